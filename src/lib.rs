@@ -1,0 +1,16 @@
+//! The platform side of IHE PCD over mutual TLS.
+//!
+//! The modules in the order in which data meets them: bytes become frames ([`mllp`]), frames become messages
+//! ([`hl7`]), messages become transactions and claims of identity ([`pcd`]); certificates are read ([`x509`])
+//! and judged ([`tls`], [`authz`]); what came is kept ([`store`]) and accounted for ([`audit`]).
+//! [`interface_a`] is where a device meets all of that, [`interface_b`] is the device's side of the same
+//! specification, [`http`] is the operator's side. [`app`] puts the pieces together and [`cli`] starts them.
+//!
+//! Edges between modules only point downward; `tests/architecture.rs` holds them.
+
+#![forbid(unsafe_code)]
+
+pub mod authz;
+pub mod cli;
+pub mod model;
+pub mod pcd;

@@ -1,0 +1,5 @@
+//! The `pcd-platform` command.
+
+#![forbid(unsafe_code)]
+
+fn main() {}

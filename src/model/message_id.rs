@@ -1,0 +1,90 @@
+//! Names that we give: to a message we keep, and to a connection we serve.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// Names one received message in our store: a UUID of version 7 (RFC 9562 5.7), so that the order of the
+/// identifiers is the order of arrival.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct MessageId(Uuid);
+
+/// Names one connection of a peer for as long as it lasts, in logs, in the store and in the audit trail.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct SessionId(Uuid);
+
+/// A text that names no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message id looks like 0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55")]
+pub struct MessageIdError;
+
+impl MessageId {
+    /// A new identifier for a message that arrived at `at`.
+    #[must_use]
+    pub fn at(at: Timestamp) -> Self {
+        Self(uuid_v7(at))
+    }
+
+    /// The 16 bytes of the UUID.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// The identifier with these 16 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
+impl SessionId {
+    /// A new identifier for a connection that was accepted at `at`.
+    #[must_use]
+    pub fn at(at: Timestamp) -> Self {
+        Self(uuid_v7(at))
+    }
+}
+
+impl FromStr for MessageId {
+    type Err = MessageIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| MessageIdError)
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+fn uuid_v7(at: Timestamp) -> Uuid {
+    let seconds = u64::try_from(at.as_second()).unwrap_or(0);
+    let nanoseconds = u32::try_from(at.subsec_nanosecond()).unwrap_or(0);
+    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_sort_by_arrival_and_read_back() {
+        let early = MessageId::at(Timestamp::from_second(1_700_000_000).unwrap());
+        let late = MessageId::at(Timestamp::from_second(1_700_000_001).unwrap());
+        assert!(early < late);
+        assert_eq!(early.to_string().parse(), Ok(early));
+        assert_eq!("not-an-id".parse::<MessageId>(), Err(MessageIdError));
+        assert_eq!(MessageId::from_bytes(*late.as_bytes()), late);
+    }
+}

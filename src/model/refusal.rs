@@ -1,0 +1,106 @@
+//! Why a peer was not let in.
+
+use std::fmt;
+
+/// Why a connection was refused, or a session ended against the peer's will.
+///
+/// Closed on purpose: the TLS alert, the audit row, the metric label and the log line all derive from the
+/// variant, so that they can never tell different stories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Refusal {
+    /// The client sent no certificate (A8: mutual authentication is not optional).
+    NoCertificate,
+    /// The certificate, or one of its chain, cannot be read or violates RFC 5280.
+    MalformedCertificate,
+    /// No path leads from the certificate to an installed root (A6).
+    UntrustedIssuer,
+    /// A signature in the chain, or the one of the handshake, is wrong.
+    BadSignature,
+    /// Past its notAfter.
+    Expired,
+    /// Before its notBefore.
+    NotYetValid,
+    /// Its extended key usage does not allow client authentication.
+    WrongPurpose,
+    /// The key is of a kind or size that is not accepted (A0).
+    UnacceptableKey,
+    /// The subject has no Common Name, several, or one that is no device identifier (A8).
+    NoCommonName,
+    /// The device identifier is not in the directory (A8).
+    UnknownDevice,
+    /// The device identifier is in the directory, but suspended (A8).
+    SuspendedDevice,
+    /// A certificate of the chain has been revoked (A9.4).
+    Revoked,
+    /// Nothing fresh tells whether a certificate of the chain has been revoked (A9).
+    RevocationUndetermined,
+    /// The peer offered no TLS version that is configured (A2).
+    ProtocolVersion,
+    /// The peer offered no cipher suite, group or signature algorithm that we have (A3).
+    NothingInCommon,
+    /// What came was not TLS, or broke its rules.
+    ProtocolViolation,
+    /// The peer ended the handshake with an alert: it does not like us.
+    PeerAlert,
+    /// The handshake was not finished in time.
+    HandshakeTimeout,
+    /// The peer went away in the middle of the handshake.
+    Disconnected,
+}
+
+impl Refusal {
+    /// Every variant, for metrics that start at zero.
+    pub const ALL: [Self; 19] = [
+        Self::NoCertificate,
+        Self::MalformedCertificate,
+        Self::UntrustedIssuer,
+        Self::BadSignature,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::WrongPurpose,
+        Self::UnacceptableKey,
+        Self::NoCommonName,
+        Self::UnknownDevice,
+        Self::SuspendedDevice,
+        Self::Revoked,
+        Self::RevocationUndetermined,
+        Self::ProtocolVersion,
+        Self::NothingInCommon,
+        Self::ProtocolViolation,
+        Self::PeerAlert,
+        Self::HandshakeTimeout,
+        Self::Disconnected,
+    ];
+
+    /// The stable code of the reason: the label in metrics, the word in audit rows and logs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no-certificate",
+            Self::MalformedCertificate => "malformed-certificate",
+            Self::UntrustedIssuer => "untrusted-issuer",
+            Self::BadSignature => "bad-signature",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::WrongPurpose => "wrong-purpose",
+            Self::UnacceptableKey => "unacceptable-key",
+            Self::NoCommonName => "no-common-name",
+            Self::UnknownDevice => "unknown-device",
+            Self::SuspendedDevice => "suspended-device",
+            Self::Revoked => "revoked",
+            Self::RevocationUndetermined => "revocation-undetermined",
+            Self::ProtocolVersion => "protocol-version",
+            Self::NothingInCommon => "nothing-in-common",
+            Self::ProtocolViolation => "protocol-violation",
+            Self::PeerAlert => "peer-alert",
+            Self::HandshakeTimeout => "handshake-timeout",
+            Self::Disconnected => "disconnected",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.code())
+    }
+}

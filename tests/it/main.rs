@@ -1,0 +1,1 @@
+//! The platform as its peers and its operators see it: one binary, started for real.
