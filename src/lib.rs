@@ -12,5 +12,6 @@
 
 pub mod authz;
 pub mod cli;
+pub mod config;
 pub mod model;
 pub mod pcd;

@@ -1,0 +1,56 @@
+//! What can be wrong with a configuration.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {}; give its path with --config or PCD_CONFIG", file.display())]
+    Read {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No TOML, a key that does not exist, or a value of another type; the cause has line and column.
+    #[error("the configuration {} cannot be understood", file.display())]
+    Syntax {
+        /// Which file.
+        file: PathBuf,
+        /// What the parser says, with line, column and an excerpt.
+        source: Box<toml::de::Error>,
+    },
+    /// Values that cannot work.
+    #[error("the configuration {} has {} problem(s):{}", file.display(), problems.len(), Listed(problems))]
+    Invalid {
+        /// Which file.
+        file: PathBuf,
+        /// Each of them.
+        problems: Vec<Problem>,
+    },
+}
+
+/// One value that cannot work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The key, as written: `interface-a.max-frame`.
+    pub key: &'static str,
+    /// What is wrong and what would be right.
+    pub what: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.what)
+    }
+}
+
+struct Listed<'a>(&'a [Problem]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}

@@ -1,0 +1,180 @@
+//! The configuration: one TOML file, read whole, checked whole, published whole.
+//!
+//! [`raw`] mirrors the file and refuses keys that it does not know, with line and column. [`Config`] is what has
+//! been checked: paths are absolute or relative to the process, limits are within bounds, and every problem that
+//! was found is reported at once.
+
+mod error;
+mod quantity;
+mod raw;
+mod validate;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use error::{ConfigError, Problem};
+pub use raw::{
+    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, TlsVersion, Undetermined, Unknown,
+};
+
+/// A checked configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// The listener for devices.
+    pub interface_a: InterfaceA,
+    /// Identities and trust of the TLS profile.
+    pub tls: Tls,
+    /// What is known about revoked certificates.
+    pub revocation: Revocation,
+    /// Who may connect and for whom they speak.
+    pub devices: Devices,
+    /// Which messages are taken.
+    pub messages: Messages,
+    /// Where messages are kept: an URL such as `sqlite:/var/lib/pcd-platform/platform.db`.
+    pub store_url: String,
+    /// Where the operator's HTTP listener is; loopback.
+    pub admin_listen: SocketAddr,
+    /// Logging.
+    pub log: Log,
+}
+
+/// The listener for devices (A1).
+#[derive(Debug, Clone, PartialEq)]
+pub struct InterfaceA {
+    /// Addresses to listen on; the default is port 2575 on every address, IPv6 and IPv4.
+    pub listen: Vec<SocketAddr>,
+    /// Connections at once; more wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// TLS handshakes at once; more wait, none is dropped.
+    pub max_handshakes: usize,
+    /// From the accepted connection to the finished handshake.
+    pub handshake_timeout: Duration,
+    /// Without a byte from the peer, the session ends.
+    pub idle_timeout: Duration,
+    /// From the first byte of a frame to its last.
+    pub frame_timeout: Duration,
+    /// Payload bytes of the largest frame.
+    pub max_frame: usize,
+    /// Messages of one connection that are being stored at once.
+    pub in_flight: usize,
+    /// How long a shutdown waits for messages that are being stored.
+    pub drain_timeout: Duration,
+}
+
+/// Identities and trust (A2 to A7).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tls {
+    /// Which versions are offered; never empty, nothing below 1.2 can be said (A2).
+    pub versions: Vec<TlsVersion>,
+    /// Whether the optional third suite, `ECDHE_RSA` with AES-256-GCM, is on (A3).
+    pub ecdhe_rsa: bool,
+    /// Files with the ECC and the RSA root that clients must chain to (A6).
+    pub client_trust_anchors: Vec<PathBuf>,
+    /// The ECC identity (A5).
+    pub ecc: Option<Credential>,
+    /// The RSA identity (A5).
+    pub rsa: Option<Credential>,
+    /// Bits that the RSA key of a client's certificate must have, at least and at most (A0).
+    pub client_rsa_bits: (u32, u32),
+}
+
+/// The files of one identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// PEM: the platform's certificate, its issuing CA, further intermediates (A4, A7).
+    pub chain: PathBuf,
+    /// PEM: the private key; nobody but its owner may read it (A11).
+    pub key: PathBuf,
+    /// A file with the passphrase, when the key is encrypted.
+    pub passphrase: Option<PathBuf>,
+}
+
+/// What is known about revoked certificates (A9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// What to do with a certificate of which nothing fresh is known.
+    pub when_undetermined: Undetermined,
+    /// CRL files, or folders of them, installed at setup (A9.1).
+    pub installed_crls: Vec<PathBuf>,
+}
+
+/// Who may connect, and for whom they speak (A8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Devices {
+    /// What to do with a device identifier that the directory does not hold.
+    pub unknown: Unknown,
+    /// What to do with a message that names a device which its sender may not speak for.
+    pub identity: Identity,
+    /// What to do with a message that names no device at all.
+    pub missing_identity: MissingIdentity,
+    /// Violations in a row after which the connection is closed.
+    pub max_violations: u32,
+}
+
+/// Which messages are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Messages {
+    /// Only those of the IHE PCD profiles, or any HL7 v2 message.
+    pub types: MessageTypes,
+    /// Values of MSH-11.1 that are taken.
+    pub processing_ids: Vec<String>,
+    /// What to do with a message that breaks its profile.
+    pub conformance: Conformance,
+    /// MSH-3 of what we send.
+    pub application: String,
+    /// MSH-4 of what we send.
+    pub facility: String,
+}
+
+/// Logging.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// Text for people or JSON for collectors.
+    pub format: LogFormat,
+    /// A level, or directives of `tracing_subscriber::EnvFilter`.
+    pub level: String,
+}
+
+/// What the environment overrides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `PCD_STORE_URL`.
+    pub store_url: Option<String>,
+    /// `PCD_LOG`.
+    pub log_level: Option<String>,
+}
+
+impl Overrides {
+    /// What this process was started with.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        let read = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+        Self { store_url: read("PCD_STORE_URL"), log_level: read("PCD_LOG") }
+    }
+}
+
+impl Config {
+    /// Reads and checks `file`. Relative paths in it are relative to it.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no TOML, has unknown keys, or holds values that cannot work; of the last kind
+    /// all are reported at once.
+    pub fn load(file: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Self::parse(&text, file, overrides)
+    }
+
+    /// Checks `text` as the content of `file`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, file: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let raw: raw::File = toml::from_str(text)
+            .map_err(|source| ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) })?;
+        validate::validate(raw, file, overrides)
+    }
+}

@@ -1,0 +1,269 @@
+//! The file as it is written: a mirror of its keys with their defaults. Unknown keys are errors.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::quantity::{Size, Span};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) interface_a: InterfaceA,
+    pub(super) tls: Tls,
+    #[serde(default)]
+    pub(super) revocation: Revocation,
+    #[serde(default)]
+    pub(super) devices: Devices,
+    #[serde(default)]
+    pub(super) messages: Messages,
+    #[serde(default)]
+    pub(super) store: Store,
+    #[serde(default)]
+    pub(super) admin: Admin,
+    #[serde(default)]
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct InterfaceA {
+    pub(super) listen: Vec<SocketAddr>,
+    pub(super) max_connections: usize,
+    pub(super) max_handshakes: usize,
+    pub(super) handshake_timeout: Span,
+    pub(super) idle_timeout: Span,
+    pub(super) frame_timeout: Span,
+    pub(super) max_frame: Size,
+    pub(super) in_flight: usize,
+    pub(super) drain_timeout: Span,
+}
+
+impl Default for InterfaceA {
+    fn default() -> Self {
+        Self {
+            // A1: port 2575. `[::]` takes IPv4 too.
+            listen: vec![SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 2575))],
+            max_connections: 20_000,
+            max_handshakes: 256,
+            handshake_timeout: Span(Duration::from_secs(10)),
+            idle_timeout: Span(Duration::from_mins(15)),
+            frame_timeout: Span(Duration::from_secs(30)),
+            max_frame: Size(2 << 20),
+            in_flight: 32,
+            drain_timeout: Span(Duration::from_secs(20)),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Tls {
+    #[serde(default = "every_version")]
+    pub(super) versions: Vec<TlsVersion>,
+    #[serde(default = "yes")]
+    pub(super) ecdhe_rsa: bool,
+    pub(super) client_trust_anchors: Vec<PathBuf>,
+    pub(super) ecc: Option<Credential>,
+    pub(super) rsa: Option<Credential>,
+    #[serde(default = "client_rsa_bits")]
+    pub(super) client_rsa_bits: [u32; 2],
+}
+
+/// A version of TLS that can be configured; there is no way to write a lower one (A2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+pub enum TlsVersion {
+    /// TLS 1.2, RFC 5246.
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// TLS 1.3, RFC 8446.
+    #[serde(rename = "1.3")]
+    Tls13,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Credential {
+    pub(super) chain: PathBuf,
+    pub(super) key: PathBuf,
+    pub(super) passphrase: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Revocation {
+    pub(super) when_undetermined: Undetermined,
+    pub(super) installed_crls: Vec<PathBuf>,
+}
+
+/// What to do with a certificate of which nothing fresh is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Undetermined {
+    /// Not let in.
+    #[default]
+    Refuse,
+    /// Let in.
+    Accept,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Devices {
+    pub(super) unknown: Unknown,
+    pub(super) identity: Identity,
+    pub(super) missing_identity: MissingIdentity,
+    pub(super) max_violations: u32,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self {
+            unknown: Unknown::default(),
+            identity: Identity::default(),
+            missing_identity: MissingIdentity::default(),
+            max_violations: 10,
+        }
+    }
+}
+
+/// What to do with a device identifier that the directory does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    /// Not let in.
+    #[default]
+    Refuse,
+    /// Not let in, and entered into the directory as suspended, so that an operator can resume it.
+    Enrol,
+}
+
+/// What to do with a message that names a device which its sender may not speak for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Identity {
+    /// Refused.
+    #[default]
+    Enforce,
+    /// Taken, with a warning and an audit row.
+    Record,
+}
+
+/// What to do with a message that names no device at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissingIdentity {
+    /// Taken, with a warning.
+    #[default]
+    Accept,
+    /// Refused.
+    Refuse,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Messages {
+    pub(super) types: MessageTypes,
+    pub(super) processing_ids: Vec<String>,
+    pub(super) conformance: Conformance,
+    pub(super) application: String,
+    pub(super) facility: String,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self {
+            types: MessageTypes::default(),
+            processing_ids: vec!["P".to_owned()],
+            conformance: Conformance::default(),
+            application: "PCD-PLATFORM".to_owned(),
+            facility: String::new(),
+        }
+    }
+}
+
+/// Which types of message are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageTypes {
+    /// Those of the IHE PCD profiles.
+    #[default]
+    Pcd,
+    /// Any HL7 v2 message.
+    Any,
+}
+
+/// What to do with a message that breaks its profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conformance {
+    /// Taken, with warnings.
+    #[default]
+    Warn,
+    /// Refused.
+    Strict,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Store {
+    pub(super) url: String,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: "sqlite:data/platform.db".to_owned() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Admin {
+    pub(super) listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 9575)) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Log {
+    pub(super) format: LogFormat,
+    pub(super) level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::default(), level: "info".to_owned() }
+    }
+}
+
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+fn every_version() -> Vec<TlsVersion> {
+    vec![TlsVersion::Tls12, TlsVersion::Tls13]
+}
+
+const fn yes() -> bool {
+    true
+}
+
+// A0: keys up to 4096 bits validate; NIST SP 800-131A disallows less than 2048.
+const fn client_rsa_bits() -> [u32; 2] {
+    [2048, 4096]
+}

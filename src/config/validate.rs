@@ -1,0 +1,274 @@
+//! From the file as written to a configuration that can work.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{
+    Config, ConfigError, Credential, Devices, InterfaceA, Log, Messages, Overrides, Problem, Revocation, Tls,
+    raw,
+};
+
+pub(super) fn validate(raw: raw::File, file: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let mut checker = Checker { folder, problems: Vec::new() };
+    let config = Config {
+        file: file.to_owned(),
+        interface_a: checker.interface_a(raw.interface_a),
+        tls: checker.tls(raw.tls),
+        revocation: Revocation {
+            when_undetermined: raw.revocation.when_undetermined,
+            installed_crls: raw.revocation.installed_crls.iter().map(|path| folder.join(path)).collect(),
+        },
+        devices: checker.devices(&raw.devices),
+        messages: checker.messages(raw.messages),
+        store_url: checker.store_url(overrides.store_url.clone().unwrap_or(raw.store.url)),
+        admin_listen: raw.admin.listen,
+        log: Log { format: raw.log.format, level: overrides.log_level.clone().unwrap_or(raw.log.level) },
+    };
+    checker.require(config.admin_listen.ip().is_loopback(), "admin.listen", || {
+        format!(
+            "{} is not a loopback address; the admin listener has no authentication yet",
+            config.admin_listen
+        )
+    });
+    if checker.problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(ConfigError::Invalid { file: file.to_owned(), problems: checker.problems })
+    }
+}
+
+struct Checker<'a> {
+    folder: &'a Path,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn interface_a(&mut self, raw: raw::InterfaceA) -> InterfaceA {
+        self.require(!raw.listen.is_empty(), "interface-a.listen", || "name at least one address".to_owned());
+        self.within(raw.max_connections, 1..=1_000_000, "interface-a.max-connections");
+        self.within(raw.max_handshakes, 1..=100_000, "interface-a.max-handshakes");
+        self.within(raw.in_flight, 1..=10_000, "interface-a.in-flight");
+        // The smallest readable MSH fits 1 KiB; a quarter of a gigabyte per connection is nobody's message.
+        self.within(raw.max_frame.0, 1 << 10..=256 << 20, "interface-a.max-frame");
+        InterfaceA {
+            listen: raw.listen,
+            max_connections: raw.max_connections,
+            max_handshakes: raw.max_handshakes,
+            handshake_timeout: self.duration(raw.handshake_timeout.0, "interface-a.handshake-timeout"),
+            idle_timeout: self.duration(raw.idle_timeout.0, "interface-a.idle-timeout"),
+            frame_timeout: self.duration(raw.frame_timeout.0, "interface-a.frame-timeout"),
+            max_frame: raw.max_frame.0,
+            in_flight: raw.in_flight,
+            drain_timeout: self.duration(raw.drain_timeout.0, "interface-a.drain-timeout"),
+        }
+    }
+
+    fn tls(&mut self, raw: raw::Tls) -> Tls {
+        self.require(!raw.versions.is_empty(), "tls.versions", || "name \"1.2\", \"1.3\" or both".to_owned());
+        self.require(!raw.client_trust_anchors.is_empty(), "tls.client-trust-anchors", || {
+            "name the files of the ECC and the RSA root; without one nobody can connect".to_owned()
+        });
+        // A5 asks for both; a site whose devices are all of one kind can start with one, and `check` says so.
+        self.require(raw.ecc.is_some() || raw.rsa.is_some(), "tls.ecc, tls.rsa", || {
+            "at least one identity is needed: { chain = \"FILE\", key = \"FILE\" }".to_owned()
+        });
+        let [low, high] = raw.client_rsa_bits;
+        self.require(2048 <= low && low <= high && high <= 8192, "tls.client-rsa-bits", || {
+            format!("[{low}, {high}] is no range within 2048 and 8192")
+        });
+        Tls {
+            versions: raw.versions,
+            ecdhe_rsa: raw.ecdhe_rsa,
+            client_trust_anchors: raw
+                .client_trust_anchors
+                .iter()
+                .map(|path| self.folder.join(path))
+                .collect(),
+            ecc: raw.ecc.map(|credential| self.credential(&credential)),
+            rsa: raw.rsa.map(|credential| self.credential(&credential)),
+            client_rsa_bits: (low, high),
+        }
+    }
+
+    fn credential(&self, raw: &raw::Credential) -> Credential {
+        Credential {
+            chain: self.folder.join(&raw.chain),
+            key: self.folder.join(&raw.key),
+            passphrase: raw.passphrase.as_ref().map(|path| self.folder.join(path)),
+        }
+    }
+
+    fn devices(&mut self, raw: &raw::Devices) -> Devices {
+        self.within(raw.max_violations as usize, 1..=1_000_000, "devices.max-violations");
+        Devices {
+            unknown: raw.unknown,
+            identity: raw.identity,
+            missing_identity: raw.missing_identity,
+            max_violations: raw.max_violations,
+        }
+    }
+
+    fn messages(&mut self, raw: raw::Messages) -> Messages {
+        self.require(!raw.processing_ids.is_empty(), "messages.processing-ids", || {
+            "name at least one value of MSH-11, such as \"P\"".to_owned()
+        });
+        for (key, value) in [("messages.application", &raw.application), ("messages.facility", &raw.facility)]
+        {
+            // These go into MSH-3 and MSH-4 as they are, between separators that the peer chose.
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ' ');
+            self.require(value.chars().all(plain), key, || {
+                format!("\"{value}\" may hold letters, digits, blanks, '-', '_' and '.'")
+            });
+        }
+        Messages {
+            types: raw.types,
+            processing_ids: raw.processing_ids,
+            conformance: raw.conformance,
+            application: raw.application,
+            facility: raw.facility,
+        }
+    }
+
+    fn store_url(&mut self, url: String) -> String {
+        match url.strip_prefix("sqlite:") {
+            Some(path) if !path.is_empty() => {
+                format!("sqlite:{}", self.folder.join(path).display())
+            }
+            _ => {
+                self.problem("store.url", format!("\"{}\" is not sqlite:PATH", scheme_of(&url)));
+                url
+            }
+        }
+    }
+
+    fn duration(&mut self, value: Duration, key: &'static str) -> Duration {
+        self.require(
+            (Duration::from_millis(10)..=Duration::from_hours(24 * 366)).contains(&value),
+            key,
+            || format!("{value:?} is not between 10ms and 366d"),
+        );
+        value
+    }
+
+    fn within(&mut self, value: usize, range: RangeInclusive<usize>, key: &'static str) {
+        self.require(range.contains(&value), key, || {
+            format!("{value} is not between {} and {}", range.start(), range.end())
+        });
+    }
+
+    fn require(&mut self, holds: bool, key: &'static str, what: impl FnOnce() -> String) {
+        if !holds {
+            self.problem(key, what());
+        }
+    }
+
+    fn problem(&mut self, key: &'static str, what: String) {
+        self.problems.push(Problem { key, what });
+    }
+}
+
+/// A database URL may hold a password: only what is before the colon is repeated.
+fn scheme_of(url: &str) -> String {
+    match url.split_once(':') {
+        Some((scheme, _)) => format!("{scheme}:…"),
+        None => "…".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{TlsVersion, Undetermined};
+    use super::*;
+
+    const SMALLEST: &str = r#"
+        [tls]
+        client-trust-anchors = ["pki/root-ecc.pem"]
+        ecc = { chain = "pki/p.pem", key = "/keys/p.key" }
+    "#;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("/etc/pcd/platform.toml"), &Overrides::default())
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_specification() {
+        let config = parse(SMALLEST).unwrap();
+        assert_eq!(config.interface_a.listen, ["[::]:2575".parse().unwrap()], "A1");
+        assert_eq!(config.tls.versions, [TlsVersion::Tls12, TlsVersion::Tls13], "A2");
+        assert_eq!(config.revocation.when_undetermined, Undetermined::Refuse, "A9");
+        assert_eq!(config.admin_listen, "127.0.0.1:9575".parse().unwrap());
+    }
+
+    #[test]
+    fn relative_paths_are_relative_to_the_file() {
+        let config = parse(SMALLEST).unwrap();
+        let ecc = config.tls.ecc.unwrap();
+        assert_eq!(ecc.chain, Path::new("/etc/pcd/pki/p.pem"));
+        assert_eq!(ecc.key, Path::new("/keys/p.key"));
+        assert_eq!(config.store_url, "sqlite:/etc/pcd/data/platform.db");
+    }
+
+    #[test]
+    fn a_version_below_1_2_cannot_be_written() {
+        // A2
+        let error = parse(&SMALLEST.replace("[tls]", "[tls]\nversions = [\"1.1\"]")).unwrap_err();
+        assert!(matches!(error, ConfigError::Syntax { .. }), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_line() {
+        let error = parse(&format!("{SMALLEST}\n[interface-a]\nlissten = []\n")).unwrap_err();
+        let ConfigError::Syntax { source, .. } = error else { panic!("{error}") };
+        let text = source.to_string();
+        assert!(text.contains("lissten") && text.contains("line 7"), "{text}");
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let text = r#"
+            [interface-a]
+            listen = []
+            max-frame = "1 B"
+            idle-timeout = "1ms"
+            [tls]
+            versions = []
+            client-trust-anchors = []
+            client-rsa-bits = [1024, 4096]
+            [messages]
+            application = "A|B"
+            [store]
+            url = "mysql://root:secret@host/db"
+            [admin]
+            listen = "0.0.0.0:9575"
+        "#;
+        let ConfigError::Invalid { problems, .. } = parse(text).unwrap_err() else { panic!() };
+        let keys: Vec<_> = problems.iter().map(|problem| problem.key).collect();
+        assert_eq!(
+            keys,
+            [
+                "interface-a.listen",
+                "interface-a.max-frame",
+                "interface-a.idle-timeout",
+                "tls.versions",
+                "tls.client-trust-anchors",
+                "tls.ecc, tls.rsa",
+                "tls.client-rsa-bits",
+                "messages.application",
+                "store.url",
+                "admin.listen",
+            ]
+        );
+        assert!(!format!("{problems:?}").contains("secret"), "a password in a database URL is not repeated");
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let overrides =
+            Overrides { store_url: Some("sqlite:/tmp/x.db".to_owned()), log_level: Some("debug".to_owned()) };
+        let config = Config::parse(SMALLEST, Path::new("platform.toml"), &overrides).unwrap();
+        assert_eq!(config.store_url, "sqlite:/tmp/x.db");
+        assert_eq!(config.log.level, "debug");
+    }
+}
