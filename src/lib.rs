@@ -12,5 +12,6 @@
 
 pub mod authz;
 pub mod cli;
+pub mod mllp;
 pub mod model;
 pub mod pcd;
