@@ -13,5 +13,6 @@
 pub mod authz;
 pub mod cli;
 pub mod config;
+pub mod mllp;
 pub mod model;
 pub mod pcd;

@@ -1,0 +1,134 @@
+//! What the platform counts: one registry, passed down; base units, labels with few values.
+
+use prometheus::core::{AtomicU64, GenericCounterVec};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::model::Refusal;
+
+/// Bounds of the histograms of durations, in seconds: 100 µs to 10 s.
+const SECONDS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+
+type CounterVec = GenericCounterVec<AtomicU64>;
+
+/// Every metric of the process.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Registry,
+    /// Sessions that are open now.
+    pub connections_active: IntGauge,
+    /// Connections by how they ended: a [`Refusal`], or how the session went.
+    pub connections_total: CounterVec,
+    /// Handshakes by `result` (`accepted`, `resumed`, `refused`) and `reason`.
+    pub handshakes_total: CounterVec,
+    /// From the accepted connection to the end of the handshake.
+    pub handshake_duration_seconds: Histogram,
+    /// Finished handshakes by version and suite.
+    pub tls_negotiated_total: CounterVec,
+    /// Frames by transaction and by the acknowledgement they got.
+    pub messages_total: CounterVec,
+    /// From the frame to the acknowledgement, by stage.
+    pub message_duration_seconds: HistogramVec,
+    /// When the platform's own certificates expire.
+    pub certificate_not_after_timestamp_seconds: IntGaugeVec,
+    /// Audit rows by event.
+    pub audit_events_total: CounterVec,
+    /// Panics that were caught: each is a fault of ours that ended one connection.
+    pub panics_total: IntGauge,
+}
+
+impl Metrics {
+    /// A registry with every metric in it.
+    ///
+    /// # Errors
+    /// When two metrics have one name: a fault of ours.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new_custom(Some("pcd".to_owned()), None)?;
+        let metrics = Self {
+            connections_active: IntGauge::new("connections_active", "Sessions that are open")?,
+            connections_total: counter("connections_total", "Connections by outcome", &["outcome"])?,
+            handshakes_total: counter("handshakes_total", "TLS handshakes by result", &["result", "reason"])?,
+            handshake_duration_seconds: Histogram::with_opts(
+                HistogramOpts::new("handshake_duration_seconds", "Duration of TLS handshakes")
+                    .buckets(SECONDS.to_vec()),
+            )?,
+            tls_negotiated_total: counter(
+                "tls_negotiated_total",
+                "Finished handshakes by version and cipher suite",
+                &["version", "suite"],
+            )?,
+            messages_total: counter(
+                "messages_total",
+                "Frames by transaction and acknowledgement",
+                &["transaction", "acknowledgement"],
+            )?,
+            message_duration_seconds: HistogramVec::new(
+                HistogramOpts::new("message_duration_seconds", "From a frame to its acknowledgement")
+                    .buckets(SECONDS.to_vec()),
+                &["stage"],
+            )?,
+            certificate_not_after_timestamp_seconds: IntGaugeVec::new(
+                Opts::new(
+                    "certificate_not_after_timestamp_seconds",
+                    "When a certificate of the platform expires, in seconds since 1970",
+                ),
+                &["role", "key"],
+            )?,
+            audit_events_total: counter("audit_events_total", "Audit rows by event", &["event"])?,
+            panics_total: IntGauge::new("panics_total", "Connections that a fault of ours ended")?,
+            registry,
+        };
+        metrics.register()?;
+        // A refusal that never happened reads zero, not nothing.
+        for refusal in Refusal::ALL {
+            metrics.handshakes_total.with_label_values(&["refused", refusal.code()]);
+        }
+        Ok(metrics)
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        let build = IntGauge::with_opts(
+            Opts::new("build_info", "Always 1; the label says which build this is")
+                .const_label("version", env!("CARGO_PKG_VERSION")),
+        )?;
+        build.set(1);
+        self.registry.register(Box::new(build))?;
+        self.registry.register(Box::new(self.connections_active.clone()))?;
+        self.registry.register(Box::new(self.connections_total.clone()))?;
+        self.registry.register(Box::new(self.handshakes_total.clone()))?;
+        self.registry.register(Box::new(self.handshake_duration_seconds.clone()))?;
+        self.registry.register(Box::new(self.tls_negotiated_total.clone()))?;
+        self.registry.register(Box::new(self.messages_total.clone()))?;
+        self.registry.register(Box::new(self.message_duration_seconds.clone()))?;
+        self.registry.register(Box::new(self.certificate_not_after_timestamp_seconds.clone()))?;
+        self.registry.register(Box::new(self.audit_events_total.clone()))?;
+        self.registry.register(Box::new(self.panics_total.clone()))
+    }
+
+    /// Everything in the Prometheus text format 0.0.4.
+    ///
+    /// # Errors
+    /// When a metric cannot be written: a fault of ours.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        prometheus::TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+fn counter(name: &str, help: &str, labels: &[&str]) -> Result<CounterVec, prometheus::Error> {
+    CounterVec::new(Opts::new(name, help), labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_the_prefix_and_refusals_start_at_zero() {
+        let metrics = Metrics::new().unwrap();
+        metrics.tls_negotiated_total.with_label_values(&["TLSv1.2", "X"]).inc();
+        let text = metrics.render().unwrap();
+        assert!(text.contains("pcd_build_info{version="), "{text}");
+        assert!(text.contains(r#"pcd_handshakes_total{reason="revoked",result="refused"} 0"#), "{text}");
+        assert!(text.lines().filter(|line| !line.starts_with('#')).all(|line| line.starts_with("pcd_")));
+    }
+}

@@ -1,0 +1,322 @@
+//! Bytes to frames and back.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use memchr::{memchr, memchr2};
+use tokio_util::codec::{Decoder, Encoder};
+
+use super::{Broken, BrokenReason, CR, Deviation, Deviations, FS, Frame, FrameError, LF, Received, VT};
+
+/// Reads and writes frames.
+///
+/// # What ends a frame
+///
+/// | bytes | meaning |
+/// |---|---|
+/// | FS CR | the end |
+/// | FS LF | the end, with a deviation |
+/// | FS VT | the end, with a deviation; VT starts the next frame |
+/// | FS, then nothing | wait: [`Codec::awaiting_carriage_return`], [`Codec::complete_without_cr`] |
+/// | FS, then any other byte | FS is part of the payload, with a deviation |
+/// | VT | the frame was cut off: [`BrokenReason::Truncated`]; VT starts the next frame |
+///
+/// A payload that looks like UTF-16 also ends at FS 00 CR, and is broken either way.
+#[derive(Debug)]
+pub struct Codec {
+    max_frame: usize,
+    state: State,
+    /// How much of the buffer has been searched: the search is linear however the bytes arrive.
+    scanned: usize,
+    /// What the next frame has to confess.
+    deviations: Deviations,
+    stray: Stray,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Before a start block.
+    Between,
+    /// Behind a start block.
+    InFrame,
+    /// In a frame, and the last byte that came is FS.
+    AwaitingCarriageReturn,
+    /// Nothing that follows can be understood.
+    Closed,
+}
+
+/// Why a frame will not be finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// The peer closed its side.
+    EndOfStream,
+    /// Its time is over.
+    Timeout,
+}
+
+/// Bytes that belong to no frame.
+#[derive(Debug, Default)]
+struct Stray {
+    count: u64,
+    kept: Vec<u8>,
+    told: bool,
+}
+
+/// What stands at a place where the search stopped.
+enum Stop {
+    End { delimiter: usize, deviation: Option<Deviation> },
+    StartBlock,
+    PartOfPayload,
+    Unknown,
+}
+
+impl Codec {
+    /// How many bytes may come without a start block before the peer is taken not to speak MLLP.
+    pub const NO_START_LIMIT: usize = 8 * 1024;
+    /// How many of the bytes between frames are kept, for one connection.
+    pub const STRAY_KEPT: usize = 1024;
+
+    /// A codec that takes payloads of up to `max_frame` bytes.
+    #[must_use]
+    pub fn new(max_frame: usize) -> Self {
+        Self {
+            max_frame,
+            state: State::Between,
+            scanned: 0,
+            deviations: Deviations::default(),
+            stray: Stray::default(),
+        }
+    }
+
+    /// Whether a frame has begun and not ended: a peer in a frame has less time than an idle one.
+    #[must_use]
+    pub const fn in_frame(&self) -> bool {
+        matches!(self.state, State::InFrame | State::AwaitingCarriageReturn)
+    }
+
+    /// Whether only the carriage return of the end block is missing.
+    #[must_use]
+    pub const fn awaiting_carriage_return(&self) -> bool {
+        matches!(self.state, State::AwaitingCarriageReturn)
+    }
+
+    /// How many bytes have come that belong to no frame.
+    #[must_use]
+    pub const fn stray_bytes(&self) -> u64 {
+        self.stray.count
+    }
+
+    /// The first [`Codec::STRAY_KEPT`] of the bytes that belong to no frame.
+    #[must_use]
+    pub fn stray_kept(&self) -> &[u8] {
+        &self.stray.kept
+    }
+
+    /// Ends the wait for a carriage return: the frame is taken as it is, with a deviation.
+    ///
+    /// `None` when nothing was waited for.
+    pub fn complete_without_cr(&mut self, src: &mut BytesMut) -> Option<Received> {
+        if self.state != State::AwaitingCarriageReturn {
+            return None;
+        }
+        self.deviations.insert(Deviation::MissingCarriageReturn);
+        let end = self.scanned;
+        Some(self.finish(src, end, 1))
+    }
+
+    /// Gives up the frame that was being read; no byte after it is looked at.
+    ///
+    /// `None` when no frame had begun: bytes that were waiting for a start block are stray.
+    pub fn abandon(&mut self, src: &mut BytesMut, why: Interruption) -> Option<Broken> {
+        let in_frame = self.in_frame();
+        let bytes = src.split().freeze();
+        self.state = State::Closed;
+        self.scanned = 0;
+        if !in_frame {
+            self.stray.add(&bytes);
+            return None;
+        }
+        let reason = match why {
+            _ if looks_like_utf16(&bytes) => BrokenReason::Utf16,
+            Interruption::EndOfStream => BrokenReason::EndOfStream,
+            Interruption::Timeout => BrokenReason::TimedOut,
+        };
+        Some(Broken { bytes, reason })
+    }
+
+    fn find_start(&mut self, src: &mut BytesMut) -> Option<Received> {
+        let found = memchr(VT, src.get(self.scanned..).unwrap_or_default()).map(|at| at + self.scanned);
+        let outside = found.unwrap_or(src.len());
+        if outside > Self::NO_START_LIMIT {
+            return Some(self.close(src, Self::NO_START_LIMIT, BrokenReason::NoStartBlock));
+        }
+        self.scanned = outside;
+        if found.is_some() {
+            self.leave_gap(&src.split_to(outside));
+            self.enter(src);
+        }
+        None
+    }
+
+    /// Books the bytes between two frames.
+    fn leave_gap(&mut self, gap: &[u8]) {
+        self.stray.add(gap);
+        if gap.is_empty() {
+            return;
+        }
+        if gap.iter().all(|byte| matches!(*byte, CR | LF)) {
+            self.deviations.insert(Deviation::LineBreaksBetweenFrames);
+        } else if !std::mem::replace(&mut self.stray.told, true) {
+            self.deviations.insert(Deviation::BytesBetweenFrames);
+        }
+    }
+
+    /// Takes the start block off the buffer.
+    fn enter(&mut self, src: &mut BytesMut) {
+        src.advance(1);
+        self.scanned = 0;
+        self.state = State::InFrame;
+    }
+
+    fn find_end(&mut self, src: &mut BytesMut) -> Option<Received> {
+        self.state = State::InFrame;
+        loop {
+            let unseen = src.get(self.scanned..).unwrap_or_default();
+            let at = memchr2(VT, FS, unseen).map_or(src.len(), |at| at + self.scanned);
+            if at > self.max_frame {
+                return Some(self.close(src, self.max_frame, BrokenReason::TooLarge));
+            }
+            self.scanned = at;
+            match stop(src, at) {
+                Stop::End { delimiter, deviation } => {
+                    if let Some(deviation) = deviation {
+                        self.deviations.insert(deviation);
+                    }
+                    return Some(self.finish(src, at, delimiter));
+                }
+                Stop::StartBlock if at == 0 => {
+                    self.stray.add(&[VT]);
+                    self.deviations.insert(Deviation::RepeatedStartBlock);
+                    self.enter(src);
+                }
+                Stop::StartBlock => {
+                    let bytes = src.split_to(at).freeze();
+                    let utf16 = looks_like_utf16(&bytes);
+                    let reason = if utf16 { BrokenReason::Utf16 } else { BrokenReason::Truncated };
+                    // What stood before the frame is still to be told; what stood in it went with it.
+                    self.deviations.remove(Deviation::FileSeparatorInPayload);
+                    self.enter(src);
+                    return Some(Received::Broken(Broken { bytes, reason }));
+                }
+                Stop::PartOfPayload => {
+                    self.deviations.insert(Deviation::FileSeparatorInPayload);
+                    self.scanned = at + 1;
+                }
+                Stop::Unknown => {
+                    if src.get(at) == Some(&FS) {
+                        self.state = State::AwaitingCarriageReturn;
+                    }
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Takes a payload of `end` bytes and its delimiter off the buffer.
+    fn finish(&mut self, src: &mut BytesMut, end: usize, delimiter: usize) -> Received {
+        let payload = src.split_to(end).freeze();
+        src.advance(delimiter);
+        self.state = State::Between;
+        self.scanned = 0;
+        let deviations = std::mem::take(&mut self.deviations);
+        if looks_like_utf16(&payload) {
+            return Received::Broken(Broken { bytes: payload, reason: BrokenReason::Utf16 });
+        }
+        Received::Frame(Frame { payload, deviations })
+    }
+
+    fn close(&mut self, src: &mut BytesMut, keep: usize, reason: BrokenReason) -> Received {
+        let bytes = src.split_to(keep).freeze();
+        self.state = State::Closed;
+        self.scanned = 0;
+        Received::Broken(Broken { bytes, reason })
+    }
+}
+
+impl Decoder for Codec {
+    type Item = Received;
+    type Error = FrameError;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Received>, FrameError> {
+        if self.state == State::Between
+            && let Some(received) = self.find_start(src)
+        {
+            return Ok(Some(received));
+        }
+        Ok(match self.state {
+            State::Between => None,
+            State::InFrame | State::AwaitingCarriageReturn => self.find_end(src),
+            State::Closed => {
+                self.stray.add(&src.split());
+                None
+            }
+        })
+    }
+
+    fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Received>, FrameError> {
+        if let Some(received) = self.decode(src)? {
+            return Ok(Some(received));
+        }
+        if let Some(received) = self.complete_without_cr(src) {
+            return Ok(Some(received));
+        }
+        Ok(self.abandon(src, Interruption::EndOfStream).map(Received::Broken))
+    }
+}
+
+impl Encoder<Bytes> for Codec {
+    type Error = FrameError;
+
+    /// # Errors
+    /// When the payload holds a byte that delimits frames: it could not be read back.
+    fn encode(&mut self, payload: Bytes, dst: &mut BytesMut) -> Result<(), FrameError> {
+        if let Some(offset) = memchr2(VT, FS, &payload) {
+            let byte = if memchr(VT, &payload) == Some(offset) { VT } else { FS };
+            return Err(FrameError::ReservedByte { byte, offset });
+        }
+        dst.reserve(payload.len() + 3);
+        dst.put_u8(VT);
+        dst.put_slice(&payload);
+        dst.put_slice(&[FS, CR]);
+        Ok(())
+    }
+}
+
+impl Stray {
+    fn add(&mut self, bytes: &[u8]) {
+        self.count += bytes.len() as u64;
+        let room = Codec::STRAY_KEPT.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+    }
+}
+
+/// What the byte at `at` means, judged by what follows it; `at` may be the end of the buffer.
+fn stop(src: &[u8], at: usize) -> Stop {
+    let rest = src.get(at..).unwrap_or_default();
+    match *rest {
+        [] | [FS] => Stop::Unknown,
+        [VT, ..] => Stop::StartBlock,
+        [_, CR, ..] => Stop::End { delimiter: 2, deviation: None },
+        [_, LF, ..] => Stop::End { delimiter: 2, deviation: Some(Deviation::LineFeedForCarriageReturn) },
+        [_, VT, ..] => Stop::End { delimiter: 1, deviation: Some(Deviation::MissingCarriageReturn) },
+        [_, 0] if looks_like_utf16(src) => Stop::Unknown,
+        [_, 0, CR, ..] if looks_like_utf16(src) => Stop::End { delimiter: 3, deviation: None },
+        _ => Stop::PartOfPayload,
+    }
+}
+
+/// Whether a payload begins with a byte order mark of UTF-16, or with `MSH` in UTF-16; the zero byte of a start
+/// block that was itself UTF-16 may come first.
+fn looks_like_utf16(payload: &[u8]) -> bool {
+    [&b"\xFF\xFE"[..], b"\xFE\xFF", b"M\0S\0", b"\0M\0S", b"\0M\0", b"\0\xFF\xFE"]
+        .iter()
+        .any(|start| payload.starts_with(start))
+}

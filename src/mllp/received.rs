@@ -1,0 +1,196 @@
+//! What comes out of the codec.
+
+use std::{fmt, io};
+
+use bytes::Bytes;
+
+/// One thing that the peer sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// A frame with both its ends.
+    Frame(Frame),
+    /// Something that is no frame; its bytes are to be kept as rejected.
+    Broken(Broken),
+}
+
+/// The payload of one frame.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Everything between start block and end block, as it came.
+    pub payload: Bytes,
+    /// How the framing differed from the specification.
+    pub deviations: Deviations,
+}
+
+/// Bytes that began a frame, or should have, and do not make one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// What came, without the start block.
+    pub bytes: Bytes,
+    /// Why it is no frame.
+    pub reason: BrokenReason,
+}
+
+/// Why bytes are no frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BrokenReason {
+    /// A second start block came before the end block: the sender gave up the first frame. The second is read.
+    Truncated,
+    /// The payload is UTF-16: its code units collide with the bytes that delimit a frame.
+    Utf16,
+    /// No end block within the largest frame that is accepted; the bytes are the first `max_frame` of the payload.
+    TooLarge,
+    /// No start block where one had to be: what came is not MLLP.
+    NoStartBlock,
+    /// The peer closed the connection inside a frame.
+    EndOfStream,
+    /// The rest of the frame did not come in time.
+    TimedOut,
+}
+
+impl BrokenReason {
+    /// The stable word in the store, in metrics and in the audit trail.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated-frame",
+            Self::Utf16 => "utf-16",
+            Self::TooLarge => "too-large",
+            Self::NoStartBlock => "no-start-block",
+            Self::EndOfStream => "end-of-stream",
+            Self::TimedOut => "frame-timeout",
+        }
+    }
+
+    /// Whether the connection cannot go on: where the next frame begins is not known any more.
+    #[must_use]
+    pub const fn must_close(self) -> bool {
+        match self {
+            Self::TooLarge | Self::NoStartBlock | Self::EndOfStream | Self::TimedOut => true,
+            Self::Truncated | Self::Utf16 => false,
+        }
+    }
+}
+
+/// One way in which a frame differs from the specification and is read all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Deviation {
+    /// The end block had no carriage return.
+    MissingCarriageReturn,
+    /// A line feed stood where the carriage return belongs.
+    LineFeedForCarriageReturn,
+    /// Nothing but line breaks came between the frame before and this one.
+    LineBreaksBetweenFrames,
+    /// Other bytes came between the frame before and this one; told once per connection.
+    BytesBetweenFrames,
+    /// The start block came more than once.
+    RepeatedStartBlock,
+    /// A file separator stands inside the payload, followed by more of it.
+    FileSeparatorInPayload,
+}
+
+impl Deviation {
+    const ALL: [Self; 6] = [
+        Self::MissingCarriageReturn,
+        Self::LineFeedForCarriageReturn,
+        Self::LineBreaksBetweenFrames,
+        Self::BytesBetweenFrames,
+        Self::RepeatedStartBlock,
+        Self::FileSeparatorInPayload,
+    ];
+
+    /// The stable word that is kept with the message.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::MissingCarriageReturn => "frame-missing-carriage-return",
+            Self::LineFeedForCarriageReturn => "frame-line-feed-for-carriage-return",
+            Self::LineBreaksBetweenFrames => "frame-line-breaks-between",
+            Self::BytesBetweenFrames => "frame-bytes-between",
+            Self::RepeatedStartBlock => "frame-repeated-start-block",
+            Self::FileSeparatorInPayload => "frame-file-separator-in-payload",
+        }
+    }
+}
+
+/// The deviations of one frame.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Deviations(u8);
+
+impl Deviations {
+    /// Whether the frame is as the specification wants it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether `deviation` is among them.
+    #[must_use]
+    pub const fn contains(self, deviation: Deviation) -> bool {
+        self.0 & (1 << deviation as u8) != 0
+    }
+
+    /// Each of them, in a fixed order.
+    pub fn iter(self) -> impl Iterator<Item = Deviation> {
+        Deviation::ALL.into_iter().filter(move |deviation| self.contains(*deviation))
+    }
+
+    pub(super) const fn insert(&mut self, deviation: Deviation) {
+        self.0 |= 1 << deviation as u8;
+    }
+
+    pub(super) const fn remove(&mut self, deviation: Deviation) {
+        self.0 &= !(1 << deviation as u8);
+    }
+
+    const fn with(mut self, deviation: Deviation) -> Self {
+        self.insert(deviation);
+        self
+    }
+}
+
+impl FromIterator<Deviation> for Deviations {
+    fn from_iter<I: IntoIterator<Item = Deviation>>(deviations: I) -> Self {
+        deviations.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
+/// Why the codec stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The connection failed underneath.
+    #[error("the connection failed while a frame was read or written")]
+    Io(#[from] io::Error),
+    /// A payload that was to be sent holds a byte that delimits frames.
+    #[error(
+        "the payload to send holds byte {byte:#04x} at offset {offset}, which MLLP keeps for the frame itself"
+    )]
+    ReservedByte {
+        /// `0x0B` or `0x1C`.
+        byte: u8,
+        /// Where in the payload.
+        offset: usize,
+    },
+}
+
+impl fmt::Debug for Deviations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(Deviation::code)).finish()
+    }
+}
+
+// A payload is somebody's health: lengths only.
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, deviations) = (self.payload.len(), &self.deviations);
+        f.debug_struct("Frame").field("bytes", &bytes).field("deviations", deviations).finish()
+    }
+}
+
+impl fmt::Debug for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, reason) = (self.bytes.len(), &self.reason);
+        f.debug_struct("Broken").field("bytes", &bytes).field("reason", reason).finish()
+    }
+}

@@ -1,0 +1,265 @@
+//! Interface A's side of the handshake.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use rustls::server::ServerSessionMemoryCache;
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::choice::CertificateChoice;
+use super::credential::{CredentialError, PlatformCredentials};
+use super::provider::{self, versions};
+use super::refused::{Presented, Refused};
+use super::trust::{CrlStore, Trust, TrustError};
+use super::verifier::{Admitted, DeviceVerifier, DirectoryHandle, FINDING, Judge};
+use super::time_of;
+use crate::authz::Device;
+use crate::config::Config;
+use crate::model::{Clock, Fingerprint, Refusal};
+use crate::x509::CertificateFacts;
+
+/// How long a refused peer gets to read its alert before the connection goes away.
+const ALERT_LINGER: Duration = Duration::from_millis(500);
+/// Bytes of a refused peer that are read and thrown away meanwhile.
+const LINGER_BYTES: u64 = 64 * 1024;
+
+/// Turns TCP connections into [`Secured`] ones, or refuses them with the right alert.
+#[derive(Debug)]
+pub struct Acceptor {
+    published: ArcSwap<Published>,
+    directory: DirectoryHandle,
+    handshake_timeout: Duration,
+    clock: Clock,
+}
+
+/// What a configuration amounts to; replaced whole by a reload.
+#[derive(Debug)]
+struct Published {
+    config: Arc<ServerConfig>,
+    judge: Arc<Judge>,
+    certificates: Vec<CertificateFacts>,
+}
+
+/// What stands in the way of building an [`Acceptor`].
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptorError {
+    /// Roots or CRLs.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The platform's own certificates.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// rustls does not take the combination.
+    #[error("the TLS settings cannot work: {0}")]
+    Settings(#[from] rustls::Error),
+}
+
+/// A connection whose peer has proved who it is and may connect. Only [`Acceptor::accept`] makes one.
+#[derive(Debug)]
+pub struct Secured {
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+}
+
+/// Who is at the other end of a [`Secured`] connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// The entry of the directory under which it was admitted.
+    pub device: Arc<Device>,
+    /// Where it connected from.
+    pub address: SocketAddr,
+    /// SHA-256 over its certificate.
+    pub fingerprint: Fingerprint,
+    /// The certificate, for the audit trail.
+    pub presented: Presented,
+    /// The negotiated version, as `TLSv1.2`.
+    pub version: &'static str,
+    /// The negotiated cipher suite, by its IANA name.
+    pub suite: &'static str,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
+}
+
+impl Acceptor {
+    /// Reads everything that `config` names: roots, CRLs, both identities.
+    ///
+    /// # Errors
+    /// When something of that cannot be used.
+    pub fn build(config: &Config, directory: DirectoryHandle, clock: Clock) -> Result<Self, AcceptorError> {
+        let published = Published::build(config, &directory, &clock)?;
+        Ok(Self {
+            published: ArcSwap::from_pointee(published),
+            directory,
+            handshake_timeout: config.interface_a.handshake_timeout,
+            clock,
+        })
+    }
+
+    /// Reads everything again and, if all of it is in order, uses it for every connection from now on.
+    /// Sessions that exist are not touched, and cannot be resumed into the new settings.
+    ///
+    /// # Errors
+    /// When something cannot be used; then nothing changes.
+    pub fn reload(&self, config: &Config) -> Result<(), AcceptorError> {
+        let published = Published::build(config, &self.directory, &self.clock)?;
+        self.published.store(Arc::new(published));
+        Ok(())
+    }
+
+    /// The platform's own certificates.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateFacts> {
+        self.published.load().certificates.clone()
+    }
+
+    /// Does the handshake.
+    ///
+    /// # Errors
+    /// [`Refused`], after the peer got its alert and a moment to read it.
+    pub async fn accept(&self, tcp: TcpStream, address: SocketAddr) -> Result<Secured, Refused> {
+        let published = self.published.load_full();
+        let handshake = FINDING.scope(Default::default(), async {
+            let accepted =
+                TlsAcceptor::from(published.config.clone()).accept(tcp).into_fallible().await;
+            (accepted, FINDING.with(|slot| slot.take()))
+        });
+        let Ok((accepted, finding)) = tokio::time::timeout(self.handshake_timeout, handshake).await else {
+            return Err(Refused::new(Refusal::HandshakeTimeout));
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err((error, tcp)) => {
+                // The verifier knows more than the error that it made rustls return.
+                let refused = match finding {
+                    Some(Err(refused)) => refused,
+                    _ => Refused::by_io(&error),
+                };
+                linger(tcp).await;
+                return Err(refused);
+            }
+        };
+        let (_, connection) = stream.get_ref();
+        let admitted = match finding {
+            Some(Ok(admitted)) => admitted,
+            // A resumed session skips the verifier; it does not skip the decision.
+            _ => match published.judge_resumed(connection, &self.clock) {
+                Ok(admitted) => admitted,
+                Err(refused) => {
+                    let (tcp, _) = stream.into_inner();
+                    linger(tcp).await;
+                    return Err(refused);
+                }
+            },
+        };
+        let peer = Peer::new(&admitted, address, connection);
+        Ok(Secured { stream, peer })
+    }
+}
+
+impl Published {
+    fn build(config: &Config, directory: &DirectoryHandle, clock: &Clock) -> Result<Self, AcceptorError> {
+        let provider = Arc::new(provider::provider(config.tls.ecdhe_rsa));
+        let time = time_of(clock);
+        let now = time.current_time().ok_or(rustls::Error::FailedToGetCurrentTime)?;
+        let trust = Trust::load(&config.tls.client_trust_anchors)?;
+        let credentials = PlatformCredentials::load(&config.tls, &trust, &provider, now)?;
+        let judge = Arc::new(Judge {
+            trust,
+            crls: CrlStore::load(&config.revocation.installed_crls)?,
+            when_undetermined: config.revocation.when_undetermined,
+            rsa_bits: config.tls.client_rsa_bits,
+            directory: Arc::clone(directory),
+            algorithms: provider.signature_verification_algorithms,
+        });
+        let mut server = ServerConfig::builder_with_details(provider, time)
+            .with_protocol_versions(&versions(&config.tls.versions))?
+            .with_client_cert_verifier(Arc::new(DeviceVerifier(Arc::clone(&judge))))
+            .with_cert_resolver(Arc::new(CertificateChoice(Arc::new(ArcSwap::from_pointee(
+                credentials.identity,
+            )))));
+        // A3: the platform's order decides.
+        server.ignore_client_order = true;
+        server.session_storage = ServerSessionMemoryCache::new(config.interface_a.max_connections);
+        Ok(Self { config: Arc::new(server), judge, certificates: credentials.certificates })
+    }
+
+    fn judge_resumed(&self, connection: &ServerConnection, clock: &Clock) -> Result<Admitted, Refused> {
+        let chain = connection.peer_certificates().unwrap_or_default();
+        let now = time_of(clock).current_time().ok_or(Refused::new(Refusal::ProtocolViolation))?;
+        self.judge.judge(chain, now)
+    }
+}
+
+impl Peer {
+    fn new(admitted: &Admitted, address: SocketAddr, connection: &ServerConnection) -> Self {
+        Self {
+            device: Arc::clone(&admitted.device),
+            address,
+            fingerprint: admitted.facts.fingerprint,
+            presented: Presented::of(&admitted.facts),
+            version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or(""),
+            suite: connection
+                .negotiated_cipher_suite()
+                .and_then(|suite| suite.suite().as_str())
+                .unwrap_or(""),
+            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+}
+
+impl Secured {
+    /// Who is at the other end.
+    #[must_use]
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The stream and its peer.
+    #[must_use]
+    pub fn into_parts(self) -> (SecuredStream, Peer) {
+        (SecuredStream(self.stream), self.peer)
+    }
+}
+
+/// The bytes inside a [`Secured`] connection.
+#[derive(Debug)]
+pub struct SecuredStream(TlsStream<TcpStream>);
+
+impl AsyncRead for SecuredStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for SecuredStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+/// Closes our side and reads what the peer still sends, for a moment: a TCP connection closed with unread bytes
+/// is reset, and a reset throws away the alert before the peer has seen it.
+async fn linger(mut tcp: TcpStream) {
+    let farewell = async {
+        tcp.shutdown().await?;
+        tokio::io::copy(&mut tcp.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(ALERT_LINGER, farewell).await;
+}

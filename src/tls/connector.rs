@@ -1,0 +1,185 @@
+//! Interface B's side of the handshake: the specification's client (B12 to B17).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use webpki::{EndEntityCert, KeyUsage};
+
+use super::credential::{CredentialError, read_pair};
+use super::provider::{self, versions};
+use super::refused::{certificate_error, refusal_of_path};
+use super::time_of;
+use super::trust::{Trust, TrustError};
+use crate::config::{Credential, TlsVersion};
+use crate::model::Clock;
+use crate::x509::CertificateFacts;
+
+/// Opens connections to a platform.
+#[derive(Debug, Clone)]
+pub struct Connector(TlsConnector);
+
+/// What a client needs.
+#[derive(Debug, Clone)]
+pub struct ConnectorSettings {
+    /// Its certificate with the issuing CA, and its key (B16, B19).
+    pub credential: Credential,
+    /// Files with the roots that it trusts (B15).
+    pub trust_anchors: Vec<PathBuf>,
+    /// The versions it offers (B13).
+    pub versions: Vec<TlsVersion>,
+    /// The IANA name of the only cipher suite that it offers, or all of them (B14).
+    pub suite: Option<String>,
+}
+
+/// What stands in the way of a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The roots.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The client's own certificate.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// A suite that does not exist.
+    #[error("no cipher suite is called {asked}; there are: {known}")]
+    NoSuchSuite {
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        known: String,
+    },
+    /// A host that is no name and no address.
+    #[error("\"{0}\" is neither a host name nor an address")]
+    Host(String),
+    /// rustls does not take the combination.
+    #[error("the TLS settings cannot work: {0}")]
+    Settings(#[from] rustls::Error),
+    /// The handshake failed.
+    #[error("the connection could not be secured: {0}")]
+    Handshake(#[source] std::io::Error),
+}
+
+impl Connector {
+    /// Reads the certificates and the key.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn build(settings: &ConnectorSettings, clock: &Clock) -> Result<Self, ConnectError> {
+        let mut provider = provider::provider(true);
+        if let Some(asked) = &settings.suite {
+            only(&mut provider, asked)?;
+        }
+        let provider = Arc::new(provider);
+        let verifier = PlatformVerifier {
+            trust: Trust::load(&settings.trust_anchors)?,
+            algorithms: provider.signature_verification_algorithms,
+        };
+        let own = read_pair(&settings.credential, &provider)?;
+        let config = ClientConfig::builder_with_details(Arc::clone(&provider), time_of(clock))
+            .with_protocol_versions(&versions(&settings.versions))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
+                own.key.as_ref().clone(),
+            )));
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    /// Does the handshake with the platform at `host` (B12, B17).
+    ///
+    /// # Errors
+    /// When `host` is no name, or the handshake fails.
+    pub async fn connect(
+        &self,
+        host: &str,
+        tcp: TcpStream,
+    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, ConnectError> {
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host(host.to_owned()))?;
+        self.0.connect(name, tcp).await.map_err(ConnectError::Handshake)
+    }
+}
+
+fn only(provider: &mut CryptoProvider, asked: &str) -> Result<(), ConnectError> {
+    let name = |suite: &rustls::SupportedCipherSuite| suite.suite().as_str().unwrap_or("");
+    let known = provider.cipher_suites.iter().map(name).collect::<Vec<_>>().join(", ");
+    provider.cipher_suites.retain(|suite| name(suite) == asked);
+    if provider.cipher_suites.is_empty() {
+        return Err(ConnectError::NoSuchSuite { asked: asked.to_owned(), known });
+    }
+    Ok(())
+}
+
+/// B17: path validation, and the host in the Common Name or among the alternative names.
+#[derive(Debug)]
+struct PlatformVerifier {
+    trust: Trust,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for PlatformVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let refused = |error| certificate_error(refusal_of_path(&error));
+        let certificate = EndEntityCert::try_from(end_entity).map_err(refused)?;
+        certificate
+            .verify_for_usage(
+                self.algorithms.all,
+                &self.trust.anchors,
+                intermediates,
+                now,
+                KeyUsage::server_auth(),
+                None,
+                None,
+            )
+            .map_err(refused)?;
+        let named = certificate.verify_is_valid_for_subject_name(server_name).is_ok()
+            || common_name_is(end_entity, &server_name.to_str());
+        if named {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(Error::InvalidCertificate(CertificateError::NotValidForName))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+fn common_name_is(certificate: &CertificateDer<'_>, host: &str) -> bool {
+    CertificateFacts::read(certificate)
+        .ok()
+        .and_then(|facts| facts.device_id().ok())
+        .is_some_and(|name| name.as_str().eq_ignore_ascii_case(host))
+}

@@ -1,0 +1,46 @@
+//! The TLS profile of the specification on rustls; the only folder that names it.
+//!
+//! [`Acceptor`] is Interface A's side: it turns an accepted TCP connection into a [`Secured`] one, and a
+//! [`Secured`] one cannot be had without a certificate that chains to an installed root, is not revoked, and
+//! names a device that may connect. All of that is decided inside the handshake, so that a refusal is a TLS
+//! alert. [`Connector`] is Interface B's side.
+
+mod acceptor;
+mod choice;
+mod connector;
+mod credential;
+mod key_file;
+mod provider;
+mod refused;
+mod trust;
+mod verifier;
+
+pub use acceptor::{Acceptor, Peer, Secured};
+pub use connector::{ConnectError, Connector, ConnectorSettings};
+pub use credential::{CredentialError, PlatformCredentials};
+pub use key_file::KeyFileError;
+pub use refused::{Presented, Refused};
+pub use trust::{CrlStore, Trust, TrustError};
+pub use verifier::DirectoryHandle;
+
+use std::sync::Arc;
+
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
+
+use crate::model::Clock;
+
+/// Our clock as rustls asks for it.
+#[derive(Debug)]
+struct TlsTime(Clock);
+
+impl TimeProvider for TlsTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.0.now().as_second()).ok()?;
+        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
+    }
+}
+
+fn time_of(clock: &Clock) -> Arc<dyn TimeProvider> {
+    Arc::new(TlsTime(clock.clone()))
+}

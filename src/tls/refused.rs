@@ -1,0 +1,150 @@
+//! From what went wrong in a handshake to the one [`Refusal`], and from the refusal to the alert.
+
+use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
+
+use crate::model::{Fingerprint, Refusal};
+use crate::x509::CertificateFacts;
+
+/// A handshake that did not lead to a [`super::Secured`] connection.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("refused: {refusal}")]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// What the peer showed, when it showed a certificate that could be read.
+    pub presented: Option<Presented>,
+    /// The alert that the peer sent us, when it was the one that gave up.
+    pub peer_alert: Option<u8>,
+}
+
+/// Which certificate a peer showed; nothing of it has been proved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presented {
+    /// The Common Name of the subject, when there is exactly one.
+    pub common_name: Option<String>,
+    /// The serial number in hexadecimal.
+    pub serial: String,
+    /// The issuer's name as RFC 4514 text.
+    pub issuer: String,
+    /// SHA-256 over the certificate.
+    pub fingerprint: Fingerprint,
+}
+
+impl Presented {
+    pub(super) fn of(facts: &CertificateFacts) -> Self {
+        Self {
+            common_name: facts.device_id().ok().map(|id| id.as_str().to_owned()),
+            serial: facts.serial.clone(),
+            issuer: facts.issuer.clone(),
+            fingerprint: facts.fingerprint,
+        }
+    }
+}
+
+impl Refused {
+    pub(super) const fn new(refusal: Refusal) -> Self {
+        Self { refusal, presented: None, peer_alert: None }
+    }
+
+    /// What rustls' own error amounts to, when our verifier did not speak first.
+    pub(super) fn by_rustls(error: &Error) -> Self {
+        let refusal = match error {
+            Error::NoCertificatesPresented => Refusal::NoCertificate,
+            Error::InvalidCertificate(CertificateError::BadSignature) => Refusal::BadSignature,
+            Error::InvalidCertificate(_) => Refusal::MalformedCertificate,
+            Error::PeerIncompatible(
+                PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+                | PeerIncompatible::ServerDoesNotSupportTls12Or13
+                | PeerIncompatible::SupportedVersionsExtensionRequired
+                | PeerIncompatible::Tls12NotOffered
+                | PeerIncompatible::Tls12NotOfferedOrEnabled,
+            ) => Refusal::ProtocolVersion,
+            Error::PeerIncompatible(_) => Refusal::NothingInCommon,
+            // rustls says this when the resolver found no certificate that the client could use.
+            Error::General(_) => Refusal::NothingInCommon,
+            Error::AlertReceived(alert) => {
+                return Self { peer_alert: Some(u8::from(*alert)), ..Self::new(Refusal::PeerAlert) };
+            }
+            _ => Refusal::ProtocolViolation,
+        };
+        Self::new(refusal)
+    }
+
+    /// What an I/O error in the handshake amounts to: rustls' error inside it, or a connection that broke.
+    pub(super) fn by_io(error: &std::io::Error) -> Self {
+        match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            Some(inner) => Self::by_rustls(inner),
+            None => Self::new(Refusal::Disconnected),
+        }
+    }
+}
+
+/// A path that webpki did not accept.
+pub(super) fn refusal_of_path(error: &webpki::Error) -> Refusal {
+    use webpki::Error as E;
+    match error {
+        E::UnknownIssuer | E::MaximumPathDepthExceeded => Refusal::UntrustedIssuer,
+        E::CertExpired { .. } => Refusal::Expired,
+        E::CertNotValidYet { .. } => Refusal::NotYetValid,
+        E::CertRevoked => Refusal::Revoked,
+        E::UnknownRevocationStatus | E::CrlExpired { .. } | E::InvalidCrlSignatureForPublicKey
+        | E::IssuerNotCrlSigner => Refusal::RevocationUndetermined,
+        E::InvalidSignatureForPublicKey => Refusal::BadSignature,
+        E::UnsupportedSignatureAlgorithmContext(_)
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Refusal::UnacceptableKey,
+        E::RequiredEkuNotFoundContext(_) => Refusal::WrongPurpose,
+        _ => Refusal::MalformedCertificate,
+    }
+}
+
+/// The error that makes rustls send the alert of this refusal.
+///
+/// RFC 5246 7.2.2 has the alerts: a certificate that is in order but whose holder may not connect is
+/// `access_denied`, and what fits no other alert is `certificate_unknown`.
+pub(super) fn certificate_error(refusal: Refusal) -> Error {
+    let error = match refusal {
+        Refusal::MalformedCertificate => CertificateError::BadEncoding,
+        Refusal::UntrustedIssuer => CertificateError::UnknownIssuer,
+        Refusal::BadSignature => CertificateError::BadSignature,
+        Refusal::Expired => CertificateError::Expired,
+        Refusal::NotYetValid => CertificateError::NotValidYet,
+        Refusal::WrongPurpose => CertificateError::InvalidPurpose,
+        Refusal::UnknownDevice | Refusal::SuspendedDevice => CertificateError::ApplicationVerificationFailure,
+        Refusal::Revoked => CertificateError::Revoked,
+        other => CertificateError::Other(OtherError(std::sync::Arc::new(Refused::new(other)))),
+    };
+    Error::InvalidCertificate(error)
+}
+
+/// The number of an alert as its name in RFC 8446, for people.
+pub fn alert_name(number: u8) -> String {
+    format!("{:?}", AlertDescription::from(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_of_a_certificate_has_its_alert() {
+        // A8, A9.4; the numbers are those of RFC 5246 7.2.
+        let expected = [
+            (Refusal::MalformedCertificate, 42),
+            (Refusal::WrongPurpose, 43),
+            (Refusal::Revoked, 44),
+            (Refusal::Expired, 45),
+            (Refusal::NotYetValid, 45),
+            (Refusal::NoCommonName, 46),
+            (Refusal::UnacceptableKey, 46),
+            (Refusal::RevocationUndetermined, 46),
+            (Refusal::UntrustedIssuer, 48),
+            (Refusal::UnknownDevice, 49),
+            (Refusal::SuspendedDevice, 49),
+            (Refusal::BadSignature, 51),
+        ];
+        for (refusal, alert) in expected {
+            let Error::InvalidCertificate(error) = certificate_error(refusal) else { panic!("{refusal}") };
+            assert_eq!(u8::from(AlertDescription::from(error)), alert, "{refusal}");
+        }
+    }
+}
