@@ -18,13 +18,14 @@ use tokio_rustls::server::TlsStream;
 use super::choice::CertificateChoice;
 use super::credential::{CredentialError, PlatformCredentials};
 use super::provider::{self, versions};
-use super::refused::{Presented, Refused};
+use super::refused::{Refused, presented};
 use super::trust::{CrlStore, Trust, TrustError};
 use super::verifier::{Admitted, DeviceVerifier, DirectoryHandle, FINDING, Judge};
 use super::time_of;
+use crate::audit::Certificate;
 use crate::authz::Device;
 use crate::config::Config;
-use crate::model::{Clock, Fingerprint, Refusal};
+use crate::model::{Clock, Refusal};
 use crate::x509::CertificateFacts;
 
 /// How long a refused peer gets to read its alert before the connection goes away.
@@ -77,10 +78,8 @@ pub struct Peer {
     pub device: Arc<Device>,
     /// Where it connected from.
     pub address: SocketAddr,
-    /// SHA-256 over its certificate.
-    pub fingerprint: Fingerprint,
     /// The certificate, for the audit trail.
-    pub presented: Presented,
+    pub certificate: Certificate,
     /// The negotiated version, as `TLSv1.2`.
     pub version: &'static str,
     /// The negotiated cipher suite, by its IANA name.
@@ -204,8 +203,7 @@ impl Peer {
         Self {
             device: Arc::clone(&admitted.device),
             address,
-            fingerprint: admitted.facts.fingerprint,
-            presented: Presented::of(&admitted.facts),
+            certificate: presented(&admitted.facts),
             version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or(""),
             suite: connection
                 .negotiated_cipher_suite()

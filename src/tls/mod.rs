@@ -15,11 +15,11 @@ mod refused;
 mod trust;
 mod verifier;
 
-pub use acceptor::{Acceptor, Peer, Secured};
+pub use acceptor::{Acceptor, AcceptorError, Peer, Secured, SecuredStream};
 pub use connector::{ConnectError, Connector, ConnectorSettings};
 pub use credential::{CredentialError, PlatformCredentials};
 pub use key_file::KeyFileError;
-pub use refused::{Presented, Refused};
+pub use refused::Refused;
 pub use trust::{CrlStore, Trust, TrustError};
 pub use verifier::DirectoryHandle;
 

@@ -2,7 +2,8 @@
 
 use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
 
-use crate::model::{Fingerprint, Refusal};
+use crate::audit::Certificate;
+use crate::model::Refusal;
 use crate::x509::CertificateFacts;
 
 /// A handshake that did not lead to a [`super::Secured`] connection.
@@ -11,39 +12,25 @@ use crate::x509::CertificateFacts;
 pub struct Refused {
     /// Why.
     pub refusal: Refusal,
-    /// What the peer showed, when it showed a certificate that could be read.
-    pub presented: Option<Presented>,
+    /// The certificate that the peer showed, when one could be read; nothing of it has been proved.
+    pub certificate: Option<Certificate>,
     /// The alert that the peer sent us, when it was the one that gave up.
     pub peer_alert: Option<u8>,
 }
 
-/// Which certificate a peer showed; nothing of it has been proved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Presented {
-    /// The Common Name of the subject, when there is exactly one.
-    pub common_name: Option<String>,
-    /// The serial number in hexadecimal.
-    pub serial: String,
-    /// The issuer's name as RFC 4514 text.
-    pub issuer: String,
-    /// SHA-256 over the certificate.
-    pub fingerprint: Fingerprint,
-}
-
-impl Presented {
-    pub(super) fn of(facts: &CertificateFacts) -> Self {
-        Self {
-            common_name: facts.device_id().ok().map(|id| id.as_str().to_owned()),
-            serial: facts.serial.clone(),
-            issuer: facts.issuer.clone(),
-            fingerprint: facts.fingerprint,
-        }
+/// What the audit trail says of a certificate that a peer showed; nothing of it has been proved.
+pub(super) fn presented(facts: &CertificateFacts) -> Certificate {
+    Certificate {
+        common_name: facts.device_id().ok().map(|id| id.as_str().to_owned()),
+        serial: facts.serial.clone(),
+        issuer: facts.issuer.clone(),
+        fingerprint: facts.fingerprint,
     }
 }
 
 impl Refused {
     pub(super) const fn new(refusal: Refusal) -> Self {
-        Self { refusal, presented: None, peer_alert: None }
+        Self { refusal, certificate: None, peer_alert: None }
     }
 
     /// What rustls' own error amounts to, when our verifier did not speak first.

@@ -11,7 +11,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use webpki::{EndEntityCert, ExpirationPolicy, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy};
 
-use super::refused::{Presented, Refused, certificate_error, refusal_of_path};
+use super::refused::{Refused, certificate_error, presented, refusal_of_path};
 use super::trust::{CrlStore, Trust};
 use crate::authz::{Device, Directory};
 use crate::config::Undetermined;
@@ -54,7 +54,7 @@ impl Judge {
         let facts =
             CertificateFacts::read(leaf).map_err(|_| Refused::new(Refusal::MalformedCertificate))?;
         let refused =
-            |refusal| Refused { presented: Some(Presented::of(&facts)), ..Refused::new(refusal) };
+            |refusal| Refused { certificate: Some(presented(&facts)), ..Refused::new(refusal) };
         self.check_path(leaf, intermediates, now).map_err(|error| refused(refusal_of_path(&error)))?;
         self.check_key(&facts).map_err(refused)?;
         let id = facts.device_id().map_err(|_| refused(Refusal::NoCommonName))?;

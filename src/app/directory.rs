@@ -1,0 +1,57 @@
+//! The device directory in memory, kept as the store has it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::authz::Directory;
+use crate::interface_a::Registry;
+use crate::store::{Store, StoreError};
+use crate::tls::DirectoryHandle;
+
+/// How soon a change that another process made is seen.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
+    Ok(Directory::new(store.devices().await?))
+}
+
+/// Follows the directory until `done`: a device that is suspended or removed loses its sessions as well.
+pub(super) async fn watch(store: Store, directory: DirectoryHandle, registry: Registry, done: CancellationToken) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut seen = None;
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = done.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match refresh(&store, &directory, &mut seen).await {
+            Ok(changed) => {
+                failing = false;
+                if changed {
+                    registry.recheck(&directory.load());
+                }
+            }
+            // What was known stays in force; said once, not four times a second.
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the device directory cannot be read");
+                }
+            }
+        }
+    }
+}
+
+async fn refresh(store: &Store, directory: &DirectoryHandle, seen: &mut Option<u64>) -> Result<bool, StoreError> {
+    let revision = store.device_revision().await?;
+    if *seen == Some(revision) {
+        return Ok(false);
+    }
+    directory.store(Arc::new(read(store).await?));
+    *seen = Some(revision);
+    Ok(true)
+}

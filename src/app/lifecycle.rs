@@ -1,0 +1,73 @@
+//! Signals, and what they mean for the work that is going on.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::PlatformError;
+
+/// SIGTERM and SIGINT stop the platform in good order, a second one at once; SIGHUP reads the configuration again.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Takes the signals over from their defaults.
+    ///
+    /// # Errors
+    /// When the operating system does not allow it.
+    pub fn listen() -> Result<Self, PlatformError> {
+        let on = |kind| signal(kind).map_err(PlatformError::Signals);
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Runs `serving` until it ends by itself or a signal asks for it.
+///
+/// The first signal cancels `drain`; `serving` then has `grace` to finish what it has begun. A second signal, or the
+/// end of that time, ends it where it stands: nothing that was acknowledged is lost by that.
+pub(super) async fn until_stopped<R: Future<Output = ()>>(
+    serving: impl Future<Output = io::Result<()>>,
+    mut signals: Signals,
+    drain: &CancellationToken,
+    grace: Duration,
+    reload: impl Fn() -> R,
+) -> Result<(), PlatformError> {
+    tokio::pin!(serving);
+    loop {
+        tokio::select! {
+            ended = &mut serving => return ended.map_err(PlatformError::Listener),
+            () = signals.stop() => {
+                tracing::info!("stopping: finishing what is in flight");
+                drain.cancel();
+            }
+            () = drain.cancelled() => break,
+            _ = signals.hangup.recv() => reload().await,
+        }
+    }
+    tokio::select! {
+        ended = &mut serving => return ended.map_err(PlatformError::Listener),
+        () = signals.stop() => tracing::warn!("stopping at once: a second signal came"),
+        () = tokio::time::sleep(grace) => {
+            tracing::warn!(?grace, "stopping: some sessions did not finish in time");
+        }
+    }
+    Ok(())
+}

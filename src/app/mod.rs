@@ -1,0 +1,201 @@
+//! The platform as a whole: the only place that sees every module.
+//!
+//! [`Platform::build`] does everything up to binding a port and so finds every problem that can be found before;
+//! [`Platform::run`] serves until it is told to stop, and then finishes what it has begun.
+
+mod directory;
+mod lifecycle;
+mod reload;
+pub mod telemetry;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::{Event, StopReason};
+use crate::config::Config;
+use crate::http;
+use crate::interface_a::{BindError, ConfigHandle, InterfaceA, Registry, Serving};
+use crate::metrics::Metrics;
+use crate::model::Clock;
+use crate::store::{Store, StoreError};
+use crate::tls::{Acceptor, AcceptorError, DirectoryHandle};
+use crate::x509::CertificateFacts;
+
+pub use lifecycle::Signals;
+
+/// A platform with everything read and checked, before it listens.
+#[derive(Debug)]
+pub struct Platform {
+    config: ConfigHandle,
+    clock: Clock,
+    metrics: Metrics,
+    store: Store,
+    directory: DirectoryHandle,
+    acceptor: Arc<Acceptor>,
+}
+
+/// A platform that listens and does not serve yet.
+#[derive(Debug)]
+pub struct Bound {
+    platform: Platform,
+    serving: Serving,
+    admin: http::AdminListener,
+    registry: Registry,
+    drain: CancellationToken,
+}
+
+/// What stands in the way of a platform.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// The store.
+    #[error("the store cannot be used")]
+    Store(#[from] StoreError),
+    /// Roots, CRLs, certificates, keys.
+    #[error("the TLS identities and roots cannot be used")]
+    Tls(#[from] AcceptorError),
+    /// A port.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The registry of metrics.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[from] prometheus::Error),
+    /// A listening socket broke while serving.
+    #[error("a listening socket broke")]
+    Listener(#[source] std::io::Error),
+    /// The operating system does not deliver signals.
+    #[error("signals cannot be received")]
+    Signals(#[source] std::io::Error),
+}
+
+impl Platform {
+    /// Reads everything that the configuration names: store, directory, roots, CRLs, identities.
+    ///
+    /// # Errors
+    /// When something of that cannot be used.
+    pub async fn build(config: Config, clock: Clock) -> Result<Self, PlatformError> {
+        let metrics = Metrics::new()?;
+        // The identities first: they are the likelier mistake, and looking at them changes nothing.
+        let directory = DirectoryHandle::default();
+        let acceptor = Arc::new(Acceptor::build(&config, Arc::clone(&directory), clock.clone())?);
+        let store = Store::open(&config.store_url, clock.clone()).await?;
+        directory.store(Arc::new(directory::read(&store).await?));
+        let platform =
+            Self { config: Arc::new(ArcSwap::from_pointee(config)), clock, metrics, store, directory, acceptor };
+        platform.publish_certificates();
+        Ok(platform)
+    }
+
+    /// The platform's own certificates.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<CertificateFacts> {
+        self.acceptor.certificates()
+    }
+
+    /// The store.
+    #[must_use]
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Binds Interface A and the admin listener.
+    ///
+    /// # Errors
+    /// When an address cannot be had.
+    pub fn bind(self) -> Result<Bound, PlatformError> {
+        let drain = CancellationToken::new();
+        let registry = Registry::default();
+        let serving = InterfaceA::new(
+            Arc::clone(&self.config),
+            Arc::clone(&self.acceptor),
+            registry.clone(),
+            self.store.clone(),
+            self.metrics.clone(),
+            self.clock.clone(),
+            drain.clone(),
+        )
+        .bind()?;
+        let admin = http::AdminListener::bind(self.config.load().admin_listen)?;
+        Ok(Bound { platform: self, serving, admin, registry, drain })
+    }
+
+    fn publish_certificates(&self) {
+        let gauge = &self.metrics.certificate_not_after_timestamp_seconds;
+        for certificate in self.acceptor.certificates() {
+            gauge
+                .with_label_values(&["platform", certificate.key.family()])
+                .set(certificate.not_after.as_second());
+        }
+    }
+}
+
+impl Bound {
+    /// Where Interface A listens.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.serving.addresses()
+    }
+
+    /// Where the admin listener is.
+    #[must_use]
+    pub const fn admin_address(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Ends the platform in good order when it is cancelled, as a first SIGTERM does.
+    #[must_use]
+    pub fn stopper(&self) -> CancellationToken {
+        self.drain.clone()
+    }
+
+    /// Serves until a signal says stop, then finishes what is in flight and acknowledges it.
+    ///
+    /// # Errors
+    /// When a part of the platform fails while it serves.
+    pub async fn run(self, signals: Signals) -> Result<(), PlatformError> {
+        let listen = self.addresses();
+        let Self { platform, serving, admin, registry, drain } = self;
+        let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
+        platform.audit(started).await;
+
+        let done = CancellationToken::new();
+        let state = http::AdminState::new(platform.metrics.clone(), platform.store.clone(), drain.clone());
+        let admin = tokio::spawn(admin.serve(state, done.clone()));
+        let watch = tokio::spawn(directory::watch(
+            platform.store.clone(),
+            Arc::clone(&platform.directory),
+            registry,
+            done.clone(),
+        ));
+        let grace = platform.config.load().interface_a.drain_timeout;
+        let served = {
+            let reload = || platform.reload();
+            lifecycle::until_stopped(serving.run(), signals, &drain, grace, reload).await
+        };
+
+        let reason = if served.is_ok() { StopReason::Requested } else { StopReason::Fault };
+        platform.audit(Event::PlatformStopped { reason }).await;
+        done.cancel();
+        for task in [admin, watch] {
+            if let Err(panic) = task.await {
+                tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
+            }
+        }
+        platform.store.close().await;
+        served
+    }
+}
+
+impl Platform {
+    async fn audit(&self, event: Event) {
+        let name = event.name();
+        match self.store.audit(event).await {
+            Ok(()) => self.metrics.audit_events_total.with_label_values(&[name]).inc(),
+            Err(error) => {
+                tracing::error!(event = name, error = &error as &dyn std::error::Error, "an audit row could not be written");
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Whether the process lives, and whether it can do its work.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::AdminState;
+
+/// The answer of `/readyz`: each check by name.
+#[derive(Debug, Serialize)]
+pub(super) struct Readiness {
+    ready: bool,
+    checks: Checks,
+}
+
+#[derive(Debug, Serialize)]
+struct Checks {
+    /// New connections are accepted.
+    accepting: Check,
+    /// A row can be made durable.
+    store: Check,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+pub(super) async fn live() -> &'static str {
+    "alive\n"
+}
+
+pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<Readiness>) {
+    let draining = state.drain.is_cancelled().then(|| "the platform is stopping".to_owned());
+    let store = state.store.check().await.err().map(|error| error.to_string());
+    let checks = Checks { accepting: Check::failing(draining), store: Check::failing(store) };
+    let ready = checks.accepting.ok && checks.store.ok;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, checks }))
+}
+
+impl Check {
+    const fn failing(reason: Option<String>) -> Self {
+        Self { ok: reason.is_none(), reason }
+    }
+}

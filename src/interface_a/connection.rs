@@ -1,0 +1,230 @@
+//! The task around a session: reads, writes, stores, and keeps its deadlines.
+
+use std::collections::HashMap;
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::registry::{Links, Outgoing};
+use super::session::{Acknowledgement, Delivery, Effect, Now, Session, Ticket};
+use crate::audit::{self, SessionEnd};
+use crate::metrics::Metrics;
+use crate::model::Clock;
+use crate::store::{MessageRecord, Recorded, Store, StoreError};
+
+/// Room that is made for each read.
+const READ_SIZE: usize = 8 * 1024;
+/// A peer that takes no bytes for so long is gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a peer gets to take our close_notify.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a connection needs of the platform.
+#[derive(Debug, Clone)]
+pub(super) struct Services {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    /// Cancelled when the platform stops: finish what is in flight, then close.
+    pub(super) drain: CancellationToken,
+}
+
+/// Drives one session until it ends.
+#[derive(Debug)]
+pub(super) struct Connection<S> {
+    pub(super) stream: S,
+    pub(super) session: Session,
+    pub(super) services: Services,
+    pub(super) links: Links,
+}
+
+/// Something that the store has finished.
+enum Finished {
+    Recorded(Ticket, Result<Recorded, StoreError>),
+    Audited,
+}
+
+/// What the session waits for.
+enum Happened {
+    Read(io::Result<usize>),
+    Finished(Finished),
+    Deliver(Outgoing),
+    Withdrawn,
+    Drain,
+    Deadline,
+}
+
+impl Services {
+    pub(super) fn now(&self) -> Now {
+        Now { wall: self.clock.now(), instant: self.clock.instant() }
+    }
+
+    /// Appends to the audit trail; a trail that cannot be written is our own fault and said so.
+    pub(super) async fn audit(self, event: audit::Event) {
+        let name = event.name();
+        match self.store.audit(event).await {
+            Ok(()) => self.metrics.audit_events_total.with_label_values(&[name]).inc(),
+            Err(error) => tracing::error!(event = name, error = &error as &dyn std::error::Error, "an audit row could not be written"),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Runs until the session ends; says why.
+    pub(super) async fn run(mut self, opening: audit::Event) -> SessionEnd {
+        let mut busy: FuturesUnordered<BoxFuture<'static, Finished>> = FuturesUnordered::new();
+        let mut delivered: HashMap<Delivery, oneshot::Sender<Acknowledgement>> = HashMap::new();
+        let mut next_delivery = 0;
+        busy.push(audited(self.services.clone(), opening));
+        let end = loop {
+            match self.perform(&mut busy, &mut delivered).await {
+                Ok(None) => {}
+                Ok(Some(end)) => break end,
+                Err(_) => break SessionEnd::ConnectionLost,
+            }
+            let happened = self.wait(&mut busy).await;
+            let now = self.services.now();
+            match happened {
+                Happened::Read(Ok(0)) => self.session.peer_closed(now),
+                Happened::Read(Ok(_)) => self.session.received(now),
+                // A close without close_notify is how many devices leave.
+                Happened::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.session.peer_closed(now);
+                }
+                Happened::Read(Err(_)) => self.session.drain(SessionEnd::ConnectionLost),
+                Happened::Finished(Finished::Recorded(ticket, outcome)) => {
+                    self.session.recorded(ticket, &outcome, now);
+                }
+                Happened::Finished(Finished::Audited) => {}
+                Happened::Deliver(outgoing) => {
+                    let delivery = Delivery(next_delivery);
+                    next_delivery += 1;
+                    delivered.insert(delivery, outgoing.answer);
+                    self.session.deliver(delivery, &outgoing.control_id, outgoing.frame);
+                }
+                Happened::Withdrawn => {
+                    if let Some(refusal) = *self.links.withdrawn.borrow_and_update() {
+                        self.session.withdraw(refusal);
+                    }
+                }
+                Happened::Drain => self.session.drain(SessionEnd::Shutdown),
+                Happened::Deadline => self.session.expired(now),
+            }
+        };
+        // Our close_notify tells the peer that nothing was cut off.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.stream.shutdown()).await;
+        while busy.next().await.is_some() {}
+        end
+    }
+
+    /// Does what the session wants done; everything to be sent goes out in one write.
+    async fn perform(
+        &mut self,
+        busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>,
+        delivered: &mut HashMap<Delivery, oneshot::Sender<Acknowledgement>>,
+    ) -> io::Result<Option<SessionEnd>> {
+        let mut out: Vec<Bytes> = Vec::new();
+        let mut end = None;
+        while let Some(effect) = self.session.next_effect() {
+            match effect {
+                Effect::Record(ticket, record) => {
+                    busy.push(recorded(self.services.clone(), ticket, record));
+                }
+                Effect::Audit(event) => busy.push(audited(self.services.clone(), event)),
+                Effect::Send(frames) => out.push(frames),
+                Effect::Count(label, since) => {
+                    let metrics = &self.services.metrics;
+                    metrics
+                        .messages_total
+                        .with_label_values(&[label.transaction, label.acknowledgement])
+                        .inc();
+                    let spent = self.services.clock.instant().saturating_duration_since(since);
+                    metrics
+                        .message_duration_seconds
+                        .with_label_values(&["acknowledged"])
+                        .observe(spent.as_secs_f64());
+                }
+                Effect::Acknowledged(delivery, acknowledgement) => {
+                    if let Some(answer) = delivered.remove(&delivery) {
+                        // Whoever asked may have stopped waiting.
+                        let _ = answer.send(acknowledgement);
+                    }
+                }
+                Effect::End(why) => end = Some(why),
+            }
+        }
+        self.write(&out).await?;
+        Ok(end)
+    }
+
+    async fn write(&mut self, out: &[Bytes]) -> io::Result<()> {
+        let all = match out {
+            [] => return Ok(()),
+            [one] => one.clone(),
+            many => {
+                let mut all = BytesMut::with_capacity(many.iter().map(Bytes::len).sum());
+                many.iter().for_each(|frames| all.extend_from_slice(frames));
+                all.freeze()
+            }
+        };
+        let writing = async {
+            self.stream.write_all(&all).await?;
+            self.stream.flush().await
+        };
+        tokio::time::timeout(WRITE_TIMEOUT, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn wait(&mut self, busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>) -> Happened {
+        let reads = self.session.wants_input();
+        let draining = self.session.is_draining();
+        let deadline = self.session.deadline();
+        if reads {
+            self.session.buffer().reserve(READ_SIZE);
+        }
+        tokio::select! {
+            Some(finished) = busy.next(), if !busy.is_empty() => Happened::Finished(finished),
+            read = self.stream.read_buf(self.session.buffer()), if reads => Happened::Read(read),
+            Some(outgoing) = self.links.deliveries.recv(), if !draining => Happened::Deliver(outgoing),
+            Ok(()) = self.links.withdrawn.changed(), if !draining => Happened::Withdrawn,
+            () = self.services.drain.cancelled(), if !draining => Happened::Drain,
+            () = at(deadline), if deadline.is_some() => Happened::Deadline,
+        }
+    }
+}
+
+fn recorded(services: Services, ticket: Ticket, record: Box<MessageRecord>) -> BoxFuture<'static, Finished> {
+    async move {
+        let began = services.clock.instant();
+        let outcome = services.store.record(*record).await;
+        let spent = services.clock.instant().saturating_duration_since(began);
+        services.metrics.message_duration_seconds.with_label_values(&["stored"]).observe(spent.as_secs_f64());
+        if let Err(error) = &outcome {
+            tracing::error!(error = error as &dyn std::error::Error, "a message could not be stored; its sender was told to keep it");
+        }
+        Finished::Recorded(ticket, outcome)
+    }
+    .boxed()
+}
+
+fn audited(services: Services, event: audit::Event) -> BoxFuture<'static, Finished> {
+    async move {
+        services.audit(event).await;
+        Finished::Audited
+    }
+    .boxed()
+}
+
+async fn at(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+

@@ -1,0 +1,16 @@
+//! Interface A: where devices connect (specification 6.1).
+//!
+//! [`Listener`] takes a permit and then a connection; the TLS acceptor makes a `Secured` one of it or refuses; a
+//! session judges, records and acknowledges what comes; the [`Registry`] knows every session that is open.
+
+mod connection;
+mod inbound;
+mod listener;
+mod registry;
+mod server;
+mod session;
+
+pub use listener::{BindError, Listener};
+pub use registry::{DeliverError, Registry, SessionInfo};
+pub use server::{ConfigHandle, InterfaceA, Serving};
+pub use session::Acknowledgement;

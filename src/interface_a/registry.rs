@@ -1,0 +1,148 @@
+//! The sessions that are open now.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::session::Acknowledgement;
+use crate::authz::Directory;
+use crate::model::{DeviceId, Refusal, SessionId};
+
+/// How many messages may wait to be delivered into one session.
+const DELIVERIES: usize = 64;
+
+/// Knows every open session: for those who watch over trust, and for those who have a message for a device.
+#[derive(Debug, Clone, Default)]
+pub struct Registry(Arc<Mutex<HashMap<SessionId, Entry>>>);
+
+/// What is known of an open session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Its name.
+    pub id: SessionId,
+    /// The Common Name of the certificate.
+    pub device: DeviceId,
+    /// Where the device connected from.
+    pub peer: SocketAddr,
+    /// Since when.
+    pub since: Timestamp,
+    /// The negotiated TLS version.
+    pub version: &'static str,
+    /// The negotiated cipher suite.
+    pub suite: &'static str,
+}
+
+/// Why a message could not be delivered into a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeliverError {
+    /// The device is not connected.
+    #[error("the device is not connected")]
+    NotConnected,
+    /// Too many messages wait for this device already.
+    #[error("too many messages wait for this device already")]
+    Busy,
+    /// The session ended before the device acknowledged.
+    #[error("the session ended before the device acknowledged")]
+    SessionEnded,
+}
+
+/// A message for a device, on its way into the session.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) control_id: Vec<u8>,
+    pub(super) frame: Bytes,
+    pub(super) answer: oneshot::Sender<Acknowledgement>,
+}
+
+/// The session's ends of what the registry says to it.
+#[derive(Debug)]
+pub(super) struct Links {
+    pub(super) deliveries: mpsc::Receiver<Outgoing>,
+    pub(super) withdrawn: watch::Receiver<Option<Refusal>>,
+    _registration: Registration,
+}
+
+#[derive(Debug)]
+struct Entry {
+    info: SessionInfo,
+    deliveries: mpsc::Sender<Outgoing>,
+    withdrawn: watch::Sender<Option<Refusal>>,
+}
+
+/// Takes the session off the list when it is dropped, however the session ended.
+#[derive(Debug)]
+struct Registration {
+    registry: Registry,
+    id: SessionId,
+}
+
+impl Registry {
+    /// Every open session.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.entries().values().map(|entry| entry.info.clone()).collect()
+    }
+
+    /// Trust is watched after admission: ends the sessions of devices that `directory` does not admit any more.
+    pub fn recheck(&self, directory: &Directory) {
+        for entry in self.entries().values() {
+            if let Err(refusal) = directory.admit(&entry.info.device) {
+                // A session that has just ended does not listen any more.
+                let _ = entry.withdrawn.send(Some(refusal));
+            }
+        }
+    }
+
+    /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device` and waits for its acknowledgement.
+    ///
+    /// # Errors
+    /// When the device is not connected, cannot take more, or leaves without an answer.
+    pub async fn deliver(
+        &self,
+        device: &DeviceId,
+        control_id: &[u8],
+        frame: Bytes,
+    ) -> Result<Acknowledgement, DeliverError> {
+        let (answer, answered) = oneshot::channel();
+        let outgoing = Outgoing { control_id: control_id.to_vec(), frame, answer };
+        self.newest_session_of(device)
+            .ok_or(DeliverError::NotConnected)?
+            .try_send(outgoing)
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
+                mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
+            })?;
+        answered.await.map_err(|_| DeliverError::SessionEnded)
+    }
+
+    pub(super) fn register(&self, info: SessionInfo) -> Links {
+        let (deliver, deliveries) = mpsc::channel(DELIVERIES);
+        let (withdraw, withdrawn) = watch::channel(None);
+        let registration = Registration { registry: self.clone(), id: info.id };
+        self.entries().insert(info.id, Entry { info, deliveries: deliver, withdrawn: withdraw });
+        Links { deliveries, withdrawn, _registration: registration }
+    }
+
+    // A device that reconnects before its old connection is found dead is reached on the new one.
+    fn newest_session_of(&self, device: &DeviceId) -> Option<mpsc::Sender<Outgoing>> {
+        self.entries()
+            .values()
+            .filter(|entry| entry.info.device == *device)
+            .max_by_key(|entry| entry.info.id)
+            .map(|entry| entry.deliveries.clone())
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.registry.entries().remove(&self.id);
+    }
+}

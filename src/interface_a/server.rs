@@ -1,0 +1,242 @@
+//! From an accepted connection to the end of its session.
+
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt as _;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::{Connection, Services};
+use super::inbound::Inbound;
+use super::listener::{BindError, Listener};
+use super::registry::{Registry, SessionInfo};
+use super::session::{Limits, Session};
+use crate::audit;
+use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::config::{Config, Unknown};
+use crate::metrics::Metrics;
+use crate::model::{Clock, DeviceId, Refusal, SessionId};
+use crate::store::{Store, StoreError};
+use crate::tls::{Acceptor, Peer, Refused, Secured};
+
+/// The configuration as it is now; a reload replaces it whole, and sessions that begin afterwards follow it.
+pub type ConfigHandle = Arc<ArcSwap<Config>>;
+
+/// Everything that serving a device takes.
+#[derive(Debug, Clone)]
+pub struct InterfaceA {
+    acceptor: Arc<Acceptor>,
+    handshakes: Arc<Semaphore>,
+    registry: Registry,
+    services: Services,
+    config: ConfigHandle,
+    connections: TaskTracker,
+}
+
+/// Listeners that are bound, before they serve.
+#[derive(Debug)]
+pub struct Serving {
+    listeners: Vec<Listener>,
+    interface: InterfaceA,
+}
+
+impl InterfaceA {
+    /// Puts the pieces together. `drain` ends every session in good order when it is cancelled.
+    #[must_use]
+    pub fn new(
+        config: ConfigHandle,
+        acceptor: Arc<Acceptor>,
+        registry: Registry,
+        store: Store,
+        metrics: Metrics,
+        clock: Clock,
+        drain: CancellationToken,
+    ) -> Self {
+        let handshakes = Arc::new(Semaphore::new(config.load().interface_a.max_handshakes));
+        Self {
+            acceptor,
+            handshakes,
+            registry,
+            services: Services { store, clock, metrics, drain },
+            config,
+            connections: TaskTracker::new(),
+        }
+    }
+
+    /// Binds every configured address.
+    ///
+    /// # Errors
+    /// For the first address that cannot be had.
+    pub fn bind(self) -> Result<Serving, BindError> {
+        let settings = &self.config.load().interface_a;
+        let permits = Arc::new(Semaphore::new(settings.max_connections));
+        let listeners = settings
+            .listen
+            .iter()
+            .map(|address| Listener::bind(*address, Arc::clone(&permits)))
+            .collect::<Result<_, _>>()?;
+        Ok(Serving { listeners, interface: self })
+    }
+
+    /// One connection from its first byte to its last; a panic inside ends it and nothing else.
+    async fn serve(self, tcp: TcpStream, address: SocketAddr) {
+        let metrics = self.services.metrics.clone();
+        if AssertUnwindSafe(self.connection(tcp, address)).catch_unwind().await.is_err() {
+            metrics.panics_total.inc();
+            tracing::error!(peer = %address, "a fault of ours ended a connection");
+        }
+    }
+
+    async fn connection(self, tcp: TcpStream, address: SocketAddr) {
+        // More peers than this wait their turn; their time has not begun yet.
+        let Ok(turn) = self.handshakes.acquire().await else { return };
+        let began = self.services.clock.instant();
+        let secured = tokio::select! {
+            // Whoever is still at the door when the platform stops has lost nothing.
+            () = self.services.drain.cancelled() => return,
+            secured = self.acceptor.accept(tcp, address) => secured,
+        };
+        drop(turn);
+        let spent = self.services.clock.instant().saturating_duration_since(began);
+        self.services.metrics.handshake_duration_seconds.observe(spent.as_secs_f64());
+        match secured {
+            Ok(secured) => self.session(secured).await,
+            Err(refused) => self.refuse(address, refused).await,
+        }
+    }
+
+    async fn session(self, secured: Secured) {
+        let (stream, peer) = secured.into_parts();
+        let now = self.services.now();
+        let id = SessionId::at(now.wall);
+        let device = peer.device.id.clone();
+        let links = self.registry.register(info(id, &peer, now.wall));
+        let metrics = self.services.metrics.clone();
+        let result = if peer.resumed { "resumed" } else { "accepted" };
+        metrics.handshakes_total.with_label_values(&[result, ""]).inc();
+        metrics.tls_negotiated_total.with_label_values(&[peer.version, peer.suite]).inc();
+        tracing::debug!(session = %id, %device, peer = %peer.address, suite = peer.suite, "connected");
+        let opening = audit::Event::ConnectionAccepted {
+            session: id,
+            peer: peer.address,
+            device: device.clone(),
+            certificate: peer.certificate.clone(),
+        };
+        let config = self.config.load_full();
+        let session = Session::open(Inbound::new(&config, id, peer), Limits::of(&config), now);
+        let services = self.services.clone();
+        metrics.connections_active.inc();
+        let run = Connection { stream, session, services: self.services, links }.run(opening);
+        let end = match AssertUnwindSafe(run).catch_unwind().await {
+            Ok(end) => end,
+            Err(_) => {
+                metrics.panics_total.inc();
+                tracing::error!(session = %id, "a fault of ours ended a session");
+                audit::SessionEnd::Fault
+            }
+        };
+        metrics.connections_active.dec();
+        metrics.connections_total.with_label_values(&[end.code()]).inc();
+        tracing::debug!(session = %id, %device, end = end.code(), "disconnected");
+        services.audit(audit::Event::SessionEnded { session: id, device, why: end }).await;
+    }
+
+    async fn refuse(self, address: SocketAddr, refused: Refused) {
+        let metrics = &self.services.metrics;
+        metrics.handshakes_total.with_label_values(&["refused", refused.refusal.code()]).inc();
+        metrics.connections_total.with_label_values(&[refused.refusal.code()]).inc();
+        tracing::debug!(peer = %address, refusal = %refused.refusal, alert = refused.peer_alert, "refused");
+        if refused.refusal == Refusal::UnknownDevice && self.config.load().devices.unknown == Unknown::Enrol {
+            self.enrol(&refused).await;
+        }
+        let event = audit::Event::ConnectionRefused {
+            peer: address,
+            refusal: refused.refusal,
+            certificate: refused.certificate,
+        };
+        self.services.audit(event).await;
+    }
+
+    /// Enters a device that nobody knows as suspended; an operator may resume it.
+    async fn enrol(&self, refused: &Refused) {
+        let name = refused.certificate.as_ref().and_then(|certificate| certificate.common_name.as_deref());
+        let Some(Ok(id)) = name.map(DeviceId::parse) else { return };
+        let device = Device {
+            id,
+            kind: DeviceKind::Device,
+            status: DeviceStatus::Suspended,
+            speaks_for: Vec::new(),
+            note: "enrolled when it first connected".to_owned(),
+        };
+        match self.services.store.add_device(device, "enrolment").await {
+            // Two connections of one new device may race; one of them is enough.
+            Ok(()) | Err(StoreError::DeviceExists(_)) => {}
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a new device could not be enrolled");
+            }
+        }
+    }
+}
+
+impl Serving {
+    /// Where the listeners are; ports are known even if 0 was asked for.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Accepts until `drain` is cancelled, then waits for the sessions to finish what they have begun.
+    ///
+    /// # Errors
+    /// When a listening socket breaks.
+    pub async fn run(self) -> std::io::Result<()> {
+        let drain = self.interface.services.drain.clone();
+        let mut accepting = tokio::task::JoinSet::new();
+        for listener in self.listeners {
+            accepting.spawn(accept(listener, self.interface.clone()));
+        }
+        let mut outcome = Ok(());
+        while let Some(ended) = accepting.join_next().await {
+            if let Err(error) = ended.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
+                // One broken socket is a fault of ours: the process ends in good order and is started again.
+                drain.cancel();
+                outcome = Err(error);
+            }
+        }
+        self.interface.connections.close();
+        self.interface.connections.wait().await;
+        outcome
+    }
+}
+
+async fn accept(listener: Listener, interface: InterfaceA) -> std::io::Result<()> {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = interface.services.drain.cancelled() => return Ok(()),
+            accepted = listener.accept() => accepted?,
+        };
+        let (tcp, address, permit) = accepted;
+        let serve = interface.clone().serve(tcp, address);
+        interface.connections.spawn(async move {
+            serve.await;
+            drop(permit);
+        });
+    }
+}
+
+fn info(id: SessionId, peer: &Peer, since: jiff::Timestamp) -> SessionInfo {
+    SessionInfo {
+        id,
+        device: peer.device.id.clone(),
+        peer: peer.address,
+        since,
+        version: peer.version,
+        suite: peer.suite,
+    }
+}

@@ -1,0 +1,338 @@
+//! One connection of a device, as a state machine without sockets, clocks or databases.
+//!
+//! Bytes, answers of the store and deadlines go in; [`Effect`]s come out, in order. Duplex: what the device sends is
+//! judged, recorded and acknowledged; what is delivered to the device waits here for its acknowledgement.
+//!
+//! Acknowledgements leave in the order in which the messages came, each when its message is durable, while up to
+//! `in_flight` messages are being stored (B.1: a positive acknowledgement means that the message is safe).
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use tokio_util::codec::Decoder as _;
+
+use super::inbound::{Inbound, Judged, Label};
+use crate::audit::{self, SessionEnd};
+use crate::config::Config;
+use crate::mllp::{Broken, BrokenReason, Codec, Interruption, Received};
+use crate::model::Refusal;
+use crate::store::{MessageRecord, Recorded, StoreError};
+
+/// How long a frame whose end block lacks its carriage return waits for it.
+pub(super) const CARRIAGE_RETURN_WAIT: Duration = Duration::from_millis(200);
+
+/// The two times of one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) wall: Timestamp,
+    pub(super) instant: Instant,
+}
+
+/// The bounds of a session.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) idle_timeout: Duration,
+    pub(super) frame_timeout: Duration,
+    pub(super) max_frame: usize,
+    pub(super) in_flight: usize,
+    pub(super) max_violations: u32,
+}
+
+impl Limits {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            idle_timeout: config.interface_a.idle_timeout,
+            frame_timeout: config.interface_a.frame_timeout,
+            max_frame: config.interface_a.max_frame,
+            in_flight: config.interface_a.in_flight,
+            max_violations: config.devices.max_violations,
+        }
+    }
+}
+
+/// What the world has to do for the session.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Store this, then call [`Session::recorded`] with the ticket.
+    Record(Ticket, Box<MessageRecord>),
+    /// Write these bytes to the peer: whole frames.
+    Send(Bytes),
+    /// Append this to the audit trail.
+    Audit(audit::Event),
+    /// Count a frame that has been dealt with.
+    Count(Label, Instant),
+    /// The device has acknowledged what was delivered to it.
+    Acknowledged(Delivery, Acknowledgement),
+    /// Nothing more will come: close the connection.
+    End(SessionEnd),
+}
+
+/// Names one message that is being stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
+
+/// Names one message that was delivered to the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Delivery(pub(super) u64);
+
+/// How a device answered a message that was delivered to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// MSA-1: `AA`, `CE` and so on.
+    pub code: String,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Session {
+    inbound: Inbound,
+    limits: Limits,
+    codec: Codec,
+    buffer: BytesMut,
+    slots: VecDeque<Slot>,
+    next_ticket: u64,
+    awaited: HashMap<Vec<u8>, Delivery>,
+    violations: u32,
+    phase: Phase,
+    effects: VecDeque<Effect>,
+    last_activity: Instant,
+    frame_began: Option<Instant>,
+}
+
+/// The answer to one message, in its place in the order of arrival.
+#[derive(Debug)]
+enum Slot {
+    Waiting { ticket: Ticket, judged: Box<Pending>, since: Instant },
+    Ready(Bytes),
+}
+
+/// What is left of a judged message once its record is with the store.
+#[derive(Debug)]
+struct Pending {
+    on_stored: (Bytes, Label),
+    on_failure: (Bytes, Label),
+    resend: Label,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// No byte is read any more; what is being stored is still acknowledged.
+    Draining(SessionEnd),
+    Ended,
+}
+
+impl Session {
+    pub(super) fn open(inbound: Inbound, limits: Limits, now: Now) -> Self {
+        Self {
+            inbound,
+            limits,
+            codec: Codec::new(limits.max_frame),
+            buffer: BytesMut::new(),
+            slots: VecDeque::new(),
+            next_ticket: 0,
+            awaited: HashMap::new(),
+            violations: 0,
+            phase: Phase::Open,
+            effects: VecDeque::new(),
+            last_activity: now.instant,
+            frame_began: None,
+        }
+    }
+
+    /// Where bytes of the peer are to be appended before [`Session::received`].
+    pub(super) const fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// Whether bytes should be read at all: not while as many messages are being stored as may be. That is how a
+    /// store that cannot keep up slows its senders down.
+    pub(super) fn wants_input(&self) -> bool {
+        self.phase == Phase::Open && self.slots.len() < self.limits.in_flight
+    }
+
+    /// Whether the session is only finishing what it has begun.
+    pub(super) fn is_draining(&self) -> bool {
+        self.phase != Phase::Open
+    }
+
+    /// The next thing to do.
+    pub(super) fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Bytes were appended to the buffer.
+    pub(super) fn received(&mut self, now: Now) {
+        self.last_activity = now.instant;
+        self.read_frames(now);
+    }
+
+    /// The peer will send no more.
+    pub(super) fn peer_closed(&mut self, now: Now) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        if let Some(received) = self.codec.complete_without_cr(&mut self.buffer) {
+            self.take(received, now);
+        }
+        if let Some(broken) = self.codec.abandon(&mut self.buffer, Interruption::EndOfStream) {
+            self.take(Received::Broken(broken), now);
+        }
+        self.drain(SessionEnd::PeerClosed);
+    }
+
+    /// The store has answered.
+    pub(super) fn recorded(&mut self, ticket: Ticket, outcome: &Result<Recorded, StoreError>, now: Now) {
+        let waiting = self.slots.iter_mut().find(
+            |slot| matches!(slot, Slot::Waiting { ticket: waiting, .. } if *waiting == ticket),
+        );
+        let Some(slot) = waiting else { return };
+        let Slot::Waiting { judged, since, .. } = std::mem::replace(slot, Slot::Ready(Bytes::new())) else {
+            return;
+        };
+        let (answer, label) = match outcome {
+            Ok(Recorded::Stored(_)) => judged.on_stored,
+            Ok(Recorded::Resend { acknowledgement, .. }) => (acknowledgement.clone(), judged.resend),
+            Err(_) => judged.on_failure,
+        };
+        *slot = Slot::Ready(answer);
+        self.effects.push_back(Effect::Count(label, since));
+        self.last_activity = now.instant;
+        self.send_what_is_ready();
+        self.read_frames(now);
+    }
+
+    /// Sends `frame`, a message whose MSH-10 is `control_id`, and waits for its acknowledgement.
+    pub(super) fn deliver(&mut self, delivery: Delivery, control_id: &[u8], frame: Bytes) {
+        self.awaited.insert(control_id.to_vec(), delivery);
+        self.effects.push_back(Effect::Send(frame));
+    }
+
+    /// The right to be connected is gone: nothing more is heard from this peer.
+    pub(super) fn withdraw(&mut self, refusal: Refusal) {
+        self.drain(SessionEnd::Withdrawn(refusal));
+    }
+
+    /// Finishes what has begun, then ends.
+    pub(super) fn drain(&mut self, why: SessionEnd) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining(why);
+        }
+        self.send_what_is_ready();
+    }
+
+    /// When [`Session::expired`] has to be called, unless something else happens before.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if !self.wants_input() {
+            // Nothing is read: a peer cannot be late.
+            return None;
+        }
+        if self.codec.awaiting_carriage_return() {
+            return Some(self.last_activity + CARRIAGE_RETURN_WAIT);
+        }
+        match self.frame_began {
+            Some(began) => Some(began + self.limits.frame_timeout),
+            None if self.slots.is_empty() => Some(self.last_activity + self.limits.idle_timeout),
+            None => None,
+        }
+    }
+
+    /// The deadline has passed.
+    pub(super) fn expired(&mut self, now: Now) {
+        if self.deadline().is_none_or(|deadline| now.instant < deadline) {
+            return;
+        }
+        if let Some(received) = self.codec.complete_without_cr(&mut self.buffer) {
+            self.take(received, now);
+            self.read_frames(now);
+        } else if let Some(broken) = self.codec.abandon(&mut self.buffer, Interruption::Timeout) {
+            self.take(Received::Broken(broken), now);
+        } else {
+            self.drain(SessionEnd::IdleTimeout);
+        }
+    }
+
+    fn read_frames(&mut self, now: Now) {
+        while self.wants_input() {
+            match self.codec.decode(&mut self.buffer) {
+                Ok(Some(received)) => {
+                    self.frame_began = None;
+                    self.take(received, now);
+                }
+                // The codec does no I/O of its own: it has no error to report when reading.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.frame_began = match self.frame_began {
+            began @ Some(_) if self.codec.in_frame() => began,
+            _ => self.codec.in_frame().then_some(now.instant),
+        };
+        self.send_what_is_ready();
+    }
+
+    fn take(&mut self, received: Received, now: Now) {
+        let closes = match &received {
+            Received::Broken(Broken { reason, .. }) if reason.must_close() => Some(*reason),
+            _ => None,
+        };
+        let judged = self.inbound.judge(received, now.wall);
+        self.book(judged, now);
+        if let Some(reason) = closes {
+            self.drain(end_after(reason));
+        }
+    }
+
+    fn book(&mut self, judged: Judged, now: Now) {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.effects.extend(judged.audit.into_iter().map(Effect::Audit));
+        if let Some(answer) = judged.answers {
+            // B.1: MSA-2 says which message of ours is meant.
+            if let Some(delivery) = self.awaited.remove(&answer.control_id) {
+                let acknowledgement = Acknowledgement { code: answer.code };
+                self.effects.push_back(Effect::Acknowledged(delivery, acknowledgement));
+            }
+        }
+        self.slots.push_back(Slot::Waiting {
+            ticket,
+            judged: Box::new(Pending {
+                on_stored: judged.on_stored,
+                on_failure: judged.on_failure,
+                resend: judged.resend,
+            }),
+            since: now.instant,
+        });
+        self.effects.push_back(Effect::Record(ticket, Box::new(judged.record)));
+        self.violations = if judged.violation { self.violations.saturating_add(1) } else { 0 };
+        if self.violations >= self.limits.max_violations {
+            self.drain(SessionEnd::Violations);
+        }
+    }
+
+    fn send_what_is_ready(&mut self) {
+        while let Some(Slot::Ready(_)) = self.slots.front() {
+            if let Some(Slot::Ready(answer)) = self.slots.pop_front()
+                && !answer.is_empty()
+            {
+                self.effects.push_back(Effect::Send(answer));
+            }
+        }
+        if let Phase::Draining(why) = self.phase
+            && self.slots.is_empty()
+        {
+            self.phase = Phase::Ended;
+            self.effects.push_back(Effect::End(why));
+        }
+    }
+}
+
+const fn end_after(reason: BrokenReason) -> SessionEnd {
+    match reason {
+        BrokenReason::TooLarge => SessionEnd::FrameTooLarge,
+        BrokenReason::TimedOut => SessionEnd::FrameTimeout,
+        BrokenReason::EndOfStream => SessionEnd::PeerClosed,
+        BrokenReason::NoStartBlock | BrokenReason::Truncated | BrokenReason::Utf16 => SessionEnd::NotFramed,
+    }
+}
