@@ -14,3 +14,5 @@ pub mod authz;
 pub mod cli;
 pub mod model;
 pub mod pcd;
+pub mod pki;
+pub mod x509;
