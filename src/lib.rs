@@ -16,3 +16,5 @@ pub mod config;
 pub mod mllp;
 pub mod model;
 pub mod pcd;
+pub mod pki;
+pub mod x509;

@@ -1,0 +1,185 @@
+//! From a decision to a certificate: the extensions that RFC 5280 and the specification want.
+
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use rcgen::{
+    BasicConstraints, CertificateParams, CrlDistributionPoint, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, SerialNumber,
+};
+use time::OffsetDateTime;
+
+use super::authority::{Authority, KeyFamily};
+use super::error::PkiError;
+use super::extension;
+use super::order::Role;
+use crate::x509::KeyPurpose;
+
+/// From when until when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Validity {
+    not_before: OffsetDateTime,
+    not_after: OffsetDateTime,
+}
+
+/// Where the status of a certificate can be learnt.
+#[derive(Debug, Clone, Default)]
+pub(super) struct StatusUrls {
+    pub(super) ocsp: Vec<String>,
+    pub(super) crl: Vec<String>,
+}
+
+impl Validity {
+    /// `days` from `start` on.
+    pub(super) fn days(start: Timestamp, days: u32) -> Result<Self, PkiError> {
+        let refused = || PkiError::Validity(days);
+        if days == 0 {
+            return Err(refused());
+        }
+        let end =
+            start.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).map_err(|_| refused())?;
+        Ok(Self { not_before: moment(start)?, not_after: moment(end)? })
+    }
+
+    /// `days` from a few minutes ago on: clocks of devices are often behind.
+    pub(super) fn days_from(now: Timestamp, days: u32) -> Result<Self, PkiError> {
+        let start = now.checked_sub(BACKDATED).map_err(|_| PkiError::Validity(days))?;
+        Self::days(start, days)
+    }
+}
+
+impl StatusUrls {
+    /// Where this PKI answers for what `issuer` has issued.
+    pub(super) fn of(base_url: &str, issuer: Authority) -> Self {
+        Self {
+            ocsp: vec![format!("{base_url}/ocsp")],
+            crl: vec![format!("{base_url}/crl/{}.crl", issuer.name())],
+        }
+    }
+}
+
+/// A time as rcgen wants it.
+pub(super) fn moment(time: Timestamp) -> Result<OffsetDateTime, PkiError> {
+    OffsetDateTime::from_unix_timestamp(time.as_second()).map_err(|_| PkiError::Validity(0))
+}
+
+/// The certificate of an authority.
+pub(super) fn authority(
+    authority: Authority,
+    validity: Validity,
+    urls: &StatusUrls,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = basic(subject(&[authority.common_name().to_owned()])?, validity, urls)?;
+    // Below an issuing CA there is no other CA.
+    let constraint = if authority.parent().is_some() {
+        BasicConstraints::Constrained(0)
+    } else {
+        BasicConstraints::Unconstrained
+    };
+    params.is_ca = IsCa::Ca(constraint);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.use_authority_key_identifier_extension = authority.parent().is_some();
+    Ok(params)
+}
+
+/// The certificate of a device, gateway or platform.
+pub(super) fn end_entity(
+    subject: DistinguishedName,
+    family: KeyFamily,
+    purposes: &[KeyPurpose],
+    sans: &[String],
+    validity: Validity,
+    urls: &StatusUrls,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = basic(subject, validity, urls)?;
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = match family {
+        KeyFamily::Ecc => vec![KeyUsagePurpose::DigitalSignature],
+        // RSA key transport is not among the specification's suites, yet RFC 5246 7.4.2 clients expect the bit.
+        KeyFamily::Rsa => vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment],
+    };
+    params.extended_key_usages = purposes.iter().map(purpose).collect::<Result<_, _>>()?;
+    params.subject_alt_names = sans.iter().map(|name| alt_name(name)).collect::<Result<_, _>>()?;
+    Ok(params)
+}
+
+/// The names under which a platform on this machine is reached, and `more`.
+pub(super) fn platform_names(role: Role, more: &[String]) -> Vec<String> {
+    let own: &[&str] = if role == Role::Platform { &["localhost", "127.0.0.1", "::1"] } else { &[] };
+    let own = own.iter().copied().filter(|name| !more.iter().any(|other| other == name));
+    own.map(str::to_owned).chain(more.iter().cloned()).collect()
+}
+
+/// A subject of this PKI.
+pub(super) fn subject(common_names: &[String]) -> Result<DistinguishedName, PkiError> {
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::OrganizationName, "pcd-platform test PKI");
+    // rcgen keeps one value of each type; the second name takes the same type by its number.
+    let types = [DnType::CommonName, DnType::CustomDnType(vec![2, 5, 4, 3])];
+    if common_names.len() > types.len() {
+        return Err(PkiError::CommonNames(common_names.len()));
+    }
+    for (kind, name) in types.into_iter().zip(common_names) {
+        subject.push(kind, name.as_str());
+    }
+    Ok(subject)
+}
+
+/// A DNS name or an IP address.
+pub(super) fn alt_name(name: &str) -> Result<SanType, PkiError> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let refused = || PkiError::SubjectAltName(name.to_owned());
+    let host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'*' | b'_');
+    if name.is_empty() || !name.bytes().all(host) {
+        return Err(refused());
+    }
+    Ok(SanType::DnsName(name.try_into().map_err(|_| refused())?))
+}
+
+fn basic(
+    subject: DistinguishedName,
+    validity: Validity,
+    urls: &StatusUrls,
+) -> Result<CertificateParams, PkiError> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = subject;
+    params.serial_number = Some(serial()?);
+    params.not_before = validity.not_before;
+    params.not_after = validity.not_after;
+    if !urls.crl.is_empty() {
+        params.crl_distribution_points = vec![CrlDistributionPoint { uris: urls.crl.clone() }];
+    }
+    if !urls.ocsp.is_empty() {
+        params.custom_extensions.push(extension::ocsp_access(&urls.ocsp));
+    }
+    Ok(params)
+}
+
+/// Sixteen random octets, positive and without a leading zero (RFC 5280 4.1.2.2).
+fn serial() -> Result<SerialNumber, PkiError> {
+    let mut octets = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut octets).map_err(|_| PkiError::Random)?;
+    if let Some(first) = octets.first_mut() {
+        *first = (*first & 0x7f) | 0x40;
+    }
+    Ok(SerialNumber::from_slice(&octets))
+}
+
+fn purpose(purpose: &KeyPurpose) -> Result<ExtendedKeyUsagePurpose, PkiError> {
+    Ok(match purpose {
+        KeyPurpose::Any => ExtendedKeyUsagePurpose::Any,
+        KeyPurpose::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+        KeyPurpose::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+        KeyPurpose::OcspSigning => ExtendedKeyUsagePurpose::OcspSigning,
+        KeyPurpose::Other(oid) => {
+            let arcs = oid.split('.').map(str::parse).collect::<Result<Vec<u64>, _>>();
+            let arcs = arcs.ok().filter(|arcs| arcs.len() > 1 && arcs.iter().take(1).all(|first| *first < 3));
+            ExtendedKeyUsagePurpose::Other(arcs.ok_or_else(|| PkiError::ObjectIdentifier(oid.clone()))?)
+        }
+    })
+}
+
+const BACKDATED: SignedDuration = SignedDuration::from_mins(5);

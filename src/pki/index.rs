@@ -1,0 +1,109 @@
+//! What the PKI remembers: `ca/index.toml`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::authority::Authority;
+use super::error::PkiError;
+use super::file::{self, Access};
+use super::revocation::RevocationReason;
+
+/// The contents of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Index {
+    /// Where the OCSP responder and the CRLs of this PKI are, without a slash at the end.
+    pub(super) base_url: String,
+    /// The number of the last CRLs; all authorities count together, so that no CRL number is ever used again.
+    pub(super) crl_number: u64,
+    /// In the order in which they were revoked.
+    #[serde(default)]
+    pub(super) revoked: Vec<Revoked>,
+}
+
+/// One revoked certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Revoked {
+    /// Who issued it.
+    pub(super) issuer: Authority,
+    /// The content octets of its serial number, in hexadecimal.
+    #[serde(with = "octets")]
+    pub(super) serial: Vec<u8>,
+    /// Why.
+    pub(super) reason: RevocationReason,
+    /// When, in seconds since 1970.
+    pub(super) revoked_at: i64,
+}
+
+/// The index, while nobody else may change it. The lock is that of the folder of the authorities.
+#[derive(Debug)]
+pub(super) struct LockedIndex {
+    pub(super) index: Index,
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Index {
+    pub(super) const fn new(base_url: String) -> Self {
+        Self { base_url, crl_number: 0, revoked: Vec::new() }
+    }
+
+    pub(super) fn load(dir: &Path) -> Result<Self, PkiError> {
+        let path = path(dir);
+        if !path.exists() {
+            return Err(PkiError::NotFound(path));
+        }
+        toml::from_str(&file::read(&path)?).map_err(|source| PkiError::Index { path, source })
+    }
+
+    pub(super) fn store(&self, dir: &Path) -> Result<(), PkiError> {
+        self.write(&path(dir))
+    }
+
+    fn write(&self, path: &Path) -> Result<(), PkiError> {
+        let text = toml::to_string(self).map_err(PkiError::Serialize)?;
+        file::replace(path, text.as_bytes(), Access::Public)
+    }
+}
+
+impl LockedIndex {
+    /// Waits until nobody else changes the index, and reads it.
+    pub(super) fn open(dir: &Path) -> Result<Self, PkiError> {
+        let ca = dir.join("ca");
+        let lock = File::open(&ca).map_err(PkiError::read(&ca))?;
+        lock.lock().map_err(PkiError::read(&ca))?;
+        Ok(Self { index: Index::load(dir)?, path: path(dir), _lock: lock })
+    }
+
+    pub(super) fn store(&self) -> Result<(), PkiError> {
+        self.index.write(&self.path)
+    }
+}
+
+fn path(dir: &Path) -> PathBuf {
+    dir.join("ca").join("index.toml")
+}
+
+/// Octets as hexadecimal text.
+mod octets {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(octets: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let text: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let octet = |pair: &[u8]| {
+            let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
+            u8::from_str_radix(pair, 16).ok()
+        };
+        let octets: Option<Vec<u8>> = text.as_bytes().chunks(2).map(octet).collect();
+        octets.ok_or_else(|| D::Error::custom("a serial number is an even number of hexadecimal digits"))
+    }
+}

@@ -1,0 +1,34 @@
+//! A public key infrastructure for tests, demonstrations and closed sites, as the specification draws it: an ECC
+//! and an RSA root, and under each an issuing CA for connected components and one for platforms (A5, A6, B15).
+//!
+//! It lives in a folder:
+//!
+//! | file | what |
+//! |---|---|
+//! | `root-ecc.pem`, `root-rsa.pem` | the trust anchors |
+//! | `ca/NAME.pem`, `ca/NAME.key` | each [`Authority`]: certificate and key (mode 0600) |
+//! | `ca/index.toml` | base URL, revocations, number of the last CRLs |
+//! | `crl/NAME.crl` | the last CRL of each authority, DER |
+//! | `ROLE/CN.KEY.chain.pem` | an issued certificate, followed by its issuing CA (A4) |
+//! | `ROLE/CN.KEY.key` | its key, PKCS#8 PEM (mode 0600) |
+//!
+//! In file names every byte of a Common Name other than ASCII letters, digits, `-`, `_` and inner dots is written as
+//! `%XX`; [`file_stem`] has the details.
+
+mod authority;
+mod certify;
+mod error;
+mod extension;
+mod file;
+mod index;
+mod key;
+mod order;
+mod revocation;
+mod test_pki;
+
+pub use authority::{Authority, KeyFamily};
+pub use error::PkiError;
+pub use file::file_stem;
+pub use order::{CertificateOrder, Issued, KeyType, Role};
+pub use revocation::{Revocation, RevocationReason};
+pub use test_pki::TestPki;

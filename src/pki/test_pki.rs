@@ -1,0 +1,182 @@
+//! The PKI as a folder.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use rcgen::{Issuer, KeyPair};
+
+use super::authority::Authority;
+use super::certify::{self, StatusUrls, Validity};
+use super::error::PkiError;
+use super::file::{self, Access};
+use super::index::Index;
+use super::order::{CertificateOrder, Issued, KeyType};
+use super::{extension, key};
+use crate::model::Clock;
+
+/// A PKI for tests, in a folder.
+#[derive(Debug, Clone)]
+pub struct TestPki {
+    pub(super) dir: PathBuf,
+    pub(super) base_url: String,
+    pub(super) clock: Clock,
+}
+
+impl TestPki {
+    /// Makes roots, issuing CAs and their first CRLs under `dir`. `base_url` is where its OCSP responder and CRLs
+    /// will be found: `BASE/ocsp` and `BASE/crl/NAME.crl`.
+    ///
+    /// # Errors
+    /// When there is a PKI already, the folder cannot be written, or the URL is none.
+    pub fn init(dir: &Path, base_url: &str, clock: &Clock) -> Result<Self, PkiError> {
+        let base_url = checked_base_url(base_url)?;
+        file::folder(dir)?;
+        claim(dir)?;
+        let pki = Self { dir: dir.to_owned(), base_url, clock: clock.clone() };
+        for authority in Authority::ALL {
+            pki.establish(authority)?;
+        }
+        Index::new(pki.base_url.clone()).store(dir)?;
+        pki.publish_crls(Self::CRL_DAYS)?;
+        Ok(pki)
+    }
+
+    /// Opens the PKI that [`TestPki::init`] has made.
+    ///
+    /// # Errors
+    /// When there is none, or its index is damaged.
+    pub fn open(dir: &Path, clock: &Clock) -> Result<Self, PkiError> {
+        let index = Index::load(dir)?;
+        Ok(Self { dir: dir.to_owned(), base_url: index.base_url, clock: clock.clone() })
+    }
+
+    /// Makes a key and a certificate for it, in place of those that the same subject may have had.
+    ///
+    /// # Errors
+    /// When the order cannot be carried out as it is, or the files cannot be read or written.
+    pub fn issue(&self, order: &CertificateOrder) -> Result<Issued, PkiError> {
+        let authority = Authority::issuing(order.role, order.key.family());
+        let own = StatusUrls::of(&self.base_url, authority);
+        let urls = StatusUrls {
+            ocsp: order.ocsp_urls.clone().unwrap_or(own.ocsp),
+            crl: order.crl_urls.clone().unwrap_or(own.crl),
+        };
+        let validity = match order.not_before {
+            Some(start) => Validity::days(start, order.days)?,
+            None => Validity::days_from(self.clock.now(), order.days)?,
+        };
+        let purposes = order.purposes.clone().unwrap_or_else(|| order.role.purposes());
+        let names = certify::platform_names(order.role, &order.sans);
+        let subject = certify::subject(&order.common_names)?;
+        let mut params =
+            certify::end_entity(subject, order.key.family(), &purposes, &names, validity, &urls)?;
+        if order.must_staple {
+            params.custom_extensions.push(extension::must_staple());
+        }
+        let pair = key::generate(order.key)?;
+        let certificate = params.signed_by(&pair, &self.issuer(authority)?);
+        let certificate = certificate.map_err(PkiError::make("certificate"))?;
+
+        let folder = self.dir.join(order.role.as_str());
+        file::folder(&folder)?;
+        let stem = format!("{}.{}", file::file_stem(&order.common_names), order.key.as_str());
+        let issued = Issued {
+            chain: folder.join(format!("{stem}.chain.pem")),
+            key: folder.join(format!("{stem}.key")),
+        };
+        file::replace(&issued.key, key::pem(&pair).as_bytes(), Access::Private)?;
+        let chain = certificate.pem() + &file::read(&self.certificate(authority))?;
+        file::replace(&issued.chain, chain.as_bytes(), Access::Public)?;
+        Ok(issued)
+    }
+
+    /// The trust anchors: the ECC and the RSA root (A6).
+    #[must_use]
+    pub fn trust_anchors(&self) -> [PathBuf; 2] {
+        [Authority::RootEcc, Authority::RootRsa].map(|root| self.trust_anchor(root))
+    }
+
+    /// The certificate of an authority, PEM.
+    #[must_use]
+    pub fn certificate(&self, authority: Authority) -> PathBuf {
+        self.dir.join("ca").join(format!("{}.pem", authority.name()))
+    }
+
+    /// The last CRL of an authority, DER.
+    #[must_use]
+    pub fn crl(&self, authority: Authority) -> PathBuf {
+        self.dir.join("crl").join(format!("{}.crl", authority.name()))
+    }
+
+    fn trust_anchor(&self, root: Authority) -> PathBuf {
+        self.dir.join(format!("{}.pem", root.name()))
+    }
+
+    fn key(&self, authority: Authority) -> PathBuf {
+        self.dir.join("ca").join(format!("{}.key", authority.name()))
+    }
+
+    fn establish(&self, authority: Authority) -> Result<(), PkiError> {
+        // P-256 and RSA 2048 throughout: every handshake verifies the issuing CA's and the root's signatures, and
+        // P-384 takes ten times as long; RSA 2048 is what the specification's certificates have.
+        let pair = key::generate(KeyType::from(authority.family()))?;
+        let now = self.clock.now();
+        let certificate = match authority.parent() {
+            None => {
+                let validity = Validity::days_from(now, ROOT_DAYS)?;
+                certify::authority(authority, validity, &StatusUrls::default())?.self_signed(&pair)
+            }
+            Some(parent) => {
+                let validity = Validity::days_from(now, ISSUING_DAYS)?;
+                let urls = StatusUrls::of(&self.base_url, parent);
+                certify::authority(authority, validity, &urls)?.signed_by(&pair, &self.issuer(parent)?)
+            }
+        };
+        let pem = certificate.map_err(PkiError::make("certificate of an authority"))?.pem();
+        file::replace(&self.key(authority), key::pem(&pair).as_bytes(), Access::Private)?;
+        file::replace(&self.certificate(authority), pem.as_bytes(), Access::Public)?;
+        if authority.parent().is_none() {
+            file::replace(&self.trust_anchor(authority), pem.as_bytes(), Access::Public)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn issuer(&self, authority: Authority) -> Result<Issuer<'static, KeyPair>, PkiError> {
+        let pair = zeroize::Zeroizing::new(file::read(&self.key(authority))?);
+        let pair =
+            KeyPair::from_pem(&pair).map_err(PkiError::make("signature: the authority's key is unusable"))?;
+        let certificate = file::read(&self.certificate(authority))?;
+        Issuer::from_ca_cert_pem(&certificate, pair)
+            .map_err(PkiError::make("signature: the authority's certificate is unusable"))
+    }
+
+    /// How long the CRLs that `init` publishes are good for.
+    pub const CRL_DAYS: u32 = 30;
+}
+
+/// Makes the folder of the authorities, and with it takes `dir`: of two that try, one succeeds.
+fn claim(dir: &Path) -> Result<(), PkiError> {
+    let ca = dir.join("ca");
+    match DirBuilder::new().mode(0o700).create(&ca) {
+        Ok(()) => file::folder(&dir.join("crl")),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(PkiError::Exists(ca)),
+        Err(source) => Err(PkiError::Write { path: ca, source }),
+    }
+}
+
+/// Revocation is fetched over plain HTTP only (`https` would need revocation of its own), and rcgen writes IA5.
+fn checked_base_url(text: &str) -> Result<String, PkiError> {
+    let refused = || PkiError::BaseUrl(text.to_owned());
+    let url = text.trim_end_matches('/');
+    let host = url.strip_prefix("http://").ok_or_else(refused)?;
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'<' | b'>' | b'?' | b'#');
+    if host.is_empty() || host.starts_with('/') || !host.bytes().all(plain) {
+        return Err(refused());
+    }
+    Ok(url.to_owned())
+}
+
+const ROOT_DAYS: u32 = 7300;
+const ISSUING_DAYS: u32 = 3650;

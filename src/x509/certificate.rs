@@ -1,0 +1,94 @@
+//! Certificates.
+
+use std::ops::Deref;
+
+use jiff::Timestamp;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
+use x509_parser::time::ASN1Time;
+
+use super::algorithm::{KeyKind, SignatureAlgorithm};
+use super::error::{Part, X509Error};
+use super::extensions::Extensions;
+use super::name::{DistinguishedName, NameError};
+use super::serial::Serial;
+use crate::model::{DeviceId, Fingerprint};
+
+/// What we read in a certificate (RFC 5280). What its extensions say is reached as if it were written here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Whom it is about.
+    pub subject: DistinguishedName,
+    /// Who says so.
+    pub issuer: DistinguishedName,
+    /// The issuer's number for it.
+    pub serial: Serial,
+    /// Valid from this second on.
+    pub not_before: Timestamp,
+    /// Valid up to and with this second.
+    pub not_after: Timestamp,
+    /// The subject's key.
+    pub key: KeyKind,
+    /// How the issuer signed.
+    pub signature_algorithm: SignatureAlgorithm,
+    /// What the extensions say.
+    pub extensions: Extensions,
+    /// SHA-256 over the whole.
+    pub fingerprint: Fingerprint,
+}
+
+impl CertificateFacts {
+    /// Reads one certificate in DER.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one certificate, or it says something in two ways, or an extension that is
+    /// relied upon is malformed.
+    pub fn read(der: &[u8]) -> Result<Self, X509Error> {
+        let structure = || X509Error::Structure(Part::Certificate);
+        let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| structure())?;
+        if !rest.is_empty() {
+            return Err(structure());
+        }
+        if certificate.signature_algorithm != certificate.tbs_certificate.signature {
+            return Err(X509Error::AlgorithmMismatch(Part::Certificate));
+        }
+        Ok(Self {
+            subject: DistinguishedName::of(certificate.subject()),
+            issuer: DistinguishedName::of(certificate.issuer()),
+            serial: Serial::from_octets(certificate.raw_serial()),
+            not_before: timestamp(certificate.validity().not_before, Part::Certificate)?,
+            not_after: timestamp(certificate.validity().not_after, Part::Certificate)?,
+            key: KeyKind::of(certificate.public_key()).ok_or(X509Error::PublicKey(Part::Certificate))?,
+            signature_algorithm: SignatureAlgorithm::of(&certificate.signature_algorithm),
+            extensions: Extensions::of(certificate.extensions())?,
+            fingerprint: Fingerprint::of(der),
+        })
+    }
+
+    /// The device or gateway that the subject names (A8).
+    ///
+    /// # Errors
+    /// Unless the subject has exactly one Common Name, and it is a device identifier.
+    pub fn device_id(&self) -> Result<DeviceId, NameError> {
+        self.subject.device_id()
+    }
+
+    /// Whether `now` lies within its validity.
+    #[must_use]
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        // Both ends have whole seconds, and the last second belongs to the validity.
+        self.not_before <= now && now.as_second() <= self.not_after.as_second()
+    }
+}
+
+impl Deref for CertificateFacts {
+    type Target = Extensions;
+
+    fn deref(&self) -> &Extensions {
+        &self.extensions
+    }
+}
+
+pub(super) fn timestamp(time: ASN1Time, part: Part) -> Result<Timestamp, X509Error> {
+    Timestamp::from_second(time.timestamp()).map_err(|_| X509Error::Time(part))
+}

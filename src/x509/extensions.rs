@@ -1,0 +1,230 @@
+//! The extensions that something here decides by.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use x509_parser::asn1_rs::{FromDer as _, Oid, oid};
+use x509_parser::extensions::{
+    AuthorityInfoAccess, CRLDistributionPoints, DistributionPointName, ExtendedKeyUsage, GeneralName,
+    ParsedExtension, SubjectAlternativeName, X509Extension,
+};
+
+use super::error::X509Error;
+
+/// What the extensions of a certificate, or those asked for in a request, say. An extension that is absent leaves
+/// its field empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// basicConstraints: whether the subject is a CA.
+    pub is_ca: bool,
+    /// basicConstraints: how many CAs may follow below this one.
+    pub path_length: Option<u32>,
+    /// keyUsage; `None` leaves the key unrestricted.
+    pub key_usage: Option<KeyUsage>,
+    /// extKeyUsage; empty leaves the key unrestricted.
+    pub purposes: Vec<KeyPurpose>,
+    /// subjectAltName: DNS names.
+    pub dns_names: Vec<String>,
+    /// subjectAltName: IP addresses.
+    pub ip_addresses: Vec<IpAddr>,
+    /// authorityInfoAccess: where to ask by OCSP (A9.2), in the certificate's order.
+    pub ocsp_urls: Vec<String>,
+    /// cRLDistributionPoints (A9.2).
+    pub crl_distribution_points: Vec<CrlDistributionPoint>,
+    /// TLS feature, RFC 7633: the server promises to staple (status_request or status_request_v2).
+    pub must_staple: bool,
+    /// subjectKeyIdentifier.
+    pub subject_key_id: Option<Vec<u8>>,
+    /// The key identifier of authorityKeyIdentifier.
+    pub authority_key_id: Option<Vec<u8>>,
+}
+
+/// keyUsage, RFC 5280 4.2.1.3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// May sign in a handshake.
+    pub digital_signature: bool,
+    /// May take part in RSA key exchange.
+    pub key_encipherment: bool,
+    /// May sign certificates.
+    pub key_cert_sign: bool,
+    /// May sign CRLs.
+    pub crl_sign: bool,
+}
+
+/// A purpose of extKeyUsage, RFC 5280 4.2.1.12.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KeyPurpose {
+    /// anyExtendedKeyUsage.
+    Any,
+    /// id-kp-serverAuth.
+    ServerAuth,
+    /// id-kp-clientAuth.
+    ClientAuth,
+    /// id-kp-OCSPSigning.
+    OcspSigning,
+    /// Any other, by its object identifier.
+    Other(String),
+}
+
+/// One distribution point, RFC 5280 4.2.1.13.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CrlDistributionPoint {
+    /// Its URLs: different ways to the same CRL.
+    pub urls: Vec<String>,
+    /// Its CRL covers only some reasons.
+    pub some_reasons: bool,
+    /// Its CRL is signed by somebody else than the certificate's issuer.
+    pub other_issuer: bool,
+}
+
+impl Extensions {
+    pub(super) fn of<'a>(
+        extensions: impl IntoIterator<Item = &'a X509Extension<'a>>,
+    ) -> Result<Self, X509Error> {
+        let mut facts = Self::default();
+        let mut seen = HashSet::new();
+        for extension in extensions {
+            if !seen.insert(&extension.oid) {
+                return Err(X509Error::DuplicateExtension(extension.oid.to_string()));
+            }
+            facts.add(extension).ok_or_else(|| X509Error::Extension(extension.oid.to_string()))?;
+        }
+        Ok(facts)
+    }
+
+    /// `None` when the extension is malformed.
+    fn add(&mut self, extension: &X509Extension<'_>) -> Option<()> {
+        match extension.parsed_extension() {
+            ParsedExtension::BasicConstraints(constraints) => {
+                self.is_ca = constraints.ca;
+                self.path_length = constraints.path_len_constraint;
+            }
+            ParsedExtension::KeyUsage(usage) => {
+                self.key_usage = Some(KeyUsage {
+                    digital_signature: usage.digital_signature(),
+                    key_encipherment: usage.key_encipherment(),
+                    key_cert_sign: usage.key_cert_sign(),
+                    crl_sign: usage.crl_sign(),
+                });
+            }
+            ParsedExtension::ExtendedKeyUsage(usage) => self.purposes = purposes(usage)?,
+            ParsedExtension::SubjectAlternativeName(names) => self.add_names(names)?,
+            ParsedExtension::AuthorityInfoAccess(access) => self.ocsp_urls = ocsp_urls(access),
+            ParsedExtension::CRLDistributionPoints(points) => {
+                self.crl_distribution_points = distribution(points)
+            }
+            ParsedExtension::SubjectKeyIdentifier(id) => self.subject_key_id = Some(id.0.to_vec()),
+            ParsedExtension::AuthorityKeyIdentifier(id) => {
+                self.authority_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
+            }
+            ParsedExtension::UnsupportedExtension { oid } if *oid == TLS_FEATURE => {
+                self.must_staple = tls_features(extension.value)?.iter().any(|id| STAPLING.contains(id));
+            }
+            ParsedExtension::ParseError { .. } => return None,
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn add_names(&mut self, names: &SubjectAlternativeName<'_>) -> Option<()> {
+        for name in &names.general_names {
+            match name {
+                GeneralName::DNSName(name) => self.dns_names.push((*name).to_owned()),
+                GeneralName::IPAddress(octets) => self.ip_addresses.push(ip_address(octets)?),
+                GeneralName::Invalid(..) => return None,
+                _ => {}
+            }
+        }
+        Some(())
+    }
+
+    /// Every URL of every distribution point, in the certificate's order.
+    pub fn crl_urls(&self) -> impl Iterator<Item = &str> {
+        self.crl_distribution_points.iter().flat_map(|point| &point.urls).map(String::as_str)
+    }
+}
+
+impl fmt::Display for KeyPurpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "any",
+            Self::ServerAuth => "serverAuth",
+            Self::ClientAuth => "clientAuth",
+            Self::OcspSigning => "OCSPSigning",
+            Self::Other(oid) => oid,
+        })
+    }
+}
+
+impl fmt::Display for KeyUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = [
+            (self.digital_signature, "digitalSignature"),
+            (self.key_encipherment, "keyEncipherment"),
+            (self.key_cert_sign, "keyCertSign"),
+            (self.crl_sign, "cRLSign"),
+        ];
+        let names: Vec<&str> = named.into_iter().filter(|(set, _)| *set).map(|(_, name)| name).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
+/// An empty list restricts to nothing at all: SIZE (1..MAX) forbids it, and taken as absent it would allow anything.
+fn purposes(usage: &ExtendedKeyUsage<'_>) -> Option<Vec<KeyPurpose>> {
+    let known = [
+        (usage.any, KeyPurpose::Any),
+        (usage.server_auth, KeyPurpose::ServerAuth),
+        (usage.client_auth, KeyPurpose::ClientAuth),
+        (usage.ocsp_signing, KeyPurpose::OcspSigning),
+        (usage.code_signing, KeyPurpose::Other("1.3.6.1.5.5.7.3.3".to_owned())),
+        (usage.email_protection, KeyPurpose::Other("1.3.6.1.5.5.7.3.4".to_owned())),
+        (usage.time_stamping, KeyPurpose::Other("1.3.6.1.5.5.7.3.8".to_owned())),
+    ];
+    let known = known.into_iter().filter(|(set, _)| *set).map(|(_, purpose)| purpose);
+    let other = usage.other.iter().map(|oid| KeyPurpose::Other(oid.to_string()));
+    let purposes: Vec<KeyPurpose> = known.chain(other).collect();
+    (!purposes.is_empty()).then_some(purposes)
+}
+
+fn ip_address(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}
+
+fn ocsp_urls(access: &AuthorityInfoAccess<'_>) -> Vec<String> {
+    let ocsp = access.iter().filter(|description| description.access_method == OCSP);
+    ocsp.filter_map(|description| url(&description.access_location)).collect()
+}
+
+fn distribution(points: &CRLDistributionPoints<'_>) -> Vec<CrlDistributionPoint> {
+    let urls = |name: &Option<DistributionPointName<'_>>| match name {
+        Some(DistributionPointName::FullName(names)) => names.iter().filter_map(url).collect(),
+        Some(DistributionPointName::NameRelativeToCRLIssuer(_)) | None => Vec::new(),
+    };
+    let points = points.points.iter().map(|point| CrlDistributionPoint {
+        urls: urls(&point.distribution_point),
+        some_reasons: point.reasons.is_some(),
+        other_issuer: point.crl_issuer.is_some(),
+    });
+    points.collect()
+}
+
+fn url(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::URI(url) => Some((*url).to_owned()),
+        _ => None,
+    }
+}
+
+/// RFC 7633 4.1: a SEQUENCE OF INTEGER, each the number of a TLS extension.
+fn tls_features(der: &[u8]) -> Option<Vec<u16>> {
+    let (rest, features) = Vec::<u16>::from_der(der).ok()?;
+    rest.is_empty().then_some(features)
+}
+
+const TLS_FEATURE: Oid<'static> = oid!(1.3.6.1.5.5.7.1.24);
+const OCSP: Oid<'static> = oid!(1.3.6.1.5.5.7.48.1);
+/// status_request and status_request_v2, RFC 6066 and RFC 6961.
+const STAPLING: [u16; 2] = [5, 17];

@@ -1,0 +1,246 @@
+//! Distinguished names.
+
+use std::fmt::{self, Write as _};
+
+use x509_parser::asn1_rs::{Any, Oid, Tag, ToDer as _, oid};
+use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
+
+use crate::model::{DeviceId, DeviceIdError};
+
+/// The subject or issuer of a certificate. Shown as RFC 4514 writes it: the most specific part first.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DistinguishedName {
+    text: String,
+    der: Vec<u8>,
+    common_names: Vec<CommonName>,
+}
+
+/// One Common Name attribute (2.5.4.3) of a name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum CommonName {
+    /// A UTF8String, or a PrintableString of ASCII characters: the two that RFC 5280 4.1.2.4 leaves to new
+    /// certificates, and the only two whose bytes mean the same to everybody.
+    Text(String),
+    /// Some other type, or bytes that its type does not allow.
+    Unreadable {
+        /// The universal tag of its ASN.1 type.
+        tag: u32,
+    },
+}
+
+/// Why a subject names no device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// No Common Name.
+    #[error("the subject has no common name")]
+    Missing,
+    /// Which one of them would be the device?
+    #[error("the subject has {0} common names; exactly one is expected")]
+    Several(usize),
+    /// Not a UTF8String or PrintableString.
+    #[error("the subject's common name has the ASN.1 type {tag}; UTF8String or PrintableString is expected")]
+    Unreadable {
+        /// The universal tag of its ASN.1 type.
+        tag: u32,
+    },
+    /// Text, but no device identifier.
+    #[error("the subject's common name is no device identifier")]
+    Unusable(#[from] DeviceIdError),
+}
+
+impl DistinguishedName {
+    pub(super) fn of(name: &X509Name<'_>) -> Self {
+        let common_names = name.iter_attributes().filter(|attribute| *attribute.attr_type() == COMMON_NAME);
+        Self {
+            text: rfc_4514(name),
+            der: name.as_raw().to_vec(),
+            common_names: common_names.map(CommonName::of).collect(),
+        }
+    }
+
+    /// The name in DER: what two certificates are compared by.
+    #[must_use]
+    pub fn as_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// Every Common Name attribute, in the order of the name.
+    #[must_use]
+    pub fn common_names(&self) -> &[CommonName] {
+        &self.common_names
+    }
+
+    /// The device or gateway that this subject names (A8).
+    ///
+    /// # Errors
+    /// Unless there is exactly one Common Name, and it is a device identifier.
+    pub fn device_id(&self) -> Result<DeviceId, NameError> {
+        match self.common_names.as_slice() {
+            [] => Err(NameError::Missing),
+            [CommonName::Text(text)] => Ok(DeviceId::parse(text)?),
+            [CommonName::Unreadable { tag }] => Err(NameError::Unreadable { tag: *tag }),
+            several => Err(NameError::Several(several.len())),
+        }
+    }
+}
+
+impl fmt::Display for DistinguishedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for DistinguishedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+impl CommonName {
+    fn of(attribute: &AttributeTypeAndValue<'_>) -> Self {
+        let value = attribute.attr_value();
+        let text = match value.tag() {
+            Tag::Utf8String => std::str::from_utf8(value.data).ok(),
+            Tag::PrintableString => std::str::from_utf8(value.data).ok().filter(|text| text.is_ascii()),
+            _ => None,
+        };
+        text.map_or(Self::Unreadable { tag: value.tag().0 }, |text| Self::Text(text.to_owned()))
+    }
+}
+
+/// RFC 4514 2.1: the relative names in reverse order.
+fn rfc_4514(name: &X509Name<'_>) -> String {
+    let parts: Vec<String> = name.iter_rdn().map(relative).collect();
+    parts.into_iter().rev().collect::<Vec<_>>().join(",")
+}
+
+fn relative(name: &RelativeDistinguishedName<'_>) -> String {
+    name.iter().map(attribute).collect::<Vec<_>>().join("+")
+}
+
+/// RFC 4514 2.3 and 2.4: a known type and its text, or else the type's number and its value in hexadecimal DER.
+fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
+    let keyword = KEYWORDS.iter().find(|(oid, _)| oid == attribute.attr_type()).map(|(_, keyword)| *keyword);
+    match (keyword, attribute.as_str()) {
+        (Some(keyword), Ok(text)) => format!("{keyword}={}", escaped(text)),
+        (Some(keyword), Err(_)) => format!("{keyword}=#{}", hexadecimal(attribute.attr_value())),
+        (None, _) => format!("{}=#{}", attribute.attr_type(), hexadecimal(attribute.attr_value())),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let last = text.chars().count().saturating_sub(1);
+    for (position, character) in text.chars().enumerate() {
+        let special = match character {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => true,
+            '#' => position == 0,
+            ' ' => position == 0 || position == last,
+            _ => false,
+        };
+        if special {
+            out.push('\\');
+        }
+        if character.is_control() {
+            let mut bytes = [0; 4];
+            for byte in character.encode_utf8(&mut bytes).bytes() {
+                push_hexadecimal(&mut out, "\\", byte);
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+fn hexadecimal(value: &Any<'_>) -> String {
+    let mut out = String::new();
+    for byte in value.to_der_vec().unwrap_or_default() {
+        push_hexadecimal(&mut out, "", byte);
+    }
+    out
+}
+
+fn push_hexadecimal(out: &mut String, mark: &str, byte: u8) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "{mark}{byte:02x}");
+}
+
+const COMMON_NAME: Oid<'static> = oid!(2.5.4.3);
+
+/// RFC 4514 section 3, and serialNumber, which many devices carry.
+const KEYWORDS: &[(Oid<'static>, &str)] = &[
+    (COMMON_NAME, "CN"),
+    (oid!(2.5.4.7), "L"),
+    (oid!(2.5.4.8), "ST"),
+    (oid!(2.5.4.10), "O"),
+    (oid!(2.5.4.11), "OU"),
+    (oid!(2.5.4.6), "C"),
+    (oid!(2.5.4.9), "STREET"),
+    (oid!(0.9.2342.19200300.100.1.25), "DC"),
+    (oid!(0.9.2342.19200300.100.1.1), "UID"),
+    (oid!(2.5.4.5), "serialNumber"),
+];
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::prelude::FromDer as _;
+
+    use super::*;
+
+    /// A name of one attribute per relative name: type as the last arc of 2.5.4, ASN.1 tag, bytes.
+    fn name(attributes: &[(u8, u8, &[u8])]) -> DistinguishedName {
+        let tlv = |tag: u8, content: &[u8]| {
+            let mut out = vec![tag, u8::try_from(content.len()).unwrap()];
+            out.extend_from_slice(content);
+            out
+        };
+        let relative: Vec<u8> = attributes
+            .iter()
+            .flat_map(|(arc, tag, value)| {
+                let pair = [tlv(0x06, &[0x55, 0x04, *arc]), tlv(*tag, value)].concat();
+                tlv(0x31, &tlv(0x30, &pair))
+            })
+            .collect();
+        let der = tlv(0x30, &relative);
+        DistinguishedName::of(&X509Name::from_der(&der).unwrap().1)
+    }
+
+    const UTF8: u8 = 0x0c;
+    const PRINTABLE: u8 = 0x13;
+    const TELETEX: u8 = 0x14;
+    const BMP: u8 = 0x1e;
+
+    // A8
+    #[test]
+    fn exactly_one_common_name_is_the_device() {
+        let one = name(&[(10, UTF8, b"Ward 3"), (3, UTF8, "Gerät-7".as_bytes())]);
+        assert_eq!(one.device_id().unwrap().as_str(), "Gerät-7");
+        assert_eq!(
+            name(&[(3, PRINTABLE, b"00A037EB2175780F")]).device_id().unwrap().as_str(),
+            "00A037EB2175780F"
+        );
+        assert_eq!(name(&[(10, UTF8, b"Ward 3")]).device_id(), Err(NameError::Missing));
+        assert_eq!(name(&[(3, UTF8, b"a"), (3, UTF8, b"b")]).device_id(), Err(NameError::Several(2)));
+        assert_eq!(name(&[(3, UTF8, b" a")]).device_id(), Err(NameError::Unusable(DeviceIdError::Character)));
+    }
+
+    // A8: bytes that different readers take for different texts name nobody.
+    #[test]
+    fn a_common_name_of_an_ambiguous_type_is_no_device() {
+        assert_eq!(name(&[(3, TELETEX, b"pump")]).device_id(), Err(NameError::Unreadable { tag: 20 }));
+        assert_eq!(name(&[(3, BMP, b"\0p\0u")]).device_id(), Err(NameError::Unreadable { tag: 30 }));
+        let latin = name(&[(3, PRINTABLE, "pümp".as_bytes())]);
+        assert_eq!(latin.device_id(), Err(NameError::Unreadable { tag: 19 }));
+    }
+
+    #[test]
+    fn a_name_reads_as_rfc_4514_writes_it() {
+        let plain = name(&[(6, PRINTABLE, b"DE"), (10, UTF8, b"A, B+C"), (3, UTF8, b"#pump ")]);
+        assert_eq!(plain.to_string(), r"CN=\#pump\ ,O=A\, B\+C,C=DE");
+        // A control character cannot break a line of a log.
+        assert_eq!(name(&[(3, UTF8, b"a\nb")]).to_string(), r"CN=a\0ab");
+        assert_eq!(name(&[(12, UTF8, b"Dr")]).to_string(), "2.5.4.12=#0c024472");
+        assert_eq!(name(&[(3, TELETEX, b"p")]).to_string(), "CN=#140170");
+    }
+}

@@ -1,0 +1,76 @@
+//! Serial numbers.
+
+use std::fmt;
+
+/// A certificate's serial number, as the content octets of its DER INTEGER: what OCSP and CRLs compare.
+///
+/// Shown as lower-case hexadecimal without the octet that only carries the sign; a negative number, which RFC 5280
+/// forbids and asks us to bear, as a minus sign and its magnitude.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Serial(Vec<u8>);
+
+impl Serial {
+    /// A serial number from the content octets of its INTEGER, most significant first.
+    #[must_use]
+    pub fn from_octets(octets: &[u8]) -> Self {
+        Self(octets.to_vec())
+    }
+
+    /// The content octets.
+    #[must_use]
+    pub fn as_octets(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_slice() {
+            [0, rest @ ..] if !rest.is_empty() => hexadecimal(rest, f),
+            [first, ..] if *first >= 0x80 => {
+                f.write_str("-")?;
+                hexadecimal(&negated(&self.0), f)
+            }
+            octets => hexadecimal(octets, f),
+        }
+    }
+}
+
+impl fmt::Debug for Serial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+fn hexadecimal(octets: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+}
+
+/// Two's complement: every bit turned, then one added.
+fn negated(octets: &[u8]) -> Vec<u8> {
+    let mut magnitude: Vec<u8> = octets.iter().map(|octet| !octet).collect();
+    for octet in magnitude.iter_mut().rev() {
+        let (sum, carry) = octet.overflowing_add(1);
+        *octet = sum;
+        if !carry {
+            break;
+        }
+    }
+    magnitude
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_serial_number_reads_as_openssl_prints_it() {
+        let text = |octets: &[u8]| Serial::from_octets(octets).to_string();
+        assert_eq!(text(&[0x00, 0xa3, 0x05]), "a305");
+        assert_eq!(text(&[0x7f, 0x01]), "7f01");
+        assert_eq!(text(&[0x00]), "00");
+        assert_eq!(text(&[0xff, 0x7f]), "-0081");
+        assert_eq!(text(&[0x80]), "-80");
+        assert_ne!(Serial::from_octets(&[0x00, 0x80]), Serial::from_octets(&[0x80]));
+    }
+}
