@@ -12,6 +12,7 @@
 
 pub mod authz;
 pub mod cli;
+pub mod hl7;
 pub mod mllp;
 pub mod model;
 pub mod pcd;
