@@ -13,6 +13,7 @@
 pub mod authz;
 pub mod cli;
 pub mod config;
+pub mod hl7;
 pub mod mllp;
 pub mod model;
 pub mod pcd;

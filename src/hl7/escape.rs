@@ -1,0 +1,154 @@
+//! Escape sequences (HL7 2.6 ch. 2, 2.7).
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use super::Separators;
+
+/// The value behind its escape sequences.
+///
+/// `\F\ \S\ \T\ \R\ \E\ \P\` become the separator that they stand for, `\Xdd…\` the bytes. Everything else (formatting
+/// as `\.br\`, highlighting, switches of the character set, what a sender made up, an escape character on its
+/// own) stays as it came: it has no value of bytes.
+pub(super) fn decode(raw: &[u8], separators: Separators) -> Cow<'_, [u8]> {
+    let Some(escape) = separators.escape else { return Cow::Borrowed(raw) };
+    let Some(first) = memchr(escape, raw) else { return Cow::Borrowed(raw) };
+    let (plain, mut rest) = raw.split_at(first);
+    let mut value = plain.to_vec();
+    while let Some((&byte, behind)) = rest.split_first() {
+        if byte != escape {
+            let plain = memchr(escape, rest).unwrap_or(rest.len());
+            let (plain, next) = rest.split_at(plain);
+            value.extend_from_slice(plain);
+            rest = next;
+            continue;
+        }
+        let sequence = memchr(escape, behind).and_then(|end| behind.get(..end));
+        match sequence.and_then(|sequence| meaning(sequence, separators).map(|bytes| (sequence.len(), bytes)))
+        {
+            Some((length, bytes)) => {
+                value.extend_from_slice(&bytes);
+                rest = behind.get(length + 1..).unwrap_or_default();
+            }
+            None => {
+                value.push(escape);
+                rest = behind;
+            }
+        }
+    }
+    Cow::Owned(value)
+}
+
+fn meaning(sequence: &[u8], separators: Separators) -> Option<Vec<u8>> {
+    let one = match sequence {
+        b"F" => Some(separators.field),
+        b"S" => Some(separators.component),
+        b"T" => separators.subcomponent,
+        b"R" => Some(separators.repetition),
+        b"E" => separators.escape,
+        b"P" => separators.truncation,
+        [b'X', digits @ ..] if !digits.is_empty() => return hexadecimal(digits),
+        _ => None,
+    };
+    one.map(|byte| vec![byte])
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {
+    let (pairs, odd) = digits.as_chunks::<2>();
+    let nibble = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    if !odd.is_empty() {
+        return None;
+    }
+    pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
+}
+
+/// Writes `value` so that none of its bytes is taken for structure.
+///
+/// Where there is no escape sequence for a byte, a blank stands for it: line breaks, the bytes that delimit
+/// frames, and separators of a message that has no escape character.
+pub(super) fn encode(value: &[u8], separators: Separators, out: &mut Vec<u8>) {
+    for &byte in value {
+        let sequence = if byte == separators.field {
+            b'F'
+        } else if byte == separators.component {
+            b'S'
+        } else if byte == separators.repetition {
+            b'R'
+        } else if Some(byte) == separators.escape {
+            b'E'
+        } else if Some(byte) == separators.subcomponent {
+            b'T'
+        } else if Some(byte) == separators.truncation {
+            b'P'
+        } else {
+            out.push(if byte.is_ascii_control() { b' ' } else { byte });
+            continue;
+        };
+        match separators.escape {
+            Some(escape) => out.extend_from_slice(&[escape, sequence, escape]),
+            None => out.push(b' '),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decoded(raw: &str) -> String {
+        String::from_utf8(decode(raw.as_bytes(), Separators::STANDARD).into_owned()).unwrap()
+    }
+
+    #[test]
+    fn escape_sequences_stand_for_separators_and_bytes() {
+        assert_eq!(decoded(r"a\F\b\S\c\T\d\R\e\E\f"), r"a|b^c&d~e\f");
+        assert_eq!(decoded(r"Joes Obs \T\ Gynae"), "Joes Obs & Gynae");
+        assert_eq!(decoded(r"\X41426a\"), "ABj");
+    }
+
+    #[test]
+    fn what_has_no_value_of_bytes_stays_as_it_came() {
+        for raw in [
+            r"a\.br\b",
+            r"\H\bold\N\",
+            r"\Zx\",
+            r"\X4\",
+            r"\X\",
+            r"\Xzz\",
+            r"half \F",
+            r"\",
+            r"\70_105",
+            r"\P\",
+        ] {
+            assert_eq!(decoded(raw), raw);
+        }
+        let none = Separators { escape: None, ..Separators::STANDARD };
+        assert_eq!(decode(br"\F\", none), Cow::Borrowed(&br"\F\"[..]));
+    }
+
+    #[test]
+    fn a_value_without_escapes_is_not_copied() {
+        assert!(matches!(decode(b"plain", Separators::STANDARD), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn without_escape_character_nothing_can_break_out() {
+        let none = Separators { escape: None, ..Separators::STANDARD };
+        let mut out = Vec::new();
+        encode(b"a|b\rc\x0B", none, &mut out);
+        assert_eq!(out, b"a b c ");
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_reads_back(value in "[ -~]{0,40}") {
+            let mut written = Vec::new();
+            encode(value.as_bytes(), Separators::STANDARD, &mut written);
+            prop_assert!(!written.iter().any(|byte| b"|^~&".contains(byte)));
+            prop_assert_eq!(&*decode(&written, Separators::STANDARD), value.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Segments and what they are made of, read when asked for.
+//!
+//! Everything is counted as HL7 counts: from one.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+use super::{Separators, escape};
+
+/// One segment: a name and fields.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Segment<'m> {
+    bytes: &'m [u8],
+    separators: Separators,
+}
+
+/// One field: repetitions, most often a single one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Field<'m> {
+    bytes: &'m [u8],
+    separators: Separators,
+}
+
+/// One repetition of a field: components.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Repetition<'m> {
+    bytes: &'m [u8],
+    separators: Separators,
+}
+
+/// One component: a value, or subcomponents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Component<'m> {
+    bytes: &'m [u8],
+    separators: Separators,
+}
+
+impl<'m> Segment<'m> {
+    pub(super) const fn new(bytes: &'m [u8], separators: Separators) -> Self {
+        Self { bytes, separators }
+    }
+
+    /// The segment as it came, without what ended it.
+    #[must_use]
+    pub const fn raw(&self) -> &'m [u8] {
+        self.bytes
+    }
+
+    /// The name, as `OBX`; whatever stands before the first separator.
+    #[must_use]
+    pub fn id(&self) -> &'m [u8] {
+        let end = memchr(self.separators.field, self.bytes).unwrap_or(self.bytes.len());
+        self.bytes.get(..end).unwrap_or_default()
+    }
+
+    /// Whether this is a segment of that name.
+    #[must_use]
+    pub fn is(&self, id: &[u8]) -> bool {
+        self.bytes
+            .strip_prefix(id)
+            .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == self.separators.field))
+    }
+
+    /// Field `n`, from 1; empty when the segment ends before. MSH-1 is the separator itself.
+    #[must_use]
+    pub fn field(&self, n: usize) -> Field<'m> {
+        n.checked_sub(1).and_then(|skip| self.fields().nth(skip)).unwrap_or(self.part(&[]))
+    }
+
+    /// The fields, from 1.
+    #[must_use]
+    pub fn fields(&self) -> Fields<'m> {
+        let rest = self.bytes.get(self.id().len() + 1..);
+        let first = if self.begins_message() { self.bytes.get(3..4) } else { None };
+        Fields { first, rest, separators: self.separators }
+    }
+
+    /// Whether its first field is the separator: MSH, and the headers of files and batches.
+    fn begins_message(&self) -> bool {
+        self.is(b"MSH") || self.is(b"FHS") || self.is(b"BHS")
+    }
+
+    const fn part(&self, bytes: &'m [u8]) -> Field<'m> {
+        Field { bytes, separators: self.separators }
+    }
+}
+
+/// The fields of a segment.
+#[derive(Clone)]
+pub struct Fields<'m> {
+    first: Option<&'m [u8]>,
+    rest: Option<&'m [u8]>,
+    separators: Separators,
+}
+
+impl<'m> Iterator for Fields<'m> {
+    type Item = Field<'m>;
+
+    fn next(&mut self) -> Option<Field<'m>> {
+        let separators = self.separators;
+        if let Some(bytes) = self.first.take() {
+            return Some(Field { bytes, separators });
+        }
+        let rest = self.rest.take()?;
+        let (bytes, next) = match memchr(separators.field, rest) {
+            Some(end) => (rest.get(..end), rest.get(end + 1..)),
+            None => (Some(rest), None),
+        };
+        self.rest = next;
+        Some(Field { bytes: bytes.unwrap_or_default(), separators })
+    }
+}
+
+impl<'m> Field<'m> {
+    /// The field as it came.
+    #[must_use]
+    pub const fn raw(&self) -> &'m [u8] {
+        self.bytes
+    }
+
+    /// The field as it came, without blanks at its ends.
+    #[must_use]
+    pub const fn trimmed(&self) -> &'m [u8] {
+        self.bytes.trim_ascii()
+    }
+
+    /// Whether there is nothing but blanks, or HL7's explicit null `""`.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.trimmed(), b"" | b"\"\"")
+    }
+
+    /// The repetitions; one at least, maybe empty.
+    pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
+        let separators = self.separators;
+        let repetition = separators.repetition;
+        self.bytes.split(move |byte| *byte == repetition).map(move |bytes| Repetition { bytes, separators })
+    }
+
+    /// Component `n`, from 1, of the first repetition.
+    #[must_use]
+    pub fn component(&self, n: usize) -> Component<'m> {
+        let end = memchr(self.separators.repetition, self.bytes).unwrap_or(self.bytes.len());
+        let bytes = self.bytes.get(..end).unwrap_or_default();
+        Repetition { bytes, separators: self.separators }.component(n)
+    }
+
+    /// The value of a field that has no components, its escape sequences decoded.
+    #[must_use]
+    pub fn text(&self) -> Cow<'m, [u8]> {
+        escape::decode(self.bytes, self.separators)
+    }
+}
+
+impl<'m> Repetition<'m> {
+    /// The repetition as it came.
+    #[must_use]
+    pub const fn raw(&self) -> &'m [u8] {
+        self.bytes
+    }
+
+    /// The components; one at least, maybe empty.
+    pub fn components(&self) -> impl Iterator<Item = Component<'m>> + use<'m> {
+        let separators = self.separators;
+        let component = separators.component;
+        self.bytes.split(move |byte| *byte == component).map(move |bytes| Component { bytes, separators })
+    }
+
+    /// Component `n`, from 1; empty when there are fewer.
+    #[must_use]
+    pub fn component(&self, n: usize) -> Component<'m> {
+        let empty = Component { bytes: &[], separators: self.separators };
+        n.checked_sub(1).and_then(|skip| self.components().nth(skip)).unwrap_or(empty)
+    }
+}
+
+impl<'m> Component<'m> {
+    /// The component as it came.
+    #[must_use]
+    pub const fn raw(&self) -> &'m [u8] {
+        self.bytes
+    }
+
+    /// The component as it came, without blanks at its ends.
+    #[must_use]
+    pub const fn trimmed(&self) -> &'m [u8] {
+        self.bytes.trim_ascii()
+    }
+
+    /// Whether there is nothing but blanks, or HL7's explicit null `""`.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self.trimmed(), b"" | b"\"\"")
+    }
+
+    /// The subcomponents as they came; one at least, maybe empty.
+    pub fn subcomponents(&self) -> impl Iterator<Item = Component<'m>> + use<'m> {
+        let separators = self.separators;
+        let split = separators.subcomponent;
+        self.bytes.split(move |byte| Some(*byte) == split).map(move |bytes| Self { bytes, separators })
+    }
+
+    /// The value, without blanks at its ends, its escape sequences decoded.
+    #[must_use]
+    pub fn text(&self) -> Cow<'m, [u8]> {
+        escape::decode(self.trimmed(), self.separators)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(bytes: &str) -> Segment<'_> {
+        Segment::new(bytes.as_bytes(), Separators::STANDARD)
+    }
+
+    #[test]
+    fn fields_are_counted_from_one() {
+        let obx = segment("OBX|1|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC||88");
+        assert_eq!((obx.id(), obx.field(1).raw(), obx.field(5).raw()), (&b"OBX"[..], &b"1"[..], &b"88"[..]));
+        assert_eq!(
+            (obx.field(0).raw(), obx.field(4).raw(), obx.field(6).raw()),
+            (&b""[..], &b""[..], &b""[..])
+        );
+        assert_eq!(obx.fields().count(), 5);
+        assert_eq!(segment("DSC").fields().count(), 0);
+        assert_eq!(segment("DSC|").fields().count(), 1);
+    }
+
+    #[test]
+    fn the_first_field_of_a_header_is_the_separator() {
+        for id in ["MSH", "FHS", "BHS"] {
+            let header = format!(r"{id}|^~\&|APP");
+            let header = segment(&header);
+            assert_eq!(header.field(1).raw(), b"|");
+            assert_eq!(header.field(2).raw(), br"^~\&");
+            assert_eq!(header.field(3).raw(), b"APP");
+        }
+    }
+
+    #[test]
+    fn a_name_is_compared_as_a_whole() {
+        assert!(segment("PID|1").is(b"PID") && segment("PID").is(b"PID"));
+        assert!(!segment("PIDX|1").is(b"PID") && !segment("PI|1").is(b"PID"));
+    }
+
+    #[test]
+    fn repetitions_components_and_subcomponents() {
+        let pid = segment(r"PID|||11111^^^FOO&&0363^NI~22222^x\T\y^^");
+        let field = pid.field(3);
+        assert_eq!(field.repetitions().count(), 2);
+        assert_eq!(field.component(1).raw(), b"11111");
+        let parts: Vec<_> = field.component(4).subcomponents().map(|part| part.raw()).collect();
+        assert_eq!(parts, [&b"FOO"[..], b"", b"0363"]);
+        let second = field.repetitions().nth(1).unwrap();
+        assert_eq!(&*second.component(2).text(), b"x&y");
+        assert_eq!(second.component(9).raw(), b"");
+    }
+
+    #[test]
+    fn blanks_and_the_explicit_null_are_no_value() {
+        let obx = segment("OBX| |\"\"|0| \"\" ^1");
+        assert!(obx.field(1).is_empty() && obx.field(2).is_empty() && !obx.field(3).is_empty());
+        assert!(obx.field(4).component(1).is_empty() && !obx.field(4).component(2).is_empty());
+    }
+}

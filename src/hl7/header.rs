@@ -1,0 +1,187 @@
+//! MSH: who sends what to whom, and how it is to be answered.
+
+use super::{Field, Segment, Warning, Warnings};
+
+/// The last field of MSH that anybody asks for.
+const LAST: usize = 21;
+
+/// The fields of MSH (HL7 2.6 ch. 2, 2.15.9), found in one pass.
+#[derive(Clone, Copy)]
+pub struct Header<'m> {
+    fields: [Option<Field<'m>>; LAST],
+    none: Field<'m>,
+}
+
+/// MSH-9, without blanks: `ORU`, `R01`, `ORU_R01`. Each part may be empty.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct MessageType<'m> {
+    /// MSH-9.1, the message code.
+    pub code: &'m [u8],
+    /// MSH-9.2, the trigger event.
+    pub trigger: &'m [u8],
+    /// MSH-9.3, the message structure.
+    pub structure: &'m [u8],
+}
+
+impl<'m> Header<'m> {
+    pub(super) fn new(segment: Segment<'m>) -> Self {
+        let mut found = segment.fields();
+        let fields = std::array::from_fn(|_| found.next());
+        Self { fields, none: segment.field(0) }
+    }
+
+    fn field(&self, n: usize) -> Field<'m> {
+        n.checked_sub(1).and_then(|at| *self.fields.get(at)?).unwrap_or(self.none)
+    }
+
+    /// MSH-3.
+    #[must_use]
+    pub fn sending_application(&self) -> Field<'m> {
+        self.field(3)
+    }
+
+    /// MSH-4.
+    #[must_use]
+    pub fn sending_facility(&self) -> Field<'m> {
+        self.field(4)
+    }
+
+    /// MSH-5.
+    #[must_use]
+    pub fn receiving_application(&self) -> Field<'m> {
+        self.field(5)
+    }
+
+    /// MSH-6.
+    #[must_use]
+    pub fn receiving_facility(&self) -> Field<'m> {
+        self.field(6)
+    }
+
+    /// MSH-7, when the message was made.
+    #[must_use]
+    pub fn timestamp(&self) -> Field<'m> {
+        self.field(7)
+    }
+
+    /// MSH-9.
+    #[must_use]
+    pub fn message_type(&self) -> MessageType<'m> {
+        let field = self.field(9);
+        MessageType {
+            code: field.component(1).trimmed(),
+            trigger: field.component(2).trimmed(),
+            structure: field.component(3).trimmed(),
+        }
+    }
+
+    /// MSH-9 as it came.
+    #[must_use]
+    pub fn message_type_field(&self) -> Field<'m> {
+        self.field(9)
+    }
+
+    /// MSH-10, byte for byte: an acknowledgement gives it back as it came.
+    #[must_use]
+    pub fn control_id(&self) -> Field<'m> {
+        self.field(10)
+    }
+
+    /// MSH-11: `P` production, `D` debugging, `T` training.
+    #[must_use]
+    pub fn processing_id(&self) -> Field<'m> {
+        self.field(11)
+    }
+
+    /// MSH-12, as `2.6`.
+    #[must_use]
+    pub fn version(&self) -> Field<'m> {
+        self.field(12)
+    }
+
+    /// MSH-15: when an accept acknowledgement is wanted.
+    #[must_use]
+    pub fn accept_acknowledgement(&self) -> Field<'m> {
+        self.field(15)
+    }
+
+    /// MSH-16: when an application acknowledgement is wanted.
+    #[must_use]
+    pub fn application_acknowledgement(&self) -> Field<'m> {
+        self.field(16)
+    }
+
+    /// MSH-18.
+    #[must_use]
+    pub fn character_set(&self) -> Field<'m> {
+        self.field(18)
+    }
+
+    /// MSH-20; some senders put the profile of MSH-21 here.
+    #[must_use]
+    pub fn alternate_character_set(&self) -> Field<'m> {
+        self.field(20)
+    }
+
+    /// MSH-21, the message profiles; one repetition each.
+    #[must_use]
+    pub fn profiles(&self) -> Field<'m> {
+        self.field(21)
+    }
+
+    /// What in the header differs from the standard.
+    pub(super) fn warnings(&self) -> Warnings {
+        let mut warnings = Warnings::default();
+        let unusual = self.field(2).raw();
+        let doubled = matches!(unusual, [_, _, escape, again, _] if escape == again);
+        warnings.insert_if(unusual.len() == 3 || doubled, Warning::UnusualEncodingCharacters);
+
+        let kind = self.message_type();
+        let incomplete = kind.trigger.is_empty() || kind.structure.is_empty();
+        warnings.insert_if(incomplete, Warning::IncompleteMessageType);
+        let blanks = (3..=LAST).any(|n| self.field(n).trimmed().len() < self.field(n).raw().len());
+        warnings.insert_if(blanks, Warning::BlanksInHeader);
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Message;
+    use super::*;
+
+    #[test]
+    fn every_field_is_found_by_its_name() {
+        let text = br"MSH|^~\&|A|B|C|D|2026|s| ORU ^R01^ORU_R01^|7 |P|2.6|1|2|AL|NE|x|ASCII|y|z|p1~p2|22";
+        let message = Message::parse(text).unwrap();
+        let header = message.header();
+        let found = [
+            header.sending_application(),
+            header.sending_facility(),
+            header.receiving_application(),
+            header.receiving_facility(),
+            header.timestamp(),
+            header.control_id(),
+            header.processing_id(),
+            header.version(),
+            header.accept_acknowledgement(),
+            header.application_acknowledgement(),
+            header.character_set(),
+            header.alternate_character_set(),
+            header.profiles(),
+        ];
+        let expected = ["A", "B", "C", "D", "2026", "7 ", "P", "2.6", "AL", "NE", "ASCII", "z", "p1~p2"];
+        assert_eq!(found.map(|field| field.raw()), expected.map(str::as_bytes));
+        let MessageType { code, trigger, structure } = header.message_type();
+        assert_eq!((code, trigger, structure), (&b"ORU"[..], &b"R01"[..], &b"ORU_R01"[..]));
+        assert!(message.warnings().contains(Warning::BlanksInHeader));
+    }
+
+    #[test]
+    fn a_short_header_has_empty_fields() {
+        let message = Message::parse(br"MSH|^~&|APP").unwrap();
+        assert!(message.header().control_id().is_empty() && message.header().profiles().is_empty());
+        assert!(message.warnings().contains(Warning::IncompleteMessageType));
+        assert!(message.warnings().contains(Warning::UnusualEncodingCharacters));
+    }
+}

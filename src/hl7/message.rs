@@ -1,0 +1,397 @@
+//! A message as a view on its bytes.
+
+use std::fmt;
+use std::ops::Range;
+
+use memchr::{memchr_iter, memchr2_iter};
+
+use super::{CR, Header, LF, Segment, Separators, Warning, Warnings};
+
+/// A message: the header MSH and the segments that follow.
+///
+/// Borrows the bytes that came and keeps nothing but where the segments are. Every byte belongs to a segment or
+/// stands between two, so that nothing of the message is hidden from who reads the segments.
+pub struct Message<'a> {
+    bytes: &'a [u8],
+    separators: Separators,
+    segments: Vec<Range<usize>>,
+    /// The header in one piece, where it had to be joined.
+    joined: Option<Box<[u8]>>,
+    warnings: Warnings,
+}
+
+/// Why bytes are no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Unreadable {
+    /// Nothing, or nothing but blanks.
+    #[error("the frame is empty; a message begins with an MSH segment")]
+    Empty,
+    /// The first segment is not MSH.
+    #[error(
+        "the frame does not begin with an MSH segment, so that neither its separators nor its sender are known"
+    )]
+    NoHeader,
+    /// MSH-1 and MSH-2 do not give separators.
+    #[error("MSH-1 and MSH-2 do not hold three to five different separators")]
+    Separators,
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// MSH has this many fields that every message needs: up to MSH-12, the version.
+const REQUIRED_HEADER_FIELDS: usize = 12;
+
+impl<'a> Message<'a> {
+    /// Reads the structure of a message.
+    ///
+    /// # Errors
+    /// When there is no MSH at the start, or no separators in it. Everything else is a warning.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        let mut warnings = Warnings::default();
+        let marked = bytes.starts_with(BYTE_ORDER_MARK);
+        warnings.insert_if(marked, Warning::ByteOrderMark);
+        let body = if marked { BYTE_ORDER_MARK.len() } else { 0 };
+        let start = bytes.len() - bytes.get(body..).unwrap_or_default().trim_ascii_start().len();
+        warnings.insert_if(start > body, Warning::BlanksBeforeHeader);
+
+        let text = bytes.get(start..).unwrap_or_default();
+        if text.is_empty() {
+            return Err(Unreadable::Empty);
+        }
+        let after_id = text.strip_prefix(b"MSH").ok_or(Unreadable::NoHeader)?;
+        let separators = Separators::parse(after_id).ok_or(Unreadable::Separators)?;
+
+        let breaks = memchr_iter(CR, text).count() + memchr_iter(LF, text).count();
+        let mut message =
+            Self { bytes, separators, segments: Vec::with_capacity(breaks + 2), joined: None, warnings };
+        message.index(start);
+        message.split_off_pid();
+        message.warnings = message.warnings.union(message.header().warnings());
+        Ok(message)
+    }
+
+    /// The bytes as they came.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The separators of this message.
+    #[must_use]
+    pub const fn separators(&self) -> Separators {
+        self.separators
+    }
+
+    /// What had to be tolerated.
+    #[must_use]
+    pub const fn warnings(&self) -> Warnings {
+        self.warnings
+    }
+
+    /// The fields of MSH.
+    #[must_use]
+    pub fn header(&self) -> Header<'_> {
+        Header::new(self.segments().next().unwrap_or(Segment::new(&[], self.separators)))
+    }
+
+    /// The segments in order, MSH first.
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        self.segments.iter().enumerate().map(|(at, range)| {
+            let bytes = match &self.joined {
+                Some(joined) if at == 0 => joined,
+                _ => self.bytes.get(range.clone()).unwrap_or_default(),
+            };
+            Segment::new(bytes, self.separators)
+        })
+    }
+
+    /// Where each segment stands in [`Message::as_bytes`]; between two there are line breaks and blanks only.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        self.segments.iter().cloned()
+    }
+
+    /// The first segment of that name.
+    #[must_use]
+    pub fn segment(&self, id: &[u8]) -> Option<Segment<'_>> {
+        self.segments().find(|segment| segment.is(id))
+    }
+
+    /// Finds the segments from `start` on, where MSH is.
+    fn index(&mut self, start: usize) {
+        let mut line = start;
+        for end in memchr2_iter(CR, LF, self.bytes.get(start..).unwrap_or_default()) {
+            let end = start + end;
+            let feed = self.bytes.get(end) == Some(&LF);
+            let pair = feed && end > 0 && end == line && self.bytes.get(end - 1) == Some(&CR);
+            self.warnings.insert_if(feed, Warning::LineFeeds);
+            if !pair {
+                self.line(line..end);
+            }
+            line = end + 1;
+        }
+        if line < self.bytes.len() {
+            self.warnings.insert(Warning::MissingFinalCarriageReturn);
+            self.line(line..self.bytes.len());
+        }
+    }
+
+    fn line(&mut self, line: Range<usize>) {
+        let raw = self.bytes.get(line.clone()).unwrap_or_default();
+        let text = raw.trim_ascii_start();
+        if text.is_empty() {
+            self.warnings.insert(Warning::EmptyLines);
+            return;
+        }
+        if let [header] = self.segments.as_mut_slice()
+            && !begins_segment(text, self.separators)
+        {
+            header.end = line.end;
+            let joined = self.bytes.get(header.clone()).unwrap_or_default();
+            self.joined = Some(joined.iter().copied().filter(|byte| !matches!(*byte, CR | LF)).collect());
+            self.warnings.insert(Warning::WrappedHeader);
+            return;
+        }
+        self.warnings.insert_if(text.len() < raw.len(), Warning::BlanksBeforeSegment);
+        self.segments.push(line.end - text.len()..line.end);
+    }
+
+    /// Seen in the field: the carriage return between MSH and PID is missing.
+    ///
+    /// Only behind the fields that every header has, only when the next segment is not PID, and only when what
+    /// follows goes on for some fields: no value of a header looks like that.
+    fn split_off_pid(&mut self) {
+        let Some(header) = self.segments.first().cloned().filter(|_| self.joined.is_none()) else { return };
+        if self.segments().nth(1).is_some_and(|next| next.is(b"PID")) {
+            return;
+        }
+        let text = self.bytes.get(header.clone()).unwrap_or_default();
+        let ends = memchr_iter(self.separators.field, text);
+        let found = ends.skip(REQUIRED_HEADER_FIELDS - 1).find(|end| {
+            let before = text.get(..*end).unwrap_or_default();
+            let behind = text.get(*end + 1..).unwrap_or_default();
+            before.ends_with(b"PID") && memchr_iter(self.separators.field, behind).count() >= 4
+        });
+        let Some(end) = found else { return };
+        let pid = header.start + end - b"PID".len();
+        self.segments.insert(1, pid..header.end);
+        if let Some(header) = self.segments.first_mut() {
+            header.end = pid;
+        }
+        self.warnings.insert(Warning::MissingCarriageReturnBeforePid);
+    }
+}
+
+/// Whether a line begins with the name of a segment: a letter, two letters or digits, a separator or nothing.
+fn begins_segment(line: &[u8], separators: Separators) -> bool {
+    let is_name = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    match line {
+        [first, second, third, rest @ ..] => {
+            first.is_ascii_uppercase()
+                && is_name(second)
+                && is_name(third)
+                && rest.first().is_none_or(|byte| *byte == separators.field)
+        }
+        _ => false,
+    }
+}
+
+// No value of a message belongs in a log.
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, segments, warnings) = (self.bytes.len(), self.segments.len(), &self.warnings);
+        f.debug_struct("Message")
+            .field("bytes", &bytes)
+            .field("segments", &segments)
+            .field("warnings", warnings)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MSH: &str = r"MSH|^~\&|APP|FAC|||20260101120000+0000||ORU^R01^ORU_R01|ID1|P|2.6";
+
+    fn ids(bytes: &[u8]) -> (Vec<String>, Warnings) {
+        let message = Message::parse(bytes).unwrap();
+        let ids =
+            message.segments().map(|segment| String::from_utf8_lossy(segment.id()).into_owned()).collect();
+        (ids, message.warnings())
+    }
+
+    fn warnings(of: &[Warning]) -> Warnings {
+        of.iter().copied().collect()
+    }
+
+    #[test]
+    fn a_message_as_the_standard_wants_it_has_no_warnings() {
+        let (ids, warned) = ids(format!("{MSH}\rPID|1\rOBX|1\r").as_bytes());
+        assert_eq!((ids, warned), (vec!["MSH".into(), "PID".into(), "OBX".into()], Warnings::default()));
+    }
+
+    #[test]
+    fn other_ends_of_segments_are_read() {
+        let expected = ["MSH", "PID", "OBX"];
+        for (text, warned) in [
+            (format!("{MSH}\nPID|1\nOBX|1\n"), &[Warning::LineFeeds][..]),
+            (format!("{MSH}\r\nPID|1\r\nOBX|1\r\n"), &[Warning::LineFeeds]),
+            (format!("{MSH}\rPID|1\nOBX|1\r"), &[Warning::LineFeeds]),
+            (format!("{MSH}\rPID|1\rOBX|1"), &[Warning::MissingFinalCarriageReturn]),
+            (format!("{MSH}\r\rPID|1\r \rOBX|1\r"), &[Warning::EmptyLines]),
+            (format!("{MSH}\r PID|1\rOBX|1\r"), &[Warning::BlanksBeforeSegment]),
+            (format!("\u{feff}{MSH}\rPID|1\rOBX|1\r"), &[Warning::ByteOrderMark]),
+            (format!("\r\n {MSH}\rPID|1\rOBX|1\r"), &[Warning::BlanksBeforeHeader]),
+        ] {
+            let (ids, found) = ids(text.as_bytes());
+            assert_eq!((&ids[..], found), (&expected.map(String::from)[..], warnings(warned)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn odd_names_of_segments_hide_nothing() {
+        let (ids, _) = ids(format!("{MSH}\rPID|1\rZZ|1\rlong|1\rOBX|1\r").as_bytes());
+        assert_eq!(ids, ["MSH", "PID", "ZZ", "long", "OBX"]);
+    }
+
+    #[test]
+    fn a_header_that_goes_on_in_the_next_line_is_one() {
+        for wrapped in [
+            "MSH|^~\\&|APP|FAC|||20260101120000+0000||ORU^R01^ORU_R01|ID1|P|2.6|||\rAL|NE||ASCII\rPID|1\r",
+            "MSH|^~\\&|APP|FAC|||20260101120000+0000||ORU^R01\r\n^ORU_R01|ID1|P|2.6|||AL\n|NE||ASCII\rPID|1\r",
+            "MSH|^~\\&|APP|FAC|||20260101120000+0000||OR\rU^R01^ORU_R01|ID1|P|2.6|||AL|NE||ASCII\rPID|1\r",
+        ] {
+            let message = Message::parse(wrapped.as_bytes()).unwrap();
+            assert!(message.warnings().contains(Warning::WrappedHeader), "{wrapped:?}");
+            assert_eq!(message.segments().count(), 2);
+            let header = message.header();
+            assert_eq!(header.message_type().code, b"ORU");
+            assert_eq!(header.message_type().structure, b"ORU_R01");
+            assert_eq!(header.accept_acknowledgement().trimmed(), b"AL");
+            assert_eq!(header.application_acknowledgement().trimmed(), b"NE");
+            assert_eq!(header.character_set().trimmed(), b"ASCII");
+        }
+    }
+
+    #[test]
+    fn pid_in_the_line_of_the_header_is_a_segment() {
+        let text = format!(
+            "{MSH}|||AL|NE|||||PCD_DEC_001^IHE PCD^1.3^ISOPID|||12345^^^A^MR||BEDS^TEDSONS|\rOBR|1\r"
+        );
+        let message = Message::parse(text.as_bytes()).unwrap();
+        assert!(message.warnings().contains(Warning::MissingCarriageReturnBeforePid));
+        let ids: Vec<_> = message.segments().map(|segment| segment.id()).collect();
+        assert_eq!(ids, [b"MSH", b"PID", b"OBR"]);
+        assert_eq!(message.segment(b"PID").unwrap().field(3).component(1).raw(), b"12345");
+        assert!(message.header().profiles().raw().ends_with(b"ISO"));
+    }
+
+    #[test]
+    fn a_header_value_that_ends_in_pid_stays_one() {
+        for text in [
+            r"MSH|^~\&|RAPID|FAC|||20260101120000+0000||ORU^R01^ORU_R01|ID1|P|2.6|||AL|NE|||||",
+            "MSH|^~\\&|A|B|||20260101||ORU^R01^ORU_R01|1|P|2.6|||AL|NE|RAPID||||||\rPID|1\r",
+            r"MSH|^~\&|A|B|||20260101||ORU^R01^ORU_R01|1|P|2.6|||AL|NE|||||RAPID|",
+        ] {
+            let (_, warned) = ids(text.as_bytes());
+            assert!(!warned.contains(Warning::MissingCarriageReturnBeforePid), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_says_why() {
+        for (bytes, why) in [
+            (&b""[..], Unreadable::Empty),
+            (b" \r\n", Unreadable::Empty),
+            (b"\xEF\xBB\xBF", Unreadable::Empty),
+            (b"PID|1", Unreadable::NoHeader),
+            (b"[SOM]MSH|^~\\&|", Unreadable::NoHeader),
+            (b"FHS|^~\\&|", Unreadable::NoHeader),
+            (b"MSH", Unreadable::Separators),
+            (b"MSH||||", Unreadable::Separators),
+            (b"MSHabcde", Unreadable::Separators),
+        ] {
+            assert_eq!(Message::parse(bytes).err(), Some(why), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn no_value_reaches_a_debug_text() {
+        let text = format!("{MSH}\rPID|1||SECRET\r");
+        assert!(!format!("{:?}", Message::parse(text.as_bytes()).unwrap()).contains("SECRET"));
+    }
+
+    /// Text made of what matters to the structure.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        const PIECES: [&[u8]; 16] = [
+            b"MSH",
+            b"PID",
+            b"OBX",
+            b"|",
+            b"^",
+            b"~",
+            b"\\",
+            b"&",
+            b"\r",
+            b"\n",
+            b"\r\n",
+            b" ",
+            b"a",
+            b"\xFF",
+            b"\0",
+            b"PID|||||",
+        ];
+        let pieces = prop::collection::vec(prop::sample::select(&PIECES[..]), 0..40);
+        (pieces, prop::sample::select(&["", r"MSH|^~\&|", r"MSH|^~\&|||||||||||", "\u{feff}MSH^~|\\&^"][..]))
+            .prop_map(|(pieces, start)| [start.as_bytes(), &pieces.concat()].concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Message::parse(&bytes);
+            let _ = Message::parse(&[&b"MSH|^~\\&|"[..], &bytes].concat());
+        }
+
+        #[test]
+        fn a_message_put_together_again_is_the_same_bytes(bytes in text()) {
+            let Ok(message) = Message::parse(&bytes) else { return Ok(()) };
+            let mut again = Vec::new();
+            let mut end = 0;
+            for (range, segment) in message.ranges().zip(message.segments()) {
+                let gap = &bytes[end..range.start];
+                let gap = gap.strip_prefix(BYTE_ORDER_MARK).filter(|_| end == 0).unwrap_or(gap);
+                prop_assert!(gap.trim_ascii().is_empty(), "between segments there is nothing");
+                again.extend_from_slice(&bytes[end..range.start]);
+                end = range.end;
+
+                let separator = [message.separators().field];
+                let mut fields: Vec<&[u8]> = segment.fields().map(|field| field.raw()).collect();
+                for field in segment.fields() {
+                    let repetitions: Vec<_> = field.repetitions().map(|repetition| {
+                        let components: Vec<_> = repetition.components().map(|component| component.raw()).collect();
+                        components.join(&message.separators().component)
+                    }).collect();
+                    prop_assert_eq!(repetitions.join(&message.separators().repetition), field.raw());
+                }
+                if segment.is(b"MSH") || segment.is(b"FHS") || segment.is(b"BHS") {
+                    fields.drain(..fields.len().min(1));
+                }
+                fields.insert(0, segment.id());
+                let joined = fields.join(&separator[..]);
+                if message.warnings().contains(Warning::WrappedHeader) && again.trim_ascii().len() <= BYTE_ORDER_MARK.len() {
+                    let unwrapped: Vec<u8> = bytes[range.clone()].iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect();
+                    prop_assert_eq!(&joined, &unwrapped);
+                    again.extend_from_slice(&bytes[range]);
+                } else {
+                    again.extend_from_slice(&joined);
+                }
+            }
+            prop_assert!(bytes[end..].trim_ascii().is_empty());
+            again.extend_from_slice(&bytes[end..]);
+            prop_assert_eq!(again, bytes);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The bytes that structure a message.
+
+use super::{CR, LF};
+
+/// The separators of one message: MSH-1 and the characters of MSH-2 (HL7 2.6 ch. 2, 2.5.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Separators {
+    /// Between fields, `|` as a rule.
+    pub field: u8,
+    /// Between components, `^`.
+    pub component: u8,
+    /// Between repetitions, `~`.
+    pub repetition: u8,
+    /// Around escape sequences, `\`; there may be none.
+    pub escape: Option<u8>,
+    /// Between subcomponents, `&`; there may be none.
+    pub subcomponent: Option<u8>,
+    /// Marks a truncated value, `#` (HL7 2.7 and later).
+    pub truncation: Option<u8>,
+}
+
+impl Separators {
+    /// What nearly every message uses, and what is used where a message does not say.
+    pub const STANDARD: Self = Self {
+        field: b'|',
+        component: b'^',
+        repetition: b'~',
+        escape: Some(b'\\'),
+        subcomponent: Some(b'&'),
+        truncation: None,
+    };
+
+    /// Reads what follows the three letters of a header segment (MSH, FHS, BHS).
+    ///
+    /// MSH-2 has four characters, five with the truncation character. Three are read as without escape or
+    /// without subcomponents, by what the third one is; a doubled escape character, as `^~\\&`, is read as one.
+    pub(super) fn parse(after_id: &[u8]) -> Option<Self> {
+        let (&field, rest) = after_id.split_first()?;
+        let end =
+            rest.iter().position(|byte| *byte == field || matches!(*byte, CR | LF)).unwrap_or(rest.len());
+        let separators = match *rest.get(..end)? {
+            [component, repetition, b'&'] => Self {
+                field,
+                component,
+                repetition,
+                escape: None,
+                subcomponent: Some(b'&'),
+                truncation: None,
+            },
+            [component, repetition, escape] => {
+                let escape = Some(escape);
+                Self { field, component, repetition, escape, subcomponent: None, truncation: None }
+            }
+            [component, repetition, escape, subcomponent] => {
+                Self::full(field, component, repetition, escape, subcomponent)
+            }
+            [component, repetition, escape, again, subcomponent] if again == escape => {
+                Self::full(field, component, repetition, escape, subcomponent)
+            }
+            [component, repetition, escape, subcomponent, truncation] => {
+                let truncation = Some(truncation);
+                Self { truncation, ..Self::full(field, component, repetition, escape, subcomponent) }
+            }
+            _ => return None,
+        };
+        separators.are_usable().then_some(separators)
+    }
+
+    const fn full(field: u8, component: u8, repetition: u8, escape: u8, subcomponent: u8) -> Self {
+        let (escape, subcomponent) = (Some(escape), Some(subcomponent));
+        Self { field, component, repetition, escape, subcomponent, truncation: None }
+    }
+
+    /// Each is a visible ASCII character that no value is made of, and no two are the same.
+    fn are_usable(self) -> bool {
+        let all = [
+            Some(self.field),
+            Some(self.component),
+            Some(self.repetition),
+            self.escape,
+            self.subcomponent,
+            self.truncation,
+        ];
+        all.iter().enumerate().all(|(at, separator)| {
+            separator.is_none_or(|byte| byte.is_ascii_punctuation())
+                && all.iter().skip(at + 1).all(|other| separator.is_none() || other != separator)
+        })
+    }
+
+    /// MSH-2, in the order of the standard.
+    pub(super) fn encoding_characters(self) -> impl Iterator<Item = u8> {
+        [Some(self.component), Some(self.repetition), self.escape, self.subcomponent, self.truncation]
+            .into_iter()
+            .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(after_id: &str) -> Option<Separators> {
+        Separators::parse(after_id.as_bytes())
+    }
+
+    #[test]
+    fn three_to_five_encoding_characters_are_read() {
+        let standard = Separators::STANDARD;
+        assert_eq!(parse(r"|^~\&|APP"), Some(standard));
+        assert_eq!(parse(r"|^~\&#|APP"), Some(Separators { truncation: Some(b'#'), ..standard }));
+        assert_eq!(parse("|^~&|APP"), Some(Separators { escape: None, ..standard }));
+        assert_eq!(parse(r"|^~\|APP"), Some(Separators { subcomponent: None, ..standard }));
+        assert_eq!(parse(r"|^~\\&|APP"), Some(standard), "a doubled escape character");
+        assert_eq!(parse("|^~\\&\rPID"), Some(standard), "nothing but separators");
+    }
+
+    #[test]
+    fn other_characters_than_the_usual_ones_are_read() {
+        let turned = parse(r"^~|\&^APP").unwrap();
+        assert_eq!((turned.field, turned.component, turned.repetition), (b'^', b'~', b'|'));
+        assert_eq!(parse(r"|^~\}|APP").unwrap().subcomponent, Some(b'}'));
+    }
+
+    #[test]
+    fn separators_that_cannot_separate_are_refused() {
+        for unusable in
+            ["", "|", "||", "|^|", "|^~|", r"|^~\&#!|", r"|^^\&|", "|^~|&|", "Aabcd", "|^~\\\0|", " ^~\\&"]
+        {
+            assert_eq!(parse(unusable), None, "{unusable:?}");
+        }
+    }
+
+    #[test]
+    fn the_encoding_characters_are_written_as_they_were_read() {
+        for written in [r"^~\&", r"^~\&#", "^~&", r"^~\"] {
+            let back: Vec<u8> = parse(&format!("|{written}|")).unwrap().encoding_characters().collect();
+            assert_eq!(back, written.as_bytes());
+        }
+    }
+}
