@@ -78,7 +78,7 @@ pub struct Tls {
     /// The RSA identity (A5).
     pub rsa: Option<Credential>,
     /// Bits that the RSA key of a client's certificate must have, at least and at most (A0).
-    pub client_rsa_bits: (u32, u32),
+    pub client_rsa_bits: (usize, usize),
 }
 
 /// The files of one identity.

@@ -70,7 +70,7 @@ pub(super) struct Tls {
     pub(super) ecc: Option<Credential>,
     pub(super) rsa: Option<Credential>,
     #[serde(default = "client_rsa_bits")]
-    pub(super) client_rsa_bits: [u32; 2],
+    pub(super) client_rsa_bits: [usize; 2],
 }
 
 /// A version of TLS that can be configured; there is no way to write a lower one (A2).
@@ -264,6 +264,6 @@ const fn yes() -> bool {
 }
 
 // A0: keys up to 4096 bits validate; NIST SP 800-131A disallows less than 2048.
-const fn client_rsa_bits() -> [u32; 2] {
+const fn client_rsa_bits() -> [usize; 2] {
     [2048, 4096]
 }

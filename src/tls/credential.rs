@@ -9,11 +9,11 @@ use rustls::sign::CertifiedKey;
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::choice::PlatformIdentity;
+use super::file::{self, FileError};
 use super::key_file::{self, KeyFileError};
 use super::trust::Trust;
 use crate::config::{Credential, Tls};
-use crate::x509::pem::{self, PemError};
-use crate::x509::{CertificateFacts, KeyKind, X509Error};
+use crate::x509::{CertificateFacts, KeyKind, Part, X509Error};
 
 /// What was read for one identity.
 #[derive(Debug, Clone)]
@@ -34,13 +34,8 @@ pub struct PlatformCredentials {
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
     /// The chain cannot be read.
-    #[error("cannot use the certificate chain {}", file.display())]
-    Chain {
-        /// Which file.
-        file: PathBuf,
-        /// Why.
-        source: PemError,
-    },
+    #[error(transparent)]
+    Chain(#[from] FileError),
     /// The first certificate cannot be read.
     #[error("the first certificate of {} cannot be read", file.display())]
     Certificate {
@@ -136,11 +131,10 @@ fn load_one(
 /// Reads a chain and its key, and checks that they belong together.
 pub(super) fn read_pair(credential: &Credential, provider: &CryptoProvider) -> Result<Loaded, CredentialError> {
     let file = || credential.chain.clone();
-    let chain = pem::certificates(&credential.chain)
-        .map_err(|source| CredentialError::Chain { file: file(), source })?;
+    let chain = file::certificates(&credential.chain)?;
     let facts = chain
         .first()
-        .map_or(Err(X509Error::Empty), |leaf| CertificateFacts::read(leaf))
+        .map_or(Err(X509Error::Missing(Part::Certificate)), |leaf| CertificateFacts::read(leaf))
         .map_err(|source| CredentialError::Certificate { file: file(), source })?;
     let key = provider
         .key_provider

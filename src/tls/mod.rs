@@ -9,6 +9,7 @@ mod acceptor;
 mod choice;
 mod connector;
 mod credential;
+mod file;
 mod key_file;
 mod provider;
 mod refused;
@@ -17,6 +18,7 @@ mod verifier;
 
 pub use acceptor::{Acceptor, AcceptorError, Peer, Secured, SecuredStream};
 pub use connector::{ConnectError, Connector, ConnectorSettings};
+pub use file::FileError;
 pub use credential::{CredentialError, PlatformCredentials};
 pub use key_file::KeyFileError;
 pub use refused::Refused;

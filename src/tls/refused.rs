@@ -22,8 +22,8 @@ pub struct Refused {
 pub(super) fn presented(facts: &CertificateFacts) -> Certificate {
     Certificate {
         common_name: facts.device_id().ok().map(|id| id.as_str().to_owned()),
-        serial: facts.serial.clone(),
-        issuer: facts.issuer.clone(),
+        serial: facts.serial.to_string(),
+        issuer: facts.issuer.to_string(),
         fingerprint: facts.fingerprint,
     }
 }

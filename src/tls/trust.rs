@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use rustls::DistinguishedName;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
-use webpki::{BorrowedCertRevocationList, CertRevocationList, OwnedCertRevocationList};
+use webpki::{CertRevocationList, OwnedCertRevocationList};
 
-use crate::x509::pem::{self, PemError};
+use super::file::{self, FileError};
 
 /// The roots that clients must chain to (A6).
 #[derive(Debug, Clone)]
@@ -25,14 +25,9 @@ pub struct CrlStore {
 /// Roots or CRLs that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// A file that cannot be read.
-    #[error("cannot use {}", file.display())]
-    File {
-        /// Which file.
-        file: PathBuf,
-        /// Why.
-        source: PemError,
-    },
+    /// A file that cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A folder that cannot be listed.
     #[error("cannot list {}", folder.display())]
     Folder {
@@ -67,10 +62,8 @@ impl Trust {
     pub fn load(files: &[PathBuf]) -> Result<Self, TrustError> {
         let mut trust = Self { anchors: Vec::new(), subjects: Vec::new() };
         for file in files {
-            let certificates = pem::certificates(file)
-                .map_err(|source| TrustError::File { file: file.clone(), source })?;
-            for certificate in &certificates {
-                trust.add(certificate).map_err(|source| TrustError::Anchor { file: file.clone(), source })?;
+            for certificate in file::certificates(file)? {
+                trust.add(&certificate).map_err(|source| TrustError::Anchor { file: file.clone(), source })?;
             }
         }
         Ok(trust)
@@ -117,10 +110,8 @@ impl CrlStore {
     }
 
     fn add(&mut self, file: &Path) -> Result<(), TrustError> {
-        let lists = pem::crls(file).map_err(|source| TrustError::File { file: file.to_owned(), source })?;
-        for list in lists {
-            let list = BorrowedCertRevocationList::from_der(&list)
-                .and_then(|list| OwnedCertRevocationList::try_from(list).map_err(|_| webpki::Error::BadDer))
+        for list in file::crls(file)? {
+            let list = OwnedCertRevocationList::from_der(&list)
                 .map_err(|source| TrustError::Crl { file: file.to_owned(), source })?;
             self.lists.push(list.into());
         }

@@ -42,7 +42,7 @@ pub(super) struct Judge {
     pub(super) trust: Trust,
     pub(super) crls: CrlStore,
     pub(super) when_undetermined: Undetermined,
-    pub(super) rsa_bits: (u32, u32),
+    pub(super) rsa_bits: (usize, usize),
     pub(super) directory: DirectoryHandle,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }

@@ -25,6 +25,18 @@ pub enum KeyKind {
     Other,
 }
 
+impl KeyKind {
+    /// `ecc`, `rsa` or `other`: a label with few values.
+    #[must_use]
+    pub const fn family(self) -> &'static str {
+        match self {
+            Self::Rsa { .. } => "rsa",
+            Self::EcP256 | Self::EcP384 | Self::EcP521 => "ecc",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// How a certificate, CRL or request is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
