@@ -12,8 +12,8 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::interface_a::BindError;
 use crate::metrics::Metrics;
+use crate::model::BindError;
 use crate::store::Store;
 
 /// What the handlers can see.

@@ -10,7 +10,7 @@ mod registry;
 mod server;
 mod session;
 
-pub use listener::{BindError, Listener};
+pub use listener::Listener;
 pub use registry::{DeliverError, Registry, SessionInfo};
 pub use server::{ConfigHandle, InterfaceA, Serving};
 pub use session::Acknowledgement;

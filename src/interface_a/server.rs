@@ -13,14 +13,14 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Services};
 use super::inbound::Inbound;
-use super::listener::{BindError, Listener};
+use super::listener::Listener;
 use super::registry::{Registry, SessionInfo};
 use super::session::{Limits, Session};
 use crate::audit;
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::config::{Config, Unknown};
 use crate::metrics::Metrics;
-use crate::model::{Clock, DeviceId, Refusal, SessionId};
+use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, Peer, Refused, Secured};
 

@@ -1,12 +1,14 @@
 //! Words that every layer shares: who a device is, which message, which certificate, what time it is.
 //! Nothing here does I/O; [`Clock`] is the one place that asks the machine for the time.
 
+mod bind_error;
 mod clock;
 mod device_id;
 mod fingerprint;
 mod message_id;
 mod refusal;
 
+pub use bind_error::BindError;
 pub use clock::Clock;
 pub use device_id::{DeviceId, DeviceIdError};
 pub use fingerprint::Fingerprint;

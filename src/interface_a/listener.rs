@@ -1,0 +1,180 @@
+//! Sockets: bind, and accept without ever giving up for a reason that passes.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::model::BindError;
+
+/// How many connections the kernel holds for us while all permits are taken.
+const BACKLOG: i32 = 4096;
+/// How long to wait when the process or the machine has run out of something.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
+/// A peer whose cable was pulled is found out after 60 s + 4 × 15 s.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
+
+/// A listening socket that takes a permit before it takes a connection.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    permits: Arc<Semaphore>,
+}
+
+/// What an error of `accept` means for the loop (accept(2)).
+#[derive(Debug, PartialEq, Eq)]
+enum AcceptFault {
+    /// It was that connection's own: the next one may be fine.
+    Connection,
+    /// Out of file descriptors or memory: wait until something is freed.
+    Exhausted,
+    /// The socket itself is broken.
+    Socket,
+}
+
+impl Listener {
+    /// Listens on `address`; `permits` bounds the connections of all listeners that share it.
+    ///
+    /// `[::]` takes IPv4 as well, and stands for `0.0.0.0` on a machine without IPv6.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub fn bind(address: SocketAddr, permits: Arc<Semaphore>) -> Result<Self, BindError> {
+        let bound = match bind(address) {
+            Err(error) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && lacks_ipv6(&error) => {
+                bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+            }
+            bound => bound,
+        };
+        bound.map(|socket| Self { socket, permits }).map_err(|source| BindError { address, source })
+    }
+
+    /// Where it listens; the port is known even if 0 was asked for.
+    ///
+    /// # Errors
+    /// When the operating system does not say.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// The next connection, with the permit that it holds until it ends.
+    ///
+    /// Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// Only when the socket itself is broken.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+        // The permit first: with none left, connections wait in the kernel and are not lost.
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
+        let mut complained = false;
+        loop {
+            let error = match self.socket.accept().await {
+                Ok((stream, peer)) => {
+                    prepare(&stream);
+                    return Ok((stream, canonical(peer), permit));
+                }
+                Err(error) => error,
+            };
+            match fault(&error) {
+                AcceptFault::Connection => tracing::debug!(%error, "a connection went away before it was accepted"),
+                AcceptFault::Exhausted => {
+                    if !std::mem::replace(&mut complained, true) {
+                        tracing::error!(%error, "cannot accept connections; raise the limit on open files");
+                    }
+                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                }
+                AcceptFault::Socket => return Err(error),
+            }
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn lacks_ipv6(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
+}
+
+/// Acknowledgements are small and urgent, and sessions last for weeks.
+fn prepare(stream: &TcpStream) {
+    let prepared =
+        stream.set_nodelay(true).and_then(|()| socket2::SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE));
+    if let Err(error) = prepared {
+        tracing::debug!(%error, "socket options could not be set");
+    }
+}
+
+/// An IPv4 peer of a dual-stack socket as what it is.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
+fn fault(error: &io::Error) -> AcceptFault {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => AcceptFault::Exhausted,
+        Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP | Errno::FAULT) => {
+            AcceptFault::Socket
+        }
+        // accept(2): Linux passes pending network errors of the new connection on.
+        _ => AcceptFault::Connection,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_out_of_file_descriptors_is_not_the_end() {
+        let meaning = |errno: Errno| fault(&io::Error::from_raw_os_error(errno.raw_os_error()));
+        assert_eq!(meaning(Errno::MFILE), AcceptFault::Exhausted);
+        assert_eq!(meaning(Errno::NFILE), AcceptFault::Exhausted);
+        assert_eq!(meaning(Errno::CONNABORTED), AcceptFault::Connection);
+        assert_eq!(meaning(Errno::NETDOWN), AcceptFault::Connection);
+        assert_eq!(meaning(Errno::BADF), AcceptFault::Socket);
+    }
+
+    #[tokio::test]
+    async fn one_socket_takes_both_families() {
+        // A1
+        let listener = Listener::bind("[::]:0".parse().unwrap(), Arc::new(Semaphore::new(2))).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        for host in ["127.0.0.1", "::1"] {
+            let host: IpAddr = host.parse().unwrap();
+            let client = TcpStream::connect((host, port)).await.unwrap();
+            let (_, peer, _permit) = listener.accept().await.unwrap();
+            assert_eq!(peer, client.local_addr().unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_permit_a_connection_waits_and_is_not_lost() {
+        let permits = Arc::new(Semaphore::new(1));
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), permits).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _clients = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+        let (_first, _, permit) = listener.accept().await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(waiting.is_err(), "no permit, no connection");
+        drop(permit);
+        listener.accept().await.unwrap();
+    }
+}
