@@ -10,7 +10,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod authz;
 pub mod cli;
 pub mod model;
 pub mod pcd;
+pub mod store;
