@@ -10,6 +10,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod authz;
 pub mod cli;
 pub mod config;
@@ -19,3 +20,4 @@ pub mod model;
 pub mod pcd;
 pub mod pki;
 pub mod x509;
+pub mod store;

@@ -1,0 +1,5 @@
+//! What is accounted for: a closed list of events, each with its details, none with patient data.
+
+mod event;
+
+pub use event::{Certificate, Event, SessionEnd, StopReason};

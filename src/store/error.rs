@@ -1,0 +1,70 @@
+//! What can go wrong with the store, by what the caller does about it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use sqlx::migrate::MigrateError;
+
+use crate::model::DeviceId;
+
+/// Why the store did not do what was asked.
+///
+/// Cheap to clone: when a commit fails, everybody who waited for it is told.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The configuration is wrong.
+    #[error("the store's URL has to be sqlite:PATH with the path of a file")]
+    Url,
+    /// There is no store at that place, and none can be made.
+    #[error("cannot open the store {}: check that its directory exists and may be written", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+    /// The store was made by another version of this program.
+    #[error(
+        "the store's schema does not fit this version of the program: use the version that wrote it, or a later one"
+    )]
+    Schema(#[source] Arc<MigrateError>),
+    /// The store cannot work now: disk full, locked, gone. The same request may succeed later.
+    #[error("the store is unavailable: check the space and the permissions of its disk")]
+    Unavailable(#[source] Arc<sqlx::Error>),
+    /// The store did not answer in time.
+    #[error("the store did not answer within {0:?}")]
+    Timeout(std::time::Duration),
+    /// The store has been closed.
+    #[error("the store is closed")]
+    Closed,
+    /// What the store holds cannot be read: restore it from a backup.
+    #[error("the store is damaged: {place} cannot be read")]
+    Corrupt {
+        /// Where.
+        place: &'static str,
+        /// What the database said, when it was the database that noticed.
+        #[source]
+        source: Option<Arc<sqlx::Error>>,
+    },
+    /// This record cannot be stored, now or later; others can.
+    #[error("the store refuses the record")]
+    Refused(#[source] Arc<sqlx::Error>),
+    /// The directory has an entry of that name already.
+    #[error("device {0} is in the directory already")]
+    DeviceExists(DeviceId),
+    /// The directory has no entry of that name.
+    #[error("device {0} is not in the directory")]
+    DeviceUnknown(DeviceId),
+}
+
+impl StoreError {
+    /// Whether the fault lies in this one request, so that others beside it can succeed.
+    pub(super) const fn concerns_one_request(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::DeviceExists(_) | Self::DeviceUnknown(_))
+    }
+
+    pub(super) const fn unreadable(place: &'static str) -> Self {
+        Self::Corrupt { place, source: None }
+    }
+}

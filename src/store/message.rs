@@ -1,0 +1,165 @@
+//! A received message on its way into the store, and out of it.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::model::{DeviceId, Fingerprint, MessageId, SessionId};
+
+/// The warning that the store adds when a device uses a control id again for other bytes.
+pub const CONTROL_ID_REUSED: &str = "control-id-reused";
+
+/// One received message, as it is to be kept.
+#[derive(Clone)]
+pub struct MessageRecord {
+    /// Its name in the store.
+    pub id: MessageId,
+    /// The session it came in.
+    pub session: SessionId,
+    /// The Common Name of the certificate that brought it.
+    pub device: DeviceId,
+    /// That certificate.
+    pub fingerprint: Fingerprint,
+    /// Where it came from.
+    pub peer: SocketAddr,
+    /// When its last byte was read.
+    pub received_at: Timestamp,
+    /// The time that it tells of (MSH-7 or OBR-7), when it tells one.
+    pub event_time: Option<Timestamp>,
+    /// The IHE PCD transaction, when it is one (`PCD-01`).
+    pub transaction: Option<String>,
+    /// MSH-9.
+    pub message_type: String,
+    /// MSH-10.
+    pub control_id: String,
+    /// MSH-3.
+    pub sending_application: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The codes of what was tolerated in it.
+    pub warnings: Vec<String>,
+    /// The device identities that it names.
+    pub identities: Vec<String>,
+    /// What came between the frame's first and last byte.
+    pub raw: Bytes,
+    /// What is answered; may be empty.
+    pub acknowledgement: Bytes,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the platform's responsibility now.
+    Accepted,
+    /// It was refused, and kept for the record.
+    Rejected {
+        /// The code of the reason.
+        code: String,
+    },
+}
+
+/// What the store did with a message. Whatever it is, it is durable.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is kept under this name.
+    Stored(MessageId),
+    /// The same bytes under the same control id were accepted before; nothing was stored.
+    Resend {
+        /// The message that was kept then.
+        of: MessageId,
+        /// What was answered then.
+        acknowledgement: Bytes,
+    },
+}
+
+/// What a list says of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageSummary {
+    /// Its name in the store.
+    pub id: MessageId,
+    /// When its last byte was read.
+    pub received_at: Timestamp,
+    /// The time that it tells of.
+    pub event_time: Option<Timestamp>,
+    /// The Common Name of the certificate that brought it.
+    pub device: DeviceId,
+    /// The IHE PCD transaction, when it is one.
+    pub transaction: Option<String>,
+    /// MSH-9.
+    pub message_type: String,
+    /// MSH-10.
+    pub control_id: String,
+    /// MSH-3.
+    pub sending_application: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The codes of what was tolerated in it.
+    pub warnings: Vec<String>,
+    /// The length of its bytes.
+    pub size: u64,
+}
+
+/// A message as it is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// What a list says of it.
+    pub summary: MessageSummary,
+    /// The session it came in.
+    pub session: String,
+    /// The SHA-256 of the certificate that brought it, in hexadecimal.
+    pub fingerprint: String,
+    /// Where it came from.
+    pub peer: SocketAddr,
+    /// The device identities that it names.
+    pub identities: Vec<String>,
+    /// What came, byte for byte.
+    pub raw: Bytes,
+    /// What was answered.
+    pub acknowledgement: Bytes,
+}
+
+impl Verdict {
+    /// The code of the reason, when the message was rejected.
+    #[must_use]
+    pub fn rejection(&self) -> Option<&str> {
+        match self {
+            Self::Accepted => None,
+            Self::Rejected { code } => Some(code),
+        }
+    }
+}
+
+/// Identifiers and lengths only: the bytes are about patients.
+impl fmt::Debug for MessageRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MessageRecord")
+            .field("id", &self.id)
+            .field("session", &self.session)
+            .field("device", &self.device)
+            .field("message_type", &self.message_type)
+            .field("verdict", &self.verdict)
+            .field("size", &self.raw.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Identifiers and lengths only: the bytes are about patients.
+impl fmt::Debug for StoredMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredMessage").field("summary", &self.summary).finish_non_exhaustive()
+    }
+}
+
+/// Identifiers and lengths only.
+impl fmt::Debug for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stored(id) => f.debug_tuple("Stored").field(id).finish(),
+            Self::Resend { of, acknowledgement } => {
+                f.debug_struct("Resend").field("of", of).field("size", &acknowledgement.len()).finish()
+            }
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What the platform keeps: messages, the device directory, the audit trail.
+//!
+//! A positive answer of the store means: on disk, synchronised. [`Store`] is the face; `writer` gathers what is to
+//! be written into few transactions; `sqlite` is the database behind it.
+
+mod error;
+mod message;
+mod query;
+mod sqlite;
+mod writer;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::StoreError;
+pub use message::{CONTROL_ID_REUSED, MessageRecord, MessageSummary, Recorded, StoredMessage, Verdict};
+pub use query::{AuditFilter, AuditRow, MessageFilter, Page};
+
+use crate::audit;
+use crate::authz::{Device, DeviceStatus};
+use crate::model::{Clock, DeviceId, Fingerprint, MessageId};
+use writer::{DirectoryChange, Entry, Queue, Write, Written};
+
+/// The store. Cheap to clone; clones share it. Several processes may have the same store open.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    queue: Queue,
+    reader: sqlite::Reader,
+    clock: Clock,
+}
+
+impl Store {
+    /// Opens the store at `url` (`sqlite:PATH`), makes it if there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// When the URL is none of ours, the file cannot be opened, or its schema is of another version.
+    pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
+        Self::with(sqlite::Location::parse(url)?, clock).await
+    }
+
+    async fn with(location: sqlite::Location, clock: Clock) -> Result<Self, StoreError> {
+        let (writer, reader) = sqlite::open(location).await?;
+        Ok(Self(Arc::new(Inner { queue: Queue::start(writer), reader, clock })))
+    }
+
+    /// Finishes what is queued and closes the store, for all clones.
+    pub async fn close(&self) {
+        self.0.queue.close().await;
+        self.0.reader.close().await;
+    }
+
+    /// Whether something can be written now: writes a row of no meaning.
+    ///
+    /// # Errors
+    /// When that fails or takes longer than five seconds.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        match tokio::time::timeout(CHECK_TIMEOUT, self.write(Write::Probe)).await {
+            Ok(written) => written.map(drop),
+            Err(_) => Err(StoreError::Timeout(CHECK_TIMEOUT)),
+        }
+    }
+
+    /// Keeps a message, with its row in the audit trail; returns when both are durable.
+    ///
+    /// The same bytes under the same control id (MSH-10) and sending application (MSH-3) from the same certificate are
+    /// a resend: nothing is stored twice. A rejected message is always stored.
+    ///
+    /// # Errors
+    /// When the message has not been stored: the sender must keep it.
+    pub async fn record(&self, record: MessageRecord) -> Result<Recorded, StoreError> {
+        let id = record.id;
+        let digest = Fingerprint::of(&record.raw);
+        match self.write(Write::Message { record: Box::new(record), digest }).await? {
+            Written::Anew => Ok(Recorded::Stored(id)),
+            Written::Before { of, acknowledgement } => Ok(Recorded::Resend { of, acknowledgement }),
+        }
+    }
+
+    /// Appends to the audit trail; returns when the row is durable.
+    ///
+    /// # Errors
+    /// When the row has not been written.
+    pub async fn audit(&self, event: audit::Event) -> Result<(), StoreError> {
+        self.write(Write::Audit(event)).await.map(drop)
+    }
+
+    /// Adds `device` to the directory on behalf of `actor`.
+    ///
+    /// # Errors
+    /// [`StoreError::DeviceExists`] when it is there already.
+    pub async fn add_device(&self, device: Device, actor: &str) -> Result<(), StoreError> {
+        self.add_devices(vec![device], actor).await
+    }
+
+    /// Adds all of `devices` to the directory, or none.
+    ///
+    /// # Errors
+    /// [`StoreError::DeviceExists`] names the first that is there already, or twice in the list.
+    pub async fn add_devices(&self, devices: Vec<Device>, actor: &str) -> Result<(), StoreError> {
+        self.change(DirectoryChange::Add(devices), actor).await
+    }
+
+    /// Replaces kind, identities and note of an entry of the directory; its status stays.
+    ///
+    /// # Errors
+    /// [`StoreError::DeviceUnknown`] when there is none of that name.
+    pub async fn describe_device(&self, device: Device, actor: &str) -> Result<(), StoreError> {
+        self.change(DirectoryChange::Describe(device), actor).await
+    }
+
+    /// Suspends or resumes a device.
+    ///
+    /// # Errors
+    /// [`StoreError::DeviceUnknown`] when there is none of that name.
+    pub async fn set_device_status(
+        &self,
+        device: &DeviceId,
+        status: DeviceStatus,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        self.change(DirectoryChange::SetStatus(device.clone(), status), actor).await
+    }
+
+    /// Removes an entry of the directory.
+    ///
+    /// # Errors
+    /// [`StoreError::DeviceUnknown`] when there is none of that name.
+    pub async fn remove_device(&self, device: &DeviceId, actor: &str) -> Result<(), StoreError> {
+        self.change(DirectoryChange::Remove(device.clone()), actor).await
+    }
+
+    /// The whole directory, by Common Name.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn devices(&self) -> Result<Vec<Device>, StoreError> {
+        self.0.reader.devices().await
+    }
+
+    /// One entry of the directory.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn device(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
+        self.0.reader.device(id).await
+    }
+
+    /// A number that grows with every change of the directory, made by this process or another.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn device_revision(&self) -> Result<u64, StoreError> {
+        self.0.reader.device_revision().await
+    }
+
+    /// A page of messages, newest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn messages(&self, filter: &MessageFilter) -> Result<Vec<MessageSummary>, StoreError> {
+        self.0.reader.messages(filter).await
+    }
+
+    /// One message with its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+        self.0.reader.message(id).await
+    }
+
+    /// A page of the audit trail.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+        self.0.reader.audit_rows(filter).await
+    }
+
+    async fn change(&self, change: DirectoryChange, actor: &str) -> Result<(), StoreError> {
+        self.write(Write::Directory { change, actor: actor.to_owned() }).await.map(drop)
+    }
+
+    async fn write(&self, write: Write) -> Result<Written, StoreError> {
+        self.0.queue.write(Entry { at: self.0.clock.now(), write }).await
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.0.reader.path()).finish()
+    }
+}
+
+/// How long the readiness check waits for its row.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+
+#[cfg(test)]
+mod tests;

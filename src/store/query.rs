@@ -1,0 +1,59 @@
+//! What one may ask the store, page by page.
+
+use jiff::Timestamp;
+
+use crate::model::{DeviceId, MessageId};
+
+/// Which messages to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct MessageFilter {
+    /// Only what this certificate brought.
+    pub device: Option<DeviceId>,
+    /// Only this IHE PCD transaction (`PCD-01`), or this MSH-9 as it came (`ORU^R01^ORU_R01`).
+    pub kind: Option<String>,
+    /// Only what arrived then or later.
+    pub since: Option<Timestamp>,
+    /// Only what was rejected.
+    pub rejected: bool,
+    /// Only what arrived before this message: the last one of the page before.
+    pub before: Option<MessageId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// Which rows of the audit trail to list.
+#[derive(Debug, Clone)]
+pub struct AuditFilter {
+    /// Only events of this name.
+    pub event: Option<String>,
+    /// Only what happened then or later.
+    pub since: Option<Timestamp>,
+    /// Where to start, and in which direction to read.
+    pub page: Page,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A place in the audit trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// The newest rows, newest first.
+    Latest,
+    /// The rows before this sequence number, newest first.
+    Before(u64),
+    /// The rows after this sequence number, oldest first; 0 is the beginning.
+    After(u64),
+}
+
+/// One row of the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRow {
+    /// Its place in the trail, from 1.
+    pub sequence: u64,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The name of the event.
+    pub event: String,
+    /// The details, the JSON exactly as it was written.
+    pub details: String,
+}

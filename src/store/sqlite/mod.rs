@@ -1,0 +1,131 @@
+//! SQLite: one file, one writing connection, a few reading ones.
+
+mod read;
+mod write;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+
+use super::StoreError;
+pub(super) use read::Reader;
+pub(super) use write::Writer;
+
+/// Where the store is.
+#[derive(Debug, Clone)]
+pub(super) struct Location {
+    path: PathBuf,
+    /// The file may not grow beyond so many pages: a disk that is full.
+    #[cfg(test)]
+    pub(super) max_pages: Option<u32>,
+}
+
+impl Location {
+    /// Reads `sqlite:PATH`, also in the form `sqlite://PATH`.
+    pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
+        let path = url.strip_prefix("sqlite:").ok_or(StoreError::Url)?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        // A database in memory is no store, and SQLite would take these for one.
+        if path.is_empty() || path.starts_with(':') || path.contains(['?', '\0']) {
+            return Err(StoreError::Url);
+        }
+        Ok(Self {
+            path: path.into(),
+            #[cfg(test)]
+            max_pages: None,
+        })
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .journal_mode(SqliteJournalMode::Wal)
+            // In WAL mode only FULL synchronises at every commit.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true);
+        #[cfg(test)]
+        let options = match self.max_pages {
+            Some(pages) => options.pragma("max_page_count", pages.to_string()),
+            None => options,
+        };
+        options
+    }
+
+    /// A connection that may write.
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
+        SqliteConnection::connect_with(&self.options()).await.map_err(failure)
+    }
+
+    /// Messages are about patients: the file, and what SQLite puts beside it, is for the owner only.
+    fn create(&self) -> Result<(), StoreError> {
+        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(self.cannot_open(error.into())),
+        }
+    }
+
+    fn cannot_open(&self, source: sqlx::Error) -> StoreError {
+        StoreError::Open { path: self.path.clone(), source: Arc::new(source) }
+    }
+}
+
+/// Opens the store and brings its schema up to date.
+pub(super) async fn open(location: Location) -> Result<(Writer, Reader), StoreError> {
+    location.create()?;
+    let mut connection = SqliteConnection::connect_with(&location.options())
+        .await
+        .map_err(|error| location.cannot_open(error))?;
+    migrate(&mut connection).await?;
+    let reader = Reader::new(&location);
+    Ok((Writer::new(location, connection), reader))
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    // SQLite has no lock for migrations, and another process may be starting now: take the write lock first, so that
+    // the second one finds everything done.
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+    match MIGRATOR.run_direct(None, &mut *transaction, false).await {
+        Ok(()) => transaction.commit().await.map_err(failure),
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(failure(error)),
+        Err(error) => Err(StoreError::Schema(Arc::new(error))),
+    }
+}
+
+/// What a failure of the database means to the caller.
+fn failure(error: sqlx::Error) -> StoreError {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    // The low byte is the primary result code, https://www.sqlite.org/rescode.html
+    match (code.map(|code| code & 0xff), &error) {
+        (Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH), _) => {
+            StoreError::Refused(Arc::new(error))
+        }
+        (Some(SQLITE_CORRUPT | SQLITE_NOTADB), _) => {
+            StoreError::Corrupt { place: "the database file", source: Some(Arc::new(error)) }
+        }
+        (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
+            StoreError::Corrupt { place: "a row", source: Some(Arc::new(error)) }
+        }
+        _ => StoreError::Unavailable(Arc::new(error)),
+    }
+}
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// How long a connection waits for another process that is writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const SQLITE_CORRUPT: i32 = 11;
+const SQLITE_TOOBIG: i32 = 18;
+const SQLITE_CONSTRAINT: i32 = 19;
+const SQLITE_MISMATCH: i32 = 20;
+const SQLITE_NOTADB: i32 = 26;

@@ -1,0 +1,230 @@
+//! The reading side: a few connections that cannot write.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::{QueryBuilder, Row as _};
+
+use super::{BUSY_TIMEOUT, Location, failure};
+use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::model::{DeviceId, MessageId};
+use crate::store::StoreError;
+use crate::store::message::{MessageSummary, StoredMessage, Verdict};
+use crate::store::query::{AuditFilter, AuditRow, MessageFilter, Page};
+
+/// Connections that read; a long listing does not hold up a short one, nor the writer.
+pub(in crate::store) struct Reader {
+    pool: SqlitePool,
+    path: PathBuf,
+}
+
+impl Reader {
+    pub(super) fn new(location: &Location) -> Self {
+        let options = location.options().pragma("query_only", "ON");
+        let pool = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(BUSY_TIMEOUT)
+            .connect_lazy_with(options);
+        Self { pool, path: location.path.clone() }
+    }
+
+    pub(in crate::store) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(in crate::store) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub(in crate::store) async fn devices(&self) -> Result<Vec<Device>, StoreError> {
+        let rows = sqlx::query("SELECT id, kind, status, speaks_for, note FROM device ORDER BY id")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failure)?;
+        rows.iter().map(device).collect()
+    }
+
+    pub(in crate::store) async fn device(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
+        let row = sqlx::query("SELECT id, kind, status, speaks_for, note FROM device WHERE id = ?")
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failure)?;
+        row.as_ref().map(device).transpose()
+    }
+
+    pub(in crate::store) async fn device_revision(&self) -> Result<u64, StoreError> {
+        let value: i64 = sqlx::query_scalar("SELECT value FROM device_revision")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failure)?;
+        u64::try_from(value).map_err(|_| StoreError::unreadable("device_revision.value"))
+    }
+
+    pub(in crate::store) async fn messages(
+        &self,
+        filter: &MessageFilter,
+    ) -> Result<Vec<MessageSummary>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(SELECT_SUMMARY);
+        query.push(" FROM message WHERE TRUE");
+        if let Some(device) = &filter.device {
+            query.push(" AND device = ").push_bind(device.as_str());
+        }
+        if let Some(kind) = &filter.kind {
+            query.push(" AND ").push_bind(kind.as_str()).push(" IN (pcd_transaction, message_type)");
+        }
+        if let Some(since) = filter.since {
+            // The identifiers are in the order of arrival, so that the index can stop there.
+            query.push(" AND received_at >= ").push_bind(since.as_microsecond());
+            query.push(" AND id >= ").push_bind(first_id(since));
+        }
+        if filter.rejected {
+            query.push(" AND rejection IS NOT NULL");
+        }
+        if let Some(before) = filter.before {
+            query.push(" AND id < ").push_bind(before.as_bytes().to_vec());
+        }
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(filter.limit));
+        let rows = query.build().fetch_all(&self.pool).await.map_err(failure)?;
+        rows.iter().map(summary).collect()
+    }
+
+    pub(in crate::store) async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+        let mut query = QueryBuilder::<Sqlite>::new(SELECT_SUMMARY);
+        query.push(", session, fingerprint, peer, identities, acknowledgement, raw FROM message WHERE id = ");
+        query.push_bind(id.as_bytes().to_vec());
+        let row = query.build().fetch_optional(&self.pool).await.map_err(failure)?;
+        row.as_ref().map(stored_message).transpose()
+    }
+
+    pub(in crate::store) async fn audit_rows(
+        &self,
+        filter: &AuditFilter,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT sequence, at, event, details FROM audit WHERE TRUE");
+        if let Some(event) = &filter.event {
+            query.push(" AND event = ").push_bind(event.as_str());
+        }
+        if let Some(since) = filter.since {
+            query.push(" AND at >= ").push_bind(since.as_microsecond());
+        }
+        let direction = match filter.page {
+            Page::Latest => "DESC",
+            Page::Before(sequence) => {
+                query.push(" AND sequence < ").push_bind(i64::try_from(sequence).unwrap_or(i64::MAX));
+                "DESC"
+            }
+            Page::After(sequence) => {
+                query.push(" AND sequence > ").push_bind(i64::try_from(sequence).unwrap_or(i64::MAX));
+                "ASC"
+            }
+        };
+        query.push(" ORDER BY sequence ").push(direction);
+        query.push(" LIMIT ").push_bind(i64::from(filter.limit));
+        let rows = query.build().fetch_all(&self.pool).await.map_err(failure)?;
+        rows.iter().map(audit_row).collect()
+    }
+}
+
+/// The column `id` of a message.
+pub(super) fn message_id(row: &SqliteRow) -> Result<MessageId, StoreError> {
+    let bytes: Vec<u8> = row.try_get("id").map_err(failure)?;
+    let bytes = bytes.try_into().map_err(|_| StoreError::unreadable("message.id"))?;
+    Ok(MessageId::from_bytes(bytes))
+}
+
+fn device(row: &SqliteRow) -> Result<Device, StoreError> {
+    let kind: String = row.try_get("kind").map_err(failure)?;
+    let status: String = row.try_get("status").map_err(failure)?;
+    let speaks_for: Vec<String> = list(row, "speaks_for", "device.speaks_for")?;
+    Ok(Device {
+        id: parsed(row, "id", "device.id")?,
+        kind: [DeviceKind::Device, DeviceKind::Gateway]
+            .into_iter()
+            .find(|known| known.as_str() == kind)
+            .ok_or(StoreError::unreadable("device.kind"))?,
+        status: [DeviceStatus::Active, DeviceStatus::Suspended]
+            .into_iter()
+            .find(|known| known.as_str() == status)
+            .ok_or(StoreError::unreadable("device.status"))?,
+        speaks_for: speaks_for
+            .iter()
+            .map(|pattern| pattern.parse().map_err(|_| StoreError::unreadable("device.speaks_for")))
+            .collect::<Result<_, _>>()?,
+        note: row.try_get("note").map_err(failure)?,
+    })
+}
+
+fn summary(row: &SqliteRow) -> Result<MessageSummary, StoreError> {
+    let rejection: Option<String> = row.try_get("rejection").map_err(failure)?;
+    let event_time: Option<i64> = row.try_get("event_time").map_err(failure)?;
+    let size: i64 = row.try_get("size").map_err(failure)?;
+    Ok(MessageSummary {
+        id: message_id(row)?,
+        received_at: timestamp(row.try_get("received_at").map_err(failure)?, "message.received_at")?,
+        event_time: event_time.map(|time| timestamp(time, "message.event_time")).transpose()?,
+        device: parsed(row, "device", "message.device")?,
+        transaction: row.try_get("pcd_transaction").map_err(failure)?,
+        message_type: row.try_get("message_type").map_err(failure)?,
+        control_id: row.try_get("control_id").map_err(failure)?,
+        sending_application: row.try_get("sending_application").map_err(failure)?,
+        verdict: rejection.map_or(Verdict::Accepted, |code| Verdict::Rejected { code }),
+        warnings: list(row, "warnings", "message.warnings")?,
+        size: u64::try_from(size).map_err(|_| StoreError::unreadable("message.raw"))?,
+    })
+}
+
+fn stored_message(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
+    Ok(StoredMessage {
+        summary: summary(row)?,
+        session: row.try_get("session").map_err(failure)?,
+        fingerprint: row.try_get("fingerprint").map_err(failure)?,
+        peer: parsed(row, "peer", "message.peer")?,
+        identities: list(row, "identities", "message.identities")?,
+        raw: Bytes::from(row.try_get::<Vec<u8>, _>("raw").map_err(failure)?),
+        acknowledgement: Bytes::from(row.try_get::<Vec<u8>, _>("acknowledgement").map_err(failure)?),
+    })
+}
+
+fn audit_row(row: &SqliteRow) -> Result<AuditRow, StoreError> {
+    let sequence: i64 = row.try_get("sequence").map_err(failure)?;
+    Ok(AuditRow {
+        sequence: u64::try_from(sequence).map_err(|_| StoreError::unreadable("audit.sequence"))?,
+        at: timestamp(row.try_get("at").map_err(failure)?, "audit.at")?,
+        event: row.try_get("event").map_err(failure)?,
+        details: row.try_get("details").map_err(failure)?,
+    })
+}
+
+fn timestamp(microseconds: i64, place: &'static str) -> Result<Timestamp, StoreError> {
+    Timestamp::from_microsecond(microseconds).map_err(|_| StoreError::unreadable(place))
+}
+
+fn parsed<T: FromStr>(row: &SqliteRow, column: &str, place: &'static str) -> Result<T, StoreError> {
+    let text: String = row.try_get(column).map_err(failure)?;
+    text.parse().map_err(|_| StoreError::unreadable(place))
+}
+
+fn list(row: &SqliteRow, column: &str, place: &'static str) -> Result<Vec<String>, StoreError> {
+    let text: String = row.try_get(column).map_err(failure)?;
+    serde_json::from_str(&text).map_err(|_| StoreError::unreadable(place))
+}
+
+/// The lowest identifier that a message of that time can have: the first 48 bits of a UUID of version 7 are
+/// milliseconds (RFC 9562 5.7).
+fn first_id(since: Timestamp) -> Vec<u8> {
+    let milliseconds = u64::try_from(since.as_millisecond()).unwrap_or(0);
+    (u128::from(milliseconds) << 80).to_be_bytes().to_vec()
+}
+
+/// How many listings can run at once.
+const READERS: u32 = 4;
+
+/// Ends where further columns may follow.
+const SELECT_SUMMARY: &str = "
+SELECT id, received_at, event_time, device, pcd_transaction, message_type, control_id, sending_application, rejection,
+    warnings, length(raw) AS size";

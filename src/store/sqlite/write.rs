@@ -1,0 +1,345 @@
+//! The writing side: a batch in one transaction.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::Value;
+use sqlx::sqlite::{Sqlite, SqliteConnection};
+use sqlx::{Connection as _, Row as _, Transaction};
+
+use super::{Location, failure};
+use crate::audit::Event;
+use crate::authz::{Device, DeviceStatus};
+use crate::model::{DeviceId, Fingerprint, MessageId};
+use crate::store::message::{CONTROL_ID_REUSED, MessageRecord, Verdict};
+use crate::store::writer::{Backend, DirectoryChange, Entry, Write, Written};
+use crate::store::{StoreError, sqlite::read::message_id};
+
+/// The one connection that writes.
+pub(in crate::store) struct Writer {
+    location: Location,
+    /// None after a failure that may have left the connection in any state.
+    connection: Option<SqliteConnection>,
+}
+
+impl Writer {
+    pub(super) const fn new(location: Location, connection: SqliteConnection) -> Self {
+        Self { location, connection: Some(connection) }
+    }
+
+    async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.location.connect().await?,
+        };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn attempt(&mut self, entries: &[Entry]) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
+        let connection = self.connection().await?;
+        match all_at_once(connection, entries).await {
+            Err(error) if error.concerns_one_request() => one_by_one(connection, entries).await,
+            outcome => outcome,
+        }
+    }
+}
+
+impl Backend for Writer {
+    async fn commit(&mut self, entries: &[Entry]) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
+        let outcome = self.attempt(entries).await;
+        if outcome.is_err()
+            && let Some(connection) = self.connection.take()
+        {
+            // SQLite ends a transaction by itself on some errors and not on others; a new connection knows where it is.
+            let _ = connection.close_hard().await;
+        }
+        outcome
+    }
+
+    async fn close(self) {
+        if let Some(connection) = self.connection {
+            let _ = connection.close().await;
+        }
+    }
+}
+
+/// The usual case: nothing is wrong with any entry.
+async fn all_at_once(
+    connection: &mut SqliteConnection,
+    entries: &[Entry],
+) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
+    let mut transaction = begin(connection).await?;
+    let mut outcomes = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match apply(&mut transaction, entry).await {
+            Ok(written) => outcomes.push(Ok(written)),
+            Err(error) if error.concerns_one_request() => {
+                transaction.rollback().await.map_err(failure)?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    transaction.commit().await.map_err(failure)?;
+    Ok(outcomes)
+}
+
+/// Something is wrong with at least one entry: each gets a savepoint, so that it fails alone.
+async fn one_by_one(
+    connection: &mut SqliteConnection,
+    entries: &[Entry],
+) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
+    let mut transaction = begin(connection).await?;
+    let mut outcomes = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let mut savepoint = transaction.begin().await.map_err(failure)?;
+        match apply(&mut savepoint, entry).await {
+            Ok(written) => {
+                savepoint.commit().await.map_err(failure)?;
+                outcomes.push(Ok(written));
+            }
+            Err(error) if error.concerns_one_request() => {
+                savepoint.rollback().await.map_err(failure)?;
+                outcomes.push(Err(error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    transaction.commit().await.map_err(failure)?;
+    Ok(outcomes)
+}
+
+/// Takes the write lock now: a transaction that reads first could not get it later if another process wrote meanwhile.
+async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_, Sqlite>, StoreError> {
+    connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)
+}
+
+async fn apply(connection: &mut SqliteConnection, entry: &Entry) -> Result<Written, StoreError> {
+    match &entry.write {
+        Write::Message { record, digest } => message(connection, entry.at, record, digest).await,
+        Write::Audit(event) => append(connection, entry.at, event).await,
+        Write::Directory { change, actor } => directory(connection, entry.at, change, actor).await,
+        Write::Probe => probe(connection, entry.at).await,
+    }
+}
+
+async fn message(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    record: &MessageRecord,
+    digest: &Fingerprint,
+) -> Result<Written, StoreError> {
+    let mut warnings = record.warnings.clone();
+    let as_given = json(&warnings);
+    warnings.push(CONTROL_ID_REUSED.to_owned());
+    let inserted = sqlx::query(INSERT_MESSAGE)
+        .bind(record.id.as_bytes().as_slice())
+        .bind(record.received_at.as_microsecond())
+        .bind(record.event_time.map(Timestamp::as_microsecond))
+        .bind(record.device.as_str())
+        .bind(record.session.to_string())
+        .bind(record.fingerprint.to_string())
+        .bind(record.peer.to_string())
+        .bind(record.transaction.as_deref())
+        .bind(&record.message_type)
+        .bind(&record.control_id)
+        .bind(&record.sending_application)
+        .bind(digest.as_bytes().as_slice())
+        .bind(record.verdict.rejection())
+        .bind(as_given)
+        .bind(json(&warnings))
+        .bind(json(&record.identities))
+        .bind(record.acknowledgement.as_ref())
+        .bind(record.raw.as_ref())
+        .execute(&mut *connection)
+        .await
+        .map_err(failure)?;
+    if inserted.rows_affected() == 0 {
+        return resend(connection, record, digest).await;
+    }
+    append(connection, at, &accounted(record)).await
+}
+
+fn accounted(record: &MessageRecord) -> Event {
+    let (message, session, device) = (record.id, record.session, record.device.clone());
+    match &record.verdict {
+        Verdict::Accepted => Event::MessageAccepted { message, session, device },
+        Verdict::Rejected { code } => Event::MessageRejected { message, session, device, code: code.clone() },
+    }
+}
+
+async fn resend(
+    connection: &mut SqliteConnection,
+    record: &MessageRecord,
+    digest: &Fingerprint,
+) -> Result<Written, StoreError> {
+    let row = sqlx::query(SELECT_RESEND)
+        .bind(record.device.as_str())
+        .bind(&record.sending_application)
+        .bind(&record.control_id)
+        .bind(digest.as_bytes().as_slice())
+        .fetch_one(connection)
+        .await
+        .map_err(failure)?;
+    let acknowledgement: Vec<u8> = row.try_get("acknowledgement").map_err(failure)?;
+    let of: MessageId = message_id(&row)?;
+    Ok(Written::Before { of, acknowledgement: Bytes::from(acknowledgement) })
+}
+
+/// The one place that writes to the audit trail, in the order of the sequence.
+async fn append(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    event: &Event,
+) -> Result<Written, StoreError> {
+    sqlx::query("INSERT INTO audit (at, event, details) VALUES (?, ?, ?)")
+        .bind(at.as_microsecond())
+        .bind(event.name())
+        .bind(event.details())
+        .execute(connection)
+        .await
+        .map_err(failure)?;
+    Ok(Written::Anew)
+}
+
+async fn directory(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    change: &DirectoryChange,
+    actor: &str,
+) -> Result<Written, StoreError> {
+    match change {
+        DirectoryChange::Add(devices) => {
+            for device in devices {
+                add(connection, device).await?;
+                append(connection, at, &added(device, actor)).await?;
+            }
+            Ok(Written::Anew)
+        }
+        DirectoryChange::Describe(device) => {
+            describe(connection, device).await?;
+            append(connection, at, &described(device, actor)).await
+        }
+        DirectoryChange::SetStatus(device, status) => {
+            set_status(connection, device, *status).await?;
+            let (device, actor) = (device.clone(), actor.to_owned());
+            let event = match status {
+                DeviceStatus::Active => Event::DeviceResumed { device, actor },
+                DeviceStatus::Suspended => Event::DeviceSuspended { device, actor },
+            };
+            append(connection, at, &event).await
+        }
+        DirectoryChange::Remove(device) => {
+            remove(connection, device).await?;
+            let event = Event::DeviceRemoved { device: device.clone(), actor: actor.to_owned() };
+            append(connection, at, &event).await
+        }
+    }
+}
+
+fn added(device: &Device, actor: &str) -> Event {
+    Event::DeviceAdded {
+        device: device.id.clone(),
+        kind: device.kind,
+        status: device.status,
+        speaks_for: patterns(device),
+        actor: actor.to_owned(),
+    }
+}
+
+fn described(device: &Device, actor: &str) -> Event {
+    Event::DeviceChanged {
+        device: device.id.clone(),
+        kind: device.kind,
+        speaks_for: patterns(device),
+        actor: actor.to_owned(),
+    }
+}
+
+async fn add(connection: &mut SqliteConnection, device: &Device) -> Result<(), StoreError> {
+    let inserted = sqlx::query(
+        "INSERT INTO device (id, kind, status, speaks_for, note) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    )
+    .bind(device.id.as_str())
+    .bind(device.kind.as_str())
+    .bind(device.status.as_str())
+    .bind(json(&patterns(device)))
+    .bind(&device.note)
+    .execute(connection)
+    .await
+    .map_err(failure)?;
+    if inserted.rows_affected() == 0 { Err(StoreError::DeviceExists(device.id.clone())) } else { Ok(()) }
+}
+
+async fn describe(connection: &mut SqliteConnection, device: &Device) -> Result<(), StoreError> {
+    let updated = sqlx::query("UPDATE device SET kind = ?, speaks_for = ?, note = ? WHERE id = ?")
+        .bind(device.kind.as_str())
+        .bind(json(&patterns(device)))
+        .bind(&device.note)
+        .bind(device.id.as_str())
+        .execute(connection)
+        .await
+        .map_err(failure)?;
+    known(&device.id, updated.rows_affected())
+}
+
+async fn set_status(
+    connection: &mut SqliteConnection,
+    device: &DeviceId,
+    status: DeviceStatus,
+) -> Result<(), StoreError> {
+    let updated = sqlx::query("UPDATE device SET status = ? WHERE id = ?")
+        .bind(status.as_str())
+        .bind(device.as_str())
+        .execute(connection)
+        .await
+        .map_err(failure)?;
+    known(device, updated.rows_affected())
+}
+
+async fn remove(connection: &mut SqliteConnection, device: &DeviceId) -> Result<(), StoreError> {
+    let deleted = sqlx::query("DELETE FROM device WHERE id = ?")
+        .bind(device.as_str())
+        .execute(connection)
+        .await
+        .map_err(failure)?;
+    known(device, deleted.rows_affected())
+}
+
+fn known(device: &DeviceId, rows: u64) -> Result<(), StoreError> {
+    if rows == 0 { Err(StoreError::DeviceUnknown(device.clone())) } else { Ok(()) }
+}
+
+async fn probe(connection: &mut SqliteConnection, at: Timestamp) -> Result<Written, StoreError> {
+    sqlx::query("INSERT INTO probe (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at")
+        .bind(at.as_microsecond())
+        .execute(connection)
+        .await
+        .map_err(failure)?;
+    Ok(Written::Anew)
+}
+
+fn patterns(device: &Device) -> Vec<String> {
+    device.speaks_for.iter().map(ToString::to_string).collect()
+}
+
+fn json(list: &[String]) -> String {
+    Value::from(list).to_string()
+}
+
+const INSERT_MESSAGE: &str = "
+INSERT INTO message (
+    id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
+    sending_application, digest, rejection, warnings, identities, acknowledgement, raw
+) VALUES (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+    CASE WHEN EXISTS (
+        SELECT 1 FROM message
+        WHERE device = ?4 AND sending_application = ?11 AND control_id = ?10 AND digest <> ?12 AND rejection IS NULL
+    ) THEN ?15 ELSE ?14 END,
+    ?16, ?17, ?18
+)
+ON CONFLICT (device, sending_application, control_id, digest) WHERE rejection IS NULL DO NOTHING";
+
+const SELECT_RESEND: &str = "
+SELECT id, acknowledgement FROM message
+WHERE device = ? AND sending_application = ? AND control_id = ? AND digest = ? AND rejection IS NULL";

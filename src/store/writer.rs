@@ -1,0 +1,329 @@
+//! Group commit: one task writes for everybody, everything that waits in one transaction.
+//!
+//! While one commit is on its way to the disk, the next batch gathers; nobody waits for a timer, and a lone request
+//! is committed at once. What may wait is bounded in number and in bytes: beyond that, senders wait.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{MessageRecord, StoreError};
+use crate::audit;
+use crate::authz::{Device, DeviceStatus};
+use crate::model::{DeviceId, Fingerprint, MessageId};
+
+/// Where a batch goes.
+pub(super) trait Backend: Send + 'static {
+    /// Writes `entries` in their order in one transaction, which is durable on return.
+    ///
+    /// The inner results tell, one for each entry, which took part in it; one that failed by its own fault has left
+    /// nothing behind and does not hinder its neighbours.
+    ///
+    /// # Errors
+    /// When nothing was kept of any entry.
+    fn commit(
+        &mut self,
+        entries: &[Entry],
+    ) -> impl Future<Output = Result<Vec<Result<Written, StoreError>>, StoreError>> + Send;
+
+    /// Ends the work in good order.
+    fn close(self) -> impl Future<Output = ()> + Send;
+}
+
+/// Something to be written, and when it was asked for.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) at: Timestamp,
+    pub(super) write: Write,
+}
+
+#[derive(Debug)]
+pub(super) enum Write {
+    /// A message with the digest of its bytes, and its row in the audit trail.
+    Message { record: Box<MessageRecord>, digest: Fingerprint },
+    /// A row in the audit trail.
+    Audit(audit::Event),
+    /// A change of the device directory, and its row in the audit trail.
+    Directory { change: DirectoryChange, actor: String },
+    /// Nothing of value: shows that writing works.
+    Probe,
+}
+
+#[derive(Debug)]
+pub(super) enum DirectoryChange {
+    /// All of them, or none.
+    Add(Vec<Device>),
+    /// Another kind, other identities, another note; the status stays.
+    Describe(Device),
+    SetStatus(DeviceId, DeviceStatus),
+    Remove(DeviceId),
+}
+
+/// What became of an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Written {
+    Anew,
+    /// The message was there before, with this acknowledgement.
+    Before {
+        of: MessageId,
+        acknowledgement: bytes::Bytes,
+    },
+}
+
+/// Where entries wait for the writer.
+#[derive(Debug)]
+pub(super) struct Queue {
+    jobs: mpsc::Sender<Job>,
+    memory: Arc<Semaphore>,
+    closing: CancellationToken,
+    task: TaskTracker,
+}
+
+#[derive(Debug)]
+struct Job {
+    entry: Entry,
+    answer: oneshot::Sender<Result<Written, StoreError>>,
+    _memory: OwnedSemaphorePermit,
+}
+
+impl Queue {
+    /// Starts the task that writes to `backend`.
+    pub(super) fn start(backend: impl Backend) -> Self {
+        let (jobs, queued) = mpsc::channel(MAX_QUEUED);
+        let closing = CancellationToken::new();
+        let task = TaskTracker::new();
+        task.spawn(run(backend, queued, closing.clone()));
+        task.close();
+        Self { jobs, memory: Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize)), closing, task }
+    }
+
+    /// Returns when `entry` is durable.
+    pub(super) async fn write(&self, entry: Entry) -> Result<Written, StoreError> {
+        let memory = Arc::clone(&self.memory).acquire_many_owned(entry.cost()).await;
+        let memory = memory.map_err(|_| StoreError::Closed)?;
+        let (answer, answered) = oneshot::channel();
+        let job = Job { entry, answer, _memory: memory };
+        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Takes nothing more, and returns when everything taken has been answered.
+    pub(super) async fn close(&self) {
+        self.closing.cancel();
+        self.task.wait().await;
+    }
+}
+
+async fn run(mut backend: impl Backend, mut queued: mpsc::Receiver<Job>, closing: CancellationToken) {
+    let mut batch = Vec::with_capacity(MAX_BATCH);
+    loop {
+        tokio::select! {
+            biased;
+            () = closing.cancelled(), if !queued.is_closed() => queued.close(),
+            taken = queued.recv_many(&mut batch, MAX_BATCH) => {
+                if taken == 0 {
+                    break;
+                }
+                write_batch(&mut backend, &mut batch).await;
+            }
+        }
+    }
+    backend.close().await;
+}
+
+async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>) {
+    let mut entries = Vec::with_capacity(batch.len());
+    let mut waiting = Vec::with_capacity(batch.len());
+    for Job { entry, answer, _memory } in batch.drain(..) {
+        entries.push(entry);
+        waiting.push((answer, _memory));
+    }
+    // A caller that has gone away does not need the answer; what it asked for is written all the same.
+    match backend.commit(&entries).await {
+        Ok(outcomes) => {
+            for ((answer, _), outcome) in waiting.into_iter().zip(outcomes) {
+                let _ = answer.send(outcome);
+            }
+        }
+        Err(error) => {
+            for (answer, _) in waiting {
+                let _ = answer.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// The bytes it holds while it waits, roughly; never more than there are to share.
+    fn cost(&self) -> u32 {
+        let held = match &self.write {
+            Write::Message { record, .. } => record.raw.len().saturating_add(record.acknowledgement.len()),
+            Write::Audit(_) | Write::Directory { .. } | Write::Probe => 0,
+        };
+        u32::try_from(held).unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES).min(MAX_QUEUED_BYTES)
+    }
+}
+
+/// How many entries one transaction takes.
+const MAX_BATCH: usize = 512;
+/// How many entries may wait.
+const MAX_QUEUED: usize = 1024;
+/// How many bytes may wait.
+const MAX_QUEUED_BYTES: u32 = 64 * 1024 * 1024;
+/// What an entry holds besides the message's bytes.
+const ENTRY_BYTES: u32 = 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::fixtures::Place;
+
+    /// Keeps count of its batches, and waits for a permit before each.
+    struct Gated {
+        gate: Arc<Semaphore>,
+        batches: Arc<Mutex<Vec<usize>>>,
+        outcome: fn(usize) -> Result<Written, StoreError>,
+    }
+
+    impl Backend for Gated {
+        async fn commit(
+            &mut self,
+            entries: &[Entry],
+        ) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
+            self.gate.acquire().await.unwrap().forget();
+            self.batches.lock().unwrap().push(entries.len());
+            let outcome = (self.outcome)(entries.len())?;
+            Ok(entries.iter().map(|_| Ok(outcome.clone())).collect())
+        }
+
+        async fn close(self) {}
+    }
+
+    struct Bench {
+        queue: Arc<Queue>,
+        gate: Arc<Semaphore>,
+        batches: Arc<Mutex<Vec<usize>>>,
+    }
+
+    fn bench(outcome: fn(usize) -> Result<Written, StoreError>) -> Bench {
+        let (gate, batches) = (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<usize>>>::default());
+        let backend = Gated { gate: Arc::clone(&gate), batches: Arc::clone(&batches), outcome };
+        Bench { queue: Arc::new(Queue::start(backend)), gate, batches }
+    }
+
+    fn probe() -> Entry {
+        Entry { at: Timestamp::UNIX_EPOCH, write: Write::Probe }
+    }
+
+    fn large(place: &Place, bytes: usize) -> Entry {
+        let mut record = Box::new(place.record("1", b""));
+        record.raw = vec![0; bytes].into();
+        let digest = Fingerprint::of(b"");
+        Entry { at: Timestamp::UNIX_EPOCH, write: Write::Message { record, digest } }
+    }
+
+    type Answer = tokio::task::JoinHandle<Result<Written, StoreError>>;
+
+    impl Bench {
+        fn send(&self, entry: Entry) -> Answer {
+            let queue = Arc::clone(&self.queue);
+            tokio::spawn(async move { queue.write(entry).await })
+        }
+
+        /// Until everything that can run has run.
+        async fn settle(&self) {
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_gathers_during_a_commit_is_the_next_batch() {
+        let bench = bench(|_| Ok(Written::Anew));
+        let mut answers = vec![bench.send(probe())];
+        bench.settle().await;
+        answers.extend((0..10).map(|_| bench.send(probe())));
+        bench.settle().await;
+        assert!(answers.iter().all(|answer| !answer.is_finished()), "answered before the commit");
+        bench.gate.add_permits(1);
+        assert!(matches!(answers.remove(0).await.unwrap(), Ok(Written::Anew)));
+        assert!(answers.iter().all(|answer| !answer.is_finished()), "answered before the commit");
+        bench.gate.add_permits(1);
+        for answer in answers {
+            assert!(matches!(answer.await.unwrap(), Ok(Written::Anew)));
+        }
+        assert_eq!(*bench.batches.lock().unwrap(), [1, 10]);
+    }
+
+    #[tokio::test]
+    async fn senders_wait_when_too_many_bytes_are_queued() {
+        let (bench, place) = (bench(|_| Ok(Written::Anew)), Place::new());
+        let quarter = MAX_QUEUED_BYTES as usize / 4;
+        let mut answers = vec![bench.send(large(&place, quarter))];
+        bench.settle().await;
+        answers.extend((0..5).map(|_| bench.send(large(&place, quarter))));
+        bench.settle().await;
+        // Three hold their quarter and a little; the fourth waits, and everybody behind it.
+        let left = bench.queue.memory.available_permits();
+        assert!(left < quarter + quarter / 2, "{left} bytes are free");
+        assert_eq!(bench.queue.jobs.capacity(), MAX_QUEUED - 2, "one is being written, two wait");
+        bench.gate.add_permits(6);
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
+        assert_eq!(bench.queue.memory.available_permits(), MAX_QUEUED_BYTES as usize);
+    }
+
+    #[tokio::test]
+    async fn a_message_larger_than_the_queue_still_passes() {
+        let (bench, place) = (bench(|_| Ok(Written::Anew)), Place::new());
+        let answer = bench.send(large(&place, MAX_QUEUED_BYTES as usize + 1));
+        bench.gate.add_permits(1);
+        answer.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn senders_wait_when_too_many_entries_are_queued() {
+        let bench = bench(|_| Ok(Written::Anew));
+        let first = bench.send(probe());
+        bench.settle().await;
+        let answers: Vec<_> = (0..MAX_QUEUED + 5).map(|_| bench.send(probe())).collect();
+        bench.settle().await;
+        assert_eq!(bench.queue.jobs.capacity(), 0);
+        bench.gate.add_permits(MAX_QUEUED);
+        for answer in answers.into_iter().chain([first]) {
+            answer.await.unwrap().unwrap();
+        }
+        assert!(bench.batches.lock().unwrap().iter().all(|entries| *entries <= MAX_BATCH));
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_fails_for_everybody_in_it_and_nobody_after() {
+        let bench = bench(|entries| if entries == 3 { Err(StoreError::Url) } else { Ok(Written::Anew) });
+        bench.gate.add_permits(2);
+        let answers: Vec<_> = (0..3).map(|_| bench.send(probe())).collect();
+        for answer in answers {
+            assert!(matches!(answer.await.unwrap(), Err(StoreError::Url)));
+        }
+        bench.send(probe()).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_panics_leaves_nobody_waiting() {
+        let bench = bench(|_| panic!("a fault of ours"));
+        bench.gate.add_permits(1);
+        let answers = [bench.send(probe()), bench.send(probe())];
+        for answer in answers {
+            assert!(matches!(answer.await.unwrap(), Err(StoreError::Closed)));
+        }
+        assert!(matches!(bench.queue.write(probe()).await, Err(StoreError::Closed)));
+        tokio::time::timeout(Duration::from_secs(5), bench.queue.close()).await.unwrap();
+    }
+}
