@@ -1,6 +1,6 @@
 //! MSH: who sends what to whom, and how it is to be answered.
 
-use super::{Field, Segment, Warning, Warnings};
+use super::{Condition, Field, Segment, Warning, Warnings};
 
 /// The last field of MSH that anybody asks for.
 const LAST: usize = 21;
@@ -141,6 +141,10 @@ impl<'m> Header<'m> {
         warnings.insert_if(incomplete, Warning::IncompleteMessageType);
         let blanks = (3..=LAST).any(|n| self.field(n).trimmed().len() < self.field(n).raw().len());
         warnings.insert_if(blanks, Warning::BlanksInHeader);
+        let unknown = [self.accept_acknowledgement(), self.application_acknowledgement()]
+            .iter()
+            .any(|field| !field.is_empty() && Condition::known(*field).is_none());
+        warnings.insert_if(unknown, Warning::UnknownAcknowledgementCondition);
         warnings
     }
 }

@@ -5,6 +5,7 @@
 //! borrows them, allocates one index of the segments, and decodes only what is asked for. Whatever had to be
 //! tolerated is a [`Warning`], never an error.
 
+mod acknowledgement;
 mod escape;
 mod field;
 mod header;
@@ -12,6 +13,10 @@ mod message;
 mod separators;
 mod warning;
 
+pub use acknowledgement::{
+    AcknowledgeAs, AcknowledgeAsError, Acknowledgement, AcknowledgementCode, AcknowledgementRequest, Answers,
+    Condition, ContentError, Location, Outcome, ReceivedAcknowledgement, Rejection, Sender,
+};
 pub use field::{Component, Field, Repetition, Segment};
 pub use header::{Header, MessageType};
 pub use message::{Message, Unreadable};

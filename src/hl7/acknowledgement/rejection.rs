@@ -1,0 +1,276 @@
+//! Why a message is not taken.
+
+use std::fmt;
+
+use super::Outcome;
+use crate::hl7::Unreadable;
+use crate::mllp::BrokenReason;
+
+/// Why a message is answered negatively, or not at all, and kept as rejected.
+///
+/// Closed on purpose: the acknowledgement, the audit row, the metric label and the stored word all derive from the
+/// variant. Nothing here says whom else the directory knows, and nothing repeats what a message holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rejection {
+    /// The bytes are no frame.
+    Frame(BrokenReason),
+    /// The frame is no message.
+    Unreadable(Unreadable),
+    /// MSH-10 is empty: nothing could refer to the message.
+    NoControlId,
+    /// MSH-9 is empty.
+    NoMessageType,
+    /// MSH-9.1 is no message that is taken here.
+    UnsupportedType,
+    /// MSH-9.2 is no event that is taken here.
+    UnsupportedEvent,
+    /// MSH-11 is not among the processing ids that the operator lists.
+    UnsupportedProcessingId,
+    /// MSH-12 is before 2.3 or after 2.8.
+    UnsupportedVersion,
+    /// The message speaks for a device that the certificate may not speak for.
+    IdentityMismatch(Option<Location>),
+    /// The message names no device, and the operator wants one.
+    MissingIdentity,
+    /// The content breaks the profile, and the operator wants it kept.
+    Content {
+        /// What kind of error it is.
+        error: ContentError,
+        /// The stable word of the rule that is broken.
+        rule: &'static str,
+        /// Where.
+        location: Location,
+    },
+    /// The message could not be made durable: the sender keeps it and tries again.
+    StoreUnavailable,
+    /// Something failed on our side: the sender keeps the message and tries again.
+    Internal,
+}
+
+/// The errors of content that table 0357 knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ContentError {
+    /// 100: a segment is missing, or in the wrong place.
+    SegmentSequence,
+    /// 101: a required field is empty.
+    RequiredField,
+    /// 102: a value is not of its type.
+    DataType,
+    /// 103: a code is not in its table.
+    TableValue,
+}
+
+/// Where in a message (ERR-2, data type ERL).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Location {
+    /// The name of the segment.
+    pub segment: [u8; 3],
+    /// Which of the segments of that name, from 1.
+    pub sequence: u32,
+    /// The field, from 1.
+    pub field: Option<u8>,
+    /// The component, from 1.
+    pub component: Option<u8>,
+}
+
+impl Location {
+    /// A segment as a whole.
+    #[must_use]
+    pub const fn segment(segment: [u8; 3], sequence: u32) -> Self {
+        Self { segment, sequence, field: None, component: None }
+    }
+
+    /// A field.
+    #[must_use]
+    pub const fn field(segment: [u8; 3], sequence: u32, field: u8) -> Self {
+        Self { segment, sequence, field: Some(field), component: None }
+    }
+
+    /// A component.
+    #[must_use]
+    pub const fn component(segment: [u8; 3], sequence: u32, field: u8, component: u8) -> Self {
+        Self { segment, sequence, field: Some(field), component: Some(component) }
+    }
+}
+
+impl Rejection {
+    /// The stable word: ERR-5, the label in metrics, the word in the store and in the audit trail.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Frame(reason) => reason.code(),
+            Self::Unreadable(Unreadable::Empty) => "empty-frame",
+            Self::Unreadable(Unreadable::NoHeader) => "no-header",
+            Self::Unreadable(Unreadable::Separators) => "bad-separators",
+            Self::NoControlId => "no-control-id",
+            Self::NoMessageType => "no-message-type",
+            Self::UnsupportedType => "unsupported-type",
+            Self::UnsupportedEvent => "unsupported-event",
+            Self::UnsupportedProcessingId => "unsupported-processing-id",
+            Self::UnsupportedVersion => "unsupported-version",
+            Self::IdentityMismatch(_) => "identity-mismatch",
+            Self::MissingIdentity => "missing-identity",
+            Self::Content { rule, .. } => rule,
+            Self::StoreUnavailable => "store-unavailable",
+            Self::Internal => "internal-error",
+        }
+    }
+
+    /// What the sender is told, in words (ERR-5.2).
+    #[must_use]
+    pub const fn text(&self) -> &'static str {
+        match self {
+            Self::Frame(BrokenReason::Truncated) => "the frame was cut off by the start of another",
+            Self::Frame(BrokenReason::Utf16) => "UTF-16 cannot be framed, send UTF-8",
+            Self::Frame(BrokenReason::TooLarge) => "the frame is larger than what is accepted here",
+            Self::Frame(BrokenReason::NoStartBlock) => "what came is not MLLP",
+            Self::Frame(BrokenReason::EndOfStream) => "the connection ended inside the frame",
+            Self::Frame(BrokenReason::TimedOut) => "the rest of the frame did not come in time",
+            Self::Unreadable(Unreadable::Empty) => "the frame is empty",
+            Self::Unreadable(Unreadable::NoHeader) => "the message does not begin with MSH",
+            Self::Unreadable(Unreadable::Separators) => "MSH-1 and MSH-2 do not hold usable separators",
+            Self::NoControlId => "MSH-10 is empty",
+            Self::NoMessageType => "MSH-9 is empty",
+            Self::UnsupportedType => "messages of this type are not taken here",
+            Self::UnsupportedEvent => "messages of this event are not taken here",
+            Self::UnsupportedProcessingId => "this processing id is not taken here",
+            Self::UnsupportedVersion => "versions 2.3 to 2.8 of HL7 are taken here",
+            Self::IdentityMismatch(_) => "the certificate may not speak for the device named in the message",
+            Self::MissingIdentity => "the message does not name its device",
+            Self::Content { error: ContentError::SegmentSequence, .. } => {
+                "a segment is missing or in the wrong place"
+            }
+            Self::Content { error: ContentError::RequiredField, .. } => "a required field is empty",
+            Self::Content { error: ContentError::DataType, .. } => "a value is not of its type",
+            Self::Content { error: ContentError::TableValue, .. } => "a code is not in its table",
+            Self::StoreUnavailable => "the message could not be stored, send it again",
+            Self::Internal => "the message could not be processed, send it again",
+        }
+    }
+
+    /// Whether the message is refused as such (CR, AR), or its content is wrong or we are not able (CE, AE).
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Content { .. } | Self::StoreUnavailable | Self::Internal => Outcome::Error,
+            _ => Outcome::Rejected,
+        }
+    }
+
+    /// Whether the same message may be taken when it is sent again.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        matches!(self, Self::StoreUnavailable | Self::Internal)
+    }
+
+    /// ERR-3: code and text of HL7 table 0357.
+    #[must_use]
+    pub const fn error_code(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Unreadable(Unreadable::Empty | Unreadable::NoHeader) => {
+                ContentError::SegmentSequence.entry()
+            }
+            Self::Unreadable(Unreadable::Separators) => ContentError::DataType.entry(),
+            Self::NoControlId | Self::NoMessageType => ContentError::RequiredField.entry(),
+            Self::Content { error, .. } => error.entry(),
+            Self::UnsupportedType => ("200", "Unsupported message type"),
+            Self::UnsupportedEvent => ("201", "Unsupported event code"),
+            Self::UnsupportedProcessingId => ("202", "Unsupported processing id"),
+            Self::UnsupportedVersion => ("203", "Unsupported version id"),
+            Self::Frame(_)
+            | Self::IdentityMismatch(_)
+            | Self::MissingIdentity
+            | Self::StoreUnavailable
+            | Self::Internal => ("207", "Application error"),
+        }
+    }
+
+    /// ERR-2: where in the message.
+    #[must_use]
+    pub const fn location(&self) -> Option<Location> {
+        match self {
+            Self::NoControlId => Some(Location::field(*b"MSH", 1, 10)),
+            Self::NoMessageType => Some(Location::field(*b"MSH", 1, 9)),
+            Self::UnsupportedType => Some(Location::component(*b"MSH", 1, 9, 1)),
+            Self::UnsupportedEvent => Some(Location::component(*b"MSH", 1, 9, 2)),
+            Self::UnsupportedProcessingId => Some(Location::field(*b"MSH", 1, 11)),
+            Self::UnsupportedVersion => Some(Location::field(*b"MSH", 1, 12)),
+            Self::Unreadable(Unreadable::Separators) => Some(Location::field(*b"MSH", 1, 2)),
+            Self::IdentityMismatch(location) => *location,
+            Self::Content { location, .. } => Some(*location),
+            _ => None,
+        }
+    }
+}
+
+impl ContentError {
+    const fn entry(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SegmentSequence => ("100", "Segment sequence error"),
+            Self::RequiredField => ("101", "Required field missing"),
+            Self::DataType => ("102", "Data type error"),
+            Self::TableValue => ("103", "Table value not found"),
+        }
+    }
+}
+
+impl From<Unreadable> for Rejection {
+    fn from(why: Unreadable) -> Self {
+        Self::Unreadable(why)
+    }
+}
+
+impl From<BrokenReason> for Rejection {
+    fn from(why: BrokenReason) -> Self {
+        Self::Frame(why)
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.text())?;
+        self.location().map_or(Ok(()), |location| write!(f, " ({location})"))
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[{}]", String::from_utf8_lossy(&self.segment), self.sequence)?;
+        self.field.map_or(Ok(()), |field| write!(f, "-{field}"))?;
+        self.component.map_or(Ok(()), |component| write!(f, ".{component}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_as_such_and_wrong_in_content_are_told_apart() {
+        let content = Rejection::Content {
+            error: ContentError::RequiredField,
+            rule: "obr-filler-missing",
+            location: Location::field(*b"OBR", 2, 3),
+        };
+        for (rejection, code, table, outcome) in [
+            (Rejection::UnsupportedType, "unsupported-type", "200", Outcome::Rejected),
+            (Rejection::UnsupportedEvent, "unsupported-event", "201", Outcome::Rejected),
+            (Rejection::UnsupportedProcessingId, "unsupported-processing-id", "202", Outcome::Rejected),
+            (Rejection::UnsupportedVersion, "unsupported-version", "203", Outcome::Rejected),
+            (Rejection::IdentityMismatch(None), "identity-mismatch", "207", Outcome::Rejected),
+            (Rejection::StoreUnavailable, "store-unavailable", "207", Outcome::Error),
+            (content, "obr-filler-missing", "101", Outcome::Error),
+            (Rejection::Frame(BrokenReason::Utf16), "utf-16", "207", Outcome::Rejected),
+            (Rejection::Unreadable(Unreadable::NoHeader), "no-header", "100", Outcome::Rejected),
+        ] {
+            assert_eq!(
+                (rejection.code(), rejection.error_code().0, rejection.outcome()),
+                (code, table, outcome)
+            );
+        }
+        assert!(Rejection::StoreUnavailable.is_retryable() && !content.is_retryable());
+        assert_eq!(content.to_string(), "obr-filler-missing: a required field is empty (OBR[2]-3)");
+    }
+}

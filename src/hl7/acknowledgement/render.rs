@@ -1,0 +1,281 @@
+//! The bytes of an acknowledgement.
+
+use std::io::Write as _;
+
+use jiff::ZonedDateTime;
+
+use super::{AcknowledgementCode, Location, Rejection};
+use crate::hl7::{CR, Field, Header, LF, Separators, escape};
+use crate::mllp::{FS, VT};
+
+/// Who we are: MSH-3 and MSH-4 of what we send. `^` separates components.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// MSH-3, as `PLATFORM^08001900FE3ED02D^EUI-64`.
+    pub application: String,
+    /// MSH-4.
+    pub facility: String,
+}
+
+/// One acknowledgement, before it has bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Acknowledgement<'a> {
+    /// Who we are.
+    pub sender: &'a Sender,
+    /// Our own MSH-10.
+    pub control_id: &'a str,
+    /// When, and in which time zone we are: MSH-7.
+    pub at: &'a ZonedDateTime,
+    /// MSA-1.
+    pub code: AcknowledgementCode,
+    /// Why, when it is negative: ERR.
+    pub rejection: Option<&'a Rejection>,
+}
+
+impl Acknowledgement<'_> {
+    /// The acknowledgement of the message with this header; of bytes that could not be read, without.
+    ///
+    /// Written with the separators of the message. What is given back of it (MSH-3, 4, 10, 11, 12, 18) is given back
+    /// byte for byte, but for bytes that would break the frame. Without a header MSA-2 is empty.
+    #[must_use]
+    pub fn render(&self, header: Option<(&Header<'_>, Separators)>) -> Vec<u8> {
+        let separators = header.map_or(Separators::STANDARD, |(_, separators)| separators);
+        let mut out = Output { bytes: Vec::with_capacity(256), separators };
+        let echo = Echo(header.map(|(header, _)| header));
+
+        out.header_segment();
+        out.field().ours(&self.sender.application);
+        out.field().ours(&self.sender.facility);
+        out.field().theirs(echo.raw(Header::sending_application));
+        out.field().theirs(echo.raw(Header::sending_facility));
+        out.field().time(self.at);
+        out.field();
+        out.field().message_type(echo.0.map(|header| header.message_type().trigger).unwrap_or_default());
+        out.field().text(self.control_id);
+        out.field().theirs_or(echo.raw(Header::processing_id), "P");
+        out.field().theirs_or(echo.raw(Header::version), "2.6");
+        out.field().field().field().text("NE");
+        out.field().text("NE");
+        let character_set = echo.raw(Header::character_set);
+        if !character_set.is_empty() {
+            out.field().field().theirs(character_set);
+        }
+        out.end_segment();
+
+        out.text("MSA");
+        out.field().text(self.code.as_str());
+        out.field().theirs(echo.raw(Header::control_id));
+        out.end_segment();
+
+        if let Some(rejection) = self.rejection {
+            out.error(rejection);
+        }
+        out.bytes
+    }
+}
+
+/// What is given back of a message, where there is a message.
+#[derive(Clone, Copy)]
+struct Echo<'h, 'm>(Option<&'h Header<'m>>);
+
+impl<'m> Echo<'_, 'm> {
+    fn raw(self, field: fn(&Header<'m>) -> Field<'m>) -> &'m [u8] {
+        self.0.map(|header| field(header).raw()).unwrap_or_default()
+    }
+}
+
+struct Output {
+    bytes: Vec<u8>,
+    separators: Separators,
+}
+
+impl Output {
+    fn header_segment(&mut self) {
+        self.bytes.extend_from_slice(b"MSH");
+        self.bytes.push(self.separators.field);
+        self.bytes.extend(self.separators.encoding_characters());
+    }
+
+    /// ERR (HL7 2.6 ch. 2, 2.15.5): where, the code of table 0357, the severity, our own code.
+    fn error(&mut self, rejection: &Rejection) {
+        self.text("ERR");
+        self.field().field();
+        if let Some(location) = rejection.location() {
+            self.location(location);
+        }
+        let (code, text) = rejection.error_code();
+        self.field().text(code).component().text(text).component().text("HL70357");
+        self.field().text("E");
+        self.field().text(rejection.code()).component().text(rejection.text()).component().text("L");
+        self.end_segment();
+    }
+
+    fn location(&mut self, location: Location) {
+        self.bytes.extend_from_slice(&location.segment);
+        self.component().number(location.sequence);
+        if let Some(field) = location.field {
+            self.component().number(field.into());
+        }
+        if let Some(component) = location.component {
+            self.component().number(1).component().number(component.into());
+        }
+    }
+
+    fn end_segment(&mut self) {
+        self.bytes.push(CR);
+    }
+
+    /// The end of one field, the start of the next.
+    fn field(&mut self) -> &mut Self {
+        self.bytes.push(self.separators.field);
+        self
+    }
+
+    fn component(&mut self) -> &mut Self {
+        self.bytes.push(self.separators.component);
+        self
+    }
+
+    fn text(&mut self, text: &str) -> &mut Self {
+        escape::encode(text.as_bytes(), self.separators, &mut self.bytes);
+        self
+    }
+
+    fn number(&mut self, number: u32) -> &mut Self {
+        // Writing to memory does not fail.
+        let _ = write!(self.bytes, "{number}");
+        self
+    }
+
+    /// What the operator configured, with `^` between components whatever the separators of the message.
+    fn ours(&mut self, text: &str) {
+        for (at, component) in text.split('^').enumerate() {
+            if at > 0 {
+                self.component();
+            }
+            self.text(component);
+        }
+    }
+
+    fn theirs(&mut self, raw: &[u8]) {
+        self.bytes.extend(raw.iter().filter(|byte| !matches!(**byte, CR | LF | VT | FS)));
+    }
+
+    fn theirs_or(&mut self, raw: &[u8], otherwise: &str) {
+        if raw.trim_ascii().is_empty() {
+            self.text(otherwise);
+        } else {
+            self.theirs(raw);
+        }
+    }
+
+    fn message_type(&mut self, trigger: &[u8]) {
+        self.text("ACK");
+        if !trigger.is_empty() {
+            self.component().theirs(trigger);
+            self.component().text("ACK");
+        }
+    }
+
+    /// Seconds and zone (HL7 2.6 ch. 2A, DTM).
+    fn time(&mut self, at: &ZonedDateTime) {
+        let offset = at.offset().seconds();
+        let sign = if offset < 0 { '-' } else { '+' };
+        let minutes = offset.unsigned_abs() / 60;
+        let (year, month, day) = (at.year(), at.month(), at.day());
+        let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+        // Writing to memory does not fail.
+        let _ = write!(
+            self.bytes,
+            "{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{sign}{:02}{:02}",
+            minutes / 60,
+            minutes % 60
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::hl7::{Message, Unreadable};
+
+    fn sender() -> Sender {
+        Sender { application: "PLATFORM^0011223344556677^EUI-64".into(), facility: "WARD & CO".into() }
+    }
+
+    fn render(message: Option<&[u8]>, code: AcknowledgementCode, rejection: Option<&Rejection>) -> String {
+        let at = "2026-03-01T12:30:05-05:30[-05:30]".parse().unwrap();
+        let sender = sender();
+        let acknowledgement =
+            Acknowledgement { sender: &sender, control_id: "OURS-1", at: &at, code, rejection };
+        let message = message.map(|bytes| Message::parse(bytes).unwrap());
+        let header = message.as_ref().map(|message| (message.header(), message.separators()));
+        let bytes = acknowledgement.render(header.as_ref().map(|(header, separators)| (header, *separators)));
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_positive_acknowledgement_gives_back_what_the_sender_said() {
+        let message = b"MSH|^~\\&|DEV^0001^EUI-64|FAC|PLATFORM|X|2026||ORU^R01^ORU_R01| id 1|T^A|2.5.1|||AL|NE||8859/1\r";
+        let expected = "MSH|^~\\&|PLATFORM^0011223344556677^EUI-64|WARD \\T\\ CO|DEV^0001^EUI-64|FAC|20260301123005-0530||\
+                        ACK^R01^ACK|OURS-1|T^A|2.5.1|||NE|NE||8859/1\rMSA|CA| id 1\r";
+        assert_eq!(render(Some(message), AcknowledgementCode::CA, None), expected);
+    }
+
+    #[test]
+    fn a_negative_one_says_where_and_why() {
+        let message = b"MSH|^~\\&|DEV||||2026||ADT^A01^ADT_A01|7|P|2.6\r";
+        let rejection = Rejection::UnsupportedType;
+        let expected = "MSA|AR|7\rERR||MSH^1^9^1^1|200^Unsupported message type^HL70357|E|\
+                        unsupported-type^messages of this type are not taken here^L\r";
+        let rendered = render(Some(message), AcknowledgementCode::AR, Some(&rejection));
+        assert!(rendered.ends_with(expected), "{rendered:?}");
+        let without_place =
+            render(Some(message), AcknowledgementCode::AE, Some(&Rejection::StoreUnavailable));
+        assert!(without_place.contains("ERR|||207^Application error^HL70357|E|store-unavailable^"));
+    }
+
+    #[test]
+    fn the_separators_are_theirs() {
+        let message = b"MSH^~|\\&^DEV~0001^FAC^^^2026^^ORU~R01~ORU_R01^7^P^2.6\r";
+        let rendered = render(Some(message), AcknowledgementCode::AA, None);
+        assert!(
+            rendered.starts_with("MSH^~|\\&^PLATFORM~0011223344556677~EUI-64^WARD \\T\\ CO^DEV~0001^FAC^")
+        );
+        assert!(rendered.contains("^^ACK~R01~ACK^OURS-1^P^2.6^^^NE^NE\rMSA^AA^7\r"), "{rendered:?}");
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_answered_too() {
+        let rejection = Rejection::Unreadable(Unreadable::NoHeader);
+        let rendered = render(None, AcknowledgementCode::AR, Some(&rejection));
+        let expected = "|||20260301123005-0530||ACK|OURS-1|P|2.6|||NE|NE\rMSA|AR|\rERR|||100^";
+        assert!(rendered.contains(expected), "{rendered:?}");
+    }
+
+    #[test]
+    fn nothing_given_back_can_break_the_frame() {
+        let message = b"MSH|^~\\&|D\x1CEV||||2026||ORU^R01|7\x1C8|P|2.6\r";
+        let rendered = render(Some(message), AcknowledgementCode::AA, None);
+        assert!(
+            !rendered.contains('\x1C') && rendered.contains("|DEV|") && rendered.ends_with("MSA|AA|78\r")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn every_acknowledgement_reads_back(id in "[ -z]{0,20}", app in "[ -z]{0,20}") {
+            let text = format!("MSH|^~\\&|{app}|F|||2026||ORU^R01^ORU_R01|{id}|P|2.6\r");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            let rendered = render(Some(text.as_bytes()), AcknowledgementCode::AR, Some(&Rejection::NoControlId));
+            let read = Message::parse(rendered.as_bytes()).unwrap();
+            let header = read.header();
+            prop_assert_eq!(read.segment(b"MSA").unwrap().field(2).raw(), message.header().control_id().raw());
+            prop_assert_eq!(header.receiving_application().raw(), message.header().sending_application().raw());
+            prop_assert_eq!(read.segments().count(), 3);
+            prop_assert!(read.warnings().is_empty() || header.receiving_application().raw().trim_ascii() != header.receiving_application().raw());
+        }
+    }
+}

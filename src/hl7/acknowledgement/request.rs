@@ -1,0 +1,315 @@
+//! Which acknowledgements a sender wants.
+
+use std::str::FromStr;
+
+use crate::hl7::{Field, Header};
+
+/// When an acknowledgement is wanted (HL7 table 0155).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// `AL`.
+    Always,
+    /// `ER`: on errors and rejections only.
+    OnError,
+    /// `SU`: on success only.
+    OnSuccess,
+    /// `NE`.
+    Never,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It is ours now: on disk.
+    Accepted,
+    /// Its content is wrong, or we are not able: CE, AE.
+    Error,
+    /// It is refused as such: CR, AR.
+    Rejected,
+}
+
+/// What MSH-15 and MSH-16 ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AcknowledgementRequest {
+    /// Both are empty: one answer, AA, AE or AR.
+    Original,
+    /// One of them holds something; an empty one counts as `NE`.
+    Enhanced {
+        /// MSH-15.
+        accept: Condition,
+        /// MSH-16.
+        application: Condition,
+    },
+}
+
+/// How the operator wants a sender to be answered that does not mean what its MSH-15 and MSH-16 say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AcknowledgeAs {
+    /// As the message asks.
+    #[default]
+    AsAsked,
+    /// Original mode: AA, AE or AR, always.
+    Original,
+    /// Accept acknowledgements only, always.
+    Accept,
+    /// Application acknowledgements only, always.
+    Application,
+}
+
+/// MSA-1 (HL7 table 0008).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the codes of the table")]
+pub enum AcknowledgementCode {
+    AA,
+    AE,
+    AR,
+    CA,
+    CE,
+    CR,
+}
+
+/// The acknowledgements that leave for one message, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Answers {
+    /// CA, CE or CR.
+    pub accept: Option<AcknowledgementCode>,
+    /// AA, AE or AR.
+    pub application: Option<AcknowledgementCode>,
+}
+
+impl AcknowledgementRequest {
+    /// What the header asks for, unless the operator knows better.
+    ///
+    /// A value that table 0155 does not have is read as `AL`, with a warning: an acknowledgement too many can be
+    /// ignored, one that never comes stops a device.
+    #[must_use]
+    pub fn of(header: &Header<'_>, acknowledge: AcknowledgeAs) -> Self {
+        let (accept, application) = match acknowledge {
+            AcknowledgeAs::Original => return Self::Original,
+            AcknowledgeAs::Accept => (Condition::Always, Condition::Never),
+            AcknowledgeAs::Application => (Condition::Never, Condition::Always),
+            AcknowledgeAs::AsAsked => {
+                let (accept, application) =
+                    (header.accept_acknowledgement(), header.application_acknowledgement());
+                if accept.is_empty() && application.is_empty() {
+                    return Self::Original;
+                }
+                (Condition::of(accept), Condition::of(application))
+            }
+        };
+        Self::Enhanced { accept, application }
+    }
+
+    /// The same without the application acknowledgement, for messages in which MSH-16 says something else.
+    #[must_use]
+    pub const fn without_application(self) -> Self {
+        match self {
+            Self::Original => Self::Original,
+            Self::Enhanced { accept, .. } => Self::Enhanced { accept, application: Condition::Never },
+        }
+    }
+
+    /// Which acknowledgements leave.
+    ///
+    /// A negative accept acknowledgement ends the exchange: what was not accepted is not processed, and no
+    /// application acknowledgement follows (HL7 2.6 ch. 2, 2.9.3.1).
+    #[must_use]
+    pub fn answers(self, outcome: Outcome) -> Answers {
+        let (accept, application) = match self {
+            Self::Original => (Condition::Never, Condition::Always),
+            Self::Enhanced { accept, application } => (accept, application),
+        };
+        let accept = accept.holds(outcome).then(|| outcome.accept_code());
+        let ended = accept.is_some() && outcome != Outcome::Accepted;
+        let application = (application.holds(outcome) && !ended).then(|| outcome.application_code());
+        Answers { accept, application }
+    }
+}
+
+impl Answers {
+    /// The acknowledgements in the order in which they leave.
+    pub fn iter(self) -> impl Iterator<Item = AcknowledgementCode> {
+        [self.accept, self.application].into_iter().flatten()
+    }
+}
+
+impl Condition {
+    /// The condition, if the table has it.
+    pub(crate) fn known(field: Field<'_>) -> Option<Self> {
+        let value = field.trimmed();
+        [(&b"AL"[..], Self::Always), (b"ER", Self::OnError), (b"SU", Self::OnSuccess), (b"NE", Self::Never)]
+            .into_iter()
+            .find_map(|(code, condition)| code.eq_ignore_ascii_case(value).then_some(condition))
+    }
+
+    fn of(field: Field<'_>) -> Self {
+        if field.is_empty() { Self::Never } else { Self::known(field).unwrap_or(Self::Always) }
+    }
+
+    const fn holds(self, outcome: Outcome) -> bool {
+        match self {
+            Self::Always => true,
+            Self::OnError => !matches!(outcome, Outcome::Accepted),
+            Self::OnSuccess => matches!(outcome, Outcome::Accepted),
+            Self::Never => false,
+        }
+    }
+}
+
+impl Outcome {
+    const fn accept_code(self) -> AcknowledgementCode {
+        match self {
+            Self::Accepted => AcknowledgementCode::CA,
+            Self::Error => AcknowledgementCode::CE,
+            Self::Rejected => AcknowledgementCode::CR,
+        }
+    }
+
+    const fn application_code(self) -> AcknowledgementCode {
+        match self {
+            Self::Accepted => AcknowledgementCode::AA,
+            Self::Error => AcknowledgementCode::AE,
+            Self::Rejected => AcknowledgementCode::AR,
+        }
+    }
+}
+
+impl AcknowledgementCode {
+    /// The two letters.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AA => "AA",
+            Self::AE => "AE",
+            Self::AR => "AR",
+            Self::CA => "CA",
+            Self::CE => "CE",
+            Self::CR => "CR",
+        }
+    }
+
+    /// Whether the message was accepted, or processed.
+    #[must_use]
+    pub const fn is_positive(self) -> bool {
+        matches!(self, Self::AA | Self::CA)
+    }
+
+    /// The code with these two letters, whatever their case.
+    #[must_use]
+    pub fn from_bytes(letters: &[u8]) -> Option<Self> {
+        [Self::AA, Self::AE, Self::AR, Self::CA, Self::CE, Self::CR]
+            .into_iter()
+            .find(|code| code.as_str().as_bytes().eq_ignore_ascii_case(letters))
+    }
+}
+
+/// A word that is none of `as-asked`, `original`, `accept`, `application`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a sender is acknowledged `as-asked`, `original`, `accept` or `application`")]
+pub struct AcknowledgeAsError;
+
+impl AcknowledgeAs {
+    /// The word in the configuration and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AsAsked => "as-asked",
+            Self::Original => "original",
+            Self::Accept => "accept",
+            Self::Application => "application",
+        }
+    }
+}
+
+impl FromStr for AcknowledgeAs {
+    type Err = AcknowledgeAsError;
+
+    fn from_str(word: &str) -> Result<Self, AcknowledgeAsError> {
+        [Self::AsAsked, Self::Original, Self::Accept, Self::Application]
+            .into_iter()
+            .find(|known| known.as_str() == word)
+            .ok_or(AcknowledgeAsError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hl7::{Message, Warning};
+
+    fn answers(msh15: &str, msh16: &str, acknowledge: AcknowledgeAs, outcome: Outcome) -> String {
+        let text = format!(r"MSH|^~\&|A||||2026||ORU^R01^ORU_R01|1|P|2.6|||{msh15}|{msh16}");
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let request = AcknowledgementRequest::of(&message.header(), acknowledge);
+        request.answers(outcome).iter().map(AcknowledgementCode::as_str).collect::<Vec<_>>().join("+")
+    }
+
+    /// The table of IHE PCD TF vol. 2, B.1, for a message that is accepted, wrong, and refused.
+    #[test]
+    fn what_msh_15_and_16_ask_for_is_what_leaves() {
+        for (msh15, msh16, accepted, error, rejected) in [
+            ("", "", "AA", "AE", "AR"),
+            ("\"\"", " ", "AA", "AE", "AR"),
+            ("AL", "NE", "CA", "CE", "CR"),
+            ("AL", "", "CA", "CE", "CR"),
+            ("NE", "AL", "AA", "AE", "AR"),
+            ("", "AL", "AA", "AE", "AR"),
+            ("AL", "AL", "CA+AA", "CE", "CR"),
+            ("ER", "AL", "AA", "CE", "CR"),
+            ("ER", "NE", "", "CE", "CR"),
+            ("SU", "NE", "CA", "", ""),
+            ("SU", "AL", "CA+AA", "AE", "AR"),
+            ("NE", "ER", "", "AE", "AR"),
+            ("NE", "SU", "AA", "", ""),
+            ("NE", "NE", "", "", ""),
+            ("NE", "", "", "", ""),
+            ("al", "ne ", "CA", "CE", "CR"),
+            ("XX", "NE", "CA", "CE", "CR"),
+        ] {
+            let found = [Outcome::Accepted, Outcome::Error, Outcome::Rejected]
+                .map(|outcome| answers(msh15, msh16, AcknowledgeAs::AsAsked, outcome));
+            assert_eq!(found, [accepted, error, rejected], "{msh15:?} {msh16:?}");
+        }
+    }
+
+    #[test]
+    fn the_operator_can_overrule_a_sender() {
+        let accepted = |acknowledge| answers("NE", "NE", acknowledge, Outcome::Accepted);
+        assert_eq!(accepted(AcknowledgeAs::AsAsked), "");
+        assert_eq!(accepted(AcknowledgeAs::Original), "AA");
+        assert_eq!(accepted(AcknowledgeAs::Accept), "CA");
+        assert_eq!(accepted(AcknowledgeAs::Application), "AA");
+        assert_eq!("accept".parse(), Ok(AcknowledgeAs::Accept));
+        assert_eq!("Accept".parse::<AcknowledgeAs>(), Err(AcknowledgeAsError));
+    }
+
+    #[test]
+    fn without_application_acknowledgement_the_accept_acknowledgement_stays() {
+        let both =
+            AcknowledgementRequest::Enhanced { accept: Condition::Always, application: Condition::Always };
+        assert_eq!(both.without_application().answers(Outcome::Accepted).iter().count(), 1);
+        let original = AcknowledgementRequest::Original.without_application().answers(Outcome::Accepted);
+        assert_eq!(original.application, Some(AcknowledgementCode::AA));
+    }
+
+    #[test]
+    fn an_unknown_condition_is_a_warning() {
+        let warned = |conditions: &str| {
+            let text = format!(r"MSH|^~\&|A||||2026||ORU^R01^ORU_R01|1|P|2.6|||{conditions}");
+            Message::parse(text.as_bytes())
+                .unwrap()
+                .warnings()
+                .contains(Warning::UnknownAcknowledgementCondition)
+        };
+        assert!(warned("XX|NE") && warned("AL|YES") && !warned("AL|su") && !warned("|"));
+    }
+
+    #[test]
+    fn codes_read_back() {
+        for letters in ["AA", "AE", "AR", "CA", "CE", "CR"] {
+            assert_eq!(AcknowledgementCode::from_bytes(letters.as_bytes()).unwrap().as_str(), letters);
+        }
+        assert_eq!(AcknowledgementCode::from_bytes(b"**BAD**"), None);
+        assert!(AcknowledgementCode::CA.is_positive() && !AcknowledgementCode::CE.is_positive());
+    }
+}
