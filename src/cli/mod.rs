@@ -2,8 +2,163 @@
 //!
 //! Results go to stdout through [`Output`], logs to stderr through `tracing`; every command ends in an [`Exit`].
 
+mod audit;
+mod check;
+mod config_file;
+mod demo;
+mod device;
 mod exit;
+mod message;
 mod output;
+mod pki;
+mod send;
+mod serve;
 
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::model::Clock;
+use config_file::ConfigFile;
 pub use exit::{Exit, Failure, Outcome};
 pub use output::Output;
+
+/// The platform side of IHE PCD over mutual TLS.
+#[derive(Debug, Parser)]
+#[command(name = "pcd-platform", version, about, max_term_width = 100)]
+struct Arguments {
+    /// Print results as JSON, one object per line
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// See the whole platform at work: a PKI, a store, simulated devices, in one folder
+    Demo(demo::Arguments),
+    /// Run the platform
+    Serve(ConfigFile),
+    /// Check everything that `serve` needs, up to binding a port
+    Check(ConfigFile),
+    /// Certificates: a PKI for tests and closed sites, requests to another CA, and what is in a file
+    #[command(subcommand)]
+    Pki(pki::Command),
+    /// The directory of devices that may connect
+    Device {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: device::Command,
+    },
+    /// What was received
+    Message {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: message::Command,
+    },
+    /// The audit trail
+    Audit {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: audit::Command,
+    },
+    /// Connect as a device, send messages, print each acknowledgement
+    Send(send::Arguments),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    // A11: a crash must not write private keys into a core file. What the platform does not know cannot fail here.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let exit = run(std::env::args_os());
+    ExitCode::from(exit as u8)
+}
+
+fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            let _ = usage.print();
+            return if usage.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return explain(&Failure::new(Exit::Unavailable, error)),
+    };
+    let output = Output::new(arguments.json);
+    match runtime.block_on(dispatch(arguments.command, output)) {
+        Ok(exit) => exit,
+        Err(failure) => explain(&failure),
+    }
+}
+
+async fn dispatch(command: Command, output: Output) -> Outcome {
+    let clock = Clock::system();
+    match command {
+        Command::Demo(arguments) => Box::pin(demo::run(arguments, output, clock)).await,
+        Command::Serve(config) => Box::pin(serve::run(config, output, clock)).await,
+        Command::Check(config) => Box::pin(check::run(config, output, clock)).await,
+        Command::Pki(command) => pki::run(command, output, &clock),
+        Command::Device { config, command } => {
+            let store = config.open_store(&clock).await?;
+            let outcome = device::run(command, &store, output).await;
+            store.close().await;
+            outcome
+        }
+        Command::Message { config, command } => {
+            let store = config.open_store(&clock).await?;
+            let outcome = message::run(command, &store, output).await;
+            store.close().await;
+            outcome
+        }
+        Command::Audit { config, command } => {
+            let store = config.open_store(&clock).await?;
+            let outcome = audit::run(command, &store, output).await;
+            store.close().await;
+            outcome
+        }
+        Command::Send(arguments) => Box::pin(send::run(arguments, output, clock)).await,
+    }
+}
+
+/// One line on stderr: what went wrong, and why, down to the first cause.
+fn explain(failure: &Failure) -> Exit {
+    let mut line = String::from("error");
+    for cause in failure.error.chain() {
+        let text = cause.to_string();
+        // Transparent errors say the same twice.
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+    }
+    let _ = writeln!(std::io::stderr(), "{line}");
+    failure.exit
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_64_and_help_is_no_error() {
+        let run = |words: &[&str]| run(words.iter().map(OsString::from));
+        assert_eq!(run(&["pcd-platform", "levitate"]), Exit::Usage);
+        assert_eq!(run(&["pcd-platform"]), Exit::Usage);
+        assert_eq!(run(&["pcd-platform", "--version"]), Exit::Done);
+    }
+}

@@ -23,7 +23,7 @@ use crate::x509::CertificateFacts;
 
 /// Opens connections to a platform.
 #[derive(Debug, Clone)]
-pub struct Connector(TlsConnector);
+pub struct Connector(Arc<ClientConfig>);
 
 /// What a client needs.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ impl Connector {
             .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(
                 own.key.as_ref().clone(),
             )));
-        Ok(Self(TlsConnector::from(Arc::new(config))))
+        Ok(Self(Arc::new(config)))
     }
 
     /// Does the handshake with the platform at `host` (B12, B17).
@@ -102,7 +102,7 @@ impl Connector {
         tcp: TcpStream,
     ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, ConnectError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host(host.to_owned()))?;
-        self.0.connect(name, tcp).await.map_err(ConnectError::Handshake)
+        TlsConnector::from(Arc::clone(&self.0)).connect(name, tcp).await.map_err(ConnectError::Handshake)
     }
 }
 

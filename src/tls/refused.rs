@@ -103,10 +103,6 @@ pub(super) fn certificate_error(refusal: Refusal) -> Error {
     Error::InvalidCertificate(error)
 }
 
-/// The number of an alert as its name in RFC 8446, for people.
-pub fn alert_name(number: u8) -> String {
-    format!("{:?}", AlertDescription::from(number))
-}
 
 #[cfg(test)]
 mod tests {

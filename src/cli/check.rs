@@ -1,0 +1,138 @@
+//! `check`: everything that `serve` would do up to binding a port, each finding on a line.
+
+use jiff::SignedDuration;
+use serde::Serialize;
+
+use super::config_file::ConfigFile;
+use super::{Exit, Outcome, Output};
+use crate::app::{Platform, PlatformError};
+use crate::config::{Config, Undetermined};
+use crate::model::Clock;
+use crate::x509::CertificateFacts;
+
+/// A certificate that ends sooner than this is worth a warning.
+const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Finding {
+    level: Level,
+    what: &'static str,
+    detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Level {
+    Ok,
+    Warning,
+    Error,
+}
+
+pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Outcome {
+    let config = config.load()?;
+    let mut findings = vec![Finding::ok("configuration", format!("{} is understood", config.file.display()))];
+    findings.extend(settings(&config));
+    match Platform::build(config, clock.clone()).await {
+        Ok(platform) => {
+            findings.extend(platform.certificates().iter().map(|facts| expiry(facts, &clock)));
+            findings.push(match platform.store().check().await {
+                Ok(()) => Finding::ok("store", "a row can be written".to_owned()),
+                Err(error) => Finding::error("store", chain(&error)),
+            });
+            platform.store().close().await;
+        }
+        Err(error) => {
+            let what = match error {
+                PlatformError::Tls(_) => "identities, roots and CRLs",
+                PlatformError::Store(_) => "store",
+                _ => "platform",
+            };
+            findings.push(Finding::error(what, chain(&error)));
+        }
+    }
+    let worst = findings.iter().map(|finding| finding.level).max();
+    for finding in &findings {
+        output.print(finding, |finding| format!("{:8} {}: {}", finding.level.word(), finding.what, finding.detail))?;
+    }
+    Ok(if worst == Some(Level::Error) { Exit::Failed } else { Exit::Done })
+}
+
+/// What can be said from the configuration alone.
+fn settings(config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (missing, kind) in [(config.tls.ecc.is_none(), "ECC"), (config.tls.rsa.is_none(), "RSA")] {
+        if missing {
+            // A5
+            findings.push(Finding::warning(
+                "identities",
+                format!("there is no {kind} identity: devices with only {kind} suites cannot connect"),
+            ));
+        }
+    }
+    if config.revocation.installed_crls.is_empty() {
+        let finding = match config.revocation.when_undetermined {
+            // A9.1
+            Undetermined::Refuse => Finding::error(
+                "revocation",
+                "revocation.installed-crls is empty and when-undetermined is \"refuse\": nobody can connect".to_owned(),
+            ),
+            Undetermined::Accept => Finding::warning(
+                "revocation",
+                "revocation.installed-crls is empty and when-undetermined is \"accept\": a revoked device can connect"
+                    .to_owned(),
+            ),
+        };
+        findings.push(finding);
+    }
+    findings
+}
+
+fn expiry(facts: &CertificateFacts, clock: &Clock) -> Finding {
+    let left = facts.not_after.duration_since(clock.now());
+    let detail = format!(
+        "{} ({}) is valid until {}, {} days from now",
+        facts.subject,
+        facts.key.family(),
+        facts.not_after,
+        left.as_hours() / 24
+    );
+    if left < SOON { Finding::warning("certificate", detail) } else { Finding::ok("certificate", detail) }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+impl Finding {
+    const fn ok(what: &'static str, detail: String) -> Self {
+        Self { level: Level::Ok, what, detail }
+    }
+
+    const fn warning(what: &'static str, detail: String) -> Self {
+        Self { level: Level::Warning, what, detail }
+    }
+
+    const fn error(what: &'static str, detail: String) -> Self {
+        Self { level: Level::Error, what, detail }
+    }
+}
+
+impl Level {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `--config FILE`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Exit, Failure};
+use crate::config::{Config, Overrides};
+use crate::model::Clock;
+use crate::store::{Store, StoreError};
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub(super) struct ConfigFile {
+    /// The configuration file
+    #[arg(long, env = "PCD_CONFIG", default_value = "config/platform.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    pub(super) fn load(&self) -> Result<Config, Failure> {
+        Config::load(&self.config, &Overrides::from_environment())
+            .map_err(|error| Failure::new(Exit::Config, error))
+    }
+
+    /// Opens the store that the configuration names.
+    pub(super) async fn open_store(&self, clock: &Clock) -> Result<Store, Failure> {
+        Store::open(&self.load()?.store_url, clock.clone()).await.map_err(store_failure)
+    }
+}
+
+/// How a command ends whose store cannot be opened.
+pub(super) fn store_failure(error: StoreError) -> Failure {
+    let exit = match error {
+        StoreError::Url => Exit::Config,
+        _ => Exit::Unavailable,
+    };
+    Failure::new(exit, error)
+}

@@ -1,0 +1,104 @@
+//! The folder of the demonstration: a PKI, a configuration, a store and its directory of devices.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::actor::{Actor, Part};
+use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::config::{Config, Credential, Overrides};
+use crate::model::{Clock, DeviceId};
+use crate::pki::{CertificateOrder, Issued, KeyType, RevocationReason, Role, TestPki};
+use crate::store::{Store, StoreError};
+
+/// Where the demonstration happens.
+pub(super) struct Site {
+    pub(super) config: Config,
+    pub(super) trust_anchors: Vec<PathBuf>,
+    pub(super) actors: Vec<(Actor, Credential)>,
+}
+
+impl Site {
+    /// Makes the folder, or takes it as an earlier run left it; certificates are new each time.
+    pub(super) async fn prepare(dir: &Path, port: u16, admin_port: u16, clock: &Clock) -> anyhow::Result<Self> {
+        let pki_dir = dir.join("pki");
+        let pki = if pki_dir.exists() {
+            TestPki::open(&pki_dir, clock)
+        } else {
+            TestPki::init(&pki_dir, "http://127.0.0.1:8575", clock)
+        }
+        .with_context(|| format!("the PKI of the demonstration, {}", pki_dir.display()))?;
+        for key in [KeyType::Ecc, KeyType::Rsa] {
+            pki.issue(&CertificateOrder::new("platform", Role::Platform, key))?;
+        }
+        let mut actors = Vec::new();
+        for actor in Actor::cast() {
+            let issued = pki.issue(&CertificateOrder::new(actor.name, actor.role, actor.key))?;
+            if actor.part == Part::Revoked {
+                pki.revoke(&std::fs::read(&issued.chain)?, RevocationReason::KeyCompromise)?;
+            }
+            actors.push((actor, credential(issued)));
+        }
+        pki.publish_crls(TestPki::CRL_DAYS)?;
+
+        let file = dir.join("platform.toml");
+        std::fs::write(&file, configuration(port, admin_port))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        std::fs::create_dir_all(dir.join("data")).context("the folder of the store")?;
+        let config = Config::load(&file, &Overrides::default())?;
+        enter_devices(&config, &actors, clock).await?;
+        Ok(Self { config, trust_anchors: pki.trust_anchors().to_vec(), actors })
+    }
+}
+
+fn credential(issued: Issued) -> Credential {
+    Credential { chain: issued.chain, key: issued.key, passphrase: None }
+}
+
+/// The directory: everybody but the stranger.
+async fn enter_devices(config: &Config, actors: &[(Actor, Credential)], clock: &Clock) -> anyhow::Result<()> {
+    let store = Store::open(&config.store_url, clock.clone()).await?;
+    for (actor, _) in actors.iter().filter(|(actor, _)| actor.part != Part::Unknown) {
+        let device = Device {
+            id: DeviceId::parse(actor.name)?,
+            kind: if actor.role == Role::Gateway { DeviceKind::Gateway } else { DeviceKind::Device },
+            status: DeviceStatus::Active,
+            speaks_for: actor.speaks_for.iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
+            note: actor.title.to_owned(),
+        };
+        match store.add_device(device, "demo").await {
+            Ok(()) | Err(StoreError::DeviceExists(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// The shortest configuration that does the whole job; port 0 lets the operating system choose.
+fn configuration(port: u16, admin_port: u16) -> String {
+    format!(
+        r#"# Written by `pcd-platform demo`.
+
+[interface-a]
+listen = ["127.0.0.1:{port}"]
+
+[tls]
+client-trust-anchors = ["pki/root-ecc.pem", "pki/root-rsa.pem"]
+ecc = {{ chain = "pki/platform/platform.ecc.chain.pem", key = "pki/platform/platform.ecc.key" }}
+rsa = {{ chain = "pki/platform/platform.rsa.chain.pem", key = "pki/platform/platform.rsa.key" }}
+
+[revocation]
+installed-crls = ["pki/crl"]
+
+[store]
+url = "sqlite:data/platform.db"
+
+[admin]
+listen = "127.0.0.1:{admin_port}"
+
+[log]
+level = "warn"
+"#
+    )
+}

@@ -1,0 +1,42 @@
+//! `serve`: the platform.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use super::config_file::{ConfigFile, store_failure};
+use super::{Exit, Failure, Outcome, Output};
+use crate::app::{Platform, PlatformError, Signals, telemetry};
+use crate::model::Clock;
+
+/// Said once, when devices can connect.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Listening {
+    interface_a: Vec<SocketAddr>,
+    admin: SocketAddr,
+}
+
+pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Outcome {
+    let config = config.load()?;
+    telemetry::start(&config.log).map_err(|error| Failure::new(Exit::Config, error))?;
+    let signals = Signals::listen().map_err(failure)?;
+    let bound = Platform::build(config, clock).await.and_then(Platform::bind).map_err(failure)?;
+    let listening = Listening { interface_a: bound.addresses(), admin: bound.admin_address() };
+    output.print(&listening, |listening| {
+        let addresses: Vec<_> = listening.interface_a.iter().map(ToString::to_string).collect();
+        format!("listening for devices on {}, for operators on http://{}", addresses.join(", "), listening.admin)
+    })?;
+    bound.run(signals).await.map_err(failure)?;
+    Ok(Exit::Done)
+}
+
+pub(super) fn failure(error: PlatformError) -> Failure {
+    let exit = match error {
+        PlatformError::Store(error) => return store_failure(error),
+        PlatformError::Tls(_) => Exit::Config,
+        PlatformError::Bind(_) => Exit::Unavailable,
+        PlatformError::Metrics(_) | PlatformError::Listener(_) | PlatformError::Signals(_) => Exit::Fault,
+    };
+    Failure::new(exit, error)
+}
