@@ -1,5 +1,7 @@
 //! One entry of the device directory.
 
+use std::str::FromStr;
+
 use crate::model::DeviceId;
 use crate::pcd::IdentityPattern;
 
@@ -55,5 +57,51 @@ impl DeviceStatus {
             Self::Active => "active",
             Self::Suspended => "suspended",
         }
+    }
+}
+
+/// A word that names no kind or status of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceWordError {
+    /// Neither `device` nor `gateway`.
+    #[error("a directory entry is of kind `device` or `gateway`")]
+    Kind,
+    /// Neither `active` nor `suspended`.
+    #[error("a directory entry is `active` or `suspended`")]
+    Status,
+}
+
+impl FromStr for DeviceKind {
+    type Err = DeviceWordError;
+
+    fn from_str(word: &str) -> Result<Self, DeviceWordError> {
+        [Self::Device, Self::Gateway]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+            .ok_or(DeviceWordError::Kind)
+    }
+}
+
+impl FromStr for DeviceStatus {
+    type Err = DeviceWordError;
+
+    fn from_str(word: &str) -> Result<Self, DeviceWordError> {
+        let known = [Self::Active, Self::Suspended];
+        known.into_iter().find(|status| status.as_str() == word).ok_or(DeviceWordError::Status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_read_back() {
+        assert_eq!("gateway".parse(), Ok(DeviceKind::Gateway));
+        assert_eq!(DeviceKind::Device.as_str().parse(), Ok(DeviceKind::Device));
+        assert_eq!("Gateway".parse::<DeviceKind>(), Err(DeviceWordError::Kind));
+        assert_eq!("suspended".parse(), Ok(DeviceStatus::Suspended));
+        assert_eq!(DeviceStatus::Active.as_str().parse(), Ok(DeviceStatus::Active));
+        assert_eq!("".parse::<DeviceStatus>(), Err(DeviceWordError::Status));
     }
 }

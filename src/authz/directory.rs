@@ -1,0 +1,74 @@
+//! Everybody who may connect, at one moment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Device, DeviceStatus};
+use crate::model::{DeviceId, Refusal};
+
+/// The directory as it was when it was read from the store; a change makes another one.
+#[derive(Debug, Clone, Default)]
+pub struct Directory(HashMap<DeviceId, Arc<Device>>);
+
+impl Directory {
+    /// Whether the holder of a certificate with this Common Name may connect now (A8).
+    ///
+    /// # Errors
+    /// When nobody of that name is known, or the operator has suspended it.
+    pub fn admit(&self, id: &DeviceId) -> Result<Arc<Device>, Refusal> {
+        let device = self.0.get(id).ok_or(Refusal::UnknownDevice)?;
+        match device.status {
+            DeviceStatus::Active => Ok(Arc::clone(device)),
+            DeviceStatus::Suspended => Err(Refusal::SuspendedDevice),
+        }
+    }
+
+    /// How many devices and gateways there are, the suspended ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nobody could connect, because nobody is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<Device> for Directory {
+    fn from_iter<I: IntoIterator<Item = Device>>(devices: I) -> Self {
+        Self(devices.into_iter().map(|device| (device.id.clone(), Arc::new(device))).collect())
+    }
+}
+
+impl From<Vec<Device>> for Directory {
+    fn from(devices: Vec<Device>) -> Self {
+        devices.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::DeviceKind;
+
+    fn device(id: &str, status: DeviceStatus) -> Device {
+        let id = DeviceId::parse(id).unwrap();
+        Device { id, kind: DeviceKind::Device, status, speaks_for: vec![], note: String::new() }
+    }
+
+    /// A8: the device identifier in the subject's Common Name must be authorized.
+    #[test]
+    fn only_known_and_active_devices_are_let_in() {
+        let directory: Directory =
+            vec![device("monitor", DeviceStatus::Active), device("pump", DeviceStatus::Suspended)].into();
+        let admit = |id| directory.admit(&DeviceId::parse(id).unwrap()).map(|device| device.id.to_string());
+        assert_eq!(admit("monitor"), Ok("monitor".into()));
+        assert_eq!(admit("pump"), Err(Refusal::SuspendedDevice));
+        assert_eq!(admit("Monitor"), Err(Refusal::UnknownDevice));
+        assert_eq!(admit("monitor2"), Err(Refusal::UnknownDevice));
+        assert_eq!((directory.len(), directory.is_empty()), (2, false));
+        assert!(Directory::default().is_empty());
+    }
+}

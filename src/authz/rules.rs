@@ -1,0 +1,99 @@
+//! For whom a certificate may speak.
+
+use super::Device;
+use crate::hl7::Rejection;
+use crate::pcd::{Claim, DeviceIdentity};
+
+/// A message speaks for somebody for whom its certificate may not speak.
+///
+/// The text does not repeat what the message says; the audit trail does, from the claim.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the message speaks for a device at {} that the certificate may not speak for", claim.location)]
+pub struct Violation {
+    /// The first claim that is not allowed.
+    pub claim: Claim,
+}
+
+/// Whether every claim of a message is one that the holder of the certificate may make: its own Common Name, or what
+/// the directory lists for it.
+///
+/// # Errors
+/// The first claim that is neither.
+pub fn check(device: &Device, claims: &[Claim]) -> Result<(), Violation> {
+    let own = DeviceIdentity::new(device.id.as_str(), "");
+    let allowed = |identity: &DeviceIdentity| {
+        own.as_ref().is_some_and(|own| own.stands_for(identity))
+            || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
+    };
+    match claims.iter().find(|claim| !allowed(&claim.identity)) {
+        Some(claim) => Err(Violation { claim: claim.clone() }),
+        None => Ok(()),
+    }
+}
+
+impl From<&Violation> for Rejection {
+    fn from(violation: &Violation) -> Self {
+        Self::IdentityMismatch(Some(violation.claim.location))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::{DeviceKind, DeviceStatus};
+    use crate::hl7::Message;
+    use crate::model::DeviceId;
+    use crate::pcd::{IdentityPattern, Transaction};
+
+    fn check_message(cn: &str, speaks_for: &[&str], msh3: &str, rest: &str) -> Result<(), String> {
+        let text = format!("MSH|^~\\&|{msh3}||||2026||ORU^R01^ORU_R01|1|P|2.6\r{rest}");
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let device = Device {
+            id: DeviceId::parse(cn).unwrap(),
+            kind: DeviceKind::Gateway,
+            status: DeviceStatus::Active,
+            speaks_for: speaks_for.iter().map(|text| IdentityPattern::from_stored(text).unwrap()).collect(),
+            note: String::new(),
+        };
+        let claims = Claim::all_of(&message, Transaction::of(&message));
+        check(&device, &claims).map_err(|violation| violation.claim.location.to_string())
+    }
+
+    const EQUIPMENT: &str = "OBX|1|NM|1^X|1.0.0.1|5|||||||||||||A^^00A037EB21757810^EUI-64\r";
+
+    #[test]
+    fn a_device_speaks_for_itself() {
+        assert_eq!(check_message("00A037EB2175780F", &[], "ACME^00-A0-37-EB-21-75-78-0F^EUI64", ""), Ok(()));
+        assert_eq!(check_message("ward-7.example", &[], "ACME^WARD-7.example^DNS", ""), Ok(()));
+        assert_eq!(check_message("ward-7", &[], "A name", ""), Ok(()), "a name claims nothing");
+    }
+
+    #[test]
+    fn a_device_does_not_speak_for_another() {
+        let refused = Err("MSH[1]-3.2".to_owned());
+        assert_eq!(check_message("00A037EB2175780F", &[], "ACME^00A037EB21757810^EUI-64", ""), refused);
+        assert_eq!(check_message("00A037EB2175780F", &[], "ACME^00A037EB2175780F00^EUI-64", ""), refused);
+        let own = "ACME^00A037EB2175780F^EUI-64";
+        assert_eq!(check_message("00A037EB2175780F", &[], own, EQUIPMENT), Err("OBX[1]-18.3".to_owned()));
+    }
+
+    #[test]
+    fn a_gateway_speaks_for_whom_the_directory_lists() {
+        let own = "GATEWAY^0000000000000001^EUI-64";
+        for listed in ["00A037EB21757810", "00A037*", "*"] {
+            assert_eq!(check_message("0000000000000001", &[listed], own, EQUIPMENT), Ok(()), "{listed}");
+        }
+        let refused = check_message("0000000000000001", &["00A038*"], own, EQUIPMENT);
+        assert_eq!(refused, Err("OBX[1]-18.3".to_owned()));
+    }
+
+    #[test]
+    fn a_violation_is_answered_as_one_and_repeats_nothing() {
+        let identity = DeviceIdentity::new("SECRET", "").unwrap();
+        let location = crate::hl7::Location::component(*b"MSH", 1, 3, 2);
+        let violation = Violation { claim: Claim { place: crate::pcd::Place::Filler, location, identity } };
+        assert!(!violation.to_string().contains("SECRET"));
+        let rejection = Rejection::from(&violation);
+        assert_eq!((rejection.code(), rejection.error_code().0), ("identity-mismatch", "207"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Whom the directory lets a certificate speak for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::DeviceIdentity;
+
+/// What a directory entry allows a certificate to speak for.
+///
+/// Written as an identifier (`00A037EB2175780F`), as an identifier with its type (`mindray.com^DNS`), or as the
+/// beginning of an EUI-64, the 24 bits of a manufacturer at least (`00A037*`). An identifier without type stands for
+/// that identifier under every type. A lone `*` stands for everything; no text is read as that by mistake:
+/// [`IdentityPattern::any`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct IdentityPattern {
+    text: String,
+    matches: Matches,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Matches {
+    Identity(DeviceIdentity),
+    /// The first `digits` hexadecimal digits of an EUI-64.
+    Beginning {
+        value: u64,
+        digits: u32,
+    },
+    Everything,
+}
+
+/// Why a text is no pattern of device identities.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityPatternError {
+    /// Nothing there.
+    #[error("an identity pattern has at least one character")]
+    Empty,
+    /// A lone `*`.
+    #[error("`*` would let the certificate speak for every device; if that is meant, say --any")]
+    Everything,
+    /// A `*` that does not stand behind the beginning of an EUI-64.
+    #[error("`*` stands only behind 6 to 15 hexadecimal digits, the beginning of an EUI-64, as in `00A037*`")]
+    Wildcard,
+}
+
+impl IdentityPattern {
+    /// The pattern that every identity matches. Only for an operator who says so.
+    #[must_use]
+    pub fn any() -> Self {
+        Self { text: "*".to_owned(), matches: Matches::Everything }
+    }
+
+    /// Reads what was written down before, where [`IdentityPattern::any`] may be among it.
+    ///
+    /// # Errors
+    /// When it is no pattern.
+    pub fn from_stored(text: &str) -> Result<Self, IdentityPatternError> {
+        if text == "*" { Ok(Self::any()) } else { text.parse() }
+    }
+
+    /// Whether the certificate may speak for `identity`.
+    #[must_use]
+    pub fn allows(&self, identity: &DeviceIdentity) -> bool {
+        match (&self.matches, identity) {
+            (Matches::Everything, _) => true,
+            (Matches::Beginning { value, digits }, DeviceIdentity::Eui64(number)) => {
+                number >> (64 - 4 * digits) == *value
+            }
+            (Matches::Beginning { .. }, DeviceIdentity::Named { .. }) => false,
+            (Matches::Identity(allowed), _) => allowed.stands_for(identity),
+        }
+    }
+}
+
+impl FromStr for IdentityPattern {
+    type Err = IdentityPatternError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        if text == "*" {
+            return Err(IdentityPatternError::Everything);
+        }
+        let matches = match text.split_once('*') {
+            Some((digits, "")) => beginning(digits)?,
+            Some(_) => return Err(IdentityPatternError::Wildcard),
+            None => {
+                let (id, kind) = text.rsplit_once('^').unwrap_or((text, ""));
+                Matches::Identity(DeviceIdentity::new(id, kind).ok_or(IdentityPatternError::Empty)?)
+            }
+        };
+        Ok(Self { text: text.to_owned(), matches })
+    }
+}
+
+fn beginning(text: &str) -> Result<Matches, IdentityPatternError> {
+    let (mut value, mut digits) = (0_u64, 0_u32);
+    for character in text.chars().filter(|character| !matches!(character, '-' | ':' | '.' | ' ')) {
+        let digit = character.to_digit(16).filter(|_| digits < 15).ok_or(IdentityPatternError::Wildcard)?;
+        value = value << 4 | u64::from(digit);
+        digits += 1;
+    }
+    if digits < 6 { Err(IdentityPatternError::Wildcard) } else { Ok(Matches::Beginning { value, digits }) }
+}
+
+impl fmt::Display for IdentityPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(pattern: &str, id: &str, kind: &str) -> bool {
+        let pattern: IdentityPattern = pattern.parse().unwrap();
+        pattern.allows(&DeviceIdentity::new(id, kind).unwrap())
+    }
+
+    #[test]
+    fn a_pattern_allows_the_value_it_names() {
+        assert!(allows("00-a0-37-eb-21-75-78-0f", "00A037EB2175780F", "EUI64"));
+        assert!(!allows("00A037EB2175780F", "00A037EB2175780E", "EUI-64"));
+        assert!(allows("mindray.com^DNS", "MINDRAY.com", "DNS"));
+        assert!(!allows("mindray.com^DNS", "mindray.com", ""), "the claim says less than is allowed");
+        assert!(allows("ward-7", "WARD-7", "L"), "no type stands for every type");
+    }
+
+    #[test]
+    fn no_part_of_an_identifier_is_enough() {
+        assert!(!allows("ward", "ward-7", "") && !allows("ward-7", "ward", ""));
+        assert!(!allows("00A037EB2175780F", "00A037EB2175780F00", "EUI-64"));
+    }
+
+    #[test]
+    fn the_beginning_of_an_eui_64_allows_a_manufacturer() {
+        assert!(allows("00A037*", "00A037EB2175780F", "EUI-64"));
+        assert!(allows("00:a0:37*", "00a037123456", ""));
+        assert!(!allows("00A037*", "00A038EB2175780F", "EUI-64"));
+        assert!(!allows("00A037*", "00A037EB2175780F", "ISO"));
+        assert!(allows("00A037EB2175780*", "00A037EB2175780F", ""));
+    }
+
+    #[test]
+    fn nothing_becomes_everything_by_mistake() {
+        assert_eq!("*".parse::<IdentityPattern>(), Err(IdentityPatternError::Everything));
+        assert_eq!(" * ".parse::<IdentityPattern>(), Err(IdentityPatternError::Everything));
+        for text in ["0*", "00A03*", "ward*", "*00A037", "00A037*0", "00A037**", "00A037EB2175780F*"] {
+            assert_eq!(text.parse::<IdentityPattern>(), Err(IdentityPatternError::Wildcard), "{text}");
+        }
+        assert_eq!(" ".parse::<IdentityPattern>(), Err(IdentityPatternError::Empty));
+        assert_eq!("^DNS".parse::<IdentityPattern>(), Err(IdentityPatternError::Empty));
+        assert!(IdentityPattern::any().allows(&DeviceIdentity::Eui64(7)));
+    }
+
+    #[test]
+    fn a_pattern_is_shown_as_it_was_written() {
+        for text in ["00A037*", "00-a0-37-eb-21-75-78-0f", "mindray.com^DNS", "ward 7"] {
+            let pattern: IdentityPattern = text.parse().unwrap();
+            assert_eq!(pattern.to_string(), text);
+            assert_eq!(IdentityPattern::from_stored(text), Ok(pattern));
+        }
+        assert_eq!(
+            IdentityPattern::from_stored(&IdentityPattern::any().to_string()),
+            Ok(IdentityPattern::any())
+        );
+    }
+}

@@ -1,0 +1,162 @@
+//! Which messages the operator takes.
+
+use super::{Claim, Transaction};
+use crate::hl7::{Message, Rejection};
+
+/// The `[messages]` part of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagePolicy {
+    /// Which message types are taken.
+    pub types: MessageTypes,
+    /// Which values of MSH-11 are taken.
+    pub processing_ids: Vec<String>,
+    /// What happens to content that breaks its profile.
+    pub conformance: Conformance,
+    /// What happens to a message that names no device.
+    pub missing_identity: MissingIdentity,
+}
+
+/// Which message types are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum MessageTypes {
+    /// The transactions of IHE PCD that devices send.
+    #[default]
+    Pcd,
+    /// Everything that is HL7.
+    Any,
+}
+
+/// What happens to content that breaks its profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Conformance {
+    /// It is taken, with warnings.
+    #[default]
+    Warn,
+    /// It is refused.
+    Strict,
+}
+
+/// What happens to a message that names no device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum MissingIdentity {
+    /// It is taken, with a warning: the certificate says who sent it.
+    #[default]
+    Accept,
+    /// It is refused.
+    Refuse,
+}
+
+impl Default for MessagePolicy {
+    fn default() -> Self {
+        Self {
+            types: MessageTypes::default(),
+            processing_ids: vec!["P".to_owned()],
+            conformance: Conformance::default(),
+            missing_identity: MissingIdentity::default(),
+        }
+    }
+}
+
+impl MessagePolicy {
+    /// Whether a message can be taken at all, judged by its header; which transaction it is.
+    ///
+    /// For what devices send; acknowledgements belong to an exchange of ours and are not asked about.
+    ///
+    /// # Errors
+    /// The reason for which the message is refused as such.
+    pub fn admit(&self, message: &Message<'_>) -> Result<Option<Transaction>, Rejection> {
+        let header = message.header();
+        if header.control_id().is_empty() {
+            return Err(Rejection::NoControlId);
+        }
+        let kind = header.message_type();
+        if kind.code.is_empty() {
+            return Err(Rejection::NoMessageType);
+        }
+        let transaction = Transaction::of(message);
+        let taken = transaction.is_some_and(Transaction::comes_from_devices);
+        if self.types == MessageTypes::Pcd && !taken {
+            let event = kind.code.eq_ignore_ascii_case(b"ORU");
+            return Err(if event { Rejection::UnsupportedEvent } else { Rejection::UnsupportedType });
+        }
+        let processing_id = header.processing_id().component(1).trimmed();
+        if !self.processing_ids.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(processing_id)) {
+            return Err(Rejection::UnsupportedProcessingId);
+        }
+        if !is_readable_version(header.version().component(1).trimmed()) {
+            return Err(Rejection::UnsupportedVersion);
+        }
+        Ok(transaction)
+    }
+
+    /// Whether a message may come without naming a device.
+    ///
+    /// # Errors
+    /// When it does not name one, and the operator wants one.
+    pub fn require_identity(&self, claims: &[Claim]) -> Result<(), Rejection> {
+        if claims.is_empty() && self.missing_identity == MissingIdentity::Refuse {
+            return Err(Rejection::MissingIdentity);
+        }
+        Ok(())
+    }
+}
+
+/// 2.3 to 2.8, and what came between (2.3.1, 2.5.1, 2.8.2 ...).
+fn is_readable_version(version: &[u8]) -> bool {
+    matches!(version, [b'2', b'.', b'3'..=b'8'] | [b'2', b'.', b'3'..=b'8', b'.', ..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(policy: &MessagePolicy, kind: &str, rest: &str) -> Result<Option<Transaction>, Rejection> {
+        let text = format!("MSH|^~\\&|A||||2026||{kind}|{rest}");
+        policy.admit(&Message::parse(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn what_is_not_taken_is_refused_by_the_table() {
+        let policy = MessagePolicy::default();
+        for (kind, rest, expected) in [
+            ("ORU^R01^ORU_R01", "1|P|2.6", Ok(Some(Transaction::Pcd01))),
+            ("ORU^R40^ORU_R40", "1|P^T|2.8.1", Ok(Some(Transaction::Pcd04))),
+            ("ORU^R01", "|P|2.6", Err(Rejection::NoControlId)),
+            ("ORU^R01", "\"\"|P|2.6", Err(Rejection::NoControlId)),
+            ("", "1|P|2.6", Err(Rejection::NoMessageType)),
+            ("ADT^A01^ADT_A01", "1|P|2.6", Err(Rejection::UnsupportedType)),
+            ("RGV^O15^RGV_O15", "1|P|2.6", Err(Rejection::UnsupportedType)),
+            ("ORU^R99", "1|P|2.6", Err(Rejection::UnsupportedEvent)),
+            ("ORU^R41^ORU_R41", "1|P|2.6", Err(Rejection::UnsupportedEvent)),
+            ("ORU^R01", "1|T|2.6", Err(Rejection::UnsupportedProcessingId)),
+            ("ORU^R01", "1||2.6", Err(Rejection::UnsupportedProcessingId)),
+            ("ORU^R01", "1|P|2.2", Err(Rejection::UnsupportedVersion)),
+            ("ORU^R01", "1|P|2.61", Err(Rejection::UnsupportedVersion)),
+            ("ORU^R01", "1|P|", Err(Rejection::UnsupportedVersion)),
+        ] {
+            assert_eq!(admit(&policy, kind, rest), expected, "{kind} {rest}");
+        }
+        for version in ["2.3", "2.3.1", "2.5.1", "2.6", "2.8", "2.8.2"] {
+            assert!(admit(&policy, "ORU^R01", &format!("1|P|{version}")).is_ok(), "{version}");
+        }
+    }
+
+    #[test]
+    fn the_operator_can_take_more() {
+        let policy = MessagePolicy {
+            types: MessageTypes::Any,
+            processing_ids: vec!["P".into(), "T".into()],
+            ..MessagePolicy::default()
+        };
+        assert_eq!(admit(&policy, "ADT^A01", "1|T|2.4"), Ok(None));
+        assert_eq!(admit(&policy, "RGV^O15", "1|P|2.6"), Ok(Some(Transaction::Pcd03)));
+        assert_eq!(admit(&policy, "ADT^A01", "1|D|2.4"), Err(Rejection::UnsupportedProcessingId));
+    }
+
+    #[test]
+    fn a_message_without_identity_is_taken_or_refused_as_configured() {
+        assert_eq!(MessagePolicy::default().require_identity(&[]), Ok(()));
+        let strict = MessagePolicy { missing_identity: MissingIdentity::Refuse, ..MessagePolicy::default() };
+        assert_eq!(strict.require_identity(&[]), Err(Rejection::MissingIdentity));
+    }
+}
