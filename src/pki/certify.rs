@@ -38,7 +38,8 @@ impl Validity {
         }
         let end =
             start.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).map_err(|_| refused())?;
-        Ok(Self { not_before: moment(start)?, not_after: moment(end)? })
+        let (not_before, not_after) = moment(start).zip(moment(end)).ok_or_else(refused)?;
+        Ok(Self { not_before, not_after })
     }
 
     /// `days` from a few minutes ago on: clocks of devices are often behind.
@@ -58,9 +59,9 @@ impl StatusUrls {
     }
 }
 
-/// A time as rcgen wants it.
-pub(super) fn moment(time: Timestamp) -> Result<OffsetDateTime, PkiError> {
-    OffsetDateTime::from_unix_timestamp(time.as_second()).map_err(|_| PkiError::Validity(0))
+/// A time as rcgen wants it; `None` beyond the year 9999.
+pub(super) fn moment(time: Timestamp) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp(time.as_second()).ok()
 }
 
 /// The certificate of an authority.
@@ -174,12 +175,19 @@ fn purpose(purpose: &KeyPurpose) -> Result<ExtendedKeyUsagePurpose, PkiError> {
         KeyPurpose::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
         KeyPurpose::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
         KeyPurpose::OcspSigning => ExtendedKeyUsagePurpose::OcspSigning,
-        KeyPurpose::Other(oid) => {
-            let arcs = oid.split('.').map(str::parse).collect::<Result<Vec<u64>, _>>();
-            let arcs = arcs.ok().filter(|arcs| arcs.len() > 1 && arcs.iter().take(1).all(|first| *first < 3));
-            ExtendedKeyUsagePurpose::Other(arcs.ok_or_else(|| PkiError::ObjectIdentifier(oid.clone()))?)
-        }
+        KeyPurpose::Other(oid) => ExtendedKeyUsagePurpose::Other(
+            object_identifier(oid).ok_or_else(|| PkiError::ObjectIdentifier(oid.clone()))?,
+        ),
     })
+}
+
+/// X.660: the first arc is 0, 1 or 2, and below 0 and 1 there are forty.
+fn object_identifier(text: &str) -> Option<Vec<u64>> {
+    let arcs = text.split('.').map(str::parse).collect::<Result<Vec<u64>, _>>().ok()?;
+    match arcs.as_slice() {
+        [0 | 1, 0..40, ..] | [2, 0..40, ..] => Some(arcs),
+        _ => None,
+    }
 }
 
 const BACKDATED: SignedDuration = SignedDuration::from_mins(5);

@@ -3,13 +3,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::x509::{Serial, X509Error};
+use crate::x509::{KeyKind, NameError, Serial, SignatureAlgorithm, X509Error};
 
 /// Why the test PKI could not do something.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
-    /// `init` never overwrites authorities: everything that they have issued would be worthless.
-    #[error("{0} is there already; choose another folder, or delete this one")]
+    /// Authorities and requested keys are never overwritten: every certificate made with them would be worthless.
+    #[error("{0} is there already; choose another folder, or delete it first")]
     Exists(PathBuf),
     /// No PKI in that folder.
     #[error("{0} is missing: this folder holds no test PKI; `pcd-platform pki init` makes one")]
@@ -38,6 +38,9 @@ pub enum PkiError {
         /// Where.
         source: toml::de::Error,
     },
+    /// The index holds a time that no CRL can.
+    #[error("the index says that a certificate was revoked {0} seconds after 1970, which is no date")]
+    RevocationTime(i64),
     /// The index cannot be written as TOML.
     #[error("cannot write the index")]
     Serialize(#[source] toml::ser::Error),
@@ -73,6 +76,20 @@ pub enum PkiError {
     /// It is revoked already; the first time counts.
     #[error("the certificate with the serial number {0} is revoked already")]
     AlreadyRevoked(Serial),
+    /// The request is not signed with the key that it asks a certificate for.
+    #[error("the request's signature is not by the key that it holds: whoever sent it may not have that key")]
+    RequestSignature,
+    /// A key or signature that the specification does not name (A0).
+    #[error(
+        "a key of kind {0} with a signature by {1} is not certified: RSA of 2048 to 4096 bits or ECC P-256, P-384, P-521, with SHA-256 or better, is"
+    )]
+    RequestKey(KeyKind, SignatureAlgorithm),
+    /// The request's subject names no device.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// An attribute of the request's subject that cannot be taken over.
+    #[error("the subject's attribute {0} is there twice, or is no UTF8String, PrintableString or IA5String")]
+    Attribute(String),
     /// A validity of no days, or beyond the year 9999.
     #[error("a validity of {0} days cannot be given")]
     Validity(u32),

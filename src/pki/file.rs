@@ -56,6 +56,18 @@ pub(super) fn replace(path: &Path, contents: &[u8], access: Access) -> Result<()
     fs::rename(&temporary, path).map_err(|error| discard(&temporary, path, error))
 }
 
+/// Writes a file whole, or fails when there is one already.
+pub(super) fn create(path: &Path, contents: &[u8], access: Access) -> Result<(), PkiError> {
+    let temporary = write_temporary(path, contents, access)?;
+    // Unlike a rename, a link never takes the place of another file.
+    let linked = fs::hard_link(&temporary, path);
+    let _ = fs::remove_file(&temporary);
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(PkiError::Exists(path.to_owned())),
+        linked => linked.map_err(PkiError::write(path)),
+    }
+}
+
 /// Makes a folder and those above it.
 pub(super) fn folder(path: &Path) -> Result<(), PkiError> {
     fs::create_dir_all(path).map_err(PkiError::write(path))

@@ -23,12 +23,17 @@ mod file;
 mod index;
 mod key;
 mod order;
+mod request;
 mod revocation;
+mod sign;
+mod subject;
 mod test_pki;
 
 pub use authority::{Authority, KeyFamily};
 pub use error::PkiError;
 pub use file::file_stem;
 pub use order::{CertificateOrder, Issued, KeyType, Role};
+pub use request::{RequestOrder, Requested};
 pub use revocation::{Revocation, RevocationReason};
+pub use subject::{Subject, SubjectError};
 pub use test_pki::TestPki;

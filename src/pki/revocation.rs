@@ -109,20 +109,24 @@ fn crl(
     now: Timestamp,
     days: u32,
 ) -> Result<CertificateRevocationListParams, PkiError> {
-    let next = now.checked_add(SignedDuration::from_hours(i64::from(days) * 24));
-    let next = next.map_err(|_| PkiError::Validity(days))?;
+    let refused = || PkiError::Validity(days);
+    if days == 0 {
+        return Err(refused());
+    }
+    let next = now.checked_add(SignedDuration::from_hours(i64::from(days) * 24)).map_err(|_| refused())?;
     let revoked = index.revoked.iter().filter(|entry| entry.issuer == authority).map(|entry| {
-        let revoked_at = Timestamp::from_second(entry.revoked_at).map_err(|_| PkiError::Validity(days))?;
+        let revoked_at = Timestamp::from_second(entry.revoked_at).ok().and_then(certify::moment);
         Ok(RevokedCertParams {
             serial_number: SerialNumber::from_slice(&entry.serial),
-            revocation_time: certify::moment(revoked_at)?,
+            revocation_time: revoked_at.ok_or(PkiError::RevocationTime(entry.revoked_at))?,
             reason_code: Some(entry.reason.into()),
             invalidity_date: None,
         })
     });
+    let (this_update, next_update) = certify::moment(now).zip(certify::moment(next)).ok_or_else(refused)?;
     Ok(CertificateRevocationListParams {
-        this_update: certify::moment(now)?,
-        next_update: certify::moment(next)?,
+        this_update,
+        next_update,
         crl_number: SerialNumber::from(index.crl_number),
         // None: a CRL without it is about everything that its issuer has issued. With it, OpenSSL's -crl_check_all
         // would find no CRL for a root, which names no distribution point.

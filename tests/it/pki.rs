@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use jiff::SignedDuration;
 use pcd_platform::model::Clock;
 use pcd_platform::pki::{
-    Authority, CertificateOrder, Issued, KeyFamily, KeyType, PkiError, RevocationReason, Role, TestPki,
+    Authority, CertificateOrder, Issued, KeyFamily, KeyType, PkiError, RequestOrder, RevocationReason, Role,
+    TestPki,
 };
 use pcd_platform::x509::{
     CertificateFacts, CrlFacts, Digest, KeyKind, KeyPurpose, NameError, SignatureAlgorithm, pem,
@@ -200,6 +201,11 @@ fn tests_can_order_what_nobody_should_issue() {
     assert!(first(&silent).ocsp_urls.is_empty() && first(&silent).crl_distribution_points.is_empty());
     assert_eq!(fixture.verifies(&silent, KeyFamily::Ecc, "sslclient"), Ok(()));
 
+    let purpose = |text: &str| Some(vec![KeyPurpose::Other(text.to_owned())]);
+    for text in ["", "1", "3.1", "1.40.1", "1.x"] {
+        let refused = order(&|order| order.purposes = purpose(text));
+        assert!(matches!(refused, Err(PkiError::ObjectIdentifier(_))), "{text}");
+    }
     assert!(matches!(order(&|order| order.days = 0), Err(PkiError::Validity(0))));
     assert!(matches!(order(&|order| order.days = u32::MAX), Err(PkiError::Validity(u32::MAX))));
     assert!(matches!(order(&|order| order.sans = vec!["a b".to_owned()]), Err(PkiError::SubjectAltName(_))));
@@ -221,6 +227,7 @@ fn a_revoked_certificate_is_in_the_next_crl() {
     let revocation =
         fixture.pki.revoke(&fs::read(&revoked.chain).unwrap(), RevocationReason::KeyCompromise).unwrap();
     assert_eq!((revocation.issuer, &revocation.serial), (Authority::ComponentCaRsa, &serial));
+    assert!(matches!(fixture.pki.publish_crls(0), Err(PkiError::Validity(0))));
     fixture.pki.publish_crls(7).unwrap();
     assert!(verify(&revoked).text.contains("certificate revoked"), "{}", verify(&revoked).text);
     assert!(verify(&good).ok, "{}", verify(&good).text);
@@ -325,4 +332,151 @@ fn a_pki_is_never_made_over_another() {
         assert!(matches!(TestPki::init(&nothing, url, &Clock::system()), Err(PkiError::BaseUrl(_))), "{url}");
     }
     assert!(!nothing.exists());
+}
+
+/// A request that OpenSSL has made for a new key.
+fn openssl_request(folder: &Path, key: &str, subject: &str) -> Vec<u8> {
+    let (out, keyout) = (folder.join("theirs.csr"), folder.join("theirs.key"));
+    let line = format!(
+        "req -new -nodes -newkey {key} -subj {subject} -addext subjectAltName=DNS:ward3.example,IP:192.0.2.7 -out {{}} -keyout {{}}"
+    );
+    let said = openssl(&line, &[&out, &keyout]);
+    assert!(said.ok, "{}", said.text);
+    fs::read(out).unwrap()
+}
+
+// A0
+#[test]
+fn requests_of_openssl_are_signed() {
+    let fixture = Fixture::new();
+    for (key, family, kind) in [
+        ("ec -pkeyopt ec_paramgen_curve:P-256", KeyFamily::Ecc, KeyKind::EcP256),
+        // The digest of the request's signature says nothing about the curve.
+        ("ec -pkeyopt ec_paramgen_curve:P-384 -sha256", KeyFamily::Ecc, KeyKind::EcP384),
+        ("ec -pkeyopt ec_paramgen_curve:P-521 -sha512", KeyFamily::Ecc, KeyKind::EcP521),
+        ("rsa:2048", KeyFamily::Rsa, KeyKind::Rsa { bits: 2048 }),
+        (
+            "rsa:2048 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest",
+            KeyFamily::Rsa,
+            KeyKind::Rsa { bits: 2048 },
+        ),
+    ] {
+        let request = openssl_request(fixture.dir.path(), key, "/C=DE/O=Ward/CN=gateway-7");
+        let chain = fixture.dir.path().join("signed.pem");
+        fs::write(&chain, fixture.pki.sign(&request, Role::Gateway, 30).unwrap()).unwrap();
+        let signed = Issued { key: fixture.dir.path().join("theirs.key"), chain };
+        assert_eq!(fixture.verifies(&signed, family, "sslclient"), Ok(()), "{key}");
+        let leaf = facts(&signed).remove(0);
+        assert_eq!((leaf.key, leaf.subject.to_string()), (kind, "CN=gateway-7,O=Ward,C=DE".to_owned()));
+        assert_eq!(leaf.dns_names, ["ward3.example"]);
+        assert_eq!(leaf.not_after.duration_since(leaf.not_before), SignedDuration::from_hours(30 * 24));
+        let public = |line: &str, path: &Path| openssl(line, &[path]).text;
+        let of_key = public("pkey -pubout -in {}", &signed.key);
+        assert_eq!(public("x509 -noout -pubkey -in {}", &signed.chain), of_key);
+    }
+}
+
+#[test]
+fn a_request_gives_its_requester_no_rights_of_his_choice() {
+    let fixture = Fixture::new();
+    let dir = fixture.dir.path();
+    let sign = |request: &[u8], role| fixture.pki.sign(request, role, 30);
+    let wishful = "ec -pkeyopt ec_paramgen_curve:P-256 -addext basicConstraints=critical,CA:TRUE -addext extendedKeyUsage=serverAuth";
+    let chain = sign(&openssl_request(dir, wishful, "/CN=pump"), Role::Device).unwrap();
+    let der = pem::certificates(chain.as_bytes()).unwrap().remove(0);
+    let leaf = CertificateFacts::read(&der).unwrap();
+    assert!(!leaf.is_ca && leaf.purposes == [KeyPurpose::ClientAuth]);
+
+    let nobody = openssl_request(dir, "rsa:2048", "/O=Ward");
+    assert!(matches!(sign(&nobody, Role::Device), Err(PkiError::Name(NameError::Missing))));
+    let twice = openssl_request(dir, "rsa:2048", "/OU=a/OU=b/CN=host");
+    assert!(matches!(sign(&twice, Role::Platform), Err(PkiError::Attribute(oid)) if oid == "2.5.4.11"));
+    for weak in ["rsa:1024", "rsa:2048 -sha1", "ed25519", "ec -pkeyopt ec_paramgen_curve:secp256k1"] {
+        let refused = sign(&openssl_request(dir, weak, "/CN=pump"), Role::Device);
+        assert!(matches!(refused, Err(PkiError::RequestKey(..))), "{weak}: {refused:?}");
+    }
+    // The last octets of a request belong to its signature.
+    let mut forged = pem::request(&openssl_request(dir, "rsa:2048", "/CN=pump")).unwrap();
+    *forged.last_mut().unwrap() ^= 1;
+    assert!(matches!(sign(&forged, Role::Device), Err(PkiError::RequestSignature)));
+    assert!(matches!(sign(chain.as_bytes(), Role::Device), Err(PkiError::X509(_))));
+}
+
+// A11
+#[test]
+fn our_requests_are_read_by_openssl_and_signed_by_our_ca() {
+    let fixture = Fixture::new();
+    let out = fixture.dir.path().join("requests");
+    for (key, signature) in
+        [(KeyFamily::Ecc, "ecdsa-with-SHA256"), (KeyFamily::Rsa, "sha256WithRSAEncryption")]
+    {
+        let order = RequestOrder {
+            common_name: "platform.example".parse().unwrap(),
+            subject: "O=St. Elsewhere,C=DE".parse().unwrap(),
+            key,
+            sans: vec!["platform.example".to_owned(), "192.0.2.7".to_owned()],
+        };
+        let requested = order.make(&out).unwrap();
+        let said = openssl("req -verify -noout -text -nameopt RFC2253 -in {}", &[&requested.request]);
+        for words in [
+            "verify OK",
+            "Subject: CN=platform.example,O=St. Elsewhere,C=DE",
+            "DNS:platform.example, IP Address:192.0.2.7",
+            signature,
+        ] {
+            assert!(said.text.contains(words), "{words:?} is not in {}", said.text);
+        }
+        let request = fs::read(&requested.request).unwrap();
+        assert!(!String::from_utf8(request.clone()).unwrap().contains("PRIVATE"));
+        assert_eq!(fs::metadata(&requested.key).unwrap().permissions().mode() & 0o777, 0o600);
+        let chain = out.join("chain.pem");
+        fs::write(&chain, fixture.pki.sign(&request, Role::Platform, 30).unwrap()).unwrap();
+        let signed = Issued { chain, key: requested.key.clone() };
+        assert_eq!(fixture.verifies(&signed, key, "sslserver"), Ok(()));
+
+        let before = fs::read(&requested.key).unwrap();
+        assert!(matches!(order.make(&out), Err(PkiError::Exists(path)) if path == requested.key));
+        assert_eq!(fs::read(&requested.key).unwrap(), before);
+    }
+}
+
+// A0: what is to be refused has to be recognised first.
+#[test]
+fn weak_and_foreign_algorithms_are_recognised() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, key) = (dir.path().join("certificate.pem"), dir.path().join("key.pem"));
+    for (options, kind, signature) in [
+        ("rsa:1024 -sha1", KeyKind::Rsa { bits: 1024 }, SignatureAlgorithm::RsaPkcs1(Digest::Sha1)),
+        ("rsa:1024 -md5", KeyKind::Rsa { bits: 1024 }, SignatureAlgorithm::RsaPkcs1(Digest::Md5)),
+        ("rsa:1111 -sha512", KeyKind::Rsa { bits: 1111 }, SignatureAlgorithm::RsaPkcs1(Digest::Sha512)),
+        (
+            "rsa:1024 -sha384 -sigopt rsa_padding_mode:pss",
+            KeyKind::Rsa { bits: 1024 },
+            SignatureAlgorithm::RsaPss(Digest::Sha384),
+        ),
+        (
+            "rsa:1024 -sha1 -sigopt rsa_padding_mode:pss",
+            KeyKind::Rsa { bits: 1024 },
+            SignatureAlgorithm::RsaPss(Digest::Sha1),
+        ),
+        (
+            "ec -pkeyopt ec_paramgen_curve:P-256 -sha1",
+            KeyKind::EcP256,
+            SignatureAlgorithm::Ecdsa(Digest::Sha1),
+        ),
+        (
+            "ec -pkeyopt ec_paramgen_curve:secp256k1",
+            KeyKind::Other,
+            SignatureAlgorithm::Ecdsa(Digest::Sha256),
+        ),
+        ("ed25519", KeyKind::Other, SignatureAlgorithm::Ed25519),
+        ("ed448", KeyKind::Other, SignatureAlgorithm::Other),
+    ] {
+        let line = format!("req -x509 -nodes -newkey {options} -subj /CN=pump -out {{}} -keyout {{}}");
+        let said = openssl(&line, &[&out, &key]);
+        assert!(said.ok, "{options}: {}", said.text);
+        let der = pem::certificates(&fs::read(&out).unwrap()).unwrap().remove(0);
+        let facts = CertificateFacts::read(&der).unwrap();
+        assert_eq!((facts.key, facts.signature_algorithm), (kind, signature), "{options}");
+    }
 }

@@ -1,0 +1,64 @@
+//! Keys and requests for somebody else's CA. The key is made here and stays here.
+
+use std::path::{Path, PathBuf};
+
+use rcgen::CertificateParams;
+
+use super::authority::KeyFamily;
+use super::error::PkiError;
+use super::file::{self, Access};
+use super::order::KeyType;
+use super::subject::Subject;
+use super::{certify, key};
+use crate::model::DeviceId;
+
+/// A PKCS#10 request to be made, with its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestOrder {
+    /// The Common Name.
+    pub common_name: DeviceId,
+    /// The rest of the subject.
+    pub subject: Subject,
+    /// The key to make.
+    pub key: KeyFamily,
+    /// DNS names and IP addresses for subjectAltName.
+    pub sans: Vec<String>,
+}
+
+/// Where a request and its key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requested {
+    /// The request, PEM: this goes to the CA.
+    pub request: PathBuf,
+    /// The key, PKCS#8 PEM, mode 0600: this stays.
+    pub key: PathBuf,
+}
+
+impl RequestOrder {
+    /// Makes the key and the request as `CN.KEY.key` and `CN.KEY.csr` in `folder`. Never overwrites a key: a
+    /// certificate for it may be on its way.
+    ///
+    /// # Errors
+    /// When there is such a key already, the folder cannot be written, or a name is neither a DNS name nor an IP
+    /// address.
+    pub fn make(&self, folder: &Path) -> Result<Requested, PkiError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = self.subject.with_common_name(&self.common_name);
+        params.subject_alt_names =
+            self.sans.iter().map(|name| certify::alt_name(name)).collect::<Result<_, _>>()?;
+        let kind = KeyType::from(self.key);
+        let pair = key::generate(kind)?;
+        let request = params.serialize_request(&pair).and_then(|request| request.pem());
+        let request = request.map_err(PkiError::make("certificate request"))?;
+
+        file::folder(folder)?;
+        let stem = format!("{}.{}", file::file_stem(&[self.common_name.as_str()]), kind.as_str());
+        let requested = Requested {
+            request: folder.join(format!("{stem}.csr")),
+            key: folder.join(format!("{stem}.key")),
+        };
+        file::create(&requested.key, key::pem(&pair).as_bytes(), Access::Private)?;
+        file::replace(&requested.request, request.as_bytes(), Access::Public)?;
+        Ok(requested)
+    }
+}
