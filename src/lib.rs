@@ -10,12 +10,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod audit;
 pub mod authz;
 pub mod cli;
 pub mod config;
 pub mod hl7;
 pub mod http;
+pub mod interface_a;
+pub mod interface_b;
 pub mod metrics;
 pub mod mllp;
 pub mod model;

@@ -15,7 +15,7 @@ use crate::tls::DirectoryHandle;
 const INTERVAL: Duration = Duration::from_millis(250);
 
 pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
-    Ok(Directory::new(store.devices().await?))
+    Ok(Directory::from(store.devices().await?))
 }
 
 /// Follows the directory until `done`: a device that is suspended or removed loses its sessions as well.

@@ -31,12 +31,19 @@ impl Signals {
         })
     }
 
-    async fn stop(&mut self) {
+    async fn next(&mut self) -> Request {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Request::Stop,
+            _ = self.interrupt.recv() => Request::Stop,
+            _ = self.hangup.recv() => Request::Reload,
         }
     }
+}
+
+/// What a signal asks for.
+enum Request {
+    Stop,
+    Reload,
 }
 
 /// Runs `serving` until it ends by itself or a signal asks for it.
@@ -54,17 +61,19 @@ pub(super) async fn until_stopped<R: Future<Output = ()>>(
     loop {
         tokio::select! {
             ended = &mut serving => return ended.map_err(PlatformError::Listener),
-            () = signals.stop() => {
-                tracing::info!("stopping: finishing what is in flight");
-                drain.cancel();
-            }
             () = drain.cancelled() => break,
-            _ = signals.hangup.recv() => reload().await,
+            request = signals.next() => match request {
+                Request::Reload => reload().await,
+                Request::Stop => {
+                    tracing::info!("stopping: finishing what is in flight");
+                    drain.cancel();
+                }
+            },
         }
     }
     tokio::select! {
         ended = &mut serving => return ended.map_err(PlatformError::Listener),
-        () = signals.stop() => tracing::warn!("stopping at once: a second signal came"),
+        _ = signals.next() => tracing::warn!("stopping at once: a second signal came"),
         () = tokio::time::sleep(grace) => {
             tracing::warn!(?grace, "stopping: some sessions did not finish in time");
         }

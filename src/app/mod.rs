@@ -110,6 +110,7 @@ impl Platform {
         let serving = InterfaceA::new(
             Arc::clone(&self.config),
             Arc::clone(&self.acceptor),
+            Arc::clone(&self.directory),
             registry.clone(),
             self.store.clone(),
             self.metrics.clone(),

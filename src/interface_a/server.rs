@@ -22,7 +22,7 @@ use crate::config::{Config, Unknown};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
-use crate::tls::{Acceptor, Peer, Refused, Secured};
+use crate::tls::{Acceptor, DirectoryHandle, Peer, Refused, Secured};
 
 /// The configuration as it is now; a reload replaces it whole, and sessions that begin afterwards follow it.
 pub type ConfigHandle = Arc<ArcSwap<Config>>;
@@ -31,6 +31,7 @@ pub type ConfigHandle = Arc<ArcSwap<Config>>;
 #[derive(Debug, Clone)]
 pub struct InterfaceA {
     acceptor: Arc<Acceptor>,
+    directory: DirectoryHandle,
     handshakes: Arc<Semaphore>,
     registry: Registry,
     services: Services,
@@ -51,6 +52,7 @@ impl InterfaceA {
     pub fn new(
         config: ConfigHandle,
         acceptor: Arc<Acceptor>,
+        directory: DirectoryHandle,
         registry: Registry,
         store: Store,
         metrics: Metrics,
@@ -60,6 +62,7 @@ impl InterfaceA {
         let handshakes = Arc::new(Semaphore::new(config.load().interface_a.max_handshakes));
         Self {
             acceptor,
+            directory,
             handshakes,
             registry,
             services: Services { store, clock, metrics, drain },
@@ -128,7 +131,11 @@ impl InterfaceA {
             certificate: peer.certificate.clone(),
         };
         let config = self.config.load_full();
-        let session = Session::open(Inbound::new(&config, id, peer), Limits::of(&config), now);
+        let session = Session::open(
+            Inbound::new(&config, Arc::clone(&self.directory), id, peer),
+            Limits::of(&config),
+            now,
+        );
         let services = self.services.clone();
         metrics.connections_active.inc();
         let run = Connection { stream, session, services: self.services, links }.run(opening);

@@ -277,7 +277,7 @@ impl Session {
             Received::Broken(Broken { reason, .. }) if reason.must_close() => Some(*reason),
             _ => None,
         };
-        let judged = self.inbound.judge(received, now.wall);
+        let judged = self.inbound.judge(received, now.wall, |control_id| self.awaited.contains_key(control_id));
         self.book(judged, now);
         if let Some(reason) = closes {
             self.drain(end_after(reason));

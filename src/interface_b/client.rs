@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::codec::Framed;
 
 use crate::hl7::{AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Message, Outcome};
 use crate::mllp::{Codec, FrameError, Received};
-use crate::tls::{ConnectError, Connector};
+use crate::tls::{ConnectError, Connector, SecuredStream};
 
 /// The largest acknowledgement that is read.
 const MAX_FRAME: usize = 2 << 20;
@@ -19,13 +18,10 @@ const MAX_FRAME: usize = 2 << 20;
 /// A connection to a platform.
 #[derive(Debug)]
 pub struct Client {
-    frames: Framed<Box<dyn Stream>, Codec>,
+    frames: Framed<SecuredStream, Codec>,
     patience: Duration,
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Stream for S {}
 
 /// One acknowledgement of the platform.
 #[derive(Clone, PartialEq, Eq)]
@@ -92,7 +88,7 @@ impl Client {
         let stream = tokio::time::timeout(patience, connecting)
             .await
             .map_err(|_| ClientError::Timeout(patience))??;
-        Ok(Self { frames: Framed::new(Box::new(stream), Codec::new(MAX_FRAME)), patience })
+        Ok(Self { frames: Framed::new(stream, Codec::new(MAX_FRAME)), patience })
     }
 
     /// Sends one message and waits for every acknowledgement that it asks for (MSH-15, MSH-16).

@@ -26,7 +26,7 @@ impl Observation<'_> {
     #[must_use]
     pub fn to_message(&self) -> Bytes {
         let Self { sender, equipment, control_id, saturation, pulse, .. } = self;
-        let at = self.at.to_zoned(TimeZone::UTC).strftime("%Y%m%d%H%M%S+0000");
+        let at = self.at.to_zoned_datetime(TimeZone::UTC).strftime("%Y%m%d%H%M%S+0000");
         // OBX-8 stays empty and OBX-11 is R: what a real device sends. MSH-15/16 ask for an accept acknowledgement.
         let segments = [
             format!(

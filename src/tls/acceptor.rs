@@ -1,16 +1,13 @@
 //! Interface A's side of the handshake.
 
-use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::server::ServerSessionMemoryCache;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -21,6 +18,7 @@ use super::provider::{self, versions};
 use super::refused::{Refused, presented};
 use super::trust::{CrlStore, Trust, TrustError};
 use super::verifier::{Admitted, DeviceVerifier, DirectoryHandle, FINDING, Judge};
+use super::stream::SecuredStream;
 use super::time_of;
 use crate::audit::Certificate;
 use crate::authz::Device;
@@ -224,31 +222,7 @@ impl Secured {
     /// The stream and its peer.
     #[must_use]
     pub fn into_parts(self) -> (SecuredStream, Peer) {
-        (SecuredStream(self.stream), self.peer)
-    }
-}
-
-/// The bytes inside a [`Secured`] connection.
-#[derive(Debug)]
-pub struct SecuredStream(TlsStream<TcpStream>);
-
-impl AsyncRead for SecuredStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for SecuredStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        (SecuredStream(self.stream.into()), self.peer)
     }
 }
 

@@ -7,7 +7,6 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use webpki::{EndEntityCert, KeyUsage};
@@ -15,6 +14,7 @@ use webpki::{EndEntityCert, KeyUsage};
 use super::credential::{CredentialError, read_pair};
 use super::provider::{self, versions};
 use super::refused::{certificate_error, refusal_of_path};
+use super::stream::SecuredStream;
 use super::time_of;
 use super::trust::{Trust, TrustError};
 use crate::config::{Credential, TlsVersion};
@@ -100,9 +100,13 @@ impl Connector {
         &self,
         host: &str,
         tcp: TcpStream,
-    ) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>, ConnectError> {
+    ) -> Result<SecuredStream, ConnectError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host(host.to_owned()))?;
-        TlsConnector::from(Arc::clone(&self.0)).connect(name, tcp).await.map_err(ConnectError::Handshake)
+        TlsConnector::from(Arc::clone(&self.0))
+            .connect(name, tcp)
+            .await
+            .map(|stream| SecuredStream(stream.into()))
+            .map_err(ConnectError::Handshake)
     }
 }
 

@@ -13,15 +13,17 @@ mod file;
 mod key_file;
 mod provider;
 mod refused;
+mod stream;
 mod trust;
 mod verifier;
 
-pub use acceptor::{Acceptor, AcceptorError, Peer, Secured, SecuredStream};
+pub use acceptor::{Acceptor, AcceptorError, Peer, Secured};
 pub use connector::{ConnectError, Connector, ConnectorSettings};
 pub use file::FileError;
 pub use credential::{CredentialError, PlatformCredentials};
 pub use key_file::KeyFileError;
 pub use refused::Refused;
+pub use stream::SecuredStream;
 pub use trust::{CrlStore, Trust, TrustError};
 pub use verifier::DirectoryHandle;
 

@@ -1,6 +1,6 @@
 //! From what went wrong in a handshake to the one [`Refusal`], and from the refusal to the alert.
 
-use rustls::{AlertDescription, CertificateError, Error, OtherError, PeerIncompatible};
+use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
 use crate::audit::Certificate;
 use crate::model::Refusal;
@@ -106,6 +106,8 @@ pub(super) fn certificate_error(refusal: Refusal) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use rustls::AlertDescription;
+
     use super::*;
 
     #[test]
