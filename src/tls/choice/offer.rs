@@ -74,22 +74,29 @@ impl Negotiable {
             .or(first)
     }
 
-    /// The key of the first row of the table that the client offers, that one of the keys can sign with an algorithm
-    /// of the client's, and whose key exchange is possible. `// A3`
+    /// The key of the first row of the table that the client offers, that one of the keys can sign so that the client
+    /// can verify it, and whose key exchange is possible. `// A3`
+    ///
+    /// In TLS 1.2 the groups that a client names are all the curves that it knows, those of certificates included
+    /// (RFC 8422 section 5.1): rustls does not look at this, OpenSSL's clients do and refuse other certificates. Not
+    /// every client means it like that, so a certificate on another curve is better than none.
     fn tls12_key<'i>(
         &self,
         offer: &Offer<'_>,
         identity: &'i PlatformIdentity,
     ) -> Option<&'i Arc<CertifiedKey>> {
-        self.tls12
-            .iter()
-            .filter(|suite| {
-                offer.suites.contains(&suite.common.suite) && self.can_exchange(suite.kx, offer.groups)
-            })
-            .find_map(|suite| {
-                let schemes = suite.resolve_sig_schemes(offer.schemes);
-                identity.keys().find(|key| signs(key, &schemes))
-            })
+        let first = |usable: &dyn Fn(&CertifiedKey) -> bool| {
+            self.tls12
+                .iter()
+                .filter(|suite| {
+                    offer.suites.contains(&suite.common.suite) && self.can_exchange(suite.kx, offer.groups)
+                })
+                .find_map(|suite| {
+                    let schemes = suite.resolve_sig_schemes(offer.schemes);
+                    identity.keys().find(|key| signs(key, &schemes) && usable(key))
+                })
+        };
+        first(&|key| curve_is_named(key, offer.groups)).or_else(|| first(&|_| true))
     }
 
     /// Whether the groups that a client names leave room for this key exchange. A client that names finite fields
@@ -108,6 +115,19 @@ impl Negotiable {
 fn signs(key: &CertifiedKey, schemes: &[SignatureScheme]) -> bool {
     key.key.choose_scheme(schemes).is_some()
 }
+
+/// Whether a key is on a curve that a client knows, or on none.
+fn curve_is_named(key: &CertifiedKey, named: &[NamedGroup]) -> bool {
+    // A key on a curve signs with the one scheme that rustls ties to the curve.
+    let curve = CURVES.iter().find(|(scheme, _)| signs(key, &[*scheme]));
+    curve.is_none_or(|(_, curve)| named.contains(curve))
+}
+
+const CURVES: [(SignatureScheme, NamedGroup); 3] = [
+    (SignatureScheme::ECDSA_NISTP256_SHA256, NamedGroup::secp256r1),
+    (SignatureScheme::ECDSA_NISTP384_SHA384, NamedGroup::secp384r1),
+    (SignatureScheme::ECDSA_NISTP521_SHA512, NamedGroup::secp521r1),
+];
 
 /// In TLS 1.3 the signature algorithms alone decide, and PKCS #1 v1.5 is none of them (RFC 8446 section 4.2.3).
 fn signs_tls13(key: &CertifiedKey, offer: &Offer<'_>) -> bool {
