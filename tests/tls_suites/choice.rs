@@ -7,7 +7,7 @@ use pcd_platform::tls::choice::{PlatformCertificates, PlatformIdentity};
 use pcd_platform::tls::provider::{Settings, Versions, provider};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use rustls::crypto::aws_lc_rs::kx_group;
+use rustls::crypto::SupportedKxGroup;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection, SignatureAlgorithm};
@@ -37,7 +37,6 @@ const ECDHE_RSA: u16 = 0xc030;
 const TLS13_SUITES: [u16; 3] = [0x1301, 0x1302, 0x1303];
 const CURVES: [u16; 4] = [0x001d, 0x0017, 0x0018, 0x0019];
 const FINITE_FIELDS: [u16; 3] = [0x0100, 0x0101, 0x0102];
-const X25519: u16 = 0x001d;
 const P384: u16 = 0x0018;
 const X25519_MLKEM768: u16 = 0x11ec;
 /// The scheme of the site's ECC key, which is on P-384.
@@ -54,7 +53,7 @@ struct Hello {
     versions: Option<Vec<u16>>,
 }
 
-/// What a server is.
+/// What a platform is.
 #[derive(Clone, Copy, Debug)]
 struct Platform {
     settings: Settings,
@@ -67,32 +66,51 @@ struct Platform {
 enum End {
     Tls12(u16, Kind),
     Tls13(Kind),
-    /// The client's favourite group of TLS 1.3 was not among its key shares; no certificate has been used yet.
-    Retry,
     Refused,
 }
 
+/// Some of what counts and some of what the platform lacks, in any order.
+fn some(known: &[u16], unknown: &[u16]) -> impl Strategy<Value = Vec<u16>> + use<> {
+    let (known, unknown) = (known.to_vec(), unknown.to_vec());
+    let most = known.len();
+    let unknowns = subsequence(unknown, 0..=1);
+    (subsequence(known, 1..=most), unknowns)
+        .prop_map(|(known, unknown)| [known, unknown].concat())
+        .prop_shuffle()
+}
+
 fn hellos() -> impl Strategy<Value = Hello> {
-    // Beside those that count: suites, groups and algorithms that the platform lacks, and the renegotiation signal.
-    let suites = [&TABLE.map(|(suite, ..)| suite)[..], &TLS13_SUITES, &[0xc02b, 0x002f, 0x00ff]].concat();
-    let groups = [&CURVES[..], &FINITE_FIELDS, &[X25519_MLKEM768, 0x0103, 0x0104, 0x001e, 0x0a0a]].concat();
-    let schemes = [&RSA_PSS[..], &RSA_PKCS1, &[ECDSA_P384, 0x0403, 0x0603, 0x0807, 0x0201, 0x0203]].concat();
-    let versions = vec![0x0304, 0x0303, 0x0302];
-    let some = |from: Vec<u16>| {
-        let most = from.len();
-        subsequence(from, 1..=most).prop_shuffle()
-    };
-    (
-        some(suites),
-        some(schemes),
-        proptest::option::weighted(0.9, some(groups)),
-        proptest::option::of(some(versions)),
-    )
-        .prop_map(|(suites, schemes, groups, versions)| Hello { suites, schemes, groups, versions })
+    // Unknown: suites with AES-128 or RSA key transport, the renegotiation signal; ffdhe6144, ffdhe8192, X448, GREASE;
+    // other curves, Ed25519, SHA-1.
+    let suites =
+        some(&[&TABLE.map(|(suite, ..)| suite)[..], &TLS13_SUITES].concat(), &[0xc02b, 0x002f, 0x00ff]);
+    let groups =
+        some(&[&CURVES[..], &FINITE_FIELDS, &[X25519_MLKEM768]].concat(), &[0x0103, 0x0104, 0x001e, 0x0a0a]);
+    let only_unknown = select(vec![vec![0x0103], vec![0x0104, 0x0017], vec![0x001e]]);
+    let groups = prop_oneof![1 => Just(None), 2 => only_unknown.prop_map(Some), 7 => groups.prop_map(Some)];
+    let schemes = some(
+        &[&RSA_PSS[..1], &RSA_PKCS1[..1], &[ECDSA_P384]].concat(),
+        &[0x0403, 0x0603, 0x0807, 0x0201, 0x0203],
+    );
+    let versions = prop_oneof![
+        3 => Just(None),
+        1 => select(vec![vec![0x0302], vec![0x0303], vec![0x0304]]).prop_map(Some),
+        2 => Just(Some(vec![0x0304, 0x0303])),
+    ];
+    (suites, schemes, groups, versions).prop_map(|(suites, schemes, groups, versions)| Hello {
+        suites,
+        schemes,
+        groups,
+        versions,
+    })
 }
 
 fn platforms() -> impl Strategy<Value = Platform> {
-    let versions = select(vec![Versions::Tls12, Versions::Tls13, Versions::Tls12AndTls13]);
+    let versions = prop_oneof![
+        3 => Just(Versions::Tls12),
+        1 => Just(Versions::Tls13),
+        3 => Just(Versions::Tls12AndTls13),
+    ];
     let keys = select(vec![(true, true), (true, true), (true, false), (false, true)]);
     (versions, any::<bool>(), keys).prop_map(|(versions, ecdhe_rsa, (ecc, rsa))| Platform {
         settings: Settings { versions, ecdhe_rsa },
@@ -168,15 +186,11 @@ impl Hello {
     }
 
     fn tls13(&self, platform: Platform) -> End {
-        let groups = self.groups.as_deref().unwrap_or_default();
-        let known = |group: &&u16| CURVES.contains(group) || **group == X25519_MLKEM768;
+        let group =
+            self.groups.iter().flatten().any(|group| CURVES.contains(group) || *group == X25519_MLKEM768);
         let suite = self.suites.iter().any(|suite| TLS13_SUITES.contains(suite));
-        match groups.iter().find(known) {
-            None => End::Refused,
-            Some(_) if !suite => End::Refused,
-            Some(first) if *first != X25519 => End::Retry,
-            Some(_) => self.tls13_kind(platform).map_or(End::Refused, End::Tls13),
-        }
+        let kind = self.tls13_kind(platform).filter(|_| group && suite);
+        kind.map_or(End::Refused, End::Tls13)
     }
 
     /// The key of the TLS 1.2 table where it will do, else ECC first.
@@ -208,12 +222,9 @@ impl Hello {
         let mut extensions = extension(13, &with_length(&list(&self.schemes)));
         if let Some(groups) = &self.groups {
             extensions.extend(extension(10, &with_length(&list(groups))));
-            if groups.contains(&X25519) {
-                let share = [&X25519.to_be_bytes()[..], &with_length(&SHARE)].concat();
-                extensions.extend(extension(51, &with_length(&share)));
-            } else {
-                extensions.extend(extension(51, &with_length(&[])));
-            }
+            let known = SHARES.iter().filter(|(group, _)| groups.contains(group));
+            let shares = known.map(|(group, share)| [&group.to_be_bytes()[..], &with_length(share)].concat());
+            extensions.extend(extension(51, &with_length(&shares.collect::<Vec<_>>().concat())));
         }
         if let Some(versions) = &self.versions {
             let versions = list(versions);
@@ -234,7 +245,14 @@ impl Hello {
     }
 }
 
-static SHARE: LazyLock<Vec<u8>> = LazyLock::new(|| kx_group::X25519.start().unwrap().pub_key().to_vec());
+/// A key share for each group of TLS 1.3, so that nothing has to be asked again.
+static SHARES: LazyLock<Vec<(u16, Vec<u8>)>> = LazyLock::new(|| {
+    let provider = provider(Settings { versions: Versions::Tls13, ecdhe_rsa: false });
+    let share = |group: &&'static dyn SupportedKxGroup| {
+        (group.name().into(), group.start().unwrap().pub_key().to_vec())
+    };
+    provider.kx_groups.iter().map(share).collect()
+});
 
 fn with_length(content: &[u8]) -> Vec<u8> {
     [&u16::try_from(content.len()).unwrap().to_be_bytes()[..], content].concat()
@@ -290,7 +308,6 @@ fn answer(hello: &Hello, platform: Platform) -> (End, Vec<u8>) {
     let end = match (processed, kind) {
         (Err(_), _) => End::Refused,
         // ServerHello: record 5, message 4, version 2, random 32, an empty session id or none, the suite.
-        (Ok(_), _) if sent[11..43] == HELLO_RETRY_REQUEST => End::Retry,
         (Ok(_), Some(kind)) => {
             let after_session_id = 44 + usize::from(sent[43]);
             let suite = u16::from_be_bytes([sent[after_session_id], sent[after_session_id + 1]]);
@@ -300,12 +317,6 @@ fn answer(hello: &Hello, platform: Platform) -> (End, Vec<u8>) {
     };
     (end, sent)
 }
-
-/// RFC 8446 section 4.1.3: the random of a ServerHello that asks for another ClientHello.
-const HELLO_RETRY_REQUEST: [u8; 32] = [
-    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
-    0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
-];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -377,6 +388,12 @@ fn a5_in_tls_1_3_ecc_comes_first_and_rsa_serves_whom_ecc_does_not() {
     assert_eq!(answer(&hello(&[RSA_PSS[1], ECDSA_P384]), BOTH).0, End::Tls13(Kind::Ecc));
     assert_eq!(answer(&hello(&[RSA_PSS[1], 0x0403]), BOTH).0, End::Tls13(Kind::Rsa));
     assert_eq!(answer(&hello(&[RSA_PKCS1[1], 0x0403]), BOTH).0, End::Refused);
+    // A client of both versions, whose TLS 1.2 would take the RSA certificate and whose TLS 1.3 cannot.
+    let either = Hello {
+        versions: Some(vec![0x0304, 0x0303]),
+        ..tls12(&[0x1301, 0x009f], &[RSA_PKCS1[1], ECDSA_P384], &CURVES)
+    };
+    assert_eq!(answer(&either, BOTH).0, End::Tls13(Kind::Ecc));
 }
 
 #[test]
