@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::choice::CertificateChoice;
+use super::choice::PlatformCertificates;
 use super::credential::{CredentialError, PlatformCredentials};
-use super::provider::{self, versions};
+use super::provider::{Settings, provider};
 use super::refused::{Refused, presented};
 use super::trust::{CrlStore, Trust, TrustError};
 use super::verifier::{Admitted, DeviceVerifier, DirectoryHandle, FINDING, Judge};
@@ -164,7 +164,8 @@ impl Acceptor {
 
 impl Published {
     fn build(config: &Config, directory: &DirectoryHandle, clock: &Clock) -> Result<Self, AcceptorError> {
-        let provider = Arc::new(provider::provider(config.tls.ecdhe_rsa));
+        let settings = Settings::new(&config.tls.versions, config.tls.ecdhe_rsa);
+        let provider = Arc::new(provider(settings));
         let time = time_of(clock);
         let now = time.current_time().ok_or(rustls::Error::FailedToGetCurrentTime)?;
         let trust = Trust::load(&config.tls.client_trust_anchors)?;
@@ -177,12 +178,11 @@ impl Published {
             directory: Arc::clone(directory),
             algorithms: provider.signature_verification_algorithms,
         });
+        let certificates = PlatformCertificates::new(&provider, credentials.identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
-            .with_protocol_versions(&versions(&config.tls.versions))?
+            .with_protocol_versions(settings.versions.protocol_versions())?
             .with_client_cert_verifier(Arc::new(DeviceVerifier(Arc::clone(&judge))))
-            .with_cert_resolver(Arc::new(CertificateChoice(Arc::new(ArcSwap::from_pointee(
-                credentials.identity,
-            )))));
+            .with_cert_resolver(Arc::new(certificates));
         // A3: the platform's order decides.
         server.ignore_client_order = true;
         server.session_storage = ServerSessionMemoryCache::new(config.interface_a.max_connections);

@@ -1,31 +1,70 @@
-//! Which of the two certificates a client gets.
+//! Which of the platform's two certificates a client gets to see. `// A3, A5`
+//!
+//! rustls wants the certificate before it picks the suite, and then picks among the suites that this certificate's
+//! key can sign. The order of the specification goes across both kinds of key, so it is walked here: the first suite
+//! that client and key and groups allow decides about the key, and rustls then arrives at the same suite.
 
+mod identity;
+mod offer;
+mod refusal;
+
+use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-/// The platform's certificates: an ECC and an RSA one at once (A5).
-#[derive(Debug, Clone, Default)]
-pub struct PlatformIdentity {
-    /// The ECC chain and its key.
-    pub ecc: Option<Arc<CertifiedKey>>,
-    /// The RSA chain and its key.
-    pub rsa: Option<Arc<CertifiedKey>>,
+pub use identity::{IdentityError, PlatformIdentity};
+use offer::{Negotiable, Offer};
+
+/// The platform's certificates, as rustls asks for them. What is published here is what the next handshake uses;
+/// both certificates change in one step, and handshakes under way keep what they have.
+pub struct PlatformCertificates {
+    identity: ArcSwap<PlatformIdentity>,
+    negotiable: Negotiable,
+    refusal: Arc<CertifiedKey>,
 }
 
-/// Chooses by what the client can use, ECC first.
-#[derive(Debug)]
-pub(super) struct CertificateChoice(pub(super) Arc<ArcSwap<PlatformIdentity>>);
+impl PlatformCertificates {
+    /// For a server that uses `provider`, which must be the one in its `ServerConfig`, with `ignore_client_order`
+    /// on: the choice follows the order of its suites.
+    #[must_use]
+    pub fn new(provider: &CryptoProvider, identity: PlatformIdentity) -> Self {
+        Self {
+            identity: ArcSwap::from_pointee(identity),
+            negotiable: Negotiable::of(provider),
+            refusal: Arc::new(refusal::certified_key()),
+        }
+    }
 
-impl ResolvesServerCert for CertificateChoice {
+    /// Replaces both certificates for all handshakes that begin from now on.
+    pub fn publish(&self, identity: PlatformIdentity) {
+        self.identity.store(Arc::new(identity));
+    }
+
+    /// What handshakes are given at present.
+    #[must_use]
+    pub fn current(&self) -> Arc<PlatformIdentity> {
+        self.identity.load_full()
+    }
+}
+
+impl ResolvesServerCert for PlatformCertificates {
+    /// Never `None`: rustls would say `access_denied`, and a client with nothing in common is owed
+    /// `handshake_failure` (RFC 5246 section 7.4.1.3).
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let identity = self.0.load();
-        [&identity.ecc, &identity.rsa]
-            .into_iter()
-            .flatten()
-            .find(|key| key.key.choose_scheme(hello.signature_schemes()).is_some())
-            .cloned()
+        let identity = self.identity.load();
+        let chosen = self.negotiable.key(&Offer::from(&hello), &identity);
+        Some(Arc::clone(chosen.unwrap_or(&self.refusal)))
+    }
+}
+
+impl fmt::Debug for PlatformCertificates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlatformCertificates")
+            .field("identity", &self.identity.load())
+            .finish_non_exhaustive()
     }
 }

@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::credential::{CredentialError, read_pair};
-use super::provider::{self, versions};
+use super::provider::{Settings, provider};
 use super::refused::{certificate_error, refusal_of_path};
 use super::stream::SecuredStream;
 use super::time_of;
@@ -72,7 +72,8 @@ impl Connector {
     /// # Errors
     /// When one of them cannot be used.
     pub fn build(settings: &ConnectorSettings, clock: &Clock) -> Result<Self, ConnectError> {
-        let mut provider = provider::provider(true);
+        let offered = Settings::new(&settings.versions, true);
+        let mut provider = provider(offered);
         if let Some(asked) = &settings.suite {
             only(&mut provider, asked)?;
         }
@@ -83,7 +84,7 @@ impl Connector {
         };
         let own = read_pair(&settings.credential, &provider)?;
         let config = ClientConfig::builder_with_details(Arc::clone(&provider), time_of(clock))
-            .with_protocol_versions(&versions(&settings.versions))?
+            .with_protocol_versions(offered.versions.protocol_versions())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(

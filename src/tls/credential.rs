@@ -8,12 +8,12 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::choice::PlatformIdentity;
+use super::choice::{IdentityError, PlatformIdentity};
 use super::file::{self, FileError};
 use super::key_file::{self, KeyFileError};
 use super::trust::Trust;
 use crate::config::{Credential, Tls};
-use crate::x509::{CertificateFacts, KeyKind, Part, X509Error};
+use crate::x509::{CertificateFacts, Part, X509Error};
 
 /// What was read for one identity.
 #[derive(Debug, Clone)]
@@ -67,13 +67,8 @@ pub enum CredentialError {
         key: PathBuf,
     },
     /// An ECC certificate where the RSA one belongs, or the other way round.
-    #[error("{} holds no {expected} key; tls.ecc and tls.rsa name one identity each", file.display())]
-    Kind {
-        /// Which file.
-        file: PathBuf,
-        /// `ECC` or `RSA`.
-        expected: &'static str,
-    },
+    #[error("tls.ecc and tls.rsa name one identity of each kind")]
+    Kind(#[from] IdentityError),
     /// The chain does not lead to an installed root.
     #[error(
         "the chain {} is not complete to an installed root: {source}; it holds the platform's certificate, then its issuing CA",
@@ -99,32 +94,26 @@ impl PlatformCredentials {
         provider: &CryptoProvider,
         now: UnixTime,
     ) -> Result<Self, CredentialError> {
-        let load = |credential: &Option<Credential>, expected| {
-            credential.as_ref().map(|c| load_one(c, expected, trust, provider, now)).transpose()
+        let load = |credential: &Option<Credential>| {
+            credential.as_ref().map(|c| load_one(c, trust, provider, now)).transpose()
         };
-        let (ecc, rsa) = (load(&tls.ecc, "ECC")?, load(&tls.rsa, "RSA")?);
+        let (ecc, rsa) = (load(&tls.ecc)?, load(&tls.rsa)?);
         Ok(Self {
             certificates: [&ecc, &rsa].into_iter().flatten().map(|loaded| loaded.facts.clone()).collect(),
-            identity: PlatformIdentity { ecc: ecc.map(|loaded| loaded.key), rsa: rsa.map(|loaded| loaded.key) },
+            identity: PlatformIdentity::new(ecc.map(|loaded| loaded.key), rsa.map(|loaded| loaded.key))?,
         })
     }
 }
 
 fn load_one(
     credential: &Credential,
-    expected: &'static str,
     trust: &Trust,
     provider: &CryptoProvider,
     now: UnixTime,
 ) -> Result<Loaded, CredentialError> {
-    let file = || credential.chain.clone();
     let loaded = read_pair(credential, provider)?;
-    let kind = if matches!(loaded.facts.key, KeyKind::Rsa { .. }) { "RSA" } else { "ECC" };
-    if kind != expected {
-        return Err(CredentialError::Kind { file: file(), expected });
-    }
     check_path(&loaded.key.cert, trust, provider, now)
-        .map_err(|source| CredentialError::Path { file: file(), source })?;
+        .map_err(|source| CredentialError::Path { file: credential.chain.clone(), source })?;
     Ok(loaded)
 }
 

@@ -6,12 +6,12 @@
 //! alert. [`Connector`] is Interface B's side.
 
 mod acceptor;
-mod choice;
+pub mod choice;
 mod connector;
 mod credential;
 mod file;
 mod key_file;
-mod provider;
+pub mod provider;
 mod refused;
 mod stream;
 mod trust;

@@ -112,7 +112,8 @@ impl Actor {
         let mut tally = Tally::default();
         match self.converse(&stage, &connector, rounds, pause, &mut tally).await {
             Ok(()) => {}
-            Err(error) => stage.telling.turned_away(&self, &error)?,
+            Err(Interrupted::Client(error)) => stage.telling.turned_away(&self, &error)?,
+            Err(Interrupted::Stdout(error)) => return Err(error.into()),
         }
         Ok(tally)
     }
@@ -124,7 +125,7 @@ impl Actor {
         rounds: u64,
         pause: Duration,
         tally: &mut Tally,
-    ) -> Result<(), ClientError> {
+    ) -> Result<(), Interrupted> {
         let (host, port) = (stage.platform.ip().to_string(), stage.platform.port());
         let mut client = Client::connect(connector, &host, port, PATIENCE).await?;
         for round in 0..rounds {
@@ -146,11 +147,20 @@ impl Actor {
                 let answers = client.send(observation.to_message()).await?;
                 tally.sent += 1;
                 tally.acknowledged += u64::from(answers.iter().any(|answer| answer.code.is_positive()));
-                stage.telling.answered(&self, equipment, &answers);
+                stage.telling.answered(&self, equipment, &answers)?;
             }
         }
-        client.close().await
+        Ok(client.close().await?)
     }
+}
+
+/// Why an actor stops early.
+#[derive(Debug, thiserror::Error)]
+enum Interrupted {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("stdout cannot be written")]
+    Stdout(#[from] std::io::Error),
 }
 
 /// What all actors share.
