@@ -4,6 +4,7 @@
 
 mod exit;
 mod output;
+pub mod pki;
 
 pub use exit::{Exit, Failure, Outcome};
 pub use output::Output;
