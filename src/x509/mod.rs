@@ -13,6 +13,8 @@ mod name;
 pub mod pem;
 mod request;
 mod serial;
+#[cfg(test)]
+mod tests;
 
 pub use algorithm::{Digest, KeyKind, SignatureAlgorithm};
 pub use certificate::CertificateFacts;

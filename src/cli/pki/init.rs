@@ -1,0 +1,34 @@
+//! `pki init`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Folder, failure};
+use crate::cli::{Exit, Outcome, Output};
+use crate::model::Clock;
+use crate::pki::TestPki;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    folder: Folder,
+    /// Where its OCSP responder (BASE/ocsp) and CRLs (BASE/crl/NAME.crl) will be found
+    #[arg(long, value_name = "BASE", default_value = "http://127.0.0.1:8575")]
+    url: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Made {
+    trust_anchors: [PathBuf; 2],
+}
+
+pub(super) fn run(arguments: &Arguments, output: Output, clock: &Clock) -> Outcome {
+    let pki = TestPki::init(&arguments.folder.dir, &arguments.url, clock).map_err(failure)?;
+    output.print(&Made { trust_anchors: pki.trust_anchors() }, |made| {
+        let [ecc, rsa] = made.trust_anchors.each_ref().map(|path| path.display());
+        format!("trust anchors: {ecc} and {rsa}")
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,209 @@
+//! `pki inspect`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+
+use super::read;
+use crate::cli::{Exit, Failure, Outcome, Output};
+use crate::model::{Clock, DeviceId};
+use crate::x509::pem::{self, Item};
+use crate::x509::{CertificateFacts, CrlFacts, Extensions, NameError, RequestFacts, RevokedEntry};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Certificates, CRLs and certificate requests, PEM or DER
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// What one certificate, CRL or request holds: a line for each fact in text, a member for each in JSON.
+#[derive(Debug)]
+pub(super) struct Sheet(Vec<(&'static str, Value)>);
+
+pub(super) fn run(arguments: &Arguments, output: Output, clock: &Clock) -> Outcome {
+    for file in &arguments.files {
+        for sheet in sheets(file, clock.now())? {
+            output.print(&sheet, Sheet::text)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn sheets(file: &Path, now: Timestamp) -> Result<Vec<Sheet>, Failure> {
+    let name = file.display();
+    let items = pem::items(&read(file)?).with_context(|| name.to_string())?;
+    if items.is_empty() {
+        return Err(anyhow::anyhow!(
+            "{name} holds no certificate, CRL or certificate request, in PEM or DER"
+        )
+        .into());
+    }
+    let mut sheets = Vec::with_capacity(items.len());
+    for (item, number) in items.iter().zip(1_usize..) {
+        let mut sheet = Sheet(vec![("file", json!(name.to_string()))]);
+        sheet.describe(item, now).with_context(|| format!("{name}, number {number}"))?;
+        sheets.push(sheet);
+    }
+    Ok(sheets)
+}
+
+impl Sheet {
+    fn describe(&mut self, item: &Item, now: Timestamp) -> anyhow::Result<()> {
+        match item {
+            Item::Certificate(der) => self.certificate(&CertificateFacts::read(der)?, now),
+            Item::Crl(der) => self.crl(&CrlFacts::read(der)?, now),
+            Item::Request(der) => self.request(&RequestFacts::read(der)?),
+        }
+        Ok(())
+    }
+
+    fn certificate(&mut self, facts: &CertificateFacts, now: Timestamp) {
+        self.add("kind", "certificate");
+        self.add("subject", facts.subject.to_string());
+        if !facts.is_ca {
+            self.device(facts.device_id());
+        }
+        self.add("issuer", facts.issuer.to_string());
+        self.add("serial", facts.serial.to_string());
+        self.add("not-before", facts.not_before.to_string());
+        self.add("not-after", facts.not_after.to_string());
+        self.add(
+            "validity",
+            if facts.is_valid_at(now) {
+                "valid"
+            } else if now < facts.not_before {
+                "not yet valid"
+            } else {
+                "expired"
+            },
+        );
+        self.add("key", facts.key.to_string());
+        self.add("signature", facts.signature_algorithm.to_string());
+        self.extensions(&facts.extensions);
+        self.add("fingerprint", facts.fingerprint.to_string());
+    }
+
+    fn crl(&mut self, facts: &CrlFacts, now: Timestamp) {
+        self.add("kind", "crl");
+        self.add("issuer", facts.issuer.to_string());
+        self.add("this-update", facts.this_update.to_string());
+        self.maybe("next-update", facts.next_update.map(|time| time.to_string()));
+        let fresh = facts.this_update <= now && facts.next_update.is_none_or(|next| now < next);
+        self.add("validity", if fresh { "fresh" } else { "stale" });
+        self.maybe("number", facts.number.as_deref().map(hexadecimal));
+        self.add("signature", facts.signature_algorithm.to_string());
+        self.maybe("authority-key-id", facts.authority_key_id.as_deref().map(hexadecimal));
+        let revoked: Vec<Value> = facts.revoked.iter().map(entry).collect();
+        self.add("revoked", revoked);
+    }
+
+    fn request(&mut self, facts: &RequestFacts) {
+        self.add("kind", "certificate-request");
+        self.add("subject", facts.subject.to_string());
+        self.device(facts.subject.device_id());
+        self.add("key", facts.key.to_string());
+        self.add("signature", facts.signature_algorithm.to_string());
+        self.extensions(&facts.extensions);
+    }
+
+    /// Only a client's certificate has to name a device, so that a subject without one is no fault here.
+    fn device(&mut self, id: Result<DeviceId, NameError>) {
+        self.add("device", id.map_or_else(|error| format!("none: {error}"), |id| id.to_string()));
+    }
+
+    fn extensions(&mut self, extensions: &Extensions) {
+        self.add("ca", extensions.is_ca);
+        self.maybe("path-length", extensions.path_length);
+        self.maybe("key-usage", extensions.key_usage.map(|usage| usage.to_string()));
+        self.list("purposes", &extensions.purposes);
+        self.list("dns-names", &extensions.dns_names);
+        self.list("ip-addresses", &extensions.ip_addresses);
+        self.list("ocsp-urls", &extensions.ocsp_urls);
+        self.list("crl-urls", &extensions.crl_urls().collect::<Vec<_>>());
+        self.add("must-staple", extensions.must_staple);
+        self.maybe("subject-key-id", extensions.subject_key_id.as_deref().map(hexadecimal));
+        self.maybe("authority-key-id", extensions.authority_key_id.as_deref().map(hexadecimal));
+    }
+
+    fn add(&mut self, label: &'static str, value: impl Into<Value>) {
+        self.0.push((label, value.into()));
+    }
+
+    fn maybe(&mut self, label: &'static str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.add(label, value);
+        }
+    }
+
+    fn list(&mut self, label: &'static str, values: &[impl ToString]) {
+        if !values.is_empty() {
+            self.add(label, values.iter().map(ToString::to_string).collect::<Vec<_>>());
+        }
+    }
+
+    /// A line for each fact, and an empty one after them.
+    pub(super) fn text(&self) -> String {
+        let rows =
+            self.0.iter().map(|(label, value)| format!("{:18}{}\n", label.replace('-', " "), words(value)));
+        rows.collect()
+    }
+}
+
+impl Serialize for Sheet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (label, value) in &self.0 {
+            map.serialize_entry(label, value)?;
+        }
+        map.end()
+    }
+}
+
+fn entry(entry: &RevokedEntry) -> Value {
+    json!({
+        "serial": entry.serial.to_string(),
+        "revoked-at": entry.revoked_at.to_string(),
+        "reason": entry.reason.map_or("unspecified", reason),
+    })
+}
+
+/// RFC 5280 5.3.1.
+const fn reason(code: u8) -> &'static str {
+    match code {
+        1 => "keyCompromise",
+        2 => "cACompromise",
+        3 => "affiliationChanged",
+        4 => "superseded",
+        5 => "cessationOfOperation",
+        6 => "certificateHold",
+        8 => "removeFromCRL",
+        9 => "privilegeWithdrawn",
+        10 => "aACompromise",
+        _ => "unspecified",
+    }
+}
+
+fn words(value: &Value) -> String {
+    match value {
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "none".to_owned(),
+        // A CRL may have many entries: a line for each.
+        Value::Array(values) if values.iter().all(Value::is_object) => {
+            values.iter().map(|value| format!("\n  {}", words(value))).collect()
+        }
+        Value::Array(values) => values.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::Object(members) => members.values().map(words).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
+}
+
+fn hexadecimal(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}

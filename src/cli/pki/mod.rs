@@ -1,0 +1,81 @@
+//! `pcd-platform pki`: keys, requests, certificates and CRLs, one file per action.
+
+mod crl;
+mod init;
+mod inspect;
+mod issue;
+mod request;
+mod revoke;
+mod sign;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::{Exit, Failure, Outcome, Output};
+use crate::model::Clock;
+use crate::pki::{PkiError, TestPki};
+
+/// Make, ask for, sign, revoke and look at certificates.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Make a test PKI: ECC and RSA roots, issuing CAs for devices and for platforms, their first CRLs
+    Init(init::Arguments),
+    /// Make a key and a certificate of the test PKI
+    Issue(issue::Arguments),
+    /// Sign somebody else's certificate request with the test PKI
+    Sign(sign::Arguments),
+    /// Make a key and a certificate request for another CA; the key never leaves
+    Request(request::Arguments),
+    /// Say in words what certificates, CRLs and certificate requests hold
+    Inspect(inspect::Arguments),
+    /// Revoke a certificate of the test PKI and publish new CRLs
+    Revoke(revoke::Arguments),
+    /// Publish new CRLs of the test PKI
+    Crl(crl::Arguments),
+}
+
+/// The folder of the test PKI.
+#[derive(Debug, clap::Args)]
+struct Folder {
+    /// The folder of the test PKI
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+}
+
+/// Runs one action of `pcd-platform pki`.
+///
+/// # Errors
+/// With [`Exit::Usage`] when an argument can never work, with [`Exit::Failed`] when it does not work now.
+pub fn run(command: Command, output: Output, clock: &Clock) -> Outcome {
+    match command {
+        Command::Init(arguments) => init::run(&arguments, output, clock),
+        Command::Issue(arguments) => issue::run(arguments, output, clock),
+        Command::Sign(arguments) => sign::run(&arguments, output, clock),
+        Command::Request(arguments) => request::run(arguments, output),
+        Command::Inspect(arguments) => inspect::run(&arguments, output, clock),
+        Command::Revoke(arguments) => revoke::run(&arguments, output, clock),
+        Command::Crl(arguments) => crl::run(&arguments, output, clock),
+    }
+}
+
+impl Folder {
+    fn open(&self, clock: &Clock) -> Result<TestPki, Failure> {
+        TestPki::open(&self.dir, clock).map_err(failure)
+    }
+}
+
+fn failure(error: PkiError) -> Failure {
+    let exit = match error {
+        PkiError::BaseUrl(_) | PkiError::SubjectAltName(_) | PkiError::Validity(_) => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    Ok(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?)
+}
+
+#[cfg(test)]
+mod tests;

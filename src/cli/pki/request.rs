@@ -1,0 +1,53 @@
+//! `pki request`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::failure;
+use crate::cli::{Exit, Outcome, Output};
+use crate::model::DeviceId;
+use crate::pki::{KeyFamily, RequestOrder, Subject};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The Common Name
+    #[arg(long)]
+    cn: DeviceId,
+    /// The kind of key to make
+    #[arg(long)]
+    key: KeyFamily,
+    /// A DNS name or IP address for subjectAltName
+    #[arg(long = "san", value_name = "NAME")]
+    sans: Vec<String>,
+    /// The rest of the subject, such as "O=St. Elsewhere,C=DE": O, OU, L, ST, C, serialNumber
+    #[arg(long)]
+    subject: Option<Subject>,
+    /// Where to write the request and the key
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Made {
+    request: PathBuf,
+    key: PathBuf,
+}
+
+pub(super) fn run(arguments: Arguments, output: Output) -> Outcome {
+    let order = RequestOrder {
+        common_name: arguments.cn,
+        subject: arguments.subject.unwrap_or_default(),
+        key: arguments.key,
+        sans: arguments.sans,
+    };
+    let requested = order.make(&arguments.out).map_err(failure)?;
+    output.print(&Made { request: requested.request, key: requested.key }, |made| {
+        format!(
+            "request: {}, for the CA\nkey:     {}, which stays here",
+            made.request.display(),
+            made.key.display()
+        )
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,51 @@
+//! `pki revoke`.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::{Folder, failure, read};
+use crate::cli::{Exit, Outcome, Output};
+use crate::model::Clock;
+use crate::pki::{RevocationReason, TestPki};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    folder: Folder,
+    /// The certificate, PEM or DER; of a chain, the first
+    #[arg(long, value_name = "FILE")]
+    certificate: PathBuf,
+    /// Why
+    #[arg(long, default_value = "unspecified")]
+    reason: RevocationReason,
+}
+
+#[derive(Serialize)]
+struct Revoked {
+    issuer: &'static str,
+    serial: String,
+    reason: RevocationReason,
+    crl: PathBuf,
+}
+
+pub(super) fn run(arguments: &Arguments, output: Output, clock: &Clock) -> Outcome {
+    let pki = arguments.folder.open(clock)?;
+    let revocation = pki.revoke(&read(&arguments.certificate)?, arguments.reason).map_err(failure)?;
+    pki.publish_crls(TestPki::CRL_DAYS).map_err(failure)?;
+    let revoked = Revoked {
+        issuer: revocation.issuer.name(),
+        serial: revocation.serial.to_string(),
+        reason: arguments.reason,
+        crl: pki.crl(revocation.issuer),
+    };
+    output.print(&revoked, |revoked| {
+        format!(
+            "revoked: serial number {} of {}\nCRL:     {}",
+            revoked.serial,
+            revoked.issuer,
+            revoked.crl.display()
+        )
+    })?;
+    Ok(Exit::Done)
+}

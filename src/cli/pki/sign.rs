@@ -1,0 +1,44 @@
+//! `pki sign`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::{Folder, failure, read};
+use crate::cli::{Exit, Outcome, Output};
+use crate::model::Clock;
+use crate::pki::{CertificateOrder, Role};
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    folder: Folder,
+    /// The PKCS#10 request, PEM or DER
+    #[arg(long, value_name = "FILE")]
+    csr: PathBuf,
+    /// What the certificate is for
+    #[arg(long)]
+    role: Role,
+    /// How many days the certificate is valid
+    #[arg(long, default_value_t = CertificateOrder::DAYS)]
+    days: u32,
+    /// Where to write the certificate and its issuing CA, PEM
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Made<'a> {
+    chain: &'a Path,
+}
+
+pub(super) fn run(arguments: &Arguments, output: Output, clock: &Clock) -> Outcome {
+    let pki = arguments.folder.open(clock)?;
+    let request = read(&arguments.csr)?;
+    let chain = pki.sign(&request, arguments.role, arguments.days).map_err(failure)?;
+    std::fs::write(&arguments.out, chain)
+        .with_context(|| format!("cannot write {}", arguments.out.display()))?;
+    output.print(&Made { chain: &arguments.out }, |made| format!("chain: {}", made.chain.display()))?;
+    Ok(Exit::Done)
+}
