@@ -107,3 +107,33 @@ mod octets {
         octets.ok_or_else(|| D::Error::custom("a serial number is an even number of hexadecimal digits"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_is_kept_as_it_is_and_refused_when_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("ca")).unwrap();
+        let mut index = Index::new("http://pki.example".to_owned());
+        index.revoked.push(Revoked {
+            issuer: Authority::PlatformCaEcc,
+            serial: vec![0x00, 0xa3],
+            reason: RevocationReason::KeyCompromise,
+            revoked_at: 1_780_000_000,
+        });
+        index.store(dir.path()).unwrap();
+        assert_eq!(Index::load(dir.path()).unwrap(), index);
+
+        let text = file::read(&path(dir.path())).unwrap();
+        assert!(
+            text.contains("issuer = \"platform-ca-ecc\"") && text.contains("reason = \"key-compromise\""),
+            "{text}"
+        );
+        for (good, bad) in [("00a3", "00a"), ("00a3", "00ä"), ("00a3", "zz"), ("crl-number", "crl-numbre")] {
+            std::fs::write(path(dir.path()), text.replace(good, bad)).unwrap();
+            assert!(matches!(Index::load(dir.path()), Err(PkiError::Index { .. })), "{bad}");
+        }
+    }
+}

@@ -122,7 +122,8 @@ impl Extensions {
             ParsedExtension::UnsupportedExtension { oid } if *oid == TLS_FEATURE => {
                 self.must_staple = tls_features(extension.value)?.iter().any(|id| STAPLING.contains(id));
             }
-            ParsedExtension::ParseError { .. } => return None,
+            // What nothing here decides by may be written as it likes: a device is not refused for a policy's sake.
+            ParsedExtension::ParseError { .. } if RELIED_UPON.contains(&extension.oid) => return None,
             _ => {}
         }
         Some(())
@@ -224,6 +225,19 @@ fn tls_features(der: &[u8]) -> Option<Vec<u16>> {
     rest.is_empty().then_some(features)
 }
 
+/// Those whose meaning is read above, or from a CRL (cRLNumber, reasonCode).
+const RELIED_UPON: &[Oid<'static>] = &[
+    oid!(2.5.29.14),
+    oid!(2.5.29.15),
+    oid!(2.5.29.17),
+    oid!(2.5.29.19),
+    oid!(2.5.29.20),
+    oid!(2.5.29.21),
+    oid!(2.5.29.31),
+    oid!(2.5.29.35),
+    oid!(2.5.29.37),
+    oid!(1.3.6.1.5.5.7.1.1),
+];
 const TLS_FEATURE: Oid<'static> = oid!(1.3.6.1.5.5.7.1.24);
 const OCSP: Oid<'static> = oid!(1.3.6.1.5.5.7.48.1);
 /// status_request and status_request_v2, RFC 6066 and RFC 6961.

