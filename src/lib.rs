@@ -14,3 +14,4 @@ pub mod authz;
 pub mod cli;
 pub mod model;
 pub mod pcd;
+pub mod tls;
