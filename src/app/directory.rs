@@ -19,7 +19,12 @@ pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
 }
 
 /// Follows the directory until `done`: a device that is suspended or removed loses its sessions as well.
-pub(super) async fn watch(store: Store, directory: DirectoryHandle, registry: Registry, done: CancellationToken) {
+pub(super) async fn watch(
+    store: Store,
+    directory: DirectoryHandle,
+    registry: Registry,
+    done: CancellationToken,
+) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut seen = None;
@@ -39,14 +44,21 @@ pub(super) async fn watch(store: Store, directory: DirectoryHandle, registry: Re
             // What was known stays in force; said once, not four times a second.
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the device directory cannot be read");
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "the device directory cannot be read"
+                    );
                 }
             }
         }
     }
 }
 
-async fn refresh(store: &Store, directory: &DirectoryHandle, seen: &mut Option<u64>) -> Result<bool, StoreError> {
+async fn refresh(
+    store: &Store,
+    directory: &DirectoryHandle,
+    seen: &mut Option<u64>,
+) -> Result<bool, StoreError> {
     let revision = store.device_revision().await?;
     if *seen == Some(revision) {
         return Ok(false);

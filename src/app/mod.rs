@@ -82,8 +82,14 @@ impl Platform {
         let acceptor = Arc::new(Acceptor::build(&config, Arc::clone(&directory), clock.clone())?);
         let store = Store::open(&config.store_url, clock.clone()).await?;
         directory.store(Arc::new(directory::read(&store).await?));
-        let platform =
-            Self { config: Arc::new(ArcSwap::from_pointee(config)), clock, metrics, store, directory, acceptor };
+        let platform = Self {
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            clock,
+            metrics,
+            store,
+            directory,
+            acceptor,
+        };
         platform.publish_certificates();
         Ok(platform)
     }
@@ -195,7 +201,11 @@ impl Platform {
         match self.store.audit(event).await {
             Ok(()) => self.metrics.audit_events_total.with_label_values(&[name]).inc(),
             Err(error) => {
-                tracing::error!(event = name, error = &error as &dyn std::error::Error, "an audit row could not be written");
+                tracing::error!(
+                    event = name,
+                    error = &error as &dyn std::error::Error,
+                    "an audit row could not be written"
+                );
             }
         }
     }

@@ -14,7 +14,10 @@ impl Platform {
         let config = match Config::load(&current.file, &Overrides::from_environment()) {
             Ok(config) => config,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the configuration stays as it was");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the configuration stays as it was"
+                );
                 return;
             }
         };
@@ -28,7 +31,10 @@ impl Platform {
         }
         self.config.store(Arc::new(config));
         self.publish_certificates();
-        tracing::info!(?sections, "the configuration was read again, with certificates, keys, roots and CRLs");
+        tracing::info!(
+            ?sections,
+            "the configuration was read again, with certificates, keys, roots and CRLs"
+        );
         self.audit(Event::ConfigurationChanged { sections }).await;
     }
 }
@@ -57,7 +63,10 @@ fn needs_restart(old: &Config, new: &Config) -> impl Iterator<Item = &'static st
         ("interface-a.listen", old.interface_a.listen != new.interface_a.listen),
         ("interface-a.max-connections", old.interface_a.max_connections != new.interface_a.max_connections),
         ("interface-a.max-handshakes", old.interface_a.max_handshakes != new.interface_a.max_handshakes),
-        ("interface-a.handshake-timeout", old.interface_a.handshake_timeout != new.interface_a.handshake_timeout),
+        (
+            "interface-a.handshake-timeout",
+            old.interface_a.handshake_timeout != new.interface_a.handshake_timeout,
+        ),
         ("interface-a.drain-timeout", old.interface_a.drain_timeout != new.interface_a.drain_timeout),
         ("store.url", old.store_url != new.store_url),
         ("admin.listen", old.admin_listen != new.admin_listen),

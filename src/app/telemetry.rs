@@ -7,7 +7,9 @@ use crate::config::{Log, LogFormat};
 
 /// A log level that is none.
 #[derive(Debug, thiserror::Error)]
-#[error("log.level \"{level}\" is neither a level (error, warn, info, debug, trace) nor a list of directives")]
+#[error(
+    "log.level \"{level}\" is neither a level (error, warn, info, debug, trace) nor a list of directives"
+)]
 pub struct LevelError {
     /// What was asked for.
     pub level: String,

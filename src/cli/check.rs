@@ -53,7 +53,9 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     }
     let worst = findings.iter().map(|finding| finding.level).max();
     for finding in &findings {
-        output.print(finding, |finding| format!("{:8} {}: {}", finding.level.word(), finding.what, finding.detail))?;
+        output.print(finding, |finding| {
+            format!("{:8} {}: {}", finding.level.word(), finding.what, finding.detail)
+        })?;
     }
     Ok(if worst == Some(Level::Error) { Exit::Failed } else { Exit::Done })
 }

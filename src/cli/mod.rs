@@ -2,10 +2,9 @@
 //!
 //! Results go to stdout through [`Output`], logs to stderr through `tracing`; every command ends in an [`Exit`].
 
-
 mod check;
-mod demo;
 mod config_file;
+mod demo;
 
 mod exit;
 mod output;

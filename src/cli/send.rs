@@ -60,8 +60,9 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
         suite: arguments.suite,
     };
     let connector = Connector::build(&settings, &clock)?;
-    let mut client =
-        Client::connect(&connector, host, port, PATIENCE).await.map_err(|error| Failure::new(exit(&error), error))?;
+    let mut client = Client::connect(&connector, host, port, PATIENCE)
+        .await
+        .map_err(|error| Failure::new(exit(&error), error))?;
     let mut refused = false;
     for file in &arguments.files {
         let name = file.display().to_string();

@@ -25,7 +25,11 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     let listening = Listening { interface_a: bound.addresses(), admin: bound.admin_address() };
     output.print(&listening, |listening| {
         let addresses: Vec<_> = listening.interface_a.iter().map(ToString::to_string).collect();
-        format!("listening for devices on {}, for operators on http://{}", addresses.join(", "), listening.admin)
+        format!(
+            "listening for devices on {}, for operators on http://{}",
+            addresses.join(", "),
+            listening.admin
+        )
     })?;
     bound.run(signals).await.map_err(failure)?;
     Ok(Exit::Done)

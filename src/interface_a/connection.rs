@@ -71,7 +71,11 @@ impl Services {
         let name = event.name();
         match self.store.audit(event).await {
             Ok(()) => self.metrics.audit_events_total.with_label_values(&[name]).inc(),
-            Err(error) => tracing::error!(event = name, error = &error as &dyn std::error::Error, "an audit row could not be written"),
+            Err(error) => tracing::error!(
+                event = name,
+                error = &error as &dyn std::error::Error,
+                "an audit row could not be written"
+            ),
         }
     }
 }
@@ -178,7 +182,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.stream.write_all(&all).await?;
             self.stream.flush().await
         };
-        tokio::time::timeout(WRITE_TIMEOUT, writing).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        tokio::time::timeout(WRITE_TIMEOUT, writing)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     async fn wait(&mut self, busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>) -> Happened {
@@ -206,7 +212,10 @@ fn recorded(services: Services, ticket: Ticket, record: Box<MessageRecord>) -> B
         let spent = services.clock.instant().saturating_duration_since(began);
         services.metrics.message_duration_seconds.with_label_values(&["stored"]).observe(spent.as_secs_f64());
         if let Err(error) = &outcome {
-            tracing::error!(error = error as &dyn std::error::Error, "a message could not be stored; its sender was told to keep it");
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "a message could not be stored; its sender was told to keep it"
+            );
         }
         Finished::Recorded(ticket, outcome)
     }
@@ -227,4 +236,3 @@ async fn at(deadline: Option<std::time::Instant>) {
         None => std::future::pending().await,
     }
 }
-

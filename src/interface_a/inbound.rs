@@ -13,8 +13,8 @@ use crate::audit;
 use crate::authz::{Device, rules};
 use crate::config::{self, Config};
 use crate::hl7::{
-    AcknowledgeAs, Acknowledgement, AcknowledgementRequest, Message, Outcome, ReceivedAcknowledgement, Rejection,
-    Sender,
+    AcknowledgeAs, Acknowledgement, AcknowledgementRequest, Message, Outcome, ReceivedAcknowledgement,
+    Rejection, Sender,
 };
 use crate::mllp::{Broken, BrokenReason, Codec, Frame, Received};
 use crate::model::{DeviceId, MessageId, SessionId};
@@ -103,7 +103,12 @@ impl Inbound {
     }
 
     /// `awaited` says whether a message of ours with this MSH-10 waits for its acknowledgement.
-    pub(super) fn judge(&self, received: Received, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
+    pub(super) fn judge(
+        &self,
+        received: Received,
+        now: Timestamp,
+        awaited: impl Fn(&[u8]) -> bool,
+    ) -> Judged {
         match received {
             Received::Broken(broken) => self.broken(broken, now),
             Received::Frame(frame) => self.frame(&frame, now, awaited),
@@ -172,7 +177,8 @@ impl Inbound {
     fn check_claims(&self, claims: &[Claim]) -> Result<(), rules::Violation> {
         let device = self.directory.load().admit(&self.device);
         // A device that lost its right to connect is about to lose its session; until then it speaks for itself.
-        let device = device.unwrap_or_else(|_| Arc::new(Device { speaks_for: Vec::new(), ..(*self.peer.device).clone() }));
+        let device = device
+            .unwrap_or_else(|_| Arc::new(Device { speaks_for: Vec::new(), ..(*self.peer.device).clone() }));
         rules::check(&device, claims)
     }
 
@@ -249,7 +255,8 @@ impl Inbound {
             | BrokenReason::EndOfStream
             | BrokenReason::TimedOut => false,
         };
-        let mut judged = self.refuse(record, reading.as_ref(), &rejection, AcknowledgementRequest::Original, now);
+        let mut judged =
+            self.refuse(record, reading.as_ref(), &rejection, AcknowledgementRequest::Original, now);
         if !answered {
             judged.silence();
         }
@@ -312,7 +319,10 @@ impl Inbound {
             let payload = Bytes::from(acknowledgement.render(header));
             if let Err(error) = Codec::new(payload.len()).encode(payload, &mut frames) {
                 // What we write holds no bytes of a frame: `render` leaves them out.
-                tracing::error!(error = &error as &dyn std::error::Error, "an acknowledgement could not be framed");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "an acknowledgement could not be framed"
+                );
             }
         }
         let label = match (answers.accept, answers.application) {

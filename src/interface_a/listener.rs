@@ -84,7 +84,9 @@ impl Listener {
                 Err(error) => error,
             };
             match fault(&error) {
-                AcceptFault::Connection => tracing::debug!(%error, "a connection went away before it was accepted"),
+                AcceptFault::Connection => {
+                    tracing::debug!(%error, "a connection went away before it was accepted")
+                }
                 AcceptFault::Exhausted => {
                     if !std::mem::replace(&mut complained, true) {
                         tracing::error!(%error, "cannot accept connections; raise the limit on open files");
@@ -170,7 +172,8 @@ mod tests {
         let permits = Arc::new(Semaphore::new(1));
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), permits).unwrap();
         let address = listener.local_addr().unwrap();
-        let _clients = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+        let _clients =
+            [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
         let (_first, _, permit) = listener.accept().await.unwrap();
         let waiting = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(waiting.is_err(), "no permit, no connection");

@@ -109,13 +109,12 @@ impl Registry {
     ) -> Result<Acknowledgement, DeliverError> {
         let (answer, answered) = oneshot::channel();
         let outgoing = Outgoing { control_id: control_id.to_vec(), frame, answer };
-        self.newest_session_of(device)
-            .ok_or(DeliverError::NotConnected)?
-            .try_send(outgoing)
-            .map_err(|error| match error {
+        self.newest_session_of(device).ok_or(DeliverError::NotConnected)?.try_send(outgoing).map_err(
+            |error| match error {
                 mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
                 mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
-            })?;
+            },
+        )?;
         answered.await.map_err(|_| DeliverError::SessionEnded)
     }
 

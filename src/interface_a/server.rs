@@ -184,7 +184,10 @@ impl InterfaceA {
             // Two connections of one new device may race; one of them is enough.
             Ok(()) | Err(StoreError::DeviceExists(_)) => {}
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "a new device could not be enrolled");
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "a new device could not be enrolled"
+                );
             }
         }
     }

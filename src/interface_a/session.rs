@@ -185,9 +185,10 @@ impl Session {
 
     /// The store has answered.
     pub(super) fn recorded(&mut self, ticket: Ticket, outcome: &Result<Recorded, StoreError>, now: Now) {
-        let waiting = self.slots.iter_mut().find(
-            |slot| matches!(slot, Slot::Waiting { ticket: waiting, .. } if *waiting == ticket),
-        );
+        let waiting = self
+            .slots
+            .iter_mut()
+            .find(|slot| matches!(slot, Slot::Waiting { ticket: waiting, .. } if *waiting == ticket));
         let Some(slot) = waiting else { return };
         let Slot::Waiting { judged, since, .. } = std::mem::replace(slot, Slot::Ready(Bytes::new())) else {
             return;
@@ -277,7 +278,8 @@ impl Session {
             Received::Broken(Broken { reason, .. }) if reason.must_close() => Some(*reason),
             _ => None,
         };
-        let judged = self.inbound.judge(received, now.wall, |control_id| self.awaited.contains_key(control_id));
+        let judged =
+            self.inbound.judge(received, now.wall, |control_id| self.awaited.contains_key(control_id));
         self.book(judged, now);
         if let Some(reason) = closes {
             self.drain(end_after(reason));

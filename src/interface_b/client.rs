@@ -22,7 +22,6 @@ pub struct Client {
     patience: Duration,
 }
 
-
 /// One acknowledgement of the platform.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -152,6 +151,9 @@ impl Answer {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("code", &self.code).field("reason", &self.reason).finish_non_exhaustive()
+        f.debug_struct("Answer")
+            .field("code", &self.code)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
     }
 }

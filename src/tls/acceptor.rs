@@ -16,10 +16,10 @@ use super::choice::PlatformCertificates;
 use super::credential::{CredentialError, PlatformCredentials};
 use super::provider::{Settings, provider};
 use super::refused::{Refused, presented};
-use super::trust::{CrlStore, Trust, TrustError};
-use super::verifier::{Admitted, DeviceVerifier, DirectoryHandle, FINDING, Judge};
 use super::stream::SecuredStream;
 use super::time_of;
+use super::trust::{CrlStore, Trust, TrustError};
+use super::verifier::{Admitted, DeviceVerifier, DirectoryHandle, FINDING, Judge};
 use crate::audit::Certificate;
 use crate::authz::Device;
 use crate::config::Config;
@@ -125,8 +125,7 @@ impl Acceptor {
     pub async fn accept(&self, tcp: TcpStream, address: SocketAddr) -> Result<Secured, Refused> {
         let published = self.published.load_full();
         let handshake = FINDING.scope(Default::default(), async {
-            let accepted =
-                TlsAcceptor::from(published.config.clone()).accept(tcp).into_fallible().await;
+            let accepted = TlsAcceptor::from(published.config.clone()).accept(tcp).into_fallible().await;
             (accepted, FINDING.with(|slot| slot.take()))
         });
         let Ok((accepted, finding)) = tokio::time::timeout(self.handshake_timeout, handshake).await else {

@@ -118,7 +118,10 @@ fn load_one(
 }
 
 /// Reads a chain and its key, and checks that they belong together.
-pub(super) fn read_pair(credential: &Credential, provider: &CryptoProvider) -> Result<Loaded, CredentialError> {
+pub(super) fn read_pair(
+    credential: &Credential,
+    provider: &CryptoProvider,
+) -> Result<Loaded, CredentialError> {
     let file = || credential.chain.clone();
     let chain = file::certificates(&credential.chain)?;
     let facts = chain

@@ -35,10 +35,7 @@ pub(super) fn crls(file: &Path) -> Result<Vec<CertificateRevocationListDer<'stat
     Ok(read(file, pem::crls)?.into_iter().map(CertificateRevocationListDer::from).collect())
 }
 
-fn read(
-    file: &Path,
-    parse: fn(&[u8]) -> Result<Vec<Vec<u8>>, X509Error>,
-) -> Result<Vec<Vec<u8>>, FileError> {
+fn read(file: &Path, parse: fn(&[u8]) -> Result<Vec<Vec<u8>>, X509Error>) -> Result<Vec<Vec<u8>>, FileError> {
     let contents = std::fs::read(file).map_err(|source| FileError::Read { file: file.to_owned(), source })?;
     parse(&contents).map_err(|source| FileError::Content { file: file.to_owned(), source })
 }

@@ -19,8 +19,8 @@ mod verifier;
 
 pub use acceptor::{Acceptor, AcceptorError, Peer, Secured};
 pub use connector::{ConnectError, Connector, ConnectorSettings};
-pub use file::FileError;
 pub use credential::{CredentialError, PlatformCredentials};
+pub use file::FileError;
 pub use key_file::KeyFileError;
 pub use refused::Refused;
 pub use stream::SecuredStream;

@@ -74,7 +74,9 @@ pub(super) fn refusal_of_path(error: &webpki::Error) -> Refusal {
         E::CertExpired { .. } => Refusal::Expired,
         E::CertNotValidYet { .. } => Refusal::NotYetValid,
         E::CertRevoked => Refusal::Revoked,
-        E::UnknownRevocationStatus | E::CrlExpired { .. } | E::InvalidCrlSignatureForPublicKey
+        E::UnknownRevocationStatus
+        | E::CrlExpired { .. }
+        | E::InvalidCrlSignatureForPublicKey
         | E::IssuerNotCrlSigner => Refusal::RevocationUndetermined,
         E::InvalidSignatureForPublicKey => Refusal::BadSignature,
         E::UnsupportedSignatureAlgorithmContext(_)
@@ -102,7 +104,6 @@ pub(super) fn certificate_error(refusal: Refusal) -> Error {
     };
     Error::InvalidCertificate(error)
 }
-
 
 #[cfg(test)]
 mod tests {

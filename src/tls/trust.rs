@@ -63,7 +63,9 @@ impl Trust {
         let mut trust = Self { anchors: Vec::new(), subjects: Vec::new() };
         for file in files {
             for certificate in file::certificates(file)? {
-                trust.add(&certificate).map_err(|source| TrustError::Anchor { file: file.clone(), source })?;
+                trust
+                    .add(&certificate)
+                    .map_err(|source| TrustError::Anchor { file: file.clone(), source })?;
             }
         }
         Ok(trust)

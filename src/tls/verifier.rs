@@ -51,10 +51,8 @@ impl Judge {
     /// A8, A9: the path to an installed root, the revocation of all of it, the key, the Common Name, the directory.
     pub(super) fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Finding {
         let (leaf, intermediates) = chain.split_first().ok_or(Refused::new(Refusal::NoCertificate))?;
-        let facts =
-            CertificateFacts::read(leaf).map_err(|_| Refused::new(Refusal::MalformedCertificate))?;
-        let refused =
-            |refusal| Refused { certificate: Some(presented(&facts)), ..Refused::new(refusal) };
+        let facts = CertificateFacts::read(leaf).map_err(|_| Refused::new(Refusal::MalformedCertificate))?;
+        let refused = |refusal| Refused { certificate: Some(presented(&facts)), ..Refused::new(refusal) };
         self.check_path(leaf, intermediates, now).map_err(|error| refused(refusal_of_path(&error)))?;
         self.check_key(&facts).map_err(refused)?;
         let id = facts.device_id().map_err(|_| refused(Refusal::NoCommonName))?;
@@ -122,8 +120,10 @@ impl ClientCertVerifier for DeviceVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let chain: Vec<_> =
-            std::iter::once(end_entity).chain(intermediates).map(|c| CertificateDer::from(c.as_ref())).collect();
+        let chain: Vec<_> = std::iter::once(end_entity)
+            .chain(intermediates)
+            .map(|c| CertificateDer::from(c.as_ref()))
+            .collect();
         let finding = self.0.judge(&chain, now);
         let answer = match &finding {
             Ok(_) => Ok(ClientCertVerified::assertion()),

@@ -20,7 +20,12 @@ pub(super) struct Site {
 
 impl Site {
     /// Makes the folder, or takes it as an earlier run left it; certificates are new each time.
-    pub(super) async fn prepare(dir: &Path, port: u16, admin_port: u16, clock: &Clock) -> anyhow::Result<Self> {
+    pub(super) async fn prepare(
+        dir: &Path,
+        port: u16,
+        admin_port: u16,
+        clock: &Clock,
+    ) -> anyhow::Result<Self> {
         let pki_dir = dir.join("pki");
         let pki = if pki_dir.exists() {
             TestPki::open(&pki_dir, clock)

@@ -4,6 +4,7 @@
 //! signatures, randomness, X25519, P-256, P-384 and the hybrid post-quantum group. What it lacks is here: finite
 //! field Diffie-Hellman, P-521 key exchange, and the suites made of them. Server and client use the same provider.
 
+pub mod cbc;
 mod ffdhe;
 #[cfg(test)]
 mod openssl;

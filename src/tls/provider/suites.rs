@@ -5,6 +5,7 @@ use rustls::crypto::cipher::Tls12AeadAlgorithm;
 use rustls::crypto::{CipherSuiteCommon, KeyExchangeAlgorithm};
 use rustls::{CipherSuite, SupportedCipherSuite, Tls12CipherSuite};
 
+use super::cbc;
 use KeyExchangeAlgorithm::{DHE, ECDHE};
 
 /// The suites in the order in which a server prefers them. `ecdhe_rsa` says whether the one that the specification
@@ -16,10 +17,15 @@ pub(super) fn tls12(ecdhe_rsa: bool) -> impl Iterator<Item = &'static Tls12Ciphe
 
 /// One row per suite: its name, its key exchange, whose key signs, which hash runs the handshake, and how records
 /// are protected.
-static TABLE: [Tls12CipherSuite; 3] = [
+static TABLE: [Tls12CipherSuite; 7] = [
     row(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, ECDHE, ECDSA, SHA384, AES_256_GCM),
     row(CipherSuite::TLS_DHE_RSA_WITH_AES_256_GCM_SHA384, DHE, RSA, SHA384, AES_256_GCM),
     row(CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, ECDHE, RSA, SHA384, AES_256_GCM),
+    row(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256, ECDHE, ECDSA, SHA256, cbc::AES_128_CBC_SHA256),
+    row(CipherSuite::TLS_DHE_RSA_WITH_AES_128_CBC_SHA256, DHE, RSA, SHA256, cbc::AES_128_CBC_SHA256),
+    // Its name says the MAC; the handshake of every suite without a hash of its own runs on SHA-256 (RFC 5246 5).
+    row(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, ECDHE, ECDSA, SHA256, cbc::AES_256_CBC_SHA),
+    row(CipherSuite::TLS_DHE_RSA_WITH_AES_256_CBC_SHA256, DHE, RSA, SHA256, cbc::AES_256_CBC_SHA256),
 ];
 
 /// A suite of rustls' own, to take a part from.
@@ -28,6 +34,7 @@ type Lender = &'static Tls12CipherSuite;
 const ECDSA: Lender = lender(&cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384);
 const RSA: Lender = lender(&cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384);
 const SHA384: Lender = ECDSA;
+const SHA256: Lender = lender(&cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256);
 const AES_256_GCM: &dyn Tls12AeadAlgorithm = ECDSA.aead_alg;
 
 /// Records under one key before the connection has to end. rustls' figure for AES-GCM keeps an attacker's advantage
@@ -74,7 +81,7 @@ mod tests {
     }
 
     /// IANA's numbers, in the order of the specification.
-    const SPECIFIED: [u16; 3] = [0xc02c, 0x009f, 0xc030];
+    const SPECIFIED: [u16; 7] = [0xc02c, 0x009f, 0xc030, 0xc023, 0x0067, 0xc00a, 0x006b];
 
     #[test]
     fn a3_the_suites_are_those_of_the_specification_in_its_order() {
