@@ -1,0 +1,76 @@
+//! A device of our own: Interface B inside the test.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use pcd_platform::config::{Credential, TlsVersion};
+use pcd_platform::interface_b::{Answer, Client, ClientError, Observation};
+use pcd_platform::model::Clock;
+use pcd_platform::tls::{Connector, ConnectorSettings};
+use tokio::runtime::Runtime;
+
+use super::{SOON, Site};
+
+/// A connected device, driven without `async`.
+#[derive(Debug)]
+pub struct Device {
+    client: Option<Client>,
+    runtime: Runtime,
+}
+
+impl Device {
+    /// Connects with TLS 1.2 and 1.3 on offer.
+    pub fn connect(site: &Site, to: SocketAddr, own: &super::Credential) -> Result<Self, ClientError> {
+        Self::connect_with(site, to, own, None)
+    }
+
+    /// Connects with one cipher suite on offer.
+    pub fn connect_with(
+        site: &Site,
+        to: SocketAddr,
+        own: &super::Credential,
+        suite: Option<&str>,
+    ) -> Result<Self, ClientError> {
+        let settings = ConnectorSettings {
+            credential: Credential { chain: own.chain.clone(), key: own.key.clone(), passphrase: None },
+            trust_anchors: site.trust_anchors(),
+            versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
+            suite: suite.map(str::to_owned),
+        };
+        let connector = Connector::build(&settings, &Clock::system()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let client = runtime.block_on(Client::connect(&connector, &to.ip().to_string(), to.port(), SOON))?;
+        Ok(Self { client: Some(client), runtime })
+    }
+
+    /// Sends a message and waits for its answers.
+    pub fn send(&mut self, message: impl Into<Bytes>) -> Result<Vec<Answer>, ClientError> {
+        let client = self.client.as_mut().expect("the device is connected");
+        self.runtime.block_on(client.send(message.into()))
+    }
+
+    /// Sends a message that has one answer; its code.
+    pub fn code(&mut self, message: impl Into<Bytes>) -> &'static str {
+        let answers = self.send(message).unwrap();
+        assert_eq!(answers.len(), 1, "{answers:?}");
+        answers[0].code.as_str()
+    }
+
+    pub fn close(mut self) -> Result<(), ClientError> {
+        let client = self.client.take().expect("the device is connected");
+        self.runtime.block_on(client.close())
+    }
+}
+
+/// A PCD-01 of a device that speaks for itself.
+pub fn message(device: &str, control_id: &str) -> Bytes {
+    Observation {
+        sender: device,
+        equipment: device,
+        control_id,
+        at: Clock::system().now(),
+        saturation: 97,
+        pulse: 71,
+    }
+    .to_message()
+}

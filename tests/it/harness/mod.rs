@@ -1,0 +1,28 @@
+//! Starts the real platform on ports that the operating system chooses, with a PKI of its own, and gives tests the
+//! hands of a device, an operator and an attacker.
+//!
+//! What a test starts, it ends: processes are killed by their id when their handle is dropped.
+
+mod device;
+mod peer;
+mod platform;
+mod site;
+
+pub use device::{Device, message};
+pub use peer::{Finished, command, finish, tool};
+pub use platform::{Cli, Platform, Stopped};
+pub use site::{Credential, Site, pki};
+
+use std::time::Duration;
+
+/// How long anything may take that should happen at once; generous, because the machine may be busy.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// Waits until `happened` says so; fails the test with `what` if that takes too long.
+pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let started = std::time::Instant::now();
+    while !happened() {
+        assert!(started.elapsed() < SOON, "did not happen in time: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,169 @@
+//! The real binary.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::{SOON, Site, eventually};
+
+/// A running platform.
+#[derive(Debug)]
+pub struct Platform {
+    child: Child,
+    _stdout: BufReader<ChildStdout>,
+    /// Where devices connect.
+    pub address: SocketAddr,
+    /// Where operators look.
+    pub admin: SocketAddr,
+    cli: Cli,
+    log: PathBuf,
+}
+
+/// How a platform ended.
+#[derive(Debug)]
+pub struct Stopped {
+    pub status: ExitStatus,
+    /// Everything it wrote to stderr.
+    pub log: String,
+}
+
+/// The command line, with the site's configuration.
+#[derive(Debug, Clone)]
+pub struct Cli {
+    config: PathBuf,
+}
+
+fn binary() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
+}
+
+impl Platform {
+    pub(super) fn start(site: &Site) -> Self {
+        let config = site.write_configuration();
+        let log = site.path().join("log");
+        let mut child = binary()
+            .args(["--json", "serve", "--config"])
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(File::options().create(true).append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let Ok(listening) = serde_json::from_str::<Value>(&line) else {
+            let status = child.wait().unwrap();
+            panic!("the platform did not start ({status}): {}", std::fs::read_to_string(&log).unwrap());
+        };
+        let address = |value: &Value| value.as_str().unwrap().parse().unwrap();
+        Self {
+            child,
+            _stdout: stdout,
+            address: address(&listening["interface-a"][0]),
+            admin: address(&listening["admin"]),
+            cli: Cli { config },
+            log,
+        }
+    }
+
+    /// The command line beside the running platform.
+    pub fn cli(&self) -> &Cli {
+        &self.cli
+    }
+
+    /// Enters a device into the directory and waits until the platform knows it.
+    pub fn admit(&self, name: &str, more: &[&str]) {
+        let known = self.metric("pcd_directory_devices");
+        self.cli.run(&[&["device", "add", name], more].concat());
+        eventually("the platform knows the device", || self.metric("pcd_directory_devices") == known + 1.0);
+    }
+
+    /// `GET path` on the admin listener: status and body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.admin).unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// The value of a metric with these labels: `pcd_handshakes_total{reason="revoked",result="refused"}`.
+    pub fn metric(&self, series: &str) -> f64 {
+        let (status, text) = self.get("/metrics");
+        assert_eq!(status, 200);
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or("0").parse().unwrap()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn wait(mut self) -> Stopped {
+        let mut status = None;
+        eventually("the platform ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        Stopped { status: status.unwrap(), log: self.log() }
+    }
+
+    /// SIGTERM, and wait.
+    pub fn stop(self) -> Stopped {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// What it has written to stderr so far, over all starts of the site.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        // Gone already, or ended here: nothing may outlive its test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Cli {
+    /// The command line of a site whose platform need not run.
+    pub fn of(site: &Site) -> Self {
+        Self { config: site.write_configuration() }
+    }
+
+    /// Runs a command that has to succeed; its stdout.
+    pub fn run(&self, words: &[&str]) -> String {
+        let (status, stdout, stderr) = self.try_run(words);
+        assert!(status.success(), "{words:?}: {status}: {stderr}");
+        stdout
+    }
+
+    /// Runs a command with `--json`; one value per line.
+    pub fn json(&self, words: &[&str]) -> Vec<Value> {
+        let lines = self.run(&[&["--json"], words].concat());
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Runs a command; how it ended, stdout, stderr.
+    pub fn try_run(&self, words: &[&str]) -> (ExitStatus, String, String) {
+        let output = binary().args(words).env("PCD_CONFIG", &self.config).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status, text(output.stdout), text(output.stderr))
+    }
+}

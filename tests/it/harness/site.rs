@@ -1,0 +1,130 @@
+//! One PKI for all tests of this binary, and a folder for each test.
+
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
+
+use pcd_platform::model::Clock;
+use pcd_platform::pki::{CertificateOrder, Issued, KeyType, Role, TestPki};
+use tempfile::TempDir;
+
+use super::Platform;
+
+/// The files of a certificate and its key.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    pub chain: PathBuf,
+    pub key: PathBuf,
+}
+
+/// Making RSA keys takes seconds: roots and issuing CAs are made once. They live as long as the process.
+static PKI: LazyLock<(TempDir, TestPki, Mutex<()>)> = LazyLock::new(|| {
+    let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let pki = TestPki::init(&folder.path().join("pki"), "http://127.0.0.1:9", &Clock::system()).unwrap();
+    for key in [KeyType::Ecc, KeyType::Rsa] {
+        pki.issue(&CertificateOrder::new("platform", Role::Platform, key)).unwrap();
+    }
+    (folder, pki, Mutex::new(()))
+});
+
+/// The PKI of all tests.
+pub fn pki() -> &'static TestPki {
+    &PKI.1
+}
+
+/// A folder with a configuration and an empty store; its platform can be started, stopped and started again.
+#[derive(Debug)]
+pub struct Site {
+    folder: TempDir,
+    /// Lines that are put under the tables of the configuration: `("messages", "types = \"any\"")`.
+    settings: Vec<(&'static str, String)>,
+}
+
+const TABLES: [&str; 8] = ["interface-a", "tls", "revocation", "devices", "messages", "store", "admin", "log"];
+
+impl Site {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let pki = PKI.0.path().join("pki");
+        let credential = |kind: &str| {
+            let file = |end: &str| pki.join("platform").join(format!("platform.{kind}.{end}")).display().to_string();
+            format!("{kind} = {{ chain = \"{}\", key = \"{}\" }}", file("chain.pem"), file("key"))
+        };
+        let anchors = pki.join("root-ecc.pem").display().to_string();
+        let settings = vec![
+            ("interface-a", "listen = [\"127.0.0.1:0\"]".to_owned()),
+            ("tls", format!("client-trust-anchors = [\"{anchors}\", \"{}\"]", anchors.replace("ecc", "rsa"))),
+            ("tls", credential("ecc")),
+            ("tls", credential("rsa")),
+            ("revocation", format!("installed-crls = [\"{}\"]", pki.join("crl").display())),
+            ("store", "url = \"sqlite:platform.db\"".to_owned()),
+            ("admin", "listen = \"127.0.0.1:0\"".to_owned()),
+            ("log", "level = \"debug\"".to_owned()),
+        ];
+        Self { folder, settings }
+    }
+
+    /// Adds a line to a table of the configuration, in place of what the same key said before.
+    pub fn with(mut self, table: &'static str, line: &str) -> Self {
+        assert!(TABLES.contains(&table), "no table [{table}]");
+        let key = |line: &str| line.split('=').next().unwrap().trim().to_owned();
+        self.settings.retain(|(at, known)| *at != table || key(known) != key(line));
+        self.settings.push((table, line.to_owned()));
+        self
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The configuration, as it would be written now.
+    pub fn write_configuration(&self) -> PathBuf {
+        let file = self.path().join("platform.toml");
+        let mut text = String::new();
+        for table in TABLES {
+            text += &format!("[{table}]\n");
+            for (_, line) in self.settings.iter().filter(|(at, _)| *at == table) {
+                text += line;
+                text.push('\n');
+            }
+        }
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// Starts the platform and waits until it listens.
+    pub fn start(&self) -> Platform {
+        Platform::start(self)
+    }
+
+    /// A certificate with a Common Name, ECC or RSA; not in the directory yet.
+    pub fn certificate(&self, name: &str, key: KeyType) -> Credential {
+        self.issue(&CertificateOrder::new(name, Role::Device, key))
+    }
+
+    /// Any certificate that the PKI can make; files are this site's own.
+    pub fn issue(&self, order: &CertificateOrder) -> Credential {
+        // Two tests may order the same name: the files of one must not be taken by the other.
+        let _turn = PKI.2.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Issued { chain, key } = pki().issue(order).unwrap();
+        let take = |from: PathBuf| {
+            let to = self.path().join(from.file_name().unwrap());
+            std::fs::copy(&from, &to).unwrap();
+            to
+        };
+        Credential { chain: take(chain), key: take(key) }
+    }
+
+    /// The roots that a client trusts.
+    pub fn trust_anchors(&self) -> Vec<PathBuf> {
+        pki().trust_anchors().to_vec()
+    }
+
+    /// Both roots in one PEM file, for peers that take one.
+    pub fn trust_bundle(&self) -> PathBuf {
+        let bundle = self.path().join("roots.pem");
+        let text: String =
+            self.trust_anchors().iter().map(|root| std::fs::read_to_string(root).unwrap()).collect();
+        std::fs::write(&bundle, text).unwrap();
+        bundle
+    }
+}
