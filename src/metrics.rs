@@ -25,6 +25,8 @@ pub struct Metrics {
     pub handshake_duration_seconds: Histogram,
     /// Finished handshakes by version and suite.
     pub tls_negotiated_total: CounterVec,
+    /// Devices and gateways in the directory that is in force.
+    pub directory_devices: IntGauge,
     /// Frames by transaction and by the acknowledgement they got.
     pub messages_total: CounterVec,
     /// From the frame to the acknowledgement, by stage.
@@ -57,6 +59,7 @@ impl Metrics {
                 "Finished handshakes by version and cipher suite",
                 &["version", "suite"],
             )?,
+            directory_devices: IntGauge::new("directory_devices", "Devices in the directory that is in force")?,
             messages_total: counter(
                 "messages_total",
                 "Frames by transaction and acknowledgement",
@@ -98,6 +101,7 @@ impl Metrics {
         self.registry.register(Box::new(self.handshakes_total.clone()))?;
         self.registry.register(Box::new(self.handshake_duration_seconds.clone()))?;
         self.registry.register(Box::new(self.tls_negotiated_total.clone()))?;
+        self.registry.register(Box::new(self.directory_devices.clone()))?;
         self.registry.register(Box::new(self.messages_total.clone()))?;
         self.registry.register(Box::new(self.message_duration_seconds.clone()))?;
         self.registry.register(Box::new(self.certificate_not_after_timestamp_seconds.clone()))?;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authz::Directory;
 use crate::interface_a::Registry;
+use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use crate::tls::DirectoryHandle;
 
@@ -23,6 +24,7 @@ pub(super) async fn watch(
     store: Store,
     directory: DirectoryHandle,
     registry: Registry,
+    metrics: Metrics,
     done: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(INTERVAL);
@@ -38,7 +40,9 @@ pub(super) async fn watch(
             Ok(changed) => {
                 failing = false;
                 if changed {
-                    registry.recheck(&directory.load());
+                    let known = directory.load();
+                    metrics.directory_devices.set(i64::try_from(known.len()).unwrap_or(i64::MAX));
+                    registry.recheck(&known);
                 }
             }
             // What was known stays in force; said once, not four times a second.

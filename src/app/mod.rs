@@ -174,6 +174,7 @@ impl Bound {
             platform.store.clone(),
             Arc::clone(&platform.directory),
             registry,
+            platform.metrics.clone(),
             done.clone(),
         ));
         let grace = platform.config.load().interface_a.drain_timeout;

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, store};
 use crate::config::{Config, Overrides};
 use crate::model::Clock;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Where the configuration is.
 #[derive(Debug, Args)]
@@ -25,15 +25,6 @@ impl ConfigFile {
 
     /// Opens the store that the configuration names.
     pub(super) async fn open_store(&self, clock: &Clock) -> Result<Store, Failure> {
-        Store::open(&self.load()?.store_url, clock.clone()).await.map_err(store_failure)
+        Store::open(&self.load()?.store_url, clock.clone()).await.map_err(store::failed)
     }
-}
-
-/// How a command ends whose store cannot be opened.
-pub(super) fn store_failure(error: StoreError) -> Failure {
-    let exit = match error {
-        StoreError::Url => Exit::Config,
-        _ => Exit::Unavailable,
-    };
-    Failure::new(exit, error)
 }

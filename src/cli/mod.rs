@@ -3,14 +3,17 @@
 //! Results go to stdout through [`Output`], logs to stderr through `tracing`; every command ends in an [`Exit`].
 
 mod check;
-mod config_file;
+mod audit;
 mod demo;
-
+mod config_file;
+mod device;
 mod exit;
+mod message;
 mod output;
 mod pki;
 mod send;
 mod serve;
+mod store;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -45,6 +48,27 @@ enum Command {
     /// Certificates: a PKI for tests and closed sites, requests to another CA, and what is in a file
     #[command(subcommand)]
     Pki(pki::Command),
+    /// The directory of devices that may connect
+    Device {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: device::Command,
+    },
+    /// What was received
+    Message {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: message::Command,
+    },
+    /// The audit trail
+    Audit {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: audit::Command,
+    },
     /// Connect as a device, send messages, print each acknowledgement
     Send(send::Arguments),
 }
@@ -83,6 +107,24 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         Command::Serve(config) => Box::pin(serve::run(config, output, clock)).await,
         Command::Check(config) => Box::pin(check::run(config, output, clock)).await,
         Command::Pki(command) => pki::run(command, output, &clock),
+        Command::Device { config, command } => {
+            let store = config.open_store(&clock).await?;
+            let outcome = device::run(command, &store, output).await;
+            store.close().await;
+            outcome
+        }
+        Command::Message { config, command } => {
+            let store = config.open_store(&clock).await?;
+            let outcome = message::run(command, &store, output).await;
+            store.close().await;
+            outcome
+        }
+        Command::Audit { config, command } => {
+            let store = config.open_store(&clock).await?;
+            let outcome = audit::run(command, &store, output).await;
+            store.close().await;
+            outcome
+        }
         Command::Send(arguments) => Box::pin(send::run(arguments, output, clock)).await,
     }
 }

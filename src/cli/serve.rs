@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use serde::Serialize;
 
-use super::config_file::{ConfigFile, store_failure};
-use super::{Exit, Failure, Outcome, Output};
+use super::config_file::ConfigFile;
+use super::{Exit, Failure, Outcome, Output, store};
 use crate::app::{Platform, PlatformError, Signals, telemetry};
 use crate::model::Clock;
 
@@ -37,7 +37,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
 
 pub(super) fn failure(error: PlatformError) -> Failure {
     let exit = match error {
-        PlatformError::Store(error) => return store_failure(error),
+        PlatformError::Store(error) => return store::failed(error),
         PlatformError::Tls(_) => Exit::Config,
         PlatformError::Bind(_) => Exit::Unavailable,
         PlatformError::Metrics(_) | PlatformError::Listener(_) | PlatformError::Signals(_) => Exit::Fault,

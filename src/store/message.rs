@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use crate::audit::Event;
 use crate::model::{DeviceId, Fingerprint, MessageId, SessionId};
 
 /// The warning that the store adds when a device uses a control id again for other bytes.
@@ -127,6 +128,19 @@ impl Verdict {
         match self {
             Self::Accepted => None,
             Self::Rejected { code } => Some(code),
+        }
+    }
+}
+
+impl MessageRecord {
+    /// The row of the audit trail, which belongs into the same transaction.
+    pub(super) fn event(&self) -> Event {
+        let (message, session, device) = (self.id, self.session, self.device.clone());
+        match &self.verdict {
+            Verdict::Accepted => Event::MessageAccepted { message, session, device },
+            Verdict::Rejected { code } => {
+                Event::MessageRejected { message, session, device, code: code.clone() }
+            }
         }
     }
 }

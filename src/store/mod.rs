@@ -3,6 +3,7 @@
 //! A positive answer of the store means: on disk, synchronised. [`Store`] is the face; `writer` gathers what is to
 //! be written into few transactions; `sqlite` is the database behind it.
 
+mod directory;
 mod error;
 mod message;
 mod query;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use directory::device_kind;
 pub use error::StoreError;
 pub use message::{CONTROL_ID_REUSED, MessageRecord, MessageSummary, Recorded, StoredMessage, Verdict};
 pub use query::{AuditFilter, AuditRow, MessageFilter, Page};
@@ -20,7 +22,8 @@ pub use query::{AuditFilter, AuditRow, MessageFilter, Page};
 use crate::audit;
 use crate::authz::{Device, DeviceStatus};
 use crate::model::{Clock, DeviceId, Fingerprint, MessageId};
-use writer::{DirectoryChange, Entry, Queue, Write, Written};
+use directory::DirectoryChange;
+use writer::{Entry, Queue, Write, Written};
 
 /// The store. Cheap to clone; clones share it. Several processes may have the same store open.
 #[derive(Clone)]

@@ -10,10 +10,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::directory::DirectoryChange;
 use super::{MessageRecord, StoreError};
 use crate::audit;
-use crate::authz::{Device, DeviceStatus};
-use crate::model::{DeviceId, Fingerprint, MessageId};
+use crate::model::{Fingerprint, MessageId};
 
 /// Where a batch goes.
 pub(super) trait Backend: Send + 'static {
@@ -50,16 +50,6 @@ pub(super) enum Write {
     Directory { change: DirectoryChange, actor: String },
     /// Nothing of value: shows that writing works.
     Probe,
-}
-
-#[derive(Debug)]
-pub(super) enum DirectoryChange {
-    /// All of them, or none.
-    Add(Vec<Device>),
-    /// Another kind, other identities, another note; the status stays.
-    Describe(Device),
-    SetStatus(DeviceId, DeviceStatus),
-    Remove(DeviceId),
 }
 
 /// What became of an entry.

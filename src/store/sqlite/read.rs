@@ -9,9 +9,10 @@ use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{QueryBuilder, Row as _};
 
 use super::{BUSY_TIMEOUT, Location, failure};
-use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::authz::Device;
 use crate::model::{DeviceId, MessageId};
 use crate::store::StoreError;
+use crate::store::directory::{device_kind, device_status};
 use crate::store::message::{MessageSummary, StoredMessage, Verdict};
 use crate::store::query::{AuditFilter, AuditRow, MessageFilter, Page};
 
@@ -143,14 +144,8 @@ fn device(row: &SqliteRow) -> Result<Device, StoreError> {
     let speaks_for: Vec<String> = list(row, "speaks_for", "device.speaks_for")?;
     Ok(Device {
         id: parsed(row, "id", "device.id")?,
-        kind: [DeviceKind::Device, DeviceKind::Gateway]
-            .into_iter()
-            .find(|known| known.as_str() == kind)
-            .ok_or(StoreError::unreadable("device.kind"))?,
-        status: [DeviceStatus::Active, DeviceStatus::Suspended]
-            .into_iter()
-            .find(|known| known.as_str() == status)
-            .ok_or(StoreError::unreadable("device.status"))?,
+        kind: device_kind(&kind).ok_or(StoreError::unreadable("device.kind"))?,
+        status: device_status(&status).ok_or(StoreError::unreadable("device.status"))?,
         speaks_for: speaks_for
             .iter()
             .map(|pattern| pattern.parse().map_err(|_| StoreError::unreadable("device.speaks_for")))

@@ -6,13 +6,15 @@ use serde_json::Value;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{Connection as _, Row as _, Transaction};
 
+use super::read::message_id;
 use super::{Location, failure};
 use crate::audit::Event;
 use crate::authz::{Device, DeviceStatus};
 use crate::model::{DeviceId, Fingerprint, MessageId};
-use crate::store::message::{CONTROL_ID_REUSED, MessageRecord, Verdict};
-use crate::store::writer::{Backend, DirectoryChange, Entry, Write, Written};
-use crate::store::{StoreError, sqlite::read::message_id};
+use crate::store::StoreError;
+use crate::store::directory::{DirectoryChange, patterns};
+use crate::store::message::{CONTROL_ID_REUSED, MessageRecord};
+use crate::store::writer::{Backend, Entry, Write, Written};
 
 /// The one connection that writes.
 pub(in crate::store) struct Writer {
@@ -116,7 +118,7 @@ async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_, Sqli
 async fn apply(connection: &mut SqliteConnection, entry: &Entry) -> Result<Written, StoreError> {
     match &entry.write {
         Write::Message { record, digest } => message(connection, entry.at, record, digest).await,
-        Write::Audit(event) => append(connection, entry.at, event).await,
+        Write::Audit(event) => append(connection, entry.at, event).await.map(|()| Written::Anew),
         Write::Directory { change, actor } => directory(connection, entry.at, change, actor).await,
         Write::Probe => probe(connection, entry.at).await,
     }
@@ -156,15 +158,8 @@ async fn message(
     if inserted.rows_affected() == 0 {
         return resend(connection, record, digest).await;
     }
-    append(connection, at, &accounted(record)).await
-}
-
-fn accounted(record: &MessageRecord) -> Event {
-    let (message, session, device) = (record.id, record.session, record.device.clone());
-    match &record.verdict {
-        Verdict::Accepted => Event::MessageAccepted { message, session, device },
-        Verdict::Rejected { code } => Event::MessageRejected { message, session, device, code: code.clone() },
-    }
+    append(connection, at, &record.event()).await?;
+    Ok(Written::Anew)
 }
 
 async fn resend(
@@ -186,11 +181,7 @@ async fn resend(
 }
 
 /// The one place that writes to the audit trail, in the order of the sequence.
-async fn append(
-    connection: &mut SqliteConnection,
-    at: Timestamp,
-    event: &Event,
-) -> Result<Written, StoreError> {
+async fn append(connection: &mut SqliteConnection, at: Timestamp, event: &Event) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO audit (at, event, details) VALUES (?, ?, ?)")
         .bind(at.as_microsecond())
         .bind(event.name())
@@ -198,7 +189,7 @@ async fn append(
         .execute(connection)
         .await
         .map_err(failure)?;
-    Ok(Written::Anew)
+    Ok(())
 }
 
 async fn directory(
@@ -211,48 +202,16 @@ async fn directory(
         DirectoryChange::Add(devices) => {
             for device in devices {
                 add(connection, device).await?;
-                append(connection, at, &added(device, actor)).await?;
             }
-            Ok(Written::Anew)
         }
-        DirectoryChange::Describe(device) => {
-            describe(connection, device).await?;
-            append(connection, at, &described(device, actor)).await
-        }
-        DirectoryChange::SetStatus(device, status) => {
-            set_status(connection, device, *status).await?;
-            let (device, actor) = (device.clone(), actor.to_owned());
-            let event = match status {
-                DeviceStatus::Active => Event::DeviceResumed { device, actor },
-                DeviceStatus::Suspended => Event::DeviceSuspended { device, actor },
-            };
-            append(connection, at, &event).await
-        }
-        DirectoryChange::Remove(device) => {
-            remove(connection, device).await?;
-            let event = Event::DeviceRemoved { device: device.clone(), actor: actor.to_owned() };
-            append(connection, at, &event).await
-        }
+        DirectoryChange::Describe(device) => describe(connection, device).await?,
+        DirectoryChange::SetStatus(device, status) => set_status(connection, device, *status).await?,
+        DirectoryChange::Remove(device) => remove(connection, device).await?,
     }
-}
-
-fn added(device: &Device, actor: &str) -> Event {
-    Event::DeviceAdded {
-        device: device.id.clone(),
-        kind: device.kind,
-        status: device.status,
-        speaks_for: patterns(device),
-        actor: actor.to_owned(),
+    for event in change.events(actor) {
+        append(connection, at, &event).await?;
     }
-}
-
-fn described(device: &Device, actor: &str) -> Event {
-    Event::DeviceChanged {
-        device: device.id.clone(),
-        kind: device.kind,
-        speaks_for: patterns(device),
-        actor: actor.to_owned(),
-    }
+    Ok(Written::Anew)
 }
 
 async fn add(connection: &mut SqliteConnection, device: &Device) -> Result<(), StoreError> {
@@ -316,10 +275,6 @@ async fn probe(connection: &mut SqliteConnection, at: Timestamp) -> Result<Writt
         .await
         .map_err(failure)?;
     Ok(Written::Anew)
-}
-
-fn patterns(device: &Device) -> Vec<String> {
-    device.speaks_for.iter().map(ToString::to_string).collect()
 }
 
 fn json(list: &[String]) -> String {

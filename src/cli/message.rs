@@ -1,0 +1,241 @@
+//! `message`: what was received.
+
+use std::io::{self, Write as _};
+
+use anyhow::anyhow;
+use serde::Serialize;
+
+use super::store::{Since, failed, printable};
+use super::{Exit, Outcome, Output};
+use crate::model::{Clock, DeviceId, MessageId};
+use crate::store::{MessageFilter, MessageSummary, Store, StoredMessage};
+
+/// What to show of the messages.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Lists messages, the newest first
+    List {
+        /// Only what came by the certificate with this Common Name
+        #[arg(long, value_name = "CN")]
+        device: Option<DeviceId>,
+        /// Only this transaction (PCD-01) or message type as in MSH-9 (ORU^R01^ORU_R01)
+        #[arg(long = "type", value_name = "T")]
+        kind: Option<String>,
+        /// Only what came since then: 2026-01-31T08:00:00Z, or how long ago: 90s, 15m, 2h, 7d
+        #[arg(long, value_name = "T")]
+        since: Option<Since>,
+        /// Only what was rejected
+        #[arg(long)]
+        rejected: bool,
+        /// At most so many
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: u32,
+    },
+    /// Shows what is known of one message, without its content
+    Show {
+        /// The id that `message list` shows
+        id: MessageId,
+        /// Writes the message itself instead, byte for byte as it came
+        #[arg(long)]
+        raw: bool,
+    },
+}
+
+/// Shows it.
+pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
+    match command {
+        Command::List { device, kind, since, rejected, limit } => {
+            let since = since.map(|since| since.seen_from(Clock::system().now()));
+            let filter = MessageFilter { device, kind, since, rejected, before: None, limit };
+            for message in store.messages(&filter).await.map_err(failed)? {
+                output.print(&Summary::of(&message), Summary::line)?;
+            }
+        }
+        Command::Show { id, raw } => {
+            let message = store.message(id).await.map_err(failed)?;
+            let message = message.ok_or_else(|| anyhow!("no message has the id {id}"))?;
+            if raw {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(&message.raw)?;
+                stdout.flush()?;
+            } else {
+                output.print(&Details::of(&message), Details::paragraph)?;
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Summary<'a> {
+    id: String,
+    received_at: String,
+    event_time: Option<String>,
+    device: &'a str,
+    transaction: Option<&'a str>,
+    message_type: &'a str,
+    control_id: &'a str,
+    sending_application: &'a str,
+    /// The code of the reason; null when the message was accepted.
+    rejection: Option<&'a str>,
+    warnings: &'a [String],
+    size: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Details<'a> {
+    #[serde(flatten)]
+    summary: Summary<'a>,
+    session: &'a str,
+    peer: String,
+    fingerprint: &'a str,
+    identities: &'a [String],
+}
+
+impl<'a> Summary<'a> {
+    fn of(message: &'a MessageSummary) -> Self {
+        Self {
+            id: message.id.to_string(),
+            received_at: message.received_at.to_string(),
+            event_time: message.event_time.map(|time| time.to_string()),
+            device: message.device.as_str(),
+            transaction: message.transaction.as_deref(),
+            message_type: &message.message_type,
+            control_id: &message.control_id,
+            sending_application: &message.sending_application,
+            rejection: message.verdict.rejection(),
+            warnings: &message.warnings,
+            size: message.size,
+        }
+    }
+
+    fn verdict(&self) -> String {
+        self.rejection.map_or("accepted".to_owned(), |code| format!("rejected: {}", printable(code)))
+    }
+
+    fn line(&self) -> String {
+        format!(
+            "{}  {:<30}  {:<20}  {:<16}  {:<20}  {:>8}  {}",
+            self.id,
+            self.received_at,
+            printable(self.device),
+            printable(self.transaction.unwrap_or(self.message_type)),
+            printable(self.control_id),
+            self.size,
+            self.verdict()
+        )
+    }
+}
+
+impl<'a> Details<'a> {
+    fn of(message: &'a StoredMessage) -> Self {
+        Self {
+            summary: Summary::of(&message.summary),
+            session: &message.session,
+            peer: message.peer.to_string(),
+            fingerprint: &message.fingerprint,
+            identities: &message.identities,
+        }
+    }
+
+    fn paragraph(&self) -> String {
+        let summary = &self.summary;
+        let rows = [
+            ("id", summary.id.clone()),
+            ("verdict", summary.verdict()),
+            ("warnings", summary.warnings.join(" ")),
+            ("received", summary.received_at.clone()),
+            ("event time", summary.event_time.clone().unwrap_or_default()),
+            ("transaction", summary.transaction.unwrap_or_default().to_owned()),
+            ("type", summary.message_type.to_owned()),
+            ("control id", summary.control_id.to_owned()),
+            ("application", summary.sending_application.to_owned()),
+            ("identities", self.identities.join(" ")),
+            ("device", summary.device.to_owned()),
+            ("certificate", self.fingerprint.to_owned()),
+            ("peer", self.peer.clone()),
+            ("session", self.session.to_owned()),
+            ("size", format!("{} bytes", summary.size)),
+        ];
+        let told = rows.iter().filter(|(_, value)| !value.is_empty());
+        let lines: Vec<_> = told.map(|(name, value)| format!("{name:<11}  {}", printable(value))).collect();
+        lines.join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::store::MessageRecord;
+    use crate::store::fixtures::Place;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    async fn message(store: &Store, line: &[&str]) -> Outcome {
+        let line = Line::try_parse_from([&["message"], line].concat())?;
+        run(line.command, store, Output::new(true)).await
+    }
+
+    #[tokio::test]
+    async fn messages_are_listed_and_shown() {
+        let place = Place::new();
+        let store = place.open().await;
+        let record = place.record("1", b"MSH|");
+        store.record(record.clone()).await.unwrap();
+        let filters =
+            ["list", "--device", "PUMP-1", "--type", "PCD-01", "--since", "2h", "--rejected", "--limit", "5"];
+        assert_eq!(message(&store, &["list"]).await.unwrap(), Exit::Done);
+        assert_eq!(message(&store, &filters).await.unwrap(), Exit::Done);
+        assert_eq!(message(&store, &["show", &record.id.to_string()]).await.unwrap(), Exit::Done);
+    }
+
+    #[tokio::test]
+    async fn an_unknown_id_fails_and_is_named() {
+        let place = Place::new();
+        let store = place.open().await;
+        let id = place.record("1", b"").id.to_string();
+        let failure = message(&store, &["show", &id]).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Failed);
+        assert_eq!(failure.error.to_string(), format!("no message has the id {id}"));
+        assert!(Line::try_parse_from(["message", "show", "no-id"]).is_err());
+        assert!(Line::try_parse_from(["message", "list", "--since", "yesterday"]).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_shown_is_about_the_message_and_never_its_content() {
+        let place = Place::new();
+        let store = place.open().await;
+        let acknowledgement = b"MSA|AA|SECRET".as_slice().into();
+        let record =
+            MessageRecord { acknowledgement, ..place.rejected("\u{1b}[2J7", b"MSH|^~\\&|\rPID|1||SECRET") };
+        store.record(record.clone()).await.unwrap();
+        let stored = store.message(record.id).await.unwrap().unwrap();
+        let (details, summary) = (Details::of(&stored), Summary::of(&stored.summary));
+        let shown = [
+            details.paragraph(),
+            summary.line(),
+            serde_json::to_string(&details).unwrap(),
+            serde_json::to_string(&summary).unwrap(),
+        ];
+        for text in &shown {
+            assert!(!text.contains("SECRET") && !text.contains("PID"), "{text}");
+            assert!(!text.contains('\u{1b}'), "{text}");
+            for expected in [&record.id.to_string(), "PUMP-1", "PCD-01", "identity-mismatch", "[2J7"] {
+                assert!(text.contains(expected), "{expected}: {text}");
+            }
+        }
+        let object: serde_json::Value = serde_json::from_str(&shown[2]).unwrap();
+        assert_eq!(object["rejection"], "identity-mismatch");
+        assert_eq!(object["size"], record.raw.len());
+        assert_eq!(object["peer"], "192.0.2.7:50123");
+        assert_eq!(object["control-id"], "\u{1b}[2J7");
+    }
+}
