@@ -59,7 +59,10 @@ impl Metrics {
                 "Finished handshakes by version and cipher suite",
                 &["version", "suite"],
             )?,
-            directory_devices: IntGauge::new("directory_devices", "Devices in the directory that is in force")?,
+            directory_devices: IntGauge::new(
+                "directory_devices",
+                "Devices in the directory that is in force",
+            )?,
             messages_total: counter(
                 "messages_total",
                 "Frames by transaction and acknowledgement",

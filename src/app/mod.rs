@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{Event, StopReason};
 use crate::config::Config;
 use crate::http;
-use crate::interface_a::{ConfigHandle, InterfaceA, Registry, Serving};
+use crate::interface_a::{ConfigHandle, Dependencies, InterfaceA, Registry, Serving};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
 use crate::store::{Store, StoreError};
@@ -113,16 +113,16 @@ impl Platform {
     pub fn bind(self) -> Result<Bound, PlatformError> {
         let drain = CancellationToken::new();
         let registry = Registry::default();
-        let serving = InterfaceA::new(
-            Arc::clone(&self.config),
-            Arc::clone(&self.acceptor),
-            Arc::clone(&self.directory),
-            registry.clone(),
-            self.store.clone(),
-            self.metrics.clone(),
-            self.clock.clone(),
-            drain.clone(),
-        )
+        let serving = InterfaceA::new(Dependencies {
+            config: Arc::clone(&self.config),
+            acceptor: Arc::clone(&self.acceptor),
+            directory: Arc::clone(&self.directory),
+            registry: registry.clone(),
+            store: self.store.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock.clone(),
+            drain: drain.clone(),
+        })
         .bind()?;
         let admin = http::AdminListener::bind(self.config.load().admin_listen)?;
         Ok(Bound { platform: self, serving, admin, registry, drain })

@@ -2,10 +2,10 @@
 //!
 //! Results go to stdout through [`Output`], logs to stderr through `tracing`; every command ends in an [`Exit`].
 
-mod check;
 mod audit;
-mod demo;
+mod check;
 mod config_file;
+mod demo;
 mod device;
 mod exit;
 mod message;

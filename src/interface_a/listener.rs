@@ -178,6 +178,6 @@ mod tests {
         let waiting = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(waiting.is_err(), "no permit, no connection");
         drop(permit);
-        listener.accept().await.unwrap();
+        let (_second, _, _permit) = listener.accept().await.unwrap();
     }
 }

@@ -12,5 +12,5 @@ mod session;
 
 pub use listener::Listener;
 pub use registry::{DeliverError, Registry, SessionInfo};
-pub use server::{ConfigHandle, InterfaceA, Serving};
+pub use server::{ConfigHandle, Dependencies, InterfaceA, Serving};
 pub use session::Acknowledgement;

@@ -27,7 +27,28 @@ use crate::tls::{Acceptor, DirectoryHandle, Peer, Refused, Secured};
 /// The configuration as it is now; a reload replaces it whole, and sessions that begin afterwards follow it.
 pub type ConfigHandle = Arc<ArcSwap<Config>>;
 
-/// Everything that serving a device takes.
+/// What Interface A needs of the rest of the platform.
+#[derive(Debug, Clone)]
+pub struct Dependencies {
+    /// The configuration in force.
+    pub config: ConfigHandle,
+    /// Who decides about certificates.
+    pub acceptor: Arc<Acceptor>,
+    /// Who may connect, and for whom they may speak.
+    pub directory: DirectoryHandle,
+    /// Where open sessions are listed.
+    pub registry: Registry,
+    /// Where messages are kept.
+    pub store: Store,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What time it is.
+    pub clock: Clock,
+    /// Ends every session in good order when it is cancelled.
+    pub drain: CancellationToken,
+}
+
+/// Serves devices.
 #[derive(Debug, Clone)]
 pub struct InterfaceA {
     acceptor: Arc<Acceptor>,
@@ -47,18 +68,11 @@ pub struct Serving {
 }
 
 impl InterfaceA {
-    /// Puts the pieces together. `drain` ends every session in good order when it is cancelled.
+    /// Puts the pieces together.
     #[must_use]
-    pub fn new(
-        config: ConfigHandle,
-        acceptor: Arc<Acceptor>,
-        directory: DirectoryHandle,
-        registry: Registry,
-        store: Store,
-        metrics: Metrics,
-        clock: Clock,
-        drain: CancellationToken,
-    ) -> Self {
+    pub fn new(dependencies: Dependencies) -> Self {
+        let Dependencies { config, acceptor, directory, registry, store, metrics, clock, drain } =
+            dependencies;
         let handshakes = Arc::new(Semaphore::new(config.load().interface_a.max_handshakes));
         Self {
             acceptor,

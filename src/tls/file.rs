@@ -27,6 +27,9 @@ pub enum FileError {
     },
 }
 
+/// From the contents of a file to the DER of each thing in it.
+type Parse = fn(&[u8]) -> Result<Vec<Vec<u8>>, X509Error>;
+
 pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
     Ok(read(file, pem::certificates)?.into_iter().map(CertificateDer::from).collect())
 }
@@ -35,7 +38,7 @@ pub(super) fn crls(file: &Path) -> Result<Vec<CertificateRevocationListDer<'stat
     Ok(read(file, pem::crls)?.into_iter().map(CertificateRevocationListDer::from).collect())
 }
 
-fn read(file: &Path, parse: fn(&[u8]) -> Result<Vec<Vec<u8>>, X509Error>) -> Result<Vec<Vec<u8>>, FileError> {
+fn read(file: &Path, parse: Parse) -> Result<Vec<Vec<u8>>, FileError> {
     let contents = std::fs::read(file).map_err(|source| FileError::Read { file: file.to_owned(), source })?;
     parse(&contents).map_err(|source| FileError::Content { file: file.to_owned(), source })
 }

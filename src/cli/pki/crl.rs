@@ -10,7 +10,7 @@ use crate::model::Clock;
 use crate::pki::TestPki;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
     /// How many days until the next CRLs

@@ -10,7 +10,7 @@ use crate::model::Clock;
 use crate::pki::TestPki;
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
     /// Where its OCSP responder (BASE/ocsp) and CRLs (BASE/crl/NAME.crl) will be found

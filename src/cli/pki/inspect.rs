@@ -15,7 +15,7 @@ use crate::x509::pem::{self, Item};
 use crate::x509::{CertificateFacts, CrlFacts, Extensions, NameError, RequestFacts, RevokedEntry};
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Certificates, CRLs and certificate requests, PEM or DER
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,

@@ -10,7 +10,7 @@ use crate::model::{Clock, DeviceId};
 use crate::pki::{CertificateOrder, KeyFamily, Role};
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
     /// The Common Name: for a device or gateway, the identifier under which it is authorized

@@ -18,7 +18,7 @@ use crate::pki::{PkiError, TestPki};
 
 /// Make, ask for, sign, revoke and look at certificates.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Make a test PKI: ECC and RSA roots, issuing CAs for devices and for platforms, their first CRLs
     Init(init::Arguments),
     /// Make a key and a certificate of the test PKI
@@ -47,7 +47,7 @@ struct Folder {
 ///
 /// # Errors
 /// With [`Exit::Usage`] when an argument can never work, with [`Exit::Failed`] when it does not work now.
-pub fn run(command: Command, output: Output, clock: &Clock) -> Outcome {
+pub(super) fn run(command: Command, output: Output, clock: &Clock) -> Outcome {
     match command {
         Command::Init(arguments) => init::run(&arguments, output, clock),
         Command::Issue(arguments) => issue::run(arguments, output, clock),

@@ -10,7 +10,7 @@ use crate::model::DeviceId;
 use crate::pki::{KeyFamily, RequestOrder, Subject};
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// The Common Name
     #[arg(long)]
     cn: DeviceId,

@@ -10,7 +10,7 @@ use crate::model::Clock;
 use crate::pki::{RevocationReason, TestPki};
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
     /// The certificate, PEM or DER; of a chain, the first

@@ -11,7 +11,7 @@ use crate::model::Clock;
 use crate::pki::{CertificateOrder, Role};
 
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
     /// The PKCS#10 request, PEM or DER

@@ -39,14 +39,16 @@ pub struct Site {
     settings: Vec<(&'static str, String)>,
 }
 
-const TABLES: [&str; 8] = ["interface-a", "tls", "revocation", "devices", "messages", "store", "admin", "log"];
+const TABLES: [&str; 8] =
+    ["interface-a", "tls", "revocation", "devices", "messages", "store", "admin", "log"];
 
 impl Site {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pki = PKI.0.path().join("pki");
         let credential = |kind: &str| {
-            let file = |end: &str| pki.join("platform").join(format!("platform.{kind}.{end}")).display().to_string();
+            let file =
+                |end: &str| pki.join("platform").join(format!("platform.{kind}.{end}")).display().to_string();
             format!("{kind} = {{ chain = \"{}\", key = \"{}\" }}", file("chain.pem"), file("key"))
         };
         let anchors = pki.join("root-ecc.pem").display().to_string();
