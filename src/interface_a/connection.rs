@@ -23,8 +23,10 @@ use crate::store::{MessageRecord, Recorded, Store, StoreError};
 const READ_SIZE: usize = 8 * 1024;
 /// A peer that takes no bytes for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a peer gets to take our close_notify.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a peer gets to take our close_notify, and to close its own side.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes that are read and thrown away meanwhile.
+const LINGER_BYTES: u64 = 4 << 20;
 
 /// What a connection needs of the platform.
 #[derive(Debug, Clone)]
@@ -122,10 +124,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Happened::Deadline => self.session.expired(now),
             }
         };
-        // Our close_notify tells the peer that nothing was cut off.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.stream.shutdown()).await;
+        // Nobody is left to tell when the connection is lost.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.say_goodbye()).await;
         while busy.next().await.is_some() {}
         end
+    }
+
+    /// Our close_notify tells the peer that nothing was cut off. What it still sends is read and thrown away for a
+    /// moment: a connection closed with unread bytes is reset, and a reset takes our last acknowledgement with it.
+    async fn say_goodbye(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        tokio::io::copy(&mut (&mut self.stream).take(LINGER_BYTES), &mut tokio::io::sink()).await?;
+        Ok(())
     }
 
     /// Does what the session wants done; everything to be sent goes out in one write.
