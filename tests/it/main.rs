@@ -12,3 +12,5 @@ mod openssl;
 mod openssl_client;
 #[cfg(test)]
 mod pki;
+#[cfg(test)]
+mod shipped;
