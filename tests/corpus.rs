@@ -11,9 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
-use pcd_platform::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Message, Outcome, Warning};
+use pcd_platform::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Message, Outcome, Warning, batch};
 use pcd_platform::mllp::{Codec, Received};
-use pcd_platform::pcd::{Claim, Transaction};
+use pcd_platform::pcd::{Alert, Claim, Containment, Level, Transaction, profile};
 use tokio_util::codec::Decoder as _;
 
 struct Expected {
@@ -193,4 +193,68 @@ fn the_devices_of_the_technical_framework_are_found() {
     let expected =
         ["sending-application ACDE48234567ABCD", "filler ACDE48234567ABCD", "equipment 0123456789ABCDEF"];
     assert_eq!(blood_pressure, expected);
+}
+
+#[test]
+fn a_batch_is_taken_apart_and_nothing_else_is() {
+    let Some(samples) = corpus() else { return };
+    for Sample { name, payload, .. } in &samples {
+        let split = batch::split(payload);
+        if name != "mirth/tests-test-hl7-batch-input.hl7" {
+            assert_eq!(split, None, "{name}");
+            continue;
+        }
+        let Some(split) = split else { panic!("{name} is a batch") };
+        assert_eq!((split.messages.len(), split.strays.len()), (1, 0), "{name}");
+        let message =
+            split.messages.first().and_then(|range| Message::parse(payload.get(range.clone())?).ok());
+        assert_eq!(message.map(|message| message.segments().count()), Some(22), "{name}");
+    }
+}
+
+#[test]
+fn the_profiles_know_the_examples_that_keep_to_them() {
+    let Some(samples) = corpus() else { return };
+    let rules = |name: &str| -> Vec<&str> {
+        let Some(sample) = samples.iter().find(|sample| sample.name == name) else {
+            panic!("{name} is missing")
+        };
+        let message = Message::parse(&sample.payload).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let Some(transaction) = Transaction::of(&message) else { panic!("{name} is none of IHE PCD") };
+        profile::check(&message, transaction).into_iter().map(|finding| finding.rule).collect()
+    };
+    assert!(rules("ipf-pcd01/pcd01-valid-pcd01-request.hl7").is_empty());
+    assert!(rules("ipf-pcd01/wan-valid-thermometer-continua-wan.hl7").is_empty());
+    // The watchdog of the proposal is no alert and has none of its facets.
+    assert!(!rules("ihe-dev-tf/pcmc-02-ORU_R40_ORU_R44.hl7").contains(&"alert-phase-missing"));
+    for name in
+        samples.iter().map(|sample| sample.name.as_str()).filter(|name| name.contains("ORU_R01_ORU_R01"))
+    {
+        assert!(!rules(name).contains(&"segment-sequence"), "{name}: {:?}", rules(name));
+    }
+}
+
+#[test]
+fn the_printed_alerts_have_their_facets_and_the_printed_devices_their_tree() {
+    let Some(samples) = corpus() else { return };
+    let payload = |name: &str| match samples.iter().find(|sample| sample.name == name) {
+        Some(sample) => sample.payload.as_slice(),
+        None => panic!("{name} is missing"),
+    };
+    for (name, phase) in [
+        ("ihe-dev-tf/r10-09-ORU_R40_ORU_R40.hl7", "start"),
+        ("ihe-dev-tf/r10-11-ORU_R40_ORU_R40.hl7", "end"),
+        ("ihe-dev-tf/r10-12-ORU_R40_ORU_R40.hl7", "start"),
+    ] {
+        let message = Message::parse(payload(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let keys: Vec<_> = Alert::all_of(&message).iter().map(|alert| alert.key().phase).collect();
+        assert_eq!(keys, [phase.as_bytes()], "{name}");
+    }
+    let name = "ihe-dev-tf/r10-01-ORU_R01_ORU_R01.hl7";
+    let message = Message::parse(payload(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let trees = Containment::all_of(&message);
+    let levels =
+        |level| trees.iter().flat_map(Containment::nodes).filter(|node| node.path.level() == level).count();
+    assert_eq!([Level::Mds, Level::Vmd, Level::Channel, Level::Metric].map(levels), [1, 3, 3, 10]);
+    assert!(trees.iter().flat_map(Containment::nodes).all(|node| node.depth == node.path.level() as usize));
 }
