@@ -278,9 +278,11 @@ impl Session {
             Received::Broken(Broken { reason, .. }) if reason.must_close() => Some(*reason),
             _ => None,
         };
-        let judged =
+        let parts =
             self.inbound.judge(received, now.wall, |control_id| self.awaited.contains_key(control_id));
-        self.book(judged, now);
+        for judged in parts {
+            self.book(judged, now);
+        }
         if let Some(reason) = closes {
             self.drain(end_after(reason));
         }

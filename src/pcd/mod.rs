@@ -13,5 +13,5 @@ pub use alert::{Alert, AlertKey};
 pub use containment::{Containment, Node};
 pub use identity::{Claim, DeviceIdentity, IdentityPattern, IdentityPatternError, Place};
 pub use observation::{Level, Observation, ObservationPath, ObservationPathError};
-pub use policy::{Conformance, MessagePolicy, MessageTypes, MissingIdentity};
+pub use policy::MessagePolicy;
 pub use transaction::Transaction;

@@ -9,7 +9,8 @@ mod values;
 use grammar::{GRAMMAR_ORU, GRAMMAR_RGV, Item};
 
 use super::alert::{self, Alert};
-use super::{Conformance, MessagePolicy, Observation, Transaction};
+use super::{MessagePolicy, Observation, Transaction};
+use crate::config::Conformance;
 use crate::hl7::{ContentError, Location, Message, Rejection, Segment};
 
 /// One place in which a message does not keep to its profile.
