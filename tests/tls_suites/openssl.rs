@@ -65,7 +65,7 @@ fn a3_the_server_s_order_counts_and_the_client_s_does_not() {
 #[test]
 fn a3_the_optional_suite_can_be_off() {
     let without = Settings { ecdhe_rsa: false, ..TLS12 };
-    let [_, dhe, ecdhe_rsa] = SUITES;
+    let [_, dhe, ecdhe_rsa, ..] = SUITES;
     assert!(talk(without, None, &["-tls1_2", "-cipher", &cipher(ecdhe_rsa.0)]).is_err());
     let both = format!("{}:{}", ecdhe_rsa.0, dhe.0);
     assert_eq!(talk(without, None, &["-tls1_2", "-cipher", &cipher(&both)]).unwrap().suite, dhe.1);
@@ -94,7 +94,7 @@ fn a0_a_client_that_names_no_finite_field_gets_ffdhe2048() {
 
 #[test]
 fn a0_a_client_that_names_other_finite_fields_gets_a_curve_or_handshake_failure() {
-    let [_, dhe, ecdhe_rsa] = SUITES;
+    let [_, dhe, ecdhe_rsa, ..] = SUITES;
     let both = cipher(&format!("{}:{}", dhe.0, ecdhe_rsa.0));
     let session = talk(TLS12, None, &["-groups", "ffdhe8192:P-384", "-cipher", &both]).unwrap();
     assert_eq!((session.suite, session.group), (ecdhe_rsa.1, G::secp384r1));
