@@ -11,10 +11,14 @@ use crate::server::{Server, Session, TLS12};
 use crate::site::{Leaf, SITE, installed};
 
 /// The suites in the specification's order, by OpenSSL's names.
-const SUITES: [(&str, CipherSuite); 3] = [
+const SUITES: [(&str, CipherSuite); 7] = [
     ("ECDHE-ECDSA-AES256-GCM-SHA384", S::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
     ("DHE-RSA-AES256-GCM-SHA384", S::TLS_DHE_RSA_WITH_AES_256_GCM_SHA384),
     ("ECDHE-RSA-AES256-GCM-SHA384", S::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    ("ECDHE-ECDSA-AES128-SHA256", S::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256),
+    ("DHE-RSA-AES128-SHA256", S::TLS_DHE_RSA_WITH_AES_128_CBC_SHA256),
+    ("ECDHE-ECDSA-AES256-SHA", S::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA),
+    ("DHE-RSA-AES256-SHA256", S::TLS_DHE_RSA_WITH_AES_256_CBC_SHA256),
 ];
 
 /// Connects, sends a long line and returns what came back, with what the server saw. OpenSSL checks the platform's
