@@ -74,3 +74,8 @@ pub fn message(device: &str, control_id: &str) -> Bytes {
     }
     .to_message()
 }
+
+/// A message between the first and the last byte of a frame.
+pub fn framed(message: &[u8]) -> Vec<u8> {
+    [b"\x0B", message, b"\x1C\r"].concat()
+}

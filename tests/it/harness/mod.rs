@@ -4,14 +4,16 @@
 //! What a test starts, it ends: processes are killed by their id when their handle is dropped.
 
 mod device;
+mod openssl;
 mod peer;
 mod platform;
 mod site;
 
-pub use device::{Device, message};
+pub use device::{Device, framed, message};
+pub use openssl::{alert, s_client};
 pub use peer::{Finished, command, finish, tool};
 pub use platform::{Cli, Platform, Stopped};
-pub use site::{Credential, Site, pki};
+pub use site::{Credential, Site, establish, pki};
 
 use std::time::Duration;
 
