@@ -139,6 +139,11 @@ impl Inbound {
         }
     }
 
+    /// What the audit trail is told of bytes that belong to no frame.
+    pub(super) fn stray(&self, count: u64) -> audit::Event {
+        audit::Event::BytesBetweenFrames { session: self.session, device: self.device.clone(), count }
+    }
+
     fn frame(&self, frame: &Frame, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
         let framing = frame.deviations.iter().map(|deviation| deviation.code().to_owned());
         let message = match Message::parse(&frame.payload) {

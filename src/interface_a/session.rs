@@ -339,7 +339,16 @@ impl Session {
             && self.slots.is_empty()
         {
             self.phase = Phase::Ended;
+            self.account_for_stray_bytes();
             self.effects.push_back(Effect::End(why));
+        }
+    }
+
+    /// Once per connection, when all of them are known. Line breaks between frames are a habit of many devices, told
+    /// with each message and not worth a row.
+    fn account_for_stray_bytes(&mut self) {
+        if self.codec.stray_kept().iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.effects.push_back(Effect::Audit(self.inbound.stray(self.codec.stray_bytes())));
         }
     }
 }

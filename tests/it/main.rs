@@ -9,6 +9,8 @@ mod connections;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod openssl;
 #[cfg(test)]
 mod openssl_client;
