@@ -385,7 +385,8 @@ impl Inbound {
         identities.dedup();
         MessageRecord {
             event_time: self.event_time(&reading.message),
-            transaction: reading.transaction.map(|transaction| transaction.label().to_owned()),
+            // The store and the operator have the name that IHE writes; the metric has the label.
+            transaction: reading.transaction.map(|transaction| transaction.label().to_ascii_uppercase()),
             message_type: text(header.message_type_field().raw()),
             control_id: text(header.control_id().raw()),
             sending_application: text(header.sending_application().raw()),
