@@ -32,7 +32,11 @@ impl Device {
         suite: Option<&str>,
     ) -> Result<Self, ClientError> {
         let settings = ConnectorSettings {
-            credential: Credential { chain: own.chain.clone(), key: own.key.clone(), passphrase: None },
+            credential: Credential {
+                chain: own.chain.clone(),
+                key: own.key.clone().into(),
+                passphrase: None,
+            },
             trust_anchors: site.trust_anchors(),
             versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
             suite: suite.map(str::to_owned),
