@@ -1,7 +1,7 @@
 //! The platform as a whole: the only place that sees every module.
 //!
 //! [`Platform::build`] does everything up to binding a port and so finds every problem that can be found before;
-//! [`Platform::run`] serves until it is told to stop, and then finishes what it has begun.
+//! [`Bound::run`] serves until it is told to stop, and then finishes what it has begun.
 
 mod directory;
 mod lifecycle;

@@ -96,6 +96,8 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     let output = Output::new(arguments.json);
     match runtime.block_on(dispatch(arguments.command, output)) {
         Ok(exit) => exit,
+        // Whoever read the results has seen enough, as `head` does.
+        Err(failure) if is_closed_pipe(&failure) => Exit::Done,
         Err(failure) => explain(&failure),
     }
 }
@@ -127,6 +129,11 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         }
         Command::Send(arguments) => Box::pin(send::run(arguments, output, clock)).await,
     }
+}
+
+fn is_closed_pipe(failure: &Failure) -> bool {
+    let io = failure.error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// One line on stderr: what went wrong, and why, down to the first cause.

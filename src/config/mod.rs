@@ -1,6 +1,6 @@
 //! The configuration: one TOML file, read whole, checked whole, published whole.
 //!
-//! [`raw`] mirrors the file and refuses keys that it does not know, with line and column. [`Config`] is what has
+//! `raw` mirrors the file and refuses keys that it does not know, with line and column. [`Config`] is what has
 //! been checked: paths are absolute or relative to the process, limits are within bounds, and every problem that
 //! was found is reported at once.
 

@@ -1,6 +1,6 @@
 //! MSH: who sends what to whom, and how it is to be answered.
 
-use super::{Condition, Field, Segment, Warning, Warnings};
+use super::{CharacterSet, Condition, Field, Segment, Warning, Warnings};
 
 /// The last field of MSH that anybody asks for.
 const LAST: usize = 21;
@@ -145,6 +145,7 @@ impl<'m> Header<'m> {
             .iter()
             .any(|field| !field.is_empty() && Condition::known(*field).is_none());
         warnings.insert_if(unknown, Warning::UnknownAcknowledgementCondition);
+        warnings.insert_if(!CharacterSet::stated(self).1, Warning::UnknownCharacterSet);
         warnings
     }
 }

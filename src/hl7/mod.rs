@@ -6,21 +6,26 @@
 //! tolerated is a [`Warning`], never an error.
 
 mod acknowledgement;
+pub mod batch;
+mod character_set;
 mod escape;
 mod field;
 mod header;
 mod message;
 mod separators;
+mod timestamp;
 mod warning;
 
 pub use acknowledgement::{
     AcknowledgeAs, AcknowledgeAsError, Acknowledgement, AcknowledgementCode, AcknowledgementRequest, Answers,
     Condition, ContentError, Location, Outcome, ReceivedAcknowledgement, Rejection, Sender,
 };
+pub use character_set::CharacterSet;
 pub use field::{Component, Field, Repetition, Segment};
 pub use header::{Header, MessageType};
 pub use message::{Message, Unreadable};
 pub use separators::Separators;
+pub use timestamp::{MessageTime, MessageTimeError, Precision};
 pub use warning::{Warning, Warnings};
 
 const CR: u8 = b'\r';

@@ -2,6 +2,7 @@
 //!
 //! Pure: nothing here waits. The answers say what is sent if the record becomes durable, and what if it does not.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -12,13 +13,14 @@ use tokio_util::codec::Encoder as _;
 use crate::audit;
 use crate::authz::{Device, rules};
 use crate::config::{self, Config};
+use crate::hl7::batch;
 use crate::hl7::{
-    AcknowledgeAs, Acknowledgement, AcknowledgementRequest, Message, Outcome, ReceivedAcknowledgement,
-    Rejection, Sender,
+    AcknowledgeAs, Acknowledgement, AcknowledgementRequest, Message, MessageTime, Outcome,
+    ReceivedAcknowledgement, Rejection, Sender,
 };
-use crate::mllp::{Broken, BrokenReason, Codec, Frame, Received};
+use crate::mllp::{Broken, BrokenReason, Codec, Frame};
 use crate::model::{DeviceId, MessageId, SessionId};
-use crate::pcd::{Claim, Conformance, MessagePolicy, MessageTypes, MissingIdentity, Transaction};
+use crate::pcd::{Claim, MessagePolicy, Transaction, profile};
 use crate::store::{MessageRecord, Verdict};
 use crate::tls::{DirectoryHandle, Peer};
 
@@ -35,7 +37,18 @@ pub(super) struct Inbound {
     zone: TimeZone,
 }
 
-/// What becomes of one frame.
+/// One message of a frame, or what stands between the messages of a batch. Each is kept and answered on its own.
+#[derive(Debug)]
+pub(super) enum Part {
+    Message {
+        frame: Frame,
+        /// Whether the trailer of its batch counts otherwise than we do.
+        miscounted: bool,
+    },
+    Stray(Frame),
+}
+
+/// What becomes of one message.
 #[derive(Debug)]
 pub(super) struct Judged {
     /// What is kept of it.
@@ -77,6 +90,9 @@ const IDENTITY_MISMATCH: &str = "identity-mismatch";
 /// The warning under which a message is taken that names no device.
 const MISSING_IDENTITY: &str = "missing-identity";
 
+/// The warning of a message that came in a batch whose trailer counts otherwise than we do.
+const BATCH_MISCOUNTED: &str = "batch-miscounted";
+
 /// What is known of a message while it is judged.
 struct Reading<'m> {
     message: Message<'m>,
@@ -102,17 +118,30 @@ impl Inbound {
         }
     }
 
+    /// Judges one part of a frame.
+    ///
     /// `awaited` says whether a message of ours with this MSH-10 waits for its acknowledgement.
-    pub(super) fn judge(
-        &self,
-        received: Received,
-        now: Timestamp,
-        awaited: impl Fn(&[u8]) -> bool,
-    ) -> Judged {
-        match received {
-            Received::Broken(broken) => self.broken(broken, now),
-            Received::Frame(frame) => self.frame(&frame, now, awaited),
+    pub(super) fn judge(&self, part: &Part, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
+        match part {
+            Part::Message { frame, miscounted } => {
+                let mut judged = self.frame(frame, now, awaited);
+                if *miscounted {
+                    judged.record.warnings.push(BATCH_MISCOUNTED.to_owned());
+                }
+                judged
+            }
+            // What stands between the messages of a batch is kept as rejected; there is nobody to answer.
+            Part::Stray(frame) => {
+                let mut judged = self.frame(frame, now, awaited);
+                judged.silence();
+                judged
+            }
         }
+    }
+
+    /// What the audit trail is told of bytes that belong to no frame.
+    pub(super) fn stray(&self, count: u64) -> audit::Event {
+        audit::Event::BytesBetweenFrames { session: self.session, device: self.device.clone(), count }
     }
 
     fn frame(&self, frame: &Frame, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
@@ -138,39 +167,53 @@ impl Inbound {
         let header = reading.message.header();
         let request =
             Transaction::acknowledgement_request(reading.transaction, &header, AcknowledgeAs::AsAsked);
-        let refused = self.check_content(&mut reading);
+        // Whether it is for us at all, then who speaks, then whether it is well made.
+        let taken = self.check_header(&mut reading);
         let spoken = self.check_claims(&reading.claims);
+        let well_made = self.check_profile(&mut reading);
         let mut record = self.record_of(&reading, frame, now);
-        let violation = |spoken: &rules::Violation| audit::Event::IdentityViolation {
+        let audit = spoken.as_ref().err().map(|violation| audit::Event::IdentityViolation {
             message: record.id,
             session: self.session,
             device: self.device.clone(),
-            identity: spoken.claim.identity.to_string(),
-        };
-        match (refused, spoken) {
-            (Err(rejection), _) => self.refuse(record, Some(&reading), &rejection, request, now),
-            (Ok(()), Err(spoken)) if self.identity == config::Identity::Enforce => {
-                let audit = Some(violation(&spoken));
-                let rejection = Rejection::from(&spoken);
-                let judged = self.refuse(record, Some(&reading), &rejection, request, now);
+            identity: violation.claim.identity.to_string(),
+        });
+        match (taken, spoken, well_made) {
+            (Err(rejection), _, _) => self.refuse(record, Some(&reading), &rejection, request, now),
+            (Ok(()), Err(violation), _) if self.identity == config::Identity::Enforce => {
+                let judged = self.refuse(record, Some(&reading), &Rejection::from(&violation), request, now);
                 Judged { audit, violation: true, ..judged }
             }
-            (Ok(()), Err(spoken)) => {
-                let audit = Some(violation(&spoken));
-                record.warnings.push(IDENTITY_MISMATCH.to_owned());
+            (Ok(()), _, Err(rejection)) => {
+                Judged { audit, ..self.refuse(record, Some(&reading), &rejection, request, now) }
+            }
+            (Ok(()), spoken, Ok(())) => {
+                if spoken.is_err() {
+                    record.warnings.push(IDENTITY_MISMATCH.to_owned());
+                }
                 Judged { audit, ..self.accept(record, &reading, request, now) }
             }
-            (Ok(()), Ok(())) => self.accept(record, &reading, request, now),
         }
     }
 
-    fn check_content(&self, reading: &mut Reading<'_>) -> Result<(), Rejection> {
+    fn check_header(&self, reading: &mut Reading<'_>) -> Result<(), Rejection> {
         self.policy.admit(&reading.message)?;
         self.policy.require_identity(&reading.claims)?;
         if reading.claims.is_empty() {
             reading.warnings.push(MISSING_IDENTITY.to_owned());
         }
         Ok(())
+    }
+
+    fn check_profile(&self, reading: &mut Reading<'_>) -> Result<(), Rejection> {
+        let Some(transaction) = reading.transaction else { return Ok(()) };
+        let findings = profile::check(&reading.message, transaction);
+        for finding in &findings {
+            if !reading.warnings.iter().any(|known| known == finding.rule) {
+                reading.warnings.push(finding.rule.to_owned());
+            }
+        }
+        self.policy.judge(&findings)
     }
 
     /// By the directory as it is now: what a gateway may speak for can change while it is connected.
@@ -231,7 +274,8 @@ impl Inbound {
         }
     }
 
-    fn broken(&self, broken: Broken, now: Timestamp) -> Judged {
+    /// Judges bytes that are no frame.
+    pub(super) fn broken(&self, broken: Broken, now: Timestamp) -> Judged {
         let rejection = Rejection::from(broken.reason);
         // Of a frame that is only too large the header can be read, and its sender be told.
         let header = Message::parse(&broken.bytes).ok();
@@ -340,6 +384,7 @@ impl Inbound {
         identities.sort();
         identities.dedup();
         MessageRecord {
+            event_time: self.event_time(&reading.message),
             transaction: reading.transaction.map(|transaction| transaction.label().to_owned()),
             message_type: text(header.message_type_field().raw()),
             control_id: text(header.control_id().raw()),
@@ -347,6 +392,15 @@ impl Inbound {
             identities,
             ..self.record(frame.payload.clone(), reading.warnings.clone(), now)
         }
+    }
+
+    /// When what the message tells of happened: the observation's time (OBR-7), else the message's own (MSH-7).
+    fn event_time(&self, message: &Message<'_>) -> Option<Timestamp> {
+        let observed = message.segment(b"OBR").map(|obr| obr.field(7));
+        [observed, Some(message.header().timestamp())]
+            .into_iter()
+            .flatten()
+            .find_map(|field| MessageTime::parse(field.component(1).trimmed()).ok()?.instant(&self.zone))
     }
 
     fn record(&self, raw: Bytes, warnings: Vec<String>, now: Timestamp) -> MessageRecord {
@@ -371,6 +425,22 @@ impl Inbound {
     }
 }
 
+impl Part {
+    /// Takes a frame apart: one part, unless it holds a batch.
+    pub(super) fn all_of(frame: Frame) -> Vec<Self> {
+        let batch = match batch::split(&frame.payload) {
+            Some(batch) if !batch.messages.is_empty() => batch,
+            _ => return vec![Self::Message { frame, miscounted: false }],
+        };
+        let part =
+            |range: Range<usize>| Frame { payload: frame.payload.slice(range), deviations: frame.deviations };
+        let miscounted = batch.miscounted;
+        let messages =
+            batch.messages.into_iter().map(|range| Self::Message { frame: part(range), miscounted });
+        messages.chain(batch.strays.into_iter().map(|range| Self::Stray(part(range)))).collect()
+    }
+}
+
 impl Judged {
     /// Takes the answer back: the peer gets none.
     fn silence(&mut self) {
@@ -388,18 +458,9 @@ fn label(transaction: Option<Transaction>) -> &'static str {
 
 fn policy(config: &Config) -> MessagePolicy {
     MessagePolicy {
-        types: match config.messages.types {
-            config::MessageTypes::Pcd => MessageTypes::Pcd,
-            config::MessageTypes::Any => MessageTypes::Any,
-        },
+        types: config.messages.types,
         processing_ids: config.messages.processing_ids.clone(),
-        conformance: match config.messages.conformance {
-            config::Conformance::Warn => Conformance::Warn,
-            config::Conformance::Strict => Conformance::Strict,
-        },
-        missing_identity: match config.devices.missing_identity {
-            config::MissingIdentity::Accept => MissingIdentity::Accept,
-            config::MissingIdentity::Refuse => MissingIdentity::Refuse,
-        },
+        conformance: config.messages.conformance,
+        missing_identity: config.devices.missing_identity,
     }
 }

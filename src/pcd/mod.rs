@@ -1,10 +1,17 @@
 //! IHE Patient Care Device: the transactions, the identities in messages, the profiles
 //! (IHE PCD Technical Framework Rev. 10, vol. 2).
 
+mod alert;
+mod containment;
 mod identity;
+mod observation;
 mod policy;
+pub mod profile;
 mod transaction;
 
+pub use alert::{Alert, AlertKey};
+pub use containment::{Containment, Node};
 pub use identity::{Claim, DeviceIdentity, IdentityPattern, IdentityPatternError, Place};
-pub use policy::{Conformance, MessagePolicy, MessageTypes, MissingIdentity};
+pub use observation::{Level, Observation, ObservationPath, ObservationPathError};
+pub use policy::MessagePolicy;
 pub use transaction::Transaction;

@@ -1,6 +1,7 @@
 //! Which messages the operator takes.
 
 use super::{Claim, Transaction};
+use crate::config::{Conformance, MessageTypes, MissingIdentity};
 use crate::hl7::{Message, Rejection};
 
 /// The `[messages]` part of the configuration.
@@ -14,36 +15,6 @@ pub struct MessagePolicy {
     pub conformance: Conformance,
     /// What happens to a message that names no device.
     pub missing_identity: MissingIdentity,
-}
-
-/// Which message types are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum MessageTypes {
-    /// The transactions of IHE PCD that devices send.
-    #[default]
-    Pcd,
-    /// Everything that is HL7.
-    Any,
-}
-
-/// What happens to content that breaks its profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Conformance {
-    /// It is taken, with warnings.
-    #[default]
-    Warn,
-    /// It is refused.
-    Strict,
-}
-
-/// What happens to a message that names no device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum MissingIdentity {
-    /// It is taken, with a warning: the certificate says who sent it.
-    #[default]
-    Accept,
-    /// It is refused.
-    Refuse,
 }
 
 impl Default for MessagePolicy {
@@ -73,7 +44,7 @@ impl MessagePolicy {
         if kind.code.is_empty() {
             return Err(Rejection::NoMessageType);
         }
-        let transaction = Transaction::of(message);
+        let transaction = Transaction::with_header(message, &header);
         let taken = transaction.is_some_and(Transaction::comes_from_devices);
         if self.types == MessageTypes::Pcd && !taken {
             let event = kind.code.eq_ignore_ascii_case(b"ORU");

@@ -115,6 +115,65 @@ async fn of_one_batch_of_resends_one_is_stored() {
 }
 
 #[tokio::test]
+async fn in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request() {
+    let place = Place::new();
+    let store = place.open().await;
+    // Every fifth has the control id and the bytes of the one before it; something else comes between.
+    let records: Vec<_> = (0..60_u32)
+        .map(|n| MessageRecord {
+            acknowledgement: Bytes::from(format!("acknowledgement {n}")),
+            ..place.record(&(if n % 5 == 4 { n - 1 } else { n }).to_string(), b"message")
+        })
+        .collect();
+    let outcomes = join_all(records.iter().enumerate().map(async |(n, record)| {
+        let aside = async {
+            if n % 7 == 6 {
+                let event = Event::PlatformStopped { reason: StopReason::Requested };
+                let device = gateway(&format!("GW-{n}"));
+                let (audited, added) = tokio::join!(store.audit(event), store.add_device(device, "alice"));
+                audited.and(added).unwrap();
+            }
+        };
+        tokio::join!(store.record(record.clone()), aside).0.unwrap()
+    }))
+    .await;
+    let stored = |n: usize| Recorded::Stored(records[n].id);
+    let resend_of = |n: usize| {
+        let acknowledgement = records[n].acknowledgement.clone();
+        Recorded::Resend { of: records[n].id, acknowledgement }
+    };
+    for (five, outcomes) in outcomes.chunks(5).enumerate() {
+        let first = five * 5;
+        assert_eq!(outcomes[..3], [stored(first), stored(first + 1), stored(first + 2)]);
+        // Whichever of the two the runtime let through first.
+        let (one, other) = (first + 3, first + 4);
+        let pair = [outcomes[3].clone(), outcomes[4].clone()];
+        assert!(
+            pair == [stored(one), resend_of(one)] || pair == [resend_of(other), stored(other)],
+            "{one}: {pair:?}"
+        );
+    }
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 48);
+    let names = event_names(&store).await;
+    let count = |name: &str| names.iter().filter(|event| *event == name).count();
+    assert_eq!((count("message-accepted"), count("platform-stopped"), count("device-added")), (48, 8, 8));
+}
+
+#[tokio::test]
+async fn a_record_that_is_handed_in_twice_is_stored_once() {
+    let place = Place::new();
+    let store = place.open().await;
+    let record = place.record("1", b"message");
+    store.record(record.clone()).await.unwrap();
+    let again = store.record(record.clone()).await.unwrap();
+    assert_eq!(again, Recorded::Resend { of: record.id, acknowledgement: record.acknowledgement.clone() });
+    // A rejected one has its name for itself.
+    let rejected = MessageRecord { id: record.id, ..place.rejected("1", b"message") };
+    assert!(matches!(store.record(rejected).await, Err(StoreError::Refused(_))));
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn the_same_control_id_from_another_sender_is_another_message() {
     let place = Place::new();
     let store = place.open().await;

@@ -52,6 +52,14 @@ pub(super) enum Write {
     Probe,
 }
 
+/// An entry that is a message.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Incoming<'a> {
+    pub(super) at: Timestamp,
+    pub(super) record: &'a MessageRecord,
+    pub(super) digest: &'a Fingerprint,
+}
+
 /// What became of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
@@ -147,6 +155,14 @@ async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>) {
 }
 
 impl Entry {
+    /// The message, when it is one.
+    pub(super) fn incoming(&self) -> Option<Incoming<'_>> {
+        match &self.write {
+            Write::Message { record, digest } => Some(Incoming { at: self.at, record, digest }),
+            Write::Audit(_) | Write::Directory { .. } | Write::Probe => None,
+        }
+    }
+
     /// The bytes it holds while it waits, roughly; never more than there are to share.
     fn cost(&self) -> u32 {
         let held = match &self.write {

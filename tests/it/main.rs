@@ -5,10 +5,16 @@
 
 // `cfg(test)` tells Clippy that helper functions may unwrap as tests do.
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod messages;
 #[cfg(test)]
 mod openssl;
 #[cfg(test)]
 mod openssl_client;
 #[cfg(test)]
 mod pki;
+#[cfg(test)]
+mod shipped;

@@ -49,7 +49,6 @@ impl Site {
         let file = dir.join("platform.toml");
         std::fs::write(&file, configuration(port, admin_port))
             .with_context(|| format!("cannot write {}", file.display()))?;
-        std::fs::create_dir_all(dir.join("data")).context("the folder of the store")?;
         let config = Config::load(&file, &Overrides::default())?;
         enter_devices(&config, &actors, clock).await?;
         Ok(Self { config, trust_anchors: pki.trust_anchors().to_vec(), actors })

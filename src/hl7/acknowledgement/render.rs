@@ -5,7 +5,7 @@ use std::io::Write as _;
 use jiff::ZonedDateTime;
 
 use super::{AcknowledgementCode, Location, Rejection};
-use crate::hl7::{CR, Field, Header, LF, Separators, escape};
+use crate::hl7::{CR, Field, Header, LF, Separators, escape, timestamp};
 use crate::mllp::{FS, VT};
 
 /// Who we are: MSH-3 and MSH-4 of what we send. `^` separates components.
@@ -40,7 +40,7 @@ impl Acknowledgement<'_> {
     #[must_use]
     pub fn render(&self, header: Option<(&Header<'_>, Separators)>) -> Vec<u8> {
         let separators = header.map_or(Separators::STANDARD, |(_, separators)| separators);
-        let mut out = Output { bytes: Vec::with_capacity(256), separators };
+        let mut out = Output { bytes: Vec::with_capacity(384), separators };
         let echo = Echo(header.map(|(header, _)| header));
 
         out.header_segment();
@@ -48,7 +48,7 @@ impl Acknowledgement<'_> {
         out.field().ours(&self.sender.facility);
         out.field().theirs(echo.raw(Header::sending_application));
         out.field().theirs(echo.raw(Header::sending_facility));
-        out.field().time(self.at);
+        timestamp::write(self.at, &mut out.field().bytes);
         out.field();
         out.field().message_type(echo.0.map(|header| header.message_type().trigger).unwrap_or_default());
         out.field().text(self.control_id);
@@ -175,22 +175,6 @@ impl Output {
             self.component().theirs(trigger);
             self.component().text("ACK");
         }
-    }
-
-    /// Seconds and zone (HL7 2.6 ch. 2A, DTM).
-    fn time(&mut self, at: &ZonedDateTime) {
-        let offset = at.offset().seconds();
-        let sign = if offset < 0 { '-' } else { '+' };
-        let minutes = offset.unsigned_abs() / 60;
-        let (year, month, day) = (at.year(), at.month(), at.day());
-        let (hour, minute, second) = (at.hour(), at.minute(), at.second());
-        // Writing to memory does not fail.
-        let _ = write!(
-            self.bytes,
-            "{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{sign}{:02}{:02}",
-            minutes / 60,
-            minutes % 60
-        );
     }
 }
 

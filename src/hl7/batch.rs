@@ -1,0 +1,198 @@
+//! Several messages in one frame (HL7 2.6 ch. 2, 2.10.3): FHS, BHS, messages, BTS, FTS.
+
+use std::ops::Range;
+
+use memchr::{memchr2_iter, memmem};
+
+use super::{CR, LF};
+
+/// A frame that holds several messages, or one in an envelope.
+///
+/// The messages are named by where they stand, so that each can be kept without copying the frame.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Batch {
+    /// The messages, from MSH to the end of their last segment.
+    pub messages: Vec<Range<usize>>,
+    /// Lines that belong to no message and are no envelope either: to be kept as rejected.
+    pub strays: Vec<Range<usize>>,
+    /// Whether BTS-1 or FTS-1 counts otherwise than we do: something was lost on the way.
+    pub miscounted: bool,
+}
+
+/// Takes a frame apart; `None` when it is one message, or nothing that could be taken apart.
+///
+/// Several MSH without an envelope are several messages too: each has a sender of its own, and wants an answer of
+/// its own.
+#[must_use]
+pub fn split(payload: &[u8]) -> Option<Batch> {
+    let body = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload).trim_ascii_start();
+    let first = Line::of(body);
+    let several = match first {
+        Line::FileHeader | Line::BatchHeader => true,
+        Line::Message => has_second_header(body),
+        _ => false,
+    };
+    if !several {
+        return None;
+    }
+    let mut reader = Reader::default();
+    let start = payload.len() - body.len();
+    let mut line = start;
+    let ends = memchr2_iter(CR, LF, body).map(|end| start + end + 1);
+    for end in ends.chain((!matches!(body, [.., CR | LF])).then_some(payload.len())) {
+        reader.line(line..end, payload.get(line..end).unwrap_or_default());
+        line = end;
+    }
+    Some(reader.batch)
+}
+
+fn has_second_header(body: &[u8]) -> bool {
+    memmem::find_iter(body, b"MSH").any(|at| {
+        let begins = at.checked_sub(1).and_then(|before| body.get(before));
+        let alike = body.get(at + 3) == body.get(3);
+        alike && begins.is_some_and(|byte| matches!(*byte, CR | LF))
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    FileHeader,
+    BatchHeader,
+    Message,
+    BatchTrailer,
+    FileTrailer,
+    Other,
+    Empty,
+}
+
+impl Line {
+    fn of(line: &[u8]) -> Self {
+        let kind = match line {
+            [b'F', b'H', b'S', ..] => Self::FileHeader,
+            [b'B', b'H', b'S', ..] => Self::BatchHeader,
+            [b'M', b'S', b'H', ..] => Self::Message,
+            [b'B', b'T', b'S', ..] => Self::BatchTrailer,
+            [b'F', b'T', b'S', ..] => Self::FileTrailer,
+            _ if line.trim_ascii().is_empty() => Self::Empty,
+            _ => Self::Other,
+        };
+        let whole_name = line.get(3).is_none_or(|byte| !byte.is_ascii_alphanumeric());
+        if whole_name || kind == Self::Empty { kind } else { Self::Other }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    batch: Batch,
+    in_message: bool,
+    messages_in_batch: usize,
+    batches: usize,
+}
+
+impl Reader {
+    fn line(&mut self, range: Range<usize>, line: &[u8]) {
+        match Line::of(line.trim_ascii_start()) {
+            Line::FileHeader => self.in_message = false,
+            Line::BatchHeader => {
+                self.in_message = false;
+                self.messages_in_batch = 0;
+                self.batches += 1;
+            }
+            Line::Message => {
+                self.in_message = true;
+                self.messages_in_batch += 1;
+                self.batch.messages.push(range);
+            }
+            Line::BatchTrailer => {
+                self.in_message = false;
+                self.batch.miscounted |= counts_otherwise(line, self.messages_in_batch);
+            }
+            Line::FileTrailer => {
+                self.in_message = false;
+                self.batch.miscounted |= counts_otherwise(line, self.batches);
+            }
+            Line::Empty => {}
+            Line::Other => match self.batch.messages.last_mut().filter(|_| self.in_message) {
+                Some(message) => message.end = range.end,
+                None => self.batch.strays.push(range),
+            },
+        }
+    }
+}
+
+/// Whether the first field of a trailer holds another number.
+fn counts_otherwise(trailer: &[u8], counted: usize) -> bool {
+    let trailer = trailer.trim_ascii();
+    let Some(separator) = trailer.get(3) else { return false };
+    let count =
+        trailer.get(4..).unwrap_or_default().split(|byte| byte == separator).next().unwrap_or_default();
+    let count = std::str::from_utf8(count.trim_ascii()).unwrap_or_default();
+    !count.is_empty() && count.parse() != Ok(counted)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn texts(payload: &str) -> Option<(Vec<&str>, Vec<&str>, bool)> {
+        let batch = split(payload.as_bytes())?;
+        let cut = |ranges: &[Range<usize>]| ranges.iter().map(|range| &payload[range.clone()]).collect();
+        Some((cut(&batch.messages), cut(&batch.strays), batch.miscounted))
+    }
+
+    #[test]
+    fn one_message_is_no_batch() {
+        assert_eq!(texts("MSH|^~\\&|A\rPID|MSH|\rMSHX|1\r"), None);
+        assert_eq!(texts("PID|1\rMSH|^~\\&|A\r"), None);
+        assert_eq!(texts(""), None);
+    }
+
+    #[test]
+    fn an_envelope_is_taken_off() {
+        let file = "FHS|^~\\&|\rBHS|^~\\&|\rMSH|^~\\&|A\rPID|1\r\rMSH|^~\\&|B\rBTS|2\rFTS|1\r";
+        let messages = vec!["MSH|^~\\&|A\rPID|1\r", "MSH|^~\\&|B\r"];
+        assert_eq!(texts(file), Some((messages.clone(), vec![], false)));
+        let lines = file.replace('\r', "\r\n");
+        let (found, strays, miscounted) = texts(&lines).unwrap();
+        assert_eq!((found.len(), strays.len(), miscounted), (2, 0, false));
+        assert_eq!(texts("BHS|^~\\&|\rMSH|^~\\&|A"), Some((vec!["MSH|^~\\&|A"], vec![], false)));
+    }
+
+    #[test]
+    fn several_headers_without_envelope_are_several_messages() {
+        let found = texts("MSH|^~\\&|A\rPID|1\rMSH|^~\\&|B\rPID|2").unwrap();
+        assert_eq!(found.0, ["MSH|^~\\&|A\rPID|1\r", "MSH|^~\\&|B\rPID|2"]);
+    }
+
+    #[test]
+    fn what_was_lost_on_the_way_is_noticed() {
+        assert!(texts("BHS|^~\\&|\rMSH|^~\\&|A\rBTS|2\r").unwrap().2);
+        assert!(texts("FHS|^~\\&|\rBHS|^~\\&|\rMSH|^~\\&|A\rBTS|1\rFTS|2\r").unwrap().2);
+        assert!(!texts("BHS|^~\\&|\rMSH|^~\\&|A\rBTS|\r").unwrap().2);
+        let (messages, _, _) = texts("BHS|^~\\&|\rMSH|^~\\&|A\rMSHX|1\rBTSX|7\rBTS|1\r").unwrap();
+        assert_eq!(messages, ["MSH|^~\\&|A\rMSHX|1\rBTSX|7\r"], "names are compared as a whole");
+        let (messages, strays, _) = texts("BHS|^~\\&|\rPID|1\rMSH|^~\\&|A\rBTS|1\rOBX|1\r").unwrap();
+        assert_eq!((messages, strays), (vec!["MSH|^~\\&|A\r"], vec!["PID|1\r", "OBX|1\r"]));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_envelopes_and_blanks_is_left_out(lines in prop::collection::vec(
+            prop::sample::select(&["MSH|^~\\&|A", "PID|1", "BHS|", "BTS|1", "FTS", "", " ", "MSHX"][..]), 0..12)) {
+            let payload = format!("FHS|^~\\&|\r{}", lines.join("\r"));
+            let batch = split(payload.as_bytes()).unwrap();
+            let mut taken = vec![false; payload.len()];
+            for range in batch.messages.iter().chain(&batch.strays) {
+                for byte in &mut taken[range.clone()] {
+                    prop_assert!(!std::mem::replace(byte, true), "no byte belongs to two messages");
+                }
+            }
+            let left: String = payload.char_indices().filter(|(at, _)| !taken[*at]).map(|(_, character)| character).collect();
+            for line in left.split('\r').filter(|line| !line.trim().is_empty()) {
+                prop_assert!(["FHS", "BHS", "BTS", "FTS"].iter().any(|name| line.starts_with(name)), "{:?}", line);
+            }
+        }
+    }
+}

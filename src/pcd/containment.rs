@@ -1,0 +1,127 @@
+//! The observations of a message as the tree of the device that they are about.
+
+use super::{Level, Observation, ObservationPath};
+use crate::hl7::Message;
+
+/// The observations under one OBR, put in their places by OBX-4: senders do not keep the order of the tree.
+#[derive(Clone, Default)]
+pub struct Containment<'m> {
+    nodes: Vec<Node<'m>>,
+    unplaced: Vec<Observation<'m>>,
+}
+
+/// An observation in its place.
+#[derive(Clone, Copy)]
+pub struct Node<'m> {
+    /// OBX-4.
+    pub path: ObservationPath,
+    /// What is there.
+    pub observation: Observation<'m>,
+    /// How many of its containers are in the message.
+    pub depth: usize,
+    container: Option<usize>,
+}
+
+impl<'m> Containment<'m> {
+    /// The trees of a message, one for each OBR: a path means something under its OBR only.
+    #[must_use]
+    pub fn all_of(message: &'m Message<'_>) -> Vec<Self> {
+        let mut trees: Vec<Self> = Vec::new();
+        for segment in message.segments() {
+            if segment.is(b"OBR") || (trees.is_empty() && segment.is(b"OBX")) {
+                trees.push(Self::default());
+            }
+            if let (Some(tree), Some(observation)) = (trees.last_mut(), Observation::of(segment)) {
+                tree.add(observation);
+            }
+        }
+        trees.iter_mut().for_each(Self::connect);
+        trees
+    }
+
+    /// The observations in the order of the tree, a container before what it contains.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node<'m>] {
+        &self.nodes
+    }
+
+    /// Observations without a path.
+    #[must_use]
+    pub fn unplaced(&self) -> &[Observation<'m>] {
+        &self.unplaced
+    }
+
+    /// What contains a node, the nearest first.
+    pub fn containers(&self, node: &Node<'m>) -> impl Iterator<Item = &Node<'m>> {
+        let container = |node: &Node<'m>| node.container.and_then(|at| self.nodes.get(at));
+        std::iter::successors(container(node), move |node| container(node))
+    }
+
+    /// The device that contains a node, if the message has it.
+    pub fn device(&self, node: &Node<'m>) -> Option<&Node<'m>> {
+        self.containers(node).find(|container| container.path.level() == Level::Mds)
+    }
+
+    fn add(&mut self, observation: Observation<'m>) {
+        match observation.path() {
+            Ok(path) => self.nodes.push(Node { path, observation, depth: 0, container: None }),
+            Err(_) => self.unplaced.push(observation),
+        }
+    }
+
+    fn connect(&mut self) {
+        self.nodes.sort_by_key(|node| node.path);
+        let mut open: Vec<(usize, ObservationPath)> = Vec::new();
+        for (at, node) in self.nodes.iter_mut().enumerate() {
+            while open.pop_if(|(_, container)| !container.contains(&node.path)).is_some() {}
+            node.depth = open.len();
+            node.container = open.last().map(|(container, _)| *container);
+            open.push((at, node.path));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trees(rest: &str) -> Vec<Vec<String>> {
+        let text = format!("MSH|^~\\&|\r{rest}");
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let show = |tree: &Containment<'_>| {
+            tree.nodes().iter().map(|node| format!("{}{}", "-".repeat(node.depth), node.path)).collect()
+        };
+        Containment::all_of(&message).iter().map(show).collect()
+    }
+
+    #[test]
+    fn the_order_of_the_segments_does_not_matter() {
+        let shuffled = "OBR|1\rOBX|1|||1.1.1.2\rOBX|2|||1.1.0.0\rOBX|3|||1.1.1.2.1\rOBX|4|||1\rOBX|5|||1.1.1.0\rOBX|6|||1.0.0.1\r";
+        let expected = ["1.0.0.0", "-1.0.0.1", "-1.1.0.0", "--1.1.1.0", "---1.1.1.2", "----1.1.1.2.1"];
+        assert_eq!(trees(shuffled), [expected]);
+    }
+
+    #[test]
+    fn missing_containers_leave_their_parts_in_place() {
+        assert_eq!(
+            trees("OBR|1\rOBX|1|||1.6.1.1\rOBX|2|||1\rOBX|3|||1.3.1.1\r"),
+            [["1.0.0.0", "-1.3.1.1", "-1.6.1.1"]]
+        );
+    }
+
+    #[test]
+    fn each_request_has_a_tree_of_its_own() {
+        let two = trees("OBR|1\rOBX|1|||1\rOBX|2|||1.0.0.1\rOBR|2\rOBX|3|||1.0.0.1\r");
+        assert_eq!(two, [vec!["1.0.0.0", "-1.0.0.1"], vec!["1.0.0.1"]]);
+    }
+
+    #[test]
+    fn a_value_finds_its_device_and_one_without_path_is_kept() {
+        let text = "MSH|^~\\&|\rOBR|1\rOBX|1|||2.1.1.7\rOBX|2|||1||||||||||||||E1\rOBX|3|||2||||||||||||||E2\rOBX|4\r";
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let trees = Containment::all_of(&message);
+        let value = trees[0].nodes().last().unwrap();
+        assert_eq!(trees[0].device(value).unwrap().observation.equipment().raw(), b"E2");
+        assert_eq!(trees[0].unplaced().len(), 1);
+    }
+}

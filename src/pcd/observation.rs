@@ -1,0 +1,210 @@
+//! One observation: OBX, and its place in the device (OBX-4).
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::hl7::{Component, Field, Segment};
+
+/// An OBX segment by the names of its fields (IHE PCD TF vol. 2, appendix B.8).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Observation<'m>(Segment<'m>);
+
+/// OBX-4: where in the device an observation belongs, `MDS.VMD.CHANNEL.METRIC[.FACET]`. Zero skips a level, and what is
+/// not written is zero: `1`, `1.0.0` and `1.0.0.0` are the device itself. The order is that of the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObservationPath([u32; 5]);
+
+/// The levels of a device (IEEE 11073-10201).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Level {
+    /// Medical device system.
+    Mds,
+    /// Virtual medical device.
+    Vmd,
+    /// Channel.
+    Channel,
+    /// Metric; in alerts the source of the alert.
+    Metric,
+    /// A property of a metric, or of an alert.
+    Facet,
+}
+
+/// A value of OBX-4 that is no path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "OBX-4 holds one to five numbers with dots between them, MDS.VMD.CHANNEL.METRIC.FACET, not all of them zero"
+)]
+pub struct ObservationPathError;
+
+impl<'m> Observation<'m> {
+    /// The observation in a segment, if it is an OBX.
+    #[must_use]
+    pub fn of(segment: Segment<'m>) -> Option<Self> {
+        segment.is(b"OBX").then_some(Self(segment))
+    }
+
+    /// OBX-2, as `NM`.
+    #[must_use]
+    pub fn value_type(&self) -> Field<'m> {
+        self.0.field(2)
+    }
+
+    /// OBX-3.1, the number of the term as a rule.
+    #[must_use]
+    pub fn code(&self) -> Component<'m> {
+        self.0.field(3).component(1)
+    }
+
+    /// OBX-3.2, as `MDC_PULS_OXIM_SAT_O2`.
+    #[must_use]
+    pub fn name(&self) -> Component<'m> {
+        self.0.field(3).component(2)
+    }
+
+    /// OBX-4.
+    ///
+    /// # Errors
+    /// When it is no path; an empty one neither.
+    pub fn path(&self) -> Result<ObservationPath, ObservationPathError> {
+        std::str::from_utf8(self.0.field(4).trimmed()).map_err(|_| ObservationPathError)?.parse()
+    }
+
+    /// OBX-5 as it came: trailing zeros are precision.
+    #[must_use]
+    pub fn value(&self) -> Field<'m> {
+        self.0.field(5)
+    }
+
+    /// OBX-6.
+    #[must_use]
+    pub fn units(&self) -> Field<'m> {
+        self.0.field(6)
+    }
+
+    /// OBX-11.
+    #[must_use]
+    pub fn status(&self) -> Field<'m> {
+        self.0.field(11)
+    }
+
+    /// OBX-14.
+    #[must_use]
+    pub fn time(&self) -> Field<'m> {
+        self.0.field(14)
+    }
+
+    /// OBX-18.
+    #[must_use]
+    pub fn equipment(&self) -> Field<'m> {
+        self.0.field(18)
+    }
+
+    /// Whether OBX-8 says that this is no clinical value, but a test or a demonstration. To be shown wherever the
+    /// value is.
+    #[must_use]
+    pub fn is_not_clinical(&self) -> bool {
+        let flagged = |flag: &[u8]| flag.eq_ignore_ascii_case(b"TEST") || flag.eq_ignore_ascii_case(b"DEMO");
+        self.0.field(8).repetitions().any(|flag| flagged(flag.component(1).trimmed()))
+    }
+}
+
+impl ObservationPath {
+    /// On which level it is.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self.0 {
+            [_, _, _, _, facet] if facet > 0 => Level::Facet,
+            [_, _, _, metric, _] if metric > 0 => Level::Metric,
+            [_, _, channel, ..] if channel > 0 => Level::Channel,
+            [_, vmd, ..] if vmd > 0 => Level::Vmd,
+            _ => Level::Mds,
+        }
+    }
+
+    /// Whether `other` is a part of this one, at whatever depth.
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        let depth = self.level() as usize + 1;
+        self.level() < other.level()
+            && self.0.iter().zip(other.0).take(depth).all(|(own, other)| *own == other)
+    }
+}
+
+impl FromStr for ObservationPath {
+    type Err = ObservationPathError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut path = [0; 5];
+        let mut parts = text.trim().split('.');
+        for (part, written) in path.iter_mut().zip(parts.by_ref()) {
+            if !written.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(ObservationPathError);
+            }
+            *part = written.parse().map_err(|_| ObservationPathError)?;
+        }
+        if parts.next().is_some() || path == [0; 5] { Err(ObservationPathError) } else { Ok(Self(path)) }
+    }
+}
+
+impl fmt::Display for ObservationPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [mds, vmd, channel, metric, facet] = self.0;
+        write!(f, "{mds}.{vmd}.{channel}.{metric}")?;
+        if facet > 0 { write!(f, ".{facet}") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hl7::Message;
+
+    fn path(text: &str) -> ObservationPath {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_path_says_its_level() {
+        for (text, level) in [
+            ("1", Level::Mds),
+            ("1.0.0.0", Level::Mds),
+            ("1.2.0.0", Level::Vmd),
+            ("1.0.1", Level::Channel),
+            ("1.0.0.1", Level::Metric),
+            ("0.0.0.1", Level::Metric),
+            (" 1.3.1.150456.1 ", Level::Facet),
+        ] {
+            assert_eq!(path(text).level(), level, "{text}");
+        }
+        assert_eq!((path("1"), path("1.0.1.1.0").to_string()), (path("1.0.0.0"), "1.0.1.1".into()));
+        assert_eq!(path("1.3.1.150456.1").to_string(), "1.3.1.150456.1");
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        for text in ["", "0", "0.0.0.0", "1.", ".1", "1..1", "1.2.3.4.5.6", "a", "1.-1", "+1", "4294967296"] {
+            assert_eq!(text.parse::<ObservationPath>(), Err(ObservationPathError), "{text}");
+        }
+    }
+
+    #[test]
+    fn containment_is_by_level_not_by_text() {
+        assert!(path("1").contains(&path("1.2.0.0")) && path("1").contains(&path("1.0.0.1")));
+        assert!(path("1.2.0.0").contains(&path("1.2.1.7.3")));
+        assert!(!path("1.2.0.0").contains(&path("1.20.1.7")) && !path("1.2.0.0").contains(&path("1.0.0.7")));
+        assert!(!path("1.2.1.7").contains(&path("1.2.1.7")) && !path("1.2.1.7").contains(&path("1.2.1.8.1")));
+    }
+
+    #[test]
+    fn a_value_that_is_not_clinical_is_flagged() {
+        let flagged = |flags: &str| {
+            let text = format!("MSH|^~\\&|\rOBX|1|NM|1^X^MDC|1.0.0.1|5.00|||{flags}\r");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            let observation = message.segments().find_map(Observation::of).unwrap();
+            assert_eq!(observation.value().raw(), b"5.00");
+            observation.is_not_clinical()
+        };
+        assert!(flagged("TEST") && flagged("L~demo^X"));
+        assert!(!flagged("") && !flagged("TESTED~L"));
+    }
+}

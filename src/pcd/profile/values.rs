@@ -1,0 +1,144 @@
+//! Whether the values of a segment are of their types and from their tables.
+
+use crate::hl7::{ContentError, Field, Location, MessageTime, Repetition, Segment};
+use crate::pcd::Observation;
+
+/// HL7 table 0125, as far as devices use it.
+const VALUE_TYPES: [&[u8]; 16] = [
+    b"NM", b"SN", b"ST", b"TX", b"FT", b"CWE", b"CE", b"CNE", b"CF", b"DT", b"TM", b"DTM", b"TS", b"NA",
+    b"ED", b"EI",
+];
+/// HL7 table 0085.
+const STATUSES: [&[u8]; 15] =
+    [b"F", b"R", b"X", b"P", b"C", b"D", b"I", b"N", b"O", b"S", b"U", b"W", b"A", b"B", b"V"];
+/// The coding systems of units (appendix B.8, OBX-6).
+const UNIT_SYSTEMS: [&[u8]; 2] = [b"MDC", b"UCUM"];
+
+/// Checks one segment; what is found is handed to `found`.
+pub(super) fn check(
+    segment: &Segment<'_>,
+    sequence: u32,
+    mut found: impl FnMut(&'static str, ContentError, Location),
+) {
+    let mut time = |name: &[u8; 3], n: u8| {
+        let field = segment.field(n.into());
+        let rule = match MessageTime::parse(field.trimmed()) {
+            _ if field.is_empty() => return,
+            Ok(time) if time.offset.is_some() => return,
+            Ok(_) => "time-zone-missing",
+            Err(_) => "time-malformed",
+        };
+        found(rule, ContentError::DataType, Location::field(*name, sequence, n));
+    };
+    if segment.is(b"MSH") {
+        time(b"MSH", 7);
+    } else if segment.is(b"OBR") {
+        time(b"OBR", 7);
+    } else if let Some(observation) = Observation::of(*segment) {
+        time(b"OBX", 14);
+        check_observation(&observation, sequence, segment.field(4), &mut found);
+    }
+}
+
+fn check_observation(
+    observation: &Observation<'_>,
+    sequence: u32,
+    path: Field<'_>,
+    found: &mut impl FnMut(&'static str, ContentError, Location),
+) {
+    let mut add = |rule, error, n| found(rule, error, Location::field(*b"OBX", sequence, n));
+    let (kind, value) = (observation.value_type(), observation.value());
+    if kind.is_empty() {
+        if !value.is_empty() {
+            add("obx-value-type-missing", ContentError::RequiredField, 2);
+        }
+    } else if !VALUE_TYPES.contains(&kind.trimmed()) {
+        add("obx-value-type-unknown", ContentError::TableValue, 2);
+    } else if !value.is_empty() && !value.repetitions().all(|value| is_of_type(kind.trimmed(), value)) {
+        add("obx-value-not-of-its-type", ContentError::DataType, 5);
+    }
+    if !path.is_empty() && observation.path().is_err() {
+        add("obx-path-malformed", ContentError::DataType, 4);
+    }
+    let units = observation.units();
+    let coded = |n| UNIT_SYSTEMS.contains(&units.component(n).trimmed());
+    if !units.is_empty() && !coded(3) && !coded(6) {
+        add("obx-units-coding-system", ContentError::TableValue, 6);
+    }
+    let status = observation.status();
+    if !status.is_empty() && !STATUSES.contains(&status.trimmed()) {
+        add("obx-status-unknown", ContentError::TableValue, 11);
+    }
+}
+
+/// Whether a value looks like its type; text and codes always do.
+fn is_of_type(kind: &[u8], value: Repetition<'_>) -> bool {
+    let whole = value.raw().trim_ascii();
+    match kind {
+        b"NM" => whole.is_empty() || is_number(whole),
+        b"NA" => value.components().all(|number| number.is_empty() || is_number(number.trimmed())),
+        b"SN" => [2, 4].into_iter().all(|n| {
+            let number = value.component(n);
+            number.is_empty() || is_number(number.trimmed())
+        }),
+        b"DT" => whole.len() <= 8 && MessageTime::parse(whole).is_ok(),
+        b"DTM" | b"TS" => MessageTime::parse(value.component(1).trimmed()).is_ok(),
+        _ => true,
+    }
+}
+
+/// NM (HL7 2.6 ch. 2A): a sign, digits, a point, digits; no exponent.
+fn is_number(text: &[u8]) -> bool {
+    let digits = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    let points = digits.iter().filter(|byte| **byte == b'.').count();
+    points <= 1 && digits.len() > points && digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+}
+
+/// Whether the value of a facet is a word of its table, alone or as a code with its text.
+pub(super) fn in_table(facet: &Observation<'_>, table: &[&str]) -> bool {
+    let value = facet.value();
+    let known = |word: &[u8]| table.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word));
+    known(value.component(1).trimmed()) || known(value.component(2).trimmed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hl7::Message;
+
+    #[test]
+    fn values_look_like_their_types() {
+        let fits = |kind: &str, value: &str| {
+            let text = format!("MSH|^~\\&|\rOBX|1|{kind}||1|{value}\r");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            let observation = message.segments().find_map(Observation::of).unwrap();
+            observation.value().repetitions().all(|value| is_of_type(kind.as_bytes(), value))
+        };
+        for (kind, value) in [
+            ("NM", "98.60"),
+            ("NM", "-.5"),
+            ("NM", "+7~8"),
+            ("NA", "12^123^^-4.5"),
+            ("SN", ">^100"),
+            ("SN", "^1^:^128"),
+            ("DTM", "20091028123702"),
+            ("TS", "20091028123702+0100^S"),
+            ("DT", "20091028"),
+            ("ST", "anything"),
+        ] {
+            assert!(fits(kind, value), "{kind} {value}");
+        }
+        for (kind, value) in [
+            ("NM", "1e3"),
+            ("NM", "."),
+            ("NM", "1.2.3"),
+            ("NM", "5~x"),
+            ("NA", "1^x"),
+            ("SN", ">^many"),
+            ("DTM", "12:30"),
+            ("DT", "200910281237"),
+        ] {
+            assert!(!fits(kind, value), "{kind} {value}");
+        }
+    }
+}
