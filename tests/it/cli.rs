@@ -3,7 +3,7 @@
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
-use pcd_platform::pki::KeyType;
+use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 
 use crate::harness::{Cli, Site, binary, message};
 
@@ -76,9 +76,9 @@ fn check_tells_what_is_in_order_and_what_is_not() {
     assert_eq!(exit, Some(1), "{text}");
     assert!(text.contains("error    revocation: ") && text.contains("nobody can connect"), "{text}");
 
-    let (exit, text) = check(&Site::new().with("store", "url = \"sqlite:no/such/folder/platform.db\""));
+    let (exit, text) = check(&Site::new().with("store", "url = \"sqlite:platform.toml/platform.db\""));
     assert_eq!(exit, Some(1), "{text}");
-    assert!(text.contains("error    store: ") && text.contains("no/such/folder"), "{text}");
+    assert!(text.contains("error    store: ") && text.contains("platform.toml/platform.db"), "{text}");
 
     let (exit, text) = check(&Site::new().with("devices", "unknwon = \"enrol\""));
     assert_eq!(exit, Some(78), "{text}");
@@ -99,7 +99,7 @@ fn check_says_it_in_json_as_well() {
 #[test]
 fn a_key_that_others_can_read_is_refused_with_the_way_out() {
     let site = Site::new();
-    let own = site.certificate("platform", KeyType::Ecc);
+    let own = site.issue(&CertificateOrder::new("platform-open", Role::Platform, KeyType::Ecc));
     set_permissions(&own.key, Permissions::from_mode(0o644)).unwrap();
     let line = format!("ecc = {{ chain = \"{}\", key = \"{}\" }}", own.chain.display(), own.key.display());
     let site = site.with("tls", &line);
