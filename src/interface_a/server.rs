@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connection, Services};
+use super::connection::{Connection, Services, WRITE_TIMEOUT};
 use super::inbound::Inbound;
 use super::listener::Listener;
 use super::registry::{Registry, SessionInfo};
@@ -152,7 +152,9 @@ impl InterfaceA {
         );
         let services = self.services.clone();
         metrics.connections_active.inc();
-        let run = Connection { stream, session, services: self.services, links }.run(opening);
+        let connection =
+            Connection { stream, session, services: self.services, links, write_timeout: WRITE_TIMEOUT };
+        let run = connection.run(opening);
         let end = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(end) => end,
             Err(_) => {
