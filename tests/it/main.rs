@@ -9,6 +9,8 @@ mod connections;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 mod openssl;
@@ -17,4 +19,10 @@ mod openssl_client;
 #[cfg(test)]
 mod pki;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod resumption;
+#[cfg(test)]
 mod shipped;
+#[cfg(all(test, feature = "pkcs11"))]
+mod token;
