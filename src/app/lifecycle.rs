@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::PlatformError;
+use crate::http::{ReloadRequests, Reloaded};
 
 /// SIGTERM and SIGINT stop the platform in good order, a second one at once; SIGHUP reads the configuration again.
 #[derive(Debug)]
@@ -59,9 +60,10 @@ pub(super) enum Ending {
 ///
 /// The first signal cancels `drain`; `serving` then has `grace` to finish what it has begun. A second signal, or the
 /// end of that time, ends it where it stands: nothing that was acknowledged is lost by that.
-pub(super) async fn until_stopped<R: Future<Output = ()>>(
+pub(super) async fn until_stopped<R: Future<Output = Reloaded>>(
     serving: impl Future<Output = io::Result<()>>,
     mut signals: Signals,
+    mut requests: ReloadRequests,
     drain: &CancellationToken,
     grace: Duration,
     reload: impl Fn() -> R,
@@ -72,8 +74,10 @@ pub(super) async fn until_stopped<R: Future<Output = ()>>(
         tokio::select! {
             ended = &mut serving => return finished(ended),
             () = drain.cancelled() => break,
+            // One after the other, whoever asks: two reloads at once could publish halves of each other.
+            Some(request) = requests.recv() => request.answer(reload().await),
             request = signals.next() => match request {
-                Request::Reload => reload().await,
+                Request::Reload => drop(reload().await),
                 Request::Stop => {
                     tracing::info!("stopping: finishing what is in flight");
                     drain.cancel();

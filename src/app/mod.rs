@@ -173,7 +173,11 @@ impl Bound {
         platform.audit(started).await;
 
         let done = CancellationToken::new();
-        let state = http::AdminState::new(platform.metrics.clone(), platform.store.clone(), drain.clone());
+        let (reloader, reloads) = http::reloader();
+        let state = {
+            let (metrics, store) = (platform.metrics.clone(), platform.store.clone());
+            http::AdminState::new(metrics, store, drain.clone(), reloader)
+        };
         let admin = tokio::spawn(admin.serve(state, done.clone()));
         let watch = tokio::spawn(directory::watch(
             platform.store.clone(),
@@ -185,7 +189,7 @@ impl Bound {
         let grace = platform.config.load().interface_a.drain_timeout;
         let served = {
             let reload = || platform.reload();
-            lifecycle::until_stopped(serving.run(), signals, &drain, grace, reload).await
+            lifecycle::until_stopped(serving.run(), signals, reloads, &drain, grace, reload).await
         };
 
         let reason = if served.is_ok() { StopReason::Requested } else { StopReason::Fault };

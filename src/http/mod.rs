@@ -1,17 +1,21 @@
 //! The operator's side: health and metrics over HTTP, on loopback.
 
 mod health;
+mod pages;
+mod reload;
 
 use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use self::reload::{ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};
 use crate::metrics::Metrics;
 use crate::model::BindError;
 use crate::store::Store;
@@ -22,6 +26,7 @@ pub struct AdminState {
     metrics: Metrics,
     store: Store,
     drain: CancellationToken,
+    reloader: Reloader,
 }
 
 /// The bound admin listener.
@@ -34,8 +39,8 @@ pub struct AdminListener {
 impl AdminState {
     /// `drain` is cancelled when the platform stops: then it is not ready any more.
     #[must_use]
-    pub const fn new(metrics: Metrics, store: Store, drain: CancellationToken) -> Self {
-        Self { metrics, store, drain }
+    pub const fn new(metrics: Metrics, store: Store, drain: CancellationToken, reloader: Reloader) -> Self {
+        Self { metrics, store, drain, reloader }
     }
 }
 
@@ -65,6 +70,8 @@ impl AdminListener {
             .route("/livez", get(health::live))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(metrics))
+            .route("/reload", post(reload::reload))
+            .layer(from_fn(pages::refuse))
             .with_state(state);
         let serving = axum::serve(self.socket, router);
         tokio::select! {

@@ -15,6 +15,8 @@ mod demo;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod messages;
@@ -27,4 +29,10 @@ mod pki;
 #[cfg(test)]
 mod python;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod resumption;
+#[cfg(test)]
 mod shipped;
+#[cfg(all(test, feature = "pkcs11"))]
+mod token;

@@ -36,6 +36,7 @@ pub struct Stopped {
 #[derive(Debug, Clone)]
 pub struct Cli {
     config: PathBuf,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 pub fn binary() -> Command {
@@ -68,7 +69,7 @@ impl Platform {
             _stdout: stdout,
             address: address(&listening["interface-a"][0]),
             admin: address(&listening["admin"]),
-            cli: Cli { config },
+            cli: Cli { config, environment: site.environment().to_vec() },
             log,
         }
     }
@@ -145,7 +146,7 @@ impl Drop for Platform {
 impl Cli {
     /// The command line of a site whose platform need not run.
     pub fn of(site: &Site) -> Self {
-        Self { config: site.write_configuration() }
+        Self { config: site.write_configuration(), environment: site.environment().to_vec() }
     }
 
     /// Runs a command that has to succeed; its stdout.
@@ -163,7 +164,12 @@ impl Cli {
 
     /// Runs a command; how it ended, stdout, stderr.
     pub fn try_run(&self, words: &[&str]) -> (ExitStatus, String, String) {
-        let output = binary().args(words).env("PCD_CONFIG", &self.config).output().unwrap();
+        let output = binary()
+            .args(words)
+            .env("PCD_CONFIG", &self.config)
+            .envs(self.environment.clone())
+            .output()
+            .unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status, text(output.stdout), text(output.stderr))
     }

@@ -88,6 +88,12 @@ impl Site {
         self
     }
 
+    /// Takes a key out of a table of the configuration.
+    pub fn without(mut self, table: &'static str, key: &str) -> Self {
+        self.settings.retain(|(at, line)| *at != table || line.split('=').next().unwrap().trim() != key);
+        self
+    }
+
     /// Sets a variable in the environment of the platform.
     pub fn with_environment(mut self, name: &'static str, value: PathBuf) -> Self {
         self.environment.push((name, value));
