@@ -12,6 +12,7 @@ use super::session::{Limits, Now, Session};
 use crate::audit::Certificate;
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
 use crate::config::{Config, Overrides};
+use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, Fingerprint, SessionId};
 use crate::tls::{DirectoryHandle, Peer};
 
@@ -44,6 +45,7 @@ pub(super) fn device() -> Device {
         status: DeviceStatus::Active,
         speaks_for: Vec::new(),
         note: String::new(),
+        acknowledge: AcknowledgeAs::AsAsked,
     }
 }
 

@@ -19,6 +19,7 @@ use super::session::{Limits, Session};
 use crate::audit;
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::config::{Config, Unknown};
+use crate::hl7::AcknowledgeAs;
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
@@ -194,6 +195,7 @@ impl InterfaceA {
             kind: DeviceKind::Device,
             status: DeviceStatus::Suspended,
             speaks_for: Vec::new(),
+            acknowledge: AcknowledgeAs::AsAsked,
             note: "enrolled when it first connected".to_owned(),
         };
         match self.services.store.add_device(device, "enrolment").await {
