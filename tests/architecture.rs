@@ -105,7 +105,7 @@ impl Source {
         let all: Vec<_> = text.lines().collect();
         for (at, line) in all.iter().enumerate() {
             let tests = line.trim_start().starts_with("#[cfg(test)]")
-                && all.get(at + 1).is_some_and(|next| next.trim_start().starts_with("mod tests"));
+                && all.get(at + 1).is_some_and(|next| next.contains("mod tests"));
             // House rule: tests are at the bottom.
             if tests {
                 break;
