@@ -409,3 +409,6 @@ fn policy(config: &Config) -> MessagePolicy {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;
