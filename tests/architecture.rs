@@ -201,6 +201,8 @@ fn begins_a_path(code: &str, word: &str) -> bool {
     })
 }
 
+// `cfg(test)` tells Clippy that it may unwrap as tests do.
+#[cfg(test)]
 fn tree() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut folders, mut files) = (vec![root.join("src")], Vec::<PathBuf>::new());

@@ -60,10 +60,10 @@ pub(super) fn info(clock: &Clock) -> SessionInfo {
     }
 }
 
-/// A session of [`NAME`].
-pub(super) fn session(limits: Limits, clock: &Clock) -> Session {
-    let directory = DirectoryHandle::default();
-    directory.store(Arc::new(Directory::from(vec![device()])));
+/// What judges the messages of [`NAME`].
+pub(super) fn inbound(config: &Config, directory: Vec<Device>, clock: &Clock) -> Inbound {
+    let handle = DirectoryHandle::default();
+    handle.store(Arc::new(Directory::from(directory)));
     let peer = Peer {
         device: Arc::new(device()),
         address: "192.0.2.7:50123".parse().unwrap(),
@@ -77,8 +77,12 @@ pub(super) fn session(limits: Limits, clock: &Clock) -> Session {
         suite: "TLS13_AES_256_GCM_SHA384",
         resumed: false,
     };
-    let inbound = Inbound::new(&config(), directory, SessionId::at(clock.now()), peer);
-    Session::open(inbound, limits, now(clock))
+    Inbound::new(config, handle, SessionId::at(clock.now()), peer)
+}
+
+/// A session of [`NAME`].
+pub(super) fn session(limits: Limits, clock: &Clock) -> Session {
+    Session::open(inbound(&config(), vec![device()], clock), limits, now(clock))
 }
 
 /// A message about `device`, in its frame; it asks for an accept acknowledgement.

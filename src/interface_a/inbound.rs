@@ -469,3 +469,6 @@ fn policy(config: &Config) -> MessagePolicy {
         missing_identity: config.devices.missing_identity,
     }
 }
+
+#[cfg(test)]
+mod tests;

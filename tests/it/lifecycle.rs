@@ -222,9 +222,7 @@ fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
     for cycle in 0..kill_cycles() {
         let platform = site.start();
         if cycle == 0 {
-            for device in devices {
-                platform.admit(device, &[]);
-            }
+            devices.iter().for_each(|device| platform.admit(device, &[]));
         }
         let streams = devices.map(|device| {
             let wire = connect(&site, &platform, device);
