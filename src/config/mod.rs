@@ -105,7 +105,7 @@ pub enum KeyLocation {
     File(PathBuf),
     /// In a PKCS#11 token, which signs with it and never shows it.
     #[cfg(feature = "pkcs11")]
-    Token(TokenUri),
+    Token(Box<TokenUri>),
 }
 
 impl From<PathBuf> for KeyLocation {

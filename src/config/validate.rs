@@ -138,7 +138,7 @@ impl Checker<'_> {
     #[cfg(feature = "pkcs11")]
     fn token(&mut self, uri: &str, key: &'static str) -> KeyLocation {
         match TokenUri::parse(uri, |file| self.private_file(file, key)) {
-            Ok(token) => KeyLocation::Token(token),
+            Ok(token) => KeyLocation::Token(Box::new(token)),
             Err(error) => {
                 self.problem(key, error.to_string());
                 PathBuf::new().into()

@@ -1,38 +1,24 @@
 //! The platform as its peers and its operators see it: one binary, started for real.
 
+// Tells Clippy that helper functions may unwrap as tests do.
+#![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a test waits for other processes, by the machine's own clock")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
-// `cfg(test)` tells Clippy that helper functions may unwrap as tests do.
-#[cfg(test)]
 mod admin;
-#[cfg(test)]
 mod cli;
-#[cfg(test)]
 mod connections;
-#[cfg(test)]
 mod demo;
-#[cfg(test)]
 mod harness;
-#[cfg(test)]
 mod keys;
-#[cfg(test)]
 mod lifecycle;
-#[cfg(test)]
 mod messages;
-#[cfg(test)]
 mod openssl;
-#[cfg(test)]
 mod openssl_client;
-#[cfg(test)]
 mod pki;
-#[cfg(test)]
 mod python;
-#[cfg(test)]
 mod reload;
-#[cfg(test)]
 mod resumption;
-#[cfg(test)]
 mod shipped;
-#[cfg(all(test, feature = "pkcs11"))]
+#[cfg(feature = "pkcs11")]
 mod token;

@@ -3,23 +3,31 @@ use super::*;
 
 const OTHER: &str = "00A037FFFE000002";
 
-fn judge_with(config: &Config, directory: Vec<Device>, received: Received) -> Judged {
+fn judge_with(config: &Config, directory: Vec<Device>, frame: Frame) -> Judged {
     let clock = clock();
-    inbound(config, directory, &clock).judge(received, clock.now(), |_| false)
+    inbound(config, directory, &clock).judge(&only(frame), clock.now(), |_| false)
 }
 
-fn judge(received: Received) -> Judged {
-    judge_with(&config(), vec![device()], received)
+fn judge(frame: Frame) -> Judged {
+    judge_with(&config(), vec![device()], frame)
+}
+
+fn only(frame: Frame) -> Part {
+    let mut parts = Part::all_of(frame);
+    assert_eq!(parts.len(), 1, "one message");
+    parts.remove(0)
 }
 
 /// The payload of a frame as the codec hands it over.
-fn whole(frame: &[u8]) -> Received {
+fn whole(frame: &[u8]) -> Frame {
     let payload = Bytes::copy_from_slice(&frame[1..frame.len() - 2]);
-    Received::Frame(Frame { payload, deviations: std::iter::empty().collect() })
+    Frame { payload, deviations: std::iter::empty().collect() }
 }
 
-fn broken(reason: BrokenReason, bytes: &[u8]) -> Received {
-    Received::Broken(Broken { bytes: Bytes::copy_from_slice(bytes), reason })
+fn broken(reason: BrokenReason, bytes: &[u8]) -> Judged {
+    let clock = clock();
+    let broken = Broken { bytes: Bytes::copy_from_slice(bytes), reason };
+    inbound(&config(), vec![device()], &clock).broken(broken, clock.now())
 }
 
 fn codes(answer: &(Bytes, Label)) -> Vec<String> {
@@ -58,7 +66,7 @@ fn what_is_no_frame_is_kept_and_answered_where_that_makes_sense() {
         (BrokenReason::EndOfStream, header, None),
         (BrokenReason::TimedOut, header, None),
     ] {
-        let judged = judge(broken(reason, bytes));
+        let judged = broken(reason, bytes);
         let expected: Vec<_> = answer.map(|id| ("AR".to_owned(), id.to_owned())).into_iter().collect();
         assert_eq!(acknowledgements(&judged.on_stored.0), expected, "{reason:?}");
         assert_eq!(judged.record.acknowledgement, judged.on_stored.0);
@@ -83,7 +91,7 @@ fn an_awaited_acknowledgement_is_accepted_and_never_answered() {
     let clock = clock();
     let inbound = inbound(&config(), vec![device()], &clock);
     let frame = super::super::fixtures::acknowledgement("OURS");
-    let judged = inbound.judge(whole(&frame), clock.now(), |control_id| control_id == b"OURS");
+    let judged = inbound.judge(&only(whole(&frame)), clock.now(), |control_id| control_id == b"OURS");
     let answers = judged.answers.unwrap();
     assert_eq!((answers.control_id, answers.code.as_str()), (b"OURS".to_vec(), "CA"));
     assert_eq!(judged.record.verdict, Verdict::Accepted);

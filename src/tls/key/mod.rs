@@ -23,10 +23,10 @@ pub enum KeyError {
     /// Its file, or the passphrase that opens it.
     #[error(transparent)]
     File(#[from] KeyFileError),
-    /// The token that holds it.
+    /// The token that holds it; boxed, because what PKCS#11 says is large and seldom said.
     #[cfg(feature = "pkcs11")]
     #[error(transparent)]
-    Token(#[from] TokenError),
+    Token(Box<TokenError>),
     /// It is of a kind that cannot sign.
     #[error(
         "the private key {location} cannot be used: {source}; an RSA key or one on P-256, P-384 or P-521 can"
@@ -53,6 +53,6 @@ pub(super) fn load(
                 .map_err(|source| KeyError::Kind { location: credential.key.clone(), source })
         }
         #[cfg(feature = "pkcs11")]
-        KeyLocation::Token(token) => Ok(pkcs11::open(token)?),
+        KeyLocation::Token(token) => pkcs11::open(token).map_err(|error| KeyError::Token(Box::new(error))),
     }
 }

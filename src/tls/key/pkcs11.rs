@@ -35,7 +35,7 @@ pub enum TokenError {
     #[error("{found} tokens match {uri}; exactly one must, see: pkcs11-tool --module {} -L", uri.module.display())]
     Token {
         /// What was looked for.
-        uri: TokenUri,
+        uri: Box<TokenUri>,
         /// How many there are.
         found: usize,
     },
@@ -43,7 +43,7 @@ pub enum TokenError {
     #[error("{found} private keys match {uri}; exactly one must, see: pkcs11-tool --module {} --login -O", uri.module.display())]
     Key {
         /// What was looked for.
-        uri: TokenUri,
+        uri: Box<TokenUri>,
         /// How many there are.
         found: usize,
     },
@@ -51,7 +51,7 @@ pub enum TokenError {
     #[error(
         "the token of {0} wants a PIN; put it into a private file and add pin-source=FILE after the question mark"
     )]
-    NoPin(TokenUri),
+    NoPin(Box<TokenUri>),
     /// The file with the PIN.
     #[error(transparent)]
     Pin(#[from] PrivateFileError),
@@ -59,21 +59,21 @@ pub enum TokenError {
     #[error("the token of {uri} does not take the PIN")]
     Login {
         /// Which token.
-        uri: TokenUri,
+        uri: Box<TokenUri>,
         /// What it says.
         source: CryptokiError,
     },
     /// No login is tried again, because that could lock the token.
     #[error("the token of {0} refused the PIN before; correct it and reload")]
-    Locked(TokenUri),
+    Locked(Box<TokenUri>),
     /// Neither RSA nor a NIST curve.
     #[error("the key of {0} is neither an RSA key nor one on P-256, P-384 or P-521")]
-    Kind(TokenUri),
+    Kind(Box<TokenUri>),
     /// Something else.
     #[error("the token of {uri} failed")]
     Failed {
         /// Which token.
-        uri: TokenUri,
+        uri: Box<TokenUri>,
         /// What it says.
         source: CryptokiError,
     },
@@ -87,7 +87,7 @@ pub(super) fn open(uri: &TokenUri) -> Result<Arc<dyn SigningKey>, TokenError> {
     let token = Token {
         module: module(&uri.module)
             .map_err(|source| TokenError::Module { module: uri.module.clone(), source })?,
-        uri: uri.clone(),
+        uri: Box::new(uri.clone()),
         idle: Mutex::default(),
         pin_refused: AtomicBool::new(false),
     };
@@ -111,7 +111,7 @@ fn module(file: &Path) -> Result<Pkcs11, CryptokiError> {
 /// A token, and sessions with it that nobody is using.
 #[derive(Debug)]
 struct Token {
-    uri: TokenUri,
+    uri: Box<TokenUri>,
     module: Pkcs11,
     idle: Mutex<Vec<Ready>>,
     /// Tokens lock themselves after a few wrong PINs: a wrong one is tried once.
