@@ -286,7 +286,7 @@ mod interface_a {
     #[test]
     fn a11_a_private_key_that_others_may_read_is_not_used() {
         let site = Site::new();
-        let own = site.certificate("platform", KeyType::Ecc);
+        let own = site.issue(&CertificateOrder::new("a11", Role::Platform, KeyType::Ecc));
         let line =
             format!("ecc = {{ chain = \"{}\", key = \"{}\" }}", own.chain.display(), own.key.display());
         for (mode, exit) in [(0o644, 78), (0o640, 78), (0o660, 78)] {
