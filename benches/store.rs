@@ -161,6 +161,7 @@ fn message(clock: &Clock) -> MessageRecord {
         verdict: Verdict::Accepted,
         warnings: Vec::new(),
         identities: vec!["00A037EB2175780F".to_owned()],
+        not_allowed: Vec::new(),
         raw: Bytes::from(raw),
         acknowledgement: Bytes::from_static(b"MSH|^~\\&|PLATFORM\rMSA|CA|1\r"),
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde_json::{Map, Value, json};
 
 use crate::authz::{DeviceKind, DeviceStatus};
+use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, Fingerprint, MessageId, Refusal, SessionId};
 
 /// Something that an auditor may ask about.
@@ -110,6 +111,8 @@ pub enum Event {
         status: DeviceStatus,
         /// Whom it speaks for besides itself.
         speaks_for: Vec<String>,
+        /// How it is acknowledged.
+        acknowledge: AcknowledgeAs,
         /// Who did it.
         actor: String,
     },
@@ -121,6 +124,8 @@ pub enum Event {
         kind: DeviceKind,
         /// Whom it speaks for besides itself.
         speaks_for: Vec<String>,
+        /// How it is acknowledged.
+        acknowledge: AcknowledgeAs,
         /// Who did it.
         actor: String,
     },
@@ -292,17 +297,19 @@ impl Event {
                 "device": device.as_str(),
                 "count": count,
             }),
-            Self::DeviceAdded { device, kind, status, speaks_for, actor } => json!({
+            Self::DeviceAdded { device, kind, status, speaks_for, acknowledge, actor } => json!({
                 "device": device.as_str(),
                 "kind": kind.as_str(),
                 "status": status.as_str(),
                 "speaks-for": speaks_for,
+                "acknowledge": acknowledge.as_str(),
                 "actor": actor,
             }),
-            Self::DeviceChanged { device, kind, speaks_for, actor } => json!({
+            Self::DeviceChanged { device, kind, speaks_for, acknowledge, actor } => json!({
                 "device": device.as_str(),
                 "kind": kind.as_str(),
                 "speaks-for": speaks_for,
+                "acknowledge": acknowledge.as_str(),
                 "actor": actor,
             }),
             Self::DeviceSuspended { device, actor }
@@ -385,8 +392,21 @@ mod tests {
             Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },
             Event::IdentityViolation { message, session, device: id(), identity: "00A0".to_owned() },
             Event::BytesBetweenFrames { session, device: id(), count: 7 },
-            Event::DeviceAdded { device: id(), kind, status, speaks_for: speaks_for(), actor: actor() },
-            Event::DeviceChanged { device: id(), kind, speaks_for: speaks_for(), actor: actor() },
+            Event::DeviceAdded {
+                device: id(),
+                kind,
+                status,
+                speaks_for: speaks_for(),
+                acknowledge: AcknowledgeAs::Accept,
+                actor: actor(),
+            },
+            Event::DeviceChanged {
+                device: id(),
+                kind,
+                speaks_for: speaks_for(),
+                acknowledge: AcknowledgeAs::AsAsked,
+                actor: actor(),
+            },
             Event::DeviceSuspended { device: id(), actor: actor() },
             Event::DeviceResumed { device: id(), actor: actor() },
             Event::DeviceRemoved { device: id(), actor: actor() },

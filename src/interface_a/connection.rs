@@ -22,7 +22,7 @@ use crate::store::{MessageRecord, Recorded, Store, StoreError};
 /// Room that is made for each read.
 const READ_SIZE: usize = 8 * 1024;
 /// A peer that takes no bytes for so long is gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a peer gets to take our close_notify, and to close its own side.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes that are read and thrown away meanwhile.
@@ -45,6 +45,8 @@ pub(super) struct Connection<S> {
     pub(super) session: Session,
     pub(super) services: Services,
     pub(super) links: Links,
+    /// How long a peer may refuse to take bytes: [`WRITE_TIMEOUT`].
+    pub(super) write_timeout: Duration,
 }
 
 /// Something that the store has finished.
@@ -93,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             match self.perform(&mut busy, &mut delivered).await {
                 Ok(None) => {}
                 Ok(Some(end)) => break end,
-                Err(_) => break SessionEnd::ConnectionLost,
+                Err(_) => break self.lost(),
             }
             let happened = self.wait(&mut busy).await;
             let now = self.services.now();
@@ -192,9 +194,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.stream.write_all(&all).await?;
             self.stream.flush().await
         };
-        tokio::time::timeout(WRITE_TIMEOUT, writing)
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        let (withdrawn, drain) = (&mut self.links.withdrawn, &self.services.drain);
+        // A peer that takes nothing must not keep a right that it has lost, nor the platform from stopping.
+        let hurried = async {
+            tokio::select! {
+                _ = withdrawn.wait_for(Option::is_some) => {}
+                () = drain.cancelled() => {}
+            }
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
+        };
+        tokio::select! {
+            written = tokio::time::timeout(self.write_timeout, writing) => {
+                written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            }
+            () = hurried => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Why a session is over whose peer takes nothing any more.
+    fn lost(&self) -> SessionEnd {
+        match *self.links.withdrawn.borrow() {
+            Some(refusal) => SessionEnd::Withdrawn(refusal),
+            None if self.services.drain.is_cancelled() => SessionEnd::Shutdown,
+            None => SessionEnd::ConnectionLost,
+        }
     }
 
     async fn wait(&mut self, busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>) -> Happened {
@@ -246,3 +269,6 @@ async fn at(deadline: Option<std::time::Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,8 @@ use crate::authz::{Device, rules};
 use crate::config::{self, Config};
 use crate::hl7::batch;
 use crate::hl7::{
-    AcknowledgeAs, Acknowledgement, AcknowledgementRequest, Message, MessageTime, Outcome,
-    ReceivedAcknowledgement, Rejection, Sender,
+    Acknowledgement, AcknowledgementRequest, Message, MessageTime, Outcome, ReceivedAcknowledgement,
+    Rejection, Sender,
 };
 use crate::mllp::{Broken, BrokenReason, Codec, Frame};
 use crate::model::{DeviceId, MessageId, SessionId};
@@ -165,13 +165,14 @@ impl Inbound {
 
     fn message(&self, mut reading: Reading<'_>, frame: &Frame, now: Timestamp) -> Judged {
         let header = reading.message.header();
-        let request =
-            Transaction::acknowledgement_request(reading.transaction, &header, AcknowledgeAs::AsAsked);
+        let device = self.device_now();
+        let request = Transaction::acknowledgement_request(reading.transaction, &header, device.acknowledge);
         // Whether it is for us at all, then who speaks, then whether it is well made.
         let taken = self.check_header(&mut reading);
-        let spoken = self.check_claims(&reading.claims);
+        let spoken = rules::check(&device, &reading.claims);
         let well_made = self.check_profile(&mut reading);
         let mut record = self.record_of(&reading, frame, now);
+        record.not_allowed = distinct(rules::not_allowed(&device, &reading.claims));
         let audit = spoken.as_ref().err().map(|violation| audit::Event::IdentityViolation {
             message: record.id,
             session: self.session,
@@ -216,13 +217,11 @@ impl Inbound {
         self.policy.judge(&findings)
     }
 
-    /// By the directory as it is now: what a gateway may speak for can change while it is connected.
-    fn check_claims(&self, claims: &[Claim]) -> Result<(), rules::Violation> {
+    /// The device as the directory has it now: what a gateway may speak for can change while it is connected.
+    fn device_now(&self) -> Arc<Device> {
         let device = self.directory.load().admit(&self.device);
         // A device that lost its right to connect is about to lose its session; until then it speaks for itself.
-        let device = device
-            .unwrap_or_else(|_| Arc::new(Device { speaks_for: Vec::new(), ..(*self.peer.device).clone() }));
-        rules::check(&device, claims)
+        device.unwrap_or_else(|_| Arc::new(Device { speaks_for: Vec::new(), ..(*self.peer.device).clone() }))
     }
 
     fn accept(
@@ -380,16 +379,14 @@ impl Inbound {
     fn record_of(&self, reading: &Reading<'_>, frame: &Frame, now: Timestamp) -> MessageRecord {
         let header = reading.message.header();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut identities: Vec<_> = reading.claims.iter().map(|claim| claim.identity.to_string()).collect();
-        identities.sort();
-        identities.dedup();
         MessageRecord {
             event_time: self.event_time(&reading.message),
-            transaction: reading.transaction.map(|transaction| transaction.label().to_owned()),
+            // The store and the operator have the name that IHE writes; the metric has the label.
+            transaction: reading.transaction.map(|transaction| transaction.label().to_ascii_uppercase()),
             message_type: text(header.message_type_field().raw()),
             control_id: text(header.control_id().raw()),
             sending_application: text(header.sending_application().raw()),
-            identities,
+            identities: distinct(&reading.claims),
             ..self.record(frame.payload.clone(), reading.warnings.clone(), now)
         }
     }
@@ -419,6 +416,7 @@ impl Inbound {
             verdict: Verdict::Accepted,
             warnings,
             identities: Vec::new(),
+            not_allowed: Vec::new(),
             raw,
             acknowledgement: Bytes::new(),
         }
@@ -452,6 +450,13 @@ impl Judged {
     }
 }
 
+fn distinct<'c>(claims: impl IntoIterator<Item = &'c Claim>) -> Vec<String> {
+    let mut identities: Vec<_> = claims.into_iter().map(|claim| claim.identity.to_string()).collect();
+    identities.sort();
+    identities.dedup();
+    identities
+}
+
 fn label(transaction: Option<Transaction>) -> &'static str {
     transaction.map_or("other", Transaction::label)
 }
@@ -464,3 +469,6 @@ fn policy(config: &Config) -> MessagePolicy {
         missing_identity: config.devices.missing_identity,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@
 //! session judges, records and acknowledges what comes; the [`Registry`] knows every session that is open.
 
 mod connection;
+#[cfg(test)]
+mod fixtures;
 mod inbound;
 mod listener;
 mod registry;

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connection, Services};
+use super::connection::{Connection, Services, WRITE_TIMEOUT};
 use super::inbound::Inbound;
 use super::listener::Listener;
 use super::registry::{Registry, SessionInfo};
@@ -19,6 +19,7 @@ use super::session::{Limits, Session};
 use crate::audit;
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::config::{Config, Unknown};
+use crate::hl7::AcknowledgeAs;
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
@@ -152,7 +153,9 @@ impl InterfaceA {
         );
         let services = self.services.clone();
         metrics.connections_active.inc();
-        let run = Connection { stream, session, services: self.services, links }.run(opening);
+        let connection =
+            Connection { stream, session, services: self.services, links, write_timeout: WRITE_TIMEOUT };
+        let run = connection.run(opening);
         let end = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(end) => end,
             Err(_) => {
@@ -192,6 +195,7 @@ impl InterfaceA {
             kind: DeviceKind::Device,
             status: DeviceStatus::Suspended,
             speaks_for: Vec::new(),
+            acknowledge: AcknowledgeAs::AsAsked,
             note: "enrolled when it first connected".to_owned(),
         };
         match self.services.store.add_device(device, "enrolment").await {

@@ -361,3 +361,6 @@ const fn end_after(reason: BrokenReason) -> SessionEnd {
         BrokenReason::NoStartBlock | BrokenReason::Truncated | BrokenReason::Utf16 => SessionEnd::NotFramed,
     }
 }
+
+#[cfg(test)]
+mod tests;

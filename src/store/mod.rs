@@ -17,7 +17,7 @@ use std::time::Duration;
 pub(crate) use directory::device_kind;
 pub use error::StoreError;
 pub use message::{CONTROL_ID_REUSED, MessageRecord, MessageSummary, Recorded, StoredMessage, Verdict};
-pub use query::{AuditFilter, AuditRow, MessageFilter, Page};
+pub use query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
 
 use crate::audit;
 use crate::authz::{Device, DeviceStatus};
@@ -106,7 +106,7 @@ impl Store {
         self.change(DirectoryChange::Add(devices), actor).await
     }
 
-    /// Replaces kind, identities and note of an entry of the directory; its status stays.
+    /// Replaces kind, identities, acknowledgements and note of an entry of the directory; its status stays.
     ///
     /// # Errors
     /// [`StoreError::DeviceUnknown`] when there is none of that name.
@@ -149,6 +149,15 @@ impl Store {
     /// When it cannot be read.
     pub async fn device(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
         self.0.reader.device(id).await
+    }
+
+    /// The identities that came in messages of `device` and that it was not allowed to speak for then, by identity. At
+    /// most 256 of a device are remembered, those that came last.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn seen_identities(&self, device: &DeviceId) -> Result<Vec<SeenIdentity>, StoreError> {
+        self.0.reader.seen_identities(device).await
     }
 
     /// A number that grows with every change of the directory, made by this process or another.

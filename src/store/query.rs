@@ -21,6 +21,19 @@ pub struct MessageFilter {
     pub limit: u32,
 }
 
+/// A device identity that came in messages of a device which may not speak for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenIdentity {
+    /// As the directory writes it.
+    pub identity: String,
+    /// In how many messages.
+    pub messages: u64,
+    /// When it came first.
+    pub first: Timestamp,
+    /// When it came last.
+    pub last: Timestamp,
+}
+
 /// Which rows of the audit trail to list.
 #[derive(Debug, Clone)]
 pub struct AuditFilter {

@@ -12,6 +12,8 @@ use super::fixtures::{Place, gateway};
 use super::*;
 use crate::audit::{Event, StopReason};
 use crate::authz::DeviceKind;
+use crate::hl7::AcknowledgeAs;
+use crate::pcd::IdentityPattern;
 
 const ANY: MessageFilter =
     MessageFilter { device: None, kind: None, since: None, rejected: false, before: None, limit: 100 };
@@ -348,8 +350,13 @@ async fn the_directory_keeps_what_it_is_told_and_accounts_for_it() {
     assert!(matches!(again, Err(StoreError::DeviceExists(id)) if id == entry.id));
 
     store.set_device_status(&entry.id, DeviceStatus::Suspended, "bob").await.unwrap();
-    let described =
-        Device { kind: DeviceKind::Device, speaks_for: vec![], note: String::new(), ..entry.clone() };
+    let described = Device {
+        kind: DeviceKind::Device,
+        speaks_for: vec![IdentityPattern::any()],
+        acknowledge: AcknowledgeAs::Original,
+        note: String::new(),
+        ..entry.clone()
+    };
     store.describe_device(described.clone(), "bob").await.unwrap();
     let expected = Device { status: DeviceStatus::Suspended, ..described.clone() };
     assert_eq!(store.devices().await.unwrap(), [expected]);
@@ -370,10 +377,13 @@ async fn the_directory_keeps_what_it_is_told_and_accounts_for_it() {
         [
             (
                 "device-added",
-                r#"{"actor":"alice","device":"GATEWAY-1","kind":"gateway","speaks-for":["00A037*","0004A30000000001"],"status":"active"}"#
+                r#"{"acknowledge":"as-asked","actor":"alice","device":"GATEWAY-1","kind":"gateway","speaks-for":["00A037*","0004A30000000001"],"status":"active"}"#
             ),
             ("device-suspended", by_bob),
-            ("device-changed", r#"{"actor":"bob","device":"GATEWAY-1","kind":"device","speaks-for":[]}"#),
+            (
+                "device-changed",
+                r#"{"acknowledge":"original","actor":"bob","device":"GATEWAY-1","kind":"device","speaks-for":["*"]}"#
+            ),
             ("device-resumed", by_bob),
             ("device-removed", by_bob),
         ]
@@ -579,4 +589,38 @@ fn no_content_is_shown_by_debug() {
     let resend = Recorded::Resend { of: record.id, acknowledgement: Bytes::from_static(b"SECRET") };
     let shown = format!("{record:?} {resend:?}");
     assert!(!shown.contains("SECRET") && !shown.contains("83, 69"), "{shown}");
+}
+
+#[tokio::test]
+async fn identities_that_were_not_allowed_are_remembered_and_counted_once_per_message() {
+    let place = Place::new();
+    let store = place.open().await;
+    let seen = |id: &'static str, not_allowed: &[&str]| MessageRecord {
+        not_allowed: not_allowed.iter().map(|&identity| identity.to_owned()).collect(),
+        ..place.record(id, b"message")
+    };
+    store.record(seen("1", &["A", "B"])).await.unwrap();
+    place.clock.advance(Duration::from_secs(60));
+    store.record(seen("2", &["A"])).await.unwrap();
+    store.record(seen("2", &["A"])).await.unwrap();
+    let pump: DeviceId = "PUMP-1".parse().unwrap();
+    let known = store.seen_identities(&pump).await.unwrap();
+    let shown: Vec<_> = known
+        .iter()
+        .map(|seen| (seen.identity.as_str(), seen.messages, seen.last.duration_since(seen.first).as_secs()))
+        .collect();
+    assert_eq!(shown, [("A", 2, 60), ("B", 1, 0)], "a resend is no second message");
+    assert!(store.seen_identities(&"PUMP-2".parse().unwrap()).await.unwrap().is_empty());
+
+    // A device that makes identities up fills no disk; what came last stays.
+    for n in 0..3 {
+        place.clock.advance(Duration::from_secs(1));
+        let many = (0..200).map(|i| format!("M{n}-{i:03}")).collect();
+        let raw = Bytes::from(format!("message {n}"));
+        let record = MessageRecord { not_allowed: many, raw, ..place.record("3", b"") };
+        store.record(record).await.unwrap();
+    }
+    let known = store.seen_identities(&pump).await.unwrap();
+    assert_eq!(known.len(), 256);
+    assert_eq!(known.iter().filter(|seen| seen.identity.starts_with("M2-")).count(), 200);
 }

@@ -9,7 +9,6 @@
 mod conversation;
 #[cfg(test)]
 #[path = "../it/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with another test binary, which uses the rest")]
 mod harness;
 #[cfg(test)]
 mod openssl;

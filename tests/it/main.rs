@@ -5,11 +5,19 @@
 
 // `cfg(test)` tells Clippy that helper functions may unwrap as tests do.
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod connections;
+#[cfg(test)]
+mod demo;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod lifecycle;
 #[cfg(test)]
 mod messages;
 #[cfg(test)]
@@ -18,6 +26,8 @@ mod openssl;
 mod openssl_client;
 #[cfg(test)]
 mod pki;
+#[cfg(test)]
+mod python;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

@@ -157,8 +157,9 @@ fn any_type_is_taken_where_the_operator_says_so() {
 #[test]
 fn a_device_speaks_for_itself_only() {
     let mut scene = Scene::new(Site::new());
-    for (id, code) in [("V-1", "CR"), ("V-2", "AR")] {
-        let mut sent = text(OTHER, id);
+    let first = text(OTHER, "V-1");
+    for (id, code, sent) in [("V-1", "CR", first.clone()), ("V-2", "AR", text(OTHER, "V-2"))] {
+        let mut sent = sent;
         if code == "AR" {
             sent = sent.replace("|||AL|NE|", "|||||");
         }
@@ -174,13 +175,13 @@ fn a_device_speaks_for_itself_only() {
     let mismatch = Value::from("identity-mismatch");
     assert_eq!(told, [(&"V-2".into(), &mismatch), (&"V-1".into(), &mismatch)]);
     let kept = scene.platform.cli().run(&["message", "show", "--raw", rejected[1]["id"].as_str().unwrap()]);
-    assert_eq!(kept, text(OTHER, "V-1"), "byte for byte");
+    assert_eq!(kept, first, "byte for byte");
     let rows = scene.audited("identity-violation");
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0]["device"], NAME);
     assert!(rows[0]["identity"].as_str().unwrap().contains(OTHER), "{rows:?}");
     assert_eq!(rows[0]["message"], rejected[0]["id"]);
-    let counted = "pcd_messages_total{acknowledgement=\"CR\",transaction=\"PCD-01\"}";
+    let counted = "pcd_messages_total{acknowledgement=\"CR\",transaction=\"pcd-01\"}";
     assert_eq!(scene.platform.metric(counted), 1.0);
 }
 
@@ -263,7 +264,7 @@ fn a_resend_gets_the_same_acknowledgement_and_is_stored_once() {
     assert_eq!([scene.wire.answer().unwrap(), scene.wire.answer().unwrap()], first, "byte for byte");
     assert_eq!(scene.listed(&[]).len(), 1);
     assert_eq!(scene.audited("message-accepted").len(), 1);
-    let counted = "pcd_messages_total{acknowledgement=\"resend\",transaction=\"PCD-01\"}";
+    let counted = "pcd_messages_total{acknowledgement=\"resend\",transaction=\"pcd-01\"}";
     assert_eq!(scene.platform.metric(counted), 2.0);
 
     // Devices reset their counters: the same control id, other bytes.
@@ -332,7 +333,7 @@ fn frames_are_read_however_they_come() {
     let warned = |scene: &Scene, word: &str| {
         scene.listed(&["--limit", "1"])[0]["warnings"].as_array().unwrap().contains(&word.into())
     };
-    assert!(warned(&scene, "missing-carriage-return"), "{:?}", scene.listed(&["--limit", "1"]));
+    assert!(warned(&scene, "frame-missing-carriage-return"), "{:?}", scene.listed(&["--limit", "1"]));
 
     scene.wire.write(&[b"\r\n", &*frame("BREAKS")].concat());
     assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "BREAKS".to_owned()));

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use super::actor::{Actor, Part};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::config::{Config, Credential, Overrides};
+use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, DeviceId};
 use crate::pki::{CertificateOrder, Issued, KeyType, RevocationReason, Role, TestPki};
 use crate::store::{Store, StoreError};
@@ -67,6 +68,7 @@ async fn enter_devices(config: &Config, actors: &[(Actor, Credential)], clock: &
             id: DeviceId::parse(actor.name)?,
             kind: if actor.role == Role::Gateway { DeviceKind::Gateway } else { DeviceKind::Device },
             status: DeviceStatus::Active,
+            acknowledge: AcknowledgeAs::AsAsked,
             speaks_for: actor.speaks_for.iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
             note: actor.title.to_owned(),
         };

@@ -11,10 +11,11 @@ use sqlx::{QueryBuilder, Row as _};
 use super::{BUSY_TIMEOUT, Location, failure};
 use crate::authz::Device;
 use crate::model::{DeviceId, MessageId};
+use crate::pcd::IdentityPattern;
 use crate::store::StoreError;
 use crate::store::directory::{device_kind, device_status};
 use crate::store::message::{MessageSummary, StoredMessage, Verdict};
-use crate::store::query::{AuditFilter, AuditRow, MessageFilter, Page};
+use crate::store::query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
 
 /// Connections that read; a long listing does not hold up a short one, nor the writer.
 pub(in crate::store) struct Reader {
@@ -41,20 +42,36 @@ impl Reader {
     }
 
     pub(in crate::store) async fn devices(&self) -> Result<Vec<Device>, StoreError> {
-        let rows = sqlx::query("SELECT id, kind, status, speaks_for, note FROM device ORDER BY id")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failure)?;
+        let rows =
+            sqlx::query("SELECT id, kind, status, speaks_for, acknowledge, note FROM device ORDER BY id")
+                .fetch_all(&self.pool)
+                .await
+                .map_err(failure)?;
         rows.iter().map(device).collect()
     }
 
     pub(in crate::store) async fn device(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
-        let row = sqlx::query("SELECT id, kind, status, speaks_for, note FROM device WHERE id = ?")
-            .bind(id.as_str())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failure)?;
+        let row =
+            sqlx::query("SELECT id, kind, status, speaks_for, acknowledge, note FROM device WHERE id = ?")
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failure)?;
         row.as_ref().map(device).transpose()
+    }
+
+    pub(in crate::store) async fn seen_identities(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Vec<SeenIdentity>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT identity, messages, first_at, last_at FROM seen_identity WHERE device = ? ORDER BY identity",
+        )
+        .bind(device.as_str())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failure)?;
+        rows.iter().map(seen_identity).collect()
     }
 
     pub(in crate::store) async fn device_revision(&self) -> Result<u64, StoreError> {
@@ -148,9 +165,22 @@ fn device(row: &SqliteRow) -> Result<Device, StoreError> {
         status: device_status(&status).ok_or(StoreError::unreadable("device.status"))?,
         speaks_for: speaks_for
             .iter()
-            .map(|pattern| pattern.parse().map_err(|_| StoreError::unreadable("device.speaks_for")))
+            .map(|pattern| {
+                IdentityPattern::from_stored(pattern).map_err(|_| StoreError::unreadable("device.speaks_for"))
+            })
             .collect::<Result<_, _>>()?,
+        acknowledge: parsed(row, "acknowledge", "device.acknowledge")?,
         note: row.try_get("note").map_err(failure)?,
+    })
+}
+
+fn seen_identity(row: &SqliteRow) -> Result<SeenIdentity, StoreError> {
+    let messages: i64 = row.try_get("messages").map_err(failure)?;
+    Ok(SeenIdentity {
+        identity: row.try_get("identity").map_err(failure)?,
+        messages: u64::try_from(messages).map_err(|_| StoreError::unreadable("seen_identity.messages"))?,
+        first: timestamp(row.try_get("first_at").map_err(failure)?, "seen_identity.first_at")?,
+        last: timestamp(row.try_get("last_at").map_err(failure)?, "seen_identity.last_at")?,
     })
 }
 

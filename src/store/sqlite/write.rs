@@ -126,7 +126,10 @@ async fn apply(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<V
         for group in groups(&messages) {
             let written = insert(connection, group).await?;
             let new = group.iter().zip(&written).filter(|(_, written)| **written == Written::Anew);
-            trail.extend(new.map(|(message, _)| (message.at, message.record.event())));
+            for (message, _) in new {
+                trail.push((message.at, message.record.event()));
+                remember_identities(connection, message).await?;
+            }
             outcomes.extend(written);
         }
         for Entry { at, write } in run {
@@ -219,6 +222,25 @@ async fn resend(
     Ok(Written::Before { of, acknowledgement: Bytes::from(acknowledgement) })
 }
 
+/// What an operator may want to allow. Bounded, because a device can make up as many identities as it likes; those that
+/// came last stay.
+async fn remember_identities(
+    connection: &mut SqliteConnection,
+    Incoming { record, .. }: &Incoming<'_>,
+) -> Result<(), StoreError> {
+    for identity in record.not_allowed.iter().take(MAX_SEEN_IDENTITIES) {
+        let at = record.received_at.as_microsecond();
+        let upserted = sqlx::query(UPSERT_SEEN).bind(record.device.as_str()).bind(identity).bind(at).bind(at);
+        upserted.execute(&mut *connection).await.map_err(failure)?;
+    }
+    if !record.not_allowed.is_empty() {
+        let bounded = sqlx::query(DELETE_SEEN_LONG_AGO).bind(record.device.as_str());
+        let bounded = bounded.bind(record.device.as_str()).bind(MAX_SEEN_IDENTITIES as i64);
+        bounded.execute(connection).await.map_err(failure)?;
+    }
+    Ok(())
+}
+
 /// The one place that writes to the audit trail, in the order of the sequence.
 async fn append(connection: &mut SqliteConnection, trail: &[(Timestamp, Event)]) -> Result<(), StoreError> {
     for group in groups(trail) {
@@ -247,12 +269,14 @@ async fn directory(connection: &mut SqliteConnection, change: &DirectoryChange) 
 
 async fn add(connection: &mut SqliteConnection, device: &Device) -> Result<(), StoreError> {
     let inserted = sqlx::query(
-        "INSERT INTO device (id, kind, status, speaks_for, note) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO device (id, kind, status, speaks_for, acknowledge, note) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO NOTHING",
     )
     .bind(device.id.as_str())
     .bind(device.kind.as_str())
     .bind(device.status.as_str())
     .bind(json(&patterns(device)))
+    .bind(device.acknowledge.as_str())
     .bind(&device.note)
     .execute(connection)
     .await
@@ -261,14 +285,16 @@ async fn add(connection: &mut SqliteConnection, device: &Device) -> Result<(), S
 }
 
 async fn describe(connection: &mut SqliteConnection, device: &Device) -> Result<(), StoreError> {
-    let updated = sqlx::query("UPDATE device SET kind = ?, speaks_for = ?, note = ? WHERE id = ?")
-        .bind(device.kind.as_str())
-        .bind(json(&patterns(device)))
-        .bind(&device.note)
-        .bind(device.id.as_str())
-        .execute(connection)
-        .await
-        .map_err(failure)?;
+    let updated =
+        sqlx::query("UPDATE device SET kind = ?, speaks_for = ?, acknowledge = ?, note = ? WHERE id = ?")
+            .bind(device.kind.as_str())
+            .bind(json(&patterns(device)))
+            .bind(device.acknowledge.as_str())
+            .bind(&device.note)
+            .bind(device.id.as_str())
+            .execute(connection)
+            .await
+            .map_err(failure)?;
     known(&device.id, updated.rows_affected())
 }
 
@@ -314,6 +340,19 @@ fn json(list: &[String]) -> String {
 
 /// How many rows travel at once.
 const GROUP_SIZES: [usize; 3] = [16, 4, 1];
+
+/// How many identities are remembered of one device.
+pub(in crate::store) const MAX_SEEN_IDENTITIES: usize = 256;
+
+const UPSERT_SEEN: &str = "
+INSERT INTO seen_identity (device, identity, messages, first_at, last_at) VALUES (?, ?, 1, ?, ?)
+ON CONFLICT (device, identity) DO UPDATE SET
+    messages = messages + 1, first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)";
+
+const DELETE_SEEN_LONG_AGO: &str = "
+DELETE FROM seen_identity WHERE device = ? AND identity NOT IN (
+    SELECT identity FROM seen_identity WHERE device = ? ORDER BY last_at DESC, identity LIMIT ?
+)";
 
 /// Returns the identifier, unless the message is a resend.
 const INSERT_MESSAGE: &str = "

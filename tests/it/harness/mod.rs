@@ -14,8 +14,8 @@ mod wire;
 
 pub use device::{Device, framed, message};
 pub use openssl::{alert, s_client};
-pub use peer::{Finished, command, finish, tool};
-pub use platform::{Cli, Platform, Stopped};
+pub use peer::{Finished, command, command_at, finish, tool};
+pub use platform::{Cli, Platform, Stopped, binary};
 pub use site::{Credential, Site, establish, pki};
 pub use wire::{Wire, connector, field};
 

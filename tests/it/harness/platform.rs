@@ -39,7 +39,7 @@ pub struct Cli {
     environment: Vec<(&'static str, PathBuf)>,
 }
 
-fn binary() -> Command {
+pub fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
 }
 
