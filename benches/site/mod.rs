@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use pcd_platform::authz::{Device, DeviceKind, DeviceStatus, Directory};
 use pcd_platform::config::{Config, Overrides};
+use pcd_platform::hl7::AcknowledgeAs;
 use pcd_platform::model::{Clock, DeviceId};
 use pcd_platform::pki::{CertificateOrder, KeyType, Role, TestPki};
 use rustls::RootCertStore;
@@ -73,6 +74,7 @@ impl Site {
             status: DeviceStatus::Active,
             speaks_for: Vec::new(),
             note: String::new(),
+            acknowledge: AcknowledgeAs::AsAsked,
         }]
         .into()
     }
