@@ -46,6 +46,15 @@ enum Request {
     Reload,
 }
 
+/// How the serving came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Everything that had begun was finished.
+    Finished,
+    /// It was ended where it stood: what still has to be done must not take long.
+    CutShort,
+}
+
 /// Runs `serving` until it ends by itself or a signal asks for it.
 ///
 /// The first signal cancels `drain`; `serving` then has `grace` to finish what it has begun. A second signal, or the
@@ -56,11 +65,12 @@ pub(super) async fn until_stopped<R: Future<Output = ()>>(
     drain: &CancellationToken,
     grace: Duration,
     reload: impl Fn() -> R,
-) -> Result<(), PlatformError> {
+) -> Result<Ending, PlatformError> {
+    let finished = |ended: io::Result<()>| ended.map(|()| Ending::Finished).map_err(PlatformError::Listener);
     tokio::pin!(serving);
     loop {
         tokio::select! {
-            ended = &mut serving => return ended.map_err(PlatformError::Listener),
+            ended = &mut serving => return finished(ended),
             () = drain.cancelled() => break,
             request = signals.next() => match request {
                 Request::Reload => reload().await,
@@ -72,11 +82,11 @@ pub(super) async fn until_stopped<R: Future<Output = ()>>(
         }
     }
     tokio::select! {
-        ended = &mut serving => return ended.map_err(PlatformError::Listener),
+        ended = &mut serving => return finished(ended),
         _ = signals.next() => tracing::warn!("stopping at once: a second signal came"),
         () = tokio::time::sleep(grace) => {
             tracing::warn!(?grace, "stopping: some sessions did not finish in time");
         }
     }
-    Ok(())
+    Ok(Ending::CutShort)
 }

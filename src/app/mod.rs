@@ -1,7 +1,7 @@
 //! The platform as a whole: the only place that sees every module.
 //!
 //! [`Platform::build`] does everything up to binding a port and so finds every problem that can be found before;
-//! [`Platform::run`] serves until it is told to stop, and then finishes what it has begun.
+//! [`Bound::run`] serves until it is told to stop, and then finishes what it has begun.
 
 mod directory;
 mod lifecycle;
@@ -10,6 +10,7 @@ pub mod telemetry;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,11 @@ use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, AcceptorError, DirectoryHandle};
 use crate::x509::CertificateFacts;
 
+use lifecycle::Ending;
 pub use lifecycle::Signals;
+
+/// How long the last words may take when there is no time any more.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A platform with everything read and checked, before it listens.
 #[derive(Debug)]
@@ -184,15 +189,25 @@ impl Bound {
         };
 
         let reason = if served.is_ok() { StopReason::Requested } else { StopReason::Fault };
-        platform.audit(Event::PlatformStopped { reason }).await;
-        done.cancel();
-        for task in [admin, watch] {
-            if let Err(panic) = task.await {
-                tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
+        let farewell = async {
+            platform.audit(Event::PlatformStopped { reason }).await;
+            done.cancel();
+            for task in [admin, watch] {
+                if let Err(panic) = task.await {
+                    tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
+                }
             }
+            platform.store.close().await;
+        };
+        if matches!(served, Ok(Ending::CutShort)) {
+            // The store may be what holds everything up.
+            if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+                tracing::warn!("stopping without a last row in the audit trail: the store does not answer");
+            }
+        } else {
+            farewell.await;
         }
-        platform.store.close().await;
-        served
+        served.map(|_| ())
     }
 }
 

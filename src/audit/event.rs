@@ -92,6 +92,15 @@ pub enum Event {
         /// The device identity that was claimed.
         identity: String,
     },
+    /// A peer sent bytes that belong to no frame; told once, when its session ends.
+    BytesBetweenFrames {
+        /// The session they came in.
+        session: SessionId,
+        /// The certificate's Common Name.
+        device: DeviceId,
+        /// How many.
+        count: u64,
+    },
     /// An entry came into the directory.
     DeviceAdded {
         /// Its Common Name.
@@ -192,7 +201,7 @@ pub enum SessionEnd {
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -202,6 +211,7 @@ impl Event {
         "message-accepted",
         "message-rejected",
         "identity-violation",
+        "bytes-between-frames",
         "device-added",
         "device-changed",
         "device-suspended",
@@ -222,6 +232,7 @@ impl Event {
             Self::MessageAccepted { .. } => "message-accepted",
             Self::MessageRejected { .. } => "message-rejected",
             Self::IdentityViolation { .. } => "identity-violation",
+            Self::BytesBetweenFrames { .. } => "bytes-between-frames",
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceChanged { .. } => "device-changed",
             Self::DeviceSuspended { .. } => "device-suspended",
@@ -280,6 +291,11 @@ impl Event {
                 "session": session.to_string(),
                 "device": device.as_str(),
                 "identity": identity,
+            }),
+            Self::BytesBetweenFrames { session, device, count } => json!({
+                "session": session.to_string(),
+                "device": device.as_str(),
+                "count": count,
             }),
             Self::DeviceAdded { device, kind, status, speaks_for, acknowledge, actor } => json!({
                 "device": device.as_str(),
@@ -375,6 +391,7 @@ mod tests {
             Event::MessageAccepted { message, session, device: id() },
             Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },
             Event::IdentityViolation { message, session, device: id(), identity: "00A0".to_owned() },
+            Event::BytesBetweenFrames { session, device: id(), count: 7 },
             Event::DeviceAdded {
                 device: id(),
                 kind,

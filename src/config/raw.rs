@@ -88,8 +88,8 @@ pub enum TlsVersion {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Credential {
     pub(super) chain: PathBuf,
-    pub(super) key: PathBuf,
-    pub(super) passphrase: Option<PathBuf>,
+    pub(super) key: String,
+    pub(super) passphrase: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -13,12 +13,12 @@ use tokio_util::codec::Encoder as _;
 use crate::audit;
 use crate::authz::{Device, rules};
 use crate::config::{self, Config};
-use crate::hl7::batch::{self, Batch};
+use crate::hl7::batch;
 use crate::hl7::{
     Acknowledgement, AcknowledgementRequest, Message, MessageTime, Outcome, ReceivedAcknowledgement,
     Rejection, Sender,
 };
-use crate::mllp::{Broken, BrokenReason, Codec, Frame, Received};
+use crate::mllp::{Broken, BrokenReason, Codec, Frame};
 use crate::model::{DeviceId, MessageId, SessionId};
 use crate::pcd::{Claim, MessagePolicy, Transaction, profile};
 use crate::store::{MessageRecord, Verdict};
@@ -37,7 +37,18 @@ pub(super) struct Inbound {
     zone: TimeZone,
 }
 
-/// What becomes of one frame.
+/// One message of a frame, or what stands between the messages of a batch. Each is kept and answered on its own.
+#[derive(Debug)]
+pub(super) enum Part {
+    Message {
+        frame: Frame,
+        /// Whether the trailer of its batch counts otherwise than we do.
+        miscounted: bool,
+    },
+    Stray(Frame),
+}
+
+/// What becomes of one message.
 #[derive(Debug)]
 pub(super) struct Judged {
     /// What is kept of it.
@@ -107,52 +118,30 @@ impl Inbound {
         }
     }
 
-    /// One thing for each message that came: several, when a frame holds a batch.
+    /// Judges one part of a frame.
     ///
     /// `awaited` says whether a message of ours with this MSH-10 waits for its acknowledgement.
-    pub(super) fn judge(
-        &self,
-        received: Received,
-        now: Timestamp,
-        awaited: impl Fn(&[u8]) -> bool,
-    ) -> Vec<Judged> {
-        match received {
-            Received::Broken(broken) => vec![self.broken(broken, now)],
-            Received::Frame(frame) => match batch::split(&frame.payload) {
-                Some(batch) => self.batch(&frame, &batch, now, awaited),
-                None => vec![self.frame(&frame, now, awaited)],
-            },
+    pub(super) fn judge(&self, part: &Part, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
+        match part {
+            Part::Message { frame, miscounted } => {
+                let mut judged = self.frame(frame, now, awaited);
+                if *miscounted {
+                    judged.record.warnings.push(BATCH_MISCOUNTED.to_owned());
+                }
+                judged
+            }
+            // What stands between the messages of a batch is kept as rejected; there is nobody to answer.
+            Part::Stray(frame) => {
+                let mut judged = self.frame(frame, now, awaited);
+                judged.silence();
+                judged
+            }
         }
     }
 
-    /// Each message of a batch is kept and answered on its own; what stands between them is kept as rejected.
-    fn batch(
-        &self,
-        frame: &Frame,
-        batch: &Batch,
-        now: Timestamp,
-        awaited: impl Fn(&[u8]) -> bool,
-    ) -> Vec<Judged> {
-        if batch.messages.is_empty() {
-            return vec![self.frame(frame, now, awaited)];
-        }
-        let part = |range: &Range<usize>| Frame {
-            payload: frame.payload.slice(range.clone()),
-            deviations: frame.deviations,
-        };
-        let messages = batch.messages.iter().map(|range| {
-            let mut judged = self.frame(&part(range), now, &awaited);
-            if batch.miscounted {
-                judged.record.warnings.push(BATCH_MISCOUNTED.to_owned());
-            }
-            judged
-        });
-        let strays = batch.strays.iter().map(|range| {
-            let mut judged = self.frame(&part(range), now, &awaited);
-            judged.silence();
-            judged
-        });
-        messages.chain(strays).collect()
+    /// What the audit trail is told of bytes that belong to no frame.
+    pub(super) fn stray(&self, count: u64) -> audit::Event {
+        audit::Event::BytesBetweenFrames { session: self.session, device: self.device.clone(), count }
     }
 
     fn frame(&self, frame: &Frame, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
@@ -284,7 +273,8 @@ impl Inbound {
         }
     }
 
-    fn broken(&self, broken: Broken, now: Timestamp) -> Judged {
+    /// Judges bytes that are no frame.
+    pub(super) fn broken(&self, broken: Broken, now: Timestamp) -> Judged {
         let rejection = Rejection::from(broken.reason);
         // Of a frame that is only too large the header can be read, and its sender be told.
         let header = Message::parse(&broken.bytes).ok();
@@ -391,7 +381,8 @@ impl Inbound {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         MessageRecord {
             event_time: self.event_time(&reading.message),
-            transaction: reading.transaction.map(|transaction| transaction.label().to_owned()),
+            // The store and the operator have the name that IHE writes; the metric has the label.
+            transaction: reading.transaction.map(|transaction| transaction.label().to_ascii_uppercase()),
             message_type: text(header.message_type_field().raw()),
             control_id: text(header.control_id().raw()),
             sending_application: text(header.sending_application().raw()),
@@ -429,6 +420,22 @@ impl Inbound {
             raw,
             acknowledgement: Bytes::new(),
         }
+    }
+}
+
+impl Part {
+    /// Takes a frame apart: one part, unless it holds a batch.
+    pub(super) fn all_of(frame: Frame) -> Vec<Self> {
+        let batch = match batch::split(&frame.payload) {
+            Some(batch) if !batch.messages.is_empty() => batch,
+            _ => return vec![Self::Message { frame, miscounted: false }],
+        };
+        let part =
+            |range: Range<usize>| Frame { payload: frame.payload.slice(range), deviations: frame.deviations };
+        let miscounted = batch.miscounted;
+        let messages =
+            batch.messages.into_iter().map(|range| Self::Message { frame: part(range), miscounted });
+        messages.chain(batch.strays.into_iter().map(|range| Self::Stray(part(range)))).collect()
     }
 }
 

@@ -80,7 +80,7 @@ pub(super) fn refusal_of_path(error: &webpki::Error) -> Refusal {
         | E::IssuerNotCrlSigner => Refusal::RevocationUndetermined,
         E::InvalidSignatureForPublicKey => Refusal::BadSignature,
         E::UnsupportedSignatureAlgorithmContext(_)
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Refusal::UnacceptableKey,
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Refusal::UnacceptableSignature,
         E::RequiredEkuNotFoundContext(_) => Refusal::WrongPurpose,
         _ => Refusal::MalformedCertificate,
     }
@@ -122,6 +122,7 @@ mod tests {
             (Refusal::NotYetValid, 45),
             (Refusal::NoCommonName, 46),
             (Refusal::UnacceptableKey, 46),
+            (Refusal::UnacceptableSignature, 46),
             (Refusal::RevocationUndetermined, 46),
             (Refusal::UntrustedIssuer, 48),
             (Refusal::UnknownDevice, 49),

@@ -11,12 +11,13 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use webpki::{EndEntityCert, ExpirationPolicy, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy};
 
+use super::acceptable;
 use super::refused::{Refused, certificate_error, presented, refusal_of_path};
 use super::trust::{CrlStore, Trust};
 use crate::authz::{Device, Directory};
 use crate::config::Undetermined;
 use crate::model::Refusal;
-use crate::x509::{CertificateFacts, KeyKind};
+use crate::x509::CertificateFacts;
 
 /// The device directory as it is now; replaced whole when it changes.
 pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
@@ -53,8 +54,7 @@ impl Judge {
         let (leaf, intermediates) = chain.split_first().ok_or(Refused::new(Refusal::NoCertificate))?;
         let facts = CertificateFacts::read(leaf).map_err(|_| Refused::new(Refusal::MalformedCertificate))?;
         let refused = |refusal| Refused { certificate: Some(presented(&facts)), ..Refused::new(refusal) };
-        self.check_path(leaf, intermediates, now).map_err(|error| refused(refusal_of_path(&error)))?;
-        self.check_key(&facts).map_err(refused)?;
+        self.check_path(leaf, intermediates, now).map_err(refused)?;
         let id = facts.device_id().map_err(|_| refused(Refusal::NoCommonName))?;
         let device = self.directory.load().admit(&id).map_err(refused)?;
         Ok(Admitted { device, facts: Arc::new(facts) })
@@ -65,7 +65,7 @@ impl Judge {
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), webpki::Error> {
+    ) -> Result<(), Refusal> {
         let lists: Vec<_> = self.crls.lists.iter().collect();
         // Without any list, webpki takes no options: what is undetermined then is decided here.
         let revocation = match (RevocationOptionsBuilder::new(&lists), self.when_undetermined) {
@@ -79,9 +79,10 @@ impl Judge {
                     .build(),
             ),
             (Err(_), Undetermined::Accept) => None,
-            (Err(_), Undetermined::Refuse) => return Err(webpki::Error::UnknownRevocationStatus),
+            (Err(_), Undetermined::Refuse) => return Err(Refusal::RevocationUndetermined),
         };
-        EndEntityCert::try_from(leaf)?
+        let leaf = EndEntityCert::try_from(leaf).map_err(|error| refusal_of_path(&error))?;
+        let path = leaf
             .verify_for_usage(
                 self.algorithms.all,
                 &self.trust.anchors,
@@ -91,17 +92,17 @@ impl Judge {
                 revocation,
                 None,
             )
-            .map(|_| ())
-    }
-
-    // A0: RSA up to 4096 bits, NIST curves.
-    fn check_key(&self, facts: &CertificateFacts) -> Result<(), Refusal> {
-        let (low, high) = self.rsa_bits;
-        match facts.key {
-            KeyKind::Rsa { bits } if (low..=high).contains(&bits) => Ok(()),
-            KeyKind::EcP256 | KeyKind::EcP384 | KeyKind::EcP521 => Ok(()),
-            _ => Err(Refusal::UnacceptableKey),
+            .map_err(|error| refusal_of_path(&error))?;
+        // A0, for each certificate of the path; the roots are what the operator has installed. That their signatures
+        // are RSA or ECDSA with SHA-2 holds already: webpki was given no other algorithms.
+        let issuers = path.intermediate_certificates().map(|issuer| issuer.der());
+        for certificate in std::iter::once(leaf.der()).chain(issuers) {
+            let facts = CertificateFacts::read(&certificate).map_err(|_| Refusal::MalformedCertificate)?;
+            if !acceptable::key(facts.key, self.rsa_bits) {
+                return Err(Refusal::UnacceptableKey);
+            }
         }
+        Ok(())
     }
 }
 

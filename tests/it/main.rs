@@ -5,12 +5,26 @@
 
 // `cfg(test)` tells Clippy that helper functions may unwrap as tests do.
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod cli;
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod messages;
 #[cfg(test)]
 mod openssl;
 #[cfg(test)]
 mod openssl_client;
 #[cfg(test)]
 mod pki;
+#[cfg(test)]
+mod python;
 #[cfg(test)]
 mod shipped;

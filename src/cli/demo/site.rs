@@ -57,7 +57,7 @@ impl Site {
 }
 
 fn credential(issued: Issued) -> Credential {
-    Credential { chain: issued.chain, key: issued.key, passphrase: None }
+    Credential { chain: issued.chain, key: issued.key.into(), passphrase: None }
 }
 
 /// The directory: everybody but the stranger.

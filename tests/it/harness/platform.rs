@@ -38,7 +38,7 @@ pub struct Cli {
     config: PathBuf,
 }
 
-fn binary() -> Command {
+pub fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
 }
 
@@ -49,6 +49,7 @@ impl Platform {
         let mut child = binary()
             .args(["--json", "serve", "--config"])
             .arg(&config)
+            .envs(site.environment().iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(&log).unwrap())
