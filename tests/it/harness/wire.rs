@@ -24,8 +24,11 @@ pub struct Wire {
 
 /// Interface B's side of the handshake, with one cipher suite on offer or with all.
 pub fn connector(site: &Site, own: &Credential, suite: Option<&str>) -> Result<Connector, ConnectError> {
-    let credential =
-        pcd_platform::config::Credential { chain: own.chain.clone(), key: own.key.clone().into(), passphrase: None };
+    let credential = pcd_platform::config::Credential {
+        chain: own.chain.clone(),
+        key: own.key.clone().into(),
+        passphrase: None,
+    };
     let settings = ConnectorSettings {
         credential,
         trust_anchors: site.trust_anchors(),
