@@ -545,11 +545,11 @@ async fn a_store_that_cannot_be_opened_says_why() {
         let opened = Store::open(url, place.clock.clone()).await;
         assert!(matches!(opened, Err(StoreError::Url)), "{url}");
     }
-    let nowhere = format!("sqlite:{}", place.path().with_file_name("no/such/directory.db").display());
+    std::fs::write(place.path(), [b'x'; 4096]).unwrap();
+    let nowhere = format!("sqlite:{}", place.path().join("in-a-file.db").display());
     let opened = Store::open(&nowhere, place.clock.clone()).await;
     assert!(matches!(opened, Err(StoreError::Open { .. })), "{opened:?}");
 
-    std::fs::write(place.path(), [b'x'; 4096]).unwrap();
     let opened = Store::open(&place.url(), place.clock.clone()).await;
     assert!(matches!(opened, Err(StoreError::Open { .. } | StoreError::Corrupt { .. })), "{opened:?}");
 }

@@ -92,7 +92,8 @@ impl Reader {
             query.push(" AND device = ").push_bind(device.as_str());
         }
         if let Some(kind) = &filter.kind {
-            query.push(" AND ").push_bind(kind.as_str()).push(" IN (pcd_transaction, message_type)");
+            query.push(" AND ").push_bind(kind.as_str());
+            query.push(" COLLATE NOCASE IN (pcd_transaction, message_type)");
         }
         if let Some(since) = filter.since {
             // The identifiers are in the order of arrival, so that the index can stop there.

@@ -156,6 +156,13 @@ impl Cli {
         stdout
     }
 
+    /// Runs a command that has to succeed; the bytes of its stdout.
+    pub fn run_raw(&self, words: &[&str]) -> Vec<u8> {
+        let output = binary().args(words).env("PCD_CONFIG", &self.config).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", output.status);
+        output.stdout
+    }
+
     /// Runs a command with `--json`; one value per line.
     pub fn json(&self, words: &[&str]) -> Vec<Value> {
         let lines = self.run(&[&["--json"], words].concat());
