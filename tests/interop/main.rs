@@ -8,9 +8,15 @@
 #[cfg(test)]
 mod conversation;
 #[cfg(test)]
+mod gnutls;
+#[cfg(test)]
 #[path = "../it/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with another test binary, which uses the rest")]
 mod harness;
+#[cfg(test)]
+mod jsse;
+#[cfg(test)]
+mod nss;
 #[cfg(test)]
 mod openssl;
 #[cfg(test)]
