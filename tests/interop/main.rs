@@ -8,8 +8,14 @@
 #[cfg(test)]
 mod conversation;
 #[cfg(test)]
+mod gnutls;
+#[cfg(test)]
 #[path = "../it/harness/mod.rs"]
 mod harness;
+#[cfg(test)]
+mod jsse;
+#[cfg(test)]
+mod nss;
 #[cfg(test)]
 mod openssl;
 #[cfg(test)]

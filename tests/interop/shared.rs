@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 
-use crate::harness::{Credential, Platform, Site};
+use crate::harness::{Credential, Platform, Site, tool};
 
 /// A site with its running platform.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Shared {
         static RUNNING: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
         let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         running.upgrade().unwrap_or_else(|| {
-            let site = Site::new();
+            let site = Site::new().with("log", "level = \"info\"");
             let shared = Arc::new(Self {
                 platform: site.start(),
                 roots: site.trust_bundle(),
@@ -53,5 +53,30 @@ impl Shared {
         // Whether the platform has taken notice is seen by counting: one at a time.
         let _turn = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
         self.platform.admit(name, &[]);
+    }
+}
+
+impl Device {
+    /// The password of the files of [`Device::pkcs12`].
+    pub const PASSWORD: &str = "not-a-secret";
+
+    /// Key and chain in one file, for peers that want it so (RFC 7292); made with OpenSSL, once.
+    pub fn pkcs12(&self) -> PathBuf {
+        let file = self.own.key.with_extension("p12");
+        if !file.exists() {
+            let made = tool("openssl", "openssl")
+                .args(["pkcs12", "-export", "-name", &self.name, "-passout"])
+                .arg(format!("pass:{}", Self::PASSWORD))
+                .arg("-in")
+                .arg(&self.own.chain)
+                .arg("-inkey")
+                .arg(&self.own.key)
+                .arg("-out")
+                .arg(&file)
+                .output()
+                .unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+        file
     }
 }

@@ -56,7 +56,7 @@ impl Suite {
     /// The bodies of the records that carry so many bytes.
     pub fn records(self, bytes: usize) -> Vec<usize> {
         let mut records = vec![self.sealed(RECORD); bytes / RECORD];
-        if bytes % RECORD > 0 {
+        if !bytes.is_multiple_of(RECORD) {
             records.push(self.sealed(bytes % RECORD));
         }
         records

@@ -66,10 +66,13 @@ impl Talk {
     /// The next MLLP frame that the peer has received, with its frame characters; what the program said if there
     /// is none.
     pub fn frame(&mut self) -> Result<Vec<u8>, String> {
+        let mut searched = 0;
         loop {
-            if let Some(end) = self.said.windows(2).position(|pair| pair == b"\x1C\r") {
-                return Ok(self.said.drain(..end + 2).collect());
+            // Some peers write what they received byte by byte.
+            if let Some(end) = self.said[searched..].windows(2).position(|pair| pair == b"\x1C\r") {
+                return Ok(self.said.drain(..searched + end + 2).collect());
             }
+            searched = self.said.len().saturating_sub(1);
             match self.stdout.recv_timeout(SOON) {
                 Ok(more) => self.said.extend(more),
                 Err(_) => return Err(self.end()),
@@ -77,12 +80,14 @@ impl Talk {
         }
     }
 
-    /// Closes the peer's stdin and waits for its end; everything that it said and was not a frame.
+    /// Closes the peer's stdin, waits for its end and brings it about if need be; everything that it said and was
+    /// not a frame.
     pub fn end(&mut self) -> String {
         drop(self.stdin.take());
         while let Ok(more) = self.stdout.recv_timeout(SOON) {
             self.said.extend(more);
         }
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let status = self.child.wait().unwrap();
         let stderr = self.stderr.take().map(|reading| reading.join().unwrap()).unwrap_or_default();
         format!("{}\n{stderr}\n{status}", String::from_utf8_lossy(&self.said))

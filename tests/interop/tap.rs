@@ -70,12 +70,12 @@ impl Tap {
     }
 
     /// The lengths of the bodies of application data records that the peer has sent.
-    pub fn from_peer(&self) -> Vec<usize> {
+    pub fn peer_records(&self) -> Vec<usize> {
         self.both().peer.application_data()
     }
 
     /// The same for the platform's records.
-    pub fn from_platform(&self) -> Vec<usize> {
+    pub fn platform_records(&self) -> Vec<usize> {
         self.both().platform.application_data()
     }
 
