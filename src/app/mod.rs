@@ -70,6 +70,9 @@ pub enum PlatformError {
     /// A listening socket broke while serving.
     #[error("a listening socket broke")]
     Listener(#[source] std::io::Error),
+    /// The operating system gives no threads.
+    #[error("no threads for handshakes can be had")]
+    Threads(#[source] std::io::Error),
     /// The operating system does not deliver signals.
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
@@ -128,6 +131,7 @@ impl Platform {
             clock: self.clock.clone(),
             drain: drain.clone(),
         })
+        .map_err(PlatformError::Threads)?
         .bind()?;
         let admin = http::AdminListener::bind(self.config.load().admin_listen)?;
         Ok(Bound { platform: self, serving, admin, registry, drain })

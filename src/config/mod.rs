@@ -85,6 +85,8 @@ pub struct Tls {
     pub rsa: Option<Credential>,
     /// Bits that the RSA key of a client's certificate must have, at least and at most (A0).
     pub client_rsa_bits: (usize, usize),
+    /// TLS sessions that are kept so that they can be resumed, the newest ones; 0 keeps none.
+    pub session_cache: usize,
 }
 
 /// The files of one identity.

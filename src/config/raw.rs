@@ -71,6 +71,8 @@ pub(super) struct Tls {
     pub(super) rsa: Option<Credential>,
     #[serde(default = "client_rsa_bits")]
     pub(super) client_rsa_bits: [usize; 2],
+    #[serde(default = "session_cache")]
+    pub(super) session_cache: usize,
 }
 
 /// A version of TLS that can be configured; there is no way to write a lower one (A2).
@@ -266,4 +268,9 @@ const fn yes() -> bool {
 // A0: keys up to 4096 bits validate; NIST SP 800-131A disallows less than 2048.
 const fn client_rsa_bits() -> [usize; 2] {
     [2048, 4096]
+}
+
+// About 2.5 KB each.
+const fn session_cache() -> usize {
+    4096
 }

@@ -88,6 +88,7 @@ impl Checker<'_> {
         self.require(raw.ecc.is_some() || raw.rsa.is_some(), "tls.ecc, tls.rsa", || {
             "at least one identity is needed: { chain = \"FILE\", key = \"FILE\" }".to_owned()
         });
+        self.within(raw.session_cache, 0..=1_000_000, "tls.session-cache");
         let [low, high] = raw.client_rsa_bits;
         self.require(2048 <= low && low <= high && high <= 8192, "tls.client-rsa-bits", || {
             format!("[{low}, {high}] is no range within 2048 and 8192")
@@ -103,6 +104,7 @@ impl Checker<'_> {
             ecc: raw.ecc.map(|credential| self.credential(&credential, &ECC)),
             rsa: raw.rsa.map(|credential| self.credential(&credential, &RSA)),
             client_rsa_bits: (low, high),
+            session_cache: raw.session_cache,
         }
     }
 

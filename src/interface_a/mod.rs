@@ -3,6 +3,7 @@
 //! [`Listener`] takes a permit and then a connection; the TLS acceptor makes a `Secured` one of it or refuses; a
 //! session judges, records and acknowledges what comes; the [`Registry`] knows every session that is open.
 
+mod admission;
 mod connection;
 #[cfg(test)]
 mod fixtures;

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::admission::Admission;
 use super::connection::{Connection, Services, WRITE_TIMEOUT};
 use super::inbound::Inbound;
 use super::listener::Listener;
@@ -54,7 +55,7 @@ pub struct Dependencies {
 pub struct InterfaceA {
     acceptor: Arc<Acceptor>,
     directory: DirectoryHandle,
-    handshakes: Arc<Semaphore>,
+    admission: Arc<Admission>,
     registry: Registry,
     services: Services,
     config: ConfigHandle,
@@ -70,20 +71,22 @@ pub struct Serving {
 
 impl InterfaceA {
     /// Puts the pieces together.
-    #[must_use]
-    pub fn new(dependencies: Dependencies) -> Self {
+    ///
+    /// # Errors
+    /// When the operating system gives no threads for handshakes.
+    pub fn new(dependencies: Dependencies) -> std::io::Result<Self> {
         let Dependencies { config, acceptor, directory, registry, store, metrics, clock, drain } =
             dependencies;
-        let handshakes = Arc::new(Semaphore::new(config.load().interface_a.max_handshakes));
-        Self {
+        let admission = Arc::new(Admission::new(config.load().interface_a.max_handshakes)?);
+        Ok(Self {
             acceptor,
             directory,
-            handshakes,
+            admission,
             registry,
             services: Services { store, clock, metrics, drain },
             config,
             connections: TaskTracker::new(),
-        }
+        })
     }
 
     /// Binds every configured address.
@@ -111,15 +114,18 @@ impl InterfaceA {
     }
 
     async fn connection(self, tcp: TcpStream, address: SocketAddr) {
-        // More peers than this wait their turn; their time has not begun yet.
-        let Ok(turn) = self.handshakes.acquire().await else { return };
-        let began = self.services.clock.instant();
-        let secured = tokio::select! {
+        let (acceptor, clock) = (Arc::clone(&self.acceptor), self.services.clock.clone());
+        let handshake = || async move {
+            // Peers that wait for their turn have not spent any of their time.
+            let began = clock.instant();
+            (began, acceptor.accept(tcp, address).await)
+        };
+        let (began, secured) = tokio::select! {
             // Whoever is still at the door when the platform stops has lost nothing.
             () = self.services.drain.cancelled() => return,
-            secured = self.acceptor.accept(tcp, address) => secured,
+            Some(done) = self.admission.run(handshake) => done,
+            else => return,
         };
-        drop(turn);
         let spent = self.services.clock.instant().saturating_duration_since(began);
         self.services.metrics.handshake_duration_seconds.observe(spent.as_secs_f64());
         match secured {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustls::server::ServerSessionMemoryCache;
+use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -184,7 +184,7 @@ impl Published {
             .with_cert_resolver(Arc::new(certificates));
         // A3: the platform's order decides.
         server.ignore_client_order = true;
-        server.session_storage = ServerSessionMemoryCache::new(config.interface_a.max_connections);
+        remember(&mut server, config.tls.session_cache);
         Ok(Self { config: Arc::new(server), judge, certificates: credentials.certificates })
     }
 
@@ -193,6 +193,23 @@ impl Published {
         let now = time_of(clock).current_time().ok_or(Refused::new(Refusal::ProtocolViolation))?;
         self.judge.judge(chain, now)
     }
+}
+
+/// Keeps the newest `sessions` for resumption, in memory and nowhere else.
+///
+/// A session belongs to one device by construction: what resumes it is a secret that only the two ends of its first
+/// handshake have, and with it rustls keeps the certificate of that handshake; [`Judge`] decides about that certificate
+/// again. There is no 0-RTT, which could be replayed and would be read before that decision.
+fn remember(server: &mut ServerConfig, sessions: usize) {
+    server.max_early_data_size = 0;
+    if sessions == 0 {
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        return;
+    }
+    server.session_storage = ServerSessionMemoryCache::new(sessions);
+    // A device has one connection at a time, and gets a new ticket on each.
+    server.send_tls13_tickets = 1;
 }
 
 impl Peer {
