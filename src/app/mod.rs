@@ -3,6 +3,7 @@
 //! [`Platform::build`] does everything up to binding a port and so finds every problem that can be found before;
 //! [`Bound::run`] serves until it is told to stop, and then finishes what it has begun.
 
+mod audit;
 mod directory;
 mod lifecycle;
 mod reload;
@@ -177,6 +178,11 @@ impl Bound {
             platform.metrics.clone(),
             done.clone(),
         ));
+        let signing = tokio::spawn(audit::sign_regularly(
+            platform.store.clone(),
+            Arc::clone(&platform.acceptor),
+            done.clone(),
+        ));
         let grace = platform.config.load().interface_a.drain_timeout;
         let served = {
             let reload = || platform.reload();
@@ -186,11 +192,12 @@ impl Bound {
         let reason = if served.is_ok() { StopReason::Requested } else { StopReason::Fault };
         platform.audit(Event::PlatformStopped { reason }).await;
         done.cancel();
-        for task in [admin, watch] {
+        for task in [admin, watch, signing] {
             if let Err(panic) = task.await {
                 tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
             }
         }
+        audit::sign(&platform.store, &platform.acceptor).await;
         platform.store.close().await;
         served
     }

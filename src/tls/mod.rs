@@ -6,6 +6,7 @@
 //! alert. [`Connector`] is Interface B's side.
 
 mod acceptor;
+mod audit_key;
 pub mod choice;
 mod connector;
 mod credential;
@@ -18,6 +19,7 @@ mod trust;
 mod verifier;
 
 pub use acceptor::{Acceptor, AcceptorError, Peer, Secured};
+pub use audit_key::AuditJudge;
 pub use connector::{ConnectError, Connector, ConnectorSettings};
 pub use credential::{CredentialError, PlatformCredentials};
 pub use file::FileError;

@@ -5,6 +5,8 @@
 
 // `cfg(test)` tells Clippy that helper functions may unwrap as tests do.
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod harness;
