@@ -3,6 +3,7 @@
 //! [`Platform::build`] does everything up to binding a port and so finds every problem that can be found before;
 //! [`Bound::run`] serves until it is told to stop, and then finishes what it has begun.
 
+mod audit;
 mod directory;
 mod lifecycle;
 mod reload;
@@ -190,6 +191,11 @@ impl Bound {
             platform.metrics.clone(),
             done.clone(),
         ));
+        let signing = tokio::spawn(audit::sign_regularly(
+            platform.store.clone(),
+            Arc::clone(&platform.acceptor),
+            done.clone(),
+        ));
         let grace = platform.config.load().interface_a.drain_timeout;
         let served = {
             let reload = || platform.reload();
@@ -200,11 +206,12 @@ impl Bound {
         let farewell = async {
             platform.audit(Event::PlatformStopped { reason }).await;
             done.cancel();
-            for task in [admin, watch] {
+            for task in [admin, watch, signing] {
                 if let Err(panic) = task.await {
                     tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
                 }
             }
+            audit::sign(&platform.store, &platform.acceptor).await;
             platform.store.close().await;
         };
         if matches!(served, Ok(Ending::CutShort)) {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Map, Value, json};
 
+use super::chain::{Link, Signature, hexadecimal};
 use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, Fingerprint, MessageId, Refusal, SessionId};
@@ -150,6 +151,13 @@ pub enum Event {
         /// Who did it.
         actor: String,
     },
+    /// The platform's key vouches for the chain up to a row before this one.
+    AuditSigned {
+        /// The last row that is signed.
+        link: Link,
+        /// The signature over it.
+        signature: Signature,
+    },
 }
 
 /// What the trail says of a certificate: enough to find it at its issuer.
@@ -201,7 +209,7 @@ pub enum SessionEnd {
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -217,7 +225,11 @@ impl Event {
         "device-suspended",
         "device-resumed",
         "device-removed",
+        Self::AUDIT_SIGNED,
     ];
+
+    /// The name of [`Event::AuditSigned`], which is read again when the chain is verified.
+    pub(crate) const AUDIT_SIGNED: &'static str = "audit-signed";
 
     /// The stable name of the event.
     #[must_use]
@@ -238,6 +250,7 @@ impl Event {
             Self::DeviceSuspended { .. } => "device-suspended",
             Self::DeviceResumed { .. } => "device-resumed",
             Self::DeviceRemoved { .. } => "device-removed",
+            Self::AuditSigned { .. } => Self::AUDIT_SIGNED,
         }
     }
 
@@ -315,6 +328,13 @@ impl Event {
             Self::DeviceSuspended { device, actor }
             | Self::DeviceResumed { device, actor }
             | Self::DeviceRemoved { device, actor } => json!({ "device": device.as_str(), "actor": actor }),
+            Self::AuditSigned { link, signature } => json!({
+                "number": link.number,
+                "hash": link.hash.to_string(),
+                "scheme": signature.scheme,
+                "certificate": hexadecimal(&signature.certificate),
+                "signature": hexadecimal(&signature.value),
+            }),
         }
     }
 }
@@ -410,6 +430,14 @@ mod tests {
             Event::DeviceSuspended { device: id(), actor: actor() },
             Event::DeviceResumed { device: id(), actor: actor() },
             Event::DeviceRemoved { device: id(), actor: actor() },
+            Event::AuditSigned {
+                link: Link::START,
+                signature: Signature {
+                    scheme: "ecdsa_secp256r1_sha256".to_owned(),
+                    certificate: vec![0x30],
+                    value: vec![0x30],
+                },
+            },
         ]
     }
 

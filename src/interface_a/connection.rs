@@ -91,11 +91,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut delivered: HashMap<Delivery, oneshot::Sender<Acknowledgement>> = HashMap::new();
         let mut next_delivery = 0;
         busy.push(audited(self.services.clone(), opening));
+        let mut takes_bytes = true;
         let end = loop {
             match self.perform(&mut busy, &mut delivered).await {
                 Ok(None) => {}
                 Ok(Some(end)) => break end,
-                Err(_) => break self.lost(),
+                Err(_) => {
+                    takes_bytes = false;
+                    break self.lost();
+                }
             }
             let happened = self.wait(&mut busy).await;
             let now = self.services.now();
@@ -126,8 +130,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Happened::Deadline => self.session.expired(now),
             }
         };
-        // Nobody is left to tell when the connection is lost.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.say_goodbye()).await;
+        if takes_bytes {
+            // A peer that leaves in the middle of our farewell has had it.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.say_goodbye()).await;
+        }
         while busy.next().await.is_some() {}
         end
     }

@@ -266,18 +266,25 @@ async fn the_audit_trail_only_grows() {
     for sql in [
         "UPDATE audit SET event = 'nothing'",
         "DELETE FROM audit",
-        "INSERT OR REPLACE INTO audit (sequence, at, event, details) VALUES (1, 0, 'nothing', '{}')",
-        "INSERT INTO audit (sequence, at, event, details) VALUES (1, 0, 'nothing', '{}')
+        "INSERT OR REPLACE INTO audit SELECT 1, node, 9, 0, 'nothing', '{}', hash FROM audit",
+        "INSERT OR REPLACE INTO audit SELECT 9, node, number, 0, 'nothing', '{}', hash FROM audit",
+        "INSERT INTO audit SELECT 1, node, 9, 0, 'nothing', '{}', hash FROM audit WHERE TRUE
             ON CONFLICT DO UPDATE SET event = 'nothing'",
     ] {
         let error = execute(&mut outside, sql).await.unwrap_err();
         assert!(error.to_string().contains("append-only"), "{sql}: {error}");
     }
+    let details = r#"{"reason":"requested"}"#;
+    let node = NodeName::of_host();
+    let link = Link::START.next(&node, place.clock.now(), "platform-stopped", details);
     let row = AuditRow {
         sequence: 1,
+        node,
+        number: 1,
         at: place.clock.now(),
         event: "platform-stopped".to_owned(),
-        details: r#"{"reason":"requested"}"#.to_owned(),
+        details: details.to_owned(),
+        hash: link.hash,
     };
     assert_eq!(store.audit_rows(&TRAIL).await.unwrap(), [row]);
 }
@@ -457,7 +464,7 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     let place = Place::new();
     let mut location = sqlite::Location::parse(&place.url()).unwrap();
     location.max_pages = Some(64);
-    let store = Store::with(location, place.clock.clone()).await.unwrap();
+    let store = Store::with(NodeName::of_host(), location, place.clock.clone()).await.unwrap();
     static LARGE: [u8; 16 * 1024] = [b'x'; 16 * 1024];
 
     let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), &LARGE))));
@@ -545,6 +552,7 @@ async fn a_store_that_cannot_be_opened_says_why() {
         let opened = Store::open(url, place.clock.clone()).await;
         assert!(matches!(opened, Err(StoreError::Url)), "{url}");
     }
+    // Where a directory would have to be made stands a file.
     std::fs::write(place.path(), [b'x'; 4096]).unwrap();
     let nowhere = format!("sqlite:{}", place.path().join("in-a-file.db").display());
     let opened = Store::open(&nowhere, place.clock.clone()).await;

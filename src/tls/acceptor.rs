@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
+use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -46,6 +47,8 @@ struct Published {
     config: Arc<ServerConfig>,
     judge: Arc<Judge>,
     certificates: Vec<CertificateFacts>,
+    /// Vouches for the audit trail: the ECC key, or the RSA key where there is no other.
+    signing_key: Option<Arc<CertifiedKey>>,
 }
 
 /// What stands in the way of building an [`Acceptor`].
@@ -118,6 +121,11 @@ impl Acceptor {
         self.published.load().certificates.clone()
     }
 
+    /// The key that vouches for the audit trail.
+    pub(super) fn signing_key(&self) -> Option<Arc<CertifiedKey>> {
+        self.published.load().signing_key.clone()
+    }
+
     /// Does the handshake.
     ///
     /// # Errors
@@ -177,6 +185,7 @@ impl Published {
             directory: Arc::clone(directory),
             algorithms: provider.signature_verification_algorithms,
         });
+        let signing_key = credentials.identity.ecc().or(credentials.identity.rsa()).cloned();
         let certificates = PlatformCertificates::new(&provider, credentials.identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
             .with_protocol_versions(settings.versions.protocol_versions())?
@@ -185,7 +194,7 @@ impl Published {
         // A3: the platform's order decides.
         server.ignore_client_order = true;
         remember(&mut server, config.tls.session_cache);
-        Ok(Self { config: Arc::new(server), judge, certificates: credentials.certificates })
+        Ok(Self { config: Arc::new(server), judge, certificates: credentials.certificates, signing_key })
     }
 
     fn judge_resumed(&self, connection: &ServerConnection, clock: &Clock) -> Result<Admitted, Refused> {

@@ -7,6 +7,7 @@
 
 mod acceptable;
 mod acceptor;
+mod audit_key;
 pub mod choice;
 mod connector;
 mod credential;
@@ -20,6 +21,7 @@ mod trust;
 mod verifier;
 
 pub use acceptor::{Acceptor, AcceptorError, Peer, Secured};
+pub use audit_key::AuditJudge;
 pub use connector::{ConnectError, Connector, ConnectorSettings};
 pub use credential::{CredentialError, PlatformCredentials};
 pub use file::FileError;

@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod admin;
+mod audit;
 mod cli;
 mod connections;
 mod demo;

@@ -5,12 +5,13 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::{Sqlite, SqliteExecutor, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{QueryBuilder, Row as _};
 
 use super::{BUSY_TIMEOUT, Location, failure};
+use crate::audit::{ChainRow, Link, RowHash};
 use crate::authz::Device;
-use crate::model::{DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId, NodeName};
 use crate::pcd::IdentityPattern;
 use crate::store::StoreError;
 use crate::store::directory::{device_kind, device_status};
@@ -123,8 +124,9 @@ impl Reader {
         &self,
         filter: &AuditFilter,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT sequence, at, event, details FROM audit WHERE TRUE");
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT sequence, node, number, hash, at, event, details FROM audit WHERE TRUE",
+        );
         if let Some(event) = &filter.event {
             query.push(" AND event = ").push_bind(event.as_str());
         }
@@ -147,6 +149,69 @@ impl Reader {
         let rows = query.build().fetch_all(&self.pool).await.map_err(failure)?;
         rows.iter().map(audit_row).collect()
     }
+
+    /// The nodes that have a chain, or had one.
+    pub(in crate::store) async fn audit_nodes(&self) -> Result<Vec<NodeName>, StoreError> {
+        let names: Vec<String> =
+            sqlx::query_scalar(SELECT_AUDIT_NODES).fetch_all(&self.pool).await.map_err(failure)?;
+        names.iter().map(|name| name.parse().map_err(|_| StoreError::unreadable("audit.node"))).collect()
+    }
+
+    /// Where the chain of a node ends, as it was noted when its last row was written.
+    pub(in crate::store) async fn audit_end(&self, node: &NodeName) -> Result<Link, StoreError> {
+        audit_end(&self.pool, node).await
+    }
+
+    /// The rows of a chain behind the row of number `after`, in their order.
+    pub(in crate::store) async fn audit_chain(
+        &self,
+        node: &NodeName,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<ChainRow>, StoreError> {
+        let rows = sqlx::query(SELECT_AUDIT_CHAIN)
+            .bind(node.as_str())
+            .bind(after.unwrap_or(i64::MIN))
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failure)?;
+        rows.iter().map(chain_row).collect()
+    }
+}
+
+pub(super) async fn audit_end(
+    executor: impl SqliteExecutor<'_>,
+    node: &NodeName,
+) -> Result<Link, StoreError> {
+    let row = sqlx::query("SELECT number, hash FROM audit_end WHERE node = ?")
+        .bind(node.as_str())
+        .fetch_optional(executor)
+        .await
+        .map_err(failure)?;
+    let Some(row) = row else { return Ok(Link::START) };
+    let number: i64 = row.try_get("number").map_err(failure)?;
+    let hash: Vec<u8> = row.try_get("hash").map_err(failure)?;
+    Ok(Link {
+        number: u64::try_from(number).map_err(|_| StoreError::unreadable("audit_end.number"))?,
+        hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit_end.hash"))?,
+    })
+}
+
+/// A number as the database has it; no store lives to see the end of them.
+pub(super) fn stored_number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn chain_row(row: &SqliteRow) -> Result<ChainRow, StoreError> {
+    Ok(ChainRow {
+        sequence: row.try_get(0).map_err(failure)?,
+        number: row.try_get(1).map_err(failure)?,
+        at: row.try_get(2).map_err(failure)?,
+        event: row.try_get(3).map_err(failure)?,
+        details: row.try_get(4).map_err(failure)?,
+        hash: row.try_get(5).map_err(failure)?,
+    })
 }
 
 /// The column `id` of a message.
@@ -218,8 +283,13 @@ fn stored_message(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
 
 fn audit_row(row: &SqliteRow) -> Result<AuditRow, StoreError> {
     let sequence: i64 = row.try_get("sequence").map_err(failure)?;
+    let number: i64 = row.try_get("number").map_err(failure)?;
+    let hash: Vec<u8> = row.try_get("hash").map_err(failure)?;
     Ok(AuditRow {
         sequence: u64::try_from(sequence).map_err(|_| StoreError::unreadable("audit.sequence"))?,
+        node: parsed(row, "node", "audit.node")?,
+        number: u64::try_from(number).map_err(|_| StoreError::unreadable("audit.number"))?,
+        hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit.hash"))?,
         at: timestamp(row.try_get("at").map_err(failure)?, "audit.at")?,
         event: row.try_get("event").map_err(failure)?,
         details: row.try_get("details").map_err(failure)?,
@@ -249,6 +319,13 @@ fn first_id(since: Timestamp) -> Vec<u8> {
 
 /// How many listings can run at once.
 const READERS: u32 = 4;
+
+const SELECT_AUDIT_NODES: &str =
+    "SELECT node FROM audit_end UNION SELECT DISTINCT node FROM audit ORDER BY node";
+
+const SELECT_AUDIT_CHAIN: &str = "
+SELECT sequence, number, at, event, details, hash FROM audit
+WHERE node = ? AND number > ? ORDER BY number, sequence LIMIT ?";
 
 /// Ends where further columns may follow.
 const SELECT_SUMMARY: &str = "
