@@ -16,6 +16,8 @@ mod harness;
 #[cfg(test)]
 mod jsse;
 #[cfg(test)]
+mod keys;
+#[cfg(test)]
 mod nss;
 #[cfg(test)]
 mod openssl;
