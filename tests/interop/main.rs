@@ -14,6 +14,8 @@ mod gnutls;
 #[allow(dead_code, unused_imports, reason = "shared with another test binary, which uses the rest")]
 mod harness;
 #[cfg(test)]
+mod hello;
+#[cfg(test)]
 mod jsse;
 #[cfg(test)]
 mod keys;
@@ -21,6 +23,8 @@ mod keys;
 mod nss;
 #[cfg(test)]
 mod openssl;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 mod shared;
 #[cfg(test)]
