@@ -1,14 +1,12 @@
-//! GnuTLS as a device: `gnutls-cli`, and `tests/peers/gnutls_device.c` for what that does not do.
+//! `gnutls-cli` as a device.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 
 use pcd_platform::pki::KeyType;
 
 use crate::conversation::{Peer, in_every_suite};
-use crate::harness::{command, tool};
+use crate::harness::command;
 use crate::shared::{Device, Shared};
 use crate::suite::Suite;
 use crate::talk::Writing;
@@ -33,38 +31,6 @@ impl Peer for GnuTls {
             .arg(&device.own.key)
             .args(["--priority", &priority(suite, more)])
             .args(["--port", &to.port().to_string(), &to.ip().to_string()]);
-        gnutls
-    }
-}
-
-/// GnuTLS's library, which sends empty records when it is told to.
-pub struct GnuTlsLibrary;
-
-/// The compiled program; compiled once.
-static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("gnutls_device");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/gnutls_device.c");
-    let mut compiler = tool("cc", "gcc");
-    compiler
-        .args(["-Wall", "-Wextra", "-Werror", "-o"])
-        .arg(&program)
-        .arg(source)
-        .args(["-lgnutls", "-lpthread"]);
-    let compiled = compiler.output().unwrap();
-    let said = String::from_utf8_lossy(&compiled.stderr);
-    assert!(compiled.status.success(), "apt-get install libgnutls28-dev, if that is what is missing: {said}");
-    program
-});
-
-impl Peer for GnuTlsLibrary {
-    const NAME: &'static str = "LIBGNUTLS";
-    const WRITING: Writing = Writing::Counted;
-    const EMPTY_RECORDS: bool = true;
-
-    fn command(shared: &Shared, to: SocketAddr, device: &Device, suite: Suite, more: &[&str]) -> Command {
-        let mut gnutls = Command::new(&*PROGRAM);
-        gnutls.arg(&device.own.chain).arg(&device.own.key).arg(&shared.roots);
-        gnutls.args([to.ip().to_string(), to.port().to_string(), priority(suite, more)]);
         gnutls
     }
 }
@@ -97,9 +63,4 @@ fn a3_gnutls_with_an_ecc_certificate_in_every_suite() {
 #[test]
 fn a3_gnutls_with_an_rsa_certificate_in_every_suite() {
     in_every_suite::<GnuTls>(KeyType::Rsa);
-}
-
-#[test]
-fn a3_gnutls_with_empty_records_in_every_suite() {
-    in_every_suite::<GnuTlsLibrary>(KeyType::Ecc);
 }

@@ -13,11 +13,17 @@ mod gnutls;
 #[path = "../it/harness/mod.rs"]
 mod harness;
 #[cfg(test)]
+mod hello;
+#[cfg(test)]
 mod jsse;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod nss;
 #[cfg(test)]
 mod openssl;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 mod shared;
 #[cfg(test)]

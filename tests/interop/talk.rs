@@ -14,7 +14,7 @@ use crate::harness::SOON;
 pub enum Writing {
     /// What comes in at stdin is sent as it comes.
     Plain,
-    /// Four bytes of length in front of what is to be written in one piece, which may be nothing.
+    /// Four bytes of length in front of what is to be written in one piece.
     Counted,
 }
 
