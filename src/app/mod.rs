@@ -4,7 +4,9 @@
 //! [`Bound::run`] serves until it is told to stop, and then finishes what it has begun.
 
 mod directory;
+mod feeds;
 mod lifecycle;
+mod live;
 mod reload;
 pub mod telemetry;
 
@@ -18,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{Event, StopReason};
 use crate::config::Config;
 use crate::http;
-use crate::interface_a::{ConfigHandle, Dependencies, InterfaceA, Registry, Serving};
+use crate::interface_a::{ConfigHandle, Dependencies, Feeds, InterfaceA, Registry, Serving};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
 use crate::store::{Store, StoreError};
@@ -49,6 +51,7 @@ pub struct Bound {
     serving: Serving,
     admin: http::AdminListener,
     registry: Registry,
+    feeds: Feeds,
     drain: CancellationToken,
 }
 
@@ -118,11 +121,13 @@ impl Platform {
     pub fn bind(self) -> Result<Bound, PlatformError> {
         let drain = CancellationToken::new();
         let registry = Registry::default();
+        let feeds = Feeds::default();
         let serving = InterfaceA::new(Dependencies {
             config: Arc::clone(&self.config),
             acceptor: Arc::clone(&self.acceptor),
             directory: Arc::clone(&self.directory),
             registry: registry.clone(),
+            feeds: feeds.clone(),
             store: self.store.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
@@ -130,7 +135,7 @@ impl Platform {
         })
         .bind()?;
         let admin = http::AdminListener::bind(self.config.load().admin_listen)?;
-        Ok(Bound { platform: self, serving, admin, registry, drain })
+        Ok(Bound { platform: self, serving, admin, registry, feeds, drain })
     }
 
     fn publish_certificates(&self) {
@@ -168,12 +173,20 @@ impl Bound {
     /// When a part of the platform fails while it serves.
     pub async fn run(self, signals: Signals) -> Result<(), PlatformError> {
         let listen = self.addresses();
-        let Self { platform, serving, admin, registry, drain } = self;
+        let Self { platform, serving, admin, registry, feeds, drain } = self;
+        let platform = Arc::new(platform);
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
         platform.audit(started).await;
 
         let done = CancellationToken::new();
-        let state = http::AdminState::new(platform.metrics.clone(), platform.store.clone(), drain.clone());
+        let live = live::LiveView {
+            registry: registry.clone(),
+            feeds: feeds.clone(),
+            config: Arc::clone(&platform.config),
+        };
+        let live = Arc::new(live);
+        let state =
+            http::AdminState::new(platform.metrics.clone(), platform.store.clone(), drain.clone(), live);
         let admin = tokio::spawn(admin.serve(state, done.clone()));
         let watch = tokio::spawn(directory::watch(
             platform.store.clone(),
@@ -182,6 +195,10 @@ impl Bound {
             platform.metrics.clone(),
             done.clone(),
         ));
+        let listening = tokio::spawn({
+            let (platform, done) = (Arc::clone(&platform), done.clone());
+            async move { platform.watch_feeds(&feeds, &done).await }
+        });
         let grace = platform.config.load().interface_a.drain_timeout;
         let served = {
             let reload = || platform.reload();
@@ -192,7 +209,7 @@ impl Bound {
         let farewell = async {
             platform.audit(Event::PlatformStopped { reason }).await;
             done.cancel();
-            for task in [admin, watch] {
+            for task in [admin, watch, listening] {
                 if let Err(panic) = task.await {
                     tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
                 }

@@ -1,8 +1,12 @@
-//! The operator's side: health and metrics over HTTP, on loopback.
+//! The operator's side: health, metrics, and what is known of devices, sessions and messages, over HTTP on loopback.
 
+mod api;
 mod health;
 
+pub use api::{FeedView, Live, SessionView};
+
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -22,6 +26,7 @@ pub struct AdminState {
     metrics: Metrics,
     store: Store,
     drain: CancellationToken,
+    live: Arc<dyn Live>,
 }
 
 /// The bound admin listener.
@@ -34,8 +39,8 @@ pub struct AdminListener {
 impl AdminState {
     /// `drain` is cancelled when the platform stops: then it is not ready any more.
     #[must_use]
-    pub const fn new(metrics: Metrics, store: Store, drain: CancellationToken) -> Self {
-        Self { metrics, store, drain }
+    pub fn new(metrics: Metrics, store: Store, drain: CancellationToken, live: Arc<dyn Live>) -> Self {
+        Self { metrics, store, drain, live }
     }
 }
 
@@ -65,6 +70,9 @@ impl AdminListener {
             .route("/livez", get(health::live))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(metrics))
+            .route("/api/devices", get(api::devices))
+            .route("/api/messages", get(api::messages))
+            .route("/api/sessions", get(api::sessions))
             .with_state(state);
         let serving = axum::serve(self.socket, router);
         tokio::select! {

@@ -4,12 +4,14 @@
 //! session judges, records and acknowledges what comes; the [`Registry`] knows every session that is open.
 
 mod connection;
+mod feeds;
 mod inbound;
 mod listener;
 mod registry;
 mod server;
 mod session;
 
+pub use feeds::Feeds;
 pub use listener::Listener;
 pub use registry::{DeliverError, Registry, SessionInfo};
 pub use server::{ConfigHandle, Dependencies, InterfaceA, Serving};

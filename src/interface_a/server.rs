@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Services};
+use super::feeds::Feeds;
 use super::inbound::Inbound;
 use super::listener::Listener;
 use super::registry::{Registry, SessionInfo};
@@ -39,6 +40,8 @@ pub struct Dependencies {
     pub directory: DirectoryHandle,
     /// Where open sessions are listed.
     pub registry: Registry,
+    /// Where it is kept when each device was heard.
+    pub feeds: Feeds,
     /// Where messages are kept.
     pub store: Store,
     /// What is counted.
@@ -72,7 +75,7 @@ impl InterfaceA {
     /// Puts the pieces together.
     #[must_use]
     pub fn new(dependencies: Dependencies) -> Self {
-        let Dependencies { config, acceptor, directory, registry, store, metrics, clock, drain } =
+        let Dependencies { config, acceptor, directory, registry, feeds, store, metrics, clock, drain } =
             dependencies;
         let handshakes = Arc::new(Semaphore::new(config.load().interface_a.max_handshakes));
         Self {
@@ -80,7 +83,7 @@ impl InterfaceA {
             directory,
             handshakes,
             registry,
-            services: Services { store, clock, metrics, drain },
+            services: Services { store, feeds, clock, metrics, drain },
             config,
             connections: TaskTracker::new(),
         }

@@ -421,6 +421,6 @@ time      20260101115959
             "A".repeat(300)
         );
         let text = tree(document.as_bytes(), false).text();
-        assert!(text.contains("= (ED of 315 bytes)"), "{text}");
+        assert!(text.contains("= (ED of 312 bytes)"), "{text}");
     }
 }
