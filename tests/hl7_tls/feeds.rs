@@ -61,7 +61,8 @@ fn a_device_that_stops_is_shown_counted_and_audited_once() {
 /// DEV-53, as the proposal of the technical framework prints it.
 #[test]
 fn a_missed_watchdog_is_noticed() {
-    let (platform, mut wire) = scene(&Site::new());
+    let site = Site::new();
+    let (platform, mut wire) = scene(&site);
     let watchdog = format!(
         "MSH|^~\\&|ACME^{NAME}^EUI-64||||20260101120000+0000||ORU^R40^ORU_R40|W1|P|2.6|||AL|NE\rOBR|1|||196616^MDC_EVT_ALARM^MDC\r\
         OBX|1|ST|198200^ MDC_EVT_WATCHDOG^MDC|1.0.0.1|continue|||<1000||||F\r"
@@ -75,7 +76,8 @@ fn a_missed_watchdog_is_noticed() {
 
 #[test]
 fn sessions_and_messages_are_told_without_their_content() {
-    let (platform, mut wire) = scene(&Site::new());
+    let site = Site::new();
+    let (platform, mut wire) = scene(&site);
     wire.write(&framed(&message(NAME, "1")));
     assert_eq!(wire.verdict().0, "CA");
     wire.write(&framed(b"nothing that can be read"));

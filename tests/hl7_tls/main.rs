@@ -12,5 +12,4 @@ mod directory;
 mod feeds;
 #[cfg(test)]
 #[path = "../it/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with another test binary, which uses the rest")]
 mod harness;
