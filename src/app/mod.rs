@@ -5,7 +5,9 @@
 
 mod audit;
 mod directory;
+mod feeds;
 mod lifecycle;
+mod live;
 mod reload;
 pub mod telemetry;
 
@@ -19,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{Event, StopReason};
 use crate::config::Config;
 use crate::http;
-use crate::interface_a::{ConfigHandle, Dependencies, InterfaceA, Registry, Serving};
+use crate::interface_a::{ConfigHandle, Dependencies, Feeds, InterfaceA, Registry, Serving};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
 use crate::store::{Store, StoreError};
@@ -50,6 +52,7 @@ pub struct Bound {
     serving: Serving,
     admin: http::AdminListener,
     registry: Registry,
+    feeds: Feeds,
     drain: CancellationToken,
 }
 
@@ -122,11 +125,13 @@ impl Platform {
     pub fn bind(self) -> Result<Bound, PlatformError> {
         let drain = CancellationToken::new();
         let registry = Registry::default();
+        let feeds = Feeds::default();
         let serving = InterfaceA::new(Dependencies {
             config: Arc::clone(&self.config),
             acceptor: Arc::clone(&self.acceptor),
             directory: Arc::clone(&self.directory),
             registry: registry.clone(),
+            feeds: feeds.clone(),
             store: self.store.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
@@ -135,7 +140,7 @@ impl Platform {
         .map_err(PlatformError::Threads)?
         .bind()?;
         let admin = http::AdminListener::bind(self.config.load().admin_listen)?;
-        Ok(Bound { platform: self, serving, admin, registry, drain })
+        Ok(Bound { platform: self, serving, admin, registry, feeds, drain })
     }
 
     fn publish_certificates(&self) {
@@ -173,15 +178,21 @@ impl Bound {
     /// When a part of the platform fails while it serves.
     pub async fn run(self, signals: Signals) -> Result<(), PlatformError> {
         let listen = self.addresses();
-        let Self { platform, serving, admin, registry, drain } = self;
+        let Self { platform, serving, admin, registry, feeds, drain } = self;
+        let platform = Arc::new(platform);
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
         platform.audit(started).await;
 
         let done = CancellationToken::new();
         let (reloader, reloads) = http::reloader();
+        let live = Arc::new(live::LiveView {
+            registry: registry.clone(),
+            feeds: feeds.clone(),
+            config: Arc::clone(&platform.config),
+        });
         let state = {
             let (metrics, store) = (platform.metrics.clone(), platform.store.clone());
-            http::AdminState::new(metrics, store, drain.clone(), reloader)
+            http::AdminState::new(metrics, store, drain.clone(), reloader, live)
         };
         let admin = tokio::spawn(admin.serve(state, done.clone()));
         let watch = tokio::spawn(directory::watch(
@@ -196,6 +207,10 @@ impl Bound {
             Arc::clone(&platform.acceptor),
             done.clone(),
         ));
+        let listening = tokio::spawn({
+            let (platform, done) = (Arc::clone(&platform), done.clone());
+            async move { platform.watch_feeds(&feeds, &done).await }
+        });
         let grace = platform.config.load().interface_a.drain_timeout;
         let served = {
             let reload = || platform.reload();
@@ -206,7 +221,7 @@ impl Bound {
         let farewell = async {
             platform.audit(Event::PlatformStopped { reason }).await;
             done.cancel();
-            for task in [admin, watch, signing] {
+            for task in [admin, watch, signing, listening] {
                 if let Err(panic) = task.await {
                     tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
                 }

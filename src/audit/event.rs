@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::chain::{Link, Signature, hexadecimal};
@@ -102,6 +103,22 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+    /// A device that sent regularly, or promised to, has stopped.
+    FeedSilent {
+        /// Its Common Name.
+        device: DeviceId,
+        /// When it was heard last.
+        last: Timestamp,
+        /// Seconds in which nothing came.
+        patience: u64,
+    },
+    /// A device that had stopped is heard again.
+    FeedResumed {
+        /// Its Common Name.
+        device: DeviceId,
+        /// Seconds in which nothing came.
+        pause: u64,
+    },
     /// An entry came into the directory.
     DeviceAdded {
         /// Its Common Name.
@@ -197,6 +214,8 @@ pub enum SessionEnd {
     FrameTooLarge,
     /// What came was not MLLP.
     NotFramed,
+    /// A message could not be read, and the operator wants the connection closed then.
+    Unreadable,
     /// Too many messages in a row claimed identities that the certificate does not speak for.
     Violations,
     /// The right to be connected went away while connected.
@@ -209,7 +228,7 @@ pub enum SessionEnd {
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 18] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -220,6 +239,8 @@ impl Event {
         "message-rejected",
         "identity-violation",
         "bytes-between-frames",
+        "feed-silent",
+        "feed-resumed",
         "device-added",
         "device-changed",
         "device-suspended",
@@ -245,6 +266,8 @@ impl Event {
             Self::MessageRejected { .. } => "message-rejected",
             Self::IdentityViolation { .. } => "identity-violation",
             Self::BytesBetweenFrames { .. } => "bytes-between-frames",
+            Self::FeedSilent { .. } => "feed-silent",
+            Self::FeedResumed { .. } => "feed-resumed",
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceChanged { .. } => "device-changed",
             Self::DeviceSuspended { .. } => "device-suspended",
@@ -310,6 +333,15 @@ impl Event {
                 "device": device.as_str(),
                 "count": count,
             }),
+            Self::FeedSilent { device, last, patience } => json!({
+                "device": device.as_str(),
+                "last": last.to_string(),
+                "patience-seconds": patience,
+            }),
+            Self::FeedResumed { device, pause } => json!({
+                "device": device.as_str(),
+                "pause-seconds": pause,
+            }),
             Self::DeviceAdded { device, kind, status, speaks_for, acknowledge, actor } => json!({
                 "device": device.as_str(),
                 "kind": kind.as_str(),
@@ -374,6 +406,7 @@ impl SessionEnd {
             Self::FrameTimeout => "frame-timeout",
             Self::FrameTooLarge => "frame-too-large",
             Self::NotFramed => "not-framed",
+            Self::Unreadable => "unreadable-message",
             Self::Violations => "violations",
             Self::Withdrawn(refusal) => refusal.code(),
             Self::Shutdown => "shutdown",
@@ -385,8 +418,6 @@ impl SessionEnd {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use jiff::Timestamp;
 
     use super::*;
 
@@ -412,6 +443,8 @@ mod tests {
             Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },
             Event::IdentityViolation { message, session, device: id(), identity: "00A0".to_owned() },
             Event::BytesBetweenFrames { session, device: id(), count: 7 },
+            Event::FeedSilent { device: id(), last: at, patience: 90 },
+            Event::FeedResumed { device: id(), pause: 600 },
             Event::DeviceAdded {
                 device: id(),
                 kind,

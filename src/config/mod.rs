@@ -21,7 +21,8 @@ pub use error::{ConfigError, Problem};
 pub use token_uri::TokenUri;
 
 pub use raw::{
-    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, TlsVersion, Undetermined, Unknown,
+    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, SilentAfter, TlsVersion, Undetermined,
+    Unknown, UnreadableMessage,
 };
 
 /// A checked configuration.
@@ -146,6 +147,8 @@ pub struct Devices {
     pub missing_identity: MissingIdentity,
     /// Violations in a row after which the connection is closed.
     pub max_violations: u32,
+    /// When a device that stopped sending counts as silent.
+    pub silent_after: SilentAfter,
 }
 
 /// Which messages are taken.
@@ -157,6 +160,8 @@ pub struct Messages {
     pub processing_ids: Vec<String>,
     /// What to do with a message that breaks its profile.
     pub conformance: Conformance,
+    /// What to do with a frame without MSH or MSH-10.
+    pub unreadable: UnreadableMessage,
     /// MSH-3 of what we send.
     pub application: String,
     /// MSH-4 of what we send.

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer};
 
 use super::quantity::{Size, Span};
 
@@ -119,6 +120,7 @@ pub(super) struct Devices {
     pub(super) identity: Identity,
     pub(super) missing_identity: MissingIdentity,
     pub(super) max_violations: u32,
+    pub(super) silent_after: SilentAfter,
 }
 
 impl Default for Devices {
@@ -128,6 +130,30 @@ impl Default for Devices {
             identity: Identity::default(),
             missing_identity: MissingIdentity::default(),
             max_violations: 10,
+            silent_after: SilentAfter::default(),
+        }
+    }
+}
+
+/// When a device that stopped sending counts as silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SilentAfter {
+    /// `"learned"`: by its own habit, or by what its watchdog promises.
+    #[default]
+    Learned,
+    /// After this time, whoever it is.
+    Fixed(Duration),
+    /// `"never"`.
+    Never,
+}
+
+impl<'de> Deserialize<'de> for SilentAfter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "learned" => Ok(Self::Learned),
+            "never" => Ok(Self::Never),
+            _ => Span::deserialize(text.into_deserializer()).map(|span| Self::Fixed(span.0)),
         }
     }
 }
@@ -171,6 +197,7 @@ pub(super) struct Messages {
     pub(super) types: MessageTypes,
     pub(super) processing_ids: Vec<String>,
     pub(super) conformance: Conformance,
+    pub(super) unreadable: UnreadableMessage,
     pub(super) application: String,
     pub(super) facility: String,
 }
@@ -181,6 +208,7 @@ impl Default for Messages {
             types: MessageTypes::default(),
             processing_ids: vec!["P".to_owned()],
             conformance: Conformance::default(),
+            unreadable: UnreadableMessage::default(),
             application: "PCD-PLATFORM".to_owned(),
             facility: String::new(),
         }
@@ -196,6 +224,17 @@ pub enum MessageTypes {
     Pcd,
     /// Any HL7 v2 message.
     Any,
+}
+
+/// What to do with a frame that has no MSH, or no MSH-10 by which an answer could name it. It is kept as rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnreadableMessage {
+    /// Answered with AR and an empty MSA-2.
+    #[default]
+    Answer,
+    /// Not answered; the connection is closed.
+    Close,
 }
 
 /// What to do with a message that breaks its profile.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::TokenUri;
 use super::{
     Config, ConfigError, Credential, Devices, InterfaceA, KeyLocation, Log, Messages, Overrides, Problem,
-    Revocation, Tls, raw,
+    Revocation, SilentAfter, Tls, raw,
 };
 
 pub(super) fn validate(raw: raw::File, file: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
@@ -161,6 +161,10 @@ impl Checker<'_> {
             identity: raw.identity,
             missing_identity: raw.missing_identity,
             max_violations: raw.max_violations,
+            silent_after: match raw.silent_after {
+                SilentAfter::Fixed(after) => SilentAfter::Fixed(self.duration(after, "devices.silent-after")),
+                by_rule => by_rule,
+            },
         }
     }
 
@@ -180,6 +184,7 @@ impl Checker<'_> {
             types: raw.types,
             processing_ids: raw.processing_ids,
             conformance: raw.conformance,
+            unreadable: raw.unreadable,
             application: raw.application,
             facility: raw.facility,
         }
@@ -315,6 +320,19 @@ mod tests {
             ]
         );
         assert!(!format!("{problems:?}").contains("secret"), "a password in a database URL is not repeated");
+    }
+
+    #[test]
+    fn silence_is_learned_or_a_duration_or_never() {
+        let silent_after = |value: &str| {
+            parse(&format!("{SMALLEST}\n[devices]\nsilent-after = \"{value}\"\n"))
+                .map(|config| config.devices.silent_after)
+        };
+        assert_eq!(parse(SMALLEST).unwrap().devices.silent_after, SilentAfter::Learned);
+        assert_eq!(silent_after("learned").unwrap(), SilentAfter::Learned);
+        assert_eq!(silent_after("never").unwrap(), SilentAfter::Never);
+        assert_eq!(silent_after("5m").unwrap(), SilentAfter::Fixed(Duration::from_mins(5)));
+        assert!(silent_after("sometimes").is_err() && silent_after("1ms").is_err());
     }
 
     #[test]

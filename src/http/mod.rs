@@ -1,10 +1,14 @@
-//! The operator's side: health and metrics over HTTP, on loopback.
+//! The operator's side: health, metrics, and what is known of devices, sessions and messages, over HTTP on loopback.
 
+mod api;
 mod health;
 mod pages;
 mod reload;
 
+pub use api::{FeedView, Live, SessionView};
+
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -27,6 +31,7 @@ pub struct AdminState {
     store: Store,
     drain: CancellationToken,
     reloader: Reloader,
+    live: Arc<dyn Live>,
 }
 
 /// The bound admin listener.
@@ -39,8 +44,14 @@ pub struct AdminListener {
 impl AdminState {
     /// `drain` is cancelled when the platform stops: then it is not ready any more.
     #[must_use]
-    pub const fn new(metrics: Metrics, store: Store, drain: CancellationToken, reloader: Reloader) -> Self {
-        Self { metrics, store, drain, reloader }
+    pub fn new(
+        metrics: Metrics,
+        store: Store,
+        drain: CancellationToken,
+        reloader: Reloader,
+        live: Arc<dyn Live>,
+    ) -> Self {
+        Self { metrics, store, drain, reloader, live }
     }
 }
 
@@ -71,6 +82,9 @@ impl AdminListener {
             .route("/readyz", get(health::ready))
             .route("/metrics", get(metrics))
             .route("/reload", post(reload::reload))
+            .route("/api/devices", get(api::devices))
+            .route("/api/messages", get(api::messages))
+            .route("/api/sessions", get(api::sessions))
             .layer(from_fn(pages::refuse))
             .with_state(state);
         let serving = axum::serve(self.socket, router);

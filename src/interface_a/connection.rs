@@ -8,15 +8,19 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::feeds::Feeds;
 use super::registry::{Links, Outgoing};
 use super::session::{Acknowledgement, Delivery, Effect, Now, Session, Ticket};
 use crate::audit::{self, SessionEnd};
+use crate::hl7::Message;
 use crate::metrics::Metrics;
-use crate::model::Clock;
+use crate::model::{Clock, DeviceId};
+use crate::pcd::{Transaction, promised_interval};
 use crate::store::{MessageRecord, Recorded, Store, StoreError};
 
 /// Room that is made for each read.
@@ -32,6 +36,7 @@ const LINGER_BYTES: u64 = 4 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct Services {
     pub(super) store: Store,
+    pub(super) feeds: Feeds,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     /// Cancelled when the platform stops: finish what is in flight, then close.
@@ -247,7 +252,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 fn recorded(services: Services, ticket: Ticket, record: Box<MessageRecord>) -> BoxFuture<'static, Finished> {
     async move {
         let began = services.clock.instant();
+        let heard = sign_of_life(&record);
         let outcome = services.store.record(*record).await;
+        if let (Some((device, at, promised)), Ok(_)) = (heard, &outcome) {
+            services.feeds.hear(&device, at, promised);
+        }
         let spent = services.clock.instant().saturating_duration_since(began);
         services.metrics.message_duration_seconds.with_label_values(&["stored"]).observe(spent.as_secs_f64());
         if let Err(error) = &outcome {
@@ -259,6 +268,18 @@ fn recorded(services: Services, ticket: Ticket, record: Box<MessageRecord>) -> B
         Finished::Recorded(ticket, outcome)
     }
     .boxed()
+}
+
+/// Who was heard when, and how soon the next sign of life is promised; what was rejected is none.
+fn sign_of_life(record: &MessageRecord) -> Option<(DeviceId, Timestamp, Option<Duration>)> {
+    if record.verdict.rejection().is_some() {
+        return None;
+    }
+    let is_watchdog = |name: &str| name.eq_ignore_ascii_case(Transaction::Watchdog.label());
+    let watchdog = record.transaction.as_deref().is_some_and(is_watchdog);
+    let message = watchdog.then(|| Message::parse(&record.raw).ok()).flatten();
+    let promised = message.and_then(|message| promised_interval(&message));
+    Some((record.device.clone(), record.received_at, promised))
 }
 
 fn audited(services: Services, event: audit::Event) -> BoxFuture<'static, Finished> {

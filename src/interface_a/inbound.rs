@@ -32,6 +32,7 @@ pub(super) struct Inbound {
     peer: Peer,
     directory: DirectoryHandle,
     identity: config::Identity,
+    unreadable: config::UnreadableMessage,
     policy: MessagePolicy,
     sender: Sender,
     zone: TimeZone,
@@ -65,6 +66,8 @@ pub(super) struct Judged {
     pub(super) answers: Option<Answers>,
     /// Whether it spoke for a device that its certificate may not speak for.
     pub(super) violation: bool,
+    /// Why nothing more is read from this peer, when that is so.
+    pub(super) closes: Option<audit::SessionEnd>,
 }
 
 /// An acknowledgement that the device sent.
@@ -109,6 +112,7 @@ impl Inbound {
             peer,
             directory,
             identity: config.devices.identity,
+            unreadable: config.messages.unreadable,
             policy: policy(config),
             sender: Sender {
                 application: config.messages.application.clone(),
@@ -134,7 +138,7 @@ impl Inbound {
             Part::Stray(frame) => {
                 let mut judged = self.frame(frame, now, awaited);
                 judged.silence();
-                judged
+                Judged { closes: None, ..judged }
             }
         }
     }
@@ -243,6 +247,7 @@ impl Inbound {
             audit: None,
             answers: None,
             violation: false,
+            closes: None,
         }
     }
 
@@ -257,7 +262,7 @@ impl Inbound {
         let (frames, code) = self.answer(reading, Some(rejection), request, now);
         let transaction = label(reading.and_then(|reading| reading.transaction));
         let answer = (frames, Label { transaction, acknowledgement: code });
-        Judged {
+        let mut judged = Judged {
             record: MessageRecord {
                 verdict: Verdict::Rejected { code: rejection.code().to_owned() },
                 acknowledgement: answer.0.clone(),
@@ -270,7 +275,14 @@ impl Inbound {
             audit: None,
             answers: None,
             violation: false,
+            closes: None,
+        };
+        let nameless = matches!(rejection, Rejection::Unreadable(_) | Rejection::NoControlId);
+        if nameless && self.unreadable == config::UnreadableMessage::Close {
+            judged.silence();
+            judged.closes = Some(audit::SessionEnd::Unreadable);
         }
+        judged
     }
 
     /// Judges bytes that are no frame.
@@ -298,8 +310,11 @@ impl Inbound {
             | BrokenReason::EndOfStream
             | BrokenReason::TimedOut => false,
         };
-        let mut judged =
-            self.refuse(record, reading.as_ref(), &rejection, AcknowledgementRequest::Original, now);
+        let request = reading.as_ref().map_or(AcknowledgementRequest::Original, |reading| {
+            let acknowledge = self.device_now().acknowledge;
+            Transaction::acknowledgement_request(reading.transaction, &reading.message.header(), acknowledge)
+        });
+        let mut judged = self.refuse(record, reading.as_ref(), &rejection, request, now);
         if !answered {
             judged.silence();
         }
@@ -334,6 +349,7 @@ impl Inbound {
                 code: answer.code.map_or("", |code| code.as_str()).to_owned(),
             }),
             violation: false,
+            closes: None,
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod admission;
 mod connection;
+mod feeds;
 #[cfg(test)]
 mod fixtures;
 mod inbound;
@@ -13,6 +14,7 @@ mod registry;
 mod server;
 mod session;
 
+pub use feeds::Feeds;
 pub use listener::Listener;
 pub use registry::{DeliverError, Registry, SessionInfo};
 pub use server::{ConfigHandle, Dependencies, InterfaceA, Serving};

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::admission::Admission;
 use super::connection::{Connection, Services, WRITE_TIMEOUT};
+use super::feeds::Feeds;
 use super::inbound::Inbound;
 use super::listener::Listener;
 use super::registry::{Registry, SessionInfo};
@@ -40,6 +41,8 @@ pub struct Dependencies {
     pub directory: DirectoryHandle,
     /// Where open sessions are listed.
     pub registry: Registry,
+    /// Where it is kept when each device was heard.
+    pub feeds: Feeds,
     /// Where messages are kept.
     pub store: Store,
     /// What is counted.
@@ -75,7 +78,7 @@ impl InterfaceA {
     /// # Errors
     /// When the operating system gives no threads for handshakes.
     pub fn new(dependencies: Dependencies) -> std::io::Result<Self> {
-        let Dependencies { config, acceptor, directory, registry, store, metrics, clock, drain } =
+        let Dependencies { config, acceptor, directory, registry, feeds, store, metrics, clock, drain } =
             dependencies;
         let admission = Arc::new(Admission::new(config.load().interface_a.max_handshakes)?);
         Ok(Self {
@@ -83,7 +86,7 @@ impl InterfaceA {
             directory,
             admission,
             registry,
-            services: Services { store, clock, metrics, drain },
+            services: Services { store, feeds, clock, metrics, drain },
             config,
             connections: TaskTracker::new(),
         })

@@ -325,6 +325,9 @@ impl Session {
         if self.violations >= self.limits.max_violations {
             self.drain(SessionEnd::Violations);
         }
+        if let Some(why) = judged.closes {
+            self.drain(why);
+        }
     }
 
     fn send_what_is_ready(&mut self) {

@@ -9,6 +9,7 @@ mod corpus;
 #[cfg(test)]
 mod directory;
 #[cfg(test)]
+mod feeds;
+#[cfg(test)]
 #[path = "../it/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "shared with another test binary, which uses the rest")]
 mod harness;
