@@ -85,9 +85,11 @@ fn a_first_signal_lets_everything_that_has_begun_be_acknowledged() {
     assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
     let cli = Cli::of(&site);
     assert_eq!(cli.json(&["message", "list"]).len(), 2);
+    // The last row signs all before it.
     let rows = cli.json(&["audit", "list"]);
+    assert_eq!(rows[0]["event"], "audit-signed");
     assert_eq!(
-        (&rows[0]["event"], &rows[0]["details"]["reason"]),
+        (&rows[1]["event"], &rows[1]["details"]["reason"]),
         (&"platform-stopped".into(), &"requested".into())
     );
     assert_eq!(rows.iter().filter(|row| row["details"]["why"] == "shutdown").count(), 2);

@@ -296,7 +296,7 @@ fn a_frame_that_is_too_large_is_refused_and_ends_the_connection() {
     let mut scene = Scene::new(Site::new().with("interface-a", "max-frame = \"4 KiB\""));
     let padding = format!("NTE|1||{}\r", "x".repeat(8 * 1024));
     let answer = scene.ask(&(text(NAME, "LARGE") + &padding));
-    assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), ("AR", "LARGE"));
+    assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), ("CR", "LARGE"));
     assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("too-large"));
     assert_eq!(scene.wire.answer(), None);
     assert_eq!(scene.end(), "frame-too-large");

@@ -58,16 +58,18 @@ fn what_is_no_frame_is_kept_and_answered_where_that_makes_sense() {
     let frame = frame("7");
     let header = &frame[1..200];
     for (reason, bytes, answer) in [
-        (BrokenReason::TooLarge, header, Some("7")),
+        // The header asks for an accept acknowledgement, and gets one.
+        (BrokenReason::TooLarge, header, Some(("CR", "7"))),
         (BrokenReason::TooLarge, b"no header at all", None),
-        (BrokenReason::Utf16, b"M\0S\0H\0", Some("")),
+        (BrokenReason::Utf16, b"M\0S\0H\0", Some(("AR", ""))),
         (BrokenReason::Truncated, header, None),
         (BrokenReason::NoStartBlock, header, None),
         (BrokenReason::EndOfStream, header, None),
         (BrokenReason::TimedOut, header, None),
     ] {
         let judged = broken(reason, bytes);
-        let expected: Vec<_> = answer.map(|id| ("AR".to_owned(), id.to_owned())).into_iter().collect();
+        let expected: Vec<_> =
+            answer.map(|(code, id)| (code.to_owned(), id.to_owned())).into_iter().collect();
         assert_eq!(acknowledgements(&judged.on_stored.0), expected, "{reason:?}");
         assert_eq!(judged.record.acknowledgement, judged.on_stored.0);
         assert_eq!(judged.record.raw, bytes, "byte for byte");

@@ -285,7 +285,7 @@ fn a_frame_that_is_too_large_ends_the_session_after_its_answer() {
     assert_eq!(bench.rejections(), [Some("too-large")]);
     assert_eq!(bench.storing[0].1.raw.len(), 300);
     bench.stored(0);
-    assert_eq!(bench.told(), [("AR".to_owned(), "1".to_owned())]);
+    assert_eq!(bench.told(), [("CR".to_owned(), "1".to_owned())]);
     assert_eq!(bench.end, Some(SessionEnd::FrameTooLarge));
 }
 
