@@ -25,6 +25,12 @@ impl Platform {
             tracing::error!(error = &error as &dyn std::error::Error, "the configuration stays as it was");
             return;
         }
+        if let Err(error) = self.revocation.reload(&config.revocation) {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "what was known about revoked certificates stays as it was"
+            );
+        }
         let sections = changed(&current, &config);
         for key in needs_restart(&current, &config) {
             tracing::warn!(key, "this change takes effect when the platform is started again");

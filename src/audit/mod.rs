@@ -2,4 +2,4 @@
 
 mod event;
 
-pub use event::{Certificate, Event, SessionEnd, StopReason};
+pub use event::{Certificate, CertificateStatus, Event, SessionEnd, StopReason};

@@ -13,7 +13,13 @@ use crate::store::Store;
 #[derive(Debug, Args)]
 pub(super) struct ConfigFile {
     /// The configuration file
-    #[arg(long, global = true, env = "PCD_CONFIG", default_value = "config/platform.toml", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "PCD_CONFIG",
+        default_value = "config/platform.toml",
+        value_name = "FILE"
+    )]
     config: PathBuf,
 }
 

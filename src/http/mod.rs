@@ -1,19 +1,23 @@
 //! The operator's side: health and metrics over HTTP, on loopback.
 
 mod health;
+mod responder;
+
+pub use responder::respond;
 
 use std::net::SocketAddr;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::model::BindError;
+use crate::revocation::{Engine, Inventory};
 use crate::store::Store;
 
 /// What the handlers can see.
@@ -21,6 +25,7 @@ use crate::store::Store;
 pub struct AdminState {
     metrics: Metrics,
     store: Store,
+    revocation: Engine,
     drain: CancellationToken,
 }
 
@@ -34,8 +39,8 @@ pub struct AdminListener {
 impl AdminState {
     /// `drain` is cancelled when the platform stops: then it is not ready any more.
     #[must_use]
-    pub const fn new(metrics: Metrics, store: Store, drain: CancellationToken) -> Self {
-        Self { metrics, store, drain }
+    pub const fn new(metrics: Metrics, store: Store, revocation: Engine, drain: CancellationToken) -> Self {
+        Self { metrics, store, revocation, drain }
     }
 }
 
@@ -65,6 +70,7 @@ impl AdminListener {
             .route("/livez", get(health::live))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(metrics))
+            .route("/api/certificates", get(certificates))
             .with_state(state);
         let serving = axum::serve(self.socket, router);
         tokio::select! {
@@ -76,6 +82,11 @@ impl AdminListener {
             }
         }
     }
+}
+
+/// What is known about revoked certificates: CRLs and OCSP answers, their ages, and when they are renewed.
+async fn certificates(State(state): State<AdminState>) -> Json<Inventory> {
+    Json(state.revocation.inventory())
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {

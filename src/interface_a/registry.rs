@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::session::Acknowledgement;
 use crate::authz::Directory;
 use crate::model::{DeviceId, Refusal, SessionId};
+use crate::revocation::{Engine, Link, Status, Verdict};
 
 /// How many messages may wait to be delivered into one session.
 const DELIVERIES: usize = 64;
@@ -69,6 +70,7 @@ pub(super) struct Links {
 #[derive(Debug)]
 struct Entry {
     info: SessionInfo,
+    path: Arc<[Link]>,
     deliveries: mpsc::Sender<Outgoing>,
     withdrawn: watch::Sender<Option<Refusal>>,
 }
@@ -97,6 +99,22 @@ impl Registry {
         }
     }
 
+    /// Trust is watched after admission: ends the sessions of which one certificate has been revoked since. What has
+    /// only become unknown disturbs nobody who is connected.
+    pub fn recheck_revocation(&self, revocation: &Engine) {
+        let paths: Vec<_> = self.entries().iter().map(|(id, entry)| (*id, Arc::clone(&entry.path))).collect();
+        // Looking up takes microseconds each; the list is not held meanwhile.
+        for (id, path) in paths {
+            let revoked = |status: &Status| matches!(status.verdict, Verdict::Revoked { .. });
+            if revocation.kept(&path).iter().any(revoked)
+                && let Some(entry) = self.entries().get(&id)
+            {
+                // A session that has just ended does not listen any more.
+                let _ = entry.withdrawn.send(Some(Refusal::Revoked));
+            }
+        }
+    }
+
     /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device` and waits for its acknowledgement.
     ///
     /// # Errors
@@ -118,11 +136,11 @@ impl Registry {
         answered.await.map_err(|_| DeliverError::SessionEnded)
     }
 
-    pub(super) fn register(&self, info: SessionInfo) -> Links {
+    pub(super) fn register(&self, info: SessionInfo, path: Arc<[Link]>) -> Links {
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let (withdraw, withdrawn) = watch::channel(None);
         let registration = Registration { registry: self.clone(), id: info.id };
-        self.entries().insert(info.id, Entry { info, deliveries: deliver, withdrawn: withdraw });
+        self.entries().insert(info.id, Entry { info, path, deliveries: deliver, withdrawn: withdraw });
         Links { deliveries, withdrawn, _registration: registration }
     }
 
