@@ -13,4 +13,6 @@ mod openssl_client;
 #[cfg(test)]
 mod pki;
 #[cfg(test)]
+mod revocation;
+#[cfg(test)]
 mod shipped;

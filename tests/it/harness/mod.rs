@@ -6,11 +6,13 @@
 mod device;
 mod peer;
 mod platform;
+mod responder;
 mod site;
 
 pub use device::{Device, message};
 pub use peer::{Finished, command, finish, tool};
 pub use platform::{Cli, Platform, Stopped};
+pub use responder::{OpensslOcsp, OwnResponder, Server, authority, serial};
 pub use site::{Credential, Site, pki};
 
 use std::time::Duration;

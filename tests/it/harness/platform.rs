@@ -38,7 +38,7 @@ pub struct Cli {
     config: PathBuf,
 }
 
-fn binary() -> Command {
+pub(super) fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
 }
 
