@@ -124,11 +124,14 @@ async fn insert_row(connection: &mut SqliteConnection, record: &MessageRecord) -
         r#"{{"device":"{}","message":"{}","session":"{}"}}"#,
         record.device, record.id, record.session
     );
-    sqlx::query("INSERT INTO audit (at, event, details) VALUES (?, 'message-accepted', ?)")
-        .bind(record.received_at.as_microsecond())
-        .bind(details)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "INSERT INTO audit (node, number, at, event, details, hash)
+         SELECT 'plain', coalesce(max(sequence), 0) + 1, ?, 'message-accepted', ?, zeroblob(32) FROM audit",
+    )
+    .bind(record.received_at.as_microsecond())
+    .bind(details)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -161,6 +164,7 @@ fn message(clock: &Clock) -> MessageRecord {
         verdict: Verdict::Accepted,
         warnings: Vec::new(),
         identities: vec!["00A037EB2175780F".to_owned()],
+        not_allowed: Vec::new(),
         raw: Bytes::from(raw),
         acknowledgement: Bytes::from_static(b"MSH|^~\\&|PLATFORM\rMSA|CA|1\r"),
     }

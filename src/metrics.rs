@@ -27,6 +27,8 @@ pub struct Metrics {
     pub tls_negotiated_total: CounterVec,
     /// Devices and gateways in the directory that is in force.
     pub directory_devices: IntGauge,
+    /// Devices that sent regularly and have stopped.
+    pub feeds_silent: IntGauge,
     /// Frames by transaction and by the acknowledgement they got.
     pub messages_total: CounterVec,
     /// From the frame to the acknowledgement, by stage.
@@ -69,6 +71,7 @@ impl Metrics {
                 "directory_devices",
                 "Devices in the directory that is in force",
             )?,
+            feeds_silent: IntGauge::new("feeds_silent", "Devices that sent regularly and have stopped")?,
             messages_total: counter(
                 "messages_total",
                 "Frames by transaction and acknowledgement",
@@ -127,6 +130,7 @@ impl Metrics {
         self.registry.register(Box::new(self.handshake_duration_seconds.clone()))?;
         self.registry.register(Box::new(self.tls_negotiated_total.clone()))?;
         self.registry.register(Box::new(self.directory_devices.clone()))?;
+        self.registry.register(Box::new(self.feeds_silent.clone()))?;
         self.registry.register(Box::new(self.messages_total.clone()))?;
         self.registry.register(Box::new(self.message_duration_seconds.clone()))?;
         self.registry.register(Box::new(self.certificate_not_after_timestamp_seconds.clone()))?;

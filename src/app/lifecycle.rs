@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::PlatformError;
+use crate::http::{ReloadRequests, Reloaded};
 
 /// SIGTERM and SIGINT stop the platform in good order, a second one at once; SIGHUP reads the configuration again.
 #[derive(Debug)]
@@ -46,24 +47,37 @@ enum Request {
     Reload,
 }
 
+/// How the serving came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Everything that had begun was finished.
+    Finished,
+    /// It was ended where it stood: what still has to be done must not take long.
+    CutShort,
+}
+
 /// Runs `serving` until it ends by itself or a signal asks for it.
 ///
 /// The first signal cancels `drain`; `serving` then has `grace` to finish what it has begun. A second signal, or the
 /// end of that time, ends it where it stands: nothing that was acknowledged is lost by that.
-pub(super) async fn until_stopped<R: Future<Output = ()>>(
+pub(super) async fn until_stopped<R: Future<Output = Reloaded>>(
     serving: impl Future<Output = io::Result<()>>,
     mut signals: Signals,
+    mut requests: ReloadRequests,
     drain: &CancellationToken,
     grace: Duration,
     reload: impl Fn() -> R,
-) -> Result<(), PlatformError> {
+) -> Result<Ending, PlatformError> {
+    let finished = |ended: io::Result<()>| ended.map(|()| Ending::Finished).map_err(PlatformError::Listener);
     tokio::pin!(serving);
     loop {
         tokio::select! {
-            ended = &mut serving => return ended.map_err(PlatformError::Listener),
+            ended = &mut serving => return finished(ended),
             () = drain.cancelled() => break,
+            // One after the other, whoever asks: two reloads at once could publish halves of each other.
+            Some(request) = requests.recv() => request.answer(reload().await),
             request = signals.next() => match request {
-                Request::Reload => reload().await,
+                Request::Reload => drop(reload().await),
                 Request::Stop => {
                     tracing::info!("stopping: finishing what is in flight");
                     drain.cancel();
@@ -72,11 +86,11 @@ pub(super) async fn until_stopped<R: Future<Output = ()>>(
         }
     }
     tokio::select! {
-        ended = &mut serving => return ended.map_err(PlatformError::Listener),
+        ended = &mut serving => return finished(ended),
         _ = signals.next() => tracing::warn!("stopping at once: a second signal came"),
         () = tokio::time::sleep(grace) => {
             tracing::warn!(?grace, "stopping: some sessions did not finish in time");
         }
     }
-    Ok(())
+    Ok(Ending::CutShort)
 }

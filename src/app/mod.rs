@@ -1,16 +1,20 @@
 //! The platform as a whole: the only place that sees every module.
 //!
 //! [`Platform::build`] does everything up to binding a port and so finds every problem that can be found before;
-//! [`Platform::run`] serves until it is told to stop, and then finishes what it has begun.
+//! [`Bound::run`] serves until it is told to stop, and then finishes what it has begun.
 
+mod audit;
 mod directory;
+mod feeds;
 mod lifecycle;
+mod live;
 mod reload;
 mod revocation;
 pub mod telemetry;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{Event, StopReason};
 use crate::config::Config;
 use crate::http;
-use crate::interface_a::{ConfigHandle, Dependencies, InterfaceA, Registry, Serving};
+use crate::interface_a::{ConfigHandle, Dependencies, Feeds, InterfaceA, Registry, Serving};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
 use crate::revocation::{Engine, RevocationError};
@@ -26,7 +30,11 @@ use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, AcceptorError, DirectoryHandle};
 use crate::x509::CertificateFacts;
 
+use lifecycle::Ending;
 pub use lifecycle::Signals;
+
+/// How long the last words may take when there is no time any more.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A platform with everything read and checked, before it listens.
 #[derive(Debug)]
@@ -47,6 +55,7 @@ pub struct Bound {
     serving: Serving,
     admin: http::AdminListener,
     registry: Registry,
+    feeds: Feeds,
     drain: CancellationToken,
 }
 
@@ -71,6 +80,9 @@ pub enum PlatformError {
     /// A listening socket broke while serving.
     #[error("a listening socket broke")]
     Listener(#[source] std::io::Error),
+    /// The operating system gives no threads.
+    #[error("no threads for handshakes can be had")]
+    Threads(#[source] std::io::Error),
     /// The operating system does not deliver signals.
     #[error("signals cannot be received")]
     Signals(#[source] std::io::Error),
@@ -122,19 +134,22 @@ impl Platform {
     pub fn bind(self) -> Result<Bound, PlatformError> {
         let drain = CancellationToken::new();
         let registry = Registry::default();
+        let feeds = Feeds::default();
         let serving = InterfaceA::new(Dependencies {
             config: Arc::clone(&self.config),
             acceptor: Arc::clone(&self.acceptor),
             directory: Arc::clone(&self.directory),
             registry: registry.clone(),
+            feeds: feeds.clone(),
             store: self.store.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
             drain: drain.clone(),
         })
+        .map_err(PlatformError::Threads)?
         .bind()?;
         let admin = http::AdminListener::bind(self.config.load().admin_listen)?;
-        Ok(Bound { platform: self, serving, admin, registry, drain })
+        Ok(Bound { platform: self, serving, admin, registry, feeds, drain })
     }
 
     fn publish_certificates(&self) {
@@ -172,17 +187,12 @@ impl Bound {
     /// When a part of the platform fails while it serves.
     pub async fn run(self, signals: Signals) -> Result<(), PlatformError> {
         let listen = self.addresses();
-        let Self { platform, serving, admin, registry, drain } = self;
+        let Self { platform, serving, admin, registry, feeds, drain } = self;
+        let platform = Arc::new(platform);
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
         platform.audit(started).await;
 
         let done = CancellationToken::new();
-        let state = http::AdminState::new(
-            platform.metrics.clone(),
-            platform.store.clone(),
-            platform.revocation.clone(),
-            drain.clone(),
-        );
         let refresh = tokio::spawn(platform.revocation.clone().refresh(done.clone()));
         let revocation = tokio::spawn(revocation::watch(
             platform.revocation.clone(),
@@ -190,6 +200,16 @@ impl Bound {
             Arc::clone(&platform.config),
             done.clone(),
         ));
+        let (reloader, reloads) = http::reloader();
+        let live = Arc::new(live::LiveView {
+            registry: registry.clone(),
+            feeds: feeds.clone(),
+            config: Arc::clone(&platform.config),
+        });
+        let state = {
+            let (metrics, store) = (platform.metrics.clone(), platform.store.clone());
+            http::AdminState::new(metrics, store, platform.revocation.clone(), drain.clone(), reloader, live)
+        };
         let admin = tokio::spawn(admin.serve(state, done.clone()));
         let watch = tokio::spawn(directory::watch(
             platform.store.clone(),
@@ -198,22 +218,42 @@ impl Bound {
             platform.metrics.clone(),
             done.clone(),
         ));
+        let signing = tokio::spawn(audit::sign_regularly(
+            platform.store.clone(),
+            Arc::clone(&platform.acceptor),
+            done.clone(),
+        ));
+        let listening = tokio::spawn({
+            let (platform, done) = (Arc::clone(&platform), done.clone());
+            async move { platform.watch_feeds(&feeds, &done).await }
+        });
         let grace = platform.config.load().interface_a.drain_timeout;
         let served = {
             let reload = || platform.reload();
-            lifecycle::until_stopped(serving.run(), signals, &drain, grace, reload).await
+            lifecycle::until_stopped(serving.run(), signals, reloads, &drain, grace, reload).await
         };
 
         let reason = if served.is_ok() { StopReason::Requested } else { StopReason::Fault };
-        platform.audit(Event::PlatformStopped { reason }).await;
-        done.cancel();
-        for task in [admin, watch, refresh, revocation] {
-            if let Err(panic) = task.await {
-                tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
+        let farewell = async {
+            platform.audit(Event::PlatformStopped { reason }).await;
+            done.cancel();
+            for task in [admin, watch, signing, listening, refresh, revocation] {
+                if let Err(panic) = task.await {
+                    tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
+                }
             }
+            audit::sign(&platform.store, &platform.acceptor).await;
+            platform.store.close().await;
+        };
+        if matches!(served, Ok(Ending::CutShort)) {
+            // The store may be what holds everything up.
+            if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+                tracing::warn!("stopping without a last row in the audit trail: the store does not answer");
+            }
+        } else {
+            farewell.await;
         }
-        platform.store.close().await;
-        served
+        served.map(|_| ())
     }
 }
 

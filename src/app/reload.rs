@@ -4,45 +4,74 @@ use std::sync::Arc;
 
 use super::Platform;
 use crate::audit::Event;
-use crate::config::{Config, Overrides};
+use crate::config::{Config, ConfigError, Overrides};
+use crate::http::Reloaded;
+use crate::revocation::{Engine, RevocationError};
+use crate::tls::AcceptorError;
+
+/// A configuration that was not taken over.
+#[derive(Debug, thiserror::Error)]
+enum ReloadError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("the TLS identities and roots cannot be used")]
+    Tls(#[from] AcceptorError),
+    #[error("what is known about revoked certificates cannot be used")]
+    Revocation(#[from] RevocationError),
+}
 
 impl Platform {
     /// Reads the configuration again. It is checked as a whole and then published as a whole; if anything in it
     /// cannot be used, what was in force stays in force.
-    pub(super) async fn reload(&self) {
-        let current = self.config.load_full();
-        let config = match Config::load(&current.file, &Overrides::from_environment()) {
-            Ok(config) => config,
+    pub(super) async fn reload(&self) -> Reloaded {
+        match self.take_over() {
+            Ok(sections) => {
+                tracing::info!(
+                    ?sections,
+                    "the configuration was read again, with certificates, keys, roots and CRLs"
+                );
+                self.audit(Event::ConfigurationChanged { sections: sections.clone() }).await;
+                Reloaded::Published { sections }
+            }
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the configuration stays as it was"
                 );
-                return;
+                Reloaded::Unchanged { reason: explained(&error) }
             }
-        };
-        if let Err(error) = self.acceptor.reload(&config) {
-            tracing::error!(error = &error as &dyn std::error::Error, "the configuration stays as it was");
-            return;
         }
-        if let Err(error) = self.revocation.reload(&config.revocation) {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "what was known about revoked certificates stays as it was"
-            );
-        }
+    }
+
+    fn take_over(&self) -> Result<Vec<String>, ReloadError> {
+        let current = self.config.load_full();
+        let config = Config::load(&current.file, &Overrides::from_environment())?;
+        let revocation = Engine::prepare(&config.revocation)?;
+        self.acceptor.reload(&config)?;
+        self.revocation.take_over(revocation);
         let sections = changed(&current, &config);
         for key in needs_restart(&current, &config) {
             tracing::warn!(key, "this change takes effect when the platform is started again");
         }
         self.config.store(Arc::new(config));
         self.publish_certificates();
-        tracing::info!(
-            ?sections,
-            "the configuration was read again, with certificates, keys, roots and CRLs"
-        );
-        self.audit(Event::ConfigurationChanged { sections }).await;
+        Ok(sections)
     }
+}
+
+/// An error with its causes, in one line.
+fn explained(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let said = inner.to_string();
+        // Transparent errors say the same twice.
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = inner.source();
+    }
+    text
 }
 
 /// The tables in which something differs.

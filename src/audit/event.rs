@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::chain::{Link, Signature, hexadecimal};
 use crate::authz::{DeviceKind, DeviceStatus};
+use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, Fingerprint, MessageId, Refusal, SessionId};
 
 /// Something that an auditor may ask about.
@@ -95,6 +98,31 @@ pub enum Event {
         /// The device identity that was claimed.
         identity: String,
     },
+    /// A peer sent bytes that belong to no frame; told once, when its session ends.
+    BytesBetweenFrames {
+        /// The session they came in.
+        session: SessionId,
+        /// The certificate's Common Name.
+        device: DeviceId,
+        /// How many.
+        count: u64,
+    },
+    /// A device that sent regularly, or promised to, has stopped.
+    FeedSilent {
+        /// Its Common Name.
+        device: DeviceId,
+        /// When it was heard last.
+        last: Timestamp,
+        /// Seconds in which nothing came.
+        patience: u64,
+    },
+    /// A device that had stopped is heard again.
+    FeedResumed {
+        /// Its Common Name.
+        device: DeviceId,
+        /// Seconds in which nothing came.
+        pause: u64,
+    },
     /// An entry came into the directory.
     DeviceAdded {
         /// Its Common Name.
@@ -105,6 +133,8 @@ pub enum Event {
         status: DeviceStatus,
         /// Whom it speaks for besides itself.
         speaks_for: Vec<String>,
+        /// How it is acknowledged.
+        acknowledge: AcknowledgeAs,
         /// Who did it.
         actor: String,
     },
@@ -116,6 +146,8 @@ pub enum Event {
         kind: DeviceKind,
         /// Whom it speaks for besides itself.
         speaks_for: Vec<String>,
+        /// How it is acknowledged.
+        acknowledge: AcknowledgeAs,
         /// Who did it.
         actor: String,
     },
@@ -139,6 +171,13 @@ pub enum Event {
         device: DeviceId,
         /// Who did it.
         actor: String,
+    },
+    /// The platform's key vouches for the chain up to a row before this one.
+    AuditSigned {
+        /// The last row that is signed.
+        link: Link,
+        /// The signature over it.
+        signature: Signature,
     },
 }
 
@@ -198,6 +237,8 @@ pub enum SessionEnd {
     FrameTooLarge,
     /// What came was not MLLP.
     NotFramed,
+    /// A message could not be read, and the operator wants the connection closed then.
+    Unreadable,
     /// Too many messages in a row claimed identities that the certificate does not speak for.
     Violations,
     /// The right to be connected went away while connected.
@@ -210,7 +251,7 @@ pub enum SessionEnd {
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 18] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -220,12 +261,19 @@ impl Event {
         "message-accepted",
         "message-rejected",
         "identity-violation",
+        "bytes-between-frames",
+        "feed-silent",
+        "feed-resumed",
         "device-added",
         "device-changed",
         "device-suspended",
         "device-resumed",
         "device-removed",
+        Self::AUDIT_SIGNED,
     ];
+
+    /// The name of [`Event::AuditSigned`], which is read again when the chain is verified.
+    pub(crate) const AUDIT_SIGNED: &'static str = "audit-signed";
 
     /// The stable name of the event.
     #[must_use]
@@ -240,11 +288,15 @@ impl Event {
             Self::MessageAccepted { .. } => "message-accepted",
             Self::MessageRejected { .. } => "message-rejected",
             Self::IdentityViolation { .. } => "identity-violation",
+            Self::BytesBetweenFrames { .. } => "bytes-between-frames",
+            Self::FeedSilent { .. } => "feed-silent",
+            Self::FeedResumed { .. } => "feed-resumed",
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceChanged { .. } => "device-changed",
             Self::DeviceSuspended { .. } => "device-suspended",
             Self::DeviceResumed { .. } => "device-resumed",
             Self::DeviceRemoved { .. } => "device-removed",
+            Self::AuditSigned { .. } => Self::AUDIT_SIGNED,
         }
     }
 
@@ -304,22 +356,45 @@ impl Event {
                 "device": device.as_str(),
                 "identity": identity,
             }),
-            Self::DeviceAdded { device, kind, status, speaks_for, actor } => json!({
+            Self::BytesBetweenFrames { session, device, count } => json!({
+                "session": session.to_string(),
+                "device": device.as_str(),
+                "count": count,
+            }),
+            Self::FeedSilent { device, last, patience } => json!({
+                "device": device.as_str(),
+                "last": last.to_string(),
+                "patience-seconds": patience,
+            }),
+            Self::FeedResumed { device, pause } => json!({
+                "device": device.as_str(),
+                "pause-seconds": pause,
+            }),
+            Self::DeviceAdded { device, kind, status, speaks_for, acknowledge, actor } => json!({
                 "device": device.as_str(),
                 "kind": kind.as_str(),
                 "status": status.as_str(),
                 "speaks-for": speaks_for,
+                "acknowledge": acknowledge.as_str(),
                 "actor": actor,
             }),
-            Self::DeviceChanged { device, kind, speaks_for, actor } => json!({
+            Self::DeviceChanged { device, kind, speaks_for, acknowledge, actor } => json!({
                 "device": device.as_str(),
                 "kind": kind.as_str(),
                 "speaks-for": speaks_for,
+                "acknowledge": acknowledge.as_str(),
                 "actor": actor,
             }),
             Self::DeviceSuspended { device, actor }
             | Self::DeviceResumed { device, actor }
             | Self::DeviceRemoved { device, actor } => json!({ "device": device.as_str(), "actor": actor }),
+            Self::AuditSigned { link, signature } => json!({
+                "number": link.number,
+                "hash": link.hash.to_string(),
+                "scheme": signature.scheme,
+                "certificate": hexadecimal(&signature.certificate),
+                "signature": hexadecimal(&signature.value),
+            }),
         }
     }
 }
@@ -380,6 +455,7 @@ impl SessionEnd {
             Self::FrameTimeout => "frame-timeout",
             Self::FrameTooLarge => "frame-too-large",
             Self::NotFramed => "not-framed",
+            Self::Unreadable => "unreadable-message",
             Self::Violations => "violations",
             Self::Withdrawn(refusal) => refusal.code(),
             Self::Shutdown => "shutdown",
@@ -391,8 +467,6 @@ impl SessionEnd {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use jiff::Timestamp;
 
     use super::*;
 
@@ -424,11 +498,35 @@ mod tests {
             Event::MessageAccepted { message, session, device: id() },
             Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },
             Event::IdentityViolation { message, session, device: id(), identity: "00A0".to_owned() },
-            Event::DeviceAdded { device: id(), kind, status, speaks_for: speaks_for(), actor: actor() },
-            Event::DeviceChanged { device: id(), kind, speaks_for: speaks_for(), actor: actor() },
+            Event::BytesBetweenFrames { session, device: id(), count: 7 },
+            Event::FeedSilent { device: id(), last: at, patience: 90 },
+            Event::FeedResumed { device: id(), pause: 600 },
+            Event::DeviceAdded {
+                device: id(),
+                kind,
+                status,
+                speaks_for: speaks_for(),
+                acknowledge: AcknowledgeAs::Accept,
+                actor: actor(),
+            },
+            Event::DeviceChanged {
+                device: id(),
+                kind,
+                speaks_for: speaks_for(),
+                acknowledge: AcknowledgeAs::AsAsked,
+                actor: actor(),
+            },
             Event::DeviceSuspended { device: id(), actor: actor() },
             Event::DeviceResumed { device: id(), actor: actor() },
             Event::DeviceRemoved { device: id(), actor: actor() },
+            Event::AuditSigned {
+                link: Link::START,
+                signature: Signature {
+                    scheme: "ecdsa_secp256r1_sha256".to_owned(),
+                    certificate: vec![0x30],
+                    value: vec![0x30],
+                },
+            },
         ]
     }
 

@@ -1,5 +1,14 @@
-//! What is accounted for: a closed list of events, each with its details, none with patient data.
+//! What is accounted for: a closed list of events, each with its details, none with patient data; and the chain
+//! that makes the account provable.
 
+mod chain;
 mod event;
 
+pub use chain::{
+    Broken, ChainRow, Distrust, Fault, Intact, LastSignature, Link, RowHash, SignError, Signature,
+    SignatureJudge, Signer, Verifier, signed_bytes,
+};
 pub use event::{Certificate, CertificateStatus, Event, SessionEnd, StopReason};
+
+#[cfg(test)]
+pub(crate) mod fixtures;

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use crate::hl7::AcknowledgeAs;
 use crate::model::DeviceId;
 use crate::pcd::IdentityPattern;
 
@@ -16,6 +17,8 @@ pub struct Device {
     pub status: DeviceStatus,
     /// Whom it may speak for besides itself.
     pub speaks_for: Vec<IdentityPattern>,
+    /// How it is acknowledged, when it does not mean what its MSH-15 and MSH-16 say.
+    pub acknowledge: AcknowledgeAs,
     /// The operator's own words.
     pub note: String,
 }

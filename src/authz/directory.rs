@@ -52,10 +52,18 @@ impl From<Vec<Device>> for Directory {
 mod tests {
     use super::*;
     use crate::authz::DeviceKind;
+    use crate::hl7::AcknowledgeAs;
 
     fn device(id: &str, status: DeviceStatus) -> Device {
         let id = DeviceId::parse(id).unwrap();
-        Device { id, kind: DeviceKind::Device, status, speaks_for: vec![], note: String::new() }
+        Device {
+            id,
+            kind: DeviceKind::Device,
+            status,
+            speaks_for: vec![],
+            acknowledge: AcknowledgeAs::AsAsked,
+            note: String::new(),
+        }
     }
 
     /// A8: the device identifier in the subject's Common Name must be authorized.

@@ -20,15 +20,23 @@ pub struct Violation {
 /// # Errors
 /// The first claim that is neither.
 pub fn check(device: &Device, claims: &[Claim]) -> Result<(), Violation> {
-    let own = DeviceIdentity::new(device.id.as_str(), "");
-    let allowed = |identity: &DeviceIdentity| {
-        own.as_ref().is_some_and(|own| own.stands_for(identity))
-            || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
-    };
-    match claims.iter().find(|claim| !allowed(&claim.identity)) {
+    match not_allowed(device, claims).next() {
         Some(claim) => Err(Violation { claim: claim.clone() }),
         None => Ok(()),
     }
+}
+
+/// The claims that the holder of the certificate may not make, in the order of the message.
+pub fn not_allowed<'c>(device: &Device, claims: &'c [Claim]) -> impl Iterator<Item = &'c Claim> {
+    claims.iter().filter(|claim| !may_speak_for(device, &claim.identity))
+}
+
+/// Whether the holder of the certificate may speak for `identity`.
+#[must_use]
+pub fn may_speak_for(device: &Device, identity: &DeviceIdentity) -> bool {
+    let own = DeviceIdentity::new(device.id.as_str(), "");
+    own.is_some_and(|own| own.stands_for(identity))
+        || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
 }
 
 impl From<&Violation> for Rejection {
@@ -41,7 +49,7 @@ impl From<&Violation> for Rejection {
 mod tests {
     use super::*;
     use crate::authz::{DeviceKind, DeviceStatus};
-    use crate::hl7::Message;
+    use crate::hl7::{AcknowledgeAs, Message};
     use crate::model::DeviceId;
     use crate::pcd::{IdentityPattern, Transaction};
 
@@ -53,6 +61,7 @@ mod tests {
             kind: DeviceKind::Gateway,
             status: DeviceStatus::Active,
             speaks_for: speaks_for.iter().map(|text| IdentityPattern::from_stored(text).unwrap()).collect(),
+            acknowledge: AcknowledgeAs::AsAsked,
             note: String::new(),
         };
         let claims = Claim::all_of(&message, Transaction::of(&message));

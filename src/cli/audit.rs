@@ -1,14 +1,16 @@
 //! `audit`: the audit trail.
 
 use clap::builder::PossibleValuesParser;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::store::{Since, failed, printable};
-use super::{Exit, Outcome, Output};
-use crate::audit::Event;
+use super::{Exit, Failure, Outcome, Output};
+use crate::audit::{Event, SignatureJudge};
 use crate::model::Clock;
-use crate::store::{AuditFilter, AuditRow, Page, Store};
+use crate::store::{AuditFilter, AuditRow, ChainReport, Page, Store};
+use crate::tls::AuditJudge;
 
 /// What to show of the audit trail.
 #[derive(Debug, clap::Subcommand)]
@@ -25,11 +27,39 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: u32,
     },
+    /// Verifies that nobody has changed, removed, inserted or moved a row; exits with 1 and names the first if somebody has
+    Verify,
+    /// Prints every row, the oldest first, with its hash
+    Export {
+        /// The format
+        #[arg(long, value_enum, default_value_t = Format::Jsonl, value_name = "F")]
+        format: Format,
+        /// Only what happened since then: 2026-01-31T08:00:00Z, or how long ago: 90s, 15m, 2h, 7d
+        #[arg(long, value_name = "T")]
+        since: Option<Since>,
+    },
 }
 
-/// Shows it.
-pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
+/// A form of the exported trail.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object per line
+    Jsonl,
+}
+
+/// Shows it. Where signatures are to be judged, `judge` says whose they may be.
+pub(crate) async fn run(
+    command: Command,
+    judge: impl FnOnce() -> Result<AuditJudge, Failure>,
+    store: &Store,
+    output: Output,
+) -> Outcome {
     match command {
+        Command::Verify => return verify(&judge()?, store, output).await,
+        Command::Export { format: Format::Jsonl, since } => {
+            let since = since.map(|since| since.seen_from(Clock::system().now()));
+            export(since, store, output).await?;
+        }
         Command::List { event, since, limit } => {
             let since = since.map(|since| since.seen_from(Clock::system().now()));
             let filter = AuditFilter { event, since, page: Page::Latest, limit };
@@ -41,18 +71,109 @@ pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outc
     Ok(Exit::Done)
 }
 
+async fn verify(judge: &dyn SignatureJudge, store: &Store, output: Output) -> Outcome {
+    let reports = store.verify_audit(judge).await.map_err(failed)?;
+    for report in &reports {
+        output.print(&Verified::of(report), Verified::line)?;
+    }
+    let intact = reports.iter().all(|report| report.verdict.is_ok());
+    Ok(if intact { Exit::Done } else { Exit::Failed })
+}
+
+async fn export(since: Option<Timestamp>, store: &Store, output: Output) -> Result<(), Failure> {
+    let mut last = 0;
+    loop {
+        let filter = AuditFilter { event: None, since, page: Page::After(last), limit: EXPORT_PAGE };
+        let rows = store.audit_rows(&filter).await.map_err(failed)?;
+        for row in &rows {
+            output.line(&serde_json::to_string(&View::of(row)?)?)?;
+        }
+        match rows.last() {
+            Some(row) => last = row.sequence,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Rows that are read at once.
+const EXPORT_PAGE: u32 = 1000;
+
+/// What is said of the chain of one node.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Verified<'a> {
+    node: &'a str,
+    intact: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken_row: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_at: Option<String>,
+}
+
+impl<'a> Verified<'a> {
+    fn of(report: &'a ChainReport) -> Self {
+        let node = report.node.as_str();
+        let (intact, broken) = (report.verdict.as_ref().ok(), report.verdict.as_ref().err());
+        let signature = intact.and_then(|intact| intact.signature);
+        Self {
+            node,
+            intact: intact.is_some(),
+            broken_row: broken.map(|broken| broken.number),
+            fault: broken.map(|broken| broken.fault.to_string()),
+            rows: intact.map(|intact| intact.end.number),
+            hash: intact.map(|intact| intact.end.hash.to_string()),
+            signed_rows: signature.map(|signature| signature.number),
+            signed_at: signature.map(|signature| signature.at.to_string()),
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self { node, rows, hash, .. } = self;
+        if let (Some(row), Some(fault)) = (self.broken_row, &self.fault) {
+            return format!("broken  {node}: row {row} {fault}");
+        }
+        let signed = match (self.signed_rows, &self.signed_at) {
+            (Some(rows), Some(at)) => format!("the platform's key vouched for {rows} of them at {at}"),
+            _ => "no signature vouches for them".to_owned(),
+        };
+        let (rows, hash) = (rows.unwrap_or_default(), hash.as_deref().unwrap_or_default());
+        format!(
+            "ok      {node}: {rows} rows are as they were written; {signed}; the last has the hash {hash}"
+        )
+    }
+}
+
 #[derive(Serialize)]
 struct View<'a> {
     sequence: u64,
+    node: &'a str,
+    number: u64,
     at: String,
     event: &'a str,
     details: Value,
+    hash: String,
 }
 
 impl<'a> View<'a> {
     fn of(row: &'a AuditRow) -> serde_json::Result<Self> {
         let details = serde_json::from_str(&row.details)?;
-        Ok(Self { sequence: row.sequence, at: row.at.to_string(), event: &row.event, details })
+        Ok(Self {
+            sequence: row.sequence,
+            node: row.node.as_str(),
+            number: row.number,
+            at: row.at.to_string(),
+            event: &row.event,
+            details,
+            hash: row.hash.to_string(),
+        })
     }
 
     fn line(&self) -> String {
@@ -82,14 +203,18 @@ mod tests {
         store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
         let line = ["audit", "list", "--event", "platform-stopped", "--since", "2025-06-01T00:00:00Z"];
         let line = Line::try_parse_from(line).unwrap();
-        assert_eq!(run(line.command, &store, Output::new(true)).await.unwrap(), Exit::Done);
+        let no_judge = || unreachable!("nothing is judged by a list");
+        assert_eq!(run(line.command, no_judge, &store, Output::new(true)).await.unwrap(), Exit::Done);
 
         let trail = AuditFilter { event: None, since: None, page: Page::Latest, limit: 1 };
         let row = &store.audit_rows(&trail).await.unwrap()[0];
         let view = View::of(row).unwrap();
         assert_eq!(
             serde_json::to_string(&view).unwrap(),
-            r#"{"sequence":1,"at":"2025-06-15T15:06:40Z","event":"platform-stopped","details":{"reason":"requested"}}"#
+            format!(
+                r#"{{"sequence":1,"node":"{}","number":1,"at":"2025-06-15T15:06:40Z","event":"platform-stopped","details":{{"reason":"requested"}},"hash":"{}"}}"#,
+                row.node, row.hash
+            )
         );
         assert_eq!(
             view.line(),

@@ -8,6 +8,7 @@ use super::{Exit, Failure, store};
 use crate::config::{Config, Overrides};
 use crate::model::Clock;
 use crate::store::Store;
+use crate::tls::AuditJudge;
 
 /// Where the configuration is.
 #[derive(Debug, Args)]
@@ -27,6 +28,11 @@ impl ConfigFile {
     pub(super) fn load(&self) -> Result<Config, Failure> {
         Config::load(&self.config, &Overrides::from_environment())
             .map_err(|error| Failure::new(Exit::Config, error))
+    }
+
+    /// Who knows the signatures of the platform that the configuration describes.
+    pub(super) fn audit_judge(&self) -> Result<AuditJudge, Failure> {
+        AuditJudge::load(&self.load()?.tls).map_err(|error| Failure::new(Exit::Config, error))
     }
 
     /// Opens the store that the configuration names.

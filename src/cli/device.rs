@@ -2,20 +2,23 @@
 
 mod csv;
 mod import;
+mod seen;
+mod view;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
-use serde::Serialize;
 
 use super::store::{failed, printable};
 use super::{Exit, Failure, Outcome, Output};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::hl7::AcknowledgeAs;
 use crate::model::DeviceId;
 use crate::pcd::IdentityPattern;
 use crate::store::{Store, StoreError, device_kind};
+use view::{Details, View};
 
 /// What to do with the directory.
 #[derive(Debug, clap::Subcommand)]
@@ -27,16 +30,37 @@ pub(crate) enum Command {
         /// What it is
         #[arg(long, default_value = "device", value_parser = kind_parser())]
         kind: DeviceKind,
-        /// A device identity that its messages may carry besides the Common Name, or an EUI-64 prefix (00A037*)
-        #[arg(long, value_name = "ID")]
-        speaks_for: Vec<IdentityPattern>,
+        #[command(flatten)]
+        speaks_for: SpeaksFor,
+        /// How its messages are acknowledged, if not as their MSH-15 and MSH-16 say
+        #[arg(long, default_value = "as-asked", value_name = "HOW", value_parser = acknowledge_parser())]
+        acknowledge: AcknowledgeAs,
         /// Anything worth remembering
         #[arg(long, default_value = "", value_name = "TEXT")]
         note: String,
     },
+    /// Changes what is known of a device; what is not named stays as it is
+    Change {
+        /// The Common Name of its certificate
+        cn: DeviceId,
+        /// What it is
+        #[arg(long, value_parser = kind_parser())]
+        kind: Option<DeviceKind>,
+        #[command(flatten)]
+        speaks_for: SpeaksFor,
+        /// It speaks for itself only from now on
+        #[arg(long, conflicts_with_all = ["speaks_for", "any", "from_seen"])]
+        itself_only: bool,
+        /// How its messages are acknowledged, if not as their MSH-15 and MSH-16 say
+        #[arg(long, value_name = "HOW", value_parser = acknowledge_parser())]
+        acknowledge: Option<AcknowledgeAs>,
+        /// Anything worth remembering
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
     /// Lists all devices and gateways
     List,
-    /// Shows one device or gateway
+    /// Shows one device or gateway, with the identities that came in its messages and are not allowed
     Show {
         /// The Common Name of its certificate
         cn: DeviceId,
@@ -58,21 +82,50 @@ pub(crate) enum Command {
     },
     /// Adds all devices of a CSV file, or none
     ///
-    /// The first line names the columns: cn, and any of kind, speaks-for (separated by semicolons) and note.
+    /// The first line names the columns: cn, and any of kind, speaks-for (separated by semicolons), acknowledge
+    /// and note.
     Import {
         /// The file
         file: PathBuf,
     },
 }
 
+/// Whom a device speaks for besides itself.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpeaksFor {
+    /// A device identity that its messages may carry besides the Common Name, or an EUI-64 prefix (00A037*)
+    #[arg(long, value_name = "ID")]
+    speaks_for: Vec<IdentityPattern>,
+    /// It may speak for every device there is
+    #[arg(long, conflicts_with = "speaks_for")]
+    any: bool,
+    /// Allow in addition what came in its messages and was not allowed until now
+    #[arg(long)]
+    from_seen: bool,
+}
+
 /// Does it, on behalf of the operating system's user.
 pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
     let actor = operator();
     match command {
-        Command::Add { cn, kind, speaks_for, note } => {
-            let device = Device { id: cn, kind, status: DeviceStatus::Active, speaks_for, note };
+        Command::Add { cn, kind, speaks_for, acknowledge, note } => {
+            let status = DeviceStatus::Active;
+            let device = Device { id: cn, kind, status, speaks_for: Vec::new(), acknowledge, note };
+            let device = speaks_for.applied_to(device, store).await?;
             store.add_device(device.clone(), &actor).await.map_err(failed)?;
             output.print(&View::of(&device), |view| format!("{}: added", printable(view.cn)))?;
+        }
+        Command::Change { cn, kind, speaks_for, itself_only, acknowledge, note } => {
+            let mut device = known(store, cn).await?;
+            device.kind = kind.unwrap_or(device.kind);
+            device.acknowledge = acknowledge.unwrap_or(device.acknowledge);
+            device.note = note.unwrap_or(device.note);
+            if itself_only {
+                device.speaks_for.clear();
+            }
+            let device = speaks_for.applied_to(device, store).await?;
+            store.describe_device(device.clone(), &actor).await.map_err(failed)?;
+            output.print(&View::of(&device), |view| format!("{}: changed", printable(view.cn)))?;
         }
         Command::List => {
             for device in store.devices().await.map_err(failed)? {
@@ -81,7 +134,8 @@ pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outc
         }
         Command::Show { cn } => {
             let device = known(store, cn).await?;
-            output.print(&View::of(&device), View::paragraph)?;
+            let seen = store.seen_identities(&device.id).await.map_err(failed)?;
+            output.print(&Details::of(&device, &seen), Details::paragraph)?;
         }
         Command::Suspend { cn } => set_status(store, cn, DeviceStatus::Suspended, &actor, output).await?,
         Command::Resume { cn } => set_status(store, cn, DeviceStatus::Active, &actor, output).await?,
@@ -93,6 +147,24 @@ pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outc
         Command::Import { file } => import(store, &file, &actor, output).await?,
     }
     Ok(Exit::Done)
+}
+
+impl SpeaksFor {
+    /// What is named takes the place of what was there; what was seen comes in addition.
+    async fn applied_to(self, device: Device, store: &Store) -> Result<Device, Failure> {
+        let mut device = device;
+        if self.any {
+            device.speaks_for = vec![IdentityPattern::any()];
+        } else if !self.speaks_for.is_empty() {
+            device.speaks_for = self.speaks_for;
+        }
+        if self.from_seen {
+            let seen = store.seen_identities(&device.id).await.map_err(failed)?;
+            let accepted = seen::acceptable(&device, &seen)?;
+            device.speaks_for.extend(accepted);
+        }
+        Ok(device)
+    }
 }
 
 async fn known(store: &Store, cn: DeviceId) -> Result<Device, Failure> {
@@ -138,6 +210,12 @@ fn kind_parser() -> impl clap::builder::TypedValueParser<Value = DeviceKind> {
     PossibleValuesParser::new(words).try_map(|word| device_kind(&word).ok_or("neither device nor gateway"))
 }
 
+fn acknowledge_parser() -> impl clap::builder::TypedValueParser<Value = AcknowledgeAs> {
+    let all =
+        [AcknowledgeAs::AsAsked, AcknowledgeAs::Original, AcknowledgeAs::Accept, AcknowledgeAs::Application];
+    PossibleValuesParser::new(all.map(AcknowledgeAs::as_str)).try_map(|word| word.parse::<AcknowledgeAs>())
+}
+
 /// Who asks, for the audit trail: the user of the operating system, not what the environment claims.
 fn operator() -> String {
     let uid = rustix::process::getuid().as_raw();
@@ -155,56 +233,13 @@ fn login_name(passwd: &str, uid: u32) -> Option<String> {
     })
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct View<'a> {
-    cn: &'a str,
-    kind: &'static str,
-    status: &'static str,
-    speaks_for: Vec<String>,
-    note: &'a str,
-}
-
-impl<'a> View<'a> {
-    fn of(device: &'a Device) -> Self {
-        Self {
-            cn: device.id.as_str(),
-            kind: device.kind.as_str(),
-            status: device.status.as_str(),
-            speaks_for: device.speaks_for.iter().map(ToString::to_string).collect(),
-            note: &device.note,
-        }
-    }
-
-    fn line(&self) -> String {
-        let (cn, note) = (printable(self.cn), printable(self.note));
-        let speaks_for = printable(&self.speaks_for.join(" "));
-        let line = format!("{cn:<24}  {:<7}  {:<9}  {speaks_for}  {note}", self.kind, self.status);
-        line.trim_end().to_owned()
-    }
-
-    fn paragraph(&self) -> String {
-        let speaks_for = match self.speaks_for.as_slice() {
-            [] => "itself only".to_owned(),
-            patterns => format!("itself and {}", printable(&patterns.join(" "))),
-        };
-        format!(
-            "common name  {}\nkind         {}\nstatus       {}\nspeaks for   {speaks_for}\nnote         {}",
-            printable(self.cn),
-            self.kind,
-            self.status,
-            printable(self.note)
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
     use crate::store::fixtures::Place;
-    use crate::store::{AuditFilter, Page};
+    use crate::store::{AuditFilter, MessageRecord, Page};
 
     #[derive(Parser)]
     struct Line {
@@ -249,10 +284,10 @@ mod tests {
         assert!(store.devices().await.unwrap().is_empty());
 
         let trail = AuditFilter { event: None, since: None, page: Page::After(0), limit: 10 };
-        let actor = format!("{{\"actor\":\"{}\"", operator());
+        let actor = format!("\"actor\":\"{}\"", operator());
         let rows = store.audit_rows(&trail).await.unwrap();
         assert_eq!(rows.len(), 4);
-        assert!(rows.iter().all(|row| row.details.starts_with(&actor)), "{rows:?}");
+        assert!(rows.iter().all(|row| row.details.contains(&actor)), "{rows:?}");
     }
 
     #[tokio::test]
@@ -306,20 +341,72 @@ mod tests {
         assert_eq!(login_name(passwd, 7), None);
     }
 
-    #[test]
-    fn text_shows_everything_on_record() {
-        let device = crate::store::fixtures::gateway("GW-1");
-        let view = View::of(&device);
-        assert_eq!(
-            view.line(),
-            "GW-1                      gateway  active     00A037* 0004A30000000001  ward 7"
-        );
-        assert!(view.paragraph().contains("speaks for   itself and 00A037* 0004A30000000001"));
-        let alone = Device { speaks_for: Vec::new(), ..device.clone() };
-        assert!(View::of(&alone).paragraph().contains("speaks for   itself only"));
-        assert_eq!(
-            serde_json::to_string(&view).unwrap(),
-            r#"{"cn":"GW-1","kind":"gateway","status":"active","speaks-for":["00A037*","0004A30000000001"],"note":"ward 7"}"#
-        );
+    fn seen(place: &Place, control_id: &'static str, identities: &[&str]) -> MessageRecord {
+        let not_allowed = identities.iter().map(|&identity| identity.to_owned()).collect();
+        MessageRecord { not_allowed, ..place.rejected(control_id, b"MSH|") }
+    }
+
+    #[tokio::test]
+    async fn what_was_seen_can_be_accepted_and_is_not_shown_afterwards() {
+        let place = Place::new();
+        let store = place.open().await;
+        device(&store, &["add", "PUMP-1", "--speaks-for", "B"]).await.unwrap();
+        for record in
+            [seen(&place, "1", &["00A037EB2175780F", "00A037*"]), seen(&place, "2", &["00A037EB2175780F"])]
+        {
+            store.record(record).await.unwrap();
+        }
+        let pump = store.device(&"PUMP-1".parse().unwrap()).await.unwrap().unwrap();
+        let known = store.seen_identities(&pump.id).await.unwrap();
+        let shown = serde_json::to_value(Details::of(&pump, &known)).unwrap();
+        assert_eq!(shown["seen"][1]["identity"], "00A037EB2175780F");
+        assert_eq!((shown["seen"][1]["messages"].as_u64(), shown["cn"].as_str()), (Some(2), Some("PUMP-1")));
+        assert!(Details::of(&pump, &known).paragraph().contains("\nseen         00A037EB2175780F"));
+
+        // A device must not get a prefix allowed by naming itself like one.
+        let refused = device(&store, &["change", "PUMP-1", "--from-seen"]).await.unwrap_err();
+        assert!(refused.error.to_string().contains("00A037*"), "{:#}", refused.error);
+        let known: Vec<_> = known.into_iter().filter(|seen| seen.identity != "00A037*").collect();
+        let accepted = seen::acceptable(&pump, &known).unwrap();
+        let pump = Device { speaks_for: [pump.speaks_for.clone(), accepted].concat(), ..pump };
+        assert!(Details::of(&pump, &known).seen().is_empty());
+        let patterns: Vec<_> = pump.speaks_for.iter().map(ToString::to_string).collect();
+        assert_eq!(patterns, ["B", "00A037EB2175780F"]);
+    }
+
+    #[tokio::test]
+    async fn a_change_keeps_what_it_does_not_name() {
+        let place = Place::new();
+        let store = place.open().await;
+        device(&store, &["add", "A", "--acknowledge", "accept", "--speaks-for", "B", "--note", "x"])
+            .await
+            .unwrap();
+        let stored = async || {
+            let entry = store.device(&"A".parse().unwrap()).await.unwrap().unwrap();
+            let patterns: Vec<_> = entry.speaks_for.iter().map(ToString::to_string).collect();
+            format!(
+                "{} [{}] {} {}",
+                entry.kind.as_str(),
+                patterns.join(" "),
+                entry.acknowledge.as_str(),
+                entry.note
+            )
+        };
+        assert_eq!(stored().await, "device [B] accept x");
+        device(&store, &["suspend", "A"]).await.unwrap();
+        device(&store, &["change", "A", "--kind", "gateway", "--any"]).await.unwrap();
+        assert_eq!(stored().await, "gateway [*] accept x");
+        device(&store, &["change", "A", "--acknowledge", "as-asked", "--note", "y"]).await.unwrap();
+        assert_eq!(stored().await, "gateway [*] as-asked y");
+        device(&store, &["change", "A", "--itself-only"]).await.unwrap();
+        assert_eq!(stored().await, "gateway [] as-asked y");
+        assert_eq!(store.devices().await.unwrap()[0].status, DeviceStatus::Suspended);
+        let unknown = device(&store, &["change", "B", "--note", "y"]).await.unwrap_err();
+        assert_eq!(unknown.error.to_string(), "device B is not in the directory");
+        for wrong in
+            [&["--acknowledge", "AL"][..], &["--any", "--speaks-for", "B"], &["--itself-only", "--any"]]
+        {
+            assert!(Line::try_parse_from([&["device", "change", "A"], wrong].concat()).is_err(), "{wrong:?}");
+        }
     }
 }

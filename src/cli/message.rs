@@ -1,35 +1,40 @@
 //! `message`: what was received.
 
+mod export;
+mod tree;
+mod value;
+
 use std::io::{self, Write as _};
 
 use anyhow::anyhow;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::store::{Since, failed, printable};
 use super::{Exit, Outcome, Output};
+use crate::hl7::Message;
 use crate::model::{Clock, DeviceId, MessageId};
 use crate::store::{MessageFilter, MessageSummary, Store, StoredMessage};
+use tree::Tree;
 
 /// What to show of the messages.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Lists messages, the newest first
     List {
-        /// Only what came by the certificate with this Common Name
-        #[arg(long, value_name = "CN")]
-        device: Option<DeviceId>,
-        /// Only this transaction (PCD-01) or message type as in MSH-9 (ORU^R01^ORU_R01)
-        #[arg(long = "type", value_name = "T")]
-        kind: Option<String>,
-        /// Only what came since then: 2026-01-31T08:00:00Z, or how long ago: 90s, 15m, 2h, 7d
-        #[arg(long, value_name = "T")]
-        since: Option<Since>,
-        /// Only what was rejected
-        #[arg(long)]
-        rejected: bool,
+        #[command(flatten)]
+        filter: Filter,
         /// At most so many
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: u32,
+    },
+    /// Writes messages with their bytes and answers (base64), one JSON object per line, the newest first
+    Export {
+        #[command(flatten)]
+        filter: Filter,
+        /// At most so many; all of them without
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
     },
     /// Shows what is known of one message, without its content
     Show {
@@ -38,26 +43,65 @@ pub(crate) enum Command {
         /// Writes the message itself instead, byte for byte as it came
         #[arg(long)]
         raw: bool,
+        /// Shows what the message says instead: the device tree with its values, the facets of an alert
+        #[arg(long, conflicts_with = "raw")]
+        tree: bool,
+        /// With --tree: the patient as well
+        #[arg(long, requires = "tree")]
+        phi: bool,
     },
+}
+
+/// Which messages.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Filter {
+    /// Only what came by the certificate with this Common Name
+    #[arg(long, value_name = "CN")]
+    device: Option<DeviceId>,
+    /// Only this transaction (PCD-01) or message type as in MSH-9 (ORU^R01^ORU_R01)
+    #[arg(long = "type", value_name = "T")]
+    kind: Option<String>,
+    /// Only what came since then: 2026-01-31T08:00:00Z, or how long ago: 90s, 15m, 2h, 7d
+    #[arg(long, value_name = "T")]
+    since: Option<Since>,
+    /// Only what was rejected
+    #[arg(long)]
+    rejected: bool,
+}
+
+impl Filter {
+    fn seen_from(self, now: Timestamp, limit: u32) -> MessageFilter {
+        let Self { device, kind, since, rejected } = self;
+        let since = since.map(|since| since.seen_from(now));
+        MessageFilter { device, kind, since, rejected, before: None, limit }
+    }
 }
 
 /// Shows it.
 pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
     match command {
-        Command::List { device, kind, since, rejected, limit } => {
-            let since = since.map(|since| since.seen_from(Clock::system().now()));
-            let filter = MessageFilter { device, kind, since, rejected, before: None, limit };
+        Command::List { filter, limit } => {
+            let filter = filter.seen_from(Clock::system().now(), limit);
             for message in store.messages(&filter).await.map_err(failed)? {
                 output.print(&Summary::of(&message), Summary::line)?;
             }
         }
-        Command::Show { id, raw } => {
+        Command::Export { filter, limit } => {
+            let filter = filter.seen_from(Clock::system().now(), 0);
+            export::run(filter, limit, store, output).await?;
+        }
+        Command::Show { id, raw, tree, phi } => {
             let message = store.message(id).await.map_err(failed)?;
             let message = message.ok_or_else(|| anyhow!("no message has the id {id}"))?;
             if raw {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(&message.raw)?;
                 stdout.flush()?;
+            } else if tree {
+                let parsed = Message::parse(&message.raw).map_err(|unreadable| {
+                    anyhow!("{unreadable}; `message show {id} --raw` writes its bytes")
+                })?;
+                output.print(&Tree::of(&parsed, phi), Tree::text)?;
             } else {
                 output.print(&Details::of(&message), Details::paragraph)?;
             }
@@ -195,6 +239,19 @@ mod tests {
         assert_eq!(message(&store, &["list"]).await.unwrap(), Exit::Done);
         assert_eq!(message(&store, &filters).await.unwrap(), Exit::Done);
         assert_eq!(message(&store, &["show", &record.id.to_string()]).await.unwrap(), Exit::Done);
+    }
+
+    #[tokio::test]
+    async fn a_message_that_cannot_be_read_has_no_tree_but_bytes() {
+        let place = Place::new();
+        let store = place.open().await;
+        let record = place.rejected("1", b"no message SECRET");
+        store.record(record.clone()).await.unwrap();
+        let failure = message(&store, &["show", &record.id.to_string(), "--tree"]).await.unwrap_err();
+        let text = failure.error.to_string();
+        assert!(text.contains("does not begin with an MSH") && text.contains("--raw"), "{text}");
+        assert!(!text.contains("SECRET"));
+        assert!(Line::try_parse_from(["message", "show", &record.id.to_string(), "--phi"]).is_err());
     }
 
     #[tokio::test]

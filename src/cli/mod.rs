@@ -123,7 +123,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         }
         Command::Audit { config, command } => {
             let store = config.open_store(&clock).await?;
-            let outcome = audit::run(command, &store, output).await;
+            let outcome = audit::run(command, || config.audit_judge(), &store, output).await;
             store.close().await;
             outcome
         }

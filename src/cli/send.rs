@@ -54,7 +54,7 @@ struct Acknowledged {
 pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
     let (host, port) = destination(&arguments.to)?;
     let settings = ConnectorSettings {
-        credential: Credential { chain: arguments.chain, key: arguments.key, passphrase: None },
+        credential: Credential { chain: arguments.chain, key: arguments.key.into(), passphrase: None },
         trust_anchors: arguments.trust,
         versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
         suite: arguments.suite,

@@ -39,7 +39,7 @@ pub(super) fn failure(error: PlatformError) -> Failure {
     let exit = match error {
         PlatformError::Store(error) => return store::failed(error),
         PlatformError::Tls(_) | PlatformError::Revocation(_) => Exit::Config,
-        PlatformError::Bind(_) => Exit::Unavailable,
+        PlatformError::Bind(_) | PlatformError::Threads(_) => Exit::Unavailable,
         PlatformError::Metrics(_) | PlatformError::Listener(_) | PlatformError::Signals(_) => Exit::Fault,
     };
     Failure::new(exit, error)

@@ -18,6 +18,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         StoreError::Schema(_)
         | StoreError::Corrupt { .. }
         | StoreError::Refused(_)
+        | StoreError::Sign(_)
         | StoreError::DeviceExists(_)
         | StoreError::DeviceUnknown(_) => Exit::Failed,
     };

@@ -1,21 +1,28 @@
 //! The configuration: one TOML file, read whole, checked whole, published whole.
 //!
-//! [`raw`] mirrors the file and refuses keys that it does not know, with line and column. [`Config`] is what has
+//! `raw` mirrors the file and refuses keys that it does not know, with line and column. [`Config`] is what has
 //! been checked: paths are absolute or relative to the process, limits are within bounds, and every problem that
 //! was found is reported at once.
 
 mod error;
 mod quantity;
 mod raw;
+#[cfg(feature = "pkcs11")]
+mod token_uri;
 mod validate;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use error::{ConfigError, Problem};
+#[cfg(feature = "pkcs11")]
+pub use token_uri::TokenUri;
+
 pub use raw::{
-    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, Nonce, TlsVersion, Undetermined, Unknown,
+    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, Nonce, SilentAfter, TlsVersion,
+    Undetermined, Unknown, UnreadableMessage,
 };
 
 /// A checked configuration.
@@ -79,6 +86,8 @@ pub struct Tls {
     pub rsa: Option<Credential>,
     /// Bits that the RSA key of a client's certificate must have, at least and at most (A0).
     pub client_rsa_bits: (usize, usize),
+    /// TLS sessions that are kept so that they can be resumed, the newest ones; 0 keeps none.
+    pub session_cache: usize,
 }
 
 /// The files of one identity.
@@ -86,10 +95,36 @@ pub struct Tls {
 pub struct Credential {
     /// PEM: the platform's certificate, its issuing CA, further intermediates (A4, A7).
     pub chain: PathBuf,
-    /// PEM: the private key; nobody but its owner may read it (A11).
-    pub key: PathBuf,
-    /// A file with the passphrase, when the key is encrypted.
+    /// The private key (A11).
+    pub key: KeyLocation,
+    /// A file with the passphrase, when the key is encrypted; nobody but its owner may read it.
     pub passphrase: Option<PathBuf>,
+}
+
+/// Where a private key is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyLocation {
+    /// In a PEM file; nobody but its owner may read it.
+    File(PathBuf),
+    /// In a PKCS#11 token, which signs with it and never shows it.
+    #[cfg(feature = "pkcs11")]
+    Token(Box<TokenUri>),
+}
+
+impl From<PathBuf> for KeyLocation {
+    fn from(file: PathBuf) -> Self {
+        Self::File(file)
+    }
+}
+
+impl fmt::Display for KeyLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => file.display().fmt(f),
+            #[cfg(feature = "pkcs11")]
+            Self::Token(token) => token.fmt(f),
+        }
+    }
 }
 
 /// What is known about revoked certificates, and how more is found out (A9).
@@ -159,6 +194,8 @@ pub struct Devices {
     pub missing_identity: MissingIdentity,
     /// Violations in a row after which the connection is closed.
     pub max_violations: u32,
+    /// When a device that stopped sending counts as silent.
+    pub silent_after: SilentAfter,
 }
 
 /// Which messages are taken.
@@ -170,6 +207,8 @@ pub struct Messages {
     pub processing_ids: Vec<String>,
     /// What to do with a message that breaks its profile.
     pub conformance: Conformance,
+    /// What to do with a frame without MSH or MSH-10.
+    pub unreadable: UnreadableMessage,
     /// MSH-3 of what we send.
     pub application: String,
     /// MSH-4 of what we send.
@@ -192,6 +231,8 @@ pub struct Overrides {
     pub store_url: Option<String>,
     /// `PCD_LOG`.
     pub log_level: Option<String>,
+    /// `CREDENTIALS_DIRECTORY`: where systemd puts what `credential:NAME` stands for.
+    pub credentials_directory: Option<PathBuf>,
 }
 
 impl Overrides {
@@ -199,7 +240,11 @@ impl Overrides {
     #[must_use]
     pub fn from_environment() -> Self {
         let read = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-        Self { store_url: read("PCD_STORE_URL"), log_level: read("PCD_LOG") }
+        Self {
+            store_url: read("PCD_STORE_URL"),
+            log_level: read("PCD_LOG"),
+            credentials_directory: read("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer};
 
 use super::quantity::{Size, Span};
 
@@ -71,6 +72,8 @@ pub(super) struct Tls {
     pub(super) rsa: Option<Credential>,
     #[serde(default = "client_rsa_bits")]
     pub(super) client_rsa_bits: [usize; 2],
+    #[serde(default = "session_cache")]
+    pub(super) session_cache: usize,
 }
 
 /// A version of TLS that can be configured; there is no way to write a lower one (A2).
@@ -88,8 +91,8 @@ pub enum TlsVersion {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Credential {
     pub(super) chain: PathBuf,
-    pub(super) key: PathBuf,
-    pub(super) passphrase: Option<PathBuf>,
+    pub(super) key: String,
+    pub(super) passphrase: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -184,6 +187,7 @@ pub(super) struct Devices {
     pub(super) identity: Identity,
     pub(super) missing_identity: MissingIdentity,
     pub(super) max_violations: u32,
+    pub(super) silent_after: SilentAfter,
 }
 
 impl Default for Devices {
@@ -193,6 +197,30 @@ impl Default for Devices {
             identity: Identity::default(),
             missing_identity: MissingIdentity::default(),
             max_violations: 10,
+            silent_after: SilentAfter::default(),
+        }
+    }
+}
+
+/// When a device that stopped sending counts as silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SilentAfter {
+    /// `"learned"`: by its own habit, or by what its watchdog promises.
+    #[default]
+    Learned,
+    /// After this time, whoever it is.
+    Fixed(Duration),
+    /// `"never"`.
+    Never,
+}
+
+impl<'de> Deserialize<'de> for SilentAfter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "learned" => Ok(Self::Learned),
+            "never" => Ok(Self::Never),
+            _ => Span::deserialize(text.into_deserializer()).map(|span| Self::Fixed(span.0)),
         }
     }
 }
@@ -236,6 +264,7 @@ pub(super) struct Messages {
     pub(super) types: MessageTypes,
     pub(super) processing_ids: Vec<String>,
     pub(super) conformance: Conformance,
+    pub(super) unreadable: UnreadableMessage,
     pub(super) application: String,
     pub(super) facility: String,
 }
@@ -246,6 +275,7 @@ impl Default for Messages {
             types: MessageTypes::default(),
             processing_ids: vec!["P".to_owned()],
             conformance: Conformance::default(),
+            unreadable: UnreadableMessage::default(),
             application: "PCD-PLATFORM".to_owned(),
             facility: String::new(),
         }
@@ -261,6 +291,17 @@ pub enum MessageTypes {
     Pcd,
     /// Any HL7 v2 message.
     Any,
+}
+
+/// What to do with a frame that has no MSH, or no MSH-10 by which an answer could name it. It is kept as rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnreadableMessage {
+    /// Answered with AR and an empty MSA-2.
+    #[default]
+    Answer,
+    /// Not answered; the connection is closed.
+    Close,
 }
 
 /// What to do with a message that breaks its profile.
@@ -333,4 +374,9 @@ const fn yes() -> bool {
 // A0: keys up to 4096 bits validate; NIST SP 800-131A disallows less than 2048.
 const fn client_rsa_bits() -> [usize; 2] {
     [2048, 4096]
+}
+
+// About 2.5 KB each.
+const fn session_cache() -> usize {
+    4096
 }

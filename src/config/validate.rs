@@ -4,14 +4,17 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+#[cfg(feature = "pkcs11")]
+use super::TokenUri;
 use super::{
-    Config, ConfigError, Credential, Devices, InterfaceA, Log, Messages, Overrides, Problem, Responder,
-    Revocation, Tls, raw,
+    Config, ConfigError, Credential, Devices, InterfaceA, KeyLocation, Log, Messages, Overrides, Problem,
+    Responder, Revocation, SilentAfter, Tls, raw,
 };
 
 pub(super) fn validate(raw: raw::File, file: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let mut checker = Checker { folder, problems: Vec::new() };
+    let credentials = overrides.credentials_directory.as_deref();
+    let mut checker = Checker { folder, credentials, problems: Vec::new() };
     let config = Config {
         file: file.to_owned(),
         interface_a: checker.interface_a(raw.interface_a),
@@ -36,8 +39,19 @@ pub(super) fn validate(raw: raw::File, file: &Path, overrides: &Overrides) -> Re
     }
 }
 
+/// How the keys of one identity are called.
+struct CredentialKeys {
+    key: &'static str,
+    passphrase: &'static str,
+}
+
+const ECC: CredentialKeys = CredentialKeys { key: "tls.ecc.key", passphrase: "tls.ecc.passphrase" };
+const RSA: CredentialKeys = CredentialKeys { key: "tls.rsa.key", passphrase: "tls.rsa.passphrase" };
+
 struct Checker<'a> {
     folder: &'a Path,
+    /// Where systemd puts credentials.
+    credentials: Option<&'a Path>,
     problems: Vec<Problem>,
 }
 
@@ -71,6 +85,7 @@ impl Checker<'_> {
         self.require(raw.ecc.is_some() || raw.rsa.is_some(), "tls.ecc, tls.rsa", || {
             "at least one identity is needed: { chain = \"FILE\", key = \"FILE\" }".to_owned()
         });
+        self.within(raw.session_cache, 0..=1_000_000, "tls.session-cache");
         let [low, high] = raw.client_rsa_bits;
         self.require(2048 <= low && low <= high && high <= 8192, "tls.client-rsa-bits", || {
             format!("[{low}, {high}] is no range within 2048 and 8192")
@@ -83,18 +98,57 @@ impl Checker<'_> {
                 .iter()
                 .map(|path| self.folder.join(path))
                 .collect(),
-            ecc: raw.ecc.map(|credential| self.credential(&credential)),
-            rsa: raw.rsa.map(|credential| self.credential(&credential)),
+            ecc: raw.ecc.map(|credential| self.credential(&credential, &ECC)),
+            rsa: raw.rsa.map(|credential| self.credential(&credential, &RSA)),
             client_rsa_bits: (low, high),
+            session_cache: raw.session_cache,
         }
     }
 
-    fn credential(&self, raw: &raw::Credential) -> Credential {
-        Credential {
-            chain: self.folder.join(&raw.chain),
-            key: self.folder.join(&raw.key),
-            passphrase: raw.passphrase.as_ref().map(|path| self.folder.join(path)),
+    fn credential(&mut self, raw: &raw::Credential, keys: &CredentialKeys) -> Credential {
+        let passphrase = raw.passphrase.as_ref().map(|file| self.private_file(file, keys.passphrase));
+        let key = match raw.key.strip_prefix("pkcs11:") {
+            Some(uri) => {
+                self.require(passphrase.is_none(), keys.passphrase, || {
+                    "a key in a token has no passphrase; its PIN is named by pin-source in the URI".to_owned()
+                });
+                self.token(uri, keys.key)
+            }
+            None => self.private_file(&raw.key, keys.key).into(),
+        };
+        Credential { chain: self.folder.join(&raw.chain), key, passphrase }
+    }
+
+    /// A file, or what systemd has put where `credential:NAME` says (A11).
+    fn private_file(&mut self, written: &str, key: &'static str) -> PathBuf {
+        let Some(name) = written.strip_prefix("credential:") else { return self.folder.join(written) };
+        self.require(!name.is_empty() && !name.contains('/') && !name.starts_with('.'), key, || {
+            format!("\"{name}\" is no name of a systemd credential")
+        });
+        self.require(self.credentials.is_some(), key, || {
+            format!(
+                "systemd has passed no credentials to this process; \
+                 the unit needs LoadCredentialEncrypted={name} or LoadCredential={name}:FILE"
+            )
+        });
+        self.credentials.unwrap_or(Path::new("")).join(name)
+    }
+
+    #[cfg(feature = "pkcs11")]
+    fn token(&mut self, uri: &str, key: &'static str) -> KeyLocation {
+        match TokenUri::parse(uri, |file| self.private_file(file, key)) {
+            Ok(token) => KeyLocation::Token(Box::new(token)),
+            Err(error) => {
+                self.problem(key, error.to_string());
+                PathBuf::new().into()
+            }
         }
+    }
+
+    #[cfg(not(feature = "pkcs11"))]
+    fn token(&mut self, _uri: &str, key: &'static str) -> KeyLocation {
+        self.problem(key, "this build cannot use PKCS#11 tokens; build it with --features pkcs11".to_owned());
+        PathBuf::new().into()
     }
 
     fn revocation(&mut self, raw: raw::Revocation) -> Revocation {
@@ -161,6 +215,10 @@ impl Checker<'_> {
             identity: raw.identity,
             missing_identity: raw.missing_identity,
             max_violations: raw.max_violations,
+            silent_after: match raw.silent_after {
+                SilentAfter::Fixed(after) => SilentAfter::Fixed(self.duration(after, "devices.silent-after")),
+                by_rule => by_rule,
+            },
         }
     }
 
@@ -180,6 +238,7 @@ impl Checker<'_> {
             types: raw.types,
             processing_ids: raw.processing_ids,
             conformance: raw.conformance,
+            unreadable: raw.unreadable,
             application: raw.application,
             facility: raw.facility,
         }
@@ -260,7 +319,7 @@ mod tests {
         let config = parse(SMALLEST).unwrap();
         let ecc = config.tls.ecc.unwrap();
         assert_eq!(ecc.chain, Path::new("/etc/pcd/pki/p.pem"));
-        assert_eq!(ecc.key, Path::new("/keys/p.key"));
+        assert_eq!(ecc.key, PathBuf::from("/keys/p.key").into());
         assert_eq!(config.store_url, "sqlite:/etc/pcd/data/platform.db");
     }
 
@@ -318,11 +377,56 @@ mod tests {
     }
 
     #[test]
+    fn silence_is_learned_or_a_duration_or_never() {
+        let silent_after = |value: &str| {
+            parse(&format!("{SMALLEST}\n[devices]\nsilent-after = \"{value}\"\n"))
+                .map(|config| config.devices.silent_after)
+        };
+        assert_eq!(parse(SMALLEST).unwrap().devices.silent_after, SilentAfter::Learned);
+        assert_eq!(silent_after("learned").unwrap(), SilentAfter::Learned);
+        assert_eq!(silent_after("never").unwrap(), SilentAfter::Never);
+        assert_eq!(silent_after("5m").unwrap(), SilentAfter::Fixed(Duration::from_mins(5)));
+        assert!(silent_after("sometimes").is_err() && silent_after("1ms").is_err());
+    }
+
+    #[test]
     fn the_environment_overrides_the_file() {
-        let overrides =
-            Overrides { store_url: Some("sqlite:/tmp/x.db".to_owned()), log_level: Some("debug".to_owned()) };
+        let overrides = Overrides {
+            store_url: Some("sqlite:/tmp/x.db".to_owned()),
+            log_level: Some("debug".to_owned()),
+            credentials_directory: None,
+        };
         let config = Config::parse(SMALLEST, Path::new("platform.toml"), &overrides).unwrap();
         assert_eq!(config.store_url, "sqlite:/tmp/x.db");
         assert_eq!(config.log.level, "debug");
+    }
+
+    #[test]
+    fn a11_a_systemd_credential_is_a_file_in_the_folder_that_systemd_names() {
+        let text =
+            SMALLEST.replace("/keys/p.key\"", "credential:ecc.key\", passphrase = \"credential:ecc.pass\"");
+        let file = Path::new("/etc/pcd/platform.toml");
+        let overrides = Overrides {
+            credentials_directory: Some("/run/credentials/pcd.service".into()),
+            ..Overrides::default()
+        };
+        let ecc = Config::parse(&text, file, &overrides).unwrap().tls.ecc.unwrap();
+        assert_eq!(ecc.key, PathBuf::from("/run/credentials/pcd.service/ecc.key").into());
+        assert_eq!(ecc.passphrase, Some("/run/credentials/pcd.service/ecc.pass".into()));
+        let wrong = text.replace("credential:ecc.pass", "credential:../shadow");
+        for (text, overrides, said) in
+            [(&wrong, &overrides, "no name"), (&text, &Overrides::default(), "LoadCredential=ecc.pass:FILE")]
+        {
+            let error = Config::parse(text, file, overrides).unwrap_err().to_string();
+            assert!(error.contains("tls.ecc.passphrase") && error.contains(said), "{error}");
+        }
+    }
+
+    #[cfg(not(feature = "pkcs11"))]
+    #[test]
+    fn a_build_without_tokens_says_so() {
+        let error =
+            parse(&SMALLEST.replace("/keys/p.key", "pkcs11:token=x;object=y")).unwrap_err().to_string();
+        assert!(error.contains("tls.ecc.key") && error.contains("--features pkcs11"), "{error}");
     }
 }

@@ -171,6 +171,8 @@ mod tests {
         assert!(texts("BHS|^~\\&|\rMSH|^~\\&|A\rBTS|2\r").unwrap().2);
         assert!(texts("FHS|^~\\&|\rBHS|^~\\&|\rMSH|^~\\&|A\rBTS|1\rFTS|2\r").unwrap().2);
         assert!(!texts("BHS|^~\\&|\rMSH|^~\\&|A\rBTS|\r").unwrap().2);
+        let (messages, _, _) = texts("BHS|^~\\&|\rMSH|^~\\&|A\rMSHX|1\rBTSX|7\rBTS|1\r").unwrap();
+        assert_eq!(messages, ["MSH|^~\\&|A\rMSHX|1\rBTSX|7\r"], "names are compared as a whole");
         let (messages, strays, _) = texts("BHS|^~\\&|\rPID|1\rMSH|^~\\&|A\rBTS|1\rOBX|1\r").unwrap();
         assert_eq!((messages, strays), (vec!["MSH|^~\\&|A\r"], vec!["PID|1\r", "OBX|1\r"]));
     }

@@ -65,16 +65,15 @@ impl CharacterSet {
         let field = header.character_set();
         let first = field.repetitions().find(|repetition| !repetition.raw().trim_ascii().is_empty());
         let Some(first) = first.filter(|_| !field.is_empty()) else { return (Self(None), true) };
-        let name: String = first
-            .raw()
-            .iter()
-            .filter(|byte| !matches!(**byte, b' ' | b'-' | b'_'))
-            .map(|byte| char::from(byte.to_ascii_uppercase()))
-            .collect();
-        if name == "ASCII" {
+        let name = || {
+            let letters = first.raw().iter().filter(|byte| !matches!(**byte, b' ' | b'-' | b'_'));
+            letters.map(u8::to_ascii_uppercase)
+        };
+        if name().eq(*b"ASCII") {
             return (Self(None), true);
         }
-        let encoding = NAMES.iter().find_map(|(known, encoding)| (*known == name).then_some(*encoding));
+        let encoding =
+            NAMES.iter().find_map(|(known, encoding)| known.bytes().eq(name()).then_some(*encoding));
         (Self(encoding), encoding.is_some())
     }
 

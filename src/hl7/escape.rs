@@ -68,6 +68,9 @@ fn hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {
 /// Where there is no escape sequence for a byte, a blank stands for it: line breaks, the bytes that delimit
 /// frames, and separators of a message that has no escape character.
 pub(super) fn encode(value: &[u8], separators: Separators, out: &mut Vec<u8>) {
+    if value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ') {
+        return out.extend_from_slice(value);
+    }
     for &byte in value {
         let sequence = if byte == separators.field {
             b'F'

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::{Separators, escape};
 
@@ -50,7 +50,14 @@ impl<'m> Segment<'m> {
     /// The name, as `OBX`; whatever stands before the first separator.
     #[must_use]
     pub fn id(&self) -> &'m [u8] {
-        let end = memchr(self.separators.field, self.bytes).unwrap_or(self.bytes.len());
+        let separator = self.separators.field;
+        if let Some((id, [end, ..])) = self.bytes.split_first_chunk::<3>()
+            && *end == separator
+            && !id.contains(&separator)
+        {
+            return id;
+        }
+        let end = memchr(separator, self.bytes).unwrap_or(self.bytes.len());
         self.bytes.get(..end).unwrap_or_default()
     }
 
@@ -71,14 +78,16 @@ impl<'m> Segment<'m> {
     /// The fields, from 1.
     #[must_use]
     pub fn fields(&self) -> Fields<'m> {
-        let rest = self.bytes.get(self.id().len() + 1..);
-        let first = if self.begins_message() { self.bytes.get(3..4) } else { None };
+        let id = self.id();
+        let rest = self.bytes.get(id.len() + 1..);
+        // In MSH, and in the headers of files and batches, the first field is the separator.
+        let first = if matches!(id, b"MSH" | b"FHS" | b"BHS") { self.bytes.get(3..4) } else { None };
         Fields { first, rest, separators: self.separators }
     }
 
-    /// Whether its first field is the separator: MSH, and the headers of files and batches.
-    fn begins_message(&self) -> bool {
-        self.is(b"MSH") || self.is(b"FHS") || self.is(b"BHS")
+    /// Whether there is a field `n`, empty or not: cheaper than to look for it in vain.
+    pub(crate) fn reaches(&self, n: usize) -> bool {
+        memchr_iter(self.separators.field, self.bytes).count() >= n
     }
 
     const fn part(&self, bytes: &'m [u8]) -> Field<'m> {
@@ -256,6 +265,8 @@ mod tests {
         assert_eq!(parts, [&b"FOO"[..], b"", b"0363"]);
         let second = field.repetitions().nth(1).unwrap();
         assert_eq!(&*second.component(2).text(), b"x&y");
+        assert_eq!(&*segment(r"NTE|1||a \E\ b").field(3).text(), br"a \ b");
+        assert!(pid.reaches(3) && !pid.reaches(4));
         assert_eq!(second.component(9).raw(), b"");
     }
 

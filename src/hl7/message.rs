@@ -361,6 +361,7 @@ mod tests {
         #[test]
         fn a_message_put_together_again_is_the_same_bytes(bytes in text()) {
             let Ok(message) = Message::parse(&bytes) else { return Ok(()) };
+            prop_assert_eq!(message.as_bytes(), &bytes);
             let mut again = Vec::new();
             let mut end = 0;
             for (range, segment) in message.ranges().zip(message.segments()) {

@@ -1,7 +1,5 @@
 //! Times as HL7 writes them (HL7 2.6 ch. 2A, DTM): `YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]`.
 
-use std::io::Write as _;
-
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ZonedDateTime};
@@ -90,18 +88,19 @@ impl MessageTime {
 
 /// Writes a time to the second, with its zone.
 pub(super) fn write(at: &ZonedDateTime, out: &mut Vec<u8>) {
+    let two = |out: &mut Vec<u8>, value: u32| {
+        out.extend([value / 10 % 10, value % 10].map(|digit| b'0' + u8::try_from(digit).unwrap_or_default()));
+    };
+    let year = u32::from(at.year().unsigned_abs());
+    two(out, year / 100);
+    two(out, year);
+    for part in [at.month(), at.day(), at.hour(), at.minute(), at.second()] {
+        two(out, part.unsigned_abs().into());
+    }
     let offset = at.offset().seconds();
-    let sign = if offset < 0 { '-' } else { '+' };
-    let minutes = offset.unsigned_abs() / 60;
-    let (year, month, day) = (at.year(), at.month(), at.day());
-    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
-    // Writing to memory does not fail.
-    let _ = write!(
-        out,
-        "{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}{sign}{:02}{:02}",
-        minutes / 60,
-        minutes % 60
-    );
+    out.push(if offset < 0 { b'-' } else { b'+' });
+    two(out, offset.unsigned_abs() / 3600);
+    two(out, offset.unsigned_abs() / 60 % 60);
 }
 
 fn number(digits: &[u8]) -> Result<u32, MessageTimeError> {

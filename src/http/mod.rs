@@ -1,20 +1,28 @@
-//! The operator's side: health and metrics over HTTP, on loopback.
+//! The operator's side: health, metrics, and what is known of devices, sessions and messages, over HTTP on loopback.
 
+mod api;
 mod health;
+mod pages;
+mod reload;
+
+pub use api::{FeedView, Live, SessionView};
 mod responder;
 
 pub use responder::respond;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use self::reload::{ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};
 use crate::metrics::Metrics;
 use crate::model::BindError;
 use crate::revocation::{Engine, Inventory};
@@ -27,6 +35,8 @@ pub struct AdminState {
     store: Store,
     revocation: Engine,
     drain: CancellationToken,
+    reloader: Reloader,
+    live: Arc<dyn Live>,
 }
 
 /// The bound admin listener.
@@ -39,8 +49,15 @@ pub struct AdminListener {
 impl AdminState {
     /// `drain` is cancelled when the platform stops: then it is not ready any more.
     #[must_use]
-    pub const fn new(metrics: Metrics, store: Store, revocation: Engine, drain: CancellationToken) -> Self {
-        Self { metrics, store, revocation, drain }
+    pub fn new(
+        metrics: Metrics,
+        store: Store,
+        revocation: Engine,
+        drain: CancellationToken,
+        reloader: Reloader,
+        live: Arc<dyn Live>,
+    ) -> Self {
+        Self { metrics, store, revocation, drain, reloader, live }
     }
 }
 
@@ -71,6 +88,11 @@ impl AdminListener {
             .route("/readyz", get(health::ready))
             .route("/metrics", get(metrics))
             .route("/api/certificates", get(certificates))
+            .route("/reload", post(reload::reload))
+            .route("/api/devices", get(api::devices))
+            .route("/api/messages", get(api::messages))
+            .route("/api/sessions", get(api::sessions))
+            .layer(from_fn(pages::refuse))
             .with_state(state);
         let serving = axum::serve(self.socket, router);
         tokio::select! {

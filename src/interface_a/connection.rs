@@ -8,21 +8,25 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::feeds::Feeds;
 use super::registry::{Links, Outgoing};
 use super::session::{Acknowledgement, Delivery, Effect, Now, Session, Ticket};
 use crate::audit::{self, SessionEnd};
+use crate::hl7::Message;
 use crate::metrics::Metrics;
-use crate::model::Clock;
+use crate::model::{Clock, DeviceId};
+use crate::pcd::{Transaction, promised_interval};
 use crate::store::{MessageRecord, Recorded, Store, StoreError};
 
 /// Room that is made for each read.
 const READ_SIZE: usize = 8 * 1024;
 /// A peer that takes no bytes for so long is gone.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a peer gets to take our close_notify, and to close its own side.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes that are read and thrown away meanwhile.
@@ -32,6 +36,7 @@ const LINGER_BYTES: u64 = 4 << 20;
 #[derive(Debug, Clone)]
 pub(super) struct Services {
     pub(super) store: Store,
+    pub(super) feeds: Feeds,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     /// Cancelled when the platform stops: finish what is in flight, then close.
@@ -45,6 +50,8 @@ pub(super) struct Connection<S> {
     pub(super) session: Session,
     pub(super) services: Services,
     pub(super) links: Links,
+    /// How long a peer may refuse to take bytes: [`WRITE_TIMEOUT`].
+    pub(super) write_timeout: Duration,
 }
 
 /// Something that the store has finished.
@@ -89,11 +96,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut delivered: HashMap<Delivery, oneshot::Sender<Acknowledgement>> = HashMap::new();
         let mut next_delivery = 0;
         busy.push(audited(self.services.clone(), opening));
+        let mut takes_bytes = true;
         let end = loop {
             match self.perform(&mut busy, &mut delivered).await {
                 Ok(None) => {}
                 Ok(Some(end)) => break end,
-                Err(_) => break SessionEnd::ConnectionLost,
+                Err(_) => {
+                    takes_bytes = false;
+                    break self.lost();
+                }
             }
             let happened = self.wait(&mut busy).await;
             let now = self.services.now();
@@ -124,8 +135,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Happened::Deadline => self.session.expired(now),
             }
         };
-        // Nobody is left to tell when the connection is lost.
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.say_goodbye()).await;
+        if takes_bytes {
+            // A peer that leaves in the middle of our farewell has had it.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.say_goodbye()).await;
+        }
         while busy.next().await.is_some() {}
         end
     }
@@ -192,9 +205,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.stream.write_all(&all).await?;
             self.stream.flush().await
         };
-        tokio::time::timeout(WRITE_TIMEOUT, writing)
-            .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        let (withdrawn, drain) = (&mut self.links.withdrawn, &self.services.drain);
+        // A peer that takes nothing must not keep a right that it has lost, nor the platform from stopping.
+        let hurried = async {
+            tokio::select! {
+                _ = withdrawn.wait_for(Option::is_some) => {}
+                () = drain.cancelled() => {}
+            }
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
+        };
+        tokio::select! {
+            written = tokio::time::timeout(self.write_timeout, writing) => {
+                written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            }
+            () = hurried => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Why a session is over whose peer takes nothing any more.
+    fn lost(&self) -> SessionEnd {
+        match *self.links.withdrawn.borrow() {
+            Some(refusal) => SessionEnd::Withdrawn(refusal),
+            None if self.services.drain.is_cancelled() => SessionEnd::Shutdown,
+            None => SessionEnd::ConnectionLost,
+        }
     }
 
     async fn wait(&mut self, busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>) -> Happened {
@@ -218,7 +252,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 fn recorded(services: Services, ticket: Ticket, record: Box<MessageRecord>) -> BoxFuture<'static, Finished> {
     async move {
         let began = services.clock.instant();
+        let heard = sign_of_life(&record);
         let outcome = services.store.record(*record).await;
+        if let (Some((device, at, promised)), Ok(_)) = (heard, &outcome) {
+            services.feeds.hear(&device, at, promised);
+        }
         let spent = services.clock.instant().saturating_duration_since(began);
         services.metrics.message_duration_seconds.with_label_values(&["stored"]).observe(spent.as_secs_f64());
         if let Err(error) = &outcome {
@@ -230,6 +268,18 @@ fn recorded(services: Services, ticket: Ticket, record: Box<MessageRecord>) -> B
         Finished::Recorded(ticket, outcome)
     }
     .boxed()
+}
+
+/// Who was heard when, and how soon the next sign of life is promised; what was rejected is none.
+fn sign_of_life(record: &MessageRecord) -> Option<(DeviceId, Timestamp, Option<Duration>)> {
+    if record.verdict.rejection().is_some() {
+        return None;
+    }
+    let is_watchdog = |name: &str| name.eq_ignore_ascii_case(Transaction::Watchdog.label());
+    let watchdog = record.transaction.as_deref().is_some_and(is_watchdog);
+    let message = watchdog.then(|| Message::parse(&record.raw).ok()).flatten();
+    let promised = message.and_then(|message| promised_interval(&message));
+    Some((record.device.clone(), record.received_at, promised))
 }
 
 fn audited(services: Services, event: audit::Event) -> BoxFuture<'static, Finished> {
@@ -246,3 +296,6 @@ async fn at(deadline: Option<std::time::Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,12 +13,12 @@ use tokio_util::codec::Encoder as _;
 use crate::audit;
 use crate::authz::{Device, rules};
 use crate::config::{self, Config};
-use crate::hl7::batch::{self, Batch};
+use crate::hl7::batch;
 use crate::hl7::{
-    AcknowledgeAs, Acknowledgement, AcknowledgementRequest, Message, MessageTime, Outcome,
-    ReceivedAcknowledgement, Rejection, Sender,
+    Acknowledgement, AcknowledgementRequest, Message, MessageTime, Outcome, ReceivedAcknowledgement,
+    Rejection, Sender,
 };
-use crate::mllp::{Broken, BrokenReason, Codec, Frame, Received};
+use crate::mllp::{Broken, BrokenReason, Codec, Frame};
 use crate::model::{DeviceId, MessageId, SessionId};
 use crate::pcd::{Claim, MessagePolicy, Transaction, profile};
 use crate::store::{MessageRecord, Verdict};
@@ -32,12 +32,24 @@ pub(super) struct Inbound {
     peer: Peer,
     directory: DirectoryHandle,
     identity: config::Identity,
+    unreadable: config::UnreadableMessage,
     policy: MessagePolicy,
     sender: Sender,
     zone: TimeZone,
 }
 
-/// What becomes of one frame.
+/// One message of a frame, or what stands between the messages of a batch. Each is kept and answered on its own.
+#[derive(Debug)]
+pub(super) enum Part {
+    Message {
+        frame: Frame,
+        /// Whether the trailer of its batch counts otherwise than we do.
+        miscounted: bool,
+    },
+    Stray(Frame),
+}
+
+/// What becomes of one message.
 #[derive(Debug)]
 pub(super) struct Judged {
     /// What is kept of it.
@@ -54,6 +66,8 @@ pub(super) struct Judged {
     pub(super) answers: Option<Answers>,
     /// Whether it spoke for a device that its certificate may not speak for.
     pub(super) violation: bool,
+    /// Why nothing more is read from this peer, when that is so.
+    pub(super) closes: Option<audit::SessionEnd>,
 }
 
 /// An acknowledgement that the device sent.
@@ -98,6 +112,7 @@ impl Inbound {
             peer,
             directory,
             identity: config.devices.identity,
+            unreadable: config.messages.unreadable,
             policy: policy(config),
             sender: Sender {
                 application: config.messages.application.clone(),
@@ -107,52 +122,30 @@ impl Inbound {
         }
     }
 
-    /// One thing for each message that came: several, when a frame holds a batch.
+    /// Judges one part of a frame.
     ///
     /// `awaited` says whether a message of ours with this MSH-10 waits for its acknowledgement.
-    pub(super) fn judge(
-        &self,
-        received: Received,
-        now: Timestamp,
-        awaited: impl Fn(&[u8]) -> bool,
-    ) -> Vec<Judged> {
-        match received {
-            Received::Broken(broken) => vec![self.broken(broken, now)],
-            Received::Frame(frame) => match batch::split(&frame.payload) {
-                Some(batch) => self.batch(&frame, &batch, now, awaited),
-                None => vec![self.frame(&frame, now, awaited)],
-            },
+    pub(super) fn judge(&self, part: &Part, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
+        match part {
+            Part::Message { frame, miscounted } => {
+                let mut judged = self.frame(frame, now, awaited);
+                if *miscounted {
+                    judged.record.warnings.push(BATCH_MISCOUNTED.to_owned());
+                }
+                judged
+            }
+            // What stands between the messages of a batch is kept as rejected; there is nobody to answer.
+            Part::Stray(frame) => {
+                let mut judged = self.frame(frame, now, awaited);
+                judged.silence();
+                Judged { closes: None, ..judged }
+            }
         }
     }
 
-    /// Each message of a batch is kept and answered on its own; what stands between them is kept as rejected.
-    fn batch(
-        &self,
-        frame: &Frame,
-        batch: &Batch,
-        now: Timestamp,
-        awaited: impl Fn(&[u8]) -> bool,
-    ) -> Vec<Judged> {
-        if batch.messages.is_empty() {
-            return vec![self.frame(frame, now, awaited)];
-        }
-        let part = |range: &Range<usize>| Frame {
-            payload: frame.payload.slice(range.clone()),
-            deviations: frame.deviations,
-        };
-        let messages = batch.messages.iter().map(|range| {
-            let mut judged = self.frame(&part(range), now, &awaited);
-            if batch.miscounted {
-                judged.record.warnings.push(BATCH_MISCOUNTED.to_owned());
-            }
-            judged
-        });
-        let strays = batch.strays.iter().map(|range| {
-            let mut judged = self.frame(&part(range), now, &awaited);
-            judged.silence();
-            judged
-        });
-        messages.chain(strays).collect()
+    /// What the audit trail is told of bytes that belong to no frame.
+    pub(super) fn stray(&self, count: u64) -> audit::Event {
+        audit::Event::BytesBetweenFrames { session: self.session, device: self.device.clone(), count }
     }
 
     fn frame(&self, frame: &Frame, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
@@ -176,13 +169,14 @@ impl Inbound {
 
     fn message(&self, mut reading: Reading<'_>, frame: &Frame, now: Timestamp) -> Judged {
         let header = reading.message.header();
-        let request =
-            Transaction::acknowledgement_request(reading.transaction, &header, AcknowledgeAs::AsAsked);
+        let device = self.device_now();
+        let request = Transaction::acknowledgement_request(reading.transaction, &header, device.acknowledge);
         // Whether it is for us at all, then who speaks, then whether it is well made.
         let taken = self.check_header(&mut reading);
-        let spoken = self.check_claims(&reading.claims);
+        let spoken = rules::check(&device, &reading.claims);
         let well_made = self.check_profile(&mut reading);
         let mut record = self.record_of(&reading, frame, now);
+        record.not_allowed = distinct(rules::not_allowed(&device, &reading.claims));
         let audit = spoken.as_ref().err().map(|violation| audit::Event::IdentityViolation {
             message: record.id,
             session: self.session,
@@ -227,13 +221,11 @@ impl Inbound {
         self.policy.judge(&findings)
     }
 
-    /// By the directory as it is now: what a gateway may speak for can change while it is connected.
-    fn check_claims(&self, claims: &[Claim]) -> Result<(), rules::Violation> {
+    /// The device as the directory has it now: what a gateway may speak for can change while it is connected.
+    fn device_now(&self) -> Arc<Device> {
         let device = self.directory.load().admit(&self.device);
         // A device that lost its right to connect is about to lose its session; until then it speaks for itself.
-        let device = device
-            .unwrap_or_else(|_| Arc::new(Device { speaks_for: Vec::new(), ..(*self.peer.device).clone() }));
-        rules::check(&device, claims)
+        device.unwrap_or_else(|_| Arc::new(Device { speaks_for: Vec::new(), ..(*self.peer.device).clone() }))
     }
 
     fn accept(
@@ -255,6 +247,7 @@ impl Inbound {
             audit: None,
             answers: None,
             violation: false,
+            closes: None,
         }
     }
 
@@ -269,7 +262,7 @@ impl Inbound {
         let (frames, code) = self.answer(reading, Some(rejection), request, now);
         let transaction = label(reading.and_then(|reading| reading.transaction));
         let answer = (frames, Label { transaction, acknowledgement: code });
-        Judged {
+        let mut judged = Judged {
             record: MessageRecord {
                 verdict: Verdict::Rejected { code: rejection.code().to_owned() },
                 acknowledgement: answer.0.clone(),
@@ -282,10 +275,18 @@ impl Inbound {
             audit: None,
             answers: None,
             violation: false,
+            closes: None,
+        };
+        let nameless = matches!(rejection, Rejection::Unreadable(_) | Rejection::NoControlId);
+        if nameless && self.unreadable == config::UnreadableMessage::Close {
+            judged.silence();
+            judged.closes = Some(audit::SessionEnd::Unreadable);
         }
+        judged
     }
 
-    fn broken(&self, broken: Broken, now: Timestamp) -> Judged {
+    /// Judges bytes that are no frame.
+    pub(super) fn broken(&self, broken: Broken, now: Timestamp) -> Judged {
         let rejection = Rejection::from(broken.reason);
         // Of a frame that is only too large the header can be read, and its sender be told.
         let header = Message::parse(&broken.bytes).ok();
@@ -309,8 +310,11 @@ impl Inbound {
             | BrokenReason::EndOfStream
             | BrokenReason::TimedOut => false,
         };
-        let mut judged =
-            self.refuse(record, reading.as_ref(), &rejection, AcknowledgementRequest::Original, now);
+        let request = reading.as_ref().map_or(AcknowledgementRequest::Original, |reading| {
+            let acknowledge = self.device_now().acknowledge;
+            Transaction::acknowledgement_request(reading.transaction, &reading.message.header(), acknowledge)
+        });
+        let mut judged = self.refuse(record, reading.as_ref(), &rejection, request, now);
         if !answered {
             judged.silence();
         }
@@ -345,6 +349,7 @@ impl Inbound {
                 code: answer.code.map_or("", |code| code.as_str()).to_owned(),
             }),
             violation: false,
+            closes: None,
         }
     }
 
@@ -390,16 +395,14 @@ impl Inbound {
     fn record_of(&self, reading: &Reading<'_>, frame: &Frame, now: Timestamp) -> MessageRecord {
         let header = reading.message.header();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let mut identities: Vec<_> = reading.claims.iter().map(|claim| claim.identity.to_string()).collect();
-        identities.sort();
-        identities.dedup();
         MessageRecord {
             event_time: self.event_time(&reading.message),
-            transaction: reading.transaction.map(|transaction| transaction.label().to_owned()),
+            // The store and the operator have the name that IHE writes; the metric has the label.
+            transaction: reading.transaction.map(|transaction| transaction.label().to_ascii_uppercase()),
             message_type: text(header.message_type_field().raw()),
             control_id: text(header.control_id().raw()),
             sending_application: text(header.sending_application().raw()),
-            identities,
+            identities: distinct(&reading.claims),
             ..self.record(frame.payload.clone(), reading.warnings.clone(), now)
         }
     }
@@ -429,9 +432,26 @@ impl Inbound {
             verdict: Verdict::Accepted,
             warnings,
             identities: Vec::new(),
+            not_allowed: Vec::new(),
             raw,
             acknowledgement: Bytes::new(),
         }
+    }
+}
+
+impl Part {
+    /// Takes a frame apart: one part, unless it holds a batch.
+    pub(super) fn all_of(frame: Frame) -> Vec<Self> {
+        let batch = match batch::split(&frame.payload) {
+            Some(batch) if !batch.messages.is_empty() => batch,
+            _ => return vec![Self::Message { frame, miscounted: false }],
+        };
+        let part =
+            |range: Range<usize>| Frame { payload: frame.payload.slice(range), deviations: frame.deviations };
+        let miscounted = batch.miscounted;
+        let messages =
+            batch.messages.into_iter().map(|range| Self::Message { frame: part(range), miscounted });
+        messages.chain(batch.strays.into_iter().map(|range| Self::Stray(part(range)))).collect()
     }
 }
 
@@ -446,6 +466,13 @@ impl Judged {
     }
 }
 
+fn distinct<'c>(claims: impl IntoIterator<Item = &'c Claim>) -> Vec<String> {
+    let mut identities: Vec<_> = claims.into_iter().map(|claim| claim.identity.to_string()).collect();
+    identities.sort();
+    identities.dedup();
+    identities
+}
+
 fn label(transaction: Option<Transaction>) -> &'static str {
     transaction.map_or("other", Transaction::label)
 }
@@ -458,3 +485,6 @@ fn policy(config: &Config) -> MessagePolicy {
         missing_identity: config.devices.missing_identity,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,3 +163,57 @@ impl Drop for Registration {
         self.registry.entries().remove(&self.id);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{NAME, clock, device, info};
+    use super::*;
+    use crate::authz::{Device, DeviceStatus};
+
+    fn named(name: &str) -> SessionInfo {
+        SessionInfo { device: name.parse().unwrap(), ..info(&clock()) }
+    }
+
+    #[test]
+    fn a_session_is_listed_as_long_as_it_lives() {
+        let registry = Registry::default();
+        let links = registry.register(named(NAME), Arc::default());
+        let _other = registry.register(named("OTHER"), Arc::default());
+        assert_eq!(registry.sessions().len(), 2);
+        drop(links);
+        let left: Vec<_> = registry.sessions().into_iter().map(|info| info.device.to_string()).collect();
+        assert_eq!(left, ["OTHER"]);
+    }
+
+    // Trust is watched after admission (A8).
+    #[test]
+    fn only_those_who_lost_their_right_are_told() {
+        let registry = Registry::default();
+        let names = [NAME, "SUSPENDED", "REMOVED"];
+        let sessions = names.map(|name| registry.register(named(name), Arc::default()));
+        let suspended =
+            Device { id: "SUSPENDED".parse().unwrap(), status: DeviceStatus::Suspended, ..device() };
+        registry.recheck(&Directory::from(vec![device(), suspended]));
+        let told = sessions.each_ref().map(|links| *links.withdrawn.borrow());
+        assert_eq!(told, [None, Some(Refusal::SuspendedDevice), Some(Refusal::UnknownDevice)]);
+    }
+
+    #[tokio::test]
+    async fn a_device_that_came_back_is_reached_on_its_new_connection() {
+        let registry = Registry::default();
+        let clock = clock();
+        let mut old = registry.register(info(&clock), Arc::default());
+        clock.advance(std::time::Duration::from_secs(1));
+        let mut new = registry.register(info(&clock), Arc::default());
+        let device = NAME.parse().unwrap();
+        let delivering = registry.deliver(&device, b"1", Bytes::from_static(b"frame"));
+        let answering = async {
+            let outgoing = new.deliveries.recv().await.unwrap();
+            assert_eq!(outgoing.control_id, b"1");
+            outgoing.answer.send(Acknowledgement { code: "AA".to_owned() }).unwrap();
+        };
+        let (delivered, ()) = tokio::join!(delivering, answering);
+        assert_eq!(delivered, Ok(Acknowledgement { code: "AA".to_owned() }));
+        assert!(old.deliveries.try_recv().is_err());
+    }
+}

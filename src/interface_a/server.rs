@@ -11,7 +11,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{Connection, Services};
+use super::admission::Admission;
+use super::connection::{Connection, Services, WRITE_TIMEOUT};
+use super::feeds::Feeds;
 use super::inbound::Inbound;
 use super::listener::Listener;
 use super::registry::{Registry, SessionInfo};
@@ -19,6 +21,7 @@ use super::session::{Limits, Session};
 use crate::audit;
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::config::{Config, Unknown};
+use crate::hl7::AcknowledgeAs;
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
@@ -38,6 +41,8 @@ pub struct Dependencies {
     pub directory: DirectoryHandle,
     /// Where open sessions are listed.
     pub registry: Registry,
+    /// Where it is kept when each device was heard.
+    pub feeds: Feeds,
     /// Where messages are kept.
     pub store: Store,
     /// What is counted.
@@ -53,7 +58,7 @@ pub struct Dependencies {
 pub struct InterfaceA {
     acceptor: Arc<Acceptor>,
     directory: DirectoryHandle,
-    handshakes: Arc<Semaphore>,
+    admission: Arc<Admission>,
     registry: Registry,
     services: Services,
     config: ConfigHandle,
@@ -69,20 +74,22 @@ pub struct Serving {
 
 impl InterfaceA {
     /// Puts the pieces together.
-    #[must_use]
-    pub fn new(dependencies: Dependencies) -> Self {
-        let Dependencies { config, acceptor, directory, registry, store, metrics, clock, drain } =
+    ///
+    /// # Errors
+    /// When the operating system gives no threads for handshakes.
+    pub fn new(dependencies: Dependencies) -> std::io::Result<Self> {
+        let Dependencies { config, acceptor, directory, registry, feeds, store, metrics, clock, drain } =
             dependencies;
-        let handshakes = Arc::new(Semaphore::new(config.load().interface_a.max_handshakes));
-        Self {
+        let admission = Arc::new(Admission::new(config.load().interface_a.max_handshakes)?);
+        Ok(Self {
             acceptor,
             directory,
-            handshakes,
+            admission,
             registry,
-            services: Services { store, clock, metrics, drain },
+            services: Services { store, feeds, clock, metrics, drain },
             config,
             connections: TaskTracker::new(),
-        }
+        })
     }
 
     /// Binds every configured address.
@@ -110,15 +117,18 @@ impl InterfaceA {
     }
 
     async fn connection(self, tcp: TcpStream, address: SocketAddr) {
-        // More peers than this wait their turn; their time has not begun yet.
-        let Ok(turn) = self.handshakes.acquire().await else { return };
-        let began = self.services.clock.instant();
-        let secured = tokio::select! {
+        let (acceptor, clock) = (Arc::clone(&self.acceptor), self.services.clock.clone());
+        let handshake = || async move {
+            // Peers that wait for their turn have not spent any of their time.
+            let began = clock.instant();
+            (began, acceptor.accept(tcp, address).await)
+        };
+        let (began, secured) = tokio::select! {
             // Whoever is still at the door when the platform stops has lost nothing.
             () = self.services.drain.cancelled() => return,
-            secured = self.acceptor.accept(tcp, address) => secured,
+            Some(done) = self.admission.run(handshake) => done,
+            else => return,
         };
-        drop(turn);
         let spent = self.services.clock.instant().saturating_duration_since(began);
         self.services.metrics.handshake_duration_seconds.observe(spent.as_secs_f64());
         match secured {
@@ -153,7 +163,9 @@ impl InterfaceA {
         );
         let services = self.services.clone();
         metrics.connections_active.inc();
-        let run = Connection { stream, session, services: self.services, links }.run(opening);
+        let connection =
+            Connection { stream, session, services: self.services, links, write_timeout: WRITE_TIMEOUT };
+        let run = connection.run(opening);
         let end = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(end) => end,
             Err(_) => {
@@ -194,6 +206,7 @@ impl InterfaceA {
             kind: DeviceKind::Device,
             status: DeviceStatus::Suspended,
             speaks_for: Vec::new(),
+            acknowledge: AcknowledgeAs::AsAsked,
             note: "enrolled when it first connected".to_owned(),
         };
         match self.services.store.add_device(device, "enrolment").await {

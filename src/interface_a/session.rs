@@ -13,10 +13,10 @@ use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use tokio_util::codec::Decoder as _;
 
-use super::inbound::{Inbound, Judged, Label};
+use super::inbound::{Inbound, Judged, Label, Part};
 use crate::audit::{self, SessionEnd};
 use crate::config::Config;
-use crate::mllp::{Broken, BrokenReason, Codec, Interruption, Received};
+use crate::mllp::{BrokenReason, Codec, Interruption, Received};
 use crate::model::Refusal;
 use crate::store::{MessageRecord, Recorded, StoreError};
 
@@ -91,6 +91,8 @@ pub(super) struct Session {
     limits: Limits,
     codec: Codec,
     buffer: BytesMut,
+    /// Parts of a frame that wait for a slot: a batch may hold more messages than may be in flight.
+    backlog: VecDeque<Part>,
     slots: VecDeque<Slot>,
     next_ticket: u64,
     awaited: HashMap<Vec<u8>, Delivery>,
@@ -131,6 +133,7 @@ impl Session {
             limits,
             codec: Codec::new(limits.max_frame),
             buffer: BytesMut::new(),
+            backlog: VecDeque::new(),
             slots: VecDeque::new(),
             next_ticket: 0,
             awaited: HashMap::new(),
@@ -150,7 +153,7 @@ impl Session {
     /// Whether bytes should be read at all: not while as many messages are being stored as may be. That is how a
     /// store that cannot keep up slows its senders down.
     pub(super) fn wants_input(&self) -> bool {
-        self.phase == Phase::Open && self.slots.len() < self.limits.in_flight
+        self.phase == Phase::Open && self.backlog.is_empty() && self.slots.len() < self.limits.in_flight
     }
 
     /// Whether the session is only finishing what it has begun.
@@ -176,6 +179,7 @@ impl Session {
         }
         if let Some(received) = self.codec.complete_without_cr(&mut self.buffer) {
             self.take(received, now);
+            self.read_frames(now);
         }
         if let Some(broken) = self.codec.abandon(&mut self.buffer, Interruption::EndOfStream) {
             self.take(Received::Broken(broken), now);
@@ -220,6 +224,8 @@ impl Session {
     pub(super) fn drain(&mut self, why: SessionEnd) {
         if self.phase == Phase::Open {
             self.phase = Phase::Draining(why);
+            // What has not begun is not acknowledged: its sender keeps it.
+            self.backlog.clear();
         }
         self.send_what_is_ready();
     }
@@ -255,8 +261,15 @@ impl Session {
         }
     }
 
+    /// Judges what has been read, and reads on, for as long as messages may be in flight.
     fn read_frames(&mut self, now: Now) {
-        while self.wants_input() {
+        while self.phase == Phase::Open && self.slots.len() < self.limits.in_flight {
+            if let Some(part) = self.backlog.pop_front() {
+                let judged =
+                    self.inbound.judge(&part, now.wall, |control_id| self.awaited.contains_key(control_id));
+                self.book(judged, now);
+                continue;
+            }
             match self.codec.decode(&mut self.buffer) {
                 Ok(Some(received)) => {
                     self.frame_began = None;
@@ -274,17 +287,16 @@ impl Session {
     }
 
     fn take(&mut self, received: Received, now: Now) {
-        let closes = match &received {
-            Received::Broken(Broken { reason, .. }) if reason.must_close() => Some(*reason),
-            _ => None,
-        };
-        let parts =
-            self.inbound.judge(received, now.wall, |control_id| self.awaited.contains_key(control_id));
-        for judged in parts {
-            self.book(judged, now);
-        }
-        if let Some(reason) = closes {
-            self.drain(end_after(reason));
+        match received {
+            Received::Frame(frame) => self.backlog.extend(Part::all_of(frame)),
+            Received::Broken(broken) => {
+                let reason = broken.reason;
+                let judged = self.inbound.broken(broken, now.wall);
+                self.book(judged, now);
+                if reason.must_close() {
+                    self.drain(end_after(reason));
+                }
+            }
         }
     }
 
@@ -313,6 +325,9 @@ impl Session {
         if self.violations >= self.limits.max_violations {
             self.drain(SessionEnd::Violations);
         }
+        if let Some(why) = judged.closes {
+            self.drain(why);
+        }
     }
 
     fn send_what_is_ready(&mut self) {
@@ -327,7 +342,16 @@ impl Session {
             && self.slots.is_empty()
         {
             self.phase = Phase::Ended;
+            self.account_for_stray_bytes();
             self.effects.push_back(Effect::End(why));
+        }
+    }
+
+    /// Once per connection, when all of them are known. Line breaks between frames are a habit of many devices, told
+    /// with each message and not worth a row.
+    fn account_for_stray_bytes(&mut self) {
+        if self.codec.stray_kept().iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.effects.push_back(Effect::Audit(self.inbound.stray(self.codec.stray_bytes())));
         }
     }
 }
@@ -340,3 +364,6 @@ const fn end_after(reason: BrokenReason) -> SessionEnd {
         BrokenReason::NoStartBlock | BrokenReason::Truncated | BrokenReason::Utf16 => SessionEnd::NotFramed,
     }
 }
+
+#[cfg(test)]
+mod tests;

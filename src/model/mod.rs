@@ -6,6 +6,7 @@ mod clock;
 mod device_id;
 mod fingerprint;
 mod message_id;
+mod node_name;
 mod refusal;
 
 pub use bind_error::BindError;
@@ -13,4 +14,5 @@ pub use clock::Clock;
 pub use device_id::{DeviceId, DeviceIdError};
 pub use fingerprint::Fingerprint;
 pub use message_id::{MessageId, MessageIdError, SessionId};
+pub use node_name::{NodeName, NodeNameError};
 pub use refusal::Refusal;

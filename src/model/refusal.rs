@@ -24,6 +24,8 @@ pub enum Refusal {
     WrongPurpose,
     /// The key is of a kind or size that is not accepted (A0).
     UnacceptableKey,
+    /// A certificate is signed with SHA-1 or another algorithm that is not accepted (A0).
+    UnacceptableSignature,
     /// The subject has no Common Name, several, or one that is no device identifier (A8).
     NoCommonName,
     /// The device identifier is not in the directory (A8).
@@ -50,7 +52,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
         Self::UntrustedIssuer,
@@ -59,6 +61,7 @@ impl Refusal {
         Self::NotYetValid,
         Self::WrongPurpose,
         Self::UnacceptableKey,
+        Self::UnacceptableSignature,
         Self::NoCommonName,
         Self::UnknownDevice,
         Self::SuspendedDevice,
@@ -84,6 +87,7 @@ impl Refusal {
             Self::NotYetValid => "not-yet-valid",
             Self::WrongPurpose => "wrong-purpose",
             Self::UnacceptableKey => "unacceptable-key",
+            Self::UnacceptableSignature => "unacceptable-signature",
             Self::NoCommonName => "no-common-name",
             Self::UnknownDevice => "unknown-device",
             Self::SuspendedDevice => "suspended-device",

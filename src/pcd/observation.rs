@@ -61,6 +61,12 @@ impl<'m> Observation<'m> {
         self.0.field(3).component(2)
     }
 
+    /// OBX-3.3, as `MDC`.
+    #[must_use]
+    pub fn system(&self) -> Component<'m> {
+        self.0.field(3).component(3)
+    }
+
     /// OBX-4.
     ///
     /// # Errors
@@ -79,6 +85,18 @@ impl<'m> Observation<'m> {
     #[must_use]
     pub fn units(&self) -> Field<'m> {
         self.0.field(6)
+    }
+
+    /// OBX-7.
+    #[must_use]
+    pub fn range(&self) -> Field<'m> {
+        self.0.field(7)
+    }
+
+    /// OBX-8.
+    #[must_use]
+    pub fn flags(&self) -> Field<'m> {
+        self.0.field(8)
     }
 
     /// OBX-11.
@@ -104,7 +122,7 @@ impl<'m> Observation<'m> {
     #[must_use]
     pub fn is_not_clinical(&self) -> bool {
         let flagged = |flag: &[u8]| flag.eq_ignore_ascii_case(b"TEST") || flag.eq_ignore_ascii_case(b"DEMO");
-        self.0.field(8).repetitions().any(|flag| flagged(flag.component(1).trimmed()))
+        self.flags().repetitions().any(|flag| flagged(flag.component(1).trimmed()))
     }
 }
 

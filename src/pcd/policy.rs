@@ -44,7 +44,7 @@ impl MessagePolicy {
         if kind.code.is_empty() {
             return Err(Rejection::NoMessageType);
         }
-        let transaction = Transaction::of(message);
+        let transaction = Transaction::with_header(message, &header);
         let taken = transaction.is_some_and(Transaction::comes_from_devices);
         if self.types == MessageTypes::Pcd && !taken {
             let event = kind.code.eq_ignore_ascii_case(b"ORU");

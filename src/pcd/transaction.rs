@@ -51,10 +51,13 @@ impl Transaction {
     /// `None` for a message that is none of IHE PCD.
     #[must_use]
     pub fn of(message: &Message<'_>) -> Option<Self> {
-        let header = message.header();
+        Self::with_header(message, &message.header())
+    }
+
+    pub(super) fn with_header(message: &Message<'_>, header: &Header<'_>) -> Option<Self> {
         let named = [header.profiles(), header.alternate_character_set()].into_iter().find_map(by_profile);
         let found =
-            named.filter(|transaction| transaction.takes(&header)).or_else(|| by_type(message, &header))?;
+            named.filter(|transaction| transaction.takes(header)).or_else(|| by_type(message, header))?;
         if found == Self::Pcd04 && carries_watchdog(message) { Some(Self::Watchdog) } else { Some(found) }
     }
 

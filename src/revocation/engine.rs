@@ -59,6 +59,13 @@ pub(super) struct Seen {
     pub(super) last: Instant,
 }
 
+/// Another configuration, read and not in force yet.
+#[derive(Debug)]
+pub struct Prepared {
+    settings: Arc<Settings>,
+    crls: Vec<Arc<Stored>>,
+}
+
 type Outcome = Result<(), Vec<Tried>>;
 type Flight = Shared<BoxFuture<'static, Outcome>>;
 
@@ -101,16 +108,21 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Reads the installed CRLs and the settings again; the folder and the number of waiting handshakes stay.
+    /// Reads the installed CRLs and the settings of another configuration.
     ///
     /// # Errors
-    /// When something cannot be used; then nothing changes.
-    pub fn reload(&self, config: &config::Revocation) -> Result<(), RevocationError> {
-        let (settings, crls) = (Settings::load(config)?, installed(&config.installed_crls)?);
-        self.0.settings.store(Arc::new(settings));
-        self.0.lists.install(crls);
+    /// When something cannot be used.
+    pub fn prepare(config: &config::Revocation) -> Result<Prepared, RevocationError> {
+        let (settings, crls) = (Arc::new(Settings::load(config)?), installed(&config.installed_crls)?);
+        Ok(Prepared { settings, crls })
+    }
+
+    /// Puts another configuration in force; the folder and the number of waiting handshakes stay.
+    pub fn take_over(&self, prepared: Prepared) {
+        self.0.settings.store(prepared.settings);
+        self.0.lists.install(prepared.crls);
+        self.publish();
         self.changed();
-        Ok(())
     }
 
     /// Learns that something has changed: the number grows.

@@ -19,7 +19,7 @@ mod refresh;
 mod settings;
 mod verdict;
 
-pub use engine::Engine;
+pub use engine::{Engine, Prepared};
 pub use fetch::FetchError;
 pub use inventory::{Inventory, KnownAnswer, KnownCrl};
 pub use link::{CertIdHash, Issuer, Link};

@@ -9,7 +9,7 @@ use crate::model::DeviceId;
 pub(super) enum DirectoryChange {
     /// All of them, or none.
     Add(Vec<Device>),
-    /// Another kind, other identities, another note; the status stays.
+    /// Another kind, other identities, other acknowledgements, another note; the status stays.
     Describe(Device),
     SetStatus(DeviceId, DeviceStatus),
     Remove(DeviceId),
@@ -25,6 +25,7 @@ impl DirectoryChange {
                 device: device.id.clone(),
                 kind: device.kind,
                 speaks_for: patterns(device),
+                acknowledge: device.acknowledge,
                 actor,
             }],
             Self::SetStatus(device, DeviceStatus::Active) => {
@@ -44,6 +45,7 @@ fn added(device: &Device, actor: &str) -> Event {
         kind: device.kind,
         status: device.status,
         speaks_for: patterns(device),
+        acknowledge: device.acknowledge,
         actor: actor.to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sqlx::migrate::MigrateError;
 
+use crate::audit::SignError;
 use crate::model::DeviceId;
 
 /// Why the store did not do what was asked.
@@ -50,6 +51,9 @@ pub enum StoreError {
     /// This record cannot be stored, now or later; others can.
     #[error("the store refuses the record")]
     Refused(#[source] Arc<sqlx::Error>),
+    /// The platform's key cannot sign the audit trail.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// The directory has an entry of that name already.
     #[error("device {0} is in the directory already")]
     DeviceExists(DeviceId),

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::{MessageRecord, Store, Verdict};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, Fingerprint, MessageId, SessionId};
 
 /// A directory that goes away with the test, and a store in it.
@@ -52,6 +53,7 @@ impl Place {
             verdict: Verdict::Accepted,
             warnings: vec!["eui64-spelling".to_owned()],
             identities: vec!["00A037EB2175780F".to_owned()],
+            not_allowed: Vec::new(),
             raw: Bytes::from_static(raw),
             acknowledgement: Bytes::from_static(b"MSH|^~\\&|\rMSA|CA|1\r"),
         }
@@ -69,6 +71,7 @@ pub(crate) fn gateway(name: &str) -> Device {
         kind: DeviceKind::Gateway,
         status: DeviceStatus::Active,
         speaks_for: vec!["00A037*".parse().unwrap(), "0004A30000000001".parse().unwrap()],
+        acknowledge: AcknowledgeAs::AsAsked,
         note: "ward 7".to_owned(),
     }
 }

@@ -43,6 +43,8 @@ pub struct MessageRecord {
     pub warnings: Vec<String>,
     /// The device identities that it names.
     pub identities: Vec<String>,
+    /// Those among them that its certificate may not speak for.
+    pub not_allowed: Vec<String>,
     /// What came between the frame's first and last byte.
     pub raw: Bytes,
     /// What is answered; may be empty.

@@ -8,6 +8,7 @@ mod error;
 mod message;
 mod query;
 mod sqlite;
+mod verify;
 mod writer;
 
 use std::fmt;
@@ -17,11 +18,12 @@ use std::time::Duration;
 pub(crate) use directory::device_kind;
 pub use error::StoreError;
 pub use message::{CONTROL_ID_REUSED, MessageRecord, MessageSummary, Recorded, StoredMessage, Verdict};
-pub use query::{AuditFilter, AuditRow, MessageFilter, Page};
+pub use query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
+pub use verify::ChainReport;
 
-use crate::audit;
+use crate::audit::{self, Link, Signer, signed_bytes};
 use crate::authz::{Device, DeviceStatus};
-use crate::model::{Clock, DeviceId, Fingerprint, MessageId};
+use crate::model::{Clock, DeviceId, Fingerprint, MessageId, NodeName};
 use directory::DirectoryChange;
 use writer::{Entry, Queue, Write, Written};
 
@@ -32,6 +34,7 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     queue: Queue,
     reader: sqlite::Reader,
+    node: NodeName,
     clock: Clock,
 }
 
@@ -41,12 +44,20 @@ impl Store {
     /// # Errors
     /// When the URL is none of ours, the file cannot be opened, or its schema is of another version.
     pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
-        Self::with(sqlite::Location::parse(url)?, clock).await
+        Self::open_as(NodeName::of_host(), url, clock).await
     }
 
-    async fn with(location: sqlite::Location, clock: Clock) -> Result<Self, StoreError> {
-        let (writer, reader) = sqlite::open(location).await?;
-        Ok(Self(Arc::new(Inner { queue: Queue::start(writer), reader, clock })))
+    /// Opens the store as the node of this name, which keeps an audit chain of its own.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_as(node: NodeName, url: &str, clock: Clock) -> Result<Self, StoreError> {
+        Self::with(node, sqlite::Location::parse(url)?, clock).await
+    }
+
+    async fn with(node: NodeName, location: sqlite::Location, clock: Clock) -> Result<Self, StoreError> {
+        let (writer, reader) = sqlite::open(location, node.clone()).await?;
+        Ok(Self(Arc::new(Inner { queue: Queue::start(writer), reader, node, clock })))
     }
 
     /// Finishes what is queued and closes the store, for all clones.
@@ -106,7 +117,7 @@ impl Store {
         self.change(DirectoryChange::Add(devices), actor).await
     }
 
-    /// Replaces kind, identities and note of an entry of the directory; its status stays.
+    /// Replaces kind, identities, acknowledgements and note of an entry of the directory; its status stays.
     ///
     /// # Errors
     /// [`StoreError::DeviceUnknown`] when there is none of that name.
@@ -151,6 +162,15 @@ impl Store {
         self.0.reader.device(id).await
     }
 
+    /// The identities that came in messages of `device` and that it was not allowed to speak for then, by identity. At
+    /// most 256 of a device are remembered, those that came last.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn seen_identities(&self, device: &DeviceId) -> Result<Vec<SeenIdentity>, StoreError> {
+        self.0.reader.seen_identities(device).await
+    }
+
     /// A number that grows with every change of the directory, made by this process or another.
     ///
     /// # Errors
@@ -181,6 +201,24 @@ impl Store {
     /// When it cannot be read.
     pub async fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
         self.0.reader.audit_rows(filter).await
+    }
+
+    /// Has `signer` vouch for the audit chain of this node as far as it goes, and writes that down in it. Returns the
+    /// row that was signed; none when there is nothing new since the last signature.
+    ///
+    /// # Errors
+    /// When the chain cannot be read, signed or written.
+    pub async fn sign_audit(&self, signer: &dyn Signer) -> Result<Option<Link>, StoreError> {
+        let node = &self.0.node;
+        let link = self.0.reader.audit_end(node).await?;
+        let after = i64::try_from(link.number.saturating_sub(1)).unwrap_or(i64::MAX);
+        let last = self.0.reader.audit_chain(node, Some(after), 1).await?;
+        if last.first().is_none_or(|row| row.event == audit::Event::AUDIT_SIGNED) {
+            return Ok(None);
+        }
+        let signature = signer.sign(&signed_bytes(node, &link))?;
+        self.audit(audit::Event::AuditSigned { link, signature }).await?;
+        Ok(Some(link))
     }
 
     async fn change(&self, change: DirectoryChange, actor: &str) -> Result<(), StoreError> {

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::model::{DeviceId, MessageId};
+use crate::audit::RowHash;
+use crate::model::{DeviceId, MessageId, NodeName};
 
 /// Which messages to list, newest first.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,19 @@ pub struct MessageFilter {
     pub before: Option<MessageId>,
     /// At most so many.
     pub limit: u32,
+}
+
+/// A device identity that came in messages of a device which may not speak for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenIdentity {
+    /// As the directory writes it.
+    pub identity: String,
+    /// In how many messages.
+    pub messages: u64,
+    /// When it came first.
+    pub first: Timestamp,
+    /// When it came last.
+    pub last: Timestamp,
 }
 
 /// Which rows of the audit trail to list.
@@ -48,8 +62,14 @@ pub enum Page {
 /// One row of the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
-    /// Its place in the trail, from 1.
+    /// Its place in the trail of all nodes.
     pub sequence: u64,
+    /// The node that wrote it.
+    pub node: NodeName,
+    /// Its place in the chain of that node, from 1.
+    pub number: u64,
+    /// The hash over it and the row before it in that chain.
+    pub hash: RowHash,
     /// When it happened.
     pub at: Timestamp,
     /// The name of the event.

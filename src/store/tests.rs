@@ -12,6 +12,8 @@ use super::fixtures::{Place, gateway};
 use super::*;
 use crate::audit::{Event, StopReason};
 use crate::authz::DeviceKind;
+use crate::hl7::AcknowledgeAs;
+use crate::pcd::IdentityPattern;
 
 const ANY: MessageFilter =
     MessageFilter { device: None, kind: None, since: None, rejected: false, before: None, limit: 100 };
@@ -264,18 +266,25 @@ async fn the_audit_trail_only_grows() {
     for sql in [
         "UPDATE audit SET event = 'nothing'",
         "DELETE FROM audit",
-        "INSERT OR REPLACE INTO audit (sequence, at, event, details) VALUES (1, 0, 'nothing', '{}')",
-        "INSERT INTO audit (sequence, at, event, details) VALUES (1, 0, 'nothing', '{}')
+        "INSERT OR REPLACE INTO audit SELECT 1, node, 9, 0, 'nothing', '{}', hash FROM audit",
+        "INSERT OR REPLACE INTO audit SELECT 9, node, number, 0, 'nothing', '{}', hash FROM audit",
+        "INSERT INTO audit SELECT 1, node, 9, 0, 'nothing', '{}', hash FROM audit WHERE TRUE
             ON CONFLICT DO UPDATE SET event = 'nothing'",
     ] {
         let error = execute(&mut outside, sql).await.unwrap_err();
         assert!(error.to_string().contains("append-only"), "{sql}: {error}");
     }
+    let details = r#"{"reason":"requested"}"#;
+    let node = NodeName::of_host();
+    let link = Link::START.next(&node, place.clock.now(), "platform-stopped", details);
     let row = AuditRow {
         sequence: 1,
+        node,
+        number: 1,
         at: place.clock.now(),
         event: "platform-stopped".to_owned(),
-        details: r#"{"reason":"requested"}"#.to_owned(),
+        details: details.to_owned(),
+        hash: link.hash,
     };
     assert_eq!(store.audit_rows(&TRAIL).await.unwrap(), [row]);
 }
@@ -348,8 +357,13 @@ async fn the_directory_keeps_what_it_is_told_and_accounts_for_it() {
     assert!(matches!(again, Err(StoreError::DeviceExists(id)) if id == entry.id));
 
     store.set_device_status(&entry.id, DeviceStatus::Suspended, "bob").await.unwrap();
-    let described =
-        Device { kind: DeviceKind::Device, speaks_for: vec![], note: String::new(), ..entry.clone() };
+    let described = Device {
+        kind: DeviceKind::Device,
+        speaks_for: vec![IdentityPattern::any()],
+        acknowledge: AcknowledgeAs::Original,
+        note: String::new(),
+        ..entry.clone()
+    };
     store.describe_device(described.clone(), "bob").await.unwrap();
     let expected = Device { status: DeviceStatus::Suspended, ..described.clone() };
     assert_eq!(store.devices().await.unwrap(), [expected]);
@@ -370,10 +384,13 @@ async fn the_directory_keeps_what_it_is_told_and_accounts_for_it() {
         [
             (
                 "device-added",
-                r#"{"actor":"alice","device":"GATEWAY-1","kind":"gateway","speaks-for":["00A037*","0004A30000000001"],"status":"active"}"#
+                r#"{"acknowledge":"as-asked","actor":"alice","device":"GATEWAY-1","kind":"gateway","speaks-for":["00A037*","0004A30000000001"],"status":"active"}"#
             ),
             ("device-suspended", by_bob),
-            ("device-changed", r#"{"actor":"bob","device":"GATEWAY-1","kind":"device","speaks-for":[]}"#),
+            (
+                "device-changed",
+                r#"{"acknowledge":"original","actor":"bob","device":"GATEWAY-1","kind":"device","speaks-for":["*"]}"#
+            ),
             ("device-resumed", by_bob),
             ("device-removed", by_bob),
         ]
@@ -447,7 +464,7 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     let place = Place::new();
     let mut location = sqlite::Location::parse(&place.url()).unwrap();
     location.max_pages = Some(64);
-    let store = Store::with(location, place.clock.clone()).await.unwrap();
+    let store = Store::with(NodeName::of_host(), location, place.clock.clone()).await.unwrap();
     static LARGE: [u8; 16 * 1024] = [b'x'; 16 * 1024];
 
     let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), &LARGE))));
@@ -535,11 +552,12 @@ async fn a_store_that_cannot_be_opened_says_why() {
         let opened = Store::open(url, place.clock.clone()).await;
         assert!(matches!(opened, Err(StoreError::Url)), "{url}");
     }
-    let nowhere = format!("sqlite:{}", place.path().with_file_name("no/such/directory.db").display());
+    // Where a directory would have to be made stands a file.
+    std::fs::write(place.path(), [b'x'; 4096]).unwrap();
+    let nowhere = format!("sqlite:{}", place.path().join("in-a-file.db").display());
     let opened = Store::open(&nowhere, place.clock.clone()).await;
     assert!(matches!(opened, Err(StoreError::Open { .. })), "{opened:?}");
 
-    std::fs::write(place.path(), [b'x'; 4096]).unwrap();
     let opened = Store::open(&place.url(), place.clock.clone()).await;
     assert!(matches!(opened, Err(StoreError::Open { .. } | StoreError::Corrupt { .. })), "{opened:?}");
 }
@@ -579,4 +597,38 @@ fn no_content_is_shown_by_debug() {
     let resend = Recorded::Resend { of: record.id, acknowledgement: Bytes::from_static(b"SECRET") };
     let shown = format!("{record:?} {resend:?}");
     assert!(!shown.contains("SECRET") && !shown.contains("83, 69"), "{shown}");
+}
+
+#[tokio::test]
+async fn identities_that_were_not_allowed_are_remembered_and_counted_once_per_message() {
+    let place = Place::new();
+    let store = place.open().await;
+    let seen = |id: &'static str, not_allowed: &[&str]| MessageRecord {
+        not_allowed: not_allowed.iter().map(|&identity| identity.to_owned()).collect(),
+        ..place.record(id, b"message")
+    };
+    store.record(seen("1", &["A", "B"])).await.unwrap();
+    place.clock.advance(Duration::from_secs(60));
+    store.record(seen("2", &["A"])).await.unwrap();
+    store.record(seen("2", &["A"])).await.unwrap();
+    let pump: DeviceId = "PUMP-1".parse().unwrap();
+    let known = store.seen_identities(&pump).await.unwrap();
+    let shown: Vec<_> = known
+        .iter()
+        .map(|seen| (seen.identity.as_str(), seen.messages, seen.last.duration_since(seen.first).as_secs()))
+        .collect();
+    assert_eq!(shown, [("A", 2, 60), ("B", 1, 0)], "a resend is no second message");
+    assert!(store.seen_identities(&"PUMP-2".parse().unwrap()).await.unwrap().is_empty());
+
+    // A device that makes identities up fills no disk; what came last stays.
+    for n in 0..3 {
+        place.clock.advance(Duration::from_secs(1));
+        let many = (0..200).map(|i| format!("M{n}-{i:03}")).collect();
+        let raw = Bytes::from(format!("message {n}"));
+        let record = MessageRecord { not_allowed: many, raw, ..place.record("3", b"") };
+        store.record(record).await.unwrap();
+    }
+    let known = store.seen_identities(&pump).await.unwrap();
+    assert_eq!(known.len(), 256);
+    assert_eq!(known.iter().filter(|seen| seen.identity.starts_with("M2-")).count(), 200);
 }

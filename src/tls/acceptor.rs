@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustls::server::ServerSessionMemoryCache;
+use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
+use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -50,6 +51,8 @@ struct Published {
     config: Arc<ServerConfig>,
     judge: Arc<Judge>,
     certificates: Vec<CertificateFacts>,
+    /// Vouches for the audit trail: the ECC key, or the RSA key where there is no other.
+    signing_key: Option<Arc<CertifiedKey>>,
 }
 
 /// What stands in the way of building an [`Acceptor`].
@@ -135,6 +138,11 @@ impl Acceptor {
         self.published.load().certificates.clone()
     }
 
+    /// The key that vouches for the audit trail.
+    pub(super) fn signing_key(&self) -> Option<Arc<CertifiedKey>> {
+        self.published.load().signing_key.clone()
+    }
+
     /// Does the handshake.
     ///
     /// # Errors
@@ -201,6 +209,7 @@ impl Published {
             directory: Arc::clone(directory),
             algorithms: provider.signature_verification_algorithms,
         });
+        let signing_key = credentials.identity.ecc().or(credentials.identity.rsa()).cloned();
         let certificates = PlatformCertificates::new(&provider, credentials.identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
             .with_protocol_versions(settings.versions.protocol_versions())?
@@ -208,8 +217,8 @@ impl Published {
             .with_cert_resolver(Arc::new(certificates));
         // A3: the platform's order decides.
         server.ignore_client_order = true;
-        server.session_storage = ServerSessionMemoryCache::new(config.interface_a.max_connections);
-        Ok(Self { config: Arc::new(server), judge, certificates: credentials.certificates })
+        remember(&mut server, config.tls.session_cache);
+        Ok(Self { config: Arc::new(server), judge, certificates: credentials.certificates, signing_key })
     }
 
     fn judge_resumed(&self, connection: &ServerConnection, clock: &Clock) -> Result<Admitted, Refused> {
@@ -217,6 +226,23 @@ impl Published {
         let now = time_of(clock).current_time().ok_or(Refused::new(Refusal::ProtocolViolation))?;
         self.judge.judge(chain, now)
     }
+}
+
+/// Keeps the newest `sessions` for resumption, in memory and nowhere else.
+///
+/// A session belongs to one device by construction: what resumes it is a secret that only the two ends of its first
+/// handshake have, and with it rustls keeps the certificate of that handshake; [`Judge`] decides about that certificate
+/// again. There is no 0-RTT, which could be replayed and would be read before that decision.
+fn remember(server: &mut ServerConfig, sessions: usize) {
+    server.max_early_data_size = 0;
+    if sessions == 0 {
+        server.session_storage = Arc::new(NoServerSessionStorage {});
+        server.send_tls13_tickets = 0;
+        return;
+    }
+    server.session_storage = ServerSessionMemoryCache::new(sessions);
+    // A device has one connection at a time, and gets a new ticket on each.
+    server.send_tls13_tickets = 1;
 }
 
 impl Peer {

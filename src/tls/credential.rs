@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::sign::CertifiedKey;
-use webpki::{EndEntityCert, KeyUsage};
+use rustls::sign::{CertifiedKey, SigningKey};
+use webpki::EndEntityCert;
 
 use super::choice::{IdentityError, PlatformIdentity};
 use super::file::{self, FileError};
-use super::key_file::{self, KeyFileError};
+use super::key::{self, KeyError};
+use super::own_chain::{self, ChainError};
 use super::trust::Trust;
-use crate::config::{Credential, Tls};
+use crate::config::{Credential, KeyLocation, Tls};
 use crate::x509::{CertificateFacts, Part, X509Error};
 
 /// What was read for one identity.
@@ -46,45 +47,37 @@ pub enum CredentialError {
     },
     /// The key cannot be used.
     #[error(transparent)]
-    KeyFile(#[from] KeyFileError),
-    /// The key is of a kind that cannot sign.
-    #[error("the private key {} cannot be used: {source}", file.display())]
-    Key {
-        /// Which file.
-        file: PathBuf,
-        /// What rustls says.
+    Key(#[from] KeyError),
+    /// The key does not sign.
+    #[error("the private key {location} does not sign")]
+    Sign {
+        /// Which key.
+        location: KeyLocation,
+        /// Why.
         source: rustls::Error,
     },
     /// The key belongs to another certificate.
     #[error(
-        "the private key {} does not belong to the first certificate of {}; the platform's own certificate comes first",
-        key.display(), chain.display()
+        "the private key {key} does not belong to the first certificate of {}; the platform's own certificate comes first",
+        chain.display()
     )]
     Mismatch {
         /// The chain.
         chain: PathBuf,
         /// The key.
-        key: PathBuf,
+        key: KeyLocation,
     },
     /// An ECC certificate where the RSA one belongs, or the other way round.
     #[error("tls.ecc and tls.rsa name one identity of each kind")]
     Kind(#[from] IdentityError),
-    /// The chain does not lead to an installed root.
-    #[error(
-        "the chain {} is not complete to an installed root: {source}; it holds the platform's certificate, then its issuing CA",
-        file.display()
-    )]
-    Path {
-        /// Which file.
-        file: PathBuf,
-        /// What webpki says.
-        source: webpki::Error,
-    },
+    /// The chain is not one that clients can accept.
+    #[error(transparent)]
+    NotAcceptable(#[from] ChainError),
 }
 
 impl PlatformCredentials {
-    /// Reads both identities and checks them: the key is its owner's alone and belongs to the certificate, the
-    /// chain leads to an installed root, and may be used by a server, now.
+    /// Reads both identities and checks them: the key is its owner's alone and belongs to the certificate, and the
+    /// chain is one that clients can accept, now.
     ///
     /// # Errors
     /// For the first thing that is not in order.
@@ -111,10 +104,10 @@ fn load_one(
     provider: &CryptoProvider,
     now: UnixTime,
 ) -> Result<Loaded, CredentialError> {
-    let loaded = read_pair(credential, provider)?;
-    check_path(&loaded.key.cert, trust, provider, now)
-        .map_err(|source| CredentialError::Path { file: credential.chain.clone(), source })?;
-    Ok(loaded)
+    // Before the key: who puts the issuing CA first should read that, and not that the key belongs to nobody.
+    let chain = file::certificates(&credential.chain)?;
+    own_chain::check(&chain, &credential.chain, trust, provider, now)?;
+    read_pair(credential, provider)
 }
 
 /// Reads a chain and its key, and checks that they belong together.
@@ -124,38 +117,32 @@ pub(super) fn read_pair(
 ) -> Result<Loaded, CredentialError> {
     let file = || credential.chain.clone();
     let chain = file::certificates(&credential.chain)?;
-    let facts = chain
-        .first()
+    let leaf = chain.first();
+    let facts = leaf
         .map_or(Err(X509Error::Missing(Part::Certificate)), |leaf| CertificateFacts::read(leaf))
         .map_err(|source| CredentialError::Certificate { file: file(), source })?;
-    let key = provider
-        .key_provider
-        .load_private_key(key_file::read(&credential.key)?)
-        .map_err(|source| CredentialError::Key { file: credential.key.clone(), source })?;
-    let key = CertifiedKey::new(chain, key);
-    if key.keys_match().is_err() {
-        return Err(CredentialError::Mismatch { chain: file(), key: credential.key.clone() });
+    let key = key::load(credential, provider)?;
+    let proved = leaf.map_or(Ok(false), |leaf| belongs(key.as_ref(), leaf, provider));
+    match proved {
+        Ok(true) => Ok(Loaded { key: Arc::new(CertifiedKey::new(chain, key)), facts }),
+        Ok(false) => Err(CredentialError::Mismatch { chain: file(), key: credential.key.clone() }),
+        Err(source) => Err(CredentialError::Sign { location: credential.key.clone(), source }),
     }
-    Ok(Loaded { key: Arc::new(key), facts })
 }
 
-// A4: everything that a client needs for its path is in the chain; nothing but the root is missing.
-fn check_path(
-    chain: &[CertificateDer<'_>],
-    trust: &Trust,
+/// Whether `key` signs what the key in `certificate` verifies. A token may not tell its public key, but it signs; and
+/// one that cannot sign is found out here and not in the first handshake.
+fn belongs(
+    key: &dyn SigningKey,
+    certificate: &CertificateDer<'_>,
     provider: &CryptoProvider,
-    now: UnixTime,
-) -> Result<(), webpki::Error> {
-    let (leaf, intermediates) = chain.split_first().ok_or(webpki::Error::BadDer)?;
-    EndEntityCert::try_from(leaf)?
-        .verify_for_usage(
-            provider.signature_verification_algorithms.all,
-            &trust.anchors,
-            intermediates,
-            now,
-            KeyUsage::server_auth(),
-            None,
-            None,
-        )
-        .map(|_| ())
+) -> Result<bool, rustls::Error> {
+    const PROBE: &[u8] = b"pcd-platform: does this key belong to this certificate?";
+    let algorithms = provider.signature_verification_algorithms;
+    let Some(signer) = key.choose_scheme(&algorithms.supported_schemes()) else { return Ok(false) };
+    let signature = signer.sign(PROBE)?;
+    let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Ok(false) };
+    let of_scheme = algorithms.mapping.iter().find(|(scheme, _)| *scheme == signer.scheme());
+    let mut candidates = of_scheme.into_iter().flat_map(|(_, algorithms)| *algorithms);
+    Ok(candidates.any(|algorithm| certificate.verify_signature(*algorithm, PROBE, &signature).is_ok()))
 }

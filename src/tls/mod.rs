@@ -5,12 +5,15 @@
 //! names a device that may connect. All of that is decided inside the handshake, so that a refusal is a TLS
 //! alert. [`Connector`] is Interface B's side.
 
+mod acceptable;
 mod acceptor;
+mod audit_key;
 pub mod choice;
 mod connector;
 mod credential;
 mod file;
-mod key_file;
+mod key;
+mod own_chain;
 pub mod provider;
 mod refused;
 mod remembered;
@@ -19,10 +22,14 @@ mod trust;
 mod verifier;
 
 pub use acceptor::{Acceptor, AcceptorError, Peer, Secured};
+pub use audit_key::AuditJudge;
 pub use connector::{ConnectError, Connector, ConnectorSettings};
 pub use credential::{CredentialError, PlatformCredentials};
 pub use file::FileError;
-pub use key_file::KeyFileError;
+#[cfg(feature = "pkcs11")]
+pub use key::TokenError;
+pub use key::{Encryption, KeyError, KeyFileError, PrivateFileError, Secret};
+pub use own_chain::ChainError;
 pub use refused::{Refused, evidence};
 pub use stream::SecuredStream;
 pub use trust::{Trust, TrustError};

@@ -97,10 +97,12 @@ pub(super) fn refusal_of_path(error: &webpki::Error) -> Refusal {
         E::CertExpired { .. } => Refusal::Expired,
         E::CertNotValidYet { .. } => Refusal::NotYetValid,
         E::CertRevoked => Refusal::Revoked,
+        // No list of distrusted keys is given to webpki; this is what our own judgement of keys returns through it.
+        E::CertDistrusted => Refusal::UnacceptableKey,
         E::UnknownRevocationStatus => Refusal::RevocationUndetermined,
         E::InvalidSignatureForPublicKey => Refusal::BadSignature,
         E::UnsupportedSignatureAlgorithmContext(_)
-        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Refusal::UnacceptableKey,
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Refusal::UnacceptableSignature,
         E::RequiredEkuNotFoundContext(_) => Refusal::WrongPurpose,
         _ => Refusal::MalformedCertificate,
     }
@@ -142,6 +144,7 @@ mod tests {
             (Refusal::NotYetValid, 45),
             (Refusal::NoCommonName, 46),
             (Refusal::UnacceptableKey, 46),
+            (Refusal::UnacceptableSignature, 46),
             (Refusal::RevocationUndetermined, 46),
             (Refusal::UntrustedIssuer, 48),
             (Refusal::UnknownDevice, 49),

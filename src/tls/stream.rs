@@ -18,7 +18,13 @@ impl AsyncRead for SecuredStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        let read = Pin::new(&mut self.0).poll_read(cx, buf);
+        // What the TLS library answers by itself (that it does not renegotiate, RFC 5246 7.2.2) would otherwise wait
+        // for the next acknowledgement. If it cannot be sent, reading or writing will say so.
+        if self.0.get_ref().1.wants_write() {
+            let _ = Pin::new(&mut self.0).poll_flush(cx);
+        }
+        read
     }
 }
 

@@ -12,6 +12,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
+use super::acceptable;
 use super::refused::{Refused, certificate_error, presented, refusal_of_path};
 use super::remembered::Remembered;
 use super::trust::Trust;
@@ -19,7 +20,7 @@ use crate::authz::{Device, Directory};
 use crate::config::Undetermined;
 use crate::model::Refusal;
 use crate::revocation::{Engine, Issuer, Link, Status, Verdict};
-use crate::x509::{CertificateFacts, KeyKind, Signed};
+use crate::x509::{CertificateFacts, Signed};
 
 /// The device directory as it is now; replaced whole when it changes.
 pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
@@ -79,7 +80,6 @@ impl Judge {
         }
         let Some(Judged { path, statuses }) = judged else { return Err(refused(Refusal::UntrustedIssuer)) };
         let refused = |refusal| Refused { revocation: Arc::clone(&statuses), ..refused(refusal) };
-        self.check_key(&facts).map_err(refused)?;
         let id = facts.device_id().map_err(|_| refused(Refusal::NoCommonName))?;
         let device = self.directory.load().admit(&id).map_err(refused)?;
         Ok(Admitted { device, facts, path, statuses })
@@ -145,6 +145,11 @@ impl Judge {
             }
             certificates.push(Arc::new(facts));
         }
+        // A0, for each certificate of the path; the roots are what the operator has installed. That their signatures
+        // are RSA or ECDSA with SHA-2 holds already: webpki was given no other algorithms. Before anybody is asked.
+        if !certificates.iter().all(|certificate| acceptable::key(certificate.key, self.rsa_bits)) {
+            return Err(webpki::Error::CertDistrusted);
+        }
         let root = self.trust.issuer(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?;
         let above = certificates.iter().skip(1).map(|ca| Arc::new(Issuer::of(ca))).collect::<Vec<_>>();
         let issuers = above.into_iter().chain(std::iter::once(Arc::clone(root)));
@@ -204,16 +209,6 @@ impl Judge {
                     "a certificate is refused because its revocation is unknown"
                 );
             });
-        }
-    }
-
-    // A0: RSA up to 4096 bits, NIST curves.
-    fn check_key(&self, facts: &CertificateFacts) -> Result<(), Refusal> {
-        let (low, high) = self.rsa_bits;
-        match facts.key {
-            KeyKind::Rsa { bits } if (low..=high).contains(&bits) => Ok(()),
-            KeyKind::EcP256 | KeyKind::EcP384 | KeyKind::EcP521 => Ok(()),
-            _ => Err(Refusal::UnacceptableKey),
         }
     }
 }

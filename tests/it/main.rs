@@ -1,18 +1,26 @@
 //! The platform as its peers and its operators see it: one binary, started for real.
 
+// Tells Clippy that helper functions may unwrap as tests do.
+#![cfg(test)]
 #![allow(clippy::disallowed_methods, reason = "a test waits for other processes, by the machine's own clock")]
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
-// `cfg(test)` tells Clippy that helper functions may unwrap as tests do.
-#[cfg(test)]
+mod admin;
+mod audit;
+mod cli;
+mod connections;
+mod demo;
 mod harness;
-#[cfg(test)]
+mod keys;
+mod lifecycle;
+mod messages;
 mod openssl;
-#[cfg(test)]
 mod openssl_client;
-#[cfg(test)]
 mod pki;
-#[cfg(test)]
+mod python;
+mod reload;
+mod resumption;
 mod revocation;
-#[cfg(test)]
 mod shipped;
+#[cfg(feature = "pkcs11")]
+mod token;

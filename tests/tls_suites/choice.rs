@@ -27,10 +27,14 @@ enum Exchange {
 }
 
 /// The specification's order, in IANA's numbers.
-const TABLE: [(u16, Exchange, Kind); 3] = [
+const TABLE: [(u16, Exchange, Kind); 7] = [
     (0xc02c, Exchange::Ecdhe, Kind::Ecc),
     (0x009f, Exchange::Dhe, Kind::Rsa),
     (ECDHE_RSA, Exchange::Ecdhe, Kind::Rsa),
+    (0xc023, Exchange::Ecdhe, Kind::Ecc),
+    (0x0067, Exchange::Dhe, Kind::Rsa),
+    (0xc00a, Exchange::Ecdhe, Kind::Ecc),
+    (0x006b, Exchange::Dhe, Kind::Rsa),
 ];
 const ECDHE_RSA: u16 = 0xc030;
 

@@ -11,10 +11,14 @@ use crate::server::{Server, Session, TLS12};
 use crate::site::{Leaf, SITE, installed};
 
 /// The suites in the specification's order, by OpenSSL's names.
-const SUITES: [(&str, CipherSuite); 3] = [
+const SUITES: [(&str, CipherSuite); 7] = [
     ("ECDHE-ECDSA-AES256-GCM-SHA384", S::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
     ("DHE-RSA-AES256-GCM-SHA384", S::TLS_DHE_RSA_WITH_AES_256_GCM_SHA384),
     ("ECDHE-RSA-AES256-GCM-SHA384", S::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    ("ECDHE-ECDSA-AES128-SHA256", S::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256),
+    ("DHE-RSA-AES128-SHA256", S::TLS_DHE_RSA_WITH_AES_128_CBC_SHA256),
+    ("ECDHE-ECDSA-AES256-SHA", S::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA),
+    ("DHE-RSA-AES256-SHA256", S::TLS_DHE_RSA_WITH_AES_256_CBC_SHA256),
 ];
 
 /// Connects, sends a long line and returns what came back, with what the server saw. OpenSSL checks the platform's
@@ -65,7 +69,7 @@ fn a3_the_server_s_order_counts_and_the_client_s_does_not() {
 #[test]
 fn a3_the_optional_suite_can_be_off() {
     let without = Settings { ecdhe_rsa: false, ..TLS12 };
-    let [_, dhe, ecdhe_rsa] = SUITES;
+    let [_, dhe, ecdhe_rsa, ..] = SUITES;
     assert!(talk(without, None, &["-tls1_2", "-cipher", &cipher(ecdhe_rsa.0)]).is_err());
     let both = format!("{}:{}", ecdhe_rsa.0, dhe.0);
     assert_eq!(talk(without, None, &["-tls1_2", "-cipher", &cipher(&both)]).unwrap().suite, dhe.1);
@@ -94,7 +98,7 @@ fn a0_a_client_that_names_no_finite_field_gets_ffdhe2048() {
 
 #[test]
 fn a0_a_client_that_names_other_finite_fields_gets_a_curve_or_handshake_failure() {
-    let [_, dhe, ecdhe_rsa] = SUITES;
+    let [_, dhe, ecdhe_rsa, ..] = SUITES;
     let both = cipher(&format!("{}:{}", dhe.0, ecdhe_rsa.0));
     let session = talk(TLS12, None, &["-groups", "ffdhe8192:P-384", "-cipher", &both]).unwrap();
     assert_eq!((session.suite, session.group), (ecdhe_rsa.1, G::secp384r1));

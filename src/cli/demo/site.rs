@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use super::actor::{Actor, Part};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::config::{Config, Credential, Overrides};
+use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, DeviceId};
 use crate::pki::{
     CertificateOrder, Issued, KeyType, OcspResponder, OcspSigner, RevocationReason, Role, TestPki,
@@ -84,7 +85,7 @@ async fn pki_and_socket(dir: &Path, clock: &Clock) -> anyhow::Result<(TestPki, T
 }
 
 fn credential(issued: Issued) -> Credential {
-    Credential { chain: issued.chain, key: issued.key, passphrase: None }
+    Credential { chain: issued.chain, key: issued.key.into(), passphrase: None }
 }
 
 /// The directory: everybody but the stranger.
@@ -95,6 +96,7 @@ async fn enter_devices(config: &Config, actors: &[(Actor, Credential)], clock: &
             id: DeviceId::parse(actor.name)?,
             kind: if actor.role == Role::Gateway { DeviceKind::Gateway } else { DeviceKind::Device },
             status: DeviceStatus::Active,
+            acknowledge: AcknowledgeAs::AsAsked,
             speaks_for: actor.speaks_for.iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
             note: actor.title.to_owned(),
         };

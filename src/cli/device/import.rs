@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::csv::{self, CsvError, Record};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::hl7::{AcknowledgeAs, AcknowledgeAsError};
 use crate::model::{DeviceId, DeviceIdError};
 use crate::store::device_kind;
 
@@ -19,9 +20,13 @@ pub(super) struct Entry {
 pub(super) enum ImportError {
     #[error(transparent)]
     Csv(#[from] CsvError),
-    #[error("the first line has to name the columns, of which cn is needed: cn,kind,speaks-for,note")]
+    #[error(
+        "the first line has to name the columns, of which cn is needed: cn,kind,speaks-for,acknowledge,note"
+    )]
     NoHeader,
-    #[error("line {line}: {name} is no column; there are cn, kind, speaks-for and note, each once")]
+    #[error(
+        "line {line}: {name} is no column; there are cn, kind, speaks-for, acknowledge and note, each once"
+    )]
     Column { line: usize, name: String },
     /// Everything that is wrong, so that one attempt shows all of it.
     #[error("{}", lines(.0))]
@@ -45,6 +50,8 @@ enum Fault {
     Kind,
     #[error("{0} is no device identity that one can speak for")]
     SpeaksFor(String),
+    #[error(transparent)]
+    Acknowledge(AcknowledgeAsError),
     #[error("line {0} names the same device")]
     Twice(usize),
 }
@@ -54,6 +61,7 @@ enum Column {
     Name,
     Kind,
     SpeaksFor,
+    Acknowledge,
     Note,
 }
 
@@ -109,6 +117,10 @@ fn device(record: &Record, columns: &[Column]) -> Result<Device, Fault> {
         speaks_for: identities
             .map(|text| text.parse().map_err(|_| Fault::SpeaksFor(text.to_owned())))
             .collect::<Result<_, _>>()?,
+        acknowledge: match field(Column::Acknowledge) {
+            "" => AcknowledgeAs::AsAsked,
+            word => word.parse().map_err(Fault::Acknowledge)?,
+        },
         note: field(Column::Note).to_owned(),
     })
 }
@@ -136,13 +148,14 @@ impl fmt::Display for EntryError {
 }
 
 impl Column {
-    const ALL: [Self; 4] = [Self::Name, Self::Kind, Self::SpeaksFor, Self::Note];
+    const ALL: [Self; 5] = [Self::Name, Self::Kind, Self::SpeaksFor, Self::Acknowledge, Self::Note];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Name => "cn",
             Self::Kind => "kind",
             Self::SpeaksFor => "speaks-for",
+            Self::Acknowledge => "acknowledge",
             Self::Note => "note",
         }
     }
@@ -171,6 +184,15 @@ mod tests {
             ]
         );
         assert_eq!(devices("cn\nA\nB\n").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_column_says_how_a_device_is_acknowledged() {
+        let entries = devices("cn,acknowledge\nA,accept\nB,\n").unwrap();
+        let acknowledge = entries.iter().map(|entry| entry.device.acknowledge);
+        assert!(acknowledge.eq([AcknowledgeAs::Accept, AcknowledgeAs::AsAsked]));
+        let wrong = devices("cn,acknowledge\nA,AL\n").unwrap_err();
+        assert!(wrong.to_string().starts_with("line 2: a sender is acknowledged"), "{wrong}");
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Acknowledgement<'_> {
     #[must_use]
     pub fn render(&self, header: Option<(&Header<'_>, Separators)>) -> Vec<u8> {
         let separators = header.map_or(Separators::STANDARD, |(_, separators)| separators);
-        let mut out = Output { bytes: Vec::with_capacity(256), separators };
+        let mut out = Output { bytes: Vec::with_capacity(384), separators };
         let echo = Echo(header.map(|(header, _)| header));
 
         out.header_segment();

@@ -58,24 +58,20 @@ impl Claim {
     /// One that repeats the claim of the segment before is left out: it says nothing new.
     #[must_use]
     pub fn all_of(message: &Message<'_>, transaction: Option<Transaction>) -> Vec<Self> {
-        let mut claims = Claims { found: Vec::new(), equipment: &[] };
+        let mut claims = Claims { found: Vec::with_capacity(8), equipment: &[] };
         let (mut requests, mut observations, mut participations) = (0, 0, 0);
         for segment in message.segments() {
-            match segment.id() {
-                b"MSH" => claims.header(segment),
-                b"OBR" => {
-                    requests += 1;
-                    claims.entity(Place::Filler, Location::field(*b"OBR", requests, 3), segment.field(3));
-                }
-                b"OBX" => {
-                    observations += 1;
-                    claims.observation(segment, observations);
-                }
-                b"PRT" => {
-                    participations += 1;
-                    claims.participation(segment, participations, transaction);
-                }
-                _ => {}
+            if segment.is(b"OBX") {
+                observations += 1;
+                claims.observation(segment, observations);
+            } else if segment.is(b"OBR") {
+                requests += 1;
+                claims.entity(Place::Filler, Location::field(*b"OBR", requests, 3), segment.field(3));
+            } else if segment.is(b"PRT") {
+                participations += 1;
+                claims.participation(segment, participations, transaction);
+            } else if segment.is(b"MSH") {
+                claims.header(segment);
             }
         }
         claims.found
@@ -102,19 +98,16 @@ impl<'m> Claims<'m> {
     }
 
     fn observation(&mut self, obx: Segment<'m>, sequence: u32) {
-        let mut fields = obx.fields().skip(2);
-        let code = fields.next();
-        let is_system_id = code.is_some_and(|code| {
-            let (number, name) = (code.component(1).trimmed(), code.component(2).trimmed());
-            (number, name) == SYSTEM_ID || number == SYSTEM_ID.0 || name == SYSTEM_ID.1
-        });
-        if is_system_id && let Some(value) = fields.clone().nth(1) {
-            self.entity(Place::SystemId, Location::field(*b"OBX", sequence, 5), value);
+        let code = obx.field(3).repetitions().next();
+        let mut terms = code.iter().flat_map(|code| code.components()).map(|term| term.trimmed());
+        if terms.next() == Some(SYSTEM_ID.0) || terms.next() == Some(SYSTEM_ID.1) {
+            self.entity(Place::SystemId, Location::field(*b"OBX", sequence, 5), obx.field(5));
         }
-        if let Some(equipment) = fields.nth(14)
-            && !equipment.raw().is_empty()
-            && equipment.raw() != self.equipment
-        {
+        if !obx.reaches(18) {
+            return;
+        }
+        let equipment = obx.field(18);
+        if !equipment.raw().is_empty() && equipment.raw() != self.equipment {
             self.equipment = equipment.raw();
             self.entity(Place::Equipment, Location::field(*b"OBX", sequence, 18), equipment);
         }
@@ -141,7 +134,9 @@ impl<'m> Claims<'m> {
     /// in the second component. The number of an order in OBR-3.1 is no identifier of a device.
     fn one_entity(&mut self, place: Place, location: Location, entity: Repetition<'m>) {
         let at = |component| Location { component: Some(component), ..location };
-        let [own, name, assigner, kind] = [1, 2, 3, 4].map(|n| entity.component(n));
+        let mut components = entity.components();
+        let [own, name, assigner, kind] =
+            std::array::from_fn(|_| components.next().unwrap_or(entity.component(0)));
         self.push(place, at(3), assigner, kind);
         if !assigner.is_empty() || place == Place::Filler {
             self.push_if_eui64(place, at(1), own);

@@ -68,9 +68,19 @@ fn is_eui64_type(kind: &str) -> bool {
 fn eui64(text: &str) -> Option<u64> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
     let (mut number, mut count) = (0_u64, 0_u32);
-    for character in digits.chars().filter(|character| !matches!(character, '-' | ':' | '.' | ' ')) {
-        number = number.checked_mul(16)?.checked_add(character.to_digit(16)?.into())?;
+    for byte in digits.bytes() {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'A'..=b'F' => byte - b'A' + 10,
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'-' | b':' | b'.' | b' ' => continue,
+            _ => return None,
+        };
+        number = number << 4 | u64::from(digit);
         count += 1;
+        if count > 16 {
+            return None;
+        }
     }
     match count {
         16 => Some(number),

@@ -15,6 +15,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 
 use super::StoreError;
+use crate::model::NodeName;
 pub(super) use read::Reader;
 pub(super) use write::Writer;
 
@@ -84,14 +85,14 @@ impl Location {
 }
 
 /// Opens the store and brings its schema up to date.
-pub(super) async fn open(location: Location) -> Result<(Writer, Reader), StoreError> {
+pub(super) async fn open(location: Location, node: NodeName) -> Result<(Writer, Reader), StoreError> {
     location.create()?;
     let mut connection = SqliteConnection::connect_with(&location.options())
         .await
         .map_err(|error| location.cannot_open(error))?;
     migrate(&mut connection).await?;
     let reader = Reader::new(&location);
-    Ok((Writer::new(location, connection), reader))
+    Ok((Writer::new(location, node, connection), reader))
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {

@@ -5,16 +5,18 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions, SqliteRow};
+use sqlx::sqlite::{Sqlite, SqliteExecutor, SqlitePool, SqlitePoolOptions, SqliteRow};
 use sqlx::{QueryBuilder, Row as _};
 
 use super::{BUSY_TIMEOUT, Location, failure};
+use crate::audit::{ChainRow, Link, RowHash};
 use crate::authz::Device;
-use crate::model::{DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId, NodeName};
+use crate::pcd::IdentityPattern;
 use crate::store::StoreError;
 use crate::store::directory::{device_kind, device_status};
 use crate::store::message::{MessageSummary, StoredMessage, Verdict};
-use crate::store::query::{AuditFilter, AuditRow, MessageFilter, Page};
+use crate::store::query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
 
 /// Connections that read; a long listing does not hold up a short one, nor the writer.
 pub(in crate::store) struct Reader {
@@ -41,20 +43,36 @@ impl Reader {
     }
 
     pub(in crate::store) async fn devices(&self) -> Result<Vec<Device>, StoreError> {
-        let rows = sqlx::query("SELECT id, kind, status, speaks_for, note FROM device ORDER BY id")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(failure)?;
+        let rows =
+            sqlx::query("SELECT id, kind, status, speaks_for, acknowledge, note FROM device ORDER BY id")
+                .fetch_all(&self.pool)
+                .await
+                .map_err(failure)?;
         rows.iter().map(device).collect()
     }
 
     pub(in crate::store) async fn device(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
-        let row = sqlx::query("SELECT id, kind, status, speaks_for, note FROM device WHERE id = ?")
-            .bind(id.as_str())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(failure)?;
+        let row =
+            sqlx::query("SELECT id, kind, status, speaks_for, acknowledge, note FROM device WHERE id = ?")
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failure)?;
         row.as_ref().map(device).transpose()
+    }
+
+    pub(in crate::store) async fn seen_identities(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Vec<SeenIdentity>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT identity, messages, first_at, last_at FROM seen_identity WHERE device = ? ORDER BY identity",
+        )
+        .bind(device.as_str())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failure)?;
+        rows.iter().map(seen_identity).collect()
     }
 
     pub(in crate::store) async fn device_revision(&self) -> Result<u64, StoreError> {
@@ -75,7 +93,8 @@ impl Reader {
             query.push(" AND device = ").push_bind(device.as_str());
         }
         if let Some(kind) = &filter.kind {
-            query.push(" AND ").push_bind(kind.as_str()).push(" IN (pcd_transaction, message_type)");
+            query.push(" AND ").push_bind(kind.as_str());
+            query.push(" COLLATE NOCASE IN (pcd_transaction, message_type)");
         }
         if let Some(since) = filter.since {
             // The identifiers are in the order of arrival, so that the index can stop there.
@@ -105,8 +124,9 @@ impl Reader {
         &self,
         filter: &AuditFilter,
     ) -> Result<Vec<AuditRow>, StoreError> {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT sequence, at, event, details FROM audit WHERE TRUE");
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT sequence, node, number, hash, at, event, details FROM audit WHERE TRUE",
+        );
         if let Some(event) = &filter.event {
             query.push(" AND event = ").push_bind(event.as_str());
         }
@@ -129,6 +149,69 @@ impl Reader {
         let rows = query.build().fetch_all(&self.pool).await.map_err(failure)?;
         rows.iter().map(audit_row).collect()
     }
+
+    /// The nodes that have a chain, or had one.
+    pub(in crate::store) async fn audit_nodes(&self) -> Result<Vec<NodeName>, StoreError> {
+        let names: Vec<String> =
+            sqlx::query_scalar(SELECT_AUDIT_NODES).fetch_all(&self.pool).await.map_err(failure)?;
+        names.iter().map(|name| name.parse().map_err(|_| StoreError::unreadable("audit.node"))).collect()
+    }
+
+    /// Where the chain of a node ends, as it was noted when its last row was written.
+    pub(in crate::store) async fn audit_end(&self, node: &NodeName) -> Result<Link, StoreError> {
+        audit_end(&self.pool, node).await
+    }
+
+    /// The rows of a chain behind the row of number `after`, in their order.
+    pub(in crate::store) async fn audit_chain(
+        &self,
+        node: &NodeName,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<ChainRow>, StoreError> {
+        let rows = sqlx::query(SELECT_AUDIT_CHAIN)
+            .bind(node.as_str())
+            .bind(after.unwrap_or(i64::MIN))
+            .bind(i64::from(limit))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failure)?;
+        rows.iter().map(chain_row).collect()
+    }
+}
+
+pub(super) async fn audit_end(
+    executor: impl SqliteExecutor<'_>,
+    node: &NodeName,
+) -> Result<Link, StoreError> {
+    let row = sqlx::query("SELECT number, hash FROM audit_end WHERE node = ?")
+        .bind(node.as_str())
+        .fetch_optional(executor)
+        .await
+        .map_err(failure)?;
+    let Some(row) = row else { return Ok(Link::START) };
+    let number: i64 = row.try_get("number").map_err(failure)?;
+    let hash: Vec<u8> = row.try_get("hash").map_err(failure)?;
+    Ok(Link {
+        number: u64::try_from(number).map_err(|_| StoreError::unreadable("audit_end.number"))?,
+        hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit_end.hash"))?,
+    })
+}
+
+/// A number as the database has it; no store lives to see the end of them.
+pub(super) fn stored_number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn chain_row(row: &SqliteRow) -> Result<ChainRow, StoreError> {
+    Ok(ChainRow {
+        sequence: row.try_get(0).map_err(failure)?,
+        number: row.try_get(1).map_err(failure)?,
+        at: row.try_get(2).map_err(failure)?,
+        event: row.try_get(3).map_err(failure)?,
+        details: row.try_get(4).map_err(failure)?,
+        hash: row.try_get(5).map_err(failure)?,
+    })
 }
 
 /// The column `id` of a message.
@@ -148,9 +231,22 @@ fn device(row: &SqliteRow) -> Result<Device, StoreError> {
         status: device_status(&status).ok_or(StoreError::unreadable("device.status"))?,
         speaks_for: speaks_for
             .iter()
-            .map(|pattern| pattern.parse().map_err(|_| StoreError::unreadable("device.speaks_for")))
+            .map(|pattern| {
+                IdentityPattern::from_stored(pattern).map_err(|_| StoreError::unreadable("device.speaks_for"))
+            })
             .collect::<Result<_, _>>()?,
+        acknowledge: parsed(row, "acknowledge", "device.acknowledge")?,
         note: row.try_get("note").map_err(failure)?,
+    })
+}
+
+fn seen_identity(row: &SqliteRow) -> Result<SeenIdentity, StoreError> {
+    let messages: i64 = row.try_get("messages").map_err(failure)?;
+    Ok(SeenIdentity {
+        identity: row.try_get("identity").map_err(failure)?,
+        messages: u64::try_from(messages).map_err(|_| StoreError::unreadable("seen_identity.messages"))?,
+        first: timestamp(row.try_get("first_at").map_err(failure)?, "seen_identity.first_at")?,
+        last: timestamp(row.try_get("last_at").map_err(failure)?, "seen_identity.last_at")?,
     })
 }
 
@@ -187,8 +283,13 @@ fn stored_message(row: &SqliteRow) -> Result<StoredMessage, StoreError> {
 
 fn audit_row(row: &SqliteRow) -> Result<AuditRow, StoreError> {
     let sequence: i64 = row.try_get("sequence").map_err(failure)?;
+    let number: i64 = row.try_get("number").map_err(failure)?;
+    let hash: Vec<u8> = row.try_get("hash").map_err(failure)?;
     Ok(AuditRow {
         sequence: u64::try_from(sequence).map_err(|_| StoreError::unreadable("audit.sequence"))?,
+        node: parsed(row, "node", "audit.node")?,
+        number: u64::try_from(number).map_err(|_| StoreError::unreadable("audit.number"))?,
+        hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit.hash"))?,
         at: timestamp(row.try_get("at").map_err(failure)?, "audit.at")?,
         event: row.try_get("event").map_err(failure)?,
         details: row.try_get("details").map_err(failure)?,
@@ -218,6 +319,13 @@ fn first_id(since: Timestamp) -> Vec<u8> {
 
 /// How many listings can run at once.
 const READERS: u32 = 4;
+
+const SELECT_AUDIT_NODES: &str =
+    "SELECT node FROM audit_end UNION SELECT DISTINCT node FROM audit ORDER BY node";
+
+const SELECT_AUDIT_CHAIN: &str = "
+SELECT sequence, number, at, event, details, hash FROM audit
+WHERE node = ? AND number > ? ORDER BY number, sequence LIMIT ?";
 
 /// Ends where further columns may follow.
 const SELECT_SUMMARY: &str = "

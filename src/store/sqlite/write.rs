@@ -9,11 +9,11 @@ use serde_json::Value;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, Transaction};
 
-use super::read::message_id;
+use super::read::{audit_end, message_id, stored_number};
 use super::{Location, failure};
 use crate::audit::Event;
 use crate::authz::{Device, DeviceStatus};
-use crate::model::{DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId, NodeName};
 use crate::store::StoreError;
 use crate::store::directory::{DirectoryChange, patterns};
 use crate::store::message::CONTROL_ID_REUSED;
@@ -22,13 +22,15 @@ use crate::store::writer::{Backend, Entry, Incoming, Write, Written};
 /// The one connection that writes.
 pub(in crate::store) struct Writer {
     location: Location,
+    /// Whose audit chain is written.
+    node: NodeName,
     /// None after a failure that may have left the connection in any state.
     connection: Option<SqliteConnection>,
 }
 
 impl Writer {
-    pub(super) const fn new(location: Location, connection: SqliteConnection) -> Self {
-        Self { location, connection: Some(connection) }
+    pub(super) const fn new(location: Location, node: NodeName, connection: SqliteConnection) -> Self {
+        Self { location, node, connection: Some(connection) }
     }
 
     async fn connection(&mut self) -> Result<&mut SqliteConnection, StoreError> {
@@ -40,9 +42,10 @@ impl Writer {
     }
 
     async fn attempt(&mut self, entries: &[Entry]) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
+        let node = self.node.clone();
         let connection = self.connection().await?;
-        match all_at_once(connection, entries).await {
-            Err(error) if error.concerns_one_request() => one_by_one(connection, entries).await,
+        match all_at_once(connection, &node, entries).await {
+            Err(error) if error.concerns_one_request() => one_by_one(connection, &node, entries).await,
             outcome => outcome,
         }
     }
@@ -70,10 +73,11 @@ impl Backend for Writer {
 /// The usual case: nothing is wrong with any entry.
 async fn all_at_once(
     connection: &mut SqliteConnection,
+    node: &NodeName,
     entries: &[Entry],
 ) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
     let mut transaction = begin(connection).await?;
-    match apply(&mut transaction, entries).await {
+    match apply(&mut transaction, node, entries).await {
         Ok(written) => {
             transaction.commit().await.map_err(failure)?;
             Ok(written.into_iter().map(Ok).collect())
@@ -90,13 +94,14 @@ async fn all_at_once(
 /// Something is wrong with at least one entry: each gets a savepoint, so that it fails alone.
 async fn one_by_one(
     connection: &mut SqliteConnection,
+    node: &NodeName,
     entries: &[Entry],
 ) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
     let mut transaction = begin(connection).await?;
     let mut outcomes = Vec::with_capacity(entries.len());
     for entry in entries {
         let mut savepoint = transaction.begin().await.map_err(failure)?;
-        match apply(&mut savepoint, slice::from_ref(entry)).await {
+        match apply(&mut savepoint, node, slice::from_ref(entry)).await {
             Ok(written) => {
                 savepoint.commit().await.map_err(failure)?;
                 outcomes.extend(written.into_iter().map(Ok));
@@ -118,7 +123,11 @@ async fn begin(connection: &mut SqliteConnection) -> Result<Transaction<'_, Sqli
 }
 
 /// Writes `entries` in their order, and then what the audit trail says of them.
-async fn apply(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<Vec<Written>, StoreError> {
+async fn apply(
+    connection: &mut SqliteConnection,
+    node: &NodeName,
+    entries: &[Entry],
+) -> Result<Vec<Written>, StoreError> {
     let mut outcomes = Vec::with_capacity(entries.len());
     let mut trail = Vec::with_capacity(entries.len());
     for run in entries.chunk_by(|one, next| one.incoming().is_some() && next.incoming().is_some()) {
@@ -126,7 +135,10 @@ async fn apply(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<V
         for group in groups(&messages) {
             let written = insert(connection, group).await?;
             let new = group.iter().zip(&written).filter(|(_, written)| **written == Written::Anew);
-            trail.extend(new.map(|(message, _)| (message.at, message.record.event())));
+            for (message, _) in new {
+                trail.push((message.at, message.record.event()));
+                remember_identities(connection, message).await?;
+            }
             outcomes.extend(written);
         }
         for Entry { at, write } in run {
@@ -142,7 +154,7 @@ async fn apply(connection: &mut SqliteConnection, entries: &[Entry]) -> Result<V
             outcomes.push(Written::Anew);
         }
     }
-    append(connection, &trail).await?;
+    append(connection, node, &trail).await?;
     Ok(outcomes)
 }
 
@@ -219,14 +231,55 @@ async fn resend(
     Ok(Written::Before { of, acknowledgement: Bytes::from(acknowledgement) })
 }
 
+/// What an operator may want to allow. Bounded, because a device can make up as many identities as it likes; those that
+/// came last stay.
+async fn remember_identities(
+    connection: &mut SqliteConnection,
+    Incoming { record, .. }: &Incoming<'_>,
+) -> Result<(), StoreError> {
+    for identity in record.not_allowed.iter().take(MAX_SEEN_IDENTITIES) {
+        let at = record.received_at.as_microsecond();
+        let upserted = sqlx::query(UPSERT_SEEN).bind(record.device.as_str()).bind(identity).bind(at).bind(at);
+        upserted.execute(&mut *connection).await.map_err(failure)?;
+    }
+    if !record.not_allowed.is_empty() {
+        let bounded = sqlx::query(DELETE_SEEN_LONG_AGO).bind(record.device.as_str());
+        let bounded = bounded.bind(record.device.as_str()).bind(MAX_SEEN_IDENTITIES as i64);
+        bounded.execute(connection).await.map_err(failure)?;
+    }
+    Ok(())
+}
+
 /// The one place that writes to the audit trail, in the order of the sequence.
-async fn append(connection: &mut SqliteConnection, trail: &[(Timestamp, Event)]) -> Result<(), StoreError> {
+async fn append(
+    connection: &mut SqliteConnection,
+    node: &NodeName,
+    trail: &[(Timestamp, Event)],
+) -> Result<(), StoreError> {
+    if trail.is_empty() {
+        return Ok(());
+    }
+    let mut link = audit_end(&mut *connection, node).await?;
     for group in groups(trail) {
-        let mut query = sqlx::query(AssertSqlSafe(INSERT_AUDIT.repeat(group.len())));
+        let mut query = sqlx::query(AssertSqlSafe(INSERT_AUDIT.repeat(group.len()) + UPDATE_AUDIT_END));
         for (at, event) in group {
-            query = query.bind(at.as_microsecond()).bind(event.name()).bind(event.details());
+            let details = event.details();
+            link = link.next(node, *at, event.name(), &details);
+            query = query
+                .bind(node.as_str())
+                .bind(stored_number(link.number))
+                .bind(at.as_microsecond())
+                .bind(event.name())
+                .bind(details)
+                .bind(link.hash.as_bytes().to_vec());
         }
-        query.execute(&mut *connection).await.map_err(failure)?;
+        query
+            .bind(node.as_str())
+            .bind(stored_number(link.number))
+            .bind(link.hash.as_bytes().to_vec())
+            .execute(&mut *connection)
+            .await
+            .map_err(failure)?;
     }
     Ok(())
 }
@@ -247,12 +300,14 @@ async fn directory(connection: &mut SqliteConnection, change: &DirectoryChange) 
 
 async fn add(connection: &mut SqliteConnection, device: &Device) -> Result<(), StoreError> {
     let inserted = sqlx::query(
-        "INSERT INTO device (id, kind, status, speaks_for, note) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO device (id, kind, status, speaks_for, acknowledge, note) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO NOTHING",
     )
     .bind(device.id.as_str())
     .bind(device.kind.as_str())
     .bind(device.status.as_str())
     .bind(json(&patterns(device)))
+    .bind(device.acknowledge.as_str())
     .bind(&device.note)
     .execute(connection)
     .await
@@ -261,14 +316,16 @@ async fn add(connection: &mut SqliteConnection, device: &Device) -> Result<(), S
 }
 
 async fn describe(connection: &mut SqliteConnection, device: &Device) -> Result<(), StoreError> {
-    let updated = sqlx::query("UPDATE device SET kind = ?, speaks_for = ?, note = ? WHERE id = ?")
-        .bind(device.kind.as_str())
-        .bind(json(&patterns(device)))
-        .bind(&device.note)
-        .bind(device.id.as_str())
-        .execute(connection)
-        .await
-        .map_err(failure)?;
+    let updated =
+        sqlx::query("UPDATE device SET kind = ?, speaks_for = ?, acknowledge = ?, note = ? WHERE id = ?")
+            .bind(device.kind.as_str())
+            .bind(json(&patterns(device)))
+            .bind(device.acknowledge.as_str())
+            .bind(&device.note)
+            .bind(device.id.as_str())
+            .execute(connection)
+            .await
+            .map_err(failure)?;
     known(&device.id, updated.rows_affected())
 }
 
@@ -315,6 +372,19 @@ fn json(list: &[String]) -> String {
 /// How many rows travel at once.
 const GROUP_SIZES: [usize; 3] = [16, 4, 1];
 
+/// How many identities are remembered of one device.
+pub(in crate::store) const MAX_SEEN_IDENTITIES: usize = 256;
+
+const UPSERT_SEEN: &str = "
+INSERT INTO seen_identity (device, identity, messages, first_at, last_at) VALUES (?, ?, 1, ?, ?)
+ON CONFLICT (device, identity) DO UPDATE SET
+    messages = messages + 1, first_at = min(first_at, excluded.first_at), last_at = max(last_at, excluded.last_at)";
+
+const DELETE_SEEN_LONG_AGO: &str = "
+DELETE FROM seen_identity WHERE device = ? AND identity NOT IN (
+    SELECT identity FROM seen_identity WHERE device = ? ORDER BY last_at DESC, identity LIMIT ?
+)";
+
 /// Returns the identifier, unless the message is a resend.
 const INSERT_MESSAGE: &str = "
 INSERT INTO message (
@@ -331,7 +401,11 @@ INSERT INTO message (
 ON CONFLICT (device, sending_application, control_id, digest) WHERE rejection IS NULL DO NOTHING
 RETURNING id;";
 
-const INSERT_AUDIT: &str = "INSERT INTO audit (at, event, details) VALUES (?, ?, ?);";
+const INSERT_AUDIT: &str =
+    "INSERT INTO audit (node, number, at, event, details, hash) VALUES (?, ?, ?, ?, ?, ?);";
+
+const UPDATE_AUDIT_END: &str = "INSERT INTO audit_end (node, number, hash) VALUES (?, ?, ?)
+ON CONFLICT (node) DO UPDATE SET number = excluded.number, hash = excluded.hash;";
 
 const SELECT_RESEND: &str = "
 SELECT id, acknowledgement FROM message

@@ -3,13 +3,11 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use pcd_platform::config::{Credential, TlsVersion};
 use pcd_platform::interface_b::{Answer, Client, ClientError, Observation};
 use pcd_platform::model::Clock;
-use pcd_platform::tls::{Connector, ConnectorSettings};
 use tokio::runtime::Runtime;
 
-use super::{SOON, Site};
+use super::{SOON, Site, connector};
 
 /// A connected device, driven without `async`.
 #[derive(Debug)]
@@ -31,13 +29,7 @@ impl Device {
         own: &super::Credential,
         suite: Option<&str>,
     ) -> Result<Self, ClientError> {
-        let settings = ConnectorSettings {
-            credential: Credential { chain: own.chain.clone(), key: own.key.clone(), passphrase: None },
-            trust_anchors: site.trust_anchors(),
-            versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
-            suite: suite.map(str::to_owned),
-        };
-        let connector = Connector::build(&settings, &Clock::system()).unwrap();
+        let connector = connector(site, own, suite).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client = runtime.block_on(Client::connect(&connector, &to.ip().to_string(), to.port(), SOON))?;
         Ok(Self { client: Some(client), runtime })
@@ -73,4 +65,9 @@ pub fn message(device: &str, control_id: &str) -> Bytes {
         pulse: 71,
     }
     .to_message()
+}
+
+/// A message between the first and the last byte of a frame.
+pub fn framed(message: &[u8]) -> Vec<u8> {
+    [b"\x0B", message, b"\x1C\r"].concat()
 }

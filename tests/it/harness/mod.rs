@@ -3,17 +3,23 @@
 //!
 //! What a test starts, it ends: processes are killed by their id when their handle is dropped.
 
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this")]
+
 mod device;
+mod openssl;
 mod peer;
 mod platform;
 mod responder;
 mod site;
+mod wire;
 
-pub use device::{Device, message};
-pub use peer::{Finished, command, finish, tool};
-pub use platform::{Cli, Platform, Stopped};
+pub use device::{Device, framed, message};
+pub use openssl::{alert, s_client};
+pub use peer::{Finished, command, command_at, finish, tool};
+pub use platform::{Cli, Platform, Stopped, binary};
 pub use responder::{OpensslOcsp, OwnResponder, Server, authority, serial};
-pub use site::{Credential, Site, pki};
+pub use site::{Credential, Site, establish, pki};
+pub use wire::{Wire, connector, field};
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Programs of other people, run as peers.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::SOON;
@@ -31,8 +32,13 @@ pub fn tool(name: &str, package: &str) -> Command {
 /// `timeout` in front of a program, so that a peer which hangs is ended.
 pub fn command(name: &str, package: &str) -> Command {
     drop(tool(name, package));
+    command_at(Path::new(name))
+}
+
+/// As [`command`], for a program that is not in the search path.
+pub fn command_at(program: &Path) -> Command {
     let mut command = Command::new("timeout");
-    command.arg(SOON.as_secs().to_string()).arg(name);
+    command.arg(SOON.as_secs().to_string()).arg(program);
     command
 }
 

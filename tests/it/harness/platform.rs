@@ -36,9 +36,10 @@ pub struct Stopped {
 #[derive(Debug, Clone)]
 pub struct Cli {
     config: PathBuf,
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
-pub(super) fn binary() -> Command {
+pub fn binary() -> Command {
     Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
 }
 
@@ -49,6 +50,7 @@ impl Platform {
         let mut child = binary()
             .args(["--json", "serve", "--config"])
             .arg(&config)
+            .envs(site.environment().iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(&log).unwrap())
@@ -67,7 +69,7 @@ impl Platform {
             _stdout: stdout,
             address: address(&listening["interface-a"][0]),
             admin: address(&listening["admin"]),
-            cli: Cli { config },
+            cli: Cli { config, environment: site.environment().to_vec() },
             log,
         }
     }
@@ -144,7 +146,7 @@ impl Drop for Platform {
 impl Cli {
     /// The command line of a site whose platform need not run.
     pub fn of(site: &Site) -> Self {
-        Self { config: site.write_configuration() }
+        Self { config: site.write_configuration(), environment: site.environment().to_vec() }
     }
 
     /// Runs a command that has to succeed; its stdout.
@@ -152,6 +154,13 @@ impl Cli {
         let (status, stdout, stderr) = self.try_run(words);
         assert!(status.success(), "{words:?}: {status}: {stderr}");
         stdout
+    }
+
+    /// Runs a command that has to succeed; the bytes of its stdout.
+    pub fn run_raw(&self, words: &[&str]) -> Vec<u8> {
+        let output = binary().args(words).env("PCD_CONFIG", &self.config).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", output.status);
+        output.stdout
     }
 
     /// Runs a command with `--json`; one value per line.
@@ -162,7 +171,12 @@ impl Cli {
 
     /// Runs a command; how it ended, stdout, stderr.
     pub fn try_run(&self, words: &[&str]) -> (ExitStatus, String, String) {
-        let output = binary().args(words).env("PCD_CONFIG", &self.config).output().unwrap();
+        let output = binary()
+            .args(words)
+            .env("PCD_CONFIG", &self.config)
+            .envs(self.environment.clone())
+            .output()
+            .unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (output.status, text(output.stdout), text(output.stderr))
     }

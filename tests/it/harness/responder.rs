@@ -169,7 +169,7 @@ pub struct OwnResponder {
 
 impl OwnResponder {
     pub fn start(dir: &Path, more: &[&str]) -> Self {
-        let mut own = super::platform::binary();
+        let mut own = super::binary();
         own.args(["--json", "pki", "respond", "--listen", "127.0.0.1:0", "--dir"]).arg(dir).args(more);
         let mut child = own.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();

@@ -19,12 +19,18 @@ pub struct Credential {
 /// Making RSA keys takes seconds: roots and issuing CAs are made once. They live as long as the process.
 static PKI: LazyLock<(TempDir, TestPki, Mutex<()>)> = LazyLock::new(|| {
     let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let pki = TestPki::init(&folder.path().join("pki"), "http://127.0.0.1:9", &Clock::system()).unwrap();
+    let pki = establish(&folder.path().join("pki"), &Clock::system());
+    (folder, pki, Mutex::new(()))
+});
+
+/// Makes a PKI in `folder`, with certificates for `platform`; no URL of it is ever answered.
+pub fn establish(folder: &Path, clock: &Clock) -> TestPki {
+    let pki = TestPki::init(folder, "http://127.0.0.1:9", clock).unwrap();
     for key in [KeyType::Ecc, KeyType::Rsa] {
         pki.issue(&CertificateOrder::new("platform", Role::Platform, key)).unwrap();
     }
-    (folder, pki, Mutex::new(()))
-});
+    pki
+}
 
 /// The PKI of all tests.
 pub fn pki() -> &'static TestPki {
@@ -35,17 +41,25 @@ pub fn pki() -> &'static TestPki {
 #[derive(Debug)]
 pub struct Site {
     folder: TempDir,
+    pki: PathBuf,
     /// Lines that are put under the tables of the configuration: `("messages", "types = \"any\"")`.
     settings: Vec<(&'static str, String)>,
+    /// What the platform finds in its environment.
+    environment: Vec<(&'static str, PathBuf)>,
 }
 
 const TABLES: [&str; 8] =
     ["interface-a", "tls", "revocation", "devices", "messages", "store", "admin", "log"];
 
 impl Site {
+    /// A site of the PKI that all tests share.
     pub fn new() -> Self {
+        Self::of(&PKI.0.path().join("pki"))
+    }
+
+    /// A site of the PKI in a folder, which has issued certificates to `platform`.
+    pub fn of(pki: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let pki = PKI.0.path().join("pki");
         let credential = |kind: &str| {
             let file =
                 |end: &str| pki.join("platform").join(format!("platform.{kind}.{end}")).display().to_string();
@@ -62,7 +76,7 @@ impl Site {
             ("admin", "listen = \"127.0.0.1:0\"".to_owned()),
             ("log", "level = \"debug\"".to_owned()),
         ];
-        Self { folder, settings }
+        Self { folder, pki: pki.to_owned(), settings, environment: Vec::new() }
     }
 
     /// Adds a line to a table of the configuration, in place of what the same key said before.
@@ -72,6 +86,22 @@ impl Site {
         self.settings.retain(|(at, known)| *at != table || key(known) != key(line));
         self.settings.push((table, line.to_owned()));
         self
+    }
+
+    /// Takes a key out of a table of the configuration.
+    pub fn without(mut self, table: &'static str, key: &str) -> Self {
+        self.settings.retain(|(at, line)| *at != table || line.split('=').next().unwrap().trim() != key);
+        self
+    }
+
+    /// Sets a variable in the environment of the platform.
+    pub fn with_environment(mut self, name: &'static str, value: PathBuf) -> Self {
+        self.environment.push((name, value));
+        self
+    }
+
+    pub fn environment(&self) -> &[(&'static str, PathBuf)] {
+        &self.environment
     }
 
     pub fn path(&self) -> &Path {
@@ -118,7 +148,7 @@ impl Site {
 
     /// The roots that a client trusts.
     pub fn trust_anchors(&self) -> Vec<PathBuf> {
-        pki().trust_anchors().to_vec()
+        ["root-ecc.pem", "root-rsa.pem"].map(|root| self.pki.join(root)).to_vec()
     }
 
     /// Both roots in one PEM file, for peers that take one.

@@ -1,0 +1,274 @@
+//! Do running sessions notice that others arrive? A hundred busy sessions of the real platform, and beside them nothing, or
+//! two hundred handshakes per second with finite-field Diffie-Hellman and RSA, the dearest of the profile.
+//!
+//! `PCD_BENCH_BINARY` names another binary to measure, so that two builds can be compared.
+
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a measurement that cannot go on ends; its results are its output"
+)]
+
+mod site;
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use pcd_platform::config::{Credential, TlsVersion};
+use pcd_platform::interface_b::{Client, Observation};
+use pcd_platform::model::Clock;
+use pcd_platform::pki::KeyType;
+use pcd_platform::tls::provider::{Settings, provider};
+use pcd_platform::tls::{Connector, ConnectorSettings};
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
+
+use site::Site;
+
+const SESSIONS: usize = 100;
+/// Between two messages of a session.
+const PAUSE: Duration = Duration::from_millis(200);
+const PHASE: Duration = Duration::from_secs(6);
+const ROUNDS: usize = 3;
+const ARRIVALS: u32 = 200;
+const SUITE: &str = "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384";
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--arrive") {
+        let [address, folder] = [1, 2].map(|next| arguments[at + next].clone());
+        return arrive(address.parse().expect("an address"), &PathBuf::from(folder));
+    }
+    let site = Site::new();
+    let busy = site.device("BUSY", KeyType::Ecc);
+    // Another process reads it: the clients that arrive take no time from those that measure.
+    site.device("ARRIVING", KeyType::Rsa);
+    let platform = Platform::start(&site);
+    for name in ["BUSY", "ARRIVING"] {
+        platform.command(&site, &["device", "add", name]);
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let sessions = connect(&site, &busy, platform.address).await;
+        let mut sessions = Some(sessions);
+        let (mut quiet, mut loaded) = (Vec::new(), Vec::new());
+        for round in 0..=ROUNDS {
+            for arriving in [false, true] {
+                let generator = arriving.then(|| Generator::start(&site, platform.address));
+                let began = Instant::now();
+                let (open, latencies) = talk(sessions.take().expect("sessions")).await;
+                sessions = Some(open);
+                let figures = Figures::of(latencies);
+                let arrived = generator.map(Generator::finish);
+                println!(
+                    "{} {:>6} messages, p50 {:>6} µs, p99 {:>6} µs, max {:>7} µs{}",
+                    if arriving { "arrivals" } else { "quiet   " },
+                    figures.count,
+                    figures.p50.as_micros(),
+                    figures.p99.as_micros(),
+                    figures.max.as_micros(),
+                    arrived.map_or(String::new(), |count| {
+                        format!(", {:.0} handshakes/s", f64::from(count) / began.elapsed().as_secs_f64())
+                    })
+                );
+                // The first round warms up.
+                if round > 0 {
+                    if arriving { &mut loaded } else { &mut quiet }.push(figures.p99);
+                }
+            }
+        }
+        quiet.sort();
+        loaded.sort();
+        let (quiet, loaded) = (quiet[ROUNDS / 2], loaded[ROUNDS / 2]);
+        println!(
+            "p99 quiet {} µs, with arrivals {} µs: {:.2} times",
+            quiet.as_micros(),
+            loaded.as_micros(),
+            loaded.as_secs_f64() / quiet.as_secs_f64()
+        );
+    });
+}
+
+/// The platform's own process.
+struct Platform {
+    child: Child,
+    address: SocketAddr,
+}
+
+fn binary() -> PathBuf {
+    std::env::var_os("PCD_BENCH_BINARY")
+        .map_or_else(|| env!("CARGO_BIN_EXE_pcd-platform").into(), PathBuf::from)
+}
+
+impl Platform {
+    fn start(site: &Site) -> Self {
+        let mut child = Command::new(binary())
+            .args(["--json", "serve", "--config"])
+            .arg(site.path().join("platform.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the platform");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a line");
+        let listening: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        let address = listening["interface-a"][0].as_str().expect("an address").parse().expect("an address");
+        Self { child, address }
+    }
+
+    fn command(&self, site: &Site, words: &[&str]) {
+        let output = Command::new(binary())
+            .args(words)
+            .env("PCD_CONFIG", site.path().join("platform.toml"))
+            .output()
+            .expect("the command line");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // The platform looks four times a second.
+        std::thread::sleep(Duration::from_millis(600));
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn connect(site: &Site, own: &site::Credential, to: SocketAddr) -> Vec<Client> {
+    let settings = ConnectorSettings {
+        credential: Credential { chain: own.chain.clone(), key: own.key.clone().into(), passphrase: None },
+        trust_anchors: site.anchors().to_vec(),
+        versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
+        suite: None,
+    };
+    let connector = Connector::build(&settings, &Clock::system()).expect("a client");
+    let mut clients = Vec::with_capacity(SESSIONS);
+    let host = to.ip().to_string();
+    for _ in 0..SESSIONS {
+        let client = Client::connect(&connector, &host, to.port(), Duration::from_secs(30));
+        clients.push(client.await.expect("a session"));
+    }
+    clients
+}
+
+/// Every session sends and waits, for a phase; how long each acknowledgement took.
+async fn talk(sessions: Vec<Client>) -> (Vec<Client>, Vec<Duration>) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let end = Instant::now() + PHASE;
+    let mut tasks = tokio::task::JoinSet::new();
+    for (index, mut client) in sessions.into_iter().enumerate() {
+        tasks.spawn(async move {
+            // Not all at once.
+            tokio::time::sleep(PAUSE * u32::try_from(index).unwrap_or(0) / 100).await;
+            let mut latencies = Vec::new();
+            while Instant::now() < end {
+                let message = Observation {
+                    sender: "BUSY",
+                    equipment: "BUSY",
+                    control_id: &NUMBER.fetch_add(1, Ordering::Relaxed).to_string(),
+                    at: Clock::system().now(),
+                    saturation: 97,
+                    pulse: 71,
+                }
+                .to_message();
+                let began = Instant::now();
+                let answers = client.send(message).await.expect("an answer");
+                latencies.push(began.elapsed());
+                assert!(answers.iter().all(|answer| answer.code.is_positive()));
+                tokio::time::sleep(PAUSE).await;
+            }
+            (client, latencies)
+        });
+    }
+    let (mut clients, mut all) = (Vec::new(), Vec::new());
+    while let Some(done) = tasks.join_next().await {
+        let (client, latencies) = done.expect("a session");
+        clients.push(client);
+        all.extend(latencies);
+    }
+    (clients, all)
+}
+
+struct Figures {
+    count: usize,
+    p50: Duration,
+    p99: Duration,
+    max: Duration,
+}
+
+impl Figures {
+    fn of(mut latencies: Vec<Duration>) -> Self {
+        latencies.sort();
+        let at = |share: usize| latencies[(latencies.len() - 1) * share / 100];
+        Self { count: latencies.len(), p50: at(50), p99: at(99), max: at(100) }
+    }
+}
+
+/// The process from which handshakes come.
+struct Generator(Child);
+
+impl Generator {
+    fn start(site: &Site, to: SocketAddr) -> Self {
+        let child = Command::new(std::env::current_exe().expect("this program"))
+            .args(["--arrive", &to.to_string()])
+            .arg(site.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program");
+        Self(child)
+    }
+
+    fn finish(self) -> u32 {
+        let output = self.0.wait_with_output().expect("its output");
+        String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
+    }
+}
+
+/// Begins a handshake every 1/200 s for a phase; prints how many succeeded.
+fn arrive(to: SocketAddr, folder: &std::path::Path) {
+    let at = |end: &str| folder.join("pki/device").join(format!("ARRIVING.rsa.{end}"));
+    let own = site::Credential { chain: at("chain.pem"), key: at("key") };
+    let mut provider = provider(Settings::default());
+    provider.cipher_suites.retain(|suite| suite.suite().as_str() == Some(SUITE));
+    let mut roots = rustls::RootCertStore::empty();
+    for root in ["root-ecc.pem", "root-rsa.pem"] {
+        let file = folder.join("pki").join(root);
+        use rustls::pki_types::pem::PemObject as _;
+        roots.add(rustls::pki_types::CertificateDer::from_pem_file(file).expect("a root")).expect("a root");
+    }
+    let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .expect("a version")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(own.chain(), own.key())
+        .expect("an identity");
+    config.resumption = Resumption::disabled();
+    let connector = TlsConnector::from(Arc::new(config));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let arrived = Arc::new(AtomicU32::new(0));
+    runtime.block_on(async {
+        let end = Instant::now() + PHASE;
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / ARRIVALS);
+        let mut tasks = tokio::task::JoinSet::new();
+        while Instant::now() < end {
+            ticks.tick().await;
+            let (connector, arrived) = (connector.clone(), Arc::clone(&arrived));
+            tasks.spawn(async move {
+                let Ok(tcp) = tokio::net::TcpStream::connect(to).await else { return };
+                if connector.connect(ServerName::from(to.ip()), tcp).await.is_ok() {
+                    arrived.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        tasks.shutdown().await;
+    });
+    println!("{}", arrived.load(Ordering::Relaxed));
+}

@@ -1,0 +1,403 @@
+//! What a full mutual handshake costs the server: processor time and memory, for each suite, beside rustls with its own
+//! provider and beside nginx. Figures and how to read them are in `docs/benchmarks.md`.
+//!
+//! Wall-clock time says little on a machine that others use as well; so the processor time of the server's thread (of
+//! the worker process, for nginx) is measured, and the variants take turns, round by round.
+
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a measurement that cannot go on ends; its results are its output"
+)]
+
+mod site;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use pcd_platform::metrics::Metrics;
+use pcd_platform::model::Clock;
+use pcd_platform::pki::KeyType;
+use pcd_platform::revocation::Engine;
+use pcd_platform::tls::provider::{Settings, provider};
+use pcd_platform::tls::{Acceptor, DirectoryHandle, Secured};
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateRevocationListDer, ServerName};
+use rustls::server::{ServerConfig, WebPkiClientVerifier};
+use rustls::{ClientConfig, ClientConnection, Stream, SupportedProtocolVersion};
+use tokio_rustls::TlsAcceptor;
+
+use site::{Site, processor_time};
+
+const SUITES: [&str; 7] = [
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+    "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+    "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256",
+];
+const TLS13: &str = "TLS13_AES_256_GCM_SHA384";
+const ROUNDS: usize = 7;
+const HANDSHAKES: u32 = 60;
+
+/// Counts what the server's threads allocate.
+struct Counting;
+
+thread_local! {
+    static COUNTS: Cell<bool> = const { Cell::new(false) };
+    static ALLOCATED: Cell<i64> = const { Cell::new(0) };
+    static LIVE: Cell<i64> = const { Cell::new(0) };
+}
+
+fn count(allocated: usize, freed: usize) {
+    if COUNTS.try_with(Cell::get).unwrap_or(false) {
+        let bytes = |size| i64::try_from(size).unwrap_or(i64::MAX);
+        ALLOCATED.with(|all| all.set(all.get() + bytes(allocated)));
+        LIVE.with(|live| live.set(live.get() + bytes(allocated) - bytes(freed)));
+    }
+}
+
+// SAFETY: every call goes to the system's allocator as it came; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(0, layout.size());
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size, layout.size());
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What one round of handshakes cost.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// Processor time for one handshake.
+    time: Duration,
+    /// Bytes allocated during one.
+    allocated: i64,
+    /// Bytes that a connection which is open keeps.
+    open: i64,
+    /// Bytes that stay when it is closed: its session, for resumption.
+    kept: i64,
+}
+
+enum Request {
+    Round(u32, mpsc::Sender<Cost>),
+}
+
+/// A server on a thread of its own.
+struct Server {
+    address: SocketAddr,
+    requests: mpsc::Sender<Request>,
+}
+
+impl Server {
+    /// Ours, from the listening socket to the authorized connection.
+    fn ours(site: &Site) -> Self {
+        let config = site.config();
+        let directory: DirectoryHandle = DirectoryHandle::default();
+        directory.store(Arc::new(site.directory()));
+        let metrics = Metrics::new().expect("metrics");
+        let revocation =
+            Engine::open(&config.revocation, metrics, Clock::system()).expect("what is known of revocation");
+        let acceptor = Acceptor::build(&config, directory, revocation, Clock::system()).expect("an acceptor");
+        let acceptor = Arc::new(acceptor);
+        Self::start(move |tcp, from| {
+            let acceptor = Arc::clone(&acceptor);
+            Box::pin(async move {
+                let secured: Secured = acceptor.accept(tcp, from).await.expect("a handshake");
+                Box::new(secured) as Box<dyn std::any::Any>
+            })
+        })
+    }
+
+    /// rustls with its own provider, the same certificates, the same CRLs, and no directory.
+    fn rustls(site: &Site) -> Self {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let roots = Arc::new(site.roots());
+        let crls = site.crls().into_iter().map(CertificateRevocationListDer::from);
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .with_crls(crls)
+            .build()
+            .expect("a verifier");
+        let (chain, key) = site.platform("ecc");
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .expect("an identity");
+        config.ignore_client_order = true;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Self::start(move |tcp, _| {
+            let acceptor = acceptor.clone();
+            Box::pin(async move {
+                Box::new(acceptor.accept(tcp).await.expect("a handshake")) as Box<dyn std::any::Any>
+            })
+        })
+    }
+
+    fn start<F>(accept: F) -> Self
+    where
+        F: Fn(tokio::net::TcpStream, SocketAddr) -> site::LocalFuture + Send + 'static,
+    {
+        let (requests, incoming) = mpsc::channel::<Request>();
+        let (ready, address) = mpsc::channel();
+        thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
+            ready.send(listener.local_addr().expect("an address")).expect("somebody waits");
+            while let Ok(Request::Round(handshakes, answer)) = incoming.recv() {
+                let cost = runtime.block_on(round(&listener, &accept, handshakes));
+                // Whoever asked may have gone.
+                let _ = answer.send(cost);
+            }
+        });
+        Self { address: address.recv().expect("an address"), requests }
+    }
+
+    fn measure(&self, client: &Client, handshakes: u32) -> Cost {
+        let (answer, cost) = mpsc::channel();
+        self.requests.send(Request::Round(handshakes, answer)).expect("a server");
+        let connections: Vec<_> = (0..handshakes).map(|_| client.connect(self.address)).collect();
+        drop(connections);
+        cost.recv().expect("a cost")
+    }
+}
+
+async fn round<F>(listener: &tokio::net::TcpListener, accept: &F, handshakes: u32) -> Cost
+where
+    F: Fn(tokio::net::TcpStream, SocketAddr) -> site::LocalFuture,
+{
+    let mut open = Vec::with_capacity(handshakes as usize);
+    let began = processor_time("thread-self");
+    COUNTS.set(true);
+    let (allocated, live) = (ALLOCATED.get(), LIVE.get());
+    for _ in 0..handshakes {
+        let (tcp, from) = listener.accept().await.expect("a connection");
+        open.push(accept(tcp, from).await);
+    }
+    let time = processor_time("thread-self") - began;
+    let each = |bytes: i64| bytes / i64::from(handshakes);
+    let allocated = each(ALLOCATED.get() - allocated);
+    let opened = LIVE.get() - live;
+    drop(open);
+    let kept = LIVE.get() - live;
+    COUNTS.set(false);
+    Cost { time: time / handshakes, allocated, open: each(opened - kept), kept: each(kept) }
+}
+
+/// A client with one suite, which never resumes.
+struct Client(Arc<ClientConfig>);
+
+impl Client {
+    fn new(site: &Site, provider: CryptoProvider, suite: &str, own: &site::Credential) -> Self {
+        let mut provider = provider;
+        provider.cipher_suites.retain(|known| known.suite().as_str() == Some(suite));
+        // The group that rustls' own server would choose as well.
+        let version: &[&SupportedProtocolVersion] =
+            if suite.starts_with("TLS13") { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS12] };
+        provider.kx_groups.retain(|group| group.name() != rustls::NamedGroup::X25519MLKEM768);
+        let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(version)
+            .expect("a version")
+            .with_root_certificates(site.roots())
+            .with_client_auth_cert(own.chain(), own.key())
+            .expect("an identity");
+        config.resumption = Resumption::disabled();
+        Self(Arc::new(config))
+    }
+
+    fn connect(&self, to: SocketAddr) -> (TcpStream, ClientConnection) {
+        let mut tcp = TcpStream::connect(to).expect("a connection");
+        tcp.set_nodelay(true).expect("a socket option");
+        let name = ServerName::from(to.ip());
+        let mut connection = ClientConnection::new(Arc::clone(&self.0), name).expect("a client");
+        while connection.is_handshaking() {
+            connection.complete_io(&mut tcp).expect("a handshake");
+        }
+        (tcp, connection)
+    }
+}
+
+/// nginx with the same certificates, roots and CRLs; one worker.
+struct Nginx {
+    child: Child,
+    address: SocketAddr,
+    worker: u32,
+    _folder: tempfile::TempDir,
+}
+
+impl Nginx {
+    fn start(site: &Site) -> Option<Self> {
+        let binary =
+            ["/usr/sbin/nginx", "/usr/local/sbin/nginx"].into_iter().find(|path| Path::new(path).exists())?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let port =
+            std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        fs::write(at("roots.pem"), site.roots_pem()).expect("a file");
+        fs::write(at("crls.pem"), site.crls_pem()).expect("a file");
+        let (chain, key) = site.platform_files("ecc");
+        let config = format!(
+            "daemon off; user root; worker_processes 1; error_log {log}; pid {pid};\n\
+             events {{ worker_connections 1024; }}\n\
+             http {{ access_log off; client_body_temp_path {tmp}/b; proxy_temp_path {tmp}/p; fastcgi_temp_path {tmp}/f;\n\
+             uwsgi_temp_path {tmp}/u; scgi_temp_path {tmp}/s;\n\
+             server {{ listen {port} ssl; ssl_certificate {chain}; ssl_certificate_key {key};\n\
+             ssl_protocols TLSv1.2 TLSv1.3; ssl_ciphers ECDHE-ECDSA-AES256-GCM-SHA384; ssl_session_cache off;\n\
+             ssl_session_tickets off; ssl_verify_client on; ssl_verify_depth 3;\n\
+             ssl_client_certificate {roots}; ssl_crl {crls}; location / {{ return 204; }} }} }}\n",
+            log = at("log"),
+            pid = at("pid"),
+            tmp = folder.path().display(),
+            chain = chain.display(),
+            key = key.display(),
+            roots = at("roots.pem"),
+            crls = at("crls.pem"),
+        );
+        fs::write(at("nginx.conf"), config).expect("a file");
+        let child = Command::new(binary)
+            .args(["-c", &at("nginx.conf"), "-p", &folder.path().display().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nginx");
+        let mut nginx = Self { child, address: port, worker: 0, _folder: folder };
+        let children = format!("/proc/{0}/task/{0}/children", nginx.child.id());
+        for _ in 0..100 {
+            thread::sleep(Duration::from_millis(50));
+            let worker = fs::read_to_string(&children).unwrap_or_default();
+            if let Some(worker) = worker.split_whitespace().next()
+                && TcpStream::connect(port).is_ok()
+            {
+                nginx.worker = worker.parse().expect("a number");
+                return Some(nginx);
+            }
+        }
+        println!("nginx did not start");
+        None
+    }
+
+    fn measure(&self, client: &Client, handshakes: u32) -> Duration {
+        let began = processor_time(&self.worker.to_string());
+        for _ in 0..handshakes {
+            let (mut tcp, mut connection) = client.connect(self.address);
+            // Whether the client's certificate is good, nginx says in its answer.
+            let mut stream = Stream::new(&mut connection, &mut tcp);
+            stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("a request");
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).expect("an answer");
+            assert_eq!(&answer, b"HTTP/1.1 204", "nginx has refused the client");
+        }
+        (processor_time(&self.worker.to_string()) - began) / handshakes
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        if let Some(pid) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
+            // The master ends its worker; a killed one could not.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+        let _ = self.child.wait();
+    }
+}
+
+fn main() {
+    let site = Site::new();
+    let [ecc, rsa] = [KeyType::Ecc, KeyType::Rsa].map(|key| site.device("MONITOR", key));
+    let ours = Server::ours(&site);
+    let plain = Server::rustls(&site);
+    let nginx = Nginx::start(&site);
+    let of = |suite: &str| if suite.contains("RSA") { &rsa } else { &ecc };
+    let clients: Vec<_> = SUITES
+        .iter()
+        .chain([&TLS13])
+        .map(|suite| (*suite, Client::new(&site, provider(Settings::default()), suite, of(suite))))
+        .collect();
+    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); clients.len()];
+    let mut beside: [Vec<Duration>; 4] = Default::default();
+    for round in 0..=ROUNDS {
+        let mut times: [Duration; 4] = Default::default();
+        for (at, (suite, client)) in clients.iter().enumerate() {
+            let cost = ours.measure(client, HANDSHAKES);
+            // The first round warms up.
+            if round > 0 {
+                costs[at].push(cost);
+            }
+            let place = match *suite {
+                first if first == SUITES[0] => 0,
+                last if last == TLS13 => 2,
+                _ => continue,
+            };
+            times[place] = plain.measure(client, HANDSHAKES).time;
+            times[place + 1] =
+                nginx.as_ref().map_or(Duration::ZERO, |nginx| nginx.measure(client, HANDSHAKES));
+        }
+        if round > 0 {
+            beside.iter_mut().zip(times).for_each(|(all, time)| all.push(time));
+        }
+    }
+    println!(
+        "{:44} {:>9} {:>9} {:>11} {:>9} {:>8}",
+        "full mutual handshake", "µs", "per s", "allocated B", "open B", "kept B"
+    );
+    for ((suite, _), costs) in clients.iter().zip(&mut costs) {
+        costs.sort_by_key(|cost| cost.time);
+        let Cost { time, allocated, open, kept } = costs[costs.len() / 2];
+        println!(
+            "{suite:44} {:>9} {:>9.0} {allocated:>11} {open:>9} {kept:>8}",
+            time.as_micros(),
+            1.0 / time.as_secs_f64()
+        );
+    }
+    for (at, what) in [(0, SUITES[0]), (2, TLS13)] {
+        let row = clients.iter().position(|(suite, _)| *suite == what).expect("a suite");
+        let mine: Vec<_> = costs[row].iter().map(|cost| cost.time).collect();
+        println!(
+            "{what}: ours / rustls' own provider = {:.3} (processor time)",
+            median(&mine) / median(&beside[at])
+        );
+        match &nginx {
+            Some(_) => println!(
+                "{what}: nginx / ours = {:.2} (processor time)",
+                median(&beside[at + 1]) / median(&mine)
+            ),
+            None => println!("{what}: nginx is not installed (Debian: apt-get install nginx-light)"),
+        }
+    }
+}
+
+fn median(times: &[Duration]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort();
+    sorted[sorted.len() / 2].as_secs_f64()
+}

@@ -1,0 +1,152 @@
+//! A PKI, a configuration and devices for benchmarks that need a whole platform.
+
+#![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part of this, and has no outside")]
+
+use std::any::Any;
+use std::fs;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::time::Duration;
+
+use pcd_platform::authz::{Device, DeviceKind, DeviceStatus, Directory};
+use pcd_platform::config::{Config, Overrides};
+use pcd_platform::hl7::AcknowledgeAs;
+use pcd_platform::model::{Clock, DeviceId};
+use pcd_platform::pki::{CertificateOrder, KeyType, Role, TestPki};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tempfile::TempDir;
+
+/// What a server makes of a connection.
+pub type LocalFuture = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
+
+pub struct Site {
+    folder: TempDir,
+    pki: TestPki,
+}
+
+#[derive(Clone)]
+pub struct Credential {
+    pub chain: PathBuf,
+    pub key: PathBuf,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let pki =
+            TestPki::init(&folder.path().join("pki"), "http://127.0.0.1:9", &Clock::system()).expect("a PKI");
+        for key in [KeyType::Ecc, KeyType::Rsa] {
+            pki.issue(&CertificateOrder::new("platform", Role::Platform, key)).expect("a certificate");
+        }
+        let text = "[interface-a]\nlisten = [\"127.0.0.1:0\"]\n\
+             [tls]\nclient-trust-anchors = [\"pki/root-ecc.pem\", \"pki/root-rsa.pem\"]\n\
+             ecc = { chain = \"pki/platform/platform.ecc.chain.pem\", key = \"pki/platform/platform.ecc.key\" }\n\
+             rsa = { chain = \"pki/platform/platform.rsa.chain.pem\", key = \"pki/platform/platform.rsa.key\" }\n\
+             [revocation]\ninstalled-crls = [\"pki/crl\"]\n\
+             [store]\nurl = \"sqlite:platform.db\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n";
+        fs::write(folder.path().join("platform.toml"), text).expect("a file");
+        Self { folder, pki }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn config(&self) -> Config {
+        Config::load(&self.path().join("platform.toml"), &Overrides::default()).expect("a configuration")
+    }
+
+    /// A device with a certificate.
+    pub fn device(&self, name: &str, key: KeyType) -> Credential {
+        let issued = self.pki.issue(&CertificateOrder::new(name, Role::Device, key)).expect("a certificate");
+        Credential { chain: issued.chain, key: issued.key }
+    }
+
+    /// A directory in which there is a MONITOR.
+    pub fn directory(&self) -> Directory {
+        let id = DeviceId::parse("MONITOR").expect("an identifier");
+        vec![Device {
+            id,
+            kind: DeviceKind::Device,
+            status: DeviceStatus::Active,
+            speaks_for: Vec::new(),
+            note: String::new(),
+            acknowledge: AcknowledgeAs::AsAsked,
+        }]
+        .into()
+    }
+
+    pub fn anchors(&self) -> [PathBuf; 2] {
+        self.pki.trust_anchors()
+    }
+
+    pub fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        for file in self.anchors() {
+            roots.add(CertificateDer::from_pem_file(file).expect("a root")).expect("a root");
+        }
+        roots
+    }
+
+    pub fn roots_pem(&self) -> String {
+        self.anchors().iter().map(|file| fs::read_to_string(file).expect("a root")).collect()
+    }
+
+    fn crl_files(&self) -> impl Iterator<Item = PathBuf> {
+        fs::read_dir(self.path().join("pki/crl"))
+            .expect("a folder")
+            .map(|entry| entry.expect("a file").path())
+    }
+
+    pub fn crls(&self) -> Vec<Vec<u8>> {
+        self.crl_files().map(|file| fs::read(file).expect("a CRL")).collect()
+    }
+
+    /// The CRLs in PEM, converted by OpenSSL.
+    pub fn crls_pem(&self) -> String {
+        let pem = |file: PathBuf| {
+            let output = std::process::Command::new("openssl")
+                .args(["crl", "-inform", "DER", "-in"])
+                .arg(file)
+                .output()
+                .expect("openssl");
+            String::from_utf8(output.stdout).expect("PEM")
+        };
+        self.crl_files().map(pem).collect()
+    }
+
+    pub fn platform_files(&self, kind: &str) -> (PathBuf, PathBuf) {
+        let at = |end: &str| self.path().join(format!("pki/platform/platform.{kind}.{end}"));
+        (at("chain.pem"), at("key"))
+    }
+
+    pub fn platform(&self, kind: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let (chain, key) = self.platform_files(kind);
+        let own = Credential { chain, key };
+        (own.chain(), own.key())
+    }
+}
+
+impl Credential {
+    pub fn chain(&self) -> Vec<CertificateDer<'static>> {
+        CertificateDer::pem_file_iter(&self.chain)
+            .expect("a chain")
+            .map(|der| der.expect("a certificate"))
+            .collect()
+    }
+
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_file(&self.key).expect("a key")
+    }
+}
+
+/// The processor time of a thread or a process (of its first thread), from Linux' scheduler.
+pub fn processor_time(whose: &str) -> Duration {
+    let text =
+        fs::read_to_string(format!("/proc/{whose}/schedstat")).expect("Linux with scheduler statistics");
+    let nanoseconds = text.split_whitespace().next().expect("a number").parse().expect("a number");
+    Duration::from_nanos(nanoseconds)
+}

@@ -1,0 +1,182 @@
+use std::sync::Arc;
+
+use tokio::io::{DuplexStream, duplex};
+use tokio::task::JoinHandle;
+
+use super::super::fixtures::{
+    LIMITS, NAME, acknowledgement, acknowledgements, device, frame, framed, info, session,
+};
+use super::super::registry::{DeliverError, Registry};
+use super::*;
+use crate::audit::{Event, StopReason};
+use crate::authz::{Device, DeviceStatus, Directory};
+use crate::model::{DeviceId, Refusal};
+use crate::store::MessageFilter;
+use crate::store::fixtures::Place;
+
+/// A connection at work, and the device's end of it.
+struct Bench {
+    _place: Place,
+    store: Store,
+    registry: Registry,
+    drain: CancellationToken,
+    device: DuplexStream,
+    running: JoinHandle<SessionEnd>,
+}
+
+impl Bench {
+    /// `room` is how many bytes the device may leave unread.
+    async fn new(room: usize, write_timeout: Duration) -> Self {
+        let place = Place::new();
+        let (store, clock) = (place.open().await, Clock::system());
+        let (registry, drain) = (Registry::default(), CancellationToken::new());
+        let (device, stream) = duplex(room);
+        let services = Services {
+            store: store.clone(),
+            feeds: super::super::feeds::Feeds::default(),
+            clock: clock.clone(),
+            metrics: Metrics::new().unwrap(),
+            drain: drain.clone(),
+        };
+        let links = registry.register(info(&clock), Arc::default());
+        let session = session(LIMITS, &clock);
+        let connection = Connection { stream, session, services, links, write_timeout };
+        let running = tokio::spawn(connection.run(Event::PlatformStopped { reason: StopReason::Requested }));
+        Self { _place: place, store, registry, drain, device, running }
+    }
+
+    /// Reads until so many acknowledgements or messages have come.
+    async fn read_frames(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while bytes.windows(2).filter(|window| window == b"\x1C\r").count() < count {
+            assert_ne!(self.device.read_buf(&mut bytes).await.unwrap(), 0, "the connection stays");
+        }
+        bytes
+    }
+
+    async fn stored(&self) -> usize {
+        let filter = MessageFilter { limit: 100, ..MessageFilter::default() };
+        self.store.messages(&filter).await.unwrap().len()
+    }
+}
+
+fn name() -> DeviceId {
+    NAME.parse().unwrap()
+}
+
+fn suspended() -> Directory {
+    Directory::from(vec![Device { status: DeviceStatus::Suspended, ..device() }])
+}
+
+#[tokio::test]
+async fn messages_are_stored_and_acknowledged_until_the_peer_leaves() {
+    let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
+    bench.device.write_all(&[frame("1"), frame("2")].concat()).await.unwrap();
+    let answers = acknowledgements(&bench.read_frames(2).await);
+    assert_eq!(answers, [("CA".to_owned(), "1".to_owned()), ("CA".to_owned(), "2".to_owned())]);
+    assert_eq!(bench.stored().await, 2);
+    // The peer closes its side only: what it is owed still comes.
+    bench.device.write_all(&frame("3")).await.unwrap();
+    bench.device.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    bench.device.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(acknowledgements(&rest).len(), 1);
+    assert_eq!(bench.running.await.unwrap(), SessionEnd::PeerClosed);
+    assert!(bench.registry.sessions().is_empty(), "an ended session is not listed");
+}
+
+#[tokio::test]
+async fn a_message_is_delivered_and_its_acknowledgement_returned() {
+    let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
+    let registry = bench.registry.clone();
+    let ours = framed("MSH|^~\\&|OURS||||20260101||RGV^O15^RGV_O15|OURS-1|P|2.6\r");
+    let sent = Bytes::from(ours.clone());
+    let delivering = tokio::spawn(async move { registry.deliver(&name(), b"OURS-1", sent).await });
+    assert_eq!(bench.read_frames(1).await, ours);
+    bench.device.write_all(&acknowledgement("OURS-1")).await.unwrap();
+    assert_eq!(delivering.await.unwrap(), Ok(Acknowledgement { code: "CA".to_owned() }));
+}
+
+#[tokio::test]
+async fn who_delivers_to_nobody_or_to_one_who_leaves_is_told() {
+    let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
+    let stranger: DeviceId = "STRANGER".parse().unwrap();
+    let frame = Bytes::from_static(b"\x0Bours\x1C\r");
+    let refused = bench.registry.deliver(&stranger, b"1", frame.clone()).await;
+    assert_eq!(refused, Err(DeliverError::NotConnected));
+    let registry = bench.registry.clone();
+    let again = frame.clone();
+    let delivering = tokio::spawn(async move { registry.deliver(&name(), b"1", again).await });
+    bench.read_frames(1).await;
+    drop(bench.device);
+    assert_eq!(delivering.await.unwrap(), Err(DeliverError::SessionEnded));
+    bench.running.await.unwrap();
+    assert_eq!(bench.registry.deliver(&name(), b"1", frame).await, Err(DeliverError::NotConnected));
+}
+
+#[tokio::test]
+async fn a_right_that_is_withdrawn_ends_the_session() {
+    let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
+    bench.registry.recheck(&Directory::from(vec![device()]));
+    bench.device.write_all(&frame("1")).await.unwrap();
+    assert!(!bench.read_frames(1).await.is_empty(), "a right that is still there changes nothing");
+    bench.registry.recheck(&suspended());
+    assert_eq!(bench.device.read(&mut [0; 16]).await.unwrap(), 0);
+    assert_eq!(bench.running.await.unwrap(), SessionEnd::Withdrawn(Refusal::SuspendedDevice));
+}
+
+#[tokio::test]
+async fn a_platform_that_stops_ends_the_session() {
+    let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
+    bench.drain.cancel();
+    assert_eq!(bench.device.read(&mut [0; 16]).await.unwrap(), 0);
+    assert_eq!(bench.running.await.unwrap(), SessionEnd::Shutdown);
+}
+
+/// A device that sends and does not read: its own buffer is full, so our answers go nowhere.
+async fn deaf(write_timeout: Duration) -> Bench {
+    let mut bench = Bench::new(1024, write_timeout).await;
+    for number in 0..500 {
+        let frame = frame(&number.to_string());
+        let sending = bench.device.write_all(&frame);
+        // Nothing more is taken, or the platform has given the device up.
+        if !matches!(tokio::time::timeout(Duration::from_millis(300), sending).await, Ok(Ok(()))) {
+            return bench;
+        }
+    }
+    panic!("the platform reads although nobody takes its answers");
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_bytes_is_gone_after_a_while() {
+    let bench = deaf(Duration::from_millis(100)).await;
+    assert_eq!(bench.running.await.unwrap(), SessionEnd::ConnectionLost);
+    assert!(bench.registry.sessions().is_empty());
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_bytes_cannot_keep_a_right_that_it_has_lost() {
+    let bench = deaf(WRITE_TIMEOUT).await;
+    bench.registry.recheck(&suspended());
+    let ended = tokio::time::timeout(CLOSE_TIMEOUT * 4, bench.running).await;
+    assert_eq!(ended.unwrap().unwrap(), SessionEnd::Withdrawn(Refusal::SuspendedDevice));
+}
+
+#[tokio::test]
+async fn too_many_deliveries_to_a_peer_that_takes_no_bytes_are_refused() {
+    let bench = deaf(WRITE_TIMEOUT).await;
+    let frame = Bytes::from_static(b"\x0Bours\x1C\r");
+    let registry = Arc::new(bench.registry.clone());
+    let mut waiting = tokio::task::JoinSet::new();
+    for number in 0..65_u32 {
+        let (registry, frame) = (Arc::clone(&registry), frame.clone());
+        waiting.spawn(async move { registry.deliver(&name(), &number.to_be_bytes(), frame).await });
+    }
+    assert_eq!(waiting.join_next().await.unwrap().unwrap(), Err(DeliverError::Busy));
+    assert_eq!(waiting.len(), 64, "the others wait");
+    bench.drain.cancel();
+    assert_eq!(bench.running.await.unwrap(), SessionEnd::Shutdown);
+    while let Some(outcome) = waiting.join_next().await {
+        assert_eq!(outcome.unwrap(), Err(DeliverError::SessionEnded));
+    }
+}

@@ -1,0 +1,120 @@
+//! Sessions and messages for tests.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::inbound::Inbound;
+use super::registry::SessionInfo;
+use super::session::{Limits, Now, Session};
+use crate::audit::Certificate;
+use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
+use crate::config::{Config, Overrides};
+use crate::hl7::AcknowledgeAs;
+use crate::model::{Clock, Fingerprint, SessionId};
+use crate::tls::{DirectoryHandle, Peer};
+
+pub(super) const NAME: &str = "00A037FFFE000001";
+pub(super) const LIMITS: Limits = Limits {
+    idle_timeout: Duration::from_secs(900),
+    frame_timeout: Duration::from_secs(30),
+    max_frame: 64 * 1024,
+    in_flight: 32,
+    max_violations: 3,
+};
+
+pub(super) fn clock() -> Clock {
+    Clock::manual(Timestamp::from_second(1_750_000_000).unwrap())
+}
+
+pub(super) fn now(clock: &Clock) -> Now {
+    Now { wall: clock.now(), instant: clock.instant() }
+}
+
+pub(super) fn config() -> Config {
+    let text = "[tls]\nclient-trust-anchors = [\"root.pem\"]\necc = { chain = \"c.pem\", key = \"k.pem\" }\n";
+    Config::parse(text, Path::new("platform.toml"), &Overrides::default()).unwrap()
+}
+
+pub(super) fn device() -> Device {
+    Device {
+        id: NAME.parse().unwrap(),
+        kind: DeviceKind::Device,
+        status: DeviceStatus::Active,
+        speaks_for: Vec::new(),
+        note: String::new(),
+        acknowledge: AcknowledgeAs::AsAsked,
+    }
+}
+
+pub(super) fn info(clock: &Clock) -> SessionInfo {
+    SessionInfo {
+        id: SessionId::at(clock.now()),
+        device: NAME.parse().unwrap(),
+        peer: "192.0.2.7:50123".parse().unwrap(),
+        since: clock.now(),
+        version: "TLSv1_3",
+        suite: "TLS13_AES_256_GCM_SHA384",
+    }
+}
+
+/// What judges the messages of [`NAME`].
+pub(super) fn inbound(config: &Config, directory: Vec<Device>, clock: &Clock) -> Inbound {
+    let handle = DirectoryHandle::default();
+    handle.store(Arc::new(Directory::from(directory)));
+    let peer = Peer {
+        device: Arc::new(device()),
+        address: "192.0.2.7:50123".parse().unwrap(),
+        certificate: Certificate {
+            common_name: Some(NAME.to_owned()),
+            issuer: "CN=Issuing CA".to_owned(),
+            serial: "0a1b".to_owned(),
+            fingerprint: Fingerprint::of(b"certificate"),
+        },
+        version: "TLSv1_3",
+        suite: "TLS13_AES_256_GCM_SHA384",
+        resumed: false,
+        path: Arc::default(),
+        revocation: Arc::default(),
+    };
+    Inbound::new(config, handle, SessionId::at(clock.now()), peer)
+}
+
+/// A session of [`NAME`].
+pub(super) fn session(limits: Limits, clock: &Clock) -> Session {
+    Session::open(inbound(&config(), vec![device()], clock), limits, now(clock))
+}
+
+/// A message about `device`, in its frame; it asks for an accept acknowledgement.
+pub(super) fn frame_about(device: &str, control_id: &str) -> Vec<u8> {
+    framed(&format!(
+        "MSH|^~\\&|{device}|WARD|||20260101120000+0000||ORU^R01^ORU_R01|{control_id}|P|2.6|||AL|NE|||||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO\rOBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X|||||||{device}^^{device}^EUI-64\r"
+    ))
+}
+
+/// A message of the device about itself.
+pub(super) fn frame(control_id: &str) -> Vec<u8> {
+    frame_about(NAME, control_id)
+}
+
+/// The device's acknowledgement of a message of ours.
+pub(super) fn acknowledgement(of: &str) -> Vec<u8> {
+    framed(&format!("MSH|^~\\&|{NAME}|WARD|||20260101120000+0000||ACK^R01^ACK|A{of}|P|2.6\rMSA|CA|{of}\r"))
+}
+
+pub(super) fn framed(message: &str) -> Vec<u8> {
+    [b"\x0B", message.as_bytes(), b"\x1C\r"].concat()
+}
+
+/// MSA-1 and MSA-2 of every acknowledgement among these bytes.
+pub(super) fn acknowledgements(bytes: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    let segments = text.split('\r').filter_map(|segment| segment.strip_prefix("MSA|"));
+    let pair = |segment: &str| {
+        let mut fields = segment.split('|');
+        (fields.next().unwrap().to_owned(), fields.next().unwrap_or_default().to_owned())
+    };
+    segments.map(pair).collect()
+}

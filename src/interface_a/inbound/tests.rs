@@ -1,0 +1,99 @@
+use super::super::fixtures::{NAME, acknowledgements, clock, config, device, frame, frame_about, inbound};
+use super::*;
+
+const OTHER: &str = "00A037FFFE000002";
+
+fn judge_with(config: &Config, directory: Vec<Device>, frame: Frame) -> Judged {
+    let clock = clock();
+    inbound(config, directory, &clock).judge(&only(frame), clock.now(), |_| false)
+}
+
+fn judge(frame: Frame) -> Judged {
+    judge_with(&config(), vec![device()], frame)
+}
+
+fn only(frame: Frame) -> Part {
+    let mut parts = Part::all_of(frame);
+    assert_eq!(parts.len(), 1, "one message");
+    parts.remove(0)
+}
+
+/// The payload of a frame as the codec hands it over.
+fn whole(frame: &[u8]) -> Frame {
+    let payload = Bytes::copy_from_slice(&frame[1..frame.len() - 2]);
+    Frame { payload, deviations: std::iter::empty().collect() }
+}
+
+fn broken(reason: BrokenReason, bytes: &[u8]) -> Judged {
+    let clock = clock();
+    let broken = Broken { bytes: Bytes::copy_from_slice(bytes), reason };
+    inbound(&config(), vec![device()], &clock).broken(broken, clock.now())
+}
+
+fn codes(answer: &(Bytes, Label)) -> Vec<String> {
+    acknowledgements(&answer.0).into_iter().map(|(code, _)| code).collect()
+}
+
+#[test]
+fn what_is_accepted_has_one_answer_for_success_and_one_for_our_failure() {
+    let judged = judge(whole(&frame("1")));
+    assert_eq!((codes(&judged.on_stored), codes(&judged.on_failure)), (vec!["CA".into()], vec!["CE".into()]));
+    assert_eq!(judged.record.acknowledgement, judged.on_stored.0, "a resend gets the same");
+    let label = |acknowledgement| Label { transaction: "pcd-01", acknowledgement };
+    assert_eq!((judged.on_stored.1, judged.resend), (label("CA"), label("resend")));
+}
+
+#[test]
+fn a_refusal_does_not_depend_on_the_store() {
+    let judged = judge(whole(&frame_about(OTHER, "1")));
+    assert_eq!(judged.on_stored, judged.on_failure);
+    assert_eq!(codes(&judged.on_stored), ["CR"]);
+    assert_eq!(judged.record.verdict, Verdict::Rejected { code: "identity-mismatch".to_owned() });
+    assert!(judged.violation && judged.audit.is_some());
+}
+
+// hl7.md: what was no frame is kept; an answer goes only to a peer that is still there and can use it.
+#[test]
+fn what_is_no_frame_is_kept_and_answered_where_that_makes_sense() {
+    let frame = frame("7");
+    let header = &frame[1..200];
+    for (reason, bytes, answer) in [
+        (BrokenReason::TooLarge, header, Some("7")),
+        (BrokenReason::TooLarge, b"no header at all", None),
+        (BrokenReason::Utf16, b"M\0S\0H\0", Some("")),
+        (BrokenReason::Truncated, header, None),
+        (BrokenReason::NoStartBlock, header, None),
+        (BrokenReason::EndOfStream, header, None),
+        (BrokenReason::TimedOut, header, None),
+    ] {
+        let judged = broken(reason, bytes);
+        let expected: Vec<_> = answer.map(|id| ("AR".to_owned(), id.to_owned())).into_iter().collect();
+        assert_eq!(acknowledgements(&judged.on_stored.0), expected, "{reason:?}");
+        assert_eq!(judged.record.acknowledgement, judged.on_stored.0);
+        assert_eq!(judged.record.raw, bytes, "byte for byte");
+        assert_eq!(judged.record.verdict, Verdict::Rejected { code: reason.code().to_owned() });
+    }
+}
+
+#[test]
+fn the_directory_of_this_moment_says_for_whom_a_device_speaks() {
+    let gateway = Device { speaks_for: vec![OTHER.parse().unwrap()], ..device() };
+    let about_other = || whole(&frame_about(OTHER, "1"));
+    assert!(!judge_with(&config(), vec![gateway], about_other()).violation);
+    assert!(judge_with(&config(), vec![device()], about_other()).violation);
+    // Removed while connected: for the moment that it has left, it speaks for itself.
+    assert!(!judge_with(&config(), Vec::new(), whole(&frame(NAME))).violation);
+    assert!(judge_with(&config(), Vec::new(), about_other()).violation);
+}
+
+#[test]
+fn an_awaited_acknowledgement_is_accepted_and_never_answered() {
+    let clock = clock();
+    let inbound = inbound(&config(), vec![device()], &clock);
+    let frame = super::super::fixtures::acknowledgement("OURS");
+    let judged = inbound.judge(&only(whole(&frame)), clock.now(), |control_id| control_id == b"OURS");
+    let answers = judged.answers.unwrap();
+    assert_eq!((answers.control_id, answers.code.as_str()), (b"OURS".to_vec(), "CA"));
+    assert_eq!(judged.record.verdict, Verdict::Accepted);
+    assert!(judged.on_stored.0.is_empty() && judged.on_failure.0.is_empty());
+}

@@ -1,0 +1,383 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::super::fixtures::{
+    LIMITS, NAME, acknowledgement, acknowledgements, clock, frame, frame_about, framed, now, session,
+};
+use super::*;
+use crate::model::{Clock, MessageId};
+use crate::store::Verdict;
+
+/// A session whose world does only what the test says.
+struct Bench {
+    session: Session,
+    clock: Clock,
+    /// Messages that the store has not answered yet.
+    storing: Vec<(Ticket, Box<MessageRecord>)>,
+    sent: Vec<u8>,
+    audited: Vec<audit::Event>,
+    delivered: Vec<(Delivery, Acknowledgement)>,
+    counted: Vec<&'static str>,
+    end: Option<SessionEnd>,
+}
+
+impl Bench {
+    fn new(limits: Limits) -> Self {
+        let clock = clock();
+        Self {
+            session: session(limits, &clock),
+            clock,
+            storing: Vec::new(),
+            sent: Vec::new(),
+            audited: Vec::new(),
+            delivered: Vec::new(),
+            counted: Vec::new(),
+            end: None,
+        }
+    }
+
+    fn now(&self) -> Now {
+        now(&self.clock)
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.session.buffer().extend_from_slice(bytes);
+        let now = self.now();
+        self.session.received(now);
+        self.perform();
+    }
+
+    fn stored(&mut self, at: usize) {
+        let id = self.storing[at].1.id;
+        self.answered(at, Ok(Recorded::Stored(id)));
+    }
+
+    fn answered(&mut self, at: usize, outcome: Result<Recorded, StoreError>) {
+        let (ticket, _) = self.storing.remove(at);
+        let now = self.now();
+        self.session.recorded(ticket, &outcome, now);
+        self.perform();
+    }
+
+    /// Time passes, and the deadline is served if it is due.
+    fn pass(&mut self, time: Duration) {
+        self.clock.advance(time);
+        let now = self.now();
+        self.session.expired(now);
+        self.perform();
+    }
+
+    fn then(&mut self, change: impl FnOnce(&mut Session, Now)) {
+        let now = self.now();
+        change(&mut self.session, now);
+        self.perform();
+    }
+
+    fn perform(&mut self) {
+        while let Some(effect) = self.session.next_effect() {
+            assert_eq!(self.end, None, "nothing happens after the end: {effect:?}");
+            match effect {
+                Effect::Record(ticket, record) => self.storing.push((ticket, record)),
+                Effect::Send(bytes) => self.sent.extend_from_slice(&bytes),
+                Effect::Audit(event) => self.audited.push(event),
+                Effect::Count(label, _) => self.counted.push(label.acknowledgement),
+                Effect::Acknowledged(delivery, answer) => self.delivered.push((delivery, answer)),
+                Effect::End(why) => self.end = Some(why),
+            }
+        }
+    }
+
+    /// What was sent since the last call: MSA-1 and MSA-2.
+    fn told(&mut self) -> Vec<(String, String)> {
+        acknowledgements(&std::mem::take(&mut self.sent))
+    }
+
+    fn rejections(&self) -> Vec<Option<&str>> {
+        self.storing.iter().map(|(_, record)| record.verdict.rejection()).collect()
+    }
+}
+
+fn positive(ids: &[&str]) -> Vec<(String, String)> {
+    ids.iter().map(|id| ("CA".to_owned(), (*id).to_owned())).collect()
+}
+
+// B.1: the sender matches by control id, and many senders do not: they count.
+#[test]
+fn acknowledgements_leave_in_the_order_of_arrival() {
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&[frame("1"), frame("2"), frame("3")].concat());
+    assert_eq!(bench.storing.len(), 3, "all of them are being stored at once");
+    bench.stored(2);
+    bench.stored(1);
+    assert_eq!(bench.told(), [], "2 and 3 are safe and wait for 1");
+    bench.stored(0);
+    assert_eq!(bench.told(), positive(&["1", "2", "3"]));
+}
+
+#[test]
+fn nothing_is_acknowledged_before_it_is_durable() {
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&frame("1"));
+    assert!(bench.sent.is_empty());
+    bench.answered(0, Err(StoreError::Closed));
+    assert_eq!(bench.told(), [("CE".to_owned(), "1".to_owned())], "the sender keeps it");
+    assert_eq!(bench.end, None, "and the connection stays");
+}
+
+#[test]
+fn a_resend_is_answered_with_what_was_answered_before() {
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&frame("1"));
+    let of = MessageId::at(bench.clock.now());
+    bench.answered(0, Ok(Recorded::Resend { of, acknowledgement: Bytes::from_static(b"as before") }));
+    assert_eq!(bench.sent, b"as before");
+    assert_eq!(bench.counted, ["resend"]);
+}
+
+#[test]
+fn an_answer_for_a_ticket_that_is_none_changes_nothing() {
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&frame("1"));
+    let ticket = bench.storing[0].0;
+    bench.stored(0);
+    assert_eq!(bench.told(), positive(&["1"]));
+    let again = Ok(Recorded::Stored(MessageId::at(bench.clock.now())));
+    bench.then(|session, now| session.recorded(ticket, &again, now));
+    assert_eq!(bench.told(), []);
+}
+
+#[test]
+fn a_store_that_cannot_keep_up_stops_the_reading() {
+    let mut bench = Bench::new(Limits { in_flight: 2, ..LIMITS });
+    bench.receive(&[frame("1"), frame("2"), frame("3"), frame("4")].concat());
+    assert_eq!(bench.storing.len(), 2);
+    assert!(!bench.session.wants_input());
+    assert_eq!(bench.session.deadline(), None, "a peer that is not read cannot be late");
+    bench.stored(1);
+    assert!(!bench.session.wants_input(), "2 is safe, and still in the way of its answer");
+    bench.stored(0);
+    assert_eq!(bench.told(), positive(&["1", "2"]));
+    assert_eq!(bench.storing.len(), 2, "what had been read already is taken up without new bytes");
+    bench.stored(0);
+    bench.stored(0);
+    assert_eq!(bench.told(), positive(&["3", "4"]));
+    assert!(bench.session.wants_input());
+}
+
+#[test]
+fn an_idle_session_ends_and_one_that_waits_for_the_store_does_not() {
+    let mut bench = Bench::new(LIMITS);
+    bench.pass(LIMITS.idle_timeout - Duration::from_secs(1));
+    bench.receive(&frame("1"));
+    bench.pass(LIMITS.idle_timeout * 2);
+    assert_eq!(bench.end, None, "it is we who are slow");
+    bench.stored(0);
+    bench.pass(LIMITS.idle_timeout - Duration::from_secs(1));
+    assert_eq!(bench.end, None, "its time begins with our answer");
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.end, Some(SessionEnd::IdleTimeout));
+}
+
+#[test]
+fn a_frame_has_so_much_time_however_slowly_it_comes() {
+    let mut bench = Bench::new(LIMITS);
+    let bytes = frame("1");
+    for byte in &bytes[..10] {
+        bench.pass(Duration::from_secs(2));
+        bench.receive(&[*byte]);
+    }
+    assert_eq!(bench.end, None);
+    bench.pass(Duration::from_secs(12));
+    assert_eq!(bench.rejections(), [Some("frame-timeout")], "30 s after its first byte");
+    assert_eq!(bench.end, None, "what came of it is kept first");
+    bench.stored(0);
+    assert_eq!((bench.told(), bench.end), (vec![], Some(SessionEnd::FrameTimeout)));
+}
+
+#[test]
+fn a_missing_carriage_return_is_waited_for_a_moment() {
+    let mut bench = Bench::new(LIMITS);
+    let mut bytes = frame("1");
+    bytes.pop();
+    bench.receive(&bytes);
+    bench.pass(CARRIAGE_RETURN_WAIT - Duration::from_millis(1));
+    assert!(bench.storing.is_empty());
+    bench.pass(Duration::from_millis(1));
+    assert_eq!(bench.storing[0].1.warnings[0], "frame-missing-carriage-return");
+    // The carriage return that comes too late is nobody's loss.
+    bench.receive(&[&b"\r"[..], &frame("2")].concat());
+    assert_eq!(bench.rejections(), [None, None]);
+}
+
+#[test]
+fn a_session_that_is_drained_answers_what_it_has_and_reads_no_more() {
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&frame("1"));
+    bench.then(|session, _| session.drain(SessionEnd::Shutdown));
+    assert!(bench.session.is_draining() && !bench.session.wants_input());
+    bench.receive(&frame("2"));
+    assert_eq!((bench.storing.len(), bench.end), (1, None));
+    bench.stored(0);
+    assert_eq!(bench.told(), positive(&["1"]));
+    assert_eq!(bench.end, Some(SessionEnd::Shutdown));
+
+    let mut idle = Bench::new(LIMITS);
+    idle.then(|session, _| session.drain(SessionEnd::Shutdown));
+    assert_eq!(idle.end, Some(SessionEnd::Shutdown), "who waits for nothing goes at once");
+}
+
+#[test]
+fn the_first_reason_to_end_is_the_one_that_is_told() {
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&frame("1"));
+    bench.then(|session, _| session.withdraw(Refusal::Revoked));
+    bench.then(|session, _| session.drain(SessionEnd::Shutdown));
+    bench.then(|session, now| session.peer_closed(now));
+    bench.stored(0);
+    assert_eq!(bench.end, Some(SessionEnd::Withdrawn(Refusal::Revoked)));
+    assert_eq!(bench.told(), positive(&["1"]), "what is stored is acknowledged all the same");
+}
+
+#[test]
+fn a_peer_that_leaves_in_the_middle_leaves_a_rejected_frame() {
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&[&frame("1")[..], b"\x0BMSH|half"].concat());
+    bench.then(|session, now| session.peer_closed(now));
+    assert_eq!(bench.rejections(), [None, Some("end-of-stream")]);
+    bench.stored(0);
+    bench.stored(0);
+    assert_eq!((bench.told(), bench.end), (positive(&["1"]), Some(SessionEnd::PeerClosed)));
+
+    // Only the last carriage return is missing: that message is whole.
+    let mut bench = Bench::new(LIMITS);
+    let bytes = frame("2");
+    bench.receive(&bytes[..bytes.len() - 1]);
+    bench.then(|session, now| session.peer_closed(now));
+    assert_eq!(bench.rejections(), [None]);
+}
+
+#[test]
+fn violations_in_a_row_end_the_session_and_a_good_message_forgives_them() {
+    let mut bench = Bench::new(LIMITS);
+    let foreign = |id: &str| frame_about("00A037FFFE000002", id);
+    bench.receive(&[foreign("1"), foreign("2"), frame("3"), foreign("4"), foreign("5")].concat());
+    assert!(bench.session.wants_input());
+    bench.receive(&[foreign("6"), frame("7")].concat());
+    assert_eq!(bench.storing.len(), 6, "7 is not read any more");
+    while !bench.storing.is_empty() {
+        bench.stored(0);
+    }
+    let codes: Vec<_> = bench.told().into_iter().map(|(code, _)| code).collect();
+    assert_eq!(codes, ["CR", "CR", "CA", "CR", "CR", "CR"]);
+    assert_eq!(bench.end, Some(SessionEnd::Violations));
+    assert_eq!(bench.audited.len(), 5);
+    assert!(bench.audited.iter().all(|event| event.name() == "identity-violation"));
+}
+
+#[test]
+fn a_frame_that_is_too_large_ends_the_session_after_its_answer() {
+    let mut bench = Bench::new(Limits { max_frame: 300, ..LIMITS });
+    let mut bytes = frame("1");
+    bytes.splice(bytes.len() - 2.., b"NTE|".iter().copied().chain([b'x'; 300]));
+    bench.receive(&bytes);
+    assert_eq!(bench.rejections(), [Some("too-large")]);
+    assert_eq!(bench.storing[0].1.raw.len(), 300);
+    bench.stored(0);
+    assert_eq!(bench.told(), [("AR".to_owned(), "1".to_owned())]);
+    assert_eq!(bench.end, Some(SessionEnd::FrameTooLarge));
+}
+
+// B.1: MSA-2 says which message of ours is meant.
+#[test]
+fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
+    let mut bench = Bench::new(LIMITS);
+    let ours = Bytes::from(framed("MSH|^~\\&|OURS\r"));
+    bench.then(|session, _| session.deliver(Delivery(7), b"OURS-7", ours.clone()));
+    bench.then(|session, _| session.deliver(Delivery(8), b"OURS-8", ours.clone()));
+    assert_eq!(bench.sent, [&ours[..], &ours[..]].concat());
+    bench.sent.clear();
+    bench
+        .receive(&[acknowledgement("OURS-8"), acknowledgement("OURS-9"), acknowledgement("OURS-7")].concat());
+    let code = Acknowledgement { code: "CA".to_owned() };
+    assert_eq!(bench.delivered, [(Delivery(8), code.clone()), (Delivery(7), code)]);
+    assert_eq!(bench.rejections(), [None, Some("unexpected-acknowledgement"), None]);
+    bench.receive(&acknowledgement("OURS-7"));
+    assert_eq!(bench.delivered.len(), 2, "an acknowledgement counts once");
+    while !bench.storing.is_empty() {
+        bench.stored(0);
+    }
+    assert!(bench.sent.is_empty(), "acknowledgements are never acknowledged");
+    assert_eq!(bench.end, None);
+}
+
+#[test]
+fn bytes_between_frames_are_told_once_when_all_are_known() {
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&[b"noise", &frame("1")[..], b"more", &frame("2"), b"\r\n"].concat());
+    assert!(bench.audited.is_empty());
+    bench.stored(0);
+    bench.stored(0);
+    bench.then(|session, now| session.peer_closed(now));
+    let [audit::Event::BytesBetweenFrames { count: 11, device, .. }] = &bench.audited[..] else {
+        panic!("{:?}", bench.audited)
+    };
+    assert_eq!(device.as_str(), NAME);
+
+    let mut tidy = Bench::new(LIMITS);
+    tidy.receive(&[b"\r\n", &frame("1")[..], b"\n"].concat());
+    tidy.stored(0);
+    tidy.then(|session, now| session.peer_closed(now));
+    assert!(tidy.audited.is_empty(), "line breaks are the habit of many devices");
+}
+
+#[test]
+fn what_is_kept_of_a_message_is_what_came() {
+    let mut bench = Bench::new(LIMITS);
+    let bytes = frame("1");
+    bench.receive(&bytes);
+    let record = &bench.storing[0].1;
+    assert_eq!(record.raw, bytes[1..bytes.len() - 2]);
+    assert_eq!((record.control_id.as_str(), record.transaction.as_deref()), ("1", Some("PCD-01")));
+    assert_eq!((record.device.as_str(), record.verdict.clone()), (NAME, Verdict::Accepted));
+    assert_eq!(record.received_at, bench.clock.now());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// However the bytes are cut and in whatever order the store answers: every message is answered once, in the
+    /// order of arrival, and the session never holds more than it may.
+    #[test]
+    fn every_message_is_answered_once_and_in_order(
+        messages in 1usize..24,
+        in_flight in 1usize..6,
+        steps in prop::collection::vec((any::<bool>(), 1usize..700, any::<u8>()), 1..80),
+    ) {
+        let mut bench = Bench::new(Limits { in_flight, max_violations: u32::MAX, ..LIMITS });
+        let ids: Vec<_> = (0..messages).map(|number| number.to_string()).collect();
+        let all: Vec<u8> = ids.iter().flat_map(|id| frame(id)).collect();
+        let (mut rest, mut expected) = (&all[..], vec![String::new(); messages]);
+        let mut steps = steps.into_iter().cycle();
+        while !rest.is_empty() || !bench.storing.is_empty() {
+            let (reads, size, choice) = steps.next().unwrap();
+            if bench.session.wants_input() && !rest.is_empty() && (reads || bench.storing.is_empty()) {
+                let (now, later) = rest.split_at(size.min(rest.len()));
+                rest = later;
+                bench.receive(now);
+            } else if !bench.storing.is_empty() {
+                let at = usize::from(choice) % bench.storing.len();
+                let number: usize = bench.storing[at].1.control_id.parse().unwrap();
+                let fails = choice % 3 == 0;
+                expected[number] = if fails { "CE" } else { "CA" }.to_owned();
+                if fails { bench.answered(at, Err(StoreError::Closed)) } else { bench.stored(at) }
+            }
+            prop_assert!(bench.storing.len() <= in_flight);
+        }
+        let expected: Vec<_> = expected.into_iter().zip(ids).collect();
+        prop_assert_eq!(bench.told(), expected);
+        prop_assert_eq!(bench.counted.len(), messages);
+        prop_assert_eq!(bench.end, None);
+    }
+}

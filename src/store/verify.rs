@@ -1,0 +1,189 @@
+//! Reads the audit trail of every node and tells whether it is whole.
+
+use super::{Store, StoreError};
+use crate::audit::{Broken, Intact, SignatureJudge, Verifier};
+use crate::model::NodeName;
+
+/// What became of the audit chain of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainReport {
+    /// Whose chain.
+    pub node: NodeName,
+    /// Whether it is whole, and if not, the first row that is wrong.
+    pub verdict: Result<Intact, Broken>,
+}
+
+impl Store {
+    /// Verifies the chain of every node that has one, by name; `judge` says which signatures are the platform's.
+    ///
+    /// # Errors
+    /// When the rows cannot be read. What is wrong with them is no error here.
+    pub async fn verify_audit(&self, judge: &dyn SignatureJudge) -> Result<Vec<ChainReport>, StoreError> {
+        let mut reports = Vec::new();
+        for node in self.0.reader.audit_nodes().await? {
+            let verdict = self.verify_chain(&node, judge).await?;
+            reports.push(ChainReport { node, verdict });
+        }
+        Ok(reports)
+    }
+
+    async fn verify_chain(
+        &self,
+        node: &NodeName,
+        judge: &dyn SignatureJudge,
+    ) -> Result<Result<Intact, Broken>, StoreError> {
+        let reader = &self.0.reader;
+        let known_before = reader.audit_end(node).await?;
+        let mut verifier = Verifier::new(node.clone(), judge);
+        let mut read = None;
+        loop {
+            let rows = reader.audit_chain(node, read, PAGE).await?;
+            for row in &rows {
+                if let Err(broken) = verifier.row(row) {
+                    return Ok(Err(broken));
+                }
+            }
+            match rows.last() {
+                Some(last) => read = Some(last.number),
+                None => break,
+            }
+        }
+        // Read after the rows: what was written meanwhile is known by now.
+        let known_after = reader.audit_end(node).await?;
+        Ok(verifier.finish(&known_before, &known_after))
+    }
+}
+
+/// Rows that are read at once.
+const PAGE: u32 = 5_000;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::{Connection as _, SqliteConnection};
+
+    use crate::audit::fixtures::Repeating;
+    use crate::audit::{Event, Fault, StopReason};
+    use crate::store::Store;
+    use crate::store::fixtures::Place;
+
+    async fn grow(store: &Store, rows: u32) {
+        for _ in 0..rows {
+            store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
+        }
+    }
+
+    /// Twelve rows: nine, a signature over them, and two more.
+    async fn place() -> Place {
+        let place = Place::new();
+        let store = place.open().await;
+        grow(&store, 9).await;
+        store.sign_audit(&Repeating).await.unwrap().unwrap();
+        grow(&store, 2).await;
+        store.close().await;
+        place
+    }
+
+    /// Does `sql` to the file, as somebody can who owns it.
+    async fn tamper(place: &Place, sql: &'static str) {
+        let url = format!("sqlite://{}", place.path().display());
+        let mut outside = SqliteConnection::connect(&url).await.unwrap();
+        let free =
+            "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; DROP TRIGGER audit_no_replace;";
+        sqlx::raw_sql(free).execute(&mut outside).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut outside).await.unwrap();
+        outside.close().await.unwrap();
+    }
+
+    async fn fault_after(sql: &'static str) -> Option<(u64, Fault)> {
+        let place = place().await;
+        tamper(&place, sql).await;
+        let mut reports = place.open().await.verify_audit(&Repeating).await.unwrap();
+        assert_eq!(reports.len(), 1, "{sql}");
+        reports.remove(0).verdict.err().map(|broken| (broken.number, broken.fault))
+    }
+
+    #[tokio::test]
+    async fn a_trail_that_was_left_alone_is_whole() {
+        let place = place().await;
+        let store = place.open().await;
+        let report = &store.verify_audit(&Repeating).await.unwrap()[0];
+        let intact = report.verdict.clone().unwrap();
+        assert_eq!((intact.end.number, intact.signature.unwrap().number), (12, 9));
+        let empty = Place::new();
+        assert_eq!(empty.open().await.verify_audit(&Repeating).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn whoever_changes_the_file_is_found_out() {
+        for (sql, fault) in [
+            ("UPDATE audit SET details = '{}' WHERE number = 4", (4, Fault::Altered)),
+            ("UPDATE audit SET at = at - 1 WHERE number = 4", (4, Fault::Altered)),
+            ("UPDATE audit SET event = 'platform-started' WHERE number = 4", (4, Fault::Altered)),
+            ("DELETE FROM audit WHERE number = 1", (1, Fault::Missing)),
+            ("DELETE FROM audit WHERE number BETWEEN 4 AND 6", (4, Fault::Missing)),
+            (
+                "DELETE FROM audit WHERE number = 4; UPDATE audit SET number = number - 1 WHERE number > 4",
+                (4, Fault::Altered),
+            ),
+            (
+                "UPDATE audit SET number = -number WHERE number > 4;
+                 UPDATE audit SET number = 1 - number WHERE number < 0;
+                 INSERT INTO audit SELECT 99, node, 5, at, event, details, hash FROM audit WHERE number = 4",
+                (5, Fault::Altered),
+            ),
+            (
+                "UPDATE audit SET number = 0 WHERE number = 4; UPDATE audit SET number = 4 WHERE number = 5;
+                 UPDATE audit SET number = 5 WHERE number = 0",
+                (4, Fault::Altered),
+            ),
+            ("UPDATE audit SET sequence = 99 WHERE number = 4", (5, Fault::Moved)),
+            ("DELETE FROM audit WHERE number > 10", (11, Fault::TailCut)),
+            ("DELETE FROM audit", (1, Fault::TailCut)),
+            ("DELETE FROM audit_end", (1, Fault::BehindTheEnd)),
+            ("UPDATE audit_end SET number = 11", (12, Fault::BehindTheEnd)),
+            ("UPDATE audit_end SET hash = zeroblob(32)", (12, Fault::OtherEnd)),
+        ] {
+            assert_eq!(fault_after(sql).await, Some(fault), "{sql}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_new_is_signed_once() {
+        let place = Place::new();
+        let store = place.open().await;
+        assert_eq!(store.sign_audit(&Repeating).await.unwrap(), None);
+        grow(&store, 3).await;
+        assert_eq!(store.sign_audit(&Repeating).await.unwrap().unwrap().number, 3);
+        place.clock.advance(Duration::from_secs(60));
+        assert_eq!(store.sign_audit(&Repeating).await.unwrap(), None);
+        grow(&store, 1).await;
+        assert_eq!(store.sign_audit(&Repeating).await.unwrap().unwrap().number, 5);
+    }
+
+    #[tokio::test]
+    async fn each_node_has_its_own_chain() {
+        let place = Place::new();
+        let open = async |node: &str| {
+            Store::open_as(node.parse().unwrap(), &place.url(), place.clock.clone()).await.unwrap()
+        };
+        let (here, there) = (open("here").await, open("there").await);
+        tokio::join!(grow(&here, 20), grow(&there, 30));
+        let reports = here.verify_audit(&Repeating).await.unwrap();
+        let ends: Vec<_> = reports
+            .into_iter()
+            .map(|report| (report.node.to_string(), report.verdict.unwrap().end.number))
+            .collect();
+        assert_eq!(ends, [("here".to_owned(), 20), ("there".to_owned(), 30)]);
+    }
+
+    #[tokio::test]
+    async fn two_processes_of_one_node_share_its_chain() {
+        let place = Place::new();
+        let (serving, command) = (place.open().await, place.open().await);
+        tokio::join!(grow(&serving, 20), grow(&command, 20));
+        let reports = serving.verify_audit(&Repeating).await.unwrap();
+        assert_eq!(reports[0].verdict.as_ref().unwrap().end.number, 40);
+    }
+}

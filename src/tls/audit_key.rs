@@ -1,0 +1,170 @@
+//! The platform's key as it vouches for the audit trail, and who may have done so.
+
+use jiff::Timestamp;
+use rustls::SignatureScheme;
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::sign::CertifiedKey;
+use webpki::{EndEntityCert, KeyUsage};
+
+use super::acceptor::{Acceptor, AcceptorError};
+use super::file;
+use super::provider::{Settings, provider};
+use super::trust::Trust;
+use crate::audit::{Distrust, SignError, Signature, SignatureJudge, Signer};
+use crate::config::Tls;
+
+impl Signer for Acceptor {
+    fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
+        sign(&*self.signing_key().ok_or(SignError)?, message)
+    }
+}
+
+fn sign(key: &CertifiedKey, message: &[u8]) -> Result<Signature, SignError> {
+    let signer = key.key.choose_scheme(&SCHEMES).ok_or(SignError)?;
+    let scheme = signer.scheme().as_str().ok_or(SignError)?;
+    let certificate = key.cert.first().ok_or(SignError)?;
+    let value = signer.sign(message).map_err(|_| SignError)?;
+    Ok(Signature { scheme: scheme.to_owned(), certificate: certificate.to_vec(), value })
+}
+
+/// Knows the platform's signatures: by a certificate of the name of one of its own, for a server, that chained to an
+/// installed root when the signature was made. So they outlive the renewal of its certificates.
+#[derive(Debug)]
+pub struct AuditJudge {
+    trust: Trust,
+    chains: Vec<Vec<CertificateDer<'static>>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl AuditJudge {
+    /// Reads the roots and the platform's chains; no key is needed.
+    ///
+    /// # Errors
+    /// When one of the files cannot be read.
+    pub fn load(tls: &Tls) -> Result<Self, AcceptorError> {
+        let chain = |credential: &crate::config::Credential| file::certificates(&credential.chain);
+        let chains = [&tls.ecc, &tls.rsa].into_iter().flatten().map(chain).collect::<Result<_, _>>();
+        Ok(Self {
+            trust: Trust::load(&tls.client_trust_anchors)?,
+            chains: chains.map_err(super::CredentialError::from)?,
+            algorithms: provider(Settings::default()).signature_verification_algorithms,
+        })
+    }
+
+    /// Whether the certificate is one of the platform's, then.
+    fn is_ours(&self, certificate: &EndEntityCert<'_>, at: UnixTime) -> bool {
+        self.chains.iter().any(|chain| {
+            let Some((leaf, intermediates)) = chain.split_first() else { return false };
+            let same_name =
+                EndEntityCert::try_from(leaf).is_ok_and(|leaf| leaf.subject() == certificate.subject());
+            same_name
+                && certificate
+                    .verify_for_usage(
+                        self.algorithms.all,
+                        &self.trust.anchors,
+                        intermediates,
+                        at,
+                        KeyUsage::server_auth(),
+                        None,
+                        None,
+                    )
+                    .is_ok()
+        })
+    }
+}
+
+impl SignatureJudge for AuditJudge {
+    fn judge(&self, message: &[u8], signature: &Signature, at: Timestamp) -> Result<(), Distrust> {
+        let certificate = CertificateDer::from(signature.certificate.as_slice());
+        let certificate = EndEntityCert::try_from(&certificate).map_err(|_| Distrust::Unreadable)?;
+        let seconds = u64::try_from(at.as_second()).map_err(|_| Distrust::OtherSigner)?;
+        if !self.is_ours(&certificate, UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))) {
+            return Err(Distrust::OtherSigner);
+        }
+        let (_, algorithms) = self
+            .algorithms
+            .mapping
+            .iter()
+            .find(|(scheme, _)| {
+                SCHEMES.contains(scheme) && scheme.as_str() == Some(signature.scheme.as_str())
+            })
+            .ok_or(Distrust::Unreadable)?;
+        let verified = algorithms
+            .iter()
+            .any(|algorithm| certificate.verify_signature(*algorithm, message, &signature.value).is_ok());
+        if verified { Ok(()) } else { Err(Distrust::Forged) }
+    }
+}
+
+/// What the platform signs with, whichever fits its key.
+const SCHEMES: [SignatureScheme; 4] = [
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::RSA_PSS_SHA256,
+];
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Config, Credential, Overrides};
+    use crate::metrics::Metrics;
+    use crate::model::Clock;
+    use crate::pki::{CertificateOrder, Issued, KeyType, Role, TestPki};
+    use crate::revocation::Engine;
+    use crate::tls::{DirectoryHandle, credential};
+
+    fn config(folder: &Path, issued: &Issued) -> Config {
+        let (chain, key) = (issued.chain.display(), issued.key.display());
+        let text = format!(
+            "[tls]\nclient-trust-anchors = [\"root-ecc.pem\"]\necc = {{ chain = \"{chain}\", key = \"{key}\" }}\n"
+        );
+        Config::parse(&text, &folder.join("platform.toml"), &Overrides::default()).unwrap()
+    }
+
+    fn signer(config: &Config, clock: &Clock) -> Acceptor {
+        let revocation = Engine::open(&config.revocation, Metrics::new().unwrap(), clock.clone()).unwrap();
+        Acceptor::build(config, DirectoryHandle::default(), revocation, clock.clone()).unwrap()
+    }
+
+    #[test]
+    fn the_platform_vouches_and_nobody_else_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, clock) = (folder.path().join("pki"), Clock::system());
+        let pki = TestPki::init(&folder, "http://127.0.0.1:9", &clock).unwrap();
+        let issue = |name: &str, role| pki.issue(&CertificateOrder::new(name, role, KeyType::Ecc)).unwrap();
+        let issued = issue("platform", Role::Platform);
+        let ours = config(&folder, &issued);
+        let judge = AuditJudge::load(&ours.tls).unwrap();
+        let signature = signer(&ours, &clock).sign(b"message").unwrap();
+        assert!(signature.scheme.starts_with("ECDSA_"), "{}", signature.scheme);
+        assert_eq!(judge.judge(b"message", &signature, clock.now()), Ok(()));
+
+        assert_eq!(judge.judge(b"massage", &signature, clock.now()), Err(Distrust::Forged));
+        let unknown = Signature { scheme: "ECDSA_SHA1_Legacy".to_owned(), ..signature.clone() };
+        assert_eq!(judge.judge(b"message", &unknown, clock.now()), Err(Distrust::Unreadable));
+        let garbled = Signature { certificate: vec![0], ..signature.clone() };
+        assert_eq!(judge.judge(b"message", &garbled, clock.now()), Err(Distrust::Unreadable));
+        // Long before it was issued.
+        assert_eq!(judge.judge(b"message", &signature, Timestamp::UNIX_EPOCH), Err(Distrust::OtherSigner));
+        let other =
+            signer(&config(&folder, &issue("other", Role::Platform)), &clock).sign(b"message").unwrap();
+        assert_eq!(judge.judge(b"message", &other, clock.now()), Err(Distrust::OtherSigner));
+
+        // The certificate was renewed since: what the old one signed counts still.
+        let (signed_then, old) = (signature, std::fs::read(&issued.chain).unwrap());
+        let renewed = issue("platform", Role::Platform);
+        assert_ne!(std::fs::read(&renewed.chain).unwrap(), old);
+        let judge = AuditJudge::load(&config(&folder, &renewed).tls).unwrap();
+        assert_eq!(judge.judge(b"message", &signed_then, clock.now()), Ok(()));
+        // A device of the same name is no server.
+        let device = issue("platform", Role::Device);
+        let device = Credential { chain: device.chain, key: device.key.into(), passphrase: None };
+        let device = credential::read_pair(&device, &provider(Settings::default())).unwrap();
+        let device = sign(&device.key, b"message").unwrap();
+        assert_eq!(judge.judge(b"message", &device, clock.now()), Err(Distrust::OtherSigner));
+    }
+}

@@ -1,0 +1,275 @@
+//! Private keys that never leave a PKCS#11 token (A11): an HSM, a TPM, a smart card.
+
+mod mechanism;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::error::{Error as CryptokiError, RvError};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
+use cryptoki::session::{Session, UserType};
+use cryptoki::slot::Slot;
+use cryptoki::types::AuthPin;
+use rustls::sign::{Signer, SigningKey};
+use rustls::{OtherError, SignatureAlgorithm, SignatureScheme};
+
+use self::mechanism::{Curve, Scheme};
+use super::private_file::{self, PrivateFileError, Secret};
+use crate::config::TokenUri;
+
+/// A token or a key in it that is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// The library.
+    #[error("the PKCS#11 library {} cannot be used", module.display())]
+    Module {
+        /// Which library.
+        module: PathBuf,
+        /// What it says.
+        source: CryptokiError,
+    },
+    /// None or several.
+    #[error("{found} tokens match {uri}; exactly one must, see: pkcs11-tool --module {} -L", uri.module.display())]
+    Token {
+        /// What was looked for.
+        uri: Box<TokenUri>,
+        /// How many there are.
+        found: usize,
+    },
+    /// None or several.
+    #[error("{found} private keys match {uri}; exactly one must, see: pkcs11-tool --module {} --login -O", uri.module.display())]
+    Key {
+        /// What was looked for.
+        uri: Box<TokenUri>,
+        /// How many there are.
+        found: usize,
+    },
+    /// The token wants a PIN and none is named.
+    #[error(
+        "the token of {0} wants a PIN; put it into a private file and add pin-source=FILE after the question mark"
+    )]
+    NoPin(Box<TokenUri>),
+    /// The file with the PIN.
+    #[error(transparent)]
+    Pin(#[from] PrivateFileError),
+    /// No login.
+    #[error("the token of {uri} does not take the PIN")]
+    Login {
+        /// Which token.
+        uri: Box<TokenUri>,
+        /// What it says.
+        source: CryptokiError,
+    },
+    /// No login is tried again, because that could lock the token.
+    #[error("the token of {0} refused the PIN before; correct it and reload")]
+    Locked(Box<TokenUri>),
+    /// Neither RSA nor a NIST curve.
+    #[error("the key of {0} is neither an RSA key nor one on P-256, P-384 or P-521")]
+    Kind(Box<TokenUri>),
+    /// Something else.
+    #[error("the token of {uri} failed")]
+    Failed {
+        /// Which token.
+        uri: Box<TokenUri>,
+        /// What it says.
+        source: CryptokiError,
+    },
+}
+
+/// A library may be initialized once in a process, whatever a reload asks for.
+static MODULES: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
+
+/// Finds the key, logged in to its token.
+pub(super) fn open(uri: &TokenUri) -> Result<Arc<dyn SigningKey>, TokenError> {
+    let token = Token {
+        module: module(&uri.module)
+            .map_err(|source| TokenError::Module { module: uri.module.clone(), source })?,
+        uri: Box::new(uri.clone()),
+        idle: Mutex::default(),
+        pin_refused: AtomicBool::new(false),
+    };
+    let ready = token.ready()?;
+    let curve = token.curve(&ready)?;
+    token.put_back(ready);
+    Ok(Arc::new(TokenKey { token: Arc::new(token), curve }))
+}
+
+fn module(file: &Path) -> Result<Pkcs11, CryptokiError> {
+    let mut modules = MODULES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(module) = modules.get(file) {
+        return Ok(module.clone());
+    }
+    let module = Pkcs11::new(file)?;
+    module.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+    modules.insert(file.to_owned(), module.clone());
+    Ok(module)
+}
+
+/// A token, and sessions with it that nobody is using.
+#[derive(Debug)]
+struct Token {
+    uri: Box<TokenUri>,
+    module: Pkcs11,
+    idle: Mutex<Vec<Ready>>,
+    /// Tokens lock themselves after a few wrong PINs: a wrong one is tried once.
+    pin_refused: AtomicBool,
+}
+
+/// A session that is logged in, and the key in it.
+#[derive(Debug)]
+struct Ready {
+    session: Session,
+    key: ObjectHandle,
+}
+
+impl Token {
+    /// A session takes one signature at a time, so that as many are opened as handshakes sign at once.
+    fn ready(&self) -> Result<Ready, TokenError> {
+        let slot = self.slot()?;
+        let failed = |source| self.failed(source);
+        let session = self.module.open_ro_session(slot).map_err(failed)?;
+        if self.module.get_token_info(slot).map_err(failed)?.login_required() {
+            self.log_in(&session)?;
+        }
+        let mut wanted = vec![Attribute::Class(ObjectClass::PRIVATE_KEY)];
+        wanted.extend(self.uri.object.as_ref().map(|label| Attribute::Label(label.clone().into_bytes())));
+        wanted.extend(self.uri.id.as_ref().map(|id| Attribute::Id(id.clone())));
+        match session.find_objects(&wanted).map_err(failed)?.as_slice() {
+            [key] => Ok(Ready { key: *key, session }),
+            found => Err(TokenError::Key { uri: self.uri.clone(), found: found.len() }),
+        }
+    }
+
+    fn slot(&self) -> Result<Slot, TokenError> {
+        let failed = |source| self.failed(source);
+        let mut matching = Vec::new();
+        for slot in self.module.get_slots_with_initialized_token().map_err(failed)? {
+            let info = self.module.get_token_info(slot).map_err(failed)?;
+            let is = |wanted: &Option<String>, value: &str| {
+                wanted.as_ref().is_none_or(|wanted| wanted == value.trim_end())
+            };
+            if is(&self.uri.token, info.label()) && is(&self.uri.serial, info.serial_number()) {
+                matching.push(slot);
+            }
+        }
+        match matching.as_slice() {
+            [slot] => Ok(*slot),
+            found => Err(TokenError::Token { uri: self.uri.clone(), found: found.len() }),
+        }
+    }
+
+    fn log_in(&self, session: &Session) -> Result<(), TokenError> {
+        if self.pin_refused.load(Ordering::Relaxed) {
+            return Err(TokenError::Locked(self.uri.clone()));
+        }
+        let file = self.uri.pin.as_ref().ok_or_else(|| TokenError::NoPin(self.uri.clone()))?;
+        // Read anew each time: between logins the PIN is nowhere in this process.
+        let pin = private_file::read_line(file, Secret::Pin)?;
+        let pin = AuthPin::from(String::from_utf8_lossy(&pin).as_ref());
+        match session.login(UserType::User, Some(&pin)) {
+            // A login holds for all sessions of a process.
+            Ok(()) | Err(CryptokiError::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
+            Err(source) => {
+                self.pin_refused.store(true, Ordering::Relaxed);
+                Err(TokenError::Login { uri: self.uri.clone(), source })
+            }
+        }
+    }
+
+    /// `None` for RSA.
+    fn curve(&self, ready: &Ready) -> Result<Option<Curve>, TokenError> {
+        let read = |attribute| {
+            ready.session.get_attributes(ready.key, &[attribute]).map_err(|source| self.failed(source))
+        };
+        match read(AttributeType::KeyType)?.as_slice() {
+            [Attribute::KeyType(KeyType::RSA)] => Ok(None),
+            [Attribute::KeyType(KeyType::EC)] => match read(AttributeType::EcParams)?.as_slice() {
+                [Attribute::EcParams(parameters)] => {
+                    Curve::of(parameters).map(Some).ok_or_else(|| TokenError::Kind(self.uri.clone()))
+                }
+                _ => Err(TokenError::Kind(self.uri.clone())),
+            },
+            _ => Err(TokenError::Kind(self.uri.clone())),
+        }
+    }
+
+    fn sign(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let input = scheme.input(message);
+        let sign = |ready: &Ready| ready.session.sign(&scheme.mechanism(), ready.key, &input);
+        let idle = self.lock().pop();
+        if let Some(ready) = idle {
+            if let Ok(signature) = sign(&ready) {
+                self.put_back(ready);
+                return Ok(signature);
+            }
+            // The token may have been away: what was open with it is worth nothing then.
+            drop(ready);
+            self.lock().clear();
+        }
+        let ready = self.ready()?;
+        let signature = sign(&ready).map_err(|source| self.failed(source))?;
+        self.put_back(ready);
+        Ok(signature)
+    }
+
+    fn put_back(&self, ready: Ready) {
+        self.lock().push(ready);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Ready>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, source: CryptokiError) -> TokenError {
+        TokenError::Failed { uri: self.uri.clone(), source }
+    }
+}
+
+/// A key in a token, as rustls asks for it.
+#[derive(Debug)]
+struct TokenKey {
+    token: Arc<Token>,
+    /// `None` for RSA.
+    curve: Option<Curve>,
+}
+
+impl SigningKey for TokenKey {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        let scheme = Scheme::of(self.curve).iter().find(|scheme| offered.contains(&scheme.in_tls()))?;
+        Some(Box::new(TokenSigner { token: Arc::clone(&self.token), scheme: *scheme }))
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        match self.curve {
+            Some(_) => SignatureAlgorithm::ECDSA,
+            None => SignatureAlgorithm::RSA,
+        }
+    }
+}
+
+/// One signature.
+#[derive(Debug)]
+struct TokenSigner {
+    token: Arc<Token>,
+    scheme: Scheme,
+}
+
+impl Signer for TokenSigner {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
+        let signed = self.token.sign(self.scheme, message).map_err(|error| {
+            // Ours, not the peer's: handshakes fail until the token is back.
+            tracing::error!(error = &error as &dyn std::error::Error, "a token did not sign");
+            rustls::Error::Other(OtherError(Arc::new(error)))
+        })?;
+        self.scheme
+            .output(signed)
+            .ok_or_else(|| rustls::Error::General("the token's signature is malformed".to_owned()))
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        self.scheme.in_tls()
+    }
+}

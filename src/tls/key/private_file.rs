@@ -1,0 +1,155 @@
+//! Files that only the platform may read (A11, B19): keys, passphrases, PINs.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+/// What a private file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secret {
+    /// A private key.
+    Key,
+    /// The passphrase of an encrypted private key.
+    Passphrase,
+    /// The PIN of a PKCS#11 token.
+    Pin,
+}
+
+/// A private file that is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum PrivateFileError {
+    /// It cannot be read.
+    #[error("cannot read the {secret} {}", file.display())]
+    Read {
+        /// What it holds.
+        secret: Secret,
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else on the machine could read or change it (A11).
+    #[error(
+        "the {secret} {} can be reached by others (mode {mode:04o}); run: chmod 600 {}",
+        file.display(), file.display()
+    )]
+    TooOpen {
+        /// What it holds.
+        secret: Secret,
+        /// Which file.
+        file: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Nothing in it.
+    #[error("the {secret} {} is empty", file.display())]
+    Empty {
+        /// What it should hold.
+        secret: Secret,
+        /// Which file.
+        file: PathBuf,
+    },
+}
+
+/// The contents of a file that nobody else can reach; wiped from memory when they are dropped.
+pub(super) fn read(file: &Path, secret: Secret) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    let failed = |source| PrivateFileError::Read { secret, file: file.to_owned(), source };
+    let mut opened = File::open(file).map_err(failed)?;
+    let metadata = opened.metadata().map_err(failed)?;
+    let mode = metadata.mode() & 0o7777;
+    if mode & forbidden(&metadata, rustix::process::geteuid().as_raw()) != 0 {
+        return Err(PrivateFileError::TooOpen { secret, file: file.to_owned(), mode });
+    }
+    // The whole file at once, so that no growing buffer leaves copies behind.
+    let mut contents = Zeroizing::new(vec![0; usize::try_from(metadata.len()).unwrap_or(0)]);
+    opened.read_exact(&mut contents).map_err(failed)?;
+    Ok(contents)
+}
+
+/// One line of text without the end of line that editors and `echo` leave behind it.
+pub(super) fn read_line(file: &Path, secret: Secret) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
+    let mut line = read(file, secret)?;
+    for end in [b'\n', b'\r'] {
+        if line.last() == Some(&end) {
+            line.pop();
+        }
+    }
+    if line.is_empty() {
+        return Err(PrivateFileError::Empty { secret, file: file.to_owned() });
+    }
+    Ok(line)
+}
+
+/// The permission bits that a private file must not have. A file of the superuser may be readable by a group, which
+/// is how a daemon under another account gets at it: systemd's credentials look like that.
+fn forbidden(metadata: &Metadata, account: u32) -> u32 {
+    if metadata.uid() == 0 && account != 0 { 0o037 } else { 0o077 }
+}
+
+impl std::fmt::Display for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Key => "private key",
+            Self::Passphrase => "passphrase file",
+            Self::Pin => "PIN file",
+        })
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// Writes a file with this mode.
+    pub(in super::super) fn write(file: &Path, contents: impl AsRef<[u8]>, mode: u32) {
+        std::fs::write(file, contents).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a11_a_file_that_others_can_reach_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        for mode in [0o604, 0o640, 0o620, 0o644, 0o606, 0o601] {
+            write(&file, "secret", mode);
+            let error = read(&file, Secret::Passphrase).unwrap_err();
+            assert!(matches!(error, PrivateFileError::TooOpen { mode: seen, .. } if seen == mode), "{error}");
+            assert!(error.to_string().contains("passphrase file") && error.to_string().contains("chmod 600"));
+        }
+        for mode in [0o600, 0o400] {
+            write(&file, "secret", mode);
+            assert_eq!(*read(&file, Secret::Passphrase).unwrap(), b"secret");
+        }
+        let missing = read(&folder.path().join("none"), Secret::Pin).unwrap_err();
+        assert!(matches!(missing, PrivateFileError::Read { secret: Secret::Pin, .. }));
+    }
+
+    #[test]
+    fn a11_the_group_may_read_a_file_of_the_superuser_and_of_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        write(&file, "secret", 0o440);
+        let metadata = std::fs::metadata(&file).unwrap();
+        let owner = metadata.uid();
+        assert_eq!(forbidden(&metadata, owner), 0o077, "one's own file");
+        assert_eq!(forbidden(&metadata, owner + 1) == 0o037, owner == 0);
+    }
+
+    #[test]
+    fn the_end_of_the_line_is_no_part_of_a_passphrase() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("passphrase");
+        for (written, meant) in [("p w\n", "p w"), ("p w\r\n", "p w"), ("p w", "p w"), ("p w \n\n", "p w \n")]
+        {
+            write(&file, written, 0o600);
+            assert_eq!(*read_line(&file, Secret::Passphrase).unwrap(), meant.as_bytes());
+        }
+        write(&file, "\n", 0o600);
+        assert!(matches!(read_line(&file, Secret::Passphrase).unwrap_err(), PrivateFileError::Empty { .. }));
+    }
+}

@@ -1,0 +1,120 @@
+//! Devices that stop, frames that nobody can answer, and what the operator's side tells of them.
+
+use pcd_platform::pki::KeyType;
+use serde_json::Value;
+
+use crate::harness::{Platform, Site, Wire, eventually, framed, message};
+
+const NAME: &str = "00A037FFFE000001";
+
+fn scene(site: &Site) -> (Platform, Wire) {
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let wire = Wire::connect(site, platform.address, &site.certificate(NAME, KeyType::Ecc));
+    (platform, wire)
+}
+
+fn api(platform: &Platform, path: &str) -> Value {
+    let (status, body) = platform.get(path);
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+fn audited(platform: &Platform, event: &str) -> Vec<Value> {
+    platform.cli().json(&["audit", "list", "--event", event])
+}
+
+#[test]
+fn a_device_that_stops_is_shown_counted_and_audited_once() {
+    let site = Site::new().with("devices", "silent-after = \"2s\"");
+    let (platform, mut wire) = scene(&site);
+    assert!(api(&platform, "/api/devices")[0]["feed"].is_null());
+    wire.write(&framed(&message(NAME, "1")));
+    assert_eq!(wire.verdict().0, "CA");
+    let device = api(&platform, "/api/devices")[0].take();
+    assert_eq!((&device["cn"], &device["sessions"]), (&NAME.into(), &1.into()));
+    assert_eq!(
+        (&device["feed"]["silent"], &device["feed"]["silent-after-seconds"]),
+        (&false.into(), &2.into())
+    );
+
+    eventually("the silence is told", || platform.metric("pcd_feeds_silent") == 1.0);
+    assert_eq!(api(&platform, "/api/devices")[0]["feed"]["silent"], true);
+    let silent = audited(&platform, "feed-silent");
+    assert_eq!((silent.len(), &silent[0]["details"]["device"]), (1, &NAME.into()));
+
+    // What is rejected is no sign of life.
+    wire.write(&framed(&message("00A037FFFE000002", "2")));
+    assert_eq!(wire.verdict().0, "CR");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert_eq!(platform.metric("pcd_feeds_silent"), 1.0);
+
+    wire.write(&framed(&message(NAME, "3")));
+    assert_eq!(wire.verdict().0, "CA");
+    eventually("it is heard again", || platform.metric("pcd_feeds_silent") == 0.0);
+    eventually("that is told", || audited(&platform, "feed-resumed").len() == 1);
+    eventually("the next silence is told", || audited(&platform, "feed-silent").len() == 2);
+    platform.cli().run(&["device", "suspend", NAME]);
+    eventually("nobody waits for it", || platform.metric("pcd_feeds_silent") == 0.0);
+}
+
+/// DEV-53, as the proposal of the technical framework prints it.
+#[test]
+fn a_missed_watchdog_is_noticed() {
+    let site = Site::new();
+    let (platform, mut wire) = scene(&site);
+    let watchdog = format!(
+        "MSH|^~\\&|ACME^{NAME}^EUI-64||||20260101120000+0000||ORU^R40^ORU_R40|W1|P|2.6|||AL|NE\rOBR|1|||196616^MDC_EVT_ALARM^MDC\r\
+        OBX|1|ST|198200^ MDC_EVT_WATCHDOG^MDC|1.0.0.1|continue|||<1000||||F\r"
+    );
+    wire.write(&framed(watchdog.as_bytes()));
+    assert_eq!(wire.verdict().0, "CA");
+    let device = api(&platform, "/api/devices")[0].take();
+    assert_eq!(device["feed"]["silent-after-seconds"], 2, "{device}");
+    eventually("the silence is told", || audited(&platform, "feed-silent").len() == 1);
+}
+
+#[test]
+fn sessions_and_messages_are_told_without_their_content() {
+    let site = Site::new();
+    let (platform, mut wire) = scene(&site);
+    wire.write(&framed(&message(NAME, "1")));
+    assert_eq!(wire.verdict().0, "CA");
+    wire.write(&framed(b"nothing that can be read"));
+    assert_eq!(wire.verdict(), ("AR".to_owned(), String::new()));
+    let sessions = api(&platform, "/api/sessions");
+    assert_eq!((sessions.as_array().unwrap().len(), &sessions[0]["device"]), (1, &NAME.into()));
+    assert!(!sessions[0]["version"].as_str().unwrap().is_empty());
+    let messages = api(&platform, "/api/messages?limit=10");
+    assert_eq!(messages.as_array().unwrap().len(), 2);
+    assert_eq!((&messages[1]["control-id"], &messages[1]["transaction"]), (&"1".into(), &"PCD-01".into()));
+    let rejected = api(&platform, &format!("/api/messages?rejected=true&device={NAME}"));
+    assert_eq!((rejected.as_array().unwrap().len(), &rejected[0]["rejection"]), (1, &"no-header".into()));
+    let text = messages.to_string();
+    assert!(!text.contains("Imaginary") && !text.contains("MSH|"), "{text}");
+    assert_eq!(platform.get("/api/messages?everything=true").0, 400);
+}
+
+#[test]
+fn a_frame_that_cannot_be_answered_by_name_closes_the_connection_if_the_operator_says_so() {
+    let site = Site::new().with("messages", "unreadable = \"close\"");
+    let (platform, mut wire) = scene(&site);
+    wire.write(&framed(&message(NAME, "1")));
+    wire.write(&framed(b"nothing that can be read"));
+    wire.write(&framed(&message(NAME, "2")));
+    assert_eq!(wire.verdict().0, "CA");
+    assert_eq!(wire.answer(), None, "no answer, and no further message is read");
+    let listed = platform.cli().json(&["message", "list"]);
+    // Messages of one millisecond have no order among them.
+    let mut rejections: Vec<_> = listed.iter().map(|row| row["rejection"].as_str()).collect();
+    rejections.sort();
+    assert_eq!(rejections, [None, Some("no-header")], "kept all the same");
+    eventually("the end is told", || !audited(&platform, "session-ended").is_empty());
+    assert_eq!(audited(&platform, "session-ended")[0]["details"]["why"], "unreadable-message");
+
+    let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));
+    let nameless = String::from_utf8(message(NAME, "gone").to_vec()).unwrap().replace("|gone|P|", "||P|");
+    wire.write(&framed(nameless.as_bytes()));
+    assert_eq!(wire.answer(), None);
+    assert_eq!(platform.cli().json(&["message", "list", "--rejected"])[0]["rejection"], "no-control-id");
+}

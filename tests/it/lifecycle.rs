@@ -1,0 +1,249 @@
+//! How the platform starts, stops, dies and comes back.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use pcd_platform::pki::KeyType;
+use rustix::process::Signal;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::runtime::Runtime;
+
+use crate::harness::{Cli, Platform, Site, Wire, eventually, field, framed, message};
+
+const NAME: &str = "00A037FFFE000001";
+
+fn connect(site: &Site, platform: &Platform, name: &str) -> Wire {
+    Wire::connect(site, platform.address, &site.certificate(name, KeyType::Ecc))
+}
+
+fn start(site: &Site) -> (Platform, Wire) {
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let wire = connect(site, &platform, NAME);
+    (platform, wire)
+}
+
+/// Another process that writes to the store and does not come to an end: while it is there, nobody else can.
+struct Writing {
+    connection: SqliteConnection,
+    runtime: Runtime,
+}
+
+impl Writing {
+    fn begin(site: &Site) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let connection = runtime.block_on(async {
+            let options = SqliteConnectOptions::new().filename(site.path().join("platform.db"));
+            let mut connection = options.busy_timeout(Duration::from_secs(20)).connect().await.unwrap();
+            sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
+            connection
+        });
+        Self { connection, runtime }
+    }
+
+    fn end(mut self) {
+        self.runtime.block_on(async {
+            sqlx::query("ROLLBACK").execute(&mut self.connection).await.unwrap();
+            self.connection.close().await.unwrap();
+        });
+    }
+}
+
+fn ready(platform: &Platform) -> (u16, serde_json::Value) {
+    let (status, body) = platform.get("/readyz");
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+#[test]
+fn a_first_signal_lets_everything_that_has_begun_be_acknowledged() {
+    let site = Site::new();
+    let (platform, mut wire) = start(&site);
+    let mut idle = connect(&site, &platform, NAME);
+    let writing = Writing::begin(&site);
+    wire.write(&[framed(&message(NAME, "1")), framed(&message(NAME, "2"))].concat());
+    std::thread::sleep(Duration::from_millis(200));
+    platform.signal(Signal::TERM);
+    assert_eq!(idle.answer(), None, "who waits for nothing is let go at once, with close_notify");
+    std::thread::scope(|scope| {
+        let readiness = scope.spawn(|| ready(&platform));
+        std::thread::sleep(Duration::from_millis(100));
+        writing.end();
+        let (status, readiness) = readiness.join().unwrap();
+        assert_eq!(
+            (status, &readiness["checks"]["accepting"]["ok"]),
+            (503, &false.into()),
+            "nobody is sent here"
+        );
+    });
+    for id in ["1", "2"] {
+        assert_eq!(wire.verdict(), ("CA".to_owned(), id.to_owned()));
+    }
+    assert_eq!(wire.answer(), None, "and then close_notify");
+    let stopped = platform.wait();
+    assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
+    let cli = Cli::of(&site);
+    assert_eq!(cli.json(&["message", "list"]).len(), 2);
+    let rows = cli.json(&["audit", "list"]);
+    assert_eq!(
+        (&rows[0]["event"], &rows[0]["details"]["reason"]),
+        (&"platform-stopped".into(), &"requested".into())
+    );
+    assert_eq!(rows.iter().filter(|row| row["details"]["why"] == "shutdown").count(), 2);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let site = Site::new();
+    let (platform, mut wire) = start(&site);
+    let writing = Writing::begin(&site);
+    wire.write(&framed(&message(NAME, "1")));
+    std::thread::sleep(Duration::from_millis(200));
+    platform.signal(Signal::TERM);
+    std::thread::sleep(Duration::from_millis(200));
+    let began = Instant::now();
+    platform.signal(Signal::INT);
+    let stopped = platform.wait();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
+    assert!(stopped.log.contains("a second signal came"), "{}", stopped.log);
+    assert!(!matches!(wire.try_answer(), Ok(Some(_))), "what is not stored is not acknowledged");
+    writing.end();
+}
+
+#[test]
+fn a_session_that_does_not_finish_is_waited_for_only_so_long() {
+    let site = Site::new().with("interface-a", "drain-timeout = \"500ms\"");
+    let (platform, mut wire) = start(&site);
+    let writing = Writing::begin(&site);
+    wire.write(&framed(&message(NAME, "1")));
+    std::thread::sleep(Duration::from_millis(200));
+    let began = Instant::now();
+    let stopped = platform.stop();
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
+    writing.end();
+}
+
+#[test]
+fn while_the_store_cannot_be_written_senders_keep_their_messages() {
+    let site = Site::new();
+    let (platform, mut wire) = start(&site);
+    assert_eq!(ready(&platform).0, 200);
+    let writing = Writing::begin(&site);
+    let began = Instant::now();
+    let original = String::from_utf8(message(NAME, "2").to_vec()).unwrap().replace("|AL|NE|", "|||");
+    wire.write(&[framed(&message(NAME, "1")), framed(original.as_bytes())].concat());
+    let (status, readiness) = ready(&platform);
+    assert_eq!((status, &readiness["checks"]["store"]["ok"]), (503, &false.into()), "{readiness}");
+    assert!(readiness["checks"]["store"]["reason"].is_string(), "{readiness}");
+    for (code, id) in [("CE", "1"), ("AE", "2")] {
+        let answer = wire.answer().unwrap();
+        assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), (code, id));
+        assert_eq!(field(&answer, "ERR", 3).split('^').next(), Some("207"), "{answer:?}");
+        assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("store-unavailable"), "{answer:?}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    writing.end();
+    wire.write(&framed(&message(NAME, "1")));
+    assert_eq!(wire.verdict(), ("CA".to_owned(), "1".to_owned()), "the same connection goes on");
+    eventually("it is ready again", || ready(&platform).0 == 200);
+    assert_eq!(platform.cli().json(&["message", "list"]).len(), 1);
+    assert!(platform.log().contains("ERROR"), "our own fault is said: {}", platform.log());
+}
+
+#[test]
+fn a_port_in_use_is_69_and_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for table in ["interface-a", "admin"] {
+        let line = if table == "admin" {
+            format!("listen = \"{address}\"")
+        } else {
+            format!("listen = [\"{address}\"]")
+        };
+        let site = Site::new().with(table, &line);
+        let (status, stdout, stderr) = Cli::of(&site).try_run(&["serve"]);
+        assert_eq!(status.code(), Some(69), "{table}: {stderr}");
+        assert!(stderr.contains(&address.to_string()) && stdout.is_empty(), "{table}: {stderr}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_78_and_says_where() {
+    for (line, words) in [
+        ("max-frames = \"1 MiB\"", ["max-frames", "line 3, column 1"]),
+        ("max-frame = 12 MiB", ["TOML parse error", "line 3, column 13"]),
+        ("max-frame = \"1 B\"", ["interface-a.max-frame", "1"]),
+    ] {
+        let site = Site::new().with("interface-a", line);
+        let (status, _, stderr) = Cli::of(&site).try_run(&["serve"]);
+        assert_eq!(status.code(), Some(78), "{line}: {stderr}");
+        for word in words {
+            assert!(stderr.contains(word), "{word:?} is not in {stderr}");
+        }
+    }
+    let nowhere = Cli::of(&Site::new()).try_run(&["serve", "--config", "/no/such/platform.toml"]);
+    assert_eq!(nowhere.0.code(), Some(78), "{}", nowhere.2);
+}
+
+/// How often the platform is killed; `PCD_TEST_KILL_CYCLES=50` for a long run.
+fn kill_cycles() -> usize {
+    std::env::var("PCD_TEST_KILL_CYCLES").map_or(3, |cycles| cycles.parse().unwrap())
+}
+
+/// Sends messages without waiting for answers, until the connection breaks; which were sent, and which acknowledged.
+fn stream(mut wire: Wire, device: &str, cycle: usize) -> (Vec<String>, Vec<String>) {
+    let (mut sent, mut acknowledged) = (Vec::new(), Vec::new());
+    loop {
+        for _ in 0..8 {
+            let id = format!("{device}-{cycle}-{}", sent.len());
+            let went = wire.try_write(&framed(&message(device, &id)));
+            sent.push(id);
+            if went.is_err() {
+                return (sent, acknowledged);
+            }
+        }
+        while acknowledged.len() < sent.len() {
+            let Ok(Some(answer)) = wire.try_answer() else { return (sent, acknowledged) };
+            assert_eq!(field(&answer, "MSA", 1), "CA");
+            acknowledged.push(field(&answer, "MSA", 2).to_owned());
+        }
+    }
+}
+
+// B.1: what was positively acknowledged is the platform's responsibility, whatever happens to the platform.
+#[test]
+fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
+    let site = Site::new();
+    let devices = ["KILL-1", "KILL-2", "KILL-3"];
+    let (mut sent, mut acknowledged) = (BTreeSet::new(), BTreeSet::new());
+    for cycle in 0..kill_cycles() {
+        let platform = site.start();
+        if cycle == 0 {
+            devices.iter().for_each(|device| platform.admit(device, &[]));
+        }
+        let streams = devices.map(|device| {
+            let wire = connect(&site, &platform, device);
+            std::thread::spawn(move || stream(wire, device, cycle))
+        });
+        // Another moment in each cycle.
+        std::thread::sleep(Duration::from_millis(150 + 97 * (cycle as u64 % 5)));
+        platform.signal(Signal::KILL);
+        for stream in streams {
+            let (more_sent, more_acknowledged) = stream.join().unwrap();
+            sent.extend(more_sent);
+            acknowledged.extend(more_acknowledged);
+        }
+    }
+    assert!(acknowledged.len() > 10 * kill_cycles(), "only {} were acknowledged", acknowledged.len());
+    let platform = site.start();
+    let listed = platform.cli().json(&["message", "list", "--limit", "1000000"]);
+    let stored: Vec<_> = listed.iter().map(|row| row["control-id"].as_str().unwrap().to_owned()).collect();
+    let distinct: BTreeSet<_> = stored.iter().cloned().collect();
+    assert_eq!(stored.len(), distinct.len(), "nothing is stored twice");
+    let lost: Vec<_> = acknowledged.difference(&distinct).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    assert!(distinct.is_subset(&sent));
+}

@@ -1,0 +1,460 @@
+//! What becomes of a message, as its sender and the operator see it.
+
+use std::time::Duration;
+
+use pcd_platform::pki::KeyType;
+use serde_json::Value;
+
+use crate::harness::{Platform, Site, Wire, eventually, field, framed, message};
+
+const NAME: &str = "00A037FFFE000001";
+const OTHER: &str = "00A037FFFE000002";
+
+/// A platform with one device in its directory, and a connection of that device.
+struct Scene {
+    site: Site,
+    platform: Platform,
+    wire: Wire,
+}
+
+impl Scene {
+    fn new(site: Site) -> Self {
+        let platform = site.start();
+        platform.admit(NAME, &[]);
+        let wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));
+        Self { site, platform, wire }
+    }
+
+    fn reconnect(&mut self) {
+        self.wire =
+            Wire::connect(&self.site, self.platform.address, &self.site.certificate(NAME, KeyType::Ecc));
+    }
+
+    fn send(&mut self, message: &str) {
+        self.wire.write(&framed(message.as_bytes()));
+    }
+
+    /// Sends a message that has one answer.
+    fn ask(&mut self, message: &str) -> String {
+        self.send(message);
+        self.wire.answer().expect("an acknowledgement")
+    }
+
+    fn listed(&self, more: &[&str]) -> Vec<Value> {
+        self.platform.cli().json(&[&["message", "list"], more].concat())
+    }
+
+    fn audited(&self, event: &str) -> Vec<Value> {
+        let rows = self.platform.cli().json(&["audit", "list", "--event", event]);
+        rows.into_iter().map(|mut row| row["details"].take()).collect()
+    }
+
+    /// Waits for the end of the only session.
+    fn end(&self) -> String {
+        eventually("the session ends", || !self.audited("session-ended").is_empty());
+        self.audited("session-ended")[0]["why"].as_str().unwrap().to_owned()
+    }
+}
+
+/// A PCD-01 of the device about itself, with what it asks for in MSH-15 and MSH-16.
+fn asking(control_id: &str, accept: &str, application: &str) -> String {
+    text(NAME, control_id).replace("|||AL|NE|", &format!("|||{accept}|{application}|"))
+}
+
+fn text(device: &str, control_id: &str) -> String {
+    String::from_utf8(message(device, control_id).to_vec()).unwrap()
+}
+
+fn admission(control_id: &str) -> String {
+    format!("MSH|^~\\&|{NAME}|WARD|||20260101120000+0000||ADT^A01^ADT_A01|{control_id}|P|2.6\rPID|||1\r")
+}
+
+fn codes(answers: &[String]) -> Vec<&str> {
+    answers.iter().map(|answer| field(answer, "MSA", 1)).collect()
+}
+
+// HL7 2.6 ch. 2, 2.9.2 and 2.9.3; IHE PCD TF vol. 2 B.1
+#[test]
+fn each_sender_gets_the_acknowledgements_that_it_asks_for() {
+    let mut scene = Scene::new(Site::new());
+    let cases: [(&str, &str, &[&str], &[&str]); 11] = [
+        ("", "", &["AA"], &["AR"]),
+        ("AL", "NE", &["CA"], &["CR"]),
+        ("AL", "", &["CA"], &["CR"]),
+        ("AL", "AL", &["CA", "AA"], &["CR"]),
+        ("NE", "AL", &["AA"], &["AR"]),
+        ("NE", "NE", &[], &[]),
+        ("ER", "NE", &[], &["CR"]),
+        ("SU", "NE", &["CA"], &[]),
+        ("NE", "ER", &[], &["AR"]),
+        ("NE", "SU", &["AA"], &[]),
+        ("ER", "AL", &["AA"], &["CR"]),
+    ];
+    for (at, (accept, application, positive, negative)) in cases.into_iter().enumerate() {
+        for (good, expected) in [(true, positive), (false, negative)] {
+            let id = format!("{at}-{good}");
+            let mut sent = asking(&id, accept, application);
+            if !good {
+                sent = sent.replace("ORU^R01^ORU_R01", "ADT^A01^ADT_A01");
+            }
+            scene.send(&sent);
+            // What is not answered is followed by something that is.
+            scene.send(&asking(&format!("{id}-end"), "AL", "NE"));
+            let mut answers = Vec::new();
+            loop {
+                let answer = scene.wire.answer().unwrap();
+                if field(&answer, "MSA", 2) != id {
+                    break;
+                }
+                answers.push(answer);
+            }
+            assert_eq!(codes(&answers), expected, "MSH-15 {accept:?} MSH-16 {application:?} {good}");
+        }
+    }
+    assert_eq!(scene.listed(&["--rejected"]).len(), cases.len(), "what is refused is kept as well");
+    assert_eq!(scene.listed(&[]).len(), 4 * cases.len(), "also what is not answered is kept");
+}
+
+#[test]
+fn an_acknowledgement_is_made_for_its_reader() {
+    let mut scene = Scene::new(Site::new());
+    let answer = scene.ask(&asking("A-1", "AL", "NE"));
+    for (number, expected) in [
+        (2, "^~\\&"),
+        (3, "PCD-PLATFORM"),
+        (5, &*format!("DEMO^{NAME}^EUI-64")),
+        (6, "DEMO"),
+        (9, "ACK^R01^ACK"),
+        (11, "P"),
+        (12, "2.6"),
+        (15, "NE"),
+        (16, "NE"),
+        (18, "UNICODE UTF-8"),
+    ] {
+        assert_eq!(field(&answer, "MSH", number), expected, "MSH-{number} of {answer:?}");
+    }
+    assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), ("CA", "A-1"));
+    assert!(!field(&answer, "MSH", 10).is_empty() && !answer.contains("\rERR"));
+
+    let refusal = scene.ask(&admission("A-2"));
+    assert_eq!((field(&refusal, "MSA", 1), field(&refusal, "MSA", 2)), ("AR", "A-2"));
+    assert_eq!(field(&refusal, "ERR", 2), "MSH^1^9^1^1");
+    assert_eq!(field(&refusal, "ERR", 3).split('^').next(), Some("200"));
+    assert_eq!(field(&refusal, "ERR", 4), "E");
+    assert_eq!(field(&refusal, "ERR", 5).split('^').next(), Some("unsupported-type"));
+}
+
+#[test]
+fn any_type_is_taken_where_the_operator_says_so() {
+    let mut scene = Scene::new(Site::new().with("messages", "types = \"any\""));
+    let answer = scene.ask(&admission("1"));
+    assert_eq!(field(&answer, "MSA", 1), "AA", "{answer:?}");
+    let listed = scene.listed(&["--type", "ADT^A01^ADT_A01"]);
+    assert_eq!((&listed[0]["transaction"], &listed[0]["rejection"]), (&Value::Null, &Value::Null));
+}
+
+// A8: a certificate speaks for its own device only.
+#[test]
+fn a_device_speaks_for_itself_only() {
+    let mut scene = Scene::new(Site::new());
+    let first = text(OTHER, "V-1");
+    for (id, code, sent) in [("V-1", "CR", first.clone()), ("V-2", "AR", text(OTHER, "V-2"))] {
+        let mut sent = sent;
+        if code == "AR" {
+            sent = sent.replace("|||AL|NE|", "|||||");
+        }
+        let answer = scene.ask(&sent);
+        assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), (code, id));
+        assert_eq!(field(&answer, "ERR", 3).split('^').next(), Some("207"));
+        assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("identity-mismatch"));
+    }
+    assert_eq!(field(&scene.ask(&text(NAME, "OWN")), "MSA", 1), "CA", "the connection stays");
+
+    let rejected = scene.listed(&["--rejected"]);
+    let told: Vec<_> = rejected.iter().map(|row| (&row["control-id"], &row["rejection"])).collect();
+    let mismatch = Value::from("identity-mismatch");
+    assert_eq!(told, [(&"V-2".into(), &mismatch), (&"V-1".into(), &mismatch)]);
+    let kept = scene.platform.cli().run(&["message", "show", "--raw", rejected[1]["id"].as_str().unwrap()]);
+    assert_eq!(kept, first, "byte for byte");
+    let rows = scene.audited("identity-violation");
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0]["device"], NAME);
+    assert!(rows[0]["identity"].as_str().unwrap().contains(OTHER), "{rows:?}");
+    assert_eq!(rows[0]["message"], rejected[0]["id"]);
+    let counted = "pcd_messages_total{acknowledgement=\"CR\",transaction=\"pcd-01\"}";
+    assert_eq!(scene.platform.metric(counted), 1.0);
+}
+
+#[test]
+fn a_gateway_speaks_for_those_that_the_directory_lists() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit("GATEWAY", &["--kind", "gateway", "--speaks-for", OTHER, "--speaks-for", "0004A3*"]);
+    let mut wire = Wire::connect(&site, platform.address, &site.certificate("GATEWAY", KeyType::Rsa));
+    for (device, code) in [
+        (OTHER, "CA"),
+        ("0004A3FFFE000007", "CA"),
+        ("0004a3-ff-fe-00-00-08", "CA"),
+        ("GATEWAY", "CA"),
+        (NAME, "CR"),
+    ] {
+        wire.write(&framed(&message(device, device)));
+        assert_eq!(wire.verdict(), (code.to_owned(), device.to_owned()));
+    }
+    // What the directory says takes effect on connections that are open.
+    platform.cli().run(&["device", "remove", "GATEWAY"]);
+    assert_eq!(wire.answer(), None);
+}
+
+#[test]
+fn violations_in_a_row_end_the_connection() {
+    let mut scene = Scene::new(Site::new().with("devices", "max-violations = 3"));
+    for (device, code) in
+        [(OTHER, "CR"), (OTHER, "CR"), (NAME, "CA"), (OTHER, "CR"), (OTHER, "CR"), (OTHER, "CR")]
+    {
+        let answer = scene.ask(&text(device, &format!("{device}-{code}")));
+        assert_eq!(field(&answer, "MSA", 1), code);
+    }
+    assert_eq!(scene.wire.answer(), None, "the last one is answered, and then it is over");
+    assert_eq!(scene.end(), "violations");
+}
+
+#[test]
+fn where_identities_are_only_recorded_the_message_is_taken_with_a_warning() {
+    let mut scene = Scene::new(Site::new().with("devices", "identity = \"record\""));
+    assert_eq!(field(&scene.ask(&text(OTHER, "1")), "MSA", 1), "CA");
+    let listed = scene.listed(&[]);
+    assert_eq!(listed[0]["rejection"], Value::Null);
+    assert!(listed[0]["warnings"].as_array().unwrap().contains(&"identity-mismatch".into()), "{listed:?}");
+    assert_eq!(scene.audited("identity-violation").len(), 1);
+}
+
+#[test]
+fn a_message_that_names_no_device_is_taken_or_refused_as_configured() {
+    let nameless = || {
+        let kept = |line: &&str| !line.starts_with("OBX") && !line.starts_with("OBR");
+        let lines: Vec<_> = text(NAME, "1")
+            .replace(&format!("DEMO^{NAME}^EUI-64"), "")
+            .split('\r')
+            .filter(kept)
+            .map(str::to_owned)
+            .collect();
+        lines.join("\r")
+    };
+    let mut scene = Scene::new(Site::new());
+    assert_eq!(field(&scene.ask(&nameless()), "MSA", 1), "CA");
+    assert!(scene.listed(&[])[0]["warnings"].as_array().unwrap().contains(&"missing-identity".into()));
+
+    let mut scene = Scene::new(Site::new().with("devices", "missing-identity = \"refuse\""));
+    let answer = scene.ask(&nameless());
+    assert_eq!(field(&answer, "MSA", 1), "CR");
+    assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("missing-identity"));
+}
+
+#[test]
+fn a_resend_gets_the_same_acknowledgement_and_is_stored_once() {
+    let mut scene = Scene::new(Site::new());
+    let sent = asking("R-1", "AL", "AL");
+    scene.send(&sent);
+    let first = [scene.wire.answer().unwrap(), scene.wire.answer().unwrap()];
+    scene.send(&sent);
+    assert_eq!([scene.wire.answer().unwrap(), scene.wire.answer().unwrap()], first);
+    scene.reconnect();
+    scene.send(&sent);
+    assert_eq!([scene.wire.answer().unwrap(), scene.wire.answer().unwrap()], first, "byte for byte");
+    assert_eq!(scene.listed(&[]).len(), 1);
+    assert_eq!(scene.audited("message-accepted").len(), 1);
+    let counted = "pcd_messages_total{acknowledgement=\"resend\",transaction=\"pcd-01\"}";
+    assert_eq!(scene.platform.metric(counted), 2.0);
+
+    // Devices reset their counters: the same control id, other bytes.
+    assert_eq!(field(&scene.ask(&asking("R-1", "AL", "NE")), "MSA", 1), "CA");
+    let listed = scene.listed(&[]);
+    assert_eq!(listed.len(), 2);
+    assert!(listed[0]["warnings"].as_array().unwrap().contains(&"control-id-reused".into()), "{listed:?}");
+}
+
+#[test]
+fn what_is_no_message_is_refused_without_a_control_id_and_kept() {
+    let mut scene = Scene::new(Site::new());
+    for (payload, reason) in [
+        ("PID|||1||Patient^Imaginary\r", "no-header"),
+        ("", "empty-frame"),
+        (&*text(NAME, ""), "no-control-id"),
+    ] {
+        let answer = scene.ask(payload);
+        let code = if reason == "no-control-id" { "CR" } else { "AR" };
+        assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), (code, ""), "{answer:?}");
+        let newest = &scene.listed(&["--rejected", "--limit", "1"])[0];
+        assert_eq!((&newest["rejection"], &newest["size"]), (&reason.into(), &payload.len().into()));
+    }
+    assert_eq!(field(&scene.ask(&text(NAME, "1")), "MSA", 1), "CA", "the connection stays");
+}
+
+#[test]
+fn a_frame_that_is_too_large_is_refused_and_ends_the_connection() {
+    let mut scene = Scene::new(Site::new().with("interface-a", "max-frame = \"4 KiB\""));
+    let padding = format!("NTE|1||{}\r", "x".repeat(8 * 1024));
+    let answer = scene.ask(&(text(NAME, "LARGE") + &padding));
+    assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), ("AR", "LARGE"));
+    assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("too-large"));
+    assert_eq!(scene.wire.answer(), None);
+    assert_eq!(scene.end(), "frame-too-large");
+    let kept = &scene.listed(&["--rejected"])[0];
+    assert_eq!((&kept["rejection"], &kept["size"]), (&"too-large".into(), &(4 * 1024).into()));
+}
+
+#[test]
+fn frames_are_read_however_they_come() {
+    let mut scene = Scene::new(Site::new());
+    let frame = |id: &str| framed(text(NAME, id).as_bytes());
+
+    for byte in frame("BYTES") {
+        scene.wire.write(&[byte]);
+    }
+    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "BYTES".to_owned()));
+
+    let several: Vec<u8> = (0..50).flat_map(|number| frame(&format!("M{number}"))).collect();
+    scene.wire.write(&several);
+    for number in 0..50 {
+        assert_eq!(scene.wire.verdict(), ("CA".to_owned(), format!("M{number}")), "in the order of arrival");
+    }
+
+    // A frame that was given up, and the next one right behind.
+    scene.wire.write(&[b"\x0BMSH|^~\\&|half", &*frame("SECOND")].concat());
+    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "SECOND".to_owned()));
+    assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "truncated-frame");
+
+    // No carriage return at the end: taken after a moment.
+    let mut open_end = frame("OPEN");
+    open_end.pop();
+    scene.wire.write(&open_end);
+    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "OPEN".to_owned()));
+    let warned = |scene: &Scene, word: &str| {
+        scene.listed(&["--limit", "1"])[0]["warnings"].as_array().unwrap().contains(&word.into())
+    };
+    assert!(warned(&scene, "frame-missing-carriage-return"), "{:?}", scene.listed(&["--limit", "1"]));
+
+    scene.wire.write(&[b"\r\n", &*frame("BREAKS")].concat());
+    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "BREAKS".to_owned()));
+    assert!(scene.audited("session-ended").is_empty(), "all of that in one session");
+}
+
+#[test]
+fn bytes_between_frames_are_recorded_once_per_connection() {
+    let mut scene = Scene::new(Site::new());
+    let frame = |id: &str| framed(text(NAME, id).as_bytes());
+    scene.wire.write(&[b"stray", &*frame("1"), b"more", &*frame("2"), b"\r\n\r\n"].concat());
+    assert_eq!(scene.wire.verdict().1, "1");
+    assert_eq!(scene.wire.verdict().1, "2");
+    scene.reconnect();
+    scene.wire.write(&[&*frame("3"), b"\r\n"].concat());
+    assert_eq!(scene.wire.verdict().1, "3");
+    scene.reconnect();
+    eventually("both sessions have ended", || scene.audited("session-ended").len() == 2);
+    let rows = scene.audited("bytes-between-frames");
+    assert_eq!(rows.len(), 1, "line breaks are not worth a row: {rows:?}");
+    assert_eq!((&rows[0]["count"], &rows[0]["device"]), (&13.into(), &NAME.into()));
+}
+
+#[test]
+fn what_is_not_mllp_ends_the_connection() {
+    let mut scene = Scene::new(Site::new());
+    scene.wire.write(&b"GET / HTTP/1.1\r\n".repeat(600));
+    assert_eq!(scene.wire.answer(), None);
+    assert_eq!(scene.end(), "not-framed");
+    assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "no-start-block");
+}
+
+#[test]
+fn who_stops_in_the_middle_or_says_nothing_has_only_so_much_time() {
+    let site = || {
+        Site::new()
+            .with("interface-a", "frame-timeout = \"300ms\"")
+            .with("interface-a", "idle-timeout = \"400ms\"")
+    };
+    let mut scene = Scene::new(site());
+    scene.wire.write(b"\x0BMSH|^~\\&|");
+    assert_eq!(scene.wire.answer(), None);
+    assert_eq!(scene.end(), "frame-timeout");
+    assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "frame-timeout");
+
+    let mut scene = Scene::new(site());
+    assert_eq!(scene.wire.answer(), None);
+    assert_eq!(scene.end(), "idle-timeout");
+}
+
+#[test]
+fn a_peer_that_leaves_gets_what_it_is_owed() {
+    let mut scene = Scene::new(Site::new());
+    scene.send(&text(NAME, "LAST"));
+    scene.wire.write(b"\x0BMSH|^~\\&|half");
+    let Scene { wire, platform, site: _site } = scene;
+    let answers = wire.close();
+    assert_eq!(codes(&answers), ["CA"]);
+    let rejected = platform.cli().json(&["message", "list", "--rejected"]);
+    assert_eq!(rejected[0]["rejection"], "end-of-stream");
+}
+
+#[test]
+fn an_acknowledgement_that_nobody_waits_for_is_kept_and_not_answered() {
+    let mut scene = Scene::new(Site::new());
+    scene.send(&format!("MSH|^~\\&|{NAME}||||20260101||ACK^R01^ACK|7|P|2.6|||AL|AL\rMSA|AA|OURS-1\r"));
+    assert!(scene.wire.is_quiet(Duration::from_millis(300)));
+    let rejected = scene.listed(&["--rejected"]);
+    assert_eq!(rejected[0]["rejection"], "unexpected-acknowledgement");
+}
+
+#[test]
+fn operators_see_everything_about_a_message_but_its_content() {
+    let mut scene = Scene::new(Site::new());
+    scene.ask(&text(NAME, "SHOWN"));
+    let cli = scene.platform.cli();
+    let listed = &scene.listed(&["--device", NAME, "--type", "PCD-01", "--since", "10m"])[0];
+    assert_eq!(listed["message-type"], "ORU^R01^ORU_R01");
+    let id = listed["id"].as_str().unwrap();
+    let shown = &cli.json(&["message", "show", id])[0];
+    assert_eq!(shown["control-id"], "SHOWN");
+    let identities = shown["identities"].to_string();
+    assert!(identities.contains(NAME), "{identities}");
+    for said in [
+        cli.run(&["message", "list"]),
+        cli.run(&["message", "show", id]),
+        cli.run(&["audit", "list"]),
+        shown.to_string(),
+    ] {
+        assert!(said.contains(NAME), "{said}");
+        assert_free_of_content(&said);
+    }
+    assert!(cli.run(&["message", "show", id, "--raw"]).contains("Imaginary"));
+    assert!(cli.json(&["message", "list", "--device", "NOBODY"]).is_empty());
+    assert!(cli.json(&["audit", "list", "--since", "2030-01-01T00:00:00Z"]).is_empty());
+}
+
+fn assert_free_of_content(said: &str) {
+    for content in ["Imaginary", "DEMO-0001", "Demo Hospital", "Ward", "MDC_PULS_OXIM", "|97|"] {
+        assert!(!said.contains(content), "{content} in {said}");
+    }
+}
+
+// No PHI in logs, whatever goes wrong.
+#[test]
+fn nothing_of_a_message_is_in_the_log() {
+    let site = Site::new()
+        .with("log", "level = \"debug\"")
+        .with("interface-a", "max-frame = \"4 KiB\"")
+        .with("messages", "conformance = \"strict\"");
+    let mut scene = Scene::new(site);
+    scene.ask(&text(NAME, "1"));
+    scene.ask(&text(OTHER, "2"));
+    scene.ask(&text(NAME, "3").replace("ORU^R01", "ADT^A01"));
+    scene.ask("PID|||DEMO-0001^^^Demo Hospital||Patient^Imaginary\r");
+    scene.ask(&text(NAME, "4").replace("|97|", "|Imaginary|"));
+    scene.ask(&text(NAME, "5").replace("\rOBR", "\rPatient^Imaginary\rOBR"));
+    scene.wire.write(b"Patient^Imaginary");
+    scene.ask(&(text(NAME, "LARGE") + &"NTE|1||Imaginary\r".repeat(400)));
+    assert_eq!(scene.end(), "frame-too-large");
+    let log = scene.platform.stop().log;
+    assert!(log.contains("connected"), "the log is at level debug: {log}");
+    assert_free_of_content(&log);
+}

@@ -1,0 +1,157 @@
+//! A configuration that changes while devices are connected: taken over whole, or not at all.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use pcd_platform::pki::{CertificateOrder, KeyType, Role};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Credential, Device, Platform, SOON, Site, eventually, finish, message, s_client};
+
+const CHANGED: &str = "pcd_audit_events_total{event=\"configuration-changed\"}";
+
+/// Sends SIGHUP and waits until the new configuration is in force.
+fn hang_up(platform: &Platform) {
+    let before = platform.metric(CHANGED);
+    platform.signal(Signal::HUP);
+    eventually("the configuration is in force", || platform.metric(CHANGED) == before + 1.0);
+}
+
+/// A request to the admin listener: status and body.
+fn request(platform: &Platform, method: &str, path: &str, headers: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(platform.admin).unwrap();
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n",
+        platform.admin
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// Whom the platform shows itself as to a client with ECC suites, or with RSA suites.
+fn shown(site: &Site, platform: &Platform, own: &Credential, suites: &str) -> String {
+    let mut client = s_client(site, platform.address, Some(own), &["-tls1_2", "-cipher", suites]);
+    client.args(["-no_ign_eof", "-showcerts"]);
+    let said = finish(client, b"", None).text();
+    // `-quiet` leaves the path that was verified: depth 0 is the platform itself.
+    let line = said.lines().find(|line| line.starts_with("depth=0")).unwrap_or_else(|| panic!("{said}"));
+    line.rsplit("CN = ").next().unwrap().to_owned()
+}
+
+/// A site whose platform certificates are files of its own: `NAME-ecc` and `NAME-rsa`.
+fn site_as(name: &str) -> Site {
+    let site = Site::new();
+    let mut lines = Vec::new();
+    for (kind, key) in [("ecc", KeyType::Ecc), ("rsa", KeyType::Rsa)] {
+        install(&site, name, kind, key);
+        lines.push(format!("{kind} = {{ chain = \"{kind}.pem\", key = \"{kind}.key\" }}"));
+    }
+    lines.iter().fold(site, |site, line| site.with("tls", line))
+}
+
+fn install(site: &Site, name: &str, kind: &str, key: KeyType) {
+    let made = site.issue(&CertificateOrder::new(format!("{name}-{kind}"), Role::Platform, key));
+    fs::copy(made.chain, site.path().join(format!("{kind}.pem"))).unwrap();
+    fs::copy(made.key, site.path().join(format!("{kind}.key"))).unwrap();
+}
+
+const ECC: &str = "ECDHE-ECDSA-AES256-GCM-SHA384";
+const RSA: &str = "ECDHE-RSA-AES256-GCM-SHA384";
+
+#[test]
+fn a5_new_certificates_are_shown_to_new_connections_and_old_ones_go_on() {
+    let site = site_as("old");
+    let platform = site.start();
+    platform.admit("DEVICE-1", &[]);
+    let own = site.certificate("DEVICE-1", KeyType::Ecc);
+    let mut connected = Device::connect(&site, platform.address, &own).unwrap();
+    assert_eq!(connected.code(message("DEVICE-1", "1")), "CA");
+    let both = |platform: &Platform| [ECC, RSA].map(|suites| shown(&site, platform, &own, suites));
+    assert_eq!(both(&platform), ["old-ecc", "old-rsa"]);
+
+    for (kind, key) in [("ecc", KeyType::Ecc), ("rsa", KeyType::Rsa)] {
+        install(&site, "new", kind, key);
+    }
+    assert_eq!(both(&platform), ["old-ecc", "old-rsa"], "nothing changes by itself");
+    hang_up(&platform);
+    assert_eq!(both(&platform), ["new-ecc", "new-rsa"], "both at once");
+    assert_eq!(connected.code(message("DEVICE-1", "2")), "CA", "the old session goes on");
+}
+
+#[test]
+fn what_cannot_be_used_changes_nothing_and_says_why() {
+    let site = site_as("old");
+    let platform = site.start();
+    platform.admit("DEVICE-1", &[]);
+    let own = site.certificate("DEVICE-1", KeyType::Ecc);
+
+    // A good ECC identity and a broken RSA one: neither is taken.
+    install(&site, "new", "ecc", KeyType::Ecc);
+    fs::write(site.path().join("rsa.pem"), "broken").unwrap();
+    platform.signal(Signal::HUP);
+    let why = site.path().join("rsa.pem").display().to_string();
+    eventually("the log says why", || {
+        let log = platform.log();
+        log.lines().any(|line| line.contains("stays as it was") && line.contains(&why))
+    });
+    assert_eq!(shown(&site, &platform, &own, ECC), "old-ecc");
+    assert_eq!(shown(&site, &platform, &own, RSA), "old-rsa");
+    assert_eq!(platform.metric(CHANGED), 0.0);
+
+    let (status, body) = request(&platform, "POST", "/reload", "");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, answer["result"].as_str()), (409, Some("unchanged")));
+    assert!(answer["reason"].as_str().unwrap().contains(&why), "{body}");
+    assert_eq!(shown(&site, &platform, &own, ECC), "old-ecc");
+}
+
+#[test]
+fn a_reload_over_http_says_what_came_of_it_and_web_pages_cannot_ask_for_one() {
+    let site = site_as("old");
+    let platform = site.start();
+    for mark in ["Origin: http://evil.example\r\n", "Origin: null\r\n", "Sec-Fetch-Site: same-origin\r\n"] {
+        assert_eq!(request(&platform, "POST", "/reload", mark).0, 403, "{mark}");
+    }
+    assert_eq!(request(&platform, "GET", "/reload", "").0, 405);
+    assert_eq!(platform.metric(CHANGED), 0.0);
+
+    let site = site.with("messages", "types = \"any\"");
+    site.write_configuration();
+    let (status, body) = request(&platform, "POST", "/reload", "");
+    assert_eq!(status, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer, serde_json::json!({ "result": "published", "sections": ["messages"] }));
+    assert_eq!(platform.metric(CHANGED), 1.0);
+}
+
+#[test]
+fn a6_roots_that_are_taken_away_let_nobody_in_any_more() {
+    let site = Site::new();
+    let platform = site.start();
+    let [ecc, rsa] = [("DEVICE-ECC", KeyType::Ecc), ("DEVICE-RSA", KeyType::Rsa)].map(|(name, key)| {
+        platform.admit(name, &[]);
+        site.certificate(name, key)
+    });
+    drop(Device::connect(&site, platform.address, &rsa).unwrap());
+    let root = site.trust_anchors().into_iter().next().unwrap();
+    let site = site.with("tls", &format!("client-trust-anchors = [\"{}\"]", root.display()));
+    // The platform's own RSA chain would lead to a root that is not installed any more.
+    let site = site.without("tls", "rsa");
+    site.write_configuration();
+    hang_up(&platform);
+    let refused = "pcd_handshakes_total{reason=\"untrusted-issuer\",result=\"refused\"}";
+    // In TLS 1.3 the client hears of it with its first message.
+    let answered = Device::connect(&site, platform.address, &rsa)
+        .and_then(|mut device| device.send(message("DEVICE-RSA", "1")));
+    assert!(answered.is_err());
+    eventually("the device is refused", || platform.metric(refused) == 1.0);
+    let mut still = Device::connect(&site, platform.address, &ecc).unwrap();
+    assert_eq!(still.code(message("DEVICE-ECC", "1")), "CA");
+}
