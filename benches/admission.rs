@@ -3,6 +3,11 @@
 //!
 //! `PCD_BENCH_BINARY` names another binary to measure, so that two builds can be compared.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures the machine's own time, and waits for it"
+)]
+#![allow(clippy::indexing_slicing, reason = "a benchmark that meets the unexpected stops")]
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,

@@ -4,6 +4,11 @@
 //! Wall-clock time says little on a machine that others use as well; so the processor time of the server's thread (of
 //! the worker process, for nginx) is measured, and the variants take turns, round by round.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a benchmark measures the machine's own time, and waits for it"
+)]
+#![allow(clippy::indexing_slicing, reason = "a benchmark that meets the unexpected stops")]
 #![expect(
     clippy::expect_used,
     clippy::print_stdout,
