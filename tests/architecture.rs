@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// A module of the crate, its layer, and the modules of its own or a lower layer that it may name.
 ///
 /// An edge that is not here does not exist; one that nobody uses any more has to go.
-const EDGES: [(&str, Layer, &[&str]); 18] = [
+const EDGES: [(&str, Layer, &[&str]); 19] = [
     (
         "cli",
         Layer::Entry,
@@ -21,6 +21,7 @@ const EDGES: [(&str, Layer, &[&str]); 18] = [
             "authz",
             "config",
             "hl7",
+            "http",
             "interface_b",
             "model",
             "pcd",
@@ -33,7 +34,19 @@ const EDGES: [(&str, Layer, &[&str]); 18] = [
     (
         "app",
         Layer::Composition,
-        &["audit", "authz", "config", "http", "interface_a", "metrics", "model", "revocation", "store", "tls", "x509"],
+        &[
+            "audit",
+            "authz",
+            "config",
+            "http",
+            "interface_a",
+            "metrics",
+            "model",
+            "revocation",
+            "store",
+            "tls",
+            "x509",
+        ],
     ),
     (
         "interface_a",
@@ -42,7 +55,7 @@ const EDGES: [(&str, Layer, &[&str]); 18] = [
     ),
     ("interface_b", Layer::Flow, &["hl7", "mllp", "tls"]),
     ("http", Layer::Flow, &["metrics", "model", "pki", "revocation", "store"]),
-    ("tls", Layer::Adapter, &["audit", "authz", "config", "metrics", "model", "revocation", "x509"]),
+    ("tls", Layer::Adapter, &["audit", "authz", "config", "model", "revocation", "x509"]),
     ("store", Layer::Adapter, &["audit", "authz", "model", "pcd"]),
     ("revocation", Layer::Adapter, &["config", "metrics", "model", "x509"]),
     ("pki", Layer::Adapter, &["model", "revocation", "x509"]),
@@ -245,8 +258,10 @@ fn the_table_has_no_edge_upward_and_none_that_is_not_used() {
         for known in knows {
             let (lower, _) = edge(known).expect(known);
             assert!(lower <= layer, "{module} is below {known}");
-            // Flows and adapters do not know their own kind; tls may ask for decisions, which are pure.
-            let alone = matches!(layer, Layer::Flow | Layer::Adapter) && lower == layer;
+            // Flows and adapters do not know their own kind; but tls may ask about revocation, and the test PKI
+            // writes what revocation's pure half reads.
+            let asked = *known == "revocation";
+            let alone = matches!(layer, Layer::Flow | Layer::Adapter) && lower == layer && !asked;
             assert!(!alone, "{module} and {known} are on one layer and must not know one another");
             assert!(
                 used.contains(&(module.to_owned(), (*known).to_owned())),

@@ -52,7 +52,7 @@ impl Remembered {
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.0.read().unwrap().len()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
 
