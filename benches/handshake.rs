@@ -29,8 +29,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use pcd_platform::metrics::Metrics;
 use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
+use pcd_platform::revocation::Engine;
 use pcd_platform::tls::provider::{Settings, provider};
 use pcd_platform::tls::{Acceptor, DirectoryHandle, Secured};
 use rustls::client::Resumption;
@@ -125,7 +127,11 @@ impl Server {
         let config = site.config();
         let directory: DirectoryHandle = DirectoryHandle::default();
         directory.store(Arc::new(site.directory()));
-        let acceptor = Arc::new(Acceptor::build(&config, directory, Clock::system()).expect("an acceptor"));
+        let metrics = Metrics::new().expect("metrics");
+        let revocation =
+            Engine::open(&config.revocation, metrics, Clock::system()).expect("what is known of revocation");
+        let acceptor = Acceptor::build(&config, directory, revocation, Clock::system()).expect("an acceptor");
+        let acceptor = Arc::new(acceptor);
         Self::start(move |tcp, from| {
             let acceptor = Arc::clone(&acceptor);
             Box::pin(async move {

@@ -24,6 +24,7 @@ pub mod mllp;
 pub mod model;
 pub mod pcd;
 pub mod pki;
+pub mod revocation;
 pub mod store;
 pub mod tls;
 pub mod x509;

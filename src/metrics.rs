@@ -35,6 +35,12 @@ pub struct Metrics {
     pub message_duration_seconds: HistogramVec,
     /// When the platform's own certificates expire.
     pub certificate_not_after_timestamp_seconds: IntGaugeVec,
+    /// Certificates that were checked for revocation, by `source` of the answer and `verdict`.
+    pub revocation_checks_total: CounterVec,
+    /// How long OCSP responders take to answer, or not to answer.
+    pub ocsp_fetch_duration_seconds: Histogram,
+    /// When the CRL of an issuer expires.
+    pub crl_next_update_timestamp_seconds: IntGaugeVec,
     /// Audit rows by event.
     pub audit_events_total: CounterVec,
     /// Panics that were caught: each is a fault of ours that ended one connection.
@@ -83,6 +89,22 @@ impl Metrics {
                 ),
                 &["role", "key"],
             )?,
+            revocation_checks_total: counter(
+                "revocation_checks_total",
+                "Certificates checked for revocation by source of the answer and verdict",
+                &["source", "verdict"],
+            )?,
+            ocsp_fetch_duration_seconds: Histogram::with_opts(
+                HistogramOpts::new("ocsp_fetch_duration_seconds", "Duration of requests to OCSP responders")
+                    .buckets(SECONDS.to_vec()),
+            )?,
+            crl_next_update_timestamp_seconds: IntGaugeVec::new(
+                Opts::new(
+                    "crl_next_update_timestamp_seconds",
+                    "When the CRL of an issuer expires, in seconds since 1970",
+                ),
+                &["issuer"],
+            )?,
             audit_events_total: counter("audit_events_total", "Audit rows by event", &["event"])?,
             panics_total: IntGauge::new("panics_total", "Connections that a fault of ours ended")?,
             registry,
@@ -112,6 +134,9 @@ impl Metrics {
         self.registry.register(Box::new(self.messages_total.clone()))?;
         self.registry.register(Box::new(self.message_duration_seconds.clone()))?;
         self.registry.register(Box::new(self.certificate_not_after_timestamp_seconds.clone()))?;
+        self.registry.register(Box::new(self.revocation_checks_total.clone()))?;
+        self.registry.register(Box::new(self.ocsp_fetch_duration_seconds.clone()))?;
+        self.registry.register(Box::new(self.crl_next_update_timestamp_seconds.clone()))?;
         self.registry.register(Box::new(self.audit_events_total.clone()))?;
         self.registry.register(Box::new(self.panics_total.clone()))
     }

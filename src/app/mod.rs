@@ -9,6 +9,7 @@ mod feeds;
 mod lifecycle;
 mod live;
 mod reload;
+mod revocation;
 pub mod telemetry;
 
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::http;
 use crate::interface_a::{ConfigHandle, Dependencies, Feeds, InterfaceA, Registry, Serving};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
+use crate::revocation::{Engine, RevocationError};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, AcceptorError, DirectoryHandle};
 use crate::x509::CertificateFacts;
@@ -43,6 +45,7 @@ pub struct Platform {
     store: Store,
     directory: DirectoryHandle,
     acceptor: Arc<Acceptor>,
+    revocation: Engine,
 }
 
 /// A platform that listens and does not serve yet.
@@ -62,7 +65,10 @@ pub enum PlatformError {
     /// The store.
     #[error("the store cannot be used")]
     Store(#[from] StoreError),
-    /// Roots, CRLs, certificates, keys.
+    /// CRLs, responders, and the folder for what is fetched.
+    #[error("what is known about revoked certificates cannot be used")]
+    Revocation(#[from] RevocationError),
+    /// Roots, certificates, keys.
     #[error("the TLS identities and roots cannot be used")]
     Tls(#[from] AcceptorError),
     /// A port.
@@ -91,7 +97,9 @@ impl Platform {
         let metrics = Metrics::new()?;
         // The identities first: they are the likelier mistake, and looking at them changes nothing.
         let directory = DirectoryHandle::default();
-        let acceptor = Arc::new(Acceptor::build(&config, Arc::clone(&directory), clock.clone())?);
+        let revocation = Engine::open(&config.revocation, metrics.clone(), clock.clone())?;
+        let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
+            .map(Arc::new)?;
         let store = Store::open(&config.store_url, clock.clone()).await?;
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
@@ -101,6 +109,7 @@ impl Platform {
             store,
             directory,
             acceptor,
+            revocation,
         };
         platform.publish_certificates();
         Ok(platform)
@@ -184,6 +193,13 @@ impl Bound {
         platform.audit(started).await;
 
         let done = CancellationToken::new();
+        let refresh = tokio::spawn(platform.revocation.clone().refresh(done.clone()));
+        let revocation = tokio::spawn(revocation::watch(
+            platform.revocation.clone(),
+            registry.clone(),
+            Arc::clone(&platform.config),
+            done.clone(),
+        ));
         let (reloader, reloads) = http::reloader();
         let live = Arc::new(live::LiveView {
             registry: registry.clone(),
@@ -192,7 +208,7 @@ impl Bound {
         });
         let state = {
             let (metrics, store) = (platform.metrics.clone(), platform.store.clone());
-            http::AdminState::new(metrics, store, drain.clone(), reloader, live)
+            http::AdminState::new(metrics, store, platform.revocation.clone(), drain.clone(), reloader, live)
         };
         let admin = tokio::spawn(admin.serve(state, done.clone()));
         let watch = tokio::spawn(directory::watch(
@@ -221,7 +237,7 @@ impl Bound {
         let farewell = async {
             platform.audit(Event::PlatformStopped { reason }).await;
             done.cancel();
-            for task in [admin, watch, signing, listening] {
+            for task in [admin, watch, signing, listening, refresh, revocation] {
                 if let Err(panic) = task.await {
                     tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
                 }

@@ -6,6 +6,7 @@ use super::Platform;
 use crate::audit::Event;
 use crate::config::{Config, ConfigError, Overrides};
 use crate::http::Reloaded;
+use crate::revocation::{Engine, RevocationError};
 use crate::tls::AcceptorError;
 
 /// A configuration that was not taken over.
@@ -15,6 +16,8 @@ enum ReloadError {
     Config(#[from] ConfigError),
     #[error("the TLS identities and roots cannot be used")]
     Tls(#[from] AcceptorError),
+    #[error("what is known about revoked certificates cannot be used")]
+    Revocation(#[from] RevocationError),
 }
 
 impl Platform {
@@ -43,7 +46,9 @@ impl Platform {
     fn take_over(&self) -> Result<Vec<String>, ReloadError> {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
+        let revocation = Engine::prepare(&config.revocation)?;
         self.acceptor.reload(&config)?;
+        self.revocation.take_over(revocation);
         let sections = changed(&current, &config);
         for key in needs_restart(&current, &config) {
             tracing::warn!(key, "this change takes effect when the platform is started again");

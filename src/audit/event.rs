@@ -44,6 +44,8 @@ pub enum Event {
         device: DeviceId,
         /// By which certificate.
         certificate: Certificate,
+        /// How it is known that none of its certificates has been revoked.
+        revocation: Vec<CertificateStatus>,
     },
     /// A peer was not let in (A8, A9.4).
     ConnectionRefused {
@@ -53,6 +55,8 @@ pub enum Event {
         refusal: Refusal,
         /// The certificate it showed, when one could be read.
         certificate: Option<Certificate>,
+        /// What was found out about the revocation of its certificates.
+        revocation: Vec<CertificateStatus>,
     },
     /// A session is over.
     SessionEnded {
@@ -190,6 +194,25 @@ pub struct Certificate {
     pub fingerprint: Fingerprint,
 }
 
+/// What was found out about the revocation of one certificate, and by whom: the evidence of A9.3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateStatus {
+    /// The serial number in hexadecimal.
+    pub serial: String,
+    /// `good`, `revoked` or `undetermined`.
+    pub verdict: &'static str,
+    /// `ocsp`, `ocsp-cache`, `crl` or `crl-cache`; none when nothing was found.
+    pub source: Option<&'static str>,
+    /// When it was known to be so.
+    pub this_update: Option<String>,
+    /// Until when it counts.
+    pub next_update: Option<String>,
+    /// Where it was fetched.
+    pub url: Option<String>,
+    /// Who signed.
+    pub responder: Option<String>,
+}
+
 /// Why the platform stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopReason {
@@ -291,18 +314,23 @@ impl Event {
             }
             Self::PlatformStopped { reason } => json!({ "reason": reason.code() }),
             Self::ConfigurationChanged { sections } => json!({ "sections": sections }),
-            Self::ConnectionAccepted { session, peer, device, certificate } => json!({
+            Self::ConnectionAccepted { session, peer, device, certificate, revocation } => json!({
                 "session": session.to_string(),
                 "peer": peer.to_string(),
                 "device": device.as_str(),
                 "certificate": certificate.fields(),
+                "revocation": revocation.iter().map(CertificateStatus::fields).collect::<Vec<_>>(),
             }),
-            Self::ConnectionRefused { peer, refusal, certificate } => {
+            Self::ConnectionRefused { peer, refusal, certificate, revocation } => {
                 let mut fields = Map::new();
                 fields.insert("peer".to_owned(), peer.to_string().into());
                 fields.insert("refusal".to_owned(), refusal.code().into());
                 if let Some(certificate) = certificate {
                     fields.insert("certificate".to_owned(), certificate.fields());
+                }
+                if !revocation.is_empty() {
+                    let statuses: Vec<Value> = revocation.iter().map(CertificateStatus::fields).collect();
+                    fields.insert("revocation".to_owned(), statuses.into());
                 }
                 fields.into()
             }
@@ -384,6 +412,27 @@ impl Certificate {
     }
 }
 
+impl CertificateStatus {
+    fn fields(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("serial".to_owned(), self.serial.as_str().into());
+        fields.insert("verdict".to_owned(), self.verdict.into());
+        let optional = [
+            ("source", self.source),
+            ("this-update", self.this_update.as_deref()),
+            ("next-update", self.next_update.as_deref()),
+            ("url", self.url.as_deref()),
+            ("responder", self.responder.as_deref()),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                fields.insert(key.to_owned(), value.into());
+            }
+        }
+        fields.into()
+    }
+}
+
 impl StopReason {
     /// The stable code of the reason.
     #[must_use]
@@ -432,11 +481,18 @@ mod tests {
             Event::PlatformStarted { version: "1.0".to_owned(), listen: vec!["[::]:2575".parse().unwrap()] },
             Event::PlatformStopped { reason: StopReason::Requested },
             Event::ConfigurationChanged { sections: vec!["tls".to_owned()] },
-            Event::ConnectionAccepted { session, peer: peer(), device: id(), certificate: certificate() },
+            Event::ConnectionAccepted {
+                session,
+                peer: peer(),
+                device: id(),
+                certificate: certificate(),
+                revocation: vec![evidence()],
+            },
             Event::ConnectionRefused {
                 peer: peer(),
                 refusal: Refusal::Revoked,
                 certificate: Some(certificate()),
+                revocation: vec![evidence()],
             },
             Event::SessionEnded { session, device: id(), why: SessionEnd::Withdrawn(Refusal::Revoked) },
             Event::MessageAccepted { message, session, device: id() },
@@ -478,6 +534,18 @@ mod tests {
         "192.0.2.7:50123".parse().unwrap()
     }
 
+    fn evidence() -> CertificateStatus {
+        CertificateStatus {
+            serial: "0a1b".to_owned(),
+            verdict: "good",
+            source: Some("ocsp"),
+            this_update: Some("2026-01-01T00:00:00Z".to_owned()),
+            next_update: None,
+            url: Some("http://ca.example/ocsp".to_owned()),
+            responder: Some("CN=CA".to_owned()),
+        }
+    }
+
     fn certificate() -> Certificate {
         Certificate {
             common_name: Some("PUMP-1".to_owned()),
@@ -509,10 +577,16 @@ mod tests {
     #[test]
     fn a_refusal_tells_its_code_and_the_certificate_when_there_was_one() {
         let refusal = Refusal::Expired;
-        let without = Event::ConnectionRefused { peer: peer(), refusal, certificate: None };
+        let without =
+            Event::ConnectionRefused { peer: peer(), refusal, certificate: None, revocation: Vec::new() };
         assert_eq!(without.details(), r#"{"peer":"192.0.2.7:50123","refusal":"expired"}"#);
         let nameless = Certificate { common_name: None, ..certificate() };
-        let with = Event::ConnectionRefused { peer: peer(), refusal, certificate: Some(nameless) };
+        let with = Event::ConnectionRefused {
+            peer: peer(),
+            refusal,
+            certificate: Some(nameless),
+            revocation: Vec::new(),
+        };
         let fingerprint = Fingerprint::of(b"");
         assert_eq!(
             with.details(),

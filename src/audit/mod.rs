@@ -8,7 +8,7 @@ pub use chain::{
     Broken, ChainRow, Distrust, Fault, Intact, LastSignature, Link, RowHash, SignError, Signature,
     SignatureJudge, Signer, Verifier, signed_bytes,
 };
-pub use event::{Certificate, Event, SessionEnd, StopReason};
+pub use event::{Certificate, CertificateStatus, Event, SessionEnd, StopReason};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

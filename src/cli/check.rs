@@ -44,7 +44,8 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
         }
         Err(error) => {
             let what = match error {
-                PlatformError::Tls(_) => "identities, roots and CRLs",
+                PlatformError::Tls(_) => "identities and roots",
+                PlatformError::Revocation(_) => "revocation",
                 PlatformError::Store(_) => "store",
                 _ => "platform",
             };
@@ -75,9 +76,11 @@ fn settings(config: &Config) -> Vec<Finding> {
     if config.revocation.installed_crls.is_empty() {
         let finding = match config.revocation.when_undetermined {
             // A9.1
-            Undetermined::Refuse => Finding::error(
+            Undetermined::Refuse => Finding::warning(
                 "revocation",
-                "revocation.installed-crls is empty and when-undetermined is \"refuse\": nobody can connect".to_owned(),
+                "revocation.installed-crls is empty and when-undetermined is \"refuse\": nobody can connect while OCSP \
+                 responders and distribution points are out of reach"
+                    .to_owned(),
             ),
             Undetermined::Accept => Finding::warning(
                 "revocation",

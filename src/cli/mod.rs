@@ -108,7 +108,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         Command::Demo(arguments) => Box::pin(demo::run(arguments, output, clock)).await,
         Command::Serve(config) => Box::pin(serve::run(config, output, clock)).await,
         Command::Check(config) => Box::pin(check::run(config, output, clock)).await,
-        Command::Pki(command) => pki::run(command, output, &clock),
+        Command::Pki(command) => Box::pin(pki::run(command, output, &clock)).await,
         Command::Device { config, command } => {
             let store = config.open_store(&clock).await?;
             let outcome = device::run(command, &store, output).await;

@@ -21,8 +21,8 @@ pub use error::{ConfigError, Problem};
 pub use token_uri::TokenUri;
 
 pub use raw::{
-    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, SilentAfter, TlsVersion, Undetermined,
-    Unknown, UnreadableMessage,
+    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, Nonce, SilentAfter, TlsVersion,
+    Undetermined, Unknown, UnreadableMessage,
 };
 
 /// A checked configuration.
@@ -127,13 +127,60 @@ impl fmt::Display for KeyLocation {
     }
 }
 
-/// What is known about revoked certificates (A9).
+/// What is known about revoked certificates, and how more is found out (A9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
     /// What to do with a certificate of which nothing fresh is known.
     pub when_undetermined: Undetermined,
+    /// Where everything that was fetched is kept.
+    pub directory: PathBuf,
     /// CRL files, or folders of them, installed at setup (A9.1).
     pub installed_crls: Vec<PathBuf>,
+    /// Certificates of those who sign indirect CRLs.
+    pub crl_issuers: Vec<PathBuf>,
+    /// Responders and CRLs that are configured for an issuer, in place of what certificates say.
+    pub responders: Vec<Responder>,
+    /// Asked when the certificate names no responder, or none that answers (A9.2).
+    pub fallback_responder: Option<String>,
+    /// Whether requests carry a nonce.
+    pub ocsp_nonce: Nonce,
+    /// How far clocks may be apart.
+    pub clock_skew: Duration,
+    /// How old an OCSP response may be, whatever it says itself.
+    pub ocsp_max_age: Option<Duration>,
+    /// How long an OCSP response without nextUpdate counts.
+    pub ocsp_default_lifetime: Duration,
+    /// From the request to the last byte of an OCSP response or CRL.
+    pub fetch_timeout: Duration,
+    /// The same, for the TCP connection alone.
+    pub connect_timeout: Duration,
+    /// How long a handshake waits for all answers together.
+    pub deadline: Duration,
+    /// How many handshakes may wait for answers at once.
+    pub max_waiting: usize,
+    /// Bytes of the largest CRL.
+    pub max_crl: usize,
+    /// `host:port` of an HTTP proxy.
+    pub proxy: Option<String>,
+    /// `host` or `host:port` of those who may be asked; empty for all but this machine and its neighbours.
+    pub allowed_hosts: Vec<String>,
+    /// How often an answer is renewed that is still good, at least.
+    pub refresh_interval: Duration,
+    /// How often the certificates of live sessions are looked at again.
+    pub check_interval: Duration,
+}
+
+/// What is configured for one issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Responder {
+    /// The file of the issuer's certificate.
+    pub issuer: PathBuf,
+    /// Its OCSP responder.
+    pub ocsp: Option<String>,
+    /// Its CRL.
+    pub crl: Option<String>,
+    /// Certificates that sign its OCSP responses besides the issuer and its delegates.
+    pub signers: Vec<PathBuf>,
 }
 
 /// Who may connect, and for whom they speak (A8).

@@ -95,11 +95,78 @@ pub(super) struct Credential {
     pub(super) passphrase: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Revocation {
     pub(super) when_undetermined: Undetermined,
+    pub(super) directory: PathBuf,
     pub(super) installed_crls: Vec<PathBuf>,
+    pub(super) crl_issuers: Vec<PathBuf>,
+    pub(super) responders: Vec<Responder>,
+    pub(super) fallback_responder: Option<String>,
+    pub(super) ocsp_nonce: Nonce,
+    pub(super) clock_skew: Span,
+    pub(super) ocsp_max_age: Option<Span>,
+    pub(super) ocsp_default_lifetime: Span,
+    pub(super) fetch_timeout: Span,
+    pub(super) connect_timeout: Span,
+    pub(super) deadline: Span,
+    pub(super) max_waiting: usize,
+    pub(super) max_crl: Size,
+    pub(super) proxy: Option<String>,
+    pub(super) allowed_hosts: Vec<String>,
+    pub(super) refresh_interval: Span,
+    pub(super) check_interval: Span,
+}
+
+impl Default for Revocation {
+    fn default() -> Self {
+        Self {
+            when_undetermined: Undetermined::default(),
+            directory: PathBuf::from("data/revocation"),
+            installed_crls: Vec::new(),
+            crl_issuers: Vec::new(),
+            responders: Vec::new(),
+            fallback_responder: None,
+            ocsp_nonce: Nonce::default(),
+            clock_skew: Span(Duration::from_mins(5)),
+            ocsp_max_age: None,
+            ocsp_default_lifetime: Span(Duration::from_hours(1)),
+            fetch_timeout: Span(Duration::from_secs(3)),
+            connect_timeout: Span(Duration::from_secs(2)),
+            // Below the handshake's own limit, so that the peer is told.
+            deadline: Span(Duration::from_secs(7)),
+            max_waiting: 256,
+            max_crl: Size(64 << 20),
+            proxy: None,
+            allowed_hosts: Vec::new(),
+            refresh_interval: Span(Duration::from_hours(1)),
+            check_interval: Span(Duration::from_mins(1)),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Responder {
+    pub(super) issuer: PathBuf,
+    pub(super) ocsp: Option<String>,
+    pub(super) crl: Option<String>,
+    #[serde(default)]
+    pub(super) signers: Vec<PathBuf>,
+}
+
+/// Whether OCSP requests carry a nonce (RFC 9654).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nonce {
+    /// They do not: responders may answer from stock, and GET can be used.
+    #[default]
+    Off,
+    /// They do; a response with another nonce does not count, one without does.
+    Send,
+    /// They do, and a response without it does not count.
+    Require,
 }
 
 /// What to do with a certificate of which nothing fresh is known.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::TokenUri;
 use super::{
     Config, ConfigError, Credential, Devices, InterfaceA, KeyLocation, Log, Messages, Overrides, Problem,
-    Revocation, SilentAfter, Tls, raw,
+    Responder, Revocation, SilentAfter, Tls, raw,
 };
 
 pub(super) fn validate(raw: raw::File, file: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
@@ -19,10 +19,7 @@ pub(super) fn validate(raw: raw::File, file: &Path, overrides: &Overrides) -> Re
         file: file.to_owned(),
         interface_a: checker.interface_a(raw.interface_a),
         tls: checker.tls(raw.tls),
-        revocation: Revocation {
-            when_undetermined: raw.revocation.when_undetermined,
-            installed_crls: raw.revocation.installed_crls.iter().map(|path| folder.join(path)).collect(),
-        },
+        revocation: checker.revocation(raw.revocation),
         devices: checker.devices(&raw.devices),
         messages: checker.messages(raw.messages),
         store_url: checker.store_url(overrides.store_url.clone().unwrap_or(raw.store.url)),
@@ -152,6 +149,63 @@ impl Checker<'_> {
     fn token(&mut self, _uri: &str, key: &'static str) -> KeyLocation {
         self.problem(key, "this build cannot use PKCS#11 tokens; build it with --features pkcs11".to_owned());
         PathBuf::new().into()
+    }
+
+    fn revocation(&mut self, raw: raw::Revocation) -> Revocation {
+        let paths = |paths: &[PathBuf]| paths.iter().map(|path| self.folder.join(path)).collect::<Vec<_>>();
+        let installed_crls = paths(&raw.installed_crls);
+        let crl_issuers = paths(&raw.crl_issuers);
+        let responders: Vec<_> = raw
+            .responders
+            .iter()
+            .map(|responder| Responder {
+                issuer: self.folder.join(&responder.issuer),
+                ocsp: responder.ocsp.clone(),
+                crl: responder.crl.clone(),
+                signers: paths(&responder.signers),
+            })
+            .collect();
+        for url in responders.iter().flat_map(|responder| [&responder.ocsp, &responder.crl]).flatten() {
+            self.http("revocation.responders", url);
+        }
+        if let Some(url) = &raw.fallback_responder {
+            self.http("revocation.fallback-responder", url);
+        }
+        if let Some(proxy) = &raw.proxy {
+            let named = proxy
+                .rsplit_once(':')
+                .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+            self.require(named, "revocation.proxy", || format!("\"{proxy}\" is not HOST:PORT"));
+        }
+        self.within(raw.max_waiting, 1..=100_000, "revocation.max-waiting");
+        self.within(raw.max_crl.0, 1 << 10..=1 << 30, "revocation.max-crl");
+        Revocation {
+            when_undetermined: raw.when_undetermined,
+            directory: self.folder.join(&raw.directory),
+            installed_crls,
+            crl_issuers,
+            responders,
+            fallback_responder: raw.fallback_responder,
+            ocsp_nonce: raw.ocsp_nonce,
+            clock_skew: raw.clock_skew.0,
+            ocsp_max_age: raw.ocsp_max_age.map(|age| self.duration(age.0, "revocation.ocsp-max-age")),
+            ocsp_default_lifetime: self
+                .duration(raw.ocsp_default_lifetime.0, "revocation.ocsp-default-lifetime"),
+            fetch_timeout: self.duration(raw.fetch_timeout.0, "revocation.fetch-timeout"),
+            connect_timeout: self.duration(raw.connect_timeout.0, "revocation.connect-timeout"),
+            deadline: self.duration(raw.deadline.0, "revocation.deadline"),
+            max_waiting: raw.max_waiting,
+            max_crl: raw.max_crl.0,
+            proxy: raw.proxy,
+            allowed_hosts: raw.allowed_hosts,
+            refresh_interval: self.duration(raw.refresh_interval.0, "revocation.refresh-interval"),
+            check_interval: self.duration(raw.check_interval.0, "revocation.check-interval"),
+        }
+    }
+
+    /// https would need a certificate whose revocation would have to be asked for.
+    fn http(&mut self, key: &'static str, url: &str) {
+        self.require(url.starts_with("http://"), key, || format!("\"{url}\" does not start with http://"));
     }
 
     fn devices(&mut self, raw: &raw::Devices) -> Devices {

@@ -76,6 +76,8 @@ pub(super) fn inbound(config: &Config, directory: Vec<Device>, clock: &Clock) ->
         version: "TLSv1_3",
         suite: "TLS13_AES_256_GCM_SHA384",
         resumed: false,
+        path: Arc::default(),
+        revocation: Arc::default(),
     };
     Inbound::new(config, handle, SessionId::at(clock.now()), peer)
 }

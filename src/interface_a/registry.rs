@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::session::Acknowledgement;
 use crate::authz::Directory;
 use crate::model::{DeviceId, Refusal, SessionId};
+use crate::revocation::{Engine, Link, Status, Verdict};
 
 /// How many messages may wait to be delivered into one session.
 const DELIVERIES: usize = 64;
@@ -69,6 +70,7 @@ pub(super) struct Links {
 #[derive(Debug)]
 struct Entry {
     info: SessionInfo,
+    path: Arc<[Link]>,
     deliveries: mpsc::Sender<Outgoing>,
     withdrawn: watch::Sender<Option<Refusal>>,
 }
@@ -97,6 +99,22 @@ impl Registry {
         }
     }
 
+    /// Trust is watched after admission: ends the sessions of which one certificate has been revoked since. What has
+    /// only become unknown disturbs nobody who is connected.
+    pub fn recheck_revocation(&self, revocation: &Engine) {
+        let paths: Vec<_> = self.entries().iter().map(|(id, entry)| (*id, Arc::clone(&entry.path))).collect();
+        // Looking up takes microseconds each; the list is not held meanwhile.
+        for (id, path) in paths {
+            let revoked = |status: &Status| matches!(status.verdict, Verdict::Revoked { .. });
+            if revocation.kept(&path).iter().any(revoked)
+                && let Some(entry) = self.entries().get(&id)
+            {
+                // A session that has just ended does not listen any more.
+                let _ = entry.withdrawn.send(Some(Refusal::Revoked));
+            }
+        }
+    }
+
     /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device` and waits for its acknowledgement.
     ///
     /// # Errors
@@ -118,11 +136,11 @@ impl Registry {
         answered.await.map_err(|_| DeliverError::SessionEnded)
     }
 
-    pub(super) fn register(&self, info: SessionInfo) -> Links {
+    pub(super) fn register(&self, info: SessionInfo, path: Arc<[Link]>) -> Links {
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let (withdraw, withdrawn) = watch::channel(None);
         let registration = Registration { registry: self.clone(), id: info.id };
-        self.entries().insert(info.id, Entry { info, deliveries: deliver, withdrawn: withdraw });
+        self.entries().insert(info.id, Entry { info, path, deliveries: deliver, withdrawn: withdraw });
         Links { deliveries, withdrawn, _registration: registration }
     }
 
@@ -159,8 +177,8 @@ mod tests {
     #[test]
     fn a_session_is_listed_as_long_as_it_lives() {
         let registry = Registry::default();
-        let links = registry.register(named(NAME));
-        let _other = registry.register(named("OTHER"));
+        let links = registry.register(named(NAME), Arc::default());
+        let _other = registry.register(named("OTHER"), Arc::default());
         assert_eq!(registry.sessions().len(), 2);
         drop(links);
         let left: Vec<_> = registry.sessions().into_iter().map(|info| info.device.to_string()).collect();
@@ -172,7 +190,7 @@ mod tests {
     fn only_those_who_lost_their_right_are_told() {
         let registry = Registry::default();
         let names = [NAME, "SUSPENDED", "REMOVED"];
-        let sessions = names.map(|name| registry.register(named(name)));
+        let sessions = names.map(|name| registry.register(named(name), Arc::default()));
         let suspended =
             Device { id: "SUSPENDED".parse().unwrap(), status: DeviceStatus::Suspended, ..device() };
         registry.recheck(&Directory::from(vec![device(), suspended]));
@@ -184,9 +202,9 @@ mod tests {
     async fn a_device_that_came_back_is_reached_on_its_new_connection() {
         let registry = Registry::default();
         let clock = clock();
-        let mut old = registry.register(info(&clock));
+        let mut old = registry.register(info(&clock), Arc::default());
         clock.advance(std::time::Duration::from_secs(1));
-        let mut new = registry.register(info(&clock));
+        let mut new = registry.register(info(&clock), Arc::default());
         let device = NAME.parse().unwrap();
         let delivering = registry.deliver(&device, b"1", Bytes::from_static(b"frame"));
         let answering = async {

@@ -25,7 +25,7 @@ use crate::hl7::AcknowledgeAs;
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
-use crate::tls::{Acceptor, DirectoryHandle, Peer, Refused, Secured};
+use crate::tls::{self, Acceptor, DirectoryHandle, Peer, Refused, Secured};
 
 /// The configuration as it is now; a reload replaces it whole, and sessions that begin afterwards follow it.
 pub type ConfigHandle = Arc<ArcSwap<Config>>;
@@ -142,7 +142,7 @@ impl InterfaceA {
         let now = self.services.now();
         let id = SessionId::at(now.wall);
         let device = peer.device.id.clone();
-        let links = self.registry.register(info(id, &peer, now.wall));
+        let links = self.registry.register(info(id, &peer, now.wall), Arc::clone(&peer.path));
         let metrics = self.services.metrics.clone();
         let result = if peer.resumed { "resumed" } else { "accepted" };
         metrics.handshakes_total.with_label_values(&[result, ""]).inc();
@@ -153,6 +153,7 @@ impl InterfaceA {
             peer: peer.address,
             device: device.clone(),
             certificate: peer.certificate.clone(),
+            revocation: tls::evidence(&peer.revocation),
         };
         let config = self.config.load_full();
         let session = Session::open(
@@ -191,6 +192,7 @@ impl InterfaceA {
             peer: address,
             refusal: refused.refusal,
             certificate: refused.certificate,
+            revocation: tls::evidence(&refused.revocation),
         };
         self.services.audit(event).await;
     }

@@ -22,8 +22,10 @@ mod extension;
 mod file;
 mod index;
 mod key;
+mod ocsp;
 mod order;
 mod request;
+mod respond;
 mod revocation;
 mod sign;
 mod subject;
@@ -32,8 +34,13 @@ mod test_pki;
 pub use authority::{Authority, KeyFamily};
 pub use error::PkiError;
 pub use file::file_stem;
+#[cfg(test)]
+pub(crate) use ocsp::algorithm as ocsp_algorithm;
+#[cfg(test)]
+pub(crate) use ocsp::{OcspResponse, ResponderId};
 pub use order::{CertificateOrder, Issued, KeyType, Role};
 pub use request::{RequestOrder, Requested};
+pub use respond::{OcspResponder, OcspSigner};
 pub use revocation::{Revocation, RevocationReason};
 pub use subject::{Subject, SubjectError};
 pub use test_pki::TestPki;

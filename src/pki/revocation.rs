@@ -136,6 +136,21 @@ fn crl(
     })
 }
 
+impl RevocationReason {
+    /// CRLReason; none stands for unspecified (RFC 5280 5.3.1).
+    pub(super) const fn code(self) -> Option<u8> {
+        match self {
+            Self::Unspecified => None,
+            Self::KeyCompromise => Some(1),
+            Self::CaCompromise => Some(2),
+            Self::AffiliationChanged => Some(3),
+            Self::Superseded => Some(4),
+            Self::CessationOfOperation => Some(5),
+            Self::PrivilegeWithdrawn => Some(9),
+        }
+    }
+}
+
 impl From<RevocationReason> for rcgen::RevocationReason {
     fn from(reason: RevocationReason) -> Self {
         match reason {

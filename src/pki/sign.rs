@@ -1,6 +1,6 @@
 //! Signing somebody else's request.
 
-use aws_lc_rs::signature::{self as aws, UnparsedPublicKey, VerificationAlgorithm};
+use aws_lc_rs::signature::UnparsedPublicKey;
 use rcgen::{DistinguishedName, DnType, DnValue, SubjectPublicKeyInfo};
 use x509_parser::asn1_rs::Tag;
 use x509_parser::certification_request::X509CertificationRequest;
@@ -13,7 +13,7 @@ use super::error::PkiError;
 use super::file;
 use super::order::Role;
 use super::test_pki::TestPki;
-use crate::x509::{Digest, KeyKind, Part, RequestFacts, SignatureAlgorithm, X509Error, pem};
+use crate::x509::{KeyKind, Part, RequestFacts, X509Error, pem};
 
 impl TestPki {
     /// Certifies the key of a PKCS#10 request (the contents of a PEM or DER file) for `role`, for `days`, and returns
@@ -60,35 +60,12 @@ impl TestPki {
 
 /// Whoever sends a request must hold the key (RFC 2986 section 3).
 fn verify(request: &X509CertificationRequest<'_>, facts: &RequestFacts) -> Result<(), PkiError> {
-    let algorithm = verification(facts.key, facts.signature_algorithm);
+    let algorithm = crate::x509::verification(facts.key, facts.signature_algorithm);
     let algorithm = algorithm.ok_or(PkiError::RequestKey(facts.key, facts.signature_algorithm))?;
     let info = &request.certification_request_info;
     UnparsedPublicKey::new(algorithm, &info.subject_pki.subject_public_key.data)
         .verify(info.raw, &request.signature_value.data)
         .map_err(|_| PkiError::RequestSignature)
-}
-
-/// A0: RSA up to 4096 bits, three curves, SHA-256 and up.
-fn verification(key: KeyKind, signature: SignatureAlgorithm) -> Option<&'static dyn VerificationAlgorithm> {
-    use SignatureAlgorithm::{Ecdsa, RsaPkcs1, RsaPss};
-    Some(match (key, signature) {
-        (KeyKind::EcP256, Ecdsa(Digest::Sha256)) => &aws::ECDSA_P256_SHA256_ASN1,
-        (KeyKind::EcP256, Ecdsa(Digest::Sha384)) => &aws::ECDSA_P256_SHA384_ASN1,
-        (KeyKind::EcP256, Ecdsa(Digest::Sha512)) => &aws::ECDSA_P256_SHA512_ASN1,
-        (KeyKind::EcP384, Ecdsa(Digest::Sha256)) => &aws::ECDSA_P384_SHA256_ASN1,
-        (KeyKind::EcP384, Ecdsa(Digest::Sha384)) => &aws::ECDSA_P384_SHA384_ASN1,
-        (KeyKind::EcP384, Ecdsa(Digest::Sha512)) => &aws::ECDSA_P384_SHA512_ASN1,
-        (KeyKind::EcP521, Ecdsa(Digest::Sha256)) => &aws::ECDSA_P521_SHA256_ASN1,
-        (KeyKind::EcP521, Ecdsa(Digest::Sha384)) => &aws::ECDSA_P521_SHA384_ASN1,
-        (KeyKind::EcP521, Ecdsa(Digest::Sha512)) => &aws::ECDSA_P521_SHA512_ASN1,
-        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPkcs1(Digest::Sha256)) => &aws::RSA_PKCS1_2048_8192_SHA256,
-        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPkcs1(Digest::Sha384)) => &aws::RSA_PKCS1_2048_8192_SHA384,
-        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPkcs1(Digest::Sha512)) => &aws::RSA_PKCS1_2048_8192_SHA512,
-        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPss(Digest::Sha256)) => &aws::RSA_PSS_2048_8192_SHA256,
-        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPss(Digest::Sha384)) => &aws::RSA_PSS_2048_8192_SHA384,
-        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPss(Digest::Sha512)) => &aws::RSA_PSS_2048_8192_SHA512,
-        _ => return None,
-    })
 }
 
 /// The requester's subject, attribute by attribute.

@@ -144,12 +144,21 @@ impl TestPki {
     }
 
     pub(super) fn issuer(&self, authority: Authority) -> Result<Issuer<'static, KeyPair>, PkiError> {
-        let pair = zeroize::Zeroizing::new(file::read(&self.key(authority))?);
-        let pair =
-            KeyPair::from_pem(&pair).map_err(PkiError::make("signature: the authority's key is unusable"))?;
+        let pair = self.key_pair(authority)?;
         let certificate = file::read(&self.certificate(authority))?;
         Issuer::from_ca_cert_pem(&certificate, pair)
             .map_err(PkiError::make("signature: the authority's certificate is unusable"))
+    }
+
+    pub(super) fn key_pair(&self, authority: Authority) -> Result<KeyPair, PkiError> {
+        let pair = zeroize::Zeroizing::new(file::read(&self.key(authority))?);
+        KeyPair::from_pem(&pair).map_err(PkiError::make("signature: the authority's key is unusable"))
+    }
+
+    /// Where its OCSP responder and CRLs are, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
     }
 
     /// How long the CRLs that `init` publishes are good for.

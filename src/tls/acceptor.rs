@@ -17,14 +17,16 @@ use super::choice::PlatformCertificates;
 use super::credential::{CredentialError, PlatformCredentials};
 use super::provider::{Settings, provider};
 use super::refused::{Refused, presented};
+use super::remembered::Remembered;
 use super::stream::SecuredStream;
 use super::time_of;
-use super::trust::{CrlStore, Trust, TrustError};
+use super::trust::{Trust, TrustError};
 use super::verifier::{Admitted, DeviceVerifier, DirectoryHandle, FINDING, Judge};
 use crate::audit::Certificate;
 use crate::authz::Device;
 use crate::config::Config;
 use crate::model::{Clock, Refusal};
+use crate::revocation::{Engine, Link, Status};
 use crate::x509::CertificateFacts;
 
 /// How long a refused peer gets to read its alert before the connection goes away.
@@ -37,6 +39,8 @@ const LINGER_BYTES: u64 = 64 * 1024;
 pub struct Acceptor {
     published: ArcSwap<Published>,
     directory: DirectoryHandle,
+    revocation: Engine,
+    remembered: Arc<Remembered>,
     handshake_timeout: Duration,
     clock: Clock,
 }
@@ -54,7 +58,7 @@ struct Published {
 /// What stands in the way of building an [`Acceptor`].
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptorError {
-    /// Roots or CRLs.
+    /// Roots.
     #[error(transparent)]
     Trust(#[from] TrustError),
     /// The platform's own certificates.
@@ -87,18 +91,30 @@ pub struct Peer {
     pub suite: &'static str,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// The certificates of its path, for whoever looks at them again.
+    pub path: Arc<[Link]>,
+    /// What was found out about their revocation (A9).
+    pub revocation: Arc<Vec<Status>>,
 }
 
 impl Acceptor {
-    /// Reads everything that `config` names: roots, CRLs, both identities.
+    /// Reads everything that `config` names: roots and both identities. Revocation is asked of `revocation`.
     ///
     /// # Errors
     /// When something of that cannot be used.
-    pub fn build(config: &Config, directory: DirectoryHandle, clock: Clock) -> Result<Self, AcceptorError> {
-        let published = Published::build(config, &directory, &clock)?;
+    pub fn build(
+        config: &Config,
+        directory: DirectoryHandle,
+        revocation: Engine,
+        clock: Clock,
+    ) -> Result<Self, AcceptorError> {
+        let remembered = Arc::default();
+        let published = Published::build(config, &directory, &revocation, &remembered, &clock)?;
         Ok(Self {
             published: ArcSwap::from_pointee(published),
             directory,
+            revocation,
+            remembered,
             handshake_timeout: config.interface_a.handshake_timeout,
             clock,
         })
@@ -110,7 +126,8 @@ impl Acceptor {
     /// # Errors
     /// When something cannot be used; then nothing changes.
     pub fn reload(&self, config: &Config) -> Result<(), AcceptorError> {
-        let published = Published::build(config, &self.directory, &self.clock)?;
+        let published =
+            Published::build(config, &self.directory, &self.revocation, &self.remembered, &self.clock)?;
         self.published.store(Arc::new(published));
         Ok(())
     }
@@ -170,7 +187,13 @@ impl Acceptor {
 }
 
 impl Published {
-    fn build(config: &Config, directory: &DirectoryHandle, clock: &Clock) -> Result<Self, AcceptorError> {
+    fn build(
+        config: &Config,
+        directory: &DirectoryHandle,
+        revocation: &Engine,
+        remembered: &Arc<Remembered>,
+        clock: &Clock,
+    ) -> Result<Self, AcceptorError> {
         let settings = Settings::new(&config.tls.versions, config.tls.ecdhe_rsa);
         let provider = Arc::new(provider(settings));
         let time = time_of(clock);
@@ -179,7 +202,8 @@ impl Published {
         let credentials = PlatformCredentials::load(&config.tls, &trust, &provider, now)?;
         let judge = Arc::new(Judge {
             trust,
-            crls: CrlStore::load(&config.revocation.installed_crls)?,
+            revocation: revocation.clone(),
+            remembered: Arc::clone(remembered),
             when_undetermined: config.revocation.when_undetermined,
             rsa_bits: config.tls.client_rsa_bits,
             directory: Arc::clone(directory),
@@ -233,6 +257,8 @@ impl Peer {
                 .and_then(|suite| suite.suite().as_str())
                 .unwrap_or(""),
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            path: Arc::clone(&admitted.path),
+            revocation: Arc::clone(&admitted.statuses),
         }
     }
 }

@@ -111,8 +111,10 @@ mod tests {
 
     use super::*;
     use crate::config::{Config, Credential, Overrides};
+    use crate::metrics::Metrics;
     use crate::model::Clock;
     use crate::pki::{CertificateOrder, Issued, KeyType, Role, TestPki};
+    use crate::revocation::Engine;
     use crate::tls::{DirectoryHandle, credential};
 
     fn config(folder: &Path, issued: &Issued) -> Config {
@@ -124,7 +126,8 @@ mod tests {
     }
 
     fn signer(config: &Config, clock: &Clock) -> Acceptor {
-        Acceptor::build(config, DirectoryHandle::default(), clock.clone()).unwrap()
+        let revocation = Engine::open(&config.revocation, Metrics::new().unwrap(), clock.clone()).unwrap();
+        Acceptor::build(config, DirectoryHandle::default(), revocation, clock.clone()).unwrap()
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! Certificates and CRLs in files.
+//! Certificates in files.
 
 use std::path::{Path, PathBuf};
 
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use rustls::pki_types::CertificateDer;
 
 use crate::x509::{X509Error, pem};
 
-/// A file whose certificates or CRLs cannot be used.
+/// A file whose certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// It cannot be read.
@@ -32,10 +32,6 @@ type Parse = fn(&[u8]) -> Result<Vec<Vec<u8>>, X509Error>;
 
 pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
     Ok(read(file, pem::certificates)?.into_iter().map(CertificateDer::from).collect())
-}
-
-pub(super) fn crls(file: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, FileError> {
-    Ok(read(file, pem::crls)?.into_iter().map(CertificateRevocationListDer::from).collect())
 }
 
 fn read(file: &Path, parse: Parse) -> Result<Vec<Vec<u8>>, FileError> {

@@ -1,9 +1,12 @@
 //! From what went wrong in a handshake to the one [`Refusal`], and from the refusal to the alert.
 
+use std::sync::Arc;
+
 use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
-use crate::audit::Certificate;
+use crate::audit::{Certificate, CertificateStatus};
 use crate::model::Refusal;
+use crate::revocation::Status;
 use crate::x509::CertificateFacts;
 
 /// A handshake that did not lead to a [`super::Secured`] connection.
@@ -16,6 +19,8 @@ pub struct Refused {
     pub certificate: Option<Certificate>,
     /// The alert that the peer sent us, when it was the one that gave up.
     pub peer_alert: Option<u8>,
+    /// What was found out about the revocation of its certificates.
+    pub revocation: Arc<Vec<Status>>,
 }
 
 /// What the audit trail says of a certificate that a peer showed; nothing of it has been proved.
@@ -28,9 +33,27 @@ pub(super) fn presented(facts: &CertificateFacts) -> Certificate {
     }
 }
 
+/// What the audit trail says of the revocation of a path.
+#[must_use]
+pub fn evidence(statuses: &[Status]) -> Vec<CertificateStatus> {
+    let of = |status: &Status| {
+        let evidence = status.evidence.as_ref();
+        CertificateStatus {
+            serial: status.serial.to_string(),
+            verdict: status.verdict.code(),
+            source: evidence.map(|evidence| evidence.source.code()),
+            this_update: evidence.map(|evidence| evidence.this_update.to_string()),
+            next_update: evidence.and_then(|evidence| evidence.next_update).map(|time| time.to_string()),
+            url: evidence.and_then(|evidence| evidence.url.clone()),
+            responder: evidence.map(|evidence| evidence.responder.clone()),
+        }
+    };
+    statuses.iter().map(of).collect()
+}
+
 impl Refused {
-    pub(super) const fn new(refusal: Refusal) -> Self {
-        Self { refusal, certificate: None, peer_alert: None }
+    pub(super) fn new(refusal: Refusal) -> Self {
+        Self { refusal, certificate: None, peer_alert: None, revocation: Arc::default() }
     }
 
     /// What rustls' own error amounts to, when our verifier did not speak first.
@@ -74,10 +97,9 @@ pub(super) fn refusal_of_path(error: &webpki::Error) -> Refusal {
         E::CertExpired { .. } => Refusal::Expired,
         E::CertNotValidYet { .. } => Refusal::NotYetValid,
         E::CertRevoked => Refusal::Revoked,
-        E::UnknownRevocationStatus
-        | E::CrlExpired { .. }
-        | E::InvalidCrlSignatureForPublicKey
-        | E::IssuerNotCrlSigner => Refusal::RevocationUndetermined,
+        // No list of distrusted keys is given to webpki; this is what our own judgement of keys returns through it.
+        E::CertDistrusted => Refusal::UnacceptableKey,
+        E::UnknownRevocationStatus => Refusal::RevocationUndetermined,
         E::InvalidSignatureForPublicKey => Refusal::BadSignature,
         E::UnsupportedSignatureAlgorithmContext(_)
         | E::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Refusal::UnacceptableSignature,
@@ -100,7 +122,7 @@ pub(super) fn certificate_error(refusal: Refusal) -> Error {
         Refusal::WrongPurpose => CertificateError::InvalidPurpose,
         Refusal::UnknownDevice | Refusal::SuspendedDevice => CertificateError::ApplicationVerificationFailure,
         Refusal::Revoked => CertificateError::Revoked,
-        other => CertificateError::Other(OtherError(std::sync::Arc::new(Refused::new(other)))),
+        other => CertificateError::Other(OtherError(Arc::new(Refused::new(other)))),
     };
     Error::InvalidCertificate(error)
 }

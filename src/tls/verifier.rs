@@ -9,15 +9,18 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use webpki::{EndEntityCert, ExpirationPolicy, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use super::acceptable;
 use super::refused::{Refused, certificate_error, presented, refusal_of_path};
-use super::trust::{CrlStore, Trust};
+use super::remembered::Remembered;
+use super::trust::Trust;
 use crate::authz::{Device, Directory};
 use crate::config::Undetermined;
 use crate::model::Refusal;
-use crate::x509::CertificateFacts;
+use crate::revocation::{Engine, Issuer, Link, Status, Verdict};
+use crate::x509::{CertificateFacts, Signed};
 
 /// The device directory as it is now; replaced whole when it changes.
 pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
@@ -35,13 +38,25 @@ pub(super) type Finding = Result<Admitted, Refused>;
 pub(super) struct Admitted {
     pub(super) device: Arc<Device>,
     pub(super) facts: Arc<CertificateFacts>,
+    /// The certificates of the path with their issuers, for whoever looks at them again.
+    pub(super) path: Arc<[Link]>,
+    /// What was found out about their revocation.
+    pub(super) statuses: Arc<Vec<Status>>,
+}
+
+/// A path, and what is known about the revocation of its certificates.
+#[derive(Debug)]
+struct Judged {
+    path: Arc<[Link]>,
+    statuses: Arc<Vec<Status>>,
 }
 
 /// Decides about certificate chains of clients: the same way for a full handshake and for a resumed one.
 #[derive(Debug)]
 pub(super) struct Judge {
     pub(super) trust: Trust,
-    pub(super) crls: CrlStore,
+    pub(super) revocation: Engine,
+    pub(super) remembered: Arc<Remembered>,
     pub(super) when_undetermined: Undetermined,
     pub(super) rsa_bits: (usize, usize),
     pub(super) directory: DirectoryHandle,
@@ -53,56 +68,166 @@ impl Judge {
     pub(super) fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Finding {
         let (leaf, intermediates) = chain.split_first().ok_or(Refused::new(Refusal::NoCertificate))?;
         let facts = CertificateFacts::read(leaf).map_err(|_| Refused::new(Refusal::MalformedCertificate))?;
+        let facts = Arc::new(facts);
         let refused = |refusal| Refused { certificate: Some(presented(&facts)), ..Refused::new(refusal) };
-        self.check_path(leaf, intermediates, now).map_err(refused)?;
+        let judged = RefCell::new(None);
+        let checked = self.check_path(leaf, intermediates, now, &facts, &judged);
+        let judged = judged.into_inner();
+        if let Err(error) = checked {
+            let revocation = judged.map(|judged| judged.statuses).unwrap_or_default();
+            self.tell(&error, &revocation);
+            return Err(Refused { revocation, ..refused(refusal_of_path(&error)) });
+        }
+        let Some(Judged { path, statuses }) = judged else { return Err(refused(Refusal::UntrustedIssuer)) };
+        let refused = |refusal| Refused { revocation: Arc::clone(&statuses), ..refused(refusal) };
         let id = facts.device_id().map_err(|_| refused(Refusal::NoCommonName))?;
         let device = self.directory.load().admit(&id).map_err(refused)?;
-        Ok(Admitted { device, facts: Arc::new(facts) })
+        Ok(Admitted { device, facts, path, statuses })
     }
 
+    /// RFC 5280 section 6.1 by webpki, and what it leaves out: keyCertSign, and revocation (A9). Of several paths the
+    /// first that passes counts; `judged` holds the last one that was looked at.
     fn check_path(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), Refusal> {
-        let lists: Vec<_> = self.crls.lists.iter().collect();
-        // Without any list, webpki takes no options: what is undetermined then is decided here.
-        let revocation = match (RevocationOptionsBuilder::new(&lists), self.when_undetermined) {
-            (Ok(builder), policy) => Some(
-                builder
-                    .with_status_policy(match policy {
-                        Undetermined::Refuse => UnknownStatusPolicy::Deny,
-                        Undetermined::Accept => UnknownStatusPolicy::Allow,
-                    })
-                    .with_expiration_policy(ExpirationPolicy::Enforce)
-                    .build(),
-            ),
-            (Err(_), Undetermined::Accept) => None,
-            (Err(_), Undetermined::Refuse) => return Err(Refusal::RevocationUndetermined),
+        facts: &Arc<CertificateFacts>,
+        judged: &RefCell<Option<Judged>>,
+    ) -> Result<(), webpki::Error> {
+        let end_entity = Signed::read(leaf).map_err(|_| webpki::Error::BadDer)?.message;
+        let algorithms = self.remembered.algorithms(self.algorithms.all, end_entity);
+        let algorithms: Vec<_> = algorithms.iter().map(|algorithm| algorithm as _).collect();
+        let check = |verified: &VerifiedPath<'_>| {
+            let path = self.links(verified, facts)?;
+            let statuses = Arc::new(self.find_out(&path));
+            let outcome = self.outcome(&statuses);
+            // A certificate that was found revoked on one path stays so in what is told, whatever the next path is.
+            let keeps =
+                outcome.is_err() && judged.borrow().as_ref().is_some_and(|known| is_revoked(&known.statuses));
+            if !keeps {
+                judged.replace(Some(Judged { path, statuses }));
+            }
+            outcome
         };
-        let leaf = EndEntityCert::try_from(leaf).map_err(|error| refusal_of_path(&error))?;
-        let path = leaf
+        let verified = EndEntityCert::try_from(leaf)?
             .verify_for_usage(
-                self.algorithms.all,
+                &algorithms,
                 &self.trust.anchors,
                 intermediates,
                 now,
                 KeyUsage::client_auth(),
-                revocation,
                 None,
+                Some(&check),
             )
-            .map_err(|error| refusal_of_path(&error))?;
-        // A0, for each certificate of the path; the roots are what the operator has installed. That their signatures
-        // are RSA or ECDSA with SHA-2 holds already: webpki was given no other algorithms.
-        let issuers = path.intermediate_certificates().map(|issuer| issuer.der());
-        for certificate in std::iter::once(leaf.der()).chain(issuers) {
-            let facts = CertificateFacts::read(&certificate).map_err(|_| Refusal::MalformedCertificate)?;
-            if !acceptable::key(facts.key, self.rsa_bits) {
-                return Err(Refusal::UnacceptableKey);
+            .map(|_| ());
+        match verified {
+            // Of several errors webpki returns one; A9.4 is the one to tell.
+            Err(_) if judged.borrow().as_ref().is_some_and(|judged| is_revoked(&judged.statuses)) => {
+                Err(webpki::Error::CertRevoked)
             }
+            verified => verified,
         }
-        Ok(())
+    }
+
+    /// Every certificate of the path but the root, each with its issuer.
+    fn links(
+        &self,
+        path: &VerifiedPath<'_>,
+        leaf: &Arc<CertificateFacts>,
+    ) -> Result<Arc<[Link]>, webpki::Error> {
+        let mut certificates = vec![Arc::clone(leaf)];
+        for intermediate in path.intermediate_certificates() {
+            let facts = CertificateFacts::read(&intermediate.der()).map_err(|_| webpki::Error::BadDer)?;
+            // RFC 5280 6.1.4 (n)
+            if facts.key_usage.is_some_and(|usage| !usage.key_cert_sign) {
+                return Err(webpki::Error::EndEntityUsedAsCa);
+            }
+            certificates.push(Arc::new(facts));
+        }
+        // A0, for each certificate of the path; the roots are what the operator has installed. That their signatures
+        // are RSA or ECDSA with SHA-2 holds already: webpki was given no other algorithms. Before anybody is asked.
+        if !certificates.iter().all(|certificate| acceptable::key(certificate.key, self.rsa_bits)) {
+            return Err(webpki::Error::CertDistrusted);
+        }
+        let root = self.trust.issuer(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?;
+        let above = certificates.iter().skip(1).map(|ca| Arc::new(Issuer::of(ca))).collect::<Vec<_>>();
+        let issuers = above.into_iter().chain(std::iter::once(Arc::clone(root)));
+        Ok(certificates
+            .into_iter()
+            .zip(issuers)
+            .map(|(certificate, issuer)| Link { certificate, issuer })
+            .collect())
+    }
+
+    /// A9: from what is kept, or else by asking. rustls has no way to wait without holding the thread, so the runtime
+    /// is told: it moves its other work to another thread.
+    fn find_out(&self, path: &Arc<[Link]>) -> Vec<Status> {
+        if let Some(statuses) = self.revocation.settled(path) {
+            return statuses;
+        }
+        match Handle::try_current() {
+            Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                tokio::task::block_in_place(|| handle.block_on(self.revocation.check(path)))
+            }
+            _ => self.revocation.kept(path),
+        }
+    }
+
+    fn outcome(&self, statuses: &[Status]) -> Result<(), webpki::Error> {
+        if is_revoked(statuses) {
+            return Err(webpki::Error::CertRevoked);
+        }
+        let undetermined = statuses.iter().any(is_undetermined);
+        match self.when_undetermined {
+            Undetermined::Refuse if undetermined => Err(webpki::Error::UnknownRevocationStatus),
+            Undetermined::Accept if undetermined => {
+                told(statuses, |serial, issuer, why, tried| {
+                    tracing::warn!(
+                        serial,
+                        issuer,
+                        why,
+                        tried,
+                        "a certificate is accepted whose revocation is unknown"
+                    );
+                });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Not a fault of the peer's: somebody of ours does not answer.
+    fn tell(&self, error: &webpki::Error, statuses: &[Status]) {
+        if matches!(error, webpki::Error::UnknownRevocationStatus) {
+            told(statuses, |serial, issuer, why, tried| {
+                tracing::error!(
+                    serial,
+                    issuer,
+                    why,
+                    tried,
+                    "a certificate is refused because its revocation is unknown"
+                );
+            });
+        }
+    }
+}
+
+fn is_revoked(statuses: &[Status]) -> bool {
+    statuses.iter().any(|status| matches!(status.verdict, Verdict::Revoked { .. }))
+}
+
+fn is_undetermined(status: &Status) -> bool {
+    matches!(status.verdict, Verdict::Undetermined(_))
+}
+
+/// Serial number, issuer, why, and what was tried, of each certificate of which nothing is known.
+fn told(statuses: &[Status], tell: impl Fn(String, &str, String, String)) {
+    for status in statuses {
+        if let Verdict::Undetermined(why) = status.verdict {
+            let tried: Vec<String> = status.tried.iter().map(ToString::to_string).collect();
+            tell(status.serial.to_string(), &status.issuer, why.to_string(), tried.join("; "));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::error::{Part, X509Error};
 use super::extensions::Extensions;
 use super::name::{DistinguishedName, NameError};
 use super::serial::Serial;
+use super::signature::PublicKey;
 use crate::model::{DeviceId, Fingerprint};
 
 /// What we read in a certificate (RFC 5280). What its extensions say is reached as if it were written here.
@@ -29,6 +30,8 @@ pub struct CertificateFacts {
     pub not_after: Timestamp,
     /// The subject's key.
     pub key: KeyKind,
+    /// The same key, as signatures are verified with it.
+    pub public_key: PublicKey,
     /// How the issuer signed.
     pub signature_algorithm: SignatureAlgorithm,
     /// What the extensions say.
@@ -52,13 +55,16 @@ impl CertificateFacts {
         if certificate.signature_algorithm != certificate.tbs_certificate.signature {
             return Err(X509Error::AlgorithmMismatch(Part::Certificate));
         }
+        let public_key =
+            PublicKey::of(certificate.public_key()).ok_or(X509Error::PublicKey(Part::Certificate))?;
         Ok(Self {
             subject: DistinguishedName::of(certificate.subject()),
             issuer: DistinguishedName::of(certificate.issuer()),
             serial: Serial::from_octets(certificate.raw_serial()),
             not_before: timestamp(certificate.validity().not_before, Part::Certificate)?,
             not_after: timestamp(certificate.validity().not_after, Part::Certificate)?,
-            key: KeyKind::of(certificate.public_key()).ok_or(X509Error::PublicKey(Part::Certificate))?,
+            key: public_key.kind(),
+            public_key,
             signature_algorithm: SignatureAlgorithm::of(&certificate.signature_algorithm),
             extensions: Extensions::of(certificate.extensions())?,
             fingerprint: Fingerprint::of(der),

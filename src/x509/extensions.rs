@@ -6,10 +6,11 @@ use std::net::IpAddr;
 
 use x509_parser::asn1_rs::{FromDer as _, Oid, oid};
 use x509_parser::extensions::{
-    AuthorityInfoAccess, CRLDistributionPoints, DistributionPointName, ExtendedKeyUsage, GeneralName,
-    ParsedExtension, SubjectAlternativeName, X509Extension,
+    AuthorityInfoAccess, ExtendedKeyUsage, GeneralName, ParsedExtension, SubjectAlternativeName,
+    X509Extension,
 };
 
+use super::distribution::CrlDistributionPoint;
 use super::error::X509Error;
 
 /// What the extensions of a certificate, or those asked for in a request, say. An extension that is absent leaves
@@ -32,6 +33,12 @@ pub struct Extensions {
     pub ocsp_urls: Vec<String>,
     /// cRLDistributionPoints (A9.2).
     pub crl_distribution_points: Vec<CrlDistributionPoint>,
+    /// freshestCRL: where delta CRLs are (RFC 5280 4.2.1.15).
+    pub freshest_crl: Vec<CrlDistributionPoint>,
+    /// id-pkix-ocsp-nocheck: the status of this signer of OCSP responses need not be asked for (RFC 6960 4.2.2.2.1).
+    pub ocsp_no_check: bool,
+    /// A critical extension whose meaning is not read here.
+    pub unknown_critical: bool,
     /// TLS feature, RFC 7633: the server promises to staple (status_request or status_request_v2).
     pub must_staple: bool,
     /// subjectKeyIdentifier.
@@ -68,17 +75,6 @@ pub enum KeyPurpose {
     Other(String),
 }
 
-/// One distribution point, RFC 5280 4.2.1.13.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct CrlDistributionPoint {
-    /// Its URLs: different ways to the same CRL.
-    pub urls: Vec<String>,
-    /// Its CRL covers only some reasons.
-    pub some_reasons: bool,
-    /// Its CRL is signed by somebody else than the certificate's issuer.
-    pub other_issuer: bool,
-}
-
 impl Extensions {
     pub(super) fn of<'a>(
         extensions: impl IntoIterator<Item = &'a X509Extension<'a>>,
@@ -112,8 +108,14 @@ impl Extensions {
             ParsedExtension::ExtendedKeyUsage(usage) => self.purposes = purposes(usage)?,
             ParsedExtension::SubjectAlternativeName(names) => self.add_names(names)?,
             ParsedExtension::AuthorityInfoAccess(access) => self.ocsp_urls = ocsp_urls(access),
-            ParsedExtension::CRLDistributionPoints(points) => {
-                self.crl_distribution_points = distribution(points)
+            ParsedExtension::CRLDistributionPoints(_) => {
+                self.crl_distribution_points = CrlDistributionPoint::read_all(extension.value).ok()?;
+            }
+            _ if extension.oid == FRESHEST_CRL => {
+                self.freshest_crl = CrlDistributionPoint::read_all(extension.value).ok()?;
+            }
+            ParsedExtension::UnsupportedExtension { oid } if *oid == OCSP_NO_CHECK => {
+                self.ocsp_no_check = true
             }
             ParsedExtension::SubjectKeyIdentifier(id) => self.subject_key_id = Some(id.0.to_vec()),
             ParsedExtension::AuthorityKeyIdentifier(id) => {
@@ -124,7 +126,7 @@ impl Extensions {
             }
             // What nothing here decides by may be written as it likes: a device is not refused for a policy's sake.
             ParsedExtension::ParseError { .. } if RELIED_UPON.contains(&extension.oid) => return None,
-            _ => {}
+            _ => self.unknown_critical |= extension.critical && !RELIED_UPON.contains(&extension.oid),
         }
         Some(())
     }
@@ -143,7 +145,7 @@ impl Extensions {
 
     /// Every URL of every distribution point, in the certificate's order.
     pub fn crl_urls(&self) -> impl Iterator<Item = &str> {
-        self.crl_distribution_points.iter().flat_map(|point| &point.urls).map(String::as_str)
+        self.crl_distribution_points.iter().flat_map(CrlDistributionPoint::urls)
     }
 }
 
@@ -199,19 +201,6 @@ fn ocsp_urls(access: &AuthorityInfoAccess<'_>) -> Vec<String> {
     ocsp.filter_map(|description| url(&description.access_location)).collect()
 }
 
-fn distribution(points: &CRLDistributionPoints<'_>) -> Vec<CrlDistributionPoint> {
-    let urls = |name: &Option<DistributionPointName<'_>>| match name {
-        Some(DistributionPointName::FullName(names)) => names.iter().filter_map(url).collect(),
-        Some(DistributionPointName::NameRelativeToCRLIssuer(_)) | None => Vec::new(),
-    };
-    let points = points.points.iter().map(|point| CrlDistributionPoint {
-        urls: urls(&point.distribution_point),
-        some_reasons: point.reasons.is_some(),
-        other_issuer: point.crl_issuer.is_some(),
-    });
-    points.collect()
-}
-
 fn url(name: &GeneralName<'_>) -> Option<String> {
     match name {
         GeneralName::URI(url) => Some((*url).to_owned()),
@@ -238,6 +227,8 @@ const RELIED_UPON: &[Oid<'static>] = &[
     oid!(2.5.29.37),
     oid!(1.3.6.1.5.5.7.1.1),
 ];
+const FRESHEST_CRL: Oid<'static> = oid!(2.5.29.46);
+const OCSP_NO_CHECK: Oid<'static> = oid!(1.3.6.1.5.5.7.48.1.5);
 const TLS_FEATURE: Oid<'static> = oid!(1.3.6.1.5.5.7.1.24);
 const OCSP: Oid<'static> = oid!(1.3.6.1.5.5.7.48.1);
 /// status_request and status_request_v2, RFC 6066 and RFC 6961.

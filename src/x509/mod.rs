@@ -7,20 +7,30 @@
 mod algorithm;
 mod certificate;
 mod crl;
+pub mod der;
+mod distribution;
 mod error;
 mod extensions;
 mod name;
 pub mod pem;
+mod raw_extension;
 mod request;
 mod serial;
+mod signature;
+mod signed;
 #[cfg(test)]
 mod tests;
 
 pub use algorithm::{Digest, KeyKind, SignatureAlgorithm};
 pub use certificate::CertificateFacts;
 pub use crl::{CrlFacts, RevokedEntry};
+pub use distribution::{CrlDistributionPoint, DistributionPointName, Reasons, directory_names};
 pub use error::{Part, X509Error};
-pub use extensions::{CrlDistributionPoint, Extensions, KeyPurpose, KeyUsage};
+pub use extensions::{Extensions, KeyPurpose, KeyUsage};
 pub use name::{CommonName, DistinguishedName, NameError};
+pub use raw_extension::RawExtension;
 pub use request::RequestFacts;
 pub use serial::Serial;
+pub(crate) use signature::verification;
+pub use signature::{PublicKey, SignatureError};
+pub use signed::Signed;

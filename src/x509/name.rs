@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use x509_parser::asn1_rs::{Any, Oid, Tag, ToDer as _, oid};
+use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
 
 use crate::model::{DeviceId, DeviceIdError};
@@ -56,6 +57,13 @@ impl DistinguishedName {
             der: name.as_raw().to_vec(),
             common_names: common_names.map(CommonName::of).collect(),
         }
+    }
+
+    /// Reads a Name in DER; `None` when it is none.
+    #[must_use]
+    pub fn read(der: &[u8]) -> Option<Self> {
+        let (rest, name) = X509Name::from_der(der).ok()?;
+        rest.is_empty().then(|| Self::of(&name))
     }
 
     /// The name in DER: what two certificates are compared by.
@@ -184,8 +192,6 @@ const KEYWORDS: &[(Oid<'static>, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use x509_parser::prelude::FromDer as _;
-
     use super::*;
 
     /// A name of one attribute per relative name: type as the last arc of 2.5.4, ASN.1 tag, bytes.

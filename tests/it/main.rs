@@ -20,6 +20,7 @@ mod pki;
 mod python;
 mod reload;
 mod resumption;
+mod revocation;
 mod shipped;
 #[cfg(feature = "pkcs11")]
 mod token;

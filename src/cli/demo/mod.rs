@@ -69,6 +69,10 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     let since = clock.now();
     let signals = Signals::listen().map_err(failure)?;
     let store_url = site.config.store_url.clone();
+    let (socket, responder) = site.responder;
+    let ocsp = socket.local_addr().context("no address for the OCSP responder")?;
+    // Ends with the runtime; nothing depends on how.
+    let _responding = tokio::spawn(crate::http::respond(socket, responder));
     let bound =
         Platform::build(site.config, clock.clone()).await.and_then(Platform::bind).map_err(failure)?;
     let stage = Stage {
@@ -77,6 +81,7 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
         clock: clock.clone(),
         telling,
     };
+    telling.line(&format!("the PKI answers at http://{ocsp}/ocsp"))?;
     telling.line(&format!(
         "the platform listens for devices on {}, for operators on http://{}\n",
         stage.platform,
@@ -189,6 +194,8 @@ fn expected() -> Summary {
 fn what_next(dir: &Path, bound: &Bound) -> String {
     let config = dir.join("platform.toml");
     let config = config.display();
+    let pki = dir.join("pki");
+    let pki = pki.display();
     let admin = bound.admin_address();
     format!(
         "What to try in another terminal:
@@ -196,7 +203,10 @@ fn what_next(dir: &Path, bound: &Bound) -> String {
   pcd-platform audit list --config {config}
   pcd-platform device suspend 00A037FFFE000001 --config {config}    (its session ends)
   pcd-platform device resume 00A037FFFE000001 --config {config}
+  pcd-platform pki revoke --dir {pki} --certificate {pki}/device/00A037FFFE000001.ecc.chain.pem
+                                                          (its session ends within seconds)
   curl http://{admin}/metrics
+  curl http://{admin}/api/certificates
 Ctrl-C ends the demonstration.
 "
     )

@@ -5,6 +5,7 @@ mod init;
 mod inspect;
 mod issue;
 mod request;
+mod respond;
 mod revoke;
 mod sign;
 
@@ -33,6 +34,8 @@ pub(super) enum Command {
     Revoke(revoke::Arguments),
     /// Publish new CRLs of the test PKI
     Crl(crl::Arguments),
+    /// Answer for the test PKI over HTTP: OCSP and CRLs
+    Respond(respond::Arguments),
 }
 
 /// The folder of the test PKI.
@@ -47,7 +50,7 @@ struct Folder {
 ///
 /// # Errors
 /// With [`Exit::Usage`] when an argument can never work, with [`Exit::Failed`] when it does not work now.
-pub(super) fn run(command: Command, output: Output, clock: &Clock) -> Outcome {
+pub(super) async fn run(command: Command, output: Output, clock: &Clock) -> Outcome {
     match command {
         Command::Init(arguments) => init::run(&arguments, output, clock),
         Command::Issue(arguments) => issue::run(arguments, output, clock),
@@ -56,6 +59,7 @@ pub(super) fn run(command: Command, output: Output, clock: &Clock) -> Outcome {
         Command::Inspect(arguments) => inspect::run(&arguments, output, clock),
         Command::Revoke(arguments) => revoke::run(&arguments, output, clock),
         Command::Crl(arguments) => crl::run(&arguments, output, clock),
+        Command::Respond(arguments) => respond::run(arguments, output, clock.clone()).await,
     }
 }
 

@@ -34,7 +34,8 @@ impl Shell {
     }
 
     fn run(&self, line: &str) -> Outcome {
-        run(self.parse(line).unwrap(), Output::new(true), &Clock::system())
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(run(self.parse(line).unwrap(), Output::new(true), &Clock::system()))
     }
 
     fn does(&self, line: &str) {

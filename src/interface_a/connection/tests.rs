@@ -38,7 +38,7 @@ impl Bench {
             metrics: Metrics::new().unwrap(),
             drain: drain.clone(),
         };
-        let links = registry.register(info(&clock));
+        let links = registry.register(info(&clock), Arc::default());
         let session = session(LIMITS, &clock);
         let connection = Connection { stream, session, services, links, write_timeout };
         let running = tokio::spawn(connection.run(Event::PlatformStopped { reason: StopReason::Requested }));

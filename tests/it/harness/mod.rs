@@ -9,6 +9,7 @@ mod device;
 mod openssl;
 mod peer;
 mod platform;
+mod responder;
 mod site;
 mod wire;
 
@@ -16,6 +17,7 @@ pub use device::{Device, framed, message};
 pub use openssl::{alert, s_client};
 pub use peer::{Finished, command, command_at, finish, tool};
 pub use platform::{Cli, Platform, Stopped, binary};
+pub use responder::{OpensslOcsp, OwnResponder, Server, authority, serial};
 pub use site::{Credential, Site, establish, pki};
 pub use wire::{Wire, connector, field};
 

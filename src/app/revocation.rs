@@ -1,0 +1,25 @@
+//! Trust is watched after admission (A9.4): live sessions, and what is known about their certificates.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::interface_a::{ConfigHandle, Registry};
+use crate::revocation::Engine;
+
+/// Looks at the certificates of live sessions whenever something has changed, and at an interval, until `done`.
+pub(super) async fn watch(
+    revocation: Engine,
+    registry: Registry,
+    config: ConfigHandle,
+    done: CancellationToken,
+) {
+    let mut changes = revocation.changes();
+    loop {
+        let interval = config.load().revocation.check_interval;
+        tokio::select! {
+            () = done.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+            changed = changes.changed() => if changed.is_err() { return },
+        }
+        registry.recheck_revocation(&revocation);
+    }
+}

@@ -1,0 +1,156 @@
+//! What the CRLs of an issuer say about a certificate (A9.3, RFC 5280 6.3.3).
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::number::compare;
+use super::read::{Crl, Entry, REMOVE_FROM_CRL};
+use crate::revocation::{Issuer, Link, Said};
+use crate::x509::{Reasons, SignatureError};
+
+/// A CRL whose signature has been verified with one issuer's key.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    crl: Arc<Crl>,
+    signer: Arc<Issuer>,
+}
+
+/// Why a CRL does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CrlError {
+    /// It is of another issuer.
+    #[error("it is of another issuer")]
+    OtherIssuer,
+    /// The issuer's keyUsage does not have cRLSign.
+    #[error("its issuer may not sign CRLs")]
+    KeyUsage,
+    /// The signature.
+    #[error("{0}")]
+    Signature(SignatureError),
+}
+
+/// About which certificate, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// The certificate.
+    pub link: &'a Link,
+    /// The time.
+    pub now: Timestamp,
+    /// How far clocks may be apart.
+    pub skew: SignedDuration,
+}
+
+impl Verified {
+    /// Verifies that `issuer` signed the CRL and may do so.
+    ///
+    /// # Errors
+    /// When it did not or may not.
+    pub fn new(crl: Arc<Crl>, issuer: Arc<Issuer>) -> Result<Self, CrlError> {
+        if crl.issuer != issuer.name {
+            return Err(CrlError::OtherIssuer);
+        }
+        if !issuer.signs_crls {
+            return Err(CrlError::KeyUsage);
+        }
+        let signed = crl.signed().map_err(|_| CrlError::Signature(SignatureError::Wrong))?;
+        signed.verify(&issuer.key).map_err(CrlError::Signature)?;
+        Ok(Self { crl, signer: issuer })
+    }
+
+    /// The CRL.
+    #[must_use]
+    pub const fn crl(&self) -> &Arc<Crl> {
+        &self.crl
+    }
+
+    /// Its signer.
+    #[must_use]
+    pub const fn signer(&self) -> &Arc<Issuer> {
+        &self.signer
+    }
+
+    fn is_fresh(&self, question: &Question<'_>) -> bool {
+        let begun =
+            question.now.checked_add(question.skew).is_ok_and(|latest| self.crl.this_update <= latest);
+        let lasts =
+            question.now.checked_sub(question.skew).is_ok_and(|earliest| earliest <= self.crl.next_update);
+        begun && lasts
+    }
+
+    /// RFC 5280 5.2.4: same signer, same scope, and a base that is not older than the delta builds on.
+    fn is_delta_of(&self, base: &Self) -> bool {
+        let Some(minimum) = &self.crl.base else { return false };
+        let (Some(own), Some(number)) = (&self.crl.number, &base.crl.number) else { return false };
+        base.crl.base.is_none()
+            && self.signer == base.signer
+            && self.crl.scope == base.crl.scope
+            && compare(number, minimum) != Ordering::Less
+            && compare(number, own) == Ordering::Less
+    }
+}
+
+/// What the CRLs, all verified, say together: what, whether it counts now, and by which CRL. `None` when none of them
+/// covers the certificate.
+///
+/// Not listed counts as good only when fresh CRLs cover every reason.
+#[must_use]
+pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(Said, bool, &'a Verified)> {
+    let mut covered = Reasons::NONE;
+    let mut good: Option<&Verified> = None;
+    let mut stale: Option<&Verified> = None;
+    let mut revoked: Option<(Entry, bool, &Verified)> = None;
+    for base in crls.iter().filter(|list| list.crl.base.is_none()) {
+        // An indirect CRL is signed by somebody else; a direct one by the key that issued the certificate, not by
+        // another of the same name.
+        let link = question.link;
+        let own = base.crl.issuer != link.issuer.name || base.signer.key == link.issuer.key;
+        let reasons = base.crl.scope.covers(&base.crl.issuer, link);
+        if !own || reasons.is_empty() {
+            continue;
+        }
+        let delta = crls.iter().filter(|delta| delta.is_delta_of(base)).max_by(|one, other| {
+            compare(
+                one.crl.number.as_deref().unwrap_or_default(),
+                other.crl.number.as_deref().unwrap_or_default(),
+            )
+        });
+        match listed(base, delta, question) {
+            Some((entry, fresh)) => {
+                let worse = revoked.is_none_or(|(_, known, _)| fresh && !known);
+                if worse {
+                    revoked = Some((entry, fresh, base));
+                }
+            }
+            None if base.is_fresh(question) => {
+                covered = covered.or(reasons);
+                good = good.filter(|known| known.crl.this_update >= base.crl.this_update).or(Some(base));
+            }
+            None => stale = stale.or(Some(base)),
+        }
+    }
+    if let Some((entry, fresh, list)) = revoked {
+        return Some((Said::Revoked { when: entry.when, reason: entry.reason }, fresh, list));
+    }
+    match good {
+        Some(list) if covered == Reasons::ALL => Some((Said::Good, true, list)),
+        Some(list) => Some((Said::Good, false, list)),
+        None => stale.map(|list| (Said::Good, false, list)),
+    }
+}
+
+/// The entry that counts, and whether its CRL is fresh. A delta that has expired can revoke, not take back.
+fn listed(base: &Verified, delta: Option<&Verified>, question: &Question<'_>) -> Option<(Entry, bool)> {
+    let link = question.link;
+    let entry = |list: &Verified| list.crl.entry(link.certificate.serial.as_octets(), &link.issuer.name);
+    if let Some((delta, changed)) = delta.and_then(|delta| Some((delta, entry(delta)?))) {
+        let fresh = delta.is_fresh(question);
+        match changed.reason {
+            Some(REMOVE_FROM_CRL) if fresh => return None,
+            Some(REMOVE_FROM_CRL) => {}
+            _ => return Some((changed, fresh)),
+        }
+    }
+    entry(base).map(|entry| (entry, base.is_fresh(question)))
+}

@@ -1,0 +1,13 @@
+//! Certificate revocation lists (RFC 5280 sections 5 and 6.3): read with an index, verified, and combined.
+
+mod check;
+mod number;
+mod read;
+mod scope;
+#[cfg(test)]
+mod tests;
+
+pub use check::{CrlError, Question, Verified, check};
+pub use number::is_older;
+pub use read::{Crl, CrlProblem, Entry};
+pub use scope::Scope;

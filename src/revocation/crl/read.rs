@@ -1,0 +1,301 @@
+//! A CRL in memory: its bytes as they came, and an index over its entries.
+
+use std::hash::{DefaultHasher, Hasher as _};
+
+use jiff::Timestamp;
+
+use super::scope::Scope;
+use crate::x509::der::{
+    ENUMERATED, Element, GENERALIZED_TIME, INTEGER, Malformed, Reader, SEQUENCE, UTC_TIME, constructed,
+};
+use crate::x509::{CrlDistributionPoint, RawExtension, Signed, directory_names};
+
+/// A CRL, read and indexed, not verified.
+///
+/// It keeps the DER and 16 bytes for each entry. A lookup is a binary search.
+#[derive(Debug)]
+pub struct Crl {
+    der: Vec<u8>,
+    /// The name of its issuer in DER.
+    pub issuer: Vec<u8>,
+    /// When it was made.
+    pub this_update: Timestamp,
+    /// When the next one will be there at the latest.
+    pub next_update: Timestamp,
+    /// cRLNumber: the content of its INTEGER.
+    pub number: Option<Vec<u8>>,
+    /// deltaCRLIndicator: the BaseCRLNumber that it builds on.
+    pub base: Option<Vec<u8>>,
+    /// issuingDistributionPoint.
+    pub scope: Scope,
+    /// freshestCRL: where its deltas are.
+    pub freshest: Vec<CrlDistributionPoint>,
+    index: Vec<Slot>,
+    /// The issuers that entries of an indirect CRL name; the first is the CRL's own.
+    issuers: Vec<Vec<u8>>,
+}
+
+/// What a CRL says about one certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// When it was revoked.
+    pub when: Timestamp,
+    /// CRLReason, RFC 5280 5.3.1.
+    pub reason: Option<u8>,
+}
+
+/// Why bytes are no CRL that could be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CrlProblem {
+    /// Not the DER of one CRL.
+    #[error("not the DER encoding of one CRL")]
+    Malformed,
+    /// RFC 5280 5.1.2.2: the algorithm is named twice, and has to be the same.
+    #[error("the CRL names two different signature algorithms")]
+    AlgorithmMismatch,
+    /// RFC 5280 5.1.2.5: conforming CRLs have it, and without it nobody knows how long the CRL counts.
+    #[error("the CRL has no nextUpdate")]
+    NoNextUpdate,
+    /// A critical extension, of the CRL or of an entry, that is not understood.
+    #[error("the CRL has a critical extension that is not understood")]
+    CriticalExtension,
+    /// RFC 5280 5.3.1: only a delta CRL takes an entry back.
+    #[error("a complete CRL takes an entry back, which only a delta CRL may")]
+    RemoveFromCrl,
+    /// RFC 5280 5.3.3: only an indirect CRL names other issuers.
+    #[error("an entry names another issuer, and the CRL is not an indirect one")]
+    ForeignEntry,
+}
+
+/// Where an entry is, by a hash of serial number and issuer.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    hash: u64,
+    offset: u32,
+    issuer: u32,
+}
+
+impl From<Malformed> for CrlProblem {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
+}
+
+impl Crl {
+    /// Reads one CRL in DER.
+    ///
+    /// # Errors
+    /// When the bytes are not exactly one CRL, or one that says something that is not understood.
+    pub fn read(der: Vec<u8>) -> Result<Self, CrlProblem> {
+        let signed = Signed::read(&der)?;
+        let mut list = Element::whole(signed.message, SEQUENCE)?.reader();
+        let version = match list.optional(INTEGER)? {
+            Some(version) if version.content == [1] => 2,
+            Some(_) => return Err(CrlProblem::Malformed),
+            None => 1,
+        };
+        if list.expect(SEQUENCE)?.raw != signed.algorithm {
+            return Err(CrlProblem::AlgorithmMismatch);
+        }
+        let issuer = list.expect(SEQUENCE)?.raw.to_vec();
+        let this_update = list.element()?.time()?;
+        let next_update = match [list.optional(UTC_TIME)?, list.optional(GENERALIZED_TIME)?] {
+            [Some(time), None] | [None, Some(time)] => time.time()?,
+            _ => return Err(CrlProblem::NoNextUpdate),
+        };
+        let entries = list.optional(SEQUENCE)?;
+        let mut head = Head::default();
+        if let Some(extensions) = list.optional(constructed(0))? {
+            if version == 1 {
+                return Err(CrlProblem::Malformed);
+            }
+            head.read(Element::whole(extensions.content, SEQUENCE)?.reader())?;
+        }
+        list.finish()?;
+        let mut entries_index = Entries { index: Vec::new(), issuers: vec![issuer.clone()] };
+        if let Some(entries) = entries {
+            let start = offset_of(&der, entries.content)?;
+            entries_index.read(&entries, start, head.base.is_some(), head.scope.indirect)?;
+        }
+        let Head { number, base, scope, freshest } = head;
+        let Entries { index, issuers } = entries_index;
+        Ok(Self { issuer, this_update, next_update, number, base, scope, freshest, index, issuers, der })
+    }
+
+    /// What it says about the certificate with this serial number of this issuer (a Name in DER); nothing if it is
+    /// not listed.
+    #[must_use]
+    pub fn entry(&self, serial: &[u8], issuer: &[u8]) -> Option<Entry> {
+        // In a CRL that is not indirect every entry is of its own issuer, whatever the certificate's issuer is: that
+        // it covers the certificate is checked before.
+        let wanted = hash(serial);
+        let start = self.index.partition_point(|slot| slot.hash < wanted);
+        let slots = self.index.get(start..).unwrap_or_default().iter().take_while(|slot| slot.hash == wanted);
+        let mut found = slots.filter_map(|slot| {
+            let named = self.issuers.get(usize::try_from(slot.issuer).ok()?)?;
+            let mut reader = Reader::new(self.der.get(usize::try_from(slot.offset).ok()?..)?);
+            let entry = EntryReader::read(reader.expect(SEQUENCE).ok()?).ok()?;
+            (named == issuer && entry.serial == serial).then_some(entry.entry)
+        });
+        found.next()
+    }
+
+    /// How many entries it has.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// What is signed, how, and the signature.
+    ///
+    /// # Errors
+    /// Never for a CRL that was read.
+    pub fn signed(&self) -> Result<Signed<'_>, Malformed> {
+        Signed::read(&self.der)
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub const fn memory(&self) -> usize {
+        self.der.capacity() + self.index.capacity() * size_of::<Slot>()
+    }
+}
+
+/// What the extensions of the CRL say.
+#[derive(Default)]
+struct Head {
+    number: Option<Vec<u8>>,
+    base: Option<Vec<u8>>,
+    scope: Scope,
+    freshest: Vec<CrlDistributionPoint>,
+}
+
+impl Head {
+    fn read(&mut self, extensions: Reader<'_>) -> Result<(), CrlProblem> {
+        for extension in RawExtension::read_all(extensions)? {
+            let number =
+                || Ok::<_, CrlProblem>(Element::whole(extension.value, INTEGER)?.integer()?.to_vec());
+            match extension.oid {
+                CRL_NUMBER => self.number = Some(number()?),
+                DELTA_CRL_INDICATOR => self.base = Some(number()?),
+                ISSUING_DISTRIBUTION_POINT => self.scope = Scope::read(extension.value)?,
+                FRESHEST_CRL => self.freshest = CrlDistributionPoint::read_all(extension.value)?,
+                AUTHORITY_KEY_IDENTIFIER => {}
+                _ if extension.critical => return Err(CrlProblem::CriticalExtension),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Entries {
+    index: Vec<Slot>,
+    issuers: Vec<Vec<u8>>,
+}
+
+impl Entries {
+    fn read(
+        &mut self,
+        entries: &Element<'_>,
+        start: usize,
+        is_delta: bool,
+        is_indirect: bool,
+    ) -> Result<(), CrlProblem> {
+        let mut reader = entries.reader();
+        // An entry takes about 37 bytes and seldom less.
+        self.index.reserve_exact(entries.content.len() / 36);
+        let mut issuer = 0_usize;
+        while !reader.is_empty() {
+            let position = start.saturating_add(entries.content.len().saturating_sub(reader.remaining()));
+            let entry = EntryReader::read(reader.expect(SEQUENCE)?)?;
+            if entry.entry.reason == Some(REMOVE_FROM_CRL) && !is_delta {
+                return Err(CrlProblem::RemoveFromCrl);
+            }
+            // RFC 5280 5.3.3: the issuer that an entry names sticks to those that follow.
+            if let Some(name) = entry.issuer {
+                if !is_indirect {
+                    return Err(CrlProblem::ForeignEntry);
+                }
+                issuer = self.issuers.iter().position(|known| *known == name).unwrap_or(self.issuers.len());
+                if issuer == self.issuers.len() {
+                    self.issuers.push(name);
+                }
+            }
+            let number = |value: usize| u32::try_from(value).map_err(|_| CrlProblem::Malformed);
+            let slot = Slot { hash: hash(entry.serial), offset: number(position)?, issuer: number(issuer)? };
+            self.index.push(slot);
+        }
+        self.index.sort_unstable_by_key(|slot| (slot.hash, slot.offset));
+        self.index.shrink_to_fit();
+        Ok(())
+    }
+}
+
+struct EntryReader<'a> {
+    serial: &'a [u8],
+    entry: Entry,
+    issuer: Option<Vec<u8>>,
+}
+
+impl<'a> EntryReader<'a> {
+    fn read(element: Element<'a>) -> Result<Self, CrlProblem> {
+        let mut reader = element.reader();
+        let serial = reader.expect(INTEGER)?.content;
+        let when = reader.element()?.time()?;
+        let (mut reason, mut issuer) = (None, None);
+        if let Some(extensions) = reader.optional(SEQUENCE)? {
+            for extension in RawExtension::read_all(extensions.reader())? {
+                match extension.oid {
+                    REASON_CODE => match Element::whole(extension.value, ENUMERATED)?.content {
+                        [code] => reason = Some(*code),
+                        _ => return Err(CrlProblem::Malformed),
+                    },
+                    CERTIFICATE_ISSUER => {
+                        let names = Element::whole(extension.value, SEQUENCE)?.reader();
+                        let name = directory_names(names)?.into_iter().next();
+                        issuer = Some(name.ok_or(CrlProblem::Malformed)?);
+                    }
+                    _ if extension.critical => return Err(CrlProblem::CriticalExtension),
+                    _ => {}
+                }
+            }
+        }
+        reader.finish()?;
+        Ok(Self { serial, entry: Entry { when, reason }, issuer })
+    }
+}
+
+fn hash(serial: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(serial);
+    hasher.finish()
+}
+
+/// How far into `whole` its part `part` begins: the length of what is before it.
+fn offset_of(whole: &[u8], part: &[u8]) -> Result<usize, Malformed> {
+    let range = whole.as_ptr_range();
+    let offset = part.as_ptr().addr().checked_sub(range.start.addr()).ok_or(Malformed)?;
+    if offset <= whole.len() { Ok(offset) } else { Err(Malformed) }
+}
+
+pub(super) const REMOVE_FROM_CRL: u8 = 8;
+const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 20];
+const REASON_CODE: &[u8] = &[0x55, 0x1d, 21];
+const DELTA_CRL_INDICATOR: &[u8] = &[0x55, 0x1d, 27];
+const ISSUING_DISTRIBUTION_POINT: &[u8] = &[0x55, 0x1d, 28];
+const CERTIFICATE_ISSUER: &[u8] = &[0x55, 0x1d, 29];
+const AUTHORITY_KEY_IDENTIFIER: &[u8] = &[0x55, 0x1d, 35];
+const FRESHEST_CRL: &[u8] = &[0x55, 0x1d, 46];

@@ -1,0 +1,343 @@
+//! Fetching over plain HTTP: OCSP responses and CRLs are signed, and https would ask for revocation in its turn.
+//!
+//! Nobody is trusted to stop: every request has a time for the connection, a time for all of it and a number of bytes.
+//! Redirects are not followed. Unless the operator allows hosts by name, addresses of this machine and of its
+//! neighbourhood are not asked, whatever a certificate says.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+
+/// How many requests are under way at once.
+const CONCURRENCY: usize = 128;
+
+/// Sends requests, within limits.
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    under_way: Semaphore,
+}
+
+/// The limits, as configured.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    pub(super) connect: Duration,
+    pub(super) total: Duration,
+    pub(super) proxy: Option<String>,
+    pub(super) allowed_hosts: Vec<String>,
+}
+
+/// What is fetched.
+#[derive(Debug, Clone)]
+pub(super) struct Fetch {
+    pub(super) url: String,
+    /// The body of a POST; a GET has none.
+    pub(super) body: Option<Vec<u8>>,
+    /// Bytes of the largest answer.
+    pub(super) limit: usize,
+    /// The operator named this URL: its host need not be allowed once more.
+    pub(super) configured: bool,
+}
+
+/// Why nothing was fetched.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// Another scheme than http, or no URL at all.
+    #[error("not an http URL")]
+    Url,
+    /// The operator's list does not have it.
+    #[error("the host is not among revocation.allowed-hosts")]
+    NotAllowed,
+    /// An address that no certificate may send us to.
+    #[error(
+        "{0} is an address of this machine or its neighbourhood; revocation.allowed-hosts could allow the host"
+    )]
+    Address(IpAddr),
+    /// No address.
+    #[error("the host has no address")]
+    Resolve,
+    /// No connection.
+    #[error("no connection: {0}")]
+    Connect(std::io::ErrorKind),
+    /// Too slow.
+    #[error("no complete answer in time")]
+    Timeout,
+    /// Too much.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// Another status than 200.
+    #[error("HTTP status {0}")]
+    Status(u16),
+    /// Not HTTP, or broken off.
+    #[error("the answer is not HTTP, or was broken off")]
+    Protocol,
+}
+
+impl Fetcher {
+    pub(super) fn new() -> Self {
+        Self { under_way: Semaphore::new(CONCURRENCY) }
+    }
+
+    /// Fetches; the time limit includes waiting for a turn.
+    pub(super) async fn fetch(&self, fetch: Fetch, limits: &Limits) -> Result<Bytes, FetchError> {
+        let uri: Uri = fetch.url.parse().map_err(|_| FetchError::Url)?;
+        let host = checked_host(&uri, &fetch, limits)?;
+        let all = async {
+            // Never closed.
+            let _turn = self.under_way.acquire().await.map_err(|_| FetchError::Timeout)?;
+            exchange(&uri, &host, fetch, limits).await
+        };
+        tokio::time::timeout(limits.total, all).await.unwrap_or(Err(FetchError::Timeout))
+    }
+}
+
+struct Host {
+    name: String,
+    port: u16,
+    /// Allowed by name: its addresses are not looked at.
+    trusted: bool,
+}
+
+fn checked_host(uri: &Uri, fetch: &Fetch, limits: &Limits) -> Result<Host, FetchError> {
+    if uri.scheme_str() != Some("http") {
+        return Err(FetchError::Url);
+    }
+    let name = uri.host().ok_or(FetchError::Url)?;
+    let name = name.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+    let port = uri.port_u16().unwrap_or(80);
+    let named = |allowed: &String| {
+        let allowed = allowed.to_ascii_lowercase();
+        allowed == name || allowed == format!("{name}:{port}")
+    };
+    let allowed = limits.allowed_hosts.iter().any(named);
+    if !fetch.configured && !allowed && !limits.allowed_hosts.is_empty() {
+        return Err(FetchError::NotAllowed);
+    }
+    Ok(Host { name, port, trusted: fetch.configured || allowed })
+}
+
+async fn exchange(uri: &Uri, host: &Host, fetch: Fetch, limits: &Limits) -> Result<Bytes, FetchError> {
+    let stream = match &limits.proxy {
+        Some(proxy) => connect_to(tokio::net::lookup_host(proxy).await, limits, true).await?,
+        None => {
+            let addresses = tokio::net::lookup_host((host.name.as_str(), host.port)).await;
+            connect_to(addresses, limits, host.trusted).await?
+        }
+    };
+    let request = request(uri, fetch.body, limits.proxy.is_some())?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|_| FetchError::Protocol)?;
+    let answer = async {
+        let response = sender.send_request(request).await.map_err(|_| FetchError::Protocol)?;
+        if response.status() != StatusCode::OK {
+            return Err(FetchError::Status(response.status().as_u16()));
+        }
+        let body = Limited::new(response.into_body(), fetch.limit).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                FetchError::TooLarge(fetch.limit)
+            } else {
+                FetchError::Protocol
+            }
+        })?;
+        Ok(body.to_bytes())
+    };
+    tokio::pin!(answer);
+    // The connection is driven here, so that nothing of it outlives this request.
+    tokio::select! {
+        answer = &mut answer => answer,
+        _ = connection => answer.await,
+    }
+}
+
+async fn connect_to(
+    addresses: std::io::Result<impl Iterator<Item = SocketAddr>>,
+    limits: &Limits,
+    trusted: bool,
+) -> Result<TcpStream, FetchError> {
+    let mut last = FetchError::Resolve;
+    for address in addresses.map_err(|_| FetchError::Resolve)? {
+        if !trusted && is_near(address.ip()) {
+            last = FetchError::Address(address.ip());
+            continue;
+        }
+        match tokio::time::timeout(limits.connect, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = FetchError::Connect(error.kind()),
+            Err(_) => last = FetchError::Timeout,
+        }
+    }
+    Err(last)
+}
+
+fn request(uri: &Uri, body: Option<Vec<u8>>, by_proxy: bool) -> Result<Request<Full<Bytes>>, FetchError> {
+    let authority = uri.authority().ok_or(FetchError::Url)?.as_str();
+    let mut request = Request::new(Full::new(Bytes::from(body.clone().unwrap_or_default())));
+    if body.is_some() {
+        *request.method_mut() = Method::POST;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/ocsp-request"));
+    }
+    // RFC 9112 3.2: a proxy is asked with the whole URL, the host itself with the path.
+    *request.uri_mut() = match by_proxy {
+        true => uri.clone(),
+        false => {
+            uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(|_| FetchError::Url)?
+        }
+    };
+    request.headers_mut().insert(HOST, HeaderValue::from_str(authority).map_err(|_| FetchError::Url)?);
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
+    Ok(request)
+}
+
+/// This machine, its own network segment, and those to whom nobody has given an address. Cloud providers keep their
+/// metadata service on a link-local address.
+fn is_near(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            address.is_loopback()
+                || address.is_link_local()
+                || address.is_unspecified()
+                || address.is_multicast()
+                || address.is_broadcast()
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unicast_link_local()
+                || address.is_unspecified()
+                || address.is_multicast()
+                // AWS' metadata service over IPv6.
+                || address.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            connect: Duration::from_secs(5),
+            total: Duration::from_millis(400),
+            proxy: None,
+            allowed_hosts: vec!["127.0.0.1".to_owned()],
+        }
+    }
+
+    fn get(url: String) -> Fetch {
+        Fetch { url, body: None, limit: 1000, configured: false }
+    }
+
+    /// A server that answers once, piece by piece with a pause after each, and tells what it was asked.
+    async fn server(
+        pieces: Vec<Vec<u8>>,
+        pause: Duration,
+        endless: bool,
+    ) -> (String, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/x", listener.local_addr().unwrap());
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut asked = vec![0; 1000];
+            let read = stream.read(&mut asked).await.unwrap();
+            loop {
+                for piece in &pieces {
+                    if stream.write_all(piece).await.is_err() {
+                        return String::new();
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                if !endless {
+                    break;
+                }
+            }
+            String::from_utf8_lossy(&asked[..read]).into_owned()
+        });
+        (url, task)
+    }
+
+    async fn fetch(answer: &str, endless: bool) -> Result<Bytes, FetchError> {
+        let (url, _task) = server(vec![answer.as_bytes().to_vec()], Duration::ZERO, endless).await;
+        Fetcher::new().fetch(get(url), &limits()).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_fetched_with_get_and_with_post() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
+        for (body, start) in [(None, "GET /x HTTP/1.1"), (Some(b"ask".to_vec()), "POST /x HTTP/1.1")] {
+            let (url, task) = server(vec![answer.clone()], Duration::ZERO, false).await;
+            let fetched = Fetcher::new().fetch(Fetch { body, ..get(url) }, &limits()).await;
+            assert_eq!(fetched.unwrap(), "hi");
+            let asked = task.await.unwrap();
+            assert!(asked.starts_with(start), "{asked}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_asked_with_the_whole_url() {
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
+        let (url, task) = server(vec![answer], Duration::ZERO, false).await;
+        let proxy = url.strip_prefix("http://").unwrap().strip_suffix("/x").unwrap().to_owned();
+        let limits = Limits { proxy: Some(proxy), allowed_hosts: Vec::new(), ..limits() };
+        let fetched = Fetcher::new().fetch(get("http://ca.example/a.crl".to_owned()), &limits).await;
+        assert_eq!(fetched.unwrap(), "hi");
+        let asked = task.await.unwrap();
+        assert!(asked.starts_with("GET http://ca.example/a.crl HTTP/1.1"), "{asked}");
+    }
+
+    // Bugs that others shipped: AIA at loopback or a metadata address.
+    #[tokio::test]
+    async fn a_certificate_cannot_send_us_to_ourselves() {
+        let open = Limits { allowed_hosts: Vec::new(), ..limits() };
+        let ask = async |url: &str, limits: &Limits| {
+            Fetcher::new().fetch(get(url.to_owned()), limits).await.unwrap_err()
+        };
+        for (url, address) in [
+            ("http://127.0.0.1:1/", "127.0.0.1"),
+            ("http://169.254.169.254/latest/meta-data", "169.254.169.254"),
+            ("http://[::1]:1/", "::1"),
+            ("http://[::ffff:127.0.0.1]:1/", "::ffff:127.0.0.1"),
+            ("http://0.0.0.0:1/", "0.0.0.0"),
+        ] {
+            assert_eq!(ask(url, &open).await, FetchError::Address(address.parse().unwrap()), "{url}");
+        }
+        assert_eq!(ask("http://ca.example/", &limits()).await, FetchError::NotAllowed);
+        for url in ["https://127.0.0.1/", "ftp://127.0.0.1/", "ldap://127.0.0.1/", "file:///etc/passwd", "x"]
+        {
+            assert_eq!(ask(url, &limits()).await, FetchError::Url, "{url}");
+        }
+    }
+
+    // Bugs that others shipped: redirect, endless body.
+    #[tokio::test]
+    async fn redirects_are_not_followed_and_endless_bodies_end() {
+        let redirect = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n";
+        assert_eq!(fetch(redirect, false).await, Err(FetchError::Status(302)));
+        let endless =
+            "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+        assert_eq!(fetch(endless, true).await, Err(FetchError::TooLarge(1000)));
+        let closed = "HTTP/1.1 200 OK\r\n\r\nxx";
+        assert_eq!(fetch(closed, false).await.unwrap(), "xx");
+        let cut = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxx";
+        assert_eq!(fetch(cut, false).await, Err(FetchError::Protocol));
+        assert_eq!(fetch("nonsense\r\n\r\n", false).await, Err(FetchError::Protocol));
+    }
+
+    // Bugs that others shipped: one byte a minute.
+    #[tokio::test]
+    async fn a_trickle_is_cut_off() {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n".to_vec();
+        let pieces = std::iter::once(head).chain((0..99).map(|_| b"x".to_vec())).collect();
+        let (url, _task) = server(pieces, Duration::from_millis(50), false).await;
+        assert_eq!(Fetcher::new().fetch(get(url), &limits()).await, Err(FetchError::Timeout));
+    }
+}

@@ -1,0 +1,111 @@
+//! What is known, for operators.
+
+use serde::Serialize;
+
+use super::disk::hexadecimal;
+use super::engine::Engine;
+use super::verdict::Said;
+
+/// Everything that is at hand.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Inventory {
+    /// CRLs.
+    pub crls: Vec<KnownCrl>,
+    /// OCSP answers.
+    pub ocsp: Vec<KnownAnswer>,
+}
+
+/// A CRL that is at hand.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KnownCrl {
+    /// Whose.
+    pub issuer: String,
+    /// cRLNumber in hexadecimal.
+    pub number: Option<String>,
+    /// Whether it is a delta.
+    pub delta: bool,
+    /// When it was made.
+    pub this_update: String,
+    /// When the next one will be there.
+    pub next_update: String,
+    /// Seconds since it was made.
+    pub age_seconds: i64,
+    /// Entries.
+    pub revoked: usize,
+    /// The file or URL it came from.
+    pub from: String,
+    /// Whether an issuer that was seen here has signed it.
+    pub verified: bool,
+}
+
+/// An OCSP answer that is kept.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KnownAnswer {
+    /// Of which certificate.
+    pub serial: String,
+    /// What.
+    pub status: &'static str,
+    /// When it was known to be so.
+    pub this_update: String,
+    /// What it says of the next.
+    pub next_update: Option<String>,
+    /// Until when it counts here.
+    pub expires: String,
+    /// When it will be asked for again, while the device is seen.
+    pub next_refresh: String,
+    /// Who signed.
+    pub responder: String,
+    /// Where it was fetched.
+    pub url: Option<String>,
+}
+
+impl Engine {
+    /// Everything that is at hand.
+    #[must_use]
+    pub fn inventory(&self) -> Inventory {
+        let now = self.0.clock.now();
+        let mut crls: Vec<_> = self
+            .0
+            .lists
+            .all()
+            .iter()
+            .map(|stored| KnownCrl {
+                issuer: super::issuer_text(&stored.crl.issuer),
+                number: stored.crl.number.as_deref().map(hexadecimal),
+                delta: stored.crl.base.is_some(),
+                this_update: stored.crl.this_update.to_string(),
+                next_update: stored.crl.next_update.to_string(),
+                age_seconds: now.duration_since(stored.crl.this_update).as_secs(),
+                revoked: stored.crl.len(),
+                from: stored.origin.name(),
+                verified: stored.is_verified(),
+            })
+            .collect();
+        crls.sort_by(|one, other| (&one.issuer, &one.from).cmp(&(&other.issuer, &other.from)));
+        let mut ocsp: Vec<_> = self
+            .0
+            .answers
+            .all()
+            .iter()
+            .map(|kept| KnownAnswer {
+                serial: kept.serial.clone(),
+                status: match kept.answer.said {
+                    Said::Good => "good",
+                    Said::Revoked { .. } => "revoked",
+                    Said::Unknown => "unknown",
+                },
+                this_update: kept.answer.this_update.to_string(),
+                next_update: kept.answer.next_update.map(|time| time.to_string()),
+                expires: kept.answer.expires.to_string(),
+                next_refresh: self.due(kept.fetched_at, kept.answer.expires, &[]).to_string(),
+                responder: kept.answer.responder.clone(),
+                url: kept.url.clone(),
+            })
+            .collect();
+        ocsp.sort_by(|one, other| one.serial.cmp(&other.serial));
+        Inventory { crls, ocsp }
+    }
+}

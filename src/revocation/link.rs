@@ -1,0 +1,101 @@
+//! A certificate and the key that issued it: what a question about revocation is about.
+
+use std::sync::Arc;
+
+use sha1::Digest as _;
+
+use crate::x509::{CertificateFacts, PublicKey};
+
+/// A certificate of a validated path, with its issuer.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// The certificate.
+    pub certificate: Arc<CertificateFacts>,
+    /// Whose key has verified its signature.
+    pub issuer: Arc<Issuer>,
+}
+
+/// The issuer of a certificate: a CA of the path, or the trust anchor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer {
+    /// Its name in DER.
+    pub name: Vec<u8>,
+    /// Its key.
+    pub key: PublicKey,
+    /// Whether its keyUsage, if there is one, lets it sign CRLs.
+    pub signs_crls: bool,
+}
+
+/// The digest that a CertID is made with (RFC 6960 4.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CertIdHash {
+    /// SHA-1: it only names here, and it is what every responder knows (RFC 5019 2.1.1).
+    Sha1,
+    /// SHA-256.
+    Sha256,
+}
+
+impl Issuer {
+    /// The issuer that a certificate describes.
+    #[must_use]
+    pub fn of(certificate: &CertificateFacts) -> Self {
+        Self {
+            name: certificate.subject.as_der().to_vec(),
+            key: certificate.public_key.clone(),
+            signs_crls: certificate.key_usage.is_none_or(|usage| usage.crl_sign),
+        }
+    }
+
+    /// Issuer name hash and issuer key hash of a CertID.
+    #[must_use]
+    pub fn hashes(&self, hash: CertIdHash) -> (Vec<u8>, Vec<u8>) {
+        (hash.digest(&self.name), hash.digest(self.key.bits()))
+    }
+
+    /// SHA-1 over the key's BIT STRING: how a responder names itself by its key (RFC 6960 4.2.2.3). It is not what
+    /// the subjectKeyIdentifier extension says, which may be anything.
+    #[must_use]
+    pub fn key_hash(&self) -> Vec<u8> {
+        CertIdHash::Sha1.digest(self.key.bits())
+    }
+
+    /// SHA-256 over name and key: by which something is kept for this issuer, and for no other of the same name.
+    #[must_use]
+    pub fn identity(&self) -> [u8; 32] {
+        let mut digest = sha2::Sha256::new();
+        digest.update(CertIdHash::Sha256.digest(&self.name));
+        digest.update(self.key.bits());
+        digest.finalize().into()
+    }
+}
+
+impl Link {
+    /// SHA-256 over issuer, issuer's key and serial number: by which an answer about this certificate is kept.
+    #[must_use]
+    pub fn identity(&self) -> [u8; 32] {
+        let mut digest = sha2::Sha256::new();
+        digest.update(self.issuer.identity());
+        digest.update(self.certificate.serial.as_octets());
+        digest.finalize().into()
+    }
+}
+
+impl CertIdHash {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Sha1, Self::Sha256];
+
+    /// The content of its OBJECT IDENTIFIER.
+    pub(super) const fn oid(self) -> &'static [u8] {
+        match self {
+            Self::Sha1 => &[0x2b, 14, 3, 2, 26],
+            Self::Sha256 => &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1],
+        }
+    }
+
+    pub(super) fn digest(self, bytes: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Sha1 => sha1::Sha1::digest(bytes).to_vec(),
+            Self::Sha256 => sha2::Sha256::digest(bytes).to_vec(),
+        }
+    }
+}

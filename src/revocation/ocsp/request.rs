@@ -1,0 +1,152 @@
+//! Requests: what is asked, and how it travels.
+
+use super::NONCE;
+use super::response::CertId;
+use crate::revocation::Link;
+use crate::revocation::link::CertIdHash;
+use crate::x509::RawExtension;
+use crate::x509::der::{
+    self, Element, INTEGER, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, element,
+    sequence,
+};
+
+/// An OCSP request, RFC 6960 4.1.1: as a client sends it, or as a responder reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// About which certificates.
+    pub certificates: Vec<CertId>,
+    /// The content of the nonce extension's OCTET STRING (RFC 9654).
+    pub nonce: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// A request about one certificate.
+    #[must_use]
+    pub fn about(link: &Link, hash: CertIdHash, nonce: Option<Vec<u8>>) -> Self {
+        Self { certificates: vec![CertId::of(link, hash)], nonce }
+    }
+
+    /// The request in DER.
+    #[must_use]
+    pub fn to_der(&self) -> Vec<u8> {
+        let list: Vec<u8> = self.certificates.iter().flat_map(|id| sequence(&[&id.to_der()])).collect();
+        let list = element(SEQUENCE, &list);
+        let extensions =
+            self.nonce.as_deref().map_or_else(Vec::new, |nonce| element(constructed(2), &nonce_list(nonce)));
+        sequence(&[&sequence(&[&list, &extensions])])
+    }
+
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn read(der: &[u8]) -> Result<Self, Malformed> {
+        let mut outer = Element::whole(der, SEQUENCE)?.reader();
+        let mut tbs = outer.expect(SEQUENCE)?.reader();
+        // A signature of the requester's ([0]) says nothing to a responder that answers everybody.
+        outer.optional(constructed(0))?;
+        outer.finish()?;
+        if let Some(version) = tbs.optional(constructed(0))? {
+            Element::whole(version.content, INTEGER)?;
+        }
+        tbs.optional(constructed(1))?;
+        let mut list = tbs.expect(SEQUENCE)?.reader();
+        let mut certificates = Vec::new();
+        while !list.is_empty() {
+            let mut entry = list.expect(SEQUENCE)?.reader();
+            certificates.push(CertId::read(&entry.expect(SEQUENCE)?)?);
+            entry.optional(constructed(0))?;
+            entry.finish()?;
+        }
+        let nonce = match tbs.optional(constructed(2))? {
+            Some(extensions) => {
+                let list = Element::whole(extensions.content, SEQUENCE)?.reader();
+                let found =
+                    RawExtension::read_all(list)?.into_iter().find(|extension| extension.oid == NONCE);
+                found.map(|nonce| nonce_value(nonce.value).to_vec())
+            }
+            None => None,
+        };
+        tbs.finish()?;
+        Ok(Self { certificates, nonce })
+    }
+}
+
+/// Where a request of this size is sent with GET: base64, percent-encoded, behind the responder's URL. `None` when it
+/// would be longer than the 255 bytes up to which RFC 6960 appendix A.1 allows GET, and POST is the way.
+#[must_use]
+pub fn get_path(url: &str, request: &[u8]) -> Option<String> {
+    let mut path = url.trim_end_matches('/').to_owned();
+    path.push('/');
+    for character in base64(request).chars() {
+        match character {
+            '+' => path.push_str("%2B"),
+            '/' => path.push_str("%2F"),
+            '=' => path.push_str("%3D"),
+            plain => path.push(plain),
+        }
+    }
+    (path.len() < 255).then_some(path)
+}
+
+/// The elements of Extensions with a nonce alone.
+pub(crate) fn nonce_list(nonce: &[u8]) -> Vec<u8> {
+    let value = element(OCTET_STRING, &element(OCTET_STRING, nonce));
+    sequence(&[&sequence(&[&element(OBJECT_IDENTIFIER, NONCE), &value])])
+}
+
+/// RFC 9654 2.1: the nonce is an OCTET STRING inside the extension; older responders leave it out.
+pub(crate) fn nonce_value(value: &[u8]) -> &[u8] {
+    der::Element::whole(value, OCTET_STRING).map_or(value, |nonce| nonce.content)
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let octet = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
+        let group = octet(0) << 16 | octet(1) << 8 | octet(2);
+        for (position, shift) in [18, 12, 6, 0].into_iter().enumerate() {
+            let index = (group >> shift & 0x3f) as usize;
+            let character = ALPHABET.get(index).copied().unwrap_or(b'=');
+            out.push(char::from(if position <= chunk.len() { character } else { b'=' }));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_rfc_4648() {
+        for (plain, encoded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
+    }
+
+    #[test]
+    fn small_requests_travel_by_get_and_large_ones_by_post() {
+        assert_eq!(get_path("http://r.example/", &[0xfb, 0xff]).unwrap(), "http://r.example/%2B%2F8%3D");
+        assert_eq!(get_path("http://r.example", &[0; 300]), None);
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_was_written() {
+        let id = CertId {
+            hash: CertIdHash::Sha1.oid().to_vec(),
+            issuer_name: vec![1; 20],
+            issuer_key: vec![2; 20],
+            serial: vec![0, 0x80],
+        };
+        for nonce in [None, Some(vec![7; 32])] {
+            let request = Request { certificates: vec![id.clone()], nonce };
+            assert_eq!(Request::read(&request.to_der()), Ok(request.clone()));
+            assert!(Request::read(&[request.to_der(), vec![0]].concat()).is_err());
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Responses, read as they are; whether they count is [`super::verify`]'s to say.
+
+use jiff::Timestamp;
+
+use super::request::nonce_value;
+use super::{BASIC, NONCE};
+use crate::revocation::Link;
+use crate::revocation::link::CertIdHash;
+use crate::x509::der::{
+    ENUMERATED, Element, GENERALIZED_TIME, INTEGER, Malformed, NULL, OBJECT_IDENTIFIER, OCTET_STRING, Reader,
+    SEQUENCE, constructed, context, element, sequence,
+};
+use crate::x509::{RawExtension, Signed};
+
+/// OCSPResponseStatus, RFC 6960 4.2.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseStatus {
+    /// The request did not conform.
+    MalformedRequest,
+    /// The responder is in trouble.
+    InternalError,
+    /// The responder asks to be asked again later.
+    TryLater,
+    /// The responder wants signed requests.
+    SigRequired,
+    /// The requester may not ask.
+    Unauthorized,
+    /// A number that the standard does not have.
+    Other(u8),
+}
+
+/// BasicOCSPResponse, RFC 6960 4.2.1.
+#[derive(Debug, Clone)]
+pub struct BasicResponse<'a> {
+    /// What is signed, and how.
+    pub signed: Signed<'a>,
+    /// Who says that it signed.
+    pub responder: Responder<'a>,
+    /// When it was signed.
+    pub produced_at: Timestamp,
+    /// About which certificates.
+    pub responses: Vec<SingleResponse>,
+    /// The nonce, if there is one.
+    pub nonce: Option<&'a [u8]>,
+    /// A critical extension that is not understood.
+    pub unknown_critical: bool,
+    /// Certificates that may help to verify the signature, in DER.
+    pub certificates: Vec<&'a [u8]>,
+}
+
+/// ResponderID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Responder<'a> {
+    /// By its name in DER.
+    Name(&'a [u8]),
+    /// By SHA-1 over its key.
+    KeyHash(&'a [u8]),
+}
+
+/// What is said about one certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SingleResponse {
+    /// Which.
+    pub id: CertId,
+    /// What.
+    pub status: CertStatus,
+    /// Since when it is known to be so.
+    pub this_update: Timestamp,
+    /// Until when something newer will be there.
+    pub next_update: Option<Timestamp>,
+    /// A critical extension that is not understood.
+    pub unknown_critical: bool,
+}
+
+/// CertStatus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertStatus {
+    /// Not revoked.
+    Good,
+    /// Revoked.
+    Revoked {
+        /// When.
+        when: Timestamp,
+        /// CRLReason.
+        reason: Option<u8>,
+    },
+    /// Not known to the responder.
+    Unknown,
+}
+
+/// CertID, RFC 6960 4.1.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertId {
+    /// The content of the digest's OBJECT IDENTIFIER.
+    pub hash: Vec<u8>,
+    /// The digest of the issuer's name in DER.
+    pub issuer_name: Vec<u8>,
+    /// The digest of the issuer's key.
+    pub issuer_key: Vec<u8>,
+    /// The content of the serial number.
+    pub serial: Vec<u8>,
+}
+
+impl<'a> BasicResponse<'a> {
+    /// Reads an OCSPResponse that holds a basic response.
+    ///
+    /// # Errors
+    /// The status, when it is an error (`Ok` of the inner result is the basic response); or when the bytes are not
+    /// exactly one response of that type.
+    pub fn read(der: &'a [u8]) -> Result<Result<Self, ResponseStatus>, Malformed> {
+        let mut outer = Element::whole(der, SEQUENCE)?.reader();
+        let [status] = outer.expect(ENUMERATED)?.content else { return Err(Malformed) };
+        if *status != 0 {
+            return Ok(Err(ResponseStatus::of(*status)));
+        }
+        let bytes = outer.expect(constructed(0))?;
+        outer.finish()?;
+        let mut bytes = Element::whole(bytes.content, SEQUENCE)?.reader();
+        if bytes.expect(OBJECT_IDENTIFIER)?.content != BASIC {
+            return Err(Malformed);
+        }
+        let basic = bytes.expect(OCTET_STRING)?.content;
+        bytes.finish()?;
+        Self::read_basic(basic).map(Ok)
+    }
+
+    fn read_basic(der: &'a [u8]) -> Result<Self, Malformed> {
+        let mut basic = Element::whole(der, SEQUENCE)?.reader();
+        let signed = Signed::take(&mut basic)?;
+        let certificates = match basic.optional(constructed(0))? {
+            Some(list) => certificates(&list)?,
+            None => Vec::new(),
+        };
+        basic.finish()?;
+        let mut data = Element::whole(signed.message, SEQUENCE)?.reader();
+        if let Some(version) = data.optional(constructed(0))?
+            && Element::whole(version.content, INTEGER)?.integer()? != [0]
+        {
+            return Err(Malformed);
+        }
+        let responder = Responder::read(&data.element()?)?;
+        let produced_at = data.expect(GENERALIZED_TIME)?.time()?;
+        let mut list = data.expect(SEQUENCE)?.reader();
+        let mut responses = Vec::new();
+        while !list.is_empty() {
+            responses.push(SingleResponse::read(list.expect(SEQUENCE)?.reader())?);
+        }
+        let (mut nonce, mut unknown_critical) = (None, false);
+        if let Some(extensions) = data.optional(constructed(1))? {
+            for extension in RawExtension::read_all(Element::whole(extensions.content, SEQUENCE)?.reader())? {
+                if extension.oid == NONCE {
+                    nonce = Some(nonce_value(extension.value));
+                } else {
+                    unknown_critical |= extension.critical;
+                }
+            }
+        }
+        data.finish()?;
+        Ok(Self { signed, responder, produced_at, responses, nonce, unknown_critical, certificates })
+    }
+}
+
+impl<'a> Responder<'a> {
+    fn read(element: &Element<'a>) -> Result<Self, Malformed> {
+        if element.tag == constructed(1) {
+            return Ok(Self::Name(Element::whole(element.content, SEQUENCE)?.raw));
+        }
+        if element.tag == constructed(2) {
+            return Ok(Self::KeyHash(Element::whole(element.content, OCTET_STRING)?.content));
+        }
+        Err(Malformed)
+    }
+}
+
+impl SingleResponse {
+    fn read(mut reader: Reader<'_>) -> Result<Self, Malformed> {
+        let id = CertId::read(&reader.expect(SEQUENCE)?)?;
+        let status = CertStatus::read(&reader.element()?)?;
+        let this_update = reader.expect(GENERALIZED_TIME)?.time()?;
+        let next_update = match reader.optional(constructed(0))? {
+            Some(time) => Some(Element::whole(time.content, GENERALIZED_TIME)?.time()?),
+            None => None,
+        };
+        let unknown_critical = match reader.optional(constructed(1))? {
+            Some(extensions) => {
+                RawExtension::read_all(Element::whole(extensions.content, SEQUENCE)?.reader())?
+                    .iter()
+                    .any(|extension| extension.critical)
+            }
+            None => false,
+        };
+        reader.finish()?;
+        Ok(Self { id, status, this_update, next_update, unknown_critical })
+    }
+}
+
+impl CertStatus {
+    fn read(element: &Element<'_>) -> Result<Self, Malformed> {
+        let good = context(0);
+        let revoked = constructed(1);
+        let unknown = context(2);
+        match element.tag {
+            tag if tag == good && element.content.is_empty() => Ok(Self::Good),
+            tag if tag == unknown && element.content.is_empty() => Ok(Self::Unknown),
+            tag if tag == revoked => {
+                let mut info = element.reader();
+                let when = info.expect(GENERALIZED_TIME)?.time()?;
+                let reason = match info.optional(constructed(0))? {
+                    Some(reason) => match Element::whole(reason.content, ENUMERATED)?.content {
+                        [code] => Some(*code),
+                        _ => return Err(Malformed),
+                    },
+                    None => None,
+                };
+                info.finish()?;
+                Ok(Self::Revoked { when, reason })
+            }
+            _ => Err(Malformed),
+        }
+    }
+}
+
+impl CertId {
+    /// The CertID of a certificate, computed from its real issuer.
+    #[must_use]
+    pub fn of(link: &Link, hash: CertIdHash) -> Self {
+        let (issuer_name, issuer_key) = link.issuer.hashes(hash);
+        let serial = link.certificate.serial.as_octets().to_vec();
+        Self { hash: hash.oid().to_vec(), issuer_name, issuer_key, serial }
+    }
+
+    /// Whether it names this certificate, by either digest.
+    #[must_use]
+    pub fn names(&self, link: &Link) -> bool {
+        CertIdHash::ALL.iter().any(|hash| hash.oid() == self.hash && *self == Self::of(link, *hash))
+    }
+
+    /// The CertID in DER.
+    #[must_use]
+    pub fn to_der(&self) -> Vec<u8> {
+        let algorithm = sequence(&[&element(OBJECT_IDENTIFIER, &self.hash), &[NULL, 0]]);
+        sequence(&[
+            &algorithm,
+            &element(OCTET_STRING, &self.issuer_name),
+            &element(OCTET_STRING, &self.issuer_key),
+            &element(INTEGER, &self.serial),
+        ])
+    }
+
+    pub(super) fn read(element: &Element<'_>) -> Result<Self, Malformed> {
+        let mut reader = element.reader();
+        let mut algorithm = reader.expect(SEQUENCE)?.reader();
+        let hash = algorithm.expect(OBJECT_IDENTIFIER)?.content.to_vec();
+        if algorithm.optional(NULL)?.is_some_and(|parameters| !parameters.content.is_empty()) {
+            return Err(Malformed);
+        }
+        algorithm.finish()?;
+        let issuer_name = reader.expect(OCTET_STRING)?.content.to_vec();
+        let issuer_key = reader.expect(OCTET_STRING)?.content.to_vec();
+        let serial = reader.expect(INTEGER)?.content.to_vec();
+        reader.finish()?;
+        if serial.is_empty() || serial.len() > LONGEST_SERIAL {
+            return Err(Malformed);
+        }
+        Ok(Self { hash, issuer_name, issuer_key, serial })
+    }
+}
+
+impl ResponseStatus {
+    const fn of(code: u8) -> Self {
+        match code {
+            1 => Self::MalformedRequest,
+            2 => Self::InternalError,
+            3 => Self::TryLater,
+            5 => Self::SigRequired,
+            6 => Self::Unauthorized,
+            other => Self::Other(other),
+        }
+    }
+
+    /// Its name in the standard.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "malformedRequest",
+            Self::InternalError => "internalError",
+            Self::TryLater => "tryLater",
+            Self::SigRequired => "sigRequired",
+            Self::Unauthorized => "unauthorized",
+            Self::Other(_) => "an unknown status",
+        }
+    }
+}
+
+fn certificates<'a>(list: &Element<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
+    let mut reader = Element::whole(list.content, SEQUENCE)?.reader();
+    let mut certificates = Vec::new();
+    while !reader.is_empty() {
+        if certificates.len() == MOST_CERTIFICATES {
+            return Err(Malformed);
+        }
+        certificates.push(reader.expect(SEQUENCE)?.raw);
+    }
+    Ok(certificates)
+}
+
+/// RFC 5280 4.1.2.2 allows 20 octets; some CAs go over it, nobody needs more than this.
+const LONGEST_SERIAL: usize = 64;
+/// Each may cost a signature verification.
+const MOST_CERTIFICATES: usize = 8;

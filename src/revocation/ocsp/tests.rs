@@ -1,0 +1,360 @@
+//! Each rule of "OCSP response: accepted only if", and each mistake that others made with it.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
+
+use super::*;
+use crate::pki::{OcspResponse, ResponderId};
+use crate::revocation::fixtures::{Ca, Extras, SKEW, entry, hours, response};
+use crate::revocation::{CertIdHash, Issuer, Link, Said};
+use crate::x509::CertificateFacts;
+use crate::x509::der::{element, sequence};
+
+struct Scene {
+    ca: Ca,
+    link: Link,
+}
+
+fn scene() -> Scene {
+    let ca = Ca::new("Issuing CA");
+    let link = ca.device(&Extras::default());
+    Scene { ca, link }
+}
+
+impl Scene {
+    fn expectation(&self) -> Expectation<'_> {
+        Expectation {
+            link: &self.link,
+            signers: &[],
+            nonce: NonceRule::Any,
+            now: hours(0),
+            skew: SKEW,
+            max_age: None,
+            default_lifetime: SignedDuration::from_hours(1),
+        }
+    }
+
+    fn verify(&self, der: &[u8]) -> Result<Answer, OcspError> {
+        verify(der, &self.expectation())
+    }
+
+    fn good(&self) -> OcspResponse {
+        response(&self.ca, vec![entry(&self.link, CertStatus::Good)])
+    }
+
+    fn signed(&self, response: &OcspResponse) -> Vec<u8> {
+        response.sign(&self.ca.key).unwrap()
+    }
+
+    /// What comes of the good response, when a delegate signs it.
+    fn delegated(&self, delegate: &(Vec<u8>, KeyPair)) -> Result<Answer, OcspError> {
+        let facts = CertificateFacts::read(&delegate.0).unwrap();
+        let mut response = self.good();
+        response.responder = ResponderId::Name(facts.subject.as_der().to_vec());
+        response.certificates = vec![delegate.0.clone()];
+        self.verify(&response.sign(&delegate.1).unwrap())
+    }
+}
+
+fn delegate() -> Extras {
+    Extras {
+        purposes: vec![ExtendedKeyUsagePurpose::OcspSigning],
+        usages: vec![KeyUsagePurpose::DigitalSignature],
+        extensions: vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![5, 0])],
+        ..Extras::default()
+    }
+}
+
+const REVOKED: CertStatus = CertStatus::Revoked { when: jiff::Timestamp::UNIX_EPOCH, reason: Some(1) };
+
+// A9.3
+#[test]
+fn the_issuers_own_response_counts_by_name_and_by_key() {
+    let scene = scene();
+    let mut response = scene.good();
+    let answer = scene.verify(&scene.signed(&response)).unwrap();
+    assert_eq!((answer.said, answer.fresh), (Said::Good, true));
+    assert_eq!((answer.this_update, answer.next_update), (hours(-1), Some(hours(23))));
+    assert_eq!((answer.responder.as_str(), answer.unchecked_delegate), ("CN=Issuing CA", None));
+
+    response.responder = ResponderId::KeyHash(scene.ca.issuer().key_hash());
+    assert!(scene.verify(&scene.signed(&response)).is_ok());
+    response.responses[0].status = REVOKED;
+    let revoked = scene.verify(&scene.signed(&response)).unwrap();
+    assert_eq!(revoked.said, Said::Revoked { when: jiff::Timestamp::UNIX_EPOCH, reason: Some(1) });
+    response.responses[0].status = CertStatus::Unknown;
+    assert_eq!(scene.verify(&scene.signed(&response)).unwrap().said, Said::Unknown);
+}
+
+#[test]
+fn a_cert_id_counts_with_sha_1_and_with_sha_256() {
+    let scene = scene();
+    let mut response = scene.good();
+    response.responses[0].id = CertId::of(&scene.link, CertIdHash::Sha256);
+    assert!(scene.verify(&scene.signed(&response)).is_ok());
+}
+
+// Bugs that others shipped: response for another CertID.
+#[test]
+fn a_response_about_another_certificate_does_not_count() {
+    let scene = scene();
+    let mut other = scene.good();
+    other.responses[0].id.serial = vec![0x42, 0x18];
+    assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
+    // The same serial number of a CA of the same name with another key, and of another name with the same key.
+    let twin = Ca::new("Issuing CA").device(&Extras::default());
+    other.responses[0].id = CertId::of(&twin, CertIdHash::Sha1);
+    assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
+    let renamed =
+        Issuer { name: Ca::new("Other CA").facts.subject.as_der().to_vec(), ..(*scene.ca.issuer()).clone() };
+    let renamed = Link { issuer: Arc::new(renamed), ..scene.link.clone() };
+    other.responses[0].id = CertId::of(&renamed, CertIdHash::Sha256);
+    assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
+    other.responses.clear();
+    assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
+}
+
+// A9.3: delegated responders.
+#[test]
+fn a_delegate_of_the_issuer_counts() {
+    let scene = scene();
+    let answer = scene.delegated(&scene.ca.issue("OCSP signer", &delegate())).unwrap();
+    assert_eq!((answer.responder.as_str(), answer.unchecked_delegate), ("CN=OCSP signer", None));
+    // Without nocheck its own status is still to be looked up.
+    let checked = Extras { extensions: Vec::new(), ..delegate() };
+    let answer = scene.delegated(&scene.ca.issue("OCSP signer", &checked)).unwrap();
+    assert_eq!(answer.unchecked_delegate.unwrap().subject.to_string(), "CN=OCSP signer");
+}
+
+// Bugs that others shipped: signer without EKU, or of a sibling CA, or of the parent.
+#[test]
+fn whoever_is_not_entitled_does_not_sign() {
+    let scene = scene();
+    let refused = |ca: &Ca, extras: &Extras| scene.delegated(&ca.issue("OCSP signer", extras)).unwrap_err();
+    let lacks = OcspError::Signer;
+    let without = Extras { purposes: Vec::new(), ..delegate() };
+    assert_eq!(refused(&scene.ca, &without), lacks(Entitlement::Purpose));
+    let any = Extras { purposes: vec![ExtendedKeyUsagePurpose::Any], ..delegate() };
+    assert_eq!(refused(&scene.ca, &any), lacks(Entitlement::Purpose));
+    let sibling = Ca::new("Sibling CA");
+    assert_eq!(refused(&sibling, &delegate()), lacks(Entitlement::Issuer));
+    let twin = Ca::new("Issuing CA");
+    assert_eq!(refused(&twin, &delegate()), lacks(Entitlement::Issuer), "same name, another key");
+    let expired = Extras { validity: Some((-100, -1)), ..delegate() };
+    assert_eq!(refused(&scene.ca, &expired), lacks(Entitlement::Validity));
+    let usage = Extras { usages: vec![KeyUsagePurpose::KeyEncipherment], ..delegate() };
+    assert_eq!(refused(&scene.ca, &usage), lacks(Entitlement::KeyUsage));
+    let mut strange = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+    strange.set_criticality(true);
+    let critical = Extras { extensions: vec![strange], ..delegate() };
+    assert_eq!(refused(&scene.ca, &critical), lacks(Entitlement::CriticalExtension));
+
+    // The parent signs in its own name: it is not the issuer of this certificate.
+    let parent = Ca::new("Root");
+    let by_parent = response(&parent, vec![entry(&scene.link, CertStatus::Good)]);
+    assert_eq!(scene.verify(&by_parent.sign(&parent.key).unwrap()), Err(OcspError::Responder));
+    let expectation = Expectation { signers: std::slice::from_ref(&parent.facts), ..scene.expectation() };
+    assert!(verify(&by_parent.sign(&parent.key).unwrap(), &expectation).is_ok(), "unless it is configured");
+}
+
+#[test]
+fn what_a_delegate_said_of_a_revocation_outlives_it() {
+    let scene = scene();
+    let (der, key) = scene.ca.issue("OCSP signer", &Extras { validity: Some((-100, -1)), ..delegate() });
+    let mut response = scene.good();
+    response.responder = ResponderId::Name(CertificateFacts::read(&der).unwrap().subject.as_der().to_vec());
+    response.certificates = vec![der];
+    response.produced_at = hours(-2);
+    response.responses[0].status = REVOKED;
+    assert!(matches!(scene.verify(&response.sign(&key).unwrap()).unwrap().said, Said::Revoked { .. }));
+}
+
+#[test]
+fn changed_bytes_do_not_count() {
+    let scene = scene();
+    let mut der = scene.signed(&scene.good());
+    // The last digit of producedAt.
+    let produced = der.windows(3).position(|window| window == b"202").unwrap();
+    der[produced + 13] ^= 1;
+    assert_eq!(scene.verify(&der), Err(OcspError::Signature));
+    let by_another = scene.good().sign(&KeyPair::generate().unwrap()).unwrap();
+    assert_eq!(scene.verify(&by_another), Err(OcspError::Signature));
+}
+
+// Bugs that others shipped: SHA-1 of the SKI.
+#[test]
+fn the_key_hash_is_of_the_key_and_not_of_the_extension() {
+    let scene = scene();
+    let mut response = scene.good();
+    let ski = scene.ca.facts.subject_key_id.clone().unwrap();
+    response.responder = ResponderId::KeyHash(ski);
+    assert_eq!(scene.verify(&scene.signed(&response)), Err(OcspError::Responder));
+}
+
+// Bugs that others shipped: good and revoked in one response.
+#[test]
+fn the_worst_of_several_entries_counts() {
+    let scene = scene();
+    for order in [[CertStatus::Good, REVOKED], [REVOKED, CertStatus::Good]] {
+        let response = response(&scene.ca, order.map(|status| entry(&scene.link, status)).to_vec());
+        let said = scene.verify(&scene.signed(&response)).unwrap().said;
+        assert!(matches!(said, Said::Revoked { .. }), "{order:?}");
+    }
+}
+
+// A9.3: freshness.
+#[test]
+fn only_what_is_fresh_is_fresh() {
+    let scene = scene();
+    let fresh = |this: i64, next: Option<i64>, max_age: Option<i64>| {
+        let mut response = scene.good();
+        response.responses[0].this_update = hours(0) + SignedDuration::from_secs(this);
+        response.responses[0].next_update = next.map(|next| hours(0) + SignedDuration::from_secs(next));
+        let expectation =
+            Expectation { max_age: max_age.map(SignedDuration::from_secs), ..scene.expectation() };
+        verify(&scene.signed(&response), &expectation).unwrap().fresh
+    };
+    // Five minutes of difference between clocks, and not a second more.
+    assert!(fresh(300, Some(3600), None) && !fresh(301, Some(3600), None));
+    assert!(fresh(-3600, Some(-300), None) && !fresh(-3600, Some(-301), None));
+    // Bugs that others shipped: without nextUpdate, one hour and not for ever.
+    assert!(fresh(-3600, None, None) && fresh(-3900, None, None) && !fresh(-3901, None, None));
+    assert!(fresh(-600, Some(86_400), Some(600)) && !fresh(-901, Some(86_400), Some(600)));
+}
+
+#[test]
+fn nonces_are_compared() {
+    let scene = scene();
+    let verify_with = |nonce: Option<&[u8]>, rule| {
+        let mut response = scene.good();
+        response.nonce = nonce.map(<[u8]>::to_vec);
+        verify(&scene.signed(&response), &Expectation { nonce: rule, ..scene.expectation() }).map(drop)
+    };
+    let (own, other) = (&[1_u8; 16][..], &[2_u8; 16][..]);
+    assert_eq!(verify_with(Some(own), NonceRule::Same(own)), Ok(()));
+    assert_eq!(verify_with(Some(other), NonceRule::Same(own)), Err(OcspError::Nonce));
+    assert_eq!(verify_with(None, NonceRule::Same(own)), Ok(()));
+    assert_eq!(verify_with(None, NonceRule::Required(own)), Err(OcspError::NonceMissing));
+    assert_eq!(verify_with(Some(other), NonceRule::Required(own)), Err(OcspError::Nonce));
+    assert_eq!(verify_with(Some(other), NonceRule::Any), Ok(()));
+}
+
+#[test]
+fn errors_of_the_responder_are_no_answers() {
+    let scene = scene();
+    let status = |code| sequence(&[&element(0x0a, &[code])]);
+    assert_eq!(scene.verify(&status(3)), Err(OcspError::Status(ResponseStatus::TryLater)));
+    assert_eq!(scene.verify(&status(6)), Err(OcspError::Status(ResponseStatus::Unauthorized)));
+    assert_eq!(scene.verify(&status(0)), Err(OcspError::Malformed));
+}
+
+// Bugs that others shipped: trailing garbage, huge serial, indefinite length, 20 nested sequences.
+#[test]
+fn what_is_not_der_is_no_response() {
+    let scene = scene();
+    let der = scene.signed(&scene.good());
+    assert_eq!(scene.verify(&[der.as_slice(), &[0]].concat()), Err(OcspError::Malformed));
+    let indefinite = [&[0x30, 0x80], &der[4..], &[0, 0]].concat();
+    assert_eq!(scene.verify(&indefinite), Err(OcspError::Malformed));
+    let nested = (0..20).fold(Vec::new(), |inner, _| element(0x30, &inner));
+    assert_eq!(scene.verify(&nested), Err(OcspError::Malformed));
+    let deep = (0..10_000).fold(Vec::new(), |inner, _| element(0x30, &inner));
+    assert_eq!(scene.verify(&deep), Err(OcspError::Malformed));
+    let mut huge = scene.good();
+    huge.responses[0].id.serial = vec![1; 5000];
+    assert_eq!(scene.verify(&scene.signed(&huge)), Err(OcspError::Malformed));
+    assert_eq!(scene.verify(&[]), Err(OcspError::Malformed));
+}
+
+#[test]
+fn a_response_with_a_strange_critical_extension_does_not_count() {
+    // Behind the single responses stand [1] Extensions; a critical one that nobody knows is put there.
+    let scene = scene();
+    let mut response = scene.good();
+    response.nonce = Some(vec![7; 16]);
+    let data = response.data();
+    let nonce_oid = element(6, NONCE);
+    let position = data.windows(nonce_oid.len()).position(|window| window == nonce_oid).unwrap();
+    let mut data = data;
+    data[position + nonce_oid.len() - 1] = 99;
+    // Not critical: passed over. The signature is made over the changed bytes.
+    let again = resigned(&scene, &data);
+    assert!(scene.verify(&again).is_ok());
+    let critical = with_critical(&data, position + nonce_oid.len());
+    assert_eq!(scene.verify(&resigned(&scene, &critical)), Err(OcspError::CriticalExtension));
+}
+
+/// ResponseData signed by the CA, as a whole response.
+fn resigned(scene: &Scene, data: &[u8]) -> Vec<u8> {
+    use rcgen::SigningKey as _;
+    let signature = element(3, &[&[0], scene.ca.key.sign(data).unwrap().as_slice()].concat());
+    let basic = sequence(&[data, &crate::pki::ocsp_algorithm(&scene.ca.key), &signature]);
+    let bytes = sequence(&[&element(6, BASIC), &element(4, &basic)]);
+    sequence(&[&element(10, &[0]), &element(0xa0, &bytes)])
+}
+
+/// The same ResponseData with `critical TRUE` put in at `position`; every length around it grows by three.
+fn with_critical(data: &[u8], position: usize) -> Vec<u8> {
+    use crate::x509::der::Reader;
+    fn grown(bytes: &[u8], position: usize) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut reader = Reader::new(bytes);
+        let mut at = 0;
+        while !reader.is_empty() {
+            let element = reader.element().unwrap();
+            let end = at + element.raw.len();
+            if at < position && position < end {
+                let start = position - (at + element.raw.len() - element.content.len());
+                out.extend(crate::x509::der::element(element.tag, &grown(element.content, start)));
+            } else {
+                out.extend_from_slice(element.raw);
+                if end == position {
+                    out.extend_from_slice(&[1, 1, 0xff]);
+                }
+            }
+            at = end;
+        }
+        out
+    }
+    grown(data, position)
+}
+
+#[test]
+fn a_response_with_a_crowd_of_certificates_is_not_read() {
+    let scene = scene();
+    let mut response = scene.good();
+    response.certificates = vec![sequence(&[]); 9];
+    assert_eq!(scene.verify(&scene.signed(&response)), Err(OcspError::Malformed));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Bytes changed anywhere: never a panic, and never another answer about the certificate.
+    #[test]
+    fn no_mutation_is_accepted(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),
+    ) {
+        static SCENE: std::sync::LazyLock<(Scene, Vec<u8>)> = std::sync::LazyLock::new(|| {
+            let scene = scene();
+            let mut response = scene.good();
+            response.responses[0].status = REVOKED;
+            let der = scene.signed(&response);
+            (scene, der)
+        });
+        let (scene, original) = &*SCENE;
+        let mut der = original.clone();
+        for (index, bits) in changes {
+            let position = index.index(der.len());
+            der[position] ^= bits;
+        }
+        if let Ok(answer) = scene.verify(&der) {
+            let revoked = matches!(answer.said, Said::Revoked { .. });
+            prop_assert!(revoked);
+        }
+        let _ = Request::read(&der);
+    }
+}

@@ -1,0 +1,291 @@
+//! The decision table: what follows from what is known, and what to ask next.
+
+use super::verdict::{Evidence, Report, Said, Verdict, Why};
+
+/// What is known about one certificate so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What a kept OCSP response says.
+    pub cached: Option<Report>,
+    /// What the kept and installed CRLs say.
+    pub local: Option<Report>,
+    /// What the responder says; `None` when it has not been asked, `Some(None)` when it gave no answer that counts.
+    pub responder: Option<Option<Report>>,
+    /// What the CRLs of the distribution points say, likewise.
+    pub fetched: Option<Option<Report>>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// The question is answered.
+    Answer(Verdict, Option<Evidence>),
+    /// Ask the OCSP responder.
+    AskResponder,
+    /// Fetch the CRLs of the distribution points.
+    FetchCrl,
+}
+
+/// A9, A9.2, A9.4: what follows from what is known.
+#[must_use]
+pub fn decide(known: &Known) -> Step {
+    let ocsp = [known.responder.as_ref().and_then(Option::as_ref), known.cached.as_ref()];
+    let crls = [known.fetched.as_ref().and_then(Option::as_ref), known.local.as_ref()];
+    let all = || ocsp.into_iter().chain(crls).flatten();
+
+    // Revoked is final, and stays so when the response or CRL has expired since.
+    if let Some(report) = all().find(|report| is_final(report)) {
+        return answer(report);
+    }
+    // What is left of revocations are holds that have expired: only something newer can lift them.
+    let held = all().filter(|report| matches!(report.said, Said::Revoked { .. }));
+    let held = held.max_by_key(|report| report.evidence.this_update);
+    let lifts = |report: &Report| {
+        report.fresh
+            && report.said == Said::Good
+            && held.is_none_or(|held| held.evidence.this_update < report.evidence.this_update)
+    };
+    if let Some(report) = ocsp.into_iter().flatten().find(|report| lifts(report)) {
+        return answer(report);
+    }
+    let unknown = ocsp.into_iter().flatten().any(|report| report.fresh && report.said == Said::Unknown);
+    if known.responder.is_none() && !unknown {
+        return Step::AskResponder;
+    }
+    if let Some(report) = crls.into_iter().flatten().find(|report| lifts(report)) {
+        return answer(report);
+    }
+    if known.fetched.is_none() {
+        return Step::FetchCrl;
+    }
+    match held {
+        Some(report) => answer(report),
+        None => {
+            Step::Answer(Verdict::Undetermined(if unknown { Why::Unknown } else { Why::NothingFresh }), None)
+        }
+    }
+}
+
+fn answer(report: &Report) -> Step {
+    let verdict = match report.said {
+        Said::Good => Verdict::Good,
+        Said::Revoked { when, reason } => Verdict::Revoked { when, reason },
+        Said::Unknown => Verdict::Undetermined(Why::Unknown),
+    };
+    Step::Answer(verdict, Some(report.evidence.clone()))
+}
+
+/// certificateHold is the one revocation that may end (RFC 5280 5.3.1).
+fn is_final(report: &Report) -> bool {
+    match report.said {
+        Said::Revoked { reason, .. } => report.fresh || reason != Some(CERTIFICATE_HOLD),
+        Said::Good | Said::Unknown => false,
+    }
+}
+
+const CERTIFICATE_HOLD: u8 = 6;
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::super::verdict::Source;
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn report(said: Said, fresh: bool) -> Report {
+        let evidence = Evidence {
+            source: Source::OcspCache,
+            this_update: at(100),
+            next_update: None,
+            url: None,
+            responder: String::new(),
+        };
+        Report { said, fresh, evidence }
+    }
+
+    const GOOD: Said = Said::Good;
+    const UNKNOWN: Said = Said::Unknown;
+
+    fn revoked(reason: Option<u8>) -> Said {
+        Said::Revoked { when: at(50), reason }
+    }
+
+    fn verdict(known: &Known) -> Option<Verdict> {
+        match decide(known) {
+            Step::Answer(verdict, _) => Some(verdict),
+            _ => None,
+        }
+    }
+
+    fn is_revoked(known: &Known) -> bool {
+        matches!(verdict(known), Some(Verdict::Revoked { .. }))
+    }
+
+    // A9.2: the order of the questions.
+    #[test]
+    fn the_cache_comes_first_then_the_responder_then_crls() {
+        let mut known = Known::default();
+        assert_eq!(decide(&known), Step::AskResponder);
+        known.local = Some(report(GOOD, true));
+        assert_eq!(decide(&known), Step::AskResponder, "OCSP before a CRL, even one that is at hand");
+        known.responder = Some(None);
+        assert_eq!(verdict(&known), Some(Verdict::Good));
+        known.local = None;
+        assert_eq!(decide(&known), Step::FetchCrl);
+        known.fetched = Some(None);
+        assert_eq!(verdict(&known), Some(Verdict::Undetermined(Why::NothingFresh)));
+        let cached = Known { cached: Some(report(GOOD, true)), ..Known::default() };
+        assert_eq!(verdict(&cached), Some(Verdict::Good), "a fresh cached answer asks nobody");
+    }
+
+    // Row 1
+    #[test]
+    fn a_fresh_revocation_is_final_and_asks_nobody() {
+        let by_ocsp = Known { cached: Some(report(revoked(None), true)), ..Known::default() };
+        let by_crl = Known { local: Some(report(revoked(Some(6)), true)), ..Known::default() };
+        assert!(is_revoked(&by_ocsp) && is_revoked(&by_crl));
+        let against = Known { cached: Some(report(GOOD, true)), ..by_crl };
+        assert!(is_revoked(&against), "a good OCSP response does not outweigh a CRL");
+    }
+
+    // Row 2
+    #[test]
+    fn an_expired_revocation_still_revokes() {
+        let known = Known {
+            cached: Some(report(GOOD, true)),
+            local: Some(report(revoked(Some(1)), false)),
+            ..Known::default()
+        };
+        assert!(is_revoked(&known));
+        let known = Known { cached: Some(report(revoked(None), false)), ..Known::default() };
+        assert!(is_revoked(&known));
+    }
+
+    // Row 3
+    #[test]
+    fn good_by_a_fresh_response_passes_and_by_an_expired_one_does_not() {
+        let known = |fresh| Known { responder: Some(Some(report(GOOD, fresh))), ..Known::default() };
+        assert_eq!(verdict(&known(true)), Some(Verdict::Good));
+        assert_eq!(decide(&known(false)), Step::FetchCrl);
+    }
+
+    // Row 4
+    #[test]
+    fn unknown_asks_the_crl() {
+        let mut known = Known { responder: Some(Some(report(UNKNOWN, true))), ..Known::default() };
+        assert_eq!(decide(&known), Step::FetchCrl);
+        known.fetched = Some(Some(report(GOOD, true)));
+        assert_eq!(verdict(&known), Some(Verdict::Good));
+        known.fetched = Some(Some(report(GOOD, false)));
+        assert_eq!(verdict(&known), Some(Verdict::Undetermined(Why::Unknown)));
+        let cached = Known { cached: Some(report(UNKNOWN, true)), ..Known::default() };
+        assert_eq!(decide(&cached), Step::FetchCrl, "a kept unknown is not asked again");
+    }
+
+    // Row 5
+    #[test]
+    fn not_listed_in_a_fresh_crl_passes() {
+        let known = |fresh| Known {
+            responder: Some(None),
+            fetched: Some(Some(report(GOOD, fresh))),
+            ..Known::default()
+        };
+        assert_eq!(verdict(&known(true)), Some(Verdict::Good));
+        assert_eq!(verdict(&known(false)), Some(Verdict::Undetermined(Why::NothingFresh)));
+    }
+
+    // RFC 5280 5.3.1
+    #[test]
+    fn an_expired_hold_ends_only_by_something_newer() {
+        let newer = |second| {
+            let mut good = report(GOOD, true);
+            good.evidence.this_update = at(second);
+            Known {
+                local: Some(report(revoked(Some(6)), false)),
+                responder: Some(Some(good)),
+                ..Known::default()
+            }
+        };
+        assert_eq!(verdict(&newer(101)), Some(Verdict::Good));
+        let mut same = newer(100);
+        assert_eq!(decide(&same), Step::FetchCrl);
+        same.fetched = Some(None);
+        assert!(is_revoked(&same));
+    }
+
+    fn reports() -> impl Strategy<Value = Report> {
+        let said = prop_oneof![
+            Just(GOOD),
+            Just(UNKNOWN),
+            prop::option::of(0..11_u8).prop_map(|reason| Said::Revoked { when: at(1), reason }),
+        ];
+        (said, any::<bool>(), 0..5_i64).prop_map(|(said, fresh, second)| {
+            let mut report = report(said, fresh);
+            report.evidence.this_update = at(second);
+            report
+        })
+    }
+
+    fn knowns() -> impl Strategy<Value = Known> {
+        let maybe = || prop::option::of(reports());
+        let asked = || prop::option::of(prop::option::of(reports()));
+        (maybe(), maybe(), asked(), asked()).prop_map(|(cached, local, responder, fetched)| Known {
+            cached,
+            local,
+            responder,
+            fetched,
+        })
+    }
+
+    fn all(known: &Known) -> Vec<&Report> {
+        let asked = [known.responder.iter().flatten(), known.fetched.iter().flatten()];
+        known.cached.iter().chain(known.local.iter()).chain(asked.into_iter().flatten()).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+
+        // A9.4
+        #[test]
+        fn revoked_anywhere_is_never_accepted(known in knowns()) {
+            let hold = |report: &&Report| matches!(report.said, Said::Revoked { reason: Some(6), .. }) && !report.fresh;
+            let is = |report: &&Report| matches!(report.said, Said::Revoked { .. });
+            let reports = all(&known);
+            if reports.iter().any(|report| is(&report) && !hold(&report)) {
+                prop_assert!(is_revoked(&known));
+            }
+            if let Some(held) = reports.iter().filter(|report| hold(report)).map(|r| r.evidence.this_update).max() {
+                if let Step::Answer(Verdict::Good, Some(evidence)) = decide(&known) {
+                    prop_assert!(evidence.this_update > held);
+                }
+            }
+        }
+
+        // A9.3
+        #[test]
+        fn good_takes_a_fresh_report_that_says_so(known in knowns()) {
+            if verdict(&known) == Some(Verdict::Good) {
+                prop_assert!(all(&known).iter().any(|report| report.fresh && report.said == Said::Good));
+            }
+        }
+
+        #[test]
+        fn the_questions_come_to_an_end(mut known in knowns()) {
+            let mut asked = 0;
+            while asked < 3 {
+                match decide(&known) {
+                    Step::Answer(..) => break,
+                    Step::AskResponder => { prop_assert!(known.responder.is_none()); known.responder = Some(None) }
+                    Step::FetchCrl => { prop_assert!(known.fetched.is_none()); known.fetched = Some(None) }
+                }
+                asked += 1;
+            }
+            prop_assert!(asked < 3);
+        }
+    }
+}

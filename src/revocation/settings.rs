@@ -1,0 +1,239 @@
+//! The configuration of revocation, with the files that it names read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::crl::{Crl, CrlProblem};
+use super::fetch::Limits;
+use super::lists::{Origin, Stored};
+use super::{Issuer, Link};
+use crate::config::{self, Nonce};
+use crate::x509::{CertificateFacts, X509Error, pem};
+
+/// What cannot be used of what the configuration names.
+#[derive(Debug, thiserror::Error)]
+pub enum RevocationError {
+    /// A file or folder that cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file that does not hold what it should.
+    #[error("cannot use {}", path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: X509Error,
+    },
+    /// A CRL that cannot be used.
+    #[error("{} holds a CRL that cannot be used", path.display())]
+    Crl {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: CrlProblem,
+    },
+    /// The folder for what is fetched cannot be made or read.
+    #[error("cannot use the folder {} (revocation.directory)", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The settings in force.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) skew: SignedDuration,
+    pub(super) max_age: Option<SignedDuration>,
+    pub(super) default_lifetime: SignedDuration,
+    pub(super) nonce: Nonce,
+    pub(super) deadline: Duration,
+    pub(super) refresh_interval: Duration,
+    pub(super) max_crl: usize,
+    pub(super) limits: Limits,
+    fallback: Option<String>,
+    responders: Vec<Responder>,
+    crl_issuers: Vec<(Vec<u8>, CertificateFacts)>,
+}
+
+#[derive(Debug)]
+struct Responder {
+    issuer: Arc<Issuer>,
+    ocsp: Option<String>,
+    crl: Option<String>,
+    signers: Vec<Arc<CertificateFacts>>,
+}
+
+/// An URL, and whether the operator named it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) url: String,
+    pub(super) configured: bool,
+}
+
+impl Settings {
+    pub(super) fn load(config: &config::Revocation) -> Result<Self, RevocationError> {
+        let responders = config.responders.iter().map(Responder::load).collect::<Result<_, _>>()?;
+        let mut crl_issuers = Vec::new();
+        for path in &config.crl_issuers {
+            for der in certificates(path)? {
+                let facts = facts(path, &der)?;
+                crl_issuers.push((der, facts));
+            }
+        }
+        let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        Ok(Self {
+            skew: signed(config.clock_skew),
+            max_age: config.ocsp_max_age.map(signed),
+            default_lifetime: signed(config.ocsp_default_lifetime),
+            nonce: config.ocsp_nonce,
+            deadline: config.deadline,
+            refresh_interval: config.refresh_interval,
+            max_crl: config.max_crl,
+            limits: Limits {
+                connect: config.connect_timeout,
+                total: config.fetch_timeout,
+                proxy: config.proxy.clone(),
+                allowed_hosts: config.allowed_hosts.clone(),
+            },
+            fallback: config.fallback_responder.clone(),
+            responders,
+            crl_issuers,
+        })
+    }
+
+    /// A9.2: the responder configured for this issuer; else those that the certificate names, and at last the one
+    /// for all.
+    pub(super) fn responders(&self, link: &Link) -> Vec<Place> {
+        if let Some(url) = self.responder(&link.issuer).and_then(|responder| responder.ocsp.clone()) {
+            return vec![Place { url, configured: true }];
+        }
+        let named =
+            link.certificate.ocsp_urls.iter().filter(|url| url.starts_with("http://")).take(MOST_URLS);
+        let named = named.map(|url| Place { url: url.clone(), configured: false });
+        named.chain(self.fallback.clone().map(|url| Place { url, configured: true })).collect()
+    }
+
+    /// Where the CRLs that cover a certificate may be had: one list of equal places for each distribution point, and
+    /// the deltas after them.
+    pub(super) fn distribution_points(&self, link: &Link) -> Vec<Vec<Place>> {
+        if let Some(url) = self.responder(&link.issuer).and_then(|responder| responder.crl.clone()) {
+            return vec![vec![Place { url, configured: true }]];
+        }
+        let points = link.certificate.crl_distribution_points.iter().chain(&link.certificate.freshest_crl);
+        let places = points.take(MOST_URLS).map(|point| {
+            let urls = point.urls().filter(|url| url.starts_with("http://")).take(MOST_URLS);
+            urls.map(|url| Place { url: url.to_owned(), configured: false }).collect::<Vec<_>>()
+        });
+        places.filter(|places| !places.is_empty()).collect()
+    }
+
+    /// Where the CRLs of an issuer are, when the operator says so.
+    pub(super) fn configured_crl(&self, name: &[u8]) -> Option<Place> {
+        let responder = self.responders.iter().find(|responder| responder.issuer.name == name)?;
+        responder.crl.clone().map(|url| Place { url, configured: true })
+    }
+
+    pub(super) fn signers(&self, link: &Link) -> &[Arc<CertificateFacts>] {
+        self.responder(&link.issuer).map_or(&[], |responder| &responder.signers)
+    }
+
+    /// Who may sign indirect CRLs for a path: its CAs, and those configured whose certificate one of them issued.
+    pub(super) fn crl_signers(&self, path: &[Link]) -> Vec<Arc<Issuer>> {
+        let mut signers: Vec<Arc<Issuer>> = path.iter().map(|link| Arc::clone(&link.issuer)).collect();
+        for (der, facts) in &self.crl_issuers {
+            let issued = path.iter().any(|link| {
+                facts.issuer.as_der() == link.issuer.name
+                    && crate::x509::Signed::read(der)
+                        .is_ok_and(|signed| signed.verify(&link.issuer.key).is_ok())
+            });
+            if issued {
+                signers.push(Arc::new(Issuer::of(facts)));
+            }
+        }
+        signers
+    }
+
+    fn responder(&self, issuer: &Arc<Issuer>) -> Option<&Responder> {
+        self.responders
+            .iter()
+            .find(|responder| responder.issuer.name == issuer.name && responder.issuer.key == issuer.key)
+    }
+}
+
+impl Responder {
+    fn load(config: &config::Responder) -> Result<Self, RevocationError> {
+        let path = &config.issuer;
+        let missing = || RevocationError::Content {
+            path: path.clone(),
+            source: X509Error::Missing(crate::x509::Part::Certificate),
+        };
+        let issuer = certificates(path)?.into_iter().next().ok_or_else(missing)?;
+        let mut signers = Vec::new();
+        for path in &config.signers {
+            for der in certificates(path)? {
+                signers.push(Arc::new(facts(path, &der)?));
+            }
+        }
+        let issuer = Arc::new(Issuer::of(&facts(path, &issuer)?));
+        Ok(Self { issuer, ocsp: config.ocsp.clone(), crl: config.crl.clone(), signers })
+    }
+}
+
+/// The CRLs of files, and of every `.crl` file of folders; PEM or DER (A9.1).
+pub(super) fn installed(paths: &[PathBuf]) -> Result<Vec<Arc<Stored>>, RevocationError> {
+    let mut stored = Vec::new();
+    for path in paths {
+        let files = if path.is_dir() { crl_files(path)? } else { vec![path.clone()] };
+        for file in files {
+            let contents = read(&file)?;
+            let lists = pem::crls(&contents)
+                .map_err(|source| RevocationError::Content { path: file.clone(), source })?;
+            for der in lists {
+                let crl =
+                    Crl::read(der).map_err(|source| RevocationError::Crl { path: file.clone(), source })?;
+                stored.push(Stored::new(crl, Origin::Installed(file.clone())));
+            }
+        }
+    }
+    Ok(stored)
+}
+
+fn crl_files(folder: &Path) -> Result<Vec<PathBuf>, RevocationError> {
+    let failed = |source| RevocationError::Read { path: folder.to_owned(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "crl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, RevocationError> {
+    let contents = read(path)?;
+    pem::certificates(&contents).map_err(|source| RevocationError::Content { path: path.to_owned(), source })
+}
+
+fn facts(path: &Path, der: &[u8]) -> Result<CertificateFacts, RevocationError> {
+    CertificateFacts::read(der).map_err(|source| RevocationError::Content { path: path.to_owned(), source })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, RevocationError> {
+    std::fs::read(path).map_err(|source| RevocationError::Read { path: path.to_owned(), source })
+}
+
+/// Of the many that a certificate could name, so many are asked.
+const MOST_URLS: usize = 4;

@@ -1,0 +1,219 @@
+//! Distribution points: where CRLs are, and what they cover.
+
+use super::der::{self, Element, Malformed, Reader, SEQUENCE, constructed, context};
+
+/// One distribution point, RFC 5280 4.2.1.13.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CrlDistributionPoint {
+    /// Its name, by which an issuing distribution point is matched.
+    pub name: Option<DistributionPointName>,
+    /// The reasons that its CRL covers; `None` is all of them.
+    pub reasons: Option<Reasons>,
+    /// The names (DER) of those who sign its CRL in place of the certificate's issuer; empty is the issuer itself.
+    pub issuers: Vec<Vec<u8>>,
+}
+
+/// DistributionPointName, RFC 5280 4.2.1.13.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DistributionPointName {
+    /// fullName: each a GeneralName in DER.
+    Full(Vec<Vec<u8>>),
+    /// nameRelativeToCRLIssuer: the elements of a RelativeDistinguishedName in DER.
+    Relative(Vec<u8>),
+}
+
+/// A set of revocation reasons, RFC 5280 4.2.1.13 ReasonFlags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reasons(u16);
+
+impl CrlDistributionPoint {
+    /// Reads the value of cRLDistributionPoints or freshestCRL.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn read_all(value: &[u8]) -> Result<Vec<Self>, Malformed> {
+        let mut reader = Element::whole(value, SEQUENCE)?.reader();
+        let mut points = Vec::new();
+        while !reader.is_empty() {
+            points.push(Self::read(reader.expect(SEQUENCE)?.reader())?);
+        }
+        Ok(points)
+    }
+
+    /// Its URLs: different ways to the same CRL.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        self.name.iter().flat_map(DistributionPointName::urls)
+    }
+
+    fn read(mut reader: Reader<'_>) -> Result<Self, Malformed> {
+        let name =
+            reader.optional(constructed(0))?.map(|name| DistributionPointName::read(&name)).transpose()?;
+        let reasons = reader.optional(context(1))?.map(|reasons| Reasons::read(&reasons)).transpose()?;
+        let issuers = match reader.optional(constructed(2))? {
+            Some(names) => directory_names(names.reader())?,
+            None => Vec::new(),
+        };
+        reader.finish()?;
+        Ok(Self { name, reasons, issuers })
+    }
+}
+
+impl DistributionPointName {
+    /// Reads the \[0\] that holds the choice.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn read(element: &Element<'_>) -> Result<Self, Malformed> {
+        let mut reader = element.reader();
+        let choice = reader.element()?;
+        reader.finish()?;
+        match choice.tag {
+            tag if tag == constructed(0) => {
+                let mut names = choice.reader();
+                let mut full = Vec::new();
+                while !names.is_empty() {
+                    full.push(names.element()?.raw.to_vec());
+                }
+                Ok(Self::Full(full))
+            }
+            tag if tag == constructed(1) => Ok(Self::Relative(choice.content.to_vec())),
+            _ => Err(Malformed),
+        }
+    }
+
+    /// Whether the two have a name in common (RFC 5280 6.3.3 b 2 i). `issuer` is the name (DER) that relative ones
+    /// continue.
+    #[must_use]
+    pub fn meets(&self, other: &Self, issuer: &[u8]) -> bool {
+        let (own, other) = (self.full(issuer), other.full(issuer));
+        own.iter().any(|name| other.contains(name))
+    }
+
+    /// Whether `name` (a Name in DER) is among its names.
+    #[must_use]
+    pub fn names(&self, name: &[u8], issuer: &[u8]) -> bool {
+        self.full(issuer).contains(&der::element(DIRECTORY_NAME, name))
+    }
+
+    /// Its URLs.
+    pub fn urls(&self) -> impl Iterator<Item = &str> {
+        let names: &[Vec<u8>] = match self {
+            Self::Full(names) => names,
+            Self::Relative(_) => &[],
+        };
+        names.iter().filter_map(|name| {
+            let url = Element::whole(name, context(6)).ok()?;
+            std::str::from_utf8(url.content).ok().filter(|url| url.is_ascii())
+        })
+    }
+
+    fn full(&self, issuer: &[u8]) -> Vec<Vec<u8>> {
+        match self {
+            Self::Full(names) => names.clone(),
+            // The relative part is one more relative name at the end of the issuer's.
+            Self::Relative(part) => Element::whole(issuer, SEQUENCE)
+                .map(|base| {
+                    let name = der::sequence(&[base.content, &der::element(SET, part)]);
+                    vec![der::element(DIRECTORY_NAME, &name)]
+                })
+                .unwrap_or_default(),
+        }
+    }
+}
+
+impl Reasons {
+    /// Every reason.
+    pub const ALL: Self = Self(0x01ff);
+    /// No reason.
+    pub const NONE: Self = Self(0);
+
+    /// Reads an implicitly tagged ReasonFlags.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn read(element: &Element<'_>) -> Result<Self, Malformed> {
+        let (unused, octets) = element.content.split_first().ok_or(Malformed)?;
+        if *unused > 7 || octets.len() > 2 || (octets.is_empty() && *unused > 0) {
+            return Err(Malformed);
+        }
+        let bit = |number: usize| {
+            let octet = octets.get(number / 8).copied().unwrap_or(0);
+            u16::from(octet & (0x80 >> (number % 8)) != 0) << number
+        };
+        // Bit 0 is "unused" and covers nothing.
+        Ok(Self((0..9).map(bit).fold(0, |all, bit| all | bit) | 1))
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Those that are in either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 & !1 == 0
+    }
+}
+
+/// The Names (DER) of the directoryName entries of GeneralNames.
+///
+/// # Errors
+/// When one of them is malformed.
+pub fn directory_names(mut names: Reader<'_>) -> Result<Vec<Vec<u8>>, Malformed> {
+    let mut found = Vec::new();
+    while !names.is_empty() {
+        let name = names.element()?;
+        if name.tag == DIRECTORY_NAME {
+            found.push(Element::whole(name.content, SEQUENCE)?.raw.to_vec());
+        }
+    }
+    Ok(found)
+}
+
+/// directoryName, \[4\] EXPLICIT Name.
+const DIRECTORY_NAME: u8 = 0xa4;
+const SET: u8 = 0x31;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Vec<u8> {
+        der::element(context(6), text.as_bytes())
+    }
+
+    #[test]
+    fn reasons_are_a_set() {
+        let reasons = |content: &[u8]| Reasons::read(&Element { tag: context(1), content, raw: content });
+        // keyCompromise is bit 1, aACompromise bit 8.
+        let key = reasons(&[6, 0x40]).unwrap();
+        let rest = reasons(&[7, 0x3f, 0x80]).unwrap();
+        assert_ne!(key.or(Reasons::NONE), Reasons::ALL);
+        assert_eq!(key.or(rest), Reasons::ALL);
+        assert!(key.and(rest).is_empty() && !key.is_empty());
+        assert!(reasons(&[]).is_err() && reasons(&[8, 0]).is_err() && reasons(&[0, 0, 0, 0]).is_err());
+    }
+
+    #[test]
+    fn names_meet_when_they_share_one_relative_or_not() {
+        let full = |names: &[Vec<u8>]| DistributionPointName::Full(names.to_vec());
+        let (one, two) = (uri("http://a/1"), uri("http://a/2"));
+        assert!(full(&[one.clone(), two.clone()]).meets(&full(std::slice::from_ref(&two)), &[]));
+        assert!(!full(&[one]).meets(&full(&[two]), &[]));
+
+        let attribute = der::sequence(&[&[6, 3, 0x55, 4, 3], &der::element(12, b"x")]);
+        let issuer = der::sequence(&[]);
+        let name = der::sequence(&[&der::element(SET, &attribute)]);
+        let relative = DistributionPointName::Relative(attribute);
+        assert!(relative.names(&name, &issuer));
+        assert!(relative.meets(&full(&[der::element(DIRECTORY_NAME, &name)]), &issuer));
+    }
+}

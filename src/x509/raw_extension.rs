@@ -1,0 +1,39 @@
+//! Extensions as they are written, for structures that are read by [`super::der`].
+
+use super::der::{BOOLEAN, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE};
+
+/// One extension, RFC 5280 4.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawExtension<'a> {
+    /// The content of its OBJECT IDENTIFIER.
+    pub oid: &'a [u8],
+    /// Whether it must be understood.
+    pub critical: bool,
+    /// What it says, in DER.
+    pub value: &'a [u8],
+}
+
+impl<'a> RawExtension<'a> {
+    /// Reads the elements of Extensions; none of them may be there twice.
+    ///
+    /// # Errors
+    /// When they are malformed or one is there twice.
+    pub fn read_all(mut reader: Reader<'a>) -> Result<Vec<Self>, Malformed> {
+        let mut extensions: Vec<Self> = Vec::new();
+        while !reader.is_empty() {
+            let mut fields = reader.expect(SEQUENCE)?.reader();
+            let oid = fields.expect(OBJECT_IDENTIFIER)?.content;
+            let critical = match fields.optional(BOOLEAN)? {
+                Some(critical) => critical.boolean()?,
+                None => false,
+            };
+            let value = fields.expect(OCTET_STRING)?.content;
+            fields.finish()?;
+            if extensions.iter().any(|other| other.oid == oid) {
+                return Err(Malformed);
+            }
+            extensions.push(Self { oid, critical, value });
+        }
+        Ok(extensions)
+    }
+}

@@ -1,0 +1,101 @@
+//! Signatures over what was received, byte for byte.
+
+use aws_lc_rs::signature::{self as aws, UnparsedPublicKey, VerificationAlgorithm};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
+
+use super::algorithm::{Digest, KeyKind, SignatureAlgorithm};
+
+/// A public key as a certificate or trust anchor has it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PublicKey {
+    kind: KeyKind,
+    bits: Vec<u8>,
+}
+
+/// Why a signature does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// A0: SHA-256 or better, RSA from 2048 bits on, three curves. SHA-1 and small keys are among what is refused.
+    #[error("a key of kind {0} with a signature by {1} does not count")]
+    Algorithm(KeyKind, SignatureAlgorithm),
+    /// The identifier of the algorithm cannot be read.
+    #[error("the identifier of the signature algorithm cannot be read")]
+    Identifier,
+    /// The signature is somebody else's, or the bytes were changed.
+    #[error("the signature is wrong")]
+    Wrong,
+}
+
+impl PublicKey {
+    /// Reads a SubjectPublicKeyInfo in DER; `None` when it is none.
+    #[must_use]
+    pub fn read(der: &[u8]) -> Option<Self> {
+        let (rest, key) = SubjectPublicKeyInfo::from_der(der).ok()?;
+        if !rest.is_empty() {
+            return None;
+        }
+        Self::of(&key)
+    }
+
+    pub(super) fn of(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
+        Some(Self { kind: KeyKind::of(key)?, bits: key.subject_public_key.data.to_vec() })
+    }
+
+    /// Its kind and size.
+    #[must_use]
+    pub const fn kind(&self) -> KeyKind {
+        self.kind
+    }
+
+    /// The value of the BIT STRING, without its tag, length and count of unused bits: what OCSP hashes
+    /// (RFC 6960 4.1.1).
+    #[must_use]
+    pub fn bits(&self) -> &[u8] {
+        &self.bits
+    }
+
+    /// Verifies a signature over `message`; `algorithm` is the AlgorithmIdentifier in DER that came with it.
+    ///
+    /// # Errors
+    /// When it is wrong, or of a kind that does not count.
+    pub fn verify(&self, algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+        let (rest, identifier) =
+            AlgorithmIdentifier::from_der(algorithm).map_err(|_| SignatureError::Identifier)?;
+        if !rest.is_empty() {
+            return Err(SignatureError::Identifier);
+        }
+        let algorithm = SignatureAlgorithm::of(&identifier);
+        let verification =
+            verification(self.kind, algorithm).ok_or(SignatureError::Algorithm(self.kind, algorithm))?;
+        UnparsedPublicKey::new(verification, &self.bits)
+            .verify(message, signature)
+            .map_err(|_| SignatureError::Wrong)
+    }
+}
+
+/// A0: RSA up to 4096 bits, three curves, SHA-256 and up.
+pub(crate) fn verification(
+    key: KeyKind,
+    signature: SignatureAlgorithm,
+) -> Option<&'static dyn VerificationAlgorithm> {
+    use SignatureAlgorithm::{Ecdsa, RsaPkcs1, RsaPss};
+    Some(match (key, signature) {
+        (KeyKind::EcP256, Ecdsa(Digest::Sha256)) => &aws::ECDSA_P256_SHA256_ASN1,
+        (KeyKind::EcP256, Ecdsa(Digest::Sha384)) => &aws::ECDSA_P256_SHA384_ASN1,
+        (KeyKind::EcP256, Ecdsa(Digest::Sha512)) => &aws::ECDSA_P256_SHA512_ASN1,
+        (KeyKind::EcP384, Ecdsa(Digest::Sha256)) => &aws::ECDSA_P384_SHA256_ASN1,
+        (KeyKind::EcP384, Ecdsa(Digest::Sha384)) => &aws::ECDSA_P384_SHA384_ASN1,
+        (KeyKind::EcP384, Ecdsa(Digest::Sha512)) => &aws::ECDSA_P384_SHA512_ASN1,
+        (KeyKind::EcP521, Ecdsa(Digest::Sha256)) => &aws::ECDSA_P521_SHA256_ASN1,
+        (KeyKind::EcP521, Ecdsa(Digest::Sha384)) => &aws::ECDSA_P521_SHA384_ASN1,
+        (KeyKind::EcP521, Ecdsa(Digest::Sha512)) => &aws::ECDSA_P521_SHA512_ASN1,
+        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPkcs1(Digest::Sha256)) => &aws::RSA_PKCS1_2048_8192_SHA256,
+        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPkcs1(Digest::Sha384)) => &aws::RSA_PKCS1_2048_8192_SHA384,
+        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPkcs1(Digest::Sha512)) => &aws::RSA_PKCS1_2048_8192_SHA512,
+        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPss(Digest::Sha256)) => &aws::RSA_PSS_2048_8192_SHA256,
+        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPss(Digest::Sha384)) => &aws::RSA_PSS_2048_8192_SHA384,
+        (KeyKind::Rsa { bits: 2048..=4096 }, RsaPss(Digest::Sha512)) => &aws::RSA_PSS_2048_8192_SHA512,
+        _ => return None,
+    })
+}
