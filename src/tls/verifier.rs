@@ -17,7 +17,7 @@ use super::trust::{CrlStore, Trust};
 use crate::authz::{Device, Directory};
 use crate::config::Undetermined;
 use crate::model::Refusal;
-use crate::x509::CertificateFacts;
+use crate::x509::{CertificateFacts, KeyKind};
 
 /// The device directory as it is now; replaced whole when it changes.
 pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
@@ -95,10 +95,11 @@ impl Judge {
             .map_err(|error| refusal_of_path(&error))?;
         // A0, for each certificate of the path; the roots are what the operator has installed. That their signatures
         // are RSA or ECDSA with SHA-2 holds already: webpki was given no other algorithms.
-        let issuers = path.intermediate_certificates().map(|issuer| issuer.der());
-        for certificate in std::iter::once(leaf.der()).chain(issuers) {
-            let facts = CertificateFacts::read(&certificate).map_err(|_| Refusal::MalformedCertificate)?;
-            if !acceptable::key(facts.key, self.rsa_bits) {
+        // Only the keys are read: this is done in every handshake.
+        let issuers = path.intermediate_certificates().map(|issuer| issuer.subject_public_key_info());
+        for key in std::iter::once(leaf.subject_public_key_info()).chain(issuers) {
+            let kind = KeyKind::read(&key).ok_or(Refusal::MalformedCertificate)?;
+            if !acceptable::key(kind, self.rsa_bits) {
                 return Err(Refusal::UnacceptableKey);
             }
         }
