@@ -28,9 +28,8 @@ impl Saving<'_> {
     }
 
     /// Connects, sends a message, and waits for its acknowledgement or the end.
-    fn connect(&self, resume: bool, early: Option<&[&str]>) -> Finished {
+    fn connect(&self, resume: bool) -> Finished {
         let mut client = s_client(self.site, self.platform.address, Some(&self.own), &[self.version]);
-        client.args(early.unwrap_or_default());
         // Not quiet: whether the session was new is said on stdout.
         client.arg("-msg").arg("-sess_out").arg(self.file());
         if resume {
@@ -62,9 +61,9 @@ fn a_session_is_resumed_in_both_versions_and_its_messages_are_those_of_its_devic
             platform.admit(&name, &[]);
             let own = site.certificate(&name, key);
             let device = Saving { site: &site, platform: &platform, name: &name, own, version };
-            let first = device.connect(false, None);
+            let first = device.connect(false);
             assert!(Saving::is_answered(&first) && !Saving::is_resumed(&first), "{name}: {}", first.text());
-            let second = device.connect(true, None);
+            let second = device.connect(true);
             assert!(Saving::is_answered(&second) && Saving::is_resumed(&second), "{name}: {}", second.text());
         }
         assert_eq!(platform.metric(RESUMED), 2.0 * (resumed as f64 + 1.0));
@@ -84,12 +83,12 @@ fn a8_a_suspended_device_does_not_come_back_by_an_old_session() {
         let own = site.certificate("PUMP-1", KeyType::Ecc);
         let live = Device::connect(&site, platform.address, &own).unwrap();
         let device = Saving { site: &site, platform: &platform, name: "PUMP-1", own, version };
-        assert!(Saving::is_answered(&device.connect(false, None)));
+        assert!(Saving::is_answered(&device.connect(false)));
         platform.cli().run(&["device", "suspend", "PUMP-1"]);
         eventually("the suspension is known", || platform.metric("pcd_connections_active") == 0.0);
         drop(live);
 
-        let said = device.connect(true, None);
+        let said = device.connect(true);
         assert!(Saving::is_resumed(&said) && !Saving::is_answered(&said), "{}", said.text());
         let refused = "pcd_handshakes_total{reason=\"suspended-device\",result=\"refused\"}";
         eventually("it is refused", || platform.metric(refused) == 1.0);
@@ -127,7 +126,7 @@ fn a9_4_a_revoked_device_does_not_come_back_by_an_old_session() {
         platform.admit(&name, &[]);
         let own = site.certificate(&name, KeyType::Ecc);
         let device = Saving { site: &site, platform: &platform, name: &name, own: own.clone(), version };
-        assert!(Saving::is_answered(&device.connect(false, None)));
+        assert!(Saving::is_answered(&device.connect(false)));
 
         pki().revoke(&fs::read(&own.chain).unwrap(), RevocationReason::KeyCompromise).unwrap();
         pki().publish_crls(30).unwrap();
@@ -137,7 +136,7 @@ fn a9_4_a_revoked_device_does_not_come_back_by_an_old_session() {
         platform.signal(Signal::HUP);
         eventually("the new list is in force", || platform.metric(changed) == before + 1.0);
 
-        let said = device.connect(true, None);
+        let said = device.connect(true);
         assert!(!Saving::is_answered(&said), "{}", said.text());
         assert!(!Saving::is_resumed(&said), "no session of the old configuration lives on");
         refusals += 1.0;
@@ -155,7 +154,22 @@ fn nothing_is_accepted_before_the_handshake_is_over() {
     platform.admit("EARLY", &[]);
     let own = site.certificate("EARLY", KeyType::Ecc);
     let device = Saving { site: &site, platform: &platform, name: "EARLY", own, version: "-tls1_3" };
-    assert!(Saving::is_answered(&device.connect(false, None)));
+    assert!(Saving::is_answered(&device.connect(false)));
     let text = crate::openssl::openssl("sess_id -in {} -noout -text", &[&device.file()]);
     assert!(text.text.contains("Max Early Data: 0"), "{}", text.text);
+}
+
+#[test]
+fn where_no_sessions_are_kept_none_is_offered() {
+    let site = Site::new().with("tls", "session-cache = 0");
+    let platform = site.start();
+    platform.admit("FORGOTTEN", &[]);
+    let own = site.certificate("FORGOTTEN", KeyType::Ecc);
+    for version in VERSIONS {
+        let own = own.clone();
+        let device = Saving { site: &site, platform: &platform, name: "FORGOTTEN", own, version };
+        let said = device.connect(false);
+        assert!(Saving::is_answered(&said), "{}", said.text());
+        assert!(!device.file().exists(), "there is no session to come back with");
+    }
 }
