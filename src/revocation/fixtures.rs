@@ -131,13 +131,15 @@ pub(crate) fn response(ca: &Ca, responses: Vec<SingleResponse>) -> OcspResponse 
     }
 }
 
+/// Serial number, reason, name of the issuer (DER).
+pub(crate) type Listed = (Vec<u8>, Option<u8>, Option<Vec<u8>>);
+
 /// A CRL to be written.
 #[derive(Clone)]
 pub(crate) struct List {
     pub(crate) this_update: Timestamp,
     pub(crate) next_update: Option<Timestamp>,
-    /// Serial number, reason, name of the issuer.
-    pub(crate) entries: Vec<(Vec<u8>, Option<u8>, Option<Vec<u8>>)>,
+    pub(crate) entries: Vec<Listed>,
     /// Type, critical, value: as elements of Extensions.
     pub(crate) extensions: Vec<Vec<u8>>,
 }
@@ -192,7 +194,7 @@ impl List {
     }
 }
 
-fn written((serial, reason, issuer): &(Vec<u8>, Option<u8>, Option<Vec<u8>>)) -> Vec<u8> {
+fn written((serial, reason, issuer): &Listed) -> Vec<u8> {
     let reason = reason.map(|code| extension(21, false, &element(ENUMERATED, &[code])));
     let issuer = issuer.as_ref().map(|name| extension(29, true, &sequence(&[&element(0xa4, name)])));
     let extensions = [reason.unwrap_or_default(), issuer.unwrap_or_default()].concat();

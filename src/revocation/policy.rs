@@ -256,13 +256,12 @@ mod tests {
             let hold = |report: &&Report| matches!(report.said, Said::Revoked { reason: Some(6), .. }) && !report.fresh;
             let is = |report: &&Report| matches!(report.said, Said::Revoked { .. });
             let reports = all(&known);
-            if reports.iter().any(|report| is(&report) && !hold(&report)) {
+            if reports.iter().any(|report| is(report) && !hold(report)) {
                 prop_assert!(is_revoked(&known));
             }
-            if let Some(held) = reports.iter().filter(|report| hold(report)).map(|r| r.evidence.this_update).max() {
-                if let Step::Answer(Verdict::Good, Some(evidence)) = decide(&known) {
-                    prop_assert!(evidence.this_update > held);
-                }
+            let held = reports.iter().filter(|report| hold(report)).map(|report| report.evidence.this_update).max();
+            if let (Some(held), Step::Answer(Verdict::Good, Some(evidence))) = (held, decide(&known)) {
+                prop_assert!(evidence.this_update > held);
             }
         }
 
