@@ -51,11 +51,10 @@ pub(super) struct Inner {
     changed: watch::Sender<u64>,
 }
 
-/// A certificate that was checked lately, with the path that it came with.
+/// A certificate that was checked lately.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) link: Link,
-    pub(super) path: Arc<[Link]>,
     pub(super) last: Instant,
 }
 
@@ -138,7 +137,7 @@ impl Engine {
         let signers = self.0.settings.load().crl_signers(path);
         path.iter()
             .map(|link| {
-                self.see(link, path);
+                self.see(link);
                 let mut known = self.known(link, &signers);
                 (known.responder, known.fetched) = (Some(None), Some(None));
                 match decide(&known) {
@@ -157,7 +156,7 @@ impl Engine {
         let mut statuses = Vec::with_capacity(path.len());
         let mut settled = true;
         for link in path.iter() {
-            self.see(link, path);
+            self.see(link);
             match self.next(link, &self.known(link, &signers)) {
                 Step::Answer(verdict, evidence) => {
                     let revoked = matches!(verdict, Verdict::Revoked { .. });
@@ -182,7 +181,7 @@ impl Engine {
         let asking = path.iter().map(|link| {
             let signers = Arc::clone(&signers);
             async move {
-                match tokio::time::timeout(deadline, self.ask(link, path, &signers)).await {
+                match tokio::time::timeout(deadline, self.ask(link, &signers)).await {
                     Ok(status) => status,
                     Err(_) => undetermined(link, Why::Deadline, Vec::new()),
                 }
@@ -208,15 +207,15 @@ impl Engine {
         self.counted(statuses)
     }
 
-    async fn ask(&self, link: &Link, path: &Arc<[Link]>, signers: &[Arc<Issuer>]) -> Status {
-        self.see(link, path);
+    async fn ask(&self, link: &Link, signers: &[Arc<Issuer>]) -> Status {
+        self.see(link);
         let mut known = self.known(link, signers);
         let mut tried = Vec::new();
         loop {
             match self.next(link, &known) {
                 Step::Answer(verdict, evidence) => return status(link, verdict, evidence, tried),
                 Step::AskResponder => {
-                    let asked = self.ask_responder(link, path).await;
+                    let asked = self.ask_responder(link).await;
                     known.responder = Some(match asked {
                         Ok(()) => self.answer(link, Source::OcspResponder),
                         Err(vain) => {
@@ -322,14 +321,14 @@ impl Engine {
     }
 
     /// Asks the responders, one after the other; several that want the same wait for one.
-    pub(super) async fn ask_responder(&self, link: &Link, path: &Arc<[Link]>) -> Outcome {
+    pub(super) async fn ask_responder(&self, link: &Link) -> Outcome {
         let engine = self.clone();
-        let (link, path) = (link.clone(), Arc::clone(path));
+        let link = link.clone();
         let key = format!("ocsp {}", hexadecimal(&link.identity()));
-        self.fly(key, async move { engine.ask_each_responder(&link, &path).await }).await
+        self.fly(key, async move { engine.ask_each_responder(&link).await }).await
     }
 
-    async fn ask_each_responder(self, link: &Link, _path: &Arc<[Link]>) -> Outcome {
+    async fn ask_each_responder(self, link: &Link) -> Outcome {
         let places = self.0.settings.load().responders(link);
         let mut tried = Vec::new();
         if places.is_empty() {
@@ -471,9 +470,18 @@ impl Engine {
         }
         // Only what an issuer of ours signed takes the place of what one signed.
         let stored = Stored::new(crl, Origin::Fetched(url.to_owned()));
-        let trusted = self.issuers().iter().any(|issuer| stored.verified_by(issuer).is_ok());
-        if !trusted && known.is_some_and(|known| known.is_verified()) {
-            return Err("no issuer that is known here signed the CRL".to_owned());
+        let verified = self.issuers().iter().find_map(|issuer| stored.verified_by(issuer).ok());
+        let known = known.filter(|known| known.is_verified());
+        match &verified {
+            None if known.is_some() => return Err("no issuer that is known here signed the CRL".to_owned()),
+            // Refused before it replaces anything: whoever replays an old CRL must not make us forget the new one.
+            Some(verified) if self.0.lists.is_rolled_back(verified, &self.0.disk) => {
+                return Err("the CRL is older than one that was seen before".to_owned());
+            }
+            _ => {}
+        }
+        if known.is_some_and(|known| stored.crl.this_update < known.crl.this_update) {
+            return Err("the CRL is older than the one from this place that is at hand".to_owned());
         }
         self.0.disk.write(Kind::Crl, &name, stored.crl.as_der());
         self.0.lists.forget(&Origin::Kept(name));
@@ -529,14 +537,14 @@ impl Engine {
         statuses
     }
 
-    fn see(&self, link: &Link, path: &Arc<[Link]>) {
+    fn see(&self, link: &Link) {
         let last = self.0.clock.instant();
         let mut seen = self.seen();
         if seen.len() >= MOST_SEEN {
             let oldest = seen.iter().min_by_key(|(_, seen)| seen.last).map(|(identity, _)| *identity);
             oldest.map(|identity| seen.remove(&identity));
         }
-        seen.insert(link.identity(), Seen { link: link.clone(), path: Arc::clone(path), last });
+        seen.insert(link.identity(), Seen { link: link.clone(), last });
     }
 
     pub(super) fn changed(&self) {

@@ -69,7 +69,7 @@ impl Engine {
             }
             collect(&mut work, failures, now, AT_ONCE).await;
             let engine = self.clone();
-            work.spawn(async move { (name, engine.ask_responder(&seen.link, &seen.path).await.is_ok()) });
+            work.spawn(async move { (name, engine.ask_responder(&seen.link).await.is_ok()) });
         }
         for place in self.due_crls(now) {
             let name = format!("crl {}", place.url);

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use x509_parser::asn1_rs::{Oid, oid};
-use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::RsaSsaPssParams;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
@@ -72,15 +71,6 @@ pub enum Digest {
 }
 
 impl KeyKind {
-    /// Reads a SubjectPublicKeyInfo in DER (RFC 5280 4.1.2.7), without the rest of a certificate; `None` when it is none.
-    #[must_use]
-    pub fn read(spki: &[u8]) -> Option<Self> {
-        match SubjectPublicKeyInfo::from_der(spki) {
-            Ok(([], key)) => Self::of(&key),
-            _ => None,
-        }
-    }
-
     /// Reads a SubjectPublicKeyInfo; `None` when it says RSA and holds no RSA key.
     pub(super) fn of(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
         if key.algorithm.algorithm == EC_PUBLIC_KEY {
