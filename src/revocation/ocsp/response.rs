@@ -1,4 +1,4 @@
-//! Responses, read as they are; whether they count is [`super::verify`]'s to say.
+//! Responses, read as they are; whether they count is [`super::verify()`]'s to say.
 
 use jiff::Timestamp;
 
