@@ -2,9 +2,11 @@
 //!
 //! The modules in the order in which data meets them: bytes become frames ([`mllp`]), frames become messages
 //! ([`hl7`]), messages become transactions and claims of identity ([`pcd`]); certificates are read ([`x509`])
-//! and judged ([`tls`], [`authz`]); what came is kept ([`store`]) and accounted for ([`audit`]).
+//! and judged ([`tls`], [`revocation`], [`authz`]); what came is kept ([`store`]) and accounted for ([`audit`]).
 //! [`interface_a`] is where a device meets all of that, [`interface_b`] is the device's side of the same
-//! specification, [`http`] is the operator's side. [`app`] puts the pieces together and [`cli`] starts them.
+//! specification, [`http`] is the operator's side. [`pki`] makes
+//! certificates where there is no other authority. All of them share the words of [`model`], the [`config`] and the
+//! [`metrics`]; [`app`] puts the pieces together and [`cli`] starts them.
 //!
 //! Edges between modules only point downward; `tests/architecture.rs` holds them.
 

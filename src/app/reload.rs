@@ -60,7 +60,7 @@ impl Platform {
 }
 
 /// An error with its causes, in one line.
-fn explained(error: &dyn std::error::Error) -> String {
+pub(crate) fn explained(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::config_file::ConfigFile;
 use super::{Exit, Outcome, Output};
-use crate::app::{Platform, PlatformError};
+use crate::app::{Platform, PlatformError, explained};
 use crate::config::{Config, Undetermined};
 use crate::model::Clock;
 use crate::x509::CertificateFacts;
@@ -38,7 +38,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
             findings.extend(platform.certificates().iter().map(|facts| expiry(facts, &clock)));
             findings.push(match platform.store().check().await {
                 Ok(()) => Finding::ok("store", "a row can be written".to_owned()),
-                Err(error) => Finding::error("store", chain(&error)),
+                Err(error) => Finding::error("store", explained(&error)),
             });
             platform.store().close().await;
         }
@@ -49,7 +49,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
                 PlatformError::Store(_) => "store",
                 _ => "platform",
             };
-            findings.push(Finding::error(what, chain(&error)));
+            findings.push(Finding::error(what, explained(&error)));
         }
     }
     let worst = findings.iter().map(|finding| finding.level).max();
@@ -103,19 +103,6 @@ fn expiry(facts: &CertificateFacts, clock: &Clock) -> Finding {
         left.as_hours() / 24
     );
     if left < SOON { Finding::warning("certificate", detail) } else { Finding::ok("certificate", detail) }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 impl Finding {
