@@ -209,7 +209,8 @@ impl Published {
             directory: Arc::clone(directory),
             algorithms: provider.signature_verification_algorithms,
         });
-        let signing_key = credentials.identity.ecc().or(credentials.identity.rsa()).cloned();
+        let identity = &credentials.identity;
+        let signing_key = identity.ecc().or(identity.rsa()).map(|served| Arc::clone(served.key()));
         let certificates = PlatformCertificates::new(&provider, credentials.identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
             .with_protocol_versions(settings.versions.protocol_versions())?

@@ -16,7 +16,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-pub use identity::{IdentityError, PlatformIdentity};
+pub use identity::{IdentityError, PlatformIdentity, Served};
 use offer::{Negotiable, Offer};
 
 /// The platform's certificates, as rustls asks for them. What is published here is what the next handshake uses;
@@ -57,8 +57,18 @@ impl ResolvesServerCert for PlatformCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let identity = self.identity.load();
         let chosen = self.negotiable.key(&Offer::from(&hello), &identity);
-        Some(Arc::clone(chosen.unwrap_or(&self.refusal)))
+        Some(chosen.map_or_else(|| Arc::clone(&self.refusal), |served| stapled(served)))
     }
+}
+
+/// The chain with the response of its first certificate, as RFC 6066 section 8 wants it. rustls sends it to the
+/// clients that ask.
+fn stapled(served: &Served) -> Arc<CertifiedKey> {
+    let staples = served.staples();
+    let Some(leaf) = staples.leaf() else { return Arc::clone(served.key()) };
+    let mut key = CertifiedKey::clone(served.key());
+    key.ocsp = Some(leaf.to_vec());
+    Arc::new(key)
 }
 
 impl fmt::Debug for PlatformCertificates {

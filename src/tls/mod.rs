@@ -17,6 +17,7 @@ mod own_chain;
 pub mod provider;
 mod refused;
 mod remembered;
+pub mod stapling;
 mod stream;
 mod trust;
 mod verifier;

@@ -3,14 +3,24 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use rustls::SignatureAlgorithm;
 use rustls::sign::CertifiedKey;
 
+use crate::tls::stapling::ChainStaples;
+
 /// The platform's certificate chains with their keys and staples: an ECC one, an RSA one, at least one of them.
+/// Clones share the staples.
 #[derive(Clone)]
 pub struct PlatformIdentity {
-    ecc: Option<Arc<CertifiedKey>>,
-    rsa: Option<Arc<CertifiedKey>>,
+    ecc: Option<Arc<Served>>,
+    rsa: Option<Arc<Served>>,
+}
+
+/// One chain with its key, and the staples that go with it at present.
+pub struct Served {
+    key: Arc<CertifiedKey>,
+    staples: ArcSwap<ChainStaples>,
 }
 
 /// Why certificates do not make an identity.
@@ -42,31 +52,64 @@ impl PlatformIdentity {
             (None, None) => Err(IdentityError::NoCertificate),
             (Some(other), _) if other != SignatureAlgorithm::ECDSA => Err(IdentityError::NotEcc(other)),
             (_, Some(other)) if other != SignatureAlgorithm::RSA => Err(IdentityError::NotRsa(other)),
-            _ => Ok(Self { ecc, rsa }),
+            _ => Ok(Self { ecc: ecc.map(Served::new), rsa: rsa.map(Served::new) }),
         }
     }
 
     /// The certificate with a key on one of the NIST curves.
     #[must_use]
-    pub fn ecc(&self) -> Option<&Arc<CertifiedKey>> {
+    pub fn ecc(&self) -> Option<&Arc<Served>> {
         self.ecc.as_ref()
     }
 
     /// The certificate with an RSA key.
     #[must_use]
-    pub fn rsa(&self) -> Option<&Arc<CertifiedKey>> {
+    pub fn rsa(&self) -> Option<&Arc<Served>> {
         self.rsa.as_ref()
     }
 
     /// What is there, ECC first.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &Arc<CertifiedKey>> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Arc<Served>> {
         self.ecc.iter().chain(&self.rsa)
+    }
+}
+
+impl Served {
+    fn new(key: Arc<CertifiedKey>) -> Arc<Self> {
+        let staples = ArcSwap::from_pointee(ChainStaples::none(key.cert.len()));
+        Arc::new(Self { key, staples })
+    }
+
+    /// The chain and its key.
+    #[must_use]
+    pub const fn key(&self) -> &Arc<CertifiedKey> {
+        &self.key
+    }
+
+    /// What is stapled to the chain at present.
+    #[must_use]
+    pub fn staples(&self) -> Arc<ChainStaples> {
+        self.staples.load_full()
+    }
+
+    /// Staples this to the chain in all handshakes that begin from now on.
+    pub fn publish(&self, staples: ChainStaples) {
+        self.staples.store(Arc::new(staples));
+    }
+}
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served")
+            .field("chain_length", &self.key.cert.len())
+            .field("staples", &self.staples.load())
+            .finish()
     }
 }
 
 impl fmt::Debug for PlatformIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = |key: &Option<Arc<CertifiedKey>>| key.as_ref().map(|key| key.cert.len());
+        let length = |served: &Option<Arc<Served>>| served.as_ref().map(|served| served.key.cert.len());
         f.debug_struct("PlatformIdentity")
             .field("ecc_chain_length", &length(&self.ecc))
             .field("rsa_chain_length", &length(&self.rsa))

@@ -9,7 +9,7 @@ use rustls::{
     CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite, Tls12CipherSuite,
 };
 
-use super::PlatformIdentity;
+use super::{PlatformIdentity, Served};
 
 /// What in a ClientHello bears on the certificate.
 pub(super) struct Offer<'a> {
@@ -63,14 +63,14 @@ impl Negotiable {
         &self,
         offer: &Offer<'_>,
         identity: &'i PlatformIdentity,
-    ) -> Option<&'i Arc<CertifiedKey>> {
+    ) -> Option<&'i Arc<Served>> {
         let first = self.tls12_key(offer, identity);
         if !self.tls13.iter().any(|suite| offer.suites.contains(suite)) {
             return first;
         }
         first
-            .filter(|key| signs_tls13(key, offer))
-            .or_else(|| identity.keys().find(|key| signs_tls13(key, offer)))
+            .filter(|served| signs_tls13(served.key(), offer))
+            .or_else(|| identity.keys().find(|served| signs_tls13(served.key(), offer)))
             .or(first)
     }
 
@@ -80,11 +80,7 @@ impl Negotiable {
     /// In TLS 1.2 the groups that a client names are all the curves that it knows, those of certificates included
     /// (RFC 8422 section 5.1): rustls does not look at this, OpenSSL's clients do and refuse other certificates. Not
     /// every client means it like that, so a certificate on another curve is better than none.
-    fn tls12_key<'i>(
-        &self,
-        offer: &Offer<'_>,
-        identity: &'i PlatformIdentity,
-    ) -> Option<&'i Arc<CertifiedKey>> {
+    fn tls12_key<'i>(&self, offer: &Offer<'_>, identity: &'i PlatformIdentity) -> Option<&'i Arc<Served>> {
         let first = |usable: &dyn Fn(&CertifiedKey) -> bool| {
             self.tls12
                 .iter()
@@ -93,7 +89,7 @@ impl Negotiable {
                 })
                 .find_map(|suite| {
                     let schemes = suite.resolve_sig_schemes(offer.schemes);
-                    identity.keys().find(|key| signs(key, &schemes) && usable(key))
+                    identity.keys().find(|served| signs(served.key(), &schemes) && usable(served.key()))
                 })
         };
         first(&|key| curve_is_named(key, offer.groups)).or_else(|| first(&|_| true))
