@@ -3,6 +3,9 @@
 //!
 //! Wall-clock time says little on a machine that others use as well; so the processor time of the server's thread (of
 //! the worker process, for nginx) is measured, and the variants take turns, round by round.
+//!
+//! `--rounds N`, `--handshakes N` (of a round), `--only VARIANT`: the last for a profiler, whose counts of instructions
+//! do not depend on what else the machine does (the server's thread is called `server`).
 
 #![allow(
     clippy::disallowed_methods,
@@ -54,8 +57,18 @@ const SUITES: [&str; 7] = [
     "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256",
 ];
 const TLS13: &str = "TLS13_AES_256_GCM_SHA384";
-const ROUNDS: usize = 7;
-const HANDSHAKES: u32 = 60;
+/// The suites in which the variants are compared: those that every variant has.
+const COMPARED: [&str; 2] = [SUITES[0], TLS13];
+/// What is compared with what: processor time for one handshake.
+const RATIOS: [(&str, &str); 3] = [(PROVIDER, RUSTLS), (PLATFORM, RUSTLS), (NGINX, PLATFORM)];
+
+/// The whole of it: from the accepted connection to the authorized device.
+const PLATFORM: &str = "platform";
+/// Our provider, with rustls' own verifier of clients.
+const PROVIDER: &str = "provider";
+/// rustls with the provider and the verifier that it comes with.
+const RUSTLS: &str = "rustls";
+const NGINX: &str = "nginx";
 
 /// Counts what the server's threads allocate.
 struct Counting;
@@ -141,9 +154,9 @@ impl Server {
         })
     }
 
-    /// rustls with its own provider, the same certificates, the same CRLs, and no directory.
-    fn rustls(site: &Site) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    /// rustls' own verifier under a provider: the same certificates, the same CRLs, and no directory.
+    fn plain(site: &Site, provider: CryptoProvider) -> Self {
+        let provider = Arc::new(provider);
         let roots = Arc::new(site.roots());
         let crls = site.crls().into_iter().map(CertificateRevocationListDer::from);
         let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
@@ -173,7 +186,8 @@ impl Server {
     {
         let (requests, incoming) = mpsc::channel::<Request>();
         let (ready, address) = mpsc::channel();
-        thread::spawn(move || {
+        let named = thread::Builder::new().name("server".to_owned());
+        let serving = move || {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
@@ -183,7 +197,8 @@ impl Server {
                 // Whoever asked may have gone.
                 let _ = answer.send(cost);
             }
-        });
+        };
+        named.spawn(serving).expect("a thread");
         Self { address: address.recv().expect("an address"), requests }
     }
 
@@ -311,7 +326,7 @@ impl Nginx {
         None
     }
 
-    fn measure(&self, client: &Client, handshakes: u32) -> Duration {
+    fn measure(&self, client: &Client, handshakes: u32) -> Cost {
         let began = processor_time(&self.worker.to_string());
         for _ in 0..handshakes {
             let (mut tcp, mut connection) = client.connect(self.address);
@@ -322,7 +337,8 @@ impl Nginx {
             stream.read_exact(&mut answer).expect("an answer");
             assert_eq!(&answer, b"HTTP/1.1 204", "nginx has refused the client");
         }
-        (processor_time(&self.worker.to_string()) - began) / handshakes
+        let time = (processor_time(&self.worker.to_string()) - began) / handshakes;
+        Cost { time, allocated: 0, open: 0, kept: 0 }
     }
 }
 
@@ -336,73 +352,133 @@ impl Drop for Nginx {
     }
 }
 
-fn main() {
-    let site = Site::new();
-    let [ecc, rsa] = [KeyType::Ecc, KeyType::Rsa].map(|key| site.device("MONITOR", key));
-    let ours = Server::ours(&site);
-    let plain = Server::rustls(&site);
-    let nginx = Nginx::start(&site);
-    let of = |suite: &str| if suite.contains("RSA") { &rsa } else { &ecc };
-    let clients: Vec<_> = SUITES
-        .iter()
-        .chain([&TLS13])
-        .map(|suite| (*suite, Client::new(&site, provider(Settings::default()), suite, of(suite))))
-        .collect();
-    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); clients.len()];
-    let mut beside: [Vec<Duration>; 4] = Default::default();
-    for round in 0..=ROUNDS {
-        let mut times: [Duration; 4] = Default::default();
-        for (at, (suite, client)) in clients.iter().enumerate() {
-            let cost = ours.measure(client, HANDSHAKES);
-            // The first round warms up.
-            if round > 0 {
-                costs[at].push(cost);
-            }
-            let place = match *suite {
-                first if first == SUITES[0] => 0,
-                last if last == TLS13 => 2,
-                _ => continue,
-            };
-            times[place] = plain.measure(client, HANDSHAKES).time;
-            times[place + 1] =
-                nginx.as_ref().map_or(Duration::ZERO, |nginx| nginx.measure(client, HANDSHAKES));
-        }
-        if round > 0 {
-            beside.iter_mut().zip(times).for_each(|(all, time)| all.push(time));
+/// Something that handshakes are made with.
+struct Variant {
+    name: &'static str,
+    server: Box<dyn Fn(&Client, u32) -> Cost>,
+    /// Whether it has every suite, or those that are compared.
+    every_suite: bool,
+}
+
+impl Variant {
+    fn of(name: &'static str, server: Server, every_suite: bool) -> Self {
+        Self {
+            name,
+            server: Box::new(move |client, handshakes| server.measure(client, handshakes)),
+            every_suite,
         }
     }
-    println!(
-        "{:44} {:>9} {:>9} {:>11} {:>9} {:>8}",
-        "full mutual handshake", "µs", "per s", "allocated B", "open B", "kept B"
-    );
-    for ((suite, _), costs) in clients.iter().zip(&mut costs) {
-        costs.sort_by_key(|cost| cost.time);
-        let Cost { time, allocated, open, kept } = costs[costs.len() / 2];
-        println!(
-            "{suite:44} {:>9} {:>9.0} {allocated:>11} {open:>9} {kept:>8}",
-            time.as_micros(),
-            1.0 / time.as_secs_f64()
-        );
+
+    fn has(&self, suite: &str) -> bool {
+        self.every_suite || COMPARED.contains(&suite)
     }
-    for (at, what) in [(0, SUITES[0]), (2, TLS13)] {
-        let row = clients.iter().position(|(suite, _)| *suite == what).expect("a suite");
-        let mine: Vec<_> = costs[row].iter().map(|cost| cost.time).collect();
-        println!(
-            "{what}: ours / rustls' own provider = {:.3} (processor time)",
-            median(&mine) / median(&beside[at])
-        );
-        match &nginx {
-            Some(_) => println!(
-                "{what}: nginx / ours = {:.2} (processor time)",
-                median(&beside[at + 1]) / median(&mine)
-            ),
-            None => println!("{what}: nginx is not installed (Debian: apt-get install nginx-light)"),
+}
+
+/// What the command line says; cargo adds words of its own.
+struct Arguments {
+    rounds: usize,
+    handshakes: u32,
+    only: Option<String>,
+}
+
+impl Arguments {
+    fn read() -> Self {
+        let words: Vec<String> = std::env::args().collect();
+        let after =
+            |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1)).cloned();
+        let number = |name: &str, otherwise: u32| {
+            after(name).map_or(otherwise, |word| word.parse().expect("a number"))
+        };
+        Self {
+            rounds: number("--rounds", 7) as usize,
+            handshakes: number("--handshakes", 60),
+            only: after("--only"),
         }
     }
 }
 
-fn median(times: &[Duration]) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort();
-    sorted[sorted.len() / 2].as_secs_f64()
+fn main() {
+    let arguments = Arguments::read();
+    let wanted = |name: &str| arguments.only.as_deref().is_none_or(|only| only == name);
+    let site = Site::new();
+    let [ecc, rsa] = [KeyType::Ecc, KeyType::Rsa].map(|key| site.device("MONITOR", key));
+    let mut variants = Vec::new();
+    if wanted(PLATFORM) {
+        variants.push(Variant::of(PLATFORM, Server::ours(&site), true));
+    }
+    if wanted(PROVIDER) {
+        variants.push(Variant::of(PROVIDER, Server::plain(&site, provider(Settings::default())), false));
+    }
+    if wanted(RUSTLS) {
+        let own = rustls::crypto::aws_lc_rs::default_provider();
+        variants.push(Variant::of(RUSTLS, Server::plain(&site, own), false));
+    }
+    match wanted(NGINX).then(|| Nginx::start(&site)) {
+        None => {}
+        Some(None) => println!("nginx is not installed (Debian: apt-get install nginx-light)"),
+        Some(Some(nginx)) => variants.push(Variant {
+            name: NGINX,
+            server: Box::new(move |client, handshakes| nginx.measure(client, handshakes)),
+            every_suite: false,
+        }),
+    }
+    let suites: Vec<&str> = SUITES.into_iter().chain([TLS13]).collect();
+    let of = |suite: &str| if suite.contains("RSA") { &rsa } else { &ecc };
+    let client = |suite: &&str| Client::new(&site, provider(Settings::default()), suite, of(suite));
+    let clients: Vec<_> = suites.iter().map(client).collect();
+    // By variant and suite, one cost for each round.
+    let mut costs = vec![vec![Vec::new(); suites.len()]; variants.len()];
+    for round in 0..=arguments.rounds {
+        for (at, (suite, client)) in suites.iter().zip(&clients).enumerate() {
+            for turn in 0..variants.len() {
+                // None is always the first, or always behind the same one.
+                let which = (turn + round) % variants.len();
+                if variants[which].has(suite) {
+                    let cost = (variants[which].server)(client, arguments.handshakes);
+                    // The first round warms up.
+                    if round > 0 {
+                        costs[which][at].push(cost);
+                    }
+                }
+            }
+        }
+    }
+    println!(
+        "{:10} {:40} {:>9} {:>9} {:>11} {:>9} {:>8}",
+        "full mutual handshake", "", "µs", "per s", "allocated B", "open B", "kept B"
+    );
+    for (variant, costs) in variants.iter().zip(&costs) {
+        for (suite, costs) in suites.iter().zip(costs).filter(|(_, costs)| !costs.is_empty()) {
+            let mut costs = costs.clone();
+            costs.sort_by_key(|cost| cost.time);
+            let Cost { time, allocated, open, kept } = costs[costs.len() / 2];
+            println!(
+                "{:10} {suite:40} {:>9} {:>9.0} {allocated:>11} {open:>9} {kept:>8}",
+                variant.name,
+                time.as_micros(),
+                1.0 / time.as_secs_f64()
+            );
+        }
+    }
+    for suite in COMPARED {
+        let at = suites.iter().position(|known| *known == suite).expect("a suite");
+        let times = |name: &str| {
+            let which = variants.iter().position(|variant| variant.name == name)?;
+            Some(costs[which][at].iter().map(|cost| cost.time.as_secs_f64()))
+        };
+        for (one, other) in RATIOS {
+            if let (Some(one_times), Some(other_times)) = (times(one), times(other)) {
+                let (low, middle, high) = spread(one_times.zip(other_times).map(|(one, other)| one / other));
+                println!("{suite}: {one} / {other} = {middle:.3} ({low:.3} to {high:.3}; processor time)");
+            }
+        }
+    }
+}
+
+/// The quartiles: rounds of one turn are compared with one another, since the machine has other things to do.
+fn spread(ratios: impl Iterator<Item = f64>) -> (f64, f64, f64) {
+    let mut sorted: Vec<_> = ratios.collect();
+    sorted.sort_by(f64::total_cmp);
+    let at = |share: usize| sorted[(sorted.len() - 1) * share / 4];
+    (at(1), at(2), at(3))
 }

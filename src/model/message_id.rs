@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Mutex;
 
 use jiff::Timestamp;
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
 
 /// Names one received message in our store: a UUID of version 7 (RFC 9562 5.7), so that the order of the
-/// identifiers is the order of arrival.
+/// identifiers is the order of arrival, within one millisecond as well.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct MessageId(Uuid);
 
@@ -68,10 +69,14 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// RFC 9562 6.2, method 1: identifiers of one millisecond count on from a random number, and a clock that is set back
+/// does not set the identifiers back. One for the process, since what several sessions receive is listed together.
+static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
 fn uuid_v7(at: Timestamp) -> Uuid {
     let seconds = u64::try_from(at.as_second()).unwrap_or(0);
     let nanoseconds = u32::try_from(at.subsec_nanosecond()).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanoseconds))
+    Uuid::new_v7(uuid::Timestamp::from_unix(&ORDER, seconds, nanoseconds))
 }
 
 #[cfg(test)]
@@ -86,5 +91,38 @@ mod tests {
         assert_eq!(early.to_string().parse(), Ok(early));
         assert_eq!("not-an-id".parse::<MessageId>(), Err(MessageIdError));
         assert_eq!(MessageId::from_bytes(*late.as_bytes()), late);
+    }
+
+    #[test]
+    fn identifiers_of_one_millisecond_sort_by_arrival_whoever_asks() {
+        const EACH: usize = 2_000;
+        let at = Timestamp::from_second(1_700_000_000).unwrap();
+        let arrived = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let mut last = MessageId::at(at);
+                    for _ in 0..EACH {
+                        let next = MessageId::at(at);
+                        assert!(last < next, "in one thread, without a lock between");
+                        // What comes after something of another thread is also greater than that.
+                        let mut arrived = arrived.lock().unwrap();
+                        last = MessageId::at(at);
+                        arrived.push(last);
+                        assert!(next < last);
+                    }
+                });
+            }
+        });
+        let arrived = arrived.into_inner().unwrap();
+        assert_eq!(arrived.len(), 8 * EACH);
+        assert!(arrived.is_sorted_by(|earlier, later| earlier < later), "strictly, and none twice");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_set_the_identifiers_back() {
+        let before = MessageId::at(Timestamp::from_second(1_700_000_100).unwrap());
+        let after = MessageId::at(Timestamp::from_second(1_700_000_000).unwrap());
+        assert!(before < after);
     }
 }
