@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::PlatformError;
+use crate::audit::ReloadedBy;
 use crate::http::{ReloadRequests, Reloaded};
 
 /// SIGTERM and SIGINT stop the platform in good order, a second one at once; SIGHUP reads the configuration again.
@@ -66,7 +67,7 @@ pub(super) async fn until_stopped<R: Future<Output = Reloaded>>(
     mut requests: ReloadRequests,
     drain: &CancellationToken,
     grace: Duration,
-    reload: impl Fn() -> R,
+    reload: impl Fn(ReloadedBy) -> R,
 ) -> Result<Ending, PlatformError> {
     let finished = |ended: io::Result<()>| ended.map(|()| Ending::Finished).map_err(PlatformError::Listener);
     tokio::pin!(serving);
@@ -75,9 +76,9 @@ pub(super) async fn until_stopped<R: Future<Output = Reloaded>>(
             ended = &mut serving => return finished(ended),
             () = drain.cancelled() => break,
             // One after the other, whoever asks: two reloads at once could publish halves of each other.
-            Some(request) = requests.recv() => request.answer(reload().await),
+            Some(request) = requests.recv() => request.answer(reload(ReloadedBy::Http).await),
             request = signals.next() => match request {
-                Request::Reload => drop(reload().await),
+                Request::Reload => drop(reload(ReloadedBy::Signal).await),
                 Request::Stop => {
                     tracing::info!("stopping: finishing what is in flight");
                     drain.cancel();

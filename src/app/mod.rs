@@ -4,6 +4,7 @@
 //! [`Bound::run`] serves until it is told to stop, and then finishes what it has begun.
 
 mod audit;
+mod certificates;
 mod directory;
 mod feeds;
 mod lifecycle;
@@ -192,6 +193,7 @@ impl Bound {
         let platform = Arc::new(platform);
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
         platform.audit(started).await;
+        platform.tell_certificates_since_last_start().await;
 
         let done = CancellationToken::new();
         let refresh = tokio::spawn(platform.revocation.clone().refresh(done.clone()));
@@ -230,7 +232,7 @@ impl Bound {
         });
         let grace = platform.config.load().interface_a.drain_timeout;
         let served = {
-            let reload = || platform.reload();
+            let reload = |by| platform.reload(by);
             lifecycle::until_stopped(serving.run(), signals, reloads, &drain, grace, reload).await
         };
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Platform;
-use crate::audit::Event;
+use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
 use crate::config::{Config, ConfigError, Overrides};
 use crate::http::Reloaded;
 use crate::revocation::{Engine, RevocationError};
@@ -20,20 +20,48 @@ enum ReloadError {
     Revocation(#[from] RevocationError),
 }
 
+/// What a reload has changed.
+struct Taken {
+    /// The keys of the file whose values differ.
+    keys: Vec<String>,
+    /// The certificates that were installed before.
+    certificates: Vec<Installed>,
+}
+
+impl ReloadError {
+    /// What the audit trail says of it: codes and keys, never the text, which may repeat a value.
+    fn told(&self) -> (ConfigurationFault, Vec<String>) {
+        match self {
+            Self::Config(ConfigError::Read { .. }) => (ConfigurationFault::Unreadable, Vec::new()),
+            Self::Config(ConfigError::Syntax { .. }) => (ConfigurationFault::Syntax, Vec::new()),
+            Self::Config(ConfigError::Invalid { problems, .. }) => {
+                let keys = problems.iter().map(|problem| problem.key.to_owned()).collect();
+                (ConfigurationFault::Values, keys)
+            }
+            Self::Tls(_) => (ConfigurationFault::Identities, Vec::new()),
+            Self::Revocation(_) => (ConfigurationFault::Revocation, Vec::new()),
+        }
+    }
+}
+
 impl Platform {
     /// Reads the configuration again. It is checked as a whole and then published as a whole; if anything in it
     /// cannot be used, what was in force stays in force.
-    pub(super) async fn reload(&self) -> Reloaded {
+    pub(super) async fn reload(&self, by: ReloadedBy) -> Reloaded {
         match self.take_over() {
-            Ok(sections) => {
+            Ok(Taken { keys, certificates }) => {
                 tracing::info!(
-                    ?sections,
+                    ?keys,
                     "the configuration was read again, with certificates, keys, roots and CRLs"
                 );
-                self.audit(Event::ConfigurationChanged { sections: sections.clone() }).await;
+                let sections = sections(&keys);
+                self.audit(Event::ConfigurationChanged { keys, by }).await;
+                self.tell_certificates(certificates).await;
                 Reloaded::Published { sections }
             }
             Err(error) => {
+                let (fault, keys) = error.told();
+                self.audit(Event::ConfigurationRefused { fault, keys, by }).await;
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the configuration stays as it was"
@@ -43,19 +71,20 @@ impl Platform {
         }
     }
 
-    fn take_over(&self) -> Result<Vec<String>, ReloadError> {
+    fn take_over(&self) -> Result<Taken, ReloadError> {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
         let revocation = Engine::prepare(&config.revocation)?;
+        let certificates = self.acceptor.installed();
         self.acceptor.reload(&config)?;
         self.revocation.take_over(revocation);
-        let sections = changed(&current, &config);
+        let keys = current.written.changed(&config.written);
         for key in needs_restart(&current, &config) {
             tracing::warn!(key, "this change takes effect when the platform is started again");
         }
         self.config.store(Arc::new(config));
         self.publish_certificates();
-        Ok(sections)
+        Ok(Taken { keys, certificates })
     }
 }
 
@@ -74,22 +103,12 @@ pub(crate) fn explained(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// The tables in which something differs.
-fn changed(old: &Config, new: &Config) -> Vec<String> {
-    [
-        ("interface-a", old.interface_a != new.interface_a),
-        ("tls", old.tls != new.tls),
-        ("revocation", old.revocation != new.revocation),
-        ("devices", old.devices != new.devices),
-        ("messages", old.messages != new.messages),
-        ("store", old.store_url != new.store_url),
-        ("admin", old.admin_listen != new.admin_listen),
-        ("log", old.log != new.log),
-    ]
-    .into_iter()
-    .filter(|(_, differs)| *differs)
-    .map(|(name, _)| name.to_owned())
-    .collect()
+/// The tables of the keys.
+fn sections(keys: &[String]) -> Vec<String> {
+    let mut sections: Vec<_> =
+        keys.iter().filter_map(|key| key.split('.').next()).map(str::to_owned).collect();
+    sections.dedup();
+    sections
 }
 
 /// What was set up once, when the process started.

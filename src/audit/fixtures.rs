@@ -1,8 +1,14 @@
-//! A signer for tests.
+//! A signer for tests, and every event there is.
+
+use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::{Distrust, SignError, Signature, SignatureJudge, Signer};
+use super::event::*;
+use super::{Distrust, Link, SignError, Signature, SignatureJudge, Signer};
+use crate::authz::{DeviceKind, DeviceStatus};
+use crate::hl7::AcknowledgeAs;
+use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
 
 /// Signs by repeating the message: nobody signs another message by accident.
 pub(crate) struct Repeating;
@@ -17,4 +23,125 @@ impl SignatureJudge for Repeating {
     fn judge(&self, message: &[u8], signature: &Signature, _: Timestamp) -> Result<(), Distrust> {
         if signature.value == message { Ok(()) } else { Err(Distrust::Forged) }
     }
+}
+
+/// One of each, in the order of [`Event::NAMES`].
+pub(crate) fn every_event() -> Vec<Event> {
+    let at = Timestamp::from_second(1_750_000_000).unwrap();
+    let (message, session) = (MessageId::at(at), SessionId::at(at));
+    let device: DeviceId = "PUMP-1".parse().unwrap();
+    let (id, actor) = (|| device.clone(), || "alice".to_owned());
+    let (kind, status) = (DeviceKind::Gateway, DeviceStatus::Active);
+    let speaks_for = || vec!["00A037*".to_owned()];
+    vec![
+        Event::PlatformStarted { version: "1.0".to_owned(), listen: vec!["[::]:2575".parse().unwrap()] },
+        Event::PlatformStopped { reason: StopReason::Requested },
+        Event::ConfigurationChanged { keys: vec!["tls.ecc".to_owned()], by: ReloadedBy::Signal },
+        Event::ConfigurationRefused {
+            fault: ConfigurationFault::Values,
+            keys: vec!["admin.listen".to_owned()],
+            by: ReloadedBy::Http,
+        },
+        Event::CertificatesChanged { old: Vec::new(), new: installed() },
+        Event::ConnectionAccepted {
+            session,
+            peer: peer(),
+            device: id(),
+            certificate: certificate(),
+            revocation: vec![evidence()],
+        },
+        Event::ConnectionRefused {
+            peer: peer(),
+            refusal: Refusal::Revoked,
+            certificate: Some(certificate()),
+            revocation: vec![evidence()],
+        },
+        Event::SessionEnded { session, device: id(), why: SessionEnd::Withdrawn(Refusal::Revoked) },
+        Event::MessageAccepted { message, session, device: id() },
+        Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },
+        Event::IdentityViolation { message, session, device: id(), identity: "00A0".to_owned() },
+        Event::BytesBetweenFrames { session, device: id(), count: 7 },
+        Event::FeedSilent { device: id(), last: at, patience: 90 },
+        Event::FeedResumed { device: id(), pause: 600 },
+        Event::DeviceAdded {
+            device: id(),
+            kind,
+            status,
+            speaks_for: speaks_for(),
+            acknowledge: AcknowledgeAs::Accept,
+            actor: actor(),
+        },
+        Event::DeviceChanged {
+            device: id(),
+            kind,
+            speaks_for: speaks_for(),
+            acknowledge: AcknowledgeAs::AsAsked,
+            actor: actor(),
+        },
+        Event::DeviceSuspended { device: id(), actor: actor() },
+        Event::DeviceResumed { device: id(), actor: actor() },
+        Event::DeviceRemoved { device: id(), actor: actor() },
+        Event::MessageViewed { message, device: id(), viewed_as: ViewedAs::TreeWithPatient, actor: actor() },
+        Event::MessagesExported {
+            selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },
+            actor: actor(),
+        },
+        Event::AuditExported { format: ExportFormat::Jsonl, since: Some(at), actor: actor() },
+        Event::AuditVerified {
+            chains: vec![
+                ChainVerdict { node: node(), rows: Some(7), broken_row: None },
+                ChainVerdict { node: node(), rows: None, broken_row: Some(3) },
+            ],
+            actor: actor(),
+        },
+        Event::AuditSigned {
+            link: Link::START,
+            signature: Signature {
+                scheme: "ecdsa_secp256r1_sha256".to_owned(),
+                certificate: vec![0x30],
+                value: vec![0x30],
+            },
+        },
+    ]
+}
+
+pub(crate) fn peer() -> SocketAddr {
+    "192.0.2.7:50123".parse().unwrap()
+}
+
+fn evidence() -> CertificateStatus {
+    CertificateStatus {
+        serial: "0a1b".to_owned(),
+        verdict: "good",
+        source: Some("ocsp"),
+        this_update: Some("2026-01-01T00:00:00Z".to_owned()),
+        next_update: None,
+        url: Some("http://ca.example/ocsp".to_owned()),
+        responder: Some("CN=CA".to_owned()),
+    }
+}
+
+pub(crate) fn certificate() -> Certificate {
+    Certificate {
+        common_name: Some("PUMP-1".to_owned()),
+        issuer: "CN=Issuing \"CA\"".to_owned(),
+        serial: "0a1b".to_owned(),
+        fingerprint: Fingerprint::of(b""),
+    }
+}
+
+pub(crate) fn installed() -> Vec<Installed> {
+    [InstalledRole::PlatformEcc, InstalledRole::PlatformRsa, InstalledRole::TrustAnchor]
+        .map(|role| Installed {
+            role,
+            fingerprint: Fingerprint::of(role.code().as_bytes()).to_string(),
+            key: Fingerprint::of(b"key").to_string(),
+            subject: "CN=platform".to_owned(),
+            serial: "0a1b".to_owned(),
+        })
+        .to_vec()
+}
+
+pub(crate) fn node() -> NodeName {
+    "node-1".parse().unwrap()
 }

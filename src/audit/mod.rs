@@ -8,7 +8,10 @@ pub use chain::{
     Broken, ChainRow, Distrust, Fault, Intact, LastSignature, Link, RowHash, SignError, Signature,
     SignatureJudge, Signer, Verifier, signed_bytes,
 };
-pub use event::{Certificate, CertificateStatus, Event, SessionEnd, StopReason};
+pub use event::{
+    Certificate, CertificateStatus, ChainVerdict, ConfigurationFault, Event, ExportFormat, Installed,
+    InstalledRole, ReloadedBy, Selection, SessionEnd, StopReason, ViewedAs,
+};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

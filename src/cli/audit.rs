@@ -5,9 +5,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::operator::operator;
 use super::store::{Since, failed, printable};
 use super::{Exit, Failure, Outcome, Output};
-use crate::audit::{Event, SignatureJudge};
+use crate::app::explained;
+use crate::audit::{ChainVerdict, Event, ExportFormat, SignatureJudge};
 use crate::model::Clock;
 use crate::store::{AuditFilter, AuditRow, ChainReport, Page, Store};
 use crate::tls::AuditJudge;
@@ -77,10 +79,26 @@ async fn verify(judge: &dyn SignatureJudge, store: &Store, output: Output) -> Ou
         output.print(&Verified::of(report), Verified::line)?;
     }
     let intact = reports.iter().all(|report| report.verdict.is_ok());
+    let chains = reports.iter().map(verdict).collect();
+    // What was found counts even if it cannot be written down: a trail that was tampered with may take no row.
+    if let Err(error) = store.audit(Event::AuditVerified { chains, actor: operator() }).await {
+        output.warn(&format!("that the trail was verified is not written down: {}", explained(&error)))?;
+    }
     Ok(if intact { Exit::Done } else { Exit::Failed })
 }
 
+fn verdict(report: &ChainReport) -> ChainVerdict {
+    ChainVerdict {
+        node: report.node.clone(),
+        rows: report.verdict.as_ref().ok().map(|intact| intact.end.number),
+        broken_row: report.verdict.as_ref().err().map(|broken| broken.number),
+    }
+}
+
 async fn export(since: Option<Timestamp>, store: &Store, output: Output) -> Result<(), Failure> {
+    // Before the first line: what has left cannot be told afterwards if this process is ended meanwhile.
+    let exported = Event::AuditExported { format: ExportFormat::Jsonl, since, actor: operator() };
+    store.audit(exported).await.map_err(failed)?;
     let mut last = 0;
     loop {
         let filter = AuditFilter { event: None, since, page: Page::After(last), limit: EXPORT_PAGE };

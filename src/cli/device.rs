@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
+use super::operator::operator;
 use super::store::{failed, printable};
 use super::{Exit, Failure, Outcome, Output};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
@@ -216,23 +217,6 @@ fn acknowledge_parser() -> impl clap::builder::TypedValueParser<Value = Acknowle
     PossibleValuesParser::new(all.map(AcknowledgeAs::as_str)).try_map(|word| word.parse::<AcknowledgeAs>())
 }
 
-/// Who asks, for the audit trail: the user of the operating system, not what the environment claims.
-fn operator() -> String {
-    let uid = rustix::process::getuid().as_raw();
-    let name = fs::read_to_string("/etc/passwd").ok().and_then(|passwd| login_name(&passwd, uid));
-    name.unwrap_or_else(|| format!("uid {uid}"))
-}
-
-/// The name of the user in a file as passwd(5) describes it.
-fn login_name(passwd: &str, uid: u32) -> Option<String> {
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        let entry: u32 = fields.nth(1)?.parse().ok()?;
-        (entry == uid).then(|| name.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -332,13 +316,6 @@ mod tests {
         fs::write(&file, "cn,kind,speaks-for\nA,device,\nB,gateway,00A037*; D\n").unwrap();
         device(&store, &["import", path]).await.unwrap();
         assert_eq!(store.devices().await.unwrap().len(), 3);
-    }
-
-    #[test]
-    fn the_operator_is_found_by_number() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nbroken\nalice:x:1000:1000::/home/alice:/bin/sh\n";
-        assert_eq!(login_name(passwd, 1000).as_deref(), Some("alice"));
-        assert_eq!(login_name(passwd, 7), None);
     }
 
     fn seen(place: &Place, control_id: &'static str, identities: &[&str]) -> MessageRecord {

@@ -10,8 +10,10 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::operator::operator;
 use super::store::{Since, failed, printable};
 use super::{Exit, Outcome, Output};
+use crate::audit::{Event, ViewedAs};
 use crate::hl7::Message;
 use crate::model::{Clock, DeviceId, MessageId};
 use crate::store::{MessageFilter, MessageSummary, Store, StoredMessage};
@@ -93,6 +95,17 @@ pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outc
         Command::Show { id, raw, tree, phi } => {
             let message = store.message(id).await.map_err(failed)?;
             let message = message.ok_or_else(|| anyhow!("no message has the id {id}"))?;
+            // ATNA wants each look at a patient's record accounted for; nobody sees what was not written down.
+            if raw || tree {
+                let viewed_as = match (raw, phi) {
+                    (true, _) => ViewedAs::Raw,
+                    (false, true) => ViewedAs::TreeWithPatient,
+                    (false, false) => ViewedAs::Tree,
+                };
+                let device = message.summary.device.clone();
+                let viewed = Event::MessageViewed { message: id, device, viewed_as, actor: operator() };
+                store.audit(viewed).await.map_err(failed)?;
+            }
             if raw {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(&message.raw)?;

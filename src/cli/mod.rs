@@ -9,6 +9,7 @@ mod demo;
 mod device;
 mod exit;
 mod message;
+mod operator;
 mod output;
 mod pki;
 mod send;

@@ -32,6 +32,14 @@ impl Output {
         self.line(&line)
     }
 
+    /// Says something beside the results, on stderr.
+    ///
+    /// # Errors
+    /// When stderr cannot be written.
+    pub fn warn(self, line: &str) -> io::Result<()> {
+        writeln!(io::stderr().lock(), "warning: {line}")
+    }
+
     /// Prints one line as it is, in either form.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod raw;
 #[cfg(feature = "pkcs11")]
 mod token_uri;
 mod validate;
+mod written;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -19,6 +20,8 @@ use std::time::Duration;
 pub use error::{ConfigError, Problem};
 #[cfg(feature = "pkcs11")]
 pub use token_uri::TokenUri;
+
+pub use written::Written;
 
 pub use raw::{
     Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, Nonce, SilentAfter, TlsVersion,
@@ -30,6 +33,8 @@ pub use raw::{
 pub struct Config {
     /// The file it was read from.
     pub file: PathBuf,
+    /// What the file says, key by key.
+    pub written: Written,
     /// The listener for devices.
     pub interface_a: InterfaceA,
     /// Identities and trust of the TLS profile.
@@ -265,8 +270,9 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, file: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let raw: raw::File = toml::from_str(text)
-            .map_err(|source| ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) })?;
-        validate::validate(raw, file, overrides)
+        let syntax = |source| ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) };
+        let raw: raw::File = toml::from_str(text).map_err(syntax)?;
+        let written = Written::of(toml::from_str(text).map_err(syntax)?);
+        validate::validate(raw, written, file, overrides)
     }
 }

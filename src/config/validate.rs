@@ -8,15 +8,21 @@ use std::time::Duration;
 use super::TokenUri;
 use super::{
     Config, ConfigError, Credential, Devices, InterfaceA, KeyLocation, Log, Messages, Overrides, Problem,
-    Responder, Revocation, SilentAfter, Tls, raw,
+    Responder, Revocation, SilentAfter, Tls, Written, raw,
 };
 
-pub(super) fn validate(raw: raw::File, file: &Path, overrides: &Overrides) -> Result<Config, ConfigError> {
+pub(super) fn validate(
+    raw: raw::File,
+    written: Written,
+    file: &Path,
+    overrides: &Overrides,
+) -> Result<Config, ConfigError> {
     let folder = file.parent().unwrap_or(Path::new(""));
     let credentials = overrides.credentials_directory.as_deref();
     let mut checker = Checker { folder, credentials, problems: Vec::new() };
     let config = Config {
         file: file.to_owned(),
+        written,
         interface_a: checker.interface_a(raw.interface_a),
         tls: checker.tls(raw.tls),
         revocation: checker.revocation(raw.revocation),

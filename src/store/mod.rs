@@ -60,6 +60,12 @@ impl Store {
         Ok(Self(Arc::new(Inner { queue: Queue::start(writer), reader, node, clock })))
     }
 
+    /// The node as which it was opened.
+    #[must_use]
+    pub fn node(&self) -> &NodeName {
+        &self.0.node
+    }
+
     /// Finishes what is queued and closes the store, for all clones.
     pub async fn close(&self) {
         self.0.queue.close().await;

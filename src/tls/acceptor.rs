@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::choice::PlatformCertificates;
 use super::credential::{CredentialError, PlatformCredentials};
+use super::installed::installed;
 use super::provider::{Settings, provider};
 use super::refused::{Refused, presented};
 use super::remembered::Remembered;
@@ -22,7 +23,7 @@ use super::stream::SecuredStream;
 use super::time_of;
 use super::trust::{Trust, TrustError};
 use super::verifier::{Admitted, DeviceVerifier, DirectoryHandle, FINDING, Judge};
-use crate::audit::Certificate;
+use crate::audit::{Certificate, Installed};
 use crate::authz::Device;
 use crate::config::Config;
 use crate::model::{Clock, Refusal};
@@ -136,6 +137,13 @@ impl Acceptor {
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateFacts> {
         self.published.load().certificates.clone()
+    }
+
+    /// The platform's own certificates and the roots, as the audit trail tells of them.
+    #[must_use]
+    pub fn installed(&self) -> Vec<Installed> {
+        let published = self.published.load();
+        installed(&published.certificates, &published.judge.trust)
     }
 
     /// The key that vouches for the audit trail.

@@ -12,6 +12,7 @@ pub mod choice;
 mod connector;
 mod credential;
 mod file;
+mod installed;
 mod key;
 mod own_chain;
 pub mod provider;

@@ -18,6 +18,8 @@ pub struct Trust {
     pub(super) subjects: Vec<DistinguishedName>,
     /// The same roots as issuers, in the same order.
     issuers: Vec<Arc<Issuer>>,
+    /// What we read in them, in the same order.
+    pub(super) facts: Vec<CertificateFacts>,
 }
 
 /// Roots that cannot be used.
@@ -42,7 +44,8 @@ impl Trust {
     /// # Errors
     /// When a file cannot be read, holds no certificate, or holds one that cannot be a trust anchor.
     pub fn load(files: &[PathBuf]) -> Result<Self, TrustError> {
-        let mut trust = Self { anchors: Vec::new(), subjects: Vec::new(), issuers: Vec::new() };
+        let mut trust =
+            Self { anchors: Vec::new(), subjects: Vec::new(), issuers: Vec::new(), facts: Vec::new() };
         for file in files {
             for certificate in file::certificates(file)? {
                 trust
@@ -60,6 +63,7 @@ impl Trust {
         self.issuers.push(Arc::new(Issuer::of(&facts)));
         self.subjects.push(DistinguishedName::in_sequence(anchor.subject.as_ref()));
         self.anchors.push(anchor);
+        self.facts.push(facts);
         Ok(())
     }
 

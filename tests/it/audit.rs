@@ -31,10 +31,12 @@ fn the_trail_is_signed_when_the_platform_stops_and_a_changed_row_is_named() {
     let report = &cli.json(&["audit", "verify"])[0];
     let rows = cli.run(&["audit", "export", "--format", "jsonl"]);
     assert_eq!(report["intact"], true);
-    assert_eq!(report["rows"], rows.lines().count());
+    // Since then only the verification and the export have been written down.
+    let written = rows.lines().count() - 2;
+    assert_eq!(report["rows"], written);
     // The last row is the signature, and covers everything before it.
-    assert_eq!(report["signed-rows"], rows.lines().count() - 1);
-    let last: serde_json::Value = serde_json::from_str(rows.lines().last().unwrap()).unwrap();
+    assert_eq!(report["signed-rows"], written - 1);
+    let last: serde_json::Value = serde_json::from_str(rows.lines().nth(written - 1).unwrap()).unwrap();
     assert_eq!((last["event"].as_str(), &last["hash"]), (Some("audit-signed"), &report["hash"]));
 
     tamper(

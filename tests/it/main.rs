@@ -7,6 +7,7 @@
 
 mod admin;
 mod audit;
+mod audit_events;
 mod cli;
 mod connections;
 mod demo;

@@ -5,6 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::Details;
+use crate::audit::{Event, Selection};
+use crate::cli::operator::operator;
 use crate::cli::store::failed;
 use crate::cli::{Failure, Output};
 use crate::store::{MessageFilter, Store, StoredMessage};
@@ -29,6 +31,15 @@ pub(super) async fn run(
     store: &Store,
     output: Output,
 ) -> Result<(), Failure> {
+    let selection = Selection {
+        device: filter.device.clone(),
+        kind: filter.kind.clone(),
+        since: filter.since,
+        rejected: filter.rejected,
+        limit,
+    };
+    // Before the first line: what has left cannot be told afterwards if this process is ended meanwhile.
+    store.audit(Event::MessagesExported { selection, actor: operator() }).await.map_err(failed)?;
     let mut left = limit.unwrap_or(u32::MAX);
     while left > 0 {
         filter.limit = left.min(PAGE);

@@ -1,0 +1,143 @@
+//! What the trail says of certificates.
+
+use serde_json::{Map, Value, json};
+
+use crate::model::Fingerprint;
+
+/// What the trail says of a certificate: enough to find it at its issuer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The subject's Common Name, when there is exactly one.
+    pub common_name: Option<String>,
+    /// The issuer's distinguished name.
+    pub issuer: String,
+    /// The serial number in hexadecimal.
+    pub serial: String,
+    /// SHA-256 over the DER.
+    pub fingerprint: Fingerprint,
+}
+
+/// What was found out about the revocation of one certificate, and by whom: the evidence of A9.3.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateStatus {
+    /// The serial number in hexadecimal.
+    pub serial: String,
+    /// `good`, `revoked` or `undetermined`.
+    pub verdict: &'static str,
+    /// `ocsp`, `ocsp-cache`, `crl` or `crl-cache`; none when nothing was found.
+    pub source: Option<&'static str>,
+    /// When it was known to be so.
+    pub this_update: Option<String>,
+    /// Until when it counts.
+    pub next_update: Option<String>,
+    /// Where it was fetched.
+    pub url: Option<String>,
+    /// Who signed.
+    pub responder: Option<String>,
+}
+
+/// A certificate that the platform shows, or a root that it trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installed {
+    /// What it is used for.
+    pub role: InstalledRole,
+    /// SHA-256 over its DER, in hexadecimal.
+    pub fingerprint: String,
+    /// SHA-256 over its public key (the value of the BIT STRING), in hexadecimal: it stays when a certificate is renewed
+    /// for the same key.
+    pub key: String,
+    /// Whom it is about.
+    pub subject: String,
+    /// The serial number in hexadecimal.
+    pub serial: String,
+}
+
+/// What an [`Installed`] certificate is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum InstalledRole {
+    /// The platform's own identity with an ECC key (A5).
+    PlatformEcc,
+    /// The platform's own identity with an RSA key (A5).
+    PlatformRsa,
+    /// A root that devices must chain to (A6).
+    TrustAnchor,
+}
+
+impl Installed {
+    pub(super) fn fields(&self) -> Value {
+        json!({
+            "role": self.role.code(),
+            "fingerprint": self.fingerprint,
+            "key": self.key,
+            "subject": self.subject,
+            "serial": self.serial,
+        })
+    }
+
+    /// What the details of a row [`Event::CertificatesChanged`](super::Event::CertificatesChanged) say is installed;
+    /// `None` when they cannot be read.
+    #[must_use]
+    pub fn read(details: &str) -> Option<Vec<Self>> {
+        let details: Value = serde_json::from_str(details).ok()?;
+        let read = |entry: &Value| {
+            let text = |key: &str| entry.get(key)?.as_str().map(str::to_owned);
+            let role = text("role")?;
+            Some(Self {
+                role: InstalledRole::ALL.into_iter().find(|known| known.code() == role)?,
+                fingerprint: text("fingerprint")?,
+                key: text("key")?,
+                subject: text("subject")?,
+                serial: text("serial")?,
+            })
+        };
+        details.get("new")?.as_array()?.iter().map(read).collect()
+    }
+}
+
+impl InstalledRole {
+    const ALL: [Self; 3] = [Self::PlatformEcc, Self::PlatformRsa, Self::TrustAnchor];
+
+    /// The stable word.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::PlatformEcc => "platform-ecc",
+            Self::PlatformRsa => "platform-rsa",
+            Self::TrustAnchor => "trust-anchor",
+        }
+    }
+}
+
+impl Certificate {
+    pub(super) fn fields(&self) -> Value {
+        let mut fields = Map::new();
+        if let Some(name) = &self.common_name {
+            fields.insert("common-name".to_owned(), name.as_str().into());
+        }
+        fields.insert("issuer".to_owned(), self.issuer.as_str().into());
+        fields.insert("serial".to_owned(), self.serial.as_str().into());
+        fields.insert("fingerprint".to_owned(), self.fingerprint.to_string().into());
+        fields.into()
+    }
+}
+
+impl CertificateStatus {
+    pub(super) fn fields(&self) -> Value {
+        let mut fields = Map::new();
+        fields.insert("serial".to_owned(), self.serial.as_str().into());
+        fields.insert("verdict".to_owned(), self.verdict.into());
+        let optional = [
+            ("source", self.source),
+            ("this-update", self.this_update.as_deref()),
+            ("next-update", self.next_update.as_deref()),
+            ("url", self.url.as_deref()),
+            ("responder", self.responder.as_deref()),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                fields.insert(key.to_owned(), value.into());
+            }
+        }
+        fields.into()
+    }
+}

@@ -1,0 +1,136 @@
+//! The details of each event as JSON.
+
+use serde_json::{Map, Value, json};
+
+use super::{CertificateStatus, ChainVerdict, Event, Installed};
+use crate::audit::chain::hexadecimal;
+
+impl Event {
+    /// The details in canonical JSON: one object, keys in the order of their bytes, no white space.
+    #[must_use]
+    pub fn details(&self) -> String {
+        self.fields().to_string()
+    }
+
+    fn fields(&self) -> Value {
+        match self {
+            Self::PlatformStarted { version, listen } => {
+                let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
+                json!({ "version": version, "listen": listen })
+            }
+            Self::PlatformStopped { reason } => json!({ "reason": reason.code() }),
+            Self::ConfigurationChanged { keys, by } => json!({ "keys": keys, "by": by.code() }),
+            Self::ConfigurationRefused { fault, keys, by } => {
+                json!({ "fault": fault.code(), "keys": keys, "by": by.code() })
+            }
+            Self::CertificatesChanged { old, new } => {
+                let fields = |all: &[Installed]| all.iter().map(Installed::fields).collect::<Vec<_>>();
+                json!({ "old": fields(old), "new": fields(new) })
+            }
+            Self::ConnectionAccepted { session, peer, device, certificate, revocation } => json!({
+                "session": session.to_string(),
+                "peer": peer.to_string(),
+                "device": device.as_str(),
+                "certificate": certificate.fields(),
+                "revocation": revocation.iter().map(CertificateStatus::fields).collect::<Vec<_>>(),
+            }),
+            Self::ConnectionRefused { peer, refusal, certificate, revocation } => {
+                let mut fields = Map::new();
+                fields.insert("peer".to_owned(), peer.to_string().into());
+                fields.insert("refusal".to_owned(), refusal.code().into());
+                if let Some(certificate) = certificate {
+                    fields.insert("certificate".to_owned(), certificate.fields());
+                }
+                if !revocation.is_empty() {
+                    let statuses: Vec<Value> = revocation.iter().map(CertificateStatus::fields).collect();
+                    fields.insert("revocation".to_owned(), statuses.into());
+                }
+                fields.into()
+            }
+            Self::SessionEnded { session, device, why } => json!({
+                "session": session.to_string(),
+                "device": device.as_str(),
+                "why": why.code(),
+            }),
+            Self::MessageAccepted { message, session, device } => json!({
+                "message": message.to_string(),
+                "session": session.to_string(),
+                "device": device.as_str(),
+            }),
+            Self::MessageRejected { message, session, device, code } => json!({
+                "message": message.to_string(),
+                "session": session.to_string(),
+                "device": device.as_str(),
+                "code": code,
+            }),
+            Self::IdentityViolation { message, session, device, identity } => json!({
+                "message": message.to_string(),
+                "session": session.to_string(),
+                "device": device.as_str(),
+                "identity": identity,
+            }),
+            Self::BytesBetweenFrames { session, device, count } => json!({
+                "session": session.to_string(),
+                "device": device.as_str(),
+                "count": count,
+            }),
+            Self::FeedSilent { device, last, patience } => json!({
+                "device": device.as_str(),
+                "last": last.to_string(),
+                "patience-seconds": patience,
+            }),
+            Self::FeedResumed { device, pause } => json!({
+                "device": device.as_str(),
+                "pause-seconds": pause,
+            }),
+            Self::DeviceAdded { device, kind, status, speaks_for, acknowledge, actor } => json!({
+                "device": device.as_str(),
+                "kind": kind.as_str(),
+                "status": status.as_str(),
+                "speaks-for": speaks_for,
+                "acknowledge": acknowledge.as_str(),
+                "actor": actor,
+            }),
+            Self::DeviceChanged { device, kind, speaks_for, acknowledge, actor } => json!({
+                "device": device.as_str(),
+                "kind": kind.as_str(),
+                "speaks-for": speaks_for,
+                "acknowledge": acknowledge.as_str(),
+                "actor": actor,
+            }),
+            Self::DeviceSuspended { device, actor }
+            | Self::DeviceResumed { device, actor }
+            | Self::DeviceRemoved { device, actor } => json!({ "device": device.as_str(), "actor": actor }),
+            Self::MessageViewed { message, device, viewed_as, actor } => json!({
+                "message": message.to_string(),
+                "device": device.as_str(),
+                "as": viewed_as.code(),
+                "actor": actor,
+            }),
+            Self::MessagesExported { selection, actor } => {
+                json!({ "selection": selection.fields(), "actor": actor })
+            }
+            Self::AuditExported { format, since, actor } => {
+                let mut fields = Map::new();
+                fields.insert("format".to_owned(), format.code().into());
+                if let Some(since) = since {
+                    fields.insert("since".to_owned(), since.to_string().into());
+                }
+                fields.insert("actor".to_owned(), actor.as_str().into());
+                fields.into()
+            }
+            Self::AuditVerified { chains, actor } => json!({
+                "intact": chains.iter().all(|chain| chain.broken_row.is_none()),
+                "chains": chains.iter().map(ChainVerdict::fields).collect::<Vec<_>>(),
+                "actor": actor,
+            }),
+            Self::AuditSigned { link, signature } => json!({
+                "number": link.number,
+                "hash": link.hash.to_string(),
+                "scheme": signature.scheme,
+                "certificate": hexadecimal(&signature.certificate),
+                "signature": hexadecimal(&signature.value),
+            }),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What people were shown and given, and what they found.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::model::{DeviceId, NodeName};
+
+/// How the content of a message was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ViewedAs {
+    /// Its bytes.
+    Raw,
+    /// Its devices and values, without the patient.
+    Tree,
+    /// Its devices and values, and the patient.
+    TreeWithPatient,
+}
+
+/// Which messages were asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Only those of this certificate.
+    pub device: Option<DeviceId>,
+    /// Only this transaction or type.
+    pub kind: Option<String>,
+    /// Only what arrived then or later.
+    pub since: Option<Timestamp>,
+    /// Only what was rejected.
+    pub rejected: bool,
+    /// At most so many.
+    pub limit: Option<u32>,
+}
+
+/// The form of an exported trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExportFormat {
+    /// One JSON object per line.
+    Jsonl,
+}
+
+/// What became of the verification of one chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainVerdict {
+    /// Whose chain.
+    pub node: NodeName,
+    /// The number of its last row, when it is whole.
+    pub rows: Option<u64>,
+    /// The number of the first row that is wrong, when one is.
+    pub broken_row: Option<u64>,
+}
+
+impl ViewedAs {
+    /// The stable word.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Tree => "tree",
+            Self::TreeWithPatient => "tree-with-patient",
+        }
+    }
+}
+
+impl ExportFormat {
+    /// The stable word.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+        }
+    }
+}
+
+impl Selection {
+    pub(super) fn fields(&self) -> Value {
+        let mut fields = Map::new();
+        let optional = [
+            ("device", self.device.as_ref().map(|device| device.as_str().into())),
+            ("type", self.kind.as_deref().map(Value::from)),
+            ("since", self.since.map(|since| since.to_string().into())),
+            ("limit", self.limit.map(Value::from)),
+        ];
+        for (key, value) in optional {
+            if let Some(value) = value {
+                fields.insert(key.to_owned(), value);
+            }
+        }
+        fields.insert("rejected".to_owned(), self.rejected.into());
+        fields.into()
+    }
+}
+
+impl ChainVerdict {
+    pub(super) fn fields(&self) -> Value {
+        match (self.rows, self.broken_row) {
+            (_, Some(row)) => json!({ "node": self.node.as_str(), "intact": false, "broken-row": row }),
+            (rows, None) => json!({ "node": self.node.as_str(), "intact": true, "rows": rows }),
+        }
+    }
+}
