@@ -33,7 +33,6 @@ use crate::x509::CertificateFacts;
 
 use lifecycle::Ending;
 pub use lifecycle::Signals;
-pub(crate) use reload::explained;
 
 /// How long the last words may take when there is no time any more.
 const FAREWELL: Duration = Duration::from_secs(1);

@@ -6,6 +6,7 @@ use super::Platform;
 use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
 use crate::config::{Config, ConfigError, Overrides};
 use crate::http::Reloaded;
+use crate::model::explained;
 use crate::revocation::{Engine, RevocationError};
 use crate::tls::AcceptorError;
 
@@ -86,21 +87,6 @@ impl Platform {
         self.publish_certificates();
         Ok(Taken { keys, certificates })
     }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn explained(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        // Transparent errors say the same twice.
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 /// The tables of the keys.

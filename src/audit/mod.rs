@@ -5,7 +5,7 @@ mod chain;
 mod event;
 
 pub use chain::{
-    Broken, ChainRow, Distrust, Fault, Intact, LastSignature, Link, RowHash, SignError, Signature,
+    Broken, ChainRow, Distrust, Fault, Intact, LastSignature, Link, LinkError, RowHash, SignError, Signature,
     SignatureJudge, Signer, Verifier, signed_bytes,
 };
 pub use event::{

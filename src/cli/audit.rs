@@ -8,9 +8,8 @@ use serde_json::Value;
 use super::operator::operator;
 use super::store::{Since, failed, printable};
 use super::{Exit, Failure, Outcome, Output};
-use crate::app::explained;
-use crate::audit::{ChainVerdict, Event, ExportFormat, SignatureJudge};
-use crate::model::Clock;
+use crate::audit::{ChainVerdict, Event, ExportFormat, Link, SignatureJudge};
+use crate::model::{Clock, explained};
 use crate::store::{AuditFilter, AuditRow, ChainReport, Page, Store};
 use crate::tls::AuditJudge;
 
@@ -30,7 +29,12 @@ pub(crate) enum Command {
         limit: u32,
     },
     /// Verifies that nobody has changed, removed, inserted or moved a row; exits with 1 and names the first if somebody has
-    Verify,
+    Verify {
+        /// A place that was signed, as the log said it then: the trail has to hold it. Without one, a trail whose end
+        /// was cut off together with what the store knows of it looks whole; may be given several times
+        #[arg(long, value_name = "NUMBER:HASH")]
+        head: Vec<Link>,
+    },
     /// Prints every row, the oldest first, with its hash
     Export {
         /// The format
@@ -57,7 +61,7 @@ pub(crate) async fn run(
     output: Output,
 ) -> Outcome {
     match command {
-        Command::Verify => return verify(&judge()?, store, output).await,
+        Command::Verify { head } => return verify(&judge()?, &head, store, output).await,
         Command::Export { format: Format::Jsonl, since } => {
             let since = since.map(|since| since.seen_from(Clock::system().now()));
             export(since, store, output).await?;
@@ -73,12 +77,17 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-async fn verify(judge: &dyn SignatureJudge, store: &Store, output: Output) -> Outcome {
+async fn verify(judge: &dyn SignatureJudge, heads: &[Link], store: &Store, output: Output) -> Outcome {
     let reports = store.verify_audit(judge).await.map_err(failed)?;
     for report in &reports {
         output.print(&Verified::of(report), Verified::line)?;
     }
-    let intact = reports.iter().all(|report| report.verdict.is_ok());
+    let mut intact = reports.iter().all(|report| report.verdict.is_ok());
+    for head in heads {
+        let head = Head { head: head.to_string(), held: store.holds(head).await.map_err(failed)? };
+        intact &= head.held;
+        output.print(&head, Head::line)?;
+    }
     let chains = reports.iter().map(verdict).collect();
     // What was found counts even if it cannot be written down: a trail that was tampered with may take no row.
     if let Err(error) = store.audit(Event::AuditVerified { chains, actor: operator() }).await {
@@ -115,6 +124,24 @@ async fn export(since: Option<Timestamp>, store: &Store, output: Output) -> Resu
 
 /// Rows that are read at once.
 const EXPORT_PAGE: u32 = 1000;
+
+/// What is said of a place that was noted elsewhere.
+#[derive(Serialize)]
+struct Head {
+    head: String,
+    held: bool,
+}
+
+impl Head {
+    fn line(&self) -> String {
+        let Self { head, held } = self;
+        if *held {
+            format!("ok      {head} is in the trail")
+        } else {
+            format!("broken  {head} is not in the trail: the end was cut off, or another one was written")
+        }
+    }
+}
 
 /// What is said of the chain of one node.
 #[derive(Serialize)]

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::config_file::ConfigFile;
 use super::{Exit, Outcome, Output};
-use crate::app::{Platform, PlatformError, explained};
+use crate::app::{Platform, PlatformError};
 use crate::config::{Config, Undetermined};
-use crate::model::Clock;
+use crate::model::{Clock, explained};
 use crate::x509::CertificateFacts;
 
 /// A certificate that ends sooner than this is worth a warning.

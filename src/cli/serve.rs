@@ -21,7 +21,10 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     let config = config.load()?;
     telemetry::start(&config.log).map_err(|error| Failure::new(Exit::Config, error))?;
     let signals = Signals::listen().map_err(failure)?;
-    let bound = Platform::build(config, clock).await.and_then(Platform::bind).map_err(failure)?;
+    let platform = Platform::build(config, clock).await.map_err(failure)?;
+    // SQLite opens what it may only read: a platform that can keep nothing does not begin.
+    platform.store().check().await.map_err(store::failed)?;
+    let bound = platform.bind().map_err(failure)?;
     let listening = Listening { interface_a: bound.addresses(), admin: bound.admin_address() };
     output.print(&listening, |listening| {
         let addresses: Vec<_> = listening.interface_a.iter().map(ToString::to_string).collect();

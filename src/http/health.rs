@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::AdminState;
+use crate::model::explained;
 
 /// The answer of `/readyz`: each check by name.
 #[derive(Debug, Serialize)]
@@ -35,7 +36,7 @@ pub(super) async fn live() -> &'static str {
 
 pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<Readiness>) {
     let draining = state.drain.is_cancelled().then(|| "the platform is stopping".to_owned());
-    let store = state.store.check().await.err().map(|error| error.to_string());
+    let store = state.store.check().await.err().map(|error| explained(&error));
     let checks = Checks { accepting: Check::failing(draining), store: Check::failing(store) };
     let ready = checks.accepting.ok && checks.store.ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -4,6 +4,7 @@
 mod bind_error;
 mod clock;
 mod device_id;
+mod explained;
 mod fingerprint;
 mod message_id;
 mod node_name;
@@ -12,6 +13,7 @@ mod refusal;
 pub use bind_error::BindError;
 pub use clock::Clock;
 pub use device_id::{DeviceId, DeviceIdError};
+pub(crate) use explained::explained;
 pub use fingerprint::Fingerprint;
 pub use message_id::{MessageId, MessageIdError, SessionId};
 pub use node_name::{NodeName, NodeNameError};

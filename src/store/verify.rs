@@ -1,7 +1,7 @@
 //! Reads the audit trail of every node and tells whether it is whole.
 
 use super::{Store, StoreError};
-use crate::audit::{Broken, Intact, SignatureJudge, Verifier};
+use crate::audit::{Broken, ChainRow, Intact, Link, SignatureJudge, Verifier};
 use crate::model::NodeName;
 
 /// What became of the audit chain of one node.
@@ -25,6 +25,26 @@ impl Store {
             reports.push(ChainReport { node, verdict });
         }
         Ok(reports)
+    }
+
+    /// Whether `kept` is a place in the chain of one of the nodes. Somebody noted it elsewhere when it was signed, and so
+    /// can tell that the end of the chain was cut off, which a chain by itself cannot.
+    ///
+    /// # Errors
+    /// When the rows cannot be read.
+    pub async fn holds(&self, kept: &Link) -> Result<bool, StoreError> {
+        let Some(before) = kept.number.checked_sub(1) else { return Ok(*kept == Link::START) };
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
+        for node in self.0.reader.audit_nodes().await? {
+            let rows = self.0.reader.audit_chain(&node, Some(before), 1).await?;
+            let same = |row: &ChainRow| {
+                u64::try_from(row.number) == Ok(kept.number) && row.hash == kept.hash.as_bytes()
+            };
+            if rows.first().is_some_and(same) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn verify_chain(
@@ -160,6 +180,25 @@ mod tests {
         assert_eq!(store.sign_audit(&Repeating).await.unwrap(), None);
         grow(&store, 1).await;
         assert_eq!(store.sign_audit(&Repeating).await.unwrap().unwrap().number, 5);
+    }
+
+    #[tokio::test]
+    async fn a_place_that_was_noted_elsewhere_tells_that_the_end_is_missing() {
+        let place = place().await;
+        let signed = place.open().await.verify_audit(&Repeating).await.unwrap()[0].verdict.clone().unwrap();
+        tamper(
+            &place,
+            "DELETE FROM audit WHERE number > 8; UPDATE audit_end SET number = 8,
+             hash = (SELECT hash FROM audit WHERE number = 8)",
+        )
+        .await;
+        let store = place.open().await;
+        let left = store.verify_audit(&Repeating).await.unwrap()[0].verdict.clone().unwrap();
+        assert_eq!(left.end.number, 8, "by itself it is whole");
+        assert!(store.holds(&left.end).await.unwrap());
+        assert!(!store.holds(&signed.end).await.unwrap());
+        let other = crate::audit::Link { hash: signed.end.hash, ..left.end };
+        assert!(!store.holds(&other).await.unwrap());
     }
 
     #[tokio::test]

@@ -248,4 +248,11 @@ fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
     let lost: Vec<_> = acknowledged.difference(&distinct).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     assert!(distinct.is_subset(&sent));
+    // What is kept is accounted for, each message once, and the chain goes on from where it was cut off.
+    let rows = platform.cli().json(&["audit", "list", "--event", "message-accepted", "--limit", "1000000"]);
+    let accounted: BTreeSet<_> = rows.iter().map(|row| row["details"]["message"].as_str().unwrap()).collect();
+    let names: BTreeSet<_> = listed.iter().map(|row| row["id"].as_str().unwrap()).collect();
+    assert_eq!((rows.len(), accounted), (listed.len(), names));
+    let report = &platform.cli().json(&["audit", "verify"])[0];
+    assert_eq!(report["intact"], true, "{report}");
 }

@@ -14,6 +14,7 @@ mod demo;
 mod harness;
 mod keys;
 mod lifecycle;
+mod loss;
 mod messages;
 mod openssl;
 mod openssl_client;

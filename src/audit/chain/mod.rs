@@ -8,6 +8,7 @@ mod signature;
 mod verify;
 
 use std::fmt;
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -65,6 +66,27 @@ impl Link {
             hash.update(text);
         }
         Self { number, hash: RowHash(hash.finalize().into()) }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.number, self.hash)
+    }
+}
+
+/// A text that names no place in a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write a place in the trail as NUMBER:HASH, with the 64 hexadecimal digits of its hash")]
+pub struct LinkError;
+
+impl FromStr for Link {
+    type Err = LinkError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, hash) = text.split_once(':').ok_or(LinkError)?;
+        let hash = from_hexadecimal(hash).and_then(|bytes| RowHash::from_bytes(&bytes)).ok_or(LinkError)?;
+        Ok(Self { number: number.parse().map_err(|_| LinkError)?, hash })
     }
 }
 
@@ -131,5 +153,14 @@ mod tests {
         assert_eq!(from_hexadecimal(&hexadecimal(&bytes)), Some(bytes));
         assert_eq!(from_hexadecimal("abc"), None);
         assert_eq!(from_hexadecimal("zz"), None);
+    }
+
+    #[test]
+    fn a_place_reads_as_it_is_written() {
+        let link = Link { number: 17, hash: RowHash([0xab; 32]) };
+        assert_eq!(link.to_string().parse(), Ok(link));
+        for wrong in ["", "17", "17:", ":ab", "17:abab", "-1:", "x:y"] {
+            assert_eq!(wrong.parse::<Link>(), Err(LinkError), "{wrong}");
+        }
     }
 }

@@ -6,19 +6,23 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this")]
 
 mod device;
+mod disk;
 mod openssl;
 mod peer;
 mod platform;
 mod responder;
 mod site;
+mod wal;
 mod wire;
 
 pub use device::{Device, framed, message};
+pub use disk::{Disk, where_one_may_mount};
 pub use openssl::{alert, s_client};
 pub use peer::{Finished, command, command_at, finish, tool};
 pub use platform::{Cli, Platform, Stopped, binary};
 pub use responder::{OpensslOcsp, OwnResponder, Server, authority, serial};
 pub use site::{Credential, Site, establish, pki};
+pub use wal::Wal;
 pub use wire::{Wire, connector, field};
 
 use std::time::Duration;
