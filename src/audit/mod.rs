@@ -1,9 +1,11 @@
 //! What is accounted for: a closed list of events, each with its details, none with patient data; and the chain
 //! that makes the account provable.
 
+mod atna;
 mod chain;
 mod event;
 
+pub use atna::{AtnaMessage, Outcome, Told};
 pub use chain::{
     Broken, ChainRow, Distrust, Fault, Intact, LastSignature, Link, LinkError, RowHash, SignError, Signature,
     SignatureJudge, Signer, Verifier, signed_bytes,

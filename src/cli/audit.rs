@@ -35,7 +35,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NUMBER:HASH")]
         head: Vec<Link>,
     },
-    /// Prints every row, the oldest first, with its hash
+    /// Prints every row, the oldest first
     Export {
         /// The format
         #[arg(long, value_enum, default_value_t = Format::Jsonl, value_name = "F")]
@@ -49,8 +49,10 @@ pub(crate) enum Command {
 /// A form of the exported trail.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// One JSON object per line
+    /// One JSON object per line, with its hash
     Jsonl,
+    /// One audit message of DICOM PS3.15 A.5 (XML) per line, of the events that IHE ATNA names
+    Atna,
 }
 
 /// Shows it. Where signatures are to be judged, `judge` says whose they may be.
@@ -62,9 +64,9 @@ pub(crate) async fn run(
 ) -> Outcome {
     match command {
         Command::Verify { head } => return verify(&judge()?, &head, store, output).await,
-        Command::Export { format: Format::Jsonl, since } => {
+        Command::Export { format, since } => {
             let since = since.map(|since| since.seen_from(Clock::system().now()));
-            export(since, store, output).await?;
+            export(format, since, store, output).await?;
         }
         Command::List { event, since, limit } => {
             let since = since.map(|since| since.seen_from(Clock::system().now()));
@@ -104,16 +106,32 @@ fn verdict(report: &ChainReport) -> ChainVerdict {
     }
 }
 
-async fn export(since: Option<Timestamp>, store: &Store, output: Output) -> Result<(), Failure> {
+async fn export(
+    format: Format,
+    since: Option<Timestamp>,
+    store: &Store,
+    output: Output,
+) -> Result<(), Failure> {
     // Before the first line: what has left cannot be told afterwards if this process is ended meanwhile.
-    let exported = Event::AuditExported { format: ExportFormat::Jsonl, since, actor: operator() };
+    let told = match format {
+        Format::Jsonl => ExportFormat::Jsonl,
+        Format::Atna => ExportFormat::Atna,
+    };
+    let exported = Event::AuditExported { format: told, since, actor: operator() };
     store.audit(exported).await.map_err(failed)?;
     let mut last = 0;
     loop {
         let filter = AuditFilter { event: None, since, page: Page::After(last), limit: EXPORT_PAGE };
         let rows = store.audit_rows(&filter).await.map_err(failed)?;
         for row in &rows {
-            output.line(&serde_json::to_string(&View::of(row)?)?)?;
+            match format {
+                Format::Jsonl => output.line(&serde_json::to_string(&View::of(row)?)?)?,
+                Format::Atna => {
+                    if let Some(message) = row.told().message(None) {
+                        output.line(&message.xml)?;
+                    }
+                }
+            }
         }
         match rows.last() {
             Some(row) => last = row.sequence,

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::audit::RowHash;
+use crate::audit::{RowHash, Told};
 use crate::model::{DeviceId, MessageId, NodeName};
 
 /// Which messages to list, newest first.
@@ -76,4 +76,12 @@ pub struct AuditRow {
     pub event: String,
     /// The details, the JSON exactly as it was written.
     pub details: String,
+}
+
+impl AuditRow {
+    /// The row as the audit messages of IHE ATNA are made of it.
+    #[must_use]
+    pub fn told(&self) -> Told<'_> {
+        Told { node: &self.node, at: self.at, event: &self.event, details: &self.details }
+    }
 }

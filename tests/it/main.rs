@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod admin;
+mod atna;
 mod audit;
 mod audit_events;
 mod cli;

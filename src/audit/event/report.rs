@@ -36,6 +36,8 @@ pub struct Selection {
 pub enum ExportFormat {
     /// One JSON object per line.
     Jsonl,
+    /// One audit message of DICOM PS3.15 A.5 per line.
+    Atna,
 }
 
 /// What became of the verification of one chain.
@@ -67,6 +69,7 @@ impl ExportFormat {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Jsonl => "jsonl",
+            Self::Atna => "atna",
         }
     }
 }

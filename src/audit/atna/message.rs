@@ -1,0 +1,182 @@
+//! An audit message and its XML: DICOM PS3.15 A.5.1.
+
+use std::net::IpAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+
+use super::Outcome;
+use super::code::Code;
+use super::xml::Xml;
+
+/// What DICOM PS3.15 A.5.1 calls an AuditMessage.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) id: Code,
+    pub(super) action: Action,
+    pub(super) at: Timestamp,
+    pub(super) outcome: Outcome,
+    pub(super) outcome_text: Option<String>,
+    pub(super) kinds: Vec<Code>,
+    pub(super) participants: Vec<Participant>,
+    pub(super) objects: Vec<Object>,
+}
+
+/// EventActionCode.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action {
+    Create,
+    Read,
+    Execute,
+}
+
+/// ActiveParticipant.
+#[derive(Debug)]
+pub(super) struct Participant {
+    pub(super) user: String,
+    pub(super) requestor: bool,
+    pub(super) role: Option<Code>,
+    pub(super) medium: Option<Code>,
+    pub(super) access_point: Option<AccessPoint>,
+}
+
+/// NetworkAccessPointID and its type.
+#[derive(Debug)]
+pub(super) enum AccessPoint {
+    Machine(String),
+    Address(IpAddr),
+}
+
+/// ParticipantObjectIdentification of a system object.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) role: Option<&'static str>,
+    pub(super) life_cycle: Option<&'static str>,
+    pub(super) id_type: Code,
+    pub(super) id: String,
+    pub(super) name: Name,
+    pub(super) details: Vec<(&'static str, String)>,
+}
+
+/// An object has a name or is the result of a query.
+#[derive(Debug)]
+pub(super) enum Name {
+    Plain(String),
+    Query(String),
+}
+
+impl Message {
+    /// The document. `source` is who reports it: the node, and the site if it has a name.
+    pub(super) fn to_xml(&self, node: &str, site: Option<&str>) -> String {
+        let mut xml = Xml::document();
+        xml.element("AuditMessage", &[], |xml| {
+            self.event(xml);
+            self.participants.iter().for_each(|participant| participant.write(xml));
+            let site = site.map(|site| ("AuditEnterpriseSiteID", site));
+            let source: Vec<_> = site.into_iter().chain([("AuditSourceID", node)]).collect();
+            xml.element("AuditSourceIdentification", &source, |xml| {
+                xml.element("AuditSourceTypeCode", &[("csd-code", APPLICATION_SERVER)], |_| {});
+            });
+            self.objects.iter().for_each(|object| object.write(xml));
+        });
+        xml.finish()
+    }
+
+    fn event(&self, xml: &mut Xml) {
+        let at = self.at.to_string();
+        let attributes = [
+            ("EventActionCode", self.action.code()),
+            ("EventDateTime", &*at),
+            ("EventOutcomeIndicator", self.outcome.code()),
+        ];
+        xml.element("EventIdentification", &attributes, |xml| {
+            coded(xml, "EventID", self.id);
+            self.kinds.iter().for_each(|kind| coded(xml, "EventTypeCode", *kind));
+            if let Some(text) = &self.outcome_text {
+                xml.element("EventOutcomeDescription", &[], |xml| xml.text(text));
+            }
+        });
+    }
+}
+
+impl Participant {
+    fn write(&self, xml: &mut Xml) {
+        let requestor = if self.requestor { "true" } else { "false" };
+        let mut attributes = vec![("UserID", &*self.user), ("UserIsRequestor", requestor)];
+        let address;
+        match &self.access_point {
+            Some(AccessPoint::Machine(name)) => {
+                attributes
+                    .extend([("NetworkAccessPointID", name.as_str()), ("NetworkAccessPointTypeCode", "1")]);
+            }
+            Some(AccessPoint::Address(ip)) => {
+                address = ip.to_string();
+                attributes.extend([("NetworkAccessPointID", &*address), ("NetworkAccessPointTypeCode", "2")]);
+            }
+            None => {}
+        }
+        xml.element("ActiveParticipant", &attributes, |xml| {
+            if let Some(role) = self.role {
+                coded(xml, "RoleIDCode", role);
+            }
+            if let Some(medium) = self.medium {
+                xml.element("MediaIdentifier", &[], |xml| coded(xml, "MediaType", medium));
+            }
+        });
+    }
+}
+
+impl Object {
+    fn write(&self, xml: &mut Xml) {
+        let optional = [
+            ("ParticipantObjectTypeCodeRole", self.role),
+            ("ParticipantObjectDataLifeCycle", self.life_cycle),
+        ];
+        let optional = optional.into_iter().filter_map(|(key, value)| Some((key, value?)));
+        let attributes: Vec<_> =
+            [("ParticipantObjectID", self.id.as_str()), ("ParticipantObjectTypeCode", SYSTEM_OBJECT)]
+                .into_iter()
+                .chain(optional)
+                .collect();
+        xml.element("ParticipantObjectIdentification", &attributes, |xml| {
+            coded(xml, "ParticipantObjectIDTypeCode", self.id_type);
+            match &self.name {
+                Name::Plain(name) => xml.element("ParticipantObjectName", &[], |xml| xml.text(name)),
+                Name::Query(query) => {
+                    xml.element("ParticipantObjectQuery", &[], |xml| xml.text(&STANDARD.encode(query)));
+                }
+            }
+            for (kind, value) in &self.details {
+                let value = STANDARD.encode(value);
+                let attributes = [("type", *kind), ("value", &*value)];
+                xml.element("ParticipantObjectDetail", &attributes, |_| {});
+            }
+        });
+    }
+}
+
+fn coded(xml: &mut Xml, element: &'static str, code: Code) {
+    let attributes = [
+        ("csd-code", code.code),
+        ("codeSystemName", code.system),
+        ("displayName", code.text),
+        ("originalText", code.text),
+    ];
+    xml.element(element, &attributes, |_| {});
+}
+
+impl Action {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Create => "C",
+            Self::Read => "R",
+            Self::Execute => "E",
+        }
+    }
+}
+
+/// ParticipantObjectTypeCode.
+const SYSTEM_OBJECT: &str = "2";
+/// AuditSourceTypeCode: application server process tier in a multi-tier system.
+const APPLICATION_SERVER: &str = "4";

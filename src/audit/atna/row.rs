@@ -1,0 +1,313 @@
+//! Which audit message a row becomes.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use super::code::{Code, URI_MEDIA, event, kind, object_id, role};
+use super::message::{AccessPoint, Action, Message, Name, Object, Participant};
+use super::{Outcome, Told};
+use crate::model::Refusal;
+
+/// The message of a row; `None` when ATNA does not name its event, or the row is of a later version.
+pub(super) fn message(told: &Told<'_>) -> Option<Message> {
+    let details: Value = serde_json::from_str(told.details).ok()?;
+    let row = Row { told, details };
+    Some(match told.event {
+        "platform-started" => row.activity(kind::APPLICATION_START, Outcome::Success),
+        "platform-stopped" => {
+            let outcome = if row.text("reason") == "requested" { Outcome::Success } else { Outcome::Major };
+            row.activity(kind::APPLICATION_STOP, outcome)
+        }
+        "configuration-changed" => row.configuration(Outcome::Success),
+        "configuration-refused" => row.configuration(Outcome::Minor),
+        "certificates-changed" => row.certificates(),
+        "connection-refused" => row.refusal(),
+        "session-ended" if is_refusal(row.text("why")) => row.withdrawal(),
+        "message-accepted" => row.import(Outcome::Success, None),
+        "message-rejected" => row.import(Outcome::Minor, Some(row.text("code").to_owned())),
+        "identity-violation" => row.violation(),
+        "device-added" | "device-changed" | "device-suspended" | "device-resumed" | "device-removed" => {
+            row.device()
+        }
+        "message-viewed" => row.view(),
+        "messages-exported" => row.export(),
+        "audit-exported" => row.trail(Outcome::Success),
+        "audit-verified" => {
+            let intact = row.details.get("intact").and_then(Value::as_bool) == Some(true);
+            row.trail(if intact { Outcome::Success } else { Outcome::Serious })
+        }
+        _ => return None,
+    })
+}
+
+fn is_refusal(code: &str) -> bool {
+    Refusal::ALL.iter().any(|refusal| refusal.code() == code)
+}
+
+struct Row<'a> {
+    told: &'a Told<'a>,
+    details: Value,
+}
+
+impl Row<'_> {
+    // PS3.15 A.5.3.1
+    fn activity(&self, kind: Code, outcome: Outcome) -> Message {
+        let application = Participant { role: Some(role::APPLICATION), ..self.platform() };
+        Message {
+            outcome,
+            kinds: vec![kind],
+            participants: vec![application],
+            ..self.about(event::APPLICATION_ACTIVITY, Action::Execute)
+        }
+    }
+
+    // PS3.15 A.5.3.11, as are all security alerts
+    fn alert(&self, kinds: Vec<Code>, outcome: Outcome, object: Object) -> Message {
+        Message {
+            outcome,
+            kinds,
+            participants: vec![self.platform()],
+            objects: vec![object],
+            ..self.about(event::SECURITY_ALERT, Action::Execute)
+        }
+    }
+
+    fn configuration(&self, outcome: Outcome) -> Message {
+        let keys: Vec<&str> = self.list("keys").filter_map(Value::as_str).collect();
+        let mut kinds: Vec<Code> = Vec::new();
+        for kind in keys.iter().map(|key| kind_of_key(key)) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        if kinds.is_empty() {
+            kinds.push(kind::SOFTWARE_CONFIGURATION);
+        }
+        let mut object = self.resource("configuration", "Configuration", "5");
+        object.details.push(("keys", keys.join(" ")));
+        object.details.extend(self.optional_detail("fault"));
+        self.alert(kinds, outcome, object)
+    }
+
+    fn certificates(&self) -> Message {
+        let mut object = self.resource("certificates", "Certificates", "13");
+        for list in ["old", "new"] {
+            for installed in self.list(list) {
+                let part = |key| installed.get(key).and_then(Value::as_str).unwrap_or_default();
+                let text = format!("{} {} key {}", part("role"), part("fingerprint"), part("key"));
+                object.details.push((list, text));
+            }
+        }
+        self.alert(vec![kind::SECURITY_CONFIGURATION], Outcome::Success, object)
+    }
+
+    fn refusal(&self) -> Message {
+        let address = self.text("peer").parse::<SocketAddr>().ok().map(|peer| peer.ip());
+        let certificate = self.details.get("certificate");
+        let part = |key| certificate.and_then(|fields| fields.get(key)).and_then(Value::as_str);
+        let id = address.map_or_else(|| self.text("peer").to_owned(), |ip| ip.to_string());
+        let name = part("common-name").map_or_else(|| id.clone(), str::to_owned);
+        let mut object = node(id, name.clone());
+        object.details.push((ALERT, format!("connection refused: {}", self.text("refusal"))));
+        for key in ["serial", "issuer", "fingerprint"] {
+            object.details.extend(part(key).map(|value| (key, value.to_owned())));
+        }
+        let mut message = self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object);
+        let access_point = address.map(AccessPoint::Address);
+        message.participants.push(Participant { access_point, ..participant(&name, false) });
+        message
+    }
+
+    fn withdrawal(&self) -> Message {
+        let device = self.text("device");
+        let mut object = node(device.to_owned(), device.to_owned());
+        object.details.push((ALERT, format!("connection ended: {}", self.text("why"))));
+        let mut message = self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object);
+        message.participants.push(participant(device, false));
+        message
+    }
+
+    fn violation(&self) -> Message {
+        let identity = self.text("identity");
+        let mut object = node(identity.to_owned(), identity.to_owned());
+        object
+            .details
+            .push((ALERT, "a message names a device that its certificate may not speak for".to_owned()));
+        object.details.push(("message", self.text("message").to_owned()));
+        let mut message = self.alert(vec![kind::RESTRICTED_FUNCTION], Outcome::Serious, object);
+        message.participants.push(participant(self.text("device"), false));
+        message
+    }
+
+    fn device(&self) -> Message {
+        let device = self.text("device");
+        let mut object = node(device.to_owned(), device.to_owned());
+        object.details.push((ALERT, self.told.event.to_owned()));
+        object.details.extend(["kind", "status"].into_iter().flat_map(|key| self.optional_detail(key)));
+        let identities: Vec<&str> = self.list("speaks-for").filter_map(Value::as_str).collect();
+        if !identities.is_empty() {
+            object.details.push(("speaks-for", identities.join(" ")));
+        }
+        let mut message = self.alert(vec![kind::USER_ATTRIBUTES], Outcome::Success, object);
+        message.participants.insert(0, self.actor());
+        message
+    }
+
+    // PS3.15 A.5.3.5 is about media; over a network IHE has the two ends of the connection (ITI TF-2 3.41.5).
+    fn import(&self, outcome: Outcome, outcome_text: Option<String>) -> Message {
+        let source = Participant { role: Some(role::SOURCE), ..participant(self.text("device"), true) };
+        let destination = Participant { role: Some(role::DESTINATION), ..self.platform() };
+        Message {
+            outcome,
+            outcome_text,
+            participants: vec![source, destination],
+            objects: vec![self.message_object(IMPORT)],
+            ..self.about(event::IMPORT, Action::Create)
+        }
+    }
+
+    // PS3.15 A.5.3.13, with the message in the place of the patient
+    fn view(&self) -> Message {
+        let mut object = self.message_object(ACCESS);
+        object.details.extend(self.optional_detail("as"));
+        Message {
+            participants: vec![self.actor(), self.platform()],
+            objects: vec![object],
+            ..self.about(event::PATIENT_RECORD, Action::Read)
+        }
+    }
+
+    // PS3.15 A.5.3.4
+    fn export(&self) -> Message {
+        let actor = Participant { role: Some(role::SOURCE), ..self.actor() };
+        let medium = Participant {
+            role: Some(role::DESTINATION_MEDIA),
+            medium: Some(URI_MEDIA),
+            ..participant(STANDARD_OUTPUT, false)
+        };
+        let selection = self.details.get("selection").map(Value::to_string).unwrap_or_default();
+        let object = Object {
+            life_cycle: Some(EXPORT),
+            name: Name::Query(selection),
+            ..self.resource("messages", "", "3")
+        };
+        Message {
+            participants: vec![actor, medium],
+            objects: vec![object],
+            ..self.about(event::EXPORT, Action::Read)
+        }
+    }
+
+    // PS3.15 A.5.3.2
+    fn trail(&self, outcome: Outcome) -> Message {
+        let mut object = self.resource("audit", "Security Audit Log", "13");
+        object.details.extend(["format", "since"].into_iter().flat_map(|key| self.optional_detail(key)));
+        for chain in self.list("chains") {
+            object.details.push(("chain", chain.to_string()));
+        }
+        Message {
+            outcome,
+            participants: vec![self.actor(), self.platform()],
+            objects: vec![object],
+            ..self.about(event::AUDIT_LOG_USED, Action::Read)
+        }
+    }
+
+    fn about(&self, id: Code, action: Action) -> Message {
+        Message {
+            id,
+            action,
+            at: self.told.at,
+            outcome: Outcome::Success,
+            outcome_text: None,
+            kinds: Vec::new(),
+            participants: Vec::new(),
+            objects: Vec::new(),
+        }
+    }
+
+    /// The program on the node that tells.
+    fn platform(&self) -> Participant {
+        let node = self.told.node;
+        let access_point = Some(AccessPoint::Machine(node.to_string()));
+        Participant { access_point, ..participant(&format!("pcd-platform@{node}"), false) }
+    }
+
+    /// Who gave the command, on the node that tells.
+    fn actor(&self) -> Participant {
+        let access_point = Some(AccessPoint::Machine(self.told.node.to_string()));
+        Participant { access_point, ..participant(self.text("actor"), true) }
+    }
+
+    /// A message of a device, by our name for it.
+    fn message_object(&self, life_cycle: &'static str) -> Object {
+        Object {
+            role: Some("3"),
+            life_cycle: Some(life_cycle),
+            id_type: object_id::REPORT,
+            id: self.text("message").to_owned(),
+            name: Name::Plain("HL7 message".to_owned()),
+            details: Vec::new(),
+        }
+    }
+
+    /// Something of the node that has no name outside of it.
+    fn resource(&self, path: &str, name: &str, role: &'static str) -> Object {
+        Object {
+            role: Some(role),
+            life_cycle: None,
+            id_type: object_id::URI,
+            id: format!("pcd-platform://{}/{path}", self.told.node),
+            name: Name::Plain(name.to_owned()),
+            details: Vec::new(),
+        }
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.details.get(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn list(&self, key: &str) -> impl Iterator<Item = &Value> {
+        self.details.get(key).and_then(Value::as_array).into_iter().flatten()
+    }
+
+    fn optional_detail(&self, key: &'static str) -> Option<(&'static str, String)> {
+        Some((key, self.details.get(key)?.as_str()?.to_owned()))
+    }
+}
+
+fn participant(user: &str, requestor: bool) -> Participant {
+    Participant { user: user.to_owned(), requestor, role: None, medium: None, access_point: None }
+}
+
+fn node(id: String, name: String) -> Object {
+    Object {
+        role: None,
+        life_cycle: None,
+        id_type: object_id::NODE,
+        id,
+        name: Name::Plain(name),
+        details: Vec::new(),
+    }
+}
+
+/// Whose business the change of a key is.
+fn kind_of_key(key: &str) -> Code {
+    match key.split('.').next().unwrap_or_default() {
+        "tls" | "revocation" | "devices" | "audit" => kind::SECURITY_CONFIGURATION,
+        "admin" => kind::NETWORK_CONFIGURATION,
+        _ if key == "interface-a.listen" => kind::NETWORK_CONFIGURATION,
+        _ => kind::SOFTWARE_CONFIGURATION,
+    }
+}
+
+/// The type of the detail that PS3.15 A.5.3.11 gives an alert.
+const ALERT: &str = "Alert Description";
+/// Where the command line writes.
+const STANDARD_OUTPUT: &str = "stdout";
+
+// ParticipantObjectDataLifeCycle, PS3.15 A.5.1.2.3
+const IMPORT: &str = "2";
+const ACCESS: &str = "6";
+const EXPORT: &str = "10";

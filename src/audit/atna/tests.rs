@@ -1,0 +1,176 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use roxmltree::{Document, Node};
+
+use super::*;
+use crate::audit::Event;
+use crate::audit::fixtures::{certificate, every_event, node, peer};
+use crate::audit::{Certificate, SessionEnd, StopReason};
+use crate::model::{Refusal, SessionId};
+
+fn told(event: &Event) -> Option<AtnaMessage> {
+    let (name, details, node) = (event.name(), event.details(), node());
+    let at = Timestamp::from_microsecond(1_750_000_000_123_456).unwrap();
+    Told { node: &node, at, event: name, details: &details }.message(Some("St. Elsewhere"))
+}
+
+fn one(name: &str) -> Event {
+    every_event().into_iter().find(|event| event.name() == name).unwrap()
+}
+
+/// The codes of the children of this name.
+fn codes<'a>(parent: Node<'a, 'a>, name: &str) -> Vec<&'a str> {
+    parent
+        .children()
+        .filter(|child| child.has_tag_name(name))
+        .map(|child| child.attribute("csd-code").unwrap())
+        .collect()
+}
+
+fn child<'a>(parent: Node<'a, 'a>, name: &str) -> Node<'a, 'a> {
+    parent.children().find(|child| child.has_tag_name(name)).unwrap_or_else(|| panic!("no {name}"))
+}
+
+/// The details of an object, decoded.
+fn details(object: Node<'_, '_>) -> Vec<(String, String)> {
+    let details = object.children().filter(|child| child.has_tag_name("ParticipantObjectDetail"));
+    details
+        .map(|detail| {
+            let value = STANDARD.decode(detail.attribute("value").unwrap()).unwrap();
+            (detail.attribute("type").unwrap().to_owned(), String::from_utf8(value).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_event_is_either_one_of_atnas_or_known_not_to_be() {
+    // EventID, action, outcome, EventTypeCodes
+    let expected = [
+        ("platform-started", "110100", "E", "0", vec!["110120"]),
+        ("platform-stopped", "110100", "E", "0", vec!["110121"]),
+        ("configuration-changed", "110113", "E", "0", vec!["110129"]),
+        ("configuration-refused", "110113", "E", "4", vec!["110128"]),
+        ("certificates-changed", "110113", "E", "0", vec!["110129"]),
+        ("connection-refused", "110113", "E", "8", vec!["110126"]),
+        ("session-ended", "110113", "E", "8", vec!["110126"]),
+        ("message-accepted", "110107", "C", "0", vec![]),
+        ("message-rejected", "110107", "C", "4", vec![]),
+        ("identity-violation", "110113", "E", "8", vec!["110132"]),
+        ("device-added", "110113", "E", "0", vec!["110137"]),
+        ("device-changed", "110113", "E", "0", vec!["110137"]),
+        ("device-suspended", "110113", "E", "0", vec!["110137"]),
+        ("device-resumed", "110113", "E", "0", vec!["110137"]),
+        ("device-removed", "110113", "E", "0", vec!["110137"]),
+        ("message-viewed", "110110", "R", "0", vec![]),
+        ("messages-exported", "110106", "R", "0", vec![]),
+        ("audit-exported", "110101", "R", "0", vec![]),
+        // One of its two chains is broken.
+        ("audit-verified", "110101", "R", "8", vec![]),
+    ];
+    let not = ["connection-accepted", "bytes-between-frames", "feed-silent", "feed-resumed", "audit-signed"];
+    for event in every_event() {
+        let Some(message) = told(&event) else {
+            assert!(not.contains(&event.name()), "{} has no message", event.name());
+            continue;
+        };
+        let (_, id, action, outcome, kinds) =
+            expected.iter().find(|(name, ..)| *name == event.name()).expect(event.name());
+        let document = Document::parse(&message.xml).unwrap();
+        let identification = child(document.root_element(), "EventIdentification");
+        assert_eq!(codes(identification, "EventID"), [*id], "{}", event.name());
+        assert_eq!(codes(identification, "EventTypeCode"), *kinds, "{}", event.name());
+        assert_eq!(identification.attribute("EventActionCode"), Some(*action), "{}", event.name());
+        assert_eq!(identification.attribute("EventOutcomeIndicator"), Some(*outcome), "{}", event.name());
+        assert_eq!(identification.attribute("EventDateTime"), Some("2025-06-15T15:06:40.123456Z"));
+        let source = child(document.root_element(), "AuditSourceIdentification");
+        assert_eq!(source.attribute("AuditSourceID"), Some("node-1"));
+        assert_eq!(source.attribute("AuditEnterpriseSiteID"), Some("St. Elsewhere"));
+    }
+    assert_eq!(expected.len() + not.len(), Event::NAMES.len());
+}
+
+#[test]
+fn a_refused_peer_is_told_with_its_address_and_its_certificate() {
+    let message = told(&one("connection-refused")).unwrap();
+    let document = Document::parse(&message.xml).unwrap();
+    let root = document.root_element();
+    let peers: Vec<_> = root.children().filter(|child| child.has_tag_name("ActiveParticipant")).collect();
+    assert_eq!(peers.len(), 2);
+    assert_eq!(peers[1].attribute("UserID"), Some("PUMP-1"));
+    assert_eq!(peers[1].attribute("NetworkAccessPointID"), Some("192.0.2.7"));
+    assert_eq!(peers[1].attribute("NetworkAccessPointTypeCode"), Some("2"));
+    // PS3.15 A.5.3.11: who performs what is alerted is not who asks for it.
+    assert!(peers.iter().all(|peer| peer.attribute("UserIsRequestor") == Some("false")));
+    let object = child(root, "ParticipantObjectIdentification");
+    assert_eq!(object.attribute("ParticipantObjectID"), Some("192.0.2.7"));
+    assert_eq!(codes(object, "ParticipantObjectIDTypeCode"), ["110182"]);
+    let details = details(object);
+    let known = certificate();
+    for (kind, value) in [
+        ("Alert Description", "connection refused: revoked"),
+        ("serial", &*known.serial),
+        ("issuer", &*known.issuer),
+        ("fingerprint", &*known.fingerprint.to_string()),
+    ] {
+        assert!(details.contains(&(kind.to_owned(), value.to_owned())), "{kind}: {details:?}");
+    }
+
+    // Nobody chooses what becomes of the document by choosing a name.
+    let hostile = "x\"/><AuditMessage>&\u{1}";
+    let certificate = Some(Certificate { common_name: Some(hostile.to_owned()), ..certificate() });
+    let event = Event::ConnectionRefused {
+        peer: peer(),
+        refusal: Refusal::UnknownDevice,
+        certificate,
+        revocation: Vec::new(),
+    };
+    let message = told(&event).unwrap();
+    let document = Document::parse(&message.xml).unwrap();
+    let named = document.descendants().filter(|node| node.has_tag_name("AuditMessage")).count();
+    assert_eq!(named, 1);
+    assert!(message.xml.contains("x&quot;/&gt;&lt;AuditMessage&gt;&amp;\u{fffd}"), "{}", message.xml);
+}
+
+#[test]
+fn who_did_it_asks_and_who_sent_it_is_the_source() {
+    let requestors = |name: &str| -> Vec<(String, Vec<String>)> {
+        let message = told(&one(name)).unwrap();
+        let document = Document::parse(&message.xml).unwrap();
+        let all = document.root_element().children().filter(|child| child.has_tag_name("ActiveParticipant"));
+        all.filter(|one| one.attribute("UserIsRequestor") == Some("true"))
+            .map(|one| {
+                let roles = codes(one, "RoleIDCode").iter().map(ToString::to_string).collect();
+                (one.attribute("UserID").unwrap().to_owned(), roles)
+            })
+            .collect()
+    };
+    let alice = |roles: &[&str]| vec![("alice".to_owned(), roles.iter().map(ToString::to_string).collect())];
+    assert_eq!(requestors("message-viewed"), alice(&[]));
+    assert_eq!(requestors("messages-exported"), alice(&["110153"]));
+    assert_eq!(requestors("audit-exported"), alice(&[]));
+    assert_eq!(requestors("device-suspended"), alice(&[]));
+    assert_eq!(requestors("message-accepted"), [("PUMP-1".to_owned(), vec!["110153".to_owned()])]);
+}
+
+#[test]
+fn what_is_no_failure_of_ours_and_what_is() {
+    let stopped = |reason| told(&Event::PlatformStopped { reason }).unwrap().outcome;
+    assert_eq!(stopped(StopReason::Requested), Outcome::Success);
+    assert_eq!(stopped(StopReason::Fault), Outcome::Major);
+    let ended = |why| {
+        let session = SessionId::at(Timestamp::UNIX_EPOCH);
+        told(&Event::SessionEnded { session, device: "PUMP-1".parse().unwrap(), why })
+    };
+    assert_eq!(ended(SessionEnd::PeerClosed), None, "a session that ends in order is nobody's alert");
+    assert_eq!(ended(SessionEnd::Withdrawn(Refusal::SuspendedDevice)).unwrap().outcome, Outcome::Serious);
+}
+
+#[test]
+fn a_row_of_a_later_version_or_a_damaged_one_has_no_message() {
+    let node = node();
+    let row = |event, details| Told { node: &node, at: Timestamp::UNIX_EPOCH, event, details }.message(None);
+    assert_eq!(row("coffee-brewed", "{}"), None);
+    assert_eq!(row("platform-started", "{"), None);
+    let bare = row("platform-started", "{}").unwrap();
+    assert!(!bare.xml.contains("AuditEnterpriseSiteID"));
+}
