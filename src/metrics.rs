@@ -31,6 +31,8 @@ pub struct Metrics {
     pub feeds_silent: IntGauge,
     /// Frames by transaction and by the acknowledgement they got.
     pub messages_total: CounterVec,
+    /// Frames that were not as MLLP wants them, by the stable word for how: read all the same, or rejected.
+    pub frame_deviations_total: CounterVec,
     /// From the frame to the acknowledgement, by stage.
     pub message_duration_seconds: HistogramVec,
     /// When the platform's own certificates expire.
@@ -76,6 +78,11 @@ impl Metrics {
                 "messages_total",
                 "Frames by transaction and acknowledgement",
                 &["transaction", "acknowledgement"],
+            )?,
+            frame_deviations_total: counter(
+                "frame_deviations_total",
+                "Frames that were not as MLLP wants them, by how",
+                &["deviation"],
             )?,
             message_duration_seconds: HistogramVec::new(
                 HistogramOpts::new("message_duration_seconds", "From a frame to its acknowledgement")
@@ -132,6 +139,7 @@ impl Metrics {
         self.registry.register(Box::new(self.directory_devices.clone()))?;
         self.registry.register(Box::new(self.feeds_silent.clone()))?;
         self.registry.register(Box::new(self.messages_total.clone()))?;
+        self.registry.register(Box::new(self.frame_deviations_total.clone()))?;
         self.registry.register(Box::new(self.message_duration_seconds.clone()))?;
         self.registry.register(Box::new(self.certificate_not_after_timestamp_seconds.clone()))?;
         self.registry.register(Box::new(self.revocation_checks_total.clone()))?;

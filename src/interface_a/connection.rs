@@ -1,6 +1,5 @@
 //! The task around a session: reads, writes, stores, and keeps its deadlines.
 
-use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
@@ -10,12 +9,11 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::feeds::Feeds;
 use super::registry::{Links, Outgoing};
-use super::session::{Acknowledgement, Delivery, Effect, Now, Session, Ticket};
+use super::session::{Effect, Now, Session, Ticket};
 use crate::audit::{self, SessionEnd};
 use crate::hl7::Message;
 use crate::metrics::Metrics;
@@ -93,12 +91,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs until the session ends; says why.
     pub(super) async fn run(mut self, opening: audit::Event) -> SessionEnd {
         let mut busy: FuturesUnordered<BoxFuture<'static, Finished>> = FuturesUnordered::new();
-        let mut delivered: HashMap<Delivery, oneshot::Sender<Acknowledgement>> = HashMap::new();
-        let mut next_delivery = 0;
         busy.push(audited(self.services.clone(), opening));
         let mut takes_bytes = true;
         let end = loop {
-            match self.perform(&mut busy, &mut delivered).await {
+            match self.perform(&mut busy).await {
                 Ok(None) => {}
                 Ok(Some(end)) => break end,
                 Err(_) => {
@@ -120,12 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.session.recorded(ticket, &outcome, now);
                 }
                 Happened::Finished(Finished::Audited) => {}
-                Happened::Deliver(outgoing) => {
-                    let delivery = Delivery(next_delivery);
-                    next_delivery += 1;
-                    delivered.insert(delivery, outgoing.answer);
-                    self.session.deliver(delivery, &outgoing.control_id, outgoing.frame);
-                }
+                Happened::Deliver(outgoing) => self.session.deliver(outgoing.frame),
                 Happened::Withdrawn => {
                     if let Some(refusal) = *self.links.withdrawn.borrow_and_update() {
                         self.session.withdraw(refusal);
@@ -155,7 +146,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn perform(
         &mut self,
         busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>,
-        delivered: &mut HashMap<Delivery, oneshot::Sender<Acknowledgement>>,
     ) -> io::Result<Option<SessionEnd>> {
         let mut out: Vec<Bytes> = Vec::new();
         let mut end = None;
@@ -178,11 +168,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         .with_label_values(&["acknowledged"])
                         .observe(spent.as_secs_f64());
                 }
-                Effect::Acknowledged(delivery, acknowledgement) => {
-                    if let Some(answer) = delivered.remove(&delivery) {
-                        // Whoever asked may have stopped waiting.
-                        let _ = answer.send(acknowledgement);
-                    }
+                Effect::Deviated(code) => {
+                    self.services.metrics.frame_deviations_total.with_label_values(&[code]).inc();
                 }
                 Effect::End(why) => end = Some(why),
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::awaited::Awaited;
 use super::inbound::Inbound;
 use super::registry::SessionInfo;
 use super::session::{Limits, Now, Session};
@@ -83,8 +84,8 @@ pub(super) fn inbound(config: &Config, directory: Vec<Device>, clock: &Clock) ->
 }
 
 /// A session of [`NAME`].
-pub(super) fn session(limits: Limits, clock: &Clock) -> Session {
-    Session::open(inbound(&config(), vec![device()], clock), limits, now(clock))
+pub(super) fn session(awaited: Awaited, limits: Limits, clock: &Clock) -> Session {
+    Session::open(inbound(&config(), vec![device()], clock), awaited, limits, now(clock))
 }
 
 /// A message about `device`, in its frame; it asks for an accept acknowledgement.

@@ -20,7 +20,7 @@ use crate::hl7::{
 };
 use crate::mllp::{Broken, BrokenReason, Codec, Frame};
 use crate::model::{DeviceId, MessageId, SessionId};
-use crate::pcd::{Claim, MessagePolicy, Transaction, profile};
+use crate::pcd::{Claim, MessagePolicy, Observation, Transaction, profile};
 use crate::store::{MessageRecord, Verdict};
 use crate::tls::{DirectoryHandle, Peer};
 
@@ -93,6 +93,8 @@ const IDENTITY_MISMATCH: &str = "identity-mismatch";
 /// The warning under which a message is taken that names no device.
 const MISSING_IDENTITY: &str = "missing-identity";
 
+/// The warning of a message with values that say of themselves that they are a test or a demonstration (OBX-8).
+const NOT_CLINICAL: &str = "not-clinical";
 /// The warning of a message that came in a batch whose trailer counts otherwise than we do.
 const BATCH_MISCOUNTED: &str = "batch-miscounted";
 
@@ -120,6 +122,11 @@ impl Inbound {
             },
             zone: TimeZone::system(),
         }
+    }
+
+    /// Who sends.
+    pub(super) const fn device(&self) -> &DeviceId {
+        &self.device
     }
 
     /// Judges one part of a frame.
@@ -206,6 +213,9 @@ impl Inbound {
         self.policy.require_identity(&reading.claims)?;
         if reading.claims.is_empty() {
             reading.warnings.push(MISSING_IDENTITY.to_owned());
+        }
+        if reading.message.segments().filter_map(Observation::of).any(|value| value.is_not_clinical()) {
+            reading.warnings.push(NOT_CLINICAL.to_owned());
         }
         Ok(())
     }
@@ -394,7 +404,9 @@ impl Inbound {
 
     fn record_of(&self, reading: &Reading<'_>, frame: &Frame, now: Timestamp) -> MessageRecord {
         let header = reading.message.header();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        // What people read and look for is text; the bytes are kept as they came (MSH-18).
+        let characters = header.text_encoding();
+        let text = |bytes: &[u8]| characters.decode(bytes).into_owned();
         MessageRecord {
             event_time: self.event_time(&reading.message),
             // The store and the operator have the name that IHE writes; the metric has the label.

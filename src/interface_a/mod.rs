@@ -4,6 +4,7 @@
 //! session judges, records and acknowledges what comes; the [`Registry`] knows every session that is open.
 
 mod admission;
+mod awaited;
 mod connection;
 mod feeds;
 #[cfg(test)]

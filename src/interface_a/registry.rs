@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
+use super::awaited::Awaited;
 use super::session::Acknowledgement;
 use crate::authz::Directory;
 use crate::model::{DeviceId, Refusal, SessionId};
@@ -18,7 +19,10 @@ const DELIVERIES: usize = 64;
 
 /// Knows every open session: for those who watch over trust, and for those who have a message for a device.
 #[derive(Debug, Clone, Default)]
-pub struct Registry(Arc<Mutex<HashMap<SessionId, Entry>>>);
+pub struct Registry {
+    sessions: Arc<Mutex<HashMap<SessionId, Entry>>>,
+    awaited: Awaited,
+}
 
 /// What is known of an open session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,9 @@ pub enum DeliverError {
     /// The device is not connected.
     #[error("the device is not connected")]
     NotConnected,
+    /// A message with the same MSH-10 waits for its acknowledgement.
+    #[error("a message with this control id waits for its acknowledgement already")]
+    UnderWay,
     /// Too many messages wait for this device already.
     #[error("too many messages wait for this device already")]
     Busy,
@@ -54,9 +61,7 @@ pub enum DeliverError {
 /// A message for a device, on its way into the session.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    pub(super) control_id: Vec<u8>,
     pub(super) frame: Bytes,
-    pub(super) answer: oneshot::Sender<Acknowledgement>,
 }
 
 /// The session's ends of what the registry says to it.
@@ -115,7 +120,8 @@ impl Registry {
         }
     }
 
-    /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device` and waits for its acknowledgement.
+    /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device` and waits for its acknowledgement, which may
+    /// come on any session of the device. Who stops waiting is forgotten.
     ///
     /// # Errors
     /// When the device is not connected, cannot take more, or leaves without an answer.
@@ -125,15 +131,19 @@ impl Registry {
         control_id: &[u8],
         frame: Bytes,
     ) -> Result<Acknowledgement, DeliverError> {
-        let (answer, answered) = oneshot::channel();
-        let outgoing = Outgoing { control_id: control_id.to_vec(), frame, answer };
-        self.newest_session_of(device).ok_or(DeliverError::NotConnected)?.try_send(outgoing).map_err(
-            |error| match error {
-                mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
-                mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
-            },
-        )?;
+        let (session, deliveries) = self.newest_session_of(device).ok_or(DeliverError::NotConnected)?;
+        let (_waiting, answered) =
+            self.awaited.expect(device, control_id, session).ok_or(DeliverError::UnderWay)?;
+        deliveries.try_send(Outgoing { frame }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
+            mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
+        })?;
         answered.await.map_err(|_| DeliverError::SessionEnded)
+    }
+
+    /// What sessions ask about the acknowledgements that come to them.
+    pub(super) fn awaited(&self) -> Awaited {
+        self.awaited.clone()
     }
 
     pub(super) fn register(&self, info: SessionInfo, path: Arc<[Link]>) -> Links {
@@ -145,22 +155,23 @@ impl Registry {
     }
 
     // A device that reconnects before its old connection is found dead is reached on the new one.
-    fn newest_session_of(&self, device: &DeviceId) -> Option<mpsc::Sender<Outgoing>> {
+    fn newest_session_of(&self, device: &DeviceId) -> Option<(SessionId, mpsc::Sender<Outgoing>)> {
         self.entries()
             .values()
             .filter(|entry| entry.info.device == *device)
             .max_by_key(|entry| entry.info.id)
-            .map(|entry| entry.deliveries.clone())
+            .map(|entry| (entry.info.id, entry.deliveries.clone()))
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
         self.registry.entries().remove(&self.id);
+        self.registry.awaited.give_up(self.id);
     }
 }
 
@@ -208,9 +219,8 @@ mod tests {
         let device = NAME.parse().unwrap();
         let delivering = registry.deliver(&device, b"1", Bytes::from_static(b"frame"));
         let answering = async {
-            let outgoing = new.deliveries.recv().await.unwrap();
-            assert_eq!(outgoing.control_id, b"1");
-            outgoing.answer.send(Acknowledgement { code: "AA".to_owned() }).unwrap();
+            assert_eq!(new.deliveries.recv().await.unwrap().frame, b"frame"[..]);
+            registry.awaited().settle(&device, b"1", Acknowledgement { code: "AA".to_owned() });
         };
         let (delivered, ()) = tokio::join!(delivering, answering);
         assert_eq!(delivered, Ok(Acknowledgement { code: "AA".to_owned() }));

@@ -23,6 +23,7 @@ use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::config::{Config, Unknown};
 use crate::hl7::AcknowledgeAs;
 use crate::metrics::Metrics;
+use crate::mllp::{BrokenReason, Deviation};
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
 use crate::tls::{self, Acceptor, DirectoryHandle, Peer, Refused, Secured};
@@ -80,6 +81,11 @@ impl InterfaceA {
     pub fn new(dependencies: Dependencies) -> std::io::Result<Self> {
         let Dependencies { config, acceptor, directory, registry, feeds, store, metrics, clock, drain } =
             dependencies;
+        // A frame that never came so reads zero, not nothing.
+        let read = Deviation::ALL.iter().map(|deviation| deviation.code());
+        for code in read.chain(BrokenReason::ALL.iter().map(|reason| reason.code())) {
+            metrics.frame_deviations_total.with_label_values(&[code]);
+        }
         let admission = Arc::new(Admission::new(config.load().interface_a.max_handshakes)?);
         Ok(Self {
             acceptor,
@@ -158,6 +164,7 @@ impl InterfaceA {
         let config = self.config.load_full();
         let session = Session::open(
             Inbound::new(&config, Arc::clone(&self.directory), id, peer),
+            self.registry.awaited(),
             Limits::of(&config),
             now,
         );

@@ -6,19 +6,20 @@
 //! Acknowledgements leave in the order in which the messages came, each when its message is durable, while up to
 //! `in_flight` messages are being stored (B.1: a positive acknowledgement means that the message is safe).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use tokio_util::codec::Decoder as _;
 
+use super::awaited::Awaited;
 use super::inbound::{Inbound, Judged, Label, Part};
 use crate::audit::{self, SessionEnd};
 use crate::config::Config;
 use crate::mllp::{BrokenReason, Codec, Interruption, Received};
 use crate::model::Refusal;
-use crate::store::{MessageRecord, Recorded, StoreError};
+use crate::store::{MessageRecord, Recorded, StoreError, Verdict};
 
 /// How long a frame whose end block lacks its carriage return waits for it.
 pub(super) const CARRIAGE_RETURN_WAIT: Duration = Duration::from_millis(200);
@@ -63,8 +64,8 @@ pub(super) enum Effect {
     Audit(audit::Event),
     /// Count a frame that has been dealt with.
     Count(Label, Instant),
-    /// The device has acknowledged what was delivered to it.
-    Acknowledged(Delivery, Acknowledgement),
+    /// Count a frame that is not as the specification wants it, by the stable word for how.
+    Deviated(&'static str),
     /// Nothing more will come: close the connection.
     End(SessionEnd),
 }
@@ -72,10 +73,6 @@ pub(super) enum Effect {
 /// Names one message that is being stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
-
-/// Names one message that was delivered to the device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Delivery(pub(super) u64);
 
 /// How a device answered a message that was delivered to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +92,7 @@ pub(super) struct Session {
     backlog: VecDeque<Part>,
     slots: VecDeque<Slot>,
     next_ticket: u64,
-    awaited: HashMap<Vec<u8>, Delivery>,
+    awaited: Awaited,
     violations: u32,
     phase: Phase,
     effects: VecDeque<Effect>,
@@ -127,7 +124,7 @@ enum Phase {
 }
 
 impl Session {
-    pub(super) fn open(inbound: Inbound, limits: Limits, now: Now) -> Self {
+    pub(super) fn open(inbound: Inbound, awaited: Awaited, limits: Limits, now: Now) -> Self {
         Self {
             inbound,
             limits,
@@ -136,7 +133,7 @@ impl Session {
             backlog: VecDeque::new(),
             slots: VecDeque::new(),
             next_ticket: 0,
-            awaited: HashMap::new(),
+            awaited,
             violations: 0,
             phase: Phase::Open,
             effects: VecDeque::new(),
@@ -209,9 +206,8 @@ impl Session {
         self.read_frames(now);
     }
 
-    /// Sends `frame`, a message whose MSH-10 is `control_id`, and waits for its acknowledgement.
-    pub(super) fn deliver(&mut self, delivery: Delivery, control_id: &[u8], frame: Bytes) {
-        self.awaited.insert(control_id.to_vec(), delivery);
+    /// Sends `frame`, a message of ours; its acknowledgement is looked for in what is [`Awaited`].
+    pub(super) fn deliver(&mut self, frame: Bytes) {
         self.effects.push_back(Effect::Send(frame));
     }
 
@@ -224,8 +220,11 @@ impl Session {
     pub(super) fn drain(&mut self, why: SessionEnd) {
         if self.phase == Phase::Open {
             self.phase = Phase::Draining(why);
-            // What has not begun is not acknowledged: its sender keeps it.
-            self.backlog.clear();
+            // What has not begun is not acknowledged: its sender keeps it. Of a peer that has only said that it is
+            // done, all that came is wanted.
+            if why != SessionEnd::PeerClosed {
+                self.backlog.clear();
+            }
         }
         self.send_what_is_ready();
     }
@@ -263,12 +262,15 @@ impl Session {
 
     /// Judges what has been read, and reads on, for as long as messages may be in flight.
     fn read_frames(&mut self, now: Now) {
-        while self.phase == Phase::Open && self.slots.len() < self.limits.in_flight {
+        while self.slots.len() < self.limits.in_flight {
             if let Some(part) = self.backlog.pop_front() {
-                let judged =
-                    self.inbound.judge(&part, now.wall, |control_id| self.awaited.contains_key(control_id));
+                let expects = |control_id: &[u8]| self.awaited.expects(self.inbound.device(), control_id);
+                let judged = self.inbound.judge(&part, now.wall, expects);
                 self.book(judged, now);
                 continue;
+            }
+            if self.phase != Phase::Open {
+                break;
             }
             match self.codec.decode(&mut self.buffer) {
                 Ok(Some(received)) => {
@@ -288,9 +290,13 @@ impl Session {
 
     fn take(&mut self, received: Received, now: Now) {
         match received {
-            Received::Frame(frame) => self.backlog.extend(Part::all_of(frame)),
+            Received::Frame(frame) => {
+                self.effects.extend(frame.deviations.iter().map(|one| Effect::Deviated(one.code())));
+                self.backlog.extend(Part::all_of(frame));
+            }
             Received::Broken(broken) => {
                 let reason = broken.reason;
+                self.effects.push_back(Effect::Deviated(reason.code()));
                 let judged = self.inbound.broken(broken, now.wall);
                 self.book(judged, now);
                 if reason.must_close() {
@@ -306,10 +312,8 @@ impl Session {
         self.effects.extend(judged.audit.into_iter().map(Effect::Audit));
         if let Some(answer) = judged.answers {
             // B.1: MSA-2 says which message of ours is meant.
-            if let Some(delivery) = self.awaited.remove(&answer.control_id) {
-                let acknowledgement = Acknowledgement { code: answer.code };
-                self.effects.push_back(Effect::Acknowledged(delivery, acknowledgement));
-            }
+            let acknowledgement = Acknowledgement { code: answer.code };
+            self.awaited.settle(self.inbound.device(), &answer.control_id, acknowledgement);
         }
         self.slots.push_back(Slot::Waiting {
             ticket,
@@ -320,8 +324,13 @@ impl Session {
             }),
             since: now.instant,
         });
+        // Only what is accepted forgives: a frame of garbage between two violations does not.
+        if judged.violation {
+            self.violations = self.violations.saturating_add(1);
+        } else if judged.record.verdict == Verdict::Accepted {
+            self.violations = 0;
+        }
         self.effects.push_back(Effect::Record(ticket, Box::new(judged.record)));
-        self.violations = if judged.violation { self.violations.saturating_add(1) } else { 0 };
         if self.violations >= self.limits.max_violations {
             self.drain(SessionEnd::Violations);
         }
@@ -340,6 +349,7 @@ impl Session {
         }
         if let Phase::Draining(why) = self.phase
             && self.slots.is_empty()
+            && self.backlog.is_empty()
         {
             self.phase = Phase::Ended;
             self.account_for_stray_bytes();

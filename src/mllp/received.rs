@@ -49,6 +49,10 @@ pub enum BrokenReason {
 }
 
 impl BrokenReason {
+    /// Every reason, for metrics that start at zero.
+    pub const ALL: [Self; 6] =
+        [Self::Truncated, Self::Utf16, Self::TooLarge, Self::NoStartBlock, Self::EndOfStream, Self::TimedOut];
+
     /// The stable word in the store, in metrics and in the audit trail.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -91,7 +95,8 @@ pub enum Deviation {
 }
 
 impl Deviation {
-    const ALL: [Self; 6] = [
+    /// Every deviation, for metrics that start at zero.
+    pub const ALL: [Self; 6] = [
         Self::MissingCarriageReturn,
         Self::LineFeedForCarriageReturn,
         Self::LineBreaksBetweenFrames,

@@ -161,9 +161,20 @@ fn every_message_is_answered_as_it_asks_and_kept_as_it_came() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), samples.len(), wrong.join("\n"));
     assert_eq!(batches, 1);
 
-    // Messages of one millisecond have no order among them: found by their bytes.
     let exported = platform.cli().json(&["message", "export"]);
     let raw = |line: &Value| STANDARD.decode(line["raw"].as_str().unwrap()).unwrap();
+    // The newest first, strictly: messages of one millisecond as well.
+    let mut came = samples.iter().enumerate().flat_map(|(number, sample)| [Ok(sample), Err(number)]);
+    for line in exported.iter().rev() {
+        let (bytes, id) = (raw(line), line["control-id"].as_str().unwrap());
+        let is_this = |sent: Result<&Sample, usize>| match sent {
+            Ok(Sample { name, .. }) if name == BATCH => id == "12345678",
+            Ok(sample) => sample.payload == bytes,
+            Err(number) => id == format!("SENTINEL-{number}"),
+        };
+        // What was sent and is passed over here was a resend.
+        assert!(came.any(is_this), "{id} is out of order");
+    }
     let mut kept: HashMap<Vec<u8>, Vec<&Value>> = HashMap::new();
     for line in &exported {
         kept.entry(raw(line)).or_default().push(line);

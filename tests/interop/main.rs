@@ -1,4 +1,4 @@
-//! The running platform against the TLS of other people: OpenSSL, GnuTLS, JSSE and NSS as devices, and peers that
+//! The running platform against the TLS of other people: OpenSSL, GnuTLS, JSSE, NSS and mbed TLS as devices, and peers that
 //! no TLS library would make.
 
 #![allow(clippy::disallowed_methods, reason = "a test waits for other processes, by the machine's own clock")]
@@ -18,6 +18,8 @@ mod hello;
 mod jsse;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod mbedtls;
 #[cfg(test)]
 mod nss;
 #[cfg(test)]

@@ -40,7 +40,7 @@ public final class JsseDevice {
         }
     }
 
-    private static SSLContext context(String keyFile, char[] password, String anchors) throws Exception {
+    static SSLContext context(String keyFile, char[] password, String anchors) throws Exception {
         KeyStore keys = KeyStore.getInstance("PKCS12");
         try (InputStream file = new FileInputStream(keyFile)) {
             keys.load(file, password);

@@ -43,8 +43,6 @@ pub enum Rejection {
     },
     /// The message could not be made durable: the sender keeps it and tries again.
     StoreUnavailable,
-    /// Something failed on our side: the sender keeps the message and tries again.
-    Internal,
 }
 
 /// The errors of content that table 0357 knows.
@@ -112,7 +110,6 @@ impl Rejection {
             Self::MissingIdentity => "missing-identity",
             Self::Content { rule, .. } => rule,
             Self::StoreUnavailable => "store-unavailable",
-            Self::Internal => "internal-error",
         }
     }
 
@@ -144,7 +141,6 @@ impl Rejection {
             Self::Content { error: ContentError::DataType, .. } => "a value is not of its type",
             Self::Content { error: ContentError::TableValue, .. } => "a code is not in its table",
             Self::StoreUnavailable => "the message could not be stored, send it again",
-            Self::Internal => "the message could not be processed, send it again",
         }
     }
 
@@ -152,15 +148,9 @@ impl Rejection {
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match self {
-            Self::Content { .. } | Self::StoreUnavailable | Self::Internal => Outcome::Error,
+            Self::Content { .. } | Self::StoreUnavailable => Outcome::Error,
             _ => Outcome::Rejected,
         }
-    }
-
-    /// Whether the same message may be taken when it is sent again.
-    #[must_use]
-    pub const fn is_retryable(&self) -> bool {
-        matches!(self, Self::StoreUnavailable | Self::Internal)
     }
 
     /// ERR-3: code and text of HL7 table 0357.
@@ -177,11 +167,9 @@ impl Rejection {
             Self::UnsupportedEvent => ("201", "Unsupported event code"),
             Self::UnsupportedProcessingId => ("202", "Unsupported processing id"),
             Self::UnsupportedVersion => ("203", "Unsupported version id"),
-            Self::Frame(_)
-            | Self::IdentityMismatch(_)
-            | Self::MissingIdentity
-            | Self::StoreUnavailable
-            | Self::Internal => ("207", "Application error"),
+            Self::Frame(_) | Self::IdentityMismatch(_) | Self::MissingIdentity | Self::StoreUnavailable => {
+                ("207", "Application error")
+            }
         }
     }
 
@@ -270,7 +258,6 @@ mod tests {
                 (code, table, outcome)
             );
         }
-        assert!(Rejection::StoreUnavailable.is_retryable() && !content.is_retryable());
         assert_eq!(content.to_string(), "obr-filler-missing: a required field is empty (OBR[2]-3)");
     }
 }

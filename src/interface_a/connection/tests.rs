@@ -7,6 +7,7 @@ use super::super::fixtures::{
     LIMITS, NAME, acknowledgement, acknowledgements, device, frame, framed, info, session,
 };
 use super::super::registry::{DeliverError, Registry};
+use super::super::session::Acknowledgement;
 use super::*;
 use crate::audit::{Event, StopReason};
 use crate::authz::{Device, DeviceStatus, Directory};
@@ -39,7 +40,7 @@ impl Bench {
             drain: drain.clone(),
         };
         let links = registry.register(info(&clock), Arc::default());
-        let session = session(LIMITS, &clock);
+        let session = session(registry.awaited(), LIMITS, &clock);
         let connection = Connection { stream, session, services, links, write_timeout };
         let running = tokio::spawn(connection.run(Event::PlatformStopped { reason: StopReason::Requested }));
         Self { _place: place, store, registry, drain, device, running }

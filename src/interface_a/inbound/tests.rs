@@ -43,6 +43,29 @@ fn what_is_accepted_has_one_answer_for_success_and_one_for_our_failure() {
     assert_eq!((judged.on_stored.1, judged.resend), (label("CA"), label("resend")));
 }
 
+// What people read is text by MSH-18; what is kept is the bytes.
+#[test]
+fn what_is_listed_of_a_message_is_in_its_own_character_set() {
+    let bytes = String::from_utf8(frame("P")).unwrap().into_bytes();
+    let at = bytes.windows(3).position(|piece| piece == b"|P|").unwrap() + 1;
+    let mut german = [&bytes[..at], b"\xFC7", &bytes[at + 1..]].concat();
+    let listed = |bytes: &[u8]| judge(whole(bytes)).record.control_id;
+    assert_eq!(listed(&german), "\u{fc}7");
+    let stated = german.windows(4).position(|piece| piece == b"|NE|").unwrap() + 4;
+    german.splice(stated..stated + 1, *b"|8859/5|");
+    assert_eq!(listed(&german), "\u{45c}7");
+    assert_eq!(judge(whole(&german)).record.raw, german[1..german.len() - 2]);
+}
+
+#[test]
+fn values_that_are_a_test_are_told_wherever_the_message_is_listed() {
+    let clinical = String::from_utf8(frame("1")).unwrap();
+    let warned =
+        |text: &str| judge(whole(text.as_bytes())).record.warnings.contains(&"not-clinical".to_owned());
+    assert!(!warned(&clinical));
+    assert!(warned(&clinical.replace("|1.0.0.0||||", "|1.0.0.0||||demo")));
+}
+
 #[test]
 fn a_refusal_does_not_depend_on_the_store() {
     let judged = judge(whole(&frame_about(OTHER, "1")));

@@ -7,8 +7,9 @@ use super::super::fixtures::{
     LIMITS, NAME, acknowledgement, acknowledgements, clock, frame, frame_about, framed, now, session,
 };
 use super::*;
-use crate::model::{Clock, MessageId};
-use crate::store::Verdict;
+use crate::model::{Clock, MessageId, SessionId};
+
+mod model;
 
 /// A session whose world does only what the test says.
 struct Bench {
@@ -18,22 +19,24 @@ struct Bench {
     storing: Vec<(Ticket, Box<MessageRecord>)>,
     sent: Vec<u8>,
     audited: Vec<audit::Event>,
-    delivered: Vec<(Delivery, Acknowledgement)>,
+    awaited: Awaited,
     counted: Vec<&'static str>,
+    deviated: Vec<&'static str>,
     end: Option<SessionEnd>,
 }
 
 impl Bench {
     fn new(limits: Limits) -> Self {
-        let clock = clock();
+        let (clock, awaited) = (clock(), Awaited::default());
         Self {
-            session: session(limits, &clock),
+            session: session(awaited.clone(), limits, &clock),
             clock,
+            awaited,
             storing: Vec::new(),
             sent: Vec::new(),
             audited: Vec::new(),
-            delivered: Vec::new(),
             counted: Vec::new(),
+            deviated: Vec::new(),
             end: None,
         }
     }
@@ -83,7 +86,7 @@ impl Bench {
                 Effect::Send(bytes) => self.sent.extend_from_slice(&bytes),
                 Effect::Audit(event) => self.audited.push(event),
                 Effect::Count(label, _) => self.counted.push(label.acknowledgement),
-                Effect::Acknowledged(delivery, answer) => self.delivered.push((delivery, answer)),
+                Effect::Deviated(code) => self.deviated.push(code),
                 Effect::End(why) => self.end = Some(why),
             }
         }
@@ -277,6 +280,73 @@ fn violations_in_a_row_end_the_session_and_a_good_message_forgives_them() {
 }
 
 #[test]
+fn garbage_between_two_violations_does_not_forgive() {
+    let mut bench = Bench::new(LIMITS);
+    let foreign = |id: &str| frame_about("00A037FFFE000002", id);
+    bench.receive(
+        &[foreign("1"), framed("garbage"), foreign("2"), acknowledgement("X"), foreign("3")].concat(),
+    );
+    assert_eq!((bench.storing.len(), bench.session.is_draining()), (5, true));
+}
+
+// Every case of a frame has its word, and is counted under it.
+#[test]
+fn each_deviation_of_a_frame_is_counted() {
+    let mut bench = Bench::new(LIMITS);
+    let whole = |id: &str| frame(id);
+    let cut = |id: &str, end: &[u8]| [&frame(id)[..frame(id).len() - 2], end].concat();
+    bench.receive(&whole("1"));
+    assert!(bench.deviated.is_empty());
+    for (bytes, code) in [
+        (cut("2", b"\x1C\n"), "frame-line-feed-for-carriage-return"),
+        ([b"\r\n", &whole("3")[..]].concat(), "frame-line-breaks-between"),
+        ([b"noise", &whole("4")[..]].concat(), "frame-bytes-between"),
+        ([b"\x0B", &whole("5")[..]].concat(), "frame-repeated-start-block"),
+        (cut("6", b"\x1Cmore\r\x1C\r"), "frame-file-separator-in-payload"),
+        ([b"\x0BMSH|half", &whole("7")[..]].concat(), "truncated-frame"),
+        (b"\x0BM\0S\0H\0|\0\x1C\r".to_vec(), "utf-16"),
+    ] {
+        bench.receive(&bytes);
+        assert_eq!(std::mem::take(&mut bench.deviated), [code]);
+    }
+    bench.receive(&cut("8", b"\x1C"));
+    bench.pass(CARRIAGE_RETURN_WAIT);
+    assert_eq!(std::mem::take(&mut bench.deviated), ["frame-missing-carriage-return"]);
+    bench.receive(b"\x0BMSH|half");
+    bench.pass(LIMITS.frame_timeout);
+    assert_eq!(std::mem::take(&mut bench.deviated), ["frame-timeout"]);
+
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(b"\x0BMSH|half");
+    bench.then(|session, now| session.peer_closed(now));
+    assert_eq!(bench.deviated, ["end-of-stream"]);
+    let mut bench = Bench::new(Limits { max_frame: 64, ..LIMITS });
+    bench.receive(&whole("9"));
+    assert_eq!(bench.deviated, ["too-large"]);
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(&vec![b'x'; Codec::NO_START_LIMIT + 1]);
+    assert_eq!(bench.deviated, ["no-start-block"]);
+}
+
+/// The last carriage return is missing, and the peer has said that it is done: every message of its batch is its
+/// own, however few may be in flight.
+#[test]
+fn a_batch_before_the_end_of_the_stream_is_taken_to_its_end() {
+    let mut bench = Bench::new(Limits { in_flight: 2, ..LIMITS });
+    let message = |id: &str| String::from_utf8(frame(id)[1..frame(id).len() - 2].to_vec()).unwrap();
+    let ids = ["1", "2", "3", "4", "5"];
+    let batch = format!("BHS|^~\\&\r{}BTS|5\r", ids.map(message).concat());
+    bench.receive(&[b"\x0B", batch.as_bytes(), b"\x1C"].concat());
+    bench.then(|session, now| session.peer_closed(now));
+    assert_eq!(bench.storing.len(), 2);
+    while !bench.storing.is_empty() {
+        assert_eq!(bench.end, None);
+        bench.stored(0);
+    }
+    assert_eq!((bench.told(), bench.end), (positive(&ids), Some(SessionEnd::PeerClosed)));
+}
+
+#[test]
 fn a_frame_that_is_too_large_ends_the_session_after_its_answer() {
     let mut bench = Bench::new(Limits { max_frame: 300, ..LIMITS });
     let mut bytes = frame("1");
@@ -294,17 +364,20 @@ fn a_frame_that_is_too_large_ends_the_session_after_its_answer() {
 fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     let mut bench = Bench::new(LIMITS);
     let ours = Bytes::from(framed("MSH|^~\\&|OURS\r"));
-    bench.then(|session, _| session.deliver(Delivery(7), b"OURS-7", ours.clone()));
-    bench.then(|session, _| session.deliver(Delivery(8), b"OURS-8", ours.clone()));
-    assert_eq!(bench.sent, [&ours[..], &ours[..]].concat());
+    bench.then(|session, _| session.deliver(ours.clone()));
+    assert_eq!(bench.sent, ours);
     bench.sent.clear();
+    // Sent into another session of the device: it may answer on this one.
+    let (device, elsewhere) = (NAME.parse().unwrap(), SessionId::at(bench.clock.now()));
+    let (_seventh, mut seventh) = bench.awaited.expect(&device, b"OURS-7", elsewhere).unwrap();
+    let (_eighth, mut eighth) = bench.awaited.expect(&device, b"OURS-8", elsewhere).unwrap();
     bench
         .receive(&[acknowledgement("OURS-8"), acknowledgement("OURS-9"), acknowledgement("OURS-7")].concat());
     let code = Acknowledgement { code: "CA".to_owned() };
-    assert_eq!(bench.delivered, [(Delivery(8), code.clone()), (Delivery(7), code)]);
-    assert_eq!(bench.rejections(), [None, Some("unexpected-acknowledgement"), None]);
+    assert_eq!([seventh.try_recv(), eighth.try_recv()], [Ok(code.clone()), Ok(code)]);
     bench.receive(&acknowledgement("OURS-7"));
-    assert_eq!(bench.delivered.len(), 2, "an acknowledgement counts once");
+    let unexpected = Some("unexpected-acknowledgement");
+    assert_eq!(bench.rejections(), [None, unexpected, None, unexpected], "an acknowledgement counts once");
     while !bench.storing.is_empty() {
         bench.stored(0);
     }
