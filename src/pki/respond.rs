@@ -115,7 +115,7 @@ impl Served {
         match signer {
             OcspSigner::Ca => Ok(Self {
                 authority,
-                id: ResponderId::Name(issuer.name.clone()),
+                id: ResponderId::Name(issuer.name().to_vec()),
                 key: pki.key_pair(authority)?,
                 certificates: Vec::new(),
                 issuer,

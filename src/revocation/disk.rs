@@ -2,26 +2,47 @@
 //!
 //! `ocsp/NAME.der` and `crl/NAME.crl`; names are digests, and contents are verified again when they are used, so that
 //! the folder need not be trusted. `crl-numbers.json` holds the highest CRL number seen of each issuer and scope.
+//!
+//! A thread of its own writes: a disk takes milliseconds to say that something is safe, and devices wait meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::bounded::Identity;
 
 /// Files of one kind that are kept; the oldest beyond that are deleted at the next start.
 const MOST_FILES: usize = 100_000;
+/// Files that wait to be written. Whoever brings one more waits.
+const MOST_WAITING: usize = 1024;
+/// Files that are written before their folder is synchronised.
+const AT_ONCE: usize = 64;
 
 /// The folder.
 #[derive(Debug)]
 pub(super) struct Disk {
     folder: PathBuf,
-    next: AtomicU64,
+    /// The OCSP answers that are there, so that a handshake asks the disk for none that is not.
+    answers: Mutex<HashSet<Identity>>,
+    /// Taken when the folder is given back.
+    writer: Option<(SyncSender<Job>, JoinHandle<()>)>,
+}
+
+#[derive(Debug)]
+enum Job {
+    /// Put a file in place of the one that may be there.
+    Replace(PathBuf, Vec<u8>),
+    /// Say so when everything before this is written.
+    Tell(SyncSender<()>),
 }
 
 /// A kind of file.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+enum Kind {
     Ocsp,
     Crl,
 }
@@ -50,17 +71,49 @@ impl Disk {
             fs::create_dir_all(&folder)?;
             tidy(&folder)?;
         }
-        Ok(Self { folder: folder.to_owned(), next: AtomicU64::new(0) })
+        let mut answers = HashSet::new();
+        for entry in fs::read_dir(folder.join(Kind::Ocsp.folder()))? {
+            let path = entry?.path();
+            let name = path.file_stem().and_then(|name| name.to_str()).and_then(octets);
+            answers.extend(name.and_then(|name| Identity::try_from(name).ok()));
+        }
+        let (sender, jobs) = sync_channel(MOST_WAITING);
+        let thread =
+            std::thread::Builder::new().name("revocation".to_owned()).spawn(move || write_all(&jobs))?;
+        let (answers, writer) = (Mutex::new(answers), Some((sender, thread)));
+        Ok(Self { folder: folder.to_owned(), answers, writer })
     }
 
-    pub(super) fn read(&self, kind: Kind, name: &str) -> Option<Vec<u8>> {
-        fs::read(self.path(kind, name)).ok()
+    /// Whether an OCSP answer about this certificate is there.
+    pub(super) fn has_answer(&self, identity: &Identity) -> bool {
+        self.answers().contains(identity)
     }
 
-    /// Writes a file whole, in place of the one that may be there. What cannot be kept is said, and known until the
-    /// process ends.
-    pub(super) fn write(&self, kind: Kind, name: &str, contents: &[u8]) {
-        self.replace(&self.path(kind, name), contents);
+    /// Reads the OCSP answer about this certificate.
+    pub(super) fn answer(&self, identity: &Identity) -> Option<Vec<u8>> {
+        fs::read(self.path(Kind::Ocsp, &hexadecimal(identity))).ok()
+    }
+
+    /// The answer is of no use: nobody reads it again.
+    pub(super) fn pass_over(&self, identity: &Identity) {
+        self.answers().remove(identity);
+    }
+
+    /// Keeps an OCSP answer. What cannot be kept is said, and known until the process ends.
+    pub(super) async fn keep_answer(&self, identity: Identity, der: Vec<u8>) {
+        let Some((writer, _)) = &self.writer else { return };
+        let job = Job::Replace(self.path(Kind::Ocsp, &hexadecimal(&identity)), der);
+        if let Err(TrySendError::Full(job)) = writer.try_send(job) {
+            let writer = writer.clone();
+            // The disk is slower than those who answer: waiting bounds what is held in memory for it.
+            let _ = tokio::task::spawn_blocking(move || writer.send(job)).await;
+        }
+        self.answers().insert(identity);
+    }
+
+    /// Keeps a CRL under this name. May wait for the disk.
+    pub(super) fn keep_crl(&self, name: &str, der: &[u8]) {
+        self.send(Job::Replace(self.path(Kind::Crl, name), der.to_vec()));
     }
 
     pub(super) fn crls(&self) -> Vec<(String, Vec<u8>)> {
@@ -78,35 +131,85 @@ impl Disk {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    pub(super) fn write_numbers(&self, numbers: &BTreeMap<String, String>) {
+    /// Keeps the highest CRL numbers. May wait for the disk.
+    pub(super) fn keep_numbers(&self, numbers: &BTreeMap<String, String>) {
         // A map of text to text is always JSON.
         let text = serde_json::to_vec_pretty(numbers).unwrap_or_default();
-        self.replace(&self.folder.join(NUMBERS), &text);
+        self.send(Job::Replace(self.folder.join(NUMBERS), text));
+    }
+
+    /// Waits until everything is written.
+    pub(super) fn flush(&self) {
+        let (tell, told) = sync_channel(1);
+        self.send(Job::Tell(tell));
+        // An error says that the writer has ended.
+        let _ = told.recv();
+    }
+
+    fn send(&self, job: Job) {
+        if let Some((writer, _)) = &self.writer {
+            // The writer ends after this.
+            let _ = writer.send(job);
+        }
     }
 
     fn path(&self, kind: Kind, name: &str) -> PathBuf {
         self.folder.join(kind.folder()).join(format!("{name}.{}", kind.extension()))
     }
 
-    fn replace(&self, path: &Path, contents: &[u8]) {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let temporary = path.with_extension(format!("{}-{number}.{TEMPORARY}", std::process::id()));
-        if let Err(error) = write_whole(&temporary, path, contents) {
-            let _ = fs::remove_file(&temporary);
-            tracing::error!(file = %path.display(), %error, "what was fetched cannot be kept for a restart");
+    fn answers(&self) -> MutexGuard<'_, HashSet<Identity>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.writer.take() {
+            drop(sender);
+            let _ = thread.join();
         }
     }
 }
 
+/// The writer: several files, then their folders, so that a storm of answers costs the disk less.
+fn write_all(jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let (mut folders, mut tell) = (BTreeSet::new(), Vec::new());
+        let more = std::iter::from_fn(|| jobs.try_recv().ok()).take(AT_ONCE);
+        for job in std::iter::once(first).chain(more) {
+            match job {
+                Job::Replace(path, contents) => {
+                    let temporary = path.with_extension(TEMPORARY);
+                    if let Err(error) = write_whole(&temporary, &path, &contents) {
+                        let _ = fs::remove_file(&temporary);
+                        not_kept(&path, &error);
+                    }
+                    folders.extend(path.parent().map(Path::to_owned));
+                }
+                Job::Tell(done) => tell.push(done),
+            }
+        }
+        for folder in folders {
+            if let Err(error) = File::open(&folder).and_then(|folder| folder.sync_all()) {
+                not_kept(&folder, &error);
+            }
+        }
+        for done in tell {
+            // Whoever waits has not gone.
+            let _ = done.send(());
+        }
+    }
+}
+
+fn not_kept(path: &Path, error: &io::Error) {
+    tracing::error!(file = %path.display(), %error, "what was fetched cannot be kept for a restart");
+}
+
 fn write_whole(temporary: &Path, path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(temporary)?;
     file.write_all(contents)?;
     file.sync_all()?;
-    fs::rename(temporary, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    fs::rename(temporary, path)
 }
 
 fn tidy(folder: &Path) -> io::Result<()> {
@@ -114,10 +217,11 @@ fn tidy(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == TEMPORARY) {
+        let modified = entry.metadata()?.modified()?;
+        if path.extension().is_none_or(|extension| extension != TEMPORARY) {
+            files.push((modified, path));
+        } else if modified.elapsed().is_ok_and(|age| age > BEING_WRITTEN) {
             fs::remove_file(&path)?;
-        } else {
-            files.push((entry.metadata()?.modified()?, path));
         }
     }
     files.sort();
@@ -130,6 +234,15 @@ pub(super) fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
+/// What hexadecimal digits stand for.
+pub(super) fn octets(text: &str) -> Option<Vec<u8>> {
+    let pairs =
+        text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+    pairs.collect()
+}
+
+/// A file that was begun so lately may be another process's: `check` opens the folder beside a platform that serves.
+const BEING_WRITTEN: std::time::Duration = std::time::Duration::from_mins(1);
 const NUMBERS: &str = "crl-numbers.json";
 const TEMPORARY: &str = "tmp";
 
@@ -137,19 +250,42 @@ const TEMPORARY: &str = "tmp";
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_written_is_there_after_a_restart_and_what_was_begun_is_not() {
+    #[tokio::test]
+    async fn what_is_written_is_there_after_a_restart_and_what_was_begun_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path()).unwrap();
-        disk.write(Kind::Ocsp, "a", b"one");
-        disk.write(Kind::Ocsp, "a", b"two");
-        disk.write(Kind::Crl, "b", b"list");
-        disk.write_numbers(&BTreeMap::from([("k".to_owned(), "05".to_owned())]));
-        fs::write(folder.path().join("ocsp").join("c.1-1.tmp"), b"half").unwrap();
+        disk.keep_answer([1; 32], b"one".to_vec()).await;
+        disk.keep_answer([1; 32], b"two".to_vec()).await;
+        assert!(disk.has_answer(&[1; 32]) && !disk.has_answer(&[2; 32]));
+        disk.keep_crl("b", b"list");
+        disk.keep_numbers(&BTreeMap::from([("k".to_owned(), "05".to_owned())]));
+        disk.flush();
+        assert_eq!(disk.answer(&[1; 32]).unwrap(), b"two");
+        let half = |name: &str, age| {
+            let file = File::create(folder.path().join("ocsp").join(name)).unwrap();
+            let modified = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(modified - age).unwrap();
+        };
+        half("c.tmp", 2 * BEING_WRITTEN);
+        half("d.tmp", BEING_WRITTEN / 2);
+        disk.keep_answer([3; 32], b"at the end".to_vec()).await;
+        drop(disk);
         let disk = Disk::open(folder.path()).unwrap();
-        assert_eq!(disk.read(Kind::Ocsp, "a").unwrap(), b"two");
+        assert_eq!(disk.answer(&[1; 32]).unwrap(), b"two");
+        assert!(disk.has_answer(&[1; 32]) && disk.has_answer(&[3; 32]) && !disk.has_answer(&[2; 32]));
         assert_eq!(disk.crls(), [("b".to_owned(), b"list".to_vec())]);
         assert_eq!(disk.numbers()["k"], "05");
-        assert_eq!(fs::read_dir(folder.path().join("ocsp")).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(folder.path().join("ocsp")).unwrap().count(), 3);
+    }
+
+    #[tokio::test]
+    async fn more_than_may_wait_is_written_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::open(folder.path()).unwrap();
+        for number in 0..=u8::MAX {
+            disk.keep_answer([number; 32], vec![number]).await;
+        }
+        disk.flush();
+        assert_eq!(fs::read_dir(folder.path().join("ocsp")).unwrap().count(), 256);
     }
 }

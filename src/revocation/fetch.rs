@@ -4,7 +4,9 @@
 //! Redirects are not followed. Unless the operator allows hosts by name, addresses of this machine and of its
 //! neighbourhood are not asked, whatever a certificate says.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -13,36 +15,43 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many requests are under way at once.
-const CONCURRENCY: usize = 128;
+/// How many requests are under way at once, and to one host: one that does not answer takes no turn of the others'.
+const CONCURRENCY: usize = 512;
+const CONCURRENCY_OF_ONE: usize = 128;
+/// Names that are looked up at once. The operating system's lookup takes a thread and cannot be broken off.
+const LOOKUPS: usize = 32;
+/// Hosts whose turns are counted before those without a request are forgotten.
+const HOSTS: usize = 256;
 
 /// Sends requests, within limits.
 #[derive(Debug)]
-pub(super) struct Fetcher {
+pub(crate) struct Fetcher {
     under_way: Semaphore,
+    lookups: Arc<Semaphore>,
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// The limits, as configured.
 #[derive(Debug, Clone)]
-pub(super) struct Limits {
-    pub(super) connect: Duration,
-    pub(super) total: Duration,
-    pub(super) proxy: Option<String>,
-    pub(super) allowed_hosts: Vec<String>,
+pub(crate) struct Limits {
+    pub(crate) connect: Duration,
+    pub(crate) total: Duration,
+    pub(crate) proxy: Option<String>,
+    pub(crate) allowed_hosts: Vec<String>,
 }
 
 /// What is fetched.
 #[derive(Debug, Clone)]
-pub(super) struct Fetch {
-    pub(super) url: String,
+pub(crate) struct Fetch {
+    pub(crate) url: String,
     /// The body of a POST; a GET has none.
-    pub(super) body: Option<Vec<u8>>,
+    pub(crate) body: Option<Vec<u8>>,
     /// Bytes of the largest answer.
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
     /// The operator named this URL: its host need not be allowed once more.
-    pub(super) configured: bool,
+    pub(crate) configured: bool,
 }
 
 /// Why nothing was fetched.
@@ -68,6 +77,9 @@ pub enum FetchError {
     /// Too slow.
     #[error("no complete answer in time")]
     Timeout,
+    /// Not even asked.
+    #[error("too many requests are under way")]
+    Busy,
     /// Too much.
     #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -80,20 +92,83 @@ pub enum FetchError {
 }
 
 impl Fetcher {
-    pub(super) fn new() -> Self {
-        Self { under_way: Semaphore::new(CONCURRENCY) }
+    pub(crate) fn new() -> Self {
+        Self {
+            under_way: Semaphore::new(CONCURRENCY),
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            hosts: Mutex::default(),
+        }
     }
 
     /// Fetches; the time limit includes waiting for a turn.
-    pub(super) async fn fetch(&self, fetch: Fetch, limits: &Limits) -> Result<Bytes, FetchError> {
+    ///
+    /// # Errors
+    /// Why nothing came.
+    pub(crate) async fn fetch(&self, fetch: Fetch, limits: &Limits) -> Result<Bytes, FetchError> {
         let uri: Uri = fetch.url.parse().map_err(|_| FetchError::Url)?;
         let host = checked_host(&uri, &fetch, limits)?;
+        let mut late = FetchError::Busy;
         let all = async {
-            // Never closed.
-            let _turn = self.under_way.acquire().await.map_err(|_| FetchError::Timeout)?;
-            exchange(&uri, &host, fetch, limits).await
+            // Neither is ever closed.
+            let _own = self.turns_of(&host).acquire_owned().await.map_err(|_| FetchError::Busy)?;
+            let _turn = self.under_way.acquire().await.map_err(|_| FetchError::Busy)?;
+            late = FetchError::Timeout;
+            self.exchange(&uri, &host, fetch, limits).await
         };
-        tokio::time::timeout(limits.total, all).await.unwrap_or(Err(FetchError::Timeout))
+        match tokio::time::timeout(limits.total, all).await {
+            Ok(fetched) => fetched,
+            Err(_) => Err(late),
+        }
+    }
+
+    fn turns_of(&self, host: &Host) -> Arc<Semaphore> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if hosts.len() >= HOSTS {
+            hosts.retain(|_, turns| Arc::strong_count(turns) > 1);
+        }
+        let turns = hosts
+            .entry(format!("{}:{}", host.name, host.port))
+            .or_insert_with(|| Arc::new(Semaphore::new(CONCURRENCY_OF_ONE)));
+        Arc::clone(turns)
+    }
+
+    async fn exchange(
+        &self,
+        uri: &Uri,
+        host: &Host,
+        fetch: Fetch,
+        limits: &Limits,
+    ) -> Result<Bytes, FetchError> {
+        let request = request(uri, host, fetch.body, limits.proxy.is_some())?;
+        let stream = match &limits.proxy {
+            Some(proxy) => {
+                // What a name stands for is the proxy's to find out; an address is one for everybody.
+                if let Ok(address) = host.name.parse::<IpAddr>()
+                    && !host.trusted
+                    && is_near(address)
+                {
+                    return Err(FetchError::Address(address));
+                }
+                let (name, port) = proxy.rsplit_once(':').ok_or(FetchError::Resolve)?;
+                let port = port.parse().map_err(|_| FetchError::Resolve)?;
+                let name = name.trim_start_matches('[').trim_end_matches(']');
+                connect_to(self.addresses(name, port).await?, limits, true).await?
+            }
+            None => connect_to(self.addresses(&host.name, host.port).await?, limits, host.trusted).await?,
+        };
+        converse(stream, request, fetch.limit).await
+    }
+
+    /// Looks a name up. Whoever gives up waiting leaves the thread and its turn behind until the system has answered.
+    async fn addresses(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::new(address, port)]);
+        }
+        let turn = Arc::clone(&self.lookups).acquire_owned().await.map_err(|_| FetchError::Busy)?;
+        let name = name.to_owned();
+        let lookup = move |_turn: OwnedSemaphorePermit| (name.as_str(), port).to_socket_addrs();
+        let found = tokio::task::spawn_blocking(move || lookup(turn)).await;
+        Ok(found.map_err(|_| FetchError::Resolve)?.map_err(|_| FetchError::Resolve)?.collect())
     }
 }
 
@@ -122,15 +197,11 @@ fn checked_host(uri: &Uri, fetch: &Fetch, limits: &Limits) -> Result<Host, Fetch
     Ok(Host { name, port, trusted: fetch.configured || allowed })
 }
 
-async fn exchange(uri: &Uri, host: &Host, fetch: Fetch, limits: &Limits) -> Result<Bytes, FetchError> {
-    let stream = match &limits.proxy {
-        Some(proxy) => connect_to(tokio::net::lookup_host(proxy).await, limits, true).await?,
-        None => {
-            let addresses = tokio::net::lookup_host((host.name.as_str(), host.port)).await;
-            connect_to(addresses, limits, host.trusted).await?
-        }
-    };
-    let request = request(uri, fetch.body, limits.proxy.is_some())?;
+async fn converse(
+    stream: TcpStream,
+    request: Request<Full<Bytes>>,
+    limit: usize,
+) -> Result<Bytes, FetchError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|_| FetchError::Protocol)?;
@@ -139,12 +210,8 @@ async fn exchange(uri: &Uri, host: &Host, fetch: Fetch, limits: &Limits) -> Resu
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));
         }
-        let body = Limited::new(response.into_body(), fetch.limit).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                FetchError::TooLarge(fetch.limit)
-            } else {
-                FetchError::Protocol
-            }
+        let body = Limited::new(response.into_body(), limit).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() { FetchError::TooLarge(limit) } else { FetchError::Protocol }
         })?;
         Ok(body.to_bytes())
     };
@@ -157,12 +224,12 @@ async fn exchange(uri: &Uri, host: &Host, fetch: Fetch, limits: &Limits) -> Resu
 }
 
 async fn connect_to(
-    addresses: std::io::Result<impl Iterator<Item = SocketAddr>>,
+    addresses: Vec<SocketAddr>,
     limits: &Limits,
     trusted: bool,
 ) -> Result<TcpStream, FetchError> {
     let mut last = FetchError::Resolve;
-    for address in addresses.map_err(|_| FetchError::Resolve)? {
+    for address in addresses {
         if !trusted && is_near(address.ip()) {
             last = FetchError::Address(address.ip());
             continue;
@@ -176,23 +243,25 @@ async fn connect_to(
     Err(last)
 }
 
-fn request(uri: &Uri, body: Option<Vec<u8>>, by_proxy: bool) -> Result<Request<Full<Bytes>>, FetchError> {
-    let authority = uri.authority().ok_or(FetchError::Url)?.as_str();
-    let mut request = Request::new(Full::new(Bytes::from(body.clone().unwrap_or_default())));
-    if body.is_some() {
-        *request.method_mut() = Method::POST;
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/ocsp-request"));
-    }
+fn request(
+    uri: &Uri,
+    host: &Host,
+    body: Option<Vec<u8>>,
+    by_proxy: bool,
+) -> Result<Request<Full<Bytes>>, FetchError> {
+    let (method, body) = body.map_or((Method::GET, Bytes::new()), |body| (Method::POST, body.into()));
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    // Without what may stand before the host, names and passwords: they are nobody's business.
+    let name = if host.name.contains(':') { format!("[{}]", host.name) } else { host.name.clone() };
+    let authority = if host.port == 80 { name } else { format!("{name}:{}", host.port) };
     // RFC 9112 3.2: a proxy is asked with the whole URL, the host itself with the path.
-    *request.uri_mut() = match by_proxy {
-        true => uri.clone(),
-        false => {
-            uri.path_and_query().map_or("/", |path| path.as_str()).parse().map_err(|_| FetchError::Url)?
-        }
-    };
-    request.headers_mut().insert(HOST, HeaderValue::from_str(authority).map_err(|_| FetchError::Url)?);
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("*/*"));
-    Ok(request)
+    let target = if by_proxy { format!("http://{authority}{path}") } else { path.to_owned() };
+    let mut request = Request::builder().method(method.clone()).uri(target).header(HOST, authority);
+    request = request.header(ACCEPT, HeaderValue::from_static("*/*"));
+    if method == Method::POST {
+        request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/ocsp-request"));
+    }
+    request.body(Full::new(body)).map_err(|_| FetchError::Url)
 }
 
 /// This machine, its own network segment, and those to whom nobody has given an address. Cloud providers keep their
@@ -292,6 +361,46 @@ mod tests {
         assert_eq!(fetched.unwrap(), "hi");
         let asked = task.await.unwrap();
         assert!(asked.starts_with("GET http://ca.example/a.crl HTTP/1.1"), "{asked}");
+    }
+
+    #[tokio::test]
+    async fn one_host_that_is_slow_takes_no_turn_of_the_others() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = get(format!("http://{}/", listener.local_addr().unwrap()));
+        let fetcher = Arc::new(Fetcher::new());
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..2 * CONCURRENCY_OF_ONE {
+            let (fetcher, silent) = (Arc::clone(&fetcher), silent.clone());
+            waiting.spawn(async move { fetcher.fetch(silent, &limits()).await.unwrap_err() });
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
+        let (url, _task) = server(vec![answer], Duration::ZERO, false).await;
+        assert_eq!(fetcher.fetch(get(url), &limits()).await.unwrap(), "hi");
+        let failed = waiting.join_all().await;
+        let late = |error: &FetchError| matches!(error, FetchError::Timeout | FetchError::Busy);
+        assert!(failed.len() == 2 * CONCURRENCY_OF_ONE && failed.iter().all(late), "{failed:?}");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_not_sent_to_addresses_of_its_own_neighbourhood() {
+        let limits = Limits { proxy: Some("127.0.0.1:1".to_owned()), allowed_hosts: Vec::new(), ..limits() };
+        let refused = Fetcher::new().fetch(get("http://169.254.169.254/".to_owned()), &limits).await;
+        assert_eq!(refused, Err(FetchError::Address("169.254.169.254".parse().unwrap())));
+    }
+
+    #[test]
+    fn names_and_passwords_of_an_url_go_nowhere() {
+        let fetch = get("http://user:secret@ca.example:81/x?y".to_owned());
+        let uri: Uri = fetch.url.parse().unwrap();
+        let open = Limits { allowed_hosts: Vec::new(), ..limits() };
+        let host = checked_host(&uri, &fetch, &open).unwrap();
+        for by_proxy in [false, true] {
+            let request = request(&uri, &host, None, by_proxy).unwrap();
+            assert_eq!(request.headers()[HOST], "ca.example:81");
+            assert!(!request.uri().to_string().contains("secret"));
+            assert!(request.uri().to_string().ends_with("/x?y"));
+        }
     }
 
     // Bugs that others shipped: AIA at loopback or a metadata address.

@@ -219,5 +219,12 @@ pub(crate) fn distribution_points(points: &[Vec<u8>]) -> CustomExtension {
     CustomExtension::from_oid_content(&[2, 5, 29, 31], element(SEQUENCE, &points))
 }
 
+/// authorityInfoAccess with a responder.
+pub(crate) fn responder_at(url: &str) -> CustomExtension {
+    let ocsp = [6, 8, 0x2b, 6, 1, 5, 5, 7, 0x30, 1];
+    let access = sequence(&[&sequence(&[&ocsp, &element(0x86, url.as_bytes())])]);
+    CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], access)
+}
+
 /// Five minutes.
 pub(crate) const SKEW: SignedDuration = SignedDuration::from_mins(5);

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::disk::hexadecimal;
 use super::engine::Engine;
+use super::lists::Stored;
 use super::verdict::Said;
 
 /// Everything that is at hand.
@@ -32,6 +33,10 @@ pub struct KnownCrl {
     pub next_update: String,
     /// Seconds since it was made.
     pub age_seconds: i64,
+    /// When it will be fetched again.
+    pub next_refresh: Option<String>,
+    /// From where.
+    pub refresh_url: Option<String>,
     /// Entries.
     pub revoked: usize,
     /// The file or URL it came from.
@@ -46,6 +51,8 @@ pub struct KnownCrl {
 pub struct KnownAnswer {
     /// Of which certificate.
     pub serial: String,
+    /// Of which issuer.
+    pub issuer: String,
     /// What.
     pub status: &'static str,
     /// When it was known to be so.
@@ -66,32 +73,16 @@ impl Engine {
     /// Everything that is at hand.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
-        let now = self.0.clock.now();
-        let mut crls: Vec<_> = self
-            .0
-            .lists
-            .all()
-            .iter()
-            .map(|stored| KnownCrl {
-                issuer: super::issuer_text(&stored.crl.issuer),
-                number: stored.crl.number.as_deref().map(hexadecimal),
-                delta: stored.crl.base.is_some(),
-                this_update: stored.crl.this_update.to_string(),
-                next_update: stored.crl.next_update.to_string(),
-                age_seconds: now.duration_since(stored.crl.this_update).as_secs(),
-                revoked: stored.crl.len(),
-                from: stored.origin.name(),
-                verified: stored.is_verified(),
-            })
-            .collect();
+        let mut crls: Vec<_> = self.0.lists.all().iter().map(|stored| self.known_crl(stored)).collect();
         crls.sort_by(|one, other| (&one.issuer, &one.from).cmp(&(&other.issuer, &other.from)));
         let mut ocsp: Vec<_> = self
             .0
             .answers
             .all()
             .iter()
-            .map(|kept| KnownAnswer {
+            .map(|(identity, kept)| KnownAnswer {
                 serial: kept.serial.clone(),
+                issuer: kept.issuer.clone(),
                 status: match kept.answer.said {
                     Said::Good => "good",
                     Said::Revoked { .. } => "revoked",
@@ -100,12 +91,30 @@ impl Engine {
                 this_update: kept.answer.this_update.to_string(),
                 next_update: kept.answer.next_update.map(|time| time.to_string()),
                 expires: kept.answer.expires.to_string(),
-                next_refresh: self.due(kept.fetched_at, kept.answer.expires, &[]).to_string(),
+                next_refresh: self.due(kept.fetched_at, kept.answer.expires, identity).to_string(),
                 responder: kept.answer.responder.clone(),
                 url: kept.url.clone(),
             })
             .collect();
-        ocsp.sort_by(|one, other| one.serial.cmp(&other.serial));
+        ocsp.sort_by(|one, other| (&one.issuer, &one.serial).cmp(&(&other.issuer, &other.serial)));
         Inventory { crls, ocsp }
+    }
+
+    fn known_crl(&self, stored: &Stored) -> KnownCrl {
+        let crl = &stored.crl;
+        let place = self.place_of(stored);
+        KnownCrl {
+            issuer: super::issuer_text(&crl.issuer),
+            number: crl.number.as_deref().map(hexadecimal),
+            delta: crl.base.is_some(),
+            this_update: crl.this_update.to_string(),
+            next_update: crl.next_update.to_string(),
+            age_seconds: self.0.clock.now().duration_since(crl.this_update).as_secs(),
+            next_refresh: place.as_ref().map(|place| self.crl_due(stored, place).to_string()),
+            refresh_url: place.map(|place| place.url),
+            revoked: crl.len(),
+            from: stored.origin.name(),
+            verified: stored.is_verified(),
+        }
     }
 }

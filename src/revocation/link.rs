@@ -18,12 +18,10 @@ pub struct Link {
 /// The issuer of a certificate: a CA of the path, or the trust anchor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
-    /// Its name in DER.
-    pub name: Vec<u8>,
-    /// Its key.
-    pub key: PublicKey,
-    /// Whether its keyUsage, if there is one, lets it sign CRLs.
-    pub signs_crls: bool,
+    name: Vec<u8>,
+    key: PublicKey,
+    signs_crls: bool,
+    identity: [u8; 32],
 }
 
 /// The digest that a CertID is made with (RFC 6960 4.1.1).
@@ -39,11 +37,34 @@ impl Issuer {
     /// The issuer that a certificate describes.
     #[must_use]
     pub fn of(certificate: &CertificateFacts) -> Self {
-        Self {
-            name: certificate.subject.as_der().to_vec(),
-            key: certificate.public_key.clone(),
-            signs_crls: certificate.key_usage.is_none_or(|usage| usage.crl_sign),
-        }
+        let name = certificate.subject.as_der().to_vec();
+        let signs_crls = certificate.key_usage.is_none_or(|usage| usage.crl_sign);
+        Self::new(name, certificate.public_key.clone(), signs_crls)
+    }
+
+    pub(super) fn new(name: Vec<u8>, key: PublicKey, signs_crls: bool) -> Self {
+        let mut digest = sha2::Sha256::new();
+        digest.update(CertIdHash::Sha256.digest(&name));
+        digest.update(key.bits());
+        Self { name, key, signs_crls, identity: digest.finalize().into() }
+    }
+
+    /// Its name in DER.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Its key.
+    #[must_use]
+    pub const fn key(&self) -> &PublicKey {
+        &self.key
+    }
+
+    /// Whether its keyUsage, if there is one, lets it sign CRLs.
+    #[must_use]
+    pub const fn signs_crls(&self) -> bool {
+        self.signs_crls
     }
 
     /// Issuer name hash and issuer key hash of a CertID.
@@ -61,11 +82,8 @@ impl Issuer {
 
     /// SHA-256 over name and key: by which something is kept for this issuer, and for no other of the same name.
     #[must_use]
-    pub fn identity(&self) -> [u8; 32] {
-        let mut digest = sha2::Sha256::new();
-        digest.update(CertIdHash::Sha256.digest(&self.name));
-        digest.update(self.key.bits());
-        digest.finalize().into()
+    pub const fn identity(&self) -> [u8; 32] {
+        self.identity
     }
 }
 

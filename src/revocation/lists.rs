@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::Digest as _;
 
+use super::bounded::Identity;
 use super::crl::{Crl, CrlError, Question, Verified, check, is_older};
-use super::disk::{Disk, hexadecimal};
+use super::disk::{Disk, hexadecimal, octets};
 use super::verdict::{Evidence, Report, Source};
-use super::{Issuer, Link};
+use super::{CertIdHash, Issuer, Link};
 
-/// Fetched CRLs at hand at most; an indirect or partitioned PKI has dozens.
+/// Fetched CRLs at hand at most, and their bytes together; an indirect or partitioned PKI has dozens.
 const MOST_FETCHED: usize = 1000;
+const MOST_BYTES: usize = 512 << 20;
+/// Issuers that one CRL is verified for before that begins anew; all have its issuer's name.
+const MOST_ISSUERS: usize = 64;
 
 /// Every CRL that is at hand.
 #[derive(Debug, Default)]
@@ -22,8 +25,8 @@ pub(super) struct Lists(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     stored: Vec<Arc<Stored>>,
-    /// The highest number seen, by issuer and scope.
-    numbers: BTreeMap<String, String>,
+    /// The highest number seen, by [`Verified::series`].
+    numbers: HashMap<Identity, Vec<u8>>,
     /// CRLs about which it was said that they are too old.
     told: HashSet<Origin>,
 }
@@ -33,8 +36,10 @@ struct Inner {
 pub(super) struct Stored {
     pub(super) crl: Arc<Crl>,
     pub(super) origin: Origin,
+    /// When it was fetched last, by this process.
+    pub(super) fetched: Option<Timestamp>,
     /// What came of verifying it, by the identity of the issuer.
-    verified: Mutex<HashMap<[u8; 32], Result<Verified, CrlError>>>,
+    verified: Mutex<HashMap<Identity, Result<Verified, CrlError>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,37 +59,92 @@ impl Origin {
             Self::Kept(name) => format!("kept as {name}"),
         }
     }
+
+    /// What the disk calls a CRL from this place.
+    pub(super) fn name_on_disk(url: &str) -> String {
+        hexadecimal(&CertIdHash::Sha256.digest(url.as_bytes()))
+    }
 }
 
 impl Stored {
     pub(super) fn new(crl: Crl, origin: Origin) -> Arc<Self> {
-        Arc::new(Self { crl: Arc::new(crl), origin, verified: Mutex::default() })
+        Arc::new(Self { crl: Arc::new(crl), origin, fetched: None, verified: Mutex::default() })
+    }
+
+    pub(super) fn fetched(crl: Arc<Crl>, url: &str, at: Timestamp) -> Arc<Self> {
+        let origin = Origin::Fetched(url.to_owned());
+        Arc::new(Self { crl, origin, fetched: Some(at), verified: Mutex::default() })
     }
 
     /// The CRL as this issuer's. A signature over megabytes is verified once.
     pub(super) fn verified_by(&self, issuer: &Arc<Issuer>) -> Result<Verified, CrlError> {
-        let identity = issuer.identity();
         let mut known = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_ISSUERS && !known.contains_key(&issuer.identity()) {
+            known.retain(|_, verified| verified.is_ok());
+        }
         known
-            .entry(identity)
+            .entry(issuer.identity())
             .or_insert_with(|| Verified::new(Arc::clone(&self.crl), Arc::clone(issuer)))
             .clone()
     }
 
-    /// Whoever was found to have signed it.
+    /// Whether an issuer that was seen here has signed it.
     pub(super) fn is_verified(&self) -> bool {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).values().any(Result::is_ok)
+    }
+
+    /// Whether it may say anything about itself: who put it there is the operator, or has signed it. What was only
+    /// fetched may be anybody's, and names neither the next place to ask nor the time until when all is well.
+    fn speaks(&self) -> bool {
+        !matches!(self.origin, Origin::Fetched(_)) || self.is_verified()
+    }
+
+    fn is_like(&self, other: &Self) -> bool {
+        self.crl.issuer == other.crl.issuer
+            && self.crl.scope == other.crl.scope
+            && self.crl.base.is_some() == other.crl.base.is_some()
     }
 }
 
 impl Lists {
-    pub(super) fn new(numbers: BTreeMap<String, String>) -> Self {
+    pub(super) fn new(numbers: &BTreeMap<String, String>) -> Self {
+        let number = |(series, number): (&String, &String)| {
+            Some((Identity::try_from(octets(series)?).ok()?, octets(number)?))
+        };
+        let numbers = numbers.iter().filter_map(number).collect();
         Self(Mutex::new(Inner { numbers, ..Inner::default() }))
     }
 
     /// Every CRL.
     pub(super) fn all(&self) -> Vec<Arc<Stored>> {
         self.lock().stored.clone()
+    }
+
+    /// Of each issuer and scope the newest.
+    pub(super) fn current(&self) -> Vec<Arc<Stored>> {
+        let mut all = self.all();
+        all.retain(|stored| stored.speaks());
+        let newest = |stored: &&Arc<Stored>| {
+            let newer =
+                |other: &Arc<Stored>| other.is_like(stored) && other.crl.this_update > stored.crl.this_update;
+            !all.iter().any(newer)
+        };
+        all.iter().filter(newest).cloned().collect()
+    }
+
+    /// The one that came from this place, now or kept by an earlier process, if it is known whose it is.
+    pub(super) fn newest_from(&self, url: &str) -> Option<Arc<Stored>> {
+        let (fetched, kept) = (Origin::Fetched(url.to_owned()), Origin::Kept(Origin::name_on_disk(url)));
+        let mut here = self.all();
+        here.retain(|stored| (stored.origin == fetched || stored.origin == kept) && stored.speaks());
+        here.into_iter().max_by_key(|stored| stored.crl.this_update)
+    }
+
+    /// When this place was asked last.
+    pub(super) fn fetched(&self, url: &str) -> Option<Timestamp> {
+        let inner = self.lock();
+        let here = |stored: &&Arc<Stored>| matches!(&stored.origin, Origin::Fetched(from) if from == url);
+        inner.stored.iter().find(here)?.fetched
     }
 
     /// Puts the installed ones in place of those that were installed before.
@@ -98,13 +158,8 @@ impl Lists {
     pub(super) fn add(&self, stored: Arc<Stored>) {
         let mut inner = self.lock();
         inner.stored.retain(|other| other.origin != stored.origin);
-        let fetched =
-            inner.stored.iter().filter(|other| !matches!(other.origin, Origin::Installed(_))).count();
-        if fetched >= MOST_FETCHED {
-            let oldest = inner.stored.iter().position(|other| !matches!(other.origin, Origin::Installed(_)));
-            oldest.map(|position| inner.stored.remove(position));
-        }
         inner.stored.push(stored);
+        inner.make_room();
     }
 
     /// Drops the one from this place.
@@ -115,18 +170,21 @@ impl Lists {
     /// Whether a newer CRL of the same issuer and scope has been seen; if not, this one is the newest, which is
     /// remembered across restarts.
     pub(super) fn is_rolled_back(&self, verified: &Verified, disk: &Disk) -> bool {
-        let crl = verified.crl();
-        let Some(number) = crl.number.as_deref() else { return false };
-        let key = scope_key(verified);
-        let mut inner = self.lock();
-        let highest = inner.numbers.get(&key).and_then(|text| octets(text));
-        if highest.as_deref().is_some_and(|highest| is_older(number, highest)) {
-            return true;
-        }
-        if highest.as_deref().is_none_or(|highest| is_older(highest, number)) {
-            inner.numbers.insert(key, hexadecimal(number));
-            disk.write_numbers(&inner.numbers);
-        }
+        let Some(number) = verified.crl().number.as_deref() else { return false };
+        let numbers = {
+            let mut inner = self.lock();
+            let highest = inner.numbers.get(&verified.series());
+            if highest.is_some_and(|highest| is_older(number, highest)) {
+                return true;
+            }
+            if highest.is_some_and(|highest| !is_older(highest, number)) {
+                return false;
+            }
+            inner.numbers.insert(verified.series(), number.to_vec());
+            let text = |(series, number): (&Identity, &Vec<u8>)| (hexadecimal(series), hexadecimal(number));
+            inner.numbers.iter().map(text).collect()
+        };
+        disk.keep_numbers(&numbers);
         false
     }
 
@@ -139,30 +197,34 @@ impl Lists {
         skew: SignedDuration,
         disk: &Disk,
     ) -> Option<Report> {
+        let points = &link.certificate.crl_distribution_points;
         let named = |name: &[u8]| {
-            name == link.issuer.name
-                || link
-                    .certificate
-                    .crl_distribution_points
-                    .iter()
-                    .any(|point| point.issuers.iter().any(|n| n == name))
+            name == link.issuer.name()
+                || points.iter().any(|point| point.issuers.iter().any(|issuer| issuer == name))
         };
         let stored: Vec<_> =
             self.lock().stored.iter().filter(|stored| named(&stored.crl.issuer)).cloned().collect();
-        let issuers: Vec<&Arc<Issuer>> = std::iter::once(&link.issuer).chain(signers).collect();
         let mut origins = Vec::new();
         let mut verified: Vec<Verified> = Vec::new();
+        let mut old = Vec::new();
         for stored in stored {
-            let own = issuers.iter().filter(|issuer| issuer.name == stored.crl.issuer);
+            let own = std::iter::once(&link.issuer).chain(signers);
+            let own = own.filter(|issuer| issuer.name() == stored.crl.issuer);
             let Some(found) = own.filter_map(|issuer| stored.verified_by(issuer).ok()).next() else {
                 continue;
             };
             if self.is_rolled_back(&found, disk) {
-                self.tell(&stored);
+                old.push((found.series(), stored));
                 continue;
             }
-            origins.push(stored.origin.name());
+            origins.push(stored);
             verified.push(found);
+        }
+        // That an installed CRL has been succeeded by one that was fetched is how it should be.
+        for (series, stored) in old {
+            if !verified.iter().any(|other| other.series() == series) {
+                self.tell(&stored);
+            }
         }
         let (said, fresh, list) = check(&Question { link, now, skew }, &verified)?;
         let position = verified.iter().position(|other| Arc::ptr_eq(other.crl(), list.crl()));
@@ -170,11 +232,11 @@ impl Lists {
             source: Source::CrlLocal,
             this_update: list.crl().this_update,
             next_update: Some(list.crl().next_update),
-            url: position.and_then(|position| origins.get(position).cloned()),
+            url: position.and_then(|position| origins.get(position)).map(|stored| stored.origin.name()),
             responder: if list.signer() == &link.issuer {
                 link.certificate.issuer.to_string()
             } else {
-                "an indirect CRL issuer".to_owned()
+                super::issuer_text(list.signer().name())
             },
         };
         Some(Report { said, fresh, evidence })
@@ -182,7 +244,11 @@ impl Lists {
 
     /// Once for each CRL.
     fn tell(&self, stored: &Stored) {
-        if self.lock().told.insert(stored.origin.clone()) {
+        let mut inner = self.lock();
+        if inner.told.len() > MOST_FETCHED {
+            inner.told.clear();
+        }
+        if inner.told.insert(stored.origin.clone()) {
             tracing::warn!(
                 crl = stored.origin.name(),
                 "a CRL is older than one that was seen before, and is not used"
@@ -195,18 +261,21 @@ impl Lists {
     }
 }
 
-/// Issuer and key, scope, and whether it is a delta: their numbers are counted together, their contents are not.
-fn scope_key(verified: &Verified) -> String {
-    let mut digest = sha2::Sha256::new();
-    digest.update(verified.signer().identity());
-    digest.update(format!("{:?} {}", verified.crl().scope, verified.crl().base.is_some()));
-    hexadecimal(&digest.finalize())
-}
-
-fn octets(text: &str) -> Option<Vec<u8>> {
-    let pairs =
-        text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    pairs.collect()
+impl Inner {
+    /// First what nobody is known to have signed makes room, then what came first.
+    fn make_room(&mut self) {
+        let fetched = |stored: &Arc<Stored>| !matches!(stored.origin, Origin::Installed(_));
+        loop {
+            let sizes = self.stored.iter().filter(|stored| fetched(stored)).map(|stored| stored.crl.memory());
+            let (count, bytes) = sizes.fold((0, 0_usize), |(count, all), size| (count + 1, all + size));
+            if count <= 1 || (count <= MOST_FETCHED && bytes <= MOST_BYTES) {
+                return;
+            }
+            let nobodys = self.stored.iter().position(|stored| !stored.speaks());
+            let Some(position) = nobodys.or_else(|| self.stored.iter().position(fetched)) else { return };
+            self.stored.remove(position);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -215,6 +284,10 @@ mod tests {
     use super::super::verdict::Said;
     use super::*;
 
+    fn fetched(der: Vec<u8>, url: &str) -> Arc<Stored> {
+        Stored::fetched(Arc::new(Crl::read(der).unwrap()), url, hours(0))
+    }
+
     // Bugs that others shipped: older CRL replayed.
     #[test]
     fn an_older_crl_is_refused_also_after_a_restart() {
@@ -222,16 +295,15 @@ mod tests {
         let disk = Disk::open(folder.path()).unwrap();
         let ca = Ca::new("CA");
         let link = ca.device(&Extras::default());
-        let stored = |number| {
-            Stored::new(Crl::read(List::new(number).by(&ca)).unwrap(), Origin::Fetched("u".to_owned()))
-        };
+        let stored = |number| fetched(List::new(number).by(&ca), "u");
         let ask = |lists: &Lists| lists.report(&link, &[], hours(0), SKEW, &disk).map(|report| report.said);
-        let lists = Lists::new(disk.numbers());
+        let lists = Lists::default();
         lists.add(stored(7));
         assert_eq!(ask(&lists), Some(Said::Good));
         lists.add(stored(6));
         assert_eq!(ask(&lists), None);
-        let after = Lists::new(disk.numbers());
+        disk.flush();
+        let after = Lists::new(&disk.numbers());
         after.add(stored(6));
         assert_eq!(ask(&after), None);
         after.add(stored(7));
@@ -244,11 +316,44 @@ mod tests {
         let disk = Disk::open(folder.path()).unwrap();
         let (ca, twin) = (Ca::new("CA"), Ca::new("CA"));
         let link = ca.device(&Extras::default());
-        let lists = Lists::new(BTreeMap::new());
-        let read = |ca: &Ca, number| Crl::read(List::new(number).by(ca)).unwrap();
-        lists.add(Stored::new(read(&twin, 99), Origin::Fetched("twin".to_owned())));
-        lists.add(Stored::new(read(&ca, 3), Origin::Fetched("own".to_owned())));
+        let lists = Lists::default();
+        lists.add(fetched(List::new(99).by(&twin), "twin"));
+        lists.add(fetched(List::new(3).by(&ca), "own"));
         let report = lists.report(&link, &[], hours(0), SKEW, &disk).unwrap();
         assert_eq!((report.said, report.fresh), (Said::Good, true));
+    }
+
+    // What was only fetched may be anybody's: it does not hide that the real one expires.
+    #[test]
+    fn an_unsigned_crl_takes_no_place_among_the_current_ones() {
+        let (ca, twin) = (Ca::new("CA"), Ca::new("CA"));
+        let lists = Lists::default();
+        let own = Stored::new(Crl::read(List::new(3).by(&ca)).unwrap(), Origin::Installed("own.crl".into()));
+        lists.install(vec![own]);
+        let later = List { this_update: hours(0), next_update: Some(hours(999_999)), ..List::new(4) };
+        let forged = fetched(later.by(&twin), "http://a/ca.crl");
+        lists.add(Arc::clone(&forged));
+        let names =
+            |lists: &Lists| lists.current().iter().map(|stored| stored.origin.name()).collect::<Vec<_>>();
+        assert_eq!(names(&lists), ["own.crl"]);
+        assert!(lists.newest_from("http://a/ca.crl").is_none());
+        // Signed by somebody whose certificates are seen here, it counts.
+        forged.verified_by(&twin.issuer()).unwrap();
+        assert_eq!(names(&lists), ["http://a/ca.crl"]);
+    }
+
+    #[test]
+    fn what_nobody_signed_makes_room_first() {
+        let ca = Ca::new("CA");
+        let der = List::new(1).by(&ca);
+        let lists = Lists::default();
+        let signed = fetched(der.clone(), "signed");
+        signed.verified_by(&ca.issuer()).unwrap();
+        lists.add(signed);
+        for number in 0..MOST_FETCHED {
+            lists.add(fetched(der.clone(), &number.to_string()));
+        }
+        assert_eq!(lists.all().len(), MOST_FETCHED);
+        assert!(lists.newest_from("signed").is_some());
     }
 }

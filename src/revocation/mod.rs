@@ -4,27 +4,37 @@
 //! responders, distribution points and the disk, is asked by the rest.
 
 mod answers;
+mod asking;
+mod bounded;
 pub mod crl;
 mod disk;
 mod engine;
-mod fetch;
+mod failing;
+pub(crate) mod fetch;
+mod fetching;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod flight;
 mod inventory;
 mod link;
 mod lists;
+mod no_answer;
 pub mod ocsp;
 pub mod policy;
 mod refresh;
-mod settings;
+mod seen;
+pub(crate) mod settings;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use engine::{Engine, Prepared};
 pub use fetch::FetchError;
 pub use inventory::{Inventory, KnownAnswer, KnownCrl};
 pub use link::{CertIdHash, Issuer, Link};
+pub use no_answer::{NoAnswer, Tried};
 pub use settings::RevocationError;
-pub use verdict::{Evidence, Report, Said, Source, Status, Tried, Verdict, Why};
+pub use verdict::{Evidence, Report, Said, Source, Status, Verdict, Why};
 
 /// The name of an issuer, for people.
 fn issuer_text(name: &[u8]) -> String {

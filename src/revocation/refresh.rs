@@ -1,17 +1,18 @@
 //! Renewal in the background: an answer is replaced before it expires, so that a device that is known does not wait.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::engine::{Engine, Seen};
+use super::Link;
+use super::bounded::Identity;
+use super::engine::Engine;
 use super::lists::{Origin, Stored};
-use super::settings::Place;
-use crate::x509::CrlDistributionPoint;
+use super::settings::{Place, is_http};
 
 /// A device that was not seen for so long is asked about again when it comes back.
 const LATELY: Duration = Duration::from_hours(7 * 24);
@@ -23,29 +24,17 @@ const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_hours(1);
 /// An expired CRL is told of once in that time.
 const REMINDER: SignedDuration = SignedDuration::from_hours(1);
 
-/// What is renewed, by name: when it is tried next after a failure, and the pause after that.
-type Failures = HashMap<String, (Timestamp, SignedDuration)>;
+/// What could not be renewed, by name: when it is tried next, and the pause after that.
+#[derive(Debug, Default)]
+struct Failures(HashMap<String, (Timestamp, SignedDuration)>);
 
 impl Engine {
-    /// Renews what is at hand until `done`.
+    /// Renews what is at hand until `done`, and then waits until all of it is on the disk.
     pub async fn refresh(self, done: CancellationToken) {
-        let interval = self.0.settings.load().refresh_interval;
-        let mut ticks =
-            tokio::time::interval((interval / 8).clamp(Duration::from_millis(100), Duration::from_secs(30)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut failures = Failures::new();
-        let mut told = HashMap::new();
-        loop {
-            tokio::select! {
-                () = done.cancelled() => return,
-                _ = ticks.tick() => {}
-            }
-            tokio::select! {
-                () = done.cancelled() => return,
-                () = self.renew(&mut failures) => {}
-            }
-            self.tell_of_expired(&mut told);
-        }
+        // Answers and CRLs wait for nobody of the other kind.
+        tokio::join!(self.renew_answers(&done), self.renew_crls(&done));
+        // It fails only when the process ends.
+        let _ = tokio::task::spawn_blocking(move || self.0.disk.flush()).await;
     }
 
     /// When something fetched at `fetched_at` that counts until `expires` is to be renewed: at half of its life, or
@@ -59,114 +48,121 @@ impl Engine {
         fetched_at.saturating_add(wait - wait * spread / 2560).unwrap_or(Timestamp::MAX)
     }
 
-    async fn renew(&self, failures: &mut Failures) {
-        let now = self.0.clock.now();
-        let mut work: JoinSet<(String, bool)> = JoinSet::new();
-        for (identity, seen) in self.due_answers(now) {
-            let name = format!("ocsp {}", super::disk::hexadecimal(&identity));
-            if waits(failures, &name, now) {
-                continue;
+    async fn renew_answers(&self, done: &CancellationToken) {
+        let mut failures = Failures::default();
+        while self.pause(done).await {
+            let now = self.0.clock.now();
+            let due = self.due_answers(now).into_iter();
+            let work = due.map(|(identity, link)| {
+                let engine = self.clone();
+                let name = super::disk::hexadecimal(&identity);
+                (name, async move { engine.ask_responder(&link).await.is_ok() })
+            });
+            tokio::select! {
+                () = done.cancelled() => return,
+                () = failures.work(work, now) => {}
             }
-            collect(&mut work, failures, now, AT_ONCE).await;
-            let engine = self.clone();
-            work.spawn(async move { (name, engine.ask_responder(&seen.link).await.is_ok()) });
         }
-        for place in self.due_crls(now) {
-            let name = format!("crl {}", place.url);
-            if waits(failures, &name, now) {
-                continue;
-            }
-            collect(&mut work, failures, now, AT_ONCE).await;
-            let engine = self.clone();
-            work.spawn(async move { (name, engine.fetch_crl(&place).await.is_ok()) });
-        }
-        collect(&mut work, failures, now, 0).await;
     }
 
-    fn due_answers(&self, now: Timestamp) -> Vec<([u8; 32], Seen)> {
-        let instant = self.0.clock.instant();
-        let mut seen = self.seen();
-        seen.retain(|_, seen| instant.saturating_duration_since(seen.last) < LATELY);
-        let due = seen.iter().filter(|(identity, _)| {
-            self.0.answers.get(identity).is_some_and(|kept| {
-                self.due(kept.fetched_at, kept.answer.expires, identity.as_slice()) <= now
-            })
+    async fn renew_crls(&self, done: &CancellationToken) {
+        let mut failures = Failures::default();
+        let mut told = HashMap::new();
+        while self.pause(done).await {
+            let now = self.0.clock.now();
+            let work = self.due_crls(now).into_iter().map(|place| {
+                let engine = self.clone();
+                (place.url.clone(), async move { engine.fetch_crl(&place).await.is_ok() })
+            });
+            tokio::select! {
+                () = done.cancelled() => return,
+                () = failures.work(work, now) => {}
+            }
+            self.tell_of_expired(&mut told);
+        }
+    }
+
+    /// Waits for the next round; false when there is none.
+    async fn pause(&self, done: &CancellationToken) -> bool {
+        let interval = self.0.settings.load().refresh_interval;
+        let pause = (interval / 8).clamp(Duration::from_millis(100), Duration::from_secs(30));
+        tokio::select! {
+            () = done.cancelled() => false,
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
+
+    pub(super) fn due_answers(&self, now: Timestamp) -> Vec<(Identity, Link)> {
+        let mut seen = self.0.seen.since(self.0.clock.instant().checked_sub(LATELY));
+        seen.retain(|(identity, link)| {
+            let kept = self.0.answers.get(identity);
+            kept.is_some_and(|kept| self.due(kept.fetched_at, kept.answer.expires, identity) <= now)
+                // Of a responder that does not answer one asks from time to time, not all for each of theirs.
+                && !self.all_fail(&self.0.settings.load().responders(link))
         });
-        due.map(|(identity, seen)| (*identity, seen.clone())).collect()
+        seen
     }
 
-    /// A9.1: the URL is the CRL's own, else where its deltas are said to be, else that of certificates of its issuer,
-    /// else the configured one.
-    fn due_crls(&self, now: Timestamp) -> Vec<Place> {
+    /// A9.1: the CRLs that are to be fetched, and deltas that are named and not at hand.
+    pub(super) fn due_crls(&self, now: Timestamp) -> Vec<Place> {
+        let current = self.0.lists.current();
+        let due = current.iter().filter_map(|stored| {
+            let place = self.place_of(stored)?;
+            (self.crl_due(stored, &place) <= now).then_some(place)
+        });
         let mut places: Vec<Place> = Vec::new();
-        let newest = |stored: &Stored, all: &[std::sync::Arc<Stored>]| {
-            !all.iter().any(|other| {
-                other.crl.issuer == stored.crl.issuer
-                    && other.crl.scope == stored.crl.scope
-                    && other.crl.base.is_some() == stored.crl.base.is_some()
-                    && other.crl.this_update > stored.crl.this_update
-            })
-        };
-        let all = self.0.lists.all();
-        for stored in all.iter().filter(|stored| newest(stored, &all)) {
-            let crl = &stored.crl;
-            if now < self.due(crl.this_update, crl.next_update, &[]) {
-                continue;
-            }
-            if let Some(place) = self.place_of(stored)
-                && !places.contains(&place)
-            {
+        let deltas = current.iter().filter(|stored| {
+            stored.crl.base.is_none()
+                && !current
+                    .iter()
+                    .any(|other| other.crl.base.is_some() && other.crl.issuer == stored.crl.issuer)
+        });
+        let deltas = deltas.flat_map(|stored| self.deltas_of(&stored.crl.issuer));
+        for place in due.chain(deltas) {
+            if !places.contains(&place) {
                 places.push(place);
             }
         }
         places
     }
 
-    fn place_of(&self, stored: &Stored) -> Option<Place> {
+    /// When a CRL is to be fetched again.
+    pub(super) fn crl_due(&self, stored: &Stored, place: &Place) -> Timestamp {
+        let this_update = stored.crl.this_update;
+        let fetched =
+            self.0.lists.fetched(&place.url).map_or(this_update, |fetched| fetched.max(this_update));
+        self.due(fetched, stored.crl.next_update, &super::CertIdHash::Sha256.digest(place.url.as_bytes()))
+    }
+
+    /// A9.1: the URL is the one that is configured, else the CRL's own, else that of certificates of its issuer.
+    pub(super) fn place_of(&self, stored: &Stored) -> Option<Place> {
         let settings = self.0.settings.load();
         if let Some(place) = settings.configured_crl(&stored.crl.issuer) {
             return Some(place);
         }
-        let http = |url: &&str| url.starts_with("http://");
         let found = |url: &str| Some(Place { url: url.to_owned(), configured: false });
         let mut own = stored.crl.scope.name.iter().flat_map(|name| name.urls());
-        if let Some(url) = own.find(|url| http(url)) {
+        if let Some(url) = own.find(|url| is_http(url)) {
             return found(url);
         }
         if let Origin::Fetched(url) = &stored.origin {
             return found(url);
         }
-        let is_delta = stored.crl.base.is_some();
-        let seen = self.seen();
-        let links = seen.values().filter(|seen| seen.link.issuer.name == stored.crl.issuer);
-        let points: Vec<CrlDistributionPoint> = links
-            .flat_map(|seen| {
-                let certificate = &seen.link.certificate;
-                if is_delta {
-                    certificate.freshest_crl.clone()
-                } else {
-                    certificate.crl_distribution_points.clone()
-                }
-            })
-            .filter(|point| point.issuers.is_empty() && point.reasons.is_none())
-            .collect();
-        drop(seen);
-        points.iter().flat_map(CrlDistributionPoint::urls).find(http).and_then(found)
+        self.0
+            .seen
+            .distribution_point(&stored.crl.issuer, stored.crl.base.is_some())
+            .and_then(|url| found(&url))
     }
 
     /// An expired CRL that refuses everybody says so in one clear line that names it.
     fn tell_of_expired(&self, told: &mut HashMap<Origin, Timestamp>) {
         let now = self.0.clock.now();
-        let all = self.0.lists.all();
-        for stored in &all {
-            let replaced = all.iter().any(|other| {
-                other.crl.issuer == stored.crl.issuer
-                    && other.crl.scope == stored.crl.scope
-                    && other.crl.next_update > stored.crl.next_update
-            });
-            let before = told.get(&stored.origin);
-            let again = before.is_none_or(|before| now.duration_since(*before) >= REMINDER);
-            if stored.crl.next_update < now && !replaced && again {
+        told.retain(|_, before| now.duration_since(*before) < REMINDER);
+        for stored in self.0.lists.current() {
+            // One of a CA that is long gone is nobody's concern.
+            let matters = matches!(stored.origin, Origin::Installed(_))
+                || !self.0.seen.issuers(&stored.crl.issuer).is_empty();
+            if stored.crl.next_update < now && matters && !told.contains_key(&stored.origin) {
                 told.insert(stored.origin.clone(), now);
                 tracing::error!(
                     issuer = super::issuer_text(&stored.crl.issuer),
@@ -179,19 +175,36 @@ impl Engine {
     }
 }
 
-fn waits(failures: &Failures, name: &str, now: Timestamp) -> bool {
-    failures.get(name).is_some_and(|(next, _)| now < *next)
-}
+impl Failures {
+    /// Does the work whose time has come, so much at once, and notes what failed.
+    async fn work<F>(&mut self, work: impl Iterator<Item = (String, F)>, now: Timestamp)
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        // Of what nobody asks about any more nothing is remembered.
+        let forgotten = |next: Timestamp| now.duration_since(next) > LONGEST_BACKOFF;
+        self.0.retain(|_, (next, _)| !forgotten(*next));
+        let mut under_way: JoinSet<(String, bool)> = JoinSet::new();
+        for (name, question) in work {
+            if self.0.get(&name).is_some_and(|(next, _)| now < *next) {
+                continue;
+            }
+            self.collect(&mut under_way, now, AT_ONCE).await;
+            under_way.spawn(async move { (name, question.await) });
+        }
+        self.collect(&mut under_way, now, 0).await;
+    }
 
-/// Waits until at most `leave` are under way, and notes what failed.
-async fn collect(work: &mut JoinSet<(String, bool)>, failures: &mut Failures, now: Timestamp, leave: usize) {
-    while work.len() > leave {
-        let Some(Ok((name, done))) = work.join_next().await else { continue };
-        if done {
-            failures.remove(&name);
-        } else {
-            let pause = failures.get(&name).map_or(BACKOFF, |(_, pause)| (*pause * 2).min(LONGEST_BACKOFF));
-            failures.insert(name, (now.saturating_add(pause).unwrap_or(Timestamp::MAX), pause));
+    /// Waits until at most `leave` are under way.
+    async fn collect(&mut self, under_way: &mut JoinSet<(String, bool)>, now: Timestamp, leave: usize) {
+        while under_way.len() > leave {
+            let Some(Ok((name, done))) = under_way.join_next().await else { continue };
+            if done {
+                self.0.remove(&name);
+            } else {
+                let pause = self.0.get(&name).map_or(BACKOFF, |(_, pause)| (*pause * 2).min(LONGEST_BACKOFF));
+                self.0.insert(name, (now.saturating_add(pause).unwrap_or(Timestamp::MAX), pause));
+            }
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The configuration of revocation, with the files that it names read.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use super::bounded::Identity;
 use super::crl::{Crl, CrlProblem};
 use super::fetch::Limits;
 use super::lists::{Origin, Stored};
@@ -52,7 +54,7 @@ pub enum RevocationError {
 
 /// The settings in force.
 #[derive(Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     pub(super) skew: SignedDuration,
     pub(super) max_age: Option<SignedDuration>,
     pub(super) default_lifetime: SignedDuration,
@@ -63,7 +65,17 @@ pub(super) struct Settings {
     pub(super) limits: Limits,
     fallback: Option<String>,
     responders: Vec<Responder>,
-    crl_issuers: Vec<(Vec<u8>, CertificateFacts)>,
+    crl_issuers: Vec<CrlIssuer>,
+}
+
+/// A configured signer of indirect CRLs.
+#[derive(Debug)]
+struct CrlIssuer {
+    der: Vec<u8>,
+    facts: CertificateFacts,
+    issuer: Arc<Issuer>,
+    /// Whether a CA has issued its certificate, by the CA's identity: found out once.
+    issued: Mutex<HashMap<Identity, bool>>,
 }
 
 #[derive(Debug)]
@@ -76,7 +88,7 @@ struct Responder {
 
 /// An URL, and whether the operator named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) url: String,
     pub(super) configured: bool,
 }
@@ -88,7 +100,8 @@ impl Settings {
         for path in &config.crl_issuers {
             for der in certificates(path)? {
                 let facts = facts(path, &der)?;
-                crl_issuers.push((der, facts));
+                let issuer = Arc::new(Issuer::of(&facts));
+                crl_issuers.push(CrlIssuer { der, facts, issuer, issued: Mutex::default() });
             }
         }
         let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
@@ -118,8 +131,7 @@ impl Settings {
         if let Some(url) = self.responder(&link.issuer).and_then(|responder| responder.ocsp.clone()) {
             return vec![Place { url, configured: true }];
         }
-        let named =
-            link.certificate.ocsp_urls.iter().filter(|url| url.starts_with("http://")).take(MOST_URLS);
+        let named = link.certificate.ocsp_urls.iter().filter(|url| is_http(url)).take(MOST_URLS);
         let named = named.map(|url| Place { url: url.clone(), configured: false });
         named.chain(self.fallback.clone().map(|url| Place { url, configured: true })).collect()
     }
@@ -132,7 +144,7 @@ impl Settings {
         }
         let points = link.certificate.crl_distribution_points.iter().chain(&link.certificate.freshest_crl);
         let places = points.take(MOST_URLS).map(|point| {
-            let urls = point.urls().filter(|url| url.starts_with("http://")).take(MOST_URLS);
+            let urls = point.urls().filter(|url| is_http(url)).take(MOST_URLS);
             urls.map(|url| Place { url: url.to_owned(), configured: false }).collect::<Vec<_>>()
         });
         places.filter(|places| !places.is_empty()).collect()
@@ -140,7 +152,7 @@ impl Settings {
 
     /// Where the CRLs of an issuer are, when the operator says so.
     pub(super) fn configured_crl(&self, name: &[u8]) -> Option<Place> {
-        let responder = self.responders.iter().find(|responder| responder.issuer.name == name)?;
+        let responder = self.responders.iter().find(|responder| responder.issuer.name() == name)?;
         responder.crl.clone().map(|url| Place { url, configured: true })
     }
 
@@ -148,26 +160,38 @@ impl Settings {
         self.responder(&link.issuer).map_or(&[], |responder| &responder.signers)
     }
 
-    /// Who may sign indirect CRLs for a path: its CAs, and those configured whose certificate one of them issued.
-    pub(super) fn crl_signers(&self, path: &[Link]) -> Vec<Arc<Issuer>> {
+    /// Who may sign indirect CRLs for a path: its CAs, and those configured whose certificate one of them issued and
+    /// which is valid now.
+    pub(super) fn crl_signers(&self, path: &[Link], now: Timestamp) -> Vec<Arc<Issuer>> {
         let mut signers: Vec<Arc<Issuer>> = path.iter().map(|link| Arc::clone(&link.issuer)).collect();
-        for (der, facts) in &self.crl_issuers {
-            let issued = path.iter().any(|link| {
-                facts.issuer.as_der() == link.issuer.name
-                    && crate::x509::Signed::read(der)
-                        .is_ok_and(|signed| signed.verify(&link.issuer.key).is_ok())
-            });
-            if issued {
-                signers.push(Arc::new(Issuer::of(facts)));
+        for own in self.crl_issuers.iter().filter(|own| own.facts.is_valid_at(now)) {
+            if path.iter().any(|link| own.is_issued_by(&link.issuer)) {
+                signers.push(Arc::clone(&own.issuer));
             }
         }
         signers
     }
 
+    /// The configured signers of indirect CRLs with this name.
+    pub(super) fn crl_issuers(&self, name: &[u8]) -> impl Iterator<Item = Arc<Issuer>> {
+        let named = self.crl_issuers.iter().filter(move |own| own.issuer.name() == name);
+        named.map(|own| Arc::clone(&own.issuer))
+    }
+
     fn responder(&self, issuer: &Arc<Issuer>) -> Option<&Responder> {
-        self.responders
-            .iter()
-            .find(|responder| responder.issuer.name == issuer.name && responder.issuer.key == issuer.key)
+        self.responders.iter().find(|responder| responder.issuer.identity() == issuer.identity())
+    }
+}
+
+impl CrlIssuer {
+    fn is_issued_by(&self, ca: &Issuer) -> bool {
+        if self.facts.issuer.as_der() != ca.name() {
+            return false;
+        }
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        *issued.entry(ca.identity()).or_insert_with(|| {
+            crate::x509::Signed::read(&self.der).is_ok_and(|signed| signed.verify(ca.key()).is_ok())
+        })
     }
 }
 
@@ -235,5 +259,11 @@ fn read(path: &Path) -> Result<Vec<u8>, RevocationError> {
     std::fs::read(path).map_err(|source| RevocationError::Read { path: path.to_owned(), source })
 }
 
+/// RFC 3986 3.1: schemes are written as one likes.
+pub(super) fn is_http(url: &str) -> bool {
+    url.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
+}
+
+const SCHEME: &str = "http://";
 /// Of the many that a certificate could name, so many are asked.
 const MOST_URLS: usize = 4;

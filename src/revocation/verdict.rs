@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::Tried;
 use crate::x509::Serial;
 
 /// The answer about one certificate.
@@ -105,15 +106,6 @@ pub struct Status {
     pub tried: Vec<Tried>,
 }
 
-/// Something that was tried in vain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tried {
-    /// What: an URL, or the local CRLs.
-    pub what: String,
-    /// Why it led nowhere.
-    pub why: String,
-}
-
 impl Verdict {
     /// The stable code: the label in metrics, the word in audit rows.
     #[must_use]
@@ -147,11 +139,5 @@ impl fmt::Display for Why {
             Self::Deadline => "no answer in time",
             Self::Busy => "too many handshakes wait for answers",
         })
-    }
-}
-
-impl fmt::Display for Tried {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.why)
     }
 }

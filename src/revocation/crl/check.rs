@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::Digest as _;
 
 use super::number::compare;
 use super::read::{Crl, Entry, REMOVE_FROM_CRL};
@@ -15,6 +16,7 @@ use crate::x509::{Reasons, SignatureError};
 pub struct Verified {
     crl: Arc<Crl>,
     signer: Arc<Issuer>,
+    series: [u8; 32],
 }
 
 /// Why a CRL does not count.
@@ -48,15 +50,26 @@ impl Verified {
     /// # Errors
     /// When it did not or may not.
     pub fn new(crl: Arc<Crl>, issuer: Arc<Issuer>) -> Result<Self, CrlError> {
-        if crl.issuer != issuer.name {
+        if crl.issuer != issuer.name() {
             return Err(CrlError::OtherIssuer);
         }
-        if !issuer.signs_crls {
+        if !issuer.signs_crls() {
             return Err(CrlError::KeyUsage);
         }
         let signed = crl.signed().map_err(|_| CrlError::Signature(SignatureError::Wrong))?;
-        signed.verify(&issuer.key).map_err(CrlError::Signature)?;
-        Ok(Self { crl, signer: issuer })
+        signed.verify(issuer.key()).map_err(CrlError::Signature)?;
+        let mut series = sha2::Sha256::new();
+        series.update(issuer.identity());
+        series.update([u8::from(crl.base.is_some())]);
+        series.update(&crl.scope_der);
+        Ok(Self { series: series.finalize().into(), crl, signer: issuer })
+    }
+
+    /// SHA-256 over issuer and key, scope, and whether it is a delta: CRLs of one series succeed one another, and their
+    /// numbers grow.
+    #[must_use]
+    pub const fn series(&self) -> [u8; 32] {
+        self.series
     }
 
     /// The CRL.
@@ -105,7 +118,7 @@ pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(Said,
         // An indirect CRL is signed by somebody else; a direct one by the key that issued the certificate, not by
         // another of the same name.
         let link = question.link;
-        let own = base.crl.issuer != link.issuer.name || base.signer.key == link.issuer.key;
+        let own = base.crl.issuer != link.issuer.name() || base.signer.key() == link.issuer.key();
         let reasons = base.crl.scope.covers(&base.crl.issuer, link);
         if !own || reasons.is_empty() {
             continue;
@@ -143,7 +156,7 @@ pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(Said,
 /// The entry that counts, and whether its CRL is fresh. A delta that has expired can revoke, not take back.
 fn listed(base: &Verified, delta: Option<&Verified>, question: &Question<'_>) -> Option<(Entry, bool)> {
     let link = question.link;
-    let entry = |list: &Verified| list.crl.entry(link.certificate.serial.as_octets(), &link.issuer.name);
+    let entry = |list: &Verified| list.crl.entry(link.certificate.serial.as_octets(), link.issuer.name());
     if let Some((delta, changed)) = delta.and_then(|delta| Some((delta, entry(delta)?))) {
         let fresh = delta.is_fresh(question);
         match changed.reason {

@@ -1,5 +1,6 @@
 //! A CRL in memory: its bytes as they came, and an index over its entries.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher as _};
 
 use jiff::Timestamp;
@@ -28,6 +29,8 @@ pub struct Crl {
     pub base: Option<Vec<u8>>,
     /// issuingDistributionPoint.
     pub scope: Scope,
+    /// The same in DER; empty when it is not there.
+    pub scope_der: Vec<u8>,
     /// freshestCRL: where its deltas are.
     pub freshest: Vec<CrlDistributionPoint>,
     index: Vec<Slot>,
@@ -112,14 +115,29 @@ impl Crl {
             head.read(Element::whole(extensions.content, SEQUENCE)?.reader())?;
         }
         list.finish()?;
-        let mut entries_index = Entries { index: Vec::new(), issuers: vec![issuer.clone()] };
+        let mut entries_index = Entries { index: Vec::new(), issuers: HashMap::from([(issuer.clone(), 0)]) };
         if let Some(entries) = entries {
             let start = offset_of(&der, entries.content)?;
             entries_index.read(&entries, start, head.base.is_some(), head.scope.indirect)?;
         }
-        let Head { number, base, scope, freshest } = head;
+        let Head { number, base, scope, scope_der, freshest } = head;
         let Entries { index, issuers } = entries_index;
-        Ok(Self { issuer, this_update, next_update, number, base, scope, freshest, index, issuers, der })
+        let mut issuers: Vec<(Vec<u8>, u32)> = issuers.into_iter().collect();
+        issuers.sort_unstable_by_key(|(_, position)| *position);
+        let issuers = issuers.into_iter().map(|(name, _)| name).collect();
+        Ok(Self {
+            der,
+            issuer,
+            this_update,
+            next_update,
+            number,
+            base,
+            scope,
+            scope_der,
+            freshest,
+            index,
+            issuers,
+        })
     }
 
     /// What it says about the certificate with this serial number of this issuer (a Name in DER); nothing if it is
@@ -179,18 +197,25 @@ struct Head {
     number: Option<Vec<u8>>,
     base: Option<Vec<u8>>,
     scope: Scope,
+    scope_der: Vec<u8>,
     freshest: Vec<CrlDistributionPoint>,
 }
 
 impl Head {
     fn read(&mut self, extensions: Reader<'_>) -> Result<(), CrlProblem> {
         for extension in RawExtension::read_all(extensions)? {
-            let number =
-                || Ok::<_, CrlProblem>(Element::whole(extension.value, INTEGER)?.integer()?.to_vec());
+            // RFC 5280 5.2.3: CRLNumber ::= INTEGER (0..MAX)
+            let number = || match Element::whole(extension.value, INTEGER)?.integer()? {
+                [0x80..=0xff, ..] => Err(CrlProblem::Malformed),
+                octets => Ok(octets.to_vec()),
+            };
             match extension.oid {
                 CRL_NUMBER => self.number = Some(number()?),
                 DELTA_CRL_INDICATOR => self.base = Some(number()?),
-                ISSUING_DISTRIBUTION_POINT => self.scope = Scope::read(extension.value)?,
+                ISSUING_DISTRIBUTION_POINT => {
+                    self.scope = Scope::read(extension.value)?;
+                    self.scope_der = extension.value.to_vec();
+                }
                 FRESHEST_CRL => self.freshest = CrlDistributionPoint::read_all(extension.value)?,
                 AUTHORITY_KEY_IDENTIFIER => {}
                 _ if extension.critical => return Err(CrlProblem::CriticalExtension),
@@ -203,7 +228,8 @@ impl Head {
 
 struct Entries {
     index: Vec<Slot>,
-    issuers: Vec<Vec<u8>>,
+    /// Names and their positions: a list of a million entries may name as many.
+    issuers: HashMap<Vec<u8>, u32>,
 }
 
 impl Entries {
@@ -217,7 +243,8 @@ impl Entries {
         let mut reader = entries.reader();
         // An entry takes about 37 bytes and seldom less.
         self.index.reserve_exact(entries.content.len() / 36);
-        let mut issuer = 0_usize;
+        let mut issuer = 0_u32;
+        let number = |value: usize| u32::try_from(value).map_err(|_| CrlProblem::Malformed);
         while !reader.is_empty() {
             let position = start.saturating_add(entries.content.len().saturating_sub(reader.remaining()));
             let entry = EntryReader::read(reader.expect(SEQUENCE)?)?;
@@ -229,13 +256,10 @@ impl Entries {
                 if !is_indirect {
                     return Err(CrlProblem::ForeignEntry);
                 }
-                issuer = self.issuers.iter().position(|known| *known == name).unwrap_or(self.issuers.len());
-                if issuer == self.issuers.len() {
-                    self.issuers.push(name);
-                }
+                let next = number(self.issuers.len())?;
+                issuer = *self.issuers.entry(name).or_insert(next);
             }
-            let number = |value: usize| u32::try_from(value).map_err(|_| CrlProblem::Malformed);
-            let slot = Slot { hash: hash(entry.serial), offset: number(position)?, issuer: number(issuer)? };
+            let slot = Slot { hash: hash(entry.serial), offset: number(position)?, issuer };
             self.index.push(slot);
         }
         self.index.sort_unstable_by_key(|slot| (slot.hash, slot.offset));

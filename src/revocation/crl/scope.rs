@@ -53,7 +53,7 @@ impl Scope {
             return Reasons::NONE;
         }
         let own = CrlDistributionPoint {
-            name: Some(DistributionPointName::Full(vec![element(DIRECTORY_NAME, &link.issuer.name)])),
+            name: Some(DistributionPointName::Full(vec![element(DIRECTORY_NAME, link.issuer.name())])),
             ..CrlDistributionPoint::default()
         };
         let points = link.certificate.crl_distribution_points.iter().chain(std::iter::once(&own));
@@ -65,7 +65,7 @@ impl Scope {
 
     fn is_of(&self, point: &CrlDistributionPoint, issuer: &[u8], link: &Link) -> bool {
         let rightly_signed = if point.issuers.is_empty() {
-            issuer == link.issuer.name
+            issuer == link.issuer.name()
         } else {
             self.indirect && point.issuers.iter().any(|name| name == issuer)
         };

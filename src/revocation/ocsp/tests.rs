@@ -108,8 +108,11 @@ fn a_response_about_another_certificate_does_not_count() {
     let twin = Ca::new("Issuing CA").device(&Extras::default());
     other.responses[0].id = CertId::of(&twin, CertIdHash::Sha1);
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
-    let renamed =
-        Issuer { name: Ca::new("Other CA").facts.subject.as_der().to_vec(), ..(*scene.ca.issuer()).clone() };
+    let renamed = Issuer::new(
+        Ca::new("Other CA").facts.subject.as_der().to_vec(),
+        scene.ca.issuer().key().clone(),
+        true,
+    );
     let renamed = Link { issuer: Arc::new(renamed), ..scene.link.clone() };
     other.responses[0].id = CertId::of(&renamed, CertIdHash::Sha256);
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));

@@ -1,0 +1,100 @@
+//! Whose certificates were checked lately: they are asked about again before what is known of them expires.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::bounded::{Bounded, Identity};
+use super::{Issuer, Link};
+use crate::x509::CrlDistributionPoint;
+
+/// Certificates that are renewed in the background at most.
+const MOST: usize = 50_000;
+/// Issuers that are remembered at most: of CRLs that come in the background, they must have signed.
+const MOST_ISSUERS: usize = 4096;
+/// A certificate is not noted again within this time.
+const AGAIN: Duration = Duration::from_mins(1);
+
+/// Certificates and their issuers, of validated paths only.
+#[derive(Debug)]
+pub(super) struct Seen(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    links: Bounded<Instant, Link>,
+    issuers: Bounded<Instant, Arc<Issuer>>,
+}
+
+impl Seen {
+    pub(super) fn new() -> Self {
+        let (links, issuers) = (Bounded::new(MOST), Bounded::new(MOST_ISSUERS));
+        Self(Mutex::new(Inner { links, issuers }))
+    }
+
+    pub(super) fn note(&self, identity: Identity, link: &Link, now: Instant) {
+        let mut inner = self.lock();
+        let known = inner.links.get(&identity).map(|(last, _)| *last);
+        if known.is_some_and(|last| now.saturating_duration_since(last) < AGAIN) {
+            return;
+        }
+        inner.links.insert(identity, now, link.clone());
+        inner.issuers.insert(link.issuer.identity(), now, Arc::clone(&link.issuer));
+    }
+
+    /// Everybody who was seen since then; the others are forgotten.
+    pub(super) fn since(&self, then: Option<Instant>) -> Vec<(Identity, Link)> {
+        let mut inner = self.lock();
+        if let Some(then) = then {
+            inner.links.drop_below(then);
+        }
+        inner.links.iter().map(|(identity, link)| (*identity, link.clone())).collect()
+    }
+
+    /// The issuers with this name; they may have different keys.
+    pub(super) fn issuers(&self, name: &[u8]) -> Vec<Arc<Issuer>> {
+        let inner = self.lock();
+        let named = inner.issuers.iter().filter(|(_, issuer)| issuer.name() == name);
+        named.map(|(_, issuer)| Arc::clone(issuer)).collect()
+    }
+
+    /// Where certificates of the issuer with this name say that its CRLs are, or its deltas.
+    pub(super) fn distribution_point(&self, name: &[u8], delta: bool) -> Option<String> {
+        let inner = self.lock();
+        let links = inner.links.iter().map(|(_, link)| link).filter(|link| link.issuer.name() == name);
+        let points = links.flat_map(|link| {
+            let certificate = &link.certificate;
+            if delta { &certificate.freshest_crl } else { &certificate.crl_distribution_points }
+        });
+        // One for all reasons, of the issuer itself: any other may be of another scope.
+        let whole = points.filter(|point| point.issuers.is_empty() && point.reasons.is_none());
+        let mut urls = whole.flat_map(CrlDistributionPoint::urls);
+        urls.find(|url| super::settings::is_http(url)).map(str::to_owned)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{Ca, Extras, distribution_points, point_name};
+    use super::*;
+    use crate::model::Clock;
+
+    #[test]
+    fn who_was_not_seen_lately_is_forgotten_and_the_issuer_is_not() {
+        let clock = Clock::manual(super::super::fixtures::hours(0));
+        let ca = Ca::new("CA");
+        let points = distribution_points(&[point_name("http://a/1.crl")]);
+        let link = ca.device(&Extras { extensions: vec![points], ..Extras::default() });
+        let seen = Seen::new();
+        seen.note(link.identity(), &link, clock.instant());
+        assert_eq!(seen.distribution_point(link.issuer.name(), false).as_deref(), Some("http://a/1.crl"));
+        assert_eq!(seen.distribution_point(link.issuer.name(), true), None);
+        clock.advance(Duration::from_secs(3600));
+        assert_eq!(seen.since(None).len(), 1);
+        assert_eq!(seen.since(Some(clock.instant())).len(), 0);
+        assert_eq!(seen.issuers(link.issuer.name()).len(), 1);
+        assert_eq!(seen.issuers(b"other").len(), 0);
+    }
+}

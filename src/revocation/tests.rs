@@ -1,0 +1,511 @@
+//! The engine against responders and distribution points that misbehave: each mistake that would let a revoked
+//! certificate in, or keep a good device out.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, KeyUsagePurpose};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::fixtures::{
+    Ca, Extras, List, distribution_points, entry, extension, hours, point_name, responder_at, response,
+};
+use super::lists::{Origin, Stored};
+use super::ocsp::CertStatus;
+use super::*;
+use crate::config::{self, Nonce, Undetermined};
+use crate::metrics::Metrics;
+use crate::model::Clock;
+use crate::pki::ResponderId;
+use crate::x509::CertificateFacts;
+use crate::x509::der::{INTEGER, element};
+
+/// What was asked: `GET /path` or `POST /path`.
+type Asked = Arc<Mutex<Vec<String>>>;
+
+/// An HTTP server: for each request the bytes of an answer, a status, or silence.
+struct Site {
+    url: String,
+    asked: Asked,
+}
+
+#[derive(Clone)]
+enum Reply {
+    Bytes(Vec<u8>),
+    Status(u16),
+    /// The bytes, after a moment.
+    Late(Vec<u8>),
+    Silence,
+}
+
+impl Site {
+    async fn new(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Asked::default();
+        let (log, reply) = (Arc::clone(&asked), Arc::new(reply));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, Arc::clone(&log), Arc::clone(&reply)));
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.url)
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+async fn answer<F: Fn(&str) -> Reply>(mut stream: TcpStream, log: Asked, reply: Arc<F>) {
+    let mut request = Vec::new();
+    let head = loop {
+        if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+            return;
+        }
+        if let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") {
+            break String::from_utf8_lossy(&request[..end]).into_owned();
+        }
+    };
+    let line = head.lines().next().unwrap().rsplit_once(' ').unwrap().0.to_owned();
+    log.lock().unwrap().push(line.clone());
+    let (status, body) = match reply(&line) {
+        Reply::Bytes(body) => (200, body),
+        Reply::Status(status) => (status, Vec::new()),
+        Reply::Late(body) => {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            (200, body)
+        }
+        Reply::Silence => {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            return;
+        }
+    };
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
+}
+
+fn config(folder: &Path) -> config::Revocation {
+    config::Revocation {
+        when_undetermined: Undetermined::Refuse,
+        directory: folder.join("data"),
+        installed_crls: Vec::new(),
+        crl_issuers: Vec::new(),
+        responders: Vec::new(),
+        fallback_responder: None,
+        ocsp_nonce: Nonce::Off,
+        clock_skew: Duration::from_secs(300),
+        ocsp_max_age: None,
+        ocsp_default_lifetime: Duration::from_secs(3600),
+        fetch_timeout: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+        deadline: Duration::from_secs(10),
+        max_waiting: 256,
+        max_crl: 1 << 20,
+        proxy: None,
+        allowed_hosts: vec!["127.0.0.1".to_owned()],
+        refresh_interval: Duration::from_secs(3600),
+        check_interval: Duration::from_secs(60),
+    }
+}
+
+/// An engine at the time of the fixtures.
+struct Scene {
+    folder: tempfile::TempDir,
+    clock: Clock,
+    ca: Ca,
+    engine: Engine,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut config::Revocation)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(hours(0));
+        let mut config = config(folder.path());
+        change(&mut config);
+        let engine = Engine::open(&config, Metrics::new().unwrap(), clock.clone()).unwrap();
+        Self { folder, clock, ca: Ca::new("Issuing CA"), engine }
+    }
+
+    /// Another process on the same folder.
+    fn restarted(self) -> Self {
+        let Self { folder, clock, ca, engine } = self;
+        engine.0.disk.flush();
+        drop(engine);
+        let engine = Engine::open(&config(folder.path()), Metrics::new().unwrap(), clock.clone()).unwrap();
+        Self { folder, clock, ca, engine }
+    }
+
+    fn device(&self, extensions: Vec<CustomExtension>) -> Arc<[Link]> {
+        Arc::from([self.ca.device(&Extras { extensions, ..Extras::default() })])
+    }
+
+    async fn check(&self, path: &Arc<[Link]>) -> Status {
+        self.engine.check(path).await.remove(0)
+    }
+
+    async fn verdict(&self, path: &Arc<[Link]>) -> Verdict {
+        self.check(path).await.verdict
+    }
+
+    fn list(&self, number: u8) -> List {
+        List::new(number)
+    }
+}
+
+fn is_revoked(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Revoked { .. })
+}
+
+const REVOKED: CertStatus = CertStatus::Revoked { when: jiff::Timestamp::UNIX_EPOCH, reason: Some(1) };
+const NOTHING: Verdict = Verdict::Undetermined(Why::NothingFresh);
+/// The serial number of the devices of the tests.
+const SERIAL: &[u8] = &[0x42, 0x17];
+
+/// A signed response about the device, as of so many hours ago.
+fn responded(ca: &Ca, link: &Link, status: CertStatus, hours_ago: i64) -> Vec<u8> {
+    let mut single = entry(link, status);
+    single.this_update = hours(-hours_ago);
+    response(ca, vec![single]).sign(&ca.key).unwrap()
+}
+
+/// A site that answers with whatever the slot holds.
+async fn slot() -> (Site, Arc<Mutex<Reply>>) {
+    let slot = Arc::new(Mutex::new(Reply::Status(404)));
+    let held = Arc::clone(&slot);
+    (Site::new(move |_| held.lock().unwrap().clone()).await, slot)
+}
+
+fn put(slot: &Mutex<Reply>, bytes: Vec<u8>) {
+    *slot.lock().unwrap() = Reply::Bytes(bytes);
+}
+
+// Bugs that others shipped: older CRL replayed; it must not even displace what is known.
+#[tokio::test]
+async fn a_replayed_crl_is_refused_before_it_replaces_anything() {
+    let mut scene = Scene::new();
+    let path = scene.device(Vec::new());
+    let url = "http://127.0.0.1/ca.crl";
+    let _ = scene.engine.kept(&path);
+    let newer = scene.list(7).revoking(SERIAL, Some(1)).by(&scene.ca);
+    let older = List { this_update: hours(-2), ..scene.list(6) }.by(&scene.ca);
+    let twin = List { this_update: hours(0), ..scene.list(9) }.by(&Ca::new("Issuing CA"));
+    scene.engine.take_crl(url, &newer).unwrap();
+    for _ in 0..2 {
+        assert_eq!(scene.engine.take_crl(url, &older), Err(NoAnswer::RolledBack));
+        assert_eq!(scene.engine.take_crl(url, &twin), Err(NoAnswer::Unsigned));
+        assert!(is_revoked(scene.engine.kept(&path)[0].verdict));
+        // The next process knows the same, whoever has been seen there.
+        scene = scene.restarted();
+        scene.engine.take_crl(url, &twin).unwrap();
+        let _ = scene.engine.kept(&path);
+        assert!(is_revoked(scene.engine.kept(&path)[0].verdict), "the kept one is there beside it");
+    }
+    // Without numbers, thisUpdate decides.
+    let number = |list: List| List { extensions: Vec::new(), ..list }.by(&scene.ca);
+    let url = "http://127.0.0.1/unnumbered.crl";
+    scene.engine.take_crl(url, &number(scene.list(0))).unwrap();
+    let older = number(List { this_update: hours(-2), ..scene.list(0) });
+    assert_eq!(scene.engine.take_crl(url, &older), Err(NoAnswer::Older));
+}
+
+// Bugs that others shipped, the same for OCSP: a good response from before the revocation, still within its life.
+#[tokio::test]
+async fn a_replayed_good_response_is_kept_nowhere() {
+    let (site, slot) = slot().await;
+    let mut scene = Scene::new();
+    let path = scene.device(vec![responder_at(&site.url)]);
+    put(&slot, responded(&scene.ca, &path[0], REVOKED, 1));
+    assert!(is_revoked(scene.verdict(&path).await));
+    put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 2));
+    scene.engine.ask_responder(&path[0]).await.unwrap();
+    assert!(is_revoked(scene.verdict(&path).await));
+    scene = scene.restarted();
+    assert!(is_revoked(scene.verdict(&path).await), "from the disk");
+    assert_eq!(site.asked().len(), 2);
+}
+
+// A9: what was kept is known after a restart; nobody's thread reads it from the disk but one that may wait.
+#[tokio::test]
+async fn a_kept_answer_is_recalled_from_the_disk_once() {
+    let (site, slot) = slot().await;
+    let mut scene = Scene::new();
+    let path = scene.device(vec![responder_at(&site.url)]);
+    put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 1));
+    assert_eq!(scene.verdict(&path).await, Verdict::Good);
+    scene = scene.restarted();
+    assert!(scene.engine.settled(&path).is_none(), "not by whoever cannot wait");
+    let status = scene.check(&path).await;
+    assert_eq!((status.verdict, status.evidence.unwrap().source), (Verdict::Good, Source::OcspCache));
+    assert!(scene.engine.settled(&path).is_some());
+    assert_eq!(site.asked().len(), 1);
+    // What is there and of no use is read once.
+    let file = std::fs::read_dir(scene.folder.path().join("data/ocsp")).unwrap().next().unwrap().unwrap();
+    std::fs::write(file.path(), b"nonsense").unwrap();
+    let scene = scene.restarted();
+    assert_eq!(scene.verdict(&path).await, Verdict::Good, "asked again");
+    assert_eq!(site.asked().len(), 2);
+}
+
+// A device that was issued a moment ago is unknown to its responder, and not for a day.
+#[tokio::test]
+async fn who_was_unknown_is_asked_about_again_soon() {
+    let (site, slot) = slot().await;
+    let scene = Scene::new();
+    let path = scene.device(vec![responder_at(&site.url)]);
+    put(&slot, responded(&scene.ca, &path[0], CertStatus::Unknown, 1));
+    assert_eq!(scene.verdict(&path).await, Verdict::Undetermined(Why::Unknown));
+    assert_eq!(scene.verdict(&path).await, Verdict::Undetermined(Why::Unknown));
+    assert_eq!(site.asked().len(), 1);
+    put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 1));
+    scene.clock.advance(Duration::from_secs(61));
+    assert_eq!(scene.verdict(&path).await, Verdict::Good);
+}
+
+// RFC 6960 A.1, RFC 5019 section 6.
+#[tokio::test]
+async fn what_get_does_not_answer_is_asked_by_post() {
+    let scene = Scene::new();
+    let certificate = scene.device(Vec::new());
+    let good = responded(&scene.ca, &certificate[0], CertStatus::Good, 1);
+    let mut over = entry(&certificate[0], CertStatus::Good);
+    (over.this_update, over.next_update) = (hours(-48), Some(hours(-24)));
+    let stale = response(&scene.ca, vec![over]).sign(&scene.ca.key).unwrap();
+    for by_get in [Reply::Status(405), Reply::Bytes(stale), Reply::Bytes(b"<html>".to_vec())] {
+        let good = Reply::Bytes(good.clone());
+        let site = Site::new(move |line| if line.starts_with("GET") { by_get.clone() } else { good.clone() });
+        let site = site.await;
+        let path = scene.device(vec![responder_at(&site.url)]);
+        assert_eq!(scene.engine.ask_responder(&path[0]).await, Ok(()));
+        let asked = site.asked();
+        assert!(asked[0].starts_with("GET") && asked[1].starts_with("POST") && asked.len() == 2, "{asked:?}");
+    }
+}
+
+// Bugs that others shipped: delegate whose AIA points at itself.
+#[tokio::test]
+async fn a_delegate_that_vouches_for_itself_is_not_asked_about_itself() {
+    let (site, slot) = slot().await;
+    let scene = Scene::new();
+    let path = scene.device(vec![responder_at(&site.url)]);
+    let (der, key) = scene.ca.issue(
+        "OCSP signer",
+        &Extras {
+            purposes: vec![ExtendedKeyUsagePurpose::OcspSigning],
+            usages: vec![KeyUsagePurpose::DigitalSignature],
+            extensions: vec![responder_at(&site.url)],
+            serial: Some(vec![0x55]),
+            ..Extras::default()
+        },
+    );
+    let mut by_delegate = response(&scene.ca, vec![entry(&path[0], CertStatus::Good)]);
+    let subject = CertificateFacts::read(&der).unwrap().subject.as_der().to_vec();
+    (by_delegate.responder, by_delegate.certificates) = (ResponderId::Name(subject), vec![der]);
+    put(&slot, by_delegate.sign(&key).unwrap());
+    let status = scene.check(&path).await;
+    assert_eq!(status.verdict, NOTHING);
+    assert_eq!(status.tried[0].why, NoAnswer::Delegate, "{:?}", status.tried);
+    assert_eq!(site.asked().len(), 1, "about the device, and never about the delegate");
+    // A CRL decides about the delegate: revoked, its word counts for nothing; cleared, it counts.
+    let list =
+        |list: List| Stored::new(crl::Crl::read(list.by(&scene.ca)).unwrap(), Origin::Installed("x".into()));
+    scene.engine.0.lists.install(vec![list(scene.list(1).revoking(&[0x55], Some(1)))]);
+    assert_eq!(scene.engine.ask_responder(&path[0]).await.unwrap_err()[0].why, NoAnswer::Delegate);
+    scene.engine.0.lists.install(vec![list(scene.list(2))]);
+    assert_eq!(scene.engine.ask_responder(&path[0]).await, Ok(()));
+    assert_eq!(scene.verdict(&path).await, Verdict::Good);
+}
+
+// A configured signer of indirect CRLs is known before a certificate that needs it was seen, and after it expired.
+#[tokio::test]
+async fn an_indirect_crl_is_renewed_like_any_other() {
+    let (ca, authority) = (Ca::new("Issuing CA"), Ca::new("CRL authority"));
+    let (der, key) =
+        ca.issue("CRL authority", &Extras { usages: vec![KeyUsagePurpose::CrlSign], ..Extras::default() });
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("authority.der");
+    std::fs::write(&file, &der).unwrap();
+    let scene = Scene { ca, ..Scene::with(|config| config.crl_issuers = vec![file]) };
+    let name = authority.facts.subject.as_der();
+    let url = "http://127.0.0.1/i.crl";
+    let point = [point_name(url), element(0xa2, &element(0xa4, name))].concat();
+    let path = scene.device(vec![distribution_points(&[point])]);
+    let list = |number, hour| {
+        let list = List { this_update: hours(hour), ..scene.list(number) };
+        list.scoped(&[&point_name(url), &[0x84, 1, 0xff]]).sign(name, &key)
+    };
+    scene.engine.take_crl(url, &list(1, -2)).unwrap();
+    assert_eq!(scene.engine.kept(&path)[0].verdict, Verdict::Good);
+    assert_eq!(scene.engine.take_crl(url, &list(2, -1)), Ok(()), "its successor");
+    assert_eq!(scene.engine.take_crl(url, &list(1, -2)), Err(NoAnswer::RolledBack));
+    // The authority's certificate counts within its validity, and only for paths of the CA that issued it.
+    let other = Scene::new().device(Vec::new());
+    let signers = |path: &[Link], now| scene.engine.0.settings.load().crl_signers(path, now).len();
+    assert_eq!((signers(&path, hours(0)), signers(&path, hours(2000)), signers(&other, hours(0))), (2, 1, 1));
+}
+
+// A device that no CRL covers comes back every few seconds; CRLs have megabytes.
+#[tokio::test]
+async fn a_crl_that_does_not_help_is_not_fetched_each_time() {
+    let (site, slot) = slot().await;
+    let scene = Scene::new();
+    let path = scene.device(vec![distribution_points(&[point_name(&site.url("ca.crl"))])]);
+    put(&slot, scene.list(1).scoped(&[&point_name("http://a/other.crl")]).by(&scene.ca));
+    for _ in 0..3 {
+        assert_eq!(scene.verdict(&path).await, NOTHING);
+    }
+    assert_eq!(site.asked().len(), 1);
+    scene.clock.advance(Duration::from_secs(16));
+    assert_eq!(scene.verdict(&path).await, NOTHING);
+    assert_eq!(site.asked().len(), 2);
+}
+
+// A9.1: at half of its life at the latest, once, and again when that has passed.
+#[tokio::test]
+async fn a_crl_is_due_at_half_of_its_life_and_not_all_the_time() {
+    let (site, slot) = slot().await;
+    let scene = Scene::with(|config| config.refresh_interval = Duration::from_hours(1000));
+    let path = scene.device(Vec::new());
+    let url = site.url("ca.crl");
+    let scoped = scene.list(1).scoped(&[&point_name(&url)]).by(&scene.ca);
+    let file = Origin::Installed("ca.crl".into());
+    scene.engine.0.lists.install(vec![Stored::new(crl::Crl::read(scoped.clone()).unwrap(), file)]);
+    // Made an hour ago, for a day: a tenth of its half life is spread.
+    let due = |at| scene.engine.due_crls(at).into_iter().map(|place| place.url).collect::<Vec<_>>();
+    assert!(due(hours(9)).is_empty());
+    assert_eq!(due(hours(11)), [url.as_str()]);
+    scene.clock.advance(Duration::from_hours(11));
+    let _ = scene.engine.kept(&path);
+    put(&slot, scoped);
+    scene.engine.fetch_crl(&scene.engine.due_crls(hours(11))[0].clone()).await.unwrap();
+    // The same one came: asked again when half of what is left has passed.
+    assert!(due(hours(11)).is_empty() && due(hours(16)).is_empty());
+    assert_eq!(due(hours(17)), [url.as_str()]);
+    let inventory = scene.engine.inventory();
+    assert!(inventory.crls.iter().all(|crl| crl.next_refresh.is_some()), "{inventory:?}");
+}
+
+// RFC 5280 5.2.6: a complete CRL that names its deltas.
+#[tokio::test]
+async fn the_delta_that_a_crl_names_is_fetched_with_it() {
+    let scene = Scene::new();
+    let (site, delta) = slot().await;
+    let freshest = distribution_points(&[point_name(&site.url("delta.crl"))]);
+    let base = scene.list(5).with(extension(46, false, freshest.content())).by(&scene.ca);
+    let complete = Site::new(move |_| Reply::Bytes(base.clone())).await;
+    let path = scene.device(vec![distribution_points(&[point_name(&complete.url("ca.crl"))])]);
+    let indicator = extension(27, true, &element(INTEGER, &[5]));
+    put(&delta, scene.list(6).with(indicator).revoking(SERIAL, Some(1)).by(&scene.ca));
+    assert!(is_revoked(scene.verdict(&path).await));
+}
+
+// The log names what was tried, also when the time of the handshake was over first.
+#[tokio::test]
+async fn who_did_not_answer_in_time_is_named() {
+    let site = Site::new(|_| Reply::Silence).await;
+    let scene = Scene::with(|config| config.deadline = Duration::from_millis(100));
+    let path = scene.device(vec![responder_at(&site.url)]);
+    let status = scene.check(&path).await;
+    assert_eq!(status.verdict, Verdict::Undetermined(Why::Deadline));
+    assert_eq!(status.tried, [Tried { what: site.url.clone(), why: NoAnswer::Deadline }]);
+}
+
+// More handshakes than may wait at once wait for their turn: nobody is refused for coming second.
+#[tokio::test]
+async fn who_finds_too_many_waiting_waits_as_well() {
+    let ca = Ca::new("Issuing CA");
+    let link = ca.device(&Extras::default());
+    let good = responded(&ca, &link, CertStatus::Good, 1);
+    let site = Site::new(move |_| Reply::Late(good.clone())).await;
+    let scene = Scene { ca, ..Scene::with(|config| config.max_waiting = 1) };
+    let path = scene.device(vec![responder_at(&site.url)]);
+    let all = (0..8).map(|_| scene.engine.check(&path));
+    for statuses in futures_util::future::join_all(all).await {
+        assert_eq!(statuses[0].verdict, Verdict::Good);
+    }
+}
+
+// A9.4: what live sessions are looked at again for is a revocation, not each of two thousand good answers of a storm.
+#[tokio::test]
+async fn only_a_revocation_is_told_to_live_sessions() {
+    let (site, slot) = slot().await;
+    let scene = Scene::new();
+    let path = scene.device(vec![responder_at(&site.url)]);
+    let changes = scene.engine.changes();
+    put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 2));
+    assert_eq!(scene.verdict(&path).await, Verdict::Good);
+    assert!(!changes.has_changed().unwrap());
+    put(&slot, responded(&scene.ca, &path[0], REVOKED, 1));
+    scene.engine.ask_responder(&path[0]).await.unwrap();
+    assert!(changes.has_changed().unwrap());
+}
+
+// The responder is passed over while it fails and a CRL answers, and asked for each device when none does.
+#[tokio::test]
+async fn a_responder_that_fails_is_passed_over_when_a_crl_answers() {
+    let site = Site::new(|_| Reply::Status(503)).await;
+    let scene = Scene::new();
+    let path = scene.device(vec![responder_at(&site.url)]);
+    let installed = crl::Crl::read(scene.list(1).by(&scene.ca)).unwrap();
+    scene.engine.0.lists.install(vec![Stored::new(installed, Origin::Installed("x".into()))]);
+    assert!(scene.engine.settled(&path).is_none(), "OCSP first");
+    assert_eq!(scene.verdict(&path).await, Verdict::Good);
+    let asked = site.asked().len();
+    assert!(scene.engine.settled(&path).is_some());
+    assert_eq!(site.asked().len(), asked);
+    scene.clock.advance(Duration::from_secs(15));
+    assert!(scene.engine.settled(&path).is_none(), "it may answer again");
+    // An hour later the CRL still counts; two days later it does not.
+    scene.clock.advance(Duration::from_hours(48));
+    assert_eq!(scene.verdict(&path).await, NOTHING);
+}
+
+// The gauge tells of the CRL that expires first, and of nobody's.
+#[tokio::test]
+async fn the_gauge_tells_of_the_crl_that_expires_first() {
+    let scene = Scene::new();
+    let path = scene.device(Vec::new());
+    let _ = scene.engine.kept(&path);
+    let until = |hour, list: List| List { next_update: Some(hours(hour)), ..list };
+    let users = scene.list(1).scoped(&[&[0x81, 1, 0xff]]);
+    let cas = scene.list(1).scoped(&[&[0x82, 1, 0xff]]);
+    scene.engine.take_crl("http://a/users.crl", &until(5, users).by(&scene.ca)).unwrap();
+    scene.engine.take_crl("http://a/cas.crl", &until(9, cas).by(&scene.ca)).unwrap();
+    let forged = until(1, scene.list(9)).by(&Ca::new("Issuing CA"));
+    assert_eq!(scene.engine.take_crl("http://a/forged.crl", &forged), Err(NoAnswer::Unsigned));
+    let gauge = &scene.engine.0.metrics.crl_next_update_timestamp_seconds;
+    assert_eq!(gauge.with_label_values(&["CN=Issuing CA"]).get(), hours(5).as_second());
+}
+
+// A9.1: a device that is known does not wait when its answer is renewed in the background.
+#[tokio::test]
+async fn answers_are_due_before_they_expire_while_the_device_is_seen() {
+    let (site, slot) = slot().await;
+    let scene = Scene::with(|config| config.refresh_interval = Duration::from_hours(1000));
+    let path = scene.device(vec![responder_at(&site.url)]);
+    put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 1));
+    assert_eq!(scene.verdict(&path).await, Verdict::Good);
+    // It lasts for 23 hours.
+    assert!(scene.engine.due_answers(hours(10)).is_empty());
+    assert_eq!(scene.engine.due_answers(hours(12)).len(), 1);
+    *slot.lock().unwrap() = Reply::Status(503);
+    scene.engine.ask_responder(&path[0]).await.unwrap_err();
+    assert!(
+        scene.engine.due_answers(hours(12)).is_empty(),
+        "a responder that fails is left alone for a moment"
+    );
+    scene.clock.advance(Duration::from_secs(7 * 24 * 3600 + 1));
+    let later = scene.clock.now() + SignedDuration::from_secs(1);
+    assert!(scene.engine.due_answers(later).is_empty(), "nobody has seen it for a week");
+}
