@@ -67,7 +67,7 @@ const EDGES: [(&str, Layer, &[&str]); 19] = [
     ("mllp", Layer::Core, &[]),
     ("x509", Layer::Core, &["model"]),
     ("metrics", Layer::Ground, &["model"]),
-    ("config", Layer::Ground, &[]),
+    ("config", Layer::Ground, &["model"]),
     ("model", Layer::Ground, &[]),
     ("main", Layer::Entry, &[]),
 ];

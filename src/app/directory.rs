@@ -1,9 +1,7 @@
 //! The device directory in memory, kept as the store has it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use crate::authz::Directory;
@@ -11,9 +9,6 @@ use crate::interface_a::Registry;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use crate::tls::DirectoryHandle;
-
-/// How soon a change that another process made is seen.
-const INTERVAL: Duration = Duration::from_millis(250);
 
 pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
     Ok(Directory::from(store.devices().await?))
@@ -27,15 +22,10 @@ pub(super) async fn watch(
     metrics: Metrics,
     done: CancellationToken,
 ) {
-    let mut ticks = tokio::time::interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut changes = store.directory_changes();
     let mut seen = None;
     let mut failing = false;
     loop {
-        tokio::select! {
-            () = done.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
         match refresh(&store, &directory, &mut seen).await {
             Ok(changed) => {
                 failing = false;
@@ -45,7 +35,7 @@ pub(super) async fn watch(
                     registry.recheck(&known);
                 }
             }
-            // What was known stays in force; said once, not four times a second.
+            // What was known stays in force; said once, not every time.
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
                     tracing::error!(
@@ -54,6 +44,10 @@ pub(super) async fn watch(
                     );
                 }
             }
+        }
+        tokio::select! {
+            () = done.cancelled() => return,
+            () = changes.next() => {}
         }
     }
 }

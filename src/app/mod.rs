@@ -101,7 +101,7 @@ impl Platform {
         let revocation = Engine::open(&config.revocation, metrics.clone(), clock.clone())?;
         let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
             .map(Arc::new)?;
-        let store = Store::open(&config.store_url, clock.clone()).await?;
+        let store = Store::open_as(config.node.clone(), &config.store_url, clock.clone()).await?;
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
             config: Arc::new(ArcSwap::from_pointee(config)),

@@ -37,6 +37,7 @@ impl ConfigFile {
 
     /// Opens the store that the configuration names.
     pub(super) async fn open_store(&self, clock: &Clock) -> Result<Store, Failure> {
-        Store::open(&self.load()?.store_url, clock.clone()).await.map_err(store::failed)
+        let config = self.load()?;
+        Store::open_as(config.node, &config.store_url, clock.clone()).await.map_err(store::failed)
     }
 }

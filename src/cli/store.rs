@@ -10,8 +10,12 @@ use crate::store::StoreError;
 /// How a command ends when the store did not do what it was asked.
 pub(crate) fn failed(error: StoreError) -> Failure {
     let exit = match &error {
-        StoreError::Url => Exit::Config,
+        StoreError::Url | StoreError::Password { .. } => Exit::Config,
         StoreError::Open { .. }
+        | StoreError::Connect { .. }
+        | StoreError::Server(_)
+        | StoreError::Denied(_)
+        | StoreError::Unreachable(_)
         | StoreError::Unavailable(_)
         | StoreError::Timeout(_)
         | StoreError::Closed => Exit::Unavailable,

@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::model::{NodeName, StoreUrl};
 pub use error::{ConfigError, Problem};
 #[cfg(feature = "pkcs11")]
 pub use token_uri::TokenUri;
@@ -46,7 +47,9 @@ pub struct Config {
     /// Which messages are taken.
     pub messages: Messages,
     /// Where messages are kept: an URL such as `sqlite:/var/lib/pcd-platform/platform.db`.
-    pub store_url: String,
+    pub store_url: StoreUrl,
+    /// Under which name this node keeps its audit chain in the store.
+    pub node: NodeName,
     /// Where the operator's HTTP listener is; loopback.
     pub admin_listen: SocketAddr,
     /// Logging.
@@ -232,8 +235,10 @@ pub struct Log {
 /// What the environment overrides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// `PCD_STORE_URL`.
-    pub store_url: Option<String>,
+    /// `PCD_STORE_URL`; it may hold a password.
+    pub store_url: Option<StoreUrl>,
+    /// `PCD_NODE`.
+    pub node: Option<String>,
     /// `PCD_LOG`.
     pub log_level: Option<String>,
     /// `CREDENTIALS_DIRECTORY`: where systemd puts what `credential:NAME` stands for.
@@ -246,7 +251,8 @@ impl Overrides {
     pub fn from_environment() -> Self {
         let read = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
         Self {
-            store_url: read("PCD_STORE_URL"),
+            store_url: read("PCD_STORE_URL").map(StoreUrl::new),
+            node: read("PCD_NODE"),
             log_level: read("PCD_LOG"),
             credentials_directory: read("CREDENTIALS_DIRECTORY").map(PathBuf::from),
         }

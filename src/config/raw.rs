@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::quantity::{Size, Span};
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
     #[serde(default)]
@@ -315,15 +315,18 @@ pub enum Conformance {
     Strict,
 }
 
-#[derive(Debug, Deserialize)]
+/// No `Debug`: the URL may hold a password.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Store {
     pub(super) url: String,
+    pub(super) password_file: Option<String>,
+    pub(super) node: Option<String>,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { url: "sqlite:data/platform.db".to_owned() }
+        Self { url: "sqlite:data/platform.db".to_owned(), password_file: None, node: None }
     }
 }
 

@@ -10,6 +10,7 @@ use super::{
     Config, ConfigError, Credential, Devices, InterfaceA, KeyLocation, Log, Messages, Overrides, Problem,
     Responder, Revocation, SilentAfter, Tls, Written, raw,
 };
+use crate::model::{NodeName, StoreUrl};
 
 pub(super) fn validate(
     raw: raw::File,
@@ -28,7 +29,8 @@ pub(super) fn validate(
         revocation: checker.revocation(raw.revocation),
         devices: checker.devices(&raw.devices),
         messages: checker.messages(raw.messages),
-        store_url: checker.store_url(overrides.store_url.clone().unwrap_or(raw.store.url)),
+        node: checker.node(overrides.node.as_ref().or(raw.store.node.as_ref())),
+        store_url: checker.store_url(raw.store, overrides),
         admin_listen: raw.admin.listen,
         log: Log { format: raw.log.format, level: overrides.log_level.clone().unwrap_or(raw.log.level) },
     };
@@ -250,16 +252,38 @@ impl Checker<'_> {
         }
     }
 
-    fn store_url(&mut self, url: String) -> String {
-        match url.strip_prefix("sqlite:") {
-            Some(path) if !path.is_empty() => {
-                format!("sqlite:{}", self.folder.join(path).display())
+    fn store_url(&mut self, raw: raw::Store, overrides: &Overrides) -> StoreUrl {
+        let url = overrides.store_url.clone().unwrap_or_else(|| StoreUrl::new(raw.url));
+        let password_file = raw.password_file.map(|file| self.private_file(&file, "store.password-file"));
+        match (url.secret().strip_prefix("sqlite:"), password_file) {
+            (Some(path), None) if !path.is_empty() => {
+                StoreUrl::new(format!("sqlite:{}", self.folder.join(path).display()))
             }
+            (Some(_), Some(_)) => {
+                self.problem("store.password-file", "a store in a file has no password".to_owned());
+                url
+            }
+            (None, Some(file)) if url.is_postgres() => url.with_password_file(file),
+            (None, None) if url.is_postgres() => url,
             _ => {
-                self.problem("store.url", format!("\"{}\" is not sqlite:PATH", scheme_of(&url)));
+                self.problem(
+                    "store.url",
+                    format!("\"{url}\" is neither sqlite:PATH nor postgres://USER@HOST/DATABASE"),
+                );
                 url
             }
         }
+    }
+
+    fn node(&mut self, name: Option<&String>) -> NodeName {
+        name.and_then(|name| match name.parse() {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.problem("store.node", format!("\"{name}\": {error}"));
+                None
+            }
+        })
+        .unwrap_or_else(NodeName::of_host)
     }
 
     fn duration(&mut self, value: Duration, key: &'static str) -> Duration {
@@ -285,14 +309,6 @@ impl Checker<'_> {
 
     fn problem(&mut self, key: &'static str, what: String) {
         self.problems.push(Problem { key, what });
-    }
-}
-
-/// A database URL may hold a password: only what is before the colon is repeated.
-fn scheme_of(url: &str) -> String {
-    match url.split_once(':') {
-        Some((scheme, _)) => format!("{scheme}:…"),
-        None => "…".to_owned(),
     }
 }
 
@@ -326,7 +342,7 @@ mod tests {
         let ecc = config.tls.ecc.unwrap();
         assert_eq!(ecc.chain, Path::new("/etc/pcd/pki/p.pem"));
         assert_eq!(ecc.key, PathBuf::from("/keys/p.key").into());
-        assert_eq!(config.store_url, "sqlite:/etc/pcd/data/platform.db");
+        assert_eq!(config.store_url, StoreUrl::new("sqlite:/etc/pcd/data/platform.db"));
     }
 
     #[test]
@@ -383,6 +399,26 @@ mod tests {
     }
 
     #[test]
+    fn a_store_on_a_server_takes_its_password_from_a_file_and_shows_none() {
+        let parse = |store: &str| parse(&format!("{SMALLEST}\n[store]\n{store}\n"));
+        let url = "url = \"postgres://pcd:s3cret@db/pcd?sslmode=verify-full\"";
+        let config = parse(&format!("{url}\nnode = \"ward-7\"")).unwrap();
+        assert!(config.store_url.secret().contains("s3cret") && config.node.as_str() == "ward-7");
+        assert!(!format!("{config:?}").contains("s3cret"));
+        let config = parse("url = \"postgres://pcd@db/pcd\"\npassword-file = \"secrets/db\"").unwrap();
+        assert_eq!(config.store_url.password_file(), Some(Path::new("/etc/pcd/secrets/db")));
+        for (store, key) in [
+            (format!("{url}\nnode = \"two words\""), "store.node"),
+            ("password-file = \"db\"".to_owned(), "store.password-file"),
+            (format!("{url}\npassword-file = \"credential:db\""), "LoadCredential=db:FILE"),
+            ("url = \"postgres:pcd:s3cret\"".to_owned(), "store.url"),
+        ] {
+            let error = parse(&store).unwrap_err().to_string();
+            assert!(error.contains(key) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
     fn silence_is_learned_or_a_duration_or_never() {
         let silent_after = |value: &str| {
             parse(&format!("{SMALLEST}\n[devices]\nsilent-after = \"{value}\"\n"))
@@ -398,12 +434,14 @@ mod tests {
     #[test]
     fn the_environment_overrides_the_file() {
         let overrides = Overrides {
-            store_url: Some("sqlite:/tmp/x.db".to_owned()),
+            store_url: Some(StoreUrl::new("sqlite:/tmp/x.db")),
+            node: Some("ward-7".to_owned()),
             log_level: Some("debug".to_owned()),
             credentials_directory: None,
         };
         let config = Config::parse(SMALLEST, Path::new("platform.toml"), &overrides).unwrap();
-        assert_eq!(config.store_url, "sqlite:/tmp/x.db");
+        assert_eq!(config.store_url, StoreUrl::new("sqlite:/tmp/x.db"));
+        assert_eq!(config.node.as_str(), "ward-7");
         assert_eq!(config.log.level, "debug");
     }
 

@@ -9,6 +9,7 @@ mod fingerprint;
 mod message_id;
 mod node_name;
 mod refusal;
+mod store_url;
 
 pub use bind_error::BindError;
 pub use clock::Clock;
@@ -18,3 +19,4 @@ pub use fingerprint::Fingerprint;
 pub use message_id::{MessageId, MessageIdError, SessionId};
 pub use node_name::{NodeName, NodeNameError};
 pub use refusal::Refusal;
+pub use store_url::StoreUrl;

@@ -1,5 +1,8 @@
 //! Changes of the device directory, and what the audit trail says of them: the same whatever the database.
 
+use super::StoreError;
+use super::batch::{Connection, json};
+use super::statement::Statement;
 use crate::audit::Event;
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::model::DeviceId;
@@ -39,6 +42,52 @@ impl DirectoryChange {
     }
 }
 
+/// Makes the change.
+pub(super) async fn apply(
+    connection: &mut impl Connection,
+    change: &DirectoryChange,
+) -> Result<(), StoreError> {
+    match change {
+        DirectoryChange::Add(devices) => {
+            for device in devices {
+                let statement = Statement::new(INSERT_DEVICE)
+                    .bind(device.id.as_str())
+                    .bind(device.kind.as_str())
+                    .bind(device.status.as_str())
+                    .bind(json(&patterns(device)))
+                    .bind(device.acknowledge.as_str())
+                    .bind(device.note.as_str());
+                if connection.execute(statement).await? == 0 {
+                    return Err(StoreError::DeviceExists(device.id.clone()));
+                }
+            }
+            Ok(())
+        }
+        DirectoryChange::Describe(device) => {
+            let statement = Statement::new(UPDATE_DEVICE)
+                .bind(device.kind.as_str())
+                .bind(json(&patterns(device)))
+                .bind(device.acknowledge.as_str())
+                .bind(device.note.as_str())
+                .bind(device.id.as_str());
+            known(&device.id, connection.execute(statement).await?)
+        }
+        DirectoryChange::SetStatus(device, status) => {
+            let statement = Statement::new("UPDATE device SET status = $1 WHERE id = $2");
+            let statement = statement.bind(status.as_str()).bind(device.as_str());
+            known(device, connection.execute(statement).await?)
+        }
+        DirectoryChange::Remove(device) => {
+            let statement = Statement::new("DELETE FROM device WHERE id = $1").bind(device.as_str());
+            known(device, connection.execute(statement).await?)
+        }
+    }
+}
+
+fn known(device: &DeviceId, rows: u64) -> Result<(), StoreError> {
+    if rows == 0 { Err(StoreError::DeviceUnknown(device.clone())) } else { Ok(()) }
+}
+
 fn added(device: &Device, actor: &str) -> Event {
     Event::DeviceAdded {
         device: device.id.clone(),
@@ -64,3 +113,10 @@ pub(crate) fn device_kind(word: &str) -> Option<DeviceKind> {
 pub(super) fn device_status(word: &str) -> Option<DeviceStatus> {
     [DeviceStatus::Active, DeviceStatus::Suspended].into_iter().find(|status| status.as_str() == word)
 }
+
+const INSERT_DEVICE: &str = "
+INSERT INTO device (id, kind, status, speaks_for, acknowledge, note) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING";
+
+const UPDATE_DEVICE: &str =
+    "UPDATE device SET kind = $1, speaks_for = $2, acknowledge = $3, note = $4 WHERE id = $5";

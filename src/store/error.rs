@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sqlx::migrate::MigrateError;
 
 use crate::audit::SignError;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, StoreUrl};
 
 /// Why the store did not do what was asked.
 ///
@@ -14,8 +14,20 @@ use crate::model::DeviceId;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The configuration is wrong.
-    #[error("the store's URL has to be sqlite:PATH with the path of a file")]
+    #[error(
+        "the store's URL has to be sqlite:PATH with the path of a file, or postgres://USER@HOST/DATABASE with no other \
+         parameters than sslmode, sslrootcert, sslcert, sslkey, host, hostaddr, port, user, password and dbname"
+    )]
     Url,
+    /// The file with the password is wrong.
+    #[error("cannot use the store's password in {}: it has to be there, for its owner only", file.display())]
+    Password {
+        /// The file.
+        file: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
     /// There is no store at that place, and none can be made.
     #[error("cannot open the store {}: check that its directory exists and may be written", path.display())]
     Open {
@@ -25,6 +37,26 @@ pub enum StoreError {
         #[source]
         source: Arc<sqlx::Error>,
     },
+    /// There is no server at that place, or it does not let us in.
+    #[error(
+        "cannot connect to the store {place}: check that the server runs and can be reached, that role and database exist, \
+         and the password"
+    )]
+    Connect {
+        /// The server and the database.
+        place: StoreUrl,
+        /// What the database said.
+        #[source]
+        source: Arc<sqlx::Error>,
+    },
+    /// The server does not keep what it is given, or cannot.
+    #[error("the store's server is {0}")]
+    Server(&'static str),
+    /// The role of the platform may not do that in the database.
+    #[error(
+        "the store's role may not do that: grant it what docs/store.md says, or start once with the role that owns the tables"
+    )]
+    Denied(#[source] Arc<sqlx::Error>),
     /// The store was made by another version of this program.
     #[error(
         "the store's schema does not fit this version of the program: use the version that wrote it, or a later one"
@@ -33,14 +65,19 @@ pub enum StoreError {
     /// The store cannot work now: disk full, locked, gone. The same request may succeed later.
     #[error("the store is unavailable: check the space and the permissions of its disk")]
     Unavailable(#[source] Arc<sqlx::Error>),
+    /// The server cannot work now: gone, stopping, full, too busy. The same request may succeed later.
+    #[error("the store's server does not do its work: check that it runs, can be reached, and has space")]
+    Unreachable(#[source] Arc<sqlx::Error>),
     /// The store did not answer in time.
-    #[error("the store did not answer within {0:?}")]
+    #[error(
+        "the store did not answer within {0:?}: check that its server or its disk is not overloaded, or gone"
+    )]
     Timeout(std::time::Duration),
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
     /// What the store holds cannot be read: restore it from a backup.
-    #[error("the store is damaged: {place} cannot be read")]
+    #[error("the store is damaged: {place} cannot be read; restore it from a backup")]
     Corrupt {
         /// Where.
         place: &'static str,

@@ -4,23 +4,41 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
+use self::cluster::Cluster;
 use super::{MessageRecord, Store, Verdict};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, Fingerprint, MessageId, SessionId};
 
-/// A directory that goes away with the test, and a store in it.
+/// A store that goes away with the test: a file, or a database of the cluster that all tests share.
 pub(crate) struct Place {
     directory: TempDir,
+    /// The URL of the database; none for a file.
+    database: Option<String>,
     pub(crate) clock: Clock,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_second(1_750_000_000).unwrap());
-        Self { directory: tempfile::tempdir().unwrap(), clock }
+        Self { directory: tempfile::tempdir().unwrap(), database: None, clock }
+    }
+
+    pub(crate) fn on_postgres() -> Self {
+        Self::of(cluster::shared())
+    }
+
+    /// A new database of this server.
+    pub(crate) fn of(server: &Cluster) -> Self {
+        Self { database: Some(server.database()), ..Self::new() }
+    }
+
+    /// An empty one of the same kind.
+    pub(crate) fn another(&self) -> Self {
+        if self.is_postgres() { Self::on_postgres() } else { Self::new() }
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -28,12 +46,36 @@ impl Place {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("sqlite:{}", self.path().display())
+        self.database.clone().unwrap_or_else(|| format!("sqlite:{}", self.path().display()))
+    }
+
+    pub(crate) const fn is_postgres(&self) -> bool {
+        self.database.is_some()
     }
 
     /// Opens the store; a second call is what a second process does.
     pub(crate) async fn open(&self) -> Store {
         Store::open(&self.url(), self.clock.clone()).await.unwrap()
+    }
+
+    pub(crate) async fn open_as(&self, node: &str) -> Store {
+        Store::open_as(node.parse().unwrap(), &self.url(), self.clock.clone()).await.unwrap()
+    }
+
+    /// Somebody else who is at the database, with every right.
+    pub(crate) async fn outside(&self) -> Outside {
+        match &self.database {
+            Some(url) => Outside::Postgres(PgConnection::connect(url).await.unwrap()),
+            None => {
+                let url = format!("sqlite://{}", self.path().display());
+                Outside::Sqlite(SqliteConnection::connect(&url).await.unwrap())
+            }
+        }
+    }
+
+    /// Does `sql` to the database, from outside.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+        self.outside().await.execute(sql).await
     }
 
     pub(crate) fn record(&self, control_id: &str, raw: &'static [u8]) -> MessageRecord {
@@ -75,3 +117,42 @@ pub(crate) fn gateway(name: &str) -> Device {
         note: "ward 7".to_owned(),
     }
 }
+
+/// A connection of somebody else.
+pub(crate) enum Outside {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Outside {
+    pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        match self {
+            Self::Sqlite(connection) => sql.execute(connection).await.map(drop),
+            Self::Postgres(connection) => sql.execute(connection).await.map(drop),
+        }
+    }
+}
+
+/// Runs each of the named tests, which take a [`Place`], on each of the databases.
+macro_rules! battery {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::store::fixtures::Place::new()).await;
+            })*
+        }
+
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::store::fixtures::Place::on_postgres()).await;
+            })*
+        }
+    };
+}
+pub(crate) use battery;
+
+#[path = "../../tests/cluster/mod.rs"]
+pub(crate) mod cluster;

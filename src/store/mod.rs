@@ -1,13 +1,18 @@
 //! What the platform keeps: messages, the device directory, the audit trail.
 //!
 //! A positive answer of the store means: on disk, synchronised. [`Store`] is the face; `writer` gathers what is to
-//! be written into few transactions; `sqlite` is the database behind it.
+//! be written into few transactions, and `batch` says what such a one does; `read` asks. `sqlite` and `postgres` are the
+//! databases behind it: how each is opened, what its errors mean, and the statements in which they differ.
 
+mod batch;
 mod directory;
 mod error;
 mod message;
+mod postgres;
 mod query;
+mod read;
 mod sqlite;
+mod statement;
 mod verify;
 mod writer;
 
@@ -23,8 +28,10 @@ pub use verify::ChainReport;
 
 use crate::audit::{self, Link, Signer, signed_bytes};
 use crate::authz::{Device, DeviceStatus};
-use crate::model::{Clock, DeviceId, Fingerprint, MessageId, NodeName};
+use crate::model::{Clock, DeviceId, Fingerprint, MessageId, NodeName, StoreUrl};
 use directory::DirectoryChange;
+pub use read::DirectoryChanges;
+use read::Reader;
 use writer::{Entry, Queue, Write, Written};
 
 /// The store. Cheap to clone; clones share it. Several processes may have the same store open.
@@ -33,17 +40,19 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     queue: Queue,
-    reader: sqlite::Reader,
+    reader: Reader,
+    url: StoreUrl,
     node: NodeName,
     clock: Clock,
 }
 
 impl Store {
-    /// Opens the store at `url` (`sqlite:PATH`), makes it if there is none, and brings its schema up to date.
+    /// Opens the store at `url`: `sqlite:PATH`, which is made if there is none, or `postgres://USER@HOST/DATABASE`. Brings
+    /// its schema up to date.
     ///
     /// # Errors
-    /// When the URL is none of ours, the file cannot be opened, or its schema is of another version.
-    pub async fn open(url: &str, clock: Clock) -> Result<Self, StoreError> {
+    /// When the URL is none of ours, the store cannot be opened, or its schema is of another version.
+    pub async fn open(url: impl Into<StoreUrl>, clock: Clock) -> Result<Self, StoreError> {
         Self::open_as(NodeName::of_host(), url, clock).await
     }
 
@@ -51,13 +60,16 @@ impl Store {
     ///
     /// # Errors
     /// As [`Store::open`].
-    pub async fn open_as(node: NodeName, url: &str, clock: Clock) -> Result<Self, StoreError> {
-        Self::with(node, sqlite::Location::parse(url)?, clock).await
-    }
-
-    async fn with(node: NodeName, location: sqlite::Location, clock: Clock) -> Result<Self, StoreError> {
-        let (writer, reader) = sqlite::open(location, node.clone()).await?;
-        Ok(Self(Arc::new(Inner { queue: Queue::start(writer), reader, node, clock })))
+    pub async fn open_as(node: NodeName, url: impl Into<StoreUrl>, clock: Clock) -> Result<Self, StoreError> {
+        let url = url.into();
+        let (queue, reader) = if url.is_postgres() {
+            let (writer, reader) = postgres::open(postgres::Location::parse(&url)?, node.clone()).await?;
+            (Queue::start(writer), reader)
+        } else {
+            let (writer, reader) = sqlite::open(sqlite::Location::parse(url.secret())?, node.clone()).await?;
+            (Queue::start(writer), reader)
+        };
+        Ok(Self(Arc::new(Inner { queue, reader, url, node, clock })))
     }
 
     /// The node as which it was opened.
@@ -91,6 +103,7 @@ impl Store {
     /// # Errors
     /// When the message has not been stored: the sender must keep it.
     pub async fn record(&self, record: MessageRecord) -> Result<Recorded, StoreError> {
+        let record = record.in_columns();
         let id = record.id;
         let digest = Fingerprint::of(&record.raw);
         match self.write(Write::Message { record: Box::new(record), digest }).await? {
@@ -185,6 +198,12 @@ impl Store {
         self.0.reader.device_revision().await
     }
 
+    /// What waits for changes of the directory: at once on PostgreSQL, four times a second on SQLite.
+    #[must_use]
+    pub fn directory_changes(&self) -> DirectoryChanges {
+        self.0.reader.directory_changes()
+    }
+
     /// A page of messages, newest first.
     ///
     /// # Errors
@@ -227,6 +246,11 @@ impl Store {
         Ok(Some(link))
     }
 
+    #[cfg(test)]
+    fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
     async fn change(&self, change: DirectoryChange, actor: &str) -> Result<(), StoreError> {
         self.write(Write::Directory { change, actor: actor.to_owned() }).await.map(drop)
     }
@@ -238,7 +262,7 @@ impl Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Store").field(&self.0.reader.path()).finish()
+        f.debug_tuple("Store").field(&self.0.url).finish()
     }
 }
 

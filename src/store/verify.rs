@@ -81,12 +81,19 @@ const PAGE: u32 = 5_000;
 mod tests {
     use std::time::Duration;
 
-    use sqlx::{Connection as _, SqliteConnection};
-
     use crate::audit::fixtures::Repeating;
     use crate::audit::{Event, Fault, StopReason};
     use crate::store::Store;
-    use crate::store::fixtures::Place;
+    use crate::store::fixtures::{Place, battery};
+
+    battery! {
+        a_trail_that_was_left_alone_is_whole,
+        whoever_changes_the_database_is_found_out,
+        what_is_new_is_signed_once,
+        a_place_that_was_noted_elsewhere_tells_that_the_end_is_missing,
+        each_node_has_its_own_chain,
+        two_processes_of_one_node_share_its_chain,
+    }
 
     async fn grow(store: &Store, rows: u32) {
         for _ in 0..rows {
@@ -95,48 +102,45 @@ mod tests {
     }
 
     /// Twelve rows: nine, a signature over them, and two more.
-    async fn place() -> Place {
-        let place = Place::new();
+    async fn fill(place: &Place) {
         let store = place.open().await;
         grow(&store, 9).await;
         store.sign_audit(&Repeating).await.unwrap().unwrap();
         grow(&store, 2).await;
         store.close().await;
-        place
     }
 
-    /// Does `sql` to the file, as somebody can who owns it.
-    async fn tamper(place: &Place, sql: &'static str) {
-        let url = format!("sqlite://{}", place.path().display());
-        let mut outside = SqliteConnection::connect(&url).await.unwrap();
-        let free =
-            "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; DROP TRIGGER audit_no_replace;";
-        sqlx::raw_sql(free).execute(&mut outside).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut outside).await.unwrap();
-        outside.close().await.unwrap();
+    /// Does `sql` to the database, as somebody can who owns it.
+    async fn tamper(place: &Place, sql: &str) {
+        let free = if place.is_postgres() {
+            "DROP TRIGGER audit_only_grows ON audit;
+             ALTER TABLE audit DROP CONSTRAINT audit_node_number_key;
+             CREATE FUNCTION zeroblob(n int) RETURNS bytea LANGUAGE sql AS 'SELECT decode(repeat(''00'', n), ''hex'')';"
+        } else {
+            "DROP TRIGGER audit_no_update; DROP TRIGGER audit_no_delete; DROP TRIGGER audit_no_replace;"
+        };
+        place.execute(free).await.unwrap();
+        place.execute(sql).await.unwrap();
     }
 
-    async fn fault_after(sql: &'static str) -> Option<(u64, Fault)> {
-        let place = place().await;
-        tamper(&place, sql).await;
+    async fn fault_after(place: &Place, sql: &'static str) -> Option<(u64, Fault)> {
+        fill(place).await;
+        tamper(place, sql).await;
         let mut reports = place.open().await.verify_audit(&Repeating).await.unwrap();
         assert_eq!(reports.len(), 1, "{sql}");
         reports.remove(0).verdict.err().map(|broken| (broken.number, broken.fault))
     }
 
-    #[tokio::test]
-    async fn a_trail_that_was_left_alone_is_whole() {
-        let place = place().await;
+    async fn a_trail_that_was_left_alone_is_whole(place: Place) {
         let store = place.open().await;
+        assert_eq!(store.verify_audit(&Repeating).await.unwrap(), []);
+        fill(&place).await;
         let report = &store.verify_audit(&Repeating).await.unwrap()[0];
         let intact = report.verdict.clone().unwrap();
         assert_eq!((intact.end.number, intact.signature.unwrap().number), (12, 9));
-        let empty = Place::new();
-        assert_eq!(empty.open().await.verify_audit(&Repeating).await.unwrap(), []);
     }
 
-    #[tokio::test]
-    async fn whoever_changes_the_file_is_found_out() {
+    async fn whoever_changes_the_database_is_found_out(place: Place) {
         for (sql, fault) in [
             ("UPDATE audit SET details = '{}' WHERE number = 4", (4, Fault::Altered)),
             ("UPDATE audit SET at = at - 1 WHERE number = 4", (4, Fault::Altered)),
@@ -165,13 +169,12 @@ mod tests {
             ("UPDATE audit_end SET number = 11", (12, Fault::BehindTheEnd)),
             ("UPDATE audit_end SET hash = zeroblob(32)", (12, Fault::OtherEnd)),
         ] {
-            assert_eq!(fault_after(sql).await, Some(fault), "{sql}");
+            let place = place.another();
+            assert_eq!(fault_after(&place, sql).await, Some(fault), "{sql}");
         }
     }
 
-    #[tokio::test]
-    async fn what_is_new_is_signed_once() {
-        let place = Place::new();
+    async fn what_is_new_is_signed_once(place: Place) {
         let store = place.open().await;
         assert_eq!(store.sign_audit(&Repeating).await.unwrap(), None);
         grow(&store, 3).await;
@@ -182,9 +185,8 @@ mod tests {
         assert_eq!(store.sign_audit(&Repeating).await.unwrap().unwrap().number, 5);
     }
 
-    #[tokio::test]
-    async fn a_place_that_was_noted_elsewhere_tells_that_the_end_is_missing() {
-        let place = place().await;
+    async fn a_place_that_was_noted_elsewhere_tells_that_the_end_is_missing(place: Place) {
+        fill(&place).await;
         let signed = place.open().await.verify_audit(&Repeating).await.unwrap()[0].verdict.clone().unwrap();
         tamper(
             &place,
@@ -201,13 +203,8 @@ mod tests {
         assert!(!store.holds(&other).await.unwrap());
     }
 
-    #[tokio::test]
-    async fn each_node_has_its_own_chain() {
-        let place = Place::new();
-        let open = async |node: &str| {
-            Store::open_as(node.parse().unwrap(), &place.url(), place.clock.clone()).await.unwrap()
-        };
-        let (here, there) = (open("here").await, open("there").await);
+    async fn each_node_has_its_own_chain(place: Place) {
+        let (here, there) = (place.open_as("here").await, place.open_as("there").await);
         tokio::join!(grow(&here, 20), grow(&there, 30));
         let reports = here.verify_audit(&Repeating).await.unwrap();
         let ends: Vec<_> = reports
@@ -217,9 +214,7 @@ mod tests {
         assert_eq!(ends, [("here".to_owned(), 20), ("there".to_owned(), 30)]);
     }
 
-    #[tokio::test]
-    async fn two_processes_of_one_node_share_its_chain() {
-        let place = Place::new();
+    async fn two_processes_of_one_node_share_its_chain(place: Place) {
         let (serving, command) = (place.open().await, place.open().await);
         tokio::join!(grow(&serving, 20), grow(&command, 20));
         let reports = serving.verify_audit(&Repeating).await.unwrap();

@@ -18,7 +18,7 @@ use super::serve::failure;
 use super::{Exit, Outcome, Output};
 use crate::app::{Bound, Platform, Signals, telemetry};
 use crate::config::Credential;
-use crate::model::Clock;
+use crate::model::{Clock, StoreUrl};
 use crate::store::{AuditFilter, MessageFilter, Page, Store};
 use actor::{Actor, Part, Stage, Tally};
 use site::Site;
@@ -106,7 +106,7 @@ async fn once(
     signals: Signals,
     stage: Stage,
     actors: Vec<(Actor, Credential)>,
-    store_url: &str,
+    store_url: &StoreUrl,
     since: Timestamp,
     clock: Clock,
 ) -> anyhow::Result<Summary> {

@@ -1,6 +1,5 @@
 //! SQLite: one file, one writing connection, a few reading ones.
 
-mod read;
 mod write;
 
 use std::fs;
@@ -10,14 +9,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::StoreError;
+use super::read::{READERS, Reader};
+use super::statement::{Row, Statement};
 use crate::model::NodeName;
-pub(super) use read::Reader;
-pub(super) use write::Writer;
+use tracing::log::LevelFilter;
+use write::Writer;
 
 /// Where the store is.
 #[derive(Debug, Clone)]
@@ -52,7 +56,8 @@ impl Location {
             .journal_mode(SqliteJournalMode::Wal)
             // In WAL mode only FULL synchronises at every commit.
             .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true);
+            .foreign_keys(true)
+            .log_statements(LevelFilter::Trace);
         #[cfg(test)]
         let options = match self.max_pages {
             Some(pages) => options.pragma("max_page_count", pages.to_string()),
@@ -91,8 +96,17 @@ pub(super) async fn open(location: Location, node: NodeName) -> Result<(Writer, 
         .await
         .map_err(|error| location.cannot_open(error))?;
     migrate(&mut connection).await?;
-    let reader = Reader::new(&location);
-    Ok((Writer::new(location, node, connection), reader))
+    let options = location.options().pragma("query_only", "ON");
+    let pool = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(BUSY_TIMEOUT)
+        .connect_lazy_with(options);
+    Ok((Writer::new(location, node, connection), Reader::Sqlite(pool)))
+}
+
+pub(super) async fn fetch(pool: &SqlitePool, statement: Statement) -> Result<Vec<Row>, StoreError> {
+    let rows = statement.query::<Sqlite>().fetch_all(pool).await.map_err(failure)?;
+    Ok(rows.into_iter().map(Row::Sqlite).collect())
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -107,7 +121,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
 }
 
 /// What a failure of the database means to the caller.
-fn failure(error: sqlx::Error) -> StoreError {
+pub(super) fn failure(error: sqlx::Error) -> StoreError {
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
     // The low byte is the primary result code, https://www.sqlite.org/rescode.html
     match (code.map(|code| code & 0xff), &error) {

@@ -1,0 +1,138 @@
+//! Where the store is.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where the store is: `sqlite:PATH`, or `postgres://USER@HOST/DATABASE`, which may hold a password. What may be secret
+/// in it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreUrl {
+    url: String,
+    password_file: Option<PathBuf>,
+}
+
+impl StoreUrl {
+    /// The URL as it is written; nothing is checked yet.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), password_file: None }
+    }
+
+    /// The same place, with the password in a file.
+    #[must_use]
+    pub fn with_password_file(self, file: PathBuf) -> Self {
+        Self { password_file: Some(file), ..self }
+    }
+
+    /// The whole URL. It may hold a password: not for people's eyes.
+    #[must_use]
+    pub fn secret(&self) -> &str {
+        &self.url
+    }
+
+    /// The file that the password is in.
+    #[must_use]
+    pub fn password_file(&self) -> Option<&Path> {
+        self.password_file.as_deref()
+    }
+
+    /// Whether this is a PostgreSQL server, not a file.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        self.url.starts_with("postgres://") || self.url.starts_with("postgresql://")
+    }
+}
+
+impl From<&str> for StoreUrl {
+    fn from(url: &str) -> Self {
+        Self::new(url)
+    }
+}
+
+impl From<&String> for StoreUrl {
+    fn from(url: &String) -> Self {
+        Self::new(url)
+    }
+}
+
+impl From<&Self> for StoreUrl {
+    fn from(url: &Self) -> Self {
+        url.clone()
+    }
+}
+
+/// Without password and parameters. What is not written as expected is not shown at all: a character that somebody forgot to
+/// encode could put the password anywhere.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.url.starts_with("sqlite:") {
+            return f.write_str(&self.url);
+        }
+        match self.url.split_once("://") {
+            Some((scheme, rest)) => match without_password(rest) {
+                Some(shown) => write!(f, "{scheme}://{shown}"),
+                None => write!(f, "{scheme}://…"),
+            },
+            None => match self.url.split_once(':') {
+                Some((scheme, _)) => write!(f, "{scheme}:…"),
+                None => f.write_str("…"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+fn without_password(rest: &str) -> Option<String> {
+    let (before, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+    if parameters.contains('@') {
+        return None;
+    }
+    let (user, place) = match before.split_once('@') {
+        Some((user, place)) => (Some(user.split_once(':').map_or(user, |(user, _)| user)), place),
+        None => (None, before),
+    };
+    let plain = |text: &str, more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
+    let (host, database) = place.split_once('/').unwrap_or((place, ""));
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    let fits = plain(host, "-.:_%[]")
+        && (host.ends_with(']') || port.chars().all(|c| c.is_ascii_digit()))
+        && plain(database, "-._%")
+        && user.is_none_or(|user| plain(user, "-._%"));
+    fits.then(|| user.map_or_else(|| place.to_owned(), |user| format!("{user}@{place}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_never_shown() {
+        for (url, shown) in [
+            ("sqlite:/var/lib/platform.db", "sqlite:/var/lib/platform.db"),
+            (
+                "postgres://pcd:s3cret@db.example:5432/pcd?sslmode=verify-full",
+                "postgres://pcd@db.example:5432/pcd",
+            ),
+            ("postgres://pcd@%2Frun%2Fpostgresql/pcd", "postgres://pcd@%2Frun%2Fpostgresql/pcd"),
+            ("postgres://[::1]:5432/pcd?password=s3cret", "postgres://[::1]:5432/pcd"),
+            ("postgresql://db/pcd", "postgresql://db/pcd"),
+            ("postgres://pcd:s3@cret@db/pcd", "postgres://…"),
+            ("postgres://pcd:s3?cret@db/pcd", "postgres://…"),
+            ("postgres://pcd:s3/cret@db/pcd", "postgres://…"),
+            ("postgres://pcd:s3#cret", "postgres://…"),
+            ("mysql://root:s3cret@db/pcd", "mysql://root@db/pcd"),
+            ("s3cret:s3cret", "s3cret:…"),
+            ("s3cret", "…"),
+        ] {
+            let url = StoreUrl::from(url);
+            assert_eq!((url.to_string().as_str(), format!("{url:?}").as_str()), (shown, shown));
+        }
+        let file = StoreUrl::new("postgres://pcd@db/pcd").with_password_file("/run/secret".into());
+        assert_eq!(file.password_file(), Some(Path::new("/run/secret")));
+    }
+}

@@ -1,0 +1,239 @@
+//! A batch in one transaction: in which order things are written, what the audit trail says of them, and what becomes
+//! of an entry that cannot be stored. The same whatever the database.
+
+use std::slice;
+
+use jiff::Timestamp;
+use serde_json::Value as Json;
+
+use super::StoreError;
+use super::directory;
+use super::read::{SELECT_AUDIT_END, audit_end};
+use super::statement::{Row, Statement};
+use super::writer::{Entry, Incoming, Write, Written};
+use crate::audit::{Event, Link};
+use crate::model::NodeName;
+
+/// A connection that writes.
+pub(super) trait Connection: Send {
+    /// Opens a transaction that may write.
+    const BEGIN: &'static str;
+    /// What a `SELECT` ends with that keeps others from the row until the transaction ends.
+    const FOR_UPDATE: &'static str;
+
+    /// Runs a statement without parameters.
+    fn run(&mut self, sql: &'static str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Runs a statement; the number of rows that it has changed.
+    fn execute(&mut self, statement: Statement) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// The rows that answer a statement.
+    fn fetch(&mut self, statement: Statement) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
+
+    /// Stores those that are no resends; what became of each.
+    fn insert_messages(
+        &mut self,
+        messages: &[Incoming<'_>],
+    ) -> impl Future<Output = Result<Vec<Written>, StoreError>> + Send;
+
+    /// Appends rows to the audit chain of `node`, in their order; `end` is the last of them.
+    fn append_audit(
+        &mut self,
+        node: &NodeName,
+        rows: &[ChainedEvent],
+        end: &Link,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// A row of the audit trail with its place in the chain.
+#[derive(Debug)]
+pub(super) struct ChainedEvent {
+    pub(super) link: Link,
+    pub(super) at: Timestamp,
+    pub(super) event: &'static str,
+    pub(super) details: String,
+}
+
+/// Why nothing was kept of a batch, as far as anybody knows.
+#[derive(Debug)]
+pub(super) struct Undone {
+    pub(super) error: StoreError,
+    /// The database had been told to commit: it may have done so all the same.
+    pub(super) committing: bool,
+}
+
+/// Writes `entries` in one transaction; see [`super::writer::Backend::commit`].
+pub(super) async fn write(
+    connection: &mut impl Connection,
+    node: &NodeName,
+    entries: &[Entry],
+) -> Result<Vec<Result<Written, StoreError>>, Undone> {
+    match all_at_once(connection, node, entries).await {
+        Err(Undone { error, .. }) if error.concerns_one_request() => {
+            one_by_one(connection, node, entries).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// The usual case: nothing is wrong with any entry.
+async fn all_at_once<C: Connection>(
+    connection: &mut C,
+    node: &NodeName,
+    entries: &[Entry],
+) -> Result<Vec<Result<Written, StoreError>>, Undone> {
+    connection.run(C::BEGIN).await?;
+    match apply(connection, node, entries).await {
+        Ok(written) => {
+            commit(connection).await?;
+            Ok(written.into_iter().map(Ok).collect())
+        }
+        Err(error) => {
+            if error.concerns_one_request() {
+                connection.run("ROLLBACK").await?;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+/// Something is wrong with at least one entry: each gets a savepoint, so that it fails alone.
+async fn one_by_one<C: Connection>(
+    connection: &mut C,
+    node: &NodeName,
+    entries: &[Entry],
+) -> Result<Vec<Result<Written, StoreError>>, Undone> {
+    connection.run(C::BEGIN).await?;
+    let mut outcomes = Vec::with_capacity(entries.len());
+    for entry in entries {
+        connection.run("SAVEPOINT entry").await?;
+        match apply(connection, node, slice::from_ref(entry)).await {
+            Ok(written) => outcomes.extend(written.into_iter().map(Ok)),
+            Err(error) if error.concerns_one_request() => {
+                connection.run("ROLLBACK TO SAVEPOINT entry").await?;
+                outcomes.push(Err(error));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        connection.run("RELEASE SAVEPOINT entry").await?;
+    }
+    commit(connection).await?;
+    Ok(outcomes)
+}
+
+async fn commit(connection: &mut impl Connection) -> Result<(), Undone> {
+    connection.run("COMMIT").await.map_err(|error| Undone { error, committing: true })
+}
+
+/// Writes `entries` in their order, and then what the audit trail says of them.
+async fn apply(
+    connection: &mut impl Connection,
+    node: &NodeName,
+    entries: &[Entry],
+) -> Result<Vec<Written>, StoreError> {
+    let mut outcomes = Vec::with_capacity(entries.len());
+    let mut trail = Vec::with_capacity(entries.len());
+    for run in entries.chunk_by(|one, next| one.incoming().is_some() && next.incoming().is_some()) {
+        let messages: Vec<Incoming<'_>> = run.iter().filter_map(Entry::incoming).collect();
+        if !messages.is_empty() {
+            let written = connection.insert_messages(&messages).await?;
+            let new = messages.iter().zip(&written).filter(|(_, written)| **written == Written::Anew);
+            for (message, _) in new {
+                trail.push((message.at, message.record.event()));
+                remember_identities(connection, message).await?;
+            }
+            outcomes.extend(written);
+        }
+        for Entry { at, write } in run {
+            match write {
+                Write::Message { .. } => continue,
+                Write::Audit(event) => trail.push((*at, event.clone())),
+                Write::Directory { change, actor } => {
+                    directory::apply(connection, change).await?;
+                    trail.extend(change.events(actor).into_iter().map(|event| (*at, event)));
+                }
+                Write::Probe => {
+                    connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;
+                }
+            }
+            outcomes.push(Written::Anew);
+        }
+    }
+    append(connection, node, &trail).await?;
+    Ok(outcomes)
+}
+
+/// What an operator may want to allow. Bounded, because a device can make up as many identities as it likes; those that
+/// came last stay.
+async fn remember_identities(
+    connection: &mut impl Connection,
+    Incoming { record, .. }: &Incoming<'_>,
+) -> Result<(), StoreError> {
+    let device = record.device.as_str();
+    let short = record.not_allowed.iter().filter(|identity| identity.len() <= LONGEST_SEEN_IDENTITY);
+    for identity in short.take(MAX_SEEN_IDENTITIES) {
+        let seen = Statement::new(UPSERT_SEEN).bind(device).bind(identity.as_str());
+        connection.execute(seen.bind(record.received_at)).await?;
+    }
+    if !record.not_allowed.is_empty() {
+        let bounded = Statement::new(DELETE_SEEN_LONG_AGO).bind(device).bind(MAX_SEEN_IDENTITIES as u64);
+        connection.execute(bounded).await?;
+    }
+    Ok(())
+}
+
+/// The one place that writes to the audit trail, in the order of the chain.
+async fn append<C: Connection>(
+    connection: &mut C,
+    node: &NodeName,
+    trail: &[(Timestamp, Event)],
+) -> Result<(), StoreError> {
+    if trail.is_empty() {
+        return Ok(());
+    }
+    let mut statement = Statement::new(SELECT_AUDIT_END).bind(node.as_str());
+    statement.push(C::FOR_UPDATE);
+    let mut end = audit_end(&connection.fetch(statement).await?)?;
+    let rows: Vec<ChainedEvent> = trail
+        .iter()
+        .map(|(at, event)| {
+            let details = event.details();
+            end = end.next(node, *at, event.name(), &details);
+            ChainedEvent { link: end, at: *at, event: event.name(), details }
+        })
+        .collect();
+    connection.append_audit(node, &rows, &end).await
+}
+
+/// A list as it is kept.
+pub(super) fn json(list: &[String]) -> String {
+    Json::from(list).to_string()
+}
+
+impl From<StoreError> for Undone {
+    fn from(error: StoreError) -> Self {
+        Self { error, committing: false }
+    }
+}
+
+/// How many identities are remembered of one device.
+pub(super) const MAX_SEEN_IDENTITIES: usize = 256;
+
+/// Bytes of the longest identity that is remembered: an index of PostgreSQL has no room for any length, and nobody
+/// would allow such a one.
+const LONGEST_SEEN_IDENTITY: usize = 512;
+
+const UPSERT_PROBE: &str =
+    "INSERT INTO probe (one, at) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET at = excluded.at";
+
+const UPSERT_SEEN: &str = "
+INSERT INTO seen_identity (device, identity, messages, first_at, last_at) VALUES ($1, $2, 1, $3, $3)
+ON CONFLICT (device, identity) DO UPDATE SET
+    messages = seen_identity.messages + 1,
+    first_at = CASE WHEN excluded.first_at < seen_identity.first_at THEN excluded.first_at ELSE seen_identity.first_at END,
+    last_at = CASE WHEN excluded.last_at > seen_identity.last_at THEN excluded.last_at ELSE seen_identity.last_at END";
+
+const DELETE_SEEN_LONG_AGO: &str = "
+DELETE FROM seen_identity WHERE device = $1 AND identity NOT IN (
+    SELECT identity FROM seen_identity WHERE device = $1 ORDER BY last_at DESC, identity LIMIT $2
+)";

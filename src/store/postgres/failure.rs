@@ -1,0 +1,62 @@
+//! What a failure of the database means to the caller.
+
+use std::sync::Arc;
+
+use crate::store::StoreError;
+
+/// The error by what the caller does about it.
+pub(in crate::store) fn failure(error: sqlx::Error) -> StoreError {
+    let code = code(&error);
+    // The first two characters are the class, https://www.postgresql.org/docs/current/errcodes-appendix.html
+    if is_chain(&error) {
+        return StoreError::Unreachable(Arc::new(error));
+    }
+    match (code.as_deref().and_then(|code| code.get(..2)), &error) {
+        (Some(DATA | INTEGRITY | RAISED | LIMIT), _) => StoreError::Refused(Arc::new(error)),
+        (Some(CORRUPTED), _) if matches!(code.as_deref(), Some("XX001" | "XX002")) => {
+            StoreError::Corrupt { place: "the database", source: Some(Arc::new(error)) }
+        }
+        (Some(ACCESS), _) => StoreError::Denied(Arc::new(error)),
+        (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
+            StoreError::Corrupt { place: "a row", source: Some(Arc::new(error)) }
+        }
+        _ => StoreError::Unreachable(Arc::new(error)),
+    }
+}
+
+/// Whether the server has undone the transaction for the sake of another one: it may go through now.
+pub(super) fn is_conflict(error: &StoreError) -> bool {
+    let StoreError::Unreachable(error) = error else { return false };
+    // serialization_failure, deadlock_detected, and a statement that was prepared before the tables changed
+    matches!(code(error).as_deref(), Some("40001" | "40P01" | "0A000")) || is_chain(error)
+}
+
+/// Whether another process of this node has written to its audit chain in the meantime: only the very first row has
+/// no other before it that could be locked.
+fn is_chain(error: &sqlx::Error) -> bool {
+    let constraint = error.as_database_error().and_then(|error| error.constraint());
+    constraint.is_some_and(|name| name == "audit_node_number_key")
+}
+
+/// Whether there is no connection any more, or the server is ending it.
+pub(super) fn is_broken(error: &StoreError) -> bool {
+    let StoreError::Unreachable(error) = error else { return false };
+    match code(error) {
+        // 57P01 to 57P03: the server stops, crashed, or is not ready yet.
+        Some(code) => code.starts_with("57P") || code.starts_with("08"),
+        None => true,
+    }
+}
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error().and_then(|error| error.code()).map(|code| code.into_owned())
+}
+
+const DATA: &str = "22";
+const INTEGRITY: &str = "23";
+/// A trigger's `RAISE EXCEPTION`.
+const RAISED: &str = "P0";
+const LIMIT: &str = "54";
+const CORRUPTED: &str = "XX";
+/// Among them `insufficient_privilege` and `undefined_table`.
+const ACCESS: &str = "42";

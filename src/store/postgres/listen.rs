@@ -1,0 +1,83 @@
+//! Hears at once when another node has changed the device directory.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgListener, PgPool};
+
+/// A connection that listens; it comes back by itself.
+#[derive(Debug)]
+pub(in crate::store) struct Listener {
+    pool: PgPool,
+    listener: Option<PgListener>,
+}
+
+impl Listener {
+    pub(in crate::store) const fn new(pool: PgPool) -> Self {
+        Self { pool, listener: None }
+    }
+
+    /// Returns when the directory has changed or may have, and after a second in any case: a notice can be lost with
+    /// the connection.
+    pub(in crate::store) async fn changed(&mut self) {
+        if tokio::time::timeout(POLL, self.notice()).await.is_ok() {
+            // Changes seldom come alone, and each makes all nodes read the whole directory.
+            tokio::time::sleep(GATHER).await;
+            while self.listener.as_mut().and_then(PgListener::next_buffered).is_some() {}
+        }
+    }
+
+    async fn notice(&mut self) {
+        if self.listener.is_none() {
+            // Whoever begins to listen has missed what came before, and looks once.
+            match self.listen().await {
+                Ok(listener) => self.listener = Some(listener),
+                Err(_) => std::future::pending().await,
+            }
+            return;
+        }
+        let heard = match &mut self.listener {
+            Some(listener) => listener.try_recv().await,
+            None => return,
+        };
+        if heard.is_err() {
+            self.listener = None;
+            std::future::pending::<()>().await;
+        }
+    }
+
+    async fn listen(&self) -> Result<PgListener, sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen("pcd_device").await?;
+        Ok(listener)
+    }
+}
+
+const POLL: Duration = Duration::from_secs(1);
+const GATHER: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixtures::{Place, gateway};
+    use crate::store::read::Reader;
+
+    #[tokio::test]
+    async fn a_change_is_told_without_asking_also_after_the_connection_was_lost() {
+        let place = Place::on_postgres();
+        let store = place.open().await;
+        let Reader::Postgres(pool) = store.reader() else { panic!() };
+        let mut listener = Listener::new(pool.clone());
+        let mut notice =
+            async || tokio::time::timeout(Duration::from_secs(30), listener.notice()).await.unwrap();
+        notice().await;
+        store.add_device(gateway("A"), "alice").await.unwrap();
+        notice().await;
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+        place.execute(cut).await.unwrap();
+        // The new connection may have missed something.
+        notice().await;
+        store.add_device(gateway("B"), "alice").await.unwrap();
+        notice().await;
+    }
+}

@@ -1,0 +1,147 @@
+//! The device directory.
+
+use super::*;
+
+battery! {
+    the_directory_keeps_what_it_is_told_and_accounts_for_it,
+    a_list_of_devices_comes_in_whole_or_not_at_all,
+    a_change_of_the_directory_shows_in_every_process,
+    whoever_waits_for_a_change_of_the_directory_hears_of_it,
+    identities_that_were_not_allowed_are_remembered_and_counted_once_per_message,
+}
+
+async fn the_directory_keeps_what_it_is_told_and_accounts_for_it(place: Place) {
+    let store = place.open().await;
+    let entry = gateway("GATEWAY-1");
+    store.add_device(entry.clone(), "alice").await.unwrap();
+    assert_eq!(store.device(&entry.id).await.unwrap(), Some(entry.clone()));
+    let again = store.add_device(entry.clone(), "alice").await;
+    assert!(matches!(again, Err(StoreError::DeviceExists(id)) if id == entry.id));
+
+    store.set_device_status(&entry.id, DeviceStatus::Suspended, "bob").await.unwrap();
+    let described = Device {
+        kind: DeviceKind::Device,
+        speaks_for: vec![IdentityPattern::any()],
+        acknowledge: AcknowledgeAs::Original,
+        note: String::new(),
+        ..entry.clone()
+    };
+    store.describe_device(described.clone(), "bob").await.unwrap();
+    let expected = Device { status: DeviceStatus::Suspended, ..described.clone() };
+    assert_eq!(store.devices().await.unwrap(), [expected]);
+    store.set_device_status(&entry.id, DeviceStatus::Active, "bob").await.unwrap();
+    store.remove_device(&entry.id, "bob").await.unwrap();
+    assert_eq!(store.device(&entry.id).await.unwrap(), None);
+
+    let unknown = |outcome| matches!(outcome, Err(StoreError::DeviceUnknown(_)));
+    assert!(unknown(store.remove_device(&entry.id, "bob").await));
+    assert!(unknown(store.set_device_status(&entry.id, DeviceStatus::Active, "bob").await));
+    assert!(unknown(store.describe_device(described, "bob").await));
+
+    let rows = store.audit_rows(&TRAIL).await.unwrap();
+    let rows: Vec<_> = rows.iter().map(|row| (row.event.as_str(), row.details.as_str())).collect();
+    let by_bob = r#"{"actor":"bob","device":"GATEWAY-1"}"#;
+    assert_eq!(
+        rows,
+        [
+            (
+                "device-added",
+                r#"{"acknowledge":"as-asked","actor":"alice","device":"GATEWAY-1","kind":"gateway","speaks-for":["00A037*","0004A30000000001"],"status":"active"}"#
+            ),
+            ("device-suspended", by_bob),
+            (
+                "device-changed",
+                r#"{"acknowledge":"original","actor":"bob","device":"GATEWAY-1","kind":"device","speaks-for":["*"]}"#
+            ),
+            ("device-resumed", by_bob),
+            ("device-removed", by_bob),
+        ]
+    );
+}
+
+async fn a_list_of_devices_comes_in_whole_or_not_at_all(place: Place) {
+    let store = place.open().await;
+    let list = |names: &[&str]| names.iter().map(|name| gateway(name)).collect::<Vec<_>>();
+    let twice = store.add_devices(list(&["A", "B", "A"]), "alice").await;
+    assert!(matches!(twice, Err(StoreError::DeviceExists(id)) if id.as_str() == "A"));
+    assert!(store.devices().await.unwrap().is_empty());
+    assert!(event_names(&store).await.is_empty());
+    store.add_devices(list(&["B", "A"]), "alice").await.unwrap();
+    let names: Vec<_> =
+        store.devices().await.unwrap().into_iter().map(|device| device.id.to_string()).collect();
+    assert_eq!(names, ["A", "B"]);
+}
+
+async fn a_change_of_the_directory_shows_in_every_process(place: Place) {
+    let (here, there) = (place.open().await, place.open().await);
+    let id = gateway("A").id;
+    let mut seen = here.device_revision().await.unwrap();
+    let mut grown = async || {
+        let now = here.device_revision().await.unwrap();
+        let grown = now > seen;
+        seen = now;
+        grown
+    };
+    assert!(!grown().await);
+    there.add_device(gateway("A"), "alice").await.unwrap();
+    assert!(grown().await);
+    there.set_device_status(&id, DeviceStatus::Suspended, "alice").await.unwrap();
+    assert!(grown().await);
+    there.describe_device(gateway("A"), "alice").await.unwrap();
+    assert!(grown().await);
+    there.remove_device(&id, "alice").await.unwrap();
+    assert!(grown().await);
+    there.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
+    assert!(!grown().await);
+}
+
+async fn identities_that_were_not_allowed_are_remembered_and_counted_once_per_message(place: Place) {
+    let store = place.open().await;
+    let seen = |id: &'static str, not_allowed: &[&str]| MessageRecord {
+        not_allowed: not_allowed.iter().map(|&identity| identity.to_owned()).collect(),
+        ..place.record(id, b"message")
+    };
+    store.record(seen("1", &["A", "B"])).await.unwrap();
+    place.clock.advance(Duration::from_secs(60));
+    store.record(seen("2", &["A"])).await.unwrap();
+    store.record(seen("2", &["A"])).await.unwrap();
+    let pump: DeviceId = "PUMP-1".parse().unwrap();
+    let known = store.seen_identities(&pump).await.unwrap();
+    let shown: Vec<_> = known
+        .iter()
+        .map(|seen| (seen.identity.as_str(), seen.messages, seen.last.duration_since(seen.first).as_secs()))
+        .collect();
+    assert_eq!(shown, [("A", 2, 60), ("B", 1, 0)], "a resend is no second message");
+    assert!(store.seen_identities(&"PUMP-2".parse().unwrap()).await.unwrap().is_empty());
+
+    // A device that makes identities up fills no disk; what came last stays.
+    for n in 0..3 {
+        place.clock.advance(Duration::from_secs(1));
+        let many = (0..200).map(|i| format!("M{n}-{i:03}")).collect();
+        let raw = Bytes::from(format!("message {n}"));
+        let record = MessageRecord { not_allowed: many, raw, ..place.record("3", b"") };
+        store.record(record).await.unwrap();
+    }
+    let known = store.seen_identities(&pump).await.unwrap();
+    assert_eq!(known.len(), 256);
+    assert_eq!(known.iter().filter(|seen| seen.identity.starts_with("M2-")).count(), 200);
+}
+
+async fn whoever_waits_for_a_change_of_the_directory_hears_of_it(place: Place) {
+    let (here, there) = (place.open_as("here").await, place.open_as("there").await);
+    let mut changes = here.directory_changes();
+    let mut seen = here.device_revision().await.unwrap();
+    for n in 0..5 {
+        there.add_device(gateway(&format!("GW-{n}")), "alice").await.unwrap();
+        let heard = async {
+            loop {
+                changes.next().await;
+                let now = here.device_revision().await.unwrap();
+                if std::mem::replace(&mut seen, now) != now {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
+    }
+}

@@ -1,0 +1,76 @@
+//! What only a store in a file does.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use super::*;
+
+#[tokio::test]
+async fn the_writer_synchronises_at_every_commit() {
+    let place = Place::new();
+    let location = sqlite::Location::parse(&place.url()).unwrap();
+    let mut connection = location.connect().await.unwrap();
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut connection).await.unwrap();
+    let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut connection).await.unwrap();
+    assert_eq!((synchronous, journal.as_str()), (2, "wal"));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
+    let place = Place::new();
+    let mut location = sqlite::Location::parse(&place.url()).unwrap();
+    location.max_pages = Some(64);
+    let (writer, reader) = sqlite::open(location, NodeName::of_host()).await.unwrap();
+    let queue = Queue::start(writer);
+    let (url, node, clock) = (StoreUrl::new(place.url()), NodeName::of_host(), place.clock.clone());
+    let store = Store(Arc::new(Inner { queue, reader, url, node, clock }));
+    static LARGE: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+
+    let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), &LARGE))));
+    let outcomes = tokio::time::timeout(Duration::from_secs(5), fill).await.unwrap();
+    for outcome in outcomes {
+        // One transaction, too large as a whole: nobody is told that it was stored.
+        assert!(matches!(outcome, Ok(_) | Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+    let mut kept = store.messages(&ANY).await.unwrap().len();
+    let full = loop {
+        match store.record(place.record(&format!("more {kept}"), &LARGE)).await {
+            Ok(_) => kept += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, StoreError::Unavailable(_)), "{full:?}");
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), kept);
+
+    place.execute("DELETE FROM message").await.unwrap();
+    let record = place.record("after", &LARGE);
+    assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn only_the_owner_reads_the_files() {
+    let place = Place::new();
+    let store = place.open().await;
+    store.record(place.record("1", b"message")).await.unwrap();
+    for ending in ["", "-wal", "-shm"] {
+        let path = format!("{}{ending}", place.path().display());
+        assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600, "{ending}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_says_why() {
+    let place = Place::new();
+    for url in ["", "platform.db", "sqlite:", "sqlite::memory:", "sqlite:a?mode=memory", "postgres://host"] {
+        let opened = Store::open(url, place.clock.clone()).await;
+        assert!(matches!(opened, Err(StoreError::Url)), "{url}");
+    }
+    // Where a directory would have to be made stands a file.
+    std::fs::write(place.path(), [b'x'; 4096]).unwrap();
+    let nowhere = format!("sqlite:{}", place.path().join("in-a-file.db").display());
+    let opened = Store::open(&nowhere, place.clock.clone()).await;
+    assert!(matches!(opened, Err(StoreError::Open { .. })), "{opened:?}");
+
+    let opened = Store::open(&place.url(), place.clock.clone()).await;
+    assert!(matches!(opened, Err(StoreError::Open { .. } | StoreError::Corrupt { .. })), "{opened:?}");
+}

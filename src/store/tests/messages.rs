@@ -1,0 +1,294 @@
+//! Messages: kept as they came, once, listed page by page.
+
+use super::*;
+
+battery! {
+    a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged,
+    fields_of_any_length_are_stored,
+    what_was_recorded_reads_back_byte_for_byte_from_another_connection,
+    a_resend_is_answered_as_the_first_time_and_stored_once,
+    of_one_batch_of_resends_one_is_stored,
+    in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request,
+    a_record_that_is_handed_in_twice_is_stored_once,
+    the_same_control_id_from_another_sender_is_another_message,
+    other_bytes_under_a_used_control_id_are_stored_with_a_warning,
+    rejected_messages_are_always_stored,
+    messages_are_listed_by_device_type_time_verdict_and_page,
+    a_row_that_makes_no_sense_is_damage_and_no_panic,
+    what_is_queued_is_written_before_the_store_closes,
+}
+
+async fn what_was_recorded_reads_back_byte_for_byte_from_another_connection(place: Place) {
+    let store = place.open().await;
+    let record = place.record("1", b"MSH|^~\\&|\xff\x00\r");
+    assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+
+    // Another process sees it at once: it was committed before the answer.
+    let other = place.open().await;
+    let stored = other.message(record.id).await.unwrap().unwrap();
+    assert_eq!(stored.raw, record.raw);
+    assert_eq!(stored.acknowledgement, record.acknowledgement);
+    assert_eq!(stored.session, record.session.to_string());
+    assert_eq!(stored.fingerprint, record.fingerprint.to_string());
+    assert_eq!(stored.peer, record.peer);
+    assert_eq!(stored.identities, record.identities);
+    let summary = MessageSummary {
+        id: record.id,
+        received_at: record.received_at,
+        event_time: record.event_time,
+        device: record.device,
+        transaction: record.transaction,
+        message_type: record.message_type,
+        control_id: record.control_id,
+        sending_application: record.sending_application,
+        verdict: record.verdict,
+        warnings: record.warnings,
+        size: 12,
+    };
+    assert_eq!(stored.summary, summary);
+    assert_eq!(other.messages(&ANY).await.unwrap(), [summary]);
+    assert_eq!(event_names(&other).await, ["message-accepted"]);
+    assert!(other.message(crate::model::MessageId::at(Timestamp::UNIX_EPOCH)).await.unwrap().is_none());
+}
+
+async fn a_resend_is_answered_as_the_first_time_and_stored_once(place: Place) {
+    let store = place.open().await;
+    let first = place.record("1", b"same");
+    store.record(first.clone()).await.unwrap();
+    place.clock.advance(Duration::from_secs(60));
+    let again =
+        MessageRecord { acknowledgement: Bytes::from_static(b"another"), ..place.record("1", b"same") };
+    let expected = Recorded::Resend { of: first.id, acknowledgement: first.acknowledgement };
+    assert_eq!(store.record(again.clone()).await.unwrap(), expected);
+    // Also after a restart, and through another handle.
+    store.close().await;
+    let store = place.open().await;
+    assert_eq!(store.record(again).await.unwrap(), expected);
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
+    assert_eq!(event_names(&store).await, ["message-accepted"]);
+}
+
+async fn of_one_batch_of_resends_one_is_stored(place: Place) {
+    let store = place.open().await;
+    let outcomes = join_all((0..50).map(|_| store.record(place.record("1", b"same")))).await;
+    let stored: Vec<_> = outcomes
+        .iter()
+        .filter_map(|outcome| match outcome.as_ref().unwrap() {
+            Recorded::Stored(id) => Some(*id),
+            Recorded::Resend { .. } => None,
+        })
+        .collect();
+    assert_eq!(stored.len(), 1);
+    for outcome in outcomes {
+        if let Recorded::Resend { of, .. } = outcome.unwrap() {
+            assert_eq!(of, stored[0]);
+        }
+    }
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
+}
+
+async fn in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request(place: Place) {
+    let store = place.open().await;
+    // Every fifth has the control id and the bytes of the one before it; something else comes between.
+    let records: Vec<_> = (0..60_u32)
+        .map(|n| MessageRecord {
+            acknowledgement: Bytes::from(format!("acknowledgement {n}")),
+            ..place.record(&(if n % 5 == 4 { n - 1 } else { n }).to_string(), b"message")
+        })
+        .collect();
+    let outcomes = join_all(records.iter().enumerate().map(async |(n, record)| {
+        let aside = async {
+            if n % 7 == 6 {
+                let event = Event::PlatformStopped { reason: StopReason::Requested };
+                let device = gateway(&format!("GW-{n}"));
+                let (audited, added) = tokio::join!(store.audit(event), store.add_device(device, "alice"));
+                audited.and(added).unwrap();
+            }
+        };
+        tokio::join!(store.record(record.clone()), aside).0.unwrap()
+    }))
+    .await;
+    let stored = |n: usize| Recorded::Stored(records[n].id);
+    let resend_of = |n: usize| {
+        let acknowledgement = records[n].acknowledgement.clone();
+        Recorded::Resend { of: records[n].id, acknowledgement }
+    };
+    for (five, outcomes) in outcomes.chunks(5).enumerate() {
+        let first = five * 5;
+        assert_eq!(outcomes[..3], [stored(first), stored(first + 1), stored(first + 2)]);
+        // Whichever of the two the runtime let through first.
+        let (one, other) = (first + 3, first + 4);
+        let pair = [outcomes[3].clone(), outcomes[4].clone()];
+        assert!(
+            pair == [stored(one), resend_of(one)] || pair == [resend_of(other), stored(other)],
+            "{one}: {pair:?}"
+        );
+    }
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 48);
+    let names = event_names(&store).await;
+    let count = |name: &str| names.iter().filter(|event| *event == name).count();
+    assert_eq!((count("message-accepted"), count("platform-stopped"), count("device-added")), (48, 8, 8));
+}
+
+async fn a_record_that_is_handed_in_twice_is_stored_once(place: Place) {
+    let store = place.open().await;
+    let record = place.record("1", b"message");
+    store.record(record.clone()).await.unwrap();
+    let again = store.record(record.clone()).await.unwrap();
+    assert_eq!(again, Recorded::Resend { of: record.id, acknowledgement: record.acknowledgement.clone() });
+    // A rejected one has its name for itself.
+    let rejected = MessageRecord { id: record.id, ..place.rejected("1", b"message") };
+    assert!(matches!(store.record(rejected).await, Err(StoreError::Refused(_))));
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
+}
+
+async fn the_same_control_id_from_another_sender_is_another_message(place: Place) {
+    let store = place.open().await;
+    let record = place.record("1", b"same");
+    let other_device = MessageRecord { device: "PUMP-2".parse().unwrap(), ..place.record("1", b"same") };
+    let other_application =
+        MessageRecord { sending_application: "OTHER".to_owned(), ..place.record("1", b"same") };
+    for record in [record, other_device, other_application] {
+        let id = record.id;
+        assert_eq!(store.record(record).await.unwrap(), Recorded::Stored(id));
+        assert_eq!(store.message(id).await.unwrap().unwrap().summary.warnings, ["eui64-spelling"]);
+    }
+}
+
+async fn other_bytes_under_a_used_control_id_are_stored_with_a_warning(place: Place) {
+    let store = place.open().await;
+    store.record(place.record("1", b"first")).await.unwrap();
+    let second = place.record("1", b"second");
+    assert_eq!(store.record(second.clone()).await.unwrap(), Recorded::Stored(second.id));
+    let stored = store.message(second.id).await.unwrap().unwrap();
+    assert_eq!(stored.summary.warnings, ["eui64-spelling", CONTROL_ID_REUSED]);
+    // And both are known from now on.
+    assert!(matches!(store.record(place.record("1", b"first")).await.unwrap(), Recorded::Resend { .. }));
+    assert!(matches!(store.record(place.record("1", b"second")).await.unwrap(), Recorded::Resend { .. }));
+}
+
+async fn rejected_messages_are_always_stored(place: Place) {
+    let store = place.open().await;
+    for _ in 0..2 {
+        let record = place.rejected("1", b"same");
+        assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+    }
+    // Once it is accepted, it is neither a resend nor a reused control id.
+    let accepted = place.record("1", b"same");
+    assert_eq!(store.record(accepted.clone()).await.unwrap(), Recorded::Stored(accepted.id));
+    assert_eq!(store.message(accepted.id).await.unwrap().unwrap().summary.warnings, ["eui64-spelling"]);
+    let rejected = place.rejected("1", b"same");
+    assert_eq!(store.record(rejected.clone()).await.unwrap(), Recorded::Stored(rejected.id));
+    assert_eq!(
+        event_names(&store).await,
+        ["message-rejected", "message-rejected", "message-accepted", "message-rejected"]
+    );
+}
+
+async fn messages_are_listed_by_device_type_time_verdict_and_page(place: Place) {
+    let store = place.open().await;
+    let mut ids = Vec::new();
+    for n in 0..6_u32 {
+        let mut record = place.record(&n.to_string(), b"message");
+        if n == 1 {
+            record.device = "PUMP-2".parse().unwrap();
+        }
+        if n == 2 {
+            record.transaction = None;
+            record.message_type = "ADT^A01".to_owned();
+        }
+        if n >= 4 {
+            record.verdict = Verdict::Rejected { code: "type".to_owned() };
+        }
+        ids.push(record.id);
+        store.record(record).await.unwrap();
+        place.clock.advance(Duration::from_secs(60));
+    }
+    let list = async |filter: MessageFilter| -> Vec<usize> {
+        let found = store.messages(&filter).await.unwrap();
+        found.iter().map(|message| ids.iter().position(|id| *id == message.id).unwrap()).collect()
+    };
+    assert_eq!(list(ANY).await, [5, 4, 3, 2, 1, 0]);
+    assert_eq!(list(MessageFilter { limit: 2, ..ANY }).await, [5, 4]);
+    assert_eq!(list(MessageFilter { before: Some(ids[4]), limit: 2, ..ANY }).await, [3, 2]);
+    assert_eq!(list(MessageFilter { device: Some("PUMP-2".parse().unwrap()), ..ANY }).await, [1]);
+    assert_eq!(list(MessageFilter { kind: Some("ADT^A01".to_owned()), ..ANY }).await, [2]);
+    assert_eq!(list(MessageFilter { kind: Some("PCD-01".to_owned()), ..ANY }).await, [5, 4, 3, 1, 0]);
+    assert_eq!(list(MessageFilter { rejected: true, ..ANY }).await, [5, 4]);
+    let since = Some(place.clock.now() - jiff::SignedDuration::from_secs(120));
+    assert_eq!(list(MessageFilter { since, ..ANY }).await, [5, 4]);
+}
+
+async fn a_row_that_makes_no_sense_is_damage_and_no_panic(place: Place) {
+    let store = place.open().await;
+    let record = place.record("1", b"message");
+    store.record(record.clone()).await.unwrap();
+    place.execute("UPDATE message SET peer = 'nowhere'").await.unwrap();
+    let read = store.message(record.id).await;
+    assert!(matches!(read, Err(StoreError::Corrupt { place: "message.peer", .. })), "{read:?}");
+}
+
+async fn what_is_queued_is_written_before_the_store_closes(place: Place) {
+    let store = place.open().await;
+    let records: Vec<_> = (0..30)
+        .map(|n| {
+            tokio::spawn({
+                let (store, record) = (store.clone(), place.record(&n.to_string(), b"message"));
+                async move { store.record(record).await }
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    store.close().await;
+    let mut stored = 0;
+    for record in records {
+        match record.await.unwrap() {
+            Ok(_) => stored += 1,
+            Err(error) => assert!(matches!(error, StoreError::Closed), "{error:?}"),
+        }
+    }
+    assert!(stored > 0);
+    assert!(matches!(store.record(place.record("late", b"message")).await, Err(StoreError::Closed)));
+    assert!(matches!(store.check().await, Err(StoreError::Closed)));
+    assert_eq!(place.open().await.messages(&ANY).await.unwrap().len(), stored);
+}
+
+async fn a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged(place: Place) {
+    let store = place.open().await;
+    let record = MessageRecord {
+        control_id: "1\0".to_owned(),
+        sending_application: "\0PUMP".to_owned(),
+        message_type: "ORU\0R01".to_owned(),
+        identities: vec!["\0A".to_owned()],
+        not_allowed: vec!["\0A".to_owned()],
+        ..place.record("1", b"MSH|\x00|")
+    };
+    let beside = place.record("2", b"another");
+    let (one, other) = tokio::join!(store.record(record.clone()), store.record(beside.clone()));
+    assert_eq!((one.unwrap(), other.unwrap()), (Recorded::Stored(record.id), Recorded::Stored(beside.id)));
+    let stored = store.message(record.id).await.unwrap().unwrap();
+    assert_eq!(stored.raw, record.raw);
+    assert_eq!(stored.identities, record.identities);
+    assert_eq!(stored.summary.control_id, "1\u{2400}");
+    assert_eq!(store.seen_identities(&record.device).await.unwrap()[0].identity, "\u{2400}A");
+    let resend = MessageRecord { id: place.record("1", b"").id, ..record };
+    assert!(matches!(store.record(resend).await.unwrap(), Recorded::Resend { .. }));
+}
+
+async fn fields_of_any_length_are_stored(place: Place) {
+    let store = place.open().await;
+    // No repetition that compression would shrink: an index of PostgreSQL takes a third of a page.
+    let long: String = (0..20_000_u32).map(|n| Fingerprint::of(&n.to_be_bytes()).to_string()).collect();
+    let record = MessageRecord {
+        control_id: long.clone(),
+        sending_application: long.clone(),
+        message_type: long.clone(),
+        not_allowed: vec![long.clone()],
+        ..place.record("", b"message")
+    };
+    assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+    assert_eq!(store.message(record.id).await.unwrap().unwrap().summary.control_id, long);
+    let resend = MessageRecord { id: place.record("1", b"").id, ..record.clone() };
+    assert!(matches!(store.record(resend).await.unwrap(), Recorded::Resend { of, .. } if of == record.id));
+    assert!(store.seen_identities(&record.device).await.unwrap().is_empty(), "nobody would allow that one");
+}

@@ -1,0 +1,41 @@
+//! The store as its callers see it. What does not depend on the database is proved on each of them.
+
+mod audit;
+mod directory;
+mod failures;
+mod file;
+mod messages;
+mod nodes;
+mod opening;
+mod relay;
+mod server;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use super::fixtures::{Place, battery, gateway};
+use super::*;
+use crate::audit::{Event, StopReason};
+use crate::authz::DeviceKind;
+use crate::hl7::AcknowledgeAs;
+use crate::pcd::IdentityPattern;
+
+const ANY: MessageFilter =
+    MessageFilter { device: None, kind: None, since: None, rejected: false, before: None, limit: 100 };
+const TRAIL: AuditFilter = AuditFilter { event: None, since: None, page: Page::After(0), limit: 100 };
+
+async fn event_names(store: &Store) -> Vec<String> {
+    store.audit_rows(&TRAIL).await.unwrap().into_iter().map(|row| row.event).collect()
+}
+
+#[test]
+fn no_content_is_shown_by_debug() {
+    let place = Place::new();
+    let record = place.record("1", b"PID|1||SECRET");
+    let resend = Recorded::Resend { of: record.id, acknowledgement: Bytes::from_static(b"SECRET") };
+    let shown = format!("{record:?} {resend:?}");
+    assert!(!shown.contains("SECRET") && !shown.contains("83, 69"), "{shown}");
+}

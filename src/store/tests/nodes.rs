@@ -1,0 +1,54 @@
+//! Several nodes that share a server.
+
+use super::*;
+use crate::audit::fixtures::Repeating;
+
+#[tokio::test]
+async fn what_two_nodes_are_sent_at_once_is_stored_once() {
+    let place = Place::on_postgres();
+    let nodes = [place.open_as("here").await, place.open_as("there").await];
+    let records: Vec<_> = (0..200)
+        .map(|n: u32| MessageRecord { raw: n.to_string().into(), ..place.record(&n.to_string(), b"") })
+        .collect();
+    // In opposite order, so that transactions meet half-way.
+    let there = join_all(
+        records
+            .iter()
+            .rev()
+            .map(|record| nodes[1].record(MessageRecord { id: place.record("", b"").id, ..record.clone() })),
+    );
+    let here = join_all(records.iter().map(|record| nodes[0].record(record.clone())));
+    let (here, mut there) = tokio::join!(here, there);
+    there.reverse();
+    for (n, (here, there)) in here.into_iter().zip(there).enumerate() {
+        let (here, there) = (here.unwrap(), there.unwrap());
+        match (&here, &there) {
+            (Recorded::Stored(id), Recorded::Resend { of, .. })
+            | (Recorded::Resend { of, .. }, Recorded::Stored(id)) => assert_eq!(id, of),
+            _ => panic!("{n}: {here:?} {there:?}"),
+        }
+    }
+    assert_eq!(nodes[0].messages(&MessageFilter { limit: 1000, ..ANY }).await.unwrap().len(), 200);
+    let reports = nodes[0].verify_audit(&Repeating).await.unwrap();
+    let ends = reports.iter().map(|report| report.verdict.as_ref().unwrap().end.number);
+    assert_eq!(ends.sum::<u64>(), 200, "one row for each message, in the chain of the node that stored it");
+}
+
+#[tokio::test]
+async fn the_first_rows_of_a_node_may_come_from_two_of_its_processes() {
+    for _ in 0..5 {
+        let place = Place::on_postgres();
+        let processes = [place.open().await, place.open().await, place.open().await];
+        let outcomes = join_all(
+            processes
+                .iter()
+                .enumerate()
+                .map(|(n, store)| store.record(place.record(&n.to_string(), b"message"))),
+        );
+        for outcome in outcomes.await {
+            assert!(matches!(outcome, Ok(Recorded::Stored(_))), "{outcome:?}");
+        }
+        let reports = processes[0].verify_audit(&Repeating).await.unwrap();
+        assert_eq!(reports[0].verdict.as_ref().unwrap().end.number, 3);
+    }
+}

@@ -1,0 +1,63 @@
+//! Opening a store, alone and beside others.
+
+use super::*;
+
+battery! {
+    many_processes_may_open_a_new_store_at_once,
+    a_store_of_a_later_version_is_left_alone,
+    a_store_that_another_process_holds_is_unavailable_in_bounded_time_and_comes_back,
+}
+
+async fn many_processes_may_open_a_new_store_at_once(place: Place) {
+    let opened: Vec<_> = (0..8)
+        .map(|_| {
+            let (url, clock) = (place.url(), place.clock.clone());
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let store = Store::open(&url, clock).await?;
+                    store.check().await?;
+                    store.close().await;
+                    Ok::<_, StoreError>(())
+                })
+            })
+        })
+        .collect();
+    for thread in opened {
+        thread.join().unwrap().unwrap();
+    }
+}
+
+async fn a_store_of_a_later_version_is_left_alone(place: Place) {
+    place.open().await.close().await;
+    let checksum = if place.is_postgres() { "'\\x00'" } else { "x'00'" };
+    let later = format!(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'later', TRUE, {checksum}, 0)"
+    );
+    place.execute(&later).await.unwrap();
+    let opened = Store::open(&place.url(), place.clock.clone()).await;
+    assert!(matches!(opened, Err(StoreError::Schema(_))), "{opened:?}");
+}
+
+async fn a_store_that_another_process_holds_is_unavailable_in_bounded_time_and_comes_back(place: Place) {
+    let store = place.open().await;
+    let mut outside = place.outside().await;
+    let hold = if place.is_postgres() {
+        "BEGIN; LOCK TABLE probe, message IN EXCLUSIVE MODE"
+    } else {
+        "BEGIN IMMEDIATE"
+    };
+    outside.execute(hold).await.unwrap();
+    let (checked, recorded) = tokio::join!(store.check(), store.record(place.record("1", b"message")));
+    let passes = |error: &StoreError| {
+        matches!(error, StoreError::Unavailable(_) | StoreError::Unreachable(_) | StoreError::Timeout(_))
+    };
+    assert!(checked.as_ref().is_err_and(passes), "{checked:?}");
+    assert!(recorded.as_ref().is_err_and(passes), "{recorded:?}");
+    // Reading goes on meanwhile.
+    assert!(store.messages(&ANY).await.unwrap().is_empty());
+    outside.execute("ROLLBACK").await.unwrap();
+    store.check().await.unwrap();
+    store.record(place.record("1", b"message")).await.unwrap();
+}

@@ -1,0 +1,165 @@
+//! A real PostgreSQL for tests: a temporary cluster on a port and a socket of its own, which ends with the process that
+//! started it, however that ends. Debian's package `postgresql` has the programs; nothing of its own cluster is used.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex};
+
+/// A PostgreSQL server.
+#[derive(Debug)]
+pub struct Cluster {
+    supervisor: Mutex<Supervisor>,
+    folder: PathBuf,
+    port: u16,
+    databases: AtomicU32,
+}
+
+#[derive(Debug)]
+struct Supervisor {
+    child: Child,
+    /// None when its end has been ordered.
+    commands: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+/// The one that all tests of this process share. Who wants to break one starts one.
+pub fn shared() -> &'static Cluster {
+    static SHARED: LazyLock<Cluster> = LazyLock::new(Cluster::start);
+    &SHARED
+}
+
+impl Cluster {
+    /// Makes a cluster and starts its server.
+    pub fn start() -> Self {
+        let bin = programs();
+        // The server cannot choose a port by itself; this one was free just now.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let script = include_str!("supervise.sh");
+        let mut command = as_ordinary_user();
+        command.args(["bash", "-c", script, "supervise"]).arg(&bin).arg(port.to_string());
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir("/").spawn().unwrap();
+        let commands = child.stdin.take();
+        let mut answers = BufReader::new(child.stdout.take().unwrap());
+        let mut folder = String::new();
+        answers.read_line(&mut folder).unwrap();
+        assert!(!folder.is_empty(), "no PostgreSQL cluster could be made; stderr says why");
+        let supervisor = Mutex::new(Supervisor { child, commands, answers });
+        let folder = PathBuf::from(folder.trim_end());
+        let cluster = Self { supervisor, folder, port, databases: AtomicU32::new(0) };
+        cluster.order("start");
+        cluster
+    }
+
+    /// Starts the server again.
+    pub fn restart(&self) {
+        self.order("start");
+    }
+
+    /// Stops it, as an administrator does; connections are ended.
+    pub fn stop(&self) {
+        self.order("stop");
+    }
+
+    /// Kills it with SIGKILL, as a failing machine would.
+    pub fn crash(&self) {
+        self.order("crash");
+    }
+
+    /// It keeps its connections and does not answer any more.
+    pub fn freeze(&self) {
+        self.order("freeze");
+    }
+
+    pub fn thaw(&self) {
+        self.order("thaw");
+    }
+
+    /// Adds a line to its configuration, for the next start.
+    pub fn set(&self, line: &str) {
+        self.order(&format!("set {line}"));
+    }
+
+    fn order(&self, words: &str) {
+        let mut supervisor = self.supervisor.lock().unwrap();
+        writeln!(supervisor.commands.as_mut().unwrap(), "{words}").unwrap();
+        let mut answer = String::new();
+        supervisor.answers.read_line(&mut answer).unwrap();
+        assert_eq!(answer, "done\n", "PostgreSQL did not {words}; stderr says why");
+    }
+
+    /// The URL of a new, empty database.
+    pub fn database(&self) -> String {
+        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        self.url("postgres", &name)
+    }
+
+    /// The URL of a database by the socket, which asks for no password.
+    pub fn url(&self, user: &str, database: &str) -> String {
+        let folder = self.folder.display().to_string().replace('/', "%2F");
+        format!("postgres://{user}@{folder}:{}/{database}", self.port)
+    }
+
+    /// Where the server listens on TCP; there it asks for a password.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of the cluster.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Runs SQL as the superuser; what it prints, one row a line, columns parted by `|`.
+    pub fn sql(&self, database: &str, sql: &str) -> String {
+        let output = Command::new(programs().join("psql"))
+            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres"])
+            .arg("-h")
+            .arg(&self.folder)
+            .args(["-p", &self.port.to_string(), "-d", database, "-c", sql])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Ok(supervisor) = self.supervisor.get_mut() {
+            supervisor.commands = None;
+            let _ = supervisor.child.wait();
+        }
+    }
+}
+
+/// The newest version that is installed.
+fn programs() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let number = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let newest = versions.map(|entry| entry.path()).filter(|path| path.join("bin/postgres").exists());
+    let newest = newest.max_by_key(|path| number(path));
+    newest.expect("PostgreSQL is missing: install the Debian package postgresql").join("bin")
+}
+
+/// initdb refuses root.
+fn as_ordinary_user() -> Command {
+    let id = |arguments: &[&str]| {
+        let output = Command::new("id").args(arguments).output().unwrap();
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())
+    };
+    if id(&["-u"]).as_deref() != Some("0") {
+        return Command::new("env");
+    }
+    let user = ["postgres", "nobody"].into_iter().find(|user| id(&["-u", user]).is_some()).unwrap();
+    let mut command = Command::new("setpriv");
+    let group = id(&["-g", user]).unwrap();
+    command.args(["--reuid", user, "--regid", &group, "--clear-groups", "--"]);
+    command
+}

@@ -1,0 +1,56 @@
+# Keeps one PostgreSQL cluster for the process that started this, and for as long as that process lives: it holds the other
+# end of stdin, so that its end is seen here however it came about. Runs as an ordinary user; initdb insists on that.
+#
+# Arguments: the folder with PostgreSQL's programs, and a port. Prints the folder of the cluster, and a line after each
+# command: start, stop (as an administrator does), crash (kill -9 of the postmaster), freeze, thaw.
+set -u
+bin=$1 port=$2
+# Without an answer nobody is deceived: the test that waits for one fails and shows what is in stderr.
+root=$(mktemp -d "${TMPDIR:-/tmp}/pcd-postgres.XXXXXX") || exit 1
+postmaster() { head -n 1 "$root/data/postmaster.pid" 2>/dev/null; }
+stop() { "$bin/pg_ctl" -D "$root/data" -m "$1" -t 20 -w stop >>"$root/log" 2>&1; }
+finish() { thaw; stop immediate; rm -rf "$root"; }
+family() { pid=$(postmaster) && [ -n "$pid" ] && { echo "$pid"; ps -o pid= --ppid "$pid"; }; }
+thaw() { for pid in $(family); do kill -CONT "$pid" 2>/dev/null; done; }
+trap 'finish; exit 1' INT TERM HUP
+
+start() {
+    # After a crash, processes of the old server may still be on their way out.
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        "$bin/pg_ctl" -D "$root/data" -l "$root/log" -t 30 -w start >>"$root/log" 2>&1 && return 0
+        sleep 0.3
+    done
+    cat "$root/log" >&2
+    return 1
+}
+
+{
+    "$bin/initdb" -D "$root/data" -U postgres -E UTF8 --no-locale -A trust --no-instructions >"$root/log" 2>&1 &&
+    cat >>"$root/data/postgresql.conf" <<CONF &&
+listen_addresses = '127.0.0.1'
+port = $port
+unix_socket_directories = '$root'
+fsync = on
+synchronous_commit = on
+max_connections = 200
+shared_buffers = 64MB
+log_min_messages = warning
+CONF
+    cat >"$root/data/pg_hba.conf" <<HBA
+local all all trust
+host all all 127.0.0.1/32 scram-sha-256
+HBA
+} || { cat "$root/log" >&2; rm -rf "$root"; exit 1; }
+
+echo "$root"
+while read -r word argument; do
+    case $word in
+        start) start && echo done ;;
+        stop) stop fast && echo done ;;
+        crash) kill -KILL "$(postmaster)" && echo done ;;
+        freeze) for pid in $(family); do kill -STOP "$pid"; done && echo done ;;
+        thaw) thaw && echo done ;;
+        set) printf '%s\n' "$argument" >>"$root/data/postgresql.conf" && echo done ;;
+    esac
+done
+finish
