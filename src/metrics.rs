@@ -43,6 +43,8 @@ pub struct Metrics {
     pub ocsp_fetch_duration_seconds: Histogram,
     /// When the CRL of an issuer expires.
     pub crl_next_update_timestamp_seconds: IntGaugeVec,
+    /// When the staple of a certificate of the platform expires.
+    pub staple_next_update_timestamp_seconds: IntGaugeVec,
     /// Audit rows by event.
     pub audit_events_total: CounterVec,
     /// Panics that were caught: each is a fault of ours that ended one connection.
@@ -112,6 +114,13 @@ impl Metrics {
                 ),
                 &["issuer"],
             )?,
+            staple_next_update_timestamp_seconds: IntGaugeVec::new(
+                Opts::new(
+                    "staple_next_update_timestamp_seconds",
+                    "When the OCSP response stapled to a certificate expires, in seconds since 1970; 0: there is none",
+                ),
+                &["certificate"],
+            )?,
             audit_events_total: counter("audit_events_total", "Audit rows by event", &["event"])?,
             panics_total: IntGauge::new("panics_total", "Connections that a fault of ours ended")?,
             registry,
@@ -145,6 +154,7 @@ impl Metrics {
         self.registry.register(Box::new(self.revocation_checks_total.clone()))?;
         self.registry.register(Box::new(self.ocsp_fetch_duration_seconds.clone()))?;
         self.registry.register(Box::new(self.crl_next_update_timestamp_seconds.clone()))?;
+        self.registry.register(Box::new(self.staple_next_update_timestamp_seconds.clone()))?;
         self.registry.register(Box::new(self.audit_events_total.clone()))?;
         self.registry.register(Box::new(self.panics_total.clone()))
     }

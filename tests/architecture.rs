@@ -26,6 +26,7 @@ const EDGES: [(&str, Layer, &[&str]); 19] = [
             "model",
             "pcd",
             "pki",
+            "revocation",
             "store",
             "tls",
             "x509",

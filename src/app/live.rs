@@ -3,6 +3,8 @@
 use crate::http::{FeedView, Live, SessionView};
 use crate::interface_a::{ConfigHandle, Feeds, Registry};
 use crate::model::DeviceId;
+use crate::revocation::KnownStaple;
+use crate::tls::stapling::Stapling;
 
 /// Sessions and feeds, as they are now.
 #[derive(Debug)]
@@ -10,6 +12,7 @@ pub(super) struct LiveView {
     pub(super) registry: Registry,
     pub(super) feeds: Feeds,
     pub(super) config: ConfigHandle,
+    pub(super) stapling: Stapling,
 }
 
 impl Live for LiveView {
@@ -25,6 +28,10 @@ impl Live for LiveView {
             suite: session.suite,
         };
         sessions.into_iter().map(view).collect()
+    }
+
+    fn staples(&self) -> Vec<KnownStaple> {
+        self.stapling.known()
     }
 
     fn feed(&self, device: &DeviceId) -> Option<FeedView> {

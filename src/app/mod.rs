@@ -26,7 +26,7 @@ use crate::http;
 use crate::interface_a::{ConfigHandle, Dependencies, Feeds, InterfaceA, Registry, Serving};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
-use crate::revocation::{Engine, RevocationError};
+use crate::revocation::{Engine, KnownStaple, RevocationError};
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, AcceptorError, DirectoryHandle};
 use crate::x509::CertificateFacts;
@@ -101,6 +101,8 @@ impl Platform {
         let revocation = Engine::open(&config.revocation, metrics.clone(), clock.clone())?;
         let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
             .map(Arc::new)?;
+        // Before anybody is served; what comes late is stapled when it comes.
+        acceptor.staple(config.stapling.wait).await;
         let store = Store::open_as(config.node.clone(), &config.store_url, clock.clone()).await?;
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
@@ -120,6 +122,12 @@ impl Platform {
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateFacts> {
         self.acceptor.certificates()
+    }
+
+    /// What is stapled to them.
+    #[must_use]
+    pub fn staples(&self) -> Vec<KnownStaple> {
+        self.acceptor.stapling().known()
     }
 
     /// The store.
@@ -196,6 +204,7 @@ impl Bound {
 
         let done = CancellationToken::new();
         let refresh = tokio::spawn(platform.revocation.clone().refresh(done.clone()));
+        let stapling = tokio::spawn(platform.acceptor.stapling().clone().keep(done.clone()));
         let revocation = tokio::spawn(revocation::watch(
             platform.revocation.clone(),
             registry.clone(),
@@ -207,6 +216,7 @@ impl Bound {
             registry: registry.clone(),
             feeds: feeds.clone(),
             config: Arc::clone(&platform.config),
+            stapling: platform.acceptor.stapling().clone(),
         });
         let state = {
             let (metrics, store) = (platform.metrics.clone(), platform.store.clone());
@@ -239,7 +249,7 @@ impl Bound {
         let farewell = async {
             platform.audit(Event::PlatformStopped { reason }).await;
             done.cancel();
-            for task in [admin, watch, signing, listening, refresh, revocation] {
+            for task in [admin, watch, signing, listening, refresh, stapling, revocation] {
                 if let Err(panic) = task.await {
                     tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
                 }

@@ -49,7 +49,7 @@ impl Platform {
     /// Reads the configuration again. It is checked as a whole and then published as a whole; if anything in it
     /// cannot be used, what was in force stays in force.
     pub(super) async fn reload(&self, by: ReloadedBy) -> Reloaded {
-        match self.take_over() {
+        match self.take_over().await {
             Ok(Taken { keys, certificates }) => {
                 tracing::info!(
                     ?keys,
@@ -72,13 +72,14 @@ impl Platform {
         }
     }
 
-    fn take_over(&self) -> Result<Taken, ReloadError> {
+    async fn take_over(&self) -> Result<Taken, ReloadError> {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
         let revocation = Engine::prepare(&config.revocation)?;
         let certificates = self.acceptor.installed();
-        self.acceptor.reload(&config)?;
+        let acceptor = self.acceptor.prepare(&config)?;
         self.revocation.take_over(revocation);
+        self.acceptor.publish(acceptor, config.stapling.wait).await;
         let keys = current.written.changed(&config.written);
         for key in needs_restart(&current, &config) {
             tracing::warn!(key, "this change takes effect when the platform is started again");

@@ -8,6 +8,7 @@ use super::{Exit, Outcome, Output};
 use crate::app::{Platform, PlatformError};
 use crate::config::{Config, Undetermined};
 use crate::model::{Clock, explained};
+use crate::revocation::KnownStaple;
 use crate::x509::CertificateFacts;
 
 /// A certificate that ends sooner than this is worth a warning.
@@ -36,6 +37,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     match Platform::build(config, clock.clone()).await {
         Ok(platform) => {
             findings.extend(platform.certificates().iter().map(|facts| expiry(facts, &clock)));
+            findings.extend(platform.staples().iter().map(staple));
             findings.push(match platform.store().check().await {
                 Ok(()) => Finding::ok("store", "a row can be written".to_owned()),
                 Err(error) => Finding::error("store", explained(&error)),
@@ -103,6 +105,30 @@ fn expiry(facts: &CertificateFacts, clock: &Clock) -> Finding {
         left.as_hours() / 24
     );
     if left < SOON { Finding::warning("certificate", detail) } else { Finding::ok("certificate", detail) }
+}
+
+/// What clients that insist on the status of every certificate will find (A10).
+fn staple(known: &KnownStaple) -> Finding {
+    let KnownStaple { certificate, subject, .. } = known;
+    let of = format!("{subject} ({certificate})");
+    match (known.status, &known.expires) {
+        (Some("revoked"), _) => Finding::error(
+            "staple",
+            format!("{of} has been revoked: clients that look at its staple refuse the platform"),
+        ),
+        (Some(status), Some(expires)) => {
+            Finding::ok("staple", format!("{of} is {status}, and that can be stapled until {expires}"))
+        }
+        _ => {
+            let problem = known.problem.as_deref().unwrap_or("no answer in time");
+            let then = if known.served {
+                "clients that insist on a staple refuse the platform"
+            } else {
+                "its certificate promises a staple (RFC 7633), so that the chain is not served"
+            };
+            Finding::warning("staple", format!("there is none for {of} ({problem}): {then}"))
+        }
+    }
 }
 
 impl Finding {

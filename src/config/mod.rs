@@ -25,8 +25,8 @@ pub use token_uri::TokenUri;
 pub use written::Written;
 
 pub use raw::{
-    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, Nonce, SilentAfter, TlsVersion,
-    Undetermined, Unknown, UnreadableMessage,
+    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, MustStaple, Nonce, SilentAfter,
+    TlsVersion, Undetermined, Unknown, UnreadableMessage,
 };
 
 /// A checked configuration.
@@ -42,6 +42,8 @@ pub struct Config {
     pub tls: Tls,
     /// What is known about revoked certificates.
     pub revocation: Revocation,
+    /// What is stapled to the platform's own chains.
+    pub stapling: Stapling,
     /// Who may connect and for whom they speak.
     pub devices: Devices,
     /// Which messages are taken.
@@ -189,6 +191,15 @@ pub struct Responder {
     pub crl: Option<String>,
     /// Certificates that sign its OCSP responses besides the issuer and its delegates.
     pub signers: Vec<PathBuf>,
+}
+
+/// What is stapled to the platform's own chains (A10). Asking and keeping is as [`Revocation`] says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stapling {
+    /// How long a chain that has no staples yet waits for them before it is served.
+    pub wait: Duration,
+    /// What to do with a chain whose certificate promises a staple while there is none.
+    pub must_staple: MustStaple,
 }
 
 /// Who may connect, and for whom they speak (A8).

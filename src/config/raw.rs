@@ -18,6 +18,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) revocation: Revocation,
     #[serde(default)]
+    pub(super) stapling: Stapling,
+    #[serde(default)]
     pub(super) devices: Devices,
     #[serde(default)]
     pub(super) messages: Messages,
@@ -178,6 +180,31 @@ pub enum Undetermined {
     Refuse,
     /// Let in.
     Accept,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Stapling {
+    pub(super) wait: Span,
+    pub(super) must_staple: MustStaple,
+}
+
+impl Default for Stapling {
+    fn default() -> Self {
+        // One responder that is silent, and another one after it.
+        Self { wait: Span(Duration::from_secs(5)), must_staple: MustStaple::default() }
+    }
+}
+
+/// What to do with a chain whose certificate promises a staple (RFC 7633) while there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MustStaple {
+    /// Not served: clients get the other chain, if they can use it.
+    #[default]
+    Withhold,
+    /// Served: clients that ask for no staple get in.
+    Serve,
 }
 
 #[derive(Debug, Deserialize)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::TokenUri;
 use super::{
     Config, ConfigError, Credential, Devices, InterfaceA, KeyLocation, Log, Messages, Overrides, Problem,
-    Responder, Revocation, SilentAfter, Tls, Written, raw,
+    Responder, Revocation, SilentAfter, Stapling, Tls, Written, raw,
 };
 use crate::model::{NodeName, StoreUrl};
 
@@ -27,6 +27,7 @@ pub(super) fn validate(
         interface_a: checker.interface_a(raw.interface_a),
         tls: checker.tls(raw.tls),
         revocation: checker.revocation(raw.revocation),
+        stapling: checker.stapling(&raw.stapling),
         devices: checker.devices(&raw.devices),
         messages: checker.messages(raw.messages),
         node: checker.node(overrides.node.as_ref().or(raw.store.node.as_ref())),
@@ -209,6 +210,10 @@ impl Checker<'_> {
             refresh_interval: self.duration(raw.refresh_interval.0, "revocation.refresh-interval"),
             check_interval: self.duration(raw.check_interval.0, "revocation.check-interval"),
         }
+    }
+
+    fn stapling(&mut self, raw: &raw::Stapling) -> Stapling {
+        Stapling { wait: self.duration(raw.wait.0, "stapling.wait"), must_staple: raw.must_staple }
     }
 
     /// https would need a certificate whose revocation would have to be asked for.

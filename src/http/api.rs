@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 use super::AdminState;
 use crate::authz::Device;
 use crate::model::DeviceId;
+use crate::revocation::{Inventory, KnownStaple};
 use crate::store::{MessageFilter, MessageSummary, StoreError};
 
 /// What goes on now.
 pub trait Live: std::fmt::Debug + Send + Sync {
     /// The sessions that are open.
     fn sessions(&self) -> Vec<SessionView>;
+    /// What is stapled to the platform's own chains.
+    fn staples(&self) -> Vec<KnownStaple>;
     /// When a device was heard.
     fn feed(&self, device: &DeviceId) -> Option<FeedView>;
 }
@@ -42,6 +45,14 @@ pub struct FeedView {
     pub silent_after_seconds: Option<u64>,
     /// Whether it is.
     pub silent: bool,
+}
+
+/// What is known about the status of certificates: the devices' and the platform's own.
+#[derive(Serialize)]
+pub(super) struct Certificates {
+    #[serde(flatten)]
+    known: Inventory,
+    staples: Vec<KnownStaple>,
 }
 
 #[derive(Serialize)]
@@ -84,6 +95,11 @@ pub(super) struct Wanted {
 
 /// The most messages in one answer.
 const MOST: u32 = 1000;
+
+/// CRLs, OCSP answers and staples, their ages, and when they are renewed.
+pub(super) async fn certificates(State(state): State<AdminState>) -> Json<Certificates> {
+    Json(Certificates { known: state.revocation.inventory(), staples: state.live.staples() })
+}
 
 pub(super) async fn sessions(State(state): State<AdminState>) -> Json<Vec<SessionView>> {
     Json(state.live.sessions())

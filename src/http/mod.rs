@@ -13,19 +13,19 @@ pub use responder::respond;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::reload::{ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};
 use crate::metrics::Metrics;
 use crate::model::BindError;
-use crate::revocation::{Engine, Inventory};
+use crate::revocation::Engine;
 use crate::store::Store;
 
 /// What the handlers can see.
@@ -87,7 +87,7 @@ impl AdminListener {
             .route("/livez", get(health::live))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(metrics))
-            .route("/api/certificates", get(certificates))
+            .route("/api/certificates", get(api::certificates))
             .route("/reload", post(reload::reload))
             .route("/api/devices", get(api::devices))
             .route("/api/messages", get(api::messages))
@@ -104,11 +104,6 @@ impl AdminListener {
             }
         }
     }
-}
-
-/// What is known about revoked certificates: CRLs and OCSP answers, their ages, and when they are renewed.
-async fn certificates(State(state): State<AdminState>) -> Json<Inventory> {
-    Json(state.revocation.inventory())
 }
 
 async fn metrics(State(state): State<AdminState>) -> Response {

@@ -120,6 +120,7 @@ mod tests {
             next_update: None,
             expires: hours(this + 1),
             responder: String::new(),
+            signer_expires: None,
             unchecked_delegate: None,
         };
         let (serial, issuer) = Default::default();

@@ -40,7 +40,8 @@ impl Engine {
 
     async fn ask_one(&self, link: &Link, place: &Place) -> Result<(), NoAnswer> {
         let pass = self.0.failing.pass(&place.url).map_err(NoAnswer::Failing)?;
-        let asked = self.ask_by_get_or_post(link, place).await;
+        let nonce = self.0.settings.load().nonce;
+        let asked = self.ask_by_get_or_post(link, place, nonce).await;
         let now = self.0.clock.instant();
         match &asked {
             // Whether it would have answered nobody knows.
@@ -62,13 +63,19 @@ impl Engine {
         Ok(())
     }
 
-    async fn ask_by_get_or_post(&self, link: &Link, place: &Place) -> Result<(Answer, Vec<u8>), NoAnswer> {
+    /// A response that counts, and is fresh or says "revoked".
+    pub(super) async fn ask_by_get_or_post(
+        &self,
+        link: &Link,
+        place: &Place,
+        nonces: Nonce,
+    ) -> Result<(Answer, Vec<u8>), NoAnswer> {
         let settings = self.0.settings.load_full();
-        let nonce = match settings.nonce {
+        let nonce = match nonces {
             Nonce::Off => None,
             Nonce::Send | Nonce::Require => Some(random_nonce()?),
         };
-        let rule = match (settings.nonce, nonce.as_deref()) {
+        let rule = match (nonces, nonce.as_deref()) {
             (Nonce::Require, Some(nonce)) => NonceRule::Required(nonce),
             (_, Some(nonce)) => NonceRule::Same(nonce),
             (_, None) => NonceRule::Any,

@@ -1,7 +1,7 @@
 //! Everything that was fetched, on disk, so that a restart during an outage still knows what it knew.
 //!
-//! `ocsp/NAME.der` and `crl/NAME.crl`; names are digests, and contents are verified again when they are used, so that
-//! the folder need not be trusted. `crl-numbers.json` holds the highest CRL number seen of each issuer and scope.
+//! `ocsp/NAME.der`, `crl/NAME.crl`, and `staple/NAME.der` for the platform's own certificates; names are digests, and
+//! contents are verified again when they are used, so that the folder need not be trusted. `crl-numbers.json` holds the highest CRL number seen of each issuer and scope.
 //!
 //! A thread of its own writes: a disk takes milliseconds to say that something is safe, and devices wait meanwhile.
 
@@ -45,6 +45,7 @@ enum Job {
 enum Kind {
     Ocsp,
     Crl,
+    Staple,
 }
 
 impl Kind {
@@ -52,12 +53,13 @@ impl Kind {
         match self {
             Self::Ocsp => "ocsp",
             Self::Crl => "crl",
+            Self::Staple => "staple",
         }
     }
 
     const fn extension(self) -> &'static str {
         match self {
-            Self::Ocsp => "der",
+            Self::Ocsp | Self::Staple => "der",
             Self::Crl => "crl",
         }
     }
@@ -66,7 +68,7 @@ impl Kind {
 impl Disk {
     /// Takes the folder over: what was begun and not finished is deleted, and the oldest of too many.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        for kind in [Kind::Ocsp, Kind::Crl] {
+        for kind in [Kind::Ocsp, Kind::Crl, Kind::Staple] {
             let folder = folder.join(kind.folder());
             fs::create_dir_all(&folder)?;
             tidy(&folder)?;
@@ -99,16 +101,29 @@ impl Disk {
         self.answers().remove(identity);
     }
 
+    /// Reads the staple of this certificate.
+    pub(super) fn staple(&self, identity: &Identity) -> Option<Vec<u8>> {
+        fs::read(self.path(Kind::Staple, &hexadecimal(identity))).ok()
+    }
+
+    /// Keeps the staple of a certificate of the platform's.
+    pub(super) async fn keep_staple(&self, identity: &Identity, der: Vec<u8>) {
+        self.queue(Job::Replace(self.path(Kind::Staple, &hexadecimal(identity)), der)).await;
+    }
+
     /// Keeps an OCSP answer. What cannot be kept is said, and known until the process ends.
     pub(super) async fn keep_answer(&self, identity: Identity, der: Vec<u8>) {
+        self.queue(Job::Replace(self.path(Kind::Ocsp, &hexadecimal(&identity)), der)).await;
+        self.answers().insert(identity);
+    }
+
+    async fn queue(&self, job: Job) {
         let Some((writer, _)) = &self.writer else { return };
-        let job = Job::Replace(self.path(Kind::Ocsp, &hexadecimal(&identity)), der);
         if let Err(TrySendError::Full(job)) = writer.try_send(job) {
             let writer = writer.clone();
             // The disk is slower than those who answer: waiting bounds what is held in memory for it.
             let _ = tokio::task::spawn_blocking(move || writer.send(job)).await;
         }
-        self.answers().insert(identity);
     }
 
     /// Keeps a CRL under this name. May wait for the disk.

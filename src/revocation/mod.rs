@@ -24,6 +24,7 @@ pub mod policy;
 mod refresh;
 mod seen;
 pub(crate) mod settings;
+mod staple;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -34,6 +35,7 @@ pub use inventory::{Inventory, KnownAnswer, KnownCrl};
 pub use link::{CertIdHash, Issuer, Link};
 pub use no_answer::{NoAnswer, Tried};
 pub use settings::RevocationError;
+pub use staple::{KnownStaple, Staple};
 pub use verdict::{Evidence, Report, Said, Source, Status, Verdict, Why};
 
 /// The name of an issuer, for people.

@@ -41,6 +41,9 @@ pub enum NoAnswer {
     /// Its times are over, or not come yet.
     #[error("the response is not fresh")]
     NotFresh,
+    /// It was asked for a response to staple, and does not know the certificate.
+    #[error("the responder does not know the certificate")]
+    Unknown,
     /// RFC 6960 4.2.2.2.1: without id-pkix-ocsp-nocheck the delegate's own status is looked up.
     #[error("no fresh CRL clears the delegated responder's own certificate")]
     Delegate,

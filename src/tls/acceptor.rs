@@ -19,13 +19,14 @@ use super::installed::installed;
 use super::provider::{Settings, provider};
 use super::refused::{Refused, presented};
 use super::remembered::Remembered;
+use super::stapling::{Chains, Stapling};
 use super::stream::SecuredStream;
 use super::time_of;
 use super::trust::{Trust, TrustError};
 use super::verifier::{Admitted, DeviceVerifier, DirectoryHandle, FINDING, Judge};
 use crate::audit::{Certificate, Installed};
 use crate::authz::Device;
-use crate::config::Config;
+use crate::config::{Config, MustStaple};
 use crate::model::{Clock, Refusal};
 use crate::revocation::{Engine, Link, Status};
 use crate::x509::CertificateFacts;
@@ -42,9 +43,14 @@ pub struct Acceptor {
     directory: DirectoryHandle,
     revocation: Engine,
     remembered: Arc<Remembered>,
+    stapling: Stapling,
     handshake_timeout: Duration,
     clock: Clock,
 }
+
+/// Another configuration, read and not in force yet.
+#[derive(Debug)]
+pub struct Prepared(Published);
 
 /// What a configuration amounts to; replaced whole by a reload.
 #[derive(Debug)]
@@ -52,6 +58,7 @@ struct Published {
     config: Arc<ServerConfig>,
     judge: Arc<Judge>,
     certificates: Vec<CertificateFacts>,
+    chains: Chains,
     /// Vouches for the audit trail: the ECC key, or the RSA key where there is no other.
     signing_key: Option<Arc<CertifiedKey>>,
 }
@@ -111,26 +118,49 @@ impl Acceptor {
     ) -> Result<Self, AcceptorError> {
         let remembered = Arc::default();
         let published = Published::build(config, &directory, &revocation, &remembered, &clock)?;
+        let stapling = Stapling::new(revocation.clone(), clock.clone());
+        stapling.recall(&published.chains);
+        stapling.take_over(published.chains.clone());
         Ok(Self {
             published: ArcSwap::from_pointee(published),
             directory,
             revocation,
             remembered,
+            stapling,
             handshake_timeout: config.interface_a.handshake_timeout,
             clock,
         })
     }
 
-    /// Reads everything again and, if all of it is in order, uses it for every connection from now on.
-    /// Sessions that exist are not touched, and cannot be resumed into the new settings.
+    /// Reads everything again.
     ///
     /// # Errors
-    /// When something cannot be used; then nothing changes.
-    pub fn reload(&self, config: &Config) -> Result<(), AcceptorError> {
-        let published =
-            Published::build(config, &self.directory, &self.revocation, &self.remembered, &self.clock)?;
+    /// When something cannot be used.
+    pub fn prepare(&self, config: &Config) -> Result<Prepared, AcceptorError> {
+        Published::build(config, &self.directory, &self.revocation, &self.remembered, &self.clock)
+            .map(Prepared)
+    }
+
+    /// Uses what was read for every connection from now on. Sessions that exist are not touched, and cannot be resumed
+    /// into the new settings. Chains that have no staples yet wait for them, no longer than `patience`. `// A10`
+    pub async fn publish(&self, prepared: Prepared, patience: Duration) {
+        let Prepared(published) = prepared;
+        self.stapling.recall(&published.chains);
+        self.stapling.obtain(&published.chains, patience).await;
+        self.stapling.take_over(published.chains.clone());
         self.published.store(Arc::new(published));
-        Ok(())
+    }
+
+    /// Asks for the staples that are missing, and waits for them, no longer than `patience`. `// A10`
+    pub async fn staple(&self, patience: Duration) {
+        let published = self.published.load_full();
+        self.stapling.obtain(&published.chains, patience).await;
+    }
+
+    /// The staples of the chains in force, and who keeps them.
+    #[must_use]
+    pub const fn stapling(&self) -> &Stapling {
+        &self.stapling
     }
 
     /// The platform's own certificates.
@@ -217,9 +247,13 @@ impl Published {
             directory: Arc::clone(directory),
             algorithms: provider.signature_verification_algorithms,
         });
-        let identity = &credentials.identity;
+        let identity = match config.stapling.must_staple {
+            MustStaple::Withhold => credentials.identity,
+            MustStaple::Serve => credentials.identity.regardless_of_promises(),
+        };
+        let chains = Chains::of(&identity, &judge.trust);
         let signing_key = identity.ecc().or(identity.rsa()).map(|served| Arc::clone(served.key()));
-        let certificates = PlatformCertificates::new(&provider, credentials.identity);
+        let certificates = PlatformCertificates::new(&provider, identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
             .with_protocol_versions(settings.versions.protocol_versions())?
             .with_client_cert_verifier(Arc::new(DeviceVerifier(Arc::clone(&judge))))
@@ -227,7 +261,8 @@ impl Published {
         // A3: the platform's order decides.
         server.ignore_client_order = true;
         remember(&mut server, config.tls.session_cache);
-        Ok(Self { config: Arc::new(server), judge, certificates: credentials.certificates, signing_key })
+        let certificates = credentials.certificates;
+        Ok(Self { config: Arc::new(server), judge, certificates, chains, signing_key })
     }
 
     fn judge_resumed(&self, connection: &ServerConnection, clock: &Clock) -> Result<Admitted, Refused> {

@@ -23,7 +23,7 @@ mod stream;
 mod trust;
 mod verifier;
 
-pub use acceptor::{Acceptor, AcceptorError, Peer, Secured};
+pub use acceptor::{Acceptor, AcceptorError, Peer, Prepared, Secured};
 pub use audit_key::AuditJudge;
 pub use connector::{ConnectError, Connector, ConnectorSettings};
 pub use credential::{CredentialError, PlatformCredentials};

@@ -67,6 +67,11 @@ impl Trust {
         Ok(())
     }
 
+    /// The roots as issuers.
+    pub(super) fn issuers(&self) -> impl Iterator<Item = &Arc<Issuer>> {
+        self.issuers.iter()
+    }
+
     /// A root as the issuer of what is below it.
     pub(super) fn issuer(&self, anchor: &TrustAnchor<'_>) -> Option<&Arc<Issuer>> {
         let same = |own: &TrustAnchor<'_>| {

@@ -1,31 +1,18 @@
 //! Java's own TLS as a device: `tests/peers/JsseDevice.java`.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 
 use pcd_platform::pki::KeyType;
 use serde_json::Value;
 
 use crate::conversation::{Peer, in_every_suite};
-use crate::harness::{command, finish, tool};
+use crate::harness::{Credential, finish, java};
 use crate::shared::{Device, Shared};
 use crate::suite::Suite;
 use crate::talk::Writing;
 
 pub struct Jsse;
-
-/// Where the compiled class is; compiled once.
-static CLASSES: LazyLock<PathBuf> = LazyLock::new(|| {
-    let classes = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers");
-    let sources = ["JsseDevice.java", "AlertDevice.java"]
-        .map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(name));
-    let compiled =
-        tool("javac", "default-jdk-headless").arg("-d").arg(&classes).args(sources).output().unwrap();
-    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
-    classes
-});
 
 impl Peer for Jsse {
     const NAME: &'static str = "JSSE";
@@ -33,20 +20,12 @@ impl Peer for Jsse {
     const TLS13_PADDING: usize = 16;
 
     fn command(shared: &Shared, to: SocketAddr, device: &Device, suite: Suite, more: &[&str]) -> Command {
-        let mut java = java("JsseDevice", more);
-        java.arg(device.pkcs12()).arg(Device::PASSWORD).arg(&shared.roots);
+        let mut java = java("JsseDevice", &[], more);
+        java.arg(device.pkcs12()).arg(Credential::PASSWORD).arg(&shared.roots);
         java.args([to.ip().to_string(), to.port().to_string()]);
         java.arg(if suite.is_tls13() { "TLSv1.3" } else { "TLSv1.2" }).arg(format!("TLS_{}", suite.name));
         java
     }
-}
-
-fn java(class: &str, more: &[&str]) -> Command {
-    let mut java = command("java", "default-jdk-headless");
-    // It lives for a second: the first compiler is enough.
-    java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto"]).args(more);
-    java.arg("-cp").arg(&*CLASSES).arg(class);
-    java
 }
 
 /// IHE PCD TF vol. 2, 3.4 and B.1: alert reports, alone and in a batch, of a sender that knows nothing of our code.
@@ -55,8 +34,8 @@ fn b1_alerts_and_a_batch_of_a_java_client_are_acknowledged_as_they_ask() {
     let shared = Shared::platform();
     let device = shared.device("JAVA-ALERTS", KeyType::Ecc);
     let to = shared.platform.address;
-    let mut java = java("AlertDevice", &[]);
-    java.arg(device.pkcs12()).arg(Device::PASSWORD).arg(&shared.roots);
+    let mut java = java("AlertDevice", &[], &[]);
+    java.arg(device.pkcs12()).arg(Credential::PASSWORD).arg(&shared.roots);
     java.args([to.ip().to_string(), to.port().to_string(), device.name.clone()]);
     let said = finish(java, b"", None);
     assert!(said.success, "{}\n{}", said.text(), shared.platform.log());

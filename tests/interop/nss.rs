@@ -7,7 +7,7 @@ use std::process::Command;
 use pcd_platform::pki::KeyType;
 
 use crate::conversation::{Peer, in_every_suite};
-use crate::harness::{command, tool};
+use crate::harness::{Credential, command, tool};
 use crate::shared::{Device, Shared};
 use crate::suite::Suite;
 use crate::talk::Writing;
@@ -51,7 +51,7 @@ fn database(shared: &Shared, device: &Device) -> PathBuf {
         run("certutil", &["-A", "-n", name, "-t", "C,,", "-i", &anchor.display().to_string()]);
     }
     let pkcs12 = device.pkcs12();
-    run("pk12util", &["-i", &pkcs12.display().to_string(), "-W", Device::PASSWORD]);
+    run("pk12util", &["-i", &pkcs12.display().to_string(), "-W", Credential::PASSWORD]);
     folder
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 
-use crate::harness::{Credential, Platform, Site, tool};
+use crate::harness::{Credential, Platform, Site};
 
 /// A site with its running platform.
 #[derive(Debug)]
@@ -57,26 +57,8 @@ impl Shared {
 }
 
 impl Device {
-    /// The password of the files of [`Device::pkcs12`].
-    pub const PASSWORD: &str = "not-a-secret";
-
-    /// Key and chain in one file, for peers that want it so (RFC 7292); made with OpenSSL, once.
+    /// Key and chain in one file.
     pub fn pkcs12(&self) -> PathBuf {
-        let file = self.own.key.with_extension("p12");
-        if !file.exists() {
-            let made = tool("openssl", "openssl")
-                .args(["pkcs12", "-export", "-name", &self.name, "-passout"])
-                .arg(format!("pass:{}", Self::PASSWORD))
-                .arg("-in")
-                .arg(&self.own.chain)
-                .arg("-inkey")
-                .arg(&self.own.key)
-                .arg("-out")
-                .arg(&file)
-                .output()
-                .unwrap();
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        }
-        file
+        self.own.pkcs12(&self.name)
     }
 }

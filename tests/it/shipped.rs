@@ -33,7 +33,9 @@ fn the_commands_of_the_readme_lead_to_a_platform_that_checks_out() {
     assert_eq!(commands.len(), 5, "{commands:?}");
     for command in commands {
         let said = pcd(folder.path(), command);
-        assert!(!said.contains("warning"), "{command}: {said}");
+        // Nobody answers by OCSP for a PKI that was just made.
+        let mut warnings = said.lines().filter(|line| line.starts_with("warning"));
+        assert!(warnings.all(|line| line.starts_with("warning  staple: there is none")), "{command}: {said}");
     }
     let devices = pcd(folder.path(), "device list");
     assert!(devices.contains("00A037EB2175780F"), "{devices}");

@@ -54,6 +54,8 @@ pub struct Answer {
     pub expires: Timestamp,
     /// Who signed.
     pub responder: String,
+    /// The end of the certificate of whoever signed in the issuer's place; none when the issuer did.
+    pub signer_expires: Option<Timestamp>,
     /// The delegate that signed, if its own status is still to be looked up in a CRL: it has no
     /// id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2.1).
     pub unchecked_delegate: Option<Arc<CertificateFacts>>,
@@ -147,6 +149,7 @@ pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<Answer, Ocs
         next_update: single.next_update,
         expires,
         responder: signer.name,
+        signer_expires: signer.expires,
         unchecked_delegate: signer.unchecked,
     })
 }
@@ -180,6 +183,7 @@ fn check_nonce(found: Option<&[u8]>, rule: NonceRule<'_>) -> Result<(), OcspErro
 
 struct Signer {
     name: String,
+    expires: Option<Timestamp>,
     unchecked: Option<Arc<CertificateFacts>>,
 }
 
@@ -199,7 +203,7 @@ fn signer(
         match basic.signed.verify(issuer.key()) {
             Ok(()) => {
                 let name = expected.link.certificate.issuer.to_string();
-                return Ok(Signer { name, unchecked: None });
+                return Ok(Signer { name, expires: None, unchecked: None });
             }
             Err(_) => refused = OcspError::Signature,
         }
@@ -209,7 +213,11 @@ fn signer(
     {
         match basic.signed.verify(&configured.public_key) {
             Ok(()) if valid(configured, expected, basic, single) => {
-                return Ok(Signer { name: configured.subject.to_string(), unchecked: None });
+                return Ok(Signer {
+                    name: configured.subject.to_string(),
+                    expires: Some(configured.not_after),
+                    unchecked: None,
+                });
             }
             Ok(()) => refused = OcspError::Signer(Entitlement::Validity),
             Err(_) => refused = OcspError::Signature,
@@ -226,8 +234,9 @@ fn signer(
             Ok(()) if basic.signed.verify(&delegate.public_key).is_err() => refused = OcspError::Signature,
             Ok(()) => {
                 let name = delegate.subject.to_string();
+                let expires = Some(delegate.not_after);
                 let unchecked = (!delegate.ocsp_no_check).then(|| Arc::new(delegate));
-                return Ok(Signer { name, unchecked });
+                return Ok(Signer { name, expires, unchecked });
             }
         }
     }

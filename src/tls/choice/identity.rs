@@ -8,6 +8,7 @@ use rustls::SignatureAlgorithm;
 use rustls::sign::CertifiedKey;
 
 use crate::tls::stapling::ChainStaples;
+use crate::x509::CertificateFacts;
 
 /// The platform's certificate chains with their keys and staples: an ECC one, an RSA one, at least one of them.
 /// Clones share the staples.
@@ -15,12 +16,14 @@ use crate::tls::stapling::ChainStaples;
 pub struct PlatformIdentity {
     ecc: Option<Arc<Served>>,
     rsa: Option<Arc<Served>>,
+    withholds: bool,
 }
 
 /// One chain with its key, and the staples that go with it at present.
 pub struct Served {
     key: Arc<CertifiedKey>,
     staples: ArcSwap<ChainStaples>,
+    promises: bool,
 }
 
 /// Why certificates do not make an identity.
@@ -52,7 +55,7 @@ impl PlatformIdentity {
             (None, None) => Err(IdentityError::NoCertificate),
             (Some(other), _) if other != SignatureAlgorithm::ECDSA => Err(IdentityError::NotEcc(other)),
             (_, Some(other)) if other != SignatureAlgorithm::RSA => Err(IdentityError::NotRsa(other)),
-            _ => Ok(Self { ecc: ecc.map(Served::new), rsa: rsa.map(Served::new) }),
+            _ => Ok(Self { ecc: ecc.map(Served::new), rsa: rsa.map(Served::new), withholds: true }),
         }
     }
 
@@ -68,16 +71,36 @@ impl PlatformIdentity {
         self.rsa.as_ref()
     }
 
-    /// What is there, ECC first.
+    /// Serves a certificate that promises a staple without one, too.
+    #[must_use]
+    pub fn regardless_of_promises(self) -> Self {
+        Self { withholds: false, ..self }
+    }
+
+    /// Whether a certificate that promises a staple is not served while there is none.
+    pub(in crate::tls) const fn withholds(&self) -> bool {
+        self.withholds
+    }
+
+    /// What can be served now, ECC first.
     pub(super) fn keys(&self) -> impl Iterator<Item = &Arc<Served>> {
-        self.ecc.iter().chain(&self.rsa)
+        let serves = |served: &&Arc<Served>| !self.withholds || served.keeps_its_promise();
+        self.ecc.iter().chain(&self.rsa).filter(serves)
     }
 }
 
 impl Served {
     fn new(key: Arc<CertifiedKey>) -> Arc<Self> {
         let staples = ArcSwap::from_pointee(ChainStaples::none(key.cert.len()));
-        Arc::new(Self { key, staples })
+        let facts = key.cert.first().and_then(|own| CertificateFacts::read(own).ok());
+        Arc::new(Self { key, staples, promises: facts.is_some_and(|facts| facts.must_staple) })
+    }
+
+    /// Whether the certificate does not promise a staple (RFC 7633), or there is one. It is the platform's own that
+    /// promises: in a CA's the extension is about what the CA may issue (section 4.2.2).
+    #[must_use]
+    pub fn keeps_its_promise(&self) -> bool {
+        !self.promises || self.staples.load().leaf().is_some()
     }
 
     /// The chain and its key.

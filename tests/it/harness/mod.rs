@@ -7,6 +7,7 @@
 
 mod device;
 mod disk;
+mod java;
 mod openssl;
 mod peer;
 mod platform;
@@ -17,6 +18,7 @@ mod wire;
 
 pub use device::{Device, framed, message};
 pub use disk::{Disk, where_one_may_mount};
+pub use java::java;
 pub use openssl::{alert, s_client};
 pub use peer::{Finished, command, command_at, finish, tool};
 pub use platform::{Cli, Platform, Stopped, binary};

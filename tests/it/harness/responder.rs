@@ -23,6 +23,7 @@ pub struct OpensslOcsp {
     child: Option<Child>,
     address: SocketAddr,
     index: PathBuf,
+    ca: Authority,
     signer: Option<Credential>,
     lines: Vec<String>,
 }
@@ -42,8 +43,16 @@ pub fn authority(authority: Authority) -> (PathBuf, PathBuf) {
 impl OpensslOcsp {
     /// A responder for the ECC issuing CA, not started yet; the CA signs, or a delegate.
     pub fn new(folder: &Path, signer: Option<Credential>) -> Self {
+        let mut responder = Self::of(folder, Authority::ComponentCaEcc);
+        responder.signer = signer;
+        responder
+    }
+
+    /// A responder for what this CA has issued, not started yet; the CA signs.
+    pub fn of(folder: &Path, ca: Authority) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Self { child: None, address, index: folder.join("index.txt"), signer, lines: Vec::new() }
+        let index = folder.join(format!("{}.txt", ca.name()));
+        Self { child: None, address, index, ca, signer: None, lines: Vec::new() }
     }
 
     pub fn url(&self) -> String {
@@ -75,7 +84,7 @@ impl OpensslOcsp {
     pub fn restart(&mut self) {
         self.stop();
         std::fs::write(&self.index, self.lines.join("\n") + "\n").unwrap();
-        let (ca, key) = authority(Authority::ComponentCaEcc);
+        let (ca, key) = authority(self.ca);
         let (signer, key) =
             self.signer.as_ref().map_or((ca.clone(), key), |own| (own.chain.clone(), own.key.clone()));
         // Its port was just freed, by us or by the process before; it may take the system a moment.

@@ -7,13 +7,38 @@ use pcd_platform::model::Clock;
 use pcd_platform::pki::{CertificateOrder, Issued, KeyType, Role, TestPki};
 use tempfile::TempDir;
 
-use super::Platform;
+use super::{Platform, tool};
 
 /// The files of a certificate and its key.
 #[derive(Debug, Clone)]
 pub struct Credential {
     pub chain: PathBuf,
     pub key: PathBuf,
+}
+
+impl Credential {
+    /// The password of the files of [`Credential::pkcs12`].
+    pub const PASSWORD: &str = "not-a-secret";
+
+    /// Key and chain in one file, for peers that want it so (RFC 7292); made with OpenSSL, once.
+    pub fn pkcs12(&self, name: &str) -> PathBuf {
+        let file = self.key.with_extension("p12");
+        if !file.exists() {
+            let made = tool("openssl", "openssl")
+                .args(["pkcs12", "-export", "-name", name, "-passout"])
+                .arg(format!("pass:{}", Self::PASSWORD))
+                .arg("-in")
+                .arg(&self.chain)
+                .arg("-inkey")
+                .arg(&self.key)
+                .arg("-out")
+                .arg(&file)
+                .output()
+                .unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+        file
+    }
 }
 
 /// Making RSA keys takes seconds: roots and issuing CAs are made once. They live as long as the process.
@@ -48,8 +73,8 @@ pub struct Site {
     environment: Vec<(&'static str, PathBuf)>,
 }
 
-const TABLES: [&str; 8] =
-    ["interface-a", "tls", "revocation", "devices", "messages", "store", "admin", "log"];
+const TABLES: [&str; 9] =
+    ["interface-a", "tls", "revocation", "stapling", "devices", "messages", "store", "admin", "log"];
 
 impl Site {
     /// A site of the PKI that all tests share.

@@ -1,0 +1,178 @@
+//! Responses about the platform's own certificates, to be stapled to them (A10): asked for and judged like those about
+//! devices, and kept apart from them, since here the response itself is what is wanted.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::engine::Engine;
+use super::ocsp::{Answer, NonceRule, verify};
+use super::verdict::Said;
+use super::{Link, NoAnswer, Tried};
+use crate::config::Nonce;
+
+/// An OCSP response that counts, as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staple {
+    /// The OCSPResponse (RFC 6960 section 4.2.1).
+    pub der: Bytes,
+    /// What it says of the certificate: good or revoked.
+    pub said: Said,
+    /// When it was known to be so.
+    pub this_update: Timestamp,
+    /// Until when it can be stapled: its nextUpdate, or the end of its signer's certificate if that is sooner.
+    pub expires: Timestamp,
+    /// Who signed.
+    pub responder: String,
+    /// Where it came from; none for one that was kept on disk.
+    pub url: Option<String>,
+    /// When it came; for one that was kept on disk, its thisUpdate.
+    pub fetched_at: Timestamp,
+}
+
+/// What is stapled to a certificate of the platform's, for operators.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct KnownStaple {
+    /// Which certificate: `ecc` and `rsa` are the platform's own two, `ecc-ca` and `rsa-ca` their issuing CAs.
+    pub certificate: String,
+    /// Whom it is about.
+    pub subject: String,
+    /// Its serial number.
+    pub serial: String,
+    /// What the response says; none when there is no fresh one.
+    pub status: Option<&'static str>,
+    /// When it was known to be so.
+    pub this_update: Option<String>,
+    /// Until when it can be stapled.
+    pub expires: Option<String>,
+    /// Seconds since its thisUpdate.
+    pub age_seconds: Option<i64>,
+    /// Bytes.
+    pub size: Option<usize>,
+    /// When the responder is asked again; none when there is nobody to ask.
+    pub next_refresh: Option<String>,
+    /// Who signed.
+    pub responder: Option<String>,
+    /// Where it was fetched.
+    pub url: Option<String>,
+    /// Why the last attempt led nowhere.
+    pub problem: Option<String>,
+    /// Whether the certificate promises a staple (RFC 7633).
+    pub must_staple: bool,
+    /// Whether its chain is sent to clients at all.
+    pub served: bool,
+}
+
+impl Staple {
+    fn of(answer: Answer, der: Bytes, url: Option<String>, fetched_at: Timestamp) -> Self {
+        Self {
+            der,
+            said: answer.said,
+            this_update: answer.this_update,
+            expires: answer.signer_expires.map_or(answer.expires, |end| end.min(answer.expires)),
+            responder: answer.responder,
+            url,
+            fetched_at,
+        }
+    }
+
+    /// Whether a client may still get it. Clients have clocks of their own: nothing is added for skew.
+    #[must_use]
+    pub fn is_fresh_at(&self, now: Timestamp) -> bool {
+        now < self.expires
+    }
+
+    /// Whether it says that the certificate has been revoked.
+    #[must_use]
+    pub const fn is_revoked(&self) -> bool {
+        matches!(self.said, Said::Revoked { .. })
+    }
+
+    /// The word for what it says.
+    #[must_use]
+    pub const fn status(&self) -> &'static str {
+        match self.said {
+            Said::Good => "good",
+            Said::Revoked { .. } => "revoked",
+            Said::Unknown => "unknown",
+        }
+    }
+}
+
+impl Engine {
+    /// Asks the responders of a certificate, one after the other, for a response that can be stapled.
+    ///
+    /// # Errors
+    /// With everything that was tried, when none of them gives one.
+    pub async fn fetch_staple(&self, link: &Link) -> Result<Staple, Vec<Tried>> {
+        let places = self.0.settings.load().responders(link);
+        if places.is_empty() {
+            return Err(vec![Tried { what: "OCSP".to_owned(), why: NoAnswer::NoResponder }]);
+        }
+        let mut tried = Vec::new();
+        for place in places {
+            // Without a nonce: who gets it has asked for nothing himself.
+            let asked = self.ask_by_get_or_post(link, &place, Nonce::Off).await;
+            match asked.and_then(|(answer, der)| self.staple(answer, der, &place.url)) {
+                Ok(staple) => return Ok(staple),
+                Err(why) => tried.push(Tried { what: place.url, why }),
+            }
+        }
+        Err(tried)
+    }
+
+    fn staple(&self, answer: Answer, der: Vec<u8>, url: &str) -> Result<Staple, NoAnswer> {
+        let now = self.0.clock.now();
+        let fresh = answer.fresh;
+        let staple = Staple::of(answer, der.into(), Some(url.to_owned()), now);
+        match staple.said {
+            Said::Unknown => Err(NoAnswer::Unknown),
+            _ if fresh && staple.is_fresh_at(now) => Ok(staple),
+            _ => Err(NoAnswer::NotFresh),
+        }
+    }
+
+    /// Whether there is anybody to ask about a certificate.
+    #[must_use]
+    pub fn has_responder(&self, link: &Link) -> bool {
+        !self.0.settings.load().responders(link).is_empty()
+    }
+
+    /// The staple that was kept on disk, whether it is still fresh or not.
+    #[must_use]
+    pub fn kept_staple(&self, link: &Link) -> Option<Staple> {
+        let der = self.0.disk.staple(&link.identity())?;
+        let settings = self.0.settings.load();
+        // Held against the rules again: the folder need not be trusted.
+        let answer = verify(&der, &self.expectation(&settings, link, NonceRule::Any)).ok()?;
+        if answer.said == Said::Unknown || !self.delegate_is_good(link, &answer) {
+            return None;
+        }
+        let this_update = answer.this_update;
+        Some(Staple::of(answer, der.into(), None, this_update))
+    }
+
+    /// Keeps a staple on disk, in place of the one before.
+    pub async fn keep_staple(&self, link: &Link, staple: &Staple) {
+        self.0.disk.keep_staple(&link.identity(), staple.der.to_vec()).await;
+    }
+
+    /// When a staple is to be renewed.
+    #[must_use]
+    pub fn staple_due(&self, link: &Link, staple: &Staple) -> Timestamp {
+        self.due(staple.fetched_at, staple.expires, &link.identity())
+    }
+
+    /// The gauge of a certificate's staple; zero when there is none.
+    pub fn gauge_staple(&self, certificate: &str, expires: Option<Timestamp>) {
+        let gauge = &self.0.metrics.staple_next_update_timestamp_seconds;
+        gauge.with_label_values(&[certificate]).set(expires.map_or(0, Timestamp::as_second));
+    }
+
+    /// Takes the gauge of a certificate away that is not served any more.
+    pub fn ungauge_staple(&self, certificate: &str) {
+        // It may never have been set.
+        let _ = self.0.metrics.staple_next_update_timestamp_seconds.remove_label_values(&[certificate]);
+    }
+}

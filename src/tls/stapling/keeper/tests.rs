@@ -1,0 +1,365 @@
+//! The keeper against a responder inside the test, with a clock that the test moves.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::Request;
+use base64::Engine as _;
+use jiff::SignedDuration;
+use tempfile::TempDir;
+
+use super::{Chains, Stapling};
+use crate::config::{Config, Overrides};
+use crate::metrics::Metrics;
+use crate::model::Clock;
+use crate::pki::{
+    Authority, CertificateOrder, KeyType, OcspResponder, OcspSigner, RevocationReason, Role, TestPki,
+};
+use crate::revocation::Engine;
+use crate::tls::choice::PlatformIdentity;
+use crate::tls::credential::PlatformCredentials;
+use crate::tls::provider::{Settings, provider};
+use crate::tls::time_of;
+use crate::tls::trust::Trust;
+
+const LIFE: SignedDuration = SignedDuration::from_hours(10);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the responder does with a request.
+type Answer = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+
+/// A platform's certificate and its issuing CA, and somebody who answers for both.
+struct Scene {
+    folder: TempDir,
+    clock: Clock,
+    pki: TestPki,
+    config: Config,
+    answer: Arc<Mutex<Answer>>,
+    asked: Arc<Mutex<u32>>,
+}
+
+/// Roots and issuing CAs are made once: RSA keys take their time.
+static AUTHORITIES: LazyLock<TempDir> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    TestPki::init(&folder.path().join("pki"), "http://127.0.0.1:9", &Clock::system()).unwrap();
+    folder
+});
+
+impl Scene {
+    async fn new(signer: OcspSigner, must_staple: bool) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Clock::system().now());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/ocsp", listener.local_addr().unwrap());
+        let pki = TestPki::open(&AUTHORITIES.path().join("pki"), &clock).unwrap();
+        let name = format!("platform-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let order = CertificateOrder::new(name, Role::Platform, KeyType::Ecc);
+        let order = CertificateOrder { must_staple, ocsp_urls: Some(vec![url.clone()]), ..order };
+        let issued = pki.issue(&order).unwrap();
+        // The issuing CA's own responder is configured, since its certificate is that of all tests.
+        let root = pki.certificate(Authority::RootEcc);
+        let text = format!(
+            "[tls]\nclient-trust-anchors = [{root:?}]\necc = {{ chain = {:?}, key = {:?} }}\n\
+             [revocation]\nallowed-hosts = [\"127.0.0.1\"]\nrefresh-interval = \"365d\"\n\
+             responders = [{{ issuer = {root:?}, ocsp = \"{url}\" }}]\n",
+            issued.chain, issued.key
+        );
+        let config =
+            Config::parse(&text, &folder.path().join("platform.toml"), &Overrides::default()).unwrap();
+        let responder = OcspResponder::new(pki.clone(), signer, LIFE).unwrap();
+        let answer: Arc<Mutex<Answer>> =
+            Arc::new(Mutex::new(Box::new(move |request| responder.answer(request))));
+        let asked = Arc::new(Mutex::new(0));
+        let (answering, count) = (Arc::clone(&answer), Arc::clone(&asked));
+        let router = Router::new().fallback(move |request: Request| {
+            let (answering, count) = (Arc::clone(&answering), Arc::clone(&count));
+            async move {
+                *count.lock().unwrap() += 1;
+                let asked = body(request).await;
+                Bytes::from(answering.lock().unwrap()(&asked))
+            }
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { folder, clock, pki, config, answer, asked }
+    }
+
+    fn answers(&self, answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) {
+        *self.answer.lock().unwrap() = Box::new(answer);
+    }
+
+    /// A responder that answers as of this moment, and goes on saying so.
+    fn responder(&self, lifetime: SignedDuration) -> OcspResponder {
+        OcspResponder::new(self.pki.clone(), OcspSigner::Ca, lifetime).unwrap()
+    }
+
+    fn is_silent(&self) {
+        self.answers(|_| Vec::new());
+    }
+
+    /// A platform that starts: its keeper, and what it serves.
+    fn start(&self) -> (Stapling, PlatformIdentity) {
+        let engine =
+            Engine::open(&self.config.revocation, Metrics::new().unwrap(), self.clock.clone()).unwrap();
+        let trust = Trust::load(&self.config.tls.client_trust_anchors).unwrap();
+        let now = time_of(&self.clock).current_time().unwrap();
+        let provider = provider(Settings::default());
+        let credentials = PlatformCredentials::load(&self.config.tls, &trust, &provider, now).unwrap();
+        let stapling = Stapling::new(engine, self.clock.clone());
+        let chains = Chains::of(&credentials.identity, &trust);
+        stapling.recall(&chains);
+        stapling.take_over(chains);
+        (stapling, credentials.identity)
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// The OCSP request, by POST or by GET.
+async fn body(request: Request) -> Vec<u8> {
+    let path = request.uri().path().to_owned();
+    let body = axum::body::to_bytes(request.into_body(), 1 << 16).await.unwrap();
+    if !body.is_empty() {
+        return body.to_vec();
+    }
+    let text = path.trim_start_matches("/ocsp/").replace("%2B", "+").replace("%2F", "/").replace("%3D", "=");
+    base64::engine::general_purpose::STANDARD.decode(text).unwrap()
+}
+
+async fn obtain(stapling: &Stapling) {
+    let chains = stapling.state().chains.clone();
+    stapling.obtain(&chains, PATIENCE).await;
+}
+
+/// Does what the keeper does when it wakes, and waits until what it has begun is done.
+async fn wake(stapling: &Stapling) {
+    let now = stapling.0.clock.now();
+    let due: Vec<_> = {
+        let mut state = stapling.state();
+        state
+            .shelf
+            .values_mut()
+            .filter_map(|kept| kept.course.begins(now).then(|| kept.link.clone()))
+            .collect()
+    };
+    for link in due {
+        stapling.clone().ask(link).await;
+    }
+    let chains = stapling.state().chains.clone();
+    stapling.staple(&chains);
+}
+
+fn lengths(identity: &PlatformIdentity) -> Vec<bool> {
+    identity.ecc().unwrap().staples().places().iter().map(Option::is_some).collect()
+}
+
+fn leaf(identity: &PlatformIdentity) -> Option<Bytes> {
+    identity.ecc().unwrap().staples().leaf().cloned()
+}
+
+fn hours(clock: &Clock, hours: u64) {
+    clock.advance(Duration::from_secs(hours * 3600));
+}
+
+#[tokio::test]
+async fn a10_every_certificate_below_the_root_gets_its_own_response() {
+    for signer in [OcspSigner::Ca, OcspSigner::Delegate] {
+        let scene = Scene::new(signer, false).await;
+        let (stapling, identity) = scene.start();
+        assert_eq!(lengths(&identity), [false, false]);
+        obtain(&stapling).await;
+        assert_eq!(lengths(&identity), [true, true], "{:?}", stapling.known());
+        let known = stapling.known();
+        let names: Vec<_> = known.iter().map(|staple| staple.certificate.as_str()).collect();
+        assert_eq!(names, ["ecc", "ecc-ca"]);
+        assert!(known.iter().all(|staple| staple.status == Some("good") && staple.served), "{known:?}");
+        let staples = identity.ecc().unwrap().staples();
+        assert_ne!(staples.places()[0], staples.places()[1]);
+        let asked = *scene.asked.lock().unwrap();
+        obtain(&stapling).await;
+        assert_eq!(*scene.asked.lock().unwrap(), asked, "nobody is asked for what is at hand");
+    }
+}
+
+#[tokio::test]
+async fn a10_a_staple_is_renewed_at_half_of_its_life_and_served_until_its_end() {
+    let scene = Scene::new(OcspSigner::Ca, false).await;
+    let (stapling, identity) = scene.start();
+    obtain(&stapling).await;
+    let first = leaf(&identity).unwrap();
+    let asked = *scene.asked.lock().unwrap();
+    hours(&scene.clock, 4);
+    wake(&stapling).await;
+    assert_eq!(*scene.asked.lock().unwrap(), asked, "not before half of its life, less a tenth");
+    hours(&scene.clock, 1);
+    wake(&stapling).await;
+    let second = leaf(&identity).unwrap();
+    assert_ne!(first, second);
+
+    // From now on there is nobody.
+    scene.is_silent();
+    hours(&scene.clock, 5);
+    wake(&stapling).await;
+    assert_eq!(leaf(&identity), Some(second.clone()));
+    assert!(stapling.known()[0].problem.is_some());
+    scene.clock.advance(Duration::from_secs(5 * 3600 - 1));
+    wake(&stapling).await;
+    assert_eq!(leaf(&identity), Some(second), "up to its last second");
+    scene.clock.advance(Duration::from_secs(1));
+    wake(&stapling).await;
+    assert_eq!(leaf(&identity), None);
+    assert_eq!(stapling.known()[0].status, None);
+
+    // Somebody is back.
+    let responder = scene.responder(LIFE);
+    scene.answers(move |request| responder.answer(request));
+    hours(&scene.clock, 1);
+    wake(&stapling).await;
+    assert_eq!(lengths(&identity), [true, true]);
+}
+
+#[tokio::test]
+async fn a10_errors_and_older_answers_do_not_take_the_place_of_what_is_at_hand() {
+    let scene = Scene::new(OcspSigner::Ca, false).await;
+    let (old, now) = (scene.responder(SignedDuration::from_hours(1000)), scene.responder(LIFE));
+    let (stapling, identity) = scene.start();
+    let recorded: Arc<Mutex<Vec<(Vec<u8>, Vec<u8>)>>> = Arc::default();
+    let record = Arc::clone(&recorded);
+    scene.answers(move |request| {
+        let answer = old.answer(request);
+        record.lock().unwrap().push((request.to_vec(), answer.clone()));
+        answer
+    });
+    obtain(&stapling).await;
+    hours(&scene.clock, 600);
+    scene.answers(move |request| now.answer(request));
+    wake(&stapling).await;
+    let newest = leaf(&identity).unwrap();
+    assert!(recorded.lock().unwrap().iter().all(|(_, answer)| newest != *answer));
+
+    // Replayed: good for four hundred hours more, and older than what is at hand.
+    hours(&scene.clock, 6);
+    scene.answers(move |request| {
+        let recorded = recorded.lock().unwrap();
+        recorded.iter().find(|(asked, _)| asked == request).map(|(_, answer)| answer.clone()).unwrap()
+    });
+    wake(&stapling).await;
+    assert_eq!(leaf(&identity), Some(newest.clone()));
+    assert!(stapling.known()[0].problem.as_ref().unwrap().contains("older"), "{:?}", stapling.known());
+
+    // RFC 6960 4.2.1: tryLater, internalError.
+    for error in [3, 2] {
+        hours(&scene.clock, 1);
+        scene.answers(move |_| vec![0x30, 3, 0x0a, 1, error]);
+        wake(&stapling).await;
+        assert_eq!(leaf(&identity), Some(newest.clone()));
+    }
+    let problem = stapling.known()[0].problem.clone().unwrap();
+    assert!(problem.contains("internalError"), "{problem}");
+}
+
+#[tokio::test]
+async fn a10_a_restart_during_an_outage_serves_what_was_kept_and_nothing_that_was_tampered_with() {
+    let scene = Scene::new(OcspSigner::Delegate, false).await;
+    let (stapling, identity) = scene.start();
+    obtain(&stapling).await;
+    let before = identity.ecc().unwrap().staples();
+    drop(stapling);
+    scene.is_silent();
+    let (stapling, identity) = scene.start();
+    assert_eq!(identity.ecc().unwrap().staples(), before);
+    assert_eq!(stapling.known()[1].status, Some("good"));
+
+    // One is exchanged for the other, one is damaged, one is cut off.
+    let folder = scene.path().join("data/revocation/staple");
+    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 2);
+    let contents: Vec<_> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    let mut damaged = contents[0].clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    for wrong in [contents[1].clone(), damaged, contents[0][..100].to_vec()] {
+        std::fs::write(&files[0], wrong).unwrap();
+        let (_, identity) = scene.start();
+        assert_eq!(lengths(&identity).iter().filter(|there| **there).count(), 1);
+    }
+
+    // After their end they are not served, and an older one would still be refused.
+    std::fs::write(&files[0], &contents[0]).unwrap();
+    hours(&scene.clock, 10);
+    let (_, identity) = scene.start();
+    assert_eq!(lengths(&identity), [false, false]);
+}
+
+#[tokio::test]
+async fn a10_a_revocation_of_our_own_is_told_to_clients() {
+    let scene = Scene::new(OcspSigner::Ca, false).await;
+    let (stapling, identity) = scene.start();
+    obtain(&stapling).await;
+    let own = std::fs::read(&scene.config.tls.ecc.as_ref().unwrap().chain).unwrap();
+    scene.pki.revoke(&own, RevocationReason::KeyCompromise).unwrap();
+    hours(&scene.clock, 5);
+    wake(&stapling).await;
+    assert_eq!(stapling.known()[0].status, Some("revoked"));
+    assert_eq!(lengths(&identity), [true, true]);
+}
+
+// RFC 7633
+#[tokio::test]
+async fn a10_a_certificate_that_promises_a_staple_is_not_served_without_one() {
+    let scene = Scene::new(OcspSigner::Ca, true).await;
+    scene.is_silent();
+    let (stapling, identity) = scene.start();
+    obtain(&stapling).await;
+    assert!(!identity.ecc().unwrap().keeps_its_promise());
+    assert!(stapling.known().iter().all(|staple| !staple.served));
+    let responder = scene.responder(LIFE);
+    scene.answers(move |request| responder.answer(request));
+    hours(&scene.clock, 1);
+    wake(&stapling).await;
+    assert!(identity.ecc().unwrap().keeps_its_promise());
+    assert!(stapling.known().iter().all(|staple| staple.served));
+    scene.is_silent();
+    hours(&scene.clock, 10);
+    wake(&stapling).await;
+    assert!(!identity.ecc().unwrap().keeps_its_promise());
+}
+
+#[tokio::test]
+async fn a10_a_root_that_comes_along_has_no_place_filled_and_the_anchor_issues_the_last_one() {
+    let scene = Scene::new(OcspSigner::Ca, false).await;
+    let chain = &scene.config.tls.ecc.as_ref().unwrap().chain;
+    let root = std::fs::read_to_string(scene.pki.certificate(Authority::RootEcc)).unwrap();
+    std::fs::write(chain, std::fs::read_to_string(chain).unwrap() + &root).unwrap();
+    let (stapling, identity) = scene.start();
+    obtain(&stapling).await;
+    assert_eq!(lengths(&identity), [true, true, false]);
+    assert_eq!(stapling.known().len(), 2, "of a root nothing is expected");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a10_a_responder_that_is_slow_does_not_hold_up_the_start() {
+    let scene = Scene::new(OcspSigner::Ca, false).await;
+    let (stapling, identity) = scene.start();
+    let responder = scene.responder(LIFE);
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    scene.answers(move |request| {
+        let _ = wait.recv_timeout(Duration::from_secs(2));
+        responder.answer(request)
+    });
+    let chains = stapling.state().chains.clone();
+    stapling.obtain(&chains, Duration::from_millis(10)).await;
+    assert_eq!(lengths(&identity), [false, false]);
+    drop(release);
+    let late = async {
+        while lengths(&identity) != [true, true] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, late).await.expect("what comes late is stapled when it comes");
+}

@@ -1,0 +1,50 @@
+//! Certificates that promise a staple (RFC 7633).
+
+use crate::harness::{Cli, Finished, Platform, alert, eventually, finish, framed, message, s_client};
+use crate::openssl::{came, status};
+use crate::stage::{Own, Stage, known};
+
+const ECC: [&str; 3] = ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"];
+const BOTH: [&str; 3] = ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384:DHE-RSA-AES256-GCM-SHA384"];
+
+/// A connection that asks for no staple.
+fn speak(stage: &Stage, platform: &Platform, more: &[&str]) -> Finished {
+    let device = stage.device();
+    let client = s_client(&stage.site, platform.address, Some(&device), &[&["-brief"], more].concat());
+    finish(client, &framed(&message(stage.device_name(), "1")), Some(b"\x1C\r"))
+}
+
+#[test]
+fn a10_a_chain_that_promises_a_staple_and_has_none_is_not_served_and_the_other_is() {
+    let mut stage = Stage::with("PROMISE", true);
+    stage.responder(Own::Ecc).stop();
+    let platform = stage.start();
+    assert!(platform.log().contains("its chain is not served"), "{}", platform.log());
+    assert_eq!(known(&platform, Own::Ecc)["served"], false);
+    assert_eq!(known(&platform, Own::Rsa)["served"], true);
+    let device = stage.device();
+    let said = status(&stage, &platform, &device, &BOTH);
+    assert!(came(&said, &stage, Own::Rsa, "Cert Status: good"), "{said}");
+    let said = status(&stage, &platform, &device, &["-tls1_3"]);
+    assert!(came(&said, &stage, Own::Rsa, "Cert Status: good"), "TLS 1.3 with the RSA chain: {said}");
+    // Nothing in common is left: handshake_failure.
+    let said = speak(&stage, &platform, &ECC);
+    assert_eq!(alert(&said), Some(40), "{}", said.text());
+    let findings = Cli::of(&stage.site).run(&["check"]);
+    assert!(findings.contains("the chain is not served"), "{findings}");
+
+    stage.responder(Own::Ecc).restart();
+    eventually("the chain is served again", || known(&platform, Own::Ecc)["served"] == true);
+    let said = status(&stage, &platform, &device, &BOTH);
+    assert!(came(&said, &stage, Own::Ecc, "Cert Status: good"), "{said}");
+}
+
+#[test]
+fn a10_by_policy_it_is_served_all_the_same() {
+    let mut stage = Stage::with("BY-POLICY", true).setting("stapling", "must-staple = \"serve\"");
+    stage.responder(Own::Ecc).stop();
+    let platform = stage.start();
+    let said = speak(&stage, &platform, &ECC);
+    assert!(said.text().contains("MSA|CA|1"), "{}\n{}", said.text(), platform.log());
+    assert_eq!(known(&platform, Own::Ecc)["served"], true);
+}

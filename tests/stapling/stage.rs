@@ -1,0 +1,155 @@
+//! A platform with an ECC and an RSA chain, and OpenSSL's responders for each of its certificates.
+
+use std::cell::Cell;
+
+use pcd_platform::pki::{Authority, CertificateOrder, KeyType, Role};
+use serde_json::Value;
+
+use crate::harness::{Cli, Credential, OpensslOcsp, Platform, Site, authority, pki, serial};
+
+/// A certificate of the platform's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    Ecc,
+    EccCa,
+    Rsa,
+    RsaCa,
+}
+
+impl Own {
+    pub const ALL: [Self; 4] = [Self::Ecc, Self::EccCa, Self::Rsa, Self::RsaCa];
+
+    /// Its name in metrics and for operators.
+    pub const fn name(self) -> &'static str {
+        ["ecc", "ecc-ca", "rsa", "rsa-ca"][self as usize]
+    }
+
+    /// Who has issued it, and answers for it.
+    const fn issuer(self) -> Authority {
+        [Authority::PlatformCaEcc, Authority::RootEcc, Authority::PlatformCaRsa, Authority::RootRsa]
+            [self as usize]
+    }
+}
+
+/// What there is before the platform starts.
+#[derive(Debug)]
+pub struct Stage {
+    pub site: Site,
+    responders: Vec<OpensslOcsp>,
+    certificates: Vec<Credential>,
+    device: &'static str,
+    /// Whether the device is in the directory.
+    entered: Cell<bool>,
+}
+
+impl Stage {
+    /// A stage on which `device` will play; everything is good.
+    pub fn new(device: &'static str) -> Self {
+        Self::with(device, false)
+    }
+
+    /// The same, with an ECC certificate that promises a staple (RFC 7633) if `must_staple` says so.
+    pub fn with(device: &'static str, must_staple: bool) -> Self {
+        let site = Site::new().with("revocation", "allowed-hosts = [\"127.0.0.1\"]");
+        let responders: Vec<_> =
+            Own::ALL.iter().map(|own| OpensslOcsp::of(site.path(), own.issuer())).collect();
+        // The platform's own certificates name their responder; their issuing CAs are those of all tests and name
+        // another one, so that theirs are configured.
+        let leaf = |key, own: Own, must_staple| {
+            let order = CertificateOrder::new(format!("stapled-{device}"), Role::Platform, key);
+            let ocsp_urls = Some(vec![responders[own as usize].url()]);
+            site.issue(&CertificateOrder { ocsp_urls, must_staple, ..order })
+        };
+        let ca = |ca| {
+            let (chain, key) = authority(ca);
+            Credential { chain, key }
+        };
+        let certificates = vec![
+            leaf(KeyType::Ecc, Own::Ecc, must_staple),
+            ca(Authority::PlatformCaEcc),
+            leaf(KeyType::Rsa, Own::Rsa, false),
+            ca(Authority::PlatformCaRsa),
+        ];
+        let identity = |kind: &str, own: &Credential| {
+            format!("{kind} = {{ chain = {:?}, key = {:?} }}", own.chain, own.key)
+        };
+        let configured = |own: Own| {
+            format!(
+                "{{ issuer = {:?}, ocsp = {:?} }}",
+                pki().certificate(own.issuer()),
+                responders[own as usize].url()
+            )
+        };
+        let configured = [Own::EccCa, Own::RsaCa].map(configured).join(", ");
+        let site = site
+            .with("tls", &identity("ecc", &certificates[0]))
+            .with("tls", &identity("rsa", &certificates[2]))
+            .with("revocation", &format!("responders = [{configured}]"));
+        let mut stage = Self { site, responders, certificates, device, entered: Cell::new(false) };
+        for own in Own::ALL {
+            stage.responders[own as usize].know(&stage.certificates[own as usize]);
+        }
+        stage
+    }
+
+    pub fn setting(mut self, table: &'static str, line: &str) -> Self {
+        self.site = self.site.with(table, line);
+        self
+    }
+
+    /// Starts the platform, with the device in its directory.
+    pub fn start(&self) -> Platform {
+        if !self.entered.replace(true) {
+            Cli::of(&self.site).run(&["device", "add", self.device]);
+        }
+        self.site.start()
+    }
+
+    /// A certificate of the device.
+    pub fn device(&self) -> Credential {
+        self.site.certificate(self.device, KeyType::Ecc)
+    }
+
+    pub fn device_name(&self) -> &'static str {
+        self.device
+    }
+
+    pub fn responder(&mut self, own: Own) -> &mut OpensslOcsp {
+        &mut self.responders[own as usize]
+    }
+
+    /// Revokes a certificate of the platform's.
+    pub fn revoke(&mut self, own: Own) {
+        let certificate = self.certificates[own as usize].clone();
+        self.responder(own).revoke(&certificate);
+    }
+
+    /// All responders die.
+    pub fn silence(&mut self) {
+        self.responders.iter_mut().for_each(OpensslOcsp::stop);
+    }
+
+    /// They are back, with newer answers.
+    pub fn answer(&mut self) {
+        self.responders.iter_mut().for_each(OpensslOcsp::restart);
+    }
+
+    /// Its serial number, lower-case hexadecimal.
+    pub fn serial(&self, own: Own) -> String {
+        serial(&self.certificates[own as usize]).to_lowercase()
+    }
+}
+
+/// What the platform says of the staple of one of its certificates.
+pub fn known(platform: &Platform, own: Own) -> Value {
+    let (status, body) = platform.get("/api/certificates");
+    assert_eq!(status, 200);
+    let all: Value = serde_json::from_str(&body).unwrap();
+    let found = all["staples"].as_array().unwrap().iter().find(|staple| staple["certificate"] == own.name());
+    found.unwrap_or_else(|| panic!("{all}")).clone()
+}
+
+/// The gauge of the staple of a certificate.
+pub fn gauge(platform: &Platform, own: Own) -> f64 {
+    platform.metric(&format!("pcd_staple_next_update_timestamp_seconds{{certificate=\"{}\"}}", own.name()))
+}
