@@ -1,10 +1,12 @@
 //! What one message costs before it is stored: the frame, the view, the transaction, the identities, the
-//! acknowledgement. Beside it another parser on the same bytes.
+//! acknowledgement. Beside it another parser on the same bytes. That nothing is allocated for each segment is a test:
+//! `tests/allocations.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;
+use std::time::Duration;
 
 use bytes::{BufMut as _, BytesMut};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -125,5 +127,11 @@ fn decode(codec: &mut Codec, buffer: &mut BytesMut) -> usize {
     frames
 }
 
-criterion_group!(benches, messages, frames);
+/// Half a minute for all of it: the variants differ by factors, not by parts of a hundred.
+fn brief() -> Criterion {
+    let criterion = Criterion::default().sample_size(40).without_plots();
+    criterion.warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(2))
+}
+
+criterion_group!(name = benches; config = brief(); targets = messages, frames);
 criterion_main!(benches);

@@ -247,27 +247,20 @@ impl<'a> View<'a> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
     use crate::audit::StopReason;
+    use crate::cli::line::parsed;
     use crate::store::fixtures::Place;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(subcommand)]
-        command: Command,
-    }
 
     #[tokio::test]
     async fn the_trail_is_listed() {
         let place = Place::new();
         let store = place.open().await;
         store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
-        let line = ["audit", "list", "--event", "platform-stopped", "--since", "2025-06-01T00:00:00Z"];
-        let line = Line::try_parse_from(line).unwrap();
+        let line = ["list", "--event", "platform-stopped", "--since", "2025-06-01T00:00:00Z"];
+        let command = parsed("audit", &line).unwrap();
         let no_judge = || unreachable!("nothing is judged by a list");
-        assert_eq!(run(line.command, no_judge, &store, Output::new(true)).await.unwrap(), Exit::Done);
+        assert_eq!(run(command, no_judge, &store, Output::new(true)).await.unwrap(), Exit::Done);
 
         let trail = AuditFilter { event: None, since: None, page: Page::Latest, limit: 1 };
         let row = &store.audit_rows(&trail).await.unwrap()[0];
@@ -287,6 +280,6 @@ mod tests {
 
     #[test]
     fn an_event_that_does_not_exist_is_wrong_usage() {
-        assert!(Line::try_parse_from(["audit", "list", "--event", "party"]).is_err());
+        assert!(parsed::<Command>("audit", &["list", "--event", "party"]).is_err());
     }
 }

@@ -219,21 +219,13 @@ fn acknowledge_parser() -> impl clap::builder::TypedValueParser<Value = Acknowle
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
+    use crate::cli::line::parsed;
     use crate::store::fixtures::Place;
     use crate::store::{AuditFilter, MessageRecord, Page};
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(subcommand)]
-        command: Command,
-    }
-
     async fn device(store: &Store, line: &[&str]) -> Outcome {
-        let line = Line::try_parse_from([&["device"], line].concat())?;
-        run(line.command, store, Output::new(true)).await
+        run(parsed("device", line)?, store, Output::new(true)).await
     }
 
     #[tokio::test]
@@ -291,7 +283,7 @@ mod tests {
     #[test]
     fn a_wrong_kind_or_name_is_wrong_usage() {
         for line in [&["add", "A", "--kind", "printer"][..], &["add", " A"], &["add"]] {
-            assert!(Line::try_parse_from([&["device"], line].concat()).is_err(), "{line:?}");
+            assert!(parsed::<Command>("device", line).is_err(), "{line:?}");
         }
     }
 
@@ -383,7 +375,7 @@ mod tests {
         for wrong in
             [&["--acknowledge", "AL"][..], &["--any", "--speaks-for", "B"], &["--itself-only", "--any"]]
         {
-            assert!(Line::try_parse_from([&["device", "change", "A"], wrong].concat()).is_err(), "{wrong:?}");
+            assert!(parsed::<Command>("device", &[&["change", "A"], wrong].concat()).is_err(), "{wrong:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::operator::operator;
-use super::store::{Since, failed, printable};
+use super::store::{Since, failed, paragraph, printable};
 use super::{Exit, Outcome, Output};
 use crate::audit::{Event, ViewedAs};
 use crate::hl7::Message;
@@ -216,29 +216,19 @@ impl<'a> Details<'a> {
             ("session", self.session.to_owned()),
             ("size", format!("{} bytes", summary.size)),
         ];
-        let told = rows.iter().filter(|(_, value)| !value.is_empty());
-        let lines: Vec<_> = told.map(|(name, value)| format!("{name:<11}  {}", printable(value))).collect();
-        lines.join("\n")
+        paragraph(&rows)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
+    use crate::cli::line::parsed;
     use crate::store::MessageRecord;
     use crate::store::fixtures::Place;
 
-    #[derive(Parser)]
-    struct Line {
-        #[command(subcommand)]
-        command: Command,
-    }
-
     async fn message(store: &Store, line: &[&str]) -> Outcome {
-        let line = Line::try_parse_from([&["message"], line].concat())?;
-        run(line.command, store, Output::new(true)).await
+        run(parsed("message", line)?, store, Output::new(true)).await
     }
 
     #[tokio::test]
@@ -264,7 +254,7 @@ mod tests {
         let text = failure.error.to_string();
         assert!(text.contains("does not begin with an MSH") && text.contains("--raw"), "{text}");
         assert!(!text.contains("SECRET"));
-        assert!(Line::try_parse_from(["message", "show", &record.id.to_string(), "--phi"]).is_err());
+        assert!(parsed::<Command>("message", &["show", &record.id.to_string(), "--phi"]).is_err());
     }
 
     #[tokio::test]
@@ -275,8 +265,8 @@ mod tests {
         let failure = message(&store, &["show", &id]).await.unwrap_err();
         assert_eq!(failure.exit, Exit::Failed);
         assert_eq!(failure.error.to_string(), format!("no message has the id {id}"));
-        assert!(Line::try_parse_from(["message", "show", "no-id"]).is_err());
-        assert!(Line::try_parse_from(["message", "list", "--since", "yesterday"]).is_err());
+        assert!(parsed::<Command>("message", &["show", "no-id"]).is_err());
+        assert!(parsed::<Command>("message", &["list", "--since", "yesterday"]).is_err());
     }
 
     #[tokio::test]

@@ -8,6 +8,8 @@ mod config_file;
 mod demo;
 mod device;
 mod exit;
+#[cfg(test)]
+mod line;
 mod message;
 mod operator;
 mod output;

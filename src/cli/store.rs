@@ -77,6 +77,13 @@ pub(crate) fn printable(text: &str) -> String {
     shown
 }
 
+/// What is known of one thing: a line for each name that has a value.
+pub(crate) fn paragraph(rows: &[(&str, String)]) -> String {
+    let told = rows.iter().filter(|(_, value)| !value.is_empty());
+    let lines: Vec<_> = told.map(|(name, value)| format!("{name:<11}  {}", printable(value))).collect();
+    lines.join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -121,25 +121,34 @@ impl<'m> Iterator for Fields<'m> {
     }
 }
 
+/// What every part of a segment has in common, however deep it is.
+macro_rules! parts {
+    ($($part:ident)*) => {$(
+        impl<'m> $part<'m> {
+            /// The bytes as they came.
+            #[must_use]
+            pub const fn raw(&self) -> &'m [u8] {
+                self.bytes
+            }
+
+            /// The bytes as they came, without blanks at their ends.
+            #[must_use]
+            pub const fn trimmed(&self) -> &'m [u8] {
+                self.bytes.trim_ascii()
+            }
+
+            /// Whether there is nothing but blanks, or HL7's explicit null `""`.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                matches!(self.trimmed(), b"" | b"\"\"")
+            }
+        }
+    )*};
+}
+
+parts! { Field Repetition Component }
+
 impl<'m> Field<'m> {
-    /// The field as it came.
-    #[must_use]
-    pub const fn raw(&self) -> &'m [u8] {
-        self.bytes
-    }
-
-    /// The field as it came, without blanks at its ends.
-    #[must_use]
-    pub const fn trimmed(&self) -> &'m [u8] {
-        self.bytes.trim_ascii()
-    }
-
-    /// Whether there is nothing but blanks, or HL7's explicit null `""`.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        matches!(self.trimmed(), b"" | b"\"\"")
-    }
-
     /// The repetitions; one at least, maybe empty.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
         let separators = self.separators;
@@ -163,12 +172,6 @@ impl<'m> Field<'m> {
 }
 
 impl<'m> Repetition<'m> {
-    /// The repetition as it came.
-    #[must_use]
-    pub const fn raw(&self) -> &'m [u8] {
-        self.bytes
-    }
-
     /// The components; one at least, maybe empty.
     pub fn components(&self) -> impl Iterator<Item = Component<'m>> + use<'m> {
         let separators = self.separators;
@@ -185,24 +188,6 @@ impl<'m> Repetition<'m> {
 }
 
 impl<'m> Component<'m> {
-    /// The component as it came.
-    #[must_use]
-    pub const fn raw(&self) -> &'m [u8] {
-        self.bytes
-    }
-
-    /// The component as it came, without blanks at its ends.
-    #[must_use]
-    pub const fn trimmed(&self) -> &'m [u8] {
-        self.bytes.trim_ascii()
-    }
-
-    /// Whether there is nothing but blanks, or HL7's explicit null `""`.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        matches!(self.trimmed(), b"" | b"\"\"")
-    }
-
     /// The subcomponents as they came; one at least, maybe empty.
     pub fn subcomponents(&self) -> impl Iterator<Item = Component<'m>> + use<'m> {
         let separators = self.separators;

@@ -1,6 +1,8 @@
 //! MSH: who sends what to whom, and how it is to be answered.
 
-use super::{CharacterSet, Condition, Field, Segment, Warning, Warnings};
+use jiff::tz::Offset;
+
+use super::{CharacterSet, Condition, Field, MessageTime, Segment, Warning, Warnings};
 
 /// The last field of MSH that anybody asks for.
 const LAST: usize = 21;
@@ -28,6 +30,12 @@ impl<'m> Header<'m> {
         let mut found = segment.fields();
         let fields = std::array::from_fn(|_| found.next());
         Self { fields, none: segment.field(0) }
+    }
+
+    /// The time zone of MSH-7: that of every time in the message that has none of its own (HL7 2.6 ch. 2, 2.15.9.7).
+    #[must_use]
+    pub fn zone(&self) -> Option<Offset> {
+        MessageTime::parse(self.timestamp().component(1).trimmed()).ok()?.offset
     }
 
     fn field(&self, n: usize) -> Field<'m> {

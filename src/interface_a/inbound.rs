@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use tokio_util::codec::Encoder as _;
 
 use crate::audit;
@@ -419,13 +419,16 @@ impl Inbound {
         }
     }
 
-    /// When what the message tells of happened: the observation's time (OBR-7), else the message's own (MSH-7).
+    /// When what the message tells of happened: the observation's time (OBR-7), else the message's own (MSH-7). What
+    /// has no zone is in that of the message, and if that says none, in ours.
     fn event_time(&self, message: &Message<'_>) -> Option<Timestamp> {
+        let header = message.header();
+        let zone = header.zone().map_or_else(|| self.zone.clone(), Offset::to_time_zone);
         let observed = message.segment(b"OBR").map(|obr| obr.field(7));
-        [observed, Some(message.header().timestamp())]
+        [observed, Some(header.timestamp())]
             .into_iter()
             .flatten()
-            .find_map(|field| MessageTime::parse(field.component(1).trimmed()).ok()?.instant(&self.zone))
+            .find_map(|field| MessageTime::parse(field.component(1).trimmed()).ok()?.instant(&zone))
     }
 
     fn record(&self, raw: Bytes, warnings: Vec<String>, now: Timestamp) -> MessageRecord {

@@ -5,8 +5,8 @@ use crate::hl7::{Field, Message, Segment};
 
 /// One alert.
 ///
-/// Each observation of an alert is a facet of it, known by the term in OBX-3; older devices number the terms otherwise,
-/// so that the name counts as much as the number.
+/// Each observation of an alert is a facet of it, known by the term in OBX-3; older devices number the terms otherwise or
+/// write the name first, so that the name counts as much as the number, in either place.
 #[derive(Clone, Copy)]
 pub struct Alert<'m> {
     /// The OBR that it stands under.
@@ -38,7 +38,7 @@ pub struct AlertKey {
 pub(super) const PHASES: &[&str] =
     &["tpoint", "start", "continue", "end", "present", "update", "escalate", "de-escalate", "reset"];
 /// What the condition is now (MDC_ATTR_ALARM_STATE).
-pub(super) const STATES: &[&str] = &["inactive", "active", "latched"];
+pub(super) const STATES: &[&str] = &["off", "inactive", "active", "latched"];
 /// What the staff has done about it (MDC_ATTR_ALARM_INACTIVATION_STATE).
 pub(super) const INACTIVATIONS: &[&str] =
     &["enabled", "audio-paused", "audio-off", "alarm-paused", "alarm-off", "alert-acknowledged"];
@@ -102,17 +102,36 @@ impl<'m> Alert<'m> {
 }
 
 fn facet(observation: &Observation<'_>) -> Facet {
-    const TERMS: [(&[u8], &[u8], Facet); 6] = [
-        (b"68480", b"MDC_ATTR_ALERT_SOURCE", Facet::Source),
-        (b"68481", b"MDC_ATTR_EVENT_PHASE", Facet::Phase),
-        (b"68482", b"MDC_ATTR_ALARM_STATE", Facet::State),
-        (b"68483", b"MDC_ATTR_ALARM_INACTIVATION_STATE", Facet::Inactivation),
-        (b"68484", b"MDC_ATTR_ALARM_PRIORITY", Facet::Other),
-        (b"68485", b"MDC_ATTR_ALERT_TYPE", Facet::Other),
+    const TERMS: [(&[u8], Facet); 24] = [
+        (b"68480", Facet::Source),
+        (b"68481", Facet::Phase),
+        (b"68482", Facet::State),
+        (b"68483", Facet::Inactivation),
+        (b"68484", Facet::Other),
+        (b"68485", Facet::Other),
+        (b"68546", Facet::Other),
+        // As they were numbered before.
+        (b"68164", Facet::Source),
+        (b"68165", Facet::Phase),
+        (b"68166", Facet::State),
+        (b"68167", Facet::Inactivation),
+        (b"68168", Facet::Other),
+        (b"MDC_ATTR_ALERT_SOURCE", Facet::Source),
+        (b"MDC_ATTR_EVENT_PHASE", Facet::Phase),
+        (b"MDC_ATTR_EVT_PHASE", Facet::Phase),
+        (b"MDC_ATTR_ALARM_STATE", Facet::State),
+        (b"MDC_ATTR_ALERT_STATE", Facet::State),
+        (b"MDC_ATTR_ALARM_INACTIVATION_STATE", Facet::Inactivation),
+        (b"MDC_ATTR_ALERT_INACTIVATION_STATE", Facet::Inactivation),
+        (b"MDC_ATTR_ALARM_PRIORITY", Facet::Other),
+        (b"MDC_ATTR_ALERT_PRIORITY", Facet::Other),
+        (b"MDC_ATTR_ALERT_TYPE", Facet::Other),
+        (b"MDC_ATTR_ALERT_TEXT", Facet::Other),
+        (b"MDC_ATTR_ALARM_TEXT", Facet::Other),
     ];
-    let (code, name) = (observation.code().trimmed(), observation.name().trimmed());
-    let known = TERMS.iter().find(|(number, term, _)| *number == code || *term == name);
-    known.map_or(Facet::Event, |(_, _, facet)| *facet)
+    let places = [observation.code().trimmed(), observation.name().trimmed()];
+    let known = TERMS.iter().find(|(term, _)| places.contains(term));
+    known.map_or(Facet::Event, |(_, facet)| *facet)
 }
 
 #[cfg(test)]
@@ -125,7 +144,7 @@ mod tests {
         OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.3.1.150456.2|88\r\
         OBX|3|ST|684810^MDC_ATTR_EVENT_PHASE^MDC |1.3.1.150456.3|Start\r\
         OBX|4|ST|68482^other name|1.3.1.150456.4|active\r\
-        OBX|5|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE|1.3.1.150456.5|enabled\r\
+        OBX|5|ST|MDC_ATTR_ALARM_INACTIVATION_STATE^68167|1.3.1.150456.5|enabled\r\
         OBX|6|CWE|68480^MDC_ATTR_ALERT_SOURCE^MDC|1.3.1.150456.6|69985^MDC_DEV_PUMP_INFUS_MDS^MDC\r";
 
     #[test]

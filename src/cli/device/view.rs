@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::store::printable;
+use super::super::store::{paragraph, printable};
 use super::seen;
 use crate::authz::Device;
 use crate::store::SeenIdentity;
@@ -57,19 +57,19 @@ impl<'a> View<'a> {
         line.trim_end().to_owned()
     }
 
-    fn paragraph(&self) -> String {
+    fn rows(&self) -> Vec<(&'static str, String)> {
         let speaks_for = match self.speaks_for.as_slice() {
             [] => "itself only".to_owned(),
-            patterns => format!("itself and {}", printable(&patterns.join(" "))),
+            patterns => format!("itself and {}", patterns.join(" ")),
         };
-        format!(
-            "common name  {}\nkind         {}\nstatus       {}\nspeaks for   {speaks_for}\nacknowledge  {}\nnote         {}",
-            printable(self.cn),
-            self.kind,
-            self.status,
-            self.acknowledge,
-            printable(self.note)
-        )
+        vec![
+            ("common name", self.cn.to_owned()),
+            ("kind", self.kind.to_owned()),
+            ("status", self.status.to_owned()),
+            ("speaks for", speaks_for),
+            ("acknowledge", self.acknowledge.to_owned()),
+            ("note", self.note.to_owned()),
+        ]
     }
 }
 
@@ -91,14 +91,10 @@ impl<'a> Details<'a> {
     }
 
     pub(super) fn paragraph(&self) -> String {
-        let mut text = self.entry.paragraph();
-        for Seen { identity, messages, first, last } in &self.seen {
-            text.push_str(&format!(
-                "\nseen         {}, not allowed, in {messages} message(s) from {first} to {last}",
-                printable(identity)
-            ));
-        }
-        text
+        let seen = self.seen.iter().map(|Seen { identity, messages, first, last }| {
+            ("seen", format!("{identity}, not allowed, in {messages} message(s) from {first} to {last}"))
+        });
+        paragraph(&self.entry.rows().into_iter().chain(seen).collect::<Vec<_>>())
     }
 }
 
@@ -114,10 +110,11 @@ mod tests {
             view.line(),
             "GW-1                      gateway  active     00A037* 0004A30000000001  ward 7"
         );
-        assert!(view.paragraph().contains("speaks for   itself and 00A037* 0004A30000000001"));
-        assert!(view.paragraph().contains("acknowledge  as-asked"));
+        let shown = |device: &Device| Details::of(device, &[]).paragraph();
+        assert!(shown(&device).contains("speaks for   itself and 00A037* 0004A30000000001"));
+        assert!(shown(&device).contains("acknowledge  as-asked"));
         let alone = Device { speaks_for: Vec::new(), ..device.clone() };
-        assert!(View::of(&alone).paragraph().contains("speaks for   itself only"));
+        assert!(shown(&alone).contains("speaks for   itself only"));
         assert_eq!(
             serde_json::to_string(&view).unwrap(),
             r#"{"cn":"GW-1","kind":"gateway","status":"active","speaks-for":["00A037*","0004A30000000001"],"acknowledge":"as-asked","note":"ward 7"}"#

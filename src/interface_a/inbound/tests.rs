@@ -43,6 +43,19 @@ fn what_is_accepted_has_one_answer_for_success_and_one_for_our_failure() {
     assert_eq!((judged.on_stored.1, judged.resend), (label("CA"), label("resend")));
 }
 
+// HL7 2.6 ch. 2, 2.15.9.7: the zone of MSH-7 is that of every time in the message that has none of its own.
+#[test]
+fn a_time_without_zone_is_in_that_of_the_message() {
+    let told = |msh_7: &str, obr_7: &str| {
+        let frame = String::from_utf8(frame("1")).unwrap().replace("20260101120000+0000", msh_7);
+        let frame = frame.replace("OBX|", &format!("OBR|1||1|1^X^MDC|||{obr_7}\rOBX|"));
+        judge(whole(frame.as_bytes())).record.event_time.unwrap().to_string()
+    };
+    assert_eq!(told("20260101120000-0500", "20260101110000"), "2026-01-01T16:00:00Z");
+    assert_eq!(told("20260101120000-0500", "20260101110000+0100"), "2026-01-01T10:00:00Z");
+    assert_eq!(told("20260101120000-0500", ""), "2026-01-01T17:00:00Z");
+}
+
 // What people read is text by MSH-18; what is kept is the bytes.
 #[test]
 fn what_is_listed_of_a_message_is_in_its_own_character_set() {

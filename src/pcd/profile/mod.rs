@@ -138,13 +138,16 @@ impl Findings {
 
     fn fields(&mut self, profile: &Profile, message: &Message<'_>) {
         let mut sequences = Sequences::default();
+        let zoned = message.header().zone().is_some();
         for segment in message.segments() {
             let Some((name, sequence)) = sequences.next(&segment) else { continue };
             for required in profile.required.iter().filter(|required| required.segment == name) {
                 self.required(required, &segment, sequence);
             }
             if profile.values {
-                values::check(&segment, sequence, |rule, error, location| self.add(rule, error, location));
+                values::check(&segment, sequence, zoned, |rule, error, location| {
+                    self.add(rule, error, location)
+                });
             }
         }
     }
@@ -274,6 +277,12 @@ mod tests {
     fn times_have_their_zone() {
         assert_eq!(changed("20260101120000+0000", "20260101120000"), ["102 time-zone-missing MSH[1]-7"]);
         assert_eq!(changed("R|||20260101120000+0000", "R|||tomorrow"), ["102 time-malformed OBX[2]-14"]);
+        // That of MSH-7 is meant.
+        assert_eq!(changed("R|||20260101120000+0000", "R|||20260101120000"), Vec::<String>::new());
+        assert_eq!(
+            found(&REPORTED.replace("20260101120000+0000", "20260101120000")),
+            ["MSH[1]-7", "OBR[1]-7", "OBX[2]-14"].map(|place| format!("102 time-zone-missing {place}"))
+        );
     }
 
     const ALERTED: &str = "MSH|^~\\&|A^1^ISO||||20260101120000+0000||ORU^R40^ORU_R40|1|P|2.6|||AL|NE|||||X\r\

@@ -14,17 +14,19 @@ const STATUSES: [&[u8]; 15] =
 /// The coding systems of units (appendix B.8, OBX-6).
 const UNIT_SYSTEMS: [&[u8]; 2] = [b"MDC", b"UCUM"];
 
-/// Checks one segment; what is found is handed to `found`.
+/// Checks one segment; what is found is handed to `found`. `zoned`: whether MSH-7 has a time zone, which then is that of
+/// every time in the message that has none of its own (HL7 2.6 ch. 2, 2.15.9.7).
 pub(super) fn check(
     segment: &Segment<'_>,
     sequence: u32,
+    zoned: bool,
     mut found: impl FnMut(&'static str, ContentError, Location),
 ) {
     let mut time = |name: &[u8; 3], n: u8| {
         let field = segment.field(n.into());
         let rule = match MessageTime::parse(field.trimmed()) {
             _ if field.is_empty() => return,
-            Ok(time) if time.offset.is_some() => return,
+            Ok(time) if time.offset.is_some() || zoned => return,
             Ok(_) => "time-zone-missing",
             Err(_) => "time-malformed",
         };
