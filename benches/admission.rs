@@ -1,7 +1,9 @@
 //! Do running sessions notice that others arrive? A hundred busy sessions of the real platform, and beside them nothing, or
 //! two hundred handshakes per second with finite-field Diffie-Hellman and RSA, the dearest of the profile.
 //!
-//! `PCD_BENCH_BINARY` names another binary to measure, so that two builds can be compared.
+//! `PCD_BENCH_BINARY` names another binary to measure, so that two builds can be compared. `--phase SECONDS` and
+//! `--rounds N` make it shorter. The clients that arrive must not take the time that they measure: theirs is the cheap
+//! side of each handshake (see [`Cheap`]), and what both sides cost is printed.
 
 #![allow(
     clippy::disallowed_methods,
@@ -30,18 +32,18 @@ use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
 use pcd_platform::tls::provider::{Settings, provider};
 use pcd_platform::tls::{Connector, ConnectorSettings};
-use rustls::ClientConfig;
 use rustls::client::Resumption;
+use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
+use rustls::ffdhe_groups::{self, FfdheGroup};
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, NamedGroup};
 use tokio_rustls::TlsConnector;
 
-use site::Site;
+use site::{Site, process_time};
 
 const SESSIONS: usize = 100;
 /// Between two messages of a session.
 const PAUSE: Duration = Duration::from_millis(200);
-const PHASE: Duration = Duration::from_secs(6);
-const ROUNDS: usize = 3;
 const ARRIVALS: u32 = 200;
 const SUITE: &str = "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384";
 
@@ -49,12 +51,15 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--arrive") {
         let [address, folder] = [1, 2].map(|next| arguments[at + next].clone());
-        return arrive(address.parse().expect("an address"), &PathBuf::from(folder));
+        let phase = Duration::from_secs(u64::from(number(&arguments, "--phase", 6)));
+        return arrive(address.parse().expect("an address"), &PathBuf::from(folder), phase);
     }
+    let phase = Duration::from_secs(u64::from(number(&arguments, "--phase", 6)));
+    let rounds = number(&arguments, "--rounds", 3) as usize;
     let site = Site::new();
     let busy = site.device("BUSY", KeyType::Ecc);
     // Another process reads it: the clients that arrive take no time from those that measure.
-    site.device("ARRIVING", KeyType::Rsa);
+    site.device("ARRIVING", KeyType::Ecc);
     let platform = Platform::start(&site);
     for name in ["BUSY", "ARRIVING"] {
         platform.command(&site, &["device", "add", name]);
@@ -64,23 +69,26 @@ fn main() {
         let sessions = connect(&site, &busy, platform.address).await;
         let mut sessions = Some(sessions);
         let (mut quiet, mut loaded) = (Vec::new(), Vec::new());
-        for round in 0..=ROUNDS {
+        for round in 0..=rounds {
             for arriving in [false, true] {
-                let generator = arriving.then(|| Generator::start(&site, platform.address));
-                let began = Instant::now();
-                let (open, latencies) = talk(sessions.take().expect("sessions")).await;
+                let generator = arriving.then(|| Generator::start(&site, platform.address, phase));
+                let (began, before) = (Instant::now(), process_time(platform.child.id()));
+                let (open, latencies) = talk(sessions.take().expect("sessions"), phase).await;
+                let platform_time = process_time(platform.child.id()) - before;
                 sessions = Some(open);
                 let figures = Figures::of(latencies);
                 let arrived = generator.map(Generator::finish);
                 println!(
-                    "{} {:>6} messages, p50 {:>6} µs, p99 {:>6} µs, max {:>7} µs{}",
+                    "{} {:>6} messages, p50 {:>6} µs, p99 {:>6} µs, max {:>7} µs, platform {:>5} ms{}",
                     if arriving { "arrivals" } else { "quiet   " },
                     figures.count,
                     figures.p50.as_micros(),
                     figures.p99.as_micros(),
                     figures.max.as_micros(),
-                    arrived.map_or(String::new(), |count| {
-                        format!(", {:.0} handshakes/s", f64::from(count) / began.elapsed().as_secs_f64())
+                    platform_time.as_millis(),
+                    arrived.map_or(String::new(), |(count, spent)| {
+                        let rate = f64::from(count) / began.elapsed().as_secs_f64();
+                        format!(", arrivals {:>5} ms, {rate:.0} handshakes/s", spent.as_millis())
                     })
                 );
                 // The first round warms up.
@@ -91,7 +99,7 @@ fn main() {
         }
         quiet.sort();
         loaded.sort();
-        let (quiet, loaded) = (quiet[ROUNDS / 2], loaded[ROUNDS / 2]);
+        let (quiet, loaded) = (quiet[rounds / 2], loaded[rounds / 2]);
         println!(
             "p99 quiet {} µs, with arrivals {} µs: {:.2} times",
             quiet.as_micros(),
@@ -165,9 +173,9 @@ async fn connect(site: &Site, own: &site::Credential, to: SocketAddr) -> Vec<Cli
 }
 
 /// Every session sends and waits, for a phase; how long each acknowledgement took.
-async fn talk(sessions: Vec<Client>) -> (Vec<Client>, Vec<Duration>) {
+async fn talk(sessions: Vec<Client>, phase: Duration) -> (Vec<Client>, Vec<Duration>) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let end = Instant::now() + PHASE;
+    let end = Instant::now() + phase;
     let mut tasks = tokio::task::JoinSet::new();
     for (index, mut client) in sessions.into_iter().enumerate() {
         tasks.spawn(async move {
@@ -221,28 +229,75 @@ impl Figures {
 struct Generator(Child);
 
 impl Generator {
-    fn start(site: &Site, to: SocketAddr) -> Self {
+    fn start(site: &Site, to: SocketAddr, phase: Duration) -> Self {
         let child = Command::new(std::env::current_exe().expect("this program"))
             .args(["--arrive", &to.to_string()])
             .arg(site.path())
+            .args(["--phase", &phase.as_secs().to_string()])
             .stdout(Stdio::piped())
             .spawn()
             .expect("this program");
         Self(child)
     }
 
-    fn finish(self) -> u32 {
+    /// How many have arrived, and the processor time that they took.
+    fn finish(self) -> (u32, Duration) {
         let output = self.0.wait_with_output().expect("its output");
-        String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number")
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut words = text.split_whitespace().map(|word| word.parse::<u32>().expect("a number"));
+        let mut next = || words.next().expect("a number");
+        (next(), Duration::from_millis(u64::from(next())))
     }
 }
 
-/// Begins a handshake every 1/200 s for a phase; prints how many succeeded.
-fn arrive(to: SocketAddr, folder: &std::path::Path) {
-    let at = |end: &str| folder.join("pki/device").join(format!("ARRIVING.rsa.{end}"));
+/// Finite-field Diffie-Hellman with one for a private exponent: the public value is the generator, the shared secret is
+/// what the server sent. The server does all of its own work, and nobody else should use this for anything.
+#[derive(Debug)]
+struct Cheap;
+
+impl SupportedKxGroup for Cheap {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
+        let mut generator = vec![0; ffdhe_groups::FFDHE2048.p.len()];
+        generator.splice(generator.len() - 1.., ffdhe_groups::FFDHE2048.g.iter().copied());
+        Ok(Box::new(CheapExchange(generator)))
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        Some(ffdhe_groups::FFDHE2048)
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::FFDHE2048
+    }
+}
+
+struct CheapExchange(Vec<u8>);
+
+impl ActiveKeyExchange for CheapExchange {
+    fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, rustls::Error> {
+        Ok(SharedSecret::from(peer))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        Some(ffdhe_groups::FFDHE2048)
+    }
+
+    fn group(&self) -> NamedGroup {
+        NamedGroup::FFDHE2048
+    }
+}
+
+/// Begins a handshake every 1/200 s for a phase; prints how many succeeded, and milliseconds of processor time.
+fn arrive(to: SocketAddr, folder: &std::path::Path, phase: Duration) {
+    let at = |end: &str| folder.join("pki/device").join(format!("ARRIVING.ecc.{end}"));
     let own = site::Credential { chain: at("chain.pem"), key: at("key") };
     let mut provider = provider(Settings::default());
     provider.cipher_suites.retain(|suite| suite.suite().as_str() == Some(SUITE));
+    provider.kx_groups = vec![&Cheap];
     let mut roots = rustls::RootCertStore::empty();
     for root in ["root-ecc.pem", "root-rsa.pem"] {
         let file = folder.join("pki").join(root);
@@ -260,7 +315,7 @@ fn arrive(to: SocketAddr, folder: &std::path::Path) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let arrived = Arc::new(AtomicU32::new(0));
     runtime.block_on(async {
-        let end = Instant::now() + PHASE;
+        let end = Instant::now() + phase;
         let mut ticks = tokio::time::interval(Duration::from_secs(1) / ARRIVALS);
         let mut tasks = tokio::task::JoinSet::new();
         while Instant::now() < end {
@@ -275,5 +330,10 @@ fn arrive(to: SocketAddr, folder: &std::path::Path) {
         }
         tasks.shutdown().await;
     });
-    println!("{}", arrived.load(Ordering::Relaxed));
+    println!("{} {}", arrived.load(Ordering::Relaxed), process_time(std::process::id()).as_millis());
+}
+
+fn number(arguments: &[String], name: &str, otherwise: u32) -> u32 {
+    let word = arguments.iter().position(|word| word == name).and_then(|at| arguments.get(at + 1));
+    word.map_or(otherwise, |word| word.parse().expect("a number"))
 }

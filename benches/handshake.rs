@@ -352,10 +352,13 @@ impl Drop for Nginx {
     }
 }
 
+/// Makes so many handshakes; what each of them cost.
+type Measure = Box<dyn Fn(&Client, u32) -> Cost>;
+
 /// Something that handshakes are made with.
 struct Variant {
     name: &'static str,
-    server: Box<dyn Fn(&Client, u32) -> Cost>,
+    server: Measure,
     /// Whether it has every suite, or those that are compared.
     every_suite: bool,
 }

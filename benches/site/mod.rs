@@ -143,6 +143,16 @@ impl Credential {
     }
 }
 
+/// The processor time of a process and of every thread that it ever had; Linux counts hundredths of a second.
+pub fn process_time(process: u32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
+    // Behind the name, which may hold blanks: proc(5), fields 14 and 15.
+    let (_, fields) = text.rsplit_once(')').expect("a name in parentheses");
+    let ticks =
+        fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("a number"));
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
 /// The processor time of a thread or a process (of its first thread), from Linux' scheduler.
 pub fn processor_time(whose: &str) -> Duration {
     let text =

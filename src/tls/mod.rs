@@ -8,6 +8,7 @@
 mod acceptable;
 mod acceptor;
 mod audit_key;
+mod authorities;
 pub mod choice;
 mod connector;
 mod credential;

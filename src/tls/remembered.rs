@@ -10,12 +10,14 @@ use std::sync::{PoisonError, RwLock};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use sha2::Digest as _;
 
+use super::authorities::Authorities;
+
 /// CA certificates that are remembered at most; beyond that it begins anew.
 const MOST: usize = 1024;
 
-/// The digests of what has been verified.
+/// The digests of what has been verified, and the CA certificates that have been read.
 #[derive(Debug, Default)]
-pub(super) struct Remembered(RwLock<HashSet<[u8; 32]>>);
+pub(super) struct Remembered(RwLock<HashSet<[u8; 32]>>, Authorities);
 
 /// An algorithm that asks its memory first, unless it is about the end entity: those are many, and each comes seldom.
 #[derive(Debug)]
@@ -36,6 +38,11 @@ impl Remembered {
             .iter()
             .map(|algorithm| Remembering { algorithm: *algorithm, memory: self, end_entity })
             .collect()
+    }
+
+    /// The CA certificates that have been read.
+    pub(super) const fn authorities(&self) -> &Authorities {
+        &self.1
     }
 
     fn knows(&self, digest: &[u8; 32]) -> bool {

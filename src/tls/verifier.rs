@@ -13,13 +13,14 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
 use super::acceptable;
+use super::authorities::Authority;
 use super::refused::{Refused, certificate_error, presented, refusal_of_path};
 use super::remembered::Remembered;
 use super::trust::Trust;
 use crate::authz::{Device, Directory};
 use crate::config::Undetermined;
 use crate::model::Refusal;
-use crate::revocation::{Engine, Issuer, Link, Status, Verdict};
+use crate::revocation::{Engine, Link, Status, Verdict};
 use crate::x509::{CertificateFacts, Signed};
 
 /// The device directory as it is now; replaced whole when it changes.
@@ -137,22 +138,23 @@ impl Judge {
         leaf: &Arc<CertificateFacts>,
     ) -> Result<Arc<[Link]>, webpki::Error> {
         let mut certificates = vec![Arc::clone(leaf)];
+        let mut issuers = Vec::new();
         for intermediate in path.intermediate_certificates() {
-            let facts = CertificateFacts::read(&intermediate.der()).map_err(|_| webpki::Error::BadDer)?;
+            let read = self.remembered.authorities().read(&intermediate.der());
+            let Authority { facts, issuer } = read.map_err(|_| webpki::Error::BadDer)?;
             // RFC 5280 6.1.4 (n)
             if facts.key_usage.is_some_and(|usage| !usage.key_cert_sign) {
                 return Err(webpki::Error::EndEntityUsedAsCa);
             }
-            certificates.push(Arc::new(facts));
+            certificates.push(facts);
+            issuers.push(issuer);
         }
         // A0, for each certificate of the path; the roots are what the operator has installed. That their signatures
         // are RSA or ECDSA with SHA-2 holds already: webpki was given no other algorithms. Before anybody is asked.
         if !certificates.iter().all(|certificate| acceptable::key(certificate.key, self.rsa_bits)) {
             return Err(webpki::Error::CertDistrusted);
         }
-        let root = self.trust.issuer(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?;
-        let above = certificates.iter().skip(1).map(|ca| Arc::new(Issuer::of(ca))).collect::<Vec<_>>();
-        let issuers = above.into_iter().chain(std::iter::once(Arc::clone(root)));
+        issuers.push(Arc::clone(self.trust.issuer(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?));
         Ok(certificates
             .into_iter()
             .zip(issuers)

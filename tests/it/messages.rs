@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pcd_platform::pki::KeyType;
 use serde_json::Value;
 
@@ -176,6 +178,10 @@ fn a_device_speaks_for_itself_only() {
     assert_eq!(told, [(&"V-2".into(), &mismatch), (&"V-1".into(), &mismatch)]);
     let kept = scene.platform.cli().run(&["message", "show", "--raw", rejected[1]["id"].as_str().unwrap()]);
     assert_eq!(kept, first, "byte for byte");
+    let exported = scene.platform.cli().json(&["message", "export", "--rejected"]);
+    let bytes = |line: &Value| STANDARD.decode(line["raw"].as_str().unwrap()).unwrap();
+    assert_eq!((exported.len(), &exported[1]["rejection"]), (2, &mismatch));
+    assert_eq!(bytes(&exported[1]), first.as_bytes());
     let rows = scene.audited("identity-violation");
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0]["device"], NAME);
