@@ -10,7 +10,6 @@ use rustls::sign::CertifiedKey;
 use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::choice::PlatformCertificates;
@@ -20,6 +19,7 @@ use super::provider::{Settings, provider};
 use super::refused::{Refused, presented};
 use super::remembered::Remembered;
 use super::stapling::{Chains, Stapling};
+use super::status_request_v2::{self, Spliced};
 use super::stream::SecuredStream;
 use super::time_of;
 use super::trust::{Trust, TrustError};
@@ -80,7 +80,7 @@ pub enum AcceptorError {
 /// A connection whose peer has proved who it is and may connect. Only [`Acceptor::accept`] makes one.
 #[derive(Debug)]
 pub struct Secured {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Spliced<TcpStream>>,
     peer: Peer,
 }
 
@@ -188,7 +188,7 @@ impl Acceptor {
     pub async fn accept(&self, tcp: TcpStream, address: SocketAddr) -> Result<Secured, Refused> {
         let published = self.published.load_full();
         let handshake = FINDING.scope(Default::default(), async {
-            let accepted = TlsAcceptor::from(published.config.clone()).accept(tcp).into_fallible().await;
+            let accepted = status_request_v2::accept(Arc::clone(&published.config), tcp).await;
             (accepted, FINDING.with(|slot| slot.take()))
         });
         let Ok((accepted, finding)) = tokio::time::timeout(self.handshake_timeout, handshake).await else {
@@ -213,8 +213,8 @@ impl Acceptor {
             _ => match published.judge_resumed(connection, &self.clock) {
                 Ok(admitted) => admitted,
                 Err(refused) => {
-                    let (tcp, _) = stream.into_inner();
-                    linger(tcp).await;
+                    let (stream, _) = stream.into_inner();
+                    linger(stream.into_inner()).await;
                     return Err(refused);
                 }
             },

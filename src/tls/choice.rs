@@ -19,6 +19,8 @@ use rustls::sign::CertifiedKey;
 pub use identity::{IdentityError, PlatformIdentity, Served};
 use offer::{Negotiable, Offer};
 
+use super::status_request_v2;
+
 /// The platform's certificates, as rustls asks for them. What is published here is what the next handshake uses;
 /// both certificates change in one step, and handshakes under way keep what they have.
 pub struct PlatformCertificates {
@@ -61,13 +63,14 @@ impl ResolvesServerCert for PlatformCertificates {
     }
 }
 
-/// The chain with the response of its first certificate, as RFC 6066 section 8 wants it. rustls sends it to the
-/// clients that ask.
+/// The chain with its staples, in the form that this client asks for.
 fn stapled(served: &Served) -> Arc<CertifiedKey> {
-    let staples = served.staples();
-    let Some(leaf) = staples.leaf() else { return Arc::clone(served.key()) };
+    let response = status_request_v2::answer(served.key().cert.len(), &served.staples());
+    if response.is_none() {
+        return Arc::clone(served.key());
+    }
     let mut key = CertifiedKey::clone(served.key());
-    key.ocsp = Some(leaf.to_vec());
+    key.ocsp = response;
     Arc::new(key)
 }
 

@@ -20,6 +20,7 @@ pub mod provider;
 mod refused;
 mod remembered;
 pub mod stapling;
+pub mod status_request_v2;
 mod stream;
 mod trust;
 mod verifier;

@@ -16,6 +16,7 @@ use super::acceptable;
 use super::authorities::Authority;
 use super::refused::{Refused, certificate_error, presented, refusal_of_path};
 use super::remembered::Remembered;
+use super::status_request_v2;
 use super::trust::Trust;
 use crate::authz::{Device, Directory};
 use crate::config::Undetermined;
@@ -268,7 +269,9 @@ impl ClientCertVerifier for DeviceVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.algorithms)
+        // RFC 5246 7.4.8: what the client signs is what it has seen.
+        let seen = status_request_v2::as_seen(message);
+        verify_tls12_signature(&seen, cert, dss, &self.0.algorithms)
     }
 
     fn verify_tls13_signature(

@@ -29,8 +29,6 @@ pub struct Answer {
 impl Hello {
     /// The handshake message, without a record around it.
     pub fn message(&self) -> Vec<u8> {
-        let numbers =
-            |all: &[u16]| counted(&all.iter().flat_map(|one| one.to_be_bytes()).collect::<Vec<_>>());
         let extension = |number: u16, content: &[u8]| [&number.to_be_bytes(), &*counted(content)].concat();
         // ECDSA on P-256 and RSA, each with SHA-256: what the platform's certificates need.
         let schemes = extension(13, &numbers(&[0x0403, 0x0804, 0x0401]));
@@ -40,18 +38,25 @@ impl Hello {
             schemes,
             extension(21, &vec![0; self.padding]),
         ];
-        let body = [
+        handshake(&[self.head(), counted(&extensions.concat())].concat())
+    }
+
+    /// Everything before the extensions.
+    fn head(&self) -> Vec<u8> {
+        [
             &self.version.to_be_bytes()[..],
             &[7; 32],
             &[0],
             &numbers(&self.suites),
             &[u8::try_from(self.compression.len()).unwrap()],
             self.compression,
-            &counted(&extensions.concat()),
         ]
-        .concat();
-        let length = u32::try_from(body.len()).unwrap().to_be_bytes();
-        [&[1], &length[1..], &body].concat()
+        .concat()
+    }
+
+    /// The same without extensions, as clients sent it before there were any.
+    pub fn message_without_extensions(&self) -> Vec<u8> {
+        handshake(&self.head())
     }
 
     /// The same in records that are as full as they may be.
@@ -63,6 +68,15 @@ impl Hello {
 /// Handshake bytes in records.
 pub fn in_records(handshake: &[u8]) -> Vec<u8> {
     handshake.chunks(1 << 14).flat_map(|part| [&[22, 3, 1], &*counted(part)].concat()).collect()
+}
+
+fn handshake(body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[1], &length[1..], body].concat()
+}
+
+fn numbers(all: &[u16]) -> Vec<u8> {
+    counted(&all.iter().flat_map(|one| one.to_be_bytes()).collect::<Vec<_>>())
 }
 
 fn counted(content: &[u8]) -> Vec<u8> {

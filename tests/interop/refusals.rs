@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use pcd_platform::pki::KeyType;
@@ -50,6 +51,25 @@ fn a2_tls_1_0_and_1_1_are_told_protocol_version() {
         let answer = send(shared.platform.address, &old.records());
         let expected = (Some(PROTOCOL_VERSION), "protocol-version".to_owned());
         assert_eq!(alert_and_refusal(&shared.platform, &answer), expected, "{version:04x}");
+        // Those versions have no signature_algorithms, nor need they have extensions at all.
+        let bare = send(shared.platform.address, &in_records(&old.message_without_extensions()));
+        assert_eq!(alert_and_refusal(&shared.platform, &bare), expected, "{version:04x}");
+    }
+}
+
+#[test]
+fn a2_openssl_itself_is_told_protocol_version_when_it_means_tls_1_1() {
+    let shared = Shared::platform();
+    for version in ["-tls1", "-tls1_1"] {
+        let output = Command::new("openssl")
+            .args(["s_client", "-connect", &shared.platform.address.to_string(), version])
+            // At its default level OpenSSL would not even try.
+            .args(["-cipher", "ALL:@SECLEVEL=0"])
+            .stdin(Stdio::null())
+            .output()
+            .expect("OpenSSL: install the package `openssl`");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("SSL alert number 70"), "{version}: {said}");
     }
 }
 

@@ -48,7 +48,7 @@ impl Settings {
 
 /// The provider for a `ServerConfig` or a `ClientConfig` that speaks [`Settings::versions`].
 ///
-/// TLS 1.3 suites are rustls' own in its order; those of TLS 1.2 follow in the order of the specification, which a
+/// TLS 1.3 suites are rustls' own in its order, but for the staples that go with each certificate (A10); those of TLS 1.2 follow in the order of the specification, which a
 /// server imposes with `ignore_client_order`. Only suites and groups that a chosen version can use are in it, so
 /// that whoever reads the lists (as [`PlatformCertificates`](super::choice::PlatformCertificates) does) sees what can
 /// be negotiated.
@@ -56,7 +56,7 @@ impl Settings {
 pub fn provider(settings: Settings) -> CryptoProvider {
     let base = aws_lc_rs::default_provider();
     let spoken = settings.versions.protocol_versions();
-    let tls13 = base.cipher_suites.iter().copied().filter(|suite| suite.tls13().is_some());
+    let tls13 = suites::tls13().map(SupportedCipherSuite::Tls13);
     let tls12 = suites::tls12(settings.ecdhe_rsa).map(SupportedCipherSuite::Tls12);
     CryptoProvider {
         cipher_suites: tls13.chain(tls12).filter(|suite| spoken.contains(&suite.version())).collect(),

@@ -1,11 +1,12 @@
-//! The TLS 1.2 cipher suites of the specification (6.1, item 3), in its order. `// A3`
+//! The TLS 1.2 cipher suites of the specification (6.1, item 3), in its order, and those of TLS 1.3. `// A3`
 
 use rustls::crypto::aws_lc_rs::cipher_suite;
 use rustls::crypto::cipher::Tls12AeadAlgorithm;
 use rustls::crypto::{CipherSuiteCommon, KeyExchangeAlgorithm};
-use rustls::{CipherSuite, SupportedCipherSuite, Tls12CipherSuite};
+use rustls::{CipherSuite, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
 use super::cbc;
+use crate::tls::status_request_v2::{FlightProtection, Transcript};
 use KeyExchangeAlgorithm::{DHE, ECDHE};
 
 /// The suites in the order in which a server prefers them. `ecdhe_rsa` says whether the one that the specification
@@ -28,13 +29,39 @@ static TABLE: [Tls12CipherSuite; 7] = [
     row(CipherSuite::TLS_DHE_RSA_WITH_AES_256_CBC_SHA256, DHE, RSA, SHA256, cbc::AES_256_CBC_SHA256),
 ];
 
+/// Those of TLS 1.3 are rustls' own, in its order (RFC 8446 appendix B.4).
+pub(super) fn tls13() -> impl Iterator<Item = &'static Tls13CipherSuite> {
+    TABLE_TLS13.iter()
+}
+
+static TABLE_TLS13: [Tls13CipherSuite; 3] = [
+    row_tls13(&cipher_suite::TLS13_AES_256_GCM_SHA384, &TRANSCRIPT_SHA384, &FLIGHT_AES_256_GCM),
+    row_tls13(&cipher_suite::TLS13_AES_128_GCM_SHA256, &TRANSCRIPT_SHA256, &FLIGHT_AES_128_GCM),
+    row_tls13(&cipher_suite::TLS13_CHACHA20_POLY1305_SHA256, &TRANSCRIPT_SHA256, &FLIGHT_CHACHA20),
+];
+
+/// A10: what signs, hashes and, in TLS 1.3, encrypts the platform's flight knows its staples.
+static TRANSCRIPT_SHA384: Transcript = Transcript(ECDSA.common.hash_provider);
+static TRANSCRIPT_SHA256: Transcript = Transcript(ECDSA_SHA256.common.hash_provider);
+static FLIGHT_AES_256_GCM: FlightProtection = flight(&cipher_suite::TLS13_AES_256_GCM_SHA384);
+static FLIGHT_AES_128_GCM: FlightProtection = flight(&cipher_suite::TLS13_AES_128_GCM_SHA256);
+static FLIGHT_CHACHA20: FlightProtection = flight(&cipher_suite::TLS13_CHACHA20_POLY1305_SHA256);
+
+/// The hash that runs the handshake of a suite, and the suite of rustls' own that has it.
+#[derive(Clone, Copy)]
+struct HandshakeHash {
+    lender: Lender,
+    transcript: &'static Transcript,
+}
+
 /// A suite of rustls' own, to take a part from.
 type Lender = &'static Tls12CipherSuite;
 
 const ECDSA: Lender = lender(&cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384);
+const ECDSA_SHA256: Lender = lender(&cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256);
 const RSA: Lender = lender(&cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384);
-const SHA384: Lender = ECDSA;
-const SHA256: Lender = lender(&cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256);
+const SHA384: HandshakeHash = HandshakeHash { lender: ECDSA, transcript: &TRANSCRIPT_SHA384 };
+const SHA256: HandshakeHash = HandshakeHash { lender: ECDSA_SHA256, transcript: &TRANSCRIPT_SHA256 };
 const AES_256_GCM: &dyn Tls12AeadAlgorithm = ECDSA.aead_alg;
 
 /// Records under one key before the connection has to end. rustls' figure for AES-GCM keeps an attacker's advantage
@@ -46,19 +73,49 @@ const fn row(
     suite: CipherSuite,
     kx: KeyExchangeAlgorithm,
     signature: Lender,
-    hash: Lender,
+    hash: HandshakeHash,
     record_protection: &'static dyn Tls12AeadAlgorithm,
 ) -> Tls12CipherSuite {
     Tls12CipherSuite {
         common: CipherSuiteCommon {
             suite,
-            hash_provider: hash.common.hash_provider,
+            hash_provider: hash.transcript,
             confidentiality_limit: CONFIDENTIALITY_LIMIT,
         },
-        prf_provider: hash.prf_provider,
+        prf_provider: hash.lender.prf_provider,
         kx,
         sign: signature.sign,
         aead_alg: record_protection,
+    }
+}
+
+const fn row_tls13(
+    suite: &SupportedCipherSuite,
+    transcript: &'static Transcript,
+    flight: &'static FlightProtection,
+) -> Tls13CipherSuite {
+    let lender = lender_tls13(suite);
+    Tls13CipherSuite {
+        common: CipherSuiteCommon {
+            suite: lender.common.suite,
+            hash_provider: transcript,
+            confidentiality_limit: lender.common.confidentiality_limit,
+        },
+        hkdf_provider: lender.hkdf_provider,
+        aead_alg: flight,
+        quic: None,
+    }
+}
+
+const fn flight(suite: &SupportedCipherSuite) -> FlightProtection {
+    FlightProtection(lender_tls13(suite).aead_alg)
+}
+
+#[expect(clippy::panic, reason = "runs in the compiler only: the lenders are constants")]
+const fn lender_tls13(suite: &SupportedCipherSuite) -> &'static Tls13CipherSuite {
+    match suite {
+        SupportedCipherSuite::Tls13(suite) => suite,
+        SupportedCipherSuite::Tls12(_) => panic!("a suite of TLS 1.2 has no parts for TLS 1.3"),
     }
 }
 

@@ -1,0 +1,122 @@
+//! The messages that change: what rustls says, and what a client is to see. Never does a length change.
+//!
+//! Each function takes a whole handshake message and answers `None` for every message but the very one that rustls
+//! makes of what it was given. `docs/stapling.md` shows the bytes.
+
+use bytes::Bytes;
+
+use super::hello::{STATUS_REQUEST, STATUS_REQUEST_V2};
+use super::wire::{Reader, message, put_vector};
+
+/// Handshake types (RFC 5246 section 7.4, RFC 6066 section 8).
+pub(super) const SERVER_HELLO: u8 = 2;
+pub(super) const CERTIFICATE: u8 = 11;
+pub(super) const CERTIFICATE_STATUS: u8 = 22;
+
+/// CertificateStatusType (RFC 6961 section 2.2).
+const OCSP: u8 = 1;
+const OCSP_MULTI: u8 = 2;
+
+/// What stands before a response in a CertificateEntry: extension type and length, status type, length of the response.
+const STATUS_HEADER: usize = 2 + 2 + 1 + 3;
+
+/// ServerHello: extension 5, empty, becomes 17, empty (RFC 6961 section 2.2). A ServerHello without extension 5 (of a
+/// session that is resumed, or where nothing is stapled) stays as it is.
+pub(super) fn acknowledge_v2(hello: &[u8]) -> Option<Vec<u8>> {
+    let mut whole = Reader::new(hello);
+    let (SERVER_HELLO, body) = whole.message()? else { return None };
+    // RFC 5246 7.4.1.3
+    let mut body = Reader::new(body);
+    body.take(2 + 32)?; // server_version, random
+    body.vector::<1>()?; // session_id
+    body.take(2 + 1)?; // cipher_suite, compression_method
+    let mut extensions = Reader::new(body.vector::<2>()?);
+    if !body.is_empty() || !whole.is_empty() {
+        return None;
+    }
+    while !extensions.is_empty() {
+        let before = hello.len() - extensions.rest().len();
+        let kind = extensions.number::<2>()?;
+        let content = extensions.vector::<2>()?;
+        if kind == usize::from(STATUS_REQUEST) && content.is_empty() {
+            let (head, tail) = hello.split_at_checked(before)?;
+            let tail = tail.get(2..)?;
+            return Some([head, &STATUS_REQUEST_V2.to_be_bytes(), tail].concat());
+        }
+    }
+    None
+}
+
+/// RFC 6961 section 2.2, `CertificateStatusList`: a response for each certificate of the chain in its order, an empty
+/// one where there is none. Without the length before the whole, which rustls writes.
+pub(super) fn status_list(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
+    let mut list = Vec::new();
+    for place in places {
+        put_vector::<3>(&mut list, place.as_deref().unwrap_or_default())?;
+    }
+    Some(list)
+}
+
+/// CertificateStatus: `ocsp`, a length and the list becomes `ocsp_multi`, the same length and the list.
+pub(super) fn multiple_status(status: &[u8], list: &[u8]) -> Option<Vec<u8>> {
+    let of_type = |kind: u8| {
+        let mut body = vec![kind];
+        put_vector::<3>(&mut body, list)?;
+        message(CERTIFICATE_STATUS, &body)
+    };
+    if of_type(OCSP)? == status { of_type(OCSP_MULTI) } else { None }
+}
+
+/// RFC 8446 section 4.4.2.1: the response for one certificate, as an extension of its CertificateEntry.
+fn status_extension(response: &[u8]) -> Option<Vec<u8>> {
+    let mut content = vec![OCSP];
+    put_vector::<3>(&mut content, response)?;
+    let mut extension = Vec::from(STATUS_REQUEST.to_be_bytes());
+    put_vector::<2>(&mut extension, &content)?;
+    Some(extension)
+}
+
+/// What rustls is given as the response for the first certificate in TLS 1.3: the extensions of all entries, one behind
+/// the other, without the head of the first, which rustls writes. `None` where there is nothing, or more than the
+/// extension of one entry can hold (64 KiB).
+pub(super) fn composite(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
+    let mut all = Vec::new();
+    for response in places.iter().flatten() {
+        all.extend(status_extension(response)?);
+    }
+    let composite = all.get(STATUS_HEADER..)?;
+    // It has to fit.
+    status_extension(composite)?;
+    Some(composite.to_vec())
+}
+
+/// Certificate of TLS 1.3: the extensions that rustls has put into the first entry move to the entries that they
+/// belong to (RFC 8446 section 4.4.2).
+pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>]) -> Option<Vec<u8>> {
+    let mut whole = Reader::new(certificate);
+    let (CERTIFICATE, body) = whole.message()? else { return None };
+    let mut body = Reader::new(body);
+    let context = body.vector::<1>()?;
+    let mut entries = Reader::new(body.vector::<3>()?);
+    if !context.is_empty() || !body.is_empty() || !whole.is_empty() {
+        return None;
+    }
+    let mut first = status_extension(&composite(places)?)?;
+    let mut moved = Vec::with_capacity(entries.rest().len());
+    for place in places {
+        let der = entries.vector::<3>()?;
+        // The first entry has everything and the others have nothing: or this is no message of rustls' making.
+        if entries.vector::<2>()? != std::mem::take(&mut first) {
+            return None;
+        }
+        put_vector::<3>(&mut moved, der)?;
+        let own = place.as_deref().map_or(Some(Vec::new()), status_extension)?;
+        put_vector::<2>(&mut moved, &own)?;
+    }
+    if !entries.is_empty() {
+        return None;
+    }
+    let mut body = vec![0]; // certificate_request_context, empty
+    put_vector::<3>(&mut body, &moved)?;
+    message(CERTIFICATE, &body)
+}

@@ -1,0 +1,277 @@
+//! What rustls is given and what a client sees of it, message by message.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+use crate::tls::status_request_v2::ClientHello;
+use crate::tls::status_request_v2::splice::{Exchanged, Splice};
+use crate::tls::status_request_v2::wire::Reader;
+
+/// ServerHello of TLS 1.2 with these extensions.
+fn server_hello(extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+    let extensions: Vec<_> =
+        extensions.iter().flat_map(|(kind, content)| extension(*kind, content)).collect();
+    let body = [&[3, 3][..], &[9; 32], &vector::<1>(&[5; 32]), &[0xc0, 0x2c, 0], &vector::<2>(&extensions)];
+    handshake(2, &body.concat())
+}
+
+/// What rustls makes of a response in TLS 1.2.
+fn certificate_status(kind: u8, response: &[u8]) -> Vec<u8> {
+    handshake(22, &[&[kind][..], &vector::<3>(response)].concat())
+}
+
+/// Certificate of TLS 1.3: certificates and the extensions of their entries.
+fn certificate(entries: &[(&[u8], Vec<u8>)]) -> Vec<u8> {
+    let entries: Vec<_> = entries
+        .iter()
+        .flat_map(|(der, extensions)| [vector::<3>(der), vector::<2>(extensions)].concat())
+        .collect();
+    handshake(11, &[&[0][..], &vector::<3>(&entries)].concat())
+}
+
+fn status(response: &[u8]) -> Vec<u8> {
+    extension(5, &[&[1][..], &vector::<3>(response)].concat())
+}
+
+/// A handshake in which this is asked for and these are the staples; what rustls was given.
+fn given(asked: Asked, staples: &ChainStaples) -> (Splice, Option<Vec<u8>>) {
+    let mut splice = Splice::new(asked, None);
+    let response = splice.answer(staples.places().len(), staples);
+    (splice, response)
+}
+
+#[test]
+fn a10_a_list_is_acknowledged_by_extension_17_alone_and_has_a_place_for_each_certificate() {
+    let (leaf, issuer) = (vec![1; 300], vec![2; 70_000]);
+    let cases = [
+        (staples(&[Some(300), Some(70_000)]), [vector::<3>(&leaf), vector::<3>(&issuer)].concat()),
+        (staples(&[Some(300), None]), [&vector::<3>(&leaf)[..], &[0; 3]].concat()),
+        (staples(&[None, Some(70_000)]), [&[0; 3][..], &vector::<3>(&issuer)].concat()),
+    ];
+    for (staples, list) in cases {
+        let (mut splice, response) = given(asked(Version::Tls12, true, &[Item::OcspMulti]), &staples);
+        assert_eq!(response.as_ref(), Some(&list));
+        // renegotiation_info, status_request, extended_master_secret
+        let hello = |status| server_hello(&[(0xff01, vec![0]), (status, vec![]), (23, vec![])]);
+        assert_eq!(*splice.hear(&hello(5)), hello(17));
+        assert_eq!(*splice.hear(&certificate_status(1, &list)), certificate_status(2, &list));
+        assert_eq!(splice.replacements().len(), 2);
+        assert_eq!(splice.replacements()[1].at, hello(5).len());
+    }
+}
+
+#[test]
+fn a10_the_clients_order_decides_among_what_can_be_answered() {
+    use Item::{Ocsp, OcspMulti};
+    let both = staples(&[Some(10), Some(20)]);
+    let issuer = staples(&[None, Some(20)]);
+    let list = |leaf: &[u8]| [vector::<3>(leaf), vector::<3>(&[2; 20])].concat();
+    let leaf = vec![1; 10];
+    let cases: [(&ChainStaples, bool, &[Item], Option<Vec<u8>>, u16, u8); 7] = [
+        (&both, true, &[OcspMulti, Ocsp], Some(list(&leaf)), 17, 2),
+        (&both, true, &[Ocsp, OcspMulti], Some(leaf.clone()), 17, 1),
+        (&both, true, &[], Some(leaf), 5, 1),
+        (&both, false, &[], None, 5, 1),
+        // There is nothing about the end entity alone.
+        (&issuer, true, &[Ocsp, OcspMulti], Some(list(&[])), 17, 2),
+        (&issuer, true, &[Ocsp], None, 5, 1),
+        (&issuer, true, &[], None, 5, 1),
+    ];
+    for (staples, plain, items, response, acknowledged, kind) in cases {
+        let (mut splice, given) = given(asked(Version::Tls12, plain, items), staples);
+        assert_eq!(given, response, "{items:?} {staples:?}");
+        let Some(response) = response else { continue };
+        let hello = |kind| server_hello(&[(kind, vec![])]);
+        assert_eq!(*splice.hear(&hello(5)), hello(acknowledged), "{items:?}");
+        assert_eq!(*splice.hear(&certificate_status(1, &response)), certificate_status(kind, &response));
+    }
+}
+
+#[test]
+fn a10_where_nothing_is_stapled_rustls_has_nothing_to_acknowledge() {
+    let none = ChainStaples::none(2);
+    for asked in [
+        asked(Version::Tls12, true, &[Item::OcspMulti, Item::Ocsp]),
+        asked(Version::Tls12, false, &[Item::OcspMulti]),
+        asked(Version::Tls13, true, &[]),
+    ] {
+        assert_eq!(given(asked, &none).1, None);
+    }
+    // A staple that was there for the last handshake is not there for this one.
+    let mut splice = Splice::new(asked(Version::Tls12, false, &[Item::OcspMulti]), None);
+    assert!(splice.answer(2, &staples(&[Some(1), Some(1)])).is_some());
+    assert!(splice.answer(2, &none).is_none());
+    assert_eq!(*splice.hear(&server_hello(&[(5, vec![])])), server_hello(&[(5, vec![])]));
+    // Nor is one that is not about this chain.
+    assert_eq!(splice.answer(3, &staples(&[Some(1), Some(1)])), None);
+}
+
+#[test]
+fn a10_a_session_that_is_resumed_says_nothing_of_status() {
+    // rustls drops what it was given, so that there is no extension 5 to turn into 17 (RFC 6961 section 2.2).
+    let (mut splice, _) =
+        given(asked(Version::Tls12, true, &[Item::OcspMulti]), &staples(&[Some(9), Some(9)]));
+    let resumed = server_hello(&[(0xff01, vec![0]), (23, vec![])]);
+    assert_eq!(*splice.hear(&resumed), resumed);
+    assert!(splice.replacements().is_empty());
+}
+
+#[test]
+fn a10_in_tls_1_3_each_certificate_has_its_own_response() {
+    let (leaf, issuer, third) = ([1; 900], [2; 17_000], [3; 5]);
+    let ders: [&[u8]; 3] = [&[0xaa; 600], &[0xbb; 500], &[0xcc; 400]];
+    for present in 1_u8..8 {
+        let lengths = [900, 17_000, 5].iter().enumerate();
+        let lengths: Vec<_> =
+            lengths.map(|(at, length)| (present >> at & 1 == 1).then_some(*length)).collect();
+        let (mut splice, response) = given(asked(Version::Tls13, true, &[]), &staples(&lengths));
+        let rustls =
+            certificate(&[(ders[0], status(&response.unwrap())), (ders[1], vec![]), (ders[2], vec![])]);
+        let responses: [&[u8]; 3] = [&leaf, &issuer, &third];
+        let entries: Vec<_> = (0..3)
+            .map(|at| (ders[at], if lengths[at].is_some() { status(responses[at]) } else { Vec::new() }))
+            .collect();
+        assert_eq!(*splice.hear(&rustls), certificate(&entries), "{present:03b}");
+        assert_eq!(rustls.len(), certificate(&entries).len());
+    }
+}
+
+#[test]
+fn a10_in_tls_1_3_the_end_entitys_response_goes_alone_where_all_do_not_fit_one_extension() {
+    let large = staples(&[Some(900), Some(65_000)]);
+    let (mut splice, response) = given(asked(Version::Tls13, true, &[]), &large);
+    assert_eq!(response, Some(vec![1; 900]));
+    let sent = certificate(&[(&[7; 9], status(&[1; 900])), (&[8; 9], vec![])]);
+    assert_eq!(*splice.hear(&sent), sent);
+    // Not even that one, and there is none.
+    for lengths in [[Some(65_532), None], [None, Some(65_532)]] {
+        assert_eq!(given(asked(Version::Tls13, true, &[]), &staples(&lengths)).1, None, "{lengths:?}");
+    }
+    assert!(given(asked(Version::Tls13, true, &[]), &staples(&[Some(65_531), None])).1.is_some());
+}
+
+#[test]
+fn no_other_message_is_rewritten() {
+    let both = staples(&[Some(30), Some(40)]);
+    let list = [vector::<3>(&[1; 30]), vector::<3>(&[2; 40])].concat();
+    let (mut tls12, _) = given(asked(Version::Tls12, true, &[Item::OcspMulti]), &both);
+    let (mut tls13, composite) = given(asked(Version::Tls13, true, &[]), &both);
+    let composite = status(&composite.unwrap());
+    let others = [
+        server_hello(&[(5, vec![0])]),
+        server_hello(&[(23, vec![])]),
+        [&server_hello(&[(5, vec![])])[..], &[0]].concat(),
+        certificate_status(1, &list[1..]),
+        certificate_status(1, &[]),
+        certificate_status(2, &list),
+        certificate_status(3, &list),
+        certificate(&[(&[1], vec![]), (&[2], vec![])]),
+        certificate(&[(&[1], status(&[1; 30])), (&[2], vec![])]),
+        certificate(&[(&[1], composite.clone())]),
+        certificate(&[(&[1], composite.clone()), (&[2], vec![]), (&[3], vec![])]),
+        certificate(&[(&[1], vec![]), (&[2], composite)]),
+        handshake(20, &[1; 12]),
+        handshake(14, &[]),
+        Vec::new(),
+        vec![2],
+    ];
+    for message in others {
+        assert_eq!(*tls12.hear(&message), message);
+        assert_eq!(*tls13.hear(&message), message);
+    }
+}
+
+#[test]
+fn a10_a_client_that_sends_17_alone_is_shown_to_rustls_with_a_5_of_the_same_length() {
+    let message = hello(0x0303, &[necessary(), vec![v2(&[2, 1]), (23, vec![])]].concat());
+    let exchanged = Exchanged::in_place_of_v2(&ClientHello::read(&message).unwrap(), &message).unwrap();
+    let mut splice = Splice::new(asked(Version::Tls12, false, &[Item::OcspMulti]), Some(exchanged));
+    let replacement = splice.in_the_hello().unwrap();
+    let mut shown = message.clone();
+    shown[replacement.at..][..replacement.bytes.len()].copy_from_slice(&replacement.bytes);
+
+    let read = ClientHello::read(&shown).unwrap();
+    assert_eq!(read.asked(true, true), Ok(asked(Version::Tls12, true, &[])));
+    assert_eq!(*splice.hear(&shown), message, "the transcript has what the client has sent");
+    assert!(splice.replacements().is_empty(), "the flight begins behind it");
+    // With a 5 of its own there is nothing to do.
+    let both = hello(0x0303, &[v2(&[2]), status_request()]);
+    assert_eq!(Exchanged::in_place_of_v2(&ClientHello::read(&both).unwrap(), &both), None);
+}
+
+/// What rustls had said, from what a client sees: the way back.
+fn undone(seen: &[u8]) -> Vec<u8> {
+    let mut body = Reader::new(&seen[5..]);
+    let mut entries = Reader::new(body.vector::<3>().unwrap());
+    let (mut ders, mut extensions) = (Vec::new(), Vec::new());
+    while !entries.is_empty() {
+        ders.push(entries.vector::<3>().unwrap());
+        extensions.extend(entries.vector::<2>().unwrap());
+    }
+    let first = status(&extensions[8..]);
+    let entries: Vec<_> = ders
+        .iter()
+        .enumerate()
+        .map(|(at, der)| (*der, if at == 0 { first.clone() } else { vec![] }))
+        .collect();
+    certificate(&entries)
+}
+
+proptest! {
+    #[test]
+    fn a10_the_change_of_a_certificate_message_can_be_undone(
+        chain in vec((vec(any::<u8>(), 1..50), option::of(0_usize..400)), 1..5),
+    ) {
+        let lengths: Vec<_> = chain.iter().map(|(_, length)| *length).collect();
+        prop_assume!(lengths.iter().any(Option::is_some));
+        let (mut splice, response) = given(asked(Version::Tls13, true, &[]), &staples(&lengths));
+        let first = status(&response.unwrap());
+        let entries: Vec<_> = chain
+            .iter()
+            .enumerate()
+            .map(|(at, (der, _))| (&der[..], if at == 0 { first.clone() } else { vec![] }))
+            .collect();
+        let rustls = certificate(&entries);
+        let seen = splice.hear(&rustls).into_owned();
+        prop_assert_eq!(seen.len(), rustls.len());
+        prop_assert_eq!(undone(&seen), rustls);
+    }
+
+    #[test]
+    fn a10_what_changes_in_tls_1_2_changes_back_by_the_same_bytes(
+        extensions in vec((prop_oneof![Just(5_u16), any::<u16>()], vec(any::<u8>(), 0..4)), 0..6),
+        lengths in vec(option::of(0_usize..300), 1..4),
+    ) {
+        prop_assume!(lengths.iter().any(Option::is_some));
+        let (mut splice, list) = given(asked(Version::Tls12, true, &[Item::OcspMulti]), &staples(&lengths));
+        let status = certificate_status(1, &list.unwrap());
+        for message in [server_hello(&extensions), status] {
+            let seen = splice.hear(&message).into_owned();
+            prop_assert_eq!(seen.len(), message.len());
+            let different: Vec<_> = (0..seen.len()).filter(|at| seen[*at] != message[*at]).collect();
+            // One byte: 5 and 17 differ in their second, ocsp and ocsp_multi are one.
+            prop_assert!(different.len() <= 1);
+            if let [at] = different[..] {
+                prop_assert!([(5, 17), (1, 2)].contains(&(message[at], seen[at])));
+            }
+        }
+    }
+
+    /// What the client's CertificateVerify is checked against is what the transcript has hashed.
+    #[test]
+    fn a10_all_messages_at_once_are_seen_as_one_after_the_other(
+        lengths in vec(option::of(0_usize..300), 1..4),
+        others in vec((any::<u8>(), vec(any::<u8>(), 0..60)), 0..4),
+        tail in vec(any::<u8>(), 0..3),
+    ) {
+        let (mut splice, list) = given(asked(Version::Tls12, true, &[Item::OcspMulti]), &staples(&lengths));
+        let mut messages = vec![server_hello(&[(5, vec![])]), certificate_status(1, &list.unwrap_or_default())];
+        messages.extend(others.iter().map(|(kind, body)| handshake(*kind, body)));
+        messages.push(tail);
+        let all = messages.concat();
+        let one_by_one: Vec<u8> = messages.iter().flat_map(|message| splice.hear(message).into_owned()).collect();
+        prop_assert_eq!(splice.seen(&all), one_by_one);
+    }
+}

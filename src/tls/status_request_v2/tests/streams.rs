@@ -1,0 +1,215 @@
+//! Records and the connection, in whatever pieces.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+
+use super::*;
+use crate::tls::status_request_v2::received::Received;
+use crate::tls::status_request_v2::splice::Splice;
+use crate::tls::status_request_v2::{SPLICE, Spliced};
+
+/// A connection that takes and gives no more than so many bytes at a time.
+#[derive(Debug, Default)]
+struct Pieces {
+    incoming: VecDeque<u8>,
+    outgoing: Vec<u8>,
+    lengths: VecDeque<usize>,
+}
+
+impl Pieces {
+    fn length(&mut self) -> usize {
+        let length = self.lengths.pop_front().unwrap_or(7);
+        self.lengths.push_back(length);
+        length
+    }
+}
+
+impl AsyncRead for Pieces {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let length = self.length().min(buf.remaining()).min(self.incoming.len());
+        buf.put_slice(&self.incoming.drain(..length).collect::<Vec<_>>());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Pieces {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let length = self.length().min(buf.len());
+        self.outgoing.extend_from_slice(&buf[..length]);
+        Poll::Ready(Ok(length))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What arrives at the other end when a server says `messages` in records of these lengths and then `rest`, writing so
+/// many bytes at once.
+fn sent(
+    mut splice: Splice,
+    messages: &[Vec<u8>],
+    records: &[usize],
+    writes: usize,
+    takes: &[usize],
+    rest: &[u8],
+) -> (Vec<u8>, Vec<u8>) {
+    let seen: Vec<u8> = messages.iter().flat_map(|message| splice.hear(message).into_owned()).collect();
+    let recorded = |mut bytes: &[u8]| {
+        let mut lengths = records.iter().cycle();
+        let mut all = Vec::new();
+        while !bytes.is_empty() {
+            let (record, rest) = bytes.split_at(bytes.len().min(*lengths.next().unwrap()));
+            all.extend(in_records(record, record.len()));
+            bytes = rest;
+        }
+        all.extend_from_slice(rest);
+        all
+    };
+    let pieces = Pieces { lengths: takes.iter().copied().collect(), ..Pieces::default() };
+    let clear = splice.anything() && splice.in_the_clear();
+    let mut stream = Spliced::new(pieces, Vec::new(), clear);
+    let written = recorded(&messages.concat());
+    SPLICE.sync_scope(RefCell::new(splice), || {
+        futures_util::FutureExt::now_or_never(async {
+            for part in written.chunks(writes) {
+                stream.write_all(part).await.unwrap();
+            }
+        })
+        .unwrap();
+    });
+    (stream.into_inner().outgoing, recorded(&seen))
+}
+
+fn flight(list: &[u8], certificate: usize) -> Vec<Vec<u8>> {
+    let hello = handshake(
+        2,
+        &[&[3, 3][..], &[9; 32], &[0, 0xc0, 0x2c, 0], &vector::<2>(&extension(5, &[]))].concat(),
+    );
+    let status = handshake(22, &[&[1][..], &vector::<3>(list)].concat());
+    vec![hello, handshake(11, &vec![3; certificate]), status, handshake(12, &[4; 70]), handshake(14, &[])]
+}
+
+proptest! {
+    #[test]
+    fn a10_the_flight_is_rewritten_however_it_is_cut(
+        certificate in prop_oneof![0_usize..1000, Just(40_000)],
+        leaf in 0_usize..2000,
+        records in vec(prop_oneof![1_usize..20, Just(16_384)], 1..5),
+        (writes, takes) in prop_oneof![
+            (1_usize..30, vec(1_usize..40, 1..5)),
+            (Just(100_000), vec(4000_usize..20_000, 1..5)),
+        ],
+        rest in vec(any::<u8>(), 0..100),
+    ) {
+        let staples = staples(&[Some(leaf), Some(50)]);
+        let mut splice = Splice::new(asked(Version::Tls12, true, &[Item::OcspMulti]), None);
+        let list = splice.answer(2, &staples).unwrap();
+        // ChangeCipherSpec, and bytes that look like whatever.
+        let rest = [&[20, 3, 3, 0, 1, 1][..], &rest].concat();
+        let (arrived, expected) = sent(splice, &flight(&list, certificate), &records, writes, &takes, &rest);
+        prop_assert!(arrived == expected);
+    }
+
+    #[test]
+    fn a10_any_other_bytes_pass_as_they_are(
+        bytes in vec(any::<u8>(), 0..300),
+        messages in vec((any::<u8>(), vec(any::<u8>(), 0..40)), 0..5),
+        takes in vec(1_usize..40, 1..5),
+        asks in any::<bool>(),
+    ) {
+        let asked = if asks { asked(Version::Tls12, true, &[Item::OcspMulti]) } else { Asked::default() };
+        let mut splice = Splice::new(asked, None);
+        splice.answer(2, &staples(&[Some(5), Some(5)]));
+        let messages: Vec<_> = messages.iter().map(|(kind, body)| handshake(*kind, body)).collect();
+        let written = [in_records(&messages.concat(), 9), bytes.clone()].concat();
+        let (arrived, _) = sent(splice, &messages, &[9], 11, &takes, &bytes);
+        prop_assert_eq!(arrived, written);
+    }
+
+    #[test]
+    fn a10_a_hello_is_read_however_it_is_cut_and_what_was_read_is_passed_on(
+        record in prop_oneof![1_usize..40, Just(16_384)],
+        padding in prop_oneof![0_usize..300, Just(60_000)],
+        takes in vec(prop_oneof![1_usize..40, Just(100_000)], 1..5),
+        rest in vec(any::<u8>(), 0..100),
+    ) {
+        let message = hello(0x0303, &[(21, vec![0; padding]), v2(&[2])]);
+        let bytes = [in_records(&message, record), rest].concat();
+        let mut pieces = Pieces {
+            incoming: bytes.iter().copied().collect(),
+            lengths: takes.iter().copied().collect(),
+            ..Pieces::default()
+        };
+        let all = futures_util::FutureExt::now_or_never(async {
+            let (received, read) = Received::read(&mut pieces).await.unwrap();
+            // More than twice the longest message is not collected.
+            assert!(read == Some(message) || received.bytes.len() > 2 * 0xffff);
+            let mut stream = Spliced::new(pieces, received.bytes, true);
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            all
+        })
+        .unwrap();
+        prop_assert!(all == bytes);
+    }
+
+    #[test]
+    fn any_first_bytes_are_passed_on_and_no_more_than_so_many_are_collected(
+        head in prop_oneof![Just(vec![]), Just(vec![22, 3, 1]), Just(vec![22, 3, 1, 2, 0, 1, 0])],
+        bytes in vec(any::<u8>(), 0..3000),
+        takes in vec(1_usize..5000, 1..5),
+    ) {
+        let bytes = [head, bytes].concat();
+        let mut pieces = Pieces {
+            incoming: bytes.iter().copied().collect(),
+            lengths: takes.iter().copied().collect(),
+            ..Pieces::default()
+        };
+        let all = futures_util::FutureExt::now_or_never(async {
+            let (received, _) = Received::read(&mut pieces).await.unwrap();
+            let mut stream = Spliced::new(pieces, received.bytes, true);
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).await.unwrap();
+            all
+        })
+        .unwrap();
+        prop_assert_eq!(all, bytes);
+    }
+}
+
+#[test]
+fn what_is_collected_of_a_stranger_is_bounded() {
+    // Records of one byte for ever, which promise the longest message.
+    let head = [1, 0, 0xff, 0xff];
+    let endless = in_records(&[&head[..], &[0; 60_000]].concat(), 1);
+    let mut pieces = Pieces { incoming: endless.into(), lengths: [4096].into(), ..Pieces::default() };
+    let (received, message) =
+        futures_util::FutureExt::now_or_never(Received::read(&mut pieces)).unwrap().unwrap();
+    assert_eq!(message, None);
+    assert!(received.bytes.len() <= 2 * 0xffff + 4096);
+    // A message that rustls would not take is not waited for.
+    let mut pieces = Pieces {
+        incoming: in_records(&[1, 1, 0, 0, 0], 5).into(),
+        lengths: [100].into(),
+        ..Pieces::default()
+    };
+    let (received, message) =
+        futures_util::FutureExt::now_or_never(Received::read(&mut pieces)).unwrap().unwrap();
+    assert_eq!((received.bytes.len(), message), (10, None));
+}
