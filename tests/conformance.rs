@@ -25,8 +25,8 @@ mod interface_a {
     use serde_json::Value;
 
     use crate::harness::{
-        Cli, Credential, Finished, Platform, Site, alert, establish, eventually, finish, framed, message,
-        s_client,
+        Cli, Credential, Finished, Platform, Site, Stage, alert, establish, eventually, finish, framed,
+        message, s_client,
     };
 
     const NAME: &str = "00A037FFFE000001";
@@ -281,6 +281,26 @@ mod interface_a {
             assert_eq!(alert(&said), Some(44), "certificate_revoked: {}", said.text());
             assert_eq!(newest_refusal(&platform, count)["refusal"], "revoked");
         }
+    }
+
+    #[test]
+    fn a10_a_client_that_takes_every_status_from_the_handshake_finds_it_there() {
+        let mut stage = Stage::new("STRICT");
+        let wanted = [
+            "TLSv1.2:TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+            "TLSv1.2:TLS_DHE_RSA_WITH_AES_256_GCM_SHA384",
+            "TLSv1.3:TLS_AES_256_GCM_SHA384",
+        ]
+        .map(str::to_owned);
+        let platform = stage.start();
+        let said = stage.jsse_strict(&platform, 0, &wanted);
+        assert_eq!(said, wanted.each_ref().map(|wanted| format!("{wanted} 2 of 2")), "{}", platform.log());
+        // The platform has what it needs: nobody answers any more, and it is started again.
+        stage.silence();
+        assert!(platform.stop().status.success());
+        let platform = stage.start();
+        let said = stage.jsse_strict(&platform, 0, &wanted);
+        assert_eq!(said, wanted.each_ref().map(|wanted| format!("{wanted} 2 of 2")), "{}", platform.log());
     }
 
     #[test]

@@ -3,9 +3,8 @@
 use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 use rustix::process::Signal;
 
-use crate::harness::{Cli, Platform, eventually};
+use crate::harness::{Cli, Own, Platform, Stage, eventually, gauge, known};
 use crate::openssl::{came, status};
-use crate::stage::{Own, Stage, gauge, known};
 
 #[test]
 fn a10_there_are_staples_before_the_first_device_connects_and_operators_see_them() {

@@ -6,8 +6,14 @@
 
 // `cfg(test)` tells Clippy that helper functions may unwrap as tests do.
 #[cfg(test)]
+mod bouncycastle;
+#[cfg(test)]
+mod gnutls;
+#[cfg(test)]
 #[path = "../it/harness/mod.rs"]
 mod harness;
+#[cfg(test)]
+mod jsse;
 #[cfg(test)]
 mod keeping;
 #[cfg(test)]
@@ -15,4 +21,8 @@ mod openssl;
 #[cfg(test)]
 mod promise;
 #[cfg(test)]
-mod stage;
+#[path = "../interop/suite.rs"]
+#[allow(dead_code, reason = "here only the names count")]
+mod suite;
+#[cfg(test)]
+mod wolfssl;

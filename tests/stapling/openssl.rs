@@ -1,7 +1,6 @@
 //! `openssl s_client -status`: RFC 6066, and in TLS 1.3 the response of the first certificate.
 
-use crate::harness::{Credential, Platform, command, finish, framed, message};
-use crate::stage::{Own, Stage};
+use crate::harness::{Credential, Own, Platform, Stage, command, finish, framed, message};
 
 /// What it says of its connection; its message has been acknowledged.
 pub fn status(stage: &Stage, platform: &Platform, own: &Credential, more: &[&str]) -> String {

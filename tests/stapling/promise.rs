@@ -1,8 +1,9 @@
 //! Certificates that promise a staple (RFC 7633).
 
-use crate::harness::{Cli, Finished, Platform, alert, eventually, finish, framed, message, s_client};
+use crate::harness::{
+    Cli, Finished, Own, Platform, Stage, alert, eventually, finish, framed, known, message, s_client,
+};
 use crate::openssl::{came, status};
-use crate::stage::{Own, Stage, known};
 
 const ECC: [&str; 3] = ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"];
 const BOTH: [&str; 3] = ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384:DHE-RSA-AES256-GCM-SHA384"];

@@ -13,6 +13,7 @@ mod peer;
 mod platform;
 mod responder;
 mod site;
+mod stage;
 mod wal;
 mod wire;
 
@@ -24,6 +25,7 @@ pub use peer::{Finished, command, command_at, finish, tool};
 pub use platform::{Cli, Platform, Stopped, binary};
 pub use responder::{OpensslOcsp, OwnResponder, Server, authority, serial};
 pub use site::{Credential, Site, establish, pki};
+pub use stage::{Own, Stage, gauge, known};
 pub use wal::Wal;
 pub use wire::{Wire, connector, field};
 

@@ -1,11 +1,14 @@
 //! A platform with an ECC and an RSA chain, and OpenSSL's responders for each of its certificates.
 
 use std::cell::Cell;
+use std::path::PathBuf;
 
 use pcd_platform::pki::{Authority, CertificateOrder, KeyType, Role};
 use serde_json::Value;
 
-use crate::harness::{Cli, Credential, OpensslOcsp, Platform, Site, authority, pki, serial};
+use super::{
+    Cli, Credential, OpensslOcsp, Platform, Site, authority, finish, framed, java, message, pki, serial,
+};
 
 /// A certificate of the platform's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +115,26 @@ impl Stage {
 
     pub fn device_name(&self) -> &'static str {
         self.device
+    }
+
+    /// A file with a message of the device in its frame.
+    pub fn message(&self) -> PathBuf {
+        let file = self.site.path().join("message");
+        std::fs::write(&file, framed(&message(self.device, "1"))).unwrap();
+        file
+    }
+
+    /// Connects Java's own TLS with each of these, as `TLSv1.2:TLS_…`, with revocation checking by OCSP alone
+    /// (`tests/peers/JsseStrict.java`); what it says of each.
+    pub fn jsse_strict(&self, platform: &Platform, hours_ahead: u32, wanted: &[String]) -> Vec<String> {
+        let mut jsse = java("JsseStrict", &[], &[]);
+        jsse.arg(self.device().pkcs12(self.device)).arg(Credential::PASSWORD).arg(self.site.trust_bundle());
+        let to = [platform.address.ip().to_string(), platform.address.port().to_string()];
+        jsse.arg(self.message()).args(to).arg(hours_ahead.to_string()).args(wanted);
+        let said = finish(jsse, b"", None);
+        let lines: Vec<_> = String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), wanted.len(), "{}\n{}", said.text(), platform.log());
+        lines
     }
 
     pub fn responder(&mut self, own: Own) -> &mut OpensslOcsp {
