@@ -319,7 +319,7 @@ impl Checker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{TlsVersion, Undetermined};
+    use super::super::{MustStaple, TlsVersion, Undetermined};
     use super::*;
 
     const SMALLEST: &str = r#"
@@ -338,6 +338,7 @@ mod tests {
         assert_eq!(config.interface_a.listen, ["[::]:2575".parse().unwrap()], "A1");
         assert_eq!(config.tls.versions, [TlsVersion::Tls12, TlsVersion::Tls13], "A2");
         assert_eq!(config.revocation.when_undetermined, Undetermined::Refuse, "A9");
+        assert_eq!(config.stapling.must_staple, MustStaple::Withhold, "RFC 7633");
         assert_eq!(config.admin_listen, "127.0.0.1:9575".parse().unwrap());
     }
 

@@ -176,3 +176,29 @@ impl Engine {
         let _ = self.0.metrics.staple_next_update_timestamp_seconds.remove_label_values(&[certificate]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::hours;
+    use super::*;
+
+    // Clients that verify the response verify its signer too.
+    #[test]
+    fn a10_a_staple_ends_with_its_nextupdate_or_with_its_signer_whatever_comes_first() {
+        for (signer, end) in [(None, 10), (Some(hours(20)), 10), (Some(hours(4)), 4)] {
+            let answer = Answer {
+                said: Said::Good,
+                fresh: true,
+                this_update: hours(0),
+                next_update: Some(hours(10)),
+                expires: hours(10),
+                responder: String::new(),
+                signer_expires: signer,
+                unchecked_delegate: None,
+            };
+            let staple = Staple::of(answer, Bytes::new(), None, hours(0));
+            assert_eq!(staple.expires, hours(end));
+            assert!(staple.is_fresh_at(hours(end - 1)) && !staple.is_fresh_at(hours(end)));
+        }
+    }
+}

@@ -58,9 +58,8 @@ impl Kept {
         due: impl Fn(&Staple) -> Timestamp,
         now: Timestamp,
     ) -> Outcome {
-        let known = self.staple.as_ref().map(|known| known.this_update);
         let why = match answer {
-            Ok(staple) if known.is_none_or(|known| known <= staple.this_update) => {
+            Ok(staple) if self.staple.as_ref().is_none_or(|known| gives_way(known, &staple)) => {
                 self.course.succeeded(due(&staple));
                 self.problem = None;
                 self.staple = Some(staple.clone());
@@ -76,5 +75,40 @@ impl Kept {
         let told = self.course.failed(now, spread);
         self.problem = Some(why.clone());
         Outcome::Vain { why, told }
+    }
+}
+
+/// Of two responses of the same second, the one that says "revoked" stays.
+fn gives_way(known: &Staple, to: &Staple) -> bool {
+    known.this_update < to.this_update
+        || (known.this_update == to.this_update && (to.is_revoked() || !known.is_revoked()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::revocation::Said;
+
+    fn staple(second: i64, said: Said) -> Staple {
+        let at = Timestamp::from_second(second).unwrap();
+        let (der, responder) = (Bytes::new(), String::new());
+        Staple { der, said, this_update: at, expires: at, responder, url: None, fetched_at: at }
+    }
+
+    #[test]
+    fn a10_an_older_response_and_a_good_one_of_the_same_second_do_not_lift_a_revocation() {
+        let revoked = Said::Revoked { when: Timestamp::UNIX_EPOCH, reason: None };
+        for (known, to, gives) in [
+            ((5, Said::Good), (6, Said::Good), true),
+            ((5, Said::Good), (5, Said::Good), true),
+            ((5, Said::Good), (4, Said::Good), false),
+            ((5, Said::Good), (5, revoked), true),
+            ((5, revoked), (5, Said::Good), false),
+            ((5, revoked), (4, Said::Good), false),
+            // certificateHold can end (RFC 5280 5.3.1).
+            ((5, revoked), (6, Said::Good), true),
+        ] {
+            assert_eq!(gives_way(&staple(known.0, known.1), &staple(to.0, to.1)), gives, "{known:?} {to:?}");
+        }
     }
 }
