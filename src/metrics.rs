@@ -1,7 +1,7 @@
 //! What the platform counts: one registry, passed down; base units, labels with few values.
 
 use prometheus::core::{AtomicU64, GenericCounterVec};
-use prometheus::{Histogram, HistogramOpts, HistogramVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::model::Refusal;
 
@@ -47,6 +47,12 @@ pub struct Metrics {
     pub staple_next_update_timestamp_seconds: IntGaugeVec,
     /// Audit rows by event.
     pub audit_events_total: CounterVec,
+    /// Rows of this node's audit trail that have not been sent to the repository.
+    pub audit_repository_pending: IntGauge,
+    /// Audit messages that were sent to it.
+    pub audit_repository_sent_total: IntCounter,
+    /// Whether it is connected.
+    pub audit_repository_connected: IntGauge,
     /// Panics that were caught: each is a fault of ours that ended one connection.
     pub panics_total: IntGauge,
 }
@@ -122,6 +128,18 @@ impl Metrics {
                 &["certificate"],
             )?,
             audit_events_total: counter("audit_events_total", "Audit rows by event", &["event"])?,
+            audit_repository_pending: IntGauge::new(
+                "audit_repository_pending",
+                "Rows of this node's audit trail that have not been sent to the audit record repository",
+            )?,
+            audit_repository_sent_total: IntCounter::new(
+                "audit_repository_sent_total",
+                "Audit messages sent to the audit record repository",
+            )?,
+            audit_repository_connected: IntGauge::new(
+                "audit_repository_connected",
+                "Whether the audit record repository is connected",
+            )?,
             panics_total: IntGauge::new("panics_total", "Connections that a fault of ours ended")?,
             registry,
         };
@@ -156,6 +174,9 @@ impl Metrics {
         self.registry.register(Box::new(self.crl_next_update_timestamp_seconds.clone()))?;
         self.registry.register(Box::new(self.staple_next_update_timestamp_seconds.clone()))?;
         self.registry.register(Box::new(self.audit_events_total.clone()))?;
+        self.registry.register(Box::new(self.audit_repository_pending.clone()))?;
+        self.registry.register(Box::new(self.audit_repository_sent_total.clone()))?;
+        self.registry.register(Box::new(self.audit_repository_connected.clone()))?;
         self.registry.register(Box::new(self.panics_total.clone()))
     }
 

@@ -1,25 +1,27 @@
 //! The audit trail, signed with the platform's key from time to time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::interface_a::ConfigHandle;
 use crate::store::Store;
 use crate::tls::Acceptor;
 
-/// How much of the trail somebody with access to the database could compute anew unnoticed.
-const INTERVAL: Duration = Duration::from_mins(5);
-
 /// Signs at once, and then again and again until `done`.
-pub(super) async fn sign_regularly(store: Store, acceptor: Arc<Acceptor>, done: CancellationToken) {
-    let mut ticks = tokio::time::interval(INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+///
+/// What is not signed yet somebody with access to the database could compute anew unnoticed.
+pub(super) async fn sign_regularly(
+    store: Store,
+    acceptor: Arc<Acceptor>,
+    config: ConfigHandle,
+    done: CancellationToken,
+) {
     loop {
+        sign(&store, &acceptor).await;
         tokio::select! {
             () = done.cancelled() => return,
-            _ = ticks.tick() => sign(&store, &acceptor).await,
+            () = tokio::time::sleep(config.load().audit.sign_every) => {}
         }
     }
 }

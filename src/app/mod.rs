@@ -26,9 +26,10 @@ use crate::http;
 use crate::interface_a::{ConfigHandle, Dependencies, Feeds, InterfaceA, Registry, Serving};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
+use crate::repository;
 use crate::revocation::{Engine, KnownStaple, RevocationError};
 use crate::store::{Store, StoreError};
-use crate::tls::{Acceptor, AcceptorError, DirectoryHandle};
+use crate::tls::{Acceptor, AcceptorError, ConnectError, DirectoryHandle};
 use crate::x509::CertificateFacts;
 
 use lifecycle::Ending;
@@ -72,6 +73,9 @@ pub enum PlatformError {
     /// Roots, certificates, keys.
     #[error("the TLS identities and roots cannot be used")]
     Tls(#[from] AcceptorError),
+    /// The way to the audit record repository.
+    #[error("the audit record repository cannot be reached with what is configured")]
+    Repository(#[from] ConnectError),
     /// A port.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -101,6 +105,7 @@ impl Platform {
         let revocation = Engine::open(&config.revocation, metrics.clone(), clock.clone())?;
         let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
             .map(Arc::new)?;
+        repository::connector(&config, &clock)?;
         // Before anybody is served; what comes late is stapled when it comes.
         acceptor.staple(config.stapling.wait).await;
         let store = Store::open_as(config.node.clone(), &config.store_url, clock.clone()).await?;
@@ -233,8 +238,16 @@ impl Bound {
         let signing = tokio::spawn(audit::sign_regularly(
             platform.store.clone(),
             Arc::clone(&platform.acceptor),
+            Arc::clone(&platform.config),
             done.clone(),
         ));
+        let feed = repository::Feed {
+            config: Arc::clone(&platform.config),
+            store: platform.store.clone(),
+            metrics: platform.metrics.clone(),
+            clock: platform.clock.clone(),
+        };
+        let sending = tokio::spawn(feed.run(done.clone()));
         let listening = tokio::spawn({
             let (platform, done) = (Arc::clone(&platform), done.clone());
             async move { platform.watch_feeds(&feeds, &done).await }
@@ -249,7 +262,7 @@ impl Bound {
         let farewell = async {
             platform.audit(Event::PlatformStopped { reason }).await;
             done.cancel();
-            for task in [admin, watch, signing, listening, refresh, stapling, revocation] {
+            for task in [admin, watch, signing, listening, refresh, stapling, revocation, sending] {
                 if let Err(panic) = task.await {
                     tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
                 }

@@ -7,8 +7,9 @@ use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
 use crate::config::{Config, ConfigError, Overrides};
 use crate::http::Reloaded;
 use crate::model::explained;
+use crate::repository;
 use crate::revocation::{Engine, RevocationError};
-use crate::tls::AcceptorError;
+use crate::tls::{AcceptorError, ConnectError};
 
 /// A configuration that was not taken over.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +20,8 @@ enum ReloadError {
     Tls(#[from] AcceptorError),
     #[error("what is known about revoked certificates cannot be used")]
     Revocation(#[from] RevocationError),
+    #[error("the audit record repository cannot be reached with what is configured")]
+    Repository(#[from] ConnectError),
 }
 
 /// What a reload has changed.
@@ -41,6 +44,7 @@ impl ReloadError {
             }
             Self::Tls(_) => (ConfigurationFault::Identities, Vec::new()),
             Self::Revocation(_) => (ConfigurationFault::Revocation, Vec::new()),
+            Self::Repository(_) => (ConfigurationFault::Repository, Vec::new()),
         }
     }
 }
@@ -76,6 +80,7 @@ impl Platform {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
         let revocation = Engine::prepare(&config.revocation)?;
+        repository::connector(&config, &self.clock)?;
         let certificates = self.acceptor.installed();
         let acceptor = self.acceptor.prepare(&config)?;
         self.revocation.take_over(revocation);

@@ -5,7 +5,7 @@ mod atna;
 mod chain;
 mod event;
 
-pub use atna::{AtnaMessage, Outcome, Told};
+pub use atna::{AtnaMessage, Originator, Outcome, Told};
 pub use chain::{
     Broken, ChainRow, Distrust, Fault, Intact, LastSignature, Link, LinkError, RowHash, SignError, Signature,
     SignatureJudge, Signer, Verifier, signed_bytes,

@@ -55,9 +55,10 @@ pub(crate) enum Format {
     Atna,
 }
 
-/// Shows it. Where signatures are to be judged, `judge` says whose they may be.
+/// Shows it. `site` is what the organisation is called in audit messages. Where signatures are to be judged, `judge` says whose they may be.
 pub(crate) async fn run(
     command: Command,
+    site: Option<&str>,
     judge: impl FnOnce() -> Result<AuditJudge, Failure>,
     store: &Store,
     output: Output,
@@ -66,7 +67,7 @@ pub(crate) async fn run(
         Command::Verify { head } => return verify(&judge()?, &head, store, output).await,
         Command::Export { format, since } => {
             let since = since.map(|since| since.seen_from(Clock::system().now()));
-            export(format, since, store, output).await?;
+            export(format, since, site, store, output).await?;
         }
         Command::List { event, since, limit } => {
             let since = since.map(|since| since.seen_from(Clock::system().now()));
@@ -109,6 +110,7 @@ fn verdict(report: &ChainReport) -> ChainVerdict {
 async fn export(
     format: Format,
     since: Option<Timestamp>,
+    site: Option<&str>,
     store: &Store,
     output: Output,
 ) -> Result<(), Failure> {
@@ -127,7 +129,7 @@ async fn export(
             match format {
                 Format::Jsonl => output.line(&serde_json::to_string(&View::of(row)?)?)?,
                 Format::Atna => {
-                    if let Some(message) = row.told().message(None) {
+                    if let Some(message) = row.told().message(site) {
                         output.line(&message.xml)?;
                     }
                 }
@@ -260,7 +262,7 @@ mod tests {
         let line = ["list", "--event", "platform-stopped", "--since", "2025-06-01T00:00:00Z"];
         let command = parsed("audit", &line).unwrap();
         let no_judge = || unreachable!("nothing is judged by a list");
-        assert_eq!(run(command, no_judge, &store, Output::new(true)).await.unwrap(), Exit::Done);
+        assert_eq!(run(command, None, no_judge, &store, Output::new(true)).await.unwrap(), Exit::Done);
 
         let trail = AuditFilter { event: None, since: None, page: Page::Latest, limit: 1 };
         let row = &store.audit_rows(&trail).await.unwrap()[0];

@@ -48,6 +48,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
             let what = match error {
                 PlatformError::Tls(_) => "identities and roots",
                 PlatformError::Revocation(_) => "revocation",
+                PlatformError::Repository(_) => "audit record repository",
                 PlatformError::Store(_) => "store",
                 _ => "platform",
             };

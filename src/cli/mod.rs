@@ -126,7 +126,9 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         }
         Command::Audit { config, command } => {
             let store = config.open_store(&clock).await?;
-            let outcome = audit::run(command, || config.audit_judge(), &store, output).await;
+            let site = config.load()?.audit.repository.and_then(|repository| repository.site);
+            let judge = || config.audit_judge();
+            let outcome = audit::run(command, site.as_deref(), judge, &store, output).await;
             store.close().await;
             outcome
         }

@@ -41,7 +41,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
 pub(super) fn failure(error: PlatformError) -> Failure {
     let exit = match error {
         PlatformError::Store(error) => return store::failed(error),
-        PlatformError::Tls(_) | PlatformError::Revocation(_) => Exit::Config,
+        PlatformError::Tls(_) | PlatformError::Revocation(_) | PlatformError::Repository(_) => Exit::Config,
         PlatformError::Bind(_) | PlatformError::Threads(_) => Exit::Unavailable,
         PlatformError::Metrics(_) | PlatformError::Listener(_) | PlatformError::Signals(_) => Exit::Fault,
     };

@@ -52,6 +52,8 @@ pub struct Config {
     pub store_url: StoreUrl,
     /// Under which name this node keeps its audit chain in the store.
     pub node: NodeName,
+    /// The audit trail.
+    pub audit: Audit,
     /// Where the operator's HTTP listener is; loopback.
     pub admin_listen: SocketAddr,
     /// Logging.
@@ -232,6 +234,34 @@ pub struct Messages {
     pub application: String,
     /// MSH-4 of what we send.
     pub facility: String,
+}
+
+/// The audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// How often the platform's key vouches for what is new.
+    pub sign_every: Duration,
+    /// Where the trail is sent besides.
+    pub repository: Option<AuditRepository>,
+}
+
+/// An Audit Record Repository (IHE ATNA), reached by syslog over TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRepository {
+    /// Its name or address, which its certificate has to show.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Files with the roots that its certificate must chain to.
+    pub trust_anchors: Vec<PathBuf>,
+    /// What the platform shows it: an identity for this purpose, or its own.
+    pub identity: Credential,
+    /// What the organisation is called (AuditEnterpriseSiteID).
+    pub site: Option<String>,
+    /// Whether it is told of each message.
+    pub messages: bool,
+    /// The file that remembers what it has received.
+    pub position: PathBuf,
 }
 
 /// Logging.

@@ -26,6 +26,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) store: Store,
     #[serde(default)]
+    pub(super) audit: Audit,
+    #[serde(default)]
     pub(super) admin: Admin,
     #[serde(default)]
     pub(super) log: Log,
@@ -359,6 +361,32 @@ impl Default for Store {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct Audit {
+    pub(super) sign_every: Span,
+    pub(super) repository: Option<AuditRepository>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { sign_every: Span(Duration::from_mins(5)), repository: None }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct AuditRepository {
+    pub(super) address: String,
+    pub(super) trust_anchors: Vec<PathBuf>,
+    pub(super) identity: Option<Credential>,
+    pub(super) site: Option<String>,
+    #[serde(default = "yes")]
+    pub(super) messages: bool,
+    #[serde(default = "audit_repository_position")]
+    pub(super) position: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Admin {
     pub(super) listen: SocketAddr,
 }
@@ -395,6 +423,10 @@ pub enum LogFormat {
 
 fn every_version() -> Vec<TlsVersion> {
     vec![TlsVersion::Tls12, TlsVersion::Tls13]
+}
+
+fn audit_repository_position() -> PathBuf {
+    PathBuf::from("data/audit-repository.json")
 }
 
 const fn yes() -> bool {

@@ -7,8 +7,8 @@ use std::time::Duration;
 #[cfg(feature = "pkcs11")]
 use super::TokenUri;
 use super::{
-    Config, ConfigError, Credential, Devices, InterfaceA, KeyLocation, Log, Messages, Overrides, Problem,
-    Responder, Revocation, SilentAfter, Stapling, Tls, Written, raw,
+    Audit, AuditRepository, Config, ConfigError, Credential, Devices, InterfaceA, KeyLocation, Log, Messages,
+    Overrides, Problem, Responder, Revocation, SilentAfter, Stapling, Tls, Written, raw,
 };
 use crate::model::{NodeName, StoreUrl};
 
@@ -21,17 +21,19 @@ pub(super) fn validate(
     let folder = file.parent().unwrap_or(Path::new(""));
     let credentials = overrides.credentials_directory.as_deref();
     let mut checker = Checker { folder, credentials, problems: Vec::new() };
+    let (interface_a, tls) = (checker.interface_a(raw.interface_a), checker.tls(raw.tls));
     let config = Config {
         file: file.to_owned(),
         written,
-        interface_a: checker.interface_a(raw.interface_a),
-        tls: checker.tls(raw.tls),
+        interface_a,
         revocation: checker.revocation(raw.revocation),
         stapling: checker.stapling(&raw.stapling),
         devices: checker.devices(&raw.devices),
         messages: checker.messages(raw.messages),
         node: checker.node(overrides.node.as_ref().or(raw.store.node.as_ref())),
         store_url: checker.store_url(raw.store, overrides),
+        audit: checker.audit(raw.audit, &tls),
+        tls,
         admin_listen: raw.admin.listen,
         log: Log { format: raw.log.format, level: overrides.log_level.clone().unwrap_or(raw.log.level) },
     };
@@ -56,6 +58,10 @@ struct CredentialKeys {
 
 const ECC: CredentialKeys = CredentialKeys { key: "tls.ecc.key", passphrase: "tls.ecc.passphrase" };
 const RSA: CredentialKeys = CredentialKeys { key: "tls.rsa.key", passphrase: "tls.rsa.passphrase" };
+const REPOSITORY: CredentialKeys = CredentialKeys {
+    key: "audit.repository.identity.key",
+    passphrase: "audit.repository.identity.passphrase",
+};
 
 struct Checker<'a> {
     folder: &'a Path,
@@ -112,6 +118,38 @@ impl Checker<'_> {
             client_rsa_bits: (low, high),
             session_cache: raw.session_cache,
         }
+    }
+
+    fn audit(&mut self, raw: raw::Audit, tls: &Tls) -> Audit {
+        let repository = raw.repository.and_then(|raw| self.repository(raw, tls));
+        Audit { sign_every: self.duration(raw.sign_every.0, "audit.sign-every"), repository }
+    }
+
+    /// `None` when something is missing, which has then been reported.
+    fn repository(&mut self, raw: raw::AuditRepository, tls: &Tls) -> Option<AuditRepository> {
+        self.require(!raw.trust_anchors.is_empty(), "audit.repository.trust-anchors", || {
+            "name the file of the root that the repository's certificate chains to".to_owned()
+        });
+        let plain =
+            |site: &String| !site.is_empty() && site.trim() == site && !site.contains(char::is_control);
+        self.require(raw.site.as_ref().is_none_or(plain), "audit.repository.site", || {
+            "the name of the site has no control characters, and no blanks at its ends".to_owned()
+        });
+        let own = raw.identity.map(|credential| self.credential(&credential, &REPOSITORY));
+        let address = host_and_port(&raw.address);
+        self.require(address.is_some(), "audit.repository.address", || {
+            format!("\"{}\" is not HOST:PORT", raw.address)
+        });
+        let (host, port) = address?;
+        Some(AuditRepository {
+            host,
+            port,
+            trust_anchors: raw.trust_anchors.iter().map(|path| self.folder.join(path)).collect(),
+            identity: own.or_else(|| tls.ecc.clone()).or_else(|| tls.rsa.clone())?,
+            site: raw.site,
+            messages: raw.messages,
+            position: self.folder.join(&raw.position),
+        })
     }
 
     fn credential(&mut self, raw: &raw::Credential, keys: &CredentialKeys) -> Credential {
@@ -317,6 +355,19 @@ impl Checker<'_> {
     }
 }
 
+/// `HOST:PORT`; an IPv6 address is written in brackets.
+fn host_and_port(address: &str) -> Option<(String, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = match bare {
+        Some(v6) => v6.parse::<std::net::Ipv6Addr>().ok()?.to_string(),
+        None if host.contains(':') => return None,
+        None => host.to_owned(),
+    };
+    let port = port.parse().ok().filter(|port| *port != 0)?;
+    (!host.is_empty()).then_some((host, port))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{MustStaple, TlsVersion, Undetermined};
@@ -421,6 +472,27 @@ mod tests {
         ] {
             let error = parse(&store).unwrap_err().to_string();
             assert!(error.contains(key) && !error.contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_repository_is_reached_with_an_identity_of_its_own_or_the_platforms() {
+        let audit = |more: &str| {
+            let lines = "[audit.repository]\ntrust-anchors = [\"arr.pem\"]\n";
+            parse(&format!("{SMALLEST}\n{lines}{more}\n")).map(|config| config.audit.repository.unwrap())
+        };
+        assert_eq!(parse(SMALLEST).unwrap().audit.repository, None);
+        let repository = audit("address = \"arr.example:6514\"").unwrap();
+        assert_eq!((repository.host.as_str(), repository.port), ("arr.example", 6514));
+        assert_eq!(repository.identity.chain, Path::new("/etc/pcd/pki/p.pem"));
+        assert_eq!(repository.position, Path::new("/etc/pcd/data/audit-repository.json"));
+        let own = "identity = { chain = \"own.pem\", key = \"own.key\" }\naddress = \"[::1]:1\"";
+        let repository = audit(own).unwrap();
+        assert_eq!((repository.host.as_str(), repository.port), ("::1", 1));
+        assert_eq!(repository.identity.chain, Path::new("/etc/pcd/own.pem"));
+        for wrong in ["arr.example", ":6514", "arr.example:0", "::1:6514", "arr.example:syslog"] {
+            let error = audit(&format!("address = \"{wrong}\"")).unwrap_err().to_string();
+            assert!(error.contains("audit.repository.address"), "{wrong}: {error}");
         }
     }
 

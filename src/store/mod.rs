@@ -228,6 +228,24 @@ impl Store {
         self.0.reader.audit_rows(filter).await
     }
 
+    /// Rows of this node's own chain behind the row of number `after`, in their order.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn own_audit_rows(&self, after: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let rows = self.0.reader.audit_chain(&self.0.node, Some(after), limit).await?;
+        rows.into_iter().map(|row| AuditRow::of(row, &self.0.node)).collect()
+    }
+
+    /// The last row of this node's own chain.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn own_audit_end(&self) -> Result<Link, StoreError> {
+        self.0.reader.audit_end(&self.0.node).await
+    }
+
     /// Has `signer` vouch for the audit chain of this node as far as it goes, and writes that down in it. Returns the
     /// row that was signed; none when there is nothing new since the last signature.
     ///

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::audit::{RowHash, Told};
+use super::StoreError;
+use crate::audit::{ChainRow, RowHash, Told};
 use crate::model::{DeviceId, MessageId, NodeName};
 
 /// Which messages to list, newest first.
@@ -79,6 +80,20 @@ pub struct AuditRow {
 }
 
 impl AuditRow {
+    /// A row of the chain of `node`.
+    pub(super) fn of(row: ChainRow, node: &NodeName) -> Result<Self, StoreError> {
+        let damaged = StoreError::unreadable;
+        Ok(Self {
+            sequence: u64::try_from(row.sequence).map_err(|_| damaged("audit.sequence"))?,
+            node: node.clone(),
+            number: u64::try_from(row.number).map_err(|_| damaged("audit.number"))?,
+            hash: RowHash::from_bytes(&row.hash).ok_or(damaged("audit.hash"))?,
+            at: Timestamp::from_microsecond(row.at).map_err(|_| damaged("audit.at"))?,
+            event: row.event,
+            details: row.details,
+        })
+    }
+
     /// The row as the audit messages of IHE ATNA are made of it.
     #[must_use]
     pub fn told(&self) -> Told<'_> {

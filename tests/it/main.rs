@@ -22,6 +22,7 @@ mod openssl_client;
 mod pki;
 mod python;
 mod reload;
+mod repository;
 mod resumption;
 mod revocation;
 mod shipped;

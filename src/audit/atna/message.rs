@@ -1,5 +1,6 @@
 //! An audit message and its XML: DICOM PS3.15 A.5.1.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use base64::Engine as _;
@@ -103,7 +104,8 @@ impl Message {
 impl Participant {
     fn write(&self, xml: &mut Xml) {
         let requestor = if self.requestor { "true" } else { "false" };
-        let mut attributes = vec![("UserID", &*self.user), ("UserIsRequestor", requestor)];
+        let user = bounded(&self.user, LONGEST_NAME);
+        let mut attributes = vec![("UserID", &*user), ("UserIsRequestor", requestor)];
         let address;
         match &self.access_point {
             Some(AccessPoint::Machine(name)) => {
@@ -134,25 +136,35 @@ impl Object {
             ("ParticipantObjectDataLifeCycle", self.life_cycle),
         ];
         let optional = optional.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        let attributes: Vec<_> =
-            [("ParticipantObjectID", self.id.as_str()), ("ParticipantObjectTypeCode", SYSTEM_OBJECT)]
-                .into_iter()
-                .chain(optional)
-                .collect();
+        let id = bounded(&self.id, LONGEST_NAME);
+        let always = [("ParticipantObjectID", &*id), ("ParticipantObjectTypeCode", SYSTEM_OBJECT)];
+        let attributes: Vec<_> = always.into_iter().chain(optional).collect();
         xml.element("ParticipantObjectIdentification", &attributes, |xml| {
             coded(xml, "ParticipantObjectIDTypeCode", self.id_type);
             match &self.name {
-                Name::Plain(name) => xml.element("ParticipantObjectName", &[], |xml| xml.text(name)),
+                Name::Plain(name) => {
+                    let name = bounded(name, LONGEST_NAME);
+                    xml.element("ParticipantObjectName", &[], |xml| xml.text(&name));
+                }
                 Name::Query(query) => {
                     xml.element("ParticipantObjectQuery", &[], |xml| xml.text(&STANDARD.encode(query)));
                 }
             }
             for (kind, value) in &self.details {
-                let value = STANDARD.encode(value);
+                let value = STANDARD.encode(&*bounded(value, LONGEST_DETAIL));
                 let attributes = [("type", *kind), ("value", &*value)];
                 xml.element("ParticipantObjectDetail", &attributes, |_| {});
             }
         });
+    }
+}
+
+/// The beginning of a text that a peer, or a long list, has made longer than a receiver must take (PS3.15 A.6: 32 KiB
+/// for a whole message). The trail itself has all of it.
+fn bounded(text: &str, longest: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
+        None => text.into(),
     }
 }
 
@@ -175,6 +187,10 @@ impl Action {
         }
     }
 }
+
+/// Characters of a name, and of a detail.
+const LONGEST_NAME: usize = 256;
+const LONGEST_DETAIL: usize = 1024;
 
 /// ParticipantObjectTypeCode.
 const SYSTEM_OBJECT: &str = "2";

@@ -12,7 +12,10 @@
 mod code;
 mod message;
 mod row;
+mod syslog;
 mod xml;
+
+pub use syslog::Originator;
 
 use jiff::Timestamp;
 

@@ -73,8 +73,8 @@ fn every_event_is_either_one_of_atnas_or_known_not_to_be() {
             assert!(not.contains(&event.name()), "{} has no message", event.name());
             continue;
         };
-        let (_, id, action, outcome, kinds) =
-            expected.iter().find(|(name, ..)| *name == event.name()).expect(event.name());
+        let known = expected.iter().find(|(name, ..)| *name == event.name());
+        let Some((_, id, action, outcome, kinds)) = known else { panic!("{} is not expected", event.name()) };
         let document = Document::parse(&message.xml).unwrap();
         let identification = child(document.root_element(), "EventIdentification");
         assert_eq!(codes(identification, "EventID"), [*id], "{}", event.name());
@@ -163,6 +163,17 @@ fn what_is_no_failure_of_ours_and_what_is() {
     };
     assert_eq!(ended(SessionEnd::PeerClosed), None, "a session that ends in order is nobody's alert");
     assert_eq!(ended(SessionEnd::Withdrawn(Refusal::SuspendedDevice)).unwrap().outcome, Outcome::Serious);
+}
+
+#[test]
+fn no_message_is_longer_than_every_receiver_takes() {
+    let long = "ä<".repeat(20_000);
+    let certificate = Some(Certificate { common_name: Some(long.clone()), issuer: long, ..certificate() });
+    let refusal = Refusal::UntrustedIssuer;
+    let event = Event::ConnectionRefused { peer: peer(), refusal, certificate, revocation: Vec::new() };
+    let message = told(&event).unwrap();
+    assert!(message.xml.len() < 16_384, "{}", message.xml.len());
+    Document::parse(&message.xml).unwrap();
 }
 
 #[test]

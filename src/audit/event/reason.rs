@@ -33,6 +33,8 @@ pub enum ConfigurationFault {
     Identities,
     /// CRLs and what else is known about revocation cannot be used.
     Revocation,
+    /// The audit record repository cannot be reached with the certificates and keys that are named.
+    Repository,
 }
 
 /// Why a session ended.
@@ -94,6 +96,7 @@ impl ConfigurationFault {
             Self::Values => "values",
             Self::Identities => "identities",
             Self::Revocation => "revocation",
+            Self::Repository => "repository",
         }
     }
 }

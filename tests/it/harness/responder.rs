@@ -109,7 +109,7 @@ impl OpensslOcsp {
     }
 }
 
-fn is_listening(port: u16) -> bool {
+pub(super) fn is_listening(port: u16) -> bool {
     let tables =
         ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| std::fs::read_to_string(table).unwrap_or_default());
     let local = format!(":{port:04X}");

@@ -73,8 +73,19 @@ pub struct Site {
     environment: Vec<(&'static str, PathBuf)>,
 }
 
-const TABLES: [&str; 9] =
-    ["interface-a", "tls", "revocation", "stapling", "devices", "messages", "store", "admin", "log"];
+const TABLES: [&str; 11] = [
+    "interface-a",
+    "tls",
+    "revocation",
+    "stapling",
+    "devices",
+    "messages",
+    "store",
+    "admin",
+    "log",
+    "audit",
+    "audit.repository",
+];
 
 impl Site {
     /// A site of the PKI that all tests share.
@@ -137,7 +148,9 @@ impl Site {
     pub fn write_configuration(&self) -> PathBuf {
         let file = self.path().join("platform.toml");
         let mut text = String::new();
-        for table in TABLES {
+        // A table that is there means something, even if it is empty.
+        let wanted = |table: &str| self.settings.iter().any(|(at, _)| *at == table);
+        for table in TABLES.into_iter().filter(|table| wanted(table)) {
             text += &format!("[{table}]\n");
             for (_, line) in self.settings.iter().filter(|(at, _)| *at == table) {
                 text += line;

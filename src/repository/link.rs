@@ -1,0 +1,120 @@
+//! A connection to the repository.
+
+use std::io;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{FeedError, UNCONFIRMED};
+use crate::config::{AuditRepository, Config, TlsVersion};
+use crate::model::Clock;
+use crate::tls::{ConnectError, Connector, ConnectorSettings, SecuredStream};
+
+/// A secured connection; the repository has nothing to say on it.
+pub(super) struct Link(SecuredStream);
+
+/// Why there is none, or none any more.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error("it cannot be reached")]
+    Reach(#[source] io::Error),
+    #[error("it does not answer")]
+    Silent,
+    #[error("it takes nothing")]
+    Write(#[source] io::Error),
+    #[error("it has closed the connection")]
+    Closed,
+    #[error("the connection broke")]
+    Broken(#[source] io::Error),
+}
+
+/// Reads the certificates and the key with which the repository is reached; `None` when none is configured.
+///
+/// # Errors
+/// When one of them cannot be used.
+pub fn connector(config: &Config, clock: &Clock) -> Result<Option<Connector>, ConnectError> {
+    config.audit.repository.as_ref().map(|repository| build(repository, clock)).transpose()
+}
+
+fn build(repository: &AuditRepository, clock: &Clock) -> Result<Connector, ConnectError> {
+    let settings = ConnectorSettings {
+        credential: repository.identity.clone(),
+        trust_anchors: repository.trust_anchors.clone(),
+        // RFC 5425 4.2 and BCP 195: nothing below 1.2.
+        versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
+        suite: None,
+    };
+    Connector::build(&settings, clock)
+}
+
+impl Link {
+    pub(super) async fn open(repository: &AuditRepository, clock: &Clock) -> Result<Self, FeedError> {
+        let connector = build(repository, clock)?;
+        let opening = async {
+            let tcp = TcpStream::connect((repository.host.as_str(), repository.port))
+                .await
+                .map_err(LinkError::Reach)?;
+            give_up_unconfirmed(&tcp).map_err(LinkError::Reach)?;
+            Ok(Self(connector.connect(&repository.host, tcp).await?))
+        };
+        timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(LinkError::Silent.into()))
+    }
+
+    pub(super) async fn send(&mut self, frames: &[u8]) -> Result<(), LinkError> {
+        let sending = async {
+            self.0.write_all(frames).await?;
+            self.0.flush().await
+        };
+        match timeout(WRITE_TIMEOUT, sending).await {
+            Ok(sent) => sent.map_err(LinkError::Write),
+            Err(_) => Err(LinkError::Silent),
+        }
+    }
+
+    /// Returns when the repository has ended the connection.
+    pub(super) async fn closed(&mut self) -> LinkError {
+        // What it says is nothing that syslog knows.
+        let mut ignored = [0; 1024];
+        loop {
+            match self.0.read(&mut ignored).await {
+                Ok(0) => return LinkError::Closed,
+                Ok(_) => {}
+                Err(error) => return LinkError::Broken(error),
+            }
+        }
+    }
+
+    /// Whether it has done so already.
+    pub(super) fn check(&mut self) -> Result<(), LinkError> {
+        self.closed().now_or_never().map_or(Ok(()), Err)
+    }
+
+    /// Says goodbye; whether the repository answered by ending the connection in good order.
+    pub(super) async fn close(&mut self) -> bool {
+        if self.0.shutdown().await.is_err() {
+            return false;
+        }
+        match timeout(CLOSE_TIMEOUT, self.closed()).await {
+            Ok(LinkError::Closed) => true,
+            // rsyslog does not say goodbye in turn. Its kernel would have reset the connection if it had left bytes unread.
+            Ok(LinkError::Broken(error)) => error.kind() == io::ErrorKind::UnexpectedEof,
+            _ => false,
+        }
+    }
+}
+
+fn give_up_unconfirmed(tcp: &TcpStream) -> io::Result<()> {
+    tcp.set_nodelay(true)?;
+    let milliseconds = u32::try_from(UNCONFIRMED.as_millis()).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(tcp, milliseconds)?;
+    // A peer that has vanished without a word while there is nothing to send.
+    rustix::net::sockopt::set_socket_keepalive(tcp, true)?;
+    Ok(())
+}
+
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

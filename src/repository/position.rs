@@ -1,0 +1,81 @@
+//! How far the repository has the trail of this node, in a file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::Link as Place;
+use crate::model::NodeName;
+
+/// The last row that has been received.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Position {
+    node: String,
+    /// The row, as `NUMBER:HASH`.
+    head: String,
+}
+
+impl Position {
+    pub(super) fn of(node: &NodeName, place: &Place) -> Self {
+        Self { node: node.to_string(), head: place.to_string() }
+    }
+
+    /// The place, if it is one of this node's trail.
+    pub(super) fn place_of(&self, node: &NodeName) -> Option<Place> {
+        if self.node == node.as_str() { self.head.parse().ok() } else { None }
+    }
+
+    /// Reads the file; `None` when there is none, or nothing that can be understood: then everything is sent again.
+    pub(super) fn read(file: &Path) -> io::Result<Option<Self>> {
+        match fs::read(file) {
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes the file whole, in place of the one before; it is on disk on return.
+    pub(super) fn write(&self, file: &Path) -> io::Result<()> {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        // One node writes it, and one process of a node serves.
+        let temporary = file.with_extension("tmp");
+        let mut written =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        written.write_all(&serde_json::to_vec(self)?)?;
+        written.sync_all()?;
+        fs::rename(&temporary, file)?;
+        File::open(folder)?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_position_reads_back_and_belongs_to_its_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("data/position.json");
+        assert_eq!(Position::read(&file).unwrap(), None);
+        let (here, there): (NodeName, NodeName) = ("here".parse().unwrap(), "there".parse().unwrap());
+        let place = Place::START.next(&here, Timestamp::UNIX_EPOCH, "event", "{}");
+        let position = Position::of(&here, &place);
+        position.write(&file).unwrap();
+        position.write(&file).unwrap();
+        assert_eq!(Position::read(&file).unwrap(), Some(position));
+        let read = Position::read(&file).unwrap().unwrap();
+        assert_eq!(read.place_of(&here), Some(place));
+        assert_eq!(read.place_of(&there), None);
+        assert_eq!(fs::read_dir(folder.path().join("data")).unwrap().count(), 1, "nothing is left beside it");
+
+        // Half a file, as an earlier version or a hand may have left it, is none.
+        fs::write(&file, "{\"node\":").unwrap();
+        assert_eq!(Position::read(&file).unwrap(), None);
+    }
+}
