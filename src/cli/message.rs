@@ -16,6 +16,7 @@ use super::{Exit, Outcome, Output};
 use crate::audit::{Event, ViewedAs};
 use crate::hl7::Message;
 use crate::model::{Clock, DeviceId, MessageId};
+use crate::pcd::DeviceIdentity;
 use crate::store::{MessageFilter, MessageSummary, Store, StoredMessage};
 use tree::Tree;
 
@@ -26,6 +27,12 @@ pub(crate) enum Command {
     List {
         #[command(flatten)]
         filter: Filter,
+        /// Only what names this device: an EUI-64, or an identifier, with ^ and its type if it matters
+        #[arg(long, value_name = "ID", value_parser = identity)]
+        identity: Option<DeviceIdentity>,
+        /// Only what came before this message: the last one of the page before
+        #[arg(long, value_name = "MESSAGE")]
+        before: Option<MessageId>,
         /// At most so many
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: u32,
@@ -71,19 +78,24 @@ pub(crate) struct Filter {
     rejected: bool,
 }
 
+fn identity(text: &str) -> Result<DeviceIdentity, &'static str> {
+    DeviceIdentity::written(text).ok_or("an identity has at least one character")
+}
+
 impl Filter {
     fn seen_from(self, now: Timestamp, limit: u32) -> MessageFilter {
         let Self { device, kind, since, rejected } = self;
         let since = since.map(|since| since.seen_from(now));
-        MessageFilter { device, kind, since, rejected, before: None, limit }
+        MessageFilter { device, kind, since, rejected, limit, ..MessageFilter::default() }
     }
 }
 
 /// Shows it.
 pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
     match command {
-        Command::List { filter, limit } => {
+        Command::List { filter, identity, before, limit } => {
             let filter = filter.seen_from(Clock::system().now(), limit);
+            let filter = MessageFilter { identity, before, ..filter };
             for message in store.messages(&filter).await.map_err(failed)? {
                 output.print(&Summary::of(&message), Summary::line)?;
             }
@@ -241,6 +253,10 @@ mod tests {
             ["list", "--device", "PUMP-1", "--type", "PCD-01", "--since", "2h", "--rejected", "--limit", "5"];
         assert_eq!(message(&store, &["list"]).await.unwrap(), Exit::Done);
         assert_eq!(message(&store, &filters).await.unwrap(), Exit::Done);
+        let id = record.id.to_string();
+        let page = ["list", "--identity", "00-a0-37-eb-21-75-78-0f", "--before", &id];
+        assert_eq!(message(&store, &page).await.unwrap(), Exit::Done);
+        assert!(parsed::<Command>("message", &["list", "--identity", " "]).is_err());
         assert_eq!(message(&store, &["show", &record.id.to_string()]).await.unwrap(), Exit::Done);
     }
 

@@ -47,6 +47,16 @@ impl fmt::Display for Problem {
     }
 }
 
+/// The text with every password in an URL made unreadable, byte for byte as long as before.
+pub(super) fn without_passwords(text: &str) -> String {
+    let hidden = |line: &str| {
+        let begin = line.find("://").map(|at| at + 3)?;
+        let end = line.rfind('@').filter(|end| *end > begin)?;
+        Some([line.get(..begin)?, &"*".repeat(end - begin), line.get(end..)?].concat())
+    };
+    text.split_inclusive('\n').map(|line| hidden(line).unwrap_or_else(|| line.to_owned())).collect()
+}
+
 struct Listed<'a>(&'a [Problem]);
 
 impl fmt::Display for Listed<'_> {

@@ -317,7 +317,11 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, file: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let syntax = |source| ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) };
+        let syntax = |mut source: toml::de::Error| {
+            // It shows the line of the mistake.
+            source.set_input(Some(&error::without_passwords(text)));
+            ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) }
+        };
         let raw: raw::File = toml::from_str(text).map_err(syntax)?;
         let written = Written::of(toml::from_str(text).map_err(syntax)?);
         validate::validate(raw, written, file, overrides)

@@ -497,6 +497,16 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_not_in_what_is_said_of_a_mistake_in_its_line() {
+        for line in ["url = postgres://pcd:s3cret@db/pcd", "ulr = \"postgres://pcd:s3cret@db/pcd\""] {
+            let error = parse(&format!("{SMALLEST}\n[store]\n{line}\n")).unwrap_err();
+            let shown = format!("{} {error:?}", crate::model::explained(&error));
+            assert!(shown.contains("line 7, column") && shown.contains("@db/pcd"), "{shown}");
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+    }
+
+    #[test]
     fn silence_is_learned_or_a_duration_or_never() {
         let silent_after = |value: &str| {
             parse(&format!("{SMALLEST}\n[devices]\nsilent-after = \"{value}\"\n"))

@@ -8,27 +8,22 @@ use serde_json::Value as Json;
 
 use super::StoreError;
 use super::directory;
-use super::read::{SELECT_AUDIT_END, audit_end};
-use super::statement::{Row, Statement};
+use super::statement::Statement;
 use super::writer::{Entry, Incoming, Write, Written};
 use crate::audit::{Event, Link};
 use crate::model::NodeName;
 
 /// A connection that writes.
 pub(super) trait Connection: Send {
-    /// Opens a transaction that may write.
-    const BEGIN: &'static str;
-    /// What a `SELECT` ends with that keeps others from the row until the transaction ends.
-    const FOR_UPDATE: &'static str;
+    /// Opens a transaction that may write, and keeps other processes of `node` from its audit chain until it ends; where
+    /// that chain ends. All in one, because each statement is a way to the database and back.
+    fn begin(&mut self, node: &NodeName) -> impl Future<Output = Result<Link, StoreError>> + Send;
 
     /// Runs a statement without parameters.
     fn run(&mut self, sql: &'static str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Runs a statement; the number of rows that it has changed.
     fn execute(&mut self, statement: Statement) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
-    /// The rows that answer a statement.
-    fn fetch(&mut self, statement: Statement) -> impl Future<Output = Result<Vec<Row>, StoreError>> + Send;
 
     /// Stores those that are no resends; what became of each.
     fn insert_messages(
@@ -77,13 +72,13 @@ pub(super) async fn write(
 }
 
 /// The usual case: nothing is wrong with any entry.
-async fn all_at_once<C: Connection>(
-    connection: &mut C,
+async fn all_at_once(
+    connection: &mut impl Connection,
     node: &NodeName,
     entries: &[Entry],
 ) -> Result<Vec<Result<Written, StoreError>>, Undone> {
-    connection.run(C::BEGIN).await?;
-    match apply(connection, node, entries).await {
+    let mut end = connection.begin(node).await?;
+    match apply(connection, node, &mut end, entries).await {
         Ok(written) => {
             commit(connection).await?;
             Ok(written.into_iter().map(Ok).collect())
@@ -98,17 +93,21 @@ async fn all_at_once<C: Connection>(
 }
 
 /// Something is wrong with at least one entry: each gets a savepoint, so that it fails alone.
-async fn one_by_one<C: Connection>(
-    connection: &mut C,
+async fn one_by_one(
+    connection: &mut impl Connection,
     node: &NodeName,
     entries: &[Entry],
 ) -> Result<Vec<Result<Written, StoreError>>, Undone> {
-    connection.run(C::BEGIN).await?;
+    let mut end = connection.begin(node).await?;
     let mut outcomes = Vec::with_capacity(entries.len());
     for entry in entries {
         connection.run("SAVEPOINT entry").await?;
-        match apply(connection, node, slice::from_ref(entry)).await {
-            Ok(written) => outcomes.extend(written.into_iter().map(Ok)),
+        let mut next = end;
+        match apply(connection, node, &mut next, slice::from_ref(entry)).await {
+            Ok(written) => {
+                end = next;
+                outcomes.extend(written.into_iter().map(Ok));
+            }
             Err(error) if error.concerns_one_request() => {
                 connection.run("ROLLBACK TO SAVEPOINT entry").await?;
                 outcomes.push(Err(error));
@@ -125,10 +124,11 @@ async fn commit(connection: &mut impl Connection) -> Result<(), Undone> {
     connection.run("COMMIT").await.map_err(|error| Undone { error, committing: true })
 }
 
-/// Writes `entries` in their order, and then what the audit trail says of them.
+/// Writes `entries` in their order, and then what the audit trail says of them, behind `end`.
 async fn apply(
     connection: &mut impl Connection,
     node: &NodeName,
+    end: &mut Link,
     entries: &[Entry],
 ) -> Result<Vec<Written>, StoreError> {
     let mut outcomes = Vec::with_capacity(entries.len());
@@ -159,7 +159,7 @@ async fn apply(
             outcomes.push(Written::Anew);
         }
     }
-    append(connection, node, &trail).await?;
+    append(connection, node, end, &trail).await?;
     Ok(outcomes)
 }
 
@@ -183,26 +183,24 @@ async fn remember_identities(
 }
 
 /// The one place that writes to the audit trail, in the order of the chain.
-async fn append<C: Connection>(
-    connection: &mut C,
+async fn append(
+    connection: &mut impl Connection,
     node: &NodeName,
+    end: &mut Link,
     trail: &[(Timestamp, Event)],
 ) -> Result<(), StoreError> {
     if trail.is_empty() {
         return Ok(());
     }
-    let mut statement = Statement::new(SELECT_AUDIT_END).bind(node.as_str());
-    statement.push(C::FOR_UPDATE);
-    let mut end = audit_end(&connection.fetch(statement).await?)?;
     let rows: Vec<ChainedEvent> = trail
         .iter()
         .map(|(at, event)| {
             let details = event.details();
-            end = end.next(node, *at, event.name(), &details);
-            ChainedEvent { link: end, at: *at, event: event.name(), details }
+            *end = end.next(node, *at, event.name(), &details);
+            ChainedEvent { link: *end, at: *at, event: event.name(), details }
         })
         .collect();
-    connection.append_audit(node, &rows, &end).await
+    connection.append_audit(node, &rows, end).await
 }
 
 /// A list as it is kept.

@@ -5,12 +5,15 @@ use jiff::Timestamp;
 use super::StoreError;
 use crate::audit::{ChainRow, RowHash, Told};
 use crate::model::{DeviceId, MessageId, NodeName};
+use crate::pcd::DeviceIdentity;
 
 /// Which messages to list, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct MessageFilter {
     /// Only what this certificate brought.
     pub device: Option<DeviceId>,
+    /// Only what names this device.
+    pub identity: Option<DeviceIdentity>,
     /// Only this IHE PCD transaction (`PCD-01`), or this MSH-9 as it came (`ORU^R01^ORU_R01`).
     pub kind: Option<String>,
     /// Only what arrived then or later.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use sqlx::{PgPool, SqlitePool};
 
+use super::batch::json;
 use super::directory::{device_kind, device_status};
 use super::message::{MessageSummary, StoredMessage, Verdict};
 use super::query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
@@ -80,6 +81,14 @@ impl Reader {
         statement.push(" FROM message WHERE TRUE");
         if let Some(device) = &filter.device {
             statement.push(" AND device = ").push_bind(device.as_str());
+        }
+        if let Some(identity) = &filter.identity {
+            // In the list, which is JSON, whole or followed by a type that was not asked for.
+            let listed = json(&[identity.to_string()]);
+            let begin = listed.trim_start_matches('[').trim_end_matches("\"]");
+            statement.push(" AND (replace(identities, ").push_bind(format!("{begin}\""));
+            statement.push(", '') <> identities OR replace(identities, ").push_bind(format!("{begin}^"));
+            statement.push(", '') <> identities)");
         }
         if let Some(kind) = &filter.kind {
             let kind = kind.to_ascii_lowercase();
@@ -282,7 +291,7 @@ pub(super) const READERS: u32 = 4;
 
 const SELECT_DEVICE: &str = "SELECT id, kind, status, speaks_for, acknowledge, note FROM device";
 
-pub(super) const SELECT_AUDIT_END: &str = "SELECT number, hash FROM audit_end WHERE node = $1";
+const SELECT_AUDIT_END: &str = "SELECT number, hash FROM audit_end WHERE node = $1";
 
 const SELECT_AUDIT_NODES: &str =
     "SELECT node FROM audit_end UNION SELECT DISTINCT node FROM audit ORDER BY node";

@@ -85,12 +85,18 @@ impl Cluster {
         self.order(&format!("set {line}"));
     }
 
+    /// Puts a file into the folder of the cluster, for the server only. `content` is in base64.
+    pub fn install(&self, name: &str, content: &str) {
+        self.order(&format!("install {name} {content}"));
+    }
+
     fn order(&self, words: &str) {
         let mut supervisor = self.supervisor.lock().unwrap();
         writeln!(supervisor.commands.as_mut().unwrap(), "{words}").unwrap();
         let mut answer = String::new();
         supervisor.answers.read_line(&mut answer).unwrap();
-        assert_eq!(answer, "done\n", "PostgreSQL did not {words}; stderr says why");
+        let word = words.split(' ').next().unwrap_or_default();
+        assert_eq!(answer, "done\n", "PostgreSQL did not {word}; stderr says why");
     }
 
     /// The URL of a new, empty database.

@@ -2,7 +2,8 @@
 # end of stdin, so that its end is seen here however it came about. Runs as an ordinary user; initdb insists on that.
 #
 # Arguments: the folder with PostgreSQL's programs, and a port. Prints the folder of the cluster, and a line after each
-# command: start, stop (as an administrator does), crash (kill -9 of the postmaster), freeze, thaw.
+# command: start, stop (as an administrator does), crash (kill -9 of the postmaster), freeze, thaw; install and set
+# change files of the cluster.
 set -u
 bin=$1 port=$2
 # Without an answer nobody is deceived: the test that waits for one fails and shows what is in stderr.
@@ -50,6 +51,8 @@ while read -r word argument; do
         crash) kill -KILL "$(postmaster)" && echo done ;;
         freeze) for pid in $(family); do kill -STOP "$pid"; done && echo done ;;
         thaw) thaw && echo done ;;
+        install) # name, and its content in base64
+            printf '%s' "${argument#* }" | base64 -d >"$root/${argument%% *}" && chmod 600 "$root/${argument%% *}" && echo done ;;
         set) printf '%s\n' "$argument" >>"$root/data/postgresql.conf" && echo done ;;
     esac
 done

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pcd_platform::pki::KeyType;
 use rustix::process::Signal;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use tokio::runtime::Runtime;
 
 use crate::harness::{Cli, Platform, Site, Wire, eventually, field, framed, message};
@@ -27,26 +27,48 @@ fn start(site: &Site) -> (Platform, Wire) {
 
 /// Another process that writes to the store and does not come to an end: while it is there, nobody else can.
 struct Writing {
-    connection: SqliteConnection,
+    connection: Connection,
     runtime: Runtime,
+}
+
+enum Connection {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
 }
 
 impl Writing {
     fn begin(site: &Site) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let connection = runtime.block_on(async {
+            if let Some(url) = site.database() {
+                let mut connection = PgConnection::connect(&url).await.unwrap();
+                let hold = "BEGIN; LOCK TABLE message, probe IN EXCLUSIVE MODE";
+                // What the platform is writing just now may hold one of them and want the other.
+                while sqlx::raw_sql(hold).execute(&mut connection).await.is_err() {
+                    sqlx::raw_sql("ROLLBACK").execute(&mut connection).await.unwrap();
+                }
+                return Connection::Postgres(connection);
+            }
             let options = SqliteConnectOptions::new().filename(site.path().join("platform.db"));
             let mut connection = options.busy_timeout(Duration::from_secs(20)).connect().await.unwrap();
             sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
-            connection
+            Connection::Sqlite(connection)
         });
         Self { connection, runtime }
     }
 
-    fn end(mut self) {
+    fn end(self) {
         self.runtime.block_on(async {
-            sqlx::query("ROLLBACK").execute(&mut self.connection).await.unwrap();
-            self.connection.close().await.unwrap();
+            match self.connection {
+                Connection::Sqlite(mut connection) => {
+                    sqlx::query("ROLLBACK").execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                }
+                Connection::Postgres(mut connection) => {
+                    sqlx::query("ROLLBACK").execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                }
+            }
         });
     }
 }
@@ -58,7 +80,12 @@ fn ready(platform: &Platform) -> (u16, serde_json::Value) {
 
 #[test]
 fn a_first_signal_lets_everything_that_has_begun_be_acknowledged() {
-    let site = Site::new();
+    Site::on_each_store()
+        .into_iter()
+        .for_each(a_first_signal_lets_everything_that_has_begun_be_acknowledged_on);
+}
+
+fn a_first_signal_lets_everything_that_has_begun_be_acknowledged_on(site: Site) {
     let (platform, mut wire) = start(&site);
     let mut idle = connect(&site, &platform, NAME);
     let writing = Writing::begin(&site);
@@ -97,7 +124,10 @@ fn a_first_signal_lets_everything_that_has_begun_be_acknowledged() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let site = Site::new();
+    Site::on_each_store().into_iter().for_each(a_second_signal_ends_it_at_once_on);
+}
+
+fn a_second_signal_ends_it_at_once_on(site: Site) {
     let (platform, mut wire) = start(&site);
     let writing = Writing::begin(&site);
     wire.write(&framed(&message(NAME, "1")));
@@ -116,7 +146,11 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn a_session_that_does_not_finish_is_waited_for_only_so_long() {
-    let site = Site::new().with("interface-a", "drain-timeout = \"500ms\"");
+    Site::on_each_store().into_iter().for_each(a_session_that_does_not_finish_is_waited_for_only_so_long_on);
+}
+
+fn a_session_that_does_not_finish_is_waited_for_only_so_long_on(site: Site) {
+    let site = site.with("interface-a", "drain-timeout = \"500ms\"");
     let (platform, mut wire) = start(&site);
     let writing = Writing::begin(&site);
     wire.write(&framed(&message(NAME, "1")));
@@ -130,7 +164,12 @@ fn a_session_that_does_not_finish_is_waited_for_only_so_long() {
 
 #[test]
 fn while_the_store_cannot_be_written_senders_keep_their_messages() {
-    let site = Site::new();
+    Site::on_each_store()
+        .into_iter()
+        .for_each(while_the_store_cannot_be_written_senders_keep_their_messages_on);
+}
+
+fn while_the_store_cannot_be_written_senders_keep_their_messages_on(site: Site) {
     let (platform, mut wire) = start(&site);
     assert_eq!(ready(&platform).0, 200);
     let writing = Writing::begin(&site);
@@ -218,7 +257,10 @@ fn stream(mut wire: Wire, device: &str, cycle: usize) -> (Vec<String>, Vec<Strin
 // B.1: what was positively acknowledged is the platform's responsibility, whatever happens to the platform.
 #[test]
 fn nothing_that_was_acknowledged_is_lost_when_the_process_is_killed() {
-    let site = Site::new();
+    Site::on_each_store().into_iter().for_each(nothing_that_was_acknowledged_is_lost);
+}
+
+fn nothing_that_was_acknowledged_is_lost(site: Site) {
     let devices = ["KILL-1", "KILL-2", "KILL-3"];
     let (mut sent, mut acknowledged) = (BTreeSet::new(), BTreeSet::new());
     for cycle in 0..kill_cycles() {

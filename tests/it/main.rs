@@ -20,6 +20,7 @@ mod messages;
 mod openssl;
 mod openssl_client;
 mod pki;
+mod postgres;
 mod python;
 mod reload;
 mod repository;

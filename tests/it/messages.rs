@@ -158,7 +158,11 @@ fn any_type_is_taken_where_the_operator_says_so() {
 // A8: a certificate speaks for its own device only.
 #[test]
 fn a_device_speaks_for_itself_only() {
-    let mut scene = Scene::new(Site::new());
+    Site::on_each_store().into_iter().for_each(a_device_speaks_for_itself_only_on);
+}
+
+fn a_device_speaks_for_itself_only_on(site: Site) {
+    let mut scene = Scene::new(site);
     let first = text(OTHER, "V-1");
     for (id, code, sent) in [("V-1", "CR", first.clone()), ("V-2", "AR", text(OTHER, "V-2"))] {
         let mut sent = sent;
@@ -259,7 +263,11 @@ fn a_message_that_names_no_device_is_taken_or_refused_as_configured() {
 
 #[test]
 fn a_resend_gets_the_same_acknowledgement_and_is_stored_once() {
-    let mut scene = Scene::new(Site::new());
+    Site::on_each_store().into_iter().for_each(a_resend_gets_the_same_acknowledgement_and_is_stored_once_on);
+}
+
+fn a_resend_gets_the_same_acknowledgement_and_is_stored_once_on(site: Site) {
+    let mut scene = Scene::new(site);
     let sent = asking("R-1", "AL", "AL");
     scene.send(&sent);
     let first = [scene.wire.answer().unwrap(), scene.wire.answer().unwrap()];
@@ -282,7 +290,13 @@ fn a_resend_gets_the_same_acknowledgement_and_is_stored_once() {
 
 #[test]
 fn what_is_no_message_is_refused_without_a_control_id_and_kept() {
-    let mut scene = Scene::new(Site::new());
+    Site::on_each_store()
+        .into_iter()
+        .for_each(what_is_no_message_is_refused_without_a_control_id_and_kept_on);
+}
+
+fn what_is_no_message_is_refused_without_a_control_id_and_kept_on(site: Site) {
+    let mut scene = Scene::new(site);
     for (payload, reason) in [
         ("PID|||1||Patient^Imaginary\r", "no-header"),
         ("", "empty-frame"),
@@ -413,7 +427,11 @@ fn an_acknowledgement_that_nobody_waits_for_is_kept_and_not_answered() {
 
 #[test]
 fn operators_see_everything_about_a_message_but_its_content() {
-    let mut scene = Scene::new(Site::new());
+    Site::on_each_store().into_iter().for_each(operators_see_everything_about_a_message_but_its_content_on);
+}
+
+fn operators_see_everything_about_a_message_but_its_content_on(site: Site) {
+    let mut scene = Scene::new(site);
     scene.ask(&text(NAME, "SHOWN"));
     let cli = scene.platform.cli();
     let listed = &scene.listed(&["--device", NAME, "--type", "PCD-01", "--since", "10m"])[0];

@@ -46,6 +46,16 @@ impl DeviceIdentity {
         Some(Self::Named { kind: kind.into(), id: id.to_uppercase().into() })
     }
 
+    /// The identity that is written as [`Display`](fmt::Display) writes one: the identifier, and its type behind a `^` when it
+    /// has one.
+    ///
+    /// `None` when the identifier is empty.
+    #[must_use]
+    pub fn written(text: &str) -> Option<Self> {
+        let (id, kind) = text.rsplit_once('^').unwrap_or((text, ""));
+        Self::new(id, kind)
+    }
+
     /// Whether who may speak for this identity may speak for the one that a message claims: it is the same value, or
     /// the same text where this one has no type.
     #[must_use]

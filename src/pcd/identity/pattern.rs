@@ -82,10 +82,7 @@ impl FromStr for IdentityPattern {
         let matches = match text.split_once('*') {
             Some((digits, "")) => beginning(digits)?,
             Some(_) => return Err(IdentityPatternError::Wildcard),
-            None => {
-                let (id, kind) = text.rsplit_once('^').unwrap_or((text, ""));
-                Matches::Identity(DeviceIdentity::new(id, kind).ok_or(IdentityPatternError::Empty)?)
-            }
+            None => Matches::Identity(DeviceIdentity::written(text).ok_or(IdentityPatternError::Empty)?),
         };
         Ok(Self { text: text.to_owned(), matches })
     }

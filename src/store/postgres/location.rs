@@ -55,6 +55,11 @@ impl Location {
         self.options.clone()
     }
 
+    #[cfg(test)]
+    pub(in crate::store) fn ssl_mode(&self) -> PgSslMode {
+        self.options.get_ssl_mode()
+    }
+
     /// A connection to a server that can be relied on.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, async {

@@ -38,7 +38,9 @@ pub(super) async fn open(location: Location, node: NodeName) -> Result<(Writer, 
 }
 
 pub(super) async fn fetch(pool: &PgPool, statement: Statement) -> Result<Vec<Row>, StoreError> {
-    let rows = statement.query::<Postgres>().fetch_all(pool).await.map_err(failure)?;
+    // The server gives up before, unless it is not there any more and nobody has said so.
+    let rows = tokio::time::timeout(READ_TIMEOUT, statement.query::<Postgres>().fetch_all(pool));
+    let rows = rows.await.map_err(|_| StoreError::Timeout(READ_TIMEOUT))?.map_err(failure)?;
     Ok(rows.into_iter().map(Row::Postgres).collect())
 }
 
@@ -48,10 +50,13 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
     if is_up_to_date(connection).await? {
         return Ok(());
     }
-    match MIGRATOR.run_direct(None, connection, false).await {
-        Ok(()) => Ok(()),
-        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(failure(error)),
-        Err(error) => Err(StoreError::Schema(Arc::new(error))),
+    MIGRATOR.run_direct(None, connection, false).await.map_err(migration_failure)
+}
+
+fn migration_failure(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failure(error),
+        error => StoreError::Schema(Arc::new(error)),
     }
 }
 
@@ -63,9 +68,7 @@ async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, StoreError
     if table.is_none() {
         return Ok(false);
     }
-    let dirty = connection.dirty_version("_sqlx_migrations").await;
-    let applied = connection.list_applied_migrations("_sqlx_migrations").await;
-    let (Ok(None), Ok(applied)) = (dirty, applied) else { return Ok(false) };
+    let applied = connection.list_applied_migrations("_sqlx_migrations").await.map_err(migration_failure)?;
     let applied = applied.iter().map(|done| (done.version, &done.checksum));
     Ok(applied.eq(MIGRATOR.iter().map(|migration| (migration.version, &migration.checksum))))
 }
@@ -80,5 +83,7 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long it may take to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+const READ_TIMEOUT: Duration = Duration::from_secs(70);
 
 const READ_ONLY: &str = "SET default_transaction_read_only = on; SET statement_timeout = '60s'";

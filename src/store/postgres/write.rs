@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
-use sqlx::Connection as _;
 use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, Connection as _};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::{is_broken, is_conflict};
@@ -16,7 +16,7 @@ use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::StoreError;
 use crate::store::batch::{self, ChainedEvent, Connection, Undone, json};
 use crate::store::message::CONTROL_ID_REUSED;
-use crate::store::read::message_id;
+use crate::store::read::{audit_end, message_id};
 use crate::store::statement::{Row, Statement};
 use crate::store::writer::{Backend, Entry, Incoming, Written};
 
@@ -148,8 +148,12 @@ impl Reconnecting {
 }
 
 impl Connection for PgConnection {
-    const BEGIN: &'static str = "BEGIN";
-    const FOR_UPDATE: &'static str = " FOR UPDATE";
+    async fn begin(&mut self, node: &NodeName) -> Result<Link, StoreError> {
+        // Two statements travel together only without parameters. A node's name has no quotes.
+        let sql = format!("BEGIN; SELECT number, hash FROM audit_end WHERE node = '{node}' FOR UPDATE");
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(self).await.map_err(failure)?;
+        audit_end(&rows.into_iter().map(Row::Postgres).collect::<Vec<_>>())
+    }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
         sqlx::raw_sql(sql).execute(self).await.map_err(failure)?;
@@ -159,11 +163,6 @@ impl Connection for PgConnection {
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
         let done = statement.query::<Postgres>().execute(self).await.map_err(failure)?;
         Ok(done.rows_affected())
-    }
-
-    async fn fetch(&mut self, statement: Statement) -> Result<Vec<Row>, StoreError> {
-        let rows = statement.query::<Postgres>().fetch_all(self).await.map_err(failure)?;
-        Ok(rows.into_iter().map(Row::Postgres).collect())
     }
 
     async fn insert_messages(&mut self, messages: &[Incoming<'_>]) -> Result<Vec<Written>, StoreError> {

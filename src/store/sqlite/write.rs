@@ -12,7 +12,7 @@ use crate::model::{MessageId, NodeName};
 use crate::store::StoreError;
 use crate::store::batch::{self, ChainedEvent, Connection, json};
 use crate::store::message::CONTROL_ID_REUSED;
-use crate::store::read::message_id;
+use crate::store::read::{audit_end, message_id};
 use crate::store::statement::{Row, Statement};
 use crate::store::writer::{Backend, Entry, Incoming, Written};
 
@@ -59,10 +59,10 @@ impl Backend for Writer {
 }
 
 impl Connection for SqliteConnection {
-    /// Takes the write lock now: a transaction that reads first could not get it later if another process wrote
-    /// meanwhile.
-    const BEGIN: &'static str = "BEGIN IMMEDIATE";
-    const FOR_UPDATE: &'static str = "";
+    async fn begin(&mut self, node: &NodeName) -> Result<Link, StoreError> {
+        let rows = sqlx::query(BEGIN).bind(node.as_str()).fetch_all(self).await.map_err(failure)?;
+        audit_end(&rows.into_iter().map(Row::Sqlite).collect::<Vec<_>>())
+    }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
         sqlx::query(sql).execute(self).await.map_err(failure)?;
@@ -72,11 +72,6 @@ impl Connection for SqliteConnection {
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
         let done = statement.query::<Sqlite>().execute(self).await.map_err(failure)?;
         Ok(done.rows_affected())
-    }
-
-    async fn fetch(&mut self, statement: Statement) -> Result<Vec<Row>, StoreError> {
-        let rows = statement.query::<Sqlite>().fetch_all(self).await.map_err(failure)?;
-        Ok(rows.into_iter().map(Row::Sqlite).collect())
     }
 
     async fn insert_messages(&mut self, messages: &[Incoming<'_>]) -> Result<Vec<Written>, StoreError> {
@@ -202,6 +197,9 @@ fn stored_number(number: u64) -> i64 {
 
 /// How many rows travel at once.
 const GROUP_SIZES: [usize; 3] = [16, 4, 1];
+
+/// Takes the write lock now: a transaction that reads first could not get it later if another process wrote meanwhile.
+const BEGIN: &str = "BEGIN IMMEDIATE; SELECT number, hash FROM audit_end WHERE node = ?";
 
 /// Returns the identifier, unless the message is a resend.
 const INSERT_MESSAGE: &str = "

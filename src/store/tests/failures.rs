@@ -192,13 +192,22 @@ async fn a_deadlock_is_tried_again() {
     store.record(place.record("0", b"message")).await.unwrap();
     let mut outside = place.outside().await;
     // The server chooses whoever has waited for deadlock_timeout: not this one.
-    let hold = "SET deadlock_timeout = '60s'; BEGIN; SELECT * FROM audit_end FOR UPDATE";
+    let hold = "SET deadlock_timeout = '60s'; BEGIN; LOCK TABLE audit IN EXCLUSIVE MODE";
     outside.execute(hold).await.unwrap();
     let (record, ()) = tokio::join!(bounded(store.record(place.record("1", b"message"))), async {
-        // Its row is in, and it waits for the end of the chain.
+        // Its row is in, and it waits for the audit trail.
         tokio::time::sleep(Duration::from_millis(300)).await;
         bounded(outside.execute("LOCK TABLE message IN SHARE MODE; ROLLBACK")).await.unwrap();
     });
     assert!(matches!(record, Ok(Recorded::Stored(_))), "{record:?}");
     assert_eq!(event_names(&store).await, ["message-accepted"; 2]);
+    let database = place.url();
+    let database = database.rsplit('/').next().unwrap();
+    let counted = format!("SELECT deadlocks FROM pg_stat_database WHERE datname = '{database}'");
+    bounded(async {
+        while cluster::shared().sql("postgres", &counted) == "0\n" {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await;
 }

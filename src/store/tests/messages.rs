@@ -197,6 +197,9 @@ async fn messages_are_listed_by_device_type_time_verdict_and_page(place: Place) 
             record.transaction = None;
             record.message_type = "ADT^A01".to_owned();
         }
+        if n == 3 {
+            record.identities = vec!["00A0370000000001".to_owned(), "1.2\"3^ISO".to_owned()];
+        }
         if n >= 4 {
             record.verdict = Verdict::Rejected { code: "type".to_owned() };
         }
@@ -213,6 +216,11 @@ async fn messages_are_listed_by_device_type_time_verdict_and_page(place: Place) 
     assert_eq!(list(MessageFilter { before: Some(ids[4]), limit: 2, ..ANY }).await, [3, 2]);
     assert_eq!(list(MessageFilter { device: Some("PUMP-2".parse().unwrap()), ..ANY }).await, [1]);
     assert_eq!(list(MessageFilter { kind: Some("ADT^A01".to_owned()), ..ANY }).await, [2]);
+    let identity = |text: &str| MessageFilter { identity: DeviceIdentity::written(text), ..ANY };
+    assert_eq!(list(identity("00-a0-37-00-00-00-00-01")).await, [3]);
+    assert_eq!(list(identity("1.2\"3^ISO")).await, [3]);
+    assert_eq!(list(identity("1.2\"3")).await, [3]);
+    assert!(list(identity("1.2")).await.is_empty() && list(identity("2\"3")).await.is_empty());
     assert_eq!(list(MessageFilter { kind: Some("PCD-01".to_owned()), ..ANY }).await, [5, 4, 3, 1, 0]);
     assert_eq!(list(MessageFilter { rejected: true, ..ANY }).await, [5, 4]);
     let since = Some(place.clock.now() - jiff::SignedDuration::from_secs(120));

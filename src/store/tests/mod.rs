@@ -21,10 +21,17 @@ use super::*;
 use crate::audit::{Event, StopReason};
 use crate::authz::DeviceKind;
 use crate::hl7::AcknowledgeAs;
-use crate::pcd::IdentityPattern;
+use crate::pcd::{DeviceIdentity, IdentityPattern};
 
-const ANY: MessageFilter =
-    MessageFilter { device: None, kind: None, since: None, rejected: false, before: None, limit: 100 };
+const ANY: MessageFilter = MessageFilter {
+    device: None,
+    identity: None,
+    kind: None,
+    since: None,
+    rejected: false,
+    before: None,
+    limit: 100,
+};
 const TRAIL: AuditFilter = AuditFilter { event: None, since: None, page: Page::After(0), limit: 100 };
 
 async fn event_names(store: &Store) -> Vec<String> {

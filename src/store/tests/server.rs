@@ -1,5 +1,7 @@
 //! What only a store on a server does.
 
+use sqlx::Connection as _;
+
 use super::*;
 use crate::store::fixtures::cluster;
 
@@ -86,4 +88,131 @@ async fn the_password_may_be_in_a_file_that_is_for_its_owner_only() {
     assert!(!format!("{store:?}").contains("s3cret"));
     std::fs::remove_file(&file).unwrap();
     assert!(matches!(open().await, Err(StoreError::Password { .. })));
+}
+
+/// The blocks of SQL in the documentation.
+fn documented(n: usize) -> &'static str {
+    let text = include_str!("../../../docs/store.md");
+    text.split("```sql\n").nth(n + 1).unwrap().split("```").next().unwrap()
+}
+
+#[tokio::test]
+async fn the_documented_role_is_enough_to_serve_and_cannot_touch_the_trail() {
+    let server = cluster::shared();
+    server.sql("postgres", "CREATE ROLE pcd_owner LOGIN; CREATE ROLE pcd LOGIN");
+    server.sql("postgres", "CREATE DATABASE pcd OWNER pcd_owner ENCODING 'UTF8' TEMPLATE template0");
+    assert!(documented(0).contains("CREATE DATABASE pcd OWNER pcd_owner ENCODING 'UTF8' TEMPLATE template0"));
+    let place = Place::new();
+    let owner = server.url("pcd_owner", "pcd");
+    let serving = server.url("pcd", "pcd");
+    let open = async |url: &str| Store::open(url, place.clock.clone()).await;
+    let opened = open(&serving).await;
+    assert!(matches!(opened, Err(StoreError::Denied(_))), "nobody has made the tables: {opened:?}");
+    open(&owner).await.unwrap().close().await;
+    let opened = open(&serving).await;
+    assert!(matches!(opened, Err(StoreError::Denied(_))), "nobody has granted anything: {opened:?}");
+    let mut as_owner = sqlx::PgConnection::connect(&owner).await.unwrap();
+    sqlx::raw_sql(documented(1)).execute(&mut as_owner).await.unwrap();
+
+    let store = open(&serving).await.unwrap();
+    store.check().await.unwrap();
+    store.record(place.record("1", b"message")).await.unwrap();
+    store.record(place.rejected("2", b"message")).await.unwrap();
+    let seen = MessageRecord { not_allowed: vec!["A".to_owned()], ..place.record("3", b"message") };
+    store.record(seen).await.unwrap();
+    store.add_device(gateway("A"), "alice").await.unwrap();
+    store.describe_device(gateway("A"), "alice").await.unwrap();
+    store.set_device_status(&gateway("A").id, DeviceStatus::Suspended, "alice").await.unwrap();
+    store.remove_device(&gateway("A").id, "alice").await.unwrap();
+    store.sign_audit(&crate::audit::fixtures::Repeating).await.unwrap();
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 3);
+    let reports = store.verify_audit(&crate::audit::fixtures::Repeating).await.unwrap();
+    assert!(reports[0].verdict.is_ok());
+
+    let mut as_platform = sqlx::PgConnection::connect(&serving).await.unwrap();
+    for sql in [
+        "UPDATE audit SET event = 'nothing'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+        "DROP TRIGGER audit_only_grows ON audit",
+        "ALTER TABLE audit DISABLE TRIGGER ALL",
+        "UPDATE message SET raw = ''",
+        "CREATE TABLE mine (id INT)",
+    ] {
+        let error = sqlx::raw_sql(sql).execute(&mut as_platform).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("permission denied") || text.contains("must be owner"), "{sql}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn another_machine_has_to_prove_who_it_is_unless_the_url_says_otherwise() {
+    use sqlx::postgres::PgSslMode;
+    for (url, mode) in [
+        ("postgres://pcd@db.example/pcd", PgSslMode::VerifyFull),
+        ("postgres://pcd@192.0.2.1/pcd", PgSslMode::VerifyFull),
+        ("postgres://pcd@db.example/pcd?sslmode=require", PgSslMode::Require),
+        ("postgres://pcd@localhost/pcd", PgSslMode::Prefer),
+        ("postgres://pcd@[::1]/pcd", PgSslMode::Prefer),
+        ("postgres://pcd@%2Frun%2Fpostgresql/pcd", PgSslMode::Prefer),
+        ("postgres://pcd@localhost/pcd?sslmode=verify-full", PgSslMode::VerifyFull),
+    ] {
+        let chosen = postgres::Location::parse(&url.into()).unwrap().ssl_mode();
+        assert_eq!(format!("{chosen:?}"), format!("{mode:?}"), "{url}");
+    }
+}
+
+#[tokio::test]
+async fn over_tls_the_certificate_of_the_server_has_to_be_for_its_name_and_from_the_named_authority() {
+    use base64::Engine as _;
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let authority = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let (own, other) = (authority("one"), authority("other"));
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &own).unwrap();
+
+    let server = cluster::Cluster::start();
+    let base64 = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
+    server.install("server.crt", &base64(certificate.pem()));
+    server.install("server.key", &base64(key.serialize_pem()));
+    let folder = server.folder().display();
+    server.set(&format!("ssl_cert_file = '{folder}/server.crt'"));
+    server.set(&format!("ssl_key_file = '{folder}/server.key'"));
+    server.set("ssl = on");
+    server.stop();
+    server.restart();
+    server.sql("postgres", "CREATE ROLE over_tls LOGIN SUPERUSER PASSWORD 's3cret'");
+    let place = Place::new();
+    for (name, authority) in [("own.pem", &own), ("other.pem", &other)] {
+        std::fs::write(place.path().with_file_name(name), authority.pem()).unwrap();
+    }
+    let root = |name: &str| format!("&sslrootcert={}", place.path().with_file_name(name).display());
+    let open = async |host: &str, mode: &str, root: &str| {
+        let port = server.port();
+        let url = format!("postgres://over_tls:s3cret@{host}:{port}/postgres?sslmode={mode}{root}");
+        Store::open(&url, place.clock.clone()).await
+    };
+    let store = open("localhost", "verify-full", &root("own.pem")).await.unwrap();
+    store.record(place.record("1", b"message")).await.unwrap();
+    let encrypted = server.sql(
+        "postgres",
+        "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'pcd-platform'",
+    );
+    assert_eq!(encrypted, "t\n");
+    for (host, mode, root) in [
+        ("localhost", "verify-full", String::new()),
+        ("localhost", "verify-full", root("other.pem")),
+        ("localhost", "verify-ca", root("other.pem")),
+        ("127.0.0.1", "verify-full", root("own.pem")),
+    ] {
+        let opened = open(host, mode, &root).await;
+        assert!(matches!(opened, Err(StoreError::Connect { .. })), "{host} {mode} {root}: {opened:?}");
+    }
+    open("127.0.0.1", "verify-ca", &root("own.pem")).await.unwrap();
 }

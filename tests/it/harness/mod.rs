@@ -5,6 +5,8 @@
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses its own part of this")]
 
+#[path = "../../cluster/mod.rs"]
+pub mod cluster;
 mod device;
 mod disk;
 mod java;

@@ -7,7 +7,7 @@ use pcd_platform::model::Clock;
 use pcd_platform::pki::{CertificateOrder, Issued, KeyType, Role, TestPki};
 use tempfile::TempDir;
 
-use super::{Platform, tool};
+use super::{Platform, cluster, tool};
 
 /// The files of a certificate and its key.
 #[derive(Debug, Clone)]
@@ -113,6 +113,27 @@ impl Site {
             ("log", "level = \"debug\"".to_owned()),
         ];
         Self { folder, pki: pki.to_owned(), settings, environment: Vec::new() }
+    }
+
+    /// A site of the PKI that all tests share, with its store in a new database of the server that they share.
+    pub fn on_postgres() -> Self {
+        Self::of_database(&cluster::shared().database())
+    }
+
+    /// A site with its store on a server.
+    pub fn of_database(url: &str) -> Self {
+        Self::new().with("store", &format!("url = \"{url}\""))
+    }
+
+    /// One site for each kind of store.
+    pub fn on_each_store() -> [Self; 2] {
+        [Self::new(), Self::on_postgres()]
+    }
+
+    /// The URL of its store, when that is on a server.
+    pub fn database(&self) -> Option<String> {
+        let url = self.settings.iter().find_map(|(_, line)| line.strip_prefix("url = \""))?;
+        url.starts_with("postgres").then(|| url.trim_end_matches('"').to_owned())
     }
 
     /// Adds a line to a table of the configuration, in place of what the same key said before.
