@@ -313,23 +313,24 @@ fn arrive(to: SocketAddr, folder: &std::path::Path, phase: Duration) {
     config.resumption = Resumption::disabled();
     let connector = TlsConnector::from(Arc::new(config));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let arrived = Arc::new(AtomicU32::new(0));
+    let (arrived, refused) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     runtime.block_on(async {
         let end = Instant::now() + phase;
         let mut ticks = tokio::time::interval(Duration::from_secs(1) / ARRIVALS);
         let mut tasks = tokio::task::JoinSet::new();
         while Instant::now() < end {
             ticks.tick().await;
-            let (connector, arrived) = (connector.clone(), Arc::clone(&arrived));
+            let (connector, arrived, refused) =
+                (connector.clone(), Arc::clone(&arrived), Arc::clone(&refused));
             tasks.spawn(async move {
                 let Ok(tcp) = tokio::net::TcpStream::connect(to).await else { return };
-                if connector.connect(ServerName::from(to.ip()), tcp).await.is_ok() {
-                    arrived.fetch_add(1, Ordering::Relaxed);
-                }
+                let outcome = connector.connect(ServerName::from(to.ip()), tcp).await;
+                if outcome.is_ok() { &arrived } else { &refused }.fetch_add(1, Ordering::Relaxed);
             });
         }
         tasks.shutdown().await;
     });
+    assert_eq!(refused.load(Ordering::Relaxed), 0, "a device that may connect was refused");
     println!("{} {}", arrived.load(Ordering::Relaxed), process_time(std::process::id()).as_millis());
 }
 
