@@ -16,6 +16,10 @@ use tokio_util::task::AbortOnDropHandle;
 /// to handshakes for a quarter of the time, so that nobody waits for ever on either side.
 const NICENESS: i32 = 5;
 
+/// Threads for what handshakes hand over, beside one for each that waits for an answer about revocation: names that are
+/// looked up, answers that are read from the disk, CRLs that are taken in.
+const BESIDE: usize = 128;
+
 /// Where handshakes are done.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -33,6 +37,9 @@ impl Admission {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let threads = Builder::new_multi_thread()
             .worker_threads(cores)
+            // A handshake that waits holds its thread (rustls cannot wait otherwise), and another takes its place: were
+            // there fewer, the last would wait for nobody.
+            .max_blocking_threads(at_once.saturating_add(BESIDE))
             .thread_name("handshake")
             // On Linux the calling thread alone. Where it is not allowed, handshakes run like everything else.
             .on_thread_start(|| {

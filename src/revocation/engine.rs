@@ -362,6 +362,11 @@ impl Engine {
         statuses
     }
 
+    #[cfg(test)]
+    pub(crate) fn seen_certificates(&self) -> usize {
+        self.0.seen.since(None).len()
+    }
+
     fn see(&self, link: &Link) -> Identity {
         let identity = link.identity();
         self.0.seen.note(identity, link, self.0.clock.instant());

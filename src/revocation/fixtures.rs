@@ -1,6 +1,8 @@
 //! CAs, certificates, responses and CRLs for tests, with everything that must not be among what can be made.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
@@ -10,6 +12,7 @@ use rcgen::{
 
 use super::ocsp::{CertId, CertStatus, SingleResponse};
 use super::{CertIdHash, Issuer, Link};
+use crate::config::{self, Nonce, Undetermined};
 use crate::pki::{OcspResponse, ResponderId, ocsp_algorithm};
 use crate::x509::der::{self, BIT_STRING, ENUMERATED, INTEGER, SEQUENCE, constructed, element, sequence};
 use crate::x509::{CertificateFacts, Serial};
@@ -19,6 +22,31 @@ pub(crate) const NOW: i64 = 1_780_000_000;
 /// Hours from the time of the tests.
 pub(crate) fn hours(hours: i64) -> Timestamp {
     Timestamp::from_second(NOW + hours * 3600).unwrap()
+}
+
+/// A configuration with this folder, which may ask this machine.
+pub(crate) fn config(folder: &Path) -> config::Revocation {
+    config::Revocation {
+        when_undetermined: Undetermined::Refuse,
+        directory: folder.join("data"),
+        installed_crls: Vec::new(),
+        crl_issuers: Vec::new(),
+        responders: Vec::new(),
+        fallback_responder: None,
+        ocsp_nonce: Nonce::Off,
+        clock_skew: Duration::from_secs(300),
+        ocsp_max_age: None,
+        ocsp_default_lifetime: Duration::from_secs(3600),
+        fetch_timeout: Duration::from_secs(5),
+        connect_timeout: Duration::from_secs(5),
+        deadline: Duration::from_secs(10),
+        max_waiting: 256,
+        max_crl: 1 << 20,
+        proxy: None,
+        allowed_hosts: vec!["127.0.0.1".to_owned()],
+        refresh_interval: Duration::from_secs(3600),
+        check_interval: Duration::from_secs(60),
+    }
 }
 
 /// A CA with its key.

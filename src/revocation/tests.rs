@@ -1,7 +1,6 @@
 //! The engine against responders and distribution points that misbehave: each mistake that would let a revoked
 //! certificate in, or keep a good device out.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,12 +10,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::fixtures::{
-    Ca, Extras, List, distribution_points, entry, extension, hours, point_name, responder_at, response,
+    Ca, Extras, List, config, distribution_points, entry, extension, hours, point_name, responder_at,
+    response,
 };
 use super::lists::{Origin, Stored};
 use super::ocsp::CertStatus;
 use super::*;
-use crate::config::{self, Nonce, Undetermined};
+use crate::config;
 use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::pki::ResponderId;
@@ -90,30 +90,6 @@ async fn answer<F: Fn(&str) -> Reply>(mut stream: TcpStream, log: Asked, reply: 
     };
     let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     let _ = stream.write_all(&[head.as_bytes(), &body].concat()).await;
-}
-
-fn config(folder: &Path) -> config::Revocation {
-    config::Revocation {
-        when_undetermined: Undetermined::Refuse,
-        directory: folder.join("data"),
-        installed_crls: Vec::new(),
-        crl_issuers: Vec::new(),
-        responders: Vec::new(),
-        fallback_responder: None,
-        ocsp_nonce: Nonce::Off,
-        clock_skew: Duration::from_secs(300),
-        ocsp_max_age: None,
-        ocsp_default_lifetime: Duration::from_secs(3600),
-        fetch_timeout: Duration::from_secs(5),
-        connect_timeout: Duration::from_secs(5),
-        deadline: Duration::from_secs(10),
-        max_waiting: 256,
-        max_crl: 1 << 20,
-        proxy: None,
-        allowed_hosts: vec!["127.0.0.1".to_owned()],
-        refresh_interval: Duration::from_secs(3600),
-        check_interval: Duration::from_secs(60),
-    }
 }
 
 /// An engine at the time of the fixtures.

@@ -58,7 +58,7 @@ impl Remembered {
     }
 
     #[cfg(test)]
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.0.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 }
@@ -126,5 +126,14 @@ mod tests {
         assert!(!verify(b"cb", ca.as_ref()), "other bytes with a signature that is known");
         assert!(verify(b"leaf", leaf.as_ref()));
         assert_eq!(memory.len(), 1);
+    }
+
+    #[test]
+    fn it_remembers_so_many_and_no_more() {
+        let memory = Remembered::default();
+        for number in 0..3 * MOST {
+            memory.keep(digest(&[&number.to_be_bytes()]));
+            assert!(memory.len() <= MOST);
+        }
     }
 }

@@ -287,3 +287,8 @@ impl ClientCertVerifier for DeviceVerifier {
         self.0.algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod pkits;
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,9 @@
 //! The outer shape that certificates, CRLs and basic OCSP responses have in common.
 
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::AlgorithmIdentifier;
+
+use super::algorithm::SignatureAlgorithm;
 use super::der::{BIT_STRING, Element, Malformed, Reader, SEQUENCE};
 use super::signature::{PublicKey, SignatureError};
 
@@ -36,6 +40,13 @@ impl<'a> Signed<'a> {
             algorithm: reader.expect(SEQUENCE)?.raw,
             signature: reader.expect(BIT_STRING)?.octets_of_bits()?,
         })
+    }
+
+    /// How it is signed.
+    #[must_use]
+    pub fn signature_algorithm(&self) -> Option<SignatureAlgorithm> {
+        let (rest, identifier) = AlgorithmIdentifier::from_der(self.algorithm).ok()?;
+        rest.is_empty().then(|| SignatureAlgorithm::of(&identifier))
     }
 
     /// Verifies the signature.

@@ -23,9 +23,11 @@ mod pki;
 mod postgres;
 mod python;
 mod reload;
+mod renewal;
 mod repository;
 mod resumption;
 mod revocation;
 mod shipped;
+mod storm;
 #[cfg(feature = "pkcs11")]
 mod token;

@@ -499,3 +499,52 @@ fn weak_and_foreign_algorithms_are_recognised() {
         assert_eq!((facts.key, facts.signature_algorithm), (kind, signature), "{options}");
     }
 }
+
+// What is in an OCSP response, in words: by OpenSSL's responder.
+#[test]
+fn an_ocsp_response_is_told_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let own = TestPki::init(&at("pki"), "http://127.0.0.1:8575", &Clock::system()).unwrap();
+    let issue = |name| own.issue(&CertificateOrder::new(name, Role::Device, KeyType::Ecc)).unwrap().chain;
+    let serial = |chain: &Path| {
+        let der = pcd_platform::x509::pem::certificates(&std::fs::read(chain).unwrap()).unwrap().remove(0);
+        pcd_platform::x509::CertificateFacts::read(&der).unwrap().serial.to_string()
+    };
+    let [good, stolen, unknown] = ["GOOD", "STOLEN", "UNKNOWN"].map(issue);
+    let index = format!(
+        "V\t400101000000Z\t\t{}\tunknown\t/CN=x\nR\t400101000000Z\t260101000000Z,keyCompromise\t{}\tunknown\t/CN=y\n",
+        serial(&good).to_uppercase(),
+        serial(&stolen).to_uppercase()
+    );
+    std::fs::write(at("index.txt"), index).unwrap();
+    let (request, response) = (at("request.der"), at("response.der"));
+    let ca = own.certificate(Authority::ComponentCaEcc);
+    let said = openssl(
+        "ocsp -issuer {} -cert {} -cert {} -cert {} -reqout {}",
+        &[&ca, &good, &stolen, &unknown, &request],
+    );
+    assert!(said.ok, "{}", said.text);
+    let (key, index) = (ca.with_extension("key"), at("index.txt"));
+    let line = "ocsp -index {} -CA {} -rsigner {} -rkey {} -nmin 30 -reqin {} -respout {}";
+    let said = openssl(line, &[&index, &ca, &ca, &key, &request, &response]);
+    assert!(said.ok, "{}", said.text);
+
+    let inspect = |json: &[&str], file: &Path| {
+        let words = [json, &["pki", "inspect"]].concat();
+        let output = crate::harness::binary().args(words).arg(file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = inspect(&[], &response);
+    for words in ["ocsp-response", "successful", "good from", "unknown from", "fresh", "ECDSA with"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(text.contains("revoked at 2026-01-01T00:00:00Z (keyCompromise)"), "{text}");
+    let sheet: serde_json::Value = serde_json::from_str(&inspect(&["--json"], &response)).unwrap();
+    let serials = sheet["responses"].as_array().unwrap().iter().map(|answer| answer["serial"].clone());
+    assert_eq!(serials.collect::<Vec<_>>(), [serial(&good), serial(&stolen), serial(&unknown)]);
+    // An error of a responder is a response as well.
+    std::fs::write(&response, [0x30, 3, 0x0a, 1, 3]).unwrap();
+    assert!(inspect(&[], &response).contains("tryLater"));
+}

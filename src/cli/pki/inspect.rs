@@ -11,17 +11,20 @@ use serde_json::{Value, json};
 use super::read;
 use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::model::{Clock, DeviceId};
+use crate::revocation::ocsp::{BasicResponse, CertStatus, Responder, ResponseStatus, SingleResponse};
 use crate::x509::pem::{self, Item};
-use crate::x509::{CertificateFacts, CrlFacts, Extensions, NameError, RequestFacts, RevokedEntry};
+use crate::x509::{
+    CertificateFacts, CrlFacts, DistinguishedName, Extensions, NameError, RequestFacts, RevokedEntry, Serial,
+};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Certificates, CRLs and certificate requests, PEM or DER
+    /// Certificates, CRLs and certificate requests, PEM or DER, and OCSP responses in DER
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-/// What one certificate, CRL or request holds: a line for each fact in text, a member for each in JSON.
+/// What one certificate, CRL, request or OCSP response holds: a line for each fact in text, a member for each in JSON.
 #[derive(Debug)]
 pub(super) struct Sheet(Vec<(&'static str, Value)>);
 
@@ -36,10 +39,16 @@ pub(super) fn run(arguments: &Arguments, output: Output, clock: &Clock) -> Outco
 
 pub(super) fn sheets(file: &Path, now: Timestamp) -> Result<Vec<Sheet>, Failure> {
     let name = file.display();
-    let items = pem::items(&read(file)?).with_context(|| name.to_string())?;
+    let contents = read(file)?;
+    if let Ok(response) = BasicResponse::read(&contents) {
+        let mut sheet = Sheet(vec![("file", json!(name.to_string()))]);
+        sheet.ocsp(response, now);
+        return Ok(vec![sheet]);
+    }
+    let items = pem::items(&contents).with_context(|| name.to_string())?;
     if items.is_empty() {
         return Err(anyhow::anyhow!(
-            "{name} holds no certificate, CRL or certificate request, in PEM or DER"
+            "{name} holds no certificate, CRL or certificate request, in PEM or DER, and no OCSP response"
         )
         .into());
     }
@@ -100,6 +109,32 @@ impl Sheet {
         self.maybe("authority-key-id", facts.authority_key_id.as_deref().map(hexadecimal));
         let revoked: Vec<Value> = facts.revoked.iter().map(entry).collect();
         self.add("revoked", revoked);
+    }
+
+    /// Who signed it is not known here: whether it counts, `serve` finds out with the issuer at hand.
+    fn ocsp(&mut self, response: Result<BasicResponse<'_>, ResponseStatus>, now: Timestamp) {
+        self.add("kind", "ocsp-response");
+        let basic = match response {
+            Ok(basic) => basic,
+            Err(status) => return self.add("status", status.name()),
+        };
+        self.add("status", "successful");
+        self.add(
+            "responder",
+            match basic.responder {
+                Responder::Name(name) => {
+                    DistinguishedName::read(name).map_or_else(|| hexadecimal(name), |name| name.to_string())
+                }
+                Responder::KeyHash(hash) => format!("key {}", hexadecimal(hash)),
+            },
+        );
+        self.add("produced-at", basic.produced_at.to_string());
+        self.maybe("signature", basic.signed.signature_algorithm().map(|algorithm| algorithm.to_string()));
+        self.maybe("nonce", basic.nonce.map(hexadecimal));
+        let signers = basic.certificates.iter().filter_map(|der| CertificateFacts::read(der).ok());
+        self.list("certificates", &signers.map(|facts| facts.subject.to_string()).collect::<Vec<_>>());
+        let responses: Vec<Value> = basic.responses.iter().map(|single| answer(single, now)).collect();
+        self.add("responses", responses);
     }
 
     fn request(&mut self, facts: &RequestFacts) {
@@ -169,6 +204,27 @@ fn entry(entry: &RevokedEntry) -> Value {
         "serial": entry.serial.to_string(),
         "revoked-at": entry.revoked_at.to_string(),
         "reason": entry.reason.map_or("unspecified", reason),
+    })
+}
+
+/// What is said about one certificate; text prints the members in the order of their names.
+fn answer(single: &SingleResponse, now: Timestamp) -> Value {
+    let status = match single.status {
+        CertStatus::Good => "good".to_owned(),
+        CertStatus::Unknown => "unknown".to_owned(),
+        CertStatus::Revoked { when, reason: code } => {
+            format!("revoked at {when} ({})", code.map_or("unspecified", reason))
+        }
+    };
+    let fresh = single.this_update <= now && single.next_update.is_none_or(|next| now < next);
+    let until =
+        single.next_update.map_or_else(|| "no next update".to_owned(), |next| format!("until {next}"));
+    json!({
+        "serial": Serial::from_octets(&single.id.serial).to_string(),
+        "status": status,
+        "this-update": format!("from {}", single.this_update),
+        "until": until,
+        "validity": if fresh { "fresh" } else { "stale" },
     })
 }
 

@@ -1,0 +1,189 @@
+//! NIST's PKITS, sections 4.1 to 4.7, 4.14 and 4.15: what a validator must say of 121 paths with their CRLs.
+//!
+//! The certificates and CRLs come with the Python package `cryptography-vectors`, which `tests/run` installs. The name
+//! of each end entity says what is expected of it. [`DEVIATIONS`] is the list of those where we say otherwise, each with
+//! its reason; an entry that has become superfluous fails the test like one that is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::tests::{decide, judge};
+use super::*;
+use crate::revocation::crl::Crl;
+use crate::revocation::fixtures::hours;
+
+/// Sections by the names of their end entities, without "Valid" or "Invalid".
+const SECTIONS: [(&str, &[&str]); 9] = [
+    ("4.1 signatures", &["CertificatePath", "CASignature", "EESignature", "DSA"]),
+    ("4.2 validity", &["CAnot", "EEnot", "pre2000UTC", "GeneralizedTimenot"]),
+    ("4.3 names", &["NameChaining", "NameUIDs", "RFC3280", "Rollover", "UTF8String"]),
+    (
+        "4.4 revocation",
+        &[
+            "MissingCRL",
+            "Revoked",
+            "BadCRL",
+            "WrongCRL",
+            "TwoCRLs",
+            "UnknownCRL",
+            "OldCRL",
+            "pre2000CRL",
+            "GeneralizedTimeCRL",
+            "NegativeSerial",
+            "LongSerial",
+            "SeparateCertificateandCRLKeys",
+        ],
+    ),
+    ("4.5 self-issued", &["BasicSelfIssued"]),
+    (
+        "4.6 basic constraints",
+        &["MissingbasicConstraints", "cAFalse", "basicConstraints", "pathLenConstraint", "SelfIssuedpathLen"],
+    ),
+    ("4.7 key usage", &["keyUsage"]),
+    (
+        "4.14 distribution points",
+        &[
+            "distributionPoint",
+            "NoissuingDistributionPoint",
+            "onlyContains",
+            "onlySomeReasons",
+            "IDPwithindirect",
+            "cRLIssuer",
+        ],
+    ),
+    ("4.15 deltas", &["deltaCRL"]),
+];
+
+/// Where we say otherwise than PKITS, and why: always by refusing what PKITS would accept.
+const DEVIATIONS: [(&str, &str); 18] = [
+    ("ValidBasicSelfIssuedCRLSigningKeyTest6EE", OTHER_KEY),
+    ("ValidBasicSelfIssuedNewWithOldTest4EE", OTHER_KEY),
+    ("ValidBasicSelfIssuedOldWithNewTest1EE", OTHER_KEY),
+    ("ValidDSAParameterInheritanceTest5EE", DSA),
+    ("ValidDSASignaturesTest4EE", DSA),
+    ("ValidNameChainingCapitalizationTest5EE", NAMES),
+    ("ValidNameChainingWhitespaceTest3EE", NAMES),
+    ("ValidNameChainingWhitespaceTest4EE", NAMES),
+    ("ValidNameUIDsTest6EE", "webpki refuses unique identifiers, which RFC 5280 4.1.2.8 forbids to CAs"),
+    ("ValidRolloverfromPrintableStringtoUTF8StringTest10EE", NAMES),
+    ("ValidSelfIssuedpathLenConstraintTest15EE", SELF_ISSUED),
+    ("ValidSelfIssuedpathLenConstraintTest17EE", SELF_ISSUED),
+    ("ValidSeparateCertificateandCRLKeysTest19EE", OTHER_KEY),
+    ("ValidUTF8StringCaseInsensitiveMatchTest11EE", NAMES),
+    ("ValidonlyContainsCACertsTest13EE", CA_AS_DEVICE),
+    ("ValidpathLenConstraintTest14EE", CA_AS_DEVICE),
+    ("ValidpathLenConstraintTest8EE", CA_AS_DEVICE),
+    ("Validpre2000UTCnotBeforeDateTest3EE", "webpki reads no time before 1970, and no device is as old"),
+];
+
+const OTHER_KEY: &str = "a CRL counts when the key that issued the certificate has signed it, or a configured indirect \
+                         issuer: of a CA of the same name with another key we cannot know that it is the same CA";
+const DSA: &str = "A0 has RSA and ECC, and no DSA";
+const NAMES: &str = "names are compared byte for byte, as webpki and the CRLs of one CA do it";
+const SELF_ISSUED: &str = "webpki counts self-issued certificates in the length of a path";
+const CA_AS_DEVICE: &str = "the certificate of a CA is no device's";
+
+struct Vectors {
+    /// CA certificates by the name of their subject.
+    authorities: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
+    root: Vec<u8>,
+    end_entities: Vec<(String, Vec<u8>)>,
+    crls: Vec<PathBuf>,
+    /// Certificates of signers of indirect CRLs.
+    crl_issuers: Vec<PathBuf>,
+}
+
+fn folder() -> PathBuf {
+    let libraries = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/python/lib");
+    let versions = fs::read_dir(&libraries).into_iter().flatten().filter_map(Result::ok);
+    let found = versions
+        .map(|version| version.path().join("site-packages/cryptography_vectors/x509/PKITS_data"))
+        .find(|folder| folder.is_dir());
+    found.unwrap_or_else(|| {
+        panic!("cryptography-vectors is not in {}: tests/run installs it there", libraries.display())
+    })
+}
+
+fn files(folder: &Path) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect();
+    files.sort();
+    files
+}
+
+impl Vectors {
+    fn load() -> Self {
+        let folder = folder();
+        let mut vectors = Self {
+            authorities: BTreeMap::new(),
+            root: Vec::new(),
+            end_entities: Vec::new(),
+            crls: files(&folder.join("crls")).into_iter().map(|(_, path)| path).collect(),
+            crl_issuers: Vec::new(),
+        };
+        for (name, path) in files(&folder.join("certs")) {
+            let der = fs::read(&path).unwrap();
+            if name.starts_with("indirectCRLCA") {
+                vectors.crl_issuers.push(path);
+            }
+            if name == "TrustAnchorRootCertificate" {
+                vectors.root = der;
+            } else if name.starts_with("Valid") || name.starts_with("Invalid") {
+                vectors.end_entities.push((name, der));
+            } else if let Ok(facts) = CertificateFacts::read(&der) {
+                vectors.authorities.entry(facts.subject.as_der().to_vec()).or_default().push(der);
+            }
+        }
+        // What we cannot use as a CRL, `serve` would not start with.
+        vectors.crls.retain(|path| Crl::read(fs::read(path).unwrap()).is_ok());
+        vectors
+    }
+
+    /// The end entity and every certificate that may be above it.
+    fn chain<'a>(&'a self, leaf: &'a [u8]) -> Vec<&'a [u8]> {
+        let mut chain = vec![leaf];
+        let mut position = 0;
+        while let Some(der) = chain.get(position) {
+            if let Ok(facts) = CertificateFacts::read(der) {
+                let above = self.authorities.get(facts.issuer.as_der()).into_iter().flatten();
+                let new: Vec<&[u8]> = above.map(Vec::as_slice).filter(|der| !chain.contains(der)).collect();
+                chain.extend(new);
+            }
+            position += 1;
+        }
+        chain
+    }
+}
+
+// A8, A9
+#[test]
+fn pkits_is_decided_as_it_must_be_but_for_a_list_of_deviations() {
+    let vectors = Vectors::load();
+    let judge = judge(&[&vectors.root], &vectors.crls, &vectors.crl_issuers);
+    let (mut wrong, mut seen, mut counts) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+    for (name, leaf) in &vectors.end_entities {
+        let valid = name.starts_with("Valid");
+        let bare = name.trim_start_matches("Valid").trim_start_matches("Invalid");
+        let Some((section, _)) =
+            SECTIONS.iter().find(|(_, names)| names.iter().any(|own| bare.starts_with(own)))
+        else {
+            continue;
+        };
+        let said = decide(&judge, &vectors.chain(leaf), hours(0));
+        // Nobody of PKITS is in the directory, and most names are no device identifiers.
+        let accepted = matches!(said, Err(Refusal::NoCommonName | Refusal::UnknownDevice));
+        *counts.entry(section).or_insert(0) += 1;
+        let deviates = DEVIATIONS.iter().any(|(own, _)| own == name);
+        if deviates {
+            seen.insert(name.as_str());
+        }
+        if (accepted == valid) == deviates {
+            wrong.push(format!("{section}: {name}: {said:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(seen.len(), DEVIATIONS.len(), "a deviation of no test");
+    assert_eq!(counts.values().sum::<i32>(), 121, "{counts:?}");
+}
