@@ -35,9 +35,11 @@ use std::time::Duration;
 use pcd_platform::metrics::Metrics;
 use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
-use pcd_platform::revocation::Engine;
+use pcd_platform::revocation::ocsp::Request;
+use pcd_platform::revocation::{CertIdHash, Engine, Issuer, Link};
 use pcd_platform::tls::provider::{Settings, provider};
 use pcd_platform::tls::{Acceptor, DirectoryHandle, Secured};
+use pcd_platform::x509::CertificateFacts;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateRevocationListDer, ServerName};
@@ -124,25 +126,22 @@ struct Cost {
     kept: i64,
 }
 
-enum Request {
+enum Turn {
     Round(u32, mpsc::Sender<Cost>),
 }
 
 /// A server on a thread of its own.
 struct Server {
     address: SocketAddr,
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Turn>,
 }
 
 impl Server {
     /// Ours, from the listening socket to the authorized connection.
-    fn ours(site: &Site) -> Self {
+    fn ours(site: &Site, revocation: Engine) -> Self {
         let config = site.config();
         let directory: DirectoryHandle = DirectoryHandle::default();
         directory.store(Arc::new(site.directory()));
-        let metrics = Metrics::new().expect("metrics");
-        let revocation =
-            Engine::open(&config.revocation, metrics, Clock::system()).expect("what is known of revocation");
         let acceptor = Acceptor::build(&config, directory, revocation, Clock::system()).expect("an acceptor");
         let acceptor = Arc::new(acceptor);
         Self::start(move |tcp, from| {
@@ -184,7 +183,7 @@ impl Server {
     where
         F: Fn(tokio::net::TcpStream, SocketAddr) -> site::LocalFuture + Send + 'static,
     {
-        let (requests, incoming) = mpsc::channel::<Request>();
+        let (requests, incoming) = mpsc::channel::<Turn>();
         let (ready, address) = mpsc::channel();
         let named = thread::Builder::new().name("server".to_owned());
         let serving = move || {
@@ -192,7 +191,7 @@ impl Server {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
             ready.send(listener.local_addr().expect("an address")).expect("somebody waits");
-            while let Ok(Request::Round(handshakes, answer)) = incoming.recv() {
+            while let Ok(Turn::Round(handshakes, answer)) = incoming.recv() {
                 let cost = runtime.block_on(round(&listener, &accept, handshakes));
                 // Whoever asked may have gone.
                 let _ = answer.send(cost);
@@ -204,11 +203,61 @@ impl Server {
 
     fn measure(&self, client: &Client, handshakes: u32) -> Cost {
         let (answer, cost) = mpsc::channel();
-        self.requests.send(Request::Round(handshakes, answer)).expect("a server");
+        self.requests.send(Turn::Round(handshakes, answer)).expect("a server");
         let connections: Vec<_> = (0..handshakes).map(|_| client.connect(self.address)).collect();
         drop(connections);
         cost.recv().expect("a cost")
     }
+}
+
+/// The path of a device as the verifier makes it.
+fn path(site: &Site, own: &site::Credential) -> Arc<[Link]> {
+    let read = |der: &[u8]| Arc::new(CertificateFacts::read(der).expect("a certificate"));
+    let chain: Vec<_> = own.chain().iter().map(|der| read(der)).collect();
+    let roots: Vec<_> = site.root_certificates().iter().map(|der| read(der)).collect();
+    let issuer = |certificate: &CertificateFacts| {
+        let above = chain.iter().chain(&roots).find(|other| other.subject == certificate.issuer);
+        Arc::new(Issuer::of(above.expect("an issuer")))
+    };
+    let link = |certificate: &Arc<CertificateFacts>| Link {
+        certificate: Arc::clone(certificate),
+        issuer: issuer(certificate),
+    };
+    chain.iter().map(link).collect()
+}
+
+/// An engine that has a kept OCSP answer for each link of these paths: nobody waits for anything.
+fn warm(site: &Site, paths: &[Arc<[Link]>]) -> Engine {
+    let config = site.config().revocation;
+    let folder = config.directory.join("ocsp");
+    fs::create_dir_all(&folder).expect("a folder");
+    let responder = site.responder();
+    for link in paths.iter().flat_map(|path| path.iter()) {
+        let name: String = link.identity().iter().map(|octet| format!("{octet:02x}")).collect();
+        let answer = responder.answer(&Request::about(link, CertIdHash::Sha1, None).to_der());
+        fs::write(folder.join(format!("{name}.der")), answer).expect("a file");
+    }
+    let metrics = Metrics::new().expect("metrics");
+    let engine = Engine::open(&config, metrics, Clock::system()).expect("what is known of revocation");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    for path in paths {
+        runtime.block_on(engine.check(path));
+        assert!(engine.settled(path).is_some(), "something would have to be asked");
+    }
+    engine
+}
+
+/// What the check of revocation is of a handshake: reading the CA's certificate for it, and looking both links up.
+fn revocation(site: &Site, own: &site::Credential, engine: &Engine) -> Duration {
+    const TIMES: u32 = 2000;
+    let (path, chain) = (path(site, own), own.chain());
+    let began = processor_time("thread-self");
+    for _ in 0..TIMES {
+        let ca = CertificateFacts::read(&chain[1]).expect("a certificate");
+        std::hint::black_box(Issuer::of(&ca));
+        std::hint::black_box(engine.settled(std::hint::black_box(&path)));
+    }
+    (processor_time("thread-self") - began) / TIMES
 }
 
 async fn round<F>(listener: &tokio::net::TcpListener, accept: &F, handshakes: u32) -> Cost
@@ -405,9 +454,10 @@ fn main() {
     let wanted = |name: &str| arguments.only.as_deref().is_none_or(|only| only == name);
     let site = Site::new();
     let [ecc, rsa] = [KeyType::Ecc, KeyType::Rsa].map(|key| site.device("MONITOR", key));
+    let engine = warm(&site, &[path(&site, &ecc), path(&site, &rsa)]);
     let mut variants = Vec::new();
     if wanted(PLATFORM) {
-        variants.push(Variant::of(PLATFORM, Server::ours(&site), true));
+        variants.push(Variant::of(PLATFORM, Server::ours(&site, engine.clone()), true));
     }
     if wanted(PROVIDER) {
         variants.push(Variant::of(PROVIDER, Server::plain(&site, provider(Settings::default())), false));
@@ -431,7 +481,12 @@ fn main() {
     let clients: Vec<_> = suites.iter().map(client).collect();
     // By variant and suite, one cost for each round.
     let mut costs = vec![vec![Vec::new(); suites.len()]; variants.len()];
+    let mut checks = Vec::new();
     for round in 0..=arguments.rounds {
+        let check = revocation(&site, &ecc, &engine);
+        if round > 0 {
+            checks.push(check);
+        }
         for (at, (suite, client)) in suites.iter().zip(&clients).enumerate() {
             for turn in 0..variants.len() {
                 // None is always the first, or always behind the same one.
@@ -469,6 +524,16 @@ fn main() {
             let which = variants.iter().position(|variant| variant.name == name)?;
             Some(costs[which][at].iter().map(|cost| cost.time.as_secs_f64()))
         };
+        if let Some(whole) = times(PLATFORM) {
+            let shares = whole.zip(&checks).map(|(whole, check)| whole / (whole - check.as_secs_f64()));
+            let (low, middle, high) = spread(shares);
+            let mut sorted = checks.clone();
+            sorted.sort();
+            println!(
+                "{suite}: {PLATFORM} / the same without revocation = {middle:.3} ({low:.3} to {high:.3}); {} µs for a check",
+                sorted[sorted.len() / 2].as_micros()
+            );
+        }
         for (one, other) in RATIOS {
             if let (Some(one_times), Some(other_times)) = (times(one), times(other)) {
                 let (low, middle, high) = spread(one_times.zip(other_times).map(|(one, other)| one / other));

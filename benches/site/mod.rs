@@ -13,7 +13,7 @@ use pcd_platform::authz::{Device, DeviceKind, DeviceStatus, Directory};
 use pcd_platform::config::{Config, Overrides};
 use pcd_platform::hl7::AcknowledgeAs;
 use pcd_platform::model::{Clock, DeviceId};
-use pcd_platform::pki::{CertificateOrder, KeyType, Role, TestPki};
+use pcd_platform::pki::{CertificateOrder, KeyType, OcspResponder, OcspSigner, Role, TestPki};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -89,6 +89,17 @@ impl Site {
             roots.add(CertificateDer::from_pem_file(file).expect("a root")).expect("a root");
         }
         roots
+    }
+
+    pub fn root_certificates(&self) -> Vec<CertificateDer<'static>> {
+        let read = |file: &PathBuf| CertificateDer::from_pem_file(file).expect("a root");
+        self.anchors().iter().map(read).collect()
+    }
+
+    /// A responder of the CAs themselves.
+    pub fn responder(&self) -> OcspResponder {
+        let pki = TestPki::open(&self.path().join("pki"), &Clock::system()).expect("a PKI");
+        OcspResponder::new(pki, OcspSigner::Ca, jiff::SignedDuration::from_hours(24)).expect("a responder")
     }
 
     pub fn roots_pem(&self) -> String {

@@ -20,6 +20,8 @@ pub(super) async fn watch(
             () = tokio::time::sleep(interval) => {}
             changed = changes.changed() => if changed.is_err() { return },
         }
-        registry.recheck_revocation(&revocation);
+        let (registry, revocation) = (registry.clone(), revocation.clone());
+        // Thousands of sessions take longer than a task may take. It fails only when the process ends.
+        let _ = tokio::task::spawn_blocking(move || registry.recheck_revocation(&revocation)).await;
     }
 }

@@ -76,18 +76,19 @@ impl Answers {
         self.lock().iter().map(|(identity, kept)| (*identity, Arc::clone(kept))).collect()
     }
 
-    /// Keeps an answer, unless what is known is newer, or says "revoked": that gives way to what is newer and knows
-    /// better, never to "unknown".
+    /// Keeps an answer, unless what is known is newer and counts still, or says "revoked": that gives way to what is newer
+    /// and knows better, never to "unknown".
     pub(super) fn keep(&self, identity: Identity, kept: Arc<Kept>) -> Keeping {
         let mut answers = self.lock();
         let known = answers.get(&identity).map(|(_, known)| known);
         let was_revoked = known.is_some_and(|known| is_revoked(known));
         let passed = known.is_some_and(|known| {
             let (own, other) = (kept.answer.this_update, known.answer.this_update);
+            let over = !was_revoked && known.answer.expires < kept.fetched_at;
             match kept.answer.said {
-                Said::Revoked { .. } => own < other,
-                Said::Good => own < other || (was_revoked && own == other),
-                Said::Unknown => own < other || was_revoked,
+                Said::Revoked { .. } => own < other && !over,
+                Said::Good => (own < other && !over) || (was_revoked && own == other),
+                Said::Unknown => (own < other && !over) || was_revoked,
             }
         });
         if passed {
@@ -140,6 +141,19 @@ mod tests {
         // The CA's newer word counts, as for everybody who asks it for the first time.
         assert_eq!(answers.keep([0; 32], kept(Said::Good, 0)), Keeping::Kept);
         assert_eq!(answers.keep([0; 32], kept(REVOKED, 0)), Keeping::Revoked, "of the same second");
+    }
+
+    #[test]
+    fn an_answer_that_is_over_gives_way_to_one_that_counts() {
+        let answers = Answers::new();
+        answers.keep([0; 32], kept(Said::Good, 0));
+        let until = |expires: i64, fetched: i64| {
+            let mut kept = Arc::into_inner(kept(Said::Good, -1)).unwrap();
+            (kept.answer.expires, kept.fetched_at) = (hours(expires), hours(fetched));
+            Arc::new(kept)
+        };
+        assert_eq!(answers.keep([0; 32], until(9, 1)), Keeping::Passed, "older, and the newer one counts");
+        assert_eq!(answers.keep([0; 32], until(9, 2)), Keeping::Kept, "the newer one is over");
     }
 
     // "revoked … final": a responder that lost its list, or one that answers two ways in one second, lifts nothing.

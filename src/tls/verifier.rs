@@ -289,6 +289,4 @@ impl ClientCertVerifier for DeviceVerifier {
 }
 
 #[cfg(test)]
-mod pkits;
-#[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! A8, A9: what webpki leaves out of RFC 5280, and the chains that real clients send.
 
+mod pkits;
+
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -18,7 +20,7 @@ use crate::tls::provider::{Settings, provider};
 use crate::tls::remembered::Remembered;
 
 /// A judge that trusts these roots, and knows these CRLs and who signs indirect ones.
-pub(super) fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> Judge {
+fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> Judge {
     let folder = tempfile::tempdir().unwrap();
     let files: Vec<PathBuf> = (0..roots.len()).map(|n| folder.path().join(format!("{n}.der"))).collect();
     for (file, root) in files.iter().zip(roots) {
@@ -39,7 +41,7 @@ pub(super) fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) 
     }
 }
 
-pub(super) fn decide(judge: &Judge, chain: &[&[u8]], at: Timestamp) -> Result<(), Refusal> {
+fn decide(judge: &Judge, chain: &[&[u8]], at: Timestamp) -> Result<(), Refusal> {
     let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
     let seconds = u64::try_from(at.as_second()).unwrap();
     let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::tests::{decide, judge};
-use super::*;
+use super::super::*;
+use super::{decide, judge};
 use crate::revocation::crl::Crl;
 use crate::revocation::fixtures::hours;
 
