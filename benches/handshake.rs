@@ -37,13 +37,17 @@ use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
 use pcd_platform::revocation::ocsp::Request;
 use pcd_platform::revocation::{CertIdHash, Engine, Issuer, Link};
+use pcd_platform::tls::choice::{PlatformCertificates, PlatformIdentity};
 use pcd_platform::tls::provider::{Settings, provider};
+use pcd_platform::tls::stapling::ChainStaples;
+use pcd_platform::tls::status_request_v2;
 use pcd_platform::tls::{Acceptor, DirectoryHandle, Secured};
 use pcd_platform::x509::CertificateFacts;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateRevocationListDer, ServerName};
 use rustls::server::{ServerConfig, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, Stream, SupportedProtocolVersion};
 use tokio_rustls::TlsAcceptor;
 
@@ -62,12 +66,15 @@ const TLS13: &str = "TLS13_AES_256_GCM_SHA384";
 /// The suites in which the variants are compared: those that every variant has.
 const COMPARED: [&str; 2] = [SUITES[0], TLS13];
 /// What is compared with what: processor time for one handshake.
-const RATIOS: [(&str, &str); 3] = [(PROVIDER, RUSTLS), (PLATFORM, RUSTLS), (NGINX, PLATFORM)];
+const RATIOS: [(&str, &str); 4] =
+    [(PROVIDER, RUSTLS), (STAPLING, PROVIDER), (PLATFORM, RUSTLS), (NGINX, PLATFORM)];
 
 /// The whole of it: from the accepted connection to the authorized device.
 const PLATFORM: &str = "platform";
 /// Our provider, with rustls' own verifier of clients.
 const PROVIDER: &str = "provider";
+/// The same with two responses stapled, through the layer under rustls that puts each in its place.
+const STAPLING: &str = "stapling";
 /// rustls with the provider and the verifier that it comes with.
 const RUSTLS: &str = "rustls";
 const NGINX: &str = "nginx";
@@ -179,6 +186,24 @@ impl Server {
         })
     }
 
+    /// The same as the variant `provider`, with two responses stapled. `layered` is the way of the platform, with every
+    /// staple in its place; otherwise rustls is left alone with it.
+    fn stapling(site: &Site, layered: bool) -> Self {
+        let config = stapling_config(site);
+        Self::start(move |tcp, _| {
+            let config = Arc::clone(&config);
+            Box::pin(async move {
+                if layered {
+                    let done = status_request_v2::accept(config, tcp).await;
+                    // A client that only wants to see the flight has gone.
+                    Box::new(done.ok()) as Box<dyn std::any::Any>
+                } else {
+                    Box::new(TlsAcceptor::from(config).accept(tcp).await.ok())
+                }
+            })
+        })
+    }
+
     fn start<F>(accept: F) -> Self
     where
         F: Fn(tokio::net::TcpStream, SocketAddr) -> site::LocalFuture + Send + 'static,
@@ -207,6 +232,62 @@ impl Server {
         let connections: Vec<_> = (0..handshakes).map(|_| client.connect(self.address)).collect();
         drop(connections);
         cost.recv().expect("a cost")
+    }
+
+    /// The cost up to the last byte of the server's flight.
+    fn measure_flights(&self, hello: &[u8], flights: u32) -> Cost {
+        let (answer, cost) = mpsc::channel();
+        self.requests.send(Turn::Round(flights, answer)).expect("a server");
+        (0..flights).for_each(|_| see_flight(self.address, hello));
+        cost.recv().expect("a cost")
+    }
+}
+
+fn stapling_config(site: &Site) -> Arc<ServerConfig> {
+    let provider = Arc::new(provider(Settings::default()));
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(site.roots()), Arc::clone(&provider))
+        .with_crls(site.crls().into_iter().map(CertificateRevocationListDer::from))
+        .build()
+        .expect("a verifier");
+    let (chain, key) = site.platform("ecc");
+    let certified = CertifiedKey::from_der(chain, key, &provider).expect("a key");
+    let identity = PlatformIdentity::new(Some(Arc::new(certified)), None).expect("an identity");
+    // As long as a response with the certificate of its signer.
+    let staples = ChainStaples::new(vec![Some(vec![0; 1500].into()); 2]);
+    identity.ecc().expect("an identity").publish(staples);
+    let certificates = PlatformCertificates::new(&provider, identity);
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(certificates));
+    config.ignore_client_order = true;
+    Arc::new(config)
+}
+
+/// A ClientHello of TLS 1.2 in a record, with ECDHE_ECDSA on P-256 and this extension beside what it needs.
+fn hello(extension: &[u8]) -> Vec<u8> {
+    let counted = |content: &[u8]| {
+        let length = u16::try_from(content.len()).expect("it is short").to_be_bytes();
+        [&length[..], content].concat()
+    };
+    // supported_groups, signature_algorithms
+    let necessary = [0, 10, 0, 4, 0, 2, 0, 0x17, 0, 13, 0, 4, 0, 2, 4, 3];
+    let extensions = counted(&[&necessary[..], extension].concat());
+    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0xc0, 0x2c, 1, 0], &extensions].concat();
+    [&[22, 3, 1][..], &counted(&[&[1, 0][..], &counted(&body)].concat())].concat()
+}
+
+/// Says this, and goes when ServerHelloDone has come.
+fn see_flight(of: SocketAddr, hello: &[u8]) {
+    let mut tcp = TcpStream::connect(of).expect("a connection");
+    tcp.write_all(hello).expect("a hello");
+    let mut flight = Vec::new();
+    let mut some = [0; 16 * 1024];
+    while !flight.ends_with(&[14, 0, 0, 0]) {
+        let read = tcp.read(&mut some).expect("a flight");
+        assert!(read > 0, "the server has refused the hello");
+        flight.extend_from_slice(&some[..read]);
     }
 }
 
@@ -466,6 +547,9 @@ fn main() {
         let own = rustls::crypto::aws_lc_rs::default_provider();
         variants.push(Variant::of(RUSTLS, Server::plain(&site, own), false));
     }
+    if wanted(STAPLING) {
+        variants.push(Variant::of(STAPLING, Server::stapling(&site, true), false));
+    }
     match wanted(NGINX).then(|| Nginx::start(&site)) {
         None => {}
         Some(None) => println!("nginx is not installed (Debian: apt-get install nginx-light)"),
@@ -518,6 +602,9 @@ fn main() {
             );
         }
     }
+    if wanted(STAPLING) {
+        flights(&site, &arguments);
+    }
     for suite in COMPARED {
         let at = suites.iter().position(|known| *known == suite).expect("a suite");
         let times = |name: &str| {
@@ -540,6 +627,42 @@ fn main() {
                 println!("{suite}: {one} / {other} = {middle:.3} ({low:.3} to {high:.3}; processor time)");
             }
         }
+    }
+}
+
+/// What the layer under rustls costs up to the end of the server's flight, for clients that no TLS library at hand is.
+fn flights(site: &Site, arguments: &Arguments) {
+    let v2 = [0, 17, 0, 9, 0, 7, 2, 0, 4, 0, 0, 0, 0];
+    let hellos = [
+        ("offers neither", hello(&[])),
+        ("offers 5", hello(&[0, 5, 0, 5, 1, 0, 0, 0, 0])),
+        ("offers 17", hello(&v2)),
+    ];
+    let [with, without] = [true, false].map(|layered| Server::stapling(site, layered));
+    for (what, hello) in hellos {
+        let mut costs = Vec::new();
+        for round in 0..=arguments.rounds {
+            let measure =
+                |server: &Server| server.measure_flights(&hello, arguments.handshakes).time.as_secs_f64();
+            let pair = if round % 2 == 0 {
+                let first = measure(&with);
+                (first, measure(&without))
+            } else {
+                let first = measure(&without);
+                (measure(&with), first)
+            };
+            // The first round warms up.
+            if round > 0 {
+                costs.push(pair);
+            }
+        }
+        let (_, with_layer, _) = spread(costs.iter().map(|cost| cost.0 * 1e6));
+        let (_, without_layer, _) = spread(costs.iter().map(|cost| cost.1 * 1e6));
+        let (low, middle, high) = spread(costs.iter().map(|(with, without)| (with - without) * 1e6));
+        println!(
+            "a flight in TLS 1.2, client {what}: {with_layer:.1} µs, {without_layer:.1} µs without the layer; \
+             it costs {middle:.1} µs ({low:.1} to {high:.1})"
+        );
     }
 }
 
