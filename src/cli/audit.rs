@@ -24,6 +24,9 @@ pub(crate) enum Command {
         /// Only what happened since then: 2026-01-31T08:00:00Z, or how long ago: 90s, 15m, 2h, 7d
         #[arg(long, value_name = "T")]
         since: Option<Since>,
+        /// Only rows before this sequence number: the last one of the page before
+        #[arg(long, value_name = "SEQUENCE")]
+        before: Option<u64>,
         /// At most so many
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: u32,
@@ -69,9 +72,10 @@ pub(crate) async fn run(
             let since = since.map(|since| since.seen_from(Clock::system().now()));
             export(format, since, site, store, output).await?;
         }
-        Command::List { event, since, limit } => {
+        Command::List { event, since, before, limit } => {
             let since = since.map(|since| since.seen_from(Clock::system().now()));
-            let filter = AuditFilter { event, since, page: Page::Latest, limit };
+            let page = before.map_or(Page::Latest, Page::Before);
+            let filter = AuditFilter { event, since, page, limit };
             for row in store.audit_rows(&filter).await.map_err(failed)? {
                 output.print(&View::of(&row)?, View::line)?;
             }

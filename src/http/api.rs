@@ -90,6 +90,8 @@ pub(super) struct Wanted {
     device: Option<String>,
     #[serde(default)]
     rejected: bool,
+    /// The last message of the page before.
+    before: Option<String>,
     limit: Option<u32>,
 }
 
@@ -123,12 +125,14 @@ pub(super) async fn devices(State(state): State<AdminState>) -> Response {
 }
 
 pub(super) async fn messages(State(state): State<AdminState>, Query(wanted): Query<Wanted>) -> Response {
-    let Wanted { device, rejected, limit } = wanted;
-    let Ok(device) = device.map(|name| name.parse()).transpose() else {
+    let Wanted { device, rejected, before, limit } = wanted;
+    let device = device.map(|name| name.parse()).transpose();
+    let before = before.map(|id| id.parse()).transpose();
+    let (Ok(device), Ok(before)) = (device, before) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
     let limit = limit.unwrap_or(100).min(MOST);
-    let filter = MessageFilter { device, rejected, limit, ..MessageFilter::default() };
+    let filter = MessageFilter { device, rejected, before, limit, ..MessageFilter::default() };
     let messages = state.store.messages(&filter).await;
     answer(messages.map(|messages| messages.into_iter().map(MessageView::of).collect::<Vec<_>>()))
 }

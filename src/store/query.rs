@@ -59,7 +59,8 @@ pub enum Page {
     Latest,
     /// The rows before this sequence number, newest first.
     Before(u64),
-    /// The rows after this sequence number, oldest first; 0 is the beginning.
+    /// The rows after this sequence number, oldest first; 0 is the beginning. On PostgreSQL a row that another node is
+    /// writing meanwhile may still come in before it: whoever must not miss one follows each chain by its numbers.
     After(u64),
 }
 

@@ -92,7 +92,12 @@ fn sessions_and_messages_are_told_without_their_content() {
     assert_eq!((rejected.as_array().unwrap().len(), &rejected[0]["rejection"]), (1, &"no-header".into()));
     let text = messages.to_string();
     assert!(!text.contains("Imaginary") && !text.contains("MSH|"), "{text}");
-    assert_eq!(platform.get("/api/messages?everything=true").0, 400);
+    let before = messages[0]["id"].as_str().unwrap();
+    let older = api(&platform, &format!("/api/messages?before={before}"));
+    assert_eq!((older.as_array().unwrap().len(), &older[0]["control-id"]), (1, &"1".into()));
+    for wrong in ["everything=true", "before=yesterday"] {
+        assert_eq!(platform.get(&format!("/api/messages?{wrong}")).0, 400, "{wrong}");
+    }
 }
 
 #[test]

@@ -67,6 +67,18 @@ fn a_device_goes_on_at_another_node_when_its_own_dies() {
     again.cli().run(&["device", "suspend", NAME]);
     assert_eq!(wire.answer(), None, "a suspended device is let go");
 
+    // Page by page, in both lists.
+    for (list, key) in [(["message", "list"], "id"), (["audit", "list"], "sequence")] {
+        let page = |more: &[&str]| {
+            let rows = again.cli().json(&[&list[..], more].concat());
+            rows.iter().map(|row| row[key].to_string().replace('"', "")).collect::<Vec<_>>()
+        };
+        let all = page(&[]);
+        assert_eq!(page(&["--before", &all[0], "--limit", "2"]), all[1..3], "{list:?}");
+    }
+    let named = ["message", "list", "--identity", NAME];
+    assert_eq!(again.cli().json(&named).len(), 3);
+
     let reports = again.cli().json(&["audit", "verify"]);
     let intact: BTreeSet<_> = reports
         .iter()
