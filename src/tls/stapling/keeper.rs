@@ -14,7 +14,7 @@ use super::course::Course;
 use super::own;
 use super::shelf::{Kept, Outcome, Shelf};
 use crate::model::Clock;
-use crate::revocation::{Engine, KnownStaple, Link, Staple, Tried};
+use crate::revocation::{Engine, KnownStaple, Link, NoAnswer, Staple, Tried};
 use crate::tls::choice::{PlatformIdentity, Served};
 use crate::tls::trust::Trust;
 
@@ -135,7 +135,7 @@ impl Stapling {
             "a certificate of the platform names no OCSP responder by http, and none is configured for its issuer: \
              nothing can be stapled to it"
         );
-        let problem = Some("no responder is named or configured".to_owned());
+        let problem = Some(NoAnswer::NoResponder.to_string());
         Kept { link: link.clone(), staple, course, problem }
     }
 
@@ -162,6 +162,9 @@ impl Stapling {
                  staple refuse the platform until they do"
             );
         }
+        for chain in chains.0.iter().filter(|chain| !chain.is_served()) {
+            tell_withheld(chain);
+        }
     }
 
     /// Keeps the staples of these chains, in place of those before.
@@ -174,9 +177,6 @@ impl Stapling {
         drop(names);
         let wanted: HashSet<_> = chains.links().map(Link::identity).collect();
         state.shelf.retain(|identity, _| wanted.contains(identity));
-        for chain in chains.0.iter().filter(|chain| !chain.is_served()) {
-            tell_withheld(chain);
-        }
         state.chains = chains.clone();
         drop(state);
         self.staple(&chains);
@@ -221,8 +221,11 @@ impl Stapling {
     }
 
     async fn ask(self, link: Link) {
-        let answer = self.0.engine.fetch_staple(&link).await;
-        self.take(&link, answer).await;
+        let (engine, about) = (self.0.engine.clone(), link.clone());
+        // A task of its own: what breaks there must not leave the certificate without a next question.
+        let answer = tokio::spawn(async move { engine.fetch_staple(&about).await }).await;
+        let fault = |_| Err(vec![Tried { what: "OCSP".to_owned(), why: NoAnswer::Fault }]);
+        self.take(&link, answer.unwrap_or_else(fault)).await;
         let chains = self.state().chains.clone();
         self.staple(&chains);
         self.0.woken.notify_one();
@@ -268,22 +271,17 @@ impl Stapling {
     /// Hands to each chain what is fresh now.
     fn staple(&self, chains: &Chains) {
         let now = self.0.clock.now();
+        // Held to the end: of two that do this, the one that knows more publishes last.
+        let state = self.state();
         for chain in chains.0.iter() {
-            let (places, ends): (Vec<_>, Vec<_>) = {
-                let state = self.state();
-                let kept = |own: &Own| state.shelf.get(&own.link.as_ref()?.identity());
-                let place = |own| {
-                    let kept: Option<&Kept> = kept(own);
-                    (
-                        kept.and_then(|kept| kept.der(now)),
-                        kept.and_then(|kept| Some(kept.fresh(now)?.expires)),
-                    )
-                };
-                chain.own.iter().map(place).unzip()
+            let fresh = |own: &Own| {
+                let kept = state.shelf.get(&own.link.as_ref()?.identity())?;
+                kept.fresh(now)
             };
-            for (own, end) in chain.own.iter().zip(ends).filter(|(own, _)| own.link.is_some()) {
-                self.0.engine.gauge_staple(&own.name, end);
+            for own in chain.own.iter().filter(|own| own.link.is_some()) {
+                self.0.engine.gauge_staple(&own.name, fresh(own).map(|staple| staple.expires));
             }
+            let places = chain.own.iter().map(|own| fresh(own).map(|staple| staple.der.clone())).collect();
             let staples = ChainStaples::new(places);
             let before = chain.served.staples();
             if *before == staples {

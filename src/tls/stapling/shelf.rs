@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::course::Course;
@@ -40,10 +39,6 @@ impl Kept {
     /// The response that a client gets now.
     pub(super) fn fresh(&self, now: Timestamp) -> Option<&Staple> {
         self.staple.as_ref().filter(|staple| staple.is_fresh_at(now))
-    }
-
-    pub(super) fn der(&self, now: Timestamp) -> Option<Bytes> {
-        self.fresh(now).map(|staple| staple.der.clone())
     }
 
     pub(super) fn is_revoked(&self) -> bool {
@@ -86,6 +81,8 @@ fn gives_way(known: &Staple, to: &Staple) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::revocation::Said;
 
