@@ -229,7 +229,9 @@ async fn a10_errors_and_older_answers_do_not_take_the_place_of_what_is_at_hand()
     let scene = Scene::new(OcspSigner::Ca, false).await;
     let (old, now) = (scene.responder(SignedDuration::from_hours(1000)), scene.responder(LIFE));
     let (stapling, identity) = scene.start();
-    let recorded: Arc<Mutex<Vec<(Vec<u8>, Vec<u8>)>>> = Arc::default();
+    // Each request with its answer.
+    type Recorded = Vec<(Vec<u8>, Vec<u8>)>;
+    let recorded: Arc<Mutex<Recorded>> = Arc::default();
     let record = Arc::clone(&recorded);
     scene.answers(move |request| {
         let answer = old.answer(request);
