@@ -92,6 +92,7 @@ pub(crate) fn every_event() -> Vec<Event> {
                 ChainVerdict { node: node(), rows: Some(7), broken_row: None },
                 ChainVerdict { node: node(), rows: None, broken_row: Some(3) },
             ],
+            missing_heads: Vec::new(),
             actor: actor(),
         },
         Event::AuditSigned {

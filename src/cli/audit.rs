@@ -90,14 +90,19 @@ async fn verify(judge: &dyn SignatureJudge, heads: &[Link], store: &Store, outpu
         output.print(&Verified::of(report), Verified::line)?;
     }
     let mut intact = reports.iter().all(|report| report.verdict.is_ok());
+    let mut missing_heads = Vec::new();
     for head in heads {
         let head = Head { head: head.to_string(), held: store.holds(head).await.map_err(failed)? };
         intact &= head.held;
         output.print(&head, Head::line)?;
+        if !head.held {
+            missing_heads.push(head.head);
+        }
     }
     let chains = reports.iter().map(verdict).collect();
     // What was found counts even if it cannot be written down: a trail that was tampered with may take no row.
-    if let Err(error) = store.audit(Event::AuditVerified { chains, actor: operator() }).await {
+    let verified = Event::AuditVerified { chains, missing_heads, actor: operator() };
+    if let Err(error) = store.audit(verified).await {
         output.warn(&format!("that the trail was verified is not written down: {}", explained(&error)))?;
     }
     Ok(if intact { Exit::Done } else { Exit::Failed })

@@ -10,7 +10,7 @@ use super::AdminState;
 use crate::authz::Device;
 use crate::model::DeviceId;
 use crate::revocation::{Inventory, KnownStaple};
-use crate::store::{MessageFilter, MessageSummary, StoreError};
+use crate::store::{AuditFilter, AuditRow, MessageFilter, MessageSummary, Page, StoreError};
 
 /// What goes on now.
 pub trait Live: std::fmt::Debug + Send + Sync {
@@ -95,7 +95,30 @@ pub(super) struct Wanted {
     limit: Option<u32>,
 }
 
-/// The most messages in one answer.
+/// The question part of `/api/audit`.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct WantedRows {
+    event: Option<String>,
+    since: Option<String>,
+    /// The sequence number of the last row of the page before.
+    before: Option<u64>,
+    limit: Option<u32>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct AuditView {
+    sequence: u64,
+    node: String,
+    number: u64,
+    at: String,
+    event: String,
+    details: serde_json::Value,
+    hash: String,
+}
+
+/// The most messages, or rows, in one answer.
 const MOST: u32 = 1000;
 
 /// CRLs, OCSP answers and staples, their ages, and when they are renewed.
@@ -137,12 +160,39 @@ pub(super) async fn messages(State(state): State<AdminState>, Query(wanted): Que
     answer(messages.map(|messages| messages.into_iter().map(MessageView::of).collect::<Vec<_>>()))
 }
 
+/// A page of the audit trail, the newest first.
+pub(super) async fn audit(State(state): State<AdminState>, Query(wanted): Query<WantedRows>) -> Response {
+    let WantedRows { event, since, before, limit } = wanted;
+    let Ok(since) = since.map(|time| time.parse()).transpose() else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    let page = before.map_or(Page::Latest, Page::Before);
+    let filter = AuditFilter { event, since, page, limit: limit.unwrap_or(100).min(MOST) };
+    let rows = state.store.audit_rows(&filter).await;
+    answer(rows.map(|rows| rows.into_iter().map(AuditView::of).collect::<Vec<_>>()))
+}
+
 fn answer<T: Serialize>(outcome: Result<T, StoreError>) -> Response {
     match outcome {
         Ok(value) => Json(value).into_response(),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the store could not be asked");
             StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
+    }
+}
+
+impl AuditView {
+    fn of(row: AuditRow) -> Self {
+        Self {
+            sequence: row.sequence,
+            node: row.node.to_string(),
+            number: row.number,
+            at: row.at.to_string(),
+            // What is no JSON was not written by us: `audit verify` says so.
+            details: serde_json::from_str(&row.details).unwrap_or_default(),
+            event: row.event,
+            hash: row.hash.to_string(),
         }
     }
 }

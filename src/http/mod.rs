@@ -89,6 +89,7 @@ impl AdminListener {
             .route("/metrics", get(metrics))
             .route("/api/certificates", get(api::certificates))
             .route("/reload", post(reload::reload))
+            .route("/api/audit", get(api::audit))
             .route("/api/devices", get(api::devices))
             .route("/api/messages", get(api::messages))
             .route("/api/sessions", get(api::sessions))

@@ -119,8 +119,9 @@ impl Event {
                 fields.insert("actor".to_owned(), actor.as_str().into());
                 fields.into()
             }
-            Self::AuditVerified { chains, actor } => json!({
-                "intact": chains.iter().all(|chain| chain.broken_row.is_none()),
+            Self::AuditVerified { chains, missing_heads, actor } => json!({
+                "intact": missing_heads.is_empty() && chains.iter().all(|chain| chain.broken_row.is_none()),
+                "missing-heads": missing_heads,
                 "chains": chains.iter().map(ChainVerdict::fields).collect::<Vec<_>>(),
                 "actor": actor,
             }),

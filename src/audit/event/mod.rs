@@ -228,6 +228,8 @@ pub enum Event {
     AuditVerified {
         /// What was found, for each node that has a chain.
         chains: Vec<ChainVerdict>,
+        /// Places that were noted elsewhere and that the trail does not hold, as `NUMBER:HASH`.
+        missing_heads: Vec<String>,
         /// Who asked for it.
         actor: String,
     },
