@@ -5,7 +5,7 @@
 //! not the writer of the trail.
 //!
 //! Syslog has no acknowledgements (RFC 5425 4.4). What was written is taken for received when the connection has outlived
-//! it for [`SETTLED`]; what was written later than that before a connection broke is sent again. The kernel gives a
+//! it for ten seconds; what was written later than that before a connection broke is sent again. The kernel gives a
 //! connection up when the peer's kernel has not confirmed bytes for less than that time, so that a network that swallows
 //! them does not settle anything. At least once, then, with the same bytes each time.
 
