@@ -18,7 +18,6 @@
 
 mod site;
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -39,7 +38,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, NamedGroup};
 use tokio_rustls::TlsConnector;
 
-use site::{Site, process_time};
+use site::{Platform, Site, process_time};
 
 const SESSIONS: usize = 100;
 /// Between two messages of a session.
@@ -72,9 +71,9 @@ fn main() {
         for round in 0..=rounds {
             for arriving in [false, true] {
                 let generator = arriving.then(|| Generator::start(&site, platform.address, phase));
-                let (began, before) = (Instant::now(), process_time(platform.child.id()));
+                let (began, before) = (Instant::now(), process_time(platform.pid()));
                 let (open, latencies) = talk(sessions.take().expect("sessions"), phase).await;
-                let platform_time = process_time(platform.child.id()) - before;
+                let platform_time = process_time(platform.pid()) - before;
                 sessions = Some(open);
                 let figures = Figures::of(latencies);
                 let arrived = generator.map(Generator::finish);
@@ -107,52 +106,6 @@ fn main() {
             loaded.as_secs_f64() / quiet.as_secs_f64()
         );
     });
-}
-
-/// The platform's own process.
-struct Platform {
-    child: Child,
-    address: SocketAddr,
-}
-
-fn binary() -> PathBuf {
-    std::env::var_os("PCD_BENCH_BINARY")
-        .map_or_else(|| env!("CARGO_BIN_EXE_pcd-platform").into(), PathBuf::from)
-}
-
-impl Platform {
-    fn start(site: &Site) -> Self {
-        let mut child = Command::new(binary())
-            .args(["--json", "serve", "--config"])
-            .arg(site.path().join("platform.toml"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the platform");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a line");
-        let listening: serde_json::Value = serde_json::from_str(&line).expect("JSON");
-        let address = listening["interface-a"][0].as_str().expect("an address").parse().expect("an address");
-        Self { child, address }
-    }
-
-    fn command(&self, site: &Site, words: &[&str]) {
-        let output = Command::new(binary())
-            .args(words)
-            .env("PCD_CONFIG", site.path().join("platform.toml"))
-            .output()
-            .expect("the command line");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        // The platform looks four times a second.
-        std::thread::sleep(Duration::from_millis(600));
-    }
-}
-
-impl Drop for Platform {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 async fn connect(site: &Site, own: &site::Credential, to: SocketAddr) -> Vec<Client> {

@@ -5,8 +5,11 @@
 use std::any::Any;
 use std::fs;
 use std::future::Future;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use pcd_platform::authz::{Device, DeviceKind, DeviceStatus, Directory};
@@ -17,6 +20,7 @@ use pcd_platform::pki::{CertificateOrder, KeyType, OcspResponder, OcspSigner, Ro
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// What a server makes of a connection.
@@ -49,6 +53,13 @@ impl Site {
              [store]\nurl = \"sqlite:platform.db\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[log]\nlevel = \"warn\"\n";
         fs::write(folder.path().join("platform.toml"), text).expect("a file");
         Self { folder, pki }
+    }
+
+    /// Another store than the one in the folder.
+    pub fn keep_in(&self, url: &str) {
+        let file = self.path().join("platform.toml");
+        let text = fs::read_to_string(&file).expect("a file");
+        fs::write(file, text.replace("sqlite:platform.db", url)).expect("a file");
     }
 
     pub fn path(&self) -> &Path {
@@ -138,6 +149,74 @@ impl Site {
         let (chain, key) = self.platform_files(kind);
         let own = Credential { chain, key };
         (own.chain(), own.key())
+    }
+}
+
+/// The platform's own process.
+pub struct Platform {
+    child: Child,
+    pub address: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+fn binary() -> PathBuf {
+    std::env::var_os("PCD_BENCH_BINARY")
+        .map_or_else(|| env!("CARGO_BIN_EXE_pcd-platform").into(), PathBuf::from)
+}
+
+impl Platform {
+    pub fn start(site: &Site) -> Self {
+        let mut child = Command::new(binary())
+            .args(["--json", "serve", "--config"])
+            .arg(site.path().join("platform.toml"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the platform");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a line");
+        let listening: Value = serde_json::from_str(&line).expect("JSON");
+        let address = |value: &Value| value.as_str().expect("an address").parse().expect("an address");
+        Self { child, address: address(&listening["interface-a"][0]), admin: address(&listening["admin"]) }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The value of a series of `/metrics`.
+    pub fn metric(&self, series: &str) -> f64 {
+        let mut stream = TcpStream::connect(self.admin).expect("the admin listener");
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin)
+            .expect("a request");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or("0").trim().parse().expect("a number")
+    }
+
+    pub fn command(&self, site: &Site, words: &[&str]) {
+        let (done, said) = self.try_command(site, words);
+        assert!(done, "{said}");
+    }
+
+    /// Whether it succeeded, and what it said.
+    pub fn try_command(&self, site: &Site, words: &[&str]) -> (bool, String) {
+        let output = Command::new(binary())
+            .args(words)
+            .env("PCD_CONFIG", site.path().join("platform.toml"))
+            .output()
+            .expect("the command line");
+        // The platform looks four times a second.
+        std::thread::sleep(Duration::from_millis(600));
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -1,0 +1,139 @@
+//! The raw limit: the rows that the platform writes for a message, inserted with sqlx as one would, a statement for each, so
+//! many in a transaction.
+
+#![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part of this, and has no outside")]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use pcd_platform::model::{Clock, Fingerprint, MessageId, SessionId};
+use pcd_platform::store::{MessageRecord, Store, Verdict};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{Connection as _, Executor as _};
+use tokio::runtime::Runtime;
+
+/// A store of its own, beside that of the platform, with the same schema and the same promises.
+pub struct Plain {
+    runtime: Runtime,
+    connection: SqliteConnection,
+    clock: Clock,
+}
+
+impl Plain {
+    pub fn begin(folder: &Path) -> Self {
+        let runtime = Runtime::new().expect("a runtime");
+        let path: PathBuf = folder.join("plain.db");
+        let connection = runtime.block_on(async {
+            let store = Store::open(&*format!("sqlite:{}", path.display()), Clock::system()).await;
+            store.expect("a store").close().await;
+            let options = SqliteConnectOptions::new()
+                .filename(&path)
+                .journal_mode(SqliteJournalMode::Wal)
+                .synchronous(SqliteSynchronous::Full)
+                .foreign_keys(true);
+            SqliteConnection::connect_with(&options).await.expect("a connection")
+        });
+        Self { runtime, connection, clock: Clock::system() }
+    }
+
+    /// Rows per second, with so many in a transaction.
+    pub fn rate(&mut self, batch: u64, during: Duration) -> f64 {
+        let began = Instant::now();
+        let mut rows = 0;
+        while began.elapsed() < during {
+            self.insert(batch, batch);
+            rows += batch;
+        }
+        rows as f64 / began.elapsed().as_secs_f64()
+    }
+
+    /// Inserts `count` messages, `batch` in a transaction.
+    pub fn insert(&mut self, batch: u64, count: u64) {
+        let Self { runtime, connection, clock } = self;
+        runtime.block_on(async {
+            let mut left = count;
+            while left > 0 {
+                let rows = left.min(batch);
+                connection.execute("BEGIN IMMEDIATE").await.expect("begun");
+                for _ in 0..rows {
+                    insert_row(connection, &message(clock)).await.expect("inserted");
+                }
+                connection.execute("COMMIT").await.expect("committed");
+                left -= rows;
+            }
+        });
+    }
+}
+
+async fn insert_row(connection: &mut SqliteConnection, record: &MessageRecord) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO message (id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction,
+            message_type, control_id, sending_application, digest, rejection, warnings, identities, acknowledgement,
+            raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, '[]', '[\"00A037EB2175780F\"]', ?, ?)",
+    )
+    .bind(record.id.as_bytes().as_slice())
+    .bind(record.received_at.as_microsecond())
+    .bind(record.event_time.map(|time| time.as_microsecond()))
+    .bind(record.device.as_str())
+    .bind(record.session.to_string())
+    .bind(record.fingerprint.to_string())
+    .bind(record.peer.to_string())
+    .bind(record.transaction.as_deref())
+    .bind(&record.message_type)
+    .bind(&record.control_id)
+    .bind(&record.sending_application)
+    .bind(Fingerprint::of(&record.raw).as_bytes().as_slice())
+    .bind(record.acknowledgement.as_ref())
+    .bind(record.raw.as_ref())
+    .execute(&mut *connection)
+    .await?;
+    let details = format!(
+        r#"{{"device":"{}","message":"{}","session":"{}"}}"#,
+        record.device, record.id, record.session
+    );
+    sqlx::query(
+        "INSERT INTO audit (node, number, at, event, details, hash)
+         SELECT 'plain', coalesce(max(sequence), 0) + 1, ?, 'message-accepted', ?, zeroblob(32) FROM audit",
+    )
+    .bind(record.received_at.as_microsecond())
+    .bind(details)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A PCD-01 of 1 KB with a control id of its own.
+pub fn message(clock: &Clock) -> MessageRecord {
+    let now = clock.now();
+    let id = MessageId::at(now);
+    let control_id = id.to_string();
+    let mut raw = format!(
+        "MSH|^~\\&|PUMP^00A037EB2175780F^EUI-64||||20260101120000+0000||ORU^R01^ORU_R01|{control_id}|P|2.6|||AL|NE\r"
+    );
+    for line in 1..=11 {
+        let observation = format!(
+            "OBX|{line}|NM|158009^MDC_FLOW_FLUID_PUMP^MDC|1.1.1.{line}|100.0|265266^MDC_DIM^MDC|||||R\r"
+        );
+        raw.push_str(&observation);
+    }
+    MessageRecord {
+        id,
+        session: SessionId::at(now),
+        device: "PUMP-1".parse().expect("a device id"),
+        fingerprint: Fingerprint::of(b"certificate"),
+        peer: ([192, 0, 2, 7], 50123).into(),
+        received_at: now,
+        event_time: Some(now),
+        transaction: Some("PCD-01".to_owned()),
+        message_type: "ORU^R01^ORU_R01".to_owned(),
+        control_id,
+        sending_application: "PUMP^00A037EB2175780F^EUI-64".to_owned(),
+        verdict: Verdict::Accepted,
+        warnings: Vec::new(),
+        identities: vec!["00A037EB2175780F".to_owned()],
+        not_allowed: Vec::new(),
+        raw: Bytes::from(raw),
+        acknowledgement: Bytes::from_static(b"MSH|^~\\&|PLATFORM\rMSA|CA|1\r"),
+    }
+}
