@@ -9,6 +9,9 @@ use crate::model::Refusal;
 const SECONDS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
 
+/// Bounds of the histogram of batches: powers of two up to what one holds at most.
+const BATCHES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
 type CounterVec = GenericCounterVec<AtomicU64>;
 
 /// Every metric of the process.
@@ -53,6 +56,12 @@ pub struct Metrics {
     pub audit_repository_sent_total: IntCounter,
     /// Whether it is connected.
     pub audit_repository_connected: IntGauge,
+    /// How long commits of the store take, those that fail included.
+    pub store_commit_duration_seconds: Histogram,
+    /// Messages in one commit.
+    pub store_batch_messages: Histogram,
+    /// What was taken out of the store because of its age, by `what`: `messages` or `audit`.
+    pub retention_pruned_total: CounterVec,
     /// Panics that were caught: each is a fault of ours that ended one connection.
     pub panics_total: IntGauge,
 }
@@ -140,6 +149,19 @@ impl Metrics {
                 "audit_repository_connected",
                 "Whether the audit record repository is connected",
             )?,
+            store_commit_duration_seconds: Histogram::with_opts(
+                HistogramOpts::new("store_commit_duration_seconds", "Duration of commits of the store")
+                    .buckets(SECONDS.to_vec()),
+            )?,
+            store_batch_messages: Histogram::with_opts(
+                HistogramOpts::new("store_batch_messages", "Messages in one commit of the store")
+                    .buckets(BATCHES.to_vec()),
+            )?,
+            retention_pruned_total: counter(
+                "retention_pruned_total",
+                "Rows that were removed because of their age",
+                &["what"],
+            )?,
             panics_total: IntGauge::new("panics_total", "Connections that a fault of ours ended")?,
             registry,
         };
@@ -177,6 +199,9 @@ impl Metrics {
         self.registry.register(Box::new(self.audit_repository_pending.clone()))?;
         self.registry.register(Box::new(self.audit_repository_sent_total.clone()))?;
         self.registry.register(Box::new(self.audit_repository_connected.clone()))?;
+        self.registry.register(Box::new(self.store_commit_duration_seconds.clone()))?;
+        self.registry.register(Box::new(self.store_batch_messages.clone()))?;
+        self.registry.register(Box::new(self.retention_pruned_total.clone()))?;
         self.registry.register(Box::new(self.panics_total.clone()))
     }
 

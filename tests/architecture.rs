@@ -60,7 +60,7 @@ const EDGES: [(&str, Layer, &[&str]); 20] = [
     ("repository", Layer::Flow, &["audit", "config", "metrics", "model", "store", "tls"]),
     ("http", Layer::Flow, &["authz", "metrics", "model", "pki", "revocation", "store"]),
     ("tls", Layer::Adapter, &["audit", "authz", "config", "model", "revocation", "x509"]),
-    ("store", Layer::Adapter, &["audit", "authz", "model", "pcd"]),
+    ("store", Layer::Adapter, &["audit", "authz", "metrics", "model", "pcd"]),
     ("revocation", Layer::Adapter, &["config", "metrics", "model", "x509"]),
     ("pki", Layer::Adapter, &["model", "revocation", "x509"]),
     ("authz", Layer::Core, &["hl7", "model", "pcd"]),

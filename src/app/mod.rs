@@ -109,6 +109,7 @@ impl Platform {
         // Before anybody is served; what comes late is stapled when it comes.
         acceptor.staple(config.stapling.wait).await;
         let store = Store::open_as(config.node.clone(), &config.store_url, clock.clone()).await?;
+        store.report_to(&metrics);
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
             config: Arc::new(ArcSwap::from_pointee(config)),

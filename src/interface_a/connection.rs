@@ -219,7 +219,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn wait(&mut self, busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>) -> Happened {
-        let reads = self.session.wants_input();
+        // While the store is full, a session has at most what it has read already; what is in flight wakes it.
+        let reads = self.session.wants_input() && (busy.is_empty() || !self.services.store.is_full());
         let draining = self.session.is_draining();
         let deadline = self.session.deadline();
         if reads {

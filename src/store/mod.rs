@@ -28,6 +28,7 @@ pub use verify::ChainReport;
 
 use crate::audit::{self, Link, Signer, signed_bytes};
 use crate::authz::{Device, DeviceStatus};
+use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, Fingerprint, MessageId, NodeName, StoreUrl};
 use directory::DirectoryChange;
 pub use read::DirectoryChanges;
@@ -93,6 +94,18 @@ impl Store {
             Ok(written) => written.map(drop),
             Err(_) => Err(StoreError::Timeout(CHECK_TIMEOUT)),
         }
+    }
+
+    /// From now on `metrics` are told of every commit.
+    pub fn report_to(&self, metrics: &Metrics) {
+        self.0.queue.report_to(metrics.clone(), self.0.clock.clone());
+    }
+
+    /// Whether what is handed in has to wait for room, because more comes than can be written. Whoever reads messages from a
+    /// peer should not read more meanwhile: then the peer waits, and memory does not grow.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.queue.is_full()
     }
 
     /// Keeps a message, with its row in the audit trail; returns when both are durable.

@@ -3,7 +3,8 @@
 //! While one commit is on its way to the disk, the next batch gathers; nobody waits for a timer, and a lone request
 //! is committed at once. What may wait is bounded in number and in bytes: beyond that, senders wait.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -13,7 +14,8 @@ use tokio_util::task::TaskTracker;
 use super::directory::DirectoryChange;
 use super::{MessageRecord, StoreError};
 use crate::audit;
-use crate::model::{Fingerprint, MessageId};
+use crate::metrics::Metrics;
+use crate::model::{Clock, Fingerprint, MessageId};
 
 /// Where a batch goes.
 pub(super) trait Backend: Send + 'static {
@@ -76,8 +78,34 @@ pub(super) enum Written {
 pub(super) struct Queue {
     jobs: mpsc::Sender<Job>,
     memory: Arc<Semaphore>,
+    /// Entries that are not queued yet, because there is no room.
+    outside: AtomicUsize,
+    observer: Arc<OnceLock<Observer>>,
     closing: CancellationToken,
     task: TaskTracker,
+}
+
+/// Who is told how the work goes.
+#[derive(Debug)]
+struct Observer {
+    metrics: Metrics,
+    clock: Clock,
+}
+
+/// Counts an entry for which there is no room, as long as that is so.
+struct Outside<'q>(&'q AtomicUsize);
+
+impl<'q> Outside<'q> {
+    fn of(count: &'q AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Outside<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -93,18 +121,41 @@ impl Queue {
         let (jobs, queued) = mpsc::channel(MAX_QUEUED);
         let closing = CancellationToken::new();
         let task = TaskTracker::new();
-        task.spawn(run(backend, queued, closing.clone()));
+        let observer = Arc::<OnceLock<Observer>>::default();
+        task.spawn(run(backend, queued, closing.clone(), Arc::clone(&observer)));
         task.close();
-        Self { jobs, memory: Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize)), closing, task }
+        let memory = Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize));
+        Self { jobs, memory, outside: AtomicUsize::new(0), observer, closing, task }
+    }
+
+    /// From now on `metrics` are told of every commit. Only the first call counts.
+    pub(super) fn report_to(&self, metrics: Metrics, clock: Clock) {
+        let _ = self.observer.set(Observer { metrics, clock });
+    }
+
+    /// Whether somebody waits because there is no room.
+    pub(super) fn is_full(&self) -> bool {
+        self.outside.load(Ordering::Relaxed) > 0
     }
 
     /// Returns when `entry` is durable.
     pub(super) async fn write(&self, entry: Entry) -> Result<Written, StoreError> {
-        let memory = Arc::clone(&self.memory).acquire_many_owned(entry.cost()).await;
-        let memory = memory.map_err(|_| StoreError::Closed)?;
         let (answer, answered) = oneshot::channel();
-        let job = Job { entry, answer, _memory: memory };
-        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        let cost = entry.cost();
+        let queued = match Arc::clone(&self.memory).try_acquire_many_owned(cost) {
+            Ok(memory) => self.jobs.try_send(Job { entry, answer, _memory: memory }).map_err(|full| {
+                let (mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job)) = full;
+                (job.entry, job.answer)
+            }),
+            Err(_) => Err((entry, answer)),
+        };
+        if let Err((entry, answer)) = queued {
+            let _outside = Outside::of(&self.outside);
+            let memory = Arc::clone(&self.memory).acquire_many_owned(cost).await;
+            let memory = memory.map_err(|_| StoreError::Closed)?;
+            let job = Job { entry, answer, _memory: memory };
+            self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        }
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -115,7 +166,12 @@ impl Queue {
     }
 }
 
-async fn run(mut backend: impl Backend, mut queued: mpsc::Receiver<Job>, closing: CancellationToken) {
+async fn run(
+    mut backend: impl Backend,
+    mut queued: mpsc::Receiver<Job>,
+    closing: CancellationToken,
+    observer: Arc<OnceLock<Observer>>,
+) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
         tokio::select! {
@@ -125,14 +181,14 @@ async fn run(mut backend: impl Backend, mut queued: mpsc::Receiver<Job>, closing
                 if taken == 0 {
                     break;
                 }
-                write_batch(&mut backend, &mut batch).await;
+                write_batch(&mut backend, &mut batch, observer.get()).await;
             }
         }
     }
     backend.close().await;
 }
 
-async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>) {
+async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer: Option<&Observer>) {
     let mut entries = Vec::with_capacity(batch.len());
     let mut waiting = Vec::with_capacity(batch.len());
     for Job { entry, answer, _memory } in batch.drain(..) {
@@ -140,7 +196,17 @@ async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>) {
         waiting.push((answer, _memory));
     }
     // A caller that has gone away does not need the answer; what it asked for is written all the same.
-    match backend.commit(&entries).await {
+    let begin = observer.map(|observer| observer.clock.instant());
+    let outcome = backend.commit(&entries).await;
+    if let (Some(Observer { metrics, clock }), Some(begin)) = (observer, begin) {
+        let spent = clock.instant().saturating_duration_since(begin);
+        metrics.store_commit_duration_seconds.observe(spent.as_secs_f64());
+        let messages = entries.iter().filter(|entry| entry.incoming().is_some()).count();
+        if messages > 0 {
+            metrics.store_batch_messages.observe(messages as f64);
+        }
+    }
+    match outcome {
         Ok(outcomes) => {
             for ((answer, _), outcome) in waiting.into_iter().zip(outcomes) {
                 let _ = answer.send(outcome);
@@ -257,6 +323,7 @@ mod tests {
         bench.settle().await;
         answers.extend((0..10).map(|_| bench.send(probe())));
         bench.settle().await;
+        assert!(!bench.queue.is_full(), "there is room");
         assert!(answers.iter().all(|answer| !answer.is_finished()), "answered before the commit");
         bench.gate.add_permits(1);
         assert!(matches!(answers.remove(0).await.unwrap(), Ok(Written::Anew)));
@@ -280,11 +347,13 @@ mod tests {
         let left = bench.queue.memory.available_permits();
         assert!(left < quarter + quarter / 2, "{left} bytes are free");
         assert_eq!(bench.queue.jobs.capacity(), MAX_QUEUED - 2, "one is being written, two wait");
+        assert!(bench.queue.is_full());
         bench.gate.add_permits(6);
         for answer in answers {
             answer.await.unwrap().unwrap();
         }
         assert_eq!(bench.queue.memory.available_permits(), MAX_QUEUED_BYTES as usize);
+        assert!(!bench.queue.is_full());
     }
 
     #[tokio::test]
@@ -303,6 +372,7 @@ mod tests {
         let answers: Vec<_> = (0..MAX_QUEUED + 5).map(|_| bench.send(probe())).collect();
         bench.settle().await;
         assert_eq!(bench.queue.jobs.capacity(), 0);
+        assert!(bench.queue.is_full());
         bench.gate.add_permits(MAX_QUEUED);
         for answer in answers.into_iter().chain([first]) {
             answer.await.unwrap().unwrap();

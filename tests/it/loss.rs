@@ -1,5 +1,5 @@
-//! What the store does when its disk is full, may not be written, or loses power: what was acknowledged is there, and what
-//! is not there was not acknowledged.
+//! What the store does when its disk is full, may not be written, loses power or stands still: what was acknowledged is there,
+//! what is not there was not acknowledged, and whoever has to wait does so outside.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -301,4 +301,63 @@ fn a_power_cut_takes_nothing_that_was_acknowledged_and_damages_nothing() {
         }
     }
     assert!(cut_before_the_head > 1);
+}
+
+/// What a process has in memory, in MiB.
+fn memory(platform: &Platform) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", platform.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+// Backpressure: while the store stands still, the sessions stop reading, and TCP holds the senders back.
+#[test]
+fn while_the_store_stands_still_memory_does_not_grow_and_afterwards_everybody_is_answered() {
+    const SENDERS: usize = 12;
+    // As many as may be in flight, and some more.
+    const EACH: usize = 36;
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let (runtime, mut other) = outside(&site.path().join("platform.db"));
+    let wires: Vec<_> = (0..SENDERS).map(|_| connect(&site, &platform)).collect();
+    let before = memory(&platform);
+    runtime.block_on(sqlx::query("BEGIN EXCLUSIVE").execute(&mut other)).unwrap();
+    let senders: Vec<_> = wires
+        .into_iter()
+        .enumerate()
+        .map(|(sender, mut wire)| {
+            std::thread::spawn(move || {
+                for number in 0..EACH {
+                    let mut text =
+                        String::from_utf8(message(NAME, &format!("{sender}-{number}")).to_vec()).unwrap();
+                    text.push_str(&format!("NTE|1||{}\r", "x".repeat(512 << 10)));
+                    wire.write(&framed(text.as_bytes()));
+                }
+                let answers = (0..EACH).map(|number| {
+                    let (code, id) = wire.verdict();
+                    assert_eq!(id, format!("{sender}-{number}"), "in the order in which they came");
+                    assert!(code == "CA" || code == "CE", "{code}");
+                    (code == "CA").then_some(id)
+                });
+                answers.flatten().collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    // In flight there may be 12 times 32 messages of half a mebibyte; the queue has room for 64 MiB.
+    let mut most = 0;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(7) {
+        most = most.max(memory(&platform));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(most < before + 110, "{most} MiB in memory, {before} before");
+    runtime.block_on(sqlx::query("ROLLBACK").execute(&mut other)).unwrap();
+    let acknowledged: Vec<_> = senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect();
+    assert!(!acknowledged.is_empty());
+    assert_eq!(holds(platform.cli(), &acknowledged).len(), acknowledged.len());
+    comes_back(&platform);
+    let mut wire = connect(&site, &platform);
+    wire.write(&framed(&message(NAME, "after")));
+    assert_eq!(wire.verdict(), ("CA".to_owned(), "after".to_owned()));
 }
