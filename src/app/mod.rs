@@ -10,6 +10,7 @@ mod feeds;
 mod lifecycle;
 mod live;
 mod reload;
+mod retention;
 mod revocation;
 pub mod telemetry;
 
@@ -253,6 +254,10 @@ impl Bound {
             let (platform, done) = (Arc::clone(&platform), done.clone());
             async move { platform.watch_feeds(&feeds, &done).await }
         });
+        let pruning = tokio::spawn({
+            let (platform, done) = (Arc::clone(&platform), done.clone());
+            async move { platform.prune(&done).await }
+        });
         let grace = platform.config.load().interface_a.drain_timeout;
         let served = {
             let reload = |by| platform.reload(by);
@@ -263,7 +268,7 @@ impl Bound {
         let farewell = async {
             platform.audit(Event::PlatformStopped { reason }).await;
             done.cancel();
-            for task in [admin, watch, signing, listening, refresh, stapling, revocation, sending] {
+            for task in [admin, watch, signing, listening, pruning, refresh, stapling, revocation, sending] {
                 if let Err(panic) = task.await {
                     tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
                 }

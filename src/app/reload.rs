@@ -116,7 +116,6 @@ fn needs_restart(old: &Config, new: &Config) -> impl Iterator<Item = &'static st
         ("interface-a.drain-timeout", old.interface_a.drain_timeout != new.interface_a.drain_timeout),
         ("store.url", old.store_url != new.store_url),
         ("store.node", old.node != new.node),
-        ("store.node", old.node != new.node),
         ("admin.listen", old.admin_listen != new.admin_listen),
         ("log", old.log != new.log),
     ]

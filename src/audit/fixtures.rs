@@ -86,6 +86,8 @@ pub(crate) fn every_event() -> Vec<Event> {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },
             actor: actor(),
         },
+        Event::MessagesPruned { messages: 7, before: at },
+        Event::StoreCopied { actor: actor() },
         Event::AuditExported { format: ExportFormat::Jsonl, since: Some(at), actor: actor() },
         Event::AuditVerified {
             chains: vec![
@@ -95,6 +97,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             missing_heads: Vec::new(),
             actor: actor(),
         },
+        Event::AuditPruned { link: Link::START, before: at },
         Event::AuditSigned {
             link: Link::START,
             signature: Signature {

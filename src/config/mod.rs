@@ -25,7 +25,7 @@ pub use token_uri::TokenUri;
 pub use written::Written;
 
 pub use raw::{
-    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, MustStaple, Nonce, SilentAfter,
+    Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, MustStaple, Nonce, Retain, SilentAfter,
     TlsVersion, Undetermined, Unknown, UnreadableMessage,
 };
 
@@ -52,12 +52,23 @@ pub struct Config {
     pub store_url: StoreUrl,
     /// Under which name this node keeps its audit chain in the store.
     pub node: NodeName,
+    /// How long what is in the store stays there.
+    pub retention: Retention,
     /// The audit trail.
     pub audit: Audit,
     /// Where the operator's HTTP listener is; loopback.
     pub admin_listen: SocketAddr,
     /// Logging.
     pub log: Log,
+}
+
+/// How long what is in the store stays there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Messages, accepted and rejected ones.
+    pub messages: Retain,
+    /// The audit trail; never shorter than the messages that it accounts for.
+    pub audit: Retain,
 }
 
 /// The listener for devices (A1).

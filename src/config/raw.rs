@@ -231,6 +231,25 @@ impl Default for Devices {
     }
 }
 
+/// How long something is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retain {
+    /// `"forever"`.
+    Forever,
+    /// Until it is so old.
+    For(Duration),
+}
+
+impl<'de> Deserialize<'de> for Retain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "forever" => Ok(Self::Forever),
+            _ => Span::deserialize(text.into_deserializer()).map(|span| Self::For(span.0)),
+        }
+    }
+}
+
 /// When a device that stopped sending counts as silent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SilentAfter {
@@ -351,11 +370,19 @@ pub(super) struct Store {
     pub(super) url: String,
     pub(super) password_file: Option<String>,
     pub(super) node: Option<String>,
+    pub(super) retain_messages: Retain,
+    pub(super) retain_audit: Retain,
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { url: "sqlite:data/platform.db".to_owned(), password_file: None, node: None }
+        Self {
+            url: "sqlite:data/platform.db".to_owned(),
+            password_file: None,
+            node: None,
+            retain_messages: Retain::For(Duration::from_hours(30 * 24)),
+            retain_audit: Retain::Forever,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::TokenUri;
 use super::{
     Audit, AuditRepository, Config, ConfigError, Credential, Devices, InterfaceA, KeyLocation, Log, Messages,
-    Overrides, Problem, Responder, Revocation, SilentAfter, Stapling, Tls, Written, raw,
+    Overrides, Problem, Responder, Retain, Retention, Revocation, SilentAfter, Stapling, Tls, Written, raw,
 };
 use crate::model::{NodeName, StoreUrl};
 
@@ -30,6 +30,7 @@ pub(super) fn validate(
         stapling: checker.stapling(&raw.stapling),
         devices: checker.devices(&raw.devices),
         messages: checker.messages(raw.messages),
+        retention: checker.retention(&raw.store),
         node: checker.node(overrides.node.as_ref().or(raw.store.node.as_ref())),
         store_url: checker.store_url(raw.store, overrides),
         audit: checker.audit(raw.audit, &tls),
@@ -49,6 +50,8 @@ pub(super) fn validate(
         Err(ConfigError::Invalid { file: file.to_owned(), problems: checker.problems })
     }
 }
+
+const LONGEST_RETENTION: Duration = Duration::from_hours(24 * 36_500);
 
 /// How the keys of one identity are called.
 struct CredentialKeys {
@@ -318,6 +321,26 @@ impl Checker<'_> {
         }
     }
 
+    fn retention(&mut self, raw: &raw::Store) -> Retention {
+        let (messages, audit) = (raw.retain_messages, raw.retain_audit);
+        for (retain, key) in [(messages, "store.retain-messages"), (audit, "store.retain-audit")] {
+            if let Retain::For(time) = retain {
+                self.require((Duration::from_secs(1)..=LONGEST_RETENTION).contains(&time), key, || {
+                    format!("{time:?} is not between 1s and 36500d; or write \"forever\"")
+                });
+            }
+        }
+        let longer = match (messages, audit) {
+            (_, Retain::Forever) => true,
+            (Retain::Forever, Retain::For(_)) => false,
+            (Retain::For(messages), Retain::For(audit)) => audit >= messages,
+        };
+        self.require(longer, "store.retain-audit", || {
+            "the audit trail has to be kept at least as long as the messages that it accounts for".to_owned()
+        });
+        Retention { messages, audit }
+    }
+
     fn node(&mut self, name: Option<&String>) -> NodeName {
         name.and_then(|name| match name.parse() {
             Ok(name) => Some(name),
@@ -517,6 +540,25 @@ mod tests {
         assert_eq!(silent_after("never").unwrap(), SilentAfter::Never);
         assert_eq!(silent_after("5m").unwrap(), SilentAfter::Fixed(Duration::from_mins(5)));
         assert!(silent_after("sometimes").is_err() && silent_after("1ms").is_err());
+    }
+
+    #[test]
+    fn the_audit_trail_is_kept_at_least_as_long_as_messages() {
+        let retention =
+            |lines: &str| parse(&format!("{SMALLEST}\n[store]\n{lines}\n")).map(|config| config.retention);
+        let days = |days: u64| Retain::For(Duration::from_hours(24 * days));
+        assert_eq!(retention("").unwrap(), Retention { messages: days(30), audit: Retain::Forever });
+        let both = retention("retain-messages = \"7d\"\nretain-audit = \"2190d\"").unwrap();
+        assert_eq!(both, Retention { messages: days(7), audit: days(2190) });
+        assert_eq!(retention("retain-messages = \"forever\"").unwrap().messages, Retain::Forever);
+        for wrong in [
+            "retain-audit = \"29d\"",
+            "retain-messages = \"forever\"\nretain-audit = \"9999d\"",
+            "retain-messages = \"10ms\"",
+            "retain-messages = \"always\"",
+        ] {
+            assert!(retention(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

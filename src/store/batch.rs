@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 
 use super::StoreError;
 use super::directory;
+use super::retention;
 use super::statement::Statement;
 use super::writer::{Entry, Incoming, Write, Written};
 use crate::audit::{Event, Link};
@@ -151,6 +152,20 @@ async fn apply(
                 Write::Directory { change, actor } => {
                     directory::apply(connection, change).await?;
                     trail.extend(change.events(actor).into_iter().map(|event| (*at, event)));
+                }
+                Write::PruneMessages { before, limit } => {
+                    let messages = retention::remove_messages(connection, *before, *limit).await?;
+                    if messages > 0 {
+                        trail.push((*at, Event::MessagesPruned { messages, before: *before }));
+                    }
+                    outcomes.push(Written::Pruned(messages));
+                    continue;
+                }
+                Write::PruneAudit { beginning, before } => {
+                    let rows = retention::remove_audit(connection, node, beginning).await?;
+                    trail.push((*at, Event::AuditPruned { link: beginning.link, before: *before }));
+                    outcomes.push(Written::Pruned(rows));
+                    continue;
                 }
                 Write::Probe => {
                     connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;

@@ -5,12 +5,14 @@
 //! databases behind it: how each is opened, what its errors mean, and the statements in which they differ.
 
 mod batch;
+mod content;
 mod directory;
 mod error;
 mod message;
 mod postgres;
 mod query;
 mod read;
+mod retention;
 mod sqlite;
 mod statement;
 mod verify;
@@ -19,6 +21,8 @@ mod writer;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 pub(crate) use directory::device_kind;
 pub use error::StoreError;
@@ -30,6 +34,7 @@ use crate::audit::{self, Link, Signer, signed_bytes};
 use crate::authz::{Device, DeviceStatus};
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, Fingerprint, MessageId, NodeName, StoreUrl};
+use content::Content;
 use directory::DirectoryChange;
 pub use read::DirectoryChanges;
 use read::Reader;
@@ -119,8 +124,11 @@ impl Store {
         let record = record.in_columns();
         let id = record.id;
         let digest = Fingerprint::of(&record.raw);
-        match self.write(Write::Message { record: Box::new(record), digest }).await? {
-            Written::Anew => Ok(Recorded::Stored(id)),
+        let content = Content::of(&record.raw);
+        // What is compressed need not wait uncompressed.
+        let record = Box::new(MessageRecord { raw: Bytes::new(), ..record });
+        match self.write(Write::Message { record, content, digest }).await? {
+            Written::Anew | Written::Pruned(_) => Ok(Recorded::Stored(id)),
             Written::Before { of, acknowledgement } => Ok(Recorded::Resend { of, acknowledgement }),
         }
     }

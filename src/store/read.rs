@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use sqlx::{PgPool, SqlitePool};
 
 use super::batch::json;
+use super::content::Content;
 use super::directory::{device_kind, device_status};
 use super::message::{MessageSummary, StoredMessage, Verdict};
 use super::query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
 use super::statement::{Row, Statement};
 use super::{StoreError, postgres, sqlite};
-use crate::audit::{ChainRow, Link, RowHash};
+use crate::audit::{Beginning, ChainRow, Link, RowHash, Signature};
 use crate::authz::Device;
 use crate::model::{DeviceId, MessageId, NodeName};
 use crate::pcd::IdentityPattern;
@@ -77,69 +78,19 @@ impl Reader {
     }
 
     pub(super) async fn messages(&self, filter: &MessageFilter) -> Result<Vec<MessageSummary>, StoreError> {
-        let mut statement = Statement::new(SELECT_SUMMARY);
-        statement.push(" FROM message WHERE TRUE");
-        if let Some(device) = &filter.device {
-            statement.push(" AND device = ").push_bind(device.as_str());
-        }
-        if let Some(identity) = &filter.identity {
-            // In the list, which is JSON, whole or followed by a type that was not asked for.
-            let listed = json(&[identity.to_string()]);
-            let begin = listed.trim_start_matches('[').trim_end_matches("\"]");
-            statement.push(" AND (replace(identities, ").push_bind(format!("{begin}\""));
-            statement.push(", '') <> identities OR replace(identities, ").push_bind(format!("{begin}^"));
-            statement.push(", '') <> identities)");
-        }
-        if let Some(kind) = &filter.kind {
-            let kind = kind.to_ascii_lowercase();
-            statement.push(" AND (lower(pcd_transaction) = ").push_bind(kind.as_str());
-            statement.push(" OR lower(message_type) = ").push_bind(kind).push(")");
-        }
-        if let Some(since) = filter.since {
-            // The identifiers are in the order of arrival, so that the index can stop there.
-            statement.push(" AND received_at >= ").push_bind(since);
-            statement.push(" AND id >= ").push_bind(first_id(since).as_slice());
-        }
-        if filter.rejected {
-            statement.push(" AND rejection IS NOT NULL");
-        }
-        if let Some(before) = filter.before {
-            statement.push(" AND id < ").push_bind(before.as_bytes().as_slice());
-        }
-        statement.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
-        self.fetch(statement).await?.iter().map(summary).collect()
+        self.fetch(select_messages(filter)).await?.iter().map(summary).collect()
     }
 
     pub(super) async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
         let mut statement = Statement::new(SELECT_SUMMARY);
         statement
-            .push(", session, fingerprint, peer, identities, acknowledgement, raw FROM message WHERE id = ");
+            .push(", session, fingerprint, peer, identities, acknowledgement, raw_size, raw FROM message WHERE id = ");
         statement.push_bind(id.as_bytes().as_slice());
         self.fetch(statement).await?.first().map(stored_message).transpose()
     }
 
     pub(super) async fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
-        let mut statement =
-            Statement::new("SELECT sequence, node, number, hash, at, event, details FROM audit WHERE TRUE");
-        if let Some(event) = &filter.event {
-            statement.push(" AND event = ").push_bind(event.as_str());
-        }
-        if let Some(since) = filter.since {
-            statement.push(" AND at >= ").push_bind(since);
-        }
-        let direction = match filter.page {
-            Page::Latest => "DESC",
-            Page::Before(sequence) => {
-                statement.push(" AND sequence < ").push_bind(sequence);
-                "DESC"
-            }
-            Page::After(sequence) => {
-                statement.push(" AND sequence > ").push_bind(sequence);
-                "ASC"
-            }
-        };
-        statement.push(" ORDER BY sequence ").push(direction).push(" LIMIT ").push_bind(filter.limit);
-        self.fetch(statement).await?.iter().map(audit_row).collect()
+        self.fetch(select_audit_rows(filter)).await?.iter().map(audit_row).collect()
     }
 
     /// The nodes that have a chain, or had one.
@@ -151,6 +102,12 @@ impl Reader {
     /// Where the chain of a node ends, as it was noted when its last row was written.
     pub(super) async fn audit_end(&self, node: &NodeName) -> Result<Link, StoreError> {
         audit_end(&self.fetch(Statement::new(SELECT_AUDIT_END).bind(node.as_str())).await?)
+    }
+
+    /// Where the chain of a node begins, if rows were removed from it because of their age.
+    pub(super) async fn audit_beginning(&self, node: &NodeName) -> Result<Option<Beginning>, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_AUDIT_BEGIN).bind(node.as_str())).await?;
+        rows.first().map(beginning).transpose()
     }
 
     /// The rows of a chain behind the row of number `after`, in their order.
@@ -177,6 +134,66 @@ impl DirectoryChanges {
     }
 }
 
+/// The page of messages, newest first.
+pub(super) fn select_messages(filter: &MessageFilter) -> Statement {
+    let mut statement = Statement::new(SELECT_SUMMARY);
+    statement.push(" FROM message WHERE TRUE");
+    if let Some(device) = &filter.device {
+        statement.push(" AND device = ").push_bind(device.as_str());
+    }
+    if let Some(identity) = &filter.identity {
+        // In the list, which is JSON, whole or followed by a type that was not asked for.
+        let listed = json(&[identity.to_string()]);
+        let begin = listed.trim_start_matches('[').trim_end_matches("\"]");
+        statement.push(" AND (replace(identities, ").push_bind(format!("{begin}\""));
+        statement.push(", '') <> identities OR replace(identities, ").push_bind(format!("{begin}^"));
+        statement.push(", '') <> identities)");
+    }
+    if let Some(kind) = &filter.kind {
+        let kind = kind.to_ascii_lowercase();
+        statement.push(" AND (lower(pcd_transaction) = ").push_bind(kind.as_str());
+        statement.push(" OR lower(message_type) = ").push_bind(kind).push(")");
+    }
+    if let Some(since) = filter.since {
+        // The identifiers are in the order of arrival, so that the index can stop there.
+        statement.push(" AND received_at >= ").push_bind(since);
+        statement.push(" AND id >= ").push_bind(first_id(since).as_slice());
+    }
+    if filter.rejected {
+        statement.push(" AND rejection IS NOT NULL");
+    }
+    if let Some(before) = filter.before {
+        statement.push(" AND id < ").push_bind(before.as_bytes().as_slice());
+    }
+    statement.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
+    statement
+}
+
+/// The page of the audit trail.
+pub(super) fn select_audit_rows(filter: &AuditFilter) -> Statement {
+    let mut statement =
+        Statement::new("SELECT sequence, node, number, hash, at, event, details FROM audit WHERE TRUE");
+    if let Some(event) = &filter.event {
+        statement.push(" AND event = ").push_bind(event.as_str());
+    }
+    if let Some(since) = filter.since {
+        statement.push(" AND at >= ").push_bind(since);
+    }
+    let direction = match filter.page {
+        Page::Latest => "DESC",
+        Page::Before(sequence) => {
+            statement.push(" AND sequence < ").push_bind(sequence);
+            "DESC"
+        }
+        Page::After(sequence) => {
+            statement.push(" AND sequence > ").push_bind(sequence);
+            "ASC"
+        }
+    };
+    statement.push(" ORDER BY sequence ").push(direction).push(" LIMIT ").push_bind(filter.limit);
+    statement
+}
+
 /// The end of a chain, from the row that notes it.
 pub(super) fn audit_end(rows: &[Row]) -> Result<Link, StoreError> {
     let Some(row) = rows.first() else { return Ok(Link::START) };
@@ -192,6 +209,22 @@ pub(super) fn message_id(row: &Row) -> Result<MessageId, StoreError> {
     let bytes: Vec<u8> = row.get("id")?;
     let bytes = bytes.try_into().map_err(|_| StoreError::unreadable("message.id"))?;
     Ok(MessageId::from_bytes(bytes))
+}
+
+fn beginning(row: &Row) -> Result<Beginning, StoreError> {
+    let hash: Vec<u8> = row.get("hash")?;
+    Ok(Beginning {
+        link: Link {
+            number: row.count("number", "audit_begin.number")?,
+            hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit_begin.hash"))?,
+        },
+        signature: Signature {
+            scheme: row.get("scheme")?,
+            certificate: row.get("certificate")?,
+            value: row.get("signature")?,
+        },
+        at: row.time("at", "audit_begin.at")?,
+    })
 }
 
 fn chain_row(row: &Row) -> Result<ChainRow, StoreError> {
@@ -258,7 +291,7 @@ fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
         fingerprint: row.get("fingerprint")?,
         peer: row.parsed("peer", "message.peer")?,
         identities: row.list("identities", "message.identities")?,
-        raw: Bytes::from(row.get::<Vec<u8>>("raw")?),
+        raw: Content::read(row.get("raw")?, row.get("raw_size")?)?,
         acknowledgement: Bytes::from(row.get::<Vec<u8>>("acknowledgement")?),
     })
 }
@@ -278,7 +311,7 @@ fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
 
 /// The lowest identifier that a message of that time can have: the first 48 bits of a UUID of version 7 are
 /// milliseconds (RFC 9562 5.7).
-fn first_id(since: Timestamp) -> [u8; 16] {
+pub(super) fn first_id(since: Timestamp) -> [u8; 16] {
     let milliseconds = u64::try_from(since.as_millisecond()).unwrap_or(0);
     (u128::from(milliseconds) << 80).to_be_bytes()
 }
@@ -296,6 +329,9 @@ const SELECT_AUDIT_END: &str = "SELECT number, hash FROM audit_end WHERE node = 
 const SELECT_AUDIT_NODES: &str =
     "SELECT node FROM audit_end UNION SELECT DISTINCT node FROM audit ORDER BY node";
 
+const SELECT_AUDIT_BEGIN: &str =
+    "SELECT number, hash, at, scheme, certificate, signature FROM audit_begin WHERE node = $1";
+
 const SELECT_AUDIT_CHAIN: &str = "
 SELECT sequence, number, at, event, details, hash FROM audit
 WHERE node = $1 AND number > $2 ORDER BY number, sequence LIMIT $3";
@@ -303,4 +339,4 @@ WHERE node = $1 AND number > $2 ORDER BY number, sequence LIMIT $3";
 /// Ends where further columns may follow.
 const SELECT_SUMMARY: &str = "
 SELECT id, received_at, event_time, device, pcd_transaction, message_type, control_id, sending_application, rejection,
-    warnings, CAST(length(raw) AS BIGINT) AS size";
+    warnings, CAST(coalesce(raw_size, length(raw)) AS BIGINT) AS size";

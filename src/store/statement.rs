@@ -57,6 +57,13 @@ impl Statement {
         self
     }
 
+    /// The same with something before it.
+    #[cfg(test)]
+    pub(super) fn behind(mut self, words: &str) -> Self {
+        self.sql.insert_str(0, words);
+        self
+    }
+
     /// The statement as the library takes it.
     pub(super) fn query<'q, DB: Database>(self) -> Query<'q, DB, DB::Arguments>
     where

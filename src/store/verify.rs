@@ -1,7 +1,7 @@
 //! Reads the audit trail of every node and tells whether it is whole.
 
 use super::{Store, StoreError};
-use crate::audit::{Broken, ChainRow, Intact, Link, SignatureJudge, Verifier};
+use crate::audit::{Beginning, Broken, ChainRow, Intact, Link, SignatureJudge, Verifier};
 use crate::model::NodeName;
 
 /// What became of the audit chain of one node.
@@ -52,9 +52,32 @@ impl Store {
         node: &NodeName,
         judge: &dyn SignatureJudge,
     ) -> Result<Result<Intact, Broken>, StoreError> {
+        loop {
+            let beginning = self.0.reader.audit_beginning(node).await?;
+            let verdict = self.verify_from(node, beginning.as_ref(), judge).await?;
+            // Rows that were removed because of their age while the others were read are not missed.
+            if verdict.is_ok() || self.0.reader.audit_beginning(node).await? == beginning {
+                return Ok(verdict);
+            }
+        }
+    }
+
+    async fn verify_from(
+        &self,
+        node: &NodeName,
+        beginning: Option<&Beginning>,
+        judge: &dyn SignatureJudge,
+    ) -> Result<Result<Intact, Broken>, StoreError> {
         let reader = &self.0.reader;
         let known_before = reader.audit_end(node).await?;
-        let mut verifier = Verifier::new(node.clone(), judge);
+        let begun = match beginning {
+            None => Ok(Verifier::new(node.clone(), judge)),
+            Some(beginning) => Verifier::beginning(node.clone(), judge, beginning),
+        };
+        let mut verifier = match begun {
+            Ok(verifier) => verifier,
+            Err(broken) => return Ok(Err(broken)),
+        };
         let mut read = None;
         loop {
             let rows = reader.audit_chain(node, read, PAGE).await?;

@@ -11,9 +11,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::content::Content;
 use super::directory::DirectoryChange;
 use super::{MessageRecord, StoreError};
-use crate::audit;
+use crate::audit::{self, Beginning};
 use crate::metrics::Metrics;
 use crate::model::{Clock, Fingerprint, MessageId};
 
@@ -44,12 +45,16 @@ pub(super) struct Entry {
 
 #[derive(Debug)]
 pub(super) enum Write {
-    /// A message with the digest of its bytes, and its row in the audit trail.
-    Message { record: Box<MessageRecord>, digest: Fingerprint },
+    /// A message as it is kept, with the digest of what was received, and its row in the audit trail.
+    Message { record: Box<MessageRecord>, content: Content, digest: Fingerprint },
     /// A row in the audit trail.
     Audit(audit::Event),
     /// A change of the device directory, and its row in the audit trail.
     Directory { change: DirectoryChange, actor: String },
+    /// Removes messages that came before, at most so many, and says so in the audit trail.
+    PruneMessages { before: Timestamp, limit: u32 },
+    /// Removes the rows of this node's audit chain up to where it begins now, and says so in it.
+    PruneAudit { beginning: Box<Beginning>, before: Timestamp },
     /// Nothing of value: shows that writing works.
     Probe,
 }
@@ -59,6 +64,8 @@ pub(super) enum Write {
 pub(super) struct Incoming<'a> {
     pub(super) at: Timestamp,
     pub(super) record: &'a MessageRecord,
+    /// In place of the record's own bytes.
+    pub(super) content: &'a Content,
     pub(super) digest: &'a Fingerprint,
 }
 
@@ -66,6 +73,8 @@ pub(super) struct Incoming<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
     Anew,
+    /// So many rows were removed.
+    Pruned(u64),
     /// The message was there before, with this acknowledgement.
     Before {
         of: MessageId,
@@ -224,16 +233,20 @@ impl Entry {
     /// The message, when it is one.
     pub(super) fn incoming(&self) -> Option<Incoming<'_>> {
         match &self.write {
-            Write::Message { record, digest } => Some(Incoming { at: self.at, record, digest }),
-            Write::Audit(_) | Write::Directory { .. } | Write::Probe => None,
+            Write::Message { record, content, digest } => {
+                Some(Incoming { at: self.at, record, content, digest })
+            }
+            _ => None,
         }
     }
 
     /// The bytes it holds while it waits, roughly; never more than there are to share.
     fn cost(&self) -> u32 {
         let held = match &self.write {
-            Write::Message { record, .. } => record.raw.len().saturating_add(record.acknowledgement.len()),
-            Write::Audit(_) | Write::Directory { .. } | Write::Probe => 0,
+            Write::Message { record, content, .. } => {
+                content.bytes.len().saturating_add(record.acknowledgement.len())
+            }
+            _ => 0,
         };
         u32::try_from(held).unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES).min(MAX_QUEUED_BYTES)
     }
@@ -294,10 +307,10 @@ mod tests {
     }
 
     fn large(place: &Place, bytes: usize) -> Entry {
-        let mut record = Box::new(place.record("1", b""));
-        record.raw = vec![0; bytes].into();
+        let record = Box::new(place.record("1", b""));
+        let content = Content { bytes: vec![0; bytes].into(), size: None };
         let digest = Fingerprint::of(b"");
-        Entry { at: Timestamp::UNIX_EPOCH, write: Write::Message { record, digest } }
+        Entry { at: Timestamp::UNIX_EPOCH, write: Write::Message { record, content, digest } }
     }
 
     type Answer = tokio::task::JoinHandle<Result<Written, StoreError>>;

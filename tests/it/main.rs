@@ -26,6 +26,7 @@ mod reload;
 mod renewal;
 mod repository;
 mod resumption;
+mod retention;
 mod revocation;
 mod shipped;
 mod storm;

@@ -31,7 +31,7 @@ pub(super) fn message(told: &Told<'_>) -> Option<Message> {
             row.device()
         }
         "message-viewed" => row.view(),
-        "messages-exported" => row.export(),
+        "messages-exported" | "store-copied" => row.export(),
         "audit-exported" => row.trail(Outcome::Success),
         "audit-verified" => {
             let intact = row.details.get("intact").and_then(Value::as_bool) == Some(true);

@@ -13,7 +13,9 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-pub use signature::{Distrust, SignError, Signature, SignatureJudge, Signer, signed_bytes};
+pub use signature::{
+    Beginning, Distrust, SignError, Signature, SignatureJudge, Signer, begin_bytes, signed_bytes,
+};
 pub use verify::{Broken, ChainRow, Fault, Intact, LastSignature, Verifier};
 
 use crate::model::NodeName;

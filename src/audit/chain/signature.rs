@@ -69,6 +69,27 @@ pub fn signed_bytes(node: &NodeName, link: &Link) -> Vec<u8> {
     bytes
 }
 
+/// What is signed when rows are removed because of their age: the chain, and the last row that is gone.
+#[must_use]
+pub fn begin_bytes(node: &NodeName, link: &Link) -> Vec<u8> {
+    let mut bytes = b"pcd-platform audit begin 1\0".to_vec();
+    bytes.extend_from_slice(&link.number.to_be_bytes());
+    bytes.extend_from_slice(link.hash.as_bytes());
+    bytes.extend_from_slice(node.as_str().as_bytes());
+    bytes
+}
+
+/// Where a chain begins since its older rows were removed because of their age.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    /// The last row that was removed.
+    pub link: Link,
+    /// The signature over [`begin_bytes`]: nobody but the platform removes rows unnoticed.
+    pub signature: Signature,
+    /// When it was made.
+    pub at: Timestamp,
+}
+
 /// A place in a chain and its signature, as the row in the trail tells them.
 pub(super) struct SignedLink {
     pub(super) link: Link,

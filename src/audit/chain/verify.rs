@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::signature::SignedLink;
-use super::{Distrust, Link, RowHash, SignatureJudge, signed_bytes};
+use super::{Beginning, Distrust, Link, RowHash, SignatureJudge, begin_bytes, signed_bytes};
 use crate::audit::Event;
 use crate::model::NodeName;
 
@@ -30,6 +30,8 @@ pub struct ChainRow {
 pub struct Verifier<'j> {
     node: NodeName,
     judge: &'j dyn SignatureJudge,
+    /// What the first row follows on.
+    begin: Link,
     last: Link,
     last_sequence: i64,
     /// The last signed place, and the hashes of the rows after it: what the next signature may be about.
@@ -87,6 +89,8 @@ pub enum Fault {
     OtherEnd,
     /// It is a signature that counts for nothing.
     Signature(Distrust),
+    /// The rows before it are gone, and nothing that counts says that the platform removed them.
+    Beginning(Distrust),
 }
 
 impl<'j> Verifier<'j> {
@@ -96,12 +100,30 @@ impl<'j> Verifier<'j> {
         Self {
             node,
             judge,
+            begin: Link::START,
             last: Link::START,
             last_sequence: i64::MIN,
             signed: Link::START,
             since: Vec::new(),
             signature: None,
         }
+    }
+
+    /// Begins where the platform signed that older rows were removed.
+    ///
+    /// # Errors
+    /// When the signature counts for nothing.
+    pub fn beginning(
+        node: NodeName,
+        judge: &'j dyn SignatureJudge,
+        beginning: &Beginning,
+    ) -> Result<Self, Broken> {
+        let Beginning { link, signature, at } = beginning;
+        let verifier = Self::new(node, judge);
+        judge
+            .judge(&begin_bytes(&verifier.node, link), signature, *at)
+            .map_err(|distrust| verifier.broken(link.number.saturating_add(1), Fault::Beginning(distrust)))?;
+        Ok(Self { begin: *link, last: *link, signed: *link, ..verifier })
     }
 
     /// Takes the next row, in the order of the numbers.
@@ -161,6 +183,15 @@ impl<'j> Verifier<'j> {
 
     fn signature(&mut self, details: &str, at: Timestamp) -> Result<(), Distrust> {
         let SignedLink { link, signature } = SignedLink::read(details).ok_or(Distrust::Unreadable)?;
+        if self.begin != Link::START && link.number <= self.begin.number {
+            // What it signed was removed meanwhile; only the last row of that is still known.
+            if link.number == self.begin.number && link.hash != self.begin.hash {
+                return Err(Distrust::OtherRows);
+            }
+            self.judge.judge(&signed_bytes(&self.node, &link), &signature, at)?;
+            self.signature = Some(LastSignature { number: link.number, at });
+            return Ok(());
+        }
         // The writer signs what it has just read, so the place lies behind the last signed one.
         let behind = link.number.checked_sub(self.signed.number).and_then(|behind| behind.checked_sub(1));
         let index = behind.and_then(|index| usize::try_from(index).ok()).ok_or(Distrust::OtherRows)?;
@@ -192,6 +223,9 @@ impl fmt::Display for Fault {
                 f.write_str("is not the row that was written last: the chain was computed anew")
             }
             Self::Signature(distrust) => write!(f, "holds a signature that does not count: {distrust}"),
+            Self::Beginning(distrust) => {
+                write!(f, "is the first, and the signature that should say so does not count: {distrust}")
+            }
         }
     }
 }
@@ -328,6 +362,38 @@ mod tests {
         assert_eq!(fault(&behind, &end(&chain)), (8, Fault::OtherEnd));
         let longer = anew(&|rows| rows.extend(plain(1)));
         assert_eq!(fault(&longer, &end(&chain)), (9, Fault::BehindTheEnd));
+    }
+
+    fn pruned(chain: &[ChainRow], gone: usize) -> Result<Intact, Broken> {
+        let link = end(&chain[..gone]);
+        let signature = Repeating.sign(&begin_bytes(&node(), &link)).unwrap();
+        let beginning = Beginning { link, signature, at: Timestamp::UNIX_EPOCH };
+        let mut verifier = Verifier::beginning(node(), &Repeating, &beginning)?;
+        chain[gone..].iter().try_for_each(|row| verifier.row(row))?;
+        verifier.finish(&end(chain), &end(chain))
+    }
+
+    #[test]
+    fn a_chain_may_begin_where_the_platform_signed_that_it_does() {
+        let chain = signed();
+        for gone in 1..=chain.len() {
+            let intact = pruned(&chain, gone).unwrap();
+            assert_eq!(intact.end, end(&chain), "{gone}");
+            assert_eq!(intact.signature.is_some(), gone <= 5, "{gone}: the signature is the sixth row");
+        }
+        // Another beginning than that of this chain.
+        let other = linked(&plain(8));
+        let link = end(&other[..2]);
+        let signature = Repeating.sign(&begin_bytes(&node(), &link)).unwrap();
+        let beginning = Beginning { link, signature, at: Timestamp::UNIX_EPOCH };
+        let mut verifier = Verifier::beginning(node(), &Repeating, &beginning).unwrap();
+        assert_eq!(verifier.row(&chain[2]), Ok(()), "the same rows so far");
+        assert_eq!(verifier.row(&chain[4]).unwrap_err().fault, Fault::Missing);
+        // A signature over an end does not count as one over a beginning.
+        let signature = Repeating.sign(&signed_bytes(&node(), &link)).unwrap();
+        let forged = Beginning { signature, ..beginning };
+        let broken = Verifier::beginning(node(), &Repeating, &forged).err().unwrap();
+        assert_eq!((broken.number, broken.fault), (3, Fault::Beginning(Distrust::Forged)));
     }
 
     #[test]

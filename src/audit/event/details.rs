@@ -110,6 +110,10 @@ impl Event {
             Self::MessagesExported { selection, actor } => {
                 json!({ "selection": selection.fields(), "actor": actor })
             }
+            Self::MessagesPruned { messages, before } => {
+                json!({ "messages": messages, "before": before.to_string() })
+            }
+            Self::StoreCopied { actor } => json!({ "actor": actor }),
             Self::AuditExported { format, since, actor } => {
                 let mut fields = Map::new();
                 fields.insert("format".to_owned(), format.code().into());
@@ -124,6 +128,11 @@ impl Event {
                 "missing-heads": missing_heads,
                 "chains": chains.iter().map(ChainVerdict::fields).collect::<Vec<_>>(),
                 "actor": actor,
+            }),
+            Self::AuditPruned { link, before } => json!({
+                "number": link.number,
+                "hash": link.hash.to_string(),
+                "before": before.to_string(),
             }),
             Self::AuditSigned { link, signature } => json!({
                 "number": link.number,

@@ -215,6 +215,18 @@ pub enum Event {
         /// Who asked for them.
         actor: String,
     },
+    /// Messages were removed because of their age.
+    MessagesPruned {
+        /// How many.
+        messages: u64,
+        /// All of them had come before.
+        before: Timestamp,
+    },
+    /// All that is kept was copied. Written before it is.
+    StoreCopied {
+        /// Who asked for it.
+        actor: String,
+    },
     /// The audit trail left the store. Written before the first of its rows does.
     AuditExported {
         /// In which form.
@@ -233,6 +245,14 @@ pub enum Event {
         /// Who asked for it.
         actor: String,
     },
+    /// The oldest rows of this node's chain were removed because of their age; the platform's key vouches for where it begins
+    /// now.
+    AuditPruned {
+        /// The last row that was removed.
+        link: Link,
+        /// All of them were written before.
+        before: Timestamp,
+    },
     /// The platform's key vouches for the chain up to a row before this one.
     AuditSigned {
         /// The last row that is signed.
@@ -244,7 +264,7 @@ pub enum Event {
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 24] = [
+    pub const NAMES: [&'static str; 27] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -266,8 +286,11 @@ impl Event {
         "device-removed",
         "message-viewed",
         "messages-exported",
+        "messages-pruned",
+        "store-copied",
         "audit-exported",
         "audit-verified",
+        "audit-pruned",
         Self::AUDIT_SIGNED,
     ];
 
@@ -302,8 +325,11 @@ impl Event {
             Self::DeviceRemoved { .. } => "device-removed",
             Self::MessageViewed { .. } => "message-viewed",
             Self::MessagesExported { .. } => "messages-exported",
+            Self::MessagesPruned { .. } => "messages-pruned",
+            Self::StoreCopied { .. } => "store-copied",
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
+            Self::AuditPruned { .. } => "audit-pruned",
             Self::AuditSigned { .. } => Self::AUDIT_SIGNED,
         }
     }

@@ -301,7 +301,8 @@ async fn insert(
         .bind(column!(row => warnings(row, true)))
         .bind(column!(row => json(&row.message.record.identities)))
         .bind(column!(row => row.message.record.acknowledgement.as_ref()))
-        .bind(column!(row => row.message.record.raw.as_ref()))
+        .bind(column!(row => row.message.content.bytes.as_ref()))
+        .bind(column!(row => row.message.content.size.map(i64::from)))
         .fetch_all(connection)
         .await
         .map_err(failure)?;
@@ -353,7 +354,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 const INSERT_MESSAGES: &str = "
 INSERT INTO message (
     id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
-    sending_application, correlation, digest, rejection, warnings, identities, acknowledgement, raw
+    sending_application, correlation, digest, rejection, warnings, identities, acknowledgement, raw,
+    raw_size
 )
 SELECT new.id, new.received_at, new.event_time, new.device, new.session, new.fingerprint, new.peer, new.pcd_transaction,
     new.message_type, new.control_id, new.sending_application, new.correlation, new.digest, new.rejection,
@@ -362,15 +364,15 @@ SELECT new.id, new.received_at, new.event_time, new.device, new.session, new.fin
         WHERE old.device = new.device AND old.correlation = new.correlation AND old.digest <> new.digest
             AND old.rejection IS NULL
     ) THEN new.warnings_if_reused ELSE new.warnings END,
-    new.identities, new.acknowledgement, new.raw
+    new.identities, new.acknowledgement, new.raw, new.raw_size
 FROM unnest(
     $1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
     $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::text[], $15::text[], $16::text[], $17::text[],
-    $18::bytea[], $19::bytea[]
+    $18::bytea[], $19::bytea[], $20::bigint[]
 ) WITH ORDINALITY AS new (
     id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
     sending_application, correlation, digest, rejection, warnings, warnings_if_reused, identities, acknowledgement, raw,
-    place
+    raw_size, place
 )
 ORDER BY place
 ON CONFLICT (device, correlation, digest) WHERE rejection IS NULL DO NOTHING

@@ -7,7 +7,9 @@ mod file;
 mod messages;
 mod nodes;
 mod opening;
+mod plans;
 mod relay;
+mod retention;
 mod server;
 
 use std::time::Duration;
