@@ -8,6 +8,7 @@ mod config_file;
 mod demo;
 mod device;
 mod exit;
+mod keep;
 #[cfg(test)]
 mod line;
 mod message;
@@ -72,6 +73,13 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
+    /// The store as a whole: a copy of it, and whether it is whole
+    Store {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: keep::Command,
+    },
     /// Connect as a device, send messages, print each acknowledgement
     Send(send::Arguments),
 }
@@ -129,6 +137,12 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
             let site = config.load()?.audit.repository.and_then(|repository| repository.site);
             let judge = || config.audit_judge();
             let outcome = audit::run(command, site.as_deref(), judge, &store, output).await;
+            store.close().await;
+            outcome
+        }
+        Command::Store { config, command } => {
+            let store = config.open_store(&clock).await?;
+            let outcome = keep::run(command, || config.audit_judge(), &store, output).await;
             store.close().await;
             outcome
         }

@@ -22,6 +22,8 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         StoreError::Schema(_)
         | StoreError::Corrupt { .. }
         | StoreError::Refused(_)
+        | StoreError::Backup { .. }
+        | StoreError::BackupOnServer
         | StoreError::Sign(_)
         | StoreError::DeviceExists(_)
         | StoreError::DeviceUnknown(_) => Exit::Failed,

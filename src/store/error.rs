@@ -85,6 +85,20 @@ pub enum StoreError {
         #[source]
         source: Option<Arc<sqlx::Error>>,
     },
+    /// The store was not copied.
+    #[error("the store was not copied to {}: name a file that is not there yet, in a folder with space", path.display())]
+    Backup {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// A server has tools of its own.
+    #[error(
+        "the store is on a PostgreSQL server: copy it with pg_dump --format=custom, or with the server's own backups"
+    )]
+    BackupOnServer,
     /// This record cannot be stored, now or later; others can.
     #[error("the store refuses the record")]
     Refused(#[source] Arc<sqlx::Error>),

@@ -8,6 +8,7 @@ mod batch;
 mod content;
 mod directory;
 mod error;
+mod inspect;
 mod message;
 mod postgres;
 mod query;
@@ -26,6 +27,7 @@ use bytes::Bytes;
 
 pub(crate) use directory::device_kind;
 pub use error::StoreError;
+pub use inspect::Inspection;
 pub use message::{CONTROL_ID_REUSED, MessageRecord, MessageSummary, Recorded, StoredMessage, Verdict};
 pub use query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
 pub use verify::ChainReport;

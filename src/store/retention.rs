@@ -55,15 +55,14 @@ impl Store {
 }
 
 /// Removes messages that came before; how many.
-pub(super) async fn remove_messages<C: Connection>(
-    connection: &mut C,
+pub(super) async fn remove_messages(
+    connection: &mut impl Connection,
     before: Timestamp,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    // In the order of the identifiers: nodes that do the same wait for each other and do not deadlock.
     let mut statement = Statement::new("DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < ");
     statement.push_bind(first_id(before).as_slice()).push(" ORDER BY id LIMIT ").push_bind(limit);
-    statement.push(C::FOR_UPDATE).push(")");
+    statement.push(")");
     connection.execute(statement).await
 }
 

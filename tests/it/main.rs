@@ -9,6 +9,7 @@ mod admin;
 mod atna;
 mod audit;
 mod audit_events;
+mod backup;
 mod cli;
 mod connections;
 mod demo;

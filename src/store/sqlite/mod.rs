@@ -1,5 +1,6 @@
 //! SQLite: one file, one writing connection, a few reading ones.
 
+mod backup;
 mod write;
 
 use std::fs;
@@ -20,6 +21,7 @@ use super::StoreError;
 use super::read::{READERS, Reader};
 use super::statement::{Row, Statement};
 use crate::model::NodeName;
+pub(super) use backup::backup;
 use tracing::log::LevelFilter;
 use write::Writer;
 

@@ -1,0 +1,56 @@
+//! A copy of the store while it is in use.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+
+use super::{Location, failure};
+use crate::store::StoreError;
+
+/// Copies the store into a new file, which only its owner may read, and sees that it can be opened. Readers and writers go on;
+/// the copy shows one moment.
+pub(in crate::store) async fn backup(location: &Location, to: &Path) -> Result<(), StoreError> {
+    let failed = |source: io::Error| StoreError::Backup { path: to.to_owned(), source: Arc::new(source) };
+    // SQLite fills a file that is there and empty; made here, nobody else can read it for a moment.
+    let file = File::options().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
+    let copied = match copy(location, to).await {
+        Ok(()) => file.sync_all().and_then(|()| sync_folder(to)).map_err(failed),
+        Err(error) => Err(error),
+    };
+    let whole = match copied {
+        Ok(()) => open(to).await,
+        Err(error) => Err(error),
+    };
+    if whole.is_err() {
+        // Half a copy is none.
+        let _ = fs::remove_file(to);
+    }
+    whole
+}
+
+async fn copy(location: &Location, to: &Path) -> Result<(), StoreError> {
+    let mut connection = location.connect().await?;
+    let path = to.to_str().ok_or(StoreError::Url)?;
+    sqlx::query("VACUUM INTO ?").bind(path).execute(&mut connection).await.map_err(failure)?;
+    connection.close().await.map_err(failure)
+}
+
+/// The name of the new file is on disk as well.
+fn sync_folder(of: &Path) -> io::Result<()> {
+    let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+async fn open(copy: &Path) -> Result<(), StoreError> {
+    let options = SqliteConnectOptions::new().filename(copy).read_only(true);
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(failure)?;
+    let found: Vec<String> =
+        sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut connection).await.map_err(failure)?;
+    connection.close().await.map_err(failure)?;
+    if found == ["ok"] { Ok(()) } else { Err(StoreError::unreadable("the copy")) }
+}

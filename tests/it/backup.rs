@@ -1,0 +1,82 @@
+//! A copy of the store while the platform uses it, and whether a store is whole.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use pcd_platform::pki::KeyType;
+use sqlx::Connection as _;
+
+use crate::harness::{Cli, Site, Wire, framed, message};
+
+const NAME: &str = "00A037FFFE000001";
+
+#[test]
+fn a_copy_made_under_load_is_a_store_of_its_own_with_everything_acknowledged_before() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let own = site.certificate(NAME, KeyType::Ecc);
+    let mut wire = Wire::connect(&site, platform.address, &own);
+    for id in ["1", "2", "3"] {
+        wire.write(&framed(&message(NAME, id)));
+        assert_eq!(wire.verdict().0, "CA");
+    }
+    let copy = Site::new();
+    let file = copy.path().join("platform.db");
+    let name = file.to_str().unwrap();
+    // Others go on meanwhile.
+    let address = platform.address;
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut other = Wire::connect(&site, address, &own);
+            (0..40).all(|number| {
+                other.write(&framed(&message(NAME, &format!("later-{number}"))));
+                other.verdict().0 == "CA"
+            })
+        });
+        let copied = platform.cli().json(&["store", "backup", name]).remove(0);
+        assert_eq!(copied["bytes"], std::fs::metadata(&file).unwrap().len());
+        assert!(sender.join().unwrap());
+    });
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let (status, _, said) = platform.cli().try_run(&["store", "backup", name]);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("not there yet") && file.exists(), "what is there is not written over: {said}");
+    assert_eq!(platform.cli().json(&["audit", "list", "--event", "store-copied"]).len(), 2);
+
+    let cli = Cli::of(&copy);
+    let checked = cli.json(&["store", "check"]).remove(0);
+    assert_eq!((&checked["whole"], &checked["devices"]), (&true.into(), &1.into()), "{checked}");
+    let ids = cli.run(&["message", "list"]);
+    assert!(["1", "2", "3"].iter().all(|id| ids.contains(id)), "{ids}");
+    // And a platform runs on it.
+    let platform = copy.start();
+    let mut wire = Wire::connect(&copy, platform.address, &own);
+    wire.write(&framed(&message(NAME, "1")));
+    assert_eq!(wire.verdict(), ("CA".to_owned(), "1".to_owned()), "a resend is known");
+    assert_eq!(platform.stop().status.code(), Some(0));
+}
+
+#[test]
+fn a_store_that_is_damaged_or_tampered_with_is_named() {
+    let site = Site::new();
+    site.start().stop();
+    let cli = Cli::of(&site);
+    assert_eq!(cli.try_run(&["store", "check"]).0.code(), Some(0));
+    let database = site.path().join("platform.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut outside =
+            sqlx::SqliteConnection::connect(&format!("sqlite://{}", database.display())).await.unwrap();
+        let tamper = "DROP TRIGGER audit_no_update; UPDATE audit SET at = at + 1 WHERE number = 1";
+        sqlx::raw_sql(tamper).execute(&mut outside).await.unwrap();
+        outside.close().await.unwrap();
+    });
+    let (status, said, _) = cli.try_run(&["store", "check"]);
+    assert_eq!(status.code(), Some(1));
+    assert!(said.contains("broken  audit trail: row 1 "), "{said}");
+    // A file that is none of SQLite's.
+    std::fs::write(&database, b"not a database, and long enough to be looked at").unwrap();
+    let (status, _, said) = cli.try_run(&["store", "check"]);
+    assert_eq!(status.code(), Some(69), "{said}");
+    assert!(said.contains("file is not a database"), "{said}");
+}
