@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part of this, and has no outside")]
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pcd_platform::model::{Clock, Fingerprint, MessageId, SessionId};
@@ -39,13 +39,15 @@ impl Plain {
 
     /// Rows per second, with so many in a transaction.
     pub fn rate(&mut self, batch: u64, during: Duration) -> f64 {
-        let began = Instant::now();
+        let clock = self.clock.clone();
+        let began = clock.instant();
+        let elapsed = || clock.instant().saturating_duration_since(began);
         let mut rows = 0;
-        while began.elapsed() < during {
+        while elapsed() < during {
             self.insert(batch, batch);
             rows += batch;
         }
-        rows as f64 / began.elapsed().as_secs_f64()
+        rows as f64 / elapsed().as_secs_f64()
     }
 
     /// Inserts `count` messages, `batch` in a transaction.
