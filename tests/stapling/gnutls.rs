@@ -1,6 +1,6 @@
 //! `gnutls-cli`: RFC 6066, and in TLS 1.3 all responses; it refuses a platform whose staple says "revoked".
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::harness::{Finished, Own, Platform, Stage, command, finish, framed, message};
 
@@ -20,7 +20,7 @@ fn connect(stage: &Stage, platform: &Platform, version: &str) -> (Finished, Vec<
 }
 
 /// Each of the saved responses as OpenSSL describes it.
-fn responses(saved: &PathBuf) -> Vec<String> {
+fn responses(saved: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(saved).unwrap_or_default();
     let described = |response: &str| {
         let der = saved.with_extension("der");
