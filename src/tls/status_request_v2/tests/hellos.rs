@@ -6,18 +6,18 @@ use proptest::prelude::*;
 use super::*;
 use crate::tls::status_request_v2::{ClientHello, Unacceptable};
 
-fn read(legacy_version: u16, extensions: &[(u16, Vec<u8>)]) -> Result<Asked, Unacceptable> {
+fn read(legacy_version: u16, extensions: &[Extension]) -> Result<Asked, Unacceptable> {
     ClientHello::read(&hello(legacy_version, extensions)).unwrap().asked(true, true)
 }
 
-fn supported_versions(versions: &[u16]) -> (u16, Vec<u8>) {
+fn supported_versions(versions: &[u16]) -> Extension {
     (43, vector::<1>(&versions.iter().flat_map(|version| version.to_be_bytes()).collect::<Vec<_>>()))
 }
 
 #[test]
 fn a10_a_hello_says_which_forms_it_understands_and_which_it_prefers() {
     use Item::{Ocsp, OcspMulti};
-    let cases: [(&[(u16, Vec<u8>)], bool, &[Item]); 9] = [
+    let cases: [(&[Extension], bool, &[Item]); 9] = [
         (&[], false, &[]),
         (&[status_request()], true, &[]),
         (&[v2(&[2])], false, &[OcspMulti]),

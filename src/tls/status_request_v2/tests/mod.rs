@@ -11,8 +11,11 @@ use super::wire::put_vector;
 use super::{Asked, Item, Version};
 use crate::tls::stapling::ChainStaples;
 
+/// A number and a content.
+type Extension = (u16, Vec<u8>);
+
 /// A ClientHello with these extensions.
-fn hello(legacy_version: u16, extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+fn hello(legacy_version: u16, extensions: &[Extension]) -> Vec<u8> {
     let suites = [0xc0, 0x2c, 0, 0x9f, 0xc0, 0x30, 0xc0, 0x23, 0x13, 0x02].to_vec();
     let body = [
         &legacy_version.to_be_bytes()[..],
@@ -28,7 +31,7 @@ fn hello(legacy_version: u16, extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// What every hello to a server needs: supported_groups and signature_algorithms.
-fn necessary() -> Vec<(u16, Vec<u8>)> {
+fn necessary() -> Vec<Extension> {
     vec![(10, vector::<2>(&[0, 0x17, 0, 0x18])), (13, vector::<2>(&[4, 3, 5, 3, 8, 4, 4, 1]))]
 }
 
@@ -49,11 +52,11 @@ fn vector<const N: usize>(content: &[u8]) -> Vec<u8> {
 /// The content of extension 5, and of an item of extension 17.
 const REQUEST: [u8; 4] = [0; 4];
 
-fn status_request() -> (u16, Vec<u8>) {
+fn status_request() -> Extension {
     (5, [&[1][..], &REQUEST].concat())
 }
 
-fn v2(items: &[u8]) -> (u16, Vec<u8>) {
+fn v2(items: &[u8]) -> Extension {
     let items: Vec<_> =
         items.iter().flat_map(|kind| [&[*kind][..], &vector::<2>(&REQUEST)].concat()).collect();
     (17, vector::<2>(&items))

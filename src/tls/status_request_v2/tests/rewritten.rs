@@ -10,7 +10,7 @@ use crate::tls::status_request_v2::splice::{Exchanged, Splice};
 use crate::tls::status_request_v2::wire::Reader;
 
 /// ServerHello of TLS 1.2 with these extensions.
-fn server_hello(extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+fn server_hello(extensions: &[Extension]) -> Vec<u8> {
     let extensions: Vec<_> =
         extensions.iter().flat_map(|(kind, content)| extension(*kind, content)).collect();
     let body = [&[3, 3][..], &[9; 32], &vector::<1>(&[5; 32]), &[0xc0, 0x2c, 0], &vector::<2>(&extensions)];
@@ -69,7 +69,9 @@ fn a10_the_clients_order_decides_among_what_can_be_answered() {
     let issuer = staples(&[None, Some(20)]);
     let list = |leaf: &[u8]| [vector::<3>(leaf), vector::<3>(&[2; 20])].concat();
     let leaf = vec![1; 10];
-    let cases: [(&ChainStaples, bool, &[Item], Option<Vec<u8>>, u16, u8); 7] = [
+    // Staples, extension 5, items of 17; what rustls is given, and what is acknowledged and sent of it.
+    type Case<'a> = (&'a ChainStaples, bool, &'a [Item], Option<Vec<u8>>, u16, u8);
+    let cases: [Case<'_>; 7] = [
         (&both, true, &[OcspMulti, Ocsp], Some(list(&leaf)), 17, 2),
         (&both, true, &[Ocsp, OcspMulti], Some(leaf.clone()), 17, 1),
         (&both, true, &[], Some(leaf), 5, 1),
