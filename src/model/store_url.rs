@@ -93,6 +93,8 @@ fn without_password(rest: &str) -> Option<String> {
         return None;
     }
     let (user, place) = match before.split_once('@') {
+        // The authority ends with the first slash (RFC 3986 3.2): this one has no user, and the rest is something else.
+        Some((user, _)) if user.contains('/') => return None,
         Some((user, place)) => (Some(user.split_once(':').map_or(user, |(user, _)| user)), place),
         None => (None, before),
     };
