@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Platform;
 use crate::config::{Retain, Retention};
+use crate::repository;
 use crate::store::Store;
 
 /// How soon after its time something goes at the latest, if it is kept for days.
@@ -49,7 +50,11 @@ impl Platform {
             let began = self.clock.instant();
             let pruned = match what {
                 What::Messages => self.store.prune_messages(before).await,
-                What::Audit => self.store.prune_audit(before, &*self.acceptor).await,
+                What::Audit => {
+                    // What an Audit Record Repository is still to have stays until it has it.
+                    let received = repository::received(&self.config.load(), self.store.node());
+                    self.store.prune_audit(before, received, &*self.acceptor).await
+                }
             };
             match pruned {
                 Ok(rows) => {

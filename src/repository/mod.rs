@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{Link as Place, Originator};
 use crate::config::{AuditRepository, Config};
 use crate::metrics::Metrics;
-use crate::model::Clock;
+use crate::model::{Clock, NodeName};
 use crate::store::{AuditRow, Store, StoreError};
 use crate::tls::ConnectError;
 pub use link::connector;
@@ -40,6 +40,15 @@ pub struct Feed {
     pub metrics: Metrics,
     /// What time it is.
     pub clock: Clock,
+}
+
+/// The number of the row of this node's trail up to which the repository has it for certain. Where there is no
+/// repository, nobody waits for any row.
+#[must_use]
+pub fn received(config: &Config, node: &NodeName) -> u64 {
+    let Some(repository) = &config.audit.repository else { return u64::MAX };
+    let position = Position::read(&repository.position).ok().flatten();
+    position.and_then(|position| position.place_of(node)).map_or(0, |place| place.number)
 }
 
 /// Why a connection to the repository ended, or did not begin.

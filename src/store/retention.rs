@@ -20,12 +20,18 @@ impl Store {
         self.prune(Write::PruneMessages { before, limit: Self::PRUNED_AT_ONCE }).await
     }
 
-    /// Removes rows of this node's audit chain that were written before `before`, the oldest first, at most
-    /// [`Store::PRUNED_AT_ONCE`]; how many. `signer` vouches for where the chain begins then; its last row stays.
+    /// Removes rows of this node's audit chain that were written before `before`, the oldest first and none behind the
+    /// row of number `up_to`, at most [`Store::PRUNED_AT_ONCE`]; how many. `signer` vouches for where the chain begins
+    /// then; its last row stays.
     ///
     /// # Errors
     /// When nothing was removed.
-    pub async fn prune_audit(&self, before: Timestamp, signer: &dyn Signer) -> Result<u64, StoreError> {
+    pub async fn prune_audit(
+        &self,
+        before: Timestamp,
+        up_to: u64,
+        signer: &dyn Signer,
+    ) -> Result<u64, StoreError> {
         let (node, reader) = (&self.0.node, &self.0.reader);
         let begin = reader.audit_beginning(node).await?.map_or(Link::START, |beginning| beginning.link);
         let end = reader.audit_end(node).await?;
@@ -35,7 +41,7 @@ impl Store {
             .iter()
             .take_while(|row| row.at < before.as_microsecond())
             .filter_map(|row| u64::try_from(row.number).ok().zip(RowHash::from_bytes(&row.hash)))
-            .take_while(|(number, _)| *number < end.number);
+            .take_while(|(number, _)| *number < end.number && *number <= up_to);
         let Some((number, hash)) = old.last() else { return Ok(0) };
         let link = Link { number, hash };
         let signature = signer.sign(&begin_bytes(node, &link))?;

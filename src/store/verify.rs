@@ -137,6 +137,7 @@ mod tests {
     async fn tamper(place: &Place, sql: &str) {
         let free = if place.is_postgres() {
             "DROP TRIGGER audit_only_grows ON audit;
+             DROP TRIGGER audit_only_pruned ON audit;
              ALTER TABLE audit DROP CONSTRAINT audit_node_number_key;
              CREATE FUNCTION zeroblob(n int) RETURNS bytea LANGUAGE sql AS 'SELECT decode(repeat(''00'', n), ''hex'')';"
         } else {

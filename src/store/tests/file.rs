@@ -23,9 +23,9 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     let queue = Queue::start(writer);
     let (url, node, clock) = (StoreUrl::new(place.url()), NodeName::of_host(), place.clock.clone());
     let store = Store(Arc::new(Inner { queue, reader, url, node, clock }));
-    static LARGE: [u8; 16 * 1024] = [b'x'; 16 * 1024];
+    let large = incompressible(16 * 1024);
 
-    let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), &LARGE))));
+    let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), large))));
     let outcomes = tokio::time::timeout(Duration::from_secs(5), fill).await.unwrap();
     for outcome in outcomes {
         // One transaction, too large as a whole: nobody is told that it was stored.
@@ -33,7 +33,7 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     }
     let mut kept = store.messages(&ANY).await.unwrap().len();
     let full = loop {
-        match store.record(place.record(&format!("more {kept}"), &LARGE)).await {
+        match store.record(place.record(&format!("more {kept}"), large)).await {
             Ok(_) => kept += 1,
             Err(error) => break error,
         }
@@ -42,9 +42,16 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     assert_eq!(store.messages(&ANY).await.unwrap().len(), kept);
 
     place.execute("DELETE FROM message").await.unwrap();
-    let record = place.record("after", &LARGE);
+    let record = place.record("after", large);
     assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
+}
+
+/// Bytes that take their room whatever is done to them (Knuth's MMIX generator).
+fn incompressible(length: usize) -> &'static [u8] {
+    let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    let bytes = std::iter::successors(Some(1_u64), next).map(|state| state.to_be_bytes()[0]);
+    bytes.take(length).collect::<Vec<_>>().leak()
 }
 
 #[tokio::test]

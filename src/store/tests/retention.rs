@@ -69,26 +69,29 @@ async fn the_audit_chain_begins_where_it_was_signed_to_begin(place: Place) {
     let store = three_minutes(&place).await;
     assert_eq!(verdict(&store).await, Ok(18));
     let first_minute = place.clock.now() - Duration::from_secs(120);
-    assert_eq!(store.prune_audit(first_minute, &Repeating).await.unwrap(), 6);
-    assert_eq!(store.prune_audit(first_minute, &Repeating).await.unwrap(), 0);
+    // Somebody else is still to have what comes behind the fourth.
+    assert_eq!(store.prune_audit(first_minute, 4, &Repeating).await.unwrap(), 4);
+    assert_eq!(store.prune_audit(first_minute, 4, &Repeating).await.unwrap(), 0);
+    assert_eq!(store.prune_audit(first_minute, u64::MAX, &Repeating).await.unwrap(), 2);
+    assert_eq!(store.prune_audit(first_minute, u64::MAX, &Repeating).await.unwrap(), 0);
     let rows = store.audit_rows(&TRAIL).await.unwrap();
-    assert_eq!((rows[0].number, rows.len()), (7, 13));
+    assert_eq!((rows[0].number, rows.len()), (7, 14));
     assert_eq!(rows.last().unwrap().event, "audit-pruned");
-    assert_eq!(verdict(&store).await, Ok(19));
+    assert_eq!(verdict(&store).await, Ok(20));
     // Everything but the last row, which holds the chain.
     place.clock.advance(Duration::from_secs(60));
-    assert_eq!(store.prune_audit(place.clock.now(), &Repeating).await.unwrap(), 12);
-    assert_eq!(verdict(&store).await, Ok(20));
+    assert_eq!(store.prune_audit(place.clock.now(), u64::MAX, &Repeating).await.unwrap(), 13);
+    assert_eq!(verdict(&store).await, Ok(21));
     store.sign_audit(&Repeating).await.unwrap().unwrap();
     // And after a restart.
     store.close().await;
-    assert_eq!(verdict(&place.open().await).await, Ok(21));
+    assert_eq!(verdict(&place.open().await).await, Ok(22));
 }
 
 async fn nobody_else_removes_rows_of_the_audit_trail(place: Place) {
     let store = three_minutes(&place).await;
     let first_minute = place.clock.now() - Duration::from_secs(120);
-    store.prune_audit(first_minute, &Repeating).await.unwrap();
+    store.prune_audit(first_minute, u64::MAX, &Repeating).await.unwrap();
     for sql in [
         "DELETE FROM audit WHERE number = 7",
         "DELETE FROM audit WHERE number <= 8",
