@@ -150,8 +150,13 @@ fn a_certificate_that_ends_within_a_month_is_a_warning() {
     let site = Site::new();
     let own = site.issue(&CertificateOrder { days: 10, ..platform("soon") });
     let findings = Cli::of(&site.with("tls", &identity("ecc", &own))).json(&["check"]);
-    let of = |level: &str| findings.iter().filter(|finding| finding["level"] == level).count();
-    assert_eq!((of("warning"), of("error")), (1, 0), "{findings:?}");
+    // Nobody answers for the certificates of the tests' PKI.
+    let others = findings.iter().filter(|finding| finding["what"] != "staple");
+    let amiss: Vec<_> = others.filter(|finding| finding["level"] != "ok").collect();
+    assert!(
+        matches!(amiss[..], [finding] if finding["what"] == "certificate" && finding["level"] == "warning"),
+        "{amiss:?}"
+    );
 }
 
 #[test]

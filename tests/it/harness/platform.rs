@@ -181,3 +181,10 @@ impl Cli {
         (output.status, text(output.stdout), text(output.stderr))
     }
 }
+
+/// The warnings and errors of a log, but for those that nobody answers by OCSP for the certificates of the tests' PKI.
+pub fn complaints(log: &str) -> Vec<&str> {
+    let expected = "OCSP response for a certificate of the platform";
+    let complains = |line: &&str| line.contains("WARN") || line.contains("ERROR");
+    log.lines().filter(complains).filter(|line| !line.contains(expected)).collect()
+}
