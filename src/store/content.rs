@@ -25,7 +25,9 @@ impl Content {
         // Without compression a message is kept all the same.
         let compressed = COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut()?.compress(raw).ok());
         match compressed {
-            Some(compressed) if compressed.len() < raw.len() => {
+            Some(mut compressed) if compressed.len() < raw.len() => {
+                // It was made with room for the worst case, and may wait for a while.
+                compressed.shrink_to_fit();
                 Self { bytes: compressed.into(), size: Some(size) }
             }
             _ => as_it_is(),

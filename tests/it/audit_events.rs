@@ -90,6 +90,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     cli.run(&["message", "export"]);
     cli.run(&["audit", "export"]);
     cli.run(&["audit", "verify"]);
+    cli.run(&["store", "backup", site.path().join("copy.db").to_str().unwrap()]);
     platform.signal(Signal::HUP);
     eventually("reloaded", || count(&platform, "configuration-changed") == 1.0);
     fs::write(site.path().join("platform.toml"), "nonsense").unwrap();
@@ -98,7 +99,9 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     let cli = Cli::of(&site);
     assert!(platform.stop().status.success());
 
-    for event in Event::NAMES {
+    // What retention says takes its time: `retention`.
+    let now = |event: &&str| !["messages-pruned", "audit-pruned"].contains(event);
+    for event in Event::NAMES.into_iter().filter(now) {
         assert!(!rows(&cli, event).is_empty(), "{event} is not in the trail");
     }
     // One row for each message, whatever became of it.

@@ -313,7 +313,7 @@ fn memory(platform: &Platform) -> u64 {
 // Backpressure: while the store stands still, the sessions stop reading, and TCP holds the senders back.
 #[test]
 fn while_the_store_stands_still_memory_does_not_grow_and_afterwards_everybody_is_answered() {
-    const SENDERS: usize = 12;
+    const SENDERS: usize = 30;
     // As many as may be in flight, and some more.
     const EACH: usize = 36;
     let site = Site::new();
@@ -352,14 +352,15 @@ fn while_the_store_stands_still_memory_does_not_grow_and_afterwards_everybody_is
             })
         })
         .collect();
-    // In flight there may be 12 times 32 messages of half a mebibyte; the queue has room for 64 MiB.
+    // In flight there may be 30 times 32 messages of half a mebibyte, 480 MiB; the queue has room for 64, of which an
+    // allocator that does not give everything back makes up to three times as much.
     let mut most = 0;
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(7) {
         most = most.max(memory(&platform));
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(most < before + 125, "{most} MiB in memory, {before} before");
+    assert!(most < before + 325, "{most} MiB in memory, {before} before");
     runtime.block_on(sqlx::query("ROLLBACK").execute(&mut other)).unwrap();
     let acknowledged: Vec<_> = senders.into_iter().flat_map(|sender| sender.join().unwrap()).collect();
     assert!(!acknowledged.is_empty());
