@@ -15,6 +15,18 @@ family() { pid=$(postmaster) && [ -n "$pid" ] && { echo "$pid"; ps -o pid= --ppi
 thaw() { for pid in $(family); do kill -CONT "$pid" 2>/dev/null; done; }
 trap 'finish; exit 1' INT TERM HUP
 
+# Its backends notice the end of the postmaster when they wait next, and one may commit before that.
+crash() {
+    pids=$(family)
+    kill -KILL "$(postmaster)" || return 1
+    for pid in $pids; do
+        for _ in $(seq 100); do
+            case $(ps -o stat= -p "$pid") in '' | Z*) break ;; esac
+            sleep 0.05
+        done
+    done
+}
+
 start() {
     # After a crash, processes of the old server may still be on their way out.
     for _ in 1 2 3 4 5 6 7 8 9 10; do
@@ -48,7 +60,7 @@ while read -r word argument; do
     case $word in
         start) start && echo done ;;
         stop) stop fast && echo done ;;
-        crash) kill -KILL "$(postmaster)" && echo done ;;
+        crash) crash && echo done ;;
         freeze) for pid in $(family); do kill -STOP "$pid"; done && echo done ;;
         thaw) thaw && echo done ;;
         install) # name, and its content in base64

@@ -44,3 +44,12 @@ async fn the_audit_trail_is_read_in_the_order_in_which_it_was_written() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_said_last_of_certificates_is_found_at_once() {
+    let place = Place::new();
+    let store = place.open().await;
+    let event = Some(Event::CERTIFICATES_CHANGED.to_owned());
+    let plan = plan(&store, select_audit_rows(&AuditFilter { event, page: Page::Latest, ..TRAIL })).await;
+    assert!(plan.contains("audit_certificates") && !plan.contains("TEMP B-TREE"), "{plan}");
+}
