@@ -202,7 +202,8 @@ async fn converse(mut stream: TlsStream<TcpStream>, index: usize, end: Instant) 
     let mut latencies = Vec::with_capacity(1 << 16);
     let mut answer = Vec::with_capacity(4096);
     while Instant::now() < end {
-        let digits = format!("{number:016x}");
+        // No hexadecimal number of 16 digits: OBR-3.1 would be one as well, and taken for an EUI-64.
+        let digits = format!("N{:015x}", number & (u64::MAX >> 4));
         number += 1;
         for place in &places {
             frame[*place..place + NUMBER.len()].copy_from_slice(digits.as_bytes());
