@@ -18,7 +18,8 @@ use super::settings::{Place, is_http};
 const LATELY: Duration = Duration::from_hours(7 * 24);
 /// Questions under way at once.
 const AT_ONCE: usize = 16;
-/// The first pause after a failure; each further one is twice as long, up to an hour.
+/// The first pause after a failure; each further one is twice as long, up to an hour. None is longer than the refresh
+/// interval: what is renewed often lasts a short time, and one failure must not outlast it.
 const BACKOFF: SignedDuration = SignedDuration::from_secs(30);
 const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_hours(1);
 /// An expired CRL is told of once in that time.
@@ -40,12 +41,14 @@ impl Engine {
     /// When something fetched at `fetched_at` that counts until `expires` is to be renewed: at half of its life, or
     /// after the configured interval if that is sooner; spread by a tenth, so that a fleet does not ask at once.
     pub(super) fn due(&self, fetched_at: Timestamp, expires: Timestamp, identity: &[u8]) -> Timestamp {
-        let interval =
-            SignedDuration::try_from(self.0.settings.load().refresh_interval).unwrap_or(SignedDuration::MAX);
         let life = expires.duration_since(fetched_at).max(SignedDuration::ZERO) / 2;
-        let wait = life.min(interval);
+        let wait = life.min(self.interval());
         let spread = i32::from(identity.first().copied().unwrap_or(0));
         fetched_at.saturating_add(wait - wait * spread / 2560).unwrap_or(Timestamp::MAX)
+    }
+
+    fn interval(&self) -> SignedDuration {
+        SignedDuration::try_from(self.0.settings.load().refresh_interval).unwrap_or(SignedDuration::MAX)
     }
 
     async fn renew_answers(&self, done: &CancellationToken) {
@@ -60,7 +63,7 @@ impl Engine {
             });
             tokio::select! {
                 () = done.cancelled() => return,
-                () = failures.work(work, now) => {}
+                () = failures.work(work, now, self.interval()) => {}
             }
         }
     }
@@ -76,7 +79,7 @@ impl Engine {
             });
             tokio::select! {
                 () = done.cancelled() => return,
-                () = failures.work(work, now) => {}
+                () = failures.work(work, now, self.interval()) => {}
             }
             self.tell_of_expired(&mut told);
         }
@@ -176,9 +179,14 @@ impl Engine {
 }
 
 impl Failures {
-    /// Does the work whose time has come, so much at once, and notes what failed.
-    async fn work<F>(&mut self, work: impl Iterator<Item = (String, F)>, now: Timestamp)
-    where
+    /// Does the work whose time has come, so much at once, and notes what failed: that is done again after `longest` at
+    /// most.
+    async fn work<F>(
+        &mut self,
+        work: impl Iterator<Item = (String, F)>,
+        now: Timestamp,
+        longest: SignedDuration,
+    ) where
         F: Future<Output = bool> + Send + 'static,
     {
         // Of what nobody asks about any more nothing is remembered.
@@ -189,20 +197,27 @@ impl Failures {
             if self.0.get(&name).is_some_and(|(next, _)| now < *next) {
                 continue;
             }
-            self.collect(&mut under_way, now, AT_ONCE).await;
+            self.collect(&mut under_way, now, longest, AT_ONCE).await;
             under_way.spawn(async move { (name, question.await) });
         }
-        self.collect(&mut under_way, now, 0).await;
+        self.collect(&mut under_way, now, longest, 0).await;
     }
 
     /// Waits until at most `leave` are under way.
-    async fn collect(&mut self, under_way: &mut JoinSet<(String, bool)>, now: Timestamp, leave: usize) {
+    async fn collect(
+        &mut self,
+        under_way: &mut JoinSet<(String, bool)>,
+        now: Timestamp,
+        longest: SignedDuration,
+        leave: usize,
+    ) {
         while under_way.len() > leave {
             let Some(Ok((name, done))) = under_way.join_next().await else { continue };
             if done {
                 self.0.remove(&name);
             } else {
-                let pause = self.0.get(&name).map_or(BACKOFF, |(_, pause)| (*pause * 2).min(LONGEST_BACKOFF));
+                let pause = self.0.get(&name).map_or(BACKOFF, |(_, pause)| *pause * 2);
+                let pause = pause.min(LONGEST_BACKOFF).min(longest);
                 self.0.insert(name, (now.saturating_add(pause).unwrap_or(Timestamp::MAX), pause));
             }
         }
