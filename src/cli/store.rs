@@ -17,6 +17,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Denied(_)
         | StoreError::Unreachable(_)
         | StoreError::Unavailable(_)
+        | StoreError::Thread(_)
         | StoreError::Timeout(_)
         | StoreError::Closed => Exit::Unavailable,
         StoreError::Schema(_)

@@ -35,7 +35,7 @@ pub enum StoreError {
         path: PathBuf,
         /// What the database said.
         #[source]
-        source: Arc<sqlx::Error>,
+        source: Arc<DatabaseError>,
     },
     /// There is no server at that place, or it does not let us in.
     #[error(
@@ -64,10 +64,13 @@ pub enum StoreError {
     Schema(#[source] Arc<MigrateError>),
     /// The store cannot work now: disk full, locked, gone. The same request may succeed later.
     #[error("the store is unavailable: check the space and the permissions of its disk")]
-    Unavailable(#[source] Arc<sqlx::Error>),
+    Unavailable(#[source] Arc<DatabaseError>),
     /// The server cannot work now: gone, stopping, full, too busy. The same request may succeed later.
     #[error("the store's server does not do its work: check that it runs, can be reached, and has space")]
     Unreachable(#[source] Arc<sqlx::Error>),
+    /// The operating system gives no thread to write with.
+    #[error("the store cannot start its writer: check the limit on threads")]
+    Thread(#[source] Arc<std::io::Error>),
     /// The store did not answer in time.
     #[error(
         "the store did not answer within {0:?}: check that its server or its disk is not overloaded, or gone"
@@ -83,7 +86,7 @@ pub enum StoreError {
         place: &'static str,
         /// What the database said, when it was the database that noticed.
         #[source]
-        source: Option<Arc<sqlx::Error>>,
+        source: Option<Arc<DatabaseError>>,
     },
     /// The store was not copied.
     #[error("the store was not copied to {}: name a file that is not there yet, in a folder with space", path.display())]
@@ -101,7 +104,7 @@ pub enum StoreError {
     BackupOnServer,
     /// This record cannot be stored, now or later; others can.
     #[error("the store refuses the record")]
-    Refused(#[source] Arc<sqlx::Error>),
+    Refused(#[source] Arc<DatabaseError>),
     /// The platform's key cannot sign the audit trail.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -111,6 +114,16 @@ pub enum StoreError {
     /// The directory has no entry of that name.
     #[error("device {0} is not in the directory")]
     DeviceUnknown(DeviceId),
+}
+
+/// What a database said: PostgreSQL and whoever reads from SQLite through sqlx, whoever writes to SQLite by itself.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum DatabaseError {
+    /// PostgreSQL, or SQLite when it is asked.
+    Asked(#[from] sqlx::Error),
+    /// SQLite when something is written.
+    Written(#[from] rusqlite::Error),
 }
 
 impl StoreError {

@@ -26,7 +26,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 pub(crate) use directory::device_kind;
-pub use error::StoreError;
+pub use error::{DatabaseError, StoreError};
 pub use inspect::Inspection;
 pub use message::{CONTROL_ID_REUSED, MessageRecord, MessageSummary, Recorded, StoredMessage, Verdict};
 pub use query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
@@ -75,7 +75,7 @@ impl Store {
             (Queue::start(writer), reader)
         } else {
             let (writer, reader) = sqlite::open(sqlite::Location::parse(url.secret())?, node.clone()).await?;
-            (Queue::start(writer), reader)
+            (Queue::start_on_its_own_thread(writer)?, reader)
         };
         Ok(Self(Arc::new(Inner { queue, reader, url, node, clock })))
     }

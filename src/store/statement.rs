@@ -64,6 +64,11 @@ impl Statement {
         self
     }
 
+    /// Its text, and its parameters in their order.
+    pub(super) fn into_parts(self) -> (String, Vec<Value>) {
+        (self.sql, self.values)
+    }
+
     /// The statement as the library takes it.
     pub(super) fn query<'q, DB: Database>(self) -> Query<'q, DB, DB::Arguments>
     where

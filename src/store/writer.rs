@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -125,16 +126,35 @@ struct Job {
 }
 
 impl Queue {
-    /// Starts the task that writes to `backend`.
+    /// Starts the task that writes to `backend`, which waits for a server.
     pub(super) fn start(backend: impl Backend) -> Self {
+        let (queue, work) = Self::of(backend);
+        tokio::spawn(work);
+        queue
+    }
+
+    /// Starts a thread that writes to `backend`, which computes, and waits for the disk.
+    ///
+    /// # Errors
+    /// When the operating system gives no thread.
+    pub(super) fn start_on_its_own_thread(backend: impl Backend) -> Result<Self, StoreError> {
+        let (queue, work) = Self::of(backend);
+        let runtime = Handle::current();
+        let thread = std::thread::Builder::new().name("store-writer".to_owned());
+        thread.spawn(move || runtime.block_on(work)).map_err(|error| StoreError::Thread(Arc::new(error)))?;
+        Ok(queue)
+    }
+
+    /// The queue, and the work that it waits for.
+    fn of(backend: impl Backend) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (jobs, queued) = mpsc::channel(MAX_QUEUED);
         let closing = CancellationToken::new();
         let task = TaskTracker::new();
         let observer = Arc::<OnceLock<Observer>>::default();
-        task.spawn(run(backend, queued, closing.clone(), Arc::clone(&observer)));
+        let work = task.track_future(run(backend, queued, closing.clone(), Arc::clone(&observer)));
         task.close();
         let memory = Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize));
-        Self { jobs, memory, outside: AtomicUsize::new(0), observer, closing, task }
+        (Self { jobs, memory, outside: AtomicUsize::new(0), observer, closing, task }, work)
     }
 
     /// From now on `metrics` are told of every commit. Only the first call counts.

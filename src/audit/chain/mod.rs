@@ -71,6 +71,12 @@ impl Link {
     }
 }
 
+impl From<[u8; 32]> for RowHash {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.number, self.hash)

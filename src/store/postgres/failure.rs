@@ -12,13 +12,13 @@ pub(in crate::store) fn failure(error: sqlx::Error) -> StoreError {
         return StoreError::Unreachable(Arc::new(error));
     }
     match (code.as_deref().and_then(|code| code.get(..2)), &error) {
-        (Some(DATA | INTEGRITY | RAISED | LIMIT), _) => StoreError::Refused(Arc::new(error)),
+        (Some(DATA | INTEGRITY | RAISED | LIMIT), _) => StoreError::Refused(Arc::new(error.into())),
         (Some(CORRUPTED), _) if matches!(code.as_deref(), Some("XX001" | "XX002")) => {
-            StoreError::Corrupt { place: "the database", source: Some(Arc::new(error)) }
+            StoreError::Corrupt { place: "the database", source: Some(Arc::new(error.into())) }
         }
         (Some(ACCESS), _) => StoreError::Denied(Arc::new(error)),
         (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
-            StoreError::Corrupt { place: "a row", source: Some(Arc::new(error)) }
+            StoreError::Corrupt { place: "a row", source: Some(Arc::new(error.into())) }
         }
         _ => StoreError::Unreachable(Arc::new(error)),
     }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::{OpenFlags, ToSql};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
@@ -17,9 +18,9 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::StoreError;
 use super::read::{READERS, Reader};
 use super::statement::{Row, Statement};
+use super::{DatabaseError, StoreError};
 use crate::model::NodeName;
 pub(super) use backup::backup;
 use tracing::log::LevelFilter;
@@ -68,9 +69,25 @@ impl Location {
         options
     }
 
-    /// A connection that may write.
-    pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
+    async fn connect(&self) -> Result<SqliteConnection, StoreError> {
         SqliteConnection::connect_with(&self.options()).await.map_err(failure)
+    }
+
+    /// The connection that writes; the file has to be there. The same as [`Location::options`].
+    pub(super) fn connect_to_write(&self) -> Result<rusqlite::Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(written)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(written)?;
+        let set = |pragma, value: &dyn ToSql| connection.pragma_update(None, pragma, value).map_err(written);
+        set("journal_mode", &"wal")?;
+        set("synchronous", &"full")?;
+        set("foreign_keys", &true)?;
+        #[cfg(test)]
+        if let Some(pages) = self.max_pages {
+            set("max_page_count", &pages)?;
+        }
+        connection.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
+        Ok(connection)
     }
 
     /// Messages are about patients: the file, and what SQLite puts beside it, is for the owner only.
@@ -87,7 +104,7 @@ impl Location {
     }
 
     fn cannot_open(&self, source: sqlx::Error) -> StoreError {
-        StoreError::Open { path: self.path.clone(), source: Arc::new(source) }
+        StoreError::Open { path: self.path.clone(), source: Arc::new(source.into()) }
     }
 }
 
@@ -98,6 +115,8 @@ pub(super) async fn open(location: Location, node: NodeName) -> Result<(Writer, 
         .await
         .map_err(|error| location.cannot_open(error))?;
     migrate(&mut connection).await?;
+    connection.close().await.map_err(failure)?;
+    let connection = location.connect_to_write()?;
     let options = location.options().pragma("query_only", "ON");
     let pool = SqlitePoolOptions::new()
         .max_connections(READERS)
@@ -124,18 +143,28 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
 
 /// What a failure of the database means to the caller.
 pub(super) fn failure(error: sqlx::Error) -> StoreError {
-    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    let code = error.as_database_error().and_then(|error| error.code()?.parse().ok());
+    let unreadable = matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_));
+    meaning(code, unreadable, error.into())
+}
+
+/// The same of the connection that writes.
+fn written(error: rusqlite::Error) -> StoreError {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    let unreadable =
+        matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..));
+    meaning(code, unreadable, error.into())
+}
+
+fn meaning(code: Option<i32>, unreadable: bool, error: DatabaseError) -> StoreError {
     // The low byte is the primary result code, https://www.sqlite.org/rescode.html
-    match (code.map(|code| code & 0xff), &error) {
-        (Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH), _) => {
-            StoreError::Refused(Arc::new(error))
-        }
-        (Some(SQLITE_CORRUPT | SQLITE_NOTADB), _) => {
+    match code.map(|code| code & 0xff) {
+        Some(SQLITE_TOOBIG | SQLITE_CONSTRAINT | SQLITE_MISMATCH) => StoreError::Refused(Arc::new(error)),
+        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => {
             StoreError::Corrupt { place: "the database file", source: Some(Arc::new(error)) }
         }
-        (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
-            StoreError::Corrupt { place: "a row", source: Some(Arc::new(error)) }
-        }
+        _ if unreadable => StoreError::Corrupt { place: "a row", source: Some(Arc::new(error)) },
         _ => StoreError::Unavailable(Arc::new(error)),
     }
 }
@@ -144,6 +173,9 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a connection waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many statements of the writer stay prepared: more than it has.
+const WRITER_STATEMENTS: usize = 64;
 
 const SQLITE_CORRUPT: i32 = 11;
 const SQLITE_TOOBIG: i32 = 18;

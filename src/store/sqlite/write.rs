@@ -1,19 +1,19 @@
 //! The writing side: the one connection that writes.
-
-use std::collections::HashMap;
+//!
+//! It is not one of sqlx, which sends each statement to a thread and each of its rows back: here a thread of its own runs a whole
+//! batch ([`crate::store::writer::Queue::start_on_its_own_thread`]), statement by statement, and waits for the disk.
 
 use jiff::Timestamp;
-use sqlx::sqlite::{Sqlite, SqliteConnection};
-use sqlx::{AssertSqlSafe, Connection as _};
+use rusqlite::types::{ToSql, ToSqlOutput};
+use rusqlite::{CachedStatement, Connection as Sqlite, OptionalExtension as _, params};
 
-use super::{Location, failure};
-use crate::audit::Link;
-use crate::model::NodeName;
+use super::{Location, written};
+use crate::audit::{Link, RowHash};
+use crate::model::{MessageId, NodeName};
 use crate::store::StoreError;
 use crate::store::batch::{self, ChainedEvent, Connection, json};
 use crate::store::message::CONTROL_ID_REUSED;
-use crate::store::read::{audit_end, message_id};
-use crate::store::statement::{Row, Statement};
+use crate::store::statement::{Statement, Value};
 use crate::store::writer::{Backend, Entry, Incoming, Written};
 
 /// The one connection that writes.
@@ -22,11 +22,11 @@ pub(in crate::store) struct Writer {
     /// Whose audit chain is written.
     node: NodeName,
     /// None after a failure that may have left the connection in any state.
-    connection: Option<SqliteConnection>,
+    connection: Option<Sqlite>,
 }
 
 impl Writer {
-    pub(super) const fn new(location: Location, node: NodeName, connection: SqliteConnection) -> Self {
+    pub(super) const fn new(location: Location, node: NodeName, connection: Sqlite) -> Self {
         Self { location, node, connection: Some(connection) }
     }
 }
@@ -35,51 +35,55 @@ impl Backend for Writer {
     async fn commit(&mut self, entries: &[Entry]) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.location.connect().await?,
+            None => self.location.connect_to_write()?,
         };
-        match batch::write(&mut connection, &self.node, entries).await {
-            Ok(outcomes) => {
-                self.connection = Some(connection);
-                Ok(outcomes)
-            }
-            Err(undone) => {
-                // SQLite ends a transaction by itself on some errors and not on others; a new connection knows where it
-                // is.
-                let _ = connection.close_hard().await;
-                Err(undone.error)
-            }
-        }
+        let outcomes =
+            batch::write(&mut connection, &self.node, entries).await.map_err(|undone| undone.error)?;
+        // After an error it is dropped: SQLite ends a transaction by itself on some of them and not on others, and a new
+        // connection knows where it is.
+        self.connection = Some(connection);
+        Ok(outcomes)
     }
 
     async fn close(self) {
-        if let Some(connection) = self.connection {
-            let _ = connection.close().await;
-        }
+        // Closes the connection.
+        drop(self);
     }
 }
 
-impl Connection for SqliteConnection {
+/// Nothing here waits for anybody but the disk.
+impl Connection for Sqlite {
     async fn begin(&mut self, node: &NodeName) -> Result<Link, StoreError> {
-        let rows = sqlx::query(BEGIN).bind(node.as_str()).fetch_all(self).await.map_err(failure)?;
-        audit_end(&rows.into_iter().map(Row::Sqlite).collect::<Vec<_>>())
+        // Takes the write lock now: a transaction that reads first could not get it later if another process wrote
+        // meanwhile.
+        self.run("BEGIN IMMEDIATE").await?;
+        let end = prepared(self, SELECT_AUDIT_END)?
+            .query_row([node.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))
+            .optional()
+            .map_err(written)?;
+        let Some((number, hash)) = end else { return Ok(Link::START) };
+        let number = u64::try_from(number).map_err(|_| StoreError::unreadable("audit_end.number"))?;
+        Ok(Link { number, hash: RowHash::from(hash) })
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
-        sqlx::query(sql).execute(self).await.map_err(failure)?;
-        Ok(())
+        prepared(self, sql)?.execute([]).map(drop).map_err(written)
     }
 
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
-        let done = statement.query::<Sqlite>().execute(self).await.map_err(failure)?;
-        Ok(done.rows_affected())
+        let (sql, values) = statement.into_parts();
+        let mut prepared = prepared(self, &sql)?;
+        // SQLite counts parameters by their first use.
+        for place in 1..=prepared.parameter_count() {
+            let number = prepared.parameter_name(place).and_then(|name| name.get(1..)?.parse::<usize>().ok());
+            let value = number.and_then(|number| values.get(number.checked_sub(1)?));
+            prepared.raw_bind_parameter(place, value).map_err(written)?;
+        }
+        prepared.raw_execute().map(|rows| rows as u64).map_err(written)
     }
 
     async fn insert_messages(&mut self, messages: &[Incoming<'_>]) -> Result<Vec<Written>, StoreError> {
-        let mut outcomes = Vec::with_capacity(messages.len());
-        for group in groups(messages) {
-            outcomes.extend(insert(self, group).await?);
-        }
-        Ok(outcomes)
+        messages.iter().map(|message| insert(self, message)).collect()
     }
 
     async fn append_audit(
@@ -88,110 +92,72 @@ impl Connection for SqliteConnection {
         rows: &[ChainedEvent],
         end: &Link,
     ) -> Result<(), StoreError> {
-        let groups = groups(rows);
-        for (n, group) in groups.iter().enumerate() {
-            let last = n + 1 == groups.len();
-            let behind = if last { UPSERT_AUDIT_END } else { "" };
-            let sql = of_rows(INSERT_AUDIT, "(?, ?, ?, ?, ?, ?)", group.len(), behind);
-            let mut query = sqlx::query(AssertSqlSafe(sql));
-            for row in *group {
-                query = query
-                    .bind(node.as_str())
-                    .bind(stored_number(row.link.number))
-                    .bind(row.at.as_microsecond())
-                    .bind(row.event)
-                    .bind(&row.details)
-                    .bind(row.link.hash.as_bytes().as_slice());
-            }
-            if last {
-                query = query
-                    .bind(node.as_str())
-                    .bind(stored_number(end.number))
-                    .bind(end.hash.as_bytes().as_slice());
-            }
-            query.execute(&mut *self).await.map_err(failure)?;
+        let mut insert = prepared(self, INSERT_AUDIT)?;
+        for ChainedEvent { link, at, event, details } in rows {
+            let number = stored_number(link.number);
+            let row =
+                params![node.as_str(), number, at.as_microsecond(), event, details, link.hash.as_bytes()];
+            insert.execute(row).map_err(written)?;
         }
-        Ok(())
+        let end = params![node.as_str(), stored_number(end.number), end.hash.as_bytes()];
+        prepared(self, UPSERT_AUDIT_END)?.execute(end).map(drop).map_err(written)
     }
 }
 
-/// Every statement is a trip to the connection's thread and back, and every row that it returns another one; so rows
-/// travel in groups. Few sizes, so that their statements stay prepared.
-fn groups<T>(mut items: &[T]) -> Vec<&[T]> {
-    let mut groups = Vec::new();
-    for size in GROUP_SIZES {
-        while let Some((group, rest)) = items.split_at_checked(size) {
-            groups.push(group);
-            items = rest;
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Number(number) => number.to_sql(),
+            Self::Text(text) => text.to_sql(),
+            Self::Bytes(bytes) => bytes.to_sql(),
         }
     }
-    groups
 }
 
-/// A statement about so many rows: what stands before them, one of them, and what stands behind.
-fn of_rows(before: &str, row: &str, rows: usize, behind: &str) -> String {
-    let mut sql = String::with_capacity(before.len() + (row.len() + 1) * rows + behind.len());
-    sql.push_str(before);
-    for n in 0..rows {
-        sql.push_str(if n == 0 { "" } else { "," });
-        sql.push_str(row);
+/// Prepared once, as long as it is used.
+fn prepared<'c>(connection: &'c Sqlite, sql: &str) -> Result<CachedStatement<'c>, StoreError> {
+    connection.prepare_cached(sql).map_err(written)
+}
+
+/// Stores a message that is no resend. Nobody else writes meanwhile, so what was asked first is true until the end.
+fn insert(connection: &Sqlite, message: &Incoming<'_>) -> Result<Written, StoreError> {
+    let Incoming { record, content, digest, .. } = message;
+    let known = known(connection, message)?;
+    if let Some(resend) = known.same.filter(|_| record.verdict.rejection().is_none()) {
+        return Ok(resend);
     }
-    sql.push_str(behind);
-    sql
-}
-
-/// A message on its way into its table.
-struct NewRow<'a> {
-    message: &'a Incoming<'a>,
-    /// Its control id was used for other bytes.
-    reused: bool,
-}
-
-/// What makes a message another message: the certificate, MSH-3 and MSH-10.
-type Key<'a> = (&'a str, &'a str, &'a str);
-
-fn key<'a>(message: &'a Incoming<'_>) -> Key<'a> {
-    let record = message.record;
-    (record.device.as_str(), &record.sending_application, &record.control_id)
-}
-
-/// Stores those that are no resends. Nobody else writes meanwhile, so what was asked first is true until the end.
-async fn insert(
-    connection: &mut SqliteConnection,
-    messages: &[Incoming<'_>],
-) -> Result<Vec<Written>, StoreError> {
-    let known = known(connection, messages).await?;
-    // Those before it in the same group count as well.
-    let mut here: HashMap<Key<'_>, Vec<&Incoming<'_>>> = HashMap::new();
-    let (mut rows, mut outcomes) = (Vec::new(), Vec::with_capacity(messages.len()));
-    for (message, known) in messages.iter().zip(known) {
-        let earlier = here.entry(key(message)).or_default();
-        let accepted = message.record.verdict.rejection().is_none();
-        let resend = match known.same {
-            Some(same) => Some(same),
-            None => earlier.iter().find(|other| other.digest == message.digest).map(|other| {
-                Written::Before { of: other.record.id, acknowledgement: other.record.acknowledgement.clone() }
-            }),
-        };
-        if let Some(resend) = resend.filter(|_| accepted) {
-            outcomes.push(resend);
-            continue;
-        }
-        let reused = known.reused || earlier.iter().any(|other| other.digest != message.digest);
-        if accepted {
-            earlier.push(message);
-        }
-        rows.push(NewRow { message, reused });
-        outcomes.push(Written::Anew);
-    }
-    for group in groups(&rows) {
-        insert_rows(connection, group).await?;
-    }
-    Ok(outcomes)
+    let warnings = if known.reused {
+        let reused = CONTROL_ID_REUSED.to_owned();
+        json(&record.warnings.iter().cloned().chain([reused]).collect::<Vec<_>>())
+    } else {
+        json(&record.warnings)
+    };
+    let row = params![
+        record.id.as_bytes(),
+        record.received_at.as_microsecond(),
+        record.event_time.map(Timestamp::as_microsecond),
+        record.device.as_str(),
+        record.session.to_string(),
+        record.fingerprint.to_string(),
+        record.peer.to_string(),
+        record.transaction,
+        record.message_type,
+        record.control_id,
+        record.sending_application,
+        digest.as_bytes(),
+        record.verdict.rejection(),
+        warnings,
+        json(&record.identities),
+        content.size,
+        record.acknowledgement.as_ref(),
+        content.bytes.as_ref(),
+    ];
+    prepared(connection, INSERT_MESSAGE)?.execute(row).map_err(written)?;
+    Ok(Written::Anew)
 }
 
 /// What the store knows of the control id of a message.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Known {
     /// The same bytes were accepted under it.
     same: Option<Written>,
@@ -199,70 +165,24 @@ struct Known {
     reused: bool,
 }
 
-/// What is known of each.
-async fn known(
-    connection: &mut SqliteConnection,
-    messages: &[Incoming<'_>],
-) -> Result<Vec<Known>, StoreError> {
-    let mut known = vec![Known::default(); messages.len()];
-    let sql = of_rows(
-        "WITH asked (place, device, sending_application, control_id, digest) AS (VALUES ",
-        "(?, ?, ?, ?, ?)",
-        messages.len(),
-        SELECT_KNOWN,
-    );
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for (place, message) in messages.iter().enumerate() {
-        let (device, sending_application, control_id) = key(message);
-        query = query
-            .bind(i64::try_from(place).unwrap_or(i64::MAX))
-            .bind(device)
-            .bind(sending_application)
-            .bind(control_id)
-            .bind(message.digest.as_bytes().as_slice());
+fn known(connection: &Sqlite, Incoming { record, digest, .. }: &Incoming<'_>) -> Result<Known, StoreError> {
+    let control_id = params![record.device.as_str(), record.sending_application, record.control_id];
+    // Usually there is nothing, which is found at once.
+    if !prepared(connection, SELECT_USED)?.exists(control_id).map_err(written)? {
+        return Ok(Known::default());
     }
-    // Usually none.
-    for row in query.fetch_all(connection).await.map_err(failure)?.into_iter().map(Row::Sqlite) {
-        let place = usize::try_from(row.count("place", "message")?).unwrap_or(usize::MAX);
-        let known = known.get_mut(place).ok_or(StoreError::unreadable("message"))?;
-        known.reused = row.get::<i64>("reused")? != 0;
-        if let Some(acknowledgement) = row.get::<Option<Vec<u8>>>("acknowledgement")? {
-            known.same =
-                Some(Written::Before { of: message_id(&row)?, acknowledgement: acknowledgement.into() });
-        }
-    }
-    Ok(known)
-}
-
-async fn insert_rows(connection: &mut SqliteConnection, rows: &[NewRow<'_>]) -> Result<(), StoreError> {
-    let sql =
-        of_rows(INSERT_MESSAGE, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows.len(), "");
-    let mut query = sqlx::query(AssertSqlSafe(sql));
-    for NewRow { message: Incoming { record, content, digest, .. }, reused } in rows {
-        let mut warnings = record.warnings.clone();
-        warnings.extend(reused.then(|| CONTROL_ID_REUSED.to_owned()));
-        query = query
-            .bind(record.id.as_bytes().as_slice())
-            .bind(record.received_at.as_microsecond())
-            .bind(record.event_time.map(Timestamp::as_microsecond))
-            .bind(record.device.as_str())
-            .bind(record.session.to_string())
-            .bind(record.fingerprint.to_string())
-            .bind(record.peer.to_string())
-            .bind(record.transaction.as_deref())
-            .bind(&record.message_type)
-            .bind(&record.control_id)
-            .bind(&record.sending_application)
-            .bind(digest.as_bytes().as_slice())
-            .bind(record.verdict.rejection())
-            .bind(json(&warnings))
-            .bind(json(&record.identities))
-            .bind(content.size)
-            .bind(record.acknowledgement.as_ref())
-            .bind(content.bytes.as_ref());
-    }
-    query.execute(connection).await.map_err(failure)?;
-    Ok(())
+    let (device, digest) = (record.device.as_str(), digest.as_bytes());
+    let key = params![device, record.sending_application, record.control_id, digest];
+    let same = prepared(connection, SELECT_SAME)?
+        .query_row(key, |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?)))
+        .optional()
+        .map_err(written)?;
+    let same = same.map(|(id, acknowledgement)| Written::Before {
+        of: MessageId::from_bytes(id),
+        acknowledgement: acknowledgement.into(),
+    });
+    let reused = prepared(connection, SELECT_OTHER)?.exists(key).map_err(written)?;
+    Ok(Known { same, reused })
 }
 
 /// A number as the database has it; no store lives to see the end of them.
@@ -270,31 +190,29 @@ fn stored_number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// How many rows travel at once.
-const GROUP_SIZES: [usize; 4] = [64, 16, 4, 1];
+const SELECT_AUDIT_END: &str = "SELECT number, hash FROM audit_end WHERE node = ?";
 
-/// Says only what is known. `asked` is on the left, so that each is looked up in the index.
-const SELECT_KNOWN: &str = ")
-SELECT asked.place, same.id, same.acknowledgement, EXISTS (
-    SELECT 1 FROM message AS other
-    WHERE other.device = asked.device AND other.sending_application = asked.sending_application
-        AND other.control_id = asked.control_id AND other.digest <> asked.digest AND other.rejection IS NULL
-) AS reused
-FROM asked LEFT JOIN message AS same
-    ON same.device = asked.device AND same.sending_application = asked.sending_application
-        AND same.control_id = asked.control_id AND same.digest = asked.digest AND same.rejection IS NULL
-WHERE reused OR same.id IS NOT NULL";
+const SELECT_USED: &str = "
+SELECT 1 FROM message
+WHERE device = ? AND sending_application = ? AND control_id = ? AND rejection IS NULL LIMIT 1";
 
-/// Takes the write lock now: a transaction that reads first could not get it later if another process wrote meanwhile.
-const BEGIN: &str = "BEGIN IMMEDIATE; SELECT number, hash FROM audit_end WHERE node = ?";
+const SELECT_SAME: &str = "
+SELECT id, acknowledgement FROM message
+WHERE device = ? AND sending_application = ? AND control_id = ? AND digest = ? AND rejection IS NULL";
+
+const SELECT_OTHER: &str = "
+SELECT 1 FROM message
+WHERE device = ? AND sending_application = ? AND control_id = ? AND digest <> ? AND rejection IS NULL LIMIT 1";
 
 const INSERT_MESSAGE: &str = "
 INSERT INTO message (
     id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
     sending_application, digest, rejection, warnings, identities, raw_size, acknowledgement, raw
-) VALUES ";
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-const INSERT_AUDIT: &str = "INSERT INTO audit (node, number, at, event, details, hash) VALUES ";
+const INSERT_AUDIT: &str =
+    "INSERT INTO audit (node, number, at, event, details, hash) VALUES (?, ?, ?, ?, ?, ?)";
 
-const UPSERT_AUDIT_END: &str = "; INSERT INTO audit_end (node, number, hash) VALUES (?, ?, ?)
-ON CONFLICT (node) DO UPDATE SET number = excluded.number, hash = excluded.hash;";
+const UPSERT_AUDIT_END: &str = "
+INSERT INTO audit_end (node, number, hash) VALUES (?, ?, ?)
+ON CONFLICT (node) DO UPDATE SET number = excluded.number, hash = excluded.hash";

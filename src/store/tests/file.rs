@@ -8,9 +8,10 @@ use super::*;
 async fn the_writer_synchronises_at_every_commit() {
     let place = Place::new();
     let location = sqlite::Location::parse(&place.url()).unwrap();
-    let mut connection = location.connect().await.unwrap();
-    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut connection).await.unwrap();
-    let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut connection).await.unwrap();
+    place.open().await.close().await;
+    let connection = location.connect_to_write().unwrap();
+    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+    let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
     assert_eq!((synchronous, journal.as_str()), (2, "wal"));
 }
 
