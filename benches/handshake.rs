@@ -4,8 +4,8 @@
 //! Wall-clock time says little on a machine that others use as well; so the processor time of the server's thread (of
 //! the worker process, for nginx) is measured, and the variants take turns, round by round.
 //!
-//! `--rounds N`, `--handshakes N` (of a round), `--only VARIANT`: the last for a profiler, whose counts of instructions
-//! do not depend on what else the machine does (the server's thread is called `server`).
+//! `--rounds N`, `--handshakes N` (of a round), `--only VARIANT`, `--suite SUITE`: the last two for a profiler, whose
+//! counts of instructions do not depend on what else the machine does (the server's thread is called `server`).
 
 #![allow(
     clippy::disallowed_methods,
@@ -351,6 +351,7 @@ where
     let (allocated, live) = (ALLOCATED.get(), LIVE.get());
     for _ in 0..handshakes {
         let (tcp, from) = listener.accept().await.expect("a connection");
+        tcp.set_nodelay(true).expect("a socket option");
         open.push(accept(tcp, from).await);
     }
     let time = processor_time("thread-self") - began;
@@ -512,6 +513,7 @@ struct Arguments {
     rounds: usize,
     handshakes: u32,
     only: Option<String>,
+    suite: Option<String>,
 }
 
 impl Arguments {
@@ -526,6 +528,7 @@ impl Arguments {
             rounds: number("--rounds", 7) as usize,
             handshakes: number("--handshakes", 60),
             only: after("--only"),
+            suite: after("--suite"),
         }
     }
 }
@@ -571,7 +574,11 @@ fn main() {
         if round > 0 {
             checks.push(check);
         }
+        let measured = |suite: &str| arguments.suite.as_deref().is_none_or(|only| only == suite);
         for (at, (suite, client)) in suites.iter().zip(&clients).enumerate() {
+            if !measured(suite) {
+                continue;
+            }
             for turn in 0..variants.len() {
                 // None is always the first, or always behind the same one.
                 let which = (turn + round) % variants.len();
@@ -602,7 +609,7 @@ fn main() {
             );
         }
     }
-    if wanted(STAPLING) {
+    if wanted(STAPLING) && arguments.suite.is_none() {
         flights(&site, &arguments);
     }
     for suite in COMPARED {

@@ -64,13 +64,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Spliced<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Spliced<IO> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.sent.is_over() {
-            return Pin::new(&mut self.io).poll_write(cx, buf);
-        }
-        // As much of it goes as the connection takes: that much the flight has gone on, and the rest comes again.
-        let mut different = buf.get(..MOST).unwrap_or(buf).to_vec();
+impl<IO: AsyncWrite + Unpin> Spliced<IO> {
+    /// Writes this part of the flight, or less of it, as it is to look.
+    fn poll_flight(&mut self, cx: &mut Context<'_>, mut different: Vec<u8>) -> Poll<io::Result<usize>> {
         let _ = SPLICE.try_with(|splice| {
             // A look ahead: how far the flight goes on is not known yet.
             let mut ahead = self.sent;
@@ -80,6 +76,16 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Spliced<IO> {
         different.truncate(written);
         self.sent.follow(&mut different, |_, _| {});
         Poll::Ready(Ok(written))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Spliced<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.sent.is_over() {
+            return Pin::new(&mut self.io).poll_write(cx, buf);
+        }
+        // As much of it goes as the connection takes: that much the flight has gone on, and the rest comes again.
+        self.poll_flight(cx, buf.get(..MOST).unwrap_or(buf).to_vec())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -98,8 +104,14 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Spliced<IO> {
         if self.sent.is_over() {
             return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         }
-        let first = bufs.iter().find(|buf| !buf.is_empty()).map_or(&[][..], |buf| buf);
-        self.poll_write(cx, first)
+        // Together, as rustls wants them to go: in one packet. Small ones that go one by one wait for each other's
+        // acknowledgement where TCP_NODELAY is off.
+        let mut together = Vec::with_capacity(bufs.iter().map(|buf| buf.len()).sum::<usize>().min(MOST));
+        for buf in bufs {
+            let room = MOST - together.len();
+            together.extend_from_slice(buf.get(..room).unwrap_or(buf));
+        }
+        self.poll_flight(cx, together)
     }
 
     fn is_write_vectored(&self) -> bool {
