@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use bytes::BytesMut;
 use pcd_platform::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Message, Outcome, Warning, batch};
 use pcd_platform::mllp::{Codec, Received};
-use pcd_platform::pcd::{Alert, Claim, Containment, Level, Transaction, profile};
+use pcd_platform::pcd::{AlertReport, Claim, Containment, Level, Transaction, profile};
 use tokio_util::codec::Decoder as _;
 
 struct Expected {
@@ -247,9 +247,19 @@ fn the_printed_alerts_have_their_facets_and_the_printed_devices_their_tree() {
         ("ihe-dev-tf/r10-12-ORU_R40_ORU_R40.hl7", "start"),
     ] {
         let message = Message::parse(payload(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let keys: Vec<_> = Alert::all_of(&message).iter().map(|alert| alert.key().phase).collect();
-        assert_eq!(keys, [phase.as_bytes()], "{name}");
+        let reports = AlertReport::all_of(&message);
+        let phases: Vec<_> = reports.iter().map(|report| report.key.phase.as_slice()).collect();
+        assert_eq!(phases, [phase.as_bytes()], "{name}");
     }
+    // The end of an alert has a number of its own, and names the one under which the alert began.
+    let report = |name: &str| {
+        let message = Message::parse(payload(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        AlertReport::all_of(&message).pop()
+    };
+    let [start, end] = ["10", "11"].map(|n| report(&format!("ihe-dev-tf/r10-{n}-ORU_R40_ORU_R40.hl7")));
+    let (Some(start), Some(end)) = (start, end) else { panic!("these are alerts") };
+    assert_eq!(end.continues.as_ref(), Some(&start.key.filler));
+    assert_ne!(end.key.filler, start.key.filler);
     let name = "ihe-dev-tf/r10-01-ORU_R01_ORU_R01.hl7";
     let message = Message::parse(payload(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let trees = Containment::all_of(&message);

@@ -135,6 +135,7 @@ pub fn message(clock: &Clock) -> MessageRecord {
         warnings: Vec::new(),
         identities: vec!["00A037EB2175780F".to_owned()],
         not_allowed: Vec::new(),
+        alerts: Vec::new(),
         raw: Bytes::from(raw),
         acknowledgement: Bytes::from_static(b"MSH|^~\\&|PLATFORM\rMSA|CA|1\r"),
     }

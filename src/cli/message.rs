@@ -1,5 +1,6 @@
 //! `message`: what was received.
 
+mod alert;
 mod export;
 mod tree;
 mod value;
@@ -18,6 +19,7 @@ use crate::hl7::Message;
 use crate::model::{Clock, DeviceId, MessageId};
 use crate::pcd::DeviceIdentity;
 use crate::store::{MessageFilter, MessageSummary, Store, StoredMessage};
+use alert::ReportedAlert;
 use tree::Tree;
 
 /// What to show of the messages.
@@ -128,7 +130,8 @@ pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outc
                 })?;
                 output.print(&Tree::of(&parsed, phi), Tree::text)?;
             } else {
-                output.print(&Details::of(&message), Details::paragraph)?;
+                let alerts = alert::of(&message, store).await?;
+                output.print(&Details::of(&message, &alerts), Details::paragraph)?;
             }
         }
     }
@@ -161,6 +164,9 @@ struct Details<'a> {
     peer: String,
     fingerprint: &'a str,
     identities: &'a [String],
+    /// The alerts that it reports.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    alerts: &'a [ReportedAlert],
 }
 
 impl<'a> Summary<'a> {
@@ -199,19 +205,20 @@ impl<'a> Summary<'a> {
 }
 
 impl<'a> Details<'a> {
-    fn of(message: &'a StoredMessage) -> Self {
+    fn of(message: &'a StoredMessage, alerts: &'a [ReportedAlert]) -> Self {
         Self {
             summary: Summary::of(&message.summary),
             session: &message.session,
             peer: message.peer.to_string(),
             fingerprint: &message.fingerprint,
             identities: &message.identities,
+            alerts,
         }
     }
 
     fn paragraph(&self) -> String {
         let summary = &self.summary;
-        let rows = [
+        let mut rows = vec![
             ("id", summary.id.clone()),
             ("verdict", summary.verdict()),
             ("warnings", summary.warnings.join(" ")),
@@ -228,6 +235,7 @@ impl<'a> Details<'a> {
             ("session", self.session.to_owned()),
             ("size", format!("{} bytes", summary.size)),
         ];
+        rows.extend(self.alerts.iter().flat_map(ReportedAlert::rows));
         paragraph(&rows)
     }
 }
@@ -294,7 +302,7 @@ mod tests {
             MessageRecord { acknowledgement, ..place.rejected("\u{1b}[2J7", b"MSH|^~\\&|\rPID|1||SECRET") };
         store.record(record.clone()).await.unwrap();
         let stored = store.message(record.id).await.unwrap().unwrap();
-        let (details, summary) = (Details::of(&stored), Summary::of(&stored.summary));
+        let (details, summary) = (Details::of(&stored, &[]), Summary::of(&stored.summary));
         let shown = [
             details.paragraph(),
             summary.line(),

@@ -20,7 +20,7 @@ use crate::hl7::{
 };
 use crate::mllp::{Broken, BrokenReason, Codec, Frame};
 use crate::model::{DeviceId, MessageId, SessionId};
-use crate::pcd::{Claim, MessagePolicy, Observation, Transaction, profile};
+use crate::pcd::{AlertReport, Claim, MessagePolicy, Observation, Transaction, profile};
 use crate::store::{MessageRecord, Verdict};
 use crate::tls::{DirectoryHandle, Peer};
 
@@ -415,6 +415,7 @@ impl Inbound {
             control_id: text(header.control_id().raw()),
             sending_application: text(header.sending_application().raw()),
             identities: distinct(&reading.claims),
+            alerts: alerts(reading),
             ..self.record(frame.payload.clone(), reading.warnings.clone(), now)
         }
     }
@@ -448,6 +449,7 @@ impl Inbound {
             warnings,
             identities: Vec::new(),
             not_allowed: Vec::new(),
+            alerts: Vec::new(),
             raw,
             acknowledgement: Bytes::new(),
         }
@@ -498,6 +500,14 @@ fn policy(config: &Config) -> MessagePolicy {
         processing_ids: config.messages.processing_ids.clone(),
         conformance: config.messages.conformance,
         missing_identity: config.devices.missing_identity,
+    }
+}
+
+/// What an alert report reports; nothing of any other message.
+fn alerts(reading: &Reading<'_>) -> Vec<AlertReport> {
+    match reading.transaction {
+        Some(Transaction::Pcd04) => AlertReport::all_of(&reading.message),
+        _ => Vec::new(),
     }
 }
 

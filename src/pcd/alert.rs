@@ -1,7 +1,9 @@
 //! What an alert report (PCD-04) says: the event and its facets (IHE PCD TF vol. 2, 3.4 and appendix B.8).
 
-use super::Observation;
-use crate::hl7::{Field, Message, Segment};
+use std::fmt;
+
+use super::{DeviceIdentity, Observation};
+use crate::hl7::{Component, Message, Segment};
 
 /// One alert.
 ///
@@ -23,20 +25,44 @@ pub struct Alert<'m> {
     pub source: Option<Observation<'m>>,
 }
 
-/// What makes an alert the same one in every report of it, also in one that is sent again with a new MSH-7 and MSH-10.
+/// What makes a report of an alert the same one, also when it is sent again with a new MSH-7 and MSH-10.
+///
+/// One alert has a report for each phase that it goes through, and each of them a key of its own; see [`AlertReport`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AlertKey {
-    /// OBR-3: the filler, and its number for the alert.
-    pub filler: Vec<u8>,
-    /// The event phase, in lower case.
+    /// OBR-3: who numbers the alerts, and the number.
+    pub filler: Filler,
+    /// The event phase, in lower case; empty when there is none.
     pub phase: Vec<u8>,
-    /// OBX-14 of the event.
+    /// OBX-14 of the event, or OBR-7 where it has none.
     pub time: Vec<u8>,
+}
+
+/// The number of an order or an alert, and who gave it (data type EI), as a value: the same for all spellings of the type
+/// of an identifier, and whether it stands in a field or in a component (OBR-29.2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Filler {
+    /// EI-1.
+    pub number: Vec<u8>,
+    /// EI-3, or EI-2 where there is none; as it is compared.
+    pub assigner: Vec<u8>,
+}
+
+/// What a report says of the alert that it is about (IHE PCD TF vol. 2, 3.4.4 and 3.5).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AlertReport {
+    /// Which report it is.
+    pub key: AlertKey,
+    /// The number under which the report came that this one continues: OBR-29.2, or its own where it keeps that; none
+    /// when an alert begins with it.
+    pub continues: Option<Filler>,
 }
 
 /// What has happened to the alert (MDC_ATTR_EVENT_PHASE).
 pub(super) const PHASES: &[&str] =
     &["tpoint", "start", "continue", "end", "present", "update", "escalate", "de-escalate", "reset"];
+/// Those with which an alert begins; a report that names no phase is all there is.
+const BEGINNINGS: &[&[u8]] = &[b"start", b"tpoint", b""];
 /// What the condition is now (MDC_ATTR_ALARM_STATE).
 pub(super) const STATES: &[&str] = &["off", "inactive", "active", "latched"];
 /// What the staff has done about it (MDC_ATTR_ALARM_INACTIVATION_STATE).
@@ -77,15 +103,18 @@ impl<'m> Alert<'m> {
         alerts
     }
 
-    /// What makes it the same alert in every report.
+    /// Which report of which alert it is; none when OBR-3, OBX-14 and OBR-7 do not tell it from any other.
     #[must_use]
-    pub fn key(&self) -> AlertKey {
-        let trimmed = |field: Field<'_>| field.trimmed().to_vec();
-        AlertKey {
-            filler: trimmed(self.request.field(3)),
-            phase: self.phase.map(|phase| trimmed(phase.value()).to_ascii_lowercase()).unwrap_or_default(),
-            time: self.event.map(|event| trimmed(event.time())).unwrap_or_default(),
-        }
+    pub fn report(&self) -> Option<AlertReport> {
+        let filler = Filler::of(self.request.field(3).repetitions().next()?.components())?;
+        let phase = self.phase.map(|phase| phase.value().trimmed().to_ascii_lowercase()).unwrap_or_default();
+        let times = [self.event.map(|event| event.time()), Some(self.request.field(7))];
+        let time = times.into_iter().flatten().find(|time| !time.is_empty())?.trimmed().to_vec();
+        let continues = (!BEGINNINGS.contains(&phase.as_slice())).then(|| {
+            let parent = self.request.field(29).component(2);
+            Filler::of(parent.subcomponents()).unwrap_or_else(|| filler.clone())
+        });
+        Some(AlertReport { key: AlertKey { filler, phase, time }, continues })
     }
 
     fn add(&mut self, observation: Observation<'m>) {
@@ -98,6 +127,45 @@ impl<'m> Alert<'m> {
             Facet::Other => return,
         };
         place.get_or_insert(observation);
+    }
+}
+
+impl AlertReport {
+    /// What a message reports: of an alert report (PCD-04) the one that the profile has it carry, or more.
+    ///
+    /// No more than [`AlertReport::MOST`]: a device can put as many into a message as it has room for.
+    #[must_use]
+    pub fn all_of(message: &Message<'_>) -> Vec<Self> {
+        Alert::all_of(message).iter().filter_map(Alert::report).take(Self::MOST).collect()
+    }
+
+    /// How many of a message count.
+    pub const MOST: usize = 16;
+}
+
+impl Filler {
+    /// None without a number.
+    fn of<'m>(mut parts: impl Iterator<Item = Component<'m>>) -> Option<Self> {
+        let [number, name, assigner, kind] = std::array::from_fn(|_| parts.next());
+        let number = number.filter(|number| !number.is_empty())?.text().into_owned();
+        let text = |part: Option<Component<'_>>| {
+            part.map(|part| String::from_utf8_lossy(&part.text()).into_owned()).unwrap_or_default()
+        };
+        let assigner = match assigner.filter(|assigner| !assigner.is_empty()) {
+            Some(assigner) => DeviceIdentity::new(&text(Some(assigner)), &text(kind)),
+            None => DeviceIdentity::new(&text(name), ""),
+        };
+        Some(Self { number, assigner: assigner.map(|it| it.to_string().into_bytes()).unwrap_or_default() })
+    }
+}
+
+impl fmt::Display for Filler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.number))?;
+        if self.assigner.is_empty() {
+            return Ok(());
+        }
+        write!(f, " of {}", String::from_utf8_lossy(&self.assigner))
     }
 }
 
@@ -159,14 +227,54 @@ mod tests {
         assert_eq!(found, ["Low SpO2", "Start", "active", "enabled", "69985^MDC_DEV_PUMP_INFUS_MDS^MDC"]);
     }
 
+    fn report(text: &str) -> AlertReport {
+        AlertReport::all_of(&Message::parse(text.as_bytes()).unwrap()).remove(0)
+    }
+
     #[test]
-    fn a_report_sent_again_is_the_same_alert() {
-        let key = |text: &str| Alert::all_of(&Message::parse(text.as_bytes()).unwrap())[0].key();
-        let first = key(ALERT);
-        assert_eq!(first.phase, b"start");
-        assert_eq!(first, key(&ALERT.replace("|ID|", "|ID2|").replace("|2026|", "|2027|")));
-        assert_ne!(first, key(&ALERT.replace("|Start", "|end")));
-        assert_ne!(first, key(&ALERT.replace("|E1^", "|E2^")));
-        assert_ne!(first, key(&ALERT.replace("20120111150457", "20120111150458")));
+    fn a_report_sent_again_is_the_same_one() {
+        let first = report(ALERT).key;
+        assert_eq!(
+            (first.phase.as_slice(), first.filler.to_string().as_str()),
+            (&b"start"[..], "E1 of 00A037EB2175780F")
+        );
+        let again = ALERT.replace("|ID|", "|ID2|").replace("|2026|", "|2027|").replace("^EUI-64|", "^EUI64|");
+        assert_eq!(first, report(&again).key);
+        assert_ne!(first, report(&ALERT.replace("|Start", "|end")).key);
+        assert_ne!(first, report(&ALERT.replace("|E1^", "|E2^")).key);
+        assert_ne!(
+            first,
+            report(&ALERT.replace("^00A037EB2175780F^EUI-64|196", "^00A037EB21757810^EUI-64|196")).key
+        );
+        assert_ne!(first, report(&ALERT.replace("20120111150457", "20120111150458")).key);
+    }
+
+    #[test]
+    fn a_later_phase_continues_the_alert_that_its_parent_or_its_own_number_names() {
+        assert_eq!(report(ALERT).continues, None);
+        assert_eq!(report(&ALERT.replace("|Start", "|tpoint")).continues, None);
+        let end = ALERT.replace("|Start", "|end");
+        assert_eq!(report(&end).continues.as_ref(), Some(&report(ALERT).key.filler), "the number stayed");
+        let service = "|196616^MDC_EVT_ALARM^MDC";
+        let parent = format!("{service}{}^E1&GW&00a037eb2175780f&EUI64", "|".repeat(25));
+        let other = end.replace("|E1^", "|E9^").replace(service, &parent);
+        assert_eq!(report(&other).continues.as_ref(), Some(&report(ALERT).key.filler));
+        assert_eq!(report(&other).key.filler.number, b"E9");
+        // With which an alert begins, that names no other one.
+        assert_eq!(report(&other.replace("|end", "|start")).continues, None);
+    }
+
+    #[test]
+    fn what_nothing_tells_from_another_is_no_report() {
+        let none = |text: &str| AlertReport::all_of(&Message::parse(text.as_bytes()).unwrap()).is_empty();
+        assert!(!none(ALERT));
+        assert!(none(&ALERT.replace("E1^GW^00A037EB2175780F^EUI-64", "^GW^00A037EB2175780F^EUI-64")));
+        let timeless = ALERT.replace("20120111150457-0600", "");
+        assert!(none(&timeless));
+        let observed = timeless.replace("^MDC_EVT_ALARM^MDC", "^MDC_EVT_ALARM^MDC|||20120111150500-0600");
+        assert_eq!(report(&observed).key.time, b"20120111150500-0600");
+        let many: String = (0..40).map(|n| format!("OBR|1||{n}||||20120111\r")).collect();
+        let many = format!("MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|ID|P|2.6\r{many}");
+        assert_eq!(AlertReport::all_of(&Message::parse(many.as_bytes()).unwrap()).len(), AlertReport::MOST);
     }
 }

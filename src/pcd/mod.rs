@@ -10,7 +10,7 @@ mod policy;
 pub mod profile;
 mod transaction;
 
-pub use alert::{Alert, AlertKey};
+pub use alert::{Alert, AlertKey, AlertReport, Filler};
 pub use containment::{Containment, Node};
 pub use feed::{Feed, FeedChange, promised_interval};
 pub use identity::{Claim, DeviceIdentity, IdentityPattern, IdentityPatternError, Place};

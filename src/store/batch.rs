@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::StoreError;
+use super::alert;
 use super::directory;
 use super::retention;
 use super::statement::Statement;
@@ -142,6 +143,7 @@ async fn apply(
             for (message, _) in new {
                 trail.push((message.at, message.record.event()));
                 remember_identities(connection, message).await?;
+                alert::remember(connection, message).await?;
             }
             outcomes.extend(written);
         }
@@ -155,6 +157,7 @@ async fn apply(
                 }
                 Write::PruneMessages { before, limit } => {
                     let messages = retention::remove_messages(connection, *before, *limit).await?;
+                    alert::forget(connection, *before, *limit).await?;
                     if messages > 0 {
                         trail.push((*at, Event::MessagesPruned { messages, before: *before }));
                     }

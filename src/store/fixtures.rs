@@ -96,6 +96,7 @@ impl Place {
             warnings: vec!["eui64-spelling".to_owned()],
             identities: vec!["00A037EB2175780F".to_owned()],
             not_allowed: Vec::new(),
+            alerts: Vec::new(),
             raw: Bytes::from_static(raw),
             acknowledgement: Bytes::from_static(b"MSH|^~\\&|\rMSA|CA|1\r"),
         }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::audit::Event;
 use crate::model::{DeviceId, Fingerprint, MessageId, SessionId};
+use crate::pcd::AlertReport;
 
 /// The warning that the store adds when a device uses a control id again for other bytes.
 pub const CONTROL_ID_REUSED: &str = "control-id-reused";
@@ -45,6 +46,8 @@ pub struct MessageRecord {
     pub identities: Vec<String>,
     /// Those among them that its certificate may not speak for.
     pub not_allowed: Vec<String>,
+    /// The alerts that it reports, when it is an alert report (PCD-04).
+    pub alerts: Vec<AlertReport>,
     /// What came between the frame's first and last byte.
     pub raw: Bytes,
     /// What is answered; may be empty.

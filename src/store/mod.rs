@@ -4,6 +4,7 @@
 //! be written into few transactions, and `batch` says what such a one does; `read` asks. `sqlite` and `postgres` are the
 //! databases behind it: how each is opened, what its errors mean, and the statements in which they differ.
 
+mod alert;
 mod batch;
 mod content;
 mod directory;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub use alert::AlertOrigin;
 pub(crate) use directory::device_kind;
 pub use error::{DatabaseError, StoreError};
 pub use inspect::Inspection;

@@ -67,6 +67,17 @@ fn text(device: &str, control_id: &str) -> String {
     String::from_utf8(message(device, control_id).to_vec()).unwrap()
 }
 
+/// With this OBR-3.
+fn filled(control_id: &str, filler: &str) -> String {
+    let mut segments: Vec<String> = text(NAME, control_id).split('\r').map(str::to_owned).collect();
+    for segment in segments.iter_mut().filter(|segment| segment.starts_with("OBR|")) {
+        let mut fields: Vec<&str> = segment.split('|').collect();
+        fields[3] = filler;
+        *segment = fields.join("|");
+    }
+    segments.join("\r")
+}
+
 fn admission(control_id: &str) -> String {
     format!("MSH|^~\\&|{NAME}|WARD|||20260101120000+0000||ADT^A01^ADT_A01|{control_id}|P|2.6\rPID|||1\r")
 }
@@ -195,6 +206,23 @@ fn a_device_speaks_for_itself_only_on(site: Site) {
     assert_eq!(scene.platform.metric(counted), 1.0);
 }
 
+/// OBR-3.1 is an order's number: neither a counter nor a date of 16 digits may lock a device out.
+#[test]
+fn an_order_number_that_looks_like_an_eui64_locks_nobody_out() {
+    let mut scene = Scene::new(Site::new());
+    for (id, filler) in [
+        ("N-1", "2015122182656010".to_owned()),
+        ("N-2", format!("0000000B00000000^^{NAME}^EUI-64")),
+        ("N-3", "0000000B00000000^ACME".to_owned()),
+    ] {
+        assert_eq!(codes(&[scene.ask(&filled(id, &filler))]), ["CA"], "{filler}");
+    }
+    assert!(scene.audited("identity-violation").is_empty());
+    for (id, filler) in [("N-4", format!("1^^{OTHER}^EUI-64")), ("N-5", format!("{OTHER}^EUI-64"))] {
+        assert_eq!(codes(&[scene.ask(&filled(id, &filler))]), ["CR"], "{filler}");
+    }
+}
+
 #[test]
 fn a_gateway_speaks_for_those_that_the_directory_lists() {
     let site = Site::new();
@@ -286,6 +314,91 @@ fn a_resend_gets_the_same_acknowledgement_and_is_stored_once_on(site: Site) {
     let listed = scene.listed(&[]);
     assert_eq!(listed.len(), 2);
     assert!(listed[0]["warnings"].as_array().unwrap().contains(&"control-id-reused".into()), "{listed:?}");
+}
+
+/// An alert (PCD-04) of this device.
+fn alert(control_id: &str, filler: &str, parent: &str, phase: &str, seconds: u32) -> String {
+    let time = format!("202601011200{seconds:02}+0000");
+    format!(
+        "MSH|^~\\&|MONITOR^{NAME}^EUI-64||||{}||ORU^R40^ORU_R40|{control_id}|P|2.6|||AL|NE||UNICODE UTF-8|||IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO\r\
+        PID|||DEMO-0001^^^Demo Hospital^PI||Patient^Imaginary\r\
+        OBR|1|{filler}^MONITOR^{NAME}^EUI-64|{filler}^MONITOR^{NAME}^EUI-64|196616^MDC_EVT_ALARM^MDC|||{time}{}{parent}\r\
+        OBX|1|ST|196670^MDC_EVT_LO^MDC|1.3.1.150456.1|Low SpO2|||L~PM~SP|||F|||{time}||||M1^^{NAME}^EUI-64\r\
+        OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.3.1.150456.3|{phase}||||||F\r\
+        OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.3.1.150456.4|active||||||F\r\
+        OBX|4|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE^MDC|1.3.1.150456.5|enabled||||||F\r",
+        // MSH-7 is when it was sent, this time.
+        if control_id.ends_with("AGAIN") { "20260101130000+0000" } else { time.as_str() },
+        "|".repeat(22),
+    )
+}
+
+/// IHE PCD TF vol. 2, 3.5: MSA-2 of a PCD-05 is the MSH-10 of the first message of the alert.
+#[test]
+fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again() {
+    Site::on_each_store()
+        .into_iter()
+        .for_each(the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on);
+}
+
+fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on(site: Site) {
+    let mut scene = Scene::new(site);
+    let parent = format!("^E1&MONITOR&{NAME}&EUI64");
+    let start = alert("A-1", "E1", "", "start", 1);
+    for sent in [
+        start.clone(),
+        // Nobody had heard the acknowledgement: the same bytes, and after an outage all of it with a new MSH-7 and MSH-10.
+        start,
+        alert("A-1-AGAIN", "E1", "", "start", 1),
+        alert("A-2", "E2", &parent, "end", 30),
+        // Another alert.
+        alert("B-1", "E3", "", "start", 40),
+    ] {
+        assert_eq!(codes(&[scene.ask(&sent)]), ["CA"], "{sent}");
+    }
+    // And after a restart.
+    let Scene { site, platform, .. } = scene;
+    assert_eq!(platform.stop().status.code(), Some(0));
+    let platform = site.start();
+    let cli = platform.cli();
+    let mut listed = cli.json(&["message", "list", "--type", "PCD-04"]);
+    listed.reverse();
+    let told: Vec<_> = listed
+        .iter()
+        .map(|message| {
+            let shown = cli.json(&["message", "show", message["id"].as_str().unwrap()]).remove(0);
+            let alerts = shown["alerts"].as_array().unwrap();
+            assert_eq!(alerts.len(), 1, "{shown}");
+            let alert = &alerts[0];
+            let text = |key: &str| alert[key].as_str().unwrap().to_owned();
+            let first = listed.iter().find(|other| other["id"] == alert["first-message"]).unwrap();
+            assert_eq!(first["control-id"], alert["first-control-id"]);
+            assert_eq!(alert["is-first"], first["id"] == message["id"]);
+            [message["control-id"].as_str().unwrap().to_owned(), text("phase"), text("first-control-id")]
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ["A-1", "start", "A-1"],
+            ["A-1-AGAIN", "start", "A-1"],
+            ["A-2", "end", "A-1"],
+            ["B-1", "start", "B-1"],
+        ]
+    );
+    let shown = cli.run(&["message", "show", listed[2]["id"].as_str().unwrap()]);
+    let line = |name: &str| {
+        shown.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(line("alert"), format!("E2 of {NAME}, end, 20260101120030+0000"), "{shown}");
+    assert_eq!(
+        line("first report"),
+        format!("control id A-1, id {}", listed[0]["id"].as_str().unwrap()),
+        "{shown}"
+    );
+    assert_free_of_content(&shown);
+    let exported = cli.json(&["message", "export", "--type", "PCD-04"]);
+    assert_eq!(exported[1]["alerts"][0]["first-control-id"], "A-1");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::Details;
+use super::alert::{self, ReportedAlert};
 use crate::audit::{Event, Selection};
 use crate::cli::operator::operator;
 use crate::cli::store::failed;
@@ -49,7 +50,9 @@ pub(super) async fn run(
         for summary in page {
             // Between the two questions nothing but retention takes a message away.
             let Some(message) = store.message(summary.id).await.map_err(failed)? else { continue };
-            output.line(&serde_json::to_string(&Exported::of(&message)).map_err(anyhow::Error::from)?)?;
+            let alerts = alert::of(&message, store).await?;
+            let line = serde_json::to_string(&Exported::of(&message, &alerts));
+            output.line(&line.map_err(anyhow::Error::from)?)?;
             left -= 1;
         }
     }
@@ -57,9 +60,9 @@ pub(super) async fn run(
 }
 
 impl<'a> Exported<'a> {
-    fn of(message: &'a StoredMessage) -> Self {
+    fn of(message: &'a StoredMessage, alerts: &'a [ReportedAlert]) -> Self {
         Self {
-            details: Details::of(message),
+            details: Details::of(message, alerts),
             raw: STANDARD.encode(&message.raw),
             acknowledgement: STANDARD.encode(&message.acknowledgement),
         }
@@ -78,7 +81,7 @@ mod tests {
         let record = place.rejected("1", b"MSH|\xFF\x00\r");
         store.record(record.clone()).await.unwrap();
         let stored = store.message(record.id).await.unwrap().unwrap();
-        let line = serde_json::to_value(Exported::of(&stored)).unwrap();
+        let line = serde_json::to_value(Exported::of(&stored, &[])).unwrap();
         let bytes = |key: &str| STANDARD.decode(line[key].as_str().unwrap()).unwrap();
         assert_eq!(bytes("raw"), b"MSH|\xFF\x00\r");
         assert_eq!(bytes("acknowledgement"), record.acknowledgement);

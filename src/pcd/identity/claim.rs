@@ -131,18 +131,22 @@ impl<'m> Claims<'m> {
     /// EI: the entity, a name for who assigned it, that one's identifier, and the type of that.
     ///
     /// Devices write their own identifier where that of the assigner belongs, or as the entity; there with the type
-    /// in the second component. The number of an order in OBR-3.1 is no identifier of a device.
+    /// in the second component.
+    ///
+    /// OBR-3.1 is the number of an order, whatever it looks like: 16 digits of a counter or of a date are no EUI-64. It
+    /// is an identifier only where no assigner is named and its type says so.
     fn one_entity(&mut self, place: Place, location: Location, entity: Repetition<'m>) {
         let at = |component| Location { component: Some(component), ..location };
         let mut components = entity.components();
         let [own, name, assigner, kind] =
             std::array::from_fn(|_| components.next().unwrap_or(entity.component(0)));
+        let own_kind = if kind.is_empty() && is_type(name) { name } else { kind };
         self.push(place, at(3), assigner, kind);
-        if !assigner.is_empty() || place == Place::Filler {
-            self.push_if_eui64(place, at(1), own);
-        } else {
-            let kind = if kind.is_empty() && is_type(name) { name } else { kind };
-            self.push(place, at(1), own, kind);
+        match (place, assigner.is_empty()) {
+            (Place::Filler, true) if is_type(own_kind) => self.push_if_eui64(place, at(1), own),
+            (Place::Filler, _) => {}
+            (_, true) => self.push(place, at(1), own, own_kind),
+            (_, false) => self.push_if_eui64(place, at(1), own),
         }
     }
 
@@ -211,10 +215,33 @@ mod tests {
             claims("A", "", "OBR|1|X^^FFFFFFFFFFFFFFFF^EUI-64|AB12345^ACME^ACDE48234567ABCD^EUI-64\r");
         assert_eq!(filler, expect("filler", "OBR[1]-3.3 ACDE48234567ABCD"));
         assert_eq!(claims("A", "", "OBR|1||201512218265601\rOBR|2||12345-2^LIVEDATA\r"), []);
-        assert_eq!(
-            claims("A", "", "OBR|1||ACDE48234567ABCD\r"),
-            expect("filler", "OBR[1]-3.1 ACDE48234567ABCD")
-        );
+    }
+
+    /// Counters and dates have 16 hexadecimal digits as well, and a monitor that numbers its alerts so must not be taken
+    /// for another one.
+    #[test]
+    fn an_order_number_that_looks_like_an_eui64_names_nobody() {
+        let of = |filler: &str| claims("A", "", &format!("OBR|1||{filler}\r"));
+        for number in ["ACDE48234567ABCD", "2015122182656010", "20151221-82656-010", "0000000B00000000^ACME"]
+        {
+            assert_eq!(of(number), [], "{number}");
+        }
+        let assigned = |id: &str| format!("0000000B00000000^^{id}^EUI-64");
+        assert_eq!(of(&assigned("0009FBFFFF059322")), expect("filler", "OBR[1]-3.3 0009FBFFFF059322"));
+        // An assigner that is no EUI-64, whatever its type says, is compared as it is.
+        assert_eq!(of(&assigned("ACME-7")), expect("filler", "OBR[1]-3.3 ACME-7^EUI-64"));
+        assert_eq!(of("0000000B00000000^ACME^1.2.3^ISO"), expect("filler", "OBR[1]-3.3 1.2.3^ISO"));
+        // Its type says that it is one.
+        for typed in ["ACDE48234567ABCD^EUI-64", "ACDE48234567ABCD^^^EUI64"] {
+            assert_eq!(of(typed), expect("filler", "OBR[1]-3.1 ACDE48234567ABCD"), "{typed}");
+        }
+        assert_eq!(of("E1^EUI-64"), [], "a type does not make it one");
+    }
+
+    #[test]
+    fn no_assigner_hides_behind_an_order_number() {
+        let rest = "OBR|1||0000000000000001^EUI-64^0000000000000002^EUI-64\r";
+        assert_eq!(claims("A", "", rest), expect("filler", "OBR[1]-3.3 0000000000000002"));
     }
 
     #[test]

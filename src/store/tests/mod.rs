@@ -1,5 +1,6 @@
 //! The store as its callers see it. What does not depend on the database is proved on each of them.
 
+mod alerts;
 mod audit;
 mod directory;
 mod failures;

@@ -53,3 +53,26 @@ async fn what_was_said_last_of_certificates_is_found_at_once() {
     let plan = plan(&store, select_audit_rows(&AuditFilter { event, page: Page::Latest, ..TRAIL })).await;
     assert!(plan.contains("audit_certificates") && !plan.contains("TEMP B-TREE"), "{plan}");
 }
+
+#[tokio::test]
+async fn reports_of_alerts_are_found_and_forgotten_by_an_index() {
+    let place = Place::new();
+    let store = place.open().await;
+    for (sql, index) in [
+        (
+            "SELECT first_control_id FROM alert_report WHERE device = 'D' AND report = x'00'",
+            "PRIMARY KEY (device=? AND report=?)",
+        ),
+        (
+            "SELECT message FROM alert_report WHERE device = 'D' AND filler = x'00' ORDER BY message DESC LIMIT 1",
+            "alert_report_filler (device=? AND filler=?)",
+        ),
+        (
+            "SELECT report FROM alert_report WHERE last_message < x'00' ORDER BY last_message LIMIT 1",
+            "alert_report_last (last_message<?)",
+        ),
+    ] {
+        let plan = plan(&store, Statement::new(sql)).await;
+        assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+    }
+}

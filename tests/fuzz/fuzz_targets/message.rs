@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use pcd_platform::hl7::{Field, Message, batch};
-use pcd_platform::pcd::{Alert, Claim, Containment, Transaction, profile, promised_interval};
+use pcd_platform::pcd::{AlertReport, Claim, Containment, Transaction, profile, promised_interval};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(parts) = batch::split(bytes) {
@@ -43,8 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = tree.device(node);
         }
     }
-    for alert in Alert::all_of(&message) {
-        let _ = alert.key();
+    for report in AlertReport::all_of(&message) {
+        let _ = report.key.filler.to_string();
     }
     let _ = promised_interval(&message);
 });

@@ -1,0 +1,179 @@
+//! The first message of an alert is known, however often and under whatever control id it is reported.
+
+use super::*;
+use crate::pcd::{AlertKey, AlertReport, Filler};
+
+battery! {
+    a_report_that_is_sent_again_keeps_the_control_id_of_its_first_message,
+    every_phase_of_an_alert_names_the_message_with_which_it_began,
+    a_number_that_is_used_again_is_another_alert,
+    the_same_alert_of_another_device_is_another_alert,
+    in_one_batch_the_first_one_counts,
+    what_was_rejected_began_no_alert,
+    an_alert_is_known_as_long_as_one_of_its_messages_is_kept,
+    a_store_that_was_filled_before_learns_to_know_alerts,
+}
+
+fn filler(number: &str) -> Filler {
+    Filler { number: number.into(), assigner: b"00A037EB2175780F".to_vec() }
+}
+
+fn start(number: &str, time: &str) -> AlertReport {
+    let key = AlertKey { filler: filler(number), phase: b"start".to_vec(), time: time.into() };
+    AlertReport { key, continues: None }
+}
+
+/// A report under a number of its own, of what began under another.
+fn later(phase: &str, number: &str, of: &str, time: &str) -> AlertReport {
+    let key = AlertKey { phase: phase.into(), ..start(number, time).key };
+    AlertReport { key, continues: Some(filler(of)) }
+}
+
+/// A message with this report, its bytes different from those of any other.
+fn reporting(place: &Place, control_id: &str, report: &AlertReport) -> MessageRecord {
+    let raw: &'static str = format!("MSH|{control_id}").leak();
+    let transaction = Some("PCD-04".to_owned());
+    MessageRecord { transaction, alerts: vec![report.clone()], ..place.record(control_id, raw.as_bytes()) }
+}
+
+async fn report(store: &Store, place: &Place, control_id: &str, report: &AlertReport) -> MessageId {
+    let record = reporting(place, control_id, report);
+    assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+    record.id
+}
+
+async fn first(store: &Store, report: &AlertReport) -> Option<String> {
+    let origin = store.alert_origin(&"PUMP-1".parse().unwrap(), &report.key).await.unwrap();
+    origin.map(|origin| origin.control_id)
+}
+
+async fn a_report_that_is_sent_again_keeps_the_control_id_of_its_first_message(place: Place) {
+    let store = place.open().await;
+    let alert = start("E1", "t1");
+    assert_eq!(first(&store, &alert).await, None);
+    let id = report(&store, &place, "A-1", &alert).await;
+    report(&store, &place, "A-2", &alert).await;
+    // The same bytes again: a resend, and nothing is written.
+    let resend = MessageRecord { id: place.record("", b"").id, ..reporting(&place, "A-2", &alert) };
+    assert!(matches!(store.record(resend).await.unwrap(), Recorded::Resend { .. }));
+    let expected = AlertOrigin { message: id, control_id: "A-1".to_owned() };
+    let device = DeviceId::parse("PUMP-1").unwrap();
+    assert_eq!(store.alert_origin(&device, &alert.key).await.unwrap(), Some(expected.clone()));
+    // And after a restart.
+    store.close().await;
+    assert_eq!(place.open().await.alert_origin(&device, &alert.key).await.unwrap(), Some(expected));
+}
+
+async fn every_phase_of_an_alert_names_the_message_with_which_it_began(place: Place) {
+    let store = place.open().await;
+    let chain = [
+        start("E1", "t1"),
+        // Under the same number, under another, and with the one before as its parent.
+        later("continue", "E1", "E1", "t2"),
+        later("update", "E2", "E1", "t3"),
+        later("end", "E3", "E2", "t4"),
+    ];
+    for (n, alert) in chain.iter().enumerate() {
+        report(&store, &place, &format!("A-{n}"), alert).await;
+    }
+    for alert in &chain {
+        assert_eq!(first(&store, alert).await.as_deref(), Some("A-0"), "{alert:?}");
+    }
+    // Of what began before anybody listened, the first that was heard.
+    let unheard = later("end", "E9", "E8", "t5");
+    report(&store, &place, "A-9", &unheard).await;
+    assert_eq!(first(&store, &unheard).await.as_deref(), Some("A-9"));
+}
+
+async fn a_number_that_is_used_again_is_another_alert(place: Place) {
+    let store = place.open().await;
+    let (old, new) = (start("1", "t1"), start("1", "t3"));
+    report(&store, &place, "OLD", &old).await;
+    report(&store, &place, "NEW", &new).await;
+    // The old one is sent once more; it does not come last by that.
+    report(&store, &place, "OLD-AGAIN", &old).await;
+    let end = later("end", "1", "1", "t4");
+    report(&store, &place, "END", &end).await;
+    assert_eq!(first(&store, &old).await.as_deref(), Some("OLD"));
+    assert_eq!(first(&store, &new).await.as_deref(), Some("NEW"));
+    assert_eq!(first(&store, &end).await.as_deref(), Some("NEW"));
+}
+
+async fn the_same_alert_of_another_device_is_another_alert(place: Place) {
+    let store = place.open().await;
+    let alert = start("1", "t1");
+    report(&store, &place, "ONE", &alert).await;
+    let device: DeviceId = "PUMP-2".parse().unwrap();
+    let other = MessageRecord { device: device.clone(), ..reporting(&place, "OTHER", &alert) };
+    store.record(other).await.unwrap();
+    assert_eq!(first(&store, &alert).await.as_deref(), Some("ONE"));
+    let origin = store.alert_origin(&device, &alert.key).await.unwrap().unwrap();
+    assert_eq!(origin.control_id, "OTHER");
+}
+
+async fn in_one_batch_the_first_one_counts(place: Place) {
+    let store = place.open().await;
+    let (begin, end) = (start("1", "t1"), later("end", "1", "1", "t2"));
+    let records: Vec<_> =
+        (0..40).map(|n| reporting(&place, &format!("B-{n}"), if n < 20 { &begin } else { &end })).collect();
+    for outcome in join_all(records.into_iter().map(|record| store.record(record))).await {
+        assert!(matches!(outcome.unwrap(), Recorded::Stored(_)));
+    }
+    assert_eq!(first(&store, &begin).await.as_deref(), Some("B-0"));
+    assert_eq!(first(&store, &end).await.as_deref(), Some("B-0"));
+}
+
+async fn what_was_rejected_began_no_alert(place: Place) {
+    let store = place.open().await;
+    let alert = start("1", "t1");
+    let verdict = Verdict::Rejected { code: "identity-mismatch".to_owned() };
+    store.record(MessageRecord { verdict, ..reporting(&place, "R-1", &alert) }).await.unwrap();
+    assert_eq!(first(&store, &alert).await, None);
+    report(&store, &place, "R-2", &alert).await;
+    assert_eq!(first(&store, &alert).await.as_deref(), Some("R-2"));
+}
+
+async fn an_alert_is_known_as_long_as_one_of_its_messages_is_kept(place: Place) {
+    let store = place.open().await;
+    // Named by the clock of the test, and in the order in which they come.
+    let record = |n: u64, control_id: &str, report: &AlertReport| MessageRecord {
+        id: {
+            let milliseconds = u128::try_from(place.clock.now().as_millisecond()).unwrap();
+            MessageId::from_bytes((milliseconds << 80 | 7 << 76 | 2 << 62 | u128::from(n)).to_be_bytes())
+        },
+        ..reporting(&place, control_id, report)
+    };
+    let (begin, end, over) = (start("1", "t1"), later("end", "1", "1", "t2"), start("2", "t1"));
+    store.record(record(1, "A-1", &begin)).await.unwrap();
+    store.record(record(2, "A-2", &over)).await.unwrap();
+    place.clock.advance(Duration::from_secs(60));
+    let first_minute = place.clock.now();
+    store.record(record(3, "A-3", &end)).await.unwrap();
+    assert_eq!(store.prune_messages(first_minute).await.unwrap(), 2);
+    // Its first message is gone; the control id is still the one that a PCD-05 has to name.
+    assert_eq!(first(&store, &end).await.as_deref(), Some("A-1"));
+    assert_eq!((first(&store, &begin).await, first(&store, &over).await), (None, None));
+    // What is reported again is kept as long as the message that did so.
+    place.clock.advance(Duration::from_secs(60));
+    let second_minute = place.clock.now();
+    store.record(record(4, "A-4", &end)).await.unwrap();
+    assert_eq!(store.prune_messages(second_minute).await.unwrap(), 1);
+    assert_eq!(first(&store, &end).await.as_deref(), Some("A-1"));
+    assert_eq!(store.prune_messages(second_minute + Duration::from_secs(1)).await.unwrap(), 1);
+    assert_eq!(first(&store, &end).await, None);
+}
+
+async fn a_store_that_was_filled_before_learns_to_know_alerts(place: Place) {
+    let store = place.open().await;
+    let before = place.record("BEFORE", b"MSH|BEFORE");
+    store.record(before.clone()).await.unwrap();
+    store.close().await;
+    place.execute("DROP TABLE alert_report").await.unwrap();
+    place.execute("DELETE FROM _sqlx_migrations WHERE version = 30").await.unwrap();
+    let store = place.open().await;
+    let alert = start("1", "t1");
+    report(&store, &place, "AFTER", &alert).await;
+    assert_eq!(first(&store, &alert).await.as_deref(), Some("AFTER"));
+    assert_eq!(store.message(before.id).await.unwrap().unwrap().raw, before.raw);
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 2);
+}
