@@ -67,32 +67,45 @@ pub(super) fn multiple_status(status: &[u8], list: &[u8]) -> Option<Vec<u8>> {
     if of_type(OCSP)? == status { of_type(OCSP_MULTI) } else { None }
 }
 
-/// RFC 8446 section 4.4.2.1: the response for one certificate, as an extension of its CertificateEntry.
-fn status_extension(response: &[u8]) -> Option<Vec<u8>> {
-    let mut content = vec![OCSP];
-    put_vector::<3>(&mut content, response)?;
-    let mut extension = Vec::from(STATUS_REQUEST.to_be_bytes());
-    put_vector::<2>(&mut extension, &content)?;
-    Some(extension)
+/// RFC 8446 section 4.4.2.1: appends the response for one certificate, as an extension of its CertificateEntry.
+fn put_status_extension(to: &mut Vec<u8>, response: &[u8]) -> Option<()> {
+    let content = u16::try_from(1 + 3 + response.len()).ok()?;
+    to.extend(STATUS_REQUEST.to_be_bytes());
+    to.extend(content.to_be_bytes());
+    to.push(OCSP);
+    put_vector::<3>(to, response)
+}
+
+/// The response in the extensions of an entry that have nothing else.
+fn response_in(extensions: &[u8]) -> Option<&[u8]> {
+    let mut extensions = Reader::new(extensions);
+    let kind = extensions.number::<2>()?;
+    let mut content = Reader::new(extensions.vector::<2>()?);
+    let status = content.number::<1>()?;
+    let response = content.vector::<3>()?;
+    let alone = extensions.is_empty() && content.is_empty();
+    (alone && kind == usize::from(STATUS_REQUEST) && status == usize::from(OCSP)).then_some(response)
 }
 
 /// What rustls is given as the response for the first certificate in TLS 1.3: the extensions of all entries, one behind
 /// the other, without the head of the first, which rustls writes. `None` where there is nothing, or more than the
 /// extension of one entry can hold (64 KiB).
 pub(super) fn composite(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
-    let mut all = Vec::new();
-    for response in places.iter().flatten() {
-        all.extend(status_extension(response)?);
+    let responses = places.iter().flatten();
+    let length = responses.clone().map(|response| STATUS_HEADER + response.len()).sum();
+    let mut all = Vec::with_capacity(length);
+    for response in responses {
+        put_status_extension(&mut all, response)?;
     }
-    let composite = all.get(STATUS_HEADER..)?;
-    // It has to fit.
-    status_extension(composite)?;
-    Some(composite.to_vec())
+    // It has to fit, with the first one's type and length outside.
+    u16::try_from(all.get(2 + 2..)?.len()).ok()?;
+    all.drain(..STATUS_HEADER);
+    Some(all)
 }
 
 /// Certificate of TLS 1.3: the extensions that rustls has put into the first entry move to the entries that they
-/// belong to (RFC 8446 section 4.4.2).
-pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>]) -> Option<Vec<u8>> {
+/// belong to (RFC 8446 section 4.4.2). `composite` is what rustls was given.
+pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>], composite: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Reader::new(certificate);
     let (CERTIFICATE, body) = whole.message()? else { return None };
     let mut body = Reader::new(body);
@@ -101,22 +114,21 @@ pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>]) -> Option
     if !context.is_empty() || !body.is_empty() || !whole.is_empty() {
         return None;
     }
-    let mut first = status_extension(&composite(places)?)?;
-    let mut moved = Vec::with_capacity(entries.rest().len());
-    for place in places {
-        let der = entries.vector::<3>()?;
+    let mut moved = Vec::with_capacity(certificate.len());
+    // Type and length of the message, the context, the length of the entries: they stay.
+    moved.extend_from_slice(certificate.get(..4 + 1 + 3)?);
+    for (number, place) in places.iter().enumerate() {
+        put_vector::<3>(&mut moved, entries.vector::<3>()?)?;
         // The first entry has everything and the others have nothing: or this is no message of rustls' making.
-        if entries.vector::<2>()? != std::mem::take(&mut first) {
+        let extensions = entries.vector::<2>()?;
+        let rustls_made =
+            if number == 0 { response_in(extensions)? == composite } else { extensions.is_empty() };
+        if !rustls_made {
             return None;
         }
-        put_vector::<3>(&mut moved, der)?;
-        let own = place.as_deref().map_or(Some(Vec::new()), status_extension)?;
-        put_vector::<2>(&mut moved, &own)?;
+        let length = place.as_deref().map_or(0, |response| STATUS_HEADER + response.len());
+        moved.extend(u16::try_from(length).ok()?.to_be_bytes());
+        place.as_deref().map_or(Some(()), |response| put_status_extension(&mut moved, response))?;
     }
-    if !entries.is_empty() {
-        return None;
-    }
-    let mut body = vec![0]; // certificate_request_context, empty
-    put_vector::<3>(&mut body, &moved)?;
-    message(CERTIFICATE, &body)
+    (entries.is_empty() && moved.len() == certificate.len()).then_some(moved)
 }

@@ -44,8 +44,8 @@ enum Given {
     Single,
     /// The list of RFC 6961, for `ocsp_multi`.
     List(Vec<u8>),
-    /// Those of all certificates, for TLS 1.3.
-    Each(ChainStaples),
+    /// Those of all certificates, for TLS 1.3, in what rustls takes for the first one's.
+    Each { staples: ChainStaples, composite: Vec<u8> },
 }
 
 impl Splice {
@@ -85,7 +85,10 @@ impl Splice {
         let listed = staples.places().len() == certificates && staples.places().iter().any(Option::is_some);
         if self.asked.version == Version::Tls13 {
             // Where they do not all fit, the end entity's alone, and only if that fits.
-            let each = || Some((composite(staples.places())?, Given::Each(staples.clone())));
+            let each = || {
+                let composite = composite(staples.places())?;
+                Some((composite.clone(), Given::Each { staples: staples.clone(), composite }))
+            };
             let alone = || Some((composite(staples.places().get(..1)?)?, Given::Plain));
             return if self.asked.plain && listed { each().or_else(alone) } else { None };
         }
@@ -109,7 +112,9 @@ impl Splice {
             (CLIENT_HELLO, _) => self.hello.as_ref()?.restored(message),
             (SERVER_HELLO, Given::Single | Given::List(_)) => acknowledge_v2(message),
             (CERTIFICATE_STATUS, Given::List(list)) => multiple_status(message, list),
-            (CERTIFICATE, Given::Each(staples)) => distribute(message, staples.places()),
+            (CERTIFICATE, Given::Each { staples, composite }) => {
+                distribute(message, staples.places(), composite)
+            }
             _ => None,
         }
     }
@@ -157,7 +162,7 @@ impl Splice {
     /// Whether the encrypter that is being made is that of a flight which is different. The next ones are those of the
     /// application data.
     pub(super) fn seals(&mut self) -> bool {
-        matches!(self.given, Given::Each(_)) && !std::mem::replace(&mut self.sealed, true)
+        matches!(self.given, Given::Each { .. }) && !std::mem::replace(&mut self.sealed, true)
     }
 }
 
