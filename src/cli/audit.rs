@@ -10,7 +10,7 @@ use super::store::{Since, failed, printable};
 use super::{Exit, Failure, Outcome, Output};
 use crate::audit::{ChainVerdict, Event, ExportFormat, Link, SignatureJudge};
 use crate::model::{Clock, explained};
-use crate::store::{AuditFilter, AuditRow, ChainReport, Page, Store};
+use crate::store::{AuditFilter, AuditRow, ChainReport, HeadReport, Page, Store};
 use crate::tls::AuditJudge;
 
 /// What to show of the audit trail.
@@ -92,10 +92,12 @@ async fn verify(judge: &dyn SignatureJudge, heads: &[Link], store: &Store, outpu
     let mut intact = reports.iter().all(|report| report.verdict.is_ok());
     let mut missing_heads = Vec::new();
     for head in heads {
-        let head = Head { head: head.to_string(), held: store.holds(head).await.map_err(failed)? };
-        intact &= head.held;
+        let report = store.look_up_head(head, judge).await.map_err(failed)?;
+        let missing = report == HeadReport::Missing;
+        let head = Head::of(head, &report);
         output.print(&head, Head::line)?;
-        if !head.held {
+        if missing {
+            intact = false;
             missing_heads.push(head.head);
         }
     }
@@ -156,18 +158,44 @@ const EXPORT_PAGE: u32 = 1000;
 
 /// What is said of a place that was noted elsewhere.
 #[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Head {
     head: String,
     held: bool,
+    /// Whose rows were removed because of their age, up to which, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned_rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned_at: Option<String>,
 }
 
 impl Head {
+    fn of(head: &Link, report: &HeadReport) -> Self {
+        let held = *report == HeadReport::Held;
+        let unknown = Self { head: head.to_string(), held, node: None, pruned_rows: None, pruned_at: None };
+        match report {
+            HeadReport::Held | HeadReport::Missing => unknown,
+            HeadReport::Pruned { node, up_to, at } => Self {
+                node: Some(node.to_string()),
+                pruned_rows: Some(*up_to),
+                pruned_at: Some(at.to_string()),
+                ..unknown
+            },
+        }
+    }
+
     fn line(&self) -> String {
-        let Self { head, held } = self;
-        if *held {
-            format!("ok      {head} is in the trail")
-        } else {
-            format!("broken  {head} is not in the trail: the end was cut off, or another one was written")
+        let head = &self.head;
+        match (&self.node, self.pruned_rows, &self.pruned_at) {
+            (Some(node), Some(rows), Some(at)) => {
+                format!("pruned  {head} was removed because of its age: {node} up to row {rows}, at {at}")
+            }
+            _ if self.held => format!("ok      {head} is in the trail"),
+            _ => {
+                format!("broken  {head} is not in the trail: the end was cut off, or another one was written")
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ pub use error::{DatabaseError, StoreError};
 pub use inspect::Inspection;
 pub use message::{CONTROL_ID_REUSED, MessageRecord, MessageSummary, Recorded, StoredMessage, Verdict};
 pub use query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
-pub use verify::ChainReport;
+pub use verify::{ChainReport, HeadReport};
 
 use crate::audit::{self, Link, Signer, signed_bytes};
 use crate::authz::{Device, DeviceStatus};

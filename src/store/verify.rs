@@ -1,7 +1,9 @@
 //! Reads the audit trail of every node and tells whether it is whole.
 
+use jiff::Timestamp;
+
 use super::{Store, StoreError};
-use crate::audit::{Beginning, Broken, ChainRow, Intact, Link, SignatureJudge, Verifier};
+use crate::audit::{Beginning, Broken, ChainRow, Intact, Link, SignatureJudge, Verifier, begin_bytes};
 use crate::model::NodeName;
 
 /// What became of the audit chain of one node.
@@ -11,6 +13,25 @@ pub struct ChainReport {
     pub node: NodeName,
     /// Whether it is whole, and if not, the first row that is wrong.
     pub verdict: Result<Intact, Broken>,
+}
+
+/// What became of a place in a chain that was noted elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeadReport {
+    /// The trail holds it.
+    Held,
+    /// The platform removed rows up to a later one because of their age, and signed that. Where several nodes have a chain,
+    /// whoever noted the place knows whose it was.
+    Pruned {
+        /// Whose rows they were.
+        node: NodeName,
+        /// The last row that was removed.
+        up_to: u64,
+        /// When that was.
+        at: Timestamp,
+    },
+    /// The end of a chain was cut off, or another one was written.
+    Missing,
 }
 
 impl Store {
@@ -27,24 +48,40 @@ impl Store {
         Ok(reports)
     }
 
-    /// Whether `kept` is a place in the chain of one of the nodes. Somebody noted it elsewhere when it was signed, and so
+    /// What became of `kept`, a place in the chain of one of the nodes. Somebody noted it elsewhere when it was signed, and so
     /// can tell that the end of the chain was cut off, which a chain by itself cannot.
     ///
     /// # Errors
     /// When the rows cannot be read.
-    pub async fn holds(&self, kept: &Link) -> Result<bool, StoreError> {
-        let Some(before) = kept.number.checked_sub(1) else { return Ok(*kept == Link::START) };
+    pub async fn look_up_head(
+        &self,
+        kept: &Link,
+        judge: &dyn SignatureJudge,
+    ) -> Result<HeadReport, StoreError> {
+        let Some(before) = kept.number.checked_sub(1) else {
+            return Ok(if *kept == Link::START { HeadReport::Held } else { HeadReport::Missing });
+        };
         let before = i64::try_from(before).unwrap_or(i64::MAX);
+        let mut report = HeadReport::Missing;
         for node in self.0.reader.audit_nodes().await? {
+            // Rows may be removed meanwhile: first the row, then where the chain begins.
             let rows = self.0.reader.audit_chain(&node, Some(before), 1).await?;
             let same = |row: &ChainRow| {
                 u64::try_from(row.number) == Ok(kept.number) && row.hash == kept.hash.as_bytes()
             };
             if rows.first().is_some_and(same) {
-                return Ok(true);
+                return Ok(HeadReport::Held);
+            }
+            let Some(Beginning { link, signature, at }) = self.0.reader.audit_beginning(&node).await? else {
+                continue;
+            };
+            // Of the rows that are gone only the last is known; a place before it may have been one of them.
+            let gone = kept.number < link.number || *kept == link;
+            if gone && judge.judge(&begin_bytes(&node, &link), &signature, at).is_ok() {
+                report = HeadReport::Pruned { node, up_to: link.number, at };
             }
         }
-        Ok(false)
+        Ok(report)
     }
 
     async fn verify_chain(
@@ -105,15 +142,17 @@ mod tests {
     use std::time::Duration;
 
     use crate::audit::fixtures::Repeating;
-    use crate::audit::{Event, Fault, StopReason};
-    use crate::store::Store;
+    use crate::audit::{Event, Fault, Link, StopReason, begin_bytes};
     use crate::store::fixtures::{Place, battery};
+    use crate::store::{HeadReport, Store};
 
     battery! {
         a_trail_that_was_left_alone_is_whole,
         whoever_changes_the_database_is_found_out,
         what_is_new_is_signed_once,
         a_place_that_was_noted_elsewhere_tells_that_the_end_is_missing,
+        a_place_that_was_pruned_is_told_from_one_that_was_cut_off,
+        that_rows_were_pruned_has_to_be_said_in_the_chain,
         each_node_has_its_own_chain,
         two_processes_of_one_node_share_its_chain,
     }
@@ -221,10 +260,62 @@ mod tests {
         let store = place.open().await;
         let left = store.verify_audit(&Repeating).await.unwrap()[0].verdict.clone().unwrap();
         assert_eq!(left.end.number, 8, "by itself it is whole");
-        assert!(store.holds(&left.end).await.unwrap());
-        assert!(!store.holds(&signed.end).await.unwrap());
-        let other = crate::audit::Link { hash: signed.end.hash, ..left.end };
-        assert!(!store.holds(&other).await.unwrap());
+        let look_up = async |place| store.look_up_head(&place, &Repeating).await.unwrap();
+        assert_eq!(look_up(left.end).await, HeadReport::Held);
+        assert_eq!(look_up(signed.end).await, HeadReport::Missing);
+        let other = Link { hash: signed.end.hash, ..left.end };
+        assert_eq!(look_up(other).await, HeadReport::Missing);
+        assert_eq!(look_up(Link::START).await, HeadReport::Held);
+    }
+
+    async fn a_place_that_was_pruned_is_told_from_one_that_was_cut_off(place: Place) {
+        fill(&place).await;
+        let store = place.open().await;
+        let rows = store.own_audit_rows(0, 20).await.unwrap();
+        let link = |n: usize| Link { number: rows[n - 1].number, hash: rows[n - 1].hash };
+        place.clock.advance(Duration::from_secs(60));
+        let at = place.clock.now();
+        assert_eq!(store.prune_audit(at, 5, &Repeating).await.unwrap(), 5);
+        let look_up = async |place| store.look_up_head(&place, &Repeating).await.unwrap();
+        let pruned = HeadReport::Pruned { node: store.node().clone(), up_to: 5, at };
+        assert_eq!(look_up(link(3)).await, pruned);
+        assert_eq!(look_up(link(5)).await, pruned);
+        assert_eq!(look_up(link(6)).await, HeadReport::Held);
+        // The hash of the last removed row is known, in the beginning and in the row that tells of it.
+        assert_eq!(look_up(Link { hash: link(4).hash, ..link(5) }).await, HeadReport::Missing);
+        let told = store.own_audit_rows(12, 20).await.unwrap().remove(0);
+        assert_eq!(told.event, Event::AUDIT_PRUNED);
+        assert!(told.details.contains(&format!(r#""hash":"{}""#, link(5).hash)), "{}", told.details);
+        assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
+        // Whoever only says that rows were pruned convinces nobody.
+        tamper(&place, "DELETE FROM audit WHERE number <= 8").await;
+        place.execute("UPDATE audit_begin SET number = 8").await.unwrap();
+        assert_eq!(look_up(link(3)).await, HeadReport::Missing);
+    }
+
+    async fn that_rows_were_pruned_has_to_be_said_in_the_chain(place: Place) {
+        fill(&place).await;
+        let store = place.open().await;
+        // The platform signs a beginning in the transaction that tells of it; this one was signed and never told.
+        let row = store.own_audit_rows(4, 1).await.unwrap().remove(0);
+        let link = Link { number: row.number, hash: row.hash };
+        let signed =
+            begin_bytes(store.node(), &link).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hash = link.hash.to_string();
+        let bytes = |digits: &str| {
+            if place.is_postgres() { format!("'\\x{digits}'") } else { format!("x'{digits}'") }
+        };
+        let sql = format!(
+            "INSERT INTO audit_begin (node, number, hash, at, scheme, certificate, signature)
+             VALUES ('{}', 5, {}, 0, 'none', {}, {}); DELETE FROM audit WHERE number <= 5",
+            store.node(),
+            bytes(&hash),
+            bytes("01"),
+            bytes(&signed)
+        );
+        place.execute(&sql).await.unwrap();
+        let verdict = store.verify_audit(&Repeating).await.unwrap().remove(0).verdict;
+        assert_eq!(verdict.map_err(|broken| (broken.number, broken.fault)), Err((6, Fault::PruningUntold)));
     }
 
     async fn each_node_has_its_own_chain(place: Place) {

@@ -102,10 +102,7 @@ impl SignedLink {
         let details: Value = serde_json::from_str(details).ok()?;
         let bytes = |key: &str| from_hexadecimal(details.get(key)?.as_str()?);
         Some(Self {
-            link: Link {
-                number: details.get("number")?.as_u64()?,
-                hash: RowHash::from_bytes(&bytes("hash")?)?,
-            },
+            link: link(&details)?,
             signature: Signature {
                 scheme: details.get("scheme")?.as_str()?.to_owned(),
                 certificate: bytes("certificate")?,
@@ -113,6 +110,19 @@ impl SignedLink {
             },
         })
     }
+}
+
+/// The last row that was removed, as the row that tells of it names it.
+pub(super) fn pruned_link(details: &str) -> Option<Link> {
+    link(&serde_json::from_str(details).ok()?)
+}
+
+/// A place in a chain, as the details of a row have it.
+fn link(details: &Value) -> Option<Link> {
+    Some(Link {
+        number: details.get("number")?.as_u64()?,
+        hash: RowHash::from_bytes(&from_hexadecimal(details.get("hash")?.as_str()?)?)?,
+    })
 }
 
 impl fmt::Debug for Signature {

@@ -1,10 +1,11 @@
 //! Whether a chain is whole.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use jiff::Timestamp;
 
-use super::signature::SignedLink;
+use super::signature::{SignedLink, pruned_link};
 use super::{Beginning, Distrust, Link, RowHash, SignatureJudge, begin_bytes, signed_bytes};
 use crate::audit::Event;
 use crate::model::NodeName;
@@ -34,9 +35,12 @@ pub struct Verifier<'j> {
     begin: Link,
     last: Link,
     last_sequence: i64,
-    /// The last signed place, and the hashes of the rows after it: what the next signature may be about.
+    /// Whether a row has told that those before `begin` were removed.
+    told: bool,
+    /// The last signed place.
     signed: Link,
-    since: Vec<RowHash>,
+    /// The hashes of the last rows, up to `last`: what the next signature may be about.
+    recent: VecDeque<RowHash>,
     signature: Option<LastSignature>,
 }
 
@@ -91,6 +95,8 @@ pub enum Fault {
     Signature(Distrust),
     /// The rows before it are gone, and nothing that counts says that the platform removed them.
     Beginning(Distrust),
+    /// The rows before it are gone, and no row of the chain tells that the platform removed them.
+    PruningUntold,
 }
 
 impl<'j> Verifier<'j> {
@@ -103,8 +109,9 @@ impl<'j> Verifier<'j> {
             begin: Link::START,
             last: Link::START,
             last_sequence: i64::MIN,
+            told: true,
             signed: Link::START,
-            since: Vec::new(),
+            recent: VecDeque::new(),
             signature: None,
         }
     }
@@ -123,7 +130,7 @@ impl<'j> Verifier<'j> {
         judge
             .judge(&begin_bytes(&verifier.node, link), signature, *at)
             .map_err(|distrust| verifier.broken(link.number.saturating_add(1), Fault::Beginning(distrust)))?;
-        Ok(Self { begin: *link, last: *link, signed: *link, ..verifier })
+        Ok(Self { begin: *link, told: false, last: *link, signed: *link, ..verifier })
     }
 
     /// Takes the next row, in the order of the numbers.
@@ -151,7 +158,13 @@ impl<'j> Verifier<'j> {
             self.signature(&row.details, at)
                 .map_err(|distrust| self.broken(number, Fault::Signature(distrust)))?;
         }
-        self.since.push(link.hash);
+        if !self.told && row.event == Event::AUDIT_PRUNED {
+            self.told = pruned_link(&row.details) == Some(self.begin);
+        }
+        if self.recent.len() == MAX_UNSIGNED {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(link.hash);
         self.last = link;
         self.last_sequence = row.sequence;
         Ok(())
@@ -171,6 +184,9 @@ impl<'j> Verifier<'j> {
         let known = [known_before, known_after];
         if known.iter().any(|known| known.number == self.last.number && known.hash != self.last.hash) {
             return Err(self.broken(self.last.number, Fault::OtherEnd));
+        }
+        if !self.told {
+            return Err(self.broken(self.begin.number.saturating_add(1), Fault::PruningUntold));
         }
         Ok(Intact { end: self.last, signature: self.signature })
     }
@@ -192,14 +208,15 @@ impl<'j> Verifier<'j> {
             self.signature = Some(LastSignature { number: link.number, at });
             return Ok(());
         }
-        // The writer signs what it has just read, so the place lies behind the last signed one.
-        let behind = link.number.checked_sub(self.signed.number).and_then(|behind| behind.checked_sub(1));
-        let index = behind.and_then(|index| usize::try_from(index).ok()).ok_or(Distrust::OtherRows)?;
-        if self.since.get(index) != Some(&link.hash) {
+        // The writer signs what it has just read, so the place lies behind the last signed one and not far back.
+        let behind = self.last.number.checked_sub(link.number).filter(|_| link.number > self.signed.number);
+        let behind = behind.and_then(|behind| usize::try_from(behind).ok()).ok_or(Distrust::OtherRows)?;
+        if self.recent.iter().rev().nth(behind) != Some(&link.hash) {
             return Err(Distrust::OtherRows);
         }
         self.judge.judge(&signed_bytes(&self.node, &link), &signature, at)?;
-        self.since.drain(..=index);
+        let left = self.recent.len().min(behind);
+        self.recent.drain(..self.recent.len() - left);
         self.signed = link;
         self.signature = Some(LastSignature { number: link.number, at });
         Ok(())
@@ -226,9 +243,15 @@ impl fmt::Display for Fault {
             Self::Beginning(distrust) => {
                 write!(f, "is the first, and the signature that should say so does not count: {distrust}")
             }
+            Self::PruningUntold => {
+                f.write_str("is the first, and no later one tells that those before it were removed")
+            }
         }
     }
 }
+
+/// A signature comes at most so many rows after what it signs: some seconds of the busiest node.
+const MAX_UNSIGNED: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -364,23 +387,40 @@ mod tests {
         assert_eq!(fault(&longer, &end(&chain)), (9, Fault::BehindTheEnd));
     }
 
-    fn pruned(chain: &[ChainRow], gone: usize) -> Result<Intact, Broken> {
+    /// The chain with a row that tells that its first `gone` were removed, and what is found when they are.
+    fn pruned(chain: &[ChainRow], gone: usize) -> (Vec<ChainRow>, Result<Intact, Broken>) {
         let link = end(&chain[..gone]);
+        let event = Event::AuditPruned { link, before: Timestamp::UNIX_EPOCH };
+        let mut rows: Vec<_> = chain.iter().map(|row| (row.event.clone(), row.details.clone())).collect();
+        rows.push((event.name().to_owned(), event.details()));
+        let chain = linked(&rows);
+        let verdict = begun(link).and_then(|mut verifier| {
+            chain[gone..].iter().try_for_each(|row| verifier.row(row))?;
+            verifier.finish(&end(&chain), &end(&chain))
+        });
+        (chain, verdict)
+    }
+
+    /// Begins behind `link`, as the platform signs it.
+    fn begun(link: Link) -> Result<Verifier<'static>, Broken> {
         let signature = Repeating.sign(&begin_bytes(&node(), &link)).unwrap();
-        let beginning = Beginning { link, signature, at: Timestamp::UNIX_EPOCH };
-        let mut verifier = Verifier::beginning(node(), &Repeating, &beginning)?;
-        chain[gone..].iter().try_for_each(|row| verifier.row(row))?;
-        verifier.finish(&end(chain), &end(chain))
+        Verifier::beginning(node(), &Repeating, &Beginning { link, signature, at: Timestamp::UNIX_EPOCH })
     }
 
     #[test]
     fn a_chain_may_begin_where_the_platform_signed_that_it_does() {
         let chain = signed();
         for gone in 1..=chain.len() {
-            let intact = pruned(&chain, gone).unwrap();
-            assert_eq!(intact.end, end(&chain), "{gone}");
+            let (told, verdict) = pruned(&chain, gone);
+            let intact = verdict.unwrap();
+            assert_eq!(intact.end, end(&told), "{gone}");
             assert_eq!(intact.signature.is_some(), gone <= 5, "{gone}: the signature is the sixth row");
         }
+        // Signed, and never told.
+        let mut verifier = begun(end(&chain[..2])).unwrap();
+        chain[2..].iter().for_each(|row| verifier.row(row).unwrap());
+        let broken = verifier.finish(&end(&chain), &end(&chain)).unwrap_err();
+        assert_eq!((broken.number, broken.fault), (3, Fault::PruningUntold));
         // Another beginning than that of this chain.
         let other = linked(&plain(8));
         let link = end(&other[..2]);

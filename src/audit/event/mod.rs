@@ -290,7 +290,7 @@ impl Event {
         "store-copied",
         "audit-exported",
         "audit-verified",
-        "audit-pruned",
+        Self::AUDIT_PRUNED,
         Self::AUDIT_SIGNED,
     ];
 
@@ -299,6 +299,9 @@ impl Event {
 
     /// The name of [`Event::AuditSigned`], which is read again when the chain is verified.
     pub(crate) const AUDIT_SIGNED: &'static str = "audit-signed";
+
+    /// The name of [`Event::AuditPruned`]: the row that tells where the chain begins.
+    pub(crate) const AUDIT_PRUNED: &'static str = "audit-pruned";
 
     /// The stable name of the event.
     #[must_use]
@@ -329,7 +332,7 @@ impl Event {
             Self::StoreCopied { .. } => "store-copied",
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
-            Self::AuditPruned { .. } => "audit-pruned",
+            Self::AuditPruned { .. } => Self::AUDIT_PRUNED,
             Self::AuditSigned { .. } => Self::AUDIT_SIGNED,
         }
     }

@@ -61,6 +61,27 @@ mod tests {
     use crate::store::fixtures::{Place, gateway};
     use crate::store::read::Reader;
 
+    /// What nobody tells is found within the second that every node may take.
+    const _: () = assert!(POLL.as_millis() <= 1000 && GATHER.as_millis() <= 100);
+
+    #[tokio::test]
+    async fn a_change_of_which_no_notice_comes_is_found_all_the_same() {
+        let place = Place::on_postgres();
+        let (here, there) = (place.open_as("here").await, place.open_as("there").await);
+        let mute = "CREATE OR REPLACE FUNCTION device_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN UPDATE device_revision SET value = value + 1; RETURN NULL; END $$";
+        place.execute(mute).await.unwrap();
+        let Reader::Postgres(pool) = here.reader() else { panic!() };
+        let mut listener = Listener::new(pool.clone());
+        listener.notice().await;
+        let before = here.device_revision().await.unwrap();
+        there.add_device(gateway("A"), "alice").await.unwrap();
+        // Whoever waited for a notice alone would never return.
+        tokio::time::timeout(Duration::from_secs(30), listener.changed()).await.unwrap();
+        assert!(here.device_revision().await.unwrap() > before);
+        assert!(listener.listener.as_mut().and_then(PgListener::next_buffered).is_none(), "nobody has told");
+    }
+
     #[tokio::test]
     async fn a_change_is_told_without_asking_also_after_the_connection_was_lost() {
         let place = Place::on_postgres();

@@ -11,6 +11,7 @@ mod opening;
 mod plans;
 mod relay;
 mod retention;
+mod rows;
 mod server;
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How SQLite looks for what is listed: by an index and in its order, however much there is.
+//! How the databases look for what is listed: by an index and in its order, however much there is.
 
 use super::*;
 use crate::store::read::{select_audit_rows, select_messages};
@@ -15,6 +15,7 @@ async fn a_list_of_messages_is_read_from_an_index_in_its_order() {
     let store = place.open().await;
     let id = Some(place.record("1", b"").id);
     let (device, since) = (Some(DeviceId::parse("PUMP-1").unwrap()), Some(place.clock.now()));
+    let identity = DeviceIdentity::written("00A0370000000001");
     let of_device = || MessageFilter { device: device.clone(), ..ANY };
     for (filter, index) in [
         (ANY, "sqlite_autoindex_message"),
@@ -23,6 +24,17 @@ async fn a_list_of_messages_is_read_from_an_index_in_its_order() {
         (MessageFilter { kind: Some("PCD-01".to_owned()), ..ANY }, "sqlite_autoindex_message"),
         (MessageFilter { rejected: true, ..ANY }, "message_rejected"),
         (of_device(), "message_device (device=?)"),
+        (MessageFilter { rejected: true, ..of_device() }, "message_device_rejected (device=?)"),
+        (MessageFilter { identity: identity.clone(), ..ANY }, "PRIMARY KEY (identity=?)"),
+        (MessageFilter { identity: identity.clone(), ..of_device() }, "PRIMARY KEY (identity=?)"),
+        (
+            MessageFilter { identity: identity.clone(), before: id, ..ANY },
+            "PRIMARY KEY (identity=? AND message<?)",
+        ),
+        (
+            MessageFilter { identity: identity.clone(), since, ..ANY },
+            "PRIMARY KEY (identity=? AND message>?)",
+        ),
         (MessageFilter { before: id, ..of_device() }, "message_device (device=? AND id<?)"),
         (MessageFilter { since, ..of_device() }, "message_device (device=? AND id>?)"),
     ] {
@@ -74,5 +86,49 @@ async fn reports_of_alerts_are_found_and_forgotten_by_an_index() {
     ] {
         let plan = plan(&store, Statement::new(sql)).await;
         assert!(plan.contains(index) && !plan.contains("TEMP B-TREE"), "{sql}: {plan}");
+    }
+}
+
+/// PostgreSQL chooses by what it has counted, so there has to be something.
+#[tokio::test]
+async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_silent() {
+    const ROWS: u64 = 20_000;
+    let place = Place::on_postgres();
+    let store = place.open().await;
+    place.execute(&rows::sql(true, 0, ROWS, ROWS)).await.unwrap();
+    place.execute("VACUUM ANALYZE").await.unwrap();
+    let device = |name: &str| MessageFilter { device: Some(name.parse().unwrap()), limit: 50, ..ANY };
+    let naming = |name: &str| MessageFilter { identity: DeviceIdentity::written(name), limit: 50, ..ANY };
+    let page = MessageFilter { limit: 50, ..ANY };
+    let mut lists = vec![
+        (page.clone(), "message_pkey on message", 50),
+        (MessageFilter { rejected: true, ..page }, "message_rejected on message", 40),
+        (naming("SUB-7"), "message_identity_pkey on message_identity", 10),
+        (naming("SUB-RARE"), "message_identity_pkey on message_identity", 40),
+        (naming("SILENT"), "message_identity_pkey on message_identity", 50),
+        (naming("NOBODY"), "message_identity_pkey on message_identity", 0),
+    ];
+    for (name, found) in [("GATEWAY", 50), ("SILENT", 50), ("PUMP-77", 3), ("RARE", 40), ("NOBODY", 0)] {
+        lists.push((device(name), "message_device on message", found));
+    }
+    for name in ["GATEWAY", "SILENT"] {
+        lists.push((
+            MessageFilter { rejected: true, ..device(name) },
+            "message_device_rejected on message",
+            1,
+        ));
+    }
+    for (filter, index, found) in lists {
+        let before = store.messages(&filter).await.unwrap().last().map(|message| message.id);
+        for filter in [MessageFilter { before, ..filter.clone() }, filter.clone()] {
+            let explained = select_messages(&filter).behind("EXPLAIN ");
+            let rows = store.0.reader.fetch(explained).await.unwrap();
+            let plan: String =
+                rows.iter().map(|row| row.get::<String>("QUERY PLAN").unwrap() + "\n").collect();
+            let backward = plan.contains(&format!("Backward using {index}"));
+            assert!(backward && !plan.contains("Sort") && !plan.contains("Seq Scan"), "{filter:?}: {plan}");
+        }
+        let listed = store.messages(&filter).await.unwrap().len();
+        assert!(listed >= found, "{filter:?}: {listed}");
     }
 }
