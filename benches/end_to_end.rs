@@ -37,7 +37,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use plain::Plain;
+use plain::{Plain, With};
 use site::{Platform, Site, process_time};
 
 /// The length of a message, with the bytes of its frame.
@@ -102,8 +102,11 @@ fn measure(connections: u64, seconds: u64, rounds: u64) {
         );
         if let Some(plain) = &mut plain {
             // Half as long is enough, and the store grows less.
-            let limit = plain.rate(batch.round() as u64, Duration::from_secs(seconds.div_ceil(2)));
+            let during = Duration::from_secs(seconds.div_ceil(2));
+            let limit = plain.rate(With::Rusqlite, batch.round() as u64, during);
             print!("; plain inserts {limit:>8.0}/s: {:>4.0} %", 100.0 * rate / limit);
+            let sqlx = plain.rate(With::Sqlx, batch.round() as u64, during);
+            print!("; with sqlx {sqlx:>8.0}/s: {:>4.0} %", 100.0 * rate / sqlx);
             if round > 0 {
                 shares.push(rate / limit);
             }

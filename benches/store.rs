@@ -1,4 +1,5 @@
-//! Durable records per second: through the store, and beside it plain inserts of the same rows with sqlx.
+//! Durable records per second: through the store, and beside it plain inserts of the same rows; and what a signature over the
+//! audit chain would add to a commit if each were signed.
 
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on ends")]
 
@@ -7,13 +8,15 @@ mod plain;
 use std::hint::black_box;
 use std::time::Duration;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use pcd_platform::model::Clock;
 use pcd_platform::store::Store;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use plain::{Plain, message};
+use plain::{Plain, With, message};
 
 fn store(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
@@ -35,18 +38,29 @@ fn store(criterion: &mut Criterion) {
         runtime.block_on(store.close());
     }
 
-    for rows in [64, 1] {
-        let directory = folder();
-        let mut plain = Plain::begin(directory.path());
-        group.bench_function(format!("plain inserts, {rows} in a transaction"), |bencher| {
-            bencher.iter_custom(|count| {
-                let begin = clock.instant();
-                plain.insert(rows, count);
-                clock.instant() - begin
+    for (with, name) in [(With::Rusqlite, "rusqlite"), (With::Sqlx, "sqlx")] {
+        for rows in [64, 1] {
+            let directory = folder();
+            let mut plain = Plain::begin(directory.path());
+            group.bench_function(format!("plain inserts with {name}, {rows} in a transaction"), |bencher| {
+                bencher.iter_custom(|count| {
+                    let begin = clock.instant();
+                    plain.insert(with, rows, count);
+                    clock.instant() - begin
+                });
             });
-        });
+        }
     }
     group.finish();
+}
+
+/// What is signed is the node, a number and a hash.
+fn signature(criterion: &mut Criterion) {
+    let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).expect("a key");
+    let random = SystemRandom::new();
+    criterion.bench_function("a signature over the audit chain, ECDSA P-256", |bencher| {
+        bencher.iter(|| key.sign(&random, black_box(&[7; 96])).expect("signed"));
+    });
 }
 
 /// On the disk that holds the build, not in a memory file system.
@@ -71,5 +85,5 @@ async fn record(store: &Store, clock: &Clock, senders: u64, count: u64) {
     }
 }
 
-criterion_group!(benches, store);
+criterion_group!(benches, store, signature);
 criterion_main!(benches);

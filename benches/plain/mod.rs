@@ -1,5 +1,5 @@
-//! The raw limit: the rows that the platform writes for a message, inserted with sqlx as one would, a statement for each, so
-//! many in a transaction.
+//! The raw limit: the rows that the platform writes for a message, inserted as one would, a statement for each, so many in a
+//! transaction; with rusqlite, as the platform does it, and with sqlx, which sends each statement to a thread.
 
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part of this, and has no outside")]
 
@@ -15,16 +15,24 @@ use tokio::runtime::Runtime;
 
 /// A store of its own, beside that of the platform, with the same schema and the same promises.
 pub struct Plain {
+    connection: rusqlite::Connection,
     runtime: Runtime,
-    connection: SqliteConnection,
+    sqlx: SqliteConnection,
     clock: Clock,
+}
+
+/// What the rows are inserted with.
+#[derive(Clone, Copy)]
+pub enum With {
+    Rusqlite,
+    Sqlx,
 }
 
 impl Plain {
     pub fn begin(folder: &Path) -> Self {
         let runtime = Runtime::new().expect("a runtime");
         let path: PathBuf = folder.join("plain.db");
-        let connection = runtime.block_on(async {
+        let sqlx = runtime.block_on(async {
             let store = Store::open(&*format!("sqlite:{}", path.display()), Clock::system()).await;
             store.expect("a store").close().await;
             let options = SqliteConnectOptions::new()
@@ -34,75 +42,109 @@ impl Plain {
                 .foreign_keys(true);
             SqliteConnection::connect_with(&options).await.expect("a connection")
         });
-        Self { runtime, connection, clock: Clock::system() }
+        let connection = rusqlite::Connection::open(&path).expect("a connection");
+        connection
+            .execute_batch("PRAGMA journal_mode = wal; PRAGMA synchronous = full; PRAGMA foreign_keys = on")
+            .expect("settings");
+        Self { connection, runtime, sqlx, clock: Clock::system() }
     }
 
     /// Rows per second, with so many in a transaction.
-    pub fn rate(&mut self, batch: u64, during: Duration) -> f64 {
+    pub fn rate(&mut self, with: With, batch: u64, during: Duration) -> f64 {
         let clock = self.clock.clone();
         let began = clock.instant();
         let elapsed = || clock.instant().saturating_duration_since(began);
         let mut rows = 0;
         while elapsed() < during {
-            self.insert(batch, batch);
+            self.insert(with, batch, batch);
             rows += batch;
         }
         rows as f64 / elapsed().as_secs_f64()
     }
 
     /// Inserts `count` messages, `batch` in a transaction.
-    pub fn insert(&mut self, batch: u64, count: u64) {
-        let Self { runtime, connection, clock } = self;
-        runtime.block_on(async {
-            let mut left = count;
-            while left > 0 {
-                let rows = left.min(batch);
-                connection.execute("BEGIN IMMEDIATE").await.expect("begun");
-                for _ in 0..rows {
-                    insert_row(connection, &message(clock)).await.expect("inserted");
+    pub fn insert(&mut self, with: With, batch: u64, count: u64) {
+        let mut left = count;
+        while left > 0 {
+            let rows = left.min(batch);
+            match with {
+                With::Rusqlite => self.transaction(rows).expect("inserted"),
+                With::Sqlx => {
+                    self.runtime.block_on(transaction(&mut self.sqlx, &self.clock, rows)).expect("inserted")
                 }
-                connection.execute("COMMIT").await.expect("committed");
-                left -= rows;
             }
-        });
+            left -= rows;
+        }
+    }
+
+    fn transaction(&self, rows: u64) -> rusqlite::Result<()> {
+        let prepared = |sql| self.connection.prepare_cached(sql);
+        prepared("BEGIN IMMEDIATE")?.execute([])?;
+        for _ in 0..rows {
+            let record = message(&self.clock);
+            prepared(INSERT_MESSAGE)?.execute(rusqlite::params![
+                record.id.as_bytes(),
+                record.received_at.as_microsecond(),
+                record.event_time.map(|time| time.as_microsecond()),
+                record.device.as_str(),
+                record.session.to_string(),
+                record.fingerprint.to_string(),
+                record.peer.to_string(),
+                record.transaction,
+                record.message_type,
+                record.control_id,
+                record.sending_application,
+                Fingerprint::of(&record.raw).as_bytes(),
+                record.acknowledgement.as_ref(),
+                record.raw.as_ref(),
+            ])?;
+            let row = rusqlite::params![record.received_at.as_microsecond(), details(&record)];
+            prepared(INSERT_AUDIT)?.execute(row)?;
+        }
+        prepared("COMMIT")?.execute([]).map(drop)
     }
 }
 
-async fn insert_row(connection: &mut SqliteConnection, record: &MessageRecord) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "INSERT INTO message (id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction,
-            message_type, control_id, sending_application, digest, rejection, warnings, identities, acknowledgement,
-            raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, '[]', '[\"00A037EB2175780F\"]', ?, ?)",
-    )
-    .bind(record.id.as_bytes().as_slice())
-    .bind(record.received_at.as_microsecond())
-    .bind(record.event_time.map(|time| time.as_microsecond()))
-    .bind(record.device.as_str())
-    .bind(record.session.to_string())
-    .bind(record.fingerprint.to_string())
-    .bind(record.peer.to_string())
-    .bind(record.transaction.as_deref())
-    .bind(&record.message_type)
-    .bind(&record.control_id)
-    .bind(&record.sending_application)
-    .bind(Fingerprint::of(&record.raw).as_bytes().as_slice())
-    .bind(record.acknowledgement.as_ref())
-    .bind(record.raw.as_ref())
-    .execute(&mut *connection)
-    .await?;
-    let details = format!(
-        r#"{{"device":"{}","message":"{}","session":"{}"}}"#,
-        record.device, record.id, record.session
-    );
-    sqlx::query(
-        "INSERT INTO audit (node, number, at, event, details, hash)
-         SELECT 'plain', coalesce(max(sequence), 0) + 1, ?, 'message-accepted', ?, zeroblob(32) FROM audit",
-    )
-    .bind(record.received_at.as_microsecond())
-    .bind(details)
-    .execute(connection)
-    .await?;
-    Ok(())
+async fn transaction(connection: &mut SqliteConnection, clock: &Clock, rows: u64) -> Result<(), sqlx::Error> {
+    connection.execute("BEGIN IMMEDIATE").await?;
+    for _ in 0..rows {
+        let record = message(clock);
+        sqlx::query(INSERT_MESSAGE)
+            .bind(record.id.as_bytes().as_slice())
+            .bind(record.received_at.as_microsecond())
+            .bind(record.event_time.map(|time| time.as_microsecond()))
+            .bind(record.device.as_str())
+            .bind(record.session.to_string())
+            .bind(record.fingerprint.to_string())
+            .bind(record.peer.to_string())
+            .bind(record.transaction.as_deref())
+            .bind(&record.message_type)
+            .bind(&record.control_id)
+            .bind(&record.sending_application)
+            .bind(Fingerprint::of(&record.raw).as_bytes().as_slice())
+            .bind(record.acknowledgement.as_ref())
+            .bind(record.raw.as_ref())
+            .execute(&mut *connection)
+            .await?;
+        let audit =
+            sqlx::query(INSERT_AUDIT).bind(record.received_at.as_microsecond()).bind(details(&record));
+        audit.execute(&mut *connection).await?;
+    }
+    connection.execute("COMMIT").await.map(drop)
+}
+
+const INSERT_MESSAGE: &str = "
+INSERT INTO message (
+    id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
+    sending_application, digest, rejection, warnings, identities, acknowledgement, raw
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, '[]', '[\"00A037EB2175780F\"]', ?, ?)";
+
+const INSERT_AUDIT: &str = "
+INSERT INTO audit (node, number, at, event, details, hash)
+SELECT 'plain', coalesce(max(sequence), 0) + 1, ?, 'message-accepted', ?, zeroblob(32) FROM audit";
+
+fn details(record: &MessageRecord) -> String {
+    format!(r#"{{"device":"{}","message":"{}","session":"{}"}}"#, record.device, record.id, record.session)
 }
 
 /// A PCD-01 of 1 KB with a control id of its own.

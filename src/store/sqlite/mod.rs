@@ -1,6 +1,7 @@
 //! SQLite: one file, one writing connection, a few reading ones.
 
 mod backup;
+mod checkpoint;
 mod write;
 
 use std::fs;
@@ -82,6 +83,8 @@ impl Location {
         set("journal_mode", &"wal")?;
         set("synchronous", &"full")?;
         set("foreign_keys", &true)?;
+        set("cache_size", &WRITER_CACHE)?;
+        set("wal_autocheckpoint", &MOST_PAGES)?;
         #[cfg(test)]
         if let Some(pages) = self.max_pages {
             set("max_page_count", &pages)?;
@@ -116,13 +119,12 @@ pub(super) async fn open(location: Location, node: NodeName) -> Result<(Writer, 
         .map_err(|error| location.cannot_open(error))?;
     migrate(&mut connection).await?;
     connection.close().await.map_err(failure)?;
-    let connection = location.connect_to_write()?;
     let options = location.options().pragma("query_only", "ON");
     let pool = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(BUSY_TIMEOUT)
         .connect_lazy_with(options);
-    Ok((Writer::new(location, node, connection), Reader::Sqlite(pool)))
+    Ok((Writer::open(location, node)?, Reader::Sqlite(pool)))
 }
 
 pub(super) async fn fetch(pool: &SqlitePool, statement: Statement) -> Result<Vec<Row>, StoreError> {
@@ -173,6 +175,13 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a connection waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the writer keeps in memory, in KiB and negative, as SQLite wants it: the upper pages of all indexes.
+const WRITER_CACHE: i64 = -16 * 1024;
+
+/// So many pages of the write-ahead log, 32 MiB, and the writer moves the rest of them into the file itself: then it can
+/// begin the log anew.
+const MOST_PAGES: i64 = 8000;
 
 /// How many statements of the writer stay prepared: more than it has.
 const WRITER_STATEMENTS: usize = 64;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{CachedStatement, Connection as Sqlite, OptionalExtension as _, params};
 
+use super::checkpoint::Checkpointer;
 use super::{Location, written};
 use crate::audit::{Link, RowHash};
 use crate::model::{MessageId, NodeName};
@@ -23,11 +24,14 @@ pub(in crate::store) struct Writer {
     node: NodeName,
     /// None after a failure that may have left the connection in any state.
     connection: Option<Sqlite>,
+    checkpointer: Checkpointer,
 }
 
 impl Writer {
-    pub(super) const fn new(location: Location, node: NodeName, connection: Sqlite) -> Self {
-        Self { location, node, connection: Some(connection) }
+    pub(super) fn open(location: Location, node: NodeName) -> Result<Self, StoreError> {
+        let connection = Some(location.connect_to_write()?);
+        let checkpointer = Checkpointer::start(location.connect_to_write()?);
+        Ok(Self { location, node, connection, checkpointer })
     }
 }
 
@@ -42,11 +46,12 @@ impl Backend for Writer {
         // After an error it is dropped: SQLite ends a transaction by itself on some of them and not on others, and a new
         // connection knows where it is.
         self.connection = Some(connection);
+        self.checkpointer.committed();
         Ok(outcomes)
     }
 
     async fn close(self) {
-        // Closes the connection.
+        // Closes the connections.
         drop(self);
     }
 }

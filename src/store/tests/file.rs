@@ -16,6 +16,25 @@ async fn the_writer_synchronises_at_every_commit() {
 }
 
 #[tokio::test]
+async fn what_was_committed_is_moved_into_the_file_beside_the_writer() {
+    let place = Place::new();
+    let store = place.open().await;
+    let large = incompressible(64 * 1024);
+    // More pages than are worth the work, and fewer than the writer would move itself.
+    for n in 0..80 {
+        store.record(place.record(&n.to_string(), large)).await.unwrap();
+    }
+    let outside = sqlite::Location::parse(&place.url()).unwrap().connect_to_write().unwrap();
+    let moved = || outside.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(2)).unwrap();
+    let wait = async {
+        while moved() == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), wait).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     let place = Place::new();
     let mut location = sqlite::Location::parse(&place.url()).unwrap();
