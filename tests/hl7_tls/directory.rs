@@ -74,4 +74,8 @@ fn what_a_gateway_sent_for_others_can_be_seen_and_accepted() {
     assert_eq!(shown(&platform)["speaks-for"][0], OTHER);
     assert_eq!(shown(&platform)["seen"].as_array().unwrap().len(), 0);
     until(&mut wire, "accepted", &["CA"], |id| message(OTHER, id).to_vec());
+    // Who was removed and is added again has been seen before.
+    platform.cli().run(&["device", "remove", NAME]);
+    platform.cli().run(&["device", "add", NAME, "--kind", "gateway", "--from-seen"]);
+    assert_eq!(shown(&platform)["speaks-for"][0], OTHER);
 }

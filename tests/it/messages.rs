@@ -401,6 +401,68 @@ fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on(sit
     assert_eq!(exported[1]["alerts"][0]["first-control-id"], "A-1");
 }
 
+/// What does not keep to its profile: its rule, ERR-3, and where.
+fn against_the_profile() -> [(String, &'static str, &'static str, &'static str); 4] {
+    let kept = |id: &str| text(NAME, id);
+    let pv1 = "PV1||I|Demo^Ward^1\r";
+    [
+        (
+            kept("100").replace(pv1, "").replace("PID|", &format!("{pv1}PID|")),
+            "segment-sequence",
+            "100",
+            "PV1^1",
+        ),
+        (kept("101").replace("|R|||", "||||"), "obx-status-missing", "101", "OBX^4^11"),
+        (kept("102").replace("|97|", "|high|"), "obx-value-not-of-its-type", "102", "OBX^4^5"),
+        (alert("103", "E1", "", "began", 1), "alert-phase-unknown", "103", "OBX^2^5"),
+    ]
+}
+
+#[test]
+fn what_does_not_keep_to_its_profile_is_taken_with_a_warning_or_refused_as_configured() {
+    let mut tolerant = Scene::new(Site::new());
+    let mut strict = Scene::new(Site::new().with("messages", "conformance = \"strict\""));
+    for (sent, rule, error, place) in against_the_profile() {
+        assert_eq!(codes(&[tolerant.ask(&sent)]), ["CA"], "{rule}");
+        let newest = &tolerant.listed(&["--limit", "1"])[0];
+        assert!(newest["warnings"].as_array().unwrap().contains(&rule.into()), "{rule}: {newest}");
+
+        let answer = strict.ask(&sent);
+        let told = (field(&answer, "MSA", 1), field(&answer, "ERR", 3).split('^').next().unwrap());
+        assert_eq!(told, ("CE", error), "{rule}: {answer}");
+        assert!(field(&answer, "ERR", 2).starts_with(place), "{rule}: {answer}");
+        let rejected = &strict.listed(&["--rejected", "--limit", "1"])[0];
+        assert_eq!(rejected["rejection"], rule);
+    }
+    assert_eq!(codes(&[strict.ask(&text(NAME, "KEPT"))]), ["CA"]);
+}
+
+#[test]
+fn the_tree_of_a_message_names_the_patient_only_when_asked_to() {
+    let mut scene = Scene::new(Site::new());
+    scene.ask(&text(NAME, "TREE"));
+    let cli = scene.platform.cli();
+    let id = scene.listed(&[])[0]["id"].as_str().unwrap().to_owned();
+    for (phi, shown) in [(&[][..], false), (&["--phi"], true)] {
+        let line = [&["message", "show", &id, "--tree"], phi].concat();
+        let (people, json) = (cli.run(&line), cli.json(&line).remove(0));
+        for place in ["1.0.0.0", "1.1.0.0", "1.1.1.0", "1.1.1.150456"] {
+            assert!(people.lines().any(|line| line.trim_start().starts_with(place)), "{place}: {people}");
+        }
+        let value = "MDC_PULS_OXIM_SAT_O2 (150456)  = 97  MDC_DIM_PERCENT";
+        assert!(people.starts_with("PCD-01") && people.contains(value), "{people}");
+        assert_eq!(people.contains("Imaginary"), shown, "{people}");
+        assert_eq!(json.to_string().contains("Imaginary"), shown, "{json}");
+        let levels: Vec<_> = json["requests"][0]["observations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| node["level"].as_str().unwrap())
+            .collect();
+        assert_eq!(levels, ["mds", "vmd", "channel", "metric", "metric"]);
+    }
+}
+
 #[test]
 fn what_is_no_message_is_refused_without_a_control_id_and_kept() {
     Site::on_each_store()
