@@ -11,7 +11,7 @@ use super::statement::{Row, Statement};
 use super::writer::Incoming;
 use super::{Store, StoreError};
 use crate::model::{DeviceId, MessageId};
-use crate::pcd::{AlertKey, Filler};
+use crate::pcd::{AlertKey, AlertReport, Filler};
 
 /// The first message of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,12 +78,14 @@ pub(super) async fn remember(
     Ok(())
 }
 
-/// Removes the reports that no message carries any more which came at `before` or later.
+/// Removes reports that no message carries which came at `before` or later: as many as `messages` messages can carry, so
+/// that they go as fast as these.
 pub(super) async fn forget(
     connection: &mut impl Connection,
     before: Timestamp,
-    limit: u32,
+    messages: u32,
 ) -> Result<u64, StoreError> {
+    let limit = u64::from(messages) * AlertReport::MOST as u64;
     connection.execute(Statement::new(DELETE_REPORTS).bind(first_id(before).as_slice()).bind(limit)).await
 }
 
