@@ -133,6 +133,15 @@ impl Outside {
             Self::Postgres(connection) => sql.execute(connection).await.map(drop),
         }
     }
+
+    /// The first column of what `sql` finds, a text.
+    pub(crate) async fn texts(&mut self, sql: &str) -> Vec<String> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self {
+            Self::Sqlite(connection) => sqlx::query_scalar(sql).fetch_all(connection).await.unwrap(),
+            Self::Postgres(connection) => sqlx::query_scalar(sql).fetch_all(connection).await.unwrap(),
+        }
+    }
 }
 
 /// Runs each of the named tests, which take a [`Place`], on each of the databases.

@@ -6,7 +6,7 @@ use pcd_platform::pki::KeyType;
 use rustix::process::Signal;
 
 use crate::atna::validated;
-use crate::harness::{Cli, Device, Platform, Rsyslog, Site, establish, eventually, message};
+use crate::harness::{Cli, Device, Platform, Rsyslog, Site, cluster, establish, eventually, message};
 
 const NAME: &str = "00A037FFFE000001";
 
@@ -176,4 +176,67 @@ fn messages_need_not_be_told_one_by_one() {
             && pending(&platform) == 0.0
     });
     assert!(repository.documents().iter().all(|text| !text.contains("csd-code=\"110107\"")));
+}
+
+/// The audit messages of the rows of `node`, of those that this repository got.
+fn of_node(repository: &Rsyslog, node: &str) -> Vec<String> {
+    let received = repository.received().into_iter();
+    let own = received.filter(|received| received.header.split(' ').nth(2) == Some(node));
+    let mut documents: Vec<String> = Vec::new();
+    for received in own {
+        if !documents.contains(&received.xml) {
+            documents.push(received.xml);
+        }
+    }
+    documents
+}
+
+#[test]
+fn nodes_that_share_a_server_tell_one_repository_each_its_own_trail_also_when_one_dies() {
+    let database = cluster::shared().database();
+    let node = |name: &str| Site::of_database(&database).with("store", &format!("node = \"{name}\""));
+    let (here, there) = (node("here"), node("there"));
+    let mut repository = Rsyslog::new(&here);
+    let anchor = here.trust_anchors()[0].clone();
+    let (here, there) =
+        (sends_to(here, repository.address, &anchor), sends_to(there, repository.address, &anchor));
+    repository.start();
+    let (dying, other) = (here.start(), there.start());
+    let cli = other.cli().clone();
+    dying.admit(NAME, &[]);
+    eventually("the other node knows the device", || other.metric("pcd_directory_devices") == 1.0);
+    talk(&here, &dying, 0..5);
+    talk(&there, &other, 5..10);
+    eventually("nothing waits", || pending(&dying) == 0.0 && pending(&other) == 0.0);
+    // What the one writes last stays in the store when it dies, and is told when it is back; the other goes on meanwhile.
+    repository.stop();
+    talk(&here, &dying, 10..15);
+    dying.signal(Signal::KILL);
+    dying.wait();
+    repository.start();
+    talk(&there, &other, 15..20);
+    eventually("the other goes on", || pending(&other) == 0.0);
+    let again = here.start();
+    let all = |node: &str| -> Vec<String> {
+        let rows = cli.json(&["audit", "list", "--limit", "100000"]);
+        let rows = rows.iter().filter(|row| row["node"] == node);
+        let mut ids: Vec<_> =
+            rows.filter_map(|row| row["details"]["message"].as_str().map(str::to_owned)).collect();
+        ids.sort();
+        ids
+    };
+    for (name, platform) in [("here", &again), ("there", &other)] {
+        let messages = all(name);
+        assert_eq!(messages.len(), 10, "{name}");
+        eventually("everything arrives", || {
+            let told = of_node(&repository, name);
+            pending(platform) == 0.0
+                && messages.iter().all(|id| told.iter().any(|xml| xml.contains(id.as_str())))
+        });
+        let told = of_node(&repository, name);
+        let imports = told.iter().filter(|xml| xml.contains("csd-code=\"110107\"")).count();
+        assert_eq!(imports, 10, "{name}: its own and no more");
+    }
+    // Each node sent every row with the same bytes, if it sent it again at all.
+    assert!(other.stop().status.success() && again.stop().status.success());
 }

@@ -33,6 +33,15 @@ fn messages_and_audit_rows_go_when_they_are_too_old_and_the_chain_stays_whole() 
     assert!(platform.metric("pcd_retention_pruned_total{what=\"audit\"}") > 0.0);
     let verify = |cli: &Cli| cli.json(&["audit", "verify"]).remove(0);
     assert_eq!(verify(platform.cli())["intact"], true);
+    // A head that was noted before is not missing; one that nobody signed is not there.
+    let told =
+        platform.cli().json(&["audit", "list", "--event", "audit-pruned"]).remove(0)["details"].clone();
+    let (number, hash) = (told["number"].as_u64().unwrap(), told["hash"].as_str().unwrap());
+    let look_up = |head: &str| platform.cli().try_run(&["audit", "verify", "--head", head]);
+    let (status, said, _) = look_up(&format!("{number}:{hash}"));
+    assert!(status.success() && said.contains("\npruned  ") && said.contains(" up to row "), "{said}");
+    let (status, said, _) = look_up(&format!("999999:{hash}"));
+    assert!(status.code() == Some(1) && said.contains("\nbroken  "), "{said}");
     // The same bytes again are new: nobody remembers them.
     wire.write(&framed(&message(NAME, "1")));
     assert_eq!(wire.verdict().0, "CA");

@@ -79,7 +79,7 @@ async fn prepare(connection: &mut PgConnection, settings: &'static str) -> Resul
     connection.execute(AssertSqlSafe(settings)).await.map(drop).map_err(failure)
 }
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long it may take to reach the server.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

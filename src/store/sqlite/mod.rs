@@ -171,7 +171,7 @@ fn meaning(code: Option<i32>, unreadable: bool, error: DatabaseError) -> StoreEr
     }
 }
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a connection waits for another process that is writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

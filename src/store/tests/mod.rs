@@ -6,6 +6,7 @@ mod directory;
 mod failures;
 mod file;
 mod messages;
+mod migration;
 mod nodes;
 mod opening;
 mod plans;

@@ -1,0 +1,145 @@
+//! A store of an earlier version, with all that is in it, is one of this version after it was opened.
+
+use super::fixtures::Outside;
+use super::*;
+use crate::audit::RowHash;
+use crate::audit::fixtures::Repeating;
+
+battery! {
+    what_an_earlier_version_has_stored_reads_as_before,
+}
+
+/// The last migration of the version that wrote what is there.
+const EARLIER: i64 = 20;
+const ROWS: u64 = 4_000;
+
+async fn what_an_earlier_version_has_stored_reads_as_before(place: Place) {
+    if !place.is_postgres() {
+        std::fs::write(place.path(), b"").unwrap();
+    }
+    let mut outside = place.outside().await;
+    match &mut outside {
+        Outside::Sqlite(connection) => {
+            sqlite::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+        }
+        Outside::Postgres(connection) => {
+            postgres::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+        }
+    }
+    outside.execute(&rows::sql(place.is_postgres(), 0, ROWS, ROWS)).await.unwrap();
+    let identities = vec!["00A037EB2175780F".to_owned(), "\0\"A".to_owned()];
+    let known = MessageRecord { identities, ..place.record("known", b"MSH|^~\\&|what was received\xff") };
+    outside.execute(&insert(&known, place.is_postgres())).await.unwrap();
+    let node = NodeName::of_host();
+    let end = trail(&mut outside, &node, &place).await;
+    let before = everything(&mut outside, place.is_postgres()).await;
+    assert_eq!(before.len() as u64, ROWS + 1 + end.number);
+
+    let store = place.open().await;
+    assert_eq!(everything(&mut outside, place.is_postgres()).await, before);
+    let inspection = store.inspect().await.unwrap();
+    assert!(inspection.schema > EARLIER.unsigned_abs());
+    assert_eq!((inspection.messages, inspection.audit_rows), (ROWS + 1, end.number));
+    assert!(inspection.damage.is_none_or(|damage| damage.is_empty()));
+
+    // As it was, byte for byte, and known when it comes again.
+    let stored = store.message(known.id).await.unwrap().unwrap();
+    assert_eq!((&stored.raw, &stored.acknowledgement), (&known.raw, &known.acknowledgement));
+    assert_eq!((&stored.identities, stored.peer), (&known.identities, known.peer));
+    let resend = MessageRecord { id: place.record("known", b"").id, ..known.clone() };
+    assert!(matches!(store.record(resend).await.unwrap(), Recorded::Resend { of, .. } if of == known.id));
+    // Everything is found by what names it, and the trail goes on.
+    let all = store.messages(&MessageFilter { limit: 10_000, ..ANY }).await.unwrap();
+    assert_eq!(all.len() as u64, ROWS + 1);
+    for (name, found) in
+        [("SUB-RARE", 40), ("SILENT", 600), ("00A037EB2175780F", 1), ("\0\"A", 1), ("NOBODY", 0)]
+    {
+        let filter = MessageFilter { identity: DeviceIdentity::written(name), limit: 1000, ..ANY };
+        assert_eq!(store.messages(&filter).await.unwrap().len(), found, "{name}");
+    }
+    store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
+    let intact = store.verify_audit(&Repeating).await.unwrap().remove(0).verdict.unwrap();
+    assert_eq!((intact.end.number, intact.signature.unwrap().number), (end.number + 1, 40));
+}
+
+/// Bytes as a database takes them.
+fn literal(bytes: &[u8], postgres: bool) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    if postgres { format!("'\\x{digits}'") } else { format!("x'{digits}'") }
+}
+
+/// The statement with which that version stored `record`, with an identity that holds U+0000.
+fn insert(record: &MessageRecord, postgres: bool) -> String {
+    let bytes = |bytes: &[u8]| literal(bytes, postgres);
+    let (application, id) = (&record.sending_application, &record.control_id);
+    let correlation = |text: &str| format!("int8send({}) || convert_to('{text}', 'UTF8')", text.len());
+    let (column, value) = if postgres {
+        ("correlation, ", format!("sha256({} || {}), ", correlation(application), correlation(id)))
+    } else {
+        ("", String::new())
+    };
+    format!(
+        "INSERT INTO message (id, received_at, device, session, fingerprint, peer, message_type, control_id,
+            sending_application, {column}digest, warnings, identities, acknowledgement, raw)
+         VALUES ({}, {}, '{}', '{}', '{}', '{}', '{}', '{id}', '{application}', {value}{}, '[]',
+            '[\"00A037EB2175780F\",\"\\u0000\\\"A\"]', {}, {})",
+        bytes(record.id.as_bytes()),
+        record.received_at.as_microsecond(),
+        record.device,
+        record.session,
+        record.fingerprint,
+        record.peer,
+        record.message_type,
+        bytes(Fingerprint::of(&record.raw).as_bytes()),
+        bytes(&record.acknowledgement),
+        bytes(&record.raw)
+    )
+}
+
+/// Fifty rows of the audit trail as that version chained them, with a signature over the fortieth; the last of them.
+async fn trail(outside: &mut Outside, node: &NodeName, place: &Place) -> Link {
+    let postgres = place.is_postgres();
+    let at = place.clock.now();
+    let mut link = Link::START;
+    for n in 1..=50 {
+        let event = if n == 41 {
+            let signature = Repeating.sign(&signed_bytes(node, &link)).unwrap();
+            Event::AuditSigned { link, signature }
+        } else {
+            Event::PlatformStopped { reason: StopReason::Requested }
+        };
+        let details = event.details();
+        link = link.next(node, at, event.name(), &details);
+        let hash = literal(RowHash::as_bytes(&link.hash), postgres);
+        let row = format!(
+            "INSERT INTO audit (node, number, at, event, details, hash)
+             VALUES ('{node}', {n}, {}, '{}', '{details}', {hash})",
+            at.as_microsecond(),
+            event.name()
+        );
+        outside.execute(&row).await.unwrap();
+    }
+    let hash = literal(link.hash.as_bytes(), postgres);
+    let end =
+        format!("INSERT INTO audit_end (node, number, hash) VALUES ('{node}', {}, {hash})", link.number);
+    outside.execute(&end).await.unwrap();
+    link
+}
+
+/// Every message and every row of the trail in the columns of that version.
+async fn everything(outside: &mut Outside, postgres: bool) -> Vec<String> {
+    const MESSAGE: &str =
+        "id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type,
+        control_id, sending_application, digest, rejection, warnings, identities, acknowledgement, raw";
+    const AUDIT: &str = "sequence, node, number, at, event, details, hash";
+    let row = |columns: &str| {
+        if postgres {
+            return format!("ROW({columns})::text");
+        }
+        let columns: Vec<_> = columns.split(',').map(|column| format!("quote({})", column.trim())).collect();
+        columns.join(" || ',' || ")
+    };
+    let messages = outside.texts(&format!("SELECT {} FROM message ORDER BY id", row(MESSAGE))).await;
+    let audit = outside.texts(&format!("SELECT {} FROM audit ORDER BY sequence", row(AUDIT))).await;
+    [messages, audit].concat()
+}
