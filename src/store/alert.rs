@@ -78,6 +78,12 @@ pub(super) async fn remember(
     Ok(())
 }
 
+/// Writes nothing, and fails where an alert could not be stored: a server whose owner forgot to grant a table that came
+/// with an update would otherwise refuse alerts alone, and seem well.
+pub(super) async fn probe(connection: &mut impl Connection) -> Result<(), StoreError> {
+    connection.execute(Statement::new(INSERT_NO_REPORT)).await.map(drop)
+}
+
 /// Removes reports that no message carries which came at `before` or later: as many as `messages` messages can carry, so
 /// that they go as fast as these.
 pub(super) async fn forget(
@@ -125,6 +131,11 @@ ON CONFLICT (device, report) DO UPDATE SET last_message = CASE
     WHEN excluded.last_message > alert_report.last_message THEN excluded.last_message
     ELSE alert_report.last_message
 END";
+
+const INSERT_NO_REPORT: &str = "
+INSERT INTO alert_report (device, report, filler, message, last_message, first_message, first_control_id)
+SELECT device, report, filler, message, last_message, first_message, first_control_id FROM alert_report WHERE FALSE
+ON CONFLICT (device, report) DO UPDATE SET last_message = excluded.last_message";
 
 const DELETE_REPORTS: &str = "
 DELETE FROM alert_report WHERE (device, report) IN (

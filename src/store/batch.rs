@@ -172,6 +172,7 @@ async fn apply(
                 }
                 Write::Probe => {
                     connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;
+                    alert::probe(connection).await?;
                 }
             }
             outcomes.push(Written::Anew);

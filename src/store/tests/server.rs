@@ -3,6 +3,7 @@
 use sqlx::Connection as _;
 
 use super::*;
+use crate::pcd::{AlertKey, AlertReport, Filler};
 use crate::store::fixtures::cluster;
 
 fn message_of(opened: Result<Store, StoreError>) -> String {
@@ -120,14 +121,34 @@ async fn the_documented_role_is_enough_to_serve_and_cannot_touch_the_trail() {
     store.record(place.rejected("2", b"message")).await.unwrap();
     let seen = MessageRecord { not_allowed: vec!["A".to_owned()], ..place.record("3", b"message") };
     store.record(seen).await.unwrap();
+    let alert = AlertReport {
+        key: AlertKey {
+            filler: Filler { number: b"1".to_vec(), assigner: Vec::new() },
+            phase: b"start".to_vec(),
+            time: b"2026".to_vec(),
+        },
+        continues: None,
+    };
+    for id in ["4", "5"] {
+        let raw = Bytes::copy_from_slice(id.as_bytes());
+        store
+            .record(MessageRecord { alerts: vec![alert.clone()], raw, ..place.record(id, b"") })
+            .await
+            .unwrap();
+    }
     store.add_device(gateway("A"), "alice").await.unwrap();
     store.describe_device(gateway("A"), "alice").await.unwrap();
     store.set_device_status(&gateway("A").id, DeviceStatus::Suspended, "alice").await.unwrap();
     store.remove_device(&gateway("A").id, "alice").await.unwrap();
     store.sign_audit(&crate::audit::fixtures::Repeating).await.unwrap();
-    assert_eq!(store.messages(&ANY).await.unwrap().len(), 3);
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 5);
     let reports = store.verify_audit(&crate::audit::fixtures::Repeating).await.unwrap();
     assert!(reports[0].verdict.is_ok());
+
+    // A table that came with an update, and that nobody has granted since.
+    sqlx::raw_sql("REVOKE UPDATE ON alert_report FROM pcd").execute(&mut as_owner).await.unwrap();
+    let checked = store.check().await;
+    assert!(matches!(checked, Err(StoreError::Denied(_))), "{checked:?}");
 
     let mut as_platform = sqlx::PgConnection::connect(&serving).await.unwrap();
     for sql in [
