@@ -37,6 +37,8 @@ async fn old_messages_are_removed_in_small_batches_and_that_is_accounted_for(pla
     assert_eq!(removed, [200, 3, 0]);
     let left = store.messages(&ANY).await.unwrap();
     assert!(left.iter().all(|message| message.control_id == "new") && left.len() == 2, "{left:?}");
+    let named = place.outside().await.texts("SELECT identity FROM message_identity").await;
+    assert_eq!(named, ["00A037EB2175780F"; 2], "the index follows");
     let filter = AuditFilter { event: Some("messages-pruned".to_owned()), ..TRAIL };
     let rows = store.audit_rows(&filter).await.unwrap();
     assert_eq!(rows.len(), 2, "nothing is said of nothing");
