@@ -221,17 +221,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn wait(&mut self, busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>) -> Happened {
         // While the store is full, a session has at most what it has read already; what is in flight wakes it.
         let reads = self.session.wants_input() && (busy.is_empty() || !self.services.store.is_full());
+        self.session.reading(reads, self.services.now());
         let draining = self.session.is_draining();
         let deadline = self.session.deadline();
         if reads {
             self.session.buffer().reserve(READ_SIZE);
         }
+        // In this order: a right that is lost waits for nothing, and a peer is late only when nothing of it is there to
+        // read. Whoever drips has nothing there, and whoever does not comes to the longest frame.
         tokio::select! {
-            Some(finished) = busy.next(), if !busy.is_empty() => Happened::Finished(finished),
-            read = self.stream.read_buf(self.session.buffer()), if reads => Happened::Read(read),
-            Some(outgoing) = self.links.deliveries.recv(), if !draining => Happened::Deliver(outgoing),
+            biased;
             Ok(()) = self.links.withdrawn.changed(), if !draining => Happened::Withdrawn,
             () = self.services.drain.cancelled(), if !draining => Happened::Drain,
+            Some(finished) = busy.next(), if !busy.is_empty() => Happened::Finished(finished),
+            Some(outgoing) = self.links.deliveries.recv(), if !draining => Happened::Deliver(outgoing),
+            read = self.stream.read_buf(self.session.buffer()), if reads => Happened::Read(read),
             () = at(deadline), if deadline.is_some() => Happened::Deadline,
         }
     }

@@ -98,6 +98,8 @@ pub(super) struct Session {
     effects: VecDeque<Effect>,
     last_activity: Instant,
     frame_began: Option<Instant>,
+    /// Since when nothing has been read of the peer.
+    held_back: Option<Instant>,
 }
 
 /// The answer to one message, in its place in the order of arrival.
@@ -139,6 +141,7 @@ impl Session {
             effects: VecDeque::new(),
             last_activity: now.instant,
             frame_began: None,
+            held_back: None,
         }
     }
 
@@ -151,6 +154,19 @@ impl Session {
     /// store that cannot keep up slows its senders down.
     pub(super) fn wants_input(&self) -> bool {
         self.phase == Phase::Open && self.backlog.is_empty() && self.slots.len() < self.limits.in_flight
+    }
+
+    /// Tells the session whether its peer is read at present. A peer that is held back is not late: no deadline runs, and
+    /// the time does not count afterwards.
+    pub(super) fn reading(&mut self, reads: bool, now: Now) {
+        if !reads {
+            self.held_back.get_or_insert(now.instant);
+        } else if let Some(since) = self.held_back.take() {
+            let held = now.instant.saturating_duration_since(since);
+            for time in [Some(&mut self.last_activity), self.frame_began.as_mut()].into_iter().flatten() {
+                *time = (*time + held).min(now.instant);
+            }
+        }
     }
 
     /// Whether the session is only finishing what it has begun.
@@ -231,8 +247,7 @@ impl Session {
 
     /// When [`Session::expired`] has to be called, unless something else happens before.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if !self.wants_input() {
-            // Nothing is read: a peer cannot be late.
+        if !self.wants_input() || self.held_back.is_some() {
             return None;
         }
         if self.codec.awaiting_carriage_return() {

@@ -169,6 +169,32 @@ fn a_store_that_cannot_keep_up_stops_the_reading() {
     assert!(bench.session.wants_input());
 }
 
+// A device that we hold back must not be thrown out for being slow: it would be locked out by our fault.
+#[test]
+fn who_is_held_back_is_not_late() {
+    let mut bench = Bench::new(LIMITS);
+    let bytes = frame("1");
+    bench.receive(&bytes[..10]);
+    bench.pass(LIMITS.frame_timeout - Duration::from_secs(2));
+    bench.then(|session, now| session.reading(false, now));
+    assert_eq!(bench.session.deadline(), None);
+    bench.pass(LIMITS.idle_timeout * 2);
+    bench.then(|session, now| session.reading(false, now));
+    bench.then(|session, now| session.reading(true, now));
+    bench.pass(Duration::from_secs(1));
+    assert_eq!((bench.rejections(), bench.end), (vec![], None), "a second of its time is left");
+    bench.receive(&bytes[10..]);
+    bench.stored(0);
+    assert_eq!(bench.told(), positive(&["1"]));
+
+    bench.receive(&bytes[..10]);
+    bench.then(|session, now| session.reading(false, now));
+    bench.pass(LIMITS.frame_timeout);
+    bench.then(|session, now| session.reading(true, now));
+    bench.pass(LIMITS.frame_timeout);
+    assert_eq!(bench.rejections(), [Some("frame-timeout")], "its own time runs as before");
+}
+
 #[test]
 fn an_idle_session_ends_and_one_that_waits_for_the_store_does_not() {
     let mut bench = Bench::new(LIMITS);
