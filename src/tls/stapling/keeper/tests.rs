@@ -351,7 +351,7 @@ async fn a10_a_responder_that_is_slow_does_not_hold_up_the_start() {
     let responder = scene.responder(LIFE);
     let (release, wait) = std::sync::mpsc::channel::<()>();
     scene.answers(move |request| {
-        let _ = wait.recv_timeout(Duration::from_secs(2));
+        let _ = wait.recv_timeout(PATIENCE);
         responder.answer(request)
     });
     let chains = stapling.state().chains.clone();
