@@ -223,3 +223,29 @@ impl Failures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many of these seconds a thing is tried in that fails each time.
+    async fn tried(longest: SignedDuration, seconds: i64) -> usize {
+        let mut failures = Failures::default();
+        let (asked, count) = tokio::sync::mpsc::unbounded_channel();
+        for second in 0..seconds {
+            let now = super::super::fixtures::hours(0) + SignedDuration::from_secs(second);
+            let asked = asked.clone();
+            let work = async move { asked.send(()).is_err() };
+            failures.work(std::iter::once(("CRL".to_owned(), work)), now, longest).await;
+        }
+        count.len()
+    }
+
+    // A9.1: a CRL that lasts a minute and failed once must not run out before it is tried again.
+    #[tokio::test]
+    async fn a_failure_is_tried_again_within_the_refresh_interval() {
+        assert_eq!(tried(SignedDuration::from_secs(5), 60).await, 12);
+        // 30 s, then twice as long each time.
+        assert_eq!(tried(SignedDuration::from_hours(1), 30 + 60 + 120 + 1).await, 4);
+    }
+}
