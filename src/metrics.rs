@@ -60,6 +60,10 @@ pub struct Metrics {
     pub store_commit_duration_seconds: Histogram,
     /// Messages in one commit.
     pub store_batch_messages: Histogram,
+    /// Messages for devices that wait: not sent, or not answered.
+    pub southbound_pending: IntGauge,
+    /// Messages for devices by what became of them: `acknowledged`, `refused`, `expired`.
+    pub southbound_messages_total: CounterVec,
     /// What was taken out of the store because of its age, by `what`: `messages` or `audit`.
     pub retention_pruned_total: CounterVec,
     /// Panics that were caught: each is a fault of ours that ended one connection.
@@ -157,6 +161,15 @@ impl Metrics {
                 HistogramOpts::new("store_batch_messages", "Messages in one commit of the store")
                     .buckets(BATCHES.to_vec()),
             )?,
+            southbound_pending: IntGauge::new(
+                "southbound_pending",
+                "Messages for devices that are not sent or not answered, of all nodes",
+            )?,
+            southbound_messages_total: counter(
+                "southbound_messages_total",
+                "Messages for devices by what became of them on this node",
+                &["outcome"],
+            )?,
             retention_pruned_total: counter(
                 "retention_pruned_total",
                 "Rows that were removed because of their age",
@@ -201,6 +214,8 @@ impl Metrics {
         self.registry.register(Box::new(self.audit_repository_connected.clone()))?;
         self.registry.register(Box::new(self.store_commit_duration_seconds.clone()))?;
         self.registry.register(Box::new(self.store_batch_messages.clone()))?;
+        self.registry.register(Box::new(self.southbound_pending.clone()))?;
+        self.registry.register(Box::new(self.southbound_messages_total.clone()))?;
         self.registry.register(Box::new(self.retention_pruned_total.clone()))?;
         self.registry.register(Box::new(self.panics_total.clone()))
     }

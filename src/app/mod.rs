@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
 use crate::repository;
 use crate::revocation::{Engine, KnownStaple, RevocationError};
+use crate::southbound::Dispatcher;
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, AcceptorError, ConnectError, DirectoryHandle};
 use crate::x509::CertificateFacts;
@@ -229,6 +230,14 @@ impl Bound {
             let (metrics, store) = (platform.metrics.clone(), platform.store.clone());
             http::AdminState::new(metrics, store, platform.revocation.clone(), drain.clone(), reloader, live)
         };
+        let dispatcher = Dispatcher {
+            store: platform.store.clone(),
+            registry: registry.clone(),
+            metrics: platform.metrics.clone(),
+            clock: platform.clock.clone(),
+            drain: drain.clone(),
+        };
+        let dispatching = tokio::spawn(dispatcher.run(done.clone()));
         let admin = tokio::spawn(admin.serve(state, done.clone()));
         let watch = tokio::spawn(directory::watch(
             platform.store.clone(),
@@ -268,7 +277,18 @@ impl Bound {
         let farewell = async {
             platform.audit(Event::PlatformStopped { reason }).await;
             done.cancel();
-            for task in [admin, watch, signing, listening, pruning, refresh, stapling, revocation, sending] {
+            for task in [
+                admin,
+                watch,
+                dispatching,
+                signing,
+                listening,
+                pruning,
+                refresh,
+                stapling,
+                revocation,
+                sending,
+            ] {
                 if let Err(panic) = task.await {
                     tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
                 }

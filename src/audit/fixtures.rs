@@ -81,6 +81,15 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::DeviceSuspended { device: id(), actor: actor() },
         Event::DeviceResumed { device: id(), actor: actor() },
         Event::DeviceRemoved { device: id(), actor: actor() },
+        Event::SouthboundQueued { message, device: id(), expires: at, actor: actor() },
+        Event::SouthboundSent { message, device: id() },
+        Event::SouthboundSettled {
+            message,
+            device: id(),
+            settlement: Settlement::Refused,
+            code: Some("AR".to_owned()),
+            actor: None,
+        },
         Event::MessageViewed { message, device: id(), viewed_as: ViewedAs::TreeWithPatient, actor: actor() },
         Event::MessagesExported {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },

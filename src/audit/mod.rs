@@ -12,7 +12,7 @@ pub use chain::{
 };
 pub use event::{
     Certificate, CertificateStatus, ChainVerdict, ConfigurationFault, Event, ExportFormat, Installed,
-    InstalledRole, ReloadedBy, Selection, SessionEnd, StopReason, ViewedAs,
+    InstalledRole, ReloadedBy, Selection, SessionEnd, Settlement, StopReason, ViewedAs,
 };
 
 #[cfg(test)]

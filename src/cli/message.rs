@@ -1,7 +1,9 @@
-//! `message`: what was received.
+//! `message`: what was received, and what is for devices.
 
 mod alert;
 mod export;
+mod outbox;
+mod send;
 mod tree;
 mod value;
 
@@ -46,6 +48,15 @@ pub(crate) enum Command {
         /// At most so many; all of them without
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
+    },
+    /// Queues a message for a device and waits for its acknowledgement
+    Send(send::Arguments),
+    /// Lists messages for devices, the newest first
+    Outbox(outbox::Arguments),
+    /// Takes a message for a device back, unless it is being sent or the device has taken it
+    Withdraw {
+        /// The id that `message send` and `message outbox` show
+        id: MessageId,
     },
     /// Shows what is known of one message, without its content
     Show {
@@ -106,6 +117,9 @@ pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outc
             let filter = filter.seen_from(Clock::system().now(), 0);
             export::run(filter, limit, store, output).await?;
         }
+        Command::Send(arguments) => return send::run(arguments, store, output).await,
+        Command::Outbox(arguments) => outbox::list(arguments, store, output).await?,
+        Command::Withdraw { id } => outbox::withdraw(id, store, output).await?,
         Command::Show { id, raw, tree, phi } => {
             let message = store.message(id).await.map_err(failed)?;
             let message = message.ok_or_else(|| anyhow!("no message has the id {id}"))?;

@@ -59,7 +59,7 @@ enum Command {
         #[command(subcommand)]
         command: device::Command,
     },
-    /// What was received
+    /// What was received, and what is for devices
     Message {
         #[command(flatten)]
         config: ConfigFile,

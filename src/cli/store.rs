@@ -27,6 +27,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::BackupOnServer
         | StoreError::Sign(_)
         | StoreError::DeviceExists(_)
+        | StoreError::AlreadyWaiting(_)
         | StoreError::DeviceUnknown(_) => Exit::Failed,
     };
     Failure::new(exit, error)
@@ -67,6 +68,13 @@ impl FromStr for Since {
     }
 }
 
+/// How long something may take: `30s`, `5m`, `1h`; a second at least, and a week at most.
+pub(crate) fn period(text: &str) -> Result<SignedDuration, &'static str> {
+    let Ok(Since::Ago(duration)) = text.parse() else { return Err("write a duration as 30s, 5m or 1h") };
+    let bounds = SignedDuration::from_secs(1)..=SignedDuration::from_hours(7 * 24);
+    if bounds.contains(&duration) { Ok(duration) } else { Err("between a second and a week") }
+}
+
 /// `text` without anything that a terminal would obey: it may come from a peer.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -103,6 +111,14 @@ mod tests {
         assert_eq!(seen("9999y"), Err(SinceError));
         for wrong in ["", "yesterday", "2026-01-30", "2", "-2h", "2h ago"] {
             assert_eq!(seen(wrong), Err(SinceError), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_period_has_bounds() {
+        assert_eq!(period("90s"), Ok(SignedDuration::from_secs(90)));
+        for wrong in ["", "0s", "8d", "-1m", "2026-01-31T08:00:00Z", "soon"] {
+            assert!(period(wrong).is_err(), "{wrong}");
         }
     }
 

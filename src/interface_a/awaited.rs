@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
 use super::session::Acknowledgement;
+use crate::hl7::AcknowledgementCode;
 use crate::model::{DeviceId, SessionId};
 
 /// By device and MSH-10, since MSA-2 is all that says which message is meant (IHE PCD TF vol. 2, B.1): the device may
@@ -17,35 +18,48 @@ type Key = (DeviceId, Vec<u8>);
 
 #[derive(Debug)]
 struct Waiting {
-    /// The session into which the message was sent; when it ends, nobody waits any more.
-    session: SessionId,
-    answer: oneshot::Sender<Acknowledgement>,
+    /// The session into which the message was sent; when it ends, nobody knows whether it arrived, and nobody waits any
+    /// more. None once the device has taken the message.
+    session: Option<SessionId>,
+    /// Whether the application acknowledgement follows an accept acknowledgement.
+    application: bool,
+    answers: mpsc::UnboundedSender<Acknowledgement>,
 }
 
-/// A message is waited for as long as this lives: whoever gives up is forgotten.
+/// A message of ours whose acknowledgements are waited for as long as this lives: whoever gives up is forgotten.
 #[derive(Debug)]
-pub(super) struct Expectation {
+pub struct Exchange {
     awaited: Awaited,
     key: Key,
+    answers: mpsc::UnboundedReceiver<Acknowledgement>,
+}
+
+impl Exchange {
+    /// The next acknowledgement: `CA`, if the message asks for both, and then what ends the exchange. `None` when
+    /// the session ended before the device answered.
+    pub async fn answer(&mut self) -> Option<Acknowledgement> {
+        self.answers.recv().await
+    }
 }
 
 impl Awaited {
-    /// Waits for the acknowledgement of a message that goes into this session; `None` when one with the same MSH-10
-    /// is waited for already.
+    /// Waits for the acknowledgements of a message that goes into this session, or that the device has taken before;
+    /// `None` when one with the same MSH-10 is waited for already. `application` says whether CA is not the last of them.
     pub(super) fn expect(
         &self,
         device: &DeviceId,
         control_id: &[u8],
-        session: SessionId,
-    ) -> Option<(Expectation, oneshot::Receiver<Acknowledgement>)> {
+        session: Option<SessionId>,
+        application: bool,
+    ) -> Option<Exchange> {
         let key = (device.clone(), control_id.to_vec());
         let mut waiting = self.lock();
         if waiting.contains_key(&key) {
             return None;
         }
-        let (answer, answered) = oneshot::channel();
-        waiting.insert(key.clone(), Waiting { session, answer });
-        Some((Expectation { awaited: self.clone(), key }, answered))
+        let (answer, answers) = mpsc::unbounded_channel();
+        waiting.insert(key.clone(), Waiting { session, application, answers: answer });
+        Some(Exchange { awaited: self.clone(), key, answers })
     }
 
     /// Whether a message with this MSH-10 waits for the device's acknowledgement.
@@ -53,17 +67,24 @@ impl Awaited {
         self.lock().contains_key(&(device.clone(), control_id.to_vec()))
     }
 
-    /// The device has answered; an answer counts once.
+    /// The device has answered; the answer that ends an exchange counts once.
     pub(super) fn settle(&self, device: &DeviceId, control_id: &[u8], acknowledgement: Acknowledgement) {
-        if let Some(waiting) = self.lock().remove(&(device.clone(), control_id.to_vec())) {
-            // Whoever asked may have stopped waiting.
-            let _ = waiting.answer.send(acknowledgement);
+        let key = (device.clone(), control_id.to_vec());
+        let mut all = self.lock();
+        let Some(waiting) = all.get_mut(&key) else { return };
+        // Whoever asked may have stopped waiting.
+        let _ = waiting.answers.send(acknowledgement);
+        if waiting.application && acknowledgement.code == Some(AcknowledgementCode::CA) {
+            // It has the message, whatever becomes of the session.
+            waiting.session = None;
+        } else {
+            all.remove(&key);
         }
     }
 
     /// The session has ended: what was sent into it is not known to have arrived.
     pub(super) fn give_up(&self, session: SessionId) {
-        self.lock().retain(|_, waiting| waiting.session != session);
+        self.lock().retain(|_, waiting| waiting.session != Some(session));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Waiting>> {
@@ -71,7 +92,7 @@ impl Awaited {
     }
 }
 
-impl Drop for Expectation {
+impl Drop for Exchange {
     fn drop(&mut self) {
         self.awaited.lock().remove(&self.key);
     }
@@ -81,20 +102,50 @@ impl Drop for Expectation {
 mod tests {
     use super::super::fixtures::{NAME, clock};
     use super::*;
+    use crate::model::MessageId;
+
+    fn answer(code: AcknowledgementCode) -> Acknowledgement {
+        Acknowledgement { code: Some(code), message: MessageId::at(clock().now()) }
+    }
 
     #[test]
     fn an_answer_counts_once_and_for_its_device_only() {
-        let (awaited, session) = (Awaited::default(), SessionId::at(clock().now()));
+        let (awaited, session) = (Awaited::default(), Some(SessionId::at(clock().now())));
         let (device, other): (DeviceId, DeviceId) = (NAME.parse().unwrap(), "OTHER".parse().unwrap());
-        let (expectation, mut answered) = awaited.expect(&device, b"1", session).unwrap();
-        assert!(awaited.expect(&device, b"1", session).is_none(), "one of that name is under way");
+        let mut exchange = awaited.expect(&device, b"1", session, false).unwrap();
+        assert!(awaited.expect(&device, b"1", session, false).is_none(), "one of that name is under way");
         assert!(awaited.expects(&device, b"1") && !awaited.expects(&other, b"1"));
-        let code = |code: &str| Acknowledgement { code: code.to_owned() };
-        awaited.settle(&other, b"1", code("AE"));
-        awaited.settle(&device, b"1", code("CA"));
-        awaited.settle(&device, b"1", code("CE"));
-        assert_eq!(answered.try_recv(), Ok(code("CA")));
-        drop(expectation);
+        let [taken, refused] = [AcknowledgementCode::CA, AcknowledgementCode::CE].map(answer);
+        awaited.settle(&other, b"1", refused);
+        awaited.settle(&device, b"1", taken);
+        awaited.settle(&device, b"1", refused);
+        assert_eq!(exchange.answers.try_recv(), Ok(taken));
+        assert!(exchange.answers.try_recv().is_err());
+        assert!(!awaited.expects(&device, b"1"));
+    }
+
+    // HL7 2.6 ch. 2, 2.9.3: enhanced mode
+    #[test]
+    fn what_the_device_has_taken_is_still_answered_when_its_session_is_over() {
+        let (awaited, session) = (Awaited::default(), SessionId::at(clock().now()));
+        let device = NAME.parse().unwrap();
+        let mut exchange = awaited.expect(&device, b"1", Some(session), true).unwrap();
+        let [taken, done] = [AcknowledgementCode::CA, AcknowledgementCode::AA].map(answer);
+        awaited.settle(&device, b"1", taken);
+        awaited.give_up(session);
+        assert!(awaited.expects(&device, b"1"));
+        awaited.settle(&device, b"1", taken);
+        awaited.settle(&device, b"1", done);
+        let answers = [(); 3].map(|()| exchange.answers.try_recv());
+        assert_eq!(answers, [Ok(taken), Ok(taken), Ok(done)]);
+        assert!(!awaited.expects(&device, b"1"));
+    }
+
+    #[test]
+    fn a_refusal_ends_the_exchange() {
+        let (awaited, device) = (Awaited::default(), NAME.parse().unwrap());
+        let _exchange = awaited.expect(&device, b"1", None, true).unwrap();
+        awaited.settle(&device, b"1", answer(AcknowledgementCode::CR));
         assert!(!awaited.expects(&device, b"1"));
     }
 
@@ -102,14 +153,13 @@ mod tests {
     fn who_gives_up_or_loses_the_session_is_forgotten() {
         let clock = clock();
         let (awaited, device) = (Awaited::default(), NAME.parse().unwrap());
-        let [one, two] = [(); 2].map(|()| SessionId::at(clock.now()));
-        let (abandoned, _) = awaited.expect(&device, b"1", one).unwrap();
-        drop(abandoned);
+        let [one, two] = [(); 2].map(|()| Some(SessionId::at(clock.now())));
+        drop(awaited.expect(&device, b"1", one, false).unwrap());
         assert!(!awaited.expects(&device, b"1"));
-        let (_lost, mut answered) = awaited.expect(&device, b"2", one).unwrap();
-        let (_kept, _) = awaited.expect(&device, b"3", two).unwrap();
-        awaited.give_up(one);
-        assert!(answered.try_recv().is_err() && !awaited.expects(&device, b"2"));
+        let mut lost = awaited.expect(&device, b"2", one, false).unwrap();
+        let _kept = awaited.expect(&device, b"3", two, false).unwrap();
+        awaited.give_up(one.unwrap());
+        assert!(lost.answers.try_recv().is_err() && !awaited.expects(&device, b"2"));
         assert!(awaited.expects(&device, b"3"));
     }
 }

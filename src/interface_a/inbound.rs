@@ -15,8 +15,8 @@ use crate::authz::{Device, rules};
 use crate::config::{self, Config};
 use crate::hl7::batch;
 use crate::hl7::{
-    Acknowledgement, AcknowledgementRequest, Message, MessageTime, Outcome, ReceivedAcknowledgement,
-    Rejection, Sender,
+    Acknowledgement, AcknowledgementCode, AcknowledgementRequest, Message, MessageTime, Outcome,
+    ReceivedAcknowledgement, Rejection, Sender,
 };
 use crate::mllp::{Broken, BrokenReason, Codec, Frame};
 use crate::model::{DeviceId, MessageId, SessionId};
@@ -75,8 +75,8 @@ pub(super) struct Judged {
 pub(super) struct Answers {
     /// MSA-2.
     pub(super) control_id: Vec<u8>,
-    /// MSA-1.
-    pub(super) code: String,
+    /// MSA-1; none when it is not one of HL7 table 0008.
+    pub(super) code: Option<AcknowledgementCode>,
 }
 
 /// How a frame is counted: words from short lists.
@@ -354,10 +354,7 @@ impl Inbound {
             on_failure: (Bytes::new(), label),
             resend: label,
             audit: None,
-            answers: expected.then(|| Answers {
-                control_id: answer.control_id.to_vec(),
-                code: answer.code.map_or("", |code| code.as_str()).to_owned(),
-            }),
+            answers: expected.then(|| Answers { control_id: answer.control_id.to_vec(), code: answer.code }),
             violation: false,
             closes: None,
         }

@@ -15,6 +15,7 @@ mod registry;
 mod server;
 mod session;
 
+pub use awaited::Exchange;
 pub use feeds::Feeds;
 pub use listener::Listener;
 pub use registry::{DeliverError, Registry, SessionInfo};

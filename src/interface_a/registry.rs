@@ -8,8 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use super::awaited::Awaited;
-use super::session::Acknowledgement;
+use super::awaited::{Awaited, Exchange};
 use crate::authz::Directory;
 use crate::model::{DeviceId, Refusal, SessionId};
 use crate::revocation::{Engine, Link, Status, Verdict};
@@ -53,9 +52,6 @@ pub enum DeliverError {
     /// Too many messages wait for this device already.
     #[error("too many messages wait for this device already")]
     Busy,
-    /// The session ended before the device acknowledged.
-    #[error("the session ended before the device acknowledged")]
-    SessionEnded,
 }
 
 /// A message for a device, on its way into the session.
@@ -120,25 +116,40 @@ impl Registry {
         }
     }
 
-    /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device` and waits for its acknowledgement, which may
-    /// come on any session of the device. Who stops waiting is forgotten.
+    /// Whether the device has a session here.
+    #[must_use]
+    pub fn is_connected(&self, device: &DeviceId) -> bool {
+        self.entries().values().any(|entry| entry.info.device == *device)
+    }
+
+    /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device`. Its acknowledgements may come on any session of
+    /// the device; `application` says whether a CA is followed by an application acknowledgement.
     ///
     /// # Errors
-    /// When the device is not connected, cannot take more, or leaves without an answer.
-    pub async fn deliver(
+    /// When the device is not connected, or cannot take more.
+    pub fn deliver(
         &self,
         device: &DeviceId,
         control_id: &[u8],
+        application: bool,
         frame: Bytes,
-    ) -> Result<Acknowledgement, DeliverError> {
+    ) -> Result<Exchange, DeliverError> {
         let (session, deliveries) = self.newest_session_of(device).ok_or(DeliverError::NotConnected)?;
-        let (_waiting, answered) =
-            self.awaited.expect(device, control_id, session).ok_or(DeliverError::UnderWay)?;
+        let exchange = self.awaited.expect(device, control_id, Some(session), application);
+        let exchange = exchange.ok_or(DeliverError::UnderWay)?;
         deliveries.try_send(Outgoing { frame }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
             mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
         })?;
-        answered.await.map_err(|_| DeliverError::SessionEnded)
+        Ok(exchange)
+    }
+
+    /// Waits for the application acknowledgement of a message that `device` has taken before.
+    ///
+    /// # Errors
+    /// When somebody waits for it already.
+    pub fn await_application(&self, device: &DeviceId, control_id: &[u8]) -> Result<Exchange, DeliverError> {
+        self.awaited.expect(device, control_id, None, true).ok_or(DeliverError::UnderWay)
     }
 
     /// What sessions ask about the acknowledgements that come to them.
@@ -178,8 +189,11 @@ impl Drop for Registration {
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{NAME, clock, device, info};
+    use super::super::session::Acknowledgement;
     use super::*;
     use crate::authz::{Device, DeviceStatus};
+    use crate::hl7::AcknowledgementCode;
+    use crate::model::MessageId;
 
     fn named(name: &str) -> SessionInfo {
         SessionInfo { device: name.parse().unwrap(), ..info(&clock()) }
@@ -217,13 +231,12 @@ mod tests {
         clock.advance(std::time::Duration::from_secs(1));
         let mut new = registry.register(info(&clock), Arc::default());
         let device = NAME.parse().unwrap();
-        let delivering = registry.deliver(&device, b"1", Bytes::from_static(b"frame"));
-        let answering = async {
-            assert_eq!(new.deliveries.recv().await.unwrap().frame, b"frame"[..]);
-            registry.awaited().settle(&device, b"1", Acknowledgement { code: "AA".to_owned() });
-        };
-        let (delivered, ()) = tokio::join!(delivering, answering);
-        assert_eq!(delivered, Ok(Acknowledgement { code: "AA".to_owned() }));
+        let mut exchange = registry.deliver(&device, b"1", false, Bytes::from_static(b"frame")).unwrap();
+        assert_eq!(new.deliveries.recv().await.unwrap().frame, b"frame"[..]);
+        let answer =
+            Acknowledgement { code: Some(AcknowledgementCode::AA), message: MessageId::at(clock.now()) };
+        registry.awaited().settle(&device, b"1", answer);
+        assert_eq!(exchange.answer().await, Some(answer));
         assert!(old.deliveries.try_recv().is_err());
     }
 }

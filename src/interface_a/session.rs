@@ -17,8 +17,9 @@ use super::awaited::Awaited;
 use super::inbound::{Inbound, Judged, Label, Part};
 use crate::audit::{self, SessionEnd};
 use crate::config::Config;
+use crate::hl7::AcknowledgementCode;
 use crate::mllp::{BrokenReason, Codec, Interruption, Received};
-use crate::model::Refusal;
+use crate::model::{MessageId, Refusal};
 use crate::store::{MessageRecord, Recorded, StoreError, Verdict};
 
 /// How long a frame whose end block lacks its carriage return waits for it.
@@ -75,10 +76,12 @@ pub(super) enum Effect {
 pub(super) struct Ticket(u64);
 
 /// How a device answered a message that was delivered to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acknowledgement {
-    /// MSA-1: `AA`, `CE` and so on.
-    pub code: String,
+    /// MSA-1; none when it is not one of HL7 table 0008.
+    pub code: Option<AcknowledgementCode>,
+    /// The message that brought it.
+    pub message: MessageId,
 }
 
 /// See the module.
@@ -327,7 +330,7 @@ impl Session {
         self.effects.extend(judged.audit.into_iter().map(Effect::Audit));
         if let Some(answer) = judged.answers {
             // B.1: MSA-2 says which message of ours is meant.
-            let acknowledgement = Acknowledgement { code: answer.code };
+            let acknowledgement = Acknowledgement { code: answer.code, message: judged.record.id };
             self.awaited.settle(self.inbound.device(), &answer.control_id, acknowledgement);
         }
         self.slots.push_back(Slot::Waiting {

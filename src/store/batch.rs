@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 use super::StoreError;
 use super::alert;
 use super::directory;
+use super::outbox;
 use super::retention;
 use super::statement::Statement;
 use super::writer::{Entry, Incoming, Write, Written};
@@ -155,19 +156,27 @@ async fn apply(
                     directory::apply(connection, change).await?;
                     trail.extend(change.events(actor).into_iter().map(|event| (*at, event)));
                 }
+                Write::Outbox(change) => {
+                    let rows = outbox::apply(connection, node, *at, change).await?;
+                    // What was not possible has not happened.
+                    trail.extend(change.event().filter(|_| rows > 0).map(|event| (*at, event)));
+                    outcomes.push(Written::Rows(rows));
+                    continue;
+                }
                 Write::PruneMessages { before, limit } => {
-                    let messages = retention::remove_messages(connection, *before, *limit).await?;
+                    let messages = retention::remove_messages(connection, *before, *limit).await?
+                        + outbox::forget(connection, *before, *limit).await?;
                     alert::forget(connection, *before, *limit).await?;
                     if messages > 0 {
                         trail.push((*at, Event::MessagesPruned { messages, before: *before }));
                     }
-                    outcomes.push(Written::Pruned(messages));
+                    outcomes.push(Written::Rows(messages));
                     continue;
                 }
                 Write::PruneAudit { beginning, before } => {
                     let rows = retention::remove_audit(connection, node, beginning).await?;
                     trail.push((*at, Event::AuditPruned { link: beginning.link, before: *before }));
-                    outcomes.push(Written::Pruned(rows));
+                    outcomes.push(Written::Rows(rows));
                     continue;
                 }
                 Write::Probe => {

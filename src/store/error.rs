@@ -111,6 +111,11 @@ pub enum StoreError {
     /// The directory has an entry of that name already.
     #[error("device {0} is in the directory already")]
     DeviceExists(DeviceId),
+    /// A device's answer names a message by its control id alone.
+    #[error(
+        "a message with this MSH-10 waits for device {0} already: give it another, or withdraw the other one"
+    )]
+    AlreadyWaiting(DeviceId),
     /// The directory has no entry of that name.
     #[error("device {0} is not in the directory")]
     DeviceUnknown(DeviceId),
@@ -129,7 +134,10 @@ pub enum DatabaseError {
 impl StoreError {
     /// Whether the fault lies in this one request, so that others beside it can succeed.
     pub(super) const fn concerns_one_request(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::DeviceExists(_) | Self::DeviceUnknown(_))
+        matches!(
+            self,
+            Self::Refused(_) | Self::DeviceExists(_) | Self::DeviceUnknown(_) | Self::AlreadyWaiting(_)
+        )
     }
 
     pub(super) const fn unreadable(place: &'static str) -> Self {

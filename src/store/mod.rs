@@ -11,6 +11,7 @@ mod directory;
 mod error;
 mod inspect;
 mod message;
+mod outbox;
 mod postgres;
 mod query;
 mod read;
@@ -31,6 +32,7 @@ pub(crate) use directory::device_kind;
 pub use error::{DatabaseError, StoreError};
 pub use inspect::Inspection;
 pub use message::{CONTROL_ID_REUSED, MessageRecord, MessageSummary, Recorded, StoredMessage, Verdict};
+pub use outbox::{OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
 pub use query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
 pub use verify::{ChainReport, HeadReport};
 
@@ -132,7 +134,7 @@ impl Store {
         // What is compressed need not wait uncompressed.
         let record = Box::new(MessageRecord { raw: Bytes::new(), ..record });
         match self.write(Write::Message { record, content, digest }).await? {
-            Written::Anew | Written::Pruned(_) => Ok(Recorded::Stored(id)),
+            Written::Anew | Written::Rows(_) => Ok(Recorded::Stored(id)),
             Written::Before { of, acknowledgement } => Ok(Recorded::Resend { of, acknowledgement }),
         }
     }

@@ -11,8 +11,8 @@ use crate::audit::{Beginning, Link, RowHash, Signer, begin_bytes};
 use crate::model::NodeName;
 
 impl Store {
-    /// Removes messages, accepted and rejected ones, that came before `before`, the oldest first, at most
-    /// [`Store::PRUNED_AT_ONCE`]; how many. They are gone when this returns, and the audit trail says so.
+    /// Removes messages, accepted and rejected ones, that came before `before`, and messages for devices that were settled
+    /// before, the oldest first, of each at most [`Store::PRUNED_AT_ONCE`]; how many. They are gone when this returns, and the audit trail says so.
     ///
     /// # Errors
     /// When nothing was removed.
@@ -51,7 +51,7 @@ impl Store {
 
     async fn prune(&self, write: Write) -> Result<u64, StoreError> {
         match self.write(write).await? {
-            Written::Pruned(rows) => Ok(rows),
+            Written::Rows(rows) => Ok(rows),
             Written::Anew | Written::Before { .. } => Ok(0),
         }
     }

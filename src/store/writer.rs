@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::content::Content;
 use super::directory::DirectoryChange;
+use super::outbox::OutboxChange;
 use super::{MessageRecord, StoreError};
 use crate::audit::{self, Beginning};
 use crate::metrics::Metrics;
@@ -52,6 +53,8 @@ pub(super) enum Write {
     Audit(audit::Event),
     /// A change of the device directory, and its row in the audit trail.
     Directory { change: DirectoryChange, actor: String },
+    /// A change of what waits for devices, and its row in the audit trail.
+    Outbox(OutboxChange),
     /// Removes messages that came before, at most so many, and says so in the audit trail.
     PruneMessages { before: Timestamp, limit: u32 },
     /// Removes the rows of this node's audit chain up to where it begins now, and says so in it.
@@ -74,8 +77,8 @@ pub(super) struct Incoming<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Written {
     Anew,
-    /// So many rows were removed.
-    Pruned(u64),
+    /// So many rows were changed or removed.
+    Rows(u64),
     /// The message was there before, with this acknowledgement.
     Before {
         of: MessageId,
@@ -266,6 +269,7 @@ impl Entry {
             Write::Message { record, content, .. } => {
                 content.bytes.len().saturating_add(record.acknowledgement.len())
             }
+            Write::Outbox(OutboxChange::Queue(message)) => message.raw.len(),
             _ => 0,
         };
         u32::try_from(held).unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES).min(MAX_QUEUED_BYTES)

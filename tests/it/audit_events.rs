@@ -7,7 +7,8 @@ use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::harness::{Cli, Device, Platform, Site, Wire, eventually, framed, message, serial};
+use crate::harness::{Cli, Device, Platform, Site, Wire, eventually, field, framed, message, serial};
+use crate::southbound::{answer, order};
 
 const NAME: &str = "00A037FFFE000001";
 const OTHER: &str = "00A037FFFE000002";
@@ -83,6 +84,12 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     let mut wire = Wire::connect(&site, platform.address, &own);
     wire.write(&[b"noise", framed(&message(NAME, "5")).as_slice()].concat());
     assert_eq!(wire.verdict().0, "CA");
+    let file = site.path().join("order.hl7");
+    fs::write(&file, order("ORDER", "AL", "")).unwrap();
+    cli.run(&["message", "send", NAME, file.to_str().unwrap(), "--no-wait"]);
+    assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "ORDER");
+    wire.write(&answer("ACK^O15^ACK", "ORDER", "CA", "6"));
+    eventually("the order is settled", || !rows(&cli, "southbound-settled").is_empty());
     wire.close();
 
     let id = cli.json(&["message", "list"])[0]["id"].as_str().unwrap().to_owned();
@@ -106,7 +113,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     }
     // One row for each message, whatever became of it.
     let accepted = details(&cli, "message-accepted").len();
-    assert_eq!((accepted, details(&cli, "message-rejected").len()), (3, 1));
+    assert_eq!((accepted, details(&cli, "message-rejected").len()), (4, 1));
 
     let let_in = &details(&cli, "connection-accepted")[0];
     assert_eq!((&let_in["device"], &let_in["certificate"]["common-name"]), (&json!(NAME), &json!(NAME)));

@@ -30,6 +30,7 @@ mod resumption;
 mod retention;
 mod revocation;
 mod shipped;
+mod southbound;
 mod storm;
 #[cfg(feature = "pkcs11")]
 mod token;

@@ -30,6 +30,7 @@ pub(super) fn message(told: &Told<'_>) -> Option<Message> {
         "device-added" | "device-changed" | "device-suspended" | "device-resumed" | "device-removed" => {
             row.device()
         }
+        "southbound-sent" => row.sent(),
         "message-viewed" => row.view(),
         "messages-exported" | "store-copied" => row.export(),
         "audit-exported" => row.trail(Outcome::Success),
@@ -164,6 +165,18 @@ impl Row<'_> {
             participants: vec![source, destination],
             objects: vec![self.message_object(IMPORT)],
             ..self.about(event::IMPORT, Action::Create)
+        }
+    }
+
+    /// The other way round.
+    fn sent(&self) -> Message {
+        let source = Participant { role: Some(role::SOURCE), ..self.platform() };
+        let destination =
+            Participant { role: Some(role::DESTINATION), ..participant(self.text("device"), false) };
+        Message {
+            participants: vec![source, destination],
+            objects: vec![self.message_object(EXPORT)],
+            ..self.about(event::EXPORT, Action::Read)
         }
     }
 

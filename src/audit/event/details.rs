@@ -101,6 +101,27 @@ impl Event {
             Self::DeviceSuspended { device, actor }
             | Self::DeviceResumed { device, actor }
             | Self::DeviceRemoved { device, actor } => json!({ "device": device.as_str(), "actor": actor }),
+            Self::SouthboundQueued { message, device, expires, actor } => json!({
+                "message": message.to_string(),
+                "device": device.as_str(),
+                "expires": expires.to_string(),
+                "actor": actor,
+            }),
+            Self::SouthboundSent { message, device } => {
+                json!({ "message": message.to_string(), "device": device.as_str() })
+            }
+            Self::SouthboundSettled { message, device, settlement, code, actor } => {
+                let mut fields = Map::new();
+                fields.insert("message".to_owned(), message.to_string().into());
+                fields.insert("device".to_owned(), device.as_str().into());
+                fields.insert("outcome".to_owned(), settlement.code().into());
+                for (key, value) in [("code", code), ("actor", actor)] {
+                    if let Some(value) = value {
+                        fields.insert(key.to_owned(), value.as_str().into());
+                    }
+                }
+                fields.into()
+            }
             Self::MessageViewed { message, device, viewed_as, actor } => json!({
                 "message": message.to_string(),
                 "device": device.as_str(),

@@ -15,7 +15,7 @@ use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, MessageId, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
 pub use reason::{ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
-pub use report::{ChainVerdict, ExportFormat, Selection, ViewedAs};
+pub use report::{ChainVerdict, ExportFormat, Selection, Settlement, ViewedAs};
 
 /// Something that an auditor may ask about.
 ///
@@ -197,6 +197,37 @@ pub enum Event {
         /// Who did it.
         actor: String,
     },
+    /// A message for a device was queued.
+    SouthboundQueued {
+        /// Its name in the store.
+        message: MessageId,
+        /// Whom it is for.
+        device: DeviceId,
+        /// From then on it is not sent any more.
+        expires: Timestamp,
+        /// Who queued it.
+        actor: String,
+    },
+    /// A message is about to be sent to a device. Written before it is.
+    SouthboundSent {
+        /// Its name in the store.
+        message: MessageId,
+        /// Whom it is for.
+        device: DeviceId,
+    },
+    /// It is known what became of a message for a device.
+    SouthboundSettled {
+        /// Its name in the store.
+        message: MessageId,
+        /// Whom it was for.
+        device: DeviceId,
+        /// What became of it.
+        settlement: Settlement,
+        /// MSA-1 of the device's answer, when that decided it.
+        code: Option<String>,
+        /// Who took it back, when somebody did.
+        actor: Option<String>,
+    },
     /// Somebody was shown what a message says.
     MessageViewed {
         /// The message.
@@ -264,7 +295,7 @@ pub enum Event {
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 27] = [
+    pub const NAMES: [&'static str; 30] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -284,6 +315,9 @@ impl Event {
         "device-suspended",
         "device-resumed",
         "device-removed",
+        "southbound-queued",
+        "southbound-sent",
+        "southbound-settled",
         "message-viewed",
         "messages-exported",
         "messages-pruned",
@@ -326,6 +360,9 @@ impl Event {
             Self::DeviceSuspended { .. } => "device-suspended",
             Self::DeviceResumed { .. } => "device-resumed",
             Self::DeviceRemoved { .. } => "device-removed",
+            Self::SouthboundQueued { .. } => "southbound-queued",
+            Self::SouthboundSent { .. } => "southbound-sent",
+            Self::SouthboundSettled { .. } => "southbound-settled",
             Self::MessageViewed { .. } => "message-viewed",
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => "messages-pruned",

@@ -16,6 +16,19 @@ pub enum ViewedAs {
     TreeWithPatient,
 }
 
+/// What became of a message for a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Settlement {
+    /// The device has acknowledged it: AA, or CA where it is not to say more.
+    Acknowledged,
+    /// The device does not take it: AE, AR, CE, CR, or no code of HL7 table 0008.
+    Refused,
+    /// Its time was over before the device had said all that it is to say.
+    Expired,
+    /// Whoever is responsible for it took it back.
+    Withdrawn,
+}
+
 /// Which messages were asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -60,6 +73,33 @@ impl ViewedAs {
             Self::Tree => "tree",
             Self::TreeWithPatient => "tree-with-patient",
         }
+    }
+}
+
+impl Settlement {
+    const ALL: [Self; 4] = [Self::Acknowledged, Self::Refused, Self::Expired, Self::Withdrawn];
+
+    /// What an answer means.
+    #[must_use]
+    pub const fn answered(acknowledged: bool) -> Self {
+        if acknowledged { Self::Acknowledged } else { Self::Refused }
+    }
+
+    /// The stable word.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Refused => "refused",
+            Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// The settlement with this word.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|settlement| settlement.code() == code)
     }
 }
 

@@ -7,10 +7,10 @@ use super::super::fixtures::{
     LIMITS, NAME, acknowledgement, acknowledgements, device, frame, framed, info, session,
 };
 use super::super::registry::{DeliverError, Registry};
-use super::super::session::Acknowledgement;
 use super::*;
 use crate::audit::{Event, StopReason};
 use crate::authz::{Device, DeviceStatus, Directory};
+use crate::hl7::AcknowledgementCode;
 use crate::model::{DeviceId, Refusal};
 use crate::store::MessageFilter;
 use crate::store::fixtures::Place;
@@ -92,10 +92,10 @@ async fn a_message_is_delivered_and_its_acknowledgement_returned() {
     let registry = bench.registry.clone();
     let ours = framed("MSH|^~\\&|OURS||||20260101||RGV^O15^RGV_O15|OURS-1|P|2.6\r");
     let sent = Bytes::from(ours.clone());
-    let delivering = tokio::spawn(async move { registry.deliver(&name(), b"OURS-1", sent).await });
+    let mut exchange = registry.deliver(&name(), b"OURS-1", false, sent).unwrap();
     assert_eq!(bench.read_frames(1).await, ours);
     bench.device.write_all(&acknowledgement("OURS-1")).await.unwrap();
-    assert_eq!(delivering.await.unwrap(), Ok(Acknowledgement { code: "CA".to_owned() }));
+    assert_eq!(exchange.answer().await.unwrap().code, Some(AcknowledgementCode::CA));
 }
 
 #[tokio::test]
@@ -103,16 +103,16 @@ async fn who_delivers_to_nobody_or_to_one_who_leaves_is_told() {
     let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
     let stranger: DeviceId = "STRANGER".parse().unwrap();
     let frame = Bytes::from_static(b"\x0Bours\x1C\r");
-    let refused = bench.registry.deliver(&stranger, b"1", frame.clone()).await;
-    assert_eq!(refused, Err(DeliverError::NotConnected));
-    let registry = bench.registry.clone();
-    let again = frame.clone();
-    let delivering = tokio::spawn(async move { registry.deliver(&name(), b"1", again).await });
+    let refused = bench.registry.deliver(&stranger, b"1", false, frame.clone());
+    assert_eq!(refused.unwrap_err(), DeliverError::NotConnected);
+    let mut exchange = bench.registry.deliver(&name(), b"1", false, frame.clone()).unwrap();
+    let again = bench.registry.deliver(&name(), b"1", false, frame.clone());
+    assert_eq!(again.unwrap_err(), DeliverError::UnderWay);
     bench.read_frames(1).await;
     drop(bench.device);
-    assert_eq!(delivering.await.unwrap(), Err(DeliverError::SessionEnded));
+    assert_eq!(exchange.answer().await, None);
     bench.running.await.unwrap();
-    assert_eq!(bench.registry.deliver(&name(), b"1", frame).await, Err(DeliverError::NotConnected));
+    assert_eq!(bench.registry.deliver(&name(), b"1", false, frame).unwrap_err(), DeliverError::NotConnected);
 }
 
 #[tokio::test]
@@ -167,17 +167,12 @@ async fn a_peer_that_takes_no_bytes_cannot_keep_a_right_that_it_has_lost() {
 async fn too_many_deliveries_to_a_peer_that_takes_no_bytes_are_refused() {
     let bench = deaf(WRITE_TIMEOUT).await;
     let frame = Bytes::from_static(b"\x0Bours\x1C\r");
-    let registry = Arc::new(bench.registry.clone());
-    let mut waiting = tokio::task::JoinSet::new();
-    for number in 0..65_u32 {
-        let (registry, frame) = (Arc::clone(&registry), frame.clone());
-        waiting.spawn(async move { registry.deliver(&name(), &number.to_be_bytes(), frame).await });
-    }
-    assert_eq!(waiting.join_next().await.unwrap().unwrap(), Err(DeliverError::Busy));
-    assert_eq!(waiting.len(), 64, "the others wait");
+    let deliver = |number: u32| bench.registry.deliver(&name(), &number.to_be_bytes(), false, frame.clone());
+    let waiting: Vec<_> = (0..64).map(|number| deliver(number).unwrap()).collect();
+    assert_eq!(deliver(64).unwrap_err(), DeliverError::Busy);
     bench.drain.cancel();
     assert_eq!(bench.running.await.unwrap(), SessionEnd::Shutdown);
-    while let Some(outcome) = waiting.join_next().await {
-        assert_eq!(outcome.unwrap(), Err(DeliverError::SessionEnded));
+    for mut exchange in waiting {
+        assert_eq!(exchange.answer().await, None);
     }
 }

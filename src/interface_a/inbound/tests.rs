@@ -131,7 +131,7 @@ fn an_awaited_acknowledgement_is_accepted_and_never_answered() {
     let frame = super::super::fixtures::acknowledgement("OURS");
     let judged = inbound.judge(&only(whole(&frame)), clock.now(), |control_id| control_id == b"OURS");
     let answers = judged.answers.unwrap();
-    assert_eq!((answers.control_id, answers.code.as_str()), (b"OURS".to_vec(), "CA"));
+    assert_eq!((answers.control_id, answers.code), (b"OURS".to_vec(), Some(AcknowledgementCode::CA)));
     assert_eq!(judged.record.verdict, Verdict::Accepted);
     assert!(judged.on_stored.0.is_empty() && judged.on_failure.0.is_empty());
 }

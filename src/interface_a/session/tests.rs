@@ -1,12 +1,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use proptest::prelude::*;
 
 use super::super::fixtures::{
     LIMITS, NAME, acknowledgement, acknowledgements, clock, frame, frame_about, framed, now, session,
 };
 use super::*;
+use crate::interface_a::Exchange;
 use crate::model::{Clock, MessageId, SessionId};
 
 mod model;
@@ -395,12 +397,16 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     bench.sent.clear();
     // Sent into another session of the device: it may answer on this one.
     let (device, elsewhere) = (NAME.parse().unwrap(), SessionId::at(bench.clock.now()));
-    let (_seventh, mut seventh) = bench.awaited.expect(&device, b"OURS-7", elsewhere).unwrap();
-    let (_eighth, mut eighth) = bench.awaited.expect(&device, b"OURS-8", elsewhere).unwrap();
+    let expect =
+        |id: &[u8]| bench.awaited.expect(&device, id, Some(elsewhere), false).expect("nobody waits for it");
+    let (mut seventh, mut eighth) = (expect(b"OURS-7"), expect(b"OURS-8"));
     bench
         .receive(&[acknowledgement("OURS-8"), acknowledgement("OURS-9"), acknowledgement("OURS-7")].concat());
-    let code = Acknowledgement { code: "CA".to_owned() };
-    assert_eq!([seventh.try_recv(), eighth.try_recv()], [Ok(code.clone()), Ok(code)]);
+    let taken = |exchange: &mut Exchange| exchange.answer().now_or_never().flatten().unwrap();
+    let answers = [taken(&mut eighth), taken(&mut seventh)];
+    assert!(answers.iter().all(|answer| answer.code == Some(AcknowledgementCode::CA)));
+    let brought: Vec<_> = [0, 2].map(|at| bench.storing[at].1.id).into();
+    assert_eq!(answers.map(|answer| answer.message), brought[..]);
     bench.receive(&acknowledgement("OURS-7"));
     let unexpected = Some("unexpected-acknowledgement");
     assert_eq!(bench.rejections(), [None, unexpected, None, unexpected], "an acknowledgement counts once");

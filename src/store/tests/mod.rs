@@ -9,6 +9,7 @@ mod messages;
 mod migration;
 mod nodes;
 mod opening;
+mod outbox;
 mod plans;
 mod relay;
 mod retention;

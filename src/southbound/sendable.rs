@@ -1,0 +1,190 @@
+//! What can be sent to a device.
+
+use bytes::Bytes;
+
+use crate::hl7::{AcknowledgeAs, AcknowledgementRequest, Message, Outcome, Unreadable, batch};
+use crate::mllp::{CR, FS, VT};
+
+/// Bytes of the longest MSH-10 (HL7 2.6 ch. 2, 2.15.9.10).
+const LONGEST_CONTROL_ID: usize = 199;
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// One message that a device can be sent: strict where we are liberal with what comes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sendable {
+    /// MSH-9.
+    pub message_type: String,
+    /// MSH-10, by which the device names it in its answer.
+    pub control_id: String,
+    /// Whether the device says twice what becomes of it (MSH-15 and MSH-16): that it has taken it, and what came of it.
+    pub application: bool,
+    /// The message: each of its segments ends in a carriage return.
+    pub bytes: Bytes,
+}
+
+/// Why something cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsendable {
+    /// It is not HL7.
+    #[error("it cannot be read as HL7 v2: {0}")]
+    Unreadable(#[from] Unreadable),
+    /// It is several.
+    #[error("it holds several messages: send each by itself")]
+    Several,
+    /// It has bytes that would end its frame.
+    #[error(
+        "it has a byte 0x0B or 0x1C, with which MLLP begins and ends a frame: give the message without its frame"
+    )]
+    Frame,
+    /// MSH-9 is empty.
+    #[error("it has no message type: fill MSH-9")]
+    NoType,
+    /// MSH-10 is not what a device gives back unchanged.
+    #[error(
+        "the device could not name it in its answer: MSH-10 has to be 1 to 199 printable ASCII characters"
+    )]
+    ControlId,
+    /// Nobody would know whether it arrived.
+    #[error(
+        "it asks for no acknowledgement when all is well, so that nobody would know whether it arrived: write AL in MSH-15 or MSH-16"
+    )]
+    NoAcknowledgement,
+}
+
+impl Sendable {
+    /// Reads a message as it is in a file, also with the line ends of a text file.
+    ///
+    /// # Errors
+    /// When it cannot be sent so.
+    pub fn read(file: &[u8]) -> Result<Self, Unsendable> {
+        let bytes = with_segment_ends(file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file));
+        let message = Message::parse(&bytes)?;
+        if batch::split(&bytes).is_some() {
+            return Err(Unsendable::Several);
+        }
+        if bytes.iter().any(|byte| matches!(*byte, VT | FS)) {
+            return Err(Unsendable::Frame);
+        }
+        let header = message.header();
+        if header.message_type().code.is_empty() {
+            return Err(Unsendable::NoType);
+        }
+        let control_id = header.control_id().raw();
+        let printable = control_id.iter().all(|byte| matches!(byte, b' '..=b'~'));
+        if !printable
+            || control_id.trim_ascii() != control_id
+            || !(1..=LONGEST_CONTROL_ID).contains(&control_id.len())
+        {
+            return Err(Unsendable::ControlId);
+        }
+        let answers = AcknowledgementRequest::of(&header, AcknowledgeAs::AsAsked).answers(Outcome::Accepted);
+        if answers.accept.is_none() && answers.application.is_none() {
+            return Err(Unsendable::NoAcknowledgement);
+        }
+        Ok(Self {
+            message_type: String::from_utf8_lossy(header.message_type_field().raw()).into_owned(),
+            control_id: String::from_utf8_lossy(control_id).into_owned(),
+            application: answers.accept.is_some() && answers.application.is_some(),
+            bytes: Bytes::copy_from_slice(&bytes),
+        })
+    }
+
+    /// The message in its frame. There is no byte in it that would end the frame: [`Sendable::read`] has looked.
+    #[must_use]
+    pub fn frame(&self) -> Bytes {
+        [&[VT], &*self.bytes, &[FS, CR]].concat().into()
+    }
+}
+
+/// LF, CRLF or nothing at the end become what HL7 wants (2.6 ch. 2, 2.5.1).
+fn with_segment_ends(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 1);
+    let mut last = 0;
+    for &byte in text {
+        match byte {
+            b'\n' if last == CR => {}
+            b'\n' => out.push(CR),
+            other => out.push(other),
+        }
+        last = byte;
+    }
+    while out.ends_with(b"\r\r") {
+        out.pop();
+    }
+    if !out.ends_with(b"\r") {
+        out.push(b'\r');
+    }
+    out
+}
+
+impl std::fmt::Debug for Sendable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sendable")
+            .field("message_type", &self.message_type)
+            .field("application", &self.application)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(kind: &str, control_id: &str, accept: &str, application: &str) -> String {
+        format!(
+            "MSH|^~\\&|PLATFORM||PUMP||20260101120000+0000||{kind}|{control_id}|P|2.6|||{accept}|{application}\rPID|1\r"
+        )
+    }
+
+    fn read(text: &str) -> Result<Sendable, Unsendable> {
+        Sendable::read(text.as_bytes())
+    }
+
+    // IHE PCD TF vol. 2, 3.3 and B.1
+    #[test]
+    fn an_order_is_read_with_what_its_answer_needs() {
+        let sent = read(&order("RGV^O15^RGV_O15", "ORDER-1", "AL", "AL")).unwrap();
+        assert_eq!((&*sent.message_type, &*sent.control_id), ("RGV^O15^RGV_O15", "ORDER-1"));
+        assert!(sent.application);
+        for (accept, application) in [("", ""), ("AL", "NE"), ("NE", "AL"), ("AL", "ER"), ("SU", "")] {
+            let sent = read(&order("RGV^O15", "1", accept, application)).unwrap();
+            assert!(!sent.application, "{accept} {application}");
+        }
+    }
+
+    #[test]
+    fn a_text_file_becomes_a_message() {
+        let wanted = order("RGV^O15", "1", "AL", "");
+        let framed = read(&wanted).unwrap().frame();
+        assert_eq!(framed, [b"\x0B", wanted.as_bytes(), b"\x1C\r"].concat());
+        for ending in ["\n", "\r\n", "\r"] {
+            let file = wanted.replace('\r', ending);
+            for file in [format!("\u{feff}{file}"), format!("{file}{ending}"), file.trim_end().to_owned()] {
+                assert_eq!(read(&file).unwrap().bytes, wanted.as_bytes(), "{file:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_device_could_not_take_or_answer_is_not_sent() {
+        let good = order("RGV^O15", "1", "AL", "");
+        let long = "7".repeat(200);
+        for (text, why) in [
+            (String::new(), "read as HL7"),
+            (format!("{good}{good}"), "several"),
+            (format!("BHS|^~\\&\r{good}BTS|1\r"), "HL7"),
+            (format!("\u{b}{good}\u{1c}\r"), "HL7"),
+            (format!("{good}OBX|1|ST|\u{1c}\r"), "0x0B"),
+            (order("", "1", "AL", ""), "MSH-9"),
+            (order("RGV", "", "AL", ""), "MSH-10"),
+            (order("RGV", " 1", "AL", ""), "MSH-10"),
+            (order("RGV", "\u{e9}", "AL", ""), "MSH-10"),
+            (order("RGV", &long, "AL", ""), "MSH-10"),
+            (order("RGV", "1", "NE", "NE"), "MSH-15"),
+            (order("RGV", "1", "ER", "ER"), "MSH-15"),
+        ] {
+            let refused = read(&text).unwrap_err().to_string();
+            assert!(refused.contains(why), "{text:?}: {refused}");
+        }
+    }
+}

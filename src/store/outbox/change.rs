@@ -1,0 +1,136 @@
+//! Changes of the outbox, and what the audit trail says of them: the same whatever the database.
+
+use jiff::Timestamp;
+
+use super::QueuedMessage;
+use crate::audit::{Event, Settlement};
+use crate::model::{DeviceId, MessageId, NodeName};
+use crate::store::StoreError;
+use crate::store::batch::Connection;
+use crate::store::statement::Statement;
+
+/// A change of the outbox; what each means is said where the store offers it.
+#[derive(Debug)]
+pub(in crate::store) enum OutboxChange {
+    Queue(Box<QueuedMessage>),
+    Claim { id: MessageId, device: DeviceId, until: Timestamp },
+    Release(MessageId),
+    Accept { id: MessageId, code: String, answer: MessageId },
+    Settle { id: MessageId, device: DeviceId, acknowledged: bool, code: String, answer: MessageId },
+    Expire { id: MessageId, device: DeviceId },
+    Withdraw { id: MessageId, device: DeviceId, actor: String },
+}
+
+impl OutboxChange {
+    /// The row of the audit trail, which belongs into the same transaction.
+    pub(in crate::store) fn event(&self) -> Option<Event> {
+        let settled = |id: &MessageId,
+                       device: &DeviceId,
+                       settlement,
+                       code: Option<&String>,
+                       actor: Option<&String>| {
+            let (code, actor) = (code.cloned(), actor.cloned());
+            Some(Event::SouthboundSettled { message: *id, device: device.clone(), settlement, code, actor })
+        };
+        match self {
+            Self::Queue(message) => Some(Event::SouthboundQueued {
+                message: message.id,
+                device: message.device.clone(),
+                expires: message.expires_at,
+                actor: message.actor.clone(),
+            }),
+            Self::Claim { id, device, .. } => {
+                Some(Event::SouthboundSent { message: *id, device: device.clone() })
+            }
+            Self::Release(_) | Self::Accept { .. } => None,
+            Self::Settle { id, device, acknowledged, code, .. } => {
+                settled(id, device, Settlement::answered(*acknowledged), Some(code), None)
+            }
+            Self::Expire { id, device } => settled(id, device, Settlement::Expired, None, None),
+            Self::Withdraw { id, device, actor } => {
+                settled(id, device, Settlement::Withdrawn, None, Some(actor))
+            }
+        }
+    }
+}
+
+/// Makes the change; how many rows it has changed.
+pub(in crate::store) async fn apply(
+    connection: &mut impl Connection,
+    node: &NodeName,
+    at: Timestamp,
+    change: &OutboxChange,
+) -> Result<u64, StoreError> {
+    let of = |sql: &str, id: &MessageId| Statement::new(sql).bind(id.as_bytes().as_slice());
+    let statement = match change {
+        OutboxChange::Queue(message) => of(INSERT, &message.id)
+            .bind(at)
+            .bind(message.expires_at)
+            .bind(message.device.as_str())
+            .bind(message.message_type.as_str())
+            .bind(message.control_id.as_str())
+            .bind(message.actor.as_str())
+            .bind(message.raw.as_ref()),
+        OutboxChange::Claim { id, until, .. } => of(CLAIM, id).bind(at).bind(node.as_str()).bind(*until),
+        OutboxChange::Release(id) => of(RELEASE, id),
+        OutboxChange::Accept { id, code, answer } => {
+            of(ACCEPT, id).bind(code.as_str()).bind(answer.as_bytes().as_slice())
+        }
+        OutboxChange::Settle { id, acknowledged, code, answer, .. } => of(SETTLE, id)
+            .bind(at)
+            .bind(Settlement::answered(*acknowledged).code())
+            .bind(code.as_str())
+            .bind(answer.as_bytes().as_slice()),
+        OutboxChange::Expire { id, .. } => of(EXPIRE, id).bind(at),
+        OutboxChange::Withdraw { id, .. } => of(WITHDRAW, id).bind(at),
+    };
+    let rows = connection.execute(statement).await?;
+    match change {
+        OutboxChange::Queue(message) if rows == 0 => Err(StoreError::AlreadyWaiting(message.device.clone())),
+        _ => Ok(rows),
+    }
+}
+
+/// Removes what was settled before `before`, the oldest first; how many.
+pub(in crate::store) async fn forget(
+    connection: &mut impl Connection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    connection.execute(Statement::new(DELETE_SETTLED).bind(before).bind(limit)).await
+}
+
+const INSERT: &str = "
+INSERT INTO outbox (id, queued_at, expires_at, device, message_type, control_id, actor, raw)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT DO NOTHING";
+
+/// A node that died and is back has its own claims from before.
+const CLAIM: &str = "
+UPDATE outbox SET attempts = attempts + 1, sent_at = $2, claimed_by = $3, claimed_until = $4
+WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL AND expires_at > $2
+    AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_by = $3)";
+
+const RELEASE: &str =
+    "UPDATE outbox SET claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND outcome IS NULL";
+
+const ACCEPT: &str = "
+UPDATE outbox SET acknowledgement = $2, answer = $3, claimed_by = NULL, claimed_until = NULL
+WHERE id = $1 AND outcome IS NULL";
+
+const SETTLE: &str = "
+UPDATE outbox SET settled_at = $2, outcome = $3, acknowledgement = $4, answer = $5
+WHERE id = $1 AND outcome IS NULL";
+
+const EXPIRE: &str = "
+UPDATE outbox SET settled_at = $2, outcome = 'expired'
+WHERE id = $1 AND outcome IS NULL AND expires_at <= $2 AND (claimed_until IS NULL OR claimed_until <= $2)";
+
+const WITHDRAW: &str = "
+UPDATE outbox SET settled_at = $2, outcome = 'withdrawn'
+WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL AND (claimed_until IS NULL OR claimed_until <= $2)";
+
+const DELETE_SETTLED: &str = "
+DELETE FROM outbox WHERE id IN (
+    SELECT id FROM outbox WHERE outcome IS NOT NULL AND settled_at < $1 ORDER BY settled_at LIMIT $2
+)";

@@ -1,0 +1,252 @@
+//! Messages for devices: from the operator's command to the device and back.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use pcd_platform::pki::KeyType;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Cli, Platform, Site, Wire, cluster, eventually, field, framed, message};
+
+const NAME: &str = "00A037FFFE000001";
+
+/// A platform that knows one device.
+struct Scene {
+    site: Site,
+    platform: Platform,
+}
+
+impl Scene {
+    fn new(site: Site) -> Self {
+        let platform = site.start();
+        platform.admit(NAME, &[]);
+        Self { site, platform }
+    }
+
+    fn connect(&self) -> Wire {
+        Wire::connect(&self.site, self.platform.address, &self.site.certificate(NAME, KeyType::Ecc))
+    }
+
+    fn file(&self, message: &str) -> PathBuf {
+        let file = self.site.path().join(format!("{}.hl7", field(message, "MSH", 10)));
+        std::fs::write(&file, message).unwrap();
+        file
+    }
+
+    /// `message send`, on a thread of its own.
+    fn send(&self, message: &str, more: &[&str]) -> Sending {
+        let (cli, file) = (self.platform.cli().clone(), self.file(message));
+        let more: Vec<_> = more.iter().map(|&word| word.to_owned()).collect();
+        Sending(std::thread::spawn(move || {
+            let mut words = vec!["--json", "message", "send", NAME, file.to_str().unwrap()];
+            words.extend(more.iter().map(String::as_str));
+            cli.try_run(&words)
+        }))
+    }
+
+    fn outbox(&self) -> Vec<Value> {
+        outbox(self.platform.cli())
+    }
+
+    fn audited(&self, event: &str) -> usize {
+        self.platform.cli().json(&["audit", "list", "--event", event]).len()
+    }
+}
+
+fn outbox(cli: &Cli) -> Vec<Value> {
+    cli.json(&["message", "outbox"])
+}
+
+/// An operator who waits.
+struct Sending(std::thread::JoinHandle<(ExitStatus, String, String)>);
+
+impl Sending {
+    /// Exit code, what was printed, what was said.
+    fn end(self) -> (i32, Value, String) {
+        let (status, stdout, stderr) = self.0.join().unwrap();
+        (status.code().unwrap(), serde_json::from_str(&stdout).unwrap_or_default(), stderr)
+    }
+}
+
+/// A PCD-03 (IHE PCD TF vol. 2, 3.3).
+pub fn order(control_id: &str, accept: &str, application: &str) -> String {
+    format!(
+        "MSH|^~\\&|PLATFORM|WARD|PUMP||20260101120000+0000||RGV^O15^RGV_O15|{control_id}|P|2.6|||{accept}|{application}\r\
+         PID|1||SECRET\r"
+    )
+}
+
+pub fn answer(kind: &str, control_id: &str, code: &str, own_id: &str) -> Vec<u8> {
+    let text = format!(
+        "MSH|^~\\&|{NAME}||PLATFORM||20260101120000+0000||{kind}|{own_id}|P|2.6\rMSA|{code}|{control_id}\r"
+    );
+    framed(text.as_bytes())
+}
+
+#[test]
+fn an_order_reaches_the_device_and_its_answer_the_operator() {
+    let scene = Scene::new(Site::new());
+    let mut wire = scene.connect();
+    let sent = order("ORDER-1", "", "");
+    let sending = scene.send(&sent, &[]);
+    assert_eq!(wire.answer().unwrap(), sent, "byte for byte");
+    wire.write(&answer("ACK^O15^ACK", "ORDER-1", "AA", "A-1"));
+    let (exit, printed, _) = sending.end();
+    assert_eq!(
+        (exit, &printed["outcome"], &printed["acknowledgement"]),
+        (0, &"acknowledged".into(), &"AA".into())
+    );
+    assert_eq!((&printed["attempts"], &printed["device"]), (&1.into(), &NAME.into()));
+    // The answer is kept as a message.
+    let shown = scene.platform.cli().json(&["message", "show", printed["answer"].as_str().unwrap()]);
+    assert_eq!(shown[0]["control-id"], "A-1");
+    assert_eq!(shown[0]["rejection"], Value::Null);
+    // The device is heard as before.
+    wire.write(&framed(&message(NAME, "1")));
+    assert_eq!(wire.verdict(), ("CA".to_owned(), "1".to_owned()));
+
+    // HL7 2.6 ch. 2, 2.9.3: the device takes it first, and says on another session what came of it.
+    let sending = scene.send(&order("ORDER-2", "AL", "AL"), &[]);
+    assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "ORDER-2");
+    wire.write(&answer("ACK^O15^ACK", "ORDER-2", "CA", "A-2"));
+    eventually("that it was taken is known", || scene.outbox()[0]["acknowledgement"] == "CA");
+    assert_eq!(scene.outbox()[0]["outcome"], "waiting");
+    drop(wire);
+    let mut wire = scene.connect();
+    wire.write(&answer("RRG^O16^RRG_O16", "ORDER-2", "AA", "A-3"));
+    let (exit, printed, _) = sending.end();
+    assert_eq!((exit, &printed["acknowledgement"]), (0, &"AA".into()));
+
+    let sending = scene.send(&order("ORDER-3", "AL", "NE"), &[]);
+    assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "ORDER-3");
+    wire.write(&answer("ACK^O15^ACK", "ORDER-3", "CR", "A-4"));
+    let (exit, printed, said) = sending.end();
+    assert_eq!((exit, &printed["outcome"]), (1, &"refused".into()));
+    assert!(said.contains("CR") && said.contains("message show"), "{said}");
+
+    eventually("nothing waits", || scene.platform.metric("pcd_southbound_pending") == 0.0);
+    let count =
+        |outcome| scene.platform.metric(&format!("pcd_southbound_messages_total{{outcome=\"{outcome}\"}}"));
+    assert_eq!((count("acknowledged"), count("refused")), (2.0, 1.0));
+    let told = ["queued", "sent", "settled"].map(|event| scene.audited(&format!("southbound-{event}")));
+    assert_eq!(told, [3; 3]);
+    assert!(wire.is_quiet(Duration::from_millis(600)), "acknowledgements are never acknowledged");
+    let stopped = scene.platform.stop();
+    assert_eq!(stopped.status.code(), Some(0));
+    assert!(!stopped.log.contains("SECRET"));
+}
+
+#[test]
+fn an_order_that_nobody_waits_for_any_more_does_not_arrive() {
+    let scene = Scene::new(Site::new());
+    let (exit, printed, said) = scene.send(&order("LATE", "AL", ""), &["--within", "1s"]).end();
+    assert_eq!((exit, &printed["outcome"], &printed["attempts"]), (69, &"expired".into(), &0.into()));
+    assert!(said.contains("was not connected"), "{said}");
+    let (exit, printed, _) =
+        scene.send(&order("TAKEN-BACK", "AL", ""), &["--no-wait", "--within", "1h"]).end();
+    assert_eq!((exit, &printed["outcome"]), (0, &"waiting".into()));
+    eventually("it waits", || scene.platform.metric("pcd_southbound_pending") == 1.0);
+    let taken_back = scene.platform.cli().json(&["message", "withdraw", printed["id"].as_str().unwrap()]);
+    assert_eq!(taken_back[0]["outcome"], "withdrawn");
+
+    let mut wire = scene.connect();
+    assert!(wire.is_quiet(Duration::from_secs(1)));
+    // It has it and does not answer in time.
+    let sending = scene.send(&order("SILENT", "AL", ""), &["--within", "1s"]);
+    assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "SILENT");
+    let (exit, printed, said) = sending.end();
+    assert_eq!((exit, &printed["attempts"]), (69, &1.into()));
+    assert!(said.contains("may have the message"), "{said}");
+    // Too late: kept, and rejected.
+    wire.write(&answer("ACK^O15^ACK", "SILENT", "CA", "A-1"));
+    eventually("what came too late is kept", || {
+        let rejected = scene.platform.cli().json(&["message", "list", "--rejected"]);
+        rejected.len() == 1 && rejected[0]["rejection"] == "unexpected-acknowledgement"
+    });
+    assert!(wire.is_quiet(Duration::from_millis(600)));
+}
+
+#[test]
+fn orders_leave_one_after_the_other_and_again_when_the_connection_was_lost() {
+    let mut scene = Scene::new(Site::new());
+    for id in ["FIRST", "SECOND"] {
+        assert_eq!(scene.send(&order(id, "AL", "AL"), &["--no-wait", "--within", "1h"]).end().0, 0);
+    }
+    let mut wire = scene.connect();
+    let first = wire.answer().unwrap();
+    assert_eq!(field(&first, "MSH", 10), "FIRST");
+    assert!(wire.is_quiet(Duration::from_millis(600)), "the first is not answered");
+    drop(wire);
+    let mut wire = scene.connect();
+    assert_eq!(wire.answer().unwrap(), first, "the same bytes under the same MSH-10");
+    // The platform dies while the device has it.
+    scene.platform.signal(Signal::KILL);
+    scene.platform = scene.site.start();
+    let mut wire = scene.connect();
+    assert_eq!(wire.answer().unwrap(), first);
+    wire.write(&answer("ACK^O15^ACK", "FIRST", "CA", "A-1"));
+    eventually("that it was taken is known", || scene.outbox()[1]["acknowledgement"] == "CA");
+    // What the device has taken is not sent again, but it may still say what came of it.
+    scene.platform.signal(Signal::KILL);
+    scene.platform = scene.site.start();
+    let mut wire = scene.connect();
+    assert!(wire.is_quiet(Duration::from_secs(1)));
+    wire.write(&answer("RRG^O16^RRG_O16", "FIRST", "AA", "A-2"));
+    assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "SECOND");
+    wire.write(&answer("ACK^O15^ACK", "SECOND", "AA", "A-3"));
+    eventually("both are acknowledged", || {
+        scene.outbox().iter().all(|entry| entry["outcome"] == "acknowledged")
+    });
+    let attempts: Vec<_> = scene.outbox().iter().map(|entry| entry["attempts"].clone()).collect();
+    assert_eq!(attempts, [1, 3], "the newest first");
+    assert_eq!(scene.audited("southbound-sent"), 4);
+    assert_eq!(scene.platform.cli().json(&["audit", "verify"])[0]["intact"], true);
+}
+
+#[test]
+fn what_cannot_be_sent_is_said_before_it_is_queued() {
+    let scene = Scene::new(Site::new());
+    let cli = scene.platform.cli();
+    cli.run(&["device", "add", "SUSPENDED"]);
+    cli.run(&["device", "suspend", "SUSPENDED"]);
+    let good = scene.file(&order("1", "AL", ""));
+    let mute = scene.file(&order("2", "NE", "NE"));
+    let no_file = scene.site.path().join("no-file");
+    for (name, file, exit, why) in [
+        ("STRANGER", &good, 1, "not in the directory"),
+        ("SUSPENDED", &good, 1, "device resume"),
+        (NAME, &mute, 1, "MSH-15"),
+        (NAME, &no_file, 1, "cannot read"),
+    ] {
+        let (status, _, said) = cli.try_run(&["message", "send", name, file.to_str().unwrap()]);
+        assert_eq!(status.code(), Some(exit), "{said}");
+        assert!(said.contains(why) && !said.contains("SECRET"), "{said}");
+    }
+    let wrong = cli.try_run(&["message", "send", NAME, good.to_str().unwrap(), "--within", "0s"]);
+    assert_eq!(wrong.0.code(), Some(64));
+    assert_eq!(scene.send(&order("1", "AL", ""), &["--no-wait"]).end().0, 0);
+    let (exit, _, said) = scene.send(&order("1", "AL", ""), &["--no-wait"]).end();
+    assert!(exit == 1 && said.contains("MSH-10"), "{said}");
+    let (status, _, said) = cli.try_run(&["message", "withdraw", "0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55"]);
+    assert!(status.code() == Some(1) && said.contains("no message for a device"), "{said}");
+}
+
+#[test]
+fn an_order_finds_the_device_at_whichever_node_it_is() {
+    let database = cluster::shared().database();
+    let node = |name: &str| Site::of_database(&database).with("store", &format!("node = \"{name}\""));
+    let (here, there) = (node("here"), node("there"));
+    let operators = here.start();
+    let devices = there.start();
+    devices.admit(NAME, &[]);
+    let mut wire = Wire::connect(&there, devices.address, &there.certificate(NAME, KeyType::Ecc));
+    let scene = Scene { site: here, platform: operators };
+    let sending = scene.send(&order("1", "AL", ""), &[]);
+    assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "1");
+    wire.write(&answer("ACK^O15^ACK", "1", "CA", "A-1"));
+    let (exit, printed, said) = sending.end();
+    assert_eq!((exit, &printed["attempts"]), (0, &1.into()), "{said}");
+    assert_eq!(outbox(devices.cli()).len(), 1);
+}
