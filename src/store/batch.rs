@@ -41,6 +41,16 @@ pub(super) trait Connection: Send {
         rows: &[ChainedEvent],
         end: &Link,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Whether the audit chain of `node` has this row. Asked after a commit of which nobody knows; a database in the same
+    /// process leaves nobody in doubt.
+    fn holds(
+        &mut self,
+        _node: &NodeName,
+        _link: &Link,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        std::future::ready(Ok(false))
+    }
 }
 
 /// A row of the audit trail with its place in the chain.
@@ -52,23 +62,43 @@ pub(super) struct ChainedEvent {
     pub(super) details: String,
 }
 
+/// A batch as it is when it is committed.
+#[derive(Debug, Clone)]
+pub(super) struct Done {
+    /// What became of each entry.
+    pub(super) outcomes: Vec<Result<Written, StoreError>>,
+    /// Where the audit chain ends with it.
+    pub(super) end: Link,
+}
+
 /// Why nothing was kept of a batch, as far as anybody knows.
 #[derive(Debug)]
 pub(super) struct Undone {
     pub(super) error: StoreError,
-    /// The database had been told to commit: it may have done so all the same.
-    pub(super) committing: bool,
+    /// The database had been told to commit: it may have done so all the same. None when that makes no difference: what
+    /// leaves no row in the chain can be done twice.
+    pub(super) doubtful: Option<Done>,
 }
 
-/// Writes `entries` in one transaction; see [`super::writer::Backend::commit`].
+/// Where a batch stands when its transaction has been opened.
+enum Begun {
+    /// Behind this row of the chain.
+    Behind(Link),
+    /// There is nothing to do: it was committed before.
+    Before(Done),
+}
+
+/// Writes `entries` in one transaction; see [`super::writer::Backend::commit`]. `doubtful` is how they would have ended in
+/// attempts of which nobody knows.
 pub(super) async fn write(
     connection: &mut impl Connection,
     node: &NodeName,
+    doubtful: &[Done],
     entries: &[Entry],
-) -> Result<Vec<Result<Written, StoreError>>, Undone> {
-    match all_at_once(connection, node, entries).await {
+) -> Result<Done, Undone> {
+    match all_at_once(connection, node, doubtful, entries).await {
         Err(Undone { error, .. }) if error.concerns_one_request() => {
-            one_by_one(connection, node, entries).await
+            one_by_one(connection, node, doubtful, entries).await
         }
         outcome => outcome,
     }
@@ -78,13 +108,17 @@ pub(super) async fn write(
 async fn all_at_once(
     connection: &mut impl Connection,
     node: &NodeName,
+    doubtful: &[Done],
     entries: &[Entry],
-) -> Result<Vec<Result<Written, StoreError>>, Undone> {
-    let mut end = connection.begin(node).await?;
+) -> Result<Done, Undone> {
+    let begun = match begin(connection, node, doubtful).await? {
+        Begun::Behind(link) => link,
+        Begun::Before(done) => return Ok(done),
+    };
+    let mut end = begun;
     match apply(connection, node, &mut end, entries).await {
         Ok(written) => {
-            commit(connection).await?;
-            Ok(written.into_iter().map(Ok).collect())
+            commit(connection, &begun, Done { outcomes: written.into_iter().map(Ok).collect(), end }).await
         }
         Err(error) => {
             if error.concerns_one_request() {
@@ -99,9 +133,14 @@ async fn all_at_once(
 async fn one_by_one(
     connection: &mut impl Connection,
     node: &NodeName,
+    doubtful: &[Done],
     entries: &[Entry],
-) -> Result<Vec<Result<Written, StoreError>>, Undone> {
-    let mut end = connection.begin(node).await?;
+) -> Result<Done, Undone> {
+    let begun = match begin(connection, node, doubtful).await? {
+        Begun::Behind(link) => link,
+        Begun::Before(done) => return Ok(done),
+    };
+    let mut end = begun;
     let mut outcomes = Vec::with_capacity(entries.len());
     for entry in entries {
         connection.run("SAVEPOINT entry").await?;
@@ -119,12 +158,36 @@ async fn one_by_one(
         }
         connection.run("RELEASE SAVEPOINT entry").await?;
     }
-    commit(connection).await?;
-    Ok(outcomes)
+    commit(connection, &begun, Done { outcomes, end }).await
 }
 
-async fn commit(connection: &mut impl Connection) -> Result<(), Undone> {
-    connection.run("COMMIT").await.map_err(|error| Undone { error, committing: true })
+/// Opens a transaction, unless one of `doubtful` was committed.
+///
+/// That one may be under way still: a server finishes what it was told by somebody who is gone, at any time. But whoever
+/// writes to the chain holds its end until it is committed ([`Connection::begin`]), so here that has happened, or will not
+/// happen as long as this transaction is open: whoever comes later finds that the chain goes on with other rows. Therefore it
+/// is asked in the same transaction that does it again, and in each that does.
+async fn begin(
+    connection: &mut impl Connection,
+    node: &NodeName,
+    doubtful: &[Done],
+) -> Result<Begun, StoreError> {
+    let link = connection.begin(node).await?;
+    for done in doubtful {
+        // A row's hash stands for all of the chain before it, so no other batch ends with the same.
+        if connection.holds(node, &done.end).await? {
+            connection.run("ROLLBACK").await?;
+            return Ok(Begun::Before(Done { outcomes: done.outcomes.clone(), end: link }));
+        }
+    }
+    Ok(Begun::Behind(link))
+}
+
+async fn commit(connection: &mut impl Connection, begun: &Link, done: Done) -> Result<Done, Undone> {
+    match connection.run("COMMIT").await {
+        Ok(()) => Ok(done),
+        Err(error) => Err(Undone { error, doubtful: (done.end != *begun).then_some(done) }),
+    }
 }
 
 /// Writes `entries` in their order, and then what the audit trail says of them, behind `end`.
@@ -210,7 +273,7 @@ async fn remember_identities(
     Ok(())
 }
 
-/// The one place that writes to the audit trail, in the order of the chain.
+/// Writes to the audit trail, in the order of the chain.
 async fn append(
     connection: &mut impl Connection,
     node: &NodeName,
@@ -220,15 +283,18 @@ async fn append(
     if trail.is_empty() {
         return Ok(());
     }
-    let rows: Vec<ChainedEvent> = trail
-        .iter()
-        .map(|(at, event)| {
-            let details = event.details();
-            *end = end.next(node, *at, event.name(), &details);
-            ChainedEvent { link: *end, at: *at, event: event.name(), details }
-        })
-        .collect();
+    let rows = chained(node, end, trail);
     connection.append_audit(node, &rows, end).await
+}
+
+/// The rows that say so behind `end`, which moves on to the last of them.
+pub(super) fn chained(node: &NodeName, end: &mut Link, trail: &[(Timestamp, Event)]) -> Vec<ChainedEvent> {
+    let rows = trail.iter().map(|(at, event)| {
+        let details = event.details();
+        *end = end.next(node, *at, event.name(), &details);
+        ChainedEvent { link: *end, at: *at, event: event.name(), details }
+    });
+    rows.collect()
 }
 
 /// A list as it is kept.
@@ -238,7 +304,7 @@ pub(super) fn json(list: &[String]) -> String {
 
 impl From<StoreError> for Undone {
     fn from(error: StoreError) -> Self {
-        Self { error, committing: false }
+        Self { error, doubtful: None }
     }
 }
 

@@ -4,6 +4,8 @@
 mod failure;
 mod listen;
 mod location;
+mod one_way;
+mod rows;
 mod write;
 
 use std::sync::Arc;

@@ -4,18 +4,17 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::{AssertSqlSafe, Connection as _};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::failure::{is_broken, is_conflict};
-use super::{Location, failure};
+use super::rows::{NewRow, bind_events, bind_rows, insert_messages, ordered, stored_number};
+use super::{Location, failure, one_way};
 use crate::audit::Link;
 use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::StoreError;
-use crate::store::batch::{self, ChainedEvent, Connection, Undone, json};
-use crate::store::message::CONTROL_ID_REUSED;
+use crate::store::batch::{self, ChainedEvent, Connection, Done, Undone};
 use crate::store::read::{audit_end, message_id};
 use crate::store::statement::{Row, Statement};
 use crate::store::writer::{Backend, Entry, Incoming, Written};
@@ -26,6 +25,8 @@ pub(in crate::store) struct Writer {
     /// Whose audit chain is written.
     node: NodeName,
     state: State,
+    /// Where that chain ended after the last batch; none when that is not certain.
+    end: Option<Link>,
 }
 
 enum State {
@@ -45,23 +46,28 @@ struct Reconnecting {
 
 impl Writer {
     pub(super) const fn new(location: Location, node: NodeName, connection: PgConnection) -> Self {
-        Self { location, node, state: State::Connected(connection) }
+        Self { location, node, state: State::Connected(connection), end: None }
     }
 
-    /// Writes a batch; again, when it is certain that nothing of it was kept and it may go through now.
+    /// Writes a batch; again, when nothing of it was kept and it may go through now.
     async fn attempt(&mut self, entries: &[Entry]) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
         let mut attempts = 1;
+        let mut doubtful = Vec::new();
         loop {
             let connection = connected(&mut self.state, &self.location).await?;
-            let Undone { error, committing } = match batch::write(connection, &self.node, entries).await {
-                Ok(outcomes) => return Ok(outcomes),
+            let written = write(connection, &self.node, self.end.take(), &doubtful, entries).await;
+            let Undone { error, doubtful: unknown } = match written {
+                Ok(Done { outcomes, end }) => {
+                    self.end = Some(end);
+                    return Ok(outcomes);
+                }
                 Err(undone) => undone,
             };
-            let conflict = is_conflict(&error);
-            // A connection that broke while the server was told to commit: nobody knows. The sender is told no; its
-            // resend is compared with what there is.
-            let again = attempts < ATTEMPTS && (conflict || (is_broken(&error) && !committing));
+            let broken = is_broken(&error);
+            let again = attempts < ATTEMPTS && (broken || is_conflict(&error));
             attempts += 1;
+            // A server that says what is wrong has undone it. Where the connection broke, the next attempt finds out.
+            doubtful.extend(unknown.filter(|_| broken));
             self.lose(error.clone()).await;
             if !again {
                 return Err(error);
@@ -77,6 +83,23 @@ impl Writer {
             let _ = tokio::time::timeout(GOODBYE, connection.close_hard()).await;
         }
     }
+}
+
+/// Writes a batch: in one way to the server, when it is a usual one and nobody else has written to the chain of the node
+/// since `end`; otherwise in several.
+async fn write(
+    connection: &mut PgConnection,
+    node: &NodeName,
+    end: Option<Link>,
+    doubtful: &[Done],
+    entries: &[Entry],
+) -> Result<Done, Undone> {
+    if let Some(end) = end
+        && let Some(done) = one_way::write(connection, node, &end, entries).await?
+    {
+        return Ok(done);
+    }
+    batch::write(connection, node, doubtful, entries).await
 }
 
 /// The connection, also one that has come back.
@@ -150,8 +173,20 @@ impl Reconnecting {
 impl Connection for PgConnection {
     async fn begin(&mut self, node: &NodeName) -> Result<Link, StoreError> {
         // Two statements travel together only without parameters. A node's name has no quotes.
-        let sql = format!("BEGIN; SELECT number, hash FROM audit_end WHERE node = '{node}' FOR UPDATE");
-        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(self).await.map_err(failure)?;
+        let select = format!("SELECT number, hash FROM audit_end WHERE node = '{node}' FOR UPDATE");
+        let ask = async |connection: &mut PgConnection, sql: String| {
+            sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(failure)
+        };
+        let mut rows = ask(self, format!("BEGIN; {select}")).await?;
+        if rows.is_empty() {
+            // Before its first row there is none in which the chain could be held; and it may have got it meanwhile.
+            ask(
+                self,
+                format!("SELECT FROM pg_advisory_xact_lock(hashtext('audit_end'), hashtext('{node}'))"),
+            )
+            .await?;
+            rows = ask(self, select).await?;
+        }
         audit_end(&rows.into_iter().map(Row::Postgres).collect::<Vec<_>>())
     }
 
@@ -195,117 +230,29 @@ impl Connection for PgConnection {
         rows: &[ChainedEvent],
         end: &Link,
     ) -> Result<(), StoreError> {
-        let numbers: Vec<i64> = rows.iter().map(|row| stored_number(row.link.number)).collect();
-        let times: Vec<i64> = rows.iter().map(|row| row.at.as_microsecond()).collect();
-        let events: Vec<&str> = rows.iter().map(|row| row.event).collect();
-        let details: Vec<&str> = rows.iter().map(|row| row.details.as_str()).collect();
-        let hashes: Vec<&[u8]> = rows.iter().map(|row| row.link.hash.as_bytes().as_slice()).collect();
-        sqlx::query(APPEND_AUDIT)
-            .bind(node.as_str())
-            .bind(numbers)
-            .bind(times)
-            .bind(events)
-            .bind(details)
-            .bind(hashes)
-            .bind(stored_number(end.number))
-            .bind(end.hash.as_bytes().as_slice())
-            .execute(self)
-            .await
-            .map_err(failure)?;
+        let append = bind_events(sqlx::query(APPEND_AUDIT), rows).bind(node.as_str());
+        let append = append.bind(stored_number(end.number)).bind(end.hash.as_bytes().as_slice());
+        append.execute(self).await.map_err(failure)?;
         Ok(())
     }
-}
 
-/// A message on its way into its table.
-struct NewRow<'a> {
-    /// Where it stood in the batch.
-    place: usize,
-    message: &'a Incoming<'a>,
-    /// SHA-256 over MSH-3 and MSH-10.
-    correlation: [u8; 32],
-    /// An earlier one of the batch has the same control id for other bytes.
-    reused: bool,
+    async fn holds(&mut self, node: &NodeName, link: &Link) -> Result<bool, StoreError> {
+        let look = sqlx::query(SELECT_LINK).bind(node.as_str()).bind(stored_number(link.number));
+        let found = look.bind(link.hash.as_bytes().as_slice()).fetch_optional(self).await.map_err(failure)?;
+        Ok(found.is_some())
+    }
 }
 
 /// What makes a resend.
 type Key = (String, [u8; 32], Fingerprint);
-
-impl NewRow<'_> {
-    const fn id(&self) -> MessageId {
-        self.message.record.id
-    }
-}
-
-/// The rows in the order of their keys: two nodes that insert the same ones then wait for each other, and do not
-/// deadlock.
-fn ordered<'a>(messages: &'a [Incoming<'a>]) -> Vec<NewRow<'a>> {
-    let mut used: HashMap<(&str, [u8; 32]), Vec<&Fingerprint>> = HashMap::new();
-    let mut rows = Vec::with_capacity(messages.len());
-    for (place, message) in messages.iter().enumerate() {
-        let record = message.record;
-        let correlation = correlation(&record.sending_application, &record.control_id);
-        let key = (record.device.as_str(), correlation);
-        let reused =
-            used.get(&key).is_some_and(|digests| digests.iter().any(|other| *other != message.digest));
-        if record.verdict.rejection().is_none() {
-            used.entry(key).or_default().push(message.digest);
-        }
-        rows.push(NewRow { place, message, correlation, reused });
-    }
-    rows.sort_by_key(|row| {
-        (row.message.record.device.clone(), row.correlation, *row.message.digest, row.place)
-    });
-    rows
-}
-
-fn correlation(sending_application: &str, control_id: &str) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for text in [sending_application, control_id] {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text);
-    }
-    hash.finalize().into()
-}
 
 /// Inserts those that are no resends; their identifiers.
 async fn insert(
     connection: &mut PgConnection,
     rows: &[NewRow<'_>],
 ) -> Result<HashSet<MessageId>, StoreError> {
-    macro_rules! column {
-        ($row:ident => $value:expr) => {
-            rows.iter().map(|$row| $value).collect::<Vec<_>>()
-        };
-    }
-    let warnings = |row: &NewRow<'_>, more: bool| {
-        let mut warnings = row.message.record.warnings.clone();
-        warnings.extend(more.then(|| CONTROL_ID_REUSED.to_owned()));
-        json(&warnings)
-    };
-    let inserted = sqlx::query(INSERT_MESSAGES)
-        .bind(column!(row => row.message.record.id.as_bytes().as_slice()))
-        .bind(column!(row => row.message.record.received_at.as_microsecond()))
-        .bind(column!(row => row.message.record.event_time.map(|time| time.as_microsecond())))
-        .bind(column!(row => row.message.record.device.as_str()))
-        .bind(column!(row => row.message.record.session.to_string()))
-        .bind(column!(row => row.message.record.fingerprint.to_string()))
-        .bind(column!(row => row.message.record.peer.to_string()))
-        .bind(column!(row => row.message.record.transaction.as_deref()))
-        .bind(column!(row => row.message.record.message_type.as_str()))
-        .bind(column!(row => row.message.record.control_id.as_str()))
-        .bind(column!(row => row.message.record.sending_application.as_str()))
-        .bind(column!(row => row.correlation.as_slice()))
-        .bind(column!(row => row.message.digest.as_bytes().as_slice()))
-        .bind(column!(row => row.message.record.verdict.rejection()))
-        .bind(column!(row => warnings(row, row.reused)))
-        .bind(column!(row => warnings(row, true)))
-        .bind(column!(row => json(&row.message.record.identities)))
-        .bind(column!(row => row.message.record.acknowledgement.as_ref()))
-        .bind(column!(row => row.message.content.bytes.as_ref()))
-        .bind(column!(row => row.message.content.size.map(i64::from)))
-        .fetch_all(connection)
-        .await
-        .map_err(failure)?;
+    let inserted =
+        bind_rows(sqlx::query(INSERT_MESSAGES), rows).fetch_all(connection).await.map_err(failure)?;
     inserted.into_iter().map(|row| message_id(&Row::Postgres(row))).collect()
 }
 
@@ -334,11 +281,6 @@ async fn resends(
     by_key.collect()
 }
 
-/// A number as the database has it; no store lives to see the end of them.
-fn stored_number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 /// How often a batch is tried.
 const ATTEMPTS: u32 = 4;
 /// How long senders wait, with all attempts; the server gives up on each statement before.
@@ -351,32 +293,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Returns the identifiers of what was new.
-const INSERT_MESSAGES: &str = "
-INSERT INTO message (
-    id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
-    sending_application, correlation, digest, rejection, warnings, identities, acknowledgement, raw,
-    raw_size
-)
-SELECT new.id, new.received_at, new.event_time, new.device, new.session, new.fingerprint, new.peer, new.pcd_transaction,
-    new.message_type, new.control_id, new.sending_application, new.correlation, new.digest, new.rejection,
-    CASE WHEN EXISTS (
-        SELECT 1 FROM message AS old
-        WHERE old.device = new.device AND old.correlation = new.correlation AND old.digest <> new.digest
-            AND old.rejection IS NULL
-    ) THEN new.warnings_if_reused ELSE new.warnings END,
-    new.identities, new.acknowledgement, new.raw, new.raw_size
-FROM unnest(
-    $1::bytea[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-    $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::text[], $15::text[], $16::text[], $17::text[],
-    $18::bytea[], $19::bytea[], $20::bigint[]
-) WITH ORDINALITY AS new (
-    id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type, control_id,
-    sending_application, correlation, digest, rejection, warnings, warnings_if_reused, identities, acknowledgement, raw,
-    raw_size, place
-)
-ORDER BY place
-ON CONFLICT (device, correlation, digest) WHERE rejection IS NULL DO NOTHING
-RETURNING id";
+const INSERT_MESSAGES: &str = concat!(
+    insert_messages!(),
+    " ORDER BY place ON CONFLICT (device, correlation, digest) WHERE rejection IS NULL DO NOTHING RETURNING id"
+);
 
 const SELECT_RESENDS: &str = "
 SELECT asked.place, message.id, message.acknowledgement
@@ -388,9 +308,11 @@ JOIN message ON message.device = asked.device AND message.correlation = asked.co
 const APPEND_AUDIT: &str = "
 WITH appended AS (
     INSERT INTO audit (node, number, at, event, details, hash)
-    SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::bytea[])
+    SELECT $6, * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[])
         AS new (number, at, event, details, hash)
     ORDER BY number
 )
-INSERT INTO audit_end (node, number, hash) VALUES ($1, $7, $8)
+INSERT INTO audit_end (node, number, hash) VALUES ($6, $7, $8)
 ON CONFLICT (node) DO UPDATE SET number = excluded.number, hash = excluded.hash";
+
+const SELECT_LINK: &str = "SELECT FROM audit WHERE node = $1 AND number = $2 AND hash = $3";

@@ -41,8 +41,8 @@ impl Backend for Writer {
             Some(connection) => connection,
             None => self.location.connect_to_write()?,
         };
-        let outcomes =
-            batch::write(&mut connection, &self.node, entries).await.map_err(|undone| undone.error)?;
+        let done = batch::write(&mut connection, &self.node, &[], entries).await;
+        let outcomes = done.map_err(|undone| undone.error)?.outcomes;
         // After an error it is dropped: SQLite ends a transaction by itself on some of them and not on others, and a new
         // connection knows where it is.
         self.connection = Some(connection);

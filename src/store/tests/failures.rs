@@ -146,28 +146,208 @@ async fn a_server_that_does_not_answer_is_not_waited_for() {
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_commit_of_which_nobody_knows_is_answered_no_and_its_resend_is_found() {
-    let place = Place::on_postgres();
-    let relay = Relay::start(cluster::shared()).await;
-    let store = Store::open(&relay.url(&place.url()), place.clock.clone()).await.unwrap();
-    let record = place.record("1", b"message");
-    relay.arm(Cut::AfterCommit);
-    let outcome = bounded(store.record(record.clone())).await;
-    assert!(matches!(outcome, Err(StoreError::Unreachable(_))), "{outcome:?}");
-    assert!(relay.has_cut());
-    let resend = place.record("1", b"message");
-    let expected = Recorded::Resend { of: record.id, acknowledgement: record.acknowledgement };
-    assert_eq!(bounded(store.record(resend)).await.unwrap(), expected);
+/// A store behind a relay, and whoever is at its database besides.
+struct Behind {
+    place: Place,
+    relay: Relay,
+    store: Store,
+}
 
-    // The other way round: the sender is told no as well, and nothing was kept.
-    relay.arm(Cut::BeforeCommit);
-    let outcome = bounded(store.record(place.record("2", b"message"))).await;
-    assert!(matches!(outcome, Err(StoreError::Unreachable(_))), "{outcome:?}");
-    assert!(relay.has_cut());
-    assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
-    let resend = place.record("2", b"message");
-    assert_eq!(bounded(store.record(resend.clone())).await.unwrap(), Recorded::Stored(resend.id));
+impl Behind {
+    async fn start() -> Self {
+        let place = Place::on_postgres();
+        let relay = Relay::start(cluster::shared()).await;
+        let store = Store::open(&relay.url(&place.url()), place.clock.clone()).await.unwrap();
+        Self { place, relay, store }
+    }
+
+    /// An accepted message, a rejected one and an event, handed in at once and so in one batch; they are kept.
+    async fn write(&self, control_id: &str) {
+        let accepted = self.place.record(control_id, b"message");
+        let rejected = self.place.rejected(control_id, b"message");
+        let outcomes = bounded(async {
+            tokio::join!(
+                self.store.record(accepted.clone()),
+                self.store.record(rejected.clone()),
+                self.store.audit(Event::PlatformStopped { reason: StopReason::Requested }),
+            )
+        });
+        let (one, other, event) = outcomes.await;
+        assert_eq!(one.unwrap(), Recorded::Stored(accepted.id));
+        assert_eq!(other.unwrap(), Recorded::Stored(rejected.id));
+        event.unwrap();
+    }
+
+    /// So many such batches are there, each once.
+    async fn holds(&self, batches: usize) {
+        let three = ["message-accepted", "message-rejected", "platform-stopped"];
+        assert_eq!(event_names(&self.store).await, three.repeat(batches));
+        assert_eq!(self.store.messages(&ANY).await.unwrap().len(), 2 * batches);
+        let reports = self.store.verify_audit(&Repeating).await.unwrap();
+        assert!(reports.iter().all(|report| report.verdict.is_ok()), "{reports:?}");
+    }
+
+    /// Returns when so many connections wait for a lock.
+    async fn waiting(&self, connections: usize) {
+        let mut outside = self.place.outside().await;
+        let waiting = "SELECT pid::text FROM pg_stat_activity
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        bounded(async {
+            while outside.texts(waiting).await.len() < connections {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn whether_a_commit_took_place_is_found_out_when_the_connection_is_lost() {
+    let behind = Behind::start().await;
+    for (n, cut) in [Cut::AfterCommit, Cut::BeforeCommit].into_iter().enumerate() {
+        behind.relay.arm(cut);
+        // Such a batch takes more than one statement.
+        let device = behind.store.add_device(gateway(&format!("GW-{n}")), "alice");
+        bounded(device).await.unwrap();
+        assert!(behind.relay.has_cut(), "{cut:?}");
+        assert_eq!(event_names(&behind.store).await.len(), n + 1, "{cut:?}");
+    }
+    assert_eq!(behind.store.devices().await.unwrap().len(), 2);
+    // What leaves nothing in the trail can be done twice.
+    for cut in [Cut::AfterCommit, Cut::BeforeCommit] {
+        behind.relay.arm(cut);
+        bounded(behind.store.check()).await.unwrap();
+        assert!(behind.relay.has_cut(), "{cut:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_the_server_hears_of_late_is_waited_for() {
+    // The first of the chain has no row before it in which the end could be held.
+    let behind = Behind::start().await;
+    behind.relay.arm(Cut::LateCommit);
+    tokio::join!(behind.write("1"), async {
+        behind.waiting(1).await;
+        assert!(behind.relay.has_cut());
+        behind.relay.deliver().await;
+    });
+    behind.holds(1).await;
+    // And so is a later one, of somebody who does not know where the chain ends.
+    let behind = Behind {
+        store: Store::open(&behind.relay.url(&behind.place.url()), behind.place.clock.clone()).await.unwrap(),
+        ..behind
+    };
+    behind.relay.arm(Cut::LateCommit);
+    tokio::join!(behind.write("2"), async {
+        behind.waiting(1).await;
+        assert!(behind.relay.has_cut());
+        behind.relay.deliver().await;
+    });
+    behind.holds(2).await;
+}
+
+#[tokio::test]
+async fn a_batch_that_was_kept_in_one_statement_is_found_when_the_connection_is_lost() {
+    let behind = Behind::start().await;
+    behind.write("0").await;
+    for (n, cut) in [Cut::AfterRows, Cut::BeforeRows, Cut::AfterRows].into_iter().enumerate() {
+        behind.relay.arm(cut);
+        behind.write(&format!("{n} {cut:?}")).await;
+        assert!(behind.relay.has_cut(), "{cut:?}");
+        behind.holds(n + 2).await;
+    }
+}
+
+#[tokio::test]
+async fn one_statement_that_still_runs_when_the_connection_is_lost_is_waited_for() {
+    let behind = Behind::start().await;
+    behind.write("0").await;
+    let mut outside = behind.place.outside().await;
+    outside.execute("BEGIN; SELECT FROM audit_end FOR UPDATE").await.unwrap();
+    behind.relay.arm(Cut::AtRows);
+    tokio::join!(behind.write("1"), async {
+        // That statement, and whoever wants to know what became of it.
+        behind.waiting(2).await;
+        assert!(behind.relay.has_cut());
+        outside.execute("ROLLBACK").await.unwrap();
+    });
+    behind.holds(2).await;
+}
+
+#[tokio::test]
+async fn one_statement_that_the_server_hears_of_late_does_nothing_any_more() {
+    let behind = Behind::start().await;
+    behind.write("0").await;
+    behind.relay.arm(Cut::LateRows);
+    behind.write("1").await;
+    assert!(behind.relay.has_cut());
+    behind.holds(2).await;
+    bounded(behind.relay.deliver()).await;
+    behind.holds(2).await;
+    behind.write("2").await;
+    behind.holds(3).await;
+}
+
+#[tokio::test]
+async fn the_usual_batch_is_one_way_to_the_server_and_back() {
+    let Behind { place, relay, store } = Behind::start().await;
+    let ways = || relay.ways();
+    let records = |from: usize, to: usize| {
+        let record = |n: usize| match n % 5 {
+            4 => place.rejected(&n.to_string(), b"message"),
+            _ => place.record(&n.to_string(), b"message"),
+        };
+        join_all((from..to).map(|n| store.record(record(n))).collect::<Vec<_>>())
+    };
+    // The first time the server is asked where the chain ends, and the second time told the statement.
+    for n in 0..2 {
+        records(n, n + 1).await;
+    }
+    for (from, to) in [(2, 3), (3, 4), (4, 100), (100, 200)] {
+        let before = ways();
+        let stored = records(from, to).await;
+        assert_eq!(ways() - before, 1, "{from} to {to}");
+        assert!(stored.iter().all(|stored| matches!(stored, Ok(Recorded::Stored(_)))), "{stored:?}");
+    }
+    let before = ways();
+    let event = || store.audit(Event::PlatformStopped { reason: StopReason::Requested });
+    let (one, other, records) = tokio::join!(event(), event(), records(200, 203));
+    assert_eq!(ways() - before, 1, "with events of the trail");
+    assert!(one.is_ok() && other.is_ok() && records.iter().all(Result::is_ok));
+
+    // A resend is found by the statement that fails; behind it, the next one knows where the chain ends.
+    let resend = store.record(place.record("2", b"message")).await;
+    assert!(matches!(resend, Ok(Recorded::Resend { .. })), "{resend:?}");
+    let before = ways();
+    store.record(place.record("203", b"message")).await.unwrap();
+    assert_eq!(ways() - before, 1, "after a resend");
+    // So it is when another process of the node has written.
+    place.open().await.record(place.record("204", b"message")).await.unwrap();
+    store.record(place.record("205", b"message")).await.unwrap();
+    let before = ways();
+    store.record(place.record("206", b"message")).await.unwrap();
+    assert_eq!(ways() - before, 1, "after another process");
+    let reports = store.verify_audit(&Repeating).await.unwrap();
+    assert_eq!(reports[0].verdict.as_ref().unwrap().end.number, 209);
+}
+
+#[tokio::test]
+async fn what_fails_when_it_is_committed_is_not_acknowledged() {
+    let place = Place::on_postgres();
+    let store = place.open().await;
+    store.record(place.record("0", b"message")).await.unwrap();
+    // The server says that the row was inserted, and then fails.
+    let late =
+        "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'late'; END $$;
+                CREATE CONSTRAINT TRIGGER late AFTER INSERT ON message DEFERRABLE INITIALLY DEFERRED
+                FOR EACH ROW EXECUTE FUNCTION late()";
+    place.execute(late).await.unwrap();
+    let outcome = bounded(store.record(place.record("1", b"message"))).await;
+    assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
+    assert_eq!(event_names(&store).await, ["message-accepted"]);
+    place.execute("DROP TRIGGER late ON message").await.unwrap();
+    store.record(place.record("1", b"message")).await.unwrap();
+    assert_eq!(event_names(&store).await, ["message-accepted"; 2]);
 }
 
 #[tokio::test]

@@ -1,15 +1,16 @@
-//! Stands between the store and its server, and cuts connections at a chosen moment.
+//! Stands between the store and its server: cuts connections at a chosen moment, and counts how often the server is asked.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::Notify;
 
 use crate::store::fixtures::cluster::Cluster;
 
-/// What happens to the next connection on which the moment comes.
+/// What happens to the next connection on which the moment comes. Rows are what comes with the parameters of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Cut {
@@ -18,14 +19,31 @@ pub(super) enum Cut {
     BeforeCommit = 1,
     /// The server commits, and its answer does not come back.
     AfterCommit = 2,
+    /// `COMMIT` reaches the server when [`Relay::deliver`] says so.
+    LateCommit = 3,
     /// Rows do not reach the server.
-    BeforeRows = 3,
+    BeforeRows = 4,
+    /// Rows reach the server, and nobody waits for what it does with them.
+    AtRows = 5,
+    /// The server does what it is told with rows, and its answer does not come back.
+    AfterRows = 6,
+    /// Rows reach the server when [`Relay::deliver`] says so.
+    LateRows = 7,
 }
 
 #[derive(Debug)]
 pub(super) struct Relay {
     address: SocketAddr,
-    cut: Arc<AtomicU8>,
+    course: Arc<Course>,
+}
+
+#[derive(Debug, Default)]
+struct Course {
+    cut: AtomicU8,
+    /// How often a server said that it was ready for the next statement.
+    ready: AtomicUsize,
+    late: Notify,
+    delivered: Notify,
 }
 
 impl Relay {
@@ -33,16 +51,17 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let socket = server.folder().join(format!(".s.PGSQL.{}", server.port()));
-        let cut = Arc::new(AtomicU8::new(Cut::Never as u8));
-        let armed = Arc::clone(&cut);
+        let course = Arc::<Course>::default();
+        let shared = Arc::clone(&course);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if let Ok(server) = UnixStream::connect(&socket).await {
-                    tokio::spawn(relay(client, server, Arc::clone(&armed)));
+                    let course = Arc::clone(&shared);
+                    tokio::spawn(async move { relay(client, server, &course).await });
                 }
             }
         });
-        Self { address, cut }
+        Self { address, course }
     }
 
     /// The same database, through here.
@@ -51,47 +70,107 @@ impl Relay {
     }
 
     pub(super) fn arm(&self, cut: Cut) {
-        self.cut.store(cut as u8, Ordering::SeqCst);
+        self.course.cut.store(cut as u8, Ordering::SeqCst);
     }
 
     /// Whether the moment has come.
     pub(super) fn has_cut(&self) -> bool {
-        self.cut.load(Ordering::SeqCst) == Cut::Never as u8
+        self.course.cut.load(Ordering::SeqCst) == Cut::Never as u8
+    }
+
+    /// Lets what was held back reach the server, and returns when that has dealt with it.
+    pub(super) async fn deliver(&self) {
+        self.course.late.notify_one();
+        self.course.delivered.notified().await;
+    }
+
+    /// How often somebody has waited for the server until now.
+    pub(super) fn ways(&self) -> usize {
+        self.course.ready.load(Ordering::SeqCst)
     }
 }
 
-async fn relay(mut client: TcpStream, mut server: UnixStream, armed: Arc<AtomicU8>) {
+impl Course {
+    /// Whether this is the moment.
+    fn comes(&self, cut: Cut) -> bool {
+        self.cut.compare_exchange(cut as u8, Cut::Never as u8, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
+async fn relay(mut client: TcpStream, mut server: UnixStream, course: &Course) {
     let (mut from_client, mut from_server) = (vec![0; 65_536], vec![0; 65_536]);
     let comes = |bytes: &[u8], words: &[u8]| bytes.windows(words.len()).any(|window| window == words);
+    let mut answers = Answers::default();
     loop {
         tokio::select! {
             read = client.read(&mut from_client) => {
                 let Ok(size @ 1..) = read else { return };
                 let bytes = &from_client[..size];
-                let commit = comes(bytes, b"COMMIT\0");
-                // The statement by its text, or by the bytes of a row when it is prepared already.
-                let rows = comes(bytes, b"INSERT INTO message") || comes(bytes, b"MSA|CA|1");
-                let cut = |cut: Cut| {
-                    armed.compare_exchange(cut as u8, Cut::Never as u8, Ordering::SeqCst, Ordering::SeqCst).is_ok()
-                };
-                if (commit && cut(Cut::BeforeCommit)) || (rows && cut(Cut::BeforeRows)) {
+                let (commit, rows) = (comes(bytes, b"COMMIT\0"), comes(bytes, b"MSA|CA|1"));
+                if (commit && course.comes(Cut::BeforeCommit)) || (rows && course.comes(Cut::BeforeRows)) {
                     return;
                 }
-                if server.write_all(bytes).await.is_err() {
+                let late = (commit && course.comes(Cut::LateCommit)) || (rows && course.comes(Cut::LateRows));
+                if late {
+                    let _ = client.shutdown().await;
+                    course.late.notified().await;
+                }
+                if server.write_all(bytes).await.is_err() || (rows && course.comes(Cut::AtRows)) {
                     return;
                 }
-                if commit && cut(Cut::AfterCommit) {
+                if late || (commit && course.comes(Cut::AfterCommit)) || (rows && course.comes(Cut::AfterRows)) {
                     // The answer shows that it is done.
-                    let _ = server.read(&mut from_server).await;
+                    let mut ready = 0;
+                    while ready == 0 && let Ok(size @ 1..) = server.read(&mut from_server).await {
+                        ready = answers.ready(&from_server[..size]);
+                    }
+                    course.delivered.notify_one();
                     return;
                 }
             }
             read = server.read(&mut from_server) => {
                 let Ok(size @ 1..) = read else { return };
+                course.ready.fetch_add(answers.ready(&from_server[..size]), Ordering::SeqCst);
                 if client.write_all(&from_server[..size]).await.is_err() {
                     return;
                 }
             }
         }
+    }
+}
+
+/// Parts what a server says into messages: a letter, and a length that counts itself, in four bytes (PostgreSQL 55.7).
+#[derive(Default)]
+struct Answers {
+    begun: bool,
+    header: Vec<u8>,
+    /// Bytes of a message that are still to come.
+    left: usize,
+}
+
+impl Answers {
+    /// How many of them are ReadyForQuery.
+    fn ready(&mut self, mut bytes: &[u8]) -> usize {
+        let mut ready = 0;
+        // Before anything else the client asks for TLS, and is told in one byte that there is none.
+        if !std::mem::replace(&mut self.begun, true) && bytes == b"N" {
+            return 0;
+        }
+        while !bytes.is_empty() {
+            let size = bytes.len().min(if self.left > 0 { self.left } else { 5 - self.header.len() });
+            let (taken, more) = bytes.split_at(size);
+            bytes = more;
+            if self.left > 0 {
+                self.left -= size;
+                continue;
+            }
+            self.header.extend(taken);
+            if let &[letter, a, b, c, d] = &self.header[..] {
+                self.left = u32::from_be_bytes([a, b, c, d]) as usize - 4;
+                self.header.clear();
+                ready += usize::from(letter == b'Z');
+            }
+        }
+        ready
     }
 }
