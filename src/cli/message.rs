@@ -4,25 +4,20 @@ mod alert;
 mod export;
 mod outbox;
 mod send;
+mod show;
 mod tree;
 mod value;
 
-use std::io::{self, Write as _};
-
-use anyhow::anyhow;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::operator::operator;
 use super::store::{Since, failed, paragraph, printable};
 use super::{Exit, Outcome, Output};
-use crate::audit::{Event, ViewedAs};
-use crate::hl7::Message;
+use crate::audit::ViewedAs;
 use crate::model::{Clock, DeviceId, MessageId};
 use crate::pcd::DeviceIdentity;
 use crate::store::{MessageFilter, MessageSummary, Store, StoredMessage};
 use alert::ReportedAlert;
-use tree::Tree;
 
 /// What to show of the messages.
 #[derive(Debug, clap::Subcommand)]
@@ -45,6 +40,9 @@ pub(crate) enum Command {
     Export {
         #[command(flatten)]
         filter: Filter,
+        /// Those for devices instead, waiting ones too
+        #[arg(long, conflicts_with_all = ["kind", "since", "rejected"])]
+        outbox: bool,
         /// At most so many; all of them without
         #[arg(long, value_name = "N")]
         limit: Option<u32>,
@@ -60,7 +58,7 @@ pub(crate) enum Command {
     },
     /// Shows what is known of one message, without its content
     Show {
-        /// The id that `message list` shows
+        /// The id that `message list` and `message outbox` show
         id: MessageId,
         /// Writes the message itself instead, byte for byte as it came
         #[arg(long)]
@@ -113,40 +111,24 @@ pub(crate) async fn run(command: Command, store: &Store, output: Output) -> Outc
                 output.print(&Summary::of(&message), Summary::line)?;
             }
         }
-        Command::Export { filter, limit } => {
+        Command::Export { filter, outbox: true, limit } => {
+            export::outbox(filter.device, limit, store, output).await?;
+        }
+        Command::Export { filter, outbox: false, limit } => {
             let filter = filter.seen_from(Clock::system().now(), 0);
-            export::run(filter, limit, store, output).await?;
+            export::received(filter, limit, store, output).await?;
         }
         Command::Send(arguments) => return send::run(arguments, store, output).await,
         Command::Outbox(arguments) => outbox::list(arguments, store, output).await?,
         Command::Withdraw { id } => outbox::withdraw(id, store, output).await?,
         Command::Show { id, raw, tree, phi } => {
-            let message = store.message(id).await.map_err(failed)?;
-            let message = message.ok_or_else(|| anyhow!("no message has the id {id}"))?;
-            // ATNA wants each look at a patient's record accounted for; nobody sees what was not written down.
-            if raw || tree {
-                let viewed_as = match (raw, phi) {
-                    (true, _) => ViewedAs::Raw,
-                    (false, true) => ViewedAs::TreeWithPatient,
-                    (false, false) => ViewedAs::Tree,
-                };
-                let device = message.summary.device.clone();
-                let viewed = Event::MessageViewed { message: id, device, viewed_as, actor: operator() };
-                store.audit(viewed).await.map_err(failed)?;
-            }
-            if raw {
-                let mut stdout = io::stdout().lock();
-                stdout.write_all(&message.raw)?;
-                stdout.flush()?;
-            } else if tree {
-                let parsed = Message::parse(&message.raw).map_err(|unreadable| {
-                    anyhow!("{unreadable}; `message show {id} --raw` writes its bytes")
-                })?;
-                output.print(&Tree::of(&parsed, phi), Tree::text)?;
-            } else {
-                let alerts = alert::of(&message, store).await?;
-                output.print(&Details::of(&message, &alerts), Details::paragraph)?;
-            }
+            let content = match (raw, tree, phi) {
+                (true, _, _) => Some(ViewedAs::Raw),
+                (false, true, true) => Some(ViewedAs::TreeWithPatient),
+                (false, true, false) => Some(ViewedAs::Tree),
+                (false, false, _) => None,
+            };
+            show::run(id, content, store, output).await?;
         }
     }
     Ok(Exit::Done)

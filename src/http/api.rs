@@ -119,7 +119,7 @@ struct AuditView {
 }
 
 /// The most messages, or rows, in one answer.
-const MOST: u32 = 1000;
+pub(super) const MOST: u32 = 1000;
 
 /// CRLs, OCSP answers and staples, their ages, and when they are renewed.
 pub(super) async fn certificates(State(state): State<AdminState>) -> Json<Certificates> {
@@ -175,11 +175,13 @@ pub(super) async fn audit(State(state): State<AdminState>, Query(wanted): Query<
 fn answer<T: Serialize>(outcome: Result<T, StoreError>) -> Response {
     match outcome {
         Ok(value) => Json(value).into_response(),
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the store could not be asked");
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        }
+        Err(error) => unavailable(&error),
     }
+}
+
+pub(super) fn unavailable(error: &StoreError) -> Response {
+    tracing::error!(error = error as &dyn std::error::Error, "the store could not be asked");
+    StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
 impl AuditView {

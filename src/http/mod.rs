@@ -2,12 +2,13 @@
 
 mod api;
 mod health;
+mod outbox;
 mod pages;
 mod reload;
-
-pub use api::{FeedView, Live, SessionView};
 mod responder;
 
+pub use api::{FeedView, Live, SessionView};
+pub use outbox::OutboxView;
 pub use responder::respond;
 
 use std::net::SocketAddr;
@@ -92,6 +93,7 @@ impl AdminListener {
             .route("/api/audit", get(api::audit))
             .route("/api/devices", get(api::devices))
             .route("/api/messages", get(api::messages))
+            .route("/api/outbox", get(outbox::outbox))
             .route("/api/sessions", get(api::sessions))
             .layer(from_fn(pages::refuse))
             .with_state(state);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use pcd_platform::pki::KeyType;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -125,6 +127,21 @@ fn an_order_reaches_the_device_and_its_answer_the_operator() {
     let (exit, printed, said) = sending.end();
     assert_eq!((exit, &printed["outcome"]), (1, &"refused".into()));
     assert!(said.contains("CR") && said.contains("message show"), "{said}");
+
+    // Whoever looks into an order is told of, as with messages of devices.
+    let id = printed["id"].as_str().unwrap();
+    let shown = scene.platform.cli().json(&["message", "show", id]);
+    assert_eq!((&shown[0]["outcome"], &shown[0]["control-id"]), (&"refused".into(), &"ORDER-3".into()));
+    let raw = scene.platform.cli().run_raw(&["message", "show", id, "--raw"]);
+    assert_eq!(raw, order("ORDER-3", "AL", "NE").as_bytes());
+    let exported = scene.platform.cli().json(&["message", "export", "--outbox", "--device", NAME]);
+    assert_eq!(exported.len(), 3);
+    assert_eq!(STANDARD.decode(exported[2]["raw"].as_str().unwrap()).unwrap(), sent.as_bytes());
+    assert_eq!((scene.audited("message-viewed"), scene.audited("messages-exported")), (1, 1));
+    let (status, body) = scene.platform.get(&format!("/api/outbox?device={NAME}&limit=2"));
+    let listed: Vec<Value> = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, listed.len(), &listed[0]["id"]), (200, 2, &id.into()));
+    assert_eq!(scene.platform.get("/api/outbox?before=nobody").0, 400);
 
     eventually("nothing waits", || scene.platform.metric("pcd_southbound_pending") == 0.0);
     let count =

@@ -42,6 +42,8 @@ pub struct Selection {
     pub rejected: bool,
     /// At most so many.
     pub limit: Option<u32>,
+    /// Those for devices, and not those of devices.
+    pub outbox: bool,
 }
 
 /// The form of an exported trail.
@@ -122,6 +124,7 @@ impl Selection {
             ("type", self.kind.as_deref().map(Value::from)),
             ("since", self.since.map(|since| since.to_string().into())),
             ("limit", self.limit.map(Value::from)),
+            ("outbox", self.outbox.then_some(true.into())),
         ];
         for (key, value) in optional {
             if let Some(value) = value {

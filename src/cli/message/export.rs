@@ -10,7 +10,9 @@ use crate::audit::{Event, Selection};
 use crate::cli::operator::operator;
 use crate::cli::store::failed;
 use crate::cli::{Failure, Output};
-use crate::store::{MessageFilter, Store, StoredMessage};
+use crate::http::OutboxView;
+use crate::model::DeviceId;
+use crate::store::{MessageFilter, OutboxFilter, Store, StoredMessage};
 
 /// How many messages are looked up at once; their bytes are read one by one.
 const PAGE: u32 = 200;
@@ -25,8 +27,49 @@ struct Exported<'a> {
     acknowledgement: String,
 }
 
-/// Writes one line for each message; a message that comes meanwhile is not among them.
-pub(super) async fn run(
+/// A message for a device.
+#[derive(Serialize)]
+struct ExportedOutbox<'a> {
+    #[serde(flatten)]
+    entry: OutboxView<'a>,
+    /// The message, byte for byte, in base64.
+    raw: String,
+}
+
+/// Writes one line for each message for a device; one that is queued meanwhile is not among them.
+pub(super) async fn outbox(
+    device: Option<DeviceId>,
+    limit: Option<u32>,
+    store: &Store,
+    output: Output,
+) -> Result<(), Failure> {
+    let selection = Selection { device: device.clone(), limit, outbox: true, ..Selection::default() };
+    account(selection, store).await?;
+    let mut filter = OutboxFilter { device, ..OutboxFilter::default() };
+    let mut left = limit.unwrap_or(u32::MAX);
+    while left > 0 {
+        filter.limit = left.min(PAGE);
+        let page = store.outbox(&filter).await.map_err(failed)?;
+        let Some(last) = page.last() else { break };
+        filter.before = Some(last.id);
+        for entry in page {
+            // Between the two questions it may have been settled, or have gone by retention.
+            let Some((entry, raw)) = store.outbox_entry(entry.id).await.map_err(failed)? else { continue };
+            let line = ExportedOutbox { entry: OutboxView::of(&entry), raw: STANDARD.encode(&raw) };
+            output.line(&serde_json::to_string(&line).map_err(anyhow::Error::from)?)?;
+            left -= 1;
+        }
+    }
+    Ok(())
+}
+
+/// Before the first line: what has left cannot be told afterwards if this process is ended meanwhile.
+async fn account(selection: Selection, store: &Store) -> Result<(), Failure> {
+    store.audit(Event::MessagesExported { selection, actor: operator() }).await.map_err(failed)
+}
+
+/// Writes one line for each message that was received; one that comes meanwhile is not among them.
+pub(super) async fn received(
     mut filter: MessageFilter,
     limit: Option<u32>,
     store: &Store,
@@ -38,9 +81,9 @@ pub(super) async fn run(
         since: filter.since,
         rejected: filter.rejected,
         limit,
+        outbox: false,
     };
-    // Before the first line: what has left cannot be told afterwards if this process is ended meanwhile.
-    store.audit(Event::MessagesExported { selection, actor: operator() }).await.map_err(failed)?;
+    account(selection, store).await?;
     let mut left = limit.unwrap_or(u32::MAX);
     while left > 0 {
         filter.limit = left.min(PAGE);

@@ -1,12 +1,11 @@
 //! `message outbox` and `message withdraw`: what is for devices.
 
 use anyhow::anyhow;
-use serde::Serialize;
 
 use super::super::operator::operator;
-use super::super::store::{failed, printable};
+use super::super::store::{self, failed, printable};
 use super::super::{Exit, Failure, Output};
-use crate::audit::Settlement;
+use crate::http::OutboxView;
 use crate::model::{DeviceId, MessageId};
 use crate::store::{OutboxEntry, OutboxFilter, Store};
 
@@ -30,7 +29,7 @@ pub(crate) struct Arguments {
 pub(super) async fn list(arguments: Arguments, store: &Store, output: Output) -> Result<(), Failure> {
     let Arguments { device, waiting, before, limit } = arguments;
     for entry in store.outbox(&OutboxFilter { device, waiting, before, limit }).await.map_err(failed)? {
-        output.print(&View::of(&entry), View::line)?;
+        output.print(&OutboxView::of(&entry), line)?;
     }
     Ok(())
 }
@@ -39,7 +38,7 @@ pub(super) async fn withdraw(id: MessageId, store: &Store, output: Output) -> Re
     let entry = entry(id, store).await?;
     let withdrawn = store.withdraw(id, &entry.device, &operator()).await.map_err(failed)?;
     let now = self::entry(id, store).await?;
-    output.print(&View::of(&now), View::line)?;
+    output.print(&OutboxView::of(&now), line)?;
     if withdrawn {
         return Ok(());
     }
@@ -58,63 +57,43 @@ pub(super) async fn entry(id: MessageId, store: &Store) -> Result<OutboxEntry, F
     Ok(entry)
 }
 
-/// A message for a device, as it is printed; never its content.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct View<'a> {
-    id: String,
-    queued_at: String,
-    expires_at: String,
-    device: &'a str,
-    message_type: &'a str,
-    control_id: &'a str,
-    queued_by: &'a str,
-    /// How often it was begun to be sent.
-    attempts: u64,
-    sent_at: Option<String>,
-    /// `waiting`, or what became of it.
-    outcome: &'static str,
-    settled_at: Option<String>,
-    /// MSA-1 of the device's last answer.
-    acknowledgement: Option<&'a str>,
-    /// The message with that answer, for `message show`.
-    answer: Option<String>,
+pub(super) fn paragraph(view: &OutboxView<'_>) -> String {
+    let last = view.sent_at.as_ref().map(|at| format!(", last at {at}")).unwrap_or_default();
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    store::paragraph(&[
+        ("id", view.id.clone()),
+        ("outcome", view.outcome.to_owned()),
+        ("settled", text(view.settled_at.as_deref())),
+        ("answered", text(view.acknowledgement)),
+        ("answer", text(view.answer.as_deref())),
+        ("device", view.device.to_owned()),
+        ("type", view.message_type.to_owned()),
+        ("control id", view.control_id.to_owned()),
+        ("queued", view.queued_at.clone()),
+        ("queued by", view.queued_by.to_owned()),
+        ("expires", view.expires_at.clone()),
+        ("sent", sent(view) + &last),
+    ])
 }
 
-impl<'a> View<'a> {
-    pub(super) fn of(entry: &'a OutboxEntry) -> Self {
-        Self {
-            id: entry.id.to_string(),
-            queued_at: entry.queued_at.to_string(),
-            expires_at: entry.expires_at.to_string(),
-            device: entry.device.as_str(),
-            message_type: &entry.message_type,
-            control_id: &entry.control_id,
-            queued_by: &entry.actor,
-            attempts: entry.attempts,
-            sent_at: entry.sent_at.map(|at| at.to_string()),
-            outcome: entry.settled.map_or("waiting", |(settlement, _)| Settlement::code(settlement)),
-            settled_at: entry.settled.map(|(_, at)| at.to_string()),
-            acknowledgement: entry.acknowledgement.as_deref(),
-            answer: entry.answer.map(|answer| answer.to_string()),
-        }
-    }
+pub(super) fn line(view: &OutboxView<'_>) -> String {
+    format!(
+        "{}  {:<30}  {:<20}  {:<16}  {:<20}  {:<12}  {:<2}  sent {}",
+        view.id,
+        view.queued_at,
+        printable(view.device),
+        printable(view.message_type),
+        printable(view.control_id),
+        view.outcome,
+        view.acknowledgement.unwrap_or_default(),
+        sent(view)
+    )
+}
 
-    pub(super) fn line(&self) -> String {
-        format!(
-            "{}  {:<30}  {:<20}  {:<16}  {:<20}  {:<12}  {:<2}  sent {}",
-            self.id,
-            self.queued_at,
-            printable(self.device),
-            printable(self.message_type),
-            printable(self.control_id),
-            self.outcome,
-            self.acknowledgement.unwrap_or_default(),
-            match self.attempts {
-                0 => "never".to_owned(),
-                1 => "once".to_owned(),
-                times => format!("{times} times"),
-            }
-        )
+fn sent(view: &OutboxView<'_>) -> String {
+    match view.attempts {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
     }
 }

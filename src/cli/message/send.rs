@@ -9,9 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::super::operator::operator;
 use super::super::store::{failed, period};
 use super::super::{Exit, Failure, Outcome, Output};
-use super::outbox::{View, entry};
+use super::outbox::{entry, line};
 use crate::audit::Settlement;
 use crate::authz::DeviceStatus;
+use crate::http::OutboxView;
 use crate::model::{Clock, DeviceId, MessageId};
 use crate::southbound::Sendable;
 use crate::store::{OutboxEntry, QueuedMessage, Store, StoreError};
@@ -66,7 +67,7 @@ pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> 
         }
     }
     let entry = entry(id, store).await?;
-    output.print(&View::of(&entry), View::line)?;
+    output.print(&OutboxView::of(&entry), line)?;
     if no_wait { Ok(Exit::Done) } else { judge(&entry) }
 }
 
