@@ -59,7 +59,7 @@ const EDGES: [(&str, Layer, &[&str]); 21] = [
         &["audit", "authz", "config", "hl7", "metrics", "mllp", "model", "pcd", "revocation", "store", "tls"],
     ),
     ("southbound", Layer::Flow, &["hl7", "interface_a", "metrics", "mllp", "model", "store"]),
-    ("interface_b", Layer::Flow, &["hl7", "mllp", "tls"]),
+    ("interface_b", Layer::Flow, &["hl7", "mllp", "model", "tls"]),
     ("repository", Layer::Flow, &["audit", "config", "metrics", "model", "store", "tls"]),
     ("http", Layer::Flow, &["authz", "metrics", "model", "pki", "revocation", "store"]),
     ("tls", Layer::Adapter, &["audit", "authz", "config", "model", "revocation", "x509"]),

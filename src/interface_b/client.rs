@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
+use jiff::tz::TimeZone;
 use tokio::net::TcpStream;
 use tokio_util::codec::Framed;
 
-use crate::hl7::{AcknowledgeAs, AcknowledgementCode, AcknowledgementRequest, Message, Outcome};
+use crate::hl7::{
+    AcknowledgeAs, Acknowledgement, AcknowledgementCode, AcknowledgementRequest, Field, Message, Outcome,
+    Rejection, Sender,
+};
 use crate::mllp::{Codec, FrameError, Received};
+use crate::model::{Clock, MessageId};
 use crate::tls::{ConnectError, Connector, SecuredStream};
 
 /// The largest acknowledgement that is read.
@@ -118,16 +123,49 @@ impl Client {
         Ok(self.frames.close().await?)
     }
 
+    /// The next acknowledgement. The connection has two directions: what the platform sends of itself meanwhile is refused,
+    /// since nobody here could do what it says, and its sender should know that.
     async fn answer(&mut self) -> Result<Answer, ClientError> {
-        let received = tokio::time::timeout(self.patience, self.frames.next())
-            .await
-            .map_err(|_| ClientError::Timeout(self.patience))?
-            .ok_or(ClientError::Closed)??;
-        match received {
-            Received::Frame(frame) => Answer::read(frame.payload),
-            Received::Broken(_) => Err(ClientError::NoAcknowledgement),
-        }
+        let patience = self.patience;
+        let answering = async {
+            loop {
+                let Received::Frame(frame) = self.frames.next().await.ok_or(ClientError::Closed)?? else {
+                    return Err(ClientError::NoAcknowledgement);
+                };
+                let message = Message::parse(&frame.payload)?;
+                if message.acknowledgement().is_some() {
+                    return Answer::read(frame.payload);
+                }
+                for refusal in refusals(&message) {
+                    self.frames.send(refusal).await?;
+                }
+            }
+        };
+        tokio::time::timeout(patience, answering).await.map_err(|_| ClientError::Timeout(patience))?
     }
+}
+
+/// The acknowledgements that the message asks for when it is refused.
+fn refusals(message: &Message<'_>) -> Vec<Bytes> {
+    let header = message.header();
+    let text = |field: Field<'_>| String::from_utf8_lossy(field.raw()).into_owned();
+    let sender = Sender {
+        application: text(header.receiving_application()),
+        facility: text(header.receiving_facility()),
+    };
+    let now = Clock::system().now();
+    let request = AcknowledgementRequest::of(&header, AcknowledgeAs::AsAsked);
+    let refusal = |code| {
+        let acknowledgement = Acknowledgement {
+            sender: &sender,
+            control_id: &MessageId::at(now).to_string(),
+            at: &now.to_zoned_datetime(TimeZone::UTC),
+            code,
+            rejection: Some(&Rejection::UnsupportedType),
+        };
+        acknowledgement.render(Some((&header, message.separators()))).into()
+    };
+    request.answers(Outcome::Rejected).iter().map(refusal).collect()
 }
 
 fn wanted(message: &[u8]) -> Result<usize, ClientError> {

@@ -10,7 +10,7 @@ use pcd_platform::pki::KeyType;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Cli, Platform, Site, Wire, cluster, eventually, field, framed, message};
+use crate::harness::{Cli, Device, Platform, Site, Wire, cluster, eventually, field, framed, message};
 
 const NAME: &str = "00A037FFFE000001";
 
@@ -220,6 +220,23 @@ fn orders_leave_one_after_the_other_and_again_when_the_connection_was_lost() {
     assert_eq!(attempts, [1, 3], "the newest first");
     assert_eq!(scene.audited("southbound-sent"), 4);
     assert_eq!(scene.platform.cli().json(&["audit", "verify"])[0]["intact"], true);
+}
+
+// The reference client of Interface B has nobody who could do what an order says.
+#[test]
+fn an_order_that_the_client_cannot_carry_out_is_refused_and_not_taken_for_an_answer() {
+    let scene = Scene::new(Site::new());
+    let own = scene.site.certificate(NAME, KeyType::Ecc);
+    let mut device = Device::connect(&scene.site, scene.platform.address, &own).unwrap();
+    let sending = scene.send(&order("1", "AL", "AL"), &[]);
+    eventually("the order is on its way", || scene.audited("southbound-sent") == 1);
+    assert_eq!(device.code(message(NAME, "2")), "CA");
+    let (exit, printed, _) = sending.end();
+    assert_eq!(
+        (exit, &printed["outcome"], &printed["acknowledgement"]),
+        (1, &"refused".into(), &"CR".into())
+    );
+    device.close().unwrap();
 }
 
 #[test]
