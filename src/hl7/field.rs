@@ -47,6 +47,10 @@ impl<'m> Segment<'m> {
         self.bytes
     }
 
+    pub(super) const fn separators(&self) -> Separators {
+        self.separators
+    }
+
     /// The name, as `OBX`; whatever stands before the first separator.
     #[must_use]
     pub fn id(&self) -> &'m [u8] {
@@ -80,8 +84,7 @@ impl<'m> Segment<'m> {
     pub fn fields(&self) -> Fields<'m> {
         let id = self.id();
         let rest = self.bytes.get(id.len() + 1..);
-        // In MSH, and in the headers of files and batches, the first field is the separator.
-        let first = if matches!(id, b"MSH" | b"FHS" | b"BHS") { self.bytes.get(3..4) } else { None };
+        let first = if self.has_separator_as_first_field() { self.bytes.get(3..4) } else { None };
         Fields { first, rest, separators: self.separators }
     }
 
@@ -90,8 +93,58 @@ impl<'m> Segment<'m> {
         memchr_iter(self.separators.field, self.bytes).count() >= n
     }
 
+    /// Where the fields are, for who asks for several of them.
+    pub(crate) fn indexed(&self) -> Indexed<'m> {
+        // Each end is the start of the next. What is not there ends behind the segment.
+        let mut ends = [self.bytes.len(); INDEXED + 1];
+        let found = memchr_iter(self.separators.field, self.bytes);
+        ends.iter_mut().zip(found).for_each(|(end, found)| *end = found);
+        Indexed { segment: *self, ends, header: self.has_separator_as_first_field() }
+    }
+
+    /// In MSH, and in the headers of files and batches, the first field is the separator.
+    fn has_separator_as_first_field(&self) -> bool {
+        matches!(self.id(), b"MSH" | b"FHS" | b"BHS")
+    }
+
     const fn part(&self, bytes: &'m [u8]) -> Field<'m> {
         Field { bytes, separators: self.separators }
+    }
+}
+
+/// The last field that is in an index: nothing asks for one behind it more than once.
+const INDEXED: usize = 21;
+
+/// A segment whose fields up to the 21st have been found in one pass.
+#[derive(Clone, Copy)]
+pub(crate) struct Indexed<'m> {
+    segment: Segment<'m>,
+    /// Where the name ends, and then each field, as they are counted without the one that is a separator.
+    ends: [usize; INDEXED + 1],
+    header: bool,
+}
+
+impl<'m> Indexed<'m> {
+    /// The segment itself.
+    pub(crate) const fn segment(&self) -> Segment<'m> {
+        self.segment
+    }
+
+    /// As [`Segment::field`].
+    pub(crate) fn field(&self, n: usize) -> Field<'m> {
+        let bytes = self.segment.bytes;
+        let found = match (n, self.header) {
+            (0, _) => None,
+            (1, true) => bytes.get(3..4),
+            (n, header) => {
+                let before = n - 1 - usize::from(header);
+                match (self.ends.get(before), self.ends.get(before + 1)) {
+                    (Some(start), Some(end)) => bytes.get(*start + 1..*end),
+                    _ => return self.segment.field(n),
+                }
+            }
+        };
+        self.segment.part(found.unwrap_or_default())
     }
 }
 
@@ -231,6 +284,31 @@ mod tests {
             assert_eq!(header.field(1).raw(), b"|");
             assert_eq!(header.field(2).raw(), br"^~\&");
             assert_eq!(header.field(3).raw(), b"APP");
+        }
+    }
+
+    #[test]
+    fn an_index_has_the_fields_of_its_segment() {
+        let long = format!("OBX{}", "|a^b~c".repeat(40));
+        for text in [
+            "",
+            "OBX",
+            "OBX|",
+            "OBX||a||b|",
+            "MSH",
+            "MSH|",
+            r"MSH|^~\&|APP||F",
+            r"BHS|^~\&|APP",
+            "MSHX|1|2",
+            "MSHabc",
+            long.as_str(),
+            &long.replacen("OBX", "MSH", 1),
+        ] {
+            let segment = segment(text);
+            let index = segment.indexed();
+            for n in 0..50 {
+                assert_eq!(index.field(n).raw(), segment.field(n).raw(), "{text} {n}");
+            }
         }
     }
 

@@ -1,17 +1,23 @@
 //! MSH: who sends what to whom, and how it is to be answered.
 
+use std::fmt;
+
 use jiff::tz::Offset;
 
-use super::{CharacterSet, Condition, Field, MessageTime, Segment, Warning, Warnings};
+use super::field::Indexed;
+use super::{CharacterSet, Condition, Field, MessageTime, Segment, Separators, Warning, Warnings};
 
 /// The last field of MSH that anybody asks for.
 const LAST: usize = 21;
 
 /// The fields of MSH (HL7 2.6 ch. 2, 2.15.9), found in one pass.
 #[derive(Clone, Copy)]
-pub struct Header<'m> {
-    fields: [Option<Field<'m>>; LAST],
-    none: Field<'m>,
+pub struct Header<'m>(Indexed<'m>);
+
+/// The header of a message that is elsewhere by now: what it takes to answer it.
+pub struct KeptHeader {
+    bytes: Box<[u8]>,
+    separators: Separators,
 }
 
 /// MSH-9, without blanks: `ORU`, `R01`, `ORU_R01`. Each part may be empty.
@@ -27,9 +33,19 @@ pub struct MessageType<'m> {
 
 impl<'m> Header<'m> {
     pub(super) fn new(segment: Segment<'m>) -> Self {
-        let mut found = segment.fields();
-        let fields = std::array::from_fn(|_| found.next());
-        Self { fields, none: segment.field(0) }
+        Self(segment.indexed())
+    }
+
+    /// The separators of the message.
+    #[must_use]
+    pub const fn separators(&self) -> Separators {
+        self.0.segment().separators()
+    }
+
+    /// A copy without the message.
+    #[must_use]
+    pub fn keep(&self) -> KeptHeader {
+        KeptHeader { bytes: self.0.segment().raw().into(), separators: self.separators() }
     }
 
     /// The time zone of MSH-7: that of every time in the message that has none of its own (HL7 2.6 ch. 2, 2.15.9.7).
@@ -39,7 +55,7 @@ impl<'m> Header<'m> {
     }
 
     fn field(&self, n: usize) -> Field<'m> {
-        n.checked_sub(1).and_then(|at| *self.fields.get(at)?).unwrap_or(self.none)
+        self.0.field(n)
     }
 
     /// MSH-3.
@@ -155,6 +171,21 @@ impl<'m> Header<'m> {
         warnings.insert_if(unknown, Warning::UnknownAcknowledgementCondition);
         warnings.insert_if(!CharacterSet::stated(self).1, Warning::UnknownCharacterSet);
         warnings
+    }
+}
+
+impl KeptHeader {
+    /// The fields, as they were in the message.
+    #[must_use]
+    pub fn header(&self) -> Header<'_> {
+        Header::new(Segment::new(&self.bytes, self.separators))
+    }
+}
+
+// No value of a message belongs in a log.
+impl fmt::Debug for KeptHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptHeader").field("bytes", &self.bytes.len()).finish()
     }
 }
 

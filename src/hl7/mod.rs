@@ -21,8 +21,9 @@ pub use acknowledgement::{
     Condition, ContentError, Location, Outcome, ReceivedAcknowledgement, Rejection, Sender,
 };
 pub use character_set::CharacterSet;
+pub(crate) use field::Indexed;
 pub use field::{Component, Field, Repetition, Segment};
-pub use header::{Header, MessageType};
+pub use header::{Header, KeptHeader, MessageType};
 pub use message::{Message, Unreadable};
 pub use separators::Separators;
 pub use timestamp::{MessageTime, MessageTimeError, Precision};

@@ -1,7 +1,9 @@
 //! The task around a session: reads, writes, stores, and keeps its deadlines.
 
 use std::io;
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -9,7 +11,8 @@ use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio_util::sync::CancellationToken;
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::feeds::Feeds;
 use super::registry::{Links, Outgoing};
@@ -31,7 +34,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 4 << 20;
 
 /// What a connection needs of the platform.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Services {
     pub(super) store: Store,
     pub(super) feeds: Feeds,
@@ -46,7 +49,7 @@ pub(super) struct Services {
 pub(super) struct Connection<S> {
     pub(super) stream: S,
     pub(super) session: Session,
-    pub(super) services: Services,
+    pub(super) services: Arc<Services>,
     pub(super) links: Links,
     /// How long a peer may refuse to take bytes: [`WRITE_TIMEOUT`].
     pub(super) write_timeout: Duration,
@@ -74,7 +77,7 @@ impl Services {
     }
 
     /// Appends to the audit trail; a trail that cannot be written is our own fault and said so.
-    pub(super) async fn audit(self, event: audit::Event) {
+    pub(super) async fn audit(&self, event: audit::Event) {
         let name = event.name();
         match self.store.audit(event).await {
             Ok(()) => self.metrics.audit_events_total.with_label_values(&[name]).inc(),
@@ -91,7 +94,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs until the session ends; says why.
     pub(super) async fn run(mut self, opening: audit::Event) -> SessionEnd {
         let mut busy: FuturesUnordered<BoxFuture<'static, Finished>> = FuturesUnordered::new();
-        busy.push(audited(self.services.clone(), opening));
+        busy.push(audited(Arc::clone(&self.services), opening));
+        // Made once: to enter and leave the lists of those who wait costs something, with each message.
+        let mut drained = pin!(self.services.drain.clone().cancelled_owned());
+        let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
         let mut takes_bytes = true;
         let end = loop {
             match self.perform(&mut busy).await {
@@ -102,7 +108,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     break self.lost();
                 }
             }
-            let happened = self.wait(&mut busy).await;
+            let happened = self.wait(&mut busy, drained.as_mut(), alarm.as_mut()).await;
             let now = self.services.now();
             match happened {
                 Happened::Read(Ok(0)) => self.session.peer_closed(now),
@@ -152,9 +158,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(effect) = self.session.next_effect() {
             match effect {
                 Effect::Record(ticket, record) => {
-                    busy.push(recorded(self.services.clone(), ticket, record));
+                    busy.push(recorded(Arc::clone(&self.services), ticket, record));
                 }
-                Effect::Audit(event) => busy.push(audited(self.services.clone(), event)),
+                Effect::Audit(event) => busy.push(audited(Arc::clone(&self.services), event)),
                 Effect::Send(frames) => out.push(frames),
                 Effect::Count(label, since) => {
                     let metrics = &self.services.metrics;
@@ -202,6 +208,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             tokio::time::sleep(CLOSE_TIMEOUT).await;
         };
         tokio::select! {
+            // As a rule the socket takes everything at once.
+            biased;
             written = tokio::time::timeout(self.write_timeout, writing) => {
                 written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
             }
@@ -218,7 +226,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn wait(&mut self, busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>) -> Happened {
+    async fn wait(
+        &mut self,
+        busy: &mut FuturesUnordered<BoxFuture<'static, Finished>>,
+        drained: Pin<&mut WaitForCancellationFutureOwned>,
+        alarm: Pin<&mut Sleep>,
+    ) -> Happened {
         // While the store is full, a session has at most what it has read already; what is in flight wakes it.
         let reads = self.session.wants_input() && (busy.is_empty() || !self.services.store.is_full());
         self.session.reading(reads, self.services.now());
@@ -232,16 +245,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tokio::select! {
             biased;
             Ok(()) = self.links.withdrawn.changed(), if !draining => Happened::Withdrawn,
-            () = self.services.drain.cancelled(), if !draining => Happened::Drain,
+            () = drained, if !draining => Happened::Drain,
             Some(finished) = busy.next(), if !busy.is_empty() => Happened::Finished(finished),
             Some(outgoing) = self.links.deliveries.recv(), if !draining => Happened::Deliver(outgoing),
             read = self.stream.read_buf(self.session.buffer()), if reads => Happened::Read(read),
-            () = at(deadline), if deadline.is_some() => Happened::Deadline,
+            () = at(alarm, deadline), if deadline.is_some() => Happened::Deadline,
         }
     }
 }
 
-fn recorded(services: Services, ticket: Ticket, record: Box<MessageRecord>) -> BoxFuture<'static, Finished> {
+fn recorded(
+    services: Arc<Services>,
+    ticket: Ticket,
+    record: Box<MessageRecord>,
+) -> BoxFuture<'static, Finished> {
     async move {
         let began = services.clock.instant();
         let heard = sign_of_life(&record);
@@ -274,7 +291,7 @@ fn sign_of_life(record: &MessageRecord) -> Option<(DeviceId, Timestamp, Option<D
     Some((record.device.clone(), record.received_at, promised))
 }
 
-fn audited(services: Services, event: audit::Event) -> BoxFuture<'static, Finished> {
+fn audited(services: Arc<Services>, event: audit::Event) -> BoxFuture<'static, Finished> {
     async move {
         services.audit(event).await;
         Finished::Audited
@@ -282,10 +299,21 @@ fn audited(services: Services, event: audit::Event) -> BoxFuture<'static, Finish
     .boxed()
 }
 
-async fn at(deadline: Option<std::time::Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
+/// Returns at `deadline`. Deadlines move on with every message: a timer that goes off too early is set anew then, which is
+/// seldom, instead of with each of them.
+async fn at(mut alarm: Pin<&mut Sleep>, deadline: Option<Instant>) {
+    let Some(deadline) = deadline.map(tokio::time::Instant::from) else {
+        return std::future::pending().await;
+    };
+    if alarm.deadline() > deadline {
+        alarm.as_mut().reset(deadline);
+    }
+    loop {
+        alarm.as_mut().await;
+        if alarm.deadline() >= deadline {
+            return;
+        }
+        alarm.as_mut().reset(deadline);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What becomes of one thing that a device sent: read, judged, and put into a record with its answers.
 //!
-//! Pure: nothing here waits. The answers say what is sent if the record becomes durable, and what if it does not.
+//! Pure: nothing here waits. A judged message says what is sent if its record becomes durable, and what if it does not.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::authz::{Device, rules};
 use crate::config::{self, Config};
 use crate::hl7::batch;
 use crate::hl7::{
-    Acknowledgement, AcknowledgementCode, AcknowledgementRequest, Message, MessageTime, Outcome,
-    ReceivedAcknowledgement, Rejection, Sender,
+    Acknowledgement, AcknowledgementCode, AcknowledgementRequest, Header, KeptHeader, Message, MessageTime,
+    Outcome, ReceivedAcknowledgement, Rejection, Sender,
 };
 use crate::mllp::{Broken, BrokenReason, Codec, Frame};
 use crate::model::{DeviceId, MessageId, SessionId};
@@ -56,8 +56,8 @@ pub(super) struct Judged {
     pub(super) record: MessageRecord,
     /// The frames that are sent once the record is durable.
     pub(super) on_stored: (Bytes, Label),
-    /// The frames that are sent if it does not become durable: the sender keeps its message.
-    pub(super) on_failure: (Bytes, Label),
+    /// What is sent if it does not become durable: the sender keeps its message.
+    pub(super) on_failure: OnFailure,
     /// How a resend is counted.
     pub(super) resend: Label,
     /// What else the audit trail is told.
@@ -68,6 +68,15 @@ pub(super) struct Judged {
     pub(super) violation: bool,
     /// Why nothing more is read from this peer, when that is so.
     pub(super) closes: Option<audit::SessionEnd>,
+}
+
+/// The answer when a record did not become durable.
+#[derive(Debug)]
+pub(super) enum OnFailure {
+    /// The same as otherwise: a refusal does not depend on what the store can do.
+    Same,
+    /// That we could not keep it. Seldom needed, and therefore not rendered before.
+    Unavailable { header: KeptHeader, request: AcknowledgementRequest, transaction: &'static str },
 }
 
 /// An acknowledgement that the device sent.
@@ -245,14 +254,14 @@ impl Inbound {
         request: AcknowledgementRequest,
         now: Timestamp,
     ) -> Judged {
-        let on_stored = self.answer(Some(reading), None, request, now);
-        let unavailable = Rejection::StoreUnavailable;
-        let on_failure = self.answer(Some(reading), Some(&unavailable), request, now);
-        let label = |acknowledgement| Label { transaction: label(reading.transaction), acknowledgement };
+        let header = reading.message.header();
+        let (frames, code) = self.answer(Some(&header), None, request, now);
+        let transaction = label(reading.transaction);
+        let label = |acknowledgement| Label { transaction, acknowledgement };
         Judged {
-            record: MessageRecord { acknowledgement: on_stored.0.clone(), ..record },
-            on_stored: (on_stored.0, label(on_stored.1)),
-            on_failure: (on_failure.0, label(on_failure.1)),
+            record: MessageRecord { acknowledgement: frames.clone(), ..record },
+            on_stored: (frames, label(code)),
+            on_failure: OnFailure::Unavailable { header: header.keep(), request, transaction },
             resend: label("resend"),
             audit: None,
             answers: None,
@@ -269,19 +278,19 @@ impl Inbound {
         request: AcknowledgementRequest,
         now: Timestamp,
     ) -> Judged {
-        let (frames, code) = self.answer(reading, Some(rejection), request, now);
+        let header = reading.map(|reading| reading.message.header());
+        let (frames, code) = self.answer(header.as_ref(), Some(rejection), request, now);
         let transaction = label(reading.and_then(|reading| reading.transaction));
-        let answer = (frames, Label { transaction, acknowledgement: code });
+        let label = Label { transaction, acknowledgement: code };
         let mut judged = Judged {
             record: MessageRecord {
                 verdict: Verdict::Rejected { code: rejection.code().to_owned() },
-                acknowledgement: answer.0.clone(),
+                acknowledgement: frames.clone(),
                 ..record
             },
-            // A refusal does not depend on what the store can do.
-            on_stored: answer.clone(),
-            resend: answer.1,
-            on_failure: answer,
+            on_stored: (frames, label),
+            resend: label,
+            on_failure: OnFailure::Same,
             audit: None,
             answers: None,
             violation: false,
@@ -351,7 +360,7 @@ impl Inbound {
         Judged {
             record,
             on_stored: (Bytes::new(), label),
-            on_failure: (Bytes::new(), label),
+            on_failure: OnFailure::Same,
             resend: label,
             audit: None,
             answers: expected.then(|| Answers { control_id: answer.control_id.to_vec(), code: answer.code }),
@@ -360,16 +369,28 @@ impl Inbound {
         }
     }
 
-    /// The frames that answer a message, and the word under which they are counted.
+    /// The frames that are sent since the record did not become durable, and how they are counted.
+    pub(super) fn failed(
+        &self,
+        answer: OnFailure,
+        on_stored: (Bytes, Label),
+        now: Timestamp,
+    ) -> (Bytes, Label) {
+        let OnFailure::Unavailable { header, request, transaction } = answer else { return on_stored };
+        let rejection = Rejection::StoreUnavailable;
+        let (frames, code) = self.answer(Some(&header.header()), Some(&rejection), request, now);
+        (frames, Label { transaction, acknowledgement: code })
+    }
+
+    /// The frames that answer the message with this header, and the word under which they are counted.
     fn answer(
         &self,
-        reading: Option<&Reading<'_>>,
+        header: Option<&Header<'_>>,
         rejection: Option<&Rejection>,
         request: AcknowledgementRequest,
         now: Timestamp,
     ) -> (Bytes, &'static str) {
-        let header = reading.map(|reading| reading.message.header());
-        let header = header.as_ref().zip(reading.map(|reading| reading.message.separators()));
+        let header = header.map(|header| (header, header.separators()));
         let at = now.to_zoned_datetime(self.zone.clone());
         let outcome = rejection.map_or(Outcome::Accepted, Rejection::outcome);
         let answers = request.answers(outcome);
@@ -475,7 +496,7 @@ impl Judged {
         let quiet = Label { acknowledgement: "none", ..self.on_stored.1 };
         self.record.acknowledgement = Bytes::new();
         self.on_stored = (Bytes::new(), quiet);
-        self.on_failure = (Bytes::new(), quiet);
+        self.on_failure = OnFailure::Same;
         self.resend = quiet;
     }
 }

@@ -61,7 +61,7 @@ pub struct InterfaceA {
     directory: DirectoryHandle,
     admission: Arc<Admission>,
     registry: Registry,
-    services: Services,
+    services: Arc<Services>,
     config: ConfigHandle,
     connections: TaskTracker,
 }
@@ -92,7 +92,7 @@ impl InterfaceA {
             directory,
             admission,
             registry,
-            services: Services { store, feeds, clock, metrics, drain },
+            services: Arc::new(Services { store, feeds, clock, metrics, drain }),
             config,
             connections: TaskTracker::new(),
         })
@@ -168,7 +168,7 @@ impl InterfaceA {
             Limits::of(&config),
             now,
         );
-        let services = self.services.clone();
+        let services = Arc::clone(&self.services);
         metrics.connections_active.inc();
         let connection =
             Connection { stream, session, services: self.services, links, write_timeout: WRITE_TIMEOUT };

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio_util::codec::Decoder as _;
 
 use super::awaited::Awaited;
-use super::inbound::{Inbound, Judged, Label, Part};
+use super::inbound::{Inbound, Judged, Label, OnFailure, Part};
 use crate::audit::{self, SessionEnd};
 use crate::config::Config;
 use crate::hl7::AcknowledgementCode;
@@ -116,7 +116,7 @@ enum Slot {
 #[derive(Debug)]
 struct Pending {
     on_stored: (Bytes, Label),
-    on_failure: (Bytes, Label),
+    on_failure: OnFailure,
     resend: Label,
 }
 
@@ -216,7 +216,7 @@ impl Session {
         let (answer, label) = match outcome {
             Ok(Recorded::Stored(_)) => judged.on_stored,
             Ok(Recorded::Resend { acknowledgement, .. }) => (acknowledgement.clone(), judged.resend),
-            Err(_) => judged.on_failure,
+            Err(_) => self.inbound.failed(judged.on_failure, judged.on_stored, now.wall),
         };
         *slot = Slot::Ready(answer);
         self.effects.push_back(Effect::Count(label, since));

@@ -72,7 +72,7 @@ impl<'m> Observation<'m> {
     /// # Errors
     /// When it is no path; an empty one neither.
     pub fn path(&self) -> Result<ObservationPath, ObservationPathError> {
-        std::str::from_utf8(self.0.field(4).trimmed()).map_err(|_| ObservationPathError)?.parse()
+        ObservationPath::read(self.0.field(4))
     }
 
     /// OBX-5 as it came: trailing zeros are precision.
@@ -127,6 +127,11 @@ impl<'m> Observation<'m> {
 }
 
 impl ObservationPath {
+    /// The path in a field.
+    pub(super) fn read(field: Field<'_>) -> Result<Self, ObservationPathError> {
+        std::str::from_utf8(field.trimmed()).map_err(|_| ObservationPathError)?.parse()
+    }
+
     /// On which level it is.
     #[must_use]
     pub fn level(&self) -> Level {

@@ -299,7 +299,7 @@ pub(super) fn chained(node: &NodeName, end: &mut Link, trail: &[(Timestamp, Even
 
 /// A list as it is kept.
 pub(super) fn json(list: &[String]) -> String {
-    Json::from(list).to_string()
+    if list.is_empty() { "[]".to_owned() } else { Json::from(list).to_string() }
 }
 
 impl From<StoreError> for Undone {

@@ -9,7 +9,14 @@ impl Event {
     /// The details in canonical JSON: one object, keys in the order of their bytes, no white space.
     #[must_use]
     pub fn details(&self) -> String {
-        self.fields().to_string()
+        match self {
+            // One with each message, which needs no tree.
+            Self::MessageAccepted { message, session, device } => {
+                let device = Value::from(device.as_str());
+                format!(r#"{{"device":{device},"message":"{message}","session":"{session}"}}"#)
+            }
+            _ => self.fields().to_string(),
+        }
     }
 
     fn fields(&self) -> Value {
@@ -162,6 +169,23 @@ impl Event {
                 "certificate": hexadecimal(&signature.certificate),
                 "signature": hexadecimal(&signature.value),
             }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Clock, MessageId, SessionId};
+
+    #[test]
+    fn what_is_written_without_a_tree_is_the_same_text() {
+        let now = Clock::system().now();
+        let (message, session) = (MessageId::at(now), SessionId::at(now));
+        for name in ["PUMP-1", r#"a"b\c"#, "Bett 7 \u{fc}ber", "<&>/"] {
+            let device = name.parse().unwrap();
+            let event = Event::MessageAccepted { message, session, device };
+            assert_eq!(event.details(), event.fields().to_string());
         }
     }
 }

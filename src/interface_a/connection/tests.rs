@@ -41,6 +41,7 @@ impl Bench {
         };
         let links = registry.register(info(&clock), Arc::default());
         let session = session(registry.awaited(), LIMITS, &clock);
+        let services = services.into();
         let connection = Connection { stream, session, services, links, write_timeout };
         let running = tokio::spawn(connection.run(Event::PlatformStopped { reason: StopReason::Requested }));
         Self { _place: place, store, registry, drain, device, running }

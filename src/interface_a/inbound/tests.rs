@@ -34,13 +34,40 @@ fn codes(answer: &(Bytes, Label)) -> Vec<String> {
     acknowledgements(&answer.0).into_iter().map(|(code, _)| code).collect()
 }
 
+/// What is sent if the store fails.
+fn failed(judged: Judged) -> (Bytes, Label) {
+    let clock = clock();
+    let inbound = inbound(&config(), vec![device()], &clock);
+    inbound.failed(judged.on_failure, judged.on_stored, clock.now())
+}
+
 #[test]
 fn what_is_accepted_has_one_answer_for_success_and_one_for_our_failure() {
     let judged = judge(whole(&frame("1")));
-    assert_eq!((codes(&judged.on_stored), codes(&judged.on_failure)), (vec!["CA".into()], vec!["CE".into()]));
+    assert_eq!(codes(&judged.on_stored), ["CA"]);
     assert_eq!(judged.record.acknowledgement, judged.on_stored.0, "a resend gets the same");
     let label = |acknowledgement| Label { transaction: "pcd-01", acknowledgement };
     assert_eq!((judged.on_stored.1, judged.resend), (label("CA"), label("resend")));
+    let failed = failed(judged);
+    assert_eq!((codes(&failed), failed.1), (vec!["CE".into()], label("CE")));
+}
+
+// The message is with the store by then; its header is given back all the same, and however it was written.
+#[test]
+fn the_answer_of_our_failure_gives_back_the_header() {
+    let plain = String::from_utf8(frame("ID-1")).unwrap();
+    let wrapped = plain.replacen("|ORU", "|\rORU", 1);
+    assert_ne!(plain, wrapped);
+    for text in [plain.clone(), wrapped, plain.replace('|', "!")] {
+        let failed = failed(judge(whole(text.as_bytes()))).0;
+        let answer = Message::parse(&failed[1..failed.len() - 2]).unwrap();
+        let msa = answer.segment(b"MSA").unwrap();
+        assert_eq!((msa.field(1).raw(), msa.field(2).raw()), (&b"CE"[..], &b"ID-1"[..]), "{text:?}");
+        let sender =
+            Message::parse(text[1..].as_bytes()).unwrap().header().sending_application().raw().to_vec();
+        assert_eq!(answer.header().receiving_application().raw(), sender);
+        assert!(failed.windows(17).any(|text| text == b"store-unavailable"));
+    }
 }
 
 // HL7 2.6 ch. 2, 2.15.9.7: the zone of MSH-7 is that of every time in the message that has none of its own.
@@ -82,10 +109,11 @@ fn values_that_are_a_test_are_told_wherever_the_message_is_listed() {
 #[test]
 fn a_refusal_does_not_depend_on_the_store() {
     let judged = judge(whole(&frame_about(OTHER, "1")));
-    assert_eq!(judged.on_stored, judged.on_failure);
     assert_eq!(codes(&judged.on_stored), ["CR"]);
     assert_eq!(judged.record.verdict, Verdict::Rejected { code: "identity-mismatch".to_owned() });
     assert!(judged.violation && judged.audit.is_some());
+    let on_stored = judged.on_stored.clone();
+    assert_eq!(failed(judged), on_stored);
 }
 
 // hl7.md: what was no frame is kept; an answer goes only to a peer that is still there and can use it.
@@ -130,8 +158,8 @@ fn an_awaited_acknowledgement_is_accepted_and_never_answered() {
     let inbound = inbound(&config(), vec![device()], &clock);
     let frame = super::super::fixtures::acknowledgement("OURS");
     let judged = inbound.judge(&only(whole(&frame)), clock.now(), |control_id| control_id == b"OURS");
-    let answers = judged.answers.unwrap();
-    assert_eq!((answers.control_id, answers.code), (b"OURS".to_vec(), Some(AcknowledgementCode::CA)));
+    let answers = judged.answers.as_ref().unwrap();
+    assert_eq!((&answers.control_id[..], answers.code), (&b"OURS"[..], Some(AcknowledgementCode::CA)));
     assert_eq!(judged.record.verdict, Verdict::Accepted);
-    assert!(judged.on_stored.0.is_empty() && judged.on_failure.0.is_empty());
+    assert!(judged.on_stored.0.is_empty() && failed(judged).0.is_empty());
 }

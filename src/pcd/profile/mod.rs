@@ -11,7 +11,7 @@ use grammar::{GRAMMAR_ORU, GRAMMAR_RGV, Item};
 use super::alert::{self, Alert};
 use super::{MessagePolicy, Observation, Transaction};
 use crate::config::Conformance;
-use crate::hl7::{ContentError, Location, Message, Rejection, Segment};
+use crate::hl7::{ContentError, Indexed, Location, Message, Rejection, Segment};
 
 /// One place in which a message does not keep to its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -141,19 +141,20 @@ impl Findings {
         let zoned = message.header().zone().is_some();
         for segment in message.segments() {
             let Some((name, sequence)) = sequences.next(&segment) else { continue };
+            let fields = segment.indexed();
             for required in profile.required.iter().filter(|required| required.segment == name) {
-                self.required(required, &segment, sequence);
+                self.required(required, &fields, sequence);
             }
             if profile.values {
-                values::check(&segment, sequence, zoned, |rule, error, location| {
+                values::check(name, &fields, sequence, zoned, |rule, error, location| {
                     self.add(rule, error, location)
                 });
             }
         }
     }
 
-    fn required(&mut self, required: &Required, segment: &Segment<'_>, sequence: u32) {
-        let field = segment.field(required.field.into());
+    fn required(&mut self, required: &Required, fields: &Indexed<'_>, sequence: u32) {
+        let field = fields.field(required.field.into());
         let missing = match required.component {
             Some(n) => field.component(n.into()).is_empty(),
             None => field.is_empty(),
@@ -206,10 +207,11 @@ struct Sequences([u32; 5]);
 impl Sequences {
     fn next(&mut self, segment: &Segment<'_>) -> Option<([u8; 3], u32)> {
         const NAMES: [[u8; 3]; 5] = [*b"MSH", *b"OBR", *b"OBX", *b"ORC", *b"RXG"];
-        let at = NAMES.iter().position(|name| segment.is(name))?;
+        let name: [u8; 3] = segment.id().try_into().ok()?;
+        let at = NAMES.iter().position(|known| *known == name)?;
         let count = self.0.get_mut(at)?;
         *count += 1;
-        Some((*NAMES.get(at)?, *count))
+        Some((name, *count))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether the values of a segment are of their types and from their tables.
 
-use crate::hl7::{ContentError, Field, Location, MessageTime, Repetition, Segment};
-use crate::pcd::Observation;
+use crate::hl7::{ContentError, Indexed, Location, MessageTime, Repetition};
+use crate::pcd::{Observation, ObservationPath};
 
 /// HL7 table 0125, as far as devices use it.
 const VALUE_TYPES: [&[u8]; 16] = [
@@ -14,42 +14,43 @@ const STATUSES: [&[u8]; 15] =
 /// The coding systems of units (appendix B.8, OBX-6).
 const UNIT_SYSTEMS: [&[u8]; 2] = [b"MDC", b"UCUM"];
 
-/// Checks one segment; what is found is handed to `found`. `zoned`: whether MSH-7 has a time zone, which then is that of
-/// every time in the message that has none of its own (HL7 2.6 ch. 2, 2.15.9.7).
+/// Checks one segment of that name; what is found is handed to `found`. `zoned`: whether MSH-7 has a time zone, which then
+/// is that of every time in the message that has none of its own (HL7 2.6 ch. 2, 2.15.9.7).
 pub(super) fn check(
-    segment: &Segment<'_>,
+    name: [u8; 3],
+    fields: &Indexed<'_>,
     sequence: u32,
     zoned: bool,
     mut found: impl FnMut(&'static str, ContentError, Location),
 ) {
-    let mut time = |name: &[u8; 3], n: u8| {
-        let field = segment.field(n.into());
+    let mut time = |n: u8| {
+        let field = fields.field(n.into());
         let rule = match MessageTime::parse(field.trimmed()) {
             _ if field.is_empty() => return,
             Ok(time) if time.offset.is_some() || zoned => return,
             Ok(_) => "time-zone-missing",
             Err(_) => "time-malformed",
         };
-        found(rule, ContentError::DataType, Location::field(*name, sequence, n));
+        found(rule, ContentError::DataType, Location::field(name, sequence, n));
     };
-    if segment.is(b"MSH") {
-        time(b"MSH", 7);
-    } else if segment.is(b"OBR") {
-        time(b"OBR", 7);
-    } else if let Some(observation) = Observation::of(*segment) {
-        time(b"OBX", 14);
-        check_observation(&observation, sequence, segment.field(4), &mut found);
+    match &name {
+        b"MSH" | b"OBR" => time(7),
+        b"OBX" => {
+            time(14);
+            check_observation(fields, sequence, &mut found);
+        }
+        _ => {}
     }
 }
 
+/// OBX (appendix B.8).
 fn check_observation(
-    observation: &Observation<'_>,
+    obx: &Indexed<'_>,
     sequence: u32,
-    path: Field<'_>,
     found: &mut impl FnMut(&'static str, ContentError, Location),
 ) {
     let mut add = |rule, error, n| found(rule, error, Location::field(*b"OBX", sequence, n));
-    let (kind, value) = (observation.value_type(), observation.value());
+    let (kind, value) = (obx.field(2), obx.field(5));
     if kind.is_empty() {
         if !value.is_empty() {
             add("obx-value-type-missing", ContentError::RequiredField, 2);
@@ -59,15 +60,16 @@ fn check_observation(
     } else if !value.is_empty() && !value.repetitions().all(|value| is_of_type(kind.trimmed(), value)) {
         add("obx-value-not-of-its-type", ContentError::DataType, 5);
     }
-    if !path.is_empty() && observation.path().is_err() {
+    let path = obx.field(4);
+    if !path.is_empty() && ObservationPath::read(path).is_err() {
         add("obx-path-malformed", ContentError::DataType, 4);
     }
-    let units = observation.units();
+    let units = obx.field(6);
     let coded = |n| UNIT_SYSTEMS.contains(&units.component(n).trimmed());
     if !units.is_empty() && !coded(3) && !coded(6) {
         add("obx-units-coding-system", ContentError::TableValue, 6);
     }
-    let status = observation.status();
+    let status = obx.field(11);
     if !status.is_empty() && !STATUSES.contains(&status.trimmed()) {
         add("obx-status-unknown", ContentError::TableValue, 11);
     }
