@@ -72,7 +72,7 @@ pub(in crate::store) async fn apply(
             .bind(message.actor.as_str())
             .bind(message.raw.as_ref()),
         OutboxChange::Claim { id, until, .. } => of(CLAIM, id).bind(at).bind(node.as_str()).bind(*until),
-        OutboxChange::Release(id) => of(RELEASE, id),
+        OutboxChange::Release(id) => of(RELEASE, id).bind(node.as_str()),
         OutboxChange::Accept { id, code, answer } => {
             of(ACCEPT, id).bind(code.as_str()).bind(answer.as_bytes().as_slice())
         }
@@ -111,8 +111,9 @@ UPDATE outbox SET attempts = attempts + 1, sent_at = $2, claimed_by = $3, claime
 WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL AND expires_at > $2
     AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_by = $3)";
 
-const RELEASE: &str =
-    "UPDATE outbox SET claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND outcome IS NULL";
+/// Only what is this node's still: done twice, because nobody knew of the first time, it must not take it from another one.
+const RELEASE: &str = "
+UPDATE outbox SET claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND claimed_by = $2 AND outcome IS NULL";
 
 const ACCEPT: &str = "
 UPDATE outbox SET acknowledgement = $2, answer = $3, claimed_by = NULL, claimed_until = NULL

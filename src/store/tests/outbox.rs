@@ -127,6 +127,9 @@ async fn one_node_sends_at_a_time(place: Place) {
     // The session ended without an answer.
     here.release(id).await.unwrap();
     assert!(there.claim(id, &device, end).await.unwrap());
+    // Once more, and too late.
+    here.release(id).await.unwrap();
+    assert_eq!(waiting(&here).await[0].elsewhere_until, Some(end));
     // The node has died.
     place.clock.advance(Duration::from_secs(30));
     assert!(here.claim(id, &device, until(&place, 30)).await.unwrap());
