@@ -7,6 +7,7 @@ use super::super::fixtures::{
     LIMITS, NAME, acknowledgement, acknowledgements, device, frame, framed, info, session,
 };
 use super::super::registry::{DeliverError, Registry};
+use super::super::session::Limits;
 use super::*;
 use crate::audit::{Event, StopReason};
 use crate::authz::{Device, DeviceStatus, Directory};
@@ -17,7 +18,7 @@ use crate::store::fixtures::Place;
 
 /// A connection at work, and the device's end of it.
 struct Bench {
-    _place: Place,
+    place: Place,
     store: Store,
     registry: Registry,
     drain: CancellationToken,
@@ -28,6 +29,10 @@ struct Bench {
 impl Bench {
     /// `room` is how many bytes the device may leave unread.
     async fn new(room: usize, write_timeout: Duration) -> Self {
+        Self::with(room, write_timeout, LIMITS).await
+    }
+
+    async fn with(room: usize, write_timeout: Duration, limits: Limits) -> Self {
         let place = Place::new();
         let (store, clock) = (place.open().await, Clock::system());
         let (registry, drain) = (Registry::default(), CancellationToken::new());
@@ -40,11 +45,11 @@ impl Bench {
             drain: drain.clone(),
         };
         let links = registry.register(info(&clock), Arc::default());
-        let session = session(registry.awaited(), LIMITS, &clock);
+        let session = session(registry.awaited(), limits, &clock);
         let services = services.into();
         let connection = Connection { stream, session, services, links, write_timeout };
         let running = tokio::spawn(connection.run(Event::PlatformStopped { reason: StopReason::Requested }));
-        Self { _place: place, store, registry, drain, device, running }
+        Self { place, store, registry, drain, device, running }
     }
 
     /// Reads until so many acknowledgements or messages have come.
@@ -133,6 +138,34 @@ async fn a_platform_that_stops_ends_the_session() {
     bench.drain.cancel();
     assert_eq!(bench.device.read(&mut [0; 16]).await.unwrap(), 0);
     assert_eq!(bench.running.await.unwrap(), SessionEnd::Shutdown);
+}
+
+/// Whoever is held back by us is not late: its time stands still while it is not read.
+#[tokio::test]
+async fn a_peer_in_the_middle_of_a_frame_is_not_late_while_a_full_store_holds_it_back() {
+    let limits = Limits { frame_timeout: Duration::from_secs(2), ..LIMITS };
+    let mut bench = Bench::with(64 * 1024, WRITE_TIMEOUT, limits).await;
+    let mut outside = bench.place.outside().await;
+    outside.execute("BEGIN IMMEDIATE").await.unwrap();
+    let second = frame("2");
+    bench.device.write_all(&[&frame("1"), &second[..10]].concat()).await.unwrap();
+    // Others hand in more than the store takes meanwhile.
+    let mut others = tokio::task::JoinSet::new();
+    while !bench.store.is_full() {
+        let store = bench.store.clone();
+        let event = Event::PlatformStopped { reason: StopReason::Requested };
+        others.spawn(async move { store.audit(event).await });
+        tokio::task::yield_now().await;
+    }
+    // The last byte that is read before the connection finds it full.
+    bench.device.write_all(&second[10..11]).await.unwrap();
+    tokio::time::sleep(limits.frame_timeout + Duration::from_millis(500)).await;
+    outside.execute("ROLLBACK").await.unwrap();
+    bench.device.write_all(&second[11..]).await.unwrap();
+    let answers = acknowledgements(&bench.read_frames(2).await);
+    let ids: Vec<_> = answers.iter().map(|(_, id)| id.as_str()).collect();
+    assert_eq!(ids, ["1", "2"]);
+    assert!(!bench.running.is_finished());
 }
 
 /// A device that sends and does not read: its own buffer is full, so our answers go nowhere.
