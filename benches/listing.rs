@@ -116,6 +116,11 @@ fn lists() -> Vec<(&'static str, MessageFilter, usize)> {
         ("naming a silent device", identity("SILENT"), full),
         ("naming nobody", identity("NOBODY"), 0),
         (
+            "of a silent device, naming itself",
+            MessageFilter { identity: DeviceIdentity::written("SILENT"), ..device("SILENT") },
+            full,
+        ),
+        (
             "of a gateway, naming a rare identity",
             MessageFilter { identity: DeviceIdentity::written("SUB-RARE"), ..device("GATEWAY") },
             40,
