@@ -1,11 +1,15 @@
 //! What is old is taken out, and that is said and signed.
 
+use std::cell::Cell;
+use std::collections::HashMap;
+
 use super::*;
 use crate::audit::fixtures::Repeating;
 use crate::audit::{Distrust, Fault};
 
 battery! {
     old_messages_are_removed_in_small_batches_and_that_is_accounted_for,
+    senders_are_served_between_the_batches_in_which_old_messages_are_removed,
     the_audit_chain_begins_where_it_was_signed_to_begin,
     nobody_else_removes_rows_of_the_audit_trail,
     large_messages_are_kept_compressed_and_read_as_they_came,
@@ -47,6 +51,95 @@ async fn old_messages_are_removed_in_small_batches_and_that_is_accounted_for(pla
     assert_eq!(store.prune_messages(before + Duration::from_secs(1)).await.unwrap(), 2);
     // A resend of what is gone is new.
     assert!(matches!(store.record(place.record("0", b"old")).await.unwrap(), Recorded::Stored(_)));
+}
+
+/// How many old messages there are; `PCD_TEST_OLD_ROWS=200000 cargo test --lib senders_are_served -- --nocapture
+/// --test-threads 1` prints how long senders wait.
+fn old_messages() -> u64 {
+    let rows = std::env::var("PCD_TEST_OLD_ROWS").map_or(4_000, |rows| rows.parse().unwrap());
+    rows.max(400) / 400 * 400
+}
+
+/// A message that was stored: after how many batches of removals had been ordered, and how long it took.
+struct Sent {
+    id: MessageId,
+    ordered: usize,
+    spent: Duration,
+}
+
+async fn senders_are_served_between_the_batches_in_which_old_messages_are_removed(place: Place) {
+    let store = place.open().await;
+    let old = old_messages();
+    place.execute(&rows::sql(place.is_postgres(), 0, old, old)).await.unwrap();
+    place.clock.advance(Duration::from_secs(86_400));
+    let (before, ordered, done, clock) = (place.clock.now(), Cell::new(0), Cell::new(false), Clock::system());
+    let sender = async |name: String, goes_on: &dyn Fn(usize) -> bool| {
+        let mut sent = Vec::new();
+        while goes_on(sent.len()) {
+            let control_id = format!("{name}-{}", sent.len());
+            let record = MessageRecord { raw: control_id.clone().into(), ..place.record(&control_id, b"") };
+            let (id, ordered, begin) = (record.id, ordered.get(), clock.instant());
+            assert_eq!(store.record(record).await.unwrap(), Recorded::Stored(id));
+            sent.push(Sent { id, ordered, spent: clock.instant() - begin });
+        }
+        sent
+    };
+    let pruner = async {
+        let mut removed = Vec::new();
+        while removed.last() != Some(&0) {
+            ordered.set(ordered.get() + 1);
+            removed.push(store.prune_messages(before).await.unwrap());
+        }
+        done.set(true);
+        removed
+    };
+    let goes_on = |_| !done.get();
+    let senders = join_all((0..8).map(|n| sender(format!("busy-{n}"), &goes_on)));
+    let (mut removed, busy) = tokio::join!(pruner, senders);
+    removed.pop();
+    assert_eq!(removed, vec![u64::from(Store::PRUNED_AT_ONCE); removed.len()], "never more in one batch");
+    assert_eq!(removed.iter().sum::<u64>(), old);
+    let busy: Vec<Sent> = busy.into_iter().flatten().collect();
+
+    // In the trail stands in which order things were done.
+    let (mut batches, mut done_before) = (0, HashMap::new());
+    for row in store.own_audit_rows(0, u32::MAX).await.unwrap() {
+        match &*row.event {
+            "messages-pruned" => batches += 1,
+            _ => {
+                let details: serde_json::Value = serde_json::from_str(&row.details).unwrap();
+                done_before.insert(details["message"].as_str().unwrap().to_owned(), batches);
+            }
+        }
+    }
+    assert_eq!((batches, done_before.len()), (removed.len(), busy.len()));
+    for sent in &busy {
+        let done = done_before[&sent.id.to_string()];
+        assert!(done <= sent.ordered, "{done} batches went before, {} when it was sent", sent.ordered);
+    }
+    let between = done_before.values().filter(|done| (1..batches).contains(*done)).count();
+    assert!(between >= batches / 2, "{between} messages between {batches} batches");
+    assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
+
+    if std::env::var_os("PCD_TEST_OLD_ROWS").is_some() {
+        let as_many = busy.len() / 8;
+        let goes_on = |sent| sent < as_many;
+        let quiet = join_all((0..8).map(|n| sender(format!("quiet-{n}"), &goes_on))).await;
+        show("while old messages are removed", busy);
+        show("afterwards", quiet.into_iter().flatten().collect());
+    }
+}
+
+fn show(when: &str, mut sent: Vec<Sent>) {
+    sent.sort_by_key(|sent| sent.spent);
+    let of = |hundredth: usize| sent[(sent.len() - 1) * hundredth / 100].spent.as_secs_f64() * 1000.0;
+    println!(
+        "{when}: {} messages, p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms",
+        sent.len(),
+        of(50),
+        of(99),
+        of(100)
+    );
 }
 
 /// Five rows a minute, for three minutes; the clock stands at the end.
