@@ -25,7 +25,7 @@ impl Platform {
     pub(super) async fn tell_certificates(&self, old: Vec<Installed>) {
         let new = self.acceptor.installed();
         if old != new {
-            self.audit(Event::CertificatesChanged { old, new }).await;
+            self.store.tell(Event::CertificatesChanged { old, new }).await;
         }
     }
 }

@@ -35,13 +35,16 @@ impl Platform {
             }
             let rule = self.config.load().devices.silent_after;
             for (device, change) in feeds.check(&self.directory.load(), self.clock.now(), rule) {
-                self.audit(match change {
-                    FeedChange::Silent { last, patience } => {
-                        Event::FeedSilent { device, last, patience: patience.as_secs() }
-                    }
-                    FeedChange::Resumed { pause } => Event::FeedResumed { device, pause: pause.as_secs() },
-                })
-                .await;
+                self.store
+                    .tell(match change {
+                        FeedChange::Silent { last, patience } => {
+                            Event::FeedSilent { device, last, patience: patience.as_secs() }
+                        }
+                        FeedChange::Resumed { pause } => {
+                            Event::FeedResumed { device, pause: pause.as_secs() }
+                        }
+                    })
+                    .await;
             }
             self.metrics.feeds_silent.set(i64::try_from(feeds.silent()).unwrap_or(i64::MAX));
         }

@@ -207,7 +207,7 @@ impl Bound {
         let Self { platform, serving, admin, registry, feeds, drain } = self;
         let platform = Arc::new(platform);
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
-        platform.audit(started).await;
+        platform.store.tell(started).await;
         platform.tell_certificates_since_last_start().await;
 
         let done = CancellationToken::new();
@@ -275,7 +275,7 @@ impl Bound {
 
         let reason = if served.is_ok() { StopReason::Requested } else { StopReason::Fault };
         let farewell = async {
-            platform.audit(Event::PlatformStopped { reason }).await;
+            platform.store.tell(Event::PlatformStopped { reason }).await;
             done.cancel();
             for task in [
                 admin,
@@ -305,21 +305,5 @@ impl Bound {
             farewell.await;
         }
         served.map(|_| ())
-    }
-}
-
-impl Platform {
-    async fn audit(&self, event: Event) {
-        let name = event.name();
-        match self.store.audit(event).await {
-            Ok(()) => self.metrics.audit_events_total.with_label_values(&[name]).inc(),
-            Err(error) => {
-                tracing::error!(
-                    event = name,
-                    error = &error as &dyn std::error::Error,
-                    "an audit row could not be written"
-                );
-            }
-        }
     }
 }

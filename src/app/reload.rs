@@ -60,13 +60,13 @@ impl Platform {
                     "the configuration was read again, with certificates, keys, roots and CRLs"
                 );
                 let sections = sections(&keys);
-                self.audit(Event::ConfigurationChanged { keys, by }).await;
+                self.store.tell(Event::ConfigurationChanged { keys, by }).await;
                 self.tell_certificates(certificates).await;
                 Reloaded::Published { sections }
             }
             Err(error) => {
                 let (fault, keys) = error.told();
-                self.audit(Event::ConfigurationRefused { fault, keys, by }).await;
+                self.store.tell(Event::ConfigurationRefused { fault, keys, by }).await;
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the configuration stays as it was"

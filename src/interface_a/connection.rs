@@ -75,19 +75,6 @@ impl Services {
     pub(super) fn now(&self) -> Now {
         Now { wall: self.clock.now(), instant: self.clock.instant() }
     }
-
-    /// Appends to the audit trail; a trail that cannot be written is our own fault and said so.
-    pub(super) async fn audit(&self, event: audit::Event) {
-        let name = event.name();
-        match self.store.audit(event).await {
-            Ok(()) => self.metrics.audit_events_total.with_label_values(&[name]).inc(),
-            Err(error) => tracing::error!(
-                event = name,
-                error = &error as &dyn std::error::Error,
-                "an audit row could not be written"
-            ),
-        }
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -293,7 +280,7 @@ fn sign_of_life(record: &MessageRecord) -> Option<(DeviceId, Timestamp, Option<D
 
 fn audited(services: Arc<Services>, event: audit::Event) -> BoxFuture<'static, Finished> {
     async move {
-        services.audit(event).await;
+        services.store.tell(event).await;
         Finished::Audited
     }
     .boxed()

@@ -184,7 +184,7 @@ impl InterfaceA {
         metrics.connections_active.dec();
         metrics.connections_total.with_label_values(&[end.code()]).inc();
         tracing::debug!(session = %id, %device, end = end.code(), "disconnected");
-        services.audit(audit::Event::SessionEnded { session: id, device, why: end }).await;
+        services.store.tell(audit::Event::SessionEnded { session: id, device, why: end }).await;
     }
 
     async fn refuse(self, address: SocketAddr, refused: Refused) {
@@ -201,7 +201,7 @@ impl InterfaceA {
             certificate: refused.certificate,
             revocation: tls::evidence(&refused.revocation),
         };
-        self.services.audit(event).await;
+        self.services.store.tell(event).await;
     }
 
     /// Enters a device that nobody knows as suspended; an operator may resume it.

@@ -147,6 +147,15 @@ impl Store {
         self.write(Write::Audit(event)).await.map(drop)
     }
 
+    /// Appends to the audit trail; a trail that cannot be written is our own fault, and the log says so.
+    pub async fn tell(&self, event: audit::Event) {
+        let name = event.name();
+        if let Err(error) = self.audit(event).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(event = name, error, "an audit row could not be written");
+        }
+    }
+
     /// Adds `device` to the directory on behalf of `actor`.
     ///
     /// # Errors

@@ -240,6 +240,14 @@ async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer:
     }
     match outcome {
         Ok(outcomes) => {
+            if let Some(Observer { metrics, .. }) = observer {
+                for (entry, outcome) in entries.iter().zip(&outcomes) {
+                    let names = outcome.as_ref().map_or_else(|_| Vec::new(), |written| entry.told(written));
+                    for name in names {
+                        metrics.audit_events_total.with_label_values(&[name]).inc();
+                    }
+                }
+            }
             for ((answer, _), outcome) in waiting.into_iter().zip(outcomes) {
                 let _ = answer.send(outcome);
             }
@@ -260,6 +268,20 @@ impl Entry {
                 Some(Incoming { at: self.at, record, content, digest })
             }
             _ => None,
+        }
+    }
+
+    /// The names of the events that the audit trail tells of it, when this has become of it.
+    fn told(&self, written: &Written) -> Vec<&'static str> {
+        let names = |events: &[audit::Event]| events.iter().map(audit::Event::name).collect();
+        match (&self.write, written) {
+            (Write::Message { record, .. }, Written::Anew) => names(&[record.event()]),
+            (Write::Audit(event), _) => vec![event.name()],
+            (Write::Directory { change, actor }, _) => names(&change.events(actor)),
+            (Write::Outbox(change), Written::Rows(1..)) => names(change.event().as_slice()),
+            (Write::PruneMessages { .. }, Written::Rows(1..)) => vec![audit::Event::MESSAGES_PRUNED],
+            (Write::PruneAudit { .. }, _) => vec![audit::Event::AUDIT_PRUNED],
+            _ => Vec::new(),
         }
     }
 

@@ -147,6 +147,10 @@ fn an_order_reaches_the_device_and_its_answer_the_operator() {
     let count =
         |outcome| scene.platform.metric(&format!("pcd_southbound_messages_total{{outcome=\"{outcome}\"}}"));
     assert_eq!((count("acknowledged"), count("refused")), (2.0, 1.0));
+    let counted = |event| scene.platform.metric(&format!("pcd_audit_events_total{{event=\"{event}\"}}"));
+    // The commands write their own rows, and are not the platform.
+    assert_eq!(["southbound-queued", "southbound-sent", "southbound-settled"].map(counted), [0.0, 3.0, 3.0]);
+    assert_eq!(counted("message-accepted"), 5.0);
     let told = ["queued", "sent", "settled"].map(|event| scene.audited(&format!("southbound-{event}")));
     assert_eq!(told, [3; 3]);
     assert!(wire.is_quiet(Duration::from_millis(600)), "acknowledgements are never acknowledged");

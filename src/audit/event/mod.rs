@@ -320,7 +320,7 @@ impl Event {
         "southbound-settled",
         "message-viewed",
         "messages-exported",
-        "messages-pruned",
+        Self::MESSAGES_PRUNED,
         "store-copied",
         "audit-exported",
         "audit-verified",
@@ -330,6 +330,9 @@ impl Event {
 
     /// The name of [`Event::CertificatesChanged`], which is read again when the platform starts.
     pub const CERTIFICATES_CHANGED: &'static str = "certificates-changed";
+
+    /// The name of [`Event::MessagesPruned`].
+    pub(crate) const MESSAGES_PRUNED: &'static str = "messages-pruned";
 
     /// The name of [`Event::AuditSigned`], which is read again when the chain is verified.
     pub(crate) const AUDIT_SIGNED: &'static str = "audit-signed";
@@ -365,7 +368,7 @@ impl Event {
             Self::SouthboundSettled { .. } => "southbound-settled",
             Self::MessageViewed { .. } => "message-viewed",
             Self::MessagesExported { .. } => "messages-exported",
-            Self::MessagesPruned { .. } => "messages-pruned",
+            Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,
             Self::StoreCopied { .. } => "store-copied",
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",

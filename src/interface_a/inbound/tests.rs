@@ -64,7 +64,7 @@ fn the_answer_of_our_failure_gives_back_the_header() {
         let msa = answer.segment(b"MSA").unwrap();
         assert_eq!((msa.field(1).raw(), msa.field(2).raw()), (&b"CE"[..], &b"ID-1"[..]), "{text:?}");
         let sender =
-            Message::parse(text[1..].as_bytes()).unwrap().header().sending_application().raw().to_vec();
+            Message::parse(&text.as_bytes()[1..]).unwrap().header().sending_application().raw().to_vec();
         assert_eq!(answer.header().receiving_application().raw(), sender);
         assert!(failed.windows(17).any(|text| text == b"store-unavailable"));
     }
