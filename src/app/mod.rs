@@ -237,7 +237,7 @@ impl Bound {
             clock: platform.clock.clone(),
             drain: drain.clone(),
         };
-        let dispatching = tokio::spawn(dispatcher.run(done.clone()));
+        let dispatching = dispatcher.start(done.clone()).await;
         let admin = tokio::spawn(admin.serve(state, done.clone()));
         let watch = tokio::spawn(directory::watch(
             platform.store.clone(),

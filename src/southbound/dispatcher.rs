@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Sendable;
@@ -42,7 +42,16 @@ pub struct Dispatcher {
 #[derive(Debug, Default)]
 struct UnderWay {
     tasks: JoinSet<()>,
-    devices: HashMap<DeviceId, AbortHandle>,
+    devices: HashMap<DeviceId, Following>,
+}
+
+/// A message that is followed to its end.
+#[derive(Debug)]
+struct Following {
+    message: MessageId,
+    task: AbortHandle,
+    /// Cancelled when there is nothing more to wait for.
+    over: CancellationToken,
 }
 
 /// What an answer means.
@@ -66,87 +75,111 @@ impl Heard {
 }
 
 impl Dispatcher {
-    /// Runs until `done`, which comes when the sessions are over.
-    pub async fn run(self, done: CancellationToken) {
-        let mut under_way = UnderWay::default();
-        let mut failing = false;
-        loop {
-            if !self.drain.is_cancelled() {
-                match self.look(&mut under_way, &done).await {
-                    Ok(waiting) => {
-                        failing = false;
-                        self.metrics.southbound_pending.set(waiting);
-                    }
-                    // Said once, not every time.
-                    Err(error) => {
-                        if !std::mem::replace(&mut failing, true) {
-                            let error = &error as &dyn std::error::Error;
-                            tracing::error!(error, "messages for devices cannot be looked for");
-                        }
-                    }
+    /// Begins; the returned task ends after `done`, which comes when the sessions are over. What devices have taken before is
+    /// waited for on return: they may say what came of it as soon as they are connected.
+    pub async fn start(self, done: CancellationToken) -> JoinHandle<()> {
+        let (mut under_way, mut failing) = (UnderWay::default(), false);
+        self.look(&mut under_way, &mut failing, &done).await;
+        tokio::spawn(async move {
+            while !done.is_cancelled() {
+                tokio::select! {
+                    () = done.cancelled() => {}
+                    () = tokio::time::sleep(POLL) => {}
+                    Some(ended) = under_way.tasks.join_next() => report(ended),
+                }
+                if !self.drain.is_cancelled() {
+                    self.look(&mut under_way, &mut failing, &done).await;
                 }
             }
-            tokio::select! {
-                () = done.cancelled() => break,
-                () = tokio::time::sleep(POLL) => {}
-                Some(ended) = under_way.tasks.join_next() => report(ended),
+            while let Some(ended) = under_way.tasks.join_next().await {
+                report(ended);
             }
-        }
-        while let Some(ended) = under_way.tasks.join_next().await {
-            report(ended);
+        })
+    }
+
+    async fn look(&self, under_way: &mut UnderWay, failing: &mut bool, done: &CancellationToken) {
+        match self.dispatch(under_way, done).await {
+            Ok(waiting) => {
+                *failing = false;
+                self.metrics.southbound_pending.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+            }
+            // Said once, not every time.
+            Err(error) => {
+                if !std::mem::replace(failing, true) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "messages for devices cannot be looked for");
+                }
+            }
         }
     }
 
-    /// Begins to send what can be sent now; how much waits.
-    async fn look(&self, under_way: &mut UnderWay, done: &CancellationToken) -> Result<i64, StoreError> {
-        let (mut waiting, mut after, mut behind) = (0, None, HashSet::new());
-        under_way.devices.retain(|_, task| !task.is_finished());
+    /// Begins what can be begun now; how many wait.
+    async fn dispatch(
+        &self,
+        under_way: &mut UnderWay,
+        done: &CancellationToken,
+    ) -> Result<usize, StoreError> {
+        under_way.devices.retain(|_, following| !following.task.is_finished());
+        let (mut waiting, mut behind, mut after) = (HashSet::new(), HashSet::new(), None);
         loop {
             let page = self.store.waiting_messages(after, PAGE).await?;
             after = page.last().map(|message| message.id);
             let is_last = page.len() < PAGE as usize;
             for message in page {
-                waiting += 1;
+                waiting.insert(message.id);
                 let now = self.clock.now();
                 let elsewhere = message.elsewhere_until.is_some_and(|until| now < until);
                 if elsewhere || under_way.devices.contains_key(&message.device) {
                     behind.insert(message.device);
                 } else if message.expires_at <= now {
                     self.expire(message.id, &message.device).await?;
-                } else if behind.insert(message.device.clone()) && self.registry.is_connected(&message.device)
+                } else if behind.insert(message.device.clone())
+                    && (message.accepted || self.registry.is_connected(&message.device))
                 {
-                    let device = message.device.clone();
-                    let task = under_way.tasks.spawn(self.clone().send(message, done.clone()));
-                    under_way.devices.insert(device, task);
+                    self.follow(message, under_way, done);
                 }
             }
             if is_last {
-                return Ok(waiting);
+                break;
             }
         }
+        // A device may have told another node what came of it.
+        let settled = under_way.devices.values().filter(|following| !waiting.contains(&following.message));
+        settled.for_each(|following| following.over.cancel());
+        Ok(waiting.len())
     }
 
-    async fn send(self, message: WaitingMessage, done: CancellationToken) {
-        if let Err(error) = self.exchange(&message, &done).await {
+    fn follow(&self, message: WaitingMessage, under_way: &mut UnderWay, done: &CancellationToken) {
+        let (device, id, over) = (message.device.clone(), message.id, done.child_token());
+        let task = under_way.tasks.spawn(self.clone().send(message, over.clone()));
+        under_way.devices.insert(device, Following { message: id, task, over });
+    }
+
+    async fn send(self, message: WaitingMessage, over: CancellationToken) {
+        if let Err(error) = self.exchange(&message, &over).await {
             tracing::error!(
                 message = %message.id,
                 error = &error as &dyn std::error::Error,
                 "a message for a device could not be sent"
             );
             // It waits as before, and is looked at again when the store may have recovered.
-            let _ = tokio::time::timeout(PAUSE, done.cancelled()).await;
+            pause(PAUSE, &over).await;
         }
     }
 
     /// From the first byte that is sent to the last answer that comes.
-    async fn exchange(&self, message: &WaitingMessage, done: &CancellationToken) -> Result<(), StoreError> {
+    async fn exchange(&self, message: &WaitingMessage, over: &CancellationToken) -> Result<(), StoreError> {
         let WaitingMessage { id, device, expires_at, .. } = message;
         let Some((_, raw)) = self.store.outbox_entry(*id).await? else { return Ok(()) };
         let sendable = match Sendable::read(&raw) {
             Ok(sendable) => sendable,
             Err(unsendable) => {
-                tracing::error!(message = %id, error = &unsendable as &dyn std::error::Error, "the outbox holds what cannot be sent");
-                self.until(*expires_at, done).await;
+                tracing::error!(
+                    message = %id,
+                    error = &unsendable as &dyn std::error::Error,
+                    "the outbox holds what cannot be sent"
+                );
+                self.until(*expires_at, over).await;
                 return self.expire(*id, device).await;
             }
         };
@@ -157,6 +190,7 @@ impl Dispatcher {
         } else {
             until = until.min(self.clock.now().saturating_add(ANSWER_TIMEOUT).unwrap_or(until));
             if !self.store.claim(*id, device, until).await? {
+                pause(POLL, over).await;
                 return Ok(());
             }
             let (control_id, frame) = (sendable.control_id.as_bytes(), sendable.frame());
@@ -165,13 +199,17 @@ impl Dispatcher {
         let mut exchange = match begun {
             Ok(exchange) => exchange,
             // It has left since, or takes no bytes at present.
-            Err(_) => return self.store.release(*id).await,
+            Err(_) => {
+                self.store.release(*id).await?;
+                pause(POLL, over).await;
+                return Ok(());
+            }
         };
         loop {
             let answer = tokio::select! {
                 biased;
                 answer = exchange.answer() => answer,
-                () = self.until(until, done) => None,
+                () = self.until(until, over) => None,
             };
             let Some(answer) = answer else { break };
             let heard = match answer.code {
@@ -179,7 +217,7 @@ impl Dispatcher {
                 Some(code) if code.is_positive() => Heard::Acknowledged,
                 _ => Heard::Refused,
             };
-            self.write_down(message, heard, answer, done).await?;
+            self.write_down(message, heard, answer, over).await?;
             match heard {
                 Heard::Accepted => (accepted, until) = (true, *expires_at),
                 Heard::Acknowledged | Heard::Refused => return Ok(()),
@@ -207,23 +245,25 @@ impl Dispatcher {
         WaitingMessage { id, device, .. }: &WaitingMessage,
         heard: Heard,
         Acknowledgement { code, message: answer }: Acknowledgement,
-        done: &CancellationToken,
+        over: &CancellationToken,
     ) -> Result<(), StoreError> {
         let code = code.map_or("", AcknowledgementCode::as_str);
         loop {
-            let written = match heard {
-                Heard::Accepted => self.store.note_accepted(*id, code, answer).await,
-                Heard::Acknowledged => self.store.settle(*id, device, true, code, answer).await.map(drop),
-                Heard::Refused => self.store.settle(*id, device, false, code, answer).await.map(drop),
+            let settled = match heard {
+                Heard::Accepted => self.store.note_accepted(*id, code, answer).await.map(|()| false),
+                Heard::Acknowledged => self.store.settle(*id, device, true, code, answer).await,
+                Heard::Refused => self.store.settle(*id, device, false, code, answer).await,
             };
-            match written {
-                Err(error) if !done.is_cancelled() => unwritten(*id, &error),
-                outcome => {
-                    heard.outcome().into_iter().for_each(|outcome| self.count(outcome));
-                    return outcome;
+            match settled {
+                Err(error) if !over.is_cancelled() => unwritten(*id, &error),
+                settled => {
+                    if let (true, Some(outcome)) = (settled?, heard.outcome()) {
+                        self.count(outcome);
+                    }
+                    return Ok(());
                 }
             }
-            tokio::time::sleep(PAUSE).await;
+            pause(PAUSE, over).await;
         }
     }
 
@@ -231,16 +271,20 @@ impl Dispatcher {
         self.metrics.southbound_messages_total.with_label_values(&[outcome]).inc();
     }
 
-    /// Until it is that time, or everything is `done`.
-    async fn until(&self, time: Timestamp, done: &CancellationToken) {
+    /// Until it is that time, or there is nothing more to wait for.
+    async fn until(&self, time: Timestamp, over: &CancellationToken) {
         // A clock that is set back meanwhile makes it wait longer, never shorter.
         while let Ok(left) = Duration::try_from(time.duration_since(self.clock.now()))
             && !left.is_zero()
-            && !done.is_cancelled()
+            && !over.is_cancelled()
         {
-            let _ = tokio::time::timeout(left, done.cancelled()).await;
+            pause(left, over).await;
         }
     }
+}
+
+async fn pause(time: Duration, over: &CancellationToken) {
+    let _ = tokio::time::timeout(time, over.cancelled()).await;
 }
 
 fn unwritten(id: MessageId, error: &StoreError) {
