@@ -1,9 +1,11 @@
 //! What becomes of a message, as its sender and the operator see it.
 
+mod alerts;
+mod frames;
+mod identities;
+
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use pcd_platform::pki::KeyType;
 use serde_json::Value;
 
@@ -67,19 +69,25 @@ fn text(device: &str, control_id: &str) -> String {
     String::from_utf8(message(device, control_id).to_vec()).unwrap()
 }
 
-/// With this OBR-3.
-fn filled(control_id: &str, filler: &str) -> String {
-    let mut segments: Vec<String> = text(NAME, control_id).split('\r').map(str::to_owned).collect();
-    for segment in segments.iter_mut().filter(|segment| segment.starts_with("OBR|")) {
-        let mut fields: Vec<&str> = segment.split('|').collect();
-        fields[3] = filler;
-        *segment = fields.join("|");
-    }
-    segments.join("\r")
-}
-
 fn admission(control_id: &str) -> String {
     format!("MSH|^~\\&|{NAME}|WARD|||20260101120000+0000||ADT^A01^ADT_A01|{control_id}|P|2.6\rPID|||1\r")
+}
+
+/// An alert (PCD-04) of this device.
+fn alert(control_id: &str, filler: &str, parent: &str, phase: &str, seconds: u32) -> String {
+    let time = format!("202601011200{seconds:02}+0000");
+    format!(
+        "MSH|^~\\&|MONITOR^{NAME}^EUI-64||||{}||ORU^R40^ORU_R40|{control_id}|P|2.6|||AL|NE||UNICODE UTF-8|||IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO\r\
+        PID|||DEMO-0001^^^Demo Hospital^PI||Patient^Imaginary\r\
+        OBR|1|{filler}^MONITOR^{NAME}^EUI-64|{filler}^MONITOR^{NAME}^EUI-64|196616^MDC_EVT_ALARM^MDC|||{time}{}{parent}\r\
+        OBX|1|ST|196670^MDC_EVT_LO^MDC|1.3.1.150456.1|Low SpO2|||L~PM~SP|||F|||{time}||||M1^^{NAME}^EUI-64\r\
+        OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.3.1.150456.3|{phase}||||||F\r\
+        OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.3.1.150456.4|active||||||F\r\
+        OBX|4|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE^MDC|1.3.1.150456.5|enabled||||||F\r",
+        // MSH-7 is when it was sent, this time.
+        if control_id.ends_with("AGAIN") { "20260101130000+0000" } else { time.as_str() },
+        "|".repeat(22),
+    )
 }
 
 fn codes(answers: &[String]) -> Vec<&str> {
@@ -166,129 +174,6 @@ fn any_type_is_taken_where_the_operator_says_so() {
     assert_eq!((&listed[0]["transaction"], &listed[0]["rejection"]), (&Value::Null, &Value::Null));
 }
 
-// A8: a certificate speaks for its own device only.
-#[test]
-fn a_device_speaks_for_itself_only() {
-    Site::on_each_store().into_iter().for_each(a_device_speaks_for_itself_only_on);
-}
-
-fn a_device_speaks_for_itself_only_on(site: Site) {
-    let mut scene = Scene::new(site);
-    let first = text(OTHER, "V-1");
-    for (id, code, sent) in [("V-1", "CR", first.clone()), ("V-2", "AR", text(OTHER, "V-2"))] {
-        let mut sent = sent;
-        if code == "AR" {
-            sent = sent.replace("|||AL|NE|", "|||||");
-        }
-        let answer = scene.ask(&sent);
-        assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), (code, id));
-        assert_eq!(field(&answer, "ERR", 3).split('^').next(), Some("207"));
-        assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("identity-mismatch"));
-    }
-    assert_eq!(field(&scene.ask(&text(NAME, "OWN")), "MSA", 1), "CA", "the connection stays");
-
-    let rejected = scene.listed(&["--rejected"]);
-    let told: Vec<_> = rejected.iter().map(|row| (&row["control-id"], &row["rejection"])).collect();
-    let mismatch = Value::from("identity-mismatch");
-    assert_eq!(told, [(&"V-2".into(), &mismatch), (&"V-1".into(), &mismatch)]);
-    let kept = scene.platform.cli().run(&["message", "show", "--raw", rejected[1]["id"].as_str().unwrap()]);
-    assert_eq!(kept, first, "byte for byte");
-    let exported = scene.platform.cli().json(&["message", "export", "--rejected"]);
-    let bytes = |line: &Value| STANDARD.decode(line["raw"].as_str().unwrap()).unwrap();
-    assert_eq!((exported.len(), &exported[1]["rejection"]), (2, &mismatch));
-    assert_eq!(bytes(&exported[1]), first.as_bytes());
-    let rows = scene.audited("identity-violation");
-    assert_eq!(rows.len(), 2);
-    assert_eq!(rows[0]["device"], NAME);
-    assert!(rows[0]["identity"].as_str().unwrap().contains(OTHER), "{rows:?}");
-    assert_eq!(rows[0]["message"], rejected[0]["id"]);
-    let counted = "pcd_messages_total{acknowledgement=\"CR\",transaction=\"pcd-01\"}";
-    assert_eq!(scene.platform.metric(counted), 1.0);
-}
-
-/// OBR-3.1 is an order's number: neither a counter nor a date of 16 digits may lock a device out.
-#[test]
-fn an_order_number_that_looks_like_an_eui64_locks_nobody_out() {
-    let mut scene = Scene::new(Site::new());
-    for (id, filler) in [
-        ("N-1", "2015122182656010".to_owned()),
-        ("N-2", format!("0000000B00000000^^{NAME}^EUI-64")),
-        ("N-3", "0000000B00000000^ACME".to_owned()),
-    ] {
-        assert_eq!(codes(&[scene.ask(&filled(id, &filler))]), ["CA"], "{filler}");
-    }
-    assert!(scene.audited("identity-violation").is_empty());
-    for (id, filler) in [("N-4", format!("1^^{OTHER}^EUI-64")), ("N-5", format!("{OTHER}^EUI-64"))] {
-        assert_eq!(codes(&[scene.ask(&filled(id, &filler))]), ["CR"], "{filler}");
-    }
-}
-
-#[test]
-fn a_gateway_speaks_for_those_that_the_directory_lists() {
-    let site = Site::new();
-    let platform = site.start();
-    platform.admit("GATEWAY", &["--kind", "gateway", "--speaks-for", OTHER, "--speaks-for", "0004A3*"]);
-    let mut wire = Wire::connect(&site, platform.address, &site.certificate("GATEWAY", KeyType::Rsa));
-    for (device, code) in [
-        (OTHER, "CA"),
-        ("0004A3FFFE000007", "CA"),
-        ("0004a3-ff-fe-00-00-08", "CA"),
-        ("GATEWAY", "CA"),
-        (NAME, "CR"),
-    ] {
-        wire.write(&framed(&message(device, device)));
-        assert_eq!(wire.verdict(), (code.to_owned(), device.to_owned()));
-    }
-    // What the directory says takes effect on connections that are open.
-    platform.cli().run(&["device", "remove", "GATEWAY"]);
-    assert_eq!(wire.answer(), None);
-}
-
-#[test]
-fn violations_in_a_row_end_the_connection() {
-    let mut scene = Scene::new(Site::new().with("devices", "max-violations = 3"));
-    for (device, code) in
-        [(OTHER, "CR"), (OTHER, "CR"), (NAME, "CA"), (OTHER, "CR"), (OTHER, "CR"), (OTHER, "CR")]
-    {
-        let answer = scene.ask(&text(device, &format!("{device}-{code}")));
-        assert_eq!(field(&answer, "MSA", 1), code);
-    }
-    assert_eq!(scene.wire.answer(), None, "the last one is answered, and then it is over");
-    assert_eq!(scene.end(), "violations");
-}
-
-#[test]
-fn where_identities_are_only_recorded_the_message_is_taken_with_a_warning() {
-    let mut scene = Scene::new(Site::new().with("devices", "identity = \"record\""));
-    assert_eq!(field(&scene.ask(&text(OTHER, "1")), "MSA", 1), "CA");
-    let listed = scene.listed(&[]);
-    assert_eq!(listed[0]["rejection"], Value::Null);
-    assert!(listed[0]["warnings"].as_array().unwrap().contains(&"identity-mismatch".into()), "{listed:?}");
-    assert_eq!(scene.audited("identity-violation").len(), 1);
-}
-
-#[test]
-fn a_message_that_names_no_device_is_taken_or_refused_as_configured() {
-    let nameless = || {
-        let kept = |line: &&str| !line.starts_with("OBX") && !line.starts_with("OBR");
-        let lines: Vec<_> = text(NAME, "1")
-            .replace(&format!("DEMO^{NAME}^EUI-64"), "")
-            .split('\r')
-            .filter(kept)
-            .map(str::to_owned)
-            .collect();
-        lines.join("\r")
-    };
-    let mut scene = Scene::new(Site::new());
-    assert_eq!(field(&scene.ask(&nameless()), "MSA", 1), "CA");
-    assert!(scene.listed(&[])[0]["warnings"].as_array().unwrap().contains(&"missing-identity".into()));
-
-    let mut scene = Scene::new(Site::new().with("devices", "missing-identity = \"refuse\""));
-    let answer = scene.ask(&nameless());
-    assert_eq!(field(&answer, "MSA", 1), "CR");
-    assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("missing-identity"));
-}
-
 #[test]
 fn a_resend_gets_the_same_acknowledgement_and_is_stored_once() {
     Site::on_each_store().into_iter().for_each(a_resend_gets_the_same_acknowledgement_and_is_stored_once_on);
@@ -314,91 +199,6 @@ fn a_resend_gets_the_same_acknowledgement_and_is_stored_once_on(site: Site) {
     let listed = scene.listed(&[]);
     assert_eq!(listed.len(), 2);
     assert!(listed[0]["warnings"].as_array().unwrap().contains(&"control-id-reused".into()), "{listed:?}");
-}
-
-/// An alert (PCD-04) of this device.
-fn alert(control_id: &str, filler: &str, parent: &str, phase: &str, seconds: u32) -> String {
-    let time = format!("202601011200{seconds:02}+0000");
-    format!(
-        "MSH|^~\\&|MONITOR^{NAME}^EUI-64||||{}||ORU^R40^ORU_R40|{control_id}|P|2.6|||AL|NE||UNICODE UTF-8|||IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO\r\
-        PID|||DEMO-0001^^^Demo Hospital^PI||Patient^Imaginary\r\
-        OBR|1|{filler}^MONITOR^{NAME}^EUI-64|{filler}^MONITOR^{NAME}^EUI-64|196616^MDC_EVT_ALARM^MDC|||{time}{}{parent}\r\
-        OBX|1|ST|196670^MDC_EVT_LO^MDC|1.3.1.150456.1|Low SpO2|||L~PM~SP|||F|||{time}||||M1^^{NAME}^EUI-64\r\
-        OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.3.1.150456.3|{phase}||||||F\r\
-        OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.3.1.150456.4|active||||||F\r\
-        OBX|4|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE^MDC|1.3.1.150456.5|enabled||||||F\r",
-        // MSH-7 is when it was sent, this time.
-        if control_id.ends_with("AGAIN") { "20260101130000+0000" } else { time.as_str() },
-        "|".repeat(22),
-    )
-}
-
-/// IHE PCD TF vol. 2, 3.5: MSA-2 of a PCD-05 is the MSH-10 of the first message of the alert.
-#[test]
-fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again() {
-    Site::on_each_store()
-        .into_iter()
-        .for_each(the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on);
-}
-
-fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on(site: Site) {
-    let mut scene = Scene::new(site);
-    let parent = format!("^E1&MONITOR&{NAME}&EUI64");
-    let start = alert("A-1", "E1", "", "start", 1);
-    for sent in [
-        start.clone(),
-        // Nobody had heard the acknowledgement: the same bytes, and after an outage all of it with a new MSH-7 and MSH-10.
-        start,
-        alert("A-1-AGAIN", "E1", "", "start", 1),
-        alert("A-2", "E2", &parent, "end", 30),
-        // Another alert.
-        alert("B-1", "E3", "", "start", 40),
-    ] {
-        assert_eq!(codes(&[scene.ask(&sent)]), ["CA"], "{sent}");
-    }
-    // And after a restart.
-    let Scene { site, platform, .. } = scene;
-    assert_eq!(platform.stop().status.code(), Some(0));
-    let platform = site.start();
-    let cli = platform.cli();
-    let mut listed = cli.json(&["message", "list", "--type", "PCD-04"]);
-    listed.reverse();
-    let told: Vec<_> = listed
-        .iter()
-        .map(|message| {
-            let shown = cli.json(&["message", "show", message["id"].as_str().unwrap()]).remove(0);
-            let alerts = shown["alerts"].as_array().unwrap();
-            assert_eq!(alerts.len(), 1, "{shown}");
-            let alert = &alerts[0];
-            let text = |key: &str| alert[key].as_str().unwrap().to_owned();
-            let first = listed.iter().find(|other| other["id"] == alert["first-message"]).unwrap();
-            assert_eq!(first["control-id"], alert["first-control-id"]);
-            assert_eq!(alert["is-first"], first["id"] == message["id"]);
-            [message["control-id"].as_str().unwrap().to_owned(), text("phase"), text("first-control-id")]
-        })
-        .collect();
-    assert_eq!(
-        told,
-        [
-            ["A-1", "start", "A-1"],
-            ["A-1-AGAIN", "start", "A-1"],
-            ["A-2", "end", "A-1"],
-            ["B-1", "start", "B-1"],
-        ]
-    );
-    let shown = cli.run(&["message", "show", listed[2]["id"].as_str().unwrap()]);
-    let line = |name: &str| {
-        shown.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
-    };
-    assert_eq!(line("alert"), format!("E2 of {NAME}, end, 20260101120030+0000"), "{shown}");
-    assert_eq!(
-        line("first report"),
-        format!("control id A-1, id {}", listed[0]["id"].as_str().unwrap()),
-        "{shown}"
-    );
-    assert_free_of_content(&shown);
-    let exported = cli.json(&["message", "export", "--type", "PCD-04"]);
-    assert_eq!(exported[1]["alerts"][0]["first-control-id"], "A-1");
 }
 
 /// What does not keep to its profile: its rule, ERR-3, and where.
@@ -461,134 +261,6 @@ fn the_tree_of_a_message_names_the_patient_only_when_asked_to() {
             .collect();
         assert_eq!(levels, ["mds", "vmd", "channel", "metric", "metric"]);
     }
-}
-
-#[test]
-fn what_is_no_message_is_refused_without_a_control_id_and_kept() {
-    Site::on_each_store()
-        .into_iter()
-        .for_each(what_is_no_message_is_refused_without_a_control_id_and_kept_on);
-}
-
-fn what_is_no_message_is_refused_without_a_control_id_and_kept_on(site: Site) {
-    let mut scene = Scene::new(site);
-    for (payload, reason) in [
-        ("PID|||1||Patient^Imaginary\r", "no-header"),
-        ("", "empty-frame"),
-        (&*text(NAME, ""), "no-control-id"),
-    ] {
-        let answer = scene.ask(payload);
-        let code = if reason == "no-control-id" { "CR" } else { "AR" };
-        assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), (code, ""), "{answer:?}");
-        let newest = &scene.listed(&["--rejected", "--limit", "1"])[0];
-        assert_eq!((&newest["rejection"], &newest["size"]), (&reason.into(), &payload.len().into()));
-    }
-    assert_eq!(field(&scene.ask(&text(NAME, "1")), "MSA", 1), "CA", "the connection stays");
-}
-
-#[test]
-fn a_frame_that_is_too_large_is_refused_and_ends_the_connection() {
-    let mut scene = Scene::new(Site::new().with("interface-a", "max-frame = \"4 KiB\""));
-    let padding = format!("NTE|1||{}\r", "x".repeat(8 * 1024));
-    let answer = scene.ask(&(text(NAME, "LARGE") + &padding));
-    assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), ("CR", "LARGE"));
-    assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("too-large"));
-    assert_eq!(scene.wire.answer(), None);
-    assert_eq!(scene.end(), "frame-too-large");
-    let kept = &scene.listed(&["--rejected"])[0];
-    assert_eq!((&kept["rejection"], &kept["size"]), (&"too-large".into(), &(4 * 1024).into()));
-}
-
-#[test]
-fn frames_are_read_however_they_come() {
-    let mut scene = Scene::new(Site::new());
-    let frame = |id: &str| framed(text(NAME, id).as_bytes());
-
-    for byte in frame("BYTES") {
-        scene.wire.write(&[byte]);
-    }
-    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "BYTES".to_owned()));
-
-    let several: Vec<u8> = (0..50).flat_map(|number| frame(&format!("M{number}"))).collect();
-    scene.wire.write(&several);
-    for number in 0..50 {
-        assert_eq!(scene.wire.verdict(), ("CA".to_owned(), format!("M{number}")), "in the order of arrival");
-    }
-
-    // A frame that was given up, and the next one right behind.
-    scene.wire.write(&[b"\x0BMSH|^~\\&|half", &*frame("SECOND")].concat());
-    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "SECOND".to_owned()));
-    assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "truncated-frame");
-
-    // No carriage return at the end: taken after a moment.
-    let mut open_end = frame("OPEN");
-    open_end.pop();
-    scene.wire.write(&open_end);
-    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "OPEN".to_owned()));
-    let warned = |scene: &Scene, word: &str| {
-        scene.listed(&["--limit", "1"])[0]["warnings"].as_array().unwrap().contains(&word.into())
-    };
-    assert!(warned(&scene, "frame-missing-carriage-return"), "{:?}", scene.listed(&["--limit", "1"]));
-
-    scene.wire.write(&[b"\r\n", &*frame("BREAKS")].concat());
-    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "BREAKS".to_owned()));
-    assert!(scene.audited("session-ended").is_empty(), "all of that in one session");
-}
-
-#[test]
-fn bytes_between_frames_are_recorded_once_per_connection() {
-    let mut scene = Scene::new(Site::new());
-    let frame = |id: &str| framed(text(NAME, id).as_bytes());
-    scene.wire.write(&[b"stray", &*frame("1"), b"more", &*frame("2"), b"\r\n\r\n"].concat());
-    assert_eq!(scene.wire.verdict().1, "1");
-    assert_eq!(scene.wire.verdict().1, "2");
-    scene.reconnect();
-    scene.wire.write(&[&*frame("3"), b"\r\n"].concat());
-    assert_eq!(scene.wire.verdict().1, "3");
-    scene.reconnect();
-    eventually("both sessions have ended", || scene.audited("session-ended").len() == 2);
-    let rows = scene.audited("bytes-between-frames");
-    assert_eq!(rows.len(), 1, "line breaks are not worth a row: {rows:?}");
-    assert_eq!((&rows[0]["count"], &rows[0]["device"]), (&13.into(), &NAME.into()));
-}
-
-#[test]
-fn what_is_not_mllp_ends_the_connection() {
-    let mut scene = Scene::new(Site::new());
-    scene.wire.write(&b"GET / HTTP/1.1\r\n".repeat(600));
-    assert_eq!(scene.wire.answer(), None);
-    assert_eq!(scene.end(), "not-framed");
-    assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "no-start-block");
-}
-
-#[test]
-fn who_stops_in_the_middle_or_says_nothing_has_only_so_much_time() {
-    let site = || {
-        Site::new()
-            .with("interface-a", "frame-timeout = \"300ms\"")
-            .with("interface-a", "idle-timeout = \"400ms\"")
-    };
-    let mut scene = Scene::new(site());
-    scene.wire.write(b"\x0BMSH|^~\\&|");
-    assert_eq!(scene.wire.answer(), None);
-    assert_eq!(scene.end(), "frame-timeout");
-    assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "frame-timeout");
-
-    let mut scene = Scene::new(site());
-    assert_eq!(scene.wire.answer(), None);
-    assert_eq!(scene.end(), "idle-timeout");
-}
-
-#[test]
-fn a_peer_that_leaves_gets_what_it_is_owed() {
-    let mut scene = Scene::new(Site::new());
-    scene.send(&text(NAME, "LAST"));
-    scene.wire.write(b"\x0BMSH|^~\\&|half");
-    let Scene { wire, platform, site: _site } = scene;
-    let answers = wire.close();
-    assert_eq!(codes(&answers), ["CA"]);
-    let rejected = platform.cli().json(&["message", "list", "--rejected"]);
-    assert_eq!(rejected[0]["rejection"], "end-of-stream");
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! Frames, and what is none.
+
+use super::{NAME, Scene, codes, text};
+use crate::harness::{Site, eventually, field, framed};
+
+#[test]
+fn what_is_no_message_is_refused_without_a_control_id_and_kept() {
+    Site::on_each_store()
+        .into_iter()
+        .for_each(what_is_no_message_is_refused_without_a_control_id_and_kept_on);
+}
+
+fn what_is_no_message_is_refused_without_a_control_id_and_kept_on(site: Site) {
+    let mut scene = Scene::new(site);
+    for (payload, reason) in [
+        ("PID|||1||Patient^Imaginary\r", "no-header"),
+        ("", "empty-frame"),
+        (&*text(NAME, ""), "no-control-id"),
+    ] {
+        let answer = scene.ask(payload);
+        let code = if reason == "no-control-id" { "CR" } else { "AR" };
+        assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), (code, ""), "{answer:?}");
+        let newest = &scene.listed(&["--rejected", "--limit", "1"])[0];
+        assert_eq!((&newest["rejection"], &newest["size"]), (&reason.into(), &payload.len().into()));
+    }
+    assert_eq!(field(&scene.ask(&text(NAME, "1")), "MSA", 1), "CA", "the connection stays");
+}
+
+#[test]
+fn a_frame_that_is_too_large_is_refused_and_ends_the_connection() {
+    let mut scene = Scene::new(Site::new().with("interface-a", "max-frame = \"4 KiB\""));
+    let padding = format!("NTE|1||{}\r", "x".repeat(8 * 1024));
+    let answer = scene.ask(&(text(NAME, "LARGE") + &padding));
+    assert_eq!((field(&answer, "MSA", 1), field(&answer, "MSA", 2)), ("CR", "LARGE"));
+    assert_eq!(field(&answer, "ERR", 5).split('^').next(), Some("too-large"));
+    assert_eq!(scene.wire.answer(), None);
+    assert_eq!(scene.end(), "frame-too-large");
+    let kept = &scene.listed(&["--rejected"])[0];
+    assert_eq!((&kept["rejection"], &kept["size"]), (&"too-large".into(), &(4 * 1024).into()));
+}
+
+#[test]
+fn frames_are_read_however_they_come() {
+    let mut scene = Scene::new(Site::new());
+    let frame = |id: &str| framed(text(NAME, id).as_bytes());
+
+    for byte in frame("BYTES") {
+        scene.wire.write(&[byte]);
+    }
+    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "BYTES".to_owned()));
+
+    let several: Vec<u8> = (0..50).flat_map(|number| frame(&format!("M{number}"))).collect();
+    scene.wire.write(&several);
+    for number in 0..50 {
+        assert_eq!(scene.wire.verdict(), ("CA".to_owned(), format!("M{number}")), "in the order of arrival");
+    }
+
+    // A frame that was given up, and the next one right behind.
+    scene.wire.write(&[b"\x0BMSH|^~\\&|half", &*frame("SECOND")].concat());
+    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "SECOND".to_owned()));
+    assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "truncated-frame");
+
+    // No carriage return at the end: taken after a moment.
+    let mut open_end = frame("OPEN");
+    open_end.pop();
+    scene.wire.write(&open_end);
+    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "OPEN".to_owned()));
+    let warned = |scene: &Scene, word: &str| {
+        scene.listed(&["--limit", "1"])[0]["warnings"].as_array().unwrap().contains(&word.into())
+    };
+    assert!(warned(&scene, "frame-missing-carriage-return"), "{:?}", scene.listed(&["--limit", "1"]));
+
+    scene.wire.write(&[b"\r\n", &*frame("BREAKS")].concat());
+    assert_eq!(scene.wire.verdict(), ("CA".to_owned(), "BREAKS".to_owned()));
+    assert!(scene.audited("session-ended").is_empty(), "all of that in one session");
+}
+
+#[test]
+fn bytes_between_frames_are_recorded_once_per_connection() {
+    let mut scene = Scene::new(Site::new());
+    let frame = |id: &str| framed(text(NAME, id).as_bytes());
+    scene.wire.write(&[b"stray", &*frame("1"), b"more", &*frame("2"), b"\r\n\r\n"].concat());
+    assert_eq!(scene.wire.verdict().1, "1");
+    assert_eq!(scene.wire.verdict().1, "2");
+    scene.reconnect();
+    scene.wire.write(&[&*frame("3"), b"\r\n"].concat());
+    assert_eq!(scene.wire.verdict().1, "3");
+    scene.reconnect();
+    eventually("both sessions have ended", || scene.audited("session-ended").len() == 2);
+    let rows = scene.audited("bytes-between-frames");
+    assert_eq!(rows.len(), 1, "line breaks are not worth a row: {rows:?}");
+    assert_eq!((&rows[0]["count"], &rows[0]["device"]), (&13.into(), &NAME.into()));
+}
+
+#[test]
+fn what_is_not_mllp_ends_the_connection() {
+    let mut scene = Scene::new(Site::new());
+    scene.wire.write(&b"GET / HTTP/1.1\r\n".repeat(600));
+    assert_eq!(scene.wire.answer(), None);
+    assert_eq!(scene.end(), "not-framed");
+    assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "no-start-block");
+}
+
+#[test]
+fn who_stops_in_the_middle_or_says_nothing_has_only_so_much_time() {
+    let site = || {
+        Site::new()
+            .with("interface-a", "frame-timeout = \"300ms\"")
+            .with("interface-a", "idle-timeout = \"400ms\"")
+    };
+    let mut scene = Scene::new(site());
+    scene.wire.write(b"\x0BMSH|^~\\&|");
+    assert_eq!(scene.wire.answer(), None);
+    assert_eq!(scene.end(), "frame-timeout");
+    assert_eq!(scene.listed(&["--rejected"])[0]["rejection"], "frame-timeout");
+
+    let mut scene = Scene::new(site());
+    assert_eq!(scene.wire.answer(), None);
+    assert_eq!(scene.end(), "idle-timeout");
+}
+
+#[test]
+fn a_peer_that_leaves_gets_what_it_is_owed() {
+    let mut scene = Scene::new(Site::new());
+    scene.send(&text(NAME, "LAST"));
+    scene.wire.write(b"\x0BMSH|^~\\&|half");
+    let Scene { wire, platform, site: _site } = scene;
+    let answers = wire.close();
+    assert_eq!(codes(&answers), ["CA"]);
+    let rejected = platform.cli().json(&["message", "list", "--rejected"]);
+    assert_eq!(rejected[0]["rejection"], "end-of-stream");
+}
