@@ -150,3 +150,22 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
         assert!(listed >= found, "{filter:?}: {listed}");
     }
 }
+
+/// What is done for a batch of removals is as much as the batch holds, however much there is besides.
+#[tokio::test]
+async fn a_server_finds_what_named_a_message_that_is_pruned_by_an_index() {
+    const ROWS: u64 = 20_000;
+    let place = Place::on_postgres();
+    let store = place.open().await;
+    place.execute(&rows::sql(true, 0, ROWS, ROWS)).await.unwrap();
+    place.execute("VACUUM ANALYZE").await.unwrap();
+    store.close().await;
+    let mut outside = place.outside().await;
+    outside.execute("BEGIN").await.unwrap();
+    let prune = "DELETE FROM message WHERE id IN (SELECT id FROM message ORDER BY id LIMIT 200)";
+    outside.execute(prune).await.unwrap();
+    // What this transaction has read of it until now.
+    let read = "SELECT seq_scan || ' ' || seq_tup_read || ' ' || n_tup_del FROM pg_stat_xact_user_tables
+                WHERE relname = 'message_identity'";
+    assert_eq!(outside.texts(read).await, ["0 0 201"]);
+}
