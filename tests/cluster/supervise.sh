@@ -31,6 +31,8 @@ start() {
     # After a crash, processes of the old server may still be on their way out.
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         "$bin/pg_ctl" -D "$root/data" -l "$root/log" -t 30 -w start >>"$root/log" 2>&1 && return 0
+        # On a busy disk its recovery may take longer than that.
+        "$bin/pg_isready" -q -h "$root" -p "$port" && return 0
         sleep 0.3
     done
     cat "$root/log" >&2
@@ -66,6 +68,6 @@ while read -r word argument; do
         install) # name, and its content in base64
             printf '%s' "${argument#* }" | base64 -d >"$root/${argument%% *}" && chmod 600 "$root/${argument%% *}" && echo done ;;
         set) printf '%s\n' "$argument" >>"$root/data/postgresql.conf" && echo done ;;
-    esac
+    esac || echo failed
 done
 finish
