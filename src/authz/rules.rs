@@ -28,13 +28,21 @@ pub fn check(device: &Device, claims: &[Claim]) -> Result<(), Violation> {
 
 /// The claims that the holder of the certificate may not make, in the order of the message.
 pub fn not_allowed<'c>(device: &Device, claims: &'c [Claim]) -> impl Iterator<Item = &'c Claim> {
-    claims.iter().filter(|claim| !may_speak_for(device, &claim.identity))
+    let own = own_identity(device);
+    claims.iter().filter(move |claim| !is_allowed(own.as_ref(), device, &claim.identity))
 }
 
 /// Whether the holder of the certificate may speak for `identity`.
 #[must_use]
 pub fn may_speak_for(device: &Device, identity: &DeviceIdentity) -> bool {
-    let own = DeviceIdentity::new(device.id.as_str(), "");
+    is_allowed(own_identity(device).as_ref(), device, identity)
+}
+
+fn own_identity(device: &Device) -> Option<DeviceIdentity> {
+    DeviceIdentity::new(device.id.as_str(), "")
+}
+
+fn is_allowed(own: Option<&DeviceIdentity>, device: &Device, identity: &DeviceIdentity) -> bool {
     own.is_some_and(|own| own.stands_for(identity))
         || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
 }

@@ -145,7 +145,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(effect) = self.session.next_effect() {
             match effect {
                 Effect::Record(ticket, record) => {
-                    busy.push(recorded(Arc::clone(&self.services), ticket, record));
+                    let alone = self.session.waits_for_one();
+                    busy.push(recorded(Arc::clone(&self.services), ticket, record, alone));
                 }
                 Effect::Audit(event) => busy.push(audited(Arc::clone(&self.services), event)),
                 Effect::Send(frames) => out.push(frames),
@@ -245,11 +246,16 @@ fn recorded(
     services: Arc<Services>,
     ticket: Ticket,
     record: Box<MessageRecord>,
+    alone: bool,
 ) -> BoxFuture<'static, Finished> {
     async move {
         let began = services.clock.instant();
         let heard = sign_of_life(&record);
-        let outcome = services.store.record(*record).await;
+        let outcome = if alone {
+            services.store.record_alone(record).await
+        } else {
+            services.store.record(record).await
+        };
         if let (Some((device, at, promised)), Ok(_)) = (heard, &outcome) {
             services.feeds.hear(&device, at, promised);
         }

@@ -138,16 +138,15 @@ impl Verdict {
 }
 
 impl MessageRecord {
-    /// The record as its columns can hold it: PostgreSQL has no U+0000 in a text, and a device may send one in any field.
-    /// There it stands as U+2400; the bytes are kept as they came.
-    pub(super) fn in_columns(mut self) -> Self {
+    /// Leaves in the record what its columns can hold: PostgreSQL has no U+0000 in a text, and a device may send one in any
+    /// field. There it stands as U+2400; the bytes are kept as they came.
+    pub(super) fn fit_columns(&mut self) {
         let texts = [&mut self.message_type, &mut self.control_id, &mut self.sending_application];
         for text in texts.into_iter().chain(&mut self.transaction).chain(&mut self.not_allowed) {
             if text.contains('\0') {
                 *text = text.replace('\0', "\u{2400}");
             }
         }
-        self
     }
 
     /// The row of the audit trail, which belongs into the same transaction.

@@ -25,8 +25,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 pub use alert::AlertOrigin;
 pub(crate) use directory::device_kind;
 pub use error::{DatabaseError, StoreError};
@@ -126,14 +124,32 @@ impl Store {
     ///
     /// # Errors
     /// When the message has not been stored: the sender must keep it.
-    pub async fn record(&self, record: MessageRecord) -> Result<Recorded, StoreError> {
-        let record = record.in_columns();
+    pub async fn record(&self, record: impl Into<Box<MessageRecord>>) -> Result<Recorded, StoreError> {
+        let record = record.into();
         let id = record.id;
+        Self::recorded(id, self.0.queue.write(self.entry_of(record)).await?)
+    }
+
+    /// As [`Store::record`], for a session that does nothing else meanwhile: on SQLite it writes by itself, as long as no other
+    /// session sends, since to hand a message to the writer and wait for its word takes a good part of the time of the disk.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub async fn record_alone(&self, record: Box<MessageRecord>) -> Result<Recorded, StoreError> {
+        let id = record.id;
+        Self::recorded(id, self.0.queue.write_alone(self.entry_of(record)).await?)
+    }
+
+    fn entry_of(&self, mut record: Box<MessageRecord>) -> Entry {
+        record.fit_columns();
         let digest = Fingerprint::of(&record.raw);
-        let content = Content::of(&record.raw);
         // What is compressed need not wait uncompressed.
-        let record = Box::new(MessageRecord { raw: Bytes::new(), ..record });
-        match self.write(Write::Message { record, content, digest }).await? {
+        let content = Content::of(&std::mem::take(&mut record.raw));
+        Entry { at: self.0.clock.now(), write: Write::Message { record, content, digest } }
+    }
+
+    fn recorded(id: MessageId, written: Written) -> Result<Recorded, StoreError> {
+        match written {
             Written::Anew | Written::Rows(_) => Ok(Recorded::Stored(id)),
             Written::Before { of, acknowledgement } => Ok(Recorded::Resend { of, acknowledgement }),
         }
