@@ -121,8 +121,8 @@ struct Desk<B> {
 
 /// A [`Shared`] backend of whatever kind.
 trait WriteHere: fmt::Debug + Send + Sync {
-    /// Writes a message on this thread; gives it back when another session was the last to send, or somebody is writing.
-    fn write(&self, entry: Entry) -> Result<Result<Written, StoreError>, Entry>;
+    /// Writes a message on this thread; none: another session was the last to send, or somebody is writing.
+    fn write(&self, entry: &Entry) -> Option<Result<Written, StoreError>>;
 }
 
 /// Who is told how the work goes.
@@ -208,13 +208,11 @@ impl Queue {
         // What waits goes first; and other runtimes have no thread that takes over the tasks of this one meanwhile.
         let free = self.queued.load(Ordering::Relaxed) == 0 && !self.closing.is_cancelled();
         let many = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
-        let entry = match &self.here {
-            Some(here) if free && many => match here.write(entry) {
-                Ok(outcome) => return outcome,
-                Err(entry) => entry,
-            },
-            _ => entry,
-        };
+        if let Some(here) = self.here.as_ref().filter(|_| free && many)
+            && let Some(outcome) = here.write(&entry)
+        {
+            return outcome;
+        }
         self.write(entry).await
     }
 
@@ -248,16 +246,16 @@ impl Queue {
 }
 
 impl<B: Backend> WriteHere for Shared<B> {
-    fn write(&self, entry: Entry) -> Result<Result<Written, StoreError>, Entry> {
-        let Ok(mut desk) = self.desk.try_lock() else { return Err(entry) };
-        let session = entry.session();
-        if session.is_none() || session != desk.session || desk.backend.is_none() {
-            return Err(entry);
+    fn write(&self, entry: &Entry) -> Option<Result<Written, StoreError>> {
+        let mut desk = self.desk.try_lock().ok()?;
+        let session = entry.session()?;
+        if desk.session != Some(session) || desk.backend.is_none() {
+            return None;
         }
-        let commit = desk.commit(slice::from_ref(&entry), self.observer.get());
+        let commit = desk.commit(slice::from_ref(entry), self.observer.get());
         // The runtime goes on with another thread, also if the disk does not answer for a while.
         let outcomes = tokio::task::block_in_place(|| Handle::current().block_on(commit));
-        Ok(outcomes.and_then(|outcomes| outcomes.into_iter().next().unwrap_or(Err(StoreError::Closed))))
+        Some(outcomes.and_then(|outcomes| outcomes.into_iter().next().unwrap_or(Err(StoreError::Closed))))
     }
 }
 
