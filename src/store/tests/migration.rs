@@ -9,6 +9,15 @@ battery! {
     what_an_earlier_version_has_stored_reads_as_before,
 }
 
+// Whoever reads about a migration, or sees its number in `store check`, need not ask on which database.
+#[test]
+fn migrations_have_the_same_numbers_and_names_on_both() {
+    let of = |migrator: &sqlx::migrate::Migrator| {
+        migrator.iter().map(|one| (one.version, one.description.to_string())).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&sqlite::MIGRATOR), of(&postgres::MIGRATOR));
+}
+
 /// The last migration of the version that wrote what is there.
 const EARLIER: i64 = 20;
 const ROWS: u64 = 4_000;
