@@ -18,5 +18,11 @@ pub(super) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
 pub(super) fn der(tag: u8, content: &[&[u8]]) -> Vec<u8> {
     let content = content.concat();
     let length = u16::try_from(content.len()).expect("test data is short").to_be_bytes();
-    [&[tag, 0x82], &length[..], &content].concat()
+    // As short as it can be.
+    let length = match length {
+        [0, short @ ..=0x7F] => vec![short],
+        [0, long] => vec![0x81, long],
+        [high, low] => vec![0x82, high, low],
+    };
+    [&[tag], &length[..], &content].concat()
 }

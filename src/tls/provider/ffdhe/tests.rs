@@ -42,7 +42,8 @@ impl Opposite {
         let dh_key_agreement = [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 3, 1];
         let parameters = der(0x30, &[&integer(group.parameters.p), &[0x02, 1, 2]]);
         let algorithm = der(0x30, &[&dh_key_agreement, &parameters]);
-        // DER allows no zero that is not needed, and OpenSSL insists.
+        // DER allows no zero that is not needed, and OpenSSL insists; one of 256 public values begins with one.
+        let ours = &ours[ours.iter().take_while(|byte| **byte == 0).count()..];
         let value: &[u8] = if ours[0] & 0x80 == 0 { ours } else { &[&[0], ours].concat() };
         let spki = der(0x30, &[&algorithm, &der(0x03, &[&[0], &der(0x02, &[value])])]);
         fs::write(self.folder.path().join("peer.der"), spki).unwrap();
@@ -61,6 +62,15 @@ fn a0_openssl_derives_the_same_secret_in_every_group() {
         let theirs = opposite.derive(group, ours.pub_key(), true);
         assert_eq!(ours.complete(&opposite.public).unwrap().secret_bytes(), theirs, "{name}");
     }
+}
+
+#[test]
+fn a_public_value_with_a_leading_zero_is_sent_at_its_full_length() {
+    let opposite = Opposite::new("ffdhe2048");
+    let exchanges = (0_u64..).map(|tail| FFDHE2048.exchange(&[&[1; 21], &tail.to_be_bytes()[..]].concat()));
+    let ours = exchanges.into_iter().find(|ours| ours.public[0] == 0 && ours.public[1] < 0x80).unwrap();
+    let theirs = opposite.derive(&FFDHE2048, &ours.public, true);
+    assert_eq!(Box::new(ours).complete(&opposite.public).unwrap().secret_bytes(), theirs);
 }
 
 /// An exponent whose secret with `peer` begins with a zero: one of 256 does.
