@@ -145,8 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(effect) = self.session.next_effect() {
             match effect {
                 Effect::Record(ticket, record) => {
-                    let alone = self.session.waits_for_one();
-                    busy.push(recorded(Arc::clone(&self.services), ticket, record, alone));
+                    busy.push(recorded(Arc::clone(&self.services), ticket, record));
                 }
                 Effect::Audit(event) => busy.push(audited(Arc::clone(&self.services), event)),
                 Effect::Send(frames) => out.push(frames),
@@ -246,16 +245,11 @@ fn recorded(
     services: Arc<Services>,
     ticket: Ticket,
     record: Box<MessageRecord>,
-    alone: bool,
 ) -> BoxFuture<'static, Finished> {
     async move {
         let began = services.clock.instant();
         let heard = sign_of_life(&record);
-        let outcome = if alone {
-            services.store.record_alone(record).await
-        } else {
-            services.store.record(record).await
-        };
+        let outcome = services.store.record(record).await;
         if let (Some((device, at, promised)), Ok(_)) = (heard, &outcome) {
             services.feeds.hear(&device, at, promised);
         }

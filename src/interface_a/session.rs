@@ -159,11 +159,6 @@ impl Session {
         self.phase == Phase::Open && self.backlog.is_empty() && self.slots.len() < self.limits.in_flight
     }
 
-    /// Whether one message is being stored and nothing else of the peer is there: it waits for its acknowledgement.
-    pub(super) fn waits_for_one(&self) -> bool {
-        self.slots.len() == 1 && self.backlog.is_empty() && self.buffer.is_empty()
-    }
-
     /// Tells the session whether its peer is read at present. A peer that is held back is not late: no deadline runs, and
     /// the time does not count afterwards.
     pub(super) fn reading(&mut self, reads: bool, now: Now) {

@@ -130,16 +130,6 @@ impl Store {
         Self::recorded(id, self.0.queue.write(self.entry_of(record)).await?)
     }
 
-    /// As [`Store::record`], for a session that does nothing else meanwhile: on SQLite it writes by itself, as long as no other
-    /// session sends, since to hand a message to the writer and wait for its word takes a good part of the time of the disk.
-    ///
-    /// # Errors
-    /// As [`Store::record`].
-    pub async fn record_alone(&self, record: Box<MessageRecord>) -> Result<Recorded, StoreError> {
-        let id = record.id;
-        Self::recorded(id, self.0.queue.write_alone(self.entry_of(record)).await?)
-    }
-
     fn entry_of(&self, mut record: Box<MessageRecord>) -> Entry {
         record.fit_columns();
         let digest = Fingerprint::of(&record.raw);

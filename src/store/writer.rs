@@ -2,17 +2,13 @@
 //!
 //! While one commit is on its way to the disk, the next batch gathers; nobody waits for a timer, and a lone request
 //! is committed at once. What may wait is bounded in number and in bytes: beyond that, senders wait.
-//!
-//! A session that has nothing else to do than to wait for its message can write it itself, as long as no other one sends: to
-//! hand it to another thread and back takes a good part of what the disk takes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::{fmt, slice};
 
 use jiff::Timestamp;
-use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -22,7 +18,7 @@ use super::outbox::OutboxChange;
 use super::{MessageRecord, StoreError};
 use crate::audit::{self, Beginning};
 use crate::metrics::Metrics;
-use crate::model::{Clock, Fingerprint, MessageId, SessionId};
+use crate::model::{Clock, Fingerprint, MessageId};
 
 /// Where a batch goes.
 pub(super) trait Backend: Send + 'static {
@@ -94,35 +90,12 @@ pub(super) enum Written {
 #[derive(Debug)]
 pub(super) struct Queue {
     jobs: mpsc::Sender<Job>,
-    /// The backend, where a sender may use it itself.
-    here: Option<Arc<dyn WriteHere>>,
     memory: Arc<Semaphore>,
-    /// Entries that wait for the writer, or are being written by it.
-    queued: AtomicUsize,
     /// Entries that are not queued yet, because there is no room.
     outside: AtomicUsize,
     observer: Arc<OnceLock<Observer>>,
     closing: CancellationToken,
     task: TaskTracker,
-}
-
-/// The backend, for one at a time.
-struct Shared<B> {
-    desk: Mutex<Desk<B>>,
-    observer: Arc<OnceLock<Observer>>,
-}
-
-struct Desk<B> {
-    /// None when the work has ended.
-    backend: Option<B>,
-    /// The session of the message that was written last.
-    session: Option<SessionId>,
-}
-
-/// A [`Shared`] backend of whatever kind.
-trait WriteHere: fmt::Debug + Send + Sync {
-    /// Writes a message on this thread; none: another session was the last to send, or somebody is writing.
-    fn write(&self, entry: &Entry) -> Option<Result<Written, StoreError>>;
 }
 
 /// Who is told how the work goes.
@@ -132,17 +105,17 @@ struct Observer {
     clock: Clock,
 }
 
-/// Counts an entry, as long as it is in the place of which this is the count.
-struct Counted<'q>(&'q AtomicUsize);
+/// Counts an entry for which there is no room, as long as that is so.
+struct Outside<'q>(&'q AtomicUsize);
 
-impl<'q> Counted<'q> {
+impl<'q> Outside<'q> {
     fn of(count: &'q AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Outside<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -158,38 +131,33 @@ struct Job {
 impl Queue {
     /// Starts the task that writes to `backend`, which waits for a server.
     pub(super) fn start(backend: impl Backend) -> Self {
-        let (queue, work, _) = Self::of(backend);
+        let (queue, work) = Self::of(backend);
         tokio::spawn(work);
         queue
     }
 
-    /// Starts a thread that writes to `backend`, which computes, and waits for the disk; senders may do the same.
+    /// Starts a thread that writes to `backend`, which computes, and waits for the disk.
     ///
     /// # Errors
     /// When the operating system gives no thread.
     pub(super) fn start_on_its_own_thread(backend: impl Backend) -> Result<Self, StoreError> {
-        let (queue, work, shared) = Self::of(backend);
+        let (queue, work) = Self::of(backend);
         let runtime = Handle::current();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         thread.spawn(move || runtime.block_on(work)).map_err(|error| StoreError::Thread(Arc::new(error)))?;
-        Ok(Self { here: Some(shared), ..queue })
+        Ok(queue)
     }
 
-    /// The queue, the work that it waits for, and the backend.
-    fn of<B: Backend>(backend: B) -> (Self, impl Future<Output = ()> + Send + 'static, Arc<Shared<B>>) {
-        let (jobs, waiting) = mpsc::channel(MAX_QUEUED);
+    /// The queue, and the work that it waits for.
+    fn of(backend: impl Backend) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (jobs, queued) = mpsc::channel(MAX_QUEUED);
         let closing = CancellationToken::new();
         let task = TaskTracker::new();
         let observer = Arc::<OnceLock<Observer>>::default();
-        let shared = Arc::new(Shared {
-            desk: Mutex::new(Desk { backend: Some(backend), session: None }),
-            observer: Arc::clone(&observer),
-        });
-        let work = task.track_future(run(Arc::clone(&shared), waiting, closing.clone()));
+        let work = task.track_future(run(backend, queued, closing.clone(), Arc::clone(&observer)));
         task.close();
         let memory = Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize));
-        let (queued, outside) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        (Self { jobs, here: None, memory, queued, outside, observer, closing, task }, work, shared)
+        (Self { jobs, memory, outside: AtomicUsize::new(0), observer, closing, task }, work)
     }
 
     /// From now on `metrics` are told of every commit. Only the first call counts.
@@ -202,23 +170,8 @@ impl Queue {
         self.outside.load(Ordering::Relaxed) > 0
     }
 
-    /// As [`Queue::write`], and here and now if no other session sends: for a message of a session that does nothing else
-    /// until it is durable.
-    pub(super) async fn write_alone(&self, entry: Entry) -> Result<Written, StoreError> {
-        // What waits goes first; and other runtimes have no thread that takes over the tasks of this one meanwhile.
-        let free = self.queued.load(Ordering::Relaxed) == 0 && !self.closing.is_cancelled();
-        let many = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
-        if let Some(here) = self.here.as_ref().filter(|_| free && many)
-            && let Some(outcome) = here.write(&entry)
-        {
-            return outcome;
-        }
-        self.write(entry).await
-    }
-
     /// Returns when `entry` is durable.
     pub(super) async fn write(&self, entry: Entry) -> Result<Written, StoreError> {
-        let _queued = Counted::of(&self.queued);
         let (answer, answered) = oneshot::channel();
         let cost = entry.cost();
         let queued = match Arc::clone(&self.memory).try_acquire_many_owned(cost) {
@@ -229,7 +182,7 @@ impl Queue {
             Err(_) => Err((entry, answer)),
         };
         if let Err((entry, answer)) = queued {
-            let _outside = Counted::of(&self.outside);
+            let _outside = Outside::of(&self.outside);
             let memory = Arc::clone(&self.memory).acquire_many_owned(cost).await;
             let memory = memory.map_err(|_| StoreError::Closed)?;
             let job = Job { entry, answer, _memory: memory };
@@ -245,30 +198,11 @@ impl Queue {
     }
 }
 
-impl<B: Backend> WriteHere for Shared<B> {
-    fn write(&self, entry: &Entry) -> Option<Result<Written, StoreError>> {
-        let mut desk = self.desk.try_lock().ok()?;
-        let session = entry.session()?;
-        if desk.session != Some(session) || desk.backend.is_none() {
-            return None;
-        }
-        let commit = desk.commit(slice::from_ref(entry), self.observer.get());
-        // The runtime goes on with another thread, also if the disk does not answer for a while.
-        let outcomes = tokio::task::block_in_place(|| Handle::current().block_on(commit));
-        Some(outcomes.and_then(|outcomes| outcomes.into_iter().next().unwrap_or(Err(StoreError::Closed))))
-    }
-}
-
-impl<B> fmt::Debug for Shared<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-async fn run<B: Backend>(
-    shared: Arc<Shared<B>>,
+async fn run(
+    mut backend: impl Backend,
     mut queued: mpsc::Receiver<Job>,
     closing: CancellationToken,
+    observer: Arc<OnceLock<Observer>>,
 ) {
     let mut batch = Vec::with_capacity(MAX_BATCH);
     loop {
@@ -279,17 +213,14 @@ async fn run<B: Backend>(
                 if taken == 0 {
                     break;
                 }
-                write_batch(&mut *shared.desk.lock().await, &mut batch, shared.observer.get()).await;
+                write_batch(&mut backend, &mut batch, observer.get()).await;
             }
         }
     }
-    let backend = shared.desk.lock().await.backend.take();
-    if let Some(backend) = backend {
-        backend.close().await;
-    }
+    backend.close().await;
 }
 
-async fn write_batch(desk: &mut Desk<impl Backend>, batch: &mut Vec<Job>, observer: Option<&Observer>) {
+async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer: Option<&Observer>) {
     let mut entries = Vec::with_capacity(batch.len());
     let mut waiting = Vec::with_capacity(batch.len());
     for Job { entry, answer, _memory } in batch.drain(..) {
@@ -297,8 +228,26 @@ async fn write_batch(desk: &mut Desk<impl Backend>, batch: &mut Vec<Job>, observ
         waiting.push((answer, _memory));
     }
     // A caller that has gone away does not need the answer; what it asked for is written all the same.
-    match desk.commit(&entries, observer).await {
+    let begin = observer.map(|observer| observer.clock.instant());
+    let outcome = backend.commit(&entries).await;
+    if let (Some(Observer { metrics, clock }), Some(begin)) = (observer, begin) {
+        let spent = clock.instant().saturating_duration_since(begin);
+        metrics.store_commit_duration_seconds.observe(spent.as_secs_f64());
+        let messages = entries.iter().filter(|entry| entry.incoming().is_some()).count();
+        if messages > 0 {
+            metrics.store_batch_messages.observe(messages as f64);
+        }
+    }
+    match outcome {
         Ok(outcomes) => {
+            if let Some(Observer { metrics, .. }) = observer {
+                for (entry, outcome) in entries.iter().zip(&outcomes) {
+                    let names = outcome.as_ref().map_or_else(|_| Vec::new(), |written| entry.told(written));
+                    for name in names {
+                        metrics.audit_events_total.with_label_values(&[name]).inc();
+                    }
+                }
+            }
             for ((answer, _), outcome) in waiting.into_iter().zip(outcomes) {
                 let _ = answer.send(outcome);
             }
@@ -308,34 +257,6 @@ async fn write_batch(desk: &mut Desk<impl Backend>, batch: &mut Vec<Job>, observ
                 let _ = answer.send(Err(error.clone()));
             }
         }
-    }
-}
-
-impl<B: Backend> Desk<B> {
-    async fn commit(
-        &mut self,
-        entries: &[Entry],
-        observer: Option<&Observer>,
-    ) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
-        let backend = self.backend.as_mut().ok_or(StoreError::Closed)?;
-        self.session = entries.iter().rev().find_map(Entry::session).or(self.session);
-        let begin = observer.map(|observer| observer.clock.instant());
-        let outcome = backend.commit(entries).await;
-        if let (Some(Observer { metrics, clock }), Some(begin)) = (observer, begin) {
-            let spent = clock.instant().saturating_duration_since(begin);
-            metrics.store_commit_duration_seconds.observe(spent.as_secs_f64());
-            let messages = entries.iter().filter(|entry| entry.incoming().is_some()).count();
-            if messages > 0 {
-                metrics.store_batch_messages.observe(messages as f64);
-            }
-            for (entry, outcome) in entries.iter().zip(outcome.iter().flatten()) {
-                let names = outcome.as_ref().map_or_else(|_| Vec::new(), |written| entry.told(written));
-                for name in names {
-                    metrics.audit_events_total.with_label_values(&[name]).inc();
-                }
-            }
-        }
-        outcome
     }
 }
 
@@ -364,11 +285,6 @@ impl Entry {
         }
     }
 
-    /// The session of the message, when it is one.
-    fn session(&self) -> Option<SessionId> {
-        self.incoming().map(|message| message.record.session)
-    }
-
     /// The bytes it holds while it waits, roughly; never more than there are to share.
     fn cost(&self) -> u32 {
         let held = match &self.write {
@@ -393,6 +309,7 @@ const ENTRY_BYTES: u32 = 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::time::Duration;
 
     use super::*;
@@ -401,7 +318,7 @@ mod tests {
     /// Keeps count of its batches, and waits for a permit before each.
     struct Gated {
         gate: Arc<Semaphore>,
-        batches: Arc<std::sync::Mutex<Vec<usize>>>,
+        batches: Arc<Mutex<Vec<usize>>>,
         outcome: fn(usize) -> Result<Written, StoreError>,
     }
 
@@ -422,11 +339,11 @@ mod tests {
     struct Bench {
         queue: Arc<Queue>,
         gate: Arc<Semaphore>,
-        batches: Arc<std::sync::Mutex<Vec<usize>>>,
+        batches: Arc<Mutex<Vec<usize>>>,
     }
 
     fn bench(outcome: fn(usize) -> Result<Written, StoreError>) -> Bench {
-        let (gate, batches) = (Arc::new(Semaphore::new(0)), Arc::<std::sync::Mutex<Vec<usize>>>::default());
+        let (gate, batches) = (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<usize>>>::default());
         let backend = Gated { gate: Arc::clone(&gate), batches: Arc::clone(&batches), outcome };
         Bench { queue: Arc::new(Queue::start(backend)), gate, batches }
     }
@@ -440,22 +357,6 @@ mod tests {
         let content = Content { bytes: vec![0; bytes].into(), size: None };
         let digest = Fingerprint::of(b"");
         Entry { at: Timestamp::UNIX_EPOCH, write: Write::Message { record, content, digest } }
-    }
-
-    /// Tells whether the thread that writes is the writer's; waits for a permit before each batch.
-    struct Named(Arc<Semaphore>, Arc<std::sync::Mutex<Vec<bool>>>);
-
-    impl Backend for Named {
-        async fn commit(
-            &mut self,
-            entries: &[Entry],
-        ) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
-            self.0.acquire().await.unwrap().forget();
-            self.1.lock().unwrap().push(std::thread::current().name() == Some("store-writer"));
-            Ok(entries.iter().map(|_| Ok(Written::Anew)).collect())
-        }
-
-        async fn close(self) {}
     }
 
     type Answer = tokio::task::JoinHandle<Result<Written, StoreError>>;
@@ -559,61 +460,5 @@ mod tests {
         }
         assert!(matches!(bench.queue.write(probe()).await, Err(StoreError::Closed)));
         tokio::time::timeout(Duration::from_secs(5), bench.queue.close()).await.unwrap();
-    }
-
-    /// A message of this session.
-    fn of_session(session: SessionId) -> Entry {
-        let mut entry = large(&Place::new(), 1);
-        if let Write::Message { record, .. } = &mut entry.write {
-            record.session = session;
-        }
-        entry
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_session_that_sends_alone_writes_itself_and_overtakes_nobody() {
-        let (gate, by_writer) = (Arc::new(Semaphore::new(0)), Arc::<std::sync::Mutex<Vec<bool>>>::default());
-        let backend = Named(Arc::clone(&gate), Arc::clone(&by_writer));
-        let queue = Arc::new(Queue::start_on_its_own_thread(backend).unwrap());
-        let (session, other) = (SessionId::at(Timestamp::UNIX_EPOCH), SessionId::at(Timestamp::UNIX_EPOCH));
-        let alone = |session| {
-            let queue = Arc::clone(&queue);
-            tokio::spawn(async move { queue.write_alone(of_session(session)).await })
-        };
-        let until_queued = async |count| {
-            while queue.queued.load(Ordering::Relaxed) < count {
-                tokio::task::yield_now().await;
-            }
-        };
-        gate.add_permits(4);
-        // The first of a session goes the way of all.
-        for session in [session, session, other, other] {
-            alone(session).await.unwrap().unwrap();
-        }
-        assert_eq!(*by_writer.lock().unwrap(), [true, false, true, false]);
-        // The writer waits for a permit, and has the first of two.
-        let (shared, entry) = (Arc::clone(&queue), of_session(other));
-        let first = tokio::spawn(async move { shared.write(entry).await });
-        until_queued(1).await;
-        let second = alone(other);
-        until_queued(2).await;
-        gate.add_permits(2);
-        first.await.unwrap().unwrap();
-        second.await.unwrap().unwrap();
-        assert!(by_writer.lock().unwrap().iter().skip(4).all(|writer| *writer));
-        queue.close().await;
-        assert!(matches!(alone(session).await.unwrap(), Err(StoreError::Closed)));
-    }
-
-    #[tokio::test]
-    async fn a_runtime_with_one_thread_leaves_it_to_the_writer() {
-        let by_writer = Arc::<std::sync::Mutex<Vec<bool>>>::default();
-        let backend = Named(Arc::new(Semaphore::new(2)), Arc::clone(&by_writer));
-        let queue = Queue::start_on_its_own_thread(backend).unwrap();
-        let session = SessionId::at(Timestamp::UNIX_EPOCH);
-        for _ in 0..2 {
-            queue.write_alone(of_session(session)).await.unwrap();
-        }
-        assert_eq!(*by_writer.lock().unwrap(), [true, true]);
     }
 }

@@ -101,34 +101,3 @@ async fn a_store_that_cannot_be_opened_says_why() {
     let opened = Store::open(&place.url(), place.clock.clone()).await;
     assert!(matches!(opened, Err(StoreError::Open { .. } | StoreError::Corrupt { .. })), "{opened:?}");
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_writes_alone_and_who_does_not_keep_one_trail() {
-    let place = Place::new();
-    let store = place.open().await;
-    let senders = (0..8).map(|sender| {
-        let store = store.clone();
-        let records: Vec<_> = (0..25).map(|n| place.record(&format!("{sender} {n}"), b"bytes")).collect();
-        tokio::spawn(async move {
-            for (n, record) in records.into_iter().enumerate() {
-                let resend = MessageRecord { id: MessageId::at(record.received_at), ..record.clone() };
-                let recorded = if n % 3 == 0 {
-                    store.record(record).await
-                } else {
-                    store.record_alone(record.into()).await
-                };
-                let Recorded::Stored(of) = recorded.unwrap() else { panic!("a resend") };
-                let again = store.record_alone(resend.into()).await.unwrap();
-                assert!(matches!(again, Recorded::Resend { of: known, .. } if known == of));
-            }
-        })
-    });
-    for sender in join_all(senders).await {
-        sender.unwrap();
-    }
-    let all = MessageFilter { limit: 1000, ..ANY };
-    assert_eq!(store.messages(&all).await.unwrap().len(), 200);
-    let numbers: Vec<_> = store.own_audit_rows(0, 1000).await.unwrap().iter().map(|row| row.number).collect();
-    assert_eq!(numbers, (1..=200).collect::<Vec<_>>());
-    store.close().await;
-}
