@@ -91,9 +91,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(70);
 /// Lists are short, and read from an index in its order: plans are compared by the rows that they look at. Otherwise the
 /// planner thinks it cheaper to go through what came last, where rows lie side by side, until a page is full: of a device
 /// that has gone silent after a million messages there is none, and it reads everything. So it does to join what it has read
-/// with an index, where each row of the index could be looked up until the page is full. And a statement of which it thinks that
-/// it reads much is compiled first, which takes longer than the page.
+/// with an index, where each row of the index could be looked up until the page is full. And where it expects to look
+/// at many rows it calls workers, whose start takes longer than the page.
 const READ_ONLY: &str = "
 SET default_transaction_read_only = on; SET statement_timeout = '60s';
 SET random_page_cost = 0; SET seq_page_cost = 0; SET enable_hashjoin = off; SET enable_mergejoin = off;
-SET jit = off";
+SET max_parallel_workers_per_gather = 0";
