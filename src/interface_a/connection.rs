@@ -109,7 +109,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.session.recorded(ticket, &outcome, now);
                 }
                 Happened::Finished(Finished::Audited) => {}
-                Happened::Deliver(outgoing) => self.session.deliver(outgoing.frame),
+                Happened::Deliver(outgoing) => self.session.deliver(outgoing),
                 Happened::Withdrawn => {
                     if let Some(refusal) = *self.links.withdrawn.borrow_and_update() {
                         self.session.withdraw(refusal);

@@ -57,6 +57,8 @@ pub enum DeliverError {
 /// A message for a device, on its way into the session.
 #[derive(Debug)]
 pub(super) struct Outgoing {
+    /// Its MSH-10.
+    pub(super) control_id: Vec<u8>,
     pub(super) frame: Bytes,
 }
 
@@ -137,10 +139,12 @@ impl Registry {
         let (session, deliveries) = self.newest_session_of(device).ok_or(DeliverError::NotConnected)?;
         let exchange = self.awaited.expect(device, control_id, Some(session), application);
         let exchange = exchange.ok_or(DeliverError::UnderWay)?;
-        deliveries.try_send(Outgoing { frame }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
-            mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
-        })?;
+        deliveries.try_send(Outgoing { control_id: control_id.to_vec(), frame }).map_err(
+            |error| match error {
+                mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
+                mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
+            },
+        )?;
         Ok(exchange)
     }
 

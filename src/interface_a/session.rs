@@ -15,6 +15,7 @@ use tokio_util::codec::Decoder as _;
 
 use super::awaited::Awaited;
 use super::inbound::{Inbound, Judged, Label, OnFailure, Part};
+use super::registry::Outgoing;
 use crate::audit::{self, SessionEnd};
 use crate::config::Config;
 use crate::hl7::AcknowledgementCode;
@@ -225,9 +226,12 @@ impl Session {
         self.read_frames(now);
     }
 
-    /// Sends `frame`, a message of ours; its acknowledgement is looked for in what is [`Awaited`].
-    pub(super) fn deliver(&mut self, frame: Bytes) {
-        self.effects.push_back(Effect::Send(frame));
+    /// Sends a message of ours, unless nobody waits for its acknowledgement any more: a peer that took no bytes for a while may
+    /// have held it up until its time was over, and an order must not come late.
+    pub(super) fn deliver(&mut self, Outgoing { control_id, frame }: Outgoing) {
+        if self.awaited.expects(self.inbound.device(), &control_id) {
+            self.effects.push_back(Effect::Send(frame));
+        }
     }
 
     /// The right to be connected is gone: nothing more is heard from this peer.

@@ -7,7 +7,7 @@
 //! - Messages for one device leave in the order in which they were queued, each when the one before is settled.
 //! - It is written down that a message is about to be sent before it is. If the session ends before the device answers,
 //!   nobody knows whether it arrived: it is sent again, the same bytes under the same MSH-10, by which the device can tell.
-//!   What the device has taken (CA) is never sent again.
+//!   What it is known to have taken (CA) is never sent again.
 //! - Nothing is sent when its time is over: an order that nobody waits for any more must not arrive.
 
 mod dispatcher;

@@ -125,21 +125,13 @@ impl Store {
     /// # Errors
     /// When the message has not been stored: the sender must keep it.
     pub async fn record(&self, record: impl Into<Box<MessageRecord>>) -> Result<Recorded, StoreError> {
-        let record = record.into();
+        let mut record = record.into();
         let id = record.id;
-        Self::recorded(id, self.0.queue.write(self.entry_of(record)).await?)
-    }
-
-    fn entry_of(&self, mut record: Box<MessageRecord>) -> Entry {
         record.fit_columns();
         let digest = Fingerprint::of(&record.raw);
         // What is compressed need not wait uncompressed.
         let content = Content::of(&std::mem::take(&mut record.raw));
-        Entry { at: self.0.clock.now(), write: Write::Message { record, content, digest } }
-    }
-
-    fn recorded(id: MessageId, written: Written) -> Result<Recorded, StoreError> {
-        match written {
+        match self.write(Write::Message { record, content, digest }).await? {
             Written::Anew | Written::Rows(_) => Ok(Recorded::Stored(id)),
             Written::Before { of, acknowledgement } => Ok(Recorded::Resend { of, acknowledgement }),
         }

@@ -391,15 +391,18 @@ fn a_frame_that_is_too_large_ends_the_session_after_its_answer() {
 #[test]
 fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     let mut bench = Bench::new(LIMITS);
-    let ours = Bytes::from(framed("MSH|^~\\&|OURS\r"));
-    bench.then(|session, _| session.deliver(ours.clone()));
-    assert_eq!(bench.sent, ours);
-    bench.sent.clear();
     // Sent into another session of the device: it may answer on this one.
     let (device, elsewhere) = (NAME.parse().unwrap(), SessionId::at(bench.clock.now()));
     let expect =
         |id: &[u8]| bench.awaited.expect(&device, id, Some(elsewhere), false).expect("nobody waits for it");
     let (mut seventh, mut eighth) = (expect(b"OURS-7"), expect(b"OURS-8"));
+    let ours = Bytes::from(framed("MSH|^~\\&|OURS\r"));
+    let outgoing = |id: &[u8]| Outgoing { control_id: id.to_vec(), frame: ours.clone() };
+    bench.then(|session, _| session.deliver(outgoing(b"OURS-6")));
+    assert!(bench.sent.is_empty(), "nobody waits for it any more: it would come too late");
+    bench.then(|session, _| session.deliver(outgoing(b"OURS-7")));
+    assert_eq!(bench.sent, ours);
+    bench.sent.clear();
     bench
         .receive(&[acknowledgement("OURS-8"), acknowledgement("OURS-9"), acknowledgement("OURS-7")].concat());
     let taken = |exchange: &mut Exchange| exchange.answer().now_or_never().flatten().unwrap();
