@@ -158,7 +158,7 @@ fn a_store_that_may_not_be_written_is_said_and_passes_without_a_restart() {
     });
 }
 
-fn outside(database: &Path) -> (Runtime, SqliteConnection) {
+pub fn outside(database: &Path) -> (Runtime, SqliteConnection) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let options = SqliteConnectOptions::new().filename(database);
     let mut connection = runtime.block_on(options.connect()).unwrap();

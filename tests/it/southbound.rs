@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{Cli, Device, Platform, Site, Wire, cluster, eventually, field, framed, message};
+use crate::loss::outside;
 
 const NAME: &str = "00A037FFFE000001";
 
@@ -223,6 +224,56 @@ fn orders_leave_one_after_the_other_and_again_when_the_connection_was_lost() {
     assert_eq!(attempts, [1, 3], "the newest first");
     assert_eq!(scene.audited("southbound-sent"), 4);
     assert_eq!(scene.platform.cli().json(&["audit", "verify"])[0]["intact"], true);
+}
+
+#[test]
+fn what_a_device_has_answered_is_written_down_when_the_store_is_back() {
+    let scene = Scene::new(Site::new());
+    let mut wire = scene.connect();
+    let (runtime, mut database) = outside(&scene.site.path().join("platform.db"));
+    let poison = "CREATE TRIGGER poison BEFORE UPDATE ON outbox WHEN NEW.outcome IS NOT NULL
+        BEGIN SELECT RAISE(ABORT, 'poison'); END";
+    runtime.block_on(sqlx::raw_sql(poison).execute(&mut database)).unwrap();
+    let sending = scene.send(&order("1", "AL", ""), &["--within", "1h"]);
+    assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "1");
+    wire.write(&answer("ACK^O15^ACK", "1", "CA", "A-1"));
+    eventually("it is said that it could not be written", || {
+        scene.platform.log().contains("could not be written down yet")
+    });
+    assert_eq!(scene.outbox()[0]["outcome"], "waiting");
+    runtime.block_on(sqlx::raw_sql("DROP TRIGGER poison").execute(&mut database)).unwrap();
+    let (exit, printed, said) = sending.end();
+    assert_eq!(
+        (exit, &printed["acknowledgement"], &printed["attempts"]),
+        (0, &"CA".into(), &1.into()),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_order_that_is_not_answered_is_sent_again_while_its_time_is_not_over() {
+    let scene = Scene::new(Site::new());
+    let mut wire = scene.connect();
+    let sending = scene.send(&order("1", "AL", ""), &["--within", "1h"]);
+    let first = wire.answer().unwrap();
+    assert!(wire.is_quiet(Duration::from_secs(20)), "a device has 30 s to answer");
+    assert_eq!(wire.answer().unwrap(), first, "the same bytes under the same MSH-10");
+    wire.write(&answer("ACK^O15^ACK", "1", "CA", "A-1"));
+    let (exit, printed, _) = sending.end();
+    assert_eq!((exit, &printed["attempts"]), (0, &2.into()));
+}
+
+#[test]
+fn a_command_says_that_no_platform_has_sent_its_order() {
+    let site = Site::new();
+    let cli = Cli::of(&site);
+    cli.run(&["device", "add", NAME]);
+    let file = site.path().join("order.hl7");
+    std::fs::write(&file, order("1", "AL", "")).unwrap();
+    let words = ["message", "send", NAME, file.to_str().unwrap(), "--within", "1s"];
+    let (status, _, said) = cli.try_run(&words);
+    assert!(status.code() == Some(69) && said.contains("was not sent"), "{said}");
+    assert_eq!((&outbox(&cli)[0]["outcome"], &outbox(&cli)[0]["attempts"]), (&"expired".into(), &0.into()));
 }
 
 // The reference client of Interface B has nobody who could do what an order says.
