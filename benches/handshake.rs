@@ -32,6 +32,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use pcd_platform::authz::DirectoryHandle;
 use pcd_platform::metrics::Metrics;
 use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
@@ -41,7 +42,7 @@ use pcd_platform::tls::choice::{PlatformCertificates, PlatformIdentity};
 use pcd_platform::tls::provider::{Settings, provider};
 use pcd_platform::tls::stapling::ChainStaples;
 use pcd_platform::tls::status_request_v2;
-use pcd_platform::tls::{Acceptor, DirectoryHandle, Secured};
+use pcd_platform::tls::{Acceptor, Secured};
 use pcd_platform::x509::CertificateFacts;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;

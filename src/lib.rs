@@ -4,7 +4,7 @@
 //! ([`hl7`]), messages become transactions and claims of identity ([`pcd`]); certificates are read ([`x509`])
 //! and judged ([`tls`], [`revocation`], [`authz`]); what came is kept ([`store`]) and accounted for ([`audit`]).
 //! [`interface_a`] is where a device meets all of that, [`southbound`] the way of a message to a device, [`interface_b`] is the device's side of the same
-//! specification, [`repository`] sends the account of it all away, [`http`] is the operator's side. [`pki`] makes
+//! specification, [`audit_forwarder`] sends the account of it all away, [`http`] is the operator's side. [`pki`] makes
 //! certificates where there is no other authority. All of them share the words of [`model`], the [`config`] and the
 //! [`metrics`]; [`app`] puts the pieces together and [`cli`] starts them.
 //!
@@ -14,6 +14,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod audit_forwarder;
 pub mod authz;
 pub mod cli;
 pub mod config;
@@ -26,7 +27,6 @@ pub mod mllp;
 pub mod model;
 pub mod pcd;
 pub mod pki;
-pub mod repository;
 pub mod revocation;
 pub mod southbound;
 pub mod store;

@@ -94,7 +94,7 @@ impl Plain {
                 record.message_type,
                 record.control_id,
                 record.sending_application,
-                Fingerprint::of(&record.raw).as_bytes(),
+                Fingerprint::sha256(&record.raw).as_bytes(),
                 record.acknowledgement.as_ref(),
                 record.raw.as_ref(),
             ])?;
@@ -121,7 +121,7 @@ async fn transaction(connection: &mut SqliteConnection, clock: &Clock, rows: u64
             .bind(&record.message_type)
             .bind(&record.control_id)
             .bind(&record.sending_application)
-            .bind(Fingerprint::of(&record.raw).as_bytes().as_slice())
+            .bind(Fingerprint::sha256(&record.raw).as_bytes().as_slice())
             .bind(record.acknowledgement.as_ref())
             .bind(record.raw.as_ref())
             .execute(&mut *connection)
@@ -165,7 +165,7 @@ pub fn message(clock: &Clock) -> MessageRecord {
         id,
         session: SessionId::at(now),
         device: "PUMP-1".parse().expect("a device id"),
-        fingerprint: Fingerprint::of(b"certificate"),
+        fingerprint: Fingerprint::sha256(b"certificate"),
         peer: ([192, 0, 2, 7], 50123).into(),
         received_at: now,
         event_time: Some(now),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::interface_a::ConfigHandle;
+use crate::config::ConfigHandle;
 use crate::store::Store;
 use crate::tls::Acceptor;
 

@@ -25,7 +25,7 @@ impl Platform {
     pub(super) async fn tell_certificates(&self, old: Vec<Installed>) {
         let new = self.acceptor.installed();
         if old != new {
-            self.store.tell(Event::CertificatesChanged { old, new }).await;
+            self.store.audit_or_log(Event::CertificatesChanged { old, new }).await;
         }
     }
 }

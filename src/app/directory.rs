@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::authz::Directory;
+use crate::authz::DirectoryHandle;
 use crate::interface_a::Registry;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
-use crate::tls::DirectoryHandle;
 
 pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
     Ok(Directory::from(store.devices().await?))

@@ -36,7 +36,7 @@ impl Platform {
             let rule = self.config.load().devices.silent_after;
             for (device, change) in feeds.check(&self.directory.load(), self.clock.now(), rule) {
                 self.store
-                    .tell(match change {
+                    .audit_or_log(match change {
                         FeedChange::Silent { last, patience } => {
                             Event::FeedSilent { device, last, patience: patience.as_secs() }
                         }

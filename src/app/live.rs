@@ -1,7 +1,8 @@
 //! What the operator's side sees of the devices' side.
 
+use crate::config::ConfigHandle;
 use crate::http::{FeedView, Live, SessionView};
-use crate::interface_a::{ConfigHandle, Feeds, Registry};
+use crate::interface_a::{Feeds, Registry};
 use crate::model::DeviceId;
 use crate::revocation::KnownStaple;
 use crate::tls::stapling::Stapling;

@@ -22,16 +22,17 @@ use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Event, StopReason};
-use crate::config::Config;
+use crate::audit_forwarder;
+use crate::authz::DirectoryHandle;
+use crate::config::{Config, ConfigHandle};
 use crate::http;
-use crate::interface_a::{ConfigHandle, Dependencies, Feeds, InterfaceA, Registry, Serving};
+use crate::interface_a::{Dependencies, Feeds, InterfaceA, Registry, Serving};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
-use crate::repository;
 use crate::revocation::{Engine, KnownStaple, RevocationError};
 use crate::southbound::Dispatcher;
 use crate::store::{Store, StoreError};
-use crate::tls::{Acceptor, AcceptorError, ConnectError, DirectoryHandle};
+use crate::tls::{Acceptor, AcceptorError, ConnectError};
 use crate::x509::CertificateFacts;
 
 use lifecycle::Ending;
@@ -107,7 +108,7 @@ impl Platform {
         let revocation = Engine::open(&config.revocation, metrics.clone(), clock.clone())?;
         let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
             .map(Arc::new)?;
-        repository::connector(&config, &clock)?;
+        audit_forwarder::connector(&config, &clock)?;
         // Before anybody is served; what comes late is stapled when it comes.
         acceptor.staple(config.stapling.wait).await;
         let store = Store::open_as(config.node.clone(), &config.store_url, clock.clone()).await?;
@@ -207,7 +208,7 @@ impl Bound {
         let Self { platform, serving, admin, registry, feeds, drain } = self;
         let platform = Arc::new(platform);
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
-        platform.store.tell(started).await;
+        platform.store.audit_or_log(started).await;
         platform.tell_certificates_since_last_start().await;
 
         let done = CancellationToken::new();
@@ -252,7 +253,7 @@ impl Bound {
             Arc::clone(&platform.config),
             done.clone(),
         ));
-        let feed = repository::Feed {
+        let feed = audit_forwarder::Forwarder {
             config: Arc::clone(&platform.config),
             store: platform.store.clone(),
             metrics: platform.metrics.clone(),
@@ -275,7 +276,7 @@ impl Bound {
 
         let reason = if served.is_ok() { StopReason::Requested } else { StopReason::Fault };
         let farewell = async {
-            platform.store.tell(Event::PlatformStopped { reason }).await;
+            platform.store.audit_or_log(Event::PlatformStopped { reason }).await;
             done.cancel();
             for task in [
                 admin,

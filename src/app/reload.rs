@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::Platform;
 use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
+use crate::audit_forwarder;
 use crate::config::{Config, ConfigError, Overrides};
 use crate::http::Reloaded;
 use crate::model::explained;
-use crate::repository;
 use crate::revocation::{Engine, RevocationError};
 use crate::tls::{AcceptorError, ConnectError};
 
@@ -60,13 +60,13 @@ impl Platform {
                     "the configuration was read again, with certificates, keys, roots and CRLs"
                 );
                 let sections = sections(&keys);
-                self.store.tell(Event::ConfigurationChanged { keys, by }).await;
+                self.store.audit_or_log(Event::ConfigurationChanged { keys, by }).await;
                 self.tell_certificates(certificates).await;
                 Reloaded::Published { sections }
             }
             Err(error) => {
                 let (fault, keys) = error.told();
-                self.store.tell(Event::ConfigurationRefused { fault, keys, by }).await;
+                self.store.audit_or_log(Event::ConfigurationRefused { fault, keys, by }).await;
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
                     "the configuration stays as it was"
@@ -80,7 +80,7 @@ impl Platform {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
         let revocation = Engine::prepare(&config.revocation)?;
-        repository::connector(&config, &self.clock)?;
+        audit_forwarder::connector(&config, &self.clock)?;
         let certificates = self.acceptor.installed();
         let acceptor = self.acceptor.prepare(&config)?;
         self.revocation.take_over(revocation);

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::Platform;
+use crate::audit_forwarder;
 use crate::config::{Retain, Retention};
-use crate::repository;
 use crate::store::Store;
 
 /// How soon after its time something goes at the latest, if it is kept for days.
@@ -52,7 +52,7 @@ impl Platform {
                 What::Messages => self.store.prune_messages(before).await,
                 What::Audit => {
                     // What an Audit Record Repository is still to have stays until it has it.
-                    let received = repository::received(&self.config.load(), self.store.node());
+                    let received = audit_forwarder::received(&self.config.load(), self.store.node());
                     self.store.prune_audit(before, received, &*self.acceptor).await
                 }
             };

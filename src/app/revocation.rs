@@ -2,7 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::interface_a::{ConfigHandle, Registry};
+use crate::config::ConfigHandle;
+use crate::interface_a::Registry;
 use crate::revocation::Engine;
 
 /// Looks at the certificates of live sessions whenever something has changed, and at an interval, until `done`.

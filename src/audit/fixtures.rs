@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use super::event::*;
-use super::{Distrust, Link, SignError, Signature, SignatureJudge, Signer};
+use super::{ChainHead, Distrust, SignError, Signature, SignatureJudge, Signer};
 use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
@@ -106,9 +106,9 @@ pub(crate) fn every_event() -> Vec<Event> {
             missing_heads: Vec::new(),
             actor: actor(),
         },
-        Event::AuditPruned { link: Link::START, before: at },
+        Event::AuditPruned { link: ChainHead::START, before: at },
         Event::AuditSigned {
-            link: Link::START,
+            link: ChainHead::START,
             signature: Signature {
                 scheme: "ecdsa_secp256r1_sha256".to_owned(),
                 certificate: vec![0x30],
@@ -139,7 +139,7 @@ pub(crate) fn certificate() -> Certificate {
         common_name: Some("PUMP-1".to_owned()),
         issuer: "CN=Issuing \"CA\"".to_owned(),
         serial: "0a1b".to_owned(),
-        fingerprint: Fingerprint::of(b""),
+        fingerprint: Fingerprint::sha256(b""),
     }
 }
 
@@ -147,8 +147,8 @@ pub(crate) fn installed() -> Vec<Installed> {
     [InstalledRole::PlatformEcc, InstalledRole::PlatformRsa, InstalledRole::TrustAnchor]
         .map(|role| Installed {
             role,
-            fingerprint: Fingerprint::of(role.code().as_bytes()).to_string(),
-            key: Fingerprint::of(b"key").to_string(),
+            fingerprint: Fingerprint::sha256(role.code().as_bytes()).to_string(),
+            key: Fingerprint::sha256(b"key").to_string(),
             subject: "CN=platform".to_owned(),
             serial: "0a1b".to_owned(),
         })

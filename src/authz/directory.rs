@@ -3,8 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::{Device, DeviceStatus};
 use crate::model::{DeviceId, Refusal};
+
+/// The current device directory. A change replaces it as a whole.
+pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
 
 /// The directory as it was when it was read from the store; a change makes another one.
 #[derive(Debug, Clone, Default)]

@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::context::{Since, failed, printable};
 use super::operator::operator;
-use super::store::{Since, failed, printable};
 use super::{Exit, Failure, Outcome, Output};
-use crate::audit::{ChainVerdict, Event, ExportFormat, Link, SignatureJudge};
+use crate::audit::{ChainHead, ChainVerdict, Event, ExportFormat, SignatureJudge};
 use crate::model::{Clock, explained};
 use crate::store::{AuditFilter, AuditRow, ChainReport, HeadReport, Page, Store};
 use crate::tls::AuditJudge;
@@ -36,7 +36,7 @@ pub(crate) enum Command {
         /// A place that was signed, as the log said it then: the trail has to hold it. Without one, a trail whose end
         /// was cut off together with what the store knows of it looks whole; may be given several times
         #[arg(long, value_name = "NUMBER:HASH")]
-        head: Vec<Link>,
+        head: Vec<ChainHead>,
     },
     /// Prints every row, the oldest first
     Export {
@@ -84,7 +84,7 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-async fn verify(judge: &dyn SignatureJudge, heads: &[Link], store: &Store, output: Output) -> Outcome {
+async fn verify(judge: &dyn SignatureJudge, heads: &[ChainHead], store: &Store, output: Output) -> Outcome {
     let reports = store.verify_audit(judge).await.map_err(failed)?;
     for report in &reports {
         output.print(&Verified::of(report), Verified::line)?;
@@ -172,7 +172,7 @@ struct Head {
 }
 
 impl Head {
-    fn of(head: &Link, report: &HeadReport) -> Self {
+    fn of(head: &ChainHead, report: &HeadReport) -> Self {
         let held = *report == HeadReport::Held;
         let unknown = Self { head: head.to_string(), held, node: None, pruned_rows: None, pruned_at: None };
         match report {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, store};
+use super::{Exit, Failure, context};
 use crate::config::{Config, Overrides};
 use crate::model::Clock;
 use crate::store::Store;
@@ -38,6 +38,6 @@ impl ConfigFile {
     /// Opens the store that the configuration names.
     pub(super) async fn open_store(&self, clock: &Clock) -> Result<Store, Failure> {
         let config = self.load()?;
-        Store::open_as(config.node, &config.store_url, clock.clone()).await.map_err(store::failed)
+        Store::open_as(config.node, &config.store_url, clock.clone()).await.map_err(context::failed)
     }
 }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
+use super::context::{failed, printable};
 use super::operator::operator;
-use super::store::{failed, printable};
 use super::{Exit, Failure, Outcome, Output};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;

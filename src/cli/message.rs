@@ -11,7 +11,7 @@ mod value;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::store::{Since, failed, paragraph, printable};
+use super::context::{Since, failed, paragraph, printable};
 use super::{Exit, Outcome, Output};
 use crate::audit::ViewedAs;
 use crate::model::{Clock, DeviceId, MessageId};

@@ -5,10 +5,10 @@
 mod audit;
 mod check;
 mod config_file;
+mod context;
 mod demo;
 mod device;
 mod exit;
-mod keep;
 #[cfg(test)]
 mod line;
 mod message;
@@ -78,7 +78,7 @@ enum Command {
         #[command(flatten)]
         config: ConfigFile,
         #[command(subcommand)]
-        command: keep::Command,
+        command: store::Command,
     },
     /// Connect as a device, send messages, print each acknowledgement
     Send(send::Arguments),
@@ -142,7 +142,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         }
         Command::Store { config, command } => {
             let store = config.open_store(&clock).await?;
-            let outcome = keep::run(command, || config.audit_judge(), &store, output).await;
+            let outcome = store::run(command, || config.audit_judge(), &store, output).await;
             store.close().await;
             outcome
         }

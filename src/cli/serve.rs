@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use super::config_file::ConfigFile;
-use super::{Exit, Failure, Outcome, Output, store};
+use super::{Exit, Failure, Outcome, Output, context};
 use crate::app::{Platform, PlatformError, Signals, telemetry};
 use crate::model::Clock;
 
@@ -23,7 +23,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     let signals = Signals::listen().map_err(failure)?;
     let platform = Platform::build(config, clock).await.map_err(failure)?;
     // SQLite opens what it may only read: a platform that can keep nothing does not begin.
-    platform.store().check().await.map_err(store::failed)?;
+    platform.store().check().await.map_err(context::failed)?;
     let bound = platform.bind().map_err(failure)?;
     let listening = Listening { interface_a: bound.addresses(), admin: bound.admin_address() };
     output.print(&listening, |listening| {
@@ -40,7 +40,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
 
 pub(super) fn failure(error: PlatformError) -> Failure {
     let exit = match error {
-        PlatformError::Store(error) => return store::failed(error),
+        PlatformError::Store(error) => return context::failed(error),
         PlatformError::Tls(_) | PlatformError::Revocation(_) | PlatformError::Repository(_) => Exit::Config,
         PlatformError::Bind(_) | PlatformError::Threads(_) => Exit::Unavailable,
         PlatformError::Metrics(_) | PlatformError::Listener(_) | PlatformError::Signals(_) => Exit::Fault,

@@ -1,136 +1,107 @@
-//! What the commands that ask the store have in common.
+//! `store`: the store as a whole.
 
-use std::str::FromStr;
+use std::path::PathBuf;
 
-use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use serde::Serialize;
 
-use super::{Exit, Failure};
-use crate::store::StoreError;
+use super::context::failed;
+use super::operator::operator;
+use super::{Exit, Failure, Outcome, Output};
+use crate::audit::{Event, SignatureJudge};
+use crate::store::{Inspection, Store};
+use crate::tls::AuditJudge;
 
-/// How a command ends when the store did not do what it was asked.
-pub(crate) fn failed(error: StoreError) -> Failure {
-    let exit = match &error {
-        StoreError::Url | StoreError::Password { .. } => Exit::Config,
-        StoreError::Open { .. }
-        | StoreError::Connect { .. }
-        | StoreError::Server(_)
-        | StoreError::Denied(_)
-        | StoreError::Unreachable(_)
-        | StoreError::Unavailable(_)
-        | StoreError::Thread(_)
-        | StoreError::Timeout(_)
-        | StoreError::Closed => Exit::Unavailable,
-        StoreError::Schema(_)
-        | StoreError::Corrupt { .. }
-        | StoreError::Refused(_)
-        | StoreError::Backup { .. }
-        | StoreError::BackupOnServer
-        | StoreError::Sign(_)
-        | StoreError::DeviceExists(_)
-        | StoreError::AlreadyWaiting(_)
-        | StoreError::DeviceUnknown(_) => Exit::Failed,
-    };
-    Failure::new(exit, error)
+/// What to do with the store.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Copies the store into a new file while the platform runs (SQLite)
+    Backup {
+        /// The file, which must not be there yet; only its owner may read it
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Reads the whole store: whether it is damaged, its schema, its audit trail, and how much there is
+    Check,
 }
 
-/// The value of `--since`: a point in time, or how long ago.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Since {
-    At(Timestamp),
-    Ago(SignedDuration),
+/// Does it. The signatures of the audit trail are judged by `judge`.
+pub(crate) async fn run(
+    command: Command,
+    judge: impl FnOnce() -> Result<AuditJudge, Failure>,
+    store: &Store,
+    output: Output,
+) -> Outcome {
+    match command {
+        Command::Backup { file } => backup(file, store, output).await,
+        Command::Check => check(&judge()?, store, output).await,
+    }
 }
 
-/// A text that names no time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("write a time as 2026-01-31T08:00:00Z, or how long ago as 90s, 15m, 2h or 7d")]
-pub(crate) struct SinceError;
+#[derive(Serialize)]
+struct Copied {
+    file: PathBuf,
+    bytes: u64,
+}
 
-impl Since {
-    /// The point in time, seen from `now`.
-    pub(crate) fn seen_from(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(time) => time,
-            Self::Ago(duration) => now.checked_sub(duration).unwrap_or(Timestamp::MIN),
+async fn backup(file: PathBuf, store: &Store, output: Output) -> Outcome {
+    // Before the copy: what has left cannot be told afterwards if this process is ended meanwhile.
+    store.audit(Event::StoreCopied { actor: operator() }).await.map_err(failed)?;
+    store.backup(&file).await.map_err(failed)?;
+    let bytes = std::fs::metadata(&file)?.len();
+    output.print(&Copied { file, bytes }, |copied| {
+        format!("{} holds everything, in {} bytes", copied.file.display(), copied.bytes)
+    })?;
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Checked {
+    whole: bool,
+    /// What the database says is damaged.
+    damage: Vec<String>,
+    /// Where the audit trail is broken.
+    broken: Vec<String>,
+    schema: u64,
+    messages: u64,
+    rejected: u64,
+    audit_rows: u64,
+    devices: u64,
+    #[serde(skip)]
+    not_asked: bool,
+}
+
+async fn check(judge: &dyn SignatureJudge, store: &Store, output: Output) -> Outcome {
+    let Inspection { damage, schema, messages, rejected, audit_rows, devices } =
+        store.inspect().await.map_err(failed)?;
+    let reports = store.verify_audit(judge).await.map_err(failed)?;
+    let broken: Vec<_> =
+        reports.iter().filter_map(|report| report.verdict.as_ref().err()).map(ToString::to_string).collect();
+    let not_asked = damage.is_none();
+    let damage = damage.unwrap_or_default();
+    let whole = damage.is_empty() && broken.is_empty();
+    let checked =
+        Checked { whole, damage, broken, schema, messages, rejected, audit_rows, devices, not_asked };
+    output.print(&checked, Checked::lines)?;
+    Ok(if whole { Exit::Done } else { Exit::Failed })
+}
+
+impl Checked {
+    fn lines(&self) -> String {
+        let mut lines = Vec::new();
+        match (self.not_asked, self.damage.as_slice()) {
+            (true, _) => lines.push("-       database: ask the server (pg_amcheck)".to_owned()),
+            (false, []) => lines.push("ok      database: nothing is damaged".to_owned()),
+            (false, damage) => lines.extend(damage.iter().map(|line| format!("damaged database: {line}"))),
         }
-    }
-}
-
-impl FromStr for Since {
-    type Err = SinceError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(time) = text.parse() {
-            return Ok(Self::At(time));
+        match self.broken.as_slice() {
+            [] => lines.push("ok      audit trail: as it was written".to_owned()),
+            broken => lines.extend(broken.iter().map(|line| format!("broken  audit trail: {line}"))),
         }
-        let span: Span = text.parse().map_err(|_| SinceError)?;
-        let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| SinceError)?;
-        if duration.is_negative() { Err(SinceError) } else { Ok(Self::Ago(duration)) }
-    }
-}
-
-/// How long something may take: `30s`, `5m`, `1h`; a second at least, and a week at most.
-pub(crate) fn period(text: &str) -> Result<SignedDuration, &'static str> {
-    let Ok(Since::Ago(duration)) = text.parse() else { return Err("write a duration as 30s, 5m or 1h") };
-    let bounds = SignedDuration::from_secs(1)..=SignedDuration::from_hours(7 * 24);
-    if bounds.contains(&duration) { Ok(duration) } else { Err("between a second and a week") }
-}
-
-/// `text` without anything that a terminal would obey: it may come from a peer.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            shown.extend(character.escape_default());
-        } else {
-            shown.push(character);
-        }
-    }
-    shown
-}
-
-/// What is known of one thing: a line for each name that has a value.
-pub(crate) fn paragraph(rows: &[(&str, String)]) -> String {
-    let told = rows.iter().filter(|(_, value)| !value.is_empty());
-    let lines: Vec<_> = told.map(|(name, value)| format!("{name:<11}  {}", printable(value))).collect();
-    lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn since_is_a_time_or_how_long_ago() {
-        let now: Timestamp = "2026-01-31T08:00:00Z".parse().unwrap();
-        let seen = |text: &str| text.parse::<Since>().map(|since| since.seen_from(now).to_string());
-        assert_eq!(seen("2026-01-30T08:00:00+01:00").unwrap(), "2026-01-30T07:00:00Z");
-        assert_eq!(seen("2h").unwrap(), "2026-01-31T06:00:00Z");
-        assert_eq!(seen("90s").unwrap(), "2026-01-31T07:58:30Z");
-        assert_eq!(seen("1h30m").unwrap(), "2026-01-31T06:30:00Z");
-        assert_eq!(seen("7d").unwrap(), "2026-01-24T08:00:00Z");
-        assert_eq!(seen("9999y"), Err(SinceError));
-        for wrong in ["", "yesterday", "2026-01-30", "2", "-2h", "2h ago"] {
-            assert_eq!(seen(wrong), Err(SinceError), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_period_has_bounds() {
-        assert_eq!(period("90s"), Ok(SignedDuration::from_secs(90)));
-        for wrong in ["", "0s", "8d", "-1m", "2026-01-31T08:00:00Z", "soon"] {
-            assert!(period(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_peer_cannot_command_the_terminal() {
-        assert_eq!(printable("ward 7 \u{1b}[2J\r\n\u{9b}é"), "ward 7 \\u{1b}[2J\\r\\n\\u{9b}é");
-    }
-
-    #[test]
-    fn what_may_pass_is_told_from_what_must_be_changed() {
-        assert_eq!(failed(StoreError::Url).exit, Exit::Config);
-        assert_eq!(failed(StoreError::Closed).exit, Exit::Unavailable);
-        assert_eq!(failed(StoreError::DeviceUnknown("A".parse().unwrap())).exit, Exit::Failed);
+        lines.push(format!(
+            "ok      schema {}: {} messages ({} of them rejected), {} rows in the audit trail, {} devices",
+            self.schema, self.messages, self.rejected, self.audit_rows, self.devices
+        ));
+        lines.join("\n")
     }
 }

@@ -15,7 +15,10 @@ mod written;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use arc_swap::ArcSwap;
 
 use crate::model::{NodeName, StoreUrl};
 pub use error::{ConfigError, Problem};
@@ -28,6 +31,9 @@ pub use raw::{
     Conformance, Identity, LogFormat, MessageTypes, MissingIdentity, MustStaple, Nonce, Retain, SilentAfter,
     TlsVersion, Undetermined, Unknown, UnreadableMessage,
 };
+
+/// The current configuration. A reload replaces it as a whole.
+pub type ConfigHandle = Arc<ArcSwap<Config>>;
 
 /// A checked configuration.
 #[derive(Debug, Clone, PartialEq)]

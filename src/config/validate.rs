@@ -349,7 +349,7 @@ impl Checker<'_> {
                 None
             }
         })
-        .unwrap_or_else(NodeName::of_host)
+        .unwrap_or_else(NodeName::from_hostname)
     }
 
     fn duration(&mut self, value: Duration, key: &'static str) -> Duration {

@@ -280,7 +280,7 @@ fn sign_of_life(record: &MessageRecord) -> Option<(DeviceId, Timestamp, Option<D
 
 fn audited(services: Arc<Services>, event: audit::Event) -> BoxFuture<'static, Finished> {
     async move {
-        services.store.tell(event).await;
+        services.store.audit_or_log(event).await;
         Finished::Audited
     }
     .boxed()

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::awaited::Awaited;
 use super::inbound::Inbound;
+use super::pending_replies::PendingReplies;
 use super::registry::SessionInfo;
 use super::session::{Limits, Now, Session};
 use crate::audit::Certificate;
+use crate::authz::DirectoryHandle;
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
 use crate::config::{Config, Overrides};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, Fingerprint, SessionId};
-use crate::tls::{DirectoryHandle, Peer};
+use crate::tls::Peer;
 
 pub(super) const NAME: &str = "00A037FFFE000001";
 pub(super) const LIMITS: Limits = Limits {
@@ -72,7 +73,7 @@ pub(super) fn inbound(config: &Config, directory: Vec<Device>, clock: &Clock) ->
             common_name: Some(NAME.to_owned()),
             issuer: "CN=Issuing CA".to_owned(),
             serial: "0a1b".to_owned(),
-            fingerprint: Fingerprint::of(b"certificate"),
+            fingerprint: Fingerprint::sha256(b"certificate"),
         },
         version: "TLSv1_3",
         suite: "TLS13_AES_256_GCM_SHA384",
@@ -84,8 +85,8 @@ pub(super) fn inbound(config: &Config, directory: Vec<Device>, clock: &Clock) ->
 }
 
 /// A session of [`NAME`].
-pub(super) fn session(awaited: Awaited, limits: Limits, clock: &Clock) -> Session {
-    Session::open(inbound(&config(), vec![device()], clock), awaited, limits, now(clock))
+pub(super) fn session(pending_replies: PendingReplies, limits: Limits, clock: &Clock) -> Session {
+    Session::open(inbound(&config(), vec![device()], clock), pending_replies, limits, now(clock))
 }
 
 /// A message about `device`, in its frame; it asks for an accept acknowledgement.

@@ -11,6 +11,7 @@ use jiff::tz::{Offset, TimeZone};
 use tokio_util::codec::Encoder as _;
 
 use crate::audit;
+use crate::authz::DirectoryHandle;
 use crate::authz::{Device, rules};
 use crate::config::{self, Config};
 use crate::hl7::batch;
@@ -22,7 +23,7 @@ use crate::mllp::{Broken, BrokenReason, Codec, Frame};
 use crate::model::{DeviceId, MessageId, SessionId};
 use crate::pcd::{AlertReport, Claim, MessagePolicy, Observation, Transaction, profile};
 use crate::store::{MessageRecord, Verdict};
-use crate::tls::{DirectoryHandle, Peer};
+use crate::tls::Peer;
 
 /// Judges everything that comes in one session.
 #[derive(Debug)]
@@ -140,11 +141,16 @@ impl Inbound {
 
     /// Judges one part of a frame.
     ///
-    /// `awaited` says whether a message of ours with this MSH-10 waits for its acknowledgement.
-    pub(super) fn judge(&self, part: &Part, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
+    /// `pending_replies` says whether a message of ours with this MSH-10 waits for its acknowledgement.
+    pub(super) fn judge(
+        &self,
+        part: &Part,
+        now: Timestamp,
+        pending_replies: impl Fn(&[u8]) -> bool,
+    ) -> Judged {
         match part {
             Part::Message { frame, miscounted } => {
-                let mut judged = self.frame(frame, now, awaited);
+                let mut judged = self.frame(frame, now, pending_replies);
                 if *miscounted {
                     judged.record.warnings.push(BATCH_MISCOUNTED.to_owned());
                 }
@@ -152,7 +158,7 @@ impl Inbound {
             }
             // What stands between the messages of a batch is kept as rejected; there is nobody to answer.
             Part::Stray(frame) => {
-                let mut judged = self.frame(frame, now, awaited);
+                let mut judged = self.frame(frame, now, pending_replies);
                 judged.silence();
                 Judged { closes: None, ..judged }
             }
@@ -164,7 +170,7 @@ impl Inbound {
         audit::Event::BytesBetweenFrames { session: self.session, device: self.device.clone(), count }
     }
 
-    fn frame(&self, frame: &Frame, now: Timestamp, awaited: impl Fn(&[u8]) -> bool) -> Judged {
+    fn frame(&self, frame: &Frame, now: Timestamp, pending_replies: impl Fn(&[u8]) -> bool) -> Judged {
         let framing = frame.deviations.iter().map(|deviation| deviation.code().to_owned());
         let message = match Message::parse(&frame.payload) {
             Ok(message) => message,
@@ -178,7 +184,7 @@ impl Inbound {
         let warnings = framing.chain(message.warnings().iter().map(|w| w.code().to_owned())).collect();
         let reading = Reading { transaction, claims, warnings, message };
         match reading.message.acknowledgement() {
-            Some(answer) => self.acknowledgement(&reading, &answer, frame, now, awaited),
+            Some(answer) => self.acknowledgement(&reading, &answer, frame, now, pending_replies),
             None => self.message(reading, frame, now),
         }
     }
@@ -347,9 +353,9 @@ impl Inbound {
         answer: &ReceivedAcknowledgement<'_>,
         frame: &Frame,
         now: Timestamp,
-        awaited: impl Fn(&[u8]) -> bool,
+        pending_replies: impl Fn(&[u8]) -> bool,
     ) -> Judged {
-        let expected = awaited(answer.control_id);
+        let expected = pending_replies(answer.control_id);
         let verdict = if expected {
             Verdict::Accepted
         } else {

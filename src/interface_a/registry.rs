@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-use super::awaited::{Awaited, Exchange};
+use super::pending_replies::{Exchange, PendingReplies};
 use crate::authz::Directory;
 use crate::model::{DeviceId, Refusal, SessionId};
 use crate::revocation::{Engine, Link, Status, Verdict};
@@ -20,7 +20,7 @@ const DELIVERIES: usize = 64;
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     sessions: Arc<Mutex<HashMap<SessionId, Entry>>>,
-    awaited: Awaited,
+    pending_replies: PendingReplies,
 }
 
 /// What is known of an open session.
@@ -92,7 +92,7 @@ impl Registry {
         self.entries().values().map(|entry| entry.info.clone()).collect()
     }
 
-    /// Trust is watched after admission: ends the sessions of devices that `directory` does not admit any more.
+    /// Trust is watched after handshake_limiter: ends the sessions of devices that `directory` does not admit any more.
     pub fn recheck(&self, directory: &Directory) {
         for entry in self.entries().values() {
             if let Err(refusal) = directory.admit(&entry.info.device) {
@@ -102,7 +102,7 @@ impl Registry {
         }
     }
 
-    /// Trust is watched after admission: ends the sessions of which one certificate has been revoked since. What has
+    /// Trust is watched after handshake_limiter: ends the sessions of which one certificate has been revoked since. What has
     /// only become unknown disturbs nobody who is connected.
     pub fn recheck_revocation(&self, revocation: &Engine) {
         let paths: Vec<_> = self.entries().iter().map(|(id, entry)| (*id, Arc::clone(&entry.path))).collect();
@@ -137,7 +137,7 @@ impl Registry {
         frame: Bytes,
     ) -> Result<Exchange, DeliverError> {
         let (session, deliveries) = self.newest_session_of(device).ok_or(DeliverError::NotConnected)?;
-        let exchange = self.awaited.expect(device, control_id, Some(session), application);
+        let exchange = self.pending_replies.expect(device, control_id, Some(session), application);
         let exchange = exchange.ok_or(DeliverError::UnderWay)?;
         deliveries.try_send(Outgoing { control_id: control_id.to_vec(), frame }).map_err(
             |error| match error {
@@ -153,12 +153,12 @@ impl Registry {
     /// # Errors
     /// When somebody waits for it already.
     pub fn await_application(&self, device: &DeviceId, control_id: &[u8]) -> Result<Exchange, DeliverError> {
-        self.awaited.expect(device, control_id, None, true).ok_or(DeliverError::UnderWay)
+        self.pending_replies.expect(device, control_id, None, true).ok_or(DeliverError::UnderWay)
     }
 
     /// What sessions ask about the acknowledgements that come to them.
-    pub(super) fn awaited(&self) -> Awaited {
-        self.awaited.clone()
+    pub(super) fn pending_replies(&self) -> PendingReplies {
+        self.pending_replies.clone()
     }
 
     pub(super) fn register(&self, info: SessionInfo, path: Arc<[Link]>) -> Links {
@@ -186,7 +186,7 @@ impl Registry {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.registry.entries().remove(&self.id);
-        self.registry.awaited.give_up(self.id);
+        self.registry.pending_replies.give_up(self.id);
     }
 }
 
@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(new.deliveries.recv().await.unwrap().frame, b"frame"[..]);
         let answer =
             Acknowledgement { code: Some(AcknowledgementCode::AA), message: MessageId::at(clock.now()) };
-        registry.awaited().settle(&device, b"1", answer);
+        registry.pending_replies().settle(&device, b"1", answer);
         assert_eq!(exchange.answer().await, Some(answer));
         assert!(old.deliveries.try_recv().is_err());
     }

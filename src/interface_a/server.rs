@@ -4,32 +4,28 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admission::Admission;
 use super::connection::{Connection, Services, WRITE_TIMEOUT};
 use super::feeds::Feeds;
+use super::handshake_limiter::HandshakeLimiter;
 use super::inbound::Inbound;
 use super::listener::Listener;
 use super::registry::{Registry, SessionInfo};
 use super::session::{Limits, Session};
 use crate::audit;
-use crate::authz::{Device, DeviceKind, DeviceStatus};
-use crate::config::{Config, Unknown};
+use crate::authz::{Device, DeviceKind, DeviceStatus, DirectoryHandle};
+use crate::config::{ConfigHandle, Unknown};
 use crate::hl7::AcknowledgeAs;
 use crate::metrics::Metrics;
 use crate::mllp::{BrokenReason, Deviation};
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
-use crate::tls::{self, Acceptor, DirectoryHandle, Peer, Refused, Secured};
-
-/// The configuration as it is now; a reload replaces it whole, and sessions that begin afterwards follow it.
-pub type ConfigHandle = Arc<ArcSwap<Config>>;
+use crate::tls::{self, Acceptor, Peer, Refused, Secured};
 
 /// What Interface A needs of the rest of the platform.
 #[derive(Debug, Clone)]
@@ -59,7 +55,7 @@ pub struct Dependencies {
 pub struct InterfaceA {
     acceptor: Arc<Acceptor>,
     directory: DirectoryHandle,
-    admission: Arc<Admission>,
+    handshake_limiter: Arc<HandshakeLimiter>,
     registry: Registry,
     services: Arc<Services>,
     config: ConfigHandle,
@@ -86,11 +82,11 @@ impl InterfaceA {
         for code in read.chain(BrokenReason::ALL.iter().map(|reason| reason.code())) {
             metrics.frame_deviations_total.with_label_values(&[code]);
         }
-        let admission = Arc::new(Admission::new(config.load().interface_a.max_handshakes)?);
+        let handshake_limiter = Arc::new(HandshakeLimiter::new(config.load().interface_a.max_handshakes)?);
         Ok(Self {
             acceptor,
             directory,
-            admission,
+            handshake_limiter,
             registry,
             services: Arc::new(Services { store, feeds, clock, metrics, drain }),
             config,
@@ -132,7 +128,7 @@ impl InterfaceA {
         let (began, secured) = tokio::select! {
             // Whoever is still at the door when the platform stops has lost nothing.
             () = self.services.drain.cancelled() => return,
-            Some(done) = self.admission.run(handshake) => done,
+            Some(done) = self.handshake_limiter.run(handshake) => done,
             else => return,
         };
         let spent = self.services.clock.instant().saturating_duration_since(began);
@@ -164,7 +160,7 @@ impl InterfaceA {
         let config = self.config.load_full();
         let session = Session::open(
             Inbound::new(&config, Arc::clone(&self.directory), id, peer),
-            self.registry.awaited(),
+            self.registry.pending_replies(),
             Limits::of(&config),
             now,
         );
@@ -184,7 +180,7 @@ impl InterfaceA {
         metrics.connections_active.dec();
         metrics.connections_total.with_label_values(&[end.code()]).inc();
         tracing::debug!(session = %id, %device, end = end.code(), "disconnected");
-        services.store.tell(audit::Event::SessionEnded { session: id, device, why: end }).await;
+        services.store.audit_or_log(audit::Event::SessionEnded { session: id, device, why: end }).await;
     }
 
     async fn refuse(self, address: SocketAddr, refused: Refused) {
@@ -201,7 +197,7 @@ impl InterfaceA {
             certificate: refused.certificate,
             revocation: tls::evidence(&refused.revocation),
         };
-        self.services.store.tell(event).await;
+        self.services.store.audit_or_log(event).await;
     }
 
     /// Enters a device that nobody knows as suspended; an operator may resume it.

@@ -13,8 +13,8 @@ use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use tokio_util::codec::Decoder as _;
 
-use super::awaited::Awaited;
 use super::inbound::{Inbound, Judged, Label, OnFailure, Part};
+use super::pending_replies::PendingReplies;
 use super::registry::Outgoing;
 use crate::audit::{self, SessionEnd};
 use crate::config::Config;
@@ -96,7 +96,7 @@ pub(super) struct Session {
     backlog: VecDeque<Part>,
     slots: VecDeque<Slot>,
     next_ticket: u64,
-    awaited: Awaited,
+    pending_replies: PendingReplies,
     violations: u32,
     phase: Phase,
     effects: VecDeque<Effect>,
@@ -130,7 +130,7 @@ enum Phase {
 }
 
 impl Session {
-    pub(super) fn open(inbound: Inbound, awaited: Awaited, limits: Limits, now: Now) -> Self {
+    pub(super) fn open(inbound: Inbound, pending_replies: PendingReplies, limits: Limits, now: Now) -> Self {
         Self {
             inbound,
             limits,
@@ -139,7 +139,7 @@ impl Session {
             backlog: VecDeque::new(),
             slots: VecDeque::new(),
             next_ticket: 0,
-            awaited,
+            pending_replies,
             violations: 0,
             phase: Phase::Open,
             effects: VecDeque::new(),
@@ -229,7 +229,7 @@ impl Session {
     /// Sends a message of ours, unless nobody waits for its acknowledgement any more: a peer that took no bytes for a while may
     /// have held it up until its time was over, and an order must not come late.
     pub(super) fn deliver(&mut self, Outgoing { control_id, frame }: Outgoing) {
-        if self.awaited.expects(self.inbound.device(), &control_id) {
+        if self.pending_replies.expects(self.inbound.device(), &control_id) {
             self.effects.push_back(Effect::Send(frame));
         }
     }
@@ -286,7 +286,8 @@ impl Session {
     fn read_frames(&mut self, now: Now) {
         while self.slots.len() < self.limits.in_flight {
             if let Some(part) = self.backlog.pop_front() {
-                let expects = |control_id: &[u8]| self.awaited.expects(self.inbound.device(), control_id);
+                let expects =
+                    |control_id: &[u8]| self.pending_replies.expects(self.inbound.device(), control_id);
                 let judged = self.inbound.judge(&part, now.wall, expects);
                 self.book(judged, now);
                 continue;
@@ -335,7 +336,7 @@ impl Session {
         if let Some(answer) = judged.answers {
             // B.1: MSA-2 says which message of ours is meant.
             let acknowledgement = Acknowledgement { code: answer.code, message: judged.record.id };
-            self.awaited.settle(self.inbound.device(), &answer.control_id, acknowledgement);
+            self.pending_replies.settle(self.inbound.device(), &answer.control_id, acknowledgement);
         }
         self.slots.push_back(Slot::Waiting {
             ticket,

@@ -9,7 +9,7 @@ pub struct Fingerprint([u8; 32]);
 impl Fingerprint {
     /// The fingerprint of a certificate in DER.
     #[must_use]
-    pub fn of(der: &[u8]) -> Self {
+    pub fn sha256(der: &[u8]) -> Self {
         use sha2::Digest as _;
         Self(sha2::Sha256::digest(der).into())
     }
@@ -47,6 +47,6 @@ mod tests {
     fn the_fingerprint_is_sha_256_in_hexadecimal() {
         // FIPS 180-4 example: the empty message.
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(Fingerprint::of(b"").to_string(), empty);
+        assert_eq!(Fingerprint::sha256(b"").to_string(), empty);
     }
 }

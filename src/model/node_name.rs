@@ -17,7 +17,7 @@ pub struct NodeNameError;
 impl NodeName {
     /// The name of this machine; what may not stand in a node's name becomes `_`.
     #[must_use]
-    pub fn of_host() -> Self {
+    pub fn from_hostname() -> Self {
         let host = rustix::system::uname();
         let name = host.nodename().to_string_lossy();
         let name: String =
@@ -63,7 +63,7 @@ mod tests {
         for wrong in ["", "two words", "ä", "a/b", &"x".repeat(65)] {
             assert_eq!(wrong.parse::<NodeName>(), Err(NodeNameError), "{wrong}");
         }
-        let host = NodeName::of_host();
+        let host = NodeName::from_hostname();
         assert_eq!(host.as_str().parse(), Ok(host.clone()));
     }
 }

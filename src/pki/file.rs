@@ -33,7 +33,7 @@ pub fn file_stem(common_names: &[impl AsRef<str>]) -> String {
     if stem.len() <= LONGEST {
         return stem;
     }
-    let digest = crate::model::Fingerprint::of(stem.as_bytes()).to_string();
+    let digest = crate::model::Fingerprint::sha256(stem.as_bytes()).to_string();
     stem.chars().take(LONGEST - DIGITS - 1).chain(['=']).chain(digest.chars().take(DIGITS)).collect()
 }
 

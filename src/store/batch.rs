@@ -13,14 +13,14 @@ use super::outbox;
 use super::retention;
 use super::statement::Statement;
 use super::writer::{Entry, Incoming, Write, Written};
-use crate::audit::{Event, Link};
+use crate::audit::{ChainHead, Event};
 use crate::model::NodeName;
 
 /// A connection that writes.
 pub(super) trait Connection: Send {
     /// Opens a transaction that may write, and keeps other processes of `node` from its audit chain until it ends; where
     /// that chain ends. All in one, because each statement is a way to the database and back.
-    fn begin(&mut self, node: &NodeName) -> impl Future<Output = Result<Link, StoreError>> + Send;
+    fn begin(&mut self, node: &NodeName) -> impl Future<Output = Result<ChainHead, StoreError>> + Send;
 
     /// Runs a statement without parameters.
     fn run(&mut self, sql: &'static str) -> impl Future<Output = Result<(), StoreError>> + Send;
@@ -39,7 +39,7 @@ pub(super) trait Connection: Send {
         &mut self,
         node: &NodeName,
         rows: &[ChainedEvent],
-        end: &Link,
+        end: &ChainHead,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Whether the audit chain of `node` has this row. Asked after a commit of which nobody knows; a database in the same
@@ -47,7 +47,7 @@ pub(super) trait Connection: Send {
     fn holds(
         &mut self,
         _node: &NodeName,
-        _link: &Link,
+        _link: &ChainHead,
     ) -> impl Future<Output = Result<bool, StoreError>> + Send {
         std::future::ready(Ok(false))
     }
@@ -56,7 +56,7 @@ pub(super) trait Connection: Send {
 /// A row of the audit trail with its place in the chain.
 #[derive(Debug)]
 pub(super) struct ChainedEvent {
-    pub(super) link: Link,
+    pub(super) link: ChainHead,
     pub(super) at: Timestamp,
     pub(super) event: &'static str,
     pub(super) details: String,
@@ -68,7 +68,7 @@ pub(super) struct Done {
     /// What became of each entry.
     pub(super) outcomes: Vec<Result<Written, StoreError>>,
     /// Where the audit chain ends with it.
-    pub(super) end: Link,
+    pub(super) end: ChainHead,
 }
 
 /// Why nothing was kept of a batch, as far as anybody knows.
@@ -83,7 +83,7 @@ pub(super) struct Undone {
 /// Where a batch stands when its transaction has been opened.
 enum Begun {
     /// Behind this row of the chain.
-    Behind(Link),
+    Behind(ChainHead),
     /// There is nothing to do: it was committed before.
     Before(Done),
 }
@@ -183,7 +183,7 @@ async fn begin(
     Ok(Begun::Behind(link))
 }
 
-async fn commit(connection: &mut impl Connection, begun: &Link, done: Done) -> Result<Done, Undone> {
+async fn commit(connection: &mut impl Connection, begun: &ChainHead, done: Done) -> Result<Done, Undone> {
     match connection.run("COMMIT").await {
         Ok(()) => Ok(done),
         Err(error) => Err(Undone { error, doubtful: (done.end != *begun).then_some(done) }),
@@ -194,7 +194,7 @@ async fn commit(connection: &mut impl Connection, begun: &Link, done: Done) -> R
 async fn apply(
     connection: &mut impl Connection,
     node: &NodeName,
-    end: &mut Link,
+    end: &mut ChainHead,
     entries: &[Entry],
 ) -> Result<Vec<Written>, StoreError> {
     let mut outcomes = Vec::with_capacity(entries.len());
@@ -277,7 +277,7 @@ async fn remember_identities(
 async fn append(
     connection: &mut impl Connection,
     node: &NodeName,
-    end: &mut Link,
+    end: &mut ChainHead,
     trail: &[(Timestamp, Event)],
 ) -> Result<(), StoreError> {
     if trail.is_empty() {
@@ -288,7 +288,11 @@ async fn append(
 }
 
 /// The rows that say so behind `end`, which moves on to the last of them.
-pub(super) fn chained(node: &NodeName, end: &mut Link, trail: &[(Timestamp, Event)]) -> Vec<ChainedEvent> {
+pub(super) fn chained(
+    node: &NodeName,
+    end: &mut ChainHead,
+    trail: &[(Timestamp, Event)],
+) -> Vec<ChainedEvent> {
     let rows = trail.iter().map(|(at, event)| {
         let details = event.details();
         *end = end.next(node, *at, event.name(), &details);

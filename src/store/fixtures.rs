@@ -84,7 +84,7 @@ impl Place {
             id: MessageId::at(now),
             session: SessionId::at(now),
             device: "PUMP-1".parse().unwrap(),
-            fingerprint: Fingerprint::of(b"certificate"),
+            fingerprint: Fingerprint::sha256(b"certificate"),
             peer: "192.0.2.7:50123".parse().unwrap(),
             received_at: now,
             event_time: Some(Timestamp::from_second(1_749_999_990).unwrap()),

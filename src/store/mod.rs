@@ -34,7 +34,7 @@ pub use outbox::{OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
 pub use query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
 pub use verify::{ChainReport, HeadReport};
 
-use crate::audit::{self, Link, Signer, signed_bytes};
+use crate::audit::{self, ChainHead, Signer, signed_bytes};
 use crate::authz::{Device, DeviceStatus};
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, Fingerprint, MessageId, NodeName, StoreUrl};
@@ -63,7 +63,7 @@ impl Store {
     /// # Errors
     /// When the URL is none of ours, the store cannot be opened, or its schema is of another version.
     pub async fn open(url: impl Into<StoreUrl>, clock: Clock) -> Result<Self, StoreError> {
-        Self::open_as(NodeName::of_host(), url, clock).await
+        Self::open_as(NodeName::from_hostname(), url, clock).await
     }
 
     /// Opens the store as the node of this name, which keeps an audit chain of its own.
@@ -128,7 +128,7 @@ impl Store {
         let mut record = record.into();
         let id = record.id;
         record.fit_columns();
-        let digest = Fingerprint::of(&record.raw);
+        let digest = Fingerprint::sha256(&record.raw);
         // What is compressed need not wait uncompressed.
         let content = Content::of(&std::mem::take(&mut record.raw));
         match self.write(Write::Message { record, content, digest }).await? {
@@ -146,7 +146,7 @@ impl Store {
     }
 
     /// Appends to the audit trail; a trail that cannot be written is our own fault, and the log says so.
-    pub async fn tell(&self, event: audit::Event) {
+    pub async fn audit_or_log(&self, event: audit::Event) {
         let name = event.name();
         if let Err(error) = self.audit(event).await {
             let error = &error as &dyn std::error::Error;
@@ -276,7 +276,7 @@ impl Store {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn own_audit_end(&self) -> Result<Link, StoreError> {
+    pub async fn own_audit_end(&self) -> Result<ChainHead, StoreError> {
         self.0.reader.audit_end(&self.0.node).await
     }
 
@@ -285,7 +285,7 @@ impl Store {
     ///
     /// # Errors
     /// When the chain cannot be read, signed or written.
-    pub async fn sign_audit(&self, signer: &dyn Signer) -> Result<Option<Link>, StoreError> {
+    pub async fn sign_audit(&self, signer: &dyn Signer) -> Result<Option<ChainHead>, StoreError> {
         let node = &self.0.node;
         let link = self.0.reader.audit_end(node).await?;
         let after = i64::try_from(link.number.saturating_sub(1)).unwrap_or(i64::MAX);

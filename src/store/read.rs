@@ -13,7 +13,7 @@ use super::message::{MessageSummary, StoredMessage, Verdict};
 use super::query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
 use super::statement::{Row, Statement};
 use super::{StoreError, postgres, sqlite};
-use crate::audit::{Beginning, ChainRow, Event, Link, RowHash, Signature};
+use crate::audit::{Beginning, ChainHead, ChainRow, Event, RowHash, Signature};
 use crate::authz::Device;
 use crate::model::{DeviceId, MessageId, NodeName};
 use crate::pcd::{DeviceIdentity, IdentityPattern};
@@ -100,7 +100,7 @@ impl Reader {
     }
 
     /// Where the chain of a node ends, as it was noted when its last row was written.
-    pub(super) async fn audit_end(&self, node: &NodeName) -> Result<Link, StoreError> {
+    pub(super) async fn audit_end(&self, node: &NodeName) -> Result<ChainHead, StoreError> {
         audit_end(&self.fetch(Statement::new(SELECT_AUDIT_END).bind(node.as_str())).await?)
     }
 
@@ -220,10 +220,10 @@ pub(super) fn select_audit_rows(filter: &AuditFilter) -> Statement {
 }
 
 /// The end of a chain, from the row that notes it.
-pub(super) fn audit_end(rows: &[Row]) -> Result<Link, StoreError> {
-    let Some(row) = rows.first() else { return Ok(Link::START) };
+pub(super) fn audit_end(rows: &[Row]) -> Result<ChainHead, StoreError> {
+    let Some(row) = rows.first() else { return Ok(ChainHead::START) };
     let hash: Vec<u8> = row.get("hash")?;
-    Ok(Link {
+    Ok(ChainHead {
         number: row.count("number", "audit_end.number")?,
         hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit_end.hash"))?,
     })
@@ -239,7 +239,7 @@ pub(super) fn message_id(row: &Row) -> Result<MessageId, StoreError> {
 fn beginning(row: &Row) -> Result<Beginning, StoreError> {
     let hash: Vec<u8> = row.get("hash")?;
     Ok(Beginning {
-        link: Link {
+        link: ChainHead {
             number: row.count("number", "audit_begin.number")?,
             hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit_begin.hash"))?,
         },

@@ -7,7 +7,7 @@ use super::read::first_id;
 use super::statement::Statement;
 use super::writer::{Write, Written};
 use super::{Store, StoreError};
-use crate::audit::{Beginning, Link, RowHash, Signer, begin_bytes};
+use crate::audit::{Beginning, ChainHead, RowHash, Signer, begin_bytes};
 use crate::model::NodeName;
 
 impl Store {
@@ -33,7 +33,7 @@ impl Store {
         signer: &dyn Signer,
     ) -> Result<u64, StoreError> {
         let (node, reader) = (&self.0.node, &self.0.reader);
-        let begin = reader.audit_beginning(node).await?.map_or(Link::START, |beginning| beginning.link);
+        let begin = reader.audit_beginning(node).await?.map_or(ChainHead::START, |beginning| beginning.link);
         let end = reader.audit_end(node).await?;
         let after = i64::try_from(begin.number).unwrap_or(i64::MAX);
         let rows = reader.audit_chain(node, Some(after), Self::PRUNED_AT_ONCE).await?;
@@ -43,7 +43,7 @@ impl Store {
             .filter_map(|row| u64::try_from(row.number).ok().zip(RowHash::from_bytes(&row.hash)))
             .take_while(|(number, _)| *number < end.number && *number <= up_to);
         let Some((number, hash)) = old.last() else { return Ok(0) };
-        let link = Link { number, hash };
+        let link = ChainHead { number, hash };
         let signature = signer.sign(&begin_bytes(node, &link))?;
         let beginning = Box::new(Beginning { link, signature, at: self.0.clock.now() });
         self.prune(Write::PruneAudit { beginning, before }).await

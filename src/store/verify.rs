@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Store, StoreError};
-use crate::audit::{Beginning, Broken, ChainRow, Intact, Link, SignatureJudge, Verifier, begin_bytes};
+use crate::audit::{Beginning, Broken, ChainHead, ChainRow, Intact, SignatureJudge, Verifier, begin_bytes};
 use crate::model::NodeName;
 
 /// What became of the audit chain of one node.
@@ -55,11 +55,11 @@ impl Store {
     /// When the rows cannot be read.
     pub async fn look_up_head(
         &self,
-        kept: &Link,
+        kept: &ChainHead,
         judge: &dyn SignatureJudge,
     ) -> Result<HeadReport, StoreError> {
         let Some(before) = kept.number.checked_sub(1) else {
-            return Ok(if *kept == Link::START { HeadReport::Held } else { HeadReport::Missing });
+            return Ok(if *kept == ChainHead::START { HeadReport::Held } else { HeadReport::Missing });
         };
         let before = i64::try_from(before).unwrap_or(i64::MAX);
         let mut report = HeadReport::Missing;
@@ -142,7 +142,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::audit::fixtures::Repeating;
-    use crate::audit::{Event, Fault, Link, StopReason, begin_bytes};
+    use crate::audit::{ChainHead, Event, Fault, StopReason, begin_bytes};
     use crate::store::fixtures::{Place, battery};
     use crate::store::{HeadReport, Store};
 
@@ -263,16 +263,16 @@ mod tests {
         let look_up = async |place| store.look_up_head(&place, &Repeating).await.unwrap();
         assert_eq!(look_up(left.end).await, HeadReport::Held);
         assert_eq!(look_up(signed.end).await, HeadReport::Missing);
-        let other = Link { hash: signed.end.hash, ..left.end };
+        let other = ChainHead { hash: signed.end.hash, ..left.end };
         assert_eq!(look_up(other).await, HeadReport::Missing);
-        assert_eq!(look_up(Link::START).await, HeadReport::Held);
+        assert_eq!(look_up(ChainHead::START).await, HeadReport::Held);
     }
 
     async fn a_place_that_was_pruned_is_told_from_one_that_was_cut_off(place: Place) {
         fill(&place).await;
         let store = place.open().await;
         let rows = store.own_audit_rows(0, 20).await.unwrap();
-        let link = |n: usize| Link { number: rows[n - 1].number, hash: rows[n - 1].hash };
+        let link = |n: usize| ChainHead { number: rows[n - 1].number, hash: rows[n - 1].hash };
         place.clock.advance(Duration::from_secs(60));
         let at = place.clock.now();
         assert_eq!(store.prune_audit(at, 5, &Repeating).await.unwrap(), 5);
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(look_up(link(5)).await, pruned);
         assert_eq!(look_up(link(6)).await, HeadReport::Held);
         // The hash of the last removed row is known, in the beginning and in the row that tells of it.
-        assert_eq!(look_up(Link { hash: link(4).hash, ..link(5) }).await, HeadReport::Missing);
+        assert_eq!(look_up(ChainHead { hash: link(4).hash, ..link(5) }).await, HeadReport::Missing);
         let told = store.own_audit_rows(12, 20).await.unwrap().remove(0);
         assert_eq!(told.event, Event::AUDIT_PRUNED);
         assert!(told.details.contains(&format!(r#""hash":"{}""#, link(5).hash)), "{}", told.details);
@@ -298,7 +298,7 @@ mod tests {
         let store = place.open().await;
         // The platform signs a beginning in the transaction that tells of it; this one was signed and never told.
         let row = store.own_audit_rows(4, 1).await.unwrap().remove(0);
-        let link = Link { number: row.number, hash: row.hash };
+        let link = ChainHead { number: row.number, hash: row.hash };
         let signed =
             begin_bytes(store.node(), &link).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let hash = link.hash.to_string();

@@ -355,7 +355,7 @@ mod tests {
     fn large(place: &Place, bytes: usize) -> Entry {
         let record = Box::new(place.record("1", b""));
         let content = Content { bytes: vec![0; bytes].into(), size: None };
-        let digest = Fingerprint::of(b"");
+        let digest = Fingerprint::sha256(b"");
         Entry { at: Timestamp::UNIX_EPOCH, write: Write::Message { record, content, digest } }
     }
 

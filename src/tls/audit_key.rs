@@ -110,12 +110,13 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::authz::DirectoryHandle;
     use crate::config::{Config, Credential, Overrides};
     use crate::metrics::Metrics;
     use crate::model::Clock;
     use crate::pki::{CertificateOrder, Issued, KeyType, Role, TestPki};
     use crate::revocation::Engine;
-    use crate::tls::{DirectoryHandle, credential};
+    use crate::tls::credential;
 
     fn config(folder: &Path, issued: &Issued) -> Config {
         let (chain, key) = (issued.chain.display(), issued.key.display());

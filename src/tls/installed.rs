@@ -25,7 +25,7 @@ fn described(role: InstalledRole, facts: &CertificateFacts) -> Installed {
     Installed {
         role,
         fingerprint: facts.fingerprint.to_string(),
-        key: Fingerprint::of(facts.public_key.bits()).to_string(),
+        key: Fingerprint::sha256(facts.public_key.bits()).to_string(),
         subject: facts.subject.to_string(),
         serial: facts.serial.to_string(),
     }

@@ -37,7 +37,6 @@ pub use own_chain::ChainError;
 pub use refused::{Refused, evidence};
 pub use stream::SecuredStream;
 pub use trust::{Trust, TrustError};
-pub use verifier::DirectoryHandle;
 
 use std::sync::Arc;
 

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -18,14 +17,11 @@ use super::refused::{Refused, certificate_error, presented, refusal_of_path};
 use super::remembered::Remembered;
 use super::status_request_v2;
 use super::trust::Trust;
-use crate::authz::{Device, Directory};
+use crate::authz::{Device, DirectoryHandle};
 use crate::config::Undetermined;
 use crate::model::Refusal;
 use crate::revocation::{Engine, Link, Status, Verdict};
 use crate::x509::{CertificateFacts, Signed};
-
-/// The device directory as it is now; replaced whole when it changes.
-pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
 
 tokio::task_local! {
     /// What the verifier found in the handshake of this task: rustls calls it on the polling thread.

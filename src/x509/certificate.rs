@@ -67,7 +67,7 @@ impl CertificateFacts {
             public_key,
             signature_algorithm: SignatureAlgorithm::of(&certificate.signature_algorithm),
             extensions: Extensions::of(certificate.extensions())?,
-            fingerprint: Fingerprint::of(der),
+            fingerprint: Fingerprint::sha256(der),
         })
     }
 

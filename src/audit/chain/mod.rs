@@ -26,7 +26,7 @@ pub struct RowHash([u8; 32]);
 
 /// A place in a chain: a row's number, and its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct ChainHead {
     /// The number of the row; 0 stands before the first.
     pub number: u64,
     /// Its hash.
@@ -47,7 +47,7 @@ impl RowHash {
     }
 }
 
-impl Link {
+impl ChainHead {
     /// What the first row follows on.
     pub const START: Self = Self { number: 0, hash: RowHash([0; 32]) };
 
@@ -77,7 +77,7 @@ impl From<[u8; 32]> for RowHash {
     }
 }
 
-impl fmt::Display for Link {
+impl fmt::Display for ChainHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.number, self.hash)
     }
@@ -86,15 +86,16 @@ impl fmt::Display for Link {
 /// A text that names no place in a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("write a place in the trail as NUMBER:HASH, with the 64 hexadecimal digits of its hash")]
-pub struct LinkError;
+pub struct ChainHeadError;
 
-impl FromStr for Link {
-    type Err = LinkError;
+impl FromStr for ChainHead {
+    type Err = ChainHeadError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (number, hash) = text.split_once(':').ok_or(LinkError)?;
-        let hash = from_hexadecimal(hash).and_then(|bytes| RowHash::from_bytes(&bytes)).ok_or(LinkError)?;
-        Ok(Self { number: number.parse().map_err(|_| LinkError)?, hash })
+        let (number, hash) = text.split_once(':').ok_or(ChainHeadError)?;
+        let hash =
+            from_hexadecimal(hash).and_then(|bytes| RowHash::from_bytes(&bytes)).ok_or(ChainHeadError)?;
+        Ok(Self { number: number.parse().map_err(|_| ChainHeadError)?, hash })
     }
 }
 
@@ -135,14 +136,14 @@ mod tests {
     fn every_part_of_a_row_counts() {
         let (a, b): (NodeName, NodeName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let (then, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_microsecond(1).unwrap());
-        let first = Link::START.next(&a, then, "event", "{}");
+        let first = ChainHead::START.next(&a, then, "event", "{}");
         let rows = [
             first,
-            Link::START.next(&b, then, "event", "{}"),
-            Link::START.next(&a, later, "event", "{}"),
-            Link::START.next(&a, then, "even", "t{}"),
-            Link::START.next(&a, then, "event", "{ }"),
-            Link { number: 1, ..Link::START }.next(&a, then, "event", "{}"),
+            ChainHead::START.next(&b, then, "event", "{}"),
+            ChainHead::START.next(&a, later, "event", "{}"),
+            ChainHead::START.next(&a, then, "even", "t{}"),
+            ChainHead::START.next(&a, then, "event", "{ }"),
+            ChainHead { number: 1, ..ChainHead::START }.next(&a, then, "event", "{}"),
             first.next(&a, then, "event", "{}"),
         ];
         for (n, row) in rows.iter().enumerate() {
@@ -165,10 +166,10 @@ mod tests {
 
     #[test]
     fn a_place_reads_as_it_is_written() {
-        let link = Link { number: 17, hash: RowHash([0xab; 32]) };
+        let link = ChainHead { number: 17, hash: RowHash([0xab; 32]) };
         assert_eq!(link.to_string().parse(), Ok(link));
         for wrong in ["", "17", "17:", ":ab", "17:abab", "-1:", "x:y"] {
-            assert_eq!(wrong.parse::<Link>(), Err(LinkError), "{wrong}");
+            assert_eq!(wrong.parse::<ChainHead>(), Err(ChainHeadError), "{wrong}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Link, RowHash, from_hexadecimal};
+use super::{ChainHead, RowHash, from_hexadecimal};
 use crate::model::NodeName;
 
 /// A signature over a place in a chain.
@@ -61,7 +61,7 @@ pub enum Distrust {
 
 /// What is signed: the chain, and the place in it.
 #[must_use]
-pub fn signed_bytes(node: &NodeName, link: &Link) -> Vec<u8> {
+pub fn signed_bytes(node: &NodeName, link: &ChainHead) -> Vec<u8> {
     let mut bytes = b"pcd-platform audit head 1\0".to_vec();
     bytes.extend_from_slice(&link.number.to_be_bytes());
     bytes.extend_from_slice(link.hash.as_bytes());
@@ -71,7 +71,7 @@ pub fn signed_bytes(node: &NodeName, link: &Link) -> Vec<u8> {
 
 /// What is signed when rows are removed because of their age: the chain, and the last row that is gone.
 #[must_use]
-pub fn begin_bytes(node: &NodeName, link: &Link) -> Vec<u8> {
+pub fn begin_bytes(node: &NodeName, link: &ChainHead) -> Vec<u8> {
     let mut bytes = b"pcd-platform audit begin 1\0".to_vec();
     bytes.extend_from_slice(&link.number.to_be_bytes());
     bytes.extend_from_slice(link.hash.as_bytes());
@@ -83,7 +83,7 @@ pub fn begin_bytes(node: &NodeName, link: &Link) -> Vec<u8> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beginning {
     /// The last row that was removed.
-    pub link: Link,
+    pub link: ChainHead,
     /// The signature over [`begin_bytes`]: nobody but the platform removes rows unnoticed.
     pub signature: Signature,
     /// When it was made.
@@ -92,7 +92,7 @@ pub struct Beginning {
 
 /// A place in a chain and its signature, as the row in the trail tells them.
 pub(super) struct SignedLink {
-    pub(super) link: Link,
+    pub(super) link: ChainHead,
     pub(super) signature: Signature,
 }
 
@@ -113,13 +113,13 @@ impl SignedLink {
 }
 
 /// The last row that was removed, as the row that tells of it names it.
-pub(super) fn pruned_link(details: &str) -> Option<Link> {
+pub(super) fn pruned_link(details: &str) -> Option<ChainHead> {
     link(&serde_json::from_str(details).ok()?)
 }
 
 /// A place in a chain, as the details of a row have it.
-fn link(details: &Value) -> Option<Link> {
-    Some(Link {
+fn link(details: &Value) -> Option<ChainHead> {
+    Some(ChainHead {
         number: details.get("number")?.as_u64()?,
         hash: RowHash::from_bytes(&from_hexadecimal(details.get("hash")?.as_str()?)?)?,
     })

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::signature::{SignedLink, pruned_link};
-use super::{Beginning, Distrust, Link, RowHash, SignatureJudge, begin_bytes, signed_bytes};
+use super::{Beginning, ChainHead, Distrust, RowHash, SignatureJudge, begin_bytes, signed_bytes};
 use crate::audit::Event;
 use crate::model::NodeName;
 
@@ -32,13 +32,13 @@ pub struct Verifier<'j> {
     node: NodeName,
     judge: &'j dyn SignatureJudge,
     /// What the first row follows on.
-    begin: Link,
-    last: Link,
+    begin: ChainHead,
+    last: ChainHead,
     last_sequence: i64,
     /// Whether a row has told that those before `begin` were removed.
     told: bool,
     /// The last signed place.
-    signed: Link,
+    signed: ChainHead,
     /// The hashes of the last rows, up to `last`: what the next signature may be about.
     recent: VecDeque<RowHash>,
     signature: Option<LastSignature>,
@@ -48,7 +48,7 @@ pub struct Verifier<'j> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intact {
     /// Its last row.
-    pub end: Link,
+    pub end: ChainHead,
     /// Its last signature, if it has one.
     pub signature: Option<LastSignature>,
 }
@@ -106,11 +106,11 @@ impl<'j> Verifier<'j> {
         Self {
             node,
             judge,
-            begin: Link::START,
-            last: Link::START,
+            begin: ChainHead::START,
+            last: ChainHead::START,
             last_sequence: i64::MIN,
             told: true,
-            signed: Link::START,
+            signed: ChainHead::START,
             recent: VecDeque::new(),
             signature: None,
         }
@@ -174,7 +174,7 @@ impl<'j> Verifier<'j> {
     ///
     /// # Errors
     /// When the chain ended elsewhere.
-    pub fn finish(self, known_before: &Link, known_after: &Link) -> Result<Intact, Broken> {
+    pub fn finish(self, known_before: &ChainHead, known_after: &ChainHead) -> Result<Intact, Broken> {
         if self.last.number < known_before.number {
             return Err(self.broken(self.last.number.saturating_add(1), Fault::TailCut));
         }
@@ -193,13 +193,13 @@ impl<'j> Verifier<'j> {
 
     /// The last row that was taken.
     #[must_use]
-    pub const fn last(&self) -> &Link {
+    pub const fn last(&self) -> &ChainHead {
         &self.last
     }
 
     fn signature(&mut self, details: &str, at: Timestamp) -> Result<(), Distrust> {
         let SignedLink { link, signature } = SignedLink::read(details).ok_or(Distrust::Unreadable)?;
-        if self.begin != Link::START && link.number <= self.begin.number {
+        if self.begin != ChainHead::START && link.number <= self.begin.number {
             // What it signed was removed meanwhile; only the last row of that is still known.
             if link.number == self.begin.number && link.hash != self.begin.hash {
                 return Err(Distrust::OtherRows);
@@ -268,7 +268,7 @@ mod tests {
 
     /// Links rows as the store does: `(event, details)` in their order.
     fn linked(rows: &[Told]) -> Vec<ChainRow> {
-        let mut link = Link::START;
+        let mut link = ChainHead::START;
         let mut chain = Vec::new();
         for (event, details) in rows {
             link = link.next(&node(), Timestamp::UNIX_EPOCH, event, details);
@@ -290,8 +290,8 @@ mod tests {
         (0..count).map(|n| ("event".to_owned(), format!("{{\"n\":{n}}}"))).collect()
     }
 
-    fn end(chain: &[ChainRow]) -> Link {
-        chain.last().map_or(Link::START, |row| Link {
+    fn end(chain: &[ChainRow]) -> ChainHead {
+        chain.last().map_or(ChainHead::START, |row| ChainHead {
             number: u64::try_from(row.number).unwrap(),
             hash: RowHash::from_bytes(&row.hash).unwrap(),
         })
@@ -308,13 +308,13 @@ mod tests {
         linked(&rows)
     }
 
-    fn verify(chain: &[ChainRow], end: &Link) -> Result<Intact, Broken> {
+    fn verify(chain: &[ChainRow], end: &ChainHead) -> Result<Intact, Broken> {
         let mut verifier = Verifier::new(node(), &Repeating);
         chain.iter().try_for_each(|row| verifier.row(row))?;
         verifier.finish(end, end)
     }
 
-    fn fault(chain: &[ChainRow], end: &Link) -> (u64, Fault) {
+    fn fault(chain: &[ChainRow], end: &ChainHead) -> (u64, Fault) {
         let broken = verify(chain, end).unwrap_err();
         (broken.number, broken.fault)
     }
@@ -325,7 +325,10 @@ mod tests {
         let intact = verify(&chain, &end(&chain)).unwrap();
         assert_eq!(intact.end.number, 8);
         assert_eq!(intact.signature, Some(LastSignature { number: 4, at: Timestamp::UNIX_EPOCH }));
-        assert_eq!(verify(&[], &Link::START).unwrap(), Intact { end: Link::START, signature: None });
+        assert_eq!(
+            verify(&[], &ChainHead::START).unwrap(),
+            Intact { end: ChainHead::START, signature: None }
+        );
     }
 
     #[test]
@@ -402,7 +405,7 @@ mod tests {
     }
 
     /// Begins behind `link`, as the platform signs it.
-    fn begun(link: Link) -> Result<Verifier<'static>, Broken> {
+    fn begun(link: ChainHead) -> Result<Verifier<'static>, Broken> {
         let signature = Repeating.sign(&begin_bytes(&node(), &link)).unwrap();
         Verifier::beginning(node(), &Repeating, &Beginning { link, signature, at: Timestamp::UNIX_EPOCH })
     }

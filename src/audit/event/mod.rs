@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::chain::{Link, Signature};
+use super::chain::{ChainHead, Signature};
 use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, MessageId, Refusal, SessionId};
@@ -280,14 +280,14 @@ pub enum Event {
     /// now.
     AuditPruned {
         /// The last row that was removed.
-        link: Link,
+        link: ChainHead,
         /// All of them were written before.
         before: Timestamp,
     },
     /// The platform's key vouches for the chain up to a row before this one.
     AuditSigned {
         /// The last row that is signed.
-        link: Link,
+        link: ChainHead,
         /// The signature over it.
         signature: Signature,
     },

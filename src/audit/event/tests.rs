@@ -38,7 +38,7 @@ fn a_refusal_tells_its_code_and_the_certificate_when_there_was_one() {
         certificate: Some(nameless),
         revocation: Vec::new(),
     };
-    let fingerprint = Fingerprint::of(b"");
+    let fingerprint = Fingerprint::sha256(b"");
     assert_eq!(
         with.details(),
         format!(

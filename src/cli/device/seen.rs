@@ -23,7 +23,7 @@ pub(super) fn acceptable(device: &Device, seen: &[SeenIdentity]) -> anyhow::Resu
         false => Ok(seen.identity.parse()?),
         true => Err(anyhow!(
             "{} came in messages of {} and cannot be accepted with --from-seen; name what is meant with --speaks-for",
-            crate::cli::store::printable(&seen.identity),
+            crate::cli::context::printable(&seen.identity),
             device.id
         )),
     };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::store::{paragraph, printable};
+use super::super::context::{paragraph, printable};
 use super::seen;
 use crate::authz::Device;
 use crate::store::SeenIdentity;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cli::Failure;
-use crate::cli::store::failed;
+use crate::cli::context::failed;
 use crate::hl7::Message;
 use crate::pcd::{AlertReport, Transaction};
 use crate::store::{Store, StoredMessage};

@@ -2,8 +2,8 @@
 
 use anyhow::anyhow;
 
+use super::super::context::{self, failed, printable};
 use super::super::operator::operator;
-use super::super::store::{self, failed, printable};
 use super::super::{Exit, Failure, Output};
 use crate::http::OutboxView;
 use crate::model::{DeviceId, MessageId};
@@ -60,7 +60,7 @@ pub(super) async fn entry(id: MessageId, store: &Store) -> Result<OutboxEntry, F
 pub(super) fn paragraph(view: &OutboxView<'_>) -> String {
     let last = view.sent_at.as_ref().map(|at| format!(", last at {at}")).unwrap_or_default();
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-    store::paragraph(&[
+    context::paragraph(&[
         ("id", view.id.clone()),
         ("outcome", view.outcome.to_owned()),
         ("settled", text(view.settled_at.as_deref())),

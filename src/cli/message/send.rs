@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use jiff::{SignedDuration, Timestamp};
 
+use super::super::context::{failed, period};
 use super::super::operator::operator;
-use super::super::store::{failed, period};
 use super::super::{Exit, Failure, Outcome, Output};
 use super::outbox::{entry, line};
 use crate::audit::Settlement;

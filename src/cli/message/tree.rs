@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::value::{self, Term};
-use crate::cli::store::printable;
+use crate::cli::context::printable;
 use crate::hl7::{CharacterSet, Field, Message, Segment};
 use crate::pcd::{Alert, Containment, Level, Observation, Transaction};
 

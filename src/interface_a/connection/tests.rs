@@ -45,7 +45,7 @@ impl Bench {
             drain: drain.clone(),
         };
         let links = registry.register(info(&clock), Arc::default());
-        let session = session(registry.awaited(), limits, &clock);
+        let session = session(registry.pending_replies(), limits, &clock);
         let services = services.into();
         let connection = Connection { stream, session, services, links, write_timeout };
         let running = tokio::spawn(connection.run(Event::PlatformStopped { reason: StopReason::Requested }));

@@ -21,7 +21,7 @@ struct Bench {
     storing: Vec<(Ticket, Box<MessageRecord>)>,
     sent: Vec<u8>,
     audited: Vec<audit::Event>,
-    awaited: Awaited,
+    pending_replies: PendingReplies,
     counted: Vec<&'static str>,
     deviated: Vec<&'static str>,
     end: Option<SessionEnd>,
@@ -29,11 +29,11 @@ struct Bench {
 
 impl Bench {
     fn new(limits: Limits) -> Self {
-        let (clock, awaited) = (clock(), Awaited::default());
+        let (clock, pending_replies) = (clock(), PendingReplies::default());
         Self {
-            session: session(awaited.clone(), limits, &clock),
+            session: session(pending_replies.clone(), limits, &clock),
             clock,
-            awaited,
+            pending_replies,
             storing: Vec::new(),
             sent: Vec::new(),
             audited: Vec::new(),
@@ -393,8 +393,9 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     let mut bench = Bench::new(LIMITS);
     // Sent into another session of the device: it may answer on this one.
     let (device, elsewhere) = (NAME.parse().unwrap(), SessionId::at(bench.clock.now()));
-    let expect =
-        |id: &[u8]| bench.awaited.expect(&device, id, Some(elsewhere), false).expect("nobody waits for it");
+    let expect = |id: &[u8]| {
+        bench.pending_replies.expect(&device, id, Some(elsewhere), false).expect("nobody waits for it")
+    };
     let (mut seventh, mut eighth) = (expect(b"OURS-7"), expect(b"OURS-8"));
     let ours = Bytes::from(framed("MSH|^~\\&|OURS\r"));
     let outgoing = |id: &[u8]| Outgoing { control_id: id.to_vec(), frame: ours.clone() };

@@ -24,7 +24,7 @@ use sqlx::postgres::PgConnection;
 
 use super::failure;
 use super::rows::{bind_events, bind_rows, insert_messages, ordered, stored_number};
-use crate::audit::Link;
+use crate::audit::ChainHead;
 use crate::model::NodeName;
 use crate::store::batch::{Done, Undone, chained};
 use crate::store::writer::{Entry, Write, Written};
@@ -33,7 +33,7 @@ use crate::store::writer::{Entry, Write, Written};
 pub(super) async fn write(
     connection: &mut PgConnection,
     node: &NodeName,
-    end: &Link,
+    end: &ChainHead,
     entries: &[Entry],
 ) -> Result<Option<Done>, Undone> {
     let mut trail = Vec::with_capacity(entries.len());

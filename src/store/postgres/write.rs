@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::failure::{is_broken, is_conflict};
 use super::rows::{NewRow, bind_events, bind_rows, insert_messages, ordered, stored_number};
 use super::{Location, failure, one_way};
-use crate::audit::Link;
+use crate::audit::ChainHead;
 use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::StoreError;
 use crate::store::batch::{self, ChainedEvent, Connection, Done, Undone};
@@ -26,7 +26,7 @@ pub(in crate::store) struct Writer {
     node: NodeName,
     state: State,
     /// Where that chain ended after the last batch; none when that is not certain.
-    end: Option<Link>,
+    end: Option<ChainHead>,
 }
 
 enum State {
@@ -90,7 +90,7 @@ impl Writer {
 async fn write(
     connection: &mut PgConnection,
     node: &NodeName,
-    end: Option<Link>,
+    end: Option<ChainHead>,
     doubtful: &[Done],
     entries: &[Entry],
 ) -> Result<Done, Undone> {
@@ -171,7 +171,7 @@ impl Reconnecting {
 }
 
 impl Connection for PgConnection {
-    async fn begin(&mut self, node: &NodeName) -> Result<Link, StoreError> {
+    async fn begin(&mut self, node: &NodeName) -> Result<ChainHead, StoreError> {
         // Two statements travel together only without parameters. A node's name has no quotes.
         let select = format!("SELECT number, hash FROM audit_end WHERE node = '{node}' FOR UPDATE");
         let ask = async |connection: &mut PgConnection, sql: String| {
@@ -228,7 +228,7 @@ impl Connection for PgConnection {
         &mut self,
         node: &NodeName,
         rows: &[ChainedEvent],
-        end: &Link,
+        end: &ChainHead,
     ) -> Result<(), StoreError> {
         let append = bind_events(sqlx::query(APPEND_AUDIT), rows).bind(node.as_str());
         let append = append.bind(stored_number(end.number)).bind(end.hash.as_bytes().as_slice());
@@ -236,7 +236,7 @@ impl Connection for PgConnection {
         Ok(())
     }
 
-    async fn holds(&mut self, node: &NodeName, link: &Link) -> Result<bool, StoreError> {
+    async fn holds(&mut self, node: &NodeName, link: &ChainHead) -> Result<bool, StoreError> {
         let look = sqlx::query(SELECT_LINK).bind(node.as_str()).bind(stored_number(link.number));
         let found = look.bind(link.hash.as_bytes().as_slice()).fetch_optional(self).await.map_err(failure)?;
         Ok(found.is_some())

@@ -9,7 +9,7 @@ use rusqlite::{CachedStatement, Connection as Sqlite, OptionalExtension as _, pa
 
 use super::checkpoint::Checkpointer;
 use super::{Location, written};
-use crate::audit::{Link, RowHash};
+use crate::audit::{ChainHead, RowHash};
 use crate::model::{MessageId, NodeName};
 use crate::store::StoreError;
 use crate::store::batch::{self, ChainedEvent, Connection, json};
@@ -58,7 +58,7 @@ impl Backend for Writer {
 
 /// Nothing here waits for anybody but the disk.
 impl Connection for Sqlite {
-    async fn begin(&mut self, node: &NodeName) -> Result<Link, StoreError> {
+    async fn begin(&mut self, node: &NodeName) -> Result<ChainHead, StoreError> {
         // Takes the write lock now: a transaction that reads first could not get it later if another process wrote
         // meanwhile.
         self.run("BEGIN IMMEDIATE").await?;
@@ -66,9 +66,9 @@ impl Connection for Sqlite {
             .query_row([node.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))
             .optional()
             .map_err(written)?;
-        let Some((number, hash)) = end else { return Ok(Link::START) };
+        let Some((number, hash)) = end else { return Ok(ChainHead::START) };
         let number = u64::try_from(number).map_err(|_| StoreError::unreadable("audit_end.number"))?;
-        Ok(Link { number, hash: RowHash::from(hash) })
+        Ok(ChainHead { number, hash: RowHash::from(hash) })
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
@@ -95,7 +95,7 @@ impl Connection for Sqlite {
         &mut self,
         node: &NodeName,
         rows: &[ChainedEvent],
-        end: &Link,
+        end: &ChainHead,
     ) -> Result<(), StoreError> {
         let mut insert = prepared(self, INSERT_AUDIT)?;
         for ChainedEvent { link, at, event, details } in rows {

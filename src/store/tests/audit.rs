@@ -34,8 +34,8 @@ async fn the_audit_trail_only_grows(place: Place) {
         assert!(error.to_string().contains("append-only"), "{sql}: {error}");
     }
     let details = r#"{"reason":"requested"}"#;
-    let node = NodeName::of_host();
-    let link = Link::START.next(&node, place.clock.now(), "platform-stopped", details);
+    let node = NodeName::from_hostname();
+    let link = ChainHead::START.next(&node, place.clock.now(), "platform-stopped", details);
     let row = AuditRow {
         sequence: 1,
         node,

@@ -39,9 +39,9 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     let place = Place::new();
     let mut location = sqlite::Location::parse(&place.url()).unwrap();
     location.max_pages = Some(64);
-    let (writer, reader) = sqlite::open(location, NodeName::of_host()).await.unwrap();
+    let (writer, reader) = sqlite::open(location, NodeName::from_hostname()).await.unwrap();
     let queue = Queue::start(writer);
-    let (url, node, clock) = (StoreUrl::new(place.url()), NodeName::of_host(), place.clock.clone());
+    let (url, node, clock) = (StoreUrl::new(place.url()), NodeName::from_hostname(), place.clock.clone());
     let store = Store(Arc::new(Inner { queue, reader, url, node, clock }));
     let large = incompressible(16 * 1024);
 

@@ -39,7 +39,7 @@ async fn what_an_earlier_version_has_stored_reads_as_before(place: Place) {
     let identities = vec!["00A037EB2175780F".to_owned(), "\0\"A".to_owned()];
     let known = MessageRecord { identities, ..place.record("known", b"MSH|^~\\&|what was received\xff") };
     outside.execute(&insert(&known, place.is_postgres())).await.unwrap();
-    let node = NodeName::of_host();
+    let node = NodeName::from_hostname();
     let end = trail(&mut outside, &node, &place).await;
     let before = everything(&mut outside, place.is_postgres()).await;
     assert_eq!(before.len() as u64, ROWS + 1 + end.number);
@@ -99,17 +99,17 @@ fn insert(record: &MessageRecord, postgres: bool) -> String {
         record.fingerprint,
         record.peer,
         record.message_type,
-        bytes(Fingerprint::of(&record.raw).as_bytes()),
+        bytes(Fingerprint::sha256(&record.raw).as_bytes()),
         bytes(&record.acknowledgement),
         bytes(&record.raw)
     )
 }
 
 /// Fifty rows of the audit trail as that version chained them, with a signature over the fortieth; the last of them.
-async fn trail(outside: &mut Outside, node: &NodeName, place: &Place) -> Link {
+async fn trail(outside: &mut Outside, node: &NodeName, place: &Place) -> ChainHead {
     let postgres = place.is_postgres();
     let at = place.clock.now();
-    let mut link = Link::START;
+    let mut link = ChainHead::START;
     for n in 1..=50 {
         let event = if n == 41 {
             let signature = Repeating.sign(&signed_bytes(node, &link)).unwrap();

@@ -9,31 +9,30 @@
 //! connection up when the peer's kernel has not confirmed bytes for less than that time, so that a network that swallows
 //! them does not settle anything. At least once, then, with the same bytes each time.
 
-mod link;
+mod connection;
 mod position;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::{Link as Place, Originator};
-use crate::config::{AuditRepository, Config};
+use crate::audit::{ChainHead, Originator};
+use crate::config::{AuditRepository, Config, ConfigHandle};
 use crate::metrics::Metrics;
 use crate::model::{Clock, NodeName};
 use crate::store::{AuditRow, Store, StoreError};
 use crate::tls::ConnectError;
-pub use link::connector;
-use link::{Link, LinkError};
+pub use connection::connector;
+use connection::{Connection, ConnectionError};
 use position::Position;
 
 /// Sends the trail for as long as the platform runs.
 #[derive(Debug)]
-pub struct Feed {
+pub struct Forwarder {
     /// The configuration in force; a reload replaces it.
-    pub config: Arc<ArcSwap<Config>>,
+    pub config: ConfigHandle,
     /// Where the trail is.
     pub store: Store,
     /// What is counted.
@@ -53,11 +52,11 @@ pub fn received(config: &Config, node: &NodeName) -> u64 {
 
 /// Why a connection to the repository ended, or did not begin.
 #[derive(Debug, thiserror::Error)]
-enum FeedError {
+enum ForwardError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     #[error("the connection to the audit record repository is lost")]
-    Link(#[from] LinkError),
+    Connection(#[from] ConnectionError),
     #[error("the audit trail cannot be read")]
     Store(#[from] StoreError),
     #[error("what the audit record repository has received cannot be remembered")]
@@ -72,7 +71,7 @@ enum Ended {
     Reconfigured,
 }
 
-impl Feed {
+impl Forwarder {
     /// Sends until `done`, and then what is left, if the repository takes it at once.
     pub async fn run(self, done: CancellationToken) {
         let mut pause = FIRST_PAUSE;
@@ -117,9 +116,9 @@ impl Feed {
         repository: &AuditRepository,
         reached: &mut Option<bool>,
         done: &CancellationToken,
-    ) -> Result<Ended, FeedError> {
+    ) -> Result<Ended, ForwardError> {
         let start = self.resume(repository).await?;
-        let connecting = Link::open(repository, &self.clock);
+        let connecting = Connection::open(repository, &self.clock);
         let mut link = tokio::select! {
             () = done.cancelled() => return Ok(Ended::Done),
             link = connecting => link?,
@@ -157,7 +156,7 @@ impl Feed {
     }
 
     /// Says goodbye. Who answers it has read everything before it, and gets nothing of that again.
-    async fn finish(&self, mut link: Link, repository: &AuditRepository, progress: Progress) {
+    async fn finish(&self, mut link: Connection, repository: &AuditRepository, progress: Progress) {
         if !link.close().await || self.remember(repository, progress.sent).await.is_err() {
             tracing::info!("what the audit record repository may not have received is sent again");
         }
@@ -166,10 +165,10 @@ impl Feed {
     /// Sends the next rows; whether there may be more.
     async fn send(
         &self,
-        link: &mut Link,
+        link: &mut Connection,
         repository: &AuditRepository,
         progress: &mut Progress,
-    ) -> Result<bool, FeedError> {
+    ) -> Result<bool, ForwardError> {
         let rows = self.store.own_audit_rows(progress.sent.number, BATCH).await?;
         let originator = Originator { node: self.store.node(), process: std::process::id() };
         let mut frames = Vec::new();
@@ -185,7 +184,7 @@ impl Feed {
         }
         self.metrics.audit_repository_sent_total.inc_by(messages);
         if let Some(last) = rows.last() {
-            progress.sent = Place { number: last.number, hash: last.hash };
+            progress.sent = ChainHead { number: last.number, hash: last.hash };
             progress.written.push_back((self.clock.instant(), progress.sent));
         }
         self.publish_pending(progress.sent.number).await?;
@@ -193,7 +192,11 @@ impl Feed {
     }
 
     /// Remembers what the connection has outlived for long enough.
-    async fn settle(&self, repository: &AuditRepository, progress: &mut Progress) -> Result<(), FeedError> {
+    async fn settle(
+        &self,
+        repository: &AuditRepository,
+        progress: &mut Progress,
+    ) -> Result<(), ForwardError> {
         let now = self.clock.instant();
         let outlived = |at: &Instant| now.saturating_duration_since(*at) >= SETTLED;
         let mut settled = None;
@@ -206,18 +209,18 @@ impl Feed {
         }
     }
 
-    async fn remember(&self, repository: &AuditRepository, place: Place) -> Result<(), FeedError> {
+    async fn remember(&self, repository: &AuditRepository, place: ChainHead) -> Result<(), ForwardError> {
         let (position, file) = (Position::of(self.store.node(), &place), repository.position.clone());
         let written = tokio::task::spawn_blocking(move || position.write(&file)).await;
-        written.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(FeedError::Position)
+        written.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(ForwardError::Position)
     }
 
     /// Where to go on: behind the last row that the repository has for certain.
-    async fn resume(&self, repository: &AuditRepository) -> Result<Place, FeedError> {
-        let Some(position) = Position::read(&repository.position).map_err(FeedError::Position)? else {
-            return Ok(Place::START);
+    async fn resume(&self, repository: &AuditRepository) -> Result<ChainHead, ForwardError> {
+        let Some(position) = Position::read(&repository.position).map_err(ForwardError::Position)? else {
+            return Ok(ChainHead::START);
         };
-        let Some(place) = position.place_of(self.store.node()) else { return Ok(Place::START) };
+        let Some(place) = position.place_of(self.store.node()) else { return Ok(ChainHead::START) };
         let before = place.number.saturating_sub(1);
         let row = self.store.own_audit_rows(before, 1).await?.into_iter().next();
         // Rows that retention has taken away since are no sign of another trail.
@@ -229,7 +232,7 @@ impl Feed {
             number = place.number,
             "the audit trail is not the one that was sent before; all of it is sent again"
         );
-        Ok(Place::START)
+        Ok(ChainHead::START)
     }
 
     /// What waits while the repository is away.
@@ -251,9 +254,9 @@ impl Feed {
 /// How far one connection has come.
 struct Progress {
     /// The last row that was written to it.
-    sent: Place,
+    sent: ChainHead,
     /// What was written and is not settled: when, and the last row of it.
-    written: VecDeque<(Instant, Place)>,
+    written: VecDeque<(Instant, ChainHead)>,
 }
 
 fn is_wanted(row: &AuditRow, repository: &AuditRepository) -> bool {

@@ -8,17 +8,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{FeedError, UNCONFIRMED};
+use super::{ForwardError, UNCONFIRMED};
 use crate::config::{AuditRepository, Config, TlsVersion};
 use crate::model::Clock;
 use crate::tls::{ConnectError, Connector, ConnectorSettings, SecuredStream};
 
 /// A secured connection; the repository has nothing to say on it.
-pub(super) struct Link(SecuredStream);
+pub(super) struct Connection(SecuredStream);
 
 /// Why there is none, or none any more.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
+pub(super) enum ConnectionError {
     #[error("it cannot be reached")]
     Reach(#[source] io::Error),
     #[error("it does not answer")]
@@ -50,45 +50,45 @@ fn build(repository: &AuditRepository, clock: &Clock) -> Result<Connector, Conne
     Connector::build(&settings, clock)
 }
 
-impl Link {
-    pub(super) async fn open(repository: &AuditRepository, clock: &Clock) -> Result<Self, FeedError> {
+impl Connection {
+    pub(super) async fn open(repository: &AuditRepository, clock: &Clock) -> Result<Self, ForwardError> {
         let connector = build(repository, clock)?;
         let opening = async {
             let tcp = TcpStream::connect((repository.host.as_str(), repository.port))
                 .await
-                .map_err(LinkError::Reach)?;
-            give_up_unconfirmed(&tcp).map_err(LinkError::Reach)?;
+                .map_err(ConnectionError::Reach)?;
+            give_up_unconfirmed(&tcp).map_err(ConnectionError::Reach)?;
             Ok(Self(connector.connect(&repository.host, tcp).await?))
         };
-        timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(LinkError::Silent.into()))
+        timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(ConnectionError::Silent.into()))
     }
 
-    pub(super) async fn send(&mut self, frames: &[u8]) -> Result<(), LinkError> {
+    pub(super) async fn send(&mut self, frames: &[u8]) -> Result<(), ConnectionError> {
         let sending = async {
             self.0.write_all(frames).await?;
             self.0.flush().await
         };
         match timeout(WRITE_TIMEOUT, sending).await {
-            Ok(sent) => sent.map_err(LinkError::Write),
-            Err(_) => Err(LinkError::Silent),
+            Ok(sent) => sent.map_err(ConnectionError::Write),
+            Err(_) => Err(ConnectionError::Silent),
         }
     }
 
     /// Returns when the repository has ended the connection.
-    pub(super) async fn closed(&mut self) -> LinkError {
+    pub(super) async fn closed(&mut self) -> ConnectionError {
         // What it says is nothing that syslog knows.
         let mut ignored = [0; 1024];
         loop {
             match self.0.read(&mut ignored).await {
-                Ok(0) => return LinkError::Closed,
+                Ok(0) => return ConnectionError::Closed,
                 Ok(_) => {}
-                Err(error) => return LinkError::Broken(error),
+                Err(error) => return ConnectionError::Broken(error),
             }
         }
     }
 
     /// Whether it has done so already.
-    pub(super) fn check(&mut self) -> Result<(), LinkError> {
+    pub(super) fn check(&mut self) -> Result<(), ConnectionError> {
         self.closed().now_or_never().map_or(Ok(()), Err)
     }
 
@@ -98,9 +98,9 @@ impl Link {
             return false;
         }
         match timeout(CLOSE_TIMEOUT, self.closed()).await {
-            Ok(LinkError::Closed) => true,
+            Ok(ConnectionError::Closed) => true,
             // rsyslog does not say goodbye in turn. Its kernel would have reset the connection if it had left bytes unread.
-            Ok(LinkError::Broken(error)) => error.kind() == io::ErrorKind::UnexpectedEof,
+            Ok(ConnectionError::Broken(error)) => error.kind() == io::ErrorKind::UnexpectedEof,
             _ => false,
         }
     }

@@ -22,13 +22,13 @@ const BESIDE: usize = 128;
 
 /// Where handshakes are done.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(super) struct HandshakeLimiter {
     turns: Semaphore,
     /// Always there, until the drop.
     threads: Option<Runtime>,
 }
 
-impl Admission {
+impl HandshakeLimiter {
     /// For at most `at_once` handshakes; more wait their turn.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl Admission {
     }
 }
 
-impl Drop for Admission {
+impl Drop for HandshakeLimiter {
     fn drop(&mut self) {
         // The last owner may be a task, where nothing may wait for threads to end.
         if let Some(threads) = self.threads.take() {
@@ -82,13 +82,14 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_than_so_many_at_once_and_all_in_the_end() {
-        let admission = Arc::new(Admission::new(3).unwrap());
+        let handshake_limiter = Arc::new(HandshakeLimiter::new(3).unwrap());
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..20 {
-            let (admission, now, most) = (Arc::clone(&admission), Arc::clone(&now), Arc::clone(&most));
+            let (handshake_limiter, now, most) =
+                (Arc::clone(&handshake_limiter), Arc::clone(&now), Arc::clone(&most));
             tasks.spawn(async move {
-                admission
+                handshake_limiter
                     .run(|| async move {
                         most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -105,12 +106,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_the_callers_and_leaves_its_turn_to_others() {
-        let admission = Arc::new(Admission::new(1).unwrap());
-        let own = Arc::clone(&admission);
+        let handshake_limiter = Arc::new(HandshakeLimiter::new(1).unwrap());
+        let own = Arc::clone(&handshake_limiter);
         let task = tokio::spawn(async move { own.run(|| async { panic!("a fault of ours") }).await });
         assert!(task.await.unwrap_err().is_panic());
         assert_eq!(
-            admission.run(|| async { std::thread::current().name() == Some("handshake") }).await,
+            handshake_limiter.run(|| async { std::thread::current().name() == Some("handshake") }).await,
             Some(true)
         );
     }
@@ -123,10 +124,10 @@ mod tests {
                 let _ = self.0.take().unwrap().send(());
             }
         }
-        let admission = Admission::new(1).unwrap();
+        let handshake_limiter = HandshakeLimiter::new(1).unwrap();
         let (sender, ended) = tokio::sync::oneshot::channel();
         let mark = Ended(Some(sender));
-        let waiting = admission.run(|| async move {
+        let waiting = handshake_limiter.run(|| async move {
             let _mark = mark;
             std::future::pending::<()>().await;
         });

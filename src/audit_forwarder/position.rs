@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::Link as Place;
+use crate::audit::ChainHead;
 use crate::model::NodeName;
 
 /// The last row that has been received.
@@ -19,12 +19,12 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(super) fn of(node: &NodeName, place: &Place) -> Self {
+    pub(super) fn of(node: &NodeName, place: &ChainHead) -> Self {
         Self { node: node.to_string(), head: place.to_string() }
     }
 
     /// The place, if it is one of this node's trail.
-    pub(super) fn place_of(&self, node: &NodeName) -> Option<Place> {
+    pub(super) fn place_of(&self, node: &NodeName) -> Option<ChainHead> {
         if self.node == node.as_str() { self.head.parse().ok() } else { None }
     }
 
@@ -64,7 +64,7 @@ mod tests {
         let file = folder.path().join("data/position.json");
         assert_eq!(Position::read(&file).unwrap(), None);
         let (here, there): (NodeName, NodeName) = ("here".parse().unwrap(), "there".parse().unwrap());
-        let place = Place::START.next(&here, Timestamp::UNIX_EPOCH, "event", "{}");
+        let place = ChainHead::START.next(&here, Timestamp::UNIX_EPOCH, "event", "{}");
         let position = Position::of(&here, &place);
         position.write(&file).unwrap();
         position.write(&file).unwrap();

@@ -12,7 +12,7 @@ use crate::model::{DeviceId, SessionId};
 /// By device and MSH-10, since MSA-2 is all that says which message is meant (IHE PCD TF vol. 2, B.1): the device may
 /// answer on any of its sessions. Clones share everything.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Awaited(Arc<Mutex<HashMap<Key, Waiting>>>);
+pub(super) struct PendingReplies(Arc<Mutex<HashMap<Key, Waiting>>>);
 
 type Key = (DeviceId, Vec<u8>);
 
@@ -29,7 +29,7 @@ struct Waiting {
 /// A message of ours whose acknowledgements are waited for as long as this lives: whoever gives up is forgotten.
 #[derive(Debug)]
 pub struct Exchange {
-    awaited: Awaited,
+    pending_replies: PendingReplies,
     key: Key,
     answers: mpsc::UnboundedReceiver<Acknowledgement>,
 }
@@ -42,7 +42,7 @@ impl Exchange {
     }
 }
 
-impl Awaited {
+impl PendingReplies {
     /// Waits for the acknowledgements of a message that goes into this session, or that the device has taken before;
     /// `None` when one with the same MSH-10 is waited for already. `application` says whether CA is not the last of them.
     pub(super) fn expect(
@@ -59,7 +59,7 @@ impl Awaited {
         }
         let (answer, answers) = mpsc::unbounded_channel();
         waiting.insert(key.clone(), Waiting { session, application, answers: answer });
-        Some(Exchange { awaited: self.clone(), key, answers })
+        Some(Exchange { pending_replies: self.clone(), key, answers })
     }
 
     /// Whether a message with this MSH-10 waits for the device's acknowledgement.
@@ -94,7 +94,7 @@ impl Awaited {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.awaited.lock().remove(&self.key);
+        self.pending_replies.lock().remove(&self.key);
     }
 }
 
@@ -110,56 +110,59 @@ mod tests {
 
     #[test]
     fn an_answer_counts_once_and_for_its_device_only() {
-        let (awaited, session) = (Awaited::default(), Some(SessionId::at(clock().now())));
+        let (pending_replies, session) = (PendingReplies::default(), Some(SessionId::at(clock().now())));
         let (device, other): (DeviceId, DeviceId) = (NAME.parse().unwrap(), "OTHER".parse().unwrap());
-        let mut exchange = awaited.expect(&device, b"1", session, false).unwrap();
-        assert!(awaited.expect(&device, b"1", session, false).is_none(), "one of that name is under way");
-        assert!(awaited.expects(&device, b"1") && !awaited.expects(&other, b"1"));
+        let mut exchange = pending_replies.expect(&device, b"1", session, false).unwrap();
+        assert!(
+            pending_replies.expect(&device, b"1", session, false).is_none(),
+            "one of that name is under way"
+        );
+        assert!(pending_replies.expects(&device, b"1") && !pending_replies.expects(&other, b"1"));
         let [taken, refused] = [AcknowledgementCode::CA, AcknowledgementCode::CE].map(answer);
-        awaited.settle(&other, b"1", refused);
-        awaited.settle(&device, b"1", taken);
-        awaited.settle(&device, b"1", refused);
+        pending_replies.settle(&other, b"1", refused);
+        pending_replies.settle(&device, b"1", taken);
+        pending_replies.settle(&device, b"1", refused);
         assert_eq!(exchange.answers.try_recv(), Ok(taken));
         assert!(exchange.answers.try_recv().is_err());
-        assert!(!awaited.expects(&device, b"1"));
+        assert!(!pending_replies.expects(&device, b"1"));
     }
 
     // HL7 2.6 ch. 2, 2.9.3: enhanced mode
     #[test]
     fn what_the_device_has_taken_is_still_answered_when_its_session_is_over() {
-        let (awaited, session) = (Awaited::default(), SessionId::at(clock().now()));
+        let (pending_replies, session) = (PendingReplies::default(), SessionId::at(clock().now()));
         let device = NAME.parse().unwrap();
-        let mut exchange = awaited.expect(&device, b"1", Some(session), true).unwrap();
+        let mut exchange = pending_replies.expect(&device, b"1", Some(session), true).unwrap();
         let [taken, done] = [AcknowledgementCode::CA, AcknowledgementCode::AA].map(answer);
-        awaited.settle(&device, b"1", taken);
-        awaited.give_up(session);
-        assert!(awaited.expects(&device, b"1"));
-        awaited.settle(&device, b"1", taken);
-        awaited.settle(&device, b"1", done);
+        pending_replies.settle(&device, b"1", taken);
+        pending_replies.give_up(session);
+        assert!(pending_replies.expects(&device, b"1"));
+        pending_replies.settle(&device, b"1", taken);
+        pending_replies.settle(&device, b"1", done);
         let answers = [(); 3].map(|()| exchange.answers.try_recv());
         assert_eq!(answers, [Ok(taken), Ok(taken), Ok(done)]);
-        assert!(!awaited.expects(&device, b"1"));
+        assert!(!pending_replies.expects(&device, b"1"));
     }
 
     #[test]
     fn a_refusal_ends_the_exchange() {
-        let (awaited, device) = (Awaited::default(), NAME.parse().unwrap());
-        let _exchange = awaited.expect(&device, b"1", None, true).unwrap();
-        awaited.settle(&device, b"1", answer(AcknowledgementCode::CR));
-        assert!(!awaited.expects(&device, b"1"));
+        let (pending_replies, device) = (PendingReplies::default(), NAME.parse().unwrap());
+        let _exchange = pending_replies.expect(&device, b"1", None, true).unwrap();
+        pending_replies.settle(&device, b"1", answer(AcknowledgementCode::CR));
+        assert!(!pending_replies.expects(&device, b"1"));
     }
 
     #[test]
     fn who_gives_up_or_loses_the_session_is_forgotten() {
         let clock = clock();
-        let (awaited, device) = (Awaited::default(), NAME.parse().unwrap());
+        let (pending_replies, device) = (PendingReplies::default(), NAME.parse().unwrap());
         let [one, two] = [(); 2].map(|()| Some(SessionId::at(clock.now())));
-        drop(awaited.expect(&device, b"1", one, false).unwrap());
-        assert!(!awaited.expects(&device, b"1"));
-        let mut lost = awaited.expect(&device, b"2", one, false).unwrap();
-        let _kept = awaited.expect(&device, b"3", two, false).unwrap();
-        awaited.give_up(one.unwrap());
-        assert!(lost.answers.try_recv().is_err() && !awaited.expects(&device, b"2"));
-        assert!(awaited.expects(&device, b"3"));
+        drop(pending_replies.expect(&device, b"1", one, false).unwrap());
+        assert!(!pending_replies.expects(&device, b"1"));
+        let mut lost = pending_replies.expect(&device, b"2", one, false).unwrap();
+        let _kept = pending_replies.expect(&device, b"3", two, false).unwrap();
+        pending_replies.give_up(one.unwrap());
+        assert!(lost.answers.try_recv().is_err() && !pending_replies.expects(&device, b"2"));
+        assert!(pending_replies.expects(&device, b"3"));
     }
 }
