@@ -8,7 +8,7 @@
 //! certificates where there is no other authority. All of them share the words of [`model`], the [`config`] and the
 //! [`metrics`]; [`app`] puts the pieces together and [`cli`] starts them.
 //!
-//! Edges between modules only point downward; `tests/architecture.rs` holds them.
+//! Edges between modules only point downward; `tests/it/architecture` holds them.
 
 #![forbid(unsafe_code)]
 

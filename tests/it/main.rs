@@ -1,19 +1,29 @@
-//! The platform as its peers and its operators see it: one binary, started for real.
+//! Integration tests: the real binary with real peers, the specification's requirements one by one
+//! ([`conformance`]), messages of real devices ([`corpus`]), and the rules of the source tree ([`architecture`]).
+//!
+//! One binary, because each costs a link of its own. `tests/allocations.rs` needs its own allocator, and
+//! `tests/cbc_oracle.rs` holds the only unsafe code of the project; both stay apart.
 
-// Tells Clippy that helper functions may unwrap as tests do.
+// Clippy allows `unwrap` in helper functions only where it knows that they are tests.
 #![cfg(test)]
-#![allow(clippy::disallowed_methods, reason = "a test waits for other processes, by the machine's own clock")]
-#![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(clippy::disallowed_methods, reason = "tests wait for other processes by the machine's clock")]
+#![allow(unreachable_pub, reason = "nothing outside imports a test binary")]
 
 mod admin;
+mod architecture;
 mod atna;
 mod audit;
 mod audit_events;
+mod audit_forwarder;
 mod backup;
 mod cli;
+mod conformance;
 mod connections;
+mod corpus;
 mod demo;
 mod harness;
+mod hl7_tls;
+mod interop;
 mod keys;
 mod lifecycle;
 mod loss;
@@ -25,12 +35,13 @@ mod postgres;
 mod python;
 mod reload;
 mod renewal;
-mod repository;
 mod resumption;
 mod retention;
 mod revocation;
 mod shipped;
 mod southbound;
+mod stapling;
 mod storm;
+mod tls_suites;
 #[cfg(feature = "pkcs11")]
 mod token;

@@ -1,9 +1,9 @@
 //! Certificates that promise a staple (RFC 7633).
 
+use super::openssl::{came, status};
 use crate::harness::{
     Cli, Finished, Own, Platform, Stage, alert, eventually, finish, framed, known, message, s_client,
 };
-use crate::openssl::{came, status};
 
 const ECC: [&str; 3] = ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384"];
 const BOTH: [&str; 3] = ["-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-GCM-SHA384:DHE-RSA-AES256-GCM-SHA384"];

@@ -3,8 +3,8 @@
 use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 use rustix::process::Signal;
 
+use super::openssl::{came, status};
 use crate::harness::{Cli, Own, Platform, Stage, eventually, gauge, known};
-use crate::openssl::{came, status};
 
 #[test]
 fn a10_there_are_staples_before_the_first_device_connects_and_operators_see_them() {

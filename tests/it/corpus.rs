@@ -4,8 +4,6 @@
 //! `expect.tsv`: file, number of segments, MSH-9, 10, 12, 15, 16 without blanks, and the acknowledgements that a
 //! receiver sends which accepts the message. Without the variable there is nothing to read, and the tests say so.
 
-#![expect(clippy::panic, clippy::print_stdout, reason = "functions that only tests call")]
-
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection, SignatureAlgorithm};
 
-use crate::site::SITE;
+use super::site::SITE;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {

@@ -1,16 +1,8 @@
 //! The requirements of the specification that are met, one test for each id, at the boundary: the real platform,
 //! OpenSSL as the device, the reference client of Interface B. A requirement without a test here is not met yet.
 //!
-//! What surrounds each of them (every alert, every order of events, other peers) is in tests/it and tests/tls_suites.
+//! What surrounds each of them (every alert, every order of events, other peers) is in the other modules.
 
-#![allow(clippy::disallowed_methods, reason = "a test waits for other processes, by the machine's own clock")]
-#![allow(unreachable_pub, reason = "a test binary has no outside")]
-
-#[cfg(test)]
-#[path = "it/harness/mod.rs"]
-mod harness;
-
-#[cfg(test)]
 mod interface_a {
     use std::fs::{Permissions, set_permissions};
     use std::io::{Read as _, Write as _};
@@ -319,7 +311,6 @@ mod interface_a {
     }
 }
 
-#[cfg(test)]
 mod interface_b {
     use std::fs::{Permissions, set_permissions};
     use std::io::{BufRead as _, BufReader, Read as _};

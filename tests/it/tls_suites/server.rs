@@ -12,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConfig, ServerConnection};
 
-use crate::site::SITE;
+use super::site::SITE;
 
 pub(crate) const TLS12: Settings = Settings { versions: Versions::Tls12, ecdhe_rsa: true };
 

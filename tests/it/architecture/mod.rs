@@ -3,8 +3,6 @@
 //! A rule is data, with its reason; a line of code that breaks one is named with its file and number. What follows
 //! `#[cfg(test)] mod` in a file, and files that are only compiled for tests, may know anybody.
 
-#![cfg(test)]
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -224,8 +222,6 @@ fn begins_a_path(code: &str, word: &str) -> bool {
     })
 }
 
-// `cfg(test)` tells Clippy that it may unwrap as tests do.
-#[cfg(test)]
 fn tree() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut folders, mut files) = (vec![root.join("src")], Vec::<PathBuf>::new());

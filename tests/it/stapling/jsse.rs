@@ -1,11 +1,11 @@
 //! Java's own TLS: `PKIXRevocationChecker` with `NO_FALLBACK`, and a responder at a dead port (`tests/peers/JsseStrict.java`).
 
 use crate::harness::{Own, Platform, Stage};
-use crate::suite::SUITES;
+use crate::interop::suite::SUITES;
 
 /// `TLSv1.2:TLS_…` of every suite.
 fn every_suite() -> Vec<String> {
-    let wanted = |suite: &crate::suite::Suite| {
+    let wanted = |suite: &crate::interop::suite::Suite| {
         format!("{}:TLS_{}", if suite.is_tls13() { "TLSv1.3" } else { "TLSv1.2" }, suite.name)
     };
     SUITES.iter().map(wanted).collect()

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use pcd_platform::tls::provider::{Settings, Versions, provider};
 use rustls::{CipherSuite, ClientConfig, ClientConnection, NamedGroup, ProtocolVersion};
 
-use crate::server::{Server, TLS12};
-use crate::site::{Branch, SITE, installed};
+use super::server::{Server, TLS12};
+use super::site::{Branch, SITE, installed};
 
 /// A client that offers TLS 1.2 suites from `from` on, with the certificate of a device.
 fn client(settings: Settings, from: usize, device: &Branch) -> ClientConnection {

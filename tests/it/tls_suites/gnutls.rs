@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use rustls::{CipherSuite, NamedGroup};
 
-use crate::server::{Server, Session, TLS12};
-use crate::site::{Leaf, SITE, installed};
+use super::server::{Server, Session, TLS12};
+use super::site::{Leaf, SITE, installed};
 
 fn talk(device: &Leaf, priority: &str) -> Result<Session, String> {
     let server = Server::start(TLS12);

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use pcd_platform::pki::KeyType;
 
-use crate::conversation::{Peer, in_every_suite};
+use super::conversation::{Peer, in_every_suite};
+use super::shared::{Device, Shared};
+use super::suite::Suite;
+use super::talk::{Talk, Writing};
 use crate::harness::{command, message};
-use crate::shared::{Device, Shared};
-use crate::suite::Suite;
-use crate::talk::{Talk, Writing};
 
 pub struct OpenSsl;
 

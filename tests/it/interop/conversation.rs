@@ -5,10 +5,10 @@ use std::process::Command;
 
 use pcd_platform::pki::KeyType;
 
-use crate::shared::{Device, Shared};
-use crate::suite::{RECORD, SUITES, Suite};
-use crate::talk::{Talk, Writing};
-use crate::tap::{Negotiated, Tap};
+use super::shared::{Device, Shared};
+use super::suite::{RECORD, SUITES, Suite};
+use super::talk::{Talk, Writing};
+use super::tap::{Negotiated, Tap};
 
 /// A program that speaks TLS.
 pub trait Peer {

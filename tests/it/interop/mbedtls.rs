@@ -7,11 +7,11 @@ use std::sync::LazyLock;
 
 use pcd_platform::pki::KeyType;
 
-use crate::conversation::{Peer, in_every_suite};
+use super::conversation::{Peer, in_every_suite};
+use super::shared::{Device, Shared};
+use super::suite::Suite;
+use super::talk::Writing;
 use crate::harness::{command_at, tool};
-use crate::shared::{Device, Shared};
-use crate::suite::Suite;
-use crate::talk::Writing;
 
 pub struct MbedTls;
 

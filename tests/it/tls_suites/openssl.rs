@@ -7,8 +7,8 @@ use NamedGroup as G;
 use pcd_platform::tls::provider::Settings;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 
-use crate::server::{Server, Session, TLS12};
-use crate::site::{Leaf, SITE, installed};
+use super::server::{Server, Session, TLS12};
+use super::site::{Leaf, SITE, installed};
 
 /// The suites in the specification's order, by OpenSSL's names.
 const SUITES: [(&str, CipherSuite); 7] = [

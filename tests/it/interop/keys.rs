@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use pcd_platform::pki::{Authority, KeyType};
 
-use crate::conversation::{Connected, Peer};
-use crate::gnutls::GnuTls;
+use super::conversation::{Connected, Peer};
+use super::gnutls::GnuTls;
+use super::jsse::Jsse;
+use super::nss::Nss;
+use super::openssl::OpenSsl;
+use super::shared::{Device, Shared};
+use super::suite::{SUITES, Suite};
 use crate::harness::{Credential, eventually, pki, tool};
-use crate::jsse::Jsse;
-use crate::nss::Nss;
-use crate::openssl::OpenSsl;
-use crate::shared::{Device, Shared};
-use crate::suite::{SUITES, Suite};
 
 const ECDHE_ECDSA: Suite = SUITES[0];
 const DHE_RSA: Suite = SUITES[1];

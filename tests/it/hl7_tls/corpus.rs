@@ -1,4 +1,4 @@
-//! Every message of the corpus (see tests/corpus.rs), sent by a device over TLS: answered as it asks, kept as it came.
+//! Every message of the corpus (see tests/it/corpus.rs), sent by a device over TLS: answered as it asks, kept as it came.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;

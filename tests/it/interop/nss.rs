@@ -6,11 +6,11 @@ use std::process::Command;
 
 use pcd_platform::pki::KeyType;
 
-use crate::conversation::{Peer, in_every_suite};
+use super::conversation::{Peer, in_every_suite};
+use super::shared::{Device, Shared};
+use super::suite::Suite;
+use super::talk::Writing;
 use crate::harness::{Credential, command, tool};
-use crate::shared::{Device, Shared};
-use crate::suite::Suite;
-use crate::talk::Writing;
 
 pub struct Nss;
 

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use pcd_platform::pki::KeyType;
 
+use super::hello::{Answer, Hello, in_records, send};
+use super::shared::Shared;
 use crate::harness::{self, Platform, Site, eventually, message};
-use crate::hello::{Answer, Hello, in_records, send};
-use crate::shared::Shared;
 
 const PROTOCOL_VERSION: u8 = 70;
 const HANDSHAKE_FAILURE: u8 = 40;
