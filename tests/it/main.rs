@@ -45,3 +45,4 @@ mod storm;
 mod tls_suites;
 #[cfg(feature = "pkcs11")]
 mod token;
+mod views;

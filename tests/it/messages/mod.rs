@@ -72,7 +72,7 @@ fn admission(control_id: &str) -> String {
 }
 
 /// An alert (PCD-04) of this device.
-fn alert(control_id: &str, filler: &str, parent: &str, phase: &str, seconds: u32) -> String {
+pub fn alert(control_id: &str, filler: &str, parent: &str, phase: &str, seconds: u32) -> String {
     let time = format!("202601011200{seconds:02}+0000");
     format!(
         "MSH|^~\\&|MONITOR^{NAME}^EUI-64||||{}||ORU^R40^ORU_R40|{control_id}|P|2.6|||AL|NE||UNICODE UTF-8|||IHE_PCD_ACM_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.4.1^ISO\r\
