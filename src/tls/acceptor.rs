@@ -12,16 +12,16 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use super::choice::PlatformCertificates;
+use super::certificate_selection::PlatformCertificates;
 use super::credential::{CredentialError, PlatformCredentials};
-use super::installed::installed;
+use super::inventory::installed;
 use super::provider::{Settings, provider};
-use super::refused::{Refused, presented};
-use super::remembered::Remembered;
+use super::refusal::{Refused, presented};
+use super::signature_cache::Remembered;
 use super::stapling::{Chains, Stapling};
 use super::status_request_v2::{self, Spliced};
 use super::stream::SecuredStream;
-use super::time_of;
+use super::time::time_provider;
 use super::trust::{Trust, TrustError};
 use super::verifier::{Admitted, DeviceVerifier, FINDING, Judge};
 use crate::audit::{Certificate, Installed};
@@ -234,7 +234,7 @@ impl Published {
     ) -> Result<Self, AcceptorError> {
         let settings = Settings::new(&config.tls.versions, config.tls.ecdhe_rsa);
         let provider = Arc::new(provider(settings));
-        let time = time_of(clock);
+        let time = time_provider(clock);
         let now = time.current_time().ok_or(rustls::Error::FailedToGetCurrentTime)?;
         let trust = Trust::load(&config.tls.client_trust_anchors)?;
         let credentials = PlatformCredentials::load(&config.tls, &trust, &provider, now)?;
@@ -267,7 +267,7 @@ impl Published {
 
     fn judge_resumed(&self, connection: &ServerConnection, clock: &Clock) -> Result<Admitted, Refused> {
         let chain = connection.peer_certificates().unwrap_or_default();
-        let now = time_of(clock).current_time().ok_or(Refused::new(Refusal::ProtocolViolation))?;
+        let now = time_provider(clock).current_time().ok_or(Refused::new(Refusal::ProtocolViolation))?;
         self.judge.judge(chain, now)
     }
 }

@@ -15,10 +15,10 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::credential::{CredentialError, read_pair};
 use super::provider::{Settings, provider};
-use super::refused::{certificate_error, refusal_of_path};
+use super::refusal::{certificate_error, refusal_of_path};
 use super::status_request_v2::Spliced;
 use super::stream::SecuredStream;
-use super::time_of;
+use super::time::time_provider;
 use super::trust::{Trust, TrustError};
 use crate::config::{Credential, TlsVersion};
 use crate::model::Clock;
@@ -86,7 +86,7 @@ impl Connector {
             algorithms: provider.signature_verification_algorithms,
         };
         let own = read_pair(&settings.credential, &provider)?;
-        let config = ClientConfig::builder_with_details(Arc::clone(&provider), time_of(clock))
+        let config = ClientConfig::builder_with_details(Arc::clone(&provider), time_provider(clock))
             .with_protocol_versions(offered.versions.protocol_versions())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))

@@ -8,10 +8,10 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::{CertifiedKey, SigningKey};
 use webpki::EndEntityCert;
 
-use super::choice::{IdentityError, PlatformIdentity};
 use super::file::{self, FileError};
+use super::identity::{IdentityError, PlatformIdentity};
 use super::key::{self, KeyError};
-use super::own_chain::{self, ChainError};
+use super::platform_chain::{self, ChainError};
 use super::trust::Trust;
 use crate::config::{Credential, KeyLocation, Tls};
 use crate::x509::{CertificateFacts, Part, X509Error};
@@ -106,7 +106,7 @@ fn load_one(
 ) -> Result<Loaded, CredentialError> {
     // Before the key: who puts the issuing CA first should read that, and not that the key belongs to nobody.
     let chain = file::certificates(&credential.chain)?;
-    own_chain::check(&chain, &credential.chain, trust, provider, now)?;
+    platform_chain::check(&chain, &credential.chain, trust, provider, now)?;
     read_pair(credential, provider)
 }
 

@@ -1,61 +1,43 @@
-//! The TLS profile of the specification on rustls; the only folder that names it.
+//! The TLS profile of the specification on rustls. No other folder names the TLS library.
 //!
-//! [`Acceptor`] is Interface A's side: it turns an accepted TCP connection into a [`Secured`] one, and a
-//! [`Secured`] one cannot be had without a certificate that chains to an installed root, is not revoked, and
-//! names a device that may connect. All of that is decided inside the handshake, so that a refusal is a TLS
-//! alert. [`Connector`] is Interface B's side.
+//! [`Acceptor`] is the server side of Interface A. It turns an accepted TCP connection into a [`Secured`] one.
+//! A [`Secured`] connection exists only for a peer whose certificate chains to an installed root, is not revoked
+//! and names a device that may connect. The decision falls inside the handshake, so that a refusal reaches the
+//! peer as a TLS alert. [`Connector`] is the client side of Interface B.
 
-mod acceptable;
 mod acceptor;
-mod audit_key;
-mod authorities;
-pub mod choice;
+mod audit_signature;
+mod ca_cache;
+mod certificate_selection;
 mod connector;
 mod credential;
 mod file;
-mod installed;
+mod identity;
+mod inventory;
 mod key;
-mod own_chain;
+mod key_policy;
+mod platform_chain;
 pub mod provider;
-mod refused;
-mod remembered;
+mod refusal;
+mod signature_cache;
 pub mod stapling;
 pub mod status_request_v2;
 mod stream;
+mod time;
 mod trust;
 mod verifier;
 
 pub use acceptor::{Acceptor, AcceptorError, Peer, Prepared, Secured};
-pub use audit_key::AuditJudge;
+pub use audit_signature::AuditJudge;
+pub use certificate_selection::PlatformCertificates;
 pub use connector::{ConnectError, Connector, ConnectorSettings};
 pub use credential::{CredentialError, PlatformCredentials};
 pub use file::FileError;
+pub use identity::{ChainStaples, IdentityError, PlatformIdentity, Served};
 #[cfg(feature = "pkcs11")]
 pub use key::TokenError;
 pub use key::{Encryption, KeyError, KeyFileError, PrivateFileError, Secret};
-pub use own_chain::ChainError;
-pub use refused::{Refused, evidence};
+pub use platform_chain::ChainError;
+pub use refusal::{Refused, evidence};
 pub use stream::SecuredStream;
 pub use trust::{Trust, TrustError};
-
-use std::sync::Arc;
-
-use rustls::pki_types::UnixTime;
-use rustls::time_provider::TimeProvider;
-
-use crate::model::Clock;
-
-/// Our clock as rustls asks for it.
-#[derive(Debug)]
-struct TlsTime(Clock);
-
-impl TimeProvider for TlsTime {
-    fn current_time(&self) -> Option<UnixTime> {
-        let seconds = u64::try_from(self.0.now().as_second()).ok()?;
-        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
-    }
-}
-
-fn time_of(clock: &Clock) -> Arc<dyn TimeProvider> {
-    Arc::new(TlsTime(clock.clone()))
-}

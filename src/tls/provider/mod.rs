@@ -51,7 +51,7 @@ impl Settings {
 /// TLS 1.3 suites are rustls' own in its order, but for the staples that go with each certificate (A10); those of TLS
 /// 1.2 follow in the order of the specification, which a server imposes with `ignore_client_order`. Only suites and
 /// groups that a chosen version can use are in it, so that whoever reads the lists (as
-/// [`PlatformCertificates`](super::choice::PlatformCertificates) does) sees what can be negotiated.
+/// [`PlatformCertificates`](super::certificate_selection::PlatformCertificates) does) sees what can be negotiated.
 #[must_use]
 pub fn provider(settings: Settings) -> CryptoProvider {
     let base = aws_lc_rs::default_provider();

@@ -1,46 +1,40 @@
-//! What is stapled to one chain.
+//! The certificates of a chain of ours, with those who answer for them.
 
-use std::fmt;
+use std::sync::Arc;
 
-use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
 
-/// The OCSP responses of one chain as it is sent: one place for each certificate, the platform's own first. A place
-/// is empty where there is no response that is fresh. Each is the DER of an OCSPResponse (RFC 6960 section 4.2.1).
-#[derive(Clone, PartialEq, Eq)]
-pub struct ChainStaples {
-    places: Vec<Option<Bytes>>,
+use crate::revocation::{Issuer, Link};
+use crate::tls::trust::Trust;
+use crate::x509::{CertificateFacts, Signed};
+
+/// Each certificate of a chain with its issuer: the next one of the chain, or for the last one the anchor, which is
+/// not sent. `None` for a root that comes along: nobody answers for it.
+pub(super) fn links(chain: &[CertificateDer<'_>], trust: &Trust) -> Vec<Option<Link>> {
+    let facts: Vec<_> = chain.iter().map(|der| CertificateFacts::read(der).ok().map(Arc::new)).collect();
+    let link = |(at, der): (usize, &CertificateDer<'_>)| {
+        let certificate = facts.get(at)?.clone()?;
+        let signed = Signed::read(der).ok()?;
+        let issued_by = |issuer: &Issuer| {
+            issuer.name() == certificate.issuer.as_der() && signed.verify(issuer.key()).is_ok()
+        };
+        if issued_by(&Issuer::of(&certificate)) {
+            return None;
+        }
+        let next = facts.get(at + 1).and_then(Option::as_ref).map(|next| Arc::new(Issuer::of(next)));
+        let issuer = next
+            .filter(|next| issued_by(next))
+            .or_else(|| trust.issuers().find(|anchor| issued_by(anchor)).cloned())?;
+        Some(Link { certificate, issuer })
+    };
+    chain.iter().enumerate().map(link).collect()
 }
 
-impl ChainStaples {
-    /// With these, in the order of the chain.
-    #[must_use]
-    pub const fn new(places: Vec<Option<Bytes>>) -> Self {
-        Self { places }
-    }
-
-    /// For a chain of `length` certificates, of none of which there is one.
-    #[must_use]
-    pub fn none(length: usize) -> Self {
-        Self { places: vec![None; length] }
-    }
-
-    /// One for each certificate of the chain, in its order.
-    #[must_use]
-    pub fn places(&self) -> &[Option<Bytes>] {
-        &self.places
-    }
-
-    /// That of the platform's own certificate: all that RFC 6066 section 8 knows.
-    #[must_use]
-    pub fn leaf(&self) -> Option<&Bytes> {
-        self.places.first()?.as_ref()
-    }
-}
-
-/// The lengths, not the responses.
-impl fmt::Debug for ChainStaples {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lengths = self.places.iter().map(|place| place.as_ref().map(Bytes::len));
-        f.debug_list().entries(lengths).finish()
+/// How a certificate is called in metrics and by operators: few names, and the same after a renewal.
+pub(super) fn name(kind: &str, position: usize) -> String {
+    match position {
+        0 => kind.to_owned(),
+        1 => format!("{kind}-ca"),
+        further => format!("{kind}-ca-{further}"),
     }
 }

@@ -4,12 +4,10 @@
 //! handshake and asks nobody (B18). So there has to be a response for each of them at any time: [`Stapling`] asks for
 //! them, keeps them, and renews them long before they expire.
 
+mod cache;
 mod chain;
-mod course;
-mod keeper;
-mod own;
-mod shelf;
+mod refresher;
+mod schedule;
 
-pub use chain::ChainStaples;
-pub(super) use keeper::Chains;
-pub use keeper::Stapling;
+pub(super) use refresher::Chains;
+pub use refresher::Stapling;

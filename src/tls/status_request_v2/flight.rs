@@ -6,7 +6,7 @@ use rustls::crypto::cipher::{
 };
 use rustls::{ConnectionTrafficSecrets, ContentType, Error};
 
-use super::SPLICE;
+use super::rewriter::SPLICE;
 
 /// The record protection of a suite. The flight of a server that has something else to say than rustls passes through
 /// [`Flight`]; everything else, application data first of all, has rustls' own.

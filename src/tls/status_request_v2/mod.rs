@@ -14,10 +14,10 @@
 
 mod flight;
 mod hello;
+mod hello_reader;
 mod messages;
-mod received;
 mod records;
-mod splice;
+mod rewriter;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -36,21 +36,16 @@ use tokio_rustls::server::TlsStream;
 
 pub(super) use flight::FlightProtection;
 pub use hello::{Asked, ClientHello, Item, Unacceptable, Version};
-use received::Received;
+use hello_reader::Received;
 use records::Records;
-use splice::{Exchanged, Splice};
+use rewriter::{Exchanged, SPLICE, Splice};
 pub use stream::Spliced;
 pub(super) use transcript::Transcript;
 
-use super::stapling::ChainStaples;
-
-tokio::task_local! {
-    /// The handshake of this task: rustls calls everything of ours on the polling thread.
-    static SPLICE: RefCell<Splice>;
-}
+use super::identity::ChainStaples;
 
 /// Does the handshake of a server. `config` has to use our [`provider`](super::provider::provider), which has suites of
-/// those versions only that `config` speaks, and [`PlatformCertificates`](super::choice::PlatformCertificates).
+/// those versions only that `config` speaks, and [`PlatformCertificates`](super::certificate_selection::PlatformCertificates).
 ///
 /// # Errors
 /// When the handshake fails, after the alert has been written; with the connection.

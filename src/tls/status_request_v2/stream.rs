@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::SPLICE;
 use super::records::Records;
+use super::rewriter::SPLICE;
 
 /// Bytes of a flight that are copied at a time: about a record.
 const MOST: usize = 16 * 1024;

@@ -2,7 +2,7 @@
 
 use rustls::crypto::hash::{Context, Hash, HashAlgorithm, Output};
 
-use super::SPLICE;
+use super::rewriter::SPLICE;
 
 /// The hash of a suite. rustls updates it with one handshake message at a time; Finished, the extended master secret
 /// (RFC 7627) and the key schedule of TLS 1.3 all follow from it.

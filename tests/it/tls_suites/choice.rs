@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, LazyLock, Mutex};
 
-use pcd_platform::tls::choice::{PlatformCertificates, PlatformIdentity};
 use pcd_platform::tls::provider::{Settings, Versions, provider};
+use pcd_platform::tls::{PlatformCertificates, PlatformIdentity};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use rustls::crypto::SupportedKxGroup;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use pcd_platform::tls::choice::{PlatformCertificates, PlatformIdentity};
 use pcd_platform::tls::provider::{Settings, Versions, provider};
+use pcd_platform::tls::{PlatformCertificates, PlatformIdentity};
 use rustls::pki_types::CertificateDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, ServerConfig, ServerConnection};

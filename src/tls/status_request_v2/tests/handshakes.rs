@@ -20,10 +20,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::TlsConnector;
 
 use super::*;
-use crate::tls::choice::{PlatformCertificates, PlatformIdentity};
 use crate::tls::provider::{Settings, provider};
 use crate::tls::status_request_v2::accept;
 use crate::tls::status_request_v2::wire::Reader;
+use crate::tls::{PlatformCertificates, PlatformIdentity};
 
 /// A root, an issuing CA and a certificate that serves and connects.
 struct Site {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::wire::put_vector;
 use super::{Asked, Item, Version};
-use crate::tls::stapling::ChainStaples;
+use crate::tls::identity::ChainStaples;
 
 /// A number and a content.
 type Extension = (u16, Vec<u8>);

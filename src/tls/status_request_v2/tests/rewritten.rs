@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tls::status_request_v2::ClientHello;
-use crate::tls::status_request_v2::splice::{Exchanged, Splice};
+use crate::tls::status_request_v2::rewriter::{Exchanged, Splice};
 use crate::tls::status_request_v2::wire::Reader;
 
 /// ServerHello of TLS 1.2 with these extensions.

@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::*;
-use crate::tls::status_request_v2::received::Received;
-use crate::tls::status_request_v2::splice::Splice;
+use crate::tls::status_request_v2::hello_reader::Received;
+use crate::tls::status_request_v2::rewriter::Splice;
 use crate::tls::status_request_v2::{SPLICE, Spliced};
 
 /// A connection that takes and gives no more than so many bytes at a time.

@@ -4,9 +4,8 @@
 //! key can sign. The order of the specification goes across both kinds of key, so it is walked here: the first suite
 //! that client and key and groups allow decides about the key, and rustls then arrives at the same suite.
 
-mod identity;
 mod offer;
-mod refusal;
+mod unusable_key;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,10 +15,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-pub use identity::{IdentityError, PlatformIdentity, Served};
-use offer::{Negotiable, Offer};
-
+use super::identity::{PlatformIdentity, Served};
 use super::status_request_v2;
+use offer::{Negotiable, Offer};
 
 /// The platform's certificates, as rustls asks for them. What is published here is what the next handshake uses;
 /// both certificates change in one step, and handshakes under way keep what they have.
@@ -37,7 +35,7 @@ impl PlatformCertificates {
         Self {
             identity: ArcSwap::from_pointee(identity),
             negotiable: Negotiable::of(provider),
-            refusal: Arc::new(refusal::certified_key()),
+            refusal: Arc::new(unusable_key::certified_key()),
         }
     }
 

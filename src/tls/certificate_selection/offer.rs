@@ -9,7 +9,7 @@ use rustls::{
     CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite, Tls12CipherSuite,
 };
 
-use super::{PlatformIdentity, Served};
+use crate::tls::identity::{PlatformIdentity, Served};
 
 /// What in a ClientHello bears on the certificate.
 pub(super) struct Offer<'a> {

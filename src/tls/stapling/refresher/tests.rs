@@ -20,10 +20,10 @@ use crate::pki::{
     Authority, CertificateOrder, KeyType, OcspResponder, OcspSigner, RevocationReason, Role, TestPki,
 };
 use crate::revocation::Engine;
-use crate::tls::choice::PlatformIdentity;
+use crate::tls::PlatformIdentity;
 use crate::tls::credential::PlatformCredentials;
 use crate::tls::provider::{Settings, provider};
-use crate::tls::time_of;
+use crate::tls::time::time_provider;
 use crate::tls::trust::Trust;
 
 const LIFE: SignedDuration = SignedDuration::from_hours(10);
@@ -106,7 +106,7 @@ impl Scene {
         let engine =
             Engine::open(&self.config.revocation, Metrics::new().unwrap(), self.clock.clone()).unwrap();
         let trust = Trust::load(&self.config.tls.client_trust_anchors).unwrap();
-        let now = time_of(&self.clock).current_time().unwrap();
+        let now = time_provider(&self.clock).current_time().unwrap();
         let provider = provider(Settings::default());
         let credentials = PlatformCredentials::load(&self.config.tls, &trust, &provider, now).unwrap();
         let stapling = Stapling::new(engine, self.clock.clone());

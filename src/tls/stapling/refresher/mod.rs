@@ -9,13 +9,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::ChainStaples;
-use super::course::Course;
-use super::own;
-use super::shelf::{Kept, Outcome, Shelf};
+use super::cache::{Kept, Outcome, Shelf};
+use super::chain;
+use super::schedule::Course;
 use crate::model::Clock;
 use crate::revocation::{Engine, KnownStaple, Link, NoAnswer, Staple, Tried};
-use crate::tls::choice::{PlatformIdentity, Served};
+use crate::tls::identity::{ChainStaples, PlatformIdentity, Served};
 use crate::tls::trust::Trust;
 
 /// The longest that the keeper sleeps: the machine's clock may be set.
@@ -65,11 +64,11 @@ impl Chains {
     /// The chains of an identity, with their issuers.
     pub(in crate::tls) fn of(identity: &PlatformIdentity, trust: &Trust) -> Self {
         let chain = |(kind, served): (&str, &Arc<Served>)| {
-            let links = own::links(&served.key().cert, trust).into_iter().enumerate();
+            let links = chain::links(&served.key().cert, trust).into_iter().enumerate();
             Chain {
                 served: Arc::clone(served),
                 served_regardless: !identity.withholds(),
-                own: links.map(|(at, link)| Own { name: own::name(kind, at), link }).collect(),
+                own: links.map(|(at, link)| Own { name: chain::name(kind, at), link }).collect(),
             }
         };
         let both = [("ecc", identity.ecc()), ("rsa", identity.rsa())];

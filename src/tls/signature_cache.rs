@@ -10,7 +10,7 @@ use std::sync::{PoisonError, RwLock};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use sha2::Digest as _;
 
-use super::authorities::Authorities;
+use super::ca_cache::Authorities;
 
 /// CA certificates that are remembered at most; beyond that it begins anew.
 const MOST: usize = 1024;

@@ -7,7 +7,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::acceptable;
+use super::key_policy;
 use super::trust::Trust;
 use crate::x509::{CertificateFacts, KeyKind, SignatureAlgorithm, X509Error};
 
@@ -187,11 +187,11 @@ pub(super) fn check(
 fn check_one(facts: &CertificateFacts, now: i64, file: impl Fn() -> PathBuf) -> Result<(), ChainError> {
     let subject = || facts.subject.to_string();
     // Nobody checks the signature of a root that comes along: being installed is what makes it trusted.
-    if facts.subject != facts.issuer && !acceptable::signature(facts.signature_algorithm) {
+    if facts.subject != facts.issuer && !key_policy::signature(facts.signature_algorithm) {
         let algorithm = facts.signature_algorithm;
         return Err(ChainError::Signature { file: file(), subject: subject(), algorithm });
     }
-    if !acceptable::key(facts.key, RSA_BITS) {
+    if !key_policy::key(facts.key, RSA_BITS) {
         return Err(ChainError::Key { file: file(), subject: subject(), key: facts.key });
     }
     if now > facts.not_after.as_second() {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::course::Course;
+use super::schedule::Course;
 use crate::revocation::{Link, Staple, Tried};
 
 /// By [`Link::identity`]: the two chains may share an issuing CA, and a reload brings most certificates back.

@@ -1,5 +1,7 @@
 //! Who the platform is: up to two certificates. `// A5`
 
+mod staples;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -7,8 +9,8 @@ use arc_swap::ArcSwap;
 use rustls::SignatureAlgorithm;
 use rustls::sign::CertifiedKey;
 
-use crate::tls::stapling::ChainStaples;
 use crate::x509::CertificateFacts;
+pub use staples::ChainStaples;
 
 /// The platform's certificate chains with their keys and staples: an ECC one, an RSA one, at least one of them.
 /// Clones share the staples.
@@ -83,7 +85,7 @@ impl PlatformIdentity {
     }
 
     /// What can be served now, ECC first.
-    pub(super) fn keys(&self) -> impl Iterator<Item = &Arc<Served>> {
+    pub(in crate::tls) fn keys(&self) -> impl Iterator<Item = &Arc<Served>> {
         let serves = |served: &&Arc<Served>| !self.withholds || served.keeps_its_promise();
         self.ecc.iter().chain(&self.rsa).filter(serves)
     }

@@ -1,6 +1,7 @@
 //! One handshake: what its client asked for, what rustls was given, and what has to look different.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use super::hello::{Asked, CLIENT_HELLO, ClientHello, Item, STATUS_REQUEST, Version};
 use super::messages::{
@@ -9,7 +10,12 @@ use super::messages::{
 };
 use super::records::Replacement;
 use super::wire::Reader;
-use crate::tls::stapling::ChainStaples;
+use crate::tls::identity::ChainStaples;
+
+tokio::task_local! {
+    /// The handshake of this task: rustls calls everything of ours on the polling thread.
+    pub(super) static SPLICE: RefCell<Splice>;
+}
 
 /// The difference between what rustls says and hears and what its client hears and says.
 #[derive(Debug, Default)]

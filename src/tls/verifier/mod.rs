@@ -11,10 +11,10 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
-use super::acceptable;
-use super::authorities::Authority;
-use super::refused::{Refused, certificate_error, presented, refusal_of_path};
-use super::remembered::Remembered;
+use super::ca_cache::Authority;
+use super::key_policy;
+use super::refusal::{Refused, certificate_error, presented, refusal_of_path};
+use super::signature_cache::Remembered;
 use super::status_request_v2;
 use super::trust::Trust;
 use crate::authz::{Device, DirectoryHandle};
@@ -148,7 +148,7 @@ impl Judge {
         }
         // A0, for each certificate of the path; the roots are what the operator has installed. That their signatures
         // are RSA or ECDSA with SHA-2 holds already: webpki was given no other algorithms. Before anybody is asked.
-        if !certificates.iter().all(|certificate| acceptable::key(certificate.key, self.rsa_bits)) {
+        if !certificates.iter().all(|certificate| key_policy::key(certificate.key, self.rsa_bits)) {
             return Err(webpki::Error::CertDistrusted);
         }
         issuers.push(Arc::clone(self.trust.issuer(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?));

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::revocation::fixtures::{List, config, hours};
 use crate::tls::provider::{Settings, provider};
-use crate::tls::remembered::Remembered;
+use crate::tls::signature_cache::Remembered;
 
 /// A judge that trusts these roots, and knows these CRLs and who signs indirect ones.
 fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> Judge {
