@@ -37,7 +37,7 @@ use pcd_platform::metrics::Metrics;
 use pcd_platform::model::Clock;
 use pcd_platform::pki::KeyType;
 use pcd_platform::revocation::ocsp::Request;
-use pcd_platform::revocation::{CertIdHash, Engine, Issuer, Link};
+use pcd_platform::revocation::{CertIdHash, Engine, IssuedCertificate, Issuer};
 use pcd_platform::tls::ChainStaples;
 use pcd_platform::tls::provider::{Settings, provider};
 use pcd_platform::tls::status_request_v2;
@@ -293,15 +293,15 @@ fn see_flight(of: SocketAddr, hello: &[u8]) {
 }
 
 /// The path of a device as the verifier makes it.
-fn path(site: &Site, own: &site::Credential) -> Arc<[Link]> {
+fn path(site: &Site, own: &site::Credential) -> Arc<[IssuedCertificate]> {
     let read = |der: &[u8]| Arc::new(CertificateFacts::read(der).expect("a certificate"));
     let chain: Vec<_> = own.chain().iter().map(|der| read(der)).collect();
     let roots: Vec<_> = site.root_certificates().iter().map(|der| read(der)).collect();
     let issuer = |certificate: &CertificateFacts| {
         let above = chain.iter().chain(&roots).find(|other| other.subject == certificate.issuer);
-        Arc::new(Issuer::of(above.expect("an issuer")))
+        Arc::new(Issuer::from_certificate(above.expect("an issuer")))
     };
-    let link = |certificate: &Arc<CertificateFacts>| Link {
+    let link = |certificate: &Arc<CertificateFacts>| IssuedCertificate {
         certificate: Arc::clone(certificate),
         issuer: issuer(certificate),
     };
@@ -309,14 +309,14 @@ fn path(site: &Site, own: &site::Credential) -> Arc<[Link]> {
 }
 
 /// An engine that has a kept OCSP answer for each link of these paths: nobody waits for anything.
-fn warm(site: &Site, paths: &[Arc<[Link]>]) -> Engine {
+fn warm(site: &Site, paths: &[Arc<[IssuedCertificate]>]) -> Engine {
     let config = site.config().revocation;
     let folder = config.directory.join("ocsp");
     fs::create_dir_all(&folder).expect("a folder");
     let responder = site.responder();
     for link in paths.iter().flat_map(|path| path.iter()) {
         let name: String = link.identity().iter().map(|octet| format!("{octet:02x}")).collect();
-        let answer = responder.answer(&Request::about(link, CertIdHash::Sha1, None).to_der());
+        let answer = responder.answer(&Request::for_certificate(link, CertIdHash::Sha1, None).to_der());
         fs::write(folder.join(format!("{name}.der")), answer).expect("a file");
     }
     let metrics = Metrics::new().expect("metrics");
@@ -324,7 +324,7 @@ fn warm(site: &Site, paths: &[Arc<[Link]>]) -> Engine {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     for path in paths {
         runtime.block_on(engine.check(path));
-        assert!(engine.settled(path).is_some(), "something would have to be asked");
+        assert!(engine.try_check(path).is_some(), "something would have to be asked");
     }
     engine
 }
@@ -336,8 +336,8 @@ fn revocation(site: &Site, own: &site::Credential, engine: &Engine) -> Duration 
     let began = processor_time("thread-self");
     for _ in 0..TIMES {
         let ca = CertificateFacts::read(&chain[1]).expect("a certificate");
-        std::hint::black_box(Issuer::of(&ca));
-        std::hint::black_box(engine.settled(std::hint::black_box(&path)));
+        std::hint::black_box(Issuer::from_certificate(&ca));
+        std::hint::black_box(engine.try_check(std::hint::black_box(&path)));
     }
     (processor_time("thread-self") - began) / TIMES
 }

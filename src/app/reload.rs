@@ -83,7 +83,7 @@ impl Platform {
         audit_forwarder::connector(&config, &self.clock)?;
         let certificates = self.acceptor.installed();
         let acceptor = self.acceptor.prepare(&config)?;
-        self.revocation.take_over(revocation);
+        self.revocation.apply(revocation);
         self.acceptor.publish(acceptor, config.stapling.wait).await;
         let keys = current.written.changed(&config.written);
         for key in needs_restart(&current, &config) {

@@ -13,7 +13,7 @@ pub(super) async fn watch(
     config: ConfigHandle,
     done: CancellationToken,
 ) {
-    let mut changes = revocation.changes();
+    let mut changes = revocation.subscribe();
     loop {
         let interval = config.load().revocation.check_interval;
         tokio::select! {

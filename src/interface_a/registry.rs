@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use super::pending_replies::{Exchange, PendingReplies};
 use crate::authz::Directory;
 use crate::model::{DeviceId, Refusal, SessionId};
-use crate::revocation::{Engine, Link, Status, Verdict};
+use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
 
 /// How many messages may wait to be delivered into one session.
 const DELIVERIES: usize = 64;
@@ -73,7 +73,7 @@ pub(super) struct Links {
 #[derive(Debug)]
 struct Entry {
     info: SessionInfo,
-    path: Arc<[Link]>,
+    path: Arc<[IssuedCertificate]>,
     deliveries: mpsc::Sender<Outgoing>,
     withdrawn: watch::Sender<Option<Refusal>>,
 }
@@ -109,7 +109,7 @@ impl Registry {
         // Looking up takes microseconds each; the list is not held meanwhile.
         for (id, path) in paths {
             let revoked = |status: &Status| matches!(status.verdict, Verdict::Revoked { .. });
-            if revocation.kept(&path).iter().any(revoked)
+            if revocation.peek(&path).iter().any(revoked)
                 && let Some(entry) = self.entries().get(&id)
             {
                 // A session that has just ended does not listen any more.
@@ -161,7 +161,7 @@ impl Registry {
         self.pending_replies.clone()
     }
 
-    pub(super) fn register(&self, info: SessionInfo, path: Arc<[Link]>) -> Links {
+    pub(super) fn register(&self, info: SessionInfo, path: Arc<[IssuedCertificate]>) -> Links {
         let (deliver, deliveries) = mpsc::channel(DELIVERIES);
         let (withdraw, withdrawn) = watch::channel(None);
         let registration = Registration { registry: self.clone(), id: info.id };

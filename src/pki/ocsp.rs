@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use rcgen::{KeyPair, SigningKey as _};
 
 use super::error::PkiError;
-use crate::revocation::ocsp::{BASIC, CertStatus, SingleResponse, nonce_list};
+use crate::revocation::CertStatus;
+use crate::revocation::ocsp::{BASIC, SingleResponse, nonce_list};
 use crate::x509::der::{
     self, BIT_STRING, ENUMERATED, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, context, element,
     generalized_time, sequence,

@@ -12,7 +12,8 @@ use super::index::Index;
 use super::ocsp::{OcspFailure, OcspResponse, ResponderId};
 use super::test_pki::TestPki;
 use super::{file, key};
-use crate::revocation::ocsp::{CertId, CertStatus, Request, SingleResponse};
+use crate::revocation::CertStatus;
+use crate::revocation::ocsp::{CertId, Request, SingleResponse};
 use crate::revocation::{CertIdHash, Issuer};
 use crate::x509::{CertificateFacts, KeyPurpose, pem};
 
@@ -111,7 +112,7 @@ impl Served {
         let contents = file::read(&pki.certificate(authority))?;
         let der = pem::certificates(contents.as_bytes())?.into_iter().next().ok_or(PkiError::Foreign)?;
         let facts = CertificateFacts::read(&der)?;
-        let issuer = Arc::new(Issuer::of(&facts));
+        let issuer = Arc::new(Issuer::from_certificate(&facts));
         match signer {
             OcspSigner::Ca => Ok(Self {
                 authority,
@@ -122,7 +123,8 @@ impl Served {
             }),
             OcspSigner::Delegate => {
                 let (der, key) = delegate(pki, authority)?;
-                let id = ResponderId::KeyHash(Issuer::of(&CertificateFacts::read(&der)?).key_hash());
+                let id =
+                    ResponderId::KeyHash(Issuer::from_certificate(&CertificateFacts::read(&der)?).key_hash());
                 Ok(Self { authority, id, key, certificates: vec![der], issuer })
             }
         }

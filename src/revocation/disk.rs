@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use super::bounded::Identity;
+use super::bounded_map::Identity;
 
 /// Files of one kind that are kept; the oldest beyond that are deleted at the next start.
 const MOST_FILES: usize = 100_000;
@@ -111,7 +111,7 @@ impl Disk {
         self.queue(Job::Replace(self.path(Kind::Staple, &hexadecimal(identity)), der)).await;
     }
 
-    /// Keeps an OCSP answer. What cannot be kept is said, and known until the process ends.
+    /// Keeps an OCSP answer. What cannot be kept is status, and known until the process ends.
     pub(super) async fn keep_answer(&self, identity: Identity, der: Vec<u8>) {
         self.queue(Job::Replace(self.path(Kind::Ocsp, &hexadecimal(&identity)), der)).await;
         self.answers().insert(identity);

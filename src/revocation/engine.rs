@@ -7,20 +7,20 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, watch};
 
-use super::answers::{Answers, Kept};
-use super::bounded::Identity;
+use super::bounded_map::Identity;
+use super::circuit_breaker::CircuitBreakers;
 use super::crl::Crl;
+use super::crl::store::{CrlStore, Origin, StoredCrl};
 use super::disk::Disk;
-use super::failing::Failing;
-use super::fetch::Fetcher;
-use super::flight::Flights;
-use super::lists::{Lists, Origin, Stored};
-use super::ocsp::{Answer, Expectation, NonceRule, verify};
+use super::http::HttpClient;
+use super::ocsp::cache::{CachedResponse, ResponseCache};
+use super::ocsp::{Expectation, NonceRule, VerifiedResponse, verify};
 use super::policy::{Known, Step, decide};
-use super::seen::Seen;
-use super::settings::{Place, RevocationError, Settings, installed};
-use super::verdict::{Evidence, Report, Said, Source, Status, Verdict, Why};
-use super::{Issuer, Link, NoAnswer, Tried};
+use super::recent::RecentCertificates;
+use super::settings::{Endpoint, RevocationError, Settings, installed};
+use super::single_flight::SingleFlight;
+use super::verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict};
+use super::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
 use crate::config;
 use crate::metrics::Metrics;
 use crate::model::Clock;
@@ -32,15 +32,15 @@ pub struct Engine(pub(super) Arc<Inner>);
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) settings: ArcSwap<Settings>,
-    pub(super) answers: Answers,
-    pub(super) lists: Lists,
+    pub(super) answers: ResponseCache,
+    pub(super) lists: CrlStore,
     pub(super) disk: Disk,
     pub(super) clock: Clock,
-    pub(super) seen: Seen,
-    pub(super) fetcher: Fetcher,
+    pub(super) seen: RecentCertificates,
+    pub(super) fetcher: HttpClient,
     pub(super) metrics: Metrics,
-    pub(super) flights: Flights,
-    pub(super) failing: Failing,
+    pub(super) flights: SingleFlight,
+    pub(super) failing: CircuitBreakers,
     waiting: Semaphore,
     changed: watch::Sender<u64>,
 }
@@ -49,13 +49,13 @@ pub(super) struct Inner {
 #[derive(Debug)]
 pub struct Prepared {
     settings: Arc<Settings>,
-    crls: Vec<Arc<Stored>>,
+    crls: Vec<Arc<StoredCrl>>,
 }
 
 /// How far the question for one certificate has come, for whoever stops waiting.
 #[derive(Debug, Default)]
 struct Progress {
-    tried: Vec<Tried>,
+    tried: Vec<FailedAttempt>,
     /// The URLs that are being asked.
     asking: Vec<String>,
 }
@@ -73,25 +73,25 @@ impl Engine {
         let settings = Settings::load(config)?;
         let disk = Disk::open(&config.directory)
             .map_err(|source| RevocationError::Directory { path: config.directory.clone(), source })?;
-        let lists = Lists::new(&disk.numbers());
+        let lists = CrlStore::new(&disk.numbers());
         for (name, der) in disk.crls() {
             match Crl::read(der) {
-                Ok(crl) => lists.add(Stored::new(crl, Origin::Kept(name))),
+                Ok(crl) => lists.add(StoredCrl::new(crl, Origin::Persisted(name))),
                 Err(error) => tracing::warn!(name, %error, "a CRL that was kept cannot be used"),
             }
         }
         lists.install(installed(&config.installed_crls)?);
         let engine = Self(Arc::new(Inner {
             settings: ArcSwap::from_pointee(settings),
-            answers: Answers::new(),
+            answers: ResponseCache::new(),
             lists,
             disk,
             clock,
-            seen: Seen::new(),
-            fetcher: Fetcher::new(),
+            seen: RecentCertificates::new(),
+            fetcher: HttpClient::new(),
             metrics,
-            flights: Flights::default(),
-            failing: Failing::default(),
+            flights: SingleFlight::default(),
+            failing: CircuitBreakers::default(),
             waiting: Semaphore::new(config.max_waiting),
             changed: watch::Sender::new(0),
         }));
@@ -109,7 +109,7 @@ impl Engine {
     }
 
     /// Puts another configuration in force; the folder and the number of waiting handshakes stay.
-    pub fn take_over(&self, prepared: Prepared) {
+    pub fn apply(&self, prepared: Prepared) {
         self.0.settings.store(prepared.settings);
         self.0.lists.install(prepared.crls);
         self.publish();
@@ -118,23 +118,25 @@ impl Engine {
 
     /// Learns that something has changed by which somebody may be revoked: the number grows.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
     }
 
     /// What is known about every certificate of a path, without asking anybody, not even the disk. For live sessions,
     /// and where nobody can wait.
     #[must_use]
-    pub fn kept(&self, path: &Arc<[Link]>) -> Vec<Status> {
+    pub fn peek(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
         let signers = self.signers(path);
         path.iter()
-            .map(|link| {
-                let identity = self.see(link);
-                let mut known = self.known(link, identity, &signers);
+            .map(|issued| {
+                let identity = self.see(issued);
+                let mut known = self.known(issued, identity, &signers);
                 (known.responder, known.fetched) = (Some(None), Some(None));
                 match decide(&known) {
-                    Step::Answer(verdict, evidence) => status(link, verdict, evidence, Vec::new()),
-                    Step::AskResponder | Step::FetchCrl => undetermined(link, Why::NothingFresh, Vec::new()),
+                    Step::Decided(verdict, evidence) => status(issued, verdict, evidence, Vec::new()),
+                    Step::QueryResponder | Step::FetchCrl => {
+                        undetermined(issued, UndeterminedReason::NothingFresh, Vec::new())
+                    }
                 }
             })
             .collect()
@@ -143,45 +145,45 @@ impl Engine {
     /// Whether every certificate is good by what is in memory, or one is revoked by it: then nobody need be asked, and
     /// a device that is known does not wait (A9.2).
     #[must_use]
-    pub fn settled(&self, path: &Arc<[Link]>) -> Option<Vec<Status>> {
+    pub fn try_check(&self, path: &Arc<[IssuedCertificate]>) -> Option<Vec<Status>> {
         let signers = self.signers(path);
         let mut statuses = Vec::with_capacity(path.len());
         let mut settled = true;
-        for link in path.iter() {
-            let identity = self.see(link);
-            match self.next(link, &self.known(link, identity, &signers)) {
-                Step::Answer(verdict, evidence) => {
+        for issued in path.iter() {
+            let identity = self.see(issued);
+            match self.next(issued, &self.known(issued, identity, &signers)) {
+                Step::Decided(verdict, evidence) => {
                     let revoked = matches!(verdict, Verdict::Revoked { .. });
-                    statuses.push(status(link, verdict, evidence, Vec::new()));
+                    statuses.push(status(issued, verdict, evidence, Vec::new()));
                     if revoked {
                         return Some(self.counted(statuses));
                     }
                 }
-                Step::AskResponder | Step::FetchCrl => settled = false,
+                Step::QueryResponder | Step::FetchCrl => settled = false,
             }
         }
         settled.then(|| self.counted(statuses))
     }
 
     /// Finds out about every certificate of a path, within the deadline.
-    pub async fn check(&self, path: &Arc<[Link]>) -> Vec<Status> {
+    pub async fn check(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
         let deadline = self.0.settings.load().deadline;
         let late = tokio::time::sleep(deadline).boxed().shared();
         // Whoever comes when too many wait already waits as well, as long as a handshake may.
         let _turn = tokio::select! {
             turn = self.0.waiting.acquire() => turn,
-            () = late.clone() => return self.without(path, Why::Busy),
+            () = late.clone() => return self.without(path, UndeterminedReason::Busy),
         };
         let signers = self.signers(path);
-        let asking = path.iter().map(|link| {
+        let asking = path.iter().map(|issued| {
             let (signers, late) = (&signers, late.clone());
             async move {
                 let progress = Mutex::default();
                 tokio::select! {
-                    status = self.ask(link, signers, &progress) => status,
+                    status = self.ask(issued, signers, &progress) => status,
                     () = late => {
                         let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
-                        undetermined(link, Why::Deadline, progress.in_vain())
+                        undetermined(issued, UndeterminedReason::Deadline, progress.in_vain())
                     }
                 }
             }
@@ -189,15 +191,15 @@ impl Engine {
         let statuses = join_all(asking).await;
         // Of one that did not come in time, something may be known all the same.
         let late = |status: &Status| matches!(status.verdict, Verdict::Undetermined(_));
-        let known = self.kept(path);
+        let known = self.peek(path);
         let merged = statuses.into_iter().zip(known).map(|(status, known)| {
             if late(&status) && !late(&known) { Status { tried: status.tried, ..known } } else { status }
         });
         self.counted(merged.collect())
     }
 
-    fn without(&self, path: &Arc<[Link]>, why: Why) -> Vec<Status> {
-        let mut statuses = self.kept(path);
+    fn without(&self, path: &Arc<[IssuedCertificate]>, why: UndeterminedReason) -> Vec<Status> {
+        let mut statuses = self.peek(path);
         for status in &mut statuses {
             if matches!(status.verdict, Verdict::Undetermined(_)) {
                 status.verdict = Verdict::Undetermined(why);
@@ -206,28 +208,33 @@ impl Engine {
         self.counted(statuses)
     }
 
-    async fn ask(&self, link: &Link, signers: &[Arc<Issuer>], progress: &Mutex<Progress>) -> Status {
-        let identity = self.see(link);
-        self.recall(link, identity).await;
-        let mut known = self.known(link, identity, signers);
-        let asks = |places: Vec<Place>| {
+    async fn ask(
+        &self,
+        issued: &IssuedCertificate,
+        signers: &[Arc<Issuer>],
+        progress: &Mutex<Progress>,
+    ) -> Status {
+        let identity = self.see(issued);
+        self.recall(issued, identity).await;
+        let mut known = self.known(issued, identity, signers);
+        let asks = |places: Vec<Endpoint>| {
             let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
             progress.asking = places.into_iter().map(|place| place.url).collect();
         };
-        let failed = |vain: Vec<Tried>| {
+        let failed = |vain: Vec<FailedAttempt>| {
             let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
             progress.asking.clear();
             progress.tried.extend(vain);
         };
         loop {
-            match self.next(link, &known) {
-                Step::Answer(verdict, evidence) => {
+            match self.next(issued, &known) {
+                Step::Decided(verdict, evidence) => {
                     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-                    return status(link, verdict, evidence, std::mem::take(&mut progress.tried));
+                    return status(issued, verdict, evidence, std::mem::take(&mut progress.tried));
                 }
-                Step::AskResponder => {
-                    asks(self.0.settings.load().responders(link));
-                    known.responder = Some(match self.ask_responder(link).await {
+                Step::QueryResponder => {
+                    asks(self.0.settings.load().responders(issued));
+                    known.responder = Some(match self.ask_responder(issued).await {
                         Ok(()) => self.answer(identity, Source::OcspResponder),
                         Err(vain) => {
                             failed(vain);
@@ -236,9 +243,9 @@ impl Engine {
                     });
                 }
                 Step::FetchCrl => {
-                    asks(self.0.settings.load().distribution_points(link).into_iter().flatten().collect());
-                    failed(self.fetch_crls(link).await);
-                    let report = self.list_report(link, signers);
+                    asks(self.0.settings.load().distribution_points(issued).into_iter().flatten().collect());
+                    failed(self.fetch_crls(issued).await);
+                    let report = self.list_report(issued, signers);
                     known.fetched = Some(report.map(|mut report| {
                         report.evidence.source = Source::CrlFetched;
                         report
@@ -249,18 +256,18 @@ impl Engine {
     }
 
     /// What the policy wants; a responder that has just failed is passed over when a CRL can answer in its place.
-    fn next(&self, link: &Link, known: &Known) -> Step {
+    fn next(&self, issued: &IssuedCertificate, known: &Known) -> Step {
         let step = decide(known);
-        if step != Step::AskResponder {
+        if step != Step::QueryResponder {
             return step;
         }
-        let places = self.0.settings.load().responders(link);
+        let places = self.0.settings.load().responders(issued);
         if !self.all_fail(&places) {
             return step;
         }
         let without = Known { responder: Some(None), ..known.clone() };
         match decide(&without) {
-            answered @ Step::Answer(..) => answered,
+            answered @ Step::Decided(..) => answered,
             // Nobody to ask at all: on to the CRLs.
             Step::FetchCrl if places.is_empty() => Step::FetchCrl,
             _ => step,
@@ -268,26 +275,26 @@ impl Engine {
     }
 
     /// Whether every one of these has failed just now.
-    pub(super) fn all_fail(&self, places: &[Place]) -> bool {
+    pub(super) fn all_fail(&self, places: &[Endpoint]) -> bool {
         let now = self.0.clock.instant();
         places.iter().all(|place| self.0.failing.lately(&place.url, now))
     }
 
-    fn known(&self, link: &Link, identity: Identity, signers: &[Arc<Issuer>]) -> Known {
+    fn known(&self, issued: &IssuedCertificate, identity: Identity, signers: &[Arc<Issuer>]) -> Known {
         Known {
             cached: self.answer(identity, Source::OcspCache),
-            local: self.list_report(link, signers),
+            local: self.list_report(issued, signers),
             ..Known::default()
         }
     }
 
-    fn signers(&self, path: &[Link]) -> Vec<Arc<Issuer>> {
+    fn signers(&self, path: &[IssuedCertificate]) -> Vec<Arc<Issuer>> {
         self.0.settings.load().crl_signers(path, self.0.clock.now())
     }
 
-    fn list_report(&self, link: &Link, signers: &[Arc<Issuer>]) -> Option<Report> {
+    fn list_report(&self, issued: &IssuedCertificate, signers: &[Arc<Issuer>]) -> Option<Report> {
         let skew = self.0.settings.load().skew;
-        self.0.lists.report(link, signers, self.0.clock.now(), skew, &self.0.disk)
+        self.0.lists.report(issued, signers, self.0.clock.now(), skew, &self.0.disk)
     }
 
     /// The kept OCSP answer.
@@ -297,48 +304,53 @@ impl Engine {
     }
 
     /// Fetches the OCSP answer that an earlier process has kept, or this one had no room for, from the disk.
-    async fn recall(&self, link: &Link, identity: Identity) {
+    async fn recall(&self, issued: &IssuedCertificate, identity: Identity) {
         if self.0.answers.get(&identity).is_some() || !self.0.disk.has_answer(&identity) {
             return;
         }
-        let (engine, link) = (self.clone(), link.clone());
+        let (engine, issued) = (self.clone(), issued.clone());
         // It fails only when the process ends.
         let _ = tokio::task::spawn_blocking(move || {
-            if engine.read_kept(&link, identity).is_none() {
+            if engine.read_kept(&issued, identity).is_none() {
                 engine.0.disk.pass_over(&identity);
             }
         })
         .await;
     }
 
-    fn read_kept(&self, link: &Link, identity: Identity) -> Option<()> {
+    fn read_kept(&self, issued: &IssuedCertificate, identity: Identity) -> Option<()> {
         let der = self.0.disk.answer(&identity)?;
         let settings = self.0.settings.load();
-        let answer = verify(&der, &self.expectation(&settings, link, NonceRule::Any)).ok()?;
+        let answer = verify(&der, &self.expectation(&settings, issued, NonceRule::Any)).ok()?;
         // Nothing was kept of a delegate that no CRL cleared. Whether one does today decides about "good" alone.
-        let revoked = matches!(answer.said, Said::Revoked { .. });
-        if !revoked && !self.delegate_is_good(link, &answer) {
+        let revoked = matches!(answer.status, CertStatus::Revoked { .. });
+        if !revoked && !self.delegate_is_good(issued, &answer) {
             return None;
         }
-        self.0.answers.keep(identity, self.kept_answer(link, answer, None));
+        self.0.answers.keep(identity, self.kept_answer(issued, answer, None));
         Some(())
     }
 
-    pub(super) fn kept_answer(&self, link: &Link, answer: Answer, url: Option<String>) -> Arc<Kept> {
-        let certificate = &link.certificate;
+    pub(super) fn kept_answer(
+        &self,
+        issued: &IssuedCertificate,
+        answer: VerifiedResponse,
+        url: Option<String>,
+    ) -> Arc<CachedResponse> {
+        let certificate = &issued.certificate;
         let (serial, issuer) = (certificate.serial.to_string(), certificate.issuer.to_string());
-        Arc::new(Kept { answer, url, serial, issuer, fetched_at: self.0.clock.now() })
+        Arc::new(CachedResponse { answer, url, serial, issuer, fetched_at: self.0.clock.now() })
     }
 
     pub(super) fn expectation<'a>(
         &self,
         settings: &'a Settings,
-        link: &'a Link,
+        issued: &'a IssuedCertificate,
         nonce: NonceRule<'a>,
     ) -> Expectation<'a> {
         Expectation {
-            link,
-            signers: settings.signers(link),
+            issued,
+            signers: settings.signers(issued),
             nonce,
             now: self.0.clock.now(),
             skew: settings.skew,
@@ -348,10 +360,11 @@ impl Engine {
     }
 
     /// The status of a delegate without id-pkix-ocsp-nocheck, by CRLs alone: by OCSP it could vouch for itself.
-    pub(super) fn delegate_is_good(&self, link: &Link, answer: &Answer) -> bool {
+    pub(super) fn delegate_is_good(&self, issued: &IssuedCertificate, answer: &VerifiedResponse) -> bool {
         let Some(delegate) = &answer.unchecked_delegate else { return true };
-        let link = Link { certificate: Arc::clone(delegate), issuer: Arc::clone(&link.issuer) };
-        self.list_report(&link, &[]).is_some_and(|report| report.fresh && report.said == Said::Good)
+        let issued =
+            IssuedCertificate { certificate: Arc::clone(delegate), issuer: Arc::clone(&issued.issuer) };
+        self.list_report(&issued, &[]).is_some_and(|report| report.fresh && report.status == CertStatus::Good)
     }
 
     fn counted(&self, statuses: Vec<Status>) -> Vec<Status> {
@@ -363,13 +376,13 @@ impl Engine {
     }
 
     #[cfg(test)]
-    pub(crate) fn seen_certificates(&self) -> usize {
+    pub(crate) fn recent_certificates(&self) -> usize {
         self.0.seen.since(None).len()
     }
 
-    fn see(&self, link: &Link) -> Identity {
-        let identity = link.identity();
-        self.0.seen.note(identity, link, self.0.clock.instant());
+    fn see(&self, issued: &IssuedCertificate) -> Identity {
+        let identity = issued.identity();
+        self.0.seen.note(identity, issued, self.0.clock.instant());
         identity
     }
 
@@ -394,14 +407,20 @@ impl Engine {
 
 impl Progress {
     /// What has failed, and what has not answered yet.
-    fn in_vain(self) -> Vec<Tried> {
-        let waiting = self.asking.into_iter().map(|what| Tried { what, why: NoAnswer::Deadline });
+    fn in_vain(self) -> Vec<FailedAttempt> {
+        let waiting =
+            self.asking.into_iter().map(|what| FailedAttempt { target: what, error: AttemptError::Deadline });
         self.tried.into_iter().chain(waiting).collect()
     }
 }
 
-fn status(link: &Link, verdict: Verdict, evidence: Option<Evidence>, tried: Vec<Tried>) -> Status {
-    let certificate = &link.certificate;
+fn status(
+    issued: &IssuedCertificate,
+    verdict: Verdict,
+    evidence: Option<Evidence>,
+    tried: Vec<FailedAttempt>,
+) -> Status {
+    let certificate = &issued.certificate;
     Status {
         serial: certificate.serial.clone(),
         issuer: certificate.issuer.to_string(),
@@ -411,6 +430,6 @@ fn status(link: &Link, verdict: Verdict, evidence: Option<Evidence>, tried: Vec<
     }
 }
 
-fn undetermined(link: &Link, why: Why, tried: Vec<Tried>) -> Status {
-    status(link, Verdict::Undetermined(why), None, tried)
+fn undetermined(issued: &IssuedCertificate, why: UndeterminedReason, tried: Vec<FailedAttempt>) -> Status {
+    status(issued, Verdict::Undetermined(why), None, tried)
 }

@@ -10,8 +10,8 @@ use rcgen::{
     Issuer as Signer, KeyPair, KeyUsagePurpose, SerialNumber, SigningKey as _,
 };
 
-use super::ocsp::{CertId, CertStatus, SingleResponse};
-use super::{CertIdHash, Issuer, Link};
+use super::ocsp::{CertId, SingleResponse};
+use super::{CertIdHash, CertStatus, IssuedCertificate, Issuer};
 use crate::config::{self, Nonce, Undetermined};
 use crate::pki::{OcspResponse, ResponderId, ocsp_algorithm};
 use crate::x509::der::{self, BIT_STRING, ENUMERATED, INTEGER, SEQUENCE, constructed, element, sequence};
@@ -90,7 +90,7 @@ impl Ca {
     }
 
     pub(crate) fn issuer(&self) -> Arc<Issuer> {
-        Arc::new(Issuer::of(&self.facts))
+        Arc::new(Issuer::from_certificate(&self.facts))
     }
 
     /// A certificate of this CA, in DER, and its key.
@@ -111,17 +111,20 @@ impl Ca {
     }
 
     /// A device's certificate.
-    pub(crate) fn device(&self, extras: &Extras) -> Link {
+    pub(crate) fn device(&self, extras: &Extras) -> IssuedCertificate {
         let (der, _) = self.issue("pump", extras);
-        Link { certificate: Arc::new(CertificateFacts::read(&der).unwrap()), issuer: self.issuer() }
+        IssuedCertificate {
+            certificate: Arc::new(CertificateFacts::read(&der).unwrap()),
+            issuer: self.issuer(),
+        }
     }
 
     /// The question about this CA's own certificate, as if another had issued it.
-    pub(crate) fn subordinate_of(&self, parent: &Self) -> Link {
+    pub(crate) fn subordinate_of(&self, parent: &Self) -> IssuedCertificate {
         let mut facts = (*self.facts).clone();
         facts.serial = Serial::from_octets(&[9]);
         facts.issuer = parent.facts.subject.clone();
-        Link { certificate: Arc::new(facts), issuer: parent.issuer() }
+        IssuedCertificate { certificate: Arc::new(facts), issuer: parent.issuer() }
     }
 }
 
@@ -137,10 +140,10 @@ fn params(name: &str) -> CertificateParams {
     params
 }
 
-/// An entry about `link`, as of an hour ago, good for a day.
-pub(crate) fn entry(link: &Link, status: CertStatus) -> SingleResponse {
+/// An entry about `issued`, as of an hour ago, good for a day.
+pub(crate) fn entry(issued: &IssuedCertificate, status: CertStatus) -> SingleResponse {
     SingleResponse {
-        id: CertId::of(link, CertIdHash::Sha1),
+        id: CertId::for_certificate(issued, CertIdHash::Sha1),
         status,
         this_update: hours(-1),
         next_update: Some(hours(23)),

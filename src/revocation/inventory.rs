@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
+use super::crl::store::StoredCrl;
 use super::disk::hexadecimal;
 use super::engine::Engine;
-use super::lists::Stored;
-use super::verdict::Said;
+use super::verdict::CertStatus;
 
 /// Everything that is at hand.
 #[derive(Debug, Clone, Serialize)]
@@ -83,10 +83,10 @@ impl Engine {
             .map(|(identity, kept)| KnownAnswer {
                 serial: kept.serial.clone(),
                 issuer: kept.issuer.clone(),
-                status: match kept.answer.said {
-                    Said::Good => "good",
-                    Said::Revoked { .. } => "revoked",
-                    Said::Unknown => "unknown",
+                status: match kept.answer.status {
+                    CertStatus::Good => "good",
+                    CertStatus::Revoked { .. } => "revoked",
+                    CertStatus::Unknown => "unknown",
                 },
                 this_update: kept.answer.this_update.to_string(),
                 next_update: kept.answer.next_update.map(|time| time.to_string()),
@@ -100,7 +100,7 @@ impl Engine {
         Inventory { crls, ocsp }
     }
 
-    fn known_crl(&self, stored: &Stored) -> KnownCrl {
+    fn known_crl(&self, stored: &StoredCrl) -> KnownCrl {
         let crl = &stored.crl;
         let place = self.place_of(stored);
         KnownCrl {

@@ -3,40 +3,36 @@
 //! [`policy`], [`ocsp`] and [`crl`] are pure: bytes and a time in, a verdict out. What is outside of the process,
 //! responders, distribution points and the disk, is asked by the rest.
 
-mod answers;
-mod asking;
-mod bounded;
+mod bounded_map;
+mod circuit_breaker;
 pub mod crl;
 mod disk;
 mod engine;
-mod failing;
-pub(crate) mod fetch;
-mod fetching;
+mod error;
 #[cfg(test)]
 pub(crate) mod fixtures;
-mod flight;
+pub(crate) mod http;
 mod inventory;
-mod link;
-mod lists;
-mod no_answer;
+mod issued;
 pub mod ocsp;
 pub mod policy;
+mod recent;
 mod refresh;
-mod seen;
 pub(crate) mod settings;
+mod single_flight;
 mod staple;
 #[cfg(test)]
 mod tests;
 mod verdict;
 
 pub use engine::{Engine, Prepared};
-pub use fetch::FetchError;
+pub use error::{AttemptError, FailedAttempt};
+pub use http::FetchError;
 pub use inventory::{Inventory, KnownAnswer, KnownCrl};
-pub use link::{CertIdHash, Issuer, Link};
-pub use no_answer::{NoAnswer, Tried};
+pub use issued::{CertIdHash, IssuedCertificate, Issuer};
 pub use settings::RevocationError;
 pub use staple::{KnownStaple, Staple};
-pub use verdict::{Evidence, Report, Said, Source, Status, Verdict, Why};
+pub use verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict};
 
 /// The name of an issuer, for people.
 fn issuer_text(name: &[u8]) -> String {

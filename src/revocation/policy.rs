@@ -1,6 +1,6 @@
 //! The decision table: what follows from what is known, and what to ask next.
 
-use super::verdict::{Evidence, Report, Said, Verdict, Why};
+use super::verdict::{CertStatus, Evidence, Report, UndeterminedReason, Verdict};
 
 /// What is known about one certificate so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,10 +19,10 @@ pub struct Known {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// The question is answered.
-    Answer(Verdict, Option<Evidence>),
+    Decided(Verdict, Option<Evidence>),
     /// Ask the OCSP responder.
-    AskResponder,
-    /// Fetch the CRLs of the distribution points.
+    QueryResponder,
+    /// FetchRequest the CRLs of the distribution points.
     FetchCrl,
 }
 
@@ -38,19 +38,20 @@ pub fn decide(known: &Known) -> Step {
         return answer(report);
     }
     // What is left of revocations are holds that have expired: only something newer can lift them.
-    let held = all().filter(|report| matches!(report.said, Said::Revoked { .. }));
+    let held = all().filter(|report| matches!(report.status, CertStatus::Revoked { .. }));
     let held = held.max_by_key(|report| report.evidence.this_update);
     let lifts = |report: &Report| {
         report.fresh
-            && report.said == Said::Good
+            && report.status == CertStatus::Good
             && held.is_none_or(|held| held.evidence.this_update < report.evidence.this_update)
     };
     if let Some(report) = ocsp.into_iter().flatten().find(|report| lifts(report)) {
         return answer(report);
     }
-    let unknown = ocsp.into_iter().flatten().any(|report| report.fresh && report.said == Said::Unknown);
+    let unknown =
+        ocsp.into_iter().flatten().any(|report| report.fresh && report.status == CertStatus::Unknown);
     if known.responder.is_none() && !unknown {
-        return Step::AskResponder;
+        return Step::QueryResponder;
     }
     if let Some(report) = crls.into_iter().flatten().find(|report| lifts(report)) {
         return answer(report);
@@ -60,26 +61,31 @@ pub fn decide(known: &Known) -> Step {
     }
     match held {
         Some(report) => answer(report),
-        None => {
-            Step::Answer(Verdict::Undetermined(if unknown { Why::Unknown } else { Why::NothingFresh }), None)
-        }
+        None => Step::Decided(
+            Verdict::Undetermined(if unknown {
+                UndeterminedReason::Unknown
+            } else {
+                UndeterminedReason::NothingFresh
+            }),
+            None,
+        ),
     }
 }
 
 fn answer(report: &Report) -> Step {
-    let verdict = match report.said {
-        Said::Good => Verdict::Good,
-        Said::Revoked { when, reason } => Verdict::Revoked { when, reason },
-        Said::Unknown => Verdict::Undetermined(Why::Unknown),
+    let verdict = match report.status {
+        CertStatus::Good => Verdict::Good,
+        CertStatus::Revoked { when, reason } => Verdict::Revoked { when, reason },
+        CertStatus::Unknown => Verdict::Undetermined(UndeterminedReason::Unknown),
     };
-    Step::Answer(verdict, Some(report.evidence.clone()))
+    Step::Decided(verdict, Some(report.evidence.clone()))
 }
 
 /// certificateHold is the one revocation that may end (RFC 5280 5.3.1).
 fn is_final(report: &Report) -> bool {
-    match report.said {
-        Said::Revoked { reason, .. } => report.fresh || reason != Some(CERTIFICATE_HOLD),
-        Said::Good | Said::Unknown => false,
+    match report.status {
+        CertStatus::Revoked { reason, .. } => report.fresh || reason != Some(CERTIFICATE_HOLD),
+        CertStatus::Good | CertStatus::Unknown => false,
     }
 }
 
@@ -97,7 +103,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn report(said: Said, fresh: bool) -> Report {
+    fn report(status: CertStatus, fresh: bool) -> Report {
         let evidence = Evidence {
             source: Source::OcspCache,
             this_update: at(100),
@@ -105,19 +111,19 @@ mod tests {
             url: None,
             responder: String::new(),
         };
-        Report { said, fresh, evidence }
+        Report { status, fresh, evidence }
     }
 
-    const GOOD: Said = Said::Good;
-    const UNKNOWN: Said = Said::Unknown;
+    const GOOD: CertStatus = CertStatus::Good;
+    const UNKNOWN: CertStatus = CertStatus::Unknown;
 
-    fn revoked(reason: Option<u8>) -> Said {
-        Said::Revoked { when: at(50), reason }
+    fn revoked(reason: Option<u8>) -> CertStatus {
+        CertStatus::Revoked { when: at(50), reason }
     }
 
     fn verdict(known: &Known) -> Option<Verdict> {
         match decide(known) {
-            Step::Answer(verdict, _) => Some(verdict),
+            Step::Decided(verdict, _) => Some(verdict),
             _ => None,
         }
     }
@@ -130,15 +136,15 @@ mod tests {
     #[test]
     fn the_cache_comes_first_then_the_responder_then_crls() {
         let mut known = Known::default();
-        assert_eq!(decide(&known), Step::AskResponder);
+        assert_eq!(decide(&known), Step::QueryResponder);
         known.local = Some(report(GOOD, true));
-        assert_eq!(decide(&known), Step::AskResponder, "OCSP before a CRL, even one that is at hand");
+        assert_eq!(decide(&known), Step::QueryResponder, "OCSP before a CRL, even one that is at hand");
         known.responder = Some(None);
         assert_eq!(verdict(&known), Some(Verdict::Good));
         known.local = None;
         assert_eq!(decide(&known), Step::FetchCrl);
         known.fetched = Some(None);
-        assert_eq!(verdict(&known), Some(Verdict::Undetermined(Why::NothingFresh)));
+        assert_eq!(verdict(&known), Some(Verdict::Undetermined(UndeterminedReason::NothingFresh)));
         let cached = Known { cached: Some(report(GOOD, true)), ..Known::default() };
         assert_eq!(verdict(&cached), Some(Verdict::Good), "a fresh cached answer asks nobody");
     }
@@ -182,7 +188,7 @@ mod tests {
         known.fetched = Some(Some(report(GOOD, true)));
         assert_eq!(verdict(&known), Some(Verdict::Good));
         known.fetched = Some(Some(report(GOOD, false)));
-        assert_eq!(verdict(&known), Some(Verdict::Undetermined(Why::Unknown)));
+        assert_eq!(verdict(&known), Some(Verdict::Undetermined(UndeterminedReason::Unknown)));
         let cached = Known { cached: Some(report(UNKNOWN, true)), ..Known::default() };
         assert_eq!(decide(&cached), Step::FetchCrl, "a kept unknown is not asked again");
     }
@@ -196,7 +202,7 @@ mod tests {
             ..Known::default()
         };
         assert_eq!(verdict(&known(true)), Some(Verdict::Good));
-        assert_eq!(verdict(&known(false)), Some(Verdict::Undetermined(Why::NothingFresh)));
+        assert_eq!(verdict(&known(false)), Some(Verdict::Undetermined(UndeterminedReason::NothingFresh)));
     }
 
     // RFC 5280 5.3.1
@@ -219,13 +225,13 @@ mod tests {
     }
 
     fn reports() -> impl Strategy<Value = Report> {
-        let said = prop_oneof![
+        let status = prop_oneof![
             Just(GOOD),
             Just(UNKNOWN),
-            prop::option::of(0..11_u8).prop_map(|reason| Said::Revoked { when: at(1), reason }),
+            prop::option::of(0..11_u8).prop_map(|reason| CertStatus::Revoked { when: at(1), reason }),
         ];
-        (said, any::<bool>(), 0..5_i64).prop_map(|(said, fresh, second)| {
-            let mut report = report(said, fresh);
+        (status, any::<bool>(), 0..5_i64).prop_map(|(status, fresh, second)| {
+            let mut report = report(status, fresh);
             report.evidence.this_update = at(second);
             report
         })
@@ -253,14 +259,14 @@ mod tests {
         // A9.4
         #[test]
         fn revoked_anywhere_is_never_accepted(known in knowns()) {
-            let hold = |report: &&Report| matches!(report.said, Said::Revoked { reason: Some(6), .. }) && !report.fresh;
-            let is = |report: &&Report| matches!(report.said, Said::Revoked { .. });
+            let hold = |report: &&Report| matches!(report.status, CertStatus::Revoked { reason: Some(6), .. }) && !report.fresh;
+            let is = |report: &&Report| matches!(report.status, CertStatus::Revoked { .. });
             let reports = all(&known);
             if reports.iter().any(|report| is(report) && !hold(report)) {
                 prop_assert!(is_revoked(&known));
             }
             let held = reports.iter().filter(|report| hold(report)).map(|report| report.evidence.this_update).max();
-            if let (Some(held), Step::Answer(Verdict::Good, Some(evidence))) = (held, decide(&known)) {
+            if let (Some(held), Step::Decided(Verdict::Good, Some(evidence))) = (held, decide(&known)) {
                 prop_assert!(evidence.this_update > held);
             }
         }
@@ -269,7 +275,7 @@ mod tests {
         #[test]
         fn good_takes_a_fresh_report_that_says_so(known in knowns()) {
             if verdict(&known) == Some(Verdict::Good) {
-                prop_assert!(all(&known).iter().any(|report| report.fresh && report.said == Said::Good));
+                prop_assert!(all(&known).iter().any(|report| report.fresh && report.status == CertStatus::Good));
             }
         }
 
@@ -278,8 +284,8 @@ mod tests {
             let mut asked = 0;
             while asked < 3 {
                 match decide(&known) {
-                    Step::Answer(..) => break,
-                    Step::AskResponder => { prop_assert!(known.responder.is_none()); known.responder = Some(None) }
+                    Step::Decided(..) => break,
+                    Step::QueryResponder => { prop_assert!(known.responder.is_none()); known.responder = Some(None) }
                     Step::FetchCrl => { prop_assert!(known.fetched.is_none()); known.fetched = Some(None) }
                 }
                 asked += 1;

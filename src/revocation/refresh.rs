@@ -8,11 +8,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Link;
-use super::bounded::Identity;
+use super::IssuedCertificate;
+use super::bounded_map::Identity;
+use super::crl::store::{Origin, StoredCrl};
 use super::engine::Engine;
-use super::lists::{Origin, Stored};
-use super::settings::{Place, is_http};
+use super::settings::{Endpoint, is_http};
 
 /// A device that was not seen for so long is asked about again when it comes back.
 const LATELY: Duration = Duration::from_hours(7 * 24);
@@ -32,7 +32,7 @@ struct Failures(HashMap<String, (Timestamp, SignedDuration)>);
 impl Engine {
     /// Renews what is at hand until `done`, and then waits until all of it is on the disk.
     pub async fn refresh(self, done: CancellationToken) {
-        // Answers and CRLs wait for nobody of the other kind.
+        // ResponseCache and CRLs wait for nobody of the other kind.
         tokio::join!(self.renew_answers(&done), self.renew_crls(&done));
         // It fails only when the process ends.
         let _ = tokio::task::spawn_blocking(move || self.0.disk.flush()).await;
@@ -56,10 +56,10 @@ impl Engine {
         while self.pause(done).await {
             let now = self.0.clock.now();
             let due = self.due_answers(now).into_iter();
-            let work = due.map(|(identity, link)| {
+            let work = due.map(|(identity, issued)| {
                 let engine = self.clone();
                 let name = super::disk::hexadecimal(&identity);
-                (name, async move { engine.ask_responder(&link).await.is_ok() })
+                (name, async move { engine.ask_responder(&issued).await.is_ok() })
             });
             tokio::select! {
                 () = done.cancelled() => return,
@@ -95,25 +95,25 @@ impl Engine {
         }
     }
 
-    pub(super) fn due_answers(&self, now: Timestamp) -> Vec<(Identity, Link)> {
+    pub(super) fn due_answers(&self, now: Timestamp) -> Vec<(Identity, IssuedCertificate)> {
         let mut seen = self.0.seen.since(self.0.clock.instant().checked_sub(LATELY));
-        seen.retain(|(identity, link)| {
+        seen.retain(|(identity, issued)| {
             let kept = self.0.answers.get(identity);
             kept.is_some_and(|kept| self.due(kept.fetched_at, kept.answer.expires, identity) <= now)
                 // Of a responder that does not answer one asks from time to time, not all for each of theirs.
-                && !self.all_fail(&self.0.settings.load().responders(link))
+                && !self.all_fail(&self.0.settings.load().responders(issued))
         });
         seen
     }
 
     /// A9.1: the CRLs that are to be fetched, and deltas that are named and not at hand.
-    pub(super) fn due_crls(&self, now: Timestamp) -> Vec<Place> {
+    pub(super) fn due_crls(&self, now: Timestamp) -> Vec<Endpoint> {
         let current = self.0.lists.current();
         let due = current.iter().filter_map(|stored| {
             let place = self.place_of(stored)?;
             (self.crl_due(stored, &place) <= now).then_some(place)
         });
-        let mut places: Vec<Place> = Vec::new();
+        let mut places: Vec<Endpoint> = Vec::new();
         let deltas = current.iter().filter(|stored| {
             stored.crl.base.is_none()
                 && !current
@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// When a CRL is to be fetched again.
-    pub(super) fn crl_due(&self, stored: &Stored, place: &Place) -> Timestamp {
+    pub(super) fn crl_due(&self, stored: &StoredCrl, place: &Endpoint) -> Timestamp {
         let this_update = stored.crl.this_update;
         let fetched =
             self.0.lists.fetched(&place.url).map_or(this_update, |fetched| fetched.max(this_update));
@@ -138,12 +138,12 @@ impl Engine {
     }
 
     /// A9.1: the URL is the one that is configured, else the CRL's own, else that of certificates of its issuer.
-    pub(super) fn place_of(&self, stored: &Stored) -> Option<Place> {
+    pub(super) fn place_of(&self, stored: &StoredCrl) -> Option<Endpoint> {
         let settings = self.0.settings.load();
         if let Some(place) = settings.configured_crl(&stored.crl.issuer) {
             return Some(place);
         }
-        let found = |url: &str| Some(Place { url: url.to_owned(), configured: false });
+        let found = |url: &str| Some(Endpoint { url: url.to_owned(), configured: false });
         let mut own = stored.crl.scope.name.iter().flat_map(|name| name.urls());
         if let Some(url) = own.find(|url| is_http(url)) {
             return found(url);

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::bounded::Identity;
+use super::bounded_map::Identity;
+use super::crl::store::{Origin, StoredCrl};
 use super::crl::{Crl, CrlProblem};
-use super::fetch::Limits;
-use super::lists::{Origin, Stored};
-use super::{Issuer, Link};
+use super::http::Limits;
+use super::{IssuedCertificate, Issuer};
 use crate::config::{self, Nonce};
 use crate::x509::{CertificateFacts, X509Error, pem};
 
@@ -23,7 +23,7 @@ pub enum RevocationError {
     Read {
         /// Which.
         path: PathBuf,
-        /// Why.
+        /// UndeterminedReason.
         source: std::io::Error,
     },
     /// A file that does not hold what it should.
@@ -31,7 +31,7 @@ pub enum RevocationError {
     Content {
         /// Which.
         path: PathBuf,
-        /// Why.
+        /// UndeterminedReason.
         source: X509Error,
     },
     /// A CRL that cannot be used.
@@ -39,7 +39,7 @@ pub enum RevocationError {
     Crl {
         /// Which file.
         path: PathBuf,
-        /// Why.
+        /// UndeterminedReason.
         source: CrlProblem,
     },
     /// The folder for what is fetched cannot be made or read.
@@ -47,7 +47,7 @@ pub enum RevocationError {
     Directory {
         /// Which.
         path: PathBuf,
-        /// Why.
+        /// UndeterminedReason.
         source: std::io::Error,
     },
 }
@@ -88,7 +88,7 @@ struct Responder {
 
 /// An URL, and whether the operator named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Endpoint {
     pub(super) url: String,
     pub(super) configured: bool,
 }
@@ -100,7 +100,7 @@ impl Settings {
         for path in &config.crl_issuers {
             for der in certificates(path)? {
                 let facts = facts(path, &der)?;
-                let issuer = Arc::new(Issuer::of(&facts));
+                let issuer = Arc::new(Issuer::from_certificate(&facts));
                 crl_issuers.push(CrlIssuer { der, facts, issuer, issued: Mutex::default() });
             }
         }
@@ -127,45 +127,46 @@ impl Settings {
 
     /// A9.2: the responder configured for this issuer; else those that the certificate names, and at last the one
     /// for all.
-    pub(super) fn responders(&self, link: &Link) -> Vec<Place> {
-        if let Some(url) = self.responder(&link.issuer).and_then(|responder| responder.ocsp.clone()) {
-            return vec![Place { url, configured: true }];
+    pub(super) fn responders(&self, issued: &IssuedCertificate) -> Vec<Endpoint> {
+        if let Some(url) = self.responder(&issued.issuer).and_then(|responder| responder.ocsp.clone()) {
+            return vec![Endpoint { url, configured: true }];
         }
-        let named = link.certificate.ocsp_urls.iter().filter(|url| is_http(url)).take(MOST_URLS);
-        let named = named.map(|url| Place { url: url.clone(), configured: false });
-        named.chain(self.fallback.clone().map(|url| Place { url, configured: true })).collect()
+        let named = issued.certificate.ocsp_urls.iter().filter(|url| is_http(url)).take(MOST_URLS);
+        let named = named.map(|url| Endpoint { url: url.clone(), configured: false });
+        named.chain(self.fallback.clone().map(|url| Endpoint { url, configured: true })).collect()
     }
 
     /// Where the CRLs that cover a certificate may be had: one list of equal places for each distribution point, and
     /// the deltas after them.
-    pub(super) fn distribution_points(&self, link: &Link) -> Vec<Vec<Place>> {
-        if let Some(url) = self.responder(&link.issuer).and_then(|responder| responder.crl.clone()) {
-            return vec![vec![Place { url, configured: true }]];
+    pub(super) fn distribution_points(&self, issued: &IssuedCertificate) -> Vec<Vec<Endpoint>> {
+        if let Some(url) = self.responder(&issued.issuer).and_then(|responder| responder.crl.clone()) {
+            return vec![vec![Endpoint { url, configured: true }]];
         }
-        let points = link.certificate.crl_distribution_points.iter().chain(&link.certificate.freshest_crl);
+        let points =
+            issued.certificate.crl_distribution_points.iter().chain(&issued.certificate.freshest_crl);
         let places = points.take(MOST_URLS).map(|point| {
             let urls = point.urls().filter(|url| is_http(url)).take(MOST_URLS);
-            urls.map(|url| Place { url: url.to_owned(), configured: false }).collect::<Vec<_>>()
+            urls.map(|url| Endpoint { url: url.to_owned(), configured: false }).collect::<Vec<_>>()
         });
         places.filter(|places| !places.is_empty()).collect()
     }
 
     /// Where the CRLs of an issuer are, when the operator says so.
-    pub(super) fn configured_crl(&self, name: &[u8]) -> Option<Place> {
+    pub(super) fn configured_crl(&self, name: &[u8]) -> Option<Endpoint> {
         let responder = self.responders.iter().find(|responder| responder.issuer.name() == name)?;
-        responder.crl.clone().map(|url| Place { url, configured: true })
+        responder.crl.clone().map(|url| Endpoint { url, configured: true })
     }
 
-    pub(super) fn signers(&self, link: &Link) -> &[Arc<CertificateFacts>] {
-        self.responder(&link.issuer).map_or(&[], |responder| &responder.signers)
+    pub(super) fn signers(&self, issued: &IssuedCertificate) -> &[Arc<CertificateFacts>] {
+        self.responder(&issued.issuer).map_or(&[], |responder| &responder.signers)
     }
 
     /// Who may sign indirect CRLs for a path: its CAs, and those configured whose certificate one of them issued and
     /// which is valid now.
-    pub(super) fn crl_signers(&self, path: &[Link], now: Timestamp) -> Vec<Arc<Issuer>> {
-        let mut signers: Vec<Arc<Issuer>> = path.iter().map(|link| Arc::clone(&link.issuer)).collect();
+    pub(super) fn crl_signers(&self, path: &[IssuedCertificate], now: Timestamp) -> Vec<Arc<Issuer>> {
+        let mut signers: Vec<Arc<Issuer>> = path.iter().map(|issued| Arc::clone(&issued.issuer)).collect();
         for own in self.crl_issuers.iter().filter(|own| own.facts.is_valid_at(now)) {
-            if path.iter().any(|link| own.is_issued_by(&link.issuer)) {
+            if path.iter().any(|issued| own.is_issued_by(&issued.issuer)) {
                 signers.push(Arc::clone(&own.issuer));
             }
         }
@@ -209,13 +210,13 @@ impl Responder {
                 signers.push(Arc::new(facts(path, &der)?));
             }
         }
-        let issuer = Arc::new(Issuer::of(&facts(path, &issuer)?));
+        let issuer = Arc::new(Issuer::from_certificate(&facts(path, &issuer)?));
         Ok(Self { issuer, ocsp: config.ocsp.clone(), crl: config.crl.clone(), signers })
     }
 }
 
 /// The CRLs of files, and of every `.crl` file of folders; PEM or DER (A9.1).
-pub(super) fn installed(paths: &[PathBuf]) -> Result<Vec<Arc<Stored>>, RevocationError> {
+pub(super) fn installed(paths: &[PathBuf]) -> Result<Vec<Arc<StoredCrl>>, RevocationError> {
     let mut stored = Vec::new();
     for path in paths {
         let files = if path.is_dir() { crl_files(path)? } else { vec![path.clone()] };
@@ -226,7 +227,7 @@ pub(super) fn installed(paths: &[PathBuf]) -> Result<Vec<Arc<Stored>>, Revocatio
             for der in lists {
                 let crl =
                     Crl::read(der).map_err(|source| RevocationError::Crl { path: file.clone(), source })?;
-                stored.push(Stored::new(crl, Origin::Installed(file.clone())));
+                stored.push(StoredCrl::new(crl, Origin::Installed(file.clone())));
             }
         }
     }

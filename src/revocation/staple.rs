@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::engine::Engine;
-use super::ocsp::{Answer, NonceRule, verify};
-use super::verdict::Said;
-use super::{Link, NoAnswer, Tried};
+use super::ocsp::{NonceRule, VerifiedResponse, verify};
+use super::verdict::CertStatus;
+use super::{AttemptError, FailedAttempt, IssuedCertificate};
 use crate::config::Nonce;
 
 /// An OCSP response that counts, as it came.
@@ -17,7 +17,7 @@ pub struct Staple {
     /// The OCSPResponse (RFC 6960 section 4.2.1).
     pub der: Bytes,
     /// What it says of the certificate: good or revoked.
-    pub said: Said,
+    pub status: CertStatus,
     /// When it was known to be so.
     pub this_update: Timestamp,
     /// Until when it can be stapled: its nextUpdate, or the end of its signer's certificate if that is sooner.
@@ -56,7 +56,7 @@ pub struct KnownStaple {
     pub responder: Option<String>,
     /// Where it was fetched.
     pub url: Option<String>,
-    /// Why the last attempt led nowhere.
+    /// UndeterminedReason the last attempt led nowhere.
     pub problem: Option<String>,
     /// Whether the certificate promises a staple (RFC 7633).
     pub must_staple: bool,
@@ -65,10 +65,10 @@ pub struct KnownStaple {
 }
 
 impl Staple {
-    fn of(answer: Answer, der: Bytes, url: Option<String>, fetched_at: Timestamp) -> Self {
+    fn of(answer: VerifiedResponse, der: Bytes, url: Option<String>, fetched_at: Timestamp) -> Self {
         Self {
             der,
-            said: answer.said,
+            status: answer.status,
             this_update: answer.this_update,
             expires: answer.signer_expires.map_or(answer.expires, |end| end.min(answer.expires)),
             responder: answer.responder,
@@ -86,16 +86,16 @@ impl Staple {
     /// Whether it says that the certificate has been revoked.
     #[must_use]
     pub const fn is_revoked(&self) -> bool {
-        matches!(self.said, Said::Revoked { .. })
+        matches!(self.status, CertStatus::Revoked { .. })
     }
 
     /// The word for what it says.
     #[must_use]
     pub const fn status(&self) -> &'static str {
-        match self.said {
-            Said::Good => "good",
-            Said::Revoked { .. } => "revoked",
-            Said::Unknown => "unknown",
+        match self.status {
+            CertStatus::Good => "good",
+            CertStatus::Revoked { .. } => "revoked",
+            CertStatus::Unknown => "unknown",
         }
     }
 }
@@ -105,48 +105,48 @@ impl Engine {
     ///
     /// # Errors
     /// With everything that was tried, when none of them gives one.
-    pub async fn fetch_staple(&self, link: &Link) -> Result<Staple, Vec<Tried>> {
-        let places = self.0.settings.load().responders(link);
+    pub async fn fetch_staple(&self, issued: &IssuedCertificate) -> Result<Staple, Vec<FailedAttempt>> {
+        let places = self.0.settings.load().responders(issued);
         if places.is_empty() {
-            return Err(vec![Tried { what: "OCSP".to_owned(), why: NoAnswer::NoResponder }]);
+            return Err(vec![FailedAttempt { target: "OCSP".to_owned(), error: AttemptError::NoResponder }]);
         }
         let mut tried = Vec::new();
         for place in places {
             // Without a nonce: who gets it has asked for nothing himself.
-            let asked = self.ask_by_get_or_post(link, &place, Nonce::Off).await;
+            let asked = self.ask_by_get_or_post(issued, &place, Nonce::Off).await;
             match asked.and_then(|(answer, der)| self.staple(answer, der, &place.url)) {
                 Ok(staple) => return Ok(staple),
-                Err(why) => tried.push(Tried { what: place.url, why }),
+                Err(why) => tried.push(FailedAttempt { target: place.url, error: why }),
             }
         }
         Err(tried)
     }
 
-    fn staple(&self, answer: Answer, der: Vec<u8>, url: &str) -> Result<Staple, NoAnswer> {
+    fn staple(&self, answer: VerifiedResponse, der: Vec<u8>, url: &str) -> Result<Staple, AttemptError> {
         let now = self.0.clock.now();
         let fresh = answer.fresh;
         let staple = Staple::of(answer, der.into(), Some(url.to_owned()), now);
-        match staple.said {
-            Said::Unknown => Err(NoAnswer::Unknown),
+        match staple.status {
+            CertStatus::Unknown => Err(AttemptError::Unknown),
             _ if fresh && staple.is_fresh_at(now) => Ok(staple),
-            _ => Err(NoAnswer::NotFresh),
+            _ => Err(AttemptError::NotFresh),
         }
     }
 
     /// Whether there is anybody to ask about a certificate.
     #[must_use]
-    pub fn has_responder(&self, link: &Link) -> bool {
-        !self.0.settings.load().responders(link).is_empty()
+    pub fn has_responder(&self, issued: &IssuedCertificate) -> bool {
+        !self.0.settings.load().responders(issued).is_empty()
     }
 
     /// The staple that was kept on disk, whether it is still fresh or not.
     #[must_use]
-    pub fn kept_staple(&self, link: &Link) -> Option<Staple> {
-        let der = self.0.disk.staple(&link.identity())?;
+    pub fn load_staple(&self, issued: &IssuedCertificate) -> Option<Staple> {
+        let der = self.0.disk.staple(&issued.identity())?;
         let settings = self.0.settings.load();
         // Held against the rules again: the folder need not be trusted.
-        let answer = verify(&der, &self.expectation(&settings, link, NonceRule::Any)).ok()?;
-        if answer.said == Said::Unknown || !self.delegate_is_good(link, &answer) {
+        let answer = verify(&der, &self.expectation(&settings, issued, NonceRule::Any)).ok()?;
+        if answer.status == CertStatus::Unknown || !self.delegate_is_good(issued, &answer) {
             return None;
         }
         let this_update = answer.this_update;
@@ -154,24 +154,24 @@ impl Engine {
     }
 
     /// Keeps a staple on disk, in place of the one before.
-    pub async fn keep_staple(&self, link: &Link, staple: &Staple) {
-        self.0.disk.keep_staple(&link.identity(), staple.der.to_vec()).await;
+    pub async fn save_staple(&self, issued: &IssuedCertificate, staple: &Staple) {
+        self.0.disk.keep_staple(&issued.identity(), staple.der.to_vec()).await;
     }
 
     /// When a staple is to be renewed.
     #[must_use]
-    pub fn staple_due(&self, link: &Link, staple: &Staple) -> Timestamp {
-        self.due(staple.fetched_at, staple.expires, &link.identity())
+    pub fn staple_refresh_at(&self, issued: &IssuedCertificate, staple: &Staple) -> Timestamp {
+        self.due(staple.fetched_at, staple.expires, &issued.identity())
     }
 
     /// The gauge of a certificate's staple; zero when there is none.
-    pub fn gauge_staple(&self, certificate: &str, expires: Option<Timestamp>) {
+    pub fn set_staple_gauge(&self, certificate: &str, expires: Option<Timestamp>) {
         let gauge = &self.0.metrics.staple_next_update_timestamp_seconds;
         gauge.with_label_values(&[certificate]).set(expires.map_or(0, Timestamp::as_second));
     }
 
     /// Takes the gauge of a certificate away that is not served any more.
-    pub fn ungauge_staple(&self, certificate: &str) {
+    pub fn remove_staple_gauge(&self, certificate: &str) {
         // It may never have been set.
         let _ = self.0.metrics.staple_next_update_timestamp_seconds.remove_label_values(&[certificate]);
     }
@@ -186,8 +186,8 @@ mod tests {
     #[test]
     fn a10_a_staple_ends_with_its_nextupdate_or_with_its_signer_whatever_comes_first() {
         for (signer, end) in [(None, 10), (Some(hours(20)), 10), (Some(hours(4)), 4)] {
-            let answer = Answer {
-                said: Said::Good,
+            let answer = VerifiedResponse {
+                status: CertStatus::Good,
                 fresh: true,
                 this_update: hours(0),
                 next_update: Some(hours(10)),

@@ -9,12 +9,11 @@ use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, KeyUsagePurpose};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::crl::store::{Origin, StoredCrl};
 use super::fixtures::{
     Ca, Extras, List, config, distribution_points, entry, extension, hours, point_name, responder_at,
     response,
 };
-use super::lists::{Origin, Stored};
-use super::ocsp::CertStatus;
 use super::*;
 use crate::config;
 use crate::metrics::Metrics;
@@ -123,15 +122,15 @@ impl Scene {
         Self { folder, clock, ca, engine }
     }
 
-    fn device(&self, extensions: Vec<CustomExtension>) -> Arc<[Link]> {
+    fn device(&self, extensions: Vec<CustomExtension>) -> Arc<[IssuedCertificate]> {
         Arc::from([self.ca.device(&Extras { extensions, ..Extras::default() })])
     }
 
-    async fn check(&self, path: &Arc<[Link]>) -> Status {
+    async fn check(&self, path: &Arc<[IssuedCertificate]>) -> Status {
         self.engine.check(path).await.remove(0)
     }
 
-    async fn verdict(&self, path: &Arc<[Link]>) -> Verdict {
+    async fn verdict(&self, path: &Arc<[IssuedCertificate]>) -> Verdict {
         self.check(path).await.verdict
     }
 
@@ -145,13 +144,13 @@ fn is_revoked(verdict: Verdict) -> bool {
 }
 
 const REVOKED: CertStatus = CertStatus::Revoked { when: jiff::Timestamp::UNIX_EPOCH, reason: Some(1) };
-const NOTHING: Verdict = Verdict::Undetermined(Why::NothingFresh);
+const NOTHING: Verdict = Verdict::Undetermined(UndeterminedReason::NothingFresh);
 /// The serial number of the devices of the tests.
 const SERIAL: &[u8] = &[0x42, 0x17];
 
 /// A signed response about the device, as of so many hours ago.
-fn responded(ca: &Ca, link: &Link, status: CertStatus, hours_ago: i64) -> Vec<u8> {
-    let mut single = entry(link, status);
+fn responded(ca: &Ca, issued: &IssuedCertificate, status: CertStatus, hours_ago: i64) -> Vec<u8> {
+    let mut single = entry(issued, status);
     single.this_update = hours(-hours_ago);
     response(ca, vec![single]).sign(&ca.key).unwrap()
 }
@@ -173,27 +172,27 @@ async fn a_replayed_crl_is_refused_before_it_replaces_anything() {
     let mut scene = Scene::new();
     let path = scene.device(Vec::new());
     let url = "http://127.0.0.1/ca.crl";
-    let _ = scene.engine.kept(&path);
+    let _ = scene.engine.peek(&path);
     let newer = scene.list(7).revoking(SERIAL, Some(1)).by(&scene.ca);
     let older = List { this_update: hours(-2), ..scene.list(6) }.by(&scene.ca);
     let twin = List { this_update: hours(0), ..scene.list(9) }.by(&Ca::new("Issuing CA"));
     scene.engine.take_crl(url, &newer).unwrap();
     for _ in 0..2 {
-        assert_eq!(scene.engine.take_crl(url, &older), Err(NoAnswer::RolledBack));
-        assert_eq!(scene.engine.take_crl(url, &twin), Err(NoAnswer::Unsigned));
-        assert!(is_revoked(scene.engine.kept(&path)[0].verdict));
+        assert_eq!(scene.engine.take_crl(url, &older), Err(AttemptError::RolledBack));
+        assert_eq!(scene.engine.take_crl(url, &twin), Err(AttemptError::Unsigned));
+        assert!(is_revoked(scene.engine.peek(&path)[0].verdict));
         // The next process knows the same, whoever has been seen there.
         scene = scene.restarted();
         scene.engine.take_crl(url, &twin).unwrap();
-        let _ = scene.engine.kept(&path);
-        assert!(is_revoked(scene.engine.kept(&path)[0].verdict), "the kept one is there beside it");
+        let _ = scene.engine.peek(&path);
+        assert!(is_revoked(scene.engine.peek(&path)[0].verdict), "the kept one is there beside it");
     }
     // Without numbers, thisUpdate decides.
     let number = |list: List| List { extensions: Vec::new(), ..list }.by(&scene.ca);
     let url = "http://127.0.0.1/unnumbered.crl";
     scene.engine.take_crl(url, &number(scene.list(0))).unwrap();
     let older = number(List { this_update: hours(-2), ..scene.list(0) });
-    assert_eq!(scene.engine.take_crl(url, &older), Err(NoAnswer::Older));
+    assert_eq!(scene.engine.take_crl(url, &older), Err(AttemptError::Older));
 }
 
 // Bugs that others shipped, the same for OCSP: a good response from before the revocation, still within its life.
@@ -221,10 +220,10 @@ async fn a_kept_answer_is_recalled_from_the_disk_once() {
     put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 1));
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     scene = scene.restarted();
-    assert!(scene.engine.settled(&path).is_none(), "not by whoever cannot wait");
+    assert!(scene.engine.try_check(&path).is_none(), "not by whoever cannot wait");
     let status = scene.check(&path).await;
     assert_eq!((status.verdict, status.evidence.unwrap().source), (Verdict::Good, Source::OcspCache));
-    assert!(scene.engine.settled(&path).is_some());
+    assert!(scene.engine.try_check(&path).is_some());
     assert_eq!(site.asked().len(), 1);
     // What is there and of no use is read once.
     let file = std::fs::read_dir(scene.folder.path().join("data/ocsp")).unwrap().next().unwrap().unwrap();
@@ -241,8 +240,8 @@ async fn who_was_unknown_is_asked_about_again_soon() {
     let scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
     put(&slot, responded(&scene.ca, &path[0], CertStatus::Unknown, 1));
-    assert_eq!(scene.verdict(&path).await, Verdict::Undetermined(Why::Unknown));
-    assert_eq!(scene.verdict(&path).await, Verdict::Undetermined(Why::Unknown));
+    assert_eq!(scene.verdict(&path).await, Verdict::Undetermined(UndeterminedReason::Unknown));
+    assert_eq!(scene.verdict(&path).await, Verdict::Undetermined(UndeterminedReason::Unknown));
     assert_eq!(site.asked().len(), 1);
     put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 1));
     scene.clock.advance(Duration::from_secs(61));
@@ -291,13 +290,14 @@ async fn a_delegate_that_vouches_for_itself_is_not_asked_about_itself() {
     put(&slot, by_delegate.sign(&key).unwrap());
     let status = scene.check(&path).await;
     assert_eq!(status.verdict, NOTHING);
-    assert_eq!(status.tried[0].why, NoAnswer::Delegate, "{:?}", status.tried);
+    assert_eq!(status.tried[0].error, AttemptError::Delegate, "{:?}", status.tried);
     assert_eq!(site.asked().len(), 1, "about the device, and never about the delegate");
     // A CRL decides about the delegate: revoked, its word counts for nothing; cleared, it counts.
-    let list =
-        |list: List| Stored::new(crl::Crl::read(list.by(&scene.ca)).unwrap(), Origin::Installed("x".into()));
+    let list = |list: List| {
+        StoredCrl::new(crl::Crl::read(list.by(&scene.ca)).unwrap(), Origin::Installed("x".into()))
+    };
     scene.engine.0.lists.install(vec![list(scene.list(1).revoking(&[0x55], Some(1)))]);
-    assert_eq!(scene.engine.ask_responder(&path[0]).await.unwrap_err()[0].why, NoAnswer::Delegate);
+    assert_eq!(scene.engine.ask_responder(&path[0]).await.unwrap_err()[0].error, AttemptError::Delegate);
     scene.engine.0.lists.install(vec![list(scene.list(2))]);
     assert_eq!(scene.engine.ask_responder(&path[0]).await, Ok(()));
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
@@ -322,12 +322,13 @@ async fn an_indirect_crl_is_renewed_like_any_other() {
         list.scoped(&[&point_name(url), &[0x84, 1, 0xff]]).sign(name, &key)
     };
     scene.engine.take_crl(url, &list(1, -2)).unwrap();
-    assert_eq!(scene.engine.kept(&path)[0].verdict, Verdict::Good);
+    assert_eq!(scene.engine.peek(&path)[0].verdict, Verdict::Good);
     assert_eq!(scene.engine.take_crl(url, &list(2, -1)), Ok(()), "its successor");
-    assert_eq!(scene.engine.take_crl(url, &list(1, -2)), Err(NoAnswer::RolledBack));
+    assert_eq!(scene.engine.take_crl(url, &list(1, -2)), Err(AttemptError::RolledBack));
     // The authority's certificate counts within its validity, and only for paths of the CA that issued it.
     let other = Scene::new().device(Vec::new());
-    let signers = |path: &[Link], now| scene.engine.0.settings.load().crl_signers(path, now).len();
+    let signers =
+        |path: &[IssuedCertificate], now| scene.engine.0.settings.load().crl_signers(path, now).len();
     assert_eq!((signers(&path, hours(0)), signers(&path, hours(2000)), signers(&other, hours(0))), (2, 1, 1));
 }
 
@@ -356,13 +357,13 @@ async fn a_crl_is_due_at_half_of_its_life_and_not_all_the_time() {
     let url = site.url("ca.crl");
     let scoped = scene.list(1).scoped(&[&point_name(&url)]).by(&scene.ca);
     let file = Origin::Installed("ca.crl".into());
-    scene.engine.0.lists.install(vec![Stored::new(crl::Crl::read(scoped.clone()).unwrap(), file)]);
+    scene.engine.0.lists.install(vec![StoredCrl::new(crl::Crl::read(scoped.clone()).unwrap(), file)]);
     // Made an hour ago, for a day: a tenth of its half life is spread.
     let due = |at| scene.engine.due_crls(at).into_iter().map(|place| place.url).collect::<Vec<_>>();
     assert!(due(hours(9)).is_empty());
     assert_eq!(due(hours(11)), [url.as_str()]);
     scene.clock.advance(Duration::from_hours(11));
-    let _ = scene.engine.kept(&path);
+    let _ = scene.engine.peek(&path);
     put(&slot, scoped);
     scene.engine.fetch_crl(&scene.engine.due_crls(hours(11))[0].clone()).await.unwrap();
     // The same one came: asked again when half of what is left has passed.
@@ -393,16 +394,16 @@ async fn who_did_not_answer_in_time_is_named() {
     let scene = Scene::with(|config| config.deadline = Duration::from_millis(100));
     let path = scene.device(vec![responder_at(&site.url)]);
     let status = scene.check(&path).await;
-    assert_eq!(status.verdict, Verdict::Undetermined(Why::Deadline));
-    assert_eq!(status.tried, [Tried { what: site.url.clone(), why: NoAnswer::Deadline }]);
+    assert_eq!(status.verdict, Verdict::Undetermined(UndeterminedReason::Deadline));
+    assert_eq!(status.tried, [FailedAttempt { target: site.url.clone(), error: AttemptError::Deadline }]);
 }
 
 // More handshakes than may wait at once wait for their turn: nobody is refused for coming second.
 #[tokio::test]
 async fn who_finds_too_many_waiting_waits_as_well() {
     let ca = Ca::new("Issuing CA");
-    let link = ca.device(&Extras::default());
-    let good = responded(&ca, &link, CertStatus::Good, 1);
+    let issued = ca.device(&Extras::default());
+    let good = responded(&ca, &issued, CertStatus::Good, 1);
     let site = Site::new(move |_| Reply::Late(good.clone())).await;
     let scene = Scene { ca, ..Scene::with(|config| config.max_waiting = 1) };
     let path = scene.device(vec![responder_at(&site.url)]);
@@ -418,7 +419,7 @@ async fn only_a_revocation_is_told_to_live_sessions() {
     let (site, slot) = slot().await;
     let scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
-    let changes = scene.engine.changes();
+    let changes = scene.engine.subscribe();
     put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 2));
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     assert!(!changes.has_changed().unwrap());
@@ -434,14 +435,14 @@ async fn a_responder_that_fails_is_passed_over_when_a_crl_answers() {
     let scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
     let installed = crl::Crl::read(scene.list(1).by(&scene.ca)).unwrap();
-    scene.engine.0.lists.install(vec![Stored::new(installed, Origin::Installed("x".into()))]);
-    assert!(scene.engine.settled(&path).is_none(), "OCSP first");
+    scene.engine.0.lists.install(vec![StoredCrl::new(installed, Origin::Installed("x".into()))]);
+    assert!(scene.engine.try_check(&path).is_none(), "OCSP first");
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     let asked = site.asked().len();
-    assert!(scene.engine.settled(&path).is_some());
+    assert!(scene.engine.try_check(&path).is_some());
     assert_eq!(site.asked().len(), asked);
     scene.clock.advance(Duration::from_secs(15));
-    assert!(scene.engine.settled(&path).is_none(), "it may answer again");
+    assert!(scene.engine.try_check(&path).is_none(), "it may answer again");
     // An hour later the CRL still counts; two days later it does not.
     scene.clock.advance(Duration::from_hours(48));
     assert_eq!(scene.verdict(&path).await, NOTHING);
@@ -452,14 +453,14 @@ async fn a_responder_that_fails_is_passed_over_when_a_crl_answers() {
 async fn the_gauge_tells_of_the_crl_that_expires_first() {
     let scene = Scene::new();
     let path = scene.device(Vec::new());
-    let _ = scene.engine.kept(&path);
+    let _ = scene.engine.peek(&path);
     let until = |hour, list: List| List { next_update: Some(hours(hour)), ..list };
     let users = scene.list(1).scoped(&[&[0x81, 1, 0xff]]);
     let cas = scene.list(1).scoped(&[&[0x82, 1, 0xff]]);
     scene.engine.take_crl("http://a/users.crl", &until(5, users).by(&scene.ca)).unwrap();
     scene.engine.take_crl("http://a/cas.crl", &until(9, cas).by(&scene.ca)).unwrap();
     let forged = until(1, scene.list(9)).by(&Ca::new("Issuing CA"));
-    assert_eq!(scene.engine.take_crl("http://a/forged.crl", &forged), Err(NoAnswer::Unsigned));
+    assert_eq!(scene.engine.take_crl("http://a/forged.crl", &forged), Err(AttemptError::Unsigned));
     let gauge = &scene.engine.0.metrics.crl_next_update_timestamp_seconds;
     assert_eq!(gauge.with_label_values(&["CN=Issuing CA"]).get(), hours(5).as_second());
 }

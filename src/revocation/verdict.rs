@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::Tried;
+use super::FailedAttempt;
 use crate::x509::Serial;
 
 /// The answer about one certificate.
@@ -16,16 +16,16 @@ pub enum Verdict {
     Revoked {
         /// When.
         when: Timestamp,
-        /// Why: CRLReason, RFC 5280 5.3.1.
+        /// UndeterminedReason: CRLReason, RFC 5280 5.3.1.
         reason: Option<u8>,
     },
     /// Nothing fresh tells.
-    Undetermined(Why),
+    Undetermined(UndeterminedReason),
 }
 
-/// Why nothing fresh tells.
+/// UndeterminedReason nothing fresh tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum UndeterminedReason {
     /// Nobody could be asked, or nobody gave an answer that counts.
     NothingFresh,
     /// The responder does not know the certificate, and no fresh CRL covers it.
@@ -38,7 +38,7 @@ pub enum Why {
 
 /// What a responder or a CRL says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Said {
+pub enum CertStatus {
     /// Not revoked.
     Good,
     /// Revoked.
@@ -56,7 +56,7 @@ pub enum Said {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// What.
-    pub said: Said,
+    pub status: CertStatus,
     /// Whether it counts at this moment; what is not fresh can still revoke.
     pub fresh: bool,
     /// By whom and when.
@@ -103,7 +103,7 @@ pub struct Status {
     /// What led to it; none when nothing was found.
     pub evidence: Option<Evidence>,
     /// What was tried in vain.
-    pub tried: Vec<Tried>,
+    pub tried: Vec<FailedAttempt>,
 }
 
 impl Verdict {
@@ -131,7 +131,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for UndeterminedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NothingFresh => "no fresh OCSP response and no fresh CRL that covers it",

@@ -28,7 +28,7 @@ use crate::audit::{Certificate, Installed};
 use crate::authz::{Device, DirectoryHandle};
 use crate::config::{Config, MustStaple};
 use crate::model::{Clock, Refusal};
-use crate::revocation::{Engine, Link, Status};
+use crate::revocation::{Engine, IssuedCertificate, Status};
 use crate::x509::CertificateFacts;
 
 /// How long a refused peer gets to read its alert before the connection goes away.
@@ -100,7 +100,7 @@ pub struct Peer {
     /// Whether an earlier session was resumed.
     pub resumed: bool,
     /// The certificates of its path, for whoever looks at them again.
-    pub path: Arc<[Link]>,
+    pub path: Arc<[IssuedCertificate]>,
     /// What was found out about their revocation (A9).
     pub revocation: Arc<Vec<Status>>,
 }

@@ -31,7 +31,7 @@ impl Authorities {
             return Ok(authority);
         }
         let facts = Arc::new(CertificateFacts::read(der)?);
-        let issuer = Arc::new(Issuer::of(&facts));
+        let issuer = Arc::new(Issuer::from_certificate(&facts));
         let authority = Authority { facts, issuer };
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST {
@@ -58,7 +58,7 @@ mod tests {
         let authorities = Authorities::default();
         let first = authorities.read(&ecc).unwrap();
         assert_eq!(*first.facts, CertificateFacts::read(&ecc).unwrap());
-        assert_eq!(*first.issuer, Issuer::of(&first.facts));
+        assert_eq!(*first.issuer, Issuer::from_certificate(&first.facts));
         assert!(Arc::ptr_eq(&first.facts, &authorities.read(&ecc).unwrap().facts));
         assert_ne!(authorities.read(&rsa).unwrap().facts, first.facts);
         assert!(authorities.read(b"no certificate").is_err());

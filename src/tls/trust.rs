@@ -60,7 +60,7 @@ impl Trust {
         let anchor = webpki::anchor_from_trusted_cert(certificate)?.to_owned();
         // What webpki takes for a certificate and our own reader does not is nothing to trust.
         let facts = CertificateFacts::read(certificate).map_err(|_| webpki::Error::BadDer)?;
-        self.issuers.push(Arc::new(Issuer::of(&facts)));
+        self.issuers.push(Arc::new(Issuer::from_certificate(&facts)));
         self.subjects.push(DistinguishedName::in_sequence(anchor.subject.as_ref()));
         self.anchors.push(anchor);
         self.facts.push(facts);

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::read;
 use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::model::{Clock, DeviceId};
-use crate::revocation::ocsp::{BasicResponse, CertStatus, Responder, ResponseStatus, SingleResponse};
+use crate::revocation::CertStatus;
+use crate::revocation::ocsp::{BasicResponse, Responder, ResponseStatus, SingleResponse};
 use crate::x509::pem::{self, Item};
 use crate::x509::{
     CertificateFacts, CrlFacts, DistinguishedName, Extensions, NameError, RequestFacts, RevokedEntry, Serial,

@@ -8,7 +8,7 @@ use sha2::Digest as _;
 
 use super::number::compare;
 use super::read::{Crl, Entry, REMOVE_FROM_CRL};
-use crate::revocation::{Issuer, Link, Said};
+use crate::revocation::{CertStatus, IssuedCertificate, Issuer};
 use crate::x509::{Reasons, SignatureError};
 
 /// A CRL whose signature has been verified with one issuer's key.
@@ -19,7 +19,7 @@ pub struct Verified {
     series: [u8; 32],
 }
 
-/// Why a CRL does not count.
+/// UndeterminedReason a CRL does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CrlError {
     /// It is of another issuer.
@@ -37,7 +37,7 @@ pub enum CrlError {
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     /// The certificate.
-    pub link: &'a Link,
+    pub issued: &'a IssuedCertificate,
     /// The time.
     pub now: Timestamp,
     /// How far clocks may be apart.
@@ -109,7 +109,7 @@ impl Verified {
 ///
 /// Not listed counts as good only when fresh CRLs cover every reason.
 #[must_use]
-pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(Said, bool, &'a Verified)> {
+pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(CertStatus, bool, &'a Verified)> {
     let mut covered = Reasons::NONE;
     let mut good: Option<&Verified> = None;
     let mut stale: Option<&Verified> = None;
@@ -117,9 +117,9 @@ pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(Said,
     for base in crls.iter().filter(|list| list.crl.base.is_none()) {
         // An indirect CRL is signed by somebody else; a direct one by the key that issued the certificate, not by
         // another of the same name.
-        let link = question.link;
-        let own = base.crl.issuer != link.issuer.name() || base.signer.key() == link.issuer.key();
-        let reasons = base.crl.scope.covers(&base.crl.issuer, link);
+        let issued = question.issued;
+        let own = base.crl.issuer != issued.issuer.name() || base.signer.key() == issued.issuer.key();
+        let reasons = base.crl.scope.covers(&base.crl.issuer, issued);
         if !own || reasons.is_empty() {
             continue;
         }
@@ -144,19 +144,19 @@ pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(Said,
         }
     }
     if let Some((entry, fresh, list)) = revoked {
-        return Some((Said::Revoked { when: entry.when, reason: entry.reason }, fresh, list));
+        return Some((CertStatus::Revoked { when: entry.when, reason: entry.reason }, fresh, list));
     }
     match good {
-        Some(list) if covered == Reasons::ALL => Some((Said::Good, true, list)),
-        Some(list) => Some((Said::Good, false, list)),
-        None => stale.map(|list| (Said::Good, false, list)),
+        Some(list) if covered == Reasons::ALL => Some((CertStatus::Good, true, list)),
+        Some(list) => Some((CertStatus::Good, false, list)),
+        None => stale.map(|list| (CertStatus::Good, false, list)),
     }
 }
 
 /// The entry that counts, and whether its CRL is fresh. A delta that has expired can revoke, not take back.
 fn listed(base: &Verified, delta: Option<&Verified>, question: &Question<'_>) -> Option<(Entry, bool)> {
-    let link = question.link;
-    let entry = |list: &Verified| list.crl.entry(link.certificate.serial.as_octets(), link.issuer.name());
+    let issued = question.issued;
+    let entry = |list: &Verified| list.crl.entry(issued.certificate.serial.as_octets(), issued.issuer.name());
     if let Some((delta, changed)) = delta.and_then(|delta| Some((delta, entry(delta)?))) {
         let fresh = delta.is_fresh(question);
         match changed.reason {

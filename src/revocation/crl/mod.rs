@@ -1,9 +1,11 @@
 //! Certificate revocation lists (RFC 5280 sections 5 and 6.3): read with an index, verified, and combined.
 
 mod check;
+pub(super) mod client;
 mod number;
 mod read;
 mod scope;
+pub(super) mod store;
 #[cfg(test)]
 mod tests;
 

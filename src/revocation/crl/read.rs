@@ -47,7 +47,7 @@ pub struct Entry {
     pub reason: Option<u8>,
 }
 
-/// Why bytes are no CRL that could be used.
+/// UndeterminedReason bytes are no CRL that could be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CrlProblem {
     /// Not the DER of one CRL.

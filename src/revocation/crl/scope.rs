@@ -1,6 +1,6 @@
 //! What a CRL covers.
 
-use crate::revocation::Link;
+use crate::revocation::IssuedCertificate;
 use crate::x509::der::{Element, Malformed, SEQUENCE, constructed, context, element};
 use crate::x509::{CrlDistributionPoint, DistributionPointName, Reasons};
 
@@ -47,25 +47,25 @@ impl Scope {
     /// For which reasons a CRL with this scope, signed by `issuer` (a Name in DER), covers the certificate: RFC 5280
     /// 6.3.3 b for each of its distribution points, and for the one that stands for its issuer.
     #[must_use]
-    pub fn covers(&self, issuer: &[u8], link: &Link) -> Reasons {
-        let is_ca = link.certificate.is_ca;
+    pub fn covers(&self, issuer: &[u8], issued: &IssuedCertificate) -> Reasons {
+        let is_ca = issued.certificate.is_ca;
         if self.only_attribute || (self.only_user && is_ca) || (self.only_ca && !is_ca) {
             return Reasons::NONE;
         }
         let own = CrlDistributionPoint {
-            name: Some(DistributionPointName::Full(vec![element(DIRECTORY_NAME, link.issuer.name())])),
+            name: Some(DistributionPointName::Full(vec![element(DIRECTORY_NAME, issued.issuer.name())])),
             ..CrlDistributionPoint::default()
         };
-        let points = link.certificate.crl_distribution_points.iter().chain(std::iter::once(&own));
+        let points = issued.certificate.crl_distribution_points.iter().chain(std::iter::once(&own));
         let covered = points
-            .filter(|point| self.is_of(point, issuer, link))
+            .filter(|point| self.is_of(point, issuer, issued))
             .map(|point| self.reasons.unwrap_or(Reasons::ALL).and(point.reasons.unwrap_or(Reasons::ALL)));
         covered.fold(Reasons::NONE, Reasons::or)
     }
 
-    fn is_of(&self, point: &CrlDistributionPoint, issuer: &[u8], link: &Link) -> bool {
+    fn is_of(&self, point: &CrlDistributionPoint, issuer: &[u8], issued: &IssuedCertificate) -> bool {
         let rightly_signed = if point.issuers.is_empty() {
-            issuer == link.issuer.name()
+            issuer == issued.issuer.name()
         } else {
             self.indirect && point.issuers.iter().any(|name| name == issuer)
         };

@@ -8,7 +8,7 @@ use super::*;
 use crate::revocation::fixtures::{
     Ca, Extras, List, SKEW, distribution_points, extension, hours, point_name,
 };
-use crate::revocation::{Issuer, Link, Said};
+use crate::revocation::{CertStatus, IssuedCertificate, Issuer};
 use crate::x509::SignatureError;
 use crate::x509::der::{INTEGER, element, sequence};
 
@@ -20,29 +20,29 @@ fn verified(list: &List, ca: &Ca) -> Verified {
     Verified::new(read(list.by(ca)), ca.issuer()).unwrap()
 }
 
-fn ask(link: &Link, crls: &[Verified]) -> Option<(Said, bool)> {
-    let question = Question { link, now: hours(0), skew: SKEW };
-    check(&question, crls).map(|(said, fresh, _)| (said, fresh))
+fn ask(issued: &IssuedCertificate, crls: &[Verified]) -> Option<(CertStatus, bool)> {
+    let question = Question { issued, now: hours(0), skew: SKEW };
+    check(&question, crls).map(|(status, fresh, _)| (status, fresh))
 }
 
-fn is_revoked(answer: Option<(Said, bool)>) -> bool {
-    matches!(answer, Some((Said::Revoked { .. }, _)))
+fn is_revoked(answer: Option<(CertStatus, bool)>) -> bool {
+    matches!(answer, Some((CertStatus::Revoked { .. }, _)))
 }
 
-const GOOD: Option<(Said, bool)> = Some((Said::Good, true));
-const STALE: Option<(Said, bool)> = Some((Said::Good, false));
+const GOOD: Option<(CertStatus, bool)> = Some((CertStatus::Good, true));
+const STALE: Option<(CertStatus, bool)> = Some((CertStatus::Good, false));
 /// The serial number of the devices of the tests.
 const SERIAL: &[u8] = &[0x42, 0x17];
 
 #[test]
 fn listed_is_revoked_and_not_listed_is_good() {
     let ca = Ca::new("CA");
-    let link = ca.device(&Extras::default());
-    assert_eq!(ask(&link, &[verified(&List::new(1), &ca)]), GOOD);
+    let issued = ca.device(&Extras::default());
+    assert_eq!(ask(&issued, &[verified(&List::new(1), &ca)]), GOOD);
     let list = List::new(1).revoking(&[1], None).revoking(SERIAL, Some(1)).revoking(&[0, 0x80], None);
-    let said = Said::Revoked { when: hours(-48), reason: Some(1) };
-    assert_eq!(ask(&link, &[verified(&list, &ca)]), Some((said, true)));
-    assert_eq!(ask(&link, &[]), None);
+    let status = CertStatus::Revoked { when: hours(-48), reason: Some(1) };
+    assert_eq!(ask(&issued, &[verified(&list, &ca)]), Some((status, true)));
+    assert_eq!(ask(&issued, &[]), None);
 }
 
 // A9.3
@@ -64,16 +64,16 @@ fn only_the_issuers_key_signs() {
 #[test]
 fn an_expired_or_future_crl_clears_nobody_and_still_revokes() {
     let ca = Ca::new("CA");
-    let link = ca.device(&Extras::default());
+    let issued = ca.device(&Extras::default());
     let second = jiff::SignedDuration::from_secs(1);
     let at = |this, next| List { this_update: this, next_update: Some(next), ..List::new(1) };
     let expired = at(hours(-48), hours(0) - SKEW - second);
-    assert_eq!(ask(&link, &[verified(&expired, &ca)]), STALE);
-    assert_eq!(ask(&link, &[verified(&at(hours(-48), hours(0) - SKEW), &ca)]), GOOD);
+    assert_eq!(ask(&issued, &[verified(&expired, &ca)]), STALE);
+    assert_eq!(ask(&issued, &[verified(&at(hours(-48), hours(0) - SKEW), &ca)]), GOOD);
     let future = at(hours(0) + SKEW + second, hours(24));
-    assert_eq!(ask(&link, &[verified(&future, &ca)]), STALE);
-    let said = Said::Revoked { when: hours(-48), reason: None };
-    assert_eq!(ask(&link, &[verified(&expired.revoking(SERIAL, None), &ca)]), Some((said, false)));
+    assert_eq!(ask(&issued, &[verified(&future, &ca)]), STALE);
+    let status = CertStatus::Revoked { when: hours(-48), reason: None };
+    assert_eq!(ask(&issued, &[verified(&expired.revoking(SERIAL, None), &ca)]), Some((status, false)));
 }
 
 #[test]
@@ -118,28 +118,32 @@ fn a_scope_covers_what_it_names() {
 fn a_partition_covers_only_certificates_that_name_it() {
     let ca = Ca::new("CA");
     let points = distribution_points(&[point_name("http://a/1.crl"), point_name("http://a/3.crl")]);
-    let link = ca.device(&Extras { extensions: vec![points], ..Extras::default() });
+    let issued = ca.device(&Extras { extensions: vec![points], ..Extras::default() });
     let partition = |url: &str| verified(&List::new(1).scoped(&[&point_name(url)]), &ca);
-    assert_eq!(ask(&link, &[partition("http://a/1.crl")]), GOOD);
-    assert_eq!(ask(&link, &[partition("http://a/2.crl")]), None);
-    assert_eq!(ask(&link, &[partition("http://a/2.crl"), partition("http://a/3.crl")]), GOOD);
+    assert_eq!(ask(&issued, &[partition("http://a/1.crl")]), GOOD);
+    assert_eq!(ask(&issued, &[partition("http://a/2.crl")]), None);
+    assert_eq!(ask(&issued, &[partition("http://a/2.crl"), partition("http://a/3.crl")]), GOOD);
     let revoking = List::new(1).scoped(&[&point_name("http://a/2.crl")]).revoking(SERIAL, None);
-    assert_eq!(ask(&link, &[verified(&revoking, &ca)]), None, "another certificate's partition says nothing");
+    assert_eq!(
+        ask(&issued, &[verified(&revoking, &ca)]),
+        None,
+        "another certificate's partition says nothing"
+    );
     // A complete CRL covers it as well.
-    assert_eq!(ask(&link, &[verified(&List::new(1), &ca)]), GOOD);
+    assert_eq!(ask(&issued, &[verified(&List::new(1), &ca)]), GOOD);
 }
 
 #[test]
 fn every_reason_has_to_be_covered() {
     let ca = Ca::new("CA");
-    let link = ca.device(&Extras::default());
+    let issued = ca.device(&Extras::default());
     // keyCompromise and cACompromise; then all the others.
     let some = verified(&List::new(1).scoped(&[&[0x83, 2, 5, 0x60]]), &ca);
     let others = verified(&List::new(2).scoped(&[&[0x83, 3, 7, 0x1f, 0x80]]), &ca);
-    assert_eq!(ask(&link, std::slice::from_ref(&some)), STALE);
-    assert_eq!(ask(&link, &[some.clone(), others]), GOOD);
+    assert_eq!(ask(&issued, std::slice::from_ref(&some)), STALE);
+    assert_eq!(ask(&issued, &[some.clone(), others]), GOOD);
     let revoking = verified(&List::new(3).scoped(&[&[0x83, 2, 5, 0x60]]).revoking(SERIAL, Some(1)), &ca);
-    assert!(is_revoked(ask(&link, &[some, revoking])), "one that covers some reasons can revoke");
+    assert!(is_revoked(ask(&issued, &[some, revoking])), "one that covers some reasons can revoke");
 }
 
 #[test]
@@ -150,11 +154,11 @@ fn an_indirect_crl_counts_where_the_certificate_names_its_issuer() {
         let point = [point_name("http://a/i.crl"), element(0xa2, &element(0xa4, name))].concat();
         ca.device(&Extras { extensions: vec![distribution_points(&[point])], ..Extras::default() })
     };
-    let link = naming(authority.facts.subject.as_der());
+    let issued = naming(authority.facts.subject.as_der());
     let list = List::new(1).scoped(&[&point_name("http://a/i.crl"), &indirect]);
-    assert_eq!(ask(&link, &[verified(&list, &authority)]), GOOD);
+    assert_eq!(ask(&issued, &[verified(&list, &authority)]), GOOD);
     let direct = List::new(1).scoped(&[&point_name("http://a/i.crl")]);
-    assert_eq!(ask(&link, &[verified(&direct, &authority)]), None, "it does not say that it is indirect");
+    assert_eq!(ask(&issued, &[verified(&direct, &authority)]), None, "it does not say that it is indirect");
     let elsewhere = naming(Ca::new("Somebody").facts.subject.as_der());
     assert_eq!(ask(&elsewhere, &[verified(&list, &authority)]), None);
     assert_eq!(ask(&ca.device(&Extras::default()), &[verified(&list, &authority)]), None);
@@ -167,21 +171,21 @@ fn an_indirect_crl_counts_where_the_certificate_names_its_issuer() {
             entries.iter().map(|(serial, issuer)| (serial.to_vec(), None, issuer.clone())).collect();
         verified(&list, &authority)
     };
-    assert_eq!(ask(&link, &[entries(&[(SERIAL, None)])]), GOOD, "the authority's own certificate");
-    assert!(is_revoked(ask(&link, &[entries(&[(SERIAL, Some(own.clone()))])])));
-    assert!(is_revoked(ask(&link, &[entries(&[(&[1], Some(own.clone())), (SERIAL, None)])])));
+    assert_eq!(ask(&issued, &[entries(&[(SERIAL, None)])]), GOOD, "the authority's own certificate");
+    assert!(is_revoked(ask(&issued, &[entries(&[(SERIAL, Some(own.clone()))])])));
+    assert!(is_revoked(ask(&issued, &[entries(&[(&[1], Some(own.clone())), (SERIAL, None)])])));
     let other = Ca::new("Other").facts.subject.as_der().to_vec();
-    assert_eq!(ask(&link, &[entries(&[(&[1], Some(own)), (&[2], Some(other)), (SERIAL, None)])]), GOOD);
+    assert_eq!(ask(&issued, &[entries(&[(&[1], Some(own)), (&[2], Some(other)), (SERIAL, None)])]), GOOD);
 }
 
 #[test]
 fn a_delta_changes_its_base() {
     let ca = Ca::new("CA");
-    let link = ca.device(&Extras::default());
+    let issued = ca.device(&Extras::default());
     let delta = |number, base: u8| List::new(number).with(extension(27, true, &element(INTEGER, &[base])));
     let hold = verified(&List::new(5).revoking(SERIAL, Some(6)), &ca);
     let clean = verified(&List::new(5), &ca);
-    let combined = |base: &Verified, list: &List| ask(&link, &[base.clone(), verified(list, &ca)]);
+    let combined = |base: &Verified, list: &List| ask(&issued, &[base.clone(), verified(list, &ca)]);
     assert!(is_revoked(combined(&clean, &delta(6, 5).revoking(SERIAL, Some(1)))));
     assert_eq!(combined(&hold, &delta(6, 5).revoking(SERIAL, Some(8))), GOOD, "removeFromCRL");
     assert!(is_revoked(combined(&hold, &delta(6, 5))), "what a delta does not list stays");
@@ -195,7 +199,7 @@ fn a_delta_changes_its_base() {
     let expired = |list: List| List { this_update: hours(-9), next_update: Some(hours(-2)), ..list };
     assert!(is_revoked(combined(&clean, &expired(delta(6, 5).revoking(SERIAL, Some(1))))));
     assert!(is_revoked(combined(&hold, &expired(delta(6, 5).revoking(SERIAL, Some(8))))));
-    assert_eq!(ask(&link, &[verified(&delta(6, 5), &ca)]), None, "a delta alone says nothing");
+    assert_eq!(ask(&issued, &[verified(&delta(6, 5), &ca)]), None, "a delta alone says nothing");
 }
 
 /// A CRL of 200 000 entries: read in under a second, answers in microseconds, less than 30 MB (in a release build; an
@@ -239,13 +243,13 @@ proptest! {
     fn no_mutation_is_accepted(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),
     ) {
-        static SCENE: std::sync::LazyLock<(Ca, Link, Vec<u8>)> = std::sync::LazyLock::new(|| {
+        static SCENE: std::sync::LazyLock<(Ca, IssuedCertificate, Vec<u8>)> = std::sync::LazyLock::new(|| {
             let ca = Ca::new("CA");
             let der = List::new(1).revoking(&[1], Some(3)).revoking(SERIAL, Some(1)).by(&ca);
-            let link = ca.device(&Extras::default());
-            (ca, link, der)
+            let issued = ca.device(&Extras::default());
+            (ca, issued, der)
         });
-        let (ca, link, original) = &*SCENE;
+        let (ca, issued, original) = &*SCENE;
         let mut der = original.clone();
         for (index, bits) in changes {
             let position = index.index(der.len());
@@ -254,7 +258,7 @@ proptest! {
         if let Ok(crl) = Crl::read(der) {
             let _ = crl.entry(SERIAL, &crl.issuer);
             if let Ok(verified) = Verified::new(Arc::new(crl), ca.issuer()) {
-                prop_assert!(is_revoked(ask(link, &[verified])));
+                prop_assert!(is_revoked(ask(issued, &[verified])));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! OCSP (RFC 6960): the request, the response, and what makes a response count.
 
+pub(super) mod cache;
+pub(super) mod client;
 mod request;
 mod response;
 #[cfg(test)]
@@ -8,8 +10,8 @@ mod verify;
 
 pub(crate) use request::nonce_list;
 pub use request::{Request, get_path};
-pub use response::{BasicResponse, CertId, CertStatus, Responder, ResponseStatus, SingleResponse};
-pub use verify::{Answer, Entitlement, Expectation, NonceRule, OcspError, verify};
+pub use response::{BasicResponse, CertId, Responder, ResponseStatus, SingleResponse};
+pub use verify::{Entitlement, Expectation, NonceRule, OcspError, VerifiedResponse, verify};
 
 /// id-pkix-ocsp-basic, 1.3.6.1.5.5.7.48.1.1.
 pub(crate) const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];

@@ -2,8 +2,8 @@
 
 use super::NONCE;
 use super::response::CertId;
-use crate::revocation::Link;
-use crate::revocation::link::CertIdHash;
+use crate::revocation::IssuedCertificate;
+use crate::revocation::issued::CertIdHash;
 use crate::x509::RawExtension;
 use crate::x509::der::{
     self, Element, INTEGER, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, element,
@@ -22,8 +22,8 @@ pub struct Request {
 impl Request {
     /// A request about one certificate.
     #[must_use]
-    pub fn about(link: &Link, hash: CertIdHash, nonce: Option<Vec<u8>>) -> Self {
-        Self { certificates: vec![CertId::of(link, hash)], nonce }
+    pub fn for_certificate(issued: &IssuedCertificate, hash: CertIdHash, nonce: Option<Vec<u8>>) -> Self {
+        Self { certificates: vec![CertId::for_certificate(issued, hash)], nonce }
     }
 
     /// The request in DER.

@@ -4,8 +4,7 @@ use jiff::Timestamp;
 
 use super::request::nonce_value;
 use super::{BASIC, NONCE};
-use crate::revocation::Link;
-use crate::revocation::link::CertIdHash;
+use crate::revocation::{CertIdHash, CertStatus, IssuedCertificate};
 use crate::x509::der::{
     ENUMERATED, Element, GENERALIZED_TIME, INTEGER, Malformed, NULL, OBJECT_IDENTIFIER, OCTET_STRING, Reader,
     SEQUENCE, constructed, context, element, sequence,
@@ -72,22 +71,6 @@ pub struct SingleResponse {
     pub unknown_critical: bool,
 }
 
-/// CertStatus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CertStatus {
-    /// Not revoked.
-    Good,
-    /// Revoked.
-    Revoked {
-        /// When.
-        when: Timestamp,
-        /// CRLReason.
-        reason: Option<u8>,
-    },
-    /// Not known to the responder.
-    Unknown,
-}
-
 /// CertID, RFC 6960 4.1.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertId {
@@ -111,7 +94,7 @@ impl<'a> BasicResponse<'a> {
         let mut outer = Element::whole(der, SEQUENCE)?.reader();
         let [status] = outer.expect(ENUMERATED)?.content else { return Err(Malformed) };
         if *status != 0 {
-            return Ok(Err(ResponseStatus::of(*status)));
+            return Ok(Err(ResponseStatus::from_code(*status)));
         }
         let bytes = outer.expect(constructed(0))?;
         outer.finish()?;
@@ -175,7 +158,7 @@ impl<'a> Responder<'a> {
 impl SingleResponse {
     fn read(mut reader: Reader<'_>) -> Result<Self, Malformed> {
         let id = CertId::read(&reader.expect(SEQUENCE)?)?;
-        let status = CertStatus::read(&reader.element()?)?;
+        let status = read_status(&reader.element()?)?;
         let this_update = reader.expect(GENERALIZED_TIME)?.time()?;
         let next_update = match reader.optional(constructed(0))? {
             Some(time) => Some(Element::whole(time.content, GENERALIZED_TIME)?.time()?),
@@ -194,45 +177,45 @@ impl SingleResponse {
     }
 }
 
-impl CertStatus {
-    fn read(element: &Element<'_>) -> Result<Self, Malformed> {
-        let good = context(0);
-        let revoked = constructed(1);
-        let unknown = context(2);
-        match element.tag {
-            tag if tag == good && element.content.is_empty() => Ok(Self::Good),
-            tag if tag == unknown && element.content.is_empty() => Ok(Self::Unknown),
-            tag if tag == revoked => {
-                let mut info = element.reader();
-                let when = info.expect(GENERALIZED_TIME)?.time()?;
-                let reason = match info.optional(constructed(0))? {
-                    Some(reason) => match Element::whole(reason.content, ENUMERATED)?.content {
-                        [code] => Some(*code),
-                        _ => return Err(Malformed),
-                    },
-                    None => None,
-                };
-                info.finish()?;
-                Ok(Self::Revoked { when, reason })
-            }
-            _ => Err(Malformed),
+fn read_status(element: &Element<'_>) -> Result<CertStatus, Malformed> {
+    let good = context(0);
+    let revoked = constructed(1);
+    let unknown = context(2);
+    match element.tag {
+        tag if tag == good && element.content.is_empty() => Ok(CertStatus::Good),
+        tag if tag == unknown && element.content.is_empty() => Ok(CertStatus::Unknown),
+        tag if tag == revoked => {
+            let mut info = element.reader();
+            let when = info.expect(GENERALIZED_TIME)?.time()?;
+            let reason = match info.optional(constructed(0))? {
+                Some(reason) => match Element::whole(reason.content, ENUMERATED)?.content {
+                    [code] => Some(*code),
+                    _ => return Err(Malformed),
+                },
+                None => None,
+            };
+            info.finish()?;
+            Ok(CertStatus::Revoked { when, reason })
         }
+        _ => Err(Malformed),
     }
 }
 
 impl CertId {
     /// The CertID of a certificate, computed from its real issuer.
     #[must_use]
-    pub fn of(link: &Link, hash: CertIdHash) -> Self {
-        let (issuer_name, issuer_key) = link.issuer.hashes(hash);
-        let serial = link.certificate.serial.as_octets().to_vec();
+    pub fn for_certificate(issued: &IssuedCertificate, hash: CertIdHash) -> Self {
+        let (issuer_name, issuer_key) = issued.issuer.hashes(hash);
+        let serial = issued.certificate.serial.as_octets().to_vec();
         Self { hash: hash.oid().to_vec(), issuer_name, issuer_key, serial }
     }
 
     /// Whether it names this certificate, by either digest.
     #[must_use]
-    pub fn names(&self, link: &Link) -> bool {
-        CertIdHash::ALL.iter().any(|hash| hash.oid() == self.hash && *self == Self::of(link, *hash))
+    pub fn names(&self, issued: &IssuedCertificate) -> bool {
+        CertIdHash::ALL
+            .iter()
+            .any(|hash| hash.oid() == self.hash && *self == Self::for_certificate(issued, *hash))
     }
 
     /// The CertID in DER.
@@ -267,7 +250,7 @@ impl CertId {
 }
 
 impl ResponseStatus {
-    const fn of(code: u8) -> Self {
+    const fn from_code(code: u8) -> Self {
         match code {
             1 => Self::MalformedRequest,
             2 => Self::InternalError,

@@ -9,25 +9,25 @@ use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use super::*;
 use crate::pki::{OcspResponse, ResponderId};
 use crate::revocation::fixtures::{Ca, Extras, SKEW, entry, hours, response};
-use crate::revocation::{CertIdHash, Issuer, Link, Said};
+use crate::revocation::{CertIdHash, CertStatus, IssuedCertificate, Issuer};
 use crate::x509::CertificateFacts;
 use crate::x509::der::{element, sequence};
 
 struct Scene {
     ca: Ca,
-    link: Link,
+    issued: IssuedCertificate,
 }
 
 fn scene() -> Scene {
     let ca = Ca::new("Issuing CA");
-    let link = ca.device(&Extras::default());
-    Scene { ca, link }
+    let issued = ca.device(&Extras::default());
+    Scene { ca, issued }
 }
 
 impl Scene {
     fn expectation(&self) -> Expectation<'_> {
         Expectation {
-            link: &self.link,
+            issued: &self.issued,
             signers: &[],
             nonce: NonceRule::Any,
             now: hours(0),
@@ -37,12 +37,12 @@ impl Scene {
         }
     }
 
-    fn verify(&self, der: &[u8]) -> Result<Answer, OcspError> {
+    fn verify(&self, der: &[u8]) -> Result<VerifiedResponse, OcspError> {
         verify(der, &self.expectation())
     }
 
     fn good(&self) -> OcspResponse {
-        response(&self.ca, vec![entry(&self.link, CertStatus::Good)])
+        response(&self.ca, vec![entry(&self.issued, CertStatus::Good)])
     }
 
     fn signed(&self, response: &OcspResponse) -> Vec<u8> {
@@ -50,7 +50,7 @@ impl Scene {
     }
 
     /// What comes of the good response, when a delegate signs it.
-    fn delegated(&self, delegate: &(Vec<u8>, KeyPair)) -> Result<Answer, OcspError> {
+    fn delegated(&self, delegate: &(Vec<u8>, KeyPair)) -> Result<VerifiedResponse, OcspError> {
         let facts = CertificateFacts::read(&delegate.0).unwrap();
         let mut response = self.good();
         response.responder = ResponderId::Name(facts.subject.as_der().to_vec());
@@ -76,7 +76,7 @@ fn the_issuers_own_response_counts_by_name_and_by_key() {
     let scene = scene();
     let mut response = scene.good();
     let answer = scene.verify(&scene.signed(&response)).unwrap();
-    assert_eq!((answer.said, answer.fresh), (Said::Good, true));
+    assert_eq!((answer.status, answer.fresh), (CertStatus::Good, true));
     assert_eq!((answer.this_update, answer.next_update), (hours(-1), Some(hours(23))));
     assert_eq!((answer.responder.as_str(), answer.unchecked_delegate), ("CN=Issuing CA", None));
 
@@ -84,16 +84,16 @@ fn the_issuers_own_response_counts_by_name_and_by_key() {
     assert!(scene.verify(&scene.signed(&response)).is_ok());
     response.responses[0].status = REVOKED;
     let revoked = scene.verify(&scene.signed(&response)).unwrap();
-    assert_eq!(revoked.said, Said::Revoked { when: jiff::Timestamp::UNIX_EPOCH, reason: Some(1) });
+    assert_eq!(revoked.status, CertStatus::Revoked { when: jiff::Timestamp::UNIX_EPOCH, reason: Some(1) });
     response.responses[0].status = CertStatus::Unknown;
-    assert_eq!(scene.verify(&scene.signed(&response)).unwrap().said, Said::Unknown);
+    assert_eq!(scene.verify(&scene.signed(&response)).unwrap().status, CertStatus::Unknown);
 }
 
 #[test]
 fn a_cert_id_counts_with_sha_1_and_with_sha_256() {
     let scene = scene();
     let mut response = scene.good();
-    response.responses[0].id = CertId::of(&scene.link, CertIdHash::Sha256);
+    response.responses[0].id = CertId::for_certificate(&scene.issued, CertIdHash::Sha256);
     assert!(scene.verify(&scene.signed(&response)).is_ok());
 }
 
@@ -106,15 +106,15 @@ fn a_response_about_another_certificate_does_not_count() {
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
     // The same serial number of a CA of the same name with another key, and of another name with the same key.
     let twin = Ca::new("Issuing CA").device(&Extras::default());
-    other.responses[0].id = CertId::of(&twin, CertIdHash::Sha1);
+    other.responses[0].id = CertId::for_certificate(&twin, CertIdHash::Sha1);
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
     let renamed = Issuer::new(
         Ca::new("Other CA").facts.subject.as_der().to_vec(),
         scene.ca.issuer().key().clone(),
         true,
     );
-    let renamed = Link { issuer: Arc::new(renamed), ..scene.link.clone() };
-    other.responses[0].id = CertId::of(&renamed, CertIdHash::Sha256);
+    let renamed = IssuedCertificate { issuer: Arc::new(renamed), ..scene.issued.clone() };
+    other.responses[0].id = CertId::for_certificate(&renamed, CertIdHash::Sha256);
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
     other.responses.clear();
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
@@ -157,7 +157,7 @@ fn whoever_is_not_entitled_does_not_sign() {
 
     // The parent signs in its own name: it is not the issuer of this certificate.
     let parent = Ca::new("Root");
-    let by_parent = response(&parent, vec![entry(&scene.link, CertStatus::Good)]);
+    let by_parent = response(&parent, vec![entry(&scene.issued, CertStatus::Good)]);
     assert_eq!(scene.verify(&by_parent.sign(&parent.key).unwrap()), Err(OcspError::Responder));
     let expectation = Expectation { signers: std::slice::from_ref(&parent.facts), ..scene.expectation() };
     assert!(verify(&by_parent.sign(&parent.key).unwrap(), &expectation).is_ok(), "unless it is configured");
@@ -172,7 +172,10 @@ fn what_a_delegate_said_of_a_revocation_outlives_it() {
     response.certificates = vec![der];
     response.produced_at = hours(-2);
     response.responses[0].status = REVOKED;
-    assert!(matches!(scene.verify(&response.sign(&key).unwrap()).unwrap().said, Said::Revoked { .. }));
+    assert!(matches!(
+        scene.verify(&response.sign(&key).unwrap()).unwrap().status,
+        CertStatus::Revoked { .. }
+    ));
 }
 
 #[test]
@@ -202,9 +205,9 @@ fn the_key_hash_is_of_the_key_and_not_of_the_extension() {
 fn the_worst_of_several_entries_counts() {
     let scene = scene();
     for order in [[CertStatus::Good, REVOKED], [REVOKED, CertStatus::Good]] {
-        let response = response(&scene.ca, order.map(|status| entry(&scene.link, status)).to_vec());
-        let said = scene.verify(&scene.signed(&response)).unwrap().said;
-        assert!(matches!(said, Said::Revoked { .. }), "{order:?}");
+        let response = response(&scene.ca, order.map(|status| entry(&scene.issued, status)).to_vec());
+        let status = scene.verify(&scene.signed(&response)).unwrap().status;
+        assert!(matches!(status, CertStatus::Revoked { .. }), "{order:?}");
     }
 }
 
@@ -355,7 +358,7 @@ proptest! {
             der[position] ^= bits;
         }
         if let Ok(answer) = scene.verify(&der) {
-            let revoked = matches!(answer.said, Said::Revoked { .. });
+            let revoked = matches!(answer.status, CertStatus::Revoked { .. });
             prop_assert!(revoked);
         }
         let _ = Request::read(&der);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::response::{BasicResponse, CertStatus, Responder, ResponseStatus, SingleResponse};
-use crate::revocation::{Link, Said};
+use super::response::{BasicResponse, Responder, ResponseStatus, SingleResponse};
+use crate::revocation::{CertStatus, IssuedCertificate};
 use crate::x509::der::Malformed;
 use crate::x509::{CertificateFacts, KeyPurpose, Signed};
 
@@ -13,7 +13,7 @@ use crate::x509::{CertificateFacts, KeyPurpose, Signed};
 #[derive(Debug, Clone, Copy)]
 pub struct Expectation<'a> {
     /// The certificate that was asked about.
-    pub link: &'a Link,
+    pub issued: &'a IssuedCertificate,
     /// Signers that are configured for its issuer.
     pub signers: &'a [Arc<CertificateFacts>],
     /// The nonce of the request.
@@ -41,9 +41,9 @@ pub enum NonceRule<'a> {
 
 /// What an accepted response says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct VerifiedResponse {
     /// About the certificate.
-    pub said: Said,
+    pub status: CertStatus,
     /// Whether it counts now.
     pub fresh: bool,
     /// When it was known to be so.
@@ -61,7 +61,7 @@ pub struct Answer {
     pub unchecked_delegate: Option<Arc<CertificateFacts>>,
 }
 
-/// Why a response does not count.
+/// UndeterminedReason a response does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OcspError {
     /// Not a basic response in DER.
@@ -124,9 +124,9 @@ impl From<Malformed> for OcspError {
 ///
 /// # Errors
 /// When the response does not count at all.
-pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<Answer, OcspError> {
+pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedResponse, OcspError> {
     let basic = BasicResponse::read(response)?.map_err(OcspError::Status)?;
-    let single = the_single(&basic.responses, expected.link).ok_or(OcspError::OtherCertificate)?;
+    let single = the_single(&basic.responses, expected.issued).ok_or(OcspError::OtherCertificate)?;
     if basic.unknown_critical || single.unknown_critical {
         return Err(OcspError::CriticalExtension);
     }
@@ -138,12 +138,8 @@ pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<Answer, Ocs
     let expires = limits.into_iter().flatten().min().unwrap_or(single.this_update);
     let begun = expected.now.checked_add(expected.skew).is_ok_and(|latest| single.this_update <= latest);
     let lasts = expected.now.checked_sub(expected.skew).is_ok_and(|earliest| earliest <= expires);
-    Ok(Answer {
-        said: match single.status {
-            CertStatus::Good => Said::Good,
-            CertStatus::Revoked { when, reason } => Said::Revoked { when, reason },
-            CertStatus::Unknown => Said::Unknown,
-        },
+    Ok(VerifiedResponse {
+        status: single.status,
         fresh: begun && lasts,
         this_update: single.this_update,
         next_update: single.next_update,
@@ -155,8 +151,8 @@ pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<Answer, Ocs
 }
 
 /// Of several entries about the certificate, the worst counts, and of equal ones the newest.
-fn the_single<'a>(responses: &'a [SingleResponse], link: &Link) -> Option<&'a SingleResponse> {
-    let about = responses.iter().filter(|single| single.id.names(link));
+fn the_single<'a>(responses: &'a [SingleResponse], issued: &IssuedCertificate) -> Option<&'a SingleResponse> {
+    let about = responses.iter().filter(|single| single.id.names(issued));
     about.max_by_key(|single| {
         let severity = match single.status {
             CertStatus::Good => 0,
@@ -193,7 +189,7 @@ fn signer(
     expected: &Expectation<'_>,
     single: &SingleResponse,
 ) -> Result<Signer, OcspError> {
-    let issuer = &expected.link.issuer;
+    let issuer = &expected.issued.issuer;
     let fits = |name: &[u8], key_hash: &[u8]| match basic.responder {
         Responder::Name(responder) => responder == name,
         Responder::KeyHash(responder) => responder == key_hash,
@@ -202,7 +198,7 @@ fn signer(
     if fits(issuer.name(), &issuer.key_hash()) {
         match basic.signed.verify(issuer.key()) {
             Ok(()) => {
-                let name = expected.link.certificate.issuer.to_string();
+                let name = expected.issued.certificate.issuer.to_string();
                 return Ok(Signer { name, expires: None, unchecked: None });
             }
             Err(_) => refused = OcspError::Signature,
@@ -244,7 +240,7 @@ fn signer(
 }
 
 fn key_hash(certificate: &CertificateFacts) -> Vec<u8> {
-    crate::revocation::Issuer::of(certificate).key_hash()
+    crate::revocation::Issuer::from_certificate(certificate).key_hash()
 }
 
 fn entitled(
@@ -254,7 +250,7 @@ fn entitled(
     basic: &BasicResponse<'_>,
     single: &SingleResponse,
 ) -> Result<(), Entitlement> {
-    let issuer = &expected.link.issuer;
+    let issuer = &expected.issued.issuer;
     // anyExtendedKeyUsage does not delegate: RFC 6960 4.2.2.2 wants this purpose by name.
     if !delegate.purposes.contains(&KeyPurpose::OcspSigning) {
         return Err(Entitlement::Purpose);

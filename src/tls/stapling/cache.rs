@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::schedule::Course;
-use crate::revocation::{Link, Staple, Tried};
+use crate::revocation::{FailedAttempt, IssuedCertificate, Staple};
 
-/// By [`Link::identity`]: the two chains may share an issuing CA, and a reload brings most certificates back.
+/// By [`IssuedCertificate::identity`]: the two chains may share an issuing CA, and a reload brings most certificates back.
 pub(super) type Shelf = HashMap<[u8; 32], Kept>;
 
 /// One certificate, and its staple.
 #[derive(Debug)]
 pub(super) struct Kept {
-    pub(super) link: Link,
+    pub(super) link: IssuedCertificate,
     /// The newest that was ever seen, be it fresh or not: an older one does not take its place.
     pub(super) staple: Option<Staple>,
     pub(super) course: Course,
@@ -49,7 +49,7 @@ impl Kept {
     /// say "good" of what has been revoked since.
     pub(super) fn take(
         &mut self,
-        answer: Result<Staple, Vec<Tried>>,
+        answer: Result<Staple, Vec<FailedAttempt>>,
         due: impl Fn(&Staple) -> Timestamp,
         now: Timestamp,
     ) -> Outcome {
@@ -84,26 +84,26 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::revocation::Said;
+    use crate::revocation::CertStatus;
 
-    fn staple(second: i64, said: Said) -> Staple {
+    fn staple(second: i64, said: CertStatus) -> Staple {
         let at = Timestamp::from_second(second).unwrap();
         let (der, responder) = (Bytes::new(), String::new());
-        Staple { der, said, this_update: at, expires: at, responder, url: None, fetched_at: at }
+        Staple { der, status: said, this_update: at, expires: at, responder, url: None, fetched_at: at }
     }
 
     #[test]
     fn a10_an_older_response_and_a_good_one_of_the_same_second_do_not_lift_a_revocation() {
-        let revoked = Said::Revoked { when: Timestamp::UNIX_EPOCH, reason: None };
+        let revoked = CertStatus::Revoked { when: Timestamp::UNIX_EPOCH, reason: None };
         for (known, to, gives) in [
-            ((5, Said::Good), (6, Said::Good), true),
-            ((5, Said::Good), (5, Said::Good), true),
-            ((5, Said::Good), (4, Said::Good), false),
-            ((5, Said::Good), (5, revoked), true),
-            ((5, revoked), (5, Said::Good), false),
-            ((5, revoked), (4, Said::Good), false),
+            ((5, CertStatus::Good), (6, CertStatus::Good), true),
+            ((5, CertStatus::Good), (5, CertStatus::Good), true),
+            ((5, CertStatus::Good), (4, CertStatus::Good), false),
+            ((5, CertStatus::Good), (5, revoked), true),
+            ((5, revoked), (5, CertStatus::Good), false),
+            ((5, revoked), (4, CertStatus::Good), false),
             // certificateHold can end (RFC 5280 5.3.1).
-            ((5, revoked), (6, Said::Good), true),
+            ((5, revoked), (6, CertStatus::Good), true),
         ] {
             assert_eq!(gives_way(&staple(known.0, known.1), &staple(to.0, to.1)), gives, "{known:?} {to:?}");
         }

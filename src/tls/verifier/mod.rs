@@ -20,7 +20,7 @@ use super::trust::Trust;
 use crate::authz::{Device, DirectoryHandle};
 use crate::config::Undetermined;
 use crate::model::Refusal;
-use crate::revocation::{Engine, Link, Status, Verdict};
+use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
 use crate::x509::{CertificateFacts, Signed};
 
 tokio::task_local! {
@@ -37,7 +37,7 @@ pub(super) struct Admitted {
     pub(super) device: Arc<Device>,
     pub(super) facts: Arc<CertificateFacts>,
     /// The certificates of the path with their issuers, for whoever looks at them again.
-    pub(super) path: Arc<[Link]>,
+    pub(super) path: Arc<[IssuedCertificate]>,
     /// What was found out about their revocation.
     pub(super) statuses: Arc<Vec<Status>>,
 }
@@ -45,7 +45,7 @@ pub(super) struct Admitted {
 /// A path, and what is known about the revocation of its certificates.
 #[derive(Debug)]
 struct Judged {
-    path: Arc<[Link]>,
+    path: Arc<[IssuedCertificate]>,
     statuses: Arc<Vec<Status>>,
 }
 
@@ -133,7 +133,7 @@ impl Judge {
         &self,
         path: &VerifiedPath<'_>,
         leaf: &Arc<CertificateFacts>,
-    ) -> Result<Arc<[Link]>, webpki::Error> {
+    ) -> Result<Arc<[IssuedCertificate]>, webpki::Error> {
         let mut certificates = vec![Arc::clone(leaf)];
         let mut issuers = Vec::new();
         for intermediate in path.intermediate_certificates() {
@@ -155,21 +155,21 @@ impl Judge {
         Ok(certificates
             .into_iter()
             .zip(issuers)
-            .map(|(certificate, issuer)| Link { certificate, issuer })
+            .map(|(certificate, issuer)| IssuedCertificate { certificate, issuer })
             .collect())
     }
 
     /// A9: from what is kept, or else by asking. rustls has no way to wait without holding the thread, so the runtime
     /// is told: it moves its other work to another thread.
-    fn find_out(&self, path: &Arc<[Link]>) -> Vec<Status> {
-        if let Some(statuses) = self.revocation.settled(path) {
+    fn find_out(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
+        if let Some(statuses) = self.revocation.try_check(path) {
             return statuses;
         }
         match Handle::try_current() {
             Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
                 tokio::task::block_in_place(|| handle.block_on(self.revocation.check(path)))
             }
-            _ => self.revocation.kept(path),
+            _ => self.revocation.peek(path),
         }
     }
 

@@ -11,11 +11,11 @@ use libfuzzer_sys::fuzz_target;
 use pcd_platform::model::Clock;
 use pcd_platform::pki::{Authority, CertificateOrder, KeyType, RevocationReason, Role, TestPki};
 use pcd_platform::revocation::crl::{Crl, Question, Verified, check};
-use pcd_platform::revocation::{Issuer, Link, Said};
+use pcd_platform::revocation::{Issuer, IssuedCertificate, CertStatus};
 use pcd_platform::x509::{CertificateFacts, pem};
 
 struct Scene {
-    link: Link,
+    link: IssuedCertificate,
     signed: Vec<u8>,
     clock: Clock,
 }
@@ -35,20 +35,20 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     pki.publish_crls(2).unwrap();
     let ca = CertificateFacts::read(&certificate(&pki.certificate(Authority::ComponentCaEcc))).unwrap();
     let own = Arc::new(CertificateFacts::read(&own).unwrap());
-    let link = Link { certificate: own, issuer: Arc::new(Issuer::of(&ca)) };
+    let link = IssuedCertificate { certificate: own, issuer: Arc::new(Issuer::from_certificate(&ca)) };
     let list = std::fs::read(pki.crl(Authority::ComponentCaEcc)).unwrap();
     let signed = pem::crls(&list).unwrap().remove(0);
     std::fs::remove_dir_all(dir).unwrap();
     Scene { link, signed, clock }
 });
 
-fn said(der: Vec<u8>) -> Option<Said> {
+fn said(der: Vec<u8>) -> Option<CertStatus> {
     let crl = Arc::new(Crl::read(der).ok()?);
     let serial = SCENE.link.certificate.serial.as_octets();
     let _ = crl.entry(serial, &crl.issuer);
     let _ = crl.scope.covers(&crl.issuer, &SCENE.link);
     let verified = Verified::new(crl, Arc::clone(&SCENE.link.issuer)).ok()?;
-    let question = Question { link: &SCENE.link, now: SCENE.clock.now(), skew: SignedDuration::from_mins(5) };
+    let question = Question { issued: &SCENE.link, now: SCENE.clock.now(), skew: SignedDuration::from_mins(5) };
     check(&question, &[verified]).map(|(said, ..)| said)
 }
 
@@ -61,5 +61,5 @@ fuzz_target!(|bytes: &[u8]| {
         let length = changed.len();
         changed[position % length] ^= change[2];
     }
-    assert!(matches!(said(changed), None | Some(Said::Revoked { .. })));
+    assert!(matches!(said(changed), None | Some(CertStatus::Revoked { .. })));
 });

@@ -13,11 +13,11 @@ use pcd_platform::pki::{
     Authority, CertificateOrder, KeyType, OcspResponder, OcspSigner, RevocationReason, Role, TestPki,
 };
 use pcd_platform::revocation::ocsp::{Expectation, NonceRule, Request, verify};
-use pcd_platform::revocation::{CertIdHash, Issuer, Link, Said};
+use pcd_platform::revocation::{CertIdHash, Issuer, IssuedCertificate, CertStatus};
 use pcd_platform::x509::{CertificateFacts, pem};
 
 struct Scene {
-    link: Link,
+    link: IssuedCertificate,
     /// Signed by the CA, and by a delegate of it: both say "revoked".
     signed: Vec<Vec<u8>>,
     clock: Clock,
@@ -32,8 +32,8 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     pki.revoke(&certificate, RevocationReason::KeyCompromise).unwrap();
     let ca = CertificateFacts::read(&der(&pki.certificate(Authority::ComponentCaEcc))).unwrap();
     let certificate = Arc::new(CertificateFacts::read(&certificate).unwrap());
-    let link = Link { certificate, issuer: Arc::new(Issuer::of(&ca)) };
-    let request = Request::about(&link, CertIdHash::Sha1, Some(vec![7; 32])).to_der();
+    let link = IssuedCertificate { certificate, issuer: Arc::new(Issuer::from_certificate(&ca)) };
+    let request = Request::for_certificate(&link, CertIdHash::Sha1, Some(vec![7; 32])).to_der();
     let signed = [OcspSigner::Ca, OcspSigner::Delegate].map(|signer| {
         let pki = TestPki::open(&dir, &clock).unwrap();
         OcspResponder::new(pki, signer, SignedDuration::from_hours(48)).unwrap().answer(&request)
@@ -42,9 +42,9 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     Scene { link, signed: signed.into(), clock }
 });
 
-fn said(response: &[u8]) -> Option<Said> {
+fn said(response: &[u8]) -> Option<CertStatus> {
     let expected = Expectation {
-        link: &SCENE.link,
+        issued: &SCENE.link,
         signers: &[],
         nonce: NonceRule::Any,
         now: SCENE.clock.now(),
@@ -52,7 +52,7 @@ fn said(response: &[u8]) -> Option<Said> {
         max_age: None,
         default_lifetime: SignedDuration::from_hours(1),
     };
-    verify(response, &expected).ok().map(|answer| answer.said)
+    verify(response, &expected).ok().map(|answer| answer.status)
 }
 
 fuzz_target!(|bytes: &[u8]| {
@@ -66,6 +66,6 @@ fuzz_target!(|bytes: &[u8]| {
             let length = changed.len();
             changed[position % length] ^= change[2];
         }
-        assert!(matches!(said(&changed), None | Some(Said::Revoked { .. })));
+        assert!(matches!(said(&changed), None | Some(CertStatus::Revoked { .. })));
     }
 });

@@ -13,7 +13,7 @@ use super::cache::{Kept, Outcome, Shelf};
 use super::chain;
 use super::schedule::Course;
 use crate::model::Clock;
-use crate::revocation::{Engine, KnownStaple, Link, NoAnswer, Staple, Tried};
+use crate::revocation::{AttemptError, Engine, FailedAttempt, IssuedCertificate, KnownStaple, Staple};
 use crate::tls::identity::{ChainStaples, PlatformIdentity, Served};
 use crate::tls::trust::Trust;
 
@@ -57,7 +57,7 @@ struct Chain {
 struct Own {
     name: String,
     /// None for a root.
-    link: Option<Link>,
+    link: Option<IssuedCertificate>,
 }
 
 impl Chains {
@@ -79,7 +79,7 @@ impl Chains {
         self.0.iter().flat_map(|chain| &chain.own)
     }
 
-    fn links(&self) -> impl Iterator<Item = &Link> {
+    fn links(&self) -> impl Iterator<Item = &IssuedCertificate> {
         self.own().filter_map(|own| own.link.as_ref())
     }
 }
@@ -117,14 +117,14 @@ impl Stapling {
         self.staple(chains);
     }
 
-    fn recalled(&self, link: &Link, has_responder: bool, now: Timestamp) -> Kept {
+    fn recalled(&self, link: &IssuedCertificate, has_responder: bool, now: Timestamp) -> Kept {
         let engine = &self.0.engine;
-        let staple = engine.kept_staple(link);
+        let staple = engine.load_staple(link);
         let fresh = staple.as_ref().filter(|staple| staple.is_fresh_at(now));
         if let Some(staple) = fresh.filter(|staple| staple.is_revoked()) {
             tell_revoked(link, staple);
         }
-        let next = fresh.map_or(now, |staple| engine.staple_due(link, staple));
+        let next = fresh.map_or(now, |staple| engine.staple_refresh_at(link, staple));
         let course = Course::from(has_responder.then_some(next));
         if has_responder {
             return Kept { link: link.clone(), staple, course, problem: None };
@@ -134,7 +134,7 @@ impl Stapling {
             "a certificate of the platform names no OCSP responder by http, and none is configured for its issuer: \
              nothing can be stapled to it"
         );
-        let problem = Some(NoAnswer::NoResponder.to_string());
+        let problem = Some(AttemptError::NoResponder.to_string());
         Kept { link: link.clone(), staple, course, problem }
     }
 
@@ -171,10 +171,10 @@ impl Stapling {
         let mut state = self.state();
         let names: HashSet<&str> = chains.own().map(|own| own.name.as_str()).collect();
         for own in state.chains.own().filter(|own| !names.contains(own.name.as_str())) {
-            self.0.engine.ungauge_staple(&own.name);
+            self.0.engine.remove_staple_gauge(&own.name);
         }
         drop(names);
-        let wanted: HashSet<_> = chains.links().map(Link::identity).collect();
+        let wanted: HashSet<_> = chains.links().map(IssuedCertificate::identity).collect();
         state.shelf.retain(|identity, _| wanted.contains(identity));
         state.chains = chains.clone();
         drop(state);
@@ -188,7 +188,7 @@ impl Stapling {
             let chains = self.state().chains.clone();
             self.staple(&chains);
             let now = self.0.clock.now();
-            let due: Vec<Link> = {
+            let due: Vec<IssuedCertificate> = {
                 let mut state = self.state();
                 let due = state
                     .shelf
@@ -219,18 +219,18 @@ impl Stapling {
         until.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
     }
 
-    async fn ask(self, link: Link) {
+    async fn ask(self, link: IssuedCertificate) {
         let (engine, about) = (self.0.engine.clone(), link.clone());
         // A task of its own: what breaks there must not leave the certificate without a next question.
         let answer = tokio::spawn(async move { engine.fetch_staple(&about).await }).await;
-        let fault = |_| Err(vec![Tried { what: "OCSP".to_owned(), why: NoAnswer::Fault }]);
+        let fault = |_| Err(vec![FailedAttempt { target: "OCSP".to_owned(), error: AttemptError::Fault }]);
         self.take(&link, answer.unwrap_or_else(fault)).await;
         let chains = self.state().chains.clone();
         self.staple(&chains);
         self.0.woken.notify_one();
     }
 
-    async fn take(&self, link: &Link, answer: Result<Staple, Vec<Tried>>) {
+    async fn take(&self, link: &IssuedCertificate, answer: Result<Staple, Vec<FailedAttempt>>) {
         let engine = &self.0.engine;
         let now = self.0.clock.now();
         let (outcome, was_revoked, is_fresh) = {
@@ -238,13 +238,13 @@ impl Stapling {
             // Not wanted any more.
             let Some(kept) = state.shelf.get_mut(&link.identity()) else { return };
             let was_revoked = kept.is_revoked();
-            let outcome = kept.take(answer, |staple| engine.staple_due(link, staple), now);
+            let outcome = kept.take(answer, |staple| engine.staple_refresh_at(link, staple), now);
             (outcome, was_revoked, kept.fresh(now).is_some())
         };
         let subject = &link.certificate.subject;
         match outcome {
             Outcome::Renewed(staple) => {
-                engine.keep_staple(link, &staple).await;
+                engine.save_staple(link, &staple).await;
                 tracing::debug!(%subject, expires = %staple.expires, "a staple is renewed");
                 if staple.is_revoked() && !was_revoked {
                     tell_revoked(link, &staple);
@@ -278,7 +278,7 @@ impl Stapling {
                 kept.fresh(now)
             };
             for own in chain.own.iter().filter(|own| own.link.is_some()) {
-                self.0.engine.gauge_staple(&own.name, fresh(own).map(|staple| staple.expires));
+                self.0.engine.set_staple_gauge(&own.name, fresh(own).map(|staple| staple.expires));
             }
             let places = chain.own.iter().map(|own| fresh(own).map(|staple| staple.der.clone())).collect();
             let staples = ChainStaples::new(places);
@@ -345,7 +345,7 @@ impl Stapling {
 }
 
 /// What clients get is the truth all the same: they can ask elsewhere, and would find a lie.
-fn tell_revoked(link: &Link, staple: &Staple) {
+fn tell_revoked(link: &IssuedCertificate, staple: &Staple) {
     tracing::error!(
         subject = %link.certificate.subject,
         serial = %link.certificate.serial,

@@ -203,7 +203,7 @@ fn nothing_is_remembered_of_a_path_to_nowhere() {
     let chain = [ca.device(), root.certifies(&ca, 2)];
     let refused = decide(&judge, &[&chain[0], &chain[1]], hours(0));
     assert_eq!(refused, Err(Refusal::UntrustedIssuer));
-    assert_eq!((judge.revocation.seen_certificates(), judge.remembered.len()), (0, 0));
+    assert_eq!((judge.revocation.recent_certificates(), judge.remembered.len()), (0, 0));
 }
 
 // A CA link once verified is remembered, and no memory outlives the trust in its root, its validity or its revocation.

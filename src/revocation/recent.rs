@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::bounded::{Bounded, Identity};
-use super::{Issuer, Link};
+use super::bounded_map::{BoundedMap, Identity};
+use super::{IssuedCertificate, Issuer};
 use crate::x509::CrlDistributionPoint;
 
 /// Certificates that are renewed in the background at most.
@@ -16,37 +16,37 @@ const AGAIN: Duration = Duration::from_mins(1);
 
 /// Certificates and their issuers, of validated paths only.
 #[derive(Debug)]
-pub(super) struct Seen(Mutex<Inner>);
+pub(super) struct RecentCertificates(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    links: Bounded<Instant, Link>,
-    issuers: Bounded<Instant, Arc<Issuer>>,
+    links: BoundedMap<Instant, IssuedCertificate>,
+    issuers: BoundedMap<Instant, Arc<Issuer>>,
 }
 
-impl Seen {
+impl RecentCertificates {
     pub(super) fn new() -> Self {
-        let (links, issuers) = (Bounded::new(MOST), Bounded::new(MOST_ISSUERS));
+        let (links, issuers) = (BoundedMap::new(MOST), BoundedMap::new(MOST_ISSUERS));
         Self(Mutex::new(Inner { links, issuers }))
     }
 
-    pub(super) fn note(&self, identity: Identity, link: &Link, now: Instant) {
+    pub(super) fn note(&self, identity: Identity, issued: &IssuedCertificate, now: Instant) {
         let mut inner = self.lock();
         let known = inner.links.get(&identity).map(|(last, _)| *last);
         if known.is_some_and(|last| now.saturating_duration_since(last) < AGAIN) {
             return;
         }
-        inner.links.insert(identity, now, link.clone());
-        inner.issuers.insert(link.issuer.identity(), now, Arc::clone(&link.issuer));
+        inner.links.insert(identity, now, issued.clone());
+        inner.issuers.insert(issued.issuer.identity(), now, Arc::clone(&issued.issuer));
     }
 
     /// Everybody who was seen since then; the others are forgotten.
-    pub(super) fn since(&self, then: Option<Instant>) -> Vec<(Identity, Link)> {
+    pub(super) fn since(&self, then: Option<Instant>) -> Vec<(Identity, IssuedCertificate)> {
         let mut inner = self.lock();
         if let Some(then) = then {
             inner.links.drop_below(then);
         }
-        inner.links.iter().map(|(identity, link)| (*identity, link.clone())).collect()
+        inner.links.iter().map(|(identity, issued)| (*identity, issued.clone())).collect()
     }
 
     /// The issuers with this name; they may have different keys.
@@ -59,9 +59,10 @@ impl Seen {
     /// Where certificates of the issuer with this name say that its CRLs are, or its deltas.
     pub(super) fn distribution_point(&self, name: &[u8], delta: bool) -> Option<String> {
         let inner = self.lock();
-        let links = inner.links.iter().map(|(_, link)| link).filter(|link| link.issuer.name() == name);
-        let points = links.flat_map(|link| {
-            let certificate = &link.certificate;
+        let links =
+            inner.links.iter().map(|(_, issued)| issued).filter(|issued| issued.issuer.name() == name);
+        let points = links.flat_map(|issued| {
+            let certificate = &issued.certificate;
             if delta { &certificate.freshest_crl } else { &certificate.crl_distribution_points }
         });
         // One for all reasons, of the issuer itself: any other may be of another scope.
@@ -86,15 +87,15 @@ mod tests {
         let clock = Clock::manual(super::super::fixtures::hours(0));
         let ca = Ca::new("CA");
         let points = distribution_points(&[point_name("http://a/1.crl")]);
-        let link = ca.device(&Extras { extensions: vec![points], ..Extras::default() });
-        let seen = Seen::new();
-        seen.note(link.identity(), &link, clock.instant());
-        assert_eq!(seen.distribution_point(link.issuer.name(), false).as_deref(), Some("http://a/1.crl"));
-        assert_eq!(seen.distribution_point(link.issuer.name(), true), None);
+        let issued = ca.device(&Extras { extensions: vec![points], ..Extras::default() });
+        let seen = RecentCertificates::new();
+        seen.note(issued.identity(), &issued, clock.instant());
+        assert_eq!(seen.distribution_point(issued.issuer.name(), false).as_deref(), Some("http://a/1.crl"));
+        assert_eq!(seen.distribution_point(issued.issuer.name(), true), None);
         clock.advance(Duration::from_secs(3600));
         assert_eq!(seen.since(None).len(), 1);
         assert_eq!(seen.since(Some(clock.instant())).len(), 0);
-        assert_eq!(seen.issuers(link.issuer.name()).len(), 1);
+        assert_eq!(seen.issuers(issued.issuer.name()).len(), 1);
         assert_eq!(seen.issuers(b"other").len(), 0);
     }
 }

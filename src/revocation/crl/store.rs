@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::bounded::Identity;
-use super::crl::{Crl, CrlError, Question, Verified, check, is_older};
-use super::disk::{Disk, hexadecimal, octets};
-use super::verdict::{Evidence, Report, Source};
-use super::{CertIdHash, Issuer, Link};
+use crate::revocation::bounded_map::Identity;
+use crate::revocation::crl::{Crl, CrlError, Question, Verified, check, is_older};
+use crate::revocation::disk::{Disk, hexadecimal, octets};
+use crate::revocation::verdict::{Evidence, Report, Source};
+use crate::revocation::{CertIdHash, IssuedCertificate, Issuer};
 
 /// Fetched CRLs at hand at most, and their bytes together; an indirect or partitioned PKI has dozens.
 const MOST_FETCHED: usize = 1000;
@@ -20,11 +20,11 @@ const MOST_ISSUERS: usize = 64;
 
 /// Every CRL that is at hand.
 #[derive(Debug, Default)]
-pub(super) struct Lists(Mutex<Inner>);
+pub(crate) struct CrlStore(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    stored: Vec<Arc<Stored>>,
+    stored: Vec<Arc<StoredCrl>>,
     /// The highest number seen, by [`Verified::series`].
     numbers: HashMap<Identity, Vec<u8>>,
     /// CRLs about which it was said that they are too old.
@@ -33,51 +33,51 @@ struct Inner {
 
 /// A CRL and where it came from.
 #[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) crl: Arc<Crl>,
-    pub(super) origin: Origin,
+pub(crate) struct StoredCrl {
+    pub(crate) crl: Arc<Crl>,
+    pub(crate) origin: Origin,
     /// When it was fetched last, by this process.
-    pub(super) fetched: Option<Timestamp>,
+    pub(crate) fetched: Option<Timestamp>,
     /// What came of verifying it, by the identity of the issuer.
     verified: Mutex<HashMap<Identity, Result<Verified, CrlError>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     Installed(PathBuf),
     Fetched(String),
-    /// Kept on disk by an earlier process, under this name.
-    Kept(String),
+    /// CachedResponse on disk by an earlier process, under this name.
+    Persisted(String),
 }
 
 impl Origin {
     /// For evidence.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::Installed(file) => file.display().to_string(),
             Self::Fetched(url) => url.clone(),
-            Self::Kept(name) => format!("kept as {name}"),
+            Self::Persisted(name) => format!("kept as {name}"),
         }
     }
 
     /// What the disk calls a CRL from this place.
-    pub(super) fn name_on_disk(url: &str) -> String {
+    pub(crate) fn name_on_disk(url: &str) -> String {
         hexadecimal(&CertIdHash::Sha256.digest(url.as_bytes()))
     }
 }
 
-impl Stored {
-    pub(super) fn new(crl: Crl, origin: Origin) -> Arc<Self> {
+impl StoredCrl {
+    pub(crate) fn new(crl: Crl, origin: Origin) -> Arc<Self> {
         Arc::new(Self { crl: Arc::new(crl), origin, fetched: None, verified: Mutex::default() })
     }
 
-    pub(super) fn fetched(crl: Arc<Crl>, url: &str, at: Timestamp) -> Arc<Self> {
+    pub(crate) fn fetched(crl: Arc<Crl>, url: &str, at: Timestamp) -> Arc<Self> {
         let origin = Origin::Fetched(url.to_owned());
         Arc::new(Self { crl, origin, fetched: Some(at), verified: Mutex::default() })
     }
 
     /// The CRL as this issuer's. A signature over megabytes is verified once.
-    pub(super) fn verified_by(&self, issuer: &Arc<Issuer>) -> Result<Verified, CrlError> {
+    pub(crate) fn verified_by(&self, issuer: &Arc<Issuer>) -> Result<Verified, CrlError> {
         let mut known = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_ISSUERS && !known.contains_key(&issuer.identity()) {
             known.retain(|_, verified| verified.is_ok());
@@ -89,7 +89,7 @@ impl Stored {
     }
 
     /// Whether an issuer that was seen here has signed it.
-    pub(super) fn is_verified(&self) -> bool {
+    pub(crate) fn is_verified(&self) -> bool {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).values().any(Result::is_ok)
     }
 
@@ -106,8 +106,8 @@ impl Stored {
     }
 }
 
-impl Lists {
-    pub(super) fn new(numbers: &BTreeMap<String, String>) -> Self {
+impl CrlStore {
+    pub(crate) fn new(numbers: &BTreeMap<String, String>) -> Self {
         let number = |(series, number): (&String, &String)| {
             Some((Identity::try_from(octets(series)?).ok()?, octets(number)?))
         };
@@ -116,46 +116,47 @@ impl Lists {
     }
 
     /// Every CRL.
-    pub(super) fn all(&self) -> Vec<Arc<Stored>> {
+    pub(crate) fn all(&self) -> Vec<Arc<StoredCrl>> {
         self.lock().stored.clone()
     }
 
     /// Of each issuer and scope the newest.
-    pub(super) fn current(&self) -> Vec<Arc<Stored>> {
+    pub(crate) fn current(&self) -> Vec<Arc<StoredCrl>> {
         let mut all = self.all();
         all.retain(|stored| stored.speaks());
-        let newest = |stored: &&Arc<Stored>| {
-            let newer =
-                |other: &Arc<Stored>| other.is_like(stored) && other.crl.this_update > stored.crl.this_update;
+        let newest = |stored: &&Arc<StoredCrl>| {
+            let newer = |other: &Arc<StoredCrl>| {
+                other.is_like(stored) && other.crl.this_update > stored.crl.this_update
+            };
             !all.iter().any(newer)
         };
         all.iter().filter(newest).cloned().collect()
     }
 
     /// The one that came from this place, now or kept by an earlier process, if it is known whose it is.
-    pub(super) fn newest_from(&self, url: &str) -> Option<Arc<Stored>> {
-        let (fetched, kept) = (Origin::Fetched(url.to_owned()), Origin::Kept(Origin::name_on_disk(url)));
+    pub(crate) fn newest_from(&self, url: &str) -> Option<Arc<StoredCrl>> {
+        let (fetched, kept) = (Origin::Fetched(url.to_owned()), Origin::Persisted(Origin::name_on_disk(url)));
         let mut here = self.all();
         here.retain(|stored| (stored.origin == fetched || stored.origin == kept) && stored.speaks());
         here.into_iter().max_by_key(|stored| stored.crl.this_update)
     }
 
     /// When this place was asked last.
-    pub(super) fn fetched(&self, url: &str) -> Option<Timestamp> {
+    pub(crate) fn fetched(&self, url: &str) -> Option<Timestamp> {
         let inner = self.lock();
-        let here = |stored: &&Arc<Stored>| matches!(&stored.origin, Origin::Fetched(from) if from == url);
+        let here = |stored: &&Arc<StoredCrl>| matches!(&stored.origin, Origin::Fetched(from) if from == url);
         inner.stored.iter().find(here)?.fetched
     }
 
     /// Puts the installed ones in place of those that were installed before.
-    pub(super) fn install(&self, installed: Vec<Arc<Stored>>) {
+    pub(crate) fn install(&self, installed: Vec<Arc<StoredCrl>>) {
         let mut inner = self.lock();
         inner.stored.retain(|stored| !matches!(stored.origin, Origin::Installed(_)));
         inner.stored.extend(installed);
     }
 
     /// Takes a CRL that was fetched or kept, in place of the one from the same place.
-    pub(super) fn add(&self, stored: Arc<Stored>) {
+    pub(crate) fn add(&self, stored: Arc<StoredCrl>) {
         let mut inner = self.lock();
         inner.stored.retain(|other| other.origin != stored.origin);
         inner.stored.push(stored);
@@ -163,13 +164,13 @@ impl Lists {
     }
 
     /// Drops the one from this place.
-    pub(super) fn forget(&self, origin: &Origin) {
+    pub(crate) fn forget(&self, origin: &Origin) {
         self.lock().stored.retain(|stored| stored.origin != *origin);
     }
 
     /// Whether a newer CRL of the same issuer and scope has been seen; if not, this one is the newest, which is
     /// remembered across restarts.
-    pub(super) fn is_rolled_back(&self, verified: &Verified, disk: &Disk) -> bool {
+    pub(crate) fn is_rolled_back(&self, verified: &Verified, disk: &Disk) -> bool {
         let Some(number) = verified.crl().number.as_deref() else { return false };
         let numbers = {
             let mut inner = self.lock();
@@ -189,17 +190,17 @@ impl Lists {
     }
 
     /// What all of them say about a certificate. `signers` may sign indirect CRLs.
-    pub(super) fn report(
+    pub(crate) fn report(
         &self,
-        link: &Link,
+        issued: &IssuedCertificate,
         signers: &[Arc<Issuer>],
         now: Timestamp,
         skew: SignedDuration,
         disk: &Disk,
     ) -> Option<Report> {
-        let points = &link.certificate.crl_distribution_points;
+        let points = &issued.certificate.crl_distribution_points;
         let named = |name: &[u8]| {
-            name == link.issuer.name()
+            name == issued.issuer.name()
                 || points.iter().any(|point| point.issuers.iter().any(|issuer| issuer == name))
         };
         let stored: Vec<_> =
@@ -208,7 +209,7 @@ impl Lists {
         let mut verified: Vec<Verified> = Vec::new();
         let mut old = Vec::new();
         for stored in stored {
-            let own = std::iter::once(&link.issuer).chain(signers);
+            let own = std::iter::once(&issued.issuer).chain(signers);
             let own = own.filter(|issuer| issuer.name() == stored.crl.issuer);
             let Some(found) = own.filter_map(|issuer| stored.verified_by(issuer).ok()).next() else {
                 continue;
@@ -226,24 +227,24 @@ impl Lists {
                 self.tell(&stored);
             }
         }
-        let (said, fresh, list) = check(&Question { link, now, skew }, &verified)?;
+        let (status, fresh, list) = check(&Question { issued, now, skew }, &verified)?;
         let position = verified.iter().position(|other| Arc::ptr_eq(other.crl(), list.crl()));
         let evidence = Evidence {
             source: Source::CrlLocal,
             this_update: list.crl().this_update,
             next_update: Some(list.crl().next_update),
             url: position.and_then(|position| origins.get(position)).map(|stored| stored.origin.name()),
-            responder: if list.signer() == &link.issuer {
-                link.certificate.issuer.to_string()
+            responder: if list.signer() == &issued.issuer {
+                issued.certificate.issuer.to_string()
             } else {
-                super::issuer_text(list.signer().name())
+                crate::revocation::issuer_text(list.signer().name())
             },
         };
-        Some(Report { said, fresh, evidence })
+        Some(Report { status, fresh, evidence })
     }
 
     /// Once for each CRL.
-    fn tell(&self, stored: &Stored) {
+    fn tell(&self, stored: &StoredCrl) {
         let mut inner = self.lock();
         if inner.told.len() > MOST_FETCHED {
             inner.told.clear();
@@ -264,7 +265,7 @@ impl Lists {
 impl Inner {
     /// First what nobody is known to have signed makes room, then what came first.
     fn make_room(&mut self) {
-        let fetched = |stored: &Arc<Stored>| !matches!(stored.origin, Origin::Installed(_));
+        let fetched = |stored: &Arc<StoredCrl>| !matches!(stored.origin, Origin::Installed(_));
         loop {
             let sizes = self.stored.iter().filter(|stored| fetched(stored)).map(|stored| stored.crl.memory());
             let (count, bytes) = sizes.fold((0, 0_usize), |(count, all), size| (count + 1, all + size));
@@ -280,12 +281,12 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{Ca, Extras, List, SKEW, hours};
-    use super::super::verdict::Said;
     use super::*;
+    use crate::revocation::fixtures::{Ca, Extras, List, SKEW, hours};
+    use crate::revocation::verdict::CertStatus;
 
-    fn fetched(der: Vec<u8>, url: &str) -> Arc<Stored> {
-        Stored::fetched(Arc::new(Crl::read(der).unwrap()), url, hours(0))
+    fn fetched(der: Vec<u8>, url: &str) -> Arc<StoredCrl> {
+        StoredCrl::fetched(Arc::new(Crl::read(der).unwrap()), url, hours(0))
     }
 
     // Bugs that others shipped: older CRL replayed.
@@ -294,20 +295,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path()).unwrap();
         let ca = Ca::new("CA");
-        let link = ca.device(&Extras::default());
+        let issued = ca.device(&Extras::default());
         let stored = |number| fetched(List::new(number).by(&ca), "u");
-        let ask = |lists: &Lists| lists.report(&link, &[], hours(0), SKEW, &disk).map(|report| report.said);
-        let lists = Lists::default();
+        let ask =
+            |lists: &CrlStore| lists.report(&issued, &[], hours(0), SKEW, &disk).map(|report| report.status);
+        let lists = CrlStore::default();
         lists.add(stored(7));
-        assert_eq!(ask(&lists), Some(Said::Good));
+        assert_eq!(ask(&lists), Some(CertStatus::Good));
         lists.add(stored(6));
         assert_eq!(ask(&lists), None);
         disk.flush();
-        let after = Lists::new(&disk.numbers());
+        let after = CrlStore::new(&disk.numbers());
         after.add(stored(6));
         assert_eq!(ask(&after), None);
         after.add(stored(7));
-        assert_eq!(ask(&after), Some(Said::Good));
+        assert_eq!(ask(&after), Some(CertStatus::Good));
     }
 
     #[test]
@@ -315,26 +317,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path()).unwrap();
         let (ca, twin) = (Ca::new("CA"), Ca::new("CA"));
-        let link = ca.device(&Extras::default());
-        let lists = Lists::default();
+        let issued = ca.device(&Extras::default());
+        let lists = CrlStore::default();
         lists.add(fetched(List::new(99).by(&twin), "twin"));
         lists.add(fetched(List::new(3).by(&ca), "own"));
-        let report = lists.report(&link, &[], hours(0), SKEW, &disk).unwrap();
-        assert_eq!((report.said, report.fresh), (Said::Good, true));
+        let report = lists.report(&issued, &[], hours(0), SKEW, &disk).unwrap();
+        assert_eq!((report.status, report.fresh), (CertStatus::Good, true));
     }
 
     // What was only fetched may be anybody's: it does not hide that the real one expires.
     #[test]
     fn an_unsigned_crl_takes_no_place_among_the_current_ones() {
         let (ca, twin) = (Ca::new("CA"), Ca::new("CA"));
-        let lists = Lists::default();
-        let own = Stored::new(Crl::read(List::new(3).by(&ca)).unwrap(), Origin::Installed("own.crl".into()));
+        let lists = CrlStore::default();
+        let own =
+            StoredCrl::new(Crl::read(List::new(3).by(&ca)).unwrap(), Origin::Installed("own.crl".into()));
         lists.install(vec![own]);
         let later = List { this_update: hours(0), next_update: Some(hours(999_999)), ..List::new(4) };
         let forged = fetched(later.by(&twin), "http://a/ca.crl");
         lists.add(Arc::clone(&forged));
         let names =
-            |lists: &Lists| lists.current().iter().map(|stored| stored.origin.name()).collect::<Vec<_>>();
+            |lists: &CrlStore| lists.current().iter().map(|stored| stored.origin.name()).collect::<Vec<_>>();
         assert_eq!(names(&lists), ["own.crl"]);
         assert!(lists.newest_from("http://a/ca.crl").is_none());
         // Signed by somebody whose certificates are seen here, it counts.
@@ -346,7 +349,7 @@ mod tests {
     fn what_nobody_signed_makes_room_first() {
         let ca = Ca::new("CA");
         let der = List::new(1).by(&ca);
-        let lists = Lists::default();
+        let lists = CrlStore::default();
         let signed = fetched(der.clone(), "signed");
         signed.verified_by(&ca.issuer()).unwrap();
         lists.add(signed);

@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::bounded::{Bounded, Identity};
-use super::ocsp::Answer;
-use super::verdict::{Evidence, Report, Said, Source};
+use crate::revocation::bounded_map::{BoundedMap, Identity};
+use crate::revocation::ocsp::VerifiedResponse;
+use crate::revocation::verdict::{CertStatus, Evidence, Report, Source};
 
-/// Answers at hand at most: a hospital has fewer devices. What has to make room is on the disk still.
+/// ResponseCache at hand at most: a hospital has fewer devices. What has to make room is on the disk still.
 const MOST: usize = 50_000;
 /// How long "unknown" counts, whatever its nextUpdate says: it is what a responder says of a certificate that was issued
 /// a moment ago, and such a device must not wait for a day.
@@ -17,40 +17,41 @@ const UNKNOWN_LASTS: SignedDuration = SignedDuration::from_mins(1);
 /// Verified answers by the identity of the certificate. What says "revoked" is the last to make room; of the others
 /// that which expires first.
 #[derive(Debug)]
-pub(super) struct Answers(Mutex<Bounded<(bool, Timestamp), Arc<Kept>>>);
+pub(crate) struct ResponseCache(Mutex<BoundedMap<(bool, Timestamp), Arc<CachedResponse>>>);
 
 /// What came of keeping an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Keeping {
+pub(crate) enum InsertOutcome {
     /// Something that counts for more is known.
-    Passed,
+    Rejected,
     /// It is kept.
-    Kept,
+    Stored,
     /// It is kept, and it is the first to say "revoked".
-    Revoked,
+    NewlyRevoked,
 }
 
 /// One answer.
 #[derive(Debug)]
-pub(super) struct Kept {
-    pub(super) answer: Answer,
-    pub(super) url: Option<String>,
+pub(crate) struct CachedResponse {
+    pub(crate) answer: VerifiedResponse,
+    pub(crate) url: Option<String>,
     /// The certificate's serial number, for people.
-    pub(super) serial: String,
+    pub(crate) serial: String,
     /// The certificate's issuer, for people.
-    pub(super) issuer: String,
-    pub(super) fetched_at: Timestamp,
+    pub(crate) issuer: String,
+    pub(crate) fetched_at: Timestamp,
 }
 
-impl Kept {
+impl CachedResponse {
     /// What it says at this time.
-    pub(super) fn report(&self, source: Source, now: Timestamp, skew: SignedDuration) -> Report {
+    pub(crate) fn report(&self, source: Source, now: Timestamp, skew: SignedDuration) -> Report {
         let answer = &self.answer;
         let begun = now.checked_add(skew).is_ok_and(|latest| answer.this_update <= latest);
         let lasts = now.checked_sub(skew).is_ok_and(|earliest| earliest <= answer.expires);
-        let known = answer.said != Said::Unknown || now.duration_since(self.fetched_at) < UNKNOWN_LASTS;
+        let known =
+            answer.status != CertStatus::Unknown || now.duration_since(self.fetched_at) < UNKNOWN_LASTS;
         Report {
-            said: answer.said,
+            status: answer.status,
             fresh: begun && lasts && known,
             evidence: Evidence {
                 source,
@@ -63,59 +64,59 @@ impl Kept {
     }
 }
 
-impl Answers {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(Bounded::new(MOST)))
+impl ResponseCache {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(BoundedMap::new(MOST)))
     }
 
-    pub(super) fn get(&self, identity: &Identity) -> Option<Arc<Kept>> {
+    pub(crate) fn get(&self, identity: &Identity) -> Option<Arc<CachedResponse>> {
         self.lock().get(identity).map(|(_, kept)| Arc::clone(kept))
     }
 
-    pub(super) fn all(&self) -> Vec<(Identity, Arc<Kept>)> {
+    pub(crate) fn all(&self) -> Vec<(Identity, Arc<CachedResponse>)> {
         self.lock().iter().map(|(identity, kept)| (*identity, Arc::clone(kept))).collect()
     }
 
     /// Keeps an answer, unless what is known is newer and counts still, or says "revoked": that gives way to what is newer
     /// and knows better, never to "unknown".
-    pub(super) fn keep(&self, identity: Identity, kept: Arc<Kept>) -> Keeping {
+    pub(crate) fn keep(&self, identity: Identity, kept: Arc<CachedResponse>) -> InsertOutcome {
         let mut answers = self.lock();
         let known = answers.get(&identity).map(|(_, known)| known);
         let was_revoked = known.is_some_and(|known| is_revoked(known));
         let passed = known.is_some_and(|known| {
             let (own, other) = (kept.answer.this_update, known.answer.this_update);
             let over = !was_revoked && known.answer.expires < kept.fetched_at;
-            match kept.answer.said {
-                Said::Revoked { .. } => own < other && !over,
-                Said::Good => (own < other && !over) || (was_revoked && own == other),
-                Said::Unknown => (own < other && !over) || was_revoked,
+            match kept.answer.status {
+                CertStatus::Revoked { .. } => own < other && !over,
+                CertStatus::Good => (own < other && !over) || (was_revoked && own == other),
+                CertStatus::Unknown => (own < other && !over) || was_revoked,
             }
         });
         if passed {
-            return Keeping::Passed;
+            return InsertOutcome::Rejected;
         }
         let revoked = is_revoked(&kept);
         answers.insert(identity, (revoked, kept.answer.expires), kept);
-        if revoked && !was_revoked { Keeping::Revoked } else { Keeping::Kept }
+        if revoked && !was_revoked { InsertOutcome::NewlyRevoked } else { InsertOutcome::Stored }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Bounded<(bool, Timestamp), Arc<Kept>>> {
+    fn lock(&self) -> MutexGuard<'_, BoundedMap<(bool, Timestamp), Arc<CachedResponse>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn is_revoked(kept: &Kept) -> bool {
-    matches!(kept.answer.said, Said::Revoked { .. })
+fn is_revoked(kept: &CachedResponse) -> bool {
+    matches!(kept.answer.status, CertStatus::Revoked { .. })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::hours;
     use super::*;
+    use crate::revocation::fixtures::hours;
 
-    fn kept(said: Said, this: i64) -> Arc<Kept> {
-        let answer = Answer {
-            said,
+    fn kept(status: CertStatus, this: i64) -> Arc<CachedResponse> {
+        let answer = VerifiedResponse {
+            status,
             fresh: true,
             this_update: hours(this),
             next_update: None,
@@ -125,52 +126,68 @@ mod tests {
             unchecked_delegate: None,
         };
         let (serial, issuer) = Default::default();
-        Arc::new(Kept { answer, url: None, serial, issuer, fetched_at: hours(this) })
+        Arc::new(CachedResponse { answer, url: None, serial, issuer, fetched_at: hours(this) })
     }
 
-    const REVOKED: Said = Said::Revoked { when: Timestamp::UNIX_EPOCH, reason: None };
+    const REVOKED: CertStatus = CertStatus::Revoked { when: Timestamp::UNIX_EPOCH, reason: None };
 
     #[test]
     fn an_older_answer_does_not_take_the_place_of_a_newer_one() {
-        let answers = Answers::new();
-        let said = || answers.get(&[0; 32]).unwrap().answer.said;
-        assert_eq!(answers.keep([0; 32], kept(REVOKED, -2)), Keeping::Revoked);
-        assert_eq!(answers.keep([0; 32], kept(Said::Good, -3)), Keeping::Passed, "a replayed good answer");
-        assert_eq!(answers.keep([0; 32], kept(REVOKED, -1)), Keeping::Kept);
-        assert_eq!(said(), REVOKED);
+        let answers = ResponseCache::new();
+        let status = || answers.get(&[0; 32]).unwrap().answer.status;
+        assert_eq!(answers.keep([0; 32], kept(REVOKED, -2)), InsertOutcome::NewlyRevoked);
+        assert_eq!(
+            answers.keep([0; 32], kept(CertStatus::Good, -3)),
+            InsertOutcome::Rejected,
+            "a replayed good answer"
+        );
+        assert_eq!(answers.keep([0; 32], kept(REVOKED, -1)), InsertOutcome::Stored);
+        assert_eq!(status(), REVOKED);
         // The CA's newer word counts, as for everybody who asks it for the first time.
-        assert_eq!(answers.keep([0; 32], kept(Said::Good, 0)), Keeping::Kept);
-        assert_eq!(answers.keep([0; 32], kept(REVOKED, 0)), Keeping::Revoked, "of the same second");
+        assert_eq!(answers.keep([0; 32], kept(CertStatus::Good, 0)), InsertOutcome::Stored);
+        assert_eq!(
+            answers.keep([0; 32], kept(REVOKED, 0)),
+            InsertOutcome::NewlyRevoked,
+            "of the same second"
+        );
     }
 
     #[test]
     fn an_answer_that_is_over_gives_way_to_one_that_counts() {
-        let answers = Answers::new();
-        answers.keep([0; 32], kept(Said::Good, 0));
+        let answers = ResponseCache::new();
+        answers.keep([0; 32], kept(CertStatus::Good, 0));
         let until = |expires: i64, fetched: i64| {
-            let mut kept = Arc::into_inner(kept(Said::Good, -1)).unwrap();
+            let mut kept = Arc::into_inner(kept(CertStatus::Good, -1)).unwrap();
             (kept.answer.expires, kept.fetched_at) = (hours(expires), hours(fetched));
             Arc::new(kept)
         };
-        assert_eq!(answers.keep([0; 32], until(9, 1)), Keeping::Passed, "older, and the newer one counts");
-        assert_eq!(answers.keep([0; 32], until(9, 2)), Keeping::Kept, "the newer one is over");
+        assert_eq!(
+            answers.keep([0; 32], until(9, 1)),
+            InsertOutcome::Rejected,
+            "older, and the newer one counts"
+        );
+        assert_eq!(answers.keep([0; 32], until(9, 2)), InsertOutcome::Stored, "the newer one is over");
     }
 
     // "revoked … final": a responder that lost its list, or one that answers two ways in one second, lifts nothing.
     #[test]
     fn a_revocation_gives_way_only_to_what_is_newer_and_knows_better() {
-        let answers = Answers::new();
+        let answers = ResponseCache::new();
         answers.keep([0; 32], kept(REVOKED, -2));
-        assert_eq!(answers.keep([0; 32], kept(Said::Good, -2)), Keeping::Passed, "of the same second");
-        assert_eq!(answers.keep([0; 32], kept(Said::Unknown, -1)), Keeping::Passed);
-        assert_eq!(answers.get(&[0; 32]).unwrap().answer.said, REVOKED);
+        assert_eq!(
+            answers.keep([0; 32], kept(CertStatus::Good, -2)),
+            InsertOutcome::Rejected,
+            "of the same second"
+        );
+        assert_eq!(answers.keep([0; 32], kept(CertStatus::Unknown, -1)), InsertOutcome::Rejected);
+        assert_eq!(answers.get(&[0; 32]).unwrap().answer.status, REVOKED);
     }
 
     // Bugs that others shipped: cached response without nextUpdate kept for ever.
     #[test]
     fn a_kept_answer_expires() {
         let skew = SignedDuration::from_mins(5);
-        let fresh = |at: Timestamp| kept(Said::Good, 0).report(Source::OcspCache, at, skew).fresh;
+        let fresh = |at: Timestamp| kept(CertStatus::Good, 0).report(Source::OcspCache, at, skew).fresh;
         assert!(fresh(hours(0)) && fresh(hours(1)) && !fresh(hours(2)));
     }
 
@@ -179,7 +196,7 @@ mod tests {
         let skew = SignedDuration::from_mins(5);
         let fresh = |seconds| {
             let at = hours(0) + SignedDuration::from_secs(seconds);
-            kept(Said::Unknown, 0).report(Source::OcspCache, at, skew).fresh
+            kept(CertStatus::Unknown, 0).report(Source::OcspCache, at, skew).fresh
         };
         assert!(fresh(0) && fresh(59) && !fresh(60));
     }

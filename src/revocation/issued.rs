@@ -8,7 +8,7 @@ use crate::x509::{CertificateFacts, PublicKey};
 
 /// A certificate of a validated path, with its issuer.
 #[derive(Debug, Clone)]
-pub struct Link {
+pub struct IssuedCertificate {
     /// The certificate.
     pub certificate: Arc<CertificateFacts>,
     /// Whose key has verified its signature.
@@ -36,7 +36,7 @@ pub enum CertIdHash {
 impl Issuer {
     /// The issuer that a certificate describes.
     #[must_use]
-    pub fn of(certificate: &CertificateFacts) -> Self {
+    pub fn from_certificate(certificate: &CertificateFacts) -> Self {
         let name = certificate.subject.as_der().to_vec();
         let signs_crls = certificate.key_usage.is_none_or(|usage| usage.crl_sign);
         Self::new(name, certificate.public_key.clone(), signs_crls)
@@ -87,7 +87,7 @@ impl Issuer {
     }
 }
 
-impl Link {
+impl IssuedCertificate {
     /// SHA-256 over issuer, issuer's key and serial number: by which an answer about this certificate is kept.
     #[must_use]
     pub fn identity(&self) -> [u8; 32] {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 
-use super::crl::Crl;
-use super::engine::Engine;
-use super::fetch::Fetch;
-use super::flight::Outcome;
-use super::lists::{Origin, Stored};
-use super::settings::{Place, is_http};
-use super::{Issuer, Link, NoAnswer, Tried};
+use crate::revocation::crl::Crl;
+use crate::revocation::crl::store::{Origin, StoredCrl};
+use crate::revocation::engine::Engine;
+use crate::revocation::http::FetchRequest;
+use crate::revocation::settings::{Endpoint, is_http};
+use crate::revocation::single_flight::Outcome;
+use crate::revocation::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
 
 /// A place that has given its CRL is not asked again at once: a device that no CRL covers comes back every few seconds,
 /// and CRLs have megabytes.
@@ -18,13 +18,16 @@ const AGAIN: SignedDuration = SignedDuration::from_secs(15);
 
 impl Engine {
     /// Fetches the CRLs that a certificate names, and the deltas that those name; what failed is returned.
-    pub(super) async fn fetch_crls(&self, link: &Link) -> Vec<Tried> {
-        let points = self.0.settings.load().distribution_points(link);
+    pub(crate) async fn fetch_crls(&self, issued: &IssuedCertificate) -> Vec<FailedAttempt> {
+        let points = self.0.settings.load().distribution_points(issued);
         if points.is_empty() {
-            return vec![Tried { what: "CRL".to_owned(), why: NoAnswer::NoDistributionPoint }];
+            return vec![FailedAttempt {
+                target: "CRL".to_owned(),
+                error: AttemptError::NoDistributionPoint,
+            }];
         }
         let now = self.0.clock.now();
-        let just_now = |place: &Place| {
+        let just_now = |place: &Endpoint| {
             self.0.lists.fetched(&place.url).is_some_and(|fetched| now.duration_since(fetched) < AGAIN)
         };
         let mut tried = Vec::new();
@@ -39,7 +42,7 @@ impl Engine {
                 }
             }
         }
-        for place in self.deltas_of(link.issuer.name()).into_iter().filter(|place| !just_now(place)) {
+        for place in self.deltas_of(issued.issuer.name()).into_iter().filter(|place| !just_now(place)) {
             if let Err(vain) = self.fetch_crl(&place).await {
                 tried.extend(vain);
             }
@@ -48,15 +51,15 @@ impl Engine {
     }
 
     /// RFC 5280 5.2.6: where the complete CRLs of an issuer say that their deltas are.
-    pub(super) fn deltas_of(&self, issuer: &[u8]) -> Vec<Place> {
-        let mut places: Vec<Place> = Vec::new();
+    pub(crate) fn deltas_of(&self, issuer: &[u8]) -> Vec<Endpoint> {
+        let mut places: Vec<Endpoint> = Vec::new();
         for stored in self.0.lists.current() {
             if stored.crl.issuer != issuer || stored.crl.base.is_some() {
                 continue;
             }
             let mut urls = stored.crl.freshest.iter().flat_map(|point| point.urls());
             if let Some(url) = urls.find(|url| is_http(url)) {
-                let place = Place { url: url.to_owned(), configured: false };
+                let place = Endpoint { url: url.to_owned(), configured: false };
                 if !places.contains(&place) {
                     places.push(place);
                 }
@@ -66,58 +69,63 @@ impl Engine {
     }
 
     /// Fetches one CRL; several that want the same wait for one.
-    pub(super) async fn fetch_crl(&self, place: &Place) -> Outcome {
+    pub(crate) async fn fetch_crl(&self, place: &Endpoint) -> Outcome {
         let (engine, place) = (self.clone(), place.clone());
         let key = format!("crl {}", place.url);
         let work = async move {
-            engine.fetch_one_crl(&place).await.map_err(|why| vec![Tried { what: place.url, why }])
+            engine
+                .fetch_one_crl(&place)
+                .await
+                .map_err(|why| vec![FailedAttempt { target: place.url, error: why }])
         };
         self.0.flights.join(key, work).await
     }
 
-    async fn fetch_one_crl(&self, place: &Place) -> Result<(), NoAnswer> {
+    async fn fetch_one_crl(&self, place: &Endpoint) -> Result<(), AttemptError> {
         let settings = self.0.settings.load_full();
         let (url, limit, configured) = (place.url.clone(), settings.max_crl, place.configured);
-        let fetch = Fetch { url: url.clone(), body: None, limit, configured };
-        let der = self.0.fetcher.fetch(fetch, &settings.limits).await.map_err(NoAnswer::Fetch)?;
+        let fetch = FetchRequest { url: url.clone(), body: None, limit, configured };
+        let der = self.0.fetcher.fetch(fetch, &settings.limits).await.map_err(AttemptError::Fetch)?;
         let engine = self.clone();
         // Reading and keeping megabytes takes longer than a task may take.
-        tokio::task::spawn_blocking(move || engine.take_crl(&url, &der)).await.map_err(|_| NoAnswer::Fault)?
+        tokio::task::spawn_blocking(move || engine.take_crl(&url, &der))
+            .await
+            .map_err(|_| AttemptError::Fault)?
     }
 
     /// Takes what came from a place. Only what an issuer of ours has signed, and is not older, takes the place of what is
     /// known, and is kept on the disk. As long as no issuer of that name has been seen it is at hand beside the others:
     /// every use verifies it.
-    pub(super) fn take_crl(&self, url: &str, bytes: &[u8]) -> Result<(), NoAnswer> {
+    pub(crate) fn take_crl(&self, url: &str, bytes: &[u8]) -> Result<(), AttemptError> {
         // Some sites publish PEM where RFC 5280 4.2.1.13 wants DER.
-        let lists = crate::x509::pem::crls(bytes).map_err(|error| NoAnswer::NoCrl(Some(error)))?;
-        let der = lists.into_iter().next().ok_or(NoAnswer::NoCrl(None))?;
+        let lists = crate::x509::pem::crls(bytes).map_err(|error| AttemptError::NoCrl(Some(error)))?;
+        let der = lists.into_iter().next().ok_or(AttemptError::NoCrl(None))?;
         let known = self.0.lists.newest_from(url);
         let same =
             known.as_ref().filter(|known| known.crl.as_der() == der).map(|known| Arc::clone(&known.crl));
         let is_new = same.is_none();
-        let crl = same.map_or_else(|| Crl::read(der).map(Arc::new), Ok).map_err(NoAnswer::Crl)?;
+        let crl = same.map_or_else(|| Crl::read(der).map(Arc::new), Ok).map_err(AttemptError::Crl)?;
         let signers = self.signers_named(&crl.issuer);
-        let stored = Stored::fetched(crl, url, self.0.clock.now());
+        let stored = StoredCrl::fetched(crl, url, self.0.clock.now());
         let Some(verified) = signers.iter().find_map(|issuer| stored.verified_by(issuer).ok()) else {
             if signers.is_empty() {
                 self.0.lists.add(stored);
                 return Ok(());
             }
-            return Err(NoAnswer::Unsigned);
+            return Err(AttemptError::Unsigned);
         };
         // Refused before it replaces anything: whoever replays an old CRL must not make us forget the new one.
         if self.0.lists.is_rolled_back(&verified, &self.0.disk) {
-            return Err(NoAnswer::RolledBack);
+            return Err(AttemptError::RolledBack);
         }
         if known.is_some_and(|known| stored.crl.this_update < known.crl.this_update) {
-            return Err(NoAnswer::Older);
+            return Err(AttemptError::Older);
         }
         let name = Origin::name_on_disk(url);
         if is_new {
             self.0.disk.keep_crl(&name, stored.crl.as_der());
         }
-        self.0.lists.forget(&Origin::Kept(name));
+        self.0.lists.forget(&Origin::Persisted(name));
         self.0.lists.add(stored);
         if is_new {
             self.publish();

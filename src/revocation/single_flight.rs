@@ -7,24 +7,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 
-use super::no_answer::{NoAnswer, Tried};
+use super::error::{AttemptError, FailedAttempt};
 
 /// What came of it: nothing more to say, or what was tried in vain.
-pub(super) type Outcome = Result<(), Vec<Tried>>;
+pub(super) type Outcome = Result<(), Vec<FailedAttempt>>;
 
 /// Everything that is under way, by name. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Flights(Arc<Mutex<HashMap<String, Flight>>>);
+pub(super) struct SingleFlight(Arc<Mutex<HashMap<String, SharedTask>>>);
 
-type Flight = Shared<BoxFuture<'static, Outcome>>;
+type SharedTask = Shared<BoxFuture<'static, Outcome>>;
 
 /// Takes a flight off the list when it has ended, however it ended: one that panicked must not answer for ever.
-struct Landing {
-    flights: Flights,
+struct InFlightGuard {
+    flights: SingleFlight,
     key: String,
 }
 
-impl Flights {
+impl SingleFlight {
     /// Runs `work` unless it is under way already, and waits for it. It goes on when nobody waits any more: the next
     /// one who asks finds the answer.
     pub(super) async fn join(
@@ -37,13 +37,14 @@ impl Flights {
             match flights.get(&key) {
                 Some(flight) => flight.clone(),
                 None => {
-                    let landing = Landing { flights: self.clone(), key: key.clone() };
+                    let landing = InFlightGuard { flights: self.clone(), key: key.clone() };
                     let task = tokio::spawn(async move {
                         let _landing = landing;
                         work.await
                     });
                     let what = key.clone();
-                    let broken = move |_| Err(vec![Tried { what, why: NoAnswer::Fault }]);
+                    let broken =
+                        move |_| Err(vec![FailedAttempt { target: what, error: AttemptError::Fault }]);
                     let flight = async move { task.await.unwrap_or_else(broken) }.boxed().shared();
                     flights.insert(key, flight.clone());
                     flight
@@ -53,12 +54,12 @@ impl Flights {
         flight.await
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Flight>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, SharedTask>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Landing {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.flights.lock().remove(&self.key);
     }
@@ -73,7 +74,7 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_want_the_same_wait_for_one() {
-        let (flights, runs) = (Flights::default(), Arc::new(AtomicUsize::new(0)));
+        let (flights, runs) = (SingleFlight::default(), Arc::new(AtomicUsize::new(0)));
         let join = |key: &str| {
             let (flights, runs, key) = (flights.clone(), Arc::clone(&runs), key.to_owned());
             async move {
@@ -95,15 +96,15 @@ mod tests {
 
     #[tokio::test]
     async fn one_that_panics_is_asked_again() {
-        let flights = Flights::default();
+        let flights = SingleFlight::default();
         let broken = flights.join("a".to_owned(), async { panic!("a fault of ours") }).await;
-        assert_eq!(broken.unwrap_err()[0].why, NoAnswer::Fault);
+        assert_eq!(broken.unwrap_err()[0].error, AttemptError::Fault);
         assert_eq!(flights.join("a".to_owned(), async { Ok(()) }).await, Ok(()));
     }
 
     #[tokio::test]
     async fn it_goes_on_when_nobody_waits() {
-        let (flights, done) = (Flights::default(), Arc::new(AtomicUsize::new(0)));
+        let (flights, done) = (SingleFlight::default(), Arc::new(AtomicUsize::new(0)));
         let end = Arc::clone(&done);
         let work = async move {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -4,22 +4,22 @@ use std::error::Error;
 use std::fmt;
 
 use super::crl::CrlProblem;
-use super::fetch::FetchError;
+use super::http::FetchError;
 use super::ocsp::OcspError;
 use crate::x509::X509Error;
 
 /// Something that was tried in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tried {
+pub struct FailedAttempt {
     /// What: an URL, or the local CRLs.
-    pub what: String,
-    /// Why it led nowhere.
-    pub why: NoAnswer,
+    pub target: String,
+    /// UndeterminedReason it led nowhere.
+    pub error: AttemptError,
 }
 
-/// Why a responder or a distribution point gave no answer that counts.
+/// UndeterminedReason a responder or a distribution point gave no answer that counts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoAnswer {
+pub enum AttemptError {
     /// Neither the certificate nor the configuration names a responder.
     #[error("no responder with an http URL is named or configured")]
     NoResponder,
@@ -31,7 +31,7 @@ pub enum NoAnswer {
     Deadline,
     /// It failed many times in a row and is asked by one at a time until it answers again.
     #[error("it has failed {0} times in a row, and is asked by one at a time")]
-    Failing(u32),
+    CircuitBreakers(u32),
     /// Nothing came.
     #[error("nothing was fetched")]
     Fetch(#[source] FetchError),
@@ -70,10 +70,10 @@ pub enum NoAnswer {
     Fault,
 }
 
-impl fmt::Display for Tried {
+impl fmt::Display for FailedAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.why)?;
-        let mut cause = self.why.source();
+        write!(f, "{}: {}", self.target, self.error)?;
+        let mut cause = self.error.source();
         while let Some(error) = cause {
             write!(f, ": {error}")?;
             cause = error.source();
@@ -88,8 +88,10 @@ mod tests {
 
     #[test]
     fn what_was_tried_is_told_with_its_causes() {
-        let tried =
-            Tried { what: "http://ca/ocsp".to_owned(), why: NoAnswer::Fetch(FetchError::Status(503)) };
+        let tried = FailedAttempt {
+            target: "http://ca/ocsp".to_owned(),
+            error: AttemptError::Fetch(FetchError::Status(503)),
+        };
         assert_eq!(tried.to_string(), "http://ca/ocsp: nothing was fetched: HTTP status 503");
     }
 }

@@ -2,19 +2,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-/// What something is kept by: [`super::Link::identity`] or [`super::Issuer::identity`].
+/// What something is kept by: [`super::IssuedCertificate::identity`] or [`super::Issuer::identity`].
 pub(super) type Identity = [u8; 32];
 
 /// So many entries at most. When it is full, the entry of the lowest rank makes room; finding that one takes no search
 /// through all of them.
 #[derive(Debug)]
-pub(super) struct Bounded<R, V> {
+pub(super) struct BoundedMap<R, V> {
     most: usize,
     entries: HashMap<Identity, (R, V)>,
     ranks: BTreeSet<(R, Identity)>,
 }
 
-impl<R: Ord + Copy, V> Bounded<R, V> {
+impl<R: Ord + Copy, V> BoundedMap<R, V> {
     pub(super) fn new(most: usize) -> Self {
         Self { most, entries: HashMap::new(), ranks: BTreeSet::new() }
     }
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_lowest_rank_makes_room() {
-        let mut map = Bounded::new(2);
+        let mut map = BoundedMap::new(2);
         map.insert(identity(1), 5, "first");
         map.insert(identity(2), 1, "second");
         map.insert(identity(2), 9, "second, seen again");
@@ -78,7 +78,7 @@ mod tests {
 
         #[test]
         fn it_keeps_the_highest_and_never_more_than_it_may(entries in prop::collection::vec((0..20_u8, 0..50_u32), 0..80)) {
-            let mut map = Bounded::new(6);
+            let mut map = BoundedMap::new(6);
             for (number, rank) in &entries {
                 map.insert(identity(*number), *rank, ());
                 prop_assert_eq!(map.entries.len(), map.ranks.len());

@@ -27,7 +27,7 @@ const HOSTS: usize = 256;
 
 /// Sends requests, within limits.
 #[derive(Debug)]
-pub(crate) struct Fetcher {
+pub(crate) struct HttpClient {
     under_way: Semaphore,
     lookups: Arc<Semaphore>,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -44,7 +44,7 @@ pub(crate) struct Limits {
 
 /// What is fetched.
 #[derive(Debug, Clone)]
-pub(crate) struct Fetch {
+pub(crate) struct FetchRequest {
     pub(crate) url: String,
     /// The body of a POST; a GET has none.
     pub(crate) body: Option<Vec<u8>>,
@@ -54,7 +54,7 @@ pub(crate) struct Fetch {
     pub(crate) configured: bool,
 }
 
-/// Why nothing was fetched.
+/// UndeterminedReason nothing was fetched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// Another scheme than http, or no URL at all.
@@ -91,7 +91,7 @@ pub enum FetchError {
     Protocol,
 }
 
-impl Fetcher {
+impl HttpClient {
     pub(crate) fn new() -> Self {
         Self {
             under_way: Semaphore::new(CONCURRENCY),
@@ -103,8 +103,8 @@ impl Fetcher {
     /// Fetches; the time limit includes waiting for a turn.
     ///
     /// # Errors
-    /// Why nothing came.
-    pub(crate) async fn fetch(&self, fetch: Fetch, limits: &Limits) -> Result<Bytes, FetchError> {
+    /// UndeterminedReason nothing came.
+    pub(crate) async fn fetch(&self, fetch: FetchRequest, limits: &Limits) -> Result<Bytes, FetchError> {
         let uri: Uri = fetch.url.parse().map_err(|_| FetchError::Url)?;
         let host = checked_host(&uri, &fetch, limits)?;
         let mut late = FetchError::Busy;
@@ -136,7 +136,7 @@ impl Fetcher {
         &self,
         uri: &Uri,
         host: &Host,
-        fetch: Fetch,
+        fetch: FetchRequest,
         limits: &Limits,
     ) -> Result<Bytes, FetchError> {
         let request = request(uri, host, fetch.body, limits.proxy.is_some())?;
@@ -179,7 +179,7 @@ struct Host {
     trusted: bool,
 }
 
-fn checked_host(uri: &Uri, fetch: &Fetch, limits: &Limits) -> Result<Host, FetchError> {
+fn checked_host(uri: &Uri, fetch: &FetchRequest, limits: &Limits) -> Result<Host, FetchError> {
     if uri.scheme_str() != Some("http") {
         return Err(FetchError::Url);
     }
@@ -265,7 +265,7 @@ fn request(
 }
 
 /// This machine, its own network segment, and those to whom nobody has given an address. Cloud providers keep their
-/// metadata service on a link-local address.
+/// metadata service on a issued-local address.
 fn is_near(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -302,8 +302,8 @@ mod tests {
         }
     }
 
-    fn get(url: String) -> Fetch {
-        Fetch { url, body: None, limit: 1000, configured: false }
+    fn get(url: String) -> FetchRequest {
+        FetchRequest { url, body: None, limit: 1000, configured: false }
     }
 
     /// A server that answers once, piece by piece with a pause after each, and tells what it was asked.
@@ -336,7 +336,7 @@ mod tests {
 
     async fn fetch(answer: &str, endless: bool) -> Result<Bytes, FetchError> {
         let (url, _task) = server(vec![answer.as_bytes().to_vec()], Duration::ZERO, endless).await;
-        Fetcher::new().fetch(get(url), &limits()).await
+        HttpClient::new().fetch(get(url), &limits()).await
     }
 
     #[tokio::test]
@@ -344,7 +344,7 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
         for (body, start) in [(None, "GET /x HTTP/1.1"), (Some(b"ask".to_vec()), "POST /x HTTP/1.1")] {
             let (url, task) = server(vec![answer.clone()], Duration::ZERO, false).await;
-            let fetched = Fetcher::new().fetch(Fetch { body, ..get(url) }, &limits()).await;
+            let fetched = HttpClient::new().fetch(FetchRequest { body, ..get(url) }, &limits()).await;
             assert_eq!(fetched.unwrap(), "hi");
             let asked = task.await.unwrap();
             assert!(asked.starts_with(start), "{asked}");
@@ -357,7 +357,7 @@ mod tests {
         let (url, task) = server(vec![answer], Duration::ZERO, false).await;
         let proxy = url.strip_prefix("http://").unwrap().strip_suffix("/x").unwrap().to_owned();
         let limits = Limits { proxy: Some(proxy), allowed_hosts: Vec::new(), ..limits() };
-        let fetched = Fetcher::new().fetch(get("http://ca.example/a.crl".to_owned()), &limits).await;
+        let fetched = HttpClient::new().fetch(get("http://ca.example/a.crl".to_owned()), &limits).await;
         assert_eq!(fetched.unwrap(), "hi");
         let asked = task.await.unwrap();
         assert!(asked.starts_with("GET http://ca.example/a.crl HTTP/1.1"), "{asked}");
@@ -367,7 +367,7 @@ mod tests {
     async fn one_host_that_is_slow_takes_no_turn_of_the_others() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let silent = get(format!("http://{}/", listener.local_addr().unwrap()));
-        let fetcher = Arc::new(Fetcher::new());
+        let fetcher = Arc::new(HttpClient::new());
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..2 * CONCURRENCY_OF_ONE {
             let (fetcher, silent) = (Arc::clone(&fetcher), silent.clone());
@@ -385,7 +385,7 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_is_not_sent_to_addresses_of_its_own_neighbourhood() {
         let limits = Limits { proxy: Some("127.0.0.1:1".to_owned()), allowed_hosts: Vec::new(), ..limits() };
-        let refused = Fetcher::new().fetch(get("http://169.254.169.254/".to_owned()), &limits).await;
+        let refused = HttpClient::new().fetch(get("http://169.254.169.254/".to_owned()), &limits).await;
         assert_eq!(refused, Err(FetchError::Address("169.254.169.254".parse().unwrap())));
     }
 
@@ -408,7 +408,7 @@ mod tests {
     async fn a_certificate_cannot_send_us_to_ourselves() {
         let open = Limits { allowed_hosts: Vec::new(), ..limits() };
         let ask = async |url: &str, limits: &Limits| {
-            Fetcher::new().fetch(get(url.to_owned()), limits).await.unwrap_err()
+            HttpClient::new().fetch(get(url.to_owned()), limits).await.unwrap_err()
         };
         for (url, address) in [
             ("http://127.0.0.1:1/", "127.0.0.1"),
@@ -447,6 +447,6 @@ mod tests {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n".to_vec();
         let pieces = std::iter::once(head).chain((0..99).map(|_| b"x".to_vec())).collect();
         let (url, _task) = server(pieces, Duration::from_millis(50), false).await;
-        assert_eq!(Fetcher::new().fetch(get(url), &limits()).await, Err(FetchError::Timeout));
+        assert_eq!(HttpClient::new().fetch(get(url), &limits()).await, Err(FetchError::Timeout));
     }
 }

@@ -14,7 +14,7 @@ const MOST: usize = 1024;
 
 /// Responders that failed, by URL.
 #[derive(Debug, Default)]
-pub(super) struct Failing(Mutex<HashMap<String, Failure>>);
+pub(super) struct CircuitBreakers(Mutex<HashMap<String, Failure>>);
 
 #[derive(Debug)]
 struct Failure {
@@ -25,20 +25,20 @@ struct Failure {
 
 /// The right to ask a place; given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Pass<'a> {
-    failing: &'a Failing,
+pub(super) struct Permit<'a> {
+    failing: &'a CircuitBreakers,
     url: &'a str,
     is_probe: bool,
 }
 
-impl Failing {
+impl CircuitBreakers {
     /// Whether it has failed just now.
     pub(super) fn lately(&self, url: &str, now: Instant) -> bool {
         self.lock().get(url).is_some_and(|failure| now.saturating_duration_since(failure.last) < PASSED_OVER)
     }
 
     /// A pass, unless it has failed many times in a row and is being asked by another: so many times.
-    pub(super) fn pass<'a>(&'a self, url: &'a str) -> Result<Pass<'a>, u32> {
+    pub(super) fn pass<'a>(&'a self, url: &'a str) -> Result<Permit<'a>, u32> {
         let mut failing = self.lock();
         let many = failing.get_mut(url).filter(|failure| failure.in_a_row >= IN_A_ROW);
         let is_probe = match many {
@@ -49,7 +49,7 @@ impl Failing {
             }
             None => false,
         };
-        Ok(Pass { failing: self, url, is_probe })
+        Ok(Permit { failing: self, url, is_probe })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Failure>> {
@@ -57,7 +57,7 @@ impl Failing {
     }
 }
 
-impl Pass<'_> {
+impl Permit<'_> {
     pub(super) fn failed(&self, now: Instant) {
         let mut failing = self.failing.lock();
         if failing.len() >= MOST && !failing.contains_key(self.url) {
@@ -79,7 +79,7 @@ impl Pass<'_> {
     }
 }
 
-impl Drop for Pass<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.is_probe
             && let Some(failure) = self.failing.lock().get_mut(self.url)
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn one_asks_at_a_time_who_fails_and_all_again_when_it_answers() {
         let clock = Clock::manual(hours(0));
-        let (failing, url) = (Failing::default(), "http://r");
+        let (failing, url) = (CircuitBreakers::default(), "http://r");
         for _ in 0..IN_A_ROW {
             failing.pass(url).unwrap().failed(clock.instant());
         }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn a_failure_is_forgotten_in_time_and_nobody_fills_the_memory() {
         let clock = Clock::manual(hours(0));
-        let failing = Failing::default();
+        let failing = CircuitBreakers::default();
         for number in 0..3 * MOST {
             let url = format!("http://r/{number}");
             failing.pass(&url).unwrap().failed(clock.instant());

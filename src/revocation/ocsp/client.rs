@@ -1,0 +1,156 @@
+//! Asking OCSP responders (A9.2, RFC 6960).
+
+use crate::config::Nonce;
+
+use crate::revocation::disk::hexadecimal;
+use crate::revocation::engine::Engine;
+use crate::revocation::http::{FetchError, FetchRequest};
+use crate::revocation::ocsp::cache::InsertOutcome;
+use crate::revocation::ocsp::{
+    NonceRule, OcspError, Request, ResponseStatus, VerifiedResponse, get_path, verify,
+};
+use crate::revocation::settings::{Endpoint, Settings};
+use crate::revocation::single_flight::Outcome;
+use crate::revocation::verdict::CertStatus;
+use crate::revocation::{AttemptError, CertIdHash, FailedAttempt, IssuedCertificate};
+
+/// Bytes of the largest OCSP response.
+pub(crate) const LARGEST_RESPONSE: usize = 1 << 20;
+
+impl Engine {
+    /// Asks the responders, one after the other; several that want the same wait for one. What counts is kept then.
+    pub(crate) async fn ask_responder(&self, issued: &IssuedCertificate) -> Outcome {
+        let (engine, issued) = (self.clone(), issued.clone());
+        let key = format!("ocsp {}", hexadecimal(&issued.identity()));
+        self.0.flights.join(key, async move { engine.ask_each_responder(&issued).await }).await
+    }
+
+    async fn ask_each_responder(self, issued: &IssuedCertificate) -> Outcome {
+        let places = self.0.settings.load().responders(issued);
+        if places.is_empty() {
+            return Err(vec![FailedAttempt { target: "OCSP".to_owned(), error: AttemptError::NoResponder }]);
+        }
+        let mut tried = Vec::new();
+        for place in places {
+            match self.ask_one(issued, &place).await {
+                Ok(()) => return Ok(()),
+                Err(why) => tried.push(FailedAttempt { target: place.url, error: why }),
+            }
+        }
+        Err(tried)
+    }
+
+    async fn ask_one(&self, issued: &IssuedCertificate, place: &Endpoint) -> Result<(), AttemptError> {
+        let pass = self.0.failing.pass(&place.url).map_err(AttemptError::CircuitBreakers)?;
+        let nonce = self.0.settings.load().nonce;
+        let asked = self.ask_by_get_or_post(issued, place, nonce).await;
+        let now = self.0.clock.instant();
+        match &asked {
+            // Whether it would have answered nobody knows.
+            Err(AttemptError::Fetch(FetchError::Busy) | AttemptError::Random | AttemptError::Fault) => {}
+            Err(AttemptError::Fetch(_)) => pass.failed(now),
+            _ => pass.answered(),
+        }
+        let (answer, der) = asked?;
+        let identity = issued.identity();
+        let unknown = answer.status == CertStatus::Unknown;
+        let keeping =
+            self.0.answers.keep(identity, self.kept_answer(issued, answer, Some(place.url.clone())));
+        if keeping == InsertOutcome::NewlyRevoked {
+            self.changed();
+        }
+        // What was passed over must not come back with the next start either; "unknown" is worth nothing then.
+        if keeping != InsertOutcome::Rejected && !unknown {
+            self.0.disk.keep_answer(identity, der).await;
+        }
+        Ok(())
+    }
+
+    /// A response that counts, and is fresh or says "revoked".
+    pub(crate) async fn ask_by_get_or_post(
+        &self,
+        issued: &IssuedCertificate,
+        place: &Endpoint,
+        nonces: Nonce,
+    ) -> Result<(VerifiedResponse, Vec<u8>), AttemptError> {
+        let settings = self.0.settings.load_full();
+        let nonce = match nonces {
+            Nonce::Off => None,
+            Nonce::Send | Nonce::Require => Some(random_nonce()?),
+        };
+        let rule = match (nonces, nonce.as_deref()) {
+            (Nonce::Require, Some(nonce)) => NonceRule::Required(nonce),
+            (_, Some(nonce)) => NonceRule::Same(nonce),
+            (_, None) => NonceRule::Any,
+        };
+        let request = Request::for_certificate(issued, CertIdHash::Sha1, nonce.clone()).to_der();
+        let (limit, configured) = (LARGEST_RESPONSE, place.configured);
+        // A nonce makes every request another one: GET is for what caches may answer.
+        let by_get = if nonce.is_none() { get_path(&place.url, &request) } else { None };
+        if let Some(url) = by_get {
+            let fetch = FetchRequest { url, body: None, limit, configured };
+            match self.exchange(issued, &settings, fetch, rule).await {
+                Err(refused) if is_for_post(&refused) => {}
+                asked => return asked,
+            }
+        }
+        let fetch = FetchRequest { url: place.url.clone(), body: Some(request), limit, configured };
+        self.exchange(issued, &settings, fetch, rule).await
+    }
+
+    async fn exchange(
+        &self,
+        issued: &IssuedCertificate,
+        settings: &Settings,
+        fetch: FetchRequest,
+        rule: NonceRule<'_>,
+    ) -> Result<(VerifiedResponse, Vec<u8>), AttemptError> {
+        let began = self.0.clock.instant();
+        let fetched = self.0.fetcher.fetch(fetch, &settings.limits).await;
+        let spent = self.0.clock.instant().saturating_duration_since(began);
+        self.0.metrics.ocsp_fetch_duration_seconds.observe(spent.as_secs_f64());
+        let der = fetched.map_err(AttemptError::Fetch)?;
+        let answer =
+            verify(&der, &self.expectation(settings, issued, rule)).map_err(AttemptError::Response)?;
+        self.check_delegate(issued, &answer).await?;
+        if !answer.fresh && !matches!(answer.status, CertStatus::Revoked { .. }) {
+            return Err(AttemptError::NotFresh);
+        }
+        Ok((answer, der.to_vec()))
+    }
+
+    /// RFC 6960 4.2.2.2.1, by CRLs that are at hand or named by the delegate's certificate.
+    async fn check_delegate(
+        &self,
+        issued: &IssuedCertificate,
+        answer: &VerifiedResponse,
+    ) -> Result<(), AttemptError> {
+        let Some(delegate) = &answer.unchecked_delegate else { return Ok(()) };
+        if self.delegate_is_good(issued, answer) {
+            return Ok(());
+        }
+        let delegate = IssuedCertificate { certificate: delegate.clone(), issuer: issued.issuer.clone() };
+        for vain in self.fetch_crls(&delegate).await {
+            tracing::debug!(%vain, "the CRL of a delegated responder");
+        }
+        if self.delegate_is_good(issued, answer) { Ok(()) } else { Err(AttemptError::Delegate) }
+    }
+}
+
+/// Some responders know POST alone (RFC 6960 A.1), and what a cache has answered may be over (RFC 5019 section 6).
+fn is_for_post(answer: &AttemptError) -> bool {
+    matches!(
+        answer,
+        AttemptError::Fetch(FetchError::Status(_))
+            | AttemptError::NotFresh
+            | AttemptError::Response(
+                OcspError::Malformed | OcspError::Status(ResponseStatus::MalformedRequest)
+            )
+    )
+}
+
+fn random_nonce() -> Result<Vec<u8>, AttemptError> {
+    let mut nonce = vec![0; 32];
+    aws_lc_rs::rand::fill(&mut nonce).map_err(|_| AttemptError::Random)?;
+    Ok(nonce)
+}
