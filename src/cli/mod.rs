@@ -4,18 +4,18 @@
 
 mod audit;
 mod check;
+mod client;
 mod config_file;
 mod context;
 mod demo;
 mod device;
 mod exit;
 #[cfg(test)]
-mod line;
+mod fixtures;
 mod message;
 mod operator;
 mod output;
 mod pki;
-mod send;
 mod serve;
 mod store;
 
@@ -81,7 +81,7 @@ enum Command {
         command: store::Command,
     },
     /// Connect as a device, send messages, print each acknowledgement
-    Send(send::Arguments),
+    Send(client::Arguments),
 }
 
 /// Runs the command line of this process.
@@ -146,7 +146,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
             store.close().await;
             outcome
         }
-        Command::Send(arguments) => Box::pin(send::run(arguments, output, clock)).await,
+        Command::Send(arguments) => Box::pin(client::run(arguments, output, clock)).await,
     }
 }
 

@@ -1,8 +1,8 @@
-//! `demo`: the main job on the embedded default, in one folder, with simulated devices.
+//! `demo`: the platform with SQLite and simulated devices, in one folder.
 
-mod actor;
+mod progress;
+mod simulated;
 mod site;
-mod telling;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,35 +20,28 @@ use crate::app::{Bound, Platform, Signals, telemetry};
 use crate::config::Credential;
 use crate::model::{Clock, StoreUrl};
 use crate::store::{AuditFilter, MessageFilter, Page, Store};
-use actor::{Actor, Part, Stage, Tally};
+use progress::Progress;
+use simulated::{Environment, Expected, SimulatedDevice, Tally};
 use site::Site;
-use telling::Telling;
 
-/// Where the demonstration happens, and for how long.
+/// Options of `demo`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The folder for certificates, configuration and store
+    /// Folder for the certificates, the configuration and the store; created if it is missing
     #[arg(long, default_value = "demo", value_name = "DIR")]
     dir: PathBuf,
-    /// The port for devices; 0 takes a free one
+    /// TCP port for devices; 0 takes a free port
     #[arg(long, default_value_t = 2575)]
     port: u16,
-    /// The port for operators; 0 takes a free one
+    /// TCP port of the admin listener; 0 takes a free port
     #[arg(long, default_value_t = 9575)]
     admin_port: u16,
-    /// Let each device send its messages once, print a summary, and exit
+    /// Let each device send three messages about each of its devices, print a summary as JSON, and exit
     #[arg(long)]
     once: bool,
 }
 
-/// Messages that each device sends about each piece of equipment with `--once`.
-const ROUNDS: u64 = 3;
-/// Between two messages of one device otherwise.
-const PAUSE: Duration = Duration::from_secs(2);
-/// How many rows are read back for the summary; more than `--once` makes.
-const READ_BACK: u32 = 1000;
-
-/// The last line of `--once`: what the devices sent, and what the platform made of it.
+/// The last line of `--once`: what the devices sent, and what the platform did with it.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 struct Summary {
     /// Messages that reached the platform.
@@ -57,92 +50,92 @@ struct Summary {
     acknowledged: u64,
     /// Messages that the store holds as accepted.
     stored: u64,
-    /// Connections and messages refused, by reason, as the audit trail and the store tell it.
+    /// Refused connections and rejected messages, by reason, from the audit trail and the store.
     refused: BTreeMap<String, u64>,
 }
 
 pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
-    let telling = Telling::new(output);
-    telling.line("making certificates, a store and a configuration ...")?;
+    let progress = Progress::new(output);
+    progress.line("creating certificates, a store and a configuration ...")?;
     let site = Site::prepare(&arguments.dir, arguments.port, arguments.admin_port, &clock).await?;
     telemetry::start(&site.config.log)?;
     let since = clock.now();
     let signals = Signals::listen().map_err(failure)?;
     let store_url = site.config.store_url.clone();
     let (socket, responder) = site.responder;
-    let ocsp = socket.local_addr().context("no address for the OCSP responder")?;
-    // Ends with the runtime; nothing depends on how.
+    let ocsp = socket.local_addr().context("the OCSP responder has no address")?;
+    // Ends with the runtime; nothing depends on its result.
     let _responding = tokio::spawn(crate::http::respond(socket, responder));
     let bound =
         Platform::build(site.config, clock.clone()).await.and_then(Platform::bind).map_err(failure)?;
-    let stage = Stage {
-        platform: bound.addresses().first().copied().context("no address to connect to")?,
+    let environment = Environment {
+        platform: bound.addresses().first().copied().context("the platform has no address for devices")?,
         trust_anchors: site.trust_anchors,
         clock: clock.clone(),
-        telling,
+        progress,
     };
-    telling.line(&format!("the PKI answers at http://{ocsp}/ocsp"))?;
-    telling.line(&format!(
-        "the platform listens for devices on {}, for operators on http://{}\n",
-        stage.platform,
+    progress.line(&format!("OCSP responder of the test PKI: http://{ocsp}/ocsp"))?;
+    progress.line(&format!(
+        "listening for devices on {}, for operators on http://{}\n",
+        environment.platform,
         bound.admin_address()
     ))?;
     if arguments.once {
-        let summary = once(bound, signals, stage, site.actors, &store_url, since, clock).await?;
+        let summary = once(bound, signals, environment, site.devices, &store_url, since, clock).await?;
         output.line(&serde_json::to_string(&summary)?)?;
-        let expected = expected();
-        return Ok(if summary == expected { Exit::Done } else { Exit::Failed });
+        return Ok(if summary == expected_summary() { Exit::Done } else { Exit::Failed });
     }
-    telling.line(&what_next(&arguments.dir, &bound))?;
-    let mut actors = start(&stage, site.actors, u64::MAX, PAUSE);
+    progress.line(&next_steps(&arguments.dir, &bound))?;
+    let mut devices = start(&environment, site.devices, u64::MAX, SEND_INTERVAL);
     bound.run(signals).await.map_err(failure)?;
-    actors.shutdown().await;
+    devices.shutdown().await;
     Ok(Exit::Done)
 }
 
-/// Every device sends its messages, the platform stops in good order, and the books are compared.
+/// Runs every device, shuts the platform down, and counts what the store holds.
 async fn once(
     bound: Bound,
     signals: Signals,
-    stage: Stage,
-    actors: Vec<(Actor, Credential)>,
+    environment: Environment,
+    devices: Vec<(SimulatedDevice, Credential)>,
     store_url: &StoreUrl,
     since: Timestamp,
     clock: Clock,
 ) -> anyhow::Result<Summary> {
     let stop = bound.stopper();
     let platform = tokio::spawn(bound.run(signals));
-    let played = start(&stage, actors, ROUNDS, Duration::ZERO).join_all().await;
+    let tallies = start(&environment, devices, ROUNDS, Duration::ZERO).join_all().await;
     stop.cancel();
     platform.await??;
     let mut summary = Summary::default();
-    for tally in played {
+    for tally in tallies {
         let Tally { sent, acknowledged } = tally?;
         summary.sent += sent;
         summary.acknowledged += acknowledged;
     }
     let store = Store::open(store_url, clock).await?;
-    summary.read_back(&store, since).await?;
+    summary.count_stored(&store, since).await?;
     store.close().await;
     Ok(summary)
 }
 
 fn start(
-    stage: &Stage,
-    actors: Vec<(Actor, Credential)>,
+    environment: &Environment,
+    devices: Vec<(SimulatedDevice, Credential)>,
     rounds: u64,
-    pause: Duration,
+    interval: Duration,
 ) -> JoinSet<anyhow::Result<Tally>> {
-    let mut playing = JoinSet::new();
-    for (actor, credential) in actors {
-        playing.spawn(actor.play(stage.clone(), credential, rounds, pause));
+    let mut running = JoinSet::new();
+    for (device, credential) in devices {
+        running.spawn(device.run(environment.clone(), credential, rounds, interval));
     }
-    playing
+    running
 }
 
 impl Summary {
-    async fn read_back(&mut self, store: &Store, since: Timestamp) -> anyhow::Result<()> {
-        let messages = MessageFilter { since: Some(since), limit: READ_BACK, ..MessageFilter::default() };
+    async fn count_stored(&mut self, store: &Store, since: Timestamp) -> anyhow::Result<()> {
+        let messages =
+            MessageFilter { since: Some(since), limit: MAX_COUNTED_ROWS, ..MessageFilter::default() };
         for message in store.messages(&messages).await? {
             match message.verdict.rejection() {
                 None => self.stored += 1,
@@ -153,7 +146,7 @@ impl Summary {
             event: Some("connection-refused".to_owned()),
             since: Some(since),
             page: Page::Latest,
-            limit: READ_BACK,
+            limit: MAX_COUNTED_ROWS,
         };
         for row in store.audit_rows(&refusals).await? {
             let details: serde_json::Value = serde_json::from_str(&row.details)?;
@@ -164,26 +157,26 @@ impl Summary {
     }
 }
 
-/// What must have happened with `--once`.
-fn expected() -> Summary {
+/// The only summary with which `--once` exits 0.
+fn expected_summary() -> Summary {
     let mut summary = Summary::default();
-    for actor in Actor::cast() {
-        let messages = ROUNDS * actor.equipment.len() as u64;
+    for device in SimulatedDevice::all() {
+        let messages = ROUNDS * device.equipment.len() as u64;
         let mut refuse = |code: &str, count| summary.refused.insert(code.to_owned(), count);
-        match actor.part {
-            Part::Welcome => {
+        match device.expected {
+            Expected::Acknowledged => {
                 summary.sent += messages;
                 summary.acknowledged += messages;
                 summary.stored += messages;
             }
-            Part::Impostor => {
+            Expected::IdentityMismatch => {
                 refuse("identity-mismatch", messages);
                 summary.sent += messages;
             }
-            Part::Revoked => {
+            Expected::Revoked => {
                 refuse("revoked", 1);
             }
-            Part::Unknown => {
+            Expected::NotInDirectory => {
                 refuse("unknown-device", 1);
             }
         }
@@ -191,23 +184,30 @@ fn expected() -> Summary {
     summary
 }
 
-fn what_next(dir: &Path, bound: &Bound) -> String {
+fn next_steps(dir: &Path, bound: &Bound) -> String {
     let config = dir.join("platform.toml");
     let config = config.display();
     let pki = dir.join("pki");
     let pki = pki.display();
     let admin = bound.admin_address();
     format!(
-        "What to try in another terminal:
+        "Try in another terminal:
   pcd-platform message list --config {config}
   pcd-platform audit list --config {config}
-  pcd-platform device suspend 00A037FFFE000001 --config {config}    (its session ends)
+  pcd-platform device suspend 00A037FFFE000001 --config {config}    (ends its session)
   pcd-platform device resume 00A037FFFE000001 --config {config}
   pcd-platform pki revoke --dir {pki} --certificate {pki}/device/00A037FFFE000001.ecc.chain.pem
-                                                          (its session ends within seconds)
+                                                          (ends its session within seconds)
   curl http://{admin}/metrics
   curl http://{admin}/api/certificates
-Ctrl-C ends the demonstration.
+Press Ctrl-C to end the demonstration.
 "
     )
 }
+
+/// Messages that each device sends about each piece of equipment with `--once`.
+const ROUNDS: u64 = 3;
+/// Time between two rounds of one device without `--once`.
+const SEND_INTERVAL: Duration = Duration::from_secs(2);
+/// Rows of each kind that are counted for the summary; more than `--once` produces.
+const MAX_COUNTED_ROWS: u32 = 1000;

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 
-use super::actor::{Actor, Part};
+use super::simulated::{Expected, SimulatedDevice};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::config::{Config, Credential, Overrides};
 use crate::hl7::AcknowledgeAs;
@@ -17,17 +17,17 @@ use crate::pki::{
 };
 use crate::store::{Store, StoreError};
 
-/// Where the demonstration happens.
+/// The prepared folder and what runs beside the platform.
 pub(super) struct Site {
     pub(super) config: Config,
     pub(super) trust_anchors: Vec<PathBuf>,
-    pub(super) actors: Vec<(Actor, Credential)>,
-    /// What answers for the certificates, and where.
+    pub(super) devices: Vec<(SimulatedDevice, Credential)>,
+    /// The OCSP responder of the test PKI, and its socket.
     pub(super) responder: (TcpListener, Arc<OcspResponder>),
 }
 
 impl Site {
-    /// Makes the folder, or takes it as an earlier run left it; certificates are new each time.
+    /// Creates the folder or uses that of an earlier run. Certificates are issued again each time.
     pub(super) async fn prepare(
         dir: &Path,
         port: u16,
@@ -35,50 +35,50 @@ impl Site {
         clock: &Clock,
     ) -> anyhow::Result<Self> {
         let pki_dir = dir.join("pki");
-        let (pki, responder) = pki_and_socket(&pki_dir, clock).await?;
+        let (pki, socket) = pki_and_socket(&pki_dir, clock).await?;
         for key in [KeyType::Ecc, KeyType::Rsa] {
             pki.issue(&CertificateOrder::new("platform", Role::Platform, key))?;
         }
-        // The installed CRLs are from before the theft: that the pump is refused, OCSP alone can know.
+        // The installed CRLs are older than the revocation below: only OCSP reveals it.
         pki.publish_crls(TestPki::CRL_DAYS)?;
-        let mut actors = Vec::new();
-        for actor in Actor::cast() {
-            let issued = pki.issue(&CertificateOrder::new(actor.name, actor.role, actor.key))?;
-            if actor.part == Part::Revoked {
+        let mut devices = Vec::new();
+        for device in SimulatedDevice::all() {
+            let issued = pki.issue(&CertificateOrder::new(device.name, device.role, device.key))?;
+            if device.expected == Expected::Revoked {
                 pki.revoke(&std::fs::read(&issued.chain)?, RevocationReason::KeyCompromise)?;
             }
-            actors.push((actor, credential(issued)));
+            devices.push((device, credential(issued)));
         }
 
         let file = dir.join("platform.toml");
         std::fs::write(&file, configuration(port, admin_port))
             .with_context(|| format!("cannot write {}", file.display()))?;
         let config = Config::load(&file, &Overrides::default())?;
-        enter_devices(&config, &actors, clock).await?;
+        add_devices(&config, &devices, clock).await?;
         let trust_anchors = pki.trust_anchors().to_vec();
         let lifetime = SignedDuration::from_mins(10);
-        let answering = Arc::new(OcspResponder::new(pki, OcspSigner::Delegate, lifetime)?);
-        Ok(Self { config, trust_anchors, actors, responder: (responder, answering) })
+        let responder = Arc::new(OcspResponder::new(pki, OcspSigner::Delegate, lifetime)?);
+        Ok(Self { config, trust_anchors, devices, responder: (socket, responder) })
     }
 }
 
-/// The PKI, and the socket at which its certificates say that it answers.
+/// The PKI, and the socket of the OCSP responder that its certificates name.
 async fn pki_and_socket(dir: &Path, clock: &Clock) -> anyhow::Result<(TestPki, TcpListener)> {
-    let context = || format!("the PKI of the demonstration, {}", dir.display());
+    let context = || format!("cannot prepare the PKI of the demonstration in {}", dir.display());
     if dir.exists() {
         let pki = TestPki::open(dir, clock).with_context(context)?;
         let address = pki.base_url().strip_prefix("http://").unwrap_or_default().to_owned();
         let socket = TcpListener::bind(&address).await.with_context(|| {
             format!(
-                "the OCSP responder of the demonstration cannot listen on {address}; choose another --dir"
+                "the OCSP responder of the demonstration cannot listen on {address}; choose another folder with --dir"
             )
         })?;
         return Ok((pki, socket));
     }
-    // Port 8575 if it is free; certificates name the port, so that it is chosen once.
+    // Port 8575 if it is free. Certificates name the port, so it is chosen once per folder.
     let socket = match TcpListener::bind("127.0.0.1:8575").await {
         Ok(socket) => socket,
-        Err(_) => TcpListener::bind("127.0.0.1:0").await.context("no port for the OCSP responder")?,
+        Err(_) => TcpListener::bind("127.0.0.1:0").await.context("no free port for the OCSP responder")?,
     };
     let url = format!("http://{}", socket.local_addr()?);
     Ok((TestPki::init(dir, &url, clock).with_context(context)?, socket))
@@ -88,17 +88,21 @@ fn credential(issued: Issued) -> Credential {
     Credential { chain: issued.chain, key: issued.key.into(), passphrase: None }
 }
 
-/// The directory: everybody but the stranger.
-async fn enter_devices(config: &Config, actors: &[(Actor, Credential)], clock: &Clock) -> anyhow::Result<()> {
+/// Adds all devices to the directory, except the one that must be unknown.
+async fn add_devices(
+    config: &Config,
+    devices: &[(SimulatedDevice, Credential)],
+    clock: &Clock,
+) -> anyhow::Result<()> {
     let store = Store::open(&config.store_url, clock.clone()).await?;
-    for (actor, _) in actors.iter().filter(|(actor, _)| actor.part != Part::Unknown) {
+    for (simulated, _) in devices.iter().filter(|(device, _)| device.expected != Expected::NotInDirectory) {
         let device = Device {
-            id: DeviceId::parse(actor.name)?,
-            kind: if actor.role == Role::Gateway { DeviceKind::Gateway } else { DeviceKind::Device },
+            id: DeviceId::parse(simulated.name)?,
+            kind: if simulated.role == Role::Gateway { DeviceKind::Gateway } else { DeviceKind::Device },
             status: DeviceStatus::Active,
             acknowledge: AcknowledgeAs::AsAsked,
-            speaks_for: actor.speaks_for.iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
-            note: actor.title.to_owned(),
+            speaks_for: simulated.speaks_for.iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
+            note: simulated.title.to_owned(),
         };
         match store.add_device(device, "demo").await {
             Ok(()) | Err(StoreError::DeviceExists(_)) => {}
@@ -109,7 +113,7 @@ async fn enter_devices(config: &Config, actors: &[(Actor, Credential)], clock: &
     Ok(())
 }
 
-/// The shortest configuration that does the whole job; port 0 lets the operating system choose.
+/// The shortest complete configuration; port 0 lets the operating system choose.
 fn configuration(port: u16, admin_port: u16) -> String {
     format!(
         r#"# Written by `pcd-platform demo`.
@@ -125,9 +129,9 @@ rsa = {{ chain = "pki/platform/platform.rsa.chain.pem", key = "pki/platform/plat
 [revocation]
 directory = "data/revocation"
 installed-crls = ["pki/crl"]
-# The responder of the demonstration is on this machine, which nothing but this line allows.
+# The responder of the demonstration listens on loopback, which is refused unless it is listed here.
 allowed-hosts = ["127.0.0.1"]
-# So often that a revocation can be watched; a site would take an hour.
+# Short, so that a revocation takes effect within seconds; a production site would use "1h".
 refresh-interval = "5s"
 
 [store]

@@ -288,7 +288,7 @@ impl<'a> View<'a> {
 mod tests {
     use super::*;
     use crate::audit::StopReason;
-    use crate::cli::line::parsed;
+    use crate::cli::fixtures::parse_command;
     use crate::store::fixtures::Place;
 
     #[tokio::test]
@@ -297,7 +297,7 @@ mod tests {
         let store = place.open().await;
         store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
         let line = ["list", "--event", "platform-stopped", "--since", "2025-06-01T00:00:00Z"];
-        let command = parsed("audit", &line).unwrap();
+        let command = parse_command("audit", &line).unwrap();
         let no_judge = || unreachable!("nothing is judged by a list");
         assert_eq!(run(command, None, no_judge, &store, Output::new(true)).await.unwrap(), Exit::Done);
 
@@ -319,6 +319,6 @@ mod tests {
 
     #[test]
     fn an_event_that_does_not_exist_is_wrong_usage() {
-        assert!(parsed::<Command>("audit", &["list", "--event", "party"]).is_err());
+        assert!(parse_command::<Command>("audit", &["list", "--event", "party"]).is_err());
     }
 }

@@ -9,6 +9,6 @@ struct Line<C: Subcommand> {
 }
 
 /// What a line means: the name of the subcommand, and what follows it.
-pub(super) fn parsed<C: Subcommand>(name: &str, rest: &[&str]) -> Result<C, clap::Error> {
+pub(super) fn parse_command<C: Subcommand>(name: &str, rest: &[&str]) -> Result<C, clap::Error> {
     Ok(Line::try_parse_from([&[name], rest].concat())?.command)
 }

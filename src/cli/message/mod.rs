@@ -239,12 +239,12 @@ impl<'a> Details<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::line::parsed;
+    use crate::cli::fixtures::parse_command;
     use crate::store::MessageRecord;
     use crate::store::fixtures::Place;
 
     async fn message(store: &Store, line: &[&str]) -> Outcome {
-        run(parsed("message", line)?, store, Output::new(true)).await
+        run(parse_command("message", line)?, store, Output::new(true)).await
     }
 
     #[tokio::test]
@@ -260,7 +260,7 @@ mod tests {
         let id = record.id.to_string();
         let page = ["list", "--identity", "00-a0-37-eb-21-75-78-0f", "--before", &id];
         assert_eq!(message(&store, &page).await.unwrap(), Exit::Done);
-        assert!(parsed::<Command>("message", &["list", "--identity", " "]).is_err());
+        assert!(parse_command::<Command>("message", &["list", "--identity", " "]).is_err());
         assert_eq!(message(&store, &["show", &record.id.to_string()]).await.unwrap(), Exit::Done);
     }
 
@@ -274,7 +274,7 @@ mod tests {
         let text = failure.error.to_string();
         assert!(text.contains("does not begin with an MSH") && text.contains("--raw"), "{text}");
         assert!(!text.contains("SECRET"));
-        assert!(parsed::<Command>("message", &["show", &record.id.to_string(), "--phi"]).is_err());
+        assert!(parse_command::<Command>("message", &["show", &record.id.to_string(), "--phi"]).is_err());
     }
 
     #[tokio::test]
@@ -285,8 +285,8 @@ mod tests {
         let failure = message(&store, &["show", &id]).await.unwrap_err();
         assert_eq!(failure.exit, Exit::Failed);
         assert_eq!(failure.error.to_string(), format!("no message has the id {id}"));
-        assert!(parsed::<Command>("message", &["show", "no-id"]).is_err());
-        assert!(parsed::<Command>("message", &["list", "--since", "yesterday"]).is_err());
+        assert!(parse_command::<Command>("message", &["show", "no-id"]).is_err());
+        assert!(parse_command::<Command>("message", &["list", "--since", "yesterday"]).is_err());
     }
 
     #[tokio::test]

@@ -220,12 +220,12 @@ fn acknowledge_parser() -> impl clap::builder::TypedValueParser<Value = Acknowle
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::line::parsed;
+    use crate::cli::fixtures::parse_command;
     use crate::store::fixtures::Place;
     use crate::store::{AuditFilter, MessageRecord, Page};
 
     async fn device(store: &Store, line: &[&str]) -> Outcome {
-        run(parsed("device", line)?, store, Output::new(true)).await
+        run(parse_command("device", line)?, store, Output::new(true)).await
     }
 
     #[tokio::test]
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_wrong_kind_or_name_is_wrong_usage() {
         for line in [&["add", "A", "--kind", "printer"][..], &["add", " A"], &["add"]] {
-            assert!(parsed::<Command>("device", line).is_err(), "{line:?}");
+            assert!(parse_command::<Command>("device", line).is_err(), "{line:?}");
         }
     }
 
@@ -375,7 +375,10 @@ mod tests {
         for wrong in
             [&["--acknowledge", "AL"][..], &["--any", "--speaks-for", "B"], &["--itself-only", "--any"]]
         {
-            assert!(parsed::<Command>("device", &[&["change", "A"], wrong].concat()).is_err(), "{wrong:?}");
+            assert!(
+                parse_command::<Command>("device", &[&["change", "A"], wrong].concat()).is_err(),
+                "{wrong:?}"
+            );
         }
     }
 }
