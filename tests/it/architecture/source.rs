@@ -17,8 +17,7 @@ impl Source {
         let all: Vec<_> = text.lines().collect();
         let is_test_module = |at: usize| {
             let next = all.get(at + 1).map_or("", |line| line.trim_start());
-            all[at].starts_with("#[cfg(test)]")
-                && (next.starts_with("mod tests") || next.starts_with("#[path"))
+            all[at].starts_with("#[cfg(test)]") && (next.contains("mod tests") || next.starts_with("#[path"))
         };
         let lines = (0..all.len()).find(|at| is_test_module(*at)).unwrap_or(all.len());
         let code = strip(&all[..lines]).into_iter().enumerate().map(|(at, line)| (at + 1, line)).collect();
