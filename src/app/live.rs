@@ -2,16 +2,17 @@
 
 use crate::config::ConfigHandle;
 use crate::http::{FeedView, Live, SessionView};
-use crate::interface_a::{Feeds, Registry};
+use crate::interface_a::Registry;
+use crate::liveness::Liveness;
 use crate::model::DeviceId;
 use crate::revocation::KnownStaple;
 use crate::tls::stapling::Stapling;
 
-/// Sessions and feeds, as they are now.
+/// The current sessions, and the liveness of the devices.
 #[derive(Debug)]
 pub(super) struct LiveView {
     pub(super) registry: Registry,
-    pub(super) feeds: Feeds,
+    pub(super) liveness: Liveness,
     pub(super) config: ConfigHandle,
     pub(super) stapling: Stapling,
 }
@@ -36,12 +37,12 @@ impl Live for LiveView {
     }
 
     fn feed(&self, device: &DeviceId) -> Option<FeedView> {
-        let feed = self.feeds.of(device)?;
+        let liveness = self.liveness.device(device)?;
         let rule = self.config.load().devices.silent_after;
         Some(FeedView {
-            last: feed.last().to_string(),
-            silent_after_seconds: feed.patience(rule).map(|patience| patience.as_secs()),
-            silent: feed.is_silent(),
+            last: liveness.last_heard().to_string(),
+            silent_after_seconds: liveness.silence_threshold(rule).map(|threshold| threshold.as_secs()),
+            silent: liveness.is_silent(),
         })
     }
 }

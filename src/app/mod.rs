@@ -6,7 +6,6 @@
 mod audit;
 mod certificates;
 mod directory;
-mod feeds;
 mod lifecycle;
 mod live;
 mod reload;
@@ -26,7 +25,8 @@ use crate::audit_forwarder;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, ConfigHandle};
 use crate::http;
-use crate::interface_a::{Dependencies, Feeds, InterfaceA, Registry, Serving};
+use crate::interface_a::{Dependencies, InterfaceA, Registry, Serving};
+use crate::liveness::{self, Liveness};
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock};
 use crate::revocation::{Engine, KnownStaple, RevocationError};
@@ -60,7 +60,7 @@ pub struct Bound {
     serving: Serving,
     admin: http::AdminListener,
     registry: Registry,
-    feeds: Feeds,
+    liveness: Liveness,
     drain: CancellationToken,
 }
 
@@ -152,13 +152,13 @@ impl Platform {
     pub fn bind(self) -> Result<Bound, PlatformError> {
         let drain = CancellationToken::new();
         let registry = Registry::default();
-        let feeds = Feeds::default();
+        let liveness = Liveness::default();
         let serving = InterfaceA::new(Dependencies {
             config: Arc::clone(&self.config),
             acceptor: Arc::clone(&self.acceptor),
             directory: Arc::clone(&self.directory),
             registry: registry.clone(),
-            feeds: feeds.clone(),
+            liveness: liveness.clone(),
             store: self.store.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock.clone(),
@@ -167,7 +167,7 @@ impl Platform {
         .map_err(PlatformError::Threads)?
         .bind()?;
         let admin = http::AdminListener::bind(self.config.load().admin_listen)?;
-        Ok(Bound { platform: self, serving, admin, registry, feeds, drain })
+        Ok(Bound { platform: self, serving, admin, registry, liveness, drain })
     }
 
     fn publish_certificates(&self) {
@@ -205,7 +205,7 @@ impl Bound {
     /// When a part of the platform fails while it serves.
     pub async fn run(self, signals: Signals) -> Result<(), PlatformError> {
         let listen = self.addresses();
-        let Self { platform, serving, admin, registry, feeds, drain } = self;
+        let Self { platform, serving, admin, registry, liveness, drain } = self;
         let platform = Arc::new(platform);
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
         platform.store.audit_or_log(started).await;
@@ -223,7 +223,7 @@ impl Bound {
         let (reloader, reloads) = http::reloader();
         let live = Arc::new(live::LiveView {
             registry: registry.clone(),
-            feeds: feeds.clone(),
+            liveness: liveness.clone(),
             config: Arc::clone(&platform.config),
             stapling: platform.acceptor.stapling().clone(),
         });
@@ -260,10 +260,15 @@ impl Bound {
             clock: platform.clock.clone(),
         };
         let sending = tokio::spawn(feed.run(done.clone()));
-        let listening = tokio::spawn({
-            let (platform, done) = (Arc::clone(&platform), done.clone());
-            async move { platform.watch_feeds(&feeds, &done).await }
-        });
+        let watch_liveness = liveness::Watch {
+            liveness,
+            config: Arc::clone(&platform.config),
+            directory: Arc::clone(&platform.directory),
+            store: platform.store.clone(),
+            metrics: platform.metrics.clone(),
+            clock: platform.clock.clone(),
+        };
+        let listening = tokio::spawn(watch_liveness.run(done.clone()));
         let pruning = tokio::spawn({
             let (platform, done) = (Arc::clone(&platform), done.clone());
             async move { platform.prune(&done).await }

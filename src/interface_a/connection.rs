@@ -14,14 +14,14 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::feeds::Feeds;
 use super::registry::{Links, Outgoing};
 use super::session::{Effect, Now, Session, Ticket};
 use crate::audit::{self, SessionEnd};
 use crate::hl7::Message;
+use crate::liveness::{Liveness, heartbeat_interval};
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId};
-use crate::pcd::{Transaction, promised_interval};
+use crate::pcd::Transaction;
 use crate::store::{MessageRecord, Recorded, Store, StoreError};
 
 /// Room that is made for each read.
@@ -37,7 +37,7 @@ const LINGER_BYTES: u64 = 4 << 20;
 #[derive(Debug)]
 pub(super) struct Services {
     pub(super) store: Store,
-    pub(super) feeds: Feeds,
+    pub(super) liveness: Liveness,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     /// Cancelled when the platform stops: finish what is in flight, then close.
@@ -251,7 +251,7 @@ fn recorded(
         let heard = sign_of_life(&record);
         let outcome = services.store.record(record).await;
         if let (Some((device, at, promised)), Ok(_)) = (heard, &outcome) {
-            services.feeds.hear(&device, at, promised);
+            services.liveness.hear(&device, at, promised);
         }
         let spent = services.clock.instant().saturating_duration_since(began);
         services.metrics.message_duration_seconds.with_label_values(&["stored"]).observe(spent.as_secs_f64());
@@ -274,7 +274,7 @@ fn sign_of_life(record: &MessageRecord) -> Option<(DeviceId, Timestamp, Option<D
     let is_watchdog = |name: &str| name.eq_ignore_ascii_case(Transaction::Watchdog.label());
     let watchdog = record.transaction.as_deref().is_some_and(is_watchdog);
     let message = watchdog.then(|| Message::parse(&record.raw).ok()).flatten();
-    let promised = message.and_then(|message| promised_interval(&message));
+    let promised = message.and_then(|message| heartbeat_interval(&message));
     Some((record.device.clone(), record.received_at, promised))
 }
 

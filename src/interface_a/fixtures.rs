@@ -10,12 +10,11 @@ use super::inbound::Inbound;
 use super::pending_replies::PendingReplies;
 use super::registry::SessionInfo;
 use super::session::{Limits, Now, Session};
-use crate::audit::Certificate;
 use crate::authz::DirectoryHandle;
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
 use crate::config::{Config, Overrides};
 use crate::hl7::AcknowledgeAs;
-use crate::model::{Clock, Fingerprint, SessionId};
+use crate::model::{Clock, SessionId};
 use crate::tls::Peer;
 
 pub(super) const NAME: &str = "00A037FFFE000001";
@@ -66,21 +65,7 @@ pub(super) fn info(clock: &Clock) -> SessionInfo {
 pub(super) fn inbound(config: &Config, directory: Vec<Device>, clock: &Clock) -> Inbound {
     let handle = DirectoryHandle::default();
     handle.store(Arc::new(Directory::from(directory)));
-    let peer = Peer {
-        device: Arc::new(device()),
-        address: "192.0.2.7:50123".parse().unwrap(),
-        certificate: Certificate {
-            common_name: Some(NAME.to_owned()),
-            issuer: "CN=Issuing CA".to_owned(),
-            serial: "0a1b".to_owned(),
-            fingerprint: Fingerprint::sha256(b"certificate"),
-        },
-        version: "TLSv1_3",
-        suite: "TLS13_AES_256_GCM_SHA384",
-        resumed: false,
-        path: Arc::default(),
-        revocation: Arc::default(),
-    };
+    let peer = Peer::for_tests(device(), "192.0.2.7:50123".parse().unwrap());
     Inbound::new(config, handle, SessionId::at(clock.now()), peer)
 }
 

@@ -120,7 +120,7 @@ impl Inbound {
     pub(super) fn new(config: &Config, directory: DirectoryHandle, session: SessionId, peer: Peer) -> Self {
         Self {
             session,
-            device: peer.device.id.clone(),
+            device: peer.device().id.clone(),
             peer,
             directory,
             identity: config.devices.identity,
@@ -250,7 +250,8 @@ impl Inbound {
     fn device_now(&self) -> Arc<Device> {
         let device = self.directory.load().admit(&self.device);
         // A device that lost its right to connect is about to lose its session; until then it speaks for itself.
-        device.unwrap_or_else(|_| Arc::new(Device { speaks_for: Vec::new(), ..(*self.peer.device).clone() }))
+        device
+            .unwrap_or_else(|_| Arc::new(Device { speaks_for: Vec::new(), ..(**self.peer.device()).clone() }))
     }
 
     fn accept(
@@ -461,8 +462,8 @@ impl Inbound {
             id: MessageId::at(now),
             session: self.session,
             device: self.device.clone(),
-            fingerprint: self.peer.certificate.fingerprint,
-            peer: self.peer.address,
+            fingerprint: self.peer.certificate().fingerprint,
+            peer: self.peer.address(),
             received_at: now,
             event_time: None,
             transaction: None,

@@ -4,7 +4,6 @@
 //! session judges, records and acknowledges what comes; the [`Registry`] knows every session that is open.
 
 mod connection;
-mod feeds;
 #[cfg(test)]
 mod fixtures;
 mod handshake_limiter;
@@ -15,7 +14,6 @@ mod registry;
 mod server;
 mod session;
 
-pub use feeds::Feeds;
 pub use listener::Listener;
 pub use pending_replies::Exchange;
 pub use registry::{DeliverError, Registry, SessionInfo};

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Services, WRITE_TIMEOUT};
-use super::feeds::Feeds;
 use super::handshake_limiter::HandshakeLimiter;
 use super::inbound::Inbound;
 use super::listener::Listener;
@@ -21,6 +20,7 @@ use crate::audit;
 use crate::authz::{Device, DeviceKind, DeviceStatus, DirectoryHandle};
 use crate::config::{ConfigHandle, Unknown};
 use crate::hl7::AcknowledgeAs;
+use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::mllp::{BrokenReason, Deviation};
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
@@ -38,8 +38,8 @@ pub struct Dependencies {
     pub directory: DirectoryHandle,
     /// Where open sessions are listed.
     pub registry: Registry,
-    /// Where it is kept when each device was heard.
-    pub feeds: Feeds,
+    /// Where accepted messages are reported.
+    pub liveness: Liveness,
     /// Where messages are kept.
     pub store: Store,
     /// What is counted.
@@ -75,7 +75,7 @@ impl InterfaceA {
     /// # Errors
     /// When the operating system gives no threads for handshakes.
     pub fn new(dependencies: Dependencies) -> std::io::Result<Self> {
-        let Dependencies { config, acceptor, directory, registry, feeds, store, metrics, clock, drain } =
+        let Dependencies { config, acceptor, directory, registry, liveness, store, metrics, clock, drain } =
             dependencies;
         // A frame that never came so reads zero, not nothing.
         let read = Deviation::ALL.iter().map(|deviation| deviation.code());
@@ -88,7 +88,7 @@ impl InterfaceA {
             directory,
             handshake_limiter,
             registry,
-            services: Arc::new(Services { store, feeds, clock, metrics, drain }),
+            services: Arc::new(Services { store, liveness, clock, metrics, drain }),
             config,
             connections: TaskTracker::new(),
         })
@@ -143,19 +143,19 @@ impl InterfaceA {
         let (stream, peer) = secured.into_parts();
         let now = self.services.now();
         let id = SessionId::at(now.wall);
-        let device = peer.device.id.clone();
-        let links = self.registry.register(info(id, &peer, now.wall), Arc::clone(&peer.path));
+        let device = peer.device().id.clone();
+        let links = self.registry.register(info(id, &peer, now.wall), Arc::clone(peer.path()));
         let metrics = self.services.metrics.clone();
-        let result = if peer.resumed { "resumed" } else { "accepted" };
+        let result = if peer.is_resumed() { "resumed" } else { "accepted" };
         metrics.handshakes_total.with_label_values(&[result, ""]).inc();
-        metrics.tls_negotiated_total.with_label_values(&[peer.version, peer.suite]).inc();
-        tracing::debug!(session = %id, %device, peer = %peer.address, suite = peer.suite, "connected");
+        metrics.tls_negotiated_total.with_label_values(&[peer.version(), peer.suite()]).inc();
+        tracing::debug!(session = %id, %device, peer = %peer.address(), suite = peer.suite(), "connected");
         let opening = audit::Event::ConnectionAccepted {
             session: id,
-            peer: peer.address,
+            peer: peer.address(),
             device: device.clone(),
-            certificate: peer.certificate.clone(),
-            revocation: tls::evidence(&peer.revocation),
+            certificate: peer.certificate().clone(),
+            revocation: tls::evidence(peer.revocation()),
         };
         let config = self.config.load_full();
         let session = Session::open(
@@ -275,10 +275,10 @@ async fn accept(listener: Listener, interface: InterfaceA) -> std::io::Result<()
 fn info(id: SessionId, peer: &Peer, since: jiff::Timestamp) -> SessionInfo {
     SessionInfo {
         id,
-        device: peer.device.id.clone(),
-        peer: peer.address,
+        device: peer.device().id.clone(),
+        peer: peer.address(),
         since,
-        version: peer.version,
-        suite: peer.suite,
+        version: peer.version(),
+        suite: peer.suite(),
     }
 }

@@ -3,7 +3,6 @@
 
 mod alert;
 mod containment;
-mod feed;
 mod identity;
 mod observation;
 mod policy;
@@ -12,7 +11,6 @@ mod transaction;
 
 pub use alert::{Alert, AlertKey, AlertReport, Filler};
 pub use containment::{Containment, Node};
-pub use feed::{Feed, FeedChange, promised_interval};
 pub use identity::{Claim, DeviceIdentity, IdentityPattern, IdentityPatternError, Place};
 pub use observation::{Level, Observation, ObservationPath, ObservationPathError};
 pub use policy::MessagePolicy;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -15,8 +15,9 @@ use tokio_rustls::server::TlsStream;
 use super::certificate_selection::PlatformCertificates;
 use super::credential::{CredentialError, PlatformCredentials};
 use super::inventory::installed;
+use super::peer::Peer;
 use super::provider::{Settings, provider};
-use super::refusal::{Refused, presented};
+use super::refusal::Refused;
 use super::signature_cache::Remembered;
 use super::stapling::{Chains, Stapling};
 use super::status_request_v2::{self, Spliced};
@@ -24,11 +25,11 @@ use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
 use super::verifier::{Admitted, DeviceVerifier, FINDING, Judge};
-use crate::audit::{Certificate, Installed};
-use crate::authz::{Device, DirectoryHandle};
+use crate::audit::Installed;
+use crate::authz::DirectoryHandle;
 use crate::config::{Config, MustStaple};
 use crate::model::{Clock, Refusal};
-use crate::revocation::{Engine, IssuedCertificate, Status};
+use crate::revocation::Engine;
 use crate::x509::CertificateFacts;
 
 /// How long a refused peer gets to read its alert before the connection goes away.
@@ -82,27 +83,6 @@ pub enum AcceptorError {
 pub struct Secured {
     stream: TlsStream<Spliced<TcpStream>>,
     peer: Peer,
-}
-
-/// Who is at the other end of a [`Secured`] connection.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// The entry of the directory under which it was admitted.
-    pub device: Arc<Device>,
-    /// Where it connected from.
-    pub address: SocketAddr,
-    /// The certificate, for the audit trail.
-    pub certificate: Certificate,
-    /// The negotiated version, as `TLSv1.2`.
-    pub version: &'static str,
-    /// The negotiated cipher suite, by its IANA name.
-    pub suite: &'static str,
-    /// Whether an earlier session was resumed.
-    pub resumed: bool,
-    /// The certificates of its path, for whoever looks at them again.
-    pub path: Arc<[IssuedCertificate]>,
-    /// What was found out about their revocation (A9).
-    pub revocation: Arc<Vec<Status>>,
 }
 
 impl Acceptor {
@@ -287,24 +267,6 @@ fn remember(server: &mut ServerConfig, sessions: usize) {
     server.session_storage = ServerSessionMemoryCache::new(sessions);
     // A device has one connection at a time, and gets a new ticket on each.
     server.send_tls13_tickets = 1;
-}
-
-impl Peer {
-    fn new(admitted: &Admitted, address: SocketAddr, connection: &ServerConnection) -> Self {
-        Self {
-            device: Arc::clone(&admitted.device),
-            address,
-            certificate: presented(&admitted.facts),
-            version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or(""),
-            suite: connection
-                .negotiated_cipher_suite()
-                .and_then(|suite| suite.suite().as_str())
-                .unwrap_or(""),
-            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
-            path: Arc::clone(&admitted.path),
-            revocation: Arc::clone(&admitted.statuses),
-        }
-    }
 }
 
 impl Secured {

@@ -16,6 +16,7 @@ mod identity;
 mod inventory;
 mod key;
 mod key_policy;
+mod peer;
 mod platform_chain;
 pub mod provider;
 mod refusal;
@@ -27,7 +28,7 @@ mod time;
 mod trust;
 mod verifier;
 
-pub use acceptor::{Acceptor, AcceptorError, Peer, Prepared, Secured};
+pub use acceptor::{Acceptor, AcceptorError, Prepared, Secured};
 pub use audit_signature::AuditJudge;
 pub use certificate_selection::PlatformCertificates;
 pub use connector::{ConnectError, Connector, ConnectorSettings};
@@ -37,6 +38,7 @@ pub use identity::{ChainStaples, IdentityError, PlatformIdentity, Served};
 #[cfg(feature = "pkcs11")]
 pub use key::TokenError;
 pub use key::{Encryption, KeyError, KeyFileError, PrivateFileError, Secret};
+pub use peer::Peer;
 pub use platform_chain::ChainError;
 pub use refusal::{Refused, evidence};
 pub use stream::SecuredStream;

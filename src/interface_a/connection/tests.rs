@@ -39,7 +39,7 @@ impl Bench {
         let (device, stream) = duplex(room);
         let services = Services {
             store: store.clone(),
-            feeds: super::super::feeds::Feeds::default(),
+            liveness: Liveness::default(),
             clock: clock.clone(),
             metrics: Metrics::new().unwrap(),
             drain: drain.clone(),

@@ -5,7 +5,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use pcd_platform::hl7::{Field, Message, batch};
-use pcd_platform::pcd::{AlertReport, Claim, Containment, Transaction, profile, promised_interval};
+use pcd_platform::liveness::heartbeat_interval;
+use pcd_platform::pcd::{AlertReport, Claim, Containment, Transaction, profile};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Some(parts) = batch::split(bytes) {
@@ -46,5 +47,5 @@ fuzz_target!(|bytes: &[u8]| {
     for report in AlertReport::all_of(&message) {
         let _ = report.key.filler.to_string();
     }
-    let _ = promised_interval(&message);
+    let _ = heartbeat_interval(&message);
 });

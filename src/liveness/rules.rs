@@ -1,0 +1,225 @@
+//! The rule that decides whether a device is silent.
+//!
+//! The rule is simple enough for an operator to predict. A device is silent when none of its messages was stored for
+//! three times the longest of the last 16 gaps between its messages, and for at least one minute. With fewer than five
+//! known gaps, nothing is expected. A device that sends watchdogs (DEV-53) states its heartbeat interval; it is silent
+//! after twice that interval. Time in which the platform did not listen does not count.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::config::SilentAfter;
+
+/// When one device was heard, and whether it is silent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceLiveness {
+    last_heard: Timestamp,
+    /// When the platform began to listen to it.
+    listening_since: Timestamp,
+    gaps: VecDeque<Duration>,
+    heartbeat_interval: Option<Duration>,
+    /// Its last message before the silence, once the silence is reported.
+    silent_since: Option<Timestamp>,
+    /// The length of the silence that has ended, until the end is reported.
+    ended_silence: Option<Duration>,
+}
+
+/// A change that is reported once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The device sent nothing for longer than its silence threshold.
+    Silent {
+        /// The time of its last message.
+        last_heard: Timestamp,
+        /// The threshold that it exceeded.
+        threshold: Duration,
+    },
+    /// The device sends again.
+    Resumed {
+        /// The time between the last message before the silence and the first one after it.
+        gap: Duration,
+    },
+}
+
+impl DeviceLiveness {
+    /// A device whose first message came at `at`.
+    #[must_use]
+    pub fn first_heard(at: Timestamp) -> Self {
+        Self {
+            last_heard: at,
+            listening_since: at,
+            gaps: VecDeque::with_capacity(MAX_GAPS),
+            heartbeat_interval: None,
+            silent_since: None,
+            ended_silence: None,
+        }
+    }
+
+    /// A device whose messages came at `times` (ascending), before the platform started at `now`. `None` without any.
+    #[must_use]
+    pub fn from_history(times: impl IntoIterator<Item = Timestamp>, now: Timestamp) -> Option<Self> {
+        let mut times = times.into_iter();
+        let mut device = Self::first_heard(times.next()?);
+        times.for_each(|at| device.hear(at, None));
+        device.listening_since = now;
+        Some(device)
+    }
+
+    /// Records a message and the heartbeat interval that it states.
+    pub fn hear(&mut self, at: Timestamp, heartbeat_interval: Option<Duration>) {
+        let gap = between(self.last_heard, at);
+        if let Some(since) = self.silent_since.take() {
+            self.ended_silence = Some(between(since, at));
+        }
+        // A gap in which the platform did not listen says nothing about the device.
+        if self.last_heard >= self.listening_since {
+            if self.gaps.len() == MAX_GAPS {
+                self.gaps.pop_front();
+            }
+            self.gaps.push_back(gap);
+        }
+        self.last_heard = self.last_heard.max(at);
+        self.set_heartbeat_interval(heartbeat_interval);
+    }
+
+    /// Records a stated heartbeat interval; `None` leaves the known one.
+    pub fn set_heartbeat_interval(&mut self, interval: Option<Duration>) {
+        self.heartbeat_interval = interval.or(self.heartbeat_interval);
+    }
+
+    /// How long the device may send nothing; `None` when nothing is expected of it.
+    #[must_use]
+    pub fn silence_threshold(&self, rule: SilentAfter) -> Option<Duration> {
+        match (rule, self.heartbeat_interval) {
+            (SilentAfter::Never, _) => None,
+            (SilentAfter::Fixed(threshold), _) => Some(threshold),
+            (SilentAfter::Learned, Some(interval)) => Some(interval.saturating_mul(2)),
+            (SilentAfter::Learned, None) => {
+                let longest = self.gaps.iter().max().filter(|_| self.gaps.len() >= MIN_GAPS)?;
+                Some(longest.saturating_mul(3).max(MIN_LEARNED_THRESHOLD))
+            }
+        }
+    }
+
+    /// The change that is to be reported at `now`, if there is one.
+    pub fn check(&mut self, now: Timestamp, rule: SilentAfter) -> Option<Change> {
+        if let Some(gap) = self.ended_silence.take() {
+            return Some(Change::Resumed { gap });
+        }
+        let threshold = self.silence_threshold(rule).filter(|_| self.silent_since.is_none())?;
+        if between(self.last_heard.max(self.listening_since), now) <= threshold {
+            return None;
+        }
+        self.silent_since = Some(self.last_heard);
+        Some(Change::Silent { last_heard: self.last_heard, threshold })
+    }
+
+    /// The time of its last message.
+    #[must_use]
+    pub const fn last_heard(&self) -> Timestamp {
+        self.last_heard
+    }
+
+    /// Whether its silence was reported and continues.
+    #[must_use]
+    pub const fn is_silent(&self) -> bool {
+        self.silent_since.is_some()
+    }
+}
+
+/// Zero when the clock was set back.
+fn between(earlier: Timestamp, later: Timestamp) -> Duration {
+    Duration::try_from(later.duration_since(earlier)).unwrap_or_default()
+}
+
+/// Gaps from which the threshold is learned.
+const MAX_GAPS: usize = 16;
+/// Gaps below which nothing is learned.
+const MIN_GAPS: usize = 5;
+const MIN_LEARNED_THRESHOLD: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_750_000_000 + second).unwrap()
+    }
+
+    fn every(seconds: i64, times: i64) -> DeviceLiveness {
+        let mut device = DeviceLiveness::first_heard(at(0));
+        (1..times).for_each(|n| device.hear(at(n * seconds), None));
+        device
+    }
+
+    #[test]
+    fn nothing_is_expected_before_five_gaps_are_known() {
+        let learned = SilentAfter::Learned;
+        assert_eq!(every(30, 5).silence_threshold(learned), None);
+        assert_eq!(every(30, 6).silence_threshold(learned), Some(Duration::from_secs(90)));
+        assert_eq!(every(1, 6).silence_threshold(learned), Some(Duration::from_mins(1)), "at least a minute");
+        let fixed = SilentAfter::Fixed(Duration::from_secs(5));
+        assert_eq!(every(30, 1).silence_threshold(fixed), Some(Duration::from_secs(5)));
+        assert_eq!(every(30, 6).silence_threshold(SilentAfter::Never), None);
+    }
+
+    #[test]
+    fn the_longest_of_the_last_sixteen_gaps_counts() {
+        let mut device = every(30, 10);
+        device.hear(at(270 + 100), None);
+        assert_eq!(device.silence_threshold(SilentAfter::Learned), Some(Duration::from_secs(300)));
+        (1..=16).for_each(|n| device.hear(at(370 + n * 30), None));
+        let threshold = device.silence_threshold(SilentAfter::Learned);
+        assert_eq!(threshold, Some(Duration::from_secs(90)), "the long gap is the 17th");
+    }
+
+    #[test]
+    fn silence_and_its_end_are_reported_once() {
+        let mut device = every(30, 6);
+        let learned = SilentAfter::Learned;
+        assert_eq!(device.check(at(150 + 90), learned), None);
+        let silent = Change::Silent { last_heard: at(150), threshold: Duration::from_secs(90) };
+        assert_eq!(device.check(at(150 + 91), learned), Some(silent));
+        assert_eq!((device.check(at(900), learned), device.is_silent()), (None, true));
+        device.hear(at(1150), None);
+        assert!(!device.is_silent());
+        let resumed = Change::Resumed { gap: Duration::from_secs(1000) };
+        assert_eq!(device.check(at(1151), learned), Some(resumed));
+        assert_eq!(device.check(at(1152), learned), None);
+        let threshold = device.silence_threshold(learned);
+        assert_eq!(threshold, Some(Duration::from_secs(3000)), "the silence is a known gap now");
+    }
+
+    #[test]
+    fn time_in_which_the_platform_did_not_listen_does_not_count() {
+        let times = (0..10).map(|n| at(n * 30));
+        let mut device = DeviceLiveness::from_history(times, at(10_000)).unwrap();
+        let learned = SilentAfter::Learned;
+        assert_eq!(device.check(at(10_090), learned), None);
+        let change = device.clone().check(at(10_091), learned);
+        assert!(matches!(change, Some(Change::Silent { last_heard, .. }) if last_heard == at(270)));
+        device.hear(at(10_050), None);
+        let threshold = device.silence_threshold(learned);
+        assert_eq!(threshold, Some(Duration::from_secs(90)), "the downtime is no gap of the device");
+        assert_eq!(DeviceLiveness::from_history([], at(0)), None);
+    }
+
+    #[test]
+    fn a_stated_heartbeat_interval_holds_until_another_is_stated() {
+        let mut device = DeviceLiveness::first_heard(at(0));
+        device.hear(at(10), Some(Duration::from_secs(10)));
+        device.hear(at(11), None);
+        assert_eq!(device.check(at(31), SilentAfter::Learned), None);
+        assert!(device.check(at(32), SilentAfter::Learned).is_some());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_makes_no_gap() {
+        let mut device = DeviceLiveness::first_heard(at(100));
+        device.hear(at(50), None);
+        let change = device.check(at(0), SilentAfter::Fixed(Duration::from_mins(1)));
+        assert_eq!((device.last_heard(), change), (at(100), None));
+    }
+}
