@@ -1,9 +1,10 @@
-//! Do running sessions notice that others arrive? A hundred busy sessions of the real platform, and beside them nothing, or
-//! two hundred handshakes per second with finite-field Diffie-Hellman and RSA, the dearest of the profile.
+//! Do running sessions notice that others arrive? A hundred busy sessions of the real platform, and beside
+//! them nothing, or two hundred handshakes per second with finite-field Diffie-Hellman and RSA, the dearest
+//! of the profile.
 //!
-//! `PCD_BENCH_BINARY` names another binary to measure, so that two builds can be compared. `--phase SECONDS` and
-//! `--rounds N` make it shorter. The clients that arrive must not take the time that they measure: theirs is the cheap
-//! side of each handshake (see [`Cheap`]), and what both sides cost is printed.
+//! `PCD_BENCH_BINARY` names another binary to measure, so that two builds can be compared. `--phase SECONDS`
+//! and `--rounds N` make it shorter. The clients that arrive must not take the time that they measure: theirs
+//! is the cheap side of each handshake (see [`Cheap`]), and what both sides cost is printed.
 
 #![allow(
     clippy::disallowed_methods,
@@ -203,8 +204,9 @@ impl Generator {
     }
 }
 
-/// Finite-field Diffie-Hellman with one for a private exponent: the public value is the generator, the shared secret is
-/// what the server sent. The server does all of its own work, and nobody else should use this for anything.
+/// Finite-field Diffie-Hellman with one for a private exponent: the public value is the generator, the shared
+/// secret is what the server sent. The server does all of its own work, and nobody else should use this for
+/// anything.
 #[derive(Debug)]
 struct Cheap;
 
@@ -244,7 +246,8 @@ impl ActiveKeyExchange for CheapExchange {
     }
 }
 
-/// Begins a handshake every 1/200 s for a phase; prints how many succeeded, and milliseconds of processor time.
+/// Begins a handshake every 1/200 s for a phase; prints how many succeeded, and milliseconds of processor
+/// time.
 fn arrive(to: SocketAddr, folder: &std::path::Path, phase: Duration) {
     let at = |end: &str| folder.join("pki/device").join(format!("ARRIVING.ecc.{end}"));
     let own = site::Credential { chain: at("chain.pem"), key: at("key") };

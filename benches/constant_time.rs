@@ -3,11 +3,11 @@
 //!
 //! `cargo bench --bench constant_time -- [measurements per comparison]`
 //!
-//! Each comparison has two kinds of records of the same length and with the same outcome. Records of both kinds are
-//! opened in random order, and Welch's t-test asks whether their times have different means: over all times, and
-//! over those below each of a hundred percentiles, because interruptions make the upper tail. The largest |t|
-//! counts. Above 10 the program fails. An opening that stops at the first thing wrong is measured as well and has to
-//! be found out, or the program fails, too: the instrument would be blind.
+//! Each comparison has two kinds of records of the same length and with the same outcome. Records of both
+//! kinds are opened in random order, and Welch's t-test asks whether their times have different means: over
+//! all times, and over those below each of a hundred percentiles, because interruptions make the upper tail.
+//! The largest |t| counts. Above 10 the program fails. An opening that stops at the first thing wrong is
+//! measured as well and has to be found out, or the program fails, too: the instrument would be blind.
 
 #![expect(
     clippy::expect_used,
@@ -93,8 +93,8 @@ fn comparisons(suite: &Suite) -> Vec<Comparison> {
         wrong[room(long, padding) + mac + byte] ^= 1;
         wrong
     };
-    // The longest plaintext whose MAC input of 13 more bytes still ends its last hash block with the 9 bytes of
-    // marker and bit count; one byte more takes another block.
+    // The longest plaintext whose MAC input of 13 more bytes still ends its last hash block with the 9 bytes
+    // of marker and bit count; one byte more takes another block.
     let full_blocks = (room(long, 64) / 64) * 64 + 64 - 13 - 9;
     let padding_of = |plaintext: usize| (long - mac - 1 - plaintext) as u8;
     let too_long = || {
@@ -202,7 +202,8 @@ impl Subject for Ours<'_> {
     }
 }
 
-/// How it should not be done: padding first, then a MAC over as much as is left, and out at the first difference.
+/// How it should not be done: padding first, then a MAC over as much as is left, and out at the first
+/// difference.
 struct Leaky {
     cipher: Aes128,
     mac: hmac::Key,

@@ -1,9 +1,10 @@
-//! Durable messages per second of the real platform, end to end: mutual TLS, PCD-01 of 1 KB, each sent when the one before
-//! was acknowledged. Beside it, in turns and on the same disk, what plain inserts of the same rows with sqlx reach in
-//! batches of the size that the platform's own had.
+//! Durable messages per second of the real platform, end to end: mutual TLS, PCD-01 of 1 KB, each sent when
+//! the one before was acknowledged. Beside it, in turns and on the same disk, what plain inserts of the same
+//! rows with sqlx reach in batches of the size that the platform's own had.
 //!
 //! `PCD_BENCH_SECONDS` (5), `PCD_BENCH_ROUNDS` (3) and `PCD_BENCH_CONNECTIONS` (`1,16,64`) change the course,
-//! `PCD_BENCH_STORE` the place (`postgres://…`: then there is no comparison), `PCD_BENCH_BINARY` the platform.
+//! `PCD_BENCH_STORE` the place (`postgres://…`: then there is no comparison), `PCD_BENCH_BINARY` the
+//! platform.
 
 #![allow(
     clippy::disallowed_methods,
@@ -142,8 +143,8 @@ fn generate(site: &Site, to: SocketAddr, connections: u64, seconds: u64) -> Valu
     serde_json::from_slice(&output.stdout).expect("a result")
 }
 
-/// One thread, one frame made before for each connection, whose number is written into it: the generator should take as
-/// little of the machine as it can. Prints what it saw.
+/// One thread, one frame made before for each connection, whose number is written into it: the generator
+/// should take as little of the machine as it can. Prints what it saw.
 fn load(to: SocketAddr, folder: &Path, connections: usize, during: Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let result = runtime.block_on(async {

@@ -1,11 +1,12 @@
-//! What a full mutual handshake costs the server: processor time and memory, for each suite, beside rustls with its own
-//! provider and beside nginx. Figures and how to read them are in `docs/benchmarks.md`.
+//! What a full mutual handshake costs the server: processor time and memory, for each suite, beside rustls
+//! with its own provider and beside nginx. Figures and how to read them are in `docs/benchmarks.md`.
 //!
-//! Wall-clock time says little on a machine that others use as well; so the processor time of the server's thread (of
-//! the worker process, for nginx) is measured, and the variants take turns, round by round.
+//! Wall-clock time says little on a machine that others use as well; so the processor time of the server's
+//! thread (of the worker process, for nginx) is measured, and the variants take turns, round by round.
 //!
-//! `--rounds N`, `--handshakes N` (of a round), `--only VARIANT`, `--suite SUITE`: the last two for a profiler, whose
-//! counts of instructions do not depend on what else the machine does (the server's thread is called `server`).
+//! `--rounds N`, `--handshakes N` (of a round), `--only VARIANT`, `--suite SUITE`: the last two for a
+//! profiler, whose counts of instructions do not depend on what else the machine does (the server's thread is
+//! called `server`).
 
 #![allow(
     clippy::disallowed_methods,
@@ -187,8 +188,8 @@ impl Server {
         })
     }
 
-    /// The same as the variant `provider`, with two responses stapled. `layered` is the way of the platform, with every
-    /// staple in its place; otherwise rustls is left alone with it.
+    /// The same as the variant `provider`, with two responses stapled. `layered` is the way of the platform,
+    /// with every staple in its place; otherwise rustls is left alone with it.
     fn stapling(site: &Site, layered: bool) -> Self {
         let config = stapling_config(site);
         Self::start(move |tcp, _| {
@@ -329,7 +330,8 @@ fn warm(site: &Site, paths: &[Arc<[IssuedCertificate]>]) -> Engine {
     engine
 }
 
-/// What the check of revocation is of a handshake: reading the CA's certificate for it, and looking both links up.
+/// What the check of revocation is of a handshake: reading the CA's certificate for it, and looking both
+/// links up.
 fn revocation(site: &Site, own: &site::Credential, engine: &Engine) -> Duration {
     const TIMES: u32 = 2000;
     let (path, chain) = (path(site, own), own.chain());
@@ -638,7 +640,8 @@ fn main() {
     }
 }
 
-/// What the layer under rustls costs up to the end of the server's flight, for clients that no TLS library at hand is.
+/// What the layer under rustls costs up to the end of the server's flight, for clients that no TLS library at
+/// hand is.
 fn flights(site: &Site, arguments: &Arguments) {
     let v2 = [0, 17, 0, 9, 0, 7, 2, 0, 4, 0, 0, 0, 0];
     let hellos = [

@@ -1,6 +1,6 @@
 //! What one message costs before it is stored: the frame, the view, the transaction, the identities, the
-//! acknowledgement. Beside it another parser on the same bytes. That nothing is allocated for each segment is a test:
-//! `tests/allocations.rs`.
+//! acknowledgement. Beside it another parser on the same bytes. That nothing is allocated for each segment is
+//! a test: `tests/allocations.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 

@@ -1,10 +1,10 @@
-//! How long a page of 50 messages takes to list among many: on SQLite and on PostgreSQL, through the store as `message list`
-//! asks it.
+//! How long a page of 50 messages takes to list among many: on SQLite and on PostgreSQL, through the store as
+//! `message list` asks it.
 //!
 //!     PCD_BENCH_ROWS=10000000 cargo bench --bench listing
 //!
-//! Ten million messages take 12 GB for each database, one after the other, in `target/tmp` and in the folder for temporary
-//! files. `PCD_BENCH_STORES=postgres` measures one of them.
+//! Ten million messages take 12 GB for each database, one after the other, in `target/tmp` and in the folder
+//! for temporary files. `PCD_BENCH_STORES=postgres` measures one of them.
 
 #![allow(clippy::unwrap_used, reason = "the server of the tests, which stops where something is wrong")]
 #![expect(

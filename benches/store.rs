@@ -1,5 +1,5 @@
-//! Durable records per second: through the store, and beside it plain inserts of the same rows; and what a signature over the
-//! audit chain would add to a commit if each were signed.
+//! Durable records per second: through the store, and beside it plain inserts of the same rows; and what a
+//! signature over the audit chain would add to a commit if each were signed.
 
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on ends")]
 

@@ -1,7 +1,8 @@
 //! A3: our CBC record protection has the same opinion as aws-lc's, record by record.
 //!
-//! aws-lc carries BoringSSL's constant-time TLS CBC code for two of the three. It is not in aws-lc-rs, so this test
-//! calls it directly, which is the only unsafe code of the project and why it has a test binary of its own.
+//! aws-lc carries BoringSSL's constant-time TLS CBC code for two of the three. It is not in aws-lc-rs, so
+//! this test calls it directly, which is the only unsafe code of the project and why it has a test binary of
+//! its own.
 
 #![expect(
     clippy::expect_used,
@@ -38,8 +39,8 @@ impl Oracle {
         };
         let key = [suite.mac_key, suite.cipher_key].concat();
         let mut context = Box::new(MaybeUninit::<EVP_AEAD_CTX>::uninit());
-        // SAFETY: the context has room for an EVP_AEAD_CTX, the key its stated length; the call initialises the
-        // context if it returns 1, and only then is it taken to be initialised.
+        // SAFETY: the context has room for an EVP_AEAD_CTX, the key its stated length; the call initialises
+        // the context if it returns 1, and only then is it taken to be initialised.
         let context = unsafe {
             let done = EVP_AEAD_CTX_init_with_direction(
                 context.as_mut_ptr(),
@@ -67,7 +68,8 @@ impl Oracle {
         let iv = noise(16);
         let mut out = vec![0; plaintext.len() + 16 + 32];
         let mut len = 0;
-        // SAFETY: all pointers come with the length of what they point to, and `out` holds the longest result.
+        // SAFETY: all pointers come with the length of what they point to, and `out` holds the longest
+        // result.
         let done = unsafe {
             EVP_AEAD_CTX_seal(
                 ptr::from_ref(&*self.0),
@@ -91,7 +93,8 @@ impl Oracle {
         let (iv, blocks) = record.split_at_checked(16)?;
         let mut out = vec![0; blocks.len()];
         let mut len = 0;
-        // SAFETY: all pointers come with the length of what they point to, and the plaintext is shorter than `out`.
+        // SAFETY: all pointers come with the length of what they point to, and the plaintext is shorter than
+        // `out`.
         let done = unsafe {
             EVP_AEAD_CTX_open(
                 ptr::from_ref(&*self.0),

@@ -1,5 +1,6 @@
-//! The raw limit: the rows that the platform writes for a message, inserted as one would, a statement for each, so many in a
-//! transaction; with rusqlite, as the platform does it, and with sqlx, which sends each statement to a thread.
+//! The raw limit: the rows that the platform writes for a message, inserted as one would, a statement for
+//! each, so many in a transaction; with rusqlite, as the platform does it, and with sqlx, which sends each
+//! statement to a thread.
 
 #![allow(dead_code, unreachable_pub, reason = "each benchmark uses its own part of this, and has no outside")]
 

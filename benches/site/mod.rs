@@ -196,8 +196,8 @@ impl Platform {
     }
 
     pub fn command(&self, site: &Site, words: &[&str]) {
-        let (done, said) = self.try_command(site, words);
-        assert!(done, "{said}");
+        let (done, transcript) = self.try_command(site, words);
+        assert!(done, "{transcript}");
     }
 
     /// Whether it succeeded, and what it said.

@@ -1,5 +1,6 @@
-//! A real PostgreSQL for tests: a temporary cluster on a port and a socket of its own, which ends with the process that
-//! started it, however that ends. Debian's package `postgresql` has the programs; nothing of its own cluster is used.
+//! A real PostgreSQL for tests: a temporary cluster on a port and a socket of its own, which ends with the
+//! process that started it, however that ends. Debian's package `postgresql` has the programs; nothing of its
+//! own cluster is used.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
 

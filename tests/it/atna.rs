@@ -49,8 +49,8 @@ fn the_exported_trail_is_audit_messages_as_dicom_has_them() {
     let cli = Cli::of(&site);
     let export = cli.run(&["audit", "export", "--format", "atna"]);
     let documents: Vec<&str> = export.lines().collect();
-    let said = validated(site.path(), &documents);
-    assert!(said.success, "{}", said.text());
+    let output = validated(site.path(), &documents);
+    assert!(output.success, "{}", output.text());
     let count = |code: &str| {
         documents.iter().filter(|text| text.contains(&format!("<EventID csd-code=\"{code}\""))).count()
     };

@@ -95,7 +95,8 @@ fn whatever_was_done_to_the_trail_is_found_and_the_first_row_is_named() {
     }
     assert!(cli.try_run(&["audit", "verify"]).0.success(), "as it was");
 
-    // A tail that was cut at a signature, with all that the store knew of it, looks whole; who noted the head sees it.
+    // A tail that was cut at a signature, with all that the store knew of it, looks whole; who noted the head
+    // sees it.
     let at_first = "(SELECT min(number) FROM audit WHERE event = 'audit-signed')";
     tamper(
         &site,

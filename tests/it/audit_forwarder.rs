@@ -77,7 +77,8 @@ fn the_trail_arrives_as_it_is_written_whole_and_in_its_order() {
         assert_eq!(process, platform.pid().to_string());
     }
 
-    // The last words arrive before the platform ends, and nothing arrives twice after an ending in good order.
+    // The last words arrive before the platform ends, and nothing arrives twice after an ending in good
+    // order.
     assert!(platform.stop().status.success());
     let stopped = |text: &String| text.contains("csd-code=\"110121\"");
     eventually("Application Stop arrives", || repository.documents().iter().any(stopped));
@@ -208,7 +209,8 @@ fn nodes_that_share_a_server_tell_one_repository_each_its_own_trail_also_when_on
     talk(&here, &dying, 0..5);
     talk(&there, &other, 5..10);
     eventually("nothing waits", || pending(&dying) == 0.0 && pending(&other) == 0.0);
-    // What the one writes last stays in the store when it dies, and is told when it is back; the other goes on meanwhile.
+    // What the one writes last stays in the store when it dies, and is told when it is back; the other goes
+    // on meanwhile.
     repository.stop();
     talk(&here, &dying, 10..15);
     dying.signal(Signal::KILL);

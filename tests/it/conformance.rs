@@ -1,5 +1,6 @@
-//! The requirements of the specification that are met, one test for each id, at the boundary: the real platform,
-//! OpenSSL as the device, the reference client of Interface B. A requirement without a test here is not met yet.
+//! The requirements of the specification that are met, one test for each id, at the boundary: the real
+//! platform, OpenSSL as the device, the reference client of Interface B. A requirement without a test here is
+//! not met yet.
 //!
 //! What surrounds each of them (every alert, every order of events, other peers) is in the other modules.
 
@@ -46,12 +47,12 @@ mod interface_a {
         finish(peer, &framed(&message(NAME, "1")), Some(b"\x1C\r"))
     }
 
-    fn is_acknowledged(said: &Finished) -> bool {
-        String::from_utf8_lossy(&said.stdout).contains("\rMSA|CA|1\r")
+    fn is_acknowledged(output: &Finished) -> bool {
+        String::from_utf8_lossy(&output.stdout).contains("\rMSA|CA|1\r")
     }
 
-    fn suite(said: &Finished) -> Option<&str> {
-        said.stderr.lines().find_map(|line| line.strip_prefix("Ciphersuite: "))
+    fn suite(output: &Finished) -> Option<&str> {
+        output.stderr.lines().find_map(|line| line.strip_prefix("Ciphersuite: "))
     }
 
     #[test]
@@ -60,8 +61,8 @@ mod interface_a {
         let (platform, _) = started(&site);
         for key in [KeyType::Ecc, KeyType::EccP384, KeyType::EccP521, KeyType::Rsa, KeyType::Rsa4096] {
             let own = site.certificate(NAME, key);
-            let said = speak(&site, &platform, &own, &["-tls1_2"]);
-            assert!(is_acknowledged(&said), "{key:?}: {}", said.text());
+            let output = speak(&site, &platform, &own, &["-tls1_2"]);
+            assert!(is_acknowledged(&output), "{key:?}: {}", output.text());
         }
     }
 
@@ -70,12 +71,13 @@ mod interface_a {
         let site = Site::new();
         let (platform, own) = started(&site);
         for group in ["P-256", "P-384", "P-521"] {
-            let said = speak(&site, &platform, &own, &["-tls1_2", "-groups", group]);
-            assert!(is_acknowledged(&said), "{group}: {}", said.text());
+            let output = speak(&site, &platform, &own, &["-tls1_2", "-groups", group]);
+            assert!(is_acknowledged(&output), "{group}: {}", output.text());
         }
         for group in ["ffdhe2048", "ffdhe3072", "ffdhe4096"] {
-            let said = speak(&site, &platform, &own, &["-tls1_2", "-cipher", SUITES[1].0, "-groups", group]);
-            assert!(is_acknowledged(&said), "{group}: {}", said.text());
+            let output =
+                speak(&site, &platform, &own, &["-tls1_2", "-cipher", SUITES[1].0, "-groups", group]);
+            assert!(is_acknowledged(&output), "{group}: {}", output.text());
         }
     }
 
@@ -107,8 +109,8 @@ mod interface_a {
                 "{versions}"
             );
             for old in ["-tls1_1", "-tls1"] {
-                let said = speak(&site, &platform, &own, &[old, "-cipher", "DEFAULT@SECLEVEL=0"]);
-                assert!(!is_acknowledged(&said) && alert(&said).is_some(), "{old}: {}", said.text());
+                let output = speak(&site, &platform, &own, &[old, "-cipher", "DEFAULT@SECLEVEL=0"]);
+                assert!(!is_acknowledged(&output) && alert(&output).is_some(), "{old}: {}", output.text());
             }
         }
         for version in ["1.1", "1.0"] {
@@ -127,12 +129,12 @@ mod interface_a {
         let mut offered: Vec<_> = SUITES.iter().rev().map(|(name, _)| *name).collect();
         let mut chosen = Vec::new();
         while !offered.is_empty() {
-            let said = speak(site, &platform, &own, &["-tls1_2", "-cipher", &offered.join(":")]);
-            let Some(suite) = suite(&said) else {
-                assert_eq!(alert(&said), Some(40), "{offered:?}: {}", said.text());
+            let output = speak(site, &platform, &own, &["-tls1_2", "-cipher", &offered.join(":")]);
+            let Some(suite) = suite(&output) else {
+                assert_eq!(alert(&output), Some(40), "{offered:?}: {}", output.text());
                 break;
             };
-            assert!(is_acknowledged(&said), "{suite}: {}", said.text());
+            assert!(is_acknowledged(&output), "{suite}: {}", output.text());
             offered.retain(|name| *name != suite);
             chosen.push(suite.to_owned());
         }
@@ -163,13 +165,13 @@ mod interface_a {
                     .arg(&own.chain)
                     .arg("-key")
                     .arg(&own.key);
-                let said = finish(peer, b"", Some(b"END CERTIFICATE-----\n---\nServer certificate"));
-                let shown = pem::certificates(&said.stdout).unwrap();
+                let output = finish(peer, b"", Some(b"END CERTIFICATE-----\n---\nServer certificate"));
+                let shown = pem::certificates(&output.stdout).unwrap();
                 let installed = crate::harness::pki().trust_anchors()[0].with_file_name("platform");
                 let chain = std::fs::read(installed.join(format!("platform.{key}.chain.pem"))).unwrap();
                 let chain = pem::certificates(&chain).unwrap();
                 assert_eq!(chain.len(), 2);
-                assert_eq!(shown[..2], chain[..], "{key} {version}: {}", said.text());
+                assert_eq!(shown[..2], chain[..], "{key} {version}: {}", output.text());
             }
         }
     }
@@ -181,10 +183,10 @@ mod interface_a {
         for (suites, expected) in
             [("ECDHE-ECDSA-AES256-GCM-SHA384", "ECDSA"), ("DHE-RSA-AES256-GCM-SHA384", "RSA")]
         {
-            let said = speak(&site, &platform, &own, &["-tls1_2", "-cipher", suites]);
-            assert!(is_acknowledged(&said), "{}", said.text());
-            let line = said.stderr.lines().find_map(|line| line.strip_prefix("Signature type: "));
-            assert!(line.is_some_and(|kind| kind.contains(expected)), "{}", said.text());
+            let output = speak(&site, &platform, &own, &["-tls1_2", "-cipher", suites]);
+            assert!(is_acknowledged(&output), "{}", output.text());
+            let line = output.stderr.lines().find_map(|line| line.strip_prefix("Signature type: "));
+            assert!(line.is_some_and(|kind| kind.contains(expected)), "{}", output.text());
         }
     }
 
@@ -198,8 +200,8 @@ mod interface_a {
             assert!(is_acknowledged(&speak(&site, &platform, &site.certificate(NAME, key), &["-tls1_2"])));
             let Issued { chain, key } =
                 others.issue(&CertificateOrder::new(NAME, Role::Device, key)).unwrap();
-            let said = speak(&site, &platform, &Credential { chain, key }, &["-tls1_2"]);
-            assert!(!is_acknowledged(&said) && alert(&said).is_some(), "{}", said.text());
+            let output = speak(&site, &platform, &Credential { chain, key }, &["-tls1_2"]);
+            assert!(!is_acknowledged(&output) && alert(&output).is_some(), "{}", output.text());
         }
     }
 
@@ -215,8 +217,8 @@ mod interface_a {
         let (platform, own) = started(&site);
         assert!(is_acknowledged(&speak(&site, &platform, &own, &["-tls1_2"])));
         let stranger = site.certificate("STRANGER", KeyType::Ecc);
-        let said = speak(&site, &platform, &stranger, &["-tls1_2"]);
-        assert_eq!(alert(&said), Some(49), "access_denied: {}", said.text());
+        let output = speak(&site, &platform, &stranger, &["-tls1_2"]);
+        assert_eq!(alert(&output), Some(49), "access_denied: {}", output.text());
         let row = newest_refusal(&platform, 1);
         assert_eq!(
             (&row["refusal"], &row["certificate"]["common-name"]),
@@ -227,8 +229,8 @@ mod interface_a {
             days: 10,
             ..CertificateOrder::new(NAME, Role::Device, KeyType::Ecc)
         };
-        let said = speak(&site, &platform, &site.issue(&expired), &["-tls1_2"]);
-        assert_eq!(alert(&said), Some(45), "certificate_expired: {}", said.text());
+        let output = speak(&site, &platform, &site.issue(&expired), &["-tls1_2"]);
+        assert_eq!(alert(&output), Some(45), "certificate_expired: {}", output.text());
         assert_eq!(newest_refusal(&platform, 2)["refusal"], "expired");
     }
 
@@ -252,8 +254,8 @@ mod interface_a {
         revoke(&pki, &pki.certificate(Authority::issuing(Role::Device, KeyType::Ecc.family())));
         let platform = site.start();
         platform.admit(NAME, &[]);
-        let said = speak(&site, &platform, &own, &["-tls1_2"]);
-        assert_eq!(alert(&said), Some(44), "certificate_revoked: {}", said.text());
+        let output = speak(&site, &platform, &own, &["-tls1_2"]);
+        assert_eq!(alert(&output), Some(44), "certificate_revoked: {}", output.text());
     }
 
     #[test]
@@ -269,8 +271,8 @@ mod interface_a {
         revoke(&pki, &own.chain);
         let platform = site.start();
         for (count, version) in [(1, "-tls1_2"), (2, "-tls1_3")] {
-            let said = speak(&site, &platform, &own, &[version]);
-            assert_eq!(alert(&said), Some(44), "certificate_revoked: {}", said.text());
+            let output = speak(&site, &platform, &own, &[version]);
+            assert_eq!(alert(&output), Some(44), "certificate_revoked: {}", output.text());
             assert_eq!(newest_refusal(&platform, count)["refusal"], "revoked");
         }
     }
@@ -285,14 +287,14 @@ mod interface_a {
         ]
         .map(str::to_owned);
         let platform = stage.start();
-        let said = stage.jsse_strict(&platform, 0, &wanted);
-        assert_eq!(said, wanted.each_ref().map(|wanted| format!("{wanted} 2 of 2")), "{}", platform.log());
+        let output = stage.jsse_strict(&platform, 0, &wanted);
+        assert_eq!(output, wanted.each_ref().map(|wanted| format!("{wanted} 2 of 2")), "{}", platform.log());
         // The platform has what it needs: nobody answers any more, and it is started again.
         stage.silence();
         assert!(platform.stop().status.success());
         let platform = stage.start();
-        let said = stage.jsse_strict(&platform, 0, &wanted);
-        assert_eq!(said, wanted.each_ref().map(|wanted| format!("{wanted} 2 of 2")), "{}", platform.log());
+        let output = stage.jsse_strict(&platform, 0, &wanted);
+        assert_eq!(output, wanted.each_ref().map(|wanted| format!("{wanted} 2 of 2")), "{}", platform.log());
     }
 
     #[test]

@@ -270,8 +270,8 @@ fn tls_1_1_is_refused() {
     let own = site.certificate("ANCIENT", KeyType::Rsa);
     platform.admit("ANCIENT", &[]);
     let said = knock(&site, &platform, Some(&own), &["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]);
-    // 70 is protocol_version. A ClientHello of TLS 1.1 has no signature_algorithms (RFC 5246 7.4.1.4.1), and rustls
-    // looks for those first: handshake_failure.
+    // 70 is protocol_version. A ClientHello of TLS 1.1 has no signature_algorithms (RFC 5246 7.4.1.4.1), and
+    // rustls looks for those first: handshake_failure.
     assert!(matches!(alert(&said), Some(40 | 70)), "{}", said.text());
     eventually("the refusal is on record", || refusals(&platform).len() == 1);
     assert_eq!(platform.metric("pcd_handshakes_total{reason=\"\",result=\"accepted\"}"), 0.0);

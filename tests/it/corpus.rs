@@ -1,8 +1,9 @@
 //! Messages of real senders, read as an independent reader read them.
 //!
-//! The messages belong to others and are not part of the project. `PCD_CORPUS` names a folder of them, with a table
-//! `expect.tsv`: file, number of segments, MSH-9, 10, 12, 15, 16 without blanks, and the acknowledgements that a
-//! receiver sends which accepts the message. Without the variable there is nothing to read, and the tests say so.
+//! The messages belong to others and are not part of the project. `PCD_CORPUS` names a folder of them, with a
+//! table `expect.tsv`: file, number of segments, MSH-9, 10, 12, 15, 16 without blanks, and the
+//! acknowledgements that a receiver sends which accepts the message. Without the variable there is nothing to
+//! read, and the tests say so.
 
 use std::collections::HashMap;
 use std::fs;
@@ -267,8 +268,8 @@ fn the_printed_alerts_have_their_facets_and_the_printed_devices_their_tree() {
     assert!(trees.iter().flat_map(Containment::nodes).all(|node| node.depth == node.path.level() as usize));
 }
 
-/// With `conformance = "strict"` the examples that the technical framework prints are taken, but for those that are not
-/// what the text beside them says.
+/// With `conformance = "strict"` the examples that the technical framework prints are taken, but for those
+/// that are not what the text beside them says.
 #[test]
 fn strict_takes_the_examples_of_the_technical_framework_but_for_their_misprints() {
     // The status stands in OBX-10: a separator is missing before it.

@@ -1,4 +1,5 @@
-//! Keys and chains, the platform's own and those of devices: what is accepted, and what is said about the rest.
+//! Keys and chains, the platform's own and those of devices: what is accepted, and what is said about the
+//! rest.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -49,8 +50,8 @@ impl Made<'_> {
 }
 
 fn run(line: &str, paths: &[&Path]) {
-    let said = openssl(line, paths);
-    assert!(said.ok, "{line}: {}", said.text);
+    let output = openssl(line, paths);
+    assert!(output.ok, "{line}: {}", output.text);
 }
 
 fn join(parts: &[&Path], whole: &Path) {
@@ -78,11 +79,11 @@ fn found(site: &Site) -> String {
 }
 
 /// `check` refuses `own` as the ECC identity, names its file, and says what to do.
-fn refused(own: &Credential, site: Site, said: &str, do_this: &str) {
+fn refused(own: &Credential, site: Site, output: &str, do_this: &str) {
     let site = site.with("tls", &identity("ecc", own));
     let error = found(&site);
     assert!(error.contains(&own.chain.display().to_string()), "{error}");
-    assert!(error.contains(said) && error.contains(do_this), "{error}");
+    assert!(error.contains(output) && error.contains(do_this), "{error}");
 }
 
 #[test]
@@ -195,8 +196,8 @@ fn a11_the_platform_serves_with_an_encrypted_key_and_its_passphrase_is_nowhere_t
 
 #[test]
 fn a11_the_memory_of_the_process_goes_into_no_core_file() {
-    // A process that may not be dumped belongs to the superuser in /proc, whoever runs it (proc(5)); so it has to
-    // run as somebody else to tell.
+    // A process that may not be dumped belongs to the superuser in /proc, whoever runs it (proc(5)); so it
+    // has to run as somebody else to tell.
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let binary = folder.path().join("pcd-platform");
@@ -231,10 +232,10 @@ fn reason(site: &Site, platform: &Platform, own: &Credential, version: &str) -> 
     let before = refusals().len();
     let mut client = s_client(site, platform.address, Some(own), &[version]);
     client.args(["-cipher", "DEFAULT@SECLEVEL=0"]);
-    let said = finish(client, &framed(&message("DEVICE", "1")), None);
+    let output = finish(client, &framed(&message("DEVICE", "1")), None);
     eventually("a row in the audit trail", || refusals().len() > before);
     let rows = refusals();
-    assert_eq!(rows.len(), before + 1, "{}", said.text());
+    assert_eq!(rows.len(), before + 1, "{}", output.text());
     let row = rows.iter().max_by_key(|row| row["sequence"].as_u64()).unwrap().to_string();
     let (_, rest) = row.split_once("\"refusal\":\"").unwrap_or_else(|| panic!("{row}"));
     rest.split('"').next().unwrap().to_owned()

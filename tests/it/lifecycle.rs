@@ -234,7 +234,8 @@ fn kill_cycles() -> usize {
     std::env::var("PCD_TEST_KILL_CYCLES").map_or(3, |cycles| cycles.parse().unwrap())
 }
 
-/// Sends messages without waiting for answers, until the connection breaks; which were sent, and which acknowledged.
+/// Sends messages without waiting for answers, until the connection breaks; which were sent, and which
+/// acknowledged.
 fn stream(mut wire: Wire, device: &str, cycle: usize) -> (Vec<String>, Vec<String>) {
     let (mut sent, mut acknowledged) = (Vec::new(), Vec::new());
     loop {

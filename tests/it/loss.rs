@@ -1,5 +1,5 @@
-//! What the store does when its disk is full, may not be written, loses power or stands still: what was acknowledged is there,
-//! what is not there was not acknowledged, and whoever has to wait does so outside.
+//! What the store does when its disk is full, may not be written, loses power or stands still: what was
+//! acknowledged is there, what is not there was not acknowledged, and whoever has to wait does so outside.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +16,8 @@ use crate::harness::{
 };
 
 const NAME: &str = "00A037FFFE000001";
-/// Longer than any answer may take while the store fails: another process holding it is waited for five seconds.
+/// Longer than any answer may take while the store fails: another process holding it is waited for five
+/// seconds.
 const BOUND: Duration = Duration::from_secs(15);
 
 fn connect(site: &Site, platform: &Platform) -> Wire {
@@ -33,7 +34,8 @@ fn start_on(disk: &str) -> (Site, Disk, Platform, Wire) {
     (site, disk, platform, wire)
 }
 
-/// A message that takes some pages of the store, acknowledged in the enhanced or in the original mode (HL7 2.6 ch. 2, 2.9).
+/// A message that takes some pages of the store, acknowledged in the enhanced or in the original mode (HL7
+/// 2.6 ch. 2, 2.9).
 fn large(id: &str, original: bool) -> Vec<u8> {
     let mut text = String::from_utf8(message(NAME, id).to_vec()).unwrap();
     if original {
@@ -234,8 +236,8 @@ fn signed_head(log: &str) -> String {
     format!("{}:{}", signed["number"], signed["hash"].as_str().unwrap())
 }
 
-// A power cut takes what the disk had not been told to keep: the log ends anywhere behind the last commit. Where it ends
-// before, the disk has lied, and then at least nothing may be damaged.
+// A power cut takes what the disk had not been told to keep: the log ends anywhere behind the last commit.
+// Where it ends before, the disk has lied, and then at least nothing may be damaged.
 #[test]
 fn a_power_cut_takes_nothing_that_was_acknowledged_and_damages_nothing() {
     let site = Site::new().with("log", "format = \"json\"");
@@ -352,8 +354,8 @@ fn while_the_store_stands_still_memory_does_not_grow_and_afterwards_everybody_is
             })
         })
         .collect();
-    // In flight there may be 30 times 32 messages of half a mebibyte, 480 MiB; the queue has room for 64, of which an
-    // allocator that does not give everything back makes up to three times as much.
+    // In flight there may be 30 times 32 messages of half a mebibyte, 480 MiB; the queue has room for 64, of
+    // which an allocator that does not give everything back makes up to three times as much.
     let mut most = 0;
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(7) {

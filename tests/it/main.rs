@@ -1,5 +1,6 @@
 //! Integration tests: the real binary with real peers, the specification's requirements one by one
-//! ([`conformance`]), messages of real devices ([`corpus`]), and the rules of the source tree ([`architecture`]).
+//! ([`conformance`]), messages of real devices ([`corpus`]), and the rules of the source tree
+//! ([`architecture`]).
 //!
 //! One binary, because each costs a link of its own. `tests/allocations.rs` needs its own allocator, and
 //! `tests/cbc_oracle.rs` holds the only unsafe code of the project; both stay apart.

@@ -15,10 +15,14 @@ fn a2_a5_both_versions_with_both_kinds_of_certificate_are_acknowledged() {
             let control_id = format!("{name}{version}");
             let frame = framed(&message(name, &control_id));
             let peer = s_client(&site, platform.address, Some(&own), &[version]);
-            let said = finish(peer, &frame, Some(b"\x1C\r"));
+            let output = finish(peer, &frame, Some(b"\x1C\r"));
             let expected = format!("MSA|CA|{control_id}\r");
-            let answer = String::from_utf8_lossy(&said.stdout).into_owned();
-            assert!(answer.starts_with('\u{b}') && answer.contains(&expected), "{version}: {}", said.text());
+            let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(
+                answer.starts_with('\u{b}') && answer.contains(&expected),
+                "{version}: {}",
+                output.text()
+            );
         }
     }
     let stored = platform.cli().json(&["message", "list"]);

@@ -45,17 +45,17 @@ impl Fixture {
         let line = format!(
             "verify -x509_strict -no-CApath -no-CAstore -purpose {purpose} -CAfile {{}} -untrusted {{}} {{}}"
         );
-        let said = openssl(&line, &[&self.root(root), &issued.chain, &issued.chain]);
-        if said.ok { Ok(()) } else { Err(said.text) }
+        let transcript = openssl(&line, &[&self.root(root), &issued.chain, &issued.chain]);
+        if transcript.ok { Ok(()) } else { Err(transcript.text) }
     }
 
     /// All CRLs and both roots in one PEM file, as `openssl verify` wants them.
     fn crls(&self) -> PathBuf {
         let mut bundle = String::new();
         for authority in Authority::ALL {
-            let said = openssl("crl -inform DER -in {}", &[&self.pki.crl(authority)]);
-            assert!(said.ok, "{}", said.text);
-            bundle += &said.text;
+            let transcript = openssl("crl -inform DER -in {}", &[&self.pki.crl(authority)]);
+            assert!(transcript.ok, "{}", transcript.text);
+            bundle += &transcript.text;
         }
         for root in self.pki.trust_anchors() {
             bundle += &fs::read_to_string(root).unwrap();
@@ -233,12 +233,15 @@ fn a_revoked_certificate_is_in_the_next_crl() {
     assert!(verify(&good).ok, "{}", verify(&good).text);
 
     let path = fixture.pki.crl(Authority::ComponentCaRsa);
-    let said = openssl(
+    let transcript = openssl(
         "crl -inform DER -noout -text -CAfile {} -in {}",
         &[&fixture.pki.certificate(Authority::ComponentCaRsa), &path],
     );
-    assert!(said.text.contains("verify OK"), "{}", said.text);
-    assert!(said.text.to_lowercase().contains(&serial.to_string()) && said.text.contains("Key Compromise"));
+    assert!(transcript.text.contains("verify OK"), "{}", transcript.text);
+    assert!(
+        transcript.text.to_lowercase().contains(&serial.to_string())
+            && transcript.text.contains("Key Compromise")
+    );
     let crl = CrlFacts::read(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(
         crl.revoked.iter().map(|entry| (&entry.serial, entry.reason)).collect::<Vec<_>>(),
@@ -263,8 +266,8 @@ fn an_issuing_ca_is_revoked_by_its_root() {
     assert_eq!(revocation.issuer, Authority::RootEcc);
     fixture.pki.publish_crls(7).unwrap();
     let line = "verify -crl_check_all -CAfile {} -untrusted {} {}";
-    let said = openssl(line, &[&fixture.crls(), &device.chain, &device.chain]);
-    assert!(said.text.contains("certificate revoked"), "{}", said.text);
+    let transcript = openssl(line, &[&fixture.crls(), &device.chain, &device.chain]);
+    assert!(transcript.text.contains("certificate revoked"), "{}", transcript.text);
 }
 
 #[test]
@@ -359,8 +362,8 @@ fn openssl_request(folder: &Path, key: &str, subject: &str) -> Vec<u8> {
     let line = format!(
         "req -new -nodes -newkey {key} -subj {subject} -addext subjectAltName=DNS:ward3.example,IP:192.0.2.7 -out {{}} -keyout {{}}"
     );
-    let said = openssl(&line, &[&out, &keyout]);
-    assert!(said.ok, "{}", said.text);
+    let transcript = openssl(&line, &[&out, &keyout]);
+    assert!(transcript.ok, "{}", transcript.text);
     fs::read(out).unwrap()
 }
 
@@ -436,14 +439,14 @@ fn our_requests_are_read_by_openssl_and_signed_by_our_ca() {
             sans: vec!["platform.example".to_owned(), "192.0.2.7".to_owned()],
         };
         let requested = order.make(&out).unwrap();
-        let said = openssl("req -verify -noout -text -nameopt RFC2253 -in {}", &[&requested.request]);
+        let transcript = openssl("req -verify -noout -text -nameopt RFC2253 -in {}", &[&requested.request]);
         for words in [
             "verify OK",
             "Subject: CN=platform.example,O=St. Elsewhere,C=DE",
             "DNS:platform.example, IP Address:192.0.2.7",
             signature,
         ] {
-            assert!(said.text.contains(words), "{words:?} is not in {}", said.text);
+            assert!(transcript.text.contains(words), "{words:?} is not in {}", transcript.text);
         }
         let request = fs::read(&requested.request).unwrap();
         assert!(!String::from_utf8(request.clone()).unwrap().contains("PRIVATE"));
@@ -492,8 +495,8 @@ fn weak_and_foreign_algorithms_are_recognised() {
         ("ed448", KeyKind::Other, SignatureAlgorithm::Other),
     ] {
         let line = format!("req -x509 -nodes -newkey {options} -subj /CN=pump -out {{}} -keyout {{}}");
-        let said = openssl(&line, &[&out, &key]);
-        assert!(said.ok, "{options}: {}", said.text);
+        let transcript = openssl(&line, &[&out, &key]);
+        assert!(transcript.ok, "{options}: {}", transcript.text);
         let der = pem::certificates(&fs::read(&out).unwrap()).unwrap().remove(0);
         let facts = CertificateFacts::read(&der).unwrap();
         assert_eq!((facts.key, facts.signature_algorithm), (kind, signature), "{options}");
@@ -520,15 +523,15 @@ fn an_ocsp_response_is_told_in_words() {
     std::fs::write(at("index.txt"), index).unwrap();
     let (request, response) = (at("request.der"), at("response.der"));
     let ca = own.certificate(Authority::ComponentCaEcc);
-    let said = openssl(
+    let transcript = openssl(
         "ocsp -issuer {} -cert {} -cert {} -cert {} -reqout {}",
         &[&ca, &good, &stolen, &unknown, &request],
     );
-    assert!(said.ok, "{}", said.text);
+    assert!(transcript.ok, "{}", transcript.text);
     let (key, index) = (ca.with_extension("key"), at("index.txt"));
     let line = "ocsp -index {} -CA {} -rsigner {} -rkey {} -nmin 30 -reqin {} -respout {}";
-    let said = openssl(line, &[&index, &ca, &ca, &key, &request, &response]);
-    assert!(said.ok, "{}", said.text);
+    let transcript = openssl(line, &[&index, &ca, &ca, &key, &request, &response]);
+    assert!(transcript.ok, "{}", transcript.text);
 
     let inspect = |json: &[&str], file: &Path| {
         let words = [json, &["pki", "inspect"]].concat();

@@ -34,9 +34,9 @@ fn a_python_client_is_acknowledged_in_both_versions() {
             client.arg(root.join("tests/peers/mllp_client.py"));
             client.args([&platform.address.ip().to_string(), &platform.address.port().to_string(), version]);
             client.arg(site.trust_bundle()).arg(&own.chain).arg(&own.key).args(files);
-            let said = finish(client, b"", None);
-            assert!(said.success, "{}", said.text());
-            let printed = String::from_utf8_lossy(&said.stdout).into_owned();
+            let output = finish(client, b"", None);
+            assert!(output.success, "{}", output.text());
+            let printed = String::from_utf8_lossy(&output.stdout).into_owned();
             let mut lines = printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
             assert_eq!(lines.next().unwrap()["version"], format!("TLSv{version}"));
             for id in ids {

@@ -38,13 +38,13 @@ impl Saving<'_> {
         finish(client, &framed(&message(self.name, &format!("{resume}{}", self.version))), Some(b"\x1C\r"))
     }
 
-    fn is_answered(said: &Finished) -> bool {
-        String::from_utf8_lossy(&said.stdout).contains("MSA|CA|")
+    fn is_answered(output: &Finished) -> bool {
+        String::from_utf8_lossy(&output.stdout).contains("MSA|CA|")
     }
 
     /// The client's own word for an abbreviated handshake: in one, the server sends no Certificate.
-    fn is_resumed(said: &Finished) -> bool {
-        let text = said.text();
+    fn is_resumed(output: &Finished) -> bool {
+        let text = output.text();
         let sent = text.lines().any(|line| line.starts_with("<<< TLS") && line.ends_with("], Certificate"));
         assert!(text.contains("ServerHello"), "{text}");
         !sent
@@ -88,8 +88,8 @@ fn a8_a_suspended_device_does_not_come_back_by_an_old_session() {
         eventually("the suspension is known", || platform.metric("pcd_connections_active") == 0.0);
         drop(live);
 
-        let said = device.connect(true);
-        assert!(Saving::is_resumed(&said) && !Saving::is_answered(&said), "{}", said.text());
+        let output = device.connect(true);
+        assert!(Saving::is_resumed(&output) && !Saving::is_answered(&output), "{}", output.text());
         let refused = "pcd_handshakes_total{reason=\"suspended-device\",result=\"refused\"}";
         eventually("it is refused", || platform.metric(refused) == 1.0);
         assert_eq!(platform.metric(RESUMED), 0.0);
@@ -136,9 +136,9 @@ fn a9_4_a_revoked_device_does_not_come_back_by_an_old_session() {
         platform.signal(Signal::HUP);
         eventually("the new list is in force", || platform.metric(changed) == before + 1.0);
 
-        let said = device.connect(true);
-        assert!(!Saving::is_answered(&said), "{}", said.text());
-        assert!(!Saving::is_resumed(&said), "no session of the old configuration lives on");
+        let output = device.connect(true);
+        assert!(!Saving::is_answered(&output), "{}", output.text());
+        assert!(!Saving::is_resumed(&output), "no session of the old configuration lives on");
         refusals += 1.0;
         let refused = "pcd_handshakes_total{reason=\"revoked\",result=\"refused\"}";
         eventually("it is refused", || platform.metric(refused) == refusals);
@@ -168,8 +168,8 @@ fn where_no_sessions_are_kept_none_is_offered() {
     for version in VERSIONS {
         let own = own.clone();
         let device = Saving { site: &site, platform: &platform, name: "FORGOTTEN", own, version };
-        let said = device.connect(false);
-        assert!(Saving::is_answered(&said), "{}", said.text());
+        let output = device.connect(false);
+        assert!(Saving::is_answered(&output), "{}", output.text());
         assert!(!device.file().exists(), "there is no session to come back with");
     }
 }

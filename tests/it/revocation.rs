@@ -238,12 +238,12 @@ pub(crate) fn openssl_crl(
     let (pem, der) = (folder.join("list.pem"), folder.join("list.crl"));
     let line =
         format!("ca -gencrl -crlsec {} -config {{}} -cert {{}} -keyfile {{}} -out {{}}", life.as_secs());
-    let said = openssl(&line, &[&file, &ca, &key, &pem]);
-    assert!(said.ok, "{}", said.text);
+    let output = openssl(&line, &[&file, &ca, &key, &pem]);
+    assert!(output.ok, "{}", output.text);
     // In place at once: the server may be reading it.
     let new = der.with_extension("new");
-    let said = openssl("crl -in {} -outform DER -out {}", &[&pem, &new]);
-    assert!(said.ok, "{}", said.text);
+    let output = openssl("crl -in {} -outform DER -out {}", &[&pem, &new]);
+    assert!(output.ok, "{}", output.text);
     std::fs::rename(new, &der).unwrap();
     der
 }
@@ -334,9 +334,9 @@ fn openssls_client_takes_our_responders_answers() {
                     "ocsp -issuer {{}} {hash} -cert {{}} -CAfile {{}} -verify_other {{}} -url http://{}/ocsp",
                     responder.address
                 );
-                let said = openssl(&line, &[&issuer, chain, &root, &issuer]);
-                assert!(said.text.contains("Response verify OK"), "{signer} {hash}: {}", said.text);
-                assert!(said.text.contains(status), "{signer} {hash}: {}", said.text);
+                let output = openssl(&line, &[&issuer, chain, &root, &issuer]);
+                assert!(output.text.contains("Response verify OK"), "{signer} {hash}: {}", output.text);
+                assert!(output.text.contains(status), "{signer} {hash}: {}", output.text);
             }
         }
     }

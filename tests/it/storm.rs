@@ -1,5 +1,5 @@
-//! A9: devices that connect at once, each for the first time, while the responder is slow or silent. `PCD_STORM=2000` is
-//! the size of the requirement:
+//! A9: devices that connect at once, each for the first time, while the responder is slow or silent.
+//! `PCD_STORM=2000` is the size of the requirement:
 //!
 //!     PCD_STORM=2000 cargo test --all-features --test it storm:: -- --test-threads 1 --nocapture
 
@@ -168,7 +168,8 @@ fn a_storm_on_a_slow_responder_is_decided_rightly() {
     assert_eq!((storm.is_bounded().good, storm.undetermined), (size(), 0.0), "{:?}", storm.seen);
 }
 
-// A9: the responder takes longer than a handshake may: nobody is let in on no answer, and nobody waits for all of them.
+// A9: the responder takes longer than a handshake may: nobody is let in on no answer, and nobody waits for
+// all of them.
 #[test]
 fn a_storm_on_a_responder_that_takes_ten_seconds_is_refused_in_time() {
     let storm = storm(Duration::from_secs(10), true, &["deadline = \"2s\""]);

@@ -77,8 +77,12 @@ fn site(ecc: KeyType, pin: &str) -> Site {
 
 fn acknowledged(site: &Site, platform: &Platform, own: &Credential, more: &[&str]) {
     let client = s_client(site, platform.address, Some(own), more);
-    let said = finish(client, &framed(&message("DEVICE-1", &more.join(" "))), Some(b"\x1C\r"));
-    assert!(String::from_utf8_lossy(&said.stdout).contains("MSA|CA|"), "{more:?}: {}", said.text());
+    let transcript = finish(client, &framed(&message("DEVICE-1", &more.join(" "))), Some(b"\x1C\r"));
+    assert!(
+        String::from_utf8_lossy(&transcript.stdout).contains("MSA|CA|"),
+        "{more:?}: {}",
+        transcript.text()
+    );
 }
 
 #[test]
@@ -119,10 +123,10 @@ fn a11_a_token_signs_handshakes_in_every_scheme() {
 
 #[test]
 fn a11_what_is_wrong_with_a_token_is_said() {
-    let refused = |site: &Site, said: &str| {
+    let refused = |site: &Site, transcript: &str| {
         let (status, found, _) = Cli::of(site).try_run(&["check"]);
         assert_eq!(status.code(), Some(1), "{found}");
-        assert!(found.contains(said) && !found.contains(PIN), "{found}");
+        assert!(found.contains(transcript) && !found.contains(PIN), "{found}");
     };
     refused(&site(KeyType::Ecc, "wrong-pin"), "does not take the PIN");
     refused(&site(KeyType::Ecc, "no-pin"), "cannot read the PIN file");

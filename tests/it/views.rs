@@ -1,7 +1,7 @@
 //! The JSON that the command line and the admin listener show, key by key, as scripts read it.
 //!
-//! `tests/it/golden/views.json` holds what each command and path shows. `PCD_WRITE_GOLDEN=1` writes it again; the
-//! difference belongs into the changelog.
+//! `tests/it/golden/views.json` holds what each command and path shows. `PCD_WRITE_GOLDEN=1` writes it again;
+//! the difference belongs into the changelog.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

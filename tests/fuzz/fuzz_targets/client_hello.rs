@@ -1,5 +1,5 @@
-//! What a ClientHello says about certificate status: whatever comes, it is read without a panic, and what is found is
-//! what RFC 6961 permits.
+//! What a ClientHello says about certificate status: whatever comes, it is read without a panic, and what is
+//! found is what RFC 6961 permits.
 
 #![no_main]
 

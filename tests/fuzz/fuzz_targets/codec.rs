@@ -1,5 +1,5 @@
-//! The MLLP codec: whatever comes in whatever reads, it neither panics nor loses or invents a byte of a payload, and
-//! the reads do not matter.
+//! The MLLP codec: whatever comes in whatever reads, it neither panics nor loses or invents a byte of a
+//! payload, and the reads do not matter.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! The reader of CRLs, its index, and the rules by which one counts: no panic, and nobody but the CA clears a certificate.
+//! The reader of CRLs, its index, and the rules by which one counts: no panic, and nobody but the CA clears a
+//! certificate.
 //!
 //! The bytes are read as a CRL, and as changes to a CRL that a CA has signed.
 
@@ -42,24 +43,24 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     Scene { link, signed, clock }
 });
 
-fn said(der: Vec<u8>) -> Option<CertStatus> {
+fn output(der: Vec<u8>) -> Option<CertStatus> {
     let crl = Arc::new(Crl::read(der).ok()?);
     let serial = SCENE.link.certificate.serial.as_octets();
     let _ = crl.entry(serial, &crl.issuer);
     let _ = crl.scope.covers(&crl.issuer, &SCENE.link);
     let verified = Verified::new(crl, Arc::clone(&SCENE.link.issuer)).ok()?;
     let question = Question { issued: &SCENE.link, now: SCENE.clock.now(), skew: SignedDuration::from_mins(5) };
-    check(&question, &[verified]).map(|(said, ..)| said)
+    check(&question, &[verified]).map(|(output, ..)| output)
 }
 
 fuzz_target!(|bytes: &[u8]| {
     // Whoever finds a signature has found more than a bug.
-    assert_eq!(said(bytes.to_vec()), None);
+    assert_eq!(output(bytes.to_vec()), None);
     let mut changed = SCENE.signed.clone();
     for change in bytes.chunks_exact(3) {
         let position = usize::from(change[0]) << 8 | usize::from(change[1]);
         let length = changed.len();
         changed[position % length] ^= change[2];
     }
-    assert!(matches!(said(changed), None | Some(CertStatus::Revoked { .. })));
+    assert!(matches!(output(changed), None | Some(CertStatus::Revoked { .. })));
 });

@@ -1,5 +1,5 @@
-//! The view on a message and everything that is made of it: no panic, no byte lost, and an acknowledgement that can be
-//! framed and read.
+//! The view on a message and everything that is made of it: no panic, no byte lost, and an acknowledgement
+//! that can be framed and read.
 
 #![no_main]
 

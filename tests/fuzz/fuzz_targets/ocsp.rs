@@ -1,4 +1,5 @@
-//! The reader of OCSP responses and the rules by which one counts: no panic, and nobody but the CA makes it say "good".
+//! The reader of OCSP responses and the rules by which one counts: no panic, and nobody but the CA makes it
+//! say "good".
 //!
 //! The bytes are read as a response, and as changes to a response that a CA has signed.
 
@@ -42,7 +43,7 @@ static SCENE: LazyLock<Scene> = LazyLock::new(|| {
     Scene { link, signed: signed.into(), clock }
 });
 
-fn said(response: &[u8]) -> Option<CertStatus> {
+fn output(response: &[u8]) -> Option<CertStatus> {
     let expected = Expectation {
         issued: &SCENE.link,
         signers: &[],
@@ -58,7 +59,7 @@ fn said(response: &[u8]) -> Option<CertStatus> {
 fuzz_target!(|bytes: &[u8]| {
     let _ = Request::read(bytes);
     // Whoever finds a signature has found more than a bug.
-    assert_eq!(said(bytes), None);
+    assert_eq!(output(bytes), None);
     for signed in &SCENE.signed {
         let mut changed = signed.clone();
         for change in bytes.chunks_exact(3) {
@@ -66,6 +67,6 @@ fuzz_target!(|bytes: &[u8]| {
             let length = changed.len();
             changed[position % length] ^= change[2];
         }
-        assert!(matches!(said(&changed), None | Some(CertStatus::Revoked { .. })));
+        assert!(matches!(output(&changed), None | Some(CertStatus::Revoked { .. })));
     }
 });

@@ -1,7 +1,8 @@
-//! Which file uses which: the paths of `use` declarations and of expressions, resolved to the file that defines the item.
+//! Which file uses which: the paths of `use` declarations and of expressions, resolved to the file that
+//! defines the item.
 //!
-//! A re-export is transparent: whoever imports `store::StoreError` depends on `store/error.rs`, where the type is
-//! defined, and not on `store/mod.rs`, which re-exports it. A `mod` declaration is no dependency.
+//! A re-export is transparent: whoever imports `store::StoreError` depends on `store/error.rs`, where the
+//! type is defined, and not on `store/mod.rs`, which re-exports it. A `mod` declaration is no dependency.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,8 +28,8 @@ impl Graph {
         Self { modules: sources.into_iter().map(read).collect() }
     }
 
-    /// Cycles between files of one top-level folder, each as its files. Files that use one another directly or through
-    /// others are one cycle.
+    /// Cycles between files of one top-level folder, each as its files. Files that use one another directly
+    /// or through others are one cycle.
     pub fn cycles(&self) -> Vec<Vec<String>> {
         let edges = self.edges();
         let mut cycles = BTreeSet::new();

@@ -1,8 +1,8 @@
-//! The rules of the source tree: which module may use which, where a library may be named, that the files of a folder
-//! form no cycle, and how long files and functions are.
+//! The rules of the source tree: which module may use which, where a library may be named, that the files of
+//! a folder form no cycle, and how long files and functions are.
 //!
-//! A rule is data, with its reason; a line of code that breaks one is named with its file and number. Code below
-//! `#[cfg(test)] mod tests`, and files that are compiled for tests only, may use every module.
+//! A rule is data, with its reason; a line of code that breaks one is named with its file and number. Code
+//! below `#[cfg(test)] mod tests`, and files that are compiled for tests only, may use every module.
 
 mod figures;
 mod graph;
@@ -188,7 +188,8 @@ fn broken(sources: &[Source]) -> Vec<String> {
     found
 }
 
-/// Whether the word stands in the code and is not the end of a longer one: `webpki::` is not in `rustls_webpki::`.
+/// Whether the word stands in the code and is not the end of a longer one: `webpki::` is not in
+/// `rustls_webpki::`.
 fn begins_a_path(code: &str, word: &str) -> bool {
     code.match_indices(word).any(|(at, _)| {
         let before = code[..at].chars().next_back();
@@ -216,8 +217,8 @@ fn the_table_has_no_upward_edge_and_no_unused_edge() {
         for known in knows {
             let (lower, _) = edge(known).expect(known);
             assert!(lower <= layer, "{module} is below {known}");
-            // Flows and adapters do not know their own kind; but tls may ask about revocation, and the test PKI
-            // writes what revocation's pure half reads; southbound asks Interface A who is connected.
+            // Flows and adapters do not know their own kind; but tls may ask about revocation, and the test
+            // PKI writes what revocation's pure half reads; southbound asks Interface A who is connected.
             let asked = *known == "revocation"
                 || [("southbound", "interface_a"), ("interface_a", "liveness")].contains(&(module, *known));
             let alone = matches!(layer, Layer::Flow | Layer::Adapter) && lower == layer && !asked;

@@ -10,8 +10,8 @@ use super::tool;
 /// Tells the test that it has been started again where it may mount.
 const INSIDE: &str = "PCD_TEST_MAY_MOUNT";
 
-/// Runs `body` where file systems may be mounted: this test binary is started again in a mount namespace of its own, which
-/// takes its mounts with it. `test` is the full name of the calling test.
+/// Runs `body` where file systems may be mounted: this test binary is started again in a mount namespace of
+/// its own, which takes its mounts with it. `test` is the full name of the calling test.
 pub fn where_one_may_mount(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();
@@ -36,9 +36,9 @@ pub fn where_one_may_mount(test: &str, body: impl FnOnce()) {
         .env(INSIDE, "1")
         .output()
         .unwrap();
-    let said =
+    let transcript =
         format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(output.status.success() && transcript.contains("1 passed"), "{transcript}");
 }
 
 /// A file system in memory with a bound, mounted at a path until it is dropped.

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{command, tool};
 
-/// The class of `tests/peers/NAME.java`, as a program with these options of the virtual machine. `jars` are libraries of
-/// Debian: names of files and of the package that brings them.
+/// The class of `tests/peers/NAME.java`, as a program with these options of the virtual machine. `jars` are
+/// libraries of Debian: names of files and of the package that brings them.
 pub fn java(name: &str, jars: &[(&str, &str)], options: &[&str]) -> Command {
     let path = class_path(name, jars);
     let mut java = command("java", "default-jdk-headless");

@@ -1,5 +1,5 @@
-//! Starts the real platform on ports that the operating system chooses, with a PKI of its own, and gives tests the
-//! hands of a device, an operator and an attacker.
+//! Starts the real platform on ports that the operating system chooses, with a PKI of its own, and gives
+//! tests the hands of a device, an operator and an attacker.
 //!
 //! What a test starts, it ends: processes are killed by their id when their handle is dropped.
 

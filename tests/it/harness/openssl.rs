@@ -20,7 +20,7 @@ pub fn s_client(site: &Site, to: SocketAddr, own: Option<&Credential>, more: &[&
 }
 
 /// The number of the fatal alert that `s_client` has received.
-pub fn alert(said: &Finished) -> Option<u8> {
-    let (_, rest) = said.stderr.split_once("SSL alert number ")?;
+pub fn alert(output: &Finished) -> Option<u8> {
+    let (_, rest) = output.stderr.split_once("SSL alert number ")?;
     rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
 }

@@ -182,7 +182,8 @@ impl Cli {
     }
 }
 
-/// The warnings and errors of a log, but for those that nobody answers by OCSP for the certificates of the tests' PKI.
+/// The warnings and errors of a log, but for those that nobody answers by OCSP for the certificates of the
+/// tests' PKI.
 pub fn complaints(log: &str) -> Vec<&str> {
     let expected = "OCSP response for a certificate of the platform";
     let complains = |line: &&str| line.contains("WARN") || line.contains("ERROR");

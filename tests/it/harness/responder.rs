@@ -183,8 +183,8 @@ impl OwnResponder {
         let mut child = own.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: serde_json::Value = serde_json::from_str(&line).unwrap();
-        Self { child, address: said["listen"].as_str().unwrap().to_owned() }
+        let output: serde_json::Value = serde_json::from_str(&line).unwrap();
+        Self { child, address: output["listen"].as_str().unwrap().to_owned() }
     }
 }
 

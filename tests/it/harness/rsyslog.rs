@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Credential, Site, eventually, tool};
 
-/// A repository with a port, a folder and a certificate of its own. It asks for the certificate of whoever sends, and takes
-/// only `platform`'s.
+/// A repository with a port, a folder and a certificate of its own. It asks for the certificate of whoever
+/// sends, and takes only `platform`'s.
 #[derive(Debug)]
 pub struct Rsyslog {
     child: Option<Child>,

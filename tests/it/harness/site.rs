@@ -115,7 +115,8 @@ impl Site {
         Self { folder, pki: pki.to_owned(), settings, environment: Vec::new() }
     }
 
-    /// A site of the PKI that all tests share, with its store in a new database of the server that they share.
+    /// A site of the PKI that all tests share, with its store in a new database of the server that they
+    /// share.
     pub fn on_postgres() -> Self {
         Self::of_database(&cluster::shared().database())
     }

@@ -56,8 +56,8 @@ impl Stage {
         let site = Site::new().with("revocation", "allowed-hosts = [\"127.0.0.1\"]");
         let responders: Vec<_> =
             Own::ALL.iter().map(|own| OpensslOcsp::of(site.path(), own.issuer())).collect();
-        // The platform's own certificates name their responder; their issuing CAs are those of all tests and name
-        // another one, so that theirs are configured.
+        // The platform's own certificates name their responder; their issuing CAs are those of all tests and
+        // name another one, so that theirs are configured.
         let leaf = |key, own: Own, must_staple| {
             let order = CertificateOrder::new(format!("stapled-{device}"), Role::Platform, key);
             let ocsp_urls = Some(vec![responders[own as usize].url()]);
@@ -131,9 +131,9 @@ impl Stage {
         jsse.arg(self.device().pkcs12(self.device)).arg(Credential::PASSWORD).arg(self.site.trust_bundle());
         let to = [platform.address.ip().to_string(), platform.address.port().to_string()];
         jsse.arg(self.message()).args(to).arg(hours_ahead.to_string()).args(wanted);
-        let said = finish(jsse, b"", None);
-        let lines: Vec<_> = String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect();
-        assert_eq!(lines.len(), wanted.len(), "{}\n{}", said.text(), platform.log());
+        let output = finish(jsse, b"", None);
+        let lines: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), wanted.len(), "{}\n{}", output.text(), platform.log());
         lines
     }
 

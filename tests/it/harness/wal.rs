@@ -1,5 +1,5 @@
-//! The write-ahead log of SQLite as it lies in its file (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>): where
-//! commits end.
+//! The write-ahead log of SQLite as it lies in its file
+//! (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>): where commits end.
 
 use std::path::Path;
 

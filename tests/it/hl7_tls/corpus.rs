@@ -1,4 +1,5 @@
-//! Every message of the corpus (see tests/it/corpus.rs), sent by a device over TLS: answered as it asks, kept as it came.
+//! Every message of the corpus (see tests/it/corpus.rs), sent by a device over TLS: answered as it asks, kept
+//! as it came.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -62,7 +63,8 @@ fn unframed(bytes: &[u8]) -> Vec<u8> {
 
 /// What the rules make of a sample: its answers, and the code under which it is rejected.
 ///
-/// The table says what a receiver answers that takes the message. Where the rules say otherwise, they say why.
+/// The table says what a receiver answers that takes the message. Where the rules say otherwise, they say
+/// why.
 fn expected(sample: &Sample) -> (Vec<&'static str>, Option<&'static str>) {
     let Ok(message) = Message::parse(&sample.payload) else {
         // No MSH: a batch without header, a fragment.
@@ -109,7 +111,8 @@ fn verdict(answer: &str) -> (String, String) {
     (text(1), text(2))
 }
 
-/// A message that asks for an accept acknowledgement: when that comes, everything before it has been answered.
+/// A message that asks for an accept acknowledgement: when that comes, everything before it has been
+/// answered.
 fn sentinel(number: usize) -> Vec<u8> {
     message(NAME, &format!("SENTINEL-{number}")).to_vec()
 }

@@ -1,4 +1,5 @@
-//! What is said to the platform with every peer: messages and acknowledgements of the sizes at which records break.
+//! What is said to the platform with every peer: messages and acknowledgements of the sizes at which records
+//! break.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -61,8 +62,8 @@ pub struct Connected<'a, P> {
 impl<'a, P: Peer> Connected<'a, P> {
     /// Connects and has a first message acknowledged.
     pub fn open(shared: &Shared, device: &'a Device, suite: Suite, more: &[&str]) -> Self {
-        Self::try_open(shared, device, suite, more).unwrap_or_else(|said| {
-            panic!("{} {} as {}: {said}\n{}", P::NAME, suite.name, device.name, shared.platform.log())
+        Self::try_open(shared, device, suite, more).unwrap_or_else(|output| {
+            panic!("{} {} as {}: {output}\n{}", P::NAME, suite.name, device.name, shared.platform.log())
         })
     }
 
@@ -80,7 +81,7 @@ impl<'a, P: Peer> Connected<'a, P> {
         connected.talk.write(&connected.frame_of(&id, 300));
         let answer = match connected.talk.frame() {
             Ok(answer) => answer,
-            Err(said) => return Err(format!("{said}\nalert {:?}", connected.tap.alert())),
+            Err(output) => return Err(format!("{output}\nalert {:?}", connected.tap.alert())),
         };
         connected.check(&id, &answer);
         connected.overhead = answer.len() - id.len();
@@ -96,8 +97,8 @@ impl<'a, P: Peer> Connected<'a, P> {
         self.in_records_of(&self.id(20), &[1, 15, 16, 17, 1]);
     }
 
-    /// Records without content between two frames, before a frame, inside it and in a row: they say nothing, and what
-    /// follows them is read.
+    /// Records without content between two frames, before a frame, inside it and in a row: they say nothing,
+    /// and what follows them is read.
     fn with_empty_records(&mut self) {
         self.in_records_of(&self.id(21), &[0, 0, 1, 0, 15, 0, 16, 17, 0, 0, 0, 1, 0]);
         self.write(&[]);
@@ -120,7 +121,7 @@ impl<'a, P: Peer> Connected<'a, P> {
         self.write(rest);
         expected.push(self.sealed_by_peer(rest.len()));
         let answer =
-            self.talk.frame().unwrap_or_else(|said| panic!("{} {}: {said}", P::NAME, self.suite.name));
+            self.talk.frame().unwrap_or_else(|output| panic!("{} {}: {output}", P::NAME, self.suite.name));
         self.check(id, &answer);
         assert_eq!(self.tap.peer_records()[before..], expected, "{} {}", P::NAME, self.suite.name);
     }
@@ -137,7 +138,8 @@ impl<'a, P: Peer> Connected<'a, P> {
         }
     }
 
-    /// Acknowledgements whose last records hold 1, 15, 16 and 17 bytes, and ones of exactly one record and of many.
+    /// Acknowledgements whose last records hold 1, 15, 16 and 17 bytes, and ones of exactly one record and of
+    /// many.
     fn large_acknowledgements(&mut self) {
         for length in [0, 1, 15, 16, 17].map(|more| RECORD + more) {
             let before = self.tap.platform_records().len();
@@ -169,7 +171,8 @@ impl<'a, P: Peer> Connected<'a, P> {
     fn exchange(&mut self, id: &str, length: usize) -> Vec<u8> {
         let frame = self.frame_of(id, length);
         self.talk.write(&frame);
-        let answer = self.talk.frame().unwrap_or_else(|said| panic!("{} {length}: {said}", self.suite.name));
+        let answer =
+            self.talk.frame().unwrap_or_else(|output| panic!("{} {length}: {output}", self.suite.name));
         self.check(id, &answer);
         answer
     }

@@ -28,7 +28,8 @@ impl Peer for Jsse {
     }
 }
 
-/// IHE PCD TF vol. 2, 3.4 and B.1: alert reports, alone and in a batch, of a sender that knows nothing of our code.
+/// IHE PCD TF vol. 2, 3.4 and B.1: alert reports, alone and in a batch, of a sender that knows nothing of our
+/// code.
 #[test]
 fn b1_alerts_and_a_batch_of_a_java_client_are_acknowledged_as_they_ask() {
     let shared = Shared::platform();
@@ -37,9 +38,9 @@ fn b1_alerts_and_a_batch_of_a_java_client_are_acknowledged_as_they_ask() {
     let mut java = java("AlertDevice", &[], &[]);
     java.arg(device.pkcs12()).arg(Credential::PASSWORD).arg(&shared.roots);
     java.args([to.ip().to_string(), to.port().to_string(), device.name.clone()]);
-    let said = finish(java, b"", None);
-    assert!(said.success, "{}\n{}", said.text(), shared.platform.log());
-    let printed = String::from_utf8_lossy(&said.stdout).into_owned();
+    let output = finish(java, b"", None);
+    assert!(output.success, "{}\n{}", output.text(), shared.platform.log());
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     let told: Vec<Vec<&str>> = printed.lines().map(|line| line.split('\t').collect()).collect();
     let expected = [
         // In an alert report MSH-16 does not ask for an application acknowledgement.

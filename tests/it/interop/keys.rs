@@ -87,11 +87,11 @@ fn a0_keys_and_signatures_that_are_too_weak_or_too_large_are_refused() {
     for (name, key, hash, code) in cases {
         let device = foreign(&shared, name, key, hash);
         for (suite, more) in [(DHE_RSA, &[][..]), (TLS13, &["-cipher", "DEFAULT:@SECLEVEL=0"])] {
-            let Err(said) = Connected::<OpenSsl>::try_open(&shared, &device, suite, more) else {
+            let Err(transcript) = Connected::<OpenSsl>::try_open(&shared, &device, suite, more) else {
                 panic!("{name} was let in by {}", suite.name)
             };
             // RFC 5246 7.2.2: certificate_unknown, an issue not covered by the others.
-            assert!(said.contains("SSL alert number 46"), "{name} {}: {said}", suite.name);
+            assert!(transcript.contains("SSL alert number 46"), "{name} {}: {transcript}", suite.name);
         }
         eventually("both refusals are in the audit trail", || {
             let rows = shared.platform.cli().json(&["audit", "list", "--event", "connection-refused"]);
@@ -107,7 +107,8 @@ fn a0_keys_and_signatures_that_are_too_weak_or_too_large_are_refused() {
     Connected::<OpenSsl>::open(&shared, &device, DHE_RSA, &[]);
 }
 
-/// A certificate that our own PKI does not make: an RSA key from OpenSSL, signed with the files of the RSA CA.
+/// A certificate that our own PKI does not make: an RSA key from OpenSSL, signed with the files of the RSA
+/// CA.
 fn foreign(shared: &Shared, name: &str, key: &[&str], hash: &str) -> Device {
     shared.admit(name);
     let file = |end: &str| shared.site.path().join(format!("{name}.{end}"));

@@ -1,4 +1,5 @@
-//! mbed TLS as a device: `tests/peers/mbedtls_device.c`. Of all peers it is the one that can send empty records.
+//! mbed TLS as a device: `tests/peers/mbedtls_device.c`. Of all peers it is the one that can send empty
+//! records.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! The running platform against the TLS of other people: OpenSSL, GnuTLS, JSSE, NSS and mbed TLS as devices, and peers that
-//! no TLS library would make.
+//! The running platform against the TLS of other people: OpenSSL, GnuTLS, JSSE, NSS and mbed TLS as devices,
+//! and peers that no TLS library would make.
 
 mod conversation;
 mod gnutls;

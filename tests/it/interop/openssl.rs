@@ -83,8 +83,8 @@ fn a2_renegotiation_is_secure_and_refused() {
     }
     talk.write(b"R\n");
     // RFC 5246 7.2.2: the alert no_renegotiation, which OpenSSL makes an error of its own.
-    let said = talk.end();
-    assert!(said.contains("RENEGOTIATING") && said.contains("no renegotiation"), "{said}");
+    let output = talk.end();
+    assert!(output.contains("RENEGOTIATING") && output.contains("no renegotiation"), "{output}");
 
     let mut again = reporting(&shared, &device, "-tls1_2");
     again.write(&[b"\x0B", &*message(&device.name, "2"), b"\x1C\r"].concat());

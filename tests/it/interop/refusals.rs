@@ -68,8 +68,8 @@ fn a2_openssl_itself_is_told_protocol_version_when_it_means_tls_1_1() {
             .stdin(Stdio::null())
             .output()
             .expect("OpenSSL: install the package `openssl`");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("SSL alert number 70"), "{version}: {said}");
+        let transcript = String::from_utf8_lossy(&output.stderr);
+        assert!(transcript.contains("SSL alert number 70"), "{version}: {transcript}");
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Talk {
     stdin: Option<ChildStdin>,
     writing: Writing,
     stdout: Receiver<Vec<u8>>,
-    said: Vec<u8>,
+    output: Vec<u8>,
     stderr: Option<JoinHandle<String>>,
 }
 
@@ -49,7 +49,7 @@ impl Talk {
             let _ = from.read_to_end(&mut all);
             String::from_utf8_lossy(&all).into_owned()
         }));
-        Self { stdin: child.stdin.take(), child, writing, stdout, said: Vec::new(), stderr }
+        Self { stdin: child.stdin.take(), child, writing, stdout, output: Vec::new(), stderr }
     }
 
     /// Lets the peer send these bytes. One that was refused may be gone already.
@@ -63,34 +63,34 @@ impl Talk {
         let _ = stdin.write_all(&all).and_then(|()| stdin.flush());
     }
 
-    /// The next MLLP frame that the peer has received, with its frame characters; what the program said if there
-    /// is none.
+    /// The next MLLP frame that the peer has received, with its frame characters; what the program said if
+    /// there is none.
     pub fn frame(&mut self) -> Result<Vec<u8>, String> {
         let mut searched = 0;
         loop {
             // Some peers write what they received byte by byte.
-            if let Some(end) = self.said[searched..].windows(2).position(|pair| pair == b"\x1C\r") {
-                return Ok(self.said.drain(..searched + end + 2).collect());
+            if let Some(end) = self.output[searched..].windows(2).position(|pair| pair == b"\x1C\r") {
+                return Ok(self.output.drain(..searched + end + 2).collect());
             }
-            searched = self.said.len().saturating_sub(1);
+            searched = self.output.len().saturating_sub(1);
             match self.stdout.recv_timeout(SOON) {
-                Ok(more) => self.said.extend(more),
+                Ok(more) => self.output.extend(more),
                 Err(_) => return Err(self.end()),
             }
         }
     }
 
-    /// Closes the peer's stdin, waits for its end and brings it about if need be; everything that it said and was
-    /// not a frame.
+    /// Closes the peer's stdin, waits for its end and brings it about if need be; everything that it said and
+    /// was not a frame.
     pub fn end(&mut self) -> String {
         drop(self.stdin.take());
         while let Ok(more) = self.stdout.recv_timeout(SOON) {
-            self.said.extend(more);
+            self.output.extend(more);
         }
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let status = self.child.wait().unwrap();
         let stderr = self.stderr.take().map(|reading| reading.join().unwrap()).unwrap_or_default();
-        format!("{}\n{stderr}\n{status}", String::from_utf8_lossy(&self.said))
+        format!("{}\n{stderr}\n{status}", String::from_utf8_lossy(&self.output))
     }
 }
 

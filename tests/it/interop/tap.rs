@@ -1,4 +1,5 @@
-//! A tap on the wire: passes bytes between a peer and the platform, and notes what anybody on the way can see.
+//! A tap on the wire: passes bytes between a peer and the platform, and notes what anybody on the way can
+//! see.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

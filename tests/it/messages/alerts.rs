@@ -17,7 +17,8 @@ fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on(sit
     let start = alert("A-1", "E1", "", "start", 1);
     for sent in [
         start.clone(),
-        // Nobody had heard the acknowledgement: the same bytes, and after an outage all of it with a new MSH-7 and MSH-10.
+        // Nobody had heard the acknowledgement: the same bytes, and after an outage all of it with a new
+        // MSH-7 and MSH-10.
         start,
         alert("A-1-AGAIN", "E1", "", "start", 1),
         alert("A-2", "E2", &parent, "end", 30),

@@ -1,4 +1,5 @@
-//! Bouncy Castle's TLS, which shows which response came with which certificate (`tests/peers/BouncyCastleDevice.java`).
+//! Bouncy Castle's TLS, which shows which response came with which certificate
+//! (`tests/peers/BouncyCastleDevice.java`).
 
 use crate::harness::{Credential, Own, Platform, Stage, finish, java, known};
 
@@ -12,9 +13,9 @@ fn connect(stage: &Stage, platform: &Platform, asks: &str, wanted: &[&str]) -> V
     java.arg(device.pkcs12(stage.device_name())).arg(Credential::PASSWORD).arg(stage.site.trust_bundle());
     java.arg(stage.message()).arg(platform.address.ip().to_string()).arg(platform.address.port().to_string());
     java.arg(asks).args(wanted);
-    let said = finish(java, b"", None);
-    let lines: Vec<String> = String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect();
-    assert_eq!(lines.len(), wanted.len(), "{}\n{}", said.text(), platform.log());
+    let output = finish(java, b"", None);
+    let lines: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), wanted.len(), "{}\n{}", output.text(), platform.log());
     lines
 }
 

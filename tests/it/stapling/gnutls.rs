@@ -15,8 +15,8 @@ fn connect(stage: &Stage, platform: &Platform, version: &str) -> (Finished, Vec<
     gnutls.arg("--x509keyfile").arg(&device.key);
     gnutls.args(["--priority", &format!("NORMAL:-VERS-ALL:+VERS-TLS{version}"), "--port"]);
     gnutls.args([platform.address.port().to_string(), platform.address.ip().to_string()]);
-    let said = finish(gnutls, &framed(&message(stage.device_name(), "1")), Some(b"\x1C\r"));
-    (said, responses(&saved))
+    let output = finish(gnutls, &framed(&message(stage.device_name(), "1")), Some(b"\x1C\r"));
+    (output, responses(&saved))
 }
 
 /// Each of the saved responses as OpenSSL describes it.
@@ -47,9 +47,9 @@ fn a10_gnutls_gets_one_response_in_tls_1_2_and_two_in_tls_1_3() {
     let stage = Stage::new("GNUTLS-STATUS");
     let platform = stage.start();
     for (version, all) in [("1.2", &[Own::Ecc][..]), ("1.3", &[Own::Ecc, Own::EccCa])] {
-        let (said, responses) = connect(&stage, &platform, version);
-        assert!(said.text().contains("MSA|CA|1"), "{version}: {}\n{}", said.text(), platform.log());
-        assert_eq!(responses.len(), all.len(), "{version}: {}", said.text());
+        let (output, responses) = connect(&stage, &platform, version);
+        assert!(output.text().contains("MSA|CA|1"), "{version}: {}\n{}", output.text(), platform.log());
+        assert_eq!(responses.len(), all.len(), "{version}: {}", output.text());
         for (response, own) in responses.iter().zip(all) {
             assert!(is_about(response, &stage, *own), "{version} {own:?}: {response}");
         }
@@ -62,11 +62,11 @@ fn a10_gnutls_refuses_a_revoked_platform() {
     stage.revoke(Own::Ecc);
     let platform = stage.start();
     for version in ["1.2", "1.3"] {
-        let (said, _) = connect(&stage, &platform, version);
+        let (output, _) = connect(&stage, &platform, version);
         assert!(
-            !said.text().contains("MSA|CA|1") && said.text().contains("revoked"),
+            !output.text().contains("MSA|CA|1") && output.text().contains("revoked"),
             "{version}: {}",
-            said.text()
+            output.text()
         );
     }
 }

@@ -1,4 +1,5 @@
-//! Java's own TLS: `PKIXRevocationChecker` with `NO_FALLBACK`, and a responder at a dead port (`tests/peers/JsseStrict.java`).
+//! Java's own TLS: `PKIXRevocationChecker` with `NO_FALLBACK`, and a responder at a dead port
+//! (`tests/peers/JsseStrict.java`).
 
 use crate::harness::{Own, Platform, Stage};
 use crate::interop::suite::SUITES;

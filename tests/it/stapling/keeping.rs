@@ -39,7 +39,7 @@ fn a10_a_restart_while_no_responder_answers_serves_what_was_kept() {
     stage.silence();
     assert!(platform.stop().status.success());
     let platform = stage.start();
-    let update = |said: &str| said.lines().find(|line| line.contains("This Update")).map(str::to_owned);
+    let update = |output: &str| output.lines().find(|line| line.contains("This Update")).map(str::to_owned);
     let after = status(&stage, &platform, &device, &["-tls1_2"]);
     assert!(came(&after, &stage, Own::Ecc, "Cert Status: good"), "{after}");
     assert_eq!(update(&after), update(&before), "the same one");
@@ -60,8 +60,8 @@ fn a10_a_newer_staple_takes_the_place_of_the_one_before() {
     // Revoked meanwhile: clients learn it, and so does the log.
     stage.revoke(Own::Ecc);
     eventually("the platform knows", || known(&platform, Own::Ecc)["status"] == "revoked");
-    let said = status(&stage, &platform, &device, &["-tls1_2"]);
-    assert!(came(&said, &stage, Own::Ecc, "Cert Status: revoked"), "{said}");
+    let output = status(&stage, &platform, &device, &["-tls1_2"]);
+    assert!(came(&output, &stage, Own::Ecc, "Cert Status: revoked"), "{output}");
     assert_eq!(platform.log().matches("has been REVOKED").count(), 1, "told once: {}", platform.log());
 
     // Nobody is there any more: what is at hand stays.
@@ -117,11 +117,11 @@ fn a10_a_new_certificate_is_served_with_its_staple_from_the_first_connection_on(
     let stage = stage.setting("tls", &format!("ecc = {{ chain = {:?}, key = {:?} }}", new.chain, new.key));
     stage.site.write_configuration();
     reload(&platform);
-    let said = status(&stage, &platform, &device, &["-tls1_2"]);
+    let output = status(&stage, &platform, &device, &["-tls1_2"]);
     let serial = crate::harness::serial(&new);
     assert!(
-        said.contains(&format!("Serial Number: {serial}")) && !said.contains(&old.to_uppercase()),
-        "{said}"
+        output.contains(&format!("Serial Number: {serial}")) && !output.contains(&old.to_uppercase()),
+        "{output}"
     );
     assert_eq!(known(&platform, Own::Ecc)["serial"].as_str().unwrap().to_uppercase(), serial);
     // The other three were not asked for again.

@@ -16,15 +16,15 @@ pub fn status(stage: &Stage, platform: &Platform, own: &Credential, more: &[&str
     ]);
     client.args(["-verify_return_error", "-CAfile"]).arg(stage.site.trust_bundle()).args(more);
     client.arg("-cert").arg(&own.chain).arg("-cert_chain").arg(&own.chain).arg("-key").arg(&own.key);
-    let said = finish(client, &framed(&message(stage.device_name(), "1")), Some(b"\x1C\r")).text();
-    assert!(said.contains("MSA|CA|1"), "{said}\n{}", platform.log());
-    said
+    let output = finish(client, &framed(&message(stage.device_name(), "1")), Some(b"\x1C\r")).text();
+    assert!(output.contains("MSA|CA|1"), "{output}\n{}", platform.log());
+    output
 }
 
 /// Whether a response about this certificate came, with this status.
-pub fn came(said: &str, stage: &Stage, own: Own, status: &str) -> bool {
+pub fn came(output: &str, stage: &Stage, own: Own, status: &str) -> bool {
     let serial = format!("Serial Number: {}", stage.serial(own).to_uppercase());
-    said.contains("OCSP Response Status: successful") && said.contains(&serial) && said.contains(status)
+    output.contains("OCSP Response Status: successful") && output.contains(&serial) && output.contains(status)
 }
 
 #[test]
@@ -38,9 +38,9 @@ fn a10_openssl_gets_the_response_of_the_platforms_own_certificate() {
         (Own::Rsa, Own::Ecc, &["-tls1_2", "-cipher", "DHE-RSA-AES256-SHA256"]),
         (Own::Ecc, Own::Rsa, &["-tls1_3"]),
     ] {
-        let said = status(&stage, &platform, &device, version);
-        assert!(came(&said, &stage, own, "Cert Status: good"), "{version:?}: {said}");
-        assert!(!came(&said, &stage, other, "Cert Status"), "{version:?}: {said}");
-        assert_eq!(said.matches("OCSP Response Status").count(), 1, "{said}");
+        let output = status(&stage, &platform, &device, version);
+        assert!(came(&output, &stage, own, "Cert Status: good"), "{version:?}: {output}");
+        assert!(!came(&output, &stage, other, "Cert Status"), "{version:?}: {output}");
+        assert_eq!(output.matches("OCSP Response Status").count(), 1, "{output}");
     }
 }

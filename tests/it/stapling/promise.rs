@@ -24,20 +24,20 @@ fn a10_a_chain_that_promises_a_staple_and_has_none_is_not_served_and_the_other_i
     assert_eq!(known(&platform, Own::Ecc)["served"], false);
     assert_eq!(known(&platform, Own::Rsa)["served"], true);
     let device = stage.device();
-    let said = status(&stage, &platform, &device, &BOTH);
-    assert!(came(&said, &stage, Own::Rsa, "Cert Status: good"), "{said}");
-    let said = status(&stage, &platform, &device, &["-tls1_3"]);
-    assert!(came(&said, &stage, Own::Rsa, "Cert Status: good"), "TLS 1.3 with the RSA chain: {said}");
+    let output = status(&stage, &platform, &device, &BOTH);
+    assert!(came(&output, &stage, Own::Rsa, "Cert Status: good"), "{output}");
+    let output = status(&stage, &platform, &device, &["-tls1_3"]);
+    assert!(came(&output, &stage, Own::Rsa, "Cert Status: good"), "TLS 1.3 with the RSA chain: {output}");
     // Nothing in common is left: handshake_failure.
-    let said = speak(&stage, &platform, &ECC);
-    assert_eq!(alert(&said), Some(40), "{}", said.text());
+    let output = speak(&stage, &platform, &ECC);
+    assert_eq!(alert(&output), Some(40), "{}", output.text());
     let findings = Cli::of(&stage.site).run(&["check"]);
     assert!(findings.contains("the chain is not served"), "{findings}");
 
     stage.responder(Own::Ecc).restart();
     eventually("the chain is served again", || known(&platform, Own::Ecc)["served"] == true);
-    let said = status(&stage, &platform, &device, &BOTH);
-    assert!(came(&said, &stage, Own::Ecc, "Cert Status: good"), "{said}");
+    let output = status(&stage, &platform, &device, &BOTH);
+    assert!(came(&output, &stage, Own::Ecc, "Cert Status: good"), "{output}");
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a10_by_policy_it_is_served_all_the_same() {
     let mut stage = Stage::with("BY-POLICY", true).setting("stapling", "must-staple = \"serve\"");
     stage.responder(Own::Ecc).stop();
     let platform = stage.start();
-    let said = speak(&stage, &platform, &ECC);
-    assert!(said.text().contains("MSA|CA|1"), "{}\n{}", said.text(), platform.log());
+    let output = speak(&stage, &platform, &ECC);
+    assert!(output.text().contains("MSA|CA|1"), "{}\n{}", output.text(), platform.log());
     assert_eq!(known(&platform, Own::Ecc)["served"], true);
 }

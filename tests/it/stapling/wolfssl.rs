@@ -45,10 +45,10 @@ fn a10_wolfssl_insists_on_the_list_and_gets_it() {
         "ECDHE-ECDSA-AES256-SHA",
         "DHE-RSA-AES256-SHA256",
     ] {
-        let said = connect(&stage, &platform, suite);
+        let transcript = connect(&stage, &platform, suite);
         assert!(
-            said.contains("TLSv1.2") && said.contains("asked 0 acknowledged"),
-            "{suite}: {said}\n{}",
+            transcript.contains("TLSv1.2") && transcript.contains("asked 0 acknowledged"),
+            "{suite}: {transcript}\n{}",
             platform.log()
         );
     }
@@ -64,17 +64,17 @@ fn after(device: &'static str, happens: impl FnOnce(&mut Stage)) -> String {
 
 #[test]
 fn a10_wolfssl_refuses_what_is_revoked_and_a_list_without_the_platforms_own_response() {
-    let said = after("WOLFSSL-REVOKED", |stage| stage.revoke(Own::Ecc));
-    assert!(said.contains("refused -406 Bad Certificate Status"), "{said}");
-    let said = after("WOLFSSL-REVOKED-CA", |stage| stage.revoke(Own::EccCa));
-    assert!(said.contains("refused -406 Bad Certificate Status"), "{said}");
-    let said = after("WOLFSSL-MISSING", |stage| stage.responder(Own::Ecc).stop());
-    assert!(said.contains("refused -406 Bad Certificate Status"), "{said}");
+    let transcript = after("WOLFSSL-REVOKED", |stage| stage.revoke(Own::Ecc));
+    assert!(transcript.contains("refused -406 Bad Certificate Status"), "{transcript}");
+    let transcript = after("WOLFSSL-REVOKED-CA", |stage| stage.revoke(Own::EccCa));
+    assert!(transcript.contains("refused -406 Bad Certificate Status"), "{transcript}");
+    let transcript = after("WOLFSSL-MISSING", |stage| stage.responder(Own::Ecc).stop());
+    assert!(transcript.contains("refused -406 Bad Certificate Status"), "{transcript}");
 }
 
 // RFC 6961 section 2.2 allows an empty place; wolfSSL takes one for a CA.
 #[test]
 fn a10_wolfssl_takes_an_empty_place_for_the_issuing_ca() {
-    let said = after("WOLFSSL-EMPTY", |stage| stage.responder(Own::EccCa).stop());
-    assert!(said.contains("asked 0 acknowledged"), "{said}");
+    let transcript = after("WOLFSSL-EMPTY", |stage| stage.responder(Own::EccCa).stop());
+    assert!(transcript.contains("asked 0 acknowledged"), "{transcript}");
 }

@@ -1,5 +1,5 @@
-//! Random clients against the choice of certificate: what rustls picks is what the table says, and no handshake fails
-//! that a row could serve. `// A3, A5`
+//! Random clients against the choice of certificate: what rustls picks is what the table says, and no
+//! handshake fails that a row could serve. `// A3, A5`
 
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -84,8 +84,8 @@ fn some(known: &[u16], unknown: &[u16]) -> impl Strategy<Value = Vec<u16>> + use
 }
 
 fn hellos() -> impl Strategy<Value = Hello> {
-    // Unknown: suites with AES-128 or RSA key transport, the renegotiation signal; ffdhe6144, ffdhe8192, X448, GREASE;
-    // other curves, Ed25519, SHA-1.
+    // Unknown: suites with AES-128 or RSA key transport, the renegotiation signal; ffdhe6144, ffdhe8192,
+    // X448, GREASE; other curves, Ed25519, SHA-1.
     let suites =
         some(&[&TABLE.map(|(suite, ..)| suite)[..], &TLS13_SUITES].concat(), &[0xc02b, 0x002f, 0x00ff]);
     let groups =
@@ -155,7 +155,8 @@ impl Hello {
         End::Refused
     }
 
-    /// The first row that serves this client. An ECC certificate on a curve that it does not name is the last resort.
+    /// The first row that serves this client. An ECC certificate on a curve that it does not name is the last
+    /// resort.
     fn first_row(&self, platform: Platform) -> Option<(u16, Kind)> {
         let possible: Vec<_> = TABLE
             .into_iter()
@@ -210,8 +211,9 @@ impl Hello {
         tls12.map(|(_, kind)| kind).into_iter().chain([Kind::Ecc, Kind::Rsa]).find(usable)
     }
 
-    /// A client that speaks TLS 1.2 and still lists suites of TLS 1.3, and can use one key in the first and only the
-    /// other one in the second. rustls does not tell the resolver which version it is going to speak.
+    /// A client that speaks TLS 1.2 and still lists suites of TLS 1.3, and can use one key in the first and
+    /// only the other one in the second. rustls does not tell the resolver which version it is going to
+    /// speak.
     fn says_two_things(&self, platform: Platform) -> bool {
         let lists_tls13 =
             platform.speaks(0x0304) && self.suites.iter().any(|suite| TLS13_SUITES.contains(suite));
@@ -360,7 +362,8 @@ fn a3_dhe_rsa_goes_before_ecdhe_rsa_and_behind_ecdhe_ecdsa() {
     // The same client, which cannot verify the ECC certificate.
     let (end, _) = answer(&tls12(&suites, &[0x0403, RSA_PSS[0]], &CURVES), BOTH);
     assert_eq!(end, End::Tls12(0x009f, Kind::Rsa));
-    // One that knows the algorithm and not the curve, on a platform that has a choice and on one that has none.
+    // One that knows the algorithm and not the curve, on a platform that has a choice and on one that has
+    // none.
     let stranger = tls12(&suites, &schemes, &[0x0017]);
     assert_eq!(answer(&stranger, BOTH).0, End::Tls12(0x009f, Kind::Rsa));
     assert_eq!(answer(&stranger, Platform { rsa: false, ..BOTH }).0, End::Tls12(0xc02c, Kind::Ecc));

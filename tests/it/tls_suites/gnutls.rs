@@ -18,8 +18,8 @@ fn talk(device: &Leaf, priority: &str) -> Result<Session, String> {
     let _ = client.stdin.as_mut().unwrap().write_all(b"frame\n");
     let output = client.wait_with_output().unwrap();
     let session = server.session()?;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("frame"), "{said} {}", String::from_utf8_lossy(&output.stderr));
+    let transcript = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(transcript.contains("frame"), "{transcript} {}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(session.line, b"frame\n");
     assert_eq!(session.device.as_ref(), Some(&device.chain));
     Ok(session)

@@ -1,4 +1,5 @@
-//! The cipher suites, groups and certificates of the profile, as OpenSSL, GnuTLS and hand-made clients see them.
+//! The cipher suites, groups and certificates of the profile, as OpenSSL, GnuTLS and hand-made clients see
+//! them.
 
 mod choice;
 mod client;

@@ -21,8 +21,8 @@ const SUITES: [(&str, CipherSuite); 7] = [
     ("DHE-RSA-AES256-SHA256", S::TLS_DHE_RSA_WITH_AES_256_CBC_SHA256),
 ];
 
-/// Connects, sends a long line and returns what came back, with what the server saw. OpenSSL checks the platform's
-/// certificate against the site's roots, and shows the device's if there is one.
+/// Connects, sends a long line and returns what came back, with what the server saw. OpenSSL checks the
+/// platform's certificate against the site's roots, and shows the device's if there is one.
 fn talk(settings: Settings, device: Option<&Leaf>, arguments: &[&str]) -> Result<Session, String> {
     let server = Server::start(settings);
     let mut client = SITE.command("openssl");
@@ -115,8 +115,8 @@ fn a0_a_client_that_names_other_finite_fields_gets_a_curve_or_handshake_failure(
         &server.address.to_string(),
     ]);
     let client = installed(client.spawn(), "openssl").wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&client.stderr).into_owned();
-    assert!(said.contains("SSL alert number 40"), "{said}");
+    let transcript = String::from_utf8_lossy(&client.stderr).into_owned();
+    assert!(transcript.contains("SSL alert number 40"), "{transcript}");
     assert!(server.session().is_err());
 }
 
