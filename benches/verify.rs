@@ -14,7 +14,7 @@ mod cluster;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use pcd_platform::audit::{Distrust, Event, Signature, SignatureJudge};
+use pcd_platform::audit::{Distrust, Event, Signature, SignatureVerifier};
 use pcd_platform::model::{Clock, MessageId, SessionId};
 use pcd_platform::store::Store;
 use tempfile::TempDir;
@@ -77,8 +77,8 @@ fn resident() -> u64 {
 /// The trail holds no signature.
 struct Nobody;
 
-impl SignatureJudge for Nobody {
-    fn judge(&self, _: &[u8], _: &Signature, _: Timestamp) -> Result<(), Distrust> {
+impl SignatureVerifier for Nobody {
+    fn verify(&self, _: &[u8], _: &Signature, _: Timestamp) -> Result<(), Distrust> {
         Err(Distrust::OtherSigner)
     }
 }

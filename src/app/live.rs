@@ -6,7 +6,7 @@ use crate::interface_a::Registry;
 use crate::liveness::Liveness;
 use crate::model::DeviceId;
 use crate::revocation::KnownStaple;
-use crate::tls::stapling::Stapling;
+use crate::tls::stapling::StapleRefresher;
 
 /// The current sessions, and the liveness of the devices.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct LiveView {
     pub(super) registry: Registry,
     pub(super) liveness: Liveness,
     pub(super) config: ConfigHandle,
-    pub(super) stapling: Stapling,
+    pub(super) stapling: StapleRefresher,
 }
 
 impl Live for LiveView {

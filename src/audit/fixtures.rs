@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use super::event::*;
-use super::{ChainHead, Distrust, SignError, Signature, SignatureJudge, Signer};
+use super::{ChainHead, Distrust, SignError, Signature, SignatureVerifier, Signer};
 use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
@@ -19,8 +19,8 @@ impl Signer for Repeating {
     }
 }
 
-impl SignatureJudge for Repeating {
-    fn judge(&self, message: &[u8], signature: &Signature, _: Timestamp) -> Result<(), Distrust> {
+impl SignatureVerifier for Repeating {
+    fn verify(&self, message: &[u8], signature: &Signature, _: Timestamp) -> Result<(), Distrust> {
         if signature.value == message { Ok(()) } else { Err(Distrust::Forged) }
     }
 }

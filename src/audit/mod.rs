@@ -8,7 +8,7 @@ mod event;
 pub use atna::{AtnaMessage, Originator, Outcome, Told};
 pub use chain::{
     Beginning, Broken, ChainHead, ChainHeadError, ChainRow, Distrust, Fault, Intact, LastSignature, RowHash,
-    SignError, Signature, SignatureJudge, Signer, Verifier, begin_bytes, signed_bytes,
+    SignError, Signature, SignatureVerifier, Signer, Verifier, begin_bytes, signed_bytes,
 };
 pub use event::{
     Certificate, CertificateStatus, ChainVerdict, ConfigurationFault, Event, ExportFormat, Installed,

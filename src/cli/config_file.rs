@@ -8,7 +8,7 @@ use super::{Exit, Failure, context};
 use crate::config::{Config, Overrides};
 use crate::model::Clock;
 use crate::store::Store;
-use crate::tls::AuditJudge;
+use crate::tls::AuditSignatureVerifier;
 
 /// Where the configuration is.
 #[derive(Debug, Args)]
@@ -31,8 +31,8 @@ impl ConfigFile {
     }
 
     /// Who knows the signatures of the platform that the configuration describes.
-    pub(super) fn audit_judge(&self) -> Result<AuditJudge, Failure> {
-        AuditJudge::load(&self.load()?.tls).map_err(|error| Failure::new(Exit::Config, error))
+    pub(super) fn audit_judge(&self) -> Result<AuditSignatureVerifier, Failure> {
+        AuditSignatureVerifier::load(&self.load()?.tls).map_err(|error| Failure::new(Exit::Config, error))
     }
 
     /// Opens the store that the configuration names.

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::context::failed;
 use super::operator::operator;
 use super::{Exit, Failure, Outcome, Output};
-use crate::audit::{Event, SignatureJudge};
+use crate::audit::{Event, SignatureVerifier};
 use crate::store::{Inspection, Store};
-use crate::tls::AuditJudge;
+use crate::tls::AuditSignatureVerifier;
 
 /// What to do with the store.
 #[derive(Debug, clap::Subcommand)]
@@ -27,7 +27,7 @@ pub(crate) enum Command {
 /// Does it. The signatures of the audit trail are judged by `judge`.
 pub(crate) async fn run(
     command: Command,
-    judge: impl FnOnce() -> Result<AuditJudge, Failure>,
+    judge: impl FnOnce() -> Result<AuditSignatureVerifier, Failure>,
     store: &Store,
     output: Output,
 ) -> Outcome {
@@ -71,7 +71,7 @@ struct Checked {
     not_asked: bool,
 }
 
-async fn check(judge: &dyn SignatureJudge, store: &Store, output: Output) -> Outcome {
+async fn check(judge: &dyn SignatureVerifier, store: &Store, output: Output) -> Outcome {
     let Inspection { damage, schema, messages, rejected, audit_rows, devices } =
         store.inspect().await.map_err(failed)?;
     let reports = store.verify_audit(judge).await.map_err(failed)?;

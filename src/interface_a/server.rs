@@ -25,7 +25,7 @@ use crate::metrics::Metrics;
 use crate::mllp::{BrokenReason, Deviation};
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
-use crate::tls::{self, Acceptor, Peer, Refused, Secured};
+use crate::tls::{self, Acceptor, HandshakeError, Peer, Secured};
 
 /// What Interface A needs of the rest of the platform.
 #[derive(Debug, Clone)]
@@ -183,7 +183,7 @@ impl InterfaceA {
         services.store.audit_or_log(audit::Event::SessionEnded { session: id, device, why: end }).await;
     }
 
-    async fn refuse(self, address: SocketAddr, refused: Refused) {
+    async fn refuse(self, address: SocketAddr, refused: HandshakeError) {
         let metrics = &self.services.metrics;
         metrics.handshakes_total.with_label_values(&["refused", refused.refusal.code()]).inc();
         metrics.connections_total.with_label_values(&[refused.refusal.code()]).inc();
@@ -201,7 +201,7 @@ impl InterfaceA {
     }
 
     /// Enters a device that nobody knows as suspended; an operator may resume it.
-    async fn enrol(&self, refused: &Refused) {
+    async fn enrol(&self, refused: &HandshakeError) {
         let name = refused.certificate.as_ref().and_then(|certificate| certificate.common_name.as_deref());
         let Some(Ok(id)) = name.map(DeviceId::parse) else { return };
         let device = Device {

@@ -60,7 +60,7 @@ impl TestPki {
 
 /// Whoever sends a request must hold the key (RFC 2986 section 3).
 fn verify(request: &X509CertificationRequest<'_>, facts: &RequestFacts) -> Result<(), PkiError> {
-    let algorithm = crate::x509::verification(facts.key, facts.signature_algorithm);
+    let algorithm = crate::x509::verification_algorithm(facts.key, facts.signature_algorithm);
     let algorithm = algorithm.ok_or(PkiError::RequestKey(facts.key, facts.signature_algorithm))?;
     let info = &request.certification_request_info;
     UnparsedPublicKey::new(algorithm, &info.subject_pki.subject_public_key.data)

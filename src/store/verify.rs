@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::{Store, StoreError};
-use crate::audit::{Beginning, Broken, ChainHead, ChainRow, Intact, SignatureJudge, Verifier, begin_bytes};
+use crate::audit::{
+    Beginning, Broken, ChainHead, ChainRow, Intact, SignatureVerifier, Verifier, begin_bytes,
+};
 use crate::model::NodeName;
 
 /// What became of the audit chain of one node.
@@ -39,7 +41,7 @@ impl Store {
     ///
     /// # Errors
     /// When the rows cannot be read. What is wrong with them is no error here.
-    pub async fn verify_audit(&self, judge: &dyn SignatureJudge) -> Result<Vec<ChainReport>, StoreError> {
+    pub async fn verify_audit(&self, judge: &dyn SignatureVerifier) -> Result<Vec<ChainReport>, StoreError> {
         let mut reports = Vec::new();
         for node in self.0.reader.audit_nodes().await? {
             let verdict = self.verify_chain(&node, judge).await?;
@@ -56,7 +58,7 @@ impl Store {
     pub async fn look_up_head(
         &self,
         kept: &ChainHead,
-        judge: &dyn SignatureJudge,
+        judge: &dyn SignatureVerifier,
     ) -> Result<HeadReport, StoreError> {
         let Some(before) = kept.number.checked_sub(1) else {
             return Ok(if *kept == ChainHead::START { HeadReport::Held } else { HeadReport::Missing });
@@ -77,7 +79,7 @@ impl Store {
             };
             // Of the rows that are gone only the last is known; a place before it may have been one of them.
             let gone = kept.number < link.number || *kept == link;
-            if gone && judge.judge(&begin_bytes(&node, &link), &signature, at).is_ok() {
+            if gone && judge.verify(&begin_bytes(&node, &link), &signature, at).is_ok() {
                 report = HeadReport::Pruned { node, up_to: link.number, at };
             }
         }
@@ -87,7 +89,7 @@ impl Store {
     async fn verify_chain(
         &self,
         node: &NodeName,
-        judge: &dyn SignatureJudge,
+        judge: &dyn SignatureVerifier,
     ) -> Result<Result<Intact, Broken>, StoreError> {
         loop {
             let beginning = self.0.reader.audit_beginning(node).await?;
@@ -103,7 +105,7 @@ impl Store {
         &self,
         node: &NodeName,
         beginning: Option<&Beginning>,
-        judge: &dyn SignatureJudge,
+        judge: &dyn SignatureVerifier,
     ) -> Result<Result<Intact, Broken>, StoreError> {
         let reader = &self.0.reader;
         let known_before = reader.audit_end(node).await?;

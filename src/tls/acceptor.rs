@@ -17,14 +17,14 @@ use super::credential::{CredentialError, PlatformCredentials};
 use super::inventory::installed;
 use super::peer::Peer;
 use super::provider::{Settings, provider};
-use super::refusal::Refused;
-use super::signature_cache::Remembered;
-use super::stapling::{Chains, Stapling};
-use super::status_request_v2::{self, Spliced};
+use super::refusal::HandshakeError;
+use super::signature_cache::SignatureCache;
+use super::stapling::{StapleRefresher, StapledChains};
+use super::status_request_v2::{self, RewritingStream};
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
-use super::verifier::{Admitted, DeviceVerifier, FINDING, Judge};
+use super::verifier::{Admission, DECISION, DeviceVerifier, PeerVerifier};
 use crate::audit::Installed;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, MustStaple};
@@ -43,8 +43,8 @@ pub struct Acceptor {
     published: ArcSwap<Published>,
     directory: DirectoryHandle,
     revocation: Engine,
-    remembered: Arc<Remembered>,
-    stapling: Stapling,
+    remembered: Arc<SignatureCache>,
+    stapling: StapleRefresher,
     handshake_timeout: Duration,
     clock: Clock,
 }
@@ -57,9 +57,9 @@ pub struct Prepared(Published);
 #[derive(Debug)]
 struct Published {
     config: Arc<ServerConfig>,
-    judge: Arc<Judge>,
+    judge: Arc<PeerVerifier>,
     certificates: Vec<CertificateFacts>,
-    chains: Chains,
+    chains: StapledChains,
     /// Vouches for the audit trail: the ECC key, or the RSA key where there is no other.
     signing_key: Option<Arc<CertifiedKey>>,
 }
@@ -81,7 +81,7 @@ pub enum AcceptorError {
 /// A connection whose peer has proved who it is and may connect. Only [`Acceptor::accept`] makes one.
 #[derive(Debug)]
 pub struct Secured {
-    stream: TlsStream<Spliced<TcpStream>>,
+    stream: TlsStream<RewritingStream<TcpStream>>,
     peer: Peer,
 }
 
@@ -98,7 +98,7 @@ impl Acceptor {
     ) -> Result<Self, AcceptorError> {
         let remembered = Arc::default();
         let published = Published::build(config, &directory, &revocation, &remembered, &clock)?;
-        let stapling = Stapling::new(revocation.clone(), clock.clone());
+        let stapling = StapleRefresher::new(revocation.clone(), clock.clone());
         stapling.recall(&published.chains);
         stapling.take_over(published.chains.clone());
         Ok(Self {
@@ -139,7 +139,7 @@ impl Acceptor {
 
     /// The staples of the chains in force, and who keeps them.
     #[must_use]
-    pub const fn stapling(&self) -> &Stapling {
+    pub const fn stapling(&self) -> &StapleRefresher {
         &self.stapling
     }
 
@@ -164,15 +164,15 @@ impl Acceptor {
     /// Does the handshake.
     ///
     /// # Errors
-    /// [`Refused`], after the peer got its alert and a moment to read it.
-    pub async fn accept(&self, tcp: TcpStream, address: SocketAddr) -> Result<Secured, Refused> {
+    /// [`HandshakeError`], after the peer got its alert and a moment to read it.
+    pub async fn accept(&self, tcp: TcpStream, address: SocketAddr) -> Result<Secured, HandshakeError> {
         let published = self.published.load_full();
-        let handshake = FINDING.scope(Default::default(), async {
+        let handshake = DECISION.scope(Default::default(), async {
             let accepted = status_request_v2::accept(Arc::clone(&published.config), tcp).await;
-            (accepted, FINDING.with(|slot| slot.take()))
+            (accepted, DECISION.with(|slot| slot.take()))
         });
         let Ok((accepted, finding)) = tokio::time::timeout(self.handshake_timeout, handshake).await else {
-            return Err(Refused::new(Refusal::HandshakeTimeout));
+            return Err(HandshakeError::new(Refusal::HandshakeTimeout));
         };
         let stream = match accepted {
             Ok(stream) => stream,
@@ -180,7 +180,7 @@ impl Acceptor {
                 // The verifier knows more than the error that it made rustls return.
                 let refused = match finding {
                     Some(Err(refused)) => refused,
-                    _ => Refused::by_io(&error),
+                    _ => HandshakeError::by_io(&error),
                 };
                 linger(tcp).await;
                 return Err(refused);
@@ -209,7 +209,7 @@ impl Published {
         config: &Config,
         directory: &DirectoryHandle,
         revocation: &Engine,
-        remembered: &Arc<Remembered>,
+        remembered: &Arc<SignatureCache>,
         clock: &Clock,
     ) -> Result<Self, AcceptorError> {
         let settings = Settings::new(&config.tls.versions, config.tls.ecdhe_rsa);
@@ -218,7 +218,7 @@ impl Published {
         let now = time.current_time().ok_or(rustls::Error::FailedToGetCurrentTime)?;
         let trust = Trust::load(&config.tls.client_trust_anchors)?;
         let credentials = PlatformCredentials::load(&config.tls, &trust, &provider, now)?;
-        let judge = Arc::new(Judge {
+        let judge = Arc::new(PeerVerifier {
             trust,
             revocation: revocation.clone(),
             remembered: Arc::clone(remembered),
@@ -231,7 +231,7 @@ impl Published {
             MustStaple::Withhold => credentials.identity,
             MustStaple::Serve => credentials.identity.regardless_of_promises(),
         };
-        let chains = Chains::of(&identity, &judge.trust);
+        let chains = StapledChains::new(&identity, &judge.trust);
         let signing_key = identity.ecc().or(identity.rsa()).map(|served| Arc::clone(served.key()));
         let certificates = PlatformCertificates::new(&provider, identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
@@ -245,9 +245,14 @@ impl Published {
         Ok(Self { config: Arc::new(server), judge, certificates, chains, signing_key })
     }
 
-    fn judge_resumed(&self, connection: &ServerConnection, clock: &Clock) -> Result<Admitted, Refused> {
+    fn judge_resumed(
+        &self,
+        connection: &ServerConnection,
+        clock: &Clock,
+    ) -> Result<Admission, HandshakeError> {
         let chain = connection.peer_certificates().unwrap_or_default();
-        let now = time_provider(clock).current_time().ok_or(Refused::new(Refusal::ProtocolViolation))?;
+        let now =
+            time_provider(clock).current_time().ok_or(HandshakeError::new(Refusal::ProtocolViolation))?;
         self.judge.judge(chain, now)
     }
 }
@@ -255,7 +260,7 @@ impl Published {
 /// Keeps the newest `sessions` for resumption, in memory and nowhere else.
 ///
 /// A session belongs to one device by construction: what resumes it is a secret that only the two ends of its first
-/// handshake have, and with it rustls keeps the certificate of that handshake; [`Judge`] decides about that certificate
+/// handshake have, and with it rustls keeps the certificate of that handshake; [`PeerVerifier`] decides about that certificate
 /// again. There is no 0-RTT, which could be replayed and would be read before that decision.
 fn remember(server: &mut ServerConfig, sessions: usize) {
     server.max_early_data_size = 0;

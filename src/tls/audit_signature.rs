@@ -11,7 +11,7 @@ use super::acceptor::{Acceptor, AcceptorError};
 use super::file;
 use super::provider::{Settings, provider};
 use super::trust::Trust;
-use crate::audit::{Distrust, SignError, Signature, SignatureJudge, Signer};
+use crate::audit::{Distrust, SignError, Signature, SignatureVerifier, Signer};
 use crate::config::Tls;
 
 impl Signer for Acceptor {
@@ -31,13 +31,13 @@ fn sign(key: &CertifiedKey, message: &[u8]) -> Result<Signature, SignError> {
 /// Knows the platform's signatures: by a certificate of the name of one of its own, for a server, that chained to an
 /// installed root when the signature was made. So they outlive the renewal of its certificates.
 #[derive(Debug)]
-pub struct AuditJudge {
+pub struct AuditSignatureVerifier {
     trust: Trust,
     chains: Vec<Vec<CertificateDer<'static>>>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl AuditJudge {
+impl AuditSignatureVerifier {
     /// Reads the roots and the platform's chains; no key is needed.
     ///
     /// # Errors
@@ -74,8 +74,8 @@ impl AuditJudge {
     }
 }
 
-impl SignatureJudge for AuditJudge {
-    fn judge(&self, message: &[u8], signature: &Signature, at: Timestamp) -> Result<(), Distrust> {
+impl SignatureVerifier for AuditSignatureVerifier {
+    fn verify(&self, message: &[u8], signature: &Signature, at: Timestamp) -> Result<(), Distrust> {
         let certificate = CertificateDer::from(signature.certificate.as_slice());
         let certificate = EndEntityCert::try_from(&certificate).map_err(|_| Distrust::Unreadable)?;
         let seconds = u64::try_from(at.as_second()).map_err(|_| Distrust::OtherSigner)?;
@@ -139,33 +139,36 @@ mod tests {
         let issue = |name: &str, role| pki.issue(&CertificateOrder::new(name, role, KeyType::Ecc)).unwrap();
         let issued = issue("platform", Role::Platform);
         let ours = config(&folder, &issued);
-        let judge = AuditJudge::load(&ours.tls).unwrap();
+        let verifier = AuditSignatureVerifier::load(&ours.tls).unwrap();
         let signature = signer(&ours, &clock).sign(b"message").unwrap();
         assert!(signature.scheme.starts_with("ECDSA_"), "{}", signature.scheme);
-        assert_eq!(judge.judge(b"message", &signature, clock.now()), Ok(()));
+        assert_eq!(verifier.verify(b"message", &signature, clock.now()), Ok(()));
 
-        assert_eq!(judge.judge(b"massage", &signature, clock.now()), Err(Distrust::Forged));
+        assert_eq!(verifier.verify(b"massage", &signature, clock.now()), Err(Distrust::Forged));
         let unknown = Signature { scheme: "ECDSA_SHA1_Legacy".to_owned(), ..signature.clone() };
-        assert_eq!(judge.judge(b"message", &unknown, clock.now()), Err(Distrust::Unreadable));
+        assert_eq!(verifier.verify(b"message", &unknown, clock.now()), Err(Distrust::Unreadable));
         let garbled = Signature { certificate: vec![0], ..signature.clone() };
-        assert_eq!(judge.judge(b"message", &garbled, clock.now()), Err(Distrust::Unreadable));
+        assert_eq!(verifier.verify(b"message", &garbled, clock.now()), Err(Distrust::Unreadable));
         // Long before it was issued.
-        assert_eq!(judge.judge(b"message", &signature, Timestamp::UNIX_EPOCH), Err(Distrust::OtherSigner));
+        assert_eq!(
+            verifier.verify(b"message", &signature, Timestamp::UNIX_EPOCH),
+            Err(Distrust::OtherSigner)
+        );
         let other =
             signer(&config(&folder, &issue("other", Role::Platform)), &clock).sign(b"message").unwrap();
-        assert_eq!(judge.judge(b"message", &other, clock.now()), Err(Distrust::OtherSigner));
+        assert_eq!(verifier.verify(b"message", &other, clock.now()), Err(Distrust::OtherSigner));
 
         // The certificate was renewed since: what the old one signed counts still.
         let (signed_then, old) = (signature, std::fs::read(&issued.chain).unwrap());
         let renewed = issue("platform", Role::Platform);
         assert_ne!(std::fs::read(&renewed.chain).unwrap(), old);
-        let judge = AuditJudge::load(&config(&folder, &renewed).tls).unwrap();
-        assert_eq!(judge.judge(b"message", &signed_then, clock.now()), Ok(()));
+        let verifier = AuditSignatureVerifier::load(&config(&folder, &renewed).tls).unwrap();
+        assert_eq!(verifier.verify(b"message", &signed_then, clock.now()), Ok(()));
         // A device of the same name is no server.
         let device = issue("platform", Role::Device);
         let device = Credential { chain: device.chain, key: device.key.into(), passphrase: None };
         let device = credential::read_pair(&device, &provider(Settings::default())).unwrap();
         let device = sign(&device.key, b"message").unwrap();
-        assert_eq!(judge.judge(b"message", &device, clock.now()), Err(Distrust::OtherSigner));
+        assert_eq!(verifier.verify(b"message", &device, clock.now()), Err(Distrust::OtherSigner));
     }
 }

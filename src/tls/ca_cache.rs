@@ -14,25 +14,25 @@ const MOST: usize = 1024;
 
 /// What has been read.
 #[derive(Debug, Default)]
-pub(super) struct Authorities(RwLock<HashMap<Vec<u8>, Authority>>);
+pub(super) struct CaCache(RwLock<HashMap<Vec<u8>, CaCertificate>>);
 
 /// A CA certificate, and the same CA as the issuer of what is below it.
 #[derive(Debug, Clone)]
-pub(super) struct Authority {
+pub(super) struct CaCertificate {
     pub(super) facts: Arc<CertificateFacts>,
     pub(super) issuer: Arc<Issuer>,
 }
 
-impl Authorities {
+impl CaCache {
     /// Reads a CA certificate of a path that webpki has found to be valid.
-    pub(super) fn read(&self, der: &[u8]) -> Result<Authority, X509Error> {
+    pub(super) fn read(&self, der: &[u8]) -> Result<CaCertificate, X509Error> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(der).cloned();
         if let Some(authority) = known {
             return Ok(authority);
         }
         let facts = Arc::new(CertificateFacts::read(der)?);
         let issuer = Arc::new(Issuer::from_certificate(&facts));
-        let authority = Authority { facts, issuer };
+        let authority = CaCertificate { facts, issuer };
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST {
             known.clear();
@@ -55,7 +55,7 @@ mod tests {
         let pki = TestPki::init(folder.path(), "http://127.0.0.1:9", &Clock::system()).unwrap();
         let der = |name| pem::certificates(&std::fs::read(pki.certificate(name)).unwrap()).unwrap().remove(0);
         let (ecc, rsa) = (der(Name::ComponentCaEcc), der(Name::ComponentCaRsa));
-        let authorities = Authorities::default();
+        let authorities = CaCache::default();
         let first = authorities.read(&ecc).unwrap();
         assert_eq!(*first.facts, CertificateFacts::read(&ecc).unwrap());
         assert_eq!(*first.issuer, Issuer::from_certificate(&first.facts));

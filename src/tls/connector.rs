@@ -16,7 +16,7 @@ use webpki::{EndEntityCert, KeyUsage};
 use super::credential::{CredentialError, read_pair};
 use super::provider::{Settings, provider};
 use super::refusal::{certificate_error, refusal_of_path};
-use super::status_request_v2::Spliced;
+use super::status_request_v2::RewritingStream;
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
@@ -103,7 +103,7 @@ impl Connector {
     pub async fn connect(&self, host: &str, tcp: TcpStream) -> Result<SecuredStream, ConnectError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host(host.to_owned()))?;
         TlsConnector::from(Arc::clone(&self.0))
-            .connect(name, Spliced::plain(tcp))
+            .connect(name, RewritingStream::plain(tcp))
             .await
             .map(|stream| SecuredStream(stream.into()))
             .map_err(ConnectError::Handshake)

@@ -18,7 +18,7 @@ use crate::x509::{CertificateFacts, Part, X509Error};
 
 /// What was read for one identity.
 #[derive(Debug, Clone)]
-pub(super) struct Loaded {
+pub(super) struct LoadedCredential {
     pub(super) key: Arc<CertifiedKey>,
     pub(super) facts: CertificateFacts,
 }
@@ -103,7 +103,7 @@ fn load_one(
     trust: &Trust,
     provider: &CryptoProvider,
     now: UnixTime,
-) -> Result<Loaded, CredentialError> {
+) -> Result<LoadedCredential, CredentialError> {
     // Before the key: who puts the issuing CA first should read that, and not that the key belongs to nobody.
     let chain = file::certificates(&credential.chain)?;
     platform_chain::check(&chain, &credential.chain, trust, provider, now)?;
@@ -114,7 +114,7 @@ fn load_one(
 pub(super) fn read_pair(
     credential: &Credential,
     provider: &CryptoProvider,
-) -> Result<Loaded, CredentialError> {
+) -> Result<LoadedCredential, CredentialError> {
     let file = || credential.chain.clone();
     let chain = file::certificates(&credential.chain)?;
     let leaf = chain.first();
@@ -124,7 +124,7 @@ pub(super) fn read_pair(
     let key = key::load(credential, provider)?;
     let proved = leaf.map_or(Ok(false), |leaf| belongs(key.as_ref(), leaf, provider));
     match proved {
-        Ok(true) => Ok(Loaded { key: Arc::new(CertifiedKey::new(chain, key)), facts }),
+        Ok(true) => Ok(LoadedCredential { key: Arc::new(CertifiedKey::new(chain, key)), facts }),
         Ok(false) => Err(CredentialError::Mismatch { chain: file(), key: credential.key.clone() }),
         Err(source) => Err(CredentialError::Sign { location: credential.key.clone(), source }),
     }

@@ -29,17 +29,17 @@ mod trust;
 mod verifier;
 
 pub use acceptor::{Acceptor, AcceptorError, Prepared, Secured};
-pub use audit_signature::AuditJudge;
+pub use audit_signature::AuditSignatureVerifier;
 pub use certificate_selection::PlatformCertificates;
 pub use connector::{ConnectError, Connector, ConnectorSettings};
 pub use credential::{CredentialError, PlatformCredentials};
 pub use file::FileError;
-pub use identity::{ChainStaples, IdentityError, PlatformIdentity, Served};
+pub use identity::{ChainStaples, IdentityError, PlatformIdentity, ServedChain};
 #[cfg(feature = "pkcs11")]
 pub use key::TokenError;
 pub use key::{Encryption, KeyError, KeyFileError, PrivateFileError, Secret};
 pub use peer::Peer;
 pub use platform_chain::ChainError;
-pub use refusal::{Refused, evidence};
+pub use refusal::{HandshakeError, evidence};
 pub use stream::SecuredStream;
 pub use trust::{Trust, TrustError};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::{HandshakeKind, ServerConnection};
 
 use super::refusal::presented;
-use super::verifier::Admitted;
+use super::verifier::Admission;
 use crate::audit::Certificate;
 use crate::authz::Device;
 use crate::revocation::{IssuedCertificate, Status};
@@ -29,7 +29,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(admitted: &Admitted, address: SocketAddr, connection: &ServerConnection) -> Self {
+    pub(super) fn new(admitted: &Admission, address: SocketAddr, connection: &ServerConnection) -> Self {
         let suite = connection.negotiated_cipher_suite();
         Self {
             device: Arc::clone(&admitted.device),

@@ -12,7 +12,7 @@ use crate::x509::CertificateFacts;
 /// A handshake that did not lead to a [`super::Secured`] connection.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("refused: {refusal}")]
-pub struct Refused {
+pub struct HandshakeError {
     /// Why.
     pub refusal: Refusal,
     /// The certificate that the peer showed, when one could be read; nothing of it has been proved.
@@ -51,7 +51,7 @@ pub fn evidence(statuses: &[Status]) -> Vec<CertificateStatus> {
     statuses.iter().map(of).collect()
 }
 
-impl Refused {
+impl HandshakeError {
     pub(super) fn new(refusal: Refusal) -> Self {
         Self { refusal, certificate: None, peer_alert: None, revocation: Arc::default() }
     }
@@ -122,7 +122,7 @@ pub(super) fn certificate_error(refusal: Refusal) -> Error {
         Refusal::WrongPurpose => CertificateError::InvalidPurpose,
         Refusal::UnknownDevice | Refusal::SuspendedDevice => CertificateError::ApplicationVerificationFailure,
         Refusal::Revoked => CertificateError::Revoked,
-        other => CertificateError::Other(OtherError(Arc::new(Refused::new(other)))),
+        other => CertificateError::Other(OtherError(Arc::new(HandshakeError::new(other)))),
     };
     Error::InvalidCertificate(error)
 }

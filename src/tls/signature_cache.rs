@@ -10,38 +10,38 @@ use std::sync::{PoisonError, RwLock};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use sha2::Digest as _;
 
-use super::ca_cache::Authorities;
+use super::ca_cache::CaCache;
 
 /// CA certificates that are remembered at most; beyond that it begins anew.
 const MOST: usize = 1024;
 
 /// The digests of what has been verified, and the CA certificates that have been read.
 #[derive(Debug, Default)]
-pub(super) struct Remembered(RwLock<HashSet<[u8; 32]>>, Authorities);
+pub(super) struct SignatureCache(RwLock<HashSet<[u8; 32]>>, CaCache);
 
 /// An algorithm that asks its memory first, unless it is about the end entity: those are many, and each comes seldom.
 #[derive(Debug)]
-pub(super) struct Remembering<'a> {
+pub(super) struct CachingAlgorithm<'a> {
     algorithm: &'static dyn SignatureVerificationAlgorithm,
-    memory: &'a Remembered,
+    memory: &'a SignatureCache,
     end_entity: &'a [u8],
 }
 
-impl Remembered {
+impl SignatureCache {
     /// The algorithms with this memory, for a path that begins with `end_entity` (the signed bytes of it).
     pub(super) fn algorithms<'a>(
         &'a self,
         algorithms: &[&'static dyn SignatureVerificationAlgorithm],
         end_entity: &'a [u8],
-    ) -> Vec<Remembering<'a>> {
+    ) -> Vec<CachingAlgorithm<'a>> {
         algorithms
             .iter()
-            .map(|algorithm| Remembering { algorithm: *algorithm, memory: self, end_entity })
+            .map(|algorithm| CachingAlgorithm { algorithm: *algorithm, memory: self, end_entity })
             .collect()
     }
 
     /// The CA certificates that have been read.
-    pub(super) const fn authorities(&self) -> &Authorities {
+    pub(super) const fn authorities(&self) -> &CaCache {
         &self.1
     }
 
@@ -63,7 +63,7 @@ impl Remembered {
     }
 }
 
-impl SignatureVerificationAlgorithm for Remembering<'_> {
+impl SignatureVerificationAlgorithm for CachingAlgorithm<'_> {
     fn verify_signature(
         &self,
         public_key: &[u8],
@@ -113,7 +113,7 @@ mod tests {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
         let public = key.public_key().as_ref();
         let sign = |message: &[u8]| key.sign(&SystemRandom::new(), message).unwrap();
-        let memory = Remembered::default();
+        let memory = SignatureCache::default();
         let algorithms = memory.algorithms(&[webpki::aws_lc_rs::ECDSA_P256_SHA256], b"leaf");
         let verify = |message: &[u8], signature: &[u8]| {
             algorithms[0].verify_signature(public, message, signature).is_ok()
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn it_remembers_so_many_and_no_more() {
-        let memory = Remembered::default();
+        let memory = SignatureCache::default();
         for number in 0..3 * MOST {
             memory.keep(digest(&[&number.to_be_bytes()]));
             assert!(memory.len() <= MOST);

@@ -8,11 +8,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
-use super::status_request_v2::Spliced;
+use super::status_request_v2::RewritingStream;
 
 /// A finished handshake, without the TLS library's own face.
 #[derive(Debug)]
-pub struct SecuredStream(pub(super) TlsStream<Spliced<TcpStream>>);
+pub struct SecuredStream(pub(super) TlsStream<RewritingStream<TcpStream>>);
 
 impl AsyncRead for SecuredStream {
     fn poll_read(

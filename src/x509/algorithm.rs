@@ -72,7 +72,7 @@ pub enum Digest {
 
 impl KeyKind {
     /// Reads a SubjectPublicKeyInfo; `None` when it says RSA and holds no RSA key.
-    pub(super) fn of(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
+    pub(super) fn from_spki(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
         if key.algorithm.algorithm == EC_PUBLIC_KEY {
             let curve = key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
             let known = CURVES.iter().find(|(oid, _)| curve.as_ref() == Some(oid));
@@ -99,7 +99,7 @@ impl fmt::Display for KeyKind {
 }
 
 impl SignatureAlgorithm {
-    pub(super) fn of(identifier: &AlgorithmIdentifier<'_>) -> Self {
+    pub(super) fn from_identifier(identifier: &AlgorithmIdentifier<'_>) -> Self {
         if identifier.algorithm == RSASSA_PSS {
             return pss_digest(identifier).map_or(Self::Other, Self::RsaPss);
         }

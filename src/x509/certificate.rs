@@ -56,17 +56,17 @@ impl CertificateFacts {
             return Err(X509Error::AlgorithmMismatch(Part::Certificate));
         }
         let public_key =
-            PublicKey::of(certificate.public_key()).ok_or(X509Error::PublicKey(Part::Certificate))?;
+            PublicKey::from_spki(certificate.public_key()).ok_or(X509Error::PublicKey(Part::Certificate))?;
         Ok(Self {
-            subject: DistinguishedName::of(certificate.subject()),
-            issuer: DistinguishedName::of(certificate.issuer()),
+            subject: DistinguishedName::from_parsed(certificate.subject()),
+            issuer: DistinguishedName::from_parsed(certificate.issuer()),
             serial: Serial::from_octets(certificate.raw_serial()),
             not_before: timestamp(certificate.validity().not_before, Part::Certificate)?,
             not_after: timestamp(certificate.validity().not_after, Part::Certificate)?,
             key: public_key.kind(),
             public_key,
-            signature_algorithm: SignatureAlgorithm::of(&certificate.signature_algorithm),
-            extensions: Extensions::of(certificate.extensions())?,
+            signature_algorithm: SignatureAlgorithm::from_identifier(&certificate.signature_algorithm),
+            extensions: Extensions::from_parsed(certificate.extensions())?,
             fingerprint: Fingerprint::sha256(der),
         })
     }

@@ -56,22 +56,25 @@ impl CrlFacts {
         if crl.signature_algorithm != crl.tbs_cert_list.signature {
             return Err(X509Error::AlgorithmMismatch(Part::Crl));
         }
-        let extensions = Extensions::of(crl.extensions())?;
+        let extensions = Extensions::from_parsed(crl.extensions())?;
         Ok(Self {
-            issuer: DistinguishedName::of(crl.issuer()),
+            issuer: DistinguishedName::from_parsed(crl.issuer()),
             authority_key_id: extensions.authority_key_id,
             this_update: timestamp(crl.last_update(), Part::Crl)?,
             next_update: crl.next_update().map(|time| timestamp(time, Part::Crl)).transpose()?,
             number: crl.crl_number().map(x509_parser::num_bigint::BigUint::to_bytes_be),
-            signature_algorithm: SignatureAlgorithm::of(&crl.signature_algorithm),
-            revoked: crl.iter_revoked_certificates().map(RevokedEntry::of).collect::<Result<_, _>>()?,
+            signature_algorithm: SignatureAlgorithm::from_identifier(&crl.signature_algorithm),
+            revoked: crl
+                .iter_revoked_certificates()
+                .map(RevokedEntry::from_parsed)
+                .collect::<Result<_, _>>()?,
         })
     }
 }
 
 impl RevokedEntry {
-    fn of(entry: &RevokedCertificate<'_>) -> Result<Self, X509Error> {
-        Extensions::of(entry.extensions())?;
+    fn from_parsed(entry: &RevokedCertificate<'_>) -> Result<Self, X509Error> {
+        Extensions::from_parsed(entry.extensions())?;
         Ok(Self {
             serial: Serial::from_octets(entry.raw_serial()),
             revoked_at: timestamp(entry.revocation_date, Part::Crl)?,

@@ -108,7 +108,7 @@ impl<'a> Element<'a> {
     ///
     /// # Errors
     /// When bits are left unused.
-    pub fn octets_of_bits(&self) -> Result<&'a [u8], Malformed> {
+    pub fn bit_string_octets(&self) -> Result<&'a [u8], Malformed> {
         match self.content {
             [0, octets @ ..] => Ok(octets),
             _ => Err(Malformed),
@@ -325,7 +325,7 @@ mod tests {
         fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut reader = Reader::new(&bytes);
             while let Ok(element) = reader.element() {
-                let _ = (element.integer(), element.boolean(), element.octets_of_bits(), element.time());
+                let _ = (element.integer(), element.boolean(), element.bit_string_octets(), element.time());
             }
         }
     }

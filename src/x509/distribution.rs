@@ -84,14 +84,14 @@ impl DistributionPointName {
     /// Whether the two have a name in common (RFC 5280 6.3.3 b 2 i). `issuer` is the name (DER) that relative ones
     /// continue.
     #[must_use]
-    pub fn meets(&self, other: &Self, issuer: &[u8]) -> bool {
+    pub fn intersects(&self, other: &Self, issuer: &[u8]) -> bool {
         let (own, other) = (self.full(issuer), other.full(issuer));
         own.iter().any(|name| other.contains(name))
     }
 
     /// Whether `name` (a Name in DER) is among its names.
     #[must_use]
-    pub fn names(&self, name: &[u8], issuer: &[u8]) -> bool {
+    pub fn contains(&self, name: &[u8], issuer: &[u8]) -> bool {
         self.full(issuer).contains(&der::element(DIRECTORY_NAME, name))
     }
 
@@ -146,13 +146,13 @@ impl Reasons {
 
     /// Those that are in both.
     #[must_use]
-    pub const fn and(self, other: Self) -> Self {
+    pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
     /// Those that are in either.
     #[must_use]
-    pub const fn or(self, other: Self) -> Self {
+    pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -196,9 +196,9 @@ mod tests {
         // keyCompromise is bit 1, aACompromise bit 8.
         let key = reasons(&[6, 0x40]).unwrap();
         let rest = reasons(&[7, 0x3f, 0x80]).unwrap();
-        assert_ne!(key.or(Reasons::NONE), Reasons::ALL);
-        assert_eq!(key.or(rest), Reasons::ALL);
-        assert!(key.and(rest).is_empty() && !key.is_empty());
+        assert_ne!(key.union(Reasons::NONE), Reasons::ALL);
+        assert_eq!(key.union(rest), Reasons::ALL);
+        assert!(key.intersection(rest).is_empty() && !key.is_empty());
         assert!(reasons(&[]).is_err() && reasons(&[8, 0]).is_err() && reasons(&[0, 0, 0, 0]).is_err());
     }
 
@@ -206,14 +206,14 @@ mod tests {
     fn names_meet_when_they_share_one_relative_or_not() {
         let full = |names: &[Vec<u8>]| DistributionPointName::Full(names.to_vec());
         let (one, two) = (uri("http://a/1"), uri("http://a/2"));
-        assert!(full(&[one.clone(), two.clone()]).meets(&full(std::slice::from_ref(&two)), &[]));
-        assert!(!full(&[one]).meets(&full(&[two]), &[]));
+        assert!(full(&[one.clone(), two.clone()]).intersects(&full(std::slice::from_ref(&two)), &[]));
+        assert!(!full(&[one]).intersects(&full(&[two]), &[]));
 
         let attribute = der::sequence(&[&[6, 3, 0x55, 4, 3], &der::element(12, b"x")]);
         let issuer = der::sequence(&[]);
         let name = der::sequence(&[&der::element(SET, &attribute)]);
         let relative = DistributionPointName::Relative(attribute);
-        assert!(relative.names(&name, &issuer));
-        assert!(relative.meets(&full(&[der::element(DIRECTORY_NAME, &name)]), &issuer));
+        assert!(relative.contains(&name, &issuer));
+        assert!(relative.intersects(&full(&[der::element(DIRECTORY_NAME, &name)]), &issuer));
     }
 }

@@ -76,7 +76,7 @@ pub enum KeyPurpose {
 }
 
 impl Extensions {
-    pub(super) fn of<'a>(
+    pub(super) fn from_parsed<'a>(
         extensions: impl IntoIterator<Item = &'a X509Extension<'a>>,
     ) -> Result<Self, X509Error> {
         let mut facts = Self::default();

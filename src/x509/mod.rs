@@ -31,6 +31,6 @@ pub use name::{CommonName, DistinguishedName, NameError};
 pub use raw_extension::RawExtension;
 pub use request::RequestFacts;
 pub use serial::Serial;
-pub(crate) use signature::verification;
+pub(crate) use signature::verification_algorithm;
 pub use signature::{PublicKey, SignatureError};
 pub use signed::Signed;

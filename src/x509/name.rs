@@ -50,12 +50,12 @@ pub enum NameError {
 }
 
 impl DistinguishedName {
-    pub(super) fn of(name: &X509Name<'_>) -> Self {
+    pub(super) fn from_parsed(name: &X509Name<'_>) -> Self {
         let common_names = name.iter_attributes().filter(|attribute| *attribute.attr_type() == COMMON_NAME);
         Self {
             text: rfc_4514(name),
             der: name.as_raw().to_vec(),
-            common_names: common_names.map(CommonName::of).collect(),
+            common_names: common_names.map(CommonName::from_attribute).collect(),
         }
     }
 
@@ -63,7 +63,7 @@ impl DistinguishedName {
     #[must_use]
     pub fn read(der: &[u8]) -> Option<Self> {
         let (rest, name) = X509Name::from_der(der).ok()?;
-        rest.is_empty().then(|| Self::of(&name))
+        rest.is_empty().then(|| Self::from_parsed(&name))
     }
 
     /// The name in DER: what two certificates are compared by.
@@ -105,7 +105,7 @@ impl fmt::Debug for DistinguishedName {
 }
 
 impl CommonName {
-    fn of(attribute: &AttributeTypeAndValue<'_>) -> Self {
+    fn from_attribute(attribute: &AttributeTypeAndValue<'_>) -> Self {
         let value = attribute.attr_value();
         let text = match value.tag() {
             Tag::Utf8String => std::str::from_utf8(value.data).ok(),
@@ -209,7 +209,7 @@ mod tests {
             })
             .collect();
         let der = tlv(0x30, &relative);
-        DistinguishedName::of(&X509Name::from_der(&der).unwrap().1)
+        DistinguishedName::from_parsed(&X509Name::from_der(&der).unwrap().1)
     }
 
     const UTF8: u8 = 0x0c;

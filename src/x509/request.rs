@@ -40,10 +40,10 @@ impl RequestFacts {
             _ => None,
         });
         Ok(Self {
-            subject: DistinguishedName::of(&info.subject),
-            key: KeyKind::of(&info.subject_pki).ok_or(X509Error::PublicKey(Part::Request))?,
-            signature_algorithm: SignatureAlgorithm::of(&request.signature_algorithm),
-            extensions: Extensions::of(requested.flatten())?,
+            subject: DistinguishedName::from_parsed(&info.subject),
+            key: KeyKind::from_spki(&info.subject_pki).ok_or(X509Error::PublicKey(Part::Request))?,
+            signature_algorithm: SignatureAlgorithm::from_identifier(&request.signature_algorithm),
+            extensions: Extensions::from_parsed(requested.flatten())?,
         })
     }
 }

@@ -35,11 +35,11 @@ impl PublicKey {
         if !rest.is_empty() {
             return None;
         }
-        Self::of(&key)
+        Self::from_spki(&key)
     }
 
-    pub(super) fn of(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
-        Some(Self { kind: KeyKind::of(key)?, bits: key.subject_public_key.data.to_vec() })
+    pub(super) fn from_spki(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
+        Some(Self { kind: KeyKind::from_spki(key)?, bits: key.subject_public_key.data.to_vec() })
     }
 
     /// Its kind and size.
@@ -65,9 +65,9 @@ impl PublicKey {
         if !rest.is_empty() {
             return Err(SignatureError::Identifier);
         }
-        let algorithm = SignatureAlgorithm::of(&identifier);
-        let verification =
-            verification(self.kind, algorithm).ok_or(SignatureError::Algorithm(self.kind, algorithm))?;
+        let algorithm = SignatureAlgorithm::from_identifier(&identifier);
+        let verification = verification_algorithm(self.kind, algorithm)
+            .ok_or(SignatureError::Algorithm(self.kind, algorithm))?;
         UnparsedPublicKey::new(verification, &self.bits)
             .verify(message, signature)
             .map_err(|_| SignatureError::Wrong)
@@ -75,7 +75,7 @@ impl PublicKey {
 }
 
 /// A0: RSA up to 4096 bits, three curves, SHA-256 and up.
-pub(crate) fn verification(
+pub(crate) fn verification_algorithm(
     key: KeyKind,
     signature: SignatureAlgorithm,
 ) -> Option<&'static dyn VerificationAlgorithm> {

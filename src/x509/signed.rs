@@ -38,7 +38,7 @@ impl<'a> Signed<'a> {
         Ok(Self {
             message: reader.expect(SEQUENCE)?.raw,
             algorithm: reader.expect(SEQUENCE)?.raw,
-            signature: reader.expect(BIT_STRING)?.octets_of_bits()?,
+            signature: reader.expect(BIT_STRING)?.bit_string_octets()?,
         })
     }
 
@@ -46,7 +46,7 @@ impl<'a> Signed<'a> {
     #[must_use]
     pub fn signature_algorithm(&self) -> Option<SignatureAlgorithm> {
         let (rest, identifier) = AlgorithmIdentifier::from_der(self.algorithm).ok()?;
-        rest.is_empty().then(|| SignatureAlgorithm::of(&identifier))
+        rest.is_empty().then(|| SignatureAlgorithm::from_identifier(&identifier))
     }
 
     /// Verifies the signature.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 pub use signature::{
-    Beginning, Distrust, SignError, Signature, SignatureJudge, Signer, begin_bytes, signed_bytes,
+    Beginning, Distrust, SignError, Signature, SignatureVerifier, Signer, begin_bytes, signed_bytes,
 };
 pub use verify::{Broken, ChainRow, Fault, Intact, LastSignature, Verifier};
 

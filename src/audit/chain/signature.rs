@@ -34,12 +34,12 @@ pub trait Signer: Send + Sync {
 pub struct SignError;
 
 /// Whoever knows which signatures are the platform's.
-pub trait SignatureJudge: Send + Sync {
+pub trait SignatureVerifier: Send + Sync {
     /// Whether `signature` over `message` was made with a key that was the platform's at that time.
     ///
     /// # Errors
     /// When it was not.
-    fn judge(&self, message: &[u8], signature: &Signature, at: Timestamp) -> Result<(), Distrust>;
+    fn verify(&self, message: &[u8], signature: &Signature, at: Timestamp) -> Result<(), Distrust>;
 }
 
 /// Why a signature counts for nothing.

@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::signature::{SignedLink, pruned_link};
-use super::{Beginning, ChainHead, Distrust, RowHash, SignatureJudge, begin_bytes, signed_bytes};
+use super::{Beginning, ChainHead, Distrust, RowHash, SignatureVerifier, begin_bytes, signed_bytes};
 use crate::audit::Event;
 use crate::model::NodeName;
 
@@ -30,7 +30,7 @@ pub struct ChainRow {
 /// Follows a chain, row by row.
 pub struct Verifier<'j> {
     node: NodeName,
-    judge: &'j dyn SignatureJudge,
+    judge: &'j dyn SignatureVerifier,
     /// What the first row follows on.
     begin: ChainHead,
     last: ChainHead,
@@ -102,7 +102,7 @@ pub enum Fault {
 impl<'j> Verifier<'j> {
     /// Begins at the beginning of the chain of `node`.
     #[must_use]
-    pub const fn new(node: NodeName, judge: &'j dyn SignatureJudge) -> Self {
+    pub const fn new(node: NodeName, judge: &'j dyn SignatureVerifier) -> Self {
         Self {
             node,
             judge,
@@ -122,13 +122,13 @@ impl<'j> Verifier<'j> {
     /// When the signature counts for nothing.
     pub fn beginning(
         node: NodeName,
-        judge: &'j dyn SignatureJudge,
+        judge: &'j dyn SignatureVerifier,
         beginning: &Beginning,
     ) -> Result<Self, Broken> {
         let Beginning { link, signature, at } = beginning;
         let verifier = Self::new(node, judge);
         judge
-            .judge(&begin_bytes(&verifier.node, link), signature, *at)
+            .verify(&begin_bytes(&verifier.node, link), signature, *at)
             .map_err(|distrust| verifier.broken(link.number.saturating_add(1), Fault::Beginning(distrust)))?;
         Ok(Self { begin: *link, told: false, last: *link, signed: *link, ..verifier })
     }
@@ -204,7 +204,7 @@ impl<'j> Verifier<'j> {
             if link.number == self.begin.number && link.hash != self.begin.hash {
                 return Err(Distrust::OtherRows);
             }
-            self.judge.judge(&signed_bytes(&self.node, &link), &signature, at)?;
+            self.judge.verify(&signed_bytes(&self.node, &link), &signature, at)?;
             self.signature = Some(LastSignature { number: link.number, at });
             return Ok(());
         }
@@ -214,7 +214,7 @@ impl<'j> Verifier<'j> {
         if self.recent.iter().rev().nth(behind) != Some(&link.hash) {
             return Err(Distrust::OtherRows);
         }
-        self.judge.judge(&signed_bytes(&self.node, &link), &signature, at)?;
+        self.judge.verify(&signed_bytes(&self.node, &link), &signature, at)?;
         let left = self.recent.len().min(behind);
         self.recent.drain(..self.recent.len() - left);
         self.signed = link;

@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::context::{Since, failed, printable};
 use super::operator::operator;
 use super::{Exit, Failure, Outcome, Output};
-use crate::audit::{ChainHead, ChainVerdict, Event, ExportFormat, SignatureJudge};
+use crate::audit::{ChainHead, ChainVerdict, Event, ExportFormat, SignatureVerifier};
 use crate::model::{Clock, explained};
 use crate::store::{AuditFilter, AuditRow, ChainReport, HeadReport, Page, Store};
-use crate::tls::AuditJudge;
+use crate::tls::AuditSignatureVerifier;
 
 /// What to show of the audit trail.
 #[derive(Debug, clap::Subcommand)]
@@ -62,7 +62,7 @@ pub(crate) enum Format {
 pub(crate) async fn run(
     command: Command,
     site: Option<&str>,
-    judge: impl FnOnce() -> Result<AuditJudge, Failure>,
+    judge: impl FnOnce() -> Result<AuditSignatureVerifier, Failure>,
     store: &Store,
     output: Output,
 ) -> Outcome {
@@ -84,7 +84,12 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-async fn verify(judge: &dyn SignatureJudge, heads: &[ChainHead], store: &Store, output: Output) -> Outcome {
+async fn verify(
+    judge: &dyn SignatureVerifier,
+    heads: &[ChainHead],
+    store: &Store,
+    output: Output,
+) -> Outcome {
     let reports = store.verify_audit(judge).await.map_err(failed)?;
     for report in &reports {
         output.print(&Verified::of(report), Verified::line)?;

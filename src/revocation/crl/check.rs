@@ -137,7 +137,7 @@ pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(CertS
                 }
             }
             None if base.is_fresh(question) => {
-                covered = covered.or(reasons);
+                covered = covered.union(reasons);
                 good = good.filter(|known| known.crl.this_update >= base.crl.this_update).or(Some(base));
             }
             None => stale = stale.or(Some(base)),

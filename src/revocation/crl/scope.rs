@@ -57,10 +57,10 @@ impl Scope {
             ..CrlDistributionPoint::default()
         };
         let points = issued.certificate.crl_distribution_points.iter().chain(std::iter::once(&own));
-        let covered = points
-            .filter(|point| self.is_of(point, issuer, issued))
-            .map(|point| self.reasons.unwrap_or(Reasons::ALL).and(point.reasons.unwrap_or(Reasons::ALL)));
-        covered.fold(Reasons::NONE, Reasons::or)
+        let covered = points.filter(|point| self.is_of(point, issuer, issued)).map(|point| {
+            self.reasons.unwrap_or(Reasons::ALL).intersection(point.reasons.unwrap_or(Reasons::ALL))
+        });
+        covered.fold(Reasons::NONE, Reasons::union)
     }
 
     fn is_of(&self, point: &CrlDistributionPoint, issuer: &[u8], issued: &IssuedCertificate) -> bool {
@@ -71,8 +71,8 @@ impl Scope {
         };
         let rightly_named = match (&self.name, &point.name) {
             (None, _) => true,
-            (Some(own), Some(name)) => own.meets(name, issuer),
-            (Some(own), None) => point.issuers.iter().any(|name| own.names(name, issuer)),
+            (Some(own), Some(name)) => own.intersects(name, issuer),
+            (Some(own), None) => point.issuers.iter().any(|name| own.contains(name, issuer)),
         };
         rightly_signed && rightly_named
     }

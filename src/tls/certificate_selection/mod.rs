@@ -15,15 +15,15 @@ use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::identity::{PlatformIdentity, Served};
+use super::identity::{PlatformIdentity, ServedChain};
 use super::status_request_v2;
-use offer::{Negotiable, Offer};
+use offer::{ClientOffer, ServerCapabilities};
 
 /// The platform's certificates, as rustls asks for them. What is published here is what the next handshake uses;
 /// both certificates change in one step, and handshakes under way keep what they have.
 pub struct PlatformCertificates {
     identity: ArcSwap<PlatformIdentity>,
-    negotiable: Negotiable,
+    negotiable: ServerCapabilities,
     refusal: Arc<CertifiedKey>,
 }
 
@@ -34,7 +34,7 @@ impl PlatformCertificates {
     pub fn new(provider: &CryptoProvider, identity: PlatformIdentity) -> Self {
         Self {
             identity: ArcSwap::from_pointee(identity),
-            negotiable: Negotiable::of(provider),
+            negotiable: ServerCapabilities::new(provider),
             refusal: Arc::new(unusable_key::certified_key()),
         }
     }
@@ -56,13 +56,13 @@ impl ResolvesServerCert for PlatformCertificates {
     /// `handshake_failure` (RFC 5246 section 7.4.1.3).
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let identity = self.identity.load();
-        let chosen = self.negotiable.key(&Offer::from(&hello), &identity);
+        let chosen = self.negotiable.key(&ClientOffer::from(&hello), &identity);
         Some(chosen.map_or_else(|| Arc::clone(&self.refusal), |served| stapled(served)))
     }
 }
 
 /// The chain with its staples, in the form that this client asks for.
-fn stapled(served: &Served) -> Arc<CertifiedKey> {
+fn stapled(served: &ServedChain) -> Arc<CertifiedKey> {
     let response = status_request_v2::answer(served.key().cert.len(), &served.staples());
     if response.is_none() {
         return Arc::clone(served.key());

@@ -9,16 +9,16 @@ use rustls::{
     CipherSuite, NamedGroup, ProtocolVersion, SignatureScheme, SupportedCipherSuite, Tls12CipherSuite,
 };
 
-use crate::tls::identity::{PlatformIdentity, Served};
+use crate::tls::identity::{PlatformIdentity, ServedChain};
 
 /// What in a ClientHello bears on the certificate.
-pub(super) struct Offer<'a> {
+pub(super) struct ClientOffer<'a> {
     suites: &'a [CipherSuite],
     schemes: &'a [SignatureScheme],
     groups: &'a [NamedGroup],
 }
 
-impl<'a> From<&'a ClientHello<'a>> for Offer<'a> {
+impl<'a> From<&'a ClientHello<'a>> for ClientOffer<'a> {
     fn from(hello: &'a ClientHello<'a>) -> Self {
         Self {
             suites: hello.cipher_suites(),
@@ -29,14 +29,14 @@ impl<'a> From<&'a ClientHello<'a>> for Offer<'a> {
 }
 
 /// The suites and groups that a server can negotiate, in its order.
-pub(super) struct Negotiable {
+pub(super) struct ServerCapabilities {
     tls12: Vec<&'static Tls12CipherSuite>,
     tls13: Vec<CipherSuite>,
     groups: Vec<NamedGroup>,
 }
 
-impl Negotiable {
-    pub(super) fn of(provider: &CryptoProvider) -> Self {
+impl ServerCapabilities {
+    pub(super) fn new(provider: &CryptoProvider) -> Self {
         let tls12 = |suite: &SupportedCipherSuite| match suite {
             SupportedCipherSuite::Tls12(suite) => Some(*suite),
             SupportedCipherSuite::Tls13(_) => None,
@@ -61,9 +61,9 @@ impl Negotiable {
     /// newer one.
     pub(super) fn key<'i>(
         &self,
-        offer: &Offer<'_>,
+        offer: &ClientOffer<'_>,
         identity: &'i PlatformIdentity,
-    ) -> Option<&'i Arc<Served>> {
+    ) -> Option<&'i Arc<ServedChain>> {
         let first = self.tls12_key(offer, identity);
         if !self.tls13.iter().any(|suite| offer.suites.contains(suite)) {
             return first;
@@ -80,7 +80,11 @@ impl Negotiable {
     /// In TLS 1.2 the groups that a client names are all the curves that it knows, those of certificates included
     /// (RFC 8422 section 5.1): rustls does not look at this, OpenSSL's clients do and refuse other certificates. Not
     /// every client means it like that, so a certificate on another curve is better than none.
-    fn tls12_key<'i>(&self, offer: &Offer<'_>, identity: &'i PlatformIdentity) -> Option<&'i Arc<Served>> {
+    fn tls12_key<'i>(
+        &self,
+        offer: &ClientOffer<'_>,
+        identity: &'i PlatformIdentity,
+    ) -> Option<&'i Arc<ServedChain>> {
         let first = |usable: &dyn Fn(&CertifiedKey) -> bool| {
             self.tls12
                 .iter()
@@ -126,7 +130,7 @@ const CURVES: [(SignatureScheme, NamedGroup); 3] = [
 ];
 
 /// In TLS 1.3 the signature algorithms alone decide, and PKCS #1 v1.5 is none of them (RFC 8446 section 4.2.3).
-fn signs_tls13(key: &CertifiedKey, offer: &Offer<'_>) -> bool {
+fn signs_tls13(key: &CertifiedKey, offer: &ClientOffer<'_>) -> bool {
     let schemes: Vec<_> = offer.schemes.iter().copied().filter(|scheme| !PKCS1.contains(scheme)).collect();
     signs(key, &schemes)
 }

@@ -16,13 +16,13 @@ pub use staples::ChainStaples;
 /// Clones share the staples.
 #[derive(Clone)]
 pub struct PlatformIdentity {
-    ecc: Option<Arc<Served>>,
-    rsa: Option<Arc<Served>>,
+    ecc: Option<Arc<ServedChain>>,
+    rsa: Option<Arc<ServedChain>>,
     withholds: bool,
 }
 
 /// One chain with its key, and the staples that go with it at present.
-pub struct Served {
+pub struct ServedChain {
     key: Arc<CertifiedKey>,
     staples: ArcSwap<ChainStaples>,
     promises: bool,
@@ -57,19 +57,19 @@ impl PlatformIdentity {
             (None, None) => Err(IdentityError::NoCertificate),
             (Some(other), _) if other != SignatureAlgorithm::ECDSA => Err(IdentityError::NotEcc(other)),
             (_, Some(other)) if other != SignatureAlgorithm::RSA => Err(IdentityError::NotRsa(other)),
-            _ => Ok(Self { ecc: ecc.map(Served::new), rsa: rsa.map(Served::new), withholds: true }),
+            _ => Ok(Self { ecc: ecc.map(ServedChain::new), rsa: rsa.map(ServedChain::new), withholds: true }),
         }
     }
 
     /// The certificate with a key on one of the NIST curves.
     #[must_use]
-    pub fn ecc(&self) -> Option<&Arc<Served>> {
+    pub fn ecc(&self) -> Option<&Arc<ServedChain>> {
         self.ecc.as_ref()
     }
 
     /// The certificate with an RSA key.
     #[must_use]
-    pub fn rsa(&self) -> Option<&Arc<Served>> {
+    pub fn rsa(&self) -> Option<&Arc<ServedChain>> {
         self.rsa.as_ref()
     }
 
@@ -85,13 +85,13 @@ impl PlatformIdentity {
     }
 
     /// What can be served now, ECC first.
-    pub(in crate::tls) fn keys(&self) -> impl Iterator<Item = &Arc<Served>> {
-        let serves = |served: &&Arc<Served>| !self.withholds || served.keeps_its_promise();
+    pub(in crate::tls) fn keys(&self) -> impl Iterator<Item = &Arc<ServedChain>> {
+        let serves = |served: &&Arc<ServedChain>| !self.withholds || served.keeps_its_promise();
         self.ecc.iter().chain(&self.rsa).filter(serves)
     }
 }
 
-impl Served {
+impl ServedChain {
     fn new(key: Arc<CertifiedKey>) -> Arc<Self> {
         let staples = ArcSwap::from_pointee(ChainStaples::none(key.cert.len()));
         let facts = key.cert.first().and_then(|own| CertificateFacts::read(own).ok());
@@ -123,9 +123,9 @@ impl Served {
     }
 }
 
-impl fmt::Debug for Served {
+impl fmt::Debug for ServedChain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Served")
+        f.debug_struct("ServedChain")
             .field("chain_length", &self.key.cert.len())
             .field("staples", &self.staples.load())
             .finish()
@@ -134,7 +134,7 @@ impl fmt::Debug for Served {
 
 impl fmt::Debug for PlatformIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let length = |served: &Option<Arc<Served>>| served.as_ref().map(|served| served.key.cert.len());
+        let length = |served: &Option<Arc<ServedChain>>| served.as_ref().map(|served| served.key.cert.len());
         f.debug_struct("PlatformIdentity")
             .field("ecc_chain_length", &length(&self.ecc))
             .field("rsa_chain_length", &length(&self.rsa))

@@ -6,7 +6,7 @@ use rustls::crypto::{CipherSuiteCommon, KeyExchangeAlgorithm};
 use rustls::{CipherSuite, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite};
 
 use super::cbc;
-use crate::tls::status_request_v2::{FlightProtection, Transcript};
+use crate::tls::status_request_v2::{FlightProtection, TranscriptHash};
 use KeyExchangeAlgorithm::{DHE, ECDHE};
 
 /// The suites in the order in which a server prefers them. `ecdhe_rsa` says whether the one that the specification
@@ -41,8 +41,8 @@ static TABLE_TLS13: [Tls13CipherSuite; 3] = [
 ];
 
 /// A10: what signs, hashes and, in TLS 1.3, encrypts the platform's flight knows its staples.
-static TRANSCRIPT_SHA384: Transcript = Transcript(ECDSA.common.hash_provider);
-static TRANSCRIPT_SHA256: Transcript = Transcript(ECDSA_SHA256.common.hash_provider);
+static TRANSCRIPT_SHA384: TranscriptHash = TranscriptHash(ECDSA.common.hash_provider);
+static TRANSCRIPT_SHA256: TranscriptHash = TranscriptHash(ECDSA_SHA256.common.hash_provider);
 static FLIGHT_AES_256_GCM: FlightProtection = flight(&cipher_suite::TLS13_AES_256_GCM_SHA384);
 static FLIGHT_AES_128_GCM: FlightProtection = flight(&cipher_suite::TLS13_AES_128_GCM_SHA256);
 static FLIGHT_CHACHA20: FlightProtection = flight(&cipher_suite::TLS13_CHACHA20_POLY1305_SHA256);
@@ -51,7 +51,7 @@ static FLIGHT_CHACHA20: FlightProtection = flight(&cipher_suite::TLS13_CHACHA20_
 #[derive(Clone, Copy)]
 struct HandshakeHash {
     lender: Lender,
-    transcript: &'static Transcript,
+    transcript: &'static TranscriptHash,
 }
 
 /// A suite of rustls' own, to take a part from.
@@ -91,7 +91,7 @@ const fn row(
 
 const fn row_tls13(
     suite: &SupportedCipherSuite,
-    transcript: &'static Transcript,
+    transcript: &'static TranscriptHash,
     flight: &'static FlightProtection,
 ) -> Tls13CipherSuite {
     let lender = lender_tls13(suite);

@@ -4,26 +4,26 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::schedule::Course;
+use super::schedule::Schedule;
 use crate::revocation::{FailedAttempt, IssuedCertificate, Staple};
 
 /// By [`IssuedCertificate::identity`]: the two chains may share an issuing CA, and a reload brings most certificates back.
-pub(super) type Shelf = HashMap<[u8; 32], Kept>;
+pub(super) type StapleCache = HashMap<[u8; 32], CacheEntry>;
 
 /// One certificate, and its staple.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct CacheEntry {
     pub(super) link: IssuedCertificate,
     /// The newest that was ever seen, be it fresh or not: an older one does not take its place.
     pub(super) staple: Option<Staple>,
-    pub(super) course: Course,
+    pub(super) course: Schedule,
     /// Why the last question led nowhere.
     pub(super) problem: Option<String>,
 }
 
 /// What became of a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum RefreshOutcome {
     /// Another response is at hand.
     Renewed(Staple),
     /// What was at hand stays.
@@ -35,7 +35,7 @@ pub(super) enum Outcome {
     },
 }
 
-impl Kept {
+impl CacheEntry {
     /// The response that a client gets now.
     pub(super) fn fresh(&self, now: Timestamp) -> Option<&Staple> {
         self.staple.as_ref().filter(|staple| staple.is_fresh_at(now))
@@ -52,13 +52,13 @@ impl Kept {
         answer: Result<Staple, Vec<FailedAttempt>>,
         due: impl Fn(&Staple) -> Timestamp,
         now: Timestamp,
-    ) -> Outcome {
+    ) -> RefreshOutcome {
         let why = match answer {
             Ok(staple) if self.staple.as_ref().is_none_or(|known| gives_way(known, &staple)) => {
                 self.course.succeeded(due(&staple));
                 self.problem = None;
                 self.staple = Some(staple.clone());
-                return Outcome::Renewed(staple);
+                return RefreshOutcome::Renewed(staple);
             }
             Ok(staple) => {
                 let from = staple.url.unwrap_or_default();
@@ -69,7 +69,7 @@ impl Kept {
         let spread = self.link.identity().first().copied().unwrap_or(0);
         let told = self.course.failed(now, spread);
         self.problem = Some(why.clone());
-        Outcome::Vain { why, told }
+        RefreshOutcome::Vain { why, told }
     }
 }
 

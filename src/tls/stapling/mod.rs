@@ -1,7 +1,7 @@
-//! Stapling: the OCSP responses of the platform's own chains, which it sends along with them. `// A10`
+//! StapleRefresher: the OCSP responses of the platform's own chains, which it sends along with them. `// A10`
 //!
 //! A client that follows the specification takes the status of every certificate of the platform's chain from the
-//! handshake and asks nobody (B18). So there has to be a response for each of them at any time: [`Stapling`] asks for
+//! handshake and asks nobody (B18). So there has to be a response for each of them at any time: [`StapleRefresher`] asks for
 //! them, keeps them, and renews them long before they expire.
 
 mod cache;
@@ -9,5 +9,5 @@ mod chain;
 mod refresher;
 mod schedule;
 
-pub(super) use refresher::Chains;
-pub use refresher::Stapling;
+pub use refresher::StapleRefresher;
+pub(super) use refresher::StapledChains;

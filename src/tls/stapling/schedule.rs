@@ -11,7 +11,7 @@ const REMINDER: SignedDuration = SignedDuration::from_hours(1);
 
 /// Where one certificate stands between two questions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Course {
+pub(super) struct Schedule {
     /// The time of the next question; none when there is nobody to ask.
     next: Option<Timestamp>,
     pause: SignedDuration,
@@ -19,7 +19,7 @@ pub(super) struct Course {
     told: Option<Timestamp>,
 }
 
-impl Course {
+impl Schedule {
     /// The next question is at this time.
     pub(super) const fn from(next: Option<Timestamp>) -> Self {
         Self { next, pause: FIRST_PAUSE, under_way: false, told: None }
@@ -80,18 +80,18 @@ mod tests {
 
     #[test]
     fn one_question_is_under_way_at_a_time() {
-        let mut course = Course::from(Some(at(10)));
+        let mut course = Schedule::from(Some(at(10)));
         assert!(!course.begins(at(9)));
         assert!(course.begins(at(10)) && !course.begins(at(11)));
         assert_eq!(course.wakes(), None);
         course.succeeded(at(50));
         assert!(!course.begins(at(49)) && course.begins(at(50)));
-        assert!(!Course::from(None).begins(at(i64::from(i32::MAX))));
+        assert!(!Schedule::from(None).begins(at(i64::from(i32::MAX))));
     }
 
     #[test]
     fn pauses_double_up_to_the_longest_and_a_success_ends_them() {
-        let mut course = Course::from(Some(at(0)));
+        let mut course = Schedule::from(Some(at(0)));
         let pauses: Vec<i64> = (0..10)
             .map(|_| {
                 assert!(course.begins(course.next().unwrap()));
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn what_goes_on_going_wrong_is_told_once_an_hour() {
-        let mut course = Course::from(Some(at(0)));
+        let mut course = Schedule::from(Some(at(0)));
         assert!(course.failed(at(0), 0));
         assert!(!course.failed(at(3599), 0));
         assert!(course.failed(at(3600), 0));

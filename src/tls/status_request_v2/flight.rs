@@ -6,17 +6,17 @@ use rustls::crypto::cipher::{
 };
 use rustls::{ConnectionTrafficSecrets, ContentType, Error};
 
-use super::rewriter::SPLICE;
+use super::rewriter::REWRITER;
 
 /// The record protection of a suite. The flight of a server that has something else to say than rustls passes through
-/// [`Flight`]; everything else, application data first of all, has rustls' own.
+/// [`FlightEncrypter`]; everything else, application data first of all, has rustls' own.
 pub(in crate::tls) struct FlightProtection(pub(in crate::tls) &'static dyn Tls13AeadAlgorithm);
 
 impl Tls13AeadAlgorithm for FlightProtection {
     fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
         let encrypter = self.0.encrypter(key, iv);
-        if SPLICE.try_with(|splice| splice.borrow_mut().seals()).unwrap_or(false) {
-            Box::new(Flight { encrypter, passed: 0 })
+        if REWRITER.try_with(|splice| splice.borrow_mut().seals()).unwrap_or(false) {
+            Box::new(FlightEncrypter { encrypter, passed: 0 })
         } else {
             encrypter
         }
@@ -43,13 +43,13 @@ impl Tls13AeadAlgorithm for FlightProtection {
     }
 }
 
-struct Flight {
+struct FlightEncrypter {
     encrypter: Box<dyn MessageEncrypter>,
     /// Handshake bytes that have passed.
     passed: usize,
 }
 
-impl MessageEncrypter for Flight {
+impl MessageEncrypter for FlightEncrypter {
     fn encrypt(
         &mut self,
         record: OutboundPlainMessage<'_>,
@@ -60,7 +60,7 @@ impl MessageEncrypter for Flight {
         }
         let mut payload = record.payload.to_vec();
         // Never without, in a handshake that began in one of ours; the client would refuse what is not replaced.
-        let _ = SPLICE.try_with(|splice| {
+        let _ = REWRITER.try_with(|splice| {
             let splice = splice.borrow();
             splice.replacements().iter().for_each(|replacement| replacement.put(self.passed, &mut payload));
         });

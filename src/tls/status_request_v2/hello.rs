@@ -38,14 +38,14 @@ pub struct ClientHello<'a> {
 
 /// What a client wants to be told about the platform's certificates.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Asked {
+pub struct StatusRequest {
     /// In which version of TLS.
     pub version: Version,
     /// RFC 6066 in TLS 1.2: the status of the end entity. In TLS 1.3: that of each certificate.
     pub plain: bool,
     /// RFC 6961: the forms that it understands and that exist, best first, each once. Empty in TLS 1.3, which ignores
     /// extension 17 (RFC 8446 section 4.4.2.1).
-    pub items: Vec<Item>,
+    pub items: Vec<StatusRequestItem>,
 }
 
 /// The version that rustls is going to speak.
@@ -60,7 +60,7 @@ pub enum Version {
 
 /// A form of the answer to extension 17 (RFC 6961 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Item {
+pub enum StatusRequestItem {
     /// `ocsp`: the status of the end entity.
     Ocsp,
     /// `ocsp_multi`: a list with the status of each certificate.
@@ -69,7 +69,7 @@ pub enum Item {
 
 /// A ClientHello that ends the handshake before it has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unacceptable {
+pub enum HelloError {
     /// It can at best do TLS 1.1. rustls would first miss signature_algorithms, which those versions do not have, and
     /// say `handshake_failure`; what a client needs to be told is `protocol_version` (RFC 5246 appendix E.1).
     TooOld,
@@ -126,9 +126,9 @@ impl<'a> ClientHello<'a> {
     ///
     /// # Errors
     /// When the handshake ends here.
-    pub fn asked(&self, tls12: bool, tls13: bool) -> Result<Asked, Unacceptable> {
+    pub fn asked(&self, tls12: bool, tls13: bool) -> Result<StatusRequest, HelloError> {
         if self.best_version() < TLS12 {
-            return Err(Unacceptable::TooOld);
+            return Err(HelloError::TooOld);
         }
         // The choice that rustls makes (RFC 8446 section 4.2.1).
         let version = match &self.versions {
@@ -140,11 +140,11 @@ impl<'a> ClientHello<'a> {
         let items = match self.status_request_v2 {
             // RFC 8446 4.4.2.1: its presence has no consequence in TLS 1.3.
             Some(content) if version == Version::Tls12 && tls12 => {
-                items(content).filter(|_| !self.repeated).ok_or(Unacceptable::Malformed)?
+                items(content).filter(|_| !self.repeated).ok_or(HelloError::Malformed)?
             }
             _ => Vec::new(),
         };
-        Ok(Asked { version, plain, items })
+        Ok(StatusRequest { version, plain, items })
     }
 
     /// The version in its head.
@@ -167,7 +167,7 @@ impl<'a> ClientHello<'a> {
     }
 }
 
-impl Asked {
+impl StatusRequest {
     /// Whether there is anything that could be answered.
     #[must_use]
     pub fn anything(&self) -> bool {
@@ -186,7 +186,7 @@ fn versions(content: &[u8]) -> Option<Vec<u16>> {
 }
 
 /// RFC 6961 section 2.2, `CertificateStatusRequestListV2`.
-fn items(content: &[u8]) -> Option<Vec<Item>> {
+fn items(content: &[u8]) -> Option<Vec<StatusRequestItem>> {
     let mut content = Reader::new(content);
     let mut list = Reader::new(content.vector::<2>()?);
     if list.is_empty() || !content.is_empty() {
@@ -197,8 +197,8 @@ fn items(content: &[u8]) -> Option<Vec<Item>> {
         let kind = list.number::<1>()?;
         let request = list.vector::<2>()?;
         let item = match kind {
-            1 => Item::Ocsp,
-            2 => Item::OcspMulti,
+            1 => StatusRequestItem::Ocsp,
+            2 => StatusRequestItem::OcspMulti,
             // Types that are yet to be defined: others may follow that we know.
             _ => continue,
         };

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::hello::CLIENT_HELLO;
-use super::records::Records;
+use super::records::RecordTracker;
 
 /// The longest handshake message that rustls takes, without its head.
 const LONGEST_MESSAGE: usize = 0xffff;
@@ -15,12 +15,12 @@ const STEP: usize = 4096;
 
 /// What has been read of a connection.
 #[derive(Debug, Default)]
-pub(super) struct Received {
+pub(super) struct ReceivedHello {
     /// All of it, as it came.
     pub(super) bytes: Vec<u8>,
     /// The message in it.
     message: Vec<u8>,
-    records: Records,
+    records: RecordTracker,
 }
 
 /// Whether there is more to wait for.
@@ -32,7 +32,7 @@ enum Progress {
     Foreign,
 }
 
-impl Received {
+impl ReceivedHello {
     /// Reads until the ClientHello is there, or it is certain that none is going to be.
     pub(super) async fn read<IO: AsyncRead + Unpin>(io: &mut IO) -> std::io::Result<(Self, Option<Vec<u8>>)> {
         let mut received = Self::default();

@@ -1,10 +1,10 @@
-//! Stapling for every certificate of the chain, under a TLS library that knows it for one. `// A10`
+//! StapleRefresher for every certificate of the chain, under a TLS library that knows it for one. `// A10`
 //!
 //! rustls staples by RFC 6066: one OCSP response, that of the end entity. The specification wants one for each
 //! certificate: by RFC 6961 in TLS 1.2 (extension 17, `ocsp_multi`), and in the entry of each certificate in TLS 1.3
 //! (RFC 8446 section 4.4.2.1). What rustls says and what it should say differ in a few bytes of two messages, and in no
 //! length. So rustls is given all responses where it takes one, and whatever it makes of them is put right where it
-//! leaves rustls: on the wire ([`Spliced`]; in TLS 1.3 the record protection), in the transcript hash, and in the
+//! leaves rustls: on the wire ([`RewritingStream`]; in TLS 1.3 the record protection), in the transcript hash, and in the
 //! messages whose signature by the client is verified.
 //!
 //! `docs/stapling.md` has the bytes, the argument why this is safe, and what proves it.
@@ -35,12 +35,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 pub(super) use flight::FlightProtection;
-pub use hello::{Asked, ClientHello, Item, Unacceptable, Version};
-use hello_reader::Received;
-use records::Records;
-use rewriter::{Exchanged, SPLICE, Splice};
-pub use stream::Spliced;
-pub(super) use transcript::Transcript;
+pub use hello::{ClientHello, HelloError, StatusRequest, StatusRequestItem, Version};
+use hello_reader::ReceivedHello;
+use records::RecordTracker;
+use rewriter::{HelloPatch, REWRITER, Rewriter};
+pub use stream::RewritingStream;
+pub(super) use transcript::TranscriptHash;
 
 use super::identity::ChainStaples;
 
@@ -52,11 +52,11 @@ use super::identity::ChainStaples;
 pub async fn accept<IO>(
     config: Arc<ServerConfig>,
     mut io: IO,
-) -> Result<TlsStream<Spliced<IO>>, (io::Error, IO)>
+) -> Result<TlsStream<RewritingStream<IO>>, (io::Error, IO)>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut received, message) = match Received::read(&mut io).await {
+    let (mut received, message) = match ReceivedHello::read(&mut io).await {
         Ok(received) => received,
         Err(error) => return Err((error, io)),
     };
@@ -67,28 +67,28 @@ where
             let _ = io.write_all(&unacceptable.alert(version)).await;
             return Err((io::Error::new(io::ErrorKind::InvalidData, unacceptable.error()), io));
         }
-        None => Splice::default(),
+        None => Rewriter::default(),
     };
     if let Some(replacement) = splice.in_the_hello() {
-        Records::default().replace(&mut received.bytes, &[replacement]);
+        RecordTracker::default().replace(&mut received.bytes, &[replacement]);
     }
-    let stream = Spliced::new(io, received.bytes, splice.anything() && splice.in_the_clear());
+    let stream = RewritingStream::new(io, received.bytes, splice.anything() && splice.in_the_clear());
     let handshake = async { TlsAcceptor::from(config).accept(stream).into_fallible().await };
-    SPLICE
+    REWRITER
         .scope(RefCell::new(splice), Box::pin(handshake))
         .await
         .map_err(|(error, stream)| (error, stream.into_inner()))
 }
 
 /// What there is to do for this ClientHello. One that cannot be read is for rustls to refuse.
-fn understand(config: &ServerConfig, message: &[u8]) -> Result<Splice, (Unacceptable, u16)> {
-    let Some(hello) = ClientHello::read(message) else { return Ok(Splice::default()) };
+fn understand(config: &ServerConfig, message: &[u8]) -> Result<Rewriter, (HelloError, u16)> {
+    let Some(hello) = ClientHello::read(message) else { return Ok(Rewriter::default()) };
     let suites = &config.crypto_provider().cipher_suites;
     let tls13 = suites.iter().any(|suite| suite.tls13().is_some());
     let tls12 = suites.iter().any(|suite| suite.tls13().is_none());
     let asked = hello.asked(tls12, tls13).map_err(|unacceptable| (unacceptable, hello.legacy_version()))?;
-    let exchanged = if asked.items.is_empty() { None } else { Exchanged::in_place_of_v2(&hello, message) };
-    Ok(Splice::new(asked, exchanged))
+    let exchanged = if asked.items.is_empty() { None } else { HelloPatch::in_place_of_v2(&hello, message) };
+    Ok(Rewriter::new(asked, exchanged))
 }
 
 /// The response that rustls is to get for this chain, in the handshake of this task. Outside of [`accept`] that is the
@@ -96,7 +96,7 @@ fn understand(config: &ServerConfig, message: &[u8]) -> Result<Splice, (Unaccept
 ///
 /// `certificates` is the length of that chain as it is sent.
 pub(super) fn answer(certificates: usize, staples: &ChainStaples) -> Option<Vec<u8>> {
-    SPLICE
+    REWRITER
         .try_with(|splice| splice.borrow_mut().answer(certificates, staples))
         .unwrap_or_else(|_| staples.leaf().map(|leaf| leaf.to_vec()))
 }
@@ -104,7 +104,7 @@ pub(super) fn answer(certificates: usize, staples: &ChainStaples) -> Option<Vec<
 /// The messages of a TLS 1.2 handshake as the client has seen them, which its CertificateVerify signs (RFC 5246
 /// section 7.4.8).
 pub(super) fn as_seen(messages: &[u8]) -> Cow<'_, [u8]> {
-    SPLICE
+    REWRITER
         .try_with(|splice| {
             let splice = splice.borrow();
             splice.anything().then(|| splice.seen(messages))
@@ -114,7 +114,7 @@ pub(super) fn as_seen(messages: &[u8]) -> Cow<'_, [u8]> {
         .map_or(Cow::Borrowed(messages), Cow::Owned)
 }
 
-impl Unacceptable {
+impl HelloError {
     /// The alert, in a record of a version that the client knows (RFC 5246 section 7.2 and appendix E.1).
     fn alert(self, legacy_version: u16) -> [u8; 7] {
         let [major, minor] = legacy_version.clamp(0x0300, 0x0303).to_be_bytes();

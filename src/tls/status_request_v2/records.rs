@@ -17,7 +17,7 @@ pub(super) struct Replacement {
 /// Follows a stream of records, whatever pieces it comes in, until the first byte that is not of a handshake record:
 /// everything behind that is somebody else's.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Records {
+pub(super) struct RecordTracker {
     /// The header so far.
     header: [u8; HEADER],
     filled: usize,
@@ -28,7 +28,7 @@ pub(super) struct Records {
     over: bool,
 }
 
-impl Records {
+impl RecordTracker {
     /// At the end already.
     pub(super) const OVER: Self = Self { header: [0; HEADER], filled: 0, left: 0, passed: 0, over: true };
 

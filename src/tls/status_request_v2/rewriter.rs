@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use super::hello::{Asked, CLIENT_HELLO, ClientHello, Item, STATUS_REQUEST, Version};
+use super::hello::{CLIENT_HELLO, ClientHello, STATUS_REQUEST, StatusRequest, StatusRequestItem, Version};
 use super::messages::{
     CERTIFICATE, CERTIFICATE_STATUS, SERVER_HELLO, acknowledge_v2, composite, distribute, multiple_status,
     status_list,
@@ -14,16 +14,16 @@ use crate::tls::identity::ChainStaples;
 
 tokio::task_local! {
     /// The handshake of this task: rustls calls everything of ours on the polling thread.
-    pub(super) static SPLICE: RefCell<Splice>;
+    pub(super) static REWRITER: RefCell<Rewriter>;
 }
 
 /// The difference between what rustls says and hears and what its client hears and says.
 #[derive(Debug, Default)]
-pub(super) struct Splice {
-    asked: Asked,
+pub(super) struct Rewriter {
+    asked: StatusRequest,
     /// The extension that rustls sees in place of the client's.
-    hello: Option<Exchanged>,
-    given: Given,
+    hello: Option<HelloPatch>,
+    given: ResponseForm,
     /// Bytes of the flight that the transcript has heard.
     flight: usize,
     /// What is different in the flight.
@@ -34,7 +34,7 @@ pub(super) struct Splice {
 
 /// Bytes of the ClientHello, and as many others.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Exchanged {
+pub(super) struct HelloPatch {
     at: usize,
     clients: Vec<u8>,
     ours: Vec<u8>,
@@ -42,7 +42,7 @@ pub(super) struct Exchanged {
 
 /// What rustls was given as the response for the end entity, where what it makes of that is not what a client is to see.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-enum Given {
+enum ResponseForm {
     /// Nothing, or what it is.
     #[default]
     Plain,
@@ -54,8 +54,8 @@ enum Given {
     Each { staples: ChainStaples, composite: Vec<u8> },
 }
 
-impl Splice {
-    pub(super) fn new(asked: Asked, hello: Option<Exchanged>) -> Self {
+impl Rewriter {
+    pub(super) fn new(asked: StatusRequest, hello: Option<HelloPatch>) -> Self {
         Self { asked, hello, ..Self::default() }
     }
 
@@ -84,18 +84,18 @@ impl Splice {
         response
     }
 
-    fn choose(&self, certificates: usize, staples: &ChainStaples) -> Option<(Vec<u8>, Given)> {
+    fn choose(&self, certificates: usize, staples: &ChainStaples) -> Option<(Vec<u8>, ResponseForm)> {
         let leaf = || staples.leaf().map(|leaf| leaf.to_vec());
-        let plain = || Some((leaf().filter(|_| self.asked.plain)?, Given::Plain));
+        let plain = || Some((leaf().filter(|_| self.asked.plain)?, ResponseForm::Plain));
         // One place for each certificate; a list of nothing answers nothing.
         let listed = staples.places().len() == certificates && staples.places().iter().any(Option::is_some);
         if self.asked.version == Version::Tls13 {
             // Where they do not all fit, the end entity's alone, and only if that fits.
             let each = || {
                 let composite = composite(staples.places())?;
-                Some((composite.clone(), Given::Each { staples: staples.clone(), composite }))
+                Some((composite.clone(), ResponseForm::Each { staples: staples.clone(), composite }))
             };
-            let alone = || Some((composite(staples.places().get(..1)?)?, Given::Plain));
+            let alone = || Some((composite(staples.places().get(..1)?)?, ResponseForm::Plain));
             return if self.asked.plain && listed { each().or_else(alone) } else { None };
         }
         // RFC 6961 2.2: extension 17 before 5, and of its items the first that can be answered.
@@ -103,10 +103,10 @@ impl Splice {
             .items
             .iter()
             .find_map(|item| match item {
-                Item::Ocsp => Some((leaf()?, Given::Single)),
-                Item::OcspMulti => {
+                StatusRequestItem::Ocsp => Some((leaf()?, ResponseForm::Single)),
+                StatusRequestItem::OcspMulti => {
                     let list = status_list(staples.places()).filter(|_| listed)?;
-                    Some((list.clone(), Given::List(list)))
+                    Some((list.clone(), ResponseForm::List(list)))
                 }
             })
             .or_else(plain)
@@ -116,9 +116,9 @@ impl Splice {
     fn rewrite(&self, message: &[u8]) -> Option<Vec<u8>> {
         match (message.first().copied()?, &self.given) {
             (CLIENT_HELLO, _) => self.hello.as_ref()?.restored(message),
-            (SERVER_HELLO, Given::Single | Given::List(_)) => acknowledge_v2(message),
-            (CERTIFICATE_STATUS, Given::List(list)) => multiple_status(message, list),
-            (CERTIFICATE, Given::Each { staples, composite }) => {
+            (SERVER_HELLO, ResponseForm::Single | ResponseForm::List(_)) => acknowledge_v2(message),
+            (CERTIFICATE_STATUS, ResponseForm::List(list)) => multiple_status(message, list),
+            (CERTIFICATE, ResponseForm::Each { staples, composite }) => {
                 distribute(message, staples.places(), composite)
             }
             _ => None,
@@ -168,11 +168,11 @@ impl Splice {
     /// Whether the encrypter that is being made is that of a flight which is different. The next ones are those of the
     /// application data.
     pub(super) fn seals(&mut self) -> bool {
-        matches!(self.given, Given::Each { .. }) && !std::mem::replace(&mut self.sealed, true)
+        matches!(self.given, ResponseForm::Each { .. }) && !std::mem::replace(&mut self.sealed, true)
     }
 }
 
-impl Exchanged {
+impl HelloPatch {
     /// For a client that sends extension 17 and not 5: a plain request of RFC 6066 in the same place and of the same
     /// length, so that rustls knows that it is asked. What is too much of it is in the request's extensions, which rustls
     /// does not read.

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::records::Records;
-use super::rewriter::SPLICE;
+use super::records::RecordTracker;
+use super::rewriter::REWRITER;
 
 /// Bytes of a flight that are copied at a time: about a record.
 const MOST: usize = 16 * 1024;
@@ -15,25 +15,25 @@ const MOST: usize = 16 * 1024;
 /// A connection whose ClientHello has been read, and whose server flight may be different from what is written to it.
 /// After the flight it is what it was: no byte is looked at or copied any more.
 #[derive(Debug)]
-pub struct Spliced<IO> {
+pub struct RewritingStream<IO> {
     io: IO,
     /// What was read of it to see the ClientHello.
     received: Vec<u8>,
     /// Bytes of that which have been passed on.
     passed_on: usize,
     /// The flight.
-    sent: Records,
+    sent: RecordTracker,
 }
 
-impl<IO> Spliced<IO> {
+impl<IO> RewritingStream<IO> {
     /// A connection on which nothing happens.
     pub const fn plain(io: IO) -> Self {
-        Self { io, received: Vec::new(), passed_on: 0, sent: Records::OVER }
+        Self { io, received: Vec::new(), passed_on: 0, sent: RecordTracker::OVER }
     }
 
     /// One from which `received` has been read already; `in_the_clear` if the flight may be different and passes here.
     pub(super) fn new(io: IO, received: Vec<u8>, in_the_clear: bool) -> Self {
-        let sent = if in_the_clear { Records::default() } else { Records::OVER };
+        let sent = if in_the_clear { RecordTracker::default() } else { RecordTracker::OVER };
         Self { io, received, passed_on: 0, sent }
     }
 
@@ -43,7 +43,7 @@ impl<IO> Spliced<IO> {
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Spliced<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for RewritingStream<IO> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -64,10 +64,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Spliced<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> Spliced<IO> {
+impl<IO: AsyncWrite + Unpin> RewritingStream<IO> {
     /// Writes this part of the flight, or less of it, as it is to look.
     fn poll_flight(&mut self, cx: &mut Context<'_>, mut different: Vec<u8>) -> Poll<io::Result<usize>> {
-        let _ = SPLICE.try_with(|splice| {
+        let _ = REWRITER.try_with(|splice| {
             // A look ahead: how far the flight goes on is not known yet.
             let mut ahead = self.sent;
             ahead.replace(&mut different, splice.borrow().replacements());
@@ -79,7 +79,7 @@ impl<IO: AsyncWrite + Unpin> Spliced<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Spliced<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.sent.is_over() {
             return Pin::new(&mut self.io).poll_write(cx, buf);

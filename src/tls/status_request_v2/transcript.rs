@@ -2,17 +2,17 @@
 
 use rustls::crypto::hash::{Context, Hash, HashAlgorithm, Output};
 
-use super::rewriter::SPLICE;
+use super::rewriter::REWRITER;
 
 /// The hash of a suite. rustls updates it with one handshake message at a time; Finished, the extended master secret
 /// (RFC 7627) and the key schedule of TLS 1.3 all follow from it.
-pub(in crate::tls) struct Transcript(pub(in crate::tls) &'static dyn Hash);
+pub(in crate::tls) struct TranscriptHash(pub(in crate::tls) &'static dyn Hash);
 
-impl Hash for Transcript {
+impl Hash for TranscriptHash {
     fn start(&self) -> Box<dyn Context> {
         let context = self.0.start();
-        if SPLICE.try_with(|splice| splice.borrow().anything()).unwrap_or(false) {
-            Box::new(Heard(context))
+        if REWRITER.try_with(|splice| splice.borrow().anything()).unwrap_or(false) {
+            Box::new(TranscriptContext(context))
         } else {
             context
         }
@@ -35,9 +35,9 @@ impl Hash for Transcript {
     }
 }
 
-struct Heard(Box<dyn Context>);
+struct TranscriptContext(Box<dyn Context>);
 
-impl Context for Heard {
+impl Context for TranscriptContext {
     fn fork_finish(&self) -> Output {
         self.0.fork_finish()
     }
@@ -51,7 +51,7 @@ impl Context for Heard {
     }
 
     fn update(&mut self, message: &[u8]) {
-        let heard = SPLICE.try_with(|splice| self.0.update(&splice.borrow_mut().hear(message)));
+        let heard = REWRITER.try_with(|splice| self.0.update(&splice.borrow_mut().hear(message)));
         // Never in a handshake that began in one of ours.
         if heard.is_err() {
             self.0.update(message);

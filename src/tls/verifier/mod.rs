@@ -11,10 +11,10 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
-use super::ca_cache::Authority;
+use super::ca_cache::CaCertificate;
 use super::key_policy;
-use super::refusal::{Refused, certificate_error, presented, refusal_of_path};
-use super::signature_cache::Remembered;
+use super::refusal::{HandshakeError, certificate_error, presented, refusal_of_path};
+use super::signature_cache::SignatureCache;
 use super::status_request_v2;
 use super::trust::Trust;
 use crate::authz::{Device, DirectoryHandle};
@@ -25,15 +25,15 @@ use crate::x509::{CertificateFacts, Signed};
 
 tokio::task_local! {
     /// What the verifier found in the handshake of this task: rustls calls it on the polling thread.
-    pub(super) static FINDING: RefCell<Option<Finding>>;
+    pub(super) static DECISION: RefCell<Option<Decision>>;
 }
 
-/// The outcome of [`Judge::judge`].
-pub(super) type Finding = Result<Admitted, Refused>;
+/// The outcome of [`PeerVerifier::judge`].
+pub(super) type Decision = Result<Admission, HandshakeError>;
 
 /// A client that may connect.
 #[derive(Debug, Clone)]
-pub(super) struct Admitted {
+pub(super) struct Admission {
     pub(super) device: Arc<Device>,
     pub(super) facts: Arc<CertificateFacts>,
     /// The certificates of the path with their issuers, for whoever looks at them again.
@@ -44,43 +44,47 @@ pub(super) struct Admitted {
 
 /// A path, and what is known about the revocation of its certificates.
 #[derive(Debug)]
-struct Judged {
+struct CheckedPath {
     path: Arc<[IssuedCertificate]>,
     statuses: Arc<Vec<Status>>,
 }
 
 /// Decides about certificate chains of clients: the same way for a full handshake and for a resumed one.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(super) struct PeerVerifier {
     pub(super) trust: Trust,
     pub(super) revocation: Engine,
-    pub(super) remembered: Arc<Remembered>,
+    pub(super) remembered: Arc<SignatureCache>,
     pub(super) when_undetermined: Undetermined,
     pub(super) rsa_bits: (usize, usize),
     pub(super) directory: DirectoryHandle,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Judge {
+impl PeerVerifier {
     /// A8, A9: the path to an installed root, the revocation of all of it, the key, the Common Name, the directory.
-    pub(super) fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Finding {
-        let (leaf, intermediates) = chain.split_first().ok_or(Refused::new(Refusal::NoCertificate))?;
-        let facts = CertificateFacts::read(leaf).map_err(|_| Refused::new(Refusal::MalformedCertificate))?;
+    pub(super) fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
+        let (leaf, intermediates) = chain.split_first().ok_or(HandshakeError::new(Refusal::NoCertificate))?;
+        let facts =
+            CertificateFacts::read(leaf).map_err(|_| HandshakeError::new(Refusal::MalformedCertificate))?;
         let facts = Arc::new(facts);
-        let refused = |refusal| Refused { certificate: Some(presented(&facts)), ..Refused::new(refusal) };
+        let refused =
+            |refusal| HandshakeError { certificate: Some(presented(&facts)), ..HandshakeError::new(refusal) };
         let judged = RefCell::new(None);
         let checked = self.check_path(leaf, intermediates, now, &facts, &judged);
         let judged = judged.into_inner();
         if let Err(error) = checked {
             let revocation = judged.map(|judged| judged.statuses).unwrap_or_default();
             self.tell(&error, &revocation);
-            return Err(Refused { revocation, ..refused(refusal_of_path(&error)) });
+            return Err(HandshakeError { revocation, ..refused(refusal_of_path(&error)) });
         }
-        let Some(Judged { path, statuses }) = judged else { return Err(refused(Refusal::UntrustedIssuer)) };
-        let refused = |refusal| Refused { revocation: Arc::clone(&statuses), ..refused(refusal) };
+        let Some(CheckedPath { path, statuses }) = judged else {
+            return Err(refused(Refusal::UntrustedIssuer));
+        };
+        let refused = |refusal| HandshakeError { revocation: Arc::clone(&statuses), ..refused(refusal) };
         let id = facts.device_id().map_err(|_| refused(Refusal::NoCommonName))?;
         let device = self.directory.load().admit(&id).map_err(refused)?;
-        Ok(Admitted { device, facts, path, statuses })
+        Ok(Admission { device, facts, path, statuses })
     }
 
     /// RFC 5280 section 6.1 by webpki, and what it leaves out: keyCertSign, and revocation (A9). Of several paths the
@@ -91,7 +95,7 @@ impl Judge {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
         facts: &Arc<CertificateFacts>,
-        judged: &RefCell<Option<Judged>>,
+        judged: &RefCell<Option<CheckedPath>>,
     ) -> Result<(), webpki::Error> {
         let end_entity = Signed::read(leaf).map_err(|_| webpki::Error::BadDer)?.message;
         let algorithms = self.remembered.algorithms(self.algorithms.all, end_entity);
@@ -104,7 +108,7 @@ impl Judge {
             let keeps =
                 outcome.is_err() && judged.borrow().as_ref().is_some_and(|known| is_revoked(&known.statuses));
             if !keeps {
-                judged.replace(Some(Judged { path, statuses }));
+                judged.replace(Some(CheckedPath { path, statuses }));
             }
             outcome
         };
@@ -138,7 +142,7 @@ impl Judge {
         let mut issuers = Vec::new();
         for intermediate in path.intermediate_certificates() {
             let read = self.remembered.authorities().read(&intermediate.der());
-            let Authority { facts, issuer } = read.map_err(|_| webpki::Error::BadDer)?;
+            let CaCertificate { facts, issuer } = read.map_err(|_| webpki::Error::BadDer)?;
             // RFC 5280 6.1.4 (n)
             if facts.key_usage.is_some_and(|usage| !usage.key_cert_sign) {
                 return Err(webpki::Error::EndEntityUsedAsCa);
@@ -230,9 +234,9 @@ fn told(statuses: &[Status], tell: impl Fn(String, &str, String, String)) {
     }
 }
 
-/// [`Judge`] as rustls asks for it.
+/// [`PeerVerifier`] as rustls asks for it.
 #[derive(Debug)]
-pub(super) struct DeviceVerifier(pub(super) Arc<Judge>);
+pub(super) struct DeviceVerifier(pub(super) Arc<PeerVerifier>);
 
 impl ClientCertVerifier for DeviceVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
@@ -255,7 +259,7 @@ impl ClientCertVerifier for DeviceVerifier {
             Err(refused) => Err(certificate_error(refused.refusal)),
         };
         // Outside of an `Acceptor` nobody listens; the answer to rustls is the decision.
-        let _ = FINDING.try_with(|slot| slot.replace(Some(finding)));
+        let _ = DECISION.try_with(|slot| slot.replace(Some(finding)));
         answer
     }
 

@@ -21,7 +21,7 @@ pub(super) enum Curve {
 
 impl Curve {
     /// From CKA_EC_PARAMS: the object identifier in DER (RFC 5480 2.1.1.1).
-    pub(super) fn of(parameters: &[u8]) -> Option<Self> {
+    pub(super) fn from_ec_params(parameters: &[u8]) -> Option<Self> {
         match parameters {
             b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07" => Some(Self::P256),
             b"\x06\x05\x2b\x81\x04\x00\x22" => Some(Self::P384),
@@ -61,7 +61,7 @@ const fn scheme(padding: Padding, hash: Hash) -> Scheme {
 
 impl Scheme {
     /// What a key can do, the preferred first: on a curve, the hash of its size; without one, RSA.
-    pub(super) const fn of(curve: Option<Curve>) -> &'static [Self] {
+    pub(super) const fn for_key(curve: Option<Curve>) -> &'static [Self] {
         match curve {
             None => {
                 const {
@@ -171,7 +171,8 @@ mod tests {
 
     #[test]
     fn every_scheme_is_its_own() {
-        let all = [None, Some(Curve::P256), Some(Curve::P384), Some(Curve::P521)].map(Scheme::of).concat();
+        let all =
+            [None, Some(Curve::P256), Some(Curve::P384), Some(Curve::P521)].map(Scheme::for_key).concat();
         let mut names: Vec<u16> = all.iter().map(|scheme| scheme.in_tls().into()).collect();
         names.sort_unstable();
         names.dedup();

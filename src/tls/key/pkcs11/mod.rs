@@ -113,21 +113,21 @@ fn module(file: &Path) -> Result<Pkcs11, CryptokiError> {
 struct Token {
     uri: Box<TokenUri>,
     module: Pkcs11,
-    idle: Mutex<Vec<Ready>>,
+    idle: Mutex<Vec<TokenSession>>,
     /// Tokens lock themselves after a few wrong PINs: a wrong one is tried once.
     pin_refused: AtomicBool,
 }
 
 /// A session that is logged in, and the key in it.
 #[derive(Debug)]
-struct Ready {
+struct TokenSession {
     session: Session,
     key: ObjectHandle,
 }
 
 impl Token {
     /// A session takes one signature at a time, so that as many are opened as handshakes sign at once.
-    fn ready(&self) -> Result<Ready, TokenError> {
+    fn ready(&self) -> Result<TokenSession, TokenError> {
         let slot = self.slot()?;
         let failed = |source| self.failed(source);
         let session = self.module.open_ro_session(slot).map_err(failed)?;
@@ -138,7 +138,7 @@ impl Token {
         wanted.extend(self.uri.object.as_ref().map(|label| Attribute::Label(label.clone().into_bytes())));
         wanted.extend(self.uri.id.as_ref().map(|id| Attribute::Id(id.clone())));
         match session.find_objects(&wanted).map_err(failed)?.as_slice() {
-            [key] => Ok(Ready { key: *key, session }),
+            [key] => Ok(TokenSession { key: *key, session }),
             found => Err(TokenError::Key { uri: self.uri.clone(), found: found.len() }),
         }
     }
@@ -180,16 +180,16 @@ impl Token {
     }
 
     /// `None` for RSA.
-    fn curve(&self, ready: &Ready) -> Result<Option<Curve>, TokenError> {
+    fn curve(&self, ready: &TokenSession) -> Result<Option<Curve>, TokenError> {
         let read = |attribute| {
             ready.session.get_attributes(ready.key, &[attribute]).map_err(|source| self.failed(source))
         };
         match read(AttributeType::KeyType)?.as_slice() {
             [Attribute::KeyType(KeyType::RSA)] => Ok(None),
             [Attribute::KeyType(KeyType::EC)] => match read(AttributeType::EcParams)?.as_slice() {
-                [Attribute::EcParams(parameters)] => {
-                    Curve::of(parameters).map(Some).ok_or_else(|| TokenError::Kind(self.uri.clone()))
-                }
+                [Attribute::EcParams(parameters)] => Curve::from_ec_params(parameters)
+                    .map(Some)
+                    .ok_or_else(|| TokenError::Kind(self.uri.clone())),
                 _ => Err(TokenError::Kind(self.uri.clone())),
             },
             _ => Err(TokenError::Kind(self.uri.clone())),
@@ -198,7 +198,7 @@ impl Token {
 
     fn sign(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>, TokenError> {
         let input = scheme.input(message);
-        let sign = |ready: &Ready| ready.session.sign(&scheme.mechanism(), ready.key, &input);
+        let sign = |ready: &TokenSession| ready.session.sign(&scheme.mechanism(), ready.key, &input);
         let idle = self.lock().pop();
         if let Some(ready) = idle {
             if let Ok(signature) = sign(&ready) {
@@ -215,11 +215,11 @@ impl Token {
         Ok(signature)
     }
 
-    fn put_back(&self, ready: Ready) {
+    fn put_back(&self, ready: TokenSession) {
         self.lock().push(ready);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Ready>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<TokenSession>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -238,7 +238,7 @@ struct TokenKey {
 
 impl SigningKey for TokenKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        let scheme = Scheme::of(self.curve).iter().find(|scheme| offered.contains(&scheme.in_tls()))?;
+        let scheme = Scheme::for_key(self.curve).iter().find(|scheme| offered.contains(&scheme.in_tls()))?;
         Some(Box::new(TokenSigner { token: Arc::clone(&self.token), scheme: *scheme }))
     }
 

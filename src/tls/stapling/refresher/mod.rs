@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::cache::{Kept, Outcome, Shelf};
+use super::cache::{CacheEntry, RefreshOutcome, StapleCache};
 use super::chain;
-use super::schedule::Course;
+use super::schedule::Schedule;
 use crate::model::Clock;
 use crate::revocation::{AttemptError, Engine, FailedAttempt, IssuedCertificate, KnownStaple, Staple};
-use crate::tls::identity::{ChainStaples, PlatformIdentity, Served};
+use crate::tls::identity::{ChainStaples, PlatformIdentity, ServedChain};
 use crate::tls::trust::Trust;
 
 /// The longest that the keeper sleeps: the machine's clock may be set.
@@ -23,7 +23,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
 
 /// Keeps the staples of the platform's chains. Clones share everything.
 #[derive(Debug, Clone)]
-pub struct Stapling(Arc<Inner>);
+pub struct StapleRefresher(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -36,46 +36,46 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     /// The chains in force.
-    chains: Chains,
-    shelf: Shelf,
+    chains: StapledChains,
+    shelf: StapleCache,
 }
 
 /// Chains that staples are wanted for.
 #[derive(Debug, Clone, Default)]
-pub(in crate::tls) struct Chains(Arc<[Chain]>);
+pub(in crate::tls) struct StapledChains(Arc<[StapledChain]>);
 
 #[derive(Debug)]
-struct Chain {
-    served: Arc<Served>,
+struct StapledChain {
+    served: Arc<ServedChain>,
     /// Whether it is sent to clients without the staple that its certificate promises (RFC 7633).
     served_regardless: bool,
-    own: Vec<Own>,
+    own: Vec<ChainCertificate>,
 }
 
 /// A certificate of a chain.
 #[derive(Debug)]
-struct Own {
+struct ChainCertificate {
     name: String,
     /// None for a root.
     link: Option<IssuedCertificate>,
 }
 
-impl Chains {
+impl StapledChains {
     /// The chains of an identity, with their issuers.
-    pub(in crate::tls) fn of(identity: &PlatformIdentity, trust: &Trust) -> Self {
-        let chain = |(kind, served): (&str, &Arc<Served>)| {
+    pub(in crate::tls) fn new(identity: &PlatformIdentity, trust: &Trust) -> Self {
+        let chain = |(kind, served): (&str, &Arc<ServedChain>)| {
             let links = chain::links(&served.key().cert, trust).into_iter().enumerate();
-            Chain {
+            StapledChain {
                 served: Arc::clone(served),
                 served_regardless: !identity.withholds(),
-                own: links.map(|(at, link)| Own { name: chain::name(kind, at), link }).collect(),
+                own: links.map(|(at, link)| ChainCertificate { name: chain::name(kind, at), link }).collect(),
             }
         };
         let both = [("ecc", identity.ecc()), ("rsa", identity.rsa())];
         Self(both.into_iter().filter_map(|(kind, served)| Some(chain((kind, served?)))).collect())
     }
 
-    fn own(&self) -> impl Iterator<Item = &Own> {
+    fn own(&self) -> impl Iterator<Item = &ChainCertificate> {
         self.0.iter().flat_map(|chain| &chain.own)
     }
 
@@ -84,7 +84,7 @@ impl Chains {
     }
 }
 
-impl Chain {
+impl StapledChain {
     fn is_served(&self) -> bool {
         self.served_regardless || self.served.keeps_its_promise()
     }
@@ -94,7 +94,7 @@ impl Chain {
     }
 }
 
-impl Stapling {
+impl StapleRefresher {
     /// A keeper of nothing yet.
     #[must_use]
     pub fn new(engine: Engine, clock: Clock) -> Self {
@@ -102,7 +102,7 @@ impl Stapling {
     }
 
     /// Staples what was kept on disk: a restart during an outage goes on as before.
-    pub(in crate::tls) fn recall(&self, chains: &Chains) {
+    pub(in crate::tls) fn recall(&self, chains: &StapledChains) {
         let now = self.0.clock.now();
         for link in chains.links() {
             let has_responder = self.0.engine.has_responder(link);
@@ -117,7 +117,7 @@ impl Stapling {
         self.staple(chains);
     }
 
-    fn recalled(&self, link: &IssuedCertificate, has_responder: bool, now: Timestamp) -> Kept {
+    fn recalled(&self, link: &IssuedCertificate, has_responder: bool, now: Timestamp) -> CacheEntry {
         let engine = &self.0.engine;
         let staple = engine.load_staple(link);
         let fresh = staple.as_ref().filter(|staple| staple.is_fresh_at(now));
@@ -125,9 +125,9 @@ impl Stapling {
             tell_revoked(link, staple);
         }
         let next = fresh.map_or(now, |staple| engine.staple_refresh_at(link, staple));
-        let course = Course::from(has_responder.then_some(next));
+        let course = Schedule::from(has_responder.then_some(next));
         if has_responder {
-            return Kept { link: link.clone(), staple, course, problem: None };
+            return CacheEntry { link: link.clone(), staple, course, problem: None };
         }
         tracing::warn!(
             subject = %link.certificate.subject,
@@ -135,16 +135,16 @@ impl Stapling {
              nothing can be stapled to it"
         );
         let problem = Some(AttemptError::NoResponder.to_string());
-        Kept { link: link.clone(), staple, course, problem }
+        CacheEntry { link: link.clone(), staple, course, problem }
     }
 
     /// Asks for what is missing of these chains, and waits for it, but no longer than `patience`. What comes later is
     /// stapled when it comes.
-    pub(in crate::tls) async fn obtain(&self, chains: &Chains, patience: Duration) {
+    pub(in crate::tls) async fn obtain(&self, chains: &StapledChains, patience: Duration) {
         let now = self.0.clock.now();
         let mut asked = JoinSet::new();
         for link in chains.links() {
-            let missing = |kept: &mut Kept| kept.fresh(now).is_none() && kept.course.begins(now);
+            let missing = |kept: &mut CacheEntry| kept.fresh(now).is_none() && kept.course.begins(now);
             if self.state().shelf.get_mut(&link.identity()).is_some_and(missing) {
                 // A task of its own: giving up waiting does not give up the question.
                 let asking = tokio::spawn(self.clone().ask(link.clone()));
@@ -167,7 +167,7 @@ impl Stapling {
     }
 
     /// Keeps the staples of these chains, in place of those before.
-    pub(in crate::tls) fn take_over(&self, chains: Chains) {
+    pub(in crate::tls) fn take_over(&self, chains: StapledChains) {
         let mut state = self.state();
         let names: HashSet<&str> = chains.own().map(|own| own.name.as_str()).collect();
         for own in state.chains.own().filter(|own| !names.contains(own.name.as_str())) {
@@ -243,17 +243,17 @@ impl Stapling {
         };
         let subject = &link.certificate.subject;
         match outcome {
-            Outcome::Renewed(staple) => {
+            RefreshOutcome::Renewed(staple) => {
                 engine.save_staple(link, &staple).await;
                 tracing::debug!(%subject, expires = %staple.expires, "a staple is renewed");
                 if staple.is_revoked() && !was_revoked {
                     tell_revoked(link, &staple);
                 }
             }
-            Outcome::Vain { why, told: true } if is_fresh => {
+            RefreshOutcome::Vain { why, told: true } if is_fresh => {
                 tracing::warn!(%subject, why, "a staple cannot be renewed; the one at hand is served until it expires");
             }
-            Outcome::Vain { why, told: true } => {
+            RefreshOutcome::Vain { why, told: true } => {
                 tracing::warn!(
                     %subject,
                     why,
@@ -261,19 +261,19 @@ impl Stapling {
                      the platform"
                 );
             }
-            Outcome::Vain { why, told: false } => {
+            RefreshOutcome::Vain { why, told: false } => {
                 tracing::debug!(%subject, why, "a staple cannot be renewed");
             }
         }
     }
 
     /// Hands to each chain what is fresh now.
-    fn staple(&self, chains: &Chains) {
+    fn staple(&self, chains: &StapledChains) {
         let now = self.0.clock.now();
         // Held to the end: of two that do this, the one that knows more publishes last.
         let state = self.state();
         for chain in chains.0.iter() {
-            let fresh = |own: &Own| {
+            let fresh = |own: &ChainCertificate| {
                 let kept = state.shelf.get(&own.link.as_ref()?.identity())?;
                 kept.fresh(now)
             };
@@ -355,7 +355,7 @@ fn tell_revoked(link: &IssuedCertificate, staple: &Staple) {
     );
 }
 
-fn tell_withheld(chain: &Chain) {
+fn tell_withheld(chain: &StapledChain) {
     tracing::error!(
         chain = chain.name(),
         "the platform's certificate promises a staple (RFC 7633) and there is no fresh one: its chain is not served"

@@ -12,7 +12,7 @@ use base64::Engine as _;
 use jiff::SignedDuration;
 use tempfile::TempDir;
 
-use super::{Chains, Stapling};
+use super::{StapleRefresher, StapledChains};
 use crate::config::{Config, Overrides};
 use crate::metrics::Metrics;
 use crate::model::Clock;
@@ -102,15 +102,15 @@ impl Scene {
     }
 
     /// A platform that starts: its keeper, and what it serves.
-    fn start(&self) -> (Stapling, PlatformIdentity) {
+    fn start(&self) -> (StapleRefresher, PlatformIdentity) {
         let engine =
             Engine::open(&self.config.revocation, Metrics::new().unwrap(), self.clock.clone()).unwrap();
         let trust = Trust::load(&self.config.tls.client_trust_anchors).unwrap();
         let now = time_provider(&self.clock).current_time().unwrap();
         let provider = provider(Settings::default());
         let credentials = PlatformCredentials::load(&self.config.tls, &trust, &provider, now).unwrap();
-        let stapling = Stapling::new(engine, self.clock.clone());
-        let chains = Chains::of(&credentials.identity, &trust);
+        let stapling = StapleRefresher::new(engine, self.clock.clone());
+        let chains = StapledChains::new(&credentials.identity, &trust);
         stapling.recall(&chains);
         stapling.take_over(chains);
         (stapling, credentials.identity)
@@ -132,13 +132,13 @@ async fn body(request: Request) -> Vec<u8> {
     base64::engine::general_purpose::STANDARD.decode(text).unwrap()
 }
 
-async fn obtain(stapling: &Stapling) {
+async fn obtain(stapling: &StapleRefresher) {
     let chains = stapling.state().chains.clone();
     stapling.obtain(&chains, PATIENCE).await;
 }
 
 /// Does what the keeper does when it wakes, and waits until what it has begun is done.
-async fn wake(stapling: &Stapling) {
+async fn wake(stapling: &StapleRefresher) {
     let now = stapling.0.clock.now();
     let due: Vec<_> = {
         let mut state = stapling.state();

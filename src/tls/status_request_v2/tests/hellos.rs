@@ -4,9 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::tls::status_request_v2::{ClientHello, Unacceptable};
+use crate::tls::status_request_v2::{ClientHello, HelloError};
 
-fn read(legacy_version: u16, extensions: &[Extension]) -> Result<Asked, Unacceptable> {
+fn read(legacy_version: u16, extensions: &[Extension]) -> Result<StatusRequest, HelloError> {
     ClientHello::read(&hello(legacy_version, extensions)).unwrap().asked(true, true)
 }
 
@@ -16,8 +16,8 @@ fn supported_versions(versions: &[u16]) -> Extension {
 
 #[test]
 fn a10_a_hello_says_which_forms_it_understands_and_which_it_prefers() {
-    use Item::{Ocsp, OcspMulti};
-    let cases: [(&[Extension], bool, &[Item]); 9] = [
+    use StatusRequestItem::{Ocsp, OcspMulti};
+    let cases: [(&[Extension], bool, &[StatusRequestItem]); 9] = [
         (&[], false, &[]),
         (&[status_request()], true, &[]),
         (&[v2(&[2])], false, &[OcspMulti]),
@@ -45,7 +45,7 @@ fn a10_tls_1_3_ignores_extension_17_whatever_it_is() {
     // The same client meets a server without TLS 1.3, and one without TLS 1.2.
     let message = hello(0x0303, &[both, v2(&[2])]);
     let hello = ClientHello::read(&message).unwrap();
-    assert_eq!(hello.asked(true, false), Ok(asked(Version::Tls12, false, &[Item::OcspMulti])));
+    assert_eq!(hello.asked(true, false), Ok(asked(Version::Tls12, false, &[StatusRequestItem::OcspMulti])));
     assert_eq!(hello.asked(false, true), Ok(asked(Version::Tls13, false, &[])));
     // One that lists versions without 1.3 means 1.2.
     let extensions = [supported_versions(&[0x0303, 0x0302]), status_request()];
@@ -75,26 +75,26 @@ fn a10_an_extension_17_that_is_malformed_is_told_so() {
         [&whole(&item(2, &REQUEST)), &[2][..]].concat(),
     ];
     for content in malformed {
-        assert_eq!(read(0x0303, &[(17, content.clone())]), Err(Unacceptable::Malformed), "{content:02x?}");
+        assert_eq!(read(0x0303, &[(17, content.clone())]), Err(HelloError::Malformed), "{content:02x?}");
     }
     // RFC 5246 7.4.1.4: no extension twice.
-    assert_eq!(read(0x0303, &[v2(&[2]), v2(&[2])]), Err(Unacceptable::Malformed));
+    assert_eq!(read(0x0303, &[v2(&[2]), v2(&[2])]), Err(HelloError::Malformed));
     assert!(read(0x0303, &[(17, whole(&item(2, &responders(&vector::<2>(&[5])))))]).is_ok());
 }
 
 #[test]
 fn a2_a_hello_of_tls_1_1_at_best_is_too_old() {
     for version in [0x0300, 0x0301, 0x0302] {
-        assert_eq!(read(version, &[]), Err(Unacceptable::TooOld));
+        assert_eq!(read(version, &[]), Err(HelloError::TooOld));
         // Without extensions, as before RFC 3546.
         let whole = hello(version, &[]);
         let mut without = whole[..whole.len() - 2].to_vec();
         let length = u32::try_from(without.len() - 4).unwrap().to_be_bytes();
         without[1..4].copy_from_slice(&length[1..]);
-        assert_eq!(ClientHello::read(&without).unwrap().asked(true, true), Err(Unacceptable::TooOld));
+        assert_eq!(ClientHello::read(&without).unwrap().asked(true, true), Err(HelloError::TooOld));
         // RFC 8446 4.2.1: where there is supported_versions, the head does not count.
         assert!(read(version, &[supported_versions(&[0x0303])]).is_ok());
-        assert_eq!(read(0x0303, &[supported_versions(&[version, 0x0a0a])]), Err(Unacceptable::TooOld));
+        assert_eq!(read(0x0303, &[supported_versions(&[version, 0x0a0a])]), Err(HelloError::TooOld));
     }
     assert!(read(0x0303, &[]).is_ok());
     assert!(read(0x0304, &[]).is_ok());

@@ -8,7 +8,7 @@ mod streams;
 use bytes::Bytes;
 
 use super::wire::put_vector;
-use super::{Asked, Item, Version};
+use super::{StatusRequest, StatusRequestItem, Version};
 use crate::tls::identity::ChainStaples;
 
 /// A number and a content.
@@ -73,6 +73,6 @@ fn staples(lengths: &[Option<usize>]) -> ChainStaples {
     ChainStaples::new(lengths.iter().enumerate().map(response).collect())
 }
 
-fn asked(version: Version, plain: bool, items: &[Item]) -> Asked {
-    Asked { version, plain, items: items.to_vec() }
+fn asked(version: Version, plain: bool, items: &[StatusRequestItem]) -> StatusRequest {
+    StatusRequest { version, plain, items: items.to_vec() }
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tls::status_request_v2::ClientHello;
-use crate::tls::status_request_v2::rewriter::{Exchanged, Splice};
+use crate::tls::status_request_v2::rewriter::{HelloPatch, Rewriter};
 use crate::tls::status_request_v2::wire::Reader;
 
 /// ServerHello of TLS 1.2 with these extensions.
@@ -36,8 +36,8 @@ fn status(response: &[u8]) -> Vec<u8> {
 }
 
 /// A handshake in which this is asked for and these are the staples; what rustls was given.
-fn given(asked: Asked, staples: &ChainStaples) -> (Splice, Option<Vec<u8>>) {
-    let mut splice = Splice::new(asked, None);
+fn given(asked: StatusRequest, staples: &ChainStaples) -> (Rewriter, Option<Vec<u8>>) {
+    let mut splice = Rewriter::new(asked, None);
     let response = splice.answer(staples.places().len(), staples);
     (splice, response)
 }
@@ -51,7 +51,8 @@ fn a10_a_list_is_acknowledged_by_extension_17_alone_and_has_a_place_for_each_cer
         (staples(&[None, Some(70_000)]), [&[0; 3][..], &vector::<3>(&issuer)].concat()),
     ];
     for (staples, list) in cases {
-        let (mut splice, response) = given(asked(Version::Tls12, true, &[Item::OcspMulti]), &staples);
+        let (mut splice, response) =
+            given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples);
         assert_eq!(response.as_ref(), Some(&list));
         // renegotiation_info, status_request, extended_master_secret
         let hello = |status| server_hello(&[(0xff01, vec![0]), (status, vec![]), (23, vec![])]);
@@ -64,13 +65,13 @@ fn a10_a_list_is_acknowledged_by_extension_17_alone_and_has_a_place_for_each_cer
 
 #[test]
 fn a10_the_clients_order_decides_among_what_can_be_answered() {
-    use Item::{Ocsp, OcspMulti};
+    use StatusRequestItem::{Ocsp, OcspMulti};
     let both = staples(&[Some(10), Some(20)]);
     let issuer = staples(&[None, Some(20)]);
     let list = |leaf: &[u8]| [vector::<3>(leaf), vector::<3>(&[2; 20])].concat();
     let leaf = vec![1; 10];
     // Staples, extension 5, items of 17; what rustls is given, and what is acknowledged and sent of it.
-    type Case<'a> = (&'a ChainStaples, bool, &'a [Item], Option<Vec<u8>>, u16, u8);
+    type Case<'a> = (&'a ChainStaples, bool, &'a [StatusRequestItem], Option<Vec<u8>>, u16, u8);
     let cases: [Case<'_>; 7] = [
         (&both, true, &[OcspMulti, Ocsp], Some(list(&leaf)), 17, 2),
         (&both, true, &[Ocsp, OcspMulti], Some(leaf.clone()), 17, 1),
@@ -95,14 +96,14 @@ fn a10_the_clients_order_decides_among_what_can_be_answered() {
 fn a10_where_nothing_is_stapled_rustls_has_nothing_to_acknowledge() {
     let none = ChainStaples::none(2);
     for asked in [
-        asked(Version::Tls12, true, &[Item::OcspMulti, Item::Ocsp]),
-        asked(Version::Tls12, false, &[Item::OcspMulti]),
+        asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti, StatusRequestItem::Ocsp]),
+        asked(Version::Tls12, false, &[StatusRequestItem::OcspMulti]),
         asked(Version::Tls13, true, &[]),
     ] {
         assert_eq!(given(asked, &none).1, None);
     }
     // A staple that was there for the last handshake is not there for this one.
-    let mut splice = Splice::new(asked(Version::Tls12, false, &[Item::OcspMulti]), None);
+    let mut splice = Rewriter::new(asked(Version::Tls12, false, &[StatusRequestItem::OcspMulti]), None);
     assert!(splice.answer(2, &staples(&[Some(1), Some(1)])).is_some());
     assert!(splice.answer(2, &none).is_none());
     assert_eq!(*splice.hear(&server_hello(&[(5, vec![])])), server_hello(&[(5, vec![])]));
@@ -114,7 +115,7 @@ fn a10_where_nothing_is_stapled_rustls_has_nothing_to_acknowledge() {
 fn a10_a_session_that_is_resumed_says_nothing_of_status() {
     // rustls drops what it was given, so that there is no extension 5 to turn into 17 (RFC 6961 section 2.2).
     let (mut splice, _) =
-        given(asked(Version::Tls12, true, &[Item::OcspMulti]), &staples(&[Some(9), Some(9)]));
+        given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples(&[Some(9), Some(9)]));
     let resumed = server_hello(&[(0xff01, vec![0]), (23, vec![])]);
     assert_eq!(*splice.hear(&resumed), resumed);
     assert!(splice.replacements().is_empty());
@@ -158,7 +159,7 @@ fn a10_in_tls_1_3_the_end_entitys_response_goes_alone_where_all_do_not_fit_one_e
 fn no_other_message_is_rewritten() {
     let both = staples(&[Some(30), Some(40)]);
     let list = [vector::<3>(&[1; 30]), vector::<3>(&[2; 40])].concat();
-    let (mut tls12, _) = given(asked(Version::Tls12, true, &[Item::OcspMulti]), &both);
+    let (mut tls12, _) = given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &both);
     let (mut tls13, composite) = given(asked(Version::Tls13, true, &[]), &both);
     let composite = status(&composite.unwrap());
     let others = [
@@ -188,8 +189,9 @@ fn no_other_message_is_rewritten() {
 #[test]
 fn a10_a_client_that_sends_17_alone_is_shown_to_rustls_with_a_5_of_the_same_length() {
     let message = hello(0x0303, &[necessary(), vec![v2(&[2, 1]), (23, vec![])]].concat());
-    let exchanged = Exchanged::in_place_of_v2(&ClientHello::read(&message).unwrap(), &message).unwrap();
-    let mut splice = Splice::new(asked(Version::Tls12, false, &[Item::OcspMulti]), Some(exchanged));
+    let exchanged = HelloPatch::in_place_of_v2(&ClientHello::read(&message).unwrap(), &message).unwrap();
+    let mut splice =
+        Rewriter::new(asked(Version::Tls12, false, &[StatusRequestItem::OcspMulti]), Some(exchanged));
     let replacement = splice.in_the_hello().unwrap();
     let mut shown = message.clone();
     shown[replacement.at..][..replacement.bytes.len()].copy_from_slice(&replacement.bytes);
@@ -200,7 +202,7 @@ fn a10_a_client_that_sends_17_alone_is_shown_to_rustls_with_a_5_of_the_same_leng
     assert!(splice.replacements().is_empty(), "the flight begins behind it");
     // With a 5 of its own there is nothing to do.
     let both = hello(0x0303, &[v2(&[2]), status_request()]);
-    assert_eq!(Exchanged::in_place_of_v2(&ClientHello::read(&both).unwrap(), &both), None);
+    assert_eq!(HelloPatch::in_place_of_v2(&ClientHello::read(&both).unwrap(), &both), None);
 }
 
 /// What rustls had said, from what a client sees: the way back.
@@ -247,7 +249,7 @@ proptest! {
         lengths in vec(option::of(0_usize..300), 1..4),
     ) {
         prop_assume!(lengths.iter().any(Option::is_some));
-        let (mut splice, list) = given(asked(Version::Tls12, true, &[Item::OcspMulti]), &staples(&lengths));
+        let (mut splice, list) = given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples(&lengths));
         let status = certificate_status(1, &list.unwrap());
         for message in [server_hello(&extensions), status] {
             let seen = splice.hear(&message).into_owned();
@@ -268,7 +270,7 @@ proptest! {
         others in vec((any::<u8>(), vec(any::<u8>(), 0..60)), 0..4),
         tail in vec(any::<u8>(), 0..3),
     ) {
-        let (mut splice, list) = given(asked(Version::Tls12, true, &[Item::OcspMulti]), &staples(&lengths));
+        let (mut splice, list) = given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples(&lengths));
         let mut messages = vec![server_hello(&[(5, vec![])]), certificate_status(1, &list.unwrap_or_default())];
         messages.extend(others.iter().map(|(kind, body)| handshake(*kind, body)));
         messages.push(tail);

@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::*;
-use crate::tls::status_request_v2::hello_reader::Received;
-use crate::tls::status_request_v2::rewriter::Splice;
-use crate::tls::status_request_v2::{SPLICE, Spliced};
+use crate::tls::status_request_v2::hello_reader::ReceivedHello;
+use crate::tls::status_request_v2::rewriter::Rewriter;
+use crate::tls::status_request_v2::{REWRITER, RewritingStream};
 
 /// A connection that takes and gives no more than so many bytes at a time.
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl AsyncWrite for Pieces {
 }
 
 /// Writes all of it, as rustls does: what there is, in buffers of this length.
-async fn write_gathered(stream: &mut Spliced<Pieces>, mut bytes: &[u8], buffer: usize) {
+async fn write_gathered(stream: &mut RewritingStream<Pieces>, mut bytes: &[u8], buffer: usize) {
     while !bytes.is_empty() {
         let buffers: Vec<_> = bytes.chunks(buffer).map(IoSlice::new).collect();
         let written = stream.write_vectored(&buffers).await.unwrap();
@@ -73,7 +73,7 @@ async fn write_gathered(stream: &mut Spliced<Pieces>, mut bytes: &[u8], buffer: 
 /// What arrives at the other end when a server says `messages` in records of these lengths and then `rest`, writing so
 /// many bytes at once.
 fn sent(
-    mut splice: Splice,
+    mut splice: Rewriter,
     messages: &[Vec<u8>],
     records: &[usize],
     writes: usize,
@@ -94,9 +94,9 @@ fn sent(
     };
     let pieces = Pieces { lengths: takes.iter().copied().collect(), ..Pieces::default() };
     let clear = splice.anything() && splice.in_the_clear();
-    let mut stream = Spliced::new(pieces, Vec::new(), clear);
+    let mut stream = RewritingStream::new(pieces, Vec::new(), clear);
     let written = recorded(&messages.concat());
-    SPLICE.sync_scope(RefCell::new(splice), || {
+    REWRITER.sync_scope(RefCell::new(splice), || {
         futures_util::FutureExt::now_or_never(async {
             for (at, part) in written.chunks(writes).enumerate() {
                 if at % 2 == 0 {
@@ -123,11 +123,11 @@ fn flight(list: &[u8], certificate: usize) -> Vec<Vec<u8>> {
 // Where one waits for the acknowledgement of the other (RFC 896), a handshake takes 40 ms longer.
 #[tokio::test]
 async fn a10_what_ends_the_flight_leaves_together_with_what_follows() {
-    let splice = Splice::new(asked(Version::Tls12, true, &[Item::OcspMulti]), None);
+    let splice = Rewriter::new(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), None);
     let pieces = Pieces { lengths: [1000].into(), ..Pieces::default() };
-    let mut stream = Spliced::new(pieces, Vec::new(), true);
+    let mut stream = RewritingStream::new(pieces, Vec::new(), true);
     let (change, finished) = ([20, 3, 3, 0, 1, 1], [22, 3, 3, 0, 40]);
-    let written = SPLICE.scope(RefCell::new(splice), async {
+    let written = REWRITER.scope(RefCell::new(splice), async {
         stream.write_vectored(&[IoSlice::new(&change), IoSlice::new(&finished)]).await.unwrap()
     });
     assert_eq!(written.await, change.len() + finished.len());
@@ -148,7 +148,7 @@ proptest! {
         rest in vec(any::<u8>(), 0..100),
     ) {
         let staples = staples(&[Some(leaf), Some(50)]);
-        let mut splice = Splice::new(asked(Version::Tls12, true, &[Item::OcspMulti]), None);
+        let mut splice = Rewriter::new(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), None);
         let list = splice.answer(2, &staples).unwrap();
         // ChangeCipherSpec, and bytes that look like whatever.
         let rest = [&[20, 3, 3, 0, 1, 1][..], &rest].concat();
@@ -163,8 +163,8 @@ proptest! {
         takes in vec(1_usize..40, 1..5),
         asks in any::<bool>(),
     ) {
-        let asked = if asks { asked(Version::Tls12, true, &[Item::OcspMulti]) } else { Asked::default() };
-        let mut splice = Splice::new(asked, None);
+        let asked = if asks { asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]) } else { StatusRequest::default() };
+        let mut splice = Rewriter::new(asked, None);
         splice.answer(2, &staples(&[Some(5), Some(5)]));
         let messages: Vec<_> = messages.iter().map(|(kind, body)| handshake(*kind, body)).collect();
         let written = [in_records(&messages.concat(), 9), bytes.clone()].concat();
@@ -187,10 +187,10 @@ proptest! {
             ..Pieces::default()
         };
         let all = futures_util::FutureExt::now_or_never(async {
-            let (received, read) = Received::read(&mut pieces).await.unwrap();
+            let (received, read) = ReceivedHello::read(&mut pieces).await.unwrap();
             // More than twice the longest message is not collected.
             assert!(read == Some(message) || received.bytes.len() > 2 * 0xffff);
-            let mut stream = Spliced::new(pieces, received.bytes, true);
+            let mut stream = RewritingStream::new(pieces, received.bytes, true);
             let mut all = Vec::new();
             stream.read_to_end(&mut all).await.unwrap();
             all
@@ -212,8 +212,8 @@ proptest! {
             ..Pieces::default()
         };
         let all = futures_util::FutureExt::now_or_never(async {
-            let (received, _) = Received::read(&mut pieces).await.unwrap();
-            let mut stream = Spliced::new(pieces, received.bytes, true);
+            let (received, _) = ReceivedHello::read(&mut pieces).await.unwrap();
+            let mut stream = RewritingStream::new(pieces, received.bytes, true);
             let mut all = Vec::new();
             stream.read_to_end(&mut all).await.unwrap();
             all
@@ -230,7 +230,7 @@ fn what_is_collected_of_a_stranger_is_bounded() {
     let endless = in_records(&[&head[..], &[0; 60_000]].concat(), 1);
     let mut pieces = Pieces { incoming: endless.into(), lengths: [4096].into(), ..Pieces::default() };
     let (received, message) =
-        futures_util::FutureExt::now_or_never(Received::read(&mut pieces)).unwrap().unwrap();
+        futures_util::FutureExt::now_or_never(ReceivedHello::read(&mut pieces)).unwrap().unwrap();
     assert_eq!(message, None);
     assert!(received.bytes.len() <= 2 * 0xffff + 4096);
     // A message that rustls would not take is not waited for.
@@ -240,6 +240,6 @@ fn what_is_collected_of_a_stranger_is_bounded() {
         ..Pieces::default()
     };
     let (received, message) =
-        futures_util::FutureExt::now_or_never(Received::read(&mut pieces)).unwrap().unwrap();
+        futures_util::FutureExt::now_or_never(ReceivedHello::read(&mut pieces)).unwrap().unwrap();
     assert_eq!((received.bytes.len(), message), (10, None));
 }

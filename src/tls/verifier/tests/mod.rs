@@ -17,10 +17,10 @@ use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::revocation::fixtures::{List, config, hours};
 use crate::tls::provider::{Settings, provider};
-use crate::tls::signature_cache::Remembered;
+use crate::tls::signature_cache::SignatureCache;
 
 /// A judge that trusts these roots, and knows these CRLs and who signs indirect ones.
-fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> Judge {
+fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> PeerVerifier {
     let folder = tempfile::tempdir().unwrap();
     let files: Vec<PathBuf> = (0..roots.len()).map(|n| folder.path().join(format!("{n}.der"))).collect();
     for (file, root) in files.iter().zip(roots) {
@@ -30,7 +30,7 @@ fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> Judge {
     (config.installed_crls, config.crl_issuers) = (crls.to_vec(), crl_issuers.to_vec());
     let clock = Clock::manual(hours(0));
     let settings = Settings::new(&[crate::config::TlsVersion::Tls12], true);
-    Judge {
+    PeerVerifier {
         trust: Trust::load(&files).unwrap(),
         revocation: Engine::open(&config, Metrics::new().unwrap(), clock).unwrap(),
         remembered: Arc::default(),
@@ -41,7 +41,7 @@ fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> Judge {
     }
 }
 
-fn decide(judge: &Judge, chain: &[&[u8]], at: Timestamp) -> Result<(), Refusal> {
+fn decide(judge: &PeerVerifier, chain: &[&[u8]], at: Timestamp) -> Result<(), Refusal> {
     let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
     let seconds = u64::try_from(at.as_second()).unwrap();
     let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
@@ -103,7 +103,7 @@ fn params(name: &str, serial: u8) -> CertificateParams {
 }
 
 /// A judge that trusts these, knows their CRLs, and admits the device.
-fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> Judge {
+fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> PeerVerifier {
     let folder = tempfile::tempdir().unwrap();
     let files: Vec<PathBuf> = (0..crls.len()).map(|n| folder.path().join(format!("{n}.crl"))).collect();
     for (file, crl) in files.iter().zip(crls) {
@@ -176,7 +176,7 @@ fn a_cross_signed_ca_is_found_by_either_of_its_certificates() {
     let (old, new, ca) = (Ca::new("Old root"), Ca::new("New root"), Ca::new("CA"));
     let (leaf, by_old, by_new) = (ca.device(), old.certifies(&ca, 2), new.certifies(&ca, 3));
     let clean = || [&old, &new, &ca].map(|issuer| issuer.crl(&List::new(1)));
-    let both = |judge: &Judge| {
+    let both = |judge: &PeerVerifier| {
         [[&leaf, &by_old, &by_new], [&leaf, &by_new, &by_old]]
             .map(|chain| decide(judge, &chain.map(Vec::as_slice), hours(0)))
     };
@@ -220,8 +220,8 @@ fn a_remembered_ca_is_judged_anew_each_time() {
     let leaf = ca.device();
     assert_eq!(decide(&judge, &[&leaf, &authority], hours(1001)), Err(Refusal::Expired));
     // The same memory under another set of roots.
-    let memory: Arc<Remembered> = Arc::clone(&judge.remembered);
-    let other = Judge { remembered: memory, ..scene(&[&Ca::new("Root")], &crls) };
+    let memory: Arc<SignatureCache> = Arc::clone(&judge.remembered);
+    let other = PeerVerifier { remembered: memory, ..scene(&[&Ca::new("Root")], &crls) };
     assert!(decide(&other, &[&leaf, &authority], hours(0)).is_err());
     judge.revocation = scene(&[&root], &[root.crl(&List::new(2).revoking(&[2], Some(2)))]).revocation;
     assert_eq!(decide(&judge, &[&leaf, &authority], hours(0)), Err(Refusal::Revoked));
