@@ -205,7 +205,7 @@ impl Generator {
 }
 
 /// Finite-field Diffie-Hellman with one for a private exponent: the public value is the generator, the shared
-/// secret is what the server sent. The server does all of its own work, and nobody else should use this for
+/// secret is what the server sent. The server does all of its own work, and no other code may use this for
 /// anything.
 #[derive(Debug)]
 struct Cheap;

@@ -1,4 +1,4 @@
-//! Does the time to open a CBC record tell what was inside? A statistical test after Reparaz, Balasch and
+//! Does the time to open a CBC record reveal its contents? A statistical test after Reparaz, Balasch and
 //! Verbauwhede, "Dude, is my code constant time?" (2017).
 //!
 //! `cargo bench --bench constant_time -- [measurements per comparison]`

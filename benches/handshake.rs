@@ -217,10 +217,10 @@ impl Server {
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
-            ready.send(listener.local_addr().expect("an address")).expect("somebody waits");
+            ready.send(listener.local_addr().expect("an address")).expect("the caller waits");
             while let Ok(Turn::Round(handshakes, answer)) = incoming.recv() {
                 let cost = runtime.block_on(round(&listener, &accept, handshakes));
-                // Whoever asked may have gone.
+                // The caller may be gone.
                 let _ = answer.send(cost);
             }
         };
@@ -309,7 +309,7 @@ fn path(site: &Site, own: &site::Credential) -> Arc<[IssuedCertificate]> {
     chain.iter().map(link).collect()
 }
 
-/// An engine that has a kept OCSP answer for each link of these paths: nobody waits for anything.
+/// An engine that has a kept OCSP response for each certificate of these paths: no call waits.
 fn warm(site: &Site, paths: &[Arc<[IssuedCertificate]>]) -> Engine {
     let config = site.config().revocation;
     let folder = config.directory.join("ocsp");

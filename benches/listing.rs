@@ -110,11 +110,11 @@ fn lists() -> Vec<(&'static str, MessageFilter, usize)> {
         ("of a silent device, rejected", rejected(device("SILENT")), full),
         ("of a pump", device("PUMP-77"), full),
         ("of a rare device", device("RARE"), 40),
-        ("of nobody", device("NOBODY"), 0),
+        ("of an unknown device", device("UNKNOWN"), 0),
         ("naming a frequent identity", identity("SUB-77"), full),
         ("naming a rare identity", identity("SUB-RARE"), 40),
         ("naming a silent device", identity("SILENT"), full),
-        ("naming nobody", identity("NOBODY"), 0),
+        ("naming an unknown device", identity("UNKNOWN"), 0),
         (
             "of a silent device, naming itself",
             MessageFilter { identity: DeviceIdentity::written("SILENT"), ..device("SILENT") },

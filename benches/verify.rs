@@ -47,7 +47,7 @@ async fn measure(database: &str, url: &str, rows: u64) {
     let written = clock.instant() - begin;
     let before = resident();
     let begin = clock.instant();
-    let report = store.verify_audit(&Nobody).await.expect("a trail").remove(0);
+    let report = store.verify_audit(&NoVerifier).await.expect("a trail").remove(0);
     let verified = clock.instant() - begin;
     let end = report.verdict.expect("whole").end.number;
     println!(
@@ -75,9 +75,9 @@ fn resident() -> u64 {
 }
 
 /// The trail holds no signature.
-struct Nobody;
+struct NoVerifier;
 
-impl SignatureVerifier for Nobody {
+impl SignatureVerifier for NoVerifier {
     fn verify(&self, _: &[u8], _: &Signature, _: Timestamp) -> Result<(), Distrust> {
         Err(Distrust::OtherSigner)
     }

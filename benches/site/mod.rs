@@ -200,7 +200,7 @@ impl Platform {
         assert!(done, "{transcript}");
     }
 
-    /// Whether it succeeded, and what it said.
+    /// Whether it succeeded, and its output.
     pub fn try_command(&self, site: &Site, words: &[&str]) -> (bool, String) {
         let output = Command::new(binary())
             .args(words)

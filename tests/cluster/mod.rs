@@ -164,7 +164,7 @@ fn as_ordinary_user() -> Command {
     if id(&["-u"]).as_deref() != Some("0") {
         return Command::new("env");
     }
-    let user = ["postgres", "nobody"].into_iter().find(|user| id(&["-u", user]).is_some()).unwrap();
+    let user = ["postgres", "daemon"].into_iter().find(|user| id(&["-u", user]).is_some()).unwrap();
     let mut command = Command::new("setpriv");
     let group = id(&["-g", user]).unwrap();
     command.args(["--reuid", user, "--regid", &group, "--clear-groups", "--"]);

@@ -63,7 +63,7 @@ fn the_exported_trail_is_audit_messages_as_dicom_has_them() {
     assert_eq!(count("110113"), 6, "{export}");
     let rows = cli.json(&["audit", "list", "--limit", "1000"]);
     assert!(rows.len() > documents.len(), "what ATNA does not name is not exported");
-    // No patient, no value: what the message says is nobody's business here.
+    // No patient, no value: the content of the message stays out of it.
     let raw = String::from_utf8(cli.run_raw(&["message", "show", &id, "--raw"])).unwrap();
     assert!(raw.contains("PID|") || raw.contains("OBX|"), "{raw}");
     assert!(!export.contains("PID|") && !export.contains("OBX|"));

@@ -11,7 +11,7 @@ use crate::harness::{Cli, Device, Site, eventually, message};
 
 const NAME: &str = "00A037FFFE000001";
 
-/// Does `sql` to the file, as somebody can who owns it.
+/// Runs `sql` on the file, as its owner can.
 fn tamper(site: &Site, sql: String) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
@@ -109,9 +109,9 @@ fn whatever_was_done_to_the_trail_is_found_and_the_first_row_is_named() {
     let head = format!("{end}:{hash}");
     let (status, stdout, _) = cli.try_run(&["audit", "verify", "--head", &head]);
     assert_eq!(status.code(), Some(1), "{stdout}");
-    let told = cli.json(&["audit", "list", "--event", "audit-verified", "--limit", "1"]).remove(0);
-    assert_eq!(told["details"]["intact"], false);
-    assert_eq!(told["details"]["missing-heads"][0], head);
+    let verified = cli.json(&["audit", "list", "--event", "audit-verified", "--limit", "1"]).remove(0);
+    assert_eq!(verified["details"]["intact"], false);
+    assert_eq!(verified["details"]["missing-heads"][0], head);
 }
 
 #[test]

@@ -115,13 +115,17 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     let accepted = details(&cli, "message-accepted").len();
     assert_eq!((accepted, details(&cli, "message-rejected").len()), (4, 1));
 
-    let let_in = &details(&cli, "connection-accepted")[0];
-    assert_eq!((&let_in["device"], &let_in["certificate"]["common-name"]), (&json!(NAME), &json!(NAME)));
-    let number = let_in["certificate"]["serial"].as_str().unwrap();
+    let accepted = &details(&cli, "connection-accepted")[0];
+    assert_eq!((&accepted["device"], &accepted["certificate"]["common-name"]), (&json!(NAME), &json!(NAME)));
+    let number = accepted["certificate"]["serial"].as_str().unwrap();
     assert_eq!(number.to_uppercase(), serial(&own));
-    assert!(let_in["certificate"]["issuer"].as_str().unwrap().contains("CN="));
-    assert_eq!(let_in["revocation"].as_array().unwrap().len(), 2, "the device and its issuing CA: {let_in}");
-    let evidence = &let_in["revocation"][0];
+    assert!(accepted["certificate"]["issuer"].as_str().unwrap().contains("CN="));
+    assert_eq!(
+        accepted["revocation"].as_array().unwrap().len(),
+        2,
+        "the device and its issuing CA: {accepted}"
+    );
+    let evidence = &accepted["revocation"][0];
     assert_eq!(
         (evidence["verdict"].as_str(), evidence["source"].as_str()),
         (Some("good"), Some("crl-cache"))
@@ -134,13 +138,16 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     assert_eq!((&violation["device"], &violation["identity"]), (&json!(NAME), &json!(OTHER)));
     assert_eq!(only(&cli, "bytes-between-frames")["count"], 5);
     for event in ["device-changed", "device-suspended", "device-resumed", "device-removed"] {
-        let told = only(&cli, event);
-        assert_eq!((told["device"].as_str(), told["actor"].as_str()), (Some("SPARE"), Some(&*operator())));
+        let reported = only(&cli, event);
+        assert_eq!(
+            (reported["device"].as_str(), reported["actor"].as_str()),
+            (Some("SPARE"), Some(&*operator()))
+        );
     }
 }
 
 #[test]
-fn whoever_sees_or_takes_content_is_told_with_the_name_of_the_operating_system() {
+fn viewing_and_exporting_content_is_audited_with_the_operating_system_user() {
     let site = Site::new().with_environment("USER", "mallory".into());
     let platform = site.start();
     let cli = platform.cli();
@@ -158,15 +165,18 @@ fn whoever_sees_or_takes_content_is_told_with_the_name_of_the_operating_system()
     let viewed = details(cli, "message-viewed");
     let as_what: Vec<_> = viewed.iter().map(|row| row["as"].as_str().unwrap()).collect();
     assert_eq!(as_what, ["raw", "tree", "tree-with-patient"]);
-    let told = (&json!(id), &json!(NAME), &json!(operator()));
-    assert!(viewed.iter().all(|row| (&row["message"], &row["device"], &row["actor"]) == told), "{viewed:?}");
+    let reported = (&json!(id), &json!(NAME), &json!(operator()));
+    assert!(
+        viewed.iter().all(|row| (&row["message"], &row["device"], &row["actor"]) == reported),
+        "{viewed:?}"
+    );
 
     cli.run(&["message", "export", "--device", NAME, "--rejected", "--limit", "7"]);
     assert_eq!(
         only(cli, "messages-exported"),
         json!({ "actor": operator(), "selection": { "device": NAME, "limit": 7, "rejected": true } })
     );
-    // The export tells of itself: the row was there before the first line left.
+    // The export audits itself: its row is durable before the first line is printed.
     let export = cli.run(&["audit", "export", "--since", "1h"]);
     let last: Value = serde_json::from_str(export.lines().last().unwrap()).unwrap();
     assert_eq!(last["event"], "audit-exported");
@@ -183,14 +193,14 @@ fn whoever_sees_or_takes_content_is_told_with_the_name_of_the_operating_system()
 }
 
 #[test]
-fn a_reload_is_told_by_its_keys_and_a_refused_one_by_what_is_wrong() {
+fn a_reload_is_audited_with_its_keys_and_a_refused_one_with_its_fault() {
     let site = Site::new();
     let platform = site.start();
     let cli = platform.cli().clone();
     let reload = |event: &str| {
         let before = count(&platform, event);
         platform.signal(Signal::HUP);
-        eventually("the reload is told", || count(&platform, event) == before + 1.0);
+        eventually("the reload is audited", || count(&platform, event) == before + 1.0);
     };
     let site = site.with("messages", "types = \"any\"").with("devices", "max-violations = 3");
     site.write_configuration();
@@ -198,7 +208,7 @@ fn a_reload_is_told_by_its_keys_and_a_refused_one_by_what_is_wrong() {
     let changed = json!({ "keys": ["devices.max-violations", "messages.types"], "by": "signal" });
     assert_eq!(only(&cli, "configuration-changed"), changed);
 
-    // Values are not told: this one is a secret.
+    // Values are not audited: this one is a secret.
     let site =
         site.with("store", "url = \"mysql://root:s3cret@host/db\"").with("admin", "listen = \"0.0.0.0:1\"");
     site.write_configuration();
@@ -216,10 +226,10 @@ fn a_reload_is_told_by_its_keys_and_a_refused_one_by_what_is_wrong() {
     let site = site.with("tls", &format!("client-trust-anchors = [\"{anchor}\"]"));
     site.write_configuration();
     let refused = details(&cli, "configuration-refused");
-    let told: Vec<_> = refused.iter().map(|row| (row["fault"].as_str().unwrap(), &row["keys"])).collect();
+    let reported: Vec<_> = refused.iter().map(|row| (row["fault"].as_str().unwrap(), &row["keys"])).collect();
     let none = json!([]);
     assert_eq!(
-        told,
+        reported,
         [
             ("values", &json!(["store.url", "admin.listen"])),
             ("syntax", &none),
@@ -231,14 +241,14 @@ fn a_reload_is_told_by_its_keys_and_a_refused_one_by_what_is_wrong() {
 }
 
 #[test]
-fn new_certificates_keys_and_roots_are_told_at_start_and_reload_and_nothing_else_is() {
+fn only_new_certificates_keys_and_roots_are_audited_at_start_and_reload() {
     let site = site();
     let platform = site.start();
     let cli = platform.cli().clone();
     let roles = |list: &Value| -> Vec<String> {
         list.as_array().unwrap().iter().map(|one| one["role"].as_str().unwrap().to_owned()).collect()
     };
-    eventually("what is installed is told", || count(&platform, "certificates-changed") == 1.0);
+    eventually("the installed certificates are audited", || count(&platform, "certificates-changed") == 1.0);
     let first = only(&cli, "certificates-changed");
     assert_eq!(first["old"], json!([]));
     assert_eq!(roles(&first["new"]), ["platform-ecc", "platform-rsa", "trust-anchor", "trust-anchor"]);
@@ -253,7 +263,7 @@ fn new_certificates_keys_and_roots_are_told_at_start_and_reload_and_nothing_else
     let platform = site.start();
     install(&site);
     platform.signal(Signal::HUP);
-    eventually("the new certificate is told", || count(&platform, "certificates-changed") == 1.0);
+    eventually("the new certificate is audited", || count(&platform, "certificates-changed") == 1.0);
     let renewed = details(&cli, "certificates-changed").remove(1);
     assert_eq!(renewed["old"], first["new"]);
     for what in ["fingerprint", "key", "serial"] {
@@ -267,7 +277,7 @@ fn new_certificates_keys_and_roots_are_told_at_start_and_reload_and_nothing_else
     let site =
         site.with("tls", &format!("client-trust-anchors = [\"{}\"]", root.display())).without("tls", "rsa");
     let platform = site.start();
-    eventually("fewer are told", || count(&platform, "certificates-changed") == 1.0);
+    eventually("the removal is audited", || count(&platform, "certificates-changed") == 1.0);
     let fewer = details(&cli, "certificates-changed").remove(2);
     assert_eq!(fewer["old"], renewed["new"]);
     assert_eq!(roles(&fewer["new"]), ["platform-ecc", "trust-anchor"]);

@@ -57,8 +57,8 @@ fn the_trail_arrives_as_it_is_written_whole_and_in_its_order() {
     platform.admit(NAME, &[]);
     talk(&site, &platform, 0..3);
     let documents = arrives(&cli, &repository);
-    let said = validated(site.path(), &documents.iter().map(String::as_str).collect::<Vec<_>>());
-    assert!(said.success, "{}", said.text());
+    let output = validated(site.path(), &documents.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(output.success, "{}", output.text());
     eventually("nothing waits", || pending(&platform) == 0.0);
     assert_eq!(platform.metric("pcd_audit_repository_connected"), 1.0);
     assert!(platform.metric("pcd_audit_repository_sent_total") >= documents.len() as f64);
@@ -77,7 +77,7 @@ fn the_trail_arrives_as_it_is_written_whole_and_in_its_order() {
         assert_eq!(process, platform.pid().to_string());
     }
 
-    // The last words arrive before the platform ends, and nothing arrives twice after an ending in good
+    // The last rows arrive before the platform exits, and none arrives twice after a graceful shutdown
     // order.
     assert!(platform.stop().status.success());
     let stopped = |text: &String| text.contains("csd-code=\"110121\"");
@@ -112,7 +112,7 @@ fn what_happens_while_the_repository_is_away_arrives_when_it_is_back() {
     arrives(&cli, &repository);
     eventually("nothing waits", || pending(&platform) == 0.0);
 
-    // Away again, and the platform is restarted meanwhile: once in good order, once killed.
+    // Away again while the platform is restarted: once gracefully, once killed.
     repository.stop();
     talk(&site, &platform, 30..40);
     assert!(platform.stop().status.success());
@@ -129,7 +129,7 @@ fn what_happens_while_the_repository_is_away_arrives_when_it_is_back() {
 }
 
 #[test]
-fn a_repository_that_cannot_prove_itself_gets_nothing_and_nobody_waits_for_it() {
+fn an_unauthenticated_repository_gets_nothing_and_delays_no_device() {
     let site = Site::new();
     let mut repository = Rsyslog::new(&site);
     repository.start();
@@ -164,7 +164,7 @@ fn a_repository_that_cannot_prove_itself_gets_nothing_and_nobody_waits_for_it() 
 }
 
 #[test]
-fn messages_need_not_be_told_one_by_one() {
+fn rows_about_messages_can_be_left_out() {
     let (site, mut repository) = site_and_repository();
     repository.start();
     let site = site.with("audit.repository", "messages = false");
@@ -193,7 +193,7 @@ fn of_node(repository: &Rsyslog, node: &str) -> Vec<String> {
 }
 
 #[test]
-fn nodes_that_share_a_server_tell_one_repository_each_its_own_trail_also_when_one_dies() {
+fn nodes_that_share_a_server_each_forward_their_own_trail_even_when_one_dies() {
     let database = cluster::shared().database();
     let node = |name: &str| Site::of_database(&database).with("store", &format!("node = \"{name}\""));
     let (here, there) = (node("here"), node("there"));
@@ -209,8 +209,8 @@ fn nodes_that_share_a_server_tell_one_repository_each_its_own_trail_also_when_on
     talk(&here, &dying, 0..5);
     talk(&there, &other, 5..10);
     eventually("nothing waits", || pending(&dying) == 0.0 && pending(&other) == 0.0);
-    // What the one writes last stays in the store when it dies, and is told when it is back; the other goes
-    // on meanwhile.
+    // What the one writes last stays in the store when it dies, and is forwarded when it is back; the other
+    // goes on meanwhile.
     repository.stop();
     talk(&here, &dying, 10..15);
     dying.signal(Signal::KILL);
@@ -231,12 +231,12 @@ fn nodes_that_share_a_server_tell_one_repository_each_its_own_trail_also_when_on
         let messages = all(name);
         assert_eq!(messages.len(), 10, "{name}");
         eventually("everything arrives", || {
-            let told = of_node(&repository, name);
+            let forwarded = of_node(&repository, name);
             pending(platform) == 0.0
-                && messages.iter().all(|id| told.iter().any(|xml| xml.contains(id.as_str())))
+                && messages.iter().all(|id| forwarded.iter().any(|xml| xml.contains(id.as_str())))
         });
-        let told = of_node(&repository, name);
-        let imports = told.iter().filter(|xml| xml.contains("csd-code=\"110107\"")).count();
+        let forwarded = of_node(&repository, name);
+        let imports = forwarded.iter().filter(|xml| xml.contains("csd-code=\"110107\"")).count();
         assert_eq!(imports, 10, "{name}: its own and no more");
     }
     // Each node sent every row with the same bytes, if it sent it again at all.

@@ -38,9 +38,9 @@ fn a_copy_made_under_load_is_a_store_of_its_own_with_everything_acknowledged_bef
         assert!(sender.join().unwrap());
     });
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let (status, _, said) = platform.cli().try_run(&["store", "backup", name]);
-    assert_eq!(status.code(), Some(1), "{said}");
-    assert!(said.contains("not there yet") && file.exists(), "what is there is not written over: {said}");
+    let (status, _, output) = platform.cli().try_run(&["store", "backup", name]);
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(output.contains("not there yet") && file.exists(), "what is there is not written over: {output}");
     assert_eq!(platform.cli().json(&["audit", "list", "--event", "store-copied"]).len(), 2);
 
     let cli = Cli::of(&copy);
@@ -71,12 +71,12 @@ fn a_store_that_is_damaged_or_tampered_with_is_named() {
         sqlx::raw_sql(tamper).execute(&mut outside).await.unwrap();
         outside.close().await.unwrap();
     });
-    let (status, said, _) = cli.try_run(&["store", "check"]);
+    let (status, output, _) = cli.try_run(&["store", "check"]);
     assert_eq!(status.code(), Some(1));
-    assert!(said.contains("broken  audit trail: row 1 "), "{said}");
+    assert!(output.contains("broken  audit trail: row 1 "), "{output}");
     // A file that is none of SQLite's.
     std::fs::write(&database, b"not a database, and long enough to be looked at").unwrap();
-    let (status, _, said) = cli.try_run(&["store", "check"]);
-    assert_eq!(status.code(), Some(69), "{said}");
-    assert!(said.contains("file is not a database"), "{said}");
+    let (status, _, output) = cli.try_run(&["store", "check"]);
+    assert_eq!(status.code(), Some(69), "{output}");
+    assert!(output.contains("file is not a database"), "{output}");
 }

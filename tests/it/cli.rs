@@ -90,7 +90,7 @@ fn check_says_it_in_json_as_well() {
     let findings = Cli::of(&Site::new()).json(&["check"]);
     assert!(findings.len() >= 4);
     for finding in findings {
-        // Nobody answers for the certificates of the tests' PKI.
+        // No responder answers for the certificates of the tests' PKI.
         let level = if finding["what"] == "staple" { "warning" } else { "ok" };
         assert_eq!(finding["level"], level, "{finding}");
         assert!(finding["what"].is_string() && finding["detail"].is_string());

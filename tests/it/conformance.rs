@@ -289,7 +289,7 @@ mod interface_a {
         let platform = stage.start();
         let output = stage.jsse_strict(&platform, 0, &wanted);
         assert_eq!(output, wanted.each_ref().map(|wanted| format!("{wanted} 2 of 2")), "{}", platform.log());
-        // The platform has what it needs: nobody answers any more, and it is started again.
+        // The platform has what it needs: no responder answers any more, and it is started again.
         stage.silence();
         assert!(platform.stop().status.success());
         let platform = stage.start();
@@ -411,7 +411,7 @@ mod interface_b {
             (record[0], record[5])
         });
         let (exit, stdout, _) = sender.send("127.0.0.75", &sender.site.trust_anchors());
-        assert_eq!((exit, stdout.as_str()), (Some(1), ""), "nobody speaks TLS there");
+        assert_eq!((exit, stdout.as_str()), (Some(1), ""), "the listener speaks no TLS");
         assert_eq!(first.join().unwrap(), (22, 1), "a handshake record with a ClientHello");
     }
 

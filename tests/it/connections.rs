@@ -1,4 +1,4 @@
-//! Who is not let in, and how each of them is told (A6, A8, A9).
+//! Refused connections, and the alert that each peer receives (A6, A8, A9).
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -58,9 +58,9 @@ fn assert_refused(site: &Site, platform: &Platform, own: Option<&Credential>, re
     let counter = format!("pcd_handshakes_total{{reason=\"{reason}\",result=\"refused\"}}");
     for (version, expected) in VERSIONS.into_iter().zip(alerts) {
         let (counted, rows) = (platform.metric(&counter), refusals(platform).len());
-        let said = knock(site, platform, own, &[version]);
-        assert_eq!(alert(&said), Some(expected), "{reason} {version}: {}", said.text());
-        assert!(said.stdout.is_empty(), "{reason}: nothing but the alert is said");
+        let output = knock(site, platform, own, &[version]);
+        assert_eq!(alert(&output), Some(expected), "{reason} {version}: {}", output.text());
+        assert!(output.stdout.is_empty(), "{reason}: nothing is sent but the alert");
         eventually("the refusal is on record", || refusals(platform).len() == rows + 1);
         let details = &refusals(platform)[0]["details"];
         assert_eq!(details["refusal"], reason, "{details}");
@@ -119,9 +119,9 @@ fn the_directory_decides_who_may_connect() {
 fn foreign_root(folder: &Path) -> (PathBuf, Credential) {
     let file = |name: &str| folder.join(name);
     let make = |line: &str, paths: &[&Path]| {
-        let said =
+        let output =
             openssl(&format!("req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 {line}"), paths);
-        assert!(said.ok, "{}", said.text);
+        assert!(output.ok, "{}", output.text);
     };
     let (root, root_key) = (file("foreign-root.pem"), file("foreign-root.key"));
     make("-subj /CN=Foreign -out {} -keyout {}", &[&root, &root_key]);
@@ -189,7 +189,7 @@ fn a_revoked_certificate_is_refused_and_its_neighbour_is_not() {
 
 // A9.3
 #[test]
-fn with_an_expired_crl_nothing_is_known_and_nobody_is_let_in() {
+fn an_expired_crl_leaves_the_status_undetermined_and_no_device_is_admitted() {
     let folder = tempfile::tempdir().unwrap();
     let (site, pki) = own_pki(folder.path(), &Clock::manual(ago(24 * 60)));
     let own = credential(pki.issue(&device("MONITOR")).unwrap());
@@ -218,16 +218,16 @@ fn where_devices_enrol_an_operator_lets_the_first_comer_in() {
     );
     eventually("the platform has heard of it", || platform.metric("pcd_directory_devices") == 1.0);
     assert_refused(&site, &platform, Some(&own), "suspended-device", [49; 2]);
-    assert_eq!(platform.cli().json(&["device", "list"]).len(), 1, "nobody is enrolled twice");
+    assert_eq!(platform.cli().json(&["device", "list"]).len(), 1, "no device is enrolled twice");
     platform.cli().run(&["device", "resume", "NEWCOMER"]);
-    eventually("the newcomer is let in", || speak(&site, &platform, &own, "NEWCOMER").is_ok());
+    eventually("the newcomer is admitted", || speak(&site, &platform, &own, "NEWCOMER").is_ok());
     let added = &platform.cli().json(&["audit", "list", "--event", "device-added"])[0]["details"];
     assert_eq!((&added["device"], &added["actor"]), (&"NEWCOMER".into(), &"enrolment".into()), "{added}");
 }
 
 // A8: trust is watched after admission.
 #[test]
-fn a_suspended_or_removed_device_loses_its_session_and_nobody_else_does() {
+fn only_a_suspended_or_removed_device_loses_its_session() {
     let site = Site::new();
     let platform = site.start();
     let mut connected = ["GOING", "GONE", "STAYING"].map(|name| {
@@ -269,10 +269,10 @@ fn tls_1_1_is_refused() {
     let platform = site.start();
     let own = site.certificate("ANCIENT", KeyType::Rsa);
     platform.admit("ANCIENT", &[]);
-    let said = knock(&site, &platform, Some(&own), &["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]);
+    let output = knock(&site, &platform, Some(&own), &["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"]);
     // 70 is protocol_version. A ClientHello of TLS 1.1 has no signature_algorithms (RFC 5246 7.4.1.4.1), and
     // rustls looks for those first: handshake_failure.
-    assert!(matches!(alert(&said), Some(40 | 70)), "{}", said.text());
+    assert!(matches!(alert(&output), Some(40 | 70)), "{}", output.text());
     eventually("the refusal is on record", || refusals(&platform).len() == 1);
     assert_eq!(platform.metric("pcd_handshakes_total{reason=\"\",result=\"accepted\"}"), 0.0);
 }
@@ -284,8 +284,8 @@ fn versions_are_those_of_the_configuration() {
     let platform = site.start();
     let own = site.certificate("MONITOR", KeyType::Ecc);
     platform.admit("MONITOR", &[]);
-    let said = knock(&site, &platform, Some(&own), &["-tls1_3"]);
-    assert_eq!(alert(&said), Some(70), "protocol_version: {}", said.text());
+    let output = knock(&site, &platform, Some(&own), &["-tls1_3"]);
+    assert_eq!(alert(&output), Some(70), "protocol_version: {}", output.text());
     assert!(speak(&site, &platform, &own, "MONITOR").is_ok());
     let negotiated =
         "pcd_tls_negotiated_total{suite=\"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384\",version=\"TLSv1_2\"}";

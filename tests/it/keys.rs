@@ -1,4 +1,4 @@
-//! Keys and chains, the platform's own and those of devices: what is accepted, and what is said about the
+//! Keys and chains, the platform's own and those of devices: what is accepted, and the messages about the
 //! rest.
 
 use std::fs;
@@ -151,7 +151,7 @@ fn a_certificate_that_ends_within_a_month_is_a_warning() {
     let site = Site::new();
     let own = site.issue(&CertificateOrder { days: 10, ..platform("soon") });
     let findings = Cli::of(&site.with("tls", &identity("ecc", &own))).json(&["check"]);
-    // Nobody answers for the certificates of the tests' PKI.
+    // No responder answers for the certificates of the tests' PKI.
     let others = findings.iter().filter(|finding| finding["what"] != "staple");
     let amiss: Vec<_> = others.filter(|finding| finding["level"] != "ok").collect();
     assert!(
@@ -196,8 +196,8 @@ fn a11_the_platform_serves_with_an_encrypted_key_and_its_passphrase_is_nowhere_t
 
 #[test]
 fn a11_the_memory_of_the_process_goes_into_no_core_file() {
-    // A process that may not be dumped belongs to the superuser in /proc, whoever runs it (proc(5)); so it
-    // has to run as somebody else to tell.
+    // A process that may not be dumped belongs to the superuser in /proc, whatever its user (proc(5)); so it
+    // has to run as another user to show it.
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let binary = folder.path().join("pcd-platform");

@@ -25,7 +25,7 @@ fn start(site: &Site) -> (Platform, Wire) {
     (platform, wire)
 }
 
-/// Another process that writes to the store and does not come to an end: while it is there, nobody else can.
+/// Another process with an open write transaction: while it lasts, no other process can write.
 struct Writing {
     connection: Connection,
     runtime: Runtime,
@@ -101,7 +101,7 @@ fn a_first_signal_lets_everything_that_has_begun_be_acknowledged_on(site: Site) 
         assert_eq!(
             (status, &readiness["checks"]["accepting"]["ok"]),
             (503, &false.into()),
-            "nobody is sent here"
+            "no device is sent here"
         );
     });
     for id in ["1", "2"] {
@@ -191,7 +191,7 @@ fn while_the_store_cannot_be_written_senders_keep_their_messages_on(site: Site) 
     assert_eq!(wire.verdict(), ("CA".to_owned(), "1".to_owned()), "the same connection goes on");
     eventually("it is ready again", || ready(&platform).0 == 200);
     assert_eq!(platform.cli().json(&["message", "list"]).len(), 1);
-    assert!(platform.log().contains("ERROR"), "our own fault is said: {}", platform.log());
+    assert!(platform.log().contains("ERROR"), "our own fault is logged: {}", platform.log());
 }
 
 #[test]

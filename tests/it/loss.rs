@@ -1,5 +1,6 @@
 //! What the store does when its disk is full, may not be written, loses power or stands still: what was
-//! acknowledged is there, what is not there was not acknowledged, and whoever has to wait does so outside.
+//! acknowledged is there, what is not there was not acknowledged, and senders wait under backpressure, not in
+//! memory.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -97,8 +98,8 @@ fn holds(cli: &Cli, acknowledged: &[String]) -> BTreeSet<String> {
     assert_eq!(stored.len(), listed.len(), "nothing is stored twice");
     let lost: Vec<_> = acknowledged.iter().filter(|id| !stored.contains(*id)).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
-    let (status, said, _) = cli.try_run(&["audit", "verify"]);
-    assert!(status.success(), "{said}");
+    let (status, output, _) = cli.try_run(&["audit", "verify"]);
+    assert!(status.success(), "{output}");
     stored
 }
 
@@ -125,18 +126,18 @@ fn a_full_disk_leaves_messages_with_their_senders_and_passes_without_a_restart()
             acknowledged.extend([refused, "before".to_owned()]);
             holds(platform.cli(), &acknowledged);
         }
-        assert!(platform.log().contains("ERROR"), "our own fault is said");
+        assert!(platform.log().contains("ERROR"), "our own fault is logged");
         let stopped = platform.stop();
         assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
     });
 }
 
 #[test]
-fn a_store_that_may_not_be_written_is_said_and_passes_without_a_restart() {
-    let name = "loss::a_store_that_may_not_be_written_is_said_and_passes_without_a_restart";
+fn an_unwritable_store_is_reported_and_recovers_without_a_restart() {
+    let name = "loss::an_unwritable_store_is_reported_and_recovers_without_a_restart";
     where_one_may_mount(name, || {
         let (site, disk, platform, mut wire) = start_on("8m");
-        // What is open stays writable; after a failure the store is opened anew.
+        // What is open stays writable; after a failure the store is opened again.
         disk.fill();
         let acknowledged = send_until_refused(&mut wire, "");
         disk.forbid_writing();
@@ -147,9 +148,9 @@ fn a_store_that_may_not_be_written_is_said_and_passes_without_a_restart() {
         let reason = reason(&platform);
         assert!(reason.contains("readonly") || reason.contains("unable to open"), "{reason}");
         // Nor can a second one start.
-        let (status, _, said) = Cli::of(&site).try_run(&["serve"]);
-        assert_eq!(status.code(), Some(69), "{said}");
-        assert!(said.contains("store"), "{said}");
+        let (status, _, output) = Cli::of(&site).try_run(&["serve"]);
+        assert_eq!(status.code(), Some(69), "{output}");
+        assert!(output.contains("store"), "{output}");
 
         disk.allow_writing();
         comes_back(&platform);
@@ -231,12 +232,12 @@ fn cuts() -> u64 {
 
 /// The last signed place, as the log says it: `NUMBER:HASH`.
 fn signed_head(log: &str) -> String {
-    let mut said = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let signed = said.find(|line| line["message"] == "the audit trail is signed").unwrap();
+    let mut records = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let signed = records.find(|line| line["message"] == "the audit trail is signed").unwrap();
     format!("{}:{}", signed["number"], signed["hash"].as_str().unwrap())
 }
 
-// A power cut takes what the disk had not been told to keep: the log ends anywhere behind the last commit.
+// A power cut loses what was not synchronised: the log ends anywhere behind the last commit.
 // Where it ends before, the disk has lied, and then at least nothing may be damaged.
 #[test]
 fn a_power_cut_takes_nothing_that_was_acknowledged_and_damages_nothing() {
@@ -244,7 +245,7 @@ fn a_power_cut_takes_nothing_that_was_acknowledged_and_damages_nothing() {
     let database = site.path().join("platform.db");
     let platform = site.start();
     platform.admit(NAME, &[]);
-    // While somebody has it open, the log stays when the platform stops.
+    // While another process has it open, the log stays when the platform stops.
     let (runtime, keeps_the_log) = outside(&database);
     let mut wire = connect(&site, &platform);
     let mut acknowledged = Vec::new();
@@ -294,11 +295,11 @@ fn a_power_cut_takes_nothing_that_was_acknowledged_and_damages_nothing() {
         if place >= last {
             assert_eq!(stored.len(), acknowledged.len(), "{context}");
         }
-        // By itself a trail without its end is whole; whoever kept its signed head knows better.
-        let (status, said, _) = cli.try_run(&["audit", "verify", "--head", &head]);
-        assert_eq!(status.success(), place >= signed, "{context}: {said}");
+        // A trail without its end looks whole by itself; only a stored signed head shows the loss.
+        let (status, output, _) = cli.try_run(&["audit", "verify", "--head", &head]);
+        assert_eq!(status.success(), place >= signed, "{context}: {output}");
         if place < signed {
-            assert!(said.contains("the end was cut off"), "{context}: {said}");
+            assert!(output.contains("the end was cut off"), "{context}: {output}");
             cut_before_the_head += 1;
         }
     }
@@ -314,7 +315,7 @@ fn memory(platform: &Platform) -> u64 {
 
 // Backpressure: while the store stands still, the sessions stop reading, and TCP holds the senders back.
 #[test]
-fn while_the_store_stands_still_memory_does_not_grow_and_afterwards_everybody_is_answered() {
+fn while_the_store_stands_still_memory_does_not_grow_and_every_sender_is_answered_afterwards() {
     const SENDERS: usize = 30;
     // As many as may be in flight, and some more.
     const EACH: usize = 36;

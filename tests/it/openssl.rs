@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
-/// What one `openssl` command said.
-pub(crate) struct Said {
+/// What one `openssl` command printed.
+pub(crate) struct Finished {
     /// Whether it exited with 0.
     pub(crate) ok: bool,
     /// Its stdout, then its stderr.
@@ -13,7 +13,7 @@ pub(crate) struct Said {
 }
 
 /// Runs `openssl` with the words of `line`, in which each `{}` is the next one of `paths`.
-pub(crate) fn openssl(line: &str, paths: &[&Path]) -> Said {
+pub(crate) fn openssl(line: &str, paths: &[&Path]) -> Finished {
     let mut paths = paths.iter();
     let word = |word: &str| match word {
         "{}" => paths.next().expect("a path for each {}").into(),
@@ -24,5 +24,5 @@ pub(crate) fn openssl(line: &str, paths: &[&Path]) -> Said {
         panic!("these tests need the openssl command (Debian: apt-get install openssl): {error}")
     });
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    Said { ok: output.status.success(), text: text.concat() }
+    Finished { ok: output.status.success(), text: text.concat() }
 }

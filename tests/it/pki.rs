@@ -162,7 +162,7 @@ fn a_certificate_says_what_the_specification_wants() {
 }
 
 #[test]
-fn tests_can_order_what_nobody_should_issue() {
+fn tests_can_order_certificates_that_no_ca_should_issue() {
     let fixture = Fixture::new();
     let order = |change: &dyn Fn(&mut CertificateOrder)| {
         let mut order = CertificateOrder::new("pump", Role::Device, KeyType::Ecc);
@@ -180,8 +180,8 @@ fn tests_can_order_what_nobody_should_issue() {
     assert!(!first(&early).is_valid_at(now));
     assert!(fixture.verifies(&early, KeyFamily::Ecc, "sslclient").unwrap_err().contains("not yet valid"));
 
-    let nobody = order(&|order| order.common_names.clear()).unwrap();
-    assert_eq!(first(&nobody).device_id(), Err(NameError::Missing));
+    let unnamed = order(&|order| order.common_names.clear()).unwrap();
+    assert_eq!(first(&unnamed).device_id(), Err(NameError::Missing));
     let two = order(&|order| order.common_names.push("monitor".to_owned())).unwrap();
     assert_eq!(first(&two).device_id(), Err(NameError::Several(2)));
     assert!(text(&two).contains("CN=monitor,CN=pump"), "{}", text(&two));
@@ -409,8 +409,8 @@ fn a_request_gives_its_requester_no_rights_of_his_choice() {
     let leaf = CertificateFacts::read(&der).unwrap();
     assert!(!leaf.is_ca && leaf.purposes == [KeyPurpose::ClientAuth]);
 
-    let nobody = openssl_request(dir, "rsa:2048", "/O=Ward");
-    assert!(matches!(sign(&nobody, Role::Device), Err(PkiError::Name(NameError::Missing))));
+    let unnamed = openssl_request(dir, "rsa:2048", "/O=Ward");
+    assert!(matches!(sign(&unnamed, Role::Device), Err(PkiError::Name(NameError::Missing))));
     let twice = openssl_request(dir, "rsa:2048", "/OU=a/OU=b/CN=host");
     assert!(matches!(sign(&twice, Role::Platform), Err(PkiError::Attribute(oid)) if oid == "2.5.4.11"));
     for weak in ["rsa:1024", "rsa:2048 -sha1", "ed25519", "ec -pkeyopt ec_paramgen_curve:secp256k1"] {
@@ -505,7 +505,7 @@ fn weak_and_foreign_algorithms_are_recognised() {
 
 // What is in an OCSP response, in words: by OpenSSL's responder.
 #[test]
-fn an_ocsp_response_is_told_in_words() {
+fn an_ocsp_response_is_shown_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let own = TestPki::init(&at("pki"), "http://127.0.0.1:8575", &Clock::system()).unwrap();

@@ -46,7 +46,7 @@ fn a_device_goes_on_at_another_node_when_its_own_dies() {
     wire.write(&first);
     let acknowledged = wire.answer().unwrap();
     assert_eq!(field(&acknowledged, "MSA", 1), "CA");
-    // This one may have been stored or not when the node dies; nobody told the device.
+    // This one may have been stored or not when the node dies; the device got no answer.
     let unanswered = framed(&message(NAME, "2"));
     wire.write(&unanswered);
     dying.signal(Signal::KILL);

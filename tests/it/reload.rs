@@ -16,7 +16,7 @@ const CHANGED: &str = "pcd_audit_events_total{event=\"configuration-changed\"}";
 fn hang_up(platform: &Platform) {
     let before = platform.metric(CHANGED);
     platform.signal(Signal::HUP);
-    eventually("the configuration is in force", || platform.metric(CHANGED) == before + 1.0);
+    eventually("the configuration is applied", || platform.metric(CHANGED) == before + 1.0);
 }
 
 /// A request to the admin listener: status and body.

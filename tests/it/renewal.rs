@@ -1,5 +1,5 @@
-//! A9.1: what is known is renewed in the background before it expires, so that nobody waits and nothing runs
-//! out.
+//! A9.1: revocation data is renewed in the background before it expires, so that no handshake waits and
+//! nothing runs out.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ fn a9_1_an_installed_crl_is_renewed_before_it_expires() {
     let row = last(&platform, "connection-accepted");
     assert_eq!(row["revocation"][0]["url"], installed.to_str().unwrap(), "{row}");
 
-    // While the platform runs, and nobody connects, the CA publishes the next one; until then nothing is
+    // While the platform runs without connections, the CA publishes the next one; until then nothing is
     // there to fetch.
     openssl_crl(folder.path(), &[&stolen], &point, 2, Duration::from_hours(48));
     let number = |wanted: &str| {

@@ -30,7 +30,7 @@ impl Saving<'_> {
     /// Connects, sends a message, and waits for its acknowledgement or the end.
     fn connect(&self, resume: bool) -> Finished {
         let mut client = s_client(self.site, self.platform.address, Some(&self.own), &[self.version]);
-        // Not quiet: whether the session was new is said on stdout.
+        // Not quiet: stdout shows whether the session was new.
         client.arg("-msg").arg("-sess_out").arg(self.file());
         if resume {
             client.arg("-sess_in").arg(self.file());
@@ -134,7 +134,7 @@ fn a9_4_a_revoked_device_does_not_come_back_by_an_old_session() {
         let changed = "pcd_audit_events_total{event=\"configuration-changed\"}";
         let before = platform.metric(changed);
         platform.signal(Signal::HUP);
-        eventually("the new list is in force", || platform.metric(changed) == before + 1.0);
+        eventually("the new list is applied", || platform.metric(changed) == before + 1.0);
 
         let output = device.connect(true);
         assert!(!Saving::is_answered(&output), "{}", output.text());

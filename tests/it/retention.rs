@@ -18,31 +18,31 @@ fn messages_and_audit_rows_go_when_they_are_too_old_and_the_chain_stays_whole() 
         wire.write(&framed(&message(NAME, id)));
         assert_eq!(wire.verdict().0, "CA");
     }
-    // One that is refused, because it speaks for somebody else.
+    // One that is refused, because it speaks for another device.
     wire.write(&framed(&message("00A037FFFE000002", "4")));
     assert_ne!(wire.verdict().0, "CA");
     let series = "pcd_retention_pruned_total{what=\"messages\"}";
     eventually("the messages are gone", || platform.cli().json(&["message", "list"]).is_empty());
     assert_eq!(platform.metric(series), 4.0);
     let rows = platform.cli().json(&["audit", "list", "--event", "messages-pruned"]);
-    let said: u64 = rows.iter().map(|row| row["details"]["messages"].as_u64().unwrap()).sum();
-    assert_eq!(said, 4);
+    let pruned: u64 = rows.iter().map(|row| row["details"]["messages"].as_u64().unwrap()).sum();
+    assert_eq!(pruned, 4);
     let first = || platform.cli().run(&["audit", "export"]).lines().next().unwrap().to_owned();
     eventually("the first rows of the trail are gone", || !first().contains("\"number\":1,"));
     assert!(!platform.cli().json(&["audit", "list", "--event", "audit-pruned"]).is_empty());
     assert!(platform.metric("pcd_retention_pruned_total{what=\"audit\"}") > 0.0);
     let verify = |cli: &Cli| cli.json(&["audit", "verify"]).remove(0);
     assert_eq!(verify(platform.cli())["intact"], true);
-    // A head that was noted before is not missing; one that nobody signed is not there.
-    let told =
+    // A head that was noted before is not missing; an unsigned one is not there.
+    let reported =
         platform.cli().json(&["audit", "list", "--event", "audit-pruned"]).remove(0)["details"].clone();
-    let (number, hash) = (told["number"].as_u64().unwrap(), told["hash"].as_str().unwrap());
+    let (number, hash) = (reported["number"].as_u64().unwrap(), reported["hash"].as_str().unwrap());
     let look_up = |head: &str| platform.cli().try_run(&["audit", "verify", "--head", head]);
-    let (status, said, _) = look_up(&format!("{number}:{hash}"));
-    assert!(status.success() && said.contains("\npruned  ") && said.contains(" up to row "), "{said}");
-    let (status, said, _) = look_up(&format!("999999:{hash}"));
-    assert!(status.code() == Some(1) && said.contains("\nbroken  "), "{said}");
-    // The same bytes again are new: nobody remembers them.
+    let (status, output, _) = look_up(&format!("{number}:{hash}"));
+    assert!(status.success() && output.contains("\npruned  ") && output.contains(" up to row "), "{output}");
+    let (status, output, _) = look_up(&format!("999999:{hash}"));
+    assert!(status.code() == Some(1) && output.contains("\nbroken  "), "{output}");
+    // The same bytes again are new: the first copy is gone.
     wire.write(&framed(&message(NAME, "1")));
     assert_eq!(wire.verdict().0, "CA");
     platform.stop();

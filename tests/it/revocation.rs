@@ -15,7 +15,7 @@ use crate::harness::{
 };
 use crate::openssl::openssl;
 
-/// CRLs of the roots alone: of a device, only OCSP or its distribution point can tell.
+/// CRLs of the roots alone: the status of a device comes from OCSP or its distribution point only.
 pub(crate) fn site(more: &[&str]) -> Site {
     let crls: Vec<String> =
         [Authority::RootEcc, Authority::RootRsa].map(|root| format!("{:?}", pki().crl(root))).into();
@@ -31,10 +31,10 @@ pub(crate) fn certificate(site: &Site, name: &str, ocsp: &[String], crl: &[Strin
 }
 
 pub(crate) fn connects(site: &Site, platform: &Platform, own: &Credential, name: &str) -> Result<(), String> {
-    let told = |error: &dyn std::error::Error| format!("{}\n{}", chain(error), platform.log());
-    let mut device = Device::connect(site, platform.address, own).map_err(|error| told(&error))?;
+    let described = |error: &dyn std::error::Error| format!("{}\n{}", chain(error), platform.log());
+    let mut device = Device::connect(site, platform.address, own).map_err(|error| described(&error))?;
     // In TLS 1.3 the refusal comes after the client's side of the handshake is done.
-    let answers = device.send(message(name, "1")).map_err(|error| told(&error))?;
+    let answers = device.send(message(name, "1")).map_err(|error| described(&error))?;
     assert_eq!(answers[0].code.as_str(), "CA");
     device.close().map_err(|error| chain(&error))
 }
@@ -97,7 +97,7 @@ fn a9_openssls_responder_decides_about_devices() {
     assert!(refused.contains("CertificateUnknown"), "alert 46: {refused}");
     assert!(platform.log().contains("a certificate is refused because its revocation is unknown"));
 
-    // Known now: nobody is asked.
+    // Cached now: no query is sent.
     responder.stop();
     connects(&site, &platform, &good, "GOOD").unwrap();
     assert_eq!(last(&platform, "connection-accepted")["revocation"][0]["source"], "ocsp-cache");
@@ -109,7 +109,8 @@ fn a9_openssls_responder_decides_about_devices() {
     assert!(platform.metric(r#"pcd_revocation_checks_total{source="ocsp",verdict="good"}"#) >= 1.0);
 }
 
-// A9.2, A9.3: a delegated responder, whose own status a CRL tells; what is unknown, a CRL decides.
+// A9.2, A9.3: a delegated responder, whose own status comes from a CRL; a CRL decides where OCSP answers
+// unknown.
 #[test]
 fn a9_a_delegate_signs_for_the_ca_and_the_crl_knows_what_ocsp_does_not() {
     let crls = pki().crl(Authority::RootEcc);
@@ -277,7 +278,7 @@ fn a9_2_openssls_crl_from_the_distribution_point_decides() {
     assert!(refused.contains("CertificateRevoked"), "{refused}");
     assert_eq!(*server.asked.lock().unwrap(), 1, "the second was answered from what was kept");
 
-    // Another partition's CRL at the same place covers nobody of these.
+    // Another partition's CRL at the same URL covers none of these.
     let other = point.replace("ca.crl", "other.crl");
     std::fs::remove_dir_all(folder.join("data")).unwrap();
     openssl_crl(&folder, &[], &other, 8, TWO_DAYS);
@@ -287,9 +288,9 @@ fn a9_2_openssls_crl_from_the_distribution_point_decides() {
     assert_eq!(last(&platform, "connection-refused")["refusal"], "revocation-undetermined");
 }
 
-// A9: `when-undetermined = "accept"` lets in of whom nothing is known, and never who is revoked.
+// A9: `when-undetermined = "accept"` admits devices of undetermined status, and never revoked ones.
 #[test]
-fn a9_who_is_unknown_is_let_in_where_the_operator_says_so_and_the_revoked_are_not() {
+fn a9_an_undetermined_device_is_admitted_by_configuration_and_a_revoked_one_never() {
     let site = site(&["when-undetermined = \"accept\""]);
     let mut responder = OpensslOcsp::new(site.path(), None);
     let make = |name| certificate(&site, name, &[responder.url()], &[]);

@@ -152,8 +152,8 @@ fn an_order_reaches_the_device_and_its_answer_the_operator() {
     // The commands write their own rows, and are not the platform.
     assert_eq!(["southbound-queued", "southbound-sent", "southbound-settled"].map(counted), [0.0, 3.0, 3.0]);
     assert_eq!(counted("message-accepted"), 5.0);
-    let told = ["queued", "sent", "settled"].map(|event| scene.audited(&format!("southbound-{event}")));
-    assert_eq!(told, [3; 3]);
+    let reported = ["queued", "sent", "settled"].map(|event| scene.audited(&format!("southbound-{event}")));
+    assert_eq!(reported, [3; 3]);
     assert!(wire.is_quiet(Duration::from_millis(600)), "acknowledgements are never acknowledged");
     let stopped = scene.platform.stop();
     assert_eq!(stopped.status.code(), Some(0));

@@ -16,7 +16,7 @@ use crate::harness::{Credential, Device, Platform, Server, Site, eventually, mes
 use crate::revocation::{certificate, site};
 
 /// How long a device waits for its turn: the devices of a test share two cores with the platform.
-const PATIENCE: Duration = Duration::from_secs(300);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 /// Kibibytes of memory that the platform may take.
 const MEMORY: u64 = 512 * 1024;
 
@@ -31,7 +31,7 @@ struct Storm {
     good: usize,
     /// Refused because nothing fresh was known.
     undetermined: f64,
-    /// What the devices that were not let in have seen.
+    /// What the refused devices have seen.
     seen: BTreeMap<String, usize>,
     memory_kib: u64,
     threads: usize,
@@ -49,7 +49,7 @@ impl Storm {
 
 /// One device's attempt: that its first message was acknowledged, or what it saw.
 fn attempt(site: &Site, platform: &Platform, own: &Credential, name: &str) -> Result<(), String> {
-    let told = |error: pcd_platform::interface_b::ClientError| {
+    let described = |error: pcd_platform::interface_b::ClientError| {
         let mut text = error.to_string();
         let mut cause = std::error::Error::source(&error);
         while let Some(inner) = cause {
@@ -58,8 +58,9 @@ fn attempt(site: &Site, platform: &Platform, own: &Credential, name: &str) -> Re
         }
         text
     };
-    let mut device = Device::connect_within(site, platform.address, own, None, PATIENCE).map_err(told)?;
-    let answers = device.send(message(name, "1")).map_err(told)?;
+    let mut device =
+        Device::connect_within(site, platform.address, own, None, CONNECT_TIMEOUT).map_err(described)?;
+    let answers = device.send(message(name, "1")).map_err(described)?;
     match answers[0].code.as_str() {
         "CA" => Ok(()),
         other => Err(other.to_owned()),
@@ -168,8 +169,8 @@ fn a_storm_on_a_slow_responder_is_decided_rightly() {
     assert_eq!((storm.is_bounded().good, storm.undetermined), (size(), 0.0), "{:?}", storm.seen);
 }
 
-// A9: the responder takes longer than a handshake may: nobody is let in on no answer, and nobody waits for
-// all of them.
+// A9: the responder takes longer than a handshake may: no device is admitted without an answer, and none
+// waits for all of them.
 #[test]
 fn a_storm_on_a_responder_that_takes_ten_seconds_is_refused_in_time() {
     let storm = storm(Duration::from_secs(10), true, &["deadline = \"2s\""]);
@@ -177,7 +178,7 @@ fn a_storm_on_a_responder_that_takes_ten_seconds_is_refused_in_time() {
     assert_eq!((storm.is_bounded().good, storm.undetermined), (0, all), "{:?}", storm.seen);
 }
 
-// A9: nobody answers, and nothing else is known: everybody is refused, and the platform lives.
+// A9: no responder answers, and nothing is cached: every device is refused, and the platform lives.
 #[test]
 fn a_storm_on_a_responder_that_never_answers_is_refused() {
     let storm = storm(Duration::from_secs(600), false, &["deadline = \"2s\"", "fetch-timeout = \"1s\""]);
@@ -185,7 +186,7 @@ fn a_storm_on_a_responder_that_never_answers_is_refused() {
     assert_eq!((storm.is_bounded().good, storm.undetermined), (0, all), "{:?}", storm.seen);
 }
 
-// A9.2: nobody answers, and the installed CRL knows: everybody is let in.
+// A9.2: no responder answers, and the installed CRL decides: every device is admitted.
 #[test]
 fn a_storm_without_a_responder_is_decided_by_the_installed_crl() {
     let crls = pki().crl(Authority::RootEcc);

@@ -122,7 +122,7 @@ fn a11_a_token_signs_handshakes_in_every_scheme() {
 }
 
 #[test]
-fn a11_what_is_wrong_with_a_token_is_said() {
+fn a11_every_fault_of_a_token_is_named() {
     let refused = |site: &Site, transcript: &str| {
         let (status, found, _) = Cli::of(site).try_run(&["check"]);
         assert_eq!(status.code(), Some(1), "{found}");
@@ -136,7 +136,7 @@ fn a11_what_is_wrong_with_a_token_is_said() {
         let uri = uri(object, "pin").replace(module(), library);
         site.with("tls", &format!("ecc = {{ chain = \"{}\", key = \"{uri}\" }}", other.chain.display()))
     };
-    let site = with(site, "object=nobody", module());
+    let site = with(site, "object=missing", module());
     refused(&site, "0 private keys match");
     let site = with(site, "object=platform-ecc", module());
     refused(&site, "does not belong to");

@@ -45,7 +45,7 @@ public final class AlertDevice {
         exchange("AL-AL", first, 1);
         exchange("AL-NE", alert("J2", "AL", "NE", name, "update"), 1);
         exchange("original", alert("J3", "", "", name, "end"), 1);
-        exchange("stranger", alert("J4", "AL", "NE", "SOMEBODY-ELSE", "start"), 1);
+        exchange("stranger", alert("J4", "AL", "NE", "ANOTHER-DEVICE", "start"), 1);
         String batch = "FHS|^~\\&|" + name + "\rBHS|^~\\&|" + name + "\r"
             + alert("J5", "AL", "NE", name, "start") + values("J6", "AL", "AL") + alert("J7", "", "", name, "end")
             + "BTS|3\rFTS|1\r";

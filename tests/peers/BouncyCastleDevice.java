@@ -63,22 +63,22 @@ public final class BouncyCastleDevice {
     public static void main(String[] arguments) throws Exception {
         byte[] message = Files.readAllBytes(Path.of(arguments[3]));
         for (String wanted : Arrays.asList(arguments).subList(7, arguments.length)) {
-            StringBuilder said = new StringBuilder(wanted);
+            StringBuilder output = new StringBuilder(wanted);
             try {
-                connect(arguments, wanted.split(":"), message, said);
-                said.append(" acknowledged");
+                connect(arguments, wanted.split(":"), message, output);
+                output.append(" acknowledged");
             } catch (IOException refused) {
-                said.append(" refused: ").append(refused);
+                output.append(" refused: ").append(refused);
             }
-            System.out.println(said);
+            System.out.println(output);
         }
     }
 
-    private static void connect(String[] arguments, String[] wanted, byte[] message, StringBuilder said)
+    private static void connect(String[] arguments, String[] wanted, byte[] message, StringBuilder output)
             throws Exception {
         try (Socket socket = new Socket(arguments[4], Integer.parseInt(arguments[5]))) {
             TlsClientProtocol protocol = new TlsClientProtocol(socket.getInputStream(), socket.getOutputStream());
-            protocol.connect(new Client(arguments, wanted, said));
+            protocol.connect(new Client(arguments, wanted, output));
             protocol.getOutputStream().write(message);
             // The last byte of a frame of MLLP.
             InputStream in = protocol.getInputStream();
@@ -98,9 +98,9 @@ public final class BouncyCastleDevice {
         private final KeyStore keys;
         private final char[] password;
         private final PKIXParameters anchors;
-        private final StringBuilder said;
+        private final StringBuilder output;
 
-        Client(String[] arguments, String[] wanted, StringBuilder said) throws Exception {
+        Client(String[] arguments, String[] wanted, StringBuilder output) throws Exception {
             super(new JcaTlsCryptoProvider().setProvider(new BouncyCastleProvider()).create(new SecureRandom()));
             asks = arguments[6];
             version = wanted[0].equals("1.3") ? ProtocolVersion.TLSv13 : ProtocolVersion.TLSv12;
@@ -118,9 +118,9 @@ public final class BouncyCastleDevice {
                 }
             }
             anchors = new PKIXParameters(trusted);
-            // What came stapled is for the test to judge.
+            // The test evaluates the stapled responses.
             anchors.setRevocationEnabled(false);
-            this.said = said;
+            this.output = output;
         }
 
         @Override
@@ -157,7 +157,7 @@ public final class BouncyCastleDevice {
                 @Override
                 public void notifyServerCertificate(TlsServerCertificate server) throws IOException {
                     verify(server.getCertificate());
-                    tell(server);
+                    report(server);
                 }
 
                 @Override
@@ -182,7 +182,7 @@ public final class BouncyCastleDevice {
             }
         }
 
-        private void tell(TlsServerCertificate server) throws IOException {
+        private void report(TlsServerCertificate server) throws IOException {
             CertificateEntry[] entries = server.getCertificate().getCertificateEntryList();
             List<OCSPResponse> responses = new ArrayList<>(Collections.nCopies(entries.length, null));
             CertificateStatus status = server.getCertificateStatus();
@@ -209,10 +209,10 @@ public final class BouncyCastleDevice {
                 kind = "ocsp";
                 responses.set(0, status.getOCSPResponse());
             }
-            said.append(' ').append(kind);
+            output.append(' ').append(kind);
             for (int at = 0; at < entries.length; at++) {
-                said.append(' ').append(entries[at].getCertificate().getSerialNumber().toString(16)).append(':');
-                said.append(responses.get(at) == null ? "none" : described(responses.get(at)));
+                output.append(' ').append(entries[at].getCertificate().getSerialNumber().toString(16)).append(':');
+                output.append(responses.get(at) == null ? "none" : described(responses.get(at)));
             }
         }
 

@@ -74,7 +74,7 @@ static void write_piece(mbedtls_ssl_context *ssl, mbedtls_net_context *net, cons
     } while (done < length);
 }
 
-/* Passes on what has come; 0 when the platform has said goodbye. */
+/* Passes on received bytes; 0 after the platform's close_notify. */
 static int receive(mbedtls_ssl_context *ssl)
 {
     static unsigned char chunk[16384];

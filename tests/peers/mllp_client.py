@@ -59,7 +59,7 @@ def main():
                     }
                 )
             )
-        # close_notify, as a device in good order says goodbye.
+        # close_notify, as a correct device sends it.
         client.socket.unwrap().close()
 
 

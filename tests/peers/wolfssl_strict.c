@@ -68,7 +68,7 @@ int main(int count, char **arguments)
     wolfSSL_Init();
     WOLFSSL_CTX *context = wolfSSL_CTX_new(wolfTLSv1_2_client_method());
     must(context != NULL, "a context");
-    /* As Debian builds it, it verifies nobody until it is told to. */
+    /* Debian's build verifies no peer unless it is configured to. */
     wolfSSL_CTX_set_verify(context, WOLFSSL_VERIFY_PEER, NULL);
     must(wolfSSL_CTX_load_verify_locations(context, arguments[1], NULL) == WOLFSSL_SUCCESS, "trust anchors");
     must(wolfSSL_CTX_use_certificate_chain_file(context, arguments[2]) == WOLFSSL_SUCCESS, "chain");

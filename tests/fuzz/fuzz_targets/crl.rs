@@ -1,4 +1,4 @@
-//! The reader of CRLs, its index, and the rules by which one counts: no panic, and nobody but the CA clears a
+//! The reader of CRLs, its index, and the rules by which one counts: no panic, and only the CA clears a
 //! certificate.
 //!
 //! The bytes are read as a CRL, and as changes to a CRL that a CA has signed.
@@ -54,7 +54,7 @@ fn output(der: Vec<u8>) -> Option<CertStatus> {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    // Whoever finds a signature has found more than a bug.
+    // An input with a valid signature would be a forgery, not a bug.
     assert_eq!(output(bytes.to_vec()), None);
     let mut changed = SCENE.signed.clone();
     for change in bytes.chunks_exact(3) {

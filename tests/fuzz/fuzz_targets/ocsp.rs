@@ -1,4 +1,4 @@
-//! The reader of OCSP responses and the rules by which one counts: no panic, and nobody but the CA makes it
+//! The reader of OCSP responses and the rules by which one counts: no panic, and only the CA makes it
 //! say "good".
 //!
 //! The bytes are read as a response, and as changes to a response that a CA has signed.
@@ -58,7 +58,7 @@ fn output(response: &[u8]) -> Option<CertStatus> {
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = Request::read(bytes);
-    // Whoever finds a signature has found more than a bug.
+    // An input with a valid signature would be a forgery, not a bug.
     assert_eq!(output(bytes), None);
     for signed in &SCENE.signed {
         let mut changed = signed.clone();

@@ -1,7 +1,7 @@
 //! Which file uses which: the paths of `use` declarations and of expressions, resolved to the file that
 //! defines the item.
 //!
-//! A re-export is transparent: whoever imports `store::StoreError` depends on `store/error.rs`, where the
+//! A re-export is transparent: an import of `store::StoreError` depends on `store/error.rs`, where the
 //! type is defined, and not on `store/mod.rs`, which re-exports it. A `mod` declaration is no dependency.
 
 use std::collections::{BTreeMap, BTreeSet};

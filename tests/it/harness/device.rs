@@ -32,18 +32,18 @@ impl Device {
         Self::connect_within(site, to, own, suite, SOON)
     }
 
-    /// Connects, with more patience than a device that has nothing else to wait for.
+    /// Connects with a longer timeout than the default.
     pub fn connect_within(
         site: &Site,
         to: SocketAddr,
         own: &super::Credential,
         suite: Option<&str>,
-        patience: std::time::Duration,
+        timeout: std::time::Duration,
     ) -> Result<Self, ClientError> {
         let connector = connector(site, own, suite).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client =
-            runtime.block_on(Client::connect(&connector, &to.ip().to_string(), to.port(), patience))?;
+            runtime.block_on(Client::connect(&connector, &to.ip().to_string(), to.port(), timeout))?;
         Ok(Self { client: Some(client), runtime })
     }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::tool;
 
-/// Tells the test that it has been started again where it may mount.
+/// Marks the run that was started again where mounting is allowed.
 const INSIDE: &str = "PCD_TEST_MAY_MOUNT";
 
 /// Runs `body` where file systems may be mounted: this test binary is started again in a mount namespace of
@@ -44,7 +44,7 @@ pub fn where_one_may_mount(test: &str, body: impl FnOnce()) {
 /// A file system in memory with a bound, mounted at a path until it is dropped.
 #[derive(Debug)]
 pub struct Disk {
-    /// Where it is mounted for whoever is tested.
+    /// Where it is mounted for the process under test.
     path: PathBuf,
     /// Where it is mounted for the test.
     back: PathBuf,
@@ -75,7 +75,7 @@ impl Disk {
         std::fs::remove_file(self.filler()).unwrap();
     }
 
-    /// From now on whoever opens a file there can only read it.
+    /// From now on files there can only be opened for reading.
     pub fn forbid_writing(&self) {
         mount(&["--bind", self.back.to_str().unwrap()], &self.path);
         mount(&["-o", "remount,bind,ro"], &self.path);

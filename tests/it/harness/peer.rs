@@ -43,7 +43,7 @@ pub fn command_at(program: &Path) -> Command {
 }
 
 /// Starts the program, writes `input` to it, keeps stdin open until `ready` has been seen on stdout (or the
-/// program ends), and collects what it said.
+/// program ends), and collects its output.
 pub fn finish(mut command: Command, input: &[u8], ready: Option<&[u8]>) -> Finished {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -182,7 +182,7 @@ impl Cli {
     }
 }
 
-/// The warnings and errors of a log, but for those that nobody answers by OCSP for the certificates of the
+/// The warnings and errors of a log, except those about missing OCSP responders for the certificates of the
 /// tests' PKI.
 pub fn complaints(log: &str) -> Vec<&str> {
     let expected = "OCSP response for a certificate of the platform";

@@ -1,4 +1,4 @@
-//! Those who answer about revocation: OpenSSL's OCSP responder, and a server of files and of patience.
+//! Sources of revocation data: OpenSSL's OCSP responder, and a file server that can be slow.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};

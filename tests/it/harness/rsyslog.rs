@@ -9,8 +9,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Credential, Site, eventually, tool};
 
-/// A repository with a port, a folder and a certificate of its own. It asks for the certificate of whoever
-/// sends, and takes only `platform`'s.
+/// A repository with a port, a folder and a certificate of its own. It asks for the certificate of every
+/// client that sends, and takes only `platform`'s.
 #[derive(Debug)]
 pub struct Rsyslog {
     child: Option<Child>,
@@ -63,14 +63,14 @@ impl Rsyslog {
         });
     }
 
-    /// Ends it in good order.
+    /// Shuts it down gracefully.
     pub fn stop(&mut self) {
         let mut child = self.child.take().expect("it runs");
         kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
         child.wait().unwrap();
     }
 
-    /// Stops it without ending it: its kernel takes what comes, and nobody reads it.
+    /// Stops it without ending it: its kernel accepts bytes that no process reads.
     pub fn freeze(&self) {
         kill_process(Pid::from_child(self.child.as_ref().expect("it runs")), Signal::STOP).unwrap();
     }
@@ -107,7 +107,7 @@ impl Rsyslog {
         documents
     }
 
-    /// What it said of itself.
+    /// Its own log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("own")).unwrap_or_default()
             + &std::fs::read_to_string(self.folder.join("stderr")).unwrap_or_default()

@@ -137,7 +137,7 @@ impl Site {
         url.starts_with("postgres").then(|| url.trim_end_matches('"').to_owned())
     }
 
-    /// Adds a line to a table of the configuration, in place of what the same key said before.
+    /// Adds a line to a table of the configuration, in place of the earlier value of the same key.
     pub fn with(mut self, table: &'static str, line: &str) -> Self {
         assert!(TABLES.contains(&table), "no table [{table}]");
         let key = |line: &str| line.split('=').next().unwrap().trim().to_owned();

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-/// What of a write-ahead log counts: the frames since it was last begun anew.
+/// What of a write-ahead log counts: the frames since it was last restarted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wal {
     /// Which run through the file this is: the salts of its header.

@@ -63,7 +63,7 @@ impl Wire {
         })
     }
 
-    /// The next acknowledgement, without its frame; `None` when the platform has said goodbye.
+    /// The next acknowledgement, without its frame; `None` after the platform's close_notify.
     ///
     /// Fails the test when the connection ends without close_notify, or nothing comes.
     pub fn answer(&mut self) -> Option<String> {
@@ -86,13 +86,13 @@ impl Wire {
         (field(&answer, "MSA", 1).to_owned(), field(&answer, "MSA", 2).to_owned())
     }
 
-    /// Says goodbye, and reads what still comes until the platform has said it too.
+    /// Sends close_notify and reads until the platform's close_notify.
     pub fn close(mut self) -> Vec<String> {
         self.runtime.block_on(self.stream.shutdown()).unwrap();
         std::iter::from_fn(|| self.answer()).collect()
     }
 
-    fn read_answer(&mut self, patience: Duration) -> std::io::Result<Option<String>> {
+    fn read_answer(&mut self, limit: Duration) -> std::io::Result<Option<String>> {
         loop {
             if let Some(end) = self.unread.windows(2).position(|window| window == b"\x1C\r") {
                 let frame: Vec<u8> = self.unread.drain(..end + 2).collect();
@@ -101,7 +101,7 @@ impl Wire {
             }
             let stream = &mut self.stream;
             let unread = &mut self.unread;
-            let read = self.runtime.block_on(async { timeout(patience, stream.read_buf(unread)).await });
+            let read = self.runtime.block_on(async { timeout(limit, stream.read_buf(unread)).await });
             if read.map_err(|_| ErrorKind::TimedOut)?? == 0 {
                 assert!(self.unread.is_empty(), "the platform ends between two frames");
                 return Ok(None);

@@ -175,7 +175,7 @@ fn every_message_is_answered_as_it_asks_and_kept_as_it_came() {
             Ok(sample) => sample.payload == bytes,
             Err(number) => id == format!("SENTINEL-{number}"),
         };
-        // What was sent and is passed over here was a resend.
+        // A message that is skipped here was a resend.
         assert!(came.any(is_this), "{id} is out of order");
     }
     let mut kept: HashMap<Vec<u8>, Vec<&Value>> = HashMap::new();

@@ -15,7 +15,7 @@ fn shown(platform: &Platform) -> Value {
 /// Sends the same question under other control ids until the change has reached the platform.
 fn until(wire: &mut Wire, prefix: &str, expected: &[&str], asked: impl Fn(&str) -> Vec<u8>) {
     let mut number = 0;
-    eventually("the change is in force", || {
+    eventually("the change is applied", || {
         number += 1;
         wire.write(&framed(&asked(&format!("{prefix}-{number}"))));
         wire.write(&framed(&message(NAME, &format!("END-{prefix}-{number}"))));
@@ -52,9 +52,10 @@ fn a_device_that_does_not_mean_what_it_asks_is_acknowledged_as_the_operator_says
     platform.cli().run(&["device", "change", NAME, "--acknowledge", "as-asked"]);
     until(&mut wire, "as-asked", &[], never);
     let changes = platform.cli().json(&["audit", "list", "--event", "device-changed"]);
-    let told: Vec<_> = changes.iter().map(|row| row["details"]["acknowledge"].as_str().unwrap()).collect();
-    assert_eq!(told.len(), 3);
-    assert!(told.contains(&"original") && told.contains(&"as-asked"));
+    let reported: Vec<_> =
+        changes.iter().map(|row| row["details"]["acknowledge"].as_str().unwrap()).collect();
+    assert_eq!(reported.len(), 3);
+    assert!(reported.contains(&"original") && reported.contains(&"as-asked"));
 }
 
 #[test]

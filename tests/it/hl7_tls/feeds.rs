@@ -1,4 +1,4 @@
-//! Devices that stop, frames that nobody can answer, and what the operator's side tells of them.
+//! Devices that stop sending, frames without an answer, and what the operator sees of them.
 
 use pcd_platform::pki::KeyType;
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn a_device_that_stops_is_shown_counted_and_audited_once() {
         (&false.into(), &2.into())
     );
 
-    eventually("the silence is told", || platform.metric("pcd_feeds_silent") == 1.0);
+    eventually("the silence is audited", || platform.metric("pcd_feeds_silent") == 1.0);
     assert_eq!(api(&platform, "/api/devices")[0]["feed"]["silent"], true);
     let silent = audited(&platform, "feed-silent");
     assert_eq!((silent.len(), &silent[0]["details"]["device"]), (1, &NAME.into()));
@@ -52,10 +52,10 @@ fn a_device_that_stops_is_shown_counted_and_audited_once() {
     wire.write(&framed(&message(NAME, "3")));
     assert_eq!(wire.verdict().0, "CA");
     eventually("it is heard again", || platform.metric("pcd_feeds_silent") == 0.0);
-    eventually("that is told", || audited(&platform, "feed-resumed").len() == 1);
-    eventually("the next silence is told", || audited(&platform, "feed-silent").len() == 2);
+    eventually("the end of the silence is audited", || audited(&platform, "feed-resumed").len() == 1);
+    eventually("the next silence is audited", || audited(&platform, "feed-silent").len() == 2);
     platform.cli().run(&["device", "suspend", NAME]);
-    eventually("nobody waits for it", || platform.metric("pcd_feeds_silent") == 0.0);
+    eventually("no device is expected", || platform.metric("pcd_feeds_silent") == 0.0);
 }
 
 /// DEV-53, as the proposal of the technical framework prints it.
@@ -71,11 +71,11 @@ fn a_missed_watchdog_is_noticed() {
     assert_eq!(wire.verdict().0, "CA");
     let device = api(&platform, "/api/devices")[0].take();
     assert_eq!(device["feed"]["silent-after-seconds"], 2, "{device}");
-    eventually("the silence is told", || audited(&platform, "feed-silent").len() == 1);
+    eventually("the silence is audited", || audited(&platform, "feed-silent").len() == 1);
 }
 
 #[test]
-fn sessions_and_messages_are_told_without_their_content() {
+fn sessions_and_messages_are_listed_without_their_content() {
     let site = Site::new();
     let (platform, mut wire) = scene(&site);
     wire.write(&framed(&message(NAME, "1")));
@@ -114,7 +114,7 @@ fn a_frame_that_cannot_be_answered_by_name_closes_the_connection_if_the_operator
     let mut rejections: Vec<_> = listed.iter().map(|row| row["rejection"].as_str()).collect();
     rejections.sort();
     assert_eq!(rejections, [None, Some("no-header")], "kept all the same");
-    eventually("the end is told", || !audited(&platform, "session-ended").is_empty());
+    eventually("the end is audited", || !audited(&platform, "session-ended").is_empty());
     assert_eq!(audited(&platform, "session-ended")[0]["details"]["why"], "unreadable-message");
 
     let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));

@@ -1,4 +1,4 @@
-//! What is said to the platform with every peer: messages and acknowledgements of the sizes at which records
+//! The conversation of every peer with the platform: messages and acknowledgements of the sizes at which records
 //! break.
 
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use super::tap::{Negotiated, Tap};
 pub trait Peer {
     /// Its name, for the names of its devices.
     const NAME: &'static str;
-    /// How it is told what to send.
+    /// How it receives its input.
     const WRITING: Writing;
     /// Whether it speaks TLS 1.3.
     const TLS13: bool = true;
@@ -67,7 +67,7 @@ impl<'a, P: Peer> Connected<'a, P> {
         })
     }
 
-    /// The same, for a peer that may be refused: then what it said, and the alert if it went in the clear.
+    /// The same, for a peer that may be refused: then its output, and the alert if it went in the clear.
     pub fn try_open(
         shared: &Shared,
         device: &'a Device,

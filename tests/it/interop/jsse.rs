@@ -41,7 +41,7 @@ fn b1_alerts_and_a_batch_of_a_java_client_are_acknowledged_as_they_ask() {
     let output = finish(java, b"", None);
     assert!(output.success, "{}\n{}", output.text(), shared.platform.log());
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
-    let told: Vec<Vec<&str>> = printed.lines().map(|line| line.split('\t').collect()).collect();
+    let rows: Vec<Vec<&str>> = printed.lines().map(|line| line.split('\t').collect()).collect();
     let expected = [
         // In an alert report MSH-16 does not ask for an application acknowledgement.
         ["AL-AL", "CA", "J1", "ACK^R40^ACK", ""],
@@ -56,11 +56,11 @@ fn b1_alerts_and_a_batch_of_a_java_client_are_acknowledged_as_they_ask() {
         ["resent", "CA", "J1", "ACK^R40^ACK", ""],
     ];
     assert_eq!(
-        told.iter().map(|line| &line[..5]).collect::<Vec<_>>(),
+        rows.iter().map(|line| &line[..5]).collect::<Vec<_>>(),
         expected.each_ref().map(|line| &line[..])
     );
     // The acknowledgement of a resend is the first one: also its own MSH-10.
-    assert_eq!(told[0][5], told[8][5]);
+    assert_eq!(rows[0][5], rows[8][5]);
 
     let listed = shared.platform.cli().json(&["message", "list", "--device", &device.name]);
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();

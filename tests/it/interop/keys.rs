@@ -88,7 +88,7 @@ fn a0_keys_and_signatures_that_are_too_weak_or_too_large_are_refused() {
         let device = foreign(&shared, name, key, hash);
         for (suite, more) in [(DHE_RSA, &[][..]), (TLS13, &["-cipher", "DEFAULT:@SECLEVEL=0"])] {
             let Err(transcript) = Connected::<OpenSsl>::try_open(&shared, &device, suite, more) else {
-                panic!("{name} was let in by {}", suite.name)
+                panic!("{name} was admitted with {}", suite.name)
             };
             // RFC 5246 7.2.2: certificate_unknown, an issue not covered by the others.
             assert!(transcript.contains("SSL alert number 46"), "{name} {}: {transcript}", suite.name);

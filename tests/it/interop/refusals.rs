@@ -1,4 +1,4 @@
-//! Peers that get no connection: how they are told, what the audit trail says, and that nobody else notices.
+//! Refused peers: the alert that each receives, its audit row, and that other connections are unaffected.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -44,7 +44,7 @@ fn alert_and_refusal(platform: &Platform, answer: &Answer) -> (Option<u8>, Strin
 }
 
 #[test]
-fn a2_tls_1_0_and_1_1_are_told_protocol_version() {
+fn a2_tls_1_0_and_1_1_are_refused_with_protocol_version() {
     let shared = Shared::platform();
     for version in [0x0300, 0x0301, 0x0302] {
         let old = Hello { version, ..hello(&[ECDHE_ECDSA, DHE_RSA, 0xc00a], &[SECP256R1]) };
@@ -58,7 +58,7 @@ fn a2_tls_1_0_and_1_1_are_told_protocol_version() {
 }
 
 #[test]
-fn a2_openssl_itself_is_told_protocol_version_when_it_means_tls_1_1() {
+fn a2_openssl_limited_to_tls_1_1_is_refused_with_protocol_version() {
     let shared = Shared::platform();
     for version in ["-tls1", "-tls1_1"] {
         let output = Command::new("openssl")
@@ -74,7 +74,7 @@ fn a2_openssl_itself_is_told_protocol_version_when_it_means_tls_1_1() {
 }
 
 #[test]
-fn a3_a_client_without_a_common_suite_is_told_handshake_failure() {
+fn a3_a_client_without_a_common_suite_is_refused_with_handshake_failure() {
     let shared = Shared::platform();
     // AES-128-GCM, RSA key transport, ChaCha20, NULL: each alone, and all.
     let foreign = [0xc02b, 0x009c, 0xcca9, 0x003b];
@@ -115,7 +115,7 @@ fn nothing_is_compressed() {
 fn what_is_not_tls_is_refused() {
     let shared = Shared::platform();
     let ssl2 = [&[0x80, 0x2e, 1, 0, 2, 0, 3, 0, 0, 0, 0x10][..], &[5; 37]].concat();
-    let plain_mllp = [b"\x0B", &message("NOBODY", "1")[..], b"\x1C\r"].concat();
+    let plain_mllp = [b"\x0B", &message("UNKNOWN", "1")[..], b"\x1C\r"].concat();
     let garbage_first = [&b"\0\0garbage"[..], &hello(&[ECDHE_ECDSA], &[SECP256R1]).records()].concat();
     let empty_records = [22, 3, 1, 0, 0].repeat(100);
     let other_type = [23, 3, 3, 0, 4, 1, 2, 3, 4];
@@ -131,9 +131,9 @@ fn what_is_not_tls_is_refused() {
     ];
     for (what, bytes) in cases {
         let answer = send(shared.platform.address, bytes);
-        let told = answer.bytes.first();
+        let first = answer.bytes.first();
         assert!(
-            answer.suite().is_none() && told.is_none_or(|kind| *kind == 21),
+            answer.suite().is_none() && first.is_none_or(|kind| *kind == 21),
             "{what}: {:?}",
             answer.bytes
         );
@@ -161,7 +161,7 @@ fn a_hello_may_be_large_but_not_64_kib() {
 }
 
 #[test]
-fn a_hello_at_one_byte_a_second_runs_out_of_time_and_holds_up_nobody() {
+fn a_hello_at_one_byte_a_second_times_out_and_delays_no_other_peer() {
     let site = Site::new().with("interface-a", "handshake-timeout = \"3s\"");
     let platform = site.start();
     let device = site.certificate("PATIENT", KeyType::Ecc);

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::SOON;
 
-/// How a program is told what to write.
+/// How a program receives what it has to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Writing {
     /// What comes in at stdin is sent as it comes.
@@ -63,7 +63,7 @@ impl Talk {
         let _ = stdin.write_all(&all).and_then(|()| stdin.flush());
     }
 
-    /// The next MLLP frame that the peer has received, with its frame characters; what the program said if
+    /// The next MLLP frame that the peer has received, with its frame characters; the output of the program if
     /// there is none.
     pub fn frame(&mut self) -> Result<Vec<u8>, String> {
         let mut searched = 0;
@@ -80,7 +80,7 @@ impl Talk {
         }
     }
 
-    /// Closes the peer's stdin, waits for its end and brings it about if need be; everything that it said and
+    /// Closes the peer's stdin, waits for its end and brings it about if need be; its whole output and
     /// was not a frame.
     pub fn end(&mut self) -> String {
         drop(self.stdin.take());

@@ -1,5 +1,5 @@
-//! A tap on the wire: passes bytes between a peer and the platform, and notes what anybody on the way can
-//! see.
+//! A tap on the wire: passes bytes between a peer and the platform, and notes what an observer on the wire
+//! can see.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -105,7 +105,7 @@ impl Tap {
 
     /// Waits until both sides have closed.
     pub fn wait_for_end(&mut self) {
-        // The thread ends with the connection; a tap that nobody used has to be knocked at.
+        // The thread ends with the connection; an unused tap needs a connection to end.
         if let Some(passing) = self.passing.take() {
             drop(TcpStream::connect(self.address));
             passing.join().unwrap();
@@ -213,7 +213,7 @@ fn server_hello(body: &[u8]) -> Negotiated {
 fn group_of_key_exchange(body: &[u8]) -> u16 {
     match body {
         [3, high, low, ..] => u16::from_be_bytes([*high, *low]),
-        // A prime: of the finite fields of RFC 7919, its length tells which.
+        // A prime: of the finite fields of RFC 7919, its length identifies the group.
         [1, 0, ..] => 0x0100,
         [1, 0x80, ..] => 0x0101,
         [2, 0, ..] => 0x0102,

@@ -17,7 +17,7 @@ fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on(sit
     let start = alert("A-1", "E1", "", "start", 1);
     for sent in [
         start.clone(),
-        // Nobody had heard the acknowledgement: the same bytes, and after an outage all of it with a new
+        // The acknowledgement was lost: the same bytes, and after an outage all of it with a new
         // MSH-7 and MSH-10.
         start,
         alert("A-1-AGAIN", "E1", "", "start", 1),
@@ -34,7 +34,7 @@ fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on(sit
     let cli = platform.cli();
     let mut listed = cli.json(&["message", "list", "--type", "PCD-04"]);
     listed.reverse();
-    let told: Vec<_> = listed
+    let reported: Vec<_> = listed
         .iter()
         .map(|message| {
             let shown = cli.json(&["message", "show", message["id"].as_str().unwrap()]).remove(0);
@@ -49,7 +49,7 @@ fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on(sit
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ["A-1", "start", "A-1"],
             ["A-1-AGAIN", "start", "A-1"],

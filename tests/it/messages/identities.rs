@@ -41,9 +41,9 @@ fn a_device_speaks_for_itself_only_on(site: Site) {
     assert_eq!(field(&scene.ask(&text(NAME, "OWN")), "MSA", 1), "CA", "the connection stays");
 
     let rejected = scene.listed(&["--rejected"]);
-    let told: Vec<_> = rejected.iter().map(|row| (&row["control-id"], &row["rejection"])).collect();
+    let reported: Vec<_> = rejected.iter().map(|row| (&row["control-id"], &row["rejection"])).collect();
     let mismatch = Value::from("identity-mismatch");
-    assert_eq!(told, [(&"V-2".into(), &mismatch), (&"V-1".into(), &mismatch)]);
+    assert_eq!(reported, [(&"V-2".into(), &mismatch), (&"V-1".into(), &mismatch)]);
     let kept = scene.platform.cli().run(&["message", "show", "--raw", rejected[1]["id"].as_str().unwrap()]);
     assert_eq!(kept, first, "byte for byte");
     let exported = scene.platform.cli().json(&["message", "export", "--rejected"]);
@@ -61,7 +61,7 @@ fn a_device_speaks_for_itself_only_on(site: Site) {
 
 /// OBR-3.1 is an order's number: neither a counter nor a date of 16 digits may lock a device out.
 #[test]
-fn an_order_number_that_looks_like_an_eui64_locks_nobody_out() {
+fn an_order_number_that_looks_like_an_eui64_locks_no_device_out() {
     let mut scene = Scene::new(Site::new());
     for (id, filler) in [
         ("N-1", "2015122182656010".to_owned()),

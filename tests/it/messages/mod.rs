@@ -226,8 +226,8 @@ fn what_does_not_keep_to_its_profile_is_taken_with_a_warning_or_refused_as_confi
         assert!(newest["warnings"].as_array().unwrap().contains(&rule.into()), "{rule}: {newest}");
 
         let answer = strict.ask(&sent);
-        let told = (field(&answer, "MSA", 1), field(&answer, "ERR", 3).split('^').next().unwrap());
-        assert_eq!(told, ("CE", error), "{rule}: {answer}");
+        let reported = (field(&answer, "MSA", 1), field(&answer, "ERR", 3).split('^').next().unwrap());
+        assert_eq!(reported, ("CE", error), "{rule}: {answer}");
         assert!(field(&answer, "ERR", 2).starts_with(place), "{rule}: {answer}");
         let rejected = &strict.listed(&["--rejected", "--limit", "1"])[0];
         assert_eq!(rejected["rejection"], rule);
@@ -262,7 +262,7 @@ fn the_tree_of_a_message_names_the_patient_only_when_asked_to() {
 }
 
 #[test]
-fn an_acknowledgement_that_nobody_waits_for_is_kept_and_not_answered() {
+fn an_unexpected_acknowledgement_is_stored_and_not_answered() {
     let mut scene = Scene::new(Site::new());
     scene.send(&format!("MSH|^~\\&|{NAME}||||20260101||ACK^R01^ACK|7|P|2.6|||AL|AL\rMSA|AA|OURS-1\r"));
     // Answers leave in the order of the messages: the first one is not for it, and comes when it is kept.
@@ -287,23 +287,23 @@ fn operators_see_everything_about_a_message_but_its_content_on(site: Site) {
     assert_eq!(shown["control-id"], "SHOWN");
     let identities = shown["identities"].to_string();
     assert!(identities.contains(NAME), "{identities}");
-    for said in [
+    for output in [
         cli.run(&["message", "list"]),
         cli.run(&["message", "show", id]),
         cli.run(&["audit", "list"]),
         shown.to_string(),
     ] {
-        assert!(said.contains(NAME), "{said}");
-        assert_free_of_content(&said);
+        assert!(output.contains(NAME), "{output}");
+        assert_free_of_content(&output);
     }
     assert!(cli.run(&["message", "show", id, "--raw"]).contains("Imaginary"));
-    assert!(cli.json(&["message", "list", "--device", "NOBODY"]).is_empty());
+    assert!(cli.json(&["message", "list", "--device", "UNKNOWN"]).is_empty());
     assert!(cli.json(&["audit", "list", "--since", "2030-01-01T00:00:00Z"]).is_empty());
 }
 
-fn assert_free_of_content(said: &str) {
+fn assert_free_of_content(output: &str) {
     for content in ["Imaginary", "DEMO-0001", "Demo Hospital", "Ward", "MDC_PULS_OXIM", "|97|"] {
-        assert!(!said.contains(content), "{content} in {said}");
+        assert!(!output.contains(content), "{content} in {output}");
     }
 }
 

@@ -72,12 +72,12 @@ fn a10_bouncy_castle_gets_an_empty_place_where_there_is_no_response() {
 }
 
 #[test]
-fn a10_bouncy_castle_is_told_the_truth_about_a_revoked_platform() {
+fn a10_bouncy_castle_learns_that_the_platform_is_revoked() {
     let mut stage = Stage::new("BOUNCY-REVOKED");
     stage.revoke(Own::Ecc);
     let platform = stage.start();
-    let told = [(Own::Ecc, Some("revoked")), (Own::EccCa, Some("good"))];
-    let expected = [line(&stage, ECC, "ocsp_multi", told), line(&stage, TLS13, "entries", told)];
+    let statuses = [(Own::Ecc, Some("revoked")), (Own::EccCa, Some("good"))];
+    let expected = [line(&stage, ECC, "ocsp_multi", statuses), line(&stage, TLS13, "entries", statuses)];
     assert_eq!(connect(&stage, &platform, "12", &[ECC, TLS13]), expected);
     assert!(platform.log().contains("has been REVOKED"), "{}", platform.log());
     assert_eq!(known(&platform, Own::Ecc)["status"], "revoked");

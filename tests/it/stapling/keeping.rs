@@ -62,11 +62,11 @@ fn a10_a_newer_staple_takes_the_place_of_the_one_before() {
     eventually("the platform knows", || known(&platform, Own::Ecc)["status"] == "revoked");
     let output = status(&stage, &platform, &device, &["-tls1_2"]);
     assert!(came(&output, &stage, Own::Ecc, "Cert Status: revoked"), "{output}");
-    assert_eq!(platform.log().matches("has been REVOKED").count(), 1, "told once: {}", platform.log());
+    assert_eq!(platform.log().matches("has been REVOKED").count(), 1, "logged once: {}", platform.log());
 
-    // Nobody is there any more: what is at hand stays.
+    // No responder is left: the cached response stays.
     stage.silence();
-    eventually("the platform has asked in vain", || !known(&platform, Own::RsaCa)["problem"].is_null());
+    eventually("the platform's query has failed", || !known(&platform, Own::RsaCa)["problem"].is_null());
     assert_eq!(known(&platform, Own::RsaCa)["status"], "good");
     stage.answer();
     eventually("the platform has asked again", || known(&platform, Own::RsaCa)["problem"].is_null());
@@ -77,7 +77,7 @@ fn a10_a_silent_responder_delays_the_start_no_longer_than_configured() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let stage = Stage::new("SILENT")
-        .setting("revocation", &format!("responders = [{}]", everybody_is_answered_at(&url)))
+        .setting("revocation", &format!("responders = [{}]", one_responder_for_all(&url)))
         .setting("revocation", "fetch-timeout = \"20s\"")
         .setting("stapling", "wait = \"200ms\"");
     let platform = stage.start();
@@ -91,7 +91,7 @@ fn a10_a_silent_responder_delays_the_start_no_longer_than_configured() {
 }
 
 /// `revocation.responders` with this URL for both roots.
-fn everybody_is_answered_at(url: &str) -> String {
+fn one_responder_for_all(url: &str) -> String {
     use pcd_platform::pki::Authority;
     let one = |root| format!("{{ issuer = {:?}, ocsp = {url:?} }}", crate::harness::pki().certificate(root));
     [Authority::RootEcc, Authority::RootRsa].map(one).join(", ")
@@ -101,7 +101,7 @@ fn reload(platform: &Platform) {
     let changed = "pcd_audit_events_total{event=\"configuration-changed\"}";
     let before = platform.metric(changed);
     platform.signal(Signal::HUP);
-    eventually("the configuration is in force", || platform.metric(changed) == before + 1.0);
+    eventually("the configuration is applied", || platform.metric(changed) == before + 1.0);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a10_a_new_certificate_is_served_with_its_staple_from_the_first_connection_on(
     let platform = stage.start();
     let old = stage.serial(Own::Ecc);
     let url = stage.responder(Own::Ecc).url();
-    let order = CertificateOrder::new("stapled-anew", Role::Platform, KeyType::Ecc);
+    let order = CertificateOrder::new("stapled-again", Role::Platform, KeyType::Ecc);
     let new = stage.site.issue(&CertificateOrder { ocsp_urls: Some(vec![url]), ..order });
     stage.responder(Own::Ecc).know(&new);
     let stage = stage.setting("tls", &format!("ecc = {{ chain = {:?}, key = {:?} }}", new.chain, new.key));

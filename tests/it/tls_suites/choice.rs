@@ -65,7 +65,7 @@ struct Platform {
     rsa: bool,
 }
 
-/// How it ends, as far as one can tell from a ClientHello.
+/// The outcome, as far as a ClientHello determines it.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
     Tls12(u16, Kind),
@@ -212,7 +212,7 @@ impl Hello {
     }
 
     /// A client that speaks TLS 1.2 and still lists suites of TLS 1.3, and can use one key in the first and
-    /// only the other one in the second. rustls does not tell the resolver which version it is going to
+    /// only the other one in the second. rustls does not show the resolver which version it is going to
     /// speak.
     fn says_two_things(&self, platform: Platform) -> bool {
         let lists_tls13 =
@@ -374,7 +374,7 @@ fn a3_dhe_rsa_goes_before_ecdhe_rsa_and_behind_ecdhe_ecdsa() {
 }
 
 #[test]
-fn a_client_with_nothing_in_common_is_told_handshake_failure() {
+fn a_client_with_nothing_in_common_is_refused_with_handshake_failure() {
     for hello in [
         tls12(&[0x002f], &[ECDSA_P384], &CURVES),
         tls12(&[0xc02c], &[0x0403], &CURVES),
