@@ -3,7 +3,7 @@
 use prometheus::core::{AtomicU64, GenericCounterVec};
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 
-use crate::model::Refusal;
+use crate::model::{Refusal, Task};
 
 /// Bounds of the histograms of durations, in seconds: 100 µs to 10 s.
 const SECONDS: [f64; 14] =
@@ -66,8 +66,10 @@ pub struct Metrics {
     pub southbound_messages_total: CounterVec,
     /// What was taken out of the store because of its age, by `what`: `messages` or `audit`.
     pub retention_pruned_total: CounterVec,
-    /// Panics that were caught: each is a fault of ours that ended one connection.
-    pub panics_total: IntGauge,
+    /// Panics that ended one connection: each is a fault of the platform.
+    pub panics_total: IntCounter,
+    /// Running parts that ended before the shutdown, by [`crate::model::Task`].
+    pub task_failures_total: CounterVec,
 }
 
 impl Metrics {
@@ -175,13 +177,21 @@ impl Metrics {
                 "Rows that were removed because of their age",
                 &["what"],
             )?,
-            panics_total: IntGauge::new("panics_total", "Connections that a fault of ours ended")?,
+            panics_total: IntCounter::new("panics_total", "Connections that a fault of the platform ended")?,
+            task_failures_total: counter(
+                "task_failures_total",
+                "Running parts of the platform that ended before the shutdown",
+                &["task"],
+            )?,
             registry,
         };
         metrics.register()?;
         // A refusal that never happened reads zero, not nothing.
         for refusal in Refusal::ALL {
             metrics.handshakes_total.with_label_values(&["refused", refusal.code()]);
+        }
+        for task in Task::ALL {
+            metrics.task_failures_total.with_label_values(&[task.name()]);
         }
         Ok(metrics)
     }
@@ -217,7 +227,8 @@ impl Metrics {
         self.registry.register(Box::new(self.southbound_pending.clone()))?;
         self.registry.register(Box::new(self.southbound_messages_total.clone()))?;
         self.registry.register(Box::new(self.retention_pruned_total.clone()))?;
-        self.registry.register(Box::new(self.panics_total.clone()))
+        self.registry.register(Box::new(self.panics_total.clone()))?;
+        self.registry.register(Box::new(self.task_failures_total.clone()))
     }
 
     /// Everything in the Prometheus text format 0.0.4.

@@ -1,97 +1,129 @@
-//! Signals, and what they mean for the work that is going on.
+//! Signals, and what they do to the running platform.
 
 use std::future::Future;
-use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::PlatformError;
+use super::{Platform, PlatformError};
 use crate::audit::ReloadedBy;
-use crate::http::{ReloadRequests, Reloaded};
+use crate::http::ReloadRequests;
+use crate::model::Clock;
 
-/// SIGTERM and SIGINT stop the platform in good order, a second one at once; SIGHUP reads the configuration again.
+/// The signals that the platform handles: SIGTERM and SIGINT shut it down, SIGHUP reads the configuration again.
 #[derive(Debug)]
 pub struct Signals {
+    stop: StopSignals,
+    reload: Signal,
+}
+
+/// SIGTERM and SIGINT. The first one begins a graceful shutdown; a later one ends it at once.
+#[derive(Debug)]
+pub(super) struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
 impl Signals {
-    /// Takes the signals over from their defaults.
+    /// Replaces the default actions of the signals.
     ///
     /// # Errors
     /// When the operating system does not allow it.
     pub fn listen() -> Result<Self, PlatformError> {
         let on = |kind| signal(kind).map_err(PlatformError::Signals);
-        Ok(Self {
-            terminate: on(SignalKind::terminate())?,
-            interrupt: on(SignalKind::interrupt())?,
-            hangup: on(SignalKind::hangup())?,
-        })
+        let stop =
+            StopSignals { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? };
+        Ok(Self { stop, reload: on(SignalKind::hangup())? })
     }
 
-    async fn next(&mut self) -> Request {
+    pub(super) fn split(self) -> (StopSignals, Signal) {
+        (self.stop, self.reload)
+    }
+}
+
+impl StopSignals {
+    async fn next(&mut self) {
         tokio::select! {
-            _ = self.terminate.recv() => Request::Stop,
-            _ = self.interrupt.recv() => Request::Stop,
-            _ = self.hangup.recv() => Request::Reload,
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for a signal that comes later than [`SAME_REQUEST`] after the first one, which came at `first` or is yet
+    /// to come.
+    async fn next_request(&mut self, mut first: Option<std::time::Instant>, clock: &Clock) {
+        loop {
+            self.next().await;
+            let now = clock.instant();
+            if now.saturating_duration_since(*first.get_or_insert(now)) >= SAME_REQUEST {
+                return;
+            }
         }
     }
 }
 
-/// What a signal asks for.
-enum Request {
-    Stop,
-    Reload,
-}
-
-/// How the serving came to its end.
+/// How serving ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// Everything that had begun was finished.
+    /// Every session has ended.
     Finished,
-    /// It was ended where it stood: what still has to be done must not take long.
+    /// Sessions were still open: the rest of the shutdown must not take long.
     CutShort,
 }
 
-/// Runs `serving` until it ends by itself or a signal asks for it.
+/// Waits until every session has ended, which `served` says, or must not be waited for any more.
 ///
-/// The first signal cancels `drain`; `serving` then has `grace` to finish what it has begun. A second signal, or the
-/// end of that time, ends it where it stands: nothing that was acknowledged is lost by that.
-pub(super) async fn until_stopped<R: Future<Output = Reloaded>>(
-    serving: impl Future<Output = io::Result<()>>,
-    mut signals: Signals,
-    mut requests: ReloadRequests,
+/// The first signal cancels `drain`; the sessions then have `drain_timeout` to finish. A second signal, or the end of
+/// that time, ends the wait: nothing that was acknowledged is lost by that.
+pub(super) async fn until_stopped(
+    served: impl Future<Output = ()>,
+    mut signals: StopSignals,
     drain: &CancellationToken,
-    grace: Duration,
-    reload: impl Fn(ReloadedBy) -> R,
-) -> Result<Ending, PlatformError> {
-    let finished = |ended: io::Result<()>| ended.map(|()| Ending::Finished).map_err(PlatformError::Listener);
-    tokio::pin!(serving);
-    loop {
-        tokio::select! {
-            ended = &mut serving => return finished(ended),
-            () = drain.cancelled() => break,
-            // One after the other, whoever asks: two reloads at once could publish halves of each other.
-            Some(request) = requests.recv() => request.answer(reload(ReloadedBy::Http).await),
-            request = signals.next() => match request {
-                Request::Reload => drop(reload(ReloadedBy::Signal).await),
-                Request::Stop => {
-                    tracing::info!("stopping: finishing what is in flight");
-                    drain.cancel();
-                }
-            },
+    drain_timeout: Duration,
+    clock: &Clock,
+) -> Ending {
+    tokio::pin!(served);
+    let mut first = None;
+    tokio::select! {
+        () = &mut served => return Ending::Finished,
+        () = drain.cancelled() => {}
+        () = signals.next() => {
+            tracing::info!(?drain_timeout, "platform is shutting down: messages in flight are acknowledged");
+            first = Some(clock.instant());
+            drain.cancel();
         }
     }
     tokio::select! {
-        ended = &mut serving => return finished(ended),
-        _ = signals.next() => tracing::warn!("stopping at once: a second signal came"),
-        () = tokio::time::sleep(grace) => {
-            tracing::warn!(?grace, "stopping: some sessions did not finish in time");
+        () = &mut served => return Ending::Finished,
+        () = signals.next_request(first, clock) => {
+            tracing::warn!("a second signal came; open sessions are not awaited");
+        }
+        () = tokio::time::sleep(drain_timeout) => {
+            tracing::warn!(?drain_timeout, "drain timeout expired; open sessions are not awaited");
         }
     }
-    Ok(Ending::CutShort)
+    Ending::CutShort
 }
+
+/// Reads the configuration again on request, until `drain`.
+///
+/// One task does it, whoever asks: two reloads at once could publish halves of each other.
+pub(super) async fn reload_on_request(
+    platform: Arc<Platform>,
+    mut hangup: Signal,
+    mut requests: ReloadRequests,
+    drain: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = drain.cancelled() => return,
+            Some(request) = requests.recv() => request.answer(platform.reload(ReloadedBy::Http).await),
+            _ = hangup.recv() => drop(platform.reload(ReloadedBy::Signal).await),
+        }
+    }
+}
+
+/// Signals within this time are one request: timeout(1) sends two, to the process and to its group.
+const SAME_REQUEST: Duration = Duration::from_secs(1);

@@ -1,10 +1,11 @@
 //! What the operator's side sees of the devices' side.
 
+use super::tasks::Supervisor;
 use crate::config::ConfigHandle;
 use crate::http::{FeedView, Live, SessionView};
 use crate::interface_a::Registry;
 use crate::liveness::Liveness;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, Task};
 use crate::revocation::KnownStaple;
 use crate::tls::stapling::StapleRefresher;
 
@@ -15,6 +16,7 @@ pub(super) struct LiveView {
     pub(super) liveness: Liveness,
     pub(super) config: ConfigHandle,
     pub(super) stapling: StapleRefresher,
+    pub(super) supervisor: Supervisor,
 }
 
 impl Live for LiveView {
@@ -34,6 +36,10 @@ impl Live for LiveView {
 
     fn staples(&self) -> Vec<KnownStaple> {
         self.stapling.known()
+    }
+
+    fn failed_tasks(&self) -> Vec<&'static str> {
+        self.supervisor.failed().into_iter().map(Task::name).collect()
     }
 
     fn feed(&self, device: &DeviceId) -> Option<FeedView> {

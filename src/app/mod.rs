@@ -11,6 +11,8 @@ mod live;
 mod reload;
 mod retention;
 mod revocation;
+mod running;
+mod tasks;
 pub mod telemetry;
 
 use std::net::SocketAddr;
@@ -26,20 +28,17 @@ use crate::authz::DirectoryHandle;
 use crate::config::{Config, ConfigHandle};
 use crate::http;
 use crate::interface_a::{Dependencies, InterfaceA, Registry, Serving};
-use crate::liveness::{self, Liveness};
+use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::model::{BindError, Clock};
+use crate::model::{BindError, Clock, Task};
 use crate::revocation::{Engine, KnownStaple, RevocationError};
-use crate::southbound::Dispatcher;
 use crate::store::{Store, StoreError};
 use crate::tls::{Acceptor, AcceptorError, ConnectError};
 use crate::x509::CertificateFacts;
 
 use lifecycle::Ending;
 pub use lifecycle::Signals;
-
-/// How long the last words may take when there is no time any more.
-const FAREWELL: Duration = Duration::from_secs(1);
+use tasks::Tasks;
 
 /// A platform with everything read and checked, before it listens.
 #[derive(Debug)]
@@ -85,9 +84,9 @@ pub enum PlatformError {
     /// The registry of metrics.
     #[error("the metrics cannot be set up")]
     Metrics(#[from] prometheus::Error),
-    /// A listening socket broke while serving.
-    #[error("a listening socket broke")]
-    Listener(#[source] std::io::Error),
+    /// A running part that the platform cannot do without has ended.
+    #[error("the running part \"{0}\" has ended before the shutdown; the log says why")]
+    Task(Task),
     /// The operating system gives no threads.
     #[error("no threads for handshakes can be had")]
     Threads(#[source] std::io::Error),
@@ -199,117 +198,77 @@ impl Bound {
         self.drain.clone()
     }
 
-    /// Serves until a signal says stop, then finishes what is in flight and acknowledges it.
+    /// Serves until a signal asks for the shutdown or a running part fails, then drains: it stops accepting connections,
+    /// acknowledges messages in flight and closes each session.
     ///
     /// # Errors
-    /// When a part of the platform fails while it serves.
+    /// [`PlatformError::Task`] when a part that the platform cannot do without has ended before the shutdown.
     pub async fn run(self, signals: Signals) -> Result<(), PlatformError> {
-        let listen = self.addresses();
-        let Self { platform, serving, admin, registry, liveness, drain } = self;
-        let platform = Arc::new(platform);
+        self.report_start().await;
+        let (stop, hangup) = signals.split();
+        let (clock, drain) = (self.platform.clock.clone(), self.drain.clone());
+        let drain_timeout = self.platform.config.load().interface_a.drain_timeout;
+        let mut tasks = Tasks::new(self.platform.metrics.clone(), clock.clone(), drain.clone());
+        let (platform, served) = self.start(&mut tasks, hangup).await;
+        let ending = lifecycle::until_stopped(served, stop, &drain, drain_timeout, &clock).await;
+        platform.shut_down(tasks, ending).await
+    }
+
+    /// Logs what was started, and where; records it in the audit trail.
+    async fn report_start(&self) {
+        let (platform, listen) = (&self.platform, self.addresses());
+        let config = platform.config.load();
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            commit = option_env!("PCD_COMMIT").unwrap_or("unknown"),
+            node = %platform.store.node(),
+            store = %config.store_url,
+            interface_a = ?listen,
+            admin = %self.admin_address(),
+            devices = platform.directory.load().len(),
+            "platform started"
+        );
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
         platform.store.audit_or_log(started).await;
         platform.tell_certificates_since_last_start().await;
-
-        let done = CancellationToken::new();
-        let refresh = tokio::spawn(platform.revocation.clone().refresh(done.clone()));
-        let stapling = tokio::spawn(platform.acceptor.stapling().clone().keep(done.clone()));
-        let revocation = tokio::spawn(revocation::watch(
-            platform.revocation.clone(),
-            registry.clone(),
-            Arc::clone(&platform.config),
-            done.clone(),
-        ));
-        let (reloader, reloads) = http::reloader();
-        let live = Arc::new(live::LiveView {
-            registry: registry.clone(),
-            liveness: liveness.clone(),
-            config: Arc::clone(&platform.config),
-            stapling: platform.acceptor.stapling().clone(),
-        });
-        let state = {
-            let (metrics, store) = (platform.metrics.clone(), platform.store.clone());
-            http::AdminState::new(metrics, store, platform.revocation.clone(), drain.clone(), reloader, live)
-        };
-        let dispatcher = Dispatcher {
-            store: platform.store.clone(),
-            registry: registry.clone(),
-            metrics: platform.metrics.clone(),
-            clock: platform.clock.clone(),
-            drain: drain.clone(),
-        };
-        let dispatching = dispatcher.start(done.clone()).await;
-        let admin = tokio::spawn(admin.serve(state, done.clone()));
-        let watch = tokio::spawn(directory::watch(
-            platform.store.clone(),
-            Arc::clone(&platform.directory),
-            registry,
-            platform.metrics.clone(),
-            done.clone(),
-        ));
-        let signing = tokio::spawn(audit::sign_regularly(
-            platform.store.clone(),
-            Arc::clone(&platform.acceptor),
-            Arc::clone(&platform.config),
-            done.clone(),
-        ));
-        let feed = audit_forwarder::Forwarder {
-            config: Arc::clone(&platform.config),
-            store: platform.store.clone(),
-            metrics: platform.metrics.clone(),
-            clock: platform.clock.clone(),
-        };
-        let sending = tokio::spawn(feed.run(done.clone()));
-        let watch_liveness = liveness::Watch {
-            liveness,
-            config: Arc::clone(&platform.config),
-            directory: Arc::clone(&platform.directory),
-            store: platform.store.clone(),
-            metrics: platform.metrics.clone(),
-            clock: platform.clock.clone(),
-        };
-        let listening = tokio::spawn(watch_liveness.run(done.clone()));
-        let pruning = tokio::spawn({
-            let (platform, done) = (Arc::clone(&platform), done.clone());
-            async move { platform.prune(&done).await }
-        });
-        let grace = platform.config.load().interface_a.drain_timeout;
-        let served = {
-            let reload = |by| platform.reload(by);
-            lifecycle::until_stopped(serving.run(), signals, reloads, &drain, grace, reload).await
-        };
-
-        let reason = if served.is_ok() { StopReason::Requested } else { StopReason::Fault };
-        let farewell = async {
-            platform.store.audit_or_log(Event::PlatformStopped { reason }).await;
-            done.cancel();
-            for task in [
-                admin,
-                watch,
-                dispatching,
-                signing,
-                listening,
-                pruning,
-                refresh,
-                stapling,
-                revocation,
-                sending,
-            ] {
-                if let Err(panic) = task.await {
-                    tracing::error!(error = &panic as &dyn std::error::Error, "a task of ours failed");
-                }
-            }
-            audit::sign(&platform.store, &platform.acceptor).await;
-            platform.store.close().await;
-        };
-        if matches!(served, Ok(Ending::CutShort)) {
-            // The store may be what holds everything up.
-            if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
-                tracing::warn!("stopping without a last row in the audit trail: the store does not answer");
-            }
-        } else {
-            farewell.await;
-        }
-        served.map(|_| ())
     }
 }
+
+impl Platform {
+    /// Ends the running parts, signs the audit trail and closes the store, within a time.
+    async fn shut_down(&self, mut tasks: Tasks, ending: Ending) -> Result<(), PlatformError> {
+        let supervisor = tasks.supervisor();
+        let failed = supervisor.failed();
+        let (reason, timeout) = match (failed.is_empty(), ending) {
+            (true, Ending::Finished) => (StopReason::Requested, SHUTDOWN_TIMEOUT),
+            (true, Ending::CutShort) => (StopReason::Requested, SHORT_SHUTDOWN_TIMEOUT),
+            // The part that failed may be what the others wait for.
+            (false, _) => (StopReason::Fault, SHORT_SHUTDOWN_TIMEOUT),
+        };
+        let shut_down = async {
+            self.store.audit_or_log(Event::PlatformStopped { reason }).await;
+            tasks.finish().await;
+            // What made the signing task panic could end the process here.
+            if !failed.contains(&Task::AuditSigning) {
+                audit::sign(&self.store, &self.acceptor).await;
+            }
+            tasks.close();
+            self.store.close().await;
+        };
+        if tokio::time::timeout(timeout, shut_down).await.is_err() {
+            tracing::warn!(
+                ?timeout,
+                "shutdown timeout expired; the last rows of the audit trail may be missing or unsigned"
+            );
+        }
+        match supervisor.failed().first() {
+            Some(task) => Err(PlatformError::Task(*task)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// How long the shutdown may take once every session has ended.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take when sessions did not end in time or a part has failed: the store may be what does not answer.
+const SHORT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);

@@ -22,7 +22,10 @@ pub(super) async fn watch(
             changed = changes.changed() => if changed.is_err() { return },
         }
         let (registry, revocation) = (registry.clone(), revocation.clone());
-        // Thousands of sessions take longer than a task may take. It fails only when the process ends.
-        let _ = tokio::task::spawn_blocking(move || registry.recheck_revocation(&revocation)).await;
+        // Thousands of sessions take longer than a task may hold its thread.
+        let checked = tokio::task::spawn_blocking(move || registry.recheck_revocation(&revocation)).await;
+        if let Some(panic) = checked.err().and_then(|error| error.try_into_panic().ok()) {
+            std::panic::resume_unwind(panic);
+        }
     }
 }

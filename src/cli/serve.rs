@@ -43,7 +43,7 @@ pub(super) fn failure(error: PlatformError) -> Failure {
         PlatformError::Store(error) => return context::failed(error),
         PlatformError::Tls(_) | PlatformError::Revocation(_) | PlatformError::Repository(_) => Exit::Config,
         PlatformError::Bind(_) | PlatformError::Threads(_) => Exit::Unavailable,
-        PlatformError::Metrics(_) | PlatformError::Listener(_) | PlatformError::Signals(_) => Exit::Fault,
+        PlatformError::Metrics(_) | PlatformError::Task(_) | PlatformError::Signals(_) => Exit::Fault,
     };
     Failure::new(exit, error)
 }

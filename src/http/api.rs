@@ -20,6 +20,8 @@ pub trait Live: std::fmt::Debug + Send + Sync {
     fn staples(&self) -> Vec<KnownStaple>;
     /// When a device was heard.
     fn feed(&self, device: &DeviceId) -> Option<FeedView>;
+    /// The names of the running parts whose end stops the platform.
+    fn failed_tasks(&self) -> Vec<&'static str>;
 }
 
 /// An open session.

@@ -21,6 +21,8 @@ struct Checks {
     accepting: Check,
     /// A row can be made durable.
     store: Check,
+    /// Every running part that the platform cannot do without runs.
+    tasks: Check,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,8 +39,14 @@ pub(super) async fn live() -> &'static str {
 pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<Readiness>) {
     let draining = state.drain.is_cancelled().then(|| "the platform is stopping".to_owned());
     let store = state.store.check().await.err().map(|error| explained(&error));
-    let checks = Checks { accepting: Check::failing(draining), store: Check::failing(store) };
-    let ready = checks.accepting.ok && checks.store.ok;
+    let failed = state.live.failed_tasks();
+    let failed = (!failed.is_empty()).then(|| format!("ended because of a fault: {}", failed.join(", ")));
+    let checks = Checks {
+        accepting: Check::failing(draining),
+        store: Check::failing(store),
+        tasks: Check::failing(failed),
+    };
+    let ready = checks.accepting.ok && checks.store.ok && checks.tasks.ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, checks }))
 }

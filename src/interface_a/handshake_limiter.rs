@@ -10,7 +10,10 @@ use std::num::NonZero;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::model::{Task, injected_fault};
 
 /// How much the scheduler holds back the threads of handshakes while others want to run: with 5, a contended core goes
 /// to handshakes for a quarter of the time, so that nobody waits for ever on either side.
@@ -26,6 +29,8 @@ pub(super) struct HandshakeLimiter {
     turns: Semaphore,
     /// Always there, until the drop.
     threads: Option<Runtime>,
+    /// Cancelled when the threads run nothing any more.
+    ended: CancellationToken,
 }
 
 impl HandshakeLimiter {
@@ -47,7 +52,19 @@ impl HandshakeLimiter {
             })
             .enable_all()
             .build()?;
-        Ok(Self { turns: Semaphore::new(at_once), threads: Some(threads) })
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        // Ends with the runtime, and not before.
+        threads.spawn(async move {
+            let _guard = guard;
+            injected_fault(Task::Handshakes).await;
+        });
+        Ok(Self { turns: Semaphore::new(at_once), threads: Some(threads), ended })
+    }
+
+    /// Cancelled when the threads run nothing any more; before the drop that is a fault.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     /// Does one handshake when its turn has come; `None` when there are no turns any more. `handshake` is called then,

@@ -126,6 +126,7 @@ impl InterfaceA {
             (began, acceptor.accept(tcp, address).await)
         };
         let (began, secured) = tokio::select! {
+            biased;
             // Whoever is still at the door when the platform stops has lost nothing.
             () = self.services.drain.cancelled() => return,
             Some(done) = self.handshake_limiter.run(handshake) => done,
@@ -230,6 +231,18 @@ impl Serving {
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// The connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> TaskTracker {
+        self.interface.connections.clone()
+    }
+
+    /// Cancelled when the threads of handshakes have ended; while it serves that is a fault.
+    #[must_use]
+    pub fn handshakes_ended(&self) -> CancellationToken {
+        self.interface.handshake_limiter.ended()
     }
 
     /// Accepts until `drain` is cancelled, then waits for the sessions to finish what they have begun.

@@ -15,7 +15,7 @@ use crate::model::{Clock, DeviceId};
 use crate::store::{MessageFilter, Store, StoreError};
 
 /// Watches the liveness of all devices.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Watch {
     /// The state that Interface A updates.
     pub liveness: Liveness,

@@ -13,7 +13,10 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use tokio_util::sync::CancellationToken;
+
 use super::bounded_map::Identity;
+use crate::model::{Task, fault_point};
 
 /// Files of one kind that are kept; the oldest beyond that are deleted at the next start.
 const MOST_FILES: usize = 100_000;
@@ -30,6 +33,8 @@ pub(super) struct Disk {
     answers: Mutex<HashSet<Identity>>,
     /// Taken when the folder is given back.
     writer: Option<(SyncSender<Job>, JoinHandle<()>)>,
+    /// Cancelled when the writer has ended, for whatever reason.
+    ended: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -80,10 +85,20 @@ impl Disk {
             answers.extend(name.and_then(|name| Identity::try_from(name).ok()));
         }
         let (sender, jobs) = sync_channel(MOST_WAITING);
-        let thread =
-            std::thread::Builder::new().name("revocation".to_owned()).spawn(move || write_all(&jobs))?;
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        let thread = std::thread::Builder::new().name("revocation".to_owned()).spawn(move || {
+            let _guard = guard;
+            let _span = Task::RevocationDisk.span().entered();
+            write_all(&jobs);
+        })?;
         let (answers, writer) = (Mutex::new(answers), Some((sender, thread)));
-        Ok(Self { folder: folder.to_owned(), answers, writer })
+        Ok(Self { folder: folder.to_owned(), answers, writer, ended })
+    }
+
+    /// Cancelled when the writer has ended, for whatever reason.
+    pub(super) fn writer_ended(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     /// Whether an OCSP answer about this certificate is there.
@@ -189,6 +204,7 @@ impl Drop for Disk {
 /// The writer: several files, then their folders, so that a storm of answers costs the disk less.
 fn write_all(jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
+        fault_point(Task::RevocationDisk);
         let (mut folders, mut tell) = (BTreeSet::new(), Vec::new());
         let more = std::iter::from_fn(|| jobs.try_recv().ok()).take(AT_ONCE);
         for job in std::iter::once(first).chain(more) {

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::bounded_map::Identity;
 use super::circuit_breaker::CircuitBreakers;
@@ -114,6 +115,12 @@ impl Engine {
         self.0.lists.install(prepared.crls);
         self.publish();
         self.changed();
+    }
+
+    /// Cancelled when the thread that writes fetched answers to the disk has ended; while the engine lives that is a fault.
+    #[must_use]
+    pub fn disk_writer_ended(&self) -> CancellationToken {
+        self.0.disk.writer_ended()
     }
 
     /// Learns that something has changed by which somebody may be revoked: the number grows.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::Sendable;
@@ -75,12 +75,12 @@ impl Heard {
 }
 
 impl Dispatcher {
-    /// Begins; the returned task ends after `done`, which comes when the sessions are over. What devices have taken before is
+    /// Begins; the returned work ends after `done`, which comes when the sessions are over. What devices have taken before is
     /// waited for on return: they may say what came of it as soon as they are connected.
-    pub async fn start(self, done: CancellationToken) -> JoinHandle<()> {
+    pub async fn start(self, done: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
         let (mut under_way, mut failing) = (UnderWay::default(), false);
         self.look(&mut under_way, &mut failing, &done).await;
-        tokio::spawn(async move {
+        async move {
             while !done.is_cancelled() {
                 tokio::select! {
                     () = done.cancelled() => {}
@@ -94,7 +94,7 @@ impl Dispatcher {
             while let Some(ended) = under_way.tasks.join_next().await {
                 report(ended);
             }
-        })
+        }
     }
 
     async fn look(&self, under_way: &mut UnderWay, failing: &mut bool, done: &CancellationToken) {

@@ -34,6 +34,8 @@ pub use outbox::{OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
 pub use query::{AuditFilter, AuditRow, MessageFilter, Page, SeenIdentity};
 pub use verify::{ChainReport, HeadReport};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::audit::{self, ChainHead, Signer, signed_bytes};
 use crate::authz::{Device, DeviceStatus};
 use crate::metrics::Metrics;
@@ -54,6 +56,8 @@ struct Inner {
     url: StoreUrl,
     node: NodeName,
     clock: Clock,
+    /// Cancelled when the thread that checkpoints SQLite has ended; none on PostgreSQL.
+    checkpointer_ended: Option<CancellationToken>,
 }
 
 impl Store {
@@ -72,14 +76,26 @@ impl Store {
     /// As [`Store::open`].
     pub async fn open_as(node: NodeName, url: impl Into<StoreUrl>, clock: Clock) -> Result<Self, StoreError> {
         let url = url.into();
-        let (queue, reader) = if url.is_postgres() {
+        let (queue, reader, checkpointer_ended) = if url.is_postgres() {
             let (writer, reader) = postgres::open(postgres::Location::parse(&url)?, node.clone()).await?;
-            (Queue::start(writer), reader)
+            (Queue::start(writer), reader, None)
         } else {
             let (writer, reader) = sqlite::open(sqlite::Location::parse(url.secret())?, node.clone()).await?;
-            (Queue::start_on_its_own_thread(writer)?, reader)
+            let ended = writer.checkpointer_ended();
+            (Queue::start_on_its_own_thread(writer)?, reader, Some(ended))
         };
-        Ok(Self(Arc::new(Inner { queue, reader, url, node, clock })))
+        Ok(Self(Arc::new(Inner { queue, reader, url, node, clock, checkpointer_ended })))
+    }
+
+    /// Resolves when the writer has ended, for whatever reason; before [`Store::close`] that is a fault.
+    pub fn writer_ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.queue.ended()
+    }
+
+    /// Cancelled when the thread that checkpoints SQLite has ended; none on PostgreSQL.
+    #[must_use]
+    pub fn checkpointer_ended(&self) -> Option<CancellationToken> {
+        self.0.checkpointer_ended.clone()
     }
 
     /// The node as which it was opened.

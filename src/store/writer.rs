@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use super::content::Content;
 use super::directory::DirectoryChange;
@@ -18,7 +19,7 @@ use super::outbox::OutboxChange;
 use super::{MessageRecord, StoreError};
 use crate::audit::{self, Beginning};
 use crate::metrics::Metrics;
-use crate::model::{Clock, Fingerprint, MessageId};
+use crate::model::{Clock, Fingerprint, MessageId, Task, fault_point};
 
 /// Where a batch goes.
 pub(super) trait Backend: Send + 'static {
@@ -154,7 +155,8 @@ impl Queue {
         let closing = CancellationToken::new();
         let task = TaskTracker::new();
         let observer = Arc::<OnceLock<Observer>>::default();
-        let work = task.track_future(run(backend, queued, closing.clone(), Arc::clone(&observer)));
+        let work = run(backend, queued, closing.clone(), Arc::clone(&observer));
+        let work = task.track_future(work.instrument(Task::StoreWriter.span()));
         task.close();
         let memory = Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize));
         (Self { jobs, memory, outside: AtomicUsize::new(0), observer, closing, task }, work)
@@ -191,6 +193,12 @@ impl Queue {
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Resolves when the writer has ended, for whatever reason.
+    pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let task = self.task.clone();
+        async move { task.wait().await }
+    }
+
     /// Takes nothing more, and returns when everything taken has been answered.
     pub(super) async fn close(&self) {
         self.closing.cancel();
@@ -213,6 +221,7 @@ async fn run(
                 if taken == 0 {
                     break;
                 }
+                fault_point(Task::StoreWriter);
                 write_batch(&mut backend, &mut batch, observer.get()).await;
             }
         }

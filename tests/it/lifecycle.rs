@@ -26,7 +26,7 @@ fn start(site: &Site) -> (Platform, Wire) {
 }
 
 /// Another process with an open write transaction: while it lasts, no other process can write.
-struct Writing {
+pub struct Writing {
     connection: Connection,
     runtime: Runtime,
 }
@@ -37,7 +37,7 @@ enum Connection {
 }
 
 impl Writing {
-    fn begin(site: &Site) -> Self {
+    pub fn begin(site: &Site) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let connection = runtime.block_on(async {
             if let Some(url) = site.database() {
@@ -57,7 +57,7 @@ impl Writing {
         Self { connection, runtime }
     }
 
-    fn end(self) {
+    pub fn end(self) {
         self.runtime.block_on(async {
             match self.connection {
                 Connection::Sqlite(mut connection) => {
@@ -133,7 +133,8 @@ fn a_second_signal_ends_it_at_once_on(site: Site) {
     wire.write(&framed(&message(NAME, "1")));
     std::thread::sleep(Duration::from_millis(200));
     platform.signal(Signal::TERM);
-    std::thread::sleep(Duration::from_millis(200));
+    // Sooner it would count as the same request.
+    std::thread::sleep(Duration::from_millis(1200));
     let began = Instant::now();
     platform.signal(Signal::INT);
     let stopped = platform.wait();

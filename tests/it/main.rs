@@ -43,6 +43,7 @@ mod shipped;
 mod southbound;
 mod stapling;
 mod storm;
+mod supervision;
 mod tls_suites;
 #[cfg(feature = "pkcs11")]
 mod token;

@@ -8,12 +8,17 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::Connection;
+use tokio_util::sync::CancellationToken;
+
+use crate::model::{Task, fault_point};
 
 /// A thread that waits for commits.
 pub(super) struct Checkpointer {
     /// None: it is to end.
     commits: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
+    /// Cancelled when the thread has ended, for whatever reason.
+    ended: CancellationToken,
 }
 
 impl Checkpointer {
@@ -21,8 +26,19 @@ impl Checkpointer {
     pub(super) fn start(connection: Connection) -> Self {
         let (commits, committed) = sync_channel(1);
         let thread = thread::Builder::new().name("store-checkpoint".to_owned());
-        let thread = thread.spawn(move || run(&connection, &committed)).ok();
-        Self { commits: Some(commits), thread }
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        let thread = thread.spawn(move || {
+            let _guard = guard;
+            let _span = Task::StoreCheckpoint.span().entered();
+            run(&connection, &committed);
+        });
+        Self { commits: Some(commits), thread: thread.ok(), ended }
+    }
+
+    /// Cancelled when the thread has ended, for whatever reason.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     /// Something was committed.
@@ -46,6 +62,7 @@ impl Drop for Checkpointer {
 
 fn run(connection: &Connection, committed: &Receiver<()>) {
     while committed.recv().is_ok() {
+        fault_point(Task::StoreCheckpoint);
         // Until it is to end, if that is sooner.
         thread::park_timeout(PAUSE);
         if pages_to_move(connection, "NOOP") >= LEAST_PAGES {

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{CachedStatement, Connection as Sqlite, OptionalExtension as _, params};
+use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::Checkpointer;
 use super::{Location, written};
@@ -32,6 +33,11 @@ impl Writer {
         let connection = Some(location.connect_to_write()?);
         let checkpointer = Checkpointer::start(location.connect_to_write()?);
         Ok(Self { location, node, connection, checkpointer })
+    }
+
+    /// Cancelled when the thread that checkpoints has ended.
+    pub(in crate::store) fn checkpointer_ended(&self) -> CancellationToken {
+        self.checkpointer.ended()
     }
 }
 

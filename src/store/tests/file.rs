@@ -42,7 +42,7 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     let (writer, reader) = sqlite::open(location, NodeName::from_hostname()).await.unwrap();
     let queue = Queue::start(writer);
     let (url, node, clock) = (StoreUrl::new(place.url()), NodeName::from_hostname(), place.clock.clone());
-    let store = Store(Arc::new(Inner { queue, reader, url, node, clock }));
+    let store = Store(Arc::new(Inner { queue, reader, url, node, clock, checkpointer_ended: None }));
     let large = incompressible(16 * 1024);
 
     let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), large))));

@@ -1,0 +1,187 @@
+//! The running parts: what runs, and what the end of each means.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::signal::unix::Signal;
+use tokio_util::sync::CancellationToken;
+
+use super::tasks::{OnEnd, Tasks};
+use super::{Bound, Platform, audit, directory, lifecycle, live, revocation};
+use crate::audit_forwarder::Forwarder;
+use crate::http;
+use crate::interface_a::{Registry, Serving};
+use crate::liveness::{self, Liveness};
+use crate::model::Task;
+use crate::southbound::Dispatcher;
+
+/// What the running parts share.
+pub(super) struct Shared {
+    pub(super) platform: Arc<Platform>,
+    registry: Registry,
+    liveness: Liveness,
+    drain: CancellationToken,
+}
+
+impl Bound {
+    /// Starts every part of the platform. The future that is returned resolves when every session has ended.
+    pub(super) async fn start(
+        self,
+        tasks: &mut Tasks,
+        hangup: Signal,
+    ) -> (Arc<Platform>, BoxFuture<'static, ()>) {
+        let Self { platform, serving, admin, registry, liveness, drain } = self;
+        let shared = Shared { platform: Arc::new(platform), registry, liveness, drain };
+        shared.watch_threads(tasks, &serving);
+        shared.start_revocation(tasks);
+        shared.start_directory(tasks);
+        shared.start_audit(tasks);
+        shared.start_dispatcher(tasks).await;
+        shared.start_housekeeping(tasks);
+        shared.start_operator_side(tasks, admin, hangup);
+        let served = shared.start_interface_a(tasks, serving);
+        (shared.platform, served)
+    }
+}
+
+impl Shared {
+    fn watch_threads(&self, tasks: &mut Tasks, serving: &Serving) {
+        let Platform { store, revocation, .. } = &*self.platform;
+        tasks.watch(Task::StoreWriter, OnEnd::Stop, store.writer_ended());
+        if let Some(ended) = store.checkpointer_ended() {
+            // SQLite checkpoints inside of commits then.
+            tasks.watch(Task::StoreCheckpoint, OnEnd::Degrade, ended.cancelled_owned());
+        }
+        tasks.watch(Task::RevocationDisk, OnEnd::Stop, revocation.disk_writer_ended().cancelled_owned());
+        let (ended, drain) = (serving.handshakes_ended(), self.drain.clone());
+        let ended = async move {
+            ended.cancelled().await;
+            // The last session takes the runtime with it.
+            if drain.is_cancelled() {
+                std::future::pending().await
+            }
+        };
+        tasks.watch(Task::Handshakes, OnEnd::Stop, ended);
+    }
+
+    fn start_revocation(&self, tasks: &mut Tasks) {
+        let Platform { revocation, config, acceptor, .. } = &*self.platform;
+        let done = tasks.done();
+        tasks.spawn(Task::RevocationRefresh, revocation.clone().refresh(done.clone()));
+        let (registry, config) = (self.registry.clone(), Arc::clone(config));
+        tasks.spawn(Task::Revocation, revocation::watch(revocation.clone(), registry, config, done.clone()));
+        let stapling = acceptor.stapling().clone();
+        tasks.spawn_restarting(Task::Stapling, move || stapling.clone().keep(done.clone()));
+    }
+
+    fn start_directory(&self, tasks: &mut Tasks) {
+        let Platform { store, directory, metrics, .. } = &*self.platform;
+        let watch = directory::watch(
+            store.clone(),
+            Arc::clone(directory),
+            self.registry.clone(),
+            metrics.clone(),
+            tasks.done(),
+        );
+        tasks.spawn(Task::Directory, watch);
+    }
+
+    fn start_audit(&self, tasks: &mut Tasks) {
+        let Platform { store, acceptor, config, metrics, clock, .. } = &*self.platform;
+        let done = tasks.done();
+        let (signed, acceptor) = (store.clone(), Arc::clone(acceptor));
+        tasks.spawn(
+            Task::AuditSigning,
+            audit::sign_regularly(signed, acceptor, Arc::clone(config), done.clone()),
+        );
+        let (config, store) = (Arc::clone(config), store.clone());
+        let (metrics, clock) = (metrics.clone(), clock.clone());
+        tasks.spawn_restarting(Task::AuditForwarder, move || {
+            let (config, store) = (Arc::clone(&config), store.clone());
+            let forwarder = Forwarder { config, store, metrics: metrics.clone(), clock: clock.clone() };
+            forwarder.run(done.clone())
+        });
+    }
+
+    /// On return the dispatcher awaits what devices have accepted before: they may answer once they are connected.
+    async fn start_dispatcher(&self, tasks: &mut Tasks) {
+        let dispatcher = Dispatcher {
+            store: self.platform.store.clone(),
+            registry: self.registry.clone(),
+            metrics: self.platform.metrics.clone(),
+            clock: self.platform.clock.clone(),
+            drain: self.drain.clone(),
+        };
+        let done = tasks.done();
+        let mut first = Some(dispatcher.clone().start(done.clone()).await);
+        tasks.spawn_restarting(Task::Dispatcher, move || {
+            let (first, dispatcher, done) = (first.take(), dispatcher.clone(), done.clone());
+            async move {
+                match first {
+                    Some(work) => work.await,
+                    None => dispatcher.start(done).await.await,
+                }
+            }
+        });
+    }
+
+    fn start_housekeeping(&self, tasks: &mut Tasks) {
+        let done = tasks.done();
+        let watch = liveness::Watch {
+            liveness: self.liveness.clone(),
+            config: Arc::clone(&self.platform.config),
+            directory: Arc::clone(&self.platform.directory),
+            store: self.platform.store.clone(),
+            metrics: self.platform.metrics.clone(),
+            clock: self.platform.clock.clone(),
+        };
+        tasks.spawn_restarting(Task::Liveness, {
+            let done = done.clone();
+            move || watch.clone().run(done.clone())
+        });
+        let platform = Arc::clone(&self.platform);
+        tasks.spawn_restarting(Task::Retention, move || {
+            let (platform, done) = (Arc::clone(&platform), done.clone());
+            async move { platform.prune(&done).await }
+        });
+    }
+
+    fn start_operator_side(&self, tasks: &mut Tasks, admin: http::AdminListener, hangup: Signal) {
+        let Platform { store, metrics, revocation, config, acceptor, .. } = &*self.platform;
+        let live = live::LiveView {
+            registry: self.registry.clone(),
+            liveness: self.liveness.clone(),
+            config: Arc::clone(config),
+            stapling: acceptor.stapling().clone(),
+            supervisor: tasks.supervisor(),
+        };
+        let (reloader, requests) = http::reloader();
+        let (metrics, store, revocation) = (metrics.clone(), store.clone(), revocation.clone());
+        let state =
+            http::AdminState::new(metrics, store, revocation, self.drain.clone(), reloader, Arc::new(live));
+        let done = tasks.done();
+        tasks.spawn(Task::Admin, admin.serve(state, done));
+        let platform = Arc::clone(&self.platform);
+        let reload = lifecycle::reload_on_request(platform, hangup, requests, self.drain.clone());
+        tasks.spawn_until(Task::Reload, self.drain.clone(), reload);
+    }
+
+    /// The future that is returned resolves when every session has ended.
+    fn start_interface_a(&self, tasks: &mut Tasks, serving: Serving) -> BoxFuture<'static, ()> {
+        let (supervisor, connections) = (tasks.supervisor(), serving.connections());
+        let accept = async move {
+            if let Err(error) = serving.run().await {
+                tracing::error!(error = &error as &dyn std::error::Error, "listening socket failed");
+                supervisor.stop(Task::InterfaceA, "failed");
+            }
+        };
+        let ended = tasks.spawn_until(Task::InterfaceA, self.drain.clone(), accept);
+        let served = async move {
+            ended.cancelled().await;
+            // A listener that panicked has not waited for its sessions.
+            connections.close();
+            connections.wait().await;
+        };
+        Box::pin(served)
+    }
+}

@@ -1,0 +1,100 @@
+//! The running parts of the platform.
+
+use std::fmt;
+
+/// A part of the platform that runs from its start to its shutdown: a task or a thread.
+///
+/// The metric label, the field of the log line and the readiness check derive from the variant. `app` decides what
+/// the end of each means; `docs/operations.md` has the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Task {
+    /// Accepts connections on Interface A.
+    InterfaceA,
+    /// The runtime that runs handshakes.
+    Handshakes,
+    /// Follows the device directory in the store (A8).
+    Directory,
+    /// Checks the certificates of open sessions again (A9.4).
+    Revocation,
+    /// Renews OCSP responses and CRLs (A9.2).
+    RevocationRefresh,
+    /// The thread that writes OCSP responses and CRLs to the disk.
+    RevocationDisk,
+    /// Writes to the store.
+    StoreWriter,
+    /// The thread that moves SQLite's write-ahead log into the database file.
+    StoreCheckpoint,
+    /// Signs the audit trail.
+    AuditSigning,
+    /// Reads the configuration again.
+    Reload,
+    /// Serves the admin listener.
+    Admin,
+    /// Renews the staples of the platform's certificates (A10).
+    Stapling,
+    /// Sends messages to devices.
+    Dispatcher,
+    /// Sends the audit trail to an Audit Record Repository.
+    AuditForwarder,
+    /// Notices devices that have stopped sending.
+    Liveness,
+    /// Removes messages and audit rows that have reached their age.
+    Retention,
+}
+
+impl Task {
+    /// Every variant, for metrics that start at zero.
+    pub const ALL: [Self; 16] = [
+        Self::InterfaceA,
+        Self::Handshakes,
+        Self::Directory,
+        Self::Revocation,
+        Self::RevocationRefresh,
+        Self::RevocationDisk,
+        Self::StoreWriter,
+        Self::StoreCheckpoint,
+        Self::AuditSigning,
+        Self::Reload,
+        Self::Admin,
+        Self::Stapling,
+        Self::Dispatcher,
+        Self::AuditForwarder,
+        Self::Liveness,
+        Self::Retention,
+    ];
+
+    /// The stable name: the label in metrics, the field `task` of log lines.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InterfaceA => "interface-a",
+            Self::Handshakes => "handshakes",
+            Self::Directory => "directory",
+            Self::Revocation => "revocation",
+            Self::RevocationRefresh => "revocation-refresh",
+            Self::RevocationDisk => "revocation-disk",
+            Self::StoreWriter => "store-writer",
+            Self::StoreCheckpoint => "store-checkpoint",
+            Self::AuditSigning => "audit-signing",
+            Self::Reload => "reload",
+            Self::Admin => "admin",
+            Self::Stapling => "stapling",
+            Self::Dispatcher => "dispatcher",
+            Self::AuditForwarder => "audit-forwarder",
+            Self::Liveness => "liveness",
+            Self::Retention => "retention",
+        }
+    }
+
+    /// The span that its log lines belong to. It is enabled at every level, so that a warning names its task as well.
+    #[must_use]
+    pub fn span(self) -> tracing::Span {
+        tracing::error_span!("task", task = self.name())
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
