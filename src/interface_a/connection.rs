@@ -22,7 +22,7 @@ use crate::liveness::{Liveness, heartbeat_interval};
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId};
 use crate::pcd::Transaction;
-use crate::store::{MessageRecord, Recorded, Store, StoreError};
+use crate::store::{MessageRecord, RecordOutcome, Store, StoreError};
 
 /// Room that is made for each read.
 const READ_SIZE: usize = 8 * 1024;
@@ -57,7 +57,7 @@ pub(super) struct Connection<S> {
 
 /// Something that the store has finished.
 enum Finished {
-    Recorded(Ticket, Result<Recorded, StoreError>),
+    Recorded(Ticket, Result<RecordOutcome, StoreError>),
     Audited,
 }
 

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::hl7::AcknowledgementCode;
 use crate::mllp::{BrokenReason, Codec, Interruption, Received};
 use crate::model::{MessageId, Refusal};
-use crate::store::{MessageRecord, Recorded, StoreError, Verdict};
+use crate::store::{MessageRecord, RecordOutcome, StoreError, Verdict};
 
 /// How long a frame whose end block lacks its carriage return waits for it.
 pub(super) const CARRIAGE_RETURN_WAIT: Duration = Duration::from_millis(200);
@@ -205,7 +205,7 @@ impl Session {
     }
 
     /// The store has answered.
-    pub(super) fn recorded(&mut self, ticket: Ticket, outcome: &Result<Recorded, StoreError>, now: Now) {
+    pub(super) fn recorded(&mut self, ticket: Ticket, outcome: &Result<RecordOutcome, StoreError>, now: Now) {
         let waiting = self
             .slots
             .iter_mut()
@@ -215,8 +215,8 @@ impl Session {
             return;
         };
         let (answer, label) = match outcome {
-            Ok(Recorded::Stored(_)) => judged.on_stored,
-            Ok(Recorded::Resend { acknowledgement, .. }) => (acknowledgement.clone(), judged.resend),
+            Ok(RecordOutcome::Stored(_)) => judged.on_stored,
+            Ok(RecordOutcome::Resend { acknowledgement, .. }) => (acknowledgement.clone(), judged.resend),
             Err(_) => self.inbound.failed(judged.on_failure, judged.on_stored, now.wall),
         };
         *slot = Slot::Ready(answer);

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use zstd::bulk::{Compressor, Decompressor};
 
-use super::StoreError;
+use crate::store::error::StoreError;
 
 /// What is kept of what was received.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ impl Content {
     /// Compresses what is large, if that saves space.
     pub(super) fn of(raw: &Bytes) -> Self {
         let as_it_is = || Self { bytes: raw.clone(), size: None };
-        let Some(size) = u32::try_from(raw.len()).ok().filter(|_| raw.len() >= COMPRESSED_FROM) else {
+        let Some(size) = u32::try_from(raw.len()).ok().filter(|_| raw.len() >= MIN_COMPRESSED_BYTES) else {
             return as_it_is();
         };
         // Without compression a message is kept all the same.
@@ -38,7 +38,8 @@ impl Content {
     pub(super) fn read(bytes: Vec<u8>, size: Option<i64>) -> Result<Bytes, StoreError> {
         let Some(size) = size else { return Ok(bytes.into()) };
         let damaged = StoreError::unreadable("message.raw");
-        let size = usize::try_from(size).ok().filter(|size| *size <= LARGEST).ok_or(damaged.clone())?;
+        let size =
+            usize::try_from(size).ok().filter(|size| *size <= MAX_MESSAGE_BYTES).ok_or(damaged.clone())?;
         // No more than that is written, whatever the frame says of itself.
         let raw = Decompressor::new().and_then(|mut frame| frame.decompress(&bytes, size));
         match raw {
@@ -61,13 +62,13 @@ thread_local! {
 }
 
 /// Bytes from which compression is tried: what is smaller fits the page that it is written to anyway.
-const COMPRESSED_FROM: usize = 4 * 1024;
+const MIN_COMPRESSED_BYTES: usize = 4 * 1024;
 
 /// Higher levels save little more of HL7, and take their time.
 const LEVEL: i32 = 1;
 
 /// The largest `interface-a.max-frame` that can be configured.
-const LARGEST: usize = 256 << 20;
+const MAX_MESSAGE_BYTES: usize = 256 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -84,7 +85,7 @@ mod tests {
     #[test]
     fn what_is_large_is_kept_compressed_and_reads_as_it_came() {
         assert_eq!(kept(Vec::new()).size, None);
-        assert_eq!(kept(vec![b'x'; COMPRESSED_FROM - 1]).size, None);
+        assert_eq!(kept(vec![b'x'; MIN_COMPRESSED_BYTES - 1]).size, None);
         let waveform = kept("OBX|1|NA|||1^2^3^4\r".repeat(5_000).into());
         assert_eq!(waveform.size, Some(95_000));
         assert!(waveform.bytes.len() < 1_000, "{waveform:?}");
@@ -104,7 +105,7 @@ mod tests {
     fn what_does_not_fit_its_size_is_damage_and_takes_no_more_memory_than_that() {
         let bomb = Content::of(&Bytes::from(vec![0; 64 << 20]));
         assert!(bomb.bytes.len() < 16 << 10);
-        for size in [0, 1, (64 << 20) - 1, (64 << 20) + 1, -1, i64::MAX, LARGEST as i64 + 1] {
+        for size in [0, 1, (64 << 20) - 1, (64 << 20) + 1, -1, i64::MAX, MAX_MESSAGE_BYTES as i64 + 1] {
             let read = Content::read(bomb.bytes.to_vec(), Some(size));
             assert!(matches!(read, Err(StoreError::Corrupt { .. })), "{size}");
         }

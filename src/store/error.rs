@@ -126,9 +126,9 @@ pub enum StoreError {
 #[error(transparent)]
 pub enum DatabaseError {
     /// PostgreSQL, or SQLite when it is asked.
-    Asked(#[from] sqlx::Error),
+    Sqlx(#[from] sqlx::Error),
     /// SQLite when something is written.
-    Written(#[from] rusqlite::Error),
+    Rusqlite(#[from] rusqlite::Error),
 }
 
 impl StoreError {

@@ -14,25 +14,25 @@ use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, Fingerprint, MessageId, SessionId};
 
 /// A store that goes away with the test: a file, or a database of the cluster that all tests share.
-pub(crate) struct Place {
+pub(crate) struct TestStore {
     directory: TempDir,
     /// The URL of the database; none for a file.
     database: Option<String>,
     pub(crate) clock: Clock,
 }
 
-impl Place {
+impl TestStore {
     pub(crate) fn new() -> Self {
         let clock = Clock::manual(Timestamp::from_second(1_750_000_000).unwrap());
         Self { directory: tempfile::tempdir().unwrap(), database: None, clock }
     }
 
     pub(crate) fn on_postgres() -> Self {
-        Self::of(cluster::shared())
+        Self::on(cluster::shared())
     }
 
     /// A new database of this server.
-    pub(crate) fn of(server: &Cluster) -> Self {
+    pub(crate) fn on(server: &Cluster) -> Self {
         Self { database: Some(server.database()), ..Self::new() }
     }
 
@@ -63,19 +63,19 @@ impl Place {
     }
 
     /// Somebody else who is at the database, with every right.
-    pub(crate) async fn outside(&self) -> Outside {
+    pub(crate) async fn connect_directly(&self) -> DirectConnection {
         match &self.database {
-            Some(url) => Outside::Postgres(PgConnection::connect(url).await.unwrap()),
+            Some(url) => DirectConnection::Postgres(PgConnection::connect(url).await.unwrap()),
             None => {
                 let url = format!("sqlite://{}", self.path().display());
-                Outside::Sqlite(SqliteConnection::connect(&url).await.unwrap())
+                DirectConnection::Sqlite(SqliteConnection::connect(&url).await.unwrap())
             }
         }
     }
 
     /// Does `sql` to the database, from outside.
     pub(crate) async fn execute(&self, sql: &str) -> Result<(), sqlx::Error> {
-        self.outside().await.execute(sql).await
+        self.connect_directly().await.execute(sql).await
     }
 
     pub(crate) fn record(&self, control_id: &str, raw: &'static [u8]) -> MessageRecord {
@@ -120,12 +120,12 @@ pub(crate) fn gateway(name: &str) -> Device {
 }
 
 /// A connection of somebody else.
-pub(crate) enum Outside {
+pub(crate) enum DirectConnection {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
-impl Outside {
+impl DirectConnection {
     pub(crate) async fn execute(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
         match self {
@@ -144,20 +144,20 @@ impl Outside {
     }
 }
 
-/// Runs each of the named tests, which take a [`Place`], on each of the databases.
+/// Runs each of the named tests, which take a [`TestStore`], on each of the databases.
 macro_rules! battery {
     ($($name:ident),* $(,)?) => {
         mod on_sqlite {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(crate::store::fixtures::Place::new()).await;
+                super::$name(crate::store::fixtures::TestStore::new()).await;
             })*
         }
 
         mod on_postgres {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(crate::store::fixtures::Place::on_postgres()).await;
+                super::$name(crate::store::fixtures::TestStore::on_postgres()).await;
             })*
         }
     };

@@ -294,11 +294,11 @@ mod tests {
     use super::*;
     use crate::audit::StopReason;
     use crate::cli::fixtures::parse_command;
-    use crate::store::fixtures::Place;
+    use crate::store::fixtures::TestStore;
 
     #[tokio::test]
     async fn the_trail_is_listed() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
         let line = ["list", "--event", "platform-stopped", "--since", "2025-06-01T00:00:00Z"];

@@ -221,7 +221,7 @@ fn acknowledge_parser() -> impl clap::builder::TypedValueParser<Value = Acknowle
 mod tests {
     use super::*;
     use crate::cli::fixtures::parse_command;
-    use crate::store::fixtures::Place;
+    use crate::store::fixtures::TestStore;
     use crate::store::{AuditFilter, MessageRecord, Page};
 
     async fn device(store: &Store, line: &[&str]) -> Outcome {
@@ -230,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_device_comes_is_suspended_resumed_and_goes() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         let add = [
             "add",
@@ -268,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_is_not_there_or_there_already_fails_and_is_named() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         for verb in ["show", "suspend", "resume", "remove"] {
             let failure = device(&store, &[verb, "NOBODY"]).await.unwrap_err();
@@ -289,7 +289,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_imported_whole_or_not_at_all() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         let file = place.path().with_extension("csv");
         let path = file.to_str().unwrap();
@@ -310,14 +310,14 @@ mod tests {
         assert_eq!(store.devices().await.unwrap().len(), 3);
     }
 
-    fn seen(place: &Place, control_id: &'static str, identities: &[&str]) -> MessageRecord {
+    fn seen(place: &TestStore, control_id: &'static str, identities: &[&str]) -> MessageRecord {
         let not_allowed = identities.iter().map(|&identity| identity.to_owned()).collect();
         MessageRecord { not_allowed, ..place.rejected(control_id, b"MSH|") }
     }
 
     #[tokio::test]
     async fn what_was_seen_can_be_accepted_and_is_not_shown_afterwards() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         device(&store, &["add", "PUMP-1", "--speaks-for", "B"]).await.unwrap();
         for record in
@@ -345,7 +345,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_keeps_what_it_does_not_name() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         device(&store, &["add", "A", "--acknowledge", "accept", "--speaks-for", "B", "--note", "x"])
             .await

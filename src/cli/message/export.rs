@@ -115,11 +115,11 @@ impl<'a> Exported<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::fixtures::Place;
+    use crate::store::fixtures::TestStore;
 
     #[tokio::test]
     async fn a_line_holds_every_byte() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         let record = place.rejected("1", b"MSH|\xFF\x00\r");
         store.record(record.clone()).await.unwrap();

@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use crate::cli::fixtures::parse_command;
     use crate::store::MessageRecord;
-    use crate::store::fixtures::Place;
+    use crate::store::fixtures::TestStore;
 
     async fn message(store: &Store, line: &[&str]) -> Outcome {
         run(parse_command("message", line)?, store, Output::new(true)).await
@@ -249,7 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_are_listed_and_shown() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         let record = place.record("1", b"MSH|");
         store.record(record.clone()).await.unwrap();
@@ -266,7 +266,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_that_cannot_be_read_has_no_tree_but_bytes() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         let record = place.rejected("1", b"no message SECRET");
         store.record(record.clone()).await.unwrap();
@@ -279,7 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_id_fails_and_is_named() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         let id = place.record("1", b"").id.to_string();
         let failure = message(&store, &["show", &id]).await.unwrap_err();
@@ -291,7 +291,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_shown_is_about_the_message_and_never_its_content() {
-        let place = Place::new();
+        let place = TestStore::new();
         let store = place.open().await;
         let acknowledgement = b"MSA|AA|SECRET".as_slice().into();
         let record =

@@ -14,11 +14,11 @@ use crate::authz::{Device, DeviceStatus, Directory};
 use crate::hl7::AcknowledgementCode;
 use crate::model::{DeviceId, Refusal};
 use crate::store::MessageFilter;
-use crate::store::fixtures::Place;
+use crate::store::fixtures::TestStore;
 
 /// A connection at work, and the device's end of it.
 struct Bench {
-    place: Place,
+    place: TestStore,
     store: Store,
     registry: Registry,
     drain: CancellationToken,
@@ -33,7 +33,7 @@ impl Bench {
     }
 
     async fn with(room: usize, write_timeout: Duration, limits: Limits) -> Self {
-        let place = Place::new();
+        let place = TestStore::new();
         let (store, clock) = (place.open().await, Clock::system());
         let (registry, drain) = (Registry::default(), CancellationToken::new());
         let (device, stream) = duplex(room);
@@ -145,7 +145,7 @@ async fn a_platform_that_stops_ends_the_session() {
 async fn a_peer_in_the_middle_of_a_frame_is_not_late_while_a_full_store_holds_it_back() {
     let limits = Limits { frame_timeout: Duration::from_secs(2), ..LIMITS };
     let mut bench = Bench::with(64 * 1024, WRITE_TIMEOUT, limits).await;
-    let mut outside = bench.place.outside().await;
+    let mut outside = bench.place.connect_directly().await;
     outside.execute("BEGIN IMMEDIATE").await.unwrap();
     let second = frame("2");
     bench.device.write_all(&[&frame("1"), &second[..10]].concat()).await.unwrap();

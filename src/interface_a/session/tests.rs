@@ -56,10 +56,10 @@ impl Bench {
 
     fn stored(&mut self, at: usize) {
         let id = self.storing[at].1.id;
-        self.answered(at, Ok(Recorded::Stored(id)));
+        self.answered(at, Ok(RecordOutcome::Stored(id)));
     }
 
-    fn answered(&mut self, at: usize, outcome: Result<Recorded, StoreError>) {
+    fn answered(&mut self, at: usize, outcome: Result<RecordOutcome, StoreError>) {
         let (ticket, _) = self.storing.remove(at);
         let now = self.now();
         self.session.recorded(ticket, &outcome, now);
@@ -136,7 +136,10 @@ fn a_resend_is_answered_with_what_was_answered_before() {
     let mut bench = Bench::new(LIMITS);
     bench.receive(&frame("1"));
     let of = MessageId::at(bench.clock.now());
-    bench.answered(0, Ok(Recorded::Resend { of, acknowledgement: Bytes::from_static(b"as before") }));
+    bench.answered(
+        0,
+        Ok(RecordOutcome::Resend { original: of, acknowledgement: Bytes::from_static(b"as before") }),
+    );
     assert_eq!(bench.sent, b"as before");
     assert_eq!(bench.counted, ["resend"]);
 }
@@ -148,7 +151,7 @@ fn an_answer_for_a_ticket_that_is_none_changes_nothing() {
     let ticket = bench.storing[0].0;
     bench.stored(0);
     assert_eq!(bench.told(), positive(&["1"]));
-    let again = Ok(Recorded::Stored(MessageId::at(bench.clock.now())));
+    let again = Ok(RecordOutcome::Stored(MessageId::at(bench.clock.now())));
     bench.then(|session, now| session.recorded(ticket, &again, now));
     assert_eq!(bench.told(), []);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// The error by what the caller does about it.
 pub(in crate::store) fn failure(error: sqlx::Error) -> StoreError {

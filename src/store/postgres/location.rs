@@ -8,14 +8,15 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 use tracing::log::LevelFilter;
 
-use super::{CONNECT_TIMEOUT, failure, prepare};
+use super::failure::failure;
 use crate::model::StoreUrl;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Where the store is and how to get in. Shown without password.
 #[derive(Clone)]
@@ -93,7 +94,7 @@ impl Location {
                 "a database of another encoding than UTF8; make one with ENCODING 'UTF8'",
             ));
         }
-        if row.try_get::<i32, _>("version").map_err(failure)? < OLDEST {
+        if row.try_get::<i32, _>("version").map_err(failure)? < MIN_SERVER_VERSION {
             return Err(StoreError::Server("a version older than 13"));
         }
         if row.try_get::<bool, _>("standby").map_err(failure)? {
@@ -111,6 +112,12 @@ impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.url, f)
     }
+}
+
+/// What a connection of ours is told before its first use. A statement or a lock that takes too long ends on the server as
+/// well, so that a node that lost its connection, or froze, does not hold up the others.
+async fn prepare(connection: &mut PgConnection, settings: &'static str) -> Result<(), StoreError> {
+    connection.execute(AssertSqlSafe(settings)).await.map(drop).map_err(failure)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -134,8 +141,11 @@ fn password(file: &Path) -> Result<String, StoreError> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
+/// How long it may take to reach the server.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What the tests run on is newer; older ones are not maintained any more.
-const OLDEST: i32 = 130_000;
+const MIN_SERVER_VERSION: i32 = 130_000;
 
 const EXAMINE: &str = "
 SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,

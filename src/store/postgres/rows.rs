@@ -7,15 +7,16 @@ use sqlx::postgres::{PgArguments, Postgres};
 use sqlx::query::Query;
 
 use crate::model::{Fingerprint, MessageId};
-use crate::store::batch::{ChainedEvent, json};
-use crate::store::message::CONTROL_ID_REUSED;
-use crate::store::writer::Incoming;
+use crate::store::records::message::CONTROL_ID_REUSED;
+use crate::store::statement::json;
+use crate::store::write::chain::ChainedEvent;
+use crate::store::write::incoming::IncomingMessage;
 
 /// A message on its way into its table.
 pub(super) struct NewRow<'a> {
     /// Where it stood in the batch.
     pub(super) place: usize,
-    pub(super) message: &'a Incoming<'a>,
+    pub(super) message: &'a IncomingMessage<'a>,
     /// SHA-256 over MSH-3 and MSH-10.
     pub(super) correlation: [u8; 32],
     /// An earlier one of the batch has the same control id for other bytes.
@@ -36,7 +37,7 @@ impl NewRow<'_> {
 
 /// The rows in the order of their keys: two nodes that insert the same ones then wait for each other, and do not
 /// deadlock.
-pub(super) fn ordered<'a>(messages: &'a [Incoming<'a>]) -> Vec<NewRow<'a>> {
+pub(super) fn ordered<'a>(messages: &'a [IncomingMessage<'a>]) -> Vec<NewRow<'a>> {
     let mut used: HashMap<(&str, [u8; 32]), Vec<&Fingerprint>> = HashMap::new();
     let mut rows = Vec::with_capacity(messages.len());
     for (place, message) in messages.iter().enumerate() {

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use super::{Location, failure};
-use crate::store::StoreError;
+use super::failure::failure;
+use super::location::Location;
+use crate::store::error::StoreError;
 
 /// Copies the store into a new file, which only its owner may read, and sees that it can be opened. Readers and writers go on;
 /// the copy shows one moment.

@@ -64,8 +64,8 @@ fn run(connection: &Connection, committed: &Receiver<()>) {
     while committed.recv().is_ok() {
         fault_point(Task::StoreCheckpoint);
         // Until it is to end, if that is sooner.
-        thread::park_timeout(PAUSE);
-        if pages_to_move(connection, "NOOP") >= LEAST_PAGES {
+        thread::park_timeout(CHECKPOINT_INTERVAL);
+        if pages_to_move(connection, "NOOP") >= MIN_CHECKPOINT_PAGES {
             // PASSIVE waits for nobody and hinders nobody. What goes wrong here goes wrong for the writer as well, and is
             // told there.
             pages_to_move(connection, "PASSIVE");
@@ -82,6 +82,6 @@ fn pages_to_move(connection: &Connection, kind: &str) -> i64 {
 }
 
 /// How often it looks, while there are commits.
-const PAUSE: Duration = Duration::from_millis(50);
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
 /// Fewer are not worth two synchronisations of the disk; what SQLite itself would wait for.
-const LEAST_PAGES: i64 = 1000;
+const MIN_CHECKPOINT_PAGES: i64 = 1000;

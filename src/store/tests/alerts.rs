@@ -30,15 +30,15 @@ fn later(phase: &str, number: &str, of: &str, time: &str) -> AlertReport {
 }
 
 /// A message with this report, its bytes different from those of any other.
-fn reporting(place: &Place, control_id: &str, report: &AlertReport) -> MessageRecord {
+fn reporting(place: &TestStore, control_id: &str, report: &AlertReport) -> MessageRecord {
     let raw: &'static str = format!("MSH|{control_id}").leak();
     let transaction = Some("PCD-04".to_owned());
     MessageRecord { transaction, alerts: vec![report.clone()], ..place.record(control_id, raw.as_bytes()) }
 }
 
-async fn report(store: &Store, place: &Place, control_id: &str, report: &AlertReport) -> MessageId {
+async fn report(store: &Store, place: &TestStore, control_id: &str, report: &AlertReport) -> MessageId {
     let record = reporting(place, control_id, report);
-    assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+    assert_eq!(store.record(record.clone()).await.unwrap(), RecordOutcome::Stored(record.id));
     record.id
 }
 
@@ -47,7 +47,7 @@ async fn first(store: &Store, report: &AlertReport) -> Option<String> {
     origin.map(|origin| origin.control_id)
 }
 
-async fn a_report_that_is_sent_again_keeps_the_control_id_of_its_first_message(place: Place) {
+async fn a_report_that_is_sent_again_keeps_the_control_id_of_its_first_message(place: TestStore) {
     let store = place.open().await;
     let alert = start("E1", "t1");
     assert_eq!(first(&store, &alert).await, None);
@@ -55,7 +55,7 @@ async fn a_report_that_is_sent_again_keeps_the_control_id_of_its_first_message(p
     report(&store, &place, "A-2", &alert).await;
     // The same bytes again: a resend, and nothing is written.
     let resend = MessageRecord { id: place.record("", b"").id, ..reporting(&place, "A-2", &alert) };
-    assert!(matches!(store.record(resend).await.unwrap(), Recorded::Resend { .. }));
+    assert!(matches!(store.record(resend).await.unwrap(), RecordOutcome::Resend { .. }));
     let expected = AlertOrigin { message: id, control_id: "A-1".to_owned() };
     let device = DeviceId::parse("PUMP-1").unwrap();
     assert_eq!(store.alert_origin(&device, &alert.key).await.unwrap(), Some(expected.clone()));
@@ -64,7 +64,7 @@ async fn a_report_that_is_sent_again_keeps_the_control_id_of_its_first_message(p
     assert_eq!(place.open().await.alert_origin(&device, &alert.key).await.unwrap(), Some(expected));
 }
 
-async fn every_phase_of_an_alert_names_the_message_with_which_it_began(place: Place) {
+async fn every_phase_of_an_alert_names_the_message_with_which_it_began(place: TestStore) {
     let store = place.open().await;
     let chain = [
         start("E1", "t1"),
@@ -85,7 +85,7 @@ async fn every_phase_of_an_alert_names_the_message_with_which_it_began(place: Pl
     assert_eq!(first(&store, &unheard).await.as_deref(), Some("A-9"));
 }
 
-async fn a_number_that_is_used_again_is_another_alert(place: Place) {
+async fn a_number_that_is_used_again_is_another_alert(place: TestStore) {
     let store = place.open().await;
     let (old, new) = (start("1", "t1"), start("1", "t3"));
     report(&store, &place, "OLD", &old).await;
@@ -99,7 +99,7 @@ async fn a_number_that_is_used_again_is_another_alert(place: Place) {
     assert_eq!(first(&store, &end).await.as_deref(), Some("NEW"));
 }
 
-async fn the_same_alert_of_another_device_is_another_alert(place: Place) {
+async fn the_same_alert_of_another_device_is_another_alert(place: TestStore) {
     let store = place.open().await;
     let alert = start("1", "t1");
     report(&store, &place, "ONE", &alert).await;
@@ -111,19 +111,19 @@ async fn the_same_alert_of_another_device_is_another_alert(place: Place) {
     assert_eq!(origin.control_id, "OTHER");
 }
 
-async fn in_one_batch_the_first_one_counts(place: Place) {
+async fn in_one_batch_the_first_one_counts(place: TestStore) {
     let store = place.open().await;
     let (begin, end) = (start("1", "t1"), later("end", "1", "1", "t2"));
     let records: Vec<_> =
         (0..40).map(|n| reporting(&place, &format!("B-{n}"), if n < 20 { &begin } else { &end })).collect();
     for outcome in join_all(records.into_iter().map(|record| store.record(record))).await {
-        assert!(matches!(outcome.unwrap(), Recorded::Stored(_)));
+        assert!(matches!(outcome.unwrap(), RecordOutcome::Stored(_)));
     }
     assert_eq!(first(&store, &begin).await.as_deref(), Some("B-0"));
     assert_eq!(first(&store, &end).await.as_deref(), Some("B-0"));
 }
 
-async fn what_was_rejected_began_no_alert(place: Place) {
+async fn what_was_rejected_began_no_alert(place: TestStore) {
     let store = place.open().await;
     let alert = start("1", "t1");
     let verdict = Verdict::Rejected { code: "identity-mismatch".to_owned() };
@@ -133,7 +133,7 @@ async fn what_was_rejected_began_no_alert(place: Place) {
     assert_eq!(first(&store, &alert).await.as_deref(), Some("R-2"));
 }
 
-async fn an_alert_is_known_as_long_as_one_of_its_messages_is_kept(place: Place) {
+async fn an_alert_is_known_as_long_as_one_of_its_messages_is_kept(place: TestStore) {
     let store = place.open().await;
     // Named by the clock of the test, and in the order in which they come.
     let record = |n: u64, control_id: &str, report: &AlertReport| MessageRecord {
@@ -163,7 +163,7 @@ async fn an_alert_is_known_as_long_as_one_of_its_messages_is_kept(place: Place) 
     assert_eq!(first(&store, &end).await, None);
 }
 
-async fn a_store_that_was_filled_before_learns_to_know_alerts(place: Place) {
+async fn a_store_that_was_filled_before_learns_to_know_alerts(place: TestStore) {
     let store = place.open().await;
     let before = place.record("BEFORE", b"MSH|BEFORE");
     store.record(before.clone()).await.unwrap();

@@ -8,7 +8,7 @@ battery! {
     a_record_that_cannot_be_stored_fails_alone,
 }
 
-async fn the_audit_trail_only_grows(place: Place) {
+async fn the_audit_trail_only_grows(place: TestStore) {
     let store = place.open().await;
     store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
     let attempts: &[&str] = if place.is_postgres() {
@@ -48,7 +48,7 @@ async fn the_audit_trail_only_grows(place: Place) {
     assert_eq!(store.audit_rows(&TRAIL).await.unwrap(), [row]);
 }
 
-async fn the_audit_trail_is_read_by_page_event_and_time(place: Place) {
+async fn the_audit_trail_is_read_by_page_event_and_time(place: TestStore) {
     let store = place.open().await;
     for _ in 0..3 {
         store.audit(Event::PlatformStarted { version: "1".to_owned(), listen: vec![] }).await.unwrap();
@@ -67,7 +67,7 @@ async fn the_audit_trail_is_read_by_page_event_and_time(place: Place) {
     assert_eq!(rows(AuditFilter { since, ..TRAIL }).await, [5, 6]);
 }
 
-async fn a_record_that_cannot_be_stored_fails_alone(place: Place) {
+async fn a_record_that_cannot_be_stored_fails_alone(place: TestStore) {
     let store = place.open().await;
     let poison = if place.is_postgres() {
         "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
@@ -90,7 +90,7 @@ async fn a_record_that_cannot_be_stored_fails_alone(place: Place) {
         if n % 7 == 3 {
             assert!(matches!(outcome, Err(StoreError::Refused(_))), "{outcome:?}");
         } else {
-            assert!(matches!(outcome, Ok(Recorded::Stored(_))), "{outcome:?}");
+            assert!(matches!(outcome, Ok(RecordOutcome::Stored(_))), "{outcome:?}");
         }
     }
     // The message's row went with its audit row.

@@ -10,7 +10,7 @@ battery! {
     identities_that_were_not_allowed_are_remembered_and_counted_once_per_message,
 }
 
-async fn the_directory_keeps_what_it_is_told_and_accounts_for_it(place: Place) {
+async fn the_directory_keeps_what_it_is_told_and_accounts_for_it(place: TestStore) {
     let store = place.open().await;
     let entry = gateway("GATEWAY-1");
     store.add_device(entry.clone(), "alice").await.unwrap();
@@ -59,7 +59,7 @@ async fn the_directory_keeps_what_it_is_told_and_accounts_for_it(place: Place) {
     );
 }
 
-async fn a_list_of_devices_comes_in_whole_or_not_at_all(place: Place) {
+async fn a_list_of_devices_comes_in_whole_or_not_at_all(place: TestStore) {
     let store = place.open().await;
     let list = |names: &[&str]| names.iter().map(|name| gateway(name)).collect::<Vec<_>>();
     let twice = store.add_devices(list(&["A", "B", "A"]), "alice").await;
@@ -72,7 +72,7 @@ async fn a_list_of_devices_comes_in_whole_or_not_at_all(place: Place) {
     assert_eq!(names, ["A", "B"]);
 }
 
-async fn a_change_of_the_directory_shows_in_every_process(place: Place) {
+async fn a_change_of_the_directory_shows_in_every_process(place: TestStore) {
     let (here, there) = (place.open().await, place.open().await);
     let id = gateway("A").id;
     let mut seen = here.device_revision().await.unwrap();
@@ -95,7 +95,7 @@ async fn a_change_of_the_directory_shows_in_every_process(place: Place) {
     assert!(!grown().await);
 }
 
-async fn identities_that_were_not_allowed_are_remembered_and_counted_once_per_message(place: Place) {
+async fn identities_that_were_not_allowed_are_remembered_and_counted_once_per_message(place: TestStore) {
     let store = place.open().await;
     let seen = |id: &'static str, not_allowed: &[&str]| MessageRecord {
         not_allowed: not_allowed.iter().map(|&identity| identity.to_owned()).collect(),
@@ -127,7 +127,7 @@ async fn identities_that_were_not_allowed_are_remembered_and_counted_once_per_me
     assert_eq!(known.iter().filter(|seen| seen.identity.starts_with("M2-")).count(), 200);
 }
 
-async fn whoever_waits_for_a_change_of_the_directory_hears_of_it(place: Place) {
+async fn whoever_waits_for_a_change_of_the_directory_hears_of_it(place: TestStore) {
     let (here, there) = (place.open_as("here").await, place.open_as("there").await);
     let mut changes = here.directory_changes();
     let mut seen = here.device_revision().await.unwrap();

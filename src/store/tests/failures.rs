@@ -22,7 +22,7 @@ fn cycles() -> usize {
 }
 
 /// Sends messages until told to stop; each again and again until it is acknowledged, as a device does. The control ids.
-async fn sender(store: Store, place: Arc<Place>, name: usize, stop: Arc<AtomicBool>) -> Vec<String> {
+async fn sender(store: Store, place: Arc<TestStore>, name: usize, stop: Arc<AtomicBool>) -> Vec<String> {
     let mut acknowledged = Vec::new();
     while !stop.load(Ordering::SeqCst) {
         let id = format!("{name}-{}", acknowledged.len());
@@ -43,7 +43,7 @@ async fn sender(store: Store, place: Arc<Place>, name: usize, stop: Arc<AtomicBo
 /// Eight senders, while `disturb` does something to the server; then everything that was acknowledged has to be there.
 async fn under_load(disturb: fn(&Cluster)) {
     let server = Arc::new(tokio::task::spawn_blocking(Cluster::start).await.unwrap());
-    let place = Arc::new(Place::of(&server));
+    let place = Arc::new(TestStore::on(&server));
     let store = place.open().await;
     let stop = Arc::new(AtomicBool::new(false));
     let senders: Vec<_> = (0..8)
@@ -107,7 +107,7 @@ async fn connections_that_are_ended_under_load_lose_nothing() {
 #[tokio::test]
 async fn while_the_server_is_away_senders_are_told_so_and_then_it_goes_on() {
     let server = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
-    let place = Place::of(&server);
+    let place = TestStore::on(&server);
     let store = place.open().await;
     server.stop();
     for n in 0..3 {
@@ -131,7 +131,7 @@ async fn while_the_server_is_away_senders_are_told_so_and_then_it_goes_on() {
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_not_waited_for() {
     let server = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
-    let place = Place::of(&server);
+    let place = TestStore::on(&server);
     let store = place.open().await;
     server.freeze();
     let outcome = bounded(store.record(place.record("1", b"message"))).await;
@@ -148,14 +148,14 @@ async fn a_server_that_does_not_answer_is_not_waited_for() {
 
 /// A store behind a relay, and whoever is at its database besides.
 struct Behind {
-    place: Place,
+    place: TestStore,
     relay: Relay,
     store: Store,
 }
 
 impl Behind {
     async fn start() -> Self {
-        let place = Place::on_postgres();
+        let place = TestStore::on_postgres();
         let relay = Relay::start(cluster::shared()).await;
         let store = Store::open(&relay.url(&place.url()), place.clock.clone()).await.unwrap();
         Self { place, relay, store }
@@ -173,8 +173,8 @@ impl Behind {
             )
         });
         let (one, other, event) = outcomes.await;
-        assert_eq!(one.unwrap(), Recorded::Stored(accepted.id));
-        assert_eq!(other.unwrap(), Recorded::Stored(rejected.id));
+        assert_eq!(one.unwrap(), RecordOutcome::Stored(accepted.id));
+        assert_eq!(other.unwrap(), RecordOutcome::Stored(rejected.id));
         event.unwrap();
     }
 
@@ -189,7 +189,7 @@ impl Behind {
 
     /// Returns when so many connections wait for a lock.
     async fn waiting(&self, connections: usize) {
-        let mut outside = self.place.outside().await;
+        let mut outside = self.place.connect_directly().await;
         let waiting = "SELECT pid::text FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
         bounded(async {
@@ -262,7 +262,7 @@ async fn a_batch_that_was_kept_in_one_statement_is_found_when_the_connection_is_
 async fn one_statement_that_still_runs_when_the_connection_is_lost_is_waited_for() {
     let behind = Behind::start().await;
     behind.write("0").await;
-    let mut outside = behind.place.outside().await;
+    let mut outside = behind.place.connect_directly().await;
     outside.execute("BEGIN; SELECT FROM audit_end FOR UPDATE").await.unwrap();
     behind.relay.arm(Cut::AtRows);
     tokio::join!(behind.write("1"), async {
@@ -307,7 +307,7 @@ async fn the_usual_batch_is_one_way_to_the_server_and_back() {
         let before = ways();
         let stored = records(from, to).await;
         assert_eq!(ways() - before, 1, "{from} to {to}");
-        assert!(stored.iter().all(|stored| matches!(stored, Ok(Recorded::Stored(_)))), "{stored:?}");
+        assert!(stored.iter().all(|stored| matches!(stored, Ok(RecordOutcome::Stored(_)))), "{stored:?}");
     }
     let before = ways();
     let event = || store.audit(Event::PlatformStopped { reason: StopReason::Requested });
@@ -317,7 +317,7 @@ async fn the_usual_batch_is_one_way_to_the_server_and_back() {
 
     // A resend is found by the statement that fails; behind it, the next one knows where the chain ends.
     let resend = store.record(place.record("2", b"message")).await;
-    assert!(matches!(resend, Ok(Recorded::Resend { .. })), "{resend:?}");
+    assert!(matches!(resend, Ok(RecordOutcome::Resend { .. })), "{resend:?}");
     let before = ways();
     store.record(place.record("203", b"message")).await.unwrap();
     assert_eq!(ways() - before, 1, "after a resend");
@@ -333,7 +333,7 @@ async fn the_usual_batch_is_one_way_to_the_server_and_back() {
 
 #[tokio::test]
 async fn what_fails_when_it_is_committed_is_not_acknowledged() {
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     let store = place.open().await;
     store.record(place.record("0", b"message")).await.unwrap();
     // The server says that the row was inserted, and then fails.
@@ -352,13 +352,13 @@ async fn what_fails_when_it_is_committed_is_not_acknowledged() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_before_the_commit_is_nobody_elses_business() {
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     let relay = Relay::start(cluster::shared()).await;
     let store = Store::open(&relay.url(&place.url()), place.clock.clone()).await.unwrap();
     for n in 0..3 {
         relay.arm(Cut::BeforeRows);
         let record = place.record(&n.to_string(), b"message");
-        assert_eq!(bounded(store.record(record.clone())).await.unwrap(), Recorded::Stored(record.id));
+        assert_eq!(bounded(store.record(record.clone())).await.unwrap(), RecordOutcome::Stored(record.id));
         assert!(relay.has_cut());
     }
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 3);
@@ -367,10 +367,10 @@ async fn a_connection_that_breaks_before_the_commit_is_nobody_elses_business() {
 
 #[tokio::test]
 async fn a_deadlock_is_tried_again() {
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     let store = place.open().await;
     store.record(place.record("0", b"message")).await.unwrap();
-    let mut outside = place.outside().await;
+    let mut outside = place.connect_directly().await;
     // The server chooses whoever has waited for deadlock_timeout: not this one.
     let hold = "SET deadlock_timeout = '60s'; BEGIN; LOCK TABLE audit IN EXCLUSIVE MODE";
     outside.execute(hold).await.unwrap();
@@ -379,7 +379,7 @@ async fn a_deadlock_is_tried_again() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         bounded(outside.execute("LOCK TABLE message IN SHARE MODE; ROLLBACK")).await.unwrap();
     });
-    assert!(matches!(record, Ok(Recorded::Stored(_))), "{record:?}");
+    assert!(matches!(record, Ok(RecordOutcome::Stored(_))), "{record:?}");
     assert_eq!(event_names(&store).await, ["message-accepted"; 2]);
     let database = place.url();
     let database = database.rsplit('/').next().unwrap();

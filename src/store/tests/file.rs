@@ -3,11 +3,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::store::read::reader::Reader;
+use crate::store::write::queue::Queue;
 
 #[tokio::test]
 async fn the_writer_synchronises_at_every_commit() {
-    let place = Place::new();
-    let location = sqlite::Location::parse(&place.url()).unwrap();
+    let place = TestStore::new();
+    let location = sqlite::location::Location::parse(&place.url()).unwrap();
     place.open().await.close().await;
     let connection = location.connect_to_write().unwrap();
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
@@ -17,14 +19,14 @@ async fn the_writer_synchronises_at_every_commit() {
 
 #[tokio::test]
 async fn what_was_committed_is_moved_into_the_file_beside_the_writer() {
-    let place = Place::new();
+    let place = TestStore::new();
     let store = place.open().await;
     let large = incompressible(64 * 1024);
     // More pages than are worth the work, and fewer than the writer would move itself.
     for n in 0..80 {
         store.record(place.record(&n.to_string(), large)).await.unwrap();
     }
-    let outside = sqlite::Location::parse(&place.url()).unwrap().connect_to_write().unwrap();
+    let outside = sqlite::location::Location::parse(&place.url()).unwrap().connect_to_write().unwrap();
     let moved = || outside.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(2)).unwrap();
     let wait = async {
         while moved() == 0 {
@@ -36,13 +38,13 @@ async fn what_was_committed_is_moved_into_the_file_beside_the_writer() {
 
 #[tokio::test]
 async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
-    let place = Place::new();
-    let mut location = sqlite::Location::parse(&place.url()).unwrap();
+    let place = TestStore::new();
+    let mut location = sqlite::location::Location::parse(&place.url()).unwrap();
     location.max_pages = Some(64);
-    let (writer, reader) = sqlite::open(location, NodeName::from_hostname()).await.unwrap();
+    let (writer, pool) = sqlite::open::open(location, NodeName::from_hostname()).await.unwrap();
     let queue = Queue::start(writer);
     let (url, node, clock) = (StoreUrl::new(place.url()), NodeName::from_hostname(), place.clock.clone());
-    let store = Store(Arc::new(Inner { queue, reader, url, node, clock, checkpointer_ended: None }));
+    let store = Store::new(queue, Reader::Sqlite(pool), url, node, clock, None);
     let large = incompressible(16 * 1024);
 
     let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), large))));
@@ -63,7 +65,7 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
 
     place.execute("DELETE FROM message").await.unwrap();
     let record = place.record("after", large);
-    assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+    assert_eq!(store.record(record.clone()).await.unwrap(), RecordOutcome::Stored(record.id));
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
 }
 
@@ -76,7 +78,7 @@ fn incompressible(length: usize) -> &'static [u8] {
 
 #[tokio::test]
 async fn only_the_owner_reads_the_files() {
-    let place = Place::new();
+    let place = TestStore::new();
     let store = place.open().await;
     store.record(place.record("1", b"message")).await.unwrap();
     for ending in ["", "-wal", "-shm"] {
@@ -87,7 +89,7 @@ async fn only_the_owner_reads_the_files() {
 
 #[tokio::test]
 async fn a_store_that_cannot_be_opened_says_why() {
-    let place = Place::new();
+    let place = TestStore::new();
     for url in ["", "platform.db", "sqlite:", "sqlite::memory:", "sqlite:a?mode=memory", "postgres://host"] {
         let opened = Store::open(url, place.clock.clone()).await;
         assert!(matches!(opened, Err(StoreError::Url)), "{url}");

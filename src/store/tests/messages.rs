@@ -19,12 +19,12 @@ battery! {
     what_is_queued_is_written_before_the_store_closes,
 }
 
-async fn what_was_recorded_reads_back_byte_for_byte_from_another_connection(place: Place) {
+async fn what_was_recorded_reads_back_byte_for_byte_from_another_connection(place: TestStore) {
     let store = place.open().await;
     // PostgreSQL stores the first of a node another way than those after it.
     store.record(MessageRecord { device: "FIRST".parse().unwrap(), ..place.record("1", b"") }).await.unwrap();
     let record = place.record("1", b"MSH|^~\\&|\xff\x00\r");
-    assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+    assert_eq!(store.record(record.clone()).await.unwrap(), RecordOutcome::Stored(record.id));
 
     // Another process sees it at once: it was committed before the answer.
     let other = place.open().await;
@@ -54,14 +54,14 @@ async fn what_was_recorded_reads_back_byte_for_byte_from_another_connection(plac
     assert!(other.message(crate::model::MessageId::at(Timestamp::UNIX_EPOCH)).await.unwrap().is_none());
 }
 
-async fn a_resend_is_answered_as_the_first_time_and_stored_once(place: Place) {
+async fn a_resend_is_answered_as_the_first_time_and_stored_once(place: TestStore) {
     let store = place.open().await;
     let first = place.record("1", b"same");
     store.record(first.clone()).await.unwrap();
     place.clock.advance(Duration::from_secs(60));
     let again =
         MessageRecord { acknowledgement: Bytes::from_static(b"another"), ..place.record("1", b"same") };
-    let expected = Recorded::Resend { of: first.id, acknowledgement: first.acknowledgement };
+    let expected = RecordOutcome::Resend { original: first.id, acknowledgement: first.acknowledgement };
     assert_eq!(store.record(again.clone()).await.unwrap(), expected);
     // Also after a restart, and through another handle.
     store.close().await;
@@ -71,26 +71,26 @@ async fn a_resend_is_answered_as_the_first_time_and_stored_once(place: Place) {
     assert_eq!(event_names(&store).await, ["message-accepted"]);
 }
 
-async fn of_one_batch_of_resends_one_is_stored(place: Place) {
+async fn of_one_batch_of_resends_one_is_stored(place: TestStore) {
     let store = place.open().await;
     let outcomes = join_all((0..50).map(|_| store.record(place.record("1", b"same")))).await;
     let stored: Vec<_> = outcomes
         .iter()
         .filter_map(|outcome| match outcome.as_ref().unwrap() {
-            Recorded::Stored(id) => Some(*id),
-            Recorded::Resend { .. } => None,
+            RecordOutcome::Stored(id) => Some(*id),
+            RecordOutcome::Resend { .. } => None,
         })
         .collect();
     assert_eq!(stored.len(), 1);
     for outcome in outcomes {
-        if let Recorded::Resend { of, .. } = outcome.unwrap() {
+        if let RecordOutcome::Resend { original: of, .. } = outcome.unwrap() {
             assert_eq!(of, stored[0]);
         }
     }
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
 }
 
-async fn in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request(place: Place) {
+async fn in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request(place: TestStore) {
     let store = place.open().await;
     // Every fifth has the control id and the bytes of the one before it; something else comes between.
     let records: Vec<_> = (0..60_u32)
@@ -111,10 +111,10 @@ async fn in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request(place: 
         tokio::join!(store.record(record.clone()), aside).0.unwrap()
     }))
     .await;
-    let stored = |n: usize| Recorded::Stored(records[n].id);
+    let stored = |n: usize| RecordOutcome::Stored(records[n].id);
     let resend_of = |n: usize| {
         let acknowledgement = records[n].acknowledgement.clone();
-        Recorded::Resend { of: records[n].id, acknowledgement }
+        RecordOutcome::Resend { original: records[n].id, acknowledgement }
     };
     for (five, outcomes) in outcomes.chunks(5).enumerate() {
         let first = five * 5;
@@ -133,19 +133,22 @@ async fn in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request(place: 
     assert_eq!((count("message-accepted"), count("platform-stopped"), count("device-added")), (48, 8, 8));
 }
 
-async fn a_record_that_is_handed_in_twice_is_stored_once(place: Place) {
+async fn a_record_that_is_handed_in_twice_is_stored_once(place: TestStore) {
     let store = place.open().await;
     let record = place.record("1", b"message");
     store.record(record.clone()).await.unwrap();
     let again = store.record(record.clone()).await.unwrap();
-    assert_eq!(again, Recorded::Resend { of: record.id, acknowledgement: record.acknowledgement.clone() });
+    assert_eq!(
+        again,
+        RecordOutcome::Resend { original: record.id, acknowledgement: record.acknowledgement.clone() }
+    );
     // A rejected one has its name for itself.
     let rejected = MessageRecord { id: record.id, ..place.rejected("1", b"message") };
     assert!(matches!(store.record(rejected).await, Err(StoreError::Refused(_))));
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
 }
 
-async fn the_same_control_id_from_another_sender_is_another_message(place: Place) {
+async fn the_same_control_id_from_another_sender_is_another_message(place: TestStore) {
     let store = place.open().await;
     let record = place.record("1", b"same");
     let other_device = MessageRecord { device: "PUMP-2".parse().unwrap(), ..place.record("1", b"same") };
@@ -153,32 +156,38 @@ async fn the_same_control_id_from_another_sender_is_another_message(place: Place
         MessageRecord { sending_application: "OTHER".to_owned(), ..place.record("1", b"same") };
     for record in [record, other_device, other_application] {
         let id = record.id;
-        assert_eq!(store.record(record).await.unwrap(), Recorded::Stored(id));
+        assert_eq!(store.record(record).await.unwrap(), RecordOutcome::Stored(id));
         assert_eq!(store.message(id).await.unwrap().unwrap().summary.warnings, ["eui64-spelling"]);
     }
 }
 
-async fn other_bytes_under_a_used_control_id_are_stored_with_a_warning(place: Place) {
+async fn other_bytes_under_a_used_control_id_are_stored_with_a_warning(place: TestStore) {
     let store = place.open().await;
     store.record(place.record("1", b"first")).await.unwrap();
     let second = place.record("1", b"second");
-    assert_eq!(store.record(second.clone()).await.unwrap(), Recorded::Stored(second.id));
+    assert_eq!(store.record(second.clone()).await.unwrap(), RecordOutcome::Stored(second.id));
     let stored = store.message(second.id).await.unwrap().unwrap();
     assert_eq!(stored.summary.warnings, ["eui64-spelling", CONTROL_ID_REUSED]);
     // And both are known from now on.
-    assert!(matches!(store.record(place.record("1", b"first")).await.unwrap(), Recorded::Resend { .. }));
-    assert!(matches!(store.record(place.record("1", b"second")).await.unwrap(), Recorded::Resend { .. }));
+    assert!(matches!(store.record(place.record("1", b"first")).await.unwrap(), RecordOutcome::Resend { .. }));
+    assert!(matches!(
+        store.record(place.record("1", b"second")).await.unwrap(),
+        RecordOutcome::Resend { .. }
+    ));
 }
 
-async fn a_control_id_that_is_used_twice_in_one_batch_or_by_two_processes_is_told(place: Place) {
+async fn a_control_id_that_is_used_twice_in_one_batch_or_by_two_processes_is_told(place: TestStore) {
     let (store, other) = (place.open().await, place.open().await);
     store.record(place.record("0", b"message")).await.unwrap();
     let (first, second) = (place.record("1", b"first"), place.record("1", b"second"));
     let (one, two) = tokio::join!(store.record(first.clone()), store.record(second.clone()));
-    assert_eq!((one.unwrap(), two.unwrap()), (Recorded::Stored(first.id), Recorded::Stored(second.id)));
+    assert_eq!(
+        (one.unwrap(), two.unwrap()),
+        (RecordOutcome::Stored(first.id), RecordOutcome::Stored(second.id))
+    );
     let third = place.record("1", b"third");
     other.record(third.clone()).await.unwrap();
-    // Written to by the other one meanwhile.
+    // WriteOutcome to by the other one meanwhile.
     store.record(place.record("2", b"message")).await.unwrap();
     other.record(place.record("3", b"message")).await.unwrap();
     let fourth = place.record("3", b"other bytes");
@@ -191,25 +200,25 @@ async fn a_control_id_that_is_used_twice_in_one_batch_or_by_two_processes_is_tol
     assert_eq!(told, [false, true, true, true]);
 }
 
-async fn rejected_messages_are_always_stored(place: Place) {
+async fn rejected_messages_are_always_stored(place: TestStore) {
     let store = place.open().await;
     for _ in 0..2 {
         let record = place.rejected("1", b"same");
-        assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+        assert_eq!(store.record(record.clone()).await.unwrap(), RecordOutcome::Stored(record.id));
     }
     // Once it is accepted, it is neither a resend nor a reused control id.
     let accepted = place.record("1", b"same");
-    assert_eq!(store.record(accepted.clone()).await.unwrap(), Recorded::Stored(accepted.id));
+    assert_eq!(store.record(accepted.clone()).await.unwrap(), RecordOutcome::Stored(accepted.id));
     assert_eq!(store.message(accepted.id).await.unwrap().unwrap().summary.warnings, ["eui64-spelling"]);
     let rejected = place.rejected("1", b"same");
-    assert_eq!(store.record(rejected.clone()).await.unwrap(), Recorded::Stored(rejected.id));
+    assert_eq!(store.record(rejected.clone()).await.unwrap(), RecordOutcome::Stored(rejected.id));
     assert_eq!(
         event_names(&store).await,
         ["message-rejected", "message-rejected", "message-accepted", "message-rejected"]
     );
 }
 
-async fn messages_are_listed_by_device_type_time_verdict_and_page(place: Place) {
+async fn messages_are_listed_by_device_type_time_verdict_and_page(place: TestStore) {
     let store = place.open().await;
     let mut ids = Vec::new();
     for n in 0..6_u32 {
@@ -251,7 +260,7 @@ async fn messages_are_listed_by_device_type_time_verdict_and_page(place: Place) 
     assert_eq!(list(MessageFilter { since, ..ANY }).await, [5, 4]);
 }
 
-async fn a_row_that_makes_no_sense_is_damage_and_no_panic(place: Place) {
+async fn a_row_that_makes_no_sense_is_damage_and_no_panic(place: TestStore) {
     let store = place.open().await;
     let record = place.record("1", b"message");
     store.record(record.clone()).await.unwrap();
@@ -260,7 +269,7 @@ async fn a_row_that_makes_no_sense_is_damage_and_no_panic(place: Place) {
     assert!(matches!(read, Err(StoreError::Corrupt { place: "message.peer", .. })), "{read:?}");
 }
 
-async fn what_is_queued_is_written_before_the_store_closes(place: Place) {
+async fn what_is_queued_is_written_before_the_store_closes(place: TestStore) {
     let store = place.open().await;
     let records: Vec<_> = (0..30)
         .map(|n| {
@@ -285,7 +294,7 @@ async fn what_is_queued_is_written_before_the_store_closes(place: Place) {
     assert_eq!(place.open().await.messages(&ANY).await.unwrap().len(), stored);
 }
 
-async fn a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged(place: Place) {
+async fn a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged(place: TestStore) {
     let store = place.open().await;
     // PostgreSQL stores those that name nothing they may not name another way.
     for (n, not_allowed) in [vec!["\0A".to_owned()], Vec::new()].into_iter().enumerate() {
@@ -301,7 +310,7 @@ async fn a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged(
         let (one, other) = tokio::join!(store.record(record.clone()), store.record(beside.clone()));
         assert_eq!(
             (one.unwrap(), other.unwrap()),
-            (Recorded::Stored(record.id), Recorded::Stored(beside.id))
+            (RecordOutcome::Stored(record.id), RecordOutcome::Stored(beside.id))
         );
         let stored = store.message(record.id).await.unwrap().unwrap();
         assert_eq!(stored.raw, record.raw);
@@ -309,11 +318,11 @@ async fn a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged(
         assert_eq!(stored.summary.control_id, format!("{n}\u{2400}"));
         assert_eq!(store.seen_identities(&record.device).await.unwrap()[0].identity, "\u{2400}A");
         let resend = MessageRecord { id: place.record("1", b"").id, ..record };
-        assert!(matches!(store.record(resend).await.unwrap(), Recorded::Resend { .. }));
+        assert!(matches!(store.record(resend).await.unwrap(), RecordOutcome::Resend { .. }));
     }
 }
 
-async fn fields_of_any_length_are_stored(place: Place) {
+async fn fields_of_any_length_are_stored(place: TestStore) {
     let store = place.open().await;
     // No repetition that compression would shrink: an index of PostgreSQL takes a third of a page.
     let long: String = (0..20_000_u32).map(|n| Fingerprint::sha256(&n.to_be_bytes()).to_string()).collect();
@@ -325,12 +334,12 @@ async fn fields_of_any_length_are_stored(place: Place) {
             not_allowed,
             ..place.record("", b"message")
         };
-        assert_eq!(store.record(record.clone()).await.unwrap(), Recorded::Stored(record.id));
+        assert_eq!(store.record(record.clone()).await.unwrap(), RecordOutcome::Stored(record.id));
         let stored = store.message(record.id).await.unwrap().unwrap();
         assert_eq!(stored.summary.control_id, record.control_id);
         let resend = MessageRecord { id: place.record("1", b"").id, ..record.clone() };
         let resend = store.record(resend).await.unwrap();
-        assert!(matches!(resend, Recorded::Resend { of, .. } if of == record.id));
+        assert!(matches!(resend, RecordOutcome::Resend { original: of, .. } if of == record.id));
         assert!(
             store.seen_identities(&record.device).await.unwrap().is_empty(),
             "nobody would allow that one"

@@ -1,9 +1,9 @@
 //! A store of an earlier version, with all that is in it, is one of this version after it was opened.
 
-use super::fixtures::Outside;
+use super::fixtures::DirectConnection;
 use super::*;
-use crate::audit::RowHash;
 use crate::audit::fixtures::Repeating;
+use crate::audit::{RowHash, Signer as _, signed_bytes};
 
 battery! {
     what_an_earlier_version_has_stored_reads_as_before,
@@ -15,24 +15,24 @@ fn migrations_have_the_same_numbers_and_names_on_both() {
     let of = |migrator: &sqlx::migrate::Migrator| {
         migrator.iter().map(|one| (one.version, one.description.to_string())).collect::<Vec<_>>()
     };
-    assert_eq!(of(&sqlite::MIGRATOR), of(&postgres::MIGRATOR));
+    assert_eq!(of(&sqlite::open::MIGRATOR), of(&postgres::open::MIGRATOR));
 }
 
 /// The last migration of the version that wrote what is there.
 const EARLIER: i64 = 20;
 const ROWS: u64 = 4_000;
 
-async fn what_an_earlier_version_has_stored_reads_as_before(place: Place) {
+async fn what_an_earlier_version_has_stored_reads_as_before(place: TestStore) {
     if !place.is_postgres() {
         std::fs::write(place.path(), b"").unwrap();
     }
-    let mut outside = place.outside().await;
+    let mut outside = place.connect_directly().await;
     match &mut outside {
-        Outside::Sqlite(connection) => {
-            sqlite::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+        DirectConnection::Sqlite(connection) => {
+            sqlite::open::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
         }
-        Outside::Postgres(connection) => {
-            postgres::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+        DirectConnection::Postgres(connection) => {
+            postgres::open::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
         }
     }
     outside.execute(&rows::sql(place.is_postgres(), 0, ROWS, ROWS)).await.unwrap();
@@ -56,7 +56,9 @@ async fn what_an_earlier_version_has_stored_reads_as_before(place: Place) {
     assert_eq!((&stored.raw, &stored.acknowledgement), (&known.raw, &known.acknowledgement));
     assert_eq!((&stored.identities, stored.peer), (&known.identities, known.peer));
     let resend = MessageRecord { id: place.record("known", b"").id, ..known.clone() };
-    assert!(matches!(store.record(resend).await.unwrap(), Recorded::Resend { of, .. } if of == known.id));
+    assert!(
+        matches!(store.record(resend).await.unwrap(), RecordOutcome::Resend { original: of, .. } if of == known.id)
+    );
     // Everything is found by what names it, and the trail goes on.
     let all = store.messages(&MessageFilter { limit: 10_000, ..ANY }).await.unwrap();
     assert_eq!(all.len() as u64, ROWS + 1);
@@ -106,7 +108,7 @@ fn insert(record: &MessageRecord, postgres: bool) -> String {
 }
 
 /// Fifty rows of the audit trail as that version chained them, with a signature over the fortieth; the last of them.
-async fn trail(outside: &mut Outside, node: &NodeName, place: &Place) -> ChainHead {
+async fn trail(outside: &mut DirectConnection, node: &NodeName, place: &TestStore) -> ChainHead {
     let postgres = place.is_postgres();
     let at = place.clock.now();
     let mut link = ChainHead::START;
@@ -136,7 +138,7 @@ async fn trail(outside: &mut Outside, node: &NodeName, place: &Place) -> ChainHe
 }
 
 /// Every message and every row of the trail in the columns of that version.
-async fn everything(outside: &mut Outside, postgres: bool) -> Vec<String> {
+async fn everything(outside: &mut DirectConnection, postgres: bool) -> Vec<String> {
     const MESSAGE: &str =
         "id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type,
         control_id, sending_application, digest, rejection, warnings, identities, acknowledgement, raw";

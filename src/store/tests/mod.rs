@@ -22,11 +22,12 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::fixtures::{Place, battery, gateway};
+use super::fixtures::{TestStore, battery, gateway};
 use super::*;
-use crate::audit::{Event, StopReason};
-use crate::authz::DeviceKind;
+use crate::audit::{ChainHead, Event, StopReason};
+use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
+use crate::model::{Clock, DeviceId, Fingerprint, MessageId, NodeName, StoreUrl};
 use crate::pcd::{DeviceIdentity, IdentityPattern};
 
 const ANY: MessageFilter = MessageFilter {
@@ -46,9 +47,10 @@ async fn event_names(store: &Store) -> Vec<String> {
 
 #[test]
 fn no_content_is_shown_by_debug() {
-    let place = Place::new();
+    let place = TestStore::new();
     let record = place.record("1", b"PID|1||SECRET");
-    let resend = Recorded::Resend { of: record.id, acknowledgement: Bytes::from_static(b"SECRET") };
+    let resend =
+        RecordOutcome::Resend { original: record.id, acknowledgement: Bytes::from_static(b"SECRET") };
     let shown = format!("{record:?} {resend:?}");
     assert!(!shown.contains("SECRET") && !shown.contains("83, 69"), "{shown}");
 }

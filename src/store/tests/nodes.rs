@@ -5,7 +5,7 @@ use crate::audit::fixtures::Repeating;
 
 #[tokio::test]
 async fn what_two_nodes_are_sent_at_once_is_stored_once() {
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     let nodes = [place.open_as("here").await, place.open_as("there").await];
     let records: Vec<_> = (0..200)
         .map(|n: u32| MessageRecord { raw: n.to_string().into(), ..place.record(&n.to_string(), b"") })
@@ -27,8 +27,8 @@ async fn what_two_nodes_are_sent_at_once_is_stored_once() {
     for (n, (here, there)) in here.into_iter().zip(there).enumerate() {
         let (here, there) = (here.unwrap(), there.unwrap());
         match (&here, &there) {
-            (Recorded::Stored(id), Recorded::Resend { of, .. })
-            | (Recorded::Resend { of, .. }, Recorded::Stored(id)) => assert_eq!(id, of),
+            (RecordOutcome::Stored(id), RecordOutcome::Resend { original: of, .. })
+            | (RecordOutcome::Resend { original: of, .. }, RecordOutcome::Stored(id)) => assert_eq!(id, of),
             _ => panic!("{n}: {here:?} {there:?}"),
         }
     }
@@ -41,7 +41,7 @@ async fn what_two_nodes_are_sent_at_once_is_stored_once() {
 #[tokio::test]
 async fn the_first_rows_of_a_node_may_come_from_two_of_its_processes() {
     for _ in 0..5 {
-        let place = Place::on_postgres();
+        let place = TestStore::on_postgres();
         let processes = [place.open().await, place.open().await, place.open().await];
         let outcomes = join_all(
             processes
@@ -50,7 +50,7 @@ async fn the_first_rows_of_a_node_may_come_from_two_of_its_processes() {
                 .map(|(n, store)| store.record(place.record(&n.to_string(), b"message"))),
         );
         for outcome in outcomes.await {
-            assert!(matches!(outcome, Ok(Recorded::Stored(_))), "{outcome:?}");
+            assert!(matches!(outcome, Ok(RecordOutcome::Stored(_))), "{outcome:?}");
         }
         let reports = processes[0].verify_audit(&Repeating).await.unwrap();
         assert_eq!(reports[0].verdict.as_ref().unwrap().end.number, 3);

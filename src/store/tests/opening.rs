@@ -8,7 +8,7 @@ battery! {
     a_store_that_another_process_holds_is_unavailable_in_bounded_time_and_comes_back,
 }
 
-async fn many_processes_may_open_a_new_store_at_once(place: Place) {
+async fn many_processes_may_open_a_new_store_at_once(place: TestStore) {
     let opened: Vec<_> = (0..8)
         .map(|_| {
             let (url, clock) = (place.url(), place.clock.clone());
@@ -28,7 +28,7 @@ async fn many_processes_may_open_a_new_store_at_once(place: Place) {
     }
 }
 
-async fn a_store_of_a_later_version_is_left_alone(place: Place) {
+async fn a_store_of_a_later_version_is_left_alone(place: TestStore) {
     place.open().await.close().await;
     let checksum = if place.is_postgres() { "'\\x00'" } else { "x'00'" };
     let later = format!(
@@ -40,9 +40,9 @@ async fn a_store_of_a_later_version_is_left_alone(place: Place) {
     assert!(matches!(opened, Err(StoreError::Schema(_))), "{opened:?}");
 }
 
-async fn a_store_that_another_process_holds_is_unavailable_in_bounded_time_and_comes_back(place: Place) {
+async fn a_store_that_another_process_holds_is_unavailable_in_bounded_time_and_comes_back(place: TestStore) {
     let store = place.open().await;
-    let mut outside = place.outside().await;
+    let mut outside = place.connect_directly().await;
     let hold = if place.is_postgres() {
         "BEGIN; LOCK TABLE probe, message IN EXCLUSIVE MODE"
     } else {

@@ -14,7 +14,7 @@ battery! {
     what_is_settled_goes_by_retention,
 }
 
-fn order(place: &Place, control_id: &str) -> QueuedMessage {
+fn order(place: &TestStore, control_id: &str) -> QueuedMessage {
     let now = place.clock.now();
     QueuedMessage {
         id: MessageId::at(now),
@@ -31,11 +31,11 @@ async fn waiting(store: &Store) -> Vec<WaitingMessage> {
     store.waiting_messages(None, 100).await.unwrap()
 }
 
-fn until(place: &Place, seconds: i64) -> Timestamp {
+fn until(place: &TestStore, seconds: i64) -> Timestamp {
     place.clock.now() + jiff::SignedDuration::from_secs(seconds)
 }
 
-async fn what_is_queued_waits_until_the_device_has_answered(place: Place) {
+async fn what_is_queued_waits_until_the_device_has_answered(place: TestStore) {
     let store = place.open().await;
     let message = order(&place, "1");
     let (id, device) = (message.id, message.device.clone());
@@ -93,7 +93,7 @@ async fn what_is_queued_waits_until_the_device_has_answered(place: Place) {
     );
 }
 
-async fn a_control_id_waits_once_for_a_device(place: Place) {
+async fn a_control_id_waits_once_for_a_device(place: TestStore) {
     let store = place.open().await;
     let first = order(&place, "1");
     store.queue(first.clone()).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_control_id_waits_once_for_a_device(place: Place) {
     );
 }
 
-async fn one_node_sends_at_a_time(place: Place) {
+async fn one_node_sends_at_a_time(place: TestStore) {
     let (here, there) = (place.open_as("here").await, place.open_as("there").await);
     let message = order(&place, "1");
     let (id, device) = (message.id, message.device.clone());
@@ -138,7 +138,7 @@ async fn one_node_sends_at_a_time(place: Place) {
 }
 
 // HL7 2.6 ch. 2, 2.9.3: enhanced mode
-async fn what_the_device_has_taken_is_never_sent_again(place: Place) {
+async fn what_the_device_has_taken_is_never_sent_again(place: TestStore) {
     let store = place.open().await;
     let message = order(&place, "1");
     let (id, device) = (message.id, message.device.clone());
@@ -155,7 +155,7 @@ async fn what_the_device_has_taken_is_never_sent_again(place: Place) {
     assert_eq!(entry.settled.map(|(settlement, _)| settlement), Some(Settlement::Expired));
 }
 
-async fn what_is_over_or_taken_back_is_not_sent(place: Place) {
+async fn what_is_over_or_taken_back_is_not_sent(place: TestStore) {
     let store = place.open().await;
     let (late, unwanted) = (order(&place, "1"), order(&place, "2"));
     let device = late.device.clone();
@@ -182,7 +182,7 @@ async fn what_is_over_or_taken_back_is_not_sent(place: Place) {
     );
 }
 
-async fn what_is_settled_goes_by_retention(place: Place) {
+async fn what_is_settled_goes_by_retention(place: TestStore) {
     let store = place.open().await;
     let (settled, left) = (order(&place, "1"), order(&place, "2"));
     for message in [&settled, &left] {

@@ -1,17 +1,18 @@
 //! How the databases look for what is listed: by an index and in its order, however much there is.
 
 use super::*;
-use crate::store::read::{select_audit_rows, select_messages};
+use crate::store::read::audit::select_audit_rows;
+use crate::store::read::message::select_messages;
 use crate::store::statement::Statement;
 
 async fn plan(store: &Store, statement: Statement) -> String {
-    let rows = store.0.reader.fetch(statement.behind("EXPLAIN QUERY PLAN ")).await.unwrap();
+    let rows = store.reader().fetch(statement.behind("EXPLAIN QUERY PLAN ")).await.unwrap();
     rows.iter().map(|row| row.get::<String>("detail").unwrap() + "\n").collect()
 }
 
 #[tokio::test]
 async fn a_list_of_messages_is_read_from_an_index_in_its_order() {
-    let place = Place::new();
+    let place = TestStore::new();
     let store = place.open().await;
     let id = Some(place.record("1", b"").id);
     let (device, since) = (Some(DeviceId::parse("PUMP-1").unwrap()), Some(place.clock.now()));
@@ -46,7 +47,7 @@ async fn a_list_of_messages_is_read_from_an_index_in_its_order() {
 
 #[tokio::test]
 async fn the_audit_trail_is_read_in_the_order_in_which_it_was_written() {
-    let place = Place::new();
+    let place = TestStore::new();
     let store = place.open().await;
     for page in [Page::Latest, Page::Before(7), Page::After(7)] {
         for since in [None, Some(place.clock.now())] {
@@ -59,7 +60,7 @@ async fn the_audit_trail_is_read_in_the_order_in_which_it_was_written() {
 
 #[tokio::test]
 async fn what_was_said_last_of_certificates_is_found_at_once() {
-    let place = Place::new();
+    let place = TestStore::new();
     let store = place.open().await;
     let event = Some(Event::CERTIFICATES_CHANGED.to_owned());
     let plan = plan(&store, select_audit_rows(&AuditFilter { event, page: Page::Latest, ..TRAIL })).await;
@@ -68,7 +69,7 @@ async fn what_was_said_last_of_certificates_is_found_at_once() {
 
 #[tokio::test]
 async fn reports_of_alerts_are_found_and_forgotten_by_an_index() {
-    let place = Place::new();
+    let place = TestStore::new();
     let store = place.open().await;
     for (sql, index) in [
         (
@@ -93,7 +94,7 @@ async fn reports_of_alerts_are_found_and_forgotten_by_an_index() {
 #[tokio::test]
 async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_silent() {
     const ROWS: u64 = 20_000;
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     let store = place.open().await;
     place.execute(&rows::sql(true, 0, ROWS, ROWS)).await.unwrap();
     place.execute("VACUUM ANALYZE").await.unwrap();
@@ -135,7 +136,7 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
         let before = store.messages(&filter).await.unwrap().last().map(|message| message.id);
         for filter in [MessageFilter { before, ..filter.clone() }, filter.clone()] {
             let explained = select_messages(&filter).behind("EXPLAIN ");
-            let rows = store.0.reader.fetch(explained).await.unwrap();
+            let rows = store.reader().fetch(explained).await.unwrap();
             let plan: String =
                 rows.iter().map(|row| row.get::<String>("QUERY PLAN").unwrap() + "\n").collect();
             let backward = plan.contains(&format!("Backward using {index}"));
@@ -155,12 +156,12 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
 #[tokio::test]
 async fn a_server_finds_what_named_a_message_that_is_pruned_by_an_index() {
     const ROWS: u64 = 20_000;
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     let store = place.open().await;
     place.execute(&rows::sql(true, 0, ROWS, ROWS)).await.unwrap();
     place.execute("VACUUM ANALYZE").await.unwrap();
     store.close().await;
-    let mut outside = place.outside().await;
+    let mut outside = place.connect_directly().await;
     outside.execute("BEGIN").await.unwrap();
     let prune = "DELETE FROM message WHERE id IN (SELECT id FROM message ORDER BY id LIMIT 200)";
     outside.execute(prune).await.unwrap();

@@ -22,7 +22,7 @@ fn named(record: MessageRecord, n: u64) -> MessageRecord {
     MessageRecord { id, ..record }
 }
 
-async fn old_messages_are_removed_in_small_batches_and_that_is_accounted_for(place: Place) {
+async fn old_messages_are_removed_in_small_batches_and_that_is_accounted_for(place: TestStore) {
     let store = place.open().await;
     let old = u64::from(Store::PRUNED_AT_ONCE) + 3;
     for outcome in
@@ -41,7 +41,7 @@ async fn old_messages_are_removed_in_small_batches_and_that_is_accounted_for(pla
     assert_eq!(removed, [200, 3, 0]);
     let left = store.messages(&ANY).await.unwrap();
     assert!(left.iter().all(|message| message.control_id == "new") && left.len() == 2, "{left:?}");
-    let named = place.outside().await.texts("SELECT identity FROM message_identity").await;
+    let named = place.connect_directly().await.texts("SELECT identity FROM message_identity").await;
     assert_eq!(named, ["00A037EB2175780F"; 2], "the index follows");
     let filter = AuditFilter { event: Some("messages-pruned".to_owned()), ..TRAIL };
     let rows = store.audit_rows(&filter).await.unwrap();
@@ -50,7 +50,7 @@ async fn old_messages_are_removed_in_small_batches_and_that_is_accounted_for(pla
     // Rejected ones go as well, when it is their turn.
     assert_eq!(store.prune_messages(before + Duration::from_secs(1)).await.unwrap(), 2);
     // A resend of what is gone is new.
-    assert!(matches!(store.record(place.record("0", b"old")).await.unwrap(), Recorded::Stored(_)));
+    assert!(matches!(store.record(place.record("0", b"old")).await.unwrap(), RecordOutcome::Stored(_)));
 }
 
 /// How many old messages there are; `PCD_TEST_OLD_ROWS=200000 cargo test --lib senders_are_served -- --nocapture
@@ -67,7 +67,7 @@ struct Sent {
     spent: Duration,
 }
 
-async fn senders_are_served_between_the_batches_in_which_old_messages_are_removed(place: Place) {
+async fn senders_are_served_between_the_batches_in_which_old_messages_are_removed(place: TestStore) {
     let store = place.open().await;
     let old = old_messages();
     place.execute(&rows::sql(place.is_postgres(), 0, old, old)).await.unwrap();
@@ -79,7 +79,7 @@ async fn senders_are_served_between_the_batches_in_which_old_messages_are_remove
             let control_id = format!("{name}-{}", sent.len());
             let record = MessageRecord { raw: control_id.clone().into(), ..place.record(&control_id, b"") };
             let (id, ordered, begin) = (record.id, ordered.get(), clock.instant());
-            assert_eq!(store.record(record).await.unwrap(), Recorded::Stored(id));
+            assert_eq!(store.record(record).await.unwrap(), RecordOutcome::Stored(id));
             sent.push(Sent { id, ordered, spent: clock.instant() - begin });
         }
         sent
@@ -143,7 +143,7 @@ fn show(when: &str, mut sent: Vec<Sent>) {
 }
 
 /// Five rows a minute, for three minutes; the clock stands at the end.
-async fn three_minutes(place: &Place) -> Store {
+async fn three_minutes(place: &TestStore) -> Store {
     let store = place.open().await;
     for _ in 0..3 {
         for _ in 0..5 {
@@ -160,7 +160,7 @@ async fn verdict(store: &Store) -> Result<u64, (u64, Fault)> {
     report.verdict.map(|intact| intact.end.number).map_err(|broken| (broken.number, broken.fault))
 }
 
-async fn the_audit_chain_begins_where_it_was_signed_to_begin(place: Place) {
+async fn the_audit_chain_begins_where_it_was_signed_to_begin(place: TestStore) {
     let store = three_minutes(&place).await;
     assert_eq!(verdict(&store).await, Ok(18));
     let first_minute = place.clock.now() - Duration::from_secs(120);
@@ -183,7 +183,7 @@ async fn the_audit_chain_begins_where_it_was_signed_to_begin(place: Place) {
     assert_eq!(verdict(&place.open().await).await, Ok(22));
 }
 
-async fn nobody_else_removes_rows_of_the_audit_trail(place: Place) {
+async fn nobody_else_removes_rows_of_the_audit_trail(place: TestStore) {
     let store = three_minutes(&place).await;
     let first_minute = place.clock.now() - Duration::from_secs(120);
     store.prune_audit(first_minute, u64::MAX, &Repeating).await.unwrap();
@@ -206,7 +206,7 @@ async fn nobody_else_removes_rows_of_the_audit_trail(place: Place) {
     assert_eq!(verdict(&store).await, Err((9, Fault::Beginning(Distrust::Forged))));
 }
 
-async fn large_messages_are_kept_compressed_and_read_as_they_came(place: Place) {
+async fn large_messages_are_kept_compressed_and_read_as_they_came(place: TestStore) {
     let store = place.open().await;
     let raw: &'static [u8] = "OBX|1|NA|||1^2^3^4\r".repeat(10_000).leak().as_bytes();
     let record = place.record("1", raw);
@@ -216,8 +216,8 @@ async fn large_messages_are_kept_compressed_and_read_as_they_came(place: Place) 
     assert_eq!(stored.summary.size, raw.len() as u64);
     assert_eq!(store.messages(&ANY).await.unwrap()[0].size, raw.len() as u64, "as it was received");
     // A resend is known by what was received.
-    assert!(matches!(store.record(place.record("1", raw)).await.unwrap(), Recorded::Resend { .. }));
-    let kept = store.0.reader.fetch(statement::Statement::new("SELECT raw FROM message")).await.unwrap();
+    assert!(matches!(store.record(place.record("1", raw)).await.unwrap(), RecordOutcome::Resend { .. }));
+    let kept = store.reader().fetch(statement::Statement::new("SELECT raw FROM message")).await.unwrap();
     assert!(kept[0].get::<Vec<u8>>("raw").unwrap().len() < raw.len() / 10);
     place.execute("UPDATE message SET raw_size = raw_size - 1").await.unwrap();
     let damaged = store.message(record.id).await.unwrap_err();

@@ -12,7 +12,7 @@ fn message_of(opened: Result<Store, StoreError>) -> String {
 
 #[tokio::test]
 async fn a_server_that_cannot_be_used_is_told_by_what_to_do() {
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     let server = cluster::shared();
     let open = async |url: &str| Store::open(url, place.clock.clone()).await;
     for url in [
@@ -55,13 +55,13 @@ async fn a_server_whose_promises_are_worth_nothing_is_refused() {
     own.set("fsync = off");
     own.stop();
     own.restart();
-    let opened = Store::open(&url, Place::new().clock).await;
+    let opened = Store::open(&url, TestStore::new().clock).await;
     assert!(message_of(opened).contains("fsync"));
     own.set("fsync = on");
     own.set("synchronous_commit = off");
     own.stop();
     own.restart();
-    let location = postgres::Location::parse(&url.as_str().into()).unwrap();
+    let location = postgres::location::Location::parse(&url.as_str().into()).unwrap();
     let mut connection = location.connect_to_write().await.unwrap();
     let setting: String =
         sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut connection).await.unwrap();
@@ -71,7 +71,7 @@ async fn a_server_whose_promises_are_worth_nothing_is_refused() {
 #[tokio::test]
 async fn the_password_may_be_in_a_file_that_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::on_postgres();
+    let place = TestStore::on_postgres();
     let server = cluster::shared();
     server.sql("postgres", "CREATE ROLE with_password LOGIN SUPERUSER PASSWORD 's3cret'");
     let database = place.url();
@@ -103,7 +103,7 @@ async fn the_documented_role_is_enough_to_serve_and_cannot_touch_the_trail() {
     server.sql("postgres", "CREATE ROLE pcd_owner LOGIN; CREATE ROLE pcd LOGIN");
     server.sql("postgres", "CREATE DATABASE pcd OWNER pcd_owner ENCODING 'UTF8' TEMPLATE template0");
     assert!(documented(0).contains("CREATE DATABASE pcd OWNER pcd_owner ENCODING 'UTF8' TEMPLATE template0"));
-    let place = Place::new();
+    let place = TestStore::new();
     let owner = server.url("pcd_owner", "pcd");
     let serving = server.url("pcd", "pcd");
     let open = async |url: &str| Store::open(url, place.clock.clone()).await;
@@ -178,7 +178,7 @@ async fn another_machine_has_to_prove_who_it_is_unless_the_url_says_otherwise() 
         ("postgres://pcd@%2Frun%2Fpostgresql/pcd", PgSslMode::Prefer),
         ("postgres://pcd@localhost/pcd?sslmode=verify-full", PgSslMode::VerifyFull),
     ] {
-        let chosen = postgres::Location::parse(&url.into()).unwrap().ssl_mode();
+        let chosen = postgres::location::Location::parse(&url.into()).unwrap().ssl_mode();
         assert_eq!(format!("{chosen:?}"), format!("{mode:?}"), "{url}");
     }
 }
@@ -209,7 +209,7 @@ async fn over_tls_the_certificate_of_the_server_has_to_be_for_its_name_and_from_
     server.stop();
     server.restart();
     server.sql("postgres", "CREATE ROLE over_tls LOGIN SUPERUSER PASSWORD 's3cret'");
-    let place = Place::new();
+    let place = TestStore::new();
     for (name, authority) in [("own.pem", &own), ("other.pem", &other)] {
         std::fs::write(place.path().with_file_name(name), authority.pem()).unwrap();
     }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 
 use super::super::super::fixtures::framed;
 use super::*;
-use crate::store::fixtures::Place;
+use crate::store::fixtures::TestStore;
 use crate::store::{MessageFilter, Store};
 
 /// One thing that happens.
@@ -152,7 +152,7 @@ impl Model {
 }
 
 async fn run(steps: &[Step], in_flight: usize) {
-    let place = Place::new();
+    let place = TestStore::new();
     let store = place.open().await;
     let mut bench = Bench::new(Limits { in_flight, max_violations: u32::MAX, ..LIMITS });
     let mut model = Model { arrived: Vec::new(), tickets: HashMap::new() };

@@ -19,9 +19,9 @@ impl Listener {
     /// Returns when the directory has changed or may have, and after a second in any case: a notice can be lost with
     /// the connection.
     pub(in crate::store) async fn changed(&mut self) {
-        if tokio::time::timeout(POLL, self.notice()).await.is_ok() {
+        if tokio::time::timeout(POLL_INTERVAL, self.notice()).await.is_ok() {
             // Changes seldom come alone, and each makes all nodes read the whole directory.
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(DEBOUNCE).await;
             while self.listener.as_mut().and_then(PgListener::next_buffered).is_some() {}
         }
     }
@@ -52,21 +52,21 @@ impl Listener {
     }
 }
 
-const POLL: Duration = Duration::from_secs(1);
-const GATHER: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+const DEBOUNCE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::fixtures::{Place, gateway};
-    use crate::store::read::Reader;
+    use crate::store::fixtures::{TestStore, gateway};
+    use crate::store::read::reader::Reader;
 
     /// What nobody tells is found within the second that every node may take.
-    const _: () = assert!(POLL.as_millis() <= 1000 && GATHER.as_millis() <= 100);
+    const _: () = assert!(POLL_INTERVAL.as_millis() <= 1000 && DEBOUNCE.as_millis() <= 100);
 
     #[tokio::test]
     async fn a_change_of_which_no_notice_comes_is_found_all_the_same() {
-        let place = Place::on_postgres();
+        let place = TestStore::on_postgres();
         let (here, there) = (place.open_as("here").await, place.open_as("there").await);
         let mute = "CREATE OR REPLACE FUNCTION device_changed() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN UPDATE device_revision SET value = value + 1; RETURN NULL; END $$";
@@ -84,7 +84,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_is_told_without_asking_also_after_the_connection_was_lost() {
-        let place = Place::on_postgres();
+        let place = TestStore::on_postgres();
         let store = place.open().await;
         let Reader::Postgres(pool) = store.reader() else { panic!() };
         let mut listener = Listener::new(pool.clone());

@@ -1,15 +1,15 @@
 //! Changes of the device directory, and what the audit trail says of them: the same whatever the database.
 
-use super::StoreError;
-use super::batch::{Connection, json};
-use super::statement::Statement;
 use crate::audit::Event;
-use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::authz::{Device, DeviceStatus};
 use crate::model::DeviceId;
+use crate::store::error::StoreError;
+use crate::store::statement::{Statement, json};
+use crate::store::write::connection::Connection;
 
 /// A change of the device directory.
 #[derive(Debug)]
-pub(super) enum DirectoryChange {
+pub(in crate::store) enum DirectoryChange {
     /// All of them, or none.
     Add(Vec<Device>),
     /// Another kind, other identities, other acknowledgements, another note; the status stays.
@@ -20,7 +20,7 @@ pub(super) enum DirectoryChange {
 
 impl DirectoryChange {
     /// The rows of the audit trail, which belong into the same transaction.
-    pub(super) fn events(&self, actor: &str) -> Vec<Event> {
+    pub(in crate::store) fn events(&self, actor: &str) -> Vec<Event> {
         let actor = actor.to_owned();
         match self {
             Self::Add(devices) => devices.iter().map(|device| added(device, &actor)).collect(),
@@ -43,7 +43,7 @@ impl DirectoryChange {
 }
 
 /// Makes the change.
-pub(super) async fn apply(
+pub(in crate::store) async fn apply(
     connection: &mut impl Connection,
     change: &DirectoryChange,
 ) -> Result<(), StoreError> {
@@ -100,18 +100,8 @@ fn added(device: &Device, actor: &str) -> Event {
 }
 
 /// The identities as text.
-pub(super) fn patterns(device: &Device) -> Vec<String> {
+fn patterns(device: &Device) -> Vec<String> {
     device.speaks_for.iter().map(ToString::to_string).collect()
-}
-
-/// The kind that goes by this word.
-pub(crate) fn device_kind(word: &str) -> Option<DeviceKind> {
-    [DeviceKind::Device, DeviceKind::Gateway].into_iter().find(|kind| kind.as_str() == word)
-}
-
-/// The status that goes by this word.
-pub(super) fn device_status(word: &str) -> Option<DeviceStatus> {
-    [DeviceStatus::Active, DeviceStatus::Suspended].into_iter().find(|status| status.as_str() == word)
 }
 
 const INSERT_DEVICE: &str = "

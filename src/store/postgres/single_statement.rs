@@ -6,7 +6,7 @@
 //!
 //! **The end of the chain first.** The statement moves it on if it is the expected one, and what it stores depends on the row
 //! which that returns; so whatever plan the server makes, the row of `audit_end` is locked before anything is inserted, as
-//! it is by the transaction of the longer way ([`Connection::begin`](crate::store::batch::Connection::begin)). Two processes
+//! it is by the transaction of the longer way ([`Connection::begin`](crate::store::write::connection::Connection::begin)). Two processes
 //! of one node meet there and nowhere else: whoever comes second waits, without having anything that the first one wants,
 //! and then sees the row as it is by then (READ COMMITTED evaluates the condition again; under a stricter level the server
 //! reports a serialization failure). Two nodes have ends of their own and meet only in the unique index of `message`, in
@@ -22,12 +22,14 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::failure;
+use super::failure::failure;
 use super::rows::{bind_events, bind_rows, insert_messages, ordered, stored_number};
 use crate::audit::ChainHead;
 use crate::model::NodeName;
-use crate::store::batch::{Done, Undone, chained};
-use crate::store::writer::{Entry, Write, Written};
+use crate::store::write::batch::{CommitError, Committed};
+use crate::store::write::chain::chained;
+use crate::store::write::entry::{Entry, Write};
+use crate::store::write::incoming::WriteOutcome;
 
 /// Writes `entries` behind `end`; none when that takes more than this way offers, and then nothing was kept.
 pub(super) async fn write(
@@ -35,7 +37,7 @@ pub(super) async fn write(
     node: &NodeName,
     end: &ChainHead,
     entries: &[Entry],
-) -> Result<Option<Done>, Undone> {
+) -> Result<Option<Committed>, CommitError> {
     let mut trail = Vec::with_capacity(entries.len());
     for Entry { at, write } in entries {
         match write {
@@ -59,11 +61,11 @@ pub(super) async fn write(
     match query.execute(connection).await.map_err(failure) {
         // The chain does not end there.
         Ok(done) if done.rows_affected() == 0 => Ok(None),
-        Ok(_) => Ok(Some(Done { outcomes: vec![Ok(Written::Anew); entries.len()], end: moved })),
+        Ok(_) => Ok(Some(Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved })),
         Err(error) if error.concerns_one_request() => Ok(None),
         Err(error) => {
-            let done = Done { outcomes: vec![Ok(Written::Anew); entries.len()], end: moved };
-            Err(Undone { error, doubtful: Some(done) })
+            let done = Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved };
+            Err(CommitError { error, in_doubt: Some(done) })
         }
     }
 }

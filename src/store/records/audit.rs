@@ -1,43 +1,10 @@
-//! What one may ask the store, page by page.
+//! Rows of the audit trail, and which of them to list.
 
 use jiff::Timestamp;
 
-use super::StoreError;
 use crate::audit::{ChainRow, RowHash, Told};
-use crate::model::{DeviceId, MessageId, NodeName};
-use crate::pcd::DeviceIdentity;
-
-/// Which messages to list, newest first.
-#[derive(Debug, Clone, Default)]
-pub struct MessageFilter {
-    /// Only what this certificate brought.
-    pub device: Option<DeviceId>,
-    /// Only what names this device.
-    pub identity: Option<DeviceIdentity>,
-    /// Only this IHE PCD transaction (`PCD-01`), or this MSH-9 as it came (`ORU^R01^ORU_R01`).
-    pub kind: Option<String>,
-    /// Only what arrived then or later.
-    pub since: Option<Timestamp>,
-    /// Only what was rejected.
-    pub rejected: bool,
-    /// Only what arrived before this message: the last one of the page before.
-    pub before: Option<MessageId>,
-    /// At most so many.
-    pub limit: u32,
-}
-
-/// A device identity that came in messages of a device which may not speak for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenIdentity {
-    /// As the directory writes it.
-    pub identity: String,
-    /// In how many messages.
-    pub messages: u64,
-    /// When it came first.
-    pub first: Timestamp,
-    /// When it came last.
-    pub last: Timestamp,
-}
+use crate::model::NodeName;
+use crate::store::error::StoreError;
 
 /// Which rows of the audit trail to list.
 #[derive(Debug, Clone)]
@@ -85,7 +52,7 @@ pub struct AuditRow {
 
 impl AuditRow {
     /// A row of the chain of `node`.
-    pub(super) fn of(row: ChainRow, node: &NodeName) -> Result<Self, StoreError> {
+    pub(in crate::store) fn of(row: ChainRow, node: &NodeName) -> Result<Self, StoreError> {
         let damaged = StoreError::unreadable;
         Ok(Self {
             sequence: u64::try_from(row.sequence).map_err(|_| damaged("audit.sequence"))?,

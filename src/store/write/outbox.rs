@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::QueuedMessage;
 use crate::audit::{Event, Settlement};
 use crate::model::{DeviceId, MessageId, NodeName};
-use crate::store::StoreError;
-use crate::store::batch::Connection;
+use crate::store::error::StoreError;
+use crate::store::records::outbox::QueuedMessage;
 use crate::store::statement::Statement;
+use crate::store::write::connection::Connection;
 
 /// A change of the outbox; what each means is said where the store offers it.
 #[derive(Debug)]

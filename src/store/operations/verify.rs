@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{Store, StoreError};
 use crate::audit::{
     Beginning, Broken, ChainHead, ChainRow, Intact, SignatureVerifier, Verifier, begin_bytes,
 };
 use crate::model::NodeName;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
 
 /// What became of the audit chain of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Store {
     /// When the rows cannot be read. What is wrong with them is no error here.
     pub async fn verify_audit(&self, judge: &dyn SignatureVerifier) -> Result<Vec<ChainReport>, StoreError> {
         let mut reports = Vec::new();
-        for node in self.0.reader.audit_nodes().await? {
+        for node in self.reader().audit_nodes().await? {
             let verdict = self.verify_chain(&node, judge).await?;
             reports.push(ChainReport { node, verdict });
         }
@@ -65,16 +66,16 @@ impl Store {
         };
         let before = i64::try_from(before).unwrap_or(i64::MAX);
         let mut report = HeadReport::Missing;
-        for node in self.0.reader.audit_nodes().await? {
+        for node in self.reader().audit_nodes().await? {
             // Rows may be removed meanwhile: first the row, then where the chain begins.
-            let rows = self.0.reader.audit_chain(&node, Some(before), 1).await?;
+            let rows = self.reader().audit_chain(&node, Some(before), 1).await?;
             let same = |row: &ChainRow| {
                 u64::try_from(row.number) == Ok(kept.number) && row.hash == kept.hash.as_bytes()
             };
             if rows.first().is_some_and(same) {
                 return Ok(HeadReport::Held);
             }
-            let Some(Beginning { link, signature, at }) = self.0.reader.audit_beginning(&node).await? else {
+            let Some(Beginning { link, signature, at }) = self.reader().audit_beginning(&node).await? else {
                 continue;
             };
             // Of the rows that are gone only the last is known; a place before it may have been one of them.
@@ -92,10 +93,10 @@ impl Store {
         judge: &dyn SignatureVerifier,
     ) -> Result<Result<Intact, Broken>, StoreError> {
         loop {
-            let beginning = self.0.reader.audit_beginning(node).await?;
+            let beginning = self.reader().audit_beginning(node).await?;
             let verdict = self.verify_from(node, beginning.as_ref(), judge).await?;
             // Rows that were removed because of their age while the others were read are not missed.
-            if verdict.is_ok() || self.0.reader.audit_beginning(node).await? == beginning {
+            if verdict.is_ok() || self.reader().audit_beginning(node).await? == beginning {
                 return Ok(verdict);
             }
         }
@@ -107,7 +108,7 @@ impl Store {
         beginning: Option<&Beginning>,
         judge: &dyn SignatureVerifier,
     ) -> Result<Result<Intact, Broken>, StoreError> {
-        let reader = &self.0.reader;
+        let reader = self.reader();
         let known_before = reader.audit_end(node).await?;
         let begun = match beginning {
             None => Ok(Verifier::new(node.clone(), judge)),
@@ -145,7 +146,7 @@ mod tests {
 
     use crate::audit::fixtures::Repeating;
     use crate::audit::{ChainHead, Event, Fault, StopReason, begin_bytes};
-    use crate::store::fixtures::{Place, battery};
+    use crate::store::fixtures::{TestStore, battery};
     use crate::store::{HeadReport, Store};
 
     battery! {
@@ -166,7 +167,7 @@ mod tests {
     }
 
     /// Twelve rows: nine, a signature over them, and two more.
-    async fn fill(place: &Place) {
+    async fn fill(place: &TestStore) {
         let store = place.open().await;
         grow(&store, 9).await;
         store.sign_audit(&Repeating).await.unwrap().unwrap();
@@ -175,7 +176,7 @@ mod tests {
     }
 
     /// Does `sql` to the database, as somebody can who owns it.
-    async fn tamper(place: &Place, sql: &str) {
+    async fn tamper(place: &TestStore, sql: &str) {
         let free = if place.is_postgres() {
             "DROP TRIGGER audit_only_grows ON audit;
              DROP TRIGGER audit_only_pruned ON audit;
@@ -188,7 +189,7 @@ mod tests {
         place.execute(sql).await.unwrap();
     }
 
-    async fn fault_after(place: &Place, sql: &'static str) -> Option<(u64, Fault)> {
+    async fn fault_after(place: &TestStore, sql: &'static str) -> Option<(u64, Fault)> {
         fill(place).await;
         tamper(place, sql).await;
         let mut reports = place.open().await.verify_audit(&Repeating).await.unwrap();
@@ -196,7 +197,7 @@ mod tests {
         reports.remove(0).verdict.err().map(|broken| (broken.number, broken.fault))
     }
 
-    async fn a_trail_that_was_left_alone_is_whole(place: Place) {
+    async fn a_trail_that_was_left_alone_is_whole(place: TestStore) {
         let store = place.open().await;
         assert_eq!(store.verify_audit(&Repeating).await.unwrap(), []);
         fill(&place).await;
@@ -205,7 +206,7 @@ mod tests {
         assert_eq!((intact.end.number, intact.signature.unwrap().number), (12, 9));
     }
 
-    async fn whoever_changes_the_database_is_found_out(place: Place) {
+    async fn whoever_changes_the_database_is_found_out(place: TestStore) {
         for (sql, fault) in [
             ("UPDATE audit SET details = '{}' WHERE number = 4", (4, Fault::Altered)),
             ("UPDATE audit SET at = at - 1 WHERE number = 4", (4, Fault::Altered)),
@@ -239,7 +240,7 @@ mod tests {
         }
     }
 
-    async fn what_is_new_is_signed_once(place: Place) {
+    async fn what_is_new_is_signed_once(place: TestStore) {
         let store = place.open().await;
         assert_eq!(store.sign_audit(&Repeating).await.unwrap(), None);
         grow(&store, 3).await;
@@ -250,7 +251,7 @@ mod tests {
         assert_eq!(store.sign_audit(&Repeating).await.unwrap().unwrap().number, 5);
     }
 
-    async fn a_place_that_was_noted_elsewhere_tells_that_the_end_is_missing(place: Place) {
+    async fn a_place_that_was_noted_elsewhere_tells_that_the_end_is_missing(place: TestStore) {
         fill(&place).await;
         let signed = place.open().await.verify_audit(&Repeating).await.unwrap()[0].verdict.clone().unwrap();
         tamper(
@@ -270,7 +271,7 @@ mod tests {
         assert_eq!(look_up(ChainHead::START).await, HeadReport::Held);
     }
 
-    async fn a_place_that_was_pruned_is_told_from_one_that_was_cut_off(place: Place) {
+    async fn a_place_that_was_pruned_is_told_from_one_that_was_cut_off(place: TestStore) {
         fill(&place).await;
         let store = place.open().await;
         let rows = store.own_audit_rows(0, 20).await.unwrap();
@@ -295,7 +296,7 @@ mod tests {
         assert_eq!(look_up(link(3)).await, HeadReport::Missing);
     }
 
-    async fn that_rows_were_pruned_has_to_be_said_in_the_chain(place: Place) {
+    async fn that_rows_were_pruned_has_to_be_said_in_the_chain(place: TestStore) {
         fill(&place).await;
         let store = place.open().await;
         // The platform signs a beginning in the transaction that tells of it; this one was signed and never told.
@@ -320,7 +321,7 @@ mod tests {
         assert_eq!(verdict.map_err(|broken| (broken.number, broken.fault)), Err((6, Fault::PruningUntold)));
     }
 
-    async fn each_node_has_its_own_chain(place: Place) {
+    async fn each_node_has_its_own_chain(place: TestStore) {
         let (here, there) = (place.open_as("here").await, place.open_as("there").await);
         tokio::join!(grow(&here, 20), grow(&there, 30));
         let reports = here.verify_audit(&Repeating).await.unwrap();
@@ -331,7 +332,7 @@ mod tests {
         assert_eq!(ends, [("here".to_owned(), 20), ("there".to_owned(), 30)]);
     }
 
-    async fn two_processes_of_one_node_share_its_chain(place: Place) {
+    async fn two_processes_of_one_node_share_its_chain(place: TestStore) {
         let (serving, command) = (place.open().await, place.open().await);
         tokio::join!(grow(&serving, 20), grow(&command, 20));
         let reports = serving.verify_audit(&Repeating).await.unwrap();

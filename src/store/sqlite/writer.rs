@@ -1,7 +1,7 @@
 //! The writing side: the one connection that writes.
 //!
 //! It is not one of sqlx, which sends each statement to a thread and each of its rows back: here a thread of its own runs a whole
-//! batch ([`crate::store::writer::Queue::start_on_its_own_thread`]), statement by statement, and waits for the disk.
+//! batch ([`crate::store::write::queue::Queue::start_on_its_own_thread`]), statement by statement, and waits for the disk.
 
 use jiff::Timestamp;
 use rusqlite::types::{ToSql, ToSqlOutput};
@@ -9,14 +9,19 @@ use rusqlite::{CachedStatement, Connection as Sqlite, OptionalExtension as _, pa
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::Checkpointer;
-use super::{Location, written};
+use super::failure::written;
+use super::location::Location;
 use crate::audit::{ChainHead, RowHash};
 use crate::model::{MessageId, NodeName};
-use crate::store::StoreError;
-use crate::store::batch::{self, ChainedEvent, Connection, json};
-use crate::store::message::CONTROL_ID_REUSED;
-use crate::store::statement::{Statement, Value};
-use crate::store::writer::{Backend, Entry, Incoming, Written};
+use crate::store::error::StoreError;
+use crate::store::records::message::CONTROL_ID_REUSED;
+use crate::store::statement::{Statement, Value, json};
+use crate::store::write::batch;
+use crate::store::write::chain::ChainedEvent;
+use crate::store::write::connection::Connection;
+use crate::store::write::entry::Entry;
+use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
+use crate::store::write::queue::Backend;
 
 /// The one connection that writes.
 pub(in crate::store) struct Writer {
@@ -42,7 +47,10 @@ impl Writer {
 }
 
 impl Backend for Writer {
-    async fn commit(&mut self, entries: &[Entry]) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
+    async fn commit(
+        &mut self,
+        entries: &[Entry],
+    ) -> Result<Vec<Result<WriteOutcome, StoreError>>, StoreError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.location.connect_to_write()?,
@@ -93,7 +101,10 @@ impl Connection for Sqlite {
         prepared.raw_execute().map(|rows| rows as u64).map_err(written)
     }
 
-    async fn insert_messages(&mut self, messages: &[Incoming<'_>]) -> Result<Vec<Written>, StoreError> {
+    async fn insert_messages(
+        &mut self,
+        messages: &[IncomingMessage<'_>],
+    ) -> Result<Vec<WriteOutcome>, StoreError> {
         messages.iter().map(|message| insert(self, message)).collect()
     }
 
@@ -131,8 +142,8 @@ fn prepared<'c>(connection: &'c Sqlite, sql: &str) -> Result<CachedStatement<'c>
 }
 
 /// Stores a message that is no resend. Nobody else writes meanwhile, so what was asked first is true until the end.
-fn insert(connection: &Sqlite, message: &Incoming<'_>) -> Result<Written, StoreError> {
-    let Incoming { record, content, digest, .. } = message;
+fn insert(connection: &Sqlite, message: &IncomingMessage<'_>) -> Result<WriteOutcome, StoreError> {
+    let IncomingMessage { record, content, digest, .. } = message;
     let known = known(connection, message)?;
     if let Some(resend) = known.same.filter(|_| record.verdict.rejection().is_none()) {
         return Ok(resend);
@@ -164,19 +175,22 @@ fn insert(connection: &Sqlite, message: &Incoming<'_>) -> Result<Written, StoreE
         content.bytes.as_ref(),
     ];
     prepared(connection, INSERT_MESSAGE)?.execute(row).map_err(written)?;
-    Ok(Written::Anew)
+    Ok(WriteOutcome::Applied)
 }
 
 /// What the store knows of the control id of a message.
 #[derive(Default)]
 struct Known {
     /// The same bytes were accepted under it.
-    same: Option<Written>,
+    same: Option<WriteOutcome>,
     /// Other bytes were.
     reused: bool,
 }
 
-fn known(connection: &Sqlite, Incoming { record, digest, .. }: &Incoming<'_>) -> Result<Known, StoreError> {
+fn known(
+    connection: &Sqlite,
+    IncomingMessage { record, digest, .. }: &IncomingMessage<'_>,
+) -> Result<Known, StoreError> {
     let control_id = params![record.device.as_str(), record.sending_application, record.control_id];
     // Usually there is nothing, which is found at once.
     if !prepared(connection, SELECT_USED)?.exists(control_id).map_err(written)? {
@@ -188,8 +202,8 @@ fn known(connection: &Sqlite, Incoming { record, digest, .. }: &Incoming<'_>) ->
         .query_row(key, |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?)))
         .optional()
         .map_err(written)?;
-    let same = same.map(|(id, acknowledgement)| Written::Before {
-        of: MessageId::from_bytes(id),
+    let same = same.map(|(id, acknowledgement)| WriteOutcome::Resend {
+        original: MessageId::from_bytes(id),
         acknowledgement: acknowledgement.into(),
     });
     let reused = prepared(connection, SELECT_OTHER)?.exists(key).map_err(written)?;

@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use super::statement::{Row, Statement};
-use super::{Store, StoreError, sqlite};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::row::Row;
+use crate::store::sqlite;
+use crate::store::statement::Statement;
 
 /// What was found in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +32,11 @@ impl Store {
     /// When it cannot be read. Damage that the database knows of is no error here.
     pub async fn inspect(&self) -> Result<Inspection, StoreError> {
         let count = async |sql: &str| {
-            let rows = self.0.reader.fetch(Statement::new(sql)).await?;
+            let rows = self.reader().fetch(Statement::new(sql)).await?;
             rows.first().map_or(Ok(0), |row| row.count("number", "a count"))
         };
         Ok(Inspection {
-            damage: if self.0.url.is_postgres() { None } else { Some(self.damage().await?) },
+            damage: if self.url().is_postgres() { None } else { Some(self.damage().await?) },
             schema: count("SELECT CAST(max(version) AS BIGINT) AS number FROM _sqlx_migrations").await?,
             messages: count("SELECT CAST(count(*) AS BIGINT) AS number FROM message").await?,
             rejected: count(
@@ -51,15 +54,15 @@ impl Store {
     /// When there is a file already, it cannot be written, or cannot be read afterwards; and always for a store on a
     /// PostgreSQL server, which has tools of its own.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        if self.0.url.is_postgres() {
+        if self.url().is_postgres() {
             return Err(StoreError::BackupOnServer);
         }
-        sqlite::backup(&sqlite::Location::parse(self.0.url.secret())?, to).await
+        sqlite::backup::backup(&sqlite::location::Location::parse(self.url().secret())?, to).await
     }
 
     async fn damage(&self) -> Result<Vec<String>, StoreError> {
         let said = async |sql: &str, column: &str| -> Result<Vec<String>, StoreError> {
-            let rows = self.0.reader.fetch(Statement::new(sql)).await?;
+            let rows = self.reader().fetch(Statement::new(sql)).await?;
             rows.iter().map(|row: &Row| row.get::<String>(column)).collect()
         };
         let mut damage = said("PRAGMA integrity_check", "integrity_check").await?;

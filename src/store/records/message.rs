@@ -8,10 +8,7 @@ use jiff::Timestamp;
 
 use crate::audit::Event;
 use crate::model::{DeviceId, Fingerprint, MessageId, SessionId};
-use crate::pcd::AlertReport;
-
-/// The warning that the store adds when a device uses a control id again for other bytes.
-pub const CONTROL_ID_REUSED: &str = "control-id-reused";
+use crate::pcd::{AlertReport, DeviceIdentity};
 
 /// One received message, as it is to be kept.
 #[derive(Clone)]
@@ -68,13 +65,13 @@ pub enum Verdict {
 
 /// What the store did with a message. Whatever it is, it is durable.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Recorded {
+pub enum RecordOutcome {
     /// It is kept under this name.
     Stored(MessageId),
     /// The same bytes under the same control id were accepted before; nothing was stored.
     Resend {
         /// The message that was kept then.
-        of: MessageId,
+        original: MessageId,
         /// What was answered then.
         acknowledgement: Bytes,
     },
@@ -126,6 +123,25 @@ pub struct StoredMessage {
     pub acknowledgement: Bytes,
 }
 
+/// Which messages to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct MessageFilter {
+    /// Only what this certificate brought.
+    pub device: Option<DeviceId>,
+    /// Only what names this device.
+    pub identity: Option<DeviceIdentity>,
+    /// Only this IHE PCD transaction (`PCD-01`), or this MSH-9 as it came (`ORU^R01^ORU_R01`).
+    pub kind: Option<String>,
+    /// Only what arrived then or later.
+    pub since: Option<Timestamp>,
+    /// Only what was rejected.
+    pub rejected: bool,
+    /// Only what arrived before this message: the last one of the page before.
+    pub before: Option<MessageId>,
+    /// At most so many.
+    pub limit: u32,
+}
+
 impl Verdict {
     /// The code of the reason, when the message was rejected.
     #[must_use]
@@ -140,7 +156,7 @@ impl Verdict {
 impl MessageRecord {
     /// Leaves in the record what its columns can hold: PostgreSQL has no U+0000 in a text, and a device may send one in any
     /// field. There it stands as U+2400; the bytes are kept as they came.
-    pub(super) fn fit_columns(&mut self) {
+    pub(in crate::store) fn fit_columns(&mut self) {
         let texts = [&mut self.message_type, &mut self.control_id, &mut self.sending_application];
         for text in texts.into_iter().chain(&mut self.transaction).chain(&mut self.not_allowed) {
             if text.contains('\0') {
@@ -150,7 +166,7 @@ impl MessageRecord {
     }
 
     /// The row of the audit trail, which belongs into the same transaction.
-    pub(super) fn event(&self) -> Event {
+    pub(in crate::store) fn event(&self) -> Event {
         let (message, session, device) = (self.id, self.session, self.device.clone());
         match &self.verdict {
             Verdict::Accepted => Event::MessageAccepted { message, session, device },
@@ -183,13 +199,25 @@ impl fmt::Debug for StoredMessage {
 }
 
 /// Identifiers and lengths only.
-impl fmt::Debug for Recorded {
+impl fmt::Debug for RecordOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stored(id) => f.debug_tuple("Stored").field(id).finish(),
-            Self::Resend { of, acknowledgement } => {
-                f.debug_struct("Resend").field("of", of).field("size", &acknowledgement.len()).finish()
-            }
+            Self::Resend { original, acknowledgement } => f
+                .debug_struct("Resend")
+                .field("original", original)
+                .field("size", &acknowledgement.len())
+                .finish(),
         }
     }
 }
+
+/// The lowest identifier that a message of that time can have: the first 48 bits of a UUID of version 7 are
+/// milliseconds (RFC 9562 5.7).
+pub(in crate::store) fn first_id(since: Timestamp) -> [u8; 16] {
+    let milliseconds = u64::try_from(since.as_millisecond()).unwrap_or(0);
+    (u128::from(milliseconds) << 80).to_be_bytes()
+}
+
+/// The warning that the store adds when a device uses a control id again for other bytes.
+pub const CONTROL_ID_REUSED: &str = "control-id-reused";

@@ -6,23 +6,20 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use super::content::Content;
-use super::directory::DirectoryChange;
-use super::outbox::OutboxChange;
-use super::{MessageRecord, StoreError};
-use crate::audit::{self, Beginning};
 use crate::metrics::Metrics;
-use crate::model::{Clock, Fingerprint, MessageId, Task, fault_point};
+use crate::model::{Clock, Task, fault_point};
+use crate::store::error::StoreError;
+use crate::store::write::entry::{Entry, MAX_QUEUED_BYTES};
+use crate::store::write::incoming::WriteOutcome;
 
 /// Where a batch goes.
-pub(super) trait Backend: Send + 'static {
+pub(in crate::store) trait Backend: Send + 'static {
     /// Writes `entries` in their order in one transaction, which is durable on return.
     ///
     /// The inner results tell, one for each entry, which took part in it; one that failed by its own fault has left
@@ -33,67 +30,19 @@ pub(super) trait Backend: Send + 'static {
     fn commit(
         &mut self,
         entries: &[Entry],
-    ) -> impl Future<Output = Result<Vec<Result<Written, StoreError>>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Result<WriteOutcome, StoreError>>, StoreError>> + Send;
 
     /// Ends the work in good order.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
 
-/// Something to be written, and when it was asked for.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) at: Timestamp,
-    pub(super) write: Write,
-}
-
-#[derive(Debug)]
-pub(super) enum Write {
-    /// A message as it is kept, with the digest of what was received, and its row in the audit trail.
-    Message { record: Box<MessageRecord>, content: Content, digest: Fingerprint },
-    /// A row in the audit trail.
-    Audit(audit::Event),
-    /// A change of the device directory, and its row in the audit trail.
-    Directory { change: DirectoryChange, actor: String },
-    /// A change of what waits for devices, and its row in the audit trail.
-    Outbox(OutboxChange),
-    /// Removes messages that came before, at most so many, and says so in the audit trail.
-    PruneMessages { before: Timestamp, limit: u32 },
-    /// Removes the rows of this node's audit chain up to where it begins now, and says so in it.
-    PruneAudit { beginning: Box<Beginning>, before: Timestamp },
-    /// Nothing of value: shows that writing works.
-    Probe,
-}
-
-/// An entry that is a message.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Incoming<'a> {
-    pub(super) at: Timestamp,
-    pub(super) record: &'a MessageRecord,
-    /// In place of the record's own bytes.
-    pub(super) content: &'a Content,
-    pub(super) digest: &'a Fingerprint,
-}
-
-/// What became of an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Written {
-    Anew,
-    /// So many rows were changed or removed.
-    Rows(u64),
-    /// The message was there before, with this acknowledgement.
-    Before {
-        of: MessageId,
-        acknowledgement: bytes::Bytes,
-    },
-}
-
 /// Where entries wait for the writer.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(in crate::store) struct Queue {
     jobs: mpsc::Sender<Job>,
     memory: Arc<Semaphore>,
     /// Entries that are not queued yet, because there is no room.
-    outside: AtomicUsize,
+    waiting: AtomicUsize,
     observer: Arc<OnceLock<Observer>>,
     closing: CancellationToken,
     task: TaskTracker,
@@ -107,16 +56,16 @@ struct Observer {
 }
 
 /// Counts an entry for which there is no room, as long as that is so.
-struct Outside<'q>(&'q AtomicUsize);
+struct WaiterGuard<'q>(&'q AtomicUsize);
 
-impl<'q> Outside<'q> {
-    fn of(count: &'q AtomicUsize) -> Self {
+impl<'q> WaiterGuard<'q> {
+    fn new(count: &'q AtomicUsize) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count)
     }
 }
 
-impl Drop for Outside<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -125,14 +74,14 @@ impl Drop for Outside<'_> {
 #[derive(Debug)]
 struct Job {
     entry: Entry,
-    answer: oneshot::Sender<Result<Written, StoreError>>,
+    answer: oneshot::Sender<Result<WriteOutcome, StoreError>>,
     _memory: OwnedSemaphorePermit,
 }
 
 impl Queue {
     /// Starts the task that writes to `backend`, which waits for a server.
-    pub(super) fn start(backend: impl Backend) -> Self {
-        let (queue, work) = Self::of(backend);
+    pub(in crate::store) fn start(backend: impl Backend) -> Self {
+        let (queue, work) = Self::with_worker(backend);
         tokio::spawn(work);
         queue
     }
@@ -141,8 +90,8 @@ impl Queue {
     ///
     /// # Errors
     /// When the operating system gives no thread.
-    pub(super) fn start_on_its_own_thread(backend: impl Backend) -> Result<Self, StoreError> {
-        let (queue, work) = Self::of(backend);
+    pub(in crate::store) fn start_on_its_own_thread(backend: impl Backend) -> Result<Self, StoreError> {
+        let (queue, work) = Self::with_worker(backend);
         let runtime = Handle::current();
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         thread.spawn(move || runtime.block_on(work)).map_err(|error| StoreError::Thread(Arc::new(error)))?;
@@ -150,7 +99,7 @@ impl Queue {
     }
 
     /// The queue, and the work that it waits for.
-    fn of(backend: impl Backend) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    fn with_worker(backend: impl Backend) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (jobs, queued) = mpsc::channel(MAX_QUEUED);
         let closing = CancellationToken::new();
         let task = TaskTracker::new();
@@ -159,21 +108,21 @@ impl Queue {
         let work = task.track_future(work.instrument(Task::StoreWriter.span()));
         task.close();
         let memory = Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize));
-        (Self { jobs, memory, outside: AtomicUsize::new(0), observer, closing, task }, work)
+        (Self { jobs, memory, waiting: AtomicUsize::new(0), observer, closing, task }, work)
     }
 
     /// From now on `metrics` are told of every commit. Only the first call counts.
-    pub(super) fn report_to(&self, metrics: Metrics, clock: Clock) {
+    pub(in crate::store) fn report_to(&self, metrics: Metrics, clock: Clock) {
         let _ = self.observer.set(Observer { metrics, clock });
     }
 
     /// Whether somebody waits because there is no room.
-    pub(super) fn is_full(&self) -> bool {
-        self.outside.load(Ordering::Relaxed) > 0
+    pub(in crate::store) fn is_full(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Returns when `entry` is durable.
-    pub(super) async fn write(&self, entry: Entry) -> Result<Written, StoreError> {
+    pub(in crate::store) async fn write(&self, entry: Entry) -> Result<WriteOutcome, StoreError> {
         let (answer, answered) = oneshot::channel();
         let cost = entry.cost();
         let queued = match Arc::clone(&self.memory).try_acquire_many_owned(cost) {
@@ -184,7 +133,7 @@ impl Queue {
             Err(_) => Err((entry, answer)),
         };
         if let Err((entry, answer)) = queued {
-            let _outside = Outside::of(&self.outside);
+            let _guard = WaiterGuard::new(&self.waiting);
             let memory = Arc::clone(&self.memory).acquire_many_owned(cost).await;
             let memory = memory.map_err(|_| StoreError::Closed)?;
             let job = Job { entry, answer, _memory: memory };
@@ -194,13 +143,13 @@ impl Queue {
     }
 
     /// Resolves when the writer has ended, for whatever reason.
-    pub(super) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(in crate::store) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         let task = self.task.clone();
         async move { task.wait().await }
     }
 
     /// Takes nothing more, and returns when everything taken has been answered.
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         self.closing.cancel();
         self.task.wait().await;
     }
@@ -269,73 +218,36 @@ async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer:
     }
 }
 
-impl Entry {
-    /// The message, when it is one.
-    pub(super) fn incoming(&self) -> Option<Incoming<'_>> {
-        match &self.write {
-            Write::Message { record, content, digest } => {
-                Some(Incoming { at: self.at, record, content, digest })
-            }
-            _ => None,
-        }
-    }
-
-    /// The names of the events that the audit trail tells of it, when this has become of it.
-    fn told(&self, written: &Written) -> Vec<&'static str> {
-        let names = |events: &[audit::Event]| events.iter().map(audit::Event::name).collect();
-        match (&self.write, written) {
-            (Write::Message { record, .. }, Written::Anew) => names(&[record.event()]),
-            (Write::Audit(event), _) => vec![event.name()],
-            (Write::Directory { change, actor }, _) => names(&change.events(actor)),
-            (Write::Outbox(change), Written::Rows(1..)) => names(change.event().as_slice()),
-            (Write::PruneMessages { .. }, Written::Rows(1..)) => vec![audit::Event::MESSAGES_PRUNED],
-            (Write::PruneAudit { .. }, _) => vec![audit::Event::AUDIT_PRUNED],
-            _ => Vec::new(),
-        }
-    }
-
-    /// The bytes it holds while it waits, roughly; never more than there are to share.
-    fn cost(&self) -> u32 {
-        let held = match &self.write {
-            Write::Message { record, content, .. } => {
-                content.bytes.len().saturating_add(record.acknowledgement.len())
-            }
-            Write::Outbox(OutboxChange::Queue(message)) => message.raw.len(),
-            _ => 0,
-        };
-        u32::try_from(held).unwrap_or(u32::MAX).saturating_add(ENTRY_BYTES).min(MAX_QUEUED_BYTES)
-    }
-}
-
 /// How many entries one transaction takes.
 const MAX_BATCH: usize = 512;
 /// How many entries may wait.
 const MAX_QUEUED: usize = 1024;
-/// How many bytes may wait.
-const MAX_QUEUED_BYTES: u32 = 64 * 1024 * 1024;
-/// What an entry holds besides the message's bytes.
-const ENTRY_BYTES: u32 = 1024;
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
+    use jiff::Timestamp;
+
     use super::*;
-    use crate::store::fixtures::Place;
+    use crate::model::Fingerprint;
+    use crate::store::content::Content;
+    use crate::store::fixtures::TestStore;
+    use crate::store::write::entry::Write;
 
     /// Keeps count of its batches, and waits for a permit before each.
     struct Gated {
         gate: Arc<Semaphore>,
         batches: Arc<Mutex<Vec<usize>>>,
-        outcome: fn(usize) -> Result<Written, StoreError>,
+        outcome: fn(usize) -> Result<WriteOutcome, StoreError>,
     }
 
     impl Backend for Gated {
         async fn commit(
             &mut self,
             entries: &[Entry],
-        ) -> Result<Vec<Result<Written, StoreError>>, StoreError> {
+        ) -> Result<Vec<Result<WriteOutcome, StoreError>>, StoreError> {
             self.gate.acquire().await.unwrap().forget();
             self.batches.lock().unwrap().push(entries.len());
             let outcome = (self.outcome)(entries.len())?;
@@ -351,7 +263,7 @@ mod tests {
         batches: Arc<Mutex<Vec<usize>>>,
     }
 
-    fn bench(outcome: fn(usize) -> Result<Written, StoreError>) -> Bench {
+    fn bench(outcome: fn(usize) -> Result<WriteOutcome, StoreError>) -> Bench {
         let (gate, batches) = (Arc::new(Semaphore::new(0)), Arc::<Mutex<Vec<usize>>>::default());
         let backend = Gated { gate: Arc::clone(&gate), batches: Arc::clone(&batches), outcome };
         Bench { queue: Arc::new(Queue::start(backend)), gate, batches }
@@ -361,14 +273,14 @@ mod tests {
         Entry { at: Timestamp::UNIX_EPOCH, write: Write::Probe }
     }
 
-    fn large(place: &Place, bytes: usize) -> Entry {
+    fn large(place: &TestStore, bytes: usize) -> Entry {
         let record = Box::new(place.record("1", b""));
         let content = Content { bytes: vec![0; bytes].into(), size: None };
         let digest = Fingerprint::sha256(b"");
         Entry { at: Timestamp::UNIX_EPOCH, write: Write::Message { record, content, digest } }
     }
 
-    type Answer = tokio::task::JoinHandle<Result<Written, StoreError>>;
+    type Answer = tokio::task::JoinHandle<Result<WriteOutcome, StoreError>>;
 
     impl Bench {
         fn send(&self, entry: Entry) -> Answer {
@@ -386,7 +298,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_gathers_during_a_commit_is_the_next_batch() {
-        let bench = bench(|_| Ok(Written::Anew));
+        let bench = bench(|_| Ok(WriteOutcome::Applied));
         let mut answers = vec![bench.send(probe())];
         bench.settle().await;
         answers.extend((0..10).map(|_| bench.send(probe())));
@@ -394,18 +306,18 @@ mod tests {
         assert!(!bench.queue.is_full(), "there is room");
         assert!(answers.iter().all(|answer| !answer.is_finished()), "answered before the commit");
         bench.gate.add_permits(1);
-        assert!(matches!(answers.remove(0).await.unwrap(), Ok(Written::Anew)));
+        assert!(matches!(answers.remove(0).await.unwrap(), Ok(WriteOutcome::Applied)));
         assert!(answers.iter().all(|answer| !answer.is_finished()), "answered before the commit");
         bench.gate.add_permits(1);
         for answer in answers {
-            assert!(matches!(answer.await.unwrap(), Ok(Written::Anew)));
+            assert!(matches!(answer.await.unwrap(), Ok(WriteOutcome::Applied)));
         }
         assert_eq!(*bench.batches.lock().unwrap(), [1, 10]);
     }
 
     #[tokio::test]
     async fn senders_wait_when_too_many_bytes_are_queued() {
-        let (bench, place) = (bench(|_| Ok(Written::Anew)), Place::new());
+        let (bench, place) = (bench(|_| Ok(WriteOutcome::Applied)), TestStore::new());
         let quarter = MAX_QUEUED_BYTES as usize / 4;
         let mut answers = vec![bench.send(large(&place, quarter))];
         bench.settle().await;
@@ -426,7 +338,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_larger_than_the_queue_still_passes() {
-        let (bench, place) = (bench(|_| Ok(Written::Anew)), Place::new());
+        let (bench, place) = (bench(|_| Ok(WriteOutcome::Applied)), TestStore::new());
         let answer = bench.send(large(&place, MAX_QUEUED_BYTES as usize + 1));
         bench.gate.add_permits(1);
         answer.await.unwrap().unwrap();
@@ -434,7 +346,7 @@ mod tests {
 
     #[tokio::test]
     async fn senders_wait_when_too_many_entries_are_queued() {
-        let bench = bench(|_| Ok(Written::Anew));
+        let bench = bench(|_| Ok(WriteOutcome::Applied));
         let first = bench.send(probe());
         bench.settle().await;
         let answers: Vec<_> = (0..MAX_QUEUED + 5).map(|_| bench.send(probe())).collect();
@@ -450,7 +362,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_commit_that_fails_fails_for_everybody_in_it_and_nobody_after() {
-        let bench = bench(|entries| if entries == 3 { Err(StoreError::Url) } else { Ok(Written::Anew) });
+        let bench =
+            bench(|entries| if entries == 3 { Err(StoreError::Url) } else { Ok(WriteOutcome::Applied) });
         bench.gate.add_permits(2);
         let answers: Vec<_> = (0..3).map(|_| bench.send(probe())).collect();
         for answer in answers {
@@ -460,7 +373,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_writer_that_panics_leaves_nobody_waiting() {
+    async fn a_writer_that_panics_leaves_no_caller_waiting() {
         let bench = bench(|_| panic!("a fault of ours"));
         bench.gate.add_permits(1);
         let answers = [bench.send(probe()), bench.send(probe())];

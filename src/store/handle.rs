@@ -1,0 +1,113 @@
+//! The open store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+use crate::model::{Clock, NodeName, StoreUrl};
+use crate::store::error::StoreError;
+use crate::store::read::reader::Reader;
+use crate::store::write::entry::{Entry, Write};
+use crate::store::write::incoming::WriteOutcome;
+use crate::store::write::queue::Queue;
+
+/// The store. Cheap to clone; clones share it. Several processes may have the same store open.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    queue: Queue,
+    reader: Reader,
+    url: StoreUrl,
+    node: NodeName,
+    clock: Clock,
+    /// Cancelled when the thread that checkpoints SQLite has ended; none on PostgreSQL.
+    checkpointer_ended: Option<CancellationToken>,
+}
+
+impl Store {
+    pub(in crate::store) fn new(
+        queue: Queue,
+        reader: Reader,
+        url: StoreUrl,
+        node: NodeName,
+        clock: Clock,
+        checkpointer_ended: Option<CancellationToken>,
+    ) -> Self {
+        Self(Arc::new(Inner { queue, reader, url, node, clock, checkpointer_ended }))
+    }
+
+    /// Resolves when the writer has ended, for whatever reason; before [`Store::close`] that is a fault.
+    pub fn writer_ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.0.queue.ended()
+    }
+
+    /// Cancelled when the thread that checkpoints SQLite has ended; none on PostgreSQL.
+    #[must_use]
+    pub fn checkpointer_ended(&self) -> Option<CancellationToken> {
+        self.0.checkpointer_ended.clone()
+    }
+
+    /// The node as which it was opened.
+    #[must_use]
+    pub fn node(&self) -> &NodeName {
+        &self.0.node
+    }
+
+    /// Finishes what is queued and closes the store, for all clones.
+    pub async fn close(&self) {
+        self.0.queue.close().await;
+        self.0.reader.close().await;
+    }
+
+    /// Whether something can be written now: writes a row of no meaning.
+    ///
+    /// # Errors
+    /// When that fails or takes longer than five seconds.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        match tokio::time::timeout(CHECK_TIMEOUT, self.write(Write::Probe)).await {
+            Ok(written) => written.map(drop),
+            Err(_) => Err(StoreError::Timeout(CHECK_TIMEOUT)),
+        }
+    }
+
+    /// From now on `metrics` are told of every commit.
+    pub fn report_to(&self, metrics: &Metrics) {
+        self.0.queue.report_to(metrics.clone(), self.0.clock.clone());
+    }
+
+    /// Whether what is handed in has to wait for room, because more comes than can be written. Whoever reads messages from a
+    /// peer should not read more meanwhile: then the peer waits, and memory does not grow.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.queue.is_full()
+    }
+
+    pub(in crate::store) fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
+    pub(in crate::store) fn url(&self) -> &StoreUrl {
+        &self.0.url
+    }
+
+    pub(in crate::store) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(in crate::store) async fn write(&self, write: Write) -> Result<WriteOutcome, StoreError> {
+        self.0.queue.write(Entry { at: self.0.clock.now(), write }).await
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.0.url).finish()
+    }
+}
+
+/// How long the readiness check waits for its row.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);

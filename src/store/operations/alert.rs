@@ -1,0 +1,21 @@
+//! Which message reported an alert first.
+
+use crate::model::DeviceId;
+use crate::pcd::AlertKey;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::records::alert::AlertOrigin;
+
+impl Store {
+    /// The first message of the alert that `device` reported so; none when no accepted message did.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn alert_origin(
+        &self,
+        device: &DeviceId,
+        report: &AlertKey,
+    ) -> Result<Option<AlertOrigin>, StoreError> {
+        self.reader().alert_origin(device, report).await
+    }
+}

@@ -1,0 +1,70 @@
+//! The audit trail.
+
+use crate::audit::{self, ChainHead, Signer, signed_bytes};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::records::audit::{AuditFilter, AuditRow};
+use crate::store::write::entry::Write;
+
+impl Store {
+    /// Appends to the audit trail; returns when the row is durable.
+    ///
+    /// # Errors
+    /// When the row has not been written.
+    pub async fn audit(&self, event: audit::Event) -> Result<(), StoreError> {
+        self.write(Write::Audit(event)).await.map(drop)
+    }
+
+    /// Appends to the audit trail; a trail that cannot be written is our own fault, and the log says so.
+    pub async fn audit_or_log(&self, event: audit::Event) {
+        let name = event.name();
+        if let Err(error) = self.audit(event).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(event = name, error, "an audit row could not be written");
+        }
+    }
+
+    /// A page of the audit trail.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn audit_rows(&self, filter: &AuditFilter) -> Result<Vec<AuditRow>, StoreError> {
+        self.reader().audit_rows(filter).await
+    }
+
+    /// Rows of this node's own chain behind the row of number `after`, in their order.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn own_audit_rows(&self, after: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let rows = self.reader().audit_chain(self.node(), Some(after), limit).await?;
+        rows.into_iter().map(|row| AuditRow::of(row, self.node())).collect()
+    }
+
+    /// The last row of this node's own chain.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn own_audit_end(&self) -> Result<ChainHead, StoreError> {
+        self.reader().audit_end(self.node()).await
+    }
+
+    /// Has `signer` vouch for the audit chain of this node as far as it goes, and writes that down in it. Returns the
+    /// row that was signed; none when there is nothing new since the last signature.
+    ///
+    /// # Errors
+    /// When the chain cannot be read, signed or written.
+    pub async fn sign_audit(&self, signer: &dyn Signer) -> Result<Option<ChainHead>, StoreError> {
+        let node = self.node();
+        let link = self.reader().audit_end(node).await?;
+        let after = i64::try_from(link.number.saturating_sub(1)).unwrap_or(i64::MAX);
+        let last = self.reader().audit_chain(node, Some(after), 1).await?;
+        if last.first().is_none_or(|row| row.event == audit::Event::AUDIT_SIGNED) {
+            return Ok(None);
+        }
+        let signature = signer.sign(&signed_bytes(node, &link))?;
+        self.audit(audit::Event::AuditSigned { link, signature }).await?;
+        Ok(Some(link))
+    }
+}

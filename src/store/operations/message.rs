@@ -1,0 +1,51 @@
+//! Messages that devices have sent.
+
+use crate::model::{Fingerprint, MessageId};
+use crate::store::content::Content;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::records::message::{
+    MessageFilter, MessageRecord, MessageSummary, RecordOutcome, StoredMessage,
+};
+use crate::store::write::entry::Write;
+use crate::store::write::incoming::WriteOutcome;
+
+impl Store {
+    /// Keeps a message, with its row in the audit trail; returns when both are durable.
+    ///
+    /// The same bytes under the same control id (MSH-10) and sending application (MSH-3) from the same certificate are
+    /// a resend: nothing is stored twice. A rejected message is always stored.
+    ///
+    /// # Errors
+    /// When the message has not been stored: the sender must keep it.
+    pub async fn record(&self, record: impl Into<Box<MessageRecord>>) -> Result<RecordOutcome, StoreError> {
+        let mut record = record.into();
+        let id = record.id;
+        record.fit_columns();
+        let digest = Fingerprint::sha256(&record.raw);
+        // What is compressed need not wait uncompressed.
+        let content = Content::of(&std::mem::take(&mut record.raw));
+        match self.write(Write::Message { record, content, digest }).await? {
+            WriteOutcome::Applied | WriteOutcome::Rows(_) => Ok(RecordOutcome::Stored(id)),
+            WriteOutcome::Resend { original, acknowledgement } => {
+                Ok(RecordOutcome::Resend { original, acknowledgement })
+            }
+        }
+    }
+
+    /// A page of messages, newest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn messages(&self, filter: &MessageFilter) -> Result<Vec<MessageSummary>, StoreError> {
+        self.reader().messages(filter).await
+    }
+
+    /// One message with its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+        self.reader().message(id).await
+    }
+}

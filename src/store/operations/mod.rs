@@ -1,0 +1,10 @@
+//! What [`Store`](crate::store::Store) does, by subject.
+
+mod alert;
+mod audit;
+mod directory;
+pub(in crate::store) mod inspect;
+mod message;
+mod outbox;
+mod retention;
+pub(in crate::store) mod verify;

@@ -1,0 +1,59 @@
+//! Removes what is old.
+
+use jiff::Timestamp;
+
+use crate::audit::{Beginning, ChainHead, RowHash, Signer, begin_bytes};
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::write::entry::Write;
+use crate::store::write::incoming::WriteOutcome;
+
+impl Store {
+    /// Removes messages, accepted and rejected ones, that came before `before`, and messages for devices that were settled
+    /// before, the oldest first, of each at most [`Store::PRUNED_AT_ONCE`]; how many. They are gone when this returns, and the audit trail says so.
+    ///
+    /// # Errors
+    /// When nothing was removed.
+    pub async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.prune(Write::PruneMessages { before, limit: Self::PRUNED_AT_ONCE }).await
+    }
+
+    /// Removes rows of this node's audit chain that were written before `before`, the oldest first and none behind the
+    /// row of number `up_to`, at most [`Store::PRUNED_AT_ONCE`]; how many. `signer` vouches for where the chain begins
+    /// then; its last row stays.
+    ///
+    /// # Errors
+    /// When nothing was removed.
+    pub async fn prune_audit(
+        &self,
+        before: Timestamp,
+        up_to: u64,
+        signer: &dyn Signer,
+    ) -> Result<u64, StoreError> {
+        let (node, reader) = (self.node(), self.reader());
+        let begin = reader.audit_beginning(node).await?.map_or(ChainHead::START, |beginning| beginning.link);
+        let end = reader.audit_end(node).await?;
+        let after = i64::try_from(begin.number).unwrap_or(i64::MAX);
+        let rows = reader.audit_chain(node, Some(after), Self::PRUNED_AT_ONCE).await?;
+        let old = rows
+            .iter()
+            .take_while(|row| row.at < before.as_microsecond())
+            .filter_map(|row| u64::try_from(row.number).ok().zip(RowHash::from_bytes(&row.hash)))
+            .take_while(|(number, _)| *number < end.number && *number <= up_to);
+        let Some((number, hash)) = old.last() else { return Ok(0) };
+        let link = ChainHead { number, hash };
+        let signature = signer.sign(&begin_bytes(node, &link))?;
+        let beginning = Box::new(Beginning { link, signature, at: self.clock().now() });
+        self.prune(Write::PruneAudit { beginning, before }).await
+    }
+
+    async fn prune(&self, write: Write) -> Result<u64, StoreError> {
+        match self.write(write).await? {
+            WriteOutcome::Rows(rows) => Ok(rows),
+            WriteOutcome::Applied | WriteOutcome::Resend { .. } => Ok(0),
+        }
+    }
+
+    /// Rows that are removed in one transaction: some milliseconds, in which senders wait.
+    pub const PRUNED_AT_ONCE: u32 = 200;
+}

@@ -1,0 +1,156 @@
+//! How a batch is written to a server, statement by statement.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::{PgConnection, Postgres};
+
+use super::failure::failure;
+use super::rows::{NewRow, bind_events, bind_rows, insert_messages, ordered, stored_number};
+use crate::audit::ChainHead;
+use crate::model::{Fingerprint, MessageId, NodeName};
+use crate::store::error::StoreError;
+use crate::store::row::{Row, audit_end, message_id};
+use crate::store::statement::Statement;
+use crate::store::write::chain::ChainedEvent;
+use crate::store::write::connection::Connection;
+use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
+
+impl Connection for PgConnection {
+    async fn begin(&mut self, node: &NodeName) -> Result<ChainHead, StoreError> {
+        // Two statements travel together only without parameters. A node's name has no quotes.
+        let select = format!("SELECT number, hash FROM audit_end WHERE node = '{node}' FOR UPDATE");
+        let ask = async |connection: &mut PgConnection, sql: String| {
+            sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(failure)
+        };
+        let mut rows = ask(self, format!("BEGIN; {select}")).await?;
+        if rows.is_empty() {
+            // Before its first row there is none in which the chain could be held; and it may have got it meanwhile.
+            ask(
+                self,
+                format!("SELECT FROM pg_advisory_xact_lock(hashtext('audit_end'), hashtext('{node}'))"),
+            )
+            .await?;
+            rows = ask(self, select).await?;
+        }
+        audit_end(&rows.into_iter().map(Row::Postgres).collect::<Vec<_>>())
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        sqlx::raw_sql(sql).execute(self).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
+        let done = statement.query::<Postgres>().execute(self).await.map_err(failure)?;
+        Ok(done.rows_affected())
+    }
+
+    async fn insert_messages(
+        &mut self,
+        messages: &[IncomingMessage<'_>],
+    ) -> Result<Vec<WriteOutcome>, StoreError> {
+        let rows = ordered(messages);
+        let inserted = insert(self, &rows).await?;
+        let mut before = HashMap::new();
+        if inserted.len() < rows.len() {
+            let others: Vec<_> = rows.iter().filter(|row| !inserted.contains(&row.id())).collect();
+            before = resends(self, &others).await?;
+        }
+        let mut outcomes = vec![None; messages.len()];
+        for row in &rows {
+            let outcome = if inserted.contains(&row.id()) {
+                WriteOutcome::Applied
+            } else {
+                let key =
+                    (row.message.record.device.as_str().to_owned(), row.correlation, *row.message.digest);
+                before.get(&key).cloned().ok_or(StoreError::unreadable("message"))?
+            };
+            if let Some(place) = outcomes.get_mut(row.place) {
+                *place = Some(outcome);
+            }
+        }
+        outcomes.into_iter().collect::<Option<_>>().ok_or(StoreError::unreadable("message"))
+    }
+
+    async fn append_audit(
+        &mut self,
+        node: &NodeName,
+        rows: &[ChainedEvent],
+        end: &ChainHead,
+    ) -> Result<(), StoreError> {
+        let append = bind_events(sqlx::query(APPEND_AUDIT), rows).bind(node.as_str());
+        let append = append.bind(stored_number(end.number)).bind(end.hash.as_bytes().as_slice());
+        append.execute(self).await.map_err(failure)?;
+        Ok(())
+    }
+
+    async fn holds(&mut self, node: &NodeName, link: &ChainHead) -> Result<bool, StoreError> {
+        let look = sqlx::query(SELECT_LINK).bind(node.as_str()).bind(stored_number(link.number));
+        let found = look.bind(link.hash.as_bytes().as_slice()).fetch_optional(self).await.map_err(failure)?;
+        Ok(found.is_some())
+    }
+}
+
+/// What makes a resend.
+type Key = (String, [u8; 32], Fingerprint);
+
+/// Inserts those that are no resends; their identifiers.
+async fn insert(
+    connection: &mut PgConnection,
+    rows: &[NewRow<'_>],
+) -> Result<HashSet<MessageId>, StoreError> {
+    let inserted =
+        bind_rows(sqlx::query(INSERT_MESSAGES), rows).fetch_all(connection).await.map_err(failure)?;
+    inserted.into_iter().map(|row| message_id(&Row::Postgres(row))).collect()
+}
+
+/// What was stored of these before, on whichever node.
+async fn resends(
+    connection: &mut PgConnection,
+    rows: &[&NewRow<'_>],
+) -> Result<HashMap<Key, WriteOutcome>, StoreError> {
+    let found = sqlx::query(SELECT_RESENDS)
+        .bind(rows.iter().map(|row| row.message.record.device.as_str()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.correlation.as_slice()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.message.digest.as_bytes().as_slice()).collect::<Vec<_>>())
+        .fetch_all(connection)
+        .await
+        .map_err(failure)?;
+    let by_key = found.into_iter().map(Row::Postgres).map(|row| {
+        let place = usize::try_from(row.count("place", "message")?).unwrap_or(usize::MAX);
+        let asked = place
+            .checked_sub(1)
+            .and_then(|place| rows.get(place))
+            .ok_or(StoreError::unreadable("message"))?;
+        let key = (asked.message.record.device.as_str().to_owned(), asked.correlation, *asked.message.digest);
+        let acknowledgement = row.get::<Vec<u8>>("acknowledgement")?.into();
+        Ok((key, WriteOutcome::Resend { original: message_id(&row)?, acknowledgement }))
+    });
+    by_key.collect()
+}
+
+/// Returns the identifiers of what was new.
+const INSERT_MESSAGES: &str = concat!(
+    insert_messages!(),
+    " ORDER BY place ON CONFLICT (device, correlation, digest) WHERE rejection IS NULL DO NOTHING RETURNING id"
+);
+
+const SELECT_RESENDS: &str = "
+SELECT asked.place, message.id, message.acknowledgement
+FROM unnest($1::text[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS asked (device, correlation, digest, place)
+JOIN message ON message.device = asked.device AND message.correlation = asked.correlation
+    AND message.digest = asked.digest AND message.rejection IS NULL";
+
+/// In one statement, because each is a way to the server and back.
+const APPEND_AUDIT: &str = "
+WITH appended AS (
+    INSERT INTO audit (node, number, at, event, details, hash)
+    SELECT $6, * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[])
+        AS new (number, at, event, details, hash)
+    ORDER BY number
+)
+INSERT INTO audit_end (node, number, hash) VALUES ($6, $7, $8)
+ON CONFLICT (node) DO UPDATE SET number = excluded.number, hash = excluded.hash";
+
+const SELECT_LINK: &str = "SELECT FROM audit WHERE node = $1 AND number = $2 AND hash = $3";

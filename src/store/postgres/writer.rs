@@ -1,0 +1,187 @@
+//! The writing side: the one connection of this node that writes, and its return when it is lost.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::failure::{is_broken, is_conflict};
+use super::location::Location;
+use super::single_statement;
+use crate::audit::ChainHead;
+use crate::model::NodeName;
+use crate::store::error::StoreError;
+use crate::store::write::batch::{self, CommitError, Committed};
+use crate::store::write::entry::Entry;
+use crate::store::write::incoming::WriteOutcome;
+use crate::store::write::queue::Backend;
+
+/// The one connection that writes.
+pub(in crate::store) struct Writer {
+    location: Location,
+    /// Whose audit chain is written.
+    node: NodeName,
+    state: State,
+    /// Where that chain ended after the last batch; none when that is not certain.
+    end: Option<ChainHead>,
+}
+
+enum State {
+    Connected(PgConnection),
+    /// Somebody tries to get a connection, again and again.
+    Lost(Reconnecting),
+}
+
+struct Reconnecting {
+    task: AbortOnDropHandle<PgConnection>,
+    /// Why there is none.
+    reason: Arc<Mutex<StoreError>>,
+    /// How long the next batch waits for it: a server that restarts is back soon, and then nobody notices; once it has not
+    /// come back, senders are told at once.
+    wait: Duration,
+}
+
+impl Writer {
+    pub(super) const fn new(location: Location, node: NodeName, connection: PgConnection) -> Self {
+        Self { location, node, state: State::Connected(connection), end: None }
+    }
+
+    /// Writes a batch; again, when nothing of it was kept and it may go through now.
+    async fn attempt(
+        &mut self,
+        entries: &[Entry],
+    ) -> Result<Vec<Result<WriteOutcome, StoreError>>, StoreError> {
+        let mut attempts = 1;
+        let mut in_doubt = Vec::new();
+        loop {
+            let connection = connected(&mut self.state, &self.location).await?;
+            let written = write(connection, &self.node, self.end.take(), &in_doubt, entries).await;
+            let CommitError { error, in_doubt: unknown } = match written {
+                Ok(Committed { outcomes, end }) => {
+                    self.end = Some(end);
+                    return Ok(outcomes);
+                }
+                Err(undone) => undone,
+            };
+            let broken = is_broken(&error);
+            let again = attempts < MAX_ATTEMPTS && (broken || is_conflict(&error));
+            attempts += 1;
+            // A server that says what is wrong has undone it. Where the connection broke, the next attempt finds out.
+            in_doubt.extend(unknown.filter(|_| broken));
+            self.lose(error.clone()).await;
+            if !again {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Gives the connection up, whatever state it is in, and begins to look for another.
+    async fn lose(&mut self, reason: StoreError) {
+        let lost = State::Lost(Reconnecting::start(&self.location, reason));
+        if let State::Connected(connection) = std::mem::replace(&mut self.state, lost) {
+            // A server that does not answer must not be waited for.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close_hard()).await;
+        }
+    }
+}
+
+/// Writes a batch: in one way to the server, when it is a usual one and nobody else has written to the chain of the node
+/// since `end`; otherwise in several.
+async fn write(
+    connection: &mut PgConnection,
+    node: &NodeName,
+    end: Option<ChainHead>,
+    in_doubt: &[Committed],
+    entries: &[Entry],
+) -> Result<Committed, CommitError> {
+    if let Some(end) = end
+        && let Some(done) = single_statement::write(connection, node, &end, entries).await?
+    {
+        return Ok(done);
+    }
+    batch::write(connection, node, in_doubt, entries).await
+}
+
+/// The connection, also one that has come back.
+async fn connected<'s>(
+    state: &'s mut State,
+    location: &Location,
+) -> Result<&'s mut PgConnection, StoreError> {
+    if let State::Lost(lost) = state {
+        match tokio::time::timeout(lost.wait, &mut lost.task).await {
+            Ok(Ok(connection)) => *state = State::Connected(connection),
+            Ok(Err(_)) => {
+                // It does not panic, and nobody else ends it.
+                let reason = lost.reason();
+                *lost = Reconnecting::start(location, reason.clone());
+                return Err(reason);
+            }
+            Err(_) => {
+                lost.wait = Duration::ZERO;
+                return Err(lost.reason());
+            }
+        }
+    }
+    match state {
+        State::Connected(connection) => Ok(connection),
+        State::Lost(lost) => Err(lost.reason()),
+    }
+}
+
+impl Backend for Writer {
+    async fn commit(
+        &mut self,
+        entries: &[Entry],
+    ) -> Result<Vec<Result<WriteOutcome, StoreError>>, StoreError> {
+        match tokio::time::timeout(COMMIT_TIMEOUT, self.attempt(entries)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let error = StoreError::Timeout(COMMIT_TIMEOUT);
+                self.lose(error.clone()).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn close(self) {
+        if let State::Connected(connection) = self.state {
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close()).await;
+        }
+    }
+}
+
+impl Reconnecting {
+    fn start(location: &Location, reason: StoreError) -> Self {
+        let reason = Arc::new(Mutex::new(reason));
+        let (location, latest) = (location.clone(), Arc::clone(&reason));
+        let task = tokio::spawn(async move {
+            let mut pause = MIN_RECONNECT_BACKOFF;
+            loop {
+                match location.connect_to_write().await {
+                    Ok(connection) => return connection,
+                    Err(error) => *latest.lock().unwrap_or_else(PoisonError::into_inner) = error,
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(MAX_RECONNECT_BACKOFF);
+            }
+        });
+        Self { task: AbortOnDropHandle::new(task), reason, wait: RECONNECT_WAIT }
+    }
+
+    fn reason(&self) -> StoreError {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// How often a batch is tried.
+const MAX_ATTEMPTS: u32 = 4;
+/// How long senders wait, with all attempts; the server gives up on each statement before.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the first batch after a loss waits for the server.
+const RECONNECT_WAIT: Duration = Duration::from_secs(2);
+const MIN_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
+/// How long an end in good order may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

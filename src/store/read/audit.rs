@@ -1,0 +1,131 @@
+//! Reads the audit trail and its chains.
+
+use crate::audit::{Beginning, ChainHead, ChainRow, Event, RowHash, Signature};
+use crate::model::NodeName;
+use crate::store::error::StoreError;
+use crate::store::read::reader::Reader;
+use crate::store::records::audit::{AuditFilter, AuditRow, Page};
+use crate::store::row::{Row, audit_end};
+use crate::store::statement::Statement;
+
+impl Reader {
+    pub(in crate::store) async fn audit_rows(
+        &self,
+        filter: &AuditFilter,
+    ) -> Result<Vec<AuditRow>, StoreError> {
+        self.fetch(select_audit_rows(filter)).await?.iter().map(audit_row).collect()
+    }
+
+    /// The nodes that have a chain, or had one.
+    pub(in crate::store) async fn audit_nodes(&self) -> Result<Vec<NodeName>, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_AUDIT_NODES)).await?;
+        rows.iter().map(|row| row.parsed("node", "audit.node")).collect()
+    }
+
+    /// Where the chain of a node ends, as it was noted when its last row was written.
+    pub(in crate::store) async fn audit_end(&self, node: &NodeName) -> Result<ChainHead, StoreError> {
+        audit_end(&self.fetch(Statement::new(SELECT_AUDIT_END).bind(node.as_str())).await?)
+    }
+
+    /// Where the chain of a node begins, if rows were removed from it because of their age.
+    pub(in crate::store) async fn audit_beginning(
+        &self,
+        node: &NodeName,
+    ) -> Result<Option<Beginning>, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_AUDIT_BEGIN).bind(node.as_str())).await?;
+        rows.first().map(beginning).transpose()
+    }
+
+    /// The rows of a chain behind the row of number `after`, in their order.
+    pub(in crate::store) async fn audit_chain(
+        &self,
+        node: &NodeName,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<ChainRow>, StoreError> {
+        let statement = Statement::new(SELECT_AUDIT_CHAIN);
+        let statement = statement.bind(node.as_str()).bind(after.unwrap_or(i64::MIN)).bind(limit);
+        self.fetch(statement).await?.iter().map(chain_row).collect()
+    }
+}
+
+/// The page of the audit trail.
+pub(in crate::store) fn select_audit_rows(filter: &AuditFilter) -> Statement {
+    let mut statement =
+        Statement::new("SELECT sequence, node, number, hash, at, event, details FROM audit WHERE TRUE");
+    if let Some(event) = &filter.event {
+        match Event::NAMES.into_iter().find(|name| name == event) {
+            // A partial index serves only who asks for its event by name (https://www.sqlite.org/partialindex.html).
+            Some(name) => statement.push(" AND event = '").push(name).push("'"),
+            None => statement.push(" AND event = ").push_bind(event.as_str()),
+        };
+    }
+    if let Some(since) = filter.since {
+        statement.push(" AND at >= ").push_bind(since);
+    }
+    let direction = match filter.page {
+        Page::Latest => "DESC",
+        Page::Before(sequence) => {
+            statement.push(" AND sequence < ").push_bind(sequence);
+            "DESC"
+        }
+        Page::After(sequence) => {
+            statement.push(" AND sequence > ").push_bind(sequence);
+            "ASC"
+        }
+    };
+    statement.push(" ORDER BY sequence ").push(direction).push(" LIMIT ").push_bind(filter.limit);
+    statement
+}
+
+fn beginning(row: &Row) -> Result<Beginning, StoreError> {
+    let hash: Vec<u8> = row.get("hash")?;
+    Ok(Beginning {
+        link: ChainHead {
+            number: row.count("number", "audit_begin.number")?,
+            hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit_begin.hash"))?,
+        },
+        signature: Signature {
+            scheme: row.get("scheme")?,
+            certificate: row.get("certificate")?,
+            value: row.get("signature")?,
+        },
+        at: row.time("at", "audit_begin.at")?,
+    })
+}
+
+fn chain_row(row: &Row) -> Result<ChainRow, StoreError> {
+    Ok(ChainRow {
+        sequence: row.get("sequence")?,
+        number: row.get("number")?,
+        at: row.get("at")?,
+        event: row.get("event")?,
+        details: row.get("details")?,
+        hash: row.get("hash")?,
+    })
+}
+
+fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
+    let hash: Vec<u8> = row.get("hash")?;
+    Ok(AuditRow {
+        sequence: row.count("sequence", "audit.sequence")?,
+        node: row.parsed("node", "audit.node")?,
+        number: row.count("number", "audit.number")?,
+        hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit.hash"))?,
+        at: row.time("at", "audit.at")?,
+        event: row.get("event")?,
+        details: row.get("details")?,
+    })
+}
+
+const SELECT_AUDIT_END: &str = "SELECT number, hash FROM audit_end WHERE node = $1";
+
+const SELECT_AUDIT_NODES: &str =
+    "SELECT node FROM audit_end UNION SELECT DISTINCT node FROM audit ORDER BY node";
+
+const SELECT_AUDIT_BEGIN: &str =
+    "SELECT number, hash, at, scheme, certificate, signature FROM audit_begin WHERE node = $1";
+
+const SELECT_AUDIT_CHAIN: &str = "
+SELECT sequence, number, at, event, details, hash FROM audit
+WHERE node = $1 AND number > $2 ORDER BY number, sequence LIMIT $3";

@@ -1,0 +1,69 @@
+//! Reads the device directory.
+
+use crate::authz::Device;
+use crate::model::DeviceId;
+use crate::pcd::IdentityPattern;
+use crate::store::error::StoreError;
+use crate::store::read::reader::Reader;
+use crate::store::records::directory::{SeenIdentity, device_kind, device_status};
+use crate::store::row::Row;
+use crate::store::statement::Statement;
+
+impl Reader {
+    pub(in crate::store) async fn devices(&self) -> Result<Vec<Device>, StoreError> {
+        let mut statement = Statement::new(SELECT_DEVICE);
+        statement.push(" ORDER BY id");
+        self.fetch(statement).await?.iter().map(device).collect()
+    }
+
+    pub(in crate::store) async fn device(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
+        let mut statement = Statement::new(SELECT_DEVICE);
+        statement.push(" WHERE id = ").push_bind(id.as_str());
+        self.fetch(statement).await?.first().map(device).transpose()
+    }
+
+    pub(in crate::store) async fn seen_identities(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Vec<SeenIdentity>, StoreError> {
+        let statement = Statement::new(
+            "SELECT identity, messages, first_at, last_at FROM seen_identity WHERE device = $1 ORDER BY identity",
+        );
+        self.fetch(statement.bind(device.as_str())).await?.iter().map(seen_identity).collect()
+    }
+
+    pub(in crate::store) async fn device_revision(&self) -> Result<u64, StoreError> {
+        let rows = self.fetch(Statement::new("SELECT value FROM device_revision")).await?;
+        let row = rows.first().ok_or(StoreError::unreadable("device_revision"))?;
+        row.count("value", "device_revision.value")
+    }
+}
+
+fn device(row: &Row) -> Result<Device, StoreError> {
+    let speaks_for = row.list("speaks_for", "device.speaks_for")?;
+    Ok(Device {
+        id: row.parsed("id", "device.id")?,
+        kind: device_kind(&row.get::<String>("kind")?).ok_or(StoreError::unreadable("device.kind"))?,
+        status: device_status(&row.get::<String>("status")?)
+            .ok_or(StoreError::unreadable("device.status"))?,
+        speaks_for: speaks_for
+            .iter()
+            .map(|pattern| {
+                IdentityPattern::from_stored(pattern).map_err(|_| StoreError::unreadable("device.speaks_for"))
+            })
+            .collect::<Result<_, _>>()?,
+        acknowledge: row.parsed("acknowledge", "device.acknowledge")?,
+        note: row.get("note")?,
+    })
+}
+
+fn seen_identity(row: &Row) -> Result<SeenIdentity, StoreError> {
+    Ok(SeenIdentity {
+        identity: row.get("identity")?,
+        messages: row.count("messages", "seen_identity.messages")?,
+        first: row.time("first_at", "seen_identity.first_at")?,
+        last: row.time("last_at", "seen_identity.last_at")?,
+    })
+}
+
+const SELECT_DEVICE: &str = "SELECT id, kind, status, speaks_for, acknowledge, note FROM device";

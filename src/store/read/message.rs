@@ -1,0 +1,121 @@
+//! Reads messages.
+
+use bytes::Bytes;
+
+use crate::model::MessageId;
+use crate::pcd::DeviceIdentity;
+use crate::store::content::Content;
+use crate::store::error::StoreError;
+use crate::store::read::reader::Reader;
+use crate::store::records::message::{MessageFilter, MessageSummary, StoredMessage, Verdict, first_id};
+use crate::store::row::{Row, message_id};
+use crate::store::statement::{Statement, json};
+
+impl Reader {
+    pub(in crate::store) async fn messages(
+        &self,
+        filter: &MessageFilter,
+    ) -> Result<Vec<MessageSummary>, StoreError> {
+        self.fetch(select_messages(filter)).await?.iter().map(summary).collect()
+    }
+
+    pub(in crate::store) async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
+        let mut statement = Statement::new(SELECT_SUMMARY);
+        statement
+            .push(", session, fingerprint, peer, identities, acknowledgement, raw_size, raw FROM message WHERE id = ");
+        statement.push_bind(id.as_bytes().as_slice());
+        self.fetch(statement).await?.first().map(stored_message).transpose()
+    }
+}
+
+/// The page of messages, newest first.
+pub(in crate::store) fn select_messages(filter: &MessageFilter) -> Statement {
+    let mut statement = Statement::new(SELECT_SUMMARY);
+    let (mut id, mut device, mut rejection) = ("id", "device", "rejection");
+    match &filter.identity {
+        None => {
+            statement.push(" FROM message WHERE TRUE");
+        }
+        Some(identity) => {
+            // From the index to the messages, and not the other way round, by which the last message of a device that has
+            // fallen silent is found after all of the others'. SQLite does not change the order of a CROSS JOIN; and where
+            // the messages have only expressions, for which there is no index, PostgreSQL finds no other one.
+            id = "named.message";
+            device = "coalesce(device, device)";
+            rejection = "coalesce(rejection, rejection)";
+            statement.push(" FROM message_identity AS named CROSS JOIN message");
+            statement.push(" WHERE message.id = coalesce(named.message, named.message)");
+            statement.push(" AND named.identity = ").push_bind(identity_key(identity));
+            // In the list, which is JSON, whole or followed by a type that was not asked for.
+            let listed = json(&[identity.to_string()]);
+            let begin = listed.trim_start_matches('[').trim_end_matches("\"]");
+            statement.push(" AND (replace(identities, ").push_bind(format!("{begin}\""));
+            statement.push(", '') <> identities OR replace(identities, ").push_bind(format!("{begin}^"));
+            statement.push(", '') <> identities)");
+        }
+    }
+    if let Some(wanted) = &filter.device {
+        statement.push(" AND ").push(device).push(" = ").push_bind(wanted.as_str());
+    }
+    if let Some(kind) = &filter.kind {
+        let kind = kind.to_ascii_lowercase();
+        statement.push(" AND (lower(pcd_transaction) = ").push_bind(kind.as_str());
+        statement.push(" OR lower(message_type) = ").push_bind(kind).push(")");
+    }
+    if let Some(since) = filter.since {
+        // The identifiers are in the order of arrival, so that the index can stop there.
+        statement.push(" AND received_at >= ").push_bind(since);
+        statement.push(" AND ").push(id).push(" >= ").push_bind(first_id(since).as_slice());
+    }
+    if filter.rejected {
+        statement.push(" AND ").push(rejection).push(" IS NOT NULL");
+    }
+    if let Some(before) = filter.before {
+        statement.push(" AND ").push(id).push(" < ").push_bind(before.as_bytes().as_slice());
+    }
+    statement.push(" ORDER BY ").push(id).push(" DESC LIMIT ").push_bind(filter.limit);
+    statement
+}
+
+/// What the table `message_identity` has of an identity; its triggers say the same, in JSON.
+fn identity_key(identity: &DeviceIdentity) -> String {
+    let text = identity.to_string().replace('\0', "\u{2400}").replace("\\u0000", "\\u2400");
+    let id = text.split('^').next().unwrap_or_default();
+    id.chars().take(64).collect()
+}
+
+fn summary(row: &Row) -> Result<MessageSummary, StoreError> {
+    let event_time: Option<i64> = row.get("event_time")?;
+    Ok(MessageSummary {
+        id: message_id(row)?,
+        received_at: row.time("received_at", "message.received_at")?,
+        event_time: event_time.map(|_| row.time("event_time", "message.event_time")).transpose()?,
+        device: row.parsed("device", "message.device")?,
+        transaction: row.get("pcd_transaction")?,
+        message_type: row.get("message_type")?,
+        control_id: row.get("control_id")?,
+        sending_application: row.get("sending_application")?,
+        verdict: row
+            .get::<Option<String>>("rejection")?
+            .map_or(Verdict::Accepted, |code| Verdict::Rejected { code }),
+        warnings: row.list("warnings", "message.warnings")?,
+        size: row.count("size", "message.raw")?,
+    })
+}
+
+fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
+    Ok(StoredMessage {
+        summary: summary(row)?,
+        session: row.get("session")?,
+        fingerprint: row.get("fingerprint")?,
+        peer: row.parsed("peer", "message.peer")?,
+        identities: row.list("identities", "message.identities")?,
+        raw: Content::read(row.get("raw")?, row.get("raw_size")?)?,
+        acknowledgement: Bytes::from(row.get::<Vec<u8>>("acknowledgement")?),
+    })
+}
+
+/// Ends where further columns may follow.
+const SELECT_SUMMARY: &str = "
+SELECT id, received_at, event_time, device, pcd_transaction, message_type, control_id, sending_application, rejection,
+    warnings, CAST(coalesce(raw_size, length(raw)) AS BIGINT) AS size";

@@ -1,0 +1,34 @@
+//! The first message of an alert, and the digests by which alerts are found.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::model::MessageId;
+use crate::pcd::{AlertKey, Filler};
+
+/// The first message of an alert.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertOrigin {
+    /// Its name in the store. Retention may have taken it out since.
+    pub message: MessageId,
+    /// Its MSH-10.
+    pub control_id: String,
+}
+
+pub(in crate::store) fn report_digest(key: &AlertKey) -> [u8; 32] {
+    let Filler { number, assigner } = &key.filler;
+    digest(&[number, assigner, &key.phase, &key.time])
+}
+
+pub(in crate::store) fn filler_digest(Filler { number, assigner }: &Filler) -> [u8; 32] {
+    digest(&[number, assigner])
+}
+
+/// Of any length, where an index has room for 32 bytes.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}

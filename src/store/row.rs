@@ -1,0 +1,77 @@
+//! A row of an answer, whichever database it comes from.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Decode, Postgres, Row as _, Sqlite, Type};
+
+use crate::audit::{ChainHead, RowHash};
+use crate::model::MessageId;
+use crate::store::error::StoreError;
+use crate::store::{postgres, sqlite};
+
+/// A row of an answer.
+pub(in crate::store) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// The column of that name.
+    pub(in crate::store) fn get<T>(&self, column: &str) -> Result<T, StoreError>
+    where
+        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+    {
+        match self {
+            Self::Sqlite(row) => row.try_get(column).map_err(sqlite::failure::failure),
+            Self::Postgres(row) => row.try_get(column).map_err(postgres::failure::failure),
+        }
+    }
+
+    /// A text that stands for something; `place` names it when it does not.
+    pub(in crate::store) fn parsed<T: FromStr>(
+        &self,
+        column: &str,
+        place: &'static str,
+    ) -> Result<T, StoreError> {
+        self.get::<String>(column)?.parse().map_err(|_| StoreError::unreadable(place))
+    }
+
+    /// A list, which is kept as JSON.
+    pub(in crate::store) fn list(
+        &self,
+        column: &str,
+        place: &'static str,
+    ) -> Result<Vec<String>, StoreError> {
+        serde_json::from_str(&self.get::<String>(column)?).map_err(|_| StoreError::unreadable(place))
+    }
+
+    /// A number that cannot be negative.
+    pub(in crate::store) fn count(&self, column: &str, place: &'static str) -> Result<u64, StoreError> {
+        u64::try_from(self.get::<i64>(column)?).map_err(|_| StoreError::unreadable(place))
+    }
+
+    /// A time, which is kept in microseconds.
+    pub(in crate::store) fn time(&self, column: &str, place: &'static str) -> Result<Timestamp, StoreError> {
+        Timestamp::from_microsecond(self.get(column)?).map_err(|_| StoreError::unreadable(place))
+    }
+}
+
+/// The end of a chain, from the row that notes it.
+pub(in crate::store) fn audit_end(rows: &[Row]) -> Result<ChainHead, StoreError> {
+    let Some(row) = rows.first() else { return Ok(ChainHead::START) };
+    let hash: Vec<u8> = row.get("hash")?;
+    Ok(ChainHead {
+        number: row.count("number", "audit_end.number")?,
+        hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit_end.hash"))?,
+    })
+}
+
+/// The column `id` of a message.
+pub(in crate::store) fn message_id(row: &Row) -> Result<MessageId, StoreError> {
+    let bytes: Vec<u8> = row.get("id")?;
+    let bytes = bytes.try_into().map_err(|_| StoreError::unreadable("message.id"))?;
+    Ok(MessageId::from_bytes(bytes))
+}

@@ -1,0 +1,113 @@
+//! Where the file is, and connections to it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{OpenFlags, ToSql};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tracing::log::LevelFilter;
+
+use super::failure::{failure, written};
+use crate::store::error::StoreError;
+
+/// Where the store is.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Location {
+    path: PathBuf,
+    /// The file may not grow beyond so many pages: a disk that is full.
+    #[cfg(test)]
+    pub(in crate::store) max_pages: Option<u32>,
+}
+
+impl Location {
+    /// Reads `sqlite:PATH`, also in the form `sqlite://PATH`.
+    pub(in crate::store) fn parse(url: &str) -> Result<Self, StoreError> {
+        let path = url.strip_prefix("sqlite:").ok_or(StoreError::Url)?;
+        let path = path.strip_prefix("//").unwrap_or(path);
+        // A database in memory is no store, and SQLite would take these for one.
+        if path.is_empty() || path.starts_with(':') || path.contains(['?', '\0']) {
+            return Err(StoreError::Url);
+        }
+        Ok(Self {
+            path: path.into(),
+            #[cfg(test)]
+            max_pages: None,
+        })
+    }
+
+    pub(super) fn options(&self) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(true)
+            .busy_timeout(BUSY_TIMEOUT)
+            .journal_mode(SqliteJournalMode::Wal)
+            // In WAL mode only FULL synchronises at every commit.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .log_statements(LevelFilter::Trace);
+        #[cfg(test)]
+        let options = match self.max_pages {
+            Some(pages) => options.pragma("max_page_count", pages.to_string()),
+            None => options,
+        };
+        options
+    }
+
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
+        SqliteConnection::connect_with(&self.options()).await.map_err(failure)
+    }
+
+    /// The connection that writes; the file has to be there. The same as [`Location::options`].
+    pub(in crate::store) fn connect_to_write(&self) -> Result<rusqlite::Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(written)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(written)?;
+        let set = |pragma, value: &dyn ToSql| connection.pragma_update(None, pragma, value).map_err(written);
+        set("journal_mode", &"wal")?;
+        set("synchronous", &"full")?;
+        set("foreign_keys", &true)?;
+        set("cache_size", &WRITER_CACHE)?;
+        set("wal_autocheckpoint", &MAX_WAL_PAGES)?;
+        #[cfg(test)]
+        if let Some(pages) = self.max_pages {
+            set("max_page_count", &pages)?;
+        }
+        connection.set_prepared_statement_cache_capacity(WRITER_STATEMENTS);
+        Ok(connection)
+    }
+
+    /// Messages are about patients: the file, and what SQLite puts beside it, is for the owner only.
+    pub(super) fn create(&self) -> Result<(), StoreError> {
+        if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+            made.map_err(|error| self.cannot_open(error.into()))?;
+        }
+        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(self.cannot_open(error.into())),
+        }
+    }
+
+    pub(super) fn cannot_open(&self, source: sqlx::Error) -> StoreError {
+        StoreError::Open { path: self.path.clone(), source: Arc::new(source.into()) }
+    }
+}
+
+/// How long a connection waits for another process that is writing.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the writer keeps in memory, in KiB and negative, as SQLite wants it: the upper pages of all indexes.
+const WRITER_CACHE: i64 = -16 * 1024;
+
+/// So many pages of the write-ahead log, 32 MiB, and the writer moves the rest of them into the file itself: then it can
+/// begin the log anew.
+const MAX_WAL_PAGES: i64 = 8000;
+
+/// How many statements of the writer stay prepared: more than it has.
+const WRITER_STATEMENTS: usize = 64;

@@ -1,0 +1,42 @@
+//! Opens the store in a file, and brings its schema up to date.
+
+use std::sync::Arc;
+
+use sqlx::Connection as _;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::failure::failure;
+use super::location::Location;
+use super::pool;
+use super::writer::Writer;
+use crate::model::NodeName;
+use crate::store::error::StoreError;
+
+/// Opens the store and brings its schema up to date.
+pub(in crate::store) async fn open(
+    location: Location,
+    node: NodeName,
+) -> Result<(Writer, SqlitePool), StoreError> {
+    location.create()?;
+    let mut connection = SqliteConnection::connect_with(&location.options())
+        .await
+        .map_err(|error| location.cannot_open(error))?;
+    migrate(&mut connection).await?;
+    connection.close().await.map_err(failure)?;
+    let pool = pool::open(&location);
+    Ok((Writer::open(location, node)?, pool))
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    // SQLite has no lock for migrations, and another process may be starting now: take the write lock first, so that
+    // the second one finds everything done.
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+    match MIGRATOR.run_direct(None, &mut *transaction, false).await {
+        Ok(()) => transaction.commit().await.map_err(failure),
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(failure(error)),
+        Err(error) => Err(StoreError::Schema(Arc::new(error))),
+    }
+}
+
+pub(in crate::store) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");

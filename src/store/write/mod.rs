@@ -1,0 +1,13 @@
+//! The write side: entries are queued, gathered into batches and committed, each batch in one transaction.
+
+pub(in crate::store) mod alert;
+pub(in crate::store) mod batch;
+pub(in crate::store) mod chain;
+pub(in crate::store) mod connection;
+pub(in crate::store) mod directory;
+pub(in crate::store) mod entry;
+pub(in crate::store) mod identity;
+pub(in crate::store) mod incoming;
+pub(in crate::store) mod outbox;
+pub(in crate::store) mod queue;
+pub(in crate::store) mod retention;

@@ -1,0 +1,50 @@
+//! Taking out what is old: in small batches between those of the senders, and never unsaid.
+
+use jiff::Timestamp;
+
+use crate::audit::Beginning;
+use crate::model::NodeName;
+use crate::store::error::StoreError;
+use crate::store::records::message::first_id;
+use crate::store::statement::Statement;
+use crate::store::write::connection::Connection;
+
+/// Removes messages that came before; how many.
+pub(in crate::store) async fn remove_messages(
+    connection: &mut impl Connection,
+    before: Timestamp,
+    limit: u32,
+) -> Result<u64, StoreError> {
+    let mut statement = Statement::new("DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < ");
+    statement.push_bind(first_id(before).as_slice()).push(" ORDER BY id LIMIT ").push_bind(limit);
+    statement.push(")");
+    connection.execute(statement).await
+}
+
+/// Notes where the chain begins now and removes what stands before; how many rows.
+pub(in crate::store) async fn remove_audit(
+    connection: &mut impl Connection,
+    node: &NodeName,
+    Beginning { link, signature, at }: &Beginning,
+) -> Result<u64, StoreError> {
+    let begins = Statement::new(UPSERT_BEGINNING)
+        .bind(node.as_str())
+        .bind(link.number)
+        .bind(link.hash.as_bytes().as_slice())
+        .bind(*at)
+        .bind(signature.scheme.as_str())
+        .bind(signature.certificate.as_slice())
+        .bind(signature.value.as_slice());
+    connection.execute(begins).await?;
+    connection.execute(Statement::new(DELETE_AUDIT).bind(node.as_str()).bind(link.number)).await
+}
+
+/// Another process of this node may have been further already.
+const UPSERT_BEGINNING: &str = "
+INSERT INTO audit_begin (node, number, hash, at, scheme, certificate, signature) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (node) DO UPDATE SET
+    number = excluded.number, hash = excluded.hash, at = excluded.at, scheme = excluded.scheme,
+    certificate = excluded.certificate, signature = excluded.signature
+WHERE excluded.number > audit_begin.number";
+
+const DELETE_AUDIT: &str = "DELETE FROM audit WHERE node = $1 AND number <= $2";
