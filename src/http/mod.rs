@@ -5,11 +5,9 @@ mod health;
 mod outbox;
 mod pages;
 mod reload;
-mod responder;
 
 pub use api::{FeedView, Live, SessionView};
 pub use outbox::OutboxView;
-pub use responder::respond;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::order::Role;
+use super::key::KeyFamily;
+use super::role::Role;
 
 /// A certification authority of the test PKI. Its name is that of its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,15 +21,6 @@ pub enum Authority {
     PlatformCaEcc,
     /// Issues RSA certificates to platforms.
     PlatformCaRsa,
-}
-
-/// The two families of keys of the specification (A0).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
-pub enum KeyFamily {
-    /// Elliptic curves of NIST.
-    Ecc,
-    /// RSA.
-    Rsa,
 }
 
 impl Authority {

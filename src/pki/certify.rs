@@ -9,10 +9,11 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use super::authority::{Authority, KeyFamily};
+use super::authority::Authority;
 use super::error::PkiError;
 use super::extension;
-use super::order::Role;
+use super::key::KeyFamily;
+use super::role::Role;
 use crate::x509::KeyPurpose;
 
 /// From when until when.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::authority::Authority;
 use super::error::PkiError;
 use super::file::{self, Access};
-use super::revocation::RevocationReason;
+use super::reason::RevocationReason;
 
 /// The contents of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

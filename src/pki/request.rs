@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rcgen::CertificateParams;
 
-use super::authority::KeyFamily;
+use super::certify;
 use super::error::PkiError;
 use super::file::{self, Access};
-use super::order::KeyType;
+use super::key::{self, KeyFamily, KeyType};
 use super::subject::Subject;
-use super::{certify, key};
 use crate::model::DeviceId;
 
 /// A PKCS#10 request to be made, with its key.

@@ -7,11 +7,12 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
-use super::authority::{Authority, KeyFamily};
+use super::authority::Authority;
 use super::certify::{self, StatusUrls, Validity};
 use super::error::PkiError;
 use super::file;
-use super::order::Role;
+use super::key::KeyFamily;
+use super::role::Role;
 use super::test_pki::TestPki;
 use crate::x509::{KeyKind, Part, RequestFacts, X509Error, pem};
 

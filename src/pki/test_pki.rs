@@ -10,10 +10,11 @@ use rcgen::{Issuer, KeyPair};
 use super::authority::Authority;
 use super::certify::{self, StatusUrls, Validity};
 use super::error::PkiError;
+use super::extension;
 use super::file::{self, Access};
 use super::index::Index;
-use super::order::{CertificateOrder, Issued, KeyType};
-use super::{extension, key};
+use super::key::{self, KeyType};
+use super::order::{CertificateOrder, Issued};
 use crate::model::Clock;
 
 /// A PKI for tests, in a folder.

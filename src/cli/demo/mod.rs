@@ -65,7 +65,7 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     let (socket, responder) = site.responder;
     let ocsp = socket.local_addr().context("the OCSP responder has no address")?;
     // Ends with the runtime; nothing depends on its result.
-    let _responding = tokio::spawn(crate::http::respond(socket, responder));
+    let _responding = tokio::spawn(crate::pki::serve(socket, responder));
     let bound =
         Platform::build(site.config, clock.clone()).await.and_then(Platform::bind).map_err(failure)?;
     let environment = Environment {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Folder, failure};
+use super::folder::{Folder, failure};
 use crate::cli::{Exit, Outcome, Output};
 use crate::model::Clock;
 use crate::pki::TestPki;

@@ -8,7 +8,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::read;
+use super::folder::read;
 use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::model::{Clock, DeviceId};
 use crate::revocation::CertStatus;

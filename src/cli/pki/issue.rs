@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Folder, failure};
+use super::folder::{Folder, failure};
+use super::values::{KeyFamilyValue, RoleValue};
 use crate::cli::{Exit, Outcome, Output};
 use crate::model::{Clock, DeviceId};
-use crate::pki::{CertificateOrder, KeyFamily, Role};
+use crate::pki::{CertificateOrder, KeyFamily};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -18,10 +19,10 @@ pub(crate) struct Arguments {
     cn: DeviceId,
     /// What the certificate is for
     #[arg(long)]
-    role: Role,
+    role: RoleValue,
     /// The kind of key to make
     #[arg(long)]
-    key: KeyFamily,
+    key: KeyFamilyValue,
     /// A DNS name or IP address for subjectAltName; a platform's has localhost in any case
     #[arg(long = "san", value_name = "NAME")]
     sans: Vec<String>,
@@ -37,10 +38,11 @@ struct Made {
 }
 
 pub(super) fn run(arguments: Arguments, output: Output, clock: &Clock) -> Outcome {
+    let key = KeyFamily::from(arguments.key).into();
     let order = CertificateOrder {
         sans: arguments.sans,
         days: arguments.days,
-        ..CertificateOrder::new(arguments.cn.as_str(), arguments.role, arguments.key.into())
+        ..CertificateOrder::new(arguments.cn.as_str(), arguments.role.into(), key)
     };
     let issued = arguments.folder.open(clock)?.issue(&order).map_err(failure)?;
     output.print(&Made { chain: issued.chain, key: issued.key }, |made| {

@@ -1,6 +1,7 @@
 //! `pcd-platform pki`: keys, requests, certificates and CRLs, one file per action.
 
 mod crl;
+mod folder;
 mod init;
 mod inspect;
 mod issue;
@@ -8,14 +9,10 @@ mod request;
 mod respond;
 mod revoke;
 mod sign;
+mod values;
 
-use std::path::{Path, PathBuf};
-
-use anyhow::Context as _;
-
-use super::{Exit, Failure, Outcome, Output};
+use super::{Outcome, Output};
 use crate::model::Clock;
-use crate::pki::{PkiError, TestPki};
 
 /// Make, ask for, sign, revoke and look at certificates.
 #[derive(Debug, clap::Subcommand)]
@@ -38,14 +35,6 @@ pub(super) enum Command {
     Respond(respond::Arguments),
 }
 
-/// The folder of the test PKI.
-#[derive(Debug, clap::Args)]
-struct Folder {
-    /// The folder of the test PKI
-    #[arg(long, value_name = "DIR")]
-    dir: PathBuf,
-}
-
 /// Runs one action of `pcd-platform pki`.
 ///
 /// # Errors
@@ -61,24 +50,6 @@ pub(super) async fn run(command: Command, output: Output, clock: &Clock) -> Outc
         Command::Crl(arguments) => crl::run(&arguments, output, clock),
         Command::Respond(arguments) => respond::run(arguments, output, clock.clone()).await,
     }
-}
-
-impl Folder {
-    fn open(&self, clock: &Clock) -> Result<TestPki, Failure> {
-        TestPki::open(&self.dir, clock).map_err(failure)
-    }
-}
-
-fn failure(error: PkiError) -> Failure {
-    let exit = match error {
-        PkiError::BaseUrl(_) | PkiError::SubjectAltName(_) | PkiError::Validity(_) => Exit::Usage,
-        _ => Exit::Failed,
-    };
-    Failure::new(exit, error)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    Ok(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?)
 }
 
 #[cfg(test)]

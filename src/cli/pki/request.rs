@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::failure;
+use super::folder::failure;
+use super::values::KeyFamilyValue;
 use crate::cli::{Exit, Outcome, Output};
 use crate::model::DeviceId;
-use crate::pki::{KeyFamily, RequestOrder, Subject};
+use crate::pki::{RequestOrder, Subject};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -16,7 +17,7 @@ pub(crate) struct Arguments {
     cn: DeviceId,
     /// The kind of key to make
     #[arg(long)]
-    key: KeyFamily,
+    key: KeyFamilyValue,
     /// A DNS name or IP address for subjectAltName
     #[arg(long = "san", value_name = "NAME")]
     sans: Vec<String>,
@@ -38,7 +39,7 @@ pub(super) fn run(arguments: Arguments, output: Output) -> Outcome {
     let order = RequestOrder {
         common_name: arguments.cn,
         subject: arguments.subject.unwrap_or_default(),
-        key: arguments.key,
+        key: arguments.key.into(),
         sans: arguments.sans,
     };
     let requested = order.make(&arguments.out).map_err(failure)?;

@@ -7,11 +7,11 @@ use anyhow::Context as _;
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use super::{Folder, failure};
+use super::folder::{Folder, failure};
+use super::values::OcspSignerValue;
 use crate::cli::{Exit, Failure, Outcome, Output};
-use crate::http;
 use crate::model::{BindError, Clock};
-use crate::pki::{OcspResponder, OcspSigner};
+use crate::pki::{self, OcspResponder};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
     listen: SocketAddr,
     /// Who signs OCSP responses
     #[arg(long, default_value = "delegate")]
-    signer: OcspSigner,
+    signer: OcspSignerValue,
     /// How many minutes an OCSP response is good for
     #[arg(long, default_value_t = 60, value_name = "N")]
     minutes: u32,
@@ -37,7 +37,7 @@ struct Responding {
 pub(crate) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
     let pki = arguments.folder.open(&clock)?;
     let lifetime = SignedDuration::from_mins(i64::from(arguments.minutes));
-    let responder = OcspResponder::new(pki, arguments.signer, lifetime).map_err(failure)?;
+    let responder = OcspResponder::new(pki, arguments.signer.into(), lifetime).map_err(failure)?;
     let bound = tokio::net::TcpListener::bind(arguments.listen).await;
     let socket = bound
         .map_err(|source| Failure::new(Exit::Unavailable, BindError { address: arguments.listen, source }))?;
@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
         format!("OCSP at http://{0}/ocsp, CRLs at http://{0}/crl/NAME.crl", responding.listen)
     })?;
     tokio::select! {
-        served = http::respond(socket, Arc::new(responder)) => served.context("the listening socket broke")?,
+        served = pki::serve(socket, Arc::new(responder)) => served.context("the listening socket broke")?,
         interrupted = tokio::signal::ctrl_c() => interrupted.context("signals cannot be received")?,
     }
     Ok(Exit::Done)

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{Folder, failure, read};
+use super::folder::{Folder, failure, read};
+use super::values::RevocationReasonValue;
 use crate::cli::{Exit, Outcome, Output};
 use crate::model::Clock;
 use crate::pki::{RevocationReason, TestPki};
@@ -18,7 +19,7 @@ pub(crate) struct Arguments {
     certificate: PathBuf,
     /// Why
     #[arg(long, default_value = "unspecified")]
-    reason: RevocationReason,
+    reason: RevocationReasonValue,
 }
 
 #[derive(Serialize)]
@@ -30,13 +31,13 @@ struct Revoked {
 }
 
 pub(super) fn run(arguments: &Arguments, output: Output, clock: &Clock) -> Outcome {
-    let pki = arguments.folder.open(clock)?;
-    let revocation = pki.revoke(&read(&arguments.certificate)?, arguments.reason).map_err(failure)?;
+    let (pki, reason) = (arguments.folder.open(clock)?, arguments.reason.into());
+    let revocation = pki.revoke(&read(&arguments.certificate)?, reason).map_err(failure)?;
     pki.publish_crls(TestPki::CRL_DAYS).map_err(failure)?;
     let revoked = Revoked {
         issuer: revocation.issuer.name(),
         serial: revocation.serial.to_string(),
-        reason: arguments.reason,
+        reason,
         crl: pki.crl(revocation.issuer),
     };
     output.print(&revoked, |revoked| {

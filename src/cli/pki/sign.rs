@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::{Folder, failure, read};
+use super::folder::{Folder, failure, read};
+use super::values::RoleValue;
 use crate::cli::{Exit, Outcome, Output};
 use crate::model::Clock;
-use crate::pki::{CertificateOrder, Role};
+use crate::pki::CertificateOrder;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -19,7 +20,7 @@ pub(crate) struct Arguments {
     csr: PathBuf,
     /// What the certificate is for
     #[arg(long)]
-    role: Role,
+    role: RoleValue,
     /// How many days the certificate is valid
     #[arg(long, default_value_t = CertificateOrder::DAYS)]
     days: u32,
@@ -36,7 +37,7 @@ struct Made<'a> {
 pub(super) fn run(arguments: &Arguments, output: Output, clock: &Clock) -> Outcome {
     let pki = arguments.folder.open(clock)?;
     let request = read(&arguments.csr)?;
-    let chain = pki.sign(&request, arguments.role, arguments.days).map_err(failure)?;
+    let chain = pki.sign(&request, arguments.role.into(), arguments.days).map_err(failure)?;
     std::fs::write(&arguments.out, chain)
         .with_context(|| format!("cannot write {}", arguments.out.display()))?;
     output.print(&Made { chain: &arguments.out }, |made| format!("chain: {}", made.chain.display()))?;

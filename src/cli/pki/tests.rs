@@ -6,6 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::cli::Exit;
 use crate::pki::Authority;
 use crate::x509::CrlFacts;
 

@@ -1,19 +1,21 @@
-//! OCSP (RFC 6960): the request, the response, and what makes a response count.
+//! OCSP (RFC 6960).
+//!
+//! Pure, bytes and a time in, a decision out: [`Request`], [`BasicResponse`], [`CertId`] and [`verify()`]. With I/O:
+//! `client` queries responders, `cache` holds the responses that were accepted.
 
 pub(super) mod cache;
+mod cert_id;
 pub(super) mod client;
+mod nonce;
 mod request;
 mod response;
 #[cfg(test)]
 mod tests;
 mod verify;
 
-pub(crate) use request::nonce_list;
+pub use cert_id::CertId;
+pub(crate) use nonce::nonce_list;
 pub use request::{Request, get_path};
-pub use response::{BasicResponse, CertId, Responder, ResponseStatus, SingleResponse};
+pub(crate) use response::BASIC;
+pub use response::{BasicResponse, Responder, ResponseStatus, SingleResponse};
 pub use verify::{Entitlement, Expectation, NonceRule, OcspError, VerifiedResponse, verify};
-
-/// id-pkix-ocsp-basic, 1.3.6.1.5.5.7.48.1.1.
-pub(crate) const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
-/// id-pkix-ocsp-nonce, 1.3.6.1.5.5.7.48.1.2.
-pub(crate) const NONCE: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 2];

@@ -1,14 +1,14 @@
 //! Requests: what is asked, and how it travels.
 
-use super::NONCE;
-use super::response::CertId;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::cert_id::CertId;
+use super::nonce::{NONCE, nonce_list, nonce_value};
 use crate::revocation::IssuedCertificate;
 use crate::revocation::issued::CertIdHash;
 use crate::x509::RawExtension;
-use crate::x509::der::{
-    self, Element, INTEGER, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, constructed, element,
-    sequence,
-};
+use crate::x509::der::{Element, INTEGER, Malformed, SEQUENCE, constructed, element, sequence};
 
 /// An OCSP request, RFC 6960 4.1.1: as a client sends it, or as a responder reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Request {
 pub fn get_path(url: &str, request: &[u8]) -> Option<String> {
     let mut path = url.trim_end_matches('/').to_owned();
     path.push('/');
-    for character in base64(request).chars() {
+    for character in STANDARD.encode(request).chars() {
         match character {
             '+' => path.push_str("%2B"),
             '/' => path.push_str("%2F"),
@@ -89,45 +89,9 @@ pub fn get_path(url: &str, request: &[u8]) -> Option<String> {
     (path.len() < 255).then_some(path)
 }
 
-/// The elements of Extensions with a nonce alone.
-pub(crate) fn nonce_list(nonce: &[u8]) -> Vec<u8> {
-    let value = element(OCTET_STRING, &element(OCTET_STRING, nonce));
-    sequence(&[&sequence(&[&element(OBJECT_IDENTIFIER, NONCE), &value])])
-}
-
-/// RFC 9654 2.1: the nonce is an OCTET STRING inside the extension; older responders leave it out.
-pub(crate) fn nonce_value(value: &[u8]) -> &[u8] {
-    der::Element::whole(value, OCTET_STRING).map_or(value, |nonce| nonce.content)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let octet = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
-        let group = octet(0) << 16 | octet(1) << 8 | octet(2);
-        for (position, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let index = (group >> shift & 0x3f) as usize;
-            let character = ALPHABET.get(index).copied().unwrap_or(b'=');
-            out.push(char::from(if position <= chunk.len() { character } else { b'=' }));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_that_of_rfc_4648() {
-        for (plain, encoded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
-        {
-            assert_eq!(base64(plain.as_bytes()), encoded);
-        }
-        assert_eq!(base64(&[0xfb, 0xff]), "+/8=");
-    }
 
     #[test]
     fn small_requests_travel_by_get_and_large_ones_by_post() {

@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::request::nonce_value;
-use super::{BASIC, NONCE};
-use crate::revocation::{CertIdHash, CertStatus, IssuedCertificate};
+use super::cert_id::CertId;
+use super::nonce::{NONCE, nonce_value};
+use crate::revocation::CertStatus;
 use crate::x509::der::{
-    ENUMERATED, Element, GENERALIZED_TIME, INTEGER, Malformed, NULL, OBJECT_IDENTIFIER, OCTET_STRING, Reader,
-    SEQUENCE, constructed, context, element, sequence,
+    ENUMERATED, Element, GENERALIZED_TIME, INTEGER, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, Reader,
+    SEQUENCE, constructed, context,
 };
 use crate::x509::{RawExtension, Signed};
 
@@ -69,19 +69,6 @@ pub struct SingleResponse {
     pub next_update: Option<Timestamp>,
     /// A critical extension that is not understood.
     pub unknown_critical: bool,
-}
-
-/// CertID, RFC 6960 4.1.1.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertId {
-    /// The content of the digest's OBJECT IDENTIFIER.
-    pub hash: Vec<u8>,
-    /// The digest of the issuer's name in DER.
-    pub issuer_name: Vec<u8>,
-    /// The digest of the issuer's key.
-    pub issuer_key: Vec<u8>,
-    /// The content of the serial number.
-    pub serial: Vec<u8>,
 }
 
 impl<'a> BasicResponse<'a> {
@@ -201,54 +188,6 @@ fn read_status(element: &Element<'_>) -> Result<CertStatus, Malformed> {
     }
 }
 
-impl CertId {
-    /// The CertID of a certificate, computed from its real issuer.
-    #[must_use]
-    pub fn for_certificate(issued: &IssuedCertificate, hash: CertIdHash) -> Self {
-        let (issuer_name, issuer_key) = issued.issuer.hashes(hash);
-        let serial = issued.certificate.serial.as_octets().to_vec();
-        Self { hash: hash.oid().to_vec(), issuer_name, issuer_key, serial }
-    }
-
-    /// Whether it names this certificate, by either digest.
-    #[must_use]
-    pub fn names(&self, issued: &IssuedCertificate) -> bool {
-        CertIdHash::ALL
-            .iter()
-            .any(|hash| hash.oid() == self.hash && *self == Self::for_certificate(issued, *hash))
-    }
-
-    /// The CertID in DER.
-    #[must_use]
-    pub fn to_der(&self) -> Vec<u8> {
-        let algorithm = sequence(&[&element(OBJECT_IDENTIFIER, &self.hash), &[NULL, 0]]);
-        sequence(&[
-            &algorithm,
-            &element(OCTET_STRING, &self.issuer_name),
-            &element(OCTET_STRING, &self.issuer_key),
-            &element(INTEGER, &self.serial),
-        ])
-    }
-
-    pub(super) fn read(element: &Element<'_>) -> Result<Self, Malformed> {
-        let mut reader = element.reader();
-        let mut algorithm = reader.expect(SEQUENCE)?.reader();
-        let hash = algorithm.expect(OBJECT_IDENTIFIER)?.content.to_vec();
-        if algorithm.optional(NULL)?.is_some_and(|parameters| !parameters.content.is_empty()) {
-            return Err(Malformed);
-        }
-        algorithm.finish()?;
-        let issuer_name = reader.expect(OCTET_STRING)?.content.to_vec();
-        let issuer_key = reader.expect(OCTET_STRING)?.content.to_vec();
-        let serial = reader.expect(INTEGER)?.content.to_vec();
-        reader.finish()?;
-        if serial.is_empty() || serial.len() > LONGEST_SERIAL {
-            return Err(Malformed);
-        }
-        Ok(Self { hash, issuer_name, issuer_key, serial })
-    }
-}
-
 impl ResponseStatus {
     const fn from_code(code: u8) -> Self {
         match code {
@@ -287,7 +226,7 @@ fn certificates<'a>(list: &Element<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
     Ok(certificates)
 }
 
-/// RFC 5280 4.1.2.2 allows 20 octets; some CAs go over it, nobody needs more than this.
-const LONGEST_SERIAL: usize = 64;
 /// Each may cost a signature verification.
 const MOST_CERTIFICATES: usize = 8;
+/// id-pkix-ocsp-basic, 1.3.6.1.5.5.7.48.1.1.
+pub(crate) const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];

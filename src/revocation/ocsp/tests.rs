@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use rcgen::{CustomExtension, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 
+use super::nonce::NONCE;
 use super::*;
 use crate::pki::{OcspResponse, ResponderId};
 use crate::revocation::fixtures::{Ca, Extras, SKEW, entry, hours, response};

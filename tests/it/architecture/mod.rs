@@ -81,7 +81,7 @@ const EDGES: [(&str, Layer, &[&str]); 22] = [
     ("southbound", Layer::Flow, &["hl7", "interface_a", "metrics", "mllp", "model", "store"]),
     ("interface_b", Layer::Flow, &["hl7", "mllp", "model", "tls"]),
     ("audit_forwarder", Layer::Flow, &["audit", "config", "metrics", "model", "store", "tls"]),
-    ("http", Layer::Flow, &["authz", "metrics", "model", "pki", "revocation", "store"]),
+    ("http", Layer::Flow, &["authz", "metrics", "model", "revocation", "store"]),
     ("tls", Layer::Adapter, &["audit", "authz", "config", "model", "revocation", "x509"]),
     ("store", Layer::Adapter, &["audit", "authz", "metrics", "model", "pcd"]),
     ("revocation", Layer::Adapter, &["config", "metrics", "model", "x509"]),

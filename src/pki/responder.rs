@@ -9,7 +9,7 @@ use super::authority::Authority;
 use super::certify::{self, StatusUrls, Validity};
 use super::error::PkiError;
 use super::index::Index;
-use super::ocsp::{OcspFailure, OcspResponse, ResponderId};
+use super::ocsp_response::{OcspFailure, OcspResponse, ResponderId};
 use super::test_pki::TestPki;
 use super::{file, key};
 use crate::revocation::CertStatus;
@@ -18,7 +18,7 @@ use crate::revocation::{CertIdHash, Issuer};
 use crate::x509::{CertificateFacts, KeyPurpose, pem};
 
 /// Who signs the responses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OcspSigner {
     /// A certificate that each CA has issued for it (RFC 6960 4.2.2.2), new at every start.
     Delegate,
