@@ -64,7 +64,8 @@ fn messages(criterion: &mut Criterion) {
         group.bench_function("view, transaction, identities, acknowledgement", |bencher| {
             bencher.iter(|| {
                 let message = Message::parse(black_box(&bytes)).unwrap();
-                let transaction = policy.admit(&message).unwrap();
+                let transaction = Transaction::of(&message);
+                policy.admit(&message.header(), transaction).unwrap();
                 let claims = Claim::all_of(&message, transaction);
                 let header = message.header();
                 let answers =

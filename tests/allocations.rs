@@ -70,7 +70,8 @@ fn allocations(bytes: &[u8]) -> usize {
     let policy = MessagePolicy::default();
     let before = ALLOCATIONS.get();
     let message = Message::parse(bytes).expect("a message");
-    let transaction = policy.admit(&message).expect("one that is taken");
+    let transaction = Transaction::of(&message);
+    policy.admit(&message.header(), transaction).expect("an accepted message");
     let claims = Claim::all_of(&message, transaction);
     let header = message.header();
     let answers = Transaction::acknowledgement_request(transaction, &header, AcknowledgeAs::AsAsked)

@@ -4,20 +4,30 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
-use super::inbound::Inbound;
 use super::pending_replies::PendingReplies;
 use super::registry::SessionInfo;
-use super::session::{Limits, Now, Session};
+use super::session::{Context, Now, Session};
 use crate::authz::DirectoryHandle;
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
-use crate::config::{Config, Overrides};
+use crate::config::{Config, ConfigHandle, Overrides};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, SessionId};
 use crate::tls::Peer;
 
 pub(super) const NAME: &str = "00A037FFFE000001";
+/// The limits that tests vary.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) idle_timeout: Duration,
+    pub(super) frame_timeout: Duration,
+    pub(super) max_frame: usize,
+    pub(super) in_flight: usize,
+    pub(super) max_violations: u32,
+}
+
 pub(super) const LIMITS: Limits = Limits {
     idle_timeout: Duration::from_secs(900),
     frame_timeout: Duration::from_secs(30),
@@ -25,6 +35,17 @@ pub(super) const LIMITS: Limits = Limits {
     in_flight: 32,
     max_violations: 3,
 };
+
+impl Limits {
+    pub(super) fn applied_to(self, mut config: Config) -> Config {
+        config.interface_a.idle_timeout = self.idle_timeout;
+        config.interface_a.frame_timeout = self.frame_timeout;
+        config.interface_a.max_frame = self.max_frame;
+        config.interface_a.in_flight = self.in_flight;
+        config.devices.max_violations = self.max_violations;
+        config
+    }
+}
 
 pub(super) fn clock() -> Clock {
     Clock::manual(Timestamp::from_second(1_750_000_000).unwrap())
@@ -37,6 +58,10 @@ pub(super) fn now(clock: &Clock) -> Now {
 pub(super) fn config() -> Config {
     let text = "[tls]\nclient-trust-anchors = [\"root.pem\"]\necc = { chain = \"c.pem\", key = \"k.pem\" }\n";
     Config::parse(text, Path::new("platform.toml"), &Overrides::default()).unwrap()
+}
+
+pub(super) fn handle(config: Config) -> ConfigHandle {
+    Arc::new(ArcSwap::from_pointee(config))
 }
 
 pub(super) fn device() -> Device {
@@ -61,17 +86,26 @@ pub(super) fn info(clock: &Clock) -> SessionInfo {
     }
 }
 
-/// What judges the messages of [`NAME`].
-pub(super) fn inbound(config: &Config, directory: Vec<Device>, clock: &Clock) -> Inbound {
+/// The peer that sends as [`NAME`].
+pub(super) fn peer() -> Peer {
+    Peer::for_tests(device(), "192.0.2.7:50123".parse().unwrap())
+}
+
+pub(super) fn directory(devices: Vec<Device>) -> DirectoryHandle {
     let handle = DirectoryHandle::default();
-    handle.store(Arc::new(Directory::from(directory)));
-    let peer = Peer::for_tests(device(), "192.0.2.7:50123".parse().unwrap());
-    Inbound::new(config, handle, SessionId::at(clock.now()), peer)
+    handle.store(Arc::new(Directory::from(devices)));
+    handle
+}
+
+/// A session of [`NAME`] that applies `config`.
+pub(super) fn session_with(config: ConfigHandle, pending_replies: PendingReplies, clock: &Clock) -> Session {
+    let context = Context { config, directory: directory(vec![device()]), pending_replies };
+    Session::open(peer(), SessionId::at(clock.now()), context, now(clock))
 }
 
 /// A session of [`NAME`].
 pub(super) fn session(pending_replies: PendingReplies, limits: Limits, clock: &Clock) -> Session {
-    Session::open(inbound(&config(), vec![device()], clock), pending_replies, limits, now(clock))
+    session_with(handle(limits.applied_to(config())), pending_replies, clock)
 }
 
 /// A message about `device`, in its frame; it asks for an accept acknowledgement.

@@ -13,9 +13,9 @@ mod pending_replies;
 mod registry;
 mod server;
 mod session;
+mod settings;
 
 pub use listener::Listener;
-pub use pending_replies::Exchange;
+pub use pending_replies::{Acknowledgement, Exchange};
 pub use registry::{DeliverError, Registry, SessionInfo};
 pub use server::{Dependencies, InterfaceA, Serving};
-pub use session::Acknowledgement;

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
-use super::session::Acknowledgement;
 use crate::hl7::AcknowledgementCode;
-use crate::model::{DeviceId, SessionId};
+use crate::model::{DeviceId, MessageId, SessionId};
 
 /// By device and MSH-10, since MSA-2 is all that says which message is meant (IHE PCD TF vol. 2, B.1): the device may
 /// answer on any of its sessions. Clones share everything.
@@ -26,7 +25,16 @@ struct Waiting {
     answers: mpsc::UnboundedSender<Acknowledgement>,
 }
 
-/// A message of ours whose acknowledgements are waited for as long as this lives: whoever gives up is forgotten.
+/// How a device answered a message that was delivered to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// MSA-1; `None` when it is not in HL7 table 0008.
+    pub code: Option<AcknowledgementCode>,
+    /// The message that carried it.
+    pub message: MessageId,
+}
+
+/// A message of ours whose acknowledgements are awaited for as long as this value lives.
 #[derive(Debug)]
 pub struct Exchange {
     pending_replies: PendingReplies,
@@ -102,7 +110,6 @@ impl Drop for Exchange {
 mod tests {
     use super::super::fixtures::{NAME, clock};
     use super::*;
-    use crate::model::MessageId;
 
     fn answer(code: AcknowledgementCode) -> Acknowledgement {
         Acknowledgement { code: Some(code), message: MessageId::at(clock().now()) }

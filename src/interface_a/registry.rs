@@ -193,7 +193,7 @@ impl Drop for Registration {
 #[cfg(test)]
 mod tests {
     use super::super::fixtures::{NAME, clock, device, info};
-    use super::super::session::Acknowledgement;
+    use super::super::pending_replies::Acknowledgement;
     use super::*;
     use crate::authz::{Device, DeviceStatus};
     use crate::hl7::AcknowledgementCode;

@@ -12,10 +12,9 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Services, WRITE_TIMEOUT};
 use super::handshake_limiter::HandshakeLimiter;
-use super::inbound::Inbound;
 use super::listener::Listener;
 use super::registry::{Registry, SessionInfo};
-use super::session::{Limits, Session};
+use super::session::{Context, Session};
 use crate::audit;
 use crate::authz::{Device, DeviceKind, DeviceStatus, DirectoryHandle};
 use crate::config::{ConfigHandle, Unknown};
@@ -158,20 +157,19 @@ impl InterfaceA {
             certificate: peer.certificate().clone(),
             revocation: tls::evidence(peer.revocation()),
         };
-        let config = self.config.load_full();
-        let session = Session::open(
-            Inbound::new(&config, Arc::clone(&self.directory), id, peer),
-            self.registry.pending_replies(),
-            Limits::of(&config),
-            now,
-        );
+        let context = Context {
+            config: Arc::clone(&self.config),
+            directory: Arc::clone(&self.directory),
+            pending_replies: self.registry.pending_replies(),
+        };
+        let session = Session::open(peer, id, context, now);
         let services = Arc::clone(&self.services);
         metrics.connections_active.inc();
         let connection =
             Connection { stream, session, services: self.services, links, write_timeout: WRITE_TIMEOUT };
         let run = connection.run(opening);
         let end = match AssertUnwindSafe(run).catch_unwind().await {
-            Ok(end) => end,
+            Ok(ended) => ended.reason,
             Err(_) => {
                 metrics.panics_total.inc();
                 tracing::error!(session = %id, "a fault of ours ended a session");

@@ -86,6 +86,11 @@ impl Codec {
         }
     }
 
+    /// Changes the limit, also for a frame that has begun.
+    pub const fn set_max_frame(&mut self, max_frame: usize) {
+        self.max_frame = max_frame;
+    }
+
     /// Whether a frame has begun and not ended: a peer in a frame has less time than an idle one.
     #[must_use]
     pub const fn in_frame(&self) -> bool {

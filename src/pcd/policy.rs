@@ -1,17 +1,17 @@
-//! Which messages the operator takes.
+//! Which messages the platform accepts.
 
 use super::{Claim, Transaction};
-use crate::config::{Conformance, MessageTypes, MissingIdentity};
-use crate::hl7::{Message, Rejection};
+use crate::config::{Config, Conformance, MessageTypes, MissingIdentity};
+use crate::hl7::{Header, Rejection};
 
-/// The `[messages]` part of the configuration.
+/// The part of the configuration that decides which messages are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessagePolicy {
-    /// Which message types are taken.
+    /// Which message types are accepted.
     pub types: MessageTypes,
-    /// Which values of MSH-11 are taken.
+    /// Which values of MSH-11 are accepted.
     pub processing_ids: Vec<String>,
-    /// What happens to content that breaks its profile.
+    /// What happens to a message whose content breaks its profile.
     pub conformance: Conformance,
     /// What happens to a message that names no device.
     pub missing_identity: MissingIdentity,
@@ -28,15 +28,24 @@ impl Default for MessagePolicy {
     }
 }
 
+impl From<&Config> for MessagePolicy {
+    fn from(config: &Config) -> Self {
+        Self {
+            types: config.messages.types,
+            processing_ids: config.messages.processing_ids.clone(),
+            conformance: config.messages.conformance,
+            missing_identity: config.devices.missing_identity,
+        }
+    }
+}
+
 impl MessagePolicy {
-    /// Whether a message can be taken at all, judged by its header; which transaction it is.
-    ///
-    /// For what devices send; acknowledgements belong to an exchange of ours and are not asked about.
+    /// Whether a message of a device is accepted, by its header and its transaction. Acknowledgements are not checked
+    /// here: they belong to an exchange that the platform began.
     ///
     /// # Errors
-    /// The reason for which the message is refused as such.
-    pub fn admit(&self, message: &Message<'_>) -> Result<Option<Transaction>, Rejection> {
-        let header = message.header();
+    /// The reason for which the message is rejected.
+    pub fn admit(&self, header: &Header<'_>, transaction: Option<Transaction>) -> Result<(), Rejection> {
         if header.control_id().is_empty() {
             return Err(Rejection::NoControlId);
         }
@@ -44,11 +53,14 @@ impl MessagePolicy {
         if kind.code.is_empty() {
             return Err(Rejection::NoMessageType);
         }
-        let transaction = Transaction::with_header(message, &header);
-        let taken = transaction.is_some_and(Transaction::comes_from_devices);
-        if self.types == MessageTypes::Pcd && !taken {
-            let event = kind.code.eq_ignore_ascii_case(b"ORU");
-            return Err(if event { Rejection::UnsupportedEvent } else { Rejection::UnsupportedType });
+        let is_accepted = transaction.is_some_and(Transaction::comes_from_devices);
+        if self.types == MessageTypes::Pcd && !is_accepted {
+            let is_observation = kind.code.eq_ignore_ascii_case(b"ORU");
+            return Err(if is_observation {
+                Rejection::UnsupportedEvent
+            } else {
+                Rejection::UnsupportedType
+            });
         }
         let processing_id = header.processing_id().component(1).trimmed();
         if !self.processing_ids.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(processing_id)) {
@@ -57,13 +69,13 @@ impl MessagePolicy {
         if !is_readable_version(header.version().component(1).trimmed()) {
             return Err(Rejection::UnsupportedVersion);
         }
-        Ok(transaction)
+        Ok(())
     }
 
-    /// Whether a message may come without naming a device.
+    /// Whether a message with these identity claims is accepted.
     ///
     /// # Errors
-    /// When it does not name one, and the operator wants one.
+    /// When it names no device and the configuration requires one.
     pub fn require_identity(&self, claims: &[Claim]) -> Result<(), Rejection> {
         if claims.is_empty() && self.missing_identity == MissingIdentity::Refuse {
             return Err(Rejection::MissingIdentity);
@@ -72,7 +84,7 @@ impl MessagePolicy {
     }
 }
 
-/// 2.3 to 2.8, and what came between (2.3.1, 2.5.1, 2.8.2 ...).
+/// 2.3 to 2.8, and their minor versions (2.3.1, 2.5.1, 2.8.2 ...).
 fn is_readable_version(version: &[u8]) -> bool {
     matches!(version, [b'2', b'.', b'3'..=b'8'] | [b'2', b'.', b'3'..=b'8', b'.', ..])
 }
@@ -80,14 +92,17 @@ fn is_readable_version(version: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hl7::Message;
 
     fn admit(policy: &MessagePolicy, kind: &str, rest: &str) -> Result<Option<Transaction>, Rejection> {
         let text = format!("MSH|^~\\&|A||||2026||{kind}|{rest}");
-        policy.admit(&Message::parse(text.as_bytes()).unwrap())
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let transaction = Transaction::of(&message);
+        policy.admit(&message.header(), transaction).map(|()| transaction)
     }
 
     #[test]
-    fn what_is_not_taken_is_refused_by_the_table() {
+    fn messages_are_accepted_or_rejected_by_the_table() {
         let policy = MessagePolicy::default();
         for (kind, rest, expected) in [
             ("ORU^R01^ORU_R01", "1|P|2.6", Ok(Some(Transaction::Pcd01))),
@@ -113,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_can_take_more() {
+    fn the_operator_can_accept_other_types_and_processing_ids() {
         let policy = MessagePolicy {
             types: MessageTypes::Any,
             processing_ids: vec!["P".into(), "T".into()],
@@ -125,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_identity_is_taken_or_refused_as_configured() {
+    fn a_message_without_identity_is_accepted_or_rejected_as_configured() {
         assert_eq!(MessagePolicy::default().require_identity(&[]), Ok(()));
         let strict = MessagePolicy { missing_identity: MissingIdentity::Refuse, ..MessagePolicy::default() };
         assert_eq!(strict.require_identity(&[]), Err(Rejection::MissingIdentity));

@@ -4,12 +4,11 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use super::super::fixtures::{
-    LIMITS, NAME, acknowledgement, acknowledgements, device, frame, framed, info, session,
+    LIMITS, Limits, NAME, acknowledgement, acknowledgements, device, frame, framed, info, session,
 };
 use super::super::registry::{DeliverError, Registry};
-use super::super::session::Limits;
 use super::*;
-use crate::audit::{Event, StopReason};
+use crate::audit::StopReason;
 use crate::authz::{Device, DeviceStatus, Directory};
 use crate::hl7::AcknowledgementCode;
 use crate::model::{DeviceId, Refusal};
@@ -23,7 +22,7 @@ struct Bench {
     registry: Registry,
     drain: CancellationToken,
     device: DuplexStream,
-    running: JoinHandle<SessionEnd>,
+    running: JoinHandle<Ended>,
 }
 
 impl Bench {
@@ -48,7 +47,8 @@ impl Bench {
         let session = session(registry.pending_replies(), limits, &clock);
         let services = services.into();
         let connection = Connection { stream, session, services, links, write_timeout };
-        let running = tokio::spawn(connection.run(Event::PlatformStopped { reason: StopReason::Requested }));
+        let running =
+            tokio::spawn(connection.run(audit::Event::PlatformStopped { reason: StopReason::Requested }));
         Self { place, store, registry, drain, device, running }
     }
 
@@ -88,7 +88,7 @@ async fn messages_are_stored_and_acknowledged_until_the_peer_leaves() {
     let mut rest = Vec::new();
     bench.device.read_to_end(&mut rest).await.unwrap();
     assert_eq!(acknowledgements(&rest).len(), 1);
-    assert_eq!(bench.running.await.unwrap(), SessionEnd::PeerClosed);
+    assert_eq!(bench.running.await.unwrap().reason, SessionEnd::PeerClosed);
     assert!(bench.registry.sessions().is_empty(), "an ended session is not listed");
 }
 
@@ -129,7 +129,7 @@ async fn a_right_that_is_withdrawn_ends_the_session() {
     assert!(!bench.read_frames(1).await.is_empty(), "a right that is still there changes nothing");
     bench.registry.recheck(&suspended());
     assert_eq!(bench.device.read(&mut [0; 16]).await.unwrap(), 0);
-    assert_eq!(bench.running.await.unwrap(), SessionEnd::Withdrawn(Refusal::SuspendedDevice));
+    assert_eq!(bench.running.await.unwrap().reason, SessionEnd::Withdrawn(Refusal::SuspendedDevice));
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_platform_that_stops_ends_the_session() {
     let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
     bench.drain.cancel();
     assert_eq!(bench.device.read(&mut [0; 16]).await.unwrap(), 0);
-    assert_eq!(bench.running.await.unwrap(), SessionEnd::Shutdown);
+    assert_eq!(bench.running.await.unwrap().reason, SessionEnd::Shutdown);
 }
 
 /// Whoever is held back by us is not late: its time stands still while it is not read.
@@ -153,7 +153,7 @@ async fn a_peer_in_the_middle_of_a_frame_is_not_late_while_a_full_store_holds_it
     let mut others = tokio::task::JoinSet::new();
     while !bench.store.is_full() {
         let store = bench.store.clone();
-        let event = Event::PlatformStopped { reason: StopReason::Requested };
+        let event = audit::Event::PlatformStopped { reason: StopReason::Requested };
         others.spawn(async move { store.audit(event).await });
         tokio::task::yield_now().await;
     }
@@ -185,7 +185,7 @@ async fn deaf(write_timeout: Duration) -> Bench {
 #[tokio::test]
 async fn a_peer_that_takes_no_bytes_is_gone_after_a_while() {
     let bench = deaf(Duration::from_millis(100)).await;
-    assert_eq!(bench.running.await.unwrap(), SessionEnd::ConnectionLost);
+    assert_eq!(bench.running.await.unwrap().reason, SessionEnd::ConnectionLost);
     assert!(bench.registry.sessions().is_empty());
 }
 
@@ -194,7 +194,7 @@ async fn a_peer_that_takes_no_bytes_cannot_keep_a_right_that_it_has_lost() {
     let bench = deaf(WRITE_TIMEOUT).await;
     bench.registry.recheck(&suspended());
     let ended = tokio::time::timeout(CLOSE_TIMEOUT * 4, bench.running).await;
-    assert_eq!(ended.unwrap().unwrap(), SessionEnd::Withdrawn(Refusal::SuspendedDevice));
+    assert_eq!(ended.unwrap().unwrap().reason, SessionEnd::Withdrawn(Refusal::SuspendedDevice));
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn too_many_deliveries_to_a_peer_that_takes_no_bytes_are_refused() {
     let waiting: Vec<_> = (0..64).map(|number| deliver(number).unwrap()).collect();
     assert_eq!(deliver(64).unwrap_err(), DeliverError::Busy);
     bench.drain.cancel();
-    assert_eq!(bench.running.await.unwrap(), SessionEnd::Shutdown);
+    assert_eq!(bench.running.await.unwrap().reason, SessionEnd::Shutdown);
     for mut exchange in waiting {
         assert_eq!(exchange.answer().await, None);
     }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -5,9 +6,11 @@ use futures_util::FutureExt as _;
 use proptest::prelude::*;
 
 use super::super::fixtures::{
-    LIMITS, NAME, acknowledgement, acknowledgements, clock, frame, frame_about, framed, now, session,
+    LIMITS, Limits, NAME, acknowledgement, acknowledgements, clock, config, frame, frame_about, framed,
+    handle, now, session_with,
 };
 use super::*;
+use crate::hl7::AcknowledgementCode;
 use crate::interface_a::Exchange;
 use crate::model::{Clock, MessageId, SessionId};
 
@@ -29,9 +32,13 @@ struct Bench {
 
 impl Bench {
     fn new(limits: Limits) -> Self {
-        let (clock, pending_replies) = (clock(), PendingReplies::default());
+        Self::with_config(handle(limits.applied_to(config())), PendingReplies::default())
+    }
+
+    fn with_config(config: ConfigHandle, pending_replies: PendingReplies) -> Self {
+        let clock = clock();
         Self {
-            session: session(pending_replies.clone(), limits, &clock),
+            session: session_with(config, pending_replies.clone(), &clock),
             clock,
             pending_replies,
             storing: Vec::new(),
@@ -84,7 +91,7 @@ impl Bench {
         while let Some(effect) = self.session.next_effect() {
             assert_eq!(self.end, None, "nothing happens after the end: {effect:?}");
             match effect {
-                Effect::Record(ticket, record) => self.storing.push((ticket, record)),
+                Effect::Record { ticket, record, .. } => self.storing.push((ticket, record)),
                 Effect::Send(bytes) => self.sent.extend_from_slice(&bytes),
                 Effect::Audit(event) => self.audited.push(event),
                 Effect::Count(label, _) => self.counted.push(label.acknowledgement),
@@ -106,6 +113,53 @@ impl Bench {
 
 fn positive(ids: &[&str]) -> Vec<(String, String)> {
     ids.iter().map(|id| ("CA".to_owned(), (*id).to_owned())).collect()
+}
+
+// What a session copies at its start would stay as it was until the device connects again, often for weeks.
+#[test]
+fn a_reload_reaches_an_open_session() {
+    let config = handle(LIMITS.applied_to(config()));
+    let mut bench = Bench::with_config(Arc::clone(&config), PendingReplies::default());
+    let as_test = |id: &str| {
+        String::from_utf8(frame(id)).unwrap().replace(&format!("|{id}|P|"), &format!("|{id}|T|")).into_bytes()
+    };
+    let foreign = |id: &str| frame_about("00A037FFFE000002", id);
+    let answered = |bench: &mut Bench, bytes: &[u8]| {
+        bench.receive(bytes);
+        bench.stored(0);
+        let text = String::from_utf8_lossy(&bench.sent).into_owned();
+        (text.split('|').nth(2).unwrap_or_default().to_owned(), bench.told().remove(0).0)
+    };
+    let platform = |code: &str| ("PCD-PLATFORM".to_owned(), code.to_owned());
+    assert_eq!(answered(&mut bench, &as_test("1")), platform("CR"));
+    assert_eq!(answered(&mut bench, &foreign("2")), platform("CR"));
+
+    let mut reloaded = Config::clone(&config.load());
+    reloaded.messages.processing_ids.push("T".to_owned());
+    reloaded.messages.application = "WARD-7".to_owned();
+    reloaded.devices.identity = crate::config::Identity::Record;
+    reloaded.interface_a.max_frame = 600;
+    config.store(Arc::new(reloaded));
+    let ward = ("WARD-7".to_owned(), "CA".to_owned());
+    assert_eq!(answered(&mut bench, &as_test("3")), ward);
+    assert_eq!(answered(&mut bench, &foreign("4")), ward);
+    let mut large = frame("5");
+    large.splice(large.len() - 2.., b"NTE|".iter().copied().chain([b'x'; 600]));
+    assert_eq!(answered(&mut bench, &large).1, "CR");
+    assert_eq!(bench.end, Some(SessionEnd::FrameTooLarge));
+}
+
+// A session that waits with the old timeout applies the new one, at the latest when the old one is over.
+#[test]
+fn a_longer_idle_timeout_reaches_a_session_that_waits() {
+    let config = handle(LIMITS.applied_to(config()));
+    let mut bench = Bench::with_config(Arc::clone(&config), PendingReplies::default());
+    let limits = Limits { idle_timeout: LIMITS.idle_timeout * 2, ..LIMITS };
+    config.store(Arc::new(limits.applied_to(Config::clone(&config.load()))));
+    bench.pass(LIMITS.idle_timeout);
+    assert_eq!(bench.end, None);
+    bench.pass(LIMITS.idle_timeout);
+    assert_eq!(bench.end, Some(SessionEnd::IdleTimeout));
 }
 
 // B.1: the sender matches by control id, and many senders do not: they count.
@@ -181,11 +235,11 @@ fn who_is_held_back_is_not_late() {
     let bytes = frame("1");
     bench.receive(&bytes[..10]);
     bench.pass(LIMITS.frame_timeout - Duration::from_secs(2));
-    bench.then(|session, now| session.reading(false, now));
+    bench.then(|session, now| session.set_reading(false, now));
     assert_eq!(bench.session.deadline(), None);
     bench.pass(LIMITS.idle_timeout * 2);
-    bench.then(|session, now| session.reading(false, now));
-    bench.then(|session, now| session.reading(true, now));
+    bench.then(|session, now| session.set_reading(false, now));
+    bench.then(|session, now| session.set_reading(true, now));
     bench.pass(Duration::from_secs(1));
     assert_eq!((bench.rejections(), bench.end), (vec![], None), "a second of its time is left");
     bench.receive(&bytes[10..]);
@@ -193,9 +247,9 @@ fn who_is_held_back_is_not_late() {
     assert_eq!(bench.told(), positive(&["1"]));
 
     bench.receive(&bytes[..10]);
-    bench.then(|session, now| session.reading(false, now));
+    bench.then(|session, now| session.set_reading(false, now));
     bench.pass(LIMITS.frame_timeout);
-    bench.then(|session, now| session.reading(true, now));
+    bench.then(|session, now| session.set_reading(true, now));
     bench.pass(LIMITS.frame_timeout);
     assert_eq!(bench.rejections(), [Some("frame-timeout")], "its own time runs as before");
 }
@@ -236,7 +290,7 @@ fn a_missing_carriage_return_is_waited_for_a_moment() {
     let mut bytes = frame("1");
     bytes.pop();
     bench.receive(&bytes);
-    bench.pass(CARRIAGE_RETURN_WAIT - Duration::from_millis(1));
+    bench.pass(CARRIAGE_RETURN_TIMEOUT - Duration::from_millis(1));
     assert!(bench.storing.is_empty());
     bench.pass(Duration::from_millis(1));
     assert_eq!(bench.storing[0].1.warnings[0], "frame-missing-carriage-return");
@@ -341,7 +395,7 @@ fn each_deviation_of_a_frame_is_counted() {
         assert_eq!(std::mem::take(&mut bench.deviated), [code]);
     }
     bench.receive(&cut("8", b"\x1C"));
-    bench.pass(CARRIAGE_RETURN_WAIT);
+    bench.pass(CARRIAGE_RETURN_TIMEOUT);
     assert_eq!(std::mem::take(&mut bench.deviated), ["frame-missing-carriage-return"]);
     bench.receive(b"\x0BMSH|half");
     bench.pass(LIMITS.frame_timeout);

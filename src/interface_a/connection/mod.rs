@@ -1,0 +1,313 @@
+//! The task of a session: it reads, writes, stores, and keeps the deadlines.
+
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use super::registry::{Links, Outgoing};
+use super::session::{Effect, Now, Session, Ticket};
+use crate::audit::{self, SessionEnd};
+use crate::liveness::Liveness;
+use crate::metrics::Metrics;
+use crate::model::Clock;
+use crate::store::{MessageRecord, RecordOutcome, Store, StoreError};
+
+/// What a connection needs of the platform.
+#[derive(Debug)]
+pub(super) struct Services {
+    pub(super) store: Store,
+    pub(super) liveness: Liveness,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    /// Cancelled when the platform shuts down: the session finishes what is in flight, then closes.
+    pub(super) drain: CancellationToken,
+}
+
+/// Drives one session until it ends.
+#[derive(Debug)]
+pub(super) struct Connection<S> {
+    pub(super) stream: S,
+    pub(super) session: Session,
+    pub(super) services: Arc<Services>,
+    pub(super) links: Links,
+    /// How long a peer may take no bytes: [`WRITE_TIMEOUT`].
+    pub(super) write_timeout: Duration,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) reason: SessionEnd,
+    /// How many messages came.
+    pub(super) messages: u64,
+}
+
+/// A task for the store that is done.
+enum StoreResult {
+    Recorded(Ticket, Result<RecordOutcome, StoreError>),
+    Audited,
+}
+
+type StoreTasks = FuturesUnordered<BoxFuture<'static, StoreResult>>;
+
+/// What a session waits for.
+enum Event {
+    Read(io::Result<usize>),
+    StoreResult(StoreResult),
+    Deliver(Outgoing),
+    Withdrawn,
+    Drain,
+    Deadline,
+}
+
+impl Services {
+    pub(super) fn now(&self) -> Now {
+        Now { wall: self.clock.now(), instant: self.clock.instant() }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Runs until the session ends.
+    pub(super) async fn run(mut self, opening: audit::Event) -> Ended {
+        let mut tasks = StoreTasks::new();
+        tasks.push(audit(Arc::clone(&self.services), opening));
+        // Created once: each of them takes a lock to join and to leave the list of its waiters.
+        let mut drained = pin!(self.services.drain.clone().cancelled_owned());
+        let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
+        let mut takes_bytes = true;
+        let reason = loop {
+            match self.perform(&mut tasks).await {
+                Ok(None) => {}
+                Ok(Some(end)) => break end,
+                Err(_) => {
+                    takes_bytes = false;
+                    break self.lost();
+                }
+            }
+            let event = self.wait(&mut tasks, drained.as_mut(), alarm.as_mut()).await;
+            self.handle(event);
+        };
+        if takes_bytes {
+            // The result does not matter: a peer that breaks the connection now has lost nothing.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.close()).await;
+        }
+        while tasks.next().await.is_some() {}
+        Ended { reason, messages: self.session.messages() }
+    }
+
+    fn handle(&mut self, event: Event) {
+        let now = self.services.now();
+        match event {
+            Event::Read(Ok(0)) => self.session.peer_closed(now),
+            Event::Read(Ok(_)) => self.session.received(now),
+            // Many devices close without close_notify.
+            Event::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.session.peer_closed(now);
+            }
+            Event::Read(Err(_)) => self.session.drain(SessionEnd::ConnectionLost),
+            Event::StoreResult(StoreResult::Recorded(ticket, outcome)) => {
+                self.session.recorded(ticket, &outcome, now);
+            }
+            Event::StoreResult(StoreResult::Audited) => {}
+            Event::Deliver(outgoing) => self.session.deliver(outgoing),
+            Event::Withdrawn => {
+                if let Some(refusal) = *self.links.withdrawn.borrow_and_update() {
+                    self.session.withdraw(refusal);
+                }
+            }
+            Event::Drain => self.session.drain(SessionEnd::Shutdown),
+            Event::Deadline => self.session.expired(now),
+        }
+    }
+
+    /// Sends close_notify, which tells the peer that nothing was cut off, then reads and discards what the peer still
+    /// sends: a TCP connection closed with unread bytes is reset, and a reset discards our last acknowledgement.
+    async fn close(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        tokio::io::copy(&mut (&mut self.stream).take(MAX_LINGER_BYTES), &mut tokio::io::sink()).await?;
+        Ok(())
+    }
+
+    /// Performs the effects of the session; everything that is to be sent goes out in one write.
+    async fn perform(&mut self, tasks: &mut StoreTasks) -> io::Result<Option<SessionEnd>> {
+        let mut out: Vec<Bytes> = Vec::new();
+        let mut end = None;
+        while let Some(effect) = self.session.next_effect() {
+            match effect {
+                Effect::Record { ticket, record, heartbeat_interval } => {
+                    tasks.push(record_message(
+                        Arc::clone(&self.services),
+                        ticket,
+                        record,
+                        heartbeat_interval,
+                    ));
+                }
+                Effect::Audit(event) => tasks.push(audit(Arc::clone(&self.services), event)),
+                Effect::Send(frames) => out.push(frames),
+                Effect::Count(label, since) => {
+                    let metrics = &self.services.metrics;
+                    metrics
+                        .messages_total
+                        .with_label_values(&[label.transaction, label.acknowledgement])
+                        .inc();
+                    self.services.observe("acknowledged", since);
+                }
+                Effect::Deviated(code) => {
+                    self.services.metrics.frame_deviations_total.with_label_values(&[code]).inc();
+                }
+                Effect::End(reason) => end = Some(reason),
+            }
+        }
+        self.write(&out).await?;
+        Ok(end)
+    }
+
+    async fn write(&mut self, out: &[Bytes]) -> io::Result<()> {
+        let all = match out {
+            [] => return Ok(()),
+            [one] => one.clone(),
+            many => {
+                let mut all = BytesMut::with_capacity(many.iter().map(Bytes::len).sum());
+                many.iter().for_each(|frames| all.extend_from_slice(frames));
+                all.freeze()
+            }
+        };
+        let writing = async {
+            self.stream.write_all(&all).await?;
+            self.stream.flush().await
+        };
+        let (withdrawn, drain) = (&mut self.links.withdrawn, &self.services.drain);
+        // A peer that takes no bytes must neither keep a session that it has lost the right to, nor delay a shutdown.
+        let cut_short = async {
+            tokio::select! {
+                _ = withdrawn.wait_for(Option::is_some) => {}
+                () = drain.cancelled() => {}
+            }
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
+        };
+        tokio::select! {
+            // As a rule the socket takes everything at once.
+            biased;
+            written = tokio::time::timeout(self.write_timeout, writing) => {
+                written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            }
+            () = cut_short => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// Why the session of a peer that takes no more bytes is over.
+    fn lost(&self) -> SessionEnd {
+        match *self.links.withdrawn.borrow() {
+            Some(refusal) => SessionEnd::Withdrawn(refusal),
+            None if self.services.drain.is_cancelled() => SessionEnd::Shutdown,
+            None => SessionEnd::ConnectionLost,
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        tasks: &mut StoreTasks,
+        drained: Pin<&mut WaitForCancellationFutureOwned>,
+        alarm: Pin<&mut Sleep>,
+    ) -> Event {
+        // Backpressure: while the queue of the store is full, a session reads no more. Its task for the store wakes it.
+        let reads = self.session.wants_input() && (tasks.is_empty() || !self.services.store.is_full());
+        self.session.set_reading(reads, self.services.now());
+        let draining = self.session.is_draining();
+        let deadline = self.session.deadline();
+        if reads {
+            self.session.buffer().reserve(READ_SIZE);
+        }
+        // Biased order: loss of authorization first, the deadline last, so that it fires only with no input pending. A
+        // peer that sends a byte at a time leaves no input pending; one that floods ends at the largest frame.
+        tokio::select! {
+            biased;
+            Ok(()) = self.links.withdrawn.changed(), if !draining => Event::Withdrawn,
+            () = drained, if !draining => Event::Drain,
+            Some(result) = tasks.next(), if !tasks.is_empty() => Event::StoreResult(result),
+            Some(outgoing) = self.links.deliveries.recv(), if !draining => Event::Deliver(outgoing),
+            read = self.stream.read_buf(self.session.buffer()), if reads => Event::Read(read),
+            () = at(alarm, deadline), if deadline.is_some() => Event::Deadline,
+        }
+    }
+}
+
+impl Services {
+    fn observe(&self, stage: &str, since: Instant) {
+        let spent = self.clock.instant().saturating_duration_since(since);
+        self.metrics.message_duration_seconds.with_label_values(&[stage]).observe(spent.as_secs_f64());
+    }
+}
+
+fn record_message(
+    services: Arc<Services>,
+    ticket: Ticket,
+    record: Box<MessageRecord>,
+    heartbeat_interval: Option<Duration>,
+) -> BoxFuture<'static, StoreResult> {
+    async move {
+        let began = services.clock.instant();
+        let is_accepted = record.verdict.rejection().is_none();
+        let accepted = is_accepted.then(|| (record.device.clone(), record.received_at));
+        let outcome = services.store.record(record).await;
+        if let (Some((device, at)), Ok(_)) = (accepted, &outcome) {
+            services.liveness.hear(&device, at, heartbeat_interval);
+        }
+        services.observe("stored", began);
+        if let Err(error) = &outcome {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "cannot store a message; it is not acknowledged, and its sender keeps it"
+            );
+        }
+        StoreResult::Recorded(ticket, outcome)
+    }
+    .boxed()
+}
+
+fn audit(services: Arc<Services>, event: audit::Event) -> BoxFuture<'static, StoreResult> {
+    async move {
+        services.store.audit_or_log(event).await;
+        StoreResult::Audited
+    }
+    .boxed()
+}
+
+/// Returns at `deadline`. The deadline moves with each message: a timer that fires too early is set again then, which
+/// is rare, and not with each message.
+async fn at(mut alarm: Pin<&mut Sleep>, deadline: Option<Instant>) {
+    let Some(deadline) = deadline.map(tokio::time::Instant::from) else {
+        return std::future::pending().await;
+    };
+    if alarm.deadline() > deadline {
+        alarm.as_mut().reset(deadline);
+    }
+    loop {
+        alarm.as_mut().await;
+        if alarm.deadline() >= deadline {
+            return;
+        }
+        alarm.as_mut().reset(deadline);
+    }
+}
+
+/// Buffer space that is reserved for each read.
+const READ_SIZE: usize = 8 * 1024;
+/// How long a peer may take no bytes before its connection counts as lost.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a peer has to take our close_notify and to close its own side.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes that are read and discarded while a connection closes.
+const MAX_LINGER_BYTES: u64 = 4 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,292 @@
+//! The decision about each message that a device sends.
+//!
+//! Pure: nothing here waits. A message is read, checked, and put into a record together with its answer. The decision
+//! says what is sent if the record becomes durable, and what if it does not.
+
+mod answer;
+mod checks;
+mod outcome;
+mod reading;
+mod record;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use self::answer::Answering;
+use self::checks::{CheckResult, Checked, check};
+use self::outcome::NO_ANSWER;
+pub(super) use self::outcome::{Decision, Label, Outcome, Reply, StoreFailure};
+pub(super) use self::reading::Part;
+use self::reading::{Reading, framing_warnings};
+use self::record::{Origin, distinct};
+use super::settings::Settings;
+use crate::audit;
+use crate::authz::{Device, DirectoryHandle, rules};
+use crate::config::UnreadableMessage;
+use crate::hl7::{AcknowledgementRequest, ReceivedAcknowledgement, Rejection};
+use crate::liveness::heartbeat_interval;
+use crate::mllp::{Broken, BrokenReason, Frame};
+use crate::model::{DeviceId, SessionId};
+use crate::pcd::Transaction;
+use crate::store::{MessageRecord, Verdict};
+use crate::tls::Peer;
+
+/// Decides about the messages of one session.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    origin: Origin,
+    directory: DirectoryHandle,
+}
+
+/// One moment of a session, with the configuration that applies to it.
+#[derive(Debug, Clone, Copy)]
+struct Evaluation<'a> {
+    origin: &'a Origin,
+    directory: &'a DirectoryHandle,
+    settings: &'a Settings,
+    now: Timestamp,
+}
+
+impl Inbound {
+    pub(super) fn new(peer: Peer, session: SessionId, directory: DirectoryHandle) -> Self {
+        Self { origin: Origin { session, peer, zone: TimeZone::system() }, directory }
+    }
+
+    /// The device that sends.
+    pub(super) fn device(&self) -> &DeviceId {
+        &self.origin.peer.device().id
+    }
+
+    /// Decides about one part of a frame. `expects` says whether a message of ours with this MSH-10 waits for its
+    /// acknowledgement.
+    pub(super) fn evaluate(
+        &self,
+        part: &Part,
+        settings: &Settings,
+        now: Timestamp,
+        expects: impl Fn(&[u8]) -> bool,
+    ) -> Decision {
+        let evaluation = self.evaluation(settings, now);
+        match part {
+            Part::Message { frame, miscounted } => {
+                let mut decision = evaluation.frame(frame, expects);
+                if *miscounted {
+                    decision.record.warnings.push(BATCH_MISCOUNTED.to_owned());
+                }
+                decision
+            }
+            // A line between the messages of a batch is stored as rejected; it has no sender to answer.
+            Part::Stray(frame) => {
+                let mut decision = evaluation.frame(frame, expects);
+                decision.withhold_answer();
+                if matches!(decision.outcome, Outcome::Unanswerable) {
+                    decision.outcome = Outcome::Rejected;
+                }
+                decision
+            }
+        }
+    }
+
+    /// Decides about bytes that are no frame.
+    pub(super) fn evaluate_broken(&self, broken: &Broken, settings: &Settings, now: Timestamp) -> Decision {
+        self.evaluation(settings, now).broken(broken)
+    }
+
+    /// The answer to an accepted message whose record did not become durable, and how it is counted.
+    pub(super) fn answer_store_failure(
+        &self,
+        failure: &StoreFailure,
+        label: Label,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> (Bytes, Label) {
+        let header = failure.header.header();
+        let evaluation = self.evaluation(settings, now);
+        let answer =
+            evaluation.answering().render(Some(&header), Some(&Rejection::StoreUnavailable), failure.request);
+        (answer.frames, Label { acknowledgement: answer.codes, ..label })
+    }
+
+    /// The audit event for bytes that belong to no frame.
+    pub(super) fn stray_bytes(&self, count: u64) -> audit::Event {
+        audit::Event::BytesBetweenFrames {
+            session: self.origin.session,
+            device: self.device().clone(),
+            count,
+        }
+    }
+
+    const fn evaluation<'a>(&'a self, settings: &'a Settings, now: Timestamp) -> Evaluation<'a> {
+        Evaluation { origin: &self.origin, directory: &self.directory, settings, now }
+    }
+}
+
+impl Evaluation<'_> {
+    fn frame(self, frame: &Frame, expects: impl Fn(&[u8]) -> bool) -> Decision {
+        let reading = match Reading::new(frame) {
+            Ok(reading) => reading,
+            Err(unreadable) => {
+                let warnings = framing_warnings(frame).collect();
+                let record = self.origin.raw_record(frame.payload.clone(), warnings, self.now);
+                return self.reject(record, None, &unreadable.into(), AcknowledgementRequest::Original);
+            }
+        };
+        match reading.message.acknowledgement() {
+            Some(reply) => self.reply(&reading, &reply, frame, expects),
+            None => self.message(reading, frame),
+        }
+    }
+
+    fn message(self, mut reading: Reading<'_>, frame: &Frame) -> Decision {
+        let device = self.device();
+        let header = reading.message.header();
+        let request = Transaction::acknowledgement_request(reading.transaction, &header, device.acknowledge);
+        let Checked { result, foreign_identity } =
+            check(&mut reading, &device, self.settings.policy(), self.settings.config());
+        let record = MessageRecord {
+            not_allowed: distinct(rules::not_allowed(&device, &reading.claims)),
+            ..self.origin.record(&reading, frame.payload.clone(), self.now)
+        };
+        let violation = foreign_identity.map(|identity| audit::Event::IdentityViolation {
+            message: record.id,
+            session: self.origin.session,
+            device: record.device.clone(),
+            identity,
+        });
+        let decision = match result {
+            CheckResult::Passed => self.accept(record, &reading, request),
+            CheckResult::Failed(rejection) => self.reject(record, Some(&reading), &rejection, request),
+            CheckResult::Violation(rejection) => {
+                let rejected = self.reject(record, Some(&reading), &rejection, request);
+                Decision { outcome: Outcome::Violation, ..rejected }
+            }
+        };
+        Decision { violation, ..decision }
+    }
+
+    fn accept(
+        self,
+        record: MessageRecord,
+        reading: &Reading<'_>,
+        request: AcknowledgementRequest,
+    ) -> Decision {
+        let header = reading.message.header();
+        let answer = self.answering().render(Some(&header), None, request);
+        let is_watchdog = reading.transaction == Some(Transaction::Watchdog);
+        Decision {
+            record: MessageRecord { acknowledgement: answer.frames, ..record },
+            label: label(Some(reading), answer.codes),
+            outcome: Outcome::Accepted {
+                on_store_failure: Some(StoreFailure { header: header.keep(), request }),
+                heartbeat_interval: is_watchdog.then(|| heartbeat_interval(&reading.message)).flatten(),
+            },
+            violation: None,
+        }
+    }
+
+    fn reject(
+        self,
+        record: MessageRecord,
+        reading: Option<&Reading<'_>>,
+        rejection: &Rejection,
+        request: AcknowledgementRequest,
+    ) -> Decision {
+        let header = reading.map(|reading| reading.message.header());
+        let answer = self.answering().render(header.as_ref(), Some(rejection), request);
+        let mut decision = Decision {
+            record: MessageRecord {
+                verdict: Verdict::Rejected { code: rejection.code().to_owned() },
+                acknowledgement: answer.frames,
+                ..record
+            },
+            label: label(reading, answer.codes),
+            outcome: Outcome::Rejected,
+            violation: None,
+        };
+        let is_nameless = matches!(rejection, Rejection::Unreadable(_) | Rejection::NoControlId);
+        if is_nameless && self.settings.config().messages.unreadable == UnreadableMessage::Close {
+            decision.withhold_answer();
+            decision.outcome = Outcome::Unanswerable;
+        }
+        decision
+    }
+
+    fn broken(self, broken: &Broken) -> Decision {
+        let rejection = Rejection::from(broken.reason);
+        // The header of a frame that is only too large can be read, and its sender answered.
+        let reading = Reading::header_of(&broken.bytes);
+        let record = match &reading {
+            Some(reading) => self.origin.record(reading, broken.bytes.clone(), self.now),
+            None => self.origin.raw_record(broken.bytes.clone(), Vec::new(), self.now),
+        };
+        let expects_answer = match broken.reason {
+            BrokenReason::TooLarge => reading.is_some(),
+            BrokenReason::Utf16 => true,
+            // The sender abandoned the frame, is gone, or does not speak MLLP.
+            BrokenReason::Truncated
+            | BrokenReason::NoStartBlock
+            | BrokenReason::EndOfStream
+            | BrokenReason::TimedOut => false,
+        };
+        let request = reading.as_ref().map_or(AcknowledgementRequest::Original, |reading| {
+            let acknowledge = self.device().acknowledge;
+            Transaction::acknowledgement_request(reading.transaction, &reading.message.header(), acknowledge)
+        });
+        let mut decision = self.reject(record, reading.as_ref(), &rejection, request);
+        if !expects_answer {
+            decision.withhold_answer();
+        }
+        decision
+    }
+
+    /// Acknowledgements are never acknowledged.
+    fn reply(
+        self,
+        reading: &Reading<'_>,
+        reply: &ReceivedAcknowledgement<'_>,
+        frame: &Frame,
+        expects: impl Fn(&[u8]) -> bool,
+    ) -> Decision {
+        let (verdict, outcome) = if expects(reply.control_id) {
+            let reply = Reply { control_id: reply.control_id.to_vec(), code: reply.code };
+            (Verdict::Accepted, Outcome::Reply(reply))
+        } else {
+            (Verdict::Rejected { code: UNEXPECTED_ACKNOWLEDGEMENT.to_owned() }, Outcome::Rejected)
+        };
+        let record = self.origin.record(reading, frame.payload.clone(), self.now);
+        Decision {
+            record: MessageRecord { verdict, ..record },
+            label: Label { transaction: "acknowledgement", acknowledgement: NO_ANSWER },
+            outcome,
+            violation: None,
+        }
+    }
+
+    /// The device as the directory has it now: the devices for which a gateway speaks can change during a session.
+    fn device(self) -> Arc<Device> {
+        let admitted = self.origin.peer.device();
+        // The session of a device that is no longer admitted is about to end; until then the device speaks for itself.
+        let alone = || Arc::new(Device { speaks_for: Vec::new(), ..(**admitted).clone() });
+        self.directory.load().admit(&admitted.id).unwrap_or_else(|_| alone())
+    }
+
+    fn answering(&self) -> Answering<'_> {
+        Answering { sender: self.settings.sender(), zone: &self.origin.zone, now: self.now }
+    }
+}
+
+fn label(reading: Option<&Reading<'_>>, acknowledgement: &'static str) -> Label {
+    let transaction = reading.and_then(|reading| reading.transaction);
+    Label { transaction: transaction.map_or("other", Transaction::label), acknowledgement }
+}
+
+/// The rejection code of an acknowledgement that no message of ours waits for.
+const UNEXPECTED_ACKNOWLEDGEMENT: &str = "unexpected-acknowledgement";
+/// The warning of a message whose batch trailer states another number of messages than the batch holds.
+const BATCH_MISCOUNTED: &str = "batch-miscounted";
+
+#[cfg(test)]
+mod tests;

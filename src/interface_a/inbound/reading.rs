@@ -1,0 +1,79 @@
+//! From a frame to the messages in it, and what is read of each.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::hl7::{Message, Unreadable, batch};
+use crate::mllp::Frame;
+use crate::pcd::{Claim, Transaction};
+
+/// One message of a frame, or a line between the messages of a batch. Each is stored and answered on its own.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Message {
+        frame: Frame,
+        /// Whether the trailer of the batch states another number of messages than it holds.
+        miscounted: bool,
+    },
+    Stray(Frame),
+}
+
+/// What is read of a message before it is checked.
+#[derive(Debug)]
+pub(super) struct Reading<'m> {
+    pub(super) message: Message<'m>,
+    pub(super) transaction: Option<Transaction>,
+    pub(super) claims: Vec<Claim>,
+    /// Stable words for what is unusual about the message; the checks add theirs.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Part {
+    /// Splits a frame: one part, unless it holds a batch.
+    pub(crate) fn split(frame: Frame) -> Vec<Self> {
+        let batch = match batch::split(&frame.payload) {
+            Some(batch) if !batch.messages.is_empty() => batch,
+            _ => return vec![Self::Message { frame, miscounted: false }],
+        };
+        let part =
+            |range: Range<usize>| Frame { payload: frame.payload.slice(range), deviations: frame.deviations };
+        let miscounted = batch.miscounted;
+        let messages =
+            batch.messages.into_iter().map(|range| Self::Message { frame: part(range), miscounted });
+        messages.chain(batch.strays.into_iter().map(|range| Self::Stray(part(range)))).collect()
+    }
+}
+
+impl<'m> Reading<'m> {
+    /// Reads the payload of a frame.
+    ///
+    /// # Errors
+    /// When it is no HL7 message.
+    pub(super) fn new(frame: &'m Frame) -> Result<Self, Unreadable> {
+        let message = Message::parse(&frame.payload)?;
+        let transaction = Transaction::of(&message);
+        let parsing = message.warnings().iter().map(|warning| warning.code().to_owned());
+        let warnings = framing_warnings(frame).chain(parsing).collect();
+        Ok(Self { claims: Claim::all_of(&message, transaction), transaction, warnings, message })
+    }
+
+    /// Reads the header of bytes that are no frame; `None` when they hold none.
+    pub(super) fn header_of(bytes: &'m Bytes) -> Option<Self> {
+        let message = Message::parse(bytes).ok()?;
+        let transaction = Transaction::of(&message);
+        Some(Self { transaction, claims: Vec::new(), warnings: Vec::new(), message })
+    }
+
+    /// Adds a warning, once.
+    pub(super) fn warn(&mut self, code: &str) {
+        if !self.warnings.iter().any(|known| known == code) {
+            self.warnings.push(code.to_owned());
+        }
+    }
+}
+
+/// The stable words for how a frame deviates from MLLP.
+pub(super) fn framing_warnings(frame: &Frame) -> impl Iterator<Item = String> {
+    frame.deviations.iter().map(|deviation| deviation.code().to_owned())
+}

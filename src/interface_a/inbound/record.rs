@@ -1,0 +1,95 @@
+//! What is stored of a message.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+
+use super::reading::Reading;
+use crate::hl7::{Message, MessageTime};
+use crate::model::{MessageId, SessionId};
+use crate::pcd::{AlertReport, Claim, Transaction};
+use crate::store::{MessageRecord, Verdict};
+use crate::tls::Peer;
+
+/// Where messages of one session come from.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) session: SessionId,
+    /// The proof that the sender was admitted.
+    pub(super) peer: Peer,
+    /// The zone of times that state none.
+    pub(super) zone: TimeZone,
+}
+
+impl Origin {
+    /// The record of a message that could be read.
+    pub(super) fn record(&self, reading: &Reading<'_>, raw: Bytes, now: Timestamp) -> MessageRecord {
+        let header = reading.message.header();
+        // The columns that people read are text by MSH-18; the raw bytes are stored as they came.
+        let characters = header.text_encoding();
+        let text = |bytes: &[u8]| characters.decode(bytes).into_owned();
+        MessageRecord {
+            event_time: self.event_time(&reading.message),
+            // The store has the name that IHE writes; the metric has the label.
+            transaction: reading.transaction.map(|transaction| transaction.label().to_ascii_uppercase()),
+            message_type: text(header.message_type_field().raw()),
+            control_id: text(header.control_id().raw()),
+            sending_application: text(header.sending_application().raw()),
+            identities: distinct(&reading.claims),
+            alerts: alerts(reading),
+            ..self.raw_record(raw, reading.warnings.clone(), now)
+        }
+    }
+
+    /// The record of bytes that could not be read.
+    pub(super) fn raw_record(&self, raw: Bytes, warnings: Vec<String>, now: Timestamp) -> MessageRecord {
+        MessageRecord {
+            id: MessageId::at(now),
+            session: self.session,
+            device: self.peer.device().id.clone(),
+            fingerprint: self.peer.certificate().fingerprint,
+            peer: self.peer.address(),
+            received_at: now,
+            event_time: None,
+            transaction: None,
+            message_type: String::new(),
+            control_id: String::new(),
+            sending_application: String::new(),
+            verdict: Verdict::Accepted,
+            warnings,
+            identities: Vec::new(),
+            not_allowed: Vec::new(),
+            alerts: Vec::new(),
+            raw,
+            acknowledgement: Bytes::new(),
+        }
+    }
+
+    /// When the reported event happened: the time of the observation (OBR-7), else that of the message (MSH-7). A time
+    /// without a zone is in the zone of the message, or in ours if the message states none.
+    fn event_time(&self, message: &Message<'_>) -> Option<Timestamp> {
+        let header = message.header();
+        let zone = header.zone().map_or_else(|| self.zone.clone(), Offset::to_time_zone);
+        let observed = message.segment(b"OBR").map(|obr| obr.field(7));
+        [observed, Some(header.timestamp())]
+            .into_iter()
+            .flatten()
+            .find_map(|field| MessageTime::parse(field.component(1).trimmed()).ok()?.instant(&zone))
+    }
+}
+
+/// The identities of these claims, sorted and without duplicates.
+pub(super) fn distinct<'c>(claims: impl IntoIterator<Item = &'c Claim>) -> Vec<String> {
+    let mut identities: Vec<_> = claims.into_iter().map(|claim| claim.identity.to_string()).collect();
+    identities.sort();
+    identities.dedup();
+    identities
+}
+
+/// The alerts of an alert report; none of any other message.
+fn alerts(reading: &Reading<'_>) -> Vec<AlertReport> {
+    match reading.transaction {
+        Some(Transaction::Pcd04) => AlertReport::all_of(&reading.message),
+        _ => Vec::new(),
+    }
+}

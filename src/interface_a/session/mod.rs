@@ -1,0 +1,422 @@
+//! One connection of a device, as a state machine without sockets, clocks or databases.
+//!
+//! Bytes, results of the store and deadlines go in; [`Effect`]s come out, in order. A session is duplex: messages of the
+//! device are evaluated, recorded and acknowledged; messages for the device wait here for their acknowledgement.
+//!
+//! Acknowledgements leave in the order in which the messages came, each once its message is durable (B.1: a positive
+//! acknowledgement means that the message is safe). Up to `[interface-a] in-flight` messages are stored at once.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use jiff::Timestamp;
+use tokio_util::codec::Decoder as _;
+
+use super::inbound::{Decision, Inbound, Label, Outcome, Part, Reply, StoreFailure};
+use super::pending_replies::{Acknowledgement, PendingReplies};
+use super::registry::Outgoing;
+use super::settings::Settings;
+use crate::audit::{self, SessionEnd};
+use crate::authz::DirectoryHandle;
+use crate::config::{Config, ConfigHandle};
+use crate::mllp::{BrokenReason, Codec, Interruption, Received};
+use crate::model::{Refusal, SessionId};
+use crate::store::{MessageRecord, RecordOutcome, StoreError, Verdict};
+use crate::tls::Peer;
+
+/// One moment, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) wall: Timestamp,
+    pub(super) instant: Instant,
+}
+
+/// The parts of the platform that a session reads.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) config: ConfigHandle,
+    pub(super) directory: DirectoryHandle,
+    pub(super) pending_replies: PendingReplies,
+}
+
+/// What the connection has to do for the session.
+#[derive(Debug)]
+pub(super) enum Effect {
+    /// Store the record, then call [`Session::recorded`] with the ticket.
+    Record {
+        ticket: Ticket,
+        record: Box<MessageRecord>,
+        /// The heartbeat interval that an accepted watchdog message states.
+        heartbeat_interval: Option<Duration>,
+    },
+    /// Write these bytes to the peer: whole frames.
+    Send(Bytes),
+    /// Append this to the audit trail.
+    Audit(audit::Event),
+    /// Count a message that has been answered; the instant is that of its arrival.
+    Count(Label, Instant),
+    /// Count a frame that deviates from MLLP, by the stable word for how.
+    Deviated(&'static str),
+    /// The session is over: close the connection.
+    End(SessionEnd),
+}
+
+/// Identifies a message that is being stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
+
+/// The state of one session. See the module.
+#[derive(Debug)]
+pub(super) struct Session {
+    inbound: Inbound,
+    settings: Settings,
+    codec: Codec,
+    buffer: BytesMut,
+    /// Parts of a frame that wait until fewer messages are in flight: a batch may hold more than the limit.
+    backlog: VecDeque<Part>,
+    in_flight: VecDeque<InFlight>,
+    next_ticket: u64,
+    pending_replies: PendingReplies,
+    /// Identity violations since the last accepted message.
+    violations: u32,
+    phase: Phase,
+    effects: VecDeque<Effect>,
+    last_activity: Instant,
+    frame_began: Option<Instant>,
+    /// Since when backpressure pauses reads.
+    paused_since: Option<Instant>,
+}
+
+/// A message that is not answered yet, in the order of arrival.
+#[derive(Debug)]
+enum InFlight {
+    Storing { ticket: Ticket, pending: Box<PendingAnswer>, since: Instant },
+    Answered(Bytes),
+}
+
+/// What is sent once the store has the record of a message.
+#[derive(Debug)]
+struct PendingAnswer {
+    frames: Bytes,
+    label: Label,
+    /// Of an accepted message only.
+    on_store_failure: Option<StoreFailure>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// No byte is read; messages that are being stored are still acknowledged.
+    Draining(SessionEnd),
+    Ended,
+}
+
+impl Session {
+    /// Opens the session of an admitted peer.
+    pub(super) fn open(peer: Peer, id: SessionId, context: Context, now: Now) -> Self {
+        let Context { config, directory, pending_replies } = context;
+        let settings = Settings::new(config);
+        Self {
+            codec: Codec::new(settings.config().interface_a.max_frame),
+            inbound: Inbound::new(peer, id, directory),
+            settings,
+            buffer: BytesMut::new(),
+            backlog: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            next_ticket: 0,
+            pending_replies,
+            violations: 0,
+            phase: Phase::Open,
+            effects: VecDeque::new(),
+            last_activity: now.instant,
+            frame_began: None,
+            paused_since: None,
+        }
+    }
+
+    /// Where bytes of the peer are to be appended before [`Session::received`].
+    pub(super) const fn buffer(&mut self) -> &mut BytesMut {
+        &mut self.buffer
+    }
+
+    /// Whether bytes should be read: not while as many messages are in flight as may be. This is the backpressure that a
+    /// slow store exerts on its senders.
+    pub(super) fn wants_input(&self) -> bool {
+        self.phase == Phase::Open && self.backlog.is_empty() && self.has_capacity()
+    }
+
+    /// Reports whether the connection reads at present. Idle and frame timeouts are suspended while backpressure pauses
+    /// reads; paused time is not charged to the peer.
+    pub(super) fn set_reading(&mut self, reads: bool, now: Now) {
+        self.refresh_settings();
+        if !reads {
+            self.paused_since.get_or_insert(now.instant);
+        } else if let Some(since) = self.paused_since.take() {
+            let paused = now.instant.saturating_duration_since(since);
+            for time in [Some(&mut self.last_activity), self.frame_began.as_mut()].into_iter().flatten() {
+                *time = (*time + paused).min(now.instant);
+            }
+        }
+    }
+
+    /// Whether the session only finishes what is in flight, or is over.
+    pub(super) fn is_draining(&self) -> bool {
+        self.phase != Phase::Open
+    }
+
+    /// How many messages have come.
+    pub(super) const fn messages(&self) -> u64 {
+        self.next_ticket
+    }
+
+    /// The next thing to do.
+    pub(super) fn next_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Bytes were appended to the buffer.
+    pub(super) fn received(&mut self, now: Now) {
+        self.last_activity = now.instant;
+        self.read_frames(now);
+    }
+
+    /// The peer will send no more.
+    pub(super) fn peer_closed(&mut self, now: Now) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        if let Some(received) = self.codec.complete_without_cr(&mut self.buffer) {
+            self.take(received, now);
+            self.read_frames(now);
+        }
+        if let Some(broken) = self.codec.abandon(&mut self.buffer, Interruption::EndOfStream) {
+            self.take(Received::Broken(broken), now);
+        }
+        self.drain(SessionEnd::PeerClosed);
+    }
+
+    /// The store has answered.
+    pub(super) fn recorded(&mut self, ticket: Ticket, outcome: &Result<RecordOutcome, StoreError>, now: Now) {
+        let is_storing = |message: &&mut InFlight| matches!(message, InFlight::Storing { ticket: own, .. } if *own == ticket);
+        let Some(message) = self.in_flight.iter_mut().find(is_storing) else { return };
+        let InFlight::Storing { pending, since, .. } =
+            std::mem::replace(message, InFlight::Answered(Bytes::new()))
+        else {
+            return;
+        };
+        let PendingAnswer { frames, label, on_store_failure } = *pending;
+        let (frames, label) = match (outcome, on_store_failure) {
+            (Ok(RecordOutcome::Stored(_)), _) | (Err(_), None) => (frames, label),
+            (Ok(RecordOutcome::Resend { acknowledgement, .. }), Some(_)) => {
+                (acknowledgement.clone(), label.resend())
+            }
+            (Ok(RecordOutcome::Resend { acknowledgement, .. }), None) => (acknowledgement.clone(), label),
+            (Err(_), Some(failure)) => {
+                self.inbound.answer_store_failure(&failure, label, &self.settings, now.wall)
+            }
+        };
+        *message = InFlight::Answered(frames);
+        self.effects.push_back(Effect::Count(label, since));
+        self.last_activity = now.instant;
+        self.send_answers();
+        self.read_frames(now);
+    }
+
+    /// Sends a message of ours, unless its sender has stopped waiting for the acknowledgement. A peer that takes no
+    /// bytes may have delayed it until it expired, and an order must not come late.
+    pub(super) fn deliver(&mut self, Outgoing { control_id, frame }: Outgoing) {
+        if self.pending_replies.expects(self.inbound.device(), &control_id) {
+            self.effects.push_back(Effect::Send(frame));
+        }
+    }
+
+    /// The peer has lost its right to be connected: nothing more is read from it.
+    pub(super) fn withdraw(&mut self, refusal: Refusal) {
+        self.drain(SessionEnd::Withdrawn(refusal));
+    }
+
+    /// Finishes what is in flight, then ends.
+    pub(super) fn drain(&mut self, reason: SessionEnd) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Draining(reason);
+            // A message that is not being stored is not acknowledged: its sender keeps it. A peer that only closed its
+            // side has sent whole messages, and all of them are stored.
+            if reason != SessionEnd::PeerClosed {
+                self.backlog.clear();
+            }
+        }
+        self.send_answers();
+    }
+
+    /// When [`Session::expired`] has to be called, unless another event comes first.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if !self.wants_input() || self.paused_since.is_some() {
+            return None;
+        }
+        if self.codec.awaiting_carriage_return() {
+            return Some(self.last_activity + CARRIAGE_RETURN_TIMEOUT);
+        }
+        let limits = &self.config().interface_a;
+        match self.frame_began {
+            Some(began) => Some(began + limits.frame_timeout),
+            None if self.in_flight.is_empty() => Some(self.last_activity + limits.idle_timeout),
+            None => None,
+        }
+    }
+
+    /// The deadline has passed.
+    pub(super) fn expired(&mut self, now: Now) {
+        self.refresh_settings();
+        if self.deadline().is_none_or(|deadline| now.instant < deadline) {
+            return;
+        }
+        if let Some(received) = self.codec.complete_without_cr(&mut self.buffer) {
+            self.take(received, now);
+            self.read_frames(now);
+        } else if let Some(broken) = self.codec.abandon(&mut self.buffer, Interruption::Timeout) {
+            self.take(Received::Broken(broken), now);
+        } else {
+            self.drain(SessionEnd::IdleTimeout);
+        }
+    }
+
+    /// Evaluates the messages that have been read, for as long as more may be in flight.
+    fn read_frames(&mut self, now: Now) {
+        while self.has_capacity() {
+            self.refresh_settings();
+            if let Some(part) = self.backlog.pop_front() {
+                let expects =
+                    |control_id: &[u8]| self.pending_replies.expects(self.inbound.device(), control_id);
+                let decision = self.inbound.evaluate(&part, &self.settings, now.wall, expects);
+                self.apply(decision, now);
+                continue;
+            }
+            if self.phase != Phase::Open {
+                break;
+            }
+            match self.codec.decode(&mut self.buffer) {
+                Ok(Some(received)) => {
+                    self.frame_began = None;
+                    self.take(received, now);
+                }
+                // The codec does no I/O, so it has no read error to report.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.frame_began = match self.frame_began {
+            began @ Some(_) if self.codec.in_frame() => began,
+            _ => self.codec.in_frame().then_some(now.instant),
+        };
+        self.send_answers();
+    }
+
+    fn take(&mut self, received: Received, now: Now) {
+        match received {
+            Received::Frame(frame) => {
+                let deviations = frame.deviations.iter().map(|deviation| Effect::Deviated(deviation.code()));
+                self.effects.extend(deviations);
+                self.backlog.extend(Part::split(frame));
+            }
+            Received::Broken(broken) => {
+                self.effects.push_back(Effect::Deviated(broken.reason.code()));
+                let decision = self.inbound.evaluate_broken(&broken, &self.settings, now.wall);
+                self.apply(decision, now);
+                if broken.reason.must_close() {
+                    self.drain(end_after(broken.reason));
+                }
+            }
+        }
+    }
+
+    /// Hands a message to the store and keeps its answer until the store has it.
+    fn apply(&mut self, decision: Decision, now: Now) {
+        let Decision { record, label, outcome, violation } = decision;
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.effects.extend(violation.map(Effect::Audit));
+        // An accepted message forgives earlier violations; a rejected one between two violations does not.
+        if record.verdict == Verdict::Accepted {
+            self.violations = 0;
+        }
+        let (mut on_store_failure, mut heartbeat_interval, mut end) = (None, None, None);
+        match outcome {
+            Outcome::Accepted { on_store_failure: failure, heartbeat_interval: interval } => {
+                (on_store_failure, heartbeat_interval) = (failure, interval);
+            }
+            Outcome::Rejected => {}
+            Outcome::Violation => self.violations = self.violations.saturating_add(1),
+            Outcome::Unanswerable => end = Some(SessionEnd::Unreadable),
+            // B.1: MSA-2 names the message of ours that is meant.
+            Outcome::Reply(Reply { control_id, code }) => {
+                let acknowledgement = Acknowledgement { code, message: record.id };
+                self.pending_replies.settle(self.inbound.device(), &control_id, acknowledgement);
+            }
+        }
+        let pending = PendingAnswer { frames: record.acknowledgement.clone(), label, on_store_failure };
+        let since = now.instant;
+        self.in_flight.push_back(InFlight::Storing { ticket, pending: Box::new(pending), since });
+        self.effects.push_back(Effect::Record { ticket, record: Box::new(record), heartbeat_interval });
+        if self.violations >= self.config().devices.max_violations {
+            self.drain(SessionEnd::Violations);
+        }
+        if let Some(reason) = end {
+            self.drain(reason);
+        }
+    }
+
+    fn send_answers(&mut self) {
+        while let Some(InFlight::Answered(_)) = self.in_flight.front() {
+            if let Some(InFlight::Answered(frames)) = self.in_flight.pop_front()
+                && !frames.is_empty()
+            {
+                self.effects.push_back(Effect::Send(frames));
+            }
+        }
+        if let Phase::Draining(reason) = self.phase
+            && self.in_flight.is_empty()
+            && self.backlog.is_empty()
+        {
+            self.phase = Phase::Ended;
+            self.audit_stray_bytes();
+            self.effects.push_back(Effect::End(reason));
+        }
+    }
+
+    /// Once per connection, at its end. Many devices send line breaks between frames; those are counted with each frame
+    /// and are not worth an audit row.
+    fn audit_stray_bytes(&mut self) {
+        if self.codec.stray_kept().iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.effects.push_back(Effect::Audit(self.inbound.stray_bytes(self.codec.stray_bytes())));
+        }
+    }
+
+    fn has_capacity(&self) -> bool {
+        self.in_flight.len() < self.config().interface_a.in_flight
+    }
+
+    fn config(&self) -> &Config {
+        self.settings.config()
+    }
+
+    fn refresh_settings(&mut self) {
+        if self.settings.refresh() {
+            self.codec.set_max_frame(self.settings.config().interface_a.max_frame);
+        }
+    }
+}
+
+const fn end_after(reason: BrokenReason) -> SessionEnd {
+    match reason {
+        BrokenReason::TooLarge => SessionEnd::FrameTooLarge,
+        BrokenReason::TimedOut => SessionEnd::FrameTimeout,
+        BrokenReason::EndOfStream => SessionEnd::PeerClosed,
+        BrokenReason::NoStartBlock | BrokenReason::Truncated | BrokenReason::Utf16 => SessionEnd::NotFramed,
+    }
+}
+
+/// How long a frame whose end block lacks its carriage return waits for it.
+const CARRIAGE_RETURN_TIMEOUT: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests;
