@@ -5,18 +5,18 @@ use std::collections::{BTreeSet, HashMap};
 /// What something is kept by: [`super::IssuedCertificate::identity`] or [`super::Issuer::identity`].
 pub(super) type Identity = [u8; 32];
 
-/// So many entries at most. When it is full, the entry of the lowest rank makes room; finding that one takes no search
+/// So many entries at capacity. When it is full, the entry of the lowest rank makes room; finding that one takes no search
 /// through all of them.
 #[derive(Debug)]
 pub(super) struct BoundedMap<R, V> {
-    most: usize,
+    capacity: usize,
     entries: HashMap<Identity, (R, V)>,
     ranks: BTreeSet<(R, Identity)>,
 }
 
 impl<R: Ord + Copy, V> BoundedMap<R, V> {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, entries: HashMap::new(), ranks: BTreeSet::new() }
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { capacity, entries: HashMap::new(), ranks: BTreeSet::new() }
     }
 
     pub(super) fn get(&self, identity: &Identity) -> Option<&(R, V)> {
@@ -29,7 +29,7 @@ impl<R: Ord + Copy, V> BoundedMap<R, V> {
             self.ranks.remove(&(old, identity));
         }
         self.ranks.insert((rank, identity));
-        while self.entries.len() > self.most
+        while self.entries.len() > self.capacity
             && let Some((_, lowest)) = self.ranks.pop_first()
         {
             self.entries.remove(&lowest);
@@ -37,7 +37,7 @@ impl<R: Ord + Copy, V> BoundedMap<R, V> {
     }
 
     /// Takes out every entry of a lower rank.
-    pub(super) fn drop_below(&mut self, rank: R) {
+    pub(super) fn evict_below(&mut self, rank: R) {
         while self.ranks.first().is_some_and(|(lowest, _)| *lowest < rank)
             && let Some((_, lowest)) = self.ranks.pop_first()
         {
@@ -69,7 +69,7 @@ mod tests {
         map.insert(identity(3), 7, "third");
         assert_eq!(map.get(&identity(1)), None);
         assert_eq!(map.get(&identity(2)), Some(&(9, "second, seen again")));
-        map.drop_below(9);
+        map.evict_below(9);
         assert_eq!(map.iter().count(), 1);
     }
 

@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a responder that did not answer is passed over when a fresh CRL is at hand.
-const PASSED_OVER: Duration = Duration::from_secs(15);
+const RECENT_FAILURE_WINDOW: Duration = Duration::from_secs(15);
 /// After so many failures in a row one asks at a time: handshakes that wait for somebody who does not answer would
 /// hold the turns of devices whose responder does.
-const IN_A_ROW: u32 = 16;
+const PROBE_THRESHOLD: u32 = 16;
 /// Places that are remembered at most.
-const MOST: usize = 1024;
+const MAX_URLS: usize = 1024;
 
 /// Responders that failed, by URL.
 #[derive(Debug, Default)]
@@ -19,37 +19,39 @@ pub(super) struct CircuitBreakers(Mutex<HashMap<String, Failure>>);
 #[derive(Debug)]
 struct Failure {
     last: Instant,
-    in_a_row: u32,
+    consecutive: u32,
     is_probed: bool,
 }
 
 /// The right to ask a place; given back when it is dropped.
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
-    failing: &'a CircuitBreakers,
+    breakers: &'a CircuitBreakers,
     url: &'a str,
     is_probe: bool,
 }
 
 impl CircuitBreakers {
     /// Whether it has failed just now.
-    pub(super) fn lately(&self, url: &str, now: Instant) -> bool {
-        self.lock().get(url).is_some_and(|failure| now.saturating_duration_since(failure.last) < PASSED_OVER)
+    pub(super) fn failed_recently(&self, url: &str, now: Instant) -> bool {
+        self.lock()
+            .get(url)
+            .is_some_and(|failure| now.saturating_duration_since(failure.last) < RECENT_FAILURE_WINDOW)
     }
 
-    /// A pass, unless it has failed many times in a row and is being asked by another: so many times.
-    pub(super) fn pass<'a>(&'a self, url: &'a str) -> Result<Permit<'a>, u32> {
-        let mut failing = self.lock();
-        let many = failing.get_mut(url).filter(|failure| failure.in_a_row >= IN_A_ROW);
+    /// A acquire, unless it has failed many times in a row and is being asked by another: so many times.
+    pub(super) fn acquire<'a>(&'a self, url: &'a str) -> Result<Permit<'a>, u32> {
+        let mut breakers = self.lock();
+        let many = breakers.get_mut(url).filter(|failure| failure.consecutive >= PROBE_THRESHOLD);
         let is_probe = match many {
-            Some(failure) if failure.is_probed => return Err(failure.in_a_row),
+            Some(failure) if failure.is_probed => return Err(failure.consecutive),
             Some(failure) => {
                 failure.is_probed = true;
                 true
             }
             None => false,
         };
-        Ok(Permit { failing: self, url, is_probe })
+        Ok(Permit { breakers: self, url, is_probe })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Failure>> {
@@ -58,31 +60,31 @@ impl CircuitBreakers {
 }
 
 impl Permit<'_> {
-    pub(super) fn failed(&self, now: Instant) {
-        let mut failing = self.failing.lock();
-        if failing.len() >= MOST && !failing.contains_key(self.url) {
-            failing.retain(|_, failure| now.saturating_duration_since(failure.last) < PASSED_OVER);
-            if failing.len() >= MOST {
+    pub(super) fn record_failure(&self, now: Instant) {
+        let mut breakers = self.breakers.lock();
+        if breakers.len() >= MAX_URLS && !breakers.contains_key(self.url) {
+            breakers.retain(|_, failure| now.saturating_duration_since(failure.last) < RECENT_FAILURE_WINDOW);
+            if breakers.len() >= MAX_URLS {
                 return;
             }
         }
-        let failure = failing.entry(self.url.to_owned()).or_insert(Failure {
+        let failure = breakers.entry(self.url.to_owned()).or_insert(Failure {
             last: now,
-            in_a_row: 0,
+            consecutive: 0,
             is_probed: false,
         });
-        (failure.last, failure.in_a_row) = (now, failure.in_a_row.saturating_add(1));
+        (failure.last, failure.consecutive) = (now, failure.consecutive.saturating_add(1));
     }
 
-    pub(super) fn answered(&self) {
-        self.failing.lock().remove(self.url);
+    pub(super) fn record_success(&self) {
+        self.breakers.lock().remove(self.url);
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.is_probe
-            && let Some(failure) = self.failing.lock().get_mut(self.url)
+            && let Some(failure) = self.breakers.lock().get_mut(self.url)
         {
             failure.is_probed = false;
         }
@@ -98,33 +100,33 @@ mod tests {
     #[test]
     fn one_asks_at_a_time_who_fails_and_all_again_when_it_answers() {
         let clock = Clock::manual(hours(0));
-        let (failing, url) = (CircuitBreakers::default(), "http://r");
-        for _ in 0..IN_A_ROW {
-            failing.pass(url).unwrap().failed(clock.instant());
+        let (breakers, url) = (CircuitBreakers::default(), "http://r");
+        for _ in 0..PROBE_THRESHOLD {
+            breakers.acquire(url).unwrap().record_failure(clock.instant());
         }
-        assert!(failing.lately(url, clock.instant()));
-        let probe = failing.pass(url).unwrap();
-        assert_eq!(failing.pass(url).unwrap_err(), IN_A_ROW);
-        assert!(failing.pass("http://other").is_ok());
+        assert!(breakers.failed_recently(url, clock.instant()));
+        let probe = breakers.acquire(url).unwrap();
+        assert_eq!(breakers.acquire(url).unwrap_err(), PROBE_THRESHOLD);
+        assert!(breakers.acquire("http://other").is_ok());
         drop(probe);
-        let probe = failing.pass(url).unwrap();
-        probe.answered();
-        let (_one, _two) = (failing.pass(url).unwrap(), failing.pass(url).unwrap());
-        assert!(!failing.lately(url, clock.instant()));
+        let probe = breakers.acquire(url).unwrap();
+        probe.record_success();
+        let (_one, _two) = (breakers.acquire(url).unwrap(), breakers.acquire(url).unwrap());
+        assert!(!breakers.failed_recently(url, clock.instant()));
     }
 
     #[test]
     fn a_failure_is_forgotten_in_time_and_nobody_fills_the_memory() {
         let clock = Clock::manual(hours(0));
-        let failing = CircuitBreakers::default();
-        for number in 0..3 * MOST {
+        let breakers = CircuitBreakers::default();
+        for number in 0..3 * MAX_URLS {
             let url = format!("http://r/{number}");
-            failing.pass(&url).unwrap().failed(clock.instant());
+            breakers.acquire(&url).unwrap().record_failure(clock.instant());
         }
-        assert_eq!(failing.lock().len(), MOST);
-        clock.advance(PASSED_OVER);
-        assert!(!failing.lately("http://r/0", clock.instant()));
-        failing.pass("http://new").unwrap().failed(clock.instant());
-        assert_eq!(failing.lock().len(), 1);
+        assert_eq!(breakers.lock().len(), MAX_URLS);
+        clock.advance(RECENT_FAILURE_WINDOW);
+        assert!(!breakers.failed_recently("http://r/0", clock.instant()));
+        breakers.acquire("http://new").unwrap().record_failure(clock.instant());
+        assert_eq!(breakers.lock().len(), 1);
     }
 }

@@ -19,18 +19,18 @@ use super::bounded_map::Identity;
 use crate::model::{Task, fault_point};
 
 /// Files of one kind that are kept; the oldest beyond that are deleted at the next start.
-const MOST_FILES: usize = 100_000;
+const MAX_FILES: usize = 100_000;
 /// Files that wait to be written. Whoever brings one more waits.
-const MOST_WAITING: usize = 1024;
+const MAX_QUEUED_WRITES: usize = 1024;
 /// Files that are written before their folder is synchronised.
-const AT_ONCE: usize = 64;
+const MAX_BATCH: usize = 64;
 
 /// The folder.
 #[derive(Debug)]
 pub(super) struct Disk {
     folder: PathBuf,
-    /// The OCSP answers that are there, so that a handshake asks the disk for none that is not.
-    answers: Mutex<HashSet<Identity>>,
+    /// The OCSP responses that are there, so that a handshake asks the disk for none that is not.
+    responses: Mutex<HashSet<Identity>>,
     /// Taken when the folder is given back.
     writer: Option<(SyncSender<Job>, JoinHandle<()>)>,
     /// Cancelled when the writer has ended, for whatever reason.
@@ -42,7 +42,7 @@ enum Job {
     /// Put a file in place of the one that may be there.
     Replace(PathBuf, Vec<u8>),
     /// Say so when everything before this is written.
-    Tell(SyncSender<()>),
+    Flush(SyncSender<()>),
 }
 
 /// A kind of file.
@@ -76,15 +76,15 @@ impl Disk {
         for kind in [Kind::Ocsp, Kind::Crl, Kind::Staple] {
             let folder = folder.join(kind.folder());
             fs::create_dir_all(&folder)?;
-            tidy(&folder)?;
+            remove_leftovers(&folder)?;
         }
-        let mut answers = HashSet::new();
+        let mut responses = HashSet::new();
         for entry in fs::read_dir(folder.join(Kind::Ocsp.folder()))? {
             let path = entry?.path();
-            let name = path.file_stem().and_then(|name| name.to_str()).and_then(octets);
-            answers.extend(name.and_then(|name| Identity::try_from(name).ok()));
+            let name = path.file_stem().and_then(|name| name.to_str()).and_then(parse_hexadecimal);
+            responses.extend(name.and_then(|name| Identity::try_from(name).ok()));
         }
-        let (sender, jobs) = sync_channel(MOST_WAITING);
+        let (sender, jobs) = sync_channel(MAX_QUEUED_WRITES);
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
         let thread = std::thread::Builder::new().name("revocation".to_owned()).spawn(move || {
@@ -92,8 +92,8 @@ impl Disk {
             let _span = Task::RevocationDisk.span().entered();
             write_all(&jobs);
         })?;
-        let (answers, writer) = (Mutex::new(answers), Some((sender, thread)));
-        Ok(Self { folder: folder.to_owned(), answers, writer, ended })
+        let (responses, writer) = (Mutex::new(responses), Some((sender, thread)));
+        Ok(Self { folder: folder.to_owned(), responses, writer, ended })
     }
 
     /// Cancelled when the writer has ended, for whatever reason.
@@ -102,34 +102,34 @@ impl Disk {
     }
 
     /// Whether an OCSP answer about this certificate is there.
-    pub(super) fn has_answer(&self, identity: &Identity) -> bool {
-        self.answers().contains(identity)
+    pub(super) fn has_response(&self, identity: &Identity) -> bool {
+        self.responses().contains(identity)
     }
 
     /// Reads the OCSP answer about this certificate.
-    pub(super) fn answer(&self, identity: &Identity) -> Option<Vec<u8>> {
+    pub(super) fn read_response(&self, identity: &Identity) -> Option<Vec<u8>> {
         fs::read(self.path(Kind::Ocsp, &hexadecimal(identity))).ok()
     }
 
     /// The answer is of no use: nobody reads it again.
-    pub(super) fn pass_over(&self, identity: &Identity) {
-        self.answers().remove(identity);
+    pub(super) fn forget_response(&self, identity: &Identity) {
+        self.responses().remove(identity);
     }
 
     /// Reads the staple of this certificate.
-    pub(super) fn staple(&self, identity: &Identity) -> Option<Vec<u8>> {
+    pub(super) fn read_staple(&self, identity: &Identity) -> Option<Vec<u8>> {
         fs::read(self.path(Kind::Staple, &hexadecimal(identity))).ok()
     }
 
     /// Keeps the staple of a certificate of the platform's.
-    pub(super) async fn keep_staple(&self, identity: &Identity, der: Vec<u8>) {
+    pub(super) async fn write_staple(&self, identity: &Identity, der: Vec<u8>) {
         self.queue(Job::Replace(self.path(Kind::Staple, &hexadecimal(identity)), der)).await;
     }
 
     /// Keeps an OCSP answer. What cannot be kept is status, and known until the process ends.
-    pub(super) async fn keep_answer(&self, identity: Identity, der: Vec<u8>) {
+    pub(super) async fn write_response(&self, identity: Identity, der: Vec<u8>) {
         self.queue(Job::Replace(self.path(Kind::Ocsp, &hexadecimal(&identity)), der)).await;
-        self.answers().insert(identity);
+        self.responses().insert(identity);
     }
 
     async fn queue(&self, job: Job) {
@@ -142,11 +142,11 @@ impl Disk {
     }
 
     /// Keeps a CRL under this name. May wait for the disk.
-    pub(super) fn keep_crl(&self, name: &str, der: &[u8]) {
+    pub(super) fn write_crl(&self, name: &str, der: &[u8]) {
         self.send(Job::Replace(self.path(Kind::Crl, name), der.to_vec()));
     }
 
-    pub(super) fn crls(&self) -> Vec<(String, Vec<u8>)> {
+    pub(super) fn read_crls(&self) -> Vec<(String, Vec<u8>)> {
         let Ok(entries) = fs::read_dir(self.folder.join(Kind::Crl.folder())) else { return Vec::new() };
         let named = entries.filter_map(|entry| {
             let path = entry.ok()?.path();
@@ -156,13 +156,13 @@ impl Disk {
         named.collect()
     }
 
-    pub(super) fn numbers(&self) -> BTreeMap<String, String> {
+    pub(super) fn read_crl_numbers(&self) -> BTreeMap<String, String> {
         let text = fs::read(self.folder.join(NUMBERS)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// Keeps the highest CRL numbers. May wait for the disk.
-    pub(super) fn keep_numbers(&self, numbers: &BTreeMap<String, String>) {
+    pub(super) fn write_crl_numbers(&self, numbers: &BTreeMap<String, String>) {
         // A map of text to text is always JSON.
         let text = serde_json::to_vec_pretty(numbers).unwrap_or_default();
         self.send(Job::Replace(self.folder.join(NUMBERS), text));
@@ -170,10 +170,10 @@ impl Disk {
 
     /// Waits until everything is written.
     pub(super) fn flush(&self) {
-        let (tell, told) = sync_channel(1);
-        self.send(Job::Tell(tell));
+        let (done, written) = sync_channel(1);
+        self.send(Job::Flush(done));
         // An error says that the writer has ended.
-        let _ = told.recv();
+        let _ = written.recv();
     }
 
     fn send(&self, job: Job) {
@@ -187,8 +187,8 @@ impl Disk {
         self.folder.join(kind.folder()).join(format!("{name}.{}", kind.extension()))
     }
 
-    fn answers(&self) -> MutexGuard<'_, HashSet<Identity>> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn responses(&self) -> MutexGuard<'_, HashSet<Identity>> {
+        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -201,38 +201,38 @@ impl Drop for Disk {
     }
 }
 
-/// The writer: several files, then their folders, so that a storm of answers costs the disk less.
+/// The writer: several files, then their folders, so that a storm of responses costs the disk less.
 fn write_all(jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         fault_point(Task::RevocationDisk);
-        let (mut folders, mut tell) = (BTreeSet::new(), Vec::new());
-        let more = std::iter::from_fn(|| jobs.try_recv().ok()).take(AT_ONCE);
+        let (mut folders, mut waiting) = (BTreeSet::new(), Vec::new());
+        let more = std::iter::from_fn(|| jobs.try_recv().ok()).take(MAX_BATCH);
         for job in std::iter::once(first).chain(more) {
             match job {
                 Job::Replace(path, contents) => {
                     let temporary = path.with_extension(TEMPORARY);
                     if let Err(error) = write_whole(&temporary, &path, &contents) {
                         let _ = fs::remove_file(&temporary);
-                        not_kept(&path, &error);
+                        report_write_error(&path, &error);
                     }
                     folders.extend(path.parent().map(Path::to_owned));
                 }
-                Job::Tell(done) => tell.push(done),
+                Job::Flush(done) => waiting.push(done),
             }
         }
         for folder in folders {
             if let Err(error) = File::open(&folder).and_then(|folder| folder.sync_all()) {
-                not_kept(&folder, &error);
+                report_write_error(&folder, &error);
             }
         }
-        for done in tell {
+        for done in waiting {
             // Whoever waits has not gone.
             let _ = done.send(());
         }
     }
 }
 
-fn not_kept(path: &Path, error: &io::Error) {
+fn report_write_error(path: &Path, error: &io::Error) {
     tracing::error!(file = %path.display(), %error, "what was fetched cannot be kept for a restart");
 }
 
@@ -243,7 +243,7 @@ fn write_whole(temporary: &Path, path: &Path, contents: &[u8]) -> io::Result<()>
     fs::rename(temporary, path)
 }
 
-fn tidy(folder: &Path) -> io::Result<()> {
+fn remove_leftovers(folder: &Path) -> io::Result<()> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -251,12 +251,12 @@ fn tidy(folder: &Path) -> io::Result<()> {
         let modified = entry.metadata()?.modified()?;
         if path.extension().is_none_or(|extension| extension != TEMPORARY) {
             files.push((modified, path));
-        } else if modified.elapsed().is_ok_and(|age| age > BEING_WRITTEN) {
+        } else if modified.elapsed().is_ok_and(|age| age > MIN_LEFTOVER_AGE) {
             fs::remove_file(&path)?;
         }
     }
     files.sort();
-    let surplus = files.len().saturating_sub(MOST_FILES);
+    let surplus = files.len().saturating_sub(MAX_FILES);
     files.into_iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
 }
 
@@ -266,14 +266,14 @@ pub(super) fn hexadecimal(octets: &[u8]) -> String {
 }
 
 /// What hexadecimal digits stand for.
-pub(super) fn octets(text: &str) -> Option<Vec<u8>> {
+pub(super) fn parse_hexadecimal(text: &str) -> Option<Vec<u8>> {
     let pairs =
         text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     pairs.collect()
 }
 
 /// A file that was begun so lately may be another process's: `check` opens the folder beside a platform that serves.
-const BEING_WRITTEN: std::time::Duration = std::time::Duration::from_mins(1);
+const MIN_LEFTOVER_AGE: std::time::Duration = std::time::Duration::from_mins(1);
 const NUMBERS: &str = "crl-numbers.json";
 const TEMPORARY: &str = "tmp";
 
@@ -285,27 +285,27 @@ mod tests {
     async fn what_is_written_is_there_after_a_restart_and_what_was_begun_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path()).unwrap();
-        disk.keep_answer([1; 32], b"one".to_vec()).await;
-        disk.keep_answer([1; 32], b"two".to_vec()).await;
-        assert!(disk.has_answer(&[1; 32]) && !disk.has_answer(&[2; 32]));
-        disk.keep_crl("b", b"list");
-        disk.keep_numbers(&BTreeMap::from([("k".to_owned(), "05".to_owned())]));
+        disk.write_response([1; 32], b"one".to_vec()).await;
+        disk.write_response([1; 32], b"two".to_vec()).await;
+        assert!(disk.has_response(&[1; 32]) && !disk.has_response(&[2; 32]));
+        disk.write_crl("b", b"list");
+        disk.write_crl_numbers(&BTreeMap::from([("k".to_owned(), "05".to_owned())]));
         disk.flush();
-        assert_eq!(disk.answer(&[1; 32]).unwrap(), b"two");
+        assert_eq!(disk.read_response(&[1; 32]).unwrap(), b"two");
         let half = |name: &str, age| {
             let file = File::create(folder.path().join("ocsp").join(name)).unwrap();
             let modified = file.metadata().unwrap().modified().unwrap();
             file.set_modified(modified - age).unwrap();
         };
-        half("c.tmp", 2 * BEING_WRITTEN);
-        half("d.tmp", BEING_WRITTEN / 2);
-        disk.keep_answer([3; 32], b"at the end".to_vec()).await;
+        half("c.tmp", 2 * MIN_LEFTOVER_AGE);
+        half("d.tmp", MIN_LEFTOVER_AGE / 2);
+        disk.write_response([3; 32], b"at the end".to_vec()).await;
         drop(disk);
         let disk = Disk::open(folder.path()).unwrap();
-        assert_eq!(disk.answer(&[1; 32]).unwrap(), b"two");
-        assert!(disk.has_answer(&[1; 32]) && disk.has_answer(&[3; 32]) && !disk.has_answer(&[2; 32]));
-        assert_eq!(disk.crls(), [("b".to_owned(), b"list".to_vec())]);
-        assert_eq!(disk.numbers()["k"], "05");
+        assert_eq!(disk.read_response(&[1; 32]).unwrap(), b"two");
+        assert!(disk.has_response(&[1; 32]) && disk.has_response(&[3; 32]) && !disk.has_response(&[2; 32]));
+        assert_eq!(disk.read_crls(), [("b".to_owned(), b"list".to_vec())]);
+        assert_eq!(disk.read_crl_numbers()["k"], "05");
         assert_eq!(fs::read_dir(folder.path().join("ocsp")).unwrap().count(), 3);
     }
 
@@ -314,7 +314,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path()).unwrap();
         for number in 0..=u8::MAX {
-            disk.keep_answer([number; 32], vec![number]).await;
+            disk.write_response([number; 32], vec![number]).await;
         }
         disk.flush();
         assert_eq!(fs::read_dir(folder.path().join("ocsp")).unwrap().count(), 256);

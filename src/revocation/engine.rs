@@ -16,9 +16,9 @@ use super::disk::Disk;
 use super::http::HttpClient;
 use super::ocsp::cache::{CachedResponse, ResponseCache};
 use super::ocsp::{Expectation, NonceRule, VerifiedResponse, verify};
-use super::policy::{Known, Step, decide};
+use super::policy::{Knowledge, Step, decide};
 use super::recent::RecentCertificates;
-use super::settings::{Endpoint, RevocationError, Settings, installed};
+use super::settings::{Endpoint, RevocationError, Settings, load_installed_crls};
 use super::single_flight::SingleFlight;
 use super::verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict};
 use super::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
@@ -33,16 +33,16 @@ pub struct Engine(pub(super) Arc<Inner>);
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) settings: ArcSwap<Settings>,
-    pub(super) answers: ResponseCache,
-    pub(super) lists: CrlStore,
+    pub(super) responses: ResponseCache,
+    pub(super) crls: CrlStore,
     pub(super) disk: Disk,
     pub(super) clock: Clock,
-    pub(super) seen: RecentCertificates,
-    pub(super) fetcher: HttpClient,
+    pub(super) recent: RecentCertificates,
+    pub(super) http: HttpClient,
     pub(super) metrics: Metrics,
-    pub(super) flights: SingleFlight,
-    pub(super) failing: CircuitBreakers,
-    waiting: Semaphore,
+    pub(super) single_flight: SingleFlight,
+    pub(super) breakers: CircuitBreakers,
+    waiters: Semaphore,
     changed: watch::Sender<u64>,
 }
 
@@ -53,12 +53,12 @@ pub struct Prepared {
     crls: Vec<Arc<StoredCrl>>,
 }
 
-/// How far the question for one certificate has come, for whoever stops waiting.
+/// How far the question for one certificate has come, for whoever stops waiters.
 #[derive(Debug, Default)]
 struct Progress {
     tried: Vec<FailedAttempt>,
     /// The URLs that are being asked.
-    asking: Vec<String>,
+    pending: Vec<String>,
 }
 
 impl Engine {
@@ -74,29 +74,29 @@ impl Engine {
         let settings = Settings::load(config)?;
         let disk = Disk::open(&config.directory)
             .map_err(|source| RevocationError::Directory { path: config.directory.clone(), source })?;
-        let lists = CrlStore::new(&disk.numbers());
-        for (name, der) in disk.crls() {
+        let lists = CrlStore::new(&disk.read_crl_numbers());
+        for (name, der) in disk.read_crls() {
             match Crl::read(der) {
                 Ok(crl) => lists.add(StoredCrl::new(crl, Origin::Persisted(name))),
                 Err(error) => tracing::warn!(name, %error, "a CRL that was kept cannot be used"),
             }
         }
-        lists.install(installed(&config.installed_crls)?);
+        lists.install(load_installed_crls(&config.installed_crls)?);
         let engine = Self(Arc::new(Inner {
             settings: ArcSwap::from_pointee(settings),
-            answers: ResponseCache::new(),
-            lists,
+            responses: ResponseCache::new(),
+            crls: lists,
             disk,
             clock,
-            seen: RecentCertificates::new(),
-            fetcher: HttpClient::new(),
+            recent: RecentCertificates::new(),
+            http: HttpClient::new(),
             metrics,
-            flights: SingleFlight::default(),
-            failing: CircuitBreakers::default(),
-            waiting: Semaphore::new(config.max_waiting),
+            single_flight: SingleFlight::default(),
+            breakers: CircuitBreakers::default(),
+            waiters: Semaphore::new(config.max_waiting),
             changed: watch::Sender::new(0),
         }));
-        engine.publish();
+        engine.update_crl_gauge();
         Ok(engine)
     }
 
@@ -105,16 +105,17 @@ impl Engine {
     /// # Errors
     /// When something cannot be used.
     pub fn prepare(config: &config::Revocation) -> Result<Prepared, RevocationError> {
-        let (settings, crls) = (Arc::new(Settings::load(config)?), installed(&config.installed_crls)?);
+        let (settings, crls) =
+            (Arc::new(Settings::load(config)?), load_installed_crls(&config.installed_crls)?);
         Ok(Prepared { settings, crls })
     }
 
-    /// Puts another configuration in force; the folder and the number of waiting handshakes stay.
+    /// Puts another configuration in force; the folder and the number of waiters handshakes stay.
     pub fn apply(&self, prepared: Prepared) {
         self.0.settings.store(prepared.settings);
-        self.0.lists.install(prepared.crls);
-        self.publish();
-        self.changed();
+        self.0.crls.install(prepared.crls);
+        self.update_crl_gauge();
+        self.notify_change();
     }
 
     /// Cancelled when the thread that writes fetched answers to the disk has ended; while the engine lives that is a fault.
@@ -129,15 +130,15 @@ impl Engine {
         self.0.changed.subscribe()
     }
 
-    /// What is known about every certificate of a path, without asking anybody, not even the disk. For live sessions,
+    /// What is known about every certificate of a path, without pending anybody, not even the disk. For live sessions,
     /// and where nobody can wait.
     #[must_use]
     pub fn peek(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
-        let signers = self.signers(path);
+        let signers = self.crl_signers(path);
         path.iter()
             .map(|issued| {
-                let identity = self.see(issued);
-                let mut known = self.known(issued, identity, &signers);
+                let identity = self.record(issued);
+                let mut known = self.knowledge(issued, identity, &signers);
                 (known.responder, known.fetched) = (Some(None), Some(None));
                 match decide(&known) {
                     Step::Decided(verdict, evidence) => status(issued, verdict, evidence, Vec::new()),
@@ -153,23 +154,23 @@ impl Engine {
     /// a device that is known does not wait (A9.2).
     #[must_use]
     pub fn try_check(&self, path: &Arc<[IssuedCertificate]>) -> Option<Vec<Status>> {
-        let signers = self.signers(path);
+        let signers = self.crl_signers(path);
         let mut statuses = Vec::with_capacity(path.len());
         let mut settled = true;
         for issued in path.iter() {
-            let identity = self.see(issued);
-            match self.next(issued, &self.known(issued, identity, &signers)) {
+            let identity = self.record(issued);
+            match self.next_step(issued, &self.knowledge(issued, identity, &signers)) {
                 Step::Decided(verdict, evidence) => {
                     let revoked = matches!(verdict, Verdict::Revoked { .. });
                     statuses.push(status(issued, verdict, evidence, Vec::new()));
                     if revoked {
-                        return Some(self.counted(statuses));
+                        return Some(self.count(statuses));
                     }
                 }
                 Step::QueryResponder | Step::FetchCrl => settled = false,
             }
         }
-        settled.then(|| self.counted(statuses))
+        settled.then(|| self.count(statuses))
     }
 
     /// Finds out about every certificate of a path, within the deadline.
@@ -178,73 +179,73 @@ impl Engine {
         let late = tokio::time::sleep(deadline).boxed().shared();
         // Whoever comes when too many wait already waits as well, as long as a handshake may.
         let _turn = tokio::select! {
-            turn = self.0.waiting.acquire() => turn,
-            () = late.clone() => return self.without(path, UndeterminedReason::Busy),
+            turn = self.0.waiters.acquire() => turn,
+            () = late.clone() => return self.unresolved(path, UndeterminedReason::Busy),
         };
-        let signers = self.signers(path);
-        let asking = path.iter().map(|issued| {
+        let signers = self.crl_signers(path);
+        let pending = path.iter().map(|issued| {
             let (signers, late) = (&signers, late.clone());
             async move {
                 let progress = Mutex::default();
                 tokio::select! {
-                    status = self.ask(issued, signers, &progress) => status,
+                    status = self.determine(issued, signers, &progress) => status,
                     () = late => {
                         let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
-                        undetermined(issued, UndeterminedReason::Deadline, progress.in_vain())
+                        undetermined(issued, UndeterminedReason::Deadline, progress.into_attempts())
                     }
                 }
             }
         });
-        let statuses = join_all(asking).await;
+        let statuses = join_all(pending).await;
         // Of one that did not come in time, something may be known all the same.
         let late = |status: &Status| matches!(status.verdict, Verdict::Undetermined(_));
         let known = self.peek(path);
         let merged = statuses.into_iter().zip(known).map(|(status, known)| {
             if late(&status) && !late(&known) { Status { tried: status.tried, ..known } } else { status }
         });
-        self.counted(merged.collect())
+        self.count(merged.collect())
     }
 
-    fn without(&self, path: &Arc<[IssuedCertificate]>, why: UndeterminedReason) -> Vec<Status> {
+    fn unresolved(&self, path: &Arc<[IssuedCertificate]>, why: UndeterminedReason) -> Vec<Status> {
         let mut statuses = self.peek(path);
         for status in &mut statuses {
             if matches!(status.verdict, Verdict::Undetermined(_)) {
                 status.verdict = Verdict::Undetermined(why);
             }
         }
-        self.counted(statuses)
+        self.count(statuses)
     }
 
-    async fn ask(
+    async fn determine(
         &self,
         issued: &IssuedCertificate,
         signers: &[Arc<Issuer>],
         progress: &Mutex<Progress>,
     ) -> Status {
-        let identity = self.see(issued);
-        self.recall(issued, identity).await;
-        let mut known = self.known(issued, identity, signers);
-        let asks = |places: Vec<Endpoint>| {
+        let identity = self.record(issued);
+        self.load_from_disk(issued, identity).await;
+        let mut known = self.knowledge(issued, identity, signers);
+        let asks = |endpoints: Vec<Endpoint>| {
             let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-            progress.asking = places.into_iter().map(|place| place.url).collect();
+            progress.pending = endpoints.into_iter().map(|endpoint| endpoint.url).collect();
         };
-        let failed = |vain: Vec<FailedAttempt>| {
+        let failed = |failed_attempts: Vec<FailedAttempt>| {
             let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-            progress.asking.clear();
-            progress.tried.extend(vain);
+            progress.pending.clear();
+            progress.tried.extend(failed_attempts);
         };
         loop {
-            match self.next(issued, &known) {
+            match self.next_step(issued, &known) {
                 Step::Decided(verdict, evidence) => {
                     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
                     return status(issued, verdict, evidence, std::mem::take(&mut progress.tried));
                 }
                 Step::QueryResponder => {
                     asks(self.0.settings.load().responders(issued));
-                    known.responder = Some(match self.ask_responder(issued).await {
-                        Ok(()) => self.answer(identity, Source::OcspResponder),
-                        Err(vain) => {
-                            failed(vain);
+                    known.responder = Some(match self.query_responders(issued).await {
+                        Ok(()) => self.cached_report(identity, Source::OcspResponder),
+                        Err(failed_attempts) => {
+                            failed(failed_attempts);
                             None
                         }
                     });
@@ -252,7 +253,7 @@ impl Engine {
                 Step::FetchCrl => {
                     asks(self.0.settings.load().distribution_points(issued).into_iter().flatten().collect());
                     failed(self.fetch_crls(issued).await);
-                    let report = self.list_report(issued, signers);
+                    let report = self.crl_report(issued, signers);
                     known.fetched = Some(report.map(|mut report| {
                         report.evidence.source = Source::CrlFetched;
                         report
@@ -262,71 +263,76 @@ impl Engine {
         }
     }
 
-    /// What the policy wants; a responder that has just failed is passed over when a CRL can answer in its place.
-    fn next(&self, issued: &IssuedCertificate, known: &Known) -> Step {
+    /// What the policy wants; a responder that has just failed is passed over when a CRL can answer in its endpoint.
+    fn next_step(&self, issued: &IssuedCertificate, known: &Knowledge) -> Step {
         let step = decide(known);
         if step != Step::QueryResponder {
             return step;
         }
-        let places = self.0.settings.load().responders(issued);
-        if !self.all_fail(&places) {
+        let endpoints = self.0.settings.load().responders(issued);
+        if !self.all_failed_recently(&endpoints) {
             return step;
         }
-        let without = Known { responder: Some(None), ..known.clone() };
+        let without = Knowledge { responder: Some(None), ..known.clone() };
         match decide(&without) {
             answered @ Step::Decided(..) => answered,
             // Nobody to ask at all: on to the CRLs.
-            Step::FetchCrl if places.is_empty() => Step::FetchCrl,
+            Step::FetchCrl if endpoints.is_empty() => Step::FetchCrl,
             _ => step,
         }
     }
 
     /// Whether every one of these has failed just now.
-    pub(super) fn all_fail(&self, places: &[Endpoint]) -> bool {
+    pub(super) fn all_failed_recently(&self, endpoints: &[Endpoint]) -> bool {
         let now = self.0.clock.instant();
-        places.iter().all(|place| self.0.failing.lately(&place.url, now))
+        endpoints.iter().all(|endpoint| self.0.breakers.failed_recently(&endpoint.url, now))
     }
 
-    fn known(&self, issued: &IssuedCertificate, identity: Identity, signers: &[Arc<Issuer>]) -> Known {
-        Known {
-            cached: self.answer(identity, Source::OcspCache),
-            local: self.list_report(issued, signers),
-            ..Known::default()
+    fn knowledge(
+        &self,
+        issued: &IssuedCertificate,
+        identity: Identity,
+        signers: &[Arc<Issuer>],
+    ) -> Knowledge {
+        Knowledge {
+            cached: self.cached_report(identity, Source::OcspCache),
+            local: self.crl_report(issued, signers),
+            ..Knowledge::default()
         }
     }
 
-    fn signers(&self, path: &[IssuedCertificate]) -> Vec<Arc<Issuer>> {
+    fn crl_signers(&self, path: &[IssuedCertificate]) -> Vec<Arc<Issuer>> {
         self.0.settings.load().crl_signers(path, self.0.clock.now())
     }
 
-    fn list_report(&self, issued: &IssuedCertificate, signers: &[Arc<Issuer>]) -> Option<Report> {
+    fn crl_report(&self, issued: &IssuedCertificate, signers: &[Arc<Issuer>]) -> Option<Report> {
         let skew = self.0.settings.load().skew;
-        self.0.lists.report(issued, signers, self.0.clock.now(), skew, &self.0.disk)
+        self.0.crls.report(issued, signers, self.0.clock.now(), skew, &self.0.disk)
     }
 
     /// The kept OCSP answer.
-    fn answer(&self, identity: Identity, source: Source) -> Option<Report> {
-        let kept = self.0.answers.get(&identity)?;
+    fn cached_report(&self, identity: Identity, source: Source) -> Option<Report> {
+        let kept = self.0.responses.get(&identity)?;
         Some(kept.report(source, self.0.clock.now(), self.0.settings.load().skew))
     }
 
     /// Fetches the OCSP answer that an earlier process has kept, or this one had no room for, from the disk.
-    async fn recall(&self, issued: &IssuedCertificate, identity: Identity) {
-        if self.0.answers.get(&identity).is_some() || !self.0.disk.has_answer(&identity) {
+    async fn load_from_disk(&self, issued: &IssuedCertificate, identity: Identity) {
+        if self.0.responses.get(&identity).is_some() || !self.0.disk.has_response(&identity) {
             return;
         }
         let (engine, issued) = (self.clone(), issued.clone());
         // It fails only when the process ends.
         let _ = tokio::task::spawn_blocking(move || {
-            if engine.read_kept(&issued, identity).is_none() {
-                engine.0.disk.pass_over(&identity);
+            if engine.load_response(&issued, identity).is_none() {
+                engine.0.disk.forget_response(&identity);
             }
         })
         .await;
     }
 
-    fn read_kept(&self, issued: &IssuedCertificate, identity: Identity) -> Option<()> {
-        let der = self.0.disk.answer(&identity)?;
+    fn load_response(&self, issued: &IssuedCertificate, identity: Identity) -> Option<()> {
+        let der = self.0.disk.read_response(&identity)?;
         let settings = self.0.settings.load();
         let answer = verify(&der, &self.expectation(&settings, issued, NonceRule::Any)).ok()?;
         // Nothing was kept of a delegate that no CRL cleared. Whether one does today decides about "good" alone.
@@ -334,19 +340,19 @@ impl Engine {
         if !revoked && !self.delegate_is_good(issued, &answer) {
             return None;
         }
-        self.0.answers.keep(identity, self.kept_answer(issued, answer, None));
+        self.0.responses.insert(identity, self.cached_response(issued, answer, None));
         Some(())
     }
 
-    pub(super) fn kept_answer(
+    pub(super) fn cached_response(
         &self,
         issued: &IssuedCertificate,
-        answer: VerifiedResponse,
+        response: VerifiedResponse,
         url: Option<String>,
     ) -> Arc<CachedResponse> {
         let certificate = &issued.certificate;
         let (serial, issuer) = (certificate.serial.to_string(), certificate.issuer.to_string());
-        Arc::new(CachedResponse { answer, url, serial, issuer, fetched_at: self.0.clock.now() })
+        Arc::new(CachedResponse { response, url, serial, issuer, fetched_at: self.0.clock.now() })
     }
 
     pub(super) fn expectation<'a>(
@@ -371,10 +377,10 @@ impl Engine {
         let Some(delegate) = &answer.unchecked_delegate else { return true };
         let issued =
             IssuedCertificate { certificate: Arc::clone(delegate), issuer: Arc::clone(&issued.issuer) };
-        self.list_report(&issued, &[]).is_some_and(|report| report.fresh && report.status == CertStatus::Good)
+        self.crl_report(&issued, &[]).is_some_and(|report| report.fresh && report.status == CertStatus::Good)
     }
 
-    fn counted(&self, statuses: Vec<Status>) -> Vec<Status> {
+    fn count(&self, statuses: Vec<Status>) -> Vec<Status> {
         for status in &statuses {
             let source = status.evidence.as_ref().map_or("none", |evidence| evidence.source.code());
             self.0.metrics.revocation_checks_total.with_label_values(&[source, status.verdict.code()]).inc();
@@ -384,23 +390,23 @@ impl Engine {
 
     #[cfg(test)]
     pub(crate) fn recent_certificates(&self) -> usize {
-        self.0.seen.since(None).len()
+        self.0.recent.seen_since(None).len()
     }
 
-    fn see(&self, issued: &IssuedCertificate) -> Identity {
+    fn record(&self, issued: &IssuedCertificate) -> Identity {
         let identity = issued.identity();
-        self.0.seen.note(identity, issued, self.0.clock.instant());
+        self.0.recent.record(identity, issued, self.0.clock.instant());
         identity
     }
 
-    pub(super) fn changed(&self) {
+    pub(super) fn notify_change(&self) {
         self.0.changed.send_modify(|number| *number = number.wrapping_add(1));
     }
 
     /// The gauge of every CRL in use: of several of one issuer the one that expires first.
-    pub(super) fn publish(&self) {
+    pub(super) fn update_crl_gauge(&self) {
         let mut expires = std::collections::BTreeMap::new();
-        for stored in self.0.lists.current() {
+        for stored in self.0.crls.current() {
             let own = expires.entry(super::issuer_text(&stored.crl.issuer)).or_insert(i64::MAX);
             *own = stored.crl.next_update.as_second().min(*own);
         }
@@ -414,10 +420,12 @@ impl Engine {
 
 impl Progress {
     /// What has failed, and what has not answered yet.
-    fn in_vain(self) -> Vec<FailedAttempt> {
-        let waiting =
-            self.asking.into_iter().map(|what| FailedAttempt { target: what, error: AttemptError::Deadline });
-        self.tried.into_iter().chain(waiting).collect()
+    fn into_attempts(self) -> Vec<FailedAttempt> {
+        let waiters = self
+            .pending
+            .into_iter()
+            .map(|what| FailedAttempt { target: what, error: AttemptError::Deadline });
+        self.tried.into_iter().chain(waiters).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::crl::CrlProblem;
+use super::crl::CrlParseError;
 use super::http::FetchError;
 use super::ocsp::OcspError;
 use crate::x509::X509Error;
@@ -52,7 +52,7 @@ pub enum AttemptError {
     NoCrl(#[source] Option<X509Error>),
     /// The CRL cannot be used.
     #[error("the CRL cannot be used")]
-    Crl(#[source] CrlProblem),
+    Crl(#[source] CrlParseError),
     /// None of the issuers with its name signed it.
     #[error("no issuer that is known here signed the CRL")]
     Unsigned,

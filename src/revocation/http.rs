@@ -1,6 +1,6 @@
 //! Fetching over plain HTTP: OCSP responses and CRLs are signed, and https would ask for revocation in its turn.
 //!
-//! Nobody is trusted to stop: every request has a time for the connection, a time for all of it and a number of bytes.
+//! Nobody is is_trusted to stop: every request has a time for the connection, a time for all of it and a number of bytes.
 //! Redirects are not followed. Unless the operator allows hosts by name, addresses of this machine and of its
 //! neighbourhood are not asked, whatever a certificate says.
 
@@ -18,24 +18,24 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How many requests are under way at once, and to one host: one that does not answer takes no turn of the others'.
-const CONCURRENCY: usize = 512;
-const CONCURRENCY_OF_ONE: usize = 128;
+const MAX_REQUESTS: usize = 512;
+const MAX_REQUESTS_PER_HOST: usize = 128;
 /// Names that are looked up at once. The operating system's lookup takes a thread and cannot be broken off.
-const LOOKUPS: usize = 32;
+const MAX_DNS_LOOKUPS: usize = 32;
 /// Hosts whose turns are counted before those without a request are forgotten.
-const HOSTS: usize = 256;
+const MAX_TRACKED_HOSTS: usize = 256;
 
 /// Sends requests, within limits.
 #[derive(Debug)]
 pub(crate) struct HttpClient {
-    under_way: Semaphore,
+    requests: Semaphore,
     lookups: Arc<Semaphore>,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// The limits, as configured.
 #[derive(Debug, Clone)]
-pub(crate) struct Limits {
+pub(crate) struct FetchLimits {
     pub(crate) connect: Duration,
     pub(crate) total: Duration,
     pub(crate) proxy: Option<String>,
@@ -51,7 +51,7 @@ pub(crate) struct FetchRequest {
     /// Bytes of the largest answer.
     pub(crate) limit: usize,
     /// The operator named this URL: its host need not be allowed once more.
-    pub(crate) configured: bool,
+    pub(crate) is_configured: bool,
 }
 
 /// UndeterminedReason nothing was fetched.
@@ -94,8 +94,8 @@ pub enum FetchError {
 impl HttpClient {
     pub(crate) fn new() -> Self {
         Self {
-            under_way: Semaphore::new(CONCURRENCY),
-            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            requests: Semaphore::new(MAX_REQUESTS),
+            lookups: Arc::new(Semaphore::new(MAX_DNS_LOOKUPS)),
             hosts: Mutex::default(),
         }
     }
@@ -104,14 +104,14 @@ impl HttpClient {
     ///
     /// # Errors
     /// UndeterminedReason nothing came.
-    pub(crate) async fn fetch(&self, fetch: FetchRequest, limits: &Limits) -> Result<Bytes, FetchError> {
+    pub(crate) async fn fetch(&self, fetch: FetchRequest, limits: &FetchLimits) -> Result<Bytes, FetchError> {
         let uri: Uri = fetch.url.parse().map_err(|_| FetchError::Url)?;
         let host = checked_host(&uri, &fetch, limits)?;
         let mut late = FetchError::Busy;
         let all = async {
             // Neither is ever closed.
-            let _own = self.turns_of(&host).acquire_owned().await.map_err(|_| FetchError::Busy)?;
-            let _turn = self.under_way.acquire().await.map_err(|_| FetchError::Busy)?;
+            let _own = self.host_permits(&host).acquire_owned().await.map_err(|_| FetchError::Busy)?;
+            let _turn = self.requests.acquire().await.map_err(|_| FetchError::Busy)?;
             late = FetchError::Timeout;
             self.exchange(&uri, &host, fetch, limits).await
         };
@@ -121,14 +121,14 @@ impl HttpClient {
         }
     }
 
-    fn turns_of(&self, host: &Host) -> Arc<Semaphore> {
+    fn host_permits(&self, host: &Host) -> Arc<Semaphore> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        if hosts.len() >= HOSTS {
+        if hosts.len() >= MAX_TRACKED_HOSTS {
             hosts.retain(|_, turns| Arc::strong_count(turns) > 1);
         }
         let turns = hosts
             .entry(format!("{}:{}", host.name, host.port))
-            .or_insert_with(|| Arc::new(Semaphore::new(CONCURRENCY_OF_ONE)));
+            .or_insert_with(|| Arc::new(Semaphore::new(MAX_REQUESTS_PER_HOST)));
         Arc::clone(turns)
     }
 
@@ -137,30 +137,30 @@ impl HttpClient {
         uri: &Uri,
         host: &Host,
         fetch: FetchRequest,
-        limits: &Limits,
+        limits: &FetchLimits,
     ) -> Result<Bytes, FetchError> {
         let request = request(uri, host, fetch.body, limits.proxy.is_some())?;
         let stream = match &limits.proxy {
             Some(proxy) => {
                 // What a name stands for is the proxy's to find out; an address is one for everybody.
                 if let Ok(address) = host.name.parse::<IpAddr>()
-                    && !host.trusted
-                    && is_near(address)
+                    && !host.is_trusted
+                    && is_local_address(address)
                 {
                     return Err(FetchError::Address(address));
                 }
                 let (name, port) = proxy.rsplit_once(':').ok_or(FetchError::Resolve)?;
                 let port = port.parse().map_err(|_| FetchError::Resolve)?;
                 let name = name.trim_start_matches('[').trim_end_matches(']');
-                connect_to(self.addresses(name, port).await?, limits, true).await?
+                connect_to(self.resolve(name, port).await?, limits, true).await?
             }
-            None => connect_to(self.addresses(&host.name, host.port).await?, limits, host.trusted).await?,
+            None => connect_to(self.resolve(&host.name, host.port).await?, limits, host.is_trusted).await?,
         };
-        converse(stream, request, fetch.limit).await
+        send(stream, request, fetch.limit).await
     }
 
     /// Looks a name up. Whoever gives up waiting leaves the thread and its turn behind until the system has answered.
-    async fn addresses(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
+    async fn resolve(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
         if let Ok(address) = name.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
@@ -176,10 +176,10 @@ struct Host {
     name: String,
     port: u16,
     /// Allowed by name: its addresses are not looked at.
-    trusted: bool,
+    is_trusted: bool,
 }
 
-fn checked_host(uri: &Uri, fetch: &FetchRequest, limits: &Limits) -> Result<Host, FetchError> {
+fn checked_host(uri: &Uri, fetch: &FetchRequest, limits: &FetchLimits) -> Result<Host, FetchError> {
     if uri.scheme_str() != Some("http") {
         return Err(FetchError::Url);
     }
@@ -191,17 +191,13 @@ fn checked_host(uri: &Uri, fetch: &FetchRequest, limits: &Limits) -> Result<Host
         allowed == name || allowed == format!("{name}:{port}")
     };
     let allowed = limits.allowed_hosts.iter().any(named);
-    if !fetch.configured && !allowed && !limits.allowed_hosts.is_empty() {
+    if !fetch.is_configured && !allowed && !limits.allowed_hosts.is_empty() {
         return Err(FetchError::NotAllowed);
     }
-    Ok(Host { name, port, trusted: fetch.configured || allowed })
+    Ok(Host { name, port, is_trusted: fetch.is_configured || allowed })
 }
 
-async fn converse(
-    stream: TcpStream,
-    request: Request<Full<Bytes>>,
-    limit: usize,
-) -> Result<Bytes, FetchError> {
+async fn send(stream: TcpStream, request: Request<Full<Bytes>>, limit: usize) -> Result<Bytes, FetchError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|_| FetchError::Protocol)?;
@@ -225,12 +221,12 @@ async fn converse(
 
 async fn connect_to(
     addresses: Vec<SocketAddr>,
-    limits: &Limits,
-    trusted: bool,
+    limits: &FetchLimits,
+    is_trusted: bool,
 ) -> Result<TcpStream, FetchError> {
     let mut last = FetchError::Resolve;
     for address in addresses {
-        if !trusted && is_near(address.ip()) {
+        if !is_trusted && is_local_address(address.ip()) {
             last = FetchError::Address(address.ip());
             continue;
         }
@@ -266,7 +262,7 @@ fn request(
 
 /// This machine, its own network segment, and those to whom nobody has given an address. Cloud providers keep their
 /// metadata service on a issued-local address.
-fn is_near(address: IpAddr) -> bool {
+fn is_local_address(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
             address.is_loopback()
@@ -293,8 +289,8 @@ mod tests {
 
     use super::*;
 
-    fn limits() -> Limits {
-        Limits {
+    fn limits() -> FetchLimits {
+        FetchLimits {
             connect: Duration::from_secs(5),
             total: Duration::from_millis(400),
             proxy: None,
@@ -303,7 +299,7 @@ mod tests {
     }
 
     fn get(url: String) -> FetchRequest {
-        FetchRequest { url, body: None, limit: 1000, configured: false }
+        FetchRequest { url, body: None, limit: 1000, is_configured: false }
     }
 
     /// A server that answers once, piece by piece with a pause after each, and tells what it was asked.
@@ -356,7 +352,7 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
         let (url, task) = server(vec![answer], Duration::ZERO, false).await;
         let proxy = url.strip_prefix("http://").unwrap().strip_suffix("/x").unwrap().to_owned();
-        let limits = Limits { proxy: Some(proxy), allowed_hosts: Vec::new(), ..limits() };
+        let limits = FetchLimits { proxy: Some(proxy), allowed_hosts: Vec::new(), ..limits() };
         let fetched = HttpClient::new().fetch(get("http://ca.example/a.crl".to_owned()), &limits).await;
         assert_eq!(fetched.unwrap(), "hi");
         let asked = task.await.unwrap();
@@ -369,7 +365,7 @@ mod tests {
         let silent = get(format!("http://{}/", listener.local_addr().unwrap()));
         let fetcher = Arc::new(HttpClient::new());
         let mut waiting = tokio::task::JoinSet::new();
-        for _ in 0..2 * CONCURRENCY_OF_ONE {
+        for _ in 0..2 * MAX_REQUESTS_PER_HOST {
             let (fetcher, silent) = (Arc::clone(&fetcher), silent.clone());
             waiting.spawn(async move { fetcher.fetch(silent, &limits()).await.unwrap_err() });
         }
@@ -379,12 +375,13 @@ mod tests {
         assert_eq!(fetcher.fetch(get(url), &limits()).await.unwrap(), "hi");
         let failed = waiting.join_all().await;
         let late = |error: &FetchError| matches!(error, FetchError::Timeout | FetchError::Busy);
-        assert!(failed.len() == 2 * CONCURRENCY_OF_ONE && failed.iter().all(late), "{failed:?}");
+        assert!(failed.len() == 2 * MAX_REQUESTS_PER_HOST && failed.iter().all(late), "{failed:?}");
     }
 
     #[tokio::test]
     async fn a_proxy_is_not_sent_to_addresses_of_its_own_neighbourhood() {
-        let limits = Limits { proxy: Some("127.0.0.1:1".to_owned()), allowed_hosts: Vec::new(), ..limits() };
+        let limits =
+            FetchLimits { proxy: Some("127.0.0.1:1".to_owned()), allowed_hosts: Vec::new(), ..limits() };
         let refused = HttpClient::new().fetch(get("http://169.254.169.254/".to_owned()), &limits).await;
         assert_eq!(refused, Err(FetchError::Address("169.254.169.254".parse().unwrap())));
     }
@@ -393,7 +390,7 @@ mod tests {
     fn names_and_passwords_of_an_url_go_nowhere() {
         let fetch = get("http://user:secret@ca.example:81/x?y".to_owned());
         let uri: Uri = fetch.url.parse().unwrap();
-        let open = Limits { allowed_hosts: Vec::new(), ..limits() };
+        let open = FetchLimits { allowed_hosts: Vec::new(), ..limits() };
         let host = checked_host(&uri, &fetch, &open).unwrap();
         for by_proxy in [false, true] {
             let request = request(&uri, &host, None, by_proxy).unwrap();
@@ -406,8 +403,8 @@ mod tests {
     // Bugs that others shipped: AIA at loopback or a metadata address.
     #[tokio::test]
     async fn a_certificate_cannot_send_us_to_ourselves() {
-        let open = Limits { allowed_hosts: Vec::new(), ..limits() };
-        let ask = async |url: &str, limits: &Limits| {
+        let open = FetchLimits { allowed_hosts: Vec::new(), ..limits() };
+        let ask = async |url: &str, limits: &FetchLimits| {
             HttpClient::new().fetch(get(url.to_owned()), limits).await.unwrap_err()
         };
         for (url, address) in [

@@ -73,26 +73,26 @@ impl Engine {
     /// Everything that is at hand.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
-        let mut crls: Vec<_> = self.0.lists.all().iter().map(|stored| self.known_crl(stored)).collect();
+        let mut crls: Vec<_> = self.0.crls.all().iter().map(|stored| self.known_crl(stored)).collect();
         crls.sort_by(|one, other| (&one.issuer, &one.from).cmp(&(&other.issuer, &other.from)));
         let mut ocsp: Vec<_> = self
             .0
-            .answers
+            .responses
             .all()
             .iter()
             .map(|(identity, kept)| KnownAnswer {
                 serial: kept.serial.clone(),
                 issuer: kept.issuer.clone(),
-                status: match kept.answer.status {
+                status: match kept.response.status {
                     CertStatus::Good => "good",
                     CertStatus::Revoked { .. } => "revoked",
                     CertStatus::Unknown => "unknown",
                 },
-                this_update: kept.answer.this_update.to_string(),
-                next_update: kept.answer.next_update.map(|time| time.to_string()),
-                expires: kept.answer.expires.to_string(),
-                next_refresh: self.due(kept.fetched_at, kept.answer.expires, identity).to_string(),
-                responder: kept.answer.responder.clone(),
+                this_update: kept.response.this_update.to_string(),
+                next_update: kept.response.next_update.map(|time| time.to_string()),
+                expires: kept.response.expires.to_string(),
+                next_refresh: self.refresh_at(kept.fetched_at, kept.response.expires, identity).to_string(),
+                responder: kept.response.responder.clone(),
                 url: kept.url.clone(),
             })
             .collect();
@@ -102,7 +102,7 @@ impl Engine {
 
     fn known_crl(&self, stored: &StoredCrl) -> KnownCrl {
         let crl = &stored.crl;
-        let place = self.place_of(stored);
+        let place = self.refresh_endpoint(stored);
         KnownCrl {
             issuer: super::issuer_text(&crl.issuer),
             number: crl.number.as_deref().map(hexadecimal),
@@ -110,10 +110,10 @@ impl Engine {
             this_update: crl.this_update.to_string(),
             next_update: crl.next_update.to_string(),
             age_seconds: self.0.clock.now().duration_since(crl.this_update).as_secs(),
-            next_refresh: place.as_ref().map(|place| self.crl_due(stored, place).to_string()),
+            next_refresh: place.as_ref().map(|place| self.crl_refresh_at(stored, place).to_string()),
             refresh_url: place.map(|place| place.url),
             revoked: crl.len(),
-            from: stored.origin.name(),
+            from: stored.origin.display_name(),
             verified: stored.is_verified(),
         }
     }

@@ -4,7 +4,7 @@ use super::verdict::{CertStatus, Evidence, Report, UndeterminedReason, Verdict};
 
 /// What is known about one certificate so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct Knowledge {
     /// What a kept OCSP response says.
     pub cached: Option<Report>,
     /// What the kept and installed CRLs say.
@@ -28,14 +28,14 @@ pub enum Step {
 
 /// A9, A9.2, A9.4: what follows from what is known.
 #[must_use]
-pub fn decide(known: &Known) -> Step {
+pub fn decide(known: &Knowledge) -> Step {
     let ocsp = [known.responder.as_ref().and_then(Option::as_ref), known.cached.as_ref()];
     let crls = [known.fetched.as_ref().and_then(Option::as_ref), known.local.as_ref()];
     let all = || ocsp.into_iter().chain(crls).flatten();
 
     // Revoked is final, and stays so when the response or CRL has expired since.
     if let Some(report) = all().find(|report| is_final(report)) {
-        return answer(report);
+        return decided(report);
     }
     // What is left of revocations are holds that have expired: only something newer can lift them.
     let held = all().filter(|report| matches!(report.status, CertStatus::Revoked { .. }));
@@ -46,7 +46,7 @@ pub fn decide(known: &Known) -> Step {
             && held.is_none_or(|held| held.evidence.this_update < report.evidence.this_update)
     };
     if let Some(report) = ocsp.into_iter().flatten().find(|report| lifts(report)) {
-        return answer(report);
+        return decided(report);
     }
     let unknown =
         ocsp.into_iter().flatten().any(|report| report.fresh && report.status == CertStatus::Unknown);
@@ -54,13 +54,13 @@ pub fn decide(known: &Known) -> Step {
         return Step::QueryResponder;
     }
     if let Some(report) = crls.into_iter().flatten().find(|report| lifts(report)) {
-        return answer(report);
+        return decided(report);
     }
     if known.fetched.is_none() {
         return Step::FetchCrl;
     }
     match held {
-        Some(report) => answer(report),
+        Some(report) => decided(report),
         None => Step::Decided(
             Verdict::Undetermined(if unknown {
                 UndeterminedReason::Unknown
@@ -72,7 +72,7 @@ pub fn decide(known: &Known) -> Step {
     }
 }
 
-fn answer(report: &Report) -> Step {
+fn decided(report: &Report) -> Step {
     let verdict = match report.status {
         CertStatus::Good => Verdict::Good,
         CertStatus::Revoked { when, reason } => Verdict::Revoked { when, reason },
@@ -121,21 +121,21 @@ mod tests {
         CertStatus::Revoked { when: at(50), reason }
     }
 
-    fn verdict(known: &Known) -> Option<Verdict> {
+    fn verdict(known: &Knowledge) -> Option<Verdict> {
         match decide(known) {
             Step::Decided(verdict, _) => Some(verdict),
             _ => None,
         }
     }
 
-    fn is_revoked(known: &Known) -> bool {
+    fn is_revoked(known: &Knowledge) -> bool {
         matches!(verdict(known), Some(Verdict::Revoked { .. }))
     }
 
     // A9.2: the order of the questions.
     #[test]
     fn the_cache_comes_first_then_the_responder_then_crls() {
-        let mut known = Known::default();
+        let mut known = Knowledge::default();
         assert_eq!(decide(&known), Step::QueryResponder);
         known.local = Some(report(GOOD, true));
         assert_eq!(decide(&known), Step::QueryResponder, "OCSP before a CRL, even one that is at hand");
@@ -145,37 +145,37 @@ mod tests {
         assert_eq!(decide(&known), Step::FetchCrl);
         known.fetched = Some(None);
         assert_eq!(verdict(&known), Some(Verdict::Undetermined(UndeterminedReason::NothingFresh)));
-        let cached = Known { cached: Some(report(GOOD, true)), ..Known::default() };
+        let cached = Knowledge { cached: Some(report(GOOD, true)), ..Knowledge::default() };
         assert_eq!(verdict(&cached), Some(Verdict::Good), "a fresh cached answer asks nobody");
     }
 
     // Row 1
     #[test]
     fn a_fresh_revocation_is_final_and_asks_nobody() {
-        let by_ocsp = Known { cached: Some(report(revoked(None), true)), ..Known::default() };
-        let by_crl = Known { local: Some(report(revoked(Some(6)), true)), ..Known::default() };
+        let by_ocsp = Knowledge { cached: Some(report(revoked(None), true)), ..Knowledge::default() };
+        let by_crl = Knowledge { local: Some(report(revoked(Some(6)), true)), ..Knowledge::default() };
         assert!(is_revoked(&by_ocsp) && is_revoked(&by_crl));
-        let against = Known { cached: Some(report(GOOD, true)), ..by_crl };
+        let against = Knowledge { cached: Some(report(GOOD, true)), ..by_crl };
         assert!(is_revoked(&against), "a good OCSP response does not outweigh a CRL");
     }
 
     // Row 2
     #[test]
     fn an_expired_revocation_still_revokes() {
-        let known = Known {
+        let known = Knowledge {
             cached: Some(report(GOOD, true)),
             local: Some(report(revoked(Some(1)), false)),
-            ..Known::default()
+            ..Knowledge::default()
         };
         assert!(is_revoked(&known));
-        let known = Known { cached: Some(report(revoked(None), false)), ..Known::default() };
+        let known = Knowledge { cached: Some(report(revoked(None), false)), ..Knowledge::default() };
         assert!(is_revoked(&known));
     }
 
     // Row 3
     #[test]
     fn good_by_a_fresh_response_passes_and_by_an_expired_one_does_not() {
-        let known = |fresh| Known { responder: Some(Some(report(GOOD, fresh))), ..Known::default() };
+        let known = |fresh| Knowledge { responder: Some(Some(report(GOOD, fresh))), ..Knowledge::default() };
         assert_eq!(verdict(&known(true)), Some(Verdict::Good));
         assert_eq!(decide(&known(false)), Step::FetchCrl);
     }
@@ -183,23 +183,23 @@ mod tests {
     // Row 4
     #[test]
     fn unknown_asks_the_crl() {
-        let mut known = Known { responder: Some(Some(report(UNKNOWN, true))), ..Known::default() };
+        let mut known = Knowledge { responder: Some(Some(report(UNKNOWN, true))), ..Knowledge::default() };
         assert_eq!(decide(&known), Step::FetchCrl);
         known.fetched = Some(Some(report(GOOD, true)));
         assert_eq!(verdict(&known), Some(Verdict::Good));
         known.fetched = Some(Some(report(GOOD, false)));
         assert_eq!(verdict(&known), Some(Verdict::Undetermined(UndeterminedReason::Unknown)));
-        let cached = Known { cached: Some(report(UNKNOWN, true)), ..Known::default() };
+        let cached = Knowledge { cached: Some(report(UNKNOWN, true)), ..Knowledge::default() };
         assert_eq!(decide(&cached), Step::FetchCrl, "a kept unknown is not asked again");
     }
 
     // Row 5
     #[test]
     fn not_listed_in_a_fresh_crl_passes() {
-        let known = |fresh| Known {
+        let known = |fresh| Knowledge {
             responder: Some(None),
             fetched: Some(Some(report(GOOD, fresh))),
-            ..Known::default()
+            ..Knowledge::default()
         };
         assert_eq!(verdict(&known(true)), Some(Verdict::Good));
         assert_eq!(verdict(&known(false)), Some(Verdict::Undetermined(UndeterminedReason::NothingFresh)));
@@ -211,10 +211,10 @@ mod tests {
         let newer = |second| {
             let mut good = report(GOOD, true);
             good.evidence.this_update = at(second);
-            Known {
+            Knowledge {
                 local: Some(report(revoked(Some(6)), false)),
                 responder: Some(Some(good)),
-                ..Known::default()
+                ..Knowledge::default()
             }
         };
         assert_eq!(verdict(&newer(101)), Some(Verdict::Good));
@@ -237,10 +237,10 @@ mod tests {
         })
     }
 
-    fn knowns() -> impl Strategy<Value = Known> {
+    fn knowns() -> impl Strategy<Value = Knowledge> {
         let maybe = || prop::option::of(reports());
         let asked = || prop::option::of(prop::option::of(reports()));
-        (maybe(), maybe(), asked(), asked()).prop_map(|(cached, local, responder, fetched)| Known {
+        (maybe(), maybe(), asked(), asked()).prop_map(|(cached, local, responder, fetched)| Knowledge {
             cached,
             local,
             responder,
@@ -248,7 +248,7 @@ mod tests {
         })
     }
 
-    fn all(known: &Known) -> Vec<&Report> {
+    fn all(known: &Knowledge) -> Vec<&Report> {
         let asked = [known.responder.iter().flatten(), known.fetched.iter().flatten()];
         known.cached.iter().chain(known.local.iter()).chain(asked.into_iter().flatten()).collect()
     }

@@ -8,11 +8,11 @@ use super::{IssuedCertificate, Issuer};
 use crate::x509::CrlDistributionPoint;
 
 /// Certificates that are renewed in the background at most.
-const MOST: usize = 50_000;
+const MAX_CERTIFICATES: usize = 50_000;
 /// Issuers that are remembered at most: of CRLs that come in the background, they must have signed.
-const MOST_ISSUERS: usize = 4096;
+const MAX_ISSUERS: usize = 4096;
 /// A certificate is not noted again within this time.
-const AGAIN: Duration = Duration::from_mins(1);
+const RECORD_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Certificates and their issuers, of validated paths only.
 #[derive(Debug)]
@@ -20,37 +20,37 @@ pub(super) struct RecentCertificates(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    links: BoundedMap<Instant, IssuedCertificate>,
+    certificates: BoundedMap<Instant, IssuedCertificate>,
     issuers: BoundedMap<Instant, Arc<Issuer>>,
 }
 
 impl RecentCertificates {
     pub(super) fn new() -> Self {
-        let (links, issuers) = (BoundedMap::new(MOST), BoundedMap::new(MOST_ISSUERS));
-        Self(Mutex::new(Inner { links, issuers }))
+        let (certificates, issuers) = (BoundedMap::new(MAX_CERTIFICATES), BoundedMap::new(MAX_ISSUERS));
+        Self(Mutex::new(Inner { certificates, issuers }))
     }
 
-    pub(super) fn note(&self, identity: Identity, issued: &IssuedCertificate, now: Instant) {
+    pub(super) fn record(&self, identity: Identity, issued: &IssuedCertificate, now: Instant) {
         let mut inner = self.lock();
-        let known = inner.links.get(&identity).map(|(last, _)| *last);
-        if known.is_some_and(|last| now.saturating_duration_since(last) < AGAIN) {
+        let known = inner.certificates.get(&identity).map(|(last, _)| *last);
+        if known.is_some_and(|last| now.saturating_duration_since(last) < RECORD_INTERVAL) {
             return;
         }
-        inner.links.insert(identity, now, issued.clone());
+        inner.certificates.insert(identity, now, issued.clone());
         inner.issuers.insert(issued.issuer.identity(), now, Arc::clone(&issued.issuer));
     }
 
-    /// Everybody who was seen since then; the others are forgotten.
-    pub(super) fn since(&self, then: Option<Instant>) -> Vec<(Identity, IssuedCertificate)> {
+    /// Everybody who was recent since then; the others are forgotten.
+    pub(super) fn seen_since(&self, then: Option<Instant>) -> Vec<(Identity, IssuedCertificate)> {
         let mut inner = self.lock();
         if let Some(then) = then {
-            inner.links.drop_below(then);
+            inner.certificates.evict_below(then);
         }
-        inner.links.iter().map(|(identity, issued)| (*identity, issued.clone())).collect()
+        inner.certificates.iter().map(|(identity, issued)| (*identity, issued.clone())).collect()
     }
 
     /// The issuers with this name; they may have different keys.
-    pub(super) fn issuers(&self, name: &[u8]) -> Vec<Arc<Issuer>> {
+    pub(super) fn issuers_named(&self, name: &[u8]) -> Vec<Arc<Issuer>> {
         let inner = self.lock();
         let named = inner.issuers.iter().filter(|(_, issuer)| issuer.name() == name);
         named.map(|(_, issuer)| Arc::clone(issuer)).collect()
@@ -59,9 +59,9 @@ impl RecentCertificates {
     /// Where certificates of the issuer with this name say that its CRLs are, or its deltas.
     pub(super) fn distribution_point(&self, name: &[u8], delta: bool) -> Option<String> {
         let inner = self.lock();
-        let links =
-            inner.links.iter().map(|(_, issued)| issued).filter(|issued| issued.issuer.name() == name);
-        let points = links.flat_map(|issued| {
+        let certificates =
+            inner.certificates.iter().map(|(_, issued)| issued).filter(|issued| issued.issuer.name() == name);
+        let points = certificates.flat_map(|issued| {
             let certificate = &issued.certificate;
             if delta { &certificate.freshest_crl } else { &certificate.crl_distribution_points }
         });
@@ -88,14 +88,14 @@ mod tests {
         let ca = Ca::new("CA");
         let points = distribution_points(&[point_name("http://a/1.crl")]);
         let issued = ca.device(&Extras { extensions: vec![points], ..Extras::default() });
-        let seen = RecentCertificates::new();
-        seen.note(issued.identity(), &issued, clock.instant());
-        assert_eq!(seen.distribution_point(issued.issuer.name(), false).as_deref(), Some("http://a/1.crl"));
-        assert_eq!(seen.distribution_point(issued.issuer.name(), true), None);
+        let recent = RecentCertificates::new();
+        recent.record(issued.identity(), &issued, clock.instant());
+        assert_eq!(recent.distribution_point(issued.issuer.name(), false).as_deref(), Some("http://a/1.crl"));
+        assert_eq!(recent.distribution_point(issued.issuer.name(), true), None);
         clock.advance(Duration::from_secs(3600));
-        assert_eq!(seen.since(None).len(), 1);
-        assert_eq!(seen.since(Some(clock.instant())).len(), 0);
-        assert_eq!(seen.issuers(issued.issuer.name()).len(), 1);
-        assert_eq!(seen.issuers(b"other").len(), 0);
+        assert_eq!(recent.seen_since(None).len(), 1);
+        assert_eq!(recent.seen_since(Some(clock.instant())).len(), 0);
+        assert_eq!(recent.issuers_named(issued.issuer.name()).len(), 1);
+        assert_eq!(recent.issuers_named(b"other").len(), 0);
     }
 }

@@ -15,78 +15,78 @@ use super::engine::Engine;
 use super::settings::{Endpoint, is_http};
 
 /// A device that was not seen for so long is asked about again when it comes back.
-const LATELY: Duration = Duration::from_hours(7 * 24);
+const RECENT_WINDOW: Duration = Duration::from_hours(7 * 24);
 /// Questions under way at once.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT_REFRESHES: usize = 16;
 /// The first pause after a failure; each further one is twice as long, up to an hour. None is longer than the refresh
 /// interval: what is renewed often lasts a short time, and one failure must not outlast it.
-const BACKOFF: SignedDuration = SignedDuration::from_secs(30);
-const LONGEST_BACKOFF: SignedDuration = SignedDuration::from_hours(1);
-/// An expired CRL is told of once in that time.
-const REMINDER: SignedDuration = SignedDuration::from_hours(1);
+const MIN_BACKOFF: SignedDuration = SignedDuration::from_secs(30);
+const MAX_BACKOFF: SignedDuration = SignedDuration::from_hours(1);
+/// An expired CRL is reported of once in that time.
+const REPORT_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
 /// What could not be renewed, by name: when it is tried next, and the pause after that.
 #[derive(Debug, Default)]
-struct Failures(HashMap<String, (Timestamp, SignedDuration)>);
+struct Backoff(HashMap<String, (Timestamp, SignedDuration)>);
 
 impl Engine {
     /// Renews what is at hand until `done`, and then waits until all of it is on the disk.
     pub async fn refresh(self, done: CancellationToken) {
         // ResponseCache and CRLs wait for nobody of the other kind.
-        tokio::join!(self.renew_answers(&done), self.renew_crls(&done));
+        tokio::join!(self.refresh_responses(&done), self.refresh_crls(&done));
         // It fails only when the process ends.
         let _ = tokio::task::spawn_blocking(move || self.0.disk.flush()).await;
     }
 
     /// When something fetched at `fetched_at` that counts until `expires` is to be renewed: at half of its life, or
     /// after the configured interval if that is sooner; spread by a tenth, so that a fleet does not ask at once.
-    pub(super) fn due(&self, fetched_at: Timestamp, expires: Timestamp, identity: &[u8]) -> Timestamp {
+    pub(super) fn refresh_at(&self, fetched_at: Timestamp, expires: Timestamp, identity: &[u8]) -> Timestamp {
         let life = expires.duration_since(fetched_at).max(SignedDuration::ZERO) / 2;
-        let wait = life.min(self.interval());
+        let wait = life.min(self.refresh_interval());
         let spread = i32::from(identity.first().copied().unwrap_or(0));
         fetched_at.saturating_add(wait - wait * spread / 2560).unwrap_or(Timestamp::MAX)
     }
 
-    fn interval(&self) -> SignedDuration {
+    fn refresh_interval(&self) -> SignedDuration {
         SignedDuration::try_from(self.0.settings.load().refresh_interval).unwrap_or(SignedDuration::MAX)
     }
 
-    async fn renew_answers(&self, done: &CancellationToken) {
-        let mut failures = Failures::default();
-        while self.pause(done).await {
+    async fn refresh_responses(&self, done: &CancellationToken) {
+        let mut backoff = Backoff::default();
+        while self.wait_for_next_round(done).await {
             let now = self.0.clock.now();
-            let due = self.due_answers(now).into_iter();
+            let due = self.due_responses(now).into_iter();
             let work = due.map(|(identity, issued)| {
                 let engine = self.clone();
                 let name = super::disk::hexadecimal(&identity);
-                (name, async move { engine.ask_responder(&issued).await.is_ok() })
+                (name, async move { engine.query_responders(&issued).await.is_ok() })
             });
             tokio::select! {
                 () = done.cancelled() => return,
-                () = failures.work(work, now, self.interval()) => {}
+                () = backoff.run(work, now, self.refresh_interval()) => {}
             }
         }
     }
 
-    async fn renew_crls(&self, done: &CancellationToken) {
-        let mut failures = Failures::default();
-        let mut told = HashMap::new();
-        while self.pause(done).await {
+    async fn refresh_crls(&self, done: &CancellationToken) {
+        let mut backoff = Backoff::default();
+        let mut reported = HashMap::new();
+        while self.wait_for_next_round(done).await {
             let now = self.0.clock.now();
-            let work = self.due_crls(now).into_iter().map(|place| {
+            let work = self.due_crls(now).into_iter().map(|endpoint| {
                 let engine = self.clone();
-                (place.url.clone(), async move { engine.fetch_crl(&place).await.is_ok() })
+                (endpoint.url.clone(), async move { engine.fetch_crl(&endpoint).await.is_ok() })
             });
             tokio::select! {
                 () = done.cancelled() => return,
-                () = failures.work(work, now, self.interval()) => {}
+                () = backoff.run(work, now, self.refresh_interval()) => {}
             }
-            self.tell_of_expired(&mut told);
+            self.report_expired(&mut reported);
         }
     }
 
     /// Waits for the next round; false when there is none.
-    async fn pause(&self, done: &CancellationToken) -> bool {
+    async fn wait_for_next_round(&self, done: &CancellationToken) -> bool {
         let interval = self.0.settings.load().refresh_interval;
         let pause = (interval / 8).clamp(Duration::from_millis(100), Duration::from_secs(30));
         tokio::select! {
@@ -95,55 +95,59 @@ impl Engine {
         }
     }
 
-    pub(super) fn due_answers(&self, now: Timestamp) -> Vec<(Identity, IssuedCertificate)> {
-        let mut seen = self.0.seen.since(self.0.clock.instant().checked_sub(LATELY));
+    pub(super) fn due_responses(&self, now: Timestamp) -> Vec<(Identity, IssuedCertificate)> {
+        let mut seen = self.0.recent.seen_since(self.0.clock.instant().checked_sub(RECENT_WINDOW));
         seen.retain(|(identity, issued)| {
-            let kept = self.0.answers.get(identity);
-            kept.is_some_and(|kept| self.due(kept.fetched_at, kept.answer.expires, identity) <= now)
+            let kept = self.0.responses.get(identity);
+            kept.is_some_and(|kept| self.refresh_at(kept.fetched_at, kept.response.expires, identity) <= now)
                 // Of a responder that does not answer one asks from time to time, not all for each of theirs.
-                && !self.all_fail(&self.0.settings.load().responders(issued))
+                && !self.all_failed_recently(&self.0.settings.load().responders(issued))
         });
         seen
     }
 
     /// A9.1: the CRLs that are to be fetched, and deltas that are named and not at hand.
     pub(super) fn due_crls(&self, now: Timestamp) -> Vec<Endpoint> {
-        let current = self.0.lists.current();
+        let current = self.0.crls.current();
         let due = current.iter().filter_map(|stored| {
-            let place = self.place_of(stored)?;
-            (self.crl_due(stored, &place) <= now).then_some(place)
+            let endpoint = self.refresh_endpoint(stored)?;
+            (self.crl_refresh_at(stored, &endpoint) <= now).then_some(endpoint)
         });
-        let mut places: Vec<Endpoint> = Vec::new();
+        let mut endpoints: Vec<Endpoint> = Vec::new();
         let deltas = current.iter().filter(|stored| {
             stored.crl.base.is_none()
                 && !current
                     .iter()
                     .any(|other| other.crl.base.is_some() && other.crl.issuer == stored.crl.issuer)
         });
-        let deltas = deltas.flat_map(|stored| self.deltas_of(&stored.crl.issuer));
-        for place in due.chain(deltas) {
-            if !places.contains(&place) {
-                places.push(place);
+        let deltas = deltas.flat_map(|stored| self.delta_endpoints(&stored.crl.issuer));
+        for endpoint in due.chain(deltas) {
+            if !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
             }
         }
-        places
+        endpoints
     }
 
     /// When a CRL is to be fetched again.
-    pub(super) fn crl_due(&self, stored: &StoredCrl, place: &Endpoint) -> Timestamp {
+    pub(super) fn crl_refresh_at(&self, stored: &StoredCrl, endpoint: &Endpoint) -> Timestamp {
         let this_update = stored.crl.this_update;
         let fetched =
-            self.0.lists.fetched(&place.url).map_or(this_update, |fetched| fetched.max(this_update));
-        self.due(fetched, stored.crl.next_update, &super::CertIdHash::Sha256.digest(place.url.as_bytes()))
+            self.0.crls.last_fetched(&endpoint.url).map_or(this_update, |fetched| fetched.max(this_update));
+        self.refresh_at(
+            fetched,
+            stored.crl.next_update,
+            &super::CertIdHash::Sha256.digest(endpoint.url.as_bytes()),
+        )
     }
 
     /// A9.1: the URL is the one that is configured, else the CRL's own, else that of certificates of its issuer.
-    pub(super) fn place_of(&self, stored: &StoredCrl) -> Option<Endpoint> {
+    pub(super) fn refresh_endpoint(&self, stored: &StoredCrl) -> Option<Endpoint> {
         let settings = self.0.settings.load();
-        if let Some(place) = settings.configured_crl(&stored.crl.issuer) {
-            return Some(place);
+        if let Some(endpoint) = settings.configured_crl(&stored.crl.issuer) {
+            return Some(endpoint);
         }
-        let found = |url: &str| Some(Endpoint { url: url.to_owned(), configured: false });
+        let found = |url: &str| Some(Endpoint { url: url.to_owned(), is_configured: false });
         let mut own = stored.crl.scope.name.iter().flat_map(|name| name.urls());
         if let Some(url) = own.find(|url| is_http(url)) {
             return found(url);
@@ -152,24 +156,24 @@ impl Engine {
             return found(url);
         }
         self.0
-            .seen
+            .recent
             .distribution_point(&stored.crl.issuer, stored.crl.base.is_some())
             .and_then(|url| found(&url))
     }
 
     /// An expired CRL that refuses everybody says so in one clear line that names it.
-    fn tell_of_expired(&self, told: &mut HashMap<Origin, Timestamp>) {
+    fn report_expired(&self, reported: &mut HashMap<Origin, Timestamp>) {
         let now = self.0.clock.now();
-        told.retain(|_, before| now.duration_since(*before) < REMINDER);
-        for stored in self.0.lists.current() {
+        reported.retain(|_, before| now.duration_since(*before) < REPORT_INTERVAL);
+        for stored in self.0.crls.current() {
             // One of a CA that is long gone is nobody's concern.
             let matters = matches!(stored.origin, Origin::Installed(_))
-                || !self.0.seen.issuers(&stored.crl.issuer).is_empty();
-            if stored.crl.next_update < now && matters && !told.contains_key(&stored.origin) {
-                told.insert(stored.origin.clone(), now);
+                || !self.0.recent.issuers_named(&stored.crl.issuer).is_empty();
+            if stored.crl.next_update < now && matters && !reported.contains_key(&stored.origin) {
+                reported.insert(stored.origin.clone(), now);
                 tracing::error!(
                     issuer = super::issuer_text(&stored.crl.issuer),
-                    crl = stored.origin.name(),
+                    crl = stored.origin.display_name(),
                     expired = %stored.crl.next_update,
                     "a CRL has expired: certificates of this issuer are refused unless OCSP answers for them"
                 );
@@ -178,10 +182,10 @@ impl Engine {
     }
 }
 
-impl Failures {
+impl Backoff {
     /// Does the work whose time has come, so much at once, and notes what failed: that is done again after `longest` at
     /// most.
-    async fn work<F>(
+    async fn run<F>(
         &mut self,
         work: impl Iterator<Item = (String, F)>,
         now: Timestamp,
@@ -190,34 +194,34 @@ impl Failures {
         F: Future<Output = bool> + Send + 'static,
     {
         // Of what nobody asks about any more nothing is remembered.
-        let forgotten = |next: Timestamp| now.duration_since(next) > LONGEST_BACKOFF;
+        let forgotten = |next: Timestamp| now.duration_since(next) > MAX_BACKOFF;
         self.0.retain(|_, (next, _)| !forgotten(*next));
-        let mut under_way: JoinSet<(String, bool)> = JoinSet::new();
+        let mut running: JoinSet<(String, bool)> = JoinSet::new();
         for (name, question) in work {
             if self.0.get(&name).is_some_and(|(next, _)| now < *next) {
                 continue;
             }
-            self.collect(&mut under_way, now, longest, AT_ONCE).await;
-            under_way.spawn(async move { (name, question.await) });
+            self.wait_until_at_most(&mut running, now, longest, MAX_CONCURRENT_REFRESHES).await;
+            running.spawn(async move { (name, question.await) });
         }
-        self.collect(&mut under_way, now, longest, 0).await;
+        self.wait_until_at_most(&mut running, now, longest, 0).await;
     }
 
     /// Waits until at most `leave` are under way.
-    async fn collect(
+    async fn wait_until_at_most(
         &mut self,
-        under_way: &mut JoinSet<(String, bool)>,
+        running: &mut JoinSet<(String, bool)>,
         now: Timestamp,
         longest: SignedDuration,
         leave: usize,
     ) {
-        while under_way.len() > leave {
-            let Some(Ok((name, done))) = under_way.join_next().await else { continue };
+        while running.len() > leave {
+            let Some(Ok((name, done))) = running.join_next().await else { continue };
             if done {
                 self.0.remove(&name);
             } else {
-                let pause = self.0.get(&name).map_or(BACKOFF, |(_, pause)| *pause * 2);
-                let pause = pause.min(LONGEST_BACKOFF).min(longest);
+                let pause = self.0.get(&name).map_or(MIN_BACKOFF, |(_, pause)| *pause * 2);
+                let pause = pause.min(MAX_BACKOFF).min(longest);
                 self.0.insert(name, (now.saturating_add(pause).unwrap_or(Timestamp::MAX), pause));
             }
         }
@@ -230,13 +234,13 @@ mod tests {
 
     /// How many of these seconds a thing is tried in that fails each time.
     async fn tried(longest: SignedDuration, seconds: i64) -> usize {
-        let mut failures = Failures::default();
+        let mut backoff = Backoff::default();
         let (asked, count) = tokio::sync::mpsc::unbounded_channel();
         for second in 0..seconds {
             let now = super::super::fixtures::hours(0) + SignedDuration::from_secs(second);
             let asked = asked.clone();
             let work = async move { asked.send(()).is_err() };
-            failures.work(std::iter::once(("CRL".to_owned(), work)), now, longest).await;
+            backoff.run(std::iter::once(("CRL".to_owned(), work)), now, longest).await;
         }
         count.len()
     }

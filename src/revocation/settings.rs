@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::bounded_map::Identity;
 use super::crl::store::{Origin, StoredCrl};
-use super::crl::{Crl, CrlProblem};
-use super::http::Limits;
+use super::crl::{Crl, CrlParseError};
+use super::http::FetchLimits;
 use super::{IssuedCertificate, Issuer};
 use crate::config::{self, Nonce};
 use crate::x509::{CertificateFacts, X509Error, pem};
@@ -40,7 +40,7 @@ pub enum RevocationError {
         /// Which file.
         path: PathBuf,
         /// UndeterminedReason.
-        source: CrlProblem,
+        source: CrlParseError,
     },
     /// The folder for what is fetched cannot be made or read.
     #[error("cannot use the folder {} (revocation.directory)", path.display())]
@@ -62,7 +62,7 @@ pub(crate) struct Settings {
     pub(super) deadline: Duration,
     pub(super) refresh_interval: Duration,
     pub(super) max_crl: usize,
-    pub(super) limits: Limits,
+    pub(super) limits: FetchLimits,
     fallback: Option<String>,
     responders: Vec<Responder>,
     crl_issuers: Vec<CrlIssuer>,
@@ -90,7 +90,7 @@ struct Responder {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(super) url: String,
-    pub(super) configured: bool,
+    pub(super) is_configured: bool,
 }
 
 impl Settings {
@@ -113,7 +113,7 @@ impl Settings {
             deadline: config.deadline,
             refresh_interval: config.refresh_interval,
             max_crl: config.max_crl,
-            limits: Limits {
+            limits: FetchLimits {
                 connect: config.connect_timeout,
                 total: config.fetch_timeout,
                 proxy: config.proxy.clone(),
@@ -129,32 +129,32 @@ impl Settings {
     /// for all.
     pub(super) fn responders(&self, issued: &IssuedCertificate) -> Vec<Endpoint> {
         if let Some(url) = self.responder(&issued.issuer).and_then(|responder| responder.ocsp.clone()) {
-            return vec![Endpoint { url, configured: true }];
+            return vec![Endpoint { url, is_configured: true }];
         }
-        let named = issued.certificate.ocsp_urls.iter().filter(|url| is_http(url)).take(MOST_URLS);
-        let named = named.map(|url| Endpoint { url: url.clone(), configured: false });
-        named.chain(self.fallback.clone().map(|url| Endpoint { url, configured: true })).collect()
+        let named = issued.certificate.ocsp_urls.iter().filter(|url| is_http(url)).take(MAX_URLS);
+        let named = named.map(|url| Endpoint { url: url.clone(), is_configured: false });
+        named.chain(self.fallback.clone().map(|url| Endpoint { url, is_configured: true })).collect()
     }
 
-    /// Where the CRLs that cover a certificate may be had: one list of equal places for each distribution point, and
+    /// Where the CRLs that cover a certificate may be had: one list of equal endpoints for each distribution point, and
     /// the deltas after them.
     pub(super) fn distribution_points(&self, issued: &IssuedCertificate) -> Vec<Vec<Endpoint>> {
         if let Some(url) = self.responder(&issued.issuer).and_then(|responder| responder.crl.clone()) {
-            return vec![vec![Endpoint { url, configured: true }]];
+            return vec![vec![Endpoint { url, is_configured: true }]];
         }
         let points =
             issued.certificate.crl_distribution_points.iter().chain(&issued.certificate.freshest_crl);
-        let places = points.take(MOST_URLS).map(|point| {
-            let urls = point.urls().filter(|url| is_http(url)).take(MOST_URLS);
-            urls.map(|url| Endpoint { url: url.to_owned(), configured: false }).collect::<Vec<_>>()
+        let endpoints = points.take(MAX_URLS).map(|point| {
+            let urls = point.urls().filter(|url| is_http(url)).take(MAX_URLS);
+            urls.map(|url| Endpoint { url: url.to_owned(), is_configured: false }).collect::<Vec<_>>()
         });
-        places.filter(|places| !places.is_empty()).collect()
+        endpoints.filter(|endpoints| !endpoints.is_empty()).collect()
     }
 
     /// Where the CRLs of an issuer are, when the operator says so.
     pub(super) fn configured_crl(&self, name: &[u8]) -> Option<Endpoint> {
         let responder = self.responders.iter().find(|responder| responder.issuer.name() == name)?;
-        responder.crl.clone().map(|url| Endpoint { url, configured: true })
+        responder.crl.clone().map(|url| Endpoint { url, is_configured: true })
     }
 
     pub(super) fn signers(&self, issued: &IssuedCertificate) -> &[Arc<CertificateFacts>] {
@@ -216,7 +216,7 @@ impl Responder {
 }
 
 /// The CRLs of files, and of every `.crl` file of folders; PEM or DER (A9.1).
-pub(super) fn installed(paths: &[PathBuf]) -> Result<Vec<Arc<StoredCrl>>, RevocationError> {
+pub(super) fn load_installed_crls(paths: &[PathBuf]) -> Result<Vec<Arc<StoredCrl>>, RevocationError> {
     let mut stored = Vec::new();
     for path in paths {
         let files = if path.is_dir() { crl_files(path)? } else { vec![path.clone()] };
@@ -267,4 +267,4 @@ pub(super) fn is_http(url: &str) -> bool {
 
 const SCHEME: &str = "http://";
 /// Of the many that a certificate could name, so many are asked.
-const MOST_URLS: usize = 4;
+const MAX_URLS: usize = 4;

@@ -65,7 +65,7 @@ pub struct KnownStaple {
 }
 
 impl Staple {
-    fn of(answer: VerifiedResponse, der: Bytes, url: Option<String>, fetched_at: Timestamp) -> Self {
+    fn new(answer: VerifiedResponse, der: Bytes, url: Option<String>, fetched_at: Timestamp) -> Self {
         Self {
             der,
             status: answer.status,
@@ -106,17 +106,17 @@ impl Engine {
     /// # Errors
     /// With everything that was tried, when none of them gives one.
     pub async fn fetch_staple(&self, issued: &IssuedCertificate) -> Result<Staple, Vec<FailedAttempt>> {
-        let places = self.0.settings.load().responders(issued);
-        if places.is_empty() {
+        let endpoints = self.0.settings.load().responders(issued);
+        if endpoints.is_empty() {
             return Err(vec![FailedAttempt { target: "OCSP".to_owned(), error: AttemptError::NoResponder }]);
         }
         let mut tried = Vec::new();
-        for place in places {
+        for endpoint in endpoints {
             // Without a nonce: who gets it has asked for nothing himself.
-            let asked = self.ask_by_get_or_post(issued, &place, Nonce::Off).await;
-            match asked.and_then(|(answer, der)| self.staple(answer, der, &place.url)) {
+            let asked = self.query_by_get_or_post(issued, &endpoint, Nonce::Off).await;
+            match asked.and_then(|(answer, der)| self.staple(answer, der, &endpoint.url)) {
                 Ok(staple) => return Ok(staple),
-                Err(why) => tried.push(FailedAttempt { target: place.url, error: why }),
+                Err(why) => tried.push(FailedAttempt { target: endpoint.url, error: why }),
             }
         }
         Err(tried)
@@ -125,7 +125,7 @@ impl Engine {
     fn staple(&self, answer: VerifiedResponse, der: Vec<u8>, url: &str) -> Result<Staple, AttemptError> {
         let now = self.0.clock.now();
         let fresh = answer.fresh;
-        let staple = Staple::of(answer, der.into(), Some(url.to_owned()), now);
+        let staple = Staple::new(answer, der.into(), Some(url.to_owned()), now);
         match staple.status {
             CertStatus::Unknown => Err(AttemptError::Unknown),
             _ if fresh && staple.is_fresh_at(now) => Ok(staple),
@@ -142,7 +142,7 @@ impl Engine {
     /// The staple that was kept on disk, whether it is still fresh or not.
     #[must_use]
     pub fn load_staple(&self, issued: &IssuedCertificate) -> Option<Staple> {
-        let der = self.0.disk.staple(&issued.identity())?;
+        let der = self.0.disk.read_staple(&issued.identity())?;
         let settings = self.0.settings.load();
         // Held against the rules again: the folder need not be trusted.
         let answer = verify(&der, &self.expectation(&settings, issued, NonceRule::Any)).ok()?;
@@ -150,18 +150,18 @@ impl Engine {
             return None;
         }
         let this_update = answer.this_update;
-        Some(Staple::of(answer, der.into(), None, this_update))
+        Some(Staple::new(answer, der.into(), None, this_update))
     }
 
-    /// Keeps a staple on disk, in place of the one before.
+    /// Keeps a staple on disk, in endpoint of the one before.
     pub async fn save_staple(&self, issued: &IssuedCertificate, staple: &Staple) {
-        self.0.disk.keep_staple(&issued.identity(), staple.der.to_vec()).await;
+        self.0.disk.write_staple(&issued.identity(), staple.der.to_vec()).await;
     }
 
     /// When a staple is to be renewed.
     #[must_use]
     pub fn staple_refresh_at(&self, issued: &IssuedCertificate, staple: &Staple) -> Timestamp {
-        self.due(staple.fetched_at, staple.expires, &issued.identity())
+        self.refresh_at(staple.fetched_at, staple.expires, &issued.identity())
     }
 
     /// The gauge of a certificate's staple; zero when there is none.
@@ -196,7 +196,7 @@ mod tests {
                 signer_expires: signer,
                 unchecked_delegate: None,
             };
-            let staple = Staple::of(answer, Bytes::new(), None, hours(0));
+            let staple = Staple::new(answer, Bytes::new(), None, hours(0));
             assert_eq!(staple.expires, hours(end));
             assert!(staple.is_fresh_at(hours(end - 1)) && !staple.is_fresh_at(hours(end)));
         }

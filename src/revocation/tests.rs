@@ -176,23 +176,23 @@ async fn a_replayed_crl_is_refused_before_it_replaces_anything() {
     let newer = scene.list(7).revoking(SERIAL, Some(1)).by(&scene.ca);
     let older = List { this_update: hours(-2), ..scene.list(6) }.by(&scene.ca);
     let twin = List { this_update: hours(0), ..scene.list(9) }.by(&Ca::new("Issuing CA"));
-    scene.engine.take_crl(url, &newer).unwrap();
+    scene.engine.accept_crl(url, &newer).unwrap();
     for _ in 0..2 {
-        assert_eq!(scene.engine.take_crl(url, &older), Err(AttemptError::RolledBack));
-        assert_eq!(scene.engine.take_crl(url, &twin), Err(AttemptError::Unsigned));
+        assert_eq!(scene.engine.accept_crl(url, &older), Err(AttemptError::RolledBack));
+        assert_eq!(scene.engine.accept_crl(url, &twin), Err(AttemptError::Unsigned));
         assert!(is_revoked(scene.engine.peek(&path)[0].verdict));
         // The next process knows the same, whoever has been seen there.
         scene = scene.restarted();
-        scene.engine.take_crl(url, &twin).unwrap();
+        scene.engine.accept_crl(url, &twin).unwrap();
         let _ = scene.engine.peek(&path);
         assert!(is_revoked(scene.engine.peek(&path)[0].verdict), "the kept one is there beside it");
     }
     // Without numbers, thisUpdate decides.
     let number = |list: List| List { extensions: Vec::new(), ..list }.by(&scene.ca);
     let url = "http://127.0.0.1/unnumbered.crl";
-    scene.engine.take_crl(url, &number(scene.list(0))).unwrap();
+    scene.engine.accept_crl(url, &number(scene.list(0))).unwrap();
     let older = number(List { this_update: hours(-2), ..scene.list(0) });
-    assert_eq!(scene.engine.take_crl(url, &older), Err(AttemptError::Older));
+    assert_eq!(scene.engine.accept_crl(url, &older), Err(AttemptError::Older));
 }
 
 // Bugs that others shipped, the same for OCSP: a good response from before the revocation, still within its life.
@@ -204,7 +204,7 @@ async fn a_replayed_good_response_is_kept_nowhere() {
     put(&slot, responded(&scene.ca, &path[0], REVOKED, 1));
     assert!(is_revoked(scene.verdict(&path).await));
     put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 2));
-    scene.engine.ask_responder(&path[0]).await.unwrap();
+    scene.engine.query_responders(&path[0]).await.unwrap();
     assert!(is_revoked(scene.verdict(&path).await));
     scene = scene.restarted();
     assert!(is_revoked(scene.verdict(&path).await), "from the disk");
@@ -262,7 +262,7 @@ async fn what_get_does_not_answer_is_asked_by_post() {
         let site = Site::new(move |line| if line.starts_with("GET") { by_get.clone() } else { good.clone() });
         let site = site.await;
         let path = scene.device(vec![responder_at(&site.url)]);
-        assert_eq!(scene.engine.ask_responder(&path[0]).await, Ok(()));
+        assert_eq!(scene.engine.query_responders(&path[0]).await, Ok(()));
         let asked = site.asked();
         assert!(asked[0].starts_with("GET") && asked[1].starts_with("POST") && asked.len() == 2, "{asked:?}");
     }
@@ -296,10 +296,10 @@ async fn a_delegate_that_vouches_for_itself_is_not_asked_about_itself() {
     let list = |list: List| {
         StoredCrl::new(crl::Crl::read(list.by(&scene.ca)).unwrap(), Origin::Installed("x".into()))
     };
-    scene.engine.0.lists.install(vec![list(scene.list(1).revoking(&[0x55], Some(1)))]);
-    assert_eq!(scene.engine.ask_responder(&path[0]).await.unwrap_err()[0].error, AttemptError::Delegate);
-    scene.engine.0.lists.install(vec![list(scene.list(2))]);
-    assert_eq!(scene.engine.ask_responder(&path[0]).await, Ok(()));
+    scene.engine.0.crls.install(vec![list(scene.list(1).revoking(&[0x55], Some(1)))]);
+    assert_eq!(scene.engine.query_responders(&path[0]).await.unwrap_err()[0].error, AttemptError::Delegate);
+    scene.engine.0.crls.install(vec![list(scene.list(2))]);
+    assert_eq!(scene.engine.query_responders(&path[0]).await, Ok(()));
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
 }
 
@@ -321,10 +321,10 @@ async fn an_indirect_crl_is_renewed_like_any_other() {
         let list = List { this_update: hours(hour), ..scene.list(number) };
         list.scoped(&[&point_name(url), &[0x84, 1, 0xff]]).sign(name, &key)
     };
-    scene.engine.take_crl(url, &list(1, -2)).unwrap();
+    scene.engine.accept_crl(url, &list(1, -2)).unwrap();
     assert_eq!(scene.engine.peek(&path)[0].verdict, Verdict::Good);
-    assert_eq!(scene.engine.take_crl(url, &list(2, -1)), Ok(()), "its successor");
-    assert_eq!(scene.engine.take_crl(url, &list(1, -2)), Err(AttemptError::RolledBack));
+    assert_eq!(scene.engine.accept_crl(url, &list(2, -1)), Ok(()), "its successor");
+    assert_eq!(scene.engine.accept_crl(url, &list(1, -2)), Err(AttemptError::RolledBack));
     // The authority's certificate counts within its validity, and only for paths of the CA that issued it.
     let other = Scene::new().device(Vec::new());
     let signers =
@@ -357,7 +357,7 @@ async fn a_crl_is_due_at_half_of_its_life_and_not_all_the_time() {
     let url = site.url("ca.crl");
     let scoped = scene.list(1).scoped(&[&point_name(&url)]).by(&scene.ca);
     let file = Origin::Installed("ca.crl".into());
-    scene.engine.0.lists.install(vec![StoredCrl::new(crl::Crl::read(scoped.clone()).unwrap(), file)]);
+    scene.engine.0.crls.install(vec![StoredCrl::new(crl::Crl::read(scoped.clone()).unwrap(), file)]);
     // Made an hour ago, for a day: a tenth of its half life is spread.
     let due = |at| scene.engine.due_crls(at).into_iter().map(|place| place.url).collect::<Vec<_>>();
     assert!(due(hours(9)).is_empty());
@@ -424,7 +424,7 @@ async fn only_a_revocation_is_told_to_live_sessions() {
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     assert!(!changes.has_changed().unwrap());
     put(&slot, responded(&scene.ca, &path[0], REVOKED, 1));
-    scene.engine.ask_responder(&path[0]).await.unwrap();
+    scene.engine.query_responders(&path[0]).await.unwrap();
     assert!(changes.has_changed().unwrap());
 }
 
@@ -435,7 +435,7 @@ async fn a_responder_that_fails_is_passed_over_when_a_crl_answers() {
     let scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
     let installed = crl::Crl::read(scene.list(1).by(&scene.ca)).unwrap();
-    scene.engine.0.lists.install(vec![StoredCrl::new(installed, Origin::Installed("x".into()))]);
+    scene.engine.0.crls.install(vec![StoredCrl::new(installed, Origin::Installed("x".into()))]);
     assert!(scene.engine.try_check(&path).is_none(), "OCSP first");
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     let asked = site.asked().len();
@@ -457,10 +457,10 @@ async fn the_gauge_tells_of_the_crl_that_expires_first() {
     let until = |hour, list: List| List { next_update: Some(hours(hour)), ..list };
     let users = scene.list(1).scoped(&[&[0x81, 1, 0xff]]);
     let cas = scene.list(1).scoped(&[&[0x82, 1, 0xff]]);
-    scene.engine.take_crl("http://a/users.crl", &until(5, users).by(&scene.ca)).unwrap();
-    scene.engine.take_crl("http://a/cas.crl", &until(9, cas).by(&scene.ca)).unwrap();
+    scene.engine.accept_crl("http://a/users.crl", &until(5, users).by(&scene.ca)).unwrap();
+    scene.engine.accept_crl("http://a/cas.crl", &until(9, cas).by(&scene.ca)).unwrap();
     let forged = until(1, scene.list(9)).by(&Ca::new("Issuing CA"));
-    assert_eq!(scene.engine.take_crl("http://a/forged.crl", &forged), Err(AttemptError::Unsigned));
+    assert_eq!(scene.engine.accept_crl("http://a/forged.crl", &forged), Err(AttemptError::Unsigned));
     let gauge = &scene.engine.0.metrics.crl_next_update_timestamp_seconds;
     assert_eq!(gauge.with_label_values(&["CN=Issuing CA"]).get(), hours(5).as_second());
 }
@@ -474,15 +474,15 @@ async fn answers_are_due_before_they_expire_while_the_device_is_seen() {
     put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 1));
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     // It lasts for 23 hours.
-    assert!(scene.engine.due_answers(hours(10)).is_empty());
-    assert_eq!(scene.engine.due_answers(hours(12)).len(), 1);
+    assert!(scene.engine.due_responses(hours(10)).is_empty());
+    assert_eq!(scene.engine.due_responses(hours(12)).len(), 1);
     *slot.lock().unwrap() = Reply::Status(503);
-    scene.engine.ask_responder(&path[0]).await.unwrap_err();
+    scene.engine.query_responders(&path[0]).await.unwrap_err();
     assert!(
-        scene.engine.due_answers(hours(12)).is_empty(),
+        scene.engine.due_responses(hours(12)).is_empty(),
         "a responder that fails is left alone for a moment"
     );
     scene.clock.advance(Duration::from_secs(7 * 24 * 3600 + 1));
     let later = scene.clock.now() + SignedDuration::from_secs(1);
-    assert!(scene.engine.due_answers(later).is_empty(), "nobody has seen it for a week");
+    assert!(scene.engine.due_responses(later).is_empty(), "nobody has seen it for a week");
 }

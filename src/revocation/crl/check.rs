@@ -13,7 +13,7 @@ use crate::x509::{Reasons, SignatureError};
 
 /// A CRL whose signature has been verified with one issuer's key.
 #[derive(Debug, Clone)]
-pub struct Verified {
+pub struct VerifiedCrl {
     crl: Arc<Crl>,
     signer: Arc<Issuer>,
     series: [u8; 32],
@@ -21,7 +21,7 @@ pub struct Verified {
 
 /// UndeterminedReason a CRL does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CrlError {
+pub enum CrlVerifyError {
     /// It is of another issuer.
     #[error("it is of another issuer")]
     OtherIssuer,
@@ -35,7 +35,7 @@ pub enum CrlError {
 
 /// About which certificate, and when.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct CrlQuery<'a> {
     /// The certificate.
     pub issued: &'a IssuedCertificate,
     /// The time.
@@ -44,20 +44,20 @@ pub struct Question<'a> {
     pub skew: SignedDuration,
 }
 
-impl Verified {
+impl VerifiedCrl {
     /// Verifies that `issuer` signed the CRL and may do so.
     ///
     /// # Errors
     /// When it did not or may not.
-    pub fn new(crl: Arc<Crl>, issuer: Arc<Issuer>) -> Result<Self, CrlError> {
+    pub fn new(crl: Arc<Crl>, issuer: Arc<Issuer>) -> Result<Self, CrlVerifyError> {
         if crl.issuer != issuer.name() {
-            return Err(CrlError::OtherIssuer);
+            return Err(CrlVerifyError::OtherIssuer);
         }
         if !issuer.signs_crls() {
-            return Err(CrlError::KeyUsage);
+            return Err(CrlVerifyError::KeyUsage);
         }
-        let signed = crl.signed().map_err(|_| CrlError::Signature(SignatureError::Wrong))?;
-        signed.verify(issuer.key()).map_err(CrlError::Signature)?;
+        let signed = crl.signed().map_err(|_| CrlVerifyError::Signature(SignatureError::Wrong))?;
+        signed.verify(issuer.key()).map_err(CrlVerifyError::Signature)?;
         let mut series = sha2::Sha256::new();
         series.update(issuer.identity());
         series.update([u8::from(crl.base.is_some())]);
@@ -84,11 +84,9 @@ impl Verified {
         &self.signer
     }
 
-    fn is_fresh(&self, question: &Question<'_>) -> bool {
-        let begun =
-            question.now.checked_add(question.skew).is_ok_and(|latest| self.crl.this_update <= latest);
-        let lasts =
-            question.now.checked_sub(question.skew).is_ok_and(|earliest| earliest <= self.crl.next_update);
+    fn is_fresh(&self, query: &CrlQuery<'_>) -> bool {
+        let begun = query.now.checked_add(query.skew).is_ok_and(|latest| self.crl.this_update <= latest);
+        let lasts = query.now.checked_sub(query.skew).is_ok_and(|earliest| earliest <= self.crl.next_update);
         begun && lasts
     }
 
@@ -107,17 +105,20 @@ impl Verified {
 /// What the CRLs, all verified, say together: what, whether it counts now, and by which CRL. `None` when none of them
 /// covers the certificate.
 ///
-/// Not listed counts as good only when fresh CRLs cover every reason.
+/// Not find_entry counts as good only when fresh CRLs cover every reason.
 #[must_use]
-pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(CertStatus, bool, &'a Verified)> {
+pub fn evaluate<'a>(
+    query: &CrlQuery<'_>,
+    crls: &'a [VerifiedCrl],
+) -> Option<(CertStatus, bool, &'a VerifiedCrl)> {
     let mut covered = Reasons::NONE;
-    let mut good: Option<&Verified> = None;
-    let mut stale: Option<&Verified> = None;
-    let mut revoked: Option<(Entry, bool, &Verified)> = None;
+    let mut good: Option<&VerifiedCrl> = None;
+    let mut stale: Option<&VerifiedCrl> = None;
+    let mut revoked: Option<(Entry, bool, &VerifiedCrl)> = None;
     for base in crls.iter().filter(|list| list.crl.base.is_none()) {
         // An indirect CRL is signed by somebody else; a direct one by the key that issued the certificate, not by
         // another of the same name.
-        let issued = question.issued;
+        let issued = query.issued;
         let own = base.crl.issuer != issued.issuer.name() || base.signer.key() == issued.issuer.key();
         let reasons = base.crl.scope.covers(&base.crl.issuer, issued);
         if !own || reasons.is_empty() {
@@ -129,14 +130,14 @@ pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(CertS
                 other.crl.number.as_deref().unwrap_or_default(),
             )
         });
-        match listed(base, delta, question) {
+        match find_entry(base, delta, query) {
             Some((entry, fresh)) => {
                 let worse = revoked.is_none_or(|(_, known, _)| fresh && !known);
                 if worse {
                     revoked = Some((entry, fresh, base));
                 }
             }
-            None if base.is_fresh(question) => {
+            None if base.is_fresh(query) => {
                 covered = covered.union(reasons);
                 good = good.filter(|known| known.crl.this_update >= base.crl.this_update).or(Some(base));
             }
@@ -154,16 +155,21 @@ pub fn check<'a>(question: &Question<'_>, crls: &'a [Verified]) -> Option<(CertS
 }
 
 /// The entry that counts, and whether its CRL is fresh. A delta that has expired can revoke, not take back.
-fn listed(base: &Verified, delta: Option<&Verified>, question: &Question<'_>) -> Option<(Entry, bool)> {
-    let issued = question.issued;
-    let entry = |list: &Verified| list.crl.entry(issued.certificate.serial.as_octets(), issued.issuer.name());
+fn find_entry(
+    base: &VerifiedCrl,
+    delta: Option<&VerifiedCrl>,
+    query: &CrlQuery<'_>,
+) -> Option<(Entry, bool)> {
+    let issued = query.issued;
+    let entry =
+        |list: &VerifiedCrl| list.crl.entry(issued.certificate.serial.as_octets(), issued.issuer.name());
     if let Some((delta, changed)) = delta.and_then(|delta| Some((delta, entry(delta)?))) {
-        let fresh = delta.is_fresh(question);
+        let fresh = delta.is_fresh(query);
         match changed.reason {
             Some(REMOVE_FROM_CRL) if fresh => return None,
             Some(REMOVE_FROM_CRL) => {}
             _ => return Some((changed, fresh)),
         }
     }
-    entry(base).map(|entry| (entry, base.is_fresh(question)))
+    entry(base).map(|entry| (entry, base.is_fresh(query)))
 }

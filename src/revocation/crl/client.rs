@@ -9,12 +9,12 @@ use crate::revocation::crl::store::{Origin, StoredCrl};
 use crate::revocation::engine::Engine;
 use crate::revocation::http::FetchRequest;
 use crate::revocation::settings::{Endpoint, is_http};
-use crate::revocation::single_flight::Outcome;
+use crate::revocation::single_flight::AttemptResult;
 use crate::revocation::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
 
-/// A place that has given its CRL is not asked again at once: a device that no CRL covers comes back every few seconds,
+/// A endpoint that has given its CRL is not asked again at once: a device that no CRL covers comes back every few seconds,
 /// and CRLs have megabytes.
-const AGAIN: SignedDuration = SignedDuration::from_secs(15);
+const REFETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(15);
 
 impl Engine {
     /// Fetches the CRLs that a certificate names, and the deltas that those name; what failed is returned.
@@ -27,116 +27,123 @@ impl Engine {
             }];
         }
         let now = self.0.clock.now();
-        let just_now = |place: &Endpoint| {
-            self.0.lists.fetched(&place.url).is_some_and(|fetched| now.duration_since(fetched) < AGAIN)
+        let fetched_recently = |endpoint: &Endpoint| {
+            self.0
+                .crls
+                .last_fetched(&endpoint.url)
+                .is_some_and(|fetched| now.duration_since(fetched) < REFETCH_INTERVAL)
         };
         let mut tried = Vec::new();
-        for places in points {
-            for place in places {
-                if just_now(&place) {
+        for endpoints in points {
+            for endpoint in endpoints {
+                if fetched_recently(&endpoint) {
                     break;
                 }
-                match self.fetch_crl(&place).await {
+                match self.fetch_crl(&endpoint).await {
                     Ok(()) => break,
-                    Err(vain) => tried.extend(vain),
+                    Err(failed) => tried.extend(failed),
                 }
             }
         }
-        for place in self.deltas_of(issued.issuer.name()).into_iter().filter(|place| !just_now(place)) {
-            if let Err(vain) = self.fetch_crl(&place).await {
-                tried.extend(vain);
+        for endpoint in self
+            .delta_endpoints(issued.issuer.name())
+            .into_iter()
+            .filter(|endpoint| !fetched_recently(endpoint))
+        {
+            if let Err(failed) = self.fetch_crl(&endpoint).await {
+                tried.extend(failed);
             }
         }
         tried
     }
 
     /// RFC 5280 5.2.6: where the complete CRLs of an issuer say that their deltas are.
-    pub(crate) fn deltas_of(&self, issuer: &[u8]) -> Vec<Endpoint> {
-        let mut places: Vec<Endpoint> = Vec::new();
-        for stored in self.0.lists.current() {
+    pub(crate) fn delta_endpoints(&self, issuer: &[u8]) -> Vec<Endpoint> {
+        let mut endpoints: Vec<Endpoint> = Vec::new();
+        for stored in self.0.crls.current() {
             if stored.crl.issuer != issuer || stored.crl.base.is_some() {
                 continue;
             }
             let mut urls = stored.crl.freshest.iter().flat_map(|point| point.urls());
             if let Some(url) = urls.find(|url| is_http(url)) {
-                let place = Endpoint { url: url.to_owned(), configured: false };
-                if !places.contains(&place) {
-                    places.push(place);
+                let endpoint = Endpoint { url: url.to_owned(), is_configured: false };
+                if !endpoints.contains(&endpoint) {
+                    endpoints.push(endpoint);
                 }
             }
         }
-        places
+        endpoints
     }
 
     /// Fetches one CRL; several that want the same wait for one.
-    pub(crate) async fn fetch_crl(&self, place: &Endpoint) -> Outcome {
-        let (engine, place) = (self.clone(), place.clone());
-        let key = format!("crl {}", place.url);
+    pub(crate) async fn fetch_crl(&self, endpoint: &Endpoint) -> AttemptResult {
+        let (engine, endpoint) = (self.clone(), endpoint.clone());
+        let key = format!("crl {}", endpoint.url);
         let work = async move {
             engine
-                .fetch_one_crl(&place)
+                .fetch_and_accept(&endpoint)
                 .await
-                .map_err(|why| vec![FailedAttempt { target: place.url, error: why }])
+                .map_err(|why| vec![FailedAttempt { target: endpoint.url, error: why }])
         };
-        self.0.flights.join(key, work).await
+        self.0.single_flight.run(key, work).await
     }
 
-    async fn fetch_one_crl(&self, place: &Endpoint) -> Result<(), AttemptError> {
+    async fn fetch_and_accept(&self, endpoint: &Endpoint) -> Result<(), AttemptError> {
         let settings = self.0.settings.load_full();
-        let (url, limit, configured) = (place.url.clone(), settings.max_crl, place.configured);
-        let fetch = FetchRequest { url: url.clone(), body: None, limit, configured };
-        let der = self.0.fetcher.fetch(fetch, &settings.limits).await.map_err(AttemptError::Fetch)?;
+        let (url, limit, is_configured) = (endpoint.url.clone(), settings.max_crl, endpoint.is_configured);
+        let fetch = FetchRequest { url: url.clone(), body: None, limit, is_configured };
+        let der = self.0.http.fetch(fetch, &settings.limits).await.map_err(AttemptError::Fetch)?;
         let engine = self.clone();
-        // Reading and keeping megabytes takes longer than a task may take.
-        tokio::task::spawn_blocking(move || engine.take_crl(&url, &der))
+        // Reading and outcome megabytes takes longer than a task may take.
+        tokio::task::spawn_blocking(move || engine.accept_crl(&url, &der))
             .await
             .map_err(|_| AttemptError::Fault)?
     }
 
-    /// Takes what came from a place. Only what an issuer of ours has signed, and is not older, takes the place of what is
+    /// Takes what came from a endpoint. Only what an issuer of ours has signed, and is not older, takes the endpoint of what is
     /// known, and is kept on the disk. As long as no issuer of that name has been seen it is at hand beside the others:
     /// every use verifies it.
-    pub(crate) fn take_crl(&self, url: &str, bytes: &[u8]) -> Result<(), AttemptError> {
+    pub(crate) fn accept_crl(&self, url: &str, bytes: &[u8]) -> Result<(), AttemptError> {
         // Some sites publish PEM where RFC 5280 4.2.1.13 wants DER.
         let lists = crate::x509::pem::crls(bytes).map_err(|error| AttemptError::NoCrl(Some(error)))?;
         let der = lists.into_iter().next().ok_or(AttemptError::NoCrl(None))?;
-        let known = self.0.lists.newest_from(url);
+        let known = self.0.crls.newest_from(url);
         let same =
             known.as_ref().filter(|known| known.crl.as_der() == der).map(|known| Arc::clone(&known.crl));
         let is_new = same.is_none();
         let crl = same.map_or_else(|| Crl::read(der).map(Arc::new), Ok).map_err(AttemptError::Crl)?;
-        let signers = self.signers_named(&crl.issuer);
+        let signers = self.known_signers(&crl.issuer);
         let stored = StoredCrl::fetched(crl, url, self.0.clock.now());
         let Some(verified) = signers.iter().find_map(|issuer| stored.verified_by(issuer).ok()) else {
             if signers.is_empty() {
-                self.0.lists.add(stored);
+                self.0.crls.add(stored);
                 return Ok(());
             }
             return Err(AttemptError::Unsigned);
         };
         // Refused before it replaces anything: whoever replays an old CRL must not make us forget the new one.
-        if self.0.lists.is_rolled_back(&verified, &self.0.disk) {
+        if self.0.crls.is_rolled_back(&verified, &self.0.disk) {
             return Err(AttemptError::RolledBack);
         }
         if known.is_some_and(|known| stored.crl.this_update < known.crl.this_update) {
             return Err(AttemptError::Older);
         }
-        let name = Origin::name_on_disk(url);
+        let name = Origin::disk_name(url);
         if is_new {
-            self.0.disk.keep_crl(&name, stored.crl.as_der());
+            self.0.disk.write_crl(&name, stored.crl.as_der());
         }
-        self.0.lists.forget(&Origin::Persisted(name));
-        self.0.lists.add(stored);
+        self.0.crls.remove(&Origin::Persisted(name));
+        self.0.crls.add(stored);
         if is_new {
-            self.publish();
-            self.changed();
+            self.update_crl_gauge();
+            self.notify_change();
         }
         Ok(())
     }
 
     /// Whoever may have signed CRLs of this name, as far as it has been seen here or is configured.
-    fn signers_named(&self, name: &[u8]) -> Vec<Arc<Issuer>> {
-        let mut signers = self.0.seen.issuers(name);
+    fn known_signers(&self, name: &[u8]) -> Vec<Arc<Issuer>> {
+        let mut signers = self.0.recent.issuers_named(name);
         signers.extend(self.0.settings.load().crl_issuers(name));
         signers
     }

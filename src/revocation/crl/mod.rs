@@ -9,7 +9,7 @@ pub(super) mod store;
 #[cfg(test)]
 mod tests;
 
-pub use check::{CrlError, Question, Verified, check};
+pub use check::{CrlQuery, CrlVerifyError, VerifiedCrl, evaluate};
 pub use number::is_older;
-pub use read::{Crl, CrlProblem, Entry};
+pub use read::{Crl, CrlParseError, Entry};
 pub use scope::Scope;

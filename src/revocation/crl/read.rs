@@ -49,7 +49,7 @@ pub struct Entry {
 
 /// UndeterminedReason bytes are no CRL that could be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum CrlProblem {
+pub enum CrlParseError {
     /// Not the DER of one CRL.
     #[error("not the DER encoding of one CRL")]
     Malformed,
@@ -78,7 +78,7 @@ struct Slot {
     issuer: u32,
 }
 
-impl From<Malformed> for CrlProblem {
+impl From<Malformed> for CrlParseError {
     fn from(_: Malformed) -> Self {
         Self::Malformed
     }
@@ -89,28 +89,28 @@ impl Crl {
     ///
     /// # Errors
     /// When the bytes are not exactly one CRL, or one that says something that is not understood.
-    pub fn read(der: Vec<u8>) -> Result<Self, CrlProblem> {
+    pub fn read(der: Vec<u8>) -> Result<Self, CrlParseError> {
         let signed = Signed::read(&der)?;
         let mut list = Element::whole(signed.message, SEQUENCE)?.reader();
         let version = match list.optional(INTEGER)? {
             Some(version) if version.content == [1] => 2,
-            Some(_) => return Err(CrlProblem::Malformed),
+            Some(_) => return Err(CrlParseError::Malformed),
             None => 1,
         };
         if list.expect(SEQUENCE)?.raw != signed.algorithm {
-            return Err(CrlProblem::AlgorithmMismatch);
+            return Err(CrlParseError::AlgorithmMismatch);
         }
         let issuer = list.expect(SEQUENCE)?.raw.to_vec();
         let this_update = list.element()?.time()?;
         let next_update = match [list.optional(UTC_TIME)?, list.optional(GENERALIZED_TIME)?] {
             [Some(time), None] | [None, Some(time)] => time.time()?,
-            _ => return Err(CrlProblem::NoNextUpdate),
+            _ => return Err(CrlParseError::NoNextUpdate),
         };
         let entries = list.optional(SEQUENCE)?;
         let mut head = Head::default();
         if let Some(extensions) = list.optional(constructed(0))? {
             if version == 1 {
-                return Err(CrlProblem::Malformed);
+                return Err(CrlParseError::Malformed);
             }
             head.read(Element::whole(extensions.content, SEQUENCE)?.reader())?;
         }
@@ -202,11 +202,11 @@ struct Head {
 }
 
 impl Head {
-    fn read(&mut self, extensions: Reader<'_>) -> Result<(), CrlProblem> {
+    fn read(&mut self, extensions: Reader<'_>) -> Result<(), CrlParseError> {
         for extension in RawExtension::read_all(extensions)? {
             // RFC 5280 5.2.3: CRLNumber ::= INTEGER (0..MAX)
             let number = || match Element::whole(extension.value, INTEGER)?.integer()? {
-                [0x80..=0xff, ..] => Err(CrlProblem::Malformed),
+                [0x80..=0xff, ..] => Err(CrlParseError::Malformed),
                 octets => Ok(octets.to_vec()),
             };
             match extension.oid {
@@ -218,7 +218,7 @@ impl Head {
                 }
                 FRESHEST_CRL => self.freshest = CrlDistributionPoint::read_all(extension.value)?,
                 AUTHORITY_KEY_IDENTIFIER => {}
-                _ if extension.critical => return Err(CrlProblem::CriticalExtension),
+                _ if extension.critical => return Err(CrlParseError::CriticalExtension),
                 _ => {}
             }
         }
@@ -239,22 +239,22 @@ impl Entries {
         start: usize,
         is_delta: bool,
         is_indirect: bool,
-    ) -> Result<(), CrlProblem> {
+    ) -> Result<(), CrlParseError> {
         let mut reader = entries.reader();
         // An entry takes about 37 bytes and seldom less.
         self.index.reserve_exact(entries.content.len() / 36);
         let mut issuer = 0_u32;
-        let number = |value: usize| u32::try_from(value).map_err(|_| CrlProblem::Malformed);
+        let number = |value: usize| u32::try_from(value).map_err(|_| CrlParseError::Malformed);
         while !reader.is_empty() {
             let position = start.saturating_add(entries.content.len().saturating_sub(reader.remaining()));
             let entry = EntryReader::read(reader.expect(SEQUENCE)?)?;
             if entry.entry.reason == Some(REMOVE_FROM_CRL) && !is_delta {
-                return Err(CrlProblem::RemoveFromCrl);
+                return Err(CrlParseError::RemoveFromCrl);
             }
             // RFC 5280 5.3.3: the issuer that an entry names sticks to those that follow.
             if let Some(name) = entry.issuer {
                 if !is_indirect {
-                    return Err(CrlProblem::ForeignEntry);
+                    return Err(CrlParseError::ForeignEntry);
                 }
                 let next = number(self.issuers.len())?;
                 issuer = *self.issuers.entry(name).or_insert(next);
@@ -275,7 +275,7 @@ struct EntryReader<'a> {
 }
 
 impl<'a> EntryReader<'a> {
-    fn read(element: Element<'a>) -> Result<Self, CrlProblem> {
+    fn read(element: Element<'a>) -> Result<Self, CrlParseError> {
         let mut reader = element.reader();
         let serial = reader.expect(INTEGER)?.content;
         let when = reader.element()?.time()?;
@@ -285,14 +285,14 @@ impl<'a> EntryReader<'a> {
                 match extension.oid {
                     REASON_CODE => match Element::whole(extension.value, ENUMERATED)?.content {
                         [code] => reason = Some(*code),
-                        _ => return Err(CrlProblem::Malformed),
+                        _ => return Err(CrlParseError::Malformed),
                     },
                     CERTIFICATE_ISSUER => {
                         let names = Element::whole(extension.value, SEQUENCE)?.reader();
                         let name = directory_names(names)?.into_iter().next();
-                        issuer = Some(name.ok_or(CrlProblem::Malformed)?);
+                        issuer = Some(name.ok_or(CrlParseError::Malformed)?);
                     }
-                    _ if extension.critical => return Err(CrlProblem::CriticalExtension),
+                    _ if extension.critical => return Err(CrlParseError::CriticalExtension),
                     _ => {}
                 }
             }

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::revocation::bounded_map::Identity;
-use crate::revocation::crl::{Crl, CrlError, Question, Verified, check, is_older};
-use crate::revocation::disk::{Disk, hexadecimal, octets};
+use crate::revocation::crl::{Crl, CrlQuery, CrlVerifyError, VerifiedCrl, evaluate, is_older};
+use crate::revocation::disk::{Disk, hexadecimal, parse_hexadecimal};
 use crate::revocation::verdict::{Evidence, Report, Source};
 use crate::revocation::{CertIdHash, IssuedCertificate, Issuer};
 
 /// Fetched CRLs at hand at most, and their bytes together; an indirect or partitioned PKI has dozens.
-const MOST_FETCHED: usize = 1000;
-const MOST_BYTES: usize = 512 << 20;
+const MAX_FETCHED: usize = 1000;
+const MAX_FETCHED_BYTES: usize = 512 << 20;
 /// Issuers that one CRL is verified for before that begins anew; all have its issuer's name.
-const MOST_ISSUERS: usize = 64;
+const MAX_VERIFIED_ISSUERS: usize = 64;
 
 /// Every CRL that is at hand.
 #[derive(Debug, Default)]
@@ -25,10 +25,10 @@ pub(crate) struct CrlStore(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     stored: Vec<Arc<StoredCrl>>,
-    /// The highest number seen, by [`Verified::series`].
+    /// The highest number seen, by [`VerifiedCrl::series`].
     numbers: HashMap<Identity, Vec<u8>>,
     /// CRLs about which it was said that they are too old.
-    told: HashSet<Origin>,
+    reported: HashSet<Origin>,
 }
 
 /// A CRL and where it came from.
@@ -39,7 +39,7 @@ pub(crate) struct StoredCrl {
     /// When it was fetched last, by this process.
     pub(crate) fetched: Option<Timestamp>,
     /// What came of verifying it, by the identity of the issuer.
-    verified: Mutex<HashMap<Identity, Result<Verified, CrlError>>>,
+    verified: Mutex<HashMap<Identity, Result<VerifiedCrl, CrlVerifyError>>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,7 +52,7 @@ pub(crate) enum Origin {
 
 impl Origin {
     /// For evidence.
-    pub(crate) fn name(&self) -> String {
+    pub(crate) fn display_name(&self) -> String {
         match self {
             Self::Installed(file) => file.display().to_string(),
             Self::Fetched(url) => url.clone(),
@@ -61,7 +61,7 @@ impl Origin {
     }
 
     /// What the disk calls a CRL from this place.
-    pub(crate) fn name_on_disk(url: &str) -> String {
+    pub(crate) fn disk_name(url: &str) -> String {
         hexadecimal(&CertIdHash::Sha256.digest(url.as_bytes()))
     }
 }
@@ -77,14 +77,14 @@ impl StoredCrl {
     }
 
     /// The CRL as this issuer's. A signature over megabytes is verified once.
-    pub(crate) fn verified_by(&self, issuer: &Arc<Issuer>) -> Result<Verified, CrlError> {
+    pub(crate) fn verified_by(&self, issuer: &Arc<Issuer>) -> Result<VerifiedCrl, CrlVerifyError> {
         let mut known = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST_ISSUERS && !known.contains_key(&issuer.identity()) {
+        if known.len() >= MAX_VERIFIED_ISSUERS && !known.contains_key(&issuer.identity()) {
             known.retain(|_, verified| verified.is_ok());
         }
         known
             .entry(issuer.identity())
-            .or_insert_with(|| Verified::new(Arc::clone(&self.crl), Arc::clone(issuer)))
+            .or_insert_with(|| VerifiedCrl::new(Arc::clone(&self.crl), Arc::clone(issuer)))
             .clone()
     }
 
@@ -95,11 +95,11 @@ impl StoredCrl {
 
     /// Whether it may say anything about itself: who put it there is the operator, or has signed it. What was only
     /// fetched may be anybody's, and names neither the next place to ask nor the time until when all is well.
-    fn speaks(&self) -> bool {
+    fn is_trusted(&self) -> bool {
         !matches!(self.origin, Origin::Fetched(_)) || self.is_verified()
     }
 
-    fn is_like(&self, other: &Self) -> bool {
+    fn is_same_series(&self, other: &Self) -> bool {
         self.crl.issuer == other.crl.issuer
             && self.crl.scope == other.crl.scope
             && self.crl.base.is_some() == other.crl.base.is_some()
@@ -109,7 +109,7 @@ impl StoredCrl {
 impl CrlStore {
     pub(crate) fn new(numbers: &BTreeMap<String, String>) -> Self {
         let number = |(series, number): (&String, &String)| {
-            Some((Identity::try_from(octets(series)?).ok()?, octets(number)?))
+            Some((Identity::try_from(parse_hexadecimal(series)?).ok()?, parse_hexadecimal(number)?))
         };
         let numbers = numbers.iter().filter_map(number).collect();
         Self(Mutex::new(Inner { numbers, ..Inner::default() }))
@@ -123,10 +123,10 @@ impl CrlStore {
     /// Of each issuer and scope the newest.
     pub(crate) fn current(&self) -> Vec<Arc<StoredCrl>> {
         let mut all = self.all();
-        all.retain(|stored| stored.speaks());
+        all.retain(|stored| stored.is_trusted());
         let newest = |stored: &&Arc<StoredCrl>| {
             let newer = |other: &Arc<StoredCrl>| {
-                other.is_like(stored) && other.crl.this_update > stored.crl.this_update
+                other.is_same_series(stored) && other.crl.this_update > stored.crl.this_update
             };
             !all.iter().any(newer)
         };
@@ -135,14 +135,14 @@ impl CrlStore {
 
     /// The one that came from this place, now or kept by an earlier process, if it is known whose it is.
     pub(crate) fn newest_from(&self, url: &str) -> Option<Arc<StoredCrl>> {
-        let (fetched, kept) = (Origin::Fetched(url.to_owned()), Origin::Persisted(Origin::name_on_disk(url)));
+        let (fetched, kept) = (Origin::Fetched(url.to_owned()), Origin::Persisted(Origin::disk_name(url)));
         let mut here = self.all();
-        here.retain(|stored| (stored.origin == fetched || stored.origin == kept) && stored.speaks());
+        here.retain(|stored| (stored.origin == fetched || stored.origin == kept) && stored.is_trusted());
         here.into_iter().max_by_key(|stored| stored.crl.this_update)
     }
 
     /// When this place was asked last.
-    pub(crate) fn fetched(&self, url: &str) -> Option<Timestamp> {
+    pub(crate) fn last_fetched(&self, url: &str) -> Option<Timestamp> {
         let inner = self.lock();
         let here = |stored: &&Arc<StoredCrl>| matches!(&stored.origin, Origin::Fetched(from) if from == url);
         inner.stored.iter().find(here)?.fetched
@@ -160,17 +160,17 @@ impl CrlStore {
         let mut inner = self.lock();
         inner.stored.retain(|other| other.origin != stored.origin);
         inner.stored.push(stored);
-        inner.make_room();
+        inner.evict();
     }
 
     /// Drops the one from this place.
-    pub(crate) fn forget(&self, origin: &Origin) {
+    pub(crate) fn remove(&self, origin: &Origin) {
         self.lock().stored.retain(|stored| stored.origin != *origin);
     }
 
     /// Whether a newer CRL of the same issuer and scope has been seen; if not, this one is the newest, which is
     /// remembered across restarts.
-    pub(crate) fn is_rolled_back(&self, verified: &Verified, disk: &Disk) -> bool {
+    pub(crate) fn is_rolled_back(&self, verified: &VerifiedCrl, disk: &Disk) -> bool {
         let Some(number) = verified.crl().number.as_deref() else { return false };
         let numbers = {
             let mut inner = self.lock();
@@ -185,7 +185,7 @@ impl CrlStore {
             let text = |(series, number): (&Identity, &Vec<u8>)| (hexadecimal(series), hexadecimal(number));
             inner.numbers.iter().map(text).collect()
         };
-        disk.keep_numbers(&numbers);
+        disk.write_crl_numbers(&numbers);
         false
     }
 
@@ -206,7 +206,7 @@ impl CrlStore {
         let stored: Vec<_> =
             self.lock().stored.iter().filter(|stored| named(&stored.crl.issuer)).cloned().collect();
         let mut origins = Vec::new();
-        let mut verified: Vec<Verified> = Vec::new();
+        let mut verified: Vec<VerifiedCrl> = Vec::new();
         let mut old = Vec::new();
         for stored in stored {
             let own = std::iter::once(&issued.issuer).chain(signers);
@@ -224,16 +224,18 @@ impl CrlStore {
         // That an installed CRL has been succeeded by one that was fetched is how it should be.
         for (series, stored) in old {
             if !verified.iter().any(|other| other.series() == series) {
-                self.tell(&stored);
+                self.report_rollback(&stored);
             }
         }
-        let (status, fresh, list) = check(&Question { issued, now, skew }, &verified)?;
+        let (status, fresh, list) = evaluate(&CrlQuery { issued, now, skew }, &verified)?;
         let position = verified.iter().position(|other| Arc::ptr_eq(other.crl(), list.crl()));
         let evidence = Evidence {
             source: Source::CrlLocal,
             this_update: list.crl().this_update,
             next_update: Some(list.crl().next_update),
-            url: position.and_then(|position| origins.get(position)).map(|stored| stored.origin.name()),
+            url: position
+                .and_then(|position| origins.get(position))
+                .map(|stored| stored.origin.display_name()),
             responder: if list.signer() == &issued.issuer {
                 issued.certificate.issuer.to_string()
             } else {
@@ -244,14 +246,14 @@ impl CrlStore {
     }
 
     /// Once for each CRL.
-    fn tell(&self, stored: &StoredCrl) {
+    fn report_rollback(&self, stored: &StoredCrl) {
         let mut inner = self.lock();
-        if inner.told.len() > MOST_FETCHED {
-            inner.told.clear();
+        if inner.reported.len() > MAX_FETCHED {
+            inner.reported.clear();
         }
-        if inner.told.insert(stored.origin.clone()) {
+        if inner.reported.insert(stored.origin.clone()) {
             tracing::warn!(
-                crl = stored.origin.name(),
+                crl = stored.origin.display_name(),
                 "a CRL is older than one that was seen before, and is not used"
             );
         }
@@ -264,15 +266,15 @@ impl CrlStore {
 
 impl Inner {
     /// First what nobody is known to have signed makes room, then what came first.
-    fn make_room(&mut self) {
+    fn evict(&mut self) {
         let fetched = |stored: &Arc<StoredCrl>| !matches!(stored.origin, Origin::Installed(_));
         loop {
             let sizes = self.stored.iter().filter(|stored| fetched(stored)).map(|stored| stored.crl.memory());
             let (count, bytes) = sizes.fold((0, 0_usize), |(count, all), size| (count + 1, all + size));
-            if count <= 1 || (count <= MOST_FETCHED && bytes <= MOST_BYTES) {
+            if count <= 1 || (count <= MAX_FETCHED && bytes <= MAX_FETCHED_BYTES) {
                 return;
             }
-            let nobodys = self.stored.iter().position(|stored| !stored.speaks());
+            let nobodys = self.stored.iter().position(|stored| !stored.is_trusted());
             let Some(position) = nobodys.or_else(|| self.stored.iter().position(fetched)) else { return };
             self.stored.remove(position);
         }
@@ -305,7 +307,7 @@ mod tests {
         lists.add(stored(6));
         assert_eq!(ask(&lists), None);
         disk.flush();
-        let after = CrlStore::new(&disk.numbers());
+        let after = CrlStore::new(&disk.read_crl_numbers());
         after.add(stored(6));
         assert_eq!(ask(&after), None);
         after.add(stored(7));
@@ -336,8 +338,9 @@ mod tests {
         let later = List { this_update: hours(0), next_update: Some(hours(999_999)), ..List::new(4) };
         let forged = fetched(later.by(&twin), "http://a/ca.crl");
         lists.add(Arc::clone(&forged));
-        let names =
-            |lists: &CrlStore| lists.current().iter().map(|stored| stored.origin.name()).collect::<Vec<_>>();
+        let names = |lists: &CrlStore| {
+            lists.current().iter().map(|stored| stored.origin.display_name()).collect::<Vec<_>>()
+        };
         assert_eq!(names(&lists), ["own.crl"]);
         assert!(lists.newest_from("http://a/ca.crl").is_none());
         // Signed by somebody whose certificates are seen here, it counts.
@@ -353,10 +356,10 @@ mod tests {
         let signed = fetched(der.clone(), "signed");
         signed.verified_by(&ca.issuer()).unwrap();
         lists.add(signed);
-        for number in 0..MOST_FETCHED {
+        for number in 0..MAX_FETCHED {
             lists.add(fetched(der.clone(), &number.to_string()));
         }
-        assert_eq!(lists.all().len(), MOST_FETCHED);
+        assert_eq!(lists.all().len(), MAX_FETCHED);
         assert!(lists.newest_from("signed").is_some());
     }
 }

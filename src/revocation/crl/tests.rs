@@ -16,13 +16,13 @@ fn read(der: Vec<u8>) -> Arc<Crl> {
     Arc::new(Crl::read(der).unwrap())
 }
 
-fn verified(list: &List, ca: &Ca) -> Verified {
-    Verified::new(read(list.by(ca)), ca.issuer()).unwrap()
+fn verified(list: &List, ca: &Ca) -> VerifiedCrl {
+    VerifiedCrl::new(read(list.by(ca)), ca.issuer()).unwrap()
 }
 
-fn ask(issued: &IssuedCertificate, crls: &[Verified]) -> Option<(CertStatus, bool)> {
-    let question = Question { issued, now: hours(0), skew: SKEW };
-    check(&question, crls).map(|(status, fresh, _)| (status, fresh))
+fn ask(issued: &IssuedCertificate, crls: &[VerifiedCrl]) -> Option<(CertStatus, bool)> {
+    let question = CrlQuery { issued, now: hours(0), skew: SKEW };
+    evaluate(&question, crls).map(|(status, fresh, _)| (status, fresh))
 }
 
 fn is_revoked(answer: Option<(CertStatus, bool)>) -> bool {
@@ -49,15 +49,18 @@ fn listed_is_revoked_and_not_listed_is_good() {
 #[test]
 fn only_the_issuers_key_signs() {
     let ca = Ca::new("CA");
-    let refused = |der: Vec<u8>, issuer: Arc<Issuer>| Verified::new(read(der), issuer).unwrap_err();
-    assert_eq!(refused(List::new(1).by(&Ca::new("Other")), ca.issuer()), CrlError::OtherIssuer);
+    let refused = |der: Vec<u8>, issuer: Arc<Issuer>| VerifiedCrl::new(read(der), issuer).unwrap_err();
+    assert_eq!(refused(List::new(1).by(&Ca::new("Other")), ca.issuer()), CrlVerifyError::OtherIssuer);
     // Bugs that others shipped: CRL of a same-named CA with another key.
     let twin = Ca::new("CA");
-    assert_eq!(refused(List::new(1).by(&twin), ca.issuer()), CrlError::Signature(SignatureError::Wrong));
+    assert_eq!(
+        refused(List::new(1).by(&twin), ca.issuer()),
+        CrlVerifyError::Signature(SignatureError::Wrong)
+    );
     let foreign = verified(&List::new(1), &twin);
     assert_eq!(ask(&ca.device(&Extras::default()), &[foreign]), None);
     let silent = Ca::without_crl_sign("CA");
-    assert_eq!(refused(List::new(1).by(&silent), silent.issuer()), CrlError::KeyUsage);
+    assert_eq!(refused(List::new(1).by(&silent), silent.issuer()), CrlVerifyError::KeyUsage);
 }
 
 // A9.3
@@ -80,19 +83,23 @@ fn an_expired_or_future_crl_clears_nobody_and_still_revokes() {
 fn what_is_not_understood_is_no_crl() {
     let ca = Ca::new("CA");
     let problem = |list: &List| Crl::read(list.by(&ca)).unwrap_err();
-    assert_eq!(problem(&List { next_update: None, ..List::new(1) }), CrlProblem::NoNextUpdate);
-    assert_eq!(problem(&List::new(1).with(extension(99, true, &[5, 0]))), CrlProblem::CriticalExtension);
+    assert_eq!(problem(&List { next_update: None, ..List::new(1) }), CrlParseError::NoNextUpdate);
+    assert_eq!(problem(&List::new(1).with(extension(99, true, &[5, 0]))), CrlParseError::CriticalExtension);
     assert!(Crl::read(List::new(1).with(extension(99, false, &[5, 0])).by(&ca)).is_ok());
-    assert_eq!(problem(&List::new(1).with(extension(20, false, &[2, 1, 2]))), CrlProblem::Malformed, "twice");
-    assert_eq!(problem(&List::new(1).revoking(SERIAL, Some(8))), CrlProblem::RemoveFromCrl);
+    assert_eq!(
+        problem(&List::new(1).with(extension(20, false, &[2, 1, 2]))),
+        CrlParseError::Malformed,
+        "twice"
+    );
+    assert_eq!(problem(&List::new(1).revoking(SERIAL, Some(8))), CrlParseError::RemoveFromCrl);
     let mut foreign = List::new(1);
     foreign.entries.push((SERIAL.to_vec(), None, Some(sequence(&[]))));
-    assert_eq!(problem(&foreign), CrlProblem::ForeignEntry);
+    assert_eq!(problem(&foreign), CrlParseError::ForeignEntry);
     let two = [&[0x81, 1, 0xff][..], &[0x82, 1, 0xff]];
-    assert_eq!(problem(&List::new(1).scoped(&two)), CrlProblem::Malformed, "only users and only CAs");
+    assert_eq!(problem(&List::new(1).scoped(&two)), CrlParseError::Malformed, "only users and only CAs");
     let der = List::new(1).by(&ca);
-    assert_eq!(Crl::read([der.as_slice(), &[0]].concat()).unwrap_err(), CrlProblem::Malformed);
-    assert_eq!(Crl::read(Vec::new()).unwrap_err(), CrlProblem::Malformed);
+    assert_eq!(Crl::read([der.as_slice(), &[0]].concat()).unwrap_err(), CrlParseError::Malformed);
+    assert_eq!(Crl::read(Vec::new()).unwrap_err(), CrlParseError::Malformed);
 }
 
 #[test]
@@ -185,7 +192,7 @@ fn a_delta_changes_its_base() {
     let delta = |number, base: u8| List::new(number).with(extension(27, true, &element(INTEGER, &[base])));
     let hold = verified(&List::new(5).revoking(SERIAL, Some(6)), &ca);
     let clean = verified(&List::new(5), &ca);
-    let combined = |base: &Verified, list: &List| ask(&issued, &[base.clone(), verified(list, &ca)]);
+    let combined = |base: &VerifiedCrl, list: &List| ask(&issued, &[base.clone(), verified(list, &ca)]);
     assert!(is_revoked(combined(&clean, &delta(6, 5).revoking(SERIAL, Some(1)))));
     assert_eq!(combined(&hold, &delta(6, 5).revoking(SERIAL, Some(8))), GOOD, "removeFromCRL");
     assert!(is_revoked(combined(&hold, &delta(6, 5))), "what a delta does not list stays");
@@ -257,7 +264,7 @@ proptest! {
         }
         if let Ok(crl) = Crl::read(der) {
             let _ = crl.entry(SERIAL, &crl.issuer);
-            if let Ok(verified) = Verified::new(Arc::new(crl), ca.issuer()) {
+            if let Ok(verified) = VerifiedCrl::new(Arc::new(crl), ca.issuer()) {
                 prop_assert!(is_revoked(ask(issued, &[verified])));
             }
         }

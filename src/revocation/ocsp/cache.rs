@@ -1,4 +1,4 @@
-//! The OCSP answers that are kept.
+//! The OCSP responses that are entry.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,31 +9,31 @@ use crate::revocation::ocsp::VerifiedResponse;
 use crate::revocation::verdict::{CertStatus, Evidence, Report, Source};
 
 /// ResponseCache at hand at most: a hospital has fewer devices. What has to make room is on the disk still.
-const MOST: usize = 50_000;
+const MAX_RESPONSES: usize = 50_000;
 /// How long "unknown" counts, whatever its nextUpdate says: it is what a responder says of a certificate that was issued
 /// a moment ago, and such a device must not wait for a day.
-const UNKNOWN_LASTS: SignedDuration = SignedDuration::from_mins(1);
+const UNKNOWN_LIFETIME: SignedDuration = SignedDuration::from_mins(1);
 
-/// Verified answers by the identity of the certificate. What says "revoked" is the last to make room; of the others
+/// VerifiedCrl responses by the identity of the certificate. What says "revoked" is the last to make room; of the others
 /// that which expires first.
 #[derive(Debug)]
 pub(crate) struct ResponseCache(Mutex<BoundedMap<(bool, Timestamp), Arc<CachedResponse>>>);
 
-/// What came of keeping an answer.
+/// What came of outcome an response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InsertOutcome {
     /// Something that counts for more is known.
     Rejected,
-    /// It is kept.
+    /// It is entry.
     Stored,
-    /// It is kept, and it is the first to say "revoked".
+    /// It is entry, and it is the first to say "revoked".
     NewlyRevoked,
 }
 
-/// One answer.
+/// One response.
 #[derive(Debug)]
 pub(crate) struct CachedResponse {
-    pub(crate) answer: VerifiedResponse,
+    pub(crate) response: VerifiedResponse,
     pub(crate) url: Option<String>,
     /// The certificate's serial number, for people.
     pub(crate) serial: String,
@@ -45,20 +45,20 @@ pub(crate) struct CachedResponse {
 impl CachedResponse {
     /// What it says at this time.
     pub(crate) fn report(&self, source: Source, now: Timestamp, skew: SignedDuration) -> Report {
-        let answer = &self.answer;
-        let begun = now.checked_add(skew).is_ok_and(|latest| answer.this_update <= latest);
-        let lasts = now.checked_sub(skew).is_ok_and(|earliest| earliest <= answer.expires);
+        let response = &self.response;
+        let begun = now.checked_add(skew).is_ok_and(|latest| response.this_update <= latest);
+        let lasts = now.checked_sub(skew).is_ok_and(|earliest| earliest <= response.expires);
         let known =
-            answer.status != CertStatus::Unknown || now.duration_since(self.fetched_at) < UNKNOWN_LASTS;
+            response.status != CertStatus::Unknown || now.duration_since(self.fetched_at) < UNKNOWN_LIFETIME;
         Report {
-            status: answer.status,
+            status: response.status,
             fresh: begun && lasts && known,
             evidence: Evidence {
                 source,
-                this_update: answer.this_update,
-                next_update: answer.next_update,
+                this_update: response.this_update,
+                next_update: response.next_update,
                 url: self.url.clone(),
-                responder: answer.responder.clone(),
+                responder: response.responder.clone(),
             },
         }
     }
@@ -66,27 +66,27 @@ impl CachedResponse {
 
 impl ResponseCache {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(BoundedMap::new(MOST)))
+        Self(Mutex::new(BoundedMap::new(MAX_RESPONSES)))
     }
 
     pub(crate) fn get(&self, identity: &Identity) -> Option<Arc<CachedResponse>> {
-        self.lock().get(identity).map(|(_, kept)| Arc::clone(kept))
+        self.lock().get(identity).map(|(_, entry)| Arc::clone(entry))
     }
 
     pub(crate) fn all(&self) -> Vec<(Identity, Arc<CachedResponse>)> {
-        self.lock().iter().map(|(identity, kept)| (*identity, Arc::clone(kept))).collect()
+        self.lock().iter().map(|(identity, entry)| (*identity, Arc::clone(entry))).collect()
     }
 
-    /// Keeps an answer, unless what is known is newer and counts still, or says "revoked": that gives way to what is newer
+    /// Keeps an response, unless what is known is newer and counts still, or says "revoked": that gives way to what is newer
     /// and knows better, never to "unknown".
-    pub(crate) fn keep(&self, identity: Identity, kept: Arc<CachedResponse>) -> InsertOutcome {
-        let mut answers = self.lock();
-        let known = answers.get(&identity).map(|(_, known)| known);
+    pub(crate) fn insert(&self, identity: Identity, entry: Arc<CachedResponse>) -> InsertOutcome {
+        let mut responses = self.lock();
+        let known = responses.get(&identity).map(|(_, known)| known);
         let was_revoked = known.is_some_and(|known| is_revoked(known));
         let passed = known.is_some_and(|known| {
-            let (own, other) = (kept.answer.this_update, known.answer.this_update);
-            let over = !was_revoked && known.answer.expires < kept.fetched_at;
-            match kept.answer.status {
+            let (own, other) = (entry.response.this_update, known.response.this_update);
+            let over = !was_revoked && known.response.expires < entry.fetched_at;
+            match entry.response.status {
                 CertStatus::Revoked { .. } => own < other && !over,
                 CertStatus::Good => (own < other && !over) || (was_revoked && own == other),
                 CertStatus::Unknown => (own < other && !over) || was_revoked,
@@ -95,8 +95,8 @@ impl ResponseCache {
         if passed {
             return InsertOutcome::Rejected;
         }
-        let revoked = is_revoked(&kept);
-        answers.insert(identity, (revoked, kept.answer.expires), kept);
+        let revoked = is_revoked(&entry);
+        responses.insert(identity, (revoked, entry.response.expires), entry);
         if revoked && !was_revoked { InsertOutcome::NewlyRevoked } else { InsertOutcome::Stored }
     }
 
@@ -105,8 +105,8 @@ impl ResponseCache {
     }
 }
 
-fn is_revoked(kept: &CachedResponse) -> bool {
-    matches!(kept.answer.status, CertStatus::Revoked { .. })
+fn is_revoked(entry: &CachedResponse) -> bool {
+    matches!(entry.response.status, CertStatus::Revoked { .. })
 }
 
 #[cfg(test)]
@@ -114,8 +114,8 @@ mod tests {
     use super::*;
     use crate::revocation::fixtures::hours;
 
-    fn kept(status: CertStatus, this: i64) -> Arc<CachedResponse> {
-        let answer = VerifiedResponse {
+    fn entry(status: CertStatus, this: i64) -> Arc<CachedResponse> {
+        let response = VerifiedResponse {
             status,
             fresh: true,
             this_update: hours(this),
@@ -126,27 +126,27 @@ mod tests {
             unchecked_delegate: None,
         };
         let (serial, issuer) = Default::default();
-        Arc::new(CachedResponse { answer, url: None, serial, issuer, fetched_at: hours(this) })
+        Arc::new(CachedResponse { response, url: None, serial, issuer, fetched_at: hours(this) })
     }
 
     const REVOKED: CertStatus = CertStatus::Revoked { when: Timestamp::UNIX_EPOCH, reason: None };
 
     #[test]
     fn an_older_answer_does_not_take_the_place_of_a_newer_one() {
-        let answers = ResponseCache::new();
-        let status = || answers.get(&[0; 32]).unwrap().answer.status;
-        assert_eq!(answers.keep([0; 32], kept(REVOKED, -2)), InsertOutcome::NewlyRevoked);
+        let responses = ResponseCache::new();
+        let status = || responses.get(&[0; 32]).unwrap().response.status;
+        assert_eq!(responses.insert([0; 32], entry(REVOKED, -2)), InsertOutcome::NewlyRevoked);
         assert_eq!(
-            answers.keep([0; 32], kept(CertStatus::Good, -3)),
+            responses.insert([0; 32], entry(CertStatus::Good, -3)),
             InsertOutcome::Rejected,
             "a replayed good answer"
         );
-        assert_eq!(answers.keep([0; 32], kept(REVOKED, -1)), InsertOutcome::Stored);
+        assert_eq!(responses.insert([0; 32], entry(REVOKED, -1)), InsertOutcome::Stored);
         assert_eq!(status(), REVOKED);
         // The CA's newer word counts, as for everybody who asks it for the first time.
-        assert_eq!(answers.keep([0; 32], kept(CertStatus::Good, 0)), InsertOutcome::Stored);
+        assert_eq!(responses.insert([0; 32], entry(CertStatus::Good, 0)), InsertOutcome::Stored);
         assert_eq!(
-            answers.keep([0; 32], kept(REVOKED, 0)),
+            responses.insert([0; 32], entry(REVOKED, 0)),
             InsertOutcome::NewlyRevoked,
             "of the same second"
         );
@@ -154,40 +154,40 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_over_gives_way_to_one_that_counts() {
-        let answers = ResponseCache::new();
-        answers.keep([0; 32], kept(CertStatus::Good, 0));
+        let responses = ResponseCache::new();
+        responses.insert([0; 32], entry(CertStatus::Good, 0));
         let until = |expires: i64, fetched: i64| {
-            let mut kept = Arc::into_inner(kept(CertStatus::Good, -1)).unwrap();
-            (kept.answer.expires, kept.fetched_at) = (hours(expires), hours(fetched));
-            Arc::new(kept)
+            let mut entry = Arc::into_inner(entry(CertStatus::Good, -1)).unwrap();
+            (entry.response.expires, entry.fetched_at) = (hours(expires), hours(fetched));
+            Arc::new(entry)
         };
         assert_eq!(
-            answers.keep([0; 32], until(9, 1)),
+            responses.insert([0; 32], until(9, 1)),
             InsertOutcome::Rejected,
             "older, and the newer one counts"
         );
-        assert_eq!(answers.keep([0; 32], until(9, 2)), InsertOutcome::Stored, "the newer one is over");
+        assert_eq!(responses.insert([0; 32], until(9, 2)), InsertOutcome::Stored, "the newer one is over");
     }
 
-    // "revoked … final": a responder that lost its list, or one that answers two ways in one second, lifts nothing.
+    // "revoked … final": a responder that lost its list, or one that responses two ways in one second, lifts nothing.
     #[test]
     fn a_revocation_gives_way_only_to_what_is_newer_and_knows_better() {
-        let answers = ResponseCache::new();
-        answers.keep([0; 32], kept(REVOKED, -2));
+        let responses = ResponseCache::new();
+        responses.insert([0; 32], entry(REVOKED, -2));
         assert_eq!(
-            answers.keep([0; 32], kept(CertStatus::Good, -2)),
+            responses.insert([0; 32], entry(CertStatus::Good, -2)),
             InsertOutcome::Rejected,
             "of the same second"
         );
-        assert_eq!(answers.keep([0; 32], kept(CertStatus::Unknown, -1)), InsertOutcome::Rejected);
-        assert_eq!(answers.get(&[0; 32]).unwrap().answer.status, REVOKED);
+        assert_eq!(responses.insert([0; 32], entry(CertStatus::Unknown, -1)), InsertOutcome::Rejected);
+        assert_eq!(responses.get(&[0; 32]).unwrap().response.status, REVOKED);
     }
 
-    // Bugs that others shipped: cached response without nextUpdate kept for ever.
+    // Bugs that others shipped: cached response without nextUpdate entry for ever.
     #[test]
     fn a_kept_answer_expires() {
         let skew = SignedDuration::from_mins(5);
-        let fresh = |at: Timestamp| kept(CertStatus::Good, 0).report(Source::OcspCache, at, skew).fresh;
+        let fresh = |at: Timestamp| entry(CertStatus::Good, 0).report(Source::OcspCache, at, skew).fresh;
         assert!(fresh(hours(0)) && fresh(hours(1)) && !fresh(hours(2)));
     }
 
@@ -196,7 +196,7 @@ mod tests {
         let skew = SignedDuration::from_mins(5);
         let fresh = |seconds| {
             let at = hours(0) + SignedDuration::from_secs(seconds);
-            kept(CertStatus::Unknown, 0).report(Source::OcspCache, at, skew).fresh
+            entry(CertStatus::Unknown, 0).report(Source::OcspCache, at, skew).fresh
         };
         assert!(fresh(0) && fresh(59) && !fresh(60));
     }

@@ -10,67 +10,73 @@ use crate::revocation::ocsp::{
     NonceRule, OcspError, Request, ResponseStatus, VerifiedResponse, get_path, verify,
 };
 use crate::revocation::settings::{Endpoint, Settings};
-use crate::revocation::single_flight::Outcome;
+use crate::revocation::single_flight::AttemptResult;
 use crate::revocation::verdict::CertStatus;
 use crate::revocation::{AttemptError, CertIdHash, FailedAttempt, IssuedCertificate};
 
 /// Bytes of the largest OCSP response.
-pub(crate) const LARGEST_RESPONSE: usize = 1 << 20;
+pub(crate) const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
 impl Engine {
     /// Asks the responders, one after the other; several that want the same wait for one. What counts is kept then.
-    pub(crate) async fn ask_responder(&self, issued: &IssuedCertificate) -> Outcome {
+    pub(crate) async fn query_responders(&self, issued: &IssuedCertificate) -> AttemptResult {
         let (engine, issued) = (self.clone(), issued.clone());
         let key = format!("ocsp {}", hexadecimal(&issued.identity()));
-        self.0.flights.join(key, async move { engine.ask_each_responder(&issued).await }).await
+        self.0.single_flight.run(key, async move { engine.query_each_responder(&issued).await }).await
     }
 
-    async fn ask_each_responder(self, issued: &IssuedCertificate) -> Outcome {
-        let places = self.0.settings.load().responders(issued);
-        if places.is_empty() {
+    async fn query_each_responder(self, issued: &IssuedCertificate) -> AttemptResult {
+        let endpoints = self.0.settings.load().responders(issued);
+        if endpoints.is_empty() {
             return Err(vec![FailedAttempt { target: "OCSP".to_owned(), error: AttemptError::NoResponder }]);
         }
         let mut tried = Vec::new();
-        for place in places {
-            match self.ask_one(issued, &place).await {
+        for endpoint in endpoints {
+            match self.query_endpoint(issued, &endpoint).await {
                 Ok(()) => return Ok(()),
-                Err(why) => tried.push(FailedAttempt { target: place.url, error: why }),
+                Err(why) => tried.push(FailedAttempt { target: endpoint.url, error: why }),
             }
         }
         Err(tried)
     }
 
-    async fn ask_one(&self, issued: &IssuedCertificate, place: &Endpoint) -> Result<(), AttemptError> {
-        let pass = self.0.failing.pass(&place.url).map_err(AttemptError::CircuitBreakers)?;
+    async fn query_endpoint(
+        &self,
+        issued: &IssuedCertificate,
+        endpoint: &Endpoint,
+    ) -> Result<(), AttemptError> {
+        let permit = self.0.breakers.acquire(&endpoint.url).map_err(AttemptError::CircuitBreakers)?;
         let nonce = self.0.settings.load().nonce;
-        let asked = self.ask_by_get_or_post(issued, place, nonce).await;
+        let asked = self.query_by_get_or_post(issued, endpoint, nonce).await;
         let now = self.0.clock.instant();
         match &asked {
             // Whether it would have answered nobody knows.
             Err(AttemptError::Fetch(FetchError::Busy) | AttemptError::Random | AttemptError::Fault) => {}
-            Err(AttemptError::Fetch(_)) => pass.failed(now),
-            _ => pass.answered(),
+            Err(AttemptError::Fetch(_)) => permit.record_failure(now),
+            _ => permit.record_success(),
         }
         let (answer, der) = asked?;
         let identity = issued.identity();
         let unknown = answer.status == CertStatus::Unknown;
-        let keeping =
-            self.0.answers.keep(identity, self.kept_answer(issued, answer, Some(place.url.clone())));
-        if keeping == InsertOutcome::NewlyRevoked {
-            self.changed();
+        let outcome = self
+            .0
+            .responses
+            .insert(identity, self.cached_response(issued, answer, Some(endpoint.url.clone())));
+        if outcome == InsertOutcome::NewlyRevoked {
+            self.notify_change();
         }
         // What was passed over must not come back with the next start either; "unknown" is worth nothing then.
-        if keeping != InsertOutcome::Rejected && !unknown {
-            self.0.disk.keep_answer(identity, der).await;
+        if outcome != InsertOutcome::Rejected && !unknown {
+            self.0.disk.write_response(identity, der).await;
         }
         Ok(())
     }
 
     /// A response that counts, and is fresh or says "revoked".
-    pub(crate) async fn ask_by_get_or_post(
+    pub(crate) async fn query_by_get_or_post(
         &self,
         issued: &IssuedCertificate,
-        place: &Endpoint,
+        endpoint: &Endpoint,
         nonces: Nonce,
     ) -> Result<(VerifiedResponse, Vec<u8>), AttemptError> {
         let settings = self.0.settings.load_full();
@@ -84,17 +90,17 @@ impl Engine {
             (_, None) => NonceRule::Any,
         };
         let request = Request::for_certificate(issued, CertIdHash::Sha1, nonce.clone()).to_der();
-        let (limit, configured) = (LARGEST_RESPONSE, place.configured);
+        let (limit, is_configured) = (MAX_RESPONSE_BYTES, endpoint.is_configured);
         // A nonce makes every request another one: GET is for what caches may answer.
-        let by_get = if nonce.is_none() { get_path(&place.url, &request) } else { None };
+        let by_get = if nonce.is_none() { get_path(&endpoint.url, &request) } else { None };
         if let Some(url) = by_get {
-            let fetch = FetchRequest { url, body: None, limit, configured };
+            let fetch = FetchRequest { url, body: None, limit, is_configured };
             match self.exchange(issued, &settings, fetch, rule).await {
-                Err(refused) if is_for_post(&refused) => {}
+                Err(refused) if should_retry_by_post(&refused) => {}
                 asked => return asked,
             }
         }
-        let fetch = FetchRequest { url: place.url.clone(), body: Some(request), limit, configured };
+        let fetch = FetchRequest { url: endpoint.url.clone(), body: Some(request), limit, is_configured };
         self.exchange(issued, &settings, fetch, rule).await
     }
 
@@ -106,7 +112,7 @@ impl Engine {
         rule: NonceRule<'_>,
     ) -> Result<(VerifiedResponse, Vec<u8>), AttemptError> {
         let began = self.0.clock.instant();
-        let fetched = self.0.fetcher.fetch(fetch, &settings.limits).await;
+        let fetched = self.0.http.fetch(fetch, &settings.limits).await;
         let spent = self.0.clock.instant().saturating_duration_since(began);
         self.0.metrics.ocsp_fetch_duration_seconds.observe(spent.as_secs_f64());
         let der = fetched.map_err(AttemptError::Fetch)?;
@@ -130,15 +136,15 @@ impl Engine {
             return Ok(());
         }
         let delegate = IssuedCertificate { certificate: delegate.clone(), issuer: issued.issuer.clone() };
-        for vain in self.fetch_crls(&delegate).await {
-            tracing::debug!(%vain, "the CRL of a delegated responder");
+        for failed in self.fetch_crls(&delegate).await {
+            tracing::debug!(%failed, "the CRL of a delegated responder");
         }
         if self.delegate_is_good(issued, answer) { Ok(()) } else { Err(AttemptError::Delegate) }
     }
 }
 
 /// Some responders know POST alone (RFC 6960 A.1), and what a cache has answered may be over (RFC 5019 section 6).
-fn is_for_post(answer: &AttemptError) -> bool {
+fn should_retry_by_post(answer: &AttemptError) -> bool {
     matches!(
         answer,
         AttemptError::Fetch(FetchError::Status(_))

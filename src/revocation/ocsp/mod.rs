@@ -18,4 +18,4 @@ pub(crate) use nonce::nonce_list;
 pub use request::{Request, get_path};
 pub(crate) use response::BASIC;
 pub use response::{BasicResponse, Responder, ResponseStatus, SingleResponse};
-pub use verify::{Entitlement, Expectation, NonceRule, OcspError, VerifiedResponse, verify};
+pub use verify::{DelegateFault, Expectation, NonceRule, OcspError, VerifiedResponse, verify};

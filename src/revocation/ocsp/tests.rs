@@ -140,21 +140,21 @@ fn whoever_is_not_entitled_does_not_sign() {
     let refused = |ca: &Ca, extras: &Extras| scene.delegated(&ca.issue("OCSP signer", extras)).unwrap_err();
     let lacks = OcspError::Signer;
     let without = Extras { purposes: Vec::new(), ..delegate() };
-    assert_eq!(refused(&scene.ca, &without), lacks(Entitlement::Purpose));
+    assert_eq!(refused(&scene.ca, &without), lacks(DelegateFault::Purpose));
     let any = Extras { purposes: vec![ExtendedKeyUsagePurpose::Any], ..delegate() };
-    assert_eq!(refused(&scene.ca, &any), lacks(Entitlement::Purpose));
+    assert_eq!(refused(&scene.ca, &any), lacks(DelegateFault::Purpose));
     let sibling = Ca::new("Sibling CA");
-    assert_eq!(refused(&sibling, &delegate()), lacks(Entitlement::Issuer));
+    assert_eq!(refused(&sibling, &delegate()), lacks(DelegateFault::Issuer));
     let twin = Ca::new("Issuing CA");
-    assert_eq!(refused(&twin, &delegate()), lacks(Entitlement::Issuer), "same name, another key");
+    assert_eq!(refused(&twin, &delegate()), lacks(DelegateFault::Issuer), "same name, another key");
     let expired = Extras { validity: Some((-100, -1)), ..delegate() };
-    assert_eq!(refused(&scene.ca, &expired), lacks(Entitlement::Validity));
+    assert_eq!(refused(&scene.ca, &expired), lacks(DelegateFault::Validity));
     let usage = Extras { usages: vec![KeyUsagePurpose::KeyEncipherment], ..delegate() };
-    assert_eq!(refused(&scene.ca, &usage), lacks(Entitlement::KeyUsage));
+    assert_eq!(refused(&scene.ca, &usage), lacks(DelegateFault::KeyUsage));
     let mut strange = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
     strange.set_criticality(true);
     let critical = Extras { extensions: vec![strange], ..delegate() };
-    assert_eq!(refused(&scene.ca, &critical), lacks(Entitlement::CriticalExtension));
+    assert_eq!(refused(&scene.ca, &critical), lacks(DelegateFault::CriticalExtension));
 
     // The parent signs in its own name: it is not the issuer of this certificate.
     let parent = Ca::new("Root");

@@ -77,8 +77,8 @@ pub enum OcspError {
     #[error("neither the issuer nor a delegate of the issuer fits the ResponderID")]
     Responder,
     /// The candidate may not sign.
-    #[error("the signer is not entitled: {0}")]
-    Signer(Entitlement),
+    #[error("the signer is not check_delegate: {0}")]
+    Signer(DelegateFault),
     /// The signature is wrong.
     #[error("the signature of the response is wrong")]
     Signature,
@@ -95,7 +95,7 @@ pub enum OcspError {
 
 /// What a delegate lacks (RFC 6960 4.2.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Entitlement {
+pub enum DelegateFault {
     /// It was issued by somebody else.
     #[error("it was not issued by the key that issued the certificate")]
     Issuer,
@@ -126,7 +126,7 @@ impl From<Malformed> for OcspError {
 /// When the response does not count at all.
 pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedResponse, OcspError> {
     let basic = BasicResponse::read(response)?.map_err(OcspError::Status)?;
-    let single = the_single(&basic.responses, expected.issued).ok_or(OcspError::OtherCertificate)?;
+    let single = worst_entry(&basic.responses, expected.issued).ok_or(OcspError::OtherCertificate)?;
     if basic.unknown_critical || single.unknown_critical {
         return Err(OcspError::CriticalExtension);
     }
@@ -151,7 +151,10 @@ pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedRes
 }
 
 /// Of several entries about the certificate, the worst counts, and of equal ones the newest.
-fn the_single<'a>(responses: &'a [SingleResponse], issued: &IssuedCertificate) -> Option<&'a SingleResponse> {
+fn worst_entry<'a>(
+    responses: &'a [SingleResponse],
+    issued: &IssuedCertificate,
+) -> Option<&'a SingleResponse> {
     let about = responses.iter().filter(|single| single.id.names(issued));
     about.max_by_key(|single| {
         let severity = match single.status {
@@ -208,14 +211,14 @@ fn signer(
         expected.signers.iter().filter(|signer| fits(signer.subject.as_der(), &key_hash(signer)))
     {
         match basic.signed.verify(&configured.public_key) {
-            Ok(()) if valid(configured, expected, basic, single) => {
+            Ok(()) if is_valid_signer(configured, expected, basic, single) => {
                 return Ok(Signer {
                     name: configured.subject.to_string(),
                     expires: Some(configured.not_after),
                     unchecked: None,
                 });
             }
-            Ok(()) => refused = OcspError::Signer(Entitlement::Validity),
+            Ok(()) => refused = OcspError::Signer(DelegateFault::Validity),
             Err(_) => refused = OcspError::Signature,
         }
     }
@@ -225,7 +228,7 @@ fn signer(
             continue;
         }
         // Entitled first: whoever is not costs no verification of the response.
-        match entitled(der, &delegate, expected, basic, single) {
+        match check_delegate(der, &delegate, expected, basic, single) {
             Err(lack) => refused = OcspError::Signer(lack),
             Ok(()) if basic.signed.verify(&delegate.public_key).is_err() => refused = OcspError::Signature,
             Ok(()) => {
@@ -243,35 +246,35 @@ fn key_hash(certificate: &CertificateFacts) -> Vec<u8> {
     crate::revocation::Issuer::from_certificate(certificate).key_hash()
 }
 
-fn entitled(
+fn check_delegate(
     der: &[u8],
     delegate: &CertificateFacts,
     expected: &Expectation<'_>,
     basic: &BasicResponse<'_>,
     single: &SingleResponse,
-) -> Result<(), Entitlement> {
+) -> Result<(), DelegateFault> {
     let issuer = &expected.issued.issuer;
     // anyExtendedKeyUsage does not delegate: RFC 6960 4.2.2.2 wants this purpose by name.
     if !delegate.purposes.contains(&KeyPurpose::OcspSigning) {
-        return Err(Entitlement::Purpose);
+        return Err(DelegateFault::Purpose);
     }
     if delegate.key_usage.is_some_and(|usage| !usage.digital_signature) {
-        return Err(Entitlement::KeyUsage);
+        return Err(DelegateFault::KeyUsage);
     }
     if delegate.unknown_critical {
-        return Err(Entitlement::CriticalExtension);
+        return Err(DelegateFault::CriticalExtension);
     }
-    if !valid(delegate, expected, basic, single) {
-        return Err(Entitlement::Validity);
+    if !is_valid_signer(delegate, expected, basic, single) {
+        return Err(DelegateFault::Validity);
     }
     let issued = delegate.issuer.as_der() == issuer.name()
         && Signed::read(der).is_ok_and(|signed| signed.verify(issuer.key()).is_ok());
-    if issued { Ok(()) } else { Err(Entitlement::Issuer) }
+    if issued { Ok(()) } else { Err(DelegateFault::Issuer) }
 }
 
 /// In its validity now, as far as clocks agree: a delegate's certificate may be minutes old. What it said of a
 /// revocation while it was valid, it said for good.
-fn valid(
+fn is_valid_signer(
     signer: &CertificateFacts,
     expected: &Expectation<'_>,
     basic: &BasicResponse<'_>,

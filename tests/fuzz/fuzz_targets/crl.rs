@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use libfuzzer_sys::fuzz_target;
 use pcd_platform::model::Clock;
 use pcd_platform::pki::{Authority, CertificateOrder, KeyType, RevocationReason, Role, TestPki};
-use pcd_platform::revocation::crl::{Crl, Question, Verified, check};
+use pcd_platform::revocation::crl::{Crl, CrlQuery, VerifiedCrl, evaluate};
 use pcd_platform::revocation::{Issuer, IssuedCertificate, CertStatus};
 use pcd_platform::x509::{CertificateFacts, pem};
 
@@ -48,9 +48,9 @@ fn output(der: Vec<u8>) -> Option<CertStatus> {
     let serial = SCENE.link.certificate.serial.as_octets();
     let _ = crl.entry(serial, &crl.issuer);
     let _ = crl.scope.covers(&crl.issuer, &SCENE.link);
-    let verified = Verified::new(crl, Arc::clone(&SCENE.link.issuer)).ok()?;
-    let question = Question { issued: &SCENE.link, now: SCENE.clock.now(), skew: SignedDuration::from_mins(5) };
-    check(&question, &[verified]).map(|(output, ..)| output)
+    let verified = VerifiedCrl::new(crl, Arc::clone(&SCENE.link.issuer)).ok()?;
+    let question = CrlQuery { issued: &SCENE.link, now: SCENE.clock.now(), skew: SignedDuration::from_mins(5) };
+    evaluate(&question, &[verified]).map(|(output, ..)| output)
 }
 
 fuzz_target!(|bytes: &[u8]| {
