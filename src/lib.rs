@@ -32,4 +32,5 @@ pub mod revocation;
 pub mod southbound;
 pub mod store;
 pub mod tls;
+pub mod view;
 pub mod x509;

@@ -2,12 +2,13 @@
 
 use super::tasks::Supervisor;
 use crate::config::ConfigHandle;
-use crate::http::{FeedView, Live, SessionView};
+use crate::http::Live;
 use crate::interface_a::Registry;
 use crate::liveness::Liveness;
 use crate::model::{DeviceId, Task};
 use crate::revocation::KnownStaple;
 use crate::tls::stapling::StapleRefresher;
+use crate::view::{FeedView, SessionView};
 
 /// The current sessions, and the liveness of the devices.
 #[derive(Debug)]

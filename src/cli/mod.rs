@@ -1,23 +1,29 @@
-//! The command line: one file per subcommand.
+//! The command line: one module per subcommand.
 //!
-//! Results go to stdout through [`Output`], logs to stderr through `tracing`; every command ends in an [`Exit`].
+//! Results go to stdout through [`Output`], logs to stderr through `tracing`. Every command ends with an [`Exit`].
 
 mod audit;
 mod check;
 mod client;
 mod config_file;
+mod content;
 mod context;
 mod demo;
 mod device;
 mod exit;
+mod export;
 #[cfg(test)]
 mod fixtures;
 mod message;
 mod operator;
+mod order;
 mod output;
 mod pki;
+mod renamed;
 mod serve;
 mod store;
+mod text;
+mod time;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -43,13 +49,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// See the whole platform at work: a PKI, a store, simulated devices, in one folder
+    /// Run a demonstration in one folder: a PKI, a store, the platform and simulated devices
     Demo(demo::Arguments),
     /// Run the platform
     Serve(ConfigFile),
-    /// Check everything that `serve` needs, up to binding a port
+    /// Check everything that `serve` needs, without binding a port
     Check(ConfigFile),
-    /// Certificates: a PKI for tests and closed sites, requests to another CA, and what is in a file
+    /// Certificates: a PKI for tests and closed sites, requests to another CA, the content of a file
     #[command(subcommand)]
     Pki(pki::Command),
     /// The directory of devices that may connect
@@ -59,12 +65,19 @@ enum Command {
         #[command(subcommand)]
         command: device::Command,
     },
-    /// What was received, and what is for devices
+    /// Messages that the platform received from devices
     Message {
         #[command(flatten)]
         config: ConfigFile,
         #[command(subcommand)]
         command: message::Command,
+    },
+    /// Orders: messages from the platform to a device
+    Order {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(subcommand)]
+        command: order::Command,
     },
     /// The audit trail
     Audit {
@@ -73,30 +86,36 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
-    /// The store as a whole: a copy of it, and whether it is whole
+    /// The store as a whole: backup and integrity
     Store {
         #[command(flatten)]
         config: ConfigFile,
         #[command(subcommand)]
         command: store::Command,
     },
-    /// Connect as a device, send messages, print each acknowledgement
-    Send(client::Arguments),
+    /// Act as a device towards a platform (Interface B)
+    #[command(subcommand)]
+    Client(client::Command),
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    // A11: a crash must not write private keys into a core file. What the platform does not know cannot fail here.
+    // A11: a crash must not write private keys into a core file. Where the operating system does not support the
+    // call, there is nothing else to do.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let exit = run(std::env::args_os());
     ExitCode::from(exit as u8)
 }
 
 fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let words: Vec<_> = arguments.collect();
+    let arguments = match Arguments::try_parse_from(&words) {
         Ok(arguments) => arguments,
         Err(usage) => {
             let _ = usage.print();
+            if let Some(hint) = renamed::hint(&usage, &words) {
+                let _ = writeln!(std::io::stderr(), "hint: {hint}");
+            }
             return if usage.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
@@ -107,7 +126,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
     let output = Output::new(arguments.json);
     match runtime.block_on(dispatch(arguments.command, output)) {
         Ok(exit) => exit,
-        // Whoever read the results has seen enough, as `head` does.
+        // The reader of stdout closed the pipe, as `head` does.
         Err(failure) if is_closed_pipe(&failure) => Exit::Done,
         Err(failure) => explain(&failure),
     }
@@ -132,11 +151,17 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
             store.close().await;
             outcome
         }
+        Command::Order { config, command } => {
+            let store = config.open_store(&clock).await?;
+            let outcome = order::run(command, &store, output).await;
+            store.close().await;
+            outcome
+        }
         Command::Audit { config, command } => {
             let store = config.open_store(&clock).await?;
             let site = config.load()?.audit.repository.and_then(|repository| repository.site);
-            let judge = || config.audit_judge();
-            let outcome = audit::run(command, site.as_deref(), judge, &store, output).await;
+            let verifier = || config.audit_judge();
+            let outcome = audit::run(command, site.as_deref(), verifier, &store, output).await;
             store.close().await;
             outcome
         }
@@ -146,7 +171,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
             store.close().await;
             outcome
         }
-        Command::Send(arguments) => Box::pin(client::run(arguments, output, clock)).await,
+        Command::Client(command) => Box::pin(client::run(command, output, clock)).await,
     }
 }
 
@@ -155,12 +180,12 @@ fn is_closed_pipe(failure: &Failure) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// One line on stderr: what went wrong, and why, down to the first cause.
+/// Writes one line to stderr: the error and the chain of its causes.
 fn explain(failure: &Failure) -> Exit {
     let mut line = String::from("error");
     for cause in failure.error.chain() {
         let text = cause.to_string();
-        // Transparent errors say the same twice.
+        // A transparent error has the text of its cause.
         if !line.ends_with(&text) {
             line.push_str(": ");
             line.push_str(&text);
@@ -182,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_usage_is_64_and_help_is_no_error() {
+    fn wrong_usage_exits_with_64_and_help_with_0() {
         let run = |words: &[&str]| run(words.iter().map(OsString::from));
         assert_eq!(run(&["pcd-platform", "levitate"]), Exit::Usage);
         assert_eq!(run(&["pcd-platform"]), Exit::Usage);

@@ -1,4 +1,4 @@
-//! Whether the process lives, and whether it can do its work.
+//! `/livez`: the process answers. `/readyz`: it can do its work.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::AdminState;
 use crate::model::explained;
 
-/// The answer of `/readyz`: each check by name.
+/// The response of `/readyz`: each check by name.
 #[derive(Debug, Serialize)]
 pub(super) struct Readiness {
     ready: bool,
@@ -17,9 +17,9 @@ pub(super) struct Readiness {
 
 #[derive(Debug, Serialize)]
 struct Checks {
-    /// New connections are accepted.
+    /// The platform accepts new connections.
     accepting: Check,
-    /// A row can be made durable.
+    /// The store can write.
     store: Check,
     /// Every running part that the platform cannot do without runs.
     tasks: Check,
@@ -37,7 +37,7 @@ pub(super) async fn live() -> &'static str {
 }
 
 pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<Readiness>) {
-    let draining = state.drain.is_cancelled().then(|| "the platform is stopping".to_owned());
+    let draining = state.drain.is_cancelled().then(|| "the platform is shutting down".to_owned());
     let store = state.store.check().await.err().map(|error| explained(&error));
     let failed = state.live.failed_tasks();
     let failed = (!failed.is_empty()).then(|| format!("ended because of a fault: {}", failed.join(", ")));

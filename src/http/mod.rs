@@ -1,16 +1,14 @@
-//! The operator's side: health, metrics, and what is known of devices, sessions and messages, over HTTP on loopback.
+//! The admin listener: health, metrics, reload, and the JSON of `/api`, over HTTP on loopback.
 
 mod api;
 mod health;
-mod outbox;
 mod pages;
 mod reload;
+mod state;
 
-pub use api::{FeedView, Live, SessionView};
-pub use outbox::OutboxView;
+pub use state::{AdminState, Live};
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
@@ -22,21 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::reload::{ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};
-use crate::metrics::Metrics;
 use crate::model::BindError;
-use crate::revocation::Engine;
-use crate::store::Store;
-
-/// What the handlers can see.
-#[derive(Debug, Clone)]
-pub struct AdminState {
-    metrics: Metrics,
-    store: Store,
-    revocation: Engine,
-    drain: CancellationToken,
-    reloader: Reloader,
-    live: Arc<dyn Live>,
-}
 
 /// The bound admin listener.
 #[derive(Debug)]
@@ -45,26 +29,11 @@ pub struct AdminListener {
     address: SocketAddr,
 }
 
-impl AdminState {
-    /// `drain` is cancelled when the platform stops: then it is not ready any more.
-    #[must_use]
-    pub fn new(
-        metrics: Metrics,
-        store: Store,
-        revocation: Engine,
-        drain: CancellationToken,
-        reloader: Reloader,
-        live: Arc<dyn Live>,
-    ) -> Self {
-        Self { metrics, store, revocation, drain, reloader, live }
-    }
-}
-
 impl AdminListener {
     /// Listens on `address`.
     ///
     /// # Errors
-    /// When it cannot be had.
+    /// When the address is in use or not available.
     pub fn bind(address: SocketAddr) -> Result<Self, BindError> {
         let bound = std::net::TcpListener::bind(address).and_then(|socket| {
             socket.set_nonblocking(true)?;
@@ -74,13 +43,13 @@ impl AdminListener {
         bound.map_err(|source| BindError { address, source })
     }
 
-    /// Where it listens; the port is known even if 0 was asked for.
+    /// Its address, with the port that was chosen for port 0.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until `done`.
+    /// Serves until `done` is cancelled.
     pub async fn serve(self, state: AdminState, done: CancellationToken) {
         let router = Router::new()
             .route("/livez", get(health::live))
@@ -91,7 +60,7 @@ impl AdminListener {
             .route("/api/audit", get(api::audit))
             .route("/api/devices", get(api::devices))
             .route("/api/messages", get(api::messages))
-            .route("/api/outbox", get(outbox::outbox))
+            .route("/api/outbox", get(api::orders))
             .route("/api/sessions", get(api::sessions))
             .layer(from_fn(pages::refuse))
             .with_state(state);
@@ -100,7 +69,7 @@ impl AdminListener {
             () = done.cancelled() => {}
             served = serving => {
                 if let Err(error) = served {
-                    tracing::error!(error = &error as &dyn std::error::Error, "the admin listener broke");
+                    tracing::error!(error = &error as &dyn std::error::Error, "admin listener failed");
                 }
             }
         }
@@ -113,7 +82,10 @@ async fn metrics(State(state): State<AdminState>) -> Response {
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
         }
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the metrics cannot be written");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "metrics could not be rendered; the request is answered with 500"
+            );
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }

@@ -86,7 +86,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     assert_eq!(wire.verdict().0, "CA");
     let file = site.path().join("order.hl7");
     fs::write(&file, order("ORDER", "AL", "")).unwrap();
-    cli.run(&["message", "send", NAME, file.to_str().unwrap(), "--no-wait"]);
+    cli.run(&["order", "send", NAME, file.to_str().unwrap(), "--no-wait"]);
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "ORDER");
     wire.write(&answer("ACK^O15^ACK", "ORDER", "CA", "6"));
     eventually("the order is settled", || !rows(&cli, "southbound-settled").is_empty());

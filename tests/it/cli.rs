@@ -7,7 +7,7 @@ use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 
 use crate::harness::{Cli, Site, binary, message};
 
-const COMMANDS: [&[&str]; 25] = [
+const COMMANDS: [&[&str]; 31] = [
     &[],
     &["demo"],
     &["serve"],
@@ -30,9 +30,15 @@ const COMMANDS: [&[&str]; 25] = [
     &["device", "import"],
     &["message", "list"],
     &["message", "show"],
+    &["message", "export"],
+    &["order", "send"],
+    &["order", "list"],
+    &["order", "show"],
+    &["order", "withdraw"],
+    &["order", "export"],
     &["audit"],
     &["audit", "list"],
-    &["send"],
+    &["client", "send"],
 ];
 
 #[test]
@@ -134,7 +140,9 @@ fn send_prints_each_acknowledgement_and_exits_by_them() {
     let (chain, key) = (own.chain.display().to_string(), own.key.display().to_string());
     let address = platform.address.to_string();
     let send = |to: &str, more: &[&str]| {
-        let own = ["send", "--to", to, "--chain", &chain, "--key", &key, "--trust", &ecc, "--trust", &rsa];
+        let own = [
+            "client", "send", "--to", to, "--chain", &chain, "--key", &key, "--trust", &ecc, "--trust", &rsa,
+        ];
         let (status, stdout, stderr) = platform.cli().try_run(&[&own, more].concat());
         (status.code(), stdout, stderr)
     };

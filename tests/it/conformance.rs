@@ -353,7 +353,7 @@ mod interface_b {
         /// Exit code, stdout and stderr of `send`.
         fn send(&self, to: &str, trust: &[PathBuf]) -> (Option<i32>, String, String) {
             let path = |path: &Path| path.display().to_string();
-            let mut words = vec!["send".to_owned(), "--to".to_owned(), to.to_owned()];
+            let mut words = vec!["client".to_owned(), "send".to_owned(), "--to".to_owned(), to.to_owned()];
             words.extend([
                 "--chain".to_owned(),
                 path(&self.own.chain),

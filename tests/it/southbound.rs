@@ -38,12 +38,12 @@ impl Scene {
         file
     }
 
-    /// `message send`, on a thread of its own.
+    /// `order send`, on a thread of its own.
     fn send(&self, message: &str, more: &[&str]) -> Sending {
         let (cli, file) = (self.platform.cli().clone(), self.file(message));
         let more: Vec<_> = more.iter().map(|&word| word.to_owned()).collect();
         Sending(std::thread::spawn(move || {
-            let mut words = vec!["--json", "message", "send", NAME, file.to_str().unwrap()];
+            let mut words = vec!["--json", "order", "send", NAME, file.to_str().unwrap()];
             words.extend(more.iter().map(String::as_str));
             cli.try_run(&words)
         }))
@@ -59,7 +59,7 @@ impl Scene {
 }
 
 fn outbox(cli: &Cli) -> Vec<Value> {
-    cli.json(&["message", "outbox"])
+    cli.json(&["order", "list"])
 }
 
 /// An operator who waits.
@@ -131,11 +131,11 @@ fn an_order_reaches_the_device_and_its_answer_the_operator() {
 
     // Whoever looks into an order is told of, as with messages of devices.
     let id = printed["id"].as_str().unwrap();
-    let shown = scene.platform.cli().json(&["message", "show", id]);
+    let shown = scene.platform.cli().json(&["order", "show", id]);
     assert_eq!((&shown[0]["outcome"], &shown[0]["control-id"]), (&"refused".into(), &"ORDER-3".into()));
-    let raw = scene.platform.cli().run_raw(&["message", "show", id, "--raw"]);
+    let raw = scene.platform.cli().run_raw(&["order", "show", id, "--raw"]);
     assert_eq!(raw, order("ORDER-3", "AL", "NE").as_bytes());
-    let exported = scene.platform.cli().json(&["message", "export", "--outbox", "--device", NAME]);
+    let exported = scene.platform.cli().json(&["order", "export", "--device", NAME]);
     assert_eq!(exported.len(), 3);
     assert_eq!(STANDARD.decode(exported[2]["raw"].as_str().unwrap()).unwrap(), sent.as_bytes());
     assert_eq!((scene.audited("message-viewed"), scene.audited("messages-exported")), (1, 1));
@@ -170,7 +170,7 @@ fn an_order_that_nobody_waits_for_any_more_does_not_arrive() {
         scene.send(&order("TAKEN-BACK", "AL", ""), &["--no-wait", "--within", "1h"]).end();
     assert_eq!((exit, &printed["outcome"]), (0, &"waiting".into()));
     eventually("it waits", || scene.platform.metric("pcd_southbound_pending") == 1.0);
-    let taken_back = scene.platform.cli().json(&["message", "withdraw", printed["id"].as_str().unwrap()]);
+    let taken_back = scene.platform.cli().json(&["order", "withdraw", printed["id"].as_str().unwrap()]);
     assert_eq!(taken_back[0]["outcome"], "withdrawn");
 
     let mut wire = scene.connect();
@@ -180,7 +180,7 @@ fn an_order_that_nobody_waits_for_any_more_does_not_arrive() {
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "SILENT");
     let (exit, printed, said) = sending.end();
     assert_eq!((exit, &printed["attempts"]), (69, &1.into()));
-    assert!(said.contains("may have the message"), "{said}");
+    assert!(said.contains("may have the order"), "{said}");
     // Too late: kept, and rejected.
     wire.write(&answer("ACK^O15^ACK", "SILENT", "CA", "A-1"));
     eventually("what came too late is kept", || {
@@ -270,7 +270,7 @@ fn a_command_says_that_no_platform_has_sent_its_order() {
     cli.run(&["device", "add", NAME]);
     let file = site.path().join("order.hl7");
     std::fs::write(&file, order("1", "AL", "")).unwrap();
-    let words = ["message", "send", NAME, file.to_str().unwrap(), "--within", "1s"];
+    let words = ["order", "send", NAME, file.to_str().unwrap(), "--within", "1s"];
     let (status, _, said) = cli.try_run(&words);
     assert!(status.code() == Some(69) && said.contains("was not sent"), "{said}");
     assert_eq!((&outbox(&cli)[0]["outcome"], &outbox(&cli)[0]["attempts"]), (&"expired".into(), &0.into()));
@@ -308,17 +308,17 @@ fn what_cannot_be_sent_is_said_before_it_is_queued() {
         (NAME, &mute, 1, "MSH-15"),
         (NAME, &no_file, 1, "cannot read"),
     ] {
-        let (status, _, said) = cli.try_run(&["message", "send", name, file.to_str().unwrap()]);
+        let (status, _, said) = cli.try_run(&["order", "send", name, file.to_str().unwrap()]);
         assert_eq!(status.code(), Some(exit), "{said}");
         assert!(said.contains(why) && !said.contains("SECRET"), "{said}");
     }
-    let wrong = cli.try_run(&["message", "send", NAME, good.to_str().unwrap(), "--within", "0s"]);
+    let wrong = cli.try_run(&["order", "send", NAME, good.to_str().unwrap(), "--within", "0s"]);
     assert_eq!(wrong.0.code(), Some(64));
     assert_eq!(scene.send(&order("1", "AL", ""), &["--no-wait"]).end().0, 0);
     let (exit, _, said) = scene.send(&order("1", "AL", ""), &["--no-wait"]).end();
     assert!(exit == 1 && said.contains("MSH-10"), "{said}");
-    let (status, _, said) = cli.try_run(&["message", "withdraw", "0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55"]);
-    assert!(status.code() == Some(1) && said.contains("no message for a device"), "{said}");
+    let (status, _, said) = cli.try_run(&["order", "withdraw", "0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55"]);
+    assert!(status.code() == Some(1) && said.contains("no order has the id"), "{said}");
 }
 
 #[test]

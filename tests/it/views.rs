@@ -66,12 +66,12 @@ fn shown() -> BTreeMap<String, Value> {
     }
     let mut run = |words: &[&str]| shown.insert(named(words), Value::from(cli.json(words)));
     run(&["message", "export"]);
-    run(&["message", "outbox"]);
-    run(&["message", "export", "--outbox"]);
-    let orders = cli.json(&["message", "outbox"]);
+    run(&["order", "list"]);
+    run(&["order", "export"]);
+    let orders = cli.json(&["order", "list"]);
     shown.insert(
-        "message show ORDER".into(),
-        cli.json(&["message", "show", orders[0]["id"].as_str().unwrap()]).into(),
+        "order show ORDER".into(),
+        cli.json(&["order", "show", orders[0]["id"].as_str().unwrap()]).into(),
     );
     let mut run = |words: &[&str]| shown.insert(named(words), Value::from(cli.json(words)));
     run(&["audit", "list", "--event", "device-added"]);
@@ -90,10 +90,10 @@ fn queue_orders(site: &Site, platform: &Platform) {
     for id in ["ORDER-1", "ORDER-2"] {
         let file = site.path().join(id);
         std::fs::write(&file, crate::southbound::order(id, "AL", "")).unwrap();
-        let words = ["message", "send", GATEWAY, file.to_str().unwrap(), "--no-wait", "--within", "1h"];
+        let words = ["order", "send", GATEWAY, file.to_str().unwrap(), "--no-wait", "--within", "1h"];
         let queued = cli.json(&words).remove(0);
         if id == "ORDER-1" {
-            cli.run(&["message", "withdraw", queued["id"].as_str().unwrap()]);
+            cli.run(&["order", "withdraw", queued["id"].as_str().unwrap()]);
         }
     }
 }

@@ -7,16 +7,16 @@ pub(super) struct Record {
     pub(super) fields: Vec<String>,
 }
 
-/// What is no CSV.
+/// Why a text is no CSV.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CsvError {
-    #[error("line {0}: a quote is opened and never closed")]
+    #[error("line {0}: a quoted field has no closing quote")]
     Unclosed(usize),
-    #[error("line {0}: a quote may only stand around a whole field; double it inside")]
+    #[error("line {0}: quotes must enclose a whole field; write a quote inside a field twice")]
     Quote(usize),
 }
 
-/// Reads all records of `text`; empty lines and a byte order mark are passed over.
+/// Reads all records of `text`. Empty lines and a byte order mark are skipped.
 pub(super) fn records(text: &str) -> Result<Vec<Record>, CsvError> {
     let mut reader = Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1 };
     let mut records = Vec::new();
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_csv_is_named_by_its_line() {
+    fn errors_name_the_line() {
         assert_eq!(records("a\n\"b"), Err(CsvError::Unclosed(2)));
         assert_eq!(records("a\nb\"c"), Err(CsvError::Quote(2)));
         assert_eq!(records("a\n\"b\"c"), Err(CsvError::Quote(2)));
@@ -127,7 +127,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(128))]
 
         #[test]
-        fn whatever_comes_there_is_an_end(text in "[a,\"\r\n ]{0,40}") {
+        fn any_text_is_read_to_its_end(text in "[a,\"\r\n ]{0,40}") {
             let _ = records(&text);
         }
 

@@ -8,7 +8,7 @@ use crate::hl7::{AcknowledgeAs, AcknowledgeAsError};
 use crate::model::{DeviceId, DeviceIdError};
 use crate::store::device_kind;
 
-/// An entry of the directory, and the line that asks for it.
+/// A device, and its line in the file.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) line: usize,
@@ -20,15 +20,13 @@ pub(super) struct Entry {
 pub(super) enum ImportError {
     #[error(transparent)]
     Csv(#[from] CsvError),
-    #[error(
-        "the first line has to name the columns, of which cn is needed: cn,kind,speaks-for,acknowledge,note"
-    )]
+    #[error("the first line must name the columns; cn is required: cn,kind,speaks-for,acknowledge,note")]
     NoHeader,
     #[error(
-        "line {line}: {name} is no column; there are cn, kind, speaks-for, acknowledge and note, each once"
+        "line {line}: unknown or repeated column {name}; use cn, kind, speaks-for, acknowledge and note, each once"
     )]
     Column { line: usize, name: String },
-    /// Everything that is wrong, so that one attempt shows all of it.
+    /// All errors of the file, so that one attempt shows all of them.
     #[error("{}", lines(.0))]
     Entries(Vec<EntryError>),
 }
@@ -42,17 +40,17 @@ pub(super) struct EntryError {
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum Fault {
-    #[error("there are more fields than columns")]
+    #[error("more fields than columns")]
     Surplus,
     #[error(transparent)]
     Name(DeviceIdError),
-    #[error("the kind is device or gateway")]
+    #[error("the kind must be device or gateway")]
     Kind,
-    #[error("{0} is no device identity that one can speak for")]
+    #[error("{0} is no device identity and no EUI-64 prefix")]
     SpeaksFor(String),
     #[error(transparent)]
     Acknowledge(AcknowledgeAsError),
-    #[error("line {0} names the same device")]
+    #[error("the same device is in line {0}")]
     Twice(usize),
 }
 
@@ -65,8 +63,8 @@ enum Column {
     Note,
 }
 
-/// Reads all entries; they become active.
-pub(super) fn devices(text: &str) -> Result<Vec<Entry>, ImportError> {
+/// Parses all entries; their status is active.
+pub(super) fn parse(text: &str) -> Result<Vec<Entry>, ImportError> {
     let records = csv::records(text)?;
     let (header, records) = records.split_first().ok_or(ImportError::NoHeader)?;
     let columns = columns(header)?;
@@ -166,9 +164,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_come_in_any_order_and_most_may_be_missing() {
+    fn columns_may_be_in_any_order_and_only_cn_is_required() {
         let text = "note,cn,speaks-for,kind\nward 7,GW-1,00A037*; B ;,gateway\n,PUMP-1,,\n";
-        let entries = devices(text).unwrap();
+        let entries = parse(text).unwrap();
         let shown: Vec<_> = entries
             .iter()
             .map(|Entry { line, device }| {
@@ -183,37 +181,37 @@ mod tests {
                 (3, "PUMP-1", "device", String::new(), ""),
             ]
         );
-        assert_eq!(devices("cn\nA\nB\n").unwrap().len(), 2);
+        assert_eq!(parse("cn\nA\nB\n").unwrap().len(), 2);
     }
 
     #[test]
-    fn a_column_says_how_a_device_is_acknowledged() {
-        let entries = devices("cn,acknowledge\nA,accept\nB,\n").unwrap();
+    fn the_acknowledge_column_is_read() {
+        let entries = parse("cn,acknowledge\nA,accept\nB,\n").unwrap();
         let acknowledge = entries.iter().map(|entry| entry.device.acknowledge);
         assert!(acknowledge.eq([AcknowledgeAs::Accept, AcknowledgeAs::AsAsked]));
-        let wrong = devices("cn,acknowledge\nA,AL\n").unwrap_err();
+        let wrong = parse("cn,acknowledge\nA,AL\n").unwrap_err();
         assert!(wrong.to_string().starts_with("line 2: a sender is acknowledged"), "{wrong}");
     }
 
     #[test]
-    fn everything_wrong_is_told_at_once_by_line() {
+    fn all_errors_are_reported_with_their_lines() {
         let text = "cn,kind\nA,device\nB,printer\nA,device\n,device\nC,device,x\n";
         assert_eq!(
-            devices(text).unwrap_err().to_string(),
-            "line 3: the kind is device or gateway\n\
-             line 4: line 2 names the same device\n\
+            parse(text).unwrap_err().to_string(),
+            "line 3: the kind must be device or gateway\n\
+             line 4: the same device is in line 2\n\
              line 5: a device identifier has at least one character\n\
-             line 6: there are more fields than columns"
+             line 6: more fields than columns"
         );
     }
 
     #[test]
     fn a_file_without_its_header_is_refused() {
-        assert_eq!(devices("").unwrap_err(), ImportError::NoHeader);
-        assert_eq!(devices("kind\ndevice\n").unwrap_err(), ImportError::NoHeader);
+        assert_eq!(parse("").unwrap_err(), ImportError::NoHeader);
+        assert_eq!(parse("kind\ndevice\n").unwrap_err(), ImportError::NoHeader);
         let unknown = |name: &str| ImportError::Column { line: 1, name: name.to_owned() };
-        assert_eq!(devices("PUMP-1,device\n").unwrap_err(), unknown("PUMP-1"));
-        assert_eq!(devices("cn,cn\nA,B\n").unwrap_err(), unknown("cn"));
-        assert_eq!(devices("cn\n\"A").unwrap_err(), ImportError::Csv(CsvError::Unclosed(2)));
+        assert_eq!(parse("PUMP-1,device\n").unwrap_err(), unknown("PUMP-1"));
+        assert_eq!(parse("cn,cn\nA,B\n").unwrap_err(), unknown("cn"));
+        assert_eq!(parse("cn\n\"A").unwrap_err(), ImportError::Csv(CsvError::Unclosed(2)));
     }
 }

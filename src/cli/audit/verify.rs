@@ -1,0 +1,148 @@
+//! `audit verify`.
+
+use serde::Serialize;
+
+use crate::audit::{ChainHead, ChainVerdict, Event, SignatureVerifier};
+use crate::cli::context::failed;
+use crate::cli::operator::operator;
+use crate::cli::{Exit, Outcome, Output};
+use crate::model::explained;
+use crate::store::{ChainReport, HeadReport, Store};
+
+/// Verifies the chain of each node, and that the trail contains `heads`.
+pub(super) async fn run(
+    verifier: &dyn SignatureVerifier,
+    heads: &[ChainHead],
+    store: &Store,
+    output: Output,
+) -> Outcome {
+    let reports = store.verify_audit(verifier).await.map_err(failed)?;
+    for report in &reports {
+        output.print(&ChainView::new(report), ChainView::line)?;
+    }
+    let mut intact = reports.iter().all(|report| report.verdict.is_ok());
+    let mut missing_heads = Vec::new();
+    for head in heads {
+        let report = store.look_up_head(head, verifier).await.map_err(failed)?;
+        let missing = report == HeadReport::Missing;
+        let head = HeadView::new(head, &report);
+        output.print(&head, HeadView::line)?;
+        if missing {
+            intact = false;
+            missing_heads.push(head.head);
+        }
+    }
+    let chains = reports.iter().map(verdict).collect();
+    // The result stands even if it cannot be recorded: a tampered trail may refuse new rows.
+    let verified = Event::AuditVerified { chains, missing_heads, actor: operator() };
+    if let Err(error) = store.audit(verified).await {
+        output.warn(&format!(
+            "the verification could not be recorded in the audit trail: {}",
+            explained(&error)
+        ))?;
+    }
+    Ok(if intact { Exit::Done } else { Exit::Failed })
+}
+
+fn verdict(report: &ChainReport) -> ChainVerdict {
+    ChainVerdict {
+        node: report.node.clone(),
+        rows: report.verdict.as_ref().ok().map(|intact| intact.end.number),
+        broken_row: report.verdict.as_ref().err().map(|broken| broken.number),
+    }
+}
+
+/// Whether the trail contains a chain head that was noted elsewhere.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct HeadView {
+    head: String,
+    held: bool,
+    /// The node whose rows retention removed, up to which number, and when; absent otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned_rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pruned_at: Option<String>,
+}
+
+impl HeadView {
+    fn new(head: &ChainHead, report: &HeadReport) -> Self {
+        let held = *report == HeadReport::Held;
+        let unknown = Self { head: head.to_string(), held, node: None, pruned_rows: None, pruned_at: None };
+        match report {
+            HeadReport::Held | HeadReport::Missing => unknown,
+            HeadReport::Pruned { node, up_to, at } => Self {
+                node: Some(node.to_string()),
+                pruned_rows: Some(*up_to),
+                pruned_at: Some(at.to_string()),
+                ..unknown
+            },
+        }
+    }
+
+    fn line(&self) -> String {
+        let head = &self.head;
+        match (&self.node, self.pruned_rows, &self.pruned_at) {
+            (Some(node), Some(rows), Some(at)) => {
+                format!("pruned  {head} was removed by retention: {node} up to row {rows}, at {at}")
+            }
+            _ if self.held => format!("ok      {head} is in the trail"),
+            _ => {
+                format!("broken  {head} is not in the trail: the end was removed or rewritten")
+            }
+        }
+    }
+}
+
+/// The chain of one node.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ChainView<'a> {
+    node: &'a str,
+    intact: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broken_row: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_rows: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_at: Option<String>,
+}
+
+impl<'a> ChainView<'a> {
+    fn new(report: &'a ChainReport) -> Self {
+        let node = report.node.as_str();
+        let (intact, broken) = (report.verdict.as_ref().ok(), report.verdict.as_ref().err());
+        let signature = intact.and_then(|intact| intact.signature);
+        Self {
+            node,
+            intact: intact.is_some(),
+            broken_row: broken.map(|broken| broken.number),
+            fault: broken.map(|broken| broken.fault.to_string()),
+            rows: intact.map(|intact| intact.end.number),
+            hash: intact.map(|intact| intact.end.hash.to_string()),
+            signed_rows: signature.map(|signature| signature.number),
+            signed_at: signature.map(|signature| signature.at.to_string()),
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self { node, rows, hash, .. } = self;
+        if let (Some(row), Some(fault)) = (self.broken_row, &self.fault) {
+            return format!("broken  {node}: row {row} {fault}");
+        }
+        let signed = match (self.signed_rows, &self.signed_at) {
+            (Some(rows), Some(at)) => format!("the platform signed {rows} of them at {at}"),
+            _ => "none of them is signed".to_owned(),
+        };
+        let (rows, hash) = (rows.unwrap_or_default(), hash.as_deref().unwrap_or_default());
+        format!("ok      {node}: {rows} rows are intact; {signed}; the last row has the hash {hash}")
+    }
+}

@@ -1,0 +1,53 @@
+//! Options that `device add` and `device change` share.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::seen;
+use crate::authz::{Device, DeviceKind};
+use crate::cli::Failure;
+use crate::cli::context::failed;
+use crate::hl7::AcknowledgeAs;
+use crate::pcd::IdentityPattern;
+use crate::store::{Store, device_kind};
+
+/// The identities that messages of a device may carry besides its Common Name.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SpeaksFor {
+    /// An identity that its messages may carry, or an EUI-64 prefix (00A037*); may be given several times
+    #[arg(long, value_name = "ID")]
+    speaks_for: Vec<IdentityPattern>,
+    /// Its messages may carry any identity
+    #[arg(long, conflicts_with = "speaks_for")]
+    any: bool,
+    /// Add the identities of its rejected messages, which `device show` lists
+    #[arg(long)]
+    from_seen: bool,
+}
+
+impl SpeaksFor {
+    /// `device` with the given identities, which replace its list; --from-seen adds to the list.
+    pub(super) async fn applied_to(self, mut device: Device, store: &Store) -> Result<Device, Failure> {
+        if self.any {
+            device.speaks_for = vec![IdentityPattern::any()];
+        } else if !self.speaks_for.is_empty() {
+            device.speaks_for = self.speaks_for;
+        }
+        if self.from_seen {
+            let seen = store.seen_identities(&device.id).await.map_err(failed)?;
+            let patterns = seen::patterns(&device, &seen)?;
+            device.speaks_for.extend(patterns);
+        }
+        Ok(device)
+    }
+}
+
+pub(super) fn kind_parser() -> impl TypedValueParser<Value = DeviceKind> {
+    let words = [DeviceKind::Device, DeviceKind::Gateway].map(DeviceKind::as_str);
+    PossibleValuesParser::new(words).try_map(|word| device_kind(&word).ok_or("neither device nor gateway"))
+}
+
+pub(super) fn acknowledge_parser() -> impl TypedValueParser<Value = AcknowledgeAs> {
+    let all =
+        [AcknowledgeAs::AsAsked, AcknowledgeAs::Original, AcknowledgeAs::Accept, AcknowledgeAs::Application];
+    PossibleValuesParser::new(all.map(AcknowledgeAs::as_str)).try_map(|word| word.parse::<AcknowledgeAs>())
+}

@@ -1,0 +1,154 @@
+//! `device` against a store.
+
+use super::*;
+use crate::cli::fixtures::parse_command;
+use crate::store::fixtures::TestStore;
+use crate::store::{AuditFilter, MessageRecord, Page};
+
+async fn device(store: &Store, line: &[&str]) -> Outcome {
+    run(parse_command("device", line)?, store, Output::new(true)).await
+}
+
+#[tokio::test]
+async fn a_device_is_added_suspended_resumed_and_removed() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    let add =
+        ["add", "GW-1", "--kind", "gateway", "--speaks-for", "00A037*", "--speaks-for", "B", "--note", "x"];
+    assert_eq!(device(&store, &add).await.unwrap(), Exit::Done);
+    let stored = store.device(&"GW-1".parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((stored.kind, stored.status), (DeviceKind::Gateway, DeviceStatus::Active));
+    assert_eq!(stored.note, "x");
+    assert_eq!(stored.speaks_for.len(), 2);
+
+    assert_eq!(device(&store, &["suspend", "GW-1"]).await.unwrap(), Exit::Done);
+    assert_eq!(store.devices().await.unwrap()[0].status, DeviceStatus::Suspended);
+    assert_eq!(device(&store, &["resume", "GW-1"]).await.unwrap(), Exit::Done);
+    assert_eq!(store.devices().await.unwrap()[0].status, DeviceStatus::Active);
+    assert_eq!(device(&store, &["show", "GW-1"]).await.unwrap(), Exit::Done);
+    assert_eq!(device(&store, &["list"]).await.unwrap(), Exit::Done);
+    assert_eq!(device(&store, &["remove", "GW-1"]).await.unwrap(), Exit::Done);
+    assert!(store.devices().await.unwrap().is_empty());
+
+    let trail = AuditFilter { event: None, since: None, page: Page::After(0), limit: 10 };
+    let actor = format!("\"actor\":\"{}\"", operator());
+    let rows = store.audit_rows(&trail).await.unwrap();
+    assert_eq!(rows.len(), 4);
+    assert!(rows.iter().all(|row| row.details.contains(&actor)), "{rows:?}");
+}
+
+#[tokio::test]
+async fn unknown_and_duplicate_names_fail_and_are_named() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    for verb in ["show", "suspend", "resume", "remove"] {
+        let failure = device(&store, &[verb, "UNKNOWN"]).await.unwrap_err();
+        assert_eq!(failure.exit, Exit::Failed);
+        assert_eq!(failure.error.to_string(), "device UNKNOWN is not in the directory");
+    }
+    device(&store, &["add", "A"]).await.unwrap();
+    let failure = device(&store, &["add", "A"]).await.unwrap_err();
+    assert_eq!(failure.error.to_string(), "device A is in the directory already");
+}
+
+#[test]
+fn a_wrong_kind_or_name_is_wrong_usage() {
+    for line in [&["add", "A", "--kind", "printer"][..], &["add", " A"], &["add"]] {
+        assert!(parse_command::<Command>("device", line).is_err(), "{line:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_imported_completely_or_not_at_all() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    let file = place.path().with_extension("csv");
+    let path = file.to_str().unwrap();
+    device(&store, &["add", "C"]).await.unwrap();
+
+    fs::write(&file, "cn,kind\nA,device\n\nB,gateway\nC,device\n").unwrap();
+    let failure = device(&store, &["import", path]).await.unwrap_err();
+    assert_eq!(failure.exit, Exit::Failed);
+    assert!(format!("{:#}", failure.error).ends_with("line 5: device C is in the directory already"));
+    assert_eq!(store.devices().await.unwrap().len(), 1);
+
+    fs::write(&file, "cn,kind\nA,printer\n").unwrap();
+    let failure = device(&store, &["import", path]).await.unwrap_err();
+    assert!(format!("{:#}", failure.error).contains("line 2: "), "{:#}", failure.error);
+
+    fs::write(&file, "cn,kind,speaks-for\nA,device,\nB,gateway,00A037*; D\n").unwrap();
+    device(&store, &["import", path]).await.unwrap();
+    assert_eq!(store.devices().await.unwrap().len(), 3);
+}
+
+fn rejected(place: &TestStore, control_id: &'static str, identities: &[&str]) -> MessageRecord {
+    let not_allowed = identities.iter().map(|&identity| identity.to_owned()).collect();
+    MessageRecord { not_allowed, ..place.rejected(control_id, b"MSH|") }
+}
+
+#[tokio::test]
+async fn from_seen_allows_the_identities_and_show_lists_them_no_longer() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    device(&store, &["add", "PUMP-1", "--speaks-for", "B"]).await.unwrap();
+    for record in [
+        rejected(&place, "1", &["00A037EB2175780F", "00A037*"]),
+        rejected(&place, "2", &["00A037EB2175780F"]),
+    ] {
+        store.record(record).await.unwrap();
+    }
+    let pump = store.device(&"PUMP-1".parse().unwrap()).await.unwrap().unwrap();
+    let known = store.seen_identities(&pump.id).await.unwrap();
+    let shown = serde_json::to_value(DeviceDetails::new(&pump, &known)).unwrap();
+    assert_eq!(shown["seen"][1]["identity"], "00A037EB2175780F");
+    assert_eq!((shown["seen"][1]["messages"].as_u64(), shown["cn"].as_str()), (Some(2), Some("PUMP-1")));
+    assert!(text::details(&DeviceDetails::new(&pump, &known)).contains("\nseen         00A037EB2175780F"));
+
+    // A device must not obtain a prefix by using one as its identity.
+    let refused = device(&store, &["change", "PUMP-1", "--from-seen"]).await.unwrap_err();
+    assert!(refused.error.to_string().contains("00A037*"), "{:#}", refused.error);
+    let known: Vec<_> = known.into_iter().filter(|seen| seen.identity != "00A037*").collect();
+    let accepted = seen::patterns(&pump, &known).unwrap();
+    let pump = Device { speaks_for: [pump.speaks_for.clone(), accepted].concat(), ..pump };
+    assert!(DeviceDetails::new(&pump, &known).seen.is_empty());
+    let patterns: Vec<_> = pump.speaks_for.iter().map(ToString::to_string).collect();
+    assert_eq!(patterns, ["B", "00A037EB2175780F"]);
+}
+
+#[tokio::test]
+async fn a_change_keeps_the_values_of_options_that_are_not_given() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    device(&store, &["add", "A", "--acknowledge", "accept", "--speaks-for", "B", "--note", "x"])
+        .await
+        .unwrap();
+    let stored = async || {
+        let entry = store.device(&"A".parse().unwrap()).await.unwrap().unwrap();
+        let patterns: Vec<_> = entry.speaks_for.iter().map(ToString::to_string).collect();
+        format!(
+            "{} [{}] {} {}",
+            entry.kind.as_str(),
+            patterns.join(" "),
+            entry.acknowledge.as_str(),
+            entry.note
+        )
+    };
+    assert_eq!(stored().await, "device [B] accept x");
+    device(&store, &["suspend", "A"]).await.unwrap();
+    device(&store, &["change", "A", "--kind", "gateway", "--any"]).await.unwrap();
+    assert_eq!(stored().await, "gateway [*] accept x");
+    device(&store, &["change", "A", "--acknowledge", "as-asked", "--note", "y"]).await.unwrap();
+    assert_eq!(stored().await, "gateway [*] as-asked y");
+    device(&store, &["change", "A", "--itself-only"]).await.unwrap();
+    assert_eq!(stored().await, "gateway [] as-asked y");
+    assert_eq!(store.devices().await.unwrap()[0].status, DeviceStatus::Suspended);
+    let unknown = device(&store, &["change", "B", "--note", "y"]).await.unwrap_err();
+    assert_eq!(unknown.error.to_string(), "device B is not in the directory");
+    for wrong in [&["--acknowledge", "AL"][..], &["--any", "--speaks-for", "B"], &["--itself-only", "--any"]]
+    {
+        assert!(
+            parse_command::<Command>("device", &[&["change", "A"], wrong].concat()).is_err(),
+            "{wrong:?}"
+        );
+    }
+}

@@ -1,0 +1,53 @@
+//! Entries of the directory as text.
+
+use crate::cli::text::{paragraph, printable};
+use crate::view::{DeviceDetails, DeviceView, SeenIdentityView};
+
+/// A row of the list.
+pub(super) fn line(device: &DeviceView<'_>) -> String {
+    let (cn, note) = (printable(device.cn), printable(device.note));
+    let speaks_for = printable(&device.speaks_for.join(" "));
+    let line = format!("{cn:<24}  {:<7}  {:<9}  {speaks_for}  {note}", device.kind, device.status);
+    line.trim_end().to_owned()
+}
+
+/// The entry, and the identities that the device used without permission.
+pub(super) fn details(details: &DeviceDetails<'_>) -> String {
+    let device = &details.entry;
+    let speaks_for = match device.speaks_for.as_slice() {
+        [] => "itself only".to_owned(),
+        patterns => format!("itself and {}", patterns.join(" ")),
+    };
+    let entry = [
+        ("common name", device.cn.to_owned()),
+        ("kind", device.kind.to_owned()),
+        ("status", device.status.to_owned()),
+        ("speaks for", speaks_for),
+        ("acknowledge", device.acknowledge.to_owned()),
+        ("note", device.note.to_owned()),
+    ];
+    let seen = details.seen.iter().map(|SeenIdentityView { identity, messages, first, last }| {
+        ("seen", format!("{identity}, not allowed, in {messages} message(s) from {first} to {last}"))
+    });
+    paragraph(&entry.into_iter().chain(seen).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authz::Device;
+
+    #[test]
+    fn text_shows_the_whole_entry() {
+        let device = crate::store::fixtures::gateway("GW-1");
+        assert_eq!(
+            line(&DeviceView::from(&device)),
+            "GW-1                      gateway  active     00A037* 0004A30000000001  ward 7"
+        );
+        let shown = |device: &Device| details(&DeviceDetails::new(device, &[]));
+        assert!(shown(&device).contains("speaks for   itself and 00A037* 0004A30000000001"));
+        assert!(shown(&device).contains("acknowledge  as-asked"));
+        let alone = Device { speaks_for: Vec::new(), ..device.clone() };
+        assert!(shown(&alone).contains("speaks for   itself only"));
+    }
+}

@@ -1,0 +1,91 @@
+//! Received messages as text.
+
+use crate::cli::text::{paragraph, printable};
+use crate::view::{MessageDetails, MessageView, ReportedAlert};
+
+/// A row of the list.
+pub(super) fn line(message: &MessageView<'_>) -> String {
+    format!(
+        "{}  {:<30}  {:<20}  {:<16}  {:<20}  {:>8}  {}",
+        message.id,
+        message.received_at,
+        printable(message.device),
+        printable(message.transaction.unwrap_or(message.message_type)),
+        printable(message.control_id),
+        message.size,
+        verdict(message)
+    )
+}
+
+/// Everything that is known about a message, except its content.
+pub(super) fn details(details: &MessageDetails<'_>) -> String {
+    let message = &details.message;
+    let mut rows = vec![
+        ("id", message.id.clone()),
+        ("verdict", verdict(message)),
+        ("warnings", message.warnings.join(" ")),
+        ("received", message.received_at.clone()),
+        ("event time", message.event_time.clone().unwrap_or_default()),
+        ("transaction", message.transaction.unwrap_or_default().to_owned()),
+        ("type", message.message_type.to_owned()),
+        ("control id", message.control_id.to_owned()),
+        ("application", message.sending_application.to_owned()),
+        ("identities", details.identities.join(" ")),
+        ("device", message.device.to_owned()),
+        ("certificate", details.fingerprint.to_owned()),
+        ("peer", details.peer.clone()),
+        ("session", details.session.to_owned()),
+        ("size", format!("{} bytes", message.size)),
+    ];
+    rows.extend(details.alerts.iter().flat_map(alert));
+    paragraph(&rows)
+}
+
+fn verdict(message: &MessageView<'_>) -> String {
+    message.rejection.map_or("accepted".to_owned(), |code| format!("rejected: {}", printable(code)))
+}
+
+fn alert(alert: &ReportedAlert) -> [(&'static str, String); 2] {
+    let ReportedAlert { filler, phase, time, first_control_id, first_message, .. } = alert;
+    let parts: Vec<_> =
+        [filler, phase, time].map(String::as_str).into_iter().filter(|part| !part.is_empty()).collect();
+    let first = if alert.is_first { "this message".to_owned() } else { format!("id {first_message}") };
+    [("alert", parts.join(", ")), ("first report", format!("control id {first_control_id}, {first}"))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MessageRecord;
+    use crate::store::fixtures::TestStore;
+
+    #[tokio::test]
+    async fn the_content_of_a_message_and_of_its_acknowledgement_is_never_shown() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let acknowledgement = b"MSA|AA|SECRET".as_slice().into();
+        let record =
+            MessageRecord { acknowledgement, ..place.rejected("\u{1b}[2J7", b"MSH|^~\\&|\rPID|1||SECRET") };
+        store.record(record.clone()).await.unwrap();
+        let stored = store.message(record.id).await.unwrap().unwrap();
+        let (message, all) = (MessageView::from(&stored.summary), MessageDetails::new(&stored, &[]));
+        let shown = [
+            details(&all),
+            line(&message),
+            serde_json::to_string(&all).unwrap(),
+            serde_json::to_string(&message).unwrap(),
+        ];
+        for text in &shown {
+            assert!(!text.contains("SECRET") && !text.contains("PID"), "{text}");
+            assert!(!text.contains('\u{1b}'), "{text}");
+            for expected in [&record.id.to_string(), "PUMP-1", "PCD-01", "identity-mismatch", "[2J7"] {
+                assert!(text.contains(expected), "{expected}: {text}");
+            }
+        }
+        let object: serde_json::Value = serde_json::from_str(&shown[2]).unwrap();
+        assert_eq!(object["rejection"], "identity-mismatch");
+        assert_eq!(object["size"], record.raw.len());
+        assert_eq!(object["peer"], "192.0.2.7:50123");
+        assert_eq!(object["control-id"], "\u{1b}[2J7");
+    }
+}

@@ -1,0 +1,61 @@
+//! `order`: messages from the platform to a device.
+
+mod entry;
+mod export;
+mod list;
+mod send;
+mod show;
+mod text;
+mod withdraw;
+
+use super::content::Content;
+use super::{Exit, Outcome, Output};
+use crate::model::{DeviceId, MessageId};
+use crate::store::Store;
+
+/// Subcommands of `order`.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Queue an HL7 message for a device and wait for the device's acknowledgement
+    ///
+    /// Exits with 0 when the device acknowledged the order, 1 when the device refused it, and 69 when the
+    /// order expired or was withdrawn. Ctrl-C withdraws the order if it is not being sent.
+    ///
+    /// Example: pcd-platform order send 00A037EB2175780F order.hl7 --within 5m
+    Send(send::Arguments),
+    /// List orders, newest first
+    List(list::Arguments),
+    /// Show one order and its outcome; its content only with --raw or --tree
+    Show {
+        /// The id that `order send` and `order list` show
+        id: MessageId,
+        #[command(flatten)]
+        content: Content,
+    },
+    /// Withdraw an order, unless it is being sent or the device has accepted it
+    Withdraw {
+        /// The id that `order send` and `order list` show
+        id: MessageId,
+    },
+    /// Export orders with their bytes (base64), one JSON object per line, newest first
+    Export {
+        /// Only orders for the device whose certificate has this Common Name
+        #[arg(long, value_name = "CN")]
+        device: Option<DeviceId>,
+        /// At most N orders; all of them if absent
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+    },
+}
+
+/// Runs the subcommand.
+pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
+    match command {
+        Command::Send(arguments) => return send::run(arguments, store, output).await,
+        Command::List(arguments) => list::run(arguments, store, output).await?,
+        Command::Show { id, content } => show::run(id, content, store, output).await?,
+        Command::Withdraw { id } => withdraw::run(id, store, output).await?,
+        Command::Export { device, limit } => export::run(device, limit, store, output).await?,
+    }
+    Ok(Exit::Done)
+}

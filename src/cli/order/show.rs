@@ -1,0 +1,24 @@
+//! `order show`.
+
+use super::entry::find;
+use super::text;
+use crate::cli::content::{self, Content, Subject};
+use crate::cli::{Failure, Output};
+use crate::model::MessageId;
+use crate::store::Store;
+use crate::view::OrderView;
+
+/// Shows an order, or its content in the form that `content` asks for.
+pub(super) async fn run(
+    id: MessageId,
+    content: Content,
+    store: &Store,
+    output: Output,
+) -> Result<(), Failure> {
+    let (entry, raw) = find(id, store).await?;
+    if let Some(form) = content.form() {
+        let subject = Subject { id, device: &entry.device, bytes: &raw, command: "order" };
+        return content::show(subject, form, store, output).await;
+    }
+    Ok(output.print(&OrderView::from(&entry), text::details)?)
+}

@@ -1,0 +1,47 @@
+//! Orders as text.
+
+use crate::cli::text::{paragraph, printable};
+use crate::view::OrderView;
+
+/// A row of the list.
+pub(super) fn line(order: &OrderView<'_>) -> String {
+    format!(
+        "{}  {:<30}  {:<20}  {:<16}  {:<20}  {:<12}  {:<2}  sent {}",
+        order.id,
+        order.queued_at,
+        printable(order.device),
+        printable(order.message_type),
+        printable(order.control_id),
+        order.outcome,
+        order.acknowledgement.unwrap_or_default(),
+        attempts(order)
+    )
+}
+
+/// Everything that is known about an order, except its content.
+pub(super) fn details(order: &OrderView<'_>) -> String {
+    let last = order.sent_at.as_ref().map(|at| format!(", last at {at}")).unwrap_or_default();
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    paragraph(&[
+        ("id", order.id.clone()),
+        ("outcome", order.outcome.to_owned()),
+        ("settled", text(order.settled_at.as_deref())),
+        ("answered", text(order.acknowledgement)),
+        ("answer", text(order.answer.as_deref())),
+        ("device", order.device.to_owned()),
+        ("type", order.message_type.to_owned()),
+        ("control id", order.control_id.to_owned()),
+        ("queued", order.queued_at.clone()),
+        ("queued by", order.queued_by.to_owned()),
+        ("expires", order.expires_at.clone()),
+        ("sent", attempts(order) + &last),
+    ])
+}
+
+fn attempts(order: &OrderView<'_>) -> String {
+    match order.attempts {
+        0 => "never".to_owned(),
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    }
+}

@@ -1,0 +1,28 @@
+//! `order withdraw`.
+
+use anyhow::anyhow;
+
+use super::entry::find;
+use super::text;
+use crate::cli::context::failed;
+use crate::cli::operator::operator;
+use crate::cli::{Exit, Failure, Output};
+use crate::model::MessageId;
+use crate::store::Store;
+use crate::view::OrderView;
+
+pub(super) async fn run(id: MessageId, store: &Store, output: Output) -> Result<(), Failure> {
+    let (entry, _) = find(id, store).await?;
+    let withdrawn = store.withdraw(id, &entry.device, &operator()).await.map_err(failed)?;
+    let (now, _) = find(id, store).await?;
+    output.print(&OrderView::from(&now), text::line)?;
+    if withdrawn {
+        return Ok(());
+    }
+    let reason = match (now.settled, now.acknowledgement) {
+        (Some((settlement, _)), _) => format!("it is already {}", settlement.code()),
+        (None, Some(_)) => "the device has accepted it".to_owned(),
+        (None, None) => "it is being sent; try again if the device does not answer".to_owned(),
+    };
+    Err(Failure::new(Exit::Failed, anyhow!("cannot withdraw order {id}: {reason}")))
+}

@@ -1,0 +1,31 @@
+//! Text output: what a terminal may show, and how values are aligned.
+
+/// `text` with control characters escaped: a peer may have chosen it, and a terminal would obey them.
+pub(super) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// One aligned line for each name that has a value.
+pub(super) fn paragraph(rows: &[(&str, String)]) -> String {
+    let present = rows.iter().filter(|(_, value)| !value.is_empty());
+    let lines: Vec<_> = present.map(|(name, value)| format!("{name:<11}  {}", printable(value))).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(printable("ward 7 \u{1b}[2J\r\n\u{9b}é"), "ward 7 \\u{1b}[2J\\r\\n\\u{9b}é");
+    }
+}

@@ -1,0 +1,39 @@
+//! `/api/audit`.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+
+use super::response::{bad_request, page_limit, unavailable};
+use crate::http::AdminState;
+use crate::store::{AuditFilter, Page};
+use crate::view::AuditRowView;
+
+/// The query string of `/api/audit`.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(in crate::http) struct AuditQuery {
+    event: Option<String>,
+    since: Option<String>,
+    /// The sequence number of the last row of the previous page.
+    before: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// A page of the audit trail, newest first.
+pub(in crate::http) async fn audit(
+    State(state): State<AdminState>,
+    Query(query): Query<AuditQuery>,
+) -> Response {
+    let AuditQuery { event, since, before, limit } = query;
+    let Ok(since) = since.map(|time| time.parse()).transpose() else {
+        return bad_request("since must be a time such as 2026-01-31T08:00:00Z\n");
+    };
+    let page = before.map_or(Page::Latest, Page::Before);
+    let filter = AuditFilter { event, since, page, limit: page_limit(limit) };
+    match state.store.audit_rows(&filter).await {
+        Ok(rows) => Json(rows.iter().map(AuditRowView::from).collect::<Vec<_>>()).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}

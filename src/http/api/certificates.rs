@@ -1,0 +1,21 @@
+//! `/api/certificates`.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use crate::http::AdminState;
+use crate::revocation::{Inventory, KnownStaple};
+
+/// What is known about the status of certificates: those of devices and those of the platform.
+#[derive(Serialize)]
+pub(in crate::http) struct Certificates {
+    #[serde(flatten)]
+    known: Inventory,
+    staples: Vec<KnownStaple>,
+}
+
+/// CRLs, OCSP responses and staples, their ages, and when they are renewed.
+pub(in crate::http) async fn certificates(State(state): State<AdminState>) -> Json<Certificates> {
+    Json(Certificates { known: state.revocation.inventory(), staples: state.live.staples() })
+}

@@ -1,0 +1,41 @@
+//! `/api/outbox`: orders, which are messages for devices, and their outcomes.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+
+use super::response::{bad_request, page_limit, unavailable};
+use crate::http::AdminState;
+use crate::store::OutboxFilter;
+use crate::view::OrderView;
+
+/// The query string of `/api/outbox`.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(in crate::http) struct OrdersQuery {
+    device: Option<String>,
+    #[serde(default)]
+    waiting: bool,
+    /// The last order of the previous page.
+    before: Option<String>,
+    limit: Option<u32>,
+}
+
+/// A page of orders, newest first.
+pub(in crate::http) async fn orders(
+    State(state): State<AdminState>,
+    Query(query): Query<OrdersQuery>,
+) -> Response {
+    let OrdersQuery { device, waiting, before, limit } = query;
+    let device = device.map(|name| name.parse()).transpose();
+    let before = before.map(|id| id.parse()).transpose();
+    let (Ok(device), Ok(before)) = (device, before) else {
+        return bad_request("device must be a Common Name, and before an id that /api/outbox shows\n");
+    };
+    let filter = OutboxFilter { device, waiting, before, limit: page_limit(limit) };
+    match state.store.outbox(&filter).await {
+        Ok(entries) => Json(entries.iter().map(OrderView::from).collect::<Vec<_>>()).into_response(),
+        Err(error) => unavailable(&error),
+    }
+}

@@ -1,0 +1,50 @@
+//! What the handlers of the admin listener use.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::reload::Reloader;
+use crate::metrics::Metrics;
+use crate::model::DeviceId;
+use crate::revocation::{Engine, KnownStaple};
+use crate::store::Store;
+use crate::view::{FeedView, SessionView};
+
+/// What only a running platform knows.
+pub trait Live: std::fmt::Debug + Send + Sync {
+    /// The open sessions of this node.
+    fn sessions(&self) -> Vec<SessionView>;
+    /// The OCSP responses that are stapled to the platform's own certificate chains.
+    fn staples(&self) -> Vec<KnownStaple>;
+    /// When the device last sent a message; `None` before its first message.
+    fn feed(&self, device: &DeviceId) -> Option<FeedView>;
+    /// The names of the running parts whose end stops the platform.
+    fn failed_tasks(&self) -> Vec<&'static str>;
+}
+
+/// What the handlers use.
+#[derive(Debug, Clone)]
+pub struct AdminState {
+    pub(super) metrics: Metrics,
+    pub(super) store: Store,
+    pub(super) revocation: Engine,
+    pub(super) drain: CancellationToken,
+    pub(super) reloader: Reloader,
+    pub(super) live: Arc<dyn Live>,
+}
+
+impl AdminState {
+    /// `drain` is cancelled when the platform begins to shut down; from then on `/readyz` fails.
+    #[must_use]
+    pub fn new(
+        metrics: Metrics,
+        store: Store,
+        revocation: Engine,
+        drain: CancellationToken,
+        reloader: Reloader,
+        live: Arc<dyn Live>,
+    ) -> Self {
+        Self { metrics, store, revocation, drain, reloader, live }
+    }
+}

@@ -1,0 +1,110 @@
+//! Entries of the device directory.
+
+use serde::Serialize;
+
+use super::session::FeedView;
+use crate::authz::{Device, rules};
+use crate::pcd::DeviceIdentity;
+use crate::store::SeenIdentity;
+
+/// An entry of the device directory.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeviceView<'a> {
+    /// The Common Name of the device's certificate.
+    pub cn: &'a str,
+    /// `device` or `gateway`.
+    pub kind: &'static str,
+    /// `active` or `suspended`.
+    pub status: &'static str,
+    /// The identities and prefixes that its messages may carry, besides the Common Name.
+    pub speaks_for: Vec<String>,
+    /// How its messages are acknowledged; `as-asked`: as their MSH-15 and MSH-16 ask.
+    pub acknowledge: &'static str,
+    /// The operator's note.
+    pub note: &'a str,
+}
+
+/// An entry of the directory, with what a running platform knows of the device.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveDeviceView<'a> {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: DeviceView<'a>,
+    /// The number of open sessions on this node.
+    pub sessions: usize,
+    /// Null when no message of the device was stored.
+    pub feed: Option<FeedView>,
+}
+
+/// An entry of the directory, with the identities that the device used without permission.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeviceDetails<'a> {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: DeviceView<'a>,
+    /// Identities in rejected messages of the device that the directory does not allow today.
+    pub seen: Vec<SeenIdentityView<'a>>,
+}
+
+/// An identity in messages of a device that may not speak for it.
+#[derive(Debug, Clone, Serialize)]
+pub struct SeenIdentityView<'a> {
+    /// The identifier, with `^` and its type if it has one.
+    pub identity: &'a str,
+    /// The number of messages that named it.
+    pub messages: u64,
+    /// When the first of them was received.
+    pub first: String,
+    /// When the last of them was received.
+    pub last: String,
+}
+
+impl<'a> From<&'a Device> for DeviceView<'a> {
+    fn from(device: &'a Device) -> Self {
+        Self {
+            cn: device.id.as_str(),
+            kind: device.kind.as_str(),
+            status: device.status.as_str(),
+            speaks_for: device.speaks_for.iter().map(ToString::to_string).collect(),
+            acknowledge: device.acknowledge.as_str(),
+            note: &device.note,
+        }
+    }
+}
+
+impl<'a> DeviceDetails<'a> {
+    /// The entry of `device`, with those of its `seen` identities that are not allowed.
+    #[must_use]
+    pub fn new(device: &'a Device, seen: &'a [SeenIdentity]) -> Self {
+        let not_allowed = seen.iter().filter(|seen| is_not_allowed(device, seen));
+        let seen = not_allowed.map(|seen| SeenIdentityView {
+            identity: &seen.identity,
+            messages: seen.messages,
+            first: seen.first.to_string(),
+            last: seen.last.to_string(),
+        });
+        Self { entry: DeviceView::from(device), seen: seen.collect() }
+    }
+}
+
+/// Whether the directory does not allow the identity today: an operator may have allowed it since it was seen.
+#[must_use]
+pub fn is_not_allowed(device: &Device, seen: &SeenIdentity) -> bool {
+    let (id, kind) = seen.identity.rsplit_once('^').unwrap_or((&seen.identity, ""));
+    DeviceIdentity::new(id, kind).is_some_and(|identity| !rules::may_speak_for(device, &identity))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_shown_with_all_of_its_fields() {
+        let device = crate::store::fixtures::gateway("GW-1");
+        assert_eq!(
+            serde_json::to_string(&DeviceView::from(&device)).unwrap(),
+            r#"{"cn":"GW-1","kind":"gateway","status":"active","speaks-for":["00A037*","0004A30000000001"],"acknowledge":"as-asked","note":"ward 7"}"#
+        );
+    }
+}

@@ -1,0 +1,135 @@
+//! Messages that the platform received.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::alert::ReportedAlert;
+use crate::store::{MessageSummary, StoredMessage};
+
+/// A received message in a list; never its content.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct MessageView<'a> {
+    /// The id of the message in the store.
+    pub id: String,
+    /// When its last byte was read.
+    pub received_at: String,
+    /// The time that the message states.
+    pub event_time: Option<String>,
+    /// The Common Name of the certificate on its connection.
+    pub device: &'a str,
+    /// The IHE PCD transaction (`PCD-01`); null when it is none.
+    pub transaction: Option<&'a str>,
+    /// MSH-9.
+    pub message_type: &'a str,
+    /// MSH-10.
+    pub control_id: &'a str,
+    /// MSH-3.
+    pub sending_application: &'a str,
+    /// The code of the reason; null when the message was accepted.
+    pub rejection: Option<&'a str>,
+    /// The codes of the faults that were tolerated.
+    pub warnings: &'a [String],
+    /// The length in bytes.
+    pub size: u64,
+}
+
+/// A received message with its origin; never its content.
+#[derive(Debug, Clone, Serialize)]
+pub struct MessageDetails<'a> {
+    /// What a list shows.
+    #[serde(flatten)]
+    pub message: MessageView<'a>,
+    /// The id of the session.
+    pub session: &'a str,
+    /// IP address and port of the peer.
+    pub peer: String,
+    /// The SHA-256 of the peer's certificate, in hexadecimal.
+    pub fingerprint: &'a str,
+    /// The device identities that the message names.
+    pub identities: &'a [String],
+    /// The alerts that the message reports.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub alerts: &'a [ReportedAlert],
+}
+
+/// A received message with its bytes.
+#[derive(Debug, Clone, Serialize)]
+pub struct MessageExport<'a> {
+    /// What is known of it.
+    #[serde(flatten)]
+    pub details: MessageDetails<'a>,
+    /// The message, byte for byte, in base64.
+    pub raw: String,
+    /// The acknowledgement frames, in base64; empty when there was no acknowledgement.
+    pub acknowledgement: String,
+}
+
+impl<'a> From<&'a MessageSummary> for MessageView<'a> {
+    fn from(message: &'a MessageSummary) -> Self {
+        Self {
+            id: message.id.to_string(),
+            received_at: message.received_at.to_string(),
+            event_time: message.event_time.map(|time| time.to_string()),
+            device: message.device.as_str(),
+            transaction: message.transaction.as_deref(),
+            message_type: &message.message_type,
+            control_id: &message.control_id,
+            sending_application: &message.sending_application,
+            rejection: message.verdict.rejection(),
+            warnings: &message.warnings,
+            size: message.size,
+        }
+    }
+}
+
+impl<'a> MessageDetails<'a> {
+    /// What is known of `message`, which reports `alerts`.
+    #[must_use]
+    pub fn new(message: &'a StoredMessage, alerts: &'a [ReportedAlert]) -> Self {
+        Self {
+            message: MessageView::from(&message.summary),
+            session: &message.session,
+            peer: message.peer.to_string(),
+            fingerprint: &message.fingerprint,
+            identities: &message.identities,
+            alerts,
+        }
+    }
+}
+
+impl<'a> MessageExport<'a> {
+    /// Everything that the store holds of `message`, which reports `alerts`.
+    #[must_use]
+    pub fn new(message: &'a StoredMessage, alerts: &'a [ReportedAlert]) -> Self {
+        Self {
+            details: MessageDetails::new(message, alerts),
+            raw: STANDARD.encode(&message.raw),
+            acknowledgement: STANDARD.encode(&message.acknowledgement),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixtures::TestStore;
+
+    #[tokio::test]
+    async fn an_export_holds_every_byte() {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let record = place.rejected("1", b"MSH|\xFF\x00\r");
+        store.record(record.clone()).await.unwrap();
+        let stored = store.message(record.id).await.unwrap().unwrap();
+        let line = serde_json::to_value(MessageExport::new(&stored, &[])).unwrap();
+        let bytes = |key: &str| STANDARD.decode(line[key].as_str().unwrap()).unwrap();
+        assert_eq!(bytes("raw"), b"MSH|\xFF\x00\r");
+        assert_eq!(bytes("acknowledgement"), record.acknowledgement);
+        assert_eq!(
+            (&line["rejection"], &line["id"]),
+            (&"identity-mismatch".into(), &record.id.to_string().into())
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! The JSON of devices, messages, orders, audit rows and sessions.
+//!
+//! The command line and the HTTP API show the same objects: each object has one type here, whose fields are the keys.
+//! Keys are stable. Times are RFC 3339 in UTC. Nothing here holds the content of a message, except [`Tree`] and
+//! the exports, which say so.
+
+mod alert;
+mod audit;
+mod device;
+mod message;
+mod order;
+mod session;
+mod tree;
+mod value;
+
+pub use alert::ReportedAlert;
+pub use audit::AuditRowView;
+pub use device::{DeviceDetails, DeviceView, LiveDeviceView, SeenIdentityView, is_not_allowed};
+pub use message::{MessageDetails, MessageExport, MessageView};
+pub use order::{OrderExport, OrderView};
+pub use session::{FeedView, SessionView};
+pub use tree::{AlertFacets, Node, Patient, Request, Tree};
+pub use value::Term;

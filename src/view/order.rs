@@ -1,0 +1,77 @@
+//! Orders: messages from the platform to a device.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use crate::store::OutboxEntry;
+
+/// An order and its outcome; never its content.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OrderView<'a> {
+    /// The id of the order.
+    pub id: String,
+    /// When it was queued.
+    pub queued_at: String,
+    /// When the platform stops sending it.
+    pub expires_at: String,
+    /// The Common Name of the device that it is for.
+    pub device: &'a str,
+    /// MSH-9.
+    pub message_type: &'a str,
+    /// MSH-10.
+    pub control_id: &'a str,
+    /// The operator who queued it.
+    pub queued_by: &'a str,
+    /// How many times a node began to send it.
+    pub attempts: u64,
+    /// When a node last began to send it.
+    pub sent_at: Option<String>,
+    /// `waiting`, `acknowledged`, `refused`, `expired` or `withdrawn`.
+    pub outcome: &'static str,
+    /// When the outcome was known; null while it waits.
+    pub settled_at: Option<String>,
+    /// MSA-1 of the device's last answer; empty when it is no code of table 0008.
+    pub acknowledgement: Option<&'a str>,
+    /// The id of the message that brought that answer.
+    pub answer: Option<String>,
+}
+
+/// An order with its bytes.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderExport<'a> {
+    /// The order.
+    #[serde(flatten)]
+    pub order: OrderView<'a>,
+    /// The message, byte for byte, in base64.
+    pub raw: String,
+}
+
+impl<'a> From<&'a OutboxEntry> for OrderView<'a> {
+    fn from(entry: &'a OutboxEntry) -> Self {
+        Self {
+            id: entry.id.to_string(),
+            queued_at: entry.queued_at.to_string(),
+            expires_at: entry.expires_at.to_string(),
+            device: entry.device.as_str(),
+            message_type: &entry.message_type,
+            control_id: &entry.control_id,
+            queued_by: &entry.actor,
+            attempts: entry.attempts,
+            sent_at: entry.sent_at.map(|at| at.to_string()),
+            outcome: entry.settled.map_or("waiting", |(settlement, _)| settlement.code()),
+            settled_at: entry.settled.map(|(_, at)| at.to_string()),
+            acknowledgement: entry.acknowledgement.as_deref(),
+            answer: entry.answer.map(|answer| answer.to_string()),
+        }
+    }
+}
+
+impl<'a> OrderExport<'a> {
+    /// The order `entry` whose bytes are `raw`.
+    #[must_use]
+    pub fn new(entry: &'a OutboxEntry, raw: &[u8]) -> Self {
+        Self { order: OrderView::from(entry), raw: STANDARD.encode(raw) }
+    }
+}

@@ -1,0 +1,33 @@
+//! Sessions and feeds: what a running platform knows and the store does not.
+
+use serde::Serialize;
+
+/// An open session of a device.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SessionView {
+    /// The id in the audit trail and in messages.
+    pub id: String,
+    /// The Common Name of the peer's certificate.
+    pub device: String,
+    /// IP address and port of the peer.
+    pub peer: String,
+    /// When the handshake was completed.
+    pub since: String,
+    /// The TLS version.
+    pub version: &'static str,
+    /// The cipher suite, by its IANA name.
+    pub suite: &'static str,
+}
+
+/// When the platform last received a message from a device, and when it will regard the device as silent.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FeedView {
+    /// When the last message was stored.
+    pub last: String,
+    /// Seconds without a message until the device counts as silent; null when no message is expected.
+    pub silent_after_seconds: Option<u64>,
+    /// Whether the device is silent now.
+    pub silent: bool,
+}
