@@ -27,7 +27,6 @@ const EDGES: [(&str, Layer, &[&str]); 23] = [
             "authz",
             "config",
             "hl7",
-            "http",
             "interface_b",
             "model",
             "pcd",
