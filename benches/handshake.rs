@@ -256,7 +256,7 @@ fn stapling_config(site: &Site) -> Arc<ServerConfig> {
     let identity = PlatformIdentity::new(Some(Arc::new(certified)), None).expect("an identity");
     // As long as a response with the certificate of its signer.
     let staples = ChainStaples::new(vec![Some(vec![0; 1500].into()); 2]);
-    identity.ecc().expect("an identity").publish(staples);
+    identity.ecc().expect("an identity").set_staples(staples);
     let certificates = PlatformCertificates::new(&provider, identity);
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -23,7 +23,7 @@ impl Platform {
 
     /// Tells what is installed if it is not `old`.
     pub(super) async fn tell_certificates(&self, old: Vec<Installed>) {
-        let new = self.acceptor.installed();
+        let new = self.acceptor.installed_certificates();
         if old != new {
             self.store.audit_or_log(Event::CertificatesChanged { old, new }).await;
         }

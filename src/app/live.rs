@@ -36,7 +36,7 @@ impl Live for LiveView {
     }
 
     fn staples(&self) -> Vec<KnownStaple> {
-        self.stapling.known()
+        self.stapling.staples()
     }
 
     fn failed_tasks(&self) -> Vec<&'static str> {

@@ -109,7 +109,7 @@ impl Platform {
             .map(Arc::new)?;
         audit_forwarder::connector(&config, &clock)?;
         // Before anybody is served; what comes late is stapled when it comes.
-        acceptor.staple(config.stapling.wait).await;
+        acceptor.fetch_staples(config.stapling.wait).await;
         let store = Store::open_as(config.node.clone(), &config.store_url, clock.clone()).await?;
         store.report_to(&metrics);
         directory.store(Arc::new(directory::read(&store).await?));
@@ -135,7 +135,7 @@ impl Platform {
     /// What is stapled to them.
     #[must_use]
     pub fn staples(&self) -> Vec<KnownStaple> {
-        self.acceptor.stapling().known()
+        self.acceptor.staple_refresher().staples()
     }
 
     /// The store.

@@ -81,7 +81,7 @@ impl Platform {
         let config = Config::load(&current.file, &Overrides::from_environment())?;
         let revocation = Engine::prepare(&config.revocation)?;
         audit_forwarder::connector(&config, &self.clock)?;
-        let certificates = self.acceptor.installed();
+        let certificates = self.acceptor.installed_certificates();
         let acceptor = self.acceptor.prepare(&config)?;
         self.revocation.apply(revocation);
         self.acceptor.publish(acceptor, config.stapling.wait).await;

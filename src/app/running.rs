@@ -70,8 +70,8 @@ impl Shared {
         tasks.spawn(Task::RevocationRefresh, revocation.clone().refresh(done.clone()));
         let (registry, config) = (self.registry.clone(), Arc::clone(config));
         tasks.spawn(Task::Revocation, revocation::watch(revocation.clone(), registry, config, done.clone()));
-        let stapling = acceptor.stapling().clone();
-        tasks.spawn_restarting(Task::Stapling, move || stapling.clone().keep(done.clone()));
+        let stapling = acceptor.staple_refresher().clone();
+        tasks.spawn_restarting(Task::Stapling, move || stapling.clone().run(done.clone()));
     }
 
     fn start_directory(&self, tasks: &mut Tasks) {
@@ -152,7 +152,7 @@ impl Shared {
             registry: self.registry.clone(),
             liveness: self.liveness.clone(),
             config: Arc::clone(config),
-            stapling: acceptor.stapling().clone(),
+            stapling: acceptor.staple_refresher().clone(),
             supervisor: tasks.supervisor(),
         };
         let (reloader, requests) = http::reloader();

@@ -1,4 +1,4 @@
-//! Interface A's side of the handshake.
+//! The server side of the handshake on Interface A.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,17 +14,16 @@ use tokio_rustls::server::TlsStream;
 
 use super::certificate_selection::PlatformCertificates;
 use super::credential::{CredentialError, PlatformCredentials};
-use super::inventory::installed;
+use super::inventory::installed_certificates;
 use super::peer::Peer;
 use super::provider::{Settings, provider};
 use super::refusal::HandshakeError;
-use super::signature_cache::SignatureCache;
 use super::stapling::{StapleRefresher, StapledChains};
 use super::status_request_v2::{self, RewritingStream};
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
-use super::verifier::{Admission, DECISION, DeviceVerifier, PeerVerifier};
+use super::verifier::{Admission, Caches, DECISION, PeerVerifier, RustlsVerifier};
 use crate::audit::Installed;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, MustStaple};
@@ -32,53 +31,48 @@ use crate::model::{Clock, Refusal};
 use crate::revocation::Engine;
 use crate::x509::CertificateFacts;
 
-/// How long a refused peer gets to read its alert before the connection goes away.
-const ALERT_LINGER: Duration = Duration::from_millis(500);
-/// Bytes of a refused peer that are read and thrown away meanwhile.
-const LINGER_BYTES: u64 = 64 * 1024;
-
-/// Turns TCP connections into [`Secured`] ones, or refuses them with the right alert.
+/// Turns TCP connections into [`Secured`] ones, or refuses them with the matching TLS alert.
 #[derive(Debug)]
 pub struct Acceptor {
-    published: ArcSwap<Published>,
+    settings: ArcSwap<AcceptorSettings>,
     directory: DirectoryHandle,
     revocation: Engine,
-    remembered: Arc<SignatureCache>,
-    stapling: StapleRefresher,
+    caches: Caches,
+    staples: StapleRefresher,
     handshake_timeout: Duration,
     clock: Clock,
 }
 
-/// Another configuration, read and not in force yet.
+/// A new configuration that has been loaded and checked, and is not applied yet.
 #[derive(Debug)]
-pub struct Prepared(Published);
+pub struct Prepared(AcceptorSettings);
 
-/// What a configuration amounts to; replaced whole by a reload.
+/// Everything that follows from one configuration. A reload replaces the whole.
 #[derive(Debug)]
-struct Published {
+struct AcceptorSettings {
     config: Arc<ServerConfig>,
-    judge: Arc<PeerVerifier>,
+    verifier: Arc<PeerVerifier>,
     certificates: Vec<CertificateFacts>,
     chains: StapledChains,
-    /// Vouches for the audit trail: the ECC key, or the RSA key where there is no other.
+    /// Signs the audit trail: the ECC key, or the RSA key where there is no ECC key.
     signing_key: Option<Arc<CertifiedKey>>,
 }
 
-/// What stands in the way of building an [`Acceptor`].
+/// An [`Acceptor`] could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptorError {
-    /// Roots.
+    /// The roots cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// The platform's own certificates.
+    /// The platform's own certificates or keys cannot be used.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// rustls does not take the combination.
-    #[error("the TLS settings cannot work: {0}")]
+    /// rustls rejects the combination of settings.
+    #[error("rustls rejects the TLS settings: {0}")]
     Settings(#[from] rustls::Error),
 }
 
-/// A connection whose peer has proved who it is and may connect. Only [`Acceptor::accept`] makes one.
+/// A connection whose peer has proved its identity and may connect. Only [`Acceptor::accept`] constructs one.
 #[derive(Debug)]
 pub struct Secured {
     stream: TlsStream<RewritingStream<TcpStream>>,
@@ -86,130 +80,131 @@ pub struct Secured {
 }
 
 impl Acceptor {
-    /// Reads everything that `config` names: roots and both identities. Revocation is asked of `revocation`.
+    /// Loads the roots and the platform's certificates and keys that `config` names.
     ///
     /// # Errors
-    /// When something of that cannot be used.
+    /// When one of them cannot be used.
     pub fn build(
         config: &Config,
         directory: DirectoryHandle,
         revocation: Engine,
         clock: Clock,
     ) -> Result<Self, AcceptorError> {
-        let remembered = Arc::default();
-        let published = Published::build(config, &directory, &revocation, &remembered, &clock)?;
-        let stapling = StapleRefresher::new(revocation.clone(), clock.clone());
-        stapling.recall(&published.chains);
-        stapling.take_over(published.chains.clone());
+        let caches = Caches::default();
+        let settings = AcceptorSettings::load(config, &directory, &revocation, &caches, &clock)?;
+        let staples = StapleRefresher::new(revocation.clone(), clock.clone());
+        staples.restore(&settings.chains);
+        staples.replace_chains(settings.chains.clone());
         Ok(Self {
-            published: ArcSwap::from_pointee(published),
+            settings: ArcSwap::from_pointee(settings),
             directory,
             revocation,
-            remembered,
-            stapling,
+            caches,
+            staples,
             handshake_timeout: config.interface_a.handshake_timeout,
             clock,
         })
     }
 
-    /// Reads everything again.
+    /// Loads and checks a new configuration.
     ///
     /// # Errors
-    /// When something cannot be used.
+    /// When a file that it names cannot be used.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, AcceptorError> {
-        Published::build(config, &self.directory, &self.revocation, &self.remembered, &self.clock)
+        AcceptorSettings::load(config, &self.directory, &self.revocation, &self.caches, &self.clock)
             .map(Prepared)
     }
 
-    /// Uses what was read for every connection from now on. Sessions that exist are not touched, and cannot be resumed
-    /// into the new settings. Chains that have no staples yet wait for them, no longer than `patience`. `// A10`
-    pub async fn publish(&self, prepared: Prepared, patience: Duration) {
-        let Prepared(published) = prepared;
-        self.stapling.recall(&published.chains);
-        self.stapling.obtain(&published.chains, patience).await;
-        self.stapling.take_over(published.chains.clone());
-        self.published.store(Arc::new(published));
+    /// Applies the new configuration to every later handshake. Open sessions stay as they are, and cannot be
+    /// resumed under the new settings. First fetches missing staples of the new chains, for `timeout` at
+    /// most. `// A10`
+    pub async fn publish(&self, prepared: Prepared, timeout: Duration) {
+        let Prepared(settings) = prepared;
+        self.staples.restore(&settings.chains);
+        self.staples.fetch_missing(&settings.chains, timeout).await;
+        self.staples.replace_chains(settings.chains.clone());
+        self.settings.store(Arc::new(settings));
     }
 
-    /// Asks for the staples that are missing, and waits for them, no longer than `patience`. `// A10`
-    pub async fn staple(&self, patience: Duration) {
-        let published = self.published.load_full();
-        self.stapling.obtain(&published.chains, patience).await;
+    /// Fetches missing staples, and waits for them for `timeout` at most. `// A10`
+    pub async fn fetch_staples(&self, timeout: Duration) {
+        let settings = self.settings.load_full();
+        self.staples.fetch_missing(&settings.chains, timeout).await;
     }
 
-    /// The staples of the chains in force, and who keeps them.
+    /// The task that refreshes the staples of the current chains.
     #[must_use]
-    pub const fn stapling(&self) -> &StapleRefresher {
-        &self.stapling
+    pub const fn staple_refresher(&self) -> &StapleRefresher {
+        &self.staples
     }
 
     /// The platform's own certificates.
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateFacts> {
-        self.published.load().certificates.clone()
+        self.settings.load().certificates.clone()
     }
 
-    /// The platform's own certificates and the roots, as the audit trail tells of them.
+    /// The platform's own certificates and the roots, as the audit trail records them.
     #[must_use]
-    pub fn installed(&self) -> Vec<Installed> {
-        let published = self.published.load();
-        installed(&published.certificates, &published.judge.trust)
+    pub fn installed_certificates(&self) -> Vec<Installed> {
+        let settings = self.settings.load();
+        installed_certificates(&settings.certificates, &settings.verifier.trust)
     }
 
-    /// The key that vouches for the audit trail.
+    /// The key that signs the audit trail.
     pub(super) fn signing_key(&self) -> Option<Arc<CertifiedKey>> {
-        self.published.load().signing_key.clone()
+        self.settings.load().signing_key.clone()
     }
 
-    /// Does the handshake.
+    /// Performs the handshake.
     ///
     /// # Errors
-    /// [`HandshakeError`], after the peer got its alert and a moment to read it.
+    /// [`HandshakeError`], after the alert has been sent and the peer had time to read it.
     pub async fn accept(&self, tcp: TcpStream, address: SocketAddr) -> Result<Secured, HandshakeError> {
-        let published = self.published.load_full();
+        let settings = self.settings.load_full();
         let handshake = DECISION.scope(Default::default(), async {
-            let accepted = status_request_v2::accept(Arc::clone(&published.config), tcp).await;
+            let accepted = status_request_v2::accept(Arc::clone(&settings.config), tcp).await;
             (accepted, DECISION.with(|slot| slot.take()))
         });
-        let Ok((accepted, finding)) = tokio::time::timeout(self.handshake_timeout, handshake).await else {
+        let Ok((accepted, decision)) = tokio::time::timeout(self.handshake_timeout, handshake).await else {
             return Err(HandshakeError::new(Refusal::HandshakeTimeout));
         };
         let stream = match accepted {
             Ok(stream) => stream,
             Err((error, tcp)) => {
-                // The verifier knows more than the error that it made rustls return.
-                let refused = match finding {
-                    Some(Err(refused)) => refused,
-                    _ => HandshakeError::by_io(&error),
+                // The verifier's error says more than the rustls error that it led to.
+                let refusal = match decision {
+                    Some(Err(refusal)) => refusal,
+                    _ => HandshakeError::from_io(&error),
                 };
                 linger(tcp).await;
-                return Err(refused);
+                return Err(refusal);
             }
         };
         let (_, connection) = stream.get_ref();
-        let admitted = match finding {
-            Some(Ok(admitted)) => admitted,
-            // A resumed session skips the verifier; it does not skip the decision.
-            _ => match published.judge_resumed(connection, &self.clock) {
-                Ok(admitted) => admitted,
-                Err(refused) => {
+        let admission = match decision {
+            Some(Ok(admission)) => admission,
+            // rustls does not call the verifier for a resumed session. The decision is taken again here.
+            _ => match settings.verify_resumed(connection, &self.clock) {
+                Ok(admission) => admission,
+                Err(refusal) => {
                     let (stream, _) = stream.into_inner();
                     linger(stream.into_inner()).await;
-                    return Err(refused);
+                    return Err(refusal);
                 }
             },
         };
-        let peer = Peer::new(&admitted, address, connection);
+        let peer = Peer::new(&admission, address, connection);
         Ok(Secured { stream, peer })
     }
 }
 
-impl Published {
-    fn build(
+impl AcceptorSettings {
+    fn load(
         config: &Config,
         directory: &DirectoryHandle,
         revocation: &Engine,
-        remembered: &Arc<SignatureCache>,
+        caches: &Caches,
         clock: &Clock,
     ) -> Result<Self, AcceptorError> {
         let settings = Settings::new(&config.tls.versions, config.tls.ecdhe_rsa);
@@ -218,10 +213,10 @@ impl Published {
         let now = time.current_time().ok_or(rustls::Error::FailedToGetCurrentTime)?;
         let trust = Trust::load(&config.tls.client_trust_anchors)?;
         let credentials = PlatformCredentials::load(&config.tls, &trust, &provider, now)?;
-        let judge = Arc::new(PeerVerifier {
+        let verifier = Arc::new(PeerVerifier {
             trust,
             revocation: revocation.clone(),
-            remembered: Arc::clone(remembered),
+            caches: caches.clone(),
             when_undetermined: config.revocation.when_undetermined,
             rsa_bits: config.tls.client_rsa_bits,
             directory: Arc::clone(directory),
@@ -229,23 +224,23 @@ impl Published {
         });
         let identity = match config.stapling.must_staple {
             MustStaple::Withhold => credentials.identity,
-            MustStaple::Serve => credentials.identity.regardless_of_promises(),
+            MustStaple::Serve => credentials.identity.ignoring_must_staple(),
         };
-        let chains = StapledChains::new(&identity, &judge.trust);
+        let chains = StapledChains::new(&identity, &verifier.trust);
         let signing_key = identity.ecc().or(identity.rsa()).map(|served| Arc::clone(served.key()));
         let certificates = PlatformCertificates::new(&provider, identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
             .with_protocol_versions(settings.versions.protocol_versions())?
-            .with_client_cert_verifier(Arc::new(DeviceVerifier(Arc::clone(&judge))))
+            .with_client_cert_verifier(Arc::new(RustlsVerifier(Arc::clone(&verifier))))
             .with_cert_resolver(Arc::new(certificates));
         // A3: the platform's order decides.
         server.ignore_client_order = true;
-        remember(&mut server, config.tls.session_cache);
+        configure_resumption(&mut server, config.tls.session_cache);
         let certificates = credentials.certificates;
-        Ok(Self { config: Arc::new(server), judge, certificates, chains, signing_key })
+        Ok(Self { config: Arc::new(server), verifier, certificates, chains, signing_key })
     }
 
-    fn judge_resumed(
+    fn verify_resumed(
         &self,
         connection: &ServerConnection,
         clock: &Clock,
@@ -253,16 +248,16 @@ impl Published {
         let chain = connection.peer_certificates().unwrap_or_default();
         let now =
             time_provider(clock).current_time().ok_or(HandshakeError::new(Refusal::ProtocolViolation))?;
-        self.judge.judge(chain, now)
+        self.verifier.verify(chain, now)
     }
 }
 
-/// Keeps the newest `sessions` for resumption, in memory and nowhere else.
+/// Caches the newest `sessions` sessions for resumption, in memory only.
 ///
-/// A session belongs to one device by construction: what resumes it is a secret that only the two ends of its first
-/// handshake have, and with it rustls keeps the certificate of that handshake; [`PeerVerifier`] decides about that certificate
-/// again. There is no 0-RTT, which could be replayed and would be read before that decision.
-fn remember(server: &mut ServerConfig, sessions: usize) {
+/// A session belongs to one device by construction. Only the two ends of its first handshake hold the secret
+/// that resumes it, and rustls stores the certificate of that handshake with it. [`PeerVerifier`] verifies
+/// this certificate again. 0-RTT is off: it can be replayed, and its data would be read before that decision.
+fn configure_resumption(server: &mut ServerConfig, sessions: usize) {
     server.max_early_data_size = 0;
     if sessions == 0 {
         server.session_storage = Arc::new(NoServerSessionStorage {});
@@ -275,7 +270,7 @@ fn remember(server: &mut ServerConfig, sessions: usize) {
 }
 
 impl Secured {
-    /// Who is at the other end.
+    /// The peer.
     #[must_use]
     pub const fn peer(&self) -> &Peer {
         &self.peer
@@ -288,12 +283,17 @@ impl Secured {
     }
 }
 
-/// Closes our side and reads what the peer still sends, for a moment: a TCP connection closed with unread bytes
-/// is reset, and a reset throws away the alert before the peer has seen it.
+/// Closes our side, then reads and discards what the peer still sends. A TCP connection that is closed with
+/// unread bytes is reset, and a reset can discard the alert before the peer has read it.
 async fn linger(mut tcp: TcpStream) {
-    let farewell = async {
+    let drain = async {
         tcp.shutdown().await?;
-        tokio::io::copy(&mut tcp.take(LINGER_BYTES), &mut tokio::io::sink()).await
+        tokio::io::copy(&mut tcp.take(MAX_LINGER_BYTES), &mut tokio::io::sink()).await
     };
-    let _ = tokio::time::timeout(ALERT_LINGER, farewell).await;
+    let _ = tokio::time::timeout(LINGER_TIMEOUT, drain).await;
 }
+
+/// Time for a refused peer to read its alert before the connection is dropped.
+const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
+/// Bytes that are read from a refused peer and discarded in that time.
+const MAX_LINGER_BYTES: u64 = 64 * 1024;

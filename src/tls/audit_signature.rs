@@ -1,4 +1,4 @@
-//! The platform's key as it vouches for the audit trail, and who may have done so.
+//! Signatures over the audit trail: signing with the platform's key, and verification.
 
 use jiff::Timestamp;
 use rustls::SignatureScheme;
@@ -28,8 +28,11 @@ fn sign(key: &CertifiedKey, message: &[u8]) -> Result<Signature, SignError> {
     Ok(Signature { scheme: scheme.to_owned(), certificate: certificate.to_vec(), value })
 }
 
-/// Knows the platform's signatures: by a certificate of the name of one of its own, for a server, that chained to an
-/// installed root when the signature was made. So they outlive the renewal of its certificates.
+/// Verifies the platform's signatures over the audit trail.
+///
+/// A signer is this platform if its certificate has the subject of one of the platform's certificates, is for
+/// servers, and chained to an installed root at the time of the signature. Old signatures thus stay valid
+/// when the platform's certificates are renewed.
 #[derive(Debug)]
 pub struct AuditSignatureVerifier {
     trust: Trust,
@@ -38,10 +41,10 @@ pub struct AuditSignatureVerifier {
 }
 
 impl AuditSignatureVerifier {
-    /// Reads the roots and the platform's chains; no key is needed.
+    /// Loads the roots and the platform's chains. No key is needed.
     ///
     /// # Errors
-    /// When one of the files cannot be read.
+    /// When a file cannot be used.
     pub fn load(tls: &Tls) -> Result<Self, AcceptorError> {
         let chain = |credential: &crate::config::Credential| file::certificates(&credential.chain);
         let chains = [&tls.ecc, &tls.rsa].into_iter().flatten().map(chain).collect::<Result<_, _>>();
@@ -52,8 +55,8 @@ impl AuditSignatureVerifier {
         })
     }
 
-    /// Whether the certificate is one of the platform's, then.
-    fn is_ours(&self, certificate: &EndEntityCert<'_>, at: UnixTime) -> bool {
+    /// Whether the certificate was one of the platform's at that time.
+    fn is_platform_certificate(&self, certificate: &EndEntityCert<'_>, at: UnixTime) -> bool {
         self.chains.iter().any(|chain| {
             let Some((leaf, intermediates)) = chain.split_first() else { return false };
             let same_name =
@@ -79,7 +82,10 @@ impl SignatureVerifier for AuditSignatureVerifier {
         let certificate = CertificateDer::from(signature.certificate.as_slice());
         let certificate = EndEntityCert::try_from(&certificate).map_err(|_| Distrust::Unreadable)?;
         let seconds = u64::try_from(at.as_second()).map_err(|_| Distrust::OtherSigner)?;
-        if !self.is_ours(&certificate, UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds))) {
+        if !self.is_platform_certificate(
+            &certificate,
+            UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)),
+        ) {
             return Err(Distrust::OtherSigner);
         }
         let (_, algorithms) = self
@@ -97,7 +103,7 @@ impl SignatureVerifier for AuditSignatureVerifier {
     }
 }
 
-/// What the platform signs with, whichever fits its key.
+/// The signature schemes for the audit trail. The platform uses the one that fits its key.
 const SCHEMES: [SignatureScheme; 4] = [
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,
@@ -132,15 +138,15 @@ mod tests {
     }
 
     #[test]
-    fn the_platform_vouches_and_nobody_else_can() {
+    fn only_the_platforms_signatures_verify() {
         let folder = tempfile::tempdir().unwrap();
         let (folder, clock) = (folder.path().join("pki"), Clock::system());
         let pki = TestPki::init(&folder, "http://127.0.0.1:9", &clock).unwrap();
         let issue = |name: &str, role| pki.issue(&CertificateOrder::new(name, role, KeyType::Ecc)).unwrap();
         let issued = issue("platform", Role::Platform);
-        let ours = config(&folder, &issued);
-        let verifier = AuditSignatureVerifier::load(&ours.tls).unwrap();
-        let signature = signer(&ours, &clock).sign(b"message").unwrap();
+        let platform = config(&folder, &issued);
+        let verifier = AuditSignatureVerifier::load(&platform.tls).unwrap();
+        let signature = signer(&platform, &clock).sign(b"message").unwrap();
         assert!(signature.scheme.starts_with("ECDSA_"), "{}", signature.scheme);
         assert_eq!(verifier.verify(b"message", &signature, clock.now()), Ok(()));
 
@@ -149,7 +155,7 @@ mod tests {
         assert_eq!(verifier.verify(b"message", &unknown, clock.now()), Err(Distrust::Unreadable));
         let garbled = Signature { certificate: vec![0], ..signature.clone() };
         assert_eq!(verifier.verify(b"message", &garbled, clock.now()), Err(Distrust::Unreadable));
-        // Long before it was issued.
+        // Before the certificate was issued.
         assert_eq!(
             verifier.verify(b"message", &signature, Timestamp::UNIX_EPOCH),
             Err(Distrust::OtherSigner)
@@ -158,13 +164,13 @@ mod tests {
             signer(&config(&folder, &issue("other", Role::Platform)), &clock).sign(b"message").unwrap();
         assert_eq!(verifier.verify(b"message", &other, clock.now()), Err(Distrust::OtherSigner));
 
-        // The certificate was renewed since: what the old one signed counts still.
+        // After a renewal, signatures of the old certificate still verify.
         let (signed_then, old) = (signature, std::fs::read(&issued.chain).unwrap());
         let renewed = issue("platform", Role::Platform);
         assert_ne!(std::fs::read(&renewed.chain).unwrap(), old);
         let verifier = AuditSignatureVerifier::load(&config(&folder, &renewed).tls).unwrap();
         assert_eq!(verifier.verify(b"message", &signed_then, clock.now()), Ok(()));
-        // A device of the same name is no server.
+        // The certificate of a device with the same name is not for servers.
         let device = issue("platform", Role::Device);
         let device = Credential { chain: device.chain, key: device.key.into(), passphrase: None };
         let device = credential::read_pair(&device, &provider(Settings::default())).unwrap();

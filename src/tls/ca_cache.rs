@@ -1,7 +1,8 @@
-//! CA certificates that have been read once.
+//! A cache of parsed CA certificates.
 //!
-//! A device shows the same issuing CA each time it connects; reading a certificate costs some hundredths of a
-//! handshake. What is kept is what stood in a path that was valid up to its root, by all of its bytes.
+//! A device presents the same issuing CA at each connection, and parsing a certificate takes a few percent of
+//! the time of a handshake. The cache holds certificates of paths that were valid up to their root, keyed by
+//! all of their bytes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,14 +10,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::revocation::Issuer;
 use crate::x509::{CertificateFacts, X509Error};
 
-/// CA certificates that are kept at most; beyond that it begins anew.
-const MOST: usize = 1024;
-
-/// What has been read.
+/// Parsed CA certificates by their DER.
 #[derive(Debug, Default)]
 pub(super) struct CaCache(RwLock<HashMap<Vec<u8>, CaCertificate>>);
 
-/// A CA certificate, and the same CA as the issuer of what is below it.
+/// A CA certificate, and the same CA as the issuer of the certificates below it.
 #[derive(Debug, Clone)]
 pub(super) struct CaCertificate {
     pub(super) facts: Arc<CertificateFacts>,
@@ -24,43 +22,46 @@ pub(super) struct CaCertificate {
 }
 
 impl CaCache {
-    /// Reads a CA certificate of a path that webpki has found to be valid.
+    /// Parses a CA certificate of a path that webpki has validated, or takes it from the cache.
     pub(super) fn read(&self, der: &[u8]) -> Result<CaCertificate, X509Error> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(der).cloned();
-        if let Some(authority) = known {
-            return Ok(authority);
+        let cached = self.0.read().unwrap_or_else(PoisonError::into_inner).get(der).cloned();
+        if let Some(certificate) = cached {
+            return Ok(certificate);
         }
         let facts = Arc::new(CertificateFacts::read(der)?);
         let issuer = Arc::new(Issuer::from_certificate(&facts));
-        let authority = CaCertificate { facts, issuer };
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.clear();
+        let certificate = CaCertificate { facts, issuer };
+        let mut cache = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if cache.len() >= MAX_CACHED_CERTIFICATES {
+            cache.clear();
         }
-        known.insert(der.to_vec(), authority.clone());
-        Ok(authority)
+        cache.insert(der.to_vec(), certificate.clone());
+        Ok(certificate)
     }
 }
+
+/// Capacity of the cache. A full cache is emptied.
+const MAX_CACHED_CERTIFICATES: usize = 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::Clock;
-    use crate::pki::{Authority as Name, TestPki};
+    use crate::pki::{Authority, TestPki};
     use crate::x509::pem;
 
     #[test]
-    fn a_certificate_is_read_once_and_others_are_others() {
+    fn each_certificate_is_parsed_once() {
         let folder = tempfile::tempdir().unwrap();
         let pki = TestPki::init(folder.path(), "http://127.0.0.1:9", &Clock::system()).unwrap();
         let der = |name| pem::certificates(&std::fs::read(pki.certificate(name)).unwrap()).unwrap().remove(0);
-        let (ecc, rsa) = (der(Name::ComponentCaEcc), der(Name::ComponentCaRsa));
-        let authorities = CaCache::default();
-        let first = authorities.read(&ecc).unwrap();
+        let (ecc, rsa) = (der(Authority::ComponentCaEcc), der(Authority::ComponentCaRsa));
+        let cache = CaCache::default();
+        let first = cache.read(&ecc).unwrap();
         assert_eq!(*first.facts, CertificateFacts::read(&ecc).unwrap());
         assert_eq!(*first.issuer, Issuer::from_certificate(&first.facts));
-        assert!(Arc::ptr_eq(&first.facts, &authorities.read(&ecc).unwrap().facts));
-        assert_ne!(authorities.read(&rsa).unwrap().facts, first.facts);
-        assert!(authorities.read(b"no certificate").is_err());
+        assert!(Arc::ptr_eq(&first.facts, &cache.read(&ecc).unwrap().facts));
+        assert_ne!(cache.read(&rsa).unwrap().facts, first.facts);
+        assert!(cache.read(b"no certificate").is_err());
     }
 }

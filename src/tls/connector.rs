@@ -1,4 +1,4 @@
-//! Interface B's side of the handshake: the specification's client (B12 to B17).
+//! The client side of the handshake on Interface B (B12 to B17).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::credential::{CredentialError, read_pair};
 use super::provider::{Settings, provider};
-use super::refusal::{certificate_error, refusal_of_path};
+use super::refusal::{certificate_error, path_refusal};
 use super::status_request_v2::RewritingStream;
 use super::stream::SecuredStream;
 use super::time::time_provider;
@@ -24,61 +24,61 @@ use crate::config::{Credential, TlsVersion};
 use crate::model::Clock;
 use crate::x509::CertificateFacts;
 
-/// Opens connections to a platform.
+/// Opens TLS connections to a platform.
 #[derive(Debug, Clone)]
 pub struct Connector(Arc<ClientConfig>);
 
-/// What a client needs.
+/// The settings of a client.
 #[derive(Debug, Clone)]
 pub struct ConnectorSettings {
-    /// Its certificate with the issuing CA, and its key (B16, B19).
+    /// The client's certificate with the issuing CA, and its key (B16, B19).
     pub credential: Credential,
-    /// Files with the roots that it trusts (B15).
+    /// Files with the roots that the client trusts (B15).
     pub trust_anchors: Vec<PathBuf>,
-    /// The versions it offers (B13).
+    /// The TLS versions that the client offers (B13).
     pub versions: Vec<TlsVersion>,
-    /// The IANA name of the only cipher suite that it offers, or all of them (B14).
+    /// The IANA name of the only cipher suite to offer. `None` offers all suites (B14).
     pub suite: Option<String>,
 }
 
-/// What stands in the way of a connection.
+/// A connection could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The roots.
+    /// The roots cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
-    /// The client's own certificate.
+    /// The client's own certificate or key cannot be used.
     #[error(transparent)]
     Credential(#[from] CredentialError),
-    /// A suite that does not exist.
-    #[error("no cipher suite is called {asked}; there are: {known}")]
+    /// The cipher suite is unknown.
+    #[error("no cipher suite is called {requested}; known suites: {known}")]
     NoSuchSuite {
-        /// What was asked for.
-        asked: String,
-        /// What there is.
+        /// The requested name.
+        requested: String,
+        /// The names of all suites.
         known: String,
     },
-    /// A host that is no name and no address.
+    /// The host is neither a name nor an address.
     #[error("\"{0}\" is neither a host name nor an address")]
     Host(String),
-    /// rustls does not take the combination.
-    #[error("the TLS settings cannot work: {0}")]
+    /// rustls rejects the combination of settings.
+    #[error("rustls rejects the TLS settings: {0}")]
     Settings(#[from] rustls::Error),
     /// The handshake failed.
-    #[error("the connection could not be secured: {0}")]
+    #[error("TLS handshake failed: {0}")]
     Handshake(#[source] std::io::Error),
 }
 
 impl Connector {
-    /// Reads the certificates and the key.
+    /// Loads the roots, the certificate and the key.
     ///
     /// # Errors
-    /// When one of them cannot be used.
+    /// When one of them cannot be used, or the settings exclude each other.
     pub fn build(settings: &ConnectorSettings, clock: &Clock) -> Result<Self, ConnectError> {
         let offered = Settings::new(&settings.versions, true);
         let mut provider = provider(offered);
-        if let Some(asked) = &settings.suite {
-            only(&mut provider, asked)?;
+        if let Some(suite) = &settings.suite {
+            retain_suite(&mut provider, suite)?;
         }
         let provider = Arc::new(provider);
         let verifier = PlatformVerifier {
@@ -96,10 +96,10 @@ impl Connector {
         Ok(Self(Arc::new(config)))
     }
 
-    /// Does the handshake with the platform at `host` (B12, B17).
+    /// Performs the handshake with the platform at `host` (B12, B17).
     ///
     /// # Errors
-    /// When `host` is no name, or the handshake fails.
+    /// When `host` is neither a name nor an address, or the handshake fails.
     pub async fn connect(&self, host: &str, tcp: TcpStream) -> Result<SecuredStream, ConnectError> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| ConnectError::Host(host.to_owned()))?;
         TlsConnector::from(Arc::clone(&self.0))
@@ -110,17 +110,17 @@ impl Connector {
     }
 }
 
-fn only(provider: &mut CryptoProvider, asked: &str) -> Result<(), ConnectError> {
+fn retain_suite(provider: &mut CryptoProvider, requested: &str) -> Result<(), ConnectError> {
     let name = |suite: &rustls::SupportedCipherSuite| suite.suite().as_str().unwrap_or("");
     let known = provider.cipher_suites.iter().map(name).collect::<Vec<_>>().join(", ");
-    provider.cipher_suites.retain(|suite| name(suite) == asked);
+    provider.cipher_suites.retain(|suite| name(suite) == requested);
     if provider.cipher_suites.is_empty() {
-        return Err(ConnectError::NoSuchSuite { asked: asked.to_owned(), known });
+        return Err(ConnectError::NoSuchSuite { requested: requested.to_owned(), known });
     }
     Ok(())
 }
 
-/// B17: path validation, and the host in the Common Name or among the alternative names.
+/// Validates the path, and checks that the host is the Common Name or among the alternative names (B17).
 #[derive(Debug)]
 struct PlatformVerifier {
     trust: Trust,
@@ -136,7 +136,7 @@ impl ServerCertVerifier for PlatformVerifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let refused = |error| certificate_error(refusal_of_path(&error));
+        let refused = |error| certificate_error(path_refusal(&error));
         let certificate = EndEntityCert::try_from(end_entity).map_err(refused)?;
         certificate
             .verify_for_usage(

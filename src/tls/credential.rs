@@ -1,4 +1,4 @@
-//! The platform's own certificates: read, checked and published together (A4, A5, A7, A11).
+//! Loads and checks the platform's own certificates and keys (A4, A5, A7, A11).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,49 +16,50 @@ use super::trust::Trust;
 use crate::config::{Credential, KeyLocation, Tls};
 use crate::x509::{CertificateFacts, Part, X509Error};
 
-/// What was read for one identity.
+/// The chain with its key, and the parsed first certificate.
 #[derive(Debug, Clone)]
 pub(super) struct LoadedCredential {
     pub(super) key: Arc<CertifiedKey>,
     pub(super) facts: CertificateFacts,
 }
 
-/// Both identities of the platform, checked.
+/// The platform's certificates and keys, checked.
 #[derive(Debug, Clone)]
 pub struct PlatformCredentials {
     pub(super) identity: PlatformIdentity,
-    /// The platform's own certificates, for `check` and for metrics.
+    /// The platform's own certificates, without the chains, for `check` and for metrics.
     pub certificates: Vec<CertificateFacts>,
 }
 
-/// An identity that cannot be used.
+/// A certificate of the platform, or its key, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialError {
-    /// The chain cannot be read.
+    /// The file of the chain cannot be read.
     #[error(transparent)]
     Chain(#[from] FileError),
-    /// The first certificate cannot be read.
-    #[error("the first certificate of {} cannot be read", file.display())]
+    /// The first certificate cannot be parsed.
+    #[error("cannot parse the first certificate of {}", file.display())]
     Certificate {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The parse error.
         source: X509Error,
     },
     /// The key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The key does not sign.
-    #[error("the private key {location} does not sign")]
+    /// The key cannot sign.
+    #[error("the private key {location} failed to sign")]
     Sign {
-        /// Which key.
+        /// The key.
         location: KeyLocation,
-        /// Why.
+        /// The error of the signer.
         source: rustls::Error,
     },
     /// The key belongs to another certificate.
     #[error(
-        "the private key {key} does not belong to the first certificate of {}; the platform's own certificate comes first",
+        "the private key {key} does not belong to the first certificate of {}; \
+         the platform's own certificate comes first",
         chain.display()
     )]
     Mismatch {
@@ -67,20 +68,21 @@ pub enum CredentialError {
         /// The key.
         key: KeyLocation,
     },
-    /// An ECC certificate where the RSA one belongs, or the other way round.
-    #[error("tls.ecc and tls.rsa name one identity of each kind")]
+    /// No certificate is configured, or an ECC certificate stands where the RSA one belongs, or the other way
+    /// round.
+    #[error("tls.ecc and tls.rsa must name a certificate of their kind")]
     Kind(#[from] IdentityError),
-    /// The chain is not one that clients can accept.
+    /// Clients could not accept the chain.
     #[error(transparent)]
     NotAcceptable(#[from] ChainError),
 }
 
 impl PlatformCredentials {
-    /// Reads both identities and checks them: the key is its owner's alone and belongs to the certificate, and the
-    /// chain is one that clients can accept, now.
+    /// Loads the ECC and the RSA certificate and checks each: only its owner can read the key, the key
+    /// belongs to the certificate, and clients can accept the chain at the time `now`.
     ///
     /// # Errors
-    /// For the first thing that is not in order.
+    /// The first fault.
     pub fn load(
         tls: &Tls,
         trust: &Trust,
@@ -104,13 +106,14 @@ fn load_one(
     provider: &CryptoProvider,
     now: UnixTime,
 ) -> Result<LoadedCredential, CredentialError> {
-    // Before the key: who puts the issuing CA first should read that, and not that the key belongs to nobody.
+    // The chain comes before the key, so that a chain in the wrong order is not reported as a mismatch of the
+    // key.
     let chain = file::certificates(&credential.chain)?;
     platform_chain::check(&chain, &credential.chain, trust, provider, now)?;
     read_pair(credential, provider)
 }
 
-/// Reads a chain and its key, and checks that they belong together.
+/// Loads a chain and its key, and checks that they belong together.
 pub(super) fn read_pair(
     credential: &Credential,
     provider: &CryptoProvider,
@@ -122,17 +125,19 @@ pub(super) fn read_pair(
         .map_or(Err(X509Error::Missing(Part::Certificate)), |leaf| CertificateFacts::read(leaf))
         .map_err(|source| CredentialError::Certificate { file: file(), source })?;
     let key = key::load(credential, provider)?;
-    let proved = leaf.map_or(Ok(false), |leaf| belongs(key.as_ref(), leaf, provider));
-    match proved {
+    let matches = leaf.map_or(Ok(false), |leaf| signs_for(key.as_ref(), leaf, provider));
+    match matches {
         Ok(true) => Ok(LoadedCredential { key: Arc::new(CertifiedKey::new(chain, key)), facts }),
         Ok(false) => Err(CredentialError::Mismatch { chain: file(), key: credential.key.clone() }),
         Err(source) => Err(CredentialError::Sign { location: credential.key.clone(), source }),
     }
 }
 
-/// Whether `key` signs what the key in `certificate` verifies. A token may not tell its public key, but it signs; and
-/// one that cannot sign is found out here and not in the first handshake.
-fn belongs(
+/// Whether `certificate` verifies a signature of `key`.
+///
+/// A comparison of public keys would not do: a token need not reveal its public key. A trial signature also
+/// shows a token that cannot sign before the first handshake.
+fn signs_for(
     key: &dyn SigningKey,
     certificate: &CertificateDer<'_>,
     provider: &CryptoProvider,

@@ -1,4 +1,4 @@
-//! Certificates in files.
+//! Reading certificates from files.
 
 use std::path::{Path, PathBuf};
 
@@ -6,35 +6,31 @@ use rustls::pki_types::CertificateDer;
 
 use crate::x509::{X509Error, pem};
 
-/// A file whose certificates cannot be used.
+/// Certificates could not be read from a file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {}", file.display())]
     Read {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// It does not hold what it should.
+    /// The file does not contain certificates in PEM or DER.
     #[error("cannot use {}", file.display())]
     Content {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The parse error.
         source: X509Error,
     },
 }
 
-/// From the contents of a file to the DER of each thing in it.
-type Parse = fn(&[u8]) -> Result<Vec<Vec<u8>>, X509Error>;
-
+/// The certificates in `file`, in the file's order.
 pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    Ok(read(file, pem::certificates)?.into_iter().map(CertificateDer::from).collect())
-}
-
-fn read(file: &Path, parse: Parse) -> Result<Vec<Vec<u8>>, FileError> {
     let contents = std::fs::read(file).map_err(|source| FileError::Read { file: file.to_owned(), source })?;
-    parse(&contents).map_err(|source| FileError::Content { file: file.to_owned(), source })
+    let certificates = pem::certificates(&contents)
+        .map_err(|source| FileError::Content { file: file.to_owned(), source })?;
+    Ok(certificates.into_iter().map(CertificateDer::from).collect())
 }

@@ -1,9 +1,9 @@
-//! Which keys and signatures are accepted in certificates, anybody's (A0).
+//! The keys and signatures that are accepted in certificates of devices and of the platform (A0).
 
 use crate::x509::{Digest, KeyKind, SignatureAlgorithm};
 
-/// RSA with as many bits as `rsa_bits` says, from and to, or a NIST curve.
-pub(super) const fn key(key: KeyKind, rsa_bits: (usize, usize)) -> bool {
+/// Whether the key is on a NIST curve, or RSA with a modulus of `rsa_bits` (from, to; both inclusive).
+pub(super) const fn accepts_key(key: KeyKind, rsa_bits: (usize, usize)) -> bool {
     match key {
         KeyKind::Rsa { bits } => rsa_bits.0 <= bits && bits <= rsa_bits.1,
         KeyKind::EcP256 | KeyKind::EcP384 | KeyKind::EcP521 => true,
@@ -11,7 +11,7 @@ pub(super) const fn key(key: KeyKind, rsa_bits: (usize, usize)) -> bool {
     }
 }
 
-/// RSA or ECDSA over SHA-256, SHA-384 or SHA-512.
-pub(super) const fn signature(algorithm: SignatureAlgorithm) -> bool {
+/// Whether the signature is RSA or ECDSA over SHA-256, SHA-384 or SHA-512.
+pub(super) const fn accepts_signature(algorithm: SignatureAlgorithm) -> bool {
     matches!(algorithm.digest(), Some(Digest::Sha256 | Digest::Sha384 | Digest::Sha512))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::{HandshakeKind, ServerConnection};
 
-use super::refusal::presented;
+use super::refusal::presented_certificate;
 use super::verifier::Admission;
 use crate::audit::Certificate;
 use crate::authz::Device;
@@ -13,9 +13,9 @@ use crate::revocation::{IssuedCertificate, Status};
 
 /// The peer of a [`Secured`](super::Secured) connection.
 ///
-/// A value of this type proves that the handshake is complete, that the certificate chains to an installed root and is
-/// not revoked, and that the directory admits its device. Only the acceptor constructs one. It cannot be cloned, so one
-/// handshake opens one session.
+/// A value of this type proves that the handshake is complete, that the certificate chains to an installed
+/// root and is not revoked, and that the directory admits its device. Only the acceptor constructs one. It
+/// cannot be cloned, so one handshake opens one session.
 #[derive(Debug)]
 pub struct Peer {
     device: Arc<Device>,
@@ -29,17 +29,17 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(admitted: &Admission, address: SocketAddr, connection: &ServerConnection) -> Self {
+    pub(super) fn new(admission: &Admission, address: SocketAddr, connection: &ServerConnection) -> Self {
         let suite = connection.negotiated_cipher_suite();
         Self {
-            device: Arc::clone(&admitted.device),
+            device: Arc::clone(&admission.device),
             address,
-            certificate: presented(&admitted.facts),
+            certificate: presented_certificate(&admission.facts),
             version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or(""),
             suite: suite.and_then(|suite| suite.suite().as_str()).unwrap_or(""),
             is_resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
-            path: Arc::clone(&admitted.path),
-            revocation: Arc::clone(&admitted.statuses),
+            path: Arc::clone(&admission.path),
+            revocation: Arc::clone(&admission.statuses),
         }
     }
 
@@ -64,7 +64,7 @@ impl Peer {
         }
     }
 
-    /// The directory entry under which the peer was admitted.
+    /// The directory entry under which the peer was admission.
     #[must_use]
     pub const fn device(&self) -> &Arc<Device> {
         &self.device

@@ -1,4 +1,4 @@
-//! Whether a chain of the platform's own is one that clients can accept (A0, A4, A7).
+//! Checks that clients can accept a certificate chain of the platform (A0, A4, A7).
 
 use std::path::{Path, PathBuf};
 
@@ -7,35 +7,32 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::key_policy;
+use super::key_policy::{accepts_key, accepts_signature};
 use super::trust::Trust;
 use crate::x509::{CertificateFacts, KeyKind, SignatureAlgorithm, X509Error};
 
-/// RSA keys of the platform: NIST SP 800-131A disallows less, and more than 4096 bits only costs time (A0).
-const RSA_BITS: (usize, usize) = (2048, 4096);
-
-/// A chain that clients could not accept.
+/// Clients could not accept the chain.
 #[derive(Debug, thiserror::Error)]
 pub enum ChainError {
-    /// A certificate that cannot be read.
-    #[error("certificate {} of {} cannot be read", index + 1, file.display())]
+    /// A certificate cannot be parsed.
+    #[error("cannot parse certificate {} of {}", index + 1, file.display())]
     Certificate {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Which certificate of it, from 0.
+        /// The position of the certificate in the file, from 0.
         index: usize,
-        /// Why.
+        /// The parse error.
         source: X509Error,
     },
-    /// The first certificate is somebody else's.
+    /// The first certificate is that of a CA, not the platform's own.
     #[error(
         "the first certificate of {} is the CA \"{subject}\"; the platform's own certificate comes first, then its issuing CA",
         file.display()
     )]
     LeafFirst {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Whom it is about.
+        /// The subject of the certificate.
         subject: String,
     },
     /// RFC 5246 7.4.2: each certificate certifies the one before it.
@@ -45,96 +42,97 @@ pub enum ChainError {
         file.display()
     )]
     Order {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Whom the certificate is about.
+        /// The subject of the certificate.
         subject: String,
-        /// Who signed it.
+        /// Its issuer.
         issuer: String,
     },
-    /// Signed with a digest that is broken, or in a way that clients need not know.
+    /// The signature uses a broken digest, or an algorithm that clients need not support.
     #[error(
-        "\"{subject}\" in {} is signed with {algorithm}; have it issued again with SHA-256, SHA-384 or SHA-512",
+        "\"{subject}\" in {} is signed with {algorithm}; reissue it with SHA-256, SHA-384 or SHA-512",
         file.display()
     )]
     Signature {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Whom the certificate is about.
+        /// The subject of the certificate.
         subject: String,
-        /// How it is signed.
+        /// The signature algorithm.
         algorithm: SignatureAlgorithm,
     },
-    /// A key that clients need not accept (A0).
+    /// Clients need not accept the key (A0).
     #[error(
-        "\"{subject}\" in {} has a key of the kind {key}; have one issued for RSA with 2048 to 4096 bits, P-256, P-384 or P-521",
+        "\"{subject}\" in {} has a key of kind {key}; reissue it for RSA with 2048 to 4096 bits, \
+         P-256, P-384 or P-521",
         file.display()
     )]
     Key {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Whom the certificate is about.
+        /// The subject of the certificate.
         subject: String,
-        /// Which kind.
+        /// The kind of key.
         key: KeyKind,
     },
-    /// Past its validity.
-    #[error("\"{subject}\" in {} expired at {at}; have it issued again", file.display())]
+    /// The certificate has expired.
+    #[error("\"{subject}\" in {} expired at {at}; renew it", file.display())]
     Expired {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Whom the certificate is about.
+        /// The subject of the certificate.
         subject: String,
         /// The last second of its validity.
         at: Timestamp,
     },
-    /// Before its validity.
-    #[error("\"{subject}\" in {} is not valid before {at}; look at the clock of this machine", file.display())]
+    /// The validity of the certificate has not begun.
+    #[error("\"{subject}\" in {} is not valid before {at}; check the clock of this machine", file.display())]
     NotYetValid {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Whom the certificate is about.
+        /// The subject of the certificate.
         subject: String,
         /// The first second of its validity.
         at: Timestamp,
     },
-    /// Not for servers.
+    /// The certificate is not for servers.
     #[error(
-        "\"{subject}\" in {} may not be used by a server; have it issued with the extended key usage serverAuth",
+        "\"{subject}\" in {} is not valid for a server; reissue it with the extended key usage serverAuth",
         file.display()
     )]
     Purpose {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Whom the certificate is about.
+        /// The subject of the certificate.
         subject: String,
     },
-    /// No path to an installed root.
+    /// The chain does not lead to an installed root.
     #[error(
-        "the chain {} is not complete to an installed root: nobody there has issued \"{last}\"; \
+        "the chain {} does not lead to an installed root: the issuer of \"{last}\" is missing; \
          add the missing intermediates, or the root to tls.client-trust-anchors",
         file.display()
     )]
     Incomplete {
-        /// Which file.
+        /// The file.
         file: PathBuf,
         /// The last certificate of the chain.
         last: String,
     },
-    /// The path is broken in another way.
-    #[error("the chain {} is no valid path (RFC 5280): {source}", file.display())]
+    /// The path is invalid for another reason.
+    #[error("the chain {} is not a valid path (RFC 5280): {source}", file.display())]
     Path {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// What webpki says.
+        /// The error of webpki.
         source: webpki::Error,
     },
 }
 
-/// Reads each certificate and checks it by itself, and then the path of them all.
+/// Parses and checks each certificate, then the path.
 ///
 /// # Errors
-/// For the first thing that is not in order.
+/// The first fault.
 pub(super) fn check(
     chain: &[CertificateDer<'_>],
     file: &Path,
@@ -143,21 +141,21 @@ pub(super) fn check(
     now: UnixTime,
 ) -> Result<(), ChainError> {
     let file = || file.to_owned();
-    let mut read = Vec::with_capacity(chain.len());
+    let mut parsed = Vec::with_capacity(chain.len());
     for (index, certificate) in chain.iter().enumerate() {
         let facts = CertificateFacts::read(certificate).map_err(|source| ChainError::Certificate {
             file: file(),
             index,
             source,
         })?;
-        read.push(facts);
+        parsed.push(facts);
     }
-    if let Some(first) = read.first()
+    if let Some(first) = parsed.first()
         && first.is_ca
     {
         return Err(ChainError::LeafFirst { file: file(), subject: first.subject.to_string() });
     }
-    for pair in read.windows(2) {
+    for pair in parsed.windows(2) {
         if let [certificate, next] = pair
             && certificate.issuer != next.subject
         {
@@ -166,7 +164,7 @@ pub(super) fn check(
         }
     }
     let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    for facts in &read {
+    for facts in &parsed {
         check_one(facts, seconds, file)?;
     }
     check_path(chain, trust, provider, now).map_err(|source| {
@@ -174,10 +172,10 @@ pub(super) fn check(
             |facts: Option<&CertificateFacts>| facts.map_or(String::new(), |f| f.subject.to_string());
         match source {
             webpki::Error::UnknownIssuer => {
-                ChainError::Incomplete { file: file(), last: subject(read.last()) }
+                ChainError::Incomplete { file: file(), last: subject(parsed.last()) }
             }
             webpki::Error::RequiredEkuNotFoundContext(_) => {
-                ChainError::Purpose { file: file(), subject: subject(read.first()) }
+                ChainError::Purpose { file: file(), subject: subject(parsed.first()) }
             }
             source => ChainError::Path { file: file(), source },
         }
@@ -186,12 +184,12 @@ pub(super) fn check(
 
 fn check_one(facts: &CertificateFacts, now: i64, file: impl Fn() -> PathBuf) -> Result<(), ChainError> {
     let subject = || facts.subject.to_string();
-    // Nobody checks the signature of a root that comes along: being installed is what makes it trusted.
-    if facts.subject != facts.issuer && !key_policy::signature(facts.signature_algorithm) {
+    // Clients do not verify the signature of a root in the chain: they trust it because it is installed.
+    if facts.subject != facts.issuer && !accepts_signature(facts.signature_algorithm) {
         let algorithm = facts.signature_algorithm;
         return Err(ChainError::Signature { file: file(), subject: subject(), algorithm });
     }
-    if !key_policy::key(facts.key, RSA_BITS) {
+    if !accepts_key(facts.key, RSA_BITS) {
         return Err(ChainError::Key { file: file(), subject: subject(), key: facts.key });
     }
     if now > facts.not_after.as_second() {
@@ -203,7 +201,7 @@ fn check_one(facts: &CertificateFacts, now: i64, file: impl Fn() -> PathBuf) -> 
     Ok(())
 }
 
-// A4: everything that a client needs for its path is in the chain; nothing but the root is missing.
+/// Validates the path with the certificates of the chain alone, so that only the root may be missing (A4).
 fn check_path(
     chain: &[CertificateDer<'_>],
     trust: &Trust,
@@ -223,3 +221,7 @@ fn check_path(
         )
         .map(|_| ())
 }
+
+/// The accepted modulus lengths of the platform's RSA keys (A0). NIST SP 800-131A disallows shorter keys;
+/// longer keys only cost time.
+const RSA_BITS: (usize, usize) = (2048, 4096);

@@ -1,4 +1,4 @@
-//! From what went wrong in a handshake to the one [`Refusal`], and from the refusal to the alert.
+//! From the error of a handshake to its [`Refusal`], and from the refusal to the TLS alert.
 
 use std::sync::Arc;
 
@@ -9,22 +9,22 @@ use crate::model::Refusal;
 use crate::revocation::Status;
 use crate::x509::CertificateFacts;
 
-/// A handshake that did not lead to a [`super::Secured`] connection.
+/// The handshake failed: there is no [`super::Secured`] connection.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("refused: {refusal}")]
+#[error("handshake refused: {refusal}")]
 pub struct HandshakeError {
-    /// Why.
+    /// The reason.
     pub refusal: Refusal,
-    /// The certificate that the peer showed, when one could be read; nothing of it has been proved.
+    /// The certificate that the peer presented, if it could be read. Its contents are unproved claims.
     pub certificate: Option<Certificate>,
-    /// The alert that the peer sent us, when it was the one that gave up.
+    /// The number of the alert that the peer sent, if the peer ended the handshake (RFC 5246 section 7.2).
     pub peer_alert: Option<u8>,
-    /// What was found out about the revocation of its certificates.
+    /// The revocation status of its certificates, as far as it was determined.
     pub revocation: Arc<Vec<Status>>,
 }
 
-/// What the audit trail says of a certificate that a peer showed; nothing of it has been proved.
-pub(super) fn presented(facts: &CertificateFacts) -> Certificate {
+/// A certificate that a peer presented, as the audit trail records it. Its contents are unproved claims.
+pub(super) fn presented_certificate(facts: &CertificateFacts) -> Certificate {
     Certificate {
         common_name: facts.device_id().ok().map(|id| id.as_str().to_owned()),
         serial: facts.serial.to_string(),
@@ -33,10 +33,10 @@ pub(super) fn presented(facts: &CertificateFacts) -> Certificate {
     }
 }
 
-/// What the audit trail says of the revocation of a path.
+/// The revocation status of a path, as the audit trail records it.
 #[must_use]
 pub fn evidence(statuses: &[Status]) -> Vec<CertificateStatus> {
-    let of = |status: &Status| {
+    let describe = |status: &Status| {
         let evidence = status.evidence.as_ref();
         CertificateStatus {
             serial: status.serial.to_string(),
@@ -48,7 +48,7 @@ pub fn evidence(statuses: &[Status]) -> Vec<CertificateStatus> {
             responder: evidence.map(|evidence| evidence.responder.clone()),
         }
     };
-    statuses.iter().map(of).collect()
+    statuses.iter().map(describe).collect()
 }
 
 impl HandshakeError {
@@ -56,8 +56,8 @@ impl HandshakeError {
         Self { refusal, certificate: None, peer_alert: None, revocation: Arc::default() }
     }
 
-    /// What rustls' own error amounts to, when our verifier did not speak first.
-    pub(super) fn by_rustls(error: &Error) -> Self {
+    /// Classifies an error of rustls, for a handshake that failed outside our verifier.
+    pub(super) fn from_rustls(error: &Error) -> Self {
         let refusal = match error {
             Error::NoCertificatesPresented => Refusal::NoCertificate,
             Error::InvalidCertificate(CertificateError::BadSignature) => Refusal::BadSignature,
@@ -70,7 +70,7 @@ impl HandshakeError {
                 | PeerIncompatible::Tls12NotOfferedOrEnabled,
             ) => Refusal::ProtocolVersion,
             Error::PeerIncompatible(_) => Refusal::NothingInCommon,
-            // rustls says this when the resolver found no certificate that the client could use.
+            // rustls returns this when the resolver found no certificate that the client can use.
             Error::General(_) => Refusal::NothingInCommon,
             Error::AlertReceived(alert) => {
                 return Self { peer_alert: Some(u8::from(*alert)), ..Self::new(Refusal::PeerAlert) };
@@ -80,24 +80,24 @@ impl HandshakeError {
         Self::new(refusal)
     }
 
-    /// What an I/O error in the handshake amounts to: rustls' error inside it, or a connection that broke.
-    pub(super) fn by_io(error: &std::io::Error) -> Self {
+    /// Classifies an I/O error: by the rustls error inside it, or else as a broken connection.
+    pub(super) fn from_io(error: &std::io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-            Some(inner) => Self::by_rustls(inner),
+            Some(inner) => Self::from_rustls(inner),
             None => Self::new(Refusal::Disconnected),
         }
     }
 }
 
-/// A path that webpki did not accept.
-pub(super) fn refusal_of_path(error: &webpki::Error) -> Refusal {
+/// The refusal for a path that webpki rejects.
+pub(super) fn path_refusal(error: &webpki::Error) -> Refusal {
     use webpki::Error as E;
     match error {
         E::UnknownIssuer | E::MaximumPathDepthExceeded => Refusal::UntrustedIssuer,
         E::CertExpired { .. } => Refusal::Expired,
         E::CertNotValidYet { .. } => Refusal::NotYetValid,
         E::CertRevoked => Refusal::Revoked,
-        // No list of distrusted keys is given to webpki; this is what our own judgement of keys returns through it.
+        // webpki gets no list of distrusted keys. Our own key policy returns this error through it.
         E::CertDistrusted => Refusal::UnacceptableKey,
         E::UnknownRevocationStatus => Refusal::RevocationUndetermined,
         E::InvalidSignatureForPublicKey => Refusal::BadSignature,
@@ -108,10 +108,10 @@ pub(super) fn refusal_of_path(error: &webpki::Error) -> Refusal {
     }
 }
 
-/// The error that makes rustls send the alert of this refusal.
+/// The error that makes rustls send the alert of this refusal (RFC 5246 7.2.2).
 ///
-/// RFC 5246 7.2.2 has the alerts: a certificate that is in order but whose holder may not connect is
-/// `access_denied`, and what fits no other alert is `certificate_unknown`.
+/// A valid certificate whose holder may not connect gets `access_denied`. Anything that fits no other alert
+/// gets `certificate_unknown`.
 pub(super) fn certificate_error(refusal: Refusal) -> Error {
     let error = match refusal {
         Refusal::MalformedCertificate => CertificateError::BadEncoding,
@@ -134,8 +134,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_refusal_of_a_certificate_has_its_alert() {
-        // A8, A9.4; the numbers are those of RFC 5246 7.2.
+    fn each_refusal_of_a_certificate_sends_its_alert() {
+        // A8, A9.4; alert numbers of RFC 5246 7.2.
         let expected = [
             (Refusal::MalformedCertificate, 42),
             (Refusal::WrongPurpose, 43),

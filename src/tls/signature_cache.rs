@@ -1,8 +1,9 @@
-//! Signatures of CA certificates that have been verified once.
+//! A cache of verified signatures of CA certificates.
 //!
-//! A device shows the same issuing CA each time it connects, and verifying a P-384 signature costs about as much as the
-//! rest of a handshake. That a key signed some bytes stays true: what is remembered is the digest of algorithm, key,
-//! bytes and signature, whatever the trust anchors are. Validity, constraints and revocation are looked at every time.
+//! A device presents the same issuing CA at each connection, and verifying a P-384 signature costs about as
+//! much as the rest of a handshake. That a key signed some bytes stays true forever, whatever the trust
+//! anchors are. The cache therefore holds digests over algorithm, key, signed bytes and signature. Validity,
+//! constraints and revocation are checked at every handshake.
 
 use std::collections::HashSet;
 use std::sync::{PoisonError, RwLock};
@@ -10,25 +11,21 @@ use std::sync::{PoisonError, RwLock};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use sha2::Digest as _;
 
-use super::ca_cache::CaCache;
-
-/// CA certificates that are remembered at most; beyond that it begins anew.
-const MOST: usize = 1024;
-
-/// The digests of what has been verified, and the CA certificates that have been read.
+/// Digests of verified signatures.
 #[derive(Debug, Default)]
-pub(super) struct SignatureCache(RwLock<HashSet<[u8; 32]>>, CaCache);
+pub(super) struct SignatureCache(RwLock<HashSet<[u8; 32]>>);
 
-/// An algorithm that asks its memory first, unless it is about the end entity: those are many, and each comes seldom.
+/// A signature algorithm that consults the cache first. It bypasses the cache for the end entity: end
+/// entities are many, and each appears seldom.
 #[derive(Debug)]
 pub(super) struct CachingAlgorithm<'a> {
     algorithm: &'static dyn SignatureVerificationAlgorithm,
-    memory: &'a SignatureCache,
+    cache: &'a SignatureCache,
     end_entity: &'a [u8],
 }
 
 impl SignatureCache {
-    /// The algorithms with this memory, for a path that begins with `end_entity` (the signed bytes of it).
+    /// The algorithms with this cache, for a path whose end entity has the signed bytes `end_entity`.
     pub(super) fn algorithms<'a>(
         &'a self,
         algorithms: &[&'static dyn SignatureVerificationAlgorithm],
@@ -36,25 +33,20 @@ impl SignatureCache {
     ) -> Vec<CachingAlgorithm<'a>> {
         algorithms
             .iter()
-            .map(|algorithm| CachingAlgorithm { algorithm: *algorithm, memory: self, end_entity })
+            .map(|algorithm| CachingAlgorithm { algorithm: *algorithm, cache: self, end_entity })
             .collect()
     }
 
-    /// The CA certificates that have been read.
-    pub(super) const fn authorities(&self) -> &CaCache {
-        &self.1
-    }
-
-    fn knows(&self, digest: &[u8; 32]) -> bool {
+    fn contains(&self, digest: &[u8; 32]) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).contains(digest)
     }
 
-    fn keep(&self, digest: [u8; 32]) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
-            known.clear();
+    fn insert(&self, digest: [u8; 32]) {
+        let mut digests = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if digests.len() >= MAX_CACHED_SIGNATURES {
+            digests.clear();
         }
-        known.insert(digest);
+        digests.insert(digest);
     }
 
     #[cfg(test)]
@@ -74,11 +66,11 @@ impl SignatureVerificationAlgorithm for CachingAlgorithm<'_> {
             return self.algorithm.verify_signature(public_key, message, signature);
         }
         let digest = digest(&[self.signature_alg_id().as_ref(), public_key, message, signature]);
-        if self.memory.knows(&digest) {
+        if self.cache.contains(&digest) {
             return Ok(());
         }
         self.algorithm.verify_signature(public_key, message, signature)?;
-        self.memory.keep(digest);
+        self.cache.insert(digest);
         Ok(())
     }
 
@@ -91,7 +83,7 @@ impl SignatureVerificationAlgorithm for CachingAlgorithm<'_> {
     }
 }
 
-/// Each part with its length before it, so that no two lists of parts are the same bytes.
+/// Hashes each part after its length, so that different lists of parts never hash the same bytes.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut digest = sha2::Sha256::new();
     for part in parts {
@@ -101,6 +93,9 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
     digest.finalize().into()
 }
 
+/// Capacity of the cache. A full cache is emptied.
+const MAX_CACHED_SIGNATURES: usize = 1024;
+
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::rand::SystemRandom;
@@ -109,31 +104,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_verified_is_remembered_and_nothing_of_end_entities() {
+    fn only_verified_signatures_are_cached_and_none_of_end_entities() {
         let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
         let public = key.public_key().as_ref();
         let sign = |message: &[u8]| key.sign(&SystemRandom::new(), message).unwrap();
-        let memory = SignatureCache::default();
-        let algorithms = memory.algorithms(&[webpki::aws_lc_rs::ECDSA_P256_SHA256], b"leaf");
+        let cache = SignatureCache::default();
+        let algorithms = cache.algorithms(&[webpki::aws_lc_rs::ECDSA_P256_SHA256], b"leaf");
         let verify = |message: &[u8], signature: &[u8]| {
             algorithms[0].verify_signature(public, message, signature).is_ok()
         };
         let (ca, leaf) = (sign(b"ca"), sign(b"leaf"));
         assert!(!verify(b"ca", leaf.as_ref()));
-        assert_eq!(memory.len(), 0);
+        assert_eq!(cache.len(), 0);
         assert!(verify(b"ca", ca.as_ref()) && verify(b"ca", ca.as_ref()));
-        assert_eq!(memory.len(), 1);
-        assert!(!verify(b"cb", ca.as_ref()), "other bytes with a signature that is known");
+        assert_eq!(cache.len(), 1);
+        assert!(!verify(b"cb", ca.as_ref()), "other bytes with a cached signature");
         assert!(verify(b"leaf", leaf.as_ref()));
-        assert_eq!(memory.len(), 1);
+        assert_eq!(cache.len(), 1);
     }
 
     #[test]
-    fn it_remembers_so_many_and_no_more() {
-        let memory = SignatureCache::default();
-        for number in 0..3 * MOST {
-            memory.keep(digest(&[&number.to_be_bytes()]));
-            assert!(memory.len() <= MOST);
+    fn the_cache_stays_within_its_capacity() {
+        let cache = SignatureCache::default();
+        for number in 0..3 * MAX_CACHED_SIGNATURES {
+            cache.insert(digest(&[&number.to_be_bytes()]));
+            assert!(cache.len() <= MAX_CACHED_SIGNATURES);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes inside a TLS connection, of either side.
+//! The plaintext byte stream of a TLS connection, for server and client.
 
 use std::io;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use tokio_rustls::TlsStream;
 
 use super::status_request_v2::RewritingStream;
 
-/// A finished handshake, without the TLS library's own face.
+/// A TLS connection after its handshake. It hides the types of the TLS library.
 #[derive(Debug)]
 pub struct SecuredStream(pub(super) TlsStream<RewritingStream<TcpStream>>);
 
@@ -21,8 +21,9 @@ impl AsyncRead for SecuredStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.0).poll_read(cx, buf);
-        // What the TLS library answers by itself (that it does not renegotiate, RFC 5246 7.2.2) would otherwise wait
-        // for the next acknowledgement. If it cannot be sent, reading or writing will say so.
+        // The TLS library itself answers some records, as a request to renegotiate with no_renegotiation (RFC
+        // 5246 7.2.2). Without this flush, the answer would wait for the next acknowledgement. A failed flush
+        // shows at the next read or write.
         if self.0.get_ref().1.wants_write() {
             let _ = Pin::new(&mut self.0).poll_flush(cx);
         }

@@ -1,4 +1,4 @@
-//! What is trusted: the installed roots. The machine's own trust store is never asked (A6).
+//! The trust anchors: the installed roots. The trust store of the operating system is never used (A6).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use super::file::{self, FileError};
 use crate::revocation::Issuer;
 use crate::x509::CertificateFacts;
 
-/// The roots that clients must chain to (A6).
+/// The roots to which the certificates of peers must chain (A6).
 #[derive(Debug, Clone)]
 pub struct Trust {
     pub(super) anchors: Vec<TrustAnchor<'static>>,
-    /// Their names, for the hint in CertificateRequest (RFC 5246 7.4.4).
+    /// Their names, for certificate_authorities in CertificateRequest (RFC 5246 7.4.4).
     pub(super) subjects: Vec<DistinguishedName>,
-    /// The same roots as issuers, in the same order.
+    /// The roots as issuers, in the order of `anchors`.
     issuers: Vec<Arc<Issuer>>,
-    /// What we read in them, in the same order.
+    /// The parsed roots, in the order of `anchors`.
     pub(super) facts: Vec<CertificateFacts>,
 }
 
-/// Roots that cannot be used.
+/// The roots cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// A file that cannot be used.
+    /// A file cannot be used.
     #[error(transparent)]
     File(#[from] FileError),
-    /// A certificate that is no trust anchor.
+    /// A certificate cannot be a trust anchor.
     #[error("{} holds a certificate that cannot be a trust anchor: {source}", file.display())]
     Anchor {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// What webpki says.
+        /// The error of webpki.
         source: webpki::Error,
     },
 }
 
 impl Trust {
-    /// Reads the roots from files with one or more certificates each, PEM or DER.
+    /// Loads the roots from files with one or more certificates each, in PEM or DER.
     ///
     /// # Errors
     /// When a file cannot be read, holds no certificate, or holds one that cannot be a trust anchor.
@@ -58,7 +58,7 @@ impl Trust {
 
     fn add(&mut self, certificate: &CertificateDer<'_>) -> Result<(), webpki::Error> {
         let anchor = webpki::anchor_from_trusted_cert(certificate)?.to_owned();
-        // What webpki takes for a certificate and our own reader does not is nothing to trust.
+        // A certificate that webpki accepts and our own parser rejects is not trusted.
         let facts = CertificateFacts::read(certificate).map_err(|_| webpki::Error::BadDer)?;
         self.issuers.push(Arc::new(Issuer::from_certificate(&facts)));
         self.subjects.push(DistinguishedName::in_sequence(anchor.subject.as_ref()));
@@ -72,7 +72,7 @@ impl Trust {
         self.issuers.iter()
     }
 
-    /// A root as the issuer of what is below it.
+    /// The root of this anchor as the issuer of certificates below it.
     pub(super) fn issuer(&self, anchor: &TrustAnchor<'_>) -> Option<&Arc<Issuer>> {
         let same = |own: &TrustAnchor<'_>| {
             own.subject == anchor.subject && own.subject_public_key_info == anchor.subject_public_key_info

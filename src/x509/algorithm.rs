@@ -52,8 +52,8 @@ pub enum SignatureAlgorithm {
     Other,
 }
 
-/// The digest that is signed. A0 wants SHA-256, SHA-384 or SHA-512; the older ones are named so that they can be
-/// refused.
+/// The digest that is signed. A0 wants SHA-256, SHA-384 or SHA-512; the older ones are named so that they can
+/// be refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Digest {
     /// MD5: broken.

@@ -44,8 +44,8 @@ impl CertificateFacts {
     /// Reads one certificate in DER.
     ///
     /// # Errors
-    /// When the bytes are not exactly one certificate, or it says something in two ways, or an extension that is
-    /// relied upon is malformed.
+    /// When the bytes are not exactly one certificate, or it says something in two ways, or an extension that
+    /// is relied upon is malformed.
     pub fn read(der: &[u8]) -> Result<Self, X509Error> {
         let structure = || X509Error::Structure(Part::Certificate);
         let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| structure())?;

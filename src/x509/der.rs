@@ -1,8 +1,8 @@
 //! Strict DER (X.690 section 10): definite lengths in their shortest form, one-octet tags, nothing left over.
 //!
-//! It exists for what is signed and fetched from the network, OCSP responses and CRLs: every element keeps its exact
-//! bytes, so that signatures are verified over what was received and never over what was written again; and a list of
-//! two hundred thousand entries is walked without a copy.
+//! It exists for what is signed and fetched from the network, OCSP responses and CRLs: every element keeps
+//! its exact bytes, so that signatures are verified over what was received and never over what was written
+//! again; and a list of two hundred thousand entries is walked without a copy.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -275,7 +275,8 @@ mod tests {
     fn what_der_does_not_allow_is_refused() {
         let whole = |der: &[u8]| Element::whole(der, der[0]).map(|_| ());
         assert_eq!(whole(&[0x30, 0]), Ok(()));
-        // Indefinite length, a longer form than needed, a long form of a short length, two-octet tags, cut short.
+        // Indefinite length, a longer form than needed, a long form of a short length, two-octet tags, cut
+        // short.
         for der in [
             &[0x30, 0x80, 0, 0][..],
             &[4, 0x82, 0, 1, 7],

@@ -9,7 +9,8 @@ pub struct CrlDistributionPoint {
     pub name: Option<DistributionPointName>,
     /// The reasons that its CRL covers; `None` is all of them.
     pub reasons: Option<Reasons>,
-    /// The names (DER) of those who sign its CRL in place of the certificate's issuer; empty is the issuer itself.
+    /// The names (DER) of those who sign its CRL in place of the certificate's issuer; empty is the issuer
+    /// itself.
     pub issuers: Vec<Vec<u8>>,
 }
 
@@ -81,8 +82,8 @@ impl DistributionPointName {
         }
     }
 
-    /// Whether the two have a name in common (RFC 5280 6.3.3 b 2 i). `issuer` is the name (DER) that relative ones
-    /// continue.
+    /// Whether the two have a name in common (RFC 5280 6.3.3 b 2 i). `issuer` is the name (DER) that relative
+    /// ones continue.
     #[must_use]
     pub fn intersects(&self, other: &Self, issuer: &[u8]) -> bool {
         let (own, other) = (self.full(issuer), other.full(issuer));

@@ -13,8 +13,8 @@ use x509_parser::extensions::{
 use super::distribution::CrlDistributionPoint;
 use super::error::X509Error;
 
-/// What the extensions of a certificate, or those asked for in a request, say. An extension that is absent leaves
-/// its field empty.
+/// What the extensions of a certificate, or those asked for in a request, say. An extension that is absent
+/// leaves its field empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extensions {
     /// basicConstraints: whether the subject is a CA.
@@ -35,7 +35,8 @@ pub struct Extensions {
     pub crl_distribution_points: Vec<CrlDistributionPoint>,
     /// freshestCRL: where delta CRLs are (RFC 5280 4.2.1.15).
     pub freshest_crl: Vec<CrlDistributionPoint>,
-    /// id-pkix-ocsp-nocheck: the status of this signer of OCSP responses need not be asked for (RFC 6960 4.2.2.2.1).
+    /// id-pkix-ocsp-nocheck: the status of this signer of OCSP responses need not be asked for (RFC 6960
+    /// 4.2.2.2.1).
     pub ocsp_no_check: bool,
     /// A critical extension whose meaning is not read here.
     pub unknown_critical: bool,
@@ -124,7 +125,8 @@ impl Extensions {
             ParsedExtension::UnsupportedExtension { oid } if *oid == TLS_FEATURE => {
                 self.must_staple = tls_features(extension.value)?.iter().any(|id| STAPLING.contains(id));
             }
-            // What nothing here decides by may be written as it likes: a device is not refused for a policy's sake.
+            // What nothing here decides by may be written as it likes: a device is not refused for a policy's
+            // sake.
             ParsedExtension::ParseError { .. } if RELIED_UPON.contains(&extension.oid) => return None,
             _ => self.unknown_critical |= extension.critical && !RELIED_UPON.contains(&extension.oid),
         }
@@ -174,7 +176,8 @@ impl fmt::Display for KeyUsage {
     }
 }
 
-/// An empty list restricts to nothing at all: SIZE (1..MAX) forbids it, and taken as absent it would allow anything.
+/// An empty list restricts to nothing at all: SIZE (1..MAX) forbids it, and taken as absent it would allow
+/// anything.
 fn purposes(usage: &ExtendedKeyUsage<'_>) -> Option<Vec<KeyPurpose>> {
     let known = [
         (usage.any, KeyPurpose::Any),

@@ -1,8 +1,9 @@
-//! What we read in certificates, certificate revocation lists and certificate requests. Pure: bytes in, facts out.
+//! What we read in certificates, certificate revocation lists and certificate requests. Pure: bytes in, facts
+//! out.
 //!
-//! Reading says what is written, never whether it is true: signatures, validity and trust are judged elsewhere.
-//! Every reader refuses what RFC 5280 does not allow to mean anything (trailing bytes, an extension twice, two
-//! different signature algorithms), and none of them panics, whatever the bytes.
+//! Reading says what is written, never whether it is true: signatures, validity and trust are judged
+//! elsewhere. Every reader refuses what RFC 5280 does not allow to mean anything (trailing bytes, an
+//! extension twice, two different signature algorithms), and none of them panics, whatever the bytes.
 
 mod algorithm;
 mod certificate;

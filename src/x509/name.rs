@@ -126,7 +126,8 @@ fn relative(name: &RelativeDistinguishedName<'_>) -> String {
     name.iter().map(attribute).collect::<Vec<_>>().join("+")
 }
 
-/// RFC 4514 2.3 and 2.4: a known type and its text, or else the type's number and its value in hexadecimal DER.
+/// RFC 4514 2.3 and 2.4: a known type and its text, or else the type's number and its value in hexadecimal
+/// DER.
 fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let keyword = KEYWORDS.iter().find(|(oid, _)| oid == attribute.attr_type()).map(|(_, keyword)| *keyword);
     match (keyword, attribute.as_str()) {

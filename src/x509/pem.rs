@@ -15,8 +15,8 @@ pub enum Item {
     Request(Vec<u8>),
 }
 
-/// Every certificate, CRL and request in the contents of a file, in its order; keys and other sections are passed
-/// over.
+/// Every certificate, CRL and request in the contents of a file, in its order; keys and other sections are
+/// passed over.
 ///
 /// # Errors
 /// When a PEM section is broken, or the file is neither PEM nor any of the three in DER.

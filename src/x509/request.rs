@@ -9,8 +9,8 @@ use super::error::{Part, X509Error};
 use super::extensions::Extensions;
 use super::name::DistinguishedName;
 
-/// What we read in a certificate request. Its signature, which proves that the requester holds the key, is left to
-/// whoever signs it.
+/// What we read in a certificate request. Its signature, which proves that the requester holds the key, is
+/// left to whoever signs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestFacts {
     /// The name that is asked for.

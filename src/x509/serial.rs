@@ -4,8 +4,8 @@ use std::fmt;
 
 /// A certificate's serial number, as the content octets of its DER INTEGER: what OCSP and CRLs compare.
 ///
-/// Shown as lower-case hexadecimal without the octet that only carries the sign; a negative number, which RFC 5280
-/// forbids and asks us to bear, as a minus sign and its magnitude.
+/// Shown as lower-case hexadecimal without the octet that only carries the sign; a negative number, which RFC
+/// 5280 forbids and asks us to bear, as a minus sign and its magnitude.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Serial(Vec<u8>);
 

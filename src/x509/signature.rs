@@ -16,7 +16,8 @@ pub struct PublicKey {
 /// Why a signature does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// A0: SHA-256 or better, RSA from 2048 bits on, three curves. SHA-1 and small keys are among what is refused.
+    /// A0: SHA-256 or better, RSA from 2048 bits on, three curves. SHA-1 and small keys are among what is
+    /// refused.
     #[error("a key of kind {0} with a signature by {1} does not count")]
     Algorithm(KeyKind, SignatureAlgorithm),
     /// The identifier of the algorithm cannot be read.

@@ -101,7 +101,7 @@ fn a4_the_platforms_own_certificate_comes_first_and_its_issuers_follow() {
     };
     refused(&chain("turned.pem", &[&ca, &leaf]), Site::new(), "is the CA", "comes first");
     refused(&chain("foreign.pem", &[&leaf, &other_ca]), Site::new(), "out of order", "then its issuing CA");
-    refused(&chain("bare.pem", &[&leaf]), Site::new(), "not complete", "add the missing intermediates");
+    refused(&chain("bare.pem", &[&leaf]), Site::new(), "does not lead", "add the missing intermediates");
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn a4_a_certificate_outside_its_time_or_for_clients_only_is_refused() {
     let expired = CertificateOrder { not_before: Some(hours(-48)), days: 1, ..platform("expired") };
     let early = CertificateOrder { not_before: Some(hours(1)), ..platform("early") };
     let client = CertificateOrder { purposes: Some(vec![KeyPurpose::ClientAuth]), ..platform("client") };
-    refused(&site.issue(&expired), Site::new(), "expired at", "issued again");
+    refused(&site.issue(&expired), Site::new(), "expired at", "renew it");
     refused(&site.issue(&early), Site::new(), "is not valid before", "clock");
-    refused(&site.issue(&client), Site::new(), "may not be used by a server", "serverAuth");
+    refused(&site.issue(&client), Site::new(), "is not valid for a server", "serverAuth");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a client offers against what a server can do.
+//! Matches the offer of a client with the capabilities of the server.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use rustls::{
 
 use crate::tls::identity::{PlatformIdentity, ServedChain};
 
-/// What in a ClientHello bears on the certificate.
+/// The parts of a ClientHello that bear on the selection of the certificate.
 pub(super) struct ClientOffer<'a> {
     suites: &'a [CipherSuite],
     schemes: &'a [SignatureScheme],
@@ -41,7 +41,8 @@ impl ServerCapabilities {
             SupportedCipherSuite::Tls12(suite) => Some(*suite),
             SupportedCipherSuite::Tls13(_) => None,
         };
-        let in_tls12 = |group: &&&dyn SupportedKxGroup| group.usable_for_version(ProtocolVersion::TLSv1_2);
+        let is_for_tls12 =
+            |group: &&&dyn SupportedKxGroup| group.usable_for_version(ProtocolVersion::TLSv1_2);
         Self {
             tls12: provider.cipher_suites.iter().filter_map(tls12).collect(),
             tls13: provider
@@ -49,38 +50,38 @@ impl ServerCapabilities {
                 .iter()
                 .filter_map(|suite| Some(suite.tls13()?.common.suite))
                 .collect(),
-            groups: provider.kx_groups.iter().filter(in_tls12).map(|group| group.name()).collect(),
+            groups: provider.kx_groups.iter().filter(is_for_tls12).map(|group| group.name()).collect(),
         }
     }
 
-    /// The key for this offer, if there is one with which a handshake can succeed.
+    /// The chain for this offer, if a handshake can succeed with one.
     ///
-    /// rustls does not say which version it is going to speak; only a client that lists suites of TLS 1.3 can mean
-    /// it. The key of the TLS 1.2 table is taken whenever it would do for TLS 1.3 as well: then the order of the
-    /// specification holds in either case. Otherwise a client that lists suites of both versions is taken to mean the
-    /// newer one.
-    pub(super) fn key<'i>(
+    /// rustls does not reveal which version it will negotiate; only a client that lists TLS 1.3 suites can
+    /// mean TLS 1.3. The chain that the TLS 1.2 table selects is preferred whenever it suits TLS 1.3 as well:
+    /// the order of the specification then holds for either version. Otherwise the selection assumes that a
+    /// client with suites of both versions negotiates the newer one.
+    pub(super) fn select_chain<'i>(
         &self,
         offer: &ClientOffer<'_>,
         identity: &'i PlatformIdentity,
     ) -> Option<&'i Arc<ServedChain>> {
-        let first = self.tls12_key(offer, identity);
+        let tls12 = self.select_tls12_chain(offer, identity);
         if !self.tls13.iter().any(|suite| offer.suites.contains(suite)) {
-            return first;
+            return tls12;
         }
-        first
-            .filter(|served| signs_tls13(served.key(), offer))
-            .or_else(|| identity.keys().find(|served| signs_tls13(served.key(), offer)))
-            .or(first)
+        tls12
+            .filter(|chain| can_sign_tls13(chain.key(), offer))
+            .or_else(|| identity.servable_chains().find(|chain| can_sign_tls13(chain.key(), offer)))
+            .or(tls12)
     }
 
-    /// The key of the first row of the table that the client offers, that one of the keys can sign so that the client
-    /// can verify it, and whose key exchange is possible. `// A3`
+    /// The chain for the first row of the table that the client offers, that a key can sign with a scheme of
+    /// the client, and whose key exchange is possible. `// A3`
     ///
-    /// In TLS 1.2 the groups that a client names are all the curves that it knows, those of certificates included
-    /// (RFC 8422 section 5.1): rustls does not look at this, OpenSSL's clients do and refuse other certificates. Not
-    /// every client means it like that, so a certificate on another curve is better than none.
-    fn tls12_key<'i>(
+    /// In TLS 1.2 the groups of a client are all the curves that it supports, those of certificates included
+    /// (RFC 8422 section 5.1). rustls ignores this; OpenSSL's clients check it and refuse other certificates.
+    /// Other clients do not check it, so a certificate on another curve is better than none.
+    fn select_tls12_chain<'i>(
         &self,
         offer: &ClientOffer<'_>,
         identity: &'i PlatformIdentity,
@@ -93,34 +94,44 @@ impl ServerCapabilities {
                 })
                 .find_map(|suite| {
                     let schemes = suite.resolve_sig_schemes(offer.schemes);
-                    identity.keys().find(|served| signs(served.key(), &schemes) && usable(served.key()))
+                    identity
+                        .servable_chains()
+                        .find(|chain| can_sign(chain.key(), &schemes) && usable(chain.key()))
                 })
         };
-        first(&|key| curve_is_named(key, offer.groups)).or_else(|| first(&|_| true))
+        first(&|key| is_on_named_curve(key, offer.groups)).or_else(|| first(&|_| true))
     }
 
-    /// Whether the groups that a client names leave room for this key exchange. A client that names finite fields
-    /// means those and no others; one that names none leaves the field to the server (RFC 7919 section 4).
+    /// Whether this key exchange is possible with the groups that the client names. A client that names
+    /// finite fields accepts no others. A client that names none leaves the choice of the field to the server
+    /// (RFC 7919 section 4).
     fn can_exchange(&self, kx: KeyExchangeAlgorithm, named: &[NamedGroup]) -> bool {
-        let mut of_this_kind = named.iter().filter(|group| group.key_exchange_algorithm() == kx).peekable();
-        match of_this_kind.peek() {
+        let mut candidates = named.iter().filter(|group| group.key_exchange_algorithm() == kx).peekable();
+        match candidates.peek() {
             None if kx == KeyExchangeAlgorithm::DHE => {
                 self.groups.iter().any(|group| group.key_exchange_algorithm() == kx)
             }
-            _ => of_this_kind.any(|group| self.groups.contains(group)),
+            _ => candidates.any(|group| self.groups.contains(group)),
         }
     }
 }
 
-fn signs(key: &CertifiedKey, schemes: &[SignatureScheme]) -> bool {
+fn can_sign(key: &CertifiedKey, schemes: &[SignatureScheme]) -> bool {
     key.key.choose_scheme(schemes).is_some()
 }
 
-/// Whether a key is on a curve that a client knows, or on none.
-fn curve_is_named(key: &CertifiedKey, named: &[NamedGroup]) -> bool {
+/// Whether the key is on one of the named curves. True for RSA.
+fn is_on_named_curve(key: &CertifiedKey, named: &[NamedGroup]) -> bool {
     // A key on a curve signs with the one scheme that rustls ties to the curve.
-    let curve = CURVES.iter().find(|(scheme, _)| signs(key, &[*scheme]));
+    let curve = CURVES.iter().find(|(scheme, _)| can_sign(key, &[*scheme]));
     curve.is_none_or(|(_, curve)| named.contains(curve))
+}
+
+/// Whether the key can sign a TLS 1.3 handshake. The signature schemes alone decide, and PKCS #1 v1.5 is
+/// excluded (RFC 8446 section 4.2.3).
+fn can_sign_tls13(key: &CertifiedKey, offer: &ClientOffer<'_>) -> bool {
+    let schemes: Vec<_> = offer.schemes.iter().copied().filter(|scheme| !PKCS1.contains(scheme)).collect();
+    can_sign(key, &schemes)
 }
 
 const CURVES: [(SignatureScheme, NamedGroup); 3] = [
@@ -128,12 +139,6 @@ const CURVES: [(SignatureScheme, NamedGroup); 3] = [
     (SignatureScheme::ECDSA_NISTP384_SHA384, NamedGroup::secp384r1),
     (SignatureScheme::ECDSA_NISTP521_SHA512, NamedGroup::secp521r1),
 ];
-
-/// In TLS 1.3 the signature algorithms alone decide, and PKCS #1 v1.5 is none of them (RFC 8446 section 4.2.3).
-fn signs_tls13(key: &CertifiedKey, offer: &ClientOffer<'_>) -> bool {
-    let schemes: Vec<_> = offer.schemes.iter().copied().filter(|scheme| !PKCS1.contains(scheme)).collect();
-    signs(key, &schemes)
-}
 
 const PKCS1: [SignatureScheme; 4] = [
     SignatureScheme::RSA_PKCS1_SHA1,

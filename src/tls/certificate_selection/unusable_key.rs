@@ -1,4 +1,4 @@
-//! The certificate for a client with whom nothing is in common.
+//! The fallback certificate for a client without a common cipher suite.
 
 use std::sync::Arc;
 
@@ -6,16 +6,17 @@ use rustls::SignatureAlgorithm;
 use rustls::SignatureScheme;
 use rustls::sign::{CertifiedKey, Signer, SigningKey};
 
-/// A certificate that no suite can use. rustls goes through its own selection with it, finds nothing, and ends the
-/// handshake with `handshake_failure`.
+/// A certificate that no suite can use. rustls finds no suite for it and ends the handshake with
+/// `handshake_failure`.
 pub(super) fn certified_key() -> CertifiedKey {
-    CertifiedKey::new(Vec::new(), Arc::new(NoKey))
+    CertifiedKey::new(Vec::new(), Arc::new(UnusableKey))
 }
 
+/// A key that signs nothing.
 #[derive(Debug)]
-struct NoKey;
+struct UnusableKey;
 
-impl SigningKey for NoKey {
+impl SigningKey for UnusableKey {
     fn choose_scheme(&self, _offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         None
     }

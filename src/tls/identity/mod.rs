@@ -1,4 +1,4 @@
-//! Who the platform is: up to two certificates. `// A5`
+//! The platform's identity: up to two certificate chains with their keys and staples. `// A5`
 
 mod staples;
 
@@ -12,42 +12,41 @@ use rustls::sign::CertifiedKey;
 use crate::x509::CertificateFacts;
 pub use staples::ChainStaples;
 
-/// The platform's certificate chains with their keys and staples: an ECC one, an RSA one, at least one of them.
-/// Clones share the staples.
+/// The platform's certificate chains with their keys and staples: an ECC chain, an RSA chain, or both. Clones
+/// share the staples.
 #[derive(Clone)]
 pub struct PlatformIdentity {
     ecc: Option<Arc<ServedChain>>,
     rsa: Option<Arc<ServedChain>>,
-    withholds: bool,
+    enforces_must_staple: bool,
 }
 
-/// One chain with its key, and the staples that go with it at present.
+/// One chain with its key and its current staples.
 pub struct ServedChain {
     key: Arc<CertifiedKey>,
     staples: ArcSwap<ChainStaples>,
-    promises: bool,
+    is_must_staple: bool,
 }
 
-/// Why certificates do not make an identity.
+/// The certificates do not form an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// Neither certificate is there.
+    /// There is no certificate.
     #[error("the platform has neither an ECC nor an RSA certificate: configure at least one")]
     NoCertificate,
-    /// The key in the place of the ECC key is of another kind.
-    #[error("the platform's ECC certificate has a key of the kind {0:?}: configure an ECDSA key there")]
+    /// The key of the ECC certificate is of another kind.
+    #[error("the key of the platform's ECC certificate is of kind {0:?}: configure an ECDSA key")]
     NotEcc(SignatureAlgorithm),
-    /// The key in the place of the RSA key is of another kind.
-    #[error("the platform's RSA certificate has a key of the kind {0:?}: configure an RSA key there")]
+    /// The key of the RSA certificate is of another kind.
+    #[error("the key of the platform's RSA certificate is of kind {0:?}: configure an RSA key")]
     NotRsa(SignatureAlgorithm),
 }
 
 impl PlatformIdentity {
-    /// An identity of the certificates that are installed.
+    /// An identity of the installed certificates.
     ///
     /// # Errors
-    ///
-    /// If there is none, or a key is not of the kind of its place.
+    /// When there is none, or a key is of the wrong kind.
     pub fn new(
         ecc: Option<Arc<CertifiedKey>>,
         rsa: Option<Arc<CertifiedKey>>,
@@ -57,7 +56,11 @@ impl PlatformIdentity {
             (None, None) => Err(IdentityError::NoCertificate),
             (Some(other), _) if other != SignatureAlgorithm::ECDSA => Err(IdentityError::NotEcc(other)),
             (_, Some(other)) if other != SignatureAlgorithm::RSA => Err(IdentityError::NotRsa(other)),
-            _ => Ok(Self { ecc: ecc.map(ServedChain::new), rsa: rsa.map(ServedChain::new), withholds: true }),
+            _ => Ok(Self {
+                ecc: ecc.map(ServedChain::new),
+                rsa: rsa.map(ServedChain::new),
+                enforces_must_staple: true,
+            }),
         }
     }
 
@@ -73,21 +76,22 @@ impl PlatformIdentity {
         self.rsa.as_ref()
     }
 
-    /// Serves a certificate that promises a staple without one, too.
+    /// This identity, but it serves a must-staple certificate without a staple as well.
     #[must_use]
-    pub fn regardless_of_promises(self) -> Self {
-        Self { withholds: false, ..self }
+    pub fn ignoring_must_staple(self) -> Self {
+        Self { enforces_must_staple: false, ..self }
     }
 
-    /// Whether a certificate that promises a staple is not served while there is none.
-    pub(in crate::tls) const fn withholds(&self) -> bool {
-        self.withholds
+    /// Whether a must-staple certificate is withheld while it has no staple.
+    pub(in crate::tls) const fn enforces_must_staple(&self) -> bool {
+        self.enforces_must_staple
     }
 
-    /// What can be served now, ECC first.
-    pub(in crate::tls) fn keys(&self) -> impl Iterator<Item = &Arc<ServedChain>> {
-        let serves = |served: &&Arc<ServedChain>| !self.withholds || served.keeps_its_promise();
-        self.ecc.iter().chain(&self.rsa).filter(serves)
+    /// The chains that can be served now, ECC first.
+    pub(in crate::tls) fn servable_chains(&self) -> impl Iterator<Item = &Arc<ServedChain>> {
+        let is_servable =
+            |chain: &&Arc<ServedChain>| !self.enforces_must_staple || chain.satisfies_must_staple();
+        self.ecc.iter().chain(&self.rsa).filter(is_servable)
     }
 }
 
@@ -95,14 +99,14 @@ impl ServedChain {
     fn new(key: Arc<CertifiedKey>) -> Arc<Self> {
         let staples = ArcSwap::from_pointee(ChainStaples::none(key.cert.len()));
         let facts = key.cert.first().and_then(|own| CertificateFacts::read(own).ok());
-        Arc::new(Self { key, staples, promises: facts.is_some_and(|facts| facts.must_staple) })
+        Arc::new(Self { key, staples, is_must_staple: facts.is_some_and(|facts| facts.must_staple) })
     }
 
-    /// Whether the certificate does not promise a staple (RFC 7633), or there is one. It is the platform's own that
-    /// promises: in a CA's the extension is about what the CA may issue (section 4.2.2).
+    /// Whether the certificate is not must-staple (RFC 7633), or has a staple. Only the platform's own
+    /// certificate counts: in a CA certificate the extension limits what the CA may issue (section 4.2.2).
     #[must_use]
-    pub fn keeps_its_promise(&self) -> bool {
-        !self.promises || self.staples.load().leaf().is_some()
+    pub fn satisfies_must_staple(&self) -> bool {
+        !self.is_must_staple || self.staples.load().leaf().is_some()
     }
 
     /// The chain and its key.
@@ -111,14 +115,14 @@ impl ServedChain {
         &self.key
     }
 
-    /// What is stapled to the chain at present.
+    /// The current staples.
     #[must_use]
     pub fn staples(&self) -> Arc<ChainStaples> {
         self.staples.load_full()
     }
 
-    /// Staples this to the chain in all handshakes that begin from now on.
-    pub fn publish(&self, staples: ChainStaples) {
+    /// Replaces the staples, for all later handshakes.
+    pub fn set_staples(&self, staples: ChainStaples) {
         self.staples.store(Arc::new(staples));
     }
 }
@@ -155,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a5_an_identity_has_a_certificate_and_each_is_in_its_place() {
+    fn a5_an_identity_has_a_certificate_and_each_key_is_of_its_kind() {
         let [ecc, rsa, ed25519] =
             [&rcgen::PKCS_ECDSA_P384_SHA384, &rcgen::PKCS_RSA_SHA256, &rcgen::PKCS_ED25519].map(key);
         let new = |ecc: Option<&Arc<CertifiedKey>>, rsa: Option<&Arc<CertifiedKey>>| {
@@ -171,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a11_what_is_logged_about_an_identity_is_how_long_its_chains_are() {
+    fn a11_the_debug_output_of_an_identity_shows_only_the_lengths_of_its_chains() {
         let identity = PlatformIdentity::new(Some(key(&rcgen::PKCS_ECDSA_P256_SHA256)), None).unwrap();
         let shown = format!("{identity:?}");
         assert_eq!(shown, "PlatformIdentity { ecc_chain_length: Some(1), rsa_chain_length: None }");

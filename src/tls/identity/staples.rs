@@ -1,46 +1,47 @@
-//! What is stapled to one chain.
+//! The OCSP responses that are stapled to one chain.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-/// The OCSP responses of one chain as it is sent: one place for each certificate, the platform's own first. A place
-/// is empty where there is no response that is fresh. Each is the DER of an OCSPResponse (RFC 6960 section 4.2.1).
+/// The OCSP responses for one chain in the order in which it is sent: one entry for each certificate, the
+/// platform's own first. An entry is `None` where there is no fresh response. Each response is the DER of an
+/// OCSPResponse (RFC 6960 section 4.2.1).
 #[derive(Clone, PartialEq, Eq)]
 pub struct ChainStaples {
-    places: Vec<Option<Bytes>>,
+    responses: Vec<Option<Bytes>>,
 }
 
 impl ChainStaples {
-    /// With these, in the order of the chain.
+    /// Staples with these responses, in the order of the chain.
     #[must_use]
-    pub const fn new(places: Vec<Option<Bytes>>) -> Self {
-        Self { places }
+    pub const fn new(responses: Vec<Option<Bytes>>) -> Self {
+        Self { responses }
     }
 
-    /// For a chain of `length` certificates, of none of which there is one.
+    /// Staples without a response, for a chain of `length` certificates.
     #[must_use]
     pub fn none(length: usize) -> Self {
-        Self { places: vec![None; length] }
+        Self { responses: vec![None; length] }
     }
 
-    /// One for each certificate of the chain, in its order.
+    /// One entry for each certificate of the chain, in its order.
     #[must_use]
-    pub fn places(&self) -> &[Option<Bytes>] {
-        &self.places
+    pub fn responses(&self) -> &[Option<Bytes>] {
+        &self.responses
     }
 
-    /// That of the platform's own certificate: all that RFC 6066 section 8 knows.
+    /// The response for the platform's own certificate, the only one that RFC 6066 section 8 supports.
     #[must_use]
     pub fn leaf(&self) -> Option<&Bytes> {
-        self.places.first()?.as_ref()
+        self.responses.first()?.as_ref()
     }
 }
 
-/// The lengths, not the responses.
+/// Shows the lengths of the responses.
 impl fmt::Debug for ChainStaples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lengths = self.places.iter().map(|place| place.as_ref().map(Bytes::len));
+        let lengths = self.responses.iter().map(|response| response.as_ref().map(Bytes::len));
         f.debug_list().entries(lengths).finish()
     }
 }

@@ -83,8 +83,8 @@ pub(super) fn read_line(file: &Path, secret: Secret) -> Result<Zeroizing<Vec<u8>
     Ok(line)
 }
 
-/// The permission bits that a private file must not have. A file of the superuser may be readable by a group, which
-/// is how a daemon under another account gets at it: systemd's credentials look like that.
+/// The permission bits that a private file must not have. A file of the superuser may be readable by a group,
+/// which is how a daemon under another account gets at it: systemd's credentials look like that.
 fn forbidden(metadata: &Metadata, account: u32) -> u32 {
     if metadata.uid() == 0 && account != 0 { 0o037 } else { 0o077 }
 }

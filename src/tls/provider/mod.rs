@@ -1,8 +1,10 @@
-//! The cryptography of the profile: its cipher suites in its order, its key exchange groups, and nothing older.
+//! The cryptography of the profile: its cipher suites in its order, its key exchange groups, and nothing
+//! older.
 //!
 //! Built on rustls' own provider over AWS-LC, which lends everything that it has: hashes, the PRF, AES-GCM,
-//! signatures, randomness, X25519, P-256, P-384 and the hybrid post-quantum group. What it lacks is here: finite
-//! field Diffie-Hellman, P-521 key exchange, and the suites made of them. Server and client use the same provider.
+//! signatures, randomness, X25519, P-256, P-384 and the hybrid post-quantum group. What it lacks is here:
+//! finite field Diffie-Hellman, P-521 key exchange, and the suites made of them. Server and client use the
+//! same provider.
 
 pub mod cbc;
 mod ffdhe;
@@ -48,10 +50,11 @@ impl Settings {
 
 /// The provider for a `ServerConfig` or a `ClientConfig` that speaks [`Settings::versions`].
 ///
-/// TLS 1.3 suites are rustls' own in its order, but for the staples that go with each certificate (A10); those of TLS
-/// 1.2 follow in the order of the specification, which a server imposes with `ignore_client_order`. Only suites and
-/// groups that a chosen version can use are in it, so that whoever reads the lists (as
-/// [`PlatformCertificates`](super::certificate_selection::PlatformCertificates) does) sees what can be negotiated.
+/// TLS 1.3 suites are rustls' own in its order, but for the staples that go with each certificate (A10);
+/// those of TLS 1.2 follow in the order of the specification, which a server imposes with
+/// `ignore_client_order`. Only suites and groups that a chosen version can use are in it, so that whoever
+/// reads the lists (as [`PlatformCertificates`](super::certificate_selection::PlatformCertificates) does)
+/// sees what can be negotiated.
 #[must_use]
 pub fn provider(settings: Settings) -> CryptoProvider {
     let base = aws_lc_rs::default_provider();
@@ -71,8 +74,8 @@ pub fn provider(settings: Settings) -> CryptoProvider {
     }
 }
 
-/// Behind rustls' own groups: slower, for those who ask. A client that names no FFDHE group is given the first one
-/// (RFC 7919 section 4), so the least expensive of them leads. `// A0`
+/// Behind rustls' own groups: slower, for those who ask. A client that names no FFDHE group is given the
+/// first one (RFC 7919 section 4), so the least expensive of them leads. `// A0`
 static GROUPS: [&dyn SupportedKxGroup; 4] =
     [&p521::SECP521R1, &ffdhe::FFDHE2048, &ffdhe::FFDHE3072, &ffdhe::FFDHE4096];
 

@@ -9,22 +9,23 @@ use super::cbc;
 use crate::tls::status_request_v2::{FlightProtection, TranscriptHash};
 use KeyExchangeAlgorithm::{DHE, ECDHE};
 
-/// The suites in the order in which a server prefers them. `ecdhe_rsa` says whether the one that the specification
-/// leaves open is among them; its place does not change.
+/// The suites in the order in which a server prefers them. `ecdhe_rsa` says whether the one that the
+/// specification leaves open is among them; its place does not change.
 pub(super) fn tls12(ecdhe_rsa: bool) -> impl Iterator<Item = &'static Tls12CipherSuite> {
     let optional = CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384;
     TABLE.iter().filter(move |row| ecdhe_rsa || row.common.suite != optional)
 }
 
-/// One row per suite: its name, its key exchange, whose key signs, which hash runs the handshake, and how records
-/// are protected.
+/// One row per suite: its name, its key exchange, whose key signs, which hash runs the handshake, and how
+/// records are protected.
 static TABLE: [Tls12CipherSuite; 7] = [
     row(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, ECDHE, ECDSA, SHA384, AES_256_GCM),
     row(CipherSuite::TLS_DHE_RSA_WITH_AES_256_GCM_SHA384, DHE, RSA, SHA384, AES_256_GCM),
     row(CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, ECDHE, RSA, SHA384, AES_256_GCM),
     row(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256, ECDHE, ECDSA, SHA256, cbc::AES_128_CBC_SHA256),
     row(CipherSuite::TLS_DHE_RSA_WITH_AES_128_CBC_SHA256, DHE, RSA, SHA256, cbc::AES_128_CBC_SHA256),
-    // Its name says the MAC; the handshake of every suite without a hash of its own runs on SHA-256 (RFC 5246 5).
+    // Its name says the MAC; the handshake of every suite without a hash of its own runs on SHA-256 (RFC 5246
+    // 5).
     row(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, ECDHE, ECDSA, SHA256, cbc::AES_256_CBC_SHA),
     row(CipherSuite::TLS_DHE_RSA_WITH_AES_256_CBC_SHA256, DHE, RSA, SHA256, cbc::AES_256_CBC_SHA256),
 ];
@@ -64,9 +65,9 @@ const SHA384: HandshakeHash = HandshakeHash { lender: ECDSA, transcript: &TRANSC
 const SHA256: HandshakeHash = HandshakeHash { lender: ECDSA_SHA256, transcript: &TRANSCRIPT_SHA256 };
 const AES_256_GCM: &dyn Tls12AeadAlgorithm = ECDSA.aead_alg;
 
-/// Records under one key before the connection has to end. rustls' figure for AES-GCM keeps an attacker's advantage
-/// below 2^-60; for AES-CBC the same number of full records is 2^34 blocks under a 128-bit block cipher, which a
-/// collision finds with a probability of 2^-61.
+/// Records under one key before the connection has to end. rustls' figure for AES-GCM keeps an attacker's
+/// advantage below 2^-60; for AES-CBC the same number of full records is 2^34 blocks under a 128-bit block
+/// cipher, which a collision finds with a probability of 2^-61.
 const CONFIDENTIALITY_LIMIT: u64 = 1 << 24;
 
 const fn row(

@@ -3,7 +3,8 @@
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
-/// The versions of TLS that a server accepts or a client offers. Nothing below 1.2 can be expressed. `// A2, B13`
+/// The versions of TLS that a server accepts or a client offers. Nothing below 1.2 can be expressed. `// A2,
+/// B13`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Versions {
     /// TLS 1.2 alone (RFC 5246).

@@ -1,4 +1,4 @@
-//! What is at hand for each certificate, and what takes its place.
+//! The staple of each certificate, and the rules by which a newer one replaces it.
 
 use std::collections::HashMap;
 
@@ -7,36 +7,37 @@ use jiff::Timestamp;
 use super::schedule::Schedule;
 use crate::revocation::{FailedAttempt, IssuedCertificate, Staple};
 
-/// By [`IssuedCertificate::identity`]: the two chains may share an issuing CA, and a reload brings most certificates back.
+/// Staples by [`IssuedCertificate::identity`]. The two chains may share an issuing CA, and most certificates
+/// stay the same at a reload.
 pub(super) type StapleCache = HashMap<[u8; 32], CacheEntry>;
 
-/// One certificate, and its staple.
+/// One certificate with its staple.
 #[derive(Debug)]
 pub(super) struct CacheEntry {
-    pub(super) link: IssuedCertificate,
-    /// The newest that was ever seen, be it fresh or not: an older one does not take its place.
+    pub(super) issued: IssuedCertificate,
+    /// The newest staple that was received, fresh or expired. An older one does not replace it.
     pub(super) staple: Option<Staple>,
-    pub(super) course: Schedule,
-    /// Why the last question led nowhere.
+    pub(super) schedule: Schedule,
+    /// The reason of the last failure.
     pub(super) problem: Option<String>,
 }
 
-/// What became of a question.
+/// The result of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum RefreshOutcome {
-    /// Another response is at hand.
+    /// This staple has replaced the cached one.
     Renewed(Staple),
-    /// What was at hand stays.
-    Vain {
-        /// Why.
-        why: String,
-        /// Whether it is worth a line in the log.
-        told: bool,
+    /// The cached staple stays.
+    Failed {
+        /// The failed attempts, with their reasons.
+        reason: String,
+        /// Whether to log the failure as a warning.
+        warns: bool,
     },
 }
 
 impl CacheEntry {
-    /// The response that a client gets now.
+    /// The staple for clients.
     pub(super) fn fresh(&self, now: Timestamp) -> Option<&Staple> {
         self.staple.as_ref().filter(|staple| staple.is_fresh_at(now))
     }
@@ -45,38 +46,38 @@ impl CacheEntry {
         self.staple.as_ref().is_some_and(Staple::is_revoked)
     }
 
-    /// Takes the answer to a question. An older response is no answer: whoever replays one must not make the platform
-    /// say "good" of what has been revoked since.
-    pub(super) fn take(
+    /// Applies the result of a query. A response that is older than the cached one counts as a failure: a
+    /// replayed response must not report "good" for a certificate that has been revoked since.
+    pub(super) fn apply(
         &mut self,
-        answer: Result<Staple, Vec<FailedAttempt>>,
-        due: impl Fn(&Staple) -> Timestamp,
+        response: Result<Staple, Vec<FailedAttempt>>,
+        refresh_at: impl Fn(&Staple) -> Timestamp,
         now: Timestamp,
     ) -> RefreshOutcome {
-        let why = match answer {
-            Ok(staple) if self.staple.as_ref().is_none_or(|known| gives_way(known, &staple)) => {
-                self.course.succeeded(due(&staple));
+        let reason = match response {
+            Ok(staple) if self.staple.as_ref().is_none_or(|cached| is_superseded(cached, &staple)) => {
+                self.schedule.succeeded(refresh_at(&staple));
                 self.problem = None;
                 self.staple = Some(staple.clone());
                 return RefreshOutcome::Renewed(staple);
             }
             Ok(staple) => {
-                let from = staple.url.unwrap_or_default();
-                format!("{from}: the response is older than the one that is at hand")
+                let url = staple.url.unwrap_or_default();
+                format!("{url}: the response is older than the cached one")
             }
-            Err(tried) => tried.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+            Err(attempts) => attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         };
-        let spread = self.link.identity().first().copied().unwrap_or(0);
-        let told = self.course.failed(now, spread);
-        self.problem = Some(why.clone());
-        RefreshOutcome::Vain { why, told }
+        let jitter = self.issued.identity().first().copied().unwrap_or(0);
+        let warns = self.schedule.failed(now, jitter);
+        self.problem = Some(reason.clone());
+        RefreshOutcome::Failed { reason, warns }
     }
 }
 
-/// Of two responses of the same second, the one that says "revoked" stays.
-fn gives_way(known: &Staple, to: &Staple) -> bool {
-    known.this_update < to.this_update
-        || (known.this_update == to.this_update && (to.is_revoked() || !known.is_revoked()))
+/// Whether `new` replaces `cached`. Of two responses of the same second, the one that says "revoked" wins.
+fn is_superseded(cached: &Staple, new: &Staple) -> bool {
+    cached.this_update < new.this_update
+        || (cached.this_update == new.this_update && (new.is_revoked() || !cached.is_revoked()))
 }
 
 #[cfg(test)]
@@ -86,16 +87,16 @@ mod tests {
     use super::*;
     use crate::revocation::CertStatus;
 
-    fn staple(second: i64, said: CertStatus) -> Staple {
+    fn staple(second: i64, status: CertStatus) -> Staple {
         let at = Timestamp::from_second(second).unwrap();
         let (der, responder) = (Bytes::new(), String::new());
-        Staple { der, status: said, this_update: at, expires: at, responder, url: None, fetched_at: at }
+        Staple { der, status, this_update: at, expires: at, responder, url: None, fetched_at: at }
     }
 
     #[test]
     fn a10_an_older_response_and_a_good_one_of_the_same_second_do_not_lift_a_revocation() {
         let revoked = CertStatus::Revoked { when: Timestamp::UNIX_EPOCH, reason: None };
-        for (known, to, gives) in [
+        for (cached, new, expected) in [
             ((5, CertStatus::Good), (6, CertStatus::Good), true),
             ((5, CertStatus::Good), (5, CertStatus::Good), true),
             ((5, CertStatus::Good), (4, CertStatus::Good), false),
@@ -105,7 +106,11 @@ mod tests {
             // certificateHold can end (RFC 5280 5.3.1).
             ((5, revoked), (6, CertStatus::Good), true),
         ] {
-            assert_eq!(gives_way(&staple(known.0, known.1), &staple(to.0, to.1)), gives, "{known:?} {to:?}");
+            assert_eq!(
+                is_superseded(&staple(cached.0, cached.1), &staple(new.0, new.1)),
+                expected,
+                "{cached:?} {new:?}"
+            );
         }
     }
 }

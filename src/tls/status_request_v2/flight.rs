@@ -8,8 +8,8 @@ use rustls::{ConnectionTrafficSecrets, ContentType, Error};
 
 use super::rewriter::REWRITER;
 
-/// The record protection of a suite. The flight of a server that has something else to say than rustls passes through
-/// [`FlightEncrypter`]; everything else, application data first of all, has rustls' own.
+/// The record protection of a suite. The flight of a server that has something else to say than rustls passes
+/// through [`FlightEncrypter`]; everything else, application data first of all, has rustls' own.
 pub(in crate::tls) struct FlightProtection(pub(in crate::tls) &'static dyn Tls13AeadAlgorithm);
 
 impl Tls13AeadAlgorithm for FlightProtection {
@@ -59,7 +59,8 @@ impl MessageEncrypter for FlightEncrypter {
             return self.encrypter.encrypt(record, sequence);
         }
         let mut payload = record.payload.to_vec();
-        // Never without, in a handshake that began in one of ours; the client would refuse what is not replaced.
+        // Never without, in a handshake that began in one of ours; the client would refuse what is not
+        // replaced.
         let _ = REWRITER.try_with(|splice| {
             let splice = splice.borrow();
             splice.replacements().iter().for_each(|replacement| replacement.put(self.passed, &mut payload));

@@ -1,7 +1,8 @@
 //! What a ClientHello says about certificate status.
 //!
-//! Of everything that a stranger sends this is read first, so it is read with [`Reader`] alone. Whatever is wrong with a
-//! ClientHello apart from extension 17 is left to rustls, which reads it next and has the right alert.
+//! Of everything that a stranger sends this is read first, so it is read with [`Reader`] alone. Whatever is
+//! wrong with a ClientHello apart from extension 17 is left to rustls, which reads it next and has the right
+//! alert.
 
 use std::ops::Range;
 
@@ -43,8 +44,8 @@ pub struct StatusRequest {
     pub version: Version,
     /// RFC 6066 in TLS 1.2: the status of the end entity. In TLS 1.3: that of each certificate.
     pub plain: bool,
-    /// RFC 6961: the forms that it understands and that exist, best first, each once. Empty in TLS 1.3, which ignores
-    /// extension 17 (RFC 8446 section 4.4.2.1).
+    /// RFC 6961: the forms that it understands and that exist, best first, each once. Empty in TLS 1.3, which
+    /// ignores extension 17 (RFC 8446 section 4.4.2.1).
     pub items: Vec<StatusRequestItem>,
 }
 
@@ -70,8 +71,9 @@ pub enum StatusRequestItem {
 /// A ClientHello that ends the handshake before it has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HelloError {
-    /// It can at best do TLS 1.1. rustls would first miss signature_algorithms, which those versions do not have, and
-    /// say `handshake_failure`; what a client needs to be told is `protocol_version` (RFC 5246 appendix E.1).
+    /// It can at best do TLS 1.1. rustls would first miss signature_algorithms, which those versions do not
+    /// have, and say `handshake_failure`; what a client needs to be told is `protocol_version` (RFC 5246
+    /// appendix E.1).
     TooOld,
     /// Extension 17 is no `CertificateStatusRequestListV2`: `decode_error` (RFC 5246 section 7.2.2).
     Malformed,
@@ -219,8 +221,8 @@ fn status_request(content: &[u8]) -> Option<bool> {
     }
 }
 
-/// RFC 6066 section 8, `OCSPStatusRequest`. Which responders a client trusts and what it wants to tell them is read and
-/// not followed: a staple is there or it is not.
+/// RFC 6066 section 8, `OCSPStatusRequest`. Which responders a client trusts and what it wants to tell them
+/// is read and not followed: a staple is there or it is not.
 fn ocsp_status_request(content: &[u8]) -> Option<()> {
     let mut content = Reader::new(content);
     let mut responders = Reader::new(content.vector::<2>()?);

@@ -7,8 +7,8 @@ use super::records::RecordTracker;
 
 /// The longest handshake message that rustls takes, without its head.
 const LONGEST_MESSAGE: usize = 0xffff;
-/// What is read of a connection at most until its ClientHello is there: twice what the longest needs in records of
-/// reasonable size. One that comes in thousands of splinters is passed on unread.
+/// What is read of a connection at most until its ClientHello is there: twice what the longest needs in
+/// records of reasonable size. One that comes in thousands of splinters is passed on unread.
 const MOST: usize = 2 * LONGEST_MESSAGE;
 /// As much is read at a time.
 const STEP: usize = 4096;

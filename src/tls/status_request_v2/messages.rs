@@ -1,7 +1,7 @@
 //! The messages that change: what rustls says, and what a client is to see. Never does a length change.
 //!
-//! Each function takes a whole handshake message and answers `None` for every message but the very one that rustls
-//! makes of what it was given. `docs/stapling.md` shows the bytes.
+//! Each function takes a whole handshake message and answers `None` for every message but the very one that
+//! rustls makes of what it was given. `docs/stapling.md` shows the bytes.
 
 use bytes::Bytes;
 
@@ -17,11 +17,12 @@ pub(super) const CERTIFICATE_STATUS: u8 = 22;
 const OCSP: u8 = 1;
 const OCSP_MULTI: u8 = 2;
 
-/// What stands before a response in a CertificateEntry: extension type and length, status type, length of the response.
+/// What stands before a response in a CertificateEntry: extension type and length, status type, length of the
+/// response.
 const STATUS_HEADER: usize = 2 + 2 + 1 + 3;
 
-/// ServerHello: extension 5, empty, becomes 17, empty (RFC 6961 section 2.2). A ServerHello without extension 5 (of a
-/// session that is resumed, or where nothing is stapled) stays as it is.
+/// ServerHello: extension 5, empty, becomes 17, empty (RFC 6961 section 2.2). A ServerHello without extension
+/// 5 (of a session that is resumed, or where nothing is stapled) stays as it is.
 pub(super) fn acknowledge_v2(hello: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Reader::new(hello);
     let (SERVER_HELLO, body) = whole.message()? else { return None };
@@ -47,8 +48,8 @@ pub(super) fn acknowledge_v2(hello: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// RFC 6961 section 2.2, `CertificateStatusList`: a response for each certificate of the chain in its order, an empty
-/// one where there is none. Without the length before the whole, which rustls writes.
+/// RFC 6961 section 2.2, `CertificateStatusList`: a response for each certificate of the chain in its order,
+/// an empty one where there is none. Without the length before the whole, which rustls writes.
 pub(super) fn status_list(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
     let mut list = Vec::new();
     for place in places {
@@ -67,7 +68,8 @@ pub(super) fn multiple_status(status: &[u8], list: &[u8]) -> Option<Vec<u8>> {
     if of_type(OCSP)? == status { of_type(OCSP_MULTI) } else { None }
 }
 
-/// RFC 8446 section 4.4.2.1: appends the response for one certificate, as an extension of its CertificateEntry.
+/// RFC 8446 section 4.4.2.1: appends the response for one certificate, as an extension of its
+/// CertificateEntry.
 fn put_status_extension(to: &mut Vec<u8>, response: &[u8]) -> Option<()> {
     let content = u16::try_from(1 + 3 + response.len()).ok()?;
     to.extend(STATUS_REQUEST.to_be_bytes());
@@ -87,9 +89,9 @@ fn response_in(extensions: &[u8]) -> Option<&[u8]> {
     (alone && kind == usize::from(STATUS_REQUEST) && status == usize::from(OCSP)).then_some(response)
 }
 
-/// What rustls is given as the response for the first certificate in TLS 1.3: the extensions of all entries, one behind
-/// the other, without the head of the first, which rustls writes. `None` where there is nothing, or more than the
-/// extension of one entry can hold (64 KiB).
+/// What rustls is given as the response for the first certificate in TLS 1.3: the extensions of all entries,
+/// one behind the other, without the head of the first, which rustls writes. `None` where there is nothing,
+/// or more than the extension of one entry can hold (64 KiB).
 pub(super) fn composite(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
     let responses = places.iter().flatten();
     let length = responses.clone().map(|response| STATUS_HEADER + response.len()).sum();
@@ -103,8 +105,8 @@ pub(super) fn composite(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
     Some(all)
 }
 
-/// Certificate of TLS 1.3: the extensions that rustls has put into the first entry move to the entries that they
-/// belong to (RFC 8446 section 4.4.2). `composite` is what rustls was given.
+/// Certificate of TLS 1.3: the extensions that rustls has put into the first entry move to the entries that
+/// they belong to (RFC 8446 section 4.4.2). `composite` is what rustls was given.
 pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>], composite: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Reader::new(certificate);
     let (CERTIFICATE, body) = whole.message()? else { return None };
@@ -119,7 +121,8 @@ pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>], composite
     moved.extend_from_slice(certificate.get(..4 + 1 + 3)?);
     for (number, place) in places.iter().enumerate() {
         put_vector::<3>(&mut moved, entries.vector::<3>()?)?;
-        // The first entry has everything and the others have nothing: or this is no message of rustls' making.
+        // The first entry has everything and the others have nothing: or this is no message of rustls'
+        // making.
         let extensions = entries.vector::<2>()?;
         let rustls_made =
             if number == 0 { response_in(extensions)? == composite } else { extensions.is_empty() };

@@ -1,11 +1,11 @@
 //! StapleRefresher for every certificate of the chain, under a TLS library that knows it for one. `// A10`
 //!
-//! rustls staples by RFC 6066: one OCSP response, that of the end entity. The specification wants one for each
-//! certificate: by RFC 6961 in TLS 1.2 (extension 17, `ocsp_multi`), and in the entry of each certificate in TLS 1.3
-//! (RFC 8446 section 4.4.2.1). What rustls says and what it should say differ in a few bytes of two messages, and in no
-//! length. So rustls is given all responses where it takes one, and whatever it makes of them is put right where it
-//! leaves rustls: on the wire ([`RewritingStream`]; in TLS 1.3 the record protection), in the transcript hash, and in the
-//! messages whose signature by the client is verified.
+//! rustls staples by RFC 6066: one OCSP response, that of the end entity. The specification wants one for
+//! each certificate: by RFC 6961 in TLS 1.2 (extension 17, `ocsp_multi`), and in the entry of each
+//! certificate in TLS 1.3 (RFC 8446 section 4.4.2.1). What rustls says and what it should say differ in a few
+//! bytes of two messages, and in no length. So rustls is given all responses where it takes one, and whatever
+//! it makes of them is put right where it leaves rustls: on the wire ([`RewritingStream`]; in TLS 1.3 the
+//! record protection), in the transcript hash, and in the messages whose signature by the client is verified.
 //!
 //! `docs/stapling.md` has the bytes, the argument why this is safe, and what proves it.
 //!
@@ -44,8 +44,9 @@ pub(super) use transcript::TranscriptHash;
 
 use super::identity::ChainStaples;
 
-/// Does the handshake of a server. `config` has to use our [`provider`](super::provider::provider), which has suites of
-/// those versions only that `config` speaks, and [`PlatformCertificates`](super::certificate_selection::PlatformCertificates).
+/// Does the handshake of a server. `config` has to use our [`provider`](super::provider::provider), which has
+/// suites of those versions only that `config` speaks, and
+/// [`PlatformCertificates`](super::certificate_selection::PlatformCertificates).
 ///
 /// # Errors
 /// When the handshake fails, after the alert has been written; with the connection.
@@ -91,19 +92,19 @@ fn understand(config: &ServerConfig, message: &[u8]) -> Result<Rewriter, (HelloE
     Ok(Rewriter::new(asked, exchanged))
 }
 
-/// The response that rustls is to get for this chain, in the handshake of this task. Outside of [`accept`] that is the
-/// end entity's, which rustls can handle alone.
+/// The response that rustls is to get for this chain, in the handshake of this task. Outside of [`accept`]
+/// that is the end entity's, which rustls can handle alone.
 ///
 /// `certificates` is the length of that chain as it is sent.
-pub(super) fn answer(certificates: usize, staples: &ChainStaples) -> Option<Vec<u8>> {
+pub(super) fn response_for_rustls(certificates: usize, staples: &ChainStaples) -> Option<Vec<u8>> {
     REWRITER
         .try_with(|splice| splice.borrow_mut().answer(certificates, staples))
         .unwrap_or_else(|_| staples.leaf().map(|leaf| leaf.to_vec()))
 }
 
-/// The messages of a TLS 1.2 handshake as the client has seen them, which its CertificateVerify signs (RFC 5246
-/// section 7.4.8).
-pub(super) fn as_seen(messages: &[u8]) -> Cow<'_, [u8]> {
+/// The messages of a TLS 1.2 handshake as the client has seen them, which its CertificateVerify signs (RFC
+/// 5246 section 7.4.8).
+pub(super) fn as_seen_by_client(messages: &[u8]) -> Cow<'_, [u8]> {
     REWRITER
         .try_with(|splice| {
             let splice = splice.borrow();

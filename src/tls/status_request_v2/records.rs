@@ -14,8 +14,8 @@ pub(super) struct Replacement {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Follows a stream of records, whatever pieces it comes in, until the first byte that is not of a handshake record:
-/// everything behind that is somebody else's.
+/// Follows a stream of records, whatever pieces it comes in, until the first byte that is not of a handshake
+/// record: everything behind that is somebody else's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RecordTracker {
     /// The header so far.
@@ -37,7 +37,8 @@ impl RecordTracker {
         self.over
     }
 
-    /// Goes on by these bytes, and calls `each` with what of them are handshake bytes and how many have passed before.
+    /// Goes on by these bytes, and calls `each` with what of them are handshake bytes and how many have
+    /// passed before.
     pub(super) fn follow(&mut self, mut bytes: &mut [u8], mut each: impl FnMut(usize, &mut [u8])) {
         while !self.over && !bytes.is_empty() {
             if self.left > 0 {
@@ -59,8 +60,8 @@ impl RecordTracker {
         }
         self.filled += 1;
         let [kind, major, _, high, low] = self.header;
-        // An empty record of this type is not allowed (RFC 8446 section 5.1), and a peer that sent no others would never
-        // come to an end.
+        // An empty record of this type is not allowed (RFC 8446 section 5.1), and a peer that sent no others
+        // would never come to an end.
         let length = usize::from(u16::from_be_bytes([high, low]));
         match self.filled {
             1 => self.over = kind != HANDSHAKE,

@@ -40,7 +40,8 @@ pub(super) struct HelloPatch {
     ours: Vec<u8>,
 }
 
-/// What rustls was given as the response for the end entity, where what it makes of that is not what a client is to see.
+/// What rustls was given as the response for the end entity, where what it makes of that is not what a client
+/// is to see.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 enum ResponseForm {
     /// Nothing, or what it is.
@@ -74,8 +75,8 @@ impl Rewriter {
         self.asked.version == Version::Tls12
     }
 
-    /// What rustls gets as the response for the end entity. It acknowledges extension 5 and sends a CertificateStatus
-    /// exactly if there is something and the client has asked.
+    /// What rustls gets as the response for the end entity. It acknowledges extension 5 and sends a
+    /// CertificateStatus exactly if there is something and the client has asked.
     ///
     /// `certificates` is the length of the chain that rustls is going to send.
     pub(super) fn answer(&mut self, certificates: usize, staples: &ChainStaples) -> Option<Vec<u8>> {
@@ -88,14 +89,15 @@ impl Rewriter {
         let leaf = || staples.leaf().map(|leaf| leaf.to_vec());
         let plain = || Some((leaf().filter(|_| self.asked.plain)?, ResponseForm::Plain));
         // One place for each certificate; a list of nothing answers nothing.
-        let listed = staples.places().len() == certificates && staples.places().iter().any(Option::is_some);
+        let listed =
+            staples.responses().len() == certificates && staples.responses().iter().any(Option::is_some);
         if self.asked.version == Version::Tls13 {
             // Where they do not all fit, the end entity's alone, and only if that fits.
             let each = || {
-                let composite = composite(staples.places())?;
+                let composite = composite(staples.responses())?;
                 Some((composite.clone(), ResponseForm::Each { staples: staples.clone(), composite }))
             };
-            let alone = || Some((composite(staples.places().get(..1)?)?, ResponseForm::Plain));
+            let alone = || Some((composite(staples.responses().get(..1)?)?, ResponseForm::Plain));
             return if self.asked.plain && listed { each().or_else(alone) } else { None };
         }
         // RFC 6961 2.2: extension 17 before 5, and of its items the first that can be answered.
@@ -105,28 +107,29 @@ impl Rewriter {
             .find_map(|item| match item {
                 StatusRequestItem::Ocsp => Some((leaf()?, ResponseForm::Single)),
                 StatusRequestItem::OcspMulti => {
-                    let list = status_list(staples.places()).filter(|_| listed)?;
+                    let list = status_list(staples.responses()).filter(|_| listed)?;
                     Some((list.clone(), ResponseForm::List(list)))
                 }
             })
             .or_else(plain)
     }
 
-    /// A handshake message as the client sees it; `None` where that is as it is. This is the one place that decides.
+    /// A handshake message as the client sees it; `None` where that is as it is. This is the one place that
+    /// decides.
     fn rewrite(&self, message: &[u8]) -> Option<Vec<u8>> {
         match (message.first().copied()?, &self.given) {
             (CLIENT_HELLO, _) => self.hello.as_ref()?.restored(message),
             (SERVER_HELLO, ResponseForm::Single | ResponseForm::List(_)) => acknowledge_v2(message),
             (CERTIFICATE_STATUS, ResponseForm::List(list)) => multiple_status(message, list),
             (CERTIFICATE, ResponseForm::Each { staples, composite }) => {
-                distribute(message, staples.places(), composite)
+                distribute(message, staples.responses(), composite)
             }
             _ => None,
         }
     }
 
-    /// The next message of the transcript, as the client sees it. rustls takes a message into its transcript before it
-    /// sends it: where it is different is noted for those who send.
+    /// The next message of the transcript, as the client sees it. rustls takes a message into its transcript
+    /// before it sends it: where it is different is noted for those who send.
     pub(super) fn hear<'a>(&mut self, message: &'a [u8]) -> Cow<'a, [u8]> {
         let seen = self.rewrite(message);
         match message.first() {
@@ -165,17 +168,17 @@ impl Rewriter {
         &self.replacements
     }
 
-    /// Whether the encrypter that is being made is that of a flight which is different. The next ones are those of the
-    /// application data.
+    /// Whether the encrypter that is being made is that of a flight which is different. The next ones are
+    /// those of the application data.
     pub(super) fn seals(&mut self) -> bool {
         matches!(self.given, ResponseForm::Each { .. }) && !std::mem::replace(&mut self.sealed, true)
     }
 }
 
 impl HelloPatch {
-    /// For a client that sends extension 17 and not 5: a plain request of RFC 6066 in the same place and of the same
-    /// length, so that rustls knows that it is asked. What is too much of it is in the request's extensions, which rustls
-    /// does not read.
+    /// For a client that sends extension 17 and not 5: a plain request of RFC 6066 in the same place and of
+    /// the same length, so that rustls knows that it is asked. What is too much of it is in the request's
+    /// extensions, which rustls does not read.
     pub(super) fn in_place_of_v2(hello: &ClientHello<'_>, message: &[u8]) -> Option<Self> {
         let place = hello.lone_v2()?;
         let clients = message.get(place.clone())?.to_vec();

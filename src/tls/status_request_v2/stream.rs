@@ -12,8 +12,8 @@ use super::rewriter::REWRITER;
 /// Bytes of a flight that are copied at a time: about a record.
 const MOST: usize = 16 * 1024;
 
-/// A connection whose ClientHello has been read, and whose server flight may be different from what is written to it.
-/// After the flight it is what it was: no byte is looked at or copied any more.
+/// A connection whose ClientHello has been read, and whose server flight may be different from what is
+/// written to it. After the flight it is what it was: no byte is looked at or copied any more.
 #[derive(Debug)]
 pub struct RewritingStream<IO> {
     io: IO,
@@ -31,7 +31,8 @@ impl<IO> RewritingStream<IO> {
         Self { io, received: Vec::new(), passed_on: 0, sent: RecordTracker::OVER }
     }
 
-    /// One from which `received` has been read already; `in_the_clear` if the flight may be different and passes here.
+    /// One from which `received` has been read already; `in_the_clear` if the flight may be different and
+    /// passes here.
     pub(super) fn new(io: IO, received: Vec<u8>, in_the_clear: bool) -> Self {
         let sent = if in_the_clear { RecordTracker::default() } else { RecordTracker::OVER };
         Self { io, received, passed_on: 0, sent }
@@ -84,7 +85,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
         if self.sent.is_over() {
             return Pin::new(&mut self.io).poll_write(cx, buf);
         }
-        // As much of it goes as the connection takes: that much the flight has gone on, and the rest comes again.
+        // As much of it goes as the connection takes: that much the flight has gone on, and the rest comes
+        // again.
         self.poll_flight(cx, buf.get(..MOST).unwrap_or(buf).to_vec())
     }
 
@@ -104,8 +106,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
         if self.sent.is_over() {
             return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         }
-        // Together, as rustls wants them to go: in one packet. Small ones that go one by one wait for each other's
-        // acknowledgement where TCP_NODELAY is off.
+        // Together, as rustls wants them to go: in one packet. Small ones that go one by one wait for each
+        // other's acknowledgement where TCP_NODELAY is off.
         let mut together = Vec::with_capacity(bufs.iter().map(|buf| buf.len()).sum::<usize>().min(MOST));
         for buf in bufs {
             let room = MOST - together.len();

@@ -4,8 +4,8 @@ use rustls::crypto::hash::{Context, Hash, HashAlgorithm, Output};
 
 use super::rewriter::REWRITER;
 
-/// The hash of a suite. rustls updates it with one handshake message at a time; Finished, the extended master secret
-/// (RFC 7627) and the key schedule of TLS 1.3 all follow from it.
+/// The hash of a suite. rustls updates it with one handshake message at a time; Finished, the extended master
+/// secret (RFC 7627) and the key schedule of TLS 1.3 all follow from it.
 pub(in crate::tls) struct TranscriptHash(pub(in crate::tls) &'static dyn Hash);
 
 impl Hash for TranscriptHash {

@@ -1,7 +1,7 @@
 //! Reading and writing TLS presentation language (RFC 5246 section 4).
 
-/// The rest of some bytes that are being read. Everything that a peer sends is read through it: what is not there is
-/// `None`, and nothing panics.
+/// The rest of some bytes that are being read. Everything that a peer sends is read through it: what is not
+/// there is `None`, and nothing panics.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a>(&'a [u8]);
 
@@ -43,7 +43,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends a vector with its length in `N` bytes before it; `None`, and nothing is appended, where that does not fit.
+/// Appends a vector with its length in `N` bytes before it; `None`, and nothing is appended, where that does
+/// not fit.
 pub(super) fn put_vector<const N: usize>(to: &mut Vec<u8>, content: &[u8]) -> Option<()> {
     let length = u32::try_from(content.len()).ok()?.to_be_bytes();
     let (above, length) = length.split_at_checked(4_usize.checked_sub(N)?)?;

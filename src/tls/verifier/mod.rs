@@ -1,4 +1,4 @@
-//! Who is let in: the decision about a client's certificates, taken inside the handshake.
+//! The admission decision about a client's certificates, taken inside the handshake.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
-use super::ca_cache::CaCertificate;
-use super::key_policy;
-use super::refusal::{HandshakeError, certificate_error, presented, refusal_of_path};
+use super::ca_cache::{CaCache, CaCertificate};
+use super::key_policy::accepts_key;
+use super::refusal::{HandshakeError, certificate_error, path_refusal, presented_certificate};
 use super::signature_cache::SignatureCache;
 use super::status_request_v2;
 use super::trust::Trust;
@@ -24,37 +24,44 @@ use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
 use crate::x509::{CertificateFacts, Signed};
 
 tokio::task_local! {
-    /// What the verifier found in the handshake of this task: rustls calls it on the polling thread.
+    /// The decision in the handshake of this task. rustls calls the verifier on the polling thread.
     pub(super) static DECISION: RefCell<Option<Decision>>;
 }
 
-/// The outcome of [`PeerVerifier::judge`].
+/// The result of [`PeerVerifier::verify`].
 pub(super) type Decision = Result<Admission, HandshakeError>;
 
-/// A client that may connect.
+/// The positive decision: the client may connect.
 #[derive(Debug, Clone)]
 pub(super) struct Admission {
     pub(super) device: Arc<Device>,
     pub(super) facts: Arc<CertificateFacts>,
-    /// The certificates of the path with their issuers, for whoever looks at them again.
+    /// The certificates of the path with their issuers, for later revocation checks.
     pub(super) path: Arc<[IssuedCertificate]>,
-    /// What was found out about their revocation.
+    /// The revocation status of each of them.
     pub(super) statuses: Arc<Vec<Status>>,
 }
 
-/// A path, and what is known about the revocation of its certificates.
+/// Work of earlier handshakes that later ones reuse. Clones share it. It holds no decisions.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Caches {
+    pub(super) signatures: Arc<SignatureCache>,
+    pub(super) ca_certificates: Arc<CaCache>,
+}
+
+/// A path and the revocation status of its certificates.
 #[derive(Debug)]
 struct CheckedPath {
     path: Arc<[IssuedCertificate]>,
     statuses: Arc<Vec<Status>>,
 }
 
-/// Decides about certificate chains of clients: the same way for a full handshake and for a resumed one.
+/// Verifies certificate chains of clients, in the same way for full and for resumed handshakes.
 #[derive(Debug)]
 pub(super) struct PeerVerifier {
     pub(super) trust: Trust,
     pub(super) revocation: Engine,
-    pub(super) remembered: Arc<SignatureCache>,
+    pub(super) caches: Caches,
     pub(super) when_undetermined: Undetermined,
     pub(super) rsa_bits: (usize, usize),
     pub(super) directory: DirectoryHandle,
@@ -62,23 +69,26 @@ pub(super) struct PeerVerifier {
 }
 
 impl PeerVerifier {
-    /// A8, A9: the path to an installed root, the revocation of all of it, the key, the Common Name, the directory.
-    pub(super) fn judge(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
+    /// Verifies the path to an installed root, the revocation status of each certificate, the keys, the
+    /// Common Name and the directory entry (A8, A9).
+    pub(super) fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
         let (leaf, intermediates) = chain.split_first().ok_or(HandshakeError::new(Refusal::NoCertificate))?;
         let facts =
             CertificateFacts::read(leaf).map_err(|_| HandshakeError::new(Refusal::MalformedCertificate))?;
         let facts = Arc::new(facts);
-        let refused =
-            |refusal| HandshakeError { certificate: Some(presented(&facts)), ..HandshakeError::new(refusal) };
-        let judged = RefCell::new(None);
-        let checked = self.check_path(leaf, intermediates, now, &facts, &judged);
-        let judged = judged.into_inner();
-        if let Err(error) = checked {
-            let revocation = judged.map(|judged| judged.statuses).unwrap_or_default();
-            self.tell(&error, &revocation);
-            return Err(HandshakeError { revocation, ..refused(refusal_of_path(&error)) });
+        let refused = |refusal| HandshakeError {
+            certificate: Some(presented_certificate(&facts)),
+            ..HandshakeError::new(refusal)
+        };
+        let last_path = RefCell::new(None);
+        let verified = self.verify_path(leaf, intermediates, now, &facts, &last_path);
+        let last_path = last_path.into_inner();
+        if let Err(error) = verified {
+            let revocation = last_path.map(|checked| checked.statuses).unwrap_or_default();
+            log_undetermined_refusal(&error, &revocation);
+            return Err(HandshakeError { revocation, ..refused(path_refusal(&error)) });
         }
-        let Some(CheckedPath { path, statuses }) = judged else {
+        let Some(CheckedPath { path, statuses }) = last_path else {
             return Err(refused(Refusal::UntrustedIssuer));
         };
         let refused = |refusal| HandshakeError { revocation: Arc::clone(&statuses), ..refused(refusal) };
@@ -87,30 +97,30 @@ impl PeerVerifier {
         Ok(Admission { device, facts, path, statuses })
     }
 
-    /// RFC 5280 section 6.1 by webpki, and what it leaves out: keyCertSign, and revocation (A9). Of several paths the
-    /// first that passes counts; `judged` holds the last one that was looked at.
-    fn check_path(
+    /// Validates the path with webpki (RFC 5280 section 6.1), and checks what webpki leaves out: keyCertSign
+    /// and revocation (A9). The first of several possible paths that passes counts. `last_path` holds the
+    /// last path that was checked.
+    fn verify_path(
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
         facts: &Arc<CertificateFacts>,
-        judged: &RefCell<Option<CheckedPath>>,
+        last_path: &RefCell<Option<CheckedPath>>,
     ) -> Result<(), webpki::Error> {
         let end_entity = Signed::read(leaf).map_err(|_| webpki::Error::BadDer)?.message;
-        let algorithms = self.remembered.algorithms(self.algorithms.all, end_entity);
+        let algorithms = self.caches.signatures.algorithms(self.algorithms.all, end_entity);
         let algorithms: Vec<_> = algorithms.iter().map(|algorithm| algorithm as _).collect();
         let check = |verified: &VerifiedPath<'_>| {
             let path = self.links(verified, facts)?;
-            let statuses = Arc::new(self.find_out(&path));
-            let outcome = self.outcome(&statuses);
-            // A certificate that was found revoked on one path stays so in what is told, whatever the next path is.
-            let keeps =
-                outcome.is_err() && judged.borrow().as_ref().is_some_and(|known| is_revoked(&known.statuses));
-            if !keeps {
-                judged.replace(Some(CheckedPath { path, statuses }));
+            let statuses = Arc::new(self.revocation_status(&path));
+            let result = self.evaluate(&statuses);
+            // A path with a revoked certificate stays the reported one when the next path fails too.
+            let has_revoked = || last_path.borrow().as_ref().is_some_and(|known| is_revoked(&known.statuses));
+            if result.is_ok() || !has_revoked() {
+                last_path.replace(Some(CheckedPath { path, statuses }));
             }
-            outcome
+            result
         };
         let verified = EndEntityCert::try_from(leaf)?
             .verify_for_usage(
@@ -124,8 +134,8 @@ impl PeerVerifier {
             )
             .map(|_| ());
         match verified {
-            // Of several errors webpki returns one; A9.4 is the one to tell.
-            Err(_) if judged.borrow().as_ref().is_some_and(|judged| is_revoked(&judged.statuses)) => {
+            // webpki returns one of several errors. The revocation is the one to report (A9.4).
+            Err(_) if last_path.borrow().as_ref().is_some_and(|known| is_revoked(&known.statuses)) => {
                 Err(webpki::Error::CertRevoked)
             }
             verified => verified,
@@ -141,7 +151,7 @@ impl PeerVerifier {
         let mut certificates = vec![Arc::clone(leaf)];
         let mut issuers = Vec::new();
         for intermediate in path.intermediate_certificates() {
-            let read = self.remembered.authorities().read(&intermediate.der());
+            let read = self.caches.ca_certificates.read(&intermediate.der());
             let CaCertificate { facts, issuer } = read.map_err(|_| webpki::Error::BadDer)?;
             // RFC 5280 6.1.4 (n)
             if facts.key_usage.is_some_and(|usage| !usage.key_cert_sign) {
@@ -150,9 +160,10 @@ impl PeerVerifier {
             certificates.push(facts);
             issuers.push(issuer);
         }
-        // A0, for each certificate of the path; the roots are what the operator has installed. That their signatures
-        // are RSA or ECDSA with SHA-2 holds already: webpki was given no other algorithms. Before anybody is asked.
-        if !certificates.iter().all(|certificate| key_policy::key(certificate.key, self.rsa_bits)) {
+        // A0 holds for each certificate below the root; the operator has chosen the roots. webpki has no
+        // algorithms but RSA and ECDSA with SHA-2, so the signatures comply. This check comes before any
+        // revocation query.
+        if !certificates.iter().all(|certificate| accepts_key(certificate.key, self.rsa_bits)) {
             return Err(webpki::Error::CertDistrusted);
         }
         issuers.push(Arc::clone(self.trust.issuer(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?));
@@ -163,9 +174,10 @@ impl PeerVerifier {
             .collect())
     }
 
-    /// A9: from what is kept, or else by asking. rustls has no way to wait without holding the thread, so the runtime
-    /// is told: it moves its other work to another thread.
-    fn find_out(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
+    /// The revocation status of each certificate, from the caches or by queries (A9). rustls calls the
+    /// verifier synchronously, so this blocks the thread; `block_in_place` lets the runtime move its other
+    /// tasks elsewhere.
+    fn revocation_status(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
         if let Some(statuses) = self.revocation.try_check(path) {
             return statuses;
         }
@@ -177,7 +189,7 @@ impl PeerVerifier {
         }
     }
 
-    fn outcome(&self, statuses: &[Status]) -> Result<(), webpki::Error> {
+    fn evaluate(&self, statuses: &[Status]) -> Result<(), webpki::Error> {
         if is_revoked(statuses) {
             return Err(webpki::Error::CertRevoked);
         }
@@ -185,13 +197,14 @@ impl PeerVerifier {
         match self.when_undetermined {
             Undetermined::Refuse if undetermined => Err(webpki::Error::UnknownRevocationStatus),
             Undetermined::Accept if undetermined => {
-                told(statuses, |serial, issuer, why, tried| {
+                for_each_undetermined(statuses, |serial, issuer, reason, attempts| {
                     tracing::warn!(
                         serial,
                         issuer,
-                        why,
-                        tried,
-                        "a certificate is accepted whose revocation is unknown"
+                        reason,
+                        attempts,
+                        "revocation status of a certificate is undetermined; accepted, as \
+                         revocation.when-undetermined says"
                     );
                 });
                 Ok(())
@@ -199,20 +212,20 @@ impl PeerVerifier {
             _ => Ok(()),
         }
     }
+}
 
-    /// Not a fault of the peer's: somebody of ours does not answer.
-    fn tell(&self, error: &webpki::Error, statuses: &[Status]) {
-        if matches!(error, webpki::Error::UnknownRevocationStatus) {
-            told(statuses, |serial, issuer, why, tried| {
-                tracing::error!(
-                    serial,
-                    issuer,
-                    why,
-                    tried,
-                    "a certificate is refused because its revocation is unknown"
-                );
-            });
-        }
+/// Logs at error level: the fault is not the peer's, but that of a responder or of this platform's network.
+fn log_undetermined_refusal(error: &webpki::Error, statuses: &[Status]) {
+    if matches!(error, webpki::Error::UnknownRevocationStatus) {
+        for_each_undetermined(statuses, |serial, issuer, reason, attempts| {
+            tracing::error!(
+                serial,
+                issuer,
+                reason,
+                attempts,
+                "revocation status of a certificate is undetermined; connection refused"
+            );
+        });
     }
 }
 
@@ -224,21 +237,22 @@ fn is_undetermined(status: &Status) -> bool {
     matches!(status.verdict, Verdict::Undetermined(_))
 }
 
-/// Serial number, issuer, why, and what was tried, of each certificate of which nothing is known.
-fn told(statuses: &[Status], tell: impl Fn(String, &str, String, String)) {
+/// Calls `log` with serial number, issuer, reason and failed attempts of each certificate without a known
+/// status.
+fn for_each_undetermined(statuses: &[Status], log: impl Fn(String, &str, String, String)) {
     for status in statuses {
-        if let Verdict::Undetermined(why) = status.verdict {
-            let tried: Vec<String> = status.tried.iter().map(ToString::to_string).collect();
-            tell(status.serial.to_string(), &status.issuer, why.to_string(), tried.join("; "));
+        if let Verdict::Undetermined(reason) = status.verdict {
+            let attempts: Vec<String> = status.tried.iter().map(ToString::to_string).collect();
+            log(status.serial.to_string(), &status.issuer, reason.to_string(), attempts.join("; "));
         }
     }
 }
 
-/// [`PeerVerifier`] as rustls asks for it.
+/// [`PeerVerifier`] as a rustls client certificate verifier.
 #[derive(Debug)]
-pub(super) struct DeviceVerifier(pub(super) Arc<PeerVerifier>);
+pub(super) struct RustlsVerifier(pub(super) Arc<PeerVerifier>);
 
-impl ClientCertVerifier for DeviceVerifier {
+impl ClientCertVerifier for RustlsVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &self.0.trust.subjects
     }
@@ -253,14 +267,15 @@ impl ClientCertVerifier for DeviceVerifier {
             .chain(intermediates)
             .map(|c| CertificateDer::from(c.as_ref()))
             .collect();
-        let finding = self.0.judge(&chain, now);
-        let answer = match &finding {
+        let decision = self.0.verify(&chain, now);
+        let result = match &decision {
             Ok(_) => Ok(ClientCertVerified::assertion()),
             Err(refused) => Err(certificate_error(refused.refusal)),
         };
-        // Outside of an `Acceptor` nobody listens; the answer to rustls is the decision.
-        let _ = DECISION.try_with(|slot| slot.replace(Some(finding)));
-        answer
+        // Outside of an `Acceptor` there is no slot. The result to rustls carries the decision in either
+        // case.
+        let _ = DECISION.try_with(|slot| slot.replace(Some(decision)));
+        result
     }
 
     fn verify_tls12_signature(
@@ -269,8 +284,8 @@ impl ClientCertVerifier for DeviceVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        // RFC 5246 7.4.8: what the client signs is what it has seen.
-        let seen = status_request_v2::as_seen(message);
+        // RFC 5246 7.4.8: the client signs the messages as it has seen them.
+        let seen = status_request_v2::as_seen_by_client(message);
         verify_tls12_signature(&seen, cert, dss, &self.0.algorithms)
     }
 

@@ -402,30 +402,3 @@ fn a5_in_tls_1_3_ecc_comes_first_and_rsa_serves_whom_ecc_does_not() {
     };
     assert_eq!(answer(&either, BOTH).0, End::Tls13(Kind::Ecc));
 }
-
-#[test]
-fn a5_what_is_published_is_what_the_next_handshake_gets() {
-    let [ecc, rsa] = [&SITE.ecc, &SITE.rsa].map(|branch| Some(branch.platform.certified_key()));
-    let settings = Settings::default();
-    let provider = provider(settings);
-    let certificates =
-        Arc::new(PlatformCertificates::new(&provider, PlatformIdentity::new(ecc, None).unwrap()));
-    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
-        .with_protocol_versions(settings.versions.protocol_versions())
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::clone(&certificates) as _);
-    config.ignore_client_order = true;
-    let config = Arc::new(config);
-    let suite = || {
-        let hello = tls12(&[0x009f, 0xc02c], &[ECDSA_P384, RSA_PSS[0]], &CURVES);
-        let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-        connection.read_tls(&mut hello.record().as_slice()).unwrap();
-        connection.process_new_packets().unwrap();
-        connection.negotiated_cipher_suite().unwrap().suite()
-    };
-    assert_eq!(u16::from(suite()), 0xc02c);
-    certificates.publish(PlatformIdentity::new(None, rsa).unwrap());
-    assert_eq!(u16::from(suite()), 0x009f);
-    assert!(certificates.current().ecc().is_none() && certificates.current().rsa().is_some());
-}

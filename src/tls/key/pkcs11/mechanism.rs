@@ -1,7 +1,7 @@
 //! From the signature schemes of TLS to what tokens do.
 //!
-//! Tokens get the digest and not the message: the mechanisms for that (CKM_RSA_PKCS, CKM_RSA_PKCS_PSS, CKM_ECDSA) are
-//! those that all of them have, and a slow one has the least to do.
+//! Tokens get the digest and not the message: the mechanisms for that (CKM_RSA_PKCS, CKM_RSA_PKCS_PSS,
+//! CKM_ECDSA) are those that all of them have, and a slow one has the least to do.
 
 use aws_lc_rs::digest::{self, digest};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
@@ -113,8 +113,8 @@ impl Scheme {
         }
     }
 
-    /// What TLS wants: ECDSA signatures of tokens are r and s one behind the other, those of TLS are a SEQUENCE of
-    /// two INTEGERs (RFC 3279 2.2.3).
+    /// What TLS wants: ECDSA signatures of tokens are r and s one behind the other, those of TLS are a
+    /// SEQUENCE of two INTEGERs (RFC 3279 2.2.3).
     pub(super) fn output(self, signature: Vec<u8>) -> Option<Vec<u8>> {
         match self.padding {
             Pkcs1 | Pss => Some(signature),

@@ -7,8 +7,8 @@ use zeroize::Zeroize;
 /// Length of a block of SHA-1 and SHA-256 in bytes.
 pub(super) const HASH_BLOCK_LEN: usize = 64;
 
-/// A Merkle-Damgård hash function with blocks of 64 bytes, 32-bit words and a 64-bit big-endian bit count at the end
-/// (FIPS 180-4).
+/// A Merkle-Damgård hash function with blocks of 64 bytes, 32-bit words and a 64-bit big-endian bit count at
+/// the end (FIPS 180-4).
 pub(super) trait BlockHash: 'static {
     /// The chaining value.
     type State: Copy + AsRef<[u32]> + AsMut<[u32]> + Zeroize + Send + Sync;

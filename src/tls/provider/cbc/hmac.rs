@@ -33,9 +33,10 @@ impl<H: BlockHash> HmacKey<H> {
 
     /// The HMAC of the first `len` bytes of `buffer`, in a time that depends on `bounds` alone.
     ///
-    /// `len` is secret; `bounds`, within which it lies, is public, and its start is no further than the end of
-    /// `buffer`. The number of calls of the compression function follows from `bounds`, and every call from the
-    /// first block that could hold the end of the message on works on a block put together with masks.
+    /// `len` is secret; `bounds`, within which it lies, is public, and its start is no further than the end
+    /// of `buffer`. The number of calls of the compression function follows from `bounds`, and every call
+    /// from the first block that could hold the end of the message on works on a block put together with
+    /// masks.
     pub(super) fn mac(&self, buffer: &[u8], len: u16, bounds: RangeInclusive<u16>) -> H::Digest {
         let first_open = block_of(*bounds.start());
         let last_open = block_of(*bounds.end() + PADDING_MIN);
@@ -78,8 +79,9 @@ impl<H: BlockHash> HmacKey<H> {
     }
 }
 
-/// Makes the block that begins at `first` what the padding of FIPS 180-4 5.1.1 makes of it in a message of `len`
-/// bytes: bytes behind the message become the marker and zeros, and the last block ends with the bit count.
+/// Makes the block that begins at `first` what the padding of FIPS 180-4 5.1.1 makes of it in a message of
+/// `len` bytes: bytes behind the message become the marker and zeros, and the last block ends with the bit
+/// count.
 fn pad_block(block: &mut [u8; HASH_BLOCK_LEN], first: u16, len: u16, is_last: Choice, bit_count: u64) {
     let message = below::<HASH_BLOCK_LEN>(first, len);
     let message_or_marker = below::<HASH_BLOCK_LEN>(first, len + 1);

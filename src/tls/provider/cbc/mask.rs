@@ -4,11 +4,11 @@ use std::hint::black_box;
 
 /// For each of `N` positions from `first` on: 0xff where the position lies below `limit`, else 0.
 ///
-/// `limit` is secret, `first` is public. Positions are below 2^15, so that the sign bit of a difference is the
-/// comparison.
+/// `limit` is secret, `first` is public. Positions are below 2^15, so that the sign bit of a difference is
+/// the comparison.
 pub(super) fn below<const N: usize>(first: u16, limit: u16) -> [u8; N] {
-    // Behind the two barriers the compiler knows neither that the masks depend on `limit` in any orderly way nor
-    // that a mask has only two values, so it cannot turn the arithmetic done with them into a branch.
+    // Behind the two barriers the compiler knows neither that the masks depend on `limit` in any orderly way
+    // nor that a mask has only two values, so it cannot turn the arithmetic done with them into a branch.
     let limit = black_box(limit);
     let mut masks = [0; N];
     for (mask, position) in masks.iter_mut().zip(first..) {

@@ -1,14 +1,15 @@
-//! Record protection of the TLS 1.2 CBC suites (A3, RFC 5246 6.2.3.2): AES in CBC mode, authenticated by an HMAC
-//! over the plaintext.
+//! Record protection of the TLS 1.2 CBC suites (A3, RFC 5246 6.2.3.2): AES in CBC mode, authenticated by an
+//! HMAC over the plaintext.
 //!
-//! MAC-then-encrypt is the construction of the padding-oracle attacks (Vaudenay 2002, Lucky Thirteen 2013), so the
-//! receiving side takes the same steps for every record of a given length, whatever is inside, and has one error
-//! for everything that can be wrong with it. `docs/cbc.md` has the whole argument and says how it is tested.
+//! MAC-then-encrypt is the construction of the padding-oracle attacks (Vaudenay 2002, Lucky Thirteen 2013),
+//! so the receiving side takes the same steps for every record of a given length, whatever is inside, and has
+//! one error for everything that can be wrong with it. `docs/cbc.md` has the whole argument and says how it
+//! is tested.
 //!
 //! The statics are meant for the `aead_alg` of a [`rustls::Tls12CipherSuite`]. rustls knows no MAC keys; its
-//! [`KeyBlockShape`] still describes the key block of RFC 5246 6.3 for these suites, which is
-//! `client MAC key | server MAC key | client key | server key`: what rustls calls the key is the MAC key, and what
-//! it calls the fixed IV is the AES key. IVs are explicit and random, so nothing more is cut from the block.
+//! [`KeyBlockShape`] still describes the key block of RFC 5246 6.3 for these suites, which is `client MAC key
+//! | server MAC key | client key | server key`: what rustls calls the key is the MAC key, and what it calls
+//! the fixed IV is the AES key. IVs are explicit and random, so nothing more is cut from the block.
 
 mod hash;
 mod hmac;
@@ -112,7 +113,8 @@ fn keys<C: Aes, H: BlockHash>(mac_key: &AeadKey, cipher_key: &[u8]) -> (HmacKey<
 /// Length of the explicit IV before each record, and of a cipher block, in bytes (RFC 5246 6.2.3.2).
 const BLOCK_LEN: usize = 16;
 
-/// Length of what the MAC covers before the plaintext: sequence number, type, version, length (RFC 5246 6.2.3.1).
+/// Length of what the MAC covers before the plaintext: sequence number, type, version, length (RFC 5246
+/// 6.2.3.1).
 const MAC_HEADER_LEN: usize = 13;
 
 /// Most plaintext bytes in a record (RFC 5246 6.2.1).

@@ -31,8 +31,8 @@ impl<C: Aes, H: BlockHash> MessageDecrypter for Decrypter<C, H> {
 }
 
 impl<C: Aes, H: BlockHash> Decrypter<C, H> {
-    /// Decrypts in place and answers the length of the plaintext, which begins behind the IV. `mac_header` makes the
-    /// bytes that the MAC covers before the plaintext from the plaintext's length.
+    /// Decrypts in place and answers the length of the plaintext, which begins behind the IV. `mac_header`
+    /// makes the bytes that the MAC covers before the plaintext from the plaintext's length.
     ///
     /// # Errors
     ///
@@ -55,9 +55,9 @@ impl<C: Aes, H: BlockHash> Decrypter<C, H> {
         Decryptor::inner_iv_init(&self.cipher, &(*iv).into()).decrypt_blocks(blocks);
         let trailer = Trailer::locate(body, H::DIGEST_LEN).ok_or(Error::DecryptError)?;
 
-        // From here to the decision, nothing that happens may depend on what `trailer` found, only on the length
-        // of the record (RFC 5246 6.2.3.2, implementation note).
-        // The IV has done its work; the MAC header takes its place, right before the plaintext.
+        // From here to the decision, nothing that happens may depend on what `trailer` found, only on the
+        // length of the record (RFC 5246 6.2.3.2, implementation note). The IV has done its work; the MAC
+        // header takes its place, right before the plaintext.
         let (_, mac_input) = record.split_at_mut(BLOCK_LEN - MAC_HEADER_LEN);
         let (header, _) = mac_input.split_at_mut(MAC_HEADER_LEN);
         header.copy_from_slice(&mac_header(trailer.plaintext_len()));

@@ -15,15 +15,16 @@ pub(super) struct Trailer {
     room: u16,
     /// Length of the plaintext. With a padding that cannot fit: `room`.
     plaintext_len: u16,
-    /// The last byte of the record, which is the number of padding bytes before it and the value of all of them.
+    /// The last byte of the record, which is the number of padding bytes before it and the value of all of
+    /// them.
     padding: u8,
     /// Whether the padding can fit into a record of this length.
     fits: Choice,
 }
 
 impl Trailer {
-    /// Reads the padding length of a decrypted record with MACs of `mac_len` bytes. `None` if the record is too
-    /// short for a MAC and a padding length, or longer than any record: both are public.
+    /// Reads the padding length of a decrypted record with MACs of `mac_len` bytes. `None` if the record is
+    /// too short for a MAC and a padding length, or longer than any record: both are public.
     pub(super) fn locate(body: &[u8], mac_len: usize) -> Option<Self> {
         let (&padding, before) = body.split_last()?;
         let room = u16::try_from(before.len().checked_sub(mac_len)?).ok()?;
@@ -44,8 +45,9 @@ impl Trailer {
 
     /// Whether `body` carries `mac`, and behind it nothing but correct padding.
     ///
-    /// One pass over all bytes that could belong to MAC or padding. The MAC is compared where it lies: `expected`
-    /// repeats it so that the byte due at any position is at that position, wherever the MAC begins.
+    /// One pass over all bytes that could belong to MAC or padding. The MAC is compared where it lies:
+    /// `expected` repeats it so that the byte due at any position is at that position, wherever the MAC
+    /// begins.
     pub(super) fn verify<H: BlockHash>(&self, body: &[u8], mac: H::Digest) -> Choice {
         let first = *self.plaintext_bounds().start();
         let mac_begin = self.plaintext_len - first;
@@ -65,8 +67,8 @@ impl Trailer {
     }
 }
 
-/// Turns `mac` so that its first byte comes to stand at `by` (secret, at most 255) modulo its length: for each bit
-/// of `by`, turned by that power of two or not.
+/// Turns `mac` so that its first byte comes to stand at `by` (secret, at most 255) modulo its length: for
+/// each bit of `by`, turned by that power of two or not.
 fn rotate<H: BlockHash>(mut mac: H::Digest, by: u16) -> H::Digest {
     for bit in 0..u8::BITS {
         let mut turned = mac;

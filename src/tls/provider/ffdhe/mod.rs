@@ -89,8 +89,9 @@ struct Exchange {
 }
 
 impl ActiveKeyExchange for Exchange {
-    /// The shared secret as long as the prime, with its leading zeros. In TLS 1.2 they do not belong to the premaster
-    /// secret (RFC 5246 section 8.1.2): rustls strips them in `complete_for_tls_version`, which is left as it is.
+    /// The shared secret as long as the prime, with its leading zeros. In TLS 1.2 they do not belong to the
+    /// premaster secret (RFC 5246 section 8.1.2): rustls strips them in `complete_for_tls_version`, which is
+    /// left as it is.
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
         let field = self.group.field;
         let peer = field.element(peer).ok_or(PeerMisbehaved::InvalidKeyShare)?;
@@ -148,8 +149,8 @@ impl Field {
         Self { montgomery, generator, largest, length }
     }
 
-    /// Reads a public value. It may be shorter than the prime, for its leading zeros may have been left out. 0, 1 and
-    /// p - 1 generate no group worth the name, and with a safe prime nothing else has to be kept out
+    /// Reads a public value. It may be shorter than the prime, for its leading zeros may have been left out.
+    /// 0, 1 and p - 1 generate no group worth the name, and with a safe prime nothing else has to be kept out
     /// (RFC 7919 section 5.1).
     fn element(&self, bytes: &[u8]) -> Option<BoxedMontyForm> {
         let value = BoxedUint::from_be_slice(bytes, bits(self.length)).ok()?;

@@ -42,7 +42,8 @@ impl Opposite {
         let dh_key_agreement = [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 3, 1];
         let parameters = der(0x30, &[&integer(group.parameters.p), &[0x02, 1, 2]]);
         let algorithm = der(0x30, &[&dh_key_agreement, &parameters]);
-        // DER allows no zero that is not needed, and OpenSSL insists; one of 256 public values begins with one.
+        // DER allows no zero that is not needed, and OpenSSL insists; one of 256 public values begins with
+        // one.
         let ours = &ours[ours.iter().take_while(|byte| **byte == 0).count()..];
         let value: &[u8] = if ours[0] & 0x80 == 0 { ours } else { &[&[0], ours].concat() };
         let spki = der(0x30, &[&algorithm, &der(0x03, &[&[0], &der(0x02, &[value])])]);
@@ -124,8 +125,8 @@ fn a_handshake_with_openssl_survives_a_secret_with_a_leading_zero() {
     assert_eq!(connection.negotiated_key_exchange_group().unwrap().name(), NamedGroup::FFDHE2048);
 }
 
-/// A group that reads the server's public value off the wire before it draws its own exponent, and draws one that
-/// leads to a zero.
+/// A group that reads the server's public value off the wire before it draws its own exponent, and draws one
+/// that leads to a zero.
 #[derive(Debug)]
 struct Unlucky(Arc<Mutex<Vec<u8>>>);
 

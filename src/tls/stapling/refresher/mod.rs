@@ -1,4 +1,4 @@
-//! The keeper: asks for staples in time, and hands them to the chains.
+//! The task that fetches, renews and expires staples, and publishes them to the chains.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,18 +10,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::{CacheEntry, RefreshOutcome, StapleCache};
-use super::chain;
+use super::chain::{ChainCertificate, StapledChain, StapledChains};
 use super::schedule::Schedule;
 use crate::model::Clock;
 use crate::revocation::{AttemptError, Engine, FailedAttempt, IssuedCertificate, KnownStaple, Staple};
-use crate::tls::identity::{ChainStaples, PlatformIdentity, ServedChain};
-use crate::tls::trust::Trust;
+use crate::tls::identity::ChainStaples;
 
-/// The longest that the keeper sleeps: the machine's clock may be set.
-const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-const SHORTEST_SLEEP: Duration = Duration::from_millis(20);
-
-/// Keeps the staples of the platform's chains. Clones share everything.
+/// Keeps the staples of the platform's chains fresh. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct StapleRefresher(Arc<Inner>);
 
@@ -30,313 +25,277 @@ struct Inner {
     engine: Engine,
     clock: Clock,
     state: Mutex<State>,
-    woken: Notify,
+    /// Wakes [`StapleRefresher::run`] after a change of the state.
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The chains in force.
+    /// The chains of the current configuration.
     chains: StapledChains,
-    shelf: StapleCache,
-}
-
-/// Chains that staples are wanted for.
-#[derive(Debug, Clone, Default)]
-pub(in crate::tls) struct StapledChains(Arc<[StapledChain]>);
-
-#[derive(Debug)]
-struct StapledChain {
-    served: Arc<ServedChain>,
-    /// Whether it is sent to clients without the staple that its certificate promises (RFC 7633).
-    served_regardless: bool,
-    own: Vec<ChainCertificate>,
-}
-
-/// A certificate of a chain.
-#[derive(Debug)]
-struct ChainCertificate {
-    name: String,
-    /// None for a root.
-    link: Option<IssuedCertificate>,
-}
-
-impl StapledChains {
-    /// The chains of an identity, with their issuers.
-    pub(in crate::tls) fn new(identity: &PlatformIdentity, trust: &Trust) -> Self {
-        let chain = |(kind, served): (&str, &Arc<ServedChain>)| {
-            let links = chain::links(&served.key().cert, trust).into_iter().enumerate();
-            StapledChain {
-                served: Arc::clone(served),
-                served_regardless: !identity.withholds(),
-                own: links.map(|(at, link)| ChainCertificate { name: chain::name(kind, at), link }).collect(),
-            }
-        };
-        let both = [("ecc", identity.ecc()), ("rsa", identity.rsa())];
-        Self(both.into_iter().filter_map(|(kind, served)| Some(chain((kind, served?)))).collect())
-    }
-
-    fn own(&self) -> impl Iterator<Item = &ChainCertificate> {
-        self.0.iter().flat_map(|chain| &chain.own)
-    }
-
-    fn links(&self) -> impl Iterator<Item = &IssuedCertificate> {
-        self.own().filter_map(|own| own.link.as_ref())
-    }
-}
-
-impl StapledChain {
-    fn is_served(&self) -> bool {
-        self.served_regardless || self.served.keeps_its_promise()
-    }
-
-    fn name(&self) -> &str {
-        self.own.first().map_or("", |leaf| &leaf.name)
-    }
+    cache: StapleCache,
 }
 
 impl StapleRefresher {
-    /// A keeper of nothing yet.
+    /// A refresher without chains.
     #[must_use]
     pub fn new(engine: Engine, clock: Clock) -> Self {
-        Self(Arc::new(Inner { engine, clock, state: Mutex::default(), woken: Notify::new() }))
+        Self(Arc::new(Inner { engine, clock, state: Mutex::default(), changed: Notify::new() }))
     }
 
-    /// Staples what was kept on disk: a restart during an outage goes on as before.
-    pub(in crate::tls) fn recall(&self, chains: &StapledChains) {
+    /// Loads stored staples from disk and publishes them, so that a restart during an outage of the responder
+    /// changes nothing for clients.
+    pub(in crate::tls) fn restore(&self, chains: &StapledChains) {
         let now = self.0.clock.now();
-        for link in chains.links() {
-            let has_responder = self.0.engine.has_responder(link);
-            if let Some(kept) = self.state().shelf.get_mut(&link.identity()) {
-                // The settings may be others than when it was last asked for.
-                kept.course.reconsider(has_responder, now);
+        for issued in chains.issued() {
+            let has_responder = self.0.engine.has_responder(issued);
+            if let Some(entry) = self.state().cache.get_mut(&issued.identity()) {
+                // The settings may have changed since the last query.
+                entry.schedule.settings_changed(has_responder, now);
                 continue;
             }
-            let kept = self.recalled(link, has_responder, now);
-            self.state().shelf.insert(link.identity(), kept);
+            let entry = self.load_entry(issued, has_responder, now);
+            self.state().cache.insert(issued.identity(), entry);
         }
-        self.staple(chains);
+        self.publish(chains);
     }
 
-    fn recalled(&self, link: &IssuedCertificate, has_responder: bool, now: Timestamp) -> CacheEntry {
+    fn load_entry(&self, issued: &IssuedCertificate, has_responder: bool, now: Timestamp) -> CacheEntry {
         let engine = &self.0.engine;
-        let staple = engine.load_staple(link);
+        let staple = engine.load_staple(issued);
         let fresh = staple.as_ref().filter(|staple| staple.is_fresh_at(now));
         if let Some(staple) = fresh.filter(|staple| staple.is_revoked()) {
-            tell_revoked(link, staple);
+            log_revoked(issued, staple);
         }
-        let next = fresh.map_or(now, |staple| engine.staple_refresh_at(link, staple));
-        let course = Schedule::from(has_responder.then_some(next));
+        let next = fresh.map_or(now, |staple| engine.staple_refresh_at(issued, staple));
+        let schedule = Schedule::new(has_responder.then_some(next));
         if has_responder {
-            return CacheEntry { link: link.clone(), staple, course, problem: None };
+            return CacheEntry { issued: issued.clone(), staple, schedule, problem: None };
         }
         tracing::warn!(
-            subject = %link.certificate.subject,
-            "a certificate of the platform names no OCSP responder by http, and none is configured for its issuer: \
-             nothing can be stapled to it"
+            subject = %issued.certificate.subject,
+            "a certificate of the platform has no OCSP responder: it names none with an http URL, and none is \
+             configured for its issuer; no OCSP response will be stapled to it"
         );
         let problem = Some(AttemptError::NoResponder.to_string());
-        CacheEntry { link: link.clone(), staple, course, problem }
+        CacheEntry { issued: issued.clone(), staple, schedule, problem }
     }
 
-    /// Asks for what is missing of these chains, and waits for it, but no longer than `patience`. What comes later is
-    /// stapled when it comes.
-    pub(in crate::tls) async fn obtain(&self, chains: &StapledChains, patience: Duration) {
+    /// Queries the responders of certificates without a fresh staple, and waits for `timeout` at most. Later
+    /// responses are stapled when they arrive.
+    pub(in crate::tls) async fn fetch_missing(&self, chains: &StapledChains, timeout: Duration) {
         let now = self.0.clock.now();
-        let mut asked = JoinSet::new();
-        for link in chains.links() {
-            let missing = |kept: &mut CacheEntry| kept.fresh(now).is_none() && kept.course.begins(now);
-            if self.state().shelf.get_mut(&link.identity()).is_some_and(missing) {
-                // A task of its own: giving up waiting does not give up the question.
-                let asking = tokio::spawn(self.clone().ask(link.clone()));
-                asked.spawn(async { drop(asking.await) });
+        let mut queries = JoinSet::new();
+        for issued in chains.issued() {
+            let is_due =
+                |entry: &mut CacheEntry| entry.fresh(now).is_none() && entry.schedule.start_if_due(now);
+            if self.state().cache.get_mut(&issued.identity()).is_some_and(is_due) {
+                // Its own task: the query continues after the timeout.
+                let query = tokio::spawn(self.clone().refresh(issued.clone()));
+                queries.spawn(async { drop(query.await) });
             }
         }
-        let all = async { while asked.join_next().await.is_some() {} };
-        let in_time = tokio::time::timeout(patience, all).await.is_ok();
-        self.staple(chains);
-        if !in_time {
+        let all = async { while queries.join_next().await.is_some() {} };
+        let completed = tokio::time::timeout(timeout, all).await.is_ok();
+        self.publish(chains);
+        if !completed {
             tracing::warn!(
-                waited = ?patience,
-                "not all OCSP responders of the platform's own certificates have answered: clients that insist on a \
-                 staple refuse the platform until they do"
+                ?timeout,
+                "some OCSP responders of the platform's certificates have not answered; clients that require a \
+                 stapled response refuse the platform until they answer"
             );
         }
-        for chain in chains.0.iter().filter(|chain| !chain.is_served()) {
-            tell_withheld(chain);
+        for chain in chains.iter().filter(|chain| !chain.is_served()) {
+            log_withheld(chain);
         }
     }
 
-    /// Keeps the staples of these chains, in place of those before.
-    pub(in crate::tls) fn take_over(&self, chains: StapledChains) {
+    /// Refreshes the staples of these chains from now on, in place of the previous chains.
+    pub(in crate::tls) fn replace_chains(&self, chains: StapledChains) {
         let mut state = self.state();
-        let names: HashSet<&str> = chains.own().map(|own| own.name.as_str()).collect();
-        for own in state.chains.own().filter(|own| !names.contains(own.name.as_str())) {
-            self.0.engine.remove_staple_gauge(&own.name);
+        let names: HashSet<&str> =
+            chains.certificates().map(|certificate| certificate.name.as_str()).collect();
+        for previous in state.chains.certificates().filter(|previous| !names.contains(previous.name.as_str()))
+        {
+            self.0.engine.remove_staple_gauge(&previous.name);
         }
         drop(names);
-        let wanted: HashSet<_> = chains.links().map(IssuedCertificate::identity).collect();
-        state.shelf.retain(|identity, _| wanted.contains(identity));
+        let current: HashSet<_> = chains.issued().map(IssuedCertificate::identity).collect();
+        state.cache.retain(|identity, _| current.contains(identity));
         state.chains = chains.clone();
         drop(state);
-        self.staple(&chains);
-        self.0.woken.notify_one();
+        self.publish(&chains);
+        self.0.changed.notify_one();
     }
 
-    /// Renews and drops staples until `done`.
-    pub async fn keep(self, done: CancellationToken) {
+    /// Renews and expires staples until `shutdown` is cancelled.
+    pub async fn run(self, shutdown: CancellationToken) {
         loop {
             let chains = self.state().chains.clone();
-            self.staple(&chains);
+            self.publish(&chains);
             let now = self.0.clock.now();
-            let due: Vec<IssuedCertificate> = {
-                let mut state = self.state();
-                let due = state
-                    .shelf
-                    .values_mut()
-                    .filter_map(|kept| kept.course.begins(now).then(|| kept.link.clone()));
-                due.collect()
-            };
-            for link in due {
-                tokio::spawn(self.clone().ask(link));
+            for issued in self.start_due(now) {
+                tokio::spawn(self.clone().refresh(issued));
             }
             tokio::select! {
-                () = done.cancelled() => return,
-                () = self.0.woken.notified() => {}
-                () = tokio::time::sleep(self.sleeps(now)) => {}
+                () = shutdown.cancelled() => return,
+                () = self.0.changed.notified() => {}
+                () = tokio::time::sleep(self.sleep_time(now)) => {}
             }
         }
     }
 
-    /// Until something expires or is to be asked for.
-    fn sleeps(&self, now: Timestamp) -> Duration {
+    /// The certificates whose queries are due. Marks the queries as in flight.
+    fn start_due(&self, now: Timestamp) -> Vec<IssuedCertificate> {
+        let mut state = self.state();
+        let due = |entry: &mut CacheEntry| entry.schedule.start_if_due(now).then(|| entry.issued.clone());
+        state.cache.values_mut().filter_map(due).collect()
+    }
+
+    /// The time to the next expiry or query.
+    fn sleep_time(&self, now: Timestamp) -> Duration {
         let state = self.state();
-        let ends = state.shelf.values().filter_map(|kept| kept.fresh(now).map(|staple| staple.expires));
-        let wakes = state.shelf.values().filter_map(|kept| kept.course.wakes());
-        let until = ends
-            .chain(wakes)
+        let expiries = state.cache.values().filter_map(|entry| entry.fresh(now).map(|staple| staple.expires));
+        let queries = state.cache.values().filter_map(|entry| entry.schedule.wakes_at());
+        let time = expiries
+            .chain(queries)
             .min()
-            .map_or(LONGEST_SLEEP, |next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
-        until.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+            .map_or(MAX_SLEEP, |next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
+        time.clamp(MIN_SLEEP, MAX_SLEEP)
     }
 
-    async fn ask(self, link: IssuedCertificate) {
-        let (engine, about) = (self.0.engine.clone(), link.clone());
-        // A task of its own: what breaks there must not leave the certificate without a next question.
-        let answer = tokio::spawn(async move { engine.fetch_staple(&about).await }).await;
+    async fn refresh(self, issued: IssuedCertificate) {
+        let (engine, target) = (self.0.engine.clone(), issued.clone());
+        // Its own task: a panic there must not leave the certificate without a next query.
+        let response = tokio::spawn(async move { engine.fetch_staple(&target).await }).await;
         let fault = |_| Err(vec![FailedAttempt { target: "OCSP".to_owned(), error: AttemptError::Fault }]);
-        self.take(&link, answer.unwrap_or_else(fault)).await;
+        self.apply(&issued, response.unwrap_or_else(fault)).await;
         let chains = self.state().chains.clone();
-        self.staple(&chains);
-        self.0.woken.notify_one();
+        self.publish(&chains);
+        self.0.changed.notify_one();
     }
 
-    async fn take(&self, link: &IssuedCertificate, answer: Result<Staple, Vec<FailedAttempt>>) {
+    async fn apply(&self, issued: &IssuedCertificate, response: Result<Staple, Vec<FailedAttempt>>) {
         let engine = &self.0.engine;
         let now = self.0.clock.now();
         let (outcome, was_revoked, is_fresh) = {
             let mut state = self.state();
-            // Not wanted any more.
-            let Some(kept) = state.shelf.get_mut(&link.identity()) else { return };
-            let was_revoked = kept.is_revoked();
-            let outcome = kept.take(answer, |staple| engine.staple_refresh_at(link, staple), now);
-            (outcome, was_revoked, kept.fresh(now).is_some())
+            // A reload may have removed the certificate.
+            let Some(entry) = state.cache.get_mut(&issued.identity()) else { return };
+            let was_revoked = entry.is_revoked();
+            let outcome = entry.apply(response, |staple| engine.staple_refresh_at(issued, staple), now);
+            (outcome, was_revoked, entry.fresh(now).is_some())
         };
-        let subject = &link.certificate.subject;
+        let subject = &issued.certificate.subject;
         match outcome {
             RefreshOutcome::Renewed(staple) => {
-                engine.save_staple(link, &staple).await;
-                tracing::debug!(%subject, expires = %staple.expires, "a staple is renewed");
+                engine.save_staple(issued, &staple).await;
+                tracing::debug!(%subject, expires = %staple.expires, "OCSP staple renewed");
                 if staple.is_revoked() && !was_revoked {
-                    tell_revoked(link, &staple);
+                    log_revoked(issued, &staple);
                 }
             }
-            RefreshOutcome::Vain { why, told: true } if is_fresh => {
-                tracing::warn!(%subject, why, "a staple cannot be renewed; the one at hand is served until it expires");
-            }
-            RefreshOutcome::Vain { why, told: true } => {
+            RefreshOutcome::Failed { reason, warns: true } if is_fresh => {
                 tracing::warn!(
                     %subject,
-                    why,
-                    "there is no OCSP response for a certificate of the platform: clients that insist on one refuse \
-                     the platform"
+                    reason,
+                    "OCSP staple could not be renewed; the current one is served until it expires; will retry"
                 );
             }
-            RefreshOutcome::Vain { why, told: false } => {
-                tracing::debug!(%subject, why, "a staple cannot be renewed");
+            RefreshOutcome::Failed { reason, warns: true } => {
+                tracing::warn!(
+                    %subject,
+                    reason,
+                    "no OCSP response for a certificate of the platform; clients that require one refuse the \
+                     platform; will retry"
+                );
+            }
+            RefreshOutcome::Failed { reason, warns: false } => {
+                tracing::debug!(%subject, reason, "OCSP staple could not be renewed; will retry");
             }
         }
     }
 
-    /// Hands to each chain what is fresh now.
-    fn staple(&self, chains: &StapledChains) {
+    /// Staples the fresh responses to each chain.
+    fn publish(&self, chains: &StapledChains) {
         let now = self.0.clock.now();
-        // Held to the end: of two that do this, the one that knows more publishes last.
+        // The lock is held to the end: of two concurrent calls, the one with the newer state publishes last.
         let state = self.state();
-        for chain in chains.0.iter() {
-            let fresh = |own: &ChainCertificate| {
-                let kept = state.shelf.get(&own.link.as_ref()?.identity())?;
-                kept.fresh(now)
-            };
-            for own in chain.own.iter().filter(|own| own.link.is_some()) {
-                self.0.engine.set_staple_gauge(&own.name, fresh(own).map(|staple| staple.expires));
-            }
-            let places = chain.own.iter().map(|own| fresh(own).map(|staple| staple.der.clone())).collect();
-            let staples = ChainStaples::new(places);
-            let before = chain.served.staples();
-            if *before == staples {
-                continue;
-            }
-            for (own, (before, after)) in chain.own.iter().zip(before.places().iter().zip(staples.places())) {
-                if before.is_some() && after.is_none() {
-                    tracing::error!(
-                        certificate = own.name,
-                        "the OCSP response for a certificate of the platform has expired, and there is no newer one: \
-                         clients that insist on one refuse the platform"
-                    );
-                }
-            }
-            let was_served = chain.is_served();
-            chain.served.publish(staples);
-            match (was_served, chain.is_served()) {
-                (true, false) => tell_withheld(chain),
-                (false, true) => {
-                    tracing::info!(chain = chain.name(), "the certificate has the staple that it promises");
-                }
-                _ => {}
-            }
+        for chain in chains.iter() {
+            self.publish_chain(chain, &state.cache, now);
         }
     }
 
-    /// What is stapled, and what is missing.
+    fn publish_chain(&self, chain: &StapledChain, cache: &StapleCache, now: Timestamp) {
+        let fresh = |certificate: &ChainCertificate| {
+            let entry = cache.get(&certificate.issued.as_ref()?.identity())?;
+            entry.fresh(now)
+        };
+        for certificate in chain.certificates.iter().filter(|certificate| certificate.issued.is_some()) {
+            let expires = fresh(certificate).map(|staple| staple.expires);
+            self.0.engine.set_staple_gauge(&certificate.name, expires);
+        }
+        let responses =
+            chain.certificates.iter().map(|certificate| fresh(certificate).map(|staple| staple.der.clone()));
+        let staples = ChainStaples::new(responses.collect());
+        let previous = chain.served.staples();
+        if *previous == staples {
+            return;
+        }
+        let changes = previous.responses().iter().zip(staples.responses());
+        for (certificate, (before, after)) in chain.certificates.iter().zip(changes) {
+            if before.is_some() && after.is_none() {
+                tracing::error!(
+                    certificate = certificate.name,
+                    "the OCSP response for a certificate of the platform has expired, and there is no newer one; \
+                     clients that require one refuse the platform"
+                );
+            }
+        }
+        let was_served = chain.is_served();
+        chain.served.set_staples(staples);
+        match (was_served, chain.is_served()) {
+            (true, false) => log_withheld(chain),
+            (false, true) => {
+                tracing::info!(
+                    chain = chain.name(),
+                    "must-staple certificate has a staple; its chain is served"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// The staple of each certificate, and the certificates without one.
     #[must_use]
-    pub fn known(&self) -> Vec<KnownStaple> {
+    pub fn staples(&self) -> Vec<KnownStaple> {
         let now = self.0.clock.now();
         let state = self.state();
-        let mut known = Vec::new();
-        for chain in state.chains.0.iter() {
-            for own in &chain.own {
-                let Some(link) = &own.link else { continue };
-                let kept = state.shelf.get(&link.identity());
-                let staple = kept.and_then(|kept| kept.fresh(now));
-                known.push(KnownStaple {
-                    certificate: own.name.clone(),
-                    subject: link.certificate.subject.to_string(),
-                    serial: link.certificate.serial.to_string(),
+        let mut staples = Vec::new();
+        for chain in state.chains.iter() {
+            for certificate in &chain.certificates {
+                let Some(issued) = &certificate.issued else { continue };
+                let entry = state.cache.get(&issued.identity());
+                let staple = entry.and_then(|entry| entry.fresh(now));
+                staples.push(KnownStaple {
+                    certificate: certificate.name.clone(),
+                    subject: issued.certificate.subject.to_string(),
+                    serial: issued.certificate.serial.to_string(),
                     status: staple.map(Staple::status),
                     this_update: staple.map(|staple| staple.this_update.to_string()),
                     expires: staple.map(|staple| staple.expires.to_string()),
                     age_seconds: staple.map(|staple| now.duration_since(staple.this_update).as_secs()),
                     size: staple.map(|staple| staple.der.len()),
-                    next_refresh: kept.and_then(|kept| kept.course.next()).map(|next| next.to_string()),
+                    next_refresh: entry.and_then(|entry| entry.schedule.next()).map(|next| next.to_string()),
                     responder: staple.map(|staple| staple.responder.clone()),
                     url: staple.and_then(|staple| staple.url.clone()),
-                    problem: kept.and_then(|kept| kept.problem.clone()),
-                    must_staple: link.certificate.must_staple,
+                    problem: entry.and_then(|entry| entry.problem.clone()),
+                    must_staple: issued.certificate.must_staple,
                     served: chain.is_served(),
                 });
             }
         }
-        known
+        staples
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -344,23 +303,28 @@ impl StapleRefresher {
     }
 }
 
-/// What clients get is the truth all the same: they can ask elsewhere, and would find a lie.
-fn tell_revoked(link: &IssuedCertificate, staple: &Staple) {
+/// The revoked response is stapled as well: clients can query the responder themselves and would find it
+/// there.
+fn log_revoked(issued: &IssuedCertificate, staple: &Staple) {
     tracing::error!(
-        subject = %link.certificate.subject,
-        serial = %link.certificate.serial,
+        subject = %issued.certificate.subject,
+        serial = %issued.certificate.serial,
         responder = staple.responder,
-        "a certificate of the platform has been REVOKED: clients that look at its staple refuse the platform until it \
-         has another certificate"
+        "a certificate of the platform has been REVOKED; clients that check revocation refuse the platform; \
+         install a new certificate"
     );
 }
 
-fn tell_withheld(chain: &StapledChain) {
+fn log_withheld(chain: &StapledChain) {
     tracing::error!(
         chain = chain.name(),
-        "the platform's certificate promises a staple (RFC 7633) and there is no fresh one: its chain is not served"
+        "must-staple certificate (RFC 7633) without a fresh OCSP response; its chain is not served"
     );
 }
+
+/// The longest sleep. It is short because the clock of the machine may be set.
+const MAX_SLEEP: Duration = Duration::from_secs(30);
+const MIN_SLEEP: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests;

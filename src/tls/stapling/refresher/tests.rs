@@ -1,4 +1,4 @@
-//! The keeper against a responder inside the test, with a clock that the test moves.
+//! The refresher with a responder inside the test, on a clock that the test advances.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -27,22 +27,22 @@ use crate::tls::time::time_provider;
 use crate::tls::trust::Trust;
 
 const LIFE: SignedDuration = SignedDuration::from_hours(10);
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the responder does with a request.
+/// The response of the responder to a request.
 type Answer = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
 
-/// A platform's certificate and its issuing CA, and somebody who answers for both.
+/// A platform certificate with its issuing CA, and an OCSP responder for both.
 struct Scene {
     folder: TempDir,
     clock: Clock,
     pki: TestPki,
     config: Config,
     answer: Arc<Mutex<Answer>>,
-    asked: Arc<Mutex<u32>>,
+    queries: Arc<Mutex<u32>>,
 }
 
-/// Roots and issuing CAs are made once: RSA keys take their time.
+/// Roots and issuing CAs are generated once, because RSA keys take long.
 static AUTHORITIES: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     TestPki::init(&folder.path().join("pki"), "http://127.0.0.1:9", &Clock::system()).unwrap();
@@ -61,7 +61,7 @@ impl Scene {
         let order = CertificateOrder::new(name, Role::Platform, KeyType::Ecc);
         let order = CertificateOrder { must_staple, ocsp_urls: Some(vec![url.clone()]), ..order };
         let issued = pki.issue(&order).unwrap();
-        // The issuing CA's own responder is configured, since its certificate is that of all tests.
+        // The CA certificates are shared by all tests and name no responder, so it is configured.
         let root = pki.certificate(Authority::RootEcc);
         let text = format!(
             "[tls]\nclient-trust-anchors = [{root:?}]\necc = {{ chain = {:?}, key = {:?} }}\n\
@@ -74,8 +74,8 @@ impl Scene {
         let responder = OcspResponder::new(pki.clone(), signer, LIFE).unwrap();
         let answer: Arc<Mutex<Answer>> =
             Arc::new(Mutex::new(Box::new(move |request| responder.answer(request))));
-        let asked = Arc::new(Mutex::new(0));
-        let (answering, count) = (Arc::clone(&answer), Arc::clone(&asked));
+        let queries = Arc::new(Mutex::new(0));
+        let (answering, count) = (Arc::clone(&answer), Arc::clone(&queries));
         let router = Router::new().fallback(move |request: Request| {
             let (answering, count) = (Arc::clone(&answering), Arc::clone(&count));
             async move {
@@ -85,23 +85,23 @@ impl Scene {
             }
         });
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { folder, clock, pki, config, answer, asked }
+        Self { folder, clock, pki, config, answer, queries }
     }
 
     fn answers(&self, answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) {
         *self.answer.lock().unwrap() = Box::new(answer);
     }
 
-    /// A responder that answers as of this moment, and goes on saying so.
+    /// A responder whose thisUpdate stays at this moment.
     fn responder(&self, lifetime: SignedDuration) -> OcspResponder {
         OcspResponder::new(self.pki.clone(), OcspSigner::Ca, lifetime).unwrap()
     }
 
-    fn is_silent(&self) {
+    fn goes_silent(&self) {
         self.answers(|_| Vec::new());
     }
 
-    /// A platform that starts: its keeper, and what it serves.
+    /// Starts a platform: its refresher and its identity.
     fn start(&self) -> (StapleRefresher, PlatformIdentity) {
         let engine =
             Engine::open(&self.config.revocation, Metrics::new().unwrap(), self.clock.clone()).unwrap();
@@ -109,11 +109,11 @@ impl Scene {
         let now = time_provider(&self.clock).current_time().unwrap();
         let provider = provider(Settings::default());
         let credentials = PlatformCredentials::load(&self.config.tls, &trust, &provider, now).unwrap();
-        let stapling = StapleRefresher::new(engine, self.clock.clone());
+        let refresher = StapleRefresher::new(engine, self.clock.clone());
         let chains = StapledChains::new(&credentials.identity, &trust);
-        stapling.recall(&chains);
-        stapling.take_over(chains);
-        (stapling, credentials.identity)
+        refresher.restore(&chains);
+        refresher.replace_chains(chains);
+        (refresher, credentials.identity)
     }
 
     fn path(&self) -> &Path {
@@ -132,31 +132,23 @@ async fn body(request: Request) -> Vec<u8> {
     base64::engine::general_purpose::STANDARD.decode(text).unwrap()
 }
 
-async fn obtain(stapling: &StapleRefresher) {
-    let chains = stapling.state().chains.clone();
-    stapling.obtain(&chains, PATIENCE).await;
+async fn fetch(refresher: &StapleRefresher) {
+    let chains = refresher.state().chains.clone();
+    refresher.fetch_missing(&chains, TIMEOUT).await;
 }
 
-/// Does what the keeper does when it wakes, and waits until what it has begun is done.
-async fn wake(stapling: &StapleRefresher) {
-    let now = stapling.0.clock.now();
-    let due: Vec<_> = {
-        let mut state = stapling.state();
-        state
-            .shelf
-            .values_mut()
-            .filter_map(|kept| kept.course.begins(now).then(|| kept.link.clone()))
-            .collect()
-    };
-    for link in due {
-        stapling.clone().ask(link).await;
+/// Runs one iteration of the refresher, and waits for its queries.
+async fn wake(refresher: &StapleRefresher) {
+    let due = refresher.start_due(refresher.0.clock.now());
+    for issued in due {
+        refresher.clone().refresh(issued).await;
     }
-    let chains = stapling.state().chains.clone();
-    stapling.staple(&chains);
+    let chains = refresher.state().chains.clone();
+    refresher.publish(&chains);
 }
 
 fn lengths(identity: &PlatformIdentity) -> Vec<bool> {
-    identity.ecc().unwrap().staples().places().iter().map(Option::is_some).collect()
+    identity.ecc().unwrap().staples().responses().iter().map(Option::is_some).collect()
 }
 
 fn leaf(identity: &PlatformIdentity) -> Option<Bytes> {
@@ -171,65 +163,65 @@ fn hours(clock: &Clock, hours: u64) {
 async fn a10_every_certificate_below_the_root_gets_its_own_response() {
     for signer in [OcspSigner::Ca, OcspSigner::Delegate] {
         let scene = Scene::new(signer, false).await;
-        let (stapling, identity) = scene.start();
+        let (refresher, identity) = scene.start();
         assert_eq!(lengths(&identity), [false, false]);
-        obtain(&stapling).await;
-        assert_eq!(lengths(&identity), [true, true], "{:?}", stapling.known());
-        let known = stapling.known();
-        let names: Vec<_> = known.iter().map(|staple| staple.certificate.as_str()).collect();
+        fetch(&refresher).await;
+        assert_eq!(lengths(&identity), [true, true], "{:?}", refresher.staples());
+        let staples = refresher.staples();
+        let names: Vec<_> = staples.iter().map(|staple| staple.certificate.as_str()).collect();
         assert_eq!(names, ["ecc", "ecc-ca"]);
-        assert!(known.iter().all(|staple| staple.status == Some("good") && staple.served), "{known:?}");
-        let staples = identity.ecc().unwrap().staples();
-        assert_ne!(staples.places()[0], staples.places()[1]);
-        let asked = *scene.asked.lock().unwrap();
-        obtain(&stapling).await;
-        assert_eq!(*scene.asked.lock().unwrap(), asked, "nobody is asked for what is at hand");
+        assert!(staples.iter().all(|staple| staple.status == Some("good") && staple.served), "{staples:?}");
+        let stapled = identity.ecc().unwrap().staples();
+        assert_ne!(stapled.responses()[0], stapled.responses()[1]);
+        let queries = *scene.queries.lock().unwrap();
+        fetch(&refresher).await;
+        assert_eq!(*scene.queries.lock().unwrap(), queries, "fresh staples cause no query");
     }
 }
 
 #[tokio::test]
-async fn a10_a_staple_is_renewed_at_half_of_its_life_and_served_until_its_end() {
+async fn a10_a_staple_is_renewed_at_half_of_its_lifetime_and_served_until_it_expires() {
     let scene = Scene::new(OcspSigner::Ca, false).await;
-    let (stapling, identity) = scene.start();
-    obtain(&stapling).await;
+    let (refresher, identity) = scene.start();
+    fetch(&refresher).await;
     let first = leaf(&identity).unwrap();
-    let asked = *scene.asked.lock().unwrap();
+    let queries = *scene.queries.lock().unwrap();
     hours(&scene.clock, 4);
-    wake(&stapling).await;
-    assert_eq!(*scene.asked.lock().unwrap(), asked, "not before half of its life, less a tenth");
+    wake(&refresher).await;
+    assert_eq!(*scene.queries.lock().unwrap(), queries, "not before half of its lifetime, less the jitter");
     hours(&scene.clock, 1);
-    wake(&stapling).await;
+    wake(&refresher).await;
     let second = leaf(&identity).unwrap();
     assert_ne!(first, second);
 
-    // From now on there is nobody.
-    scene.is_silent();
+    // The responder fails.
+    scene.goes_silent();
     hours(&scene.clock, 5);
-    wake(&stapling).await;
+    wake(&refresher).await;
     assert_eq!(leaf(&identity), Some(second.clone()));
-    assert!(stapling.known()[0].problem.is_some());
+    assert!(refresher.staples()[0].problem.is_some());
     scene.clock.advance(Duration::from_secs(5 * 3600 - 1));
-    wake(&stapling).await;
-    assert_eq!(leaf(&identity), Some(second), "up to its last second");
+    wake(&refresher).await;
+    assert_eq!(leaf(&identity), Some(second), "until its last second");
     scene.clock.advance(Duration::from_secs(1));
-    wake(&stapling).await;
+    wake(&refresher).await;
     assert_eq!(leaf(&identity), None);
-    assert_eq!(stapling.known()[0].status, None);
+    assert_eq!(refresher.staples()[0].status, None);
 
-    // Somebody is back.
+    // The responder recovers.
     let responder = scene.responder(LIFE);
     scene.answers(move |request| responder.answer(request));
     hours(&scene.clock, 1);
-    wake(&stapling).await;
+    wake(&refresher).await;
     assert_eq!(lengths(&identity), [true, true]);
 }
 
 #[tokio::test]
-async fn a10_errors_and_older_answers_do_not_take_the_place_of_what_is_at_hand() {
+async fn a10_errors_and_older_responses_do_not_replace_the_cached_one() {
     let scene = Scene::new(OcspSigner::Ca, false).await;
     let (old, now) = (scene.responder(SignedDuration::from_hours(1000)), scene.responder(LIFE));
-    let (stapling, identity) = scene.start();
-    // Each request with its answer.
+    let (refresher, identity) = scene.start();
+    // Each request with its response.
     type Recorded = Vec<(Vec<u8>, Vec<u8>)>;
     let recorded: Arc<Mutex<Recorded>> = Arc::default();
     let record = Arc::clone(&recorded);
@@ -238,47 +230,47 @@ async fn a10_errors_and_older_answers_do_not_take_the_place_of_what_is_at_hand()
         record.lock().unwrap().push((request.to_vec(), answer.clone()));
         answer
     });
-    obtain(&stapling).await;
+    fetch(&refresher).await;
     hours(&scene.clock, 600);
     scene.answers(move |request| now.answer(request));
-    wake(&stapling).await;
+    wake(&refresher).await;
     let newest = leaf(&identity).unwrap();
     assert!(recorded.lock().unwrap().iter().all(|(_, answer)| newest != *answer));
 
-    // Replayed: good for four hundred hours more, and older than what is at hand.
+    // A replayed response: valid for four hundred hours more, but older than the cached one.
     hours(&scene.clock, 6);
     scene.answers(move |request| {
         let recorded = recorded.lock().unwrap();
         recorded.iter().find(|(asked, _)| asked == request).map(|(_, answer)| answer.clone()).unwrap()
     });
-    wake(&stapling).await;
+    wake(&refresher).await;
     assert_eq!(leaf(&identity), Some(newest.clone()));
-    assert!(stapling.known()[0].problem.as_ref().unwrap().contains("older"), "{:?}", stapling.known());
+    assert!(refresher.staples()[0].problem.as_ref().unwrap().contains("older"), "{:?}", refresher.staples());
 
     // RFC 6960 4.2.1: tryLater, internalError.
     for error in [3, 2] {
         hours(&scene.clock, 1);
         scene.answers(move |_| vec![0x30, 3, 0x0a, 1, error]);
-        wake(&stapling).await;
+        wake(&refresher).await;
         assert_eq!(leaf(&identity), Some(newest.clone()));
     }
-    let problem = stapling.known()[0].problem.clone().unwrap();
+    let problem = refresher.staples()[0].problem.clone().unwrap();
     assert!(problem.contains("internalError"), "{problem}");
 }
 
 #[tokio::test]
-async fn a10_a_restart_during_an_outage_serves_what_was_kept_and_nothing_that_was_tampered_with() {
+async fn a10_a_restart_during_an_outage_serves_stored_staples_unless_they_were_tampered_with() {
     let scene = Scene::new(OcspSigner::Delegate, false).await;
-    let (stapling, identity) = scene.start();
-    obtain(&stapling).await;
+    let (refresher, identity) = scene.start();
+    fetch(&refresher).await;
     let before = identity.ecc().unwrap().staples();
-    drop(stapling);
-    scene.is_silent();
-    let (stapling, identity) = scene.start();
+    drop(refresher);
+    scene.goes_silent();
+    let (refresher, identity) = scene.start();
     assert_eq!(identity.ecc().unwrap().staples(), before);
-    assert_eq!(stapling.known()[1].status, Some("good"));
+    assert_eq!(refresher.staples()[1].status, Some("good"));
 
-    // One is exchanged for the other, one is damaged, one is cut off.
+    // One response is swapped with the other, one is damaged, one is truncated.
     let folder = scene.path().join("data/revocation/staple");
     let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 2);
@@ -291,7 +283,7 @@ async fn a10_a_restart_during_an_outage_serves_what_was_kept_and_nothing_that_wa
         assert_eq!(lengths(&identity).iter().filter(|there| **there).count(), 1);
     }
 
-    // After their end they are not served, and an older one would still be refused.
+    // Expired staples are not served.
     std::fs::write(&files[0], &contents[0]).unwrap();
     hours(&scene.clock, 10);
     let (_, identity) = scene.start();
@@ -299,63 +291,63 @@ async fn a10_a_restart_during_an_outage_serves_what_was_kept_and_nothing_that_wa
 }
 
 #[tokio::test]
-async fn a10_a_revocation_of_our_own_is_told_to_clients() {
+async fn a10_a_revocation_of_the_platforms_certificate_is_stapled() {
     let scene = Scene::new(OcspSigner::Ca, false).await;
-    let (stapling, identity) = scene.start();
-    obtain(&stapling).await;
+    let (refresher, identity) = scene.start();
+    fetch(&refresher).await;
     let own = std::fs::read(&scene.config.tls.ecc.as_ref().unwrap().chain).unwrap();
     scene.pki.revoke(&own, RevocationReason::KeyCompromise).unwrap();
     hours(&scene.clock, 5);
-    wake(&stapling).await;
-    assert_eq!(stapling.known()[0].status, Some("revoked"));
+    wake(&refresher).await;
+    assert_eq!(refresher.staples()[0].status, Some("revoked"));
     assert_eq!(lengths(&identity), [true, true]);
 }
 
 // RFC 7633
 #[tokio::test]
-async fn a10_a_certificate_that_promises_a_staple_is_not_served_without_one() {
+async fn a10_a_must_staple_certificate_is_not_served_without_a_staple() {
     let scene = Scene::new(OcspSigner::Ca, true).await;
-    scene.is_silent();
-    let (stapling, identity) = scene.start();
-    obtain(&stapling).await;
-    assert!(!identity.ecc().unwrap().keeps_its_promise());
-    assert!(stapling.known().iter().all(|staple| !staple.served));
+    scene.goes_silent();
+    let (refresher, identity) = scene.start();
+    fetch(&refresher).await;
+    assert!(!identity.ecc().unwrap().satisfies_must_staple());
+    assert!(refresher.staples().iter().all(|staple| !staple.served));
     let responder = scene.responder(LIFE);
     scene.answers(move |request| responder.answer(request));
     hours(&scene.clock, 1);
-    wake(&stapling).await;
-    assert!(identity.ecc().unwrap().keeps_its_promise());
-    assert!(stapling.known().iter().all(|staple| staple.served));
-    scene.is_silent();
+    wake(&refresher).await;
+    assert!(identity.ecc().unwrap().satisfies_must_staple());
+    assert!(refresher.staples().iter().all(|staple| staple.served));
+    scene.goes_silent();
     hours(&scene.clock, 10);
-    wake(&stapling).await;
-    assert!(!identity.ecc().unwrap().keeps_its_promise());
+    wake(&refresher).await;
+    assert!(!identity.ecc().unwrap().satisfies_must_staple());
 }
 
 #[tokio::test]
-async fn a10_a_root_that_comes_along_has_no_place_filled_and_the_anchor_issues_the_last_one() {
+async fn a10_a_root_in_the_chain_has_no_staple() {
     let scene = Scene::new(OcspSigner::Ca, false).await;
     let chain = &scene.config.tls.ecc.as_ref().unwrap().chain;
     let root = std::fs::read_to_string(scene.pki.certificate(Authority::RootEcc)).unwrap();
     std::fs::write(chain, std::fs::read_to_string(chain).unwrap() + &root).unwrap();
-    let (stapling, identity) = scene.start();
-    obtain(&stapling).await;
+    let (refresher, identity) = scene.start();
+    fetch(&refresher).await;
     assert_eq!(lengths(&identity), [true, true, false]);
-    assert_eq!(stapling.known().len(), 2, "of a root nothing is expected");
+    assert_eq!(refresher.staples().len(), 2, "no staple is expected for a root");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a10_a_responder_that_is_slow_does_not_hold_up_the_start() {
+async fn a10_a_slow_responder_does_not_delay_the_start() {
     let scene = Scene::new(OcspSigner::Ca, false).await;
-    let (stapling, identity) = scene.start();
+    let (refresher, identity) = scene.start();
     let responder = scene.responder(LIFE);
     let (release, wait) = std::sync::mpsc::channel::<()>();
     scene.answers(move |request| {
-        let _ = wait.recv_timeout(PATIENCE);
+        let _ = wait.recv_timeout(TIMEOUT);
         responder.answer(request)
     });
-    let chains = stapling.state().chains.clone();
-    stapling.obtain(&chains, Duration::from_millis(10)).await;
+    let chains = refresher.state().chains.clone();
+    refresher.fetch_missing(&chains, Duration::from_millis(10)).await;
     assert_eq!(lengths(&identity), [false, false]);
     drop(release);
     let late = async {
@@ -363,5 +355,5 @@ async fn a10_a_responder_that_is_slow_does_not_hold_up_the_start() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, late).await.expect("what comes late is stapled when it comes");
+    tokio::time::timeout(TIMEOUT, late).await.expect("a late response is stapled when it arrives");
 }

@@ -65,7 +65,7 @@ impl Site {
         let provider = Arc::new(provider(Settings::default()));
         let key = CertifiedKey::from_der(self.chain.clone(), self.key(), &provider).unwrap();
         let identity = PlatformIdentity::new(Some(Arc::new(key)), None).unwrap();
-        identity.ecc().unwrap().publish(staples.clone());
+        identity.ecc().unwrap().set_staples(staples.clone());
         let certificates = PlatformCertificates::new(&provider, identity);
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), Arc::clone(&provider));
@@ -79,7 +79,8 @@ impl Site {
         Arc::new(config)
     }
 
-    /// rustls' client, which sends extension 5, with one suite; and what it decrypts of the handshake in TLS 1.3.
+    /// rustls' client, which sends extension 5, with one suite; and what it decrypts of the handshake in TLS
+    /// 1.3.
     fn client(&self, suite: &str) -> (Arc<ClientConfig>, Decrypted) {
         let decrypted = Decrypted::default();
         let mut provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -149,8 +150,8 @@ impl MessageDecrypter for TappedDecrypter {
     }
 }
 
-/// A handshake and a word each way; of what kind it was. Never are more than `piece` bytes under way, which has to be
-/// more than what both ends say at once: a ChangeCipherSpec.
+/// A handshake and a word each way; of what kind it was. Never are more than `piece` bytes under way, which
+/// has to be more than what both ends say at once: a ChangeCipherSpec.
 async fn converse(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>, piece: usize) -> HandshakeKind {
     let (near, far) = duplex(piece);
     let serve = async {
@@ -320,8 +321,8 @@ impl rustls::client::danger::ServerCertVerifier for Told {
     }
 }
 
-/// Sends these bytes to a server and reads what it says until it waits or ends: the messages of its flight in the
-/// clear, or its alert.
+/// Sends these bytes to a server and reads what it says until it waits or ends: the messages of its flight in
+/// the clear, or its alert.
 async fn flight(server: Arc<ServerConfig>, bytes: &[u8], piece: usize) -> (Vec<u8>, Option<u8>) {
     let (near, mut far) = duplex(piece);
     let serving = tokio::spawn(async move {
@@ -436,6 +437,6 @@ async fn a10_what_cannot_be_accepted_has_its_alert_before_anything_else() {
 #[tokio::test]
 async fn outside_of_a_handshake_of_ours_there_is_rfc_6066_alone() {
     let both = ChainStaples::new(vec![Some(Bytes::from_static(b"leaf")), Some(Bytes::from_static(b"ca"))]);
-    assert_eq!(crate::tls::status_request_v2::answer(2, &both), Some(b"leaf".to_vec()));
-    assert_eq!(*crate::tls::status_request_v2::as_seen(b"messages"), *b"messages");
+    assert_eq!(crate::tls::status_request_v2::response_for_rustls(2, &both), Some(b"leaf".to_vec()));
+    assert_eq!(*crate::tls::status_request_v2::as_seen_by_client(b"messages"), *b"messages");
 }

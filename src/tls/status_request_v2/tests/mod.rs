@@ -1,4 +1,5 @@
-//! What the parts do, byte by byte, and whole handshakes. Clients that insist on their staples are in `tests/`.
+//! What the parts do, byte by byte, and whole handshakes. Clients that insist on their staples are in
+//! `tests/`.
 
 mod handshakes;
 mod hellos;

@@ -38,7 +38,7 @@ fn status(response: &[u8]) -> Vec<u8> {
 /// A handshake in which this is asked for and these are the staples; what rustls was given.
 fn given(asked: StatusRequest, staples: &ChainStaples) -> (Rewriter, Option<Vec<u8>>) {
     let mut splice = Rewriter::new(asked, None);
-    let response = splice.answer(staples.places().len(), staples);
+    let response = splice.answer(staples.responses().len(), staples);
     (splice, response)
 }
 

@@ -70,8 +70,8 @@ async fn write_gathered(stream: &mut RewritingStream<Pieces>, mut bytes: &[u8], 
     }
 }
 
-/// What arrives at the other end when a server says `messages` in records of these lengths and then `rest`, writing so
-/// many bytes at once.
+/// What arrives at the other end when a server says `messages` in records of these lengths and then `rest`,
+/// writing so many bytes at once.
 fn sent(
     mut splice: Rewriter,
     messages: &[Vec<u8>],

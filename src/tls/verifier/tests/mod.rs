@@ -1,4 +1,4 @@
-//! A8, A9: what webpki leaves out of RFC 5280, and the chains that real clients send.
+//! A8, A9: the rules of RFC 5280 that webpki leaves out, and the chains that real clients send.
 
 mod pkits;
 
@@ -17,10 +17,9 @@ use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::revocation::fixtures::{List, config, hours};
 use crate::tls::provider::{Settings, provider};
-use crate::tls::signature_cache::SignatureCache;
 
-/// A judge that trusts these roots, and knows these CRLs and who signs indirect ones.
-fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> PeerVerifier {
+/// A verifier with these roots, CRLs and issuers of indirect CRLs.
+fn verifier(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> PeerVerifier {
     let folder = tempfile::tempdir().unwrap();
     let files: Vec<PathBuf> = (0..roots.len()).map(|n| folder.path().join(format!("{n}.der"))).collect();
     for (file, root) in files.iter().zip(roots) {
@@ -33,7 +32,7 @@ fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> PeerVeri
     PeerVerifier {
         trust: Trust::load(&files).unwrap(),
         revocation: Engine::open(&config, Metrics::new().unwrap(), clock).unwrap(),
-        remembered: Arc::default(),
+        caches: Caches::default(),
         when_undetermined: Undetermined::Refuse,
         rsa_bits: (2048, 4096),
         directory: DirectoryHandle::default(),
@@ -41,14 +40,14 @@ fn judge(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> PeerVeri
     }
 }
 
-fn decide(judge: &PeerVerifier, chain: &[&[u8]], at: Timestamp) -> Result<(), Refusal> {
+fn decide(verifier: &PeerVerifier, chain: &[&[u8]], at: Timestamp) -> Result<(), Refusal> {
     let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
     let seconds = u64::try_from(at.as_second()).unwrap();
     let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-    judge.judge(&chain, now).map(drop).map_err(|refused| refused.refusal)
+    verifier.verify(&chain, now).map(drop).map_err(|refused| refused.refusal)
 }
 
-/// A CA: its name and key; certificates for it can be had from several issuers.
+/// A CA: its name and key. Several issuers can certify it.
 struct Ca {
     params: CertificateParams,
     key: KeyPair,
@@ -102,7 +101,7 @@ fn params(name: &str, serial: u8) -> CertificateParams {
     params
 }
 
-/// A judge that trusts these, knows their CRLs, and admits the device.
+/// A verifier with these roots and CRLs, and a directory that admits the device.
 fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> PeerVerifier {
     let folder = tempfile::tempdir().unwrap();
     let files: Vec<PathBuf> = (0..crls.len()).map(|n| folder.path().join(format!("{n}.crl"))).collect();
@@ -110,7 +109,7 @@ fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> PeerVerifier {
         std::fs::write(file, crl).unwrap();
     }
     let roots: Vec<Vec<u8>> = roots.iter().map(|root| root.root()).collect();
-    let judge = judge(&roots.iter().map(Vec::as_slice).collect::<Vec<_>>(), &files, &[]);
+    let verifier = verifier(&roots.iter().map(Vec::as_slice).collect::<Vec<_>>(), &files, &[]);
     let pump = Device {
         id: "PUMP".parse().unwrap(),
         kind: DeviceKind::Device,
@@ -119,8 +118,8 @@ fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> PeerVerifier {
         acknowledge: AcknowledgeAs::AsAsked,
         note: String::new(),
     };
-    judge.directory.store(Arc::new(vec![pump].into()));
-    judge
+    verifier.directory.store(Arc::new(vec![pump].into()));
+    verifier
 }
 
 // RFC 5280 6.1.4 n
@@ -129,14 +128,14 @@ fn a_ca_whose_key_usage_lacks_key_cert_sign_signs_nothing() {
     let (root, good) = (Ca::new("Root"), Ca::new("CA"));
     let weak = Ca::with("CA", &[KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature]);
     for (ca, expected) in [(&good, Ok(())), (&weak, Err(Refusal::MalformedCertificate))] {
-        let judge = scene(&[&root], &[root.crl(&List::new(1)), ca.crl(&List::new(1))]);
+        let verifier = scene(&[&root], &[root.crl(&List::new(1)), ca.crl(&List::new(1))]);
         let chain = [ca.device(), root.certifies(ca, 2)];
-        assert_eq!(decide(&judge, &[&chain[0], &chain[1]], hours(0)), expected);
+        assert_eq!(decide(&verifier, &[&chain[0], &chain[1]], hours(0)), expected);
     }
 }
 
-/// Every order of these.
-fn orders<'a>(items: &[&'a [u8]]) -> Vec<Vec<&'a [u8]>> {
+/// All permutations.
+fn permutations<'a>(items: &[&'a [u8]]) -> Vec<Vec<&'a [u8]>> {
     if items.is_empty() {
         return vec![Vec::new()];
     }
@@ -144,88 +143,88 @@ fn orders<'a>(items: &[&'a [u8]]) -> Vec<Vec<&'a [u8]>> {
     for (position, first) in items.iter().enumerate() {
         let mut rest = items.to_vec();
         rest.remove(position);
-        all.extend(orders(&rest).into_iter().map(|rest| [&[*first][..], &rest].concat()));
+        all.extend(permutations(&rest).into_iter().map(|rest| [&[*first][..], &rest].concat()));
     }
     all
 }
 
 // A8: clients send their CA certificates in any order, with the root, with one twice, and with others.
 #[test]
-fn the_certificates_behind_the_first_come_in_any_order() {
+fn the_certificates_after_the_first_may_come_in_any_order() {
     let (root, upper, lower, other) = (Ca::new("Root"), Ca::new("Upper"), Ca::new("Lower"), Ca::new("Other"));
     let crls = [root.crl(&List::new(1)), upper.crl(&List::new(1)), lower.crl(&List::new(1))];
-    let judge = scene(&[&root], &crls);
+    let verifier = scene(&[&root], &crls);
     let leaf = lower.device();
     let (lower_der, upper_der) = (upper.certifies(&lower, 2), root.certifies(&upper, 3));
     let (root_der, other_der) = (root.root(), other.root());
-    for order in orders(&[&lower_der, &upper_der, &root_der, &other_der, &lower_der]) {
+    for order in permutations(&[&lower_der, &upper_der, &root_der, &other_der, &lower_der]) {
         let chain = [&[leaf.as_slice()][..], &order].concat();
-        assert_eq!(decide(&judge, &chain, hours(0)), Ok(()));
+        assert_eq!(decide(&verifier, &chain, hours(0)), Ok(()));
     }
     assert_eq!(
-        decide(&judge, &[&leaf, &lower_der], hours(0)),
+        decide(&verifier, &[&leaf, &lower_der], hours(0)),
         Err(Refusal::UntrustedIssuer),
         "one is missing"
     );
 }
 
-// A8, A9: a CA with certificates of two roots. The path that counts is the one to an installed root whose certificates
-// have not been revoked, wherever in the chain it stands.
+// A8, A9: a CA with certificates of two roots. A path to an installed root without a revoked certificate
+// counts, wherever its certificates stand in the chain.
 #[test]
-fn a_cross_signed_ca_is_found_by_either_of_its_certificates() {
+fn a_cross_signed_ca_is_valid_by_either_of_its_certificates() {
     let (old, new, ca) = (Ca::new("Old root"), Ca::new("New root"), Ca::new("CA"));
     let (leaf, by_old, by_new) = (ca.device(), old.certifies(&ca, 2), new.certifies(&ca, 3));
     let clean = || [&old, &new, &ca].map(|issuer| issuer.crl(&List::new(1)));
-    let both = |judge: &PeerVerifier| {
+    let both = |verifier: &PeerVerifier| {
         [[&leaf, &by_old, &by_new], [&leaf, &by_new, &by_old]]
-            .map(|chain| decide(judge, &chain.map(Vec::as_slice), hours(0)))
+            .map(|chain| decide(verifier, &chain.map(Vec::as_slice), hours(0)))
     };
     for roots in [&[&old][..], &[&new], &[&old, &new], &[&new, &old]] {
         assert_eq!(both(&scene(roots, &clean())), [Ok(()), Ok(())]);
     }
     assert_eq!(both(&scene(&[&Ca::new("Third root")], &clean())), [Err(Refusal::UntrustedIssuer); 2]);
-    // The one certificate of the CA is revoked: the other still leads to a root, if that one is trusted.
+    // One certificate of the CA is revoked. The other one still leads to a root, if that root is trusted.
     let revoked =
         [old.crl(&List::new(1).revoking(&[2], Some(2))), new.crl(&List::new(1)), ca.crl(&List::new(1))];
     assert_eq!(both(&scene(&[&old, &new], &revoked)), [Ok(()), Ok(())]);
     assert_eq!(both(&scene(&[&old], &revoked)), [Err(Refusal::Revoked); 2]);
-    // The device is revoked: on every path.
+    // The device certificate is revoked on every path.
     let revoked =
         [old.crl(&List::new(1)), new.crl(&List::new(1)), ca.crl(&List::new(1).revoking(&[7], Some(1)))];
     assert_eq!(both(&scene(&[&old, &new], &revoked)), [Err(Refusal::Revoked); 2]);
 }
 
-// A9: nothing about a path is asked before it has been validated to an installed root.
+// A9: no revocation query is sent for a path before it has been validated to an installed root.
 #[test]
-fn nothing_is_remembered_of_a_path_to_nowhere() {
+fn a_path_to_an_unknown_root_leaves_nothing_in_the_caches() {
     let (root, ca) = (Ca::new("Root"), Ca::new("CA"));
-    let judge = scene(&[&Ca::new("Another root")], &[]);
+    let verifier = scene(&[&Ca::new("Another root")], &[]);
     let chain = [ca.device(), root.certifies(&ca, 2)];
-    let refused = decide(&judge, &[&chain[0], &chain[1]], hours(0));
+    let refused = decide(&verifier, &[&chain[0], &chain[1]], hours(0));
     assert_eq!(refused, Err(Refusal::UntrustedIssuer));
-    assert_eq!((judge.revocation.recent_certificates(), judge.remembered.len()), (0, 0));
+    assert_eq!((verifier.revocation.recent_certificates(), verifier.caches.signatures.len()), (0, 0));
 }
 
-// A CA link once verified is remembered, and no memory outlives the trust in its root, its validity or its revocation.
+// The signature of a CA is cached. The cache does not override trust, validity or revocation.
 #[test]
-fn a_remembered_ca_is_judged_anew_each_time() {
+fn a_cached_ca_signature_does_not_override_trust_validity_or_revocation() {
     let (root, ca) = (Ca::new("Root"), Ca::new("CA"));
     let crls = [root.crl(&List::new(1)), ca.crl(&List::new(1))];
-    let mut judge = scene(&[&root], &crls);
+    let mut verifier = scene(&[&root], &crls);
     let authority = root.certifies(&ca, 2);
     for _ in 0..3 {
-        assert_eq!(decide(&judge, &[&ca.device(), &authority], hours(0)), Ok(()));
+        assert_eq!(decide(&verifier, &[&ca.device(), &authority], hours(0)), Ok(()));
     }
-    assert_eq!(judge.remembered.len(), 1, "the CA's signature, and none of the devices'");
+    assert_eq!(verifier.caches.signatures.len(), 1, "the signature of the CA, and no signature of a device");
     let leaf = ca.device();
-    assert_eq!(decide(&judge, &[&leaf, &authority], hours(1001)), Err(Refusal::Expired));
-    // The same memory under another set of roots.
-    let memory: Arc<SignatureCache> = Arc::clone(&judge.remembered);
-    let other = PeerVerifier { remembered: memory, ..scene(&[&Ca::new("Root")], &crls) };
+    assert_eq!(decide(&verifier, &[&leaf, &authority], hours(1001)), Err(Refusal::Expired));
+    // The same caches with other roots.
+    let caches = verifier.caches.clone();
+    let other = PeerVerifier { caches, ..scene(&[&Ca::new("Root")], &crls) };
     assert!(decide(&other, &[&leaf, &authority], hours(0)).is_err());
-    judge.revocation = scene(&[&root], &[root.crl(&List::new(2).revoking(&[2], Some(2)))]).revocation;
-    assert_eq!(decide(&judge, &[&leaf, &authority], hours(0)), Err(Refusal::Revoked));
-    // A forged certificate of the same CA: other bytes, and not in the memory.
+    verifier.revocation = scene(&[&root], &[root.crl(&List::new(2).revoking(&[2], Some(2)))]).revocation;
+    assert_eq!(decide(&verifier, &[&leaf, &authority], hours(0)), Err(Refusal::Revoked));
+    // A forged certificate of the same CA has other bytes, so it is not in the cache.
     let forged = Ca { params: root.params.clone(), key: KeyPair::generate().unwrap() }.certifies(&ca, 2);
-    assert!(decide(&judge, &[&leaf, &forged], hours(0)).is_err());
+    assert!(decide(&verifier, &[&leaf, &forged], hours(0)).is_err());
 }

@@ -1,15 +1,15 @@
-//! NIST's PKITS, sections 4.1 to 4.7, 4.14 and 4.15: what a validator must say of 121 paths with their CRLs.
+//! NIST's PKITS, sections 4.1 to 4.7, 4.14 and 4.15: the required decision about 121 paths with their CRLs.
 //!
-//! The certificates and CRLs come with the Python package `cryptography-vectors`, which `tests/run` installs. The name
-//! of each end entity says what is expected of it. [`DEVIATIONS`] is the list of those where we say otherwise, each with
-//! its reason; an entry that has become superfluous fails the test like one that is missing.
+//! The certificates and CRLs come with the Python package `cryptography-vectors`, which `tests/run` installs.
+//! The name of each end entity states the expected decision. [`DEVIATIONS`] lists those that we decide
+//! otherwise, each with its reason. A superfluous entry fails the test like a missing one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::*;
-use super::{decide, judge};
+use super::{decide, verifier};
 use crate::revocation::crl::Crl;
 use crate::revocation::fixtures::hours;
 
@@ -55,7 +55,7 @@ const SECTIONS: [(&str, &[&str]); 9] = [
     ("4.15 deltas", &["deltaCRL"]),
 ];
 
-/// Where we say otherwise than PKITS, and why: always by refusing what PKITS would accept.
+/// Our deviations from PKITS, with reasons. Each of them refuses a path that PKITS accepts.
 const DEVIATIONS: [(&str, &str); 18] = [
     ("ValidBasicSelfIssuedCRLSigningKeyTest6EE", OTHER_KEY),
     ("ValidBasicSelfIssuedNewWithOldTest4EE", OTHER_KEY),
@@ -74,15 +74,15 @@ const DEVIATIONS: [(&str, &str); 18] = [
     ("ValidonlyContainsCACertsTest13EE", CA_AS_DEVICE),
     ("ValidpathLenConstraintTest14EE", CA_AS_DEVICE),
     ("ValidpathLenConstraintTest8EE", CA_AS_DEVICE),
-    ("Validpre2000UTCnotBeforeDateTest3EE", "webpki reads no time before 1970, and no device is as old"),
+    ("Validpre2000UTCnotBeforeDateTest3EE", "webpki cannot parse times before 1970, and no device is as old"),
 ];
 
-const OTHER_KEY: &str = "a CRL counts when the key that issued the certificate has signed it, or a configured indirect \
-                         issuer: of a CA of the same name with another key we cannot know that it is the same CA";
-const DSA: &str = "A0 has RSA and ECC, and no DSA";
-const NAMES: &str = "names are compared byte for byte, as webpki and the CRLs of one CA do it";
+const OTHER_KEY: &str = "a CRL must be signed by the key that issued the certificate, or by a configured indirect \
+                         issuer: a CA of the same name with another key may be another CA";
+const DSA: &str = "A0 allows RSA and ECC, not DSA";
+const NAMES: &str = "names are compared byte for byte, as webpki does";
 const SELF_ISSUED: &str = "webpki counts self-issued certificates in the length of a path";
-const CA_AS_DEVICE: &str = "the certificate of a CA is no device's";
+const CA_AS_DEVICE: &str = "a CA certificate is not a device certificate";
 
 struct Vectors {
     /// CA certificates by the name of their subject.
@@ -136,12 +136,12 @@ impl Vectors {
                 vectors.authorities.entry(facts.subject.as_der().to_vec()).or_default().push(der);
             }
         }
-        // What we cannot use as a CRL, `serve` would not start with.
+        // `serve` would not start with a CRL that it cannot parse.
         vectors.crls.retain(|path| Crl::read(fs::read(path).unwrap()).is_ok());
         vectors
     }
 
-    /// The end entity and every certificate that may be above it.
+    /// The end entity with each certificate that may be above it.
     fn chain<'a>(&'a self, leaf: &'a [u8]) -> Vec<&'a [u8]> {
         let mut chain = vec![leaf];
         let mut position = 0;
@@ -159,9 +159,9 @@ impl Vectors {
 
 // A8, A9
 #[test]
-fn pkits_is_decided_as_it_must_be_but_for_a_list_of_deviations() {
+fn pkits_decisions_match_except_for_the_listed_deviations() {
     let vectors = Vectors::load();
-    let judge = judge(&[&vectors.root], &vectors.crls, &vectors.crl_issuers);
+    let verifier = verifier(&[&vectors.root], &vectors.crls, &vectors.crl_issuers);
     let (mut wrong, mut seen, mut counts) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
     for (name, leaf) in &vectors.end_entities {
         let valid = name.starts_with("Valid");
@@ -171,19 +171,19 @@ fn pkits_is_decided_as_it_must_be_but_for_a_list_of_deviations() {
         else {
             continue;
         };
-        let said = decide(&judge, &vectors.chain(leaf), hours(0));
-        // Nobody of PKITS is in the directory, and most names are no device identifiers.
-        let accepted = matches!(said, Err(Refusal::NoCommonName | Refusal::UnknownDevice));
+        let decision = decide(&verifier, &vectors.chain(leaf), hours(0));
+        // No subject of PKITS is in the directory, and most of them are not device identifiers.
+        let accepted = matches!(decision, Err(Refusal::NoCommonName | Refusal::UnknownDevice));
         *counts.entry(section).or_insert(0) += 1;
         let deviates = DEVIATIONS.iter().any(|(own, _)| own == name);
         if deviates {
             seen.insert(name.as_str());
         }
         if (accepted == valid) == deviates {
-            wrong.push(format!("{section}: {name}: {said:?}"));
+            wrong.push(format!("{section}: {name}: {decision:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!(seen.len(), DEVIATIONS.len(), "a deviation of no test");
+    assert_eq!(seen.len(), DEVIATIONS.len(), "a deviation is not used");
     assert_eq!(counts.values().sum::<i32>(), 121, "{counts:?}");
 }

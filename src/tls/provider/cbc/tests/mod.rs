@@ -1,4 +1,5 @@
-//! What the record protection is held against: OpenSSL's own primitives, arbitrary damage, and a real connection.
+//! What the record protection is held against: OpenSSL's own primitives, arbitrary damage, and a real
+//! connection.
 
 mod known_answers;
 mod openssl;
