@@ -1,4 +1,4 @@
-//! What can go wrong with the store, by what the caller does about it.
+//! The errors of the store, by what the caller can do about them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,138 +8,141 @@ use sqlx::migrate::MigrateError;
 use crate::audit::SignError;
 use crate::model::{DeviceId, StoreUrl};
 
-/// Why the store did not do what was asked.
+/// Why an operation of the store failed.
 ///
-/// Cheap to clone: when a commit fails, everybody who waited for it is told.
+/// Cheap to clone: when a commit fails, every caller that waits for it gets the error.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The configuration is wrong.
+    /// The URL of the store is not valid.
     #[error(
-        "the store's URL has to be sqlite:PATH with the path of a file, or postgres://USER@HOST/DATABASE with no other \
-         parameters than sslmode, sslrootcert, sslcert, sslkey, host, hostaddr, port, user, password and dbname"
+        "the store's URL must be sqlite:PATH with the path of a file, or postgres://USER@HOST/DATABASE with no \
+         parameters but sslmode, sslrootcert, sslcert, sslkey, host, hostaddr, port, user, password and dbname"
     )]
     Url,
-    /// The file with the password is wrong.
-    #[error("cannot use the store's password in {}: it has to be there, for its owner only", file.display())]
+    /// The password file is missing, unreadable, or readable by others than its owner.
+    #[error("cannot use the store's password file {}: it must exist and be readable by its owner only", file.display())]
     Password {
         /// The file.
         file: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: Arc<std::io::Error>,
     },
-    /// There is no store at that place, and none can be made.
-    #[error("cannot open the store {}: check that its directory exists and may be written", path.display())]
+    /// The file does not exist and cannot be created, or cannot be opened.
+    #[error("cannot open the store {}: check that its directory exists and is writable", path.display())]
     Open {
         /// The file.
         path: PathBuf,
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: Arc<DatabaseError>,
     },
-    /// There is no server at that place, or it does not let us in.
+    /// The server cannot be reached or refuses the connection.
     #[error(
-        "cannot connect to the store {place}: check that the server runs and can be reached, that role and database exist, \
-         and the password"
+        "cannot connect to the store {place}: check that the server runs and is reachable, that the role and the \
+         database exist, and that the password is right"
     )]
     Connect {
         /// The server and the database.
         place: StoreUrl,
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: Arc<sqlx::Error>,
     },
-    /// The server does not keep what it is given, or cannot.
+    /// The server's commits are not durable, or it cannot store all messages.
     #[error("the store's server is {0}")]
     Server(&'static str),
-    /// The role of the platform may not do that in the database.
+    /// The role of the platform lacks a privilege in the database.
     #[error(
-        "the store's role may not do that: grant it what docs/store.md says, or start once with the role that owns the tables"
+        "the store's role lacks a privilege: grant the privileges that docs/store.md lists, or start once with the \
+         role that owns the tables"
     )]
     Denied(#[source] Arc<sqlx::Error>),
-    /// The store was made by another version of this program.
+    /// The store was created or migrated by another version of this program.
     #[error(
-        "the store's schema does not fit this version of the program: use the version that wrote it, or a later one"
+        "the store's schema does not match this version of the program: use the version that wrote it, or a later one"
     )]
     Schema(#[source] Arc<MigrateError>),
-    /// The store cannot work now: disk full, locked, gone. The same request may succeed later.
-    #[error("the store is unavailable: check the space and the permissions of its disk")]
+    /// The file cannot be used now: disk full, locked, missing. The same request may succeed later.
+    #[error("the store is unavailable: check the free space of its disk and the permissions of its files")]
     Unavailable(#[source] Arc<DatabaseError>),
-    /// The server cannot work now: gone, stopping, full, too busy. The same request may succeed later.
-    #[error("the store's server does not do its work: check that it runs, can be reached, and has space")]
+    /// The server cannot be used now: unreachable, stopping, full, overloaded. The same request may succeed later.
+    #[error("the store's server is unavailable: check that it runs, is reachable, and has free disk space")]
     Unreachable(#[source] Arc<sqlx::Error>),
-    /// The operating system gives no thread to write with.
-    #[error("the store cannot start its writer: check the limit on threads")]
+    /// The operating system refuses to start the writer's thread.
+    #[error("the store cannot start its writer thread: check the limit on threads")]
     Thread(#[source] Arc<std::io::Error>),
-    /// The store did not answer in time.
+    /// An operation of the store timed out.
     #[error(
-        "the store did not answer within {0:?}: check that its server or its disk is not overloaded, or gone"
+        "the store did not respond within {0:?}: check that its server or its disk is available and not overloaded"
     )]
     Timeout(std::time::Duration),
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,
-    /// What the store holds cannot be read: restore it from a backup.
-    #[error("the store is damaged: {place} cannot be read; restore it from a backup")]
+    /// A stored value cannot be read: restore the store from a backup.
+    #[error("the store is damaged: {place} cannot be read; restore the store from a backup")]
     Corrupt {
-        /// Where.
+        /// The table and column, or the part of the store.
         place: &'static str,
-        /// What the database said, when it was the database that noticed.
+        /// The error of the database, if the database detected the damage.
         #[source]
         source: Option<Arc<DatabaseError>>,
     },
-    /// The store was not copied.
-    #[error("the store was not copied to {}: name a file that is not there yet, in a folder with space", path.display())]
+    /// The backup failed.
+    #[error("cannot copy the store to {}: name a file that does not exist, in a directory with free space", path.display())]
     Backup {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: Arc<std::io::Error>,
     },
-    /// A server has tools of its own.
+    /// A store on PostgreSQL cannot be copied by this program; the server has tools of its own.
     #[error(
         "the store is on a PostgreSQL server: copy it with pg_dump --format=custom, or with the server's own backups"
     )]
     BackupOnServer,
-    /// This record cannot be stored, now or later; others can.
-    #[error("the store refuses the record")]
+    /// The database rejects this entry, now and later; other entries can be stored.
+    #[error("the store rejects the entry")]
     Refused(#[source] Arc<DatabaseError>),
     /// The platform's key cannot sign the audit trail.
     #[error(transparent)]
     Sign(#[from] SignError),
-    /// The directory has an entry of that name already.
+    /// The directory already has an entry for the device.
     #[error("device {0} is in the directory already")]
     DeviceExists(DeviceId),
-    /// A device's answer names a message by its control id alone.
+    /// A message with the same control id waits for the device. The device's answer refers to a message by its
+    /// control id only, so the answer would be ambiguous.
     #[error(
-        "a message with this MSH-10 waits for device {0} already: give it another, or withdraw the other one"
+        "a message with this MSH-10 is already waiting for device {0}: use another MSH-10, or withdraw that message"
     )]
     AlreadyWaiting(DeviceId),
-    /// The directory has no entry of that name.
+    /// The directory has no entry for the device.
     #[error("device {0} is not in the directory")]
     DeviceUnknown(DeviceId),
 }
 
-/// What a database said: PostgreSQL and whoever reads from SQLite through sqlx, whoever writes to SQLite by itself.
+/// The error of a database library: sqlx for PostgreSQL and for reading SQLite, rusqlite for writing SQLite.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub enum DatabaseError {
-    /// PostgreSQL, or SQLite when it is asked.
+    /// From PostgreSQL, or from reading SQLite.
     Sqlx(#[from] sqlx::Error),
-    /// SQLite when something is written.
+    /// From writing SQLite.
     Rusqlite(#[from] rusqlite::Error),
 }
 
 impl StoreError {
-    /// Whether the fault lies in this one request, so that others beside it can succeed.
-    pub(super) const fn concerns_one_request(&self) -> bool {
+    /// Whether the fault lies in a single entry, so that the other entries of its batch can succeed.
+    pub(super) const fn concerns_one_entry(&self) -> bool {
         matches!(
             self,
             Self::Refused(_) | Self::DeviceExists(_) | Self::DeviceUnknown(_) | Self::AlreadyWaiting(_)
         )
     }
 
+    /// The value at `place` (`table.column`) cannot be read.
     pub(super) const fn unreadable(place: &'static str) -> Self {
         Self::Corrupt { place, source: None }
     }

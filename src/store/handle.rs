@@ -1,4 +1,4 @@
-//! The open store.
+//! The handle of an open store, and what every operation needs of it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::queue::Queue;
 
-/// The store. Cheap to clone; clones share it. Several processes may have the same store open.
+/// An open store. Cheap to clone; clones share it. Several processes may have the same store open.
 #[derive(Clone)]
 pub struct Store(Arc<Inner>);
 
@@ -24,7 +24,7 @@ struct Inner {
     url: StoreUrl,
     node: NodeName,
     clock: Clock,
-    /// Cancelled when the thread that checkpoints SQLite has ended; none on PostgreSQL.
+    /// Cancelled when SQLite's checkpoint thread has ended; `None` on PostgreSQL.
     checkpointer_ended: Option<CancellationToken>,
 }
 
@@ -40,33 +40,33 @@ impl Store {
         Self(Arc::new(Inner { queue, reader, url, node, clock, checkpointer_ended }))
     }
 
-    /// Resolves when the writer has ended, for whatever reason; before [`Store::close`] that is a fault.
+    /// Resolves when the writer has ended, for any reason. Before [`Store::close`] that is a fault.
     pub fn writer_ended(&self) -> impl Future<Output = ()> + Send + use<> {
         self.0.queue.ended()
     }
 
-    /// Cancelled when the thread that checkpoints SQLite has ended; none on PostgreSQL.
+    /// Cancelled when SQLite's checkpoint thread has ended; `None` on PostgreSQL.
     #[must_use]
     pub fn checkpointer_ended(&self) -> Option<CancellationToken> {
         self.0.checkpointer_ended.clone()
     }
 
-    /// The node as which it was opened.
+    /// The node that this store was opened as.
     #[must_use]
     pub fn node(&self) -> &NodeName {
         &self.0.node
     }
 
-    /// Finishes what is queued and closes the store, for all clones.
+    /// Commits the queued entries and closes the store, for all clones.
     pub async fn close(&self) {
         self.0.queue.close().await;
         self.0.reader.close().await;
     }
 
-    /// Whether something can be written now: writes a row of no meaning.
+    /// Checks that the store accepts writes, by writing a probe row.
     ///
     /// # Errors
-    /// When that fails or takes longer than five seconds.
+    /// When the write fails or takes longer than five seconds.
     pub async fn check(&self) -> Result<(), StoreError> {
         match tokio::time::timeout(CHECK_TIMEOUT, self.write(Write::Probe)).await {
             Ok(written) => written.map(drop),
@@ -74,13 +74,13 @@ impl Store {
         }
     }
 
-    /// From now on `metrics` are told of every commit.
+    /// Reports every later commit to `metrics`.
     pub fn report_to(&self, metrics: &Metrics) {
         self.0.queue.report_to(metrics.clone(), self.0.clock.clone());
     }
 
-    /// Whether what is handed in has to wait for room, because more comes than can be written. Whoever reads messages from a
-    /// peer should not read more meanwhile: then the peer waits, and memory does not grow.
+    /// Whether callers wait for queue capacity, because entries arrive faster than they are committed. A session
+    /// should pause its reads meanwhile: the peer then waits, and memory does not grow.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.queue.is_full()
@@ -109,5 +109,5 @@ impl fmt::Debug for Store {
     }
 }
 
-/// How long the readiness check waits for its row.
+/// How long [`Store::check`] waits for its probe row.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);

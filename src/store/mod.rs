@@ -1,8 +1,10 @@
-//! What the platform keeps: messages, the device directory, the audit trail.
+//! Durable storage of messages, the device directory, the outbox and the audit trail.
 //!
-//! A positive answer of the store means: on disk, synchronised. [`Store`] is the handle; `operations` has what it does, by subject.
-//! `write` gathers what is to be written into few transactions; `read` asks. `sqlite` and `postgres` are the databases behind them:
-//! how each is opened, what its errors mean, and the statements in which they differ.
+//! When a write of the store returns `Ok`, the row is on disk and synchronised. [`Store`] is the handle; `open`
+//! assembles it, and `operations` holds its methods by subject. `write` groups entries into few transactions and
+//! commits them; `read` runs queries. `sqlite` and `postgres` are the databases behind both: how each is opened,
+//! what its errors mean, and the statements in which they differ. `records` are the values that callers pass in
+//! and get back.
 
 mod content;
 mod error;

@@ -1,4 +1,4 @@
-//! Puts the store together: a database, the queue before its writer, and the readers.
+//! Opens a store: assembles the database, the queue in front of its writer, and the readers.
 
 use crate::model::{Clock, NodeName, StoreUrl};
 use crate::store::error::StoreError;
@@ -8,16 +8,16 @@ use crate::store::write::queue::Queue;
 use crate::store::{postgres, sqlite};
 
 impl Store {
-    /// Opens the store at `url`: `sqlite:PATH`, which is made if there is none, or `postgres://USER@HOST/DATABASE`. Brings
-    /// its schema up to date.
+    /// Opens the store at `url` and migrates its schema. `url` is `sqlite:PATH`, which is created if it does not
+    /// exist, or `postgres://USER@HOST/DATABASE`.
     ///
     /// # Errors
-    /// When the URL is none of ours, the store cannot be opened, or its schema is of another version.
+    /// When the URL has another form, the store cannot be opened, or its schema has another version.
     pub async fn open(url: impl Into<StoreUrl>, clock: Clock) -> Result<Self, StoreError> {
         Self::open_as(NodeName::from_hostname(), url, clock).await
     }
 
-    /// Opens the store as the node of this name, which keeps an audit chain of its own.
+    /// Opens the store as the node `node`. Each node writes its own audit chain.
     ///
     /// # Errors
     /// As [`Store::open`].

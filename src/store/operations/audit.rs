@@ -20,7 +20,11 @@ impl Store {
         let name = event.name();
         if let Err(error) = self.audit(event).await {
             let error = &error as &dyn std::error::Error;
-            tracing::error!(event = name, error, "an audit row could not be written");
+            tracing::error!(
+                event = name,
+                error,
+                "cannot write an audit row; the event is missing from the audit trail"
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! What can be said of a store as a whole.
+//! Counts, integrity and backup of a whole store.
 
 use std::path::Path;
 
@@ -8,16 +8,17 @@ use crate::store::row::Row;
 use crate::store::sqlite;
 use crate::store::statement::Statement;
 
-/// What was found in a store.
+/// The result of [`Store::inspect`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// What is damaged, as the database says it; none when it has no such check (PostgreSQL: `pg_amcheck`).
+    /// The damage that the database's integrity check reports. `None` on PostgreSQL, which has a tool of its own
+    /// (`pg_amcheck`).
     pub damage: Option<Vec<String>>,
-    /// The number of the last migration.
+    /// The version of the last migration that was applied.
     pub schema: u64,
-    /// Messages.
+    /// Stored messages.
     pub messages: u64,
-    /// Those among them that were rejected.
+    /// Stored messages that were rejected.
     pub rejected: u64,
     /// Rows of the audit trail, of all nodes.
     pub audit_rows: u64,
@@ -26,10 +27,11 @@ pub struct Inspection {
 }
 
 impl Store {
-    /// Reads the whole store; on a large one that takes its time, and nobody waits for it.
+    /// Counts the rows of the store and checks its integrity. On a large store that takes minutes; writers and
+    /// readers continue meanwhile.
     ///
     /// # Errors
-    /// When it cannot be read. Damage that the database knows of is no error here.
+    /// When the store cannot be read. Damage that the integrity check reports is not an error.
     pub async fn inspect(&self) -> Result<Inspection, StoreError> {
         let count = async |sql: &str| {
             let rows = self.reader().fetch(Statement::new(sql)).await?;
@@ -51,8 +53,8 @@ impl Store {
     /// Copies the store into a new file while it is in use; see `docs/operations.md`.
     ///
     /// # Errors
-    /// When there is a file already, it cannot be written, or cannot be read afterwards; and always for a store on a
-    /// PostgreSQL server, which has tools of its own.
+    /// When the file exists, cannot be written, or fails the integrity check afterwards; and always for a store on
+    /// PostgreSQL, which has backup tools of its own.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         if self.url().is_postgres() {
             return Err(StoreError::BackupOnServer);
@@ -61,14 +63,14 @@ impl Store {
     }
 
     async fn damage(&self) -> Result<Vec<String>, StoreError> {
-        let said = async |sql: &str, column: &str| -> Result<Vec<String>, StoreError> {
+        let column_of = async |sql: &str, column: &str| -> Result<Vec<String>, StoreError> {
             let rows = self.reader().fetch(Statement::new(sql)).await?;
             rows.iter().map(|row: &Row| row.get::<String>(column)).collect()
         };
-        let mut damage = said("PRAGMA integrity_check", "integrity_check").await?;
+        let mut damage = column_of("PRAGMA integrity_check", "integrity_check").await?;
         damage.retain(|line| line != "ok");
-        for table in said("PRAGMA foreign_key_check", "table").await? {
-            damage.push(format!("a row of {table} names one that is not there"));
+        for table in column_of("PRAGMA foreign_key_check", "table").await? {
+            damage.push(format!("a row of {table} refers to a missing row"));
         }
         Ok(damage)
     }

@@ -1,5 +1,5 @@
-//! Messages for devices: what waits, and what became of it. A message is queued by one process and sent by another, the one
-//! that has the device's connection; this is where they meet.
+//! The outbox: messages for devices, and their outcome. One process queues a message; the process that has the
+//! device's connection sends it. The outbox is where they meet.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -13,19 +13,19 @@ use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::outbox::OutboxChange;
 
 impl Store {
-    /// Queues a message for a device; durable on return.
+    /// Queues a message for a device; the entry is durable on return.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyWaiting`] when one with its control id waits for the device.
+    /// [`StoreError::AlreadyWaiting`] when a message with the same control id waits for the device.
     pub async fn queue(&self, message: QueuedMessage) -> Result<(), StoreError> {
         self.change_outbox(OutboxChange::Queue(Box::new(message))).await.map(drop)
     }
 
-    /// Says before it is sent that this node sends it now, and that it is this node's alone until `until`. Whether it may:
-    /// not when it is settled, expired, taken by the device, or another node's.
+    /// Claims a message for this node until `until`, before the node sends it. Returns `false` when the message is
+    /// settled, expired, accepted by the device, or claimed by another node; it must not be sent then.
     ///
     /// # Errors
-    /// When that could not be written; then it must not be sent.
+    /// When the claim is not durable; the message must not be sent then.
     pub async fn claim(
         &self,
         id: MessageId,
@@ -35,18 +35,19 @@ impl Store {
         self.change_outbox(OutboxChange::Claim { id, device: device.clone(), until }).await
     }
 
-    /// Any node may send it again: the device has not answered.
+    /// Releases this node's claim, because the device has not answered: any node may send the message again.
     ///
     /// # Errors
-    /// When that could not be written; it is free when its claim ends.
+    /// When the release is not durable; the message is free when the claim ends.
     pub async fn release(&self, id: MessageId) -> Result<(), StoreError> {
         self.change_outbox(OutboxChange::Release(id)).await.map(drop)
     }
 
-    /// The device has taken it (`code`, in the message `answer`) and is still to say what came of it.
+    /// Records that the device has accepted the message (`code`, in the message `answer`) and has still to report
+    /// the result.
     ///
     /// # Errors
-    /// When that could not be written.
+    /// When the acceptance is not durable.
     pub async fn note_accepted(
         &self,
         id: MessageId,
@@ -56,10 +57,11 @@ impl Store {
         self.change_outbox(OutboxChange::Accept { id, code: code.to_owned(), answer }).await.map(drop)
     }
 
-    /// The device's last word on it: `code`, in the message `answer`. Whether it still waited for one.
+    /// Records the device's final answer: `code`, in the message `answer`. Returns `false` when the message was
+    /// settled before.
     ///
     /// # Errors
-    /// When that could not be written.
+    /// When the outcome is not durable.
     pub async fn settle(
         &self,
         id: MessageId,
@@ -72,25 +74,25 @@ impl Store {
         self.change_outbox(OutboxChange::Settle { id, device, acknowledged, code, answer }).await
     }
 
-    /// Its time is over. Whether that is so: not while a node sends it, nor when it is settled.
+    /// Settles a message as expired. Returns `false` when its time is not over, a node sends it, or it is settled.
     ///
     /// # Errors
-    /// When that could not be written.
+    /// When the outcome is not durable.
     pub async fn expire(&self, id: MessageId, device: &DeviceId) -> Result<bool, StoreError> {
         self.change_outbox(OutboxChange::Expire { id, device: device.clone() }).await
     }
 
-    /// `actor` takes it back. Whether that was possible: not while a node sends it, nor when the device has taken it, nor when
-    /// it is settled.
+    /// Withdraws a message on behalf of `actor`. Returns `false` when a node sends it, the device has accepted it,
+    /// or it is settled.
     ///
     /// # Errors
-    /// When that could not be written.
+    /// When the outcome is not durable.
     pub async fn withdraw(&self, id: MessageId, device: &DeviceId, actor: &str) -> Result<bool, StoreError> {
         let (device, actor) = (device.clone(), actor.to_owned());
         self.change_outbox(OutboxChange::Withdraw { id, device, actor }).await
     }
 
-    /// A page of what waits behind `after`, the oldest first.
+    /// A page of the messages that wait, from after `after`, the oldest first.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -102,7 +104,7 @@ impl Store {
         self.reader().waiting_messages(self.node(), after, limit).await
     }
 
-    /// A page of messages for devices, the newest first.
+    /// A page of the outbox, the newest entry first.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -110,7 +112,7 @@ impl Store {
         self.reader().outbox(filter).await
     }
 
-    /// One message for a device, and its bytes.
+    /// One entry of the outbox and the bytes of its message.
     ///
     /// # Errors
     /// When it cannot be read.

@@ -1,4 +1,4 @@
-//! Where the server is, and a connection to it that keeps what it says it keeps.
+//! The address of the server, and connections to it whose commits are durable.
 
 use std::fmt;
 use std::fs;
@@ -18,7 +18,7 @@ use super::failure::failure;
 use crate::model::StoreUrl;
 use crate::store::error::StoreError;
 
-/// Where the store is and how to get in. Shown without password.
+/// The address of the server and how to connect to it. `Debug` does not show the password.
 #[derive(Clone)]
 pub(in crate::store) struct Location {
     url: StoreUrl,
@@ -26,11 +26,11 @@ pub(in crate::store) struct Location {
 }
 
 impl Location {
-    /// Reads `postgres://USER@HOST/DATABASE`, and the password's file when there is one.
+    /// Parses `postgres://USER@HOST/DATABASE`, and reads the password file if the URL has one.
     pub(in crate::store) fn parse(url: &StoreUrl) -> Result<Self, StoreError> {
         let (_, parameters) = url.secret().split_once('?').unwrap_or_default();
         let names = parameters.split('&').filter_map(|pair| pair.split('=').next());
-        // The library passes over what it does not know, and writes it into the log.
+        // sqlx ignores unknown parameters and writes them to the log.
         if names.filter(|name| !name.is_empty()).any(|name| !PARAMETERS.contains(&name)) {
             return Err(StoreError::Url);
         }
@@ -43,10 +43,10 @@ impl Location {
         }
         let chosen = parameters.contains("sslmode=") || std::env::var_os("PGSSLMODE").is_some();
         if !chosen {
-            // Messages are about patients. What does not leave the machine needs no TLS; everything else does, and a
-            // server that proves who it is.
-            let near = options.get_socket().is_some() || is_loopback(options.get_host());
-            options = options.ssl_mode(if near { PgSslMode::Prefer } else { PgSslMode::VerifyFull });
+            // Messages contain patient data. A connection that does not leave the machine needs no TLS; any other
+            // needs TLS and an authenticated server.
+            let is_local = options.get_socket().is_some() || is_loopback(options.get_host());
+            options = options.ssl_mode(if is_local { PgSslMode::Prefer } else { PgSslMode::VerifyFull });
         }
         let options = options.application_name("pcd-platform").log_statements(LevelFilter::Trace);
         Ok(Self { url: url.clone(), options })
@@ -61,7 +61,7 @@ impl Location {
         self.options.get_ssl_mode()
     }
 
-    /// A connection to a server that can be relied on.
+    /// Connects, and checks that the server's commits are durable.
     pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, async {
             let mut connection = PgConnection::connect_with(&self.options).await.map_err(|source| {
@@ -73,34 +73,34 @@ impl Location {
         connecting.await.map_err(|_| StoreError::Timeout(CONNECT_TIMEOUT))?
     }
 
-    /// The same, with limits for whoever writes.
+    /// Connects, and sets the timeouts of the writer.
     pub(in crate::store) async fn connect_to_write(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.connect().await?;
         prepare(&mut connection, WRITE).await?;
         Ok(connection)
     }
 
-    /// Acknowledged means on disk: a server that does not keep that is refused.
+    /// Refuses a server whose commits are not durable, or that cannot store all messages.
     async fn examine(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let row = sqlx::query(EXAMINE).fetch_one(&mut *connection).await.map_err(failure)?;
         let setting = |column: &str| row.try_get::<String, _>(column).map_err(failure);
         if setting("fsync")? != "on" {
             return Err(StoreError::Server(
-                "fsync = off: what it acknowledges is lost when its machine fails; set fsync = on",
+                "configured with fsync = off: commits are lost when its machine fails; set fsync = on",
             ));
         }
         if setting("server_encoding")? != "UTF8" {
             return Err(StoreError::Server(
-                "a database of another encoding than UTF8; make one with ENCODING 'UTF8'",
+                "using a database with another encoding than UTF8; create one with ENCODING 'UTF8'",
             ));
         }
         if row.try_get::<i32, _>("version").map_err(failure)? < MIN_SERVER_VERSION {
-            return Err(StoreError::Server("a version older than 13"));
+            return Err(StoreError::Server("older than PostgreSQL 13; upgrade it"));
         }
         if row.try_get::<bool, _>("standby").map_err(failure)? {
-            return Err(StoreError::Server("a standby, which takes no rows; name the primary"));
+            return Err(StoreError::Server("a standby, which is read-only; connect to the primary"));
         }
-        // Whatever waits for more than the local disk may stay as it is.
+        // Levels that wait for more than the local disk stay as configured.
         if setting("synchronous_commit")? == "off" {
             prepare(connection, "SET synchronous_commit = on").await?;
         }
@@ -114,8 +114,8 @@ impl fmt::Debug for Location {
     }
 }
 
-/// What a connection of ours is told before its first use. A statement or a lock that takes too long ends on the server as
-/// well, so that a node that lost its connection, or froze, does not hold up the others.
+/// Runs `settings` on a new connection. The server ends statements and locks that take too long as well, so that
+/// a node that froze or lost its connection does not block the other nodes.
 async fn prepare(connection: &mut PgConnection, settings: &'static str) -> Result<(), StoreError> {
     connection.execute(AssertSqlSafe(settings)).await.map(drop).map_err(failure)
 }
@@ -125,7 +125,7 @@ fn is_loopback(host: &str) -> bool {
         || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// The first line of a file that nobody but its owner may read.
+/// The first line of the password file, which only its owner may read.
 fn password(file: &Path) -> Result<String, StoreError> {
     let cannot = |source| StoreError::Password { file: file.to_owned(), source: Arc::new(source) };
     let mut opened = fs::File::open(file).map_err(cannot)?;
@@ -133,7 +133,7 @@ fn password(file: &Path) -> Result<String, StoreError> {
     if mode & 0o077 != 0 {
         return Err(cannot(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            "others than its owner may read it",
+            "group or others have access to it",
         )));
     }
     let mut text = String::new();
@@ -141,10 +141,10 @@ fn password(file: &Path) -> Result<String, StoreError> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-/// How long it may take to reach the server.
+/// How long connecting to the server may take.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the tests run on is newer; older ones are not maintained any more.
+/// The tests run on a newer version; older ones are no longer maintained.
 const MIN_SERVER_VERSION: i32 = 130_000;
 
 const EXAMINE: &str = "
@@ -152,10 +152,10 @@ SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') 
     current_setting('server_encoding') AS server_encoding, current_setting('server_version_num')::int AS version,
     pg_is_in_recovery() AS standby";
 
-/// Shorter than what the writer waits for an answer.
+/// Shorter than the timeout of a commit, so that the server's error arrives first.
 const WRITE: &str = "
 SET lock_timeout = '4s'; SET statement_timeout = '8s'; SET idle_in_transaction_session_timeout = '8s'";
 
-/// What may follow the `?` of the URL.
+/// The parameters that the URL may have.
 const PARAMETERS: [&str; 10] =
     ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "hostaddr", "port", "user", "password", "dbname"];

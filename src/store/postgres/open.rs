@@ -1,4 +1,4 @@
-//! Opens the store on a server, and brings its schema up to date.
+//! Opens a store on a PostgreSQL server and migrates its schema.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::writer::Writer;
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 
-/// Opens the store and brings its schema up to date.
+/// Connects to the server and migrates the schema of the store.
 pub(in crate::store) async fn open(
     location: Location,
     node: NodeName,
@@ -26,8 +26,8 @@ pub(in crate::store) async fn open(
     Ok((Writer::new(location, node, connection), pool))
 }
 
-/// Brings the schema up to date, if that is not done: a role that may not make tables can serve then. Several nodes may
-/// start at once; the library takes an advisory lock.
+/// Applies the missing migrations. If there are none it writes nothing, so that a role without the right to create
+/// tables can serve. Several nodes may start at the same time: sqlx takes an advisory lock.
 async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
     if is_up_to_date(connection).await? {
         return Ok(());

@@ -62,7 +62,7 @@ pub(super) async fn write(
         // The chain does not end there.
         Ok(done) if done.rows_affected() == 0 => Ok(None),
         Ok(_) => Ok(Some(Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved })),
-        Err(error) if error.concerns_one_request() => Ok(None),
+        Err(error) if error.concerns_one_entry() => Ok(None),
         Err(error) => {
             let done = Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved };
             Err(CommitError { error, in_doubt: Some(done) })

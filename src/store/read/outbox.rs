@@ -1,4 +1,4 @@
-//! Reads messages for devices.
+//! Queries of the outbox.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -55,13 +55,14 @@ impl Reader {
 }
 
 fn waiting(row: &Row, node: &NodeName) -> Result<WaitingMessage, StoreError> {
-    let elsewhere = row.get::<Option<String>>("claimed_by")?.is_some_and(|claimed| claimed != node.as_str());
+    let is_elsewhere =
+        row.get::<Option<String>>("claimed_by")?.is_some_and(|claimed| claimed != node.as_str());
     let until = optional_time(row, "claimed_until", "outbox.claimed_until")?;
     Ok(WaitingMessage {
         id: message_id(row)?,
         device: row.parsed("device", "outbox.device")?,
         expires_at: row.time("expires_at", "outbox.expires_at")?,
-        elsewhere_until: until.filter(|_| elsewhere),
+        elsewhere_until: until.filter(|_| is_elsewhere),
         accepted: row.get::<Option<String>>("acknowledgement")?.is_some(),
     })
 }

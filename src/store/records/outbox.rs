@@ -1,4 +1,4 @@
-//! Messages for devices, as they are queued, listed and claimed.
+//! Outbox entries: messages for devices, as they are queued, listed and sent.
 
 use std::fmt;
 
@@ -8,79 +8,79 @@ use jiff::Timestamp;
 use crate::audit::Settlement;
 use crate::model::{DeviceId, MessageId};
 
-/// A message for a device, as it is queued.
+/// A message for a device, to be queued.
 #[derive(Clone)]
 pub struct QueuedMessage {
-    /// Its name in the store.
+    /// The identifier of the entry.
     pub id: MessageId,
-    /// Whom it is for: the Common Name of the certificate.
+    /// The recipient: the Common Name of its certificate.
     pub device: DeviceId,
     /// MSH-9.
     pub message_type: String,
-    /// MSH-10: the device's answer names it so.
+    /// MSH-10; the device's acknowledgement refers to it.
     pub control_id: String,
-    /// From then on it is not sent any more.
+    /// The time from which it is no longer sent.
     pub expires_at: Timestamp,
-    /// Who queues it.
+    /// The user who queues it.
     pub actor: String,
-    /// The message, without its frame.
+    /// The message, without the MLLP frame.
     pub raw: Bytes,
 }
 
-/// What is known of a message for a device.
+/// The state of a message for a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxEntry {
-    /// Its name in the store.
+    /// The identifier of the entry.
     pub id: MessageId,
     /// When it was queued.
     pub queued_at: Timestamp,
-    /// From then on it is not sent any more.
+    /// The time from which it is no longer sent.
     pub expires_at: Timestamp,
-    /// Whom it is for.
+    /// The recipient.
     pub device: DeviceId,
     /// MSH-9.
     pub message_type: String,
     /// MSH-10.
     pub control_id: String,
-    /// Who queued it.
+    /// The user who queued it.
     pub actor: String,
-    /// How often a node has begun to send it: the device may have it so many times.
+    /// The number of delivery attempts. The device may have received the message that many times.
     pub attempts: u64,
-    /// When one did last.
+    /// When the last attempt began.
     pub sent_at: Option<Timestamp>,
-    /// MSA-1 of the device's last answer; empty when it had none of table 0008.
+    /// MSA-1 of the device's last acknowledgement; empty if it was not a code of HL7 table 0008.
     pub acknowledgement: Option<String>,
-    /// The message that brought that answer.
+    /// The message that carried that acknowledgement.
     pub answer: Option<MessageId>,
-    /// What became of it, and when that was known; none while it waits.
+    /// The outcome and its time; `None` while the message waits.
     pub settled: Option<(Settlement, Timestamp)>,
 }
 
-/// A message that waits, as those see it who may send it.
+/// A waiting message, as the dispatcher of a node sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaitingMessage {
-    /// Its name in the store.
+    /// The identifier of the entry.
     pub id: MessageId,
-    /// Whom it is for.
+    /// The recipient.
     pub device: DeviceId,
-    /// From then on it is not sent any more.
+    /// The time from which it is no longer sent.
     pub expires_at: Timestamp,
-    /// Until when it is another node's alone.
+    /// The end of another node's claim; `None` if no other node holds one.
     pub elsewhere_until: Option<Timestamp>,
-    /// The device has taken it, and is still to say what came of it: never send it again.
+    /// The device has accepted it and has not yet reported the result. It must not be sent again.
     pub accepted: bool,
 }
 
-/// Which of the messages for devices to list, the newest first.
+/// Selects entries of the outbox, the newest first.
 #[derive(Debug, Clone, Default)]
 pub struct OutboxFilter {
-    /// Only those for this device.
+    /// Only messages for this device.
     pub device: Option<DeviceId>,
-    /// Only those of which nothing is known yet.
+    /// Only messages without an outcome.
     pub waiting: bool,
-    /// Only what was queued before this one: the last one of the page before.
+    /// Only messages queued before this one, the last of the previous page.
     pub before: Option<MessageId>,
-    /// At most so many.
+    /// The maximum number of entries.
     pub limit: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Where the file is, and connections to it.
+//! The path of the SQLite file, and the connections to it.
 
 use std::fs;
 use std::io;
@@ -15,21 +15,21 @@ use tracing::log::LevelFilter;
 use super::failure::{failure, written};
 use crate::store::error::StoreError;
 
-/// Where the store is.
+/// The path of the SQLite file.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Location {
     path: PathBuf,
-    /// The file may not grow beyond so many pages: a disk that is full.
+    /// The maximum number of pages of the file, to simulate a full disk.
     #[cfg(test)]
     pub(in crate::store) max_pages: Option<u32>,
 }
 
 impl Location {
-    /// Reads `sqlite:PATH`, also in the form `sqlite://PATH`.
+    /// Parses `sqlite:PATH` or `sqlite://PATH`.
     pub(in crate::store) fn parse(url: &str) -> Result<Self, StoreError> {
         let path = url.strip_prefix("sqlite:").ok_or(StoreError::Url)?;
         let path = path.strip_prefix("//").unwrap_or(path);
-        // A database in memory is no store, and SQLite would take these for one.
+        // SQLite takes these for a database in memory, which is not durable.
         if path.is_empty() || path.starts_with(':') || path.contains(['?', '\0']) {
             return Err(StoreError::Url);
         }
@@ -62,7 +62,7 @@ impl Location {
         SqliteConnection::connect_with(&self.options()).await.map_err(failure)
     }
 
-    /// The connection that writes; the file has to be there. The same as [`Location::options`].
+    /// Opens the writer's connection, with the settings of [`Location::options`]. The file must exist.
     pub(in crate::store) fn connect_to_write(&self) -> Result<rusqlite::Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(written)?;
@@ -81,7 +81,8 @@ impl Location {
         Ok(connection)
     }
 
-    /// Messages are about patients: the file, and what SQLite puts beside it, is for the owner only.
+    /// Creates the file and its directory if they do not exist. Messages contain patient data: only the owner may
+    /// read the file. SQLite gives its WAL and shared-memory files the same mode.
     pub(super) fn create(&self) -> Result<(), StoreError> {
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -99,15 +100,14 @@ impl Location {
     }
 }
 
-/// How long a connection waits for another process that is writing.
+/// How long a connection waits for the write lock of another process.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the writer keeps in memory, in KiB and negative, as SQLite wants it: the upper pages of all indexes.
+/// The page cache of the writer: the upper pages of all indexes. SQLite takes a size in KiB as a negative number.
 const WRITER_CACHE: i64 = -16 * 1024;
 
-/// So many pages of the write-ahead log, 32 MiB, and the writer moves the rest of them into the file itself: then it can
-/// begin the log anew.
+/// Pages of the write-ahead log (32 MiB) at which the writer checkpoints by itself, so that the log can restart.
 const MAX_WAL_PAGES: i64 = 8000;
 
-/// How many statements of the writer stay prepared: more than it has.
+/// The writer's prepared statements that are cached: more than it has.
 const WRITER_STATEMENTS: usize = 64;

@@ -1,4 +1,4 @@
-//! SQLite: one file, one writing connection, a few reading ones.
+//! SQLite: one file, one connection that writes, and a pool of connections that read.
 
 pub(in crate::store) mod backup;
 mod checkpoint;

@@ -1,4 +1,4 @@
-//! Opens the store in a file, and brings its schema up to date.
+//! Opens a store in a SQLite file and migrates its schema.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::writer::Writer;
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 
-/// Opens the store and brings its schema up to date.
+/// Opens the store, creates the file if it does not exist, and migrates its schema.
 pub(in crate::store) async fn open(
     location: Location,
     node: NodeName,
@@ -29,8 +29,8 @@ pub(in crate::store) async fn open(
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    // SQLite has no lock for migrations, and another process may be starting now: take the write lock first, so that
-    // the second one finds everything done.
+    // SQLite has no lock for migrations, and another process may be starting at the same time: take the write
+    // lock first, so that the second process finds every migration applied.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
     match MIGRATOR.run_direct(None, &mut *transaction, false).await {
         Ok(()) => transaction.commit().await.map_err(failure),

@@ -50,7 +50,7 @@ pub(in crate::store) async fn write(
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
     match all_at_once(connection, node, in_doubt, entries).await {
-        Err(CommitError { error, .. }) if error.concerns_one_request() => {
+        Err(CommitError { error, .. }) if error.concerns_one_entry() => {
             one_by_one(connection, node, in_doubt, entries).await
         }
         outcome => outcome,
@@ -75,7 +75,7 @@ async fn all_at_once(
                 .await
         }
         Err(error) => {
-            if error.concerns_one_request() {
+            if error.concerns_one_entry() {
                 connection.run("ROLLBACK").await?;
             }
             Err(error.into())
@@ -104,7 +104,7 @@ async fn one_by_one(
                 end = next;
                 outcomes.extend(written.into_iter().map(Ok));
             }
-            Err(error) if error.concerns_one_request() => {
+            Err(error) if error.concerns_one_entry() => {
                 connection.run("ROLLBACK TO SAVEPOINT entry").await?;
                 outcomes.push(Err(error));
             }
@@ -189,7 +189,7 @@ async fn apply(
                 }
                 Write::PruneMessages { before, limit } => {
                     let messages = retention::remove_messages(connection, *before, *limit).await?
-                        + outbox::forget(connection, *before, *limit).await?;
+                        + outbox::delete_settled(connection, *before, *limit).await?;
                     alert::forget(connection, *before, *limit).await?;
                     if messages > 0 {
                         trail.push((*at, Event::MessagesPruned { messages, before: *before }));

@@ -1,4 +1,4 @@
-//! Changes of the outbox, and what the audit trail says of them: the same whatever the database.
+//! Changes of the outbox, and their rows in the audit trail. The same on both databases.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::store::records::outbox::QueuedMessage;
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 
-/// A change of the outbox; what each means is said where the store offers it.
+/// A change of the outbox; each is documented at the method of [`Store`](crate::store::Store) that makes it.
 #[derive(Debug)]
 pub(in crate::store) enum OutboxChange {
     Queue(Box<QueuedMessage>),
@@ -22,7 +22,7 @@ pub(in crate::store) enum OutboxChange {
 }
 
 impl OutboxChange {
-    /// The row of the audit trail, which belongs into the same transaction.
+    /// The audit row of the change, written in the same transaction.
     pub(in crate::store) fn event(&self) -> Option<Event> {
         let settled = |id: &MessageId,
                        device: &DeviceId,
@@ -54,16 +54,16 @@ impl OutboxChange {
     }
 }
 
-/// Makes the change; how many rows it has changed.
+/// Applies the change. Returns the number of rows that changed.
 pub(in crate::store) async fn apply(
     connection: &mut impl Connection,
     node: &NodeName,
     at: Timestamp,
     change: &OutboxChange,
 ) -> Result<u64, StoreError> {
-    let of = |sql: &str, id: &MessageId| Statement::new(sql).bind(id.as_bytes().as_slice());
+    let statement_for = |sql: &str, id: &MessageId| Statement::new(sql).bind(id.as_bytes().as_slice());
     let statement = match change {
-        OutboxChange::Queue(message) => of(INSERT, &message.id)
+        OutboxChange::Queue(message) => statement_for(INSERT, &message.id)
             .bind(at)
             .bind(message.expires_at)
             .bind(message.device.as_str())
@@ -71,18 +71,20 @@ pub(in crate::store) async fn apply(
             .bind(message.control_id.as_str())
             .bind(message.actor.as_str())
             .bind(message.raw.as_ref()),
-        OutboxChange::Claim { id, until, .. } => of(CLAIM, id).bind(at).bind(node.as_str()).bind(*until),
-        OutboxChange::Release(id) => of(RELEASE, id).bind(node.as_str()),
-        OutboxChange::Accept { id, code, answer } => {
-            of(ACCEPT, id).bind(code.as_str()).bind(answer.as_bytes().as_slice())
+        OutboxChange::Claim { id, until, .. } => {
+            statement_for(CLAIM, id).bind(at).bind(node.as_str()).bind(*until)
         }
-        OutboxChange::Settle { id, acknowledged, code, answer, .. } => of(SETTLE, id)
+        OutboxChange::Release(id) => statement_for(RELEASE, id).bind(node.as_str()),
+        OutboxChange::Accept { id, code, answer } => {
+            statement_for(ACCEPT, id).bind(code.as_str()).bind(answer.as_bytes().as_slice())
+        }
+        OutboxChange::Settle { id, acknowledged, code, answer, .. } => statement_for(SETTLE, id)
             .bind(at)
             .bind(Settlement::answered(*acknowledged).code())
             .bind(code.as_str())
             .bind(answer.as_bytes().as_slice()),
-        OutboxChange::Expire { id, .. } => of(EXPIRE, id).bind(at),
-        OutboxChange::Withdraw { id, .. } => of(WITHDRAW, id).bind(at),
+        OutboxChange::Expire { id, .. } => statement_for(EXPIRE, id).bind(at),
+        OutboxChange::Withdraw { id, .. } => statement_for(WITHDRAW, id).bind(at),
     };
     let rows = connection.execute(statement).await?;
     match change {
@@ -91,8 +93,8 @@ pub(in crate::store) async fn apply(
     }
 }
 
-/// Removes what was settled before `before`, the oldest first; how many.
-pub(in crate::store) async fn forget(
+/// Deletes at most `limit` entries that were settled before `before`, the oldest first. Returns their number.
+pub(in crate::store) async fn delete_settled(
     connection: &mut impl Connection,
     before: Timestamp,
     limit: u32,
@@ -105,13 +107,13 @@ INSERT INTO outbox (id, queued_at, expires_at, device, message_type, control_id,
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT DO NOTHING";
 
-/// A node that died and is back has its own claims from before.
+/// A node that restarted still holds the claims that it made before.
 const CLAIM: &str = "
 UPDATE outbox SET attempts = attempts + 1, sent_at = $2, claimed_by = $3, claimed_until = $4
 WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL AND expires_at > $2
     AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_by = $3)";
 
-/// Only what is this node's still: done twice, because nobody knew of the first time, it must not take it from another one.
+/// Releases this node's own claims only: a retry after a commit in doubt must not release the claim of another node.
 const RELEASE: &str = "
 UPDATE outbox SET claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND claimed_by = $2 AND outcome IS NULL";
 
