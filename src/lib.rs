@@ -1,14 +1,16 @@
 //! The platform side of IHE PCD over mutual TLS.
 //!
-//! The modules in the order in which data meets them: bytes become frames ([`mllp`]), frames become messages
-//! ([`hl7`]), messages become transactions and claims of identity ([`pcd`]); certificates are read ([`x509`])
-//! and judged ([`tls`], [`revocation`], [`authz`]); what came is kept ([`store`]) and accounted for ([`audit`]).
-//! [`interface_a`] is where a device meets all of that, [`liveness`] watches whether it goes on sending, [`southbound`] the way of a message to a device, [`interface_b`] is the device's side of the same
-//! specification, [`audit_forwarder`] sends the account of it all away, [`http`] is the operator's side. [`pki`] makes
-//! certificates where there is no other authority. All of them share the words of [`model`], the [`config`] and the
-//! [`metrics`]; [`app`] puts the pieces together and [`cli`] starts them.
+//! The modules in the order of the data flow: [`mllp`] decodes bytes into frames, [`hl7`] parses frames into
+//! messages, [`pcd`] reads transactions and device identities from messages. [`x509`] reads certificates;
+//! [`tls`], [`revocation`] and [`authz`] decide whether a peer may connect. [`store`] holds messages and the
+//! audit trail, [`audit`] defines the trail's events and its chain of hashes. [`interface_a`] serves devices,
+//! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending. [`interface_b`] is
+//! the device's side of the same specification. [`audit_forwarder`] sends the audit trail to an Audit Record
+//! Repository, [`http`] serves operators, and [`pki`] issues certificates where there is no other authority.
+//! [`model`], [`config`] and [`metrics`] are shared by all; [`app`] puts the modules together and [`cli`]
+//! starts them.
 //!
-//! Edges between modules only point downward; `tests/it/architecture` holds them.
+//! Modules depend only on lower layers; `tests/it/architecture` checks that.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The audit trail, signed with the platform's key from time to time.
+//! Signs the audit trail at the configured interval.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::config::ConfigHandle;
 use crate::store::Store;
 use crate::tls::Acceptor;
 
-/// Signs at once, and then again and again until `done`.
+/// Signs at once, and then at every `[audit] sign-every` until `done` is cancelled.
 ///
-/// What is not signed yet somebody with access to the database could compute anew unnoticed.
+/// Rows after the last signature can be rewritten undetected by anyone with write access to the database.
 pub(super) async fn sign_regularly(
     store: Store,
     acceptor: Arc<Acceptor>,
@@ -26,15 +26,19 @@ pub(super) async fn sign_regularly(
     }
 }
 
-/// Signs what is new. The log gets the place and its hash: kept elsewhere, they show whether the trail was cut there.
+/// Signs the rows since the last signature. The log shows the position and its hash: with a copy of the log
+/// an auditor can find out that the end of the trail was cut off.
 pub(super) async fn sign(store: &Store, acceptor: &Acceptor) {
     match store.sign_audit(acceptor).await {
-        Ok(Some(link)) => {
-            tracing::info!(number = link.number, hash = %link.hash, "the audit trail is signed")
+        Ok(Some(head)) => {
+            tracing::info!(number = head.number, hash = %head.hash, "the audit trail is signed");
         }
         Ok(None) => {}
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the audit trail could not be signed");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the audit trail could not be signed; the next attempt follows after audit.sign-every"
+            );
         }
     }
 }

@@ -1,28 +1,25 @@
-//! What the audit trail says of the platform's own certificates, their keys and the roots.
+//! Audit rows about the platform's own certificates, their keys and the trust anchors.
 
 use super::Platform;
 use crate::audit::{Event, Installed};
 use crate::store::{AuditFilter, Page, Store, StoreError};
 
-/// Rows that are looked at at once; the event is rare.
-const PAGE: u32 = 50;
-
 impl Platform {
-    /// Tells what is installed if it is not what this node said when it ran last.
-    pub(super) async fn tell_certificates_since_last_start(&self) {
-        match last_told(&self.store).await {
-            Ok(last) => self.tell_certificates(last).await,
+    /// Records which certificates are installed if that differs from the last record of this node.
+    pub(super) async fn record_certificates_at_start(&self) {
+        match last_recorded(&self.store).await {
+            Ok(old) => self.record_certificates(old).await,
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "it is not known which certificates were installed before"
+                    "the audit trail could not be read; a change of the installed certificates is not recorded"
                 );
             }
         }
     }
 
-    /// Tells what is installed if it is not `old`.
-    pub(super) async fn tell_certificates(&self, old: Vec<Installed>) {
+    /// Records which certificates are installed if they are not `old`.
+    pub(super) async fn record_certificates(&self, old: Vec<Installed>) {
         let new = self.acceptor.installed_certificates();
         if old != new {
             self.store.audit_or_log(Event::CertificatesChanged { old, new }).await;
@@ -30,12 +27,12 @@ impl Platform {
     }
 }
 
-/// What the trail of this node says was installed last; nothing when it never said so.
-async fn last_told(store: &Store) -> Result<Vec<Installed>, StoreError> {
+/// The certificates in the last such row of this node; empty when there is none.
+async fn last_recorded(store: &Store) -> Result<Vec<Installed>, StoreError> {
     let mut page = Page::Latest;
     loop {
         let event = Some(Event::CERTIFICATES_CHANGED.to_owned());
-        let rows = store.audit_rows(&AuditFilter { event, since: None, page, limit: PAGE }).await?;
+        let rows = store.audit_rows(&AuditFilter { event, since: None, page, limit: PAGE_ROWS }).await?;
         if let Some(row) = rows.iter().find(|row| row.node == *store.node()) {
             return Ok(Installed::read(&row.details).unwrap_or_default());
         }
@@ -45,3 +42,6 @@ async fn last_told(store: &Store) -> Result<Vec<Installed>, StoreError> {
         }
     }
 }
+
+/// Rows that are read at once; the event is rare.
+const PAGE_ROWS: u32 = 50;

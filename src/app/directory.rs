@@ -1,11 +1,10 @@
-//! The device directory in memory, kept as the store has it.
+//! The device directory in memory, which follows the one in the store.
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::authz::Directory;
-use crate::authz::DirectoryHandle;
+use crate::authz::{Directory, DirectoryHandle};
 use crate::interface_a::Registry;
 use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
@@ -14,7 +13,8 @@ pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
     Ok(Directory::from(store.devices().await?))
 }
 
-/// Follows the directory until `done`: a device that is suspended or removed loses its sessions as well.
+/// Follows the directory in the store until `done` is cancelled, and ends the sessions of devices that were
+/// suspended or removed.
 pub(super) async fn watch(
     store: Store,
     directory: DirectoryHandle,
@@ -23,24 +23,24 @@ pub(super) async fn watch(
     done: CancellationToken,
 ) {
     let mut changes = store.directory_changes();
-    let mut seen = None;
-    let mut failing = false;
+    let mut revision = None;
+    let mut is_failing = false;
     loop {
-        match refresh(&store, &directory, &mut seen).await {
+        match refresh(&store, &directory, &mut revision).await {
             Ok(changed) => {
-                failing = false;
+                is_failing = false;
                 if changed {
-                    let known = directory.load();
-                    metrics.directory_devices.set(i64::try_from(known.len()).unwrap_or(i64::MAX));
-                    registry.recheck(&known);
+                    let current = directory.load();
+                    metrics.directory_devices.set(i64::try_from(current.len()).unwrap_or(i64::MAX));
+                    registry.recheck(&current);
                 }
             }
-            // What was known stays in force; said once, not every time.
+            // Logged once for each outage.
             Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
+                if !std::mem::replace(&mut is_failing, true) {
                     tracing::error!(
                         error = &error as &dyn std::error::Error,
-                        "the device directory cannot be read"
+                        "the device directory could not be read; the last one that was read still applies"
                     );
                 }
             }
@@ -52,16 +52,17 @@ pub(super) async fn watch(
     }
 }
 
+/// Reads the directory if its revision is another one; whether it is.
 async fn refresh(
     store: &Store,
     directory: &DirectoryHandle,
-    seen: &mut Option<u64>,
+    last: &mut Option<u64>,
 ) -> Result<bool, StoreError> {
     let revision = store.device_revision().await?;
-    if *seen == Some(revision) {
+    if *last == Some(revision) {
         return Ok(false);
     }
     directory.store(Arc::new(read(store).await?));
-    *seen = Some(revision);
+    *last = Some(revision);
     Ok(true)
 }

@@ -12,7 +12,8 @@ use crate::audit::ReloadedBy;
 use crate::http::ReloadRequests;
 use crate::model::Clock;
 
-/// The signals that the platform handles: SIGTERM and SIGINT shut it down, SIGHUP reads the configuration again.
+/// The signals that the platform handles: SIGTERM and SIGINT shut it down, SIGHUP reads the configuration
+/// again.
 #[derive(Debug)]
 pub struct Signals {
     stop: StopSignals,
@@ -51,8 +52,8 @@ impl StopSignals {
         }
     }
 
-    /// Waits for a signal that comes later than [`SAME_REQUEST`] after the first one, which came at `first` or is yet
-    /// to come.
+    /// Waits for a signal that comes later than [`SAME_REQUEST`] after the first one, which came at `first`
+    /// or is yet to come.
     async fn next_request(&mut self, mut first: Option<std::time::Instant>, clock: &Clock) {
         loop {
             self.next().await;
@@ -75,8 +76,8 @@ pub(super) enum Ending {
 
 /// Waits until every session has ended, which `served` says, or must not be waited for any more.
 ///
-/// The first signal cancels `drain`; the sessions then have `drain_timeout` to finish. A second signal, or the end of
-/// that time, ends the wait: nothing that was acknowledged is lost by that.
+/// The first signal cancels `drain`; the sessions then have `drain_timeout` to finish. A second signal, or
+/// the end of that time, ends the wait: nothing that was acknowledged is lost by that.
 pub(super) async fn until_stopped(
     served: impl Future<Output = ()>,
     mut signals: StopSignals,
@@ -109,7 +110,7 @@ pub(super) async fn until_stopped(
 
 /// Reads the configuration again on request, until `drain`.
 ///
-/// One task does it, whoever asks: two reloads at once could publish halves of each other.
+/// One task handles both kinds of request: two reloads at once could publish halves of each other.
 pub(super) async fn reload_on_request(
     platform: Arc<Platform>,
     mut hangup: Signal,

@@ -1,7 +1,7 @@
-//! The platform as a whole: the only place that sees every module.
+//! Puts the platform together: the only module that sees all others.
 //!
-//! [`Platform::build`] does everything up to binding a port and so finds every problem that can be found before;
-//! [`Bound::run`] serves until it is told to stop, and then finishes what it has begun.
+//! [`Platform::build`] reads and checks everything up to binding a port, [`Platform::bind`] binds the ports, and
+//! [`Bound::run`] serves until a signal or a fault ends it. `running` lists the running parts, `tasks` supervises them.
 
 mod audit;
 mod certificates;
@@ -40,7 +40,7 @@ use lifecycle::Ending;
 pub use lifecycle::Signals;
 use tasks::Tasks;
 
-/// A platform with everything read and checked, before it listens.
+/// A platform whose configuration, keys, roots and store are read and checked; it does not listen yet.
 #[derive(Debug)]
 pub struct Platform {
     config: ConfigHandle,
@@ -52,7 +52,7 @@ pub struct Platform {
     revocation: Engine,
 }
 
-/// A platform that listens and does not serve yet.
+/// A platform with bound ports that does not serve yet.
 #[derive(Debug)]
 pub struct Bound {
     platform: Platform,
@@ -63,35 +63,35 @@ pub struct Bound {
     drain: CancellationToken,
 }
 
-/// What stands in the way of a platform.
+/// Why the platform does not start, or has stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
-    /// The store.
+    /// The store cannot be opened, read or written.
     #[error("the store cannot be used")]
     Store(#[from] StoreError),
-    /// CRLs, responders, and the folder for what is fetched.
-    #[error("what is known about revoked certificates cannot be used")]
+    /// An installed CRL, a configured responder, or the folder of fetched responses and CRLs.
+    #[error("the revocation data cannot be used")]
     Revocation(#[from] RevocationError),
-    /// Roots, certificates, keys.
+    /// A trust anchor, a certificate or a key.
     #[error("the TLS identities and roots cannot be used")]
     Tls(#[from] AcceptorError),
-    /// The way to the audit record repository.
-    #[error("the audit record repository cannot be reached with what is configured")]
+    /// The identity or the trust anchors for the Audit Record Repository.
+    #[error("the configuration of the audit record repository cannot be used")]
     Repository(#[from] ConnectError),
-    /// A port.
+    /// An address cannot be bound.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The registry of metrics.
-    #[error("the metrics cannot be set up")]
+    /// Two metrics have one name: a fault of the platform.
+    #[error("the metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
     /// A running part that the platform cannot do without has ended.
     #[error("the running part \"{0}\" has ended before the shutdown; the log says why")]
     Task(Task),
-    /// The operating system gives no threads.
-    #[error("no threads for handshakes can be had")]
+    /// The operating system refuses the threads for handshakes.
+    #[error("the threads for handshakes could not be started")]
     Threads(#[source] std::io::Error),
-    /// The operating system does not deliver signals.
-    #[error("signals cannot be received")]
+    /// The operating system refuses to deliver signals.
+    #[error("the signal handlers could not be installed")]
     Signals(#[source] std::io::Error),
 }
 
@@ -99,16 +99,16 @@ impl Platform {
     /// Reads everything that the configuration names: store, directory, roots, CRLs, identities.
     ///
     /// # Errors
-    /// When something of that cannot be used.
+    /// When one of these cannot be used.
     pub async fn build(config: Config, clock: Clock) -> Result<Self, PlatformError> {
         let metrics = Metrics::new()?;
-        // The identities first: they are the likelier mistake, and looking at them changes nothing.
+        // Identities before the store: mistakes are likelier there, and reading them changes nothing.
         let directory = DirectoryHandle::default();
         let revocation = Engine::open(&config.revocation, metrics.clone(), clock.clone())?;
         let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
             .map(Arc::new)?;
         audit_forwarder::connector(&config, &clock)?;
-        // Before anybody is served; what comes late is stapled when it comes.
+        // Before the first handshake; a response that arrives later is stapled when it arrives.
         acceptor.fetch_staples(config.stapling.wait).await;
         let store = Store::open_as(config.node.clone(), &config.store_url, clock.clone()).await?;
         store.report_to(&metrics);
@@ -132,7 +132,7 @@ impl Platform {
         self.acceptor.certificates()
     }
 
-    /// What is stapled to them.
+    /// The OCSP responses that are stapled to them (A10).
     #[must_use]
     pub fn staples(&self) -> Vec<KnownStaple> {
         self.acceptor.staple_refresher().staples()
@@ -147,7 +147,7 @@ impl Platform {
     /// Binds Interface A and the admin listener.
     ///
     /// # Errors
-    /// When an address cannot be had.
+    /// When an address cannot be bound.
     pub fn bind(self) -> Result<Bound, PlatformError> {
         let drain = CancellationToken::new();
         let registry = Registry::default();
@@ -180,26 +180,26 @@ impl Platform {
 }
 
 impl Bound {
-    /// Where Interface A listens.
+    /// The addresses of Interface A.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.serving.addresses()
     }
 
-    /// Where the admin listener is.
+    /// The address of the admin listener.
     #[must_use]
     pub const fn admin_address(&self) -> SocketAddr {
         self.admin.address()
     }
 
-    /// Ends the platform in good order when it is cancelled, as a first SIGTERM does.
+    /// Shuts the platform down gracefully when it is cancelled, as a first SIGTERM does.
     #[must_use]
     pub fn stopper(&self) -> CancellationToken {
         self.drain.clone()
     }
 
-    /// Serves until a signal asks for the shutdown or a running part fails, then drains: it stops accepting connections,
-    /// acknowledges messages in flight and closes each session.
+    /// Serves until a signal asks for the shutdown or a running part fails, then drains: it stops accepting
+    /// connections, acknowledges messages in flight and closes each session.
     ///
     /// # Errors
     /// [`PlatformError::Task`] when a part that the platform cannot do without has ended before the shutdown.
@@ -230,7 +230,7 @@ impl Bound {
         );
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
         platform.store.audit_or_log(started).await;
-        platform.tell_certificates_since_last_start().await;
+        platform.record_certificates_at_start().await;
     }
 }
 
@@ -270,5 +270,6 @@ impl Platform {
 
 /// How long the shutdown may take once every session has ended.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long it may take when sessions did not end in time or a part has failed: the store may be what does not answer.
+/// How long it may take when sessions did not end in time or a part has failed: the store may be what does
+/// not answer.
 const SHORT_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);

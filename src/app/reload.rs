@@ -61,7 +61,7 @@ impl Platform {
                 );
                 let sections = sections(&keys);
                 self.store.audit_or_log(Event::ConfigurationChanged { keys, by }).await;
-                self.tell_certificates(certificates).await;
+                self.record_certificates(certificates).await;
                 Reloaded::Published { sections }
             }
             Err(error) => {

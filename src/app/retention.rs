@@ -1,4 +1,4 @@
-//! Takes out of the store what is older than the configuration wants it to be.
+//! Removes messages and audit rows that are older than `[store]` allows.
 
 use std::time::Duration;
 
@@ -10,30 +10,33 @@ use crate::audit_forwarder;
 use crate::config::{Retain, Retention};
 use crate::store::Store;
 
-/// How soon after its time something goes at the latest, if it is kept for days.
-const INTERVAL: Duration = Duration::from_mins(1);
-/// The shortest rest between two batches.
-const REST: Duration = Duration::from_millis(5);
-
+/// The tables with a retention time.
 #[derive(Clone, Copy)]
-enum What {
+enum Table {
     Messages,
     Audit,
 }
 
 impl Platform {
-    /// Prunes again and again until `done`.
+    /// An alert on the increase of a counter does not see the event that creates it.
+    pub(super) fn start_prune_counters_at_zero(&self) {
+        for table in [Table::Messages, Table::Audit] {
+            self.metrics.retention_pruned_total.with_label_values(&[table.label()]);
+        }
+    }
+
+    /// Runs retention passes until `done` is cancelled.
     pub(super) async fn prune(&self, done: &CancellationToken) {
         loop {
             let Retention { messages, audit } = self.config.load().retention;
-            let shortest = [messages, audit].into_iter().filter_map(|retain| match retain {
+            let tenths = [messages, audit].into_iter().filter_map(|retain| match retain {
                 Retain::For(time) => Some(time / 10),
                 Retain::Forever => None,
             });
-            let pause = shortest.min().unwrap_or(INTERVAL).min(INTERVAL);
+            let pause = tenths.min().unwrap_or(MAX_PASS_INTERVAL).min(MAX_PASS_INTERVAL);
             let pass = async {
-                self.prune_all(What::Messages, messages).await;
-                self.prune_all(What::Audit, audit).await;
+                self.prune_table(Table::Messages, messages).await;
+                self.prune_table(Table::Audit, audit).await;
                 tokio::time::sleep(pause).await;
             };
             tokio::select! {
@@ -43,39 +46,44 @@ impl Platform {
         }
     }
 
-    /// Batch by batch; rests as long as a batch took, so that senders have the store half of the time at least.
-    async fn prune_all(&self, what: What, retain: Retain) {
-        let Some(before) = self.oldest(retain) else { return };
+    /// Removes rows batch by batch. The pause after a batch is as long as the batch took: senders have the
+    /// store for at least half of the time.
+    async fn prune_table(&self, table: Table, retain: Retain) {
+        let Some(before) = self.cutoff(retain) else { return };
         loop {
-            let began = self.clock.instant();
-            let pruned = match what {
-                What::Messages => self.store.prune_messages(before).await,
-                What::Audit => {
-                    // What an Audit Record Repository is still to have stays until it has it.
+            let started = self.clock.instant();
+            let pruned = match table {
+                Table::Messages => self.store.prune_messages(before).await,
+                Table::Audit => {
+                    // Rows that the Audit Record Repository has not received stay.
                     let received = audit_forwarder::received(&self.config.load(), self.store.node());
                     self.store.prune_audit(before, received, &*self.acceptor).await
                 }
             };
             match pruned {
                 Ok(rows) => {
-                    self.metrics.retention_pruned_total.with_label_values(&[what.label()]).inc_by(rows);
+                    self.metrics.retention_pruned_total.with_label_values(&[table.label()]).inc_by(rows);
                     if rows < u64::from(Store::PRUNED_AT_ONCE) {
                         return;
                     }
                 }
-                // The next pass tries again.
                 Err(error) => {
                     let error = &error as &dyn std::error::Error;
-                    tracing::warn!(what = what.label(), error, "what is too old could not be removed");
+                    tracing::warn!(
+                        what = table.label(),
+                        error,
+                        "retention pass failed; will retry at the next pass"
+                    );
                     return;
                 }
             }
-            tokio::time::sleep(self.clock.instant().saturating_duration_since(began).max(REST)).await;
+            let spent = self.clock.instant().saturating_duration_since(started);
+            tokio::time::sleep(spent.max(MIN_BATCH_PAUSE)).await;
         }
     }
 
-    /// What came before is too old.
-    fn oldest(&self, retain: Retain) -> Option<Timestamp> {
+    /// Rows before this time are too old.
+    fn cutoff(&self, retain: Retain) -> Option<Timestamp> {
         match retain {
             Retain::Forever => None,
             Retain::For(time) => self.clock.now().checked_sub(SignedDuration::try_from(time).ok()?).ok(),
@@ -83,7 +91,7 @@ impl Platform {
     }
 }
 
-impl What {
+impl Table {
     const fn label(self) -> &'static str {
         match self {
             Self::Messages => "messages",
@@ -91,3 +99,8 @@ impl What {
         }
     }
 }
+
+/// Longest time between two passes; a tenth of the shortest retention time if that is less.
+const MAX_PASS_INTERVAL: Duration = Duration::from_mins(1);
+/// Shortest pause between two batches.
+const MIN_BATCH_PAUSE: Duration = Duration::from_millis(5);

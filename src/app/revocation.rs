@@ -1,4 +1,4 @@
-//! Trust is watched after admission (A9.4): live sessions, and what is known about their certificates.
+//! Checks the certificates of open sessions again (A9.4).
 
 use tokio_util::sync::CancellationToken;
 
@@ -6,7 +6,8 @@ use crate::config::ConfigHandle;
 use crate::interface_a::Registry;
 use crate::revocation::Engine;
 
-/// Looks at the certificates of live sessions whenever something has changed, and at an interval, until `done`.
+/// Checks all open sessions after every change of the revocation status of some certificate, and at
+/// `[revocation] check-interval`, until `done` is cancelled.
 pub(super) async fn watch(
     revocation: Engine,
     registry: Registry,

@@ -103,7 +103,8 @@ impl Shared {
         });
     }
 
-    /// On return the dispatcher awaits what devices have accepted before: they may answer once they are connected.
+    /// On return the dispatcher awaits what devices have accepted before: they may answer once they are
+    /// connected.
     async fn start_dispatcher(&self, tasks: &mut Tasks) {
         let dispatcher = Dispatcher {
             store: self.platform.store.clone(),
@@ -140,6 +141,7 @@ impl Shared {
             move || watch.clone().run(done.clone())
         });
         let platform = Arc::clone(&self.platform);
+        platform.start_prune_counters_at_zero();
         tasks.spawn_restarting(Task::Retention, move || {
             let (platform, done) = (Arc::clone(&platform), done.clone());
             async move { platform.prune(&done).await }

@@ -1,8 +1,8 @@
 //! The supervisor of the running parts.
 //!
-//! A part that ends before the shutdown, by a panic or by returning, is logged with its name and counted. If the
-//! platform cannot do without it, the platform is not ready any more, drains and exits 70, so that its service manager
-//! starts it again. A part of another kind is restarted after a backoff, or done without.
+//! A part that ends before the shutdown, by a panic or by returning, is logged with its name and counted. If
+//! the platform cannot do without it, the platform is not ready any more, drains and exits 70, so that its
+//! service manager starts it again. A part of another kind is restarted after a backoff, or done without.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,8 +86,8 @@ impl Tasks {
         self.spawn_until(task, until, work);
     }
 
-    /// Runs a task that the platform cannot do without and that ends after `until` is cancelled. The token that is
-    /// returned is cancelled when the task has ended.
+    /// Runs a task that the platform cannot do without and that ends after `until` is cancelled. The token
+    /// that is returned is cancelled when the task has ended.
     pub(super) fn spawn_until(
         &mut self,
         task: Task,
@@ -107,7 +107,8 @@ impl Tasks {
         ended
     }
 
-    /// Runs a task until the tasks are to end, and starts it again with exponential backoff when it ends before that.
+    /// Runs a task until the tasks are to end, and starts it again with exponential backoff when it ends
+    /// before that.
     pub(super) fn spawn_restarting<F>(&mut self, task: Task, mut work: impl FnMut() -> F + Send + 'static)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -191,8 +192,8 @@ impl Supervisor {
         self.failures().clone()
     }
 
-    /// Records the end of a part that the platform cannot do without. Draining begins before this returns: from then
-    /// on no connection is accepted.
+    /// Records the end of a part that the platform cannot do without. Draining begins before this returns:
+    /// from then on no connection is accepted.
     pub(super) fn stop(&self, task: Task, end: &'static str) {
         self.failures().push(task);
         self.0.drain.cancel();
@@ -218,7 +219,8 @@ impl End {
     }
 }
 
-/// Runs `work` to its end. What a panic leaves behind is not used again: the process ends, or the work is made anew.
+/// Runs `work` to its end. What a panic leaves behind is not used again: the process ends, or new work is
+/// built.
 async fn attempt(task: Task, work: impl Future<Output = ()>) -> End {
     let work = async {
         tokio::select! {

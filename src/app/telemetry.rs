@@ -46,8 +46,8 @@ fn wants_colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Logs where a panic happened. Its text only if it is part of the program: a composed text may quote a message, as
-/// that of a slice error does.
+/// Logs where a panic happened. Its text only if it is part of the program: a composed text may quote a
+/// message, as that of a slice error does.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(text withheld)");
     let location = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -9,7 +9,7 @@ use super::{Exit, Failure, Outcome, Output, context};
 use crate::app::{Platform, PlatformError, Signals, telemetry};
 use crate::model::Clock;
 
-/// Said once, when devices can connect.
+/// The line on stdout once devices can connect.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct Listening {
@@ -22,7 +22,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     telemetry::start(&config.log).map_err(|error| Failure::new(Exit::Config, error))?;
     let signals = Signals::listen().map_err(failure)?;
     let platform = Platform::build(config, clock).await.map_err(failure)?;
-    // SQLite opens what it may only read: a platform that can keep nothing does not begin.
+    // SQLite opens a file that it may only read. A platform that cannot store messages does not start.
     platform.store().check().await.map_err(context::failed)?;
     let bound = platform.bind().map_err(failure)?;
     let listening = Listening { interface_a: bound.addresses(), admin: bound.admin_address() };

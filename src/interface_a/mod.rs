@@ -4,6 +4,7 @@
 //! session judges, records and acknowledges what comes; the [`Registry`] knows every session that is open.
 
 mod connection;
+mod counters;
 #[cfg(test)]
 mod fixtures;
 mod handshake_limiter;

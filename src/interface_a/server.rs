@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Services, WRITE_TIMEOUT};
+use super::counters;
 use super::handshake_limiter::HandshakeLimiter;
 use super::listener::Listener;
 use super::registry::{Registry, SessionInfo};
@@ -21,7 +22,6 @@ use crate::config::{ConfigHandle, Unknown};
 use crate::hl7::AcknowledgeAs;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::mllp::{BrokenReason, Deviation};
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::store::{Store, StoreError};
 use crate::tls::{self, Acceptor, HandshakeError, Peer, Secured};
@@ -76,11 +76,7 @@ impl InterfaceA {
     pub fn new(dependencies: Dependencies) -> std::io::Result<Self> {
         let Dependencies { config, acceptor, directory, registry, liveness, store, metrics, clock, drain } =
             dependencies;
-        // A frame that never came so reads zero, not nothing.
-        let read = Deviation::ALL.iter().map(|deviation| deviation.code());
-        for code in read.chain(BrokenReason::ALL.iter().map(|reason| reason.code())) {
-            metrics.frame_deviations_total.with_label_values(&[code]);
-        }
+        counters::start_at_zero(&metrics);
         let handshake_limiter = Arc::new(HandshakeLimiter::new(config.load().interface_a.max_handshakes)?);
         Ok(Self {
             acceptor,

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// A part of the platform that runs from its start to its shutdown: a task or a thread.
 ///
-/// The metric label, the field of the log line and the readiness check derive from the variant. `app` decides what
-/// the end of each means; `docs/operations.md` has the table.
+/// The metric label, the field of the log line and the readiness check derive from the variant. `app` decides
+/// what the end of each means; `docs/operations.md` has the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Task {
     /// Accepts connections on Interface A.
@@ -86,7 +86,8 @@ impl Task {
         }
     }
 
-    /// The span that its log lines belong to. It is enabled at every level, so that a warning names its task as well.
+    /// The span that its log lines belong to. It is enabled at every level, so that a warning names its task
+    /// as well.
     #[must_use]
     pub fn span(self) -> tracing::Span {
         tracing::error_span!("task", task = self.name())

@@ -20,7 +20,7 @@ use super::policy::{Knowledge, Step, decide};
 use super::recent::RecentCertificates;
 use super::settings::{Endpoint, RevocationError, Settings, load_installed_crls};
 use super::single_flight::SingleFlight;
-use super::verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict};
+use super::verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict, outcomes};
 use super::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
 use crate::config;
 use crate::metrics::Metrics;
@@ -82,6 +82,9 @@ impl Engine {
             }
         }
         lists.install(load_installed_crls(&config.installed_crls)?);
+        for labels in outcomes() {
+            metrics.revocation_checks_total.with_label_values(&labels);
+        }
         let engine = Self(Arc::new(Inner {
             settings: ArcSwap::from_pointee(settings),
             responses: ResponseCache::new(),

@@ -119,6 +119,9 @@ impl Verdict {
 }
 
 impl Source {
+    /// Every variant, for metrics that start at zero.
+    const ALL: [Self; 4] = [Self::OcspCache, Self::OcspResponder, Self::CrlLocal, Self::CrlFetched];
+
     /// The stable code: the label in metrics, the word in audit rows.
     #[must_use]
     pub const fn code(self) -> &'static str {
@@ -129,6 +132,14 @@ impl Source {
             Self::CrlFetched => "crl",
         }
     }
+}
+
+/// The labels `source` and `verdict` of every outcome of a check.
+pub(super) fn outcomes() -> impl Iterator<Item = [&'static str; 2]> {
+    let found = Source::ALL.iter().flat_map(|source| {
+        ["good", "revoked", "undetermined"].into_iter().map(|verdict| [source.code(), verdict])
+    });
+    found.chain([["none", "undetermined"]])
 }
 
 impl fmt::Display for UndeterminedReason {

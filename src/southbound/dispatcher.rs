@@ -78,6 +78,9 @@ impl Dispatcher {
     /// Begins; the returned work ends after `done`, which comes when the sessions are over. What devices have taken before is
     /// waited for on return: they may say what came of it as soon as they are connected.
     pub async fn start(self, done: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+        for outcome in ["acknowledged", "refused", "expired"] {
+            self.metrics.southbound_messages_total.with_label_values(&[outcome]);
+        }
         let (mut under_way, mut failing) = (UnderWay::default(), false);
         self.look(&mut under_way, &mut failing, &done).await;
         async move {

@@ -40,6 +40,7 @@ pub use key::TokenError;
 pub use key::{Encryption, KeyError, KeyFileError, PrivateFileError, Secret};
 pub use peer::Peer;
 pub use platform_chain::ChainError;
+pub use provider::negotiable_suites;
 pub use refusal::{HandshakeError, evidence};
 pub use stream::SecuredStream;
 pub use trust::{Trust, TrustError};

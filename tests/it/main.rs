@@ -29,6 +29,7 @@ mod keys;
 mod lifecycle;
 mod loss;
 mod messages;
+mod metrics;
 mod openssl;
 mod openssl_client;
 mod pki;

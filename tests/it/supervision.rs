@@ -1,5 +1,6 @@
-//! What happens when a running part of the platform ends: it is named and counted, and the platform stops with exit
-//! code 70 or does without it. The faults are injected; a release build contains no injection points.
+//! What happens when a running part of the platform ends: it is named and counted, and the platform stops
+//! with exit code 70 or does without it. The faults are injected; a release build contains no injection
+//! points.
 
 use std::time::Duration;
 

@@ -102,6 +102,20 @@ impl ConfigurationFault {
 }
 
 impl SessionEnd {
+    /// Every end but [`SessionEnd::Withdrawn`], whose codes are those of [`Refusal::ALL`]; for metrics that start at zero.
+    pub const ALL: [Self; 10] = [
+        Self::PeerClosed,
+        Self::ConnectionLost,
+        Self::IdleTimeout,
+        Self::FrameTimeout,
+        Self::FrameTooLarge,
+        Self::NotFramed,
+        Self::Unreadable,
+        Self::Violations,
+        Self::Shutdown,
+        Self::Fault,
+    ];
+
     /// The stable code of the reason; a withdrawn right goes by the code of the refusal.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -74,6 +74,12 @@ pub fn provider(settings: Settings) -> CryptoProvider {
     }
 }
 
+/// Protocol version and name of every suite that some configuration can negotiate, as a session reports them.
+pub fn negotiable_suites() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let suites = provider(Settings::default()).cipher_suites.into_iter();
+    suites.filter_map(|suite| Some((suite.version().version.as_str()?, suite.suite().as_str()?)))
+}
+
 /// Behind rustls' own groups: slower, for those who ask. A client that names no FFDHE group is given the
 /// first one (RFC 7919 section 4), so the least expensive of them leads. `// A0`
 static GROUPS: [&dyn SupportedKxGroup; 4] =
