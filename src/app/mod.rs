@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{Event, StopReason};
 use crate::audit_forwarder;
 use crate::authz::DirectoryHandle;
-use crate::config::{Config, ConfigHandle};
+use crate::config::{Config, ConfigHandle, Values};
 use crate::http;
 use crate::interface_a::{Dependencies, InterfaceA, Registry, Serving};
 use crate::liveness::Liveness;
@@ -44,6 +44,8 @@ use tasks::Tasks;
 #[derive(Debug)]
 pub struct Platform {
     config: ConfigHandle,
+    /// The configuration that this process started with: some keys need a restart.
+    started: Values,
     clock: Clock,
     metrics: Metrics,
     store: Store,
@@ -110,10 +112,11 @@ impl Platform {
         audit_forwarder::connector(&config, &clock)?;
         // Before the first handshake; a response that arrives later is stapled when it arrives.
         acceptor.fetch_staples(config.stapling.wait).await;
-        let store = Store::open_as(config.node.clone(), &config.store_url, clock.clone()).await?;
+        let store = Store::open_as(config.store.node.clone(), &config.store.url, clock.clone()).await?;
         store.report_to(&metrics);
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
+            started: config.values.clone(),
             config: Arc::new(ArcSwap::from_pointee(config)),
             clock,
             metrics,
@@ -165,7 +168,7 @@ impl Platform {
         })
         .map_err(PlatformError::Threads)?
         .bind()?;
-        let admin = http::AdminListener::bind(self.config.load().admin_listen)?;
+        let admin = http::AdminListener::bind(self.config.load().admin.listen)?;
         Ok(Bound { platform: self, serving, admin, registry, liveness, drain })
     }
 
@@ -222,7 +225,7 @@ impl Bound {
             version = env!("CARGO_PKG_VERSION"),
             commit = option_env!("PCD_COMMIT").unwrap_or("unknown"),
             node = %platform.store.node(),
-            store = %config.store_url,
+            store = %config.store.url,
             interface_a = ?listen,
             admin = %self.admin_address(),
             devices = platform.directory.load().len(),

@@ -1,17 +1,17 @@
-//! A configuration that changes while the platform serves.
+//! Reload: a new configuration while the platform serves.
 
 use std::sync::Arc;
 
 use super::Platform;
 use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
 use crate::audit_forwarder;
-use crate::config::{Config, ConfigError, Overrides};
-use crate::http::Reloaded;
+use crate::config::{Change, Config, ConfigError, Overrides, ReloadClass};
+use crate::http::{KeyEffect, Reloaded};
 use crate::model::explained;
 use crate::revocation::{Engine, RevocationError};
 use crate::tls::{AcceptorError, ConnectError};
 
-/// A configuration that was not taken over.
+/// Why a configuration was not applied.
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
     #[error(transparent)]
@@ -25,16 +25,29 @@ enum ReloadError {
 }
 
 /// What a reload has changed.
-struct Taken {
-    /// The keys of the file whose values differ.
-    keys: Vec<String>,
+struct Outcome {
+    /// The keys whose values differ from those of the last reload.
+    changed: Vec<String>,
+    /// Those keys, and the keys that still wait for a restart.
+    changes: Vec<Change>,
     /// The certificates that were installed before.
     certificates: Vec<Installed>,
 }
 
+impl Outcome {
+    /// The changed keys, or those that wait, with this effect.
+    fn keys(&self, effect: ReloadClass) -> Vec<String> {
+        self.changes
+            .iter()
+            .filter(|change| change.effect == effect)
+            .map(|change| change.key.clone())
+            .collect()
+    }
+}
+
 impl ReloadError {
-    /// What the audit trail says of it: codes and keys, never the text, which may repeat a value.
-    fn told(&self) -> (ConfigurationFault, Vec<String>) {
+    /// What the audit trail records: codes and keys, never the text, which may repeat a value.
+    fn fault(&self) -> (ConfigurationFault, Vec<String>) {
         match self {
             Self::Config(ConfigError::Read { .. }) => (ConfigurationFault::Unreadable, Vec::new()),
             Self::Config(ConfigError::Syntax { .. }) => (ConfigurationFault::Syntax, Vec::new()),
@@ -51,32 +64,23 @@ impl ReloadError {
 
 impl Platform {
     /// Reads the configuration again. It is checked as a whole and then published as a whole; if anything in it
-    /// cannot be used, what was in force stays in force.
+    /// cannot be used, the current configuration stays.
     pub(super) async fn reload(&self, by: ReloadedBy) -> Reloaded {
-        match self.take_over().await {
-            Ok(Taken { keys, certificates }) => {
-                tracing::info!(
-                    ?keys,
-                    "the configuration was read again, with certificates, keys, roots and CRLs"
-                );
-                let sections = sections(&keys);
-                self.store.audit_or_log(Event::ConfigurationChanged { keys, by }).await;
-                self.record_certificates(certificates).await;
-                Reloaded::Published { sections }
-            }
+        match self.apply().await {
+            Ok(outcome) => self.report(outcome, by).await,
             Err(error) => {
-                let (fault, keys) = error.told();
+                let (fault, keys) = error.fault();
                 self.store.audit_or_log(Event::ConfigurationRefused { fault, keys, by }).await;
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "the configuration stays as it was"
+                    "configuration not reloaded; the current one stays"
                 );
                 Reloaded::Unchanged { reason: explained(&error) }
             }
         }
     }
 
-    async fn take_over(&self) -> Result<Taken, ReloadError> {
+    async fn apply(&self) -> Result<Outcome, ReloadError> {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
         let revocation = Engine::prepare(&config.revocation)?;
@@ -85,41 +89,41 @@ impl Platform {
         let acceptor = self.acceptor.prepare(&config)?;
         self.revocation.apply(revocation);
         self.acceptor.publish(acceptor, config.stapling.wait).await;
-        let keys = current.written.changed(&config.written);
-        for key in needs_restart(&current, &config) {
-            tracing::warn!(key, "this change takes effect when the platform is started again");
-        }
+        let changed = current.values.changed(&config.values);
+        let changes = current.values.changes(&config.values, &self.started);
         self.config.store(Arc::new(config));
         self.publish_certificates();
-        Ok(Taken { keys, certificates })
+        Ok(Outcome { changed, changes, certificates })
+    }
+
+    /// Says in the log, in the audit trail and in the response what happens to each key.
+    async fn report(&self, outcome: Outcome, by: ReloadedBy) -> Reloaded {
+        let new_sessions = outcome.keys(ReloadClass::NewSessions);
+        let restart = outcome.keys(ReloadClass::Restart);
+        let applied = outcome.keys(ReloadClass::Applied);
+        tracing::info!(
+            ?applied,
+            ?new_sessions,
+            "configuration reloaded, with certificates, keys, roots and CRLs"
+        );
+        if !restart.is_empty() {
+            tracing::warn!(keys = ?restart, "changed keys take effect at the next start; restart to apply them");
+        }
+        let Outcome { changed, changes, certificates } = outcome;
+        let sections = sections(&changed);
+        self.store
+            .audit_or_log(Event::ConfigurationChanged { keys: changed, new_sessions, restart, by })
+            .await;
+        self.record_certificates(certificates).await;
+        let effect = |change: Change| KeyEffect { effect: change.effect.code(), key: change.key };
+        Reloaded::Published { sections, keys: changes.into_iter().map(effect).collect() }
     }
 }
 
-/// The tables of the keys.
+/// The sections of the keys, which are in order.
 fn sections(keys: &[String]) -> Vec<String> {
     let mut sections: Vec<_> =
         keys.iter().filter_map(|key| key.split('.').next()).map(str::to_owned).collect();
     sections.dedup();
     sections
-}
-
-/// What was set up once, when the process started.
-fn needs_restart(old: &Config, new: &Config) -> impl Iterator<Item = &'static str> {
-    [
-        ("interface-a.listen", old.interface_a.listen != new.interface_a.listen),
-        ("interface-a.max-connections", old.interface_a.max_connections != new.interface_a.max_connections),
-        ("interface-a.max-handshakes", old.interface_a.max_handshakes != new.interface_a.max_handshakes),
-        (
-            "interface-a.handshake-timeout",
-            old.interface_a.handshake_timeout != new.interface_a.handshake_timeout,
-        ),
-        ("interface-a.drain-timeout", old.interface_a.drain_timeout != new.interface_a.drain_timeout),
-        ("store.url", old.store_url != new.store_url),
-        ("store.node", old.node != new.node),
-        ("admin.listen", old.admin_listen != new.admin_listen),
-        ("log", old.log != new.log),
-    ]
-    .into_iter()
-    .filter(|(_, differs)| *differs)
-    .map(|(key, _)| key)
 }

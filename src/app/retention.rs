@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Platform;
 use crate::audit_forwarder;
-use crate::config::{Retain, Retention};
+use crate::config::Retain;
 use crate::store::Store;
 
 /// The tables with a retention time.
@@ -28,7 +28,10 @@ impl Platform {
     /// Runs retention passes until `done` is cancelled.
     pub(super) async fn prune(&self, done: &CancellationToken) {
         loop {
-            let Retention { messages, audit } = self.config.load().retention;
+            let (messages, audit) = {
+                let store = &self.config.load().store;
+                (store.retain_messages, store.retain_audit)
+            };
             let tenths = [messages, audit].into_iter().filter_map(|retain| match retain {
                 Retain::For(time) => Some(time / 10),
                 Retain::Forever => None,

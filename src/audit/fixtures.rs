@@ -36,7 +36,12 @@ pub(crate) fn every_event() -> Vec<Event> {
     vec![
         Event::PlatformStarted { version: "1.0".to_owned(), listen: vec!["[::]:2575".parse().unwrap()] },
         Event::PlatformStopped { reason: StopReason::Requested },
-        Event::ConfigurationChanged { keys: vec!["tls.ecc".to_owned()], by: ReloadedBy::Signal },
+        Event::ConfigurationChanged {
+            keys: vec!["tls.ecc".to_owned()],
+            new_sessions: vec!["tls.ecc".to_owned()],
+            restart: Vec::new(),
+            by: ReloadedBy::Signal,
+        },
         Event::ConfigurationRefused {
             fault: ConfigurationFault::Values,
             keys: vec!["admin.listen".to_owned()],

@@ -54,11 +54,11 @@ impl Connection {
     pub(super) async fn open(repository: &AuditRepository, clock: &Clock) -> Result<Self, ForwardError> {
         let connector = build(repository, clock)?;
         let opening = async {
-            let tcp = TcpStream::connect((repository.host.as_str(), repository.port))
+            let tcp = TcpStream::connect((repository.address.host.as_str(), repository.address.port))
                 .await
                 .map_err(ConnectionError::Reach)?;
             give_up_unconfirmed(&tcp).map_err(ConnectionError::Reach)?;
-            Ok(Self(connector.connect(&repository.host, tcp).await?))
+            Ok(Self(connector.connect(&repository.address.host, tcp).await?))
         };
         timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(ConnectionError::Silent.into()))
     }

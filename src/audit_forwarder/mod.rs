@@ -125,8 +125,8 @@ impl Forwarder {
         };
         if *reached != Some(true) {
             tracing::info!(
-                host = repository.host,
-                port = repository.port,
+                host = repository.address.host,
+                port = repository.address.port,
                 "the audit record repository is reached"
             );
             *reached = Some(true);

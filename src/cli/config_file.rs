@@ -38,6 +38,6 @@ impl ConfigFile {
     /// Opens the store that the configuration names.
     pub(super) async fn open_store(&self, clock: &Clock) -> Result<Store, Failure> {
         let config = self.load()?;
-        Store::open_as(config.node, &config.store_url, clock.clone()).await.map_err(context::failed)
+        Store::open_as(config.store.node, &config.store.url, clock.clone()).await.map_err(context::failed)
     }
 }

@@ -19,7 +19,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use self::reload::{ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};
+pub use self::reload::{KeyEffect, ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};
 use crate::model::BindError;
 
 /// The bound admin listener.

@@ -1,4 +1,4 @@
-//! `POST /reload`: the configuration is read again, as after SIGHUP, and the answer says what came of it.
+//! `POST /reload`: reads the configuration again, as SIGHUP does, and responds with the outcome.
 
 use axum::Json;
 use axum::extract::State;
@@ -8,34 +8,45 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::AdminState;
 
-/// What came of a reload.
+/// The outcome of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "result")]
 pub enum Reloaded {
-    /// The new configuration is in force.
+    /// The new configuration is applied.
     Published {
-        /// The tables in which something differs; files that they name may differ without that.
+        /// The sections in which a value differs; the files that they name may differ without that.
         sections: Vec<String>,
+        /// Each changed key, and each key whose change still waits for a restart.
+        keys: Vec<KeyEffect>,
     },
-    /// It cannot be used: the old one is still in force.
+    /// The new configuration cannot be used; the current one stays.
     Unchanged {
         /// What is wrong with it.
         reason: String,
     },
 }
 
-/// Somebody waits for a reload.
+/// A changed key, and when its value takes effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeyEffect {
+    /// The full name of the key: `messages.types`.
+    pub key: String,
+    /// `applied`, `new-sessions` or `restart`.
+    pub effect: &'static str,
+}
+
+/// A request to reload; its sender waits for the outcome.
 #[derive(Debug)]
 pub struct ReloadRequest(oneshot::Sender<Reloaded>);
 
-/// Where requests to reload come out.
+/// The receiving end of the requests.
 pub type ReloadRequests = mpsc::Receiver<ReloadRequest>;
 
-/// Where requests to reload go in.
+/// The sending end of the requests.
 #[derive(Debug, Clone)]
 pub struct Reloader(mpsc::Sender<ReloadRequest>);
 
-/// A way from the admin listener to whoever reloads.
+/// A channel from the admin listener to the task that reloads.
 #[must_use]
 pub fn reloader() -> (Reloader, ReloadRequests) {
     let (sender, requests) = mpsc::channel(1);
@@ -43,14 +54,14 @@ pub fn reloader() -> (Reloader, ReloadRequests) {
 }
 
 impl ReloadRequest {
-    /// Tells whoever asked, if it is still there.
+    /// Sends the outcome to the client, if it is still connected.
     pub fn answer(self, reloaded: Reloaded) {
         let _ = self.0.send(reloaded);
     }
 }
 
 impl Reloader {
-    /// `None` when nobody reloads any more: the platform is stopping.
+    /// `None` when the platform is stopping.
     async fn reload(&self) -> Option<Reloaded> {
         let (answer, reloaded) = oneshot::channel();
         self.0.send(ReloadRequest(answer)).await.ok()?;
@@ -58,7 +69,7 @@ impl Reloader {
     }
 }
 
-/// 200 if the new configuration is in force, 409 with the reason if the old one is.
+/// 200 when the new configuration is applied, 409 with the reason when the current one stays.
 pub(super) async fn reload(State(state): State<AdminState>) -> (StatusCode, Json<Option<Reloaded>>) {
     let reloaded = state.reloader.reload().await;
     let status = match &reloaded {

@@ -205,7 +205,8 @@ fn a_reload_is_audited_with_its_keys_and_a_refused_one_with_its_fault() {
     let site = site.with("messages", "types = \"any\"").with("devices", "max-violations = 3");
     site.write_configuration();
     reload("configuration-changed");
-    let changed = json!({ "keys": ["devices.max-violations", "messages.types"], "by": "signal" });
+    let keys = ["devices.max-violations", "messages.types"];
+    let changed = json!({ "keys": keys, "new-sessions": [], "restart": [], "by": "signal" });
     assert_eq!(only(&cli, "configuration-changed"), changed);
 
     // Values are not audited: this one is a secret.

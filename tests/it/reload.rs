@@ -99,7 +99,7 @@ fn what_cannot_be_used_changes_nothing_and_says_why() {
     let why = site.path().join("rsa.pem").display().to_string();
     eventually("the log says why", || {
         let log = platform.log();
-        log.lines().any(|line| line.contains("stays as it was") && line.contains(&why))
+        log.lines().any(|line| line.contains("the current one stays") && line.contains(&why))
     });
     assert_eq!(shown(&site, &platform, &own, ECC), "old-ecc");
     assert_eq!(shown(&site, &platform, &own, RSA), "old-rsa");
@@ -127,8 +127,90 @@ fn a_reload_over_http_says_what_came_of_it_and_web_pages_cannot_ask_for_one() {
     let (status, body) = request(&platform, "POST", "/reload", "");
     assert_eq!(status, 200, "{body}");
     let answer: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(answer, serde_json::json!({ "result": "published", "sections": ["messages"] }));
+    let keys = serde_json::json!([{ "key": "messages.types", "effect": "applied" }]);
+    assert_eq!(answer, serde_json::json!({ "result": "published", "sections": ["messages"], "keys": keys }));
     assert_eq!(platform.metric(CHANGED), 1.0);
+}
+
+/// Reloads over HTTP: each key with its effect, as the response says.
+fn reload(platform: &Platform) -> Vec<(String, String)> {
+    let (status, body) = request(platform, "POST", "/reload", "");
+    assert_eq!(status, 200, "{body}");
+    let response: Value = serde_json::from_str(&body).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let keys = response["keys"].as_array().unwrap();
+    keys.iter().map(|change| (text(&change["key"]), text(&change["effect"]))).collect()
+}
+
+fn effects(keys: &[(&str, &str)]) -> Vec<(String, String)> {
+    keys.iter().map(|(key, effect)| ((*key).to_owned(), (*effect).to_owned())).collect()
+}
+
+#[test]
+fn a_reload_says_of_each_key_when_it_takes_effect_and_a_pending_restart_stays_pending() {
+    let site = Site::new();
+    let platform = site.start();
+    let site = site
+        .with("devices", "unknown = \"enrol\"")
+        .with("tls", "session-cache = 100")
+        .with("store", "node = \"ward-7\"");
+    site.write_configuration();
+    let restart = ("store.node", "restart");
+    assert_eq!(
+        reload(&platform),
+        effects(&[("devices.unknown", "applied"), restart, ("tls.session-cache", "new-sessions")])
+    );
+    assert_eq!(
+        reload(&platform),
+        effects(&[restart]),
+        "the second reload changes nothing and says what waits"
+    );
+
+    // SIGHUP says the same in the log, and the audit trail knows it.
+    hang_up(&platform);
+    let waits = |line: &str| line.contains("WARN") && line.contains("store.node");
+    assert_eq!(platform.log().lines().filter(|line| waits(line)).count(), 3, "{}", platform.log());
+    let rows = platform.cli().json(&["audit", "list", "--event", "configuration-changed"]);
+    assert_eq!(rows.len(), 3);
+    for row in rows {
+        assert_eq!(row["details"]["restart"], serde_json::json!(["store.node"]), "{row}");
+    }
+
+    let site = site.without("store", "node");
+    site.write_configuration();
+    assert_eq!(
+        reload(&platform),
+        effects(&[("store.node", "applied")]),
+        "the node that serves is configured"
+    );
+    assert_eq!(reload(&platform), effects(&[]));
+}
+
+#[test]
+fn an_open_session_follows_a_reload_of_the_policies_for_devices_and_messages() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit("DEVICE-1", &[]);
+    let own = site.certificate("DEVICE-1", KeyType::Ecc);
+    let mut device = Device::connect(&site, platform.address, &own).unwrap();
+    assert_eq!(device.code(message("DEVICE-1", "1")), "CA");
+    assert_ne!(device.code(message("DEVICE-2", "2")), "CA", "DEVICE-1 may not speak for DEVICE-2");
+
+    let site =
+        site.with("devices", "identity = \"record\"").with("messages", "processing-ids = [\"P\", \"T\"]");
+    site.write_configuration();
+    let applied = effects(&[("devices.identity", "applied"), ("messages.processing-ids", "applied")]);
+    assert_eq!(reload(&platform), applied);
+    assert_eq!(device.code(message("DEVICE-2", "3")), "CA");
+    let test = String::from_utf8(message("DEVICE-1", "4").to_vec()).unwrap().replace("|4|P|", "|4|T|");
+    assert!(test.contains("|T|"), "{test}");
+    assert_eq!(device.code(test.clone()), "CA");
+
+    let site = site.with("messages", "processing-ids = [\"P\"]");
+    site.write_configuration();
+    assert_eq!(reload(&platform), effects(&[("messages.processing-ids", "applied")]));
+    assert_ne!(device.code(test.replace("|4|T|", "|5|T|")), "CA");
+    assert_eq!(platform.metric("pcd_connections_active"), 1.0, "all of it was one session");
 }
 
 #[test]

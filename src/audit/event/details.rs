@@ -26,7 +26,12 @@ impl Event {
                 json!({ "version": version, "listen": listen })
             }
             Self::PlatformStopped { reason } => json!({ "reason": reason.code() }),
-            Self::ConfigurationChanged { keys, by } => json!({ "keys": keys, "by": by.code() }),
+            Self::ConfigurationChanged { keys, new_sessions, restart, by } => json!({
+                "keys": keys,
+                "new-sessions": new_sessions,
+                "restart": restart,
+                "by": by.code(),
+            }),
             Self::ConfigurationRefused { fault, keys, by } => {
                 json!({ "fault": fault.code(), "keys": keys, "by": by.code() })
             }

@@ -40,6 +40,10 @@ pub enum Event {
     ConfigurationChanged {
         /// The keys of the file whose values differ (`messages.types`); never values, which may be secret.
         keys: Vec<String>,
+        /// Those of them that apply to sessions that begin from now on.
+        new_sessions: Vec<String>,
+        /// Keys, of this change or an earlier one, that take effect at the next start.
+        restart: Vec<String>,
         /// Who asked for it.
         by: ReloadedBy,
     },

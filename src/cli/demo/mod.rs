@@ -61,7 +61,7 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     telemetry::start(&site.config.log)?;
     let since = clock.now();
     let signals = Signals::listen().map_err(failure)?;
-    let store_url = site.config.store_url.clone();
+    let store_url = site.config.store.url.clone();
     let (socket, responder) = site.responder;
     let ocsp = socket.local_addr().context("the OCSP responder has no address")?;
     // Ends with the runtime; nothing depends on its result.

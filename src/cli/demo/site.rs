@@ -94,7 +94,7 @@ async fn add_devices(
     devices: &[(SimulatedDevice, Credential)],
     clock: &Clock,
 ) -> anyhow::Result<()> {
-    let store = Store::open(&config.store_url, clock.clone()).await?;
+    let store = Store::open(&config.store.url, clock.clone()).await?;
     for (simulated, _) in devices.iter().filter(|(device, _)| device.expected != Expected::NotInDirectory) {
         let device = Device {
             id: DeviceId::parse(simulated.name)?,

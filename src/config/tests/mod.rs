@@ -1,5 +1,10 @@
-use super::super::{MustStaple, TlsVersion, Undetermined};
+mod reference;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
 use super::*;
+use crate::model::{StoreUrl, explained};
 
 const SMALLEST: &str = r#"
     [tls]
@@ -18,7 +23,7 @@ fn defaults_are_those_of_the_specification() {
     assert_eq!(config.tls.versions, [TlsVersion::Tls12, TlsVersion::Tls13], "A2");
     assert_eq!(config.revocation.when_undetermined, Undetermined::Refuse, "A9");
     assert_eq!(config.stapling.must_staple, MustStaple::Withhold, "RFC 7633");
-    assert_eq!(config.admin_listen, "127.0.0.1:9575".parse().unwrap());
+    assert_eq!(config.admin.listen, "127.0.0.1:9575".parse().unwrap());
 }
 
 #[test]
@@ -27,7 +32,7 @@ fn relative_paths_are_relative_to_the_file() {
     let ecc = config.tls.ecc.unwrap();
     assert_eq!(ecc.chain, Path::new("/etc/pcd/pki/p.pem"));
     assert_eq!(ecc.key, PathBuf::from("/keys/p.key").into());
-    assert_eq!(config.store_url, StoreUrl::new("sqlite:/etc/pcd/data/platform.db"));
+    assert_eq!(config.store.url, StoreUrl::new("sqlite:/etc/pcd/data/platform.db"));
 }
 
 #[test]
@@ -69,8 +74,8 @@ fn every_problem_is_reported_at_once() {
         keys,
         [
             "interface-a.listen",
-            "interface-a.max-frame",
             "interface-a.idle-timeout",
+            "interface-a.max-frame",
             "tls.versions",
             "tls.client-trust-anchors",
             "tls.ecc, tls.rsa",
@@ -88,17 +93,17 @@ fn a_store_on_a_server_takes_its_password_from_a_file_and_shows_none() {
     let parse = |store: &str| parse(&format!("{SMALLEST}\n[store]\n{store}\n"));
     let url = "url = \"postgres://pcd:s3cret@db/pcd?sslmode=verify-full\"";
     let config = parse(&format!("{url}\nnode = \"ward-7\"")).unwrap();
-    assert!(config.store_url.secret().contains("s3cret") && config.node.as_str() == "ward-7");
+    assert!(config.store.url.secret().contains("s3cret") && config.store.node.as_str() == "ward-7");
     assert!(!format!("{config:?}").contains("s3cret"));
     let config = parse("url = \"postgres://pcd@db/pcd\"\npassword-file = \"secrets/db\"").unwrap();
-    assert_eq!(config.store_url.password_file(), Some(Path::new("/etc/pcd/secrets/db")));
+    assert_eq!(config.store.url.password_file(), Some(Path::new("/etc/pcd/secrets/db")));
     for (store, key) in [
-        (format!("{url}\nnode = \"two words\""), "store.node"),
+        (format!("{url}\nnode = \"two words\""), "node = \"two words\""),
         ("password-file = \"db\"".to_owned(), "store.password-file"),
         (format!("{url}\npassword-file = \"credential:db\""), "LoadCredential=db:FILE"),
         ("url = \"postgres:pcd:s3cret\"".to_owned(), "store.url"),
     ] {
-        let error = parse(&store).unwrap_err().to_string();
+        let error = explained(&parse(&store).unwrap_err());
         assert!(error.contains(key) && !error.contains("s3cret"), "{error}");
     }
 }
@@ -111,16 +116,16 @@ fn a_repository_is_reached_with_an_identity_of_its_own_or_the_platforms() {
     };
     assert_eq!(parse(SMALLEST).unwrap().audit.repository, None);
     let repository = audit("address = \"arr.example:6514\"").unwrap();
-    assert_eq!((repository.host.as_str(), repository.port), ("arr.example", 6514));
+    assert_eq!((repository.address.host.as_str(), repository.address.port), ("arr.example", 6514));
     assert_eq!(repository.identity.chain, Path::new("/etc/pcd/pki/p.pem"));
     assert_eq!(repository.position, Path::new("/etc/pcd/data/audit-repository.json"));
     let own = "identity = { chain = \"own.pem\", key = \"own.key\" }\naddress = \"[::1]:1\"";
     let repository = audit(own).unwrap();
-    assert_eq!((repository.host.as_str(), repository.port), ("::1", 1));
+    assert_eq!((repository.address.host.as_str(), repository.address.port), ("::1", 1));
     assert_eq!(repository.identity.chain, Path::new("/etc/pcd/own.pem"));
     for wrong in ["arr.example", ":6514", "arr.example:0", "::1:6514", "arr.example:syslog"] {
-        let error = audit(&format!("address = \"{wrong}\"")).unwrap_err().to_string();
-        assert!(error.contains("audit.repository.address"), "{wrong}: {error}");
+        let error = explained(&audit(&format!("address = \"{wrong}\"")).unwrap_err());
+        assert!(error.contains("line 8, column") && error.contains("is not HOST:PORT"), "{wrong}: {error}");
     }
 }
 
@@ -128,7 +133,7 @@ fn a_repository_is_reached_with_an_identity_of_its_own_or_the_platforms() {
 fn a_password_is_not_in_what_is_said_of_a_mistake_in_its_line() {
     for line in ["url = postgres://pcd:s3cret@db/pcd", "ulr = \"postgres://pcd:s3cret@db/pcd\""] {
         let error = parse(&format!("{SMALLEST}\n[store]\n{line}\n")).unwrap_err();
-        let shown = format!("{} {error:?}", crate::model::explained(&error));
+        let shown = format!("{} {error:?}", explained(&error));
         assert!(shown.contains("line 7, column") && shown.contains("@db/pcd"), "{shown}");
         assert!(!shown.contains("s3cret"), "{shown}");
     }
@@ -149,13 +154,15 @@ fn silence_is_learned_or_a_duration_or_never() {
 
 #[test]
 fn the_audit_trail_is_kept_at_least_as_long_as_messages() {
-    let retention =
-        |lines: &str| parse(&format!("{SMALLEST}\n[store]\n{lines}\n")).map(|config| config.retention);
+    let retention = |lines: &str| {
+        parse(&format!("{SMALLEST}\n[store]\n{lines}\n"))
+            .map(|config| (config.store.retain_messages, config.store.retain_audit))
+    };
     let days = |days: u64| Retain::For(Duration::from_hours(24 * days));
-    assert_eq!(retention("").unwrap(), Retention { messages: days(30), audit: Retain::Forever });
+    assert_eq!(retention("").unwrap(), (days(30), Retain::Forever));
     let both = retention("retain-messages = \"7d\"\nretain-audit = \"2190d\"").unwrap();
-    assert_eq!(both, Retention { messages: days(7), audit: days(2190) });
-    assert_eq!(retention("retain-messages = \"forever\"").unwrap().messages, Retain::Forever);
+    assert_eq!(both, (days(7), days(2190)));
+    assert_eq!(retention("retain-messages = \"forever\"").unwrap().0, Retain::Forever);
     for wrong in [
         "retain-audit = \"29d\"",
         "retain-messages = \"forever\"\nretain-audit = \"9999d\"",
@@ -175,8 +182,8 @@ fn the_environment_overrides_the_file() {
         credentials_directory: None,
     };
     let config = Config::parse(SMALLEST, Path::new("platform.toml"), &overrides).unwrap();
-    assert_eq!(config.store_url, StoreUrl::new("sqlite:/tmp/x.db"));
-    assert_eq!(config.node.as_str(), "ward-7");
+    assert_eq!(config.store.url, StoreUrl::new("sqlite:/tmp/x.db"));
+    assert_eq!(config.store.node.as_str(), "ward-7");
     assert_eq!(config.log.level, "debug");
 }
 
@@ -193,9 +200,10 @@ fn a11_a_systemd_credential_is_a_file_in_the_folder_that_systemd_names() {
     assert_eq!(ecc.key, PathBuf::from("/run/credentials/pcd.service/ecc.key").into());
     assert_eq!(ecc.passphrase, Some("/run/credentials/pcd.service/ecc.pass".into()));
     let wrong = text.replace("credential:ecc.pass", "credential:../shadow");
-    for (text, overrides, said) in
-        [(&wrong, &overrides, "no name"), (&text, &Overrides::default(), "LoadCredential=ecc.pass:FILE")]
-    {
+    for (text, overrides, said) in [
+        (&wrong, &overrides, "is not the name"),
+        (&text, &Overrides::default(), "LoadCredential=ecc.pass:FILE"),
+    ] {
         let error = Config::parse(text, file, overrides).unwrap_err().to_string();
         assert!(error.contains("tls.ecc.passphrase") && error.contains(said), "{error}");
     }

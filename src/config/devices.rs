@@ -1,0 +1,112 @@
+//! `[devices]`: admission of devices, and the identities in their messages.
+
+use std::time::Duration;
+
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::key::{Key, ReloadClass};
+use super::quantity;
+
+/// Which devices may connect, and on behalf of which devices they may send (A8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Devices {
+    /// What to do with a device identifier that the directory does not hold.
+    pub unknown: Unknown,
+    /// What to do with a message that names a device which its sender may not speak for.
+    pub identity: Identity,
+    /// What to do with a message that names no device at all.
+    pub missing_identity: MissingIdentity,
+    /// Consecutive violations after which the connection is closed.
+    pub max_violations: u32,
+    /// When a device that stopped sending counts as silent.
+    pub silent_after: SilentAfter,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self {
+            unknown: Unknown::default(),
+            identity: Identity::default(),
+            missing_identity: MissingIdentity::default(),
+            max_violations: 10,
+            silent_after: SilentAfter::default(),
+        }
+    }
+}
+
+/// What to do with a device identifier that the directory does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unknown {
+    /// Refuse the connection.
+    #[default]
+    Refuse,
+    /// Refuse it, and add the device to the directory as suspended, so that an operator can resume it.
+    Enrol,
+}
+
+/// What to do with a message that names a device which its sender may not speak for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Identity {
+    /// Reject it.
+    #[default]
+    Enforce,
+    /// Accept it, with a warning and an audit row.
+    Record,
+}
+
+/// What to do with a message that names no device at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissingIdentity {
+    /// Accept it, with a warning.
+    #[default]
+    Accept,
+    /// Reject it.
+    Refuse,
+}
+
+/// When a device that stopped sending counts as silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SilentAfter {
+    /// `"learned"`: by the device's own habit, or by the interval that its watchdog announces.
+    #[default]
+    Learned,
+    /// After this time, for every device.
+    Fixed(Duration),
+    /// `"never"`.
+    Never,
+}
+
+impl<'de> Deserialize<'de> for SilentAfter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "learned" => Ok(Self::Learned),
+            "never" => Ok(Self::Never),
+            _ => quantity::duration::deserialize(text.into_deserializer()).map(Self::Fixed),
+        }
+    }
+}
+
+impl Serialize for SilentAfter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Learned => serializer.serialize_str("learned"),
+            Self::Never => serializer.serialize_str("never"),
+            Self::Fixed(after) => quantity::duration::serialize(after, serializer),
+        }
+    }
+}
+
+// Sessions read the current configuration for each message.
+pub(super) const KEYS: &[Key] = &[
+    Key::new("devices.unknown", ReloadClass::Applied),
+    Key::new("devices.identity", ReloadClass::Applied),
+    Key::new("devices.missing-identity", ReloadClass::Applied),
+    Key::new("devices.max-violations", ReloadClass::Applied).count(1..=1_000_000),
+    Key::new("devices.silent-after", ReloadClass::Applied).timeout(),
+];

@@ -1,0 +1,70 @@
+//! `[interface-a]`: the listener for devices.
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::key::{Key, ReloadClass};
+use super::quantity;
+
+/// The listener for devices (A1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct InterfaceA {
+    /// Addresses to listen on; the default is port 2575 on every address, IPv6 and IPv4.
+    pub listen: Vec<SocketAddr>,
+    /// Concurrent connections; further ones wait in the kernel's backlog.
+    pub max_connections: usize,
+    /// Concurrent TLS handshakes; further ones wait, none is dropped.
+    pub max_handshakes: usize,
+    /// From the accepted connection to the finished handshake.
+    #[serde(with = "quantity::duration")]
+    pub handshake_timeout: Duration,
+    /// A session without a byte from the peer ends after this time.
+    #[serde(with = "quantity::duration")]
+    pub idle_timeout: Duration,
+    /// From the first byte of a frame to its last.
+    #[serde(with = "quantity::duration")]
+    pub frame_timeout: Duration,
+    /// Payload bytes of the largest frame.
+    #[serde(with = "quantity::size")]
+    pub max_frame: usize,
+    /// Messages of one connection that are being stored at once.
+    pub in_flight: usize,
+    /// How long a shutdown waits for messages that are being stored.
+    #[serde(with = "quantity::duration")]
+    pub drain_timeout: Duration,
+}
+
+impl Default for InterfaceA {
+    fn default() -> Self {
+        Self {
+            // A1: port 2575. `[::]` accepts IPv4 too.
+            listen: vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, 2575))],
+            max_connections: 20_000,
+            max_handshakes: 256,
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_mins(15),
+            frame_timeout: Duration::from_secs(30),
+            max_frame: 2 << 20,
+            in_flight: 32,
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+// The sockets, the limits of both semaphores and the handshake threads are made when the process starts. Sessions
+// read the current limits for each message; one that waits applies another timeout when its old one is over.
+pub(super) const KEYS: &[Key] = &[
+    Key::new("interface-a.listen", ReloadClass::Restart),
+    Key::new("interface-a.max-connections", ReloadClass::Restart).count(1..=1_000_000),
+    Key::new("interface-a.max-handshakes", ReloadClass::Restart).count(1..=100_000),
+    Key::new("interface-a.handshake-timeout", ReloadClass::Restart).timeout(),
+    Key::new("interface-a.idle-timeout", ReloadClass::Applied).timeout(),
+    Key::new("interface-a.frame-timeout", ReloadClass::Applied).timeout(),
+    // The smallest readable MSH fits 1 KiB; no message of a device needs a quarter of a gigabyte.
+    Key::new("interface-a.max-frame", ReloadClass::Applied).bytes(1 << 10..=256 << 20),
+    Key::new("interface-a.in-flight", ReloadClass::Applied).count(1..=10_000),
+    Key::new("interface-a.drain-timeout", ReloadClass::Restart).timeout(),
+];

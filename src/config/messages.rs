@@ -1,0 +1,79 @@
+//! `[messages]`: which messages are accepted.
+
+use serde::{Deserialize, Serialize};
+
+use super::key::{Key, ReloadClass};
+
+/// Which messages are accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Messages {
+    /// Only those of the IHE PCD profiles, or any HL7 v2 message.
+    pub types: MessageTypes,
+    /// Accepted values of MSH-11.1.
+    pub processing_ids: Vec<String>,
+    /// What to do with a message that breaks its profile.
+    pub conformance: Conformance,
+    /// What to do with a frame without MSH or MSH-10.
+    pub unreadable: UnreadableMessage,
+    /// MSH-3 of the messages that the platform sends.
+    pub application: String,
+    /// MSH-4 of the messages that the platform sends.
+    pub facility: String,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self {
+            types: MessageTypes::default(),
+            processing_ids: vec!["P".to_owned()],
+            conformance: Conformance::default(),
+            unreadable: UnreadableMessage::default(),
+            application: "PCD-PLATFORM".to_owned(),
+            facility: String::new(),
+        }
+    }
+}
+
+/// Which message types are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MessageTypes {
+    /// Those of the IHE PCD profiles.
+    #[default]
+    Pcd,
+    /// Any HL7 v2 message.
+    Any,
+}
+
+/// What to do with a frame that has no MSH, or no MSH-10 that a response could refer to. It is stored as rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnreadableMessage {
+    /// Respond with AR and an empty MSA-2.
+    #[default]
+    Answer,
+    /// Do not respond; close the connection.
+    Close,
+}
+
+/// What to do with a message that breaks its profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conformance {
+    /// Accept it, with warnings.
+    #[default]
+    Warn,
+    /// Reject it.
+    Strict,
+}
+
+// Sessions read the current configuration for each message.
+pub(super) const KEYS: &[Key] = &[
+    Key::new("messages.types", ReloadClass::Applied),
+    Key::new("messages.processing-ids", ReloadClass::Applied),
+    Key::new("messages.conformance", ReloadClass::Applied),
+    Key::new("messages.unreadable", ReloadClass::Applied),
+    Key::new("messages.application", ReloadClass::Applied),
+    Key::new("messages.facility", ReloadClass::Applied),
+];

@@ -1,0 +1,110 @@
+//! `[store]`: where messages and the audit trail are stored, and for how long.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::key::{Key, ReloadClass};
+use super::quantity;
+use crate::model::{NodeName, StoreUrl};
+
+/// The store, and the retention of its rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub struct Store {
+    /// `sqlite:PATH` or `postgres://USER@HOST/DATABASE`. Once validated it names the password file too.
+    #[serde(serialize_with = "url_digest", deserialize_with = "url")]
+    pub url: StoreUrl,
+    /// The file with the password of the PostgreSQL user; only its owner may read it.
+    pub password_file: Option<PathBuf>,
+    /// The name of this node, under which its audit chain is stored; the default is the name of the machine.
+    #[serde(serialize_with = "node_text", deserialize_with = "node")]
+    pub node: NodeName,
+    /// Retention of messages, accepted and rejected ones.
+    pub retain_messages: Retain,
+    /// Retention of the audit trail; never shorter than that of the messages that it accounts for.
+    pub retain_audit: Retain,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            url: StoreUrl::new("sqlite:data/platform.db"),
+            password_file: None,
+            node: NodeName::from_hostname(),
+            retain_messages: Retain::For(Duration::from_hours(30 * 24)),
+            retain_audit: Retain::Forever,
+        }
+    }
+}
+
+/// How long rows are retained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retain {
+    /// `"forever"`.
+    Forever,
+    /// Until they reach this age.
+    For(Duration),
+}
+
+impl Retain {
+    /// Whether rows are retained at least as long as under `other`.
+    pub(super) fn covers(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Forever, _) => true,
+            (Self::For(_), Self::Forever) => false,
+            (Self::For(own), Self::For(other)) => own >= other,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Retain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "forever" => Ok(Self::Forever),
+            _ => quantity::duration::deserialize(text.into_deserializer()).map(Self::For),
+        }
+    }
+}
+
+impl Serialize for Retain {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Forever => serializer.serialize_str("forever"),
+            Self::For(time) => quantity::duration::serialize(time, serializer),
+        }
+    }
+}
+
+fn url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreUrl, D::Error> {
+    String::deserialize(deserializer).map(StoreUrl::new)
+}
+
+/// A URL may hold a password. Equal URLs have equal digests within one process, and a digest reveals nothing.
+fn url_digest<S: Serializer>(url: &StoreUrl, serializer: S) -> Result<S::Ok, S::Error> {
+    static SECRET: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    serializer.serialize_u64(SECRET.hash_one(url.secret()))
+}
+
+fn node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NodeName, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    name.parse().map_err(|error| de::Error::custom(format_args!("\"{name}\": {error}")))
+}
+
+fn node_text<S: Serializer>(node: &NodeName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(node)
+}
+
+// The pools and the node's audit chain are opened when the process starts. Each retention pass reads its limits.
+pub(super) const KEYS: &[Key] = &[
+    Key::new("store.url", ReloadClass::Restart),
+    Key::new("store.password-file", ReloadClass::Restart),
+    Key::new("store.node", ReloadClass::Restart),
+    Key::new("store.retain-messages", ReloadClass::Applied).retention(),
+    Key::new("store.retain-audit", ReloadClass::Applied).retention(),
+];
