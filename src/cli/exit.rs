@@ -1,33 +1,33 @@
-//! How a command ends.
+//! Exit codes and failures of commands.
 
-/// The exit code of a command, after sysexits(3) where that has a word for it.
+/// The exit code of a command; codes from 64 are those of sysexits(3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// It did what was asked.
+    /// The command succeeded.
     Done = 0,
-    /// It could not, or what it checked is not in order.
+    /// The command failed, or what it checked has a fault.
     Failed = 1,
-    /// The command line itself is wrong.
+    /// EX_USAGE: the command line is wrong.
     Usage = 64,
-    /// Something that it needs is not there: a database, a port, a peer.
+    /// EX_UNAVAILABLE: a database, port or peer is not available.
     Unavailable = 69,
-    /// Our own fault.
+    /// EX_SOFTWARE: a fault of this program.
     Fault = 70,
-    /// The configuration is wrong.
+    /// EX_CONFIG: the configuration is wrong.
     Config = 78,
 }
 
-/// A command that failed: what to tell the user, and how to exit.
+/// The error of a command, and the exit code.
 #[derive(Debug)]
 pub struct Failure {
     /// The exit code.
     pub exit: Exit,
-    /// What went wrong; its chain of causes is printed on one line.
+    /// The error; its chain of causes is printed on one line.
     pub error: anyhow::Error,
 }
 
-/// What a command returns.
+/// The result of a command.
 pub type Outcome = Result<Exit, Failure>;
 
 impl Failure {
@@ -37,7 +37,7 @@ impl Failure {
     }
 }
 
-/// An error of no particular kind is a plain failure.
+/// Errors without an exit code of their own exit with 1.
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::new(Exit::Failed, error)

@@ -1,4 +1,4 @@
-//! Command lines for the tests of subcommands.
+//! Parses command lines for the tests of subcommands.
 
 use clap::{Parser, Subcommand};
 
@@ -8,7 +8,7 @@ struct Line<C: Subcommand> {
     command: C,
 }
 
-/// What a line means: the name of the subcommand, and what follows it.
+/// Parses `rest` as the arguments of the subcommand `name`.
 pub(super) fn parse_command<C: Subcommand>(name: &str, rest: &[&str]) -> Result<C, clap::Error> {
     Ok(Line::try_parse_from([&[name], rest].concat())?.command)
 }

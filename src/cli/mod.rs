@@ -1,6 +1,7 @@
 //! The command line: one module per subcommand.
 //!
-//! Results go to stdout through [`Output`], logs to stderr through `tracing`. Every command ends with an [`Exit`].
+//! Results go to stdout through [`Output`], logs to stderr through `tracing`. Every command ends with an
+//! [`Exit`].
 
 mod audit;
 mod check;
@@ -100,8 +101,8 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    // A11: a crash must not write private keys into a core file. Where the operating system does not support the
-    // call, there is nothing else to do.
+    // A11: a crash must not write private keys into a core file. Where the operating system does not support
+    // the call, there is nothing else to do.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     let exit = run(std::env::args_os());
     ExitCode::from(exit as u8)

@@ -1,17 +1,17 @@
-//! Results on stdout: text for people, or one JSON object per line for programs.
+//! Results on stdout: text, or one JSON object per line.
 
 use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-/// Where a command's results go, and in which form.
+/// The form of a command's results.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
 }
 
 impl Output {
-    /// Text, or JSON lines with `--json`.
+    /// JSON lines if `json`, otherwise text.
     #[must_use]
     pub const fn new(json: bool) -> Self {
         Self { json }
@@ -23,16 +23,16 @@ impl Output {
         self.json
     }
 
-    /// Prints one result: `object` as one line of JSON, or what `text` makes of it.
+    /// Prints one result: `object` as one line of JSON, or as the text that `text` returns.
     ///
     /// # Errors
-    /// When stdout cannot be written, for example because a pager has closed it.
+    /// When stdout cannot be written, for example because a pager closed it.
     pub fn print<T: Serialize>(self, object: &T, text: impl FnOnce(&T) -> String) -> io::Result<()> {
         let line = if self.json { serde_json::to_string(object)? } else { text(object) };
         self.line(&line)
     }
 
-    /// Says something beside the results, on stderr.
+    /// Prints a warning to stderr.
     ///
     /// # Errors
     /// When stderr cannot be written.
@@ -40,7 +40,7 @@ impl Output {
         writeln!(io::stderr().lock(), "warning: {line}")
     }
 
-    /// Prints one line as it is, in either form.
+    /// Prints `line` unchanged, in either form.
     ///
     /// # Errors
     /// When stdout cannot be written.

@@ -1,8 +1,9 @@
 //! Refuses requests that a web page makes without its reader's knowledge (cross-site request forgery).
 //!
-//! The listener is on loopback, where every browser on the machine can reach it. A browser sets `Origin` on every
-//! request that can change something, and `Sec-Fetch-Site` on every request; other programs set neither. So a page
-//! of another site cannot change anything here, even if its host name resolves to this machine (DNS rebinding).
+//! The listener is on loopback, where every browser on the machine can reach it. A browser sets `Origin` on
+//! every request that can change something, and `Sec-Fetch-Site` on every request; other programs set
+//! neither. So a page of another site cannot change anything here, even if its host name resolves to this
+//! machine (DNS rebinding).
 
 use axum::extract::Request;
 use axum::http::{Method, StatusCode};

@@ -1,4 +1,4 @@
-//! Connects to a platform, sends messages and reads what it answers.
+//! Connects to a platform, sends messages and reads the acknowledgements.
 
 use std::io;
 use std::time::Duration;
@@ -17,70 +17,68 @@ use crate::mllp::{Codec, FrameError, Received};
 use crate::model::{Clock, MessageId};
 use crate::tls::{ConnectError, Connector, SecuredStream};
 
-/// The largest acknowledgement that is read.
-const MAX_FRAME: usize = 2 << 20;
-
 /// A connection to a platform.
 #[derive(Debug)]
 pub struct Client {
     frames: Framed<SecuredStream, Codec>,
-    patience: Duration,
+    timeout: Duration,
 }
 
-/// One acknowledgement of the platform.
+/// An acknowledgement of the platform.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// MSA-1.
     pub code: AcknowledgementCode,
-    /// MSA-2: the MSH-10 of the message that is answered.
+    /// MSA-2: the MSH-10 of the acknowledged message.
     pub control_id: String,
-    /// ERR-5.1, the platform's own code of what is wrong, when something is.
+    /// ERR-5.1: the platform's code of the reason, if there is one.
     pub reason: Option<String>,
-    /// The acknowledgement as it came.
+    /// The acknowledgement, byte for byte.
     pub raw: Bytes,
 }
 
-/// Why a message was not answered.
+/// Why the client could not connect or got no acknowledgement.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// There is nobody at that address.
+    /// The TCP connection failed.
     #[error("cannot connect to {to}")]
     Tcp {
         /// Host and port.
         to: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The TLS handshake failed, or the platform refused us.
+    /// The TLS handshake failed, or the platform refused the client.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The message itself cannot be sent.
+    /// The message cannot be parsed.
     #[error("the message cannot be read as HL7 v2: {0}")]
     Message(#[from] crate::hl7::Unreadable),
-    /// The connection broke, or the platform closed it with an alert.
+    /// The connection was lost, or the platform closed it with a TLS alert.
     #[error("the connection failed")]
     Frame(#[from] FrameError),
-    /// The platform closed the connection before it answered.
-    #[error("the platform closed the connection before it answered")]
+    /// The platform closed the connection before it acknowledged the message.
+    #[error("the platform closed the connection before it acknowledged the message")]
     Closed,
-    /// What came is no acknowledgement.
-    #[error("what the platform sent is no acknowledgement")]
+    /// The platform sent no acknowledgement where one was expected.
+    #[error("the response of the platform is no acknowledgement")]
     NoAcknowledgement,
-    /// Nothing came in time.
-    #[error("the platform did not answer within {0:?}")]
+    /// The timeout expired.
+    #[error("the platform did not respond within {0:?}")]
     Timeout(Duration),
 }
 
 impl Client {
-    /// Connects to `host`:`port` (B12); `patience` bounds the connection and every later wait for an answer.
+    /// Connects to `host`:`port` (B12). `timeout` limits the connection attempt and each wait for an
+    /// acknowledgement.
     ///
     /// # Errors
-    /// When nobody is there, or the handshake fails on either side.
+    /// When the connection or the handshake fails, or `timeout` expires.
     pub async fn connect(
         connector: &Connector,
         host: &str,
         port: u16,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self, ClientError> {
         let connecting = async {
             let tcp = TcpStream::connect((host, port))
@@ -89,25 +87,25 @@ impl Client {
                 .map_err(|source| ClientError::Tcp { to: format!("{host}:{port}"), source })?;
             Ok::<_, ClientError>(connector.connect(host, tcp).await?)
         };
-        let stream = tokio::time::timeout(patience, connecting)
-            .await
-            .map_err(|_| ClientError::Timeout(patience))??;
-        Ok(Self { frames: Framed::new(stream, Codec::new(MAX_FRAME)), patience })
+        let stream =
+            tokio::time::timeout(timeout, connecting).await.map_err(|_| ClientError::Timeout(timeout))??;
+        Ok(Self { frames: Framed::new(stream, Codec::new(MAX_FRAME_BYTES)), timeout })
     }
 
-    /// Sends one message and waits for every acknowledgement that it asks for (MSH-15, MSH-16).
+    /// Sends one message and waits for every acknowledgement that it requests (MSH-15, MSH-16).
     ///
     /// # Errors
-    /// When it cannot be sent, or is not answered.
+    /// When the message cannot be sent, or an acknowledgement is missing.
     pub async fn send(&mut self, message: Bytes) -> Result<Vec<Answer>, ClientError> {
-        let wanted = wanted(&message)?;
+        let requested = requested_acknowledgements(&message)?;
         self.frames.send(message).await?;
-        let mut answers = Vec::with_capacity(wanted);
-        while answers.len() < wanted {
+        let mut answers = Vec::with_capacity(requested);
+        while answers.len() < requested {
             let answer = self.answer().await?;
             let negative = !answer.code.is_positive();
             answers.push(answer);
-            // What was refused is not processed: nothing follows (HL7 2.6 ch. 2, 2.9.3.1).
+            // A rejected message is not processed, so no second acknowledgement follows (HL7 2.6 ch. 2,
+            // 2.9.3.1).
             if negative {
                 break;
             }
@@ -115,18 +113,18 @@ impl Client {
         Ok(answers)
     }
 
-    /// Says goodbye with close_notify.
+    /// Closes the connection with close_notify.
     ///
     /// # Errors
-    /// When the connection is gone already.
+    /// When the connection was lost.
     pub async fn close(mut self) -> Result<(), ClientError> {
         Ok(self.frames.close().await?)
     }
 
-    /// The next acknowledgement. The connection has two directions: what the platform sends of itself meanwhile is refused,
-    /// since nobody here could do what it says, and its sender should know that.
+    /// Reads the next acknowledgement. The platform may send orders on the same connection; this client
+    /// cannot carry them out and refuses them, so that their senders know.
     async fn answer(&mut self) -> Result<Answer, ClientError> {
-        let patience = self.patience;
+        let timeout = self.timeout;
         let answering = async {
             loop {
                 let Received::Frame(frame) = self.frames.next().await.ok_or(ClientError::Closed)?? else {
@@ -141,11 +139,11 @@ impl Client {
                 }
             }
         };
-        tokio::time::timeout(patience, answering).await.map_err(|_| ClientError::Timeout(patience))?
+        tokio::time::timeout(timeout, answering).await.map_err(|_| ClientError::Timeout(timeout))?
     }
 }
 
-/// The acknowledgements that the message asks for when it is refused.
+/// The acknowledgements that an order requests when it is refused.
 fn refusals(message: &Message<'_>) -> Vec<Bytes> {
     let header = message.header();
     let text = |field: Field<'_>| String::from_utf8_lossy(field.raw()).into_owned();
@@ -168,7 +166,8 @@ fn refusals(message: &Message<'_>) -> Vec<Bytes> {
     request.answers(Outcome::Rejected).iter().map(refusal).collect()
 }
 
-fn wanted(message: &[u8]) -> Result<usize, ClientError> {
+/// The number of acknowledgements that the message requests if it is accepted.
+fn requested_acknowledgements(message: &[u8]) -> Result<usize, ClientError> {
     let message = Message::parse(message)?;
     let request = AcknowledgementRequest::of(&message.header(), AcknowledgeAs::AsAsked);
     Ok(request.answers(Outcome::Accepted).iter().count())
@@ -195,3 +194,6 @@ impl std::fmt::Debug for Answer {
             .finish_non_exhaustive()
     }
 }
+
+/// Longer acknowledgements are an error.
+const MAX_FRAME_BYTES: usize = 2 << 20;

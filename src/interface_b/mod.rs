@@ -1,4 +1,4 @@
-//! Interface B: the specification's client (6.2), for `send`, for the demonstration and for tests.
+//! Interface B: the client of the specification (6.2), for `client send`, the demonstration and tests.
 
 mod client;
 mod observation;

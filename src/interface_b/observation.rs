@@ -1,4 +1,4 @@
-//! A message as a device would send it: the traffic of the demonstration.
+//! The PCD-01 messages of the demonstration.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -7,13 +7,13 @@ use jiff::tz::TimeZone;
 /// One set of measurements of a pulse oximeter, as PCD-01 (IHE PCD TF vol. 2, 3.1).
 #[derive(Debug, Clone)]
 pub struct Observation<'a> {
-    /// EUI-64 of whoever sends: the device itself, or its gateway.
+    /// EUI-64 of the sender: the device, or its gateway.
     pub sender: &'a str,
-    /// EUI-64 of the device that measured.
+    /// EUI-64 of the device that took the measurement.
     pub equipment: &'a str,
     /// MSH-10.
     pub control_id: &'a str,
-    /// When it was measured.
+    /// The time of the measurement.
     pub at: Timestamp,
     /// Oxygen saturation in percent.
     pub saturation: u8,
@@ -22,12 +22,13 @@ pub struct Observation<'a> {
 }
 
 impl Observation<'_> {
-    /// The message, ready to be framed.
+    /// The message, without MLLP framing.
     #[must_use]
     pub fn to_message(&self) -> Bytes {
         let Self { sender, equipment, control_id, saturation, pulse, .. } = self;
         let at = self.at.to_zoned_datetime(TimeZone::UTC).strftime("%Y%m%d%H%M%S+0000");
-        // OBX-8 stays empty and OBX-11 is R: what a real device sends. MSH-15/16 ask for an accept acknowledgement.
+        // OBX-8 is empty and OBX-11 is R, as from a real device. MSH-15 and MSH-16 request an accept
+        // acknowledgement only.
         let segments = [
             format!(
                 r"MSH|^~\&|DEMO^{sender}^EUI-64|DEMO|||{at}||ORU^R01^ORU_R01|{control_id}|P|2.6|||AL|NE||UNICODE UTF-8|||IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO"

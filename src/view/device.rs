@@ -88,7 +88,8 @@ impl<'a> DeviceDetails<'a> {
     }
 }
 
-/// Whether the directory does not allow the identity today: an operator may have allowed it since it was seen.
+/// Whether the directory does not allow the identity today: an operator may have allowed it since it was
+/// seen.
 #[must_use]
 pub fn is_not_allowed(device: &Device, seen: &SeenIdentity) -> bool {
     let (id, kind) = seen.identity.rsplit_once('^').unwrap_or((&seen.identity, ""));

@@ -1,8 +1,8 @@
 //! The JSON of devices, messages, orders, audit rows and sessions.
 //!
-//! The command line and the HTTP API show the same objects: each object has one type here, whose fields are the keys.
-//! Keys are stable. Times are RFC 3339 in UTC. Nothing here holds the content of a message, except [`Tree`] and
-//! the exports, which say so.
+//! The command line and the HTTP API show the same objects: each object has one type here, whose fields are
+//! the keys. Keys are stable. Times are RFC 3339 in UTC. Nothing here holds the content of a message, except
+//! [`Tree`] and the exports, which say so.
 
 mod alert;
 mod audit;

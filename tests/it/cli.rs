@@ -53,6 +53,19 @@ fn every_command_explains_itself() {
     let wrong = binary().arg("levitate").output().unwrap();
     assert_eq!(wrong.status.code(), Some(64));
     assert!(wrong.stdout.is_empty() && !wrong.stderr.is_empty());
+    // Names of earlier versions.
+    for (old, new) in [
+        (&["send"][..], "client send"),
+        (&["message", "send"], "order send"),
+        (&["message", "outbox"], "order list"),
+        (&["message", "withdraw"], "order withdraw"),
+        (&["message", "export", "--outbox"], "order export"),
+    ] {
+        let renamed = binary().args(old).output().unwrap();
+        let text = String::from_utf8(renamed.stderr).unwrap();
+        assert_eq!(renamed.status.code(), Some(64), "{old:?}");
+        assert!(text.contains(&format!("is now `{new}`")), "{old:?}: {text}");
+    }
 }
 
 fn check(site: &Site) -> (Option<i32>, String) {
@@ -105,7 +118,7 @@ fn check_says_it_in_json_as_well() {
 
 // A11
 #[test]
-fn a_key_that_others_can_read_is_refused_with_the_way_out() {
+fn a_key_that_others_can_read_is_refused_and_the_error_names_the_fix() {
     let site = Site::new();
     let own = site.issue(&CertificateOrder::new("platform-open", Role::Platform, KeyType::Ecc));
     set_permissions(&own.key, Permissions::from_mode(0o644)).unwrap();
@@ -114,17 +127,17 @@ fn a_key_that_others_can_read_is_refused_with_the_way_out() {
     let cli = Cli::of(&site);
     for (command, exit) in [("check", 1), ("serve", 78)] {
         let (status, stdout, stderr) = cli.try_run(&[command]);
-        let said = stdout + &stderr;
-        assert_eq!(status.code(), Some(exit), "{command}: {said}");
+        let text = stdout + &stderr;
+        assert_eq!(status.code(), Some(exit), "{command}: {text}");
         let hint = format!("chmod 600 {}", own.key.display());
-        assert!(said.contains(&hint), "{command}: {said}");
+        assert!(text.contains(&hint), "{command}: {text}");
     }
     assert!(!site.path().join("platform.db").exists(), "nothing was touched");
 }
 
 // B12 to B16
 #[test]
-fn send_prints_each_acknowledgement_and_exits_by_them() {
+fn client_send_prints_each_acknowledgement_and_exits_by_them() {
     let site = Site::new();
     let platform = site.start();
     platform.admit("MONITOR", &[]);
@@ -158,7 +171,7 @@ fn send_prints_each_acknowledgement_and_exits_by_them() {
         platform.metric(&format!("pcd_tls_negotiated_total{{suite=\"{suite}\",version=\"TLSv1_2\"}}")),
         1.0
     );
-    assert_eq!(send("127.0.0.1:1", &[&good]).0, Some(69), "nobody is there");
+    assert_eq!(send("127.0.0.1:1", &[&good]).0, Some(69), "no process listens there");
     assert_eq!(send("127.0.0.1:port", &[&good]).0, Some(64));
     let missing = send(&address, &["no-such-file.hl7"]);
     assert_eq!(missing.0, Some(1));
@@ -166,7 +179,7 @@ fn send_prints_each_acknowledgement_and_exits_by_them() {
 }
 
 #[test]
-fn the_directory_is_kept_by_commands() {
+fn commands_change_the_directory_and_the_audit_trail_records_it() {
     let site = Site::new();
     let cli = Cli::of(&site);
     cli.run(&["device", "add", "GW-1", "--kind", "gateway", "--speaks-for", "00A037*", "--note", "ward 7"]);

@@ -133,6 +133,13 @@ fn an_order_reaches_the_device_and_its_answer_the_operator() {
     let id = printed["id"].as_str().unwrap();
     let shown = scene.platform.cli().json(&["order", "show", id]);
     assert_eq!((&shown[0]["outcome"], &shown[0]["control-id"]), (&"refused".into(), &"ORDER-3".into()));
+    // A message and an order have their own commands; each names the other.
+    for (wrong, right, id) in
+        [("message", "order", id), ("order", "message", printed["answer"].as_str().unwrap())]
+    {
+        let (status, _, output) = scene.platform.cli().try_run(&[wrong, "show", id]);
+        assert!(status.code() == Some(1) && output.contains(&format!("`{right} show {id}`")), "{output}");
+    }
     let raw = scene.platform.cli().run_raw(&["order", "show", id, "--raw"]);
     assert_eq!(raw, order("ORDER-3", "AL", "NE").as_bytes());
     let exported = scene.platform.cli().json(&["order", "export", "--device", NAME]);

@@ -134,7 +134,7 @@ fn mask(key: &str, value: &mut Value) {
 
 fn kind(key: &str, text: &str) -> Option<&'static str> {
     let hexadecimal = |length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    // The time that a message tells of is part of the test.
+    // The time that a message states is part of the test.
     let is_time = text.parse::<jiff::Timestamp>().is_ok() && key != "event-time";
     match key {
         "node" => Some("NODE"),

@@ -93,7 +93,8 @@ impl SimulatedDevice {
         Self { title, name, role, key, expected, speaks_for: &[], equipment }
     }
 
-    /// Connects and sends `rounds` messages about each piece of its equipment, with `interval` between rounds.
+    /// Connects and sends `rounds` messages about each piece of its equipment, with `interval` between
+    /// rounds.
     pub(super) async fn run(
         self,
         environment: Environment,

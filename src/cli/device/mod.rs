@@ -88,8 +88,8 @@ pub(super) enum Command {
     },
     /// Add all devices of a CSV file; if one line is wrong, nothing is added
     ///
-    /// The first line names the columns: cn, and any of kind, speaks-for (identities separated by semicolons),
-    /// acknowledge and note.
+    /// The first line names the columns: cn, and any of kind, speaks-for (identities separated by
+    /// semicolons), acknowledge and note.
     Import {
         /// The CSV file (RFC 4180, UTF-8)
         file: PathBuf,

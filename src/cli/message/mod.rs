@@ -22,7 +22,8 @@ pub(super) enum Command {
     List {
         #[command(flatten)]
         filter: Filter,
-        /// Only messages that name this device: an EUI-64 or another identifier, with ^ and its type if needed
+        /// Only messages that name this device: an EUI-64 or another identifier, with ^ and its type if
+        /// needed
         #[arg(long, value_name = "ID", value_parser = parse_identity)]
         identity: Option<DeviceIdentity>,
         /// Only messages older than this one; for the next page, give the last id of the page
@@ -60,7 +61,8 @@ pub(super) struct Filter {
     /// Only this transaction (PCD-01) or message type as in MSH-9 (ORU^R01^ORU_R01)
     #[arg(long = "type", value_name = "T")]
     kind: Option<String>,
-    /// Only messages received since this time (2026-01-31T08:00:00Z) or within this duration (90s, 15m, 2h, 7d)
+    /// Only messages received since this time (2026-01-31T08:00:00Z) or within this duration (90s, 15m, 2h,
+    /// 7d)
     #[arg(long, value_name = "T")]
     since: Option<Since>,
     /// Only rejected messages

@@ -1,5 +1,5 @@
-//! `/api`: devices, sessions, messages, orders, the audit trail and certificates as JSON; never the content of a
-//! message. Read only.
+//! `/api`: devices, sessions, messages, orders, the audit trail and certificates as JSON; never the content
+//! of a message. Read only.
 //!
 //! The objects are those of [`crate::view`]; lists are newest first.
 
