@@ -5,7 +5,7 @@ mod atna;
 mod chain;
 mod event;
 
-pub use atna::{AtnaMessage, Originator, Outcome, Told};
+pub use atna::{AtnaMessage, Originator, Outcome, RecordedEvent};
 pub use chain::{
     Beginning, Broken, ChainHead, ChainHeadError, ChainRow, Distrust, Fault, Intact, LastSignature, RowHash,
     SignError, Signature, SignatureVerifier, Signer, Verifier, begin_bytes, signed_bytes,

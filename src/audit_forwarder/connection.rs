@@ -8,7 +8,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{ForwardError, UNCONFIRMED};
 use crate::config::{AuditRepository, Config, TlsVersion};
 use crate::model::Clock;
 use crate::tls::{ConnectError, Connector, ConnectorSettings, SecuredStream};
@@ -16,9 +15,11 @@ use crate::tls::{ConnectError, Connector, ConnectorSettings, SecuredStream};
 /// A secured connection; the repository has nothing to say on it.
 pub(super) struct Connection(SecuredStream);
 
-/// Why there is none, or none any more.
+/// Why the connection failed or ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectionError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     #[error("it cannot be reached")]
     Reach(#[source] io::Error),
     #[error("it does not answer")]
@@ -51,16 +52,16 @@ fn build(repository: &AuditRepository, clock: &Clock) -> Result<Connector, Conne
 }
 
 impl Connection {
-    pub(super) async fn open(repository: &AuditRepository, clock: &Clock) -> Result<Self, ForwardError> {
+    pub(super) async fn open(repository: &AuditRepository, clock: &Clock) -> Result<Self, ConnectionError> {
         let connector = build(repository, clock)?;
         let opening = async {
             let tcp = TcpStream::connect((repository.address.host.as_str(), repository.address.port))
                 .await
                 .map_err(ConnectionError::Reach)?;
-            give_up_unconfirmed(&tcp).map_err(ConnectionError::Reach)?;
+            limit_unacknowledged_time(&tcp).map_err(ConnectionError::Reach)?;
             Ok(Self(connector.connect(&repository.address.host, tcp).await?))
         };
-        timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(ConnectionError::Silent.into()))
+        timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(ConnectionError::Silent))
     }
 
     pub(super) async fn send(&mut self, frames: &[u8]) -> Result<(), ConnectionError> {
@@ -106,15 +107,17 @@ impl Connection {
     }
 }
 
-fn give_up_unconfirmed(tcp: &TcpStream) -> io::Result<()> {
+fn limit_unacknowledged_time(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
-    let milliseconds = u32::try_from(UNCONFIRMED.as_millis()).unwrap_or(u32::MAX);
+    let milliseconds = u32::try_from(UNACKNOWLEDGED_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
     rustix::net::sockopt::set_tcp_user_timeout(tcp, milliseconds)?;
     // A peer that has vanished without a word while there is nothing to send.
     rustix::net::sockopt::set_socket_keepalive(tcp, true)?;
     Ok(())
 }
 
+/// The kernel ends a connection whose peer does not acknowledge bytes for this long (TCP_USER_TIMEOUT).
+pub(super) const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(5);
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -23,7 +23,6 @@ use crate::config::{AuditRepository, Config, ConfigHandle};
 use crate::metrics::Metrics;
 use crate::model::{Clock, NodeName};
 use crate::store::{AuditRow, Store, StoreError};
-use crate::tls::ConnectError;
 pub use connection::connector;
 use connection::{Connection, ConnectionError};
 use position::Position;
@@ -53,8 +52,6 @@ pub fn received(config: &Config, node: &NodeName) -> u64 {
 /// Why a connection to the repository ended, or did not begin.
 #[derive(Debug, thiserror::Error)]
 enum ForwardError {
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
     #[error("the connection to the audit record repository is lost")]
     Connection(#[from] ConnectionError),
     #[error("the audit trail cannot be read")]
@@ -269,8 +266,6 @@ const BATCH: u32 = 100;
 const INTERVAL: Duration = Duration::from_millis(500);
 /// What the connection has outlived for so long has been received.
 const SETTLED: Duration = Duration::from_secs(10);
-/// The kernel gives up a connection whose peer has not confirmed bytes for so long.
-const UNCONFIRMED: Duration = Duration::from_secs(5);
 /// How long it takes to try again, at first and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
@@ -281,6 +276,6 @@ mod tests {
 
     #[test]
     fn what_may_be_lost_in_the_network_is_not_settled() {
-        assert!(UNCONFIRMED + INTERVAL < SETTLED);
+        assert!(connection::UNACKNOWLEDGED_TIMEOUT + INTERVAL < SETTLED);
     }
 }

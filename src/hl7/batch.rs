@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::{memchr2_iter, memmem};
 
-use super::{CR, LF};
+use super::separators::{CR, LF};
 
 /// A frame that holds several messages, or one in an envelope.
 ///

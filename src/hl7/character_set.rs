@@ -8,7 +8,7 @@ use encoding_rs::{
     WINDOWS_874, WINDOWS_1252, WINDOWS_1254,
 };
 
-use super::Header;
+use super::Field;
 
 /// How the text of a message is to be shown. What is stored is the bytes as they came, whatever this says.
 ///
@@ -57,12 +57,11 @@ const NAMES: [(&str, &Encoding); 32] = [
 ];
 
 impl CharacterSet {
-    /// What MSH-18 says, and whether we know what it says.
+    /// The character set that MSH-18 names, and whether its name is known.
     ///
     /// Empty means ASCII, and ASCII means nothing in the field: UTF-8 is a superset that nothing else is mistaken for,
     /// so that it is tried first, and Windows-1252 shows the rest.
-    pub(super) fn stated(header: &Header<'_>) -> (Self, bool) {
-        let field = header.character_set();
+    pub(super) fn parse(field: Field<'_>) -> (Self, bool) {
         let first = field.repetitions().find(|repetition| !repetition.raw().trim_ascii().is_empty());
         let Some(first) = first.filter(|_| !field.is_empty()) else { return (Self(None), true) };
         let name = || {
@@ -85,14 +84,6 @@ impl CharacterSet {
             (None, Ok(text)) => Cow::Borrowed(text),
             (None, Err(_)) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
         }
-    }
-}
-
-impl Header<'_> {
-    /// How the text of the message is to be shown.
-    #[must_use]
-    pub fn text_encoding(&self) -> CharacterSet {
-        CharacterSet::stated(self).0
     }
 }
 

@@ -141,6 +141,12 @@ impl<'m> Header<'m> {
         self.field(18)
     }
 
+    /// The character set in which the text of the message is shown.
+    #[must_use]
+    pub fn text_encoding(&self) -> CharacterSet {
+        CharacterSet::parse(self.character_set()).0
+    }
+
     /// MSH-20; some senders put the profile of MSH-21 here.
     #[must_use]
     pub fn alternate_character_set(&self) -> Field<'m> {
@@ -169,7 +175,7 @@ impl<'m> Header<'m> {
             .iter()
             .any(|field| !field.is_empty() && Condition::known(*field).is_none());
         warnings.insert_if(unknown, Warning::UnknownAcknowledgementCondition);
-        warnings.insert_if(!CharacterSet::stated(self).1, Warning::UnknownCharacterSet);
+        warnings.insert_if(!CharacterSet::parse(self.character_set()).1, Warning::UnknownCharacterSet);
         warnings
     }
 }

@@ -5,7 +5,10 @@ use std::ops::Range;
 
 use memchr::{memchr_iter, memchr2_iter};
 
-use super::{CR, Header, LF, Segment, Separators, Warning, Warnings};
+use super::field::Segment;
+use super::header::Header;
+use super::separators::{CR, LF, Separators};
+use super::warning::{Warning, Warnings};
 
 /// A message: the header MSH and the segments that follow.
 ///

@@ -28,6 +28,3 @@ pub use message::{Message, Unreadable};
 pub use separators::Separators;
 pub use timestamp::{MessageTime, MessageTimeError, Precision};
 pub use warning::{Warning, Warnings};
-
-const CR: u8 = b'\r';
-const LF: u8 = b'\n';

@@ -1,7 +1,5 @@
 //! The bytes that structure a message.
 
-use super::{CR, LF};
-
 /// The separators of one message: MSH-1 and the characters of MSH-2 (HL7 2.6 ch. 2, 2.5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Separators {
@@ -94,6 +92,11 @@ impl Separators {
             .flatten()
     }
 }
+
+/// Ends a segment (HL7 2.6 ch. 2, 2.5.4).
+pub(super) const CR: u8 = b'\r';
+/// Not a delimiter of HL7; some senders end segments with it.
+pub(super) const LF: u8 = b'\n';
 
 #[cfg(test)]
 mod tests {

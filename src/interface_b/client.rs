@@ -152,7 +152,7 @@ fn refusals(message: &Message<'_>) -> Vec<Bytes> {
         facility: text(header.receiving_facility()),
     };
     let now = Clock::system().now();
-    let request = AcknowledgementRequest::of(&header, AcknowledgeAs::AsAsked);
+    let request = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
     let refusal = |code| {
         let acknowledgement = Acknowledgement {
             sender: &sender,
@@ -169,7 +169,7 @@ fn refusals(message: &Message<'_>) -> Vec<Bytes> {
 /// The number of acknowledgements that the message requests if it is accepted.
 fn requested_acknowledgements(message: &[u8]) -> Result<usize, ClientError> {
     let message = Message::parse(message)?;
-    let request = AcknowledgementRequest::of(&message.header(), AcknowledgeAs::AsAsked);
+    let request = AcknowledgementRequest::from_header(&message.header(), AcknowledgeAs::AsAsked);
     Ok(request.answers(Outcome::Accepted).iter().count())
 }
 

@@ -4,7 +4,8 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
 use tokio_util::codec::{Decoder, Encoder};
 
-use super::{Broken, BrokenReason, CR, Deviation, Deviations, FS, Frame, FrameError, LF, Received, VT};
+use super::block::{CR, FS, LF, VT};
+use super::received::{Broken, BrokenReason, Deviation, Deviations, Frame, FrameError, Received};
 
 /// Reads and writes frames.
 ///

@@ -93,7 +93,7 @@ impl Transaction {
         header: &Header<'_>,
         acknowledge: AcknowledgeAs,
     ) -> AcknowledgementRequest {
-        let asked = AcknowledgementRequest::of(header, acknowledge);
+        let asked = AcknowledgementRequest::from_header(header, acknowledge);
         match (transaction, acknowledge) {
             (Some(Self::Pcd04), AcknowledgeAs::AsAsked) => asked.without_application(),
             _ => asked,

@@ -77,7 +77,8 @@ impl Sendable {
         {
             return Err(Unsendable::ControlId);
         }
-        let answers = AcknowledgementRequest::of(&header, AcknowledgeAs::AsAsked).answers(Outcome::Accepted);
+        let answers =
+            AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked).answers(Outcome::Accepted);
         if answers.accept.is_none() && answers.application.is_none() {
             return Err(Unsendable::NoAcknowledgement);
         }

@@ -73,7 +73,7 @@ fn answer(message: &Message<'_>) -> String {
     if header.control_id().is_empty() || header.message_type().code.is_empty() {
         return "negative".to_owned();
     }
-    let request = AcknowledgementRequest::of(&header, AcknowledgeAs::AsAsked);
+    let request = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
     let codes: Vec<_> = request.answers(Outcome::Accepted).iter().map(|code| code.as_str()).collect();
     if codes.is_empty() { "none".to_owned() } else { codes.join("+") }
 }

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 
-use super::Outcome;
 use super::code::Code;
+use super::outcome::Outcome;
 use super::xml::Xml;
 
 /// What DICOM PS3.15 A.5.1 calls an AuditMessage.

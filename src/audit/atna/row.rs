@@ -2,18 +2,42 @@
 
 use std::net::SocketAddr;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::code::{Code, URI_MEDIA, event, kind, object_id, role};
 use super::message::{AccessPoint, Action, Message, Name, Object, Participant};
-use super::{Outcome, Told};
-use crate::model::Refusal;
+use super::outcome::Outcome;
+use super::syslog::AtnaMessage;
+use crate::model::{NodeName, Refusal};
+
+/// A row of the audit trail.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordedEvent<'a> {
+    /// The node that wrote it.
+    pub node: &'a NodeName,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The name of the event.
+    pub event: &'a str,
+    /// The details, as they were written.
+    pub details: &'a str,
+}
+
+impl RecordedEvent<'_> {
+    /// The audit message, if ATNA names the event. `site` is the name of the organisation (AuditEnterpriseSiteID).
+    #[must_use]
+    pub fn message(&self, site: Option<&str>) -> Option<AtnaMessage> {
+        let message = message(self)?;
+        Some(AtnaMessage { xml: message.to_xml(self.node.as_str(), site), outcome: message.outcome })
+    }
+}
 
 /// The message of a row; `None` when ATNA does not name its event, or the row is of a later version.
-pub(super) fn message(told: &Told<'_>) -> Option<Message> {
-    let details: Value = serde_json::from_str(told.details).ok()?;
-    let row = Row { told, details };
-    Some(match told.event {
+fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
+    let details: Value = serde_json::from_str(recorded.details).ok()?;
+    let row = Row { recorded, details };
+    Some(match recorded.event {
         "platform-started" => row.activity(kind::APPLICATION_START, Outcome::Success),
         "platform-stopped" => {
             let outcome = if row.text("reason") == "requested" { Outcome::Success } else { Outcome::Major };
@@ -47,7 +71,7 @@ fn is_refusal(code: &str) -> bool {
 }
 
 struct Row<'a> {
-    told: &'a Told<'a>,
+    recorded: &'a RecordedEvent<'a>,
     details: Value,
 }
 
@@ -144,7 +168,7 @@ impl Row<'_> {
     fn device(&self) -> Message {
         let device = self.text("device");
         let mut object = node(device.to_owned(), device.to_owned());
-        object.details.push((ALERT, self.told.event.to_owned()));
+        object.details.push((ALERT, self.recorded.event.to_owned()));
         object.details.extend(["kind", "status"].into_iter().flat_map(|key| self.optional_detail(key)));
         let identities: Vec<&str> = self.list("speaks-for").filter_map(Value::as_str).collect();
         if !identities.is_empty() {
@@ -231,7 +255,7 @@ impl Row<'_> {
         Message {
             id,
             action,
-            at: self.told.at,
+            at: self.recorded.at,
             outcome: Outcome::Success,
             outcome_text: None,
             kinds: Vec::new(),
@@ -242,14 +266,14 @@ impl Row<'_> {
 
     /// The program on the node that tells.
     fn platform(&self) -> Participant {
-        let node = self.told.node;
+        let node = self.recorded.node;
         let access_point = Some(AccessPoint::Machine(node.to_string()));
         Participant { access_point, ..participant(&format!("pcd-platform@{node}"), false) }
     }
 
     /// Who gave the command, on the node that tells.
     fn actor(&self) -> Participant {
-        let access_point = Some(AccessPoint::Machine(self.told.node.to_string()));
+        let access_point = Some(AccessPoint::Machine(self.recorded.node.to_string()));
         Participant { access_point, ..participant(self.text("actor"), true) }
     }
 
@@ -271,7 +295,7 @@ impl Row<'_> {
             role: Some(role),
             life_cycle: None,
             id_type: object_id::URI,
-            id: format!("pcd-platform://{}/{path}", self.told.node),
+            id: format!("pcd-platform://{}/{path}", self.recorded.node),
             name: Name::Plain(name.to_owned()),
             details: Vec::new(),
         }

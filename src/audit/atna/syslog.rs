@@ -2,8 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::{AtnaMessage, Outcome};
+use super::outcome::Outcome;
 use crate::model::NodeName;
+
+/// An audit message, ready to be sent or kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtnaMessage {
+    /// The document, on one line, in UTF-8 without a byte order mark.
+    pub xml: String,
+    /// How the event ended.
+    pub outcome: Outcome,
+}
 
 /// The process that sends.
 #[derive(Debug, Clone, Copy)]

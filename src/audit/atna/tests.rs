@@ -1,5 +1,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use roxmltree::{Document, Node};
 
 use super::*;
@@ -11,7 +12,7 @@ use crate::model::{Refusal, SessionId};
 fn told(event: &Event) -> Option<AtnaMessage> {
     let (name, details, node) = (event.name(), event.details(), node());
     let at = Timestamp::from_microsecond(1_750_000_000_123_456).unwrap();
-    Told { node: &node, at, event: name, details: &details }.message(Some("St. Elsewhere"))
+    RecordedEvent { node: &node, at, event: name, details: &details }.message(Some("St. Elsewhere"))
 }
 
 fn one(name: &str) -> Event {
@@ -191,7 +192,9 @@ fn no_message_is_longer_than_every_receiver_takes() {
 #[test]
 fn a_row_of_a_later_version_or_a_damaged_one_has_no_message() {
     let node = node();
-    let row = |event, details| Told { node: &node, at: Timestamp::UNIX_EPOCH, event, details }.message(None);
+    let row = |event, details| {
+        RecordedEvent { node: &node, at: Timestamp::UNIX_EPOCH, event, details }.message(None)
+    };
     assert_eq!(row("coffee-brewed", "{}"), None);
     assert_eq!(row("platform-started", "{"), None);
     let bare = row("platform-started", "{}").unwrap();

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{ChainHead, RowHash, from_hexadecimal};
+use super::head::{ChainHead, RowHash, from_hexadecimal};
 use crate::model::NodeName;
 
 /// A signature over a place in a chain.

@@ -5,8 +5,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::head::{ChainHead, RowHash};
+use super::signature::{Beginning, Distrust, SignatureVerifier, begin_bytes, signed_bytes};
 use super::signature::{SignedLink, pruned_link};
-use super::{Beginning, ChainHead, Distrust, RowHash, SignatureVerifier, begin_bytes, signed_bytes};
 use crate::audit::Event;
 use crate::model::NodeName;
 
@@ -260,14 +261,14 @@ mod tests {
     use crate::audit::fixtures::Repeating;
 
     /// The name of an event, and its details.
-    type Told = (String, String);
+    type RecordedEvent = (String, String);
 
     fn node() -> NodeName {
         "node-1".parse().unwrap()
     }
 
     /// Links rows as the store does: `(event, details)` in their order.
-    fn linked(rows: &[Told]) -> Vec<ChainRow> {
+    fn linked(rows: &[RecordedEvent]) -> Vec<ChainRow> {
         let mut link = ChainHead::START;
         let mut chain = Vec::new();
         for (event, details) in rows {
@@ -286,7 +287,7 @@ mod tests {
         chain
     }
 
-    fn plain(count: usize) -> Vec<Told> {
+    fn plain(count: usize) -> Vec<RecordedEvent> {
         (0..count).map(|n| ("event".to_owned(), format!("{{\"n\":{n}}}"))).collect()
     }
 
@@ -368,7 +369,7 @@ mod tests {
     #[test]
     fn a_chain_that_was_computed_anew_ends_elsewhere_or_breaks_at_its_signature() {
         let chain = signed();
-        let anew = |change: &dyn Fn(&mut Vec<Told>)| {
+        let anew = |change: &dyn Fn(&mut Vec<RecordedEvent>)| {
             let mut rows: Vec<_> = chain.iter().map(|row| (row.event.clone(), row.details.clone())).collect();
             change(&mut rows);
             linked(&rows)

@@ -5,7 +5,8 @@ use std::io::Write as _;
 use jiff::ZonedDateTime;
 
 use super::{AcknowledgementCode, Location, Rejection};
-use crate::hl7::{CR, Field, Header, LF, Separators, escape, timestamp};
+use crate::hl7::separators::{CR, LF};
+use crate::hl7::{Field, Header, Separators, escape, timestamp};
 use crate::mllp::{FS, VT};
 
 /// Who we are: MSH-3 and MSH-4 of what we send. `^` separates components.

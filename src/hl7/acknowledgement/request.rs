@@ -2,31 +2,8 @@
 
 use std::str::FromStr;
 
-use crate::hl7::{Field, Header};
-
-/// When an acknowledgement is wanted (HL7 table 0155).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Condition {
-    /// `AL`.
-    Always,
-    /// `ER`: on errors and rejections only.
-    OnError,
-    /// `SU`: on success only.
-    OnSuccess,
-    /// `NE`.
-    Never,
-}
-
-/// What became of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It is ours now: on disk.
-    Accepted,
-    /// Its content is wrong, or we are not able: CE, AE.
-    Error,
-    /// It is refused as such: CR, AR.
-    Rejected,
-}
+use super::code::{AcknowledgementCode, Condition, Outcome};
+use crate::hl7::Header;
 
 /// What MSH-15 and MSH-16 ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,18 +33,6 @@ pub enum AcknowledgeAs {
     Application,
 }
 
-/// MSA-1 (HL7 table 0008).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are the codes of the table")]
-pub enum AcknowledgementCode {
-    AA,
-    AE,
-    AR,
-    CA,
-    CE,
-    CR,
-}
-
 /// The acknowledgements that leave for one message, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Answers {
@@ -83,7 +48,7 @@ impl AcknowledgementRequest {
     /// A value that table 0155 does not have is read as `AL`, with a warning: an acknowledgement too many can be
     /// ignored, one that never comes stops a device.
     #[must_use]
-    pub fn of(header: &Header<'_>, acknowledge: AcknowledgeAs) -> Self {
+    pub fn from_header(header: &Header<'_>, acknowledge: AcknowledgeAs) -> Self {
         let (accept, application) = match acknowledge {
             AcknowledgeAs::Original => return Self::Original,
             AcknowledgeAs::Accept => (Condition::Always, Condition::Never),
@@ -94,7 +59,7 @@ impl AcknowledgementRequest {
                 if accept.is_empty() && application.is_empty() {
                     return Self::Original;
                 }
-                (Condition::of(accept), Condition::of(application))
+                (Condition::parse(accept), Condition::parse(application))
             }
         };
         Self::Enhanced { accept, application }
@@ -130,76 +95,6 @@ impl Answers {
     /// The acknowledgements in the order in which they leave.
     pub fn iter(self) -> impl Iterator<Item = AcknowledgementCode> {
         [self.accept, self.application].into_iter().flatten()
-    }
-}
-
-impl Condition {
-    /// The condition, if the table has it.
-    pub(crate) fn known(field: Field<'_>) -> Option<Self> {
-        let value = field.trimmed();
-        [(&b"AL"[..], Self::Always), (b"ER", Self::OnError), (b"SU", Self::OnSuccess), (b"NE", Self::Never)]
-            .into_iter()
-            .find_map(|(code, condition)| code.eq_ignore_ascii_case(value).then_some(condition))
-    }
-
-    fn of(field: Field<'_>) -> Self {
-        if field.is_empty() { Self::Never } else { Self::known(field).unwrap_or(Self::Always) }
-    }
-
-    const fn holds(self, outcome: Outcome) -> bool {
-        match self {
-            Self::Always => true,
-            Self::OnError => !matches!(outcome, Outcome::Accepted),
-            Self::OnSuccess => matches!(outcome, Outcome::Accepted),
-            Self::Never => false,
-        }
-    }
-}
-
-impl Outcome {
-    const fn accept_code(self) -> AcknowledgementCode {
-        match self {
-            Self::Accepted => AcknowledgementCode::CA,
-            Self::Error => AcknowledgementCode::CE,
-            Self::Rejected => AcknowledgementCode::CR,
-        }
-    }
-
-    const fn application_code(self) -> AcknowledgementCode {
-        match self {
-            Self::Accepted => AcknowledgementCode::AA,
-            Self::Error => AcknowledgementCode::AE,
-            Self::Rejected => AcknowledgementCode::AR,
-        }
-    }
-}
-
-impl AcknowledgementCode {
-    /// The two letters.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::AA => "AA",
-            Self::AE => "AE",
-            Self::AR => "AR",
-            Self::CA => "CA",
-            Self::CE => "CE",
-            Self::CR => "CR",
-        }
-    }
-
-    /// Whether the message was accepted, or processed.
-    #[must_use]
-    pub const fn is_positive(self) -> bool {
-        matches!(self, Self::AA | Self::CA)
-    }
-
-    /// The code with these two letters, whatever their case.
-    #[must_use]
-    pub fn from_bytes(letters: &[u8]) -> Option<Self> {
-        [Self::AA, Self::AE, Self::AR, Self::CA, Self::CE, Self::CR]
-            .into_iter()
-            .find(|code| code.as_str().as_bytes().eq_ignore_ascii_case(letters))
     }
 }
 
@@ -240,7 +135,7 @@ mod tests {
     fn answers(msh15: &str, msh16: &str, acknowledge: AcknowledgeAs, outcome: Outcome) -> String {
         let text = format!(r"MSH|^~\&|A||||2026||ORU^R01^ORU_R01|1|P|2.6|||{msh15}|{msh16}");
         let message = Message::parse(text.as_bytes()).unwrap();
-        let request = AcknowledgementRequest::of(&message.header(), acknowledge);
+        let request = AcknowledgementRequest::from_header(&message.header(), acknowledge);
         request.answers(outcome).iter().map(AcknowledgementCode::as_str).collect::<Vec<_>>().join("+")
     }
 

@@ -1,6 +1,6 @@
 //! Where a message says who it is from.
 
-use super::DeviceIdentity;
+use super::device_identity::{DeviceIdentity, is_eui64_type};
 use crate::hl7::{Component, Field, Location, Message, Repetition, Segment};
 use crate::pcd::Transaction;
 
@@ -174,7 +174,7 @@ impl<'m> Claims<'m> {
 }
 
 fn is_type(name: Component<'_>) -> bool {
-    std::str::from_utf8(name.trimmed()).is_ok_and(super::is_eui64_type)
+    std::str::from_utf8(name.trimmed()).is_ok_and(is_eui64_type)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::DeviceIdentity;
+use super::device_identity::DeviceIdentity;
 
 /// What a directory entry allows a certificate to speak for.
 ///

@@ -1,6 +1,6 @@
 //! Which segments come in which order.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::hl7::{ContentError, Location, Message};
 
 /// A piece of a message structure.

@@ -3,26 +3,17 @@
 //! The profiles are data: a grammar of segments, the fields that must be there, the tables of codes. What is found is a
 //! warning, or the reason of a refusal, as the operator wants it.
 
+mod finding;
 mod grammar;
 mod values;
 
+pub use finding::Finding;
 use grammar::{GRAMMAR_ORU, GRAMMAR_RGV, Item};
 
 use super::alert::{self, Alert};
 use super::{MessagePolicy, Observation, Transaction};
 use crate::config::Conformance;
 use crate::hl7::{ContentError, Indexed, Location, Message, Rejection, Segment};
-
-/// One place in which a message does not keep to its profile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Finding {
-    /// The stable word of the rule.
-    pub rule: &'static str,
-    /// What kind of error it is.
-    pub error: ContentError,
-    /// Where.
-    pub location: Location,
-}
 
 /// How many findings of one message are listed: one mistake in a loop of the sender is not worth thousands.
 pub const MAX_FINDINGS: usize = 64;
@@ -118,12 +109,6 @@ impl MessagePolicy {
             Some(finding) if self.conformance == Conformance::Strict => Err((*finding).into()),
             _ => Ok(()),
         }
-    }
-}
-
-impl From<Finding> for Rejection {
-    fn from(Finding { rule, error, location }: Finding) -> Self {
-        Self::Content { error, rule, location }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::audit::{ChainRow, RowHash, Told};
+use crate::audit::{ChainRow, RecordedEvent, RowHash};
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 
@@ -67,7 +67,7 @@ impl AuditRow {
 
     /// The row as the audit messages of IHE ATNA are made of it.
     #[must_use]
-    pub fn told(&self) -> Told<'_> {
-        Told { node: &self.node, at: self.at, event: &self.event, details: &self.details }
+    pub fn told(&self) -> RecordedEvent<'_> {
+        RecordedEvent { node: &self.node, at: self.at, event: &self.event, details: &self.details }
     }
 }

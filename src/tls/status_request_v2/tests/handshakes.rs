@@ -275,7 +275,7 @@ async fn a10_a_client_of_rfc_6066_gets_the_end_entitys_response() {
         let told = Arc::new(Mutex::new(None));
         let mut client = Arc::into_inner(client).unwrap();
         client.resumption = Resumption::disabled();
-        client.dangerous().set_certificate_verifier(Arc::new(Told(Arc::clone(&told))));
+        client.dangerous().set_certificate_verifier(Arc::new(RecordedEvent(Arc::clone(&told))));
         converse(&server, &Arc::new(client), 3).await;
         assert_eq!(told.lock().unwrap().take(), Some(vec![1; expected]));
     }
@@ -283,9 +283,9 @@ async fn a10_a_client_of_rfc_6066_gets_the_end_entitys_response() {
 
 /// Remembers the response and believes everything.
 #[derive(Debug)]
-struct Told(Arc<Mutex<Option<Vec<u8>>>>);
+struct RecordedEvent(Arc<Mutex<Option<Vec<u8>>>>);
 
-impl rustls::client::danger::ServerCertVerifier for Told {
+impl rustls::client::danger::ServerCertVerifier for RecordedEvent {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,0 +1,163 @@
+//! The head of a chain: the number and the hash of a row.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::model::NodeName;
+
+/// SHA-256 over the canonical form of a row of the audit trail, which holds the hash of the row before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RowHash([u8; 32]);
+
+/// A place in a chain: a row's number, and its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainHead {
+    /// The number of the row; 0 stands before the first.
+    pub number: u64,
+    /// Its hash.
+    pub hash: RowHash,
+}
+
+impl RowHash {
+    /// The hash with these bytes, if there are 32.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The 32 bytes of the digest.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl ChainHead {
+    /// What the first row follows on.
+    pub const START: Self = Self { number: 0, hash: RowHash([0; 32]) };
+
+    /// The row that follows on this one.
+    ///
+    /// The canonical form is the label, the hash before, the number, the time in microseconds since 1970-01-01 UTC,
+    /// and then node, event and details, each behind its length; all numbers in eight bytes, the highest first.
+    #[must_use]
+    pub fn next(&self, node: &NodeName, at: Timestamp, event: &str, details: &str) -> Self {
+        let number = self.number.saturating_add(1);
+        let mut hash = Sha256::new()
+            .chain_update(b"pcd-platform audit row 1\0")
+            .chain_update(self.hash.0)
+            .chain_update(number.to_be_bytes())
+            .chain_update(at.as_microsecond().to_be_bytes());
+        for text in [node.as_str(), event, details] {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+        Self { number, hash: RowHash(hash.finalize().into()) }
+    }
+}
+
+impl From<[u8; 32]> for RowHash {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for ChainHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.number, self.hash)
+    }
+}
+
+/// A text that names no place in a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write a place in the trail as NUMBER:HASH, with the 64 hexadecimal digits of its hash")]
+pub struct ChainHeadError;
+
+impl FromStr for ChainHead {
+    type Err = ChainHeadError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, hash) = text.split_once(':').ok_or(ChainHeadError)?;
+        let hash =
+            from_hexadecimal(hash).and_then(|bytes| RowHash::from_bytes(&bytes)).ok_or(ChainHeadError)?;
+        Ok(Self { number: number.parse().map_err(|_| ChainHeadError)?, hash })
+    }
+}
+
+impl fmt::Display for RowHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hexadecimal(&self.0))
+    }
+}
+
+impl fmt::Debug for RowHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(in crate::audit) fn hexadecimal(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The bytes that hexadecimal digits stand for.
+pub(super) fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let pair = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
+    if odd.is_empty() { pairs.iter().map(pair).collect() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_a_row_counts() {
+        let (a, b): (NodeName, NodeName) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let (then, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_microsecond(1).unwrap());
+        let first = ChainHead::START.next(&a, then, "event", "{}");
+        let rows = [
+            first,
+            ChainHead::START.next(&b, then, "event", "{}"),
+            ChainHead::START.next(&a, later, "event", "{}"),
+            ChainHead::START.next(&a, then, "even", "t{}"),
+            ChainHead::START.next(&a, then, "event", "{ }"),
+            ChainHead { number: 1, ..ChainHead::START }.next(&a, then, "event", "{}"),
+            first.next(&a, then, "event", "{}"),
+        ];
+        for (n, row) in rows.iter().enumerate() {
+            assert!(rows.iter().skip(n + 1).all(|other| other.hash != row.hash), "{n}");
+        }
+        // Computed once outside of this program (python hashlib): stored hashes must not change with a release.
+        assert_eq!(
+            first.hash.to_string(),
+            "b5359b2b2d733d9db69741dc2ca5149e0f174b8a61d9330ce06ea5b27168cb58"
+        );
+    }
+
+    #[test]
+    fn hexadecimal_goes_both_ways() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        assert_eq!(from_hexadecimal(&hexadecimal(&bytes)), Some(bytes));
+        assert_eq!(from_hexadecimal("abc"), None);
+        assert_eq!(from_hexadecimal("zz"), None);
+    }
+
+    #[test]
+    fn a_place_reads_as_it_is_written() {
+        let link = ChainHead { number: 17, hash: RowHash([0xab; 32]) };
+        assert_eq!(link.to_string().parse(), Ok(link));
+        for wrong in ["", "17", "17:", ":ab", "17:abab", "-1:", "x:y"] {
+            assert_eq!(wrong.parse::<ChainHead>(), Err(ChainHeadError), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! An identifier of a device as a value that can be compared.
+
+use std::fmt;
+
+/// An identifier of a device or an application, as a value: two spellings of one identifier are equal, and no
+/// identifier is equal to a part of another.
+///
+/// An EUI-64 is a number. It may come in either case, with `-`, `:`, `.` or blanks between its digits, with `0x`
+/// before them, or as the MAC-48 that it is made of (IEEE: FF FE in the middle). Everything else is its type and its
+/// text, without blanks at the ends and in upper case; there separators mean something (`1.2.34` is not `1.23.4`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DeviceIdentity {
+    /// An EUI-64.
+    Eui64(u64),
+    /// Anything else.
+    Named {
+        /// The type (`ISO`, `DNS`, ...); empty when there is none.
+        kind: Box<str>,
+        /// The identifier.
+        id: Box<str>,
+    },
+}
+
+impl DeviceIdentity {
+    /// The identity with this identifier and this type (HL7 table 0301), which may be empty.
+    ///
+    /// `None` when the identifier is empty.
+    #[must_use]
+    pub fn new(id: &str, kind: &str) -> Option<Self> {
+        let (id, kind) = (id.trim(), kind.trim());
+        if id.is_empty() {
+            return None;
+        }
+        if (kind.is_empty() || is_eui64_type(kind))
+            && let Some(number) = eui64(id)
+        {
+            return Some(Self::Eui64(number));
+        }
+        let kind = if is_eui64_type(kind) { "EUI-64".to_owned() } else { kind.to_uppercase() };
+        Some(Self::Named { kind: kind.into(), id: id.to_uppercase().into() })
+    }
+
+    /// The identity that is written as [`Display`](fmt::Display) writes one: the identifier, and its type behind a `^` when it
+    /// has one.
+    ///
+    /// `None` when the identifier is empty.
+    #[must_use]
+    pub fn written(text: &str) -> Option<Self> {
+        let (id, kind) = text.rsplit_once('^').unwrap_or((text, ""));
+        Self::new(id, kind)
+    }
+
+    /// Whether who may speak for this identity may speak for the one that a message claims: it is the same value, or
+    /// the same text where this one has no type.
+    #[must_use]
+    pub fn stands_for(&self, claimed: &Self) -> bool {
+        match (self, claimed) {
+            (Self::Named { kind, id }, Self::Named { id: claimed, .. }) if kind.is_empty() => id == claimed,
+            _ => self == claimed,
+        }
+    }
+}
+
+/// `EUI-64` in the spellings that are seen, and what a MAC-48 is called.
+/// Whether a type (HL7 table 0301) names an EUI-64.
+pub(super) fn is_eui64_type(kind: &str) -> bool {
+    ["EUI-64", "EUI64", "EUI_64", "EUI 64", "EUI-48", "MAC"]
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(kind))
+}
+
+/// The number, if these are 16 hexadecimal digits, or the 12 of a MAC-48.
+fn eui64(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    let (mut number, mut count) = (0_u64, 0_u32);
+    for byte in digits.bytes() {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'A'..=b'F' => byte - b'A' + 10,
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'-' | b':' | b'.' | b' ' => continue,
+            _ => return None,
+        };
+        number = number << 4 | u64::from(digit);
+        count += 1;
+        if count > 16 {
+            return None;
+        }
+    }
+    match count {
+        16 => Some(number),
+        12 => Some((number >> 24) << 40 | 0xFF_FE00_0000 | number & 0xFF_FFFF),
+        _ => None,
+    }
+}
+
+impl fmt::Display for DeviceIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Eui64(number) => write!(f, "{number:016X}"),
+            Self::Named { kind, id } if kind.is_empty() => f.write_str(id),
+            Self::Named { kind, id } => write!(f, "{id}^{kind}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(id: &str, kind: &str) -> DeviceIdentity {
+        DeviceIdentity::new(id, kind).unwrap()
+    }
+
+    #[test]
+    fn the_spellings_of_an_eui_64_are_one_value() {
+        let number = DeviceIdentity::Eui64(0x00A0_37EB_2175_780F);
+        for id in [
+            "00A037EB2175780F",
+            " 00a037eb2175780f ",
+            "00-A0-37-EB-21-75-78-0F",
+            "00:a0:37:eb:21:75:78:0f",
+            "00A0.37EB.2175.780F",
+            "00 A0 37 EB 21 75 78 0F",
+            "0x00A037EB2175780F",
+        ] {
+            for kind in ["EUI-64", "EUI64", "EUI_64", "eui-64", " EUI64 ", ""] {
+                assert_eq!(identity(id, kind), number, "{id} {kind}");
+            }
+        }
+        assert_eq!(number.to_string(), "00A037EB2175780F");
+    }
+
+    #[test]
+    fn a_mac_48_is_the_eui_64_made_of_it() {
+        assert_eq!(identity("0600dc750001", ""), DeviceIdentity::Eui64(0x0600_DCFF_FE75_0001));
+        assert_eq!(identity("06-00-DC-75-00-01", "MAC"), identity("0600DCFFFE750001", "EUI-64"));
+    }
+
+    #[test]
+    fn other_identifiers_are_type_and_text() {
+        assert_eq!(identity("mindray.com", "DNS"), identity(" MINDRAY.COM ", "dns"));
+        assert_ne!(identity("mindray.com", "DNS"), identity("mindray.com", ""));
+        assert_ne!(identity("1.2.34", "ISO"), identity("1.23.4", "ISO"));
+        assert_ne!(identity("10.1.11.2", ""), identity("10.11.1.2", ""));
+        assert_ne!(identity("00A037EB2175780F", "ISO"), identity("00A037EB2175780F", "EUI-64"));
+        assert_eq!(identity("not hexadecimal", "EUI64").to_string(), "NOT HEXADECIMAL^EUI-64");
+        assert_eq!(DeviceIdentity::new(" ", "EUI-64"), None);
+    }
+
+    #[test]
+    fn almost_an_eui_64_is_none() {
+        for id in ["00A037EB2175780", "00A037EB2175780F0", "00A037EB2175780G", "FFFFFFFFFFFFFFFFF", "0x", "-"]
+        {
+            assert!(matches!(identity(id, "EUI-64"), DeviceIdentity::Named { .. }), "{id}");
+        }
+    }
+}
