@@ -103,27 +103,45 @@ impl Module {
         let text: String = source.code.iter().flat_map(|(_, line)| [line.as_str(), "\n"]).collect();
         let tokens = tokens(&text);
         let (mut imports, mut named, mut at) = (BTreeMap::new(), Vec::new(), 0);
+        // The depths of braces at which modules inside the file begin.
+        let (mut depth, mut inline) = (0_usize, Vec::new());
+        // `super` inside such a module is this file.
+        let outer = |mut path: Vec<String>, inline: &[usize]| {
+            let own = path.iter().take_while(|name| *name == "super").count().min(inline.len());
+            path.drain(..own);
+            if own > 0 { [vec!["self".to_owned()], path].concat() } else { path }
+        };
         while at < tokens.len() {
-            if tokens[at] == "use" {
-                let mut found = Vec::new();
-                at = use_tree(&tokens, at + 1, &[], &mut found);
-                for (name, path) in found {
-                    named.push(path.clone());
-                    imports.insert(name, path);
+            match tokens[at] {
+                "{" => depth += 1,
+                "}" => {
+                    depth = depth.saturating_sub(1);
+                    inline.pop_if(|begin| *begin == depth);
                 }
-            } else if is_name(tokens[at]) && tokens.get(at + 1) == Some(&"::") {
-                let mut path = vec![tokens[at].to_owned()];
-                while tokens.get(at + 1) == Some(&"::")
-                    && tokens.get(at + 2).is_some_and(|next| is_name(next))
-                {
-                    path.push(tokens[at + 2].to_owned());
-                    at += 2;
+                "mod" if tokens.get(at + 2) == Some(&"{") => inline.push(depth),
+                "use" => {
+                    let mut found = Vec::new();
+                    at = use_tree(&tokens, at + 1, &[], &mut found);
+                    for (name, path) in found {
+                        let path = outer(path, &inline);
+                        named.push(path.clone());
+                        imports.insert(name, path);
+                    }
+                    continue;
                 }
-                named.push(path);
-                at += 1;
-            } else {
-                at += 1;
+                name if is_name(name) && tokens.get(at + 1) == Some(&"::") => {
+                    let mut path = vec![name.to_owned()];
+                    while tokens.get(at + 1) == Some(&"::")
+                        && tokens.get(at + 2).is_some_and(|next| is_name(next))
+                    {
+                        path.push(tokens[at + 2].to_owned());
+                        at += 2;
+                    }
+                    named.push(outer(path, &inline));
+                }
+                _ => {}
             }
+            at += 1;
         }
         Self { path: source.path.clone(), imports, named }
     }

@@ -301,6 +301,7 @@ fn planted_cycles_are_found() {
         // Through the re-export of the folder, which is transparent.
         "use super::Two;\n",
         "fn f(x: crate::a::Two) {}\n",
+        "mod inner {\n    use super::super::two::Two;\n}\n",
     ] {
         assert_eq!(cycles(&one(planted)), pair, "{planted}");
     }
@@ -310,6 +311,7 @@ fn planted_cycles_are_found() {
         "const TEXT: &str = \"use super::two::Two;\";\n",
         "const TEXT: &str = r#\"\n use super::two::Two; \"#;\n",
         "use crate::b::Two;\n",
+        "mod inner {\n    use super::super::b;\n    use super::One;\n}\npub struct One;\n",
         "#[cfg(test)]\nmod tests {\n    use super::super::two::Two;\n}\n",
     ] {
         assert_eq!(cycles(&one(harmless)), Vec::<Vec<String>>::new(), "{harmless}");
