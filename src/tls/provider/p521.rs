@@ -11,11 +11,6 @@ use rustls::{Error, NamedGroup, PeerMisbehaved};
 /// secp521r1 (RFC 8422 section 5.1.1, RFC 8446 section 4.2.7), for TLS 1.2 and 1.3.
 pub(super) static SECP521R1: P521 = P521;
 
-/// The first byte of a point and its length: uncompressed, two coordinates of 66 bytes (RFC 8446 section
-/// 4.2.8.2). AWS-LC would read compressed points too, which TLS does not allow.
-const UNCOMPRESSED: u8 = 4;
-const POINT_LENGTH: usize = 1 + 2 * 66;
-
 pub(super) struct P521;
 
 impl SupportedKxGroup for P521 {
@@ -70,6 +65,11 @@ impl ActiveKeyExchange for Exchange {
         NamedGroup::secp521r1
     }
 }
+
+/// The first byte of a point and its length: uncompressed, two coordinates of 66 bytes (RFC 8446 section
+/// 4.2.8.2). AWS-LC would read compressed points too, which TLS does not allow.
+const UNCOMPRESSED: u8 = 4;
+const POINT_LENGTH: usize = 1 + 2 * 66;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,5 @@
-//! The encrypted flight of a server in TLS 1.3 (RFC 8446 section 4): EncryptedExtensions to Finished.
+//! Rewrites the encrypted flight of a server in TLS 1.3 (RFC 8446 section 4): EncryptedExtensions to
+//! Finished.
 
 use rustls::crypto::cipher::{
     AeadKey, Iv, MessageDecrypter, MessageEncrypter, OutboundChunks, OutboundOpaqueMessage,
@@ -8,14 +9,14 @@ use rustls::{ConnectionTrafficSecrets, ContentType, Error};
 
 use super::rewriter::REWRITER;
 
-/// The record protection of a suite. The flight of a server that has something else to say than rustls passes
-/// through [`FlightEncrypter`]; everything else, application data first of all, has rustls' own.
+/// The record protection of a suite. A flight that has to be rewritten passes through [`FlightEncrypter`].
+/// All other records, application data above all, have the unchanged protection of rustls.
 pub(in crate::tls) struct FlightProtection(pub(in crate::tls) &'static dyn Tls13AeadAlgorithm);
 
 impl Tls13AeadAlgorithm for FlightProtection {
     fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
         let encrypter = self.0.encrypter(key, iv);
-        if REWRITER.try_with(|splice| splice.borrow_mut().seals()).unwrap_or(false) {
+        if REWRITER.try_with(|rewriter| rewriter.borrow_mut().wraps_next_encrypter()).unwrap_or(false) {
             Box::new(FlightEncrypter { encrypter, passed: 0 })
         } else {
             encrypter
@@ -45,7 +46,7 @@ impl Tls13AeadAlgorithm for FlightProtection {
 
 struct FlightEncrypter {
     encrypter: Box<dyn MessageEncrypter>,
-    /// Handshake bytes that have passed.
+    /// Handshake bytes so far.
     passed: usize,
 }
 
@@ -59,11 +60,14 @@ impl MessageEncrypter for FlightEncrypter {
             return self.encrypter.encrypt(record, sequence);
         }
         let mut payload = record.payload.to_vec();
-        // Never without, in a handshake that began in one of ours; the client would refuse what is not
-        // replaced.
-        let _ = REWRITER.try_with(|splice| {
-            let splice = splice.borrow();
-            splice.replacements().iter().for_each(|replacement| replacement.put(self.passed, &mut payload));
+        // A handshake in `accept` always has a rewriter. Without the replacement, the client would refuse the
+        // flight.
+        let _ = REWRITER.try_with(|rewriter| {
+            let rewriter = rewriter.borrow();
+            rewriter
+                .replacements()
+                .iter()
+                .for_each(|replacement| replacement.apply(self.passed, &mut payload));
         });
         self.passed += payload.len();
         let payload = OutboundChunks::Single(&payload);

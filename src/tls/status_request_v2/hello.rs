@@ -1,24 +1,11 @@
-//! What a ClientHello says about certificate status.
+//! The certificate status requests in a ClientHello.
 //!
-//! Of everything that a stranger sends this is read first, so it is read with [`Reader`] alone. Whatever is
-//! wrong with a ClientHello apart from extension 17 is left to rustls, which reads it next and has the right
-//! alert.
+//! These are the first bytes of an unauthenticated peer, so they are parsed with [`Reader`] alone. Any fault
+//! outside extension 17 is left to rustls, which parses the ClientHello next and sends the right alert.
 
 use std::ops::Range;
 
 use super::wire::Reader;
-
-/// Handshake type client_hello (RFC 5246 section 7.4).
-pub(super) const CLIENT_HELLO: u8 = 1;
-/// status_request (RFC 6066 section 8).
-pub(super) const STATUS_REQUEST: u16 = 5;
-/// status_request_v2 (RFC 6961 section 2.2).
-pub(super) const STATUS_REQUEST_V2: u16 = 17;
-/// supported_versions (RFC 8446 section 4.2.1).
-const SUPPORTED_VERSIONS: u16 = 43;
-
-const TLS12: u16 = 0x0303;
-const TLS13: u16 = 0x0304;
 
 /// The extensions of a ClientHello that bear on certificate status.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,24 +19,25 @@ pub struct ClientHello<'a> {
     /// The content of extension 17.
     status_request_v2: Option<&'a [u8]>,
     /// Where in the message extension 17 is, its type and length included.
-    place: Range<usize>,
+    v2_range: Range<usize>,
     /// Whether extension 17 comes more than once.
-    repeated: bool,
+    is_repeated: bool,
 }
 
-/// What a client wants to be told about the platform's certificates.
+/// The certificate status that a client requests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StatusRequest {
-    /// In which version of TLS.
+    /// The TLS version of the handshake.
     pub version: Version,
-    /// RFC 6066 in TLS 1.2: the status of the end entity. In TLS 1.3: that of each certificate.
-    pub plain: bool,
-    /// RFC 6961: the forms that it understands and that exist, best first, each once. Empty in TLS 1.3, which
-    /// ignores extension 17 (RFC 8446 section 4.4.2.1).
-    pub items: Vec<StatusRequestItem>,
+    /// Extension 5. In TLS 1.2 it requests the status of the end entity (RFC 6066), in TLS 1.3 that of each
+    /// certificate.
+    pub status_request: bool,
+    /// Extension 17 (RFC 6961): the known status types in the client's order of preference, each once. Empty
+    /// in TLS 1.3, which ignores extension 17 (RFC 8446 section 4.4.2.1).
+    pub v2_items: Vec<StatusRequestItem>,
 }
 
-/// The version that rustls is going to speak.
+/// The version that rustls will negotiate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Version {
     /// TLS 1.2.
@@ -59,7 +47,7 @@ pub enum Version {
     Tls13,
 }
 
-/// A form of the answer to extension 17 (RFC 6961 section 2.2).
+/// A status type of extension 17 (RFC 6961 section 2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StatusRequestItem {
     /// `ocsp`: the status of the end entity.
@@ -68,26 +56,26 @@ pub enum StatusRequestItem {
     OcspMulti,
 }
 
-/// A ClientHello that ends the handshake before it has begun.
+/// The ClientHello ends the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HelloError {
-    /// It can at best do TLS 1.1. rustls would first miss signature_algorithms, which those versions do not
-    /// have, and say `handshake_failure`; what a client needs to be told is `protocol_version` (RFC 5246
-    /// appendix E.1).
+    /// The client supports TLS 1.1 at best. It gets `protocol_version` (RFC 5246 appendix E.1). rustls would
+    /// send `handshake_failure` instead, because signature_algorithms, which those versions lack, is missing.
     TooOld,
-    /// Extension 17 is no `CertificateStatusRequestListV2`: `decode_error` (RFC 5246 section 7.2.2).
+    /// Extension 17 is not a `CertificateStatusRequestListV2`. The client gets `decode_error` (RFC 5246
+    /// section 7.2.2).
     Malformed,
 }
 
 impl<'a> ClientHello<'a> {
-    /// Reads a whole handshake message. `None` is a message that is no ClientHello, or one that is malformed.
+    /// Parses a whole handshake message. `None` if it is not a ClientHello, or malformed.
     #[must_use]
     pub fn read(message: &'a [u8]) -> Option<Self> {
         let mut whole = Reader::new(message);
         let (CLIENT_HELLO, body) = whole.message()? else { return None };
         // RFC 5246 7.4.1.2
         let mut body = Reader::new(body);
-        let legacy_version = number16(&mut body)?;
+        let legacy_version = read_u16(&mut body)?;
         body.take(32)?; // random
         body.vector::<1>()?; // session_id
         body.vector::<2>()?; // cipher_suites
@@ -97,8 +85,8 @@ impl<'a> ClientHello<'a> {
             versions: None,
             status_request: None,
             status_request_v2: None,
-            place: 0..0,
-            repeated: false,
+            v2_range: 0..0,
+            is_repeated: false,
         };
         // Before TLS 1.2 a ClientHello might have no extensions at all.
         let mut extensions = Reader::new(if body.is_empty() { &[] } else { body.vector::<2>()? });
@@ -106,17 +94,17 @@ impl<'a> ClientHello<'a> {
             return None;
         }
         while !extensions.is_empty() {
-            // Nothing follows the extensions, so that what is left of them is what is left of the message.
+            // Nothing follows the extensions, so the rest of the extensions is the rest of the message.
             let begin = message.len() - extensions.rest().len();
-            let kind = number16(&mut extensions)?;
+            let kind = read_u16(&mut extensions)?;
             let content = extensions.vector::<2>()?;
             match kind {
-                SUPPORTED_VERSIONS => hello.versions = Some(versions(content)?),
+                SUPPORTED_VERSIONS => hello.versions = Some(parse_versions(content)?),
                 STATUS_REQUEST => hello.status_request = Some(content),
                 STATUS_REQUEST_V2 => {
-                    hello.repeated = hello.status_request_v2.is_some();
+                    hello.is_repeated = hello.status_request_v2.is_some();
                     hello.status_request_v2 = Some(content);
-                    hello.place = begin..message.len() - extensions.rest().len();
+                    hello.v2_range = begin..message.len() - extensions.rest().len();
                 }
                 _ => {}
             }
@@ -124,29 +112,29 @@ impl<'a> ClientHello<'a> {
         Some(hello)
     }
 
-    /// What it asks for, of a server that speaks TLS 1.2, 1.3 or both.
+    /// The status request, to a server that supports TLS 1.2, 1.3 or both.
     ///
     /// # Errors
-    /// When the handshake ends here.
-    pub fn asked(&self, tls12: bool, tls13: bool) -> Result<StatusRequest, HelloError> {
+    /// When this ClientHello ends the handshake.
+    pub fn status_request(&self, tls12: bool, tls13: bool) -> Result<StatusRequest, HelloError> {
         if self.best_version() < TLS12 {
             return Err(HelloError::TooOld);
         }
-        // The choice that rustls makes (RFC 8446 section 4.2.1).
+        // The same choice as that of rustls (RFC 8446 section 4.2.1).
         let version = match &self.versions {
             Some(versions) if tls13 && versions.contains(&TLS13) => Version::Tls13,
             _ => Version::Tls12,
         };
-        // One that is malformed rustls refuses.
-        let plain = self.status_request.is_some_and(|content| status_request(content) == Some(true));
-        let items = match self.status_request_v2 {
-            // RFC 8446 4.4.2.1: its presence has no consequence in TLS 1.3.
+        // rustls refuses a malformed extension 5.
+        let status_request = self.status_request.is_some_and(|content| requests_ocsp(content) == Some(true));
+        let v2_items = match self.status_request_v2 {
+            // RFC 8446 4.4.2.1: TLS 1.3 ignores extension 17.
             Some(content) if version == Version::Tls12 && tls12 => {
-                items(content).filter(|_| !self.repeated).ok_or(HelloError::Malformed)?
+                parse_items(content).filter(|_| !self.is_repeated).ok_or(HelloError::Malformed)?
             }
             _ => Vec::new(),
         };
-        Ok(StatusRequest { version, plain, items })
+        Ok(StatusRequest { version, status_request, v2_items })
     }
 
     /// The version in its head.
@@ -154,15 +142,16 @@ impl<'a> ClientHello<'a> {
         self.legacy_version
     }
 
-    /// Where extension 17 is, if rustls is to be asked and there is no extension 5 beside it.
+    /// The position of extension 17, if there is no extension 5.
     pub(super) fn lone_v2(&self) -> Option<Range<usize>> {
-        (self.status_request_v2.is_some() && self.status_request.is_none()).then(|| self.place.clone())
+        (self.status_request_v2.is_some() && self.status_request.is_none()).then(|| self.v2_range.clone())
     }
 
-    /// The best version that it names, of those that exist.
+    /// The newest existing version that it names.
     fn best_version(&self) -> u16 {
         match &self.versions {
-            // RFC 8446 4.2.1: then nothing else counts. Values beyond TLS 1.3 mean nothing (RFC 8701).
+            // RFC 8446 4.2.1: supported_versions overrides the head. Values above TLS 1.3 are ignored (RFC
+            // 8701).
             Some(versions) => versions.iter().copied().filter(|version| *version <= TLS13).max().unwrap_or(0),
             None => self.legacy_version,
         }
@@ -170,25 +159,25 @@ impl<'a> ClientHello<'a> {
 }
 
 impl StatusRequest {
-    /// Whether there is anything that could be answered.
+    /// Whether the client requests any status that the server could send.
     #[must_use]
-    pub fn anything(&self) -> bool {
-        self.plain || !self.items.is_empty()
+    pub fn has_request(&self) -> bool {
+        self.status_request || !self.v2_items.is_empty()
     }
 }
 
-fn versions(content: &[u8]) -> Option<Vec<u16>> {
+fn parse_versions(content: &[u8]) -> Option<Vec<u16>> {
     let mut content = Reader::new(content);
     let mut list = Reader::new(content.vector::<1>()?);
     let mut versions = Vec::new();
     while !list.is_empty() {
-        versions.push(number16(&mut list)?);
+        versions.push(read_u16(&mut list)?);
     }
     content.is_empty().then_some(versions)
 }
 
 /// RFC 6961 section 2.2, `CertificateStatusRequestListV2`.
-fn items(content: &[u8]) -> Option<Vec<StatusRequestItem>> {
+fn parse_items(content: &[u8]) -> Option<Vec<StatusRequestItem>> {
     let mut content = Reader::new(content);
     let mut list = Reader::new(content.vector::<2>()?);
     if list.is_empty() || !content.is_empty() {
@@ -196,15 +185,15 @@ fn items(content: &[u8]) -> Option<Vec<StatusRequestItem>> {
     }
     let mut items = Vec::new();
     while !list.is_empty() {
-        let kind = list.number::<1>()?;
+        let kind = list.uint::<1>()?;
         let request = list.vector::<2>()?;
         let item = match kind {
             1 => StatusRequestItem::Ocsp,
             2 => StatusRequestItem::OcspMulti,
-            // Types that are yet to be defined: others may follow that we know.
+            // An unknown type. Known ones may follow.
             _ => continue,
         };
-        ocsp_status_request(request)?;
+        check_ocsp_status_request(request)?;
         if !items.contains(&item) {
             items.push(item);
         }
@@ -212,18 +201,18 @@ fn items(content: &[u8]) -> Option<Vec<StatusRequestItem>> {
     Some(items)
 }
 
-/// RFC 6066 section 8, `CertificateStatusRequest`: whether it asks for OCSP.
-fn status_request(content: &[u8]) -> Option<bool> {
+/// Whether a `CertificateStatusRequest` (RFC 6066 section 8) requests OCSP.
+fn requests_ocsp(content: &[u8]) -> Option<bool> {
     let mut content = Reader::new(content);
-    match content.number::<1>()? {
-        1 => ocsp_status_request(content.rest()).map(|()| true),
+    match content.uint::<1>()? {
+        1 => check_ocsp_status_request(content.rest()).map(|()| true),
         _ => Some(false),
     }
 }
 
-/// RFC 6066 section 8, `OCSPStatusRequest`. Which responders a client trusts and what it wants to tell them
-/// is read and not followed: a staple is there or it is not.
-fn ocsp_status_request(content: &[u8]) -> Option<()> {
+/// Checks an `OCSPStatusRequest` (RFC 6066 section 8). The list of trusted responders and the request
+/// extensions are parsed and ignored: the server has one staple at most.
+fn check_ocsp_status_request(content: &[u8]) -> Option<()> {
     let mut content = Reader::new(content);
     let mut responders = Reader::new(content.vector::<2>()?);
     while !responders.is_empty() {
@@ -236,6 +225,18 @@ fn ocsp_status_request(content: &[u8]) -> Option<()> {
     content.is_empty().then_some(())
 }
 
-fn number16(reader: &mut Reader<'_>) -> Option<u16> {
-    u16::try_from(reader.number::<2>()?).ok()
+fn read_u16(reader: &mut Reader<'_>) -> Option<u16> {
+    u16::try_from(reader.uint::<2>()?).ok()
 }
+
+/// Handshake type client_hello (RFC 5246 section 7.4).
+pub(super) const CLIENT_HELLO: u8 = 1;
+/// status_request (RFC 6066 section 8).
+pub(super) const STATUS_REQUEST: u16 = 5;
+/// status_request_v2 (RFC 6961 section 2.2).
+pub(super) const STATUS_REQUEST_V2: u16 = 17;
+/// supported_versions (RFC 8446 section 4.2.1).
+const SUPPORTED_VERSIONS: u16 = 43;
+
+const TLS12: u16 = 0x0303;
+const TLS13: u16 = 0x0304;

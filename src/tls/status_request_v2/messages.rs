@@ -1,28 +1,15 @@
-//! The messages that change: what rustls says, and what a client is to see. Never does a length change.
+//! The rewritten messages: from the form of rustls to the form for the client. Lengths never change.
 //!
-//! Each function takes a whole handshake message and answers `None` for every message but the very one that
-//! rustls makes of what it was given. `docs/stapling.md` shows the bytes.
+//! Each function takes a whole handshake message. It returns `None` for all messages but the one that rustls
+//! builds from the response that it got. `docs/stapling.md` shows the bytes.
 
 use bytes::Bytes;
 
 use super::hello::{STATUS_REQUEST, STATUS_REQUEST_V2};
 use super::wire::{Reader, message, put_vector};
 
-/// Handshake types (RFC 5246 section 7.4, RFC 6066 section 8).
-pub(super) const SERVER_HELLO: u8 = 2;
-pub(super) const CERTIFICATE: u8 = 11;
-pub(super) const CERTIFICATE_STATUS: u8 = 22;
-
-/// CertificateStatusType (RFC 6961 section 2.2).
-const OCSP: u8 = 1;
-const OCSP_MULTI: u8 = 2;
-
-/// What stands before a response in a CertificateEntry: extension type and length, status type, length of the
-/// response.
-const STATUS_HEADER: usize = 2 + 2 + 1 + 3;
-
-/// ServerHello: extension 5, empty, becomes 17, empty (RFC 6961 section 2.2). A ServerHello without extension
-/// 5 (of a session that is resumed, or where nothing is stapled) stays as it is.
+/// ServerHello: the empty extension 5 becomes an empty extension 17 (RFC 6961 section 2.2). A ServerHello
+/// without extension 5 (of a resumed session, or without a staple) stays as it is.
 pub(super) fn acknowledge_v2(hello: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Reader::new(hello);
     let (SERVER_HELLO, body) = whole.message()? else { return None };
@@ -37,7 +24,7 @@ pub(super) fn acknowledge_v2(hello: &[u8]) -> Option<Vec<u8>> {
     }
     while !extensions.is_empty() {
         let before = hello.len() - extensions.rest().len();
-        let kind = extensions.number::<2>()?;
+        let kind = extensions.uint::<2>()?;
         let content = extensions.vector::<2>()?;
         if kind == usize::from(STATUS_REQUEST) && content.is_empty() {
             let (head, tail) = hello.split_at_checked(before)?;
@@ -48,8 +35,8 @@ pub(super) fn acknowledge_v2(hello: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-/// RFC 6961 section 2.2, `CertificateStatusList`: a response for each certificate of the chain in its order,
-/// an empty one where there is none. Without the length before the whole, which rustls writes.
+/// `CertificateStatusList` (RFC 6961 section 2.2): a response for each certificate in the order of the chain,
+/// an empty one where there is none. It omits the length of the list, which rustls writes.
 pub(super) fn status_list(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
     let mut list = Vec::new();
     for place in places {
@@ -58,18 +45,18 @@ pub(super) fn status_list(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
     Some(list)
 }
 
-/// CertificateStatus: `ocsp`, a length and the list becomes `ocsp_multi`, the same length and the list.
+/// CertificateStatus: the type `ocsp` becomes `ocsp_multi`, if the message holds exactly the list.
 pub(super) fn multiple_status(status: &[u8], list: &[u8]) -> Option<Vec<u8>> {
-    let of_type = |kind: u8| {
+    let with_type = |kind: u8| {
         let mut body = vec![kind];
         put_vector::<3>(&mut body, list)?;
         message(CERTIFICATE_STATUS, &body)
     };
-    if of_type(OCSP)? == status { of_type(OCSP_MULTI) } else { None }
+    if with_type(OCSP)? == status { with_type(OCSP_MULTI) } else { None }
 }
 
-/// RFC 8446 section 4.4.2.1: appends the response for one certificate, as an extension of its
-/// CertificateEntry.
+/// Appends the response for one certificate as an extension of its CertificateEntry (RFC 8446 section
+/// 4.4.2.1).
 fn put_status_extension(to: &mut Vec<u8>, response: &[u8]) -> Option<()> {
     let content = u16::try_from(1 + 3 + response.len()).ok()?;
     to.extend(STATUS_REQUEST.to_be_bytes());
@@ -78,20 +65,20 @@ fn put_status_extension(to: &mut Vec<u8>, response: &[u8]) -> Option<()> {
     put_vector::<3>(to, response)
 }
 
-/// The response in the extensions of an entry that have nothing else.
+/// The response in the extensions of an entry, if they hold nothing else.
 fn response_in(extensions: &[u8]) -> Option<&[u8]> {
     let mut extensions = Reader::new(extensions);
-    let kind = extensions.number::<2>()?;
+    let kind = extensions.uint::<2>()?;
     let mut content = Reader::new(extensions.vector::<2>()?);
-    let status = content.number::<1>()?;
+    let status = content.uint::<1>()?;
     let response = content.vector::<3>()?;
     let alone = extensions.is_empty() && content.is_empty();
     (alone && kind == usize::from(STATUS_REQUEST) && status == usize::from(OCSP)).then_some(response)
 }
 
-/// What rustls is given as the response for the first certificate in TLS 1.3: the extensions of all entries,
-/// one behind the other, without the head of the first, which rustls writes. `None` where there is nothing,
-/// or more than the extension of one entry can hold (64 KiB).
+/// The response that rustls gets for the first certificate in TLS 1.3: the concatenated extensions of all
+/// entries, without the head of the first, which rustls writes. `None` without a response, or if the whole
+/// exceeds one extension (64 KiB).
 pub(super) fn composite(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
     let responses = places.iter().flatten();
     let length = responses.clone().map(|response| STATUS_HEADER + response.len()).sum();
@@ -99,14 +86,14 @@ pub(super) fn composite(places: &[Option<Bytes>]) -> Option<Vec<u8>> {
     for response in responses {
         put_status_extension(&mut all, response)?;
     }
-    // It has to fit, with the first one's type and length outside.
+    // The content of one extension, without type and length of the first, has to fit 16 bits.
     u16::try_from(all.get(2 + 2..)?.len()).ok()?;
     all.drain(..STATUS_HEADER);
     Some(all)
 }
 
-/// Certificate of TLS 1.3: the extensions that rustls has put into the first entry move to the entries that
-/// they belong to (RFC 8446 section 4.4.2). `composite` is what rustls was given.
+/// Certificate of TLS 1.3: moves the extensions from the first entry to the entries that they belong to
+/// (RFC 8446 section 4.4.2). `composite` is the response that rustls got.
 pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>], composite: &[u8]) -> Option<Vec<u8>> {
     let mut whole = Reader::new(certificate);
     let (CERTIFICATE, body) = whole.message()? else { return None };
@@ -117,12 +104,12 @@ pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>], composite
         return None;
     }
     let mut moved = Vec::with_capacity(certificate.len());
-    // Type and length of the message, the context, the length of the entries: they stay.
+    // Type and length of the message, the context, and the length of the entries stay.
     moved.extend_from_slice(certificate.get(..4 + 1 + 3)?);
     for (number, place) in places.iter().enumerate() {
         put_vector::<3>(&mut moved, entries.vector::<3>()?)?;
-        // The first entry has everything and the others have nothing: or this is no message of rustls'
-        // making.
+        // rustls puts everything into the first entry and leaves the others empty. Any other message is not
+        // ours.
         let extensions = entries.vector::<2>()?;
         let rustls_made =
             if number == 0 { response_in(extensions)? == composite } else { extensions.is_empty() };
@@ -135,3 +122,16 @@ pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>], composite
     }
     (entries.is_empty() && moved.len() == certificate.len()).then_some(moved)
 }
+
+/// Handshake types (RFC 5246 section 7.4, RFC 6066 section 8).
+pub(super) const SERVER_HELLO: u8 = 2;
+pub(super) const CERTIFICATE: u8 = 11;
+pub(super) const CERTIFICATE_STATUS: u8 = 22;
+
+/// CertificateStatusType (RFC 6961 section 2.2).
+const OCSP: u8 = 1;
+const OCSP_MULTI: u8 = 2;
+
+/// Bytes before a response in a CertificateEntry: extension type and length, status type, length of the
+/// response.
+const STATUS_HEADER: usize = 2 + 2 + 1 + 3;

@@ -1,16 +1,16 @@
-//! StapleRefresher for every certificate of the chain, under a TLS library that knows it for one. `// A10`
+//! OCSP stapling for each certificate of the chain, on a TLS library with one staple per chain. `// A10`
 //!
-//! rustls staples by RFC 6066: one OCSP response, that of the end entity. The specification wants one for
-//! each certificate: by RFC 6961 in TLS 1.2 (extension 17, `ocsp_multi`), and in the entry of each
-//! certificate in TLS 1.3 (RFC 8446 section 4.4.2.1). What rustls says and what it should say differ in a few
-//! bytes of two messages, and in no length. So rustls is given all responses where it takes one, and whatever
-//! it makes of them is put right where it leaves rustls: on the wire ([`RewritingStream`]; in TLS 1.3 the
-//! record protection), in the transcript hash, and in the messages whose signature by the client is verified.
+//! rustls staples by RFC 6066: one OCSP response, for the end entity. The specification requires one for each
+//! certificate: by RFC 6961 in TLS 1.2 (extension 17, `ocsp_multi`), and in the entry of each certificate in
+//! TLS 1.3 (RFC 8446 section 4.4.2.1). The messages of rustls differ from the required ones in a few bytes of
+//! two messages, and in no length. So rustls gets all responses in place of one, and its messages are
+//! rewritten where they leave rustls: on the wire ([`RewritingStream`]; in TLS 1.3 the record protection), in
+//! the transcript hash, and in the messages whose signature by the client is verified.
 //!
-//! `docs/stapling.md` has the bytes, the argument why this is safe, and what proves it.
+//! `docs/stapling.md` describes the bytes, why this is safe, and the tests.
 //!
-//! [`accept`] reads the ClientHello, decides what there is to do, and leaves the handshake to rustls. A client that asks
-//! for no status gets a handshake of which no byte is touched.
+//! [`accept`] reads the ClientHello, decides what to rewrite, and leaves the handshake to rustls. The
+//! handshake of a client that requests no status is not rewritten at all.
 
 mod flight;
 mod hello;
@@ -44,12 +44,11 @@ pub(super) use transcript::TranscriptHash;
 
 use super::identity::ChainStaples;
 
-/// Does the handshake of a server. `config` has to use our [`provider`](super::provider::provider), which has
-/// suites of those versions only that `config` speaks, and
-/// [`PlatformCertificates`](super::certificate_selection::PlatformCertificates).
+/// Performs the handshake of a server. `config` must use our [`provider`](super::provider::provider),
+/// restricted to the TLS versions of `config`, and [`PlatformCertificates`](super::PlatformCertificates).
 ///
 /// # Errors
-/// When the handshake fails, after the alert has been written; with the connection.
+/// When the handshake fails, after the alert has been written. The error includes the connection.
 pub async fn accept<IO>(
     config: Arc<ServerConfig>,
     mut io: IO,
@@ -61,54 +60,56 @@ where
         Ok(received) => received,
         Err(error) => return Err((error, io)),
     };
-    let splice = match message.map(|message| understand(&config, &message)) {
-        Some(Ok(splice)) => splice,
+    let rewriter = match message.map(|message| plan_rewriting(&config, &message)) {
+        Some(Ok(rewriter)) => rewriter,
         Some(Err((unacceptable, version))) => {
-            // That it cannot be written changes nothing.
+            // A failed write of the alert does not change the result.
             let _ = io.write_all(&unacceptable.alert(version)).await;
             return Err((io::Error::new(io::ErrorKind::InvalidData, unacceptable.error()), io));
         }
         None => Rewriter::default(),
     };
-    if let Some(replacement) = splice.in_the_hello() {
+    if let Some(replacement) = rewriter.hello_replacement() {
         RecordTracker::default().replace(&mut received.bytes, &[replacement]);
     }
-    let stream = RewritingStream::new(io, received.bytes, splice.anything() && splice.in_the_clear());
+    let stream =
+        RewritingStream::new(io, received.bytes, rewriter.may_rewrite() && rewriter.is_flight_plaintext());
     let handshake = async { TlsAcceptor::from(config).accept(stream).into_fallible().await };
     REWRITER
-        .scope(RefCell::new(splice), Box::pin(handshake))
+        .scope(RefCell::new(rewriter), Box::pin(handshake))
         .await
         .map_err(|(error, stream)| (error, stream.into_inner()))
 }
 
-/// What there is to do for this ClientHello. One that cannot be read is for rustls to refuse.
-fn understand(config: &ServerConfig, message: &[u8]) -> Result<Rewriter, (HelloError, u16)> {
+/// The rewriter for this ClientHello. rustls refuses a ClientHello that cannot be parsed.
+fn plan_rewriting(config: &ServerConfig, message: &[u8]) -> Result<Rewriter, (HelloError, u16)> {
     let Some(hello) = ClientHello::read(message) else { return Ok(Rewriter::default()) };
     let suites = &config.crypto_provider().cipher_suites;
     let tls13 = suites.iter().any(|suite| suite.tls13().is_some());
     let tls12 = suites.iter().any(|suite| suite.tls13().is_none());
-    let asked = hello.asked(tls12, tls13).map_err(|unacceptable| (unacceptable, hello.legacy_version()))?;
-    let exchanged = if asked.items.is_empty() { None } else { HelloPatch::in_place_of_v2(&hello, message) };
-    Ok(Rewriter::new(asked, exchanged))
+    let request =
+        hello.status_request(tls12, tls13).map_err(|unacceptable| (unacceptable, hello.legacy_version()))?;
+    let patch = if request.v2_items.is_empty() { None } else { HelloPatch::for_lone_v2(&hello, message) };
+    Ok(Rewriter::new(request, patch))
 }
 
-/// The response that rustls is to get for this chain, in the handshake of this task. Outside of [`accept`]
-/// that is the end entity's, which rustls can handle alone.
+/// The OCSP response to hand to rustls for this chain, in the handshake of this task. Outside of [`accept`]
+/// it is the response for the end entity, which rustls staples without help.
 ///
-/// `certificates` is the length of that chain as it is sent.
+/// `certificates` is the length of the chain as it is sent.
 pub(super) fn response_for_rustls(certificates: usize, staples: &ChainStaples) -> Option<Vec<u8>> {
     REWRITER
-        .try_with(|splice| splice.borrow_mut().answer(certificates, staples))
+        .try_with(|rewriter| rewriter.borrow_mut().response_for_rustls(certificates, staples))
         .unwrap_or_else(|_| staples.leaf().map(|leaf| leaf.to_vec()))
 }
 
-/// The messages of a TLS 1.2 handshake as the client has seen them, which its CertificateVerify signs (RFC
-/// 5246 section 7.4.8).
+/// The messages of a TLS 1.2 handshake as the client has seen them. Its CertificateVerify signs these
+/// (RFC 5246 section 7.4.8).
 pub(super) fn as_seen_by_client(messages: &[u8]) -> Cow<'_, [u8]> {
     REWRITER
-        .try_with(|splice| {
-            let splice = splice.borrow();
-            splice.anything().then(|| splice.seen(messages))
+        .try_with(|rewriter| {
+            let rewriter = rewriter.borrow();
+            rewriter.may_rewrite().then(|| rewriter.as_seen_by_client(messages))
         })
         .ok()
         .flatten()
@@ -116,7 +117,7 @@ pub(super) fn as_seen_by_client(messages: &[u8]) -> Cow<'_, [u8]> {
 }
 
 impl HelloError {
-    /// The alert, in a record of a version that the client knows (RFC 5246 section 7.2 and appendix E.1).
+    /// The alert, in a record of a version that the client supports (RFC 5246 section 7.2 and appendix E.1).
     fn alert(self, legacy_version: u16) -> [u8; 7] {
         let [major, minor] = legacy_version.clamp(0x0300, 0x0303).to_be_bytes();
         let description = match self {
@@ -126,7 +127,7 @@ impl HelloError {
         [21, major, minor, 0, 2, 2, description]
     }
 
-    /// What rustls says in the same case.
+    /// The error that rustls returns in the same case.
     fn error(self) -> rustls::Error {
         match self {
             Self::Malformed => InvalidMessage::TrailingData("CertificateStatusRequestListV2").into(),

@@ -1,4 +1,4 @@
-//! One handshake: what its client asked for, what rustls was given, and what has to look different.
+//! The rewriting of one handshake: the client's request, the response that rustls got, and the changed bytes.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -13,96 +13,110 @@ use super::wire::Reader;
 use crate::tls::identity::ChainStaples;
 
 tokio::task_local! {
-    /// The handshake of this task: rustls calls everything of ours on the polling thread.
+    /// The rewriter of the handshake in this task. rustls calls our hooks on the polling thread.
     pub(super) static REWRITER: RefCell<Rewriter>;
 }
 
-/// The difference between what rustls says and hears and what its client hears and says.
+/// Translates between the handshake of rustls and the handshake that the client sees.
 #[derive(Debug, Default)]
 pub(super) struct Rewriter {
-    asked: StatusRequest,
-    /// The extension that rustls sees in place of the client's.
-    hello: Option<HelloPatch>,
-    given: ResponseForm,
-    /// Bytes of the flight that the transcript has heard.
-    flight: usize,
-    /// What is different in the flight.
+    request: StatusRequest,
+    /// The extension that rustls sees in place of the client's extension 17.
+    hello_patch: Option<HelloPatch>,
+    response_form: ResponseForm,
+    /// Bytes of the server's flight that have passed the transcript hash.
+    flight_length: usize,
+    /// The rewritten parts of the flight.
     replacements: Vec<Replacement>,
-    /// Whether the flight's encrypter has been made (TLS 1.3).
-    sealed: bool,
+    /// Whether the encrypter of the flight has been created (TLS 1.3).
+    encrypter_made: bool,
 }
 
-/// Bytes of the ClientHello, and as many others.
+/// A replacement of bytes of the ClientHello by as many others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HelloPatch {
-    at: usize,
-    clients: Vec<u8>,
-    ours: Vec<u8>,
+    offset: usize,
+    original: Vec<u8>,
+    replacement: Vec<u8>,
 }
 
-/// What rustls was given as the response for the end entity, where what it makes of that is not what a client
-/// is to see.
+/// The form of the response that rustls got for the end entity. It decides which messages are rewritten.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 enum ResponseForm {
-    /// Nothing, or what it is.
+    /// No response, or that of the end entity for extension 5. Nothing is rewritten.
     #[default]
     Plain,
-    /// What it is, asked for by extension 17.
+    /// The response for the end entity, requested by extension 17.
     Single,
     /// The list of RFC 6961, for `ocsp_multi`.
     List(Vec<u8>),
-    /// Those of all certificates, for TLS 1.3, in what rustls takes for the first one's.
-    Each { staples: ChainStaples, composite: Vec<u8> },
+    /// The responses for all certificates, for TLS 1.3, combined into one that rustls puts into the first
+    /// entry.
+    PerCertificate { staples: ChainStaples, composite: Vec<u8> },
 }
 
 impl Rewriter {
-    pub(super) fn new(asked: StatusRequest, hello: Option<HelloPatch>) -> Self {
-        Self { asked, hello, ..Self::default() }
+    pub(super) fn new(request: StatusRequest, hello_patch: Option<HelloPatch>) -> Self {
+        Self { request, hello_patch, ..Self::default() }
     }
 
-    /// Whether anything may have to look different.
-    pub(super) fn anything(&self) -> bool {
-        self.asked.anything()
+    /// Whether a message may have to be rewritten.
+    pub(super) fn may_rewrite(&self) -> bool {
+        self.request.has_request()
     }
 
-    /// What rustls is to see in the ClientHello.
-    pub(super) fn in_the_hello(&self) -> Option<Replacement> {
-        self.hello.as_ref().map(|hello| Replacement { at: hello.at, bytes: hello.ours.clone() })
+    /// The change to the ClientHello for rustls.
+    pub(super) fn hello_replacement(&self) -> Option<Replacement> {
+        self.hello_patch
+            .as_ref()
+            .map(|patch| Replacement { offset: patch.offset, bytes: patch.replacement.clone() })
     }
 
-    /// Whether the flight passes in the clear.
-    pub(super) fn in_the_clear(&self) -> bool {
-        self.asked.version == Version::Tls12
+    /// Whether the server's flight is sent unencrypted.
+    pub(super) fn is_flight_plaintext(&self) -> bool {
+        self.request.version == Version::Tls12
     }
 
-    /// What rustls gets as the response for the end entity. It acknowledges extension 5 and sends a
-    /// CertificateStatus exactly if there is something and the client has asked.
+    /// The response to hand to rustls for the end entity. rustls acknowledges extension 5 and sends a
+    /// CertificateStatus if and only if there is a response and the client has requested it.
     ///
-    /// `certificates` is the length of the chain that rustls is going to send.
-    pub(super) fn answer(&mut self, certificates: usize, staples: &ChainStaples) -> Option<Vec<u8>> {
-        let (response, given) = self.choose(certificates, staples).unzip();
-        self.given = given.unwrap_or_default();
+    /// `certificates` is the length of the chain that rustls will send.
+    pub(super) fn response_for_rustls(
+        &mut self,
+        certificates: usize,
+        staples: &ChainStaples,
+    ) -> Option<Vec<u8>> {
+        let (response, given) = self.select_response(certificates, staples).unzip();
+        self.response_form = given.unwrap_or_default();
         response
     }
 
-    fn choose(&self, certificates: usize, staples: &ChainStaples) -> Option<(Vec<u8>, ResponseForm)> {
+    fn select_response(
+        &self,
+        certificates: usize,
+        staples: &ChainStaples,
+    ) -> Option<(Vec<u8>, ResponseForm)> {
         let leaf = || staples.leaf().map(|leaf| leaf.to_vec());
-        let plain = || Some((leaf().filter(|_| self.asked.plain)?, ResponseForm::Plain));
-        // One place for each certificate; a list of nothing answers nothing.
+        let plain = || Some((leaf().filter(|_| self.request.status_request)?, ResponseForm::Plain));
+        // One entry for each certificate. A list without a response is not an answer.
         let listed =
             staples.responses().len() == certificates && staples.responses().iter().any(Option::is_some);
-        if self.asked.version == Version::Tls13 {
-            // Where they do not all fit, the end entity's alone, and only if that fits.
-            let each = || {
+        if self.request.version == Version::Tls13 {
+            // If the responses do not all fit, only that for the end entity, if that fits.
+            let all = || {
                 let composite = composite(staples.responses())?;
-                Some((composite.clone(), ResponseForm::Each { staples: staples.clone(), composite }))
+                Some((
+                    composite.clone(),
+                    ResponseForm::PerCertificate { staples: staples.clone(), composite },
+                ))
             };
             let alone = || Some((composite(staples.responses().get(..1)?)?, ResponseForm::Plain));
-            return if self.asked.plain && listed { each().or_else(alone) } else { None };
+            return if self.request.status_request && listed { all().or_else(alone) } else { None };
         }
-        // RFC 6961 2.2: extension 17 before 5, and of its items the first that can be answered.
-        self.asked
-            .items
+        // RFC 6961 2.2: extension 17 takes precedence over 5, and of its items the first that can be answered
+        // counts.
+        self.request
+            .v2_items
             .iter()
             .find_map(|item| match item {
                 StatusRequestItem::Ocsp => Some((leaf()?, ResponseForm::Single)),
@@ -114,40 +128,39 @@ impl Rewriter {
             .or_else(plain)
     }
 
-    /// A handshake message as the client sees it; `None` where that is as it is. This is the one place that
-    /// decides.
+    /// A handshake message as the client sees it; `None` if it stays as it is. All rewriting is decided here.
     fn rewrite(&self, message: &[u8]) -> Option<Vec<u8>> {
-        match (message.first().copied()?, &self.given) {
-            (CLIENT_HELLO, _) => self.hello.as_ref()?.restored(message),
+        match (message.first().copied()?, &self.response_form) {
+            (CLIENT_HELLO, _) => self.hello_patch.as_ref()?.restore(message),
             (SERVER_HELLO, ResponseForm::Single | ResponseForm::List(_)) => acknowledge_v2(message),
             (CERTIFICATE_STATUS, ResponseForm::List(list)) => multiple_status(message, list),
-            (CERTIFICATE, ResponseForm::Each { staples, composite }) => {
+            (CERTIFICATE, ResponseForm::PerCertificate { staples, composite }) => {
                 distribute(message, staples.responses(), composite)
             }
             _ => None,
         }
     }
 
-    /// The next message of the transcript, as the client sees it. rustls takes a message into its transcript
-    /// before it sends it: where it is different is noted for those who send.
-    pub(super) fn hear<'a>(&mut self, message: &'a [u8]) -> Cow<'a, [u8]> {
+    /// The next message of the transcript, as the client sees it. rustls hashes a message before it sends it,
+    /// so this also records the replacements for the sending side.
+    pub(super) fn observe<'a>(&mut self, message: &'a [u8]) -> Cow<'a, [u8]> {
         let seen = self.rewrite(message);
         match message.first() {
-            // What follows is the server's, up to everything that is different.
-            Some(&CLIENT_HELLO) => self.flight = 0,
-            // The flight that is encrypted begins behind it.
-            Some(&SERVER_HELLO) if !self.in_the_clear() => self.flight = 0,
+            // The server's flight follows.
+            Some(&CLIENT_HELLO) => self.flight_length = 0,
+            // The encrypted flight follows.
+            Some(&SERVER_HELLO) if !self.is_flight_plaintext() => self.flight_length = 0,
             _ => {
-                let at = self.flight;
-                self.replacements.extend(seen.iter().map(|seen| Replacement { at, bytes: seen.clone() }));
-                self.flight += message.len();
+                let offset = self.flight_length;
+                self.replacements.extend(seen.iter().map(|seen| Replacement { offset, bytes: seen.clone() }));
+                self.flight_length += message.len();
             }
         }
         seen.map_or(Cow::Borrowed(message), Cow::Owned)
     }
 
-    /// All messages of a handshake, one behind the other, as the client sees them.
-    pub(super) fn seen(&self, messages: &[u8]) -> Vec<u8> {
+    /// The concatenated messages of a handshake, as the client sees them.
+    pub(super) fn as_seen_by_client(&self, messages: &[u8]) -> Vec<u8> {
         let mut seen = Vec::with_capacity(messages.len());
         let mut rest = messages;
         let mut reader = Reader::new(messages);
@@ -163,41 +176,42 @@ impl Rewriter {
         seen
     }
 
-    /// Where the flight is different, as far as it has been heard.
+    /// The replacements in the flight, as far as it has passed the transcript hash.
     pub(super) fn replacements(&self) -> &[Replacement] {
         &self.replacements
     }
 
-    /// Whether the encrypter that is being made is that of a flight which is different. The next ones are
-    /// those of the application data.
-    pub(super) fn seals(&mut self) -> bool {
-        matches!(self.given, ResponseForm::Each { .. }) && !std::mem::replace(&mut self.sealed, true)
+    /// Whether the encrypter that is being created must rewrite the flight. Only the first encrypter does;
+    /// later ones are for application data.
+    pub(super) fn wraps_next_encrypter(&mut self) -> bool {
+        matches!(self.response_form, ResponseForm::PerCertificate { .. })
+            && !std::mem::replace(&mut self.encrypter_made, true)
     }
 }
 
 impl HelloPatch {
-    /// For a client that sends extension 17 and not 5: a plain request of RFC 6066 in the same place and of
-    /// the same length, so that rustls knows that it is asked. What is too much of it is in the request's
-    /// extensions, which rustls does not read.
-    pub(super) fn in_place_of_v2(hello: &ClientHello<'_>, message: &[u8]) -> Option<Self> {
+    /// For a client that sends extension 17 and not 5: a request of RFC 6066 at the same offset and of the
+    /// same length, so that rustls sees a request. The surplus length goes into the request's extensions,
+    /// which rustls does not read.
+    pub(super) fn for_lone_v2(hello: &ClientHello<'_>, message: &[u8]) -> Option<Self> {
         let place = hello.lone_v2()?;
-        let clients = message.get(place.clone())?.to_vec();
-        let length = u16::try_from(clients.len().checked_sub(4)?).ok()?;
+        let original = message.get(place.clone())?.to_vec();
+        let length = u16::try_from(original.len().checked_sub(4)?).ok()?;
         let spare = length.checked_sub(5)?;
-        let mut ours = Vec::with_capacity(clients.len());
-        ours.extend(STATUS_REQUEST.to_be_bytes());
-        ours.extend(length.to_be_bytes());
-        ours.extend([1, 0, 0]); // ocsp, no responder_id_list
-        ours.extend(spare.to_be_bytes());
-        ours.resize(clients.len(), 0);
-        Some(Self { at: place.start, clients, ours })
+        let mut replacement = Vec::with_capacity(original.len());
+        replacement.extend(STATUS_REQUEST.to_be_bytes());
+        replacement.extend(length.to_be_bytes());
+        replacement.extend([1, 0, 0]); // ocsp, no responder_id_list
+        replacement.extend(spare.to_be_bytes());
+        replacement.resize(original.len(), 0);
+        Some(Self { offset: place.start, original, replacement })
     }
 
-    /// The ClientHello as the client has sent it.
-    fn restored(&self, message: &[u8]) -> Option<Vec<u8>> {
+    /// The ClientHello as the client has sent it; `None` if `message` does not contain the replacement.
+    fn restore(&self, message: &[u8]) -> Option<Vec<u8>> {
         let mut restored = message.to_vec();
-        let place = restored.get_mut(self.at..)?.get_mut(..self.ours.len())?;
-        (place == self.ours).then(|| place.copy_from_slice(&self.clients))?;
+        let place = restored.get_mut(self.offset..)?.get_mut(..self.replacement.len())?;
+        (place == self.replacement).then(|| place.copy_from_slice(&self.original))?;
         Some(restored)
     }
 }

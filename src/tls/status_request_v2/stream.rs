@@ -1,4 +1,4 @@
-//! The connection under rustls.
+//! The stream between rustls and the TCP connection.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,36 +9,33 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::records::RecordTracker;
 use super::rewriter::REWRITER;
 
-/// Bytes of a flight that are copied at a time: about a record.
-const MOST: usize = 16 * 1024;
-
-/// A connection whose ClientHello has been read, and whose server flight may be different from what is
-/// written to it. After the flight it is what it was: no byte is looked at or copied any more.
+/// A connection that replays the bytes read for the ClientHello, and rewrites the server's flight. After the
+/// flight all bytes pass without a copy.
 #[derive(Debug)]
 pub struct RewritingStream<IO> {
     io: IO,
-    /// What was read of it to see the ClientHello.
+    /// Bytes that were read for the ClientHello.
     received: Vec<u8>,
-    /// Bytes of that which have been passed on.
-    passed_on: usize,
-    /// The flight.
-    sent: RecordTracker,
+    /// How many of them have been delivered to rustls.
+    delivered: usize,
+    /// The position in the server's flight.
+    flight: RecordTracker,
 }
 
 impl<IO> RewritingStream<IO> {
-    /// A connection on which nothing happens.
+    /// A connection without any rewriting.
     pub const fn plain(io: IO) -> Self {
-        Self { io, received: Vec::new(), passed_on: 0, sent: RecordTracker::OVER }
+        Self { io, received: Vec::new(), delivered: 0, flight: RecordTracker::FINISHED }
     }
 
-    /// One from which `received` has been read already; `in_the_clear` if the flight may be different and
-    /// passes here.
-    pub(super) fn new(io: IO, received: Vec<u8>, in_the_clear: bool) -> Self {
-        let sent = if in_the_clear { RecordTracker::default() } else { RecordTracker::OVER };
-        Self { io, received, passed_on: 0, sent }
+    /// A connection from which `received` has been read. `is_flight_plaintext`: the flight passes here
+    /// unencrypted and may have to be rewritten.
+    pub(super) fn new(io: IO, received: Vec<u8>, is_flight_plaintext: bool) -> Self {
+        let flight = if is_flight_plaintext { RecordTracker::default() } else { RecordTracker::FINISHED };
+        Self { io, received, delivered: 0, flight }
     }
 
-    /// The connection itself, without what has been read of it.
+    /// The connection, without the bytes that have been read from it.
     pub fn into_inner(self) -> IO {
         self.io
     }
@@ -50,7 +47,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RewritingStream<IO> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let rest = self.received.get(self.passed_on..).unwrap_or_default();
+        let rest = self.received.get(self.delivered..).unwrap_or_default();
         if rest.is_empty() {
             return Pin::new(&mut self.io).poll_read(cx, buf);
         }
@@ -59,35 +56,34 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RewritingStream<IO> {
         if later.is_empty() {
             self.received = Vec::new();
         } else {
-            self.passed_on += now.len();
+            self.delivered += now.len();
         }
         Poll::Ready(Ok(()))
     }
 }
 
 impl<IO: AsyncWrite + Unpin> RewritingStream<IO> {
-    /// Writes this part of the flight, or less of it, as it is to look.
-    fn poll_flight(&mut self, cx: &mut Context<'_>, mut different: Vec<u8>) -> Poll<io::Result<usize>> {
-        let _ = REWRITER.try_with(|splice| {
-            // A look ahead: how far the flight goes on is not known yet.
-            let mut ahead = self.sent;
-            ahead.replace(&mut different, splice.borrow().replacements());
+    /// Writes this part of the flight, or less, with its replacements.
+    fn poll_flight(&mut self, cx: &mut Context<'_>, mut rewritten: Vec<u8>) -> Poll<io::Result<usize>> {
+        let _ = REWRITER.try_with(|rewriter| {
+            // A copy of the position: the number of bytes that will be written is not known yet.
+            let mut ahead = self.flight;
+            ahead.replace(&mut rewritten, rewriter.borrow().replacements());
         });
-        let written = std::task::ready!(Pin::new(&mut self.io).poll_write(cx, &different))?;
-        different.truncate(written);
-        self.sent.follow(&mut different, |_, _| {});
+        let written = std::task::ready!(Pin::new(&mut self.io).poll_write(cx, &rewritten))?;
+        rewritten.truncate(written);
+        self.flight.advance(&mut rewritten, |_, _| {});
         Poll::Ready(Ok(written))
     }
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.sent.is_over() {
+        if self.flight.is_finished() {
             return Pin::new(&mut self.io).poll_write(cx, buf);
         }
-        // As much of it goes as the connection takes: that much the flight has gone on, and the rest comes
-        // again.
-        self.poll_flight(cx, buf.get(..MOST).unwrap_or(buf).to_vec())
+        // The flight advances by as many bytes as the connection accepts. rustls offers the rest again.
+        self.poll_flight(cx, buf.get(..MAX_COPY).unwrap_or(buf).to_vec())
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -103,14 +99,14 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.sent.is_over() {
+        if self.flight.is_finished() {
             return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         }
-        // Together, as rustls wants them to go: in one packet. Small ones that go one by one wait for each
-        // other's acknowledgement where TCP_NODELAY is off.
-        let mut together = Vec::with_capacity(bufs.iter().map(|buf| buf.len()).sum::<usize>().min(MOST));
+        // One write for all buffers, as rustls requests it, and thus one packet. Small separate packets would
+        // wait for each other's acknowledgement while TCP_NODELAY is off.
+        let mut together = Vec::with_capacity(bufs.iter().map(|buf| buf.len()).sum::<usize>().min(MAX_COPY));
         for buf in bufs {
-            let room = MOST - together.len();
+            let room = MAX_COPY - together.len();
             together.extend_from_slice(buf.get(..room).unwrap_or(buf));
         }
         self.poll_flight(cx, together)
@@ -120,3 +116,6 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
         self.io.is_write_vectored()
     }
 }
+
+/// Bytes of a flight that are copied at a time: about one record.
+const MAX_COPY: usize = 16 * 1024;

@@ -1,17 +1,18 @@
-//! The transcript hash (RFC 5246 section 7.4.9, RFC 8446 section 4.4.1) over what the client sees.
+//! The transcript hash (RFC 5246 section 7.4.9, RFC 8446 section 4.4.1) over the messages as the client sees
+//! them.
 
 use rustls::crypto::hash::{Context, Hash, HashAlgorithm, Output};
 
 use super::rewriter::REWRITER;
 
-/// The hash of a suite. rustls updates it with one handshake message at a time; Finished, the extended master
-/// secret (RFC 7627) and the key schedule of TLS 1.3 all follow from it.
+/// The hash of a suite. rustls updates it with one handshake message at a time. Finished, the extended master
+/// secret (RFC 7627) and the key schedule of TLS 1.3 all depend on it.
 pub(in crate::tls) struct TranscriptHash(pub(in crate::tls) &'static dyn Hash);
 
 impl Hash for TranscriptHash {
     fn start(&self) -> Box<dyn Context> {
         let context = self.0.start();
-        if REWRITER.try_with(|splice| splice.borrow().anything()).unwrap_or(false) {
+        if REWRITER.try_with(|rewriter| rewriter.borrow().may_rewrite()).unwrap_or(false) {
             Box::new(TranscriptContext(context))
         } else {
             context
@@ -51,9 +52,9 @@ impl Context for TranscriptContext {
     }
 
     fn update(&mut self, message: &[u8]) {
-        let heard = REWRITER.try_with(|splice| self.0.update(&splice.borrow_mut().hear(message)));
-        // Never in a handshake that began in one of ours.
-        if heard.is_err() {
+        let updated = REWRITER.try_with(|rewriter| self.0.update(&rewriter.borrow_mut().observe(message)));
+        // Without a rewriter, which cannot happen in `accept`, the message is hashed unchanged.
+        if updated.is_err() {
             self.0.update(message);
         }
     }

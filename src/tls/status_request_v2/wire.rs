@@ -1,7 +1,7 @@
-//! Reading and writing TLS presentation language (RFC 5246 section 4).
+//! A reader and writer of the TLS presentation language (RFC 5246 section 4).
 
-/// The rest of some bytes that are being read. Everything that a peer sends is read through it: what is not
-/// there is `None`, and nothing panics.
+/// Reads bytes from the front. Everything that a peer sends is parsed with it: missing bytes are `None`, and
+/// nothing panics.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a>(&'a [u8]);
 
@@ -24,15 +24,15 @@ impl<'a> Reader<'a> {
         Some(taken)
     }
 
-    /// A number of `N` bytes.
-    pub(super) fn number<const N: usize>(&mut self) -> Option<usize> {
+    /// A big-endian unsigned integer of `N` bytes.
+    pub(super) fn uint<const N: usize>(&mut self) -> Option<usize> {
         let bytes = self.take(N)?;
         Some(bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
     }
 
-    /// A vector whose length is written in `N` bytes before it.
+    /// A vector with its length in the `N` bytes before it.
     pub(super) fn vector<const N: usize>(&mut self) -> Option<&'a [u8]> {
-        let length = self.number::<N>()?;
+        let length = self.uint::<N>()?;
         self.take(length)
     }
 
@@ -43,8 +43,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Appends a vector with its length in `N` bytes before it; `None`, and nothing is appended, where that does
-/// not fit.
+/// Appends a vector with its length in the `N` bytes before it. Returns `None` and appends nothing if the
+/// length does not fit.
 pub(super) fn put_vector<const N: usize>(to: &mut Vec<u8>, content: &[u8]) -> Option<()> {
     let length = u32::try_from(content.len()).ok()?.to_be_bytes();
     let (above, length) = length.split_at_checked(4_usize.checked_sub(N)?)?;
@@ -56,7 +56,7 @@ pub(super) fn put_vector<const N: usize>(to: &mut Vec<u8>, content: &[u8]) -> Op
     Some(())
 }
 
-/// A handshake message of these two.
+/// A handshake message of this type and body.
 pub(super) fn message(kind: u8, body: &[u8]) -> Option<Vec<u8>> {
     let mut message = Vec::with_capacity(4 + body.len());
     message.push(kind);

@@ -31,10 +31,10 @@ fn read(message: &[u8]) {
     let Some(hello) = ClientHello::read(message) else { return };
     assert_eq!(message[0], 1);
     for (tls12, tls13) in [(true, true), (true, false), (false, true)] {
-        let Ok(asked) = hello.asked(tls12, tls13) else { continue };
-        assert!(asked.items.len() <= 2 && (asked.items.len() < 2 || asked.items[0] != asked.items[1]));
-        assert!(asked.version == Version::Tls12 || asked.items.is_empty());
-        assert!(tls13 || asked.version == Version::Tls12);
+        let Ok(request) = hello.status_request(tls12, tls13) else { continue };
+        assert!(request.v2_items.len() <= 2 && (request.v2_items.len() < 2 || request.v2_items[0] != request.v2_items[1]));
+        assert!(request.version == Version::Tls12 || request.v2_items.is_empty());
+        assert!(tls13 || request.version == Version::Tls12);
     }
     // A message that is cut is none.
     assert!(ClientHello::read(&message[..message.len() - 1]).is_none());

@@ -1,4 +1,4 @@
-//! Whole handshakes of rustls' own client with the server, and flights that a raw client reads off the wire.
+//! Whole handshakes with rustls' own client, and flights that a raw client reads off the wire.
 
 use std::sync::{Arc, Mutex};
 
@@ -25,7 +25,7 @@ use crate::tls::status_request_v2::accept;
 use crate::tls::status_request_v2::wire::Reader;
 use crate::tls::{PlatformCertificates, PlatformIdentity};
 
-/// A root, an issuing CA and a certificate that serves and connects.
+/// A root, an issuing CA and a certificate for server and client.
 struct Site {
     root: CertificateDer<'static>,
     chain: Vec<CertificateDer<'static>>,
@@ -79,8 +79,8 @@ impl Site {
         Arc::new(config)
     }
 
-    /// rustls' client, which sends extension 5, with one suite; and what it decrypts of the handshake in TLS
-    /// 1.3.
+    /// A rustls client with one suite, which sends extension 5, and the handshake bytes that it decrypts in
+    /// TLS 1.3.
     fn client(&self, suite: &str) -> (Arc<ClientConfig>, Decrypted) {
         let decrypted = Decrypted::default();
         let mut provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -150,13 +150,13 @@ impl MessageDecrypter for TappedDecrypter {
     }
 }
 
-/// A handshake and a word each way; of what kind it was. Never are more than `piece` bytes under way, which
-/// has to be more than what both ends say at once: a ChangeCipherSpec.
+/// A handshake and one word in each direction; returns the kind of the handshake. At most `piece` bytes are
+/// in transit, which must be more than a ChangeCipherSpec, which both ends send at once.
 async fn converse(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>, piece: usize) -> HandshakeKind {
     let (near, far) = duplex(piece);
     let serve = async {
         let mut stream = accept(Arc::clone(server), near).await.map_err(|(error, _)| error).unwrap();
-        // First of all: a client that does not read until it has written would never read its tickets.
+        // The server writes first, so that the client reads the tickets.
         stream.write_all(b"word").await.unwrap();
         stream.flush().await.unwrap();
         let mut word = [0; 4];
@@ -174,14 +174,14 @@ async fn converse(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>, piece:
         stream.get_ref().1.handshake_kind().unwrap()
     };
     let both = async { tokio::join!(serve, connect).1 };
-    tokio::time::timeout(std::time::Duration::from_secs(20), both).await.expect("neither waits for the other")
+    tokio::time::timeout(std::time::Duration::from_secs(20), both).await.expect("no deadlock")
 }
 
 const TLS12: &str = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";
 const TLS13: [&str; 3] =
     ["TLS13_AES_256_GCM_SHA384", "TLS13_AES_128_GCM_SHA256", "TLS13_CHACHA20_POLY1305_SHA256"];
 
-/// The extensions of the entries of the first Certificate message in these.
+/// The extensions of the entries in the first Certificate message.
 fn entries(messages: &[u8]) -> Vec<Vec<u8>> {
     let mut messages = Reader::new(messages);
     while let Some((kind, body)) = messages.message() {
@@ -229,8 +229,8 @@ async fn a10_in_tls_1_3_each_entry_has_its_response_with_every_suite() {
 }
 
 #[tokio::test]
-async fn a10_a_retry_in_tls_1_3_changes_nothing_about_the_staples() {
-    // RFC 8446 4.1.4: the client shows a share of a group that this server does not have, then another.
+async fn a10_a_hello_retry_request_keeps_the_staples() {
+    // RFC 8446 4.1.4: the client offers a share of a group that this server lacks, then another.
     let site = Site::new();
     let mut server = Arc::into_inner(site.server(&staples(&[Some(50), Some(60)]))).unwrap();
     let mut provider = provider(Settings::default());
@@ -253,7 +253,7 @@ async fn a10_a_retry_in_tls_1_3_changes_nothing_about_the_staples() {
 }
 
 #[tokio::test]
-async fn a10_a_session_that_is_resumed_comes_without_staples() {
+async fn a10_a_resumed_session_has_no_staples() {
     let site = Site::new();
     let server = site.server(&staples(&[Some(50), Some(60)]));
     for suite in [TLS12, TLS13[0]] {
@@ -265,27 +265,27 @@ async fn a10_a_session_that_is_resumed_comes_without_staples() {
     }
 }
 
-/// What the client's verifier is told: rustls hands over the response of RFC 6066.
+/// rustls passes the response of RFC 6066 to the client's verifier.
 #[tokio::test]
 async fn a10_a_client_of_rfc_6066_gets_the_end_entitys_response() {
     let site = Site::new();
     for (lengths, expected) in [([Some(400), Some(60)], 400), ([None, Some(60)], 0), ([None, None], 0)] {
         let server = site.server(&staples(&lengths));
         let (client, _) = site.client(TLS12);
-        let told = Arc::new(Mutex::new(None));
+        let response = Arc::new(Mutex::new(None));
         let mut client = Arc::into_inner(client).unwrap();
         client.resumption = Resumption::disabled();
-        client.dangerous().set_certificate_verifier(Arc::new(RecordedEvent(Arc::clone(&told))));
+        client.dangerous().set_certificate_verifier(Arc::new(RecordingVerifier(Arc::clone(&response))));
         converse(&server, &Arc::new(client), 3).await;
-        assert_eq!(told.lock().unwrap().take(), Some(vec![1; expected]));
+        assert_eq!(response.lock().unwrap().take(), Some(vec![1; expected]));
     }
 }
 
-/// Remembers the response and believes everything.
+/// Records the response and accepts every certificate.
 #[derive(Debug)]
-struct RecordedEvent(Arc<Mutex<Option<Vec<u8>>>>);
+struct RecordingVerifier(Arc<Mutex<Option<Vec<u8>>>>);
 
-impl rustls::client::danger::ServerCertVerifier for RecordedEvent {
+impl rustls::client::danger::ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,
@@ -358,8 +358,8 @@ async fn read_flight(from: &mut tokio::io::ReadHalf<&mut DuplexStream>) -> (Vec<
     }
 }
 
-/// Which extensions a flight's ServerHello has, and the body of its CertificateStatus.
-fn said(messages: &[u8]) -> (Vec<usize>, Option<Vec<u8>>) {
+/// The extensions of a flight's ServerHello, and the body of its CertificateStatus.
+fn status_in(messages: &[u8]) -> (Vec<usize>, Option<Vec<u8>>) {
     let mut messages = Reader::new(messages);
     let (mut kinds, mut status) = (Vec::new(), None);
     while let Some((kind, body)) = messages.message() {
@@ -372,7 +372,7 @@ fn said(messages: &[u8]) -> (Vec<usize>, Option<Vec<u8>>) {
             body.take(3).unwrap();
             let mut extensions = Reader::new(body.vector::<2>().unwrap());
             while !extensions.is_empty() {
-                kinds.push(extensions.number::<2>().unwrap());
+                kinds.push(extensions.uint::<2>().unwrap());
                 assert!(
                     [5, 17].contains(kinds.last().unwrap()) <= extensions.vector::<2>().unwrap().is_empty()
                 );
@@ -405,37 +405,37 @@ async fn a10_exactly_one_of_5_and_17_is_acknowledged_and_17_is_preferred() {
     for (extensions, acknowledged, status) in cases {
         let hello = in_records(&hello(0x0303, &[necessary(), extensions.clone()].concat()), 50);
         for piece in [100_000, 1] {
-            let (kinds, said) = said(&flight(Arc::clone(&server), &hello, piece).await.0);
+            let (kinds, sent) = status_in(&flight(Arc::clone(&server), &hello, piece).await.0);
             let acknowledgements: Vec<_> = kinds.into_iter().filter(|kind| [5, 17].contains(kind)).collect();
             assert_eq!(acknowledgements, Vec::from_iter(acknowledged), "{extensions:02x?}");
-            assert_eq!(said, status, "{extensions:02x?}");
+            assert_eq!(sent, status, "{extensions:02x?}");
         }
-        let (kinds, said) = said(&flight(Arc::clone(&none), &hello, 1000).await.0);
-        assert!(!kinds.iter().any(|kind| [5, 17].contains(kind)) && said.is_none(), "{extensions:02x?}");
+        let (kinds, sent) = status_in(&flight(Arc::clone(&none), &hello, 1000).await.0);
+        assert!(!kinds.iter().any(|kind| [5, 17].contains(kind)) && sent.is_none(), "{extensions:02x?}");
     }
     // Larger than a record.
     let server = site.server(&staples(&[Some(40), Some(50_000)]));
     let hello = in_records(&hello(0x0303, &[necessary(), vec![v2(&[2])]].concat()), 16_384);
-    assert_eq!(said(&flight(server, &hello, 777).await.0).1, Some(list(50_000)));
+    assert_eq!(status_in(&flight(server, &hello, 777).await.0).1, Some(list(50_000)));
 }
 
 #[tokio::test]
-async fn a10_what_cannot_be_accepted_has_its_alert_before_anything_else() {
+async fn a10_an_unacceptable_hello_gets_its_alert_before_anything_else() {
     let site = Site::new();
     let server = site.server(&staples(&[Some(40), Some(60)]));
     let alert = async |message: Vec<u8>| flight(Arc::clone(&server), &in_records(&message, 20), 64).await;
     let malformed = hello(0x0303, &[necessary(), vec![(17, vec![0, 1, 2])]].concat());
     assert_eq!(alert(malformed).await, (vec![], Some(50)), "decode_error");
-    // rustls' own answer to an extension 5 that is malformed is the same.
+    // rustls sends the same alert for a malformed extension 5.
     let malformed = hello(0x0303, &[necessary(), vec![(5, vec![1, 9])]].concat());
     assert_eq!(alert(malformed).await, (vec![], Some(50)), "decode_error");
-    // A2: neither names signature algorithms, and each learns what it needs to know.
+    // A2: neither hello has signature_algorithms, and each gets the alert for its fault.
     assert_eq!(alert(hello(0x0302, &[])).await, (vec![], Some(70)), "protocol_version");
     assert_eq!(alert(hello(0x0303, &[])).await, (vec![], Some(40)), "handshake_failure");
 }
 
 #[tokio::test]
-async fn outside_of_a_handshake_of_ours_there_is_rfc_6066_alone() {
+async fn without_a_rewriter_rustls_staples_by_rfc_6066() {
     let both = ChainStaples::new(vec![Some(Bytes::from_static(b"leaf")), Some(Bytes::from_static(b"ca"))]);
     assert_eq!(crate::tls::status_request_v2::response_for_rustls(2, &both), Some(b"leaf".to_vec()));
     assert_eq!(*crate::tls::status_request_v2::as_seen_by_client(b"messages"), *b"messages");

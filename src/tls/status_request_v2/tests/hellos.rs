@@ -1,4 +1,4 @@
-//! Reading ClientHellos.
+//! Parsing of ClientHellos.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use super::*;
 use crate::tls::status_request_v2::{ClientHello, HelloError};
 
 fn read(legacy_version: u16, extensions: &[Extension]) -> Result<StatusRequest, HelloError> {
-    ClientHello::read(&hello(legacy_version, extensions)).unwrap().asked(true, true)
+    ClientHello::read(&hello(legacy_version, extensions)).unwrap().status_request(true, true)
 }
 
 fn supported_versions(versions: &[u16]) -> Extension {
@@ -15,7 +15,7 @@ fn supported_versions(versions: &[u16]) -> Extension {
 }
 
 #[test]
-fn a10_a_hello_says_which_forms_it_understands_and_which_it_prefers() {
+fn a10_the_status_types_of_a_hello_are_read_in_its_order_of_preference() {
     use StatusRequestItem::{Ocsp, OcspMulti};
     let cases: [(&[Extension], bool, &[StatusRequestItem]); 9] = [
         (&[], false, &[]),
@@ -31,7 +31,7 @@ fn a10_a_hello_says_which_forms_it_understands_and_which_it_prefers() {
     ];
     for (extensions, plain, items) in cases {
         let extensions = [necessary(), extensions.to_vec()].concat();
-        assert_eq!(read(0x0303, &extensions), Ok(asked(Version::Tls12, plain, items)), "{extensions:02x?}");
+        assert_eq!(read(0x0303, &extensions), Ok(request(Version::Tls12, plain, items)), "{extensions:02x?}");
     }
 }
 
@@ -40,20 +40,23 @@ fn a10_tls_1_3_ignores_extension_17_whatever_it_is() {
     let both = supported_versions(&[0x0a0a, 0x0304, 0x0303]);
     for second in [v2(&[2]), v2(&[]), (17, vec![1, 2, 3])] {
         let extensions = [both.clone(), status_request(), second];
-        assert_eq!(read(0x0303, &extensions), Ok(asked(Version::Tls13, true, &[])));
+        assert_eq!(read(0x0303, &extensions), Ok(request(Version::Tls13, true, &[])));
     }
-    // The same client meets a server without TLS 1.3, and one without TLS 1.2.
+    // The same client with a server without TLS 1.3, and one without TLS 1.2.
     let message = hello(0x0303, &[both, v2(&[2])]);
     let hello = ClientHello::read(&message).unwrap();
-    assert_eq!(hello.asked(true, false), Ok(asked(Version::Tls12, false, &[StatusRequestItem::OcspMulti])));
-    assert_eq!(hello.asked(false, true), Ok(asked(Version::Tls13, false, &[])));
-    // One that lists versions without 1.3 means 1.2.
+    assert_eq!(
+        hello.status_request(true, false),
+        Ok(request(Version::Tls12, false, &[StatusRequestItem::OcspMulti]))
+    );
+    assert_eq!(hello.status_request(false, true), Ok(request(Version::Tls13, false, &[])));
+    // A list of versions without 1.3 means 1.2.
     let extensions = [supported_versions(&[0x0303, 0x0302]), status_request()];
-    assert_eq!(read(0x0303, &extensions), Ok(asked(Version::Tls12, true, &[])));
+    assert_eq!(read(0x0303, &extensions), Ok(request(Version::Tls12, true, &[])));
 }
 
 #[test]
-fn a10_an_extension_17_that_is_malformed_is_told_so() {
+fn a10_a_malformed_extension_17_is_refused() {
     let item = |kind: u8, request: &[u8]| [&[kind][..], &vector::<2>(request)].concat();
     let responders = |responders: &[u8]| [&vector::<2>(responders)[..], &[0, 0]].concat();
     let whole = |items: &[u8]| vector::<2>(items);
@@ -69,7 +72,7 @@ fn a10_an_extension_17_that_is_malformed_is_told_so() {
         whole(&item(1, &[0, 0, 0])),
         whole(&item(2, &[0, 0, 0, 0, 0])),
         whole(&[2, 0, 200, 0, 0, 0, 0]),
-        // ResponderID of no bytes, and one that is cut.
+        // An empty ResponderID, and a truncated one.
         whole(&item(2, &responders(&[0, 0]))),
         whole(&item(2, &responders(&[0, 9, 1]))),
         [&whole(&item(2, &REQUEST)), &[2][..]].concat(),
@@ -83,7 +86,7 @@ fn a10_an_extension_17_that_is_malformed_is_told_so() {
 }
 
 #[test]
-fn a2_a_hello_of_tls_1_1_at_best_is_too_old() {
+fn a2_a_hello_for_tls_1_1_at_best_is_too_old() {
     for version in [0x0300, 0x0301, 0x0302] {
         assert_eq!(read(version, &[]), Err(HelloError::TooOld));
         // Without extensions, as before RFC 3546.
@@ -91,7 +94,7 @@ fn a2_a_hello_of_tls_1_1_at_best_is_too_old() {
         let mut without = whole[..whole.len() - 2].to_vec();
         let length = u32::try_from(without.len() - 4).unwrap().to_be_bytes();
         without[1..4].copy_from_slice(&length[1..]);
-        assert_eq!(ClientHello::read(&without).unwrap().asked(true, true), Err(HelloError::TooOld));
+        assert_eq!(ClientHello::read(&without).unwrap().status_request(true, true), Err(HelloError::TooOld));
         // RFC 8446 4.2.1: where there is supported_versions, the head does not count.
         assert!(read(version, &[supported_versions(&[0x0303])]).is_ok());
         assert_eq!(read(0x0303, &[supported_versions(&[version, 0x0a0a])]), Err(HelloError::TooOld));
@@ -101,7 +104,7 @@ fn a2_a_hello_of_tls_1_1_at_best_is_too_old() {
 }
 
 #[test]
-fn what_is_no_whole_client_hello_is_left_to_rustls() {
+fn an_incomplete_client_hello_is_left_to_rustls() {
     let whole = hello(0x0303, &[necessary(), vec![v2(&[2]), supported_versions(&[0x0303])]].concat());
     for end in 0..whole.len() {
         assert_eq!(ClientHello::read(&whole[..end]), None, "{end}");
@@ -115,14 +118,14 @@ fn what_is_no_whole_client_hello_is_left_to_rustls() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_a_panic(bytes in vec(any::<u8>(), 0..200)) {
+    fn no_bytes_make_parsing_panic(bytes in vec(any::<u8>(), 0..200)) {
         if let Some(hello) = ClientHello::read(&bytes) {
-            let _ = hello.asked(true, true);
+            let _ = hello.status_request(true, true);
         }
     }
 
     #[test]
-    fn any_extensions_and_any_damage_are_read_without_a_panic(
+    fn no_extensions_and_no_damage_make_parsing_panic(
         extensions in vec((prop_oneof![Just(5_u16), Just(17), Just(43), any::<u16>()], vec(any::<u8>(), 0..40)), 0..5),
         damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {
@@ -132,7 +135,7 @@ proptest! {
             message[at] = byte;
         }
         if let Some(hello) = ClientHello::read(&message) {
-            let _ = hello.asked(true, true);
+            let _ = hello.status_request(true, true);
             if let Some(place) = hello.lone_v2() {
                 prop_assert_eq!(&message[place.start..place.start + 2], &[0, 17]);
                 prop_assert!(place.end <= message.len());

@@ -1,5 +1,4 @@
-//! What the parts do, byte by byte, and whole handshakes. Clients that insist on their staples are in
-//! `tests/`.
+//! Each part byte by byte, and whole handshakes. Clients that require staples are tested in `tests/`.
 
 mod handshakes;
 mod hellos;
@@ -12,7 +11,7 @@ use super::wire::put_vector;
 use super::{StatusRequest, StatusRequestItem, Version};
 use crate::tls::identity::ChainStaples;
 
-/// A number and a content.
+/// Extension type and content.
 type Extension = (u16, Vec<u8>);
 
 /// A ClientHello with these extensions.
@@ -31,7 +30,7 @@ fn hello(legacy_version: u16, extensions: &[Extension]) -> Vec<u8> {
     handshake(1, &body.concat())
 }
 
-/// What every hello to a server needs: supported_groups and signature_algorithms.
+/// The extensions that each hello needs: supported_groups and signature_algorithms.
 fn necessary() -> Vec<Extension> {
     vec![(10, vector::<2>(&[0, 0x17, 0, 0x18])), (13, vector::<2>(&[4, 3, 5, 3, 8, 4, 4, 1]))]
 }
@@ -74,6 +73,6 @@ fn staples(lengths: &[Option<usize>]) -> ChainStaples {
     ChainStaples::new(lengths.iter().enumerate().map(response).collect())
 }
 
-fn asked(version: Version, plain: bool, items: &[StatusRequestItem]) -> StatusRequest {
-    StatusRequest { version, plain, items: items.to_vec() }
+fn request(version: Version, status_request: bool, items: &[StatusRequestItem]) -> StatusRequest {
+    StatusRequest { version, status_request, v2_items: items.to_vec() }
 }

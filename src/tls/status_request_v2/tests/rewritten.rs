@@ -1,4 +1,4 @@
-//! What rustls is given and what a client sees of it, message by message.
+//! The response for rustls, and the messages as the client sees them.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -17,7 +17,7 @@ fn server_hello(extensions: &[Extension]) -> Vec<u8> {
     handshake(2, &body.concat())
 }
 
-/// What rustls makes of a response in TLS 1.2.
+/// The CertificateStatus of rustls in TLS 1.2.
 fn certificate_status(kind: u8, response: &[u8]) -> Vec<u8> {
     handshake(22, &[&[kind][..], &vector::<3>(response)].concat())
 }
@@ -35,15 +35,15 @@ fn status(response: &[u8]) -> Vec<u8> {
     extension(5, &[&[1][..], &vector::<3>(response)].concat())
 }
 
-/// A handshake in which this is asked for and these are the staples; what rustls was given.
-fn given(asked: StatusRequest, staples: &ChainStaples) -> (Rewriter, Option<Vec<u8>>) {
-    let mut splice = Rewriter::new(asked, None);
-    let response = splice.answer(staples.responses().len(), staples);
-    (splice, response)
+/// The rewriter for this request and these staples, and the response for rustls.
+fn given(request: StatusRequest, staples: &ChainStaples) -> (Rewriter, Option<Vec<u8>>) {
+    let mut rewriter = Rewriter::new(request, None);
+    let response = rewriter.response_for_rustls(staples.responses().len(), staples);
+    (rewriter, response)
 }
 
 #[test]
-fn a10_a_list_is_acknowledged_by_extension_17_alone_and_has_a_place_for_each_certificate() {
+fn a10_a_list_is_acknowledged_by_extension_17_alone_and_has_an_entry_for_each_certificate() {
     let (leaf, issuer) = (vec![1; 300], vec![2; 70_000]);
     let cases = [
         (staples(&[Some(300), Some(70_000)]), [vector::<3>(&leaf), vector::<3>(&issuer)].concat()),
@@ -51,15 +51,15 @@ fn a10_a_list_is_acknowledged_by_extension_17_alone_and_has_a_place_for_each_cer
         (staples(&[None, Some(70_000)]), [&[0; 3][..], &vector::<3>(&issuer)].concat()),
     ];
     for (staples, list) in cases {
-        let (mut splice, response) =
-            given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples);
+        let (mut rewriter, response) =
+            given(request(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples);
         assert_eq!(response.as_ref(), Some(&list));
         // renegotiation_info, status_request, extended_master_secret
         let hello = |status| server_hello(&[(0xff01, vec![0]), (status, vec![]), (23, vec![])]);
-        assert_eq!(*splice.hear(&hello(5)), hello(17));
-        assert_eq!(*splice.hear(&certificate_status(1, &list)), certificate_status(2, &list));
-        assert_eq!(splice.replacements().len(), 2);
-        assert_eq!(splice.replacements()[1].at, hello(5).len());
+        assert_eq!(*rewriter.observe(&hello(5)), hello(17));
+        assert_eq!(*rewriter.observe(&certificate_status(1, &list)), certificate_status(2, &list));
+        assert_eq!(rewriter.replacements().len(), 2);
+        assert_eq!(rewriter.replacements()[1].offset, hello(5).len());
     }
 }
 
@@ -70,55 +70,55 @@ fn a10_the_clients_order_decides_among_what_can_be_answered() {
     let issuer = staples(&[None, Some(20)]);
     let list = |leaf: &[u8]| [vector::<3>(leaf), vector::<3>(&[2; 20])].concat();
     let leaf = vec![1; 10];
-    // Staples, extension 5, items of 17; what rustls is given, and what is acknowledged and sent of it.
+    // Staples, extension 5, items of 17; response for rustls, acknowledged extension, status type.
     type Case<'a> = (&'a ChainStaples, bool, &'a [StatusRequestItem], Option<Vec<u8>>, u16, u8);
     let cases: [Case<'_>; 7] = [
         (&both, true, &[OcspMulti, Ocsp], Some(list(&leaf)), 17, 2),
         (&both, true, &[Ocsp, OcspMulti], Some(leaf.clone()), 17, 1),
         (&both, true, &[], Some(leaf), 5, 1),
         (&both, false, &[], None, 5, 1),
-        // There is nothing about the end entity alone.
+        // There is no response for the end entity.
         (&issuer, true, &[Ocsp, OcspMulti], Some(list(&[])), 17, 2),
         (&issuer, true, &[Ocsp], None, 5, 1),
         (&issuer, true, &[], None, 5, 1),
     ];
     for (staples, plain, items, response, acknowledged, kind) in cases {
-        let (mut splice, given) = given(asked(Version::Tls12, plain, items), staples);
+        let (mut rewriter, given) = given(request(Version::Tls12, plain, items), staples);
         assert_eq!(given, response, "{items:?} {staples:?}");
         let Some(response) = response else { continue };
         let hello = |kind| server_hello(&[(kind, vec![])]);
-        assert_eq!(*splice.hear(&hello(5)), hello(acknowledged), "{items:?}");
-        assert_eq!(*splice.hear(&certificate_status(1, &response)), certificate_status(kind, &response));
+        assert_eq!(*rewriter.observe(&hello(5)), hello(acknowledged), "{items:?}");
+        assert_eq!(*rewriter.observe(&certificate_status(1, &response)), certificate_status(kind, &response));
     }
 }
 
 #[test]
-fn a10_where_nothing_is_stapled_rustls_has_nothing_to_acknowledge() {
+fn a10_without_a_staple_rustls_acknowledges_nothing() {
     let none = ChainStaples::none(2);
-    for asked in [
-        asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti, StatusRequestItem::Ocsp]),
-        asked(Version::Tls12, false, &[StatusRequestItem::OcspMulti]),
-        asked(Version::Tls13, true, &[]),
+    for request in [
+        request(Version::Tls12, true, &[StatusRequestItem::OcspMulti, StatusRequestItem::Ocsp]),
+        request(Version::Tls12, false, &[StatusRequestItem::OcspMulti]),
+        request(Version::Tls13, true, &[]),
     ] {
-        assert_eq!(given(asked, &none).1, None);
+        assert_eq!(given(request, &none).1, None);
     }
-    // A staple that was there for the last handshake is not there for this one.
-    let mut splice = Rewriter::new(asked(Version::Tls12, false, &[StatusRequestItem::OcspMulti]), None);
-    assert!(splice.answer(2, &staples(&[Some(1), Some(1)])).is_some());
-    assert!(splice.answer(2, &none).is_none());
-    assert_eq!(*splice.hear(&server_hello(&[(5, vec![])])), server_hello(&[(5, vec![])]));
-    // Nor is one that is not about this chain.
-    assert_eq!(splice.answer(3, &staples(&[Some(1), Some(1)])), None);
+    // Staples of an earlier call are forgotten.
+    let mut rewriter = Rewriter::new(request(Version::Tls12, false, &[StatusRequestItem::OcspMulti]), None);
+    assert!(rewriter.response_for_rustls(2, &staples(&[Some(1), Some(1)])).is_some());
+    assert!(rewriter.response_for_rustls(2, &none).is_none());
+    assert_eq!(*rewriter.observe(&server_hello(&[(5, vec![])])), server_hello(&[(5, vec![])]));
+    // Staples for a chain of another length are not used.
+    assert_eq!(rewriter.response_for_rustls(3, &staples(&[Some(1), Some(1)])), None);
 }
 
 #[test]
-fn a10_a_session_that_is_resumed_says_nothing_of_status() {
-    // rustls drops what it was given, so that there is no extension 5 to turn into 17 (RFC 6961 section 2.2).
-    let (mut splice, _) =
-        given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples(&[Some(9), Some(9)]));
+fn a10_a_resumed_session_acknowledges_no_status_request() {
+    // rustls drops the response, so there is no extension 5 to rewrite (RFC 6961 section 2.2).
+    let (mut rewriter, _) =
+        given(request(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples(&[Some(9), Some(9)]));
     let resumed = server_hello(&[(0xff01, vec![0]), (23, vec![])]);
-    assert_eq!(*splice.hear(&resumed), resumed);
-    assert!(splice.replacements().is_empty());
+    assert_eq!(*rewriter.observe(&resumed), resumed);
+    assert!(rewriter.replacements().is_empty());
 }
 
 #[test]
@@ -129,38 +129,38 @@ fn a10_in_tls_1_3_each_certificate_has_its_own_response() {
         let lengths = [900, 17_000, 5].iter().enumerate();
         let lengths: Vec<_> =
             lengths.map(|(at, length)| (present >> at & 1 == 1).then_some(*length)).collect();
-        let (mut splice, response) = given(asked(Version::Tls13, true, &[]), &staples(&lengths));
+        let (mut rewriter, response) = given(request(Version::Tls13, true, &[]), &staples(&lengths));
         let rustls =
             certificate(&[(ders[0], status(&response.unwrap())), (ders[1], vec![]), (ders[2], vec![])]);
         let responses: [&[u8]; 3] = [&leaf, &issuer, &third];
         let entries: Vec<_> = (0..3)
             .map(|at| (ders[at], if lengths[at].is_some() { status(responses[at]) } else { Vec::new() }))
             .collect();
-        assert_eq!(*splice.hear(&rustls), certificate(&entries), "{present:03b}");
+        assert_eq!(*rewriter.observe(&rustls), certificate(&entries), "{present:03b}");
         assert_eq!(rustls.len(), certificate(&entries).len());
     }
 }
 
 #[test]
-fn a10_in_tls_1_3_the_end_entitys_response_goes_alone_where_all_do_not_fit_one_extension() {
+fn a10_in_tls_1_3_only_the_end_entitys_response_is_sent_if_all_do_not_fit_one_extension() {
     let large = staples(&[Some(900), Some(65_000)]);
-    let (mut splice, response) = given(asked(Version::Tls13, true, &[]), &large);
+    let (mut rewriter, response) = given(request(Version::Tls13, true, &[]), &large);
     assert_eq!(response, Some(vec![1; 900]));
     let sent = certificate(&[(&[7; 9], status(&[1; 900])), (&[8; 9], vec![])]);
-    assert_eq!(*splice.hear(&sent), sent);
-    // Not even that one, and there is none.
+    assert_eq!(*rewriter.observe(&sent), sent);
+    // If that one does not fit either, there is none.
     for lengths in [[Some(65_532), None], [None, Some(65_532)]] {
-        assert_eq!(given(asked(Version::Tls13, true, &[]), &staples(&lengths)).1, None, "{lengths:?}");
+        assert_eq!(given(request(Version::Tls13, true, &[]), &staples(&lengths)).1, None, "{lengths:?}");
     }
-    assert!(given(asked(Version::Tls13, true, &[]), &staples(&[Some(65_531), None])).1.is_some());
+    assert!(given(request(Version::Tls13, true, &[]), &staples(&[Some(65_531), None])).1.is_some());
 }
 
 #[test]
 fn no_other_message_is_rewritten() {
     let both = staples(&[Some(30), Some(40)]);
     let list = [vector::<3>(&[1; 30]), vector::<3>(&[2; 40])].concat();
-    let (mut tls12, _) = given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &both);
-    let (mut tls13, composite) = given(asked(Version::Tls13, true, &[]), &both);
+    let (mut tls12, _) = given(request(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &both);
+    let (mut tls13, composite) = given(request(Version::Tls13, true, &[]), &both);
     let composite = status(&composite.unwrap());
     let others = [
         server_hello(&[(5, vec![0])]),
@@ -181,32 +181,32 @@ fn no_other_message_is_rewritten() {
         vec![2],
     ];
     for message in others {
-        assert_eq!(*tls12.hear(&message), message);
-        assert_eq!(*tls13.hear(&message), message);
+        assert_eq!(*tls12.observe(&message), message);
+        assert_eq!(*tls13.observe(&message), message);
     }
 }
 
 #[test]
-fn a10_a_client_that_sends_17_alone_is_shown_to_rustls_with_a_5_of_the_same_length() {
+fn a10_rustls_sees_a_lone_extension_17_as_a_5_of_the_same_length() {
     let message = hello(0x0303, &[necessary(), vec![v2(&[2, 1]), (23, vec![])]].concat());
-    let exchanged = HelloPatch::in_place_of_v2(&ClientHello::read(&message).unwrap(), &message).unwrap();
-    let mut splice =
-        Rewriter::new(asked(Version::Tls12, false, &[StatusRequestItem::OcspMulti]), Some(exchanged));
-    let replacement = splice.in_the_hello().unwrap();
+    let exchanged = HelloPatch::for_lone_v2(&ClientHello::read(&message).unwrap(), &message).unwrap();
+    let mut rewriter =
+        Rewriter::new(request(Version::Tls12, false, &[StatusRequestItem::OcspMulti]), Some(exchanged));
+    let replacement = rewriter.hello_replacement().unwrap();
     let mut shown = message.clone();
-    shown[replacement.at..][..replacement.bytes.len()].copy_from_slice(&replacement.bytes);
+    shown[replacement.offset..][..replacement.bytes.len()].copy_from_slice(&replacement.bytes);
 
     let read = ClientHello::read(&shown).unwrap();
-    assert_eq!(read.asked(true, true), Ok(asked(Version::Tls12, true, &[])));
-    assert_eq!(*splice.hear(&shown), message, "the transcript has what the client has sent");
-    assert!(splice.replacements().is_empty(), "the flight begins behind it");
-    // With a 5 of its own there is nothing to do.
+    assert_eq!(read.status_request(true, true), Ok(request(Version::Tls12, true, &[])));
+    assert_eq!(*rewriter.observe(&shown), message, "the transcript has the ClientHello as sent");
+    assert!(rewriter.replacements().is_empty(), "the flight follows the ClientHello");
+    // With an extension 5 there is nothing to replace.
     let both = hello(0x0303, &[v2(&[2]), status_request()]);
-    assert_eq!(HelloPatch::in_place_of_v2(&ClientHello::read(&both).unwrap(), &both), None);
+    assert_eq!(HelloPatch::for_lone_v2(&ClientHello::read(&both).unwrap(), &both), None);
 }
 
-/// What rustls had said, from what a client sees: the way back.
-fn undone(seen: &[u8]) -> Vec<u8> {
+/// The message of rustls, restored from the message that the client sees.
+fn restored(seen: &[u8]) -> Vec<u8> {
     let mut body = Reader::new(&seen[5..]);
     let mut entries = Reader::new(body.vector::<3>().unwrap());
     let (mut ders, mut extensions) = (Vec::new(), Vec::new());
@@ -225,12 +225,12 @@ fn undone(seen: &[u8]) -> Vec<u8> {
 
 proptest! {
     #[test]
-    fn a10_the_change_of_a_certificate_message_can_be_undone(
+    fn a10_the_rewriting_of_a_certificate_message_is_reversible(
         chain in vec((vec(any::<u8>(), 1..50), option::of(0_usize..400)), 1..5),
     ) {
         let lengths: Vec<_> = chain.iter().map(|(_, length)| *length).collect();
         prop_assume!(lengths.iter().any(Option::is_some));
-        let (mut splice, response) = given(asked(Version::Tls13, true, &[]), &staples(&lengths));
+        let (mut rewriter, response) = given(request(Version::Tls13, true, &[]), &staples(&lengths));
         let first = status(&response.unwrap());
         let entries: Vec<_> = chain
             .iter()
@@ -238,24 +238,24 @@ proptest! {
             .map(|(at, (der, _))| (&der[..], if at == 0 { first.clone() } else { vec![] }))
             .collect();
         let rustls = certificate(&entries);
-        let seen = splice.hear(&rustls).into_owned();
+        let seen = rewriter.observe(&rustls).into_owned();
         prop_assert_eq!(seen.len(), rustls.len());
-        prop_assert_eq!(undone(&seen), rustls);
+        prop_assert_eq!(restored(&seen), rustls);
     }
 
     #[test]
-    fn a10_what_changes_in_tls_1_2_changes_back_by_the_same_bytes(
+    fn a10_rewriting_in_tls_1_2_changes_one_byte_reversibly(
         extensions in vec((prop_oneof![Just(5_u16), any::<u16>()], vec(any::<u8>(), 0..4)), 0..6),
         lengths in vec(option::of(0_usize..300), 1..4),
     ) {
         prop_assume!(lengths.iter().any(Option::is_some));
-        let (mut splice, list) = given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples(&lengths));
+        let (mut rewriter, list) = given(request(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples(&lengths));
         let status = certificate_status(1, &list.unwrap());
         for message in [server_hello(&extensions), status] {
-            let seen = splice.hear(&message).into_owned();
+            let seen = rewriter.observe(&message).into_owned();
             prop_assert_eq!(seen.len(), message.len());
             let different: Vec<_> = (0..seen.len()).filter(|at| seen[*at] != message[*at]).collect();
-            // One byte: 5 and 17 differ in their second, ocsp and ocsp_multi are one.
+            // One byte: 5 and 17 differ in their second byte, ocsp and ocsp_multi in their only one.
             prop_assert!(different.len() <= 1);
             if let [at] = different[..] {
                 prop_assert!([(5, 17), (1, 2)].contains(&(message[at], seen[at])));
@@ -263,19 +263,19 @@ proptest! {
         }
     }
 
-    /// What the client's CertificateVerify is checked against is what the transcript has hashed.
+    /// The client's CertificateVerify is verified over the messages that the transcript has hashed.
     #[test]
-    fn a10_all_messages_at_once_are_seen_as_one_after_the_other(
+    fn a10_all_messages_at_once_are_rewritten_like_single_ones(
         lengths in vec(option::of(0_usize..300), 1..4),
         others in vec((any::<u8>(), vec(any::<u8>(), 0..60)), 0..4),
         tail in vec(any::<u8>(), 0..3),
     ) {
-        let (mut splice, list) = given(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples(&lengths));
+        let (mut rewriter, list) = given(request(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), &staples(&lengths));
         let mut messages = vec![server_hello(&[(5, vec![])]), certificate_status(1, &list.unwrap_or_default())];
         messages.extend(others.iter().map(|(kind, body)| handshake(*kind, body)));
         messages.push(tail);
         let all = messages.concat();
-        let one_by_one: Vec<u8> = messages.iter().flat_map(|message| splice.hear(message).into_owned()).collect();
-        prop_assert_eq!(splice.seen(&all), one_by_one);
+        let one_by_one: Vec<u8> = messages.iter().flat_map(|message| rewriter.observe(message).into_owned()).collect();
+        prop_assert_eq!(rewriter.as_seen_by_client(&all), one_by_one);
     }
 }

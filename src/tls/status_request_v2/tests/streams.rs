@@ -1,4 +1,4 @@
-//! Records and the connection, in whatever pieces.
+//! Records and the stream, in pieces of any size.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -15,7 +15,7 @@ use crate::tls::status_request_v2::hello_reader::ReceivedHello;
 use crate::tls::status_request_v2::rewriter::Rewriter;
 use crate::tls::status_request_v2::{REWRITER, RewritingStream};
 
-/// A connection that takes and gives no more than so many bytes at a time.
+/// A connection that reads and writes a limited number of bytes at a time.
 #[derive(Debug, Default)]
 struct Pieces {
     incoming: VecDeque<u8>,
@@ -61,7 +61,7 @@ impl AsyncWrite for Pieces {
     }
 }
 
-/// Writes all of it, as rustls does: what there is, in buffers of this length.
+/// Writes all bytes with vectored writes, as rustls does, in buffers of this length.
 async fn write_gathered(stream: &mut RewritingStream<Pieces>, mut bytes: &[u8], buffer: usize) {
     while !bytes.is_empty() {
         let buffers: Vec<_> = bytes.chunks(buffer).map(IoSlice::new).collect();
@@ -73,14 +73,14 @@ async fn write_gathered(stream: &mut RewritingStream<Pieces>, mut bytes: &[u8], 
 /// What arrives at the other end when a server says `messages` in records of these lengths and then `rest`,
 /// writing so many bytes at once.
 fn sent(
-    mut splice: Rewriter,
+    mut rewriter: Rewriter,
     messages: &[Vec<u8>],
     records: &[usize],
     writes: usize,
     takes: &[usize],
     rest: &[u8],
 ) -> (Vec<u8>, Vec<u8>) {
-    let seen: Vec<u8> = messages.iter().flat_map(|message| splice.hear(message).into_owned()).collect();
+    let seen: Vec<u8> = messages.iter().flat_map(|message| rewriter.observe(message).into_owned()).collect();
     let recorded = |mut bytes: &[u8]| {
         let mut lengths = records.iter().cycle();
         let mut all = Vec::new();
@@ -93,10 +93,10 @@ fn sent(
         all
     };
     let pieces = Pieces { lengths: takes.iter().copied().collect(), ..Pieces::default() };
-    let clear = splice.anything() && splice.in_the_clear();
+    let clear = rewriter.may_rewrite() && rewriter.is_flight_plaintext();
     let mut stream = RewritingStream::new(pieces, Vec::new(), clear);
     let written = recorded(&messages.concat());
-    REWRITER.sync_scope(RefCell::new(splice), || {
+    REWRITER.sync_scope(RefCell::new(rewriter), || {
         futures_util::FutureExt::now_or_never(async {
             for (at, part) in written.chunks(writes).enumerate() {
                 if at % 2 == 0 {
@@ -120,14 +120,14 @@ fn flight(list: &[u8], certificate: usize) -> Vec<Vec<u8>> {
     vec![hello, handshake(11, &vec![3; certificate]), status, handshake(12, &[4; 70]), handshake(14, &[])]
 }
 
-// Where one waits for the acknowledgement of the other (RFC 896), a handshake takes 40 ms longer.
+// Two packets would wait for each other's acknowledgement (RFC 896), which costs a handshake 40 ms.
 #[tokio::test]
-async fn a10_what_ends_the_flight_leaves_together_with_what_follows() {
-    let splice = Rewriter::new(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), None);
+async fn a10_the_end_of_the_flight_and_the_following_record_are_one_write() {
+    let rewriter = Rewriter::new(request(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), None);
     let pieces = Pieces { lengths: [1000].into(), ..Pieces::default() };
     let mut stream = RewritingStream::new(pieces, Vec::new(), true);
     let (change, finished) = ([20, 3, 3, 0, 1, 1], [22, 3, 3, 0, 40]);
-    let written = REWRITER.scope(RefCell::new(splice), async {
+    let written = REWRITER.scope(RefCell::new(rewriter), async {
         stream.write_vectored(&[IoSlice::new(&change), IoSlice::new(&finished)]).await.unwrap()
     });
     assert_eq!(written.await, change.len() + finished.len());
@@ -137,7 +137,7 @@ async fn a10_what_ends_the_flight_leaves_together_with_what_follows() {
 
 proptest! {
     #[test]
-    fn a10_the_flight_is_rewritten_however_it_is_cut(
+    fn a10_the_flight_is_rewritten_in_pieces_of_any_size(
         certificate in prop_oneof![0_usize..1000, Just(40_000)],
         leaf in 0_usize..2000,
         records in vec(prop_oneof![1_usize..20, Just(16_384)], 1..5),
@@ -148,27 +148,27 @@ proptest! {
         rest in vec(any::<u8>(), 0..100),
     ) {
         let staples = staples(&[Some(leaf), Some(50)]);
-        let mut splice = Rewriter::new(asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), None);
-        let list = splice.answer(2, &staples).unwrap();
-        // ChangeCipherSpec, and bytes that look like whatever.
+        let mut rewriter = Rewriter::new(request(Version::Tls12, true, &[StatusRequestItem::OcspMulti]), None);
+        let list = rewriter.response_for_rustls(2, &staples).unwrap();
+        // ChangeCipherSpec, and arbitrary bytes.
         let rest = [&[20, 3, 3, 0, 1, 1][..], &rest].concat();
-        let (arrived, expected) = sent(splice, &flight(&list, certificate), &records, writes, &takes, &rest);
+        let (arrived, expected) = sent(rewriter, &flight(&list, certificate), &records, writes, &takes, &rest);
         prop_assert!(arrived == expected);
     }
 
     #[test]
-    fn a10_any_other_bytes_pass_as_they_are(
+    fn a10_other_bytes_pass_unchanged(
         bytes in vec(any::<u8>(), 0..300),
         messages in vec((any::<u8>(), vec(any::<u8>(), 0..40)), 0..5),
         takes in vec(1_usize..40, 1..5),
         asks in any::<bool>(),
     ) {
-        let asked = if asks { asked(Version::Tls12, true, &[StatusRequestItem::OcspMulti]) } else { StatusRequest::default() };
-        let mut splice = Rewriter::new(asked, None);
-        splice.answer(2, &staples(&[Some(5), Some(5)]));
+        let request = if asks { request(Version::Tls12, true, &[StatusRequestItem::OcspMulti]) } else { StatusRequest::default() };
+        let mut rewriter = Rewriter::new(request, None);
+        rewriter.response_for_rustls(2, &staples(&[Some(5), Some(5)]));
         let messages: Vec<_> = messages.iter().map(|(kind, body)| handshake(*kind, body)).collect();
         let written = [in_records(&messages.concat(), 9), bytes.clone()].concat();
-        let (arrived, _) = sent(splice, &messages, &[9], 11, &takes, &bytes);
+        let (arrived, _) = sent(rewriter, &messages, &[9], 11, &takes, &bytes);
         prop_assert_eq!(arrived, written);
     }
 
@@ -224,8 +224,8 @@ proptest! {
 }
 
 #[test]
-fn what_is_collected_of_a_stranger_is_bounded() {
-    // Records of one byte for ever, which promise the longest message.
+fn the_bytes_read_for_a_client_hello_are_bounded() {
+    // An endless sequence of one-byte records that announces the longest message.
     let head = [1, 0, 0xff, 0xff];
     let endless = in_records(&[&head[..], &[0; 60_000]].concat(), 1);
     let mut pieces = Pieces { incoming: endless.into(), lengths: [4096].into(), ..Pieces::default() };
@@ -233,7 +233,7 @@ fn what_is_collected_of_a_stranger_is_bounded() {
         futures_util::FutureExt::now_or_never(ReceivedHello::read(&mut pieces)).unwrap().unwrap();
     assert_eq!(message, None);
     assert!(received.bytes.len() <= 2 * 0xffff + 4096);
-    // A message that rustls would not take is not waited for.
+    // A message that is too long for rustls is not waited for.
     let mut pieces = Pieces {
         incoming: in_records(&[1, 1, 0, 0, 0], 5).into(),
         lengths: [100].into(),
