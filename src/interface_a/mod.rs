@@ -11,6 +11,7 @@ mod handshake_limiter;
 mod inbound;
 mod listener;
 mod pending_replies;
+mod refusal_log;
 mod registry;
 mod server;
 mod session;

@@ -3,17 +3,21 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
-use super::connection::{Connection, Services, WRITE_TIMEOUT};
+use super::connection::{Connection, Ended, Services, WRITE_TIMEOUT};
 use super::counters;
 use super::handshake_limiter::HandshakeLimiter;
 use super::listener::Listener;
+use super::refusal_log::RefusalLog;
 use super::registry::{Registry, SessionInfo};
 use super::session::{Context, Session};
 use crate::audit;
@@ -29,23 +33,23 @@ use crate::tls::{self, Acceptor, HandshakeError, Peer, Secured};
 /// What Interface A needs of the rest of the platform.
 #[derive(Debug, Clone)]
 pub struct Dependencies {
-    /// The configuration in force.
+    /// The current configuration.
     pub config: ConfigHandle,
-    /// Who decides about certificates.
+    /// Performs the handshakes and decides about certificates.
     pub acceptor: Arc<Acceptor>,
-    /// Who may connect, and for whom they may speak.
+    /// The devices that may connect, and the identities for which each may speak.
     pub directory: DirectoryHandle,
-    /// Where open sessions are listed.
+    /// The list of open sessions.
     pub registry: Registry,
     /// Where accepted messages are reported.
     pub liveness: Liveness,
-    /// Where messages are kept.
+    /// Where messages are stored.
     pub store: Store,
-    /// What is counted.
+    /// The counters of the platform.
     pub metrics: Metrics,
-    /// What time it is.
+    /// The time.
     pub clock: Clock,
-    /// Ends every session in good order when it is cancelled.
+    /// Cancelled to shut down: every session finishes what is in flight, then ends.
     pub drain: CancellationToken,
 }
 
@@ -59,6 +63,7 @@ pub struct InterfaceA {
     services: Arc<Services>,
     config: ConfigHandle,
     connections: TaskTracker,
+    refusal_log: Arc<RefusalLog>,
 }
 
 /// Listeners that are bound, before they serve.
@@ -69,10 +74,10 @@ pub struct Serving {
 }
 
 impl InterfaceA {
-    /// Puts the pieces together.
+    /// Assembles Interface A.
     ///
     /// # Errors
-    /// When the operating system gives no threads for handshakes.
+    /// When the operating system provides no threads for handshakes.
     pub fn new(dependencies: Dependencies) -> std::io::Result<Self> {
         let Dependencies { config, acceptor, directory, registry, liveness, store, metrics, clock, drain } =
             dependencies;
@@ -83,6 +88,7 @@ impl InterfaceA {
             directory,
             handshake_limiter,
             registry,
+            refusal_log: Arc::new(RefusalLog::new(clock.clone())),
             services: Arc::new(Services { store, liveness, clock, metrics, drain }),
             config,
             connections: TaskTracker::new(),
@@ -104,25 +110,25 @@ impl InterfaceA {
         Ok(Serving { listeners, interface: self })
     }
 
-    /// One connection from its first byte to its last; a panic inside ends it and nothing else.
+    /// Serves one connection from its first byte to its last. A panic ends this connection and no other.
     async fn serve(self, tcp: TcpStream, address: SocketAddr) {
         let metrics = self.services.metrics.clone();
         if AssertUnwindSafe(self.connection(tcp, address)).catch_unwind().await.is_err() {
             metrics.panics_total.inc();
-            tracing::error!(peer = %address, "a fault of ours ended a connection");
+            tracing::error!(peer = %address, "internal fault; the connection is closed");
         }
     }
 
     async fn connection(self, tcp: TcpStream, address: SocketAddr) {
         let (acceptor, clock) = (Arc::clone(&self.acceptor), self.services.clock.clone());
         let handshake = || async move {
-            // Peers that wait for their turn have not spent any of their time.
+            // The time that a peer waits for its turn does not count.
             let began = clock.instant();
             (began, acceptor.accept(tcp, address).await)
         };
         let (began, secured) = tokio::select! {
             biased;
-            // Whoever is still at the door when the platform stops has lost nothing.
+            // A peer whose handshake is cut short by a shutdown has sent nothing yet.
             () = self.services.drain.cancelled() => return,
             Some(done) = self.handshake_limiter.run(handshake) => done,
             else => return,
@@ -145,7 +151,12 @@ impl InterfaceA {
         let result = if peer.is_resumed() { "resumed" } else { "accepted" };
         metrics.handshakes_total.with_label_values(&[result, ""]).inc();
         metrics.tls_negotiated_total.with_label_values(&[peer.version(), peer.suite()]).inc();
-        tracing::debug!(session = %id, %device, peer = %peer.address(), suite = peer.suite(), "connected");
+        // At the level of errors, so that every line of the session has the fields of the span, whatever the level.
+        let span = tracing::error_span!("session", session = %id, %device, peer = %peer.address());
+        span.in_scope(|| {
+            let (version, suite, resumed) = (peer.version(), peer.suite(), peer.is_resumed());
+            tracing::info!(version, suite, resumed, "device connected");
+        });
         let opening = audit::Event::ConnectionAccepted {
             session: id,
             peer: peer.address(),
@@ -163,18 +174,21 @@ impl InterfaceA {
         metrics.connections_active.inc();
         let connection =
             Connection { stream, session, services: self.services, links, write_timeout: WRITE_TIMEOUT };
-        let run = connection.run(opening);
-        let end = match AssertUnwindSafe(run).catch_unwind().await {
-            Ok(ended) => ended.reason,
+        let run = connection.run(opening).instrument(span.clone());
+        let (end, messages) = match AssertUnwindSafe(run).catch_unwind().await {
+            Ok(Ended { reason, messages }) => (reason, Some(messages)),
             Err(_) => {
                 metrics.panics_total.inc();
-                tracing::error!(session = %id, "a fault of ours ended a session");
-                audit::SessionEnd::Fault
+                span.in_scope(|| tracing::error!("internal fault; the session is over"));
+                (audit::SessionEnd::Fault, None)
             }
         };
         metrics.connections_active.dec();
         metrics.connections_total.with_label_values(&[end.code()]).inc();
-        tracing::debug!(session = %id, %device, end = end.code(), "disconnected");
+        let duration_seconds = services.clock.instant().saturating_duration_since(now.instant).as_secs();
+        span.in_scope(|| {
+            tracing::info!(reason = end.code(), duration_seconds, messages, "device disconnected");
+        });
         services.store.audit_or_log(audit::Event::SessionEnded { session: id, device, why: end }).await;
     }
 
@@ -182,7 +196,7 @@ impl InterfaceA {
         let metrics = &self.services.metrics;
         metrics.handshakes_total.with_label_values(&["refused", refused.refusal.code()]).inc();
         metrics.connections_total.with_label_values(&[refused.refusal.code()]).inc();
-        tracing::debug!(peer = %address, refusal = %refused.refusal, alert = refused.peer_alert, "refused");
+        self.refusal_log.record(address, &refused);
         if refused.refusal == Refusal::UnknownDevice && self.config.load().devices.unknown == Unknown::Enrol {
             self.enrol(&refused).await;
         }
@@ -195,7 +209,7 @@ impl InterfaceA {
         self.services.store.audit_or_log(event).await;
     }
 
-    /// Enters a device that nobody knows as suspended; an operator may resume it.
+    /// Adds an unknown device to the directory as suspended; an operator may resume it.
     async fn enrol(&self, refused: &HandshakeError) {
         let name = refused.certificate.as_ref().and_then(|certificate| certificate.common_name.as_deref());
         let Some(Ok(id)) = name.map(DeviceId::parse) else { return };
@@ -208,12 +222,12 @@ impl InterfaceA {
             note: "enrolled when it first connected".to_owned(),
         };
         match self.services.store.add_device(device, "enrolment").await {
-            // Two connections of one new device may race; one of them is enough.
+            // Two connections of one new device may race; either adds it.
             Ok(()) | Err(StoreError::DeviceExists(_)) => {}
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "a new device could not be enrolled"
+                    "cannot enrol a new device; it is enrolled when it connects again"
                 );
             }
         }
@@ -221,44 +235,46 @@ impl InterfaceA {
 }
 
 impl Serving {
-    /// Where the listeners are; ports are known even if 0 was asked for.
+    /// The addresses of the listeners, with the ports that the system chose for port 0.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    /// The connections that are open.
+    /// The tasks of the open connections.
     #[must_use]
     pub fn connections(&self) -> TaskTracker {
         self.interface.connections.clone()
     }
 
-    /// Cancelled when the threads of handshakes have ended; while it serves that is a fault.
+    /// Cancelled when the handshake threads have ended. Before the shutdown that is a fault.
     #[must_use]
     pub fn handshakes_ended(&self) -> CancellationToken {
         self.interface.handshake_limiter.ended()
     }
 
-    /// Accepts until `drain` is cancelled, then waits for the sessions to finish what they have begun.
+    /// Accepts connections until `drain` is cancelled, then waits for the sessions to finish what is in flight.
     ///
     /// # Errors
-    /// When a listening socket breaks.
+    /// When a listening socket fails.
     pub async fn run(self) -> std::io::Result<()> {
         let drain = self.interface.services.drain.clone();
         let mut accepting = tokio::task::JoinSet::new();
         for listener in self.listeners {
             accepting.spawn(accept(listener, self.interface.clone()));
         }
+        accepting.spawn(log_refusals(Arc::clone(&self.interface.refusal_log), drain.clone()));
         let mut outcome = Ok(());
         while let Some(ended) = accepting.join_next().await {
             if let Err(error) = ended.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
-                // One broken socket is a fault of ours: the process ends in good order and is started again.
+                // A failed socket is an internal fault: the platform shuts down gracefully and is started again.
                 drain.cancel();
                 outcome = Err(error);
             }
         }
         self.interface.connections.close();
         self.interface.connections.wait().await;
+        self.interface.refusal_log.close();
         outcome
     }
 }
@@ -279,6 +295,18 @@ async fn accept(listener: Listener, interface: InterfaceA) -> std::io::Result<()
     }
 }
 
+/// Logs the counts of repeated refusals.
+async fn log_refusals(refusal_log: Arc<RefusalLog>, drain: CancellationToken) -> std::io::Result<()> {
+    let mut ticks = tokio::time::interval(REFUSAL_LOG_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = drain.cancelled() => return Ok(()),
+            _ = ticks.tick() => refusal_log.tick(),
+        }
+    }
+}
+
 fn info(id: SessionId, peer: &Peer, since: jiff::Timestamp) -> SessionInfo {
     SessionInfo {
         id,
@@ -289,3 +317,6 @@ fn info(id: SessionId, peer: &Peer, since: jiff::Timestamp) -> SessionInfo {
         suite: peer.suite(),
     }
 }
+
+/// How often the counts of refusals are checked.
+const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);

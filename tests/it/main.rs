@@ -27,6 +27,7 @@ mod hl7_tls;
 mod interop;
 mod keys;
 mod lifecycle;
+mod logs;
 mod loss;
 mod messages;
 mod metrics;
