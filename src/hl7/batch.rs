@@ -8,21 +8,21 @@ use super::separators::{CR, LF};
 
 /// A frame that holds several messages, or one in an envelope.
 ///
-/// The messages are named by where they stand, so that each can be kept without copying the frame.
+/// Messages are ranges of the frame, so that each can be stored without copying the frame.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Batch {
     /// The messages, from MSH to the end of their last segment.
     pub messages: Vec<Range<usize>>,
-    /// Lines that belong to no message and are no envelope either: to be kept as rejected.
+    /// Lines that belong neither to a message nor to the envelope; they are stored as rejected.
     pub strays: Vec<Range<usize>>,
-    /// Whether BTS-1 or FTS-1 counts otherwise than we do: something was lost on the way.
+    /// Whether BTS-1 or FTS-1 differs from the number of messages or batches: something was lost in transit.
     pub miscounted: bool,
 }
 
-/// Takes a frame apart; `None` when it is one message, or nothing that could be taken apart.
+/// Splits a frame into its messages; `None` when it holds one message, or none.
 ///
-/// Several MSH without an envelope are several messages too: each has a sender of its own, and wants an answer of
-/// its own.
+/// Several MSH without an envelope are several messages too: each has its own sender and its own
+/// acknowledgement.
 #[must_use]
 pub fn split(payload: &[u8]) -> Option<Batch> {
     let body = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload).trim_ascii_start();
@@ -105,11 +105,11 @@ impl Reader {
             }
             Line::BatchTrailer => {
                 self.in_message = false;
-                self.batch.miscounted |= counts_otherwise(line, self.messages_in_batch);
+                self.batch.miscounted |= contradicts_count(line, self.messages_in_batch);
             }
             Line::FileTrailer => {
                 self.in_message = false;
-                self.batch.miscounted |= counts_otherwise(line, self.batches);
+                self.batch.miscounted |= contradicts_count(line, self.batches);
             }
             Line::Empty => {}
             Line::Other => match self.batch.messages.last_mut().filter(|_| self.in_message) {
@@ -120,8 +120,8 @@ impl Reader {
     }
 }
 
-/// Whether the first field of a trailer holds another number.
-fn counts_otherwise(trailer: &[u8], counted: usize) -> bool {
+/// Whether the first field of a trailer contradicts the count.
+fn contradicts_count(trailer: &[u8], counted: usize) -> bool {
     let trailer = trailer.trim_ascii();
     let Some(separator) = trailer.get(3) else { return false };
     let count =
@@ -143,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn one_message_is_no_batch() {
+    fn one_message_is_not_a_batch() {
         assert_eq!(texts("MSH|^~\\&|A\rPID|MSH|\rMSHX|1\r"), None);
         assert_eq!(texts("PID|1\rMSH|^~\\&|A\r"), None);
         assert_eq!(texts(""), None);
     }
 
     #[test]
-    fn an_envelope_is_taken_off() {
+    fn an_envelope_is_removed() {
         let file = "FHS|^~\\&|\rBHS|^~\\&|\rMSH|^~\\&|A\rPID|1\r\rMSH|^~\\&|B\rBTS|2\rFTS|1\r";
         let messages = vec!["MSH|^~\\&|A\rPID|1\r", "MSH|^~\\&|B\r"];
         assert_eq!(texts(file), Some((messages.clone(), vec![], false)));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_lost_on_the_way_is_noticed() {
+    fn a_wrong_count_in_a_trailer_is_detected() {
         assert!(texts("BHS|^~\\&|\rMSH|^~\\&|A\rBTS|2\r").unwrap().2);
         assert!(texts("FHS|^~\\&|\rBHS|^~\\&|\rMSH|^~\\&|A\rBTS|1\rFTS|2\r").unwrap().2);
         assert!(!texts("BHS|^~\\&|\rMSH|^~\\&|A\rBTS|\r").unwrap().2);
@@ -179,7 +179,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_but_envelopes_and_blanks_is_left_out(lines in prop::collection::vec(
+        fn only_envelopes_and_blanks_are_left_out(lines in prop::collection::vec(
             prop::sample::select(&["MSH|^~\\&|A", "PID|1", "BHS|", "BTS|1", "FTS", "", " ", "MSHX"][..]), 0..12)) {
             let payload = format!("FHS|^~\\&|\r{}", lines.join("\r"));
             let batch = split(payload.as_bytes()).unwrap();

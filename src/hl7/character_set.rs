@@ -10,17 +10,17 @@ use encoding_rs::{
 
 use super::Field;
 
-/// How the text of a message is to be shown. What is stored is the bytes as they came, whatever this says.
+/// How the text of a message is displayed. It does not change what is stored.
 ///
-/// The structure of a message is always read byte by byte. In sets whose second bytes collide with separators (GB 18030,
-/// Big5, ISO IR87) a free text may therefore seem to have more components than its author meant.
+/// The structure of a message is read byte by byte. In sets whose second bytes collide with separators (GB
+/// 18030, Big5, ISO IR87) free text can therefore appear to have more components than its author wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CharacterSet(Option<&'static Encoding>);
 
-/// The names of table 0211, and what is seen instead; upper case, without blanks, `-` and `_`.
+/// The names of HL7 table 0211 and variants of them in the field; upper case, without blanks, `-` and `_`.
 ///
-/// Where encoding_rs has no set of its own for a part of ISO 8859, the superset of Windows is meant, which devices
-/// send under that name.
+/// Where encoding_rs lacks a part of ISO 8859, the table names the Windows superset, which devices send under
+/// that name.
 const NAMES: [(&str, &Encoding); 32] = [
     ("8859/1", WINDOWS_1252),
     ("8859/2", ISO_8859_2),
@@ -59,8 +59,8 @@ const NAMES: [(&str, &Encoding); 32] = [
 impl CharacterSet {
     /// The character set that MSH-18 names, and whether its name is known.
     ///
-    /// Empty means ASCII, and ASCII means nothing in the field: UTF-8 is a superset that nothing else is mistaken for,
-    /// so that it is tried first, and Windows-1252 shows the rest.
+    /// An empty field means ASCII. Devices send other sets under it, so text is decoded as UTF-8, which other
+    /// sets are not mistaken for, and otherwise as Windows-1252.
     pub(super) fn parse(field: Field<'_>) -> (Self, bool) {
         let first = field.repetitions().find(|repetition| !repetition.raw().trim_ascii().is_empty());
         let Some(first) = first.filter(|_| !field.is_empty()) else { return (Self(None), true) };
@@ -76,7 +76,7 @@ impl CharacterSet {
         (Self(encoding), encoding.is_some())
     }
 
-    /// The text; characters that the set does not have become U+FFFD.
+    /// The text; invalid bytes become U+FFFD.
     #[must_use]
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
         match (self.0, std::str::from_utf8(bytes)) {
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn each_set_shows_its_characters() {
+    fn each_character_set_is_decoded() {
         for (name, bytes, text) in [
             ("", &b"J\xC3\xBCrgen"[..], "Jürgen"),
             ("", b"J\xFCrgen", "Jürgen"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_set_is_a_warning_and_shown_as_well_as_can_be() {
+    fn an_unknown_set_is_a_warning_and_text_falls_back() {
         assert_eq!(decode("8859/12", b"J\xFCrgen"), ("Jürgen".to_owned(), false));
         assert_eq!(decode("UNICODE UTF-16", b"abc"), ("abc".to_owned(), false));
     }

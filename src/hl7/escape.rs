@@ -6,11 +6,11 @@ use memchr::memchr;
 
 use super::Separators;
 
-/// The value behind its escape sequences.
+/// Decodes escape sequences.
 ///
-/// `\F\ \S\ \T\ \R\ \E\ \P\` become the separator that they stand for, `\Xdd…\` the bytes. Everything else (formatting
-/// as `\.br\`, highlighting, switches of the character set, what a sender made up, an escape character on its
-/// own) stays as it came: it has no value of bytes.
+/// `\F\ \S\ \T\ \R\ \E\ \P\` become the separator that they stand for, `\Xdd…\` the bytes. Every other
+/// sequence (formatting such as `\.br\`, highlighting, character set switches, local sequences, a single
+/// escape character) stays unchanged: it does not stand for bytes.
 pub(super) fn decode(raw: &[u8], separators: Separators) -> Cow<'_, [u8]> {
     let Some(escape) = separators.escape else { return Cow::Borrowed(raw) };
     let Some(first) = memchr(escape, raw) else { return Cow::Borrowed(raw) };
@@ -63,10 +63,10 @@ fn hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| Some(nibble(*high)? << 4 | nibble(*low)?)).collect()
 }
 
-/// Writes `value` so that none of its bytes is taken for structure.
+/// Escapes `value` so that none of its bytes reads as a delimiter.
 ///
-/// Where there is no escape sequence for a byte, a blank stands for it: line breaks, the bytes that delimit
-/// frames, and separators of a message that has no escape character.
+/// A blank replaces every byte without an escape sequence: line breaks, the bytes that delimit frames, and
+/// the separators of a message without an escape character.
 pub(super) fn encode(value: &[u8], separators: Separators, out: &mut Vec<u8>) {
     if value.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ') {
         return out.extend_from_slice(value);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_of_bytes_stays_as_it_came() {
+    fn sequences_that_stand_for_no_bytes_stay_unchanged() {
         for raw in [
             r"a\.br\b",
             r"\H\bold\N\",
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn without_escape_character_nothing_can_break_out() {
+    fn without_an_escape_character_no_value_adds_structure() {
         let none = Separators { escape: None, ..Separators::STANDARD };
         let mut out = Vec::new();
         encode(b"a|b\rc\x0B", none, &mut out);
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_reads_back(value in "[ -~]{0,40}") {
+        fn an_encoded_value_decodes_to_itself(value in "[ -~]{0,40}") {
             let mut written = Vec::new();
             encode(value.as_bytes(), Separators::STANDARD, &mut written);
             prop_assert!(!written.iter().any(|byte| b"|^~&".contains(byte)));

@@ -1,6 +1,6 @@
-//! Segments and what they are made of, read when asked for.
+//! Segments and their parts, parsed on access.
 //!
-//! Everything is counted as HL7 counts: from one.
+//! Positions count from one, as in HL7.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ pub struct Repetition<'m> {
     separators: Separators,
 }
 
-/// One component: a value, or subcomponents.
+/// One component: a value or subcomponents.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Component<'m> {
     bytes: &'m [u8],
@@ -41,7 +41,7 @@ impl<'m> Segment<'m> {
         Self { bytes, separators }
     }
 
-    /// The segment as it came, without what ended it.
+    /// The segment as received, without its terminator.
     #[must_use]
     pub const fn raw(&self) -> &'m [u8] {
         self.bytes
@@ -51,7 +51,7 @@ impl<'m> Segment<'m> {
         self.separators
     }
 
-    /// The name, as `OBX`; whatever stands before the first separator.
+    /// The name, such as `OBX`: the bytes before the first separator.
     #[must_use]
     pub fn id(&self) -> &'m [u8] {
         let separator = self.separators.field;
@@ -65,7 +65,7 @@ impl<'m> Segment<'m> {
         self.bytes.get(..end).unwrap_or_default()
     }
 
-    /// Whether this is a segment of that name.
+    /// Whether this segment has that name.
     #[must_use]
     pub fn is(&self, id: &[u8]) -> bool {
         self.bytes
@@ -73,7 +73,7 @@ impl<'m> Segment<'m> {
             .is_some_and(|rest| rest.first().is_none_or(|byte| *byte == self.separators.field))
     }
 
-    /// Field `n`, from 1; empty when the segment ends before. MSH-1 is the separator itself.
+    /// Field `n`, from 1; empty when the segment is shorter. MSH-1 is the separator itself.
     #[must_use]
     pub fn field(&self, n: usize) -> Field<'m> {
         n.checked_sub(1).and_then(|skip| self.fields().nth(skip)).unwrap_or(self.part(&[]))
@@ -88,14 +88,14 @@ impl<'m> Segment<'m> {
         Fields { first, rest, separators: self.separators }
     }
 
-    /// Whether there is a field `n`, empty or not: cheaper than to look for it in vain.
+    /// Whether the segment has a field `n`, empty or not: cheaper than [`Segment::field`].
     pub(crate) fn reaches(&self, n: usize) -> bool {
         memchr_iter(self.separators.field, self.bytes).count() >= n
     }
 
-    /// Where the fields are, for who asks for several of them.
+    /// The segment with the positions of its fields, for callers that read several of them.
     pub(crate) fn indexed(&self) -> Indexed<'m> {
-        // Each end is the start of the next. What is not there ends behind the segment.
+        // Each end is the start of the next field. A missing field ends with the segment.
         let mut ends = [self.bytes.len(); INDEXED + 1];
         let found = memchr_iter(self.separators.field, self.bytes);
         ends.iter_mut().zip(found).for_each(|(end, found)| *end = found);
@@ -112,14 +112,14 @@ impl<'m> Segment<'m> {
     }
 }
 
-/// The last field that is in an index: nothing asks for one behind it more than once.
+/// The last indexed field; later fields are rarely read twice.
 const INDEXED: usize = 21;
 
-/// A segment whose fields up to the 21st have been found in one pass.
+/// A segment whose fields up to the 21st were located in one pass.
 #[derive(Clone, Copy)]
 pub(crate) struct Indexed<'m> {
     segment: Segment<'m>,
-    /// Where the name ends, and then each field, as they are counted without the one that is a separator.
+    /// The end of the name, then the end of each field, not counting the field that is the separator.
     ends: [usize; INDEXED + 1],
     header: bool,
 }
@@ -130,7 +130,7 @@ impl<'m> Indexed<'m> {
         self.segment
     }
 
-    /// As [`Segment::field`].
+    /// Like [`Segment::field`].
     pub(crate) fn field(&self, n: usize) -> Field<'m> {
         let bytes = self.segment.bytes;
         let found = match (n, self.header) {
@@ -174,23 +174,23 @@ impl<'m> Iterator for Fields<'m> {
     }
 }
 
-/// What every part of a segment has in common, however deep it is.
+/// Methods that all parts of a segment share.
 macro_rules! parts {
     ($($part:ident)*) => {$(
         impl<'m> $part<'m> {
-            /// The bytes as they came.
+            /// The bytes as received.
             #[must_use]
             pub const fn raw(&self) -> &'m [u8] {
                 self.bytes
             }
 
-            /// The bytes as they came, without blanks at their ends.
+            /// The bytes as received, without surrounding blanks.
             #[must_use]
             pub const fn trimmed(&self) -> &'m [u8] {
                 self.bytes.trim_ascii()
             }
 
-            /// Whether there is nothing but blanks, or HL7's explicit null `""`.
+            /// Whether the part is blank, or HL7's explicit null `""`.
             #[must_use]
             pub fn is_empty(&self) -> bool {
                 matches!(self.trimmed(), b"" | b"\"\"")
@@ -202,7 +202,7 @@ macro_rules! parts {
 parts! { Field Repetition Component }
 
 impl<'m> Field<'m> {
-    /// The repetitions; one at least, maybe empty.
+    /// The repetitions; at least one, possibly empty.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
         let separators = self.separators;
         let repetition = separators.repetition;
@@ -217,7 +217,7 @@ impl<'m> Field<'m> {
         Repetition { bytes, separators: self.separators }.component(n)
     }
 
-    /// The value of a field that has no components, its escape sequences decoded.
+    /// The value of a field without components, with escape sequences decoded.
     #[must_use]
     pub fn text(&self) -> Cow<'m, [u8]> {
         escape::decode(self.bytes, self.separators)
@@ -225,7 +225,7 @@ impl<'m> Field<'m> {
 }
 
 impl<'m> Repetition<'m> {
-    /// The components; one at least, maybe empty.
+    /// The components; at least one, possibly empty.
     pub fn components(&self) -> impl Iterator<Item = Component<'m>> + use<'m> {
         let separators = self.separators;
         let component = separators.component;
@@ -241,14 +241,14 @@ impl<'m> Repetition<'m> {
 }
 
 impl<'m> Component<'m> {
-    /// The subcomponents as they came; one at least, maybe empty.
+    /// The subcomponents as received; at least one, possibly empty.
     pub fn subcomponents(&self) -> impl Iterator<Item = Component<'m>> + use<'m> {
         let separators = self.separators;
         let split = separators.subcomponent;
         self.bytes.split(move |byte| Some(*byte) == split).map(move |bytes| Self { bytes, separators })
     }
 
-    /// The value, without blanks at its ends, its escape sequences decoded.
+    /// The value without surrounding blanks, with escape sequences decoded.
     #[must_use]
     pub fn text(&self) -> Cow<'m, [u8]> {
         escape::decode(self.trimmed(), self.separators)
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_index_has_the_fields_of_its_segment() {
+    fn an_indexed_segment_has_the_same_fields() {
         let long = format!("OBX{}", "|a^b~c".repeat(40));
         for text in [
             "",

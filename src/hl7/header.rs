@@ -7,20 +7,20 @@ use jiff::tz::Offset;
 use super::field::Indexed;
 use super::{CharacterSet, Condition, Field, MessageTime, Segment, Separators, Warning, Warnings};
 
-/// The last field of MSH that anybody asks for.
+/// The last field of MSH that this module reads.
 const LAST: usize = 21;
 
 /// The fields of MSH (HL7 2.6 ch. 2, 2.15.9), found in one pass.
 #[derive(Clone, Copy)]
 pub struct Header<'m>(Indexed<'m>);
 
-/// The header of a message that is elsewhere by now: what it takes to answer it.
+/// The header without its message: enough to answer the message later.
 pub struct KeptHeader {
     bytes: Box<[u8]>,
     separators: Separators,
 }
 
-/// MSH-9, without blanks: `ORU`, `R01`, `ORU_R01`. Each part may be empty.
+/// MSH-9, without surrounding blanks: `ORU`, `R01`, `ORU_R01`. Each part may be empty.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct MessageType<'m> {
     /// MSH-9.1, the message code.
@@ -48,7 +48,8 @@ impl<'m> Header<'m> {
         KeptHeader { bytes: self.0.segment().raw().into(), separators: self.separators() }
     }
 
-    /// The time zone of MSH-7: that of every time in the message that has none of its own (HL7 2.6 ch. 2, 2.15.9.7).
+    /// The time zone of MSH-7. It applies to every time in the message without a zone (HL7 2.6 ch. 2,
+    /// 2.15.9.7).
     #[must_use]
     pub fn zone(&self) -> Option<Offset> {
         MessageTime::parse(self.timestamp().component(1).trimmed()).ok()?.offset
@@ -99,13 +100,13 @@ impl<'m> Header<'m> {
         }
     }
 
-    /// MSH-9 as it came.
+    /// MSH-9 as received.
     #[must_use]
     pub fn message_type_field(&self) -> Field<'m> {
         self.field(9)
     }
 
-    /// MSH-10, byte for byte: an acknowledgement gives it back as it came.
+    /// MSH-10, byte for byte: an acknowledgement returns it unchanged.
     #[must_use]
     pub fn control_id(&self) -> Field<'m> {
         self.field(10)
@@ -123,13 +124,13 @@ impl<'m> Header<'m> {
         self.field(12)
     }
 
-    /// MSH-15: when an accept acknowledgement is wanted.
+    /// MSH-15: when the sender requests an accept acknowledgement.
     #[must_use]
     pub fn accept_acknowledgement(&self) -> Field<'m> {
         self.field(15)
     }
 
-    /// MSH-16: when an application acknowledgement is wanted.
+    /// MSH-16: when the sender requests an application acknowledgement.
     #[must_use]
     pub fn application_acknowledgement(&self) -> Field<'m> {
         self.field(16)
@@ -159,7 +160,7 @@ impl<'m> Header<'m> {
         self.field(21)
     }
 
-    /// What in the header differs from the standard.
+    /// Deviations of the header from the standard.
     pub(super) fn warnings(&self) -> Warnings {
         let mut warnings = Warnings::default();
         let unusual = self.field(2).raw();
@@ -181,14 +182,14 @@ impl<'m> Header<'m> {
 }
 
 impl KeptHeader {
-    /// The fields, as they were in the message.
+    /// The fields of the header.
     #[must_use]
     pub fn header(&self) -> Header<'_> {
         Header::new(Segment::new(&self.bytes, self.separators))
     }
 }
 
-// No value of a message belongs in a log.
+// Message content must not reach a log.
 impl fmt::Debug for KeptHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptHeader").field("bytes", &self.bytes.len()).finish()

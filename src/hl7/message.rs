@@ -1,4 +1,4 @@
-//! A message as a view on its bytes.
+//! A message as a view of its bytes.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,8 +12,8 @@ use super::warning::{Warning, Warnings};
 
 /// A message: the header MSH and the segments that follow.
 ///
-/// Borrows the bytes that came and keeps nothing but where the segments are. Every byte belongs to a segment or
-/// stands between two, so that nothing of the message is hidden from who reads the segments.
+/// Borrows the received bytes and stores only the positions of the segments. Every byte belongs to a segment
+/// or to the gap between two, so a reader of the segments sees the whole message.
 pub struct Message<'a> {
     bytes: &'a [u8],
     separators: Separators,
@@ -23,10 +23,10 @@ pub struct Message<'a> {
     warnings: Warnings,
 }
 
-/// Why bytes are no message.
+/// Why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Unreadable {
-    /// Nothing, or nothing but blanks.
+    /// Empty, or blanks only.
     #[error("the frame is empty; a message begins with an MSH segment")]
     Empty,
     /// The first segment is not MSH.
@@ -41,14 +41,15 @@ pub enum Unreadable {
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// MSH has this many fields that every message needs: up to MSH-12, the version.
+/// Every message needs MSH up to this field, the version.
 const REQUIRED_HEADER_FIELDS: usize = 12;
 
 impl<'a> Message<'a> {
     /// Reads the structure of a message.
     ///
     /// # Errors
-    /// When there is no MSH at the start, or no separators in it. Everything else is a warning.
+    /// When the message does not begin with MSH, or MSH has no usable separators. Every other deviation is a
+    /// warning.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Unreadable> {
         let mut warnings = Warnings::default();
         let marked = bytes.starts_with(BYTE_ORDER_MARK);
@@ -73,7 +74,7 @@ impl<'a> Message<'a> {
         Ok(message)
     }
 
-    /// The bytes as they came.
+    /// The bytes as received.
     #[must_use]
     pub const fn as_bytes(&self) -> &'a [u8] {
         self.bytes
@@ -85,7 +86,7 @@ impl<'a> Message<'a> {
         self.separators
     }
 
-    /// What had to be tolerated.
+    /// The tolerated deviations.
     #[must_use]
     pub const fn warnings(&self) -> Warnings {
         self.warnings
@@ -108,7 +109,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// Where each segment stands in [`Message::as_bytes`]; between two there are line breaks and blanks only.
+    /// The position of each segment in [`Message::as_bytes`]. Only line breaks and blanks separate them.
     pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
         self.segments.iter().cloned()
     }
@@ -160,9 +161,9 @@ impl<'a> Message<'a> {
 
     /// Seen in the field: the carriage return between MSH and PID is missing.
     ///
-    /// Only behind the fields that every header has, only when the next segment is not PID, and only when what
-    /// follows goes on for some fields: no value of a header looks like that. Where the byte before it is not ASCII
-    /// something else is broken, and nothing is guessed.
+    /// Only behind the fields that every header has, only when the next segment is not PID, and only when
+    /// what follows goes on for some fields: no value of a header looks like that. Where the byte before it
+    /// is not ASCII something else is broken, and nothing is guessed.
     fn split_off_pid(&mut self) {
         let Some(header) = self.segments.first().cloned().filter(|_| self.joined.is_none()) else { return };
         if self.segments().nth(1).is_some_and(|next| next.is(b"PID")) {
@@ -186,7 +187,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Whether a line begins with the name of a segment: a letter, two letters or digits, a separator or nothing.
+/// Whether a line begins with a segment name: a letter, two letters or digits, then a separator or the end.
 fn begins_segment(line: &[u8], separators: Separators) -> bool {
     let is_name = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     match line {
@@ -200,7 +201,7 @@ fn begins_segment(line: &[u8], separators: Separators) -> bool {
     }
 }
 
-// No value of a message belongs in a log.
+// Message content must not reach a log.
 impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bytes, segments, warnings) = (self.bytes.len(), self.segments.len(), &self.warnings);
@@ -232,13 +233,13 @@ mod tests {
     }
 
     #[test]
-    fn a_message_as_the_standard_wants_it_has_no_warnings() {
+    fn a_standard_message_has_no_warnings() {
         let (ids, warned) = ids(format!("{MSH}\rPID|1\rOBX|1\r").as_bytes());
         assert_eq!((ids, warned), (vec!["MSH".into(), "PID".into(), "OBX".into()], Warnings::default()));
     }
 
     #[test]
-    fn other_ends_of_segments_are_read() {
+    fn other_segment_terminators_are_read() {
         let expected = ["MSH", "PID", "OBX"];
         for (text, warned) in [
             (format!("{MSH}\nPID|1\nOBX|1\n"), &[Warning::LineFeeds][..]),
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_goes_on_in_the_next_line_is_one() {
+    fn a_header_wrapped_over_two_lines_is_one_segment() {
         for wrapped in [
             "MSH|^~\\&|APP|FAC|||20260101120000+0000||ORU^R01^ORU_R01|ID1|P|2.6|||\rAL|NE||ASCII\rPID|1\r",
             "MSH|^~\\&|APP|FAC|||20260101120000+0000||ORU^R01\r\n^ORU_R01|ID1|P|2.6|||AL\n|NE||ASCII\rPID|1\r",
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_says_why() {
+    fn unreadable_bytes_are_refused_with_the_reason() {
         for (bytes, why) in [
             (&b""[..], Unreadable::Empty),
             (b" \r\n", Unreadable::Empty),
@@ -329,7 +330,7 @@ mod tests {
         assert!(!format!("{:?}", Message::parse(text.as_bytes()).unwrap()).contains("SECRET"));
     }
 
-    /// Text made of what matters to the structure.
+    /// Text made of structural pieces.
     fn text() -> impl Strategy<Value = Vec<u8>> {
         const PIECES: [&[u8]; 16] = [
             b"MSH",
@@ -356,13 +357,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Message::parse(&bytes);
             let _ = Message::parse(&[&b"MSH|^~\\&|"[..], &bytes].concat());
         }
 
         #[test]
-        fn a_message_put_together_again_is_the_same_bytes(bytes in text()) {
+        fn a_reassembled_message_has_the_same_bytes(bytes in text()) {
             let Ok(message) = Message::parse(&bytes) else { return Ok(()) };
             prop_assert_eq!(message.as_bytes(), &bytes);
             let mut again = Vec::new();

@@ -1,9 +1,9 @@
 //! HL7 version 2 (2.6 chapter 2, from 2.3 to 2.8): a view on the bytes of a message, its header, and the
 //! acknowledgements that answer it.
 //!
-//! Liberal when reading, strict in what is written. What is stored is always the bytes as they came; the view
-//! borrows them, allocates one index of the segments, and decodes only what is asked for. Whatever had to be
-//! tolerated is a [`Warning`], never an error.
+//! Reading is liberal, writing is strict. The store keeps the received bytes; the view borrows them,
+//! allocates one index of the segments, and decodes a value when a caller reads it. A tolerated deviation is
+//! a [`Warning`], never an error.
 
 mod acknowledgement;
 pub mod batch;

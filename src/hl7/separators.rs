@@ -1,24 +1,24 @@
-//! The bytes that structure a message.
+//! The delimiters of a message.
 
 /// The separators of one message: MSH-1 and the characters of MSH-2 (HL7 2.6 ch. 2, 2.5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Separators {
-    /// Between fields, `|` as a rule.
+    /// Between fields, usually `|`.
     pub field: u8,
     /// Between components, `^`.
     pub component: u8,
     /// Between repetitions, `~`.
     pub repetition: u8,
-    /// Around escape sequences, `\`; there may be none.
+    /// Around escape sequences, `\`; optional.
     pub escape: Option<u8>,
-    /// Between subcomponents, `&`; there may be none.
+    /// Between subcomponents, `&`; optional.
     pub subcomponent: Option<u8>,
     /// Marks a truncated value, `#` (HL7 2.7 and later).
     pub truncation: Option<u8>,
 }
 
 impl Separators {
-    /// What nearly every message uses, and what is used where a message does not say.
+    /// The recommended delimiters; also the default where a message cannot be read.
     pub const STANDARD: Self = Self {
         field: b'|',
         component: b'^',
@@ -30,8 +30,9 @@ impl Separators {
 
     /// Reads what follows the three letters of a header segment (MSH, FHS, BHS).
     ///
-    /// MSH-2 has four characters, five with the truncation character. Three are read as without escape or
-    /// without subcomponents, by what the third one is; a doubled escape character, as `^~\\&`, is read as one.
+    /// MSH-2 has four characters, five with the truncation character. With three characters the escape or the
+    /// subcomponent character is missing; the third one decides which. A doubled escape character (`^~\\&`)
+    /// counts once.
     pub(super) fn parse(after_id: &[u8]) -> Option<Self> {
         let (&field, rest) = after_id.split_first()?;
         let end =
@@ -69,7 +70,7 @@ impl Separators {
         Self { field, component, repetition, escape, subcomponent, truncation: None }
     }
 
-    /// Each is a visible ASCII character that no value is made of, and no two are the same.
+    /// Whether each delimiter is ASCII punctuation and all are different.
     fn are_usable(self) -> bool {
         let all = [
             Some(self.field),

@@ -1,21 +1,21 @@
-//! Times as HL7 writes them (HL7 2.6 ch. 2A, DTM): `YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]`.
+//! Times in HL7 notation (HL7 2.6 ch. 2A, DTM): `YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]`.
 
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Timestamp, ZonedDateTime};
 
-/// A time as it was written: so precise, and with or without a time zone.
+/// A time with the precision of its notation, with or without a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageTime {
-    /// The wall clock of the sender; what was not written is the beginning of what was.
+    /// The sender's wall clock; parts that are not written are their first value.
     pub wall: DateTime,
-    /// What was written last.
+    /// The last part that is written.
     pub precision: Precision,
-    /// How far the sender is from UTC, if it says so.
+    /// The sender's offset from UTC, if it is written.
     pub offset: Option<Offset>,
 }
 
-/// How much of a time was written.
+/// The last written part of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are the parts of a time")]
 pub enum Precision {
@@ -28,18 +28,18 @@ pub enum Precision {
     Fraction,
 }
 
-/// A value that is no time.
+/// A value that is not a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a time is written as YYYY[MM[DD[HH[MM[SS[.SSSS]]]]]][+/-ZZZZ]")]
 pub struct MessageTimeError;
 
 impl MessageTime {
-    /// Reads a time, blanks at its ends aside.
+    /// Parses a time, ignoring surrounding blanks.
     ///
-    /// Seen in the field and read: a fraction without its point, and more than four digits of it.
+    /// Real devices omit the point of the fraction, or write more than four digits of it; both are accepted.
     ///
     /// # Errors
-    /// When it is not written as a time, or is a day or hour that does not exist.
+    /// When the notation is wrong, or the day or hour does not exist.
     pub fn parse(value: &[u8]) -> Result<Self, MessageTimeError> {
         let value = value.trim_ascii();
         let zone = value.iter().position(|byte| matches!(byte, b'+' | b'-'));
@@ -74,9 +74,9 @@ impl MessageTime {
         Ok(Self { wall: wall.map_err(|_| MessageTimeError)?, precision, offset })
     }
 
-    /// The moment that is meant; a time without zone is one of `here`.
+    /// The instant; a time without a zone is in the zone `here`.
     ///
-    /// `None` at the ends of what can be counted.
+    /// `None` outside the representable range.
     #[must_use]
     pub fn instant(&self, here: &TimeZone) -> Option<Timestamp> {
         match self.offset {
@@ -86,7 +86,7 @@ impl MessageTime {
     }
 }
 
-/// Writes a time to the second, with its zone.
+/// Appends a time to the second, with its zone.
 pub(super) fn write(at: &ZonedDateTime, out: &mut Vec<u8>) {
     let two = |out: &mut Vec<u8>, value: u32| {
         out.extend([value / 10 % 10, value % 10].map(|digit| b'0' + u8::try_from(digit).unwrap_or_default()));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_is_as_precise_as_it_was_written() {
+    fn the_notation_gives_the_precision() {
         assert_eq!(shown("2026"), "2026-01-01T00:00:00 Year None");
         assert_eq!(shown("202603"), "2026-03-01T00:00:00 Month None");
         assert_eq!(shown("20260314"), "2026-03-14T00:00:00 Day None");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_refused() {
+    fn other_notations_are_refused() {
         for value in [
             "",
             "26",
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_without_zone_is_one_of_ours() {
+    fn a_time_without_zone_is_in_the_local_zone() {
         let at = |value: &str, here: &str| {
             let here = TimeZone::fixed(Offset::from_hours(here.parse().unwrap()).unwrap());
             MessageTime::parse(value.as_bytes()).unwrap().instant(&here).unwrap().to_string()
@@ -194,7 +194,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_reads_back(second in 0_i64..4_000_000_000, zone in -50_i32..50) {
+        fn a_written_time_parses_to_itself(second in 0_i64..4_000_000_000, zone in -50_i32..50) {
             let offset = Offset::from_seconds(zone * 900).unwrap();
             let at = Timestamp::from_second(second).unwrap().to_zoned_datetime(offset.to_time_zone());
             let mut written = Vec::new();
@@ -205,7 +205,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_comes_is_read_or_refused(value in "[0-9.+-]{0,24}") {
+        fn any_bytes_are_read_or_refused(value in "[0-9.+-]{0,24}") {
             let _ = MessageTime::parse(value.as_bytes());
         }
     }

@@ -1,8 +1,8 @@
-//! What had to be tolerated to read a message.
+//! Tolerated deviations of a message from the standard.
 
 use std::fmt;
 
-/// One way in which a message differs from the standard and is read all the same.
+/// One tolerated deviation of a message from the standard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Warning {
@@ -10,15 +10,15 @@ pub enum Warning {
     ByteOrderMark,
     /// Blanks or line breaks come before MSH.
     BlanksBeforeHeader,
-    /// Segments end with a line feed, alone or behind the carriage return.
+    /// Segments end with a line feed, alone or after the carriage return.
     LineFeeds,
     /// A line between two segments is empty.
     EmptyLines,
     /// Blanks come before the name of a segment.
     BlanksBeforeSegment,
-    /// The last segment has no end.
+    /// The last segment has no terminator.
     MissingFinalCarriageReturn,
-    /// MSH goes on in the next line; it is read as one.
+    /// MSH continues on the next line; it is read as one segment.
     WrappedHeader,
     /// PID begins in the line of MSH; it is read as a segment of its own.
     MissingCarriageReturnBeforePid,
@@ -26,11 +26,11 @@ pub enum Warning {
     UnusualEncodingCharacters,
     /// MSH-9 has no trigger event, or no message structure.
     IncompleteMessageType,
-    /// A field of the header has blanks at its ends.
+    /// A field of the header has surrounding blanks.
     BlanksInHeader,
     /// MSH-15 or MSH-16 holds a value that table 0155 does not have; it is read as AL.
     UnknownAcknowledgementCondition,
-    /// MSH-18 names a character set that is not known here; text is shown as UTF-8 or ISO 8859-1.
+    /// MSH-18 names an unknown character set; text is displayed as UTF-8 or Windows-1252.
     UnknownCharacterSet,
 }
 
@@ -51,7 +51,7 @@ impl Warning {
         Self::UnknownCharacterSet,
     ];
 
-    /// The stable word that is kept with the message.
+    /// The stable code that is stored with the message.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl Warning {
     }
 }
 
-/// The warnings about one message.
+/// The warnings of one message.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Warnings(u16);
 
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_warning_is_in_the_set_that_it_was_put_in() {
+    fn a_set_contains_the_warnings_that_were_inserted() {
         for warning in Warning::ALL {
             let alone: Warnings = [warning].into_iter().collect();
             assert_eq!(alone.iter().collect::<Vec<_>>(), [warning]);

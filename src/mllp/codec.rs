@@ -1,4 +1,4 @@
-//! Bytes to frames and back.
+//! Decodes bytes to frames and encodes frames to bytes.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use memchr::{memchr, memchr2};
@@ -25,9 +25,9 @@ use super::received::{Broken, BrokenReason, Deviation, Deviations, Frame, FrameE
 pub struct Codec {
     max_frame: usize,
     state: State,
-    /// How much of the buffer has been searched: the search is linear however the bytes arrive.
+    /// How much of the buffer was searched; keeps the search linear for any read sizes.
     scanned: usize,
-    /// What the next frame has to confess.
+    /// Deviations that the next frame reports.
     deviations: Deviations,
     stray: Stray,
 }
@@ -36,11 +36,11 @@ pub struct Codec {
 enum State {
     /// Before a start block.
     Between,
-    /// Behind a start block.
+    /// After a start block.
     InFrame,
-    /// In a frame, and the last byte that came is FS.
+    /// In a frame whose last byte so far is FS.
     AwaitingCarriageReturn,
-    /// Nothing that follows can be understood.
+    /// No later byte can be interpreted.
     Closed,
 }
 
@@ -49,7 +49,7 @@ enum State {
 pub enum Interruption {
     /// The peer closed its side.
     EndOfStream,
-    /// Its time is over.
+    /// The frame timed out.
     Timeout,
 }
 
@@ -58,10 +58,10 @@ pub enum Interruption {
 struct Stray {
     count: u64,
     kept: Vec<u8>,
-    told: bool,
+    reported: bool,
 }
 
-/// What stands at a place where the search stopped.
+/// What a delimiter byte means.
 enum Stop {
     End { delimiter: usize, deviation: Option<Deviation> },
     StartBlock,
@@ -70,12 +70,12 @@ enum Stop {
 }
 
 impl Codec {
-    /// How many bytes may come without a start block before the peer is taken not to speak MLLP.
+    /// Bytes without a start block after which the peer counts as not speaking MLLP.
     pub const NO_START_LIMIT: usize = 8 * 1024;
-    /// How many of the bytes between frames are kept, for one connection.
+    /// Bytes between frames that are stored, for one connection.
     pub const STRAY_KEPT: usize = 1024;
 
-    /// A codec that takes payloads of up to `max_frame` bytes.
+    /// A codec for payloads of up to `max_frame` bytes.
     #[must_use]
     pub fn new(max_frame: usize) -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Codec {
         self.max_frame = max_frame;
     }
 
-    /// Whether a frame has begun and not ended: a peer in a frame has less time than an idle one.
+    /// Whether a frame has begun and not ended; a shorter timeout applies then.
     #[must_use]
     pub const fn in_frame(&self) -> bool {
         matches!(self.state, State::InFrame | State::AwaitingCarriageReturn)
@@ -104,7 +104,7 @@ impl Codec {
         matches!(self.state, State::AwaitingCarriageReturn)
     }
 
-    /// How many bytes have come that belong to no frame.
+    /// The number of bytes that belong to no frame.
     #[must_use]
     pub const fn stray_bytes(&self) -> u64 {
         self.stray.count
@@ -116,9 +116,9 @@ impl Codec {
         &self.stray.kept
     }
 
-    /// Ends the wait for a carriage return: the frame is taken as it is, with a deviation.
+    /// Ends the wait for a carriage return: the frame is complete, with a deviation.
     ///
-    /// `None` when nothing was waited for.
+    /// `None` when the codec was not waiting.
     pub fn complete_without_cr(&mut self, src: &mut BytesMut) -> Option<Received> {
         if self.state != State::AwaitingCarriageReturn {
             return None;
@@ -128,9 +128,9 @@ impl Codec {
         Some(self.finish(src, end, 1))
     }
 
-    /// Gives up the frame that was being read; no byte after it is looked at.
+    /// Abandons the current frame; later bytes are not interpreted.
     ///
-    /// `None` when no frame had begun: bytes that were waiting for a start block are stray.
+    /// `None` when no frame had begun: bytes without a start block are stray.
     pub fn abandon(&mut self, src: &mut BytesMut, why: Interruption) -> Option<Broken> {
         let in_frame = self.in_frame();
         let bytes = src.split().freeze();
@@ -162,7 +162,7 @@ impl Codec {
         None
     }
 
-    /// Books the bytes between two frames.
+    /// Counts the bytes between two frames.
     fn leave_gap(&mut self, gap: &[u8]) {
         self.stray.add(gap);
         if gap.is_empty() {
@@ -170,12 +170,12 @@ impl Codec {
         }
         if gap.iter().all(|byte| matches!(*byte, CR | LF)) {
             self.deviations.insert(Deviation::LineBreaksBetweenFrames);
-        } else if !std::mem::replace(&mut self.stray.told, true) {
+        } else if !std::mem::replace(&mut self.stray.reported, true) {
             self.deviations.insert(Deviation::BytesBetweenFrames);
         }
     }
 
-    /// Takes the start block off the buffer.
+    /// Removes the start block from the buffer.
     fn enter(&mut self, src: &mut BytesMut) {
         src.advance(1);
         self.scanned = 0;
@@ -207,7 +207,7 @@ impl Codec {
                     let bytes = src.split_to(at).freeze();
                     let utf16 = looks_like_utf16(&bytes);
                     let reason = if utf16 { BrokenReason::Utf16 } else { BrokenReason::Truncated };
-                    // What stood before the frame is still to be told; what stood in it went with it.
+                    // Deviations before the frame are still to be reported; those inside it went with it.
                     self.deviations.remove(Deviation::FileSeparatorInPayload);
                     self.enter(src);
                     return Some(Received::Broken(Broken { bytes, reason }));
@@ -226,7 +226,7 @@ impl Codec {
         }
     }
 
-    /// Takes a payload of `end` bytes and its delimiter off the buffer.
+    /// Removes a payload of `end` bytes and its delimiter from the buffer.
     fn finish(&mut self, src: &mut BytesMut, end: usize, delimiter: usize) -> Received {
         let payload = src.split_to(end).freeze();
         src.advance(delimiter);
@@ -282,7 +282,7 @@ impl Encoder<Bytes> for Codec {
     type Error = FrameError;
 
     /// # Errors
-    /// When the payload holds a byte that delimits frames: it could not be read back.
+    /// When the payload contains a byte that delimits frames.
     fn encode(&mut self, payload: Bytes, dst: &mut BytesMut) -> Result<(), FrameError> {
         if let Some(offset) = memchr2(VT, FS, &payload) {
             let byte = if memchr(VT, &payload) == Some(offset) { VT } else { FS };
@@ -304,7 +304,7 @@ impl Stray {
     }
 }
 
-/// What the byte at `at` means, judged by what follows it; `at` may be the end of the buffer.
+/// The meaning of the byte at `at`, from the bytes after it; `at` may be the end of the buffer.
 fn stop(src: &[u8], at: usize) -> Stop {
     let rest = src.get(at..).unwrap_or_default();
     match *rest {
@@ -319,8 +319,8 @@ fn stop(src: &[u8], at: usize) -> Stop {
     }
 }
 
-/// Whether a payload begins with a byte order mark of UTF-16, or with `MSH` in UTF-16; the zero byte of a start
-/// block that was itself UTF-16 may come first.
+/// Whether a payload begins with a byte order mark of UTF-16, or with `MSH` in UTF-16; the zero byte of a
+/// start block that was itself UTF-16 may come first.
 fn looks_like_utf16(payload: &[u8]) -> bool {
     [&b"\xFF\xFE"[..], b"\xFE\xFF", b"M\0S\0", b"\0M\0S", b"\0M\0", b"\0\xFF\xFE"]
         .iter()

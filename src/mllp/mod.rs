@@ -1,7 +1,8 @@
-//! The Minimal Lower Layer Protocol: `0x0B` payload `0x1C 0x0D` (HL7 v2 Transport Specification, MLLP release 1).
+//! The Minimal Lower Layer Protocol: `0x0B` payload `0x1C 0x0D` (HL7 v2 Transport Specification, MLLP release
+//! 1).
 //!
-//! Liberal when reading, strict when writing. Every byte that comes in ends up in a [`Frame`], in a [`Broken`],
-//! or is counted as stray: nothing vanishes. How the bytes were cut into reads never changes what comes out.
+//! Reading is liberal, writing is strict. Every received byte ends up in a [`Frame`], in a [`Broken`], or is
+//! counted as stray. The boundaries of reads never change the result.
 
 mod block;
 mod codec;

@@ -1,50 +1,52 @@
-//! What comes out of the codec.
+//! The output of the codec.
 
 use std::{fmt, io};
 
 use bytes::Bytes;
 
-/// One thing that the peer sent.
+/// One unit that the peer sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
-    /// A frame with both its ends.
+    /// A complete frame.
     Frame(Frame),
-    /// Something that is no frame; its bytes are to be kept as rejected.
+    /// Bytes that are not a frame; they are stored as rejected.
     Broken(Broken),
 }
 
 /// The payload of one frame.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// Everything between start block and end block, as it came.
+    /// The bytes between start block and end block, as received.
     pub payload: Bytes,
-    /// How the framing differed from the specification.
+    /// Deviations of the framing from the specification.
     pub deviations: Deviations,
 }
 
-/// Bytes that began a frame, or should have, and do not make one.
+/// Bytes that began a frame, or should have, and are not one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// What came, without the start block.
+    /// The received bytes, without the start block.
     pub bytes: Bytes,
-    /// Why it is no frame.
+    /// Why they are not a frame.
     pub reason: BrokenReason,
 }
 
-/// Why bytes are no frame.
+/// Why bytes are not a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum BrokenReason {
-    /// A second start block came before the end block: the sender gave up the first frame. The second is read.
+    /// A second start block arrived before the end block: the sender abandoned the first frame. The second is
+    /// read.
     Truncated,
     /// The payload is UTF-16: its code units collide with the bytes that delimit a frame.
     Utf16,
-    /// No end block within the largest frame that is accepted; the bytes are the first `max_frame` of the payload.
+    /// No end block within the largest frame that is accepted; the bytes are the first `max_frame` of the
+    /// payload.
     TooLarge,
-    /// No start block where one had to be: what came is not MLLP.
+    /// No start block where one is required: the peer does not speak MLLP.
     NoStartBlock,
     /// The peer closed the connection inside a frame.
     EndOfStream,
-    /// The rest of the frame did not come in time.
+    /// The rest of the frame did not arrive in time.
     TimedOut,
 }
 
@@ -53,7 +55,7 @@ impl BrokenReason {
     pub const ALL: [Self; 6] =
         [Self::Truncated, Self::Utf16, Self::TooLarge, Self::NoStartBlock, Self::EndOfStream, Self::TimedOut];
 
-    /// The stable word in the store, in metrics and in the audit trail.
+    /// The stable code in the store, in metrics and in the audit trail.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -66,7 +68,7 @@ impl BrokenReason {
         }
     }
 
-    /// Whether the connection cannot go on: where the next frame begins is not known any more.
+    /// Whether the connection must end, because the start of the next frame is unknown.
     #[must_use]
     pub const fn must_close(self) -> bool {
         match self {
@@ -76,21 +78,21 @@ impl BrokenReason {
     }
 }
 
-/// One way in which a frame differs from the specification and is read all the same.
+/// One tolerated deviation of a frame from the specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Deviation {
     /// The end block had no carriage return.
     MissingCarriageReturn,
-    /// A line feed stood where the carriage return belongs.
+    /// A line feed replaced the carriage return.
     LineFeedForCarriageReturn,
-    /// Nothing but line breaks came between the frame before and this one.
+    /// Only line breaks separated this frame from the previous one.
     LineBreaksBetweenFrames,
-    /// Other bytes came between the frame before and this one; told once per connection.
+    /// Other bytes separated this frame from the previous one; reported once per connection.
     BytesBetweenFrames,
-    /// The start block came more than once.
+    /// The start block was repeated.
     RepeatedStartBlock,
-    /// A file separator stands inside the payload, followed by more of it.
+    /// The payload contains a file separator.
     FileSeparatorInPayload,
 }
 
@@ -105,7 +107,7 @@ impl Deviation {
         Self::FileSeparatorInPayload,
     ];
 
-    /// The stable word that is kept with the message.
+    /// The stable code that is stored with the message.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -124,7 +126,7 @@ impl Deviation {
 pub struct Deviations(u8);
 
 impl Deviations {
-    /// Whether the frame is as the specification wants it.
+    /// Whether the frame conforms to the specification.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -161,15 +163,15 @@ impl FromIterator<Deviation> for Deviations {
     }
 }
 
-/// Why the codec stopped.
+/// Why reading or writing frames failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The connection failed underneath.
     #[error("the connection failed while a frame was read or written")]
     Io(#[from] io::Error),
-    /// A payload that was to be sent holds a byte that delimits frames.
+    /// A payload to send contains a byte that delimits frames.
     #[error(
-        "the payload to send holds byte {byte:#04x} at offset {offset}, which MLLP keeps for the frame itself"
+        "the payload to send contains byte {byte:#04x} at offset {offset}, which MLLP reserves for framing"
     )]
     ReservedByte {
         /// `0x0B` or `0x1C`.
@@ -185,7 +187,7 @@ impl fmt::Debug for Deviations {
     }
 }
 
-// A payload is somebody's health: lengths only.
+// A payload is patient data: lengths only.
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (bytes, deviations) = (self.payload.len(), &self.deviations);

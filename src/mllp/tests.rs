@@ -64,7 +64,7 @@ fn the_wait_for_a_carriage_return_can_be_ended() {
     assert!(!codec.in_frame() && !codec.awaiting_carriage_return());
     assert_eq!(codec.complete_without_cr(&mut buffer), None);
 
-    // The carriage return comes after all: it is nobody's, and nothing is lost.
+    // A late carriage return belongs to no frame, and nothing is lost.
     buffer.extend_from_slice(b"\r\x0Bb\x1C\r");
     let next = codec.decode(&mut buffer).unwrap();
     assert_eq!(next, Some(frame(b"b", &[Deviation::LineBreaksBetweenFrames])));
@@ -80,7 +80,7 @@ fn a_file_separator_inside_belongs_to_the_payload() {
 }
 
 #[test]
-fn a_second_start_block_gives_up_the_first_frame() {
+fn a_second_start_block_abandons_the_first_frame() {
     let second_is_read = [broken(b"MSH|a", BrokenReason::Truncated), frame(b"MSH|b", &[])];
     assert_eq!(one(b"\x0BMSH|a\x0BMSH|b\x1C\r"), second_is_read);
     assert_eq!(one(b"\x0B\x0Ba\x1C\r"), [frame(b"a", &[Deviation::RepeatedStartBlock])]);
@@ -88,14 +88,14 @@ fn a_second_start_block_gives_up_the_first_frame() {
 }
 
 #[test]
-fn bytes_between_frames_are_counted_and_told_once() {
+fn bytes_between_frames_are_counted_and_reported_once() {
     let (codec, received) = decode(64, &[b"hello\x0Ba\x1C\r??\x0Bb\x1C\r!"]);
     assert_eq!(received, [frame(b"a", &[Deviation::BytesBetweenFrames]), frame(b"b", &[])]);
     assert_eq!((codec.stray_bytes(), codec.stray_kept()), (8, &b"hello??!"[..]));
 }
 
 #[test]
-fn the_kept_stray_bytes_are_bounded() {
+fn the_stored_stray_bytes_are_bounded() {
     let gap = vec![b'x'; Codec::STRAY_KEPT + 1];
     let (codec, _) = decode(64, &[&gap, b"\x0Ba\x1C\r", &gap]);
     assert_eq!(codec.stray_bytes(), 2 * gap.len() as u64);
@@ -103,7 +103,7 @@ fn the_kept_stray_bytes_are_bounded() {
 }
 
 #[test]
-fn a_peer_that_does_not_speak_mllp_is_found_out() {
+fn a_peer_that_does_not_speak_mllp_is_detected() {
     let enough = vec![b'x'; Codec::NO_START_LIMIT];
     let (_, tolerated) = decode(64, &[&enough, b"\x0Ba\x1C\r"]);
     assert_eq!(tolerated, [frame(b"a", &[Deviation::BytesBetweenFrames])]);
@@ -116,7 +116,7 @@ fn a_peer_that_does_not_speak_mllp_is_found_out() {
 }
 
 #[test]
-fn a_frame_larger_than_the_limit_keeps_its_beginning() {
+fn the_start_of_a_too_large_frame_is_returned() {
     assert_eq!(decode(5, &[b"\x0BMSH|a\x1C\r"]).1, [frame(b"MSH|a", &[])]);
     let too_large = [broken(b"MSH|a", BrokenReason::TooLarge)];
     assert_eq!(decode(5, &[b"\x0BMSH|ab\x1C\r\x0Bb\x1C\r"]).1, too_large);
@@ -125,7 +125,7 @@ fn a_frame_larger_than_the_limit_keeps_its_beginning() {
 }
 
 #[test]
-fn a_frame_that_stops_half_way_is_given_up() {
+fn an_incomplete_frame_is_abandoned() {
     assert_eq!(one(b"\x0BMSH|a"), [broken(b"MSH|a", BrokenReason::EndOfStream)]);
 
     let (mut codec, mut buffer) = (Codec::new(64), BytesMut::from(&b"\x0BMSH|a"[..]));
@@ -136,7 +136,7 @@ fn a_frame_that_stops_half_way_is_given_up() {
 }
 
 #[test]
-fn utf_16_is_named_as_what_it_is() {
+fn utf_16_is_recognised() {
     let little: Vec<u8> = "MSH|^".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let big: Vec<u8> = "MSH|^".encode_utf16().flat_map(u16::to_be_bytes).collect();
     for text in [&little, &big, &[&b"\xFF\xFE"[..], &little].concat(), &[&b"\xFE\xFF"[..], &big].concat()] {
@@ -152,7 +152,7 @@ fn utf_16_is_named_as_what_it_is() {
 }
 
 #[test]
-fn what_is_written_can_be_read() {
+fn an_encoded_frame_decodes() {
     let (mut codec, mut wire) = (Codec::new(64), BytesMut::new());
     codec.encode(Bytes::from_static(b"MSH|a"), &mut wire).unwrap();
     assert_eq!(&wire[..], b"\x0BMSH|a\x1C\r");
@@ -180,7 +180,7 @@ fn wire() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn how_the_bytes_were_cut_does_not_matter(input in wire(), cuts in prop::collection::vec(0..64_usize, 0..12)) {
+    fn the_boundaries_of_reads_do_not_matter(input in wire(), cuts in prop::collection::vec(0..64_usize, 0..12)) {
         let (whole, expected) = decode(16, &[&input]);
         let single: Vec<&[u8]> = input.chunks(1).collect();
         let mut rest = &input[..];
@@ -200,7 +200,7 @@ proptest! {
     }
 
     #[test]
-    fn no_byte_vanishes(input in wire()) {
+    fn every_byte_is_accounted_for(input in wire()) {
         // Without zero bytes nothing is UTF-16, and what delimits each result is known.
         let input: Vec<u8> = input.into_iter().filter(|byte| *byte != 0).collect();
         let (codec, received) = decode(16, &[&input]);
@@ -216,7 +216,7 @@ proptest! {
     }
 
     #[test]
-    fn every_frame_written_comes_back(payloads in prop::collection::vec("[ -~\r]{0,40}", 0..6)) {
+    fn every_encoded_frame_decodes(payloads in prop::collection::vec("[ -~\r]{0,40}", 0..6)) {
         let (mut codec, mut wire) = (Codec::new(64), BytesMut::new());
         for payload in &payloads {
             codec.encode(Bytes::from(payload.clone()), &mut wire).unwrap();

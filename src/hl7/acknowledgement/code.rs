@@ -2,7 +2,7 @@
 
 use crate::hl7::Field;
 
-/// When an acknowledgement is wanted (HL7 table 0155).
+/// When an acknowledgement is requested (HL7 table 0155).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// `AL`.
@@ -15,14 +15,14 @@ pub enum Condition {
     Never,
 }
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It is ours now: on disk.
+    /// It is durable.
     Accepted,
-    /// Its content is wrong, or we are not able: CE, AE.
+    /// Its content is wrong, or the platform is unable: CE, AE.
     Error,
-    /// It is refused as such: CR, AR.
+    /// It is rejected as such: CR, AR.
     Rejected,
 }
 
@@ -47,8 +47,8 @@ impl Condition {
             .find_map(|(code, condition)| code.eq_ignore_ascii_case(value).then_some(condition))
     }
 
-    /// The condition that a field asks for. An empty field asks for no acknowledgement; an unknown value counts as `AL`:
-    /// a sender can ignore a superfluous acknowledgement, and a missing one stops it.
+    /// The condition that a field asks for. An empty field asks for no acknowledgement; an unknown value
+    /// counts as `AL`: a sender can ignore a superfluous acknowledgement, and a missing one stops it.
     pub(super) fn parse(field: Field<'_>) -> Self {
         if field.is_empty() { Self::Never } else { Self::known(field).unwrap_or(Self::Always) }
     }

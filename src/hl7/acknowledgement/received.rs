@@ -1,21 +1,21 @@
-//! An acknowledgement that came to us.
+//! A received acknowledgement.
 
 use super::AcknowledgementCode;
 use crate::hl7::Message;
 
-/// What a peer says about a message that we sent. It is never acknowledged itself.
+/// A peer's acknowledgement of a message that we sent. It is never acknowledged itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ReceivedAcknowledgement<'m> {
-    /// MSA-1, if it is one of table 0008.
+    /// MSA-1, if it is a code of HL7 table 0008.
     pub code: Option<AcknowledgementCode>,
-    /// MSA-2, the MSH-10 of the message that is answered; without blanks at its ends.
+    /// MSA-2, the MSH-10 of the acknowledged message; without surrounding blanks.
     pub control_id: &'m [u8],
 }
 
 impl Message<'_> {
-    /// What the message acknowledges; `None` for a message that is no acknowledgement.
+    /// What the message acknowledges; `None` for a message that is not an acknowledgement.
     ///
-    /// An acknowledgement has an MSA segment, or a type that is nothing else: ACK, RRG, ORA.
+    /// An acknowledgement has an MSA segment, or a type that is always one: ACK, RRG, ORA.
     #[must_use]
     pub fn acknowledgement(&self) -> Option<ReceivedAcknowledgement<'_>> {
         let Some(msa) = self.segment(b"MSA") else {
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledgement_is_known_by_msa_or_by_its_type() {
+    fn msa_or_the_type_identifies_an_acknowledgement() {
         assert_eq!(read("ACK^O15^ACK", "MSA|CA|102\r"), Some((Some(AcknowledgementCode::CA), "102".into())));
         assert_eq!(
             read(" RRG^O16^RRG_O16", "MSA|AR| 2 \r"),

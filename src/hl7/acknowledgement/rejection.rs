@@ -1,4 +1,4 @@
-//! Why a message is not taken.
+//! Why a message is rejected.
 
 use std::fmt;
 
@@ -6,46 +6,46 @@ use super::Outcome;
 use crate::hl7::Unreadable;
 use crate::mllp::BrokenReason;
 
-/// Why a message is answered negatively, or not at all, and kept as rejected.
+/// Why a message is answered negatively, or not at all, and stored as rejected.
 ///
-/// Closed on purpose: the acknowledgement, the audit row, the metric label and the stored word all derive from the
-/// variant. Nothing here says whom else the directory knows, and nothing repeats what a message holds.
+/// Closed on purpose: the acknowledgement, the audit row, the metric label and the stored code all derive
+/// from the variant. No text reveals other entries of the directory or repeats message content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rejection {
-    /// The bytes are no frame.
+    /// The bytes are not a frame.
     Frame(BrokenReason),
-    /// The frame is no message.
+    /// The frame is not a message.
     Unreadable(Unreadable),
-    /// MSH-10 is empty: nothing could refer to the message.
+    /// MSH-10 is empty, so no acknowledgement could refer to the message.
     NoControlId,
     /// MSH-9 is empty.
     NoMessageType,
-    /// MSH-9.1 is no message that is taken here.
+    /// MSH-9.1 is not an accepted message type.
     UnsupportedType,
-    /// MSH-9.2 is no event that is taken here.
+    /// MSH-9.2 is not an accepted event.
     UnsupportedEvent,
-    /// MSH-11 is not among the processing ids that the operator lists.
+    /// MSH-11 is not a processing id that the configuration lists.
     UnsupportedProcessingId,
     /// MSH-12 is before 2.3 or after 2.8.
     UnsupportedVersion,
-    /// The message speaks for a device that the certificate may not speak for.
+    /// The message names a device that the certificate may not speak for.
     IdentityMismatch(Option<Location>),
-    /// The message names no device, and the operator wants one.
+    /// The message names no device, and the configuration requires one.
     MissingIdentity,
-    /// The content breaks the profile, and the operator wants it kept.
+    /// The content violates the profile, and the configuration is strict.
     Content {
         /// What kind of error it is.
         error: ContentError,
-        /// The stable word of the rule that is broken.
+        /// The stable code of the violated rule.
         rule: &'static str,
         /// Where.
         location: Location,
     },
-    /// The message could not be made durable: the sender keeps it and tries again.
+    /// The message could not be stored durably: the sender keeps it and retries.
     StoreUnavailable,
 }
 
-/// The errors of content that table 0357 knows.
+/// The content errors of HL7 table 0357.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContentError {
     /// 100: a segment is missing, or in the wrong place.
@@ -58,12 +58,12 @@ pub enum ContentError {
     TableValue,
 }
 
-/// Where in a message (ERR-2, data type ERL).
+/// A location in a message (ERR-2, data type ERL).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Location {
     /// The name of the segment.
     pub segment: [u8; 3],
-    /// Which of the segments of that name, from 1.
+    /// The position among the segments of that name, from 1.
     pub sequence: u32,
     /// The field, from 1.
     pub field: Option<u8>,
@@ -92,7 +92,7 @@ impl Location {
 }
 
 impl Rejection {
-    /// The stable word: ERR-5, the label in metrics, the word in the store and in the audit trail.
+    /// The stable code: in ERR-5, in metric labels, in the store and in the audit trail.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -113,25 +113,25 @@ impl Rejection {
         }
     }
 
-    /// What the sender is told, in words (ERR-5.2).
+    /// The text for the sender (ERR-5.2).
     #[must_use]
     pub const fn text(&self) -> &'static str {
         match self {
             Self::Frame(BrokenReason::Truncated) => "the frame was cut off by the start of another",
             Self::Frame(BrokenReason::Utf16) => "UTF-16 cannot be framed, send UTF-8",
-            Self::Frame(BrokenReason::TooLarge) => "the frame is larger than what is accepted here",
-            Self::Frame(BrokenReason::NoStartBlock) => "what came is not MLLP",
+            Self::Frame(BrokenReason::TooLarge) => "the frame is larger than the platform accepts",
+            Self::Frame(BrokenReason::NoStartBlock) => "the bytes are not MLLP",
             Self::Frame(BrokenReason::EndOfStream) => "the connection ended inside the frame",
-            Self::Frame(BrokenReason::TimedOut) => "the rest of the frame did not come in time",
+            Self::Frame(BrokenReason::TimedOut) => "the rest of the frame did not arrive in time",
             Self::Unreadable(Unreadable::Empty) => "the frame is empty",
             Self::Unreadable(Unreadable::NoHeader) => "the message does not begin with MSH",
             Self::Unreadable(Unreadable::Separators) => "MSH-1 and MSH-2 do not hold usable separators",
             Self::NoControlId => "MSH-10 is empty",
             Self::NoMessageType => "MSH-9 is empty",
-            Self::UnsupportedType => "messages of this type are not taken here",
-            Self::UnsupportedEvent => "messages of this event are not taken here",
-            Self::UnsupportedProcessingId => "this processing id is not taken here",
-            Self::UnsupportedVersion => "versions 2.3 to 2.8 of HL7 are taken here",
+            Self::UnsupportedType => "messages of this type are not accepted",
+            Self::UnsupportedEvent => "messages of this event are not accepted",
+            Self::UnsupportedProcessingId => "this processing id is not accepted",
+            Self::UnsupportedVersion => "only versions 2.3 to 2.8 of HL7 are accepted",
             Self::IdentityMismatch(_) => "the certificate may not speak for the device named in the message",
             Self::MissingIdentity => "the message does not name its device",
             Self::Content { error: ContentError::SegmentSequence, .. } => {
@@ -144,7 +144,8 @@ impl Rejection {
         }
     }
 
-    /// Whether the message is refused as such (CR, AR), or its content is wrong or we are not able (CE, AE).
+    /// Whether the message is rejected as such (CR, AR), or its content is wrong or the platform is unable
+    /// (CE, AE).
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match self {
@@ -173,7 +174,7 @@ impl Rejection {
         }
     }
 
-    /// ERR-2: where in the message.
+    /// ERR-2: the location in the message.
     #[must_use]
     pub const fn location(&self) -> Option<Location> {
         match self {
@@ -236,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_as_such_and_wrong_in_content_are_told_apart() {
+    fn each_rejection_has_its_code_and_outcome() {
         let content = Rejection::Content {
             error: ContentError::RequiredField,
             rule: "obr-filler-missing",

@@ -9,7 +9,7 @@ use crate::hl7::separators::{CR, LF};
 use crate::hl7::{Field, Header, Separators, escape, timestamp};
 use crate::mllp::{FS, VT};
 
-/// Who we are: MSH-3 and MSH-4 of what we send. `^` separates components.
+/// The platform in MSH-3 and MSH-4 of its messages. `^` separates components.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender {
     /// MSH-3, as `PLATFORM^08001900FE3ED02D^EUI-64`.
@@ -18,26 +18,27 @@ pub struct Sender {
     pub facility: String,
 }
 
-/// One acknowledgement, before it has bytes.
+/// One acknowledgement, before it is rendered.
 #[derive(Debug, Clone, Copy)]
 pub struct Acknowledgement<'a> {
-    /// Who we are.
+    /// The platform.
     pub sender: &'a Sender,
-    /// Our own MSH-10.
+    /// MSH-10 of the acknowledgement.
     pub control_id: &'a str,
-    /// When, and in which time zone we are: MSH-7.
+    /// MSH-7, in the platform's time zone.
     pub at: &'a ZonedDateTime,
     /// MSA-1.
     pub code: AcknowledgementCode,
-    /// Why, when it is negative: ERR.
+    /// The reason of a negative acknowledgement: ERR.
     pub rejection: Option<&'a Rejection>,
 }
 
 impl Acknowledgement<'_> {
-    /// The acknowledgement of the message with this header; of bytes that could not be read, without.
+    /// The acknowledgement of the message with this header; without a header, of bytes that could not be
+    /// read.
     ///
-    /// Written with the separators of the message. What is given back of it (MSH-3, 4, 10, 11, 12, 18) is given back
-    /// byte for byte, but for bytes that would break the frame. Without a header MSA-2 is empty.
+    /// It uses the separators of the message. Echoed fields (MSH-3, 4, 10, 11, 12, 18) are copied byte for
+    /// byte, except bytes that would break the frame. Without a header MSA-2 is empty.
     #[must_use]
     pub fn render(&self, header: Option<(&Header<'_>, Separators)>) -> Vec<u8> {
         let separators = header.map_or(Separators::STANDARD, |(_, separators)| separators);
@@ -75,7 +76,7 @@ impl Acknowledgement<'_> {
     }
 }
 
-/// What is given back of a message, where there is a message.
+/// Access to the echoed fields, empty without a header.
 #[derive(Clone, Copy)]
 struct Echo<'h, 'm>(Option<&'h Header<'m>>);
 
@@ -97,7 +98,7 @@ impl Output {
         self.bytes.extend(self.separators.encoding_characters());
     }
 
-    /// ERR (HL7 2.6 ch. 2, 2.15.5): where, the code of table 0357, the severity, our own code.
+    /// ERR (HL7 2.6 ch. 2, 2.15.5): location, code of table 0357, severity, our own code.
     fn error(&mut self, rejection: &Rejection) {
         self.text("ERR");
         self.field().field();
@@ -148,7 +149,7 @@ impl Output {
         self
     }
 
-    /// What the operator configured, with `^` between components whatever the separators of the message.
+    /// A configured text with `^` between components, written with the separators of the message.
     fn ours(&mut self, text: &str) {
         for (at, component) in text.split('^').enumerate() {
             if at > 0 {
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_positive_acknowledgement_gives_back_what_the_sender_said() {
+    fn a_positive_acknowledgement_echoes_the_header() {
         let message = b"MSH|^~\\&|DEV^0001^EUI-64|FAC|PLATFORM|X|2026||ORU^R01^ORU_R01| id 1|T^A|2.5.1|||AL|NE||8859/1\r";
         let expected = "MSH|^~\\&|PLATFORM^0011223344556677^EUI-64|WARD \\T\\ CO|DEV^0001^EUI-64|FAC|20260301123005-0530||\
                         ACK^R01^ACK|OURS-1|T^A|2.5.1|||NE|NE||8859/1\rMSA|CA| id 1\r";
@@ -210,11 +211,11 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_one_says_where_and_why() {
+    fn a_negative_acknowledgement_has_location_and_reason() {
         let message = b"MSH|^~\\&|DEV||||2026||ADT^A01^ADT_A01|7|P|2.6\r";
         let rejection = Rejection::UnsupportedType;
         let expected = "MSA|AR|7\rERR||MSH^1^9^1^1|200^Unsupported message type^HL70357|E|\
-                        unsupported-type^messages of this type are not taken here^L\r";
+                        unsupported-type^messages of this type are not accepted^L\r";
         let rendered = render(Some(message), AcknowledgementCode::AR, Some(&rejection));
         assert!(rendered.ends_with(expected), "{rendered:?}");
         let without_place =
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_separators_are_theirs() {
+    fn the_acknowledgement_uses_the_separators_of_the_message() {
         let message = b"MSH^~|\\&^DEV~0001^FAC^^^2026^^ORU~R01~ORU_R01^7^P^2.6\r";
         let rendered = render(Some(message), AcknowledgementCode::AA, None);
         assert!(
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_read_is_answered_too() {
+    fn unreadable_bytes_are_acknowledged_too() {
         let rejection = Rejection::Unreadable(Unreadable::NoHeader);
         let rendered = render(None, AcknowledgementCode::AR, Some(&rejection));
         let expected = "|||20260301123005-0530||ACK|OURS-1|P|2.6|||NE|NE\rMSA|AR|\rERR|||100^";
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_given_back_can_break_the_frame() {
+    fn no_echoed_byte_breaks_the_frame() {
         let message = b"MSH|^~\\&|D\x1CEV||||2026||ORU^R01|7\x1C8|P|2.6\r";
         let rendered = render(Some(message), AcknowledgementCode::AA, None);
         assert!(
@@ -251,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_acknowledgement_reads_back(id in "[ -z]{0,20}", app in "[ -z]{0,20}") {
+        fn every_acknowledgement_parses(id in "[ -z]{0,20}", app in "[ -z]{0,20}") {
             let text = format!("MSH|^~\\&|{app}|F|||2026||ORU^R01^ORU_R01|{id}|P|2.6\r");
             let message = Message::parse(text.as_bytes()).unwrap();
             let rendered = render(Some(text.as_bytes()), AcknowledgementCode::AR, Some(&Rejection::NoControlId));

@@ -1,16 +1,16 @@
-//! Which acknowledgements a sender wants.
+//! Which acknowledgements a sender requests.
 
 use std::str::FromStr;
 
 use super::code::{AcknowledgementCode, Condition, Outcome};
 use crate::hl7::Header;
 
-/// What MSH-15 and MSH-16 ask for.
+/// The acknowledgements that MSH-15 and MSH-16 request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AcknowledgementRequest {
     /// Both are empty: one answer, AA, AE or AR.
     Original,
-    /// One of them holds something; an empty one counts as `NE`.
+    /// At least one is set; an empty one counts as `NE`.
     Enhanced {
         /// MSH-15.
         accept: Condition,
@@ -19,10 +19,10 @@ pub enum AcknowledgementRequest {
     },
 }
 
-/// How the operator wants a sender to be answered that does not mean what its MSH-15 and MSH-16 say.
+/// How to answer a sender whose MSH-15 and MSH-16 are wrong; set by the operator for each device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum AcknowledgeAs {
-    /// As the message asks.
+    /// As the message requests.
     #[default]
     AsAsked,
     /// Original mode: AA, AE or AR, always.
@@ -33,7 +33,7 @@ pub enum AcknowledgeAs {
     Application,
 }
 
-/// The acknowledgements that leave for one message, in this order.
+/// The acknowledgements of one message, in the order in which they are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Answers {
     /// CA, CE or CR.
@@ -43,10 +43,10 @@ pub struct Answers {
 }
 
 impl AcknowledgementRequest {
-    /// What the header asks for, unless the operator knows better.
+    /// The acknowledgements that the header requests, unless the operator overrides them.
     ///
-    /// A value that table 0155 does not have is read as `AL`, with a warning: an acknowledgement too many can be
-    /// ignored, one that never comes stops a device.
+    /// A value outside table 0155 counts as `AL`, with a warning: a device can ignore a superfluous
+    /// acknowledgement, but a missing one stops it.
     #[must_use]
     pub fn from_header(header: &Header<'_>, acknowledge: AcknowledgeAs) -> Self {
         let (accept, application) = match acknowledge {
@@ -65,7 +65,7 @@ impl AcknowledgementRequest {
         Self::Enhanced { accept, application }
     }
 
-    /// The same without the application acknowledgement, for messages in which MSH-16 says something else.
+    /// The same without the application acknowledgement, for messages in which MSH-16 has another meaning.
     #[must_use]
     pub const fn without_application(self) -> Self {
         match self {
@@ -74,10 +74,10 @@ impl AcknowledgementRequest {
         }
     }
 
-    /// Which acknowledgements leave.
+    /// The acknowledgements to send for an outcome.
     ///
-    /// A negative accept acknowledgement ends the exchange: what was not accepted is not processed, and no
-    /// application acknowledgement follows (HL7 2.6 ch. 2, 2.9.3.1).
+    /// A negative accept acknowledgement ends the exchange: no application acknowledgement follows (HL7 2.6
+    /// ch. 2, 2.9.3.1).
     #[must_use]
     pub fn answers(self, outcome: Outcome) -> Answers {
         let (accept, application) = match self {
@@ -92,19 +92,19 @@ impl AcknowledgementRequest {
 }
 
 impl Answers {
-    /// The acknowledgements in the order in which they leave.
+    /// The acknowledgements in the order in which they are sent.
     pub fn iter(self) -> impl Iterator<Item = AcknowledgementCode> {
         [self.accept, self.application].into_iter().flatten()
     }
 }
 
-/// A word that is none of `as-asked`, `original`, `accept`, `application`.
+/// A word other than `as-asked`, `original`, `accept`, `application`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a sender is acknowledged `as-asked`, `original`, `accept` or `application`")]
 pub struct AcknowledgeAsError;
 
 impl AcknowledgeAs {
-    /// The word in the configuration and in the store.
+    /// The name in the configuration and in the store.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -139,9 +139,9 @@ mod tests {
         request.answers(outcome).iter().map(AcknowledgementCode::as_str).collect::<Vec<_>>().join("+")
     }
 
-    /// The table of IHE PCD TF vol. 2, B.1, for a message that is accepted, wrong, and refused.
+    /// The table of IHE PCD TF vol. 2, B.1, for an accepted, a wrong and a rejected message.
     #[test]
-    fn what_msh_15_and_16_ask_for_is_what_leaves() {
+    fn msh_15_and_16_decide_which_acknowledgements_are_sent() {
         for (msh15, msh16, accepted, error, rejected) in [
             ("", "", "AA", "AE", "AR"),
             ("\"\"", " ", "AA", "AE", "AR"),
