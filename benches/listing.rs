@@ -98,7 +98,7 @@ fn lists() -> Vec<(&'static str, MessageFilter, usize)> {
     let page = || MessageFilter { limit: PAGE, ..MessageFilter::default() };
     let device =
         |name: &str| MessageFilter { device: Some(DeviceId::parse(name).expect("a name")), ..page() };
-    let identity = |name: &str| MessageFilter { identity: DeviceIdentity::written(name), ..page() };
+    let identity = |name: &str| MessageFilter { identity: DeviceIdentity::parse(name), ..page() };
     let rejected = |filter: MessageFilter| MessageFilter { rejected: true, ..filter };
     let full = PAGE as usize;
     vec![
@@ -117,12 +117,12 @@ fn lists() -> Vec<(&'static str, MessageFilter, usize)> {
         ("naming an unknown device", identity("UNKNOWN"), 0),
         (
             "of a silent device, naming itself",
-            MessageFilter { identity: DeviceIdentity::written("SILENT"), ..device("SILENT") },
+            MessageFilter { identity: DeviceIdentity::parse("SILENT"), ..device("SILENT") },
             full,
         ),
         (
             "of a gateway, naming a rare identity",
-            MessageFilter { identity: DeviceIdentity::written("SUB-RARE"), ..device("GATEWAY") },
+            MessageFilter { identity: DeviceIdentity::parse("SUB-RARE"), ..device("GATEWAY") },
             40,
         ),
     ]

@@ -11,22 +11,22 @@ use crate::pcd::IdentityPattern;
 pub struct Device {
     /// The Common Name.
     pub id: DeviceId,
-    /// A device speaks for itself; a gateway for the devices listed.
+    /// A device speaks for itself, a gateway for the listed devices.
     pub kind: DeviceKind,
     /// Whether it may connect now.
     pub status: DeviceStatus,
-    /// Whom it may speak for besides itself.
+    /// The identities that it may speak for besides its own.
     pub speaks_for: Vec<IdentityPattern>,
-    /// How it is acknowledged, when it does not mean what its MSH-15 and MSH-16 say.
+    /// The acknowledgement mode, where its MSH-15 and MSH-16 are wrong.
     pub acknowledge: AcknowledgeAs,
-    /// The operator's own words.
+    /// The operator's note.
     pub note: String,
 }
 
 /// What kind of component holds the certificate (specification 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeviceKind {
-    /// A medical device with a connection of its own.
+    /// A medical device with its own connection.
     Device,
     /// A gateway that translates for many devices.
     Gateway,
@@ -35,14 +35,14 @@ pub enum DeviceKind {
 /// Whether an entry of the directory may connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeviceStatus {
-    /// It may.
+    /// It may connect.
     Active,
-    /// It may not, until an operator resumes it.
+    /// It may not connect until an operator resumes it.
     Suspended,
 }
 
 impl DeviceKind {
-    /// The word in the command line, in the store and in JSON.
+    /// The name on the command line, in the store and in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,7 +53,7 @@ impl DeviceKind {
 }
 
 impl DeviceStatus {
-    /// The word in the command line, in the store and in JSON.
+    /// The name on the command line, in the store and in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl DeviceStatus {
     }
 }
 
-/// A word that names no kind or status of a device.
+/// A text that is not a kind or status of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceWordError {
     /// Neither `device` nor `gateway`.
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_read_back() {
+    fn names_parse_to_their_values() {
         assert_eq!("gateway".parse(), Ok(DeviceKind::Gateway));
         assert_eq!(DeviceKind::Device.as_str().parse(), Ok(DeviceKind::Device));
         assert_eq!("Gateway".parse::<DeviceKind>(), Err(DeviceWordError::Kind));

@@ -1,4 +1,4 @@
-//! Everybody who may connect, at one moment.
+//! A snapshot of the device directory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::model::{DeviceId, Refusal};
 /// The current device directory. A change replaces it as a whole.
 pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
 
-/// The directory as it was when it was read from the store; a change makes another one.
+/// The directory at the time when it was read from the store. A change creates a new one.
 #[derive(Debug, Clone, Default)]
 pub struct Directory(HashMap<DeviceId, Arc<Device>>);
 
@@ -19,7 +19,7 @@ impl Directory {
     /// Whether the holder of a certificate with this Common Name may connect now (A8).
     ///
     /// # Errors
-    /// When nobody of that name is known, or the operator has suspended it.
+    /// When the directory has no such entry, or an operator has suspended it.
     pub fn admit(&self, id: &DeviceId) -> Result<Arc<Device>, Refusal> {
         let device = self.0.get(id).ok_or(Refusal::UnknownDevice)?;
         match device.status {
@@ -28,13 +28,13 @@ impl Directory {
         }
     }
 
-    /// How many devices and gateways there are, the suspended ones included.
+    /// The number of devices and gateways, including suspended ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nobody could connect, because nobody is known.
+    /// Whether the directory has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -73,7 +73,7 @@ mod tests {
 
     /// A8: the device identifier in the subject's Common Name must be authorized.
     #[test]
-    fn only_known_and_active_devices_are_let_in() {
+    fn only_known_and_active_devices_are_admitted() {
         let directory: Directory =
             vec![device("monitor", DeviceStatus::Active), device("pump", DeviceStatus::Suspended)].into();
         let admit = |id| directory.admit(&DeviceId::parse(id).unwrap()).map(|device| device.id.to_string());

@@ -1,4 +1,4 @@
-//! Who may connect, and for whom a certificate may speak.
+//! The device directory, and the identities that a certificate may speak for.
 
 mod device;
 mod directory;

@@ -1,12 +1,12 @@
-//! For whom a certificate may speak.
+//! Whether a certificate may speak for the identities in a message.
 
 use super::Device;
 use crate::hl7::Rejection;
 use crate::pcd::{Claim, DeviceIdentity};
 
-/// A message speaks for somebody for whom its certificate may not speak.
+/// A message names a device that its certificate may not speak for.
 ///
-/// The text does not repeat what the message says; the audit trail does, from the claim.
+/// The text does not repeat the identity; the audit row contains it, from the claim.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the message speaks for a device at {} that the certificate may not speak for", claim.location)]
 pub struct Violation {
@@ -14,11 +14,11 @@ pub struct Violation {
     pub claim: Claim,
 }
 
-/// Whether every claim of a message is one that the holder of the certificate may make: its own Common Name, or what
-/// the directory lists for it.
+/// Checks that the certificate may make every claim of a message: its own Common Name, or identities that the
+/// directory lists for it.
 ///
 /// # Errors
-/// The first claim that is neither.
+/// The first claim that it may not make.
 pub fn check(device: &Device, claims: &[Claim]) -> Result<(), Violation> {
     match not_allowed(device, claims).next() {
         Some(claim) => Err(Violation { claim: claim.clone() }),
@@ -26,13 +26,13 @@ pub fn check(device: &Device, claims: &[Claim]) -> Result<(), Violation> {
     }
 }
 
-/// The claims that the holder of the certificate may not make, in the order of the message.
+/// The claims that the certificate may not make, in message order.
 pub fn not_allowed<'c>(device: &Device, claims: &'c [Claim]) -> impl Iterator<Item = &'c Claim> {
     let own = own_identity(device);
     claims.iter().filter(move |claim| !is_allowed(own.as_ref(), device, &claim.identity))
 }
 
-/// Whether the holder of the certificate may speak for `identity`.
+/// Whether the certificate may speak for `identity`.
 #[must_use]
 pub fn may_speak_for(device: &Device, identity: &DeviceIdentity) -> bool {
     is_allowed(own_identity(device).as_ref(), device, identity)
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_speaks_for_whom_the_directory_lists() {
+    fn a_gateway_speaks_for_its_listed_devices() {
         let own = "GATEWAY^0000000000000001^EUI-64";
         for listed in ["00A037EB21757810", "00A037*", "*"] {
             assert_eq!(check_message("0000000000000001", &[listed], own, EQUIPMENT), Ok(()), "{listed}");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_violation_is_answered_as_one_and_repeats_nothing() {
+    fn a_violation_is_reported_without_the_identity() {
         let identity = DeviceIdentity::new("SECRET", "").unwrap();
         let location = crate::hl7::Location::component(*b"MSH", 1, 3, 2);
         let violation = Violation { claim: Claim { place: crate::pcd::Place::Filler, location, identity } };

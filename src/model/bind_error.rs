@@ -1,14 +1,16 @@
-//! A socket that is not to be had.
+//! An address that cannot be bound.
 
 use std::io;
 use std::net::SocketAddr;
 
-/// An address that cannot be listened on.
+/// An address that cannot be bound.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}; is another process using the port, and may this one?")]
+#[error(
+    "cannot listen on {address}; check that no other process uses the port and that this user may bind it"
+)]
 pub struct BindError {
-    /// Which.
+    /// The address.
     pub address: SocketAddr,
-    /// Why.
+    /// The cause.
     pub source: io::Error,
 }

@@ -1,13 +1,13 @@
-//! The time, as a value that is handed in.
+//! The time, as an injected value.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// Where the time comes from: the machine, or a test.
+/// The source of the time: the machine or a test.
 ///
-/// Cheap to clone; clones of a manual clock share its time.
+/// Cheap to clone. Clones of a manual clock share its time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -54,7 +54,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock; a clock of the machine cannot be moved and ignores the call.
+    /// Advances a manual clock. The machine's clock ignores the call.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(manual) = &self.0 {
             let mut elapsed = manual.elapsed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manual_clock_moves_only_when_told() {
+    fn a_manual_clock_moves_only_by_advance() {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let (wall, mono) = (clock.now(), clock.instant());
         assert_eq!(clock.now(), wall);

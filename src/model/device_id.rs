@@ -4,18 +4,18 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// The value of the Common Name attribute in the subject of a client's certificate: the name under which a
-/// device or gateway is authorized to connect (A8).
+/// The Common Name in the subject of a client's certificate, under which a device or gateway is authorized to
+/// connect (A8).
 ///
-/// One to 64 characters (`ub-common-name`, RFC 5280 appendix A.1), no control characters, no white space at
-/// either end. Compared byte for byte: a certificate says exactly who it is.
+/// One to 64 characters (`ub-common-name`, RFC 5280 appendix A.1), without control characters or surrounding
+/// white space. Compared byte for byte.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeviceId(Arc<str>);
 
-/// Why a text is no device identifier.
+/// Why a text is not a device identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceIdError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("a device identifier has at least one character")]
     Empty,
     /// More than `ub-common-name` allows.
@@ -30,10 +30,10 @@ impl DeviceId {
     /// `ub-common-name`.
     pub const MAX_CHARS: usize = 64;
 
-    /// Checks `text` and makes a device identifier of it.
+    /// Parses a device identifier.
     ///
     /// # Errors
-    /// When it is empty, too long, or holds characters that no identifier has.
+    /// When it is empty, too long, or contains forbidden characters.
     pub fn parse(text: &str) -> Result<Self, DeviceIdError> {
         let chars = text.chars().count();
         if chars == 0 {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_common_name_is_taken_as_it_is_or_refused() {
+    fn a_common_name_is_accepted_unchanged_or_refused() {
         assert_eq!(DeviceId::parse("00A037EB2175780F").unwrap().as_str(), "00A037EB2175780F");
         assert_eq!(DeviceId::parse(""), Err(DeviceIdError::Empty));
         assert_eq!(DeviceId::parse(&"x".repeat(65)), Err(DeviceIdError::TooLong(65)));

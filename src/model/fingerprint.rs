@@ -1,4 +1,4 @@
-//! What names a certificate.
+//! The fingerprint of a certificate.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Each stored message has one: a call of the formatter for each byte would be seen.
+        // Each stored message has one: a formatter call for each byte would be measurable.
         let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + (nibble - 10) };
         let mut digits = [0; 64];
         for ([high, low], byte) in digits.as_chunks_mut().0.iter_mut().zip(self.0) {

@@ -1,4 +1,4 @@
-//! Names that we give: to a message we keep, and to a connection we serve.
+//! Identifiers of stored messages and of sessions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,16 +7,16 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use uuid::{ContextV7, Uuid};
 
-/// Names one received message in our store: a UUID of version 7 (RFC 9562 5.7), so that the order of the
-/// identifiers is the order of arrival, within one millisecond as well.
+/// The identifier of a received message: a UUID of version 7 (RFC 9562 5.7). Identifiers sort in order of
+/// arrival, within one millisecond too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct MessageId(Uuid);
 
-/// Names one connection of a peer for as long as it lasts, in logs, in the store and in the audit trail.
+/// The identifier of a session in logs, in the store and in the audit trail.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct SessionId(Uuid);
 
-/// A text that names no message.
+/// A text that is not a message id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message id looks like 0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55")]
 pub struct MessageIdError;
@@ -69,8 +69,9 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// RFC 9562 6.2, method 1: identifiers of one millisecond count on from a random number, and a clock that is set back
-/// does not set the identifiers back. One for the process, since what several sessions receive is listed together.
+/// RFC 9562 6.2, method 1: identifiers of one millisecond count up from a random number, and a clock that
+/// steps back does not affect them. One context for the process, because messages of all sessions are listed
+/// together.
 static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 fn uuid_v7(at: Timestamp) -> Uuid {
@@ -84,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identifiers_sort_by_arrival_and_read_back() {
+    fn identifiers_sort_by_arrival_and_parse() {
         let early = MessageId::at(Timestamp::from_second(1_700_000_000).unwrap());
         let late = MessageId::at(Timestamp::from_second(1_700_000_001).unwrap());
         assert!(early < late);
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_of_one_millisecond_sort_by_arrival_whoever_asks() {
+    fn identifiers_of_one_millisecond_sort_by_arrival_across_threads() {
         const EACH: usize = 2_000;
         let at = Timestamp::from_second(1_700_000_000).unwrap();
         let arrived = Mutex::new(Vec::new());
@@ -105,7 +106,7 @@ mod tests {
                     for _ in 0..EACH {
                         let next = MessageId::at(at);
                         assert!(last < next, "in one thread, without a lock between");
-                        // What comes after something of another thread is also greater than that.
+                        // An identifier after one of another thread is greater too.
                         let mut arrived = arrived.lock().unwrap();
                         last = MessageId::at(at);
                         arrived.push(last);
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_back_does_not_set_the_identifiers_back() {
+    fn identifiers_keep_increasing_when_the_clock_steps_back() {
         let before = MessageId::at(Timestamp::from_second(1_700_000_100).unwrap());
         let after = MessageId::at(Timestamp::from_second(1_700_000_000).unwrap());
         assert!(before < after);

@@ -1,5 +1,5 @@
-//! Words that every layer shares: who a device is, which message, which certificate, what time it is.
-//! Nothing here does I/O; [`Clock`] is the one place that asks the machine for the time.
+//! Types that every layer shares: identifiers of devices, messages and certificates, refusals, the clock. No
+//! I/O; [`Clock`] is the only code that reads the machine's time.
 
 mod bind_error;
 mod clock;

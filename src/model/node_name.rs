@@ -1,9 +1,9 @@
-//! What names a node of the platform.
+//! The name of a node.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of one node among those that share a store: 1 to 64 letters, digits, `.`, `-` and `_`.
+/// The name of a node among those that share a store: 1 to 64 letters, digits, `.`, `-` and `_`.
 ///
 /// Each node keeps an audit chain under its name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,7 +15,7 @@ pub struct NodeName(String);
 pub struct NodeNameError;
 
 impl NodeName {
-    /// The name of this machine; what may not stand in a node's name becomes `_`.
+    /// The host name of this machine; `_` replaces forbidden characters.
     #[must_use]
     pub fn from_hostname() -> Self {
         let host = rustix::system::uname();
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_has_a_plain_name() {
+    fn a_node_name_has_plain_characters() {
         assert_eq!("ward-7.example_a".parse::<NodeName>().unwrap().as_str(), "ward-7.example_a");
         for wrong in ["", "two words", "ä", "a/b", &"x".repeat(65)] {
             assert_eq!(wrong.parse::<NodeName>(), Err(NodeNameError), "{wrong}");

@@ -1,16 +1,16 @@
-//! Why a peer was not let in.
+//! Why a peer was refused.
 
 use std::fmt;
 
 /// Why a connection was refused, or a session ended against the peer's will.
 ///
 /// Closed on purpose: the TLS alert, the audit row, the metric label and the log line all derive from the
-/// variant, so that they can never tell different stories.
+/// variant, so they always agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
     /// The client sent no certificate (A8: mutual authentication is not optional).
     NoCertificate,
-    /// The certificate, or one of its chain, cannot be read or violates RFC 5280.
+    /// The certificate, or another of its chain, is unreadable or violates RFC 5280.
     MalformedCertificate,
     /// No path leads from the certificate to an installed root (A6).
     UntrustedIssuer,
@@ -26,7 +26,7 @@ pub enum Refusal {
     UnacceptableKey,
     /// A certificate is signed with SHA-1 or another algorithm that is not accepted (A0).
     UnacceptableSignature,
-    /// The subject has no Common Name, several, or one that is no device identifier (A8).
+    /// The subject has no Common Name, several, or one that is not a device identifier (A8).
     NoCommonName,
     /// The device identifier is not in the directory (A8).
     UnknownDevice,
@@ -34,19 +34,19 @@ pub enum Refusal {
     SuspendedDevice,
     /// A certificate of the chain has been revoked (A9.4).
     Revoked,
-    /// Nothing fresh tells whether a certificate of the chain has been revoked (A9).
+    /// No fresh source states whether a certificate of the chain is revoked (A9).
     RevocationUndetermined,
     /// The peer offered no TLS version that is configured (A2).
     ProtocolVersion,
-    /// The peer offered no cipher suite, group or signature algorithm that we have (A3).
+    /// The peer offered no cipher suite, group or signature algorithm that the platform supports (A3).
     NothingInCommon,
-    /// What came was not TLS, or broke its rules.
+    /// The peer sent bytes that are not TLS, or violated the protocol.
     ProtocolViolation,
-    /// The peer ended the handshake with an alert: it does not like us.
+    /// The peer ended the handshake with an alert.
     PeerAlert,
-    /// The handshake was not finished in time.
+    /// The handshake timed out.
     HandshakeTimeout,
-    /// The peer went away in the middle of the handshake.
+    /// The peer disconnected during the handshake.
     Disconnected,
 }
 
@@ -75,7 +75,7 @@ impl Refusal {
         Self::Disconnected,
     ];
 
-    /// The stable code of the reason: the label in metrics, the word in audit rows and logs.
+    /// The stable code of the reason, in metric labels, audit rows and logs.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

@@ -1,10 +1,10 @@
-//! Where the store is.
+//! The URL of the store.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Where the store is: `sqlite:PATH`, or `postgres://USER@HOST/DATABASE`, which may hold a password. What may be secret
-/// in it is never shown.
+/// The URL of the store: `sqlite:PATH`, or `postgres://USER@HOST/DATABASE`, which may contain a password.
+/// Secrets in it are never displayed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreUrl {
     url: String,
@@ -12,25 +12,25 @@ pub struct StoreUrl {
 }
 
 impl StoreUrl {
-    /// The URL as it is written; nothing is checked yet.
+    /// The URL as written, not yet validated.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self { url: url.into(), password_file: None }
     }
 
-    /// The same place, with the password in a file.
+    /// The same URL, with the password in a file.
     #[must_use]
     pub fn with_password_file(self, file: PathBuf) -> Self {
         Self { password_file: Some(file), ..self }
     }
 
-    /// The whole URL. It may hold a password: not for people's eyes.
+    /// The whole URL. It may contain a password: do not display it.
     #[must_use]
     pub fn secret(&self) -> &str {
         &self.url
     }
 
-    /// The file that the password is in.
+    /// The file with the password.
     #[must_use]
     pub fn password_file(&self) -> Option<&Path> {
         self.password_file.as_deref()
@@ -61,8 +61,8 @@ impl From<&Self> for StoreUrl {
     }
 }
 
-/// Without password and parameters. What is not written as expected is not shown at all: a character that somebody forgot to
-/// encode could put the password anywhere.
+/// Displays the URL without password and parameters. An unexpected form is not displayed at all: with an
+/// unencoded character the password could be anywhere.
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.url.starts_with("sqlite:") {
@@ -93,7 +93,7 @@ fn without_password(rest: &str) -> Option<String> {
         return None;
     }
     let (user, place) = match before.split_once('@') {
-        // The authority ends with the first slash (RFC 3986 3.2): this one has no user, and the rest is something else.
+        // The authority ends at the first slash (RFC 3986 3.2): this one has no user.
         Some((user, _)) if user.contains('/') => return None,
         Some((user, place)) => (Some(user.split_once(':').map_or(user, |(user, _)| user)), place),
         None => (None, before),

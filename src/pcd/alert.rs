@@ -1,4 +1,5 @@
-//! What an alert report (PCD-04) says: the event and its facets (IHE PCD TF vol. 2, 3.4 and appendix B.8).
+//! The contents of an alert report (PCD-04): the event and its facets (IHE PCD TF vol. 2, 3.4 and appendix
+//! B.8).
 
 use std::fmt;
 
@@ -7,13 +8,13 @@ use crate::hl7::{Component, Message, Segment};
 
 /// One alert.
 ///
-/// Each observation of an alert is a facet of it, known by the term in OBX-3; older devices number the terms otherwise or
-/// write the name first, so that the name counts as much as the number, in either place.
+/// Each observation of an alert is a facet. The term in OBX-3 identifies it. Older devices use other numbers
+/// or write the name first, so both number and name count, in either component.
 #[derive(Clone, Copy)]
 pub struct Alert<'m> {
-    /// The OBR that it stands under.
+    /// Its OBR.
     request: Segment<'m>,
-    /// What happened: the first observation that is no other facet.
+    /// The event: the first observation that is no other facet.
     pub event: Option<Observation<'m>>,
     /// MDC_ATTR_EVENT_PHASE.
     pub phase: Option<Observation<'m>>,
@@ -25,12 +26,12 @@ pub struct Alert<'m> {
     pub source: Option<Observation<'m>>,
 }
 
-/// What makes a report of an alert the same one, also when it is sent again with a new MSH-7 and MSH-10.
+/// Identifies a report of an alert, also when the device sends it again with a new MSH-7 and MSH-10.
 ///
-/// One alert has a report for each phase that it goes through, and each of them a key of its own; see [`AlertReport`].
+/// An alert has one report for each of its phases, and each report has its own key; see [`AlertReport`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AlertKey {
-    /// OBR-3: who numbers the alerts, and the number.
+    /// OBR-3: the number of the alert and its assigner.
     pub filler: Filler,
     /// The event phase, in lower case; empty when there is none.
     pub phase: Vec<u8>,
@@ -38,34 +39,35 @@ pub struct AlertKey {
     pub time: Vec<u8>,
 }
 
-/// The number of an order or an alert, and who gave it (data type EI), as a value: the same for all spellings of the type
-/// of an identifier, and whether it stands in a field or in a component (OBR-29.2).
+/// The number of an order or an alert and its assigner (data type EI), as a value that can be compared:
+/// independent of the spelling of the identifier's type, and of whether it is a field or a component
+/// (OBR-29.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filler {
     /// EI-1.
     pub number: Vec<u8>,
-    /// EI-3, or EI-2 where there is none; as it is compared.
+    /// EI-3, or EI-2 without one, in comparable form.
     pub assigner: Vec<u8>,
 }
 
-/// What a report says of the alert that it is about (IHE PCD TF vol. 2, 3.4.4 and 3.5).
+/// A report, and the alert that it belongs to (IHE PCD TF vol. 2, 3.4.4 and 3.5).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct AlertReport {
-    /// Which report it is.
+    /// The key of the report.
     pub key: AlertKey,
-    /// The number under which the report came that this one continues: OBR-29.2, or its own where it keeps that; none
-    /// when an alert begins with it.
+    /// The filler number of the report that this one continues: OBR-29.2, or its own number; `None` when an
+    /// alert begins with it.
     pub continues: Option<Filler>,
 }
 
-/// What has happened to the alert (MDC_ATTR_EVENT_PHASE).
+/// Event phases (MDC_ATTR_EVENT_PHASE).
 pub(super) const PHASES: &[&str] =
     &["tpoint", "start", "continue", "end", "present", "update", "escalate", "de-escalate", "reset"];
-/// Those with which an alert begins; a report that names no phase is all there is.
+/// Phases with which an alert begins. A report without a phase is the only one of its alert.
 const BEGINNINGS: &[&[u8]] = &[b"start", b"tpoint", b""];
-/// What the condition is now (MDC_ATTR_ALARM_STATE).
+/// Alarm states (MDC_ATTR_ALARM_STATE).
 pub(super) const STATES: &[&str] = &["off", "inactive", "active", "latched"];
-/// What the staff has done about it (MDC_ATTR_ALARM_INACTIVATION_STATE).
+/// Inactivation states (MDC_ATTR_ALARM_INACTIVATION_STATE).
 pub(super) const INACTIVATIONS: &[&str] =
     &["enabled", "audio-paused", "audio-off", "alarm-paused", "alarm-off", "alert-acknowledged"];
 
@@ -80,7 +82,7 @@ enum Facet {
 }
 
 impl<'m> Alert<'m> {
-    /// The alerts of a message; one, if the sender keeps to the profile.
+    /// The alerts of a message: one, if the sender conforms to the profile.
     #[must_use]
     pub fn all_of(message: &'m Message<'_>) -> Vec<Self> {
         let mut alerts: Vec<Self> = Vec::new();
@@ -103,7 +105,7 @@ impl<'m> Alert<'m> {
         alerts
     }
 
-    /// Which report of which alert it is; none when OBR-3, OBX-14 and OBR-7 do not tell it from any other.
+    /// The key of the report; `None` when OBR-3, OBX-14 and OBR-7 do not identify it.
     #[must_use]
     pub fn report(&self) -> Option<AlertReport> {
         let filler = Filler::of(self.request.field(3).repetitions().next()?.components())?;
@@ -131,20 +133,20 @@ impl<'m> Alert<'m> {
 }
 
 impl AlertReport {
-    /// What a message reports: of an alert report (PCD-04) the one that the profile has it carry, or more.
+    /// The reports of a message: an alert report (PCD-04) has one by the profile, or more.
     ///
-    /// No more than [`AlertReport::MOST`]: a device can put as many into a message as it has room for.
+    /// At most [`AlertReport::MAX_PER_MESSAGE`], because a device could put any number into a message.
     #[must_use]
     pub fn all_of(message: &Message<'_>) -> Vec<Self> {
-        Alert::all_of(message).iter().filter_map(Alert::report).take(Self::MOST).collect()
+        Alert::all_of(message).iter().filter_map(Alert::report).take(Self::MAX_PER_MESSAGE).collect()
     }
 
-    /// How many of a message count.
-    pub const MOST: usize = 16;
+    /// Reports of one message that are read.
+    pub const MAX_PER_MESSAGE: usize = 16;
 }
 
 impl Filler {
-    /// None without a number.
+    /// `None` without a number.
     fn of<'m>(mut parts: impl Iterator<Item = Component<'m>>) -> Option<Self> {
         let [number, name, assigner, kind] = std::array::from_fn(|_| parts.next());
         let number = number.filter(|number| !number.is_empty())?.text().into_owned();
@@ -178,7 +180,7 @@ fn facet(observation: &Observation<'_>) -> Facet {
         (b"68484", Facet::Other),
         (b"68485", Facet::Other),
         (b"68546", Facet::Other),
-        // As they were numbered before.
+        // Earlier numbers.
         (b"68164", Facet::Source),
         (b"68165", Facet::Phase),
         (b"68166", Facet::State),
@@ -216,7 +218,7 @@ mod tests {
         OBX|6|CWE|68480^MDC_ATTR_ALERT_SOURCE^MDC|1.3.1.150456.6|69985^MDC_DEV_PUMP_INFUS_MDS^MDC\r";
 
     #[test]
-    fn the_facets_are_found_by_number_or_name() {
+    fn facets_are_identified_by_number_or_name() {
         let message = Message::parse(ALERT.as_bytes()).unwrap();
         let alerts = Alert::all_of(&message);
         let [alert] = alerts.as_slice() else { panic!() };
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_sent_again_is_the_same_one() {
+    fn a_report_sent_again_has_the_same_key() {
         let first = report(ALERT).key;
         assert_eq!(
             (first.phase.as_slice(), first.filler.to_string().as_str()),
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_phase_continues_the_alert_that_its_parent_or_its_own_number_names() {
+    fn a_later_phase_continues_the_alert_of_its_parent_or_own_number() {
         assert_eq!(report(ALERT).continues, None);
         assert_eq!(report(&ALERT.replace("|Start", "|tpoint")).continues, None);
         let end = ALERT.replace("|Start", "|end");
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_tells_from_another_is_no_report() {
+    fn a_report_without_a_key_is_ignored() {
         let none = |text: &str| AlertReport::all_of(&Message::parse(text.as_bytes()).unwrap()).is_empty();
         assert!(!none(ALERT));
         assert!(none(&ALERT.replace("E1^GW^00A037EB2175780F^EUI-64", "^GW^00A037EB2175780F^EUI-64")));
@@ -275,6 +277,9 @@ mod tests {
         assert_eq!(report(&observed).key.time, b"20120111150500-0600");
         let many: String = (0..40).map(|n| format!("OBR|1||{n}||||20120111\r")).collect();
         let many = format!("MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|ID|P|2.6\r{many}");
-        assert_eq!(AlertReport::all_of(&Message::parse(many.as_bytes()).unwrap()).len(), AlertReport::MOST);
+        assert_eq!(
+            AlertReport::all_of(&Message::parse(many.as_bytes()).unwrap()).len(),
+            AlertReport::MAX_PER_MESSAGE
+        );
     }
 }

@@ -1,29 +1,29 @@
-//! The observations of a message as the tree of the device that they are about.
+//! The observations of a message as the containment tree of the device.
 
 use super::{Level, Observation, ObservationPath};
 use crate::hl7::Message;
 
-/// The observations under one OBR, put in their places by OBX-4: senders do not keep the order of the tree.
+/// The observations of one OBR, arranged by OBX-4: senders do not keep the order of the tree.
 #[derive(Clone, Default)]
 pub struct Containment<'m> {
     nodes: Vec<Node<'m>>,
     unplaced: Vec<Observation<'m>>,
 }
 
-/// An observation in its place.
+/// An observation and its position in the tree.
 #[derive(Clone, Copy)]
 pub struct Node<'m> {
     /// OBX-4.
     pub path: ObservationPath,
-    /// What is there.
+    /// The observation.
     pub observation: Observation<'m>,
-    /// How many of its containers are in the message.
+    /// The number of its containers that are in the message.
     pub depth: usize,
     container: Option<usize>,
 }
 
 impl<'m> Containment<'m> {
-    /// The trees of a message, one for each OBR: a path means something under its OBR only.
+    /// The trees of a message, one for each OBR: a path is valid under its OBR only.
     #[must_use]
     pub fn all_of(message: &'m Message<'_>) -> Vec<Self> {
         let mut trees: Vec<Self> = Vec::new();
@@ -39,7 +39,7 @@ impl<'m> Containment<'m> {
         trees
     }
 
-    /// The observations in the order of the tree, a container before what it contains.
+    /// The observations in tree order, containers before their contents.
     #[must_use]
     pub fn nodes(&self) -> &[Node<'m>] {
         &self.nodes
@@ -51,13 +51,13 @@ impl<'m> Containment<'m> {
         &self.unplaced
     }
 
-    /// What contains a node, the nearest first.
+    /// The containers of a node, the nearest first.
     pub fn containers(&self, node: &Node<'m>) -> impl Iterator<Item = &Node<'m>> {
         let container = |node: &Node<'m>| node.container.and_then(|at| self.nodes.get(at));
         std::iter::successors(container(node), move |node| container(node))
     }
 
-    /// The device that contains a node, if the message has it.
+    /// The device that contains a node, if the message describes it.
     pub fn device(&self, node: &Node<'m>) -> Option<&Node<'m>> {
         self.containers(node).find(|container| container.path.level() == Level::Mds)
     }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_containers_leave_their_parts_in_place() {
+    fn parts_of_missing_containers_keep_their_position() {
         assert_eq!(
             trees("OBR|1\rOBX|1|||1.6.1.1\rOBX|2|||1\rOBX|3|||1.3.1.1\r"),
             [["1.0.0.0", "-1.3.1.1", "-1.6.1.1"]]
@@ -110,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn each_request_has_a_tree_of_its_own() {
+    fn each_request_has_its_own_tree() {
         let two = trees("OBR|1\rOBX|1|||1\rOBX|2|||1.0.0.1\rOBR|2\rOBX|3|||1.0.0.1\r");
         assert_eq!(two, [vec!["1.0.0.0", "-1.0.0.1"], vec!["1.0.0.1"]]);
     }
 
     #[test]
-    fn a_value_finds_its_device_and_one_without_path_is_kept() {
+    fn a_value_has_its_device_and_values_without_path_are_listed() {
         let text = "MSH|^~\\&|\rOBR|1\rOBX|1|||2.1.1.7\rOBX|2|||1||||||||||||||E1\rOBX|3|||2||||||||||||||E2\rOBX|4\r";
         let message = Message::parse(text.as_bytes()).unwrap();
         let trees = Containment::all_of(&message);

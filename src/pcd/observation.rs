@@ -1,16 +1,16 @@
-//! One observation: OBX, and its place in the device (OBX-4).
+//! One observation: OBX, and its position in the device (OBX-4).
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::hl7::{Component, Field, Segment};
 
-/// An OBX segment by the names of its fields (IHE PCD TF vol. 2, appendix B.8).
+/// An OBX segment with named fields (IHE PCD TF vol. 2, appendix B.8).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Observation<'m>(Segment<'m>);
 
-/// OBX-4: where in the device an observation belongs, `MDS.VMD.CHANNEL.METRIC[.FACET]`. Zero skips a level, and what is
-/// not written is zero: `1`, `1.0.0` and `1.0.0.0` are the device itself. The order is that of the tree.
+/// OBX-4: the position of an observation in the device, `MDS.VMD.CHANNEL.METRIC[.FACET]`. Zero skips a level,
+/// and missing parts are zero: `1`, `1.0.0` and `1.0.0.0` are the device itself. Paths sort in tree order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObservationPath([u32; 5]);
 
@@ -29,7 +29,7 @@ pub enum Level {
     Facet,
 }
 
-/// A value of OBX-4 that is no path.
+/// A value of OBX-4 that is not a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "OBX-4 holds one to five numbers with dots between them, MDS.VMD.CHANNEL.METRIC.FACET, not all of them zero"
@@ -49,7 +49,7 @@ impl<'m> Observation<'m> {
         self.0.field(2)
     }
 
-    /// OBX-3.1, the number of the term as a rule.
+    /// OBX-3.1, usually the number of the term.
     #[must_use]
     pub fn code(&self) -> Component<'m> {
         self.0.field(3).component(1)
@@ -70,12 +70,12 @@ impl<'m> Observation<'m> {
     /// OBX-4.
     ///
     /// # Errors
-    /// When it is no path; an empty one neither.
+    /// When it is empty or not a path.
     pub fn path(&self) -> Result<ObservationPath, ObservationPathError> {
         ObservationPath::read(self.0.field(4))
     }
 
-    /// OBX-5 as it came: trailing zeros are precision.
+    /// OBX-5 as received: trailing zeros are precision.
     #[must_use]
     pub fn value(&self) -> Field<'m> {
         self.0.field(5)
@@ -117,8 +117,8 @@ impl<'m> Observation<'m> {
         self.0.field(18)
     }
 
-    /// Whether OBX-8 says that this is no clinical value, but a test or a demonstration. To be shown wherever the
-    /// value is.
+    /// Whether OBX-8 marks a test or demonstration value instead of a clinical one. Show it wherever the
+    /// value is shown.
     #[must_use]
     pub fn is_not_clinical(&self) -> bool {
         let flagged = |flag: &[u8]| flag.eq_ignore_ascii_case(b"TEST") || flag.eq_ignore_ascii_case(b"DEMO");
@@ -132,7 +132,7 @@ impl ObservationPath {
         std::str::from_utf8(field.trimmed()).map_err(|_| ObservationPathError)?.parse()
     }
 
-    /// On which level it is.
+    /// The level of the path.
     #[must_use]
     pub fn level(&self) -> Level {
         match self.0 {
@@ -144,7 +144,7 @@ impl ObservationPath {
         }
     }
 
-    /// Whether `other` is a part of this one, at whatever depth.
+    /// Whether `other` lies below this path, at any depth.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         let depth = self.level() as usize + 1;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_says_its_level() {
+    fn a_path_has_a_level() {
         for (text, level) in [
             ("1", Level::Mds),
             ("1.0.0.0", Level::Mds),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
+    fn other_values_are_not_paths() {
         for text in ["", "0", "0.0.0.0", "1.", ".1", "1..1", "1.2.3.4.5.6", "a", "1.-1", "+1", "4294967296"] {
             assert_eq!(text.parse::<ObservationPath>(), Err(ObservationPathError), "{text}");
         }

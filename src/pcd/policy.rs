@@ -40,8 +40,8 @@ impl From<&Config> for MessagePolicy {
 }
 
 impl MessagePolicy {
-    /// Whether a message of a device is accepted, by its header and its transaction. Acknowledgements are not checked
-    /// here: they belong to an exchange that the platform began.
+    /// Whether a message of a device is accepted, by its header and its transaction. Acknowledgements are not
+    /// checked here: they belong to an exchange that the platform began.
     ///
     /// # Errors
     /// The reason for which the message is rejected.

@@ -1,13 +1,13 @@
-//! Which transaction a message belongs to.
+//! The transaction of a message.
 
 use crate::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Header, Message};
 
-/// A transaction of IHE PCD that is spoken over HL7 v2.
+/// A transaction of IHE PCD over HL7 v2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Transaction {
     /// Communicate PCD Data (vol. 2, 3.1).
     Pcd01,
-    /// Communicate Infusion Order (3.3), and its answer RRG.
+    /// Communicate Infusion Order (3.3), and its response RRG.
     Pcd03,
     /// Report Alert (3.4).
     Pcd04,
@@ -19,9 +19,9 @@ pub enum Transaction {
     Pcd10,
     /// Report of the state of devices, OBR-4 69135.
     Pcd15,
-    /// The same, asked for.
+    /// The same, on request.
     Pcd16,
-    /// Sign of life (DEV-53 and DEV-54): an alert report that carries MDC_EVT_WATCHDOG.
+    /// Watchdog (DEV-53 and DEV-54): an alert report with MDC_EVT_WATCHDOG.
     Watchdog,
 }
 
@@ -48,7 +48,7 @@ impl Transaction {
 
     /// The transaction of a message: by MSH-21, where it agrees with MSH-9, else by MSH-9 and OBR-4.
     ///
-    /// `None` for a message that is none of IHE PCD.
+    /// `None` for a message outside IHE PCD.
     #[must_use]
     pub fn of(message: &Message<'_>) -> Option<Self> {
         Self::with_header(message, &message.header())
@@ -61,7 +61,7 @@ impl Transaction {
         if found == Self::Pcd04 && carries_watchdog(message) { Some(Self::Watchdog) } else { Some(found) }
     }
 
-    /// The stable word in the store and in metrics.
+    /// The stable name in the store and in metrics.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -77,16 +77,17 @@ impl Transaction {
         }
     }
 
-    /// Whether a device sends it to the platform; PCD-03 and PCD-05 go the other way.
+    /// Whether devices send it; PCD-03 and PCD-05 go to devices.
     #[must_use]
     pub const fn comes_from_devices(self) -> bool {
         !matches!(self, Self::Pcd03 | Self::Pcd05)
     }
 
-    /// Which acknowledgements a message of this transaction asks for.
+    /// The acknowledgements that a message of this transaction requests.
     ///
-    /// In PCD-04 a value other than NE in MSH-16 says that the sender can receive PCD-05; it does not ask for an
-    /// application acknowledgement (vol. 2, 3.4). What the operator has set holds all the same.
+    /// In PCD-04 a value other than NE in MSH-16 means that the sender can receive PCD-05; it does not
+    /// request an application acknowledgement (vol. 2, 3.4). The operator's setting for the device still
+    /// applies.
     #[must_use]
     pub fn acknowledgement_request(
         transaction: Option<Self>,
@@ -100,7 +101,7 @@ impl Transaction {
         }
     }
 
-    /// The number of the transaction under the arc of IHE.
+    /// The number of the transaction in IHE's OID arc.
     fn numbered(number: &[u8]) -> Option<Self> {
         Some(match number {
             b"1" => Self::Pcd01,
@@ -116,7 +117,8 @@ impl Transaction {
         })
     }
 
-    /// Whether MSH-9.1 may carry this transaction: a profile does not make data of an admission.
+    /// Whether MSH-9.1 may carry this transaction: a profile in MSH-21 does not turn an ADT message into
+    /// device data.
     fn takes(self, header: &Header<'_>) -> bool {
         let code = header.message_type().code;
         match self {
@@ -127,7 +129,7 @@ impl Transaction {
     }
 }
 
-/// By the OID in any repetition of MSH-21: `1.N.x` under the arc of IHE, `4.N` in older devices.
+/// From the OID in any repetition of MSH-21: `1.N.x` in IHE's arc, `4.N` in older devices.
 fn by_profile(field: Field<'_>) -> Option<Transaction> {
     field.repetitions().flat_map(|profile| profile.components()).find_map(|component| {
         let mut arcs = component.trimmed().strip_prefix(IHE_PCD_ARC)?.split(|byte| *byte == b'.');
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn without_profile_the_type_names_it() {
+    fn without_a_profile_the_type_names_the_transaction() {
         for (kind, rest, expected) in [
             ("ORU^R01^ORU_R01", "", Some(Transaction::Pcd01)),
             ("ORU", "", Some(Transaction::Pcd01)),
@@ -234,9 +236,9 @@ mod tests {
         );
     }
 
-    /// IHE PCD TF vol. 2, 3.4: MSH-16 of an alert report is no wish for an application acknowledgement.
+    /// IHE PCD TF vol. 2, 3.4: MSH-16 of an alert report does not request an application acknowledgement.
     #[test]
-    fn an_alert_report_does_not_ask_for_an_application_acknowledgement() {
+    fn an_alert_report_does_not_request_an_application_acknowledgement() {
         let text = r"MSH|^~\&|A||||2026||ORU^R40^ORU_R40|1|P|2.6|||AL|AL";
         let message = Message::parse(text.as_bytes()).unwrap();
         let codes = |acknowledge| {

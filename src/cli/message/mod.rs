@@ -98,7 +98,7 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
 }
 
 fn parse_identity(text: &str) -> Result<DeviceIdentity, &'static str> {
-    DeviceIdentity::written(text).ok_or("an identity has at least one character")
+    DeviceIdentity::parse(text).ok_or("an identity has at least one character")
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn check_profile(reading: &mut Reading<'_>, policy: &MessagePolicy) -> Result<()
     let Some(transaction) = reading.transaction else { return Ok(()) };
     let findings = profile::check(&reading.message, transaction);
     findings.iter().for_each(|finding| reading.warn(finding.rule));
-    policy.judge(&findings)
+    policy.check_findings(&findings)
 }
 
 /// The warning of an accepted message that names a device for which its sender may not speak.

@@ -1,28 +1,28 @@
-//! Where a message says who it is from.
+//! The device identities that a message claims, and their locations.
 
 use super::device_identity::{DeviceIdentity, is_eui64_type};
 use crate::hl7::{Component, Field, Location, Message, Repetition, Segment};
 use crate::pcd::Transaction;
 
-/// One statement of a message about who speaks, or whose equipment measured.
+/// One claim of a message about its sender or the measuring equipment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// In what role.
+    /// The role of the identity.
     pub place: Place,
-    /// Where in the message.
+    /// The location in the message.
     pub location: Location,
-    /// Who.
+    /// The identity.
     pub identity: DeviceIdentity,
 }
 
-/// The places in which a message names devices.
+/// The fields in which a message names devices.
 ///
-/// OBR-2, OBR-29, MSH-5 and PID name somebody else and are not asked.
+/// OBR-2, OBR-29, MSH-5 and PID name other parties and are not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
     /// MSH-3.
     SendingApplication,
-    /// MSH-4, where some senders put what belongs into MSH-3.
+    /// MSH-4, where some senders write the value of MSH-3.
     SendingFacility,
     /// OBR-3.
     Filler,
@@ -38,7 +38,7 @@ pub enum Place {
 const SYSTEM_ID: (&[u8], &[u8]) = (b"67972", b"MDC_ATTR_SYS_ID");
 
 impl Place {
-    /// The stable word in the audit trail.
+    /// The stable name in the audit trail.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -53,9 +53,9 @@ impl Place {
 }
 
 impl Claim {
-    /// Every claim of a message, in the order of the message.
+    /// Every claim of a message, in message order.
     ///
-    /// One that repeats the claim of the segment before is left out: it says nothing new.
+    /// A claim that repeats the one of the previous segment is left out.
     #[must_use]
     pub fn all_of(message: &Message<'_>, transaction: Option<Transaction>) -> Vec<Self> {
         let mut claims = Claims { found: Vec::with_capacity(8), equipment: &[] };
@@ -80,7 +80,7 @@ impl Claim {
 
 struct Claims<'m> {
     found: Vec<Claim>,
-    /// OBX-18 as it last came.
+    /// The latest OBX-18.
     equipment: &'m [u8],
 }
 
@@ -128,13 +128,13 @@ impl<'m> Claims<'m> {
         }
     }
 
-    /// EI: the entity, a name for who assigned it, that one's identifier, and the type of that.
+    /// EI: entity, namespace of the assigner, universal id of the assigner, type of the universal id.
     ///
-    /// Devices write their own identifier where that of the assigner belongs, or as the entity; there with the type
-    /// in the second component.
+    /// Devices write their own identifier in place of the assigner's, or as the entity with its type in the
+    /// second component.
     ///
-    /// OBR-3.1 is the number of an order, whatever it looks like: 16 digits of a counter or of a date are no EUI-64. It
-    /// is an identifier only where no assigner is named and its type says so.
+    /// OBR-3.1 is an order number, even with 16 hexadecimal digits: a counter or a date is not an EUI-64. It
+    /// is an identifier only where no assigner is named and its type says EUI-64.
     fn one_entity(&mut self, place: Place, location: Location, entity: Repetition<'m>) {
         let at = |component| Location { component: Some(component), ..location };
         let mut components = entity.components();
@@ -159,7 +159,7 @@ impl<'m> Claims<'m> {
         self.found.extend(identity.map(|identity| Claim { place, location, identity }));
     }
 
-    /// Where a name or a number belongs: only what is an EUI-64 beyond doubt.
+    /// In a field for a name or a number: only a certain EUI-64.
     fn push_if_eui64(&mut self, place: Place, location: Location, id: Component<'_>) {
         let digits = id.trimmed().iter().filter(|byte| byte.is_ascii_hexdigit()).count();
         if digits < 16 {
@@ -217,10 +217,10 @@ mod tests {
         assert_eq!(claims("A", "", "OBR|1||201512218265601\rOBR|2||12345-2^LIVEDATA\r"), []);
     }
 
-    /// Counters and dates have 16 hexadecimal digits as well, and a monitor that numbers its alerts so must not be taken
-    /// for another one.
+    /// Counters and dates can have 16 hexadecimal digits. A monitor with such alert numbers must not count as
+    /// another device.
     #[test]
-    fn an_order_number_that_looks_like_an_eui64_names_nobody() {
+    fn an_order_number_that_looks_like_an_eui64_names_no_device() {
         let of = |filler: &str| claims("A", "", &format!("OBR|1||{filler}\r"));
         for number in ["ACDE48234567ABCD", "2015122182656010", "20151221-82656-010", "0000000B00000000^ACME"]
         {
@@ -228,7 +228,7 @@ mod tests {
         }
         let assigned = |id: &str| format!("0000000B00000000^^{id}^EUI-64");
         assert_eq!(of(&assigned("0009FBFFFF059322")), expect("filler", "OBR[1]-3.3 0009FBFFFF059322"));
-        // An assigner that is no EUI-64, whatever its type says, is compared as it is.
+        // An assigner that is not an EUI-64 is compared as text, whatever its type.
         assert_eq!(of(&assigned("ACME-7")), expect("filler", "OBR[1]-3.3 ACME-7^EUI-64"));
         assert_eq!(of("0000000B00000000^ACME^1.2.3^ISO"), expect("filler", "OBR[1]-3.3 1.2.3^ISO"));
         // Its type says that it is one.

@@ -5,9 +5,9 @@ use std::fmt;
 /// An identifier of a device or an application, as a value: two spellings of one identifier are equal, and no
 /// identifier is equal to a part of another.
 ///
-/// An EUI-64 is a number. It may come in either case, with `-`, `:`, `.` or blanks between its digits, with `0x`
-/// before them, or as the MAC-48 that it is made of (IEEE: FF FE in the middle). Everything else is its type and its
-/// text, without blanks at the ends and in upper case; there separators mean something (`1.2.34` is not `1.23.4`).
+/// An EUI-64 is a number. Its notation may have either case, `-`, `:`, `.` or blanks between digits, a prefix
+/// `0x`, or be the MAC-48 that it derives from (IEEE: FF FE in the middle). Every other identifier is its
+/// type and its text, trimmed and in upper case; separators are significant there (`1.2.34` is not `1.23.4`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceIdentity {
     /// An EUI-64.
@@ -22,7 +22,7 @@ pub enum DeviceIdentity {
 }
 
 impl DeviceIdentity {
-    /// The identity with this identifier and this type (HL7 table 0301), which may be empty.
+    /// The identity with this identifier and this type (HL7 table 0301). The type may be empty.
     ///
     /// `None` when the identifier is empty.
     #[must_use]
@@ -40,18 +40,17 @@ impl DeviceIdentity {
         Some(Self::Named { kind: kind.into(), id: id.to_uppercase().into() })
     }
 
-    /// The identity that is written as [`Display`](fmt::Display) writes one: the identifier, and its type behind a `^` when it
-    /// has one.
+    /// Parses the notation of [`Display`](fmt::Display): the identifier, and `^` with its type if it has one.
     ///
     /// `None` when the identifier is empty.
     #[must_use]
-    pub fn written(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (id, kind) = text.rsplit_once('^').unwrap_or((text, ""));
         Self::new(id, kind)
     }
 
-    /// Whether who may speak for this identity may speak for the one that a message claims: it is the same value, or
-    /// the same text where this one has no type.
+    /// Whether a certificate with this identity may speak for `claimed`: the values are equal, or the texts
+    /// are and this identity has no type.
     #[must_use]
     pub fn stands_for(&self, claimed: &Self) -> bool {
         match (self, claimed) {
@@ -61,8 +60,7 @@ impl DeviceIdentity {
     }
 }
 
-/// `EUI-64` in the spellings that are seen, and what a MAC-48 is called.
-/// Whether a type (HL7 table 0301) names an EUI-64.
+/// Whether a type (HL7 table 0301) names an EUI-64 or a MAC-48, in any spelling seen in the field.
 pub(super) fn is_eui64_type(kind: &str) -> bool {
     ["EUI-64", "EUI64", "EUI_64", "EUI 64", "EUI-48", "MAC"]
         .iter()

@@ -1,16 +1,15 @@
-//! Whom the directory lets a certificate speak for.
+//! Patterns of the identities that a certificate may speak for.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::device_identity::DeviceIdentity;
 
-/// What a directory entry allows a certificate to speak for.
+/// A pattern of identities in a directory entry.
 ///
-/// Written as an identifier (`00A037EB2175780F`), as an identifier with its type (`mindray.com^DNS`), or as the
-/// beginning of an EUI-64, the 24 bits of a manufacturer at least (`00A037*`). An identifier without type stands for
-/// that identifier under every type. A lone `*` stands for everything; no text is read as that by mistake:
-/// [`IdentityPattern::any`].
+/// The notation is an identifier (`00A037EB2175780F`), an identifier with its type (`mindray.com^DNS`), or a
+/// prefix of an EUI-64 of at least 24 bits, the manufacturer (`00A037*`). An identifier without a type
+/// matches every type. A lone `*` matches everything; it does not parse, see [`IdentityPattern::any`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdentityPattern {
     text: String,
@@ -28,31 +27,31 @@ enum Matches {
     Everything,
 }
 
-/// Why a text is no pattern of device identities.
+/// Why a text is not a pattern of device identities.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityPatternError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("an identity pattern has at least one character")]
     Empty,
     /// A lone `*`.
     #[error("`*` would let the certificate speak for every device; if that is meant, say --any")]
     Everything,
-    /// A `*` that does not stand behind the beginning of an EUI-64.
-    #[error("`*` stands only behind 6 to 15 hexadecimal digits, the beginning of an EUI-64, as in `00A037*`")]
+    /// A `*` that does not follow a prefix of an EUI-64.
+    #[error("`*` must follow 6 to 15 hexadecimal digits, the prefix of an EUI-64, as in `00A037*`")]
     Wildcard,
 }
 
 impl IdentityPattern {
-    /// The pattern that every identity matches. Only for an operator who says so.
+    /// The pattern that matches every identity. Use it only where an operator asked for it explicitly.
     #[must_use]
     pub fn any() -> Self {
         Self { text: "*".to_owned(), matches: Matches::Everything }
     }
 
-    /// Reads what was written down before, where [`IdentityPattern::any`] may be among it.
+    /// Parses a stored pattern, including [`IdentityPattern::any`].
     ///
     /// # Errors
-    /// When it is no pattern.
+    /// When it is not a pattern.
     pub fn from_stored(text: &str) -> Result<Self, IdentityPatternError> {
         if text == "*" { Ok(Self::any()) } else { text.parse() }
     }
@@ -82,7 +81,7 @@ impl FromStr for IdentityPattern {
         let matches = match text.split_once('*') {
             Some((digits, "")) => beginning(digits)?,
             Some(_) => return Err(IdentityPatternError::Wildcard),
-            None => Matches::Identity(DeviceIdentity::written(text).ok_or(IdentityPatternError::Empty)?),
+            None => Matches::Identity(DeviceIdentity::parse(text).ok_or(IdentityPatternError::Empty)?),
         };
         Ok(Self { text: text.to_owned(), matches })
     }
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_allows_the_value_it_names() {
+    fn a_pattern_matches_its_identity() {
         assert!(allows("00-a0-37-eb-21-75-78-0f", "00A037EB2175780F", "EUI64"));
         assert!(!allows("00A037EB2175780F", "00A037EB2175780E", "EUI-64"));
         assert!(allows("mindray.com^DNS", "MINDRAY.com", "DNS"));
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_becomes_everything_by_mistake() {
+    fn no_text_parses_as_the_any_pattern() {
         assert_eq!("*".parse::<IdentityPattern>(), Err(IdentityPatternError::Everything));
         assert_eq!(" * ".parse::<IdentityPattern>(), Err(IdentityPatternError::Everything));
         for text in ["0*", "00A03*", "ward*", "*00A037", "00A037*0", "00A037**", "00A037EB2175780F*"] {
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_is_shown_as_it_was_written() {
+    fn a_pattern_displays_its_notation() {
         for text in ["00A037*", "00-a0-37-eb-21-75-78-0f", "mindray.com^DNS", "ward 7"] {
             let pattern: IdentityPattern = text.parse().unwrap();
             assert_eq!(pattern.to_string(), text);

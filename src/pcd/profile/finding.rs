@@ -2,14 +2,14 @@
 
 use crate::hl7::{ContentError, Location, Rejection};
 
-/// One place in which a message does not keep to its profile.
+/// One violation of its profile by a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Finding {
-    /// The stable word of the rule.
+    /// The stable code of the rule.
     pub rule: &'static str,
-    /// What kind of error it is.
+    /// The kind of error.
     pub error: ContentError,
-    /// Where.
+    /// The location.
     pub location: Location,
 }
 

@@ -1,4 +1,4 @@
-//! Which segments come in which order.
+//! The order of segments.
 
 use super::finding::Finding;
 use crate::hl7::{ContentError, Location, Message};
@@ -6,7 +6,7 @@ use crate::hl7::{ContentError, Location, Message};
 /// A piece of a message structure.
 pub(super) enum Item {
     Segment([u8; 3], Occurs),
-    /// Known by its first segment, or by any of those that are optional before its first required one.
+    /// Recognised by its first segment, or by any optional segment before its first required one.
     Group(&'static [Item], Occurs),
 }
 
@@ -21,7 +21,8 @@ pub(super) enum Occurs {
 use Item::{Group, Segment};
 use Occurs::{Any, AtLeastOnce, Once, Optional};
 
-/// ORU_R01 (HL7 2.6 ch. 7, 7.3.1), and ORU_R40 as IHE PCD constrains it, with the segments that HL7 2.7 and 2.8 added.
+/// ORU_R01 (HL7 2.6 ch. 7, 7.3.1), and ORU_R40 as IHE PCD constrains it, with the segments that HL7 2.7 and
+/// 2.8 added.
 pub(super) const GRAMMAR_ORU: &[Item] = &[
     Segment(*b"MSH", Once),
     Segment(*b"SFT", Any),
@@ -97,7 +98,7 @@ pub(super) const GRAMMAR_RGV: &[Item] = &[
     ),
 ];
 
-/// The first place in which the segments are not those of the grammar; Z segments may stand everywhere.
+/// The first deviation of the segments from the grammar. Z segments are allowed everywhere.
 pub(super) fn check(grammar: &[Item], message: &Message<'_>) -> Option<Finding> {
     let names: Vec<[u8; 3]> = message
         .segments()
@@ -126,7 +127,7 @@ struct Reader<'n> {
 }
 
 impl Reader<'_> {
-    /// Takes as many segments as the items allow; on error the name of the one that had to come.
+    /// Consumes as many segments as the items allow; the error is the name of the missing segment.
     fn items(&mut self, items: &[Item]) -> Result<(), [u8; 3]> {
         items.iter().try_for_each(|item| self.item(item))
     }

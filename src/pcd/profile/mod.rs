@@ -1,7 +1,7 @@
-//! Whether a message keeps to the profile of its transaction (IHE PCD TF vol. 2, 3.x and appendix B).
+//! Whether a message conforms to the profile of its transaction (IHE PCD TF vol. 2, 3.x and appendix B).
 //!
-//! The profiles are data: a grammar of segments, the fields that must be there, the tables of codes. What is found is a
-//! warning, or the reason of a refusal, as the operator wants it.
+//! Profiles are data: a grammar of segments, required fields, tables of codes. A finding is a warning or
+//! rejects the message, as configured.
 
 mod finding;
 mod grammar;
@@ -15,10 +15,10 @@ use super::{MessagePolicy, Observation, Transaction};
 use crate::config::Conformance;
 use crate::hl7::{ContentError, Indexed, Location, Message, Rejection, Segment};
 
-/// How many findings of one message are listed: one mistake in a loop of the sender is not worth thousands.
+/// Findings that are listed for one message.
 pub const MAX_FINDINGS: usize = 64;
 
-/// What a profile asks of its messages.
+/// The requirements of a profile.
 struct Profile {
     segments: &'static [Item],
     required: &'static [Required],
@@ -85,7 +85,7 @@ const fn profile_of(transaction: Transaction, answers: bool) -> Option<&'static 
     }
 }
 
-/// Where a message does not keep to the profile of its transaction; the first [`MAX_FINDINGS`].
+/// The violations of the transaction's profile; the first [`MAX_FINDINGS`].
 #[must_use]
 pub fn check(message: &Message<'_>, transaction: Transaction) -> Vec<Finding> {
     let mut findings = Findings(Vec::new());
@@ -100,11 +100,11 @@ pub fn check(message: &Message<'_>, transaction: Transaction) -> Vec<Finding> {
 }
 
 impl MessagePolicy {
-    /// What becomes of a message with these findings: nothing but warnings, or a refusal for the first of them.
+    /// Whether a message with these findings is accepted.
     ///
     /// # Errors
-    /// When there are findings, and the operator is strict.
-    pub fn judge(&self, findings: &[Finding]) -> Result<(), Rejection> {
+    /// The first finding, when the configuration is strict.
+    pub fn check_findings(&self, findings: &[Finding]) -> Result<(), Rejection> {
         match findings.first() {
             Some(finding) if self.conformance == Conformance::Strict => Err((*finding).into()),
             _ => Ok(()),
@@ -151,7 +151,7 @@ impl Findings {
         }
     }
 
-    /// 3.4: one alert in each message, with its phase and its state, from their tables.
+    /// 3.4: one alert in each message, with phase and state from their tables.
     fn alerts(&mut self, message: &Message<'_>) {
         let alerts = Alert::all_of(message);
         if alerts.len() > 1 {
@@ -185,7 +185,7 @@ impl Findings {
     }
 }
 
-/// Counts the segments of each name that a profile asks something of.
+/// Counts the segments of each name that a profile has requirements for.
 #[derive(Default)]
 struct Sequences([u32; 5]);
 
@@ -228,21 +228,25 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_keeps_to_its_profile_has_no_findings() {
+    fn a_conforming_message_has_no_findings() {
         assert_eq!(found(REPORTED), Vec::<String>::new());
     }
 
     #[test]
-    fn segments_have_their_order() {
+    fn segments_out_of_order_are_found() {
         assert_eq!(changed("OBR|1", "ZBR|1"), ["100 segment-sequence OBX[1]"]);
         assert_eq!(changed("PID|||1\rPV1||I\r", "PV1||I\rPID|||1\r"), ["100 segment-sequence PV1[1]"]);
         let no_content = REPORTED.split("OBR").next().unwrap();
         assert_eq!(found(no_content), ["100 segment-missing OBR[1]"]);
-        assert_eq!(changed("PV1||I\r", "ZZZ|1\rPV1||I\r"), Vec::<String>::new(), "Z segments are anybody's");
+        assert_eq!(
+            changed("PV1||I\r", "ZZZ|1\rPV1||I\r"),
+            Vec::<String>::new(),
+            "Z segments are allowed everywhere"
+        );
     }
 
     #[test]
-    fn required_fields_are_there() {
+    fn missing_required_fields_are_found() {
         assert_eq!(changed("F^^1^ISO", ""), ["101 obr-filler-missing OBR[1]-3"]);
         assert_eq!(changed("||||X\r", "\r"), ["101 msh-profile-missing MSH[1]-21"]);
         assert_eq!(changed("ORU^R01^ORU_R01", "ORU^R01"), ["101 msh-structure-missing MSH[1]-9.3"]);
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_of_their_type_and_from_their_tables() {
+    fn values_outside_their_type_or_table_are_found() {
         assert_eq!(changed("|98.0|", "|high|"), ["102 obx-value-not-of-its-type OBX[2]-5"]);
         assert_eq!(changed("|NM|", "||"), ["101 obx-value-type-missing OBX[2]-2"]);
         assert_eq!(changed("|NM|", "|QQ|"), ["103 obx-value-type-unknown OBX[2]-2"]);
@@ -261,10 +265,10 @@ mod tests {
     }
 
     #[test]
-    fn times_have_their_zone() {
+    fn times_without_a_zone_are_found() {
         assert_eq!(changed("20260101120000+0000", "20260101120000"), ["102 time-zone-missing MSH[1]-7"]);
         assert_eq!(changed("R|||20260101120000+0000", "R|||tomorrow"), ["102 time-malformed OBX[2]-14"]);
-        // That of MSH-7 is meant.
+        // The zone of MSH-7 applies.
         assert_eq!(changed("R|||20260101120000+0000", "R|||20260101120000"), Vec::<String>::new());
         assert_eq!(
             found(&REPORTED.replace("20260101120000+0000", "20260101120000")),
@@ -280,7 +284,7 @@ mod tests {
         OBX|4|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE^MDC|1.3.1.150456.5|enabled||||||F\r";
 
     #[test]
-    fn an_alert_has_its_facets() {
+    fn missing_facets_of_an_alert_are_found() {
         assert_eq!(found(ALERTED), Vec::<String>::new());
         assert_eq!(found(&ALERTED.replace("|start|", "|began|")), ["103 alert-phase-unknown OBX[2]-5"]);
         assert_eq!(
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_checked_and_an_answer_is_not() {
+    fn an_order_is_checked_and_a_response_is_not() {
         let order = "MSH|^~\\&|A||||20260101120000+0000||RGV^O15^RGV_O15|1|P|2.6|||AL|AL|||||X\r\
             PID|||1\rORC|RE|1\rRXG|1|||1234^Dopamine|250\rRXR|^IV\rOBX|1||69986^PUMP^MDC\rRXG|2|||1|1\rRXR|^IV\r";
         assert_eq!(found(order), Vec::<String>::new());
@@ -304,16 +308,16 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_decides_whether_findings_are_refusals() {
+    fn the_configuration_decides_whether_findings_reject() {
         let finding = Finding {
             rule: "obr-filler-missing",
             error: ContentError::RequiredField,
             location: Location::field(*b"OBR", 1, 3),
         };
-        assert_eq!(MessagePolicy::default().judge(&[finding]), Ok(()));
+        assert_eq!(MessagePolicy::default().check_findings(&[finding]), Ok(()));
         let strict = MessagePolicy { conformance: Conformance::Strict, ..MessagePolicy::default() };
-        assert_eq!(strict.judge(&[finding]), Err(finding.into()));
-        assert_eq!(strict.judge(&[]), Ok(()));
+        assert_eq!(strict.check_findings(&[finding]), Err(finding.into()));
+        assert_eq!(strict.check_findings(&[]), Ok(()));
     }
 
     #[test]

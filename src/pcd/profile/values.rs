@@ -1,9 +1,9 @@
-//! Whether the values of a segment are of their types and from their tables.
+//! Whether the values of a segment match their types and tables.
 
 use crate::hl7::{ContentError, Indexed, Location, MessageTime, Repetition};
 use crate::pcd::{Observation, ObservationPath};
 
-/// HL7 table 0125, as far as devices use it.
+/// The part of HL7 table 0125 that devices use.
 const VALUE_TYPES: [&[u8]; 16] = [
     b"NM", b"SN", b"ST", b"TX", b"FT", b"CWE", b"CE", b"CNE", b"CF", b"DT", b"TM", b"DTM", b"TS", b"NA",
     b"ED", b"EI",
@@ -14,8 +14,8 @@ const STATUSES: [&[u8]; 15] =
 /// The coding systems of units (appendix B.8, OBX-6).
 const UNIT_SYSTEMS: [&[u8]; 2] = [b"MDC", b"UCUM"];
 
-/// Checks one segment of that name; what is found is handed to `found`. `zoned`: whether MSH-7 has a time zone, which then
-/// is that of every time in the message that has none of its own (HL7 2.6 ch. 2, 2.15.9.7).
+/// Checks one segment of that name and passes findings to `found`. `zoned`: whether MSH-7 has a time zone,
+/// which then applies to every time in the message without one (HL7 2.6 ch. 2, 2.15.9.7).
 pub(super) fn check(
     name: [u8; 3],
     fields: &Indexed<'_>,
@@ -75,7 +75,7 @@ fn check_observation(
     }
 }
 
-/// Whether a value looks like its type; text and codes always do.
+/// Whether a value has the form of its type; text and codes always do.
 fn is_of_type(kind: &[u8], value: Repetition<'_>) -> bool {
     let whole = value.raw().trim_ascii();
     match kind {
@@ -98,7 +98,7 @@ fn is_number(text: &[u8]) -> bool {
     points <= 1 && digits.len() > points && digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
-/// Whether the value of a facet is a word of its table, alone or as a code with its text.
+/// Whether the value of a facet is in its table, alone or as a code with its text.
 pub(super) fn in_table(facet: &Observation<'_>, table: &[&str]) -> bool {
     let value = facet.value();
     let known = |word: &[u8]| table.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word));
@@ -111,7 +111,7 @@ mod tests {
     use crate::hl7::Message;
 
     #[test]
-    fn values_look_like_their_types() {
+    fn values_are_checked_against_their_types() {
         let fits = |kind: &str, value: &str| {
             let text = format!("MSH|^~\\&|\rOBX|1|{kind}||1|{value}\r");
             let message = Message::parse(text.as_bytes()).unwrap();

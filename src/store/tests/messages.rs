@@ -249,7 +249,7 @@ async fn messages_are_listed_by_device_type_time_verdict_and_page(place: TestSto
     assert_eq!(list(MessageFilter { before: Some(ids[4]), limit: 2, ..ANY }).await, [3, 2]);
     assert_eq!(list(MessageFilter { device: Some("PUMP-2".parse().unwrap()), ..ANY }).await, [1]);
     assert_eq!(list(MessageFilter { kind: Some("ADT^A01".to_owned()), ..ANY }).await, [2]);
-    let identity = |text: &str| MessageFilter { identity: DeviceIdentity::written(text), ..ANY };
+    let identity = |text: &str| MessageFilter { identity: DeviceIdentity::parse(text), ..ANY };
     assert_eq!(list(identity("00-a0-37-00-00-00-00-01")).await, [3]);
     assert_eq!(list(identity("1.2\"3^ISO")).await, [3]);
     assert_eq!(list(identity("1.2\"3")).await, [3]);

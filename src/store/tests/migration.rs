@@ -65,7 +65,7 @@ async fn what_an_earlier_version_has_stored_reads_as_before(place: TestStore) {
     for (name, found) in
         [("SUB-RARE", 40), ("SILENT", 600), ("00A037EB2175780F", 1), ("\0\"A", 1), ("NOBODY", 0)]
     {
-        let filter = MessageFilter { identity: DeviceIdentity::written(name), limit: 1000, ..ANY };
+        let filter = MessageFilter { identity: DeviceIdentity::parse(name), limit: 1000, ..ANY };
         assert_eq!(store.messages(&filter).await.unwrap().len(), found, "{name}");
     }
     store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();

@@ -16,7 +16,7 @@ async fn a_list_of_messages_is_read_from_an_index_in_its_order() {
     let store = place.open().await;
     let id = Some(place.record("1", b"").id);
     let (device, since) = (Some(DeviceId::parse("PUMP-1").unwrap()), Some(place.clock.now()));
-    let identity = DeviceIdentity::written("00A0370000000001");
+    let identity = DeviceIdentity::parse("00A0370000000001");
     let of_device = || MessageFilter { device: device.clone(), ..ANY };
     for (filter, index) in [
         (ANY, "sqlite_autoindex_message"),
@@ -99,7 +99,7 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
     place.execute(&rows::sql(true, 0, ROWS, ROWS)).await.unwrap();
     place.execute("VACUUM ANALYZE").await.unwrap();
     let device = |name: &str| MessageFilter { device: Some(name.parse().unwrap()), limit: 50, ..ANY };
-    let naming = |name: &str| MessageFilter { identity: DeviceIdentity::written(name), limit: 50, ..ANY };
+    let naming = |name: &str| MessageFilter { identity: DeviceIdentity::parse(name), limit: 50, ..ANY };
     let page = MessageFilter { limit: 50, ..ANY };
     let mut lists = vec![
         (page.clone(), "message_pkey on message", 50),

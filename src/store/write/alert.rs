@@ -49,7 +49,7 @@ pub(in crate::store) async fn forget(
     before: Timestamp,
     messages: u32,
 ) -> Result<u64, StoreError> {
-    let limit = u64::from(messages) * AlertReport::MOST as u64;
+    let limit = u64::from(messages) * AlertReport::MAX_PER_MESSAGE as u64;
     connection.execute(Statement::new(DELETE_REPORTS).bind(first_id(before).as_slice()).bind(limit)).await
 }
 
