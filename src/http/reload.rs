@@ -6,8 +6,6 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
-use super::AdminState;
-
 /// The outcome of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "result")]
@@ -70,8 +68,8 @@ impl Reloader {
 }
 
 /// 200 when the new configuration is applied, 409 with the reason when the current one stays.
-pub(super) async fn reload(State(state): State<AdminState>) -> (StatusCode, Json<Option<Reloaded>>) {
-    let reloaded = state.reloader.reload().await;
+pub(super) async fn reload(State(reloader): State<Reloader>) -> (StatusCode, Json<Option<Reloaded>>) {
+    let reloaded = reloader.reload().await;
     let status = match &reloaded {
         Some(Reloaded::Published { .. }) => StatusCode::OK,
         Some(Reloaded::Unchanged { .. }) => StatusCode::CONFLICT,

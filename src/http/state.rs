@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
 use super::reload::Reloader;
@@ -32,6 +33,12 @@ pub struct AdminState {
     pub(super) drain: CancellationToken,
     pub(super) reloader: Reloader,
     pub(super) live: Arc<dyn Live>,
+}
+
+impl FromRef<AdminState> for Reloader {
+    fn from_ref(state: &AdminState) -> Self {
+        state.reloader.clone()
+    }
 }
 
 impl AdminState {

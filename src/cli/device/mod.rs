@@ -38,7 +38,7 @@ pub(super) enum Command {
         kind: DeviceKind,
         #[command(flatten)]
         speaks_for: SpeaksFor,
-        /// Which acknowledgements it gets; as-asked: those that MSH-15 and MSH-16 of each message ask for
+        /// Which acknowledgements it gets
         #[arg(long, default_value = "as-asked", value_name = "HOW", value_parser = acknowledge_parser())]
         acknowledge: AcknowledgeAs,
         /// A note for operators
@@ -57,7 +57,7 @@ pub(super) enum Command {
         /// Clear the list of identities: its messages may carry only its Common Name
         #[arg(long, conflicts_with_all = ["speaks_for", "any", "from_seen"])]
         itself_only: bool,
-        /// Which acknowledgements it gets; as-asked: those that MSH-15 and MSH-16 of each message ask for
+        /// Which acknowledgements it gets
         #[arg(long, value_name = "HOW", value_parser = acknowledge_parser())]
         acknowledge: Option<AcknowledgeAs>,
         /// A note for operators

@@ -1,6 +1,6 @@
 //! Options that `device add` and `device change` share.
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::seen;
 use crate::authz::{Device, DeviceKind};
@@ -47,7 +47,12 @@ pub(super) fn kind_parser() -> impl TypedValueParser<Value = DeviceKind> {
 }
 
 pub(super) fn acknowledge_parser() -> impl TypedValueParser<Value = AcknowledgeAs> {
-    let all =
-        [AcknowledgeAs::AsAsked, AcknowledgeAs::Original, AcknowledgeAs::Accept, AcknowledgeAs::Application];
-    PossibleValuesParser::new(all.map(AcknowledgeAs::as_str)).try_map(|word| word.parse::<AcknowledgeAs>())
+    let modes = [
+        (AcknowledgeAs::AsAsked, "as MSH-15 and MSH-16 of each message request"),
+        (AcknowledgeAs::Original, "always AA, AE or AR (original mode)"),
+        (AcknowledgeAs::Accept, "always an accept acknowledgement only: CA, CE or CR"),
+        (AcknowledgeAs::Application, "always an application acknowledgement only: AA, AE or AR"),
+    ];
+    PossibleValuesParser::new(modes.map(|(mode, help)| PossibleValue::new(mode.as_str()).help(help)))
+        .try_map(|word| word.parse::<AcknowledgeAs>())
 }
