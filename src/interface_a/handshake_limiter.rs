@@ -1,8 +1,8 @@
-//! How many handshakes run at once, and where.
+//! Threads of their own for handshakes, and a limit on how many run at once.
 //!
-//! A handshake is milliseconds of arithmetic between two waits, a message is microseconds. On one set of threads the
-//! sessions that are open would wait behind those that arrive, so handshakes have threads of their own, one per core, and
-//! the scheduler prefers the others.
+//! A handshake is milliseconds of arithmetic between two waits; a message is microseconds. On shared threads
+//! the open sessions would wait behind new connections. So handshakes have their own threads, one per core,
+//! with a lower priority.
 
 use std::future::Future;
 use std::io;
@@ -15,38 +15,31 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::{Task, injected_fault};
 
-/// How much the scheduler holds back the threads of handshakes while others want to run: with 5, a contended core goes
-/// to handshakes for a quarter of the time, so that nobody waits for ever on either side.
-const NICENESS: i32 = 5;
-
-/// Threads for what handshakes hand over, beside one for each that waits for an answer about revocation: names that are
-/// looked up, answers that are read from the disk, CRLs that are taken in.
-const BESIDE: usize = 128;
-
-/// Where handshakes are done.
+/// Runs handshakes.
 #[derive(Debug)]
 pub(super) struct HandshakeLimiter {
     turns: Semaphore,
-    /// Always there, until the drop.
+    /// `None` only during the drop.
     threads: Option<Runtime>,
-    /// Cancelled when the threads run nothing any more.
+    /// Cancelled when the threads have ended.
     ended: CancellationToken,
 }
 
 impl HandshakeLimiter {
-    /// For at most `at_once` handshakes; more wait their turn.
+    /// Runs at most `max_handshakes` at once; more wait their turn.
     ///
     /// # Errors
-    /// When the operating system gives no threads.
-    pub(super) fn new(at_once: usize) -> io::Result<Self> {
+    /// When the operating system provides no threads.
+    pub(super) fn new(max_handshakes: usize) -> io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let threads = Builder::new_multi_thread()
             .worker_threads(cores)
-            // A handshake that waits holds its thread (rustls cannot wait otherwise), and another takes its place: were
-            // there fewer, the last would wait for nobody.
-            .max_blocking_threads(at_once.saturating_add(BESIDE))
+            // A handshake that waits for a revocation check blocks its thread (rustls has no other way), and
+            // a blocking thread takes over its work. With fewer of them, the last handshakes could not run.
+            .max_blocking_threads(max_handshakes.saturating_add(EXTRA_BLOCKING_THREADS))
             .thread_name("handshake")
-            // On Linux the calling thread alone. Where it is not allowed, handshakes run like everything else.
+            // On Linux this affects the calling thread only. Where it is not permitted, the priority stays
+            // normal.
             .on_thread_start(|| {
                 let _ = rustix::process::setpriority_process(None, NICENESS);
             })
@@ -54,21 +47,22 @@ impl HandshakeLimiter {
             .build()?;
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
-        // Ends with the runtime, and not before.
+        // This task ends when the runtime ends, not earlier.
         threads.spawn(async move {
             let _guard = guard;
             injected_fault(Task::Handshakes).await;
         });
-        Ok(Self { turns: Semaphore::new(at_once), threads: Some(threads), ended })
+        Ok(Self { turns: Semaphore::new(max_handshakes), threads: Some(threads), ended })
     }
 
-    /// Cancelled when the threads run nothing any more; before the drop that is a fault.
+    /// Cancelled when the threads have ended; before the drop that is a fault.
     pub(super) fn ended(&self) -> CancellationToken {
         self.ended.clone()
     }
 
-    /// Does one handshake when its turn has come; `None` when there are no turns any more. `handshake` is called then,
-    /// so that its time begins then. Whoever stops waiting ends it.
+    /// Runs one handshake when its turn comes; `None` when the threads have ended. `handshake` is called at
+    /// that moment, so that waiting does not count towards its timeout. Dropping the future aborts the
+    /// handshake.
     pub(super) async fn run<F>(&self, handshake: impl FnOnce() -> F) -> Option<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
@@ -83,12 +77,19 @@ impl HandshakeLimiter {
 
 impl Drop for HandshakeLimiter {
     fn drop(&mut self) {
-        // The last owner may be a task, where nothing may wait for threads to end.
+        // The last owner may be a task, and a task must not block until threads have ended.
         if let Some(threads) = self.threads.take() {
             threads.shutdown_background();
         }
     }
 }
+
+/// The nice value of the handshake threads. With 5, handshakes get a quarter of a contended core: neither
+/// they nor the open sessions starve.
+const NICENESS: i32 = 5;
+/// Blocking threads for DNS resolution, cache files and CRLs, in addition to one for each handshake that
+/// waits for a revocation check.
+const EXTRA_BLOCKING_THREADS: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn no_more_than_so_many_at_once_and_all_in_the_end() {
+    async fn concurrent_handshakes_are_capped_and_all_complete() {
         let handshake_limiter = Arc::new(HandshakeLimiter::new(3).unwrap());
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let mut tasks = tokio::task::JoinSet::new();
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_the_callers_and_leaves_its_turn_to_others() {
+    async fn a_panic_reaches_the_caller_and_frees_its_turn() {
         let handshake_limiter = Arc::new(HandshakeLimiter::new(1).unwrap());
         let own = Arc::clone(&handshake_limiter);
         let task = tokio::spawn(async move { own.run(|| async { panic!("a fault of ours") }).await });
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handshake_ends_with_whoever_waits_for_it() {
+    async fn a_handshake_is_aborted_when_its_caller_stops_waiting() {
         struct Ended(Option<tokio::sync::oneshot::Sender<()>>);
         impl Drop for Ended {
             fn drop(&mut self) {

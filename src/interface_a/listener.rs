@@ -1,4 +1,4 @@
-//! Sockets: bind, and accept without ever giving up for a reason that passes.
+//! Listening sockets. `accept` survives every error that is transient.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,16 +12,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::BindError;
 
-/// How many connections the kernel holds for us while all permits are taken.
-const BACKLOG: i32 = 4096;
-/// How long to wait when the process or the machine has run out of something.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(250);
-/// A peer whose cable was pulled is found out after 60 s + 4 × 15 s.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
-    .with_interval(Duration::from_secs(15))
-    .with_retries(4);
-
 /// A listening socket that takes a permit before it takes a connection.
 #[derive(Debug)]
 pub struct Listener {
@@ -32,21 +22,21 @@ pub struct Listener {
 /// What an error of `accept` means for the loop (accept(2)).
 #[derive(Debug, PartialEq, Eq)]
 enum AcceptFault {
-    /// It was that connection's own: the next one may be fine.
+    /// The error concerns one connection: the next one may be fine.
     Connection,
     /// Out of file descriptors or memory: wait until something is freed.
     Exhausted,
-    /// The socket itself is broken.
+    /// The listening socket failed.
     Socket,
 }
 
 impl Listener {
     /// Listens on `address`; `permits` bounds the connections of all listeners that share it.
     ///
-    /// `[::]` takes IPv4 as well, and stands for `0.0.0.0` on a machine without IPv6.
+    /// `[::]` accepts IPv4 as well, and means `0.0.0.0` on a machine without IPv6.
     ///
     /// # Errors
-    /// When the address cannot be had.
+    /// When the address cannot be bound.
     pub fn bind(address: SocketAddr, permits: Arc<Semaphore>) -> Result<Self, BindError> {
         let bound = match bind(address) {
             Err(error) if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) && lacks_ipv6(&error) => {
@@ -57,24 +47,24 @@ impl Listener {
         bound.map(|socket| Self { socket, permits }).map_err(|source| BindError { address, source })
     }
 
-    /// Where it listens; the port is known even if 0 was asked for.
+    /// Its address, with the port that the system chose for port 0.
     ///
     /// # Errors
-    /// When the operating system does not say.
+    /// When the operating system does not report it.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
     /// The next connection, with the permit that it holds until it ends.
     ///
-    /// Safe to drop while it waits.
+    /// Cancel safe.
     ///
     /// # Errors
-    /// Only when the socket itself is broken.
+    /// Only when the listening socket failed.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-        // The permit first: with none left, connections wait in the kernel and are not lost.
+        // The permit first: without one, connections wait in the queue of the kernel and are not lost.
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
-        let mut complained = false;
+        let mut is_logged = false;
         loop {
             let error = match self.socket.accept().await {
                 Ok((stream, peer)) => {
@@ -85,13 +75,13 @@ impl Listener {
             };
             match fault(&error) {
                 AcceptFault::Connection => {
-                    tracing::debug!(%error, "a connection went away before it was accepted")
+                    tracing::debug!(%error, "a connection was closed before it was accepted")
                 }
                 AcceptFault::Exhausted => {
-                    if !std::mem::replace(&mut complained, true) {
-                        tracing::error!(%error, "cannot accept connections; raise the limit on open files");
+                    if !std::mem::replace(&mut is_logged, true) {
+                        tracing::error!(%error, "cannot accept connections; raise the limit on open files (trying again)");
                     }
-                    tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                    tokio::time::sleep(EXHAUSTED_DELAY).await;
                 }
                 AcceptFault::Socket => return Err(error),
             }
@@ -115,16 +105,16 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
-/// Acknowledgements are small and urgent, and sessions last for weeks.
+/// No delay, since acknowledgements are small and urgent; keepalive, since sessions last for weeks.
 fn prepare(stream: &TcpStream) {
     let prepared =
         stream.set_nodelay(true).and_then(|()| socket2::SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE));
     if let Err(error) = prepared {
-        tracing::debug!(%error, "socket options could not be set");
+        tracing::debug!(%error, "cannot set socket options");
     }
 }
 
-/// An IPv4 peer of a dual-stack socket as what it is.
+/// The address of an IPv4 peer of a dual-stack socket as an IPv4 address.
 fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
@@ -135,17 +125,27 @@ fn fault(error: &io::Error) -> AcceptFault {
         Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::OPNOTSUPP | Errno::FAULT) => {
             AcceptFault::Socket
         }
-        // accept(2): Linux passes pending network errors of the new connection on.
+        // accept(2): Linux reports pending network errors of the new connection here.
         _ => AcceptFault::Connection,
     }
 }
+
+/// Connections that the kernel queues while all permits are taken.
+const BACKLOG: i32 = 4096;
+/// How long to wait when the process or the machine has run out of file descriptors or memory.
+const EXHAUSTED_DELAY: Duration = Duration::from_millis(250);
+/// A dead peer is detected after 60 s + 4 × 15 s.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(15))
+    .with_retries(4);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn running_out_of_file_descriptors_is_not_the_end() {
+    fn running_out_of_file_descriptors_is_transient() {
         let meaning = |errno: Errno| fault(&io::Error::from_raw_os_error(errno.raw_os_error()));
         assert_eq!(meaning(Errno::MFILE), AcceptFault::Exhausted);
         assert_eq!(meaning(Errno::NFILE), AcceptFault::Exhausted);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_socket_takes_both_families() {
+    async fn one_socket_accepts_both_address_families() {
         // A1
         let listener = Listener::bind("[::]:0".parse().unwrap(), Arc::new(Semaphore::new(2))).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_permit_a_connection_waits_and_is_not_lost() {
+    async fn a_connection_without_a_permit_waits() {
         let permits = Arc::new(Semaphore::new(1));
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), permits).unwrap();
         let address = listener.local_addr().unwrap();

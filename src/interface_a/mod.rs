@@ -1,7 +1,8 @@
 //! Interface A: where devices connect (specification 6.1).
 //!
-//! [`Listener`] takes a permit and then a connection; the TLS acceptor makes a `Secured` one of it or refuses; a
-//! session judges, records and acknowledges what comes; the [`Registry`] knows every session that is open.
+//! [`Listener`] takes a permit and then a connection. The TLS acceptor turns it into a `Secured` connection
+//! or refuses it. A session evaluates, records and acknowledges messages. The [`Registry`] lists the open
+//! sessions.
 
 mod connection;
 mod counters;

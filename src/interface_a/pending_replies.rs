@@ -1,4 +1,4 @@
-//! Messages of ours that wait for a device's acknowledgement.
+//! Messages to devices that wait for their acknowledgement.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use crate::hl7::AcknowledgementCode;
 use crate::model::{DeviceId, MessageId, SessionId};
 
-/// By device and MSH-10, since MSA-2 is all that says which message is meant (IHE PCD TF vol. 2, B.1): the device may
-/// answer on any of its sessions. Clones share everything.
+/// The pending messages by device and MSH-10. MSA-2 alone names the message that is acknowledged (IHE PCD TF
+/// vol. 2, B.1), so a device may answer on any of its sessions. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PendingReplies(Arc<Mutex<HashMap<Key, Waiting>>>);
 
@@ -17,8 +17,8 @@ type Key = (DeviceId, Vec<u8>);
 
 #[derive(Debug)]
 struct Waiting {
-    /// The session into which the message was sent; when it ends, nobody knows whether it arrived, and nobody waits any
-    /// more. None once the device has taken the message.
+    /// The session on which the message was sent. When it ends, delivery is in doubt and the wait ends.
+    /// `None` once the device has accepted the message.
     session: Option<SessionId>,
     /// Whether the application acknowledgement follows an accept acknowledgement.
     application: bool,
@@ -43,16 +43,17 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The next acknowledgement: `CA`, if the message asks for both, and then what ends the exchange. `None` when
-    /// the session ended before the device answered.
+    /// The next acknowledgement: a `CA` if the message asks for both, then the final one. `None` when the
+    /// session ended before the device answered.
     pub async fn answer(&mut self) -> Option<Acknowledgement> {
         self.answers.recv().await
     }
 }
 
 impl PendingReplies {
-    /// Waits for the acknowledgements of a message that goes into this session, or that the device has taken before;
-    /// `None` when one with the same MSH-10 is waited for already. `application` says whether CA is not the last of them.
+    /// Registers a message that is sent on this session, or that the device has already accepted (no
+    /// session). `None` when a message with the same MSH-10 is pending. `application`: an application
+    /// acknowledgement follows CA.
     pub(super) fn expect(
         &self,
         device: &DeviceId,
@@ -75,23 +76,23 @@ impl PendingReplies {
         self.lock().contains_key(&(device.clone(), control_id.to_vec()))
     }
 
-    /// The device has answered; the answer that ends an exchange counts once.
+    /// Passes on an acknowledgement of the device. The final one ends the exchange, so that it counts once.
     pub(super) fn settle(&self, device: &DeviceId, control_id: &[u8], acknowledgement: Acknowledgement) {
         let key = (device.clone(), control_id.to_vec());
         let mut all = self.lock();
         let Some(waiting) = all.get_mut(&key) else { return };
-        // Whoever asked may have stopped waiting.
+        // The exchange may have been dropped.
         let _ = waiting.answers.send(acknowledgement);
         if waiting.application && acknowledgement.code == Some(AcknowledgementCode::CA) {
-            // It has the message, whatever becomes of the session.
+            // The device has the message, even if the session ends.
             waiting.session = None;
         } else {
             all.remove(&key);
         }
     }
 
-    /// The session has ended: what was sent into it is not known to have arrived.
-    pub(super) fn give_up(&self, session: SessionId) {
+    /// Ends the exchanges of a session that is over: delivery of their messages is in doubt.
+    pub(super) fn abandon(&self, session: SessionId) {
         self.lock().retain(|_, waiting| waiting.session != Some(session));
     }
 
@@ -116,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_counts_once_and_for_its_device_only() {
+    fn an_acknowledgement_counts_once_and_for_its_device_only() {
         let (pending_replies, session) = (PendingReplies::default(), Some(SessionId::at(clock().now())));
         let (device, other): (DeviceId, DeviceId) = (NAME.parse().unwrap(), "OTHER".parse().unwrap());
         let mut exchange = pending_replies.expect(&device, b"1", session, false).unwrap();
         assert!(
             pending_replies.expect(&device, b"1", session, false).is_none(),
-            "one of that name is under way"
+            "one with this control id is pending"
         );
         assert!(pending_replies.expects(&device, b"1") && !pending_replies.expects(&other, b"1"));
         let [taken, refused] = [AcknowledgementCode::CA, AcknowledgementCode::CE].map(answer);
@@ -136,13 +137,13 @@ mod tests {
 
     // HL7 2.6 ch. 2, 2.9.3: enhanced mode
     #[test]
-    fn what_the_device_has_taken_is_still_answered_when_its_session_is_over() {
+    fn an_accepted_message_is_still_answered_after_its_session_ended() {
         let (pending_replies, session) = (PendingReplies::default(), SessionId::at(clock().now()));
         let device = NAME.parse().unwrap();
         let mut exchange = pending_replies.expect(&device, b"1", Some(session), true).unwrap();
         let [taken, done] = [AcknowledgementCode::CA, AcknowledgementCode::AA].map(answer);
         pending_replies.settle(&device, b"1", taken);
-        pending_replies.give_up(session);
+        pending_replies.abandon(session);
         assert!(pending_replies.expects(&device, b"1"));
         pending_replies.settle(&device, b"1", taken);
         pending_replies.settle(&device, b"1", done);
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_ends_the_exchange() {
+    fn a_rejection_ends_the_exchange() {
         let (pending_replies, device) = (PendingReplies::default(), NAME.parse().unwrap());
         let _exchange = pending_replies.expect(&device, b"1", None, true).unwrap();
         pending_replies.settle(&device, b"1", answer(AcknowledgementCode::CR));
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_or_loses_the_session_is_forgotten() {
+    fn an_exchange_ends_when_it_is_dropped_or_its_session_ends() {
         let clock = clock();
         let (pending_replies, device) = (PendingReplies::default(), NAME.parse().unwrap());
         let [one, two] = [(); 2].map(|()| Some(SessionId::at(clock.now())));
@@ -168,7 +169,7 @@ mod tests {
         assert!(!pending_replies.expects(&device, b"1"));
         let mut lost = pending_replies.expect(&device, b"2", one, false).unwrap();
         let _kept = pending_replies.expect(&device, b"3", two, false).unwrap();
-        pending_replies.give_up(one.unwrap());
+        pending_replies.abandon(one.unwrap());
         assert!(lost.answers.try_recv().is_err() && !pending_replies.expects(&device, b"2"));
         assert!(pending_replies.expects(&device, b"3"));
     }

@@ -1,4 +1,4 @@
-//! The sessions that are open now.
+//! The open sessions.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,26 +13,24 @@ use crate::authz::Directory;
 use crate::model::{DeviceId, Refusal, SessionId};
 use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
 
-/// How many messages may wait to be delivered into one session.
-const DELIVERIES: usize = 64;
-
-/// Knows every open session: for those who watch over trust, and for those who have a message for a device.
+/// The list of open sessions. The directory and revocation watches end sessions through it; the dispatcher
+/// sends messages to devices through it.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     sessions: Arc<Mutex<HashMap<SessionId, Entry>>>,
     pending_replies: PendingReplies,
 }
 
-/// What is known of an open session.
+/// An open session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionInfo {
-    /// Its name.
+    /// Its id.
     pub id: SessionId,
     /// The Common Name of the certificate.
     pub device: DeviceId,
-    /// Where the device connected from.
+    /// The address from which the device connected.
     pub peer: SocketAddr,
-    /// Since when.
+    /// When it was opened.
     pub since: Timestamp,
     /// The negotiated TLS version.
     pub version: &'static str,
@@ -40,17 +38,17 @@ pub struct SessionInfo {
     pub suite: &'static str,
 }
 
-/// Why a message could not be delivered into a session.
+/// Why a message cannot be delivered to a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeliverError {
     /// The device is not connected.
     #[error("the device is not connected")]
     NotConnected,
     /// A message with the same MSH-10 waits for its acknowledgement.
-    #[error("a message with this control id waits for its acknowledgement already")]
-    UnderWay,
-    /// Too many messages wait for this device already.
-    #[error("too many messages wait for this device already")]
+    #[error("a message with this control id already waits for its acknowledgement")]
+    AlreadyPending,
+    /// The delivery queue of the session is full.
+    #[error("too many messages already wait for this device")]
     Busy,
 }
 
@@ -62,9 +60,9 @@ pub(super) struct Outgoing {
     pub(super) frame: Bytes,
 }
 
-/// The session's ends of what the registry says to it.
+/// What a session receives from the registry.
 #[derive(Debug)]
-pub(super) struct Links {
+pub(super) struct Channels {
     pub(super) deliveries: mpsc::Receiver<Outgoing>,
     pub(super) withdrawn: watch::Receiver<Option<Refusal>>,
     _registration: Registration,
@@ -78,7 +76,7 @@ struct Entry {
     withdrawn: watch::Sender<Option<Refusal>>,
 }
 
-/// Takes the session off the list when it is dropped, however the session ended.
+/// Removes the session from the list when it is dropped, however the session ended.
 #[derive(Debug)]
 struct Registration {
     registry: Registry,
@@ -92,43 +90,45 @@ impl Registry {
         self.entries().values().map(|entry| entry.info.clone()).collect()
     }
 
-    /// Trust is watched after handshake_limiter: ends the sessions of devices that `directory` does not admit any more.
+    /// Ends the sessions of devices that `directory` no longer admits: authorization is checked after the
+    /// handshake as well.
     pub fn recheck(&self, directory: &Directory) {
         for entry in self.entries().values() {
             if let Err(refusal) = directory.admit(&entry.info.device) {
-                // A session that has just ended does not listen any more.
+                // The session may have ended in this moment.
                 let _ = entry.withdrawn.send(Some(refusal));
             }
         }
     }
 
-    /// Trust is watched after handshake_limiter: ends the sessions of which one certificate has been revoked since. What has
-    /// only become unknown disturbs nobody who is connected.
+    /// Ends the sessions whose path holds a certificate that was revoked after the handshake. A status that
+    /// has become undetermined does not end a session.
     pub fn recheck_revocation(&self, revocation: &Engine) {
         let paths: Vec<_> = self.entries().iter().map(|(id, entry)| (*id, Arc::clone(&entry.path))).collect();
-        // Looking up takes microseconds each; the list is not held meanwhile.
+        // A lookup takes microseconds; the lock on the list is not held during lookups.
         for (id, path) in paths {
             let revoked = |status: &Status| matches!(status.verdict, Verdict::Revoked { .. });
             if revocation.peek(&path).iter().any(revoked)
                 && let Some(entry) = self.entries().get(&id)
             {
-                // A session that has just ended does not listen any more.
+                // The session may have ended in this moment.
                 let _ = entry.withdrawn.send(Some(Refusal::Revoked));
             }
         }
     }
 
-    /// Whether the device has a session here.
+    /// Whether the device has an open session on this node.
     #[must_use]
     pub fn is_connected(&self, device: &DeviceId) -> bool {
         self.entries().values().any(|entry| entry.info.device == *device)
     }
 
-    /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device`. Its acknowledgements may come on any session of
-    /// the device; `application` says whether a CA is followed by an application acknowledgement.
+    /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device`. Its acknowledgements may come on
+    /// any session of the device; `application` says whether a CA is followed by an application
+    /// acknowledgement.
     ///
     /// # Errors
-    /// When the device is not connected, or cannot take more.
+    /// When the device is not connected, its queue is full, or a message with this MSH-10 is pending.
     pub fn deliver(
         &self,
         device: &DeviceId,
@@ -138,7 +138,7 @@ impl Registry {
     ) -> Result<Exchange, DeliverError> {
         let (session, deliveries) = self.newest_session_of(device).ok_or(DeliverError::NotConnected)?;
         let exchange = self.pending_replies.expect(device, control_id, Some(session), application);
-        let exchange = exchange.ok_or(DeliverError::UnderWay)?;
+        let exchange = exchange.ok_or(DeliverError::AlreadyPending)?;
         deliveries.try_send(Outgoing { control_id: control_id.to_vec(), frame }).map_err(
             |error| match error {
                 mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
@@ -148,28 +148,28 @@ impl Registry {
         Ok(exchange)
     }
 
-    /// Waits for the application acknowledgement of a message that `device` has taken before.
+    /// Waits for the application acknowledgement of a message that `device` has already accepted (CA).
     ///
     /// # Errors
-    /// When somebody waits for it already.
+    /// When a message with this MSH-10 is pending.
     pub fn await_application(&self, device: &DeviceId, control_id: &[u8]) -> Result<Exchange, DeliverError> {
-        self.pending_replies.expect(device, control_id, None, true).ok_or(DeliverError::UnderWay)
+        self.pending_replies.expect(device, control_id, None, true).ok_or(DeliverError::AlreadyPending)
     }
 
-    /// What sessions ask about the acknowledgements that come to them.
+    /// The messages that wait for acknowledgements, shared by all sessions.
     pub(super) fn pending_replies(&self) -> PendingReplies {
         self.pending_replies.clone()
     }
 
-    pub(super) fn register(&self, info: SessionInfo, path: Arc<[IssuedCertificate]>) -> Links {
-        let (deliver, deliveries) = mpsc::channel(DELIVERIES);
+    pub(super) fn register(&self, info: SessionInfo, path: Arc<[IssuedCertificate]>) -> Channels {
+        let (deliver, deliveries) = mpsc::channel(MAX_QUEUED_DELIVERIES);
         let (withdraw, withdrawn) = watch::channel(None);
         let registration = Registration { registry: self.clone(), id: info.id };
         self.entries().insert(info.id, Entry { info, path, deliveries: deliver, withdrawn: withdraw });
-        Links { deliveries, withdrawn, _registration: registration }
+        Channels { deliveries, withdrawn, _registration: registration }
     }
 
-    // A device that reconnects before its old connection is found dead is reached on the new one.
+    // A device may reconnect before its old connection times out; the new one reaches it.
     fn newest_session_of(&self, device: &DeviceId) -> Option<(SessionId, mpsc::Sender<Outgoing>)> {
         self.entries()
             .values()
@@ -186,9 +186,12 @@ impl Registry {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.registry.entries().remove(&self.id);
-        self.registry.pending_replies.give_up(self.id);
+        self.registry.pending_replies.abandon(self.id);
     }
 }
+
+/// Messages that may wait in the queue of one session.
+const MAX_QUEUED_DELIVERIES: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -204,31 +207,31 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_listed_as_long_as_it_lives() {
+    fn a_session_is_listed_until_it_is_dropped() {
         let registry = Registry::default();
-        let links = registry.register(named(NAME), Arc::default());
+        let channels = registry.register(named(NAME), Arc::default());
         let _other = registry.register(named("OTHER"), Arc::default());
         assert_eq!(registry.sessions().len(), 2);
-        drop(links);
+        drop(channels);
         let left: Vec<_> = registry.sessions().into_iter().map(|info| info.device.to_string()).collect();
         assert_eq!(left, ["OTHER"]);
     }
 
     // Trust is watched after admission (A8).
     #[test]
-    fn only_those_who_lost_their_right_are_told() {
+    fn only_sessions_that_lost_their_authorization_are_ended() {
         let registry = Registry::default();
         let names = [NAME, "SUSPENDED", "REMOVED"];
         let sessions = names.map(|name| registry.register(named(name), Arc::default()));
         let suspended =
             Device { id: "SUSPENDED".parse().unwrap(), status: DeviceStatus::Suspended, ..device() };
         registry.recheck(&Directory::from(vec![device(), suspended]));
-        let told = sessions.each_ref().map(|links| *links.withdrawn.borrow());
-        assert_eq!(told, [None, Some(Refusal::SuspendedDevice), Some(Refusal::UnknownDevice)]);
+        let refusals = sessions.each_ref().map(|channels| *channels.withdrawn.borrow());
+        assert_eq!(refusals, [None, Some(Refusal::SuspendedDevice), Some(Refusal::UnknownDevice)]);
     }
 
     #[tokio::test]
-    async fn a_device_that_came_back_is_reached_on_its_new_connection() {
+    async fn a_device_that_reconnected_is_reached_on_its_newest_session() {
         let registry = Registry::default();
         let clock = clock();
         let mut old = registry.register(info(&clock), Arc::default());

@@ -146,12 +146,13 @@ impl InterfaceA {
         let now = self.services.now();
         let id = SessionId::at(now.wall);
         let device = peer.device().id.clone();
-        let links = self.registry.register(info(id, &peer, now.wall), Arc::clone(peer.path()));
+        let channels = self.registry.register(info(id, &peer, now.wall), Arc::clone(peer.path()));
         let metrics = self.services.metrics.clone();
         let result = if peer.is_resumed() { "resumed" } else { "accepted" };
         metrics.handshakes_total.with_label_values(&[result, ""]).inc();
         metrics.tls_negotiated_total.with_label_values(&[peer.version(), peer.suite()]).inc();
-        // At the level of errors, so that every line of the session has the fields of the span, whatever the level.
+        // At the level of errors, so that every line of the session has the fields of the span, whatever the
+        // level.
         let span = tracing::error_span!("session", session = %id, %device, peer = %peer.address());
         span.in_scope(|| {
             let (version, suite, resumed) = (peer.version(), peer.suite(), peer.is_resumed());
@@ -173,7 +174,7 @@ impl InterfaceA {
         let services = Arc::clone(&self.services);
         metrics.connections_active.inc();
         let connection =
-            Connection { stream, session, services: self.services, links, write_timeout: WRITE_TIMEOUT };
+            Connection { stream, session, services: self.services, channels, write_timeout: WRITE_TIMEOUT };
         let run = connection.run(opening).instrument(span.clone());
         let (end, messages) = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ended { reason, messages }) => (reason, Some(messages)),
@@ -253,7 +254,8 @@ impl Serving {
         self.interface.handshake_limiter.ended()
     }
 
-    /// Accepts connections until `drain` is cancelled, then waits for the sessions to finish what is in flight.
+    /// Accepts connections until `drain` is cancelled, then waits for the sessions to finish what is in
+    /// flight.
     ///
     /// # Errors
     /// When a listening socket fails.
@@ -267,7 +269,8 @@ impl Serving {
         let mut outcome = Ok(());
         while let Some(ended) = accepting.join_next().await {
             if let Err(error) = ended.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
-                // A failed socket is an internal fault: the platform shuts down gracefully and is started again.
+                // A failed socket is an internal fault: the platform shuts down gracefully and is started
+                // again.
                 drain.cancel();
                 outcome = Err(error);
             }

@@ -1,9 +1,10 @@
 //! The rule that decides whether a device is silent.
 //!
-//! The rule is simple enough for an operator to predict. A device is silent when none of its messages was stored for
-//! three times the longest of the last 16 gaps between its messages, and for at least one minute. With fewer than five
-//! known gaps, nothing is expected. A device that sends watchdogs (DEV-53) states its heartbeat interval; it is silent
-//! after twice that interval. Time in which the platform did not listen does not count.
+//! The rule is simple enough for an operator to predict. A device is silent when none of its messages was
+//! stored for three times the longest of the last 16 gaps between its messages, and for at least one minute.
+//! With fewer than five known gaps, nothing is expected. A device that sends watchdogs (DEV-53) states its
+//! heartbeat interval; it is silent after twice that interval. Time in which the platform did not listen does
+//! not count.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -57,7 +58,8 @@ impl DeviceLiveness {
         }
     }
 
-    /// A device whose messages came at `times` (ascending), before the platform started at `now`. `None` without any.
+    /// A device whose messages came at `times` (ascending), before the platform started at `now`. `None`
+    /// without any.
     #[must_use]
     pub fn from_history(times: impl IntoIterator<Item = Timestamp>, now: Timestamp) -> Option<Self> {
         let mut times = times.into_iter();

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::registry::{Links, Outgoing};
+use super::registry::{Channels, Outgoing};
 use super::session::{Effect, Now, Session, Ticket};
 use crate::audit::{self, SessionEnd};
 use crate::liveness::Liveness;
@@ -38,7 +38,7 @@ pub(super) struct Connection<S> {
     pub(super) stream: S,
     pub(super) session: Session,
     pub(super) services: Arc<Services>,
-    pub(super) links: Links,
+    pub(super) channels: Channels,
     /// How long a peer may take no bytes: [`WRITE_TIMEOUT`].
     pub(super) write_timeout: Duration,
 }
@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::StoreResult(StoreResult::Audited) => {}
             Event::Deliver(outgoing) => self.session.deliver(outgoing),
             Event::Withdrawn => {
-                if let Some(refusal) = *self.links.withdrawn.borrow_and_update() {
+                if let Some(refusal) = *self.channels.withdrawn.borrow_and_update() {
                     self.session.withdraw(refusal);
                 }
             }
@@ -129,8 +129,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Sends close_notify, which tells the peer that nothing was cut off, then reads and discards what the peer still
-    /// sends: a TCP connection closed with unread bytes is reset, and a reset discards our last acknowledgement.
+    /// Sends close_notify, which shows the peer that nothing was cut off, then reads and discards what the
+    /// peer still sends: a TCP connection closed with unread bytes is reset, and a reset discards our last
+    /// acknowledgement.
     async fn close(&mut self) -> io::Result<()> {
         self.stream.shutdown().await?;
         tokio::io::copy(&mut (&mut self.stream).take(MAX_LINGER_BYTES), &mut tokio::io::sink()).await?;
@@ -185,8 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.stream.write_all(&all).await?;
             self.stream.flush().await
         };
-        let (withdrawn, drain) = (&mut self.links.withdrawn, &self.services.drain);
-        // A peer that takes no bytes must neither keep a session that it has lost the right to, nor delay a shutdown.
+        let (withdrawn, drain) = (&mut self.channels.withdrawn, &self.services.drain);
+        // A peer that takes no bytes must neither keep a session that it has lost the right to, nor delay a
+        // shutdown.
         let cut_short = async {
             tokio::select! {
                 _ = withdrawn.wait_for(Option::is_some) => {}
@@ -206,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Why the session of a peer that takes no more bytes is over.
     fn lost(&self) -> SessionEnd {
-        match *self.links.withdrawn.borrow() {
+        match *self.channels.withdrawn.borrow() {
             Some(refusal) => SessionEnd::Withdrawn(refusal),
             None if self.services.drain.is_cancelled() => SessionEnd::Shutdown,
             None => SessionEnd::ConnectionLost,
@@ -219,7 +221,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         drained: Pin<&mut WaitForCancellationFutureOwned>,
         alarm: Pin<&mut Sleep>,
     ) -> Event {
-        // Backpressure: while the queue of the store is full, a session reads no more. Its task for the store wakes it.
+        // Backpressure: while the queue of the store is full, a session reads no more. Its task for the store
+        // wakes it.
         let reads = self.session.wants_input() && (tasks.is_empty() || !self.services.store.is_full());
         self.session.set_reading(reads, self.services.now());
         let draining = self.session.is_draining();
@@ -227,14 +230,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if reads {
             self.session.buffer().reserve(READ_SIZE);
         }
-        // Biased order: loss of authorization first, the deadline last, so that it fires only with no input pending. A
-        // peer that sends a byte at a time leaves no input pending; one that floods ends at the largest frame.
+        // Biased order: loss of authorization first, the deadline last, so that it fires only with no input
+        // pending. A peer that sends a byte at a time leaves no input pending; one that floods ends at the
+        // largest frame.
         tokio::select! {
             biased;
-            Ok(()) = self.links.withdrawn.changed(), if !draining => Event::Withdrawn,
+            Ok(()) = self.channels.withdrawn.changed(), if !draining => Event::Withdrawn,
             () = drained, if !draining => Event::Drain,
             Some(result) = tasks.next(), if !tasks.is_empty() => Event::StoreResult(result),
-            Some(outgoing) = self.links.deliveries.recv(), if !draining => Event::Deliver(outgoing),
+            Some(outgoing) = self.channels.deliveries.recv(), if !draining => Event::Deliver(outgoing),
             read = self.stream.read_buf(self.session.buffer()), if reads => Event::Read(read),
             () = at(alarm, deadline), if deadline.is_some() => Event::Deadline,
         }
@@ -282,8 +286,8 @@ fn audit(services: Arc<Services>, event: audit::Event) -> BoxFuture<'static, Sto
     .boxed()
 }
 
-/// Returns at `deadline`. The deadline moves with each message: a timer that fires too early is set again then, which
-/// is rare, and not with each message.
+/// Returns at `deadline`. The deadline moves with each message: a timer that fires too early is set again
+/// then, which is rare, and not with each message.
 async fn at(mut alarm: Pin<&mut Sleep>, deadline: Option<Instant>) {
     let Some(deadline) = deadline.map(tokio::time::Instant::from) else {
         return std::future::pending().await;

@@ -15,7 +15,7 @@ use crate::model::{DeviceId, Refusal};
 use crate::store::MessageFilter;
 use crate::store::fixtures::TestStore;
 
-/// A connection at work, and the device's end of it.
+/// A running connection, and the device's end of it.
 struct Bench {
     place: TestStore,
     store: Store,
@@ -26,16 +26,16 @@ struct Bench {
 }
 
 impl Bench {
-    /// `room` is how many bytes the device may leave unread.
-    async fn new(room: usize, write_timeout: Duration) -> Self {
-        Self::with(room, write_timeout, LIMITS).await
+    /// `capacity`: how many bytes the device may leave unread.
+    async fn new(capacity: usize, write_timeout: Duration) -> Self {
+        Self::with(capacity, write_timeout, LIMITS).await
     }
 
-    async fn with(room: usize, write_timeout: Duration, limits: Limits) -> Self {
+    async fn with(capacity: usize, write_timeout: Duration, limits: Limits) -> Self {
         let place = TestStore::new();
         let (store, clock) = (place.open().await, Clock::system());
         let (registry, drain) = (Registry::default(), CancellationToken::new());
-        let (device, stream) = duplex(room);
+        let (device, stream) = duplex(capacity);
         let services = Services {
             store: store.clone(),
             liveness: Liveness::default(),
@@ -43,16 +43,16 @@ impl Bench {
             metrics: Metrics::new().unwrap(),
             drain: drain.clone(),
         };
-        let links = registry.register(info(&clock), Arc::default());
+        let channels = registry.register(info(&clock), Arc::default());
         let session = session(registry.pending_replies(), limits, &clock);
         let services = services.into();
-        let connection = Connection { stream, session, services, links, write_timeout };
+        let connection = Connection { stream, session, services, channels, write_timeout };
         let running =
             tokio::spawn(connection.run(audit::Event::PlatformStopped { reason: StopReason::Requested }));
         Self { place, store, registry, drain, device, running }
     }
 
-    /// Reads until so many acknowledgements or messages have come.
+    /// Reads until `count` acknowledgements or messages have come.
     async fn read_frames(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         while bytes.windows(2).filter(|window| window == b"\x1C\r").count() < count {
@@ -82,7 +82,7 @@ async fn messages_are_stored_and_acknowledged_until_the_peer_leaves() {
     let answers = acknowledgements(&bench.read_frames(2).await);
     assert_eq!(answers, [("CA".to_owned(), "1".to_owned()), ("CA".to_owned(), "2".to_owned())]);
     assert_eq!(bench.stored().await, 2);
-    // The peer closes its side only: what it is owed still comes.
+    // The peer closes its side only: it still gets its acknowledgements.
     bench.device.write_all(&frame("3")).await.unwrap();
     bench.device.shutdown().await.unwrap();
     let mut rest = Vec::new();
@@ -105,7 +105,7 @@ async fn a_message_is_delivered_and_its_acknowledgement_returned() {
 }
 
 #[tokio::test]
-async fn who_delivers_to_nobody_or_to_one_who_leaves_is_told() {
+async fn a_delivery_fails_when_the_device_is_or_gets_disconnected() {
     let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
     let stranger: DeviceId = "STRANGER".parse().unwrap();
     let frame = Bytes::from_static(b"\x0Bours\x1C\r");
@@ -113,7 +113,7 @@ async fn who_delivers_to_nobody_or_to_one_who_leaves_is_told() {
     assert_eq!(refused.unwrap_err(), DeliverError::NotConnected);
     let mut exchange = bench.registry.deliver(&name(), b"1", false, frame.clone()).unwrap();
     let again = bench.registry.deliver(&name(), b"1", false, frame.clone());
-    assert_eq!(again.unwrap_err(), DeliverError::UnderWay);
+    assert_eq!(again.unwrap_err(), DeliverError::AlreadyPending);
     bench.read_frames(1).await;
     drop(bench.device);
     assert_eq!(exchange.answer().await, None);
@@ -122,27 +122,27 @@ async fn who_delivers_to_nobody_or_to_one_who_leaves_is_told() {
 }
 
 #[tokio::test]
-async fn a_right_that_is_withdrawn_ends_the_session() {
+async fn loss_of_authorization_ends_the_session() {
     let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
     bench.registry.recheck(&Directory::from(vec![device()]));
     bench.device.write_all(&frame("1")).await.unwrap();
-    assert!(!bench.read_frames(1).await.is_empty(), "a right that is still there changes nothing");
+    assert!(!bench.read_frames(1).await.is_empty(), "a device that is still authorized stays");
     bench.registry.recheck(&suspended());
     assert_eq!(bench.device.read(&mut [0; 16]).await.unwrap(), 0);
     assert_eq!(bench.running.await.unwrap().reason, SessionEnd::Withdrawn(Refusal::SuspendedDevice));
 }
 
 #[tokio::test]
-async fn a_platform_that_stops_ends_the_session() {
+async fn a_shutdown_ends_the_session() {
     let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
     bench.drain.cancel();
     assert_eq!(bench.device.read(&mut [0; 16]).await.unwrap(), 0);
     assert_eq!(bench.running.await.unwrap().reason, SessionEnd::Shutdown);
 }
 
-/// Whoever is held back by us is not late: its time stands still while it is not read.
+/// Paused time is not charged to the peer.
 #[tokio::test]
-async fn a_peer_in_the_middle_of_a_frame_is_not_late_while_a_full_store_holds_it_back() {
+async fn the_frame_timeout_is_suspended_while_the_store_queue_is_full() {
     let limits = Limits { frame_timeout: Duration::from_secs(2), ..LIMITS };
     let mut bench = Bench::with(64 * 1024, WRITE_TIMEOUT, limits).await;
     let mut outside = bench.place.connect_directly().await;
@@ -169,37 +169,37 @@ async fn a_peer_in_the_middle_of_a_frame_is_not_late_while_a_full_store_holds_it
 }
 
 /// A device that sends and does not read: its own buffer is full, so our answers go nowhere.
-async fn deaf(write_timeout: Duration) -> Bench {
+async fn unresponsive(write_timeout: Duration) -> Bench {
     let mut bench = Bench::new(1024, write_timeout).await;
     for number in 0..500 {
         let frame = frame(&number.to_string());
         let sending = bench.device.write_all(&frame);
-        // Nothing more is taken, or the platform has given the device up.
+        // The platform reads no more, or has closed the connection.
         if !matches!(tokio::time::timeout(Duration::from_millis(300), sending).await, Ok(Ok(()))) {
             return bench;
         }
     }
-    panic!("the platform reads although nobody takes its answers");
+    panic!("the platform reads although the device takes no answers");
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_no_bytes_is_gone_after_a_while() {
-    let bench = deaf(Duration::from_millis(100)).await;
+async fn a_peer_that_takes_no_bytes_is_disconnected_after_the_write_timeout() {
+    let bench = unresponsive(Duration::from_millis(100)).await;
     assert_eq!(bench.running.await.unwrap().reason, SessionEnd::ConnectionLost);
     assert!(bench.registry.sessions().is_empty());
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_no_bytes_cannot_keep_a_right_that_it_has_lost() {
-    let bench = deaf(WRITE_TIMEOUT).await;
+async fn loss_of_authorization_ends_the_session_of_a_peer_that_takes_no_bytes() {
+    let bench = unresponsive(WRITE_TIMEOUT).await;
     bench.registry.recheck(&suspended());
     let ended = tokio::time::timeout(CLOSE_TIMEOUT * 4, bench.running).await;
     assert_eq!(ended.unwrap().unwrap().reason, SessionEnd::Withdrawn(Refusal::SuspendedDevice));
 }
 
 #[tokio::test]
-async fn too_many_deliveries_to_a_peer_that_takes_no_bytes_are_refused() {
-    let bench = deaf(WRITE_TIMEOUT).await;
+async fn deliveries_to_a_peer_that_takes_no_bytes_are_limited() {
+    let bench = unresponsive(WRITE_TIMEOUT).await;
     let frame = Bytes::from_static(b"\x0Bours\x1C\r");
     let deliver = |number: u32| bench.registry.deliver(&name(), &number.to_be_bytes(), false, frame.clone());
     let waiting: Vec<_> = (0..64).map(|number| deliver(number).unwrap()).collect();

@@ -11,8 +11,8 @@ use super::reading::Reading;
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) result: CheckResult,
-    /// The first device that the message names and its sender may not speak for. `None` when the message is rejected
-    /// by its header, before identities count.
+    /// The first device that the message names and its sender may not speak for. `None` when the message is
+    /// rejected by its header, before identities count.
     pub(super) foreign_identity: Option<String>,
 }
 
@@ -27,8 +27,8 @@ pub(super) enum CheckResult {
 
 /// Checks a message of `device`, and adds warnings to it.
 ///
-/// In this order: whether the platform accepts such messages at all, who speaks, whether the content keeps to its
-/// profile. Every check runs, so that an operator sees all warnings; the first failure decides.
+/// In this order: whether the platform accepts such messages at all, who speaks, whether the content keeps to
+/// its profile. Every check runs, so that an operator sees all warnings; the first failure decides.
 pub(super) fn check(
     reading: &mut Reading<'_>,
     device: &Device,

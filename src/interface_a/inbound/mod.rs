@@ -1,7 +1,7 @@
 //! The decision about each message that a device sends.
 //!
-//! Pure: nothing here waits. A message is read, checked, and put into a record together with its answer. The decision
-//! says what is sent if the record becomes durable, and what if it does not.
+//! Pure: nothing here waits. A message is read, checked, and put into a record together with its answer. The
+//! decision says what is sent if the record becomes durable, and what if it does not.
 
 mod answer;
 mod checks;
@@ -60,8 +60,8 @@ impl Inbound {
         &self.origin.peer.device().id
     }
 
-    /// Decides about one part of a frame. `expects` says whether a message of ours with this MSH-10 waits for its
-    /// acknowledgement.
+    /// Decides about one part of a frame. `expects` says whether a message of ours with this MSH-10 waits for
+    /// its acknowledgement.
     pub(super) fn evaluate(
         &self,
         part: &Part,
@@ -265,10 +265,12 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The device as the directory has it now: the devices for which a gateway speaks can change during a session.
+    /// The device as the directory has it now: the devices for which a gateway speaks can change during a
+    /// session.
     fn device(self) -> Arc<Device> {
         let admitted = self.origin.peer.device();
-        // The session of a device that is no longer admitted is about to end; until then the device speaks for itself.
+        // The session of a device that is no longer admitted is about to end; until then the device speaks
+        // for itself.
         let alone = || Arc::new(Device { speaks_for: Vec::new(), ..(**admitted).clone() });
         self.directory.load().admit(&admitted.id).unwrap_or_else(|_| alone())
     }

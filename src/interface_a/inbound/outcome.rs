@@ -35,13 +35,14 @@ pub(crate) enum Outcome {
     Rejected,
     /// The message is rejected because it names a device for which its sender may not speak.
     Violation,
-    /// The frame cannot be answered by name and `[messages] unreadable` is `close`: the session ends without an answer.
+    /// The frame cannot be answered by name and `[messages] unreadable` is `close`: the session ends without
+    /// an answer.
     Unanswerable,
     /// The message acknowledges one of ours.
     Reply(Reply),
 }
 
-/// What is needed to tell the sender that the store failed. Rarely needed, so it is not rendered in advance.
+/// What is needed to answer that the store failed. Rarely needed, so it is not rendered in advance.
 #[derive(Debug)]
 pub(crate) struct StoreFailure {
     pub(super) header: KeptHeader,

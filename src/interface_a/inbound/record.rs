@@ -65,8 +65,8 @@ impl Origin {
         }
     }
 
-    /// When the reported event happened: the time of the observation (OBR-7), else that of the message (MSH-7). A time
-    /// without a zone is in the zone of the message, or in ours if the message states none.
+    /// When the reported event happened: the time of the observation (OBR-7), else that of the message
+    /// (MSH-7). A time without a zone is in the zone of the message, or in ours if the message states none.
     fn event_time(&self, message: &Message<'_>) -> Option<Timestamp> {
         let header = message.header();
         let zone = header.zone().map_or_else(|| self.zone.clone(), Offset::to_time_zone);

@@ -1,7 +1,8 @@
 //! Which refusals get a line in the log.
 //!
-//! A pair of peer and reason gets one line in a minute, and then a line with the count of its repetitions. All pairs
-//! together get [`MAX_LINES`] lines in any minute; the refusals beyond that get one line with their count.
+//! A pair of peer and reason gets one line in a minute, and then a line with the count of its repetitions.
+//! All pairs together get [`MAX_LINES`] lines in any minute; the refusals beyond that get one line with their
+//! count.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -12,7 +13,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Limiter {
     /// When lines were logged in the last minute, in order.
     logged: VecDeque<Instant>,
-    /// The pairs that were logged in the last minute. Each took a line, so there are no more of them than lines.
+    /// The pairs that were logged in the last minute. Each took a line, so there are no more of them than
+    /// lines.
     pairs: BTreeMap<(Subject, &'static str), Pair>,
     /// Refusals without a line and without a pair.
     others: u64,
@@ -194,8 +196,8 @@ mod tests {
     const REASONS: [&str; 3] = ["expired", "revoked", "unknown-device"];
 
     proptest! {
-        /// Whatever arrives: no minute has more than 60 lines and one counted line, each refusal is in exactly one
-        /// line, and the first of a pair has its own line while the limit is not reached.
+        /// Whatever arrives: no minute has more than 60 lines and one counted line, each refusal is in
+        /// exactly one line, and the first of a pair has its own line while the limit is not reached.
         #[test]
         fn no_minute_has_more_lines_than_the_limit(
             arrivals in prop::collection::vec((0u16..150, 0usize..3, prop_oneof![

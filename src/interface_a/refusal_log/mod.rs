@@ -1,7 +1,7 @@
 //! Log lines for refused connections, at a bounded rate (A8 and A9.4: log an error).
 //!
-//! A peer decides how often it is refused, so it must not decide how much is logged. The audit trail and the metrics
-//! have every refusal.
+//! A peer decides how often it is refused, so it must not decide how much is logged. The audit trail and the
+//! metrics have every refusal.
 
 mod limiter;
 

@@ -1,10 +1,12 @@
 //! One connection of a device, as a state machine without sockets, clocks or databases.
 //!
-//! Bytes, results of the store and deadlines go in; [`Effect`]s come out, in order. A session is duplex: messages of the
-//! device are evaluated, recorded and acknowledged; messages for the device wait here for their acknowledgement.
+//! Bytes, results of the store and deadlines go in; [`Effect`]s come out, in order. A session is duplex:
+//! messages of the device are evaluated, recorded and acknowledged; messages for the device wait here for
+//! their acknowledgement.
 //!
-//! Acknowledgements leave in the order in which the messages came, each once its message is durable (B.1: a positive
-//! acknowledgement means that the message is safe). Up to `[interface-a] in-flight` messages are stored at once.
+//! Acknowledgements leave in the order in which the messages came, each once its message is durable (B.1: a
+//! positive acknowledgement means that the message is safe). Up to `[interface-a] in-flight` messages are
+//! stored at once.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -140,14 +142,14 @@ impl Session {
         &mut self.buffer
     }
 
-    /// Whether bytes should be read: not while as many messages are in flight as may be. This is the backpressure that a
-    /// slow store exerts on its senders.
+    /// Whether bytes should be read: not while as many messages are in flight as may be. This is the
+    /// backpressure that a slow store exerts on its senders.
     pub(super) fn wants_input(&self) -> bool {
         self.phase == Phase::Open && self.backlog.is_empty() && self.has_capacity()
     }
 
-    /// Reports whether the connection reads at present. Idle and frame timeouts are suspended while backpressure pauses
-    /// reads; paused time is not charged to the peer.
+    /// Reports whether the connection reads at present. Idle and frame timeouts are suspended while
+    /// backpressure pauses reads; paused time is not charged to the peer.
     pub(super) fn set_reading(&mut self, reads: bool, now: Now) {
         self.refresh_settings();
         if !reads {
@@ -223,8 +225,8 @@ impl Session {
         self.read_frames(now);
     }
 
-    /// Sends a message of ours, unless its sender has stopped waiting for the acknowledgement. A peer that takes no
-    /// bytes may have delayed it until it expired, and an order must not come late.
+    /// Sends a message of ours, unless its sender has stopped waiting for the acknowledgement. A peer that
+    /// takes no bytes may have delayed it until it expired, and an order must not come late.
     pub(super) fn deliver(&mut self, Outgoing { control_id, frame }: Outgoing) {
         if self.pending_replies.expects(self.inbound.device(), &control_id) {
             self.effects.push_back(Effect::Send(frame));
@@ -240,8 +242,8 @@ impl Session {
     pub(super) fn drain(&mut self, reason: SessionEnd) {
         if self.phase == Phase::Open {
             self.phase = Phase::Draining(reason);
-            // A message that is not being stored is not acknowledged: its sender keeps it. A peer that only closed its
-            // side has sent whole messages, and all of them are stored.
+            // A message that is not being stored is not acknowledged: its sender keeps it. A peer that only
+            // closed its side has sent whole messages, and all of them are stored.
             if reason != SessionEnd::PeerClosed {
                 self.backlog.clear();
             }
@@ -383,8 +385,8 @@ impl Session {
         }
     }
 
-    /// Once per connection, at its end. Many devices send line breaks between frames; those are counted with each frame
-    /// and are not worth an audit row.
+    /// Once per connection, at its end. Many devices send line breaks between frames; those are counted with
+    /// each frame and are not worth an audit row.
     fn audit_stray_bytes(&mut self) {
         if self.codec.stray_kept().iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
             self.effects.push_back(Effect::Audit(self.inbound.stray_bytes(self.codec.stray_bytes())));

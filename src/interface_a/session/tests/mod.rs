@@ -16,11 +16,11 @@ use crate::model::{Clock, MessageId, SessionId};
 
 mod model;
 
-/// A session whose world does only what the test says.
+/// A session whose store, clock and peer are driven by the test.
 struct Bench {
     session: Session,
     clock: Clock,
-    /// Messages that the store has not answered yet.
+    /// Messages that are being stored.
     storing: Vec<(Ticket, Box<MessageRecord>)>,
     sent: Vec<u8>,
     audited: Vec<audit::Event>,
@@ -73,7 +73,7 @@ impl Bench {
         self.perform();
     }
 
-    /// Time passes, and the deadline is served if it is due.
+    /// Time passes, and the deadline fires if it is due.
     fn pass(&mut self, time: Duration) {
         self.clock.advance(time);
         let now = self.now();
@@ -101,8 +101,8 @@ impl Bench {
         }
     }
 
-    /// What was sent since the last call: MSA-1 and MSA-2.
-    fn told(&mut self) -> Vec<(String, String)> {
+    /// The acknowledgements since the last call: MSA-1 and MSA-2.
+    fn answers(&mut self) -> Vec<(String, String)> {
         acknowledgements(&std::mem::take(&mut self.sent))
     }
 
@@ -128,7 +128,7 @@ fn a_reload_reaches_an_open_session() {
         bench.receive(bytes);
         bench.stored(0);
         let text = String::from_utf8_lossy(&bench.sent).into_owned();
-        (text.split('|').nth(2).unwrap_or_default().to_owned(), bench.told().remove(0).0)
+        (text.split('|').nth(2).unwrap_or_default().to_owned(), bench.answers().remove(0).0)
     };
     let platform = |code: &str| ("PCD-PLATFORM".to_owned(), code.to_owned());
     assert_eq!(answered(&mut bench, &as_test("1")), platform("CR"));
@@ -162,7 +162,7 @@ fn a_longer_idle_timeout_reaches_a_session_that_waits() {
     assert_eq!(bench.end, Some(SessionEnd::IdleTimeout));
 }
 
-// B.1: the sender matches by control id, and many senders do not: they count.
+// B.1: senders match acknowledgements by control id; many only count them.
 #[test]
 fn acknowledgements_leave_in_the_order_of_arrival() {
     let mut bench = Bench::new(LIMITS);
@@ -170,9 +170,9 @@ fn acknowledgements_leave_in_the_order_of_arrival() {
     assert_eq!(bench.storing.len(), 3, "all of them are being stored at once");
     bench.stored(2);
     bench.stored(1);
-    assert_eq!(bench.told(), [], "2 and 3 are safe and wait for 1");
+    assert_eq!(bench.answers(), [], "2 and 3 are safe and wait for 1");
     bench.stored(0);
-    assert_eq!(bench.told(), positive(&["1", "2", "3"]));
+    assert_eq!(bench.answers(), positive(&["1", "2", "3"]));
 }
 
 #[test]
@@ -181,12 +181,12 @@ fn nothing_is_acknowledged_before_it_is_durable() {
     bench.receive(&frame("1"));
     assert!(bench.sent.is_empty());
     bench.answered(0, Err(StoreError::Closed));
-    assert_eq!(bench.told(), [("CE".to_owned(), "1".to_owned())], "the sender keeps it");
+    assert_eq!(bench.answers(), [("CE".to_owned(), "1".to_owned())], "the sender keeps it");
     assert_eq!(bench.end, None, "and the connection stays");
 }
 
 #[test]
-fn a_resend_is_answered_with_what_was_answered_before() {
+fn a_resend_gets_the_original_answer() {
     let mut bench = Bench::new(LIMITS);
     bench.receive(&frame("1"));
     let of = MessageId::at(bench.clock.now());
@@ -199,19 +199,19 @@ fn a_resend_is_answered_with_what_was_answered_before() {
 }
 
 #[test]
-fn an_answer_for_a_ticket_that_is_none_changes_nothing() {
+fn a_second_result_for_a_ticket_changes_nothing() {
     let mut bench = Bench::new(LIMITS);
     bench.receive(&frame("1"));
     let ticket = bench.storing[0].0;
     bench.stored(0);
-    assert_eq!(bench.told(), positive(&["1"]));
+    assert_eq!(bench.answers(), positive(&["1"]));
     let again = Ok(RecordOutcome::Stored(MessageId::at(bench.clock.now())));
     bench.then(|session, now| session.recorded(ticket, &again, now));
-    assert_eq!(bench.told(), []);
+    assert_eq!(bench.answers(), []);
 }
 
 #[test]
-fn a_store_that_cannot_keep_up_stops_the_reading() {
+fn a_slow_store_pauses_reads() {
     let mut bench = Bench::new(Limits { in_flight: 2, ..LIMITS });
     bench.receive(&[frame("1"), frame("2"), frame("3"), frame("4")].concat());
     assert_eq!(bench.storing.len(), 2);
@@ -220,17 +220,17 @@ fn a_store_that_cannot_keep_up_stops_the_reading() {
     bench.stored(1);
     assert!(!bench.session.wants_input(), "2 is safe, and still in the way of its answer");
     bench.stored(0);
-    assert_eq!(bench.told(), positive(&["1", "2"]));
+    assert_eq!(bench.answers(), positive(&["1", "2"]));
     assert_eq!(bench.storing.len(), 2, "what had been read already is taken up without new bytes");
     bench.stored(0);
     bench.stored(0);
-    assert_eq!(bench.told(), positive(&["3", "4"]));
+    assert_eq!(bench.answers(), positive(&["3", "4"]));
     assert!(bench.session.wants_input());
 }
 
-// A device that we hold back must not be thrown out for being slow: it would be locked out by our fault.
+// A device must not be disconnected for a delay that the platform causes.
 #[test]
-fn who_is_held_back_is_not_late() {
+fn timeouts_are_suspended_while_backpressure_pauses_reads() {
     let mut bench = Bench::new(LIMITS);
     let bytes = frame("1");
     bench.receive(&bytes[..10]);
@@ -244,7 +244,7 @@ fn who_is_held_back_is_not_late() {
     assert_eq!((bench.rejections(), bench.end), (vec![], None), "a second of its time is left");
     bench.receive(&bytes[10..]);
     bench.stored(0);
-    assert_eq!(bench.told(), positive(&["1"]));
+    assert_eq!(bench.answers(), positive(&["1"]));
 
     bench.receive(&bytes[..10]);
     bench.then(|session, now| session.set_reading(false, now));
@@ -255,21 +255,21 @@ fn who_is_held_back_is_not_late() {
 }
 
 #[test]
-fn an_idle_session_ends_and_one_that_waits_for_the_store_does_not() {
+fn an_idle_session_ends_unless_it_waits_for_the_store() {
     let mut bench = Bench::new(LIMITS);
     bench.pass(LIMITS.idle_timeout - Duration::from_secs(1));
     bench.receive(&frame("1"));
     bench.pass(LIMITS.idle_timeout * 2);
-    assert_eq!(bench.end, None, "it is we who are slow");
+    assert_eq!(bench.end, None, "the platform is slow, not the peer");
     bench.stored(0);
     bench.pass(LIMITS.idle_timeout - Duration::from_secs(1));
-    assert_eq!(bench.end, None, "its time begins with our answer");
+    assert_eq!(bench.end, None, "the timeout starts with the answer");
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.end, Some(SessionEnd::IdleTimeout));
 }
 
 #[test]
-fn a_frame_has_so_much_time_however_slowly_it_comes() {
+fn a_slow_frame_ends_at_the_frame_timeout() {
     let mut bench = Bench::new(LIMITS);
     let bytes = frame("1");
     for byte in &bytes[..10] {
@@ -281,11 +281,11 @@ fn a_frame_has_so_much_time_however_slowly_it_comes() {
     assert_eq!(bench.rejections(), [Some("frame-timeout")], "30 s after its first byte");
     assert_eq!(bench.end, None, "what came of it is kept first");
     bench.stored(0);
-    assert_eq!((bench.told(), bench.end), (vec![], Some(SessionEnd::FrameTimeout)));
+    assert_eq!((bench.answers(), bench.end), (vec![], Some(SessionEnd::FrameTimeout)));
 }
 
 #[test]
-fn a_missing_carriage_return_is_waited_for_a_moment() {
+fn a_missing_carriage_return_delays_the_frame_briefly() {
     let mut bench = Bench::new(LIMITS);
     let mut bytes = frame("1");
     bytes.pop();
@@ -294,13 +294,13 @@ fn a_missing_carriage_return_is_waited_for_a_moment() {
     assert!(bench.storing.is_empty());
     bench.pass(Duration::from_millis(1));
     assert_eq!(bench.storing[0].1.warnings[0], "frame-missing-carriage-return");
-    // The carriage return that comes too late is nobody's loss.
+    // A carriage return that comes later changes nothing.
     bench.receive(&[&b"\r"[..], &frame("2")].concat());
     assert_eq!(bench.rejections(), [None, None]);
 }
 
 #[test]
-fn a_session_that_is_drained_answers_what_it_has_and_reads_no_more() {
+fn a_draining_session_answers_what_is_in_flight_and_reads_no_more() {
     let mut bench = Bench::new(LIMITS);
     bench.receive(&frame("1"));
     bench.then(|session, _| session.drain(SessionEnd::Shutdown));
@@ -308,16 +308,16 @@ fn a_session_that_is_drained_answers_what_it_has_and_reads_no_more() {
     bench.receive(&frame("2"));
     assert_eq!((bench.storing.len(), bench.end), (1, None));
     bench.stored(0);
-    assert_eq!(bench.told(), positive(&["1"]));
+    assert_eq!(bench.answers(), positive(&["1"]));
     assert_eq!(bench.end, Some(SessionEnd::Shutdown));
 
     let mut idle = Bench::new(LIMITS);
     idle.then(|session, _| session.drain(SessionEnd::Shutdown));
-    assert_eq!(idle.end, Some(SessionEnd::Shutdown), "who waits for nothing goes at once");
+    assert_eq!(idle.end, Some(SessionEnd::Shutdown), "a session with nothing in flight ends at once");
 }
 
 #[test]
-fn the_first_reason_to_end_is_the_one_that_is_told() {
+fn the_first_reason_to_end_is_reported() {
     let mut bench = Bench::new(LIMITS);
     bench.receive(&frame("1"));
     bench.then(|session, _| session.withdraw(Refusal::Revoked));
@@ -325,18 +325,18 @@ fn the_first_reason_to_end_is_the_one_that_is_told() {
     bench.then(|session, now| session.peer_closed(now));
     bench.stored(0);
     assert_eq!(bench.end, Some(SessionEnd::Withdrawn(Refusal::Revoked)));
-    assert_eq!(bench.told(), positive(&["1"]), "what is stored is acknowledged all the same");
+    assert_eq!(bench.answers(), positive(&["1"]), "what is stored is acknowledged all the same");
 }
 
 #[test]
-fn a_peer_that_leaves_in_the_middle_leaves_a_rejected_frame() {
+fn a_frame_that_the_peer_does_not_finish_is_stored_as_rejected() {
     let mut bench = Bench::new(LIMITS);
     bench.receive(&[&frame("1")[..], b"\x0BMSH|half"].concat());
     bench.then(|session, now| session.peer_closed(now));
     assert_eq!(bench.rejections(), [None, Some("end-of-stream")]);
     bench.stored(0);
     bench.stored(0);
-    assert_eq!((bench.told(), bench.end), (positive(&["1"]), Some(SessionEnd::PeerClosed)));
+    assert_eq!((bench.answers(), bench.end), (positive(&["1"]), Some(SessionEnd::PeerClosed)));
 
     // Only the last carriage return is missing: that message is whole.
     let mut bench = Bench::new(LIMITS);
@@ -347,7 +347,7 @@ fn a_peer_that_leaves_in_the_middle_leaves_a_rejected_frame() {
 }
 
 #[test]
-fn violations_in_a_row_end_the_session_and_a_good_message_forgives_them() {
+fn consecutive_violations_end_the_session_and_an_accepted_message_resets_them() {
     let mut bench = Bench::new(LIMITS);
     let foreign = |id: &str| frame_about("00A037FFFE000002", id);
     bench.receive(&[foreign("1"), foreign("2"), frame("3"), foreign("4"), foreign("5")].concat());
@@ -357,7 +357,7 @@ fn violations_in_a_row_end_the_session_and_a_good_message_forgives_them() {
     while !bench.storing.is_empty() {
         bench.stored(0);
     }
-    let codes: Vec<_> = bench.told().into_iter().map(|(code, _)| code).collect();
+    let codes: Vec<_> = bench.answers().into_iter().map(|(code, _)| code).collect();
     assert_eq!(codes, ["CR", "CR", "CA", "CR", "CR", "CR"]);
     assert_eq!(bench.end, Some(SessionEnd::Violations));
     assert_eq!(bench.audited.len(), 5);
@@ -365,7 +365,7 @@ fn violations_in_a_row_end_the_session_and_a_good_message_forgives_them() {
 }
 
 #[test]
-fn garbage_between_two_violations_does_not_forgive() {
+fn rejected_messages_between_violations_do_not_reset_them() {
     let mut bench = Bench::new(LIMITS);
     let foreign = |id: &str| frame_about("00A037FFFE000002", id);
     bench.receive(
@@ -374,7 +374,7 @@ fn garbage_between_two_violations_does_not_forgive() {
     assert_eq!((bench.storing.len(), bench.session.is_draining()), (5, true));
 }
 
-// Every case of a frame has its word, and is counted under it.
+// Every deviation has a stable word, and is counted under it.
 #[test]
 fn each_deviation_of_a_frame_is_counted() {
     let mut bench = Bench::new(LIMITS);
@@ -413,10 +413,10 @@ fn each_deviation_of_a_frame_is_counted() {
     assert_eq!(bench.deviated, ["no-start-block"]);
 }
 
-/// The last carriage return is missing, and the peer has said that it is done: every message of its batch is its
-/// own, however few may be in flight.
+/// The last carriage return is missing and the peer has closed its side. Every message of its batch is
+/// stored, whatever the limit of messages in flight.
 #[test]
-fn a_batch_before_the_end_of_the_stream_is_taken_to_its_end() {
+fn a_batch_before_the_end_of_the_stream_is_stored_completely() {
     let mut bench = Bench::new(Limits { in_flight: 2, ..LIMITS });
     let message = |id: &str| String::from_utf8(frame(id)[1..frame(id).len() - 2].to_vec()).unwrap();
     let ids = ["1", "2", "3", "4", "5"];
@@ -428,11 +428,11 @@ fn a_batch_before_the_end_of_the_stream_is_taken_to_its_end() {
         assert_eq!(bench.end, None);
         bench.stored(0);
     }
-    assert_eq!((bench.told(), bench.end), (positive(&ids), Some(SessionEnd::PeerClosed)));
+    assert_eq!((bench.answers(), bench.end), (positive(&ids), Some(SessionEnd::PeerClosed)));
 }
 
 #[test]
-fn a_frame_that_is_too_large_ends_the_session_after_its_answer() {
+fn a_frame_that_is_too_large_is_answered_and_ends_the_session() {
     let mut bench = Bench::new(Limits { max_frame: 300, ..LIMITS });
     let mut bytes = frame("1");
     bytes.splice(bytes.len() - 2.., b"NTE|".iter().copied().chain([b'x'; 300]));
@@ -440,7 +440,7 @@ fn a_frame_that_is_too_large_ends_the_session_after_its_answer() {
     assert_eq!(bench.rejections(), [Some("too-large")]);
     assert_eq!(bench.storing[0].1.raw.len(), 300);
     bench.stored(0);
-    assert_eq!(bench.told(), [("CR".to_owned(), "1".to_owned())]);
+    assert_eq!(bench.answers(), [("CR".to_owned(), "1".to_owned())]);
     assert_eq!(bench.end, Some(SessionEnd::FrameTooLarge));
 }
 
@@ -451,13 +451,16 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     // Sent into another session of the device: it may answer on this one.
     let (device, elsewhere) = (NAME.parse().unwrap(), SessionId::at(bench.clock.now()));
     let expect = |id: &[u8]| {
-        bench.pending_replies.expect(&device, id, Some(elsewhere), false).expect("nobody waits for it")
+        bench
+            .pending_replies
+            .expect(&device, id, Some(elsewhere), false)
+            .expect("no other message is pending")
     };
     let (mut seventh, mut eighth) = (expect(b"OURS-7"), expect(b"OURS-8"));
     let ours = Bytes::from(framed("MSH|^~\\&|OURS\r"));
     let outgoing = |id: &[u8]| Outgoing { control_id: id.to_vec(), frame: ours.clone() };
     bench.then(|session, _| session.deliver(outgoing(b"OURS-6")));
-    assert!(bench.sent.is_empty(), "nobody waits for it any more: it would come too late");
+    assert!(bench.sent.is_empty(), "its sender stopped waiting: it would come too late");
     bench.then(|session, _| session.deliver(outgoing(b"OURS-7")));
     assert_eq!(bench.sent, ours);
     bench.sent.clear();
@@ -479,7 +482,7 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
 }
 
 #[test]
-fn bytes_between_frames_are_told_once_when_all_are_known() {
+fn bytes_between_frames_are_audited_once_per_session() {
     let mut bench = Bench::new(LIMITS);
     bench.receive(&[b"noise", &frame("1")[..], b"more", &frame("2"), b"\r\n"].concat());
     assert!(bench.audited.is_empty());
@@ -499,7 +502,7 @@ fn bytes_between_frames_are_told_once_when_all_are_known() {
 }
 
 #[test]
-fn what_is_kept_of_a_message_is_what_came() {
+fn a_message_is_stored_as_it_came() {
     let mut bench = Bench::new(LIMITS);
     let bytes = frame("1");
     bench.receive(&bytes);
@@ -513,8 +516,8 @@ fn what_is_kept_of_a_message_is_what_came() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// However the bytes are cut and in whatever order the store answers: every message is answered once, in the
-    /// order of arrival, and the session never holds more than it may.
+    /// However the bytes are cut and in whatever order the store answers: every message is answered once, in
+    /// the order of arrival, and the session never holds more than it may.
     #[test]
     fn every_message_is_answered_once_and_in_order(
         messages in 1usize..24,
@@ -542,7 +545,7 @@ proptest! {
             prop_assert!(bench.storing.len() <= in_flight);
         }
         let expected: Vec<_> = expected.into_iter().zip(ids).collect();
-        prop_assert_eq!(bench.told(), expected);
+        prop_assert_eq!(bench.answers(), expected);
         prop_assert_eq!(bench.counted.len(), messages);
         prop_assert_eq!(bench.end, None);
     }

@@ -1,5 +1,5 @@
-//! Messages, resends, control ids that are used again, refusals and failures of the store, in any order and with
-//! several in flight: the session and the real store against a model of what a sender may rely on (B.1).
+//! Messages, resends, control ids that are used again, refusals and failures of the store, in any order and
+//! with several in flight: the session and the real store against a model of what a sender may rely on (B.1).
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -25,7 +25,7 @@ struct Sent {
     id: u8,
     body: u8,
     asks: Asks,
-    /// It speaks for somebody else.
+    /// It names another device.
     foreign: bool,
 }
 
@@ -141,8 +141,9 @@ impl Model {
         }
     }
 
-    /// Every acknowledgement that has left by now: those of what arrived, up to the first that is not settled.
-    fn told(&self) -> Vec<(String, String)> {
+    /// Every acknowledgement that has left by now: those of what arrived, up to the first that is not
+    /// settled.
+    fn answers(&self) -> Vec<(String, String)> {
         let settled = self.arrived.iter().map_while(|(sent, fate)| Some((sent, (*fate)?)));
         let answers = settled.flat_map(|(sent, fate)| {
             sent.answers(fate).iter().map(|code| ((*code).to_owned(), sent.id.to_string()))
@@ -156,7 +157,7 @@ async fn run(steps: &[Step], in_flight: usize) {
     let store = place.open().await;
     let mut bench = Bench::new(Limits { in_flight, max_violations: u32::MAX, ..LIMITS });
     let mut model = Model { arrived: Vec::new(), tickets: HashMap::new() };
-    let (mut told, mut frames) = (Vec::new(), Vec::new());
+    let (mut answers, mut frames) = (Vec::new(), Vec::new());
     let rest = steps.iter().filter(|step| matches!(step, Step::Send(_))).count();
     let finish = vec![Step::Store(vec![(0, Fate::Stored)]); rest];
     for step in steps.iter().chain(&finish) {
@@ -173,11 +174,11 @@ async fn run(steps: &[Step], in_flight: usize) {
             model.tickets.entry(*ticket).or_insert(next);
         }
         let sent = std::mem::take(&mut bench.sent);
-        told.extend(acknowledgements(&sent));
+        answers.extend(acknowledgements(&sent));
         frames.extend(
             sent.split(|byte| *byte == 0x0B).skip(1).map(String::from_utf8_lossy).map(Cow::into_owned),
         );
-        assert_eq!(told, model.told(), "after {step:?}");
+        assert_eq!(answers, model.answers(), "after {step:?}");
         assert!(bench.storing.len() <= in_flight);
     }
     assert!(bench.storing.is_empty() && bench.end.is_none());
