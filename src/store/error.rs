@@ -20,7 +20,10 @@ pub enum StoreError {
     )]
     Url,
     /// The password file is missing, unreadable, or readable by others than its owner.
-    #[error("cannot use the store's password file {}: it must exist and be readable by its owner only", file.display())]
+    #[error(
+        "cannot use the store's password file {}: it must exist and be readable by its owner only",
+        file.display()
+    )]
     Password {
         /// The file.
         file: PathBuf,
@@ -66,7 +69,8 @@ pub enum StoreError {
     /// The file cannot be used now: disk full, locked, missing. The same request may succeed later.
     #[error("the store is unavailable: check the free space of its disk and the permissions of its files")]
     Unavailable(#[source] Arc<DatabaseError>),
-    /// The server cannot be used now: unreachable, stopping, full, overloaded. The same request may succeed later.
+    /// The server cannot be used now: unreachable, stopping, full, overloaded. The same request may succeed
+    /// later.
     #[error("the store's server is unavailable: check that it runs, is reachable, and has free disk space")]
     Unreachable(#[source] Arc<sqlx::Error>),
     /// The operating system refuses to start the writer's thread.
@@ -90,7 +94,10 @@ pub enum StoreError {
         source: Option<Arc<DatabaseError>>,
     },
     /// The backup failed.
-    #[error("cannot copy the store to {}: name a file that does not exist, in a directory with free space", path.display())]
+    #[error(
+        "cannot copy the store to {}: name a file that does not exist, in a directory with free space",
+        path.display()
+    )]
     Backup {
         /// The file.
         path: PathBuf,
@@ -112,8 +119,8 @@ pub enum StoreError {
     /// The directory already has an entry for the device.
     #[error("device {0} is in the directory already")]
     DeviceExists(DeviceId),
-    /// A message with the same control id waits for the device. The device's answer refers to a message by its
-    /// control id only, so the answer would be ambiguous.
+    /// A message with the same control id waits for the device. The device's answer refers to a message by
+    /// its control id only, so the answer would be ambiguous.
     #[error(
         "a message with this MSH-10 is already waiting for device {0}: use another MSH-10, or withdraw that message"
     )]

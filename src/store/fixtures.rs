@@ -13,7 +13,7 @@ use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{Clock, Fingerprint, MessageId, SessionId};
 
-/// A store that goes away with the test: a file, or a database of the cluster that all tests share.
+/// A temporary store: a file, or a database of the cluster that all tests share.
 pub(crate) struct TestStore {
     directory: TempDir,
     /// The URL of the database; none for a file.
@@ -36,7 +36,7 @@ impl TestStore {
         Self { database: Some(server.database()), ..Self::new() }
     }
 
-    /// An empty one of the same kind.
+    /// An empty store on the same kind of database.
     pub(crate) fn another(&self) -> Self {
         if self.is_postgres() { Self::on_postgres() } else { Self::new() }
     }
@@ -53,7 +53,7 @@ impl TestStore {
         self.database.is_some()
     }
 
-    /// Opens the store; a second call is what a second process does.
+    /// Opens the store; a second call acts as a second process.
     pub(crate) async fn open(&self) -> Store {
         Store::open(&self.url(), self.clock.clone()).await.unwrap()
     }
@@ -62,7 +62,7 @@ impl TestStore {
         Store::open_as(node.parse().unwrap(), &self.url(), self.clock.clone()).await.unwrap()
     }
 
-    /// Somebody else who is at the database, with every right.
+    /// A connection to the database besides the store, with every privilege.
     pub(crate) async fn connect_directly(&self) -> DirectConnection {
         match &self.database {
             Some(url) => DirectConnection::Postgres(PgConnection::connect(url).await.unwrap()),
@@ -73,7 +73,7 @@ impl TestStore {
         }
     }
 
-    /// Does `sql` to the database, from outside.
+    /// Runs `sql` on the database, besides the store.
     pub(crate) async fn execute(&self, sql: &str) -> Result<(), sqlx::Error> {
         self.connect_directly().await.execute(sql).await
     }
@@ -119,7 +119,7 @@ pub(crate) fn gateway(name: &str) -> Device {
     }
 }
 
-/// A connection of somebody else.
+/// A connection to the database that does not belong to the store.
 pub(crate) enum DirectConnection {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -134,7 +134,7 @@ impl DirectConnection {
         }
     }
 
-    /// The first column of what `sql` finds, a text.
+    /// The first column of the rows of `sql`, as texts.
     pub(crate) async fn texts(&mut self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
         match self {

@@ -79,8 +79,8 @@ impl Store {
         self.0.queue.report_to(metrics.clone(), self.0.clock.clone());
     }
 
-    /// Whether callers wait for queue capacity, because entries arrive faster than they are committed. A session
-    /// should pause its reads meanwhile: the peer then waits, and memory does not grow.
+    /// Whether callers wait for queue capacity, because entries arrive faster than they are committed. A
+    /// session should pause its reads meanwhile: the peer then waits, and memory does not grow.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.queue.is_full()

@@ -1,10 +1,10 @@
 //! Durable storage of messages, the device directory, the outbox and the audit trail.
 //!
-//! When a write of the store returns `Ok`, the row is on disk and synchronised. [`Store`] is the handle; `open`
-//! assembles it, and `operations` holds its methods by subject. `write` groups entries into few transactions and
-//! commits them; `read` runs queries. `sqlite` and `postgres` are the databases behind both: how each is opened,
-//! what its errors mean, and the statements in which they differ. `records` are the values that callers pass in
-//! and get back.
+//! When a write of the store returns `Ok`, the row is on disk and synchronised. [`Store`] is the handle;
+//! `open` assembles it, and `operations` holds its methods by subject. `write` groups entries into few
+//! transactions and commits them; `read` runs queries. `sqlite` and `postgres` are the databases behind both:
+//! how each is opened, what its errors mean, and the statements in which they differ. `records` are the
+//! values that callers pass in and get back.
 
 mod content;
 mod error;

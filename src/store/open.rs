@@ -8,8 +8,8 @@ use crate::store::write::queue::Queue;
 use crate::store::{postgres, sqlite};
 
 impl Store {
-    /// Opens the store at `url` and migrates its schema. `url` is `sqlite:PATH`, which is created if it does not
-    /// exist, or `postgres://USER@HOST/DATABASE`.
+    /// Opens the store at `url` and migrates its schema. `url` is `sqlite:PATH`, which is created if it does
+    /// not exist, or `postgres://USER@HOST/DATABASE`.
     ///
     /// # Errors
     /// When the URL has another form, the store cannot be opened, or its schema has another version.

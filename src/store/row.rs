@@ -1,4 +1,4 @@
-//! A row of an answer, whichever database it comes from.
+//! A row of a query's result, from either database.
 
 use std::str::FromStr;
 
@@ -12,25 +12,25 @@ use crate::model::MessageId;
 use crate::store::error::StoreError;
 use crate::store::{postgres, sqlite};
 
-/// A row of an answer.
+/// A row of a query's result.
 pub(in crate::store) enum Row {
     Sqlite(SqliteRow),
     Postgres(PgRow),
 }
 
 impl Row {
-    /// The column of that name.
+    /// The value of a column.
     pub(in crate::store) fn get<T>(&self, column: &str) -> Result<T, StoreError>
     where
         T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
     {
         match self {
-            Self::Sqlite(row) => row.try_get(column).map_err(sqlite::failure::failure),
-            Self::Postgres(row) => row.try_get(column).map_err(postgres::failure::failure),
+            Self::Sqlite(row) => row.try_get(column).map_err(sqlite::failure::read_error),
+            Self::Postgres(row) => row.try_get(column).map_err(postgres::failure::classify),
         }
     }
 
-    /// A text that stands for something; `place` names it when it does not.
+    /// A text column that is parsed. `place` names the column in the error.
     pub(in crate::store) fn parsed<T: FromStr>(
         &self,
         column: &str,
@@ -39,7 +39,7 @@ impl Row {
         self.get::<String>(column)?.parse().map_err(|_| StoreError::unreadable(place))
     }
 
-    /// A list, which is kept as JSON.
+    /// A list, stored as JSON.
     pub(in crate::store) fn list(
         &self,
         column: &str,
@@ -48,18 +48,18 @@ impl Row {
         serde_json::from_str(&self.get::<String>(column)?).map_err(|_| StoreError::unreadable(place))
     }
 
-    /// A number that cannot be negative.
+    /// A number that is not negative.
     pub(in crate::store) fn count(&self, column: &str, place: &'static str) -> Result<u64, StoreError> {
         u64::try_from(self.get::<i64>(column)?).map_err(|_| StoreError::unreadable(place))
     }
 
-    /// A time, which is kept in microseconds.
+    /// A time, stored in microseconds since 1970.
     pub(in crate::store) fn time(&self, column: &str, place: &'static str) -> Result<Timestamp, StoreError> {
         Timestamp::from_microsecond(self.get(column)?).map_err(|_| StoreError::unreadable(place))
     }
 }
 
-/// The end of a chain, from the row that notes it.
+/// The head of a chain, from its row of the table `audit_end`; the start if there is none.
 pub(in crate::store) fn audit_end(rows: &[Row]) -> Result<ChainHead, StoreError> {
     let Some(row) = rows.first() else { return Ok(ChainHead::START) };
     let hash: Vec<u8> = row.get("hash")?;
@@ -69,7 +69,7 @@ pub(in crate::store) fn audit_end(rows: &[Row]) -> Result<ChainHead, StoreError>
     })
 }
 
-/// The column `id` of a message.
+/// The column `id`: the identifier of a message.
 pub(in crate::store) fn message_id(row: &Row) -> Result<MessageId, StoreError> {
     let bytes: Vec<u8> = row.get("id")?;
     let bytes = bytes.try_into().map_err(|_| StoreError::unreadable("message.id"))?;

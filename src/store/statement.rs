@@ -1,5 +1,5 @@
-//! What goes into a database and what comes out of it, whichever it is. Both understand `$1`, so most statements
-//! are written once.
+//! SQL statements with their parameters, for both databases. Both support `$1`, so most statements are
+//! written once.
 
 use jiff::Timestamp;
 use serde_json::Value as Json;
@@ -26,13 +26,13 @@ impl Statement {
         Self { sql: sql.to_owned(), values: Vec::new() }
     }
 
-    /// More of the statement.
+    /// Appends SQL text.
     pub(in crate::store) fn push(&mut self, sql: &str) -> &mut Self {
         self.sql.push_str(sql);
         self
     }
 
-    /// A parameter, in the place where the statement has got to.
+    /// Appends a parameter: its placeholder and its value.
     pub(in crate::store) fn push_bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.values.push(value.into());
         self.sql.push('$');
@@ -40,25 +40,25 @@ impl Statement {
         self
     }
 
-    /// The next of the parameters that the statement names already.
+    /// The value of the next parameter that the SQL text already names.
     pub(in crate::store) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
         self
     }
 
-    /// The same with something before it.
+    /// Inserts SQL text before the statement.
     #[cfg(test)]
-    pub(in crate::store) fn behind(mut self, words: &str) -> Self {
-        self.sql.insert_str(0, words);
+    pub(in crate::store) fn prefixed(mut self, prefix: &str) -> Self {
+        self.sql.insert_str(0, prefix);
         self
     }
 
-    /// Its text, and its parameters in their order.
+    /// The SQL text, and the parameters in order.
     pub(in crate::store) fn into_parts(self) -> (String, Vec<Value>) {
         (self.sql, self.values)
     }
 
-    /// The statement as the library takes it.
+    /// The statement as a sqlx query.
     pub(in crate::store) fn query<'q, DB: Database>(self) -> Query<'q, DB, DB::Arguments>
     where
         i64: Encode<'q, DB> + Type<DB>,
@@ -80,7 +80,7 @@ impl From<i64> for Value {
     }
 }
 
-/// No store lives to see the end of these numbers.
+/// Saturates: no store reaches the end of these numbers.
 impl From<u64> for Value {
     fn from(number: u64) -> Self {
         Self::Number(i64::try_from(number).unwrap_or(i64::MAX))
@@ -118,7 +118,7 @@ impl From<&[u8]> for Value {
     }
 }
 
-/// A list as it is kept.
+/// A list as it is stored, in JSON.
 pub(in crate::store) fn json(list: &[String]) -> String {
     if list.is_empty() { "[]".to_owned() } else { Json::from(list).to_string() }
 }

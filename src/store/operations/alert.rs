@@ -1,4 +1,4 @@
-//! Which message reported an alert first.
+//! The message that reported an alert first.
 
 use crate::model::DeviceId;
 use crate::pcd::AlertKey;
@@ -7,7 +7,7 @@ use crate::store::handle::Store;
 use crate::store::records::alert::AlertOrigin;
 
 impl Store {
-    /// The first message of the alert that `device` reported so; none when no accepted message did.
+    /// The message in which `device` reported the alert first; `None` when no accepted message did.
     ///
     /// # Errors
     /// When it cannot be read.

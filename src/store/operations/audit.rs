@@ -1,4 +1,4 @@
-//! The audit trail.
+//! The audit trail: appending, reading and signing.
 
 use crate::audit::{self, ChainHead, Signer, signed_bytes};
 use crate::store::error::StoreError;
@@ -7,15 +7,15 @@ use crate::store::records::audit::{AuditFilter, AuditRow};
 use crate::store::write::entry::Write;
 
 impl Store {
-    /// Appends to the audit trail; returns when the row is durable.
+    /// Appends a row to the audit trail. The row is durable on return.
     ///
     /// # Errors
-    /// When the row has not been written.
+    /// When the row was not written.
     pub async fn audit(&self, event: audit::Event) -> Result<(), StoreError> {
         self.write(Write::Audit(event)).await.map(drop)
     }
 
-    /// Appends to the audit trail; a trail that cannot be written is our own fault, and the log says so.
+    /// Appends a row to the audit trail, and logs an error if that fails.
     pub async fn audit_or_log(&self, event: audit::Event) {
         let name = event.name();
         if let Err(error) = self.audit(event).await {
@@ -36,17 +36,17 @@ impl Store {
         self.reader().audit_rows(filter).await
     }
 
-    /// Rows of this node's own chain behind the row of number `after`, in their order.
+    /// The rows of this node's chain after row number `after`, in order.
     ///
     /// # Errors
     /// When they cannot be read.
     pub async fn own_audit_rows(&self, after: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let rows = self.reader().audit_chain(self.node(), Some(after), limit).await?;
-        rows.into_iter().map(|row| AuditRow::of(row, self.node())).collect()
+        rows.into_iter().map(|row| AuditRow::from_chain_row(row, self.node())).collect()
     }
 
-    /// The last row of this node's own chain.
+    /// The head of this node's chain.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -54,8 +54,8 @@ impl Store {
         self.reader().audit_end(self.node()).await
     }
 
-    /// Has `signer` vouch for the audit chain of this node as far as it goes, and writes that down in it. Returns the
-    /// row that was signed; none when there is nothing new since the last signature.
+    /// Signs the head of this node's audit chain and appends the signature to the chain. Returns the signed
+    /// head; `None` when there are no unsigned rows.
     ///
     /// # Errors
     /// When the chain cannot be read, signed or written.

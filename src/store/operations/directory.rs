@@ -1,4 +1,4 @@
-//! The device directory.
+//! The device directory: changes and queries.
 
 use crate::authz::{Device, DeviceStatus};
 use crate::model::DeviceId;
@@ -13,23 +13,23 @@ impl Store {
     /// Adds `device` to the directory on behalf of `actor`.
     ///
     /// # Errors
-    /// [`StoreError::DeviceExists`] when it is there already.
+    /// [`StoreError::DeviceExists`] when the directory already has the device.
     pub async fn add_device(&self, device: Device, actor: &str) -> Result<(), StoreError> {
         self.add_devices(vec![device], actor).await
     }
 
-    /// Adds all of `devices` to the directory, or none.
+    /// Adds all of `devices` to the directory on behalf of `actor`, or none.
     ///
     /// # Errors
-    /// [`StoreError::DeviceExists`] names the first that is there already, or twice in the list.
+    /// [`StoreError::DeviceExists`] names the first device that exists already or is in the list twice.
     pub async fn add_devices(&self, devices: Vec<Device>, actor: &str) -> Result<(), StoreError> {
         self.change(DirectoryChange::Add(devices), actor).await
     }
 
-    /// Replaces kind, identities, acknowledgements and note of an entry of the directory; its status stays.
+    /// Replaces kind, identities, acknowledgements and note of a device; its status stays.
     ///
     /// # Errors
-    /// [`StoreError::DeviceUnknown`] when there is none of that name.
+    /// [`StoreError::DeviceUnknown`] when the directory does not have the device.
     pub async fn describe_device(&self, device: Device, actor: &str) -> Result<(), StoreError> {
         self.change(DirectoryChange::Describe(device), actor).await
     }
@@ -37,7 +37,7 @@ impl Store {
     /// Suspends or resumes a device.
     ///
     /// # Errors
-    /// [`StoreError::DeviceUnknown`] when there is none of that name.
+    /// [`StoreError::DeviceUnknown`] when the directory does not have the device.
     pub async fn set_device_status(
         &self,
         device: &DeviceId,
@@ -47,15 +47,15 @@ impl Store {
         self.change(DirectoryChange::SetStatus(device.clone(), status), actor).await
     }
 
-    /// Removes an entry of the directory.
+    /// Removes a device from the directory.
     ///
     /// # Errors
-    /// [`StoreError::DeviceUnknown`] when there is none of that name.
+    /// [`StoreError::DeviceUnknown`] when the directory does not have the device.
     pub async fn remove_device(&self, device: &DeviceId, actor: &str) -> Result<(), StoreError> {
         self.change(DirectoryChange::Remove(device.clone()), actor).await
     }
 
-    /// The whole directory, by Common Name.
+    /// All devices, sorted by Common Name.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -63,7 +63,7 @@ impl Store {
         self.reader().devices().await
     }
 
-    /// One entry of the directory.
+    /// A device of the directory.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -71,8 +71,8 @@ impl Store {
         self.reader().device(id).await
     }
 
-    /// The identities that came in messages of `device` and that it was not allowed to speak for then, by identity. At
-    /// most 256 of a device are remembered, those that came last.
+    /// The identities in messages of `device` that it was not allowed to speak for, sorted by identity. At
+    /// most 256 per device are retained, those received last.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -80,7 +80,7 @@ impl Store {
         self.reader().seen_identities(device).await
     }
 
-    /// A number that grows with every change of the directory, made by this process or another.
+    /// The revision of the directory. It grows with every change, by any process.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -88,7 +88,7 @@ impl Store {
         self.reader().device_revision().await
     }
 
-    /// What waits for changes of the directory: at once on PostgreSQL, four times a second on SQLite.
+    /// Waits for changes of the directory: notified on PostgreSQL, polled four times a second on SQLite.
     #[must_use]
     pub fn directory_changes(&self) -> DirectoryChanges {
         self.reader().directory_changes()

@@ -11,8 +11,8 @@ use crate::store::statement::Statement;
 /// The result of [`Store::inspect`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspection {
-    /// The damage that the database's integrity check reports. `None` on PostgreSQL, which has a tool of its own
-    /// (`pg_amcheck`).
+    /// The damage that the database's integrity check reports. `None` on PostgreSQL, which has a tool of its
+    /// own (`pg_amcheck`).
     pub damage: Option<Vec<String>>,
     /// The version of the last migration that was applied.
     pub schema: u64,
@@ -27,8 +27,8 @@ pub struct Inspection {
 }
 
 impl Store {
-    /// Counts the rows of the store and checks its integrity. On a large store that takes minutes; writers and
-    /// readers continue meanwhile.
+    /// Counts the rows of the store and checks its integrity. On a large store that takes minutes; writers
+    /// and readers continue meanwhile.
     ///
     /// # Errors
     /// When the store cannot be read. Damage that the integrity check reports is not an error.
@@ -53,8 +53,8 @@ impl Store {
     /// Copies the store into a new file while it is in use; see `docs/operations.md`.
     ///
     /// # Errors
-    /// When the file exists, cannot be written, or fails the integrity check afterwards; and always for a store on
-    /// PostgreSQL, which has backup tools of its own.
+    /// When the file exists, cannot be written, or fails the integrity check afterwards; and always for a
+    /// store on PostgreSQL, which has backup tools of its own.
     pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
         if self.url().is_postgres() {
             return Err(StoreError::BackupOnServer);

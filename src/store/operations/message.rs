@@ -1,4 +1,4 @@
-//! Messages that devices have sent.
+//! Messages from devices: storing and reading.
 
 use crate::model::{Fingerprint, MessageId};
 use crate::store::content::Content;
@@ -11,20 +11,20 @@ use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
 
 impl Store {
-    /// Keeps a message, with its row in the audit trail; returns when both are durable.
+    /// Stores a message and its audit row. Both are durable on return.
     ///
-    /// The same bytes under the same control id (MSH-10) and sending application (MSH-3) from the same certificate are
-    /// a resend: nothing is stored twice. A rejected message is always stored.
+    /// The same bytes with the same control id (MSH-10) and sending application (MSH-3) from the same sender
+    /// are a resend and are not stored again. A rejected message is always stored.
     ///
     /// # Errors
-    /// When the message has not been stored: the sender must keep it.
+    /// When the message was not stored: the sender must keep it.
     pub async fn record(&self, record: impl Into<Box<MessageRecord>>) -> Result<RecordOutcome, StoreError> {
         let mut record = record.into();
         let id = record.id;
-        record.fit_columns();
+        record.replace_nul_characters();
         let digest = Fingerprint::sha256(&record.raw);
-        // What is compressed need not wait uncompressed.
-        let content = Content::of(&std::mem::take(&mut record.raw));
+        // Compress before queueing: a queued message then takes less memory.
+        let content = Content::compress(&std::mem::take(&mut record.raw));
         match self.write(Write::Message { record, content, digest }).await? {
             WriteOutcome::Applied | WriteOutcome::Rows(_) => Ok(RecordOutcome::Stored(id)),
             WriteOutcome::Resend { original, acknowledgement } => {
@@ -41,7 +41,7 @@ impl Store {
         self.reader().messages(filter).await
     }
 
-    /// One message with its bytes.
+    /// A message with its bytes.
     ///
     /// # Errors
     /// When it cannot be read.

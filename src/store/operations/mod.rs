@@ -1,4 +1,4 @@
-//! What [`Store`](crate::store::Store) does, by subject.
+//! The methods of [`Store`](crate::store::Store), by subject.
 
 mod alert;
 mod audit;

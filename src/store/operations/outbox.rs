@@ -1,5 +1,5 @@
-//! The outbox: messages for devices, and their outcome. One process queues a message; the process that has the
-//! device's connection sends it. The outbox is where they meet.
+//! The outbox: messages for devices, and their outcome. One process queues a message; the process that has
+//! the device's connection sends it. The outbox is where they meet.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -21,8 +21,9 @@ impl Store {
         self.change_outbox(OutboxChange::Queue(Box::new(message))).await.map(drop)
     }
 
-    /// Claims a message for this node until `until`, before the node sends it. Returns `false` when the message is
-    /// settled, expired, accepted by the device, or claimed by another node; it must not be sent then.
+    /// Claims a message for this node until `until`, before the node sends it. Returns `false` when the
+    /// message is settled, expired, accepted by the device, or claimed by another node; it must not be sent
+    /// then.
     ///
     /// # Errors
     /// When the claim is not durable; the message must not be sent then.
@@ -43,8 +44,8 @@ impl Store {
         self.change_outbox(OutboxChange::Release(id)).await.map(drop)
     }
 
-    /// Records that the device has accepted the message (`code`, in the message `answer`) and has still to report
-    /// the result.
+    /// Records that the device has accepted the message (`code`, in the message `answer`) and has still to
+    /// report the result.
     ///
     /// # Errors
     /// When the acceptance is not durable.
@@ -57,8 +58,8 @@ impl Store {
         self.change_outbox(OutboxChange::Accept { id, code: code.to_owned(), answer }).await.map(drop)
     }
 
-    /// Records the device's final answer: `code`, in the message `answer`. Returns `false` when the message was
-    /// settled before.
+    /// Records the device's final answer: `code`, in the message `answer`. Returns `false` when the message
+    /// was settled before.
     ///
     /// # Errors
     /// When the outcome is not durable.
@@ -74,7 +75,8 @@ impl Store {
         self.change_outbox(OutboxChange::Settle { id, device, acknowledged, code, answer }).await
     }
 
-    /// Settles a message as expired. Returns `false` when its time is not over, a node sends it, or it is settled.
+    /// Settles a message as expired. Returns `false` when its time is not over, a node sends it, or it is
+    /// settled.
     ///
     /// # Errors
     /// When the outcome is not durable.
@@ -82,8 +84,8 @@ impl Store {
         self.change_outbox(OutboxChange::Expire { id, device: device.clone() }).await
     }
 
-    /// Withdraws a message on behalf of `actor`. Returns `false` when a node sends it, the device has accepted it,
-    /// or it is settled.
+    /// Withdraws a message on behalf of `actor`. Returns `false` when a node sends it, the device has
+    /// accepted it, or it is settled.
     ///
     /// # Errors
     /// When the outcome is not durable.

@@ -1,4 +1,4 @@
-//! Removes what is old.
+//! Retention: deletes old messages and audit rows.
 
 use jiff::Timestamp;
 
@@ -9,21 +9,22 @@ use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
 
 impl Store {
-    /// Removes messages, accepted and rejected ones, that came before `before`, and messages for devices that were settled
-    /// before, the oldest first, of each at most [`Store::PRUNED_AT_ONCE`]; how many. They are gone when this returns, and the audit trail says so.
+    /// Deletes messages (accepted and rejected) that were received before `before`, and outbox entries that
+    /// were settled before it. Deletes the oldest first, and at most [`Store::PRUNED_AT_ONCE`] of each.
+    /// Returns their number. The deletion is durable on return and recorded in the audit trail.
     ///
     /// # Errors
-    /// When nothing was removed.
+    /// When nothing was deleted.
     pub async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.prune(Write::PruneMessages { before, limit: Self::PRUNED_AT_ONCE }).await
     }
 
-    /// Removes rows of this node's audit chain that were written before `before`, the oldest first and none behind the
-    /// row of number `up_to`, at most [`Store::PRUNED_AT_ONCE`]; how many. `signer` vouches for where the chain begins
-    /// then; its last row stays.
+    /// Deletes rows of this node's audit chain that were written before `before`, the oldest first: none
+    /// after the row number `up_to`, never the last row of the chain, and at most [`Store::PRUNED_AT_ONCE`].
+    /// Returns their number. `signer` signs the new beginning of the chain.
     ///
     /// # Errors
-    /// When nothing was removed.
+    /// When nothing was deleted.
     pub async fn prune_audit(
         &self,
         before: Timestamp,
@@ -54,6 +55,6 @@ impl Store {
         }
     }
 
-    /// Rows that are removed in one transaction: some milliseconds, in which senders wait.
+    /// Rows that are deleted in one transaction. It takes some milliseconds, in which senders wait.
     pub const PRUNED_AT_ONCE: u32 = 200;
 }

@@ -1,4 +1,4 @@
-//! Reads the audit trail of every node and tells whether it is whole.
+//! Verifies the audit chain of every node.
 
 use jiff::Timestamp;
 
@@ -9,78 +9,82 @@ use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 
-/// What became of the audit chain of one node.
+/// The result of verifying the audit chain of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainReport {
-    /// Whose chain.
+    /// The node that wrote the chain.
     pub node: NodeName,
-    /// Whether it is whole, and if not, the first row that is wrong.
+    /// The intact chain, or the first fault.
     pub verdict: Result<Intact, Broken>,
 }
 
-/// What became of a place in a chain that was noted elsewhere.
+/// The result of looking up a chain head that was recorded outside of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeadReport {
-    /// The trail holds it.
+    /// A chain contains it.
     Held,
-    /// The platform removed rows up to a later one because of their age, and signed that. Where several nodes have a chain,
-    /// whoever noted the place knows whose it was.
+    /// Retention deleted the row, and the platform signed the later beginning of the chain. If several nodes
+    /// have such a chain, only the record of the head says which node wrote it.
     Pruned {
-        /// Whose rows they were.
+        /// The node whose rows were deleted.
         node: NodeName,
-        /// The last row that was removed.
+        /// The last row that was deleted.
         up_to: u64,
-        /// When that was.
+        /// When it was deleted.
         at: Timestamp,
     },
-    /// The end of a chain was cut off, or another one was written.
+    /// No chain contains it: the end of a chain was cut off or rewritten.
     Missing,
 }
 
 impl Store {
-    /// Verifies the chain of every node that has one, by name; `judge` says which signatures are the platform's.
+    /// Verifies the chain of every node, sorted by name. `signatures` verifies the signatures in them.
     ///
     /// # Errors
-    /// When the rows cannot be read. What is wrong with them is no error here.
-    pub async fn verify_audit(&self, judge: &dyn SignatureVerifier) -> Result<Vec<ChainReport>, StoreError> {
+    /// When the rows cannot be read. A fault in a chain is not an error.
+    pub async fn verify_audit(
+        &self,
+        signatures: &dyn SignatureVerifier,
+    ) -> Result<Vec<ChainReport>, StoreError> {
         let mut reports = Vec::new();
         for node in self.reader().audit_nodes().await? {
-            let verdict = self.verify_chain(&node, judge).await?;
+            let verdict = self.verify_chain(&node, signatures).await?;
             reports.push(ChainReport { node, verdict });
         }
         Ok(reports)
     }
 
-    /// What became of `kept`, a place in the chain of one of the nodes. Somebody noted it elsewhere when it was signed, and so
-    /// can tell that the end of the chain was cut off, which a chain by itself cannot.
+    /// Looks up `recorded`, a chain head of one of the nodes that the operator recorded outside of the store
+    /// when it was signed. A chain by itself cannot show that its end was cut off; a recorded head can.
     ///
     /// # Errors
     /// When the rows cannot be read.
     pub async fn look_up_head(
         &self,
-        kept: &ChainHead,
-        judge: &dyn SignatureVerifier,
+        recorded: &ChainHead,
+        signatures: &dyn SignatureVerifier,
     ) -> Result<HeadReport, StoreError> {
-        let Some(before) = kept.number.checked_sub(1) else {
-            return Ok(if *kept == ChainHead::START { HeadReport::Held } else { HeadReport::Missing });
+        let Some(before) = recorded.number.checked_sub(1) else {
+            return Ok(if *recorded == ChainHead::START { HeadReport::Held } else { HeadReport::Missing });
         };
         let before = i64::try_from(before).unwrap_or(i64::MAX);
         let mut report = HeadReport::Missing;
         for node in self.reader().audit_nodes().await? {
-            // Rows may be removed meanwhile: first the row, then where the chain begins.
+            // Retention may delete rows at the same time: read the row first, then the beginning of the
+            // chain.
             let rows = self.reader().audit_chain(&node, Some(before), 1).await?;
-            let same = |row: &ChainRow| {
-                u64::try_from(row.number) == Ok(kept.number) && row.hash == kept.hash.as_bytes()
+            let is_recorded = |row: &ChainRow| {
+                u64::try_from(row.number) == Ok(recorded.number) && row.hash == recorded.hash.as_bytes()
             };
-            if rows.first().is_some_and(same) {
+            if rows.first().is_some_and(is_recorded) {
                 return Ok(HeadReport::Held);
             }
             let Some(Beginning { link, signature, at }) = self.reader().audit_beginning(&node).await? else {
                 continue;
             };
-            // Of the rows that are gone only the last is known; a place before it may have been one of them.
-            let gone = kept.number < link.number || *kept == link;
-            if gone && judge.verify(&begin_bytes(&node, &link), &signature, at).is_ok() {
+            // Of the deleted rows only the last is known; a head before it may have been one of them.
+            let is_deleted = recorded.number < link.number || *recorded == link;
+            if is_deleted && signatures.verify(&begin_bytes(&node, &link), &signature, at).is_ok() {
                 report = HeadReport::Pruned { node, up_to: link.number, at };
             }
         }
@@ -90,12 +94,13 @@ impl Store {
     async fn verify_chain(
         &self,
         node: &NodeName,
-        judge: &dyn SignatureVerifier,
+        signatures: &dyn SignatureVerifier,
     ) -> Result<Result<Intact, Broken>, StoreError> {
         loop {
             let beginning = self.reader().audit_beginning(node).await?;
-            let verdict = self.verify_from(node, beginning.as_ref(), judge).await?;
-            // Rows that were removed because of their age while the others were read are not missed.
+            let verdict = self.verify_from(node, beginning.as_ref(), signatures).await?;
+            // If retention moved the beginning while the rows were read, a fault may be an artefact: read
+            // again.
             if verdict.is_ok() || self.reader().audit_beginning(node).await? == beginning {
                 return Ok(verdict);
             }
@@ -106,21 +111,21 @@ impl Store {
         &self,
         node: &NodeName,
         beginning: Option<&Beginning>,
-        judge: &dyn SignatureVerifier,
+        signatures: &dyn SignatureVerifier,
     ) -> Result<Result<Intact, Broken>, StoreError> {
         let reader = self.reader();
         let known_before = reader.audit_end(node).await?;
-        let begun = match beginning {
-            None => Ok(Verifier::new(node.clone(), judge)),
-            Some(beginning) => Verifier::beginning(node.clone(), judge, beginning),
+        let started = match beginning {
+            None => Ok(Verifier::new(node.clone(), signatures)),
+            Some(beginning) => Verifier::beginning(node.clone(), signatures, beginning),
         };
-        let mut verifier = match begun {
+        let mut verifier = match started {
             Ok(verifier) => verifier,
             Err(broken) => return Ok(Err(broken)),
         };
         let mut read = None;
         loop {
-            let rows = reader.audit_chain(node, read, PAGE).await?;
+            let rows = reader.audit_chain(node, read, PAGE_ROWS).await?;
             for row in &rows {
                 if let Err(broken) = verifier.row(row) {
                     return Ok(Err(broken));
@@ -131,14 +136,14 @@ impl Store {
                 None => break,
             }
         }
-        // Read after the rows: what was written meanwhile is known by now.
+        // Read after the rows, so that it covers rows that were appended meanwhile.
         let known_after = reader.audit_end(node).await?;
         Ok(verifier.finish(&known_before, &known_after))
     }
 }
 
-/// Rows that are read at once.
-const PAGE: u32 = 5_000;
+/// Rows per query.
+const PAGE_ROWS: u32 = 5_000;
 
 #[cfg(test)]
 mod tests {
@@ -299,7 +304,8 @@ mod tests {
     async fn that_rows_were_pruned_has_to_be_said_in_the_chain(place: TestStore) {
         fill(&place).await;
         let store = place.open().await;
-        // The platform signs a beginning in the transaction that tells of it; this one was signed and never told.
+        // The platform signs a beginning in the transaction that tells of it; this one was signed and never
+        // told.
         let row = store.own_audit_rows(4, 1).await.unwrap().remove(0);
         let link = ChainHead { number: row.number, hash: row.hash };
         let signed =

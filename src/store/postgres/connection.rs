@@ -1,12 +1,12 @@
-//! How a batch is written to a server, statement by statement.
+//! The connection that writes, statement by statement.
 
 use std::collections::{HashMap, HashSet};
 
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, Postgres};
 
-use super::failure::failure;
-use super::rows::{NewRow, bind_events, bind_rows, insert_messages, ordered, stored_number};
+use super::failure::classify;
+use super::rows::{NewRow, bind_events, bind_rows, insert_messages, sorted_by_key, stored_number};
 use crate::audit::ChainHead;
 use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::error::StoreError;
@@ -18,31 +18,32 @@ use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 
 impl Connection for PgConnection {
     async fn begin(&mut self, node: &NodeName) -> Result<ChainHead, StoreError> {
-        // Two statements travel together only without parameters. A node's name has no quotes.
+        // sqlx sends two statements in one round trip only without parameters. A node name has no quotes.
         let select = format!("SELECT number, hash FROM audit_end WHERE node = '{node}' FOR UPDATE");
-        let ask = async |connection: &mut PgConnection, sql: String| {
-            sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(failure)
+        let fetch = async |connection: &mut PgConnection, sql: String| {
+            sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(classify)
         };
-        let mut rows = ask(self, format!("BEGIN; {select}")).await?;
+        let mut rows = fetch(self, format!("BEGIN; {select}")).await?;
         if rows.is_empty() {
-            // Before its first row there is none in which the chain could be held; and it may have got it meanwhile.
-            ask(
+            // Before the first row of the chain there is no row to lock: take an advisory lock, and read
+            // again, because another process may have written the first row meanwhile.
+            fetch(
                 self,
                 format!("SELECT FROM pg_advisory_xact_lock(hashtext('audit_end'), hashtext('{node}'))"),
             )
             .await?;
-            rows = ask(self, select).await?;
+            rows = fetch(self, select).await?;
         }
         audit_end(&rows.into_iter().map(Row::Postgres).collect::<Vec<_>>())
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
-        sqlx::raw_sql(sql).execute(self).await.map_err(failure)?;
+        sqlx::raw_sql(sql).execute(self).await.map_err(classify)?;
         Ok(())
     }
 
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
-        let done = statement.query::<Postgres>().execute(self).await.map_err(failure)?;
+        let done = statement.query::<Postgres>().execute(self).await.map_err(classify)?;
         Ok(done.rows_affected())
     }
 
@@ -50,7 +51,7 @@ impl Connection for PgConnection {
         &mut self,
         messages: &[IncomingMessage<'_>],
     ) -> Result<Vec<WriteOutcome>, StoreError> {
-        let rows = ordered(messages);
+        let rows = sorted_by_key(messages);
         let inserted = insert(self, &rows).await?;
         let mut before = HashMap::new();
         if inserted.len() < rows.len() {
@@ -81,31 +82,32 @@ impl Connection for PgConnection {
     ) -> Result<(), StoreError> {
         let append = bind_events(sqlx::query(APPEND_AUDIT), rows).bind(node.as_str());
         let append = append.bind(stored_number(end.number)).bind(end.hash.as_bytes().as_slice());
-        append.execute(self).await.map_err(failure)?;
+        append.execute(self).await.map_err(classify)?;
         Ok(())
     }
 
-    async fn holds(&mut self, node: &NodeName, link: &ChainHead) -> Result<bool, StoreError> {
+    async fn has_audit_row(&mut self, node: &NodeName, link: &ChainHead) -> Result<bool, StoreError> {
         let look = sqlx::query(SELECT_LINK).bind(node.as_str()).bind(stored_number(link.number));
-        let found = look.bind(link.hash.as_bytes().as_slice()).fetch_optional(self).await.map_err(failure)?;
+        let found =
+            look.bind(link.hash.as_bytes().as_slice()).fetch_optional(self).await.map_err(classify)?;
         Ok(found.is_some())
     }
 }
 
-/// What makes a resend.
+/// Device, correlation and digest: equal for a message and its resend.
 type Key = (String, [u8; 32], Fingerprint);
 
-/// Inserts those that are no resends; their identifiers.
+/// Inserts the messages that are not resends. Returns their identifiers.
 async fn insert(
     connection: &mut PgConnection,
     rows: &[NewRow<'_>],
 ) -> Result<HashSet<MessageId>, StoreError> {
     let inserted =
-        bind_rows(sqlx::query(INSERT_MESSAGES), rows).fetch_all(connection).await.map_err(failure)?;
+        bind_rows(sqlx::query(INSERT_MESSAGES), rows).fetch_all(connection).await.map_err(classify)?;
     inserted.into_iter().map(|row| message_id(&Row::Postgres(row))).collect()
 }
 
-/// What was stored of these before, on whichever node.
+/// The outcomes of resends: the messages that were stored before, by any node.
 async fn resends(
     connection: &mut PgConnection,
     rows: &[&NewRow<'_>],
@@ -116,7 +118,7 @@ async fn resends(
         .bind(rows.iter().map(|row| row.message.digest.as_bytes().as_slice()).collect::<Vec<_>>())
         .fetch_all(connection)
         .await
-        .map_err(failure)?;
+        .map_err(classify)?;
     let by_key = found.into_iter().map(Row::Postgres).map(|row| {
         let place = usize::try_from(row.count("place", "message")?).unwrap_or(usize::MAX);
         let asked = place
@@ -130,7 +132,7 @@ async fn resends(
     by_key.collect()
 }
 
-/// Returns the identifiers of what was new.
+/// Returns the identifiers of the inserted messages.
 const INSERT_MESSAGES: &str = concat!(
     insert_messages!(),
     " ORDER BY place ON CONFLICT (device, correlation, digest) WHERE rejection IS NULL DO NOTHING RETURNING id"
@@ -142,7 +144,7 @@ FROM unnest($1::text[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS asked (devi
 JOIN message ON message.device = asked.device AND message.correlation = asked.correlation
     AND message.digest = asked.digest AND message.rejection IS NULL";
 
-/// In one statement, because each is a way to the server and back.
+/// One statement, because each statement is a round trip.
 const APPEND_AUDIT: &str = "
 WITH appended AS (
     INSERT INTO audit (node, number, at, event, details, hash)

@@ -1,14 +1,14 @@
-//! What a failure of the database means to the caller.
+//! Classifies errors of PostgreSQL.
 
 use std::sync::Arc;
 
 use crate::store::error::StoreError;
 
-/// The error by what the caller does about it.
-pub(in crate::store) fn failure(error: sqlx::Error) -> StoreError {
+/// Classifies an error by what the caller can do about it.
+pub(in crate::store) fn classify(error: sqlx::Error) -> StoreError {
     let code = code(&error);
     // The first two characters are the class, https://www.postgresql.org/docs/current/errcodes-appendix.html
-    if is_chain(&error) {
+    if is_first_row_conflict(&error) {
         return StoreError::Unreachable(Arc::new(error));
     }
     match (code.as_deref().and_then(|code| code.get(..2)), &error) {
@@ -24,25 +24,26 @@ pub(in crate::store) fn failure(error: sqlx::Error) -> StoreError {
     }
 }
 
-/// Whether the server has undone the transaction for the sake of another one: it may go through now.
+/// Whether the server has rolled back the transaction because of a conflict with another one. A retry may
+/// succeed.
 pub(super) fn is_conflict(error: &StoreError) -> bool {
     let StoreError::Unreachable(error) = error else { return false };
-    // serialization_failure, deadlock_detected, and a statement that was prepared before the tables changed
-    matches!(code(error).as_deref(), Some("40001" | "40P01" | "0A000")) || is_chain(error)
+    // serialization_failure, deadlock_detected, and a statement that was prepared before a table changed
+    matches!(code(error).as_deref(), Some("40001" | "40P01" | "0A000")) || is_first_row_conflict(error)
 }
 
-/// Whether another process of this node has written to its audit chain in the meantime: only the very first row has
-/// no other before it that could be locked.
-fn is_chain(error: &sqlx::Error) -> bool {
+/// Whether another process of this node has written the first row of its audit chain. Only then is there no
+/// row in `audit_end` that could be locked.
+fn is_first_row_conflict(error: &sqlx::Error) -> bool {
     let constraint = error.as_database_error().and_then(|error| error.constraint());
     constraint.is_some_and(|name| name == "audit_node_number_key")
 }
 
-/// Whether there is no connection any more, or the server is ending it.
+/// Whether the connection is lost, or the server is closing it.
 pub(super) fn is_broken(error: &StoreError) -> bool {
     let StoreError::Unreachable(error) = error else { return false };
     match code(error) {
-        // 57P01 to 57P03: the server stops, crashed, or is not ready yet.
+        // 57P01 to 57P03: the server is stopping, has crashed, or is not ready yet.
         Some(code) => code.starts_with("57P") || code.starts_with("08"),
         None => true,
     }

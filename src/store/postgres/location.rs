@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 use tracing::log::LevelFilter;
 
-use super::failure::failure;
+use super::failure::classify;
 use crate::model::StoreUrl;
 use crate::store::error::StoreError;
 
@@ -43,8 +43,8 @@ impl Location {
         }
         let chosen = parameters.contains("sslmode=") || std::env::var_os("PGSSLMODE").is_some();
         if !chosen {
-            // Messages contain patient data. A connection that does not leave the machine needs no TLS; any other
-            // needs TLS and an authenticated server.
+            // Messages contain patient data. A connection that does not leave the machine needs no TLS; any
+            // other needs TLS and an authenticated server.
             let is_local = options.get_socket().is_some() || is_loopback(options.get_host());
             options = options.ssl_mode(if is_local { PgSslMode::Prefer } else { PgSslMode::VerifyFull });
         }
@@ -82,8 +82,8 @@ impl Location {
 
     /// Refuses a server whose commits are not durable, or that cannot store all messages.
     async fn examine(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        let row = sqlx::query(EXAMINE).fetch_one(&mut *connection).await.map_err(failure)?;
-        let setting = |column: &str| row.try_get::<String, _>(column).map_err(failure);
+        let row = sqlx::query(EXAMINE).fetch_one(&mut *connection).await.map_err(classify)?;
+        let setting = |column: &str| row.try_get::<String, _>(column).map_err(classify);
         if setting("fsync")? != "on" {
             return Err(StoreError::Server(
                 "configured with fsync = off: commits are lost when its machine fails; set fsync = on",
@@ -94,10 +94,10 @@ impl Location {
                 "using a database with another encoding than UTF8; create one with ENCODING 'UTF8'",
             ));
         }
-        if row.try_get::<i32, _>("version").map_err(failure)? < MIN_SERVER_VERSION {
+        if row.try_get::<i32, _>("version").map_err(classify)? < MIN_SERVER_VERSION {
             return Err(StoreError::Server("older than PostgreSQL 13; upgrade it"));
         }
-        if row.try_get::<bool, _>("standby").map_err(failure)? {
+        if row.try_get::<bool, _>("standby").map_err(classify)? {
             return Err(StoreError::Server("a standby, which is read-only; connect to the primary"));
         }
         // Levels that wait for more than the local disk stay as configured.
@@ -114,10 +114,10 @@ impl fmt::Debug for Location {
     }
 }
 
-/// Runs `settings` on a new connection. The server ends statements and locks that take too long as well, so that
-/// a node that froze or lost its connection does not block the other nodes.
+/// Runs `settings` on a new connection. The server ends statements and locks that take too long as well, so
+/// that a node that froze or lost its connection does not block the other nodes.
 async fn prepare(connection: &mut PgConnection, settings: &'static str) -> Result<(), StoreError> {
-    connection.execute(AssertSqlSafe(settings)).await.map(drop).map_err(failure)
+    connection.execute(AssertSqlSafe(settings)).await.map(drop).map_err(classify)
 }
 
 fn is_loopback(host: &str) -> bool {

@@ -1,5 +1,5 @@
-//! PostgreSQL: a server that several nodes share. Each node has one connection that writes, a pool that reads, and
-//! one connection that listens for changes of the device directory.
+//! PostgreSQL: a server that several nodes share. Each node has one connection that writes, a pool that
+//! reads, and one connection that listens for changes of the device directory.
 
 mod connection;
 pub(in crate::store) mod failure;

@@ -6,7 +6,7 @@ use sqlx::Connection as _;
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::{PgConnection, PgPool};
 
-use super::failure::failure;
+use super::failure::classify;
 use super::location::Location;
 use super::pool;
 use super::writer::Writer;
@@ -26,8 +26,8 @@ pub(in crate::store) async fn open(
     Ok((Writer::new(location, node, connection), pool))
 }
 
-/// Applies the missing migrations. If there are none it writes nothing, so that a role without the right to create
-/// tables can serve. Several nodes may start at the same time: sqlx takes an advisory lock.
+/// Applies the missing migrations. If there are none it writes nothing, so that a role without the right to
+/// create tables can serve. Several nodes may start at the same time: sqlx takes an advisory lock.
 async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
     if is_up_to_date(connection).await? {
         return Ok(());
@@ -37,7 +37,7 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
 
 fn migration_failure(error: MigrateError) -> StoreError {
     match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failure(error),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => classify(error),
         error => StoreError::Schema(Arc::new(error)),
     }
 }
@@ -46,7 +46,7 @@ async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, StoreError
     let table: Option<String> = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
         .fetch_one(&mut *connection)
         .await
-        .map_err(failure)?;
+        .map_err(classify)?;
     if table.is_none() {
         return Ok(false);
     }

@@ -1,17 +1,17 @@
-//! The connections that read.
+//! The pool of connections that read.
 
 use std::time::Duration;
 
 use sqlx::Executor as _;
 use sqlx::postgres::{PgPool, PgPoolOptions, Postgres};
 
-use super::failure::failure;
+use super::failure::classify;
 use super::location::{CONNECT_TIMEOUT, Location};
 use crate::store::error::StoreError;
 use crate::store::row::Row;
 use crate::store::statement::Statement;
 
-/// Connections that cannot write; they are made when they are needed.
+/// A pool of read-only connections, which are opened on demand.
 pub(super) fn open(location: &Location) -> PgPool {
     PgPoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
@@ -21,22 +21,23 @@ pub(super) fn open(location: &Location) -> PgPool {
 }
 
 pub(in crate::store) async fn fetch(pool: &PgPool, statement: Statement) -> Result<Vec<Row>, StoreError> {
-    // The server gives up before, unless it is not there any more and nobody has said so.
+    // The server's own timeout is shorter; this one ends if the server is gone without closing the
+    // connection.
     let rows = tokio::time::timeout(READ_TIMEOUT, statement.query::<Postgres>().fetch_all(pool));
-    let rows = rows.await.map_err(|_| StoreError::Timeout(READ_TIMEOUT))?.map_err(failure)?;
+    let rows = rows.await.map_err(|_| StoreError::Timeout(READ_TIMEOUT))?.map_err(classify)?;
     Ok(rows.into_iter().map(Row::Postgres).collect())
 }
 
-/// How many listings can run at once, and one that listens for changes of the directory.
+/// Four concurrent listings, and one connection that listens for changes of the directory.
 const MAX_CONNECTIONS: u32 = 4 + 1;
 
 const READ_TIMEOUT: Duration = Duration::from_secs(70);
 
-/// Lists are short, and read from an index in its order: plans are compared by the rows that they look at. Otherwise the
-/// planner thinks it cheaper to go through what came last, where rows lie side by side, until a page is full: of a device
-/// that has gone silent after a million messages there is none, and it reads everything. So it does to join what it has read
-/// with an index, where each row of the index could be looked up until the page is full. And where it expects to look
-/// at many rows it calls workers, whose start takes longer than the page.
+/// Settings of the read-only connections. Listings are short and read an index in its order, so plans are
+/// compared by the number of rows that they read. With the default costs the planner prefers to scan the
+/// latest rows, which lie side by side, until the page is full. For a device that fell silent a million
+/// messages ago that scan reads everything. It also prefers hash and merge joins where an index lookup per
+/// row would stop at a full page, and parallel workers, whose start takes longer than the page.
 const READ_ONLY: &str = "
 SET default_transaction_read_only = on; SET statement_timeout = '60s';
 SET random_page_cost = 0; SET seq_page_cost = 0; SET enable_hashjoin = off; SET enable_mergejoin = off;

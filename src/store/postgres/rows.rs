@@ -1,4 +1,4 @@
-//! Messages and rows of the audit trail on their way into their tables, many in one statement.
+//! Parameters of statements that insert many messages or audit rows.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,14 @@ use crate::store::statement::json;
 use crate::store::write::chain::ChainedEvent;
 use crate::store::write::incoming::IncomingMessage;
 
-/// A message on its way into its table.
+/// A message to insert.
 pub(super) struct NewRow<'a> {
-    /// Where it stood in the batch.
+    /// The position in the batch.
     pub(super) place: usize,
     pub(super) message: &'a IncomingMessage<'a>,
     /// SHA-256 over MSH-3 and MSH-10.
     pub(super) correlation: [u8; 32],
-    /// An earlier one of the batch has the same control id for other bytes.
+    /// An earlier message of the batch has the same control id and other bytes.
     reused: bool,
 }
 
@@ -35,9 +35,9 @@ impl NewRow<'_> {
     }
 }
 
-/// The rows in the order of their keys: two nodes that insert the same ones then wait for each other, and do not
-/// deadlock.
-pub(super) fn ordered<'a>(messages: &'a [IncomingMessage<'a>]) -> Vec<NewRow<'a>> {
+/// The messages in the order of their keys: two nodes that insert the same messages then wait for each other
+/// and do not deadlock.
+pub(super) fn sorted_by_key<'a>(messages: &'a [IncomingMessage<'a>]) -> Vec<NewRow<'a>> {
     let mut used: HashMap<(&str, [u8; 32]), Vec<&Fingerprint>> = HashMap::new();
     let mut rows = Vec::with_capacity(messages.len());
     for (place, message) in messages.iter().enumerate() {
@@ -99,26 +99,26 @@ pub(super) fn bind_rows<'q>(
         .bind(column!(row => row.message.content.size.map(i64::from)))
 }
 
-/// Number, time, event, details and hash of each.
+/// Binds number, time, event, details and hash of the rows.
 pub(super) fn bind_events<'q>(
     query: Query<'q, Postgres, PgArguments>,
     rows: &'q [ChainedEvent],
 ) -> Query<'q, Postgres, PgArguments> {
     query
-        .bind(rows.iter().map(|row| stored_number(row.link.number)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| stored_number(row.head.number)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.at.as_microsecond()).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.event).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| row.details.as_str()).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.link.hash.as_bytes().as_slice()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.head.hash.as_bytes().as_slice()).collect::<Vec<_>>())
 }
 
-/// A number as the database has it; no store lives to see the end of them.
+/// The number as a signed column. Saturates: no store reaches the end of these numbers.
 pub(super) fn stored_number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// The statement that inserts messages from its parameters $1 to $20, up to where they come from; they are in the order of
-/// `place`.
+/// The statement that inserts messages from its parameters $1 to $20, up to its FROM clause. `place` is their
+/// order.
 macro_rules! insert_messages {
     () => {
         "

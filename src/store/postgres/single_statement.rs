@@ -1,37 +1,41 @@
-//! The usual batch in one way to the server and back: one statement that stores messages, appends to the audit trail and
-//! moves its end on, and is a transaction by itself.
+//! Fast path: the common batch in a single round trip. One statement stores messages, appends to the audit
+//! trail and moves the head of the chain; it is a transaction by itself.
 //!
-//! It assumes what usually is so: that the chain of the node ends where this process left it, and that no message was
-//! stored before. Where that is wrong it does nothing, and the batch goes the longer way, on which the server is asked.
+//! It assumes the common case: the chain of the node ends where this process left it, and no message was
+//! stored before. If that is wrong, the statement writes nothing, and the batch is written statement by
+//! statement.
 //!
-//! **The end of the chain first.** The statement moves it on if it is the expected one, and what it stores depends on the row
-//! which that returns; so whatever plan the server makes, the row of `audit_end` is locked before anything is inserted, as
-//! it is by the transaction of the longer way ([`Connection::begin`](crate::store::write::connection::Connection::begin)). Two processes
-//! of one node meet there and nowhere else: whoever comes second waits, without having anything that the first one wants,
-//! and then sees the row as it is by then (READ COMMITTED evaluates the condition again; under a stricter level the server
-//! reports a serialization failure). Two nodes have ends of their own and meet only in the unique index of `message`, in
-//! which both insert in the order of the keys: there one waits for the other and never both.
+//! **The head of the chain comes first.** The statement updates the head if it is the expected one, and
+//! everything that it stores depends on the row which that update returns. So with any query plan the row of
+//! `audit_end` is locked before anything is inserted, as the transaction of the slow path does
+//! ([`Connection::begin`](crate::store::write::connection::Connection::begin)). Two processes of one node
+//! compete for that row only: the second process waits without holding a lock that the first one needs, and
+//! then sees the updated row (READ COMMITTED evaluates the condition again; under a stricter level the server
+//! reports a serialization failure). Two nodes have different heads and compete only for the unique index of
+//! `message`, into which both insert in the order of the keys: one waits for the other, and they do not
+//! deadlock.
 //!
-//! **All or nothing.** A message that is there already hits that index, and the statement fails as a whole. Its triggers run as
-//! part of it. It is committed when the server has answered that it is ready for the next one, not when it says that
-//! rows were inserted, which comes before; the library waits for the former.
+//! **All or nothing.** A message that is already stored violates that index, and the statement fails as a
+//! whole. Its triggers run as part of it. It is committed when the server reports that it is ready for the
+//! next query, not when it reports the number of inserted rows, which comes earlier; sqlx waits for the
+//! former.
 //!
-//! **A connection that breaks** leaves unknown whether it was committed. The hash of the last row says so afterwards, and a
-//! statement that the server begins later than that does nothing any more, because the chain has gone on, or because
-//! what it would store is there: see `begin` in [`crate::store::batch`].
+//! **A lost connection** leaves the commit in doubt. The hash of the last row decides it afterwards. If the
+//! server executes the statement later than that check, it writes nothing, because the chain has moved on or
+//! because the messages are already stored: see `begin` in [`crate::store::write::batch`].
 
 use sqlx::postgres::PgConnection;
 
-use super::failure::failure;
-use super::rows::{bind_events, bind_rows, insert_messages, ordered, stored_number};
+use super::failure::classify;
+use super::rows::{bind_events, bind_rows, insert_messages, sorted_by_key, stored_number};
 use crate::audit::ChainHead;
 use crate::model::NodeName;
 use crate::store::write::batch::{CommitError, Committed};
-use crate::store::write::chain::chained;
+use crate::store::write::chain::link_events;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
 
-/// Writes `entries` behind `end`; none when that takes more than this way offers, and then nothing was kept.
+/// Writes `entries` behind `end`. Returns `None`, and has written nothing, when the fast path does not apply.
 pub(super) async fn write(
     connection: &mut PgConnection,
     node: &NodeName,
@@ -49,17 +53,17 @@ pub(super) async fn write(
         }
     }
     let mut moved = *end;
-    let events = chained(node, &mut moved, &trail);
+    let events = link_events(node, &mut moved, &trail);
     let messages: Vec<_> = entries.iter().filter_map(Entry::incoming).collect();
-    let rows = ordered(&messages);
+    let rows = sorted_by_key(&messages);
     let query = bind_events(bind_rows(sqlx::query(WRITE), &rows), &events)
         .bind(node.as_str())
         .bind(stored_number(end.number))
         .bind(end.hash.as_bytes().as_slice())
         .bind(stored_number(moved.number))
         .bind(moved.hash.as_bytes().as_slice());
-    match query.execute(connection).await.map_err(failure) {
-        // The chain does not end there.
+    match query.execute(connection).await.map_err(classify) {
+        // The chain has another head.
         Ok(done) if done.rows_affected() == 0 => Ok(None),
         Ok(_) => Ok(Some(Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved })),
         Err(error) if error.concerns_one_entry() => Ok(None),
@@ -70,7 +74,7 @@ pub(super) async fn write(
     }
 }
 
-/// Says how many rows of the trail it has appended: all, or none.
+/// Affects as many rows as it appends to the trail: all, or none.
 const WRITE: &str = concat!(
     "
 WITH chain AS (

@@ -1,4 +1,4 @@
-//! The writing side: the one connection of this node that writes, and its return when it is lost.
+//! The writer: the one connection of this node that writes, its retries and its reconnection.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,28 +18,28 @@ use crate::store::write::entry::Entry;
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::queue::Backend;
 
-/// The one connection that writes.
+/// Commits batches through the one connection that writes.
 pub(in crate::store) struct Writer {
     location: Location,
-    /// Whose audit chain is written.
+    /// The node whose audit chain is written.
     node: NodeName,
     state: State,
-    /// Where that chain ended after the last batch; none when that is not certain.
+    /// The head of that chain after the last batch; `None` when it is not certain.
     end: Option<ChainHead>,
 }
 
 enum State {
     Connected(PgConnection),
-    /// Somebody tries to get a connection, again and again.
+    /// A task is reconnecting.
     Lost(Reconnecting),
 }
 
 struct Reconnecting {
     task: AbortOnDropHandle<PgConnection>,
-    /// Why there is none.
+    /// Why there is no connection: the latest error.
     reason: Arc<Mutex<StoreError>>,
-    /// How long the next batch waits for it: a server that restarts is back soon, and then nobody notices; once it has not
-    /// come back, senders are told at once.
+    /// How long the next batch waits for the connection. A server that restarts is back soon, and senders do
+    /// not notice; after that wait, later batches fail at once.
     wait: Duration,
 }
 
@@ -48,7 +48,7 @@ impl Writer {
         Self { location, node, state: State::Connected(connection), end: None }
     }
 
-    /// Writes a batch; again, when nothing of it was kept and it may go through now.
+    /// Writes a batch. Retries it when it was rolled back and may succeed now.
     async fn attempt(
         &mut self,
         entries: &[Entry],
@@ -63,32 +63,33 @@ impl Writer {
                     self.end = Some(end);
                     return Ok(outcomes);
                 }
-                Err(undone) => undone,
+                Err(failed) => failed,
             };
             let broken = is_broken(&error);
-            let again = attempts < MAX_ATTEMPTS && (broken || is_conflict(&error));
+            let retry = attempts < MAX_ATTEMPTS && (broken || is_conflict(&error));
             attempts += 1;
-            // A server that says what is wrong has undone it. Where the connection broke, the next attempt finds out.
+            // A server that reports an error has rolled back. If the connection broke, the commit is in
+            // doubt, and the next attempt checks it.
             in_doubt.extend(unknown.filter(|_| broken));
             self.lose(error.clone()).await;
-            if !again {
+            if !retry {
                 return Err(error);
             }
         }
     }
 
-    /// Gives the connection up, whatever state it is in, and begins to look for another.
+    /// Closes the connection, whatever its state, and starts to reconnect.
     async fn lose(&mut self, reason: StoreError) {
         let lost = State::Lost(Reconnecting::start(&self.location, reason));
         if let State::Connected(connection) = std::mem::replace(&mut self.state, lost) {
-            // A server that does not answer must not be waited for.
+            // Do not wait for a server that does not respond.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close_hard()).await;
         }
     }
 }
 
-/// Writes a batch: in one way to the server, when it is a usual one and nobody else has written to the chain of the node
-/// since `end`; otherwise in several.
+/// Writes a batch: in a single round trip if it is a common one and no other process has written to the chain
+/// of the node since `end`; otherwise statement by statement.
 async fn write(
     connection: &mut PgConnection,
     node: &NodeName,
@@ -104,7 +105,7 @@ async fn write(
     batch::write(connection, node, in_doubt, entries).await
 }
 
-/// The connection, also one that has come back.
+/// The connection, which may have to be awaited.
 async fn connected<'s>(
     state: &'s mut State,
     location: &Location,
@@ -113,7 +114,7 @@ async fn connected<'s>(
         match tokio::time::timeout(lost.wait, &mut lost.task).await {
             Ok(Ok(connection)) => *state = State::Connected(connection),
             Ok(Err(_)) => {
-                // It does not panic, and nobody else ends it.
+                // The task does not panic, and nothing else ends it; start it again if it did.
                 let reason = lost.reason();
                 *lost = Reconnecting::start(location, reason.clone());
                 return Err(reason);
@@ -157,14 +158,14 @@ impl Reconnecting {
         let reason = Arc::new(Mutex::new(reason));
         let (location, latest) = (location.clone(), Arc::clone(&reason));
         let task = tokio::spawn(async move {
-            let mut pause = MIN_RECONNECT_BACKOFF;
+            let mut backoff = MIN_RECONNECT_BACKOFF;
             loop {
                 match location.connect_to_write().await {
                     Ok(connection) => return connection,
                     Err(error) => *latest.lock().unwrap_or_else(PoisonError::into_inner) = error,
                 }
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(MAX_RECONNECT_BACKOFF);
+                tokio::time::sleep(backoff).await;
+                backoff = (backoff * 2).min(MAX_RECONNECT_BACKOFF);
             }
         });
         Self { task: AbortOnDropHandle::new(task), reason, wait: RECONNECT_WAIT }
@@ -175,13 +176,13 @@ impl Reconnecting {
     }
 }
 
-/// How often a batch is tried.
+/// Attempts to write a batch.
 const MAX_ATTEMPTS: u32 = 4;
-/// How long senders wait, with all attempts; the server gives up on each statement before.
+/// The time limit of a batch with all attempts; the server's limit for each statement is shorter.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the first batch after a loss waits for the server.
+/// How long the first batch after a lost connection waits for the reconnection.
 const RECONNECT_WAIT: Duration = Duration::from_secs(2);
 const MIN_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
-/// How long an end in good order may take.
+/// How long closing the connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

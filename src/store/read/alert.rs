@@ -1,4 +1,4 @@
-//! Reads which message reported an alert first.
+//! Queries the message that reported an alert first.
 
 use crate::model::{DeviceId, MessageId};
 use crate::pcd::AlertKey;

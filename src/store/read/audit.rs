@@ -1,4 +1,4 @@
-//! Reads the audit trail and its chains.
+//! Queries of the audit trail and its chains.
 
 use crate::audit::{Beginning, ChainHead, ChainRow, Event, RowHash, Signature};
 use crate::model::NodeName;
@@ -16,18 +16,18 @@ impl Reader {
         self.fetch(select_audit_rows(filter)).await?.iter().map(audit_row).collect()
     }
 
-    /// The nodes that have a chain, or had one.
+    /// The nodes that have or had a chain.
     pub(in crate::store) async fn audit_nodes(&self) -> Result<Vec<NodeName>, StoreError> {
         let rows = self.fetch(Statement::new(SELECT_AUDIT_NODES)).await?;
         rows.iter().map(|row| row.parsed("node", "audit.node")).collect()
     }
 
-    /// Where the chain of a node ends, as it was noted when its last row was written.
+    /// The head of a node's chain, as recorded when its last row was written.
     pub(in crate::store) async fn audit_end(&self, node: &NodeName) -> Result<ChainHead, StoreError> {
         audit_end(&self.fetch(Statement::new(SELECT_AUDIT_END).bind(node.as_str())).await?)
     }
 
-    /// Where the chain of a node begins, if rows were removed from it because of their age.
+    /// The beginning of a node's chain, if retention deleted rows of it.
     pub(in crate::store) async fn audit_beginning(
         &self,
         node: &NodeName,
@@ -36,7 +36,7 @@ impl Reader {
         rows.first().map(beginning).transpose()
     }
 
-    /// The rows of a chain behind the row of number `after`, in their order.
+    /// The rows of a chain after row number `after`, in order.
     pub(in crate::store) async fn audit_chain(
         &self,
         node: &NodeName,
@@ -49,13 +49,14 @@ impl Reader {
     }
 }
 
-/// The page of the audit trail.
+/// The statement that selects a page of the audit trail.
 pub(in crate::store) fn select_audit_rows(filter: &AuditFilter) -> Statement {
     let mut statement =
         Statement::new("SELECT sequence, node, number, hash, at, event, details FROM audit WHERE TRUE");
     if let Some(event) = &filter.event {
         match Event::NAMES.into_iter().find(|name| name == event) {
-            // A partial index serves only who asks for its event by name (https://www.sqlite.org/partialindex.html).
+            // SQLite uses a partial index only if the query has the event as a literal
+            // (https://www.sqlite.org/partialindex.html).
             Some(name) => statement.push(" AND event = '").push(name).push("'"),
             None => statement.push(" AND event = ").push_bind(event.as_str()),
         };

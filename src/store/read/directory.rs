@@ -1,4 +1,4 @@
-//! Reads the device directory.
+//! Queries of the device directory.
 
 use crate::authz::Device;
 use crate::model::DeviceId;

@@ -1,4 +1,4 @@
-//! Reads messages.
+//! Queries of messages.
 
 use bytes::Bytes;
 
@@ -28,7 +28,7 @@ impl Reader {
     }
 }
 
-/// The page of messages, newest first.
+/// The statement that selects a page of messages, newest first.
 pub(in crate::store) fn select_messages(filter: &MessageFilter) -> Statement {
     let mut statement = Statement::new(SELECT_SUMMARY);
     let (mut id, mut device, mut rejection) = ("id", "device", "rejection");
@@ -37,16 +37,18 @@ pub(in crate::store) fn select_messages(filter: &MessageFilter) -> Statement {
             statement.push(" FROM message WHERE TRUE");
         }
         Some(identity) => {
-            // From the index to the messages, and not the other way round, by which the last message of a device that has
-            // fallen silent is found after all of the others'. SQLite does not change the order of a CROSS JOIN; and where
-            // the messages have only expressions, for which there is no index, PostgreSQL finds no other one.
+            // Join from the identity index to the messages. The opposite order reads the messages of all
+            // other devices before it finds the last message of a device that has fallen silent. SQLite keeps
+            // the order of a CROSS JOIN; for PostgreSQL the expressions on the message have no index, so it
+            // has no other order.
             id = "named.message";
             device = "coalesce(device, device)";
             rejection = "coalesce(rejection, rejection)";
             statement.push(" FROM message_identity AS named CROSS JOIN message");
             statement.push(" WHERE message.id = coalesce(named.message, named.message)");
             statement.push(" AND named.identity = ").push_bind(identity_key(identity));
-            // In the list, which is JSON, whole or followed by a type that was not asked for.
+            // Match the identity in the JSON list: as a whole, or followed by a type that the filter does not
+            // have.
             let listed = json(&[identity.to_string()]);
             let begin = listed.trim_start_matches('[').trim_end_matches("\"]");
             statement.push(" AND (replace(identities, ").push_bind(format!("{begin}\""));
@@ -63,7 +65,7 @@ pub(in crate::store) fn select_messages(filter: &MessageFilter) -> Statement {
         statement.push(" OR lower(message_type) = ").push_bind(kind).push(")");
     }
     if let Some(since) = filter.since {
-        // The identifiers are in the order of arrival, so that the index can stop there.
+        // Identifiers are in the order of receipt, so that the index scan can stop there.
         statement.push(" AND received_at >= ").push_bind(since);
         statement.push(" AND ").push(id).push(" >= ").push_bind(first_id(since).as_slice());
     }
@@ -77,7 +79,8 @@ pub(in crate::store) fn select_messages(filter: &MessageFilter) -> Statement {
     statement
 }
 
-/// What the table `message_identity` has of an identity; its triggers say the same, in JSON.
+/// The key of an identity in the table `message_identity`. The triggers of the table compute the same key
+/// from JSON.
 fn identity_key(identity: &DeviceIdentity) -> String {
     let text = identity.to_string().replace('\0', "\u{2400}").replace("\\u0000", "\\u2400");
     let id = text.split('^').next().unwrap_or_default();
@@ -110,12 +113,12 @@ fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
         fingerprint: row.get("fingerprint")?,
         peer: row.parsed("peer", "message.peer")?,
         identities: row.list("identities", "message.identities")?,
-        raw: Content::read(row.get("raw")?, row.get("raw_size")?)?,
+        raw: Content::decompress(row.get("raw")?, row.get("raw_size")?)?,
         acknowledgement: Bytes::from(row.get::<Vec<u8>>("acknowledgement")?),
     })
 }
 
-/// Ends where further columns may follow.
+/// Open-ended: further columns may follow.
 const SELECT_SUMMARY: &str = "
 SELECT id, received_at, event_time, device, pcd_transaction, message_type, control_id, sending_application, rejection,
     warnings, CAST(coalesce(raw_size, length(raw)) AS BIGINT) AS size";

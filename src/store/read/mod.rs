@@ -1,4 +1,4 @@
-//! The read side: a few connections that cannot write, and what is asked through them.
+//! The read path: queries through a pool of connections that cannot write.
 
 pub(in crate::store) mod alert;
 pub(in crate::store) mod audit;

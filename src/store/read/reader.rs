@@ -1,4 +1,4 @@
-//! The connections that read.
+//! The pool of connections that read.
 
 use sqlx::{PgPool, SqlitePool};
 
@@ -7,14 +7,14 @@ use crate::store::row::Row;
 use crate::store::statement::Statement;
 use crate::store::{postgres, sqlite};
 
-/// Connections that read; a long listing does not hold up a short one, nor the writer.
+/// A pool of connections that read. A long listing blocks neither other listings nor the writer.
 pub(in crate::store) enum Reader {
     Sqlite(SqlitePool),
     Postgres(PgPool),
 }
 
 impl Reader {
-    /// The rows that answer a statement.
+    /// The rows that a statement returns.
     pub(in crate::store) async fn fetch(&self, statement: Statement) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Sqlite(pool) => sqlite::pool::fetch(pool, statement).await,

@@ -5,10 +5,10 @@ use sha2::{Digest as _, Sha256};
 use crate::model::MessageId;
 use crate::pcd::{AlertKey, Filler};
 
-/// The first message of an alert.
+/// The message that reported an alert first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertOrigin {
-    /// Its name in the store. Retention may have taken it out since.
+    /// The identifier of the message. Retention may have deleted the message since.
     pub message: MessageId,
     /// Its MSH-10.
     pub control_id: String,
@@ -23,7 +23,7 @@ pub(in crate::store) fn filler_digest(Filler { number, assigner }: &Filler) -> [
     digest(&[number, assigner])
 }
 
-/// Of any length, where an index has room for 32 bytes.
+/// The SHA-256 of the parts, each with its length: a key of fixed size for an index.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! Rows of the audit trail, and which of them to list.
+//! Rows of the audit trail, and the filter that selects them.
 
 use jiff::Timestamp;
 
@@ -6,53 +6,54 @@ use crate::audit::{ChainRow, RecordedEvent, RowHash};
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 
-/// Which rows of the audit trail to list.
+/// Selects rows of the audit trail.
 #[derive(Debug, Clone)]
 pub struct AuditFilter {
-    /// Only events of this name.
+    /// Only events with this name.
     pub event: Option<String>,
-    /// Only what happened then or later.
+    /// Only events at this time or later.
     pub since: Option<Timestamp>,
-    /// Where to start, and in which direction to read.
+    /// Where to start, and the direction.
     pub page: Page,
-    /// At most so many.
+    /// The maximum number of rows.
     pub limit: u32,
 }
 
-/// A place in the audit trail.
+/// A position in the audit trail, and the direction of reading from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
     /// The newest rows, newest first.
     Latest,
     /// The rows before this sequence number, newest first.
     Before(u64),
-    /// The rows after this sequence number, oldest first; 0 is the beginning. On PostgreSQL a row that another node is
-    /// writing meanwhile may still come in before it: whoever must not miss one follows each chain by its numbers.
+    /// The rows after this sequence number, oldest first; 0 is the beginning. On PostgreSQL a row that
+    /// another node is writing can still appear before it: to miss no row, a reader follows each chain by its
+    /// row numbers.
     After(u64),
 }
 
 /// One row of the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
-    /// Its place in the trail of all nodes.
+    /// The position in the trail of all nodes.
     pub sequence: u64,
     /// The node that wrote it.
     pub node: NodeName,
-    /// Its place in the chain of that node, from 1.
+    /// The position in the chain of that node, from 1.
     pub number: u64,
-    /// The hash over it and the row before it in that chain.
+    /// The hash over this row and the hash of the row before it in that chain.
     pub hash: RowHash,
-    /// When it happened.
+    /// When the event happened.
     pub at: Timestamp,
     /// The name of the event.
     pub event: String,
-    /// The details, the JSON exactly as it was written.
+    /// The details: the JSON exactly as it was written.
     pub details: String,
 }
 
 impl AuditRow {
-    /// A row of the chain of `node`.
-    pub(in crate::store) fn of(row: ChainRow, node: &NodeName) -> Result<Self, StoreError> {
+    /// The row `row` of the chain of `node`.
+    pub(in crate::store) fn from_chain_row(row: ChainRow, node: &NodeName) -> Result<Self, StoreError> {
         let damaged = StoreError::unreadable;
         Ok(Self {
             sequence: u64::try_from(row.sequence).map_err(|_| damaged("audit.sequence"))?,

@@ -1,28 +1,28 @@
-//! What the store says of the device directory, beside [`Device`](crate::authz::Device).
+//! Values of the device directory besides [`Device`](crate::authz::Device).
 
 use jiff::Timestamp;
 
 use crate::authz::{DeviceKind, DeviceStatus};
 
-/// A device identity that came in messages of a device which may not speak for it.
+/// A device identity in the messages of a sender that may not speak for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenIdentity {
-    /// As the directory writes it.
+    /// The identity, in the notation of the directory.
     pub identity: String,
-    /// In how many messages.
+    /// The number of messages with it.
     pub messages: u64,
-    /// When it came first.
+    /// When it was first received.
     pub first: Timestamp,
-    /// When it came last.
+    /// When it was last received.
     pub last: Timestamp,
 }
 
-/// The kind that goes by this word.
+/// The device kind with this name.
 pub(crate) fn device_kind(word: &str) -> Option<DeviceKind> {
     [DeviceKind::Device, DeviceKind::Gateway].into_iter().find(|kind| kind.as_str() == word)
 }
 
-/// The status that goes by this word.
+/// The device status with this name.
 pub(in crate::store) fn device_status(word: &str) -> Option<DeviceStatus> {
     [DeviceStatus::Active, DeviceStatus::Suspended].into_iter().find(|status| status.as_str() == word)
 }

@@ -1,4 +1,4 @@
-//! A received message on its way into the store, and out of it.
+//! Received messages: to be stored, listed and read.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,24 +10,24 @@ use crate::audit::Event;
 use crate::model::{DeviceId, Fingerprint, MessageId, SessionId};
 use crate::pcd::{AlertReport, DeviceIdentity};
 
-/// One received message, as it is to be kept.
+/// A received message, to be stored.
 #[derive(Clone)]
 pub struct MessageRecord {
-    /// Its name in the store.
+    /// The identifier of the message.
     pub id: MessageId,
-    /// The session it came in.
+    /// The session that received it.
     pub session: SessionId,
-    /// The Common Name of the certificate that brought it.
+    /// The sender: the Common Name of its certificate.
     pub device: DeviceId,
-    /// That certificate.
+    /// The SHA-256 fingerprint of that certificate.
     pub fingerprint: Fingerprint,
-    /// Where it came from.
+    /// The address of the sender.
     pub peer: SocketAddr,
     /// When its last byte was read.
     pub received_at: Timestamp,
-    /// The time that it tells of (MSH-7 or OBR-7), when it tells one.
+    /// The time of the event (MSH-7 or OBR-7), if the message has one.
     pub event_time: Option<Timestamp>,
-    /// The IHE PCD transaction, when it is one (`PCD-01`).
+    /// The IHE PCD transaction (`PCD-01`), if it is one.
     pub transaction: Option<String>,
     /// MSH-9.
     pub message_type: String,
@@ -35,60 +35,60 @@ pub struct MessageRecord {
     pub control_id: String,
     /// MSH-3.
     pub sending_application: String,
-    /// What became of it.
+    /// Whether it was accepted.
     pub verdict: Verdict,
-    /// The codes of what was tolerated in it.
+    /// The codes of tolerated deviations from the profile.
     pub warnings: Vec<String>,
-    /// The device identities that it names.
+    /// The device identities in the message.
     pub identities: Vec<String>,
-    /// Those among them that its certificate may not speak for.
+    /// The identities among them that the certificate may not speak for.
     pub not_allowed: Vec<String>,
-    /// The alerts that it reports, when it is an alert report (PCD-04).
+    /// The alerts that it reports, if it is an alert report (PCD-04).
     pub alerts: Vec<AlertReport>,
-    /// What came between the frame's first and last byte.
+    /// The message, without the MLLP frame.
     pub raw: Bytes,
-    /// What is answered; may be empty.
+    /// The acknowledgement; may be empty.
     pub acknowledgement: Bytes,
 }
 
-/// What became of a message.
+/// Whether a message was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is the platform's responsibility now.
+    /// The platform is responsible for the message.
     Accepted,
-    /// It was refused, and kept for the record.
+    /// The message was rejected; it is stored for the record.
     Rejected {
-        /// The code of the reason.
+        /// The refusal code.
         code: String,
     },
 }
 
-/// What the store did with a message. Whatever it is, it is durable.
+/// The outcome of storing a message. It is durable.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RecordOutcome {
-    /// It is kept under this name.
+    /// The message is stored under this identifier.
     Stored(MessageId),
-    /// The same bytes under the same control id were accepted before; nothing was stored.
+    /// The same bytes with the same control id were accepted before; nothing was stored.
     Resend {
-        /// The message that was kept then.
+        /// The message that was stored then.
         original: MessageId,
-        /// What was answered then.
+        /// The acknowledgement of that message.
         acknowledgement: Bytes,
     },
 }
 
-/// What a list says of a message.
+/// A message as listings show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageSummary {
-    /// Its name in the store.
+    /// The identifier of the message.
     pub id: MessageId,
     /// When its last byte was read.
     pub received_at: Timestamp,
-    /// The time that it tells of.
+    /// The time of the event, if the message has one.
     pub event_time: Option<Timestamp>,
-    /// The Common Name of the certificate that brought it.
+    /// The sender: the Common Name of its certificate.
     pub device: DeviceId,
-    /// The IHE PCD transaction, when it is one.
+    /// The IHE PCD transaction, if it is one.
     pub transaction: Option<String>,
     /// MSH-9.
     pub message_type: String,
@@ -96,54 +96,54 @@ pub struct MessageSummary {
     pub control_id: String,
     /// MSH-3.
     pub sending_application: String,
-    /// What became of it.
+    /// Whether it was accepted.
     pub verdict: Verdict,
-    /// The codes of what was tolerated in it.
+    /// The codes of tolerated deviations from the profile.
     pub warnings: Vec<String>,
-    /// The length of its bytes.
+    /// The length of the message in bytes, uncompressed.
     pub size: u64,
 }
 
-/// A message as it is kept.
+/// A stored message with its bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredMessage {
-    /// What a list says of it.
+    /// The message as listings show it.
     pub summary: MessageSummary,
-    /// The session it came in.
+    /// The session that received it.
     pub session: String,
-    /// The SHA-256 of the certificate that brought it, in hexadecimal.
+    /// The SHA-256 fingerprint of the sender's certificate, in hexadecimal.
     pub fingerprint: String,
-    /// Where it came from.
+    /// The address of the sender.
     pub peer: SocketAddr,
-    /// The device identities that it names.
+    /// The device identities in the message.
     pub identities: Vec<String>,
-    /// What came, byte for byte.
+    /// The message, byte for byte as it was received.
     pub raw: Bytes,
-    /// What was answered.
+    /// The acknowledgement that was sent.
     pub acknowledgement: Bytes,
 }
 
-/// Which messages to list, newest first.
+/// Selects messages, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct MessageFilter {
-    /// Only what this certificate brought.
+    /// Only messages from this sender.
     pub device: Option<DeviceId>,
-    /// Only what names this device.
+    /// Only messages with this device identity.
     pub identity: Option<DeviceIdentity>,
-    /// Only this IHE PCD transaction (`PCD-01`), or this MSH-9 as it came (`ORU^R01^ORU_R01`).
+    /// Only this IHE PCD transaction (`PCD-01`), or this MSH-9 as received (`ORU^R01^ORU_R01`).
     pub kind: Option<String>,
-    /// Only what arrived then or later.
+    /// Only messages received at this time or later.
     pub since: Option<Timestamp>,
-    /// Only what was rejected.
+    /// Only rejected messages.
     pub rejected: bool,
-    /// Only what arrived before this message: the last one of the page before.
+    /// Only messages received before this one, the last of the previous page.
     pub before: Option<MessageId>,
-    /// At most so many.
+    /// The maximum number of messages.
     pub limit: u32,
 }
 
 impl Verdict {
-    /// The code of the reason, when the message was rejected.
+    /// The refusal code, if the message was rejected.
     #[must_use]
     pub fn rejection(&self) -> Option<&str> {
         match self {
@@ -154,9 +154,9 @@ impl Verdict {
 }
 
 impl MessageRecord {
-    /// Leaves in the record what its columns can hold: PostgreSQL has no U+0000 in a text, and a device may send one in any
-    /// field. There it stands as U+2400; the bytes are kept as they came.
-    pub(in crate::store) fn fit_columns(&mut self) {
+    /// Replaces U+0000 by U+2400 in the text columns: PostgreSQL does not store U+0000 in a text, and a
+    /// device may send it in any field. The bytes of the message stay as received.
+    pub(in crate::store) fn replace_nul_characters(&mut self) {
         let texts = [&mut self.message_type, &mut self.control_id, &mut self.sending_application];
         for text in texts.into_iter().chain(&mut self.transaction).chain(&mut self.not_allowed) {
             if text.contains('\0') {
@@ -165,7 +165,7 @@ impl MessageRecord {
         }
     }
 
-    /// The row of the audit trail, which belongs into the same transaction.
+    /// The audit row of the message, written in the same transaction.
     pub(in crate::store) fn event(&self) -> Event {
         let (message, session, device) = (self.id, self.session, self.device.clone());
         match &self.verdict {
@@ -177,7 +177,7 @@ impl MessageRecord {
     }
 }
 
-/// Identifiers and lengths only: the bytes are about patients.
+/// Identifiers and lengths only: the bytes contain patient data.
 impl fmt::Debug for MessageRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MessageRecord")
@@ -191,7 +191,7 @@ impl fmt::Debug for MessageRecord {
     }
 }
 
-/// Identifiers and lengths only: the bytes are about patients.
+/// Identifiers and lengths only: the bytes contain patient data.
 impl fmt::Debug for StoredMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredMessage").field("summary", &self.summary).finish_non_exhaustive()
@@ -212,12 +212,12 @@ impl fmt::Debug for RecordOutcome {
     }
 }
 
-/// The lowest identifier that a message of that time can have: the first 48 bits of a UUID of version 7 are
+/// The lowest identifier of a message received at `since`: the first 48 bits of a UUID version 7 are
 /// milliseconds (RFC 9562 5.7).
 pub(in crate::store) fn first_id(since: Timestamp) -> [u8; 16] {
     let milliseconds = u64::try_from(since.as_millisecond()).unwrap_or(0);
     (u128::from(milliseconds) << 80).to_be_bytes()
 }
 
-/// The warning that the store adds when a device uses a control id again for other bytes.
+/// The warning that the store adds to a message whose control id the device has already used for other bytes.
 pub const CONTROL_ID_REUSED: &str = "control-id-reused";

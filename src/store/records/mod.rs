@@ -1,4 +1,4 @@
-//! What callers hand to the store and get from it, and the filters that select it.
+//! The values that callers pass to the store and get back, and the filters that select them.
 
 pub(in crate::store) mod alert;
 pub(in crate::store) mod audit;

@@ -1,4 +1,4 @@
-//! A copy of the store while it is in use.
+//! Copies the store while it is in use.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,49 +9,50 @@ use std::sync::Arc;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use super::failure::failure;
+use super::failure::read_error;
 use super::location::Location;
 use crate::store::error::StoreError;
 
-/// Copies the store into a new file, which only its owner may read, and sees that it can be opened. Readers and writers go on;
-/// the copy shows one moment.
+/// Copies the store into a new file, which only its owner may read, and checks the integrity of the copy.
+/// Readers and writers continue; the copy is a consistent snapshot.
 pub(in crate::store) async fn backup(location: &Location, to: &Path) -> Result<(), StoreError> {
     let failed = |source: io::Error| StoreError::Backup { path: to.to_owned(), source: Arc::new(source) };
-    // SQLite fills a file that is there and empty; made here, nobody else can read it for a moment.
+    // SQLite fills an empty file. Created here, the file is never readable by others, not even briefly.
     let file = File::options().write(true).create_new(true).mode(0o600).open(to).map_err(failed)?;
     let copied = match copy(location, to).await {
         Ok(()) => file.sync_all().and_then(|()| sync_folder(to)).map_err(failed),
         Err(error) => Err(error),
     };
-    let whole = match copied {
-        Ok(()) => open(to).await,
+    let checked = match copied {
+        Ok(()) => check(to).await,
         Err(error) => Err(error),
     };
-    if whole.is_err() {
-        // Half a copy is none.
+    if checked.is_err() {
+        // Do not leave a partial copy.
         let _ = fs::remove_file(to);
     }
-    whole
+    checked
 }
 
 async fn copy(location: &Location, to: &Path) -> Result<(), StoreError> {
     let mut connection = location.connect().await?;
     let path = to.to_str().ok_or(StoreError::Url)?;
-    sqlx::query("VACUUM INTO ?").bind(path).execute(&mut connection).await.map_err(failure)?;
-    connection.close().await.map_err(failure)
+    sqlx::query("VACUUM INTO ?").bind(path).execute(&mut connection).await.map_err(read_error)?;
+    connection.close().await.map_err(read_error)
 }
 
-/// The name of the new file is on disk as well.
+/// Makes the name of the new file durable.
 fn sync_folder(of: &Path) -> io::Result<()> {
     let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
 }
 
-async fn open(copy: &Path) -> Result<(), StoreError> {
+/// Checks the integrity of the copy.
+async fn check(copy: &Path) -> Result<(), StoreError> {
     let options = SqliteConnectOptions::new().filename(copy).read_only(true);
-    let mut connection = SqliteConnection::connect_with(&options).await.map_err(failure)?;
+    let mut connection = SqliteConnection::connect_with(&options).await.map_err(read_error)?;
     let found: Vec<String> =
-        sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut connection).await.map_err(failure)?;
-    connection.close().await.map_err(failure)?;
+        sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&mut connection).await.map_err(read_error)?;
+    connection.close().await.map_err(read_error)?;
     if found == ["ok"] { Ok(()) } else { Err(StoreError::unreadable("the copy")) }
 }

@@ -1,7 +1,8 @@
-//! Moves what was committed from the write-ahead log into the file, beside the writer.
+//! Checkpoints: copies committed pages from the write-ahead log into the file, on a thread besides the
+//! writer.
 //!
-//! SQLite would do it inside of a commit, each time the log has grown by a thousand pages: under load every 30 ms, and all
-//! senders wait meanwhile. Whether it is done makes no difference to what is kept: a commit is durable in the log.
+//! SQLite would checkpoint inside a commit, each time the log has grown by a thousand pages: under load every
+//! 30 ms, while all senders wait. Checkpoints do not affect durability: a commit is durable in the log.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
@@ -12,17 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{Task, fault_point};
 
-/// A thread that waits for commits.
+/// The checkpoint thread, which waits for commits.
 pub(super) struct Checkpointer {
-    /// None: it is to end.
+    /// `None` asks the thread to end.
     commits: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
-    /// Cancelled when the thread has ended, for whatever reason.
+    /// Cancelled when the thread has ended, for any reason.
     ended: CancellationToken,
 }
 
 impl Checkpointer {
-    /// Starts one with a connection of its own. If the operating system has no thread for it, SQLite does the work.
+    /// Starts the thread with a connection of its own. If the operating system refuses to start a thread,
+    /// SQLite checkpoints inside commits.
     pub(super) fn start(connection: Connection) -> Self {
         let (commits, committed) = sync_channel(1);
         let thread = thread::Builder::new().name("store-checkpoint".to_owned());
@@ -36,15 +38,15 @@ impl Checkpointer {
         Self { commits: Some(commits), thread: thread.ok(), ended }
     }
 
-    /// Cancelled when the thread has ended, for whatever reason.
+    /// Cancelled when the thread has ended, for any reason.
     pub(super) fn ended(&self) -> CancellationToken {
         self.ended.clone()
     }
 
-    /// Something was committed.
+    /// Notifies the thread of a commit.
     pub(super) fn committed(&self) {
         if let Some(commits) = &self.commits {
-            // One that is told already looks at everything.
+            // If a notification is already pending, the thread will see this commit as well.
             let _ = commits.try_send(());
         }
     }
@@ -63,17 +65,17 @@ impl Drop for Checkpointer {
 fn run(connection: &Connection, committed: &Receiver<()>) {
     while committed.recv().is_ok() {
         fault_point(Task::StoreCheckpoint);
-        // Until it is to end, if that is sooner.
+        // Returns earlier when the thread is asked to end.
         thread::park_timeout(CHECKPOINT_INTERVAL);
         if pages_to_move(connection, "NOOP") >= MIN_CHECKPOINT_PAGES {
-            // PASSIVE waits for nobody and hinders nobody. What goes wrong here goes wrong for the writer as well, and is
-            // told there.
+            // PASSIVE blocks neither writers nor readers. An error here occurs in the writer as well, which
+            // reports it.
             pages_to_move(connection, "PASSIVE");
         }
     }
 }
 
-/// Runs a checkpoint of that kind; how many pages of the log are not in the file then.
+/// Runs a checkpoint of this kind. Returns the number of pages of the log that are not yet in the file.
 /// <https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>
 fn pages_to_move(connection: &Connection, kind: &str) -> i64 {
     let log = connection
@@ -81,7 +83,7 @@ fn pages_to_move(connection: &Connection, kind: &str) -> i64 {
     log.map_or(0, |(pages, moved): (i64, i64)| pages - moved)
 }
 
-/// How often it looks, while there are commits.
+/// How often the thread checks the log, while there are commits.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(50);
-/// Fewer are not worth two synchronisations of the disk; what SQLite itself would wait for.
+/// Fewer pages are not worth two synchronisations of the disk. SQLite's own default.
 const MIN_CHECKPOINT_PAGES: i64 = 1000;

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions as _, Connection as _};
 use tracing::log::LevelFilter;
 
-use super::failure::{failure, written};
+use super::failure::{read_error, write_error};
 use crate::store::error::StoreError;
 
 /// The path of the SQLite file.
@@ -59,15 +59,16 @@ impl Location {
     }
 
     pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
-        SqliteConnection::connect_with(&self.options()).await.map_err(failure)
+        SqliteConnection::connect_with(&self.options()).await.map_err(read_error)
     }
 
     /// Opens the writer's connection, with the settings of [`Location::options`]. The file must exist.
     pub(in crate::store) fn connect_to_write(&self) -> Result<rusqlite::Connection, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(written)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(written)?;
-        let set = |pragma, value: &dyn ToSql| connection.pragma_update(None, pragma, value).map_err(written);
+        let connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(write_error)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(write_error)?;
+        let set =
+            |pragma, value: &dyn ToSql| connection.pragma_update(None, pragma, value).map_err(write_error);
         set("journal_mode", &"wal")?;
         set("synchronous", &"full")?;
         set("foreign_keys", &true)?;
@@ -81,8 +82,8 @@ impl Location {
         Ok(connection)
     }
 
-    /// Creates the file and its directory if they do not exist. Messages contain patient data: only the owner may
-    /// read the file. SQLite gives its WAL and shared-memory files the same mode.
+    /// Creates the file and its directory if they do not exist. Messages contain patient data: only the owner
+    /// may read the file. SQLite gives its WAL and shared-memory files the same mode.
     pub(super) fn create(&self) -> Result<(), StoreError> {
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
@@ -103,10 +104,12 @@ impl Location {
 /// How long a connection waits for the write lock of another process.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The page cache of the writer: the upper pages of all indexes. SQLite takes a size in KiB as a negative number.
+/// The page cache of the writer: the upper pages of all indexes. SQLite takes a size in KiB as a negative
+/// number.
 const WRITER_CACHE: i64 = -16 * 1024;
 
-/// Pages of the write-ahead log (32 MiB) at which the writer checkpoints by itself, so that the log can restart.
+/// Pages of the write-ahead log (32 MiB) at which the writer checkpoints by itself, so that the log can
+/// restart.
 const MAX_WAL_PAGES: i64 = 8000;
 
 /// The writer's prepared statements that are cached: more than it has.

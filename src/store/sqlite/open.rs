@@ -6,7 +6,7 @@ use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
-use super::failure::failure;
+use super::failure::read_error;
 use super::location::Location;
 use super::pool;
 use super::writer::Writer;
@@ -23,7 +23,7 @@ pub(in crate::store) async fn open(
         .await
         .map_err(|error| location.cannot_open(error))?;
     migrate(&mut connection).await?;
-    connection.close().await.map_err(failure)?;
+    connection.close().await.map_err(read_error)?;
     let pool = pool::open(&location);
     Ok((Writer::open(location, node)?, pool))
 }
@@ -31,10 +31,12 @@ pub(in crate::store) async fn open(
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     // SQLite has no lock for migrations, and another process may be starting at the same time: take the write
     // lock first, so that the second process finds every migration applied.
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(read_error)?;
     match MIGRATOR.run_direct(None, &mut *transaction, false).await {
-        Ok(()) => transaction.commit().await.map_err(failure),
-        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(failure(error)),
+        Ok(()) => transaction.commit().await.map_err(read_error),
+        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+            Err(read_error(error))
+        }
         Err(error) => Err(StoreError::Schema(Arc::new(error))),
     }
 }

@@ -1,14 +1,14 @@
-//! The connections that read.
+//! The pool of connections that read.
 
 use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions};
 
-use super::failure::failure;
+use super::failure::read_error;
 use super::location::{BUSY_TIMEOUT, Location};
 use crate::store::error::StoreError;
 use crate::store::row::Row;
 use crate::store::statement::Statement;
 
-/// Connections that cannot write; they are made when they are needed.
+/// A pool of read-only connections, which are opened on demand.
 pub(super) fn open(location: &Location) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
@@ -17,9 +17,9 @@ pub(super) fn open(location: &Location) -> SqlitePool {
 }
 
 pub(in crate::store) async fn fetch(pool: &SqlitePool, statement: Statement) -> Result<Vec<Row>, StoreError> {
-    let rows = statement.query::<Sqlite>().fetch_all(pool).await.map_err(failure)?;
+    let rows = statement.query::<Sqlite>().fetch_all(pool).await.map_err(read_error)?;
     Ok(rows.into_iter().map(Row::Sqlite).collect())
 }
 
-/// How many listings can run at once.
+/// The number of concurrent listings.
 const MAX_CONNECTIONS: u32 = 4;

@@ -1,7 +1,8 @@
-//! The writing side: the one connection that writes.
+//! The writer: the one connection that writes.
 //!
-//! It is not one of sqlx, which sends each statement to a thread and each of its rows back: here a thread of its own runs a whole
-//! batch ([`crate::store::write::queue::Queue::start_on_its_own_thread`]), statement by statement, and waits for the disk.
+//! It does not use sqlx, which sends each statement to a thread and each row back. Here one thread runs a
+//! whole batch ([`crate::store::write::queue::Queue::start_on_its_own_thread`]), statement by statement, and
+//! waits for the disk.
 
 use jiff::Timestamp;
 use rusqlite::types::{ToSql, ToSqlOutput};
@@ -9,7 +10,7 @@ use rusqlite::{CachedStatement, Connection as Sqlite, OptionalExtension as _, pa
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::Checkpointer;
-use super::failure::written;
+use super::failure::write_error;
 use super::location::Location;
 use crate::audit::{ChainHead, RowHash};
 use crate::model::{MessageId, NodeName};
@@ -23,12 +24,12 @@ use crate::store::write::entry::Entry;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::queue::Backend;
 
-/// The one connection that writes.
+/// Commits batches through the one connection that writes.
 pub(in crate::store) struct Writer {
     location: Location,
-    /// Whose audit chain is written.
+    /// The node whose audit chain is written.
     node: NodeName,
-    /// None after a failure that may have left the connection in any state.
+    /// `None` after a failure, which may have left the connection in any state.
     connection: Option<Sqlite>,
     checkpointer: Checkpointer,
 }
@@ -40,7 +41,7 @@ impl Writer {
         Ok(Self { location, node, connection, checkpointer })
     }
 
-    /// Cancelled when the thread that checkpoints has ended.
+    /// Cancelled when the checkpoint thread has ended.
     pub(in crate::store) fn checkpointer_ended(&self) -> CancellationToken {
         self.checkpointer.ended()
     }
@@ -55,10 +56,10 @@ impl Backend for Writer {
             Some(connection) => connection,
             None => self.location.connect_to_write()?,
         };
-        let done = batch::write(&mut connection, &self.node, &[], entries).await;
-        let outcomes = done.map_err(|undone| undone.error)?.outcomes;
-        // After an error it is dropped: SQLite ends a transaction by itself on some of them and not on others, and a new
-        // connection knows where it is.
+        let committed = batch::write(&mut connection, &self.node, &[], entries).await;
+        let outcomes = committed.map_err(|failed| failed.error)?.outcomes;
+        // After an error the connection is dropped: some errors roll the transaction back and others do not,
+        // and a new connection has a known state.
         self.connection = Some(connection);
         self.checkpointer.committed();
         Ok(outcomes)
@@ -70,35 +71,35 @@ impl Backend for Writer {
     }
 }
 
-/// Nothing here waits for anybody but the disk.
+/// These methods wait for the disk only.
 impl Connection for Sqlite {
     async fn begin(&mut self, node: &NodeName) -> Result<ChainHead, StoreError> {
-        // Takes the write lock now: a transaction that reads first could not get it later if another process wrote
-        // meanwhile.
+        // Take the write lock now: a transaction that reads first cannot get it later if another process has
+        // written meanwhile.
         self.run("BEGIN IMMEDIATE").await?;
         let end = prepared(self, SELECT_AUDIT_END)?
             .query_row([node.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))
             .optional()
-            .map_err(written)?;
+            .map_err(write_error)?;
         let Some((number, hash)) = end else { return Ok(ChainHead::START) };
         let number = u64::try_from(number).map_err(|_| StoreError::unreadable("audit_end.number"))?;
         Ok(ChainHead { number, hash: RowHash::from(hash) })
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
-        prepared(self, sql)?.execute([]).map(drop).map_err(written)
+        prepared(self, sql)?.execute([]).map(drop).map_err(write_error)
     }
 
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
         let (sql, values) = statement.into_parts();
         let mut prepared = prepared(self, &sql)?;
-        // SQLite counts parameters by their first use.
+        // SQLite numbers parameters by their first use.
         for place in 1..=prepared.parameter_count() {
             let number = prepared.parameter_name(place).and_then(|name| name.get(1..)?.parse::<usize>().ok());
             let value = number.and_then(|number| values.get(number.checked_sub(1)?));
-            prepared.raw_bind_parameter(place, value).map_err(written)?;
+            prepared.raw_bind_parameter(place, value).map_err(write_error)?;
         }
-        prepared.raw_execute().map(|rows| rows as u64).map_err(written)
+        prepared.raw_execute().map(|rows| rows as u64).map_err(write_error)
     }
 
     async fn insert_messages(
@@ -115,14 +116,14 @@ impl Connection for Sqlite {
         end: &ChainHead,
     ) -> Result<(), StoreError> {
         let mut insert = prepared(self, INSERT_AUDIT)?;
-        for ChainedEvent { link, at, event, details } in rows {
-            let number = stored_number(link.number);
+        for ChainedEvent { head, at, event, details } in rows {
+            let number = stored_number(head.number);
             let row =
-                params![node.as_str(), number, at.as_microsecond(), event, details, link.hash.as_bytes()];
-            insert.execute(row).map_err(written)?;
+                params![node.as_str(), number, at.as_microsecond(), event, details, head.hash.as_bytes()];
+            insert.execute(row).map_err(write_error)?;
         }
         let end = params![node.as_str(), stored_number(end.number), end.hash.as_bytes()];
-        prepared(self, UPSERT_AUDIT_END)?.execute(end).map(drop).map_err(written)
+        prepared(self, UPSERT_AUDIT_END)?.execute(end).map(drop).map_err(write_error)
     }
 }
 
@@ -136,12 +137,13 @@ impl ToSql for Value {
     }
 }
 
-/// Prepared once, as long as it is used.
+/// The statement from the cache of prepared statements.
 fn prepared<'c>(connection: &'c Sqlite, sql: &str) -> Result<CachedStatement<'c>, StoreError> {
-    connection.prepare_cached(sql).map_err(written)
+    connection.prepare_cached(sql).map_err(write_error)
 }
 
-/// Stores a message that is no resend. Nobody else writes meanwhile, so what was asked first is true until the end.
+/// Inserts a message that is not a resend. The transaction holds the write lock, so the check for a resend
+/// stays valid until the insert.
 fn insert(connection: &Sqlite, message: &IncomingMessage<'_>) -> Result<WriteOutcome, StoreError> {
     let IncomingMessage { record, content, digest, .. } = message;
     let known = known(connection, message)?;
@@ -174,16 +176,16 @@ fn insert(connection: &Sqlite, message: &IncomingMessage<'_>) -> Result<WriteOut
         record.acknowledgement.as_ref(),
         content.bytes.as_ref(),
     ];
-    prepared(connection, INSERT_MESSAGE)?.execute(row).map_err(written)?;
+    prepared(connection, INSERT_MESSAGE)?.execute(row).map_err(write_error)?;
     Ok(WriteOutcome::Applied)
 }
 
-/// What the store knows of the control id of a message.
+/// Accepted messages with the control id of a message.
 #[derive(Default)]
 struct Known {
-    /// The same bytes were accepted under it.
+    /// The outcome for a resend: a message with the same bytes.
     same: Option<WriteOutcome>,
-    /// Other bytes were.
+    /// A message with other bytes.
     reused: bool,
 }
 
@@ -192,8 +194,8 @@ fn known(
     IncomingMessage { record, digest, .. }: &IncomingMessage<'_>,
 ) -> Result<Known, StoreError> {
     let control_id = params![record.device.as_str(), record.sending_application, record.control_id];
-    // Usually there is nothing, which is found at once.
-    if !prepared(connection, SELECT_USED)?.exists(control_id).map_err(written)? {
+    // Fast path: usually the control id is new.
+    if !prepared(connection, SELECT_USED)?.exists(control_id).map_err(write_error)? {
         return Ok(Known::default());
     }
     let (device, digest) = (record.device.as_str(), digest.as_bytes());
@@ -201,16 +203,16 @@ fn known(
     let same = prepared(connection, SELECT_SAME)?
         .query_row(key, |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, Vec<u8>>(1)?)))
         .optional()
-        .map_err(written)?;
+        .map_err(write_error)?;
     let same = same.map(|(id, acknowledgement)| WriteOutcome::Resend {
         original: MessageId::from_bytes(id),
         acknowledgement: acknowledgement.into(),
     });
-    let reused = prepared(connection, SELECT_OTHER)?.exists(key).map_err(written)?;
+    let reused = prepared(connection, SELECT_OTHER)?.exists(key).map_err(write_error)?;
     Ok(Known { same, reused })
 }
 
-/// A number as the database has it; no store lives to see the end of them.
+/// The number as a signed column. Saturates: no store reaches the end of these numbers.
 fn stored_number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,5 @@
-//! A server that fails: senders are told within a bounded time, nothing that was acknowledged is lost, and the store
-//! comes back by itself.
+//! A server that fails: senders are told within a bounded time, nothing that was acknowledged is lost, and
+//! the store comes back by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,8 @@ fn cycles() -> usize {
     std::env::var("PCD_TEST_KILL_CYCLES").map_or(2, |cycles| cycles.parse().unwrap())
 }
 
-/// Sends messages until told to stop; each again and again until it is acknowledged, as a device does. The control ids.
+/// Sends messages until told to stop; each again and again until it is acknowledged, as a device does. The
+/// control ids.
 async fn sender(store: Store, place: Arc<TestStore>, name: usize, stop: Arc<AtomicBool>) -> Vec<String> {
     let mut acknowledged = Vec::new();
     while !stop.load(Ordering::SeqCst) {
@@ -40,7 +41,8 @@ async fn sender(store: Store, place: Arc<TestStore>, name: usize, stop: Arc<Atom
     acknowledged
 }
 
-/// Eight senders, while `disturb` does something to the server; then everything that was acknowledged has to be there.
+/// Eight senders, while `disturb` does something to the server; then everything that was acknowledged has to
+/// be there.
 async fn under_load(disturb: fn(&Cluster)) {
     let server = Arc::new(tokio::task::spawn_blocking(Cluster::start).await.unwrap());
     let place = Arc::new(TestStore::on(&server));
@@ -161,7 +163,8 @@ impl Behind {
         Self { place, relay, store }
     }
 
-    /// An accepted message, a rejected one and an event, handed in at once and so in one batch; they are kept.
+    /// An accepted message, a rejected one and an event, handed in at once and so in one batch; they are
+    /// kept.
     async fn write(&self, control_id: &str) {
         let accepted = self.place.record(control_id, b"message");
         let rejected = self.place.rejected(control_id, b"message");

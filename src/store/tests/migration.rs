@@ -107,7 +107,8 @@ fn insert(record: &MessageRecord, postgres: bool) -> String {
     )
 }
 
-/// Fifty rows of the audit trail as that version chained them, with a signature over the fortieth; the last of them.
+/// Fifty rows of the audit trail as that version chained them, with a signature over the fortieth; the last
+/// of them.
 async fn trail(outside: &mut DirectConnection, node: &NodeName, place: &TestStore) -> ChainHead {
     let postgres = place.is_postgres();
     let at = place.clock.now();

@@ -6,7 +6,7 @@ use crate::store::read::message::select_messages;
 use crate::store::statement::Statement;
 
 async fn plan(store: &Store, statement: Statement) -> String {
-    let rows = store.reader().fetch(statement.behind("EXPLAIN QUERY PLAN ")).await.unwrap();
+    let rows = store.reader().fetch(statement.prefixed("EXPLAIN QUERY PLAN ")).await.unwrap();
     rows.iter().map(|row| row.get::<String>("detail").unwrap() + "\n").collect()
 }
 
@@ -119,8 +119,8 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
             1,
         ));
     }
-    // The planner thinks that next to none of what names it is also of this device, or of this type, so that the page
-    // will not be full, and would rather read everything.
+    // The planner thinks that next to none of what names it is also of this device, or of this type, so that
+    // the page will not be full, and would rather read everything.
     let silent = || naming("SILENT");
     for (filter, found) in [
         (MessageFilter { device: device("SILENT").device, ..silent() }, 50),
@@ -135,7 +135,7 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
     for (filter, index, found) in lists {
         let before = store.messages(&filter).await.unwrap().last().map(|message| message.id);
         for filter in [MessageFilter { before, ..filter.clone() }, filter.clone()] {
-            let explained = select_messages(&filter).behind("EXPLAIN ");
+            let explained = select_messages(&filter).prefixed("EXPLAIN ");
             let rows = store.reader().fetch(explained).await.unwrap();
             let plan: String =
                 rows.iter().map(|row| row.get::<String>("QUERY PLAN").unwrap() + "\n").collect();

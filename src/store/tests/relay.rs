@@ -1,4 +1,5 @@
-//! Stands between the store and its server: cuts connections at a chosen moment, and counts how often the server is asked.
+//! Stands between the store and its server: cuts connections at a chosen moment, and counts how often the
+//! server is asked.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,7 +11,8 @@ use tokio::sync::Notify;
 
 use crate::store::fixtures::cluster::Cluster;
 
-/// What happens to the next connection on which the moment comes. Rows are what comes with the parameters of a record.
+/// What happens to the next connection on which the moment comes. Rows are what comes with the parameters of
+/// a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Cut {
@@ -139,7 +141,8 @@ async fn relay(mut client: TcpStream, mut server: UnixStream, course: &Course) {
     }
 }
 
-/// Parts what a server says into messages: a letter, and a length that counts itself, in four bytes (PostgreSQL 55.7).
+/// Parts what a server says into messages: a letter, and a length that counts itself, in four bytes
+/// (PostgreSQL 55.7).
 #[derive(Default)]
 struct Answers {
     begun: bool,

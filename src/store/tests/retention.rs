@@ -53,8 +53,8 @@ async fn old_messages_are_removed_in_small_batches_and_that_is_accounted_for(pla
     assert!(matches!(store.record(place.record("0", b"old")).await.unwrap(), RecordOutcome::Stored(_)));
 }
 
-/// How many old messages there are; `PCD_TEST_OLD_ROWS=200000 cargo test --lib senders_are_served -- --nocapture
-/// --test-threads 1` prints how long senders wait.
+/// How many old messages there are; `PCD_TEST_OLD_ROWS=200000 cargo test --lib senders_are_served --
+/// --nocapture --test-threads 1` prints how long senders wait.
 fn old_messages() -> u64 {
     let rows = std::env::var("PCD_TEST_OLD_ROWS").map_or(4_000, |rows| rows.parse().unwrap());
     rows.max(400) / 400 * 400

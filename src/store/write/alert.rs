@@ -1,6 +1,7 @@
-//! Which message reported an alert first. PCD-05 tells a device what has become of its alert, and names the alert in MSA-2 by
-//! the MSH-10 of its *first* message (IHE PCD TF vol. 2, 3.5), while the device sends an alert again under a new MSH-10
-//! when an outage is over, and reports each phase of it in a message of its own.
+//! Records which message reported an alert first. A PCD-05 informs the device of the outcome of its alert and
+//! refers to the alert in MSA-2 by the MSH-10 of its *first* message (IHE PCD TF vol. 2, 3.5). The device,
+//! however, resends an alert under a new MSH-10 after an outage, and reports each phase of the alert in a
+//! message of its own.
 
 use jiff::Timestamp;
 
@@ -12,8 +13,9 @@ use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 use crate::store::write::incoming::IncomingMessage;
 
-/// Notes what an accepted message reports, in the transaction that stores it. A report that came before keeps its origin.
-pub(in crate::store) async fn remember(
+/// Records the alert reports of an accepted message, in the transaction that stores it. A report that is
+/// already known keeps its origin.
+pub(in crate::store) async fn record_reports(
     connection: &mut impl Connection,
     IncomingMessage { record, .. }: &IncomingMessage<'_>,
 ) -> Result<(), StoreError> {
@@ -22,7 +24,7 @@ pub(in crate::store) async fn remember(
     }
     for report in &record.alerts {
         let (key, filler) = (report_digest(&report.key), filler_digest(&report.key.filler));
-        // No alert begins under the empty name.
+        // Without a previous alert: the empty key, which no alert has.
         let continued = report.continues.as_ref().map(filler_digest).map_or(Vec::new(), Vec::from);
         let statement = Statement::new(INSERT_REPORT)
             .bind(record.device.as_str())
@@ -36,15 +38,15 @@ pub(in crate::store) async fn remember(
     Ok(())
 }
 
-/// Writes nothing, and fails where an alert could not be stored: a server whose owner forgot to grant a table that came
-/// with an update would otherwise refuse alerts alone, and seem well.
+/// Writes nothing, and fails if an alert could not be stored. If the privileges on a table that an update
+/// added are missing, the server would otherwise reject alerts only, and the check would succeed.
 pub(in crate::store) async fn probe(connection: &mut impl Connection) -> Result<(), StoreError> {
     connection.execute(Statement::new(INSERT_NO_REPORT)).await.map(drop)
 }
 
-/// Removes reports that no message carries which came at `before` or later: as many as `messages` messages can carry, so
-/// that they go as fast as these.
-pub(in crate::store) async fn forget(
+/// Deletes reports of which no message was received at `before` or later. Deletes at most as many as
+/// `messages` messages can carry, so that reports are deleted as fast as messages.
+pub(in crate::store) async fn delete_reports(
     connection: &mut impl Connection,
     before: Timestamp,
     messages: u32,
@@ -53,8 +55,8 @@ pub(in crate::store) async fn forget(
     connection.execute(Statement::new(DELETE_REPORTS).bind(first_id(before).as_slice()).bind(limit)).await
 }
 
-/// Numbers come again when a device has reset its counters: what is continued is the alert that came last under the
-/// number, and a report that is only sent again does not count as having come last.
+/// A device that resets its counters uses numbers again. A report therefore continues the alert that was
+/// first reported last under the number; a resent report does not count.
 const INSERT_REPORT: &str = "
 INSERT INTO alert_report (device, report, filler, message, last_message, first_message, first_control_id)
 SELECT $1, $2, $3, $4, $4, coalesce(begun.first_message, $4), coalesce(begun.first_control_id, $5)

@@ -1,5 +1,5 @@
-//! A batch in one transaction: in which order things are written, what the audit trail says of them, and what becomes
-//! of an entry that cannot be stored. The same whatever the database.
+//! Writes a batch in one transaction: the order of writing, the audit rows, and what happens to an entry that
+//! cannot be stored. The same on both databases.
 
 use std::slice;
 
@@ -9,40 +9,40 @@ use crate::audit::{ChainHead, Event};
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::statement::Statement;
-use crate::store::write::chain::chained;
+use crate::store::write::chain::link_events;
 use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::{alert, directory, identity, outbox, retention};
 
-/// A batch as it is when it is committed.
+/// The result of a committed batch.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Committed {
-    /// What became of each entry.
+    /// The outcome of each entry.
     pub(in crate::store) outcomes: Vec<Result<WriteOutcome, StoreError>>,
-    /// Where the audit chain ends with it.
+    /// The head of the audit chain after the batch.
     pub(in crate::store) end: ChainHead,
 }
 
-/// Why nothing was kept of a batch, as far as anybody knows.
+/// Why a batch was not committed, or may not have been.
 #[derive(Debug)]
 pub(in crate::store) struct CommitError {
     pub(in crate::store) error: StoreError,
-    /// The database had been told to commit: it may have done so all the same. None when that makes no difference: what
-    /// leaves no row in the chain can be done twice.
+    /// The result of the batch if the database committed it all the same: it had received the COMMIT. `None`
+    /// when that makes no difference: a batch without audit rows can be written twice.
     pub(in crate::store) in_doubt: Option<Committed>,
 }
 
-/// Where a batch stands when its transaction has been opened.
+/// The result of opening the transaction of a batch.
 enum BeginOutcome {
-    /// Behind this row of the chain.
+    /// The transaction is open, and this is the head of the audit chain.
     Open(ChainHead),
-    /// There is nothing to do: it was committed before.
+    /// An earlier attempt was committed; there is nothing to write.
     AlreadyCommitted(Committed),
 }
 
-/// Writes `entries` in one transaction; see [`super::writer::Backend::commit`]. `in_doubt` is how they would have ended in
-/// attempts of which nobody knows.
+/// Writes `entries` in one transaction; see [`Backend::commit`](super::queue::Backend::commit). `in_doubt`
+/// are the results of earlier attempts whose commit is in doubt.
 pub(in crate::store) async fn write(
     connection: &mut impl Connection,
     node: &NodeName,
@@ -57,22 +57,22 @@ pub(in crate::store) async fn write(
     }
 }
 
-/// The usual case: nothing is wrong with any entry.
+/// The common case: every entry can be stored.
 async fn all_at_once(
     connection: &mut impl Connection,
     node: &NodeName,
     in_doubt: &[Committed],
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
-    let begun = match begin(connection, node, in_doubt).await? {
-        BeginOutcome::Open(link) => link,
-        BeginOutcome::AlreadyCommitted(done) => return Ok(done),
+    let start = match begin(connection, node, in_doubt).await? {
+        BeginOutcome::Open(head) => head,
+        BeginOutcome::AlreadyCommitted(committed) => return Ok(committed),
     };
-    let mut end = begun;
+    let mut end = start;
     match apply(connection, node, &mut end, entries).await {
-        Ok(written) => {
-            commit(connection, &begun, Committed { outcomes: written.into_iter().map(Ok).collect(), end })
-                .await
+        Ok(outcomes) => {
+            let committed = Committed { outcomes: outcomes.into_iter().map(Ok).collect(), end };
+            commit(connection, &start, committed).await
         }
         Err(error) => {
             if error.concerns_one_entry() {
@@ -83,26 +83,26 @@ async fn all_at_once(
     }
 }
 
-/// Something is wrong with at least one entry: each gets a savepoint, so that it fails alone.
+/// At least one entry cannot be stored: each entry gets a savepoint, so that it fails alone.
 async fn one_by_one(
     connection: &mut impl Connection,
     node: &NodeName,
     in_doubt: &[Committed],
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
-    let begun = match begin(connection, node, in_doubt).await? {
-        BeginOutcome::Open(link) => link,
-        BeginOutcome::AlreadyCommitted(done) => return Ok(done),
+    let start = match begin(connection, node, in_doubt).await? {
+        BeginOutcome::Open(head) => head,
+        BeginOutcome::AlreadyCommitted(committed) => return Ok(committed),
     };
-    let mut end = begun;
+    let mut end = start;
     let mut outcomes = Vec::with_capacity(entries.len());
     for entry in entries {
         connection.run("SAVEPOINT entry").await?;
         let mut next = end;
         match apply(connection, node, &mut next, slice::from_ref(entry)).await {
-            Ok(written) => {
+            Ok(applied) => {
                 end = next;
-                outcomes.extend(written.into_iter().map(Ok));
+                outcomes.extend(applied.into_iter().map(Ok));
             }
             Err(error) if error.concerns_one_entry() => {
                 connection.run("ROLLBACK TO SAVEPOINT entry").await?;
@@ -112,46 +112,46 @@ async fn one_by_one(
         }
         connection.run("RELEASE SAVEPOINT entry").await?;
     }
-    commit(connection, &begun, Committed { outcomes, end }).await
+    commit(connection, &start, Committed { outcomes, end }).await
 }
 
-/// Opens a transaction, unless one of `in_doubt` was committed.
+/// Opens a transaction, unless one of the attempts `in_doubt` was committed.
 ///
-/// That one may be under way still: a server finishes what it was told by somebody who is gone, at any time. But whoever
-/// writes to the chain holds its end until it is committed ([`Connection::begin`]), so here that has happened, or will not
-/// happen as long as this transaction is open: whoever comes later finds that the chain goes on with other rows. Therefore it
-/// is asked in the same transaction that does it again, and in each that does.
+/// Such a commit may still be in progress: a server completes a statement even when its client is gone. But
+/// each transaction that writes to the chain locks the head of the chain until it is committed
+/// ([`Connection::begin`]). So at this point the commit in doubt has happened, or it cannot happen while this
+/// transaction is open, and later it would find the chain continued with other rows. Therefore the check and
+/// the retry share one transaction, and each retry repeats the check.
 async fn begin(
     connection: &mut impl Connection,
     node: &NodeName,
     in_doubt: &[Committed],
 ) -> Result<BeginOutcome, StoreError> {
-    let link = connection.begin(node).await?;
-    for done in in_doubt {
-        // A row's hash stands for all of the chain before it, so no other batch ends with the same.
-        if connection.holds(node, &done.end).await? {
+    let head = connection.begin(node).await?;
+    for committed in in_doubt {
+        // The hash of a row covers the whole chain before it, so no other batch ends with the same hash.
+        if connection.has_audit_row(node, &committed.end).await? {
             connection.run("ROLLBACK").await?;
-            return Ok(BeginOutcome::AlreadyCommitted(Committed {
-                outcomes: done.outcomes.clone(),
-                end: link,
-            }));
+            let outcomes = committed.outcomes.clone();
+            return Ok(BeginOutcome::AlreadyCommitted(Committed { outcomes, end: head }));
         }
     }
-    Ok(BeginOutcome::Open(link))
+    Ok(BeginOutcome::Open(head))
 }
 
 async fn commit(
     connection: &mut impl Connection,
-    begun: &ChainHead,
-    done: Committed,
+    start: &ChainHead,
+    committed: Committed,
 ) -> Result<Committed, CommitError> {
     match connection.run("COMMIT").await {
-        Ok(()) => Ok(done),
-        Err(error) => Err(CommitError { error, in_doubt: (done.end != *begun).then_some(done) }),
+        Ok(()) => Ok(committed),
+        Err(error) => Err(CommitError { error, in_doubt: (committed.end != *start).then_some(committed) }),
     }
 }
 
-/// Writes `entries` in their order, and then what the audit trail says of them, behind `end`.
+/// Writes `entries` in order, and then their audit rows behind `end`. Consecutive messages go into one
+/// statement.
 async fn apply(
     connection: &mut impl Connection,
     node: &NodeName,
@@ -162,60 +162,79 @@ async fn apply(
     let mut trail = Vec::with_capacity(entries.len());
     for run in entries.chunk_by(|one, next| one.incoming().is_some() && next.incoming().is_some()) {
         let messages: Vec<IncomingMessage<'_>> = run.iter().filter_map(Entry::incoming).collect();
-        if !messages.is_empty() {
-            let written = connection.insert_messages(&messages).await?;
-            let new = messages.iter().zip(&written).filter(|(_, written)| **written == WriteOutcome::Applied);
-            for (message, _) in new {
-                trail.push((message.at, message.record.event()));
-                identity::remember_identities(connection, message).await?;
-                alert::remember(connection, message).await?;
+        if messages.is_empty() {
+            for entry in run {
+                outcomes.push(apply_entry(connection, node, entry, &mut trail).await?);
             }
-            outcomes.extend(written);
-        }
-        for Entry { at, write } in run {
-            match write {
-                Write::Message { .. } => continue,
-                Write::Audit(event) => trail.push((*at, event.clone())),
-                Write::Directory { change, actor } => {
-                    directory::apply(connection, change).await?;
-                    trail.extend(change.events(actor).into_iter().map(|event| (*at, event)));
-                }
-                Write::Outbox(change) => {
-                    let rows = outbox::apply(connection, node, *at, change).await?;
-                    // What was not possible has not happened.
-                    trail.extend(change.event().filter(|_| rows > 0).map(|event| (*at, event)));
-                    outcomes.push(WriteOutcome::Rows(rows));
-                    continue;
-                }
-                Write::PruneMessages { before, limit } => {
-                    let messages = retention::remove_messages(connection, *before, *limit).await?
-                        + outbox::delete_settled(connection, *before, *limit).await?;
-                    alert::forget(connection, *before, *limit).await?;
-                    if messages > 0 {
-                        trail.push((*at, Event::MessagesPruned { messages, before: *before }));
-                    }
-                    outcomes.push(WriteOutcome::Rows(messages));
-                    continue;
-                }
-                Write::PruneAudit { beginning, before } => {
-                    let rows = retention::remove_audit(connection, node, beginning).await?;
-                    trail.push((*at, Event::AuditPruned { link: beginning.link, before: *before }));
-                    outcomes.push(WriteOutcome::Rows(rows));
-                    continue;
-                }
-                Write::Probe => {
-                    connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;
-                    alert::probe(connection).await?;
-                }
-            }
-            outcomes.push(WriteOutcome::Applied);
+        } else {
+            outcomes.extend(apply_messages(connection, &messages, &mut trail).await?);
         }
     }
     append(connection, node, end, &trail).await?;
     Ok(outcomes)
 }
 
-/// Writes to the audit trail, in the order of the chain.
+/// Stores the messages that are not resends, and what they report.
+async fn apply_messages(
+    connection: &mut impl Connection,
+    messages: &[IncomingMessage<'_>],
+    trail: &mut Vec<(Timestamp, Event)>,
+) -> Result<Vec<WriteOutcome>, StoreError> {
+    let outcomes = connection.insert_messages(messages).await?;
+    let stored = messages.iter().zip(&outcomes).filter(|(_, outcome)| **outcome == WriteOutcome::Applied);
+    for (message, _) in stored {
+        trail.push((message.at, message.record.event()));
+        identity::record_identities(connection, message).await?;
+        alert::record_reports(connection, message).await?;
+    }
+    Ok(outcomes)
+}
+
+/// Writes an entry that is not a message.
+async fn apply_entry(
+    connection: &mut impl Connection,
+    node: &NodeName,
+    Entry { at, write }: &Entry,
+    trail: &mut Vec<(Timestamp, Event)>,
+) -> Result<WriteOutcome, StoreError> {
+    match write {
+        // `apply` passes messages to `apply_messages`. If it did not, the sender would have to keep its
+        // message.
+        Write::Message { .. } => return Err(StoreError::unreadable("message")),
+        Write::Audit(event) => trail.push((*at, event.clone())),
+        Write::Directory { change, actor } => {
+            directory::apply(connection, change).await?;
+            trail.extend(change.events(actor).into_iter().map(|event| (*at, event)));
+        }
+        Write::Outbox(change) => {
+            let rows = outbox::apply(connection, node, *at, change).await?;
+            // A change that was not possible has not happened: no audit row.
+            trail.extend(change.event().filter(|_| rows > 0).map(|event| (*at, event)));
+            return Ok(WriteOutcome::Rows(rows));
+        }
+        Write::PruneMessages { before, limit } => {
+            let messages = retention::delete_messages(connection, *before, *limit).await?
+                + outbox::delete_settled(connection, *before, *limit).await?;
+            alert::delete_reports(connection, *before, *limit).await?;
+            if messages > 0 {
+                trail.push((*at, Event::MessagesPruned { messages, before: *before }));
+            }
+            return Ok(WriteOutcome::Rows(messages));
+        }
+        Write::PruneAudit { beginning, before } => {
+            let rows = retention::delete_audit_rows(connection, node, beginning).await?;
+            trail.push((*at, Event::AuditPruned { link: beginning.link, before: *before }));
+            return Ok(WriteOutcome::Rows(rows));
+        }
+        Write::Probe => {
+            connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;
+            alert::probe(connection).await?;
+        }
+    }
+    Ok(WriteOutcome::Applied)
+}
+
+/// Appends the rows of `trail` to the audit chain.
 async fn append(
     connection: &mut impl Connection,
     node: &NodeName,
@@ -225,7 +244,7 @@ async fn append(
     if trail.is_empty() {
         return Ok(());
     }
-    let rows = chained(node, end, trail);
+    let rows = link_events(node, end, trail);
     connection.append_audit(node, &rows, end).await
 }
 

@@ -1,21 +1,21 @@
-//! Rows of the audit trail on their way into the chain.
+//! Links new rows of the audit trail into the chain of the node.
 
 use jiff::Timestamp;
 
 use crate::audit::{ChainHead, Event};
 use crate::model::NodeName;
 
-/// A row of the audit trail with its place in the chain.
+/// A row of the audit trail with its position in the chain.
 #[derive(Debug)]
 pub(in crate::store) struct ChainedEvent {
-    pub(in crate::store) link: ChainHead,
+    pub(in crate::store) head: ChainHead,
     pub(in crate::store) at: Timestamp,
     pub(in crate::store) event: &'static str,
     pub(in crate::store) details: String,
 }
 
-/// The rows that say so behind `end`, which moves on to the last of them.
-pub(in crate::store) fn chained(
+/// The rows of `trail`, linked behind `end`. Moves `end` to the last of them.
+pub(in crate::store) fn link_events(
     node: &NodeName,
     end: &mut ChainHead,
     trail: &[(Timestamp, Event)],
@@ -23,7 +23,7 @@ pub(in crate::store) fn chained(
     let rows = trail.iter().map(|(at, event)| {
         let details = event.details();
         *end = end.next(node, *at, event.name(), &details);
-        ChainedEvent { link: *end, at: *at, event: event.name(), details }
+        ChainedEvent { head: *end, at: *at, event: event.name(), details }
     });
     rows.collect()
 }

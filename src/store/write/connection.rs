@@ -1,4 +1,4 @@
-//! What a database offers to whoever writes a batch to it.
+//! The operations of a database connection that writing a batch needs.
 
 use crate::audit::ChainHead;
 use crate::model::NodeName;
@@ -7,25 +7,26 @@ use crate::store::statement::Statement;
 use crate::store::write::chain::ChainedEvent;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 
-/// A connection that writes.
+/// A connection that writes. SQLite and PostgreSQL implement it.
 pub(in crate::store) trait Connection: Send {
-    /// Opens a transaction that may write, and keeps other processes of `node` from its audit chain until it ends; where
-    /// that chain ends. All in one, because each statement is a way to the database and back.
+    /// Opens a write transaction, locks the audit chain of `node` against other processes of the node until
+    /// the transaction ends, and returns the head of the chain. One method, because each statement is a round
+    /// trip.
     fn begin(&mut self, node: &NodeName) -> impl Future<Output = Result<ChainHead, StoreError>> + Send;
 
     /// Runs a statement without parameters.
     fn run(&mut self, sql: &'static str) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Runs a statement; the number of rows that it has changed.
+    /// Runs a statement. Returns the number of rows that changed.
     fn execute(&mut self, statement: Statement) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
-    /// Stores those that are no resends; what became of each.
+    /// Inserts the messages that are not resends. Returns the outcome of each.
     fn insert_messages(
         &mut self,
         messages: &[IncomingMessage<'_>],
     ) -> impl Future<Output = Result<Vec<WriteOutcome>, StoreError>> + Send;
 
-    /// Appends rows to the audit chain of `node`, in their order; `end` is the last of them.
+    /// Appends rows to the audit chain of `node`, in order; `end` is the last of them.
     fn append_audit(
         &mut self,
         node: &NodeName,
@@ -33,9 +34,9 @@ pub(in crate::store) trait Connection: Send {
         end: &ChainHead,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Whether the audit chain of `node` has this row. Asked after a commit of which nobody knows; a database in the same
-    /// process leaves nobody in doubt.
-    fn holds(
+    /// Whether the audit chain of `node` contains this row. Queried after a commit in doubt. A database in
+    /// the same process leaves no commit in doubt.
+    fn has_audit_row(
         &mut self,
         _node: &NodeName,
         _link: &ChainHead,

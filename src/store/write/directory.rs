@@ -1,4 +1,4 @@
-//! Changes of the device directory, and what the audit trail says of them: the same whatever the database.
+//! Changes of the device directory, and their audit rows. The same on both databases.
 
 use crate::audit::Event;
 use crate::authz::{Device, DeviceStatus};
@@ -10,20 +10,20 @@ use crate::store::write::connection::Connection;
 /// A change of the device directory.
 #[derive(Debug)]
 pub(in crate::store) enum DirectoryChange {
-    /// All of them, or none.
+    /// Adds all of the devices, or none.
     Add(Vec<Device>),
-    /// Another kind, other identities, other acknowledgements, another note; the status stays.
+    /// Replaces kind, identities, acknowledgements and note; the status stays.
     Describe(Device),
     SetStatus(DeviceId, DeviceStatus),
     Remove(DeviceId),
 }
 
 impl DirectoryChange {
-    /// The rows of the audit trail, which belong into the same transaction.
+    /// The audit rows of the change, written in the same transaction.
     pub(in crate::store) fn events(&self, actor: &str) -> Vec<Event> {
         let actor = actor.to_owned();
         match self {
-            Self::Add(devices) => devices.iter().map(|device| added(device, &actor)).collect(),
+            Self::Add(devices) => devices.iter().map(|device| device_added(device, &actor)).collect(),
             Self::Describe(device) => vec![Event::DeviceChanged {
                 device: device.id.clone(),
                 kind: device.kind,
@@ -42,7 +42,7 @@ impl DirectoryChange {
     }
 }
 
-/// Makes the change.
+/// Applies the change.
 pub(in crate::store) async fn apply(
     connection: &mut impl Connection,
     change: &DirectoryChange,
@@ -70,25 +70,26 @@ pub(in crate::store) async fn apply(
                 .bind(device.acknowledge.as_str())
                 .bind(device.note.as_str())
                 .bind(device.id.as_str());
-            known(&device.id, connection.execute(statement).await?)
+            expect_row(&device.id, connection.execute(statement).await?)
         }
         DirectoryChange::SetStatus(device, status) => {
             let statement = Statement::new("UPDATE device SET status = $1 WHERE id = $2");
             let statement = statement.bind(status.as_str()).bind(device.as_str());
-            known(device, connection.execute(statement).await?)
+            expect_row(device, connection.execute(statement).await?)
         }
         DirectoryChange::Remove(device) => {
             let statement = Statement::new("DELETE FROM device WHERE id = $1").bind(device.as_str());
-            known(device, connection.execute(statement).await?)
+            expect_row(device, connection.execute(statement).await?)
         }
     }
 }
 
-fn known(device: &DeviceId, rows: u64) -> Result<(), StoreError> {
+/// [`StoreError::DeviceUnknown`] if no row changed.
+fn expect_row(device: &DeviceId, rows: u64) -> Result<(), StoreError> {
     if rows == 0 { Err(StoreError::DeviceUnknown(device.clone())) } else { Ok(()) }
 }
 
-fn added(device: &Device, actor: &str) -> Event {
+fn device_added(device: &Device, actor: &str) -> Event {
     Event::DeviceAdded {
         device: device.id.clone(),
         kind: device.kind,

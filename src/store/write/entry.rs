@@ -1,4 +1,4 @@
-//! What is written: an entry of a batch.
+//! An entry of a batch: a request to write, and its time.
 
 use jiff::Timestamp;
 
@@ -10,33 +10,35 @@ use crate::store::write::directory::DirectoryChange;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::outbox::OutboxChange;
 
-/// Something to be written, and when it was asked for.
+/// A request to write, and when it was made.
 #[derive(Debug)]
 pub(in crate::store) struct Entry {
     pub(in crate::store) at: Timestamp,
     pub(in crate::store) write: Write,
 }
 
+/// A request to write.
 #[derive(Debug)]
 pub(in crate::store) enum Write {
-    /// A message as it is kept, with the digest of what was received, and its row in the audit trail.
+    /// A message as it is stored, with the digest of the received bytes, and its audit row.
     Message { record: Box<MessageRecord>, content: Content, digest: Fingerprint },
-    /// A row in the audit trail.
+    /// An audit row.
     Audit(audit::Event),
-    /// A change of the device directory, and its row in the audit trail.
+    /// A change of the device directory, and its audit rows.
     Directory { change: DirectoryChange, actor: String },
-    /// A change of what waits for devices, and its row in the audit trail.
+    /// A change of the outbox, and its audit row.
     Outbox(OutboxChange),
-    /// Removes messages that came before, at most so many, and says so in the audit trail.
+    /// Deletes at most `limit` messages that were received before `before`, and records it in the audit
+    /// trail.
     PruneMessages { before: Timestamp, limit: u32 },
-    /// Removes the rows of this node's audit chain up to where it begins now, and says so in it.
+    /// Deletes the rows of this node's audit chain up to `beginning`, and records it in the chain.
     PruneAudit { beginning: Box<Beginning>, before: Timestamp },
-    /// Nothing of value: shows that writing works.
+    /// A probe row, to check that writing works.
     Probe,
 }
 
 impl Entry {
-    /// The message, when it is one.
+    /// The message of the entry, if it has one.
     pub(in crate::store) fn incoming(&self) -> Option<IncomingMessage<'_>> {
         match &self.write {
             Write::Message { record, content, digest } => {
@@ -46,8 +48,8 @@ impl Entry {
         }
     }
 
-    /// The names of the events that the audit trail tells of it, when this has become of it.
-    pub(in crate::store) fn told(&self, written: &WriteOutcome) -> Vec<&'static str> {
+    /// The names of the entry's audit rows, given its outcome; for the metrics.
+    pub(in crate::store) fn audit_event_names(&self, written: &WriteOutcome) -> Vec<&'static str> {
         let names = |events: &[audit::Event]| events.iter().map(audit::Event::name).collect();
         match (&self.write, written) {
             (Write::Message { record, .. }, WriteOutcome::Applied) => names(&[record.event()]),
@@ -60,7 +62,8 @@ impl Entry {
         }
     }
 
-    /// The bytes it holds while it waits, roughly; never more than there are to share.
+    /// The memory that the entry occupies while it waits, in bytes; an estimate, at most
+    /// [`MAX_QUEUED_BYTES`].
     pub(in crate::store) fn cost(&self) -> u32 {
         let held = match &self.write {
             Write::Message { record, content, .. } => {
@@ -73,8 +76,8 @@ impl Entry {
     }
 }
 
-/// How many bytes may wait.
+/// The maximum number of bytes of the entries that wait.
 pub(in crate::store) const MAX_QUEUED_BYTES: u32 = 64 * 1024 * 1024;
 
-/// What an entry holds besides the message's bytes.
+/// Memory of an entry besides the bytes of its message.
 const ENTRY_BYTES: u32 = 1024;

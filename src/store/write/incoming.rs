@@ -1,4 +1,4 @@
-//! A message as a batch writes it, and what became of an entry.
+//! A message as a batch writes it, and the outcome of an entry.
 
 use jiff::Timestamp;
 
@@ -6,25 +6,23 @@ use crate::model::{Fingerprint, MessageId};
 use crate::store::content::Content;
 use crate::store::records::message::MessageRecord;
 
-/// An entry that is a message.
+/// The message of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct IncomingMessage<'a> {
     pub(in crate::store) at: Timestamp,
     pub(in crate::store) record: &'a MessageRecord,
-    /// In place of the record's own bytes.
+    /// The bytes to store; those of the record are empty.
     pub(in crate::store) content: &'a Content,
     pub(in crate::store) digest: &'a Fingerprint,
 }
 
-/// What became of an entry.
+/// The outcome of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) enum WriteOutcome {
+    /// The entry was written.
     Applied,
-    /// So many rows were changed or removed.
+    /// This number of rows was changed or deleted.
     Rows(u64),
-    /// The message was there before, with this acknowledgement.
-    Resend {
-        original: MessageId,
-        acknowledgement: bytes::Bytes,
-    },
+    /// The message is a resend of `original`, which got this acknowledgement.
+    Resend { original: MessageId, acknowledgement: bytes::Bytes },
 }

@@ -1,4 +1,5 @@
-//! The write side: entries are queued, gathered into batches and committed, each batch in one transaction.
+//! The write path: entries wait in a queue, are grouped into batches, and each batch is committed in one
+//! transaction.
 
 pub(in crate::store) mod alert;
 pub(in crate::store) mod batch;

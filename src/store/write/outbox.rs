@@ -113,7 +113,8 @@ UPDATE outbox SET attempts = attempts + 1, sent_at = $2, claimed_by = $3, claime
 WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL AND expires_at > $2
     AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_by = $3)";
 
-/// Releases this node's own claims only: a retry after a commit in doubt must not release the claim of another node.
+/// Releases this node's own claims only: a retry after a commit in doubt must not release the claim of
+/// another node.
 const RELEASE: &str = "
 UPDATE outbox SET claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND claimed_by = $2 AND outcome IS NULL";
 

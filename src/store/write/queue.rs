@@ -1,7 +1,7 @@
-//! Group commit: one task writes for everybody, everything that waits in one transaction.
+//! Group commit: one writer task commits the entries of all callers, all waiting entries in one transaction.
 //!
-//! While one commit is on its way to the disk, the next batch gathers; nobody waits for a timer, and a lone request
-//! is committed at once. What may wait is bounded in number and in bytes: beyond that, senders wait.
+//! While one commit is being synchronised to disk, the next batch accumulates. There is no timer: a single
+//! entry is committed at once. The queue is bounded in entries and in bytes; when it is full, callers wait.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,44 +18,44 @@ use crate::store::error::StoreError;
 use crate::store::write::entry::{Entry, MAX_QUEUED_BYTES};
 use crate::store::write::incoming::WriteOutcome;
 
-/// Where a batch goes.
+/// Commits batches to a database.
 pub(in crate::store) trait Backend: Send + 'static {
-    /// Writes `entries` in their order in one transaction, which is durable on return.
+    /// Writes `entries` in order in one transaction, which is durable on return.
     ///
-    /// The inner results tell, one for each entry, which took part in it; one that failed by its own fault has left
-    /// nothing behind and does not hinder its neighbours.
+    /// Each inner result is the outcome of one entry. An entry that cannot be stored leaves no trace, and
+    /// does not affect the other entries.
     ///
     /// # Errors
-    /// When nothing was kept of any entry.
+    /// When no entry was stored.
     fn commit(
         &mut self,
         entries: &[Entry],
     ) -> impl Future<Output = Result<Vec<Result<WriteOutcome, StoreError>>, StoreError>> + Send;
 
-    /// Ends the work in good order.
+    /// Closes the connection.
     fn close(self) -> impl Future<Output = ()> + Send;
 }
 
-/// Where entries wait for the writer.
+/// The entries that wait for the writer.
 #[derive(Debug)]
 pub(in crate::store) struct Queue {
     jobs: mpsc::Sender<Job>,
     memory: Arc<Semaphore>,
-    /// Entries that are not queued yet, because there is no room.
+    /// Callers that wait for queue capacity.
     waiting: AtomicUsize,
     observer: Arc<OnceLock<Observer>>,
     closing: CancellationToken,
     task: TaskTracker,
 }
 
-/// Who is told how the work goes.
+/// Where the writer reports its commits.
 #[derive(Debug)]
 struct Observer {
     metrics: Metrics,
     clock: Clock,
 }
 
-/// Counts an entry for which there is no room, as long as that is so.
+/// Counts a caller that waits for queue capacity, while it waits.
 struct WaiterGuard<'q>(&'q AtomicUsize);
 
 impl<'q> WaiterGuard<'q> {
@@ -79,17 +79,17 @@ struct Job {
 }
 
 impl Queue {
-    /// Starts the task that writes to `backend`, which waits for a server.
+    /// Starts the writer as a task, for a `backend` that waits for a server.
     pub(in crate::store) fn start(backend: impl Backend) -> Self {
         let (queue, work) = Self::with_worker(backend);
         tokio::spawn(work);
         queue
     }
 
-    /// Starts a thread that writes to `backend`, which computes, and waits for the disk.
+    /// Starts the writer on a thread of its own, for a `backend` that computes and waits for the disk.
     ///
     /// # Errors
-    /// When the operating system gives no thread.
+    /// When the operating system refuses to start a thread.
     pub(in crate::store) fn start_on_its_own_thread(backend: impl Backend) -> Result<Self, StoreError> {
         let (queue, work) = Self::with_worker(backend);
         let runtime = Handle::current();
@@ -98,7 +98,7 @@ impl Queue {
         Ok(queue)
     }
 
-    /// The queue, and the work that it waits for.
+    /// The queue, and the future that drives its writer.
     fn with_worker(backend: impl Backend) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (jobs, queued) = mpsc::channel(MAX_QUEUED);
         let closing = CancellationToken::new();
@@ -111,7 +111,7 @@ impl Queue {
         (Self { jobs, memory, waiting: AtomicUsize::new(0), observer, closing, task }, work)
     }
 
-    /// From now on `metrics` are told of every commit. Only the first call counts.
+    /// Reports every later commit to `metrics`. Only the first call has an effect.
     pub(in crate::store) fn report_to(&self, metrics: Metrics, clock: Clock) {
         // An alert on the increase of a counter does not see the event that creates it.
         for name in crate::audit::Event::NAMES {
@@ -120,7 +120,7 @@ impl Queue {
         let _ = self.observer.set(Observer { metrics, clock });
     }
 
-    /// Whether somebody waits because there is no room.
+    /// Whether a caller waits for queue capacity.
     pub(in crate::store) fn is_full(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
@@ -146,13 +146,13 @@ impl Queue {
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Resolves when the writer has ended, for whatever reason.
+    /// Resolves when the writer has ended, for any reason.
     pub(in crate::store) fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
         let task = self.task.clone();
         async move { task.wait().await }
     }
 
-    /// Takes nothing more, and returns when everything taken has been answered.
+    /// Closes the queue, and returns when every queued entry has been answered.
     pub(in crate::store) async fn close(&self) {
         self.closing.cancel();
         self.task.wait().await;
@@ -189,7 +189,7 @@ async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer:
         entries.push(entry);
         waiting.push((answer, _memory));
     }
-    // A caller that has gone away does not need the answer; what it asked for is written all the same.
+    // The entry of a caller that has gone away is written all the same.
     let begin = observer.map(|observer| observer.clock.instant());
     let outcome = backend.commit(&entries).await;
     if let (Some(Observer { metrics, clock }), Some(begin)) = (observer, begin) {
@@ -204,8 +204,8 @@ async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer:
         Ok(outcomes) => {
             if let Some(Observer { metrics, .. }) = observer {
                 for (entry, outcome) in entries.iter().zip(&outcomes) {
-                    let names = outcome.as_ref().map_or_else(|_| Vec::new(), |written| entry.told(written));
-                    for name in names {
+                    let names = outcome.as_ref().map(|outcome| entry.audit_event_names(outcome));
+                    for name in names.unwrap_or_default() {
                         metrics.audit_events_total.with_label_values(&[name]).inc();
                     }
                 }
@@ -222,9 +222,9 @@ async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer:
     }
 }
 
-/// How many entries one transaction takes.
+/// The maximum number of entries in one transaction.
 const MAX_BATCH: usize = 512;
-/// How many entries may wait.
+/// The maximum number of entries that wait.
 const MAX_QUEUED: usize = 1024;
 
 #[cfg(test)]
@@ -240,7 +240,7 @@ mod tests {
     use crate::store::fixtures::TestStore;
     use crate::store::write::entry::Write;
 
-    /// Keeps count of its batches, and waits for a permit before each.
+    /// A backend that waits for a permit before each batch and records the size of the batch.
     struct Gated {
         gate: Arc<Semaphore>,
         batches: Arc<Mutex<Vec<usize>>>,
@@ -292,7 +292,7 @@ mod tests {
             tokio::spawn(async move { queue.write(entry).await })
         }
 
-        /// Until everything that can run has run.
+        /// Lets every task run until it waits.
         async fn settle(&self) {
             for _ in 0..20 {
                 tokio::task::yield_now().await;
@@ -301,13 +301,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_gathers_during_a_commit_is_the_next_batch() {
+    async fn entries_that_arrive_during_a_commit_form_the_next_batch() {
         let bench = bench(|_| Ok(WriteOutcome::Applied));
         let mut answers = vec![bench.send(probe())];
         bench.settle().await;
         answers.extend((0..10).map(|_| bench.send(probe())));
         bench.settle().await;
-        assert!(!bench.queue.is_full(), "there is room");
+        assert!(!bench.queue.is_full(), "the queue has capacity");
         assert!(answers.iter().all(|answer| !answer.is_finished()), "answered before the commit");
         bench.gate.add_permits(1);
         assert!(matches!(answers.remove(0).await.unwrap(), Ok(WriteOutcome::Applied)));
@@ -320,14 +320,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn senders_wait_when_too_many_bytes_are_queued() {
+    async fn callers_wait_when_too_many_bytes_are_queued() {
         let (bench, place) = (bench(|_| Ok(WriteOutcome::Applied)), TestStore::new());
         let quarter = MAX_QUEUED_BYTES as usize / 4;
         let mut answers = vec![bench.send(large(&place, quarter))];
         bench.settle().await;
         answers.extend((0..5).map(|_| bench.send(large(&place, quarter))));
         bench.settle().await;
-        // Three hold their quarter and a little; the fourth waits, and everybody behind it.
+        // Three entries hold a quarter and their overhead each; the fourth waits, and all behind it.
         let left = bench.queue.memory.available_permits();
         assert!(left < quarter + quarter / 2, "{left} bytes are free");
         assert_eq!(bench.queue.jobs.capacity(), MAX_QUEUED - 2, "one is being written, two wait");
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_larger_than_the_queue_still_passes() {
+    async fn a_message_larger_than_the_queue_is_written() {
         let (bench, place) = (bench(|_| Ok(WriteOutcome::Applied)), TestStore::new());
         let answer = bench.send(large(&place, MAX_QUEUED_BYTES as usize + 1));
         bench.gate.add_permits(1);
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn senders_wait_when_too_many_entries_are_queued() {
+    async fn callers_wait_when_too_many_entries_are_queued() {
         let bench = bench(|_| Ok(WriteOutcome::Applied));
         let first = bench.send(probe());
         bench.settle().await;
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_commit_that_fails_fails_for_everybody_in_it_and_nobody_after() {
+    async fn a_failed_commit_fails_every_entry_of_its_batch_and_no_later_one() {
         let bench =
             bench(|entries| if entries == 3 { Err(StoreError::Url) } else { Ok(WriteOutcome::Applied) });
         bench.gate.add_permits(2);
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_writer_that_panics_leaves_no_caller_waiting() {
+    async fn a_panic_of_the_writer_leaves_no_caller_waiting() {
         let bench = bench(|_| panic!("a fault of ours"));
         bench.gate.add_permits(1);
         let answers = [bench.send(probe()), bench.send(probe())];

@@ -1,4 +1,4 @@
-//! Taking out what is old: in small batches between those of the senders, and never unsaid.
+//! Deletes old messages and audit rows, in small batches between those of the senders.
 
 use jiff::Timestamp;
 
@@ -9,8 +9,9 @@ use crate::store::records::message::first_id;
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 
-/// Removes messages that came before; how many.
-pub(in crate::store) async fn remove_messages(
+/// Deletes at most `limit` messages that were received before `before`, the oldest first. Returns their
+/// number.
+pub(in crate::store) async fn delete_messages(
     connection: &mut impl Connection,
     before: Timestamp,
     limit: u32,
@@ -21,8 +22,8 @@ pub(in crate::store) async fn remove_messages(
     connection.execute(statement).await
 }
 
-/// Notes where the chain begins now and removes what stands before; how many rows.
-pub(in crate::store) async fn remove_audit(
+/// Records the new beginning of the chain and deletes the rows up to it. Returns the number of deleted rows.
+pub(in crate::store) async fn delete_audit_rows(
     connection: &mut impl Connection,
     node: &NodeName,
     Beginning { link, signature, at }: &Beginning,
@@ -39,7 +40,7 @@ pub(in crate::store) async fn remove_audit(
     connection.execute(Statement::new(DELETE_AUDIT).bind(node.as_str()).bind(link.number)).await
 }
 
-/// Another process of this node may have been further already.
+/// Another process of this node may have recorded a later beginning already.
 const UPSERT_BEGINNING: &str = "
 INSERT INTO audit_begin (node, number, hash, at, scheme, certificate, signature) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (node) DO UPDATE SET
