@@ -9,26 +9,17 @@ use tracing_subscriber::filter::ParseError;
 
 use crate::config::{Log, LogFormat};
 
-/// A log level that is neither a level nor a list of directives.
+/// A directive of `log.level` that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "log.level \"{level}\" is neither a level (error, warn, info, debug, trace) nor a list of directives"
-)]
-pub struct LevelError {
-    /// The configured level.
-    pub level: String,
-    /// What is wrong with it.
-    pub source: ParseError,
-}
+#[error("log.level cannot be used")]
+pub struct LevelError(#[source] ParseError);
 
 /// Sends logs to stderr in the configured form, panics included. A second call changes nothing.
 ///
 /// # Errors
 /// When the level is neither a level nor a list of directives.
 pub fn start(log: &Log) -> Result<(), LevelError> {
-    let filter = EnvFilter::builder()
-        .parse(&log.level)
-        .map_err(|source| LevelError { level: log.level.clone(), source })?;
+    let filter = EnvFilter::builder().parse(&log.level).map_err(LevelError)?;
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::Text => logs.with_target(false).with_ansi(wants_colours()).try_init(),

@@ -12,6 +12,7 @@ mod interface_a;
 mod key;
 mod keys;
 mod load;
+mod log_level;
 mod messages;
 mod operations;
 mod overrides;

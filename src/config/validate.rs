@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::TokenUri;
 use super::{
     Audit, AuditRepository, Config, Credential, KeyLocation, Messages, Problem, Revocation, Store, Tls,
-    Values, keys,
+    Values, keys, log_level,
 };
 use crate::model::StoreUrl;
 
@@ -23,6 +23,9 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
     checker.messages(&config.messages);
     checker.store(&mut config.store);
     checker.audit(&mut config.audit, &config.tls);
+    if let Some(what) = log_level::problem(&config.log.level) {
+        checker.problem("log.level", what);
+    }
     let admin = config.admin.listen;
     checker.require(admin.ip().is_loopback(), "admin.listen", || {
         format!("{admin} is not a loopback address; the admin listener has no authentication yet")

@@ -27,6 +27,7 @@ mod hl7_tls;
 mod interop;
 mod keys;
 mod lifecycle;
+mod log_output;
 mod logs;
 mod loss;
 mod messages;

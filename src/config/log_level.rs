@@ -1,0 +1,66 @@
+//! The syntax of `log.level`: a level, or a list of directives of `tracing_subscriber::EnvFilter`.
+
+use tracing::level_filters::LevelFilter;
+
+/// What is wrong with a `log.level`, if anything.
+///
+/// The subscriber reads a bare word that is no level as the name of a module and then logs nothing of any other:
+/// a typing error would switch the log off.
+pub(super) fn problem(level: &str) -> Option<String> {
+    let is_bare = |word: &str| !word.contains(['=', '[', '{']);
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    let wrong = directives(level).into_iter().find(|word| is_bare(word) && !is_level(word))?;
+    Some(format!(
+        "\"{wrong}\" is not a level; use error, warn, info, debug, trace or off, or a list of directives such as \
+         \"info,pcd_platform::tls=debug\""
+    ))
+}
+
+/// The directives of a list. Commas within brackets and braces belong to a directive.
+fn directives(list: &str) -> Vec<&str> {
+    let mut depth = 0_i32;
+    let separates = |letter: char| {
+        match letter {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth -= 1,
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    };
+    list.split(separates).map(str::trim).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_directives_are_accepted() {
+        for level in [
+            "info",
+            "WARN",
+            "off",
+            "info,pcd_platform::tls=debug",
+            " warn , pcd_platform=trace",
+            "pcd_platform=debug",
+            "info,[session{device,peer}]=trace",
+            "[task{task=\"directory\"}]=debug",
+        ] {
+            assert_eq!(problem(level), None, "{level}");
+        }
+    }
+
+    #[test]
+    fn a_bare_word_that_is_no_level_is_refused() {
+        for (level, wrong) in [
+            ("loud", "loud"),
+            ("info,loud", "loud"),
+            ("pcd_platform::tls", "pcd_platform::tls"),
+            ("", ""),
+            ("info,", ""),
+        ] {
+            let found = problem(level).unwrap();
+            assert!(found.starts_with(&format!("\"{wrong}\" is not a level; use error")), "{found}");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The form of the log: its level, the line of a start, colours.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::harness::{Cli, Site};
+
+const ESCAPE: char = '\u{1b}';
+
+#[test]
+fn a_word_that_is_no_level_is_a_configuration_error() {
+    let written = Site::new().with("log", "level = \"loud\"");
+    let overridden = Site::new().with_environment("PCD_LOG", PathBuf::from("info,loud"));
+    for site in [written, overridden] {
+        let (status, stdout, stderr) = Cli::of(&site).try_run(&["serve"]);
+        assert_eq!(status.code(), Some(78), "{stderr}");
+        for expected in ["log.level", "\"loud\" is not a level", "error, warn, info, debug, trace", "=debug"]
+        {
+            assert!(stderr.contains(expected), "{expected:?} is not in {stderr}");
+        }
+        assert_eq!(stdout, "");
+    }
+}
+
+#[test]
+fn one_line_says_what_was_started() {
+    let site = Site::new().with("log", "level = \"info,pcd_platform::tls=debug\"");
+    let platform = site.start();
+    platform.admit("00A037FFFE000001", &[]);
+    assert!(platform.stop().status.success());
+    let platform = site.start();
+    let (address, admin) = (platform.address, platform.admin);
+    let log = platform.stop().log;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("platform started")).collect();
+    assert_eq!(lines.len(), 2, "one for each start: {log}");
+    assert!(lines[0].contains("devices=0") && lines[1].contains("devices=1"), "{lines:?}");
+    for expected in [
+        " INFO platform started".to_owned(),
+        format!("version=\"{}\"", env!("CARGO_PKG_VERSION")),
+        "commit=".to_owned(),
+        "node=".to_owned(),
+        "store=sqlite:".to_owned(),
+        format!("interface_a=[{address}]"),
+        format!("admin={admin}"),
+    ] {
+        assert!(lines[1].contains(&expected), "{expected:?} is not in {}", lines[1]);
+    }
+}
+
+#[test]
+fn colours_are_for_terminals_only() {
+    // It logs warnings about its staples, and then cannot bind its address.
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = format!("listen = [\"{}\"]", taken.local_addr().unwrap());
+    let site = Site::new().with("interface-a", &listen);
+    let serve = format!(
+        "{} serve --config {}",
+        env!("CARGO_BIN_EXE_pcd-platform"),
+        site.write_configuration().display()
+    );
+    // script(1) runs a command on a terminal of its own.
+    let on_terminal = |no_color: &str| {
+        let mut script = Command::new("script");
+        let script = script.args(["-qec", &serve, "/dev/null"]).env("NO_COLOR", no_color);
+        String::from_utf8_lossy(&script.output().unwrap().stdout).into_owned()
+    };
+    let (coloured, plain) = (on_terminal(""), on_terminal("1"));
+    assert!(coloured.contains("WARN") && coloured.contains(ESCAPE), "{coloured:?}");
+    assert!(plain.contains("WARN") && !plain.contains(ESCAPE), "{plain:?}");
+    let (_, _, redirected) = Cli::of(&site).try_run(&["serve"]);
+    assert!(redirected.contains("WARN") && !redirected.contains(ESCAPE), "{redirected:?}");
+}
