@@ -6,6 +6,7 @@
 mod audit;
 mod certificates;
 mod directory;
+mod examine;
 mod lifecycle;
 mod live;
 mod reload;
@@ -31,11 +32,11 @@ use crate::interface_a::{Dependencies, InterfaceA, Registry, Serving};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock, Task};
-use crate::revocation::{Engine, KnownStaple, RevocationError};
-use crate::store::{Store, StoreError};
+use crate::revocation::{Engine, RevocationError};
+use crate::store::{MigrationPolicy, Store, StoreError};
 use crate::tls::{Acceptor, AcceptorError, ConnectError};
-use crate::x509::CertificateFacts;
 
+pub use examine::{Examination, examine};
 use lifecycle::Ending;
 pub use lifecycle::Signals;
 use tasks::Tasks;
@@ -102,7 +103,11 @@ impl Platform {
     ///
     /// # Errors
     /// When one of these cannot be used.
-    pub async fn build(config: Config, clock: Clock) -> Result<Self, PlatformError> {
+    pub async fn build(
+        config: Config,
+        migration: MigrationPolicy,
+        clock: Clock,
+    ) -> Result<Self, PlatformError> {
         let metrics = Metrics::new()?;
         // Identities before the store: mistakes are likelier there, and reading them changes nothing.
         let directory = DirectoryHandle::default();
@@ -112,7 +117,8 @@ impl Platform {
         audit_forwarder::connector(&config, &clock)?;
         // Before the first handshake; a response that arrives later is stapled when it arrives.
         acceptor.fetch_staples(config.stapling.wait).await;
-        let store = Store::open_as(config.store.node.clone(), &config.store.url, clock.clone()).await?;
+        let store =
+            Store::serve(config.store.node.clone(), &config.store.url, migration, clock.clone()).await?;
         store.report_to(&metrics);
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
@@ -127,18 +133,6 @@ impl Platform {
         };
         platform.publish_certificates();
         Ok(platform)
-    }
-
-    /// The platform's own certificates.
-    #[must_use]
-    pub fn certificates(&self) -> Vec<CertificateFacts> {
-        self.acceptor.certificates()
-    }
-
-    /// The OCSP responses that are stapled to them (A10).
-    #[must_use]
-    pub fn staples(&self) -> Vec<KnownStaple> {
-        self.acceptor.staple_refresher().staples()
     }
 
     /// The store.

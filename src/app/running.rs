@@ -32,6 +32,7 @@ impl Bound {
     ) -> (Arc<Platform>, BoxFuture<'static, ()>) {
         let Self { platform, serving, admin, registry, liveness, drain } = self;
         let shared = Shared { platform: Arc::new(platform), registry, liveness, drain };
+        shared.keep_instance(tasks);
         shared.watch_threads(tasks, &serving);
         shared.start_revocation(tasks);
         shared.start_directory(tasks);
@@ -45,6 +46,16 @@ impl Bound {
 }
 
 impl Shared {
+    fn keep_instance(&self, tasks: &mut Tasks) {
+        let kept = self.platform.store.keep_instance(tasks.done());
+        let keep = async move {
+            if let Err(error) = kept.await {
+                tracing::error!(error = &error as &dyn std::error::Error, "node was taken over");
+            }
+        };
+        tasks.spawn(Task::Instance, keep);
+    }
+
     fn watch_threads(&self, tasks: &mut Tasks, serving: &Serving) {
         let Platform { store, revocation, .. } = &*self.platform;
         tasks.watch(Task::StoreWriter, OnEnd::Stop, store.writer_ended());

@@ -1,14 +1,16 @@
-//! `check`: everything that `serve` would do up to binding a port, each finding on a line.
+//! `check`: what a start would find, up to binding a port, each finding on a line. It changes nothing, and goes on after each
+//! fault.
 
 use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::config_file::ConfigFile;
 use super::{Exit, Outcome, Output};
-use crate::app::{Platform, PlatformError};
+use crate::app::{PlatformError, examine};
 use crate::config::{Config, Undetermined};
 use crate::model::{Clock, explained};
 use crate::revocation::KnownStaple;
+use crate::store::{MigrationLimits, MigrationPolicy, Store};
 use crate::x509::CertificateFacts;
 
 /// A certificate that ends sooner than this is worth a warning.
@@ -34,27 +36,11 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     let config = config.load()?;
     let mut findings = vec![Finding::ok("configuration", format!("{} is understood", config.file.display()))];
     findings.extend(settings(&config));
-    match Platform::build(config, clock.clone()).await {
-        Ok(platform) => {
-            findings.extend(platform.certificates().iter().map(|facts| expiry(facts, &clock)));
-            findings.extend(platform.staples().iter().map(staple));
-            findings.push(match platform.store().check().await {
-                Ok(()) => Finding::ok("store", "a row can be written".to_owned()),
-                Err(error) => Finding::error("store", explained(&error)),
-            });
-            platform.store().close().await;
-        }
-        Err(error) => {
-            let what = match error {
-                PlatformError::Tls(_) => "identities and roots",
-                PlatformError::Revocation(_) => "revocation",
-                PlatformError::Repository(_) => "audit record repository",
-                PlatformError::Store(_) => "store",
-                _ => "platform",
-            };
-            findings.push(Finding::error(what, explained(&error)));
-        }
-    }
+    let found = examine(&config, &clock).await;
+    findings.extend(found.certificates.iter().map(|facts| expiry(facts, &clock)));
+    findings.extend(found.staples.iter().map(staple));
+    findings.extend(found.problems.iter().map(problem));
+    findings.extend(store(&config).await);
     let worst = findings.iter().map(|finding| finding.level).max();
     for finding in &findings {
         output.print(finding, |finding| {
@@ -62,6 +48,56 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
         })?;
     }
     Ok(if worst == Some(Level::Error) { Exit::Failed } else { Exit::Done })
+}
+
+/// What stands in the way of a start.
+fn problem(error: &PlatformError) -> Finding {
+    let what = match error {
+        PlatformError::Tls(_) => "identities and roots",
+        PlatformError::Revocation(_) => "revocation",
+        PlatformError::Repository(_) => "audit record repository",
+        PlatformError::Store(_) => "store",
+        _ => "platform",
+    };
+    Finding::error(what, explained(error))
+}
+
+/// What a start would do with the store. Creates and migrates nothing.
+async fn store(config: &Config) -> Vec<Finding> {
+    let plan = match Store::plan_migration(&config.store.url).await {
+        Ok(plan) => plan,
+        Err(error) => return vec![Finding::error("store", explained(&error))],
+    };
+    let limits =
+        MigrationLimits { rows: config.store.max_migration_rows, time: config.store.max_migration_time };
+    let mut findings = vec![if plan.creates {
+        let text = "there is no store yet: `serve` and `store migrate` create it";
+        Finding::warning("store", text.to_owned())
+    } else if !plan.is_pending() {
+        Finding::ok(
+            "store",
+            format!("the schema is up to date (migration {}), {} rows", plan.from, plan.rows),
+        )
+    } else if let Err(refused) = MigrationPolicy::Within(limits).require(&plan) {
+        Finding::error("store", explained(&refused))
+    } else {
+        let (from, to, rows) = (plan.from, plan.to(), plan.rows);
+        let text = format!(
+            "the schema is that of migration {from}, and `serve` migrates it to {to} ({rows} rows); earlier versions of the \
+             program cannot use it afterwards"
+        );
+        Finding::warning("store", text)
+    }];
+    if !plan.fits_on_disk() {
+        let text = format!("the migration may need {} bytes more than the disk has", plan.needed);
+        findings.push(Finding::error("store", text));
+    }
+    let serving = plan
+        .serving
+        .iter()
+        .map(|holder| Finding::ok("store", format!("node {} is served now: {holder}", holder.node)));
+    findings.extend(serving);
+    findings
 }
 
 /// What can be said from the configuration alone.

@@ -35,9 +35,11 @@ impl ConfigFile {
         AuditSignatureVerifier::load(&self.load()?.tls).map_err(|error| Failure::new(Exit::Config, error))
     }
 
-    /// Opens the store that the configuration names.
+    /// Opens the store that the configuration names. It has to be there, and to need no migration.
     pub(super) async fn open_store(&self, clock: &Clock) -> Result<Store, Failure> {
         let config = self.load()?;
-        Store::open_as(config.store.node, &config.store.url, clock.clone()).await.map_err(context::failed)
+        Store::open_existing(config.store.node, &config.store.url, clock.clone())
+            .await
+            .map_err(context::failed)
     }
 }

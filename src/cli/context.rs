@@ -6,13 +6,25 @@ use crate::store::StoreError;
 /// How a command ends when the store did not do what it was asked.
 pub(crate) fn failed(error: StoreError) -> Failure {
     let exit = match &error {
-        StoreError::Url | StoreError::Password { .. } => Exit::Config,
+        StoreError::Url
+        | StoreError::Password { .. }
+        // The operator has to change something; trying again does not help.
+        | StoreError::Missing(_)
+        | StoreError::Outdated { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Altered(_)
+        | StoreError::TooLarge(_) => Exit::Config,
         StoreError::Open { .. }
         | StoreError::Connect { .. }
         | StoreError::Server(_)
         | StoreError::Denied(_)
         | StoreError::Unreachable(_)
         | StoreError::Unavailable(_)
+        | StoreError::Access(_)
+        | StoreError::ForeignFolder(_)
+        | StoreError::Lock { .. }
+        | StoreError::AlreadyServed(_)
+        | StoreError::InstanceLost(_)
         | StoreError::Thread(_)
         | StoreError::Timeout(_)
         | StoreError::Closed => Exit::Unavailable,

@@ -53,8 +53,8 @@ enum Command {
     /// Run a demonstration in one folder: a PKI, a store, the platform and simulated devices
     Demo(demo::Arguments),
     /// Run the platform
-    Serve(ConfigFile),
-    /// Check everything that `serve` needs, without binding a port
+    Serve(serve::Arguments),
+    /// Check everything that `serve` needs, without binding a port or changing anything
     Check(ConfigFile),
     /// Certificates: a PKI for tests and closed sites, requests to another CA, the content of a file
     #[command(subcommand)]
@@ -87,7 +87,7 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
-    /// The store as a whole: backup and integrity
+    /// The store as a whole: migration, backup and integrity
     Store {
         #[command(flatten)]
         config: ConfigFile,
@@ -137,7 +137,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
     let clock = Clock::system();
     match command {
         Command::Demo(arguments) => Box::pin(demo::run(arguments, output, clock)).await,
-        Command::Serve(config) => Box::pin(serve::run(config, output, clock)).await,
+        Command::Serve(arguments) => Box::pin(serve::run(arguments, output, clock)).await,
         Command::Check(config) => Box::pin(check::run(config, output, clock)).await,
         Command::Pki(command) => Box::pin(pki::run(command, output, &clock)).await,
         Command::Device { config, command } => {
@@ -166,12 +166,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
             store.close().await;
             outcome
         }
-        Command::Store { config, command } => {
-            let store = config.open_store(&clock).await?;
-            let outcome = store::run(command, || config.audit_judge(), &store, output).await;
-            store.close().await;
-            outcome
-        }
+        Command::Store { config, command } => store::run(config, command, output, &clock).await,
         Command::Client(command) => Box::pin(client::run(command, output, clock)).await,
     }
 }

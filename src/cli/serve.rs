@@ -2,12 +2,24 @@
 
 use std::net::SocketAddr;
 
+use clap::Args;
 use serde::Serialize;
 
 use super::config_file::ConfigFile;
 use super::{Exit, Failure, Outcome, Output, context};
 use crate::app::{Platform, PlatformError, Signals, telemetry};
 use crate::model::Clock;
+use crate::store::{MigrationLimits, MigrationPolicy};
+
+/// How the platform starts.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// Migrate the store first, however large it is; see `store migrate --dry-run`
+    #[arg(long)]
+    migrate: bool,
+}
 
 /// The line on stdout once devices can connect.
 #[derive(Debug, Serialize)]
@@ -17,12 +29,15 @@ struct Listening {
     admin: SocketAddr,
 }
 
-pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Outcome {
-    let config = config.load()?;
+pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
+    let config = arguments.config.load()?;
     telemetry::start(&config.log).map_err(|error| Failure::new(Exit::Config, error))?;
+    let limits =
+        MigrationLimits { rows: config.store.max_migration_rows, time: config.store.max_migration_time };
+    let policy = if arguments.migrate { MigrationPolicy::Always } else { MigrationPolicy::Within(limits) };
     let signals = Signals::listen().map_err(failure)?;
-    let platform = Platform::build(config, clock).await.map_err(failure)?;
-    // SQLite opens a file that it may only read. A platform that cannot store messages does not start.
+    let platform = Platform::build(config, policy, clock).await.map_err(failure)?;
+    // SQLite opens what it may only read: a platform that can keep nothing does not begin.
     platform.store().check().await.map_err(context::failed)?;
     let bound = platform.bind().map_err(failure)?;
     let listening = Listening { interface_a: bound.addresses(), admin: bound.admin_address() };

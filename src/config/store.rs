@@ -28,6 +28,11 @@ pub struct Store {
     pub retain_messages: Retain,
     /// Retention of the audit trail; never shorter than that of the messages that it accounts for.
     pub retain_audit: Retain,
+    /// `serve` migrates a store by itself up to this number of rows: messages and audit trail together.
+    pub max_migration_rows: u64,
+    /// `serve` migrates a store by itself when the estimated time is not longer than this.
+    #[serde(with = "quantity::duration")]
+    pub max_migration_time: Duration,
 }
 
 impl Default for Store {
@@ -38,6 +43,8 @@ impl Default for Store {
             node: NodeName::from_hostname(),
             retain_messages: Retain::For(Duration::from_hours(30 * 24)),
             retain_audit: Retain::Forever,
+            max_migration_rows: 1_000_000,
+            max_migration_time: Duration::from_mins(1),
         }
     }
 }
@@ -107,4 +114,6 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("store.node", ReloadClass::Restart),
     Key::new("store.retain-messages", ReloadClass::Applied).retention(),
     Key::new("store.retain-audit", ReloadClass::Applied).retention(),
+    Key::new("store.max-migration-rows", ReloadClass::Restart),
+    Key::new("store.max-migration-time", ReloadClass::Restart).timeout(),
 ];

@@ -20,6 +20,8 @@ pub enum Task {
     RevocationRefresh,
     /// The thread that writes OCSP responses and CRLs to the disk.
     RevocationDisk,
+    /// Keeps the node: the lease that keeps a second process from serving it.
+    Instance,
     /// Writes to the store.
     StoreWriter,
     /// The thread that moves SQLite's write-ahead log into the database file.
@@ -44,13 +46,14 @@ pub enum Task {
 
 impl Task {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::InterfaceA,
         Self::Handshakes,
         Self::Directory,
         Self::Revocation,
         Self::RevocationRefresh,
         Self::RevocationDisk,
+        Self::Instance,
         Self::StoreWriter,
         Self::StoreCheckpoint,
         Self::AuditSigning,
@@ -73,6 +76,7 @@ impl Task {
             Self::Revocation => "revocation",
             Self::RevocationRefresh => "revocation-refresh",
             Self::RevocationDisk => "revocation-disk",
+            Self::Instance => "instance",
             Self::StoreWriter => "store-writer",
             Self::StoreCheckpoint => "store-checkpoint",
             Self::AuditSigning => "audit-signing",

@@ -101,6 +101,19 @@ impl Disk {
         self.ended.clone()
     }
 
+    /// The same folder for a process that only looks at it: nothing is created, deleted or written.
+    pub(super) fn open_to_read(folder: &Path) -> Self {
+        let entries = fs::read_dir(folder.join(Kind::Ocsp.folder())).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| parse_hexadecimal(entry.path().file_stem()?.to_str()?));
+        let responses = names.filter_map(|name| Identity::try_from(name).ok()).collect();
+        Self {
+            folder: folder.to_owned(),
+            responses: Mutex::new(responses),
+            writer: None,
+            ended: CancellationToken::new(),
+        }
+    }
+
     /// Whether an OCSP answer about this certificate is there.
     pub(super) fn has_response(&self, identity: &Identity) -> bool {
         self.responses().contains(identity)

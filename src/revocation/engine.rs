@@ -71,9 +71,30 @@ impl Engine {
         metrics: Metrics,
         clock: Clock,
     ) -> Result<Self, RevocationError> {
-        let settings = Settings::load(config)?;
         let disk = Disk::open(&config.directory)
             .map_err(|source| RevocationError::Directory { path: config.directory.clone(), source })?;
+        Self::open_on(disk, config, metrics, clock)
+    }
+
+    /// The same without any trace on the disk: nothing is created, deleted or stored.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub fn open_to_read(
+        config: &config::Revocation,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Result<Self, RevocationError> {
+        Self::open_on(Disk::open_to_read(&config.directory), config, metrics, clock)
+    }
+
+    fn open_on(
+        disk: Disk,
+        config: &config::Revocation,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Result<Self, RevocationError> {
+        let settings = Settings::load(config)?;
         let lists = CrlStore::new(&disk.read_crl_numbers());
         for (name, der) in disk.read_crls() {
             match Crl::read(der) {

@@ -7,6 +7,9 @@ use sqlx::migrate::MigrateError;
 
 use crate::audit::SignError;
 use crate::model::{DeviceId, StoreUrl};
+use crate::store::access::AccessProblem;
+use crate::store::instance::process::Holder;
+use crate::store::migration::plan::MigrationPlan;
 
 /// Why an operation of the store failed.
 ///
@@ -66,6 +69,71 @@ pub enum StoreError {
         "the store's schema does not match this version of the program: use the version that wrote it, or a later one"
     )]
     Schema(#[source] Arc<MigrateError>),
+    /// There is no store at that place.
+    #[error(
+        "there is no store at {0}: create it with `pcd-platform store migrate`, or start the platform with `pcd-platform serve`"
+    )]
+    Missing(StoreUrl),
+    /// An earlier version of this program wrote the store.
+    #[error(
+        "the schema of the store is that of migration {found}, and this program needs {expected}: stop every platform that \
+         uses the store and run `pcd-platform store migrate` (with --dry-run it says what that does)"
+    )]
+    Outdated {
+        /// The last migration that was applied.
+        found: u64,
+        /// The last one of this program.
+        expected: u64,
+    },
+    /// A later version of this program has migrated the store.
+    #[error(
+        "a later version of this program has migrated the store to migration {found}; this version knows {expected}: use the \
+         later version"
+    )]
+    Newer {
+        /// The last migration that was applied.
+        found: u64,
+        /// The last one of this program.
+        expected: u64,
+    },
+    /// The migrations of the store are not those of this program.
+    #[error(
+        "migration {0} of the store is not the one of this program: use the program that wrote the store"
+    )]
+    Altered(u64),
+    /// `serve` does not migrate a store of that size by itself.
+    #[error(
+        "the store has {} rows and needs the migrations {} to {}, which take about {:?}: run `pcd-platform store migrate` while \
+         no platform uses the store, or start once with `pcd-platform serve --migrate`; \
+         `pcd-platform store migrate --dry-run` says what they do",
+        .0.rows, .0.from, .0.to(), .0.estimated
+    )]
+    TooLarge(Box<MigrationPlan>),
+    /// This process may not use a file of the store.
+    #[error("the store cannot be used: {0}")]
+    Access(AccessProblem),
+    /// Root would create files that the service cannot open.
+    #[error("root does not create a store in a folder of another user: {0}")]
+    ForeignFolder(AccessProblem),
+    /// The file of the lock cannot be used.
+    #[error("cannot lock the store with the file {}", path.display())]
+    Lock {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// Another process serves this node of the store.
+    #[error("node {node} already serves this store: {holder}", node = .0.node, holder = .0)]
+    AlreadyServed(Holder),
+    /// Another process has taken over the node that this process served, because this one was not heard of for ten
+    /// seconds. This process must not write any more.
+    #[error(
+        "another process serves this node of the store now; this one was paused, or cut off from the server, for too long{}",
+        .0.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()
+    )]
+    InstanceLost(Option<Holder>),
     /// The file cannot be used now: disk full, locked, missing. The same request may succeed later.
     #[error("the store is unavailable: check the free space of its disk and the permissions of its files")]
     Unavailable(#[source] Arc<DatabaseError>),

@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 use crate::model::{Clock, NodeName, StoreUrl};
 use crate::store::error::StoreError;
+use crate::store::instance::Instance;
+use crate::store::instance::process::ProcessId;
 use crate::store::read::reader::Reader;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
@@ -23,9 +25,21 @@ struct Inner {
     reader: Reader,
     url: StoreUrl,
     node: NodeName,
+    process: ProcessId,
+    /// None for a process that does not serve the node: a command.
+    instance: Option<Instance>,
     clock: Clock,
     /// Cancelled when SQLite's checkpoint thread has ended; `None` on PostgreSQL.
     checkpointer_ended: Option<CancellationToken>,
+}
+
+/// Who opens a store.
+pub(in crate::store) struct Opener {
+    /// Whose audit chain is written.
+    pub(in crate::store) node: NodeName,
+    pub(in crate::store) process: ProcessId,
+    /// The right to serve the node; commands have none.
+    pub(in crate::store) instance: Option<Instance>,
 }
 
 impl Store {
@@ -33,11 +47,12 @@ impl Store {
         queue: Queue,
         reader: Reader,
         url: StoreUrl,
-        node: NodeName,
+        opener: Opener,
         clock: Clock,
         checkpointer_ended: Option<CancellationToken>,
     ) -> Self {
-        Self(Arc::new(Inner { queue, reader, url, node, clock, checkpointer_ended }))
+        let Opener { node, process, instance } = opener;
+        Self(Arc::new(Inner { queue, reader, url, node, process, instance, clock, checkpointer_ended }))
     }
 
     /// Resolves when the writer has ended, for any reason. Before [`Store::close`] that is a fault.
@@ -57,10 +72,35 @@ impl Store {
         &self.0.node
     }
 
-    /// Commits the queued entries and closes the store, for all clones.
+    /// Commits the queued entries and closes the store, for all clones. A process that serves the node
+    /// gives the node back.
     pub async fn close(&self) {
         self.0.queue.close().await;
         self.0.reader.close().await;
+        if let Some(instance) = &self.0.instance {
+            instance.release().await;
+        }
+    }
+
+    /// Keeps the node that this process serves until `done`: on a server it renews the lease every two seconds.
+    ///
+    /// # Errors
+    /// [`StoreError::InstanceLost`] when another process has taken the node over: this one has to stop. The store
+    /// commits nothing more for it.
+    pub fn keep_instance(
+        &self,
+        done: CancellationToken,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + use<> {
+        let store = self.clone();
+        async move {
+            match &store.0.instance {
+                Some(instance) => instance.keep(&done).await,
+                None => {
+                    done.cancelled().await;
+                    Ok(())
+                }
+            }
+        }
     }
 
     /// Checks that the store accepts writes, by writing a probe row.
@@ -84,6 +124,15 @@ impl Store {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.0.queue.is_full()
+    }
+
+    /// Whether no other process can serve the node at this moment; always so for a process that does not serve it.
+    pub(in crate::store) fn is_instance_fresh(&self) -> bool {
+        self.0.instance.as_ref().is_none_or(Instance::is_fresh)
+    }
+
+    pub(in crate::store) fn process(&self) -> ProcessId {
+        self.0.process
     }
 
     pub(in crate::store) fn reader(&self) -> &Reader {

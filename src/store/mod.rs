@@ -6,9 +6,12 @@
 //! how each is opened, what its errors mean, and the statements in which they differ. `records` are the
 //! values that callers pass in and get back.
 
+mod access;
 mod content;
 mod error;
 mod handle;
+mod instance;
+mod migration;
 mod open;
 mod operations;
 mod postgres;
@@ -19,8 +22,12 @@ mod sqlite;
 mod statement;
 mod write;
 
+pub use access::AccessProblem;
 pub use error::{DatabaseError, StoreError};
 pub use handle::Store;
+pub use instance::process::Holder;
+pub use migration::plan::{MigrationLimits, MigrationPlan};
+pub use migration::policy::MigrationPolicy;
 pub use operations::inspect::Inspection;
 pub use operations::verify::{ChainReport, HeadReport};
 pub use read::changes::DirectoryChanges;

@@ -2,37 +2,142 @@
 
 use crate::model::{Clock, NodeName, StoreUrl};
 use crate::store::error::StoreError;
-use crate::store::handle::Store;
+use crate::store::handle::{Opener, Store};
+use crate::store::instance::Instance;
+use crate::store::instance::process::ProcessId;
+use crate::store::migration::plan::MigrationPlan;
+use crate::store::migration::policy::MigrationPolicy;
 use crate::store::read::reader::Reader;
 use crate::store::write::queue::Queue;
-use crate::store::{postgres, sqlite};
+use crate::store::{access, postgres, sqlite};
 
 impl Store {
-    /// Opens the store at `url` and migrates its schema. `url` is `sqlite:PATH`, which is created if it does
-    /// not exist, or `postgres://USER@HOST/DATABASE`.
+    /// Opens the store at `url`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`, as the node with the name of this
+    /// machine. Creates it if there is none, and brings its schema up to date.
     ///
     /// # Errors
-    /// When the URL has another form, the store cannot be opened, or its schema has another version.
+    /// When the URL is neither, the store cannot be opened, or a later version has migrated it.
     pub async fn open(url: impl Into<StoreUrl>, clock: Clock) -> Result<Self, StoreError> {
         Self::open_as(NodeName::from_hostname(), url, clock).await
     }
 
-    /// Opens the store as the node `node`. Each node writes its own audit chain.
+    /// The same as the node of this name, which has an audit chain of its own.
     ///
     /// # Errors
     /// As [`Store::open`].
     pub async fn open_as(node: NodeName, url: impl Into<StoreUrl>, clock: Clock) -> Result<Self, StoreError> {
-        let url = url.into();
-        let (queue, reader, checkpointer_ended) = if url.is_postgres() {
+        Self::open_within(node, &url.into(), MigrationPolicy::Always, clock).await
+    }
+
+    /// Opens a store that is there and needs no migration, for a command. Creates and migrates nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], [`StoreError::Outdated`] and [`StoreError::Newer`] say what to do; others as
+    /// [`Store::open`].
+    pub async fn open_existing(
+        node: NodeName,
+        url: impl Into<StoreUrl>,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        Self::open_within(node, &url.into(), MigrationPolicy::Never, clock).await
+    }
+
+    /// Opens the store for the one process that serves `node`; see [`Store::keep_instance`]. Creates or migrates it as far
+    /// as `policy` allows. On a server it waits up to eleven seconds for the lease of a process that has died.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyServed`] names the process that serves the node; [`StoreError::TooLarge`] when `policy` does not
+    /// allow the migration; others as [`Store::open`].
+    pub async fn serve(
+        node: NodeName,
+        url: impl Into<StoreUrl>,
+        policy: MigrationPolicy,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let (url, process) = (url.into(), ProcessId::new(clock.now()));
+        let instance = if url.is_postgres() {
             let location = postgres::location::Location::parse(&url)?;
-            let (writer, pool) = postgres::open::open(location, node.clone()).await?;
+            let lease = postgres::open::prepare_to_serve(&location, policy, &node, process, &clock).await?;
+            Instance::Server(Box::new(lease))
+        } else {
+            let location = sqlite::location::Location::parse(url.secret())?;
+            let lock = sqlite::open::lock(&location, &node)?;
+            sqlite::open::prepare(&location, policy).await?;
+            Instance::File(lock)
+        };
+        let store = Self::assemble(url, Opener { node, process, instance: Some(instance) }, clock).await?;
+        store.release_former_claims().await?;
+        Ok(store)
+    }
+
+    /// What [`Store::migrate`] would do to the store at `url`. Changes nothing.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a later version has migrated it.
+    pub async fn plan_migration(url: impl Into<StoreUrl>) -> Result<MigrationPlan, StoreError> {
+        let url = url.into();
+        if url.is_postgres() {
+            postgres::schema::plan(&postgres::location::Location::parse(&url)?).await
+        } else {
+            sqlite::schema::plan(&sqlite::location::Location::parse(url.secret())?).await
+        }
+    }
+
+    /// Creates the store at `url`, or brings its schema up to date, whatever its size; what was done.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyServed`] when a process serves the file; [`StoreError::ForeignFolder`] when root would create
+    /// files in a folder of another user; others as [`Store::open`].
+    pub async fn migrate(node: &NodeName, url: impl Into<StoreUrl>) -> Result<MigrationPlan, StoreError> {
+        let url = url.into();
+        if url.is_postgres() {
+            let location = postgres::location::Location::parse(&url)?;
+            return postgres::open::prepare(&location, MigrationPolicy::Always).await;
+        }
+        let location = sqlite::location::Location::parse(url.secret())?;
+        if !location.path().exists()
+            && let Some(problem) = access::foreign_folder(location.path())
+        {
+            return Err(StoreError::ForeignFolder(problem));
+        }
+        let plan = sqlite::schema::plan(&location).await?;
+        if !plan.is_pending() {
+            return Ok(plan);
+        }
+        let _lock = sqlite::open::lock(&location, node)?;
+        let plan = sqlite::open::prepare(&location, MigrationPolicy::Always).await?;
+        Ok(MigrationPlan { serving: Vec::new(), ..plan })
+    }
+
+    async fn open_within(
+        node: NodeName,
+        url: &StoreUrl,
+        policy: MigrationPolicy,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        if url.is_postgres() {
+            postgres::open::prepare(&postgres::location::Location::parse(url)?, policy).await?;
+        } else {
+            sqlite::open::prepare(&sqlite::location::Location::parse(url.secret())?, policy).await?;
+        }
+        let opener = Opener { node, process: ProcessId::new(clock.now()), instance: None };
+        Self::assemble(url.clone(), opener, clock).await
+    }
+
+    /// Opens a store whose schema is up to date.
+    async fn assemble(url: StoreUrl, opener: Opener, clock: Clock) -> Result<Self, StoreError> {
+        let node = opener.node.clone();
+        let (queue, reader, checkpointer_ended) = if url.is_postgres() {
+            let process = opener.instance.as_ref().map(|_| opener.process);
+            let location = postgres::location::Location::parse(&url)?.for_process(process);
+            let (writer, pool) = postgres::open::open(location, node).await?;
             (Queue::start(writer), Reader::Postgres(pool), None)
         } else {
             let location = sqlite::location::Location::parse(url.secret())?;
-            let (writer, pool) = sqlite::open::open(location, node.clone()).await?;
+            let (writer, pool) = sqlite::open::open(location, node)?;
             let ended = writer.checkpointer_ended();
             (Queue::start_on_its_own_thread(writer)?, Reader::Sqlite(pool), Some(ended))
         };
-        Ok(Self::new(queue, reader, url, node, clock, checkpointer_ended))
+        Ok(Self::new(queue, reader, url, opener, clock, checkpointer_ended))
     }
 }

@@ -124,7 +124,7 @@ fn a_key_that_others_can_read_is_refused_and_the_error_names_the_fix() {
     set_permissions(&own.key, Permissions::from_mode(0o644)).unwrap();
     let line = format!("ecc = {{ chain = \"{}\", key = \"{}\" }}", own.chain.display(), own.key.display());
     let site = site.with("tls", &line);
-    let cli = Cli::of(&site);
+    let cli = Cli::without_store(&site);
     for (command, exit) in [("check", 1), ("serve", 78)] {
         let (status, stdout, stderr) = cli.try_run(&[command]);
         let text = stdout + &stderr;

@@ -16,12 +16,13 @@ use crate::lifecycle::Writing;
 const NAME: &str = "00A037FFFE000001";
 
 /// Ends of these stop the platform.
-const FATAL: [Task; 10] = [
+const FATAL: [Task; 11] = [
     Task::InterfaceA,
     Task::Handshakes,
     Task::Directory,
     Task::Revocation,
     Task::RevocationRefresh,
+    Task::Instance,
     Task::StoreWriter,
     Task::AuditSigning,
     Task::Reload,

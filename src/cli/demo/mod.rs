@@ -19,7 +19,7 @@ use super::{Exit, Outcome, Output};
 use crate::app::{Bound, Platform, Signals, telemetry};
 use crate::config::Credential;
 use crate::model::{Clock, StoreUrl};
-use crate::store::{AuditFilter, MessageFilter, Page, Store};
+use crate::store::{AuditFilter, MessageFilter, MigrationPolicy, Page, Store};
 use progress::Progress;
 use simulated::{Environment, Expected, SimulatedDevice, Tally};
 use site::Site;
@@ -66,8 +66,10 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     let ocsp = socket.local_addr().context("the OCSP responder has no address")?;
     // Ends with the runtime; nothing depends on its result.
     let _responding = tokio::spawn(crate::pki::serve(socket, responder));
-    let bound =
-        Platform::build(site.config, clock.clone()).await.and_then(Platform::bind).map_err(failure)?;
+    let bound = Platform::build(site.config, MigrationPolicy::Always, clock.clone())
+        .await
+        .and_then(Platform::bind)
+        .map_err(failure)?;
     let environment = Environment {
         platform: bound.addresses().first().copied().context("the platform has no address for devices")?,
         trust_anchors: site.trust_anchors,

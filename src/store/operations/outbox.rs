@@ -21,9 +21,8 @@ impl Store {
         self.change_outbox(OutboxChange::Queue(Box::new(message))).await.map(drop)
     }
 
-    /// Claims a message for this node until `until`, before the node sends it. Returns `false` when the
-    /// message is settled, expired, accepted by the device, or claimed by another node; it must not be sent
-    /// then.
+    /// Claims it for this process until `until`, before it is sent. Whether that was possible: not when it is settled,
+    /// expired, taken by the device, or claimed by another process.
     ///
     /// # Errors
     /// When the claim is not durable; the message must not be sent then.
@@ -33,7 +32,13 @@ impl Store {
         device: &DeviceId,
         until: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.change_outbox(OutboxChange::Claim { id, device: device.clone(), until }).await
+        let claim = OutboxChange::Claim { id, device: device.clone(), until, process: self.process() };
+        let is_claimed = self.change_outbox(claim).await?;
+        // This process may have been paused after the commit: by now the claim may be another one's.
+        if !self.is_instance_fresh() {
+            return Err(StoreError::InstanceLost(None));
+        }
+        Ok(is_claimed)
     }
 
     /// Releases this node's claim, because the device has not answered: any node may send the message again.
@@ -41,7 +46,16 @@ impl Store {
     /// # Errors
     /// When the release is not durable; the message is free when the claim ends.
     pub async fn release(&self, id: MessageId) -> Result<(), StoreError> {
-        self.change_outbox(OutboxChange::Release(id)).await.map(drop)
+        self.change_outbox(OutboxChange::Release { id, process: self.process() }).await.map(drop)
+    }
+
+    /// Releases what former processes of this node had claimed. Only the process that serves the node knows that they are
+    /// dead.
+    ///
+    /// # Errors
+    /// When that could not be written.
+    pub(in crate::store) async fn release_former_claims(&self) -> Result<(), StoreError> {
+        self.change_outbox(OutboxChange::ReleaseFormer { process: self.process() }).await.map(drop)
     }
 
     /// Records that the device has accepted the message (`code`, in the message `answer`) and has still to
@@ -103,7 +117,7 @@ impl Store {
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<WaitingMessage>, StoreError> {
-        self.reader().waiting_messages(self.node(), after, limit).await
+        self.reader().waiting_messages(self.process(), after, limit).await
     }
 
     /// A page of the outbox, the newest entry first.

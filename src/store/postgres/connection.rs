@@ -6,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, Postgres};
 
 use super::failure::classify;
-use super::rows::{NewRow, bind_events, bind_rows, insert_messages, sorted_by_key, stored_number};
+use super::rows::{NewRow, bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number};
 use crate::audit::ChainHead;
 use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::error::StoreError;
@@ -19,7 +19,10 @@ use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 impl Connection for PgConnection {
     async fn begin(&mut self, node: &NodeName) -> Result<ChainHead, StoreError> {
         // sqlx sends two statements in one round trip only without parameters. A node name has no quotes.
-        let select = format!("SELECT number, hash FROM audit_end WHERE node = '{node}' FOR UPDATE");
+        let is_holder = is_holder!();
+        let select = format!(
+            "SELECT number, hash, {is_holder} AS is_holder FROM audit_end WHERE node = '{node}' FOR UPDATE"
+        );
         let fetch = async |connection: &mut PgConnection, sql: String| {
             sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(classify)
         };
@@ -34,7 +37,14 @@ impl Connection for PgConnection {
             .await?;
             rows = fetch(self, select).await?;
         }
-        audit_end(&rows.into_iter().map(Row::Postgres).collect::<Vec<_>>())
+        let rows: Vec<_> = rows.into_iter().map(Row::Postgres).collect();
+        if let Some(row) = rows.first()
+            && !row.get::<bool>("is_holder")?
+        {
+            self.run("ROLLBACK").await?;
+            return Err(StoreError::InstanceLost(None));
+        }
+        audit_end(&rows)
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {

@@ -17,12 +17,15 @@ use tracing::log::LevelFilter;
 use super::failure::classify;
 use crate::model::StoreUrl;
 use crate::store::error::StoreError;
+use crate::store::instance::process::ProcessId;
 
 /// The address of the server and how to connect to it. `Debug` does not show the password.
 #[derive(Clone)]
 pub(in crate::store) struct Location {
     url: StoreUrl,
     options: PgConnectOptions,
+    /// The process that serves a node, for the fence of its writing connections: see [`crate::store::instance::lease`].
+    process: Option<ProcessId>,
 }
 
 impl Location {
@@ -49,7 +52,16 @@ impl Location {
             options = options.ssl_mode(if is_local { PgSslMode::Prefer } else { PgSslMode::VerifyFull });
         }
         let options = options.application_name("pcd-platform").log_statements(LevelFilter::Trace);
-        Ok(Self { url: url.clone(), options })
+        Ok(Self { url: url.clone(), options, process: None })
+    }
+
+    /// The same place, for the process that serves a node.
+    pub(in crate::store) fn for_process(self, process: Option<ProcessId>) -> Self {
+        Self { process, ..self }
+    }
+
+    pub(in crate::store) const fn url(&self) -> &StoreUrl {
+        &self.url
     }
 
     pub(super) fn options(&self) -> PgConnectOptions {
@@ -62,7 +74,7 @@ impl Location {
     }
 
     /// Connects, and checks that the server's commits are durable.
-    pub(super) async fn connect(&self) -> Result<PgConnection, StoreError> {
+    pub(in crate::store) async fn connect(&self) -> Result<PgConnection, StoreError> {
         let connecting = tokio::time::timeout(CONNECT_TIMEOUT, async {
             let mut connection = PgConnection::connect_with(&self.options).await.map_err(|source| {
                 StoreError::Connect { place: self.url.clone(), source: Arc::new(source) }
@@ -77,6 +89,10 @@ impl Location {
     pub(in crate::store) async fn connect_to_write(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.connect().await?;
         prepare(&mut connection, WRITE).await?;
+        if let Some(process) = self.process {
+            // A UUID has no quotes.
+            prepare(&mut connection, &format!("SET pcd.process = '{process}'")).await?;
+        }
         Ok(connection)
     }
 
@@ -114,10 +130,10 @@ impl fmt::Debug for Location {
     }
 }
 
-/// Runs `settings` on a new connection. The server ends statements and locks that take too long as well, so
-/// that a node that froze or lost its connection does not block the other nodes.
-async fn prepare(connection: &mut PgConnection, settings: &'static str) -> Result<(), StoreError> {
-    connection.execute(AssertSqlSafe(settings)).await.map(drop).map_err(classify)
+/// Runs `settings` on a new connection. The server ends statements and locks that take too long as well, so that
+/// a node that froze or lost its connection does not block the other nodes.
+async fn prepare(connection: &mut PgConnection, settings: &str) -> Result<(), StoreError> {
+    connection.execute(AssertSqlSafe(settings.to_owned())).await.map(drop).map_err(classify)
 }
 
 fn is_loopback(host: &str) -> bool {

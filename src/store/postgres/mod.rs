@@ -8,5 +8,6 @@ pub(in crate::store) mod location;
 pub(in crate::store) mod open;
 pub(in crate::store) mod pool;
 mod rows;
+pub(in crate::store) mod schema;
 mod single_statement;
 mod writer;

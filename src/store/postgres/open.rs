@@ -1,58 +1,83 @@
-//! Opens a store on a PostgreSQL server and migrates its schema.
-
-use std::sync::Arc;
+//! Opens the store on a server: its schema first, then the lease of a serving process, then the connections.
 
 use sqlx::Connection as _;
-use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::{PgConnection, PgPool};
 
-use super::failure::classify;
 use super::location::Location;
 use super::pool;
+use super::schema;
 use super::writer::Writer;
-use crate::model::NodeName;
+use crate::model::{Clock, NodeName};
 use crate::store::error::StoreError;
+use crate::store::instance::lease::Lease;
+use crate::store::instance::process::ProcessId;
+use crate::store::migration::plan::MigrationPlan;
+use crate::store::migration::policy::MigrationPolicy;
 
-/// Connects to the server and migrates the schema of the store.
+/// Opens the store, whose schema is up to date.
 pub(in crate::store) async fn open(
     location: Location,
     node: NodeName,
 ) -> Result<(Writer, PgPool), StoreError> {
-    let mut connection = location.connect().await?;
-    migrate(&mut connection).await?;
-    let _ = connection.close().await;
     let connection = location.connect_to_write().await?;
     let pool = pool::open(&location);
     Ok((Writer::new(location, node, connection), pool))
 }
 
-/// Applies the missing migrations. If there are none it writes nothing, so that a role without the right to
-/// create tables can serve. Several nodes may start at the same time: sqlx takes an advisory lock.
-async fn migrate(connection: &mut PgConnection) -> Result<(), StoreError> {
-    if is_up_to_date(connection).await? {
-        return Ok(());
-    }
-    MIGRATOR.run_direct(None, connection, false).await.map_err(migration_failure)
+/// Brings the schema up to date as far as `policy` allows it; what was done. A role that may not make tables can
+/// open a store which is up to date.
+pub(in crate::store) async fn prepare(
+    location: &Location,
+    policy: MigrationPolicy,
+) -> Result<MigrationPlan, StoreError> {
+    let mut connection = location.connect().await?;
+    let plan = prepare_on(&mut connection, location, policy).await;
+    let _ = connection.close().await;
+    plan
 }
 
-fn migration_failure(error: MigrateError) -> StoreError {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => classify(error),
-        error => StoreError::Schema(Arc::new(error)),
+async fn prepare_on(
+    connection: &mut PgConnection,
+    location: &Location,
+    policy: MigrationPolicy,
+) -> Result<MigrationPlan, StoreError> {
+    if policy == MigrationPolicy::Never {
+        return schema::read(connection)
+            .await?
+            .require_current(location.url())
+            .map(|()| MigrationPlan::default());
     }
+    let plan = schema::plan_on(connection).await?;
+    policy.require(&plan)?;
+    if plan.is_pending() {
+        schema::migrate(connection).await?;
+    }
+    Ok(plan)
 }
 
-async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, StoreError> {
-    let table: Option<String> = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations')::text")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(classify)?;
-    if table.is_none() {
-        return Ok(false);
+/// Takes the lease on `node`, and brings the schema up to date as far as `policy` allows it.
+///
+/// A store that had no table of leases before its migration gets the lease afterwards.
+pub(in crate::store) async fn prepare_to_serve(
+    location: &Location,
+    policy: MigrationPolicy,
+    node: &NodeName,
+    process: ProcessId,
+    clock: &Clock,
+) -> Result<Lease, StoreError> {
+    let acquire = || Lease::acquire(location.clone(), node.clone(), process, clock.clone());
+    let mut connection = location.connect().await?;
+    let has_leases = schema::has_table(&mut connection, "node_lease").await?;
+    let _ = connection.close().await;
+    let lease = if has_leases { Some(acquire().await?) } else { None };
+    match (prepare(location, policy).await, lease) {
+        (Ok(_), Some(lease)) => Ok(lease),
+        (Ok(_), None) => acquire().await,
+        (Err(error), lease) => {
+            if let Some(lease) = lease {
+                lease.release().await;
+            }
+            Err(error)
+        }
     }
-    let applied = connection.list_applied_migrations("_sqlx_migrations").await.map_err(migration_failure)?;
-    let applied = applied.iter().map(|done| (done.version, &done.checksum));
-    Ok(applied.eq(MIGRATOR.iter().map(|migration| (migration.version, &migration.checksum))))
 }
-
-pub(in crate::store) static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");

@@ -27,7 +27,7 @@
 use sqlx::postgres::PgConnection;
 
 use super::failure::classify;
-use super::rows::{bind_events, bind_rows, insert_messages, sorted_by_key, stored_number};
+use super::rows::{bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number};
 use crate::audit::ChainHead;
 use crate::model::NodeName;
 use crate::store::write::batch::{CommitError, Committed};
@@ -78,7 +78,11 @@ pub(super) async fn write(
 const WRITE: &str = concat!(
     "
 WITH chain AS (
-    UPDATE audit_end SET number = $29, hash = $30 WHERE node = $26 AND number = $27 AND hash = $28 RETURNING node
+    UPDATE audit_end SET number = $29, hash = $30 WHERE node = $26 AND number = $27 AND hash = $28
+        AND ",
+    is_holder!(),
+    "
+    RETURNING node
 ), stored AS (",
     insert_messages!(),
     "

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::audit::Settlement;
-use crate::model::{MessageId, NodeName};
+use crate::model::MessageId;
 use crate::store::error::StoreError;
+use crate::store::instance::process::ProcessId;
 use crate::store::read::reader::Reader;
 use crate::store::records::outbox::{OutboxEntry, OutboxFilter, WaitingMessage};
 use crate::store::row::{Row, message_id};
@@ -14,13 +15,14 @@ use crate::store::statement::Statement;
 impl Reader {
     pub(in crate::store) async fn waiting_messages(
         &self,
-        node: &NodeName,
+        process: ProcessId,
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<WaitingMessage>, StoreError> {
         let after = after.map_or([0; 16], |id| *id.as_bytes());
         let statement = Statement::new(SELECT_WAITING).bind(after.as_slice()).bind(limit);
-        self.fetch(statement).await?.iter().map(|row| waiting(row, node)).collect()
+        let process = process.to_string();
+        self.fetch(statement).await?.iter().map(|row| waiting(row, &process)).collect()
     }
 
     pub(in crate::store) async fn outbox(
@@ -54,9 +56,8 @@ impl Reader {
     }
 }
 
-fn waiting(row: &Row, node: &NodeName) -> Result<WaitingMessage, StoreError> {
-    let is_elsewhere =
-        row.get::<Option<String>>("claimed_by")?.is_some_and(|claimed| claimed != node.as_str());
+fn waiting(row: &Row, process: &str) -> Result<WaitingMessage, StoreError> {
+    let is_elsewhere = row.get::<Option<String>>("claimed_process")?.is_none_or(|claimed| claimed != process);
     let until = optional_time(row, "claimed_until", "outbox.claimed_until")?;
     Ok(WaitingMessage {
         id: message_id(row)?,
@@ -99,7 +100,7 @@ fn optional_time(row: &Row, column: &str, place: &'static str) -> Result<Option<
 }
 
 const SELECT_WAITING: &str = "
-SELECT id, device, expires_at, claimed_by, claimed_until, acknowledgement FROM outbox
+SELECT id, device, expires_at, claimed_process, claimed_until, acknowledgement FROM outbox
 WHERE outcome IS NULL AND id > $1 ORDER BY id LIMIT $2";
 
 const SELECT_ENTRY: &str = "

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions as _, Connection as _};
 use tracing::log::LevelFilter;
 
-use super::failure::{read_error, write_error};
+use super::failure::write_error;
+use crate::model::StoreUrl;
+use crate::store::access;
 use crate::store::error::StoreError;
 
 /// The path of the SQLite file.
@@ -43,7 +45,7 @@ impl Location {
     pub(super) fn options(&self) -> SqliteConnectOptions {
         let options = SqliteConnectOptions::new()
             .filename(&self.path)
-            .create_if_missing(true)
+            .create_if_missing(false)
             .busy_timeout(BUSY_TIMEOUT)
             .journal_mode(SqliteJournalMode::Wal)
             // In WAL mode only FULL synchronises at every commit.
@@ -58,8 +60,47 @@ impl Location {
         options
     }
 
+    pub(in crate::store) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(in crate::store) fn url(&self) -> StoreUrl {
+        StoreUrl::new(format!("sqlite:{}", self.path.display()))
+    }
+
+    /// A connection that may write; the file has to be there.
     pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
-        SqliteConnection::connect_with(&self.options()).await.map_err(read_error)
+        self.require_access()?;
+        SqliteConnection::connect_with(&self.options()).await.map_err(|error| self.cannot_open(error))
+    }
+
+    /// A connection that writes nothing; the file has to be there.
+    pub(super) async fn connect_to_read(&self) -> Result<SqliteConnection, StoreError> {
+        self.require_access()?;
+        let options = self.options().pragma("query_only", "ON");
+        SqliteConnection::connect_with(&options).await.map_err(|error| self.cannot_open(error))
+    }
+
+    /// Whether there is no file, or an empty one, which SQLite takes for a new database.
+    pub(super) fn is_missing(&self) -> Result<bool, StoreError> {
+        match fs::metadata(&self.path) {
+            Ok(metadata) => Ok(metadata.len() == 0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => {
+                self.require_access()?;
+                Err(self.cannot_open(error.into()))
+            }
+        }
+    }
+
+    /// Names the nearest folder in which this process would have to create the file, or a folder, and may not.
+    pub(super) fn require_creatable(&self) -> Result<(), StoreError> {
+        access::cannot_create(&self.path).map_or(Ok(()), |problem| Err(StoreError::Access(problem)))
+    }
+
+    /// Names the file, or the folder, that this process may not use.
+    pub(in crate::store) fn require_access(&self) -> Result<(), StoreError> {
+        access::problem(&self.path).map_or(Ok(()), |problem| Err(StoreError::Access(problem)))
     }
 
     /// Opens the writer's connection, with the settings of [`Location::options`]. The file must exist.
@@ -82,13 +123,19 @@ impl Location {
         Ok(connection)
     }
 
-    /// Creates the file and its directory if they do not exist. Messages contain patient data: only the owner
-    /// may read the file. SQLite gives its WAL and shared-memory files the same mode.
-    pub(super) fn create(&self) -> Result<(), StoreError> {
+    /// Creates the directory of the file if it does not exist; only its owner may read it.
+    pub(super) fn create_folder(&self) -> Result<(), StoreError> {
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
             made.map_err(|error| self.cannot_open(error.into()))?;
         }
+        Ok(())
+    }
+
+    /// Creates the file and its directory if they do not exist. Messages contain patient data: only the owner may
+    /// read the file. SQLite gives its WAL and shared-memory files the same mode.
+    pub(super) fn create(&self) -> Result<(), StoreError> {
+        self.create_folder()?;
         match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path) {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),

@@ -6,4 +6,5 @@ pub(in crate::store) mod failure;
 pub(in crate::store) mod location;
 pub(in crate::store) mod open;
 pub(in crate::store) mod pool;
+pub(in crate::store) mod schema;
 mod writer;

@@ -1,44 +1,43 @@
-//! Opens a store in a SQLite file and migrates its schema.
+//! Opens the store in a file: the lock of a serving process first, then its schema, then the connections.
 
-use std::sync::Arc;
+use sqlx::sqlite::SqlitePool;
 
-use sqlx::Connection as _;
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnection, SqlitePool};
-
-use super::failure::read_error;
 use super::location::Location;
-use super::pool;
 use super::writer::Writer;
+use super::{pool, schema};
 use crate::model::NodeName;
 use crate::store::error::StoreError;
+use crate::store::instance::file_lock::FileLock;
+use crate::store::migration::plan::MigrationPlan;
+use crate::store::migration::policy::MigrationPolicy;
 
-/// Opens the store, creates the file if it does not exist, and migrates its schema.
-pub(in crate::store) async fn open(
-    location: Location,
-    node: NodeName,
-) -> Result<(Writer, SqlitePool), StoreError> {
-    location.create()?;
-    let mut connection = SqliteConnection::connect_with(&location.options())
-        .await
-        .map_err(|error| location.cannot_open(error))?;
-    migrate(&mut connection).await?;
-    connection.close().await.map_err(read_error)?;
+/// Opens the store, whose schema is up to date.
+pub(in crate::store) fn open(location: Location, node: NodeName) -> Result<(Writer, SqlitePool), StoreError> {
     let pool = pool::open(&location);
     Ok((Writer::open(location, node)?, pool))
 }
 
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    // SQLite has no lock for migrations, and another process may be starting at the same time: take the write
-    // lock first, so that the second process finds every migration applied.
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(read_error)?;
-    match MIGRATOR.run_direct(None, &mut *transaction, false).await {
-        Ok(()) => transaction.commit().await.map_err(read_error),
-        Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
-            Err(read_error(error))
-        }
-        Err(error) => Err(StoreError::Schema(Arc::new(error))),
+/// Creates the store or brings its schema up to date, as far as `policy` allows it; what was done.
+pub(in crate::store) async fn prepare(
+    location: &Location,
+    policy: MigrationPolicy,
+) -> Result<MigrationPlan, StoreError> {
+    if policy == MigrationPolicy::Never {
+        schema::read(location).await?.require_current(&location.url())?;
+        return Ok(MigrationPlan::default());
     }
+    let plan = schema::plan(location).await?;
+    policy.require(&plan)?;
+    if plan.is_pending() {
+        location.create()?;
+        schema::migrate(location).await?;
+    }
+    Ok(plan)
 }
 
-pub(in crate::store) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+/// Takes the lock on the store for a process that serves `node`, or migrates; makes its folder if there is none.
+pub(in crate::store) fn lock(location: &Location, node: &NodeName) -> Result<FileLock, StoreError> {
+    location.create_folder()?;
+    location.require_access()?;
+    FileLock::acquire(location.path(), node)
+}

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
+use crate::store::handle::Opener;
+use crate::store::instance::process::ProcessId;
 use crate::store::read::reader::Reader;
 use crate::store::write::queue::Queue;
 
@@ -41,10 +43,13 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     let place = TestStore::new();
     let mut location = sqlite::location::Location::parse(&place.url()).unwrap();
     location.max_pages = Some(64);
-    let (writer, pool) = sqlite::open::open(location, NodeName::from_hostname()).await.unwrap();
+    sqlite::open::prepare(&location, MigrationPolicy::Always).await.unwrap();
+    let (writer, pool) = sqlite::open::open(location, NodeName::from_hostname()).unwrap();
     let queue = Queue::start(writer);
-    let (url, node, clock) = (StoreUrl::new(place.url()), NodeName::from_hostname(), place.clock.clone());
-    let store = Store::new(queue, Reader::Sqlite(pool), url, node, clock, None);
+    let (url, clock) = (StoreUrl::new(place.url()), place.clock.clone());
+    let opener =
+        Opener { node: NodeName::from_hostname(), process: ProcessId::new(clock.now()), instance: None };
+    let store = Store::new(queue, Reader::Sqlite(pool), url, opener, clock, None);
     let large = incompressible(16 * 1024);
 
     let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), large))));

@@ -15,7 +15,7 @@ fn migrations_have_the_same_numbers_and_names_on_both() {
     let of = |migrator: &sqlx::migrate::Migrator| {
         migrator.iter().map(|one| (one.version, one.description.to_string())).collect::<Vec<_>>()
     };
-    assert_eq!(of(&sqlite::open::MIGRATOR), of(&postgres::open::MIGRATOR));
+    assert_eq!(of(&sqlite::schema::MIGRATOR), of(&postgres::schema::MIGRATOR));
 }
 
 /// The last migration of the version that wrote what is there.
@@ -29,10 +29,10 @@ async fn what_an_earlier_version_has_stored_reads_as_before(place: TestStore) {
     let mut outside = place.connect_directly().await;
     match &mut outside {
         DirectConnection::Sqlite(connection) => {
-            sqlite::open::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+            sqlite::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
         }
         DirectConnection::Postgres(connection) => {
-            postgres::open::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+            postgres::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
         }
     }
     outside.execute(&rows::sql(place.is_postgres(), 0, ROWS, ROWS)).await.unwrap();

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::audit::{Event, Settlement};
 use crate::model::{DeviceId, MessageId, NodeName};
 use crate::store::error::StoreError;
+use crate::store::instance::process::ProcessId;
 use crate::store::records::outbox::QueuedMessage;
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
@@ -13,12 +14,41 @@ use crate::store::write::connection::Connection;
 #[derive(Debug)]
 pub(in crate::store) enum OutboxChange {
     Queue(Box<QueuedMessage>),
-    Claim { id: MessageId, device: DeviceId, until: Timestamp },
-    Release(MessageId),
-    Accept { id: MessageId, code: String, answer: MessageId },
-    Settle { id: MessageId, device: DeviceId, acknowledged: bool, code: String, answer: MessageId },
-    Expire { id: MessageId, device: DeviceId },
-    Withdraw { id: MessageId, device: DeviceId, actor: String },
+    Claim {
+        id: MessageId,
+        device: DeviceId,
+        until: Timestamp,
+        process: ProcessId,
+    },
+    Release {
+        id: MessageId,
+        process: ProcessId,
+    },
+    /// What former processes of the node had claimed.
+    ReleaseFormer {
+        process: ProcessId,
+    },
+    Accept {
+        id: MessageId,
+        code: String,
+        answer: MessageId,
+    },
+    Settle {
+        id: MessageId,
+        device: DeviceId,
+        acknowledged: bool,
+        code: String,
+        answer: MessageId,
+    },
+    Expire {
+        id: MessageId,
+        device: DeviceId,
+    },
+    Withdraw {
+        id: MessageId,
+        device: DeviceId,
+        actor: String,
+    },
 }
 
 impl OutboxChange {
@@ -42,7 +72,7 @@ impl OutboxChange {
             Self::Claim { id, device, .. } => {
                 Some(Event::SouthboundSent { message: *id, device: device.clone() })
             }
-            Self::Release(_) | Self::Accept { .. } => None,
+            Self::Release { .. } | Self::ReleaseFormer { .. } | Self::Accept { .. } => None,
             Self::Settle { id, device, acknowledged, code, .. } => {
                 settled(id, device, Settlement::answered(*acknowledged), Some(code), None)
             }
@@ -71,10 +101,13 @@ pub(in crate::store) async fn apply(
             .bind(message.control_id.as_str())
             .bind(message.actor.as_str())
             .bind(message.raw.as_ref()),
-        OutboxChange::Claim { id, until, .. } => {
-            statement_for(CLAIM, id).bind(at).bind(node.as_str()).bind(*until)
+        OutboxChange::Claim { id, until, process, .. } => {
+            statement_for(CLAIM, id).bind(at).bind(node.as_str()).bind(*until).bind(process.to_string())
         }
-        OutboxChange::Release(id) => statement_for(RELEASE, id).bind(node.as_str()),
+        OutboxChange::Release { id, process } => statement_for(RELEASE, id).bind(process.to_string()),
+        OutboxChange::ReleaseFormer { process } => {
+            Statement::new(RELEASE_FORMER).bind(node.as_str()).bind(process.to_string())
+        }
         OutboxChange::Accept { id, code, answer } => {
             statement_for(ACCEPT, id).bind(code.as_str()).bind(answer.as_bytes().as_slice())
         }
@@ -107,19 +140,26 @@ INSERT INTO outbox (id, queued_at, expires_at, device, message_type, control_id,
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT DO NOTHING";
 
-/// A node that restarted still holds the claims that it made before.
+/// The name of a node is not enough: two processes may bear it for a moment, and only one of them may send.
 const CLAIM: &str = "
-UPDATE outbox SET attempts = attempts + 1, sent_at = $2, claimed_by = $3, claimed_until = $4
+UPDATE outbox
+SET attempts = attempts + 1, sent_at = $2, claimed_by = $3, claimed_process = $5, claimed_until = $4
 WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL AND expires_at > $2
-    AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_by = $3)";
+    AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_process = $5)";
 
-/// Releases this node's own claims only: a retry after a commit in doubt must not release the claim of
-/// another node.
+/// Only a claim of this process: a release that is repeated after a doubtful commit must not end the claim of another one.
 const RELEASE: &str = "
-UPDATE outbox SET claimed_by = NULL, claimed_until = NULL WHERE id = $1 AND claimed_by = $2 AND outcome IS NULL";
+UPDATE outbox SET claimed_by = NULL, claimed_process = NULL, claimed_until = NULL
+WHERE id = $1 AND claimed_process = $2 AND outcome IS NULL";
+
+/// Claims of earlier versions name no process.
+const RELEASE_FORMER: &str = "
+UPDATE outbox SET claimed_by = NULL, claimed_process = NULL, claimed_until = NULL
+WHERE claimed_by = $1 AND (claimed_process IS NULL OR claimed_process <> $2) AND outcome IS NULL";
 
 const ACCEPT: &str = "
-UPDATE outbox SET acknowledgement = $2, answer = $3, claimed_by = NULL, claimed_until = NULL
+UPDATE outbox
+SET acknowledgement = $2, answer = $3, claimed_by = NULL, claimed_process = NULL, claimed_until = NULL
 WHERE id = $1 AND outcome IS NULL";
 
 const SETTLE: &str = "

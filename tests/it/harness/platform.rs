@@ -144,8 +144,15 @@ impl Drop for Platform {
 }
 
 impl Cli {
-    /// The command line of a site whose platform need not run.
+    /// The command line of a site whose platform need not run. Creates the store, where that is possible.
     pub fn of(site: &Site) -> Self {
+        let cli = Self::without_store(site);
+        let _ = cli.try_run(&["store", "migrate"]);
+        cli
+    }
+
+    /// The command line of a site that may have no store yet.
+    pub fn without_store(site: &Site) -> Self {
         Self { config: site.write_configuration(), environment: site.environment().to_vec() }
     }
 

@@ -1,40 +1,51 @@
 //! `store`: the store as a whole.
 
+mod migrate;
+
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::config_file::ConfigFile;
 use super::context::failed;
 use super::operator::operator;
-use super::{Exit, Failure, Outcome, Output};
+use super::{Exit, Outcome, Output};
 use crate::audit::{Event, SignatureVerifier};
+use crate::model::Clock;
 use crate::store::{Inspection, Store};
-use crate::tls::AuditSignatureVerifier;
 
 /// What to do with the store.
 #[derive(Debug, clap::Subcommand)]
-pub(crate) enum Command {
-    /// Copies the store into a new file while the platform runs (SQLite)
+pub(super) enum Command {
+    /// Copy the store into a new file while the platform runs (SQLite)
     Backup {
-        /// The file, which must not be there yet; only its owner may read it
+        /// The new file; it must not exist yet, and only its owner may read it
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Reads the whole store: whether it is damaged, its schema, its audit trail, and how much there is
+    /// Read the whole store: damage, schema, audit trail, and how many rows there are
     Check,
+    /// Create the store, or bring its schema up to date; stop the platform first
+    Migrate {
+        /// Say what would be done, how long it takes and how much space it needs, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
-/// Does it. The signatures of the audit trail are judged by `judge`.
-pub(crate) async fn run(
-    command: Command,
-    judge: impl FnOnce() -> Result<AuditSignatureVerifier, Failure>,
-    store: &Store,
-    output: Output,
-) -> Outcome {
-    match command {
-        Command::Backup { file } => backup(file, store, output).await,
-        Command::Check => check(&judge()?, store, output).await,
+/// Runs the command on the store of the configuration.
+pub(super) async fn run(config: ConfigFile, command: Command, output: Output, clock: &Clock) -> Outcome {
+    if let Command::Migrate { dry_run } = command {
+        return migrate::run(&config, dry_run, output, clock).await;
     }
+    let store = config.open_store(clock).await?;
+    let outcome = match command {
+        Command::Backup { file } => backup(file, &store, output).await,
+        Command::Check => check(&config.audit_judge()?, &store, output).await,
+        Command::Migrate { .. } => Ok(Exit::Done),
+    };
+    store.close().await;
+    outcome
 }
 
 #[derive(Serialize)]

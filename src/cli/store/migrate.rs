@@ -1,0 +1,142 @@
+//! `store migrate`: creates the store, or brings its schema up to date.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cli::config_file::ConfigFile;
+use crate::cli::context::failed;
+use crate::cli::{Exit, Outcome, Output};
+use crate::model::Clock;
+use crate::store::{MigrationPlan, Store};
+
+/// What a migration does, or has done.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Migration {
+    /// Whether nothing was changed.
+    dry_run: bool,
+    /// Whether there is no store yet.
+    creates: bool,
+    from: u64,
+    to: u64,
+    migrations: Vec<Step>,
+    rows: u64,
+    estimated_seconds: f64,
+    size_bytes: u64,
+    needed_bytes: u64,
+    free_bytes: Option<u64>,
+    serving: Vec<Serving>,
+    /// How long it took.
+    seconds: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Step {
+    number: u64,
+    name: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Serving {
+    node: String,
+    host: String,
+    pid: u32,
+}
+
+/// Migrates the store of the configuration, or says what that would do.
+pub(super) async fn run(config: &ConfigFile, dry_run: bool, output: Output, clock: &Clock) -> Outcome {
+    let config = config.load()?;
+    let began = clock.instant();
+    let plan = if dry_run {
+        Store::plan_migration(&config.store.url).await.map_err(failed)?
+    } else {
+        Store::migrate(&config.store.node, &config.store.url).await.map_err(failed)?
+    };
+    let seconds = (!dry_run).then(|| clock.instant().saturating_duration_since(began).as_secs_f64());
+    output.print(&Migration::new(plan, dry_run, seconds), Migration::lines)?;
+    Ok(Exit::Done)
+}
+
+impl Migration {
+    fn new(plan: MigrationPlan, dry_run: bool, seconds: Option<f64>) -> Self {
+        let to = plan.migrations.last().map_or(plan.from, |(number, _)| *number);
+        let serving = plan.serving.into_iter().map(|holder| Serving {
+            node: holder.node.to_string(),
+            host: holder.host,
+            pid: holder.pid,
+        });
+        Self {
+            dry_run,
+            creates: plan.creates,
+            from: plan.from,
+            to,
+            rows: plan.rows,
+            estimated_seconds: plan.estimated.as_secs_f64(),
+            size_bytes: plan.size,
+            needed_bytes: plan.needed,
+            free_bytes: plan.free,
+            serving: serving.collect(),
+            migrations: plan.migrations.into_iter().map(|(number, name)| Step { number, name }).collect(),
+            seconds,
+        }
+    }
+
+    fn lines(&self) -> String {
+        if self.migrations.is_empty() {
+            return format!("the schema is up to date (migration {})", self.to);
+        }
+        let mut lines = Vec::new();
+        if self.creates {
+            lines.push(format!("creates an empty store with the schema of migration {}", self.to));
+        } else {
+            let steps = self.migrations.iter().map(|step| format!("{} {}", step.number, step.name));
+            lines.push(format!(
+                "migrates the schema from {} to {}: {}",
+                self.from,
+                self.to,
+                steps.collect::<Vec<_>>().join(", ")
+            ));
+            lines.push(format!("rows: {}; estimated time: {}", self.rows, time(self.estimated_seconds)));
+            lines.push(self.space());
+        }
+        let serving = self
+            .serving
+            .iter()
+            .map(|one| format!("served now: node {} on host {}, pid {}", one.node, one.host, one.pid));
+        lines.extend(serving);
+        lines.push(match self.seconds {
+            None => "nothing was changed (--dry-run)".to_owned(),
+            Some(seconds) => format!("done in {}", time(seconds)),
+        });
+        lines.join("\n")
+    }
+
+    fn space(&self) -> String {
+        let sizes =
+            format!("space: {} now, at most {} more", bytes(self.size_bytes), bytes(self.needed_bytes));
+        match self.free_bytes {
+            Some(free) if free < self.needed_bytes => {
+                format!("{sizes}; only {} are free: make room first", bytes(free))
+            }
+            Some(free) => format!("{sizes}; {} are free", bytes(free)),
+            None => format!("{sizes}; see on the server what is free"),
+        }
+    }
+}
+
+fn time(seconds: f64) -> String {
+    if seconds < 1.0 {
+        "less than a second".to_owned()
+    } else {
+        format!("{:?}", Duration::from_secs(seconds as u64))
+    }
+}
+
+fn bytes(count: u64) -> String {
+    if count < 1_000_000 {
+        format!("{} kB", count.div_ceil(1000))
+    } else {
+        format!("{} MB", count / 1_000_000)
+    }
+}

@@ -1,0 +1,115 @@
+//! The lock on a SQLite store: flock(2) on a file beside the database, held as long as the process lives.
+//!
+//! The kernel releases it with the process, however that ends, so a restart never waits. The file says who holds the lock,
+//! and stays when the process ends: it is the lock on it that counts.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::process::Holder;
+use crate::model::NodeName;
+use crate::store::error::StoreError;
+
+/// The lock, as long as this value lives.
+#[derive(Debug)]
+pub(in crate::store) struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Locks the store in the file `database`, which need not exist, for a process that serves `node`.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyServed`] when another process holds the lock; [`StoreError::Lock`] when the file of the lock
+    /// cannot be written.
+    pub(in crate::store) fn acquire(database: &Path, node: &NodeName) -> Result<Self, StoreError> {
+        let path = lock_path(database);
+        let failed = |source: io::Error| StoreError::Lock { path: path.clone(), source: Arc::new(source) };
+        let open =
+            File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut file = open.map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(match read_holder(&mut file) {
+                    Some(holder) => StoreError::AlreadyServed(holder),
+                    None => failed(io::Error::new(io::ErrorKind::WouldBlock, "another process holds it")),
+                });
+            }
+            Err(error) => return Err(failed(error.into())),
+        }
+        write_holder(&mut file, &Holder::this_process(node.clone())).map_err(failed)?;
+        Ok(Self { _file: file })
+    }
+}
+
+/// The file of the lock on the store in the file `database`. Two paths of one file have one lock.
+pub(in crate::store) fn lock_path(database: &Path) -> PathBuf {
+    let resolved = database.canonicalize().or_else(|_| {
+        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize()?;
+        database.file_name().map(|name| folder.join(name)).ok_or(io::ErrorKind::InvalidInput.into())
+    });
+    let mut path = resolved.unwrap_or_else(|_: io::Error| database.to_owned()).into_os_string();
+    path.push(".lock");
+    path.into()
+}
+
+/// The process that serves the store in the file `database`; none when no process does.
+pub(in crate::store) fn current_holder(database: &Path) -> Option<Holder> {
+    let mut file = File::open(lock_path(database)).ok()?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&mut file),
+        _ => None,
+    }
+}
+
+fn write_holder(file: &mut File, holder: &Holder) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{} {} {}", holder.node, holder.pid, holder.host)
+}
+
+/// Who holds the lock. None in the moment between the lock and the first line of the file.
+fn read_holder(file: &mut File) -> Option<Holder> {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
+    let mut words = text.strip_suffix('\n')?.splitn(3, ' ');
+    let (node, pid, host) = (words.next()?, words.next()?, words.next()?);
+    Some(Holder { node: node.parse().ok()?, host: host.to_owned(), pid: pid.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_refused_and_told_who_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("platform.db");
+        let node: NodeName = "ward-7".parse().unwrap();
+        let lock = FileLock::acquire(&database, &node).unwrap();
+        let refused = FileLock::acquire(&database, &"ward-8".parse().unwrap());
+        let holder = Holder::this_process(node.clone());
+        assert!(matches!(refused, Err(StoreError::AlreadyServed(other)) if other == holder));
+        assert_eq!(current_holder(&database), Some(holder));
+        drop(lock);
+        assert_eq!(current_holder(&database), None);
+        FileLock::acquire(&database, &node).unwrap();
+    }
+
+    #[test]
+    fn two_paths_of_one_database_have_one_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("platform.db");
+        std::fs::write(&database, b"").unwrap();
+        let link = folder.path().join("link.db");
+        std::os::unix::fs::symlink(&database, &link).unwrap();
+        assert_eq!(lock_path(&link), lock_path(&database));
+    }
+}

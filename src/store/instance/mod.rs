@@ -1,0 +1,55 @@
+//! One serving process for each node of a store.
+//!
+//! Two processes that serve under one name would sign one audit chain against each other, and send each order twice. On
+//! SQLite a lock beside the file keeps the second one out, on PostgreSQL a lease. Commands beside a serving process may
+//! write: each transaction reads the end of the audit chain under a lock, and commands sign nothing.
+
+pub(in crate::store) mod file_lock;
+pub(in crate::store) mod lease;
+pub(in crate::store) mod process;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::store::error::StoreError;
+use file_lock::FileLock;
+use lease::Lease;
+
+/// The right of this process to serve its node.
+#[derive(Debug)]
+pub(super) enum Instance {
+    /// The lock on a file.
+    File(#[expect(dead_code, reason = "held for its drop")] FileLock),
+    /// The lease of a server.
+    Server(Box<Lease>),
+}
+
+impl Instance {
+    /// Keeps the right until `done`.
+    ///
+    /// # Errors
+    /// [`StoreError::InstanceLost`] when another process serves the node now.
+    pub(super) async fn keep(&self, done: &CancellationToken) -> Result<(), StoreError> {
+        match self {
+            Self::File(_) => {
+                done.cancelled().await;
+                Ok(())
+            }
+            Self::Server(lease) => lease.keep(done).await,
+        }
+    }
+
+    /// Whether no other process can serve the node at this moment, as far as this process can know.
+    pub(super) fn is_fresh(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Server(lease) => lease.is_fresh(),
+        }
+    }
+
+    /// Gives the right back, so that the next process need not wait.
+    pub(super) async fn release(&self) {
+        if let Self::Server(lease) = self {
+            lease.release().await;
+        }
+    }
+}

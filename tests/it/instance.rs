@@ -1,0 +1,169 @@
+//! One serving process for each node of a store, proved with the real binary.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use pcd_platform::pki::KeyType;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::harness::{Platform, Site, Wire, binary, eventually, field, framed, message};
+use crate::southbound::{answer, order};
+
+const NAME: &str = "00A037FFFE000001";
+/// How long a lease on a PostgreSQL store lasts without renewal.
+const LEASE: Duration = Duration::from_secs(10);
+
+/// Starts a `serve` that is expected to end by itself; its exit code and stderr, and how long it took.
+fn refused(site: &Site) -> (Option<i32>, String, Duration) {
+    let began = Instant::now();
+    let mut child = Ended(
+        binary()
+            .args(["serve", "--config"])
+            .arg(site.write_configuration())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    eventually("the second serve ends", || child.0.try_wait().unwrap().is_some());
+    let took = began.elapsed();
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut child.0.stderr.take().unwrap(), &mut text).unwrap();
+    (child.0.wait().unwrap().code(), text, took)
+}
+
+/// A process that does not outlive its test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn is_intact(platform: &Platform) -> bool {
+    platform.cli().json(&["audit", "verify"]).iter().all(|report| report["intact"] == true)
+}
+
+fn outbox(platform: &Platform) -> Vec<Value> {
+    platform.cli().json(&["order", "list"])
+}
+
+fn queue(platform: &Platform, site: &Site, control_id: &str) {
+    let file = site.path().join(format!("{control_id}.hl7"));
+    std::fs::write(&file, order(control_id, "AL", "")).unwrap();
+    platform.cli().run(&["order", "send", NAME, file.to_str().unwrap(), "--no-wait", "--within", "1h"]);
+}
+
+/// Answers each order on `wire` until `count` have come; their control ids.
+fn take_orders(wire: &mut Wire, count: usize) -> Vec<String> {
+    let mut taken = Vec::new();
+    while taken.len() < count {
+        let received = wire.answer().expect("an order");
+        let id = field(&received, "MSH", 10).to_owned();
+        wire.write(&answer("ACK^O15^ACK", &id, "CA", &format!("A-{id}")));
+        taken.push(id);
+    }
+    taken
+}
+
+fn connect(site: &Site, platform: &Platform) -> Wire {
+    Wire::connect(site, platform.address, &site.certificate(NAME, KeyType::Ecc))
+}
+
+#[test]
+fn a_second_serve_is_refused_and_the_first_goes_on_unharmed() {
+    for site in Site::on_each_store() {
+        let site = site.with("store", "node = \"ward-7\"");
+        let first = site.start();
+        first.admit(NAME, &[]);
+        let mut wire = connect(&site, &first);
+        for n in 0..5 {
+            queue(&first, &site, &format!("BEFORE-{n}"));
+        }
+        let (exit, text, took) = refused(&site);
+        assert_eq!(exit, Some(69), "{text}");
+        let holder = format!("pid {}", first.pid());
+        assert!(
+            text.contains("node ward-7 already serves this store: host ") && text.contains(&holder),
+            "{text}"
+        );
+        assert!(took < LEASE * 2, "{took:?}");
+
+        for n in 5..10 {
+            queue(&first, &site, &format!("BEFORE-{n}"));
+        }
+        assert_eq!(take_orders(&mut wire, 10), (0..10).map(|n| format!("BEFORE-{n}")).collect::<Vec<_>>());
+        eventually("all are settled", || {
+            outbox(&first).iter().all(|entry| entry["outcome"] == "acknowledged")
+        });
+        assert!(outbox(&first).iter().all(|entry| entry["attempts"] == 1), "{:?}", outbox(&first));
+        assert!(wire.is_quiet(Duration::from_millis(600)), "each order is delivered once");
+        wire.write(&framed(&message(NAME, "1")));
+        assert_eq!(wire.verdict(), ("CA".to_owned(), "1".to_owned()));
+        assert!(is_intact(&first));
+        // A graceful shutdown lets the next one start at once.
+        let stopped = first.stop();
+        assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
+        let began = Instant::now();
+        let next = site.start();
+        assert!(began.elapsed() < LEASE / 2, "{:?}", began.elapsed());
+        assert!(is_intact(&next));
+    }
+}
+
+#[test]
+fn a_restart_after_a_kill_waits_for_the_lease_only_on_a_server() {
+    for (site, is_server) in Site::on_each_store().into_iter().zip([false, true]) {
+        let killed = site.start();
+        killed.admit(NAME, &[]);
+        killed.signal(Signal::KILL);
+        drop(killed);
+        let began = Instant::now();
+        let next = site.start();
+        let took = began.elapsed();
+        assert_eq!(took > LEASE / 2, is_server, "{took:?}");
+        assert!(took < LEASE * 2, "{took:?}");
+        assert!(is_intact(&next));
+    }
+}
+
+#[test]
+fn a_paused_node_whose_lease_was_taken_stops_and_delivers_nothing() {
+    let site = Site::on_postgres().with("store", "node = \"ward-7\"");
+    let paused = site.start();
+    paused.admit(NAME, &[]);
+    let mut before = connect(&site, &paused);
+    before.write(&framed(&message(NAME, "1")));
+    assert_eq!(before.verdict().0, "CA");
+    paused.signal(Signal::STOP);
+    let second = site.start();
+    // It reaches the paused process, whose socket is open.
+    before.write(&framed(&message(NAME, "2")));
+    for n in 0..10 {
+        queue(&second, &site, &format!("ORDER-{n}"));
+    }
+    paused.signal(Signal::CONT);
+    // Both have the device now, and one of them may deliver.
+    let mut wire = connect(&site, &second);
+    assert_eq!(take_orders(&mut wire, 10), (0..10).map(|n| format!("ORDER-{n}")).collect::<Vec<_>>());
+    while let Ok(Some(received)) = before.try_answer() {
+        assert_ne!(field(&received, "MSA", 1), "CA", "nothing is stored by the paused node");
+        assert_eq!(
+            field(&received, "MSH", 9).split('^').next(),
+            Some("ACK"),
+            "no order comes from the paused node"
+        );
+    }
+    let ended = paused.wait();
+    assert_eq!(ended.status.code(), Some(70), "{}", ended.log);
+    assert!(ended.log.contains("another process serves"), "{}", ended.log);
+    eventually("all are settled", || outbox(&second).iter().all(|entry| entry["outcome"] == "acknowledged"));
+    assert!(outbox(&second).iter().all(|entry| entry["attempts"] == 1), "{:?}", outbox(&second));
+    assert!(is_intact(&second));
+    let stopped = second.stop();
+    assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log);
+}

@@ -1,0 +1,299 @@
+//! Which commands create or migrate a store, and what the others say when it is missing, outdated or somebody else's.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection as _};
+
+use crate::harness::{Cli, Site, binary, cluster, eventually};
+
+const NAME: &str = "00A037FFFE000001";
+const MESSAGE: &str = "0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55";
+
+/// Commands that work on a store which is there, and neither create nor migrate one.
+const COMMANDS: [&[&str]; 15] = [
+    &["device", "list"],
+    &["device", "show", NAME],
+    &["device", "add", NAME],
+    &["device", "suspend", NAME],
+    &["message", "list"],
+    &["message", "show", MESSAGE],
+    &["message", "export"],
+    &["order", "list"],
+    &["order", "withdraw", MESSAGE],
+    &["audit", "list"],
+    &["audit", "verify"],
+    &["audit", "export"],
+    &["store", "check"],
+    &["store", "backup", "/nonexistent/copy.db"],
+    &["store", "migrate", "--dry-run"],
+];
+
+/// Every file below `folder`: its size and, when it is small, its bytes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, (u64, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let metadata = path.symlink_metadata().unwrap();
+            if metadata.is_dir() {
+                folders.push(path.clone());
+                found.insert(path, (0, Vec::new()));
+            } else {
+                found.insert(path.clone(), (metadata.len(), std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// A site whose folders for the store and for revocation are not there yet.
+fn empty_site() -> Site {
+    let site = Site::new()
+        .with("store", "url = \"sqlite:data/platform.db\"")
+        .with("revocation", "directory = \"data/revocation\"");
+    site.write_configuration();
+    site
+}
+
+/// The applied migrations of the store, from outside.
+fn applied(site: &Site) -> Vec<i64> {
+    let sql = "SELECT version FROM _sqlx_migrations ORDER BY version";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        match site.database() {
+            Some(url) => {
+                let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+                sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap()
+            }
+            None => {
+                let url = format!("sqlite:{}", site.path().join("data/platform.db").display());
+                let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                let versions = sqlx::query_scalar(sql).fetch_all(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+                versions
+            }
+        }
+    })
+}
+
+/// Takes the last migration back, as far as a later program can see.
+fn make_outdated(site: &Site) {
+    let sql = "DELETE FROM _sqlx_migrations WHERE version >= 60;";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        match site.database() {
+            Some(url) => {
+                let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
+                let undo = "DROP TABLE node_lease; ALTER TABLE audit_end DROP COLUMN holder;
+                    ALTER TABLE outbox DROP COLUMN claimed_process;";
+                let sql = AssertSqlSafe(format!("{sql}{undo}"));
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            }
+            None => {
+                let url = format!("sqlite:{}", site.path().join("data/platform.db").display());
+                let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                let undo = "ALTER TABLE outbox DROP COLUMN claimed_process;";
+                let sql = AssertSqlSafe(format!("{sql}{undo}"));
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn no_command_creates_a_store_except_migrate_and_serve() {
+    let site = empty_site();
+    let cli = Cli::without_store(&site);
+    let before = files(site.path());
+    for words in COMMANDS {
+        let (status, stdout, stderr) = cli.try_run(words);
+        assert_eq!(files(site.path()), before, "{words:?}");
+        if words.contains(&"--dry-run") {
+            assert!(status.success() && stdout.contains("creates an empty store"), "{stdout}{stderr}");
+            continue;
+        }
+        assert_eq!(status.code(), Some(78), "{words:?}: {stdout}{stderr}");
+        assert!(stderr.contains("no store at") && stderr.contains("pcd-platform store migrate"), "{stderr}");
+    }
+    let (status, stdout, stderr) = cli.try_run(&["check"]);
+    assert_eq!(files(site.path()), before, "check");
+    assert_eq!(status.code(), Some(0), "{stdout}{stderr}");
+    assert!(stdout.contains("warning  store: there is no store yet"), "{stdout}");
+
+    // The way to the first device before the first start.
+    let created = cli.json(&["store", "migrate"]);
+    assert_eq!((&created[0]["creates"], &created[0]["from"]), (&true.into(), &0.into()));
+    cli.run(&["device", "add", NAME]);
+    let platform = site.start();
+    eventually("the device is known", || platform.metric("pcd_directory_devices") == 1.0);
+    assert!(cli.run(&["store", "migrate"]).contains("up to date"));
+}
+
+#[test]
+fn an_empty_database_on_a_server_is_no_store_either() {
+    let site = Site::on_postgres();
+    let cli = Cli::without_store(&site);
+    for words in COMMANDS.into_iter().filter(|words| !words.contains(&"--dry-run")) {
+        let (status, stdout, stderr) = cli.try_run(words);
+        assert_eq!(status.code(), Some(78), "{words:?}: {stdout}{stderr}");
+        assert!(stderr.contains("no store at") && stderr.contains("pcd-platform store migrate"), "{stderr}");
+    }
+    assert!(cli.run(&["check"]).contains("warning  store: there is no store yet"));
+    let database = site.database().unwrap();
+    let name = database.rsplit('/').next().unwrap();
+    let tables = cluster::shared().sql(name, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'");
+    assert_eq!(tables.trim(), "0");
+    cli.run(&["store", "migrate"]);
+    cli.run(&["device", "add", NAME]);
+}
+
+#[test]
+fn an_outdated_store_is_left_as_it_is_until_it_is_migrated() {
+    for site in [empty_site(), Site::on_postgres()] {
+        let cli = Cli::without_store(&site);
+        cli.run(&["store", "migrate"]);
+        cli.run(&["device", "add", NAME]);
+        make_outdated(&site);
+        let before = applied(&site);
+        assert_eq!(before.last(), Some(&50));
+        for words in COMMANDS.into_iter().filter(|words| !words.contains(&"--dry-run")) {
+            let (status, stdout, stderr) = cli.try_run(words);
+            assert_eq!(status.code(), Some(78), "{words:?}: {stdout}{stderr}");
+            assert!(
+                stderr.contains("migration 50") && stderr.contains("pcd-platform store migrate"),
+                "{stderr}"
+            );
+        }
+        let (status, stdout, _) = cli.try_run(&["check"]);
+        assert_eq!(status.code(), Some(0), "{stdout}");
+        assert!(stdout.contains("warning  store: ") && stdout.contains("50"), "{stdout}");
+        let planned = cli.json(&["store", "migrate", "--dry-run"]);
+        let numbers: Vec<_> =
+            planned[0]["migrations"].as_array().unwrap().iter().map(|one| &one["number"]).collect();
+        assert_eq!((&planned[0]["from"], numbers), (&50.into(), vec![&60.into(), &70.into()]));
+        assert_eq!(planned[0]["rows"], 1);
+        assert_eq!(applied(&site), before, "nothing has changed");
+
+        // A store beyond the limits is left alone by `serve`, until the operator says so.
+        let large = site.with("store", "max-migration-rows = 0");
+        let (status, stdout, stderr) = Cli::without_store(&large).try_run(&["serve"]);
+        assert_eq!(status.code(), Some(78), "{stdout}{stderr}");
+        assert!(stderr.contains("store migrate") && stderr.contains("--migrate"), "{stderr}");
+        assert_eq!(applied(&large), before);
+        let done = Cli::without_store(&large).json(&["store", "migrate"]);
+        assert_eq!((&done[0]["from"], &done[0]["to"]), (&50.into(), &70.into()));
+        assert_eq!(applied(&large).last(), Some(&70));
+        let platform = large.start();
+        eventually("the device is known", || platform.metric("pcd_directory_devices") == 1.0);
+    }
+}
+
+#[test]
+fn serve_migrates_a_small_store_and_a_large_one_when_it_is_told_to() {
+    let site = empty_site().with("store", "max-migration-rows = 0");
+    let cli = Cli::without_store(&site);
+    cli.run(&["store", "migrate"]);
+    cli.run(&["device", "add", NAME]);
+    make_outdated(&site);
+    let site = site.with("store", "max-migration-rows = 10");
+    drop(site.start());
+    assert_eq!(applied(&site).last(), Some(&70));
+}
+
+#[test]
+fn a_store_of_a_later_version_is_refused_by_every_command() {
+    let site = empty_site();
+    let cli = Cli::without_store(&site);
+    cli.run(&["store", "migrate"]);
+    let later = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9999, 'later', TRUE, x'00', 0)";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("sqlite:{}", site.path().join("data/platform.db").display());
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(later).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
+    for words in [&["message", "list"][..], &["serve"], &["serve", "--migrate"], &["store", "migrate"]] {
+        let (status, stdout, stderr) = cli.try_run(words);
+        assert_eq!(status.code(), Some(78), "{words:?}: {stdout}{stderr}");
+        assert!(stderr.contains("9999") && stderr.contains("later version"), "{stderr}");
+    }
+    let (status, stdout, _) = cli.try_run(&["check"]);
+    assert!(status.code() == Some(1) && stdout.contains("9999"), "{stdout}");
+}
+
+/// A user that is neither root nor the owner of what a test makes.
+const STRANGER: u32 = 65534;
+
+/// Runs a command as another user; only root can.
+fn as_stranger(site: &Site, words: &[&str]) -> (Option<i32>, String, String) {
+    let output = binary()
+        .args(words)
+        .env("PCD_CONFIG", site.path().join("platform.toml"))
+        .uid(STRANGER)
+        .gid(STRANGER)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_file_of_another_owner_is_named_with_its_owner() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let site = empty_site();
+    let cli = Cli::without_store(&site);
+    cli.run(&["store", "migrate"]);
+    let data = site.path().join("data");
+    let database = data.join("platform.db");
+    assert_eq!(std::fs::metadata(&database).unwrap().uid(), 0);
+    // The folder is the service's, the file is root's: what `sudo` leaves behind.
+    std::fs::set_permissions(site.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::os::unix::fs::chown(&data, Some(STRANGER), Some(STRANGER)).unwrap();
+    let name = database.display().to_string();
+    for words in [&["message", "list"][..], &["device", "add", NAME]] {
+        let (exit, stdout, stderr) = as_stranger(&site, words);
+        assert_eq!(exit, Some(69), "{words:?}: {stdout}{stderr}");
+        for part in [&*name, "belongs to root", "mode 0600", "nobody"] {
+            assert!(stderr.contains(part), "{part}: {stderr}");
+        }
+    }
+    // Root does not make a store in a folder of somebody else.
+    std::fs::remove_file(&database).unwrap();
+    let (status, _, stderr) = cli.try_run(&["store", "migrate"]);
+    assert_eq!(status.code(), Some(69), "{stderr}");
+    assert!(stderr.contains("belongs to nobody") && !database.exists(), "{stderr}");
+}
+
+#[test]
+fn check_reports_every_fault_and_changes_nothing() {
+    let site = empty_site()
+        .with("tls", "ecc = { chain = \"missing.pem\", key = \"missing.key\" }")
+        .with("revocation", "installed-crls = [\"no-crls\"]");
+    let cli = Cli::without_store(&site);
+    std::fs::create_dir(site.path().join("data")).unwrap();
+    std::fs::write(site.path().join("data/platform.db"), [b'x'; 4096]).unwrap();
+    let before = files(site.path());
+    let (status, stdout, stderr) = cli.try_run(&["--json", "check"]);
+    assert_eq!(status.code(), Some(1), "{stdout}{stderr}");
+    let findings: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let errors: Vec<_> = findings.iter().filter(|one| one["level"] == "error").collect();
+    for (what, part) in
+        [("identities and roots", "missing.pem"), ("revocation", "no-crls"), ("store", "platform.db")]
+    {
+        assert!(
+            errors.iter().any(|one| one["what"] == what && one["detail"].as_str().unwrap().contains(part)),
+            "{what}: {errors:?}"
+        );
+    }
+    assert_eq!(files(site.path()), before);
+}
