@@ -1,4 +1,4 @@
-//! A signer for tests, and every event there is.
+//! A signer for tests, and one of each event.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
 
-/// Signs by repeating the message: nobody signs another message by accident.
+/// Signs by repeating the message, so that a signature over another message never verifies.
 pub(crate) struct Repeating;
 
 impl Signer for Repeating {
@@ -66,7 +66,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },
         Event::IdentityViolation { message, session, device: id(), identity: "00A0".to_owned() },
         Event::BytesBetweenFrames { session, device: id(), count: 7 },
-        Event::FeedSilent { device: id(), last: at, patience: 90 },
+        Event::FeedSilent { device: id(), last: at, threshold: 90 },
         Event::FeedResumed { device: id(), pause: 600 },
         Event::DeviceAdded {
             device: id(),

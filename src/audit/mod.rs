@@ -1,5 +1,5 @@
-//! What is accounted for: a closed list of events, each with its details, none with patient data; and the chain
-//! that makes the account provable.
+//! The audit trail: a closed list of events, each with its details and without patient data, and the hash
+//! chain that makes it tamper-evident.
 
 mod atna;
 mod chain;

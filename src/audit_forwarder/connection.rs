@@ -12,7 +12,7 @@ use crate::config::{AuditRepository, Config, TlsVersion};
 use crate::model::Clock;
 use crate::tls::{ConnectError, Connector, ConnectorSettings, SecuredStream};
 
-/// A secured connection; the repository has nothing to say on it.
+/// A TLS connection; the repository sends nothing on it.
 pub(super) struct Connection(SecuredStream);
 
 /// Why the connection failed or ended.
@@ -20,19 +20,19 @@ pub(super) struct Connection(SecuredStream);
 pub(super) enum ConnectionError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("it cannot be reached")]
+    #[error("the repository cannot be reached")]
     Reach(#[source] io::Error),
-    #[error("it does not answer")]
+    #[error("the repository does not answer")]
     Silent,
-    #[error("it takes nothing")]
+    #[error("the repository accepts no bytes")]
     Write(#[source] io::Error),
-    #[error("it has closed the connection")]
+    #[error("the repository closed the connection")]
     Closed,
     #[error("the connection broke")]
     Broken(#[source] io::Error),
 }
 
-/// Reads the certificates and the key with which the repository is reached; `None` when none is configured.
+/// Loads the certificates and the key for the repository; `None` when no repository is configured.
 ///
 /// # Errors
 /// When one of them cannot be used.
@@ -75,9 +75,9 @@ impl Connection {
         }
     }
 
-    /// Returns when the repository has ended the connection.
+    /// Returns when the repository ended the connection.
     pub(super) async fn closed(&mut self) -> ConnectionError {
-        // What it says is nothing that syslog knows.
+        // Syslog over TLS defines no data in this direction.
         let mut ignored = [0; 1024];
         loop {
             match self.0.read(&mut ignored).await {
@@ -88,19 +88,20 @@ impl Connection {
         }
     }
 
-    /// Whether it has done so already.
+    /// The error, if the repository has ended the connection already.
     pub(super) fn check(&mut self) -> Result<(), ConnectionError> {
         self.closed().now_or_never().map_or(Ok(()), Err)
     }
 
-    /// Says goodbye; whether the repository answered by ending the connection in good order.
+    /// Sends close_notify; whether the repository answered by closing the connection gracefully.
     pub(super) async fn close(&mut self) -> bool {
         if self.0.shutdown().await.is_err() {
             return false;
         }
         match timeout(CLOSE_TIMEOUT, self.closed()).await {
             Ok(ConnectionError::Closed) => true,
-            // rsyslog does not say goodbye in turn. Its kernel would have reset the connection if it had left bytes unread.
+            // rsyslog sends no close_notify. Its kernel would have reset the connection if bytes had been
+            // left unread.
             Ok(ConnectionError::Broken(error)) => error.kind() == io::ErrorKind::UnexpectedEof,
             _ => false,
         }
@@ -111,7 +112,7 @@ fn limit_unacknowledged_time(tcp: &TcpStream) -> io::Result<()> {
     tcp.set_nodelay(true)?;
     let milliseconds = u32::try_from(UNACKNOWLEDGED_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
     rustix::net::sockopt::set_tcp_user_timeout(tcp, milliseconds)?;
-    // A peer that has vanished without a word while there is nothing to send.
+    // Detects a peer that vanished while there is nothing to send.
     rustix::net::sockopt::set_socket_keepalive(tcp, true)?;
     Ok(())
 }

@@ -1,13 +1,14 @@
-//! The live feed to an Audit Record Repository (IHE ATNA, ITI-20): this node's audit trail as syslog over TLS.
+//! Forwards this node's audit trail to an Audit Record Repository (IHE ATNA, ITI-20), as syslog over TLS.
 //!
-//! The trail in the store is the buffer. A file holds the place up to which the repository has it; what comes behind is
-//! read from the store, a bounded batch at a time, and sent in its order. Nobody waits for the repository: not a message,
-//! not the writer of the trail.
+//! The store is the buffer. A file holds the chain head up to which the repository has the rows; later rows
+//! are read from the store in bounded batches and sent in order. Neither a message nor the writer waits for
+//! the repository.
 //!
-//! Syslog has no acknowledgements (RFC 5425 4.4). What was written is taken for received when the connection has outlived
-//! it for ten seconds; what was written later than that before a connection broke is sent again. The kernel gives a
-//! connection up when the peer's kernel has not confirmed bytes for less than that time, so that a network that swallows
-//! them does not settle anything. At least once, then, with the same bytes each time.
+//! Syslog has no acknowledgements (RFC 5425 4.4). A row counts as received when the connection has outlived
+//! it by ten seconds. Rows that were written later than that before a connection broke are sent again. The
+//! kernel ends a connection whose peer does not acknowledge bytes within less than that time, so bytes that
+//! the network drops never count as received. Delivery is therefore at least once, with the same bytes each
+//! time.
 
 mod connection;
 mod position;
@@ -27,51 +28,51 @@ pub use connection::connector;
 use connection::{Connection, ConnectionError};
 use position::Position;
 
-/// Sends the trail for as long as the platform runs.
+/// Forwards the trail until shutdown.
 #[derive(Debug)]
 pub struct Forwarder {
-    /// The configuration in force; a reload replaces it.
+    /// The current configuration.
     pub config: ConfigHandle,
-    /// Where the trail is.
+    /// The store with the trail.
     pub store: Store,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
 }
 
-/// The number of the row of this node's trail up to which the repository has it for certain. Where there is no
-/// repository, nobody waits for any row.
+/// The number of the last row of this node that the repository has received for certain. `u64::MAX` without a
+/// repository: no row needs to be retained for it.
 #[must_use]
 pub fn received(config: &Config, node: &NodeName) -> u64 {
     let Some(repository) = &config.audit.repository else { return u64::MAX };
     let position = Position::read(&repository.position).ok().flatten();
-    position.and_then(|position| position.place_of(node)).map_or(0, |place| place.number)
+    position.and_then(|position| position.head_of(node)).map_or(0, |place| place.number)
 }
 
-/// Why a connection to the repository ended, or did not begin.
+/// Why forwarding stopped or did not start.
 #[derive(Debug, thiserror::Error)]
 enum ForwardError {
     #[error("the connection to the audit record repository is lost")]
     Connection(#[from] ConnectionError),
     #[error("the audit trail cannot be read")]
     Store(#[from] StoreError),
-    #[error("what the audit record repository has received cannot be remembered")]
+    #[error("the position of the audit record repository cannot be stored")]
     Position(#[source] std::io::Error),
 }
 
-/// How a connection ended without a fault.
+/// Why a connection ended without a fault.
 enum Ended {
-    /// The platform stops.
+    /// The platform shuts down.
     Done,
-    /// Another configuration is in force.
+    /// A reload changed the configuration.
     Reconfigured,
 }
 
 impl Forwarder {
-    /// Sends until `done`, and then what is left, if the repository takes it at once.
+    /// Forwards until `done`, then sends the remaining rows if the repository accepts them at once.
     pub async fn run(self, done: CancellationToken) {
-        let mut pause = FIRST_PAUSE;
+        let mut pause = MIN_BACKOFF;
         let mut reached = None;
         loop {
             let config = self.config.load_full();
@@ -79,25 +80,26 @@ impl Forwarder {
                 match self.serve(&config, repository, &mut reached, &done).await {
                     Ok(Ended::Done) => return,
                     Ok(Ended::Reconfigured) => {
-                        pause = FIRST_PAUSE;
+                        pause = MIN_BACKOFF;
                         continue;
                     }
                     Err(error) => {
-                        // Said once, not at every attempt.
+                        // Logged once, not at every attempt.
                         if reached != Some(false) {
                             tracing::warn!(
                                 error = &error as &dyn std::error::Error,
-                                "the audit record repository does not get the audit trail; it is sent when it is back"
+                                "audit repository unreachable; rows stay in the store and are sent when it recovers"
                             );
                         }
-                        pause = if reached == Some(true) { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
+                        pause =
+                            if reached == Some(true) { MIN_BACKOFF } else { (pause * 2).min(MAX_BACKOFF) };
                         reached = Some(false);
                     }
                 }
                 self.metrics.audit_repository_connected.set(0);
                 self.count_pending(repository).await;
             } else {
-                pause = FIRST_PAUSE;
+                pause = MIN_BACKOFF;
             }
             tokio::select! {
                 () = done.cancelled() => return,
@@ -124,7 +126,7 @@ impl Forwarder {
             tracing::info!(
                 host = repository.address.host,
                 port = repository.address.port,
-                "the audit record repository is reached"
+                "connected to the audit repository"
             );
             *reached = Some(true);
         }
@@ -139,12 +141,12 @@ impl Forwarder {
                 return Ok(if reconfigured { Ended::Reconfigured } else { Ended::Done });
             }
             if more {
-                // A peer that has gone is noticed between two batches as well.
+                // Detects between two batches that the peer has closed.
                 link.check()?;
                 continue;
             }
             tokio::select! {
-                // Goes around once more: what was written last is sent as well.
+                // One more pass sends the rows that were written last.
                 () = done.cancelled() => {}
                 () = tokio::time::sleep(INTERVAL) => {}
                 closed = link.closed() => return Err(closed.into()),
@@ -152,14 +154,15 @@ impl Forwarder {
         }
     }
 
-    /// Says goodbye. Who answers it has read everything before it, and gets nothing of that again.
+    /// Closes the connection. A repository that answers close_notify has read everything before it; none of
+    /// it is sent again.
     async fn finish(&self, mut link: Connection, repository: &AuditRepository, progress: Progress) {
         if !link.close().await || self.remember(repository, progress.sent).await.is_err() {
-            tracing::info!("what the audit record repository may not have received is sent again");
+            tracing::info!("the audit repository did not confirm the latest rows; they are sent again");
         }
     }
 
-    /// Sends the next rows; whether there may be more.
+    /// Sends the next rows; returns whether there may be more.
     async fn send(
         &self,
         link: &mut Connection,
@@ -171,7 +174,7 @@ impl Forwarder {
         let mut frames = Vec::new();
         let mut messages = 0;
         for row in rows.iter().filter(|row| is_wanted(row, repository)) {
-            if let Some(message) = row.told().message(repository.site.as_deref()) {
+            if let Some(message) = row.recorded_event().message(repository.site.as_deref()) {
                 message.frame(originator, row.at, &mut frames);
                 messages += 1;
             }
@@ -188,14 +191,14 @@ impl Forwarder {
         Ok(rows.len() == BATCH as usize)
     }
 
-    /// Remembers what the connection has outlived for long enough.
+    /// Stores the position of rows that the connection has outlived for long enough.
     async fn settle(
         &self,
         repository: &AuditRepository,
         progress: &mut Progress,
     ) -> Result<(), ForwardError> {
         let now = self.clock.instant();
-        let outlived = |at: &Instant| now.saturating_duration_since(*at) >= SETTLED;
+        let outlived = |at: &Instant| now.saturating_duration_since(*at) >= CONFIRMATION_TIME;
         let mut settled = None;
         while progress.written.front().is_some_and(|(at, _)| outlived(at)) {
             settled = progress.written.pop_front();
@@ -207,35 +210,35 @@ impl Forwarder {
     }
 
     async fn remember(&self, repository: &AuditRepository, place: ChainHead) -> Result<(), ForwardError> {
-        let (position, file) = (Position::of(self.store.node(), &place), repository.position.clone());
+        let (position, file) = (Position::new(self.store.node(), &place), repository.position.clone());
         let written = tokio::task::spawn_blocking(move || position.write(&file)).await;
         written.unwrap_or_else(|panic| Err(std::io::Error::other(panic))).map_err(ForwardError::Position)
     }
 
-    /// Where to go on: behind the last row that the repository has for certain.
+    /// The position to continue from: the last row that the repository has for certain.
     async fn resume(&self, repository: &AuditRepository) -> Result<ChainHead, ForwardError> {
         let Some(position) = Position::read(&repository.position).map_err(ForwardError::Position)? else {
             return Ok(ChainHead::START);
         };
-        let Some(place) = position.place_of(self.store.node()) else { return Ok(ChainHead::START) };
+        let Some(place) = position.head_of(self.store.node()) else { return Ok(ChainHead::START) };
         let before = place.number.saturating_sub(1);
         let row = self.store.own_audit_rows(before, 1).await?.into_iter().next();
-        // Rows that retention has taken away since are no sign of another trail.
+        // Rows that retention has removed do not indicate another trail.
         let known = row.is_some_and(|row| row.number > place.number || row.hash == place.hash);
         if known {
             return Ok(place);
         }
         tracing::warn!(
             number = place.number,
-            "the audit trail is not the one that was sent before; all of it is sent again"
+            "the audit trail is not the one that was sent before; sending all of it again"
         );
         Ok(ChainHead::START)
     }
 
-    /// What waits while the repository is away.
+    /// Updates the number of waiting rows while the repository is unreachable.
     async fn count_pending(&self, repository: &AuditRepository) {
         if let Ok(place) = self.resume(repository).await {
-            // The store says itself when it cannot be read.
+            // The store logs its own errors.
             let _ = self.publish_pending(place.number).await;
         }
     }
@@ -248,11 +251,11 @@ impl Forwarder {
     }
 }
 
-/// How far one connection has come.
+/// The progress of one connection.
 struct Progress {
     /// The last row that was written to it.
     sent: ChainHead,
-    /// What was written and is not settled: when, and the last row of it.
+    /// Written rows that do not count as received yet: time and last row of each batch.
     written: VecDeque<(Instant, ChainHead)>,
 }
 
@@ -260,22 +263,22 @@ fn is_wanted(row: &AuditRow, repository: &AuditRepository) -> bool {
     repository.messages || !matches!(row.event.as_str(), "message-accepted" | "message-rejected")
 }
 
-/// Rows that are read and sent at once.
+/// Rows of one batch.
 const BATCH: u32 = 100;
-/// How soon a new row is sent.
+/// Interval of reading new rows.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// What the connection has outlived for so long has been received.
-const SETTLED: Duration = Duration::from_secs(10);
-/// How long it takes to try again, at first and at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// Rows count as received when the connection outlived them by this time.
+const CONFIRMATION_TIME: Duration = Duration::from_secs(10);
+/// Backoff between connection attempts, initial and maximum.
+const MIN_BACKOFF: Duration = Duration::from_millis(250);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_lost_in_the_network_is_not_settled() {
-        assert!(connection::UNACKNOWLEDGED_TIMEOUT + INTERVAL < SETTLED);
+    fn bytes_that_the_network_drops_never_count_as_received() {
+        assert!(connection::UNACKNOWLEDGED_TIMEOUT + INTERVAL < CONFIRMATION_TIME);
     }
 }

@@ -1,4 +1,4 @@
-//! How far the repository has the trail of this node, in a file.
+//! The position of the repository in this node's trail, in a file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::ChainHead;
 use crate::model::NodeName;
 
-/// The last row that has been received.
+/// The last received row.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Position {
     node: String,
@@ -19,16 +19,16 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(super) fn of(node: &NodeName, place: &ChainHead) -> Self {
+    pub(super) fn new(node: &NodeName, place: &ChainHead) -> Self {
         Self { node: node.to_string(), head: place.to_string() }
     }
 
-    /// The place, if it is one of this node's trail.
-    pub(super) fn place_of(&self, node: &NodeName) -> Option<ChainHead> {
+    /// The chain head, if it belongs to this node.
+    pub(super) fn head_of(&self, node: &NodeName) -> Option<ChainHead> {
         if self.node == node.as_str() { self.head.parse().ok() } else { None }
     }
 
-    /// Reads the file; `None` when there is none, or nothing that can be understood: then everything is sent again.
+    /// Reads the file; `None` when it is missing or unreadable: then the whole trail is sent again.
     pub(super) fn read(file: &Path) -> io::Result<Option<Self>> {
         match fs::read(file) {
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
@@ -37,7 +37,7 @@ impl Position {
         }
     }
 
-    /// Writes the file whole, in place of the one before; it is on disk on return.
+    /// Replaces the file atomically; it is durable on return.
     pub(super) fn write(&self, file: &Path) -> io::Result<()> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
@@ -59,22 +59,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_reads_back_and_belongs_to_its_node() {
+    fn a_position_parses_and_belongs_to_its_node() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("data/position.json");
         assert_eq!(Position::read(&file).unwrap(), None);
         let (here, there): (NodeName, NodeName) = ("here".parse().unwrap(), "there".parse().unwrap());
         let place = ChainHead::START.next(&here, Timestamp::UNIX_EPOCH, "event", "{}");
-        let position = Position::of(&here, &place);
+        let position = Position::new(&here, &place);
         position.write(&file).unwrap();
         position.write(&file).unwrap();
         assert_eq!(Position::read(&file).unwrap(), Some(position));
         let read = Position::read(&file).unwrap().unwrap();
-        assert_eq!(read.place_of(&here), Some(place));
-        assert_eq!(read.place_of(&there), None);
+        assert_eq!(read.head_of(&here), Some(place));
+        assert_eq!(read.head_of(&there), None);
         assert_eq!(fs::read_dir(folder.path().join("data")).unwrap().count(), 1, "nothing is left beside it");
 
-        // Half a file, as an earlier version or a hand may have left it, is none.
+        // An incomplete file counts as missing.
         fs::write(&file, "{\"node\":").unwrap();
         assert_eq!(Position::read(&file).unwrap(), None);
     }

@@ -81,7 +81,7 @@ impl Watch {
 fn event(device: DeviceId, change: Change) -> Event {
     match change {
         Change::Silent { last_heard, threshold } => {
-            Event::FeedSilent { device, last: last_heard, patience: threshold.as_secs() }
+            Event::FeedSilent { device, last: last_heard, threshold: threshold.as_secs() }
         }
         Change::Resumed { gap } => Event::FeedResumed { device, pause: gap.as_secs() },
     }

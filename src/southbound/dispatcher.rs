@@ -1,4 +1,4 @@
-//! Takes from the outbox what is for devices that are connected here, and writes down what they answer.
+//! Sends the orders of the outbox to the devices that are connected to this node, and records their answers.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -9,62 +9,63 @@ use tokio_util::sync::CancellationToken;
 
 use super::Sendable;
 use crate::hl7::AcknowledgementCode;
-use crate::interface_a::{Acknowledgement, Registry};
+use crate::interface_a::{Acknowledgement, Exchange, Registry};
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, MessageId};
 use crate::store::{Store, StoreError, WaitingMessage};
 
-/// How often the outbox is looked at: whoever queues may be another process, on another machine.
+/// How often the outbox is read; another process, on another machine, may have queued an order.
 const POLL: Duration = Duration::from_millis(250);
-/// How long a device has to answer before a message is sent again, if it may be.
+/// How long a device may take to answer before an order is sent again, if it may be.
 const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
-/// How soon it is tried again what the store did not do.
+/// Retry delay after a store error.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Rows that are read at once.
+/// Rows of one page.
 const PAGE: u32 = 500;
 
-/// Sends what waits for the devices that have a session on this node. Cheap to clone; clones share everything.
+/// Sends waiting orders to the devices that have a session on this node. Cheap to clone; clones share their
+/// state.
 #[derive(Debug, Clone)]
 pub struct Dispatcher {
-    /// Where messages wait.
+    /// The outbox.
     pub store: Store,
-    /// Who is connected.
+    /// The open sessions.
     pub registry: Registry,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
-    /// Cancelled when the platform stops: nothing more is sent.
+    /// Cancelled on shutdown: no further order is sent.
     pub drain: CancellationToken,
 }
 
-/// What is under way: one message for a device at a time.
+/// Orders in flight: at most one for each device.
 #[derive(Debug, Default)]
 struct UnderWay {
     tasks: JoinSet<()>,
     devices: HashMap<DeviceId, Following>,
 }
 
-/// A message that is followed to its end.
+/// An order in flight.
 #[derive(Debug)]
 struct Following {
     message: MessageId,
     task: AbortHandle,
-    /// Cancelled when there is nothing more to wait for.
+    /// Cancelled when the order is settled.
     over: CancellationToken,
 }
 
-/// What an answer means.
+/// The meaning of an answer.
 #[derive(Debug, Clone, Copy)]
 enum Heard {
-    /// The device has the message, and is still to say what comes of it.
+    /// The device has the order; its application acknowledgement is outstanding.
     Accepted,
     Acknowledged,
     Refused,
 }
 
 impl Heard {
-    /// The label of what is settled by it.
+    /// The metric label of the outcome.
     const fn outcome(self) -> Option<&'static str> {
         match self {
             Self::Accepted => None,
@@ -75,8 +76,8 @@ impl Heard {
 }
 
 impl Dispatcher {
-    /// Begins; the returned work ends after `done`, which comes when the sessions are over. What devices have taken before is
-    /// waited for on return: they may say what came of it as soon as they are connected.
+    /// Begins; the returned work ends after `done`, which comes when the sessions are over. What devices have
+    /// taken before is waited for on return: they may say what came of it as soon as they are connected.
     pub async fn start(self, done: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
         for outcome in ["acknowledged", "refused", "expired"] {
             self.metrics.southbound_messages_total.with_label_values(&[outcome]);
@@ -106,17 +107,17 @@ impl Dispatcher {
                 *failing = false;
                 self.metrics.southbound_pending.set(i64::try_from(waiting).unwrap_or(i64::MAX));
             }
-            // Said once, not every time.
+            // Logged once, not at every attempt.
             Err(error) => {
                 if !std::mem::replace(failing, true) {
                     let error = &error as &dyn std::error::Error;
-                    tracing::error!(error, "messages for devices cannot be looked for");
+                    tracing::error!(error, "the outbox cannot be read; will retry");
                 }
             }
         }
     }
 
-    /// Begins what can be begun now; how many wait.
+    /// Starts the orders that can be sent now; returns how many wait.
     async fn dispatch(
         &self,
         under_way: &mut UnderWay,
@@ -146,7 +147,7 @@ impl Dispatcher {
                 break;
             }
         }
-        // A device may have told another node what came of it.
+        // The device may have answered to another node.
         let settled = under_way.devices.values().filter(|following| !waiting.contains(&following.message));
         settled.for_each(|following| following.over.cancel());
         Ok(waiting.len())
@@ -163,14 +164,14 @@ impl Dispatcher {
             tracing::error!(
                 message = %message.id,
                 error = &error as &dyn std::error::Error,
-                "a message for a device could not be sent"
+                "an order could not be sent; will retry"
             );
-            // It waits as before, and is looked at again when the store may have recovered.
+            // The order stays in the outbox and is read again when the store may have recovered.
             pause(PAUSE, &over).await;
         }
     }
 
-    /// From the first byte that is sent to the last answer that comes.
+    /// From the first byte sent to the last answer.
     async fn exchange(&self, message: &WaitingMessage, over: &CancellationToken) -> Result<(), StoreError> {
         let WaitingMessage { id, device, expires_at, .. } = message;
         let Some((_, raw)) = self.store.outbox_entry(*id).await? else { return Ok(()) };
@@ -180,7 +181,7 @@ impl Dispatcher {
                 tracing::error!(
                     message = %id,
                     error = &unsendable as &dyn std::error::Error,
-                    "the outbox holds what cannot be sent"
+                    "outbox entry is not a sendable HL7 message; leaving it until it expires"
                 );
                 self.until(*expires_at, over).await;
                 return self.expire(*id, device).await;
@@ -188,25 +189,12 @@ impl Dispatcher {
         };
         let mut accepted = message.accepted;
         let mut until = *expires_at;
-        let begun = if accepted {
-            self.registry.await_application(device, sendable.control_id.as_bytes())
-        } else {
+        if !accepted {
             until = until.min(self.clock.now().saturating_add(ANSWER_TIMEOUT).unwrap_or(until));
-            if !self.store.claim(*id, device, until).await? {
-                pause(POLL, over).await;
-                return Ok(());
-            }
-            let (control_id, frame) = (sendable.control_id.as_bytes(), sendable.frame());
-            self.registry.deliver(device, control_id, sendable.application, frame)
-        };
-        let mut exchange = match begun {
-            Ok(exchange) => exchange,
-            // It has left since, or takes no bytes at present.
-            Err(_) => {
-                self.store.release(*id).await?;
-                pause(POLL, over).await;
-                return Ok(());
-            }
+        }
+        let Some(mut exchange) = self.begin(message, &sendable, until).await? else {
+            pause(POLL, over).await;
+            return Ok(());
         };
         loop {
             let answer = tokio::select! {
@@ -235,6 +223,30 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Sends the order, or waits for the application acknowledgement of an order that the device has
+    /// accepted. `None` when another node has claimed the order, or the device cannot receive it at present.
+    async fn begin(
+        &self,
+        message: &WaitingMessage,
+        sendable: &Sendable,
+        until: Timestamp,
+    ) -> Result<Option<Exchange>, StoreError> {
+        let WaitingMessage { id, device, accepted, .. } = message;
+        let control_id = sendable.control_id.as_bytes();
+        let exchange = if *accepted {
+            self.registry.await_application(device, control_id)
+        } else {
+            if !self.store.claim(*id, device, until).await? {
+                return Ok(None);
+            }
+            self.registry.deliver(device, control_id, sendable.application, sendable.frame())
+        };
+        if exchange.is_err() {
+            self.store.release(*id).await?;
+        }
+        Ok(exchange.ok())
+    }
+
     async fn expire(&self, id: MessageId, device: &DeviceId) -> Result<(), StoreError> {
         if self.store.expire(id, device).await? {
             self.count("expired");
@@ -242,7 +254,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// The device has said it and will not say it again: while the store fails, it is tried again and again.
+    /// The device will not repeat its answer, so the outcome is written until the store accepts it.
     async fn write_down(
         &self,
         WaitingMessage { id, device, .. }: &WaitingMessage,
@@ -274,9 +286,9 @@ impl Dispatcher {
         self.metrics.southbound_messages_total.with_label_values(&[outcome]).inc();
     }
 
-    /// Until it is that time, or there is nothing more to wait for.
+    /// Waits until that time, or until the order is settled.
     async fn until(&self, time: Timestamp, over: &CancellationToken) {
-        // A clock that is set back meanwhile makes it wait longer, never shorter.
+        // A clock that steps back makes it wait longer, never shorter.
         while let Ok(left) = Duration::try_from(time.duration_since(self.clock.now()))
             && !left.is_zero()
             && !over.is_cancelled()
@@ -292,14 +304,14 @@ async fn pause(time: Duration, over: &CancellationToken) {
 
 fn unwritten(id: MessageId, error: &StoreError) {
     let error = error as &dyn std::error::Error;
-    tracing::error!(message = %id, error, "what a device answered could not be written down yet");
+    tracing::error!(message = %id, error, "the answer of a device could not be recorded; will retry");
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(panic) = ended {
         tracing::error!(
             error = &panic as &dyn std::error::Error,
-            "a message for a device was not followed to its end"
+            "an order is no longer tracked; its outcome is unknown"
         );
     }
 }

@@ -1,61 +1,59 @@
-//! What can be sent to a device.
+//! Checks of a message before it is queued as an order.
 
 use bytes::Bytes;
 
 use crate::hl7::{AcknowledgeAs, AcknowledgementRequest, Message, Outcome, Unreadable, batch};
 use crate::mllp::{CR, FS, VT};
 
-/// Bytes of the longest MSH-10 (HL7 2.6 ch. 2, 2.15.9.10).
-const LONGEST_CONTROL_ID: usize = 199;
+/// Bytes of MSH-10 (HL7 2.6 ch. 2, 2.15.9.10).
+const MAX_CONTROL_ID_BYTES: usize = 199;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// One message that a device can be sent: strict where we are liberal with what comes.
+/// One message that can be sent to a device. The rules are stricter than for received messages.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sendable {
     /// MSH-9.
     pub message_type: String,
-    /// MSH-10, by which the device names it in its answer.
+    /// MSH-10, which the device returns in its answer.
     pub control_id: String,
-    /// Whether the device says twice what becomes of it (MSH-15 and MSH-16): that it has taken it, and what came of it.
+    /// Whether the device answers twice (MSH-15 and MSH-16): it accepted the order, and the result.
     pub application: bool,
-    /// The message: each of its segments ends in a carriage return.
+    /// The message; each segment ends with a carriage return.
     pub bytes: Bytes,
 }
 
-/// Why something cannot be sent.
+/// Why a message cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsendable {
-    /// It is not HL7.
-    #[error("it cannot be read as HL7 v2: {0}")]
+    /// It is not readable as HL7 v2.
+    #[error("the message cannot be read as HL7 v2: {0}")]
     Unreadable(#[from] Unreadable),
-    /// It is several.
-    #[error("it holds several messages: send each by itself")]
+    /// The input holds several messages.
+    #[error("the input holds several messages: send each by itself")]
     Several,
-    /// It has bytes that would end its frame.
-    #[error(
-        "it has a byte 0x0B or 0x1C, with which MLLP begins and ends a frame: give the message without its frame"
-    )]
+    /// It contains bytes that would end its frame.
+    #[error("the message contains byte 0x0B or 0x1C, which delimit MLLP frames: pass it without its frame")]
     Frame,
     /// MSH-9 is empty.
-    #[error("it has no message type: fill MSH-9")]
+    #[error("the message has no type: fill MSH-9")]
     NoType,
-    /// MSH-10 is not what a device gives back unchanged.
+    /// A device could not return MSH-10 unchanged.
     #[error(
-        "the device could not name it in its answer: MSH-10 has to be 1 to 199 printable ASCII characters"
+        "the device could not refer to the message in its answer: MSH-10 must be 1 to 199 printable ASCII characters"
     )]
     ControlId,
-    /// Nobody would know whether it arrived.
+    /// Its delivery could not be confirmed.
     #[error(
-        "it asks for no acknowledgement when all is well, so that nobody would know whether it arrived: write AL in MSH-15 or MSH-16"
+        "the message requests no positive acknowledgement, so its delivery could not be confirmed: write AL in MSH-15 or MSH-16"
     )]
     NoAcknowledgement,
 }
 
 impl Sendable {
-    /// Reads a message as it is in a file, also with the line ends of a text file.
+    /// Reads a message from a file; line ends of text files are allowed.
     ///
     /// # Errors
-    /// When it cannot be sent so.
+    /// When it cannot be sent.
     pub fn read(file: &[u8]) -> Result<Self, Unsendable> {
         let bytes = with_segment_ends(file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file));
         let message = Message::parse(&bytes)?;
@@ -73,7 +71,7 @@ impl Sendable {
         let printable = control_id.iter().all(|byte| matches!(byte, b' '..=b'~'));
         if !printable
             || control_id.trim_ascii() != control_id
-            || !(1..=LONGEST_CONTROL_ID).contains(&control_id.len())
+            || !(1..=MAX_CONTROL_ID_BYTES).contains(&control_id.len())
         {
             return Err(Unsendable::ControlId);
         }
@@ -90,14 +88,14 @@ impl Sendable {
         })
     }
 
-    /// The message in its frame. There is no byte in it that would end the frame: [`Sendable::read`] has looked.
+    /// The message in its frame. [`Sendable::read`] has excluded bytes that would end the frame.
     #[must_use]
     pub fn frame(&self) -> Bytes {
         [&[VT], &*self.bytes, &[FS, CR]].concat().into()
     }
 }
 
-/// LF, CRLF or nothing at the end become what HL7 wants (2.6 ch. 2, 2.5.1).
+/// LF, CRLF or a missing terminator become CR (HL7 2.6 ch. 2, 2.5.1).
 fn with_segment_ends(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len() + 1);
     let mut last = 0;
@@ -143,7 +141,7 @@ mod tests {
 
     // IHE PCD TF vol. 2, 3.3 and B.1
     #[test]
-    fn an_order_is_read_with_what_its_answer_needs() {
+    fn an_order_is_read_with_the_facts_of_its_answer() {
         let sent = read(&order("RGV^O15^RGV_O15", "ORDER-1", "AL", "AL")).unwrap();
         assert_eq!((&*sent.message_type, &*sent.control_id), ("RGV^O15^RGV_O15", "ORDER-1"));
         assert!(sent.application);
@@ -167,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_device_could_not_take_or_answer_is_not_sent() {
+    fn an_unsendable_message_is_refused_with_the_reason() {
         let good = order("RGV^O15", "1", "AL", "");
         let long = "7".repeat(200);
         for (text, why) in [

@@ -16,7 +16,7 @@ const fn rfc_3881(code: &'static str, text: &'static str) -> Code {
     Code { code, system: "RFC-3881", text }
 }
 
-/// What happened: PS3.16 CID 400.
+/// Event ids: PS3.16 CID 400.
 pub(super) mod event {
     use super::{Code, dcm};
 
@@ -28,7 +28,7 @@ pub(super) mod event {
     pub(in super::super) const SECURITY_ALERT: Code = dcm("110113", "Security Alert");
 }
 
-/// Of which kind it was: PS3.16 CID 401.
+/// Event types: PS3.16 CID 401.
 pub(super) mod kind {
     use super::{Code, dcm};
 
@@ -42,7 +42,7 @@ pub(super) mod kind {
     pub(in super::super) const USER_ATTRIBUTES: Code = dcm("110137", "User security Attributes Changed");
 }
 
-/// Who took part: PS3.16 CID 402.
+/// Roles of participants: PS3.16 CID 402.
 pub(super) mod role {
     use super::{Code, dcm};
 
@@ -52,10 +52,10 @@ pub(super) mod role {
     pub(in super::super) const DESTINATION_MEDIA: Code = dcm("110154", "Destination Media");
 }
 
-/// Where something went: PS3.16 CID 405.
+/// Media types: PS3.16 CID 405.
 pub(super) const URI_MEDIA: Code = dcm("110037", "URI");
 
-/// What names an object.
+/// Types of object ids.
 pub(super) mod object_id {
     use super::{Code, dcm, rfc_3881};
 

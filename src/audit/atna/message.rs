@@ -11,7 +11,7 @@ use super::code::Code;
 use super::outcome::Outcome;
 use super::xml::Xml;
 
-/// What DICOM PS3.15 A.5.1 calls an AuditMessage.
+/// AuditMessage (DICOM PS3.15 A.5.1).
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) id: Code,
@@ -68,7 +68,7 @@ pub(super) enum Name {
 }
 
 impl Message {
-    /// The document. `source` is who reports it: the node, and the site if it has a name.
+    /// The document. `source` is the reporting node; `site` the organisation, if it is configured.
     pub(super) fn to_xml(&self, node: &str, site: Option<&str>) -> String {
         let mut xml = Xml::document();
         xml.element("AuditMessage", &[], |xml| {
@@ -104,7 +104,7 @@ impl Message {
 impl Participant {
     fn write(&self, xml: &mut Xml) {
         let requestor = if self.requestor { "true" } else { "false" };
-        let user = bounded(&self.user, LONGEST_NAME);
+        let user = bounded(&self.user, MAX_NAME_CHARS);
         let mut attributes = vec![("UserID", &*user), ("UserIsRequestor", requestor)];
         let address;
         match &self.access_point {
@@ -136,14 +136,14 @@ impl Object {
             ("ParticipantObjectDataLifeCycle", self.life_cycle),
         ];
         let optional = optional.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        let id = bounded(&self.id, LONGEST_NAME);
+        let id = bounded(&self.id, MAX_NAME_CHARS);
         let always = [("ParticipantObjectID", &*id), ("ParticipantObjectTypeCode", SYSTEM_OBJECT)];
         let attributes: Vec<_> = always.into_iter().chain(optional).collect();
         xml.element("ParticipantObjectIdentification", &attributes, |xml| {
             coded(xml, "ParticipantObjectIDTypeCode", self.id_type);
             match &self.name {
                 Name::Plain(name) => {
-                    let name = bounded(name, LONGEST_NAME);
+                    let name = bounded(name, MAX_NAME_CHARS);
                     xml.element("ParticipantObjectName", &[], |xml| xml.text(&name));
                 }
                 Name::Query(query) => {
@@ -151,7 +151,7 @@ impl Object {
                 }
             }
             for (kind, value) in &self.details {
-                let value = STANDARD.encode(&*bounded(value, LONGEST_DETAIL));
+                let value = STANDARD.encode(&*bounded(value, MAX_DETAIL_CHARS));
                 let attributes = [("type", *kind), ("value", &*value)];
                 xml.element("ParticipantObjectDetail", &attributes, |_| {});
             }
@@ -159,8 +159,8 @@ impl Object {
     }
 }
 
-/// The beginning of a text that a peer, or a long list, has made longer than a receiver must take (PS3.15 A.6: 32 KiB
-/// for a whole message). The trail itself has all of it.
+/// Cuts a text that a peer, or a long list, made longer than a receiver must accept (PS3.15 A.6: 32 KiB for a
+/// whole message). The audit trail holds the full text.
 fn bounded(text: &str, longest: usize) -> Cow<'_, str> {
     match text.char_indices().nth(longest) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()).into(),
@@ -188,9 +188,9 @@ impl Action {
     }
 }
 
-/// Characters of a name, and of a detail.
-const LONGEST_NAME: usize = 256;
-const LONGEST_DETAIL: usize = 1024;
+/// Characters of a name and of a detail.
+const MAX_NAME_CHARS: usize = 256;
+const MAX_DETAIL_CHARS: usize = 1024;
 
 /// ParticipantObjectTypeCode.
 const SYSTEM_OBJECT: &str = "2";

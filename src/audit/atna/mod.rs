@@ -1,13 +1,12 @@
-//! The audit trail in the words of IHE ATNA: a row becomes an audit message of DICOM PS3.15 A.5.
+//! The audit trail for IHE ATNA: a row becomes an audit message of DICOM PS3.15 A.5.
 //!
-//! Which rows: those of the events that IHE ITI TF-1 9 and TF-2 3.20 name. The platform starts and stops
-//! (Application Activity), a peer is refused or loses its right (Security Alert: Node Authentication), configuration,
-//! certificates, keys and the directory change (Security Alert), messages come in (Import) and go out (Export), their
-//! content is looked at (Patient Record), the trail itself is used (Audit Log Used). The rest of the trail (sessions that
-//! ended in order, silent feeds, signatures) stays where it is.
+//! IHE ITI TF-1 9 and TF-2 3.20 define the events: the platform starts and stops (Application Activity); a
+//! peer is refused or loses its authorization (Security Alert: Node Authentication); configuration,
+//! certificates, keys and the directory change (Security Alert); messages are received (Import) and sent
+//! (Export); their content is viewed (Patient Record); the trail itself is used (Audit Log Used). Other rows
+//! (ended sessions, silent devices, signatures) are not forwarded.
 //!
-//! No message holds patient data: a message of a device is an object named by our own identifier for it, where DICOM
-//! would have the patient.
+//! No audit message contains patient data: our message id takes the place of the patient object.
 
 mod code;
 mod message;

@@ -9,7 +9,7 @@ pub enum Outcome {
     Minor,
     /// A serious failure: the action was ended.
     Serious,
-    /// A major failure: whoever reports it is not available any more.
+    /// A major failure: the reporting system is not available any more.
     Major,
 }
 

@@ -1,4 +1,4 @@
-//! Which audit message a row becomes.
+//! The audit message of a row.
 
 use std::net::SocketAddr;
 
@@ -16,16 +16,17 @@ use crate::model::{NodeName, Refusal};
 pub struct RecordedEvent<'a> {
     /// The node that wrote it.
     pub node: &'a NodeName,
-    /// When it happened.
+    /// The time of the event.
     pub at: Timestamp,
     /// The name of the event.
     pub event: &'a str,
-    /// The details, as they were written.
+    /// The details, as stored.
     pub details: &'a str,
 }
 
 impl RecordedEvent<'_> {
-    /// The audit message, if ATNA names the event. `site` is the name of the organisation (AuditEnterpriseSiteID).
+    /// The audit message, if ATNA names the event. `site` is the name of the organisation
+    /// (AuditEnterpriseSiteID).
     #[must_use]
     pub fn message(&self, site: Option<&str>) -> Option<AtnaMessage> {
         let message = message(self)?;
@@ -33,7 +34,7 @@ impl RecordedEvent<'_> {
     }
 }
 
-/// The message of a row; `None` when ATNA does not name its event, or the row is of a later version.
+/// The message of a row; `None` when ATNA does not define its event, or a later version wrote the row.
 fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
     let details: Value = serde_json::from_str(recorded.details).ok()?;
     let row = Row { recorded, details };
@@ -179,7 +180,7 @@ impl Row<'_> {
         message
     }
 
-    // PS3.15 A.5.3.5 is about media; over a network IHE has the two ends of the connection (ITI TF-2 3.41.5).
+    // PS3.15 A.5.3.5 is about media; for a network, IHE names both ends of the connection (ITI TF-2 3.41.5).
     fn import(&self, outcome: Outcome, outcome_text: Option<String>) -> Message {
         let source = Participant { role: Some(role::SOURCE), ..participant(self.text("device"), true) };
         let destination = Participant { role: Some(role::DESTINATION), ..self.platform() };
@@ -192,7 +193,7 @@ impl Row<'_> {
         }
     }
 
-    /// The other way round.
+    /// An order to a device.
     fn sent(&self) -> Message {
         let source = Participant { role: Some(role::SOURCE), ..self.platform() };
         let destination =
@@ -204,7 +205,7 @@ impl Row<'_> {
         }
     }
 
-    // PS3.15 A.5.3.13, with the message in the place of the patient
+    // PS3.15 A.5.3.13, with the message in place of the patient
     fn view(&self) -> Message {
         let mut object = self.message_object(ACCESS);
         object.details.extend(self.optional_detail("as"));
@@ -264,20 +265,20 @@ impl Row<'_> {
         }
     }
 
-    /// The program on the node that tells.
+    /// The platform process on the node.
     fn platform(&self) -> Participant {
         let node = self.recorded.node;
         let access_point = Some(AccessPoint::Machine(node.to_string()));
         Participant { access_point, ..participant(&format!("pcd-platform@{node}"), false) }
     }
 
-    /// Who gave the command, on the node that tells.
+    /// The user who ran the command on the node.
     fn actor(&self) -> Participant {
         let access_point = Some(AccessPoint::Machine(self.recorded.node.to_string()));
         Participant { access_point, ..participant(self.text("actor"), true) }
     }
 
-    /// A message of a device, by our name for it.
+    /// A message of a device, by its message id.
     fn message_object(&self, life_cycle: &'static str) -> Object {
         Object {
             role: Some("3"),
@@ -289,7 +290,7 @@ impl Row<'_> {
         }
     }
 
-    /// Something of the node that has no name outside of it.
+    /// An object that only the node can name.
     fn resource(&self, path: &str, name: &str, role: &'static str) -> Object {
         Object {
             role: Some(role),
@@ -329,7 +330,7 @@ fn node(id: String, name: String) -> Object {
     }
 }
 
-/// Whose business the change of a key is.
+/// The kind of configuration that a key belongs to.
 fn kind_of_key(key: &str) -> Code {
     match key.split('.').next().unwrap_or_default() {
         "tls" | "revocation" | "devices" | "audit" => kind::SECURITY_CONFIGURATION,
@@ -339,9 +340,9 @@ fn kind_of_key(key: &str) -> Code {
     }
 }
 
-/// The type of the detail that PS3.15 A.5.3.11 gives an alert.
+/// The type of an alert's detail (PS3.15 A.5.3.11).
 const ALERT: &str = "Alert Description";
-/// Where the command line writes.
+/// The destination of exports on the command line.
 const STANDARD_OUTPUT: &str = "stdout";
 
 // ParticipantObjectDataLifeCycle, PS3.15 A.5.1.2.3

@@ -1,11 +1,11 @@
-//! An audit message on the wire: RFC 5424 in the frames of RFC 5425, as IHE ITI TF-2 3.20 wants them.
+//! An audit message on the wire: RFC 5424 in the frames of RFC 5425, as IHE ITI TF-2 3.20 requires.
 
 use jiff::Timestamp;
 
 use super::outcome::Outcome;
 use crate::model::NodeName;
 
-/// An audit message, ready to be sent or kept.
+/// An audit message, ready to be sent or exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtnaMessage {
     /// The document, on one line, in UTF-8 without a byte order mark.
@@ -24,8 +24,8 @@ pub struct Originator<'a> {
 }
 
 impl AtnaMessage {
-    /// Appends the message to `frames`: its length in octets, a blank, the syslog message (RFC 5425 4.3). `at` is when
-    /// the event happened.
+    /// Appends the message to `frames`: its length in octets, a blank, the syslog message (RFC 5425 4.3).
+    /// `at` is when the event happened.
     pub fn frame(&self, originator: Originator<'_>, at: Timestamp, frames: &mut Vec<u8>) {
         let priority = FACILITY * 8 + self.outcome.severity();
         let Originator { node, process } = originator;
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_says_its_length_in_octets() {
+    fn a_frame_begins_with_its_length_in_octets() {
         let node: NodeName = "node-1".parse().unwrap();
         let originator = Originator { node: &node, process: 17 };
         let at = Timestamp::from_microsecond(1_750_000_000_123_456).unwrap();

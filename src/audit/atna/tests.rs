@@ -9,7 +9,7 @@ use crate::audit::fixtures::{certificate, every_event, node, peer};
 use crate::audit::{Certificate, SessionEnd, StopReason};
 use crate::model::{Refusal, SessionId};
 
-fn told(event: &Event) -> Option<AtnaMessage> {
+fn message_of(event: &Event) -> Option<AtnaMessage> {
     let (name, details, node) = (event.name(), event.details(), node());
     let at = Timestamp::from_microsecond(1_750_000_000_123_456).unwrap();
     RecordedEvent { node: &node, at, event: name, details: &details }.message(Some("St. Elsewhere"))
@@ -44,7 +44,7 @@ fn details(object: Node<'_, '_>) -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_event_is_either_one_of_atnas_or_known_not_to_be() {
+fn every_event_has_an_atna_message_or_is_listed_without_one() {
     // EventID, action, outcome, EventTypeCodes
     let expected = [
         ("platform-started", "110100", "E", "0", vec!["110120"]),
@@ -82,7 +82,7 @@ fn every_event_is_either_one_of_atnas_or_known_not_to_be() {
         "audit-signed",
     ];
     for event in every_event() {
-        let Some(message) = told(&event) else {
+        let Some(message) = message_of(&event) else {
             assert!(not.contains(&event.name()), "{} has no message", event.name());
             continue;
         };
@@ -103,8 +103,8 @@ fn every_event_is_either_one_of_atnas_or_known_not_to_be() {
 }
 
 #[test]
-fn a_refused_peer_is_told_with_its_address_and_its_certificate() {
-    let message = told(&one("connection-refused")).unwrap();
+fn a_refused_peer_is_reported_with_address_and_certificate() {
+    let message = message_of(&one("connection-refused")).unwrap();
     let document = Document::parse(&message.xml).unwrap();
     let root = document.root_element();
     let peers: Vec<_> = root.children().filter(|child| child.has_tag_name("ActiveParticipant")).collect();
@@ -112,7 +112,7 @@ fn a_refused_peer_is_told_with_its_address_and_its_certificate() {
     assert_eq!(peers[1].attribute("UserID"), Some("PUMP-1"));
     assert_eq!(peers[1].attribute("NetworkAccessPointID"), Some("192.0.2.7"));
     assert_eq!(peers[1].attribute("NetworkAccessPointTypeCode"), Some("2"));
-    // PS3.15 A.5.3.11: who performs what is alerted is not who asks for it.
+    // PS3.15 A.5.3.11: the performing participant is not the requestor.
     assert!(peers.iter().all(|peer| peer.attribute("UserIsRequestor") == Some("false")));
     let object = child(root, "ParticipantObjectIdentification");
     assert_eq!(object.attribute("ParticipantObjectID"), Some("192.0.2.7"));
@@ -128,7 +128,7 @@ fn a_refused_peer_is_told_with_its_address_and_its_certificate() {
         assert!(details.contains(&(kind.to_owned(), value.to_owned())), "{kind}: {details:?}");
     }
 
-    // Nobody chooses what becomes of the document by choosing a name.
+    // A name cannot change the structure of the document.
     let hostile = "x\"/><AuditMessage>&\u{1}";
     let certificate = Some(Certificate { common_name: Some(hostile.to_owned()), ..certificate() });
     let event = Event::ConnectionRefused {
@@ -137,7 +137,7 @@ fn a_refused_peer_is_told_with_its_address_and_its_certificate() {
         certificate,
         revocation: Vec::new(),
     };
-    let message = told(&event).unwrap();
+    let message = message_of(&event).unwrap();
     let document = Document::parse(&message.xml).unwrap();
     let named = document.descendants().filter(|node| node.has_tag_name("AuditMessage")).count();
     assert_eq!(named, 1);
@@ -145,9 +145,9 @@ fn a_refused_peer_is_told_with_its_address_and_its_certificate() {
 }
 
 #[test]
-fn who_did_it_asks_and_who_sent_it_is_the_source() {
+fn the_actor_is_the_requestor_and_the_sender_is_the_source() {
     let requestors = |name: &str| -> Vec<(String, Vec<String>)> {
-        let message = told(&one(name)).unwrap();
+        let message = message_of(&one(name)).unwrap();
         let document = Document::parse(&message.xml).unwrap();
         let all = document.root_element().children().filter(|child| child.has_tag_name("ActiveParticipant"));
         all.filter(|one| one.attribute("UserIsRequestor") == Some("true"))
@@ -166,25 +166,25 @@ fn who_did_it_asks_and_who_sent_it_is_the_source() {
 }
 
 #[test]
-fn what_is_no_failure_of_ours_and_what_is() {
-    let stopped = |reason| told(&Event::PlatformStopped { reason }).unwrap().outcome;
+fn outcomes_match_the_events() {
+    let stopped = |reason| message_of(&Event::PlatformStopped { reason }).unwrap().outcome;
     assert_eq!(stopped(StopReason::Requested), Outcome::Success);
     assert_eq!(stopped(StopReason::Fault), Outcome::Major);
     let ended = |why| {
         let session = SessionId::at(Timestamp::UNIX_EPOCH);
-        told(&Event::SessionEnded { session, device: "PUMP-1".parse().unwrap(), why })
+        message_of(&Event::SessionEnded { session, device: "PUMP-1".parse().unwrap(), why })
     };
-    assert_eq!(ended(SessionEnd::PeerClosed), None, "a session that ends in order is nobody's alert");
+    assert_eq!(ended(SessionEnd::PeerClosed), None, "a session that ends gracefully is no alert");
     assert_eq!(ended(SessionEnd::Withdrawn(Refusal::SuspendedDevice)).unwrap().outcome, Outcome::Serious);
 }
 
 #[test]
-fn no_message_is_longer_than_every_receiver_takes() {
+fn no_message_exceeds_the_size_that_receivers_must_accept() {
     let long = "ä<".repeat(20_000);
     let certificate = Some(Certificate { common_name: Some(long.clone()), issuer: long, ..certificate() });
     let refusal = Refusal::UntrustedIssuer;
     let event = Event::ConnectionRefused { peer: peer(), refusal, certificate, revocation: Vec::new() };
-    let message = told(&event).unwrap();
+    let message = message_of(&event).unwrap();
     assert!(message.xml.len() < 16_384, "{}", message.xml.len());
     Document::parse(&message.xml).unwrap();
 }

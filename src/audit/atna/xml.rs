@@ -1,4 +1,4 @@
-//! XML 1.0, as far as an audit message needs it: elements, attributes, text.
+//! The part of XML 1.0 that audit messages need: elements, attributes, text.
 
 /// Writes a document on one line.
 #[derive(Debug)]
@@ -9,7 +9,7 @@ impl Xml {
         Self("<?xml version=\"1.0\" encoding=\"UTF-8\"?>".to_owned())
     }
 
-    /// An element with attributes, and what `content` puts into it.
+    /// An element with attributes and the content that `content` writes.
     pub(super) fn element(
         &mut self,
         name: &'static str,
@@ -46,8 +46,9 @@ impl Xml {
         self.0
     }
 
-    /// White space other than blanks is written as references: a parser turns it into blanks in attributes (XML 1.0
-    /// 3.3.3), and a log has lines. What no document may hold, not even as a reference (XML 1.0 2.2), is replaced.
+    /// White space other than blanks becomes character references, because a parser turns it into blanks in
+    /// attributes (XML 1.0 3.3.3), and log records are lines. Characters that XML forbids (XML 1.0 2.2) are
+    /// replaced.
     fn escape(&mut self, text: &str) {
         for character in text.chars() {
             match character {

@@ -8,14 +8,14 @@ use sha2::{Digest as _, Sha256};
 
 use crate::model::NodeName;
 
-/// SHA-256 over the canonical form of a row of the audit trail, which holds the hash of the row before.
+/// SHA-256 over the canonical form of an audit row, which includes the hash of the previous row.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RowHash([u8; 32]);
 
-/// A place in a chain: a row's number, and its hash.
+/// Number and hash of a row: the chain up to this row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainHead {
-    /// The number of the row; 0 stands before the first.
+    /// The number of the row; 0 is the empty chain.
     pub number: u64,
     /// Its hash.
     pub hash: RowHash,
@@ -36,13 +36,14 @@ impl RowHash {
 }
 
 impl ChainHead {
-    /// What the first row follows on.
+    /// The head of an empty chain.
     pub const START: Self = Self { number: 0, hash: RowHash([0; 32]) };
 
-    /// The row that follows on this one.
+    /// The head after one more row.
     ///
-    /// The canonical form is the label, the hash before, the number, the time in microseconds since 1970-01-01 UTC,
-    /// and then node, event and details, each behind its length; all numbers in eight bytes, the highest first.
+    /// The canonical form is the label, the previous hash, the number, the time in microseconds since
+    /// 1970-01-01 UTC, then node, event and details, each preceded by its length. Numbers have eight bytes,
+    /// big-endian.
     #[must_use]
     pub fn next(&self, node: &NodeName, at: Timestamp, event: &str, details: &str) -> Self {
         let number = self.number.saturating_add(1);
@@ -71,9 +72,9 @@ impl fmt::Display for ChainHead {
     }
 }
 
-/// A text that names no place in a chain.
+/// A text that is not a chain head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("write a place in the trail as NUMBER:HASH, with the 64 hexadecimal digits of its hash")]
+#[error("a chain head is written as NUMBER:HASH, with 64 hexadecimal digits of hash")]
 pub struct ChainHeadError;
 
 impl FromStr for ChainHead {
@@ -108,7 +109,7 @@ pub(in crate::audit) fn hexadecimal(bytes: &[u8]) -> String {
     })
 }
 
-/// The bytes that hexadecimal digits stand for.
+/// The bytes of hexadecimal digits.
 pub(super) fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
     let (pairs, odd) = text.as_bytes().as_chunks::<2>();
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
@@ -121,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_part_of_a_row_counts() {
+    fn every_part_of_a_row_changes_its_hash() {
         let (a, b): (NodeName, NodeName) = ("a".parse().unwrap(), "b".parse().unwrap());
         let (then, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_microsecond(1).unwrap());
         let first = ChainHead::START.next(&a, then, "event", "{}");
@@ -137,7 +138,8 @@ mod tests {
         for (n, row) in rows.iter().enumerate() {
             assert!(rows.iter().skip(n + 1).all(|other| other.hash != row.hash), "{n}");
         }
-        // Computed once outside of this program (python hashlib): stored hashes must not change with a release.
+        // Computed once outside of this program (python hashlib): stored hashes must not change with a
+        // release.
         assert_eq!(
             first.hash.to_string(),
             "b5359b2b2d733d9db69741dc2ca5149e0f174b8a61d9330ce06ea5b27168cb58"
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn hexadecimal_goes_both_ways() {
+    fn hexadecimal_digits_round_trip() {
         let bytes: Vec<u8> = (0..=255).collect();
         assert_eq!(from_hexadecimal(&hexadecimal(&bytes)), Some(bytes));
         assert_eq!(from_hexadecimal("abc"), None);
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_reads_as_it_is_written() {
+    fn a_chain_head_parses_its_notation() {
         let link = ChainHead { number: 17, hash: RowHash([0xab; 32]) };
         assert_eq!(link.to_string().parse(), Ok(link));
         for wrong in ["", "17", "17:", ":ab", "17:abab", "-1:", "x:y"] {

@@ -1,5 +1,6 @@
-//! The chain of the audit trail: each row carries a hash over itself and the previous row, so that a changed, removed,
-//! inserted or moved row breaks every later hash. Signatures over the chain head protect it from being recomputed.
+//! The chain of the audit trail: each row carries a hash over itself and the previous row, so that a changed,
+//! removed, inserted or moved row breaks every later hash. Signatures over the chain head protect it from
+//! being recomputed.
 //!
 //! Every node keeps its own chain, numbered from 1 without gaps.
 

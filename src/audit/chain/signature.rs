@@ -1,4 +1,4 @@
-//! Signatures over the end of a chain.
+//! Signatures over a chain head.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::head::{ChainHead, RowHash, from_hexadecimal};
 use crate::model::NodeName;
 
-/// A signature over a place in a chain.
+/// A signature over a chain head.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature {
     /// The name of the scheme (RFC 8446 4.2.3).
@@ -19,7 +19,7 @@ pub struct Signature {
     pub value: Vec<u8>,
 }
 
-/// Whoever holds the platform's key.
+/// The holder of the platform's key.
 pub trait Signer: Send + Sync {
     /// Signs `message` with the platform's key.
     ///
@@ -33,7 +33,7 @@ pub trait Signer: Send + Sync {
 #[error("the platform's key cannot sign the audit trail")]
 pub struct SignError;
 
-/// Whoever knows which signatures are the platform's.
+/// Verifies signatures of the platform.
 pub trait SignatureVerifier: Send + Sync {
     /// Whether `signature` over `message` was made with a key that was the platform's at that time.
     ///
@@ -42,24 +42,24 @@ pub trait SignatureVerifier: Send + Sync {
     fn verify(&self, message: &[u8], signature: &Signature, at: Timestamp) -> Result<(), Distrust>;
 }
 
-/// Why a signature counts for nothing.
+/// Why a signature is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Distrust {
-    /// The row does not hold a signature as we write them.
+    /// The row does not contain a signature in the expected form.
     #[error("it cannot be read")]
     Unreadable,
-    /// It signs another place of the chain, or another chain.
+    /// It signs another chain head, or another chain.
     #[error("it does not fit the rows before it")]
     OtherRows,
     /// The certificate is not one of the platform's.
     #[error("its certificate is not one of this platform's")]
     OtherSigner,
-    /// The certificate's key did not make it.
-    #[error("it was not made by the key of its certificate")]
+    /// The certificate's key did not create it.
+    #[error("it was not created by the key of its certificate")]
     Forged,
 }
 
-/// What is signed: the chain, and the place in it.
+/// The signed bytes: the node and the chain head.
 #[must_use]
 pub fn signed_bytes(node: &NodeName, link: &ChainHead) -> Vec<u8> {
     let mut bytes = b"pcd-platform audit head 1\0".to_vec();
@@ -69,7 +69,7 @@ pub fn signed_bytes(node: &NodeName, link: &ChainHead) -> Vec<u8> {
     bytes
 }
 
-/// What is signed when rows are removed because of their age: the chain, and the last row that is gone.
+/// The signed bytes of a retention pass: the node and the last removed row.
 #[must_use]
 pub fn begin_bytes(node: &NodeName, link: &ChainHead) -> Vec<u8> {
     let mut bytes = b"pcd-platform audit begin 1\0".to_vec();
@@ -79,25 +79,25 @@ pub fn begin_bytes(node: &NodeName, link: &ChainHead) -> Vec<u8> {
     bytes
 }
 
-/// Where a chain begins since its older rows were removed because of their age.
+/// The beginning of a chain whose older rows were removed by retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beginning {
-    /// The last row that was removed.
+    /// The last removed row.
     pub link: ChainHead,
-    /// The signature over [`begin_bytes`]: nobody but the platform removes rows unnoticed.
+    /// The signature over [`begin_bytes`]: only the platform can remove rows undetected.
     pub signature: Signature,
-    /// When it was made.
+    /// When it was created.
     pub at: Timestamp,
 }
 
-/// A place in a chain and its signature, as the row in the trail tells them.
+/// A chain head and its signature, from the row in the trail.
 pub(super) struct SignedLink {
     pub(super) link: ChainHead,
     pub(super) signature: Signature,
 }
 
 impl SignedLink {
-    /// Reads the details of the row.
+    /// Parses the details of the row.
     pub(super) fn read(details: &str) -> Option<Self> {
         let details: Value = serde_json::from_str(details).ok()?;
         let bytes = |key: &str| from_hexadecimal(details.get(key)?.as_str()?);
@@ -112,12 +112,12 @@ impl SignedLink {
     }
 }
 
-/// The last row that was removed, as the row that tells of it names it.
+/// The last removed row, from the details of an `audit-pruned` row.
 pub(super) fn pruned_link(details: &str) -> Option<ChainHead> {
     link(&serde_json::from_str(details).ok()?)
 }
 
-/// A place in a chain, as the details of a row have it.
+/// A chain head, from the details of a row.
 fn link(details: &Value) -> Option<ChainHead> {
     Some(ChainHead {
         number: details.get("number")?.as_u64()?,

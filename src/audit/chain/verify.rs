@@ -1,4 +1,4 @@
-//! Whether a chain is whole.
+//! Verification of a chain.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,41 +11,41 @@ use super::signature::{SignedLink, pruned_link};
 use crate::audit::Event;
 use crate::model::NodeName;
 
-/// A row as it stands in the store, believed in nothing.
+/// A row as stored; nothing of it is trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainRow {
-    /// Its place among the rows of all nodes.
+    /// Its position among the rows of all nodes.
     pub sequence: i64,
-    /// Its place in the chain.
+    /// Its number in the chain.
     pub number: i64,
-    /// When it happened, in microseconds since 1970-01-01 UTC.
+    /// The time of the event, in microseconds since 1970-01-01 UTC.
     pub at: i64,
     /// The name of the event.
     pub event: String,
     /// The details.
     pub details: String,
-    /// What is said to be its hash.
+    /// Its hash, as stored.
     pub hash: Vec<u8>,
 }
 
-/// Follows a chain, row by row.
+/// Verifies a chain, row by row.
 pub struct Verifier<'j> {
     node: NodeName,
-    judge: &'j dyn SignatureVerifier,
-    /// What the first row follows on.
+    signatures: &'j dyn SignatureVerifier,
+    /// The head of an empty chain.
     begin: ChainHead,
     last: ChainHead,
     last_sequence: i64,
-    /// Whether a row has told that those before `begin` were removed.
-    told: bool,
-    /// The last signed place.
+    /// Whether a row records that the rows before `begin` were removed.
+    pruning_recorded: bool,
+    /// The last signed chain head.
     signed: ChainHead,
-    /// The hashes of the last rows, up to `last`: what the next signature may be about.
+    /// The hashes of the latest rows, up to `last`: the next signature may cover one of them.
     recent: VecDeque<RowHash>,
     signature: Option<LastSignature>,
 }
 
-/// A chain in which nothing is wrong.
+/// An intact chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intact {
     /// Its last row.
@@ -54,90 +54,91 @@ pub struct Intact {
     pub signature: Option<LastSignature>,
 }
 
-/// The last signature of a chain. Rows up to there cannot have been computed anew by somebody without the key.
+/// The last signature of a chain. Without the platform's key the rows up to it cannot be rewritten
+/// undetected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastSignature {
     /// The last row that it covers.
     pub number: u64,
-    /// When it was made.
+    /// When it was created.
     pub at: Timestamp,
 }
 
-/// The first row of a chain with which something is wrong.
+/// The first wrong row of a chain.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("row {number} of node {node} {fault}")]
 pub struct Broken {
-    /// Whose chain.
+    /// The node of the chain.
     pub node: NodeName,
-    /// Which row.
+    /// The number of the row.
     pub number: u64,
-    /// What is wrong with it.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// What is wrong with a row.
+/// The fault of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not there, and later ones are.
+    /// It is missing, and later ones exist.
     Missing,
-    /// Its number was there before.
+    /// Its number occurs twice.
     Inserted,
-    /// Its content is not what was written in its place.
+    /// Its content differs from what was written.
     Altered,
-    /// Rows of later numbers stand before it.
+    /// Rows of later numbers precede it.
     Moved,
-    /// It is not there, nor is any later one, and the store knows that it was.
+    /// It and all later ones are missing, and the store's chain head shows that they existed.
     TailCut,
-    /// It stands behind the end that the store knows of.
+    /// It follows the store's chain head.
     BehindTheEnd,
-    /// It is the last, and another one was written there.
+    /// It is the last one, and the store's chain head is another.
     OtherEnd,
-    /// It is a signature that counts for nothing.
+    /// It is an invalid signature.
     Signature(Distrust),
-    /// The rows before it are gone, and nothing that counts says that the platform removed them.
+    /// The rows before it are gone, without a valid signature of the platform that removed them.
     Beginning(Distrust),
-    /// The rows before it are gone, and no row of the chain tells that the platform removed them.
-    PruningUntold,
+    /// The rows before it are gone, and no row of the chain records their removal.
+    PruningUnrecorded,
 }
 
 impl<'j> Verifier<'j> {
-    /// Begins at the beginning of the chain of `node`.
+    /// Starts at the first row of the chain of `node`.
     #[must_use]
-    pub const fn new(node: NodeName, judge: &'j dyn SignatureVerifier) -> Self {
+    pub const fn new(node: NodeName, signatures: &'j dyn SignatureVerifier) -> Self {
         Self {
             node,
-            judge,
+            signatures,
             begin: ChainHead::START,
             last: ChainHead::START,
             last_sequence: i64::MIN,
-            told: true,
+            pruning_recorded: true,
             signed: ChainHead::START,
             recent: VecDeque::new(),
             signature: None,
         }
     }
 
-    /// Begins where the platform signed that older rows were removed.
+    /// Starts where the platform signed that older rows were removed.
     ///
     /// # Errors
-    /// When the signature counts for nothing.
+    /// When the signature is not valid.
     pub fn beginning(
         node: NodeName,
-        judge: &'j dyn SignatureVerifier,
+        signatures: &'j dyn SignatureVerifier,
         beginning: &Beginning,
     ) -> Result<Self, Broken> {
         let Beginning { link, signature, at } = beginning;
-        let verifier = Self::new(node, judge);
-        judge
+        let verifier = Self::new(node, signatures);
+        signatures
             .verify(&begin_bytes(&verifier.node, link), signature, *at)
             .map_err(|distrust| verifier.broken(link.number.saturating_add(1), Fault::Beginning(distrust)))?;
-        Ok(Self { begin: *link, told: false, last: *link, signed: *link, ..verifier })
+        Ok(Self { begin: *link, pruning_recorded: false, last: *link, signed: *link, ..verifier })
     }
 
-    /// Takes the next row, in the order of the numbers.
+    /// Checks the next row, in the order of the numbers.
     ///
     /// # Errors
-    /// When it is not the row that was written there.
+    /// When it is not the row that was written.
     pub fn row(&mut self, row: &ChainRow) -> Result<(), Broken> {
         let expected = self.last.number.saturating_add(1);
         let number = u64::try_from(row.number).unwrap_or(0);
@@ -159,8 +160,8 @@ impl<'j> Verifier<'j> {
             self.signature(&row.details, at)
                 .map_err(|distrust| self.broken(number, Fault::Signature(distrust)))?;
         }
-        if !self.told && row.event == Event::AUDIT_PRUNED {
-            self.told = pruned_link(&row.details) == Some(self.begin);
+        if !self.pruning_recorded && row.event == Event::AUDIT_PRUNED {
+            self.pruning_recorded = pruned_link(&row.details) == Some(self.begin);
         }
         if self.recent.len() == MAX_UNSIGNED {
             self.recent.pop_front();
@@ -171,10 +172,10 @@ impl<'j> Verifier<'j> {
         Ok(())
     }
 
-    /// Compares the end with what the store knew of it: before the rows were read, and after.
+    /// Compares the end with the store's chain head from before and after the rows were read.
     ///
     /// # Errors
-    /// When the chain ended elsewhere.
+    /// When the chain ends elsewhere.
     pub fn finish(self, known_before: &ChainHead, known_after: &ChainHead) -> Result<Intact, Broken> {
         if self.last.number < known_before.number {
             return Err(self.broken(self.last.number.saturating_add(1), Fault::TailCut));
@@ -186,13 +187,13 @@ impl<'j> Verifier<'j> {
         if known.iter().any(|known| known.number == self.last.number && known.hash != self.last.hash) {
             return Err(self.broken(self.last.number, Fault::OtherEnd));
         }
-        if !self.told {
-            return Err(self.broken(self.begin.number.saturating_add(1), Fault::PruningUntold));
+        if !self.pruning_recorded {
+            return Err(self.broken(self.begin.number.saturating_add(1), Fault::PruningUnrecorded));
         }
         Ok(Intact { end: self.last, signature: self.signature })
     }
 
-    /// The last row that was taken.
+    /// The last checked row.
     #[must_use]
     pub const fn last(&self) -> &ChainHead {
         &self.last
@@ -201,21 +202,21 @@ impl<'j> Verifier<'j> {
     fn signature(&mut self, details: &str, at: Timestamp) -> Result<(), Distrust> {
         let SignedLink { link, signature } = SignedLink::read(details).ok_or(Distrust::Unreadable)?;
         if self.begin != ChainHead::START && link.number <= self.begin.number {
-            // What it signed was removed meanwhile; only the last row of that is still known.
+            // The signed rows were removed since; only the hash of the last one is still known.
             if link.number == self.begin.number && link.hash != self.begin.hash {
                 return Err(Distrust::OtherRows);
             }
-            self.judge.verify(&signed_bytes(&self.node, &link), &signature, at)?;
+            self.signatures.verify(&signed_bytes(&self.node, &link), &signature, at)?;
             self.signature = Some(LastSignature { number: link.number, at });
             return Ok(());
         }
-        // The writer signs what it has just read, so the place lies behind the last signed one and not far back.
+        // The writer signs the head that it has just read, so it follows the last signed one and is recent.
         let behind = self.last.number.checked_sub(link.number).filter(|_| link.number > self.signed.number);
         let behind = behind.and_then(|behind| usize::try_from(behind).ok()).ok_or(Distrust::OtherRows)?;
         if self.recent.iter().rev().nth(behind) != Some(&link.hash) {
             return Err(Distrust::OtherRows);
         }
-        self.judge.verify(&signed_bytes(&self.node, &link), &signature, at)?;
+        self.signatures.verify(&signed_bytes(&self.node, &link), &signature, at)?;
         let left = self.recent.len().min(behind);
         self.recent.drain(..self.recent.len() - left);
         self.signed = link;
@@ -237,21 +238,19 @@ impl fmt::Display for Fault {
             Self::Moved => f.write_str("was moved: rows that came after it stand before it"),
             Self::TailCut => f.write_str("is missing, and so is every row after it: the end was cut off"),
             Self::BehindTheEnd => f.write_str("stands behind the end of the chain: it was inserted"),
-            Self::OtherEnd => {
-                f.write_str("is not the row that was written last: the chain was computed anew")
-            }
+            Self::OtherEnd => f.write_str("is not the row that was written last: the chain was rewritten"),
             Self::Signature(distrust) => write!(f, "holds a signature that does not count: {distrust}"),
             Self::Beginning(distrust) => {
                 write!(f, "is the first, and the signature that should say so does not count: {distrust}")
             }
-            Self::PruningUntold => {
-                f.write_str("is the first, and no later one tells that those before it were removed")
+            Self::PruningUnrecorded => {
+                f.write_str("is the first, and no later row records that the rows before it were removed")
             }
         }
     }
 }
 
-/// A signature comes at most so many rows after what it signs: some seconds of the busiest node.
+/// Rows between a signed row and its signature: some seconds of the busiest node.
 const MAX_UNSIGNED: usize = 1 << 20;
 
 #[cfg(test)]
@@ -261,14 +260,14 @@ mod tests {
     use crate::audit::fixtures::Repeating;
 
     /// The name of an event, and its details.
-    type RecordedEvent = (String, String);
+    type EventRow = (String, String);
 
     fn node() -> NodeName {
         "node-1".parse().unwrap()
     }
 
-    /// Links rows as the store does: `(event, details)` in their order.
-    fn linked(rows: &[RecordedEvent]) -> Vec<ChainRow> {
+    /// Chains rows as the store does: `(event, details)` in order.
+    fn linked(rows: &[EventRow]) -> Vec<ChainRow> {
         let mut link = ChainHead::START;
         let mut chain = Vec::new();
         for (event, details) in rows {
@@ -287,7 +286,7 @@ mod tests {
         chain
     }
 
-    fn plain(count: usize) -> Vec<RecordedEvent> {
+    fn plain(count: usize) -> Vec<EventRow> {
         (0..count).map(|n| ("event".to_owned(), format!("{{\"n\":{n}}}"))).collect()
     }
 
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_that_was_left_alone_is_whole_and_tells_how_far_it_is_signed() {
+    fn an_untouched_chain_is_intact_and_has_its_last_signature() {
         let chain = signed();
         let intact = verify(&chain, &end(&chain)).unwrap();
         assert_eq!(intact.end.number, 8);
@@ -333,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_row_with_which_something_is_wrong_is_named() {
+    fn the_first_wrong_row_is_named() {
         let chain = signed();
         let end = end(&chain);
         let with = |change: &dyn Fn(&mut Vec<ChainRow>)| {
@@ -358,7 +357,7 @@ mod tests {
             (chain[1].details, chain[2].details) = (other, one);
         });
         assert_eq!(swapped, (2, Fault::Altered));
-        // Everything from there on given new numbers does not help.
+        // New numbers for all later rows do not help.
         let renumbered = with(&|chain| {
             chain.remove(2);
             chain.iter_mut().skip(2).for_each(|row| row.number -= 1);
@@ -367,31 +366,33 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_that_was_computed_anew_ends_elsewhere_or_breaks_at_its_signature() {
+    fn a_rewritten_chain_ends_elsewhere_or_breaks_at_its_signature() {
         let chain = signed();
-        let anew = |change: &dyn Fn(&mut Vec<RecordedEvent>)| {
+        let rewritten = |change: &dyn Fn(&mut Vec<EventRow>)| {
             let mut rows: Vec<_> = chain.iter().map(|row| (row.event.clone(), row.details.clone())).collect();
             change(&mut rows);
             linked(&rows)
         };
-        // The end that the store knows was put right as well: only the signature is left to tell.
-        let changed = anew(&|rows| rows[2].1 = "{}".to_owned());
+        // The store's chain head was rewritten as well: only the signature detects it.
+        let changed = rewritten(&|rows| rows[2].1 = "{}".to_owned());
         let other_rows = Fault::Signature(Distrust::OtherRows);
         assert_eq!(fault(&changed, &end(&changed)), (6, other_rows));
-        let shorter = anew(&|rows| drop(rows.remove(2)));
+        let shorter = rewritten(&|rows| drop(rows.remove(2)));
         assert_eq!(fault(&shorter, &end(&shorter)), (5, other_rows));
-        let unreadable = anew(&|rows| rows[5].1 = "{}".to_owned());
+        let unreadable = rewritten(&|rows| rows[5].1 = "{}".to_owned());
         assert_eq!(fault(&unreadable, &end(&unreadable)), (6, Fault::Signature(Distrust::Unreadable)));
-        let forged = anew(&|rows| rows[5].1 = rows[5].1.replace("\"signature\":\"70", "\"signature\":\"71"));
+        let forged =
+            rewritten(&|rows| rows[5].1 = rows[5].1.replace("\"signature\":\"70", "\"signature\":\"71"));
         assert_eq!(fault(&forged, &end(&forged)), (6, Fault::Signature(Distrust::Forged)));
-        // Behind the last signature there is the end.
-        let behind = anew(&|rows| rows[7].1 = "{}".to_owned());
+        // After the last signature only the store's chain head protects.
+        let behind = rewritten(&|rows| rows[7].1 = "{}".to_owned());
         assert_eq!(fault(&behind, &end(&chain)), (8, Fault::OtherEnd));
-        let longer = anew(&|rows| rows.extend(plain(1)));
+        let longer = rewritten(&|rows| rows.extend(plain(1)));
         assert_eq!(fault(&longer, &end(&chain)), (9, Fault::BehindTheEnd));
     }
 
-    /// The chain with a row that tells that its first `gone` were removed, and what is found when they are.
+    /// The chain with a row that records the removal of its first `gone` rows, and the result without these
+    /// rows.
     fn pruned(chain: &[ChainRow], gone: usize) -> (Vec<ChainRow>, Result<Intact, Broken>) {
         let link = end(&chain[..gone]);
         let event = Event::AuditPruned { link, before: Timestamp::UNIX_EPOCH };
@@ -405,27 +406,27 @@ mod tests {
         (chain, verdict)
     }
 
-    /// Begins behind `link`, as the platform signs it.
+    /// Starts after `link`, as the platform signs it.
     fn begun(link: ChainHead) -> Result<Verifier<'static>, Broken> {
         let signature = Repeating.sign(&begin_bytes(&node(), &link)).unwrap();
         Verifier::beginning(node(), &Repeating, &Beginning { link, signature, at: Timestamp::UNIX_EPOCH })
     }
 
     #[test]
-    fn a_chain_may_begin_where_the_platform_signed_that_it_does() {
+    fn a_chain_may_begin_where_the_platform_signed_its_beginning() {
         let chain = signed();
         for gone in 1..=chain.len() {
-            let (told, verdict) = pruned(&chain, gone);
+            let (rows, verdict) = pruned(&chain, gone);
             let intact = verdict.unwrap();
-            assert_eq!(intact.end, end(&told), "{gone}");
+            assert_eq!(intact.end, end(&rows), "{gone}");
             assert_eq!(intact.signature.is_some(), gone <= 5, "{gone}: the signature is the sixth row");
         }
-        // Signed, and never told.
+        // Signed, without a row about it.
         let mut verifier = begun(end(&chain[..2])).unwrap();
         chain[2..].iter().for_each(|row| verifier.row(row).unwrap());
         let broken = verifier.finish(&end(&chain), &end(&chain)).unwrap_err();
-        assert_eq!((broken.number, broken.fault), (3, Fault::PruningUntold));
-        // Another beginning than that of this chain.
+        assert_eq!((broken.number, broken.fault), (3, Fault::PruningUnrecorded));
+        // The beginning of another chain.
         let other = linked(&plain(8));
         let link = end(&other[..2]);
         let signature = Repeating.sign(&begin_bytes(&node(), &link)).unwrap();
@@ -433,7 +434,7 @@ mod tests {
         let mut verifier = Verifier::beginning(node(), &Repeating, &beginning).unwrap();
         assert_eq!(verifier.row(&chain[2]), Ok(()), "the same rows so far");
         assert_eq!(verifier.row(&chain[4]).unwrap_err().fault, Fault::Missing);
-        // A signature over an end does not count as one over a beginning.
+        // A signature over a head is not one over a beginning.
         let signature = Repeating.sign(&signed_bytes(&node(), &link)).unwrap();
         let forged = Beginning { signature, ..beginning };
         let broken = Verifier::beginning(node(), &Repeating, &forged).err().unwrap();

@@ -1,10 +1,10 @@
-//! What the trail says of certificates.
+//! Certificates in the details of events.
 
 use serde_json::{Map, Value, json};
 
 use crate::model::Fingerprint;
 
-/// What the trail says of a certificate: enough to find it at its issuer.
+/// The facts of a certificate that identify it at its issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     /// The subject's Common Name, when there is exactly one.
@@ -17,42 +17,42 @@ pub struct Certificate {
     pub fingerprint: Fingerprint,
 }
 
-/// What was found out about the revocation of one certificate, and by whom: the evidence of A9.3.
+/// The revocation status of one certificate, and its source: the evidence of A9.3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateStatus {
     /// The serial number in hexadecimal.
     pub serial: String,
     /// `good`, `revoked` or `undetermined`.
     pub verdict: &'static str,
-    /// `ocsp`, `ocsp-cache`, `crl` or `crl-cache`; none when nothing was found.
+    /// `ocsp`, `ocsp-cache`, `crl` or `crl-cache`; `None` when no source answered.
     pub source: Option<&'static str>,
-    /// When it was known to be so.
+    /// When the status was established (thisUpdate).
     pub this_update: Option<String>,
-    /// Until when it counts.
+    /// Until when it is valid (nextUpdate).
     pub next_update: Option<String>,
-    /// Where it was fetched.
+    /// The URL that it was fetched from.
     pub url: Option<String>,
-    /// Who signed.
+    /// The signer.
     pub responder: Option<String>,
 }
 
-/// A certificate that the platform shows, or a root that it trusts.
+/// A certificate of the platform, or a root that it trusts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// What it is used for.
+    /// Its use.
     pub role: InstalledRole,
     /// SHA-256 over its DER, in hexadecimal.
     pub fingerprint: String,
-    /// SHA-256 over its public key (the value of the BIT STRING), in hexadecimal: it stays when a certificate is renewed
-    /// for the same key.
+    /// SHA-256 over its public key (the value of the BIT STRING), in hexadecimal: unchanged when a
+    /// certificate is renewed for the same key.
     pub key: String,
-    /// Whom it is about.
+    /// Its subject.
     pub subject: String,
     /// The serial number in hexadecimal.
     pub serial: String,
 }
 
-/// What an [`Installed`] certificate is used for.
+/// The use of an [`Installed`] certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum InstalledRole {
     /// The platform's own identity with an ECC key (A5).
@@ -74,8 +74,8 @@ impl Installed {
         })
     }
 
-    /// What the details of a row [`Event::CertificatesChanged`](super::Event::CertificatesChanged) say is installed;
-    /// `None` when they cannot be read.
+    /// The installed certificates in the details of a row
+    /// [`Event::CertificatesChanged`](super::Event::CertificatesChanged); `None` when they are unreadable.
     #[must_use]
     pub fn read(details: &str) -> Option<Vec<Self>> {
         let details: Value = serde_json::from_str(details).ok()?;
@@ -97,7 +97,7 @@ impl Installed {
 impl InstalledRole {
     const ALL: [Self; 3] = [Self::PlatformEcc, Self::PlatformRsa, Self::TrustAnchor];
 
-    /// The stable word.
+    /// The stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

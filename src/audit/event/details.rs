@@ -21,6 +21,42 @@ impl Event {
 
     fn fields(&self) -> Value {
         match self {
+            Self::PlatformStarted { .. }
+            | Self::PlatformStopped { .. }
+            | Self::ConfigurationChanged { .. }
+            | Self::ConfigurationRefused { .. }
+            | Self::CertificatesChanged { .. } => self.platform_fields(),
+            Self::ConnectionAccepted { .. }
+            | Self::ConnectionRefused { .. }
+            | Self::SessionEnded { .. }
+            | Self::BytesBetweenFrames { .. }
+            | Self::FeedSilent { .. }
+            | Self::FeedResumed { .. } => self.connection_fields(),
+            Self::MessageAccepted { .. }
+            | Self::MessageRejected { .. }
+            | Self::IdentityViolation { .. }
+            | Self::MessageViewed { .. }
+            | Self::MessagesExported { .. }
+            | Self::MessagesPruned { .. }
+            | Self::StoreCopied { .. } => self.message_fields(),
+            Self::DeviceAdded { .. }
+            | Self::DeviceChanged { .. }
+            | Self::DeviceSuspended { .. }
+            | Self::DeviceResumed { .. }
+            | Self::DeviceRemoved { .. } => self.directory_fields(),
+            Self::SouthboundQueued { .. } | Self::SouthboundSent { .. } | Self::SouthboundSettled { .. } => {
+                self.order_fields()
+            }
+            Self::AuditExported { .. }
+            | Self::AuditVerified { .. }
+            | Self::AuditPruned { .. }
+            | Self::AuditSigned { .. } => self.trail_fields(),
+        }
+    }
+
+    /// The platform, its configuration and its certificates.
+    fn platform_fields(&self) -> Value {
+        match self {
             Self::PlatformStarted { version, listen } => {
                 let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
                 json!({ "version": version, "listen": listen })
@@ -39,6 +75,13 @@ impl Event {
                 let fields = |all: &[Installed]| all.iter().map(Installed::fields).collect::<Vec<_>>();
                 json!({ "old": fields(old), "new": fields(new) })
             }
+            _ => Value::Null,
+        }
+    }
+
+    /// Connections, sessions and the liveness of devices.
+    fn connection_fields(&self) -> Value {
+        match self {
             Self::ConnectionAccepted { session, peer, device, certificate, revocation } => json!({
                 "session": session.to_string(),
                 "peer": peer.to_string(),
@@ -64,6 +107,27 @@ impl Event {
                 "device": device.as_str(),
                 "why": why.code(),
             }),
+            Self::BytesBetweenFrames { session, device, count } => json!({
+                "session": session.to_string(),
+                "device": device.as_str(),
+                "count": count,
+            }),
+            Self::FeedSilent { device, last, threshold } => json!({
+                "device": device.as_str(),
+                "last": last.to_string(),
+                "patience-seconds": threshold,
+            }),
+            Self::FeedResumed { device, pause } => json!({
+                "device": device.as_str(),
+                "pause-seconds": pause,
+            }),
+            _ => Value::Null,
+        }
+    }
+
+    /// Received messages.
+    fn message_fields(&self) -> Value {
+        match self {
             Self::MessageAccepted { message, session, device } => json!({
                 "message": message.to_string(),
                 "session": session.to_string(),
@@ -81,20 +145,26 @@ impl Event {
                 "device": device.as_str(),
                 "identity": identity,
             }),
-            Self::BytesBetweenFrames { session, device, count } => json!({
-                "session": session.to_string(),
+            Self::MessageViewed { message, device, viewed_as, actor } => json!({
+                "message": message.to_string(),
                 "device": device.as_str(),
-                "count": count,
+                "as": viewed_as.code(),
+                "actor": actor,
             }),
-            Self::FeedSilent { device, last, patience } => json!({
-                "device": device.as_str(),
-                "last": last.to_string(),
-                "patience-seconds": patience,
-            }),
-            Self::FeedResumed { device, pause } => json!({
-                "device": device.as_str(),
-                "pause-seconds": pause,
-            }),
+            Self::MessagesExported { selection, actor } => {
+                json!({ "selection": selection.fields(), "actor": actor })
+            }
+            Self::MessagesPruned { messages, before } => {
+                json!({ "messages": messages, "before": before.to_string() })
+            }
+            Self::StoreCopied { actor } => json!({ "actor": actor }),
+            _ => Value::Null,
+        }
+    }
+
+    /// The device directory.
+    fn directory_fields(&self) -> Value {
+        match self {
             Self::DeviceAdded { device, kind, status, speaks_for, acknowledge, actor } => json!({
                 "device": device.as_str(),
                 "kind": kind.as_str(),
@@ -113,6 +183,13 @@ impl Event {
             Self::DeviceSuspended { device, actor }
             | Self::DeviceResumed { device, actor }
             | Self::DeviceRemoved { device, actor } => json!({ "device": device.as_str(), "actor": actor }),
+            _ => Value::Null,
+        }
+    }
+
+    /// Orders to devices.
+    fn order_fields(&self) -> Value {
+        match self {
             Self::SouthboundQueued { message, device, expires, actor } => json!({
                 "message": message.to_string(),
                 "device": device.as_str(),
@@ -134,19 +211,13 @@ impl Event {
                 }
                 fields.into()
             }
-            Self::MessageViewed { message, device, viewed_as, actor } => json!({
-                "message": message.to_string(),
-                "device": device.as_str(),
-                "as": viewed_as.code(),
-                "actor": actor,
-            }),
-            Self::MessagesExported { selection, actor } => {
-                json!({ "selection": selection.fields(), "actor": actor })
-            }
-            Self::MessagesPruned { messages, before } => {
-                json!({ "messages": messages, "before": before.to_string() })
-            }
-            Self::StoreCopied { actor } => json!({ "actor": actor }),
+            _ => Value::Null,
+        }
+    }
+
+    /// The audit trail itself.
+    fn trail_fields(&self) -> Value {
+        match self {
             Self::AuditExported { format, since, actor } => {
                 let mut fields = Map::new();
                 fields.insert("format".to_owned(), format.code().into());
@@ -174,6 +245,7 @@ impl Event {
                 "certificate": hexadecimal(&signature.certificate),
                 "signature": hexadecimal(&signature.value),
             }),
+            _ => Value::Null,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The closed list of what the audit trail tells.
+//! The closed list of audit events.
 
 mod certificate;
 mod details;
@@ -17,142 +17,142 @@ pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
 pub use reason::{ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
 pub use report::{ChainVerdict, ExportFormat, Selection, Settlement, ViewedAs};
 
-/// Something that an auditor may ask about.
+/// An audit event.
 ///
-/// Closed on purpose: the row in the trail, the label of `pcd_audit_events_total` and the word that
-/// `audit list --event` takes all derive from the variant. Details are identifiers and codes, never the content of
-/// a message.
+/// Closed on purpose: the row in the trail, the label of `pcd_audit_events_total` and the word that `audit
+/// list --event` takes all derive from the variant. Details are identifiers and codes, never the content of a
+/// message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The platform accepts connections from now on.
+    /// The platform accepts connections.
     PlatformStarted {
         /// The version of the program.
         version: String,
         /// The addresses of Interface A.
         listen: Vec<SocketAddr>,
     },
-    /// The platform has ended its work.
+    /// The platform has stopped.
     PlatformStopped {
-        /// Why.
+        /// The reason.
         reason: StopReason,
     },
-    /// The configuration was read again and is in force.
+    /// A reload published the configuration.
     ConfigurationChanged {
-        /// The keys of the file whose values differ (`messages.types`); never values, which may be secret.
+        /// The keys whose values differ (`messages.types`); never values, which may be secret.
         keys: Vec<String>,
-        /// Those of them that apply to sessions that begin from now on.
+        /// Those that apply to new sessions only.
         new_sessions: Vec<String>,
-        /// Keys, of this change or an earlier one, that take effect at the next start.
+        /// Keys, of this or an earlier change, that need a restart.
         restart: Vec<String>,
-        /// Who asked for it.
+        /// The actor.
         by: ReloadedBy,
     },
-    /// The configuration was read again and could not be used: the old one stays in force.
+    /// A reload found an unusable configuration; the current one stays.
     ConfigurationRefused {
-        /// What is wrong with it.
+        /// The fault.
         fault: ConfigurationFault,
-        /// The keys whose values cannot work, as far as they are known.
+        /// The keys at fault, where they are known.
         keys: Vec<String>,
-        /// Who asked for it.
+        /// The actor.
         by: ReloadedBy,
     },
-    /// The platform's own certificates, their keys or the roots are not those of before.
+    /// The platform's certificates, their keys or the roots have changed.
     CertificatesChanged {
-        /// What was installed when this node said so last; nothing the first time.
+        /// What this node recorded last; empty the first time.
         old: Vec<Installed>,
         /// What is installed now.
         new: Vec<Installed>,
     },
-    /// A device was let in (A8, A9).
+    /// A device was admitted (A8, A9).
     ConnectionAccepted {
-        /// The session that began.
+        /// The session.
         session: SessionId,
-        /// Where it came from.
+        /// Its address.
         peer: SocketAddr,
-        /// Who it is.
+        /// Its Common Name.
         device: DeviceId,
-        /// By which certificate.
+        /// Its certificate.
         certificate: Certificate,
-        /// How it is known that none of its certificates has been revoked.
+        /// The revocation status of its chain.
         revocation: Vec<CertificateStatus>,
     },
-    /// A peer was not let in (A8, A9.4).
+    /// A peer was refused (A8, A9.4).
     ConnectionRefused {
-        /// Where it came from.
+        /// Its address.
         peer: SocketAddr,
-        /// Why.
+        /// The reason.
         refusal: Refusal,
-        /// The certificate it showed, when one could be read.
+        /// The certificate that it sent, if it was readable.
         certificate: Option<Certificate>,
-        /// What was found out about the revocation of its certificates.
+        /// The revocation status of its certificates.
         revocation: Vec<CertificateStatus>,
     },
-    /// A session is over.
+    /// A session ended.
     SessionEnded {
         /// Which.
         session: SessionId,
         /// Whose.
         device: DeviceId,
-        /// Why.
+        /// The reason.
         why: SessionEnd,
     },
-    /// A message was stored and is acknowledged.
+    /// A message was accepted and stored.
     MessageAccepted {
-        /// Its name in the store.
+        /// Its message id.
         message: MessageId,
-        /// The session it came in.
+        /// Its session.
         session: SessionId,
         /// The certificate's Common Name.
         device: DeviceId,
     },
     /// A message was stored as rejected.
     MessageRejected {
-        /// Its name in the store.
+        /// Its message id.
         message: MessageId,
-        /// The session it came in.
+        /// Its session.
         session: SessionId,
         /// The certificate's Common Name.
         device: DeviceId,
-        /// The code of the reason.
+        /// The code of the rejection.
         code: String,
     },
-    /// A message claims an identity that its certificate does not speak for.
+    /// A message claims an identity that its certificate may not speak for.
     IdentityViolation {
-        /// Its name in the store.
+        /// Its message id.
         message: MessageId,
-        /// The session it came in.
+        /// Its session.
         session: SessionId,
         /// The certificate's Common Name.
         device: DeviceId,
         /// The device identity that was claimed.
         identity: String,
     },
-    /// A peer sent bytes that belong to no frame; told once, when its session ends.
+    /// A peer sent bytes outside frames; recorded once, when its session ends.
     BytesBetweenFrames {
-        /// The session they came in.
+        /// The session.
         session: SessionId,
         /// The certificate's Common Name.
         device: DeviceId,
-        /// How many.
+        /// The count.
         count: u64,
     },
-    /// A device that sent regularly, or promised to, has stopped.
+    /// A device that sends regularly has become silent.
     FeedSilent {
         /// Its Common Name.
         device: DeviceId,
-        /// When it was heard last.
+        /// When the last message was stored.
         last: Timestamp,
-        /// Seconds in which nothing came.
-        patience: u64,
+        /// Seconds since the last message.
+        threshold: u64,
     },
-    /// A device that had stopped is heard again.
+    /// A silent device sends again.
     FeedResumed {
         /// Its Common Name.
         device: DeviceId,
-        /// Seconds in which nothing came.
+        /// Seconds since the last message.
         pause: u64,
     },
-    /// An entry came into the directory.
+    /// An entry was added to the directory.
     DeviceAdded {
         /// Its Common Name.
         device: DeviceId,
@@ -160,137 +160,136 @@ pub enum Event {
         kind: DeviceKind,
         /// Whether it may connect.
         status: DeviceStatus,
-        /// Whom it speaks for besides itself.
+        /// The identities that it may speak for besides its own.
         speaks_for: Vec<String>,
-        /// How it is acknowledged.
+        /// Its acknowledgement mode.
         acknowledge: AcknowledgeAs,
-        /// Who did it.
+        /// The actor.
         actor: String,
     },
-    /// An entry of the directory says something else now.
+    /// An entry of the directory was changed.
     DeviceChanged {
         /// Its Common Name.
         device: DeviceId,
         /// Device or gateway.
         kind: DeviceKind,
-        /// Whom it speaks for besides itself.
+        /// The identities that it may speak for besides its own.
         speaks_for: Vec<String>,
-        /// How it is acknowledged.
+        /// Its acknowledgement mode.
         acknowledge: AcknowledgeAs,
-        /// Who did it.
+        /// The actor.
         actor: String,
     },
-    /// A device may not connect any more.
+    /// A device was suspended.
     DeviceSuspended {
         /// Its Common Name.
         device: DeviceId,
-        /// Who did it.
+        /// The actor.
         actor: String,
     },
-    /// A device may connect again.
+    /// A device was resumed.
     DeviceResumed {
         /// Its Common Name.
         device: DeviceId,
-        /// Who did it.
+        /// The actor.
         actor: String,
     },
-    /// An entry left the directory.
+    /// An entry was removed from the directory.
     DeviceRemoved {
         /// Its Common Name.
         device: DeviceId,
-        /// Who did it.
+        /// The actor.
         actor: String,
     },
-    /// A message for a device was queued.
+    /// An order was queued.
     SouthboundQueued {
-        /// Its name in the store.
+        /// Its message id.
         message: MessageId,
-        /// Whom it is for.
+        /// The device.
         device: DeviceId,
-        /// From then on it is not sent any more.
+        /// When it expires.
         expires: Timestamp,
-        /// Who queued it.
+        /// The actor.
         actor: String,
     },
-    /// A message is about to be sent to a device. Written before it is.
+    /// An order is about to be sent; written before the first byte.
     SouthboundSent {
-        /// Its name in the store.
+        /// Its message id.
         message: MessageId,
-        /// Whom it is for.
+        /// The device.
         device: DeviceId,
     },
-    /// It is known what became of a message for a device.
+    /// An order is settled.
     SouthboundSettled {
-        /// Its name in the store.
+        /// Its message id.
         message: MessageId,
-        /// Whom it was for.
+        /// The device.
         device: DeviceId,
-        /// What became of it.
+        /// The outcome.
         settlement: Settlement,
-        /// MSA-1 of the device's answer, when that decided it.
+        /// MSA-1 of the device's answer, if it decided the outcome.
         code: Option<String>,
-        /// Who took it back, when somebody did.
+        /// Who withdrew it, if it was withdrawn.
         actor: Option<String>,
     },
-    /// Somebody was shown what a message says.
+    /// The content of a message was viewed.
     MessageViewed {
         /// The message.
         message: MessageId,
-        /// The Common Name of the certificate that it came by.
+        /// The Common Name of its certificate.
         device: DeviceId,
-        /// How it was shown.
+        /// The form.
         viewed_as: ViewedAs,
-        /// Who saw it.
+        /// The actor.
         actor: String,
     },
-    /// Messages with their content left the store. Written before the first of them does.
+    /// Messages were exported with their content; written before the first one is printed.
     MessagesExported {
         /// Which.
         selection: Selection,
-        /// Who asked for them.
+        /// The actor.
         actor: String,
     },
-    /// Messages were removed because of their age.
+    /// Retention removed messages.
     MessagesPruned {
-        /// How many.
+        /// The count.
         messages: u64,
-        /// All of them had come before.
+        /// All were received before this time.
         before: Timestamp,
     },
-    /// All that is kept was copied. Written before it is.
+    /// The store was copied; written before the copy.
     StoreCopied {
-        /// Who asked for it.
+        /// The actor.
         actor: String,
     },
-    /// The audit trail left the store. Written before the first of its rows does.
+    /// The audit trail was exported; written before the first row is printed.
     AuditExported {
-        /// In which form.
+        /// The format.
         format: ExportFormat,
-        /// Only what happened then or later.
+        /// Only rows from this time on.
         since: Option<Timestamp>,
-        /// Who asked for it.
+        /// The actor.
         actor: String,
     },
     /// The audit trail was verified.
     AuditVerified {
-        /// What was found, for each node that has a chain.
+        /// The result for each chain.
         chains: Vec<ChainVerdict>,
-        /// Places that were noted elsewhere and that the trail does not hold, as `NUMBER:HASH`.
+        /// Requested chain heads that the trail does not contain, as `NUMBER:HASH`.
         missing_heads: Vec<String>,
-        /// Who asked for it.
+        /// The actor.
         actor: String,
     },
-    /// The oldest rows of this node's chain were removed because of their age; the platform's key vouches for where it begins
-    /// now.
+    /// Retention removed the oldest rows of this node's chain; the platform's key signed its new beginning.
     AuditPruned {
-        /// The last row that was removed.
+        /// The last removed row.
         link: ChainHead,
-        /// All of them were written before.
+        /// All were written before this time.
         before: Timestamp,
     },
-    /// The platform's key vouches for the chain up to a row before this one.
+    /// The platform's key signed the chain up to an earlier row.
     AuditSigned {
-        /// The last row that is signed.
+        /// The last signed row.
         link: ChainHead,
         /// The signature over it.
         signature: Signature,
@@ -341,7 +340,7 @@ impl Event {
     /// The name of [`Event::AuditSigned`], which is read again when the chain is verified.
     pub(crate) const AUDIT_SIGNED: &'static str = "audit-signed";
 
-    /// The name of [`Event::AuditPruned`]: the row that tells where the chain begins.
+    /// The name of [`Event::AuditPruned`], which records where the chain begins.
     pub(crate) const AUDIT_PRUNED: &'static str = "audit-pruned";
 
     /// The stable name of the event.

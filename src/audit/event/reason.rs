@@ -1,17 +1,17 @@
-//! Why things ended, and who asked.
+//! Reasons and actors in the details of events.
 
 use crate::model::Refusal;
 
 /// Why the platform stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopReason {
-    /// It was asked to.
+    /// A signal or a request.
     Requested,
-    /// A part of it failed.
+    /// A part of the platform failed.
     Fault,
 }
 
-/// Who asked for the configuration to be read again.
+/// The trigger of a reload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReloadedBy {
     /// SIGHUP.
@@ -20,47 +20,47 @@ pub enum ReloadedBy {
     Http,
 }
 
-/// What is wrong with a configuration that was not taken over.
+/// The fault of a refused configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConfigurationFault {
     /// The file cannot be read.
     Unreadable,
-    /// It is no TOML, or has keys that do not exist.
+    /// It is not TOML, or has unknown keys.
     Syntax,
-    /// It has values that cannot work.
+    /// It has invalid values.
     Values,
     /// Roots, certificates or keys cannot be used.
     Identities,
-    /// CRLs and what else is known about revocation cannot be used.
+    /// CRLs or other revocation settings cannot be used.
     Revocation,
-    /// The audit record repository cannot be reached with the certificates and keys that are named.
+    /// The certificates and keys for the audit record repository cannot be used.
     Repository,
 }
 
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionEnd {
-    /// The peer closed it in good order.
+    /// The peer closed it gracefully.
     PeerClosed,
     /// The connection broke.
     ConnectionLost,
-    /// Nothing came for too long.
+    /// The idle timeout expired.
     IdleTimeout,
-    /// A frame was begun and not finished in time.
+    /// The frame timeout expired.
     FrameTimeout,
     /// A frame was larger than allowed.
     FrameTooLarge,
-    /// What came was not MLLP.
+    /// The peer does not speak MLLP.
     NotFramed,
-    /// A message could not be read, and the operator wants the connection closed then.
+    /// A message was unreadable, and the configuration closes the connection then.
     Unreadable,
-    /// Too many messages in a row claimed identities that the certificate does not speak for.
+    /// Too many consecutive messages claimed identities that the certificate may not speak for.
     Violations,
-    /// The right to be connected went away while connected.
+    /// The device lost its authorization.
     Withdrawn(Refusal),
-    /// The platform stops.
+    /// The platform shuts down.
     Shutdown,
-    /// A fault of ours.
+    /// An internal fault.
     Fault,
 }
 
@@ -76,7 +76,7 @@ impl StopReason {
 }
 
 impl ReloadedBy {
-    /// The stable word.
+    /// The stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -102,7 +102,8 @@ impl ConfigurationFault {
 }
 
 impl SessionEnd {
-    /// Every end but [`SessionEnd::Withdrawn`], whose codes are those of [`Refusal::ALL`]; for metrics that start at zero.
+    /// Every end but [`SessionEnd::Withdrawn`], whose codes are those of [`Refusal::ALL`]; for metrics that
+    /// start at zero.
     pub const ALL: [Self; 10] = [
         Self::PeerClosed,
         Self::ConnectionLost,
@@ -116,7 +117,7 @@ impl SessionEnd {
         Self::Fault,
     ];
 
-    /// The stable code of the reason; a withdrawn right goes by the code of the refusal.
+    /// The stable code of the reason; for a lost authorization the code of the refusal.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

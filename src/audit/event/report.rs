@@ -1,11 +1,11 @@
-//! What people were shown and given, and what they found.
+//! Views, exports and verifications in the details of events.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::model::{DeviceId, NodeName};
 
-/// How the content of a message was shown.
+/// The form in which the content of a message was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ViewedAs {
     /// Its bytes.
@@ -16,37 +16,37 @@ pub enum ViewedAs {
     TreeWithPatient,
 }
 
-/// What became of a message for a device.
+/// The outcome of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Settlement {
-    /// The device has acknowledged it: AA, or CA where it is not to say more.
+    /// The device acknowledged it: AA, or CA where it sends no application acknowledgement.
     Acknowledged,
-    /// The device does not take it: AE, AR, CE, CR, or no code of HL7 table 0008.
+    /// The device refused it: AE, AR, CE, CR, or a code outside HL7 table 0008.
     Refused,
-    /// Its time was over before the device had said all that it is to say.
+    /// It expired before the device had answered completely.
     Expired,
-    /// Whoever is responsible for it took it back.
+    /// An operator withdrew it.
     Withdrawn,
 }
 
-/// Which messages were asked for.
+/// The selection of an export.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Only those of this certificate.
     pub device: Option<DeviceId>,
     /// Only this transaction or type.
     pub kind: Option<String>,
-    /// Only what arrived then or later.
+    /// Only messages received from this time on.
     pub since: Option<Timestamp>,
-    /// Only what was rejected.
+    /// Only rejected messages.
     pub rejected: bool,
-    /// At most so many.
+    /// The maximum number.
     pub limit: Option<u32>,
-    /// Those for devices, and not those of devices.
+    /// Orders instead of received messages.
     pub outbox: bool,
 }
 
-/// The form of an exported trail.
+/// The format of an exported trail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExportFormat {
     /// One JSON object per line.
@@ -55,19 +55,19 @@ pub enum ExportFormat {
     Atna,
 }
 
-/// What became of the verification of one chain.
+/// The result of verifying one chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainVerdict {
-    /// Whose chain.
+    /// The node of the chain.
     pub node: NodeName,
-    /// The number of its last row, when it is whole.
+    /// The number of its last row, if it is intact.
     pub rows: Option<u64>,
-    /// The number of the first row that is wrong, when one is.
+    /// The number of the first wrong row, if there is one.
     pub broken_row: Option<u64>,
 }
 
 impl ViewedAs {
-    /// The stable word.
+    /// The stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -81,13 +81,13 @@ impl ViewedAs {
 impl Settlement {
     const ALL: [Self; 4] = [Self::Acknowledged, Self::Refused, Self::Expired, Self::Withdrawn];
 
-    /// What an answer means.
+    /// The meaning of an answer.
     #[must_use]
     pub const fn answered(acknowledged: bool) -> Self {
         if acknowledged { Self::Acknowledged } else { Self::Refused }
     }
 
-    /// The stable word.
+    /// The stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -98,7 +98,7 @@ impl Settlement {
         }
     }
 
-    /// The settlement with this word.
+    /// The settlement with this code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|settlement| settlement.code() == code)
@@ -106,7 +106,7 @@ impl Settlement {
 }
 
 impl ExportFormat {
-    /// The stable word.
+    /// The stable code.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

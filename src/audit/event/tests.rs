@@ -7,7 +7,7 @@ use crate::audit::fixtures::{certificate, every_event, installed, peer};
 use crate::model::Fingerprint;
 
 #[test]
-fn every_event_has_a_name_of_its_own_that_is_listed() {
+fn every_event_has_a_unique_listed_name() {
     let names: Vec<_> = every_event().iter().map(Event::name).collect();
     assert_eq!(names, Event::NAMES);
     assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
@@ -20,13 +20,13 @@ fn details_are_canonical_json_in_kebab_case() {
         let fields: std::collections::BTreeMap<String, Value> = serde_json::from_str(&details).unwrap();
         let kebab = |key: &String| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
         assert!(fields.keys().all(kebab), "{details}");
-        // A map that sorts its keys writes the same bytes.
+        // A map with sorted keys renders the same bytes.
         assert_eq!(serde_json::to_string(&fields).unwrap(), details);
     }
 }
 
 #[test]
-fn a_refusal_tells_its_code_and_the_certificate_when_there_was_one() {
+fn a_refusal_has_its_code_and_the_certificate() {
     let refusal = Refusal::Expired;
     let without =
         Event::ConnectionRefused { peer: peer(), refusal, certificate: None, revocation: Vec::new() };
@@ -48,13 +48,13 @@ fn a_refusal_tells_its_code_and_the_certificate_when_there_was_one() {
 }
 
 #[test]
-fn a_session_that_lost_its_right_ends_with_the_code_of_the_refusal() {
+fn a_session_without_authorization_ends_with_the_code_of_the_refusal() {
     assert_eq!(SessionEnd::Withdrawn(Refusal::SuspendedDevice).code(), Refusal::SuspendedDevice.code());
     assert_eq!(SessionEnd::IdleTimeout.code(), "idle-timeout");
 }
 
 #[test]
-fn what_is_installed_reads_back_from_the_row() {
+fn installed_certificates_parse_from_the_row() {
     let event = Event::CertificatesChanged { old: Vec::new(), new: installed() };
     assert_eq!(Installed::read(&event.details()), Some(installed()));
     assert_eq!(Installed::read("{}"), None);

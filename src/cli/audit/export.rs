@@ -47,7 +47,7 @@ pub(super) async fn run(
             match format {
                 Format::Jsonl => output.line(&serde_json::to_string(&AuditRowView::from(row))?)?,
                 Format::Atna => {
-                    if let Some(message) = row.told().message(site) {
+                    if let Some(message) = row.recorded_event().message(site) {
                         output.line(&message.xml)?;
                     }
                 }

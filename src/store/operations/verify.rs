@@ -324,7 +324,10 @@ mod tests {
         );
         place.execute(&sql).await.unwrap();
         let verdict = store.verify_audit(&Repeating).await.unwrap().remove(0).verdict;
-        assert_eq!(verdict.map_err(|broken| (broken.number, broken.fault)), Err((6, Fault::PruningUntold)));
+        assert_eq!(
+            verdict.map_err(|broken| (broken.number, broken.fault)),
+            Err((6, Fault::PruningUnrecorded))
+        );
     }
 
     async fn each_node_has_its_own_chain(place: TestStore) {

@@ -68,7 +68,7 @@ impl AuditRow {
 
     /// The row as the audit messages of IHE ATNA are made of it.
     #[must_use]
-    pub fn told(&self) -> RecordedEvent<'_> {
+    pub fn recorded_event(&self) -> RecordedEvent<'_> {
         RecordedEvent { node: &self.node, at: self.at, event: &self.event, details: &self.details }
     }
 }
