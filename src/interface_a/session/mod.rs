@@ -88,6 +88,8 @@ pub(super) struct Session {
     frame_began: Option<Instant>,
     /// Since when backpressure pauses reads.
     paused_since: Option<Instant>,
+    /// When the connection last began to wait.
+    waiting_since: Instant,
 }
 
 /// A message that is not answered yet, in the order of arrival.
@@ -134,6 +136,7 @@ impl Session {
             last_activity: now.instant,
             frame_began: None,
             paused_since: None,
+            waiting_since: now.instant,
         }
     }
 
@@ -152,6 +155,7 @@ impl Session {
     /// backpressure pauses reads; paused time is not charged to the peer.
     pub(super) fn set_reading(&mut self, reads: bool, now: Now) {
         self.refresh_settings();
+        self.waiting_since = now.instant;
         if !reads {
             self.paused_since.get_or_insert(now.instant);
         } else if let Some(since) = self.paused_since.take() {
@@ -251,8 +255,14 @@ impl Session {
         self.send_answers();
     }
 
-    /// When [`Session::expired`] has to be called, unless another event comes first.
+    /// When [`Session::expired`] has to be called, unless another event comes first. At least once in
+    /// [`SETTINGS_INTERVAL`], so that a shorter timeout reaches a session that waits with a longer one.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        self.timeout().map(|timeout| timeout.min(self.waiting_since + SETTINGS_INTERVAL))
+    }
+
+    /// When the peer is late.
+    fn timeout(&self) -> Option<Instant> {
         if !self.wants_input() || self.paused_since.is_some() {
             return None;
         }
@@ -267,10 +277,10 @@ impl Session {
         }
     }
 
-    /// The deadline has passed.
+    /// The deadline has passed. Does nothing if a timeout has not.
     pub(super) fn expired(&mut self, now: Now) {
         self.refresh_settings();
-        if self.deadline().is_none_or(|deadline| now.instant < deadline) {
+        if self.timeout().is_none_or(|timeout| now.instant < timeout) {
             return;
         }
         if let Some(received) = self.codec.complete_without_cr(&mut self.buffer) {
@@ -419,6 +429,8 @@ const fn end_after(reason: BrokenReason) -> SessionEnd {
 
 /// How long a frame whose end block lacks its carriage return waits for it.
 const CARRIAGE_RETURN_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long a waiting session may apply the timeouts of an earlier configuration.
+const SETTINGS_INTERVAL: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests;

@@ -149,17 +149,25 @@ fn a_reload_reaches_an_open_session() {
     assert_eq!(bench.end, Some(SessionEnd::FrameTooLarge));
 }
 
-// A session that waits with the old timeout applies the new one, at the latest when the old one is over.
+// Nothing wakes a session when a configuration is published: it looks by itself while it waits.
 #[test]
-fn a_longer_idle_timeout_reaches_a_session_that_waits() {
-    let config = handle(LIMITS.applied_to(config()));
-    let mut bench = Bench::with_config(Arc::clone(&config), PendingReplies::default());
-    let limits = Limits { idle_timeout: LIMITS.idle_timeout * 2, ..LIMITS };
-    config.store(Arc::new(limits.applied_to(Config::clone(&config.load()))));
-    bench.pass(LIMITS.idle_timeout);
-    assert_eq!(bench.end, None);
-    bench.pass(LIMITS.idle_timeout);
-    assert_eq!(bench.end, Some(SessionEnd::IdleTimeout));
+fn another_idle_timeout_reaches_a_session_that_waits() {
+    for (minutes, expected) in [(30, 30), (10, 10), (1, 1)] {
+        let config = handle(LIMITS.applied_to(config()));
+        let mut bench = Bench::with_config(Arc::clone(&config), PendingReplies::default());
+        let start = bench.now().instant;
+        let limits = Limits { idle_timeout: Duration::from_mins(minutes), ..LIMITS };
+        let mut reloaded = Some(limits.applied_to(Config::clone(&config.load())));
+        while bench.end.is_none() {
+            // As a connection waits: the deadline was taken when the reload comes.
+            bench.then(|session, now| session.set_reading(true, now));
+            let deadline = bench.session.deadline().unwrap();
+            reloaded.take().into_iter().for_each(|new| config.store(Arc::new(new)));
+            bench.pass(deadline - bench.now().instant);
+        }
+        assert_eq!(bench.now().instant - start, Duration::from_mins(expected), "15 minutes at first");
+        assert_eq!(bench.end, Some(SessionEnd::IdleTimeout));
+    }
 }
 
 // B.1: senders match acknowledgements by control id; many only count them.
