@@ -1,12 +1,11 @@
-//! A map that cannot grow without end.
+//! A map of bounded size.
 
 use std::collections::{BTreeSet, HashMap};
 
-/// What something is kept by: [`super::IssuedCertificate::identity`] or [`super::Issuer::identity`].
+/// The key of an entry: [`super::IssuedCertificate::identity`] or [`super::Issuer::identity`].
 pub(super) type Identity = [u8; 32];
 
-/// So many entries at capacity. When it is full, the entry of the lowest rank makes room; finding that one takes no search
-/// through all of them.
+/// At most `capacity` entries. A full map evicts the entry of the lowest rank, which takes no search.
 #[derive(Debug)]
 pub(super) struct BoundedMap<R, V> {
     capacity: usize,
@@ -23,7 +22,7 @@ impl<R: Ord + Copy, V> BoundedMap<R, V> {
         self.entries.get(identity)
     }
 
-    /// Puts an entry in, in place of the one that may be there.
+    /// Inserts an entry, replacing one of the same identity.
     pub(super) fn insert(&mut self, identity: Identity, rank: R, value: V) {
         if let Some((old, _)) = self.entries.insert(identity, (rank, value)) {
             self.ranks.remove(&(old, identity));
@@ -36,7 +35,7 @@ impl<R: Ord + Copy, V> BoundedMap<R, V> {
         }
     }
 
-    /// Takes out every entry of a lower rank.
+    /// Evicts every entry of a lower rank.
     pub(super) fn evict_below(&mut self, rank: R) {
         while self.ranks.first().is_some_and(|(lowest, _)| *lowest < rank)
             && let Some((_, lowest)) = self.ranks.pop_first()
@@ -61,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_rank_makes_room() {
+    fn the_lowest_rank_is_evicted() {
         let mut map = BoundedMap::new(2);
         map.insert(identity(1), 5, "first");
         map.insert(identity(2), 1, "second");
@@ -74,10 +73,14 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 128,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
-        fn it_keeps_the_highest_and_never_more_than_it_may(entries in prop::collection::vec((0..20_u8, 0..50_u32), 0..80)) {
+        fn the_capacity_is_never_exceeded(entries in prop::collection::vec((0..20_u8, 0..50_u32), 0..80)) {
             let mut map = BoundedMap::new(6);
             for (number, rank) in &entries {
                 map.insert(identity(*number), *rank, ());

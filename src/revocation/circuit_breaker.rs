@@ -1,18 +1,18 @@
-//! Places that do not answer.
+//! Circuit breakers for OCSP responders.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a responder that did not answer is passed over when a fresh CRL is at hand.
+/// How long a failed responder is skipped if a fresh CRL can answer.
 const RECENT_FAILURE_WINDOW: Duration = Duration::from_secs(15);
-/// After so many failures in a row one asks at a time: handshakes that wait for somebody who does not answer would
-/// hold the turns of devices whose responder does.
+/// After this many consecutive failures the breaker is half-open: one request at a time probes the responder.
+/// Handshakes that wait for a dead responder would take the permits of devices whose responder answers.
 const PROBE_THRESHOLD: u32 = 16;
-/// Places that are remembered at most.
+/// The number of URLs whose failures are recorded.
 const MAX_URLS: usize = 1024;
 
-/// Responders that failed, by URL.
+/// The failures of responders, by URL.
 #[derive(Debug, Default)]
 pub(super) struct CircuitBreakers(Mutex<HashMap<String, Failure>>);
 
@@ -23,7 +23,7 @@ struct Failure {
     is_probed: bool,
 }
 
-/// The right to ask a place; given back when it is dropped.
+/// The permission to send one request; released when dropped.
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
     breakers: &'a CircuitBreakers,
@@ -32,14 +32,15 @@ pub(super) struct Permit<'a> {
 }
 
 impl CircuitBreakers {
-    /// Whether it has failed just now.
+    /// Whether a request has failed within [`RECENT_FAILURE_WINDOW`].
     pub(super) fn failed_recently(&self, url: &str, now: Instant) -> bool {
         self.lock()
             .get(url)
             .is_some_and(|failure| now.saturating_duration_since(failure.last) < RECENT_FAILURE_WINDOW)
     }
 
-    /// A acquire, unless it has failed many times in a row and is being asked by another: so many times.
+    /// A permit. The error is the number of consecutive failures: the breaker is half-open and a probe is
+    /// running.
     pub(super) fn acquire<'a>(&'a self, url: &'a str) -> Result<Permit<'a>, u32> {
         let mut breakers = self.lock();
         let many = breakers.get_mut(url).filter(|failure| failure.consecutive >= PROBE_THRESHOLD);
@@ -98,7 +99,7 @@ mod tests {
     use crate::model::Clock;
 
     #[test]
-    fn one_asks_at_a_time_who_fails_and_all_again_when_it_answers() {
+    fn a_half_open_breaker_admits_one_probe_and_closes_on_success() {
         let clock = Clock::manual(hours(0));
         let (breakers, url) = (CircuitBreakers::default(), "http://r");
         for _ in 0..PROBE_THRESHOLD {
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_forgotten_in_time_and_nobody_fills_the_memory() {
+    fn failures_expire_and_their_number_is_bounded() {
         let clock = Clock::manual(hours(0));
         let breakers = CircuitBreakers::default();
         for number in 0..3 * MAX_URLS {

@@ -1,9 +1,10 @@
-//! Everything that was fetched, on disk, so that a restart during an outage still knows what it knew.
+//! The folder of fetched responses and CRLs, so that a restart during an outage loses nothing.
 //!
-//! `ocsp/NAME.der`, `crl/NAME.crl`, and `staple/NAME.der` for the platform's own certificates; names are digests, and
-//! contents are verified again when they are used, so that the folder need not be trusted. `crl-numbers.json` holds the highest CRL number seen of each issuer and scope.
+//! `ocsp/NAME.der`, `crl/NAME.crl`, and `staple/NAME.der` for the platform's own certificates. Names are
+//! digests. Contents are verified again when they are used, so the folder is not trusted. `crl-numbers.json`
+//! holds the highest CRL number seen of each issuer and scope.
 //!
-//! A thread of its own writes: a disk takes milliseconds to say that something is safe, and devices wait meanwhile.
+//! A separate thread writes: fsync takes milliseconds, and devices wait meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File, OpenOptions};
@@ -18,34 +19,34 @@ use tokio_util::sync::CancellationToken;
 use super::bounded_map::Identity;
 use crate::model::{Task, fault_point};
 
-/// Files of one kind that are kept; the oldest beyond that are deleted at the next start.
+/// Files of one kind. The oldest beyond this number are deleted at the next start.
 const MAX_FILES: usize = 100_000;
-/// Files that wait to be written. Whoever brings one more waits.
+/// Queued writes. When the queue is full, callers wait.
 const MAX_QUEUED_WRITES: usize = 1024;
-/// Files that are written before their folder is synchronised.
+/// Files written before their folder is synchronised.
 const MAX_BATCH: usize = 64;
 
 /// The folder.
 #[derive(Debug)]
 pub(super) struct Disk {
     folder: PathBuf,
-    /// The OCSP responses that are there, so that a handshake asks the disk for none that is not.
+    /// The OCSP responses on disk, so that a handshake reads only files that exist.
     responses: Mutex<HashSet<Identity>>,
-    /// Taken when the folder is given back.
+    /// Taken when the folder is closed.
     writer: Option<(SyncSender<Job>, JoinHandle<()>)>,
-    /// Cancelled when the writer has ended, for whatever reason.
+    /// Cancelled when the writer thread has ended, for any reason.
     ended: CancellationToken,
 }
 
 #[derive(Debug)]
 enum Job {
-    /// Put a file in place of the one that may be there.
+    /// Replace a file.
     Replace(PathBuf, Vec<u8>),
-    /// Say so when everything before this is written.
+    /// Report when all earlier jobs are done.
     Flush(SyncSender<()>),
 }
 
-/// A kind of file.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Ocsp,
@@ -71,7 +72,7 @@ impl Kind {
 }
 
 impl Disk {
-    /// Takes the folder over: what was begun and not finished is deleted, and the oldest of too many.
+    /// Opens the folder. Deletes leftover temporary files, and the oldest files beyond the limit.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         for kind in [Kind::Ocsp, Kind::Crl, Kind::Staple] {
             let folder = folder.join(kind.folder());
@@ -96,12 +97,12 @@ impl Disk {
         Ok(Self { folder: folder.to_owned(), responses, writer, ended })
     }
 
-    /// Cancelled when the writer has ended, for whatever reason.
+    /// Cancelled when the writer thread has ended, for any reason.
     pub(super) fn writer_ended(&self) -> CancellationToken {
         self.ended.clone()
     }
 
-    /// The same folder for a process that only looks at it: nothing is created, deleted or written.
+    /// Opens the folder to read it only: nothing is created, deleted or written.
     pub(super) fn open_to_read(folder: &Path) -> Self {
         let entries = fs::read_dir(folder.join(Kind::Ocsp.folder())).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| parse_hexadecimal(entry.path().file_stem()?.to_str()?));
@@ -114,32 +115,32 @@ impl Disk {
         }
     }
 
-    /// Whether an OCSP answer about this certificate is there.
+    /// Whether an OCSP response for this certificate is on disk.
     pub(super) fn has_response(&self, identity: &Identity) -> bool {
         self.responses().contains(identity)
     }
 
-    /// Reads the OCSP answer about this certificate.
+    /// Reads the OCSP response for this certificate.
     pub(super) fn read_response(&self, identity: &Identity) -> Option<Vec<u8>> {
         fs::read(self.path(Kind::Ocsp, &hexadecimal(identity))).ok()
     }
 
-    /// The answer is of no use: nobody reads it again.
+    /// Marks the response as unusable, so that it is not read again.
     pub(super) fn forget_response(&self, identity: &Identity) {
         self.responses().remove(identity);
     }
 
-    /// Reads the staple of this certificate.
+    /// Reads the staple for this certificate.
     pub(super) fn read_staple(&self, identity: &Identity) -> Option<Vec<u8>> {
         fs::read(self.path(Kind::Staple, &hexadecimal(identity))).ok()
     }
 
-    /// Keeps the staple of a certificate of the platform's.
+    /// Writes the staple for a certificate of the platform.
     pub(super) async fn write_staple(&self, identity: &Identity, der: Vec<u8>) {
         self.queue(Job::Replace(self.path(Kind::Staple, &hexadecimal(identity)), der)).await;
     }
 
-    /// Keeps an OCSP answer. What cannot be kept is status, and known until the process ends.
+    /// Writes an OCSP response. On an error, which is logged, it stays known until the process ends.
     pub(super) async fn write_response(&self, identity: Identity, der: Vec<u8>) {
         self.queue(Job::Replace(self.path(Kind::Ocsp, &hexadecimal(&identity)), der)).await;
         self.responses().insert(identity);
@@ -149,12 +150,12 @@ impl Disk {
         let Some((writer, _)) = &self.writer else { return };
         if let Err(TrySendError::Full(job)) = writer.try_send(job) {
             let writer = writer.clone();
-            // The disk is slower than those who answer: waiting bounds what is held in memory for it.
+            // The disk is slower than the network: waiting bounds the memory of the queue.
             let _ = tokio::task::spawn_blocking(move || writer.send(job)).await;
         }
     }
 
-    /// Keeps a CRL under this name. May wait for the disk.
+    /// Writes a CRL under this name. May wait for the disk.
     pub(super) fn write_crl(&self, name: &str, der: &[u8]) {
         self.send(Job::Replace(self.path(Kind::Crl, name), der.to_vec()));
     }
@@ -174,24 +175,24 @@ impl Disk {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Keeps the highest CRL numbers. May wait for the disk.
+    /// Writes the highest CRL numbers. May wait for the disk.
     pub(super) fn write_crl_numbers(&self, numbers: &BTreeMap<String, String>) {
-        // A map of text to text is always JSON.
+        // A map from text to text always serialises.
         let text = serde_json::to_vec_pretty(numbers).unwrap_or_default();
         self.send(Job::Replace(self.folder.join(NUMBERS), text));
     }
 
-    /// Waits until everything is written.
+    /// Waits until everything queued is written.
     pub(super) fn flush(&self) {
         let (done, written) = sync_channel(1);
         self.send(Job::Flush(done));
-        // An error says that the writer has ended.
+        // An error means that the writer has ended.
         let _ = written.recv();
     }
 
     fn send(&self, job: Job) {
         if let Some((writer, _)) = &self.writer {
-            // The writer ends after this.
+            // An error means that the writer has ended.
             let _ = writer.send(job);
         }
     }
@@ -214,7 +215,7 @@ impl Drop for Disk {
     }
 }
 
-/// The writer: several files, then their folders, so that a storm of responses costs the disk less.
+/// The writer thread: writes a batch of files, then synchronises their folders once.
 fn write_all(jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         fault_point(Task::RevocationDisk);
@@ -239,14 +240,14 @@ fn write_all(jobs: &Receiver<Job>) {
             }
         }
         for done in waiting {
-            // Whoever waits has not gone.
+            // The receiver waits for this.
             let _ = done.send(());
         }
     }
 }
 
 fn report_write_error(path: &Path, error: &io::Error) {
-    tracing::error!(file = %path.display(), %error, "what was fetched cannot be kept for a restart");
+    tracing::error!(file = %path.display(), %error, "could not write fetched revocation data; it will be missing after a restart");
 }
 
 fn write_whole(temporary: &Path, path: &Path, contents: &[u8]) -> io::Result<()> {
@@ -278,14 +279,14 @@ pub(super) fn hexadecimal(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
-/// What hexadecimal digits stand for.
+/// The octets of hexadecimal digits.
 pub(super) fn parse_hexadecimal(text: &str) -> Option<Vec<u8>> {
     let pairs =
         text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
     pairs.collect()
 }
 
-/// A file that was begun so lately may be another process's: `check` opens the folder beside a platform that serves.
+/// Younger temporary files may belong to another process: `check` opens the folder while `serve` runs.
 const MIN_LEFTOVER_AGE: std::time::Duration = std::time::Duration::from_mins(1);
 const NUMBERS: &str = "crl-numbers.json";
 const TEMPORARY: &str = "tmp";
@@ -295,7 +296,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_written_is_there_after_a_restart_and_what_was_begun_is_not() {
+    async fn written_files_survive_a_restart_and_leftovers_do_not() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path()).unwrap();
         disk.write_response([1; 32], b"one".to_vec()).await;
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_than_may_wait_is_written_all_the_same() {
+    async fn more_writes_than_the_queue_holds_are_all_written() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path()).unwrap();
         for number in 0..=u8::MAX {

@@ -1,4 +1,4 @@
-//! The engine: asks what the policy wants asked, and keeps what it learns.
+//! The engine: follows the decision table, queries what it asks for, and caches the results.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,7 +26,7 @@ use crate::config;
 use crate::metrics::Metrics;
 use crate::model::Clock;
 
-/// Knows, or finds out, whether certificates have been revoked. Clones share everything.
+/// Checks whether certificates have been revoked. Clones share all state.
 #[derive(Debug, Clone)]
 pub struct Engine(pub(super) Arc<Inner>);
 
@@ -46,26 +46,26 @@ pub(super) struct Inner {
     changed: watch::Sender<u64>,
 }
 
-/// Another configuration, read and not in force yet.
+/// A new configuration, loaded but not applied.
 #[derive(Debug)]
 pub struct Prepared {
     settings: Arc<Settings>,
     crls: Vec<Arc<StoredCrl>>,
 }
 
-/// How far the question for one certificate has come, for whoever stops waiters.
+/// The progress of one check, for a caller that stops waiting at the deadline.
 #[derive(Debug, Default)]
 struct Progress {
     tried: Vec<FailedAttempt>,
-    /// The URLs that are being asked.
+    /// The URLs that are being queried.
     pending: Vec<String>,
 }
 
 impl Engine {
-    /// Reads what is installed and what was kept.
+    /// Loads the installed CRLs and what earlier processes stored.
     ///
     /// # Errors
-    /// When something that the configuration names cannot be used.
+    /// When a file or folder that the configuration names cannot be used.
     pub fn open(
         config: &config::Revocation,
         metrics: Metrics,
@@ -99,7 +99,7 @@ impl Engine {
         for (name, der) in disk.read_crls() {
             match Crl::read(der) {
                 Ok(crl) => lists.add(StoredCrl::new(crl, Origin::Persisted(name))),
-                Err(error) => tracing::warn!(name, %error, "a CRL that was kept cannot be used"),
+                Err(error) => tracing::warn!(name, %error, "ignoring a stored CRL that cannot be parsed"),
             }
         }
         lists.install(load_installed_crls(&config.installed_crls)?);
@@ -124,17 +124,17 @@ impl Engine {
         Ok(engine)
     }
 
-    /// Reads the installed CRLs and the settings of another configuration.
+    /// Loads the settings and the installed CRLs of a new configuration.
     ///
     /// # Errors
-    /// When something cannot be used.
+    /// When a file or folder that it names cannot be used.
     pub fn prepare(config: &config::Revocation) -> Result<Prepared, RevocationError> {
         let (settings, crls) =
             (Arc::new(Settings::load(config)?), load_installed_crls(&config.installed_crls)?);
         Ok(Prepared { settings, crls })
     }
 
-    /// Puts another configuration in force; the folder and the number of waiters handshakes stay.
+    /// Applies a new configuration, except `directory` and `max-waiting`.
     pub fn apply(&self, prepared: Prepared) {
         self.0.settings.store(prepared.settings);
         self.0.crls.install(prepared.crls);
@@ -142,20 +142,20 @@ impl Engine {
         self.notify_change();
     }
 
-    /// Cancelled when the thread that writes fetched answers to the disk has ended; while the engine lives that is a fault.
+    /// Cancelled when the thread that writes to disk has ended; while the engine lives, that is a fault.
     #[must_use]
     pub fn disk_writer_ended(&self) -> CancellationToken {
         self.0.disk.writer_ended()
     }
 
-    /// Learns that something has changed by which somebody may be revoked: the number grows.
+    /// Notifies of changes that may revoke a certificate: the number grows with each.
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.changed.subscribe()
     }
 
-    /// What is known about every certificate of a path, without pending anybody, not even the disk. For live sessions,
-    /// and where nobody can wait.
+    /// The status of every certificate of a path by what is in memory, without I/O. For live sessions, and
+    /// for callers that cannot wait.
     #[must_use]
     pub fn peek(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
         let signers = self.crl_signers(path);
@@ -174,8 +174,8 @@ impl Engine {
             .collect()
     }
 
-    /// Whether every certificate is good by what is in memory, or one is revoked by it: then nobody need be asked, and
-    /// a device that is known does not wait (A9.2).
+    /// The statuses of a path if they can be decided from memory: all certificates are good, or one is
+    /// revoked. A known device does not wait (A9.2).
     #[must_use]
     pub fn try_check(&self, path: &Arc<[IssuedCertificate]>) -> Option<Vec<Status>> {
         let signers = self.crl_signers(path);
@@ -197,11 +197,11 @@ impl Engine {
         settled.then(|| self.count(statuses))
     }
 
-    /// Finds out about every certificate of a path, within the deadline.
+    /// Checks every certificate of a path, within the deadline.
     pub async fn check(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
         let deadline = self.0.settings.load().deadline;
         let late = tokio::time::sleep(deadline).boxed().shared();
-        // Whoever comes when too many wait already waits as well, as long as a handshake may.
+        // A caller beyond the limit waits as well, for as long as a handshake may take.
         let _turn = tokio::select! {
             turn = self.0.waiters.acquire() => turn,
             () = late.clone() => return self.unresolved(path, UndeterminedReason::Busy),
@@ -221,7 +221,7 @@ impl Engine {
             }
         });
         let statuses = join_all(pending).await;
-        // Of one that did not come in time, something may be known all the same.
+        // At the deadline, other sources may have the status in memory.
         let late = |status: &Status| matches!(status.verdict, Verdict::Undetermined(_));
         let known = self.peek(path);
         let merged = statuses.into_iter().zip(known).map(|(status, known)| {
@@ -287,7 +287,7 @@ impl Engine {
         }
     }
 
-    /// What the policy wants; a responder that has just failed is passed over when a CRL can answer in its endpoint.
+    /// The next step of the decision table. A responder that failed recently is skipped if a CRL can answer.
     fn next_step(&self, issued: &IssuedCertificate, known: &Knowledge) -> Step {
         let step = decide(known);
         if step != Step::QueryResponder {
@@ -300,13 +300,13 @@ impl Engine {
         let without = Knowledge { responder: Some(None), ..known.clone() };
         match decide(&without) {
             answered @ Step::Decided(..) => answered,
-            // Nobody to ask at all: on to the CRLs.
+            // No responder: continue with the CRLs.
             Step::FetchCrl if endpoints.is_empty() => Step::FetchCrl,
             _ => step,
         }
     }
 
-    /// Whether every one of these has failed just now.
+    /// Whether each of these has failed recently.
     pub(super) fn all_failed_recently(&self, endpoints: &[Endpoint]) -> bool {
         let now = self.0.clock.instant();
         endpoints.iter().all(|endpoint| self.0.breakers.failed_recently(&endpoint.url, now))
@@ -334,13 +334,13 @@ impl Engine {
         self.0.crls.report(issued, signers, self.0.clock.now(), skew, &self.0.disk)
     }
 
-    /// The kept OCSP answer.
+    /// The cached OCSP response.
     fn cached_report(&self, identity: Identity, source: Source) -> Option<Report> {
         let kept = self.0.responses.get(&identity)?;
         Some(kept.report(source, self.0.clock.now(), self.0.settings.load().skew))
     }
 
-    /// Fetches the OCSP answer that an earlier process has kept, or this one had no room for, from the disk.
+    /// Loads the OCSP response that an earlier process stored, or that the cache evicted, from disk.
     async fn load_from_disk(&self, issued: &IssuedCertificate, identity: Identity) {
         if self.0.responses.get(&identity).is_some() || !self.0.disk.has_response(&identity) {
             return;
@@ -359,7 +359,7 @@ impl Engine {
         let der = self.0.disk.read_response(&identity)?;
         let settings = self.0.settings.load();
         let answer = verify(&der, &self.expectation(&settings, issued, NonceRule::Any)).ok()?;
-        // Nothing was kept of a delegate that no CRL cleared. Whether one does today decides about "good" alone.
+        // A response by a delegate that no CRL covered was never stored. Today's CRLs decide on "good" only.
         let revoked = matches!(answer.status, CertStatus::Revoked { .. });
         if !revoked && !self.delegate_is_good(issued, &answer) {
             return None;
@@ -396,7 +396,7 @@ impl Engine {
         }
     }
 
-    /// The status of a delegate without id-pkix-ocsp-nocheck, by CRLs alone: by OCSP it could vouch for itself.
+    /// Whether CRLs clear a delegate without id-pkix-ocsp-nocheck. By OCSP it could vouch for itself.
     pub(super) fn delegate_is_good(&self, issued: &IssuedCertificate, answer: &VerifiedResponse) -> bool {
         let Some(delegate) = &answer.unchecked_delegate else { return true };
         let issued =
@@ -427,7 +427,7 @@ impl Engine {
         self.0.changed.send_modify(|number| *number = number.wrapping_add(1));
     }
 
-    /// The gauge of every CRL in use: of several of one issuer the one that expires first.
+    /// Sets the gauge of every current CRL. Of several CRLs of one issuer, the first to expire counts.
     pub(super) fn update_crl_gauge(&self) {
         let mut expires = std::collections::BTreeMap::new();
         for stored in self.0.crls.current() {
@@ -443,7 +443,7 @@ impl Engine {
 }
 
 impl Progress {
-    /// What has failed, and what has not answered yet.
+    /// The failed attempts, and those without a response yet.
     fn into_attempts(self) -> Vec<FailedAttempt> {
         let waiters = self
             .pending

@@ -1,4 +1,4 @@
-//! What was asked in vain, and why it led nowhere.
+//! Failed attempts to learn the status of a certificate.
 
 use std::error::Error;
 use std::fmt;
@@ -8,65 +8,67 @@ use super::http::FetchError;
 use super::ocsp::OcspError;
 use crate::x509::X509Error;
 
-/// Something that was tried in vain.
+/// One failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedAttempt {
-    /// What: an URL, or the local CRLs.
+    /// The URL, or `OCSP` or `CRL` when there is none.
     pub target: String,
-    /// UndeterminedReason it led nowhere.
+    /// The reason.
     pub error: AttemptError,
 }
 
-/// UndeterminedReason a responder or a distribution point gave no answer that counts.
+/// Why a responder or a distribution point gave no usable response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AttemptError {
     /// Neither the certificate nor the configuration names a responder.
-    #[error("no responder with an http URL is named or configured")]
+    #[error("neither the certificate nor the configuration names an OCSP responder with an http URL")]
     NoResponder,
-    /// Neither the certificate nor the configuration names a place.
-    #[error("no distribution point with an http URL is named or configured")]
+    /// Neither the certificate nor the configuration names a distribution point.
+    #[error("neither the certificate nor the configuration names a distribution point with an http URL")]
     NoDistributionPoint,
-    /// The time of the handshake ended before the answer came.
-    #[error("no answer within revocation.deadline")]
+    /// The handshake's deadline passed first.
+    #[error("no response within revocation.deadline")]
     Deadline,
-    /// It failed many times in a row and is asked by one at a time until it answers again.
-    #[error("it has failed {0} times in a row, and is asked by one at a time")]
+    /// The circuit breaker is half-open and another request probes the responder.
+    #[error(
+        "circuit breaker is open after {0} consecutive failures; one request at a time probes the responder"
+    )]
     CircuitBreakers(u32),
-    /// Nothing came.
-    #[error("nothing was fetched")]
+    /// The HTTP request failed.
+    #[error("HTTP request failed")]
     Fetch(#[source] FetchError),
-    /// The OCSP response does not count.
-    #[error("the response does not count")]
+    /// The OCSP response was rejected.
+    #[error("OCSP response rejected")]
     Response(#[source] OcspError),
-    /// Its times are over, or not come yet.
-    #[error("the response is not fresh")]
+    /// The response has expired, or its thisUpdate is in the future.
+    #[error("OCSP response is not fresh")]
     NotFresh,
-    /// It was asked for a response to staple, and does not know the certificate.
-    #[error("the responder does not know the certificate")]
+    /// A response to staple was wanted, and the responder does not know the certificate.
+    #[error("OCSP responder does not know the certificate")]
     Unknown,
-    /// RFC 6960 4.2.2.2.1: without id-pkix-ocsp-nocheck the delegate's own status is looked up.
-    #[error("no fresh CRL clears the delegated responder's own certificate")]
+    /// RFC 6960 4.2.2.2.1: the status of a delegate without id-pkix-ocsp-nocheck is checked.
+    #[error("no fresh CRL covers the certificate of the delegated responder")]
     Delegate,
-    /// What came is neither PEM nor DER.
-    #[error("what came holds no CRL")]
+    /// The body is neither PEM nor DER.
+    #[error("response body contains no CRL")]
     NoCrl(#[source] Option<X509Error>),
-    /// The CRL cannot be used.
-    #[error("the CRL cannot be used")]
+    /// The CRL was rejected.
+    #[error("CRL rejected")]
     Crl(#[source] CrlParseError),
-    /// None of the issuers with its name signed it.
-    #[error("no issuer that is known here signed the CRL")]
+    /// No issuer of this name signed it.
+    #[error("no known issuer signed the CRL")]
     Unsigned,
-    /// A CRL number has gone back.
-    #[error("the CRL is older than one that was seen before")]
+    /// The CRL number is lower than the highest number seen.
+    #[error("CRL number is lower than one already seen (rollback)")]
     RolledBack,
-    /// thisUpdate has gone back.
-    #[error("the CRL is older than the one from this place that is at hand")]
+    /// thisUpdate is earlier than that of the stored CRL.
+    #[error("CRL is older than the stored CRL from this URL")]
     Older,
-    /// The operating system gives no random numbers for the nonce.
-    #[error("no random numbers")]
+    /// No random numbers for the nonce.
+    #[error("random number generator failed")]
     Random,
-    /// It broke off by a fault of ours.
-    #[error("a fault of ours")]
+    /// The attempt panicked.
+    #[error("internal error: the attempt panicked")]
     Fault,
 }
 
@@ -87,11 +89,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_tried_is_told_with_its_causes() {
+    fn a_failed_attempt_is_shown_with_its_causes() {
         let tried = FailedAttempt {
             target: "http://ca/ocsp".to_owned(),
             error: AttemptError::Fetch(FetchError::Status(503)),
         };
-        assert_eq!(tried.to_string(), "http://ca/ocsp: nothing was fetched: HTTP status 503");
+        assert_eq!(tried.to_string(), "http://ca/ocsp: HTTP request failed: HTTP status 503");
     }
 }

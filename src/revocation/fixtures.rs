@@ -1,4 +1,4 @@
-//! CAs, certificates, responses and CRLs for tests, with everything that must not be among what can be made.
+//! CAs, certificates, responses and CRLs for tests, including invalid ones that the product cannot make.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) fn hours(hours: i64) -> Timestamp {
     Timestamp::from_second(NOW + hours * 3600).unwrap()
 }
 
-/// A configuration with this folder, which may ask this machine.
+/// A configuration with this folder that may contact loopback.
 pub(crate) fn config(folder: &Path) -> config::Revocation {
     config::Revocation {
         when_undetermined: Undetermined::Refuse,
@@ -56,7 +56,7 @@ pub(crate) struct Ca {
     params: CertificateParams,
 }
 
-/// What a certificate has besides its name.
+/// The parts of a certificate besides its name.
 #[derive(Clone, Default)]
 pub(crate) struct Extras {
     pub(crate) purposes: Vec<ExtendedKeyUsagePurpose>,
@@ -119,7 +119,7 @@ impl Ca {
         }
     }
 
-    /// The question about this CA's own certificate, as if another had issued it.
+    /// This CA's own certificate, as if another CA had issued it.
     pub(crate) fn subordinate_of(&self, parent: &Self) -> IssuedCertificate {
         let mut facts = (*self.facts).clone();
         facts.serial = Serial::from_octets(&[9]);
@@ -140,7 +140,7 @@ fn params(name: &str) -> CertificateParams {
     params
 }
 
-/// An entry about `issued`, as of an hour ago, good for a day.
+/// A status for `issued`, as of an hour ago, valid for a day.
 pub(crate) fn entry(issued: &IssuedCertificate, status: CertStatus) -> SingleResponse {
     SingleResponse {
         id: CertId::for_certificate(issued, CertIdHash::Sha1),
@@ -176,7 +176,7 @@ pub(crate) struct List {
 }
 
 impl List {
-    /// A complete CRL as of an hour ago, good for a day.
+    /// A complete CRL as of an hour ago, valid for a day.
     pub(crate) fn new(number: u8) -> Self {
         Self {
             this_update: hours(-1),

@@ -1,8 +1,9 @@
-//! Fetching over plain HTTP: OCSP responses and CRLs are signed, and https would ask for revocation in its turn.
+//! The HTTP client for OCSP responses and CRLs. Plain HTTP: the content is signed, and https would need
+//! revocation checks of its own.
 //!
-//! Nobody is is_trusted to stop: every request has a time for the connection, a time for all of it and a number of bytes.
-//! Redirects are not followed. Unless the operator allows hosts by name, addresses of this machine and of its
-//! neighbourhood are not asked, whatever a certificate says.
+//! Every request is bounded by a connect timeout, a total timeout and a number of bytes. Redirects are not
+//! followed. Loopback and link-local addresses are refused, whatever a certificate says, unless the operator
+//! allows the host by name.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
@@ -17,15 +18,15 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How many requests are under way at once, and to one host: one that does not answer takes no turn of the others'.
+/// Concurrent requests, in total and to one host: a host that does not answer leaves permits for the others.
 const MAX_REQUESTS: usize = 512;
 const MAX_REQUESTS_PER_HOST: usize = 128;
-/// Names that are looked up at once. The operating system's lookup takes a thread and cannot be broken off.
+/// Concurrent DNS resolutions. Each occupies a thread of the operating system and cannot be cancelled.
 const MAX_DNS_LOOKUPS: usize = 32;
-/// Hosts whose turns are counted before those without a request are forgotten.
+/// Hosts with a semaphore. Beyond this number, those without a request are dropped.
 const MAX_TRACKED_HOSTS: usize = 256;
 
-/// Sends requests, within limits.
+/// Sends requests within the limits.
 #[derive(Debug)]
 pub(crate) struct HttpClient {
     requests: Semaphore,
@@ -33,7 +34,7 @@ pub(crate) struct HttpClient {
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-/// The limits, as configured.
+/// The configured limits.
 #[derive(Debug, Clone)]
 pub(crate) struct FetchLimits {
     pub(crate) connect: Duration,
@@ -42,52 +43,52 @@ pub(crate) struct FetchLimits {
     pub(crate) allowed_hosts: Vec<String>,
 }
 
-/// What is fetched.
+/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct FetchRequest {
     pub(crate) url: String,
     /// The body of a POST; a GET has none.
     pub(crate) body: Option<Vec<u8>>,
-    /// Bytes of the largest answer.
+    /// The largest response, in bytes.
     pub(crate) limit: usize,
-    /// The operator named this URL: its host need not be allowed once more.
+    /// The operator configured this URL: its host needs no entry in `allowed-hosts`.
     pub(crate) is_configured: bool,
 }
 
-/// UndeterminedReason nothing was fetched.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// Another scheme than http, or no URL at all.
+    /// Not a URL, or its scheme is not http.
     #[error("not an http URL")]
     Url,
-    /// The operator's list does not have it.
-    #[error("the host is not among revocation.allowed-hosts")]
+    /// The operator's list does not contain the host.
+    #[error("host is not listed in revocation.allowed-hosts")]
     NotAllowed,
-    /// An address that no certificate may send us to.
+    /// A loopback or link-local address, which a certificate must not choose.
     #[error(
-        "{0} is an address of this machine or its neighbourhood; revocation.allowed-hosts could allow the host"
+        "{0} is a loopback or link-local address; to allow the host, list it in revocation.allowed-hosts"
     )]
     Address(IpAddr),
-    /// No address.
-    #[error("the host has no address")]
+    /// DNS resolution failed.
+    #[error("DNS resolution failed or found no address")]
     Resolve,
-    /// No connection.
-    #[error("no connection: {0}")]
+    /// The connection failed.
+    #[error("connection failed: {0}")]
     Connect(std::io::ErrorKind),
-    /// Too slow.
-    #[error("no complete answer in time")]
+    /// A timeout.
+    #[error("timed out before the response was complete")]
     Timeout,
-    /// Not even asked.
-    #[error("too many requests are under way")]
+    /// No permit became free in time; the host was not contacted.
+    #[error("too many requests in progress")]
     Busy,
-    /// Too much.
-    #[error("the answer is larger than {0} bytes")]
+    /// The response exceeds the limit.
+    #[error("response is larger than {0} bytes")]
     TooLarge(usize),
-    /// Another status than 200.
+    /// A status other than 200.
     #[error("HTTP status {0}")]
     Status(u16),
-    /// Not HTTP, or broken off.
-    #[error("the answer is not HTTP, or was broken off")]
+    /// Not HTTP, or closed early.
+    #[error("response is not valid HTTP, or the connection was closed early")]
     Protocol,
 }
 
@@ -100,16 +101,16 @@ impl HttpClient {
         }
     }
 
-    /// Fetches; the time limit includes waiting for a turn.
+    /// Sends the request and returns the body. The total timeout includes waiting for a permit.
     ///
     /// # Errors
-    /// UndeterminedReason nothing came.
+    /// See [`FetchError`].
     pub(crate) async fn fetch(&self, fetch: FetchRequest, limits: &FetchLimits) -> Result<Bytes, FetchError> {
         let uri: Uri = fetch.url.parse().map_err(|_| FetchError::Url)?;
         let host = checked_host(&uri, &fetch, limits)?;
         let mut late = FetchError::Busy;
         let all = async {
-            // Neither is ever closed.
+            // The semaphores are never closed.
             let _own = self.host_permits(&host).acquire_owned().await.map_err(|_| FetchError::Busy)?;
             let _turn = self.requests.acquire().await.map_err(|_| FetchError::Busy)?;
             late = FetchError::Timeout;
@@ -142,7 +143,7 @@ impl HttpClient {
         let request = request(uri, host, fetch.body, limits.proxy.is_some())?;
         let stream = match &limits.proxy {
             Some(proxy) => {
-                // What a name stands for is the proxy's to find out; an address is one for everybody.
+                // The proxy resolves names. An address means the same host to all.
                 if let Ok(address) = host.name.parse::<IpAddr>()
                     && !host.is_trusted
                     && is_local_address(address)
@@ -159,7 +160,8 @@ impl HttpClient {
         send(stream, request, fetch.limit).await
     }
 
-    /// Looks a name up. Whoever gives up waiting leaves the thread and its turn behind until the system has answered.
+    /// Resolves a name. When the caller stops waiting, the thread and its permit stay occupied until the
+    /// system answers.
     async fn resolve(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, FetchError> {
         if let Ok(address) = name.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
@@ -175,7 +177,7 @@ impl HttpClient {
 struct Host {
     name: String,
     port: u16,
-    /// Allowed by name: its addresses are not looked at.
+    /// Allowed by name: its addresses are not checked.
     is_trusted: bool,
 }
 
@@ -212,7 +214,7 @@ async fn send(stream: TcpStream, request: Request<Full<Bytes>>, limit: usize) ->
         Ok(body.to_bytes())
     };
     tokio::pin!(answer);
-    // The connection is driven here, so that nothing of it outlives this request.
+    // The connection is driven here, so that it ends with this request.
     tokio::select! {
         answer = &mut answer => answer,
         _ = connection => answer.await,
@@ -247,10 +249,10 @@ fn request(
 ) -> Result<Request<Full<Bytes>>, FetchError> {
     let (method, body) = body.map_or((Method::GET, Bytes::new()), |body| (Method::POST, body.into()));
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    // Without what may stand before the host, names and passwords: they are nobody's business.
+    // Without the user information of the URL: names and passwords are not sent.
     let name = if host.name.contains(':') { format!("[{}]", host.name) } else { host.name.clone() };
     let authority = if host.port == 80 { name } else { format!("{name}:{}", host.port) };
-    // RFC 9112 3.2: a proxy is asked with the whole URL, the host itself with the path.
+    // RFC 9112 3.2: the request target is the whole URL for a proxy, and the path for the host itself.
     let target = if by_proxy { format!("http://{authority}{path}") } else { path.to_owned() };
     let mut request = Request::builder().method(method.clone()).uri(target).header(HOST, authority);
     request = request.header(ACCEPT, HeaderValue::from_static("*/*"));
@@ -260,8 +262,8 @@ fn request(
     request.body(Full::new(body)).map_err(|_| FetchError::Url)
 }
 
-/// This machine, its own network segment, and those to whom nobody has given an address. Cloud providers keep their
-/// metadata service on a issued-local address.
+/// Loopback, link-local, unspecified and multicast addresses. Cloud providers serve metadata on link-local
+/// addresses.
 fn is_local_address(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => {
@@ -302,7 +304,8 @@ mod tests {
         FetchRequest { url, body: None, limit: 1000, is_configured: false }
     }
 
-    /// A server that answers once, piece by piece with a pause after each, and tells what it was asked.
+    /// A server that answers one request, piece by piece with a delay after each, and returns the request it
+    /// received.
     async fn server(
         pieces: Vec<Vec<u8>>,
         pause: Duration,
@@ -336,7 +339,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_is_fetched_with_get_and_with_post() {
+    async fn get_and_post_return_the_body() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
         for (body, start) in [(None, "GET /x HTTP/1.1"), (Some(b"ask".to_vec()), "POST /x HTTP/1.1")] {
             let (url, task) = server(vec![answer.clone()], Duration::ZERO, false).await;
@@ -348,7 +351,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_is_asked_with_the_whole_url() {
+    async fn a_proxy_receives_the_whole_url() {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
         let (url, task) = server(vec![answer], Duration::ZERO, false).await;
         let proxy = url.strip_prefix("http://").unwrap().strip_suffix("/x").unwrap().to_owned();
@@ -360,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_host_that_is_slow_takes_no_turn_of_the_others() {
+    async fn a_slow_host_leaves_permits_for_the_others() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let silent = get(format!("http://{}/", listener.local_addr().unwrap()));
         let fetcher = Arc::new(HttpClient::new());
@@ -379,7 +382,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_is_not_sent_to_addresses_of_its_own_neighbourhood() {
+    async fn a_proxy_is_not_asked_for_loopback_or_link_local_addresses() {
         let limits =
             FetchLimits { proxy: Some("127.0.0.1:1".to_owned()), allowed_hosts: Vec::new(), ..limits() };
         let refused = HttpClient::new().fetch(get("http://169.254.169.254/".to_owned()), &limits).await;
@@ -387,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_passwords_of_an_url_go_nowhere() {
+    fn the_user_information_of_a_url_is_not_sent() {
         let fetch = get("http://user:secret@ca.example:81/x?y".to_owned());
         let uri: Uri = fetch.url.parse().unwrap();
         let open = FetchLimits { allowed_hosts: Vec::new(), ..limits() };
@@ -400,9 +403,9 @@ mod tests {
         }
     }
 
-    // Bugs that others shipped: AIA at loopback or a metadata address.
+    // Bugs of other implementations: AIA at loopback or a metadata address.
     #[tokio::test]
-    async fn a_certificate_cannot_send_us_to_ourselves() {
+    async fn a_certificate_cannot_point_at_loopback() {
         let open = FetchLimits { allowed_hosts: Vec::new(), ..limits() };
         let ask = async |url: &str, limits: &FetchLimits| {
             HttpClient::new().fetch(get(url.to_owned()), limits).await.unwrap_err()
@@ -423,9 +426,9 @@ mod tests {
         }
     }
 
-    // Bugs that others shipped: redirect, endless body.
+    // Bugs of other implementations: redirect, endless body.
     #[tokio::test]
-    async fn redirects_are_not_followed_and_endless_bodies_end() {
+    async fn redirects_are_not_followed_and_bodies_are_bounded() {
         let redirect = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n";
         assert_eq!(fetch(redirect, false).await, Err(FetchError::Status(302)));
         let endless =
@@ -438,9 +441,9 @@ mod tests {
         assert_eq!(fetch("nonsense\r\n\r\n", false).await, Err(FetchError::Protocol));
     }
 
-    // Bugs that others shipped: one byte a minute.
+    // Bugs of other implementations: one byte a minute.
     #[tokio::test]
-    async fn a_trickle_is_cut_off() {
+    async fn a_slow_body_times_out() {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n".to_vec();
         let pieces = std::iter::once(head).chain((0..99).map(|_| b"x".to_vec())).collect();
         let (url, _task) = server(pieces, Duration::from_millis(50), false).await;

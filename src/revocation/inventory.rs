@@ -1,4 +1,4 @@
-//! What is known, for operators.
+//! The known CRLs and OCSP responses, for operators.
 
 use serde::Serialize;
 
@@ -7,70 +7,70 @@ use super::disk::hexadecimal;
 use super::engine::Engine;
 use super::verdict::CertStatus;
 
-/// Everything that is at hand.
+/// All known CRLs and responses.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Inventory {
     /// CRLs.
     pub crls: Vec<KnownCrl>,
-    /// OCSP answers.
+    /// OCSP responses.
     pub ocsp: Vec<KnownAnswer>,
 }
 
-/// A CRL that is at hand.
+/// A known CRL.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct KnownCrl {
-    /// Whose.
+    /// The issuer's name.
     pub issuer: String,
     /// cRLNumber in hexadecimal.
     pub number: Option<String>,
-    /// Whether it is a delta.
+    /// Whether it is a delta CRL.
     pub delta: bool,
-    /// When it was made.
+    /// thisUpdate.
     pub this_update: String,
-    /// When the next one will be there.
+    /// nextUpdate.
     pub next_update: String,
-    /// Seconds since it was made.
+    /// Seconds since thisUpdate.
     pub age_seconds: i64,
-    /// When it will be fetched again.
+    /// When it is refreshed.
     pub next_refresh: Option<String>,
-    /// From where.
+    /// The URL from which it is refreshed.
     pub refresh_url: Option<String>,
-    /// Entries.
+    /// The number of entries.
     pub revoked: usize,
     /// The file or URL it came from.
     pub from: String,
-    /// Whether an issuer that was seen here has signed it.
+    /// Whether a known issuer signed it.
     pub verified: bool,
 }
 
-/// An OCSP answer that is kept.
+/// A cached OCSP response.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct KnownAnswer {
-    /// Of which certificate.
+    /// The serial number of the certificate.
     pub serial: String,
-    /// Of which issuer.
+    /// The issuer of the certificate.
     pub issuer: String,
-    /// What.
+    /// The status.
     pub status: &'static str,
-    /// When it was known to be so.
+    /// thisUpdate.
     pub this_update: String,
-    /// What it says of the next.
+    /// nextUpdate.
     pub next_update: Option<String>,
-    /// Until when it counts here.
+    /// The end of its validity here, with all limits.
     pub expires: String,
-    /// When it will be asked for again, while the device is seen.
+    /// When it is refreshed, while the device connects.
     pub next_refresh: String,
-    /// Who signed.
+    /// The name of the signer.
     pub responder: String,
-    /// Where it was fetched.
+    /// The URL it was fetched from.
     pub url: Option<String>,
 }
 
 impl Engine {
-    /// Everything that is at hand.
+    /// All known CRLs and responses.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
         let mut crls: Vec<_> = self.0.crls.all().iter().map(|stored| self.known_crl(stored)).collect();

@@ -1,4 +1,4 @@
-//! A certificate and the key that issued it: what a question about revocation is about.
+//! A certificate with the issuer that signed it: the subject of every revocation check.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::x509::{CertificateFacts, PublicKey};
 pub struct IssuedCertificate {
     /// The certificate.
     pub certificate: Arc<CertificateFacts>,
-    /// Whose key has verified its signature.
+    /// The issuer whose key verified its signature.
     pub issuer: Arc<Issuer>,
 }
 
@@ -24,17 +24,17 @@ pub struct Issuer {
     identity: [u8; 32],
 }
 
-/// The digest that a CertID is made with (RFC 6960 4.1.1).
+/// The digest algorithm of a CertID (RFC 6960 4.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CertIdHash {
-    /// SHA-1: it only names here, and it is what every responder knows (RFC 5019 2.1.1).
+    /// SHA-1: here an identifier, not a signature; every responder supports it (RFC 5019 2.1.1).
     Sha1,
     /// SHA-256.
     Sha256,
 }
 
 impl Issuer {
-    /// The issuer that a certificate describes.
+    /// The issuer that this CA certificate describes.
     #[must_use]
     pub fn from_certificate(certificate: &CertificateFacts) -> Self {
         let name = certificate.subject.as_der().to_vec();
@@ -55,32 +55,32 @@ impl Issuer {
         &self.name
     }
 
-    /// Its key.
+    /// Its public key.
     #[must_use]
     pub const fn key(&self) -> &PublicKey {
         &self.key
     }
 
-    /// Whether its keyUsage, if there is one, lets it sign CRLs.
+    /// Whether its keyUsage, if present, includes cRLSign.
     #[must_use]
     pub const fn signs_crls(&self) -> bool {
         self.signs_crls
     }
 
-    /// Issuer name hash and issuer key hash of a CertID.
+    /// The issuer name hash and issuer key hash of a CertID.
     #[must_use]
     pub fn hashes(&self, hash: CertIdHash) -> (Vec<u8>, Vec<u8>) {
         (hash.digest(&self.name), hash.digest(self.key.bits()))
     }
 
-    /// SHA-1 over the key's BIT STRING: how a responder names itself by its key (RFC 6960 4.2.2.3). It is not what
-    /// the subjectKeyIdentifier extension says, which may be anything.
+    /// SHA-1 over the key's BIT STRING: a responder's identifier by key (RFC 6960 4.2.2.3). This is not the
+    /// value of the subjectKeyIdentifier extension, which is arbitrary.
     #[must_use]
     pub fn key_hash(&self) -> Vec<u8> {
         CertIdHash::Sha1.digest(self.key.bits())
     }
 
-    /// SHA-256 over name and key: by which something is kept for this issuer, and for no other of the same name.
+    /// SHA-256 over name and key. It distinguishes issuers of the same name.
     #[must_use]
     pub const fn identity(&self) -> [u8; 32] {
         self.identity
@@ -88,7 +88,7 @@ impl Issuer {
 }
 
 impl IssuedCertificate {
-    /// SHA-256 over issuer, issuer's key and serial number: by which an answer about this certificate is kept.
+    /// SHA-256 over issuer, issuer's key and serial number: the key of cached responses.
     #[must_use]
     pub fn identity(&self) -> [u8; 32] {
         let mut digest = sha2::Sha256::new();
@@ -99,7 +99,7 @@ impl IssuedCertificate {
 }
 
 impl CertIdHash {
-    /// Both.
+    /// Both algorithms.
     pub const ALL: [Self; 2] = [Self::Sha1, Self::Sha256];
 
     /// The content of its OBJECT IDENTIFIER.

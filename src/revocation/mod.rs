@@ -1,7 +1,8 @@
-//! Whether a certificate has been revoked: OCSP first, CRLs as backup (A9, A9.1 to A9.4).
+//! Certificate revocation: OCSP first, CRLs as the fallback (A9, A9.1 to A9.4).
 //!
-//! [`policy`], [`ocsp`] and [`crl`] are pure: bytes and a time in, a verdict out. What is outside of the process,
-//! responders, distribution points and the disk, is asked by the rest.
+//! Pure, bytes and a time in, a decision out: [`policy`] (the decision table), and the parsers and verifiers
+//! in [`ocsp`] and [`crl`]. With I/O: [`Engine`], `http`, `disk`, `refresh`, and the clients, cache and store
+//! beside the formats that they serve.
 
 mod bounded_map;
 mod circuit_breaker;
@@ -34,7 +35,7 @@ pub use settings::RevocationError;
 pub use staple::{KnownStaple, Staple};
 pub use verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict};
 
-/// The name of an issuer, for people.
+/// The name of an issuer as text, for logs and metrics.
 fn issuer_text(name: &[u8]) -> String {
     crate::x509::DistinguishedName::read(name).map_or_else(|| "?".to_owned(), |name| name.to_string())
 }

@@ -1,43 +1,43 @@
-//! The decision table: what follows from what is known, and what to ask next.
+//! The decision table: the verdict that follows from what is known, or the next query. Pure.
 
 use super::verdict::{CertStatus, Evidence, Report, UndeterminedReason, Verdict};
 
 /// What is known about one certificate so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Knowledge {
-    /// What a kept OCSP response says.
+    /// The status by a cached OCSP response.
     pub cached: Option<Report>,
-    /// What the kept and installed CRLs say.
+    /// The status by stored and installed CRLs.
     pub local: Option<Report>,
-    /// What the responder says; `None` when it has not been asked, `Some(None)` when it gave no answer that counts.
+    /// The status by the responder; `None` before it was queried, `Some(None)` without a usable response.
     pub responder: Option<Option<Report>>,
-    /// What the CRLs of the distribution points say, likewise.
+    /// The status by the CRLs of the distribution points; likewise.
     pub fetched: Option<Option<Report>>,
 }
 
-/// What to do.
+/// The next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// The question is answered.
+    /// The verdict is final.
     Decided(Verdict, Option<Evidence>),
-    /// Ask the OCSP responder.
+    /// Query the OCSP responder.
     QueryResponder,
-    /// FetchRequest the CRLs of the distribution points.
+    /// Fetch the CRLs of the distribution points.
     FetchCrl,
 }
 
-/// A9, A9.2, A9.4: what follows from what is known.
+/// A9, A9.2, A9.4: the next step for what is known.
 #[must_use]
 pub fn decide(known: &Knowledge) -> Step {
     let ocsp = [known.responder.as_ref().and_then(Option::as_ref), known.cached.as_ref()];
     let crls = [known.fetched.as_ref().and_then(Option::as_ref), known.local.as_ref()];
     let all = || ocsp.into_iter().chain(crls).flatten();
 
-    // Revoked is final, and stays so when the response or CRL has expired since.
+    // Revoked is final, also after the response or CRL has expired.
     if let Some(report) = all().find(|report| is_final(report)) {
         return decided(report);
     }
-    // What is left of revocations are holds that have expired: only something newer can lift them.
+    // The remaining revocations are expired holds. Only a newer source can lift them.
     let held = all().filter(|report| matches!(report.status, CertStatus::Revoked { .. }));
     let held = held.max_by_key(|report| report.evidence.this_update);
     let lifts = |report: &Report| {
@@ -81,7 +81,7 @@ fn decided(report: &Report) -> Step {
     Step::Decided(verdict, Some(report.evidence.clone()))
 }
 
-/// certificateHold is the one revocation that may end (RFC 5280 5.3.1).
+/// certificateHold is the only revocation that can be lifted (RFC 5280 5.3.1).
 fn is_final(report: &Report) -> bool {
     match report.status {
         CertStatus::Revoked { reason, .. } => report.fresh || reason != Some(CERTIFICATE_HOLD),
@@ -132,13 +132,13 @@ mod tests {
         matches!(verdict(known), Some(Verdict::Revoked { .. }))
     }
 
-    // A9.2: the order of the questions.
+    // A9.2: the order of the queries.
     #[test]
-    fn the_cache_comes_first_then_the_responder_then_crls() {
+    fn the_order_is_cache_then_responder_then_crls() {
         let mut known = Knowledge::default();
         assert_eq!(decide(&known), Step::QueryResponder);
         known.local = Some(report(GOOD, true));
-        assert_eq!(decide(&known), Step::QueryResponder, "OCSP before a CRL, even one that is at hand");
+        assert_eq!(decide(&known), Step::QueryResponder, "OCSP before a CRL, even a stored one");
         known.responder = Some(None);
         assert_eq!(verdict(&known), Some(Verdict::Good));
         known.local = None;
@@ -146,12 +146,12 @@ mod tests {
         known.fetched = Some(None);
         assert_eq!(verdict(&known), Some(Verdict::Undetermined(UndeterminedReason::NothingFresh)));
         let cached = Knowledge { cached: Some(report(GOOD, true)), ..Knowledge::default() };
-        assert_eq!(verdict(&cached), Some(Verdict::Good), "a fresh cached answer asks nobody");
+        assert_eq!(verdict(&cached), Some(Verdict::Good), "a fresh cached response needs no query");
     }
 
     // Row 1
     #[test]
-    fn a_fresh_revocation_is_final_and_asks_nobody() {
+    fn row_1_a_fresh_revocation_is_final_without_a_query() {
         let by_ocsp = Knowledge { cached: Some(report(revoked(None), true)), ..Knowledge::default() };
         let by_crl = Knowledge { local: Some(report(revoked(Some(6)), true)), ..Knowledge::default() };
         assert!(is_revoked(&by_ocsp) && is_revoked(&by_crl));
@@ -161,7 +161,7 @@ mod tests {
 
     // Row 2
     #[test]
-    fn an_expired_revocation_still_revokes() {
+    fn row_2_an_expired_revocation_still_revokes() {
         let known = Knowledge {
             cached: Some(report(GOOD, true)),
             local: Some(report(revoked(Some(1)), false)),
@@ -174,7 +174,7 @@ mod tests {
 
     // Row 3
     #[test]
-    fn good_by_a_fresh_response_passes_and_by_an_expired_one_does_not() {
+    fn row_3_good_passes_by_a_fresh_response_only() {
         let known = |fresh| Knowledge { responder: Some(Some(report(GOOD, fresh))), ..Knowledge::default() };
         assert_eq!(verdict(&known(true)), Some(Verdict::Good));
         assert_eq!(decide(&known(false)), Step::FetchCrl);
@@ -182,7 +182,7 @@ mod tests {
 
     // Row 4
     #[test]
-    fn unknown_asks_the_crl() {
+    fn row_4_unknown_falls_back_to_the_crl() {
         let mut known = Knowledge { responder: Some(Some(report(UNKNOWN, true))), ..Knowledge::default() };
         assert_eq!(decide(&known), Step::FetchCrl);
         known.fetched = Some(Some(report(GOOD, true)));
@@ -190,12 +190,12 @@ mod tests {
         known.fetched = Some(Some(report(GOOD, false)));
         assert_eq!(verdict(&known), Some(Verdict::Undetermined(UndeterminedReason::Unknown)));
         let cached = Knowledge { cached: Some(report(UNKNOWN, true)), ..Knowledge::default() };
-        assert_eq!(decide(&cached), Step::FetchCrl, "a kept unknown is not asked again");
+        assert_eq!(decide(&cached), Step::FetchCrl, "a cached unknown needs no query");
     }
 
     // Row 5
     #[test]
-    fn not_listed_in_a_fresh_crl_passes() {
+    fn row_5_not_listed_in_a_fresh_crl_passes() {
         let known = |fresh| Knowledge {
             responder: Some(None),
             fetched: Some(Some(report(GOOD, fresh))),
@@ -207,7 +207,7 @@ mod tests {
 
     // RFC 5280 5.3.1
     #[test]
-    fn an_expired_hold_ends_only_by_something_newer() {
+    fn an_expired_hold_is_lifted_only_by_a_newer_source() {
         let newer = |second| {
             let mut good = report(GOOD, true);
             good.evidence.this_update = at(second);
@@ -254,18 +254,25 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 2048,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         // A9.4
         #[test]
-        fn revoked_anywhere_is_never_accepted(known in knowns()) {
-            let hold = |report: &&Report| matches!(report.status, CertStatus::Revoked { reason: Some(6), .. }) && !report.fresh;
-            let is = |report: &&Report| matches!(report.status, CertStatus::Revoked { .. });
+        fn a_revocation_by_any_source_is_never_accepted(known in knowns()) {
+            let expired_hold = |report: &&Report| {
+                matches!(report.status, CertStatus::Revoked { reason: Some(6), .. }) && !report.fresh
+            };
+            let revokes = |report: &&Report| matches!(report.status, CertStatus::Revoked { .. });
             let reports = all(&known);
-            if reports.iter().any(|report| is(report) && !hold(report)) {
+            if reports.iter().any(|report| revokes(report) && !expired_hold(report)) {
                 prop_assert!(is_revoked(&known));
             }
-            let held = reports.iter().filter(|report| hold(report)).map(|report| report.evidence.this_update).max();
+            let holds = reports.iter().filter(|report| expired_hold(report));
+            let held = holds.map(|report| report.evidence.this_update).max();
             if let (Some(held), Step::Decided(Verdict::Good, Some(evidence))) = (held, decide(&known)) {
                 prop_assert!(evidence.this_update > held);
             }
@@ -273,20 +280,27 @@ mod tests {
 
         // A9.3
         #[test]
-        fn good_takes_a_fresh_report_that_says_so(known in knowns()) {
+        fn good_needs_a_fresh_good_report(known in knowns()) {
             if verdict(&known) == Some(Verdict::Good) {
-                prop_assert!(all(&known).iter().any(|report| report.fresh && report.status == CertStatus::Good));
+                let good = |report: &&Report| report.fresh && report.status == CertStatus::Good;
+                prop_assert!(all(&known).iter().any(good));
             }
         }
 
         #[test]
-        fn the_questions_come_to_an_end(mut known in knowns()) {
+        fn the_number_of_queries_is_bounded(mut known in knowns()) {
             let mut asked = 0;
             while asked < 3 {
                 match decide(&known) {
                     Step::Decided(..) => break,
-                    Step::QueryResponder => { prop_assert!(known.responder.is_none()); known.responder = Some(None) }
-                    Step::FetchCrl => { prop_assert!(known.fetched.is_none()); known.fetched = Some(None) }
+                    Step::QueryResponder => {
+                        prop_assert!(known.responder.is_none());
+                        known.responder = Some(None);
+                    }
+                    Step::FetchCrl => {
+                        prop_assert!(known.fetched.is_none());
+                        known.fetched = Some(None);
+                    }
                 }
                 asked += 1;
             }

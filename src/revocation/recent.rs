@@ -1,4 +1,4 @@
-//! Whose certificates were checked lately: they are asked about again before what is known of them expires.
+//! The certificates that were checked recently. Their status is refreshed before it expires.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,14 +7,14 @@ use super::bounded_map::{BoundedMap, Identity};
 use super::{IssuedCertificate, Issuer};
 use crate::x509::CrlDistributionPoint;
 
-/// Certificates that are renewed in the background at most.
+/// The number of certificates whose status is refreshed in the background.
 const MAX_CERTIFICATES: usize = 50_000;
-/// Issuers that are remembered at most: of CRLs that come in the background, they must have signed.
+/// The number of recorded issuers. A CRL that arrives in the background must be signed by one of them.
 const MAX_ISSUERS: usize = 4096;
-/// A certificate is not noted again within this time.
+/// A certificate is recorded again after this time.
 const RECORD_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Certificates and their issuers, of validated paths only.
+/// Certificates of validated paths, and their issuers.
 #[derive(Debug)]
 pub(super) struct RecentCertificates(Mutex<Inner>);
 
@@ -40,7 +40,7 @@ impl RecentCertificates {
         inner.issuers.insert(issued.issuer.identity(), now, Arc::clone(&issued.issuer));
     }
 
-    /// Everybody who was recent since then; the others are forgotten.
+    /// The certificates recorded since `then`; older ones are evicted.
     pub(super) fn seen_since(&self, then: Option<Instant>) -> Vec<(Identity, IssuedCertificate)> {
         let mut inner = self.lock();
         if let Some(then) = then {
@@ -49,14 +49,14 @@ impl RecentCertificates {
         inner.certificates.iter().map(|(identity, issued)| (*identity, issued.clone())).collect()
     }
 
-    /// The issuers with this name; they may have different keys.
+    /// The issuers with this name (a Name in DER). They may have different keys.
     pub(super) fn issuers_named(&self, name: &[u8]) -> Vec<Arc<Issuer>> {
         let inner = self.lock();
         let named = inner.issuers.iter().filter(|(_, issuer)| issuer.name() == name);
         named.map(|(_, issuer)| Arc::clone(issuer)).collect()
     }
 
-    /// Where certificates of the issuer with this name say that its CRLs are, or its deltas.
+    /// The URL of CRLs, or of delta CRLs, that certificates of the issuer with this name contain.
     pub(super) fn distribution_point(&self, name: &[u8], delta: bool) -> Option<String> {
         let inner = self.lock();
         let certificates =
@@ -65,7 +65,7 @@ impl RecentCertificates {
             let certificate = &issued.certificate;
             if delta { &certificate.freshest_crl } else { &certificate.crl_distribution_points }
         });
-        // One for all reasons, of the issuer itself: any other may be of another scope.
+        // Only points for all reasons and of the issuer itself: others may have another scope.
         let whole = points.filter(|point| point.issuers.is_empty() && point.reasons.is_none());
         let mut urls = whole.flat_map(CrlDistributionPoint::urls);
         urls.find(|url| super::settings::is_http(url)).map(str::to_owned)
@@ -83,7 +83,7 @@ mod tests {
     use crate::model::Clock;
 
     #[test]
-    fn who_was_not_seen_lately_is_forgotten_and_the_issuer_is_not() {
+    fn old_certificates_are_evicted_and_their_issuer_stays() {
         let clock = Clock::manual(super::super::fixtures::hours(0));
         let ca = Ca::new("CA");
         let points = distribution_points(&[point_name("http://a/1.crl")]);

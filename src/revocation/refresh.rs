@@ -1,4 +1,4 @@
-//! Renewal in the background: an answer is replaced before it expires, so that a device that is known does not wait.
+//! Background refresh: responses and CRLs are replaced before they expire, so that known devices do not wait.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -14,32 +14,33 @@ use super::crl::store::{Origin, StoredCrl};
 use super::engine::Engine;
 use super::settings::{Endpoint, is_http};
 
-/// A device that was not seen for so long is asked about again when it comes back.
+/// A device not seen for this long is checked again when it connects.
 const RECENT_WINDOW: Duration = Duration::from_hours(7 * 24);
 /// Questions under way at once.
 const MAX_CONCURRENT_REFRESHES: usize = 16;
-/// The first pause after a failure; each further one is twice as long, up to an hour. None is longer than the refresh
-/// interval: what is renewed often lasts a short time, and one failure must not outlast it.
+/// Exponential backoff, also bounded by the refresh interval: what is refreshed often has a short life, which
+/// one failure must not outlast.
 const MIN_BACKOFF: SignedDuration = SignedDuration::from_secs(30);
 const MAX_BACKOFF: SignedDuration = SignedDuration::from_hours(1);
-/// An expired CRL is reported of once in that time.
+/// The interval between reports of one expired CRL.
 const REPORT_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
-/// What could not be renewed, by name: when it is tried next, and the pause after that.
+/// The next attempt and the current backoff of failed refreshes, by name.
 #[derive(Debug, Default)]
 struct Backoff(HashMap<String, (Timestamp, SignedDuration)>);
 
 impl Engine {
-    /// Renews what is at hand until `done`, and then waits until all of it is on the disk.
+    /// Refreshes responses and CRLs until `done` is cancelled, then flushes the disk.
     pub async fn refresh(self, done: CancellationToken) {
-        // ResponseCache and CRLs wait for nobody of the other kind.
+        // Separate loops: neither waits for the other.
         tokio::join!(self.refresh_responses(&done), self.refresh_crls(&done));
         // It fails only when the process ends.
         let _ = tokio::task::spawn_blocking(move || self.0.disk.flush()).await;
     }
 
-    /// When something fetched at `fetched_at` that counts until `expires` is to be renewed: at half of its life, or
-    /// after the configured interval if that is sooner; spread by a tenth, so that a fleet does not ask at once.
+    /// When something fetched at `fetched_at` and valid until `expires` is refreshed: at half of its life, or
+    /// after the configured interval if that is sooner; with up to 10 % jitter, so that a fleet does not ask
+    /// at once.
     pub(super) fn refresh_at(&self, fetched_at: Timestamp, expires: Timestamp, identity: &[u8]) -> Timestamp {
         let life = expires.duration_since(fetched_at).max(SignedDuration::ZERO) / 2;
         let wait = life.min(self.refresh_interval());
@@ -85,7 +86,7 @@ impl Engine {
         }
     }
 
-    /// Waits for the next round; false when there is none.
+    /// Waits for the next round; false after cancellation.
     async fn wait_for_next_round(&self, done: &CancellationToken) -> bool {
         let interval = self.0.settings.load().refresh_interval;
         let pause = (interval / 8).clamp(Duration::from_millis(100), Duration::from_secs(30));
@@ -100,13 +101,13 @@ impl Engine {
         seen.retain(|(identity, issued)| {
             let kept = self.0.responses.get(identity);
             kept.is_some_and(|kept| self.refresh_at(kept.fetched_at, kept.response.expires, identity) <= now)
-                // Of a responder that does not answer one asks from time to time, not all for each of theirs.
+                // A failing responder is probed from time to time, not for each of its certificates.
                 && !self.all_failed_recently(&self.0.settings.load().responders(issued))
         });
         seen
     }
 
-    /// A9.1: the CRLs that are to be fetched, and deltas that are named and not at hand.
+    /// A9.1: the CRLs that are due, and deltas that are named but missing.
     pub(super) fn due_crls(&self, now: Timestamp) -> Vec<Endpoint> {
         let current = self.0.crls.current();
         let due = current.iter().filter_map(|stored| {
@@ -129,7 +130,7 @@ impl Engine {
         endpoints
     }
 
-    /// When a CRL is to be fetched again.
+    /// When a CRL is refreshed.
     pub(super) fn crl_refresh_at(&self, stored: &StoredCrl, endpoint: &Endpoint) -> Timestamp {
         let this_update = stored.crl.this_update;
         let fetched =
@@ -141,7 +142,7 @@ impl Engine {
         )
     }
 
-    /// A9.1: the URL is the one that is configured, else the CRL's own, else that of certificates of its issuer.
+    /// A9.1: the configured URL, else the CRL's own, else that of certificates of its issuer.
     pub(super) fn refresh_endpoint(&self, stored: &StoredCrl) -> Option<Endpoint> {
         let settings = self.0.settings.load();
         if let Some(endpoint) = settings.configured_crl(&stored.crl.issuer) {
@@ -161,12 +162,12 @@ impl Engine {
             .and_then(|url| found(&url))
     }
 
-    /// An expired CRL that refuses everybody says so in one clear line that names it.
+    /// Logs each expired CRL by name: it refuses every certificate of its issuer.
     fn report_expired(&self, reported: &mut HashMap<Origin, Timestamp>) {
         let now = self.0.clock.now();
         reported.retain(|_, before| now.duration_since(*before) < REPORT_INTERVAL);
         for stored in self.0.crls.current() {
-            // One of a CA that is long gone is nobody's concern.
+            // A fetched CRL of an issuer without recent certificates affects no device.
             let matters = matches!(stored.origin, Origin::Installed(_))
                 || !self.0.recent.issuers_named(&stored.crl.issuer).is_empty();
             if stored.crl.next_update < now && matters && !reported.contains_key(&stored.origin) {
@@ -175,7 +176,7 @@ impl Engine {
                     issuer = super::issuer_text(&stored.crl.issuer),
                     crl = stored.origin.display_name(),
                     expired = %stored.crl.next_update,
-                    "a CRL has expired: certificates of this issuer are refused unless OCSP answers for them"
+                    "CRL has expired; certificates of this issuer are refused unless an OCSP responder confirms them"
                 );
             }
         }
@@ -183,7 +184,7 @@ impl Engine {
 }
 
 impl Backoff {
-    /// Does the work whose time has come, so much at once, and notes what failed: that is done again after `longest` at
+    /// Runs the refreshes that are due, with bounded concurrency. A failed one is retried after `longest` at
     /// most.
     async fn run<F>(
         &mut self,
@@ -193,7 +194,7 @@ impl Backoff {
     ) where
         F: Future<Output = bool> + Send + 'static,
     {
-        // Of what nobody asks about any more nothing is remembered.
+        // Entries that are no longer refreshed are dropped.
         let forgotten = |next: Timestamp| now.duration_since(next) > MAX_BACKOFF;
         self.0.retain(|_, (next, _)| !forgotten(*next));
         let mut running: JoinSet<(String, bool)> = JoinSet::new();
@@ -207,7 +208,7 @@ impl Backoff {
         self.wait_until_at_most(&mut running, now, longest, 0).await;
     }
 
-    /// Waits until at most `leave` are under way.
+    /// Waits until at most `leave` are running.
     async fn wait_until_at_most(
         &mut self,
         running: &mut JoinSet<(String, bool)>,
@@ -232,7 +233,7 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    /// How many of these seconds a thing is tried in that fails each time.
+    /// The number of attempts within these seconds, when each fails.
     async fn tried(longest: SignedDuration, seconds: i64) -> usize {
         let mut backoff = Backoff::default();
         let (asked, count) = tokio::sync::mpsc::unbounded_channel();
@@ -245,11 +246,11 @@ mod tests {
         count.len()
     }
 
-    // A9.1: a CRL that lasts a minute and failed once must not run out before it is tried again.
+    // A9.1: a CRL that lives for a minute and failed once must be retried before it expires.
     #[tokio::test]
-    async fn a_failure_is_tried_again_within_the_refresh_interval() {
+    async fn a_failure_is_retried_within_the_refresh_interval() {
         assert_eq!(tried(SignedDuration::from_secs(5), 60).await, 12);
-        // 30 s, then twice as long each time.
+        // 30 s, then doubled each time.
         assert_eq!(tried(SignedDuration::from_hours(1), 30 + 60 + 120 + 1).await, 4);
     }
 }

@@ -1,4 +1,4 @@
-//! The configuration of revocation, with the files that it names read.
+//! The settings of revocation, with the files that the configuration names.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,44 +15,44 @@ use super::{IssuedCertificate, Issuer};
 use crate::config::{self, Nonce};
 use crate::x509::{CertificateFacts, X509Error, pem};
 
-/// What cannot be used of what the configuration names.
+/// Why the configuration of revocation cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RevocationError {
-    /// A file or folder that cannot be read.
+    /// A file or folder cannot be read.
     #[error("cannot read {}", path.display())]
     Read {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// UndeterminedReason.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file that does not hold what it should.
-    #[error("cannot use {}", path.display())]
+    /// A file does not contain what it should.
+    #[error("cannot parse {}", path.display())]
     Content {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// UndeterminedReason.
+        /// The fault.
         source: X509Error,
     },
-    /// A CRL that cannot be used.
-    #[error("{} holds a CRL that cannot be used", path.display())]
+    /// A CRL cannot be used.
+    #[error("{} contains a CRL that cannot be used", path.display())]
     Crl {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// UndeterminedReason.
+        /// The fault.
         source: CrlParseError,
     },
-    /// The folder for what is fetched cannot be made or read.
-    #[error("cannot use the folder {} (revocation.directory)", path.display())]
+    /// The folder for fetched data cannot be created or read.
+    #[error("cannot use folder {} (revocation.directory)", path.display())]
     Directory {
-        /// Which.
+        /// The folder.
         path: PathBuf,
-        /// UndeterminedReason.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
 
-/// The settings in force.
+/// The current settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(super) skew: SignedDuration,
@@ -74,7 +74,7 @@ struct CrlIssuer {
     der: Vec<u8>,
     facts: CertificateFacts,
     issuer: Arc<Issuer>,
-    /// Whether a CA has issued its certificate, by the CA's identity: found out once.
+    /// Whether a CA has issued its certificate, by the CA's identity. Verified once.
     issued: Mutex<HashMap<Identity, bool>>,
 }
 
@@ -86,7 +86,7 @@ struct Responder {
     signers: Vec<Arc<CertificateFacts>>,
 }
 
-/// An URL, and whether the operator named it.
+/// A URL, and whether the operator configured it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(super) url: String,
@@ -125,8 +125,8 @@ impl Settings {
         })
     }
 
-    /// A9.2: the responder configured for this issuer; else those that the certificate names, and at last the one
-    /// for all.
+    /// A9.2: the responder configured for this issuer; else those that the certificate names, and last the
+    /// fallback.
     pub(super) fn responders(&self, issued: &IssuedCertificate) -> Vec<Endpoint> {
         if let Some(url) = self.responder(&issued.issuer).and_then(|responder| responder.ocsp.clone()) {
             return vec![Endpoint { url, is_configured: true }];
@@ -136,8 +136,8 @@ impl Settings {
         named.chain(self.fallback.clone().map(|url| Endpoint { url, is_configured: true })).collect()
     }
 
-    /// Where the CRLs that cover a certificate may be had: one list of equal endpoints for each distribution point, and
-    /// the deltas after them.
+    /// The URLs of the CRLs that cover a certificate: a list of alternatives for each distribution point, the
+    /// deltas last.
     pub(super) fn distribution_points(&self, issued: &IssuedCertificate) -> Vec<Vec<Endpoint>> {
         if let Some(url) = self.responder(&issued.issuer).and_then(|responder| responder.crl.clone()) {
             return vec![vec![Endpoint { url, is_configured: true }]];
@@ -151,7 +151,7 @@ impl Settings {
         endpoints.filter(|endpoints| !endpoints.is_empty()).collect()
     }
 
-    /// Where the CRLs of an issuer are, when the operator says so.
+    /// The configured URL of an issuer's CRL.
     pub(super) fn configured_crl(&self, name: &[u8]) -> Option<Endpoint> {
         let responder = self.responders.iter().find(|responder| responder.issuer.name() == name)?;
         responder.crl.clone().map(|url| Endpoint { url, is_configured: true })
@@ -161,8 +161,8 @@ impl Settings {
         self.responder(&issued.issuer).map_or(&[], |responder| &responder.signers)
     }
 
-    /// Who may sign indirect CRLs for a path: its CAs, and those configured whose certificate one of them issued and
-    /// which is valid now.
+    /// The signers of indirect CRLs for a path: its CAs, and the configured signers whose certificate one of
+    /// them issued and is valid now.
     pub(super) fn crl_signers(&self, path: &[IssuedCertificate], now: Timestamp) -> Vec<Arc<Issuer>> {
         let mut signers: Vec<Arc<Issuer>> = path.iter().map(|issued| Arc::clone(&issued.issuer)).collect();
         for own in self.crl_issuers.iter().filter(|own| own.facts.is_valid_at(now)) {
@@ -260,11 +260,11 @@ fn read(path: &Path) -> Result<Vec<u8>, RevocationError> {
     std::fs::read(path).map_err(|source| RevocationError::Read { path: path.to_owned(), source })
 }
 
-/// RFC 3986 3.1: schemes are written as one likes.
+/// RFC 3986 3.1: schemes are case-insensitive.
 pub(super) fn is_http(url: &str) -> bool {
     url.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME))
 }
 
 const SCHEME: &str = "http://";
-/// Of the many that a certificate could name, so many are asked.
+/// Of all URLs that a certificate names.
 const MAX_URLS: usize = 4;

@@ -1,4 +1,4 @@
-//! What is being fetched: several that want the same wait for one.
+//! Request coalescing: concurrent callers of one key share one run.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -9,24 +9,24 @@ use futures_util::future::{BoxFuture, Shared};
 
 use super::error::{AttemptError, FailedAttempt};
 
-/// What came of it: nothing more to say, or what was tried in vain.
+/// Success without a value (the result is in the caches), or the attempts that failed.
 pub(super) type AttemptResult = Result<(), Vec<FailedAttempt>>;
 
-/// Everything that is under way, by name. Clones share it.
+/// The runs in progress, by key. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SingleFlight(Arc<Mutex<HashMap<String, SharedTask>>>);
 
 type SharedTask = Shared<BoxFuture<'static, AttemptResult>>;
 
-/// Takes a call off the list when it has ended, however it ended: one that panicked must not answer for ever.
+/// Removes a run when it ends. A run that panics is removed too, so that the next caller starts another.
 struct InFlightGuard {
     calls: SingleFlight,
     key: String,
 }
 
 impl SingleFlight {
-    /// Runs `work` unless it is under way already, and waits for it. It goes on when nobody waits any more: the next
-    /// one who asks finds the answer.
+    /// Runs `work` unless a run of this key is in progress, and waits for the result. The run continues when
+    /// all callers have gone; the next caller finds its result in the caches.
     pub(super) async fn run(
         &self,
         key: String,
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_who_want_the_same_wait_for_one() {
+    async fn concurrent_callers_of_one_key_share_a_run() {
         let (calls, runs) = (SingleFlight::default(), Arc::new(AtomicUsize::new(0)));
         let run = |key: &str| {
             let (calls, runs, key) = (calls.clone(), Arc::clone(&runs), key.to_owned());
@@ -90,12 +90,12 @@ mod tests {
         assert!(one.is_ok() && two.is_ok() && other.is_ok());
         assert_eq!(runs.load(Ordering::SeqCst), 2);
         assert!(run("a").await.is_ok());
-        assert_eq!(runs.load(Ordering::SeqCst), 3, "what has landed is asked anew");
+        assert_eq!(runs.load(Ordering::SeqCst), 3, "a finished run is not reused");
         assert!(calls.lock().is_empty());
     }
 
     #[tokio::test]
-    async fn one_that_panics_is_asked_again() {
+    async fn a_run_that_panicked_is_started_again() {
         let calls = SingleFlight::default();
         let broken = calls.run("a".to_owned(), async { panic!("a fault of ours") }).await;
         assert_eq!(broken.unwrap_err()[0].error, AttemptError::Fault);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_goes_on_when_nobody_waits() {
+    async fn a_run_continues_when_its_callers_have_gone() {
         let (calls, done) = (SingleFlight::default(), Arc::new(AtomicUsize::new(0)));
         let end = Arc::clone(&done);
         let work = async move {

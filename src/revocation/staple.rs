@@ -1,5 +1,5 @@
-//! Responses about the platform's own certificates, to be stapled to them (A10): asked for and judged like those about
-//! devices, and kept apart from them, since here the response itself is what is wanted.
+//! OCSP responses to staple to the platform's own certificates (A10). They are verified like those for
+//! devices, and stored apart, because the response itself is needed.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -11,56 +11,56 @@ use super::verdict::CertStatus;
 use super::{AttemptError, FailedAttempt, IssuedCertificate};
 use crate::config::Nonce;
 
-/// An OCSP response that counts, as it came.
+/// A verified OCSP response with its DER.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Staple {
     /// The OCSPResponse (RFC 6960 section 4.2.1).
     pub der: Bytes,
-    /// What it says of the certificate: good or revoked.
+    /// The status: good or revoked.
     pub status: CertStatus,
-    /// When it was known to be so.
+    /// thisUpdate.
     pub this_update: Timestamp,
-    /// Until when it can be stapled: its nextUpdate, or the end of its signer's certificate if that is sooner.
+    /// The end of its use: nextUpdate, or the end of the signer's certificate if that is sooner.
     pub expires: Timestamp,
-    /// Who signed.
+    /// The name of the signer.
     pub responder: String,
-    /// Where it came from; none for one that was kept on disk.
+    /// The URL it was fetched from; none for one read from disk.
     pub url: Option<String>,
-    /// When it came; for one that was kept on disk, its thisUpdate.
+    /// When it was fetched; for one read from disk, its thisUpdate.
     pub fetched_at: Timestamp,
 }
 
-/// What is stapled to a certificate of the platform's, for operators.
+/// The staple of one of the platform's certificates, for operators.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct KnownStaple {
-    /// Which certificate: `ecc` and `rsa` are the platform's own two, `ecc-ca` and `rsa-ca` their issuing CAs.
+    /// `ecc` and `rsa` are the platform's two certificates, `ecc-ca` and `rsa-ca` their issuing CAs.
     pub certificate: String,
-    /// Whom it is about.
+    /// The certificate's subject.
     pub subject: String,
-    /// Its serial number.
+    /// The certificate's serial number.
     pub serial: String,
-    /// What the response says; none when there is no fresh one.
+    /// The status; none without a fresh response.
     pub status: Option<&'static str>,
-    /// When it was known to be so.
+    /// thisUpdate.
     pub this_update: Option<String>,
-    /// Until when it can be stapled.
+    /// The end of its use.
     pub expires: Option<String>,
     /// Seconds since its thisUpdate.
     pub age_seconds: Option<i64>,
-    /// Bytes.
+    /// The size in bytes.
     pub size: Option<usize>,
-    /// When the responder is asked again; none when there is nobody to ask.
+    /// When it is refreshed; none without a responder.
     pub next_refresh: Option<String>,
-    /// Who signed.
+    /// The name of the signer.
     pub responder: Option<String>,
-    /// Where it was fetched.
+    /// The URL it was fetched from.
     pub url: Option<String>,
-    /// UndeterminedReason the last attempt led nowhere.
+    /// Why the last attempt failed.
     pub problem: Option<String>,
-    /// Whether the certificate promises a staple (RFC 7633).
+    /// Whether the certificate has the TLS feature extension (RFC 7633).
     pub must_staple: bool,
-    /// Whether its chain is sent to clients at all.
+    /// Whether its chain is sent to clients.
     pub served: bool,
 }
 
@@ -77,19 +77,19 @@ impl Staple {
         }
     }
 
-    /// Whether a client may still get it. Clients have clocks of their own: nothing is added for skew.
+    /// Whether it may be sent to clients. Clients have clocks of their own: no skew is added.
     #[must_use]
     pub fn is_fresh_at(&self, now: Timestamp) -> bool {
         now < self.expires
     }
 
-    /// Whether it says that the certificate has been revoked.
+    /// Whether the status is revoked.
     #[must_use]
     pub const fn is_revoked(&self) -> bool {
         matches!(self.status, CertStatus::Revoked { .. })
     }
 
-    /// The word for what it says.
+    /// The status as a word.
     #[must_use]
     pub const fn status(&self) -> &'static str {
         match self.status {
@@ -101,10 +101,10 @@ impl Staple {
 }
 
 impl Engine {
-    /// Asks the responders of a certificate, one after the other, for a response that can be stapled.
+    /// Queries the responders of a certificate in order for a response that can be stapled.
     ///
     /// # Errors
-    /// With everything that was tried, when none of them gives one.
+    /// The failed attempts, when no responder gives one.
     pub async fn fetch_staple(&self, issued: &IssuedCertificate) -> Result<Staple, Vec<FailedAttempt>> {
         let endpoints = self.0.settings.load().responders(issued);
         if endpoints.is_empty() {
@@ -112,7 +112,7 @@ impl Engine {
         }
         let mut tried = Vec::new();
         for endpoint in endpoints {
-            // Without a nonce: who gets it has asked for nothing himself.
+            // Without a nonce: clients receive the response unasked.
             let asked = self.query_by_get_or_post(issued, &endpoint, Nonce::Off).await;
             match asked.and_then(|(answer, der)| self.staple(answer, der, &endpoint.url)) {
                 Ok(staple) => return Ok(staple),
@@ -133,18 +133,18 @@ impl Engine {
         }
     }
 
-    /// Whether there is anybody to ask about a certificate.
+    /// Whether the certificate or the configuration names a responder.
     #[must_use]
     pub fn has_responder(&self, issued: &IssuedCertificate) -> bool {
         !self.0.settings.load().responders(issued).is_empty()
     }
 
-    /// The staple that was kept on disk, whether it is still fresh or not.
+    /// The staple stored on disk, fresh or not.
     #[must_use]
     pub fn load_staple(&self, issued: &IssuedCertificate) -> Option<Staple> {
         let der = self.0.disk.read_staple(&issued.identity())?;
         let settings = self.0.settings.load();
-        // Held against the rules again: the folder need not be trusted.
+        // Verified again: the folder is not trusted.
         let answer = verify(&der, &self.expectation(&settings, issued, NonceRule::Any)).ok()?;
         if answer.status == CertStatus::Unknown || !self.delegate_is_good(issued, &answer) {
             return None;
@@ -153,24 +153,24 @@ impl Engine {
         Some(Staple::new(answer, der.into(), None, this_update))
     }
 
-    /// Keeps a staple on disk, in endpoint of the one before.
+    /// Writes a staple to disk, replacing the previous one.
     pub async fn save_staple(&self, issued: &IssuedCertificate, staple: &Staple) {
         self.0.disk.write_staple(&issued.identity(), staple.der.to_vec()).await;
     }
 
-    /// When a staple is to be renewed.
+    /// When a staple is refreshed.
     #[must_use]
     pub fn staple_refresh_at(&self, issued: &IssuedCertificate, staple: &Staple) -> Timestamp {
         self.refresh_at(staple.fetched_at, staple.expires, &issued.identity())
     }
 
-    /// The gauge of a certificate's staple; zero when there is none.
+    /// Sets the gauge of a certificate's staple; zero without a staple.
     pub fn set_staple_gauge(&self, certificate: &str, expires: Option<Timestamp>) {
         let gauge = &self.0.metrics.staple_next_update_timestamp_seconds;
         gauge.with_label_values(&[certificate]).set(expires.map_or(0, Timestamp::as_second));
     }
 
-    /// Takes the gauge of a certificate away that is not served any more.
+    /// Removes the gauge of a certificate that is no longer served.
     pub fn remove_staple_gauge(&self, certificate: &str) {
         // It may never have been set.
         let _ = self.0.metrics.staple_next_update_timestamp_seconds.remove_label_values(&[certificate]);
@@ -182,9 +182,9 @@ mod tests {
     use super::super::fixtures::hours;
     use super::*;
 
-    // Clients that verify the response verify its signer too.
+    // Clients that verify the response also verify its signer.
     #[test]
-    fn a10_a_staple_ends_with_its_nextupdate_or_with_its_signer_whatever_comes_first() {
+    fn a10_a_staple_ends_with_its_next_update_or_its_signer_whichever_is_first() {
         for (signer, end) in [(None, 10), (Some(hours(20)), 10), (Some(hours(4)), 4)] {
             let answer = VerifiedResponse {
                 status: CertStatus::Good,

@@ -1,5 +1,5 @@
-//! The engine against responders and distribution points that misbehave: each mistake that would let a revoked
-//! certificate in, or keep a good device out.
+//! The engine against responders and distribution points that misbehave: one test for each mistake that would
+//! admit a revoked certificate or refuse a good device.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -22,10 +22,10 @@ use crate::pki::ResponderId;
 use crate::x509::CertificateFacts;
 use crate::x509::der::{INTEGER, element};
 
-/// What was asked: `GET /path` or `POST /path`.
+/// The requests received: `GET /path` or `POST /path`.
 type Asked = Arc<Mutex<Vec<String>>>;
 
-/// An HTTP server: for each request the bytes of an answer, a status, or silence.
+/// An HTTP server: for each request the bytes of a response, a status, or silence.
 struct Site {
     url: String,
     asked: Asked,
@@ -35,7 +35,7 @@ struct Site {
 enum Reply {
     Bytes(Vec<u8>),
     Status(u16),
-    /// The bytes, after a moment.
+    /// The bytes, after a delay.
     Late(Vec<u8>),
     Silence,
 }
@@ -113,7 +113,7 @@ impl Scene {
         Self { folder, clock, ca: Ca::new("Issuing CA"), engine }
     }
 
-    /// Another process on the same folder.
+    /// A new process on the same folder.
     fn restarted(self) -> Self {
         let Self { folder, clock, ca, engine } = self;
         engine.0.disk.flush();
@@ -145,17 +145,17 @@ fn is_revoked(verdict: Verdict) -> bool {
 
 const REVOKED: CertStatus = CertStatus::Revoked { when: jiff::Timestamp::UNIX_EPOCH, reason: Some(1) };
 const NOTHING: Verdict = Verdict::Undetermined(UndeterminedReason::NothingFresh);
-/// The serial number of the devices of the tests.
+/// The serial number of the test devices.
 const SERIAL: &[u8] = &[0x42, 0x17];
 
-/// A signed response about the device, as of so many hours ago.
+/// A signed response for the device, as of so many hours ago.
 fn responded(ca: &Ca, issued: &IssuedCertificate, status: CertStatus, hours_ago: i64) -> Vec<u8> {
     let mut single = entry(issued, status);
     single.this_update = hours(-hours_ago);
     response(ca, vec![single]).sign(&ca.key).unwrap()
 }
 
-/// A site that answers with whatever the slot holds.
+/// A server whose reply is set by the test.
 async fn slot() -> (Site, Arc<Mutex<Reply>>) {
     let slot = Arc::new(Mutex::new(Reply::Status(404)));
     let held = Arc::clone(&slot);
@@ -166,9 +166,9 @@ fn put(slot: &Mutex<Reply>, bytes: Vec<u8>) {
     *slot.lock().unwrap() = Reply::Bytes(bytes);
 }
 
-// Bugs that others shipped: older CRL replayed; it must not even displace what is known.
+// Bugs of other implementations: older CRL replayed; it must not displace the known one either.
 #[tokio::test]
-async fn a_replayed_crl_is_refused_before_it_replaces_anything() {
+async fn a_replayed_crl_is_refused_before_it_replaces_the_known_one() {
     let mut scene = Scene::new();
     let path = scene.device(Vec::new());
     let url = "http://127.0.0.1/ca.crl";
@@ -181,11 +181,11 @@ async fn a_replayed_crl_is_refused_before_it_replaces_anything() {
         assert_eq!(scene.engine.accept_crl(url, &older), Err(AttemptError::RolledBack));
         assert_eq!(scene.engine.accept_crl(url, &twin), Err(AttemptError::Unsigned));
         assert!(is_revoked(scene.engine.peek(&path)[0].verdict));
-        // The next process knows the same, whoever has been seen there.
+        // The next process knows the same, also before any certificate was seen.
         scene = scene.restarted();
         scene.engine.accept_crl(url, &twin).unwrap();
         let _ = scene.engine.peek(&path);
-        assert!(is_revoked(scene.engine.peek(&path)[0].verdict), "the kept one is there beside it");
+        assert!(is_revoked(scene.engine.peek(&path)[0].verdict), "the stored one is still there");
     }
     // Without numbers, thisUpdate decides.
     let number = |list: List| List { extensions: Vec::new(), ..list }.by(&scene.ca);
@@ -195,9 +195,9 @@ async fn a_replayed_crl_is_refused_before_it_replaces_anything() {
     assert_eq!(scene.engine.accept_crl(url, &older), Err(AttemptError::Older));
 }
 
-// Bugs that others shipped, the same for OCSP: a good response from before the revocation, still within its life.
+// The same for OCSP: a good response from before the revocation, still valid.
 #[tokio::test]
-async fn a_replayed_good_response_is_kept_nowhere() {
+async fn a_replayed_good_response_is_not_cached() {
     let (site, slot) = slot().await;
     let mut scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
@@ -211,21 +211,21 @@ async fn a_replayed_good_response_is_kept_nowhere() {
     assert_eq!(site.asked().len(), 2);
 }
 
-// A9: what was kept is known after a restart; nobody's thread reads it from the disk but one that may wait.
+// A9: stored responses survive a restart. Only a thread that may block reads them.
 #[tokio::test]
-async fn a_kept_answer_is_recalled_from_the_disk_once() {
+async fn a_stored_response_is_read_from_disk_once() {
     let (site, slot) = slot().await;
     let mut scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
     put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 1));
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     scene = scene.restarted();
-    assert!(scene.engine.try_check(&path).is_none(), "not by whoever cannot wait");
+    assert!(scene.engine.try_check(&path).is_none(), "no disk access without waiting");
     let status = scene.check(&path).await;
     assert_eq!((status.verdict, status.evidence.unwrap().source), (Verdict::Good, Source::OcspCache));
     assert!(scene.engine.try_check(&path).is_some());
     assert_eq!(site.asked().len(), 1);
-    // What is there and of no use is read once.
+    // A useless file is read once.
     let file = std::fs::read_dir(scene.folder.path().join("data/ocsp")).unwrap().next().unwrap().unwrap();
     std::fs::write(file.path(), b"nonsense").unwrap();
     let scene = scene.restarted();
@@ -233,9 +233,9 @@ async fn a_kept_answer_is_recalled_from_the_disk_once() {
     assert_eq!(site.asked().len(), 2);
 }
 
-// A device that was issued a moment ago is unknown to its responder, and not for a day.
+// A device whose certificate was just issued is unknown to its responder, but not for a day.
 #[tokio::test]
-async fn who_was_unknown_is_asked_about_again_soon() {
+async fn an_unknown_certificate_is_queried_again_soon() {
     let (site, slot) = slot().await;
     let scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
@@ -250,7 +250,7 @@ async fn who_was_unknown_is_asked_about_again_soon() {
 
 // RFC 6960 A.1, RFC 5019 section 6.
 #[tokio::test]
-async fn what_get_does_not_answer_is_asked_by_post() {
+async fn a_failed_get_is_retried_by_post() {
     let scene = Scene::new();
     let certificate = scene.device(Vec::new());
     let good = responded(&scene.ca, &certificate[0], CertStatus::Good, 1);
@@ -268,9 +268,9 @@ async fn what_get_does_not_answer_is_asked_by_post() {
     }
 }
 
-// Bugs that others shipped: delegate whose AIA points at itself.
+// Bugs of other implementations: delegate whose AIA points at itself.
 #[tokio::test]
-async fn a_delegate_that_vouches_for_itself_is_not_asked_about_itself() {
+async fn a_delegate_does_not_vouch_for_itself() {
     let (site, slot) = slot().await;
     let scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
@@ -292,7 +292,7 @@ async fn a_delegate_that_vouches_for_itself_is_not_asked_about_itself() {
     assert_eq!(status.verdict, NOTHING);
     assert_eq!(status.tried[0].error, AttemptError::Delegate, "{:?}", status.tried);
     assert_eq!(site.asked().len(), 1, "about the device, and never about the delegate");
-    // A CRL decides about the delegate: revoked, its word counts for nothing; cleared, it counts.
+    // A CRL decides on the delegate: if it is revoked, its responses are rejected; if cleared, accepted.
     let list = |list: List| {
         StoredCrl::new(crl::Crl::read(list.by(&scene.ca)).unwrap(), Origin::Installed("x".into()))
     };
@@ -303,9 +303,10 @@ async fn a_delegate_that_vouches_for_itself_is_not_asked_about_itself() {
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
 }
 
-// A configured signer of indirect CRLs is known before a certificate that needs it was seen, and after it expired.
+// A configured signer of indirect CRLs is known before the first certificate that needs it, and after it
+// expired.
 #[tokio::test]
-async fn an_indirect_crl_is_renewed_like_any_other() {
+async fn an_indirect_crl_is_refreshed_like_any_other() {
     let (ca, authority) = (Ca::new("Issuing CA"), Ca::new("CRL authority"));
     let (der, key) =
         ca.issue("CRL authority", &Extras { usages: vec![KeyUsagePurpose::CrlSign], ..Extras::default() });
@@ -325,16 +326,16 @@ async fn an_indirect_crl_is_renewed_like_any_other() {
     assert_eq!(scene.engine.peek(&path)[0].verdict, Verdict::Good);
     assert_eq!(scene.engine.accept_crl(url, &list(2, -1)), Ok(()), "its successor");
     assert_eq!(scene.engine.accept_crl(url, &list(1, -2)), Err(AttemptError::RolledBack));
-    // The authority's certificate counts within its validity, and only for paths of the CA that issued it.
+    // The signer's certificate counts within its validity, and only for paths of the CA that issued it.
     let other = Scene::new().device(Vec::new());
     let signers =
         |path: &[IssuedCertificate], now| scene.engine.0.settings.load().crl_signers(path, now).len();
     assert_eq!((signers(&path, hours(0)), signers(&path, hours(2000)), signers(&other, hours(0))), (2, 1, 1));
 }
 
-// A device that no CRL covers comes back every few seconds; CRLs have megabytes.
+// A device that no CRL covers reconnects every few seconds; CRLs have megabytes.
 #[tokio::test]
-async fn a_crl_that_does_not_help_is_not_fetched_each_time() {
+async fn a_crl_that_covers_nothing_is_not_fetched_for_each_handshake() {
     let (site, slot) = slot().await;
     let scene = Scene::new();
     let path = scene.device(vec![distribution_points(&[point_name(&site.url("ca.crl"))])]);
@@ -348,9 +349,9 @@ async fn a_crl_that_does_not_help_is_not_fetched_each_time() {
     assert_eq!(site.asked().len(), 2);
 }
 
-// A9.1: at half of its life at the latest, once, and again when that has passed.
+// A9.1: at half of its life at the latest, once, and again after half of the rest.
 #[tokio::test]
-async fn a_crl_is_due_at_half_of_its_life_and_not_all_the_time() {
+async fn a_crl_is_refreshed_once_at_half_of_its_life() {
     let (site, slot) = slot().await;
     let scene = Scene::with(|config| config.refresh_interval = Duration::from_hours(1000));
     let path = scene.device(Vec::new());
@@ -358,7 +359,7 @@ async fn a_crl_is_due_at_half_of_its_life_and_not_all_the_time() {
     let scoped = scene.list(1).scoped(&[&point_name(&url)]).by(&scene.ca);
     let file = Origin::Installed("ca.crl".into());
     scene.engine.0.crls.install(vec![StoredCrl::new(crl::Crl::read(scoped.clone()).unwrap(), file)]);
-    // Made an hour ago, for a day: a tenth of its half life is spread.
+    // Made an hour ago, for a day: 10 % jitter of half its life.
     let due = |at| scene.engine.due_crls(at).into_iter().map(|place| place.url).collect::<Vec<_>>();
     assert!(due(hours(9)).is_empty());
     assert_eq!(due(hours(11)), [url.as_str()]);
@@ -366,7 +367,7 @@ async fn a_crl_is_due_at_half_of_its_life_and_not_all_the_time() {
     let _ = scene.engine.peek(&path);
     put(&slot, scoped);
     scene.engine.fetch_crl(&scene.engine.due_crls(hours(11))[0].clone()).await.unwrap();
-    // The same one came: asked again when half of what is left has passed.
+    // The same CRL came: due again after half of the remaining life.
     assert!(due(hours(11)).is_empty() && due(hours(16)).is_empty());
     assert_eq!(due(hours(17)), [url.as_str()]);
     let inventory = scene.engine.inventory();
@@ -387,9 +388,9 @@ async fn the_delta_that_a_crl_names_is_fetched_with_it() {
     assert!(is_revoked(scene.verdict(&path).await));
 }
 
-// The log names what was tried, also when the time of the handshake was over first.
+// The log names the attempts, also when the deadline passed first.
 #[tokio::test]
-async fn who_did_not_answer_in_time_is_named() {
+async fn a_responder_that_missed_the_deadline_is_named() {
     let site = Site::new(|_| Reply::Silence).await;
     let scene = Scene::with(|config| config.deadline = Duration::from_millis(100));
     let path = scene.device(vec![responder_at(&site.url)]);
@@ -398,9 +399,9 @@ async fn who_did_not_answer_in_time_is_named() {
     assert_eq!(status.tried, [FailedAttempt { target: site.url.clone(), error: AttemptError::Deadline }]);
 }
 
-// More handshakes than may wait at once wait for their turn: nobody is refused for coming second.
+// Handshakes beyond the limit wait for a permit; they are not refused.
 #[tokio::test]
-async fn who_finds_too_many_waiting_waits_as_well() {
+async fn handshakes_beyond_the_limit_wait() {
     let ca = Ca::new("Issuing CA");
     let issued = ca.device(&Extras::default());
     let good = responded(&ca, &issued, CertStatus::Good, 1);
@@ -413,9 +414,10 @@ async fn who_finds_too_many_waiting_waits_as_well() {
     }
 }
 
-// A9.4: what live sessions are looked at again for is a revocation, not each of two thousand good answers of a storm.
+// A9.4: live sessions are checked again after a revocation, not after each of two thousand good responses of
+// a reconnect storm.
 #[tokio::test]
-async fn only_a_revocation_is_told_to_live_sessions() {
+async fn live_sessions_are_notified_of_revocations_only() {
     let (site, slot) = slot().await;
     let scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
@@ -428,9 +430,9 @@ async fn only_a_revocation_is_told_to_live_sessions() {
     assert!(changes.has_changed().unwrap());
 }
 
-// The responder is passed over while it fails and a CRL answers, and asked for each device when none does.
+// The responder is skipped while it fails and a CRL answers, and queried for each device when none does.
 #[tokio::test]
-async fn a_responder_that_fails_is_passed_over_when_a_crl_answers() {
+async fn a_failing_responder_is_skipped_if_a_crl_answers() {
     let site = Site::new(|_| Reply::Status(503)).await;
     let scene = Scene::new();
     let path = scene.device(vec![responder_at(&site.url)]);
@@ -442,15 +444,15 @@ async fn a_responder_that_fails_is_passed_over_when_a_crl_answers() {
     assert!(scene.engine.try_check(&path).is_some());
     assert_eq!(site.asked().len(), asked);
     scene.clock.advance(Duration::from_secs(15));
-    assert!(scene.engine.try_check(&path).is_none(), "it may answer again");
-    // An hour later the CRL still counts; two days later it does not.
+    assert!(scene.engine.try_check(&path).is_none(), "it is queried again");
+    // An hour later the CRL is still fresh; two days later it is not.
     scene.clock.advance(Duration::from_hours(48));
     assert_eq!(scene.verdict(&path).await, NOTHING);
 }
 
-// The gauge tells of the CRL that expires first, and of nobody's.
+// The gauge shows the CRL that expires first, and ignores unverified ones.
 #[tokio::test]
-async fn the_gauge_tells_of_the_crl_that_expires_first() {
+async fn the_gauge_shows_the_crl_that_expires_first() {
     let scene = Scene::new();
     let path = scene.device(Vec::new());
     let _ = scene.engine.peek(&path);
@@ -465,24 +467,21 @@ async fn the_gauge_tells_of_the_crl_that_expires_first() {
     assert_eq!(gauge.with_label_values(&["CN=Issuing CA"]).get(), hours(5).as_second());
 }
 
-// A9.1: a device that is known does not wait when its answer is renewed in the background.
+// A9.1: a known device does not wait when its response is refreshed in the background.
 #[tokio::test]
-async fn answers_are_due_before_they_expire_while_the_device_is_seen() {
+async fn responses_are_due_before_they_expire_while_the_device_connects() {
     let (site, slot) = slot().await;
     let scene = Scene::with(|config| config.refresh_interval = Duration::from_hours(1000));
     let path = scene.device(vec![responder_at(&site.url)]);
     put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 1));
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
-    // It lasts for 23 hours.
+    // Its life is 23 hours.
     assert!(scene.engine.due_responses(hours(10)).is_empty());
     assert_eq!(scene.engine.due_responses(hours(12)).len(), 1);
     *slot.lock().unwrap() = Reply::Status(503);
     scene.engine.query_responders(&path[0]).await.unwrap_err();
-    assert!(
-        scene.engine.due_responses(hours(12)).is_empty(),
-        "a responder that fails is left alone for a moment"
-    );
+    assert!(scene.engine.due_responses(hours(12)).is_empty(), "a failing responder is skipped for a moment");
     scene.clock.advance(Duration::from_secs(7 * 24 * 3600 + 1));
     let later = scene.clock.now() + SignedDuration::from_secs(1);
-    assert!(scene.engine.due_responses(later).is_empty(), "nobody has seen it for a week");
+    assert!(scene.engine.due_responses(later).is_empty(), "not seen for a week");
 }

@@ -1,4 +1,4 @@
-//! What was found out about a certificate, and from whom.
+//! The result of a check: the verdict on a certificate, with its evidence.
 
 use std::fmt;
 
@@ -7,107 +7,107 @@ use jiff::Timestamp;
 use super::FailedAttempt;
 use crate::x509::Serial;
 
-/// The answer about one certificate.
+/// The decision on one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Somebody who must know says that it has not been revoked.
+    /// Not revoked, by a fresh OCSP response or CRL.
     Good,
-    /// It has been revoked (A9.4).
+    /// Revoked (A9.4).
     Revoked {
-        /// When.
+        /// The time of revocation.
         when: Timestamp,
-        /// UndeterminedReason: CRLReason, RFC 5280 5.3.1.
+        /// CRLReason, RFC 5280 5.3.1.
         reason: Option<u8>,
     },
-    /// Nothing fresh tells.
+    /// No fresh source gives the status.
     Undetermined(UndeterminedReason),
 }
 
-/// UndeterminedReason nothing fresh tells.
+/// Why no fresh source gives the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum UndeterminedReason {
-    /// Nobody could be asked, or nobody gave an answer that counts.
+    /// No responder or CRL could be reached, or none was usable.
     NothingFresh,
     /// The responder does not know the certificate, and no fresh CRL covers it.
     Unknown,
-    /// The answers did not come in the time that a handshake has.
+    /// No response within the deadline of a handshake.
     Deadline,
-    /// Too many handshakes wait for answers already.
+    /// The limit of waiting handshakes is reached.
     Busy,
 }
 
-/// What a responder or a CRL says.
+/// The status that an OCSP response or a CRL states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CertStatus {
     /// Not revoked.
     Good,
     /// Revoked.
     Revoked {
-        /// When.
+        /// The time of revocation.
         when: Timestamp,
-        /// CRLReason.
+        /// CRLReason, RFC 5280 5.3.1.
         reason: Option<u8>,
     },
-    /// Not known to the responder.
+    /// The responder does not know the certificate.
     Unknown,
 }
 
-/// What one accepted OCSP response, or the CRLs of an issuer, say.
+/// The status by one accepted OCSP response, or by the CRLs of an issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// What.
+    /// The status.
     pub status: CertStatus,
-    /// Whether it counts at this moment; what is not fresh can still revoke.
+    /// Whether the source is fresh now. A stale source can still revoke.
     pub fresh: bool,
-    /// By whom and when.
+    /// The source.
     pub evidence: Evidence,
 }
 
-/// By whom, and from when until when.
+/// The source of a status: who signed it, and its validity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
-    /// Where it came from.
+    /// The kind of source.
     pub source: Source,
-    /// When it was known to be so.
+    /// thisUpdate.
     pub this_update: Timestamp,
-    /// Until when it counts.
+    /// nextUpdate.
     pub next_update: Option<Timestamp>,
-    /// Where it was fetched; a file name for what was installed.
+    /// The URL it was fetched from, or the file name of an installed CRL.
     pub url: Option<String>,
-    /// Who signed.
+    /// The name of the signer.
     pub responder: String,
 }
 
-/// Where an answer came from.
+/// The kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// An OCSP response that was kept.
+    /// A cached OCSP response.
     OcspCache,
-    /// An OCSP responder, just now.
+    /// An OCSP responder, queried for this check.
     OcspResponder,
-    /// A CRL that was kept or installed.
+    /// A stored or installed CRL.
     CrlLocal,
-    /// A CRL that was fetched just now.
+    /// A CRL fetched for this check.
     CrlFetched,
 }
 
-/// Everything about the question for one certificate.
+/// The result of a check of one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// Its serial number.
     pub serial: Serial,
-    /// Who issued it.
+    /// The name of its issuer.
     pub issuer: String,
-    /// The answer.
+    /// The decision.
     pub verdict: Verdict,
-    /// What led to it; none when nothing was found.
+    /// The source that decided; none for an undetermined status.
     pub evidence: Option<Evidence>,
-    /// What was tried in vain.
+    /// The attempts that failed.
     pub tried: Vec<FailedAttempt>,
 }
 
 impl Verdict {
-    /// The stable code: the label in metrics, the word in audit rows.
+    /// The stable code: the label in metrics and the value in audit rows.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -122,7 +122,7 @@ impl Source {
     /// Every variant, for metrics that start at zero.
     const ALL: [Self; 4] = [Self::OcspCache, Self::OcspResponder, Self::CrlLocal, Self::CrlFetched];
 
-    /// The stable code: the label in metrics, the word in audit rows.
+    /// The stable code: the label in metrics and the value in audit rows.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -145,10 +145,10 @@ pub(super) fn outcomes() -> impl Iterator<Item = [&'static str; 2]> {
 impl fmt::Display for UndeterminedReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NothingFresh => "no fresh OCSP response and no fresh CRL that covers it",
+            Self::NothingFresh => "no fresh OCSP response, and no fresh CRL covers it",
             Self::Unknown => "the OCSP responder does not know it, and no fresh CRL covers it",
-            Self::Deadline => "no answer in time",
-            Self::Busy => "too many handshakes wait for answers",
+            Self::Deadline => "no response within the deadline",
+            Self::Busy => "too many handshakes are waiting for a status",
         })
     }
 }

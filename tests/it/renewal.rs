@@ -114,7 +114,7 @@ fn a9_an_answer_that_came_too_late_serves_the_next_attempt() {
     let platform = site.start();
     platform.admit("GOOD", &[]);
     connects(&site, &platform, &own, "GOOD").unwrap_err();
-    assert!(platform.log().contains("no answer within revocation.deadline"), "{}", platform.log());
+    assert!(platform.log().contains("no response within revocation.deadline"), "{}", platform.log());
     let began = Instant::now();
     while connects(&site, &platform, &own, "GOOD").is_err() {
         assert!(began.elapsed() < SOON);

@@ -1,4 +1,4 @@
-//! What the CRLs of an issuer say about a certificate (A9.3, RFC 5280 6.3.3).
+//! The status of a certificate by verified CRLs (A9.3, RFC 5280 6.3.3). Pure.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::read::{Crl, Entry, REMOVE_FROM_CRL};
 use crate::revocation::{CertStatus, IssuedCertificate, Issuer};
 use crate::x509::{Reasons, SignatureError};
 
-/// A CRL whose signature has been verified with one issuer's key.
+/// A CRL whose signature was verified with one issuer's key.
 #[derive(Debug, Clone)]
 pub struct VerifiedCrl {
     crl: Arc<Crl>,
@@ -19,36 +19,36 @@ pub struct VerifiedCrl {
     series: [u8; 32],
 }
 
-/// UndeterminedReason a CRL does not count.
+/// Why the verification of a CRL failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CrlVerifyError {
-    /// It is of another issuer.
-    #[error("it is of another issuer")]
+    /// The CRL has another issuer.
+    #[error("CRL has another issuer")]
     OtherIssuer,
-    /// The issuer's keyUsage does not have cRLSign.
-    #[error("its issuer may not sign CRLs")]
+    /// The issuer's keyUsage lacks cRLSign.
+    #[error("key usage of the issuer lacks cRLSign")]
     KeyUsage,
-    /// The signature.
+    /// The signature does not verify.
     #[error("{0}")]
     Signature(SignatureError),
 }
 
-/// About which certificate, and when.
+/// The certificate in question, and the time.
 #[derive(Debug, Clone, Copy)]
 pub struct CrlQuery<'a> {
     /// The certificate.
     pub issued: &'a IssuedCertificate,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// How far clocks may be apart.
+    /// The tolerated clock skew.
     pub skew: SignedDuration,
 }
 
 impl VerifiedCrl {
-    /// Verifies that `issuer` signed the CRL and may do so.
+    /// Verifies that `issuer` signed the CRL and is authorised to.
     ///
     /// # Errors
-    /// When it did not or may not.
+    /// When the signature or the authorisation is missing.
     pub fn new(crl: Arc<Crl>, issuer: Arc<Issuer>) -> Result<Self, CrlVerifyError> {
         if crl.issuer != issuer.name() {
             return Err(CrlVerifyError::OtherIssuer);
@@ -65,8 +65,8 @@ impl VerifiedCrl {
         Ok(Self { series: series.finalize().into(), crl, signer: issuer })
     }
 
-    /// SHA-256 over issuer and key, scope, and whether it is a delta: CRLs of one series succeed one another, and their
-    /// numbers grow.
+    /// SHA-256 over issuer and key, scope, and kind (complete or delta). CRLs of one series succeed one
+    /// another, and their numbers grow.
     #[must_use]
     pub const fn series(&self) -> [u8; 32] {
         self.series
@@ -90,7 +90,7 @@ impl VerifiedCrl {
         begun && lasts
     }
 
-    /// RFC 5280 5.2.4: same signer, same scope, and a base that is not older than the delta builds on.
+    /// RFC 5280 5.2.4: same signer, same scope, and a base at least as new as BaseCRLNumber.
     fn is_delta_of(&self, base: &Self) -> bool {
         let Some(minimum) = &self.crl.base else { return false };
         let (Some(own), Some(number)) = (&self.crl.number, &base.crl.number) else { return false };
@@ -102,10 +102,10 @@ impl VerifiedCrl {
     }
 }
 
-/// What the CRLs, all verified, say together: what, whether it counts now, and by which CRL. `None` when none of them
+/// The status by all these CRLs together, whether it is fresh, and the CRL that decides. `None` when no CRL
 /// covers the certificate.
 ///
-/// Not find_entry counts as good only when fresh CRLs cover every reason.
+/// "Not listed" means good only when fresh CRLs cover every reason.
 #[must_use]
 pub fn evaluate<'a>(
     query: &CrlQuery<'_>,
@@ -116,8 +116,8 @@ pub fn evaluate<'a>(
     let mut stale: Option<&VerifiedCrl> = None;
     let mut revoked: Option<(Entry, bool, &VerifiedCrl)> = None;
     for base in crls.iter().filter(|list| list.crl.base.is_none()) {
-        // An indirect CRL is signed by somebody else; a direct one by the key that issued the certificate, not by
-        // another of the same name.
+        // An indirect CRL has another signer. A direct CRL must be signed by the key that issued the
+        // certificate, not by another key of the same name.
         let issued = query.issued;
         let own = base.crl.issuer != issued.issuer.name() || base.signer.key() == issued.issuer.key();
         let reasons = base.crl.scope.covers(&base.crl.issuer, issued);
@@ -154,7 +154,7 @@ pub fn evaluate<'a>(
     }
 }
 
-/// The entry that counts, and whether its CRL is fresh. A delta that has expired can revoke, not take back.
+/// The entry that counts, and whether its CRL is fresh. An expired delta can revoke but not remove an entry.
 fn find_entry(
     base: &VerifiedCrl,
     delta: Option<&VerifiedCrl>,

@@ -1,4 +1,4 @@
-//! Fetching CRLs (A9.1, A9.2).
+//! The CRL client: fetches CRLs and stores what it accepts (A9.1, A9.2). It does I/O.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::revocation::settings::{Endpoint, is_http};
 use crate::revocation::single_flight::AttemptResult;
 use crate::revocation::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
 
-/// A endpoint that has given its CRL is not asked again at once: a device that no CRL covers comes back every few seconds,
-/// and CRLs have megabytes.
+/// A URL that delivered its CRL is not fetched again within this time: a device that no CRL covers reconnects
+/// every few seconds, and CRLs have megabytes.
 const REFETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(15);
 
 impl Engine {
-    /// Fetches the CRLs that a certificate names, and the deltas that those name; what failed is returned.
+    /// Fetches the CRLs that a certificate names and the deltas of those. Returns the failed attempts.
     pub(crate) async fn fetch_crls(&self, issued: &IssuedCertificate) -> Vec<FailedAttempt> {
         let points = self.0.settings.load().distribution_points(issued);
         if points.is_empty() {
@@ -57,7 +57,7 @@ impl Engine {
         tried
     }
 
-    /// RFC 5280 5.2.6: where the complete CRLs of an issuer say that their deltas are.
+    /// RFC 5280 5.2.6: the URLs of the deltas that an issuer's complete CRLs name.
     pub(crate) fn delta_endpoints(&self, issuer: &[u8]) -> Vec<Endpoint> {
         let mut endpoints: Vec<Endpoint> = Vec::new();
         for stored in self.0.crls.current() {
@@ -75,7 +75,7 @@ impl Engine {
         endpoints
     }
 
-    /// Fetches one CRL; several that want the same wait for one.
+    /// Fetches one CRL. Concurrent callers for one URL share the fetch.
     pub(crate) async fn fetch_crl(&self, endpoint: &Endpoint) -> AttemptResult {
         let (engine, endpoint) = (self.clone(), endpoint.clone());
         let key = format!("crl {}", endpoint.url);
@@ -94,17 +94,17 @@ impl Engine {
         let fetch = FetchRequest { url: url.clone(), body: None, limit, is_configured };
         let der = self.0.http.fetch(fetch, &settings.limits).await.map_err(AttemptError::Fetch)?;
         let engine = self.clone();
-        // Reading and outcome megabytes takes longer than a task may take.
+        // Parsing and storing megabytes would block an async task.
         tokio::task::spawn_blocking(move || engine.accept_crl(&url, &der))
             .await
             .map_err(|_| AttemptError::Fault)?
     }
 
-    /// Takes what came from a endpoint. Only what an issuer of ours has signed, and is not older, takes the endpoint of what is
-    /// known, and is kept on the disk. As long as no issuer of that name has been seen it is at hand beside the others:
-    /// every use verifies it.
+    /// Stores a fetched CRL. A CRL that a known issuer signed, and that is not older, replaces the one from
+    /// the same URL and is written to disk. While no issuer of that name is known, it is stored in memory
+    /// only; every use verifies it.
     pub(crate) fn accept_crl(&self, url: &str, bytes: &[u8]) -> Result<(), AttemptError> {
-        // Some sites publish PEM where RFC 5280 4.2.1.13 wants DER.
+        // Some sites publish PEM where RFC 5280 4.2.1.13 requires DER.
         let lists = crate::x509::pem::crls(bytes).map_err(|error| AttemptError::NoCrl(Some(error)))?;
         let der = lists.into_iter().next().ok_or(AttemptError::NoCrl(None))?;
         let known = self.0.crls.newest_from(url);
@@ -121,7 +121,7 @@ impl Engine {
             }
             return Err(AttemptError::Unsigned);
         };
-        // Refused before it replaces anything: whoever replays an old CRL must not make us forget the new one.
+        // Rejected before it replaces anything: a replayed old CRL must not displace the new one.
         if self.0.crls.is_rolled_back(&verified, &self.0.disk) {
             return Err(AttemptError::RolledBack);
         }
@@ -141,7 +141,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Whoever may have signed CRLs of this name, as far as it has been seen here or is configured.
+    /// The known issuers, recent or configured, that may have signed CRLs of this name.
     fn known_signers(&self, name: &[u8]) -> Vec<Arc<Issuer>> {
         let mut signers = self.0.recent.issuers_named(name);
         signers.extend(self.0.settings.load().crl_issuers(name));

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-/// Whether the CRL number `number` is less than `other`; both are contents of non-negative INTEGERs.
+/// Whether CRL number `number` is lower than `other`. Both are contents of non-negative INTEGERs.
 #[must_use]
 pub fn is_older(number: &[u8], other: &[u8]) -> bool {
     compare(number, other) == Ordering::Less
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_compared_as_numbers() {
+    fn leading_zeros_do_not_matter() {
         assert!(is_older(&[9], &[1, 0]) && is_older(&[0, 0x80], &[0x01, 0x00]) && is_older(&[0], &[1]));
         assert!(!is_older(&[0, 5], &[5]) && !is_older(&[2, 0], &[1, 0xff]));
     }

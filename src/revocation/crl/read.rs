@@ -1,4 +1,4 @@
-//! A CRL in memory: its bytes as they came, and an index over its entries.
+//! A CRL in memory: its DER, and an index over its entries.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -11,66 +11,66 @@ use crate::x509::der::{
 };
 use crate::x509::{CrlDistributionPoint, RawExtension, Signed, directory_names};
 
-/// A CRL, read and indexed, not verified.
+/// A parsed and indexed CRL. Not verified.
 ///
-/// It keeps the DER and 16 bytes for each entry. A lookup is a binary search.
+/// It holds the DER and 16 bytes per entry. A lookup is a binary search.
 #[derive(Debug)]
 pub struct Crl {
     der: Vec<u8>,
     /// The name of its issuer in DER.
     pub issuer: Vec<u8>,
-    /// When it was made.
+    /// thisUpdate.
     pub this_update: Timestamp,
-    /// When the next one will be there at the latest.
+    /// nextUpdate.
     pub next_update: Timestamp,
     /// cRLNumber: the content of its INTEGER.
     pub number: Option<Vec<u8>>,
-    /// deltaCRLIndicator: the BaseCRLNumber that it builds on.
+    /// deltaCRLIndicator: the BaseCRLNumber.
     pub base: Option<Vec<u8>>,
     /// issuingDistributionPoint.
     pub scope: Scope,
-    /// The same in DER; empty when it is not there.
+    /// issuingDistributionPoint in DER; empty when absent.
     pub scope_der: Vec<u8>,
-    /// freshestCRL: where its deltas are.
+    /// freshestCRL: the distribution points of its deltas.
     pub freshest: Vec<CrlDistributionPoint>,
     index: Vec<Slot>,
-    /// The issuers that entries of an indirect CRL name; the first is the CRL's own.
+    /// The issuers that entries of an indirect CRL name; first the CRL's own.
     issuers: Vec<Vec<u8>>,
 }
 
-/// What a CRL says about one certificate.
+/// The entry of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
-    /// When it was revoked.
+    /// The time of revocation.
     pub when: Timestamp,
     /// CRLReason, RFC 5280 5.3.1.
     pub reason: Option<u8>,
 }
 
-/// UndeterminedReason bytes are no CRL that could be used.
+/// Why bytes are not a usable CRL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CrlParseError {
     /// Not the DER of one CRL.
     #[error("not the DER encoding of one CRL")]
     Malformed,
-    /// RFC 5280 5.1.2.2: the algorithm is named twice, and has to be the same.
+    /// RFC 5280 5.1.1.2: the inner and outer algorithms must be equal.
     #[error("the CRL names two different signature algorithms")]
     AlgorithmMismatch,
-    /// RFC 5280 5.1.2.5: conforming CRLs have it, and without it nobody knows how long the CRL counts.
+    /// RFC 5280 5.1.2.5: required; without it the validity of the CRL is unknown.
     #[error("the CRL has no nextUpdate")]
     NoNextUpdate,
-    /// A critical extension, of the CRL or of an entry, that is not understood.
-    #[error("the CRL has a critical extension that is not understood")]
+    /// An unknown critical extension, of the CRL or of an entry.
+    #[error("the CRL has an unknown critical extension")]
     CriticalExtension,
-    /// RFC 5280 5.3.1: only a delta CRL takes an entry back.
-    #[error("a complete CRL takes an entry back, which only a delta CRL may")]
+    /// RFC 5280 5.3.1: removeFromCRL is for delta CRLs only.
+    #[error("a complete CRL contains removeFromCRL, which only a delta CRL may")]
     RemoveFromCrl,
-    /// RFC 5280 5.3.3: only an indirect CRL names other issuers.
-    #[error("an entry names another issuer, and the CRL is not an indirect one")]
+    /// RFC 5280 5.3.3: certificateIssuer is for indirect CRLs only.
+    #[error("an entry names another issuer, but the CRL is not indirect")]
     ForeignEntry,
 }
 
-/// Where an entry is, by a hash of serial number and issuer.
+/// The position of an entry, by a hash of its serial number.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     hash: u64,
@@ -85,10 +85,10 @@ impl From<Malformed> for CrlParseError {
 }
 
 impl Crl {
-    /// Reads one CRL in DER.
+    /// Parses one CRL in DER.
     ///
     /// # Errors
-    /// When the bytes are not exactly one CRL, or one that says something that is not understood.
+    /// When the bytes are not exactly one CRL, or contain something unsupported.
     pub fn read(der: Vec<u8>) -> Result<Self, CrlParseError> {
         let signed = Signed::read(&der)?;
         let mut list = Element::whole(signed.message, SEQUENCE)?.reader();
@@ -140,12 +140,12 @@ impl Crl {
         })
     }
 
-    /// What it says about the certificate with this serial number of this issuer (a Name in DER); nothing if it is
-    /// not listed.
+    /// The entry of the certificate with this serial number and issuer (a Name in DER); none if it is not
+    /// listed.
     #[must_use]
     pub fn entry(&self, serial: &[u8], issuer: &[u8]) -> Option<Entry> {
-        // In a CRL that is not indirect every entry is of its own issuer, whatever the certificate's issuer is: that
-        // it covers the certificate is checked before.
+        // In a direct CRL every entry belongs to the CRL's issuer. The caller checks that the CRL covers the
+        // certificate.
         let wanted = hash(serial);
         let start = self.index.partition_point(|slot| slot.hash < wanted);
         let slots = self.index.get(start..).unwrap_or_default().iter().take_while(|slot| slot.hash == wanted);
@@ -158,40 +158,40 @@ impl Crl {
         found.next()
     }
 
-    /// How many entries it has.
+    /// The number of entries.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// Whether it has none.
+    /// Whether it has no entries.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
 
-    /// Its bytes.
+    /// Its DER.
     #[must_use]
     pub fn as_der(&self) -> &[u8] {
         &self.der
     }
 
-    /// What is signed, how, and the signature.
+    /// The signed bytes, the algorithm and the signature.
     ///
     /// # Errors
-    /// Never for a CRL that was read.
+    /// Never for a parsed CRL.
     pub fn signed(&self) -> Result<Signed<'_>, Malformed> {
         Signed::read(&self.der)
     }
 
-    /// Bytes of memory that it takes.
+    /// Bytes of memory used.
     #[must_use]
     pub const fn memory(&self) -> usize {
         self.der.capacity() + self.index.capacity() * size_of::<Slot>()
     }
 }
 
-/// What the extensions of the CRL say.
+/// The extensions of the CRL.
 #[derive(Default)]
 struct Head {
     number: Option<Vec<u8>>,
@@ -228,7 +228,7 @@ impl Head {
 
 struct Entries {
     index: Vec<Slot>,
-    /// Names and their positions: a list of a million entries may name as many.
+    /// Names and their positions. A list of a million entries may name as many issuers.
     issuers: HashMap<Vec<u8>, u32>,
 }
 
@@ -241,7 +241,7 @@ impl Entries {
         is_indirect: bool,
     ) -> Result<(), CrlParseError> {
         let mut reader = entries.reader();
-        // An entry takes about 37 bytes and seldom less.
+        // An entry takes about 37 bytes and seldom fewer.
         self.index.reserve_exact(entries.content.len() / 36);
         let mut issuer = 0_u32;
         let number = |value: usize| u32::try_from(value).map_err(|_| CrlParseError::Malformed);
@@ -251,7 +251,7 @@ impl Entries {
             if entry.entry.reason == Some(REMOVE_FROM_CRL) && !is_delta {
                 return Err(CrlParseError::RemoveFromCrl);
             }
-            // RFC 5280 5.3.3: the issuer that an entry names sticks to those that follow.
+            // RFC 5280 5.3.3: certificateIssuer applies to the following entries too.
             if let Some(name) = entry.issuer {
                 if !is_indirect {
                     return Err(CrlParseError::ForeignEntry);
@@ -308,7 +308,7 @@ fn hash(serial: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// How far into `whole` its part `part` begins: the length of what is before it.
+/// The offset of `part` within `whole`.
 fn offset_of(whole: &[u8], part: &[u8]) -> Result<usize, Malformed> {
     let range = whole.as_ptr_range();
     let offset = part.as_ptr().addr().checked_sub(range.start.addr()).ok_or(Malformed)?;

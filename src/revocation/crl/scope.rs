@@ -1,10 +1,10 @@
-//! What a CRL covers.
+//! The scope of a CRL. Pure.
 
 use crate::revocation::IssuedCertificate;
 use crate::x509::der::{Element, Malformed, SEQUENCE, constructed, context, element};
 use crate::x509::{CrlDistributionPoint, DistributionPointName, Reasons};
 
-/// issuingDistributionPoint, RFC 5280 5.2.5; the default covers everything that its issuer has issued.
+/// issuingDistributionPoint, RFC 5280 5.2.5. The default covers all certificates of the issuer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// The name of the distribution point.
@@ -17,12 +17,12 @@ pub struct Scope {
     pub only_attribute: bool,
     /// Only these reasons.
     pub reasons: Option<Reasons>,
-    /// Entries may be about certificates of other issuers.
+    /// Entries may be of other issuers.
     pub indirect: bool,
 }
 
 impl Scope {
-    /// Reads the value of the extension.
+    /// Parses the value of the extension.
     ///
     /// # Errors
     /// When it is malformed.
@@ -44,8 +44,9 @@ impl Scope {
         Ok(Self { name, only_user, only_ca, only_attribute, reasons, indirect })
     }
 
-    /// For which reasons a CRL with this scope, signed by `issuer` (a Name in DER), covers the certificate: RFC 5280
-    /// 6.3.3 b for each of its distribution points, and for the one that stands for its issuer.
+    /// The reasons for which a CRL with this scope, signed by `issuer` (a Name in DER), covers the
+    /// certificate: RFC 5280 6.3.3 b for each of its distribution points, and for the implied one of its
+    /// issuer.
     #[must_use]
     pub fn covers(&self, issuer: &[u8], issued: &IssuedCertificate) -> Reasons {
         let is_ca = issued.certificate.is_ca;

@@ -1,4 +1,4 @@
-//! The CRLs that are at hand: installed at setup, or fetched (A9.1).
+//! The store of CRLs: installed at setup, or fetched (A9.1).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use crate::revocation::disk::{Disk, hexadecimal, parse_hexadecimal};
 use crate::revocation::verdict::{Evidence, Report, Source};
 use crate::revocation::{CertIdHash, IssuedCertificate, Issuer};
 
-/// Fetched CRLs at hand at most, and their bytes together; an indirect or partitioned PKI has dozens.
+/// Fetched CRLs, and their bytes together. An indirect or partitioned PKI has dozens.
 const MAX_FETCHED: usize = 1000;
 const MAX_FETCHED_BYTES: usize = 512 << 20;
-/// Issuers that one CRL is verified for before that begins anew; all have its issuer's name.
+/// Issuers for which the verification of one CRL is remembered; all have the CRL's issuer name.
 const MAX_VERIFIED_ISSUERS: usize = 64;
 
-/// Every CRL that is at hand.
+/// All CRLs in memory.
 #[derive(Debug, Default)]
 pub(crate) struct CrlStore(Mutex<Inner>);
 
@@ -27,18 +27,18 @@ struct Inner {
     stored: Vec<Arc<StoredCrl>>,
     /// The highest number seen, by [`VerifiedCrl::series`].
     numbers: HashMap<Identity, Vec<u8>>,
-    /// CRLs about which it was said that they are too old.
+    /// CRLs whose rollback was logged.
     reported: HashSet<Origin>,
 }
 
-/// A CRL and where it came from.
+/// A CRL and its origin.
 #[derive(Debug)]
 pub(crate) struct StoredCrl {
     pub(crate) crl: Arc<Crl>,
     pub(crate) origin: Origin,
-    /// When it was fetched last, by this process.
+    /// When this process fetched it last.
     pub(crate) fetched: Option<Timestamp>,
-    /// What came of verifying it, by the identity of the issuer.
+    /// The results of its verification, by the identity of the issuer.
     verified: Mutex<HashMap<Identity, Result<VerifiedCrl, CrlVerifyError>>>,
 }
 
@@ -46,21 +46,21 @@ pub(crate) struct StoredCrl {
 pub(crate) enum Origin {
     Installed(PathBuf),
     Fetched(String),
-    /// CachedResponse on disk by an earlier process, under this name.
+    /// Read from disk, under this name: an earlier process fetched it.
     Persisted(String),
 }
 
 impl Origin {
-    /// For evidence.
+    /// For evidence and logs.
     pub(crate) fn display_name(&self) -> String {
         match self {
             Self::Installed(file) => file.display().to_string(),
             Self::Fetched(url) => url.clone(),
-            Self::Persisted(name) => format!("kept as {name}"),
+            Self::Persisted(name) => format!("stored as {name}"),
         }
     }
 
-    /// What the disk calls a CRL from this place.
+    /// The name on disk of a CRL from this URL.
     pub(crate) fn disk_name(url: &str) -> String {
         hexadecimal(&CertIdHash::Sha256.digest(url.as_bytes()))
     }
@@ -76,7 +76,7 @@ impl StoredCrl {
         Arc::new(Self { crl, origin, fetched: Some(at), verified: Mutex::default() })
     }
 
-    /// The CRL as this issuer's. A signature over megabytes is verified once.
+    /// The CRL, verified with this issuer's key. A signature over megabytes is verified once.
     pub(crate) fn verified_by(&self, issuer: &Arc<Issuer>) -> Result<VerifiedCrl, CrlVerifyError> {
         let mut known = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MAX_VERIFIED_ISSUERS && !known.contains_key(&issuer.identity()) {
@@ -88,13 +88,13 @@ impl StoredCrl {
             .clone()
     }
 
-    /// Whether an issuer that was seen here has signed it.
+    /// Whether a known issuer signed it.
     pub(crate) fn is_verified(&self) -> bool {
         self.verified.lock().unwrap_or_else(PoisonError::into_inner).values().any(Result::is_ok)
     }
 
-    /// Whether it may say anything about itself: who put it there is the operator, or has signed it. What was only
-    /// fetched may be anybody's, and names neither the next place to ask nor the time until when all is well.
+    /// Whether its own statements count: the operator installed it, or a known issuer signed it. An
+    /// unverified fetched CRL decides neither the next URL nor the expiry that is reported.
     fn is_trusted(&self) -> bool {
         !matches!(self.origin, Origin::Fetched(_)) || self.is_verified()
     }
@@ -115,12 +115,12 @@ impl CrlStore {
         Self(Mutex::new(Inner { numbers, ..Inner::default() }))
     }
 
-    /// Every CRL.
+    /// All CRLs.
     pub(crate) fn all(&self) -> Vec<Arc<StoredCrl>> {
         self.lock().stored.clone()
     }
 
-    /// Of each issuer and scope the newest.
+    /// The newest of each issuer and scope.
     pub(crate) fn current(&self) -> Vec<Arc<StoredCrl>> {
         let mut all = self.all();
         all.retain(|stored| stored.is_trusted());
@@ -133,7 +133,7 @@ impl CrlStore {
         all.iter().filter(newest).cloned().collect()
     }
 
-    /// The one that came from this place, now or kept by an earlier process, if it is known whose it is.
+    /// The newest trusted CRL from this URL, fetched now or by an earlier process.
     pub(crate) fn newest_from(&self, url: &str) -> Option<Arc<StoredCrl>> {
         let (fetched, kept) = (Origin::Fetched(url.to_owned()), Origin::Persisted(Origin::disk_name(url)));
         let mut here = self.all();
@@ -141,21 +141,21 @@ impl CrlStore {
         here.into_iter().max_by_key(|stored| stored.crl.this_update)
     }
 
-    /// When this place was asked last.
+    /// When this URL was fetched last.
     pub(crate) fn last_fetched(&self, url: &str) -> Option<Timestamp> {
         let inner = self.lock();
         let here = |stored: &&Arc<StoredCrl>| matches!(&stored.origin, Origin::Fetched(from) if from == url);
         inner.stored.iter().find(here)?.fetched
     }
 
-    /// Puts the installed ones in place of those that were installed before.
+    /// Replaces the installed CRLs.
     pub(crate) fn install(&self, installed: Vec<Arc<StoredCrl>>) {
         let mut inner = self.lock();
         inner.stored.retain(|stored| !matches!(stored.origin, Origin::Installed(_)));
         inner.stored.extend(installed);
     }
 
-    /// Takes a CRL that was fetched or kept, in place of the one from the same place.
+    /// Adds a fetched CRL, replacing the one of the same origin.
     pub(crate) fn add(&self, stored: Arc<StoredCrl>) {
         let mut inner = self.lock();
         inner.stored.retain(|other| other.origin != stored.origin);
@@ -163,13 +163,13 @@ impl CrlStore {
         inner.evict();
     }
 
-    /// Drops the one from this place.
+    /// Removes the CRL of this origin.
     pub(crate) fn remove(&self, origin: &Origin) {
         self.lock().stored.retain(|stored| stored.origin != *origin);
     }
 
-    /// Whether a newer CRL of the same issuer and scope has been seen; if not, this one is the newest, which is
-    /// remembered across restarts.
+    /// Whether a CRL with a higher number of the same issuer and scope was seen. If not, this number becomes
+    /// the highest, and is remembered across restarts.
     pub(crate) fn is_rolled_back(&self, verified: &VerifiedCrl, disk: &Disk) -> bool {
         let Some(number) = verified.crl().number.as_deref() else { return false };
         let numbers = {
@@ -189,7 +189,7 @@ impl CrlStore {
         false
     }
 
-    /// What all of them say about a certificate. `signers` may sign indirect CRLs.
+    /// The status of a certificate by all CRLs. `signers` may sign indirect CRLs.
     pub(crate) fn report(
         &self,
         issued: &IssuedCertificate,
@@ -221,7 +221,7 @@ impl CrlStore {
             origins.push(stored);
             verified.push(found);
         }
-        // That an installed CRL has been succeeded by one that was fetched is how it should be.
+        // An installed CRL with a fetched successor is normal.
         for (series, stored) in old {
             if !verified.iter().any(|other| other.series() == series) {
                 self.report_rollback(&stored);
@@ -245,7 +245,7 @@ impl CrlStore {
         Some(Report { status, fresh, evidence })
     }
 
-    /// Once for each CRL.
+    /// Logs the rollback once for each CRL.
     fn report_rollback(&self, stored: &StoredCrl) {
         let mut inner = self.lock();
         if inner.reported.len() > MAX_FETCHED {
@@ -254,7 +254,7 @@ impl CrlStore {
         if inner.reported.insert(stored.origin.clone()) {
             tracing::warn!(
                 crl = stored.origin.display_name(),
-                "a CRL is older than one that was seen before, and is not used"
+                "CRL is older than one already seen; ignoring it (possible replay)"
             );
         }
     }
@@ -265,7 +265,7 @@ impl CrlStore {
 }
 
 impl Inner {
-    /// First what nobody is known to have signed makes room, then what came first.
+    /// Evicts CRLs that no known issuer signed first, then the oldest.
     fn evict(&mut self) {
         let fetched = |stored: &Arc<StoredCrl>| !matches!(stored.origin, Origin::Installed(_));
         loop {
@@ -291,9 +291,9 @@ mod tests {
         StoredCrl::fetched(Arc::new(Crl::read(der).unwrap()), url, hours(0))
     }
 
-    // Bugs that others shipped: older CRL replayed.
+    // Bugs of other implementations: older CRL replayed.
     #[test]
-    fn an_older_crl_is_refused_also_after_a_restart() {
+    fn an_older_crl_is_refused_even_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path()).unwrap();
         let ca = Ca::new("CA");
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forged_crl_number_says_nothing() {
+    fn a_forged_crl_number_has_no_effect() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::open(folder.path()).unwrap();
         let (ca, twin) = (Ca::new("CA"), Ca::new("CA"));
@@ -327,9 +327,9 @@ mod tests {
         assert_eq!((report.status, report.fresh), (CertStatus::Good, true));
     }
 
-    // What was only fetched may be anybody's: it does not hide that the real one expires.
+    // An unverified fetched CRL may be anyone's: it does not hide that the real one expires.
     #[test]
-    fn an_unsigned_crl_takes_no_place_among_the_current_ones() {
+    fn an_unsigned_crl_is_not_among_the_current_ones() {
         let (ca, twin) = (Ca::new("CA"), Ca::new("CA"));
         let lists = CrlStore::default();
         let own =
@@ -343,13 +343,13 @@ mod tests {
         };
         assert_eq!(names(&lists), ["own.crl"]);
         assert!(lists.newest_from("http://a/ca.crl").is_none());
-        // Signed by somebody whose certificates are seen here, it counts.
+        // A certificate of the signer was seen: the CRL counts.
         forged.verified_by(&twin.issuer()).unwrap();
         assert_eq!(names(&lists), ["http://a/ca.crl"]);
     }
 
     #[test]
-    fn what_nobody_signed_makes_room_first() {
+    fn unsigned_crls_are_evicted_first() {
         let ca = Ca::new("CA");
         let der = List::new(1).by(&ca);
         let lists = CrlStore::default();

@@ -1,4 +1,4 @@
-//! Each rule of "CRL: accepted only if", and each mistake that others made with it.
+//! One test for each rule of acceptance, and for each known mistake of other implementations.
 
 use std::sync::Arc;
 
@@ -31,11 +31,11 @@ fn is_revoked(answer: Option<(CertStatus, bool)>) -> bool {
 
 const GOOD: Option<(CertStatus, bool)> = Some((CertStatus::Good, true));
 const STALE: Option<(CertStatus, bool)> = Some((CertStatus::Good, false));
-/// The serial number of the devices of the tests.
+/// The serial number of the test devices.
 const SERIAL: &[u8] = &[0x42, 0x17];
 
 #[test]
-fn listed_is_revoked_and_not_listed_is_good() {
+fn a_listed_certificate_is_revoked_and_an_unlisted_one_is_good() {
     let ca = Ca::new("CA");
     let issued = ca.device(&Extras::default());
     assert_eq!(ask(&issued, &[verified(&List::new(1), &ca)]), GOOD);
@@ -47,11 +47,11 @@ fn listed_is_revoked_and_not_listed_is_good() {
 
 // A9.3
 #[test]
-fn only_the_issuers_key_signs() {
+fn only_the_issuers_key_verifies() {
     let ca = Ca::new("CA");
     let refused = |der: Vec<u8>, issuer: Arc<Issuer>| VerifiedCrl::new(read(der), issuer).unwrap_err();
     assert_eq!(refused(List::new(1).by(&Ca::new("Other")), ca.issuer()), CrlVerifyError::OtherIssuer);
-    // Bugs that others shipped: CRL of a same-named CA with another key.
+    // Bugs of other implementations: CRL of a same-named CA with another key.
     let twin = Ca::new("CA");
     assert_eq!(
         refused(List::new(1).by(&twin), ca.issuer()),
@@ -65,7 +65,7 @@ fn only_the_issuers_key_signs() {
 
 // A9.3
 #[test]
-fn an_expired_or_future_crl_clears_nobody_and_still_revokes() {
+fn an_expired_or_future_crl_revokes_but_does_not_clear() {
     let ca = Ca::new("CA");
     let issued = ca.device(&Extras::default());
     let second = jiff::SignedDuration::from_secs(1);
@@ -80,7 +80,7 @@ fn an_expired_or_future_crl_clears_nobody_and_still_revokes() {
 }
 
 #[test]
-fn what_is_not_understood_is_no_crl() {
+fn an_unsupported_crl_is_rejected() {
     let ca = Ca::new("CA");
     let problem = |list: &List| Crl::read(list.by(&ca)).unwrap_err();
     assert_eq!(problem(&List { next_update: None, ..List::new(1) }), CrlParseError::NoNextUpdate);
@@ -116,11 +116,11 @@ fn a_scope_covers_what_it_names() {
     assert_eq!(ask_both(&[&[0x81, 1, 0xff]]), (GOOD, None), "only users");
     assert_eq!(ask_both(&[&[0x82, 1, 0xff]]), (None, GOOD), "only CAs");
     assert_eq!(ask_both(&[&[0x85, 1, 0xff]]), (None, None), "only attribute certificates");
-    // A certificate without distribution points is not covered by a partition.
+    // A partition does not cover a certificate without distribution points.
     assert_eq!(ask_both(&[&point_name("http://a/1.crl")]), (None, None));
 }
 
-// Bugs that others shipped: several distribution points mixed up.
+// Bugs of other implementations: several distribution points mixed up.
 #[test]
 fn a_partition_covers_only_certificates_that_name_it() {
     let ca = Ca::new("CA");
@@ -134,17 +134,17 @@ fn a_partition_covers_only_certificates_that_name_it() {
     assert_eq!(
         ask(&issued, &[verified(&revoking, &ca)]),
         None,
-        "another certificate's partition says nothing"
+        "the partition of another certificate has no effect"
     );
     // A complete CRL covers it as well.
     assert_eq!(ask(&issued, &[verified(&List::new(1), &ca)]), GOOD);
 }
 
 #[test]
-fn every_reason_has_to_be_covered() {
+fn every_reason_must_be_covered() {
     let ca = Ca::new("CA");
     let issued = ca.device(&Extras::default());
-    // keyCompromise and cACompromise; then all the others.
+    // keyCompromise and cACompromise; then all others.
     let some = verified(&List::new(1).scoped(&[&[0x83, 2, 5, 0x60]]), &ca);
     let others = verified(&List::new(2).scoped(&[&[0x83, 3, 7, 0x1f, 0x80]]), &ca);
     assert_eq!(ask(&issued, std::slice::from_ref(&some)), STALE);
@@ -154,7 +154,7 @@ fn every_reason_has_to_be_covered() {
 }
 
 #[test]
-fn an_indirect_crl_counts_where_the_certificate_names_its_issuer() {
+fn an_indirect_crl_counts_if_the_certificate_names_its_issuer() {
     let (ca, authority) = (Ca::new("CA"), Ca::new("CRL authority"));
     let indirect = [0x84, 1, 0xff];
     let naming = |name: &[u8]| {
@@ -165,12 +165,12 @@ fn an_indirect_crl_counts_where_the_certificate_names_its_issuer() {
     let list = List::new(1).scoped(&[&point_name("http://a/i.crl"), &indirect]);
     assert_eq!(ask(&issued, &[verified(&list, &authority)]), GOOD);
     let direct = List::new(1).scoped(&[&point_name("http://a/i.crl")]);
-    assert_eq!(ask(&issued, &[verified(&direct, &authority)]), None, "it does not say that it is indirect");
-    let elsewhere = naming(Ca::new("Somebody").facts.subject.as_der());
+    assert_eq!(ask(&issued, &[verified(&direct, &authority)]), None, "it is not marked as indirect");
+    let elsewhere = naming(Ca::new("Another authority").facts.subject.as_der());
     assert_eq!(ask(&elsewhere, &[verified(&list, &authority)]), None);
     assert_eq!(ask(&ca.device(&Extras::default()), &[verified(&list, &authority)]), None);
 
-    // The issuer that an entry names sticks to those that follow.
+    // certificateIssuer applies to the following entries too.
     let own = ca.facts.subject.as_der().to_vec();
     let entries = |entries: &[(&[u8], Option<Vec<u8>>)]| {
         let mut list = list.clone();
@@ -186,7 +186,7 @@ fn an_indirect_crl_counts_where_the_certificate_names_its_issuer() {
 }
 
 #[test]
-fn a_delta_changes_its_base() {
+fn a_delta_updates_its_base() {
     let ca = Ca::new("CA");
     let issued = ca.device(&Extras::default());
     let delta = |number, base: u8| List::new(number).with(extension(27, true, &element(INTEGER, &[base])));
@@ -196,24 +196,24 @@ fn a_delta_changes_its_base() {
     assert!(is_revoked(combined(&clean, &delta(6, 5).revoking(SERIAL, Some(1)))));
     assert_eq!(combined(&hold, &delta(6, 5).revoking(SERIAL, Some(8))), GOOD, "removeFromCRL");
     assert!(is_revoked(combined(&hold, &delta(6, 5))), "what a delta does not list stays");
-    // The base is older than the delta builds on, or newer than the delta.
+    // The base is older than BaseCRLNumber, or newer than the delta.
     assert_eq!(combined(&clean, &delta(7, 6).revoking(SERIAL, Some(1))), GOOD);
     assert!(is_revoked(combined(&hold, &delta(5, 4).revoking(SERIAL, Some(8)))));
     // Another scope.
     let users = delta(6, 5).scoped(&[&[0x81, 1, 0xff]]).revoking(SERIAL, Some(8));
     assert!(is_revoked(combined(&hold, &users)));
-    // A delta that has expired can revoke, not take back.
+    // An expired delta can revoke but not remove an entry.
     let expired = |list: List| List { this_update: hours(-9), next_update: Some(hours(-2)), ..list };
     assert!(is_revoked(combined(&clean, &expired(delta(6, 5).revoking(SERIAL, Some(1))))));
     assert!(is_revoked(combined(&hold, &expired(delta(6, 5).revoking(SERIAL, Some(8))))));
-    assert_eq!(ask(&issued, &[verified(&delta(6, 5), &ca)]), None, "a delta alone says nothing");
+    assert_eq!(ask(&issued, &[verified(&delta(6, 5), &ca)]), None, "a delta alone has no effect");
 }
 
-/// A CRL of 200 000 entries: read in under a second, answers in microseconds, less than 30 MB (in a release build; an
-/// unoptimised one gets ten times as long).
+/// A CRL of 200 000 entries: parsed in under a second, lookups in microseconds, less than 30 MB (in a release
+/// build; an unoptimised one gets ten times as long).
 #[test]
 #[expect(clippy::disallowed_methods, reason = "it measures")]
-fn a_large_crl_is_read_fast_and_costs_little() {
+fn a_large_crl_is_parsed_fast_in_little_memory() {
     let ca = Ca::new("CA");
     let serial = |number: u32| {
         let mut serial = vec![0x5a; 12];
@@ -272,7 +272,7 @@ proptest! {
 
     /// The index finds exactly what a scan finds.
     #[test]
-    fn the_index_is_no_other_list(serials in proptest::collection::vec(1..200_u8, 0..60)) {
+    fn the_index_agrees_with_a_scan(serials in proptest::collection::vec(1..200_u8, 0..60)) {
         static CA: std::sync::LazyLock<Ca> = std::sync::LazyLock::new(|| Ca::new("CA"));
         let list = serials.iter().fold(List::new(1), |list, serial| list.revoking(&[*serial], None));
         let crl = Crl::read(list.by(&CA)).unwrap();

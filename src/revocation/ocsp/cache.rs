@@ -1,4 +1,4 @@
-//! The OCSP responses that are entry.
+//! The cache of accepted OCSP responses.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,42 +8,42 @@ use crate::revocation::bounded_map::{BoundedMap, Identity};
 use crate::revocation::ocsp::VerifiedResponse;
 use crate::revocation::verdict::{CertStatus, Evidence, Report, Source};
 
-/// ResponseCache at hand at most: a hospital has fewer devices. What has to make room is on the disk still.
+/// More than the devices of a hospital. Evicted responses stay on disk.
 const MAX_RESPONSES: usize = 50_000;
-/// How long "unknown" counts, whatever its nextUpdate says: it is what a responder says of a certificate that was issued
-/// a moment ago, and such a device must not wait for a day.
+/// The lifetime of "unknown", whatever its nextUpdate is. A responder returns it for a certificate issued
+/// moments ago, and that device must not wait for a day.
 const UNKNOWN_LIFETIME: SignedDuration = SignedDuration::from_mins(1);
 
-/// VerifiedCrl responses by the identity of the certificate. What says "revoked" is the last to make room; of the others
-/// that which expires first.
+/// Verified responses by the identity of the certificate. "Revoked" is evicted last; of the others the
+/// response that expires first is evicted first.
 #[derive(Debug)]
 pub(crate) struct ResponseCache(Mutex<BoundedMap<(bool, Timestamp), Arc<CachedResponse>>>);
 
-/// What came of outcome an response.
+/// The result of an insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InsertOutcome {
-    /// Something that counts for more is known.
+    /// The cached response takes precedence.
     Rejected,
-    /// It is entry.
+    /// The response is cached.
     Stored,
-    /// It is entry, and it is the first to say "revoked".
+    /// The response is cached, and it is the first that revokes the certificate.
     NewlyRevoked,
 }
 
-/// One response.
+/// A cached response.
 #[derive(Debug)]
 pub(crate) struct CachedResponse {
     pub(crate) response: VerifiedResponse,
     pub(crate) url: Option<String>,
-    /// The certificate's serial number, for people.
+    /// The certificate's serial number, for display.
     pub(crate) serial: String,
-    /// The certificate's issuer, for people.
+    /// The certificate's issuer, for display.
     pub(crate) issuer: String,
     pub(crate) fetched_at: Timestamp,
 }
 
 impl CachedResponse {
-    /// What it says at this time.
+    /// The status at this time.
     pub(crate) fn report(&self, source: Source, now: Timestamp, skew: SignedDuration) -> Report {
         let response = &self.response;
         let begun = now.checked_add(skew).is_ok_and(|latest| response.this_update <= latest);
@@ -77,8 +77,8 @@ impl ResponseCache {
         self.lock().iter().map(|(identity, entry)| (*identity, Arc::clone(entry))).collect()
     }
 
-    /// Keeps an response, unless what is known is newer and counts still, or says "revoked": that gives way to what is newer
-    /// and knows better, never to "unknown".
+    /// Caches a response, unless the cached one is newer and still valid, or revokes. A revocation is
+    /// replaced only by a newer response with a status, never by "unknown".
     pub(crate) fn insert(&self, identity: Identity, entry: Arc<CachedResponse>) -> InsertOutcome {
         let mut responses = self.lock();
         let known = responses.get(&identity).map(|(_, known)| known);
@@ -132,18 +132,18 @@ mod tests {
     const REVOKED: CertStatus = CertStatus::Revoked { when: Timestamp::UNIX_EPOCH, reason: None };
 
     #[test]
-    fn an_older_answer_does_not_take_the_place_of_a_newer_one() {
+    fn an_older_response_does_not_replace_a_newer_one() {
         let responses = ResponseCache::new();
         let status = || responses.get(&[0; 32]).unwrap().response.status;
         assert_eq!(responses.insert([0; 32], entry(REVOKED, -2)), InsertOutcome::NewlyRevoked);
         assert_eq!(
             responses.insert([0; 32], entry(CertStatus::Good, -3)),
             InsertOutcome::Rejected,
-            "a replayed good answer"
+            "a replayed good response"
         );
         assert_eq!(responses.insert([0; 32], entry(REVOKED, -1)), InsertOutcome::Stored);
         assert_eq!(status(), REVOKED);
-        // The CA's newer word counts, as for everybody who asks it for the first time.
+        // A newer response of the CA counts, as it does for a client that asks for the first time.
         assert_eq!(responses.insert([0; 32], entry(CertStatus::Good, 0)), InsertOutcome::Stored);
         assert_eq!(
             responses.insert([0; 32], entry(REVOKED, 0)),
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_is_over_gives_way_to_one_that_counts() {
+    fn an_expired_response_is_replaced_by_an_older_valid_one() {
         let responses = ResponseCache::new();
         responses.insert([0; 32], entry(CertStatus::Good, 0));
         let until = |expires: i64, fetched: i64| {
@@ -164,14 +164,19 @@ mod tests {
         assert_eq!(
             responses.insert([0; 32], until(9, 1)),
             InsertOutcome::Rejected,
-            "older, and the newer one counts"
+            "older, and the newer one is valid"
         );
-        assert_eq!(responses.insert([0; 32], until(9, 2)), InsertOutcome::Stored, "the newer one is over");
+        assert_eq!(
+            responses.insert([0; 32], until(9, 2)),
+            InsertOutcome::Stored,
+            "the newer one has expired"
+        );
     }
 
-    // "revoked … final": a responder that lost its list, or one that responses two ways in one second, lifts nothing.
+    // "revoked … final": a responder that lost its list, or gives two statuses in one second, lifts no
+    // revocation.
     #[test]
-    fn a_revocation_gives_way_only_to_what_is_newer_and_knows_better() {
+    fn a_revocation_is_replaced_only_by_a_newer_status() {
         let responses = ResponseCache::new();
         responses.insert([0; 32], entry(REVOKED, -2));
         assert_eq!(
@@ -183,16 +188,16 @@ mod tests {
         assert_eq!(responses.get(&[0; 32]).unwrap().response.status, REVOKED);
     }
 
-    // Bugs that others shipped: cached response without nextUpdate entry for ever.
+    // Bugs of other implementations: cached response without nextUpdate never expires.
     #[test]
-    fn a_kept_answer_expires() {
+    fn a_cached_response_expires() {
         let skew = SignedDuration::from_mins(5);
         let fresh = |at: Timestamp| entry(CertStatus::Good, 0).report(Source::OcspCache, at, skew).fresh;
         assert!(fresh(hours(0)) && fresh(hours(1)) && !fresh(hours(2)));
     }
 
     #[test]
-    fn unknown_is_asked_again_soon() {
+    fn an_unknown_status_expires_within_a_minute() {
         let skew = SignedDuration::from_mins(5);
         let fresh = |seconds| {
             let at = hours(0) + SignedDuration::from_secs(seconds);

@@ -1,4 +1,4 @@
-//! CertID: the name of a certificate in requests and responses.
+//! CertID: the identifier of a certificate in requests and responses.
 
 use crate::revocation::{CertIdHash, IssuedCertificate};
 use crate::x509::der::{
@@ -27,7 +27,7 @@ impl CertId {
         Self { hash: hash.oid().to_vec(), issuer_name, issuer_key, serial }
     }
 
-    /// Whether it names this certificate, by either digest.
+    /// Whether it identifies this certificate, by either digest.
     #[must_use]
     pub fn names(&self, issued: &IssuedCertificate) -> bool {
         CertIdHash::ALL
@@ -66,5 +66,5 @@ impl CertId {
     }
 }
 
-/// RFC 5280 4.1.2.2 allows 20 octets; some CAs go over it, nobody needs more than this.
+/// RFC 5280 4.1.2.2 allows 20 octets. Some CAs exceed it.
 const LONGEST_SERIAL: usize = 64;

@@ -1,4 +1,4 @@
-//! Asking OCSP responders (A9.2, RFC 6960).
+//! The OCSP client: queries responders and caches what it accepts (A9.2, RFC 6960). It does I/O.
 
 use crate::config::Nonce;
 
@@ -14,11 +14,12 @@ use crate::revocation::single_flight::AttemptResult;
 use crate::revocation::verdict::CertStatus;
 use crate::revocation::{AttemptError, CertIdHash, FailedAttempt, IssuedCertificate};
 
-/// Bytes of the largest OCSP response.
+/// Bytes.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
 impl Engine {
-    /// Asks the responders, one after the other; several that want the same wait for one. What counts is kept then.
+    /// Queries the responders in order until one gives a usable response, which is cached. Concurrent callers
+    /// for one certificate share the query.
     pub(crate) async fn query_responders(&self, issued: &IssuedCertificate) -> AttemptResult {
         let (engine, issued) = (self.clone(), issued.clone());
         let key = format!("ocsp {}", hexadecimal(&issued.identity()));
@@ -50,7 +51,7 @@ impl Engine {
         let asked = self.query_by_get_or_post(issued, endpoint, nonce).await;
         let now = self.0.clock.instant();
         match &asked {
-            // Whether it would have answered nobody knows.
+            // The responder was not reached: no statement about it.
             Err(AttemptError::Fetch(FetchError::Busy) | AttemptError::Random | AttemptError::Fault) => {}
             Err(AttemptError::Fetch(_)) => permit.record_failure(now),
             _ => permit.record_success(),
@@ -65,14 +66,14 @@ impl Engine {
         if outcome == InsertOutcome::NewlyRevoked {
             self.notify_change();
         }
-        // What was passed over must not come back with the next start either; "unknown" is worth nothing then.
+        // A rejected response must not come back at the next start. "Unknown" would have expired by then.
         if outcome != InsertOutcome::Rejected && !unknown {
             self.0.disk.write_response(identity, der).await;
         }
         Ok(())
     }
 
-    /// A response that counts, and is fresh or says "revoked".
+    /// An accepted response that is fresh or revokes, and its DER.
     pub(crate) async fn query_by_get_or_post(
         &self,
         issued: &IssuedCertificate,
@@ -91,7 +92,7 @@ impl Engine {
         };
         let request = Request::for_certificate(issued, CertIdHash::Sha1, nonce.clone()).to_der();
         let (limit, is_configured) = (MAX_RESPONSE_BYTES, endpoint.is_configured);
-        // A nonce makes every request another one: GET is for what caches may answer.
+        // A nonce makes each request unique; GET is for responses that HTTP caches may serve.
         let by_get = if nonce.is_none() { get_path(&endpoint.url, &request) } else { None };
         if let Some(url) = by_get {
             let fetch = FetchRequest { url, body: None, limit, is_configured };
@@ -125,7 +126,7 @@ impl Engine {
         Ok((answer, der.to_vec()))
     }
 
-    /// RFC 6960 4.2.2.2.1, by CRLs that are at hand or named by the delegate's certificate.
+    /// RFC 6960 4.2.2.2.1, by stored CRLs or those that the delegate's certificate names.
     async fn check_delegate(
         &self,
         issued: &IssuedCertificate,
@@ -137,16 +138,17 @@ impl Engine {
         }
         let delegate = IssuedCertificate { certificate: delegate.clone(), issuer: issued.issuer.clone() };
         for failed in self.fetch_crls(&delegate).await {
-            tracing::debug!(%failed, "the CRL of a delegated responder");
+            tracing::debug!(%failed, "could not fetch the CRL that covers a delegated OCSP responder");
         }
         if self.delegate_is_good(issued, answer) { Ok(()) } else { Err(AttemptError::Delegate) }
     }
 }
 
-/// Some responders know POST alone (RFC 6960 A.1), and what a cache has answered may be over (RFC 5019 section 6).
-fn should_retry_by_post(answer: &AttemptError) -> bool {
+/// Some responders support POST only (RFC 6960 A.1), and an HTTP cache may serve an expired response (RFC
+/// 5019 section 6).
+fn should_retry_by_post(error: &AttemptError) -> bool {
     matches!(
-        answer,
+        error,
         AttemptError::Fetch(FetchError::Status(_))
             | AttemptError::NotFresh
             | AttemptError::Response(

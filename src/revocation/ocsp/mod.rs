@@ -1,7 +1,7 @@
 //! OCSP (RFC 6960).
 //!
-//! Pure, bytes and a time in, a decision out: [`Request`], [`BasicResponse`], [`CertId`] and [`verify()`]. With I/O:
-//! `client` queries responders, `cache` holds the responses that were accepted.
+//! Pure, bytes and a time in, a decision out: [`Request`], [`BasicResponse`], [`CertId`] and [`verify()`].
+//! With I/O: `client` queries responders, `cache` holds the responses that were accepted.
 
 pub(super) mod cache;
 mod cert_id;

@@ -2,13 +2,13 @@
 
 use crate::x509::der::{self, OBJECT_IDENTIFIER, OCTET_STRING, element, sequence};
 
-/// The elements of Extensions with a nonce alone.
+/// Extensions with a nonce only.
 pub(crate) fn nonce_list(nonce: &[u8]) -> Vec<u8> {
     let value = element(OCTET_STRING, &element(OCTET_STRING, nonce));
     sequence(&[&sequence(&[&element(OBJECT_IDENTIFIER, NONCE), &value])])
 }
 
-/// RFC 9654 2.1: the nonce is an OCTET STRING inside the extension; older responders leave it out.
+/// RFC 9654 2.1: the nonce is an OCTET STRING inside the extension; older responders omit that layer.
 pub(crate) fn nonce_value(value: &[u8]) -> &[u8] {
     der::Element::whole(value, OCTET_STRING).map_or(value, |nonce| nonce.content)
 }

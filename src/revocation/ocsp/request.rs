@@ -1,4 +1,4 @@
-//! Requests: what is asked, and how it travels.
+//! OCSP requests, and their encoding for GET.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,17 +10,17 @@ use crate::revocation::issued::CertIdHash;
 use crate::x509::RawExtension;
 use crate::x509::der::{Element, INTEGER, Malformed, SEQUENCE, constructed, element, sequence};
 
-/// An OCSP request, RFC 6960 4.1.1: as a client sends it, or as a responder reads it.
+/// An OCSP request, RFC 6960 4.1.1: as a client writes it, and as a responder reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// About which certificates.
+    /// The certificates in question.
     pub certificates: Vec<CertId>,
     /// The content of the nonce extension's OCTET STRING (RFC 9654).
     pub nonce: Option<Vec<u8>>,
 }
 
 impl Request {
-    /// A request about one certificate.
+    /// A request for one certificate.
     #[must_use]
     pub fn for_certificate(issued: &IssuedCertificate, hash: CertIdHash, nonce: Option<Vec<u8>>) -> Self {
         Self { certificates: vec![CertId::for_certificate(issued, hash)], nonce }
@@ -36,14 +36,14 @@ impl Request {
         sequence(&[&sequence(&[&list, &extensions])])
     }
 
-    /// Reads a request.
+    /// Parses a request.
     ///
     /// # Errors
-    /// When it is none.
+    /// When the bytes are not exactly one request.
     pub fn read(der: &[u8]) -> Result<Self, Malformed> {
         let mut outer = Element::whole(der, SEQUENCE)?.reader();
         let mut tbs = outer.expect(SEQUENCE)?.reader();
-        // A signature of the requester's ([0]) says nothing to a responder that answers everybody.
+        // A responder that serves everyone ignores the requester's signature, [0].
         outer.optional(constructed(0))?;
         outer.finish()?;
         if let Some(version) = tbs.optional(constructed(0))? {
@@ -72,8 +72,8 @@ impl Request {
     }
 }
 
-/// Where a request of this size is sent with GET: base64, percent-encoded, behind the responder's URL. `None` when it
-/// would be longer than the 255 bytes up to which RFC 6960 appendix A.1 allows GET, and POST is the way.
+/// The URL of a request by GET: base64, percent-encoded, after the responder's URL. `None` when it exceeds
+/// the 255 bytes up to which RFC 6960 appendix A.1 allows GET; then POST is used.
 #[must_use]
 pub fn get_path(url: &str, request: &[u8]) -> Option<String> {
     let mut path = url.trim_end_matches('/').to_owned();
@@ -94,13 +94,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn small_requests_travel_by_get_and_large_ones_by_post() {
+    fn small_requests_use_get_and_large_ones_post() {
         assert_eq!(get_path("http://r.example/", &[0xfb, 0xff]).unwrap(), "http://r.example/%2B%2F8%3D");
         assert_eq!(get_path("http://r.example", &[0; 300]), None);
     }
 
     #[test]
-    fn a_request_is_read_as_it_was_written() {
+    fn a_request_is_parsed_as_written() {
         let id = CertId {
             hash: CertIdHash::Sha1.oid().to_vec(),
             issuer_name: vec![1; 20],

@@ -1,4 +1,4 @@
-//! Responses, read as they are; whether they count is [`super::verify()`]'s to say.
+//! OCSP responses, parsed. [`super::verify()`] decides whether a response is accepted.
 
 use jiff::Timestamp;
 
@@ -14,69 +14,69 @@ use crate::x509::{RawExtension, Signed};
 /// OCSPResponseStatus, RFC 6960 4.2.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResponseStatus {
-    /// The request did not conform.
+    /// The request was malformed.
     MalformedRequest,
-    /// The responder is in trouble.
+    /// The responder has an internal error.
     InternalError,
-    /// The responder asks to be asked again later.
+    /// The responder asks for a later retry.
     TryLater,
-    /// The responder wants signed requests.
+    /// The responder requires signed requests.
     SigRequired,
-    /// The requester may not ask.
+    /// The responder is not authoritative, or does not serve this client.
     Unauthorized,
-    /// A number that the standard does not have.
+    /// A code that RFC 6960 does not define.
     Other(u8),
 }
 
 /// BasicOCSPResponse, RFC 6960 4.2.1.
 #[derive(Debug, Clone)]
 pub struct BasicResponse<'a> {
-    /// What is signed, and how.
+    /// The signed bytes, the algorithm and the signature.
     pub signed: Signed<'a>,
-    /// Who says that it signed.
+    /// The ResponderID.
     pub responder: Responder<'a>,
-    /// When it was signed.
+    /// producedAt.
     pub produced_at: Timestamp,
-    /// About which certificates.
+    /// The statuses of the certificates.
     pub responses: Vec<SingleResponse>,
-    /// The nonce, if there is one.
+    /// The nonce, if present.
     pub nonce: Option<&'a [u8]>,
-    /// A critical extension that is not understood.
+    /// Whether an unknown critical extension is present.
     pub unknown_critical: bool,
-    /// Certificates that may help to verify the signature, in DER.
+    /// Certificates for the verification of the signature, in DER.
     pub certificates: Vec<&'a [u8]>,
 }
 
 /// ResponderID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Responder<'a> {
-    /// By its name in DER.
+    /// By name, in DER.
     Name(&'a [u8]),
-    /// By SHA-1 over its key.
+    /// By SHA-1 over the key.
     KeyHash(&'a [u8]),
 }
 
-/// What is said about one certificate.
+/// The status of one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SingleResponse {
-    /// Which.
+    /// The certificate.
     pub id: CertId,
-    /// What.
+    /// The status.
     pub status: CertStatus,
-    /// Since when it is known to be so.
+    /// thisUpdate.
     pub this_update: Timestamp,
-    /// Until when something newer will be there.
+    /// nextUpdate.
     pub next_update: Option<Timestamp>,
-    /// A critical extension that is not understood.
+    /// Whether an unknown critical extension is present.
     pub unknown_critical: bool,
 }
 
 impl<'a> BasicResponse<'a> {
-    /// Reads an OCSPResponse that holds a basic response.
+    /// Parses an OCSPResponse that contains a basic response.
     ///
     /// # Errors
-    /// The status, when it is an error (`Ok` of the inner result is the basic response); or when the bytes are not
-    /// exactly one response of that type.
+    /// The inner error is the status of an error response. The outer error: the bytes are not exactly one
+    /// response of that type.
     pub fn read(der: &'a [u8]) -> Result<Result<Self, ResponseStatus>, Malformed> {
         let mut outer = Element::whole(der, SEQUENCE)?.reader();
         let [status] = outer.expect(ENUMERATED)?.content else { return Err(Malformed) };
@@ -200,7 +200,7 @@ impl ResponseStatus {
         }
     }
 
-    /// Its name in the standard.
+    /// Its name in RFC 6960.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -209,7 +209,7 @@ impl ResponseStatus {
             Self::TryLater => "tryLater",
             Self::SigRequired => "sigRequired",
             Self::Unauthorized => "unauthorized",
-            Self::Other(_) => "an unknown status",
+            Self::Other(_) => "an unknown status code",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Each rule of "OCSP response: accepted only if", and each mistake that others made with it.
+//! One test for each rule of acceptance, and for each known mistake of other implementations.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Scene {
         response.sign(&self.ca.key).unwrap()
     }
 
-    /// What comes of the good response, when a delegate signs it.
+    /// The result for the good response when a delegate signs it.
     fn delegated(&self, delegate: &(Vec<u8>, KeyPair)) -> Result<VerifiedResponse, OcspError> {
         let facts = CertificateFacts::read(&delegate.0).unwrap();
         let mut response = self.good();
@@ -73,7 +73,7 @@ const REVOKED: CertStatus = CertStatus::Revoked { when: jiff::Timestamp::UNIX_EP
 
 // A9.3
 #[test]
-fn the_issuers_own_response_counts_by_name_and_by_key() {
+fn the_issuers_own_response_is_accepted_by_name_and_by_key() {
     let scene = scene();
     let mut response = scene.good();
     let answer = scene.verify(&scene.signed(&response)).unwrap();
@@ -91,21 +91,22 @@ fn the_issuers_own_response_counts_by_name_and_by_key() {
 }
 
 #[test]
-fn a_cert_id_counts_with_sha_1_and_with_sha_256() {
+fn cert_ids_with_sha_1_and_sha_256_are_accepted() {
     let scene = scene();
     let mut response = scene.good();
     response.responses[0].id = CertId::for_certificate(&scene.issued, CertIdHash::Sha256);
     assert!(scene.verify(&scene.signed(&response)).is_ok());
 }
 
-// Bugs that others shipped: response for another CertID.
+// Bugs of other implementations: response for another CertID.
 #[test]
-fn a_response_about_another_certificate_does_not_count() {
+fn a_response_for_another_certificate_is_rejected() {
     let scene = scene();
     let mut other = scene.good();
     other.responses[0].id.serial = vec![0x42, 0x18];
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
-    // The same serial number of a CA of the same name with another key, and of another name with the same key.
+    // The same serial number: of a CA of the same name with another key, and of another name with the same
+    // key.
     let twin = Ca::new("Issuing CA").device(&Extras::default());
     other.responses[0].id = CertId::for_certificate(&twin, CertIdHash::Sha1);
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
@@ -123,19 +124,19 @@ fn a_response_about_another_certificate_does_not_count() {
 
 // A9.3: delegated responders.
 #[test]
-fn a_delegate_of_the_issuer_counts() {
+fn a_delegate_of_the_issuer_is_accepted() {
     let scene = scene();
     let answer = scene.delegated(&scene.ca.issue("OCSP signer", &delegate())).unwrap();
     assert_eq!((answer.responder.as_str(), answer.unchecked_delegate), ("CN=OCSP signer", None));
-    // Without nocheck its own status is still to be looked up.
+    // Without nocheck, its own status must be checked.
     let checked = Extras { extensions: Vec::new(), ..delegate() };
     let answer = scene.delegated(&scene.ca.issue("OCSP signer", &checked)).unwrap();
     assert_eq!(answer.unchecked_delegate.unwrap().subject.to_string(), "CN=OCSP signer");
 }
 
-// Bugs that others shipped: signer without EKU, or of a sibling CA, or of the parent.
+// Bugs of other implementations: signer without EKU, or of a sibling CA, or of the parent.
 #[test]
-fn whoever_is_not_entitled_does_not_sign() {
+fn an_unauthorised_signer_is_rejected() {
     let scene = scene();
     let refused = |ca: &Ca, extras: &Extras| scene.delegated(&ca.issue("OCSP signer", extras)).unwrap_err();
     let lacks = OcspError::Signer;
@@ -156,7 +157,7 @@ fn whoever_is_not_entitled_does_not_sign() {
     let critical = Extras { extensions: vec![strange], ..delegate() };
     assert_eq!(refused(&scene.ca, &critical), lacks(DelegateFault::CriticalExtension));
 
-    // The parent signs in its own name: it is not the issuer of this certificate.
+    // The parent signs under its own name: it is not the issuer of this certificate.
     let parent = Ca::new("Root");
     let by_parent = response(&parent, vec![entry(&scene.issued, CertStatus::Good)]);
     assert_eq!(scene.verify(&by_parent.sign(&parent.key).unwrap()), Err(OcspError::Responder));
@@ -165,7 +166,7 @@ fn whoever_is_not_entitled_does_not_sign() {
 }
 
 #[test]
-fn what_a_delegate_said_of_a_revocation_outlives_it() {
+fn a_revocation_outlives_the_delegate_that_signed_it() {
     let scene = scene();
     let (der, key) = scene.ca.issue("OCSP signer", &Extras { validity: Some((-100, -1)), ..delegate() });
     let mut response = scene.good();
@@ -180,7 +181,7 @@ fn what_a_delegate_said_of_a_revocation_outlives_it() {
 }
 
 #[test]
-fn changed_bytes_do_not_count() {
+fn changed_bytes_are_rejected() {
     let scene = scene();
     let mut der = scene.signed(&scene.good());
     // The last digit of producedAt.
@@ -191,9 +192,9 @@ fn changed_bytes_do_not_count() {
     assert_eq!(scene.verify(&by_another), Err(OcspError::Signature));
 }
 
-// Bugs that others shipped: SHA-1 of the SKI.
+// Bugs of other implementations: SHA-1 of the SKI.
 #[test]
-fn the_key_hash_is_of_the_key_and_not_of_the_extension() {
+fn the_key_hash_is_computed_from_the_key() {
     let scene = scene();
     let mut response = scene.good();
     let ski = scene.ca.facts.subject_key_id.clone().unwrap();
@@ -201,9 +202,9 @@ fn the_key_hash_is_of_the_key_and_not_of_the_extension() {
     assert_eq!(scene.verify(&scene.signed(&response)), Err(OcspError::Responder));
 }
 
-// Bugs that others shipped: good and revoked in one response.
+// Bugs of other implementations: good and revoked in one response.
 #[test]
-fn the_worst_of_several_entries_counts() {
+fn the_most_severe_entry_counts() {
     let scene = scene();
     for order in [[CertStatus::Good, REVOKED], [REVOKED, CertStatus::Good]] {
         let response = response(&scene.ca, order.map(|status| entry(&scene.issued, status)).to_vec());
@@ -214,7 +215,7 @@ fn the_worst_of_several_entries_counts() {
 
 // A9.3: freshness.
 #[test]
-fn only_what_is_fresh_is_fresh() {
+fn freshness_ends_with_the_shortest_limit() {
     let scene = scene();
     let fresh = |this: i64, next: Option<i64>, max_age: Option<i64>| {
         let mut response = scene.good();
@@ -224,10 +225,10 @@ fn only_what_is_fresh_is_fresh() {
             Expectation { max_age: max_age.map(SignedDuration::from_secs), ..scene.expectation() };
         verify(&scene.signed(&response), &expectation).unwrap().fresh
     };
-    // Five minutes of difference between clocks, and not a second more.
+    // Five minutes of clock skew, and not a second more.
     assert!(fresh(300, Some(3600), None) && !fresh(301, Some(3600), None));
     assert!(fresh(-3600, Some(-300), None) && !fresh(-3600, Some(-301), None));
-    // Bugs that others shipped: without nextUpdate, one hour and not for ever.
+    // Bugs of other implementations: no nextUpdate means one hour, not forever.
     assert!(fresh(-3600, None, None) && fresh(-3900, None, None) && !fresh(-3901, None, None));
     assert!(fresh(-600, Some(86_400), Some(600)) && !fresh(-901, Some(86_400), Some(600)));
 }
@@ -250,7 +251,7 @@ fn nonces_are_compared() {
 }
 
 #[test]
-fn errors_of_the_responder_are_no_answers() {
+fn error_responses_are_errors() {
     let scene = scene();
     let status = |code| sequence(&[&element(0x0a, &[code])]);
     assert_eq!(scene.verify(&status(3)), Err(OcspError::Status(ResponseStatus::TryLater)));
@@ -258,9 +259,9 @@ fn errors_of_the_responder_are_no_answers() {
     assert_eq!(scene.verify(&status(0)), Err(OcspError::Malformed));
 }
 
-// Bugs that others shipped: trailing garbage, huge serial, indefinite length, 20 nested sequences.
+// Bugs of other implementations: trailing garbage, huge serial, indefinite length, 20 nested sequences.
 #[test]
-fn what_is_not_der_is_no_response() {
+fn malformed_der_is_rejected() {
     let scene = scene();
     let der = scene.signed(&scene.good());
     assert_eq!(scene.verify(&[der.as_slice(), &[0]].concat()), Err(OcspError::Malformed));
@@ -277,8 +278,8 @@ fn what_is_not_der_is_no_response() {
 }
 
 #[test]
-fn a_response_with_a_strange_critical_extension_does_not_count() {
-    // Behind the single responses stand [1] Extensions; a critical one that nobody knows is put there.
+fn an_unknown_critical_extension_is_rejected() {
+    // The single responses are followed by [1] Extensions; an unknown critical one is inserted there.
     let scene = scene();
     let mut response = scene.good();
     response.nonce = Some(vec![7; 16]);
@@ -287,7 +288,7 @@ fn a_response_with_a_strange_critical_extension_does_not_count() {
     let position = data.windows(nonce_oid.len()).position(|window| window == nonce_oid).unwrap();
     let mut data = data;
     data[position + nonce_oid.len() - 1] = 99;
-    // Not critical: passed over. The signature is made over the changed bytes.
+    // Not critical: ignored. The changed bytes are signed.
     let again = resigned(&scene, &data);
     assert!(scene.verify(&again).is_ok());
     let critical = with_critical(&data, position + nonce_oid.len());
@@ -303,7 +304,7 @@ fn resigned(scene: &Scene, data: &[u8]) -> Vec<u8> {
     sequence(&[&element(10, &[0]), &element(0xa0, &bytes)])
 }
 
-/// The same ResponseData with `critical TRUE` put in at `position`; every length around it grows by three.
+/// The same ResponseData with `critical TRUE` inserted at `position`; every length around it grows by three.
 fn with_critical(data: &[u8], position: usize) -> Vec<u8> {
     use crate::x509::der::Reader;
     fn grown(bytes: &[u8], position: usize) -> Vec<u8> {
@@ -330,7 +331,7 @@ fn with_critical(data: &[u8], position: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_response_with_a_crowd_of_certificates_is_not_read() {
+fn a_response_with_too_many_certificates_is_rejected() {
     let scene = scene();
     let mut response = scene.good();
     response.certificates = vec![sequence(&[]); 9];
@@ -340,7 +341,7 @@ fn a_response_with_a_crowd_of_certificates_is_not_read() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Bytes changed anywhere: never a panic, and never another answer about the certificate.
+    /// Bytes changed anywhere: never a panic, and never another status for the certificate.
     #[test]
     fn no_mutation_is_accepted(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255_u8), 1..4),

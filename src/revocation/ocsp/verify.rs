@@ -1,4 +1,4 @@
-//! What makes a response count (A9.3, RFC 6960 3.2).
+//! The rules for accepting an OCSP response (A9.3, RFC 6960 3.2). Pure.
 
 use std::sync::Arc;
 
@@ -9,107 +9,107 @@ use crate::revocation::{CertStatus, IssuedCertificate};
 use crate::x509::der::Malformed;
 use crate::x509::{CertificateFacts, KeyPurpose, Signed};
 
-/// What a response is held against.
+/// What a response is verified against.
 #[derive(Debug, Clone, Copy)]
 pub struct Expectation<'a> {
-    /// The certificate that was asked about.
+    /// The certificate in question.
     pub issued: &'a IssuedCertificate,
-    /// Signers that are configured for its issuer.
+    /// The signers configured for its issuer.
     pub signers: &'a [Arc<CertificateFacts>],
     /// The nonce of the request.
     pub nonce: NonceRule<'a>,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// How far clocks may be apart.
+    /// The tolerated clock skew.
     pub skew: SignedDuration,
-    /// How old an answer may be, whatever its nextUpdate says.
+    /// The maximum age, whatever nextUpdate is.
     pub max_age: Option<SignedDuration>,
-    /// How long an answer without nextUpdate counts.
+    /// The lifetime of a response without nextUpdate.
     pub default_lifetime: SignedDuration,
 }
 
-/// What is expected of the nonce.
+/// The rule for the nonce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NonceRule<'a> {
-    /// None was sent, or the response is a kept one: there is nothing to compare with.
+    /// No nonce was sent, or the response comes from the cache: nothing to compare with.
     Any,
-    /// If there is one, it is this.
+    /// A nonce, if present, must equal this one.
     Same(&'a [u8]),
-    /// There is one, and it is this.
+    /// This nonce must be present.
     Required(&'a [u8]),
 }
 
-/// What an accepted response says.
+/// The content of an accepted response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedResponse {
-    /// About the certificate.
+    /// The status of the certificate.
     pub status: CertStatus,
-    /// Whether it counts now.
+    /// Whether it is fresh now.
     pub fresh: bool,
-    /// When it was known to be so.
+    /// thisUpdate.
     pub this_update: Timestamp,
-    /// What the response says of the next.
+    /// nextUpdate.
     pub next_update: Option<Timestamp>,
-    /// Until when it counts, with all limits.
+    /// The end of its validity, with all limits.
     pub expires: Timestamp,
-    /// Who signed.
+    /// The name of the signer.
     pub responder: String,
-    /// The end of the certificate of whoever signed in the issuer's place; none when the issuer did.
+    /// notAfter of the delegate or configured signer; none when the issuer signed.
     pub signer_expires: Option<Timestamp>,
-    /// The delegate that signed, if its own status is still to be looked up in a CRL: it has no
-    /// id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2.1).
+    /// The delegate that signed, if its own status must be checked by CRL: it lacks id-pkix-ocsp-nocheck (RFC
+    /// 6960 4.2.2.2.1).
     pub unchecked_delegate: Option<Arc<CertificateFacts>>,
 }
 
-/// UndeterminedReason a response does not count.
+/// Why a response is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OcspError {
     /// Not a basic response in DER.
     #[error("not a basic OCSP response in DER")]
     Malformed,
-    /// The responder answers with an error.
-    #[error("the responder answers {}", .0.name())]
+    /// An error response.
+    #[error("responder returned the error {}", .0.name())]
     Status(ResponseStatus),
-    /// It is about other certificates.
-    #[error("the response is not about the certificate that was asked about")]
+    /// It has no status for the certificate in question.
+    #[error("response is not about the certificate in question")]
     OtherCertificate,
-    /// No candidate fits its ResponderID.
-    #[error("neither the issuer nor a delegate of the issuer fits the ResponderID")]
+    /// No possible signer matches the ResponderID.
+    #[error("ResponderID matches neither the issuer, nor a configured signer, nor a delegate")]
     Responder,
-    /// The candidate may not sign.
-    #[error("the signer is not check_delegate: {0}")]
+    /// The signer is not authorised.
+    #[error("signer is not authorised: {0}")]
     Signer(DelegateFault),
-    /// The signature is wrong.
-    #[error("the signature of the response is wrong")]
+    /// The signature does not verify.
+    #[error("signature of the response is invalid")]
     Signature,
-    /// A critical extension that is not understood.
-    #[error("the response has a critical extension that is not understood")]
+    /// An unknown critical extension.
+    #[error("response has an unknown critical extension")]
     CriticalExtension,
     /// The nonce of another request.
-    #[error("the nonce is not that of the request")]
+    #[error("nonce differs from that of the request")]
     Nonce,
-    /// No nonce, and one is required.
-    #[error("the response has no nonce")]
+    /// The required nonce is missing.
+    #[error("response has no nonce")]
     NonceMissing,
 }
 
-/// What a delegate lacks (RFC 6960 4.2.2.2).
+/// Why a delegate is not authorised (RFC 6960 4.2.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DelegateFault {
-    /// It was issued by somebody else.
-    #[error("it was not issued by the key that issued the certificate")]
+    /// Another key issued it.
+    #[error("another key issued its certificate")]
     Issuer,
     /// id-kp-OCSPSigning is missing.
     #[error("its extended key usage lacks OCSPSigning")]
     Purpose,
-    /// Its keyUsage does not let it sign.
+    /// keyUsage lacks digitalSignature.
     #[error("its key usage lacks digitalSignature")]
     KeyUsage,
     /// It has expired, or is not valid yet.
-    #[error("it is not within its validity")]
+    #[error("its certificate has expired or is not valid yet")]
     Validity,
-    /// A critical extension that is not understood.
-    #[error("it has a critical extension that is not understood")]
+    /// An unknown critical extension.
+    #[error("its certificate has an unknown critical extension")]
     CriticalExtension,
 }
 
@@ -119,11 +119,10 @@ impl From<Malformed> for OcspError {
     }
 }
 
-/// Reads a response and holds it against what is expected. An answer that is not fresh is returned as such: it can
-/// still revoke.
+/// Parses and verifies a response. A response that is not fresh is returned as such: it can still revoke.
 ///
 /// # Errors
-/// When the response does not count at all.
+/// When the response is rejected.
 pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedResponse, OcspError> {
     let basic = BasicResponse::read(response)?.map_err(OcspError::Status)?;
     let single = worst_entry(&basic.responses, expected.issued).ok_or(OcspError::OtherCertificate)?;
@@ -150,7 +149,7 @@ pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedRes
     })
 }
 
-/// Of several entries about the certificate, the worst counts, and of equal ones the newest.
+/// Of several entries for the certificate, the most severe; of equal ones the newest.
 fn worst_entry<'a>(
     responses: &'a [SingleResponse],
     issued: &IssuedCertificate,
@@ -186,7 +185,7 @@ struct Signer {
     unchecked: Option<Arc<CertificateFacts>>,
 }
 
-/// The one who signed: the issuer, one configured for it, or a delegate of its own key.
+/// The signer: the issuer, a configured signer, or a delegate of the issuer's key.
 fn signer(
     basic: &BasicResponse<'_>,
     expected: &Expectation<'_>,
@@ -227,7 +226,7 @@ fn signer(
         if !fits(delegate.subject.as_der(), &key_hash(&delegate)) {
             continue;
         }
-        // Entitled first: whoever is not costs no verification of the response.
+        // Authorisation first: an unauthorised certificate costs no verification of the response.
         match check_delegate(der, &delegate, expected, basic, single) {
             Err(lack) => refused = OcspError::Signer(lack),
             Ok(()) if basic.signed.verify(&delegate.public_key).is_err() => refused = OcspError::Signature,
@@ -254,7 +253,7 @@ fn check_delegate(
     single: &SingleResponse,
 ) -> Result<(), DelegateFault> {
     let issuer = &expected.issued.issuer;
-    // anyExtendedKeyUsage does not delegate: RFC 6960 4.2.2.2 wants this purpose by name.
+    // anyExtendedKeyUsage does not delegate: RFC 6960 4.2.2.2 requires this purpose.
     if !delegate.purposes.contains(&KeyPurpose::OcspSigning) {
         return Err(DelegateFault::Purpose);
     }
@@ -272,8 +271,8 @@ fn check_delegate(
     if issued { Ok(()) } else { Err(DelegateFault::Issuer) }
 }
 
-/// In its validity now, as far as clocks agree: a delegate's certificate may be minutes old. What it said of a
-/// revocation while it was valid, it said for good.
+/// Within its validity now, give or take the skew: a delegate's certificate may be minutes old. A revocation
+/// that it signed while valid holds for good.
 fn is_valid_signer(
     signer: &CertificateFacts,
     expected: &Expectation<'_>,
