@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::key::KeyFamily;
 use super::role::Role;
 
-/// A certification authority of the test PKI. Its name is that of its files.
+/// A certification authority of the test PKI. Its name is also the name of its files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Authority {

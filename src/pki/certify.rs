@@ -1,4 +1,4 @@
-//! From a decision to a certificate: the extensions that RFC 5280 and the specification want.
+//! The parameters of certificates: the extensions that RFC 5280 and the specification require.
 
 use std::net::IpAddr;
 
@@ -16,14 +16,14 @@ use super::key::KeyFamily;
 use super::role::Role;
 use crate::x509::KeyPurpose;
 
-/// From when until when.
+/// The validity of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Validity {
     not_before: OffsetDateTime,
     not_after: OffsetDateTime,
 }
 
-/// Where the status of a certificate can be learnt.
+/// The URLs for the status of a certificate.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StatusUrls {
     pub(super) ocsp: Vec<String>,
@@ -31,7 +31,7 @@ pub(super) struct StatusUrls {
 }
 
 impl Validity {
-    /// `days` from `start` on.
+    /// `days`, beginning at `start`.
     pub(super) fn days(start: Timestamp, days: u32) -> Result<Self, PkiError> {
         let refused = || PkiError::Validity(days);
         if days == 0 {
@@ -43,16 +43,16 @@ impl Validity {
         Ok(Self { not_before, not_after })
     }
 
-    /// `days` from a few minutes ago on: clocks of devices are often behind.
+    /// `days`, beginning a few minutes ago: the clocks of devices are often behind.
     pub(super) fn days_from(now: Timestamp, days: u32) -> Result<Self, PkiError> {
-        let start = now.checked_sub(BACKDATED).map_err(|_| PkiError::Validity(days))?;
+        let start = now.checked_sub(BACKDATING).map_err(|_| PkiError::Validity(days))?;
         Self::days(start, days)
     }
 }
 
 impl StatusUrls {
-    /// Where this PKI answers for what `issuer` has issued.
-    pub(super) fn of(base_url: &str, issuer: Authority) -> Self {
+    /// The URLs of this PKI for certificates that `issuer` issues.
+    pub(super) fn new(base_url: &str, issuer: Authority) -> Self {
         Self {
             ocsp: vec![format!("{base_url}/ocsp")],
             crl: vec![format!("{base_url}/crl/{}.crl", issuer.name())],
@@ -72,7 +72,7 @@ pub(super) fn authority(
     urls: &StatusUrls,
 ) -> Result<CertificateParams, PkiError> {
     let mut params = basic(subject(&[authority.common_name().to_owned()])?, validity, urls)?;
-    // Below an issuing CA there is no other CA.
+    // An issuing CA issues no other CA.
     let constraint = if authority.parent().is_some() {
         BasicConstraints::Constrained(0)
     } else {
@@ -98,7 +98,7 @@ pub(super) fn end_entity(
     params.use_authority_key_identifier_extension = true;
     params.key_usages = match family {
         KeyFamily::Ecc => vec![KeyUsagePurpose::DigitalSignature],
-        // RSA key transport is not among the specification's suites, yet RFC 5246 7.4.2 clients expect the bit.
+        // The specification has no suite with RSA key transport, but RFC 5246 7.4.2 clients expect the bit.
         KeyFamily::Rsa => vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment],
     };
     params.extended_key_usages = purposes.iter().map(purpose).collect::<Result<_, _>>()?;
@@ -106,18 +106,18 @@ pub(super) fn end_entity(
     Ok(params)
 }
 
-/// The names under which a platform on this machine is reached, and `more`.
+/// The names of a platform on this machine, and `more`.
 pub(super) fn platform_names(role: Role, more: &[String]) -> Vec<String> {
     let own: &[&str] = if role == Role::Platform { &["localhost", "127.0.0.1", "::1"] } else { &[] };
     let own = own.iter().copied().filter(|name| !more.iter().any(|other| other == name));
     own.map(str::to_owned).chain(more.iter().cloned()).collect()
 }
 
-/// A subject of this PKI.
+/// A subject of this PKI, with these Common Names.
 pub(super) fn subject(common_names: &[String]) -> Result<DistinguishedName, PkiError> {
     let mut subject = DistinguishedName::new();
     subject.push(DnType::OrganizationName, "pcd-platform test PKI");
-    // rcgen keeps one value of each type; the second name takes the same type by its number.
+    // rcgen holds one value per type; the second name uses the same type by its number.
     let types = [DnType::CommonName, DnType::CustomDnType(vec![2, 5, 4, 3])];
     if common_names.len() > types.len() {
         return Err(PkiError::CommonNames(common_names.len()));
@@ -182,7 +182,7 @@ fn purpose(purpose: &KeyPurpose) -> Result<ExtendedKeyUsagePurpose, PkiError> {
     })
 }
 
-/// X.660: the first arc is 0, 1 or 2, and below 0 and 1 there are forty.
+/// X.660: the first arc is 0, 1 or 2; below 0 and 1 there are forty.
 fn object_identifier(text: &str) -> Option<Vec<u64>> {
     let arcs = text.split('.').map(str::parse).collect::<Result<Vec<u64>, _>>().ok()?;
     match arcs.as_slice() {
@@ -191,4 +191,4 @@ fn object_identifier(text: &str) -> Option<Vec<u64>> {
     }
 }
 
-const BACKDATED: SignedDuration = SignedDuration::from_mins(5);
+const BACKDATING: SignedDuration = SignedDuration::from_mins(5);

@@ -1,25 +1,25 @@
-//! Why the test PKI could not do something.
+//! The errors of the test PKI.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::x509::{KeyKind, NameError, Serial, SignatureAlgorithm, X509Error};
 
-/// Why the test PKI could not do something.
+/// The error of an operation of the test PKI.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
-    /// Authorities and requested keys are never overwritten: every certificate made with them would be worthless.
-    #[error("{0} is there already; choose another folder, or delete it first")]
+    /// CAs and requested keys are never overwritten: that would make all their certificates worthless.
+    #[error("{0} already exists; choose another folder, or delete it first")]
     Exists(PathBuf),
-    /// No PKI in that folder.
-    #[error("{0} is missing: this folder holds no test PKI; `pcd-platform pki init` makes one")]
+    /// The folder contains no PKI.
+    #[error("{0} does not exist: this folder holds no test PKI; create one with `pcd-platform pki init`")]
     NotFound(PathBuf),
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A file or folder cannot be written.
@@ -27,71 +27,72 @@ pub enum PkiError {
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The index of revocations is damaged.
-    #[error("{path} is damaged")]
+    /// The index of revocations cannot be parsed.
+    #[error("{path} is not a valid index of revocations")]
     Index {
         /// The file.
         path: PathBuf,
-        /// Where.
+        /// The fault and its position.
         source: toml::de::Error,
     },
-    /// The index holds a time that no CRL can.
-    #[error("the index says that a certificate was revoked {0} seconds after 1970, which is no date")]
+    /// A time of revocation in the index is out of range.
+    #[error("index of revocations contains an invalid time: {0} seconds since 1970")]
     RevocationTime(i64),
-    /// The index cannot be written as TOML.
-    #[error("cannot write the index")]
+    /// The index cannot be serialised.
+    #[error("cannot serialise the index of revocations")]
     Serialize(#[source] toml::ser::Error),
-    /// A certificate or request is none.
+    /// A certificate or request cannot be parsed.
     #[error(transparent)]
     X509(#[from] X509Error),
-    /// The generator of certificates refused, or the cryptographic library did.
-    #[error("cannot make the {what}")]
+    /// rcgen or the cryptographic library failed.
+    #[error("cannot create {what}")]
     Make {
-        /// What was to be made.
+        /// The object to create, with its article.
         what: &'static str,
-        /// Why not.
+        /// The fault.
         source: rcgen::Error,
     },
-    /// No randomness.
-    #[error("the cryptographic library has no random numbers")]
+    /// The random number generator failed.
+    #[error("random number generator failed")]
     Random,
     /// Not a base URL.
-    #[error("{0:?} is no base URL; something like http://127.0.0.1:8575 is expected")]
+    #[error("{0:?} is not a base URL; expected something like http://127.0.0.1:8575")]
     BaseUrl(String),
     /// Neither a DNS name nor an IP address.
     #[error("{0:?} is neither a DNS name nor an IP address")]
     SubjectAltName(String),
-    /// The subject of a certificate can have at most two Common Names here, and they only for tests.
-    #[error("a subject with {0} common names cannot be made; one is right, none and two are there for tests")]
+    /// More than two Common Names. Certificates with none or two are for tests.
+    #[error("cannot create a subject with {0} common names; use one (none and two are for tests)")]
     CommonNames(usize),
-    /// An object identifier that is none.
-    #[error("{0:?} is no object identifier")]
+    /// Not an object identifier.
+    #[error("{0:?} is not an object identifier")]
     ObjectIdentifier(String),
-    /// The certificate is not of this PKI, by issuer name and key.
-    #[error("this PKI has not issued that certificate")]
+    /// Another PKI issued the certificate, by issuer name and key.
+    #[error("this PKI did not issue the certificate")]
     Foreign,
-    /// It is revoked already; the first time counts.
-    #[error("the certificate with the serial number {0} is revoked already")]
+    /// It is already revoked. The first revocation stays.
+    #[error("certificate with serial number {0} is already revoked")]
     AlreadyRevoked(Serial),
-    /// The request is not signed with the key that it asks a certificate for.
-    #[error("the request's signature is not by the key that it holds: whoever sent it may not have that key")]
+    /// The signature of the request does not verify with the key in it.
+    #[error("signature of the request does not match its key; the requester may not hold the private key")]
     RequestSignature,
-    /// A key or signature that the specification does not name (A0).
+    /// A key or signature algorithm that A0 does not name.
     #[error(
-        "a key of kind {0} with a signature by {1} is not certified: RSA of 2048 to 4096 bits or ECC P-256, P-384, P-521, with SHA-256 or better, is"
+        "cannot certify a key of kind {0} with a signature by {1}; use RSA of 2048 to 4096 bits or ECC on P-256, \
+         P-384 or P-521, with SHA-256 or better"
     )]
     RequestKey(KeyKind, SignatureAlgorithm),
-    /// The request's subject names no device.
+    /// The request's subject does not name a device.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// An attribute of the request's subject that cannot be taken over.
-    #[error("the subject's attribute {0} is there twice, or is no UTF8String, PrintableString or IA5String")]
+    /// An attribute of the request's subject that cannot be copied.
+    #[error("attribute {0} of the subject is repeated, or is not a UTF8String, PrintableString or IA5String")]
     Attribute(String),
-    /// A validity of no days, or beyond the year 9999.
-    #[error("a validity of {0} days cannot be given")]
+    /// A validity of zero days, or beyond the year 9999.
+    #[error("cannot create a validity of {0} days")]
     Validity(u32),
 }
 

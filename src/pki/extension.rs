@@ -1,4 +1,4 @@
-//! The extensions that rcgen cannot write.
+//! Certificate extensions that rcgen does not write.
 
 use rcgen::CustomExtension;
 

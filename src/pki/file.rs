@@ -1,4 +1,4 @@
-//! Files of the PKI: their names, and how they are written.
+//! The files of the PKI: names, permissions, atomic replacement.
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
@@ -8,21 +8,21 @@ use std::path::{Path, PathBuf};
 
 use super::error::PkiError;
 
-/// Who may read a file.
+/// The permissions of a file.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Access {
-    /// Everybody: certificates, CRLs.
+    /// Readable by all: certificates, CRLs.
     Public,
-    /// The owner alone, from the first byte on: keys (A11).
+    /// Readable by the owner only, from the first byte on: keys (A11).
     Private,
 }
 
-/// The part of a file name that stands for a subject's Common Names.
+/// The file name stem for the Common Names of a subject.
 ///
-/// ASCII letters, digits, `-`, `_` and dots (but not a leading one) stand for themselves; any other byte of the UTF-8
-/// is `%XX`, so that no Common Name leaves the folder, hides, or meets another's file. Two names are joined by `+`, no
-/// name is `+`. Beyond 150 bytes the rest is `=` and the first 16 digits of the SHA-256 of the whole, because a file
-/// name ends at 255.
+/// ASCII letters, digits, `-`, `_` and dots (except a leading one) stand for themselves; any other byte of
+/// the UTF-8 is `%XX`. So no Common Name leaves the folder, hides, or collides with another. Two names are
+/// joined by `+`; `+` alone means no name. Beyond 150 bytes the rest is `=` and the first 16 digits of the
+/// SHA-256 of the whole, because file names end at 255 bytes.
 #[must_use]
 pub fn file_stem(common_names: &[impl AsRef<str>]) -> String {
     if common_names.is_empty() {
@@ -30,11 +30,15 @@ pub fn file_stem(common_names: &[impl AsRef<str>]) -> String {
     }
     let names: Vec<String> = common_names.iter().map(|name| encoded(name.as_ref())).collect();
     let stem = names.join("+");
-    if stem.len() <= LONGEST {
+    if stem.len() <= MAX_STEM_BYTES {
         return stem;
     }
     let digest = crate::model::Fingerprint::sha256(stem.as_bytes()).to_string();
-    stem.chars().take(LONGEST - DIGITS - 1).chain(['=']).chain(digest.chars().take(DIGITS)).collect()
+    stem.chars()
+        .take(MAX_STEM_BYTES - DIGEST_DIGITS - 1)
+        .chain(['='])
+        .chain(digest.chars().take(DIGEST_DIGITS))
+        .collect()
 }
 
 fn encoded(name: &str) -> String {
@@ -50,16 +54,16 @@ fn encoded(name: &str) -> String {
     out
 }
 
-/// Writes a file whole, in place of the one that may be there: readers see the old one or the new one.
+/// Replaces a file atomically: readers see the old or the new content.
 pub(super) fn replace(path: &Path, contents: &[u8], access: Access) -> Result<(), PkiError> {
     let temporary = write_temporary(path, contents, access)?;
     fs::rename(&temporary, path).map_err(|error| discard(&temporary, path, error))
 }
 
-/// Writes a file whole, or fails when there is one already.
+/// Creates a file with its whole content, or fails if it exists.
 pub(super) fn create(path: &Path, contents: &[u8], access: Access) -> Result<(), PkiError> {
     let temporary = write_temporary(path, contents, access)?;
-    // Unlike a rename, a link never takes the place of another file.
+    // Unlike a rename, a link never replaces a file.
     let linked = fs::hard_link(&temporary, path);
     let _ = fs::remove_file(&temporary);
     match linked {
@@ -68,7 +72,7 @@ pub(super) fn create(path: &Path, contents: &[u8], access: Access) -> Result<(),
     }
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its parents.
 pub(super) fn folder(path: &Path) -> Result<(), PkiError> {
     fs::create_dir_all(path).map_err(PkiError::write(path))
 }
@@ -99,13 +103,13 @@ fn write_temporary(path: &Path, contents: &[u8], access: Access) -> Result<PathB
 }
 
 fn discard(temporary: &Path, path: &Path, source: io::Error) -> PkiError {
-    // The first error is the one to tell; a temporary file left behind harms nobody.
+    // The first error is the one to report; a leftover temporary file is harmless.
     let _ = fs::remove_file(temporary);
     PkiError::Write { path: path.to_owned(), source }
 }
 
-const LONGEST: usize = 150;
-const DIGITS: usize = 16;
+const MAX_STEM_BYTES: usize = 150;
+const DIGEST_DIGITS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -121,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_common_names_fit_and_stay_apart() {
+    fn the_longest_common_names_fit_and_stay_distinct() {
         let (one, two) = ("\u{1f3e5}".repeat(64), "\u{1f3e5}".repeat(63) + "x");
         assert_eq!(file_stem(&[&one]).len(), 150);
         assert_ne!(file_stem(&[one]), file_stem(&[two]));

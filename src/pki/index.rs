@@ -1,4 +1,4 @@
-//! What the PKI remembers: `ca/index.toml`.
+//! The state of the PKI: `ca/index.toml`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -14,11 +14,11 @@ use super::reason::RevocationReason;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Index {
-    /// Where the OCSP responder and the CRLs of this PKI are, without a slash at the end.
+    /// The URL of the OCSP responder and the CRLs, without a trailing slash.
     pub(super) base_url: String,
-    /// The number of the last CRLs; all authorities count together, so that no CRL number is ever used again.
+    /// The number of the last CRLs. All CAs share the counter, so that no CRL number is used twice.
     pub(super) crl_number: u64,
-    /// In the order in which they were revoked.
+    /// In order of revocation.
     #[serde(default)]
     pub(super) revoked: Vec<Revoked>,
 }
@@ -27,18 +27,18 @@ pub(super) struct Index {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Revoked {
-    /// Who issued it.
+    /// The CA that issued it.
     pub(super) issuer: Authority,
     /// The content octets of its serial number, in hexadecimal.
     #[serde(with = "octets")]
     pub(super) serial: Vec<u8>,
-    /// Why.
+    /// The reason.
     pub(super) reason: RevocationReason,
-    /// When, in seconds since 1970.
+    /// The time of revocation, in seconds since 1970.
     pub(super) revoked_at: i64,
 }
 
-/// The index, while nobody else may change it. The lock is that of the folder of the authorities.
+/// The index under an exclusive lock, which is that of the folder of the CAs.
 #[derive(Debug)]
 pub(super) struct LockedIndex {
     pub(super) index: Index,
@@ -70,7 +70,7 @@ impl Index {
 }
 
 impl LockedIndex {
-    /// Waits until nobody else changes the index, and reads it.
+    /// Waits for the lock and reads the index.
     pub(super) fn open(dir: &Path) -> Result<Self, PkiError> {
         let ca = dir.join("ca");
         let lock = File::open(&ca).map_err(PkiError::read(&ca))?;
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_index_is_kept_as_it_is_and_refused_when_damaged() {
+    fn the_index_survives_a_round_trip_and_damage_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("ca")).unwrap();
         let mut index = Index::new("http://pki.example".to_owned());

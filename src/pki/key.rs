@@ -8,22 +8,22 @@ use zeroize::Zeroizing;
 
 use super::error::PkiError;
 
-/// The two families of keys of the specification (A0).
+/// The two key families of the specification (A0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyFamily {
-    /// Elliptic curves of NIST.
+    /// NIST elliptic curves.
     Ecc,
     /// RSA.
     Rsa,
 }
 
-/// A key to make (A0).
+/// The type of a key to generate (A0).
 ///
-/// RSA below 2048 bits is not among them: aws-lc neither makes such keys nor signs with them. A test that needs one
-/// makes it with OpenSSL and has it signed there with the files under `ca/`.
+/// RSA below 2048 bits is missing: aws-lc neither generates such keys nor signs with them. A test that needs
+/// one generates it with OpenSSL, which also signs it with the files under `ca/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyType {
-    /// P-256: verified ten times as fast as P-384, and enough.
+    /// P-256: sufficient, and verified ten times as fast as P-384.
     Ecc,
     /// P-384.
     EccP384,
@@ -36,7 +36,7 @@ pub enum KeyType {
 }
 
 impl KeyType {
-    /// Its part of a file name.
+    /// Its part of file names.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,7 +48,7 @@ impl KeyType {
         }
     }
 
-    /// Which issuing CA it belongs to.
+    /// The family, which selects the issuing CA.
     #[must_use]
     pub const fn family(self) -> KeyFamily {
         match self {
@@ -67,7 +67,7 @@ impl From<KeyFamily> for KeyType {
     }
 }
 
-/// Makes a key of that type.
+/// Generates a key.
 pub(super) fn generate(key: KeyType) -> Result<KeyPair, PkiError> {
     let pair = match key {
         KeyType::Ecc => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
@@ -76,7 +76,7 @@ pub(super) fn generate(key: KeyType) -> Result<KeyPair, PkiError> {
         KeyType::Rsa => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048),
         KeyType::Rsa4096 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
     };
-    pair.map_err(PkiError::make("key"))
+    pair.map_err(PkiError::make("a key"))
 }
 
 /// The key in PKCS#8 PEM, wiped from memory after use (A11).

@@ -1,9 +1,10 @@
-//! A public key infrastructure for tests, demonstrations and closed sites, as the specification draws it: an ECC
-//! and an RSA root, and under each an issuing CA for connected components and one for platforms (A5, A6, B15).
+//! A public key infrastructure for tests, demonstrations and closed sites, structured as the specification
+//! requires: an ECC and an RSA root, and under each an issuing CA for connected components and one for
+//! platforms (A5, A6, B15).
 //!
-//! It lives in a folder:
+//! It is a folder:
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
 //! | `root-ecc.pem`, `root-rsa.pem` | the trust anchors |
 //! | `ca/NAME.pem`, `ca/NAME.key` | each [`Authority`]: certificate and key (mode 0600) |
@@ -12,8 +13,8 @@
 //! | `ROLE/CN.KEY.chain.pem` | an issued certificate, followed by its issuing CA (A4) |
 //! | `ROLE/CN.KEY.key` | its key, PKCS#8 PEM (mode 0600) |
 //!
-//! In file names every byte of a Common Name other than ASCII letters, digits, `-`, `_` and inner dots is written as
-//! `%XX`; [`file_stem`] has the details.
+//! In file names every byte of a Common Name other than ASCII letters, digits, `-`, `_` and inner dots is
+//! written as `%XX`; see [`file_stem`].
 
 mod authority;
 mod certify;

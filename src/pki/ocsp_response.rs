@@ -1,4 +1,4 @@
-//! OCSP responses, written and signed.
+//! Encoding and signing of OCSP responses.
 
 use jiff::Timestamp;
 use rcgen::{KeyPair, SigningKey as _};
@@ -11,27 +11,27 @@ use crate::x509::der::{
     generalized_time, sequence,
 };
 
-/// A basic response (RFC 6960 4.2.1) before it is signed.
+/// A basic response (RFC 6960 4.2.1) before signing.
 #[derive(Debug, Clone)]
 pub(crate) struct OcspResponse {
     pub(crate) responder: ResponderId,
     pub(crate) produced_at: Timestamp,
     pub(crate) responses: Vec<SingleResponse>,
     pub(crate) nonce: Option<Vec<u8>>,
-    /// In DER: the delegate that signs, if it is one.
+    /// In DER: the certificate of the delegate that signs, if any.
     pub(crate) certificates: Vec<Vec<u8>>,
 }
 
-/// How the responder names itself.
+/// ResponderID.
 #[derive(Debug, Clone)]
 pub(crate) enum ResponderId {
-    /// Its name in DER.
+    /// By name, in DER.
     Name(Vec<u8>),
-    /// SHA-1 over its key.
+    /// By SHA-1 over the key.
     KeyHash(Vec<u8>),
 }
 
-/// A response that says why there is none.
+/// An error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OcspFailure {
     MalformedRequest = 1,
@@ -43,7 +43,7 @@ impl OcspResponse {
     /// The whole OCSPResponse in DER.
     pub(crate) fn sign(&self, key: &KeyPair) -> Result<Vec<u8>, PkiError> {
         let data = self.data();
-        let signature = key.sign(&data).map_err(PkiError::make("OCSP response"))?;
+        let signature = key.sign(&data).map_err(PkiError::make("an OCSP response"))?;
         let certificates = match self.certificates.as_slice() {
             [] => Vec::new(),
             list => element(constructed(0), &element(SEQUENCE, &list.concat())),
@@ -54,7 +54,7 @@ impl OcspResponse {
         Ok(sequence(&[&element(ENUMERATED, &[0]), &element(constructed(0), &bytes)]))
     }
 
-    /// ResponseData: what is signed.
+    /// ResponseData: the signed bytes.
     pub(crate) fn data(&self) -> Vec<u8> {
         let responder = match &self.responder {
             ResponderId::Name(name) => element(constructed(1), name),
@@ -69,7 +69,7 @@ impl OcspResponse {
 }
 
 impl OcspFailure {
-    /// The whole OCSPResponse in DER; nobody signs it.
+    /// The whole OCSPResponse in DER. Error responses are not signed.
     pub(crate) fn to_der(self) -> Vec<u8> {
         sequence(&[&element(ENUMERATED, &[self as u8])])
     }

@@ -1,4 +1,4 @@
-//! What can be ordered from the test PKI.
+//! The order for a certificate.
 
 use std::path::PathBuf;
 
@@ -8,35 +8,35 @@ use super::key::KeyType;
 use super::role::Role;
 use crate::x509::KeyPurpose;
 
-/// A certificate to be made, with its key.
+/// The specification of a certificate and its key.
 ///
-/// [`CertificateOrder::new`] asks for what the specification wants; the other fields are there so that tests can
-/// have certificates that it does not want.
+/// [`CertificateOrder::new`] orders what the specification requires. Tests use the other fields to order
+/// certificates that violate it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateOrder {
-    /// The Common Names of the subject: one; in tests none, or two.
+    /// The Common Names of the subject. Tests order none or two.
     pub common_names: Vec<String>,
-    /// What the certificate is for.
+    /// The use of the certificate.
     pub role: Role,
-    /// The key to make.
+    /// The type of the key to generate.
     pub key: KeyType,
-    /// DNS names and IP addresses for subjectAltName; a platform's own machine is always among them.
+    /// DNS names and IP addresses for subjectAltName. A platform's certificate also names this machine.
     pub sans: Vec<String>,
-    /// How long it is valid, from `not_before` on.
+    /// The validity, beginning at `not_before`.
     pub days: u32,
-    /// The start of validity; `None` is a few minutes ago, for peers whose clocks are behind.
+    /// The start of validity; `None` is a few minutes ago, because the clocks of peers may be behind.
     pub not_before: Option<Timestamp>,
-    /// extKeyUsage; `None` is what the role needs.
+    /// extKeyUsage; `None` is what the role requires.
     pub purposes: Option<Vec<KeyPurpose>>,
-    /// Whether it carries the TLS feature extension (RFC 7633).
+    /// Whether it has the TLS feature extension (RFC 7633).
     pub must_staple: bool,
-    /// Where its status is asked for; `None` is the PKI's own responder, empty leaves the extension out.
+    /// The OCSP URLs; `None` is the PKI's own responder, an empty list omits the extension.
     pub ocsp_urls: Option<Vec<String>>,
-    /// Where the CRL of its issuer is; `None` is the PKI's own, empty leaves the extension out.
+    /// The CRL URLs; `None` is the PKI's own, an empty list omits the extension.
     pub crl_urls: Option<Vec<String>>,
 }
 
-/// Where an issued certificate is.
+/// The files of an issued certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
     /// The certificate and its issuing CA, PEM.
@@ -46,7 +46,7 @@ pub struct Issued {
 }
 
 impl CertificateOrder {
-    /// A certificate as the specification wants it, valid for a year.
+    /// A certificate that follows the specification, valid for a year.
     #[must_use]
     pub fn new(common_name: impl Into<String>, role: Role, key: KeyType) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl CertificateOrder {
             role,
             key,
             sans: Vec::new(),
-            days: Self::DAYS,
+            days: Self::DEFAULT_DAYS,
             not_before: None,
             purposes: None,
             must_staple: false,
@@ -63,6 +63,6 @@ impl CertificateOrder {
         }
     }
 
-    /// How long a certificate is valid if nobody says otherwise.
-    pub const DAYS: u32 = 365;
+    /// The default validity.
+    pub const DEFAULT_DAYS: u32 = 365;
 }

@@ -2,28 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Why a certificate is revoked, RFC 5280 5.3.1: those that are final and are about certificates of keys.
+/// The reason of a revocation, RFC 5280 5.3.1: the final reasons for public key certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RevocationReason {
     /// No reason given.
     Unspecified,
-    /// Somebody else may have the key.
+    /// The private key may be known to others.
     KeyCompromise,
-    /// Somebody else may have the key of the CA.
+    /// The private key of the CA may be known to others.
     CaCompromise,
     /// The subject's name or role has changed.
     AffiliationChanged,
-    /// There is a newer certificate.
+    /// A newer certificate replaces it.
     Superseded,
     /// The device is out of use.
     CessationOfOperation,
-    /// The subject may not do any more what the certificate says.
+    /// The subject has lost a right that the certificate grants.
     PrivilegeWithdrawn,
 }
 
 impl RevocationReason {
-    /// CRLReason; none stands for unspecified (RFC 5280 5.3.1).
+    /// CRLReason; unspecified is omitted (RFC 5280 5.3.1).
     pub(super) const fn code(self) -> Option<u8> {
         match self {
             Self::Unspecified => None,

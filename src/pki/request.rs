@@ -1,4 +1,4 @@
-//! Keys and requests for somebody else's CA. The key is made here and stays here.
+//! Keys and certificate requests for another CA. The key is generated here and stays here.
 
 use std::path::{Path, PathBuf};
 
@@ -11,35 +11,34 @@ use super::key::{self, KeyFamily, KeyType};
 use super::subject::Subject;
 use crate::model::DeviceId;
 
-/// A PKCS#10 request to be made, with its key.
+/// The specification of a PKCS#10 request and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestOrder {
     /// The Common Name.
     pub common_name: DeviceId,
     /// The rest of the subject.
     pub subject: Subject,
-    /// The key to make.
+    /// The family of the key to generate.
     pub key: KeyFamily,
     /// DNS names and IP addresses for subjectAltName.
     pub sans: Vec<String>,
 }
 
-/// Where a request and its key are.
+/// The files of a request and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requested {
-    /// The request, PEM: this goes to the CA.
+    /// The request, PEM: for the CA.
     pub request: PathBuf,
-    /// The key, PKCS#8 PEM, mode 0600: this stays.
+    /// The key, PKCS#8 PEM, mode 0600: stays here.
     pub key: PathBuf,
 }
 
 impl RequestOrder {
-    /// Makes the key and the request as `CN.KEY.key` and `CN.KEY.csr` in `folder`. Never overwrites a key: a
-    /// certificate for it may be on its way.
+    /// Generates the key and the request as `CN.KEY.key` and `CN.KEY.csr` in `folder`. Never overwrites a
+    /// key, because a certificate for it may be pending.
     ///
     /// # Errors
-    /// When there is such a key already, the folder cannot be written, or a name is neither a DNS name nor an IP
-    /// address.
+    /// When the key exists, the folder cannot be written, or a name is neither a DNS name nor an IP address.
     pub fn make(&self, folder: &Path) -> Result<Requested, PkiError> {
         let mut params = CertificateParams::default();
         params.distinguished_name = self.subject.with_common_name(&self.common_name);
@@ -48,7 +47,7 @@ impl RequestOrder {
         let kind = KeyType::from(self.key);
         let pair = key::generate(kind)?;
         let request = params.serialize_request(&pair).and_then(|request| request.pem());
-        let request = request.map_err(PkiError::make("certificate request"))?;
+        let request = request.map_err(PkiError::make("a certificate request"))?;
 
         file::folder(folder)?;
         let stem = format!("{}.{}", file::file_stem(&[self.common_name.as_str()]), kind.as_str());

@@ -1,4 +1,5 @@
-//! The test PKI as an OCSP responder (RFC 6960).
+//! The OCSP responder of the test PKI (RFC 6960): a request in, a response out. [`super::serve`] serves it
+//! over HTTP.
 
 use std::sync::Arc;
 
@@ -17,16 +18,16 @@ use crate::revocation::ocsp::{CertId, Request, SingleResponse};
 use crate::revocation::{CertIdHash, Issuer};
 use crate::x509::{CertificateFacts, KeyPurpose, pem};
 
-/// Who signs the responses.
+/// The signer of the responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OcspSigner {
-    /// A certificate that each CA has issued for it (RFC 6960 4.2.2.2), new at every start.
+    /// A delegate: a certificate that each CA issues at every start (RFC 6960 4.2.2.2).
     Delegate,
     /// The CA itself.
     Ca,
 }
 
-/// Answers for every authority of a test PKI.
+/// The responder for every CA of a test PKI.
 #[derive(Debug)]
 pub struct OcspResponder {
     pki: TestPki,
@@ -34,7 +35,7 @@ pub struct OcspResponder {
     lifetime: SignedDuration,
 }
 
-/// How one authority's certificates are answered for.
+/// The signer for one CA.
 #[derive(Debug)]
 struct Served {
     authority: Authority,
@@ -45,17 +46,17 @@ struct Served {
 }
 
 impl OcspResponder {
-    /// A responder whose answers are good for `lifetime`.
+    /// A responder whose responses are valid for `lifetime`.
     ///
     /// # Errors
-    /// When the authorities cannot be read, or the delegates not be made.
+    /// When a CA cannot be read, or a delegate cannot be created.
     pub fn new(pki: TestPki, signer: OcspSigner, lifetime: SignedDuration) -> Result<Self, PkiError> {
         let served = Authority::ALL.into_iter().map(|authority| Served::new(&pki, authority, signer));
         let served = served.collect::<Result<_, _>>()?;
         Ok(Self { pki, served, lifetime })
     }
 
-    /// The response to a request, both in DER; an error response when that is what there is to say.
+    /// The response to a request, both in DER. Errors become error responses.
     #[must_use]
     pub fn answer(&self, request: &[u8]) -> Vec<u8> {
         let Ok(request) = Request::read(request) else { return OcspFailure::MalformedRequest.to_der() };
@@ -66,7 +67,7 @@ impl OcspResponder {
             Err(error) => {
                 tracing::error!(
                     error = &error as &dyn std::error::Error,
-                    "an OCSP request could not be answered"
+                    "could not answer an OCSP request; responded internalError"
                 );
                 OcspFailure::InternalError.to_der()
             }
@@ -153,13 +154,13 @@ fn delegate(pki: &TestPki, authority: Authority) -> Result<(Vec<u8>, KeyPair), P
     let purposes = [KeyPurpose::OcspSigning];
     let family = authority.family();
     let mut params = certify::end_entity(subject, family, &purposes, &[], validity, &StatusUrls::default())?;
-    // id-pkix-ocsp-nocheck: it lives as long as the responder.
+    // id-pkix-ocsp-nocheck: the certificate lives as long as the responder.
     params
         .custom_extensions
         .push(CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], vec![5, 0]));
     let pair = key::generate(family.into())?;
     let certificate = params.signed_by(&pair, &pki.issuer(authority)?);
-    let certificate = certificate.map_err(PkiError::make("certificate of the OCSP responder"))?;
+    let certificate = certificate.map_err(PkiError::make("a certificate of the OCSP responder"))?;
     Ok((certificate.der().to_vec(), pair))
 }
 

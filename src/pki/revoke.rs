@@ -1,4 +1,4 @@
-//! Revoking certificates, and the CRLs that say so.
+//! Revocation of certificates, and publication of CRLs.
 
 use std::path::PathBuf;
 
@@ -14,21 +14,21 @@ use super::reason::RevocationReason;
 use super::test_pki::TestPki;
 use crate::x509::{CertificateFacts, Serial, pem};
 
-/// What was revoked.
+/// A recorded revocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revocation {
-    /// Who had issued it.
+    /// The CA that issued the certificate.
     pub issuer: Authority,
-    /// Its serial number.
+    /// The serial number of the certificate.
     pub serial: Serial,
 }
 
 impl TestPki {
-    /// Records that the first certificate in `certificate` (the contents of a PEM or DER file) is revoked as of now.
-    /// The next CRLs say so, not those that are out already.
+    /// Revokes the first certificate in `certificate` (the contents of a PEM or DER file) as of now. CRLs
+    /// published later contain it.
     ///
     /// # Errors
-    /// When it is no certificate, this PKI has not issued it, or it is revoked already.
+    /// When it cannot be parsed, this PKI did not issue it, or it is already revoked.
     pub fn revoke(&self, certificate: &[u8], reason: RevocationReason) -> Result<Revocation, PkiError> {
         let certificates = pem::certificates(certificate)?;
         let facts =
@@ -45,26 +45,26 @@ impl TestPki {
         Ok(Revocation { issuer, serial: facts.serial })
     }
 
-    /// Publishes a CRL of every authority, good for `days`, under the next CRL number.
+    /// Publishes a CRL of every CA, valid for `days`, under the next CRL number.
     ///
     /// # Errors
-    /// When the files cannot be read or written, or the days lead beyond the year 9999.
+    /// When the files cannot be read or written, or the validity ends beyond the year 9999.
     pub fn publish_crls(&self, days: u32) -> Result<Vec<PathBuf>, PkiError> {
         let mut locked = LockedIndex::open(&self.dir)?;
         locked.index.crl_number = locked.index.crl_number.saturating_add(1);
-        // Before the first of them is out: a number may be left out, but never be used twice.
+        // Stored before the first CRL is published: a number may be skipped but never used twice.
         locked.store()?;
         let now = self.clock.now();
         let publish = |authority| {
             let crl = crl(authority, &locked.index, now, days)?.signed_by(&self.issuer(authority)?);
             let path = self.crl(authority);
-            file::replace(&path, crl.map_err(PkiError::make("CRL"))?.der(), Access::Public)?;
+            file::replace(&path, crl.map_err(PkiError::make("a CRL"))?.der(), Access::Public)?;
             Ok(path)
         };
         Authority::ALL.into_iter().map(publish).collect()
     }
 
-    /// Names are the same in every test PKI; the key identifier is what differs.
+    /// Names are the same in every test PKI; the key identifier differs.
     fn issuer_of(&self, facts: &CertificateFacts) -> Result<Authority, PkiError> {
         for authority in Authority::ALL {
             let contents = file::read(&self.certificate(authority))?;
@@ -108,7 +108,7 @@ fn crl(
         this_update,
         next_update,
         crl_number: SerialNumber::from(index.crl_number),
-        // None: a CRL without it is about everything that its issuer has issued. With it, OpenSSL's -crl_check_all
+        // None: a CRL without it covers all certificates of its issuer. With it, OpenSSL's -crl_check_all
         // would find no CRL for a root, which names no distribution point.
         issuing_distribution_point: None,
         revoked_certs: revoked.collect::<Result<_, PkiError>>()?,

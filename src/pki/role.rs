@@ -2,7 +2,7 @@
 
 use crate::x509::KeyPurpose;
 
-/// What a certificate is for (specification 5.1).
+/// The use of a certificate (specification 5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// A medical device: a TLS client.

@@ -24,7 +24,7 @@ pub async fn serve(socket: TcpListener, responder: Arc<OcspResponder>) -> std::i
         .route("/ocsp/", post(by_post))
         .route("/ocsp/{*request}", get(by_get))
         .route("/crl/{name}", get(crl))
-        .layer(DefaultBodyLimit::max(MAX_REQUEST))
+        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
         .with_state(responder);
     axum::serve(socket, router).await
 }
@@ -51,13 +51,12 @@ async fn crl(State(responder): State<Arc<OcspResponder>>, Path(name): Path<Strin
     }
 }
 
-/// Base64 as RFC 4648 section 4 writes it. Some clients leave the padding out.
+/// Base64, RFC 4648 section 4. Some clients omit the padding.
 fn decode_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD_NO_PAD.decode(text.trim_end_matches('=')).ok()
 }
 
-/// Bytes.
-const MAX_REQUEST: usize = 64 * 1024;
+const MAX_REQUEST_BYTES: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! Signing somebody else's request.
+//! Signing of certificate requests.
 
 use aws_lc_rs::signature::UnparsedPublicKey;
 use rcgen::{DistinguishedName, DnType, DnValue, SubjectPublicKeyInfo};
@@ -17,15 +17,15 @@ use super::test_pki::TestPki;
 use crate::x509::{KeyKind, Part, RequestFacts, X509Error, pem};
 
 impl TestPki {
-    /// Certifies the key of a PKCS#10 request (the contents of a PEM or DER file) for `role`, for `days`, and returns
-    /// the certificate and its issuing CA in PEM.
+    /// Issues a certificate for a PKCS#10 request (the contents of a PEM or DER file), for `role` and `days`.
+    /// Returns the certificate and its issuing CA in PEM.
     ///
-    /// Subject and subjectAltName are the requester's; everything else the role decides, whatever the request asks
-    /// for.
+    /// Subject and subjectAltName come from the request. The role decides the rest, whatever the request
+    /// contains.
     ///
     /// # Errors
-    /// When it is no request, is not signed with the key that it names, holds a key that A0 does not name, or, for a
-    /// device or gateway, names none (A8).
+    /// When it cannot be parsed, its signature does not match its key, the key is not one of A0, or the
+    /// subject of a device or gateway names no device (A8).
     pub fn sign(&self, request: &[u8], role: Role, days: u32) -> Result<String, PkiError> {
         let der = pem::request(request)?;
         let facts = RequestFacts::read(&der)?;
@@ -36,7 +36,7 @@ impl TestPki {
         }
         let info = &parsed.certification_request_info;
         let key =
-            SubjectPublicKeyInfo::from_der(info.subject_pki.raw).map_err(PkiError::make("certificate"))?;
+            SubjectPublicKeyInfo::from_der(info.subject_pki.raw).map_err(PkiError::make("a certificate"))?;
         let family = match facts.key {
             KeyKind::Rsa { .. } => KeyFamily::Rsa,
             _ => KeyFamily::Ecc,
@@ -51,15 +51,15 @@ impl TestPki {
             &role.purposes(),
             &names,
             Validity::days_from(self.clock.now(), days)?,
-            &StatusUrls::of(&self.base_url, authority),
+            &StatusUrls::new(&self.base_url, authority),
         )?;
         let certificate = params.signed_by(&key, &self.issuer(authority)?);
-        let certificate = certificate.map_err(PkiError::make("certificate"))?;
+        let certificate = certificate.map_err(PkiError::make("a certificate"))?;
         Ok(certificate.pem() + &file::read(&self.certificate(authority))?)
     }
 }
 
-/// Whoever sends a request must hold the key (RFC 2986 section 3).
+/// Proof of possession: the requester must hold the key (RFC 2986 section 3).
 fn verify(request: &X509CertificationRequest<'_>, facts: &RequestFacts) -> Result<(), PkiError> {
     let algorithm = crate::x509::verification_algorithm(facts.key, facts.signature_algorithm);
     let algorithm = algorithm.ok_or(PkiError::RequestKey(facts.key, facts.signature_algorithm))?;
@@ -76,7 +76,7 @@ fn subject(name: &X509Name<'_>) -> Result<DistinguishedName, PkiError> {
         let refused = || PkiError::Attribute(attribute.attr_type().to_string());
         let arcs: Vec<u64> = attribute.attr_type().iter().ok_or_else(refused)?.collect();
         let kind = DnType::from_oid(&arcs);
-        // rcgen keeps one value of each type: a second would silently take the place of the first.
+        // rcgen holds one value per type: a second would silently replace the first.
         if subject.get(&kind).is_some() {
             return Err(refused());
         }

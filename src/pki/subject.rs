@@ -1,4 +1,4 @@
-//! The subject that a requester wants beside the Common Name.
+//! The subject of a request, without its Common Name.
 
 use std::str::FromStr;
 
@@ -8,28 +8,28 @@ use crate::model::DeviceId;
 
 /// Attributes of a subject without its Common Name, from a text such as `O=St. Elsewhere,C=DE`.
 ///
-/// Written as RFC 4514 does: the most specific first, `\` before a comma, plus sign, quote, semicolon, angle bracket
-/// or backslash inside a value, or before two hexadecimal digits for a byte. One value of each type.
+/// In the syntax of RFC 4514: the most specific first, `\` before a comma, plus sign, quote, semicolon, angle
+/// bracket or backslash inside a value, or before two hexadecimal digits for a byte. One value per type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subject(Vec<(Attribute, String)>);
 
-/// Why a text is no subject.
+/// Why a text is not a subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubjectError {
     /// Not `TYPE=value,TYPE=value`.
     #[error("expected TYPE=value,TYPE=value as in \"O=St. Elsewhere,C=DE\"")]
     Syntax,
-    /// The Common Name has an option of its own.
-    #[error("the common name is given by --cn")]
+    /// The Common Name has its own option.
+    #[error("the common name is set by --cn")]
     CommonName,
-    /// Not a type that is known here.
+    /// An unknown type.
     #[error("{0:?} is not one of O, OU, L, ST, C, serialNumber")]
     Type(String),
-    /// A type given twice.
-    #[error("{0} is there twice")]
+    /// A repeated type.
+    #[error("{0} is given twice")]
     Twice(&'static str),
     /// RFC 5280 appendix A.1 does not allow the value.
-    #[error("the value of {0} is empty, too long, or not made of the characters it may have")]
+    #[error("the value of {0} is empty, too long, or contains a character that is not allowed")]
     Value(&'static str),
 }
 
@@ -44,7 +44,7 @@ enum Attribute {
 }
 
 impl Subject {
-    /// The whole name: from the most general to the Common Name.
+    /// The whole name, from the most general attribute to the Common Name.
     pub(super) fn with_common_name(&self, common_name: &DeviceId) -> DistinguishedName {
         let mut name = DistinguishedName::new();
         for (attribute, value) in self.0.iter().rev() {
@@ -143,7 +143,7 @@ impl Attribute {
     }
 }
 
-/// At the commas that no backslash protects.
+/// Splits at unescaped commas.
 fn split(text: &str) -> Vec<&str> {
     let mut protected = false;
     let parts = text.split(|character| {
@@ -154,7 +154,7 @@ fn split(text: &str) -> Vec<&str> {
     parts.collect()
 }
 
-/// RFC 4514 2.4 the other way round; `None` when a special character stands unprotected, or the bytes are no UTF-8.
+/// Unescapes a value, RFC 4514 2.4. `None` for an unescaped special character or invalid UTF-8.
 fn unescaped(value: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.bytes();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_is_read_as_rfc_4514_writes_it() {
+    fn a_subject_is_parsed_as_rfc_4514_writes_it() {
         let own = |attribute, value: &str| (attribute, value.to_owned());
         assert_eq!(
             parse(r"O=St. Elsewhere\, North \2B South, L=K\C3\B6ln, c=DE"),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_subject_is_told_from_what_no_certificate_may_hold() {
+    fn syntax_errors_and_forbidden_values_are_distinguished() {
         for text in ["", "O", "O=a,", "O=a+b", r"O=a\", r"O=\C3", r"O=\x", "O=\"a\""] {
             assert_eq!(parse(text), Err(SubjectError::Syntax), "{text}");
         }

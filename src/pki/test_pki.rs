@@ -26,11 +26,11 @@ pub struct TestPki {
 }
 
 impl TestPki {
-    /// Makes roots, issuing CAs and their first CRLs under `dir`. `base_url` is where its OCSP responder and CRLs
-    /// will be found: `BASE/ocsp` and `BASE/crl/NAME.crl`.
+    /// Creates roots, issuing CAs and their first CRLs under `dir`. `base_url` is the URL at which its OCSP
+    /// responder and CRLs will be served: `BASE/ocsp` and `BASE/crl/NAME.crl`.
     ///
     /// # Errors
-    /// When there is a PKI already, the folder cannot be written, or the URL is none.
+    /// When a PKI exists, the folder cannot be written, or the URL is invalid.
     pub fn init(dir: &Path, base_url: &str, clock: &Clock) -> Result<Self, PkiError> {
         let base_url = checked_base_url(base_url)?;
         file::folder(dir)?;
@@ -44,22 +44,22 @@ impl TestPki {
         Ok(pki)
     }
 
-    /// Opens the PKI that [`TestPki::init`] has made.
+    /// Opens a PKI that [`TestPki::init`] created.
     ///
     /// # Errors
-    /// When there is none, or its index is damaged.
+    /// When there is no PKI, or its index is invalid.
     pub fn open(dir: &Path, clock: &Clock) -> Result<Self, PkiError> {
         let index = Index::load(dir)?;
         Ok(Self { dir: dir.to_owned(), base_url: index.base_url, clock: clock.clone() })
     }
 
-    /// Makes a key and a certificate for it, in place of those that the same subject may have had.
+    /// Generates a key and issues its certificate, replacing earlier ones of the same subject.
     ///
     /// # Errors
-    /// When the order cannot be carried out as it is, or the files cannot be read or written.
+    /// When the order is invalid, or the files cannot be read or written.
     pub fn issue(&self, order: &CertificateOrder) -> Result<Issued, PkiError> {
         let authority = Authority::issuing(order.role, order.key.family());
-        let own = StatusUrls::of(&self.base_url, authority);
+        let own = StatusUrls::new(&self.base_url, authority);
         let urls = StatusUrls {
             ocsp: order.ocsp_urls.clone().unwrap_or(own.ocsp),
             crl: order.crl_urls.clone().unwrap_or(own.crl),
@@ -78,7 +78,7 @@ impl TestPki {
         }
         let pair = key::generate(order.key)?;
         let certificate = params.signed_by(&pair, &self.issuer(authority)?);
-        let certificate = certificate.map_err(PkiError::make("certificate"))?;
+        let certificate = certificate.map_err(PkiError::make("a certificate"))?;
 
         let folder = self.dir.join(order.role.as_str());
         file::folder(&folder)?;
@@ -120,8 +120,8 @@ impl TestPki {
     }
 
     fn establish(&self, authority: Authority) -> Result<(), PkiError> {
-        // P-256 and RSA 2048 throughout: every handshake verifies the issuing CA's and the root's signatures, and
-        // P-384 takes ten times as long; RSA 2048 is what the specification's certificates have.
+        // P-256 and RSA 2048 throughout: every handshake verifies the signatures of the issuing CA and the
+        // root, and P-384 takes ten times as long. RSA 2048 is what the specification's certificates have.
         let pair = key::generate(KeyType::from(authority.family()))?;
         let now = self.clock.now();
         let certificate = match authority.parent() {
@@ -131,11 +131,11 @@ impl TestPki {
             }
             Some(parent) => {
                 let validity = Validity::days_from(now, ISSUING_DAYS)?;
-                let urls = StatusUrls::of(&self.base_url, parent);
+                let urls = StatusUrls::new(&self.base_url, parent);
                 certify::authority(authority, validity, &urls)?.signed_by(&pair, &self.issuer(parent)?)
             }
         };
-        let pem = certificate.map_err(PkiError::make("certificate of an authority"))?.pem();
+        let pem = certificate.map_err(PkiError::make("a certificate of a CA"))?.pem();
         file::replace(&self.key(authority), key::pem(&pair).as_bytes(), Access::Private)?;
         file::replace(&self.certificate(authority), pem.as_bytes(), Access::Public)?;
         if authority.parent().is_none() {
@@ -148,25 +148,25 @@ impl TestPki {
         let pair = self.key_pair(authority)?;
         let certificate = file::read(&self.certificate(authority))?;
         Issuer::from_ca_cert_pem(&certificate, pair)
-            .map_err(PkiError::make("signature: the authority's certificate is unusable"))
+            .map_err(PkiError::make("a signature: the certificate of the CA is unusable"))
     }
 
     pub(super) fn key_pair(&self, authority: Authority) -> Result<KeyPair, PkiError> {
         let pair = zeroize::Zeroizing::new(file::read(&self.key(authority))?);
-        KeyPair::from_pem(&pair).map_err(PkiError::make("signature: the authority's key is unusable"))
+        KeyPair::from_pem(&pair).map_err(PkiError::make("a signature: the key of the CA is unusable"))
     }
 
-    /// Where its OCSP responder and CRLs are, without a slash at the end.
+    /// The URL of its OCSP responder and CRLs, without a trailing slash.
     #[must_use]
     pub fn base_url(&self) -> &str {
         &self.base_url
     }
 
-    /// How long the CRLs that `init` publishes are good for.
+    /// The validity of the CRLs that `init` publishes.
     pub const CRL_DAYS: u32 = 30;
 }
 
-/// Makes the folder of the authorities, and with it takes `dir`: of two that try, one succeeds.
+/// Creates the folder of the CAs and thereby claims `dir`: of two concurrent calls, one succeeds.
 fn claim(dir: &Path) -> Result<(), PkiError> {
     let ca = dir.join("ca");
     match DirBuilder::new().mode(0o700).create(&ca) {
@@ -176,7 +176,8 @@ fn claim(dir: &Path) -> Result<(), PkiError> {
     }
 }
 
-/// Revocation is fetched over plain HTTP only (`https` would need revocation of its own), and rcgen writes IA5.
+/// Revocation is fetched over plain HTTP only (`https` would need revocation of its own), and rcgen writes
+/// IA5.
 fn checked_base_url(text: &str) -> Result<String, PkiError> {
     let refused = || PkiError::BaseUrl(text.to_owned());
     let url = text.trim_end_matches('/');

@@ -4,14 +4,6 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long a failed responder is skipped if a fresh CRL can answer.
-const RECENT_FAILURE_WINDOW: Duration = Duration::from_secs(15);
-/// After this many consecutive failures the breaker is half-open: one request at a time probes the responder.
-/// Handshakes that wait for a dead responder would take the permits of devices whose responder answers.
-const PROBE_THRESHOLD: u32 = 16;
-/// The number of URLs whose failures are recorded.
-const MAX_URLS: usize = 1024;
-
 /// The failures of responders, by URL.
 #[derive(Debug, Default)]
 pub(super) struct CircuitBreakers(Mutex<HashMap<String, Failure>>);
@@ -91,6 +83,14 @@ impl Drop for Permit<'_> {
         }
     }
 }
+
+/// How long a failed responder is skipped if a fresh CRL can answer.
+const RECENT_FAILURE_WINDOW: Duration = Duration::from_secs(15);
+/// After this many consecutive failures the breaker is half-open: one request at a time probes the responder.
+/// Handshakes that wait for a dead responder would take the permits of devices whose responder answers.
+const PROBE_THRESHOLD: u32 = 16;
+/// The number of URLs whose failures are recorded.
+const MAX_URLS: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -19,13 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::bounded_map::Identity;
 use crate::model::{Task, fault_point};
 
-/// Files of one kind. The oldest beyond this number are deleted at the next start.
-const MAX_FILES: usize = 100_000;
-/// Queued writes. When the queue is full, callers wait.
-const MAX_QUEUED_WRITES: usize = 1024;
-/// Files written before their folder is synchronised.
-const MAX_BATCH: usize = 64;
-
 /// The folder.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -171,7 +164,7 @@ impl Disk {
     }
 
     pub(super) fn read_crl_numbers(&self) -> BTreeMap<String, String> {
-        let text = fs::read(self.folder.join(NUMBERS)).unwrap_or_default();
+        let text = fs::read(self.folder.join(CRL_NUMBERS_FILE)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
@@ -179,7 +172,7 @@ impl Disk {
     pub(super) fn write_crl_numbers(&self, numbers: &BTreeMap<String, String>) {
         // A map from text to text always serialises.
         let text = serde_json::to_vec_pretty(numbers).unwrap_or_default();
-        self.send(Job::Replace(self.folder.join(NUMBERS), text));
+        self.send(Job::Replace(self.folder.join(CRL_NUMBERS_FILE), text));
     }
 
     /// Waits until everything queued is written.
@@ -220,11 +213,11 @@ fn write_all(jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         fault_point(Task::RevocationDisk);
         let (mut folders, mut waiting) = (BTreeSet::new(), Vec::new());
-        let more = std::iter::from_fn(|| jobs.try_recv().ok()).take(MAX_BATCH);
+        let more = std::iter::from_fn(|| jobs.try_recv().ok()).take(MAX_FILES_PER_SYNC);
         for job in std::iter::once(first).chain(more) {
             match job {
                 Job::Replace(path, contents) => {
-                    let temporary = path.with_extension(TEMPORARY);
+                    let temporary = path.with_extension(TEMPORARY_EXTENSION);
                     if let Err(error) = write_whole(&temporary, &path, &contents) {
                         let _ = fs::remove_file(&temporary);
                         report_write_error(&path, &error);
@@ -263,7 +256,7 @@ fn remove_leftovers(folder: &Path) -> io::Result<()> {
         let entry = entry?;
         let path = entry.path();
         let modified = entry.metadata()?.modified()?;
-        if path.extension().is_none_or(|extension| extension != TEMPORARY) {
+        if path.extension().is_none_or(|extension| extension != TEMPORARY_EXTENSION) {
             files.push((modified, path));
         } else if modified.elapsed().is_ok_and(|age| age > MIN_LEFTOVER_AGE) {
             fs::remove_file(&path)?;
@@ -286,10 +279,16 @@ pub(super) fn parse_hexadecimal(text: &str) -> Option<Vec<u8>> {
     pairs.collect()
 }
 
+/// Files of one kind. The oldest beyond this number are deleted at the next start.
+const MAX_FILES: usize = 100_000;
+/// Queued writes. When the queue is full, callers wait.
+const MAX_QUEUED_WRITES: usize = 1024;
+/// Files written before their folder is synchronised.
+const MAX_FILES_PER_SYNC: usize = 64;
 /// Younger temporary files may belong to another process: `check` opens the folder while `serve` runs.
 const MIN_LEFTOVER_AGE: std::time::Duration = std::time::Duration::from_mins(1);
-const NUMBERS: &str = "crl-numbers.json";
-const TEMPORARY: &str = "tmp";
+const CRL_NUMBERS_FILE: &str = "crl-numbers.json";
+const TEMPORARY_EXTENSION: &str = "tmp";
 
 #[cfg(test)]
 mod tests {

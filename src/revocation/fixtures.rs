@@ -72,7 +72,7 @@ impl Ca {
         let mut params = params(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Self::of(params)
+        Self::from_params(params)
     }
 
     /// A CA whose keyUsage lacks cRLSign.
@@ -80,10 +80,10 @@ impl Ca {
         let mut params = params(name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        Self::of(params)
+        Self::from_params(params)
     }
 
-    fn of(params: CertificateParams) -> Self {
+    fn from_params(params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
         Self { facts: Arc::new(CertificateFacts::read(certificate.der()).unwrap()), key, params }

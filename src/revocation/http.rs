@@ -18,14 +18,6 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Concurrent requests, in total and to one host: a host that does not answer leaves permits for the others.
-const MAX_REQUESTS: usize = 512;
-const MAX_REQUESTS_PER_HOST: usize = 128;
-/// Concurrent DNS resolutions. Each occupies a thread of the operating system and cannot be cancelled.
-const MAX_DNS_LOOKUPS: usize = 32;
-/// Hosts with a semaphore. Beyond this number, those without a request are dropped.
-const MAX_TRACKED_HOSTS: usize = 256;
-
 /// Sends requests within the limits.
 #[derive(Debug)]
 pub(crate) struct HttpClient {
@@ -283,6 +275,14 @@ fn is_local_address(address: IpAddr) -> bool {
         }
     }
 }
+
+/// Concurrent requests, in total and to one host: a host that does not answer leaves permits for the others.
+const MAX_REQUESTS: usize = 512;
+const MAX_REQUESTS_PER_HOST: usize = 128;
+/// Concurrent DNS resolutions. Each occupies a thread of the operating system and cannot be cancelled.
+const MAX_DNS_LOOKUPS: usize = 32;
+/// Hosts with a semaphore. Beyond this number, those without a request are dropped.
+const MAX_TRACKED_HOSTS: usize = 256;
 
 #[cfg(test)]
 mod tests {

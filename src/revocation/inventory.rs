@@ -14,7 +14,7 @@ pub struct Inventory {
     /// CRLs.
     pub crls: Vec<KnownCrl>,
     /// OCSP responses.
-    pub ocsp: Vec<KnownAnswer>,
+    pub ocsp: Vec<KnownResponse>,
 }
 
 /// A known CRL.
@@ -48,7 +48,7 @@ pub struct KnownCrl {
 /// A cached OCSP response.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct KnownAnswer {
+pub struct KnownResponse {
     /// The serial number of the certificate.
     pub serial: String,
     /// The issuer of the certificate.
@@ -80,7 +80,7 @@ impl Engine {
             .responses
             .all()
             .iter()
-            .map(|(identity, kept)| KnownAnswer {
+            .map(|(identity, kept)| KnownResponse {
                 serial: kept.serial.clone(),
                 issuer: kept.issuer.clone(),
                 status: match kept.response.status {

@@ -29,7 +29,7 @@ mod verdict;
 pub use engine::{Engine, Prepared};
 pub use error::{AttemptError, FailedAttempt};
 pub use http::FetchError;
-pub use inventory::{Inventory, KnownAnswer, KnownCrl};
+pub use inventory::{Inventory, KnownCrl, KnownResponse};
 pub use issued::{CertIdHash, IssuedCertificate, Issuer};
 pub use settings::RevocationError;
 pub use staple::{KnownStaple, Staple};

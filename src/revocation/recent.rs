@@ -7,13 +7,6 @@ use super::bounded_map::{BoundedMap, Identity};
 use super::{IssuedCertificate, Issuer};
 use crate::x509::CrlDistributionPoint;
 
-/// The number of certificates whose status is refreshed in the background.
-const MAX_CERTIFICATES: usize = 50_000;
-/// The number of recorded issuers. A CRL that arrives in the background must be signed by one of them.
-const MAX_ISSUERS: usize = 4096;
-/// A certificate is recorded again after this time.
-const RECORD_INTERVAL: Duration = Duration::from_mins(1);
-
 /// Certificates of validated paths, and their issuers.
 #[derive(Debug)]
 pub(super) struct RecentCertificates(Mutex<Inner>);
@@ -75,6 +68,13 @@ impl RecentCertificates {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// The number of certificates whose status is refreshed in the background.
+const MAX_CERTIFICATES: usize = 50_000;
+/// The number of recorded issuers. A CRL that arrives in the background must be signed by one of them.
+const MAX_ISSUERS: usize = 4096;
+/// A certificate is recorded again after this time.
+const RECORD_INTERVAL: Duration = Duration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

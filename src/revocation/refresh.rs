@@ -14,17 +14,6 @@ use super::crl::store::{Origin, StoredCrl};
 use super::engine::Engine;
 use super::settings::{Endpoint, is_http};
 
-/// A device not seen for this long is checked again when it connects.
-const RECENT_WINDOW: Duration = Duration::from_hours(7 * 24);
-/// Questions under way at once.
-const MAX_CONCURRENT_REFRESHES: usize = 16;
-/// Exponential backoff, also bounded by the refresh interval: what is refreshed often has a short life, which
-/// one failure must not outlast.
-const MIN_BACKOFF: SignedDuration = SignedDuration::from_secs(30);
-const MAX_BACKOFF: SignedDuration = SignedDuration::from_hours(1);
-/// The interval between reports of one expired CRL.
-const REPORT_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
-
 /// The next attempt and the current backoff of failed refreshes, by name.
 #[derive(Debug, Default)]
 struct Backoff(HashMap<String, (Timestamp, SignedDuration)>);
@@ -228,6 +217,17 @@ impl Backoff {
         }
     }
 }
+
+/// A device not seen for this long is checked again when it connects.
+const RECENT_WINDOW: Duration = Duration::from_hours(7 * 24);
+/// Questions under way at once.
+const MAX_CONCURRENT_REFRESHES: usize = 16;
+/// Exponential backoff, also bounded by the refresh interval: what is refreshed often has a short life, which
+/// one failure must not outlast.
+const MIN_BACKOFF: SignedDuration = SignedDuration::from_secs(30);
+const MAX_BACKOFF: SignedDuration = SignedDuration::from_hours(1);
+/// The interval between reports of one expired CRL.
+const REPORT_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
 
 #[cfg(test)]
 mod tests {

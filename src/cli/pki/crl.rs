@@ -13,7 +13,7 @@ use crate::pki::TestPki;
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
-    /// How many days until the next CRLs
+    /// Days until the next CRLs are due
     #[arg(long, default_value_t = TestPki::CRL_DAYS)]
     days: u32,
 }

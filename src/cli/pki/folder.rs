@@ -22,7 +22,7 @@ impl Folder {
     }
 }
 
-/// The exit code of an error: usage for an argument that can never work.
+/// The exit code of an error: `Usage` for an argument that can never work.
 pub(super) fn failure(error: PkiError) -> Failure {
     let exit = match error {
         PkiError::BaseUrl(_) | PkiError::SubjectAltName(_) | PkiError::Validity(_) => Exit::Usage,

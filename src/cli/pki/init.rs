@@ -13,7 +13,7 @@ use crate::pki::TestPki;
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
-    /// Where its OCSP responder (BASE/ocsp) and CRLs (BASE/crl/NAME.crl) will be found
+    /// Base URL of the OCSP responder (BASE/ocsp) and the CRLs (BASE/crl/NAME.crl)
     #[arg(long, value_name = "BASE", default_value = "http://127.0.0.1:8575")]
     url: String,
 }

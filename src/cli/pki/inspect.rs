@@ -20,12 +20,13 @@ use crate::x509::{
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Certificates, CRLs and certificate requests, PEM or DER, and OCSP responses in DER
+    /// Certificates, CRLs or certificate requests in PEM or DER, or OCSP responses in DER
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
-/// What one certificate, CRL, request or OCSP response holds: a line for each fact in text, a member for each in JSON.
+/// The content of one certificate, CRL, request or OCSP response: a line per fact in text, a member per fact
+/// in JSON.
 #[derive(Debug)]
 pub(super) struct Sheet(Vec<(&'static str, Value)>);
 
@@ -49,7 +50,7 @@ pub(super) fn sheets(file: &Path, now: Timestamp) -> Result<Vec<Sheet>, Failure>
     let items = pem::items(&contents).with_context(|| name.to_string())?;
     if items.is_empty() {
         return Err(anyhow::anyhow!(
-            "{name} holds no certificate, CRL or certificate request, in PEM or DER, and no OCSP response"
+            "{name} holds no certificate, CRL or certificate request in PEM or DER, and no OCSP response"
         )
         .into());
     }
@@ -112,7 +113,7 @@ impl Sheet {
         self.add("revoked", revoked);
     }
 
-    /// Who signed it is not known here: whether it counts, `serve` finds out with the issuer at hand.
+    /// The issuer is not at hand, so the signature is not verified.
     fn ocsp(&mut self, response: Result<BasicResponse<'_>, ResponseStatus>, now: Timestamp) {
         self.add("kind", "ocsp-response");
         let basic = match response {
@@ -147,7 +148,7 @@ impl Sheet {
         self.extensions(&facts.extensions);
     }
 
-    /// Only a client's certificate has to name a device, so that a subject without one is no fault here.
+    /// Only a client certificate must name a device: a subject without one is not a fault.
     fn device(&mut self, id: Result<DeviceId, NameError>) {
         self.add("device", id.map_or_else(|error| format!("none: {error}"), |id| id.to_string()));
     }
@@ -182,7 +183,7 @@ impl Sheet {
         }
     }
 
-    /// A line for each fact, and an empty one after them.
+    /// A line per fact, then an empty line.
     pub(super) fn text(&self) -> String {
         let rows =
             self.0.iter().map(|(label, value)| format!("{:18}{}\n", label.replace('-', " "), words(value)));
@@ -208,7 +209,7 @@ fn entry(entry: &RevokedEntry) -> Value {
     })
 }
 
-/// What is said about one certificate; text prints the members in the order of their names.
+/// The status of one certificate. Text prints the members in the order of their names.
 fn answer(single: &SingleResponse, now: Timestamp) -> Value {
     let status = match single.status {
         CertStatus::Good => "good".to_owned(),
@@ -251,7 +252,7 @@ fn words(value: &Value) -> String {
         Value::Bool(false) => "no".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(values) if values.is_empty() => "none".to_owned(),
-        // A CRL may have many entries: a line for each.
+        // A line for each entry: a CRL may have many.
         Value::Array(values) if values.iter().all(Value::is_object) => {
             values.iter().map(|value| format!("\n  {}", words(value))).collect()
         }

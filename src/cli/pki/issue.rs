@@ -14,20 +14,20 @@ use crate::pki::{CertificateOrder, KeyFamily};
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
-    /// The Common Name: for a device or gateway, the identifier under which it is authorized
+    /// Common Name; for a device or gateway, the identifier under which it is authorized
     #[arg(long)]
     cn: DeviceId,
-    /// What the certificate is for
+    /// Role of the certificate
     #[arg(long)]
     role: RoleValue,
-    /// The kind of key to make
+    /// Type of the key to generate
     #[arg(long)]
     key: KeyFamilyValue,
-    /// A DNS name or IP address for subjectAltName; a platform's has localhost in any case
+    /// DNS name or IP address for subjectAltName; a platform's certificate always includes localhost
     #[arg(long = "san", value_name = "NAME")]
     sans: Vec<String>,
-    /// How many days the certificate is valid
-    #[arg(long, default_value_t = CertificateOrder::DAYS)]
+    /// Validity of the certificate, in days
+    #[arg(long, default_value_t = CertificateOrder::DEFAULT_DAYS)]
     days: u32,
 }
 

@@ -1,4 +1,4 @@
-//! `pcd-platform pki`: keys, requests, certificates and CRLs, one file per action.
+//! `pcd-platform pki`: keys, requests, certificates and CRLs; one file per command.
 
 mod crl;
 mod folder;
@@ -14,31 +14,31 @@ mod values;
 use super::{Outcome, Output};
 use crate::model::Clock;
 
-/// Make, ask for, sign, revoke and look at certificates.
+/// Create, request, sign, revoke and inspect certificates.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Make a test PKI: ECC and RSA roots, issuing CAs for devices and for platforms, their first CRLs
+    /// Create a test PKI: ECC and RSA roots, issuing CAs for devices and for platforms, and their first CRLs
     Init(init::Arguments),
-    /// Make a key and a certificate of the test PKI
+    /// Generate a key and issue its certificate from the test PKI
     Issue(issue::Arguments),
-    /// Sign somebody else's certificate request with the test PKI
+    /// Sign a certificate request with the test PKI
     Sign(sign::Arguments),
-    /// Make a key and a certificate request for another CA; the key never leaves
+    /// Generate a key and a certificate request for another CA; the key stays here
     Request(request::Arguments),
-    /// Say in words what certificates, CRLs and certificate requests hold
+    /// Show the content of certificates, CRLs, certificate requests and OCSP responses
     Inspect(inspect::Arguments),
     /// Revoke a certificate of the test PKI and publish new CRLs
     Revoke(revoke::Arguments),
     /// Publish new CRLs of the test PKI
     Crl(crl::Arguments),
-    /// Answer for the test PKI over HTTP: OCSP and CRLs
+    /// Serve OCSP and the CRLs of the test PKI over HTTP
     Respond(respond::Arguments),
 }
 
-/// Runs one action of `pcd-platform pki`.
+/// Runs one command of `pcd-platform pki`.
 ///
 /// # Errors
-/// With [`Exit::Usage`] when an argument can never work, with [`Exit::Failed`] when it does not work now.
+/// With [`Exit::Usage`] for an argument that can never work, with [`Exit::Failed`] for other failures.
 pub(super) async fn run(command: Command, output: Output, clock: &Clock) -> Outcome {
     match command {
         Command::Init(arguments) => init::run(&arguments, output, clock),

@@ -12,19 +12,19 @@ use crate::pki::{RequestOrder, Subject};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The Common Name
+    /// Common Name
     #[arg(long)]
     cn: DeviceId,
-    /// The kind of key to make
+    /// Type of the key to generate
     #[arg(long)]
     key: KeyFamilyValue,
-    /// A DNS name or IP address for subjectAltName
+    /// DNS name or IP address for subjectAltName
     #[arg(long = "san", value_name = "NAME")]
     sans: Vec<String>,
-    /// The rest of the subject, such as "O=St. Elsewhere,C=DE": O, OU, L, ST, C, serialNumber
+    /// Rest of the subject, such as "O=St. Elsewhere,C=DE"; types: O, OU, L, ST, C, serialNumber
     #[arg(long)]
     subject: Option<Subject>,
-    /// Where to write the request and the key
+    /// Folder for the request and the key
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: Arguments, output: Output) -> Outcome {
     let requested = order.make(&arguments.out).map_err(failure)?;
     output.print(&Made { request: requested.request, key: requested.key }, |made| {
         format!(
-            "request: {}, for the CA\nkey:     {}, which stays here",
+            "request: {} (send this to the CA)\nkey:     {} (keep this here)",
             made.request.display(),
             made.key.display()
         )

@@ -17,13 +17,13 @@ use crate::pki::{self, OcspResponder};
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
-    /// Where to listen
+    /// Address to listen on
     #[arg(long, default_value = "127.0.0.1:8575", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Who signs OCSP responses
+    /// Signer of the OCSP responses
     #[arg(long, default_value = "delegate")]
     signer: OcspSignerValue,
-    /// How many minutes an OCSP response is good for
+    /// Validity of an OCSP response, in minutes
     #[arg(long, default_value_t = 60, value_name = "N")]
     minutes: u32,
 }
@@ -33,7 +33,7 @@ struct Responding {
     listen: SocketAddr,
 }
 
-/// Answers until it is interrupted.
+/// Serves until interrupted.
 pub(crate) async fn run(arguments: Arguments, output: Output, clock: Clock) -> Outcome {
     let pki = arguments.folder.open(&clock)?;
     let lifetime = SignedDuration::from_mins(i64::from(arguments.minutes));
@@ -41,13 +41,13 @@ pub(crate) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     let bound = tokio::net::TcpListener::bind(arguments.listen).await;
     let socket = bound
         .map_err(|source| Failure::new(Exit::Unavailable, BindError { address: arguments.listen, source }))?;
-    let listen = socket.local_addr().context("no address")?;
+    let listen = socket.local_addr().context("the listening socket has no address")?;
     output.print(&Responding { listen }, |responding| {
         format!("OCSP at http://{0}/ocsp, CRLs at http://{0}/crl/NAME.crl", responding.listen)
     })?;
     tokio::select! {
-        served = pki::serve(socket, Arc::new(responder)) => served.context("the listening socket broke")?,
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("signals cannot be received")?,
+        served = pki::serve(socket, Arc::new(responder)) => served.context("the listening socket failed")?,
+        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot receive signals")?,
     }
     Ok(Exit::Done)
 }

@@ -14,10 +14,10 @@ use crate::pki::{RevocationReason, TestPki};
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
-    /// The certificate, PEM or DER; of a chain, the first
+    /// The certificate, PEM or DER; the first of a chain
     #[arg(long, value_name = "FILE")]
     certificate: PathBuf,
-    /// Why
+    /// Reason of the revocation
     #[arg(long, default_value = "unspecified")]
     reason: RevocationReasonValue,
 }

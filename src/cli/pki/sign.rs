@@ -15,16 +15,16 @@ use crate::pki::CertificateOrder;
 pub(crate) struct Arguments {
     #[command(flatten)]
     folder: Folder,
-    /// The PKCS#10 request, PEM or DER
+    /// PKCS#10 request, PEM or DER
     #[arg(long, value_name = "FILE")]
     csr: PathBuf,
-    /// What the certificate is for
+    /// Role of the certificate
     #[arg(long)]
     role: RoleValue,
-    /// How many days the certificate is valid
-    #[arg(long, default_value_t = CertificateOrder::DAYS)]
+    /// Validity of the certificate, in days
+    #[arg(long, default_value_t = CertificateOrder::DEFAULT_DAYS)]
     days: u32,
-    /// Where to write the certificate and its issuing CA, PEM
+    /// File for the certificate and its issuing CA, PEM
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }

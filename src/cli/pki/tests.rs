@@ -16,7 +16,7 @@ struct Line {
     command: Command,
 }
 
-/// A folder in which `pki …` lines are run; `@` stands for its path.
+/// A folder in which `pki …` commands run; `@` stands for its path.
 struct Shell(TempDir);
 
 impl Shell {
@@ -56,10 +56,10 @@ impl Shell {
 }
 
 #[test]
-fn a_certificate_is_issued_looked_at_and_revoked() {
+fn a_certificate_is_issued_inspected_and_revoked() {
     let shell = Shell::new();
     shell.does("init --dir @/pki --url http://pki.example:8575/");
-    shell.fails("init --dir @/pki", Exit::Failed, "is there already");
+    shell.fails("init --dir @/pki", Exit::Failed, "already exists");
     shell.does("issue --dir @/pki --cn pump --role gateway --key ecc --san ward3.example --days 10");
 
     let [leaf, ca] = shell.inspect("pki/gateway/pump.ecc.chain.pem").try_into().unwrap();
@@ -83,7 +83,7 @@ fn a_certificate_is_issued_looked_at_and_revoked() {
     shell.fails(
         "revoke --dir @/pki --certificate @/pki/gateway/pump.ecc.chain.pem",
         Exit::Failed,
-        "is revoked already",
+        "is already revoked",
     );
     let [crl] = shell.inspect("pki/crl/component-ca-ecc.crl").try_into().unwrap();
     assert_eq!(
@@ -103,7 +103,7 @@ fn a_certificate_is_issued_looked_at_and_revoked() {
 }
 
 #[test]
-fn a_request_is_made_looked_at_and_signed() {
+fn a_request_is_created_inspected_and_signed() {
     let shell = Shell::new();
     shell.does("init --dir @/pki");
     shell.does("request --cn platform.example --key rsa --san platform.example --subject O=Ward,C=DE --out @/requests");
@@ -116,13 +116,13 @@ fn a_request_is_made_looked_at_and_signed() {
     let [leaf, _] = shell.inspect("chain.pem").try_into().unwrap();
     assert_eq!(leaf["subject"], request["subject"]);
     assert_eq!(leaf["purposes"], serde_json::json!(["serverAuth", "clientAuth"]));
-    shell.fails("request --cn platform.example --key rsa --out @/requests", Exit::Failed, "is there already");
+    shell.fails("request --cn platform.example --key rsa --out @/requests", Exit::Failed, "already exists");
 }
 
 #[test]
-fn what_can_never_work_is_wrong_usage() {
+fn impossible_arguments_are_usage_errors() {
     let shell = Shell::new();
-    shell.fails("init --dir @/pki --url https://host", Exit::Usage, "is no base URL");
+    shell.fails("init --dir @/pki --url https://host", Exit::Usage, "is not a base URL");
     shell.fails("request --cn a --key ecc --san ward:3 --out @/r", Exit::Usage, "neither a DNS name nor");
     shell.fails("issue --dir @/none --cn a --role device --key ecc", Exit::Failed, "holds no test PKI");
     shell.fails("inspect @/none", Exit::Failed, "cannot read");
@@ -140,7 +140,7 @@ fn what_can_never_work_is_wrong_usage() {
 }
 
 #[test]
-fn facts_are_told_in_words() {
+fn facts_are_shown_as_text() {
     let shell = Shell::new();
     shell.does("init --dir @/pki");
     shell.does("issue --dir @/pki --cn pump --role device --key ecc");

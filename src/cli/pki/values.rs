@@ -1,4 +1,4 @@
-//! Option values of `pki …`, as clap shows them in the help, and what they mean in the test PKI.
+//! The option values of `pki …` as the help shows them, and their meaning in the test PKI.
 
 use crate::pki;
 

@@ -12,10 +12,6 @@ use crate::revocation::settings::{Endpoint, is_http};
 use crate::revocation::single_flight::AttemptResult;
 use crate::revocation::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
 
-/// A URL that delivered its CRL is not fetched again within this time: a device that no CRL covers reconnects
-/// every few seconds, and CRLs have megabytes.
-const REFETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(15);
-
 impl Engine {
     /// Fetches the CRLs that a certificate names and the deltas of those. Returns the failed attempts.
     pub(crate) async fn fetch_crls(&self, issued: &IssuedCertificate) -> Vec<FailedAttempt> {
@@ -148,3 +144,7 @@ impl Engine {
         signers
     }
 }
+
+/// A URL that delivered its CRL is not fetched again within this time: a device that no CRL covers reconnects
+/// every few seconds, and CRLs have megabytes.
+const REFETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(15);

@@ -12,12 +12,6 @@ use crate::revocation::disk::{Disk, hexadecimal, parse_hexadecimal};
 use crate::revocation::verdict::{Evidence, Report, Source};
 use crate::revocation::{CertIdHash, IssuedCertificate, Issuer};
 
-/// Fetched CRLs, and their bytes together. An indirect or partitioned PKI has dozens.
-const MAX_FETCHED: usize = 1000;
-const MAX_FETCHED_BYTES: usize = 512 << 20;
-/// Issuers for which the verification of one CRL is remembered; all have the CRL's issuer name.
-const MAX_VERIFIED_ISSUERS: usize = 64;
-
 /// All CRLs in memory.
 #[derive(Debug, Default)]
 pub(crate) struct CrlStore(Mutex<Inner>);
@@ -280,6 +274,12 @@ impl Inner {
         }
     }
 }
+
+/// Fetched CRLs, and their bytes together. An indirect or partitioned PKI has dozens.
+const MAX_FETCHED: usize = 1000;
+const MAX_FETCHED_BYTES: usize = 512 << 20;
+/// Issuers for which the verification of one CRL is remembered; all have the CRL's issuer name.
+const MAX_VERIFIED_ISSUERS: usize = 64;
 
 #[cfg(test)]
 mod tests {

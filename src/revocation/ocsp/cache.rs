@@ -8,12 +8,6 @@ use crate::revocation::bounded_map::{BoundedMap, Identity};
 use crate::revocation::ocsp::VerifiedResponse;
 use crate::revocation::verdict::{CertStatus, Evidence, Report, Source};
 
-/// More than the devices of a hospital. Evicted responses stay on disk.
-const MAX_RESPONSES: usize = 50_000;
-/// The lifetime of "unknown", whatever its nextUpdate is. A responder returns it for a certificate issued
-/// moments ago, and that device must not wait for a day.
-const UNKNOWN_LIFETIME: SignedDuration = SignedDuration::from_mins(1);
-
 /// Verified responses by the identity of the certificate. "Revoked" is evicted last; of the others the
 /// response that expires first is evicted first.
 #[derive(Debug)]
@@ -108,6 +102,12 @@ impl ResponseCache {
 fn is_revoked(entry: &CachedResponse) -> bool {
     matches!(entry.response.status, CertStatus::Revoked { .. })
 }
+
+/// More than the devices of a hospital. Evicted responses stay on disk.
+const MAX_RESPONSES: usize = 50_000;
+/// The lifetime of "unknown", whatever its nextUpdate is. A responder returns it for a certificate issued
+/// moments ago, and that device must not wait for a day.
+const UNKNOWN_LIFETIME: SignedDuration = SignedDuration::from_mins(1);
 
 #[cfg(test)]
 mod tests {

@@ -59,7 +59,7 @@ impl CertId {
         let issuer_key = reader.expect(OCTET_STRING)?.content.to_vec();
         let serial = reader.expect(INTEGER)?.content.to_vec();
         reader.finish()?;
-        if serial.is_empty() || serial.len() > LONGEST_SERIAL {
+        if serial.is_empty() || serial.len() > MAX_SERIAL_OCTETS {
             return Err(Malformed);
         }
         Ok(Self { hash, issuer_name, issuer_key, serial })
@@ -67,4 +67,4 @@ impl CertId {
 }
 
 /// RFC 5280 4.1.2.2 allows 20 octets. Some CAs exceed it.
-const LONGEST_SERIAL: usize = 64;
+const MAX_SERIAL_OCTETS: usize = 64;

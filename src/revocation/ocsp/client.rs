@@ -14,9 +14,6 @@ use crate::revocation::single_flight::AttemptResult;
 use crate::revocation::verdict::CertStatus;
 use crate::revocation::{AttemptError, CertIdHash, FailedAttempt, IssuedCertificate};
 
-/// Bytes.
-pub(crate) const MAX_RESPONSE_BYTES: usize = 1 << 20;
-
 impl Engine {
     /// Queries the responders in order until one gives a usable response, which is cached. Concurrent callers
     /// for one certificate share the query.
@@ -162,3 +159,6 @@ fn random_nonce() -> Result<Vec<u8>, AttemptError> {
     aws_lc_rs::rand::fill(&mut nonce).map_err(|_| AttemptError::Random)?;
     Ok(nonce)
 }
+
+/// Bytes.
+pub(crate) const MAX_RESPONSE_BYTES: usize = 1 << 20;

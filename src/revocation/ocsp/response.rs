@@ -218,7 +218,7 @@ fn certificates<'a>(list: &Element<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
     let mut reader = Element::whole(list.content, SEQUENCE)?.reader();
     let mut certificates = Vec::new();
     while !reader.is_empty() {
-        if certificates.len() == MOST_CERTIFICATES {
+        if certificates.len() == MAX_CERTIFICATES {
             return Err(Malformed);
         }
         certificates.push(reader.expect(SEQUENCE)?.raw);
@@ -227,6 +227,6 @@ fn certificates<'a>(list: &Element<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
 }
 
 /// Each may cost a signature verification.
-const MOST_CERTIFICATES: usize = 8;
+const MAX_CERTIFICATES: usize = 8;
 /// id-pkix-ocsp-basic, 1.3.6.1.5.5.7.48.1.1.
 pub(crate) const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];
