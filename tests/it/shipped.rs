@@ -1,4 +1,4 @@
-//! What the project ships has to work as the README says.
+//! The shipped files and the README's commands work.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,10 +10,10 @@ fn pcd(folder: &Path, words: &str) -> String {
         .env_remove("PCD_CONFIG")
         .output()
         .unwrap();
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8(said).unwrap();
-    assert!(output.status.success(), "{words}: {said}");
-    said
+    let printed = [output.stdout, output.stderr].concat();
+    let printed = String::from_utf8(printed).unwrap();
+    assert!(output.status.success(), "{words}: {printed}");
+    printed
 }
 
 #[test]
@@ -32,11 +32,43 @@ fn the_commands_of_the_readme_lead_to_a_platform_that_checks_out() {
         .collect();
     assert_eq!(commands.len(), 5, "{commands:?}");
     for command in commands {
-        let said = pcd(folder.path(), command);
-        // Nobody answers by OCSP for a PKI that was just made.
-        let mut warnings = said.lines().filter(|line| line.starts_with("warning"));
-        assert!(warnings.all(|line| line.starts_with("warning  staple: there is none")), "{command}: {said}");
+        let printed = pcd(folder.path(), command);
+        // A new PKI has no OCSP responder yet.
+        let mut warnings = printed.lines().filter(|line| line.starts_with("warning"));
+        assert!(
+            warnings.all(|line| line.starts_with("warning  staple: there is none")),
+            "{command}: {printed}"
+        );
     }
     let devices = pcd(folder.path(), "device list");
     assert!(devices.contains("00A037EB2175780F"), "{devices}");
+}
+
+#[test]
+fn the_proofs_that_the_readme_names_exist() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(project.join("README.md")).unwrap();
+    let (mut folders, mut sources) = (vec![project.join("tests"), project.join("src")], String::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(extension) if extension == "rs" => sources += &std::fs::read_to_string(path).unwrap(),
+                _ => {}
+            }
+        }
+    }
+    let rows = readme.lines().filter(|line| line.starts_with("| A") || line.starts_with("| B"));
+    // A requirement's test is named after its id; an ellipsis stands for the rest of the name.
+    let is_test = |name: &&str| name.contains('_') && name.starts_with(['a', 'b']) && !name.contains("::");
+    let named: Vec<_> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).filter(is_test).collect();
+    assert!(named.len() > 15, "{named:?}");
+    for name in named {
+        let declaration = match name.strip_suffix('…') {
+            Some(beginning) => format!("fn {beginning}"),
+            None => format!("fn {name}("),
+        };
+        assert!(sources.contains(&declaration), "the README names {name}, which is no test");
+    }
 }
