@@ -1,4 +1,4 @@
-//! The operator's listener.
+//! The admin listener.
 
 use pcd_platform::pki::KeyType;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::harness::{Device, Site, message};
 
 #[test]
-fn a_platform_at_work_says_that_it_lives_and_is_ready() {
+fn a_running_platform_is_live_and_ready() {
     let site = Site::new();
     let platform = site.start();
     assert_eq!(platform.get("/livez"), (200, "alive\n".to_owned()));
@@ -23,7 +23,7 @@ fn a_platform_at_work_says_that_it_lives_and_is_ready() {
 }
 
 #[test]
-fn metrics_have_the_names_that_dashboards_know() {
+fn metrics_have_the_names_that_dashboards_use() {
     let site = Site::new();
     let platform = site.start();
     platform.admit("MONITOR", &[]);

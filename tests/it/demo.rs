@@ -1,11 +1,11 @@
-//! `demo --once`: what a newcomer sees first, and a smoke test of everything.
+//! `demo --once`: the first command of a new user, and a smoke test of the whole platform.
 
 use serde_json::{Value, json};
 
 use crate::harness::binary;
 
 #[test]
-fn the_demonstration_ends_well_and_says_so_in_its_last_line() {
+fn the_demonstration_succeeds_and_prints_its_summary_last() {
     let folder = tempfile::tempdir().unwrap();
     for round in ["a new folder", "a folder that is there already"] {
         let demo = ["demo", "--once", "--port", "0", "--admin-port", "0", "--dir"];

@@ -1,4 +1,4 @@
-//! Messages for devices: from the operator's command to the device and back.
+//! Orders: from the operator's command to the device, and the answer back.
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -15,7 +15,7 @@ use crate::loss::outside;
 
 const NAME: &str = "00A037FFFE000001";
 
-/// A platform that knows one device.
+/// A platform with one device in its directory.
 struct Scene {
     site: Site,
     platform: Platform,
@@ -38,7 +38,7 @@ impl Scene {
         file
     }
 
-    /// `order send`, on a thread of its own.
+    /// Runs `order send` on a thread of its own.
     fn send(&self, message: &str, more: &[&str]) -> Sending {
         let (cli, file) = (self.platform.cli().clone(), self.file(message));
         let more: Vec<_> = more.iter().map(|&word| word.to_owned()).collect();
@@ -62,11 +62,11 @@ fn outbox(cli: &Cli) -> Vec<Value> {
     cli.json(&["order", "list"])
 }
 
-/// An operator who waits.
+/// A running `order send`.
 struct Sending(std::thread::JoinHandle<(ExitStatus, String, String)>);
 
 impl Sending {
-    /// Exit code, what was printed, what was said.
+    /// Waits for the end: exit code, JSON on stdout, stderr.
     fn end(self) -> (i32, Value, String) {
         let (status, stdout, stderr) = self.0.join().unwrap();
         (status.code().unwrap(), serde_json::from_str(&stdout).unwrap_or_default(), stderr)
@@ -102,19 +102,19 @@ fn an_order_reaches_the_device_and_its_answer_the_operator() {
         (0, &"acknowledged".into(), &"AA".into())
     );
     assert_eq!((&printed["attempts"], &printed["device"]), (&1.into(), &NAME.into()));
-    // The answer is kept as a message.
+    // The answer is stored as a message.
     let shown = scene.platform.cli().json(&["message", "show", printed["answer"].as_str().unwrap()]);
     assert_eq!(shown[0]["control-id"], "A-1");
     assert_eq!(shown[0]["rejection"], Value::Null);
-    // The device is heard as before.
+    // The device can still send messages.
     wire.write(&framed(&message(NAME, "1")));
     assert_eq!(wire.verdict(), ("CA".to_owned(), "1".to_owned()));
 
-    // HL7 2.6 ch. 2, 2.9.3: the device takes it first, and says on another session what came of it.
+    // HL7 2.6 ch. 2, 2.9.3: the device accepts the order, and reports the result on another session.
     let sending = scene.send(&order("ORDER-2", "AL", "AL"), &[]);
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "ORDER-2");
     wire.write(&answer("ACK^O15^ACK", "ORDER-2", "CA", "A-2"));
-    eventually("that it was taken is known", || scene.outbox()[0]["acknowledgement"] == "CA");
+    eventually("the accept acknowledgement is recorded", || scene.outbox()[0]["acknowledgement"] == "CA");
     assert_eq!(scene.outbox()[0]["outcome"], "waiting");
     drop(wire);
     let mut wire = scene.connect();
@@ -125,11 +125,11 @@ fn an_order_reaches_the_device_and_its_answer_the_operator() {
     let sending = scene.send(&order("ORDER-3", "AL", "NE"), &[]);
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "ORDER-3");
     wire.write(&answer("ACK^O15^ACK", "ORDER-3", "CR", "A-4"));
-    let (exit, printed, said) = sending.end();
+    let (exit, printed, stderr) = sending.end();
     assert_eq!((exit, &printed["outcome"]), (1, &"refused".into()));
-    assert!(said.contains("CR") && said.contains("message show"), "{said}");
+    assert!(stderr.contains("CR") && stderr.contains("message show"), "{stderr}");
 
-    // Whoever looks into an order is told of, as with messages of devices.
+    // Each look at the content of an order is audited, as for received messages.
     let id = printed["id"].as_str().unwrap();
     let shown = scene.platform.cli().json(&["order", "show", id]);
     assert_eq!((&shown[0]["outcome"], &shown[0]["control-id"]), (&"refused".into(), &"ORDER-3".into()));
@@ -149,14 +149,14 @@ fn an_order_reaches_the_device_and_its_answer_the_operator() {
     let (status, body) = scene.platform.get(&format!("/api/outbox?device={NAME}&limit=2"));
     let listed: Vec<Value> = serde_json::from_str(&body).unwrap();
     assert_eq!((status, listed.len(), &listed[0]["id"]), (200, 2, &id.into()));
-    assert_eq!(scene.platform.get("/api/outbox?before=nobody").0, 400);
+    assert_eq!(scene.platform.get("/api/outbox?before=no-id").0, 400);
 
-    eventually("nothing waits", || scene.platform.metric("pcd_southbound_pending") == 0.0);
+    eventually("no order waits", || scene.platform.metric("pcd_southbound_pending") == 0.0);
     let count =
         |outcome| scene.platform.metric(&format!("pcd_southbound_messages_total{{outcome=\"{outcome}\"}}"));
     assert_eq!((count("acknowledged"), count("refused")), (2.0, 1.0));
     let counted = |event| scene.platform.metric(&format!("pcd_audit_events_total{{event=\"{event}\"}}"));
-    // The commands write their own rows, and are not the platform.
+    // The rows that commands write are not counted by the platform.
     assert_eq!(["southbound-queued", "southbound-sent", "southbound-settled"].map(counted), [0.0, 3.0, 3.0]);
     assert_eq!(counted("message-accepted"), 5.0);
     let reported = ["queued", "sent", "settled"].map(|event| scene.audited(&format!("southbound-{event}")));
@@ -168,11 +168,11 @@ fn an_order_reaches_the_device_and_its_answer_the_operator() {
 }
 
 #[test]
-fn an_order_that_nobody_waits_for_any_more_does_not_arrive() {
+fn expired_and_withdrawn_orders_are_not_sent() {
     let scene = Scene::new(Site::new());
-    let (exit, printed, said) = scene.send(&order("LATE", "AL", ""), &["--within", "1s"]).end();
+    let (exit, printed, stderr) = scene.send(&order("LATE", "AL", ""), &["--within", "1s"]).end();
     assert_eq!((exit, &printed["outcome"], &printed["attempts"]), (69, &"expired".into(), &0.into()));
-    assert!(said.contains("was not connected"), "{said}");
+    assert!(stderr.contains("was not connected"), "{stderr}");
     let (exit, printed, _) =
         scene.send(&order("TAKEN-BACK", "AL", ""), &["--no-wait", "--within", "1h"]).end();
     assert_eq!((exit, &printed["outcome"]), (0, &"waiting".into()));
@@ -182,15 +182,15 @@ fn an_order_that_nobody_waits_for_any_more_does_not_arrive() {
 
     let mut wire = scene.connect();
     assert!(wire.is_quiet(Duration::from_secs(1)));
-    // It has it and does not answer in time.
+    // The device receives it and does not answer in time.
     let sending = scene.send(&order("SILENT", "AL", ""), &["--within", "1s"]);
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "SILENT");
-    let (exit, printed, said) = sending.end();
+    let (exit, printed, stderr) = sending.end();
     assert_eq!((exit, &printed["attempts"]), (69, &1.into()));
-    assert!(said.contains("may have the order"), "{said}");
-    // Too late: kept, and rejected.
+    assert!(stderr.contains("may have the order"), "{stderr}");
+    // A late answer is stored and rejected.
     wire.write(&answer("ACK^O15^ACK", "SILENT", "CA", "A-1"));
-    eventually("what came too late is kept", || {
+    eventually("the late answer is stored", || {
         let rejected = scene.platform.cli().json(&["message", "list", "--rejected"]);
         rejected.len() == 1 && rejected[0]["rejection"] == "unexpected-acknowledgement"
     });
@@ -198,7 +198,7 @@ fn an_order_that_nobody_waits_for_any_more_does_not_arrive() {
 }
 
 #[test]
-fn orders_leave_one_after_the_other_and_again_when_the_connection_was_lost() {
+fn orders_are_sent_one_at_a_time_and_again_after_a_lost_connection() {
     let mut scene = Scene::new(Site::new());
     for id in ["FIRST", "SECOND"] {
         assert_eq!(scene.send(&order(id, "AL", "AL"), &["--no-wait", "--within", "1h"]).end().0, 0);
@@ -210,14 +210,14 @@ fn orders_leave_one_after_the_other_and_again_when_the_connection_was_lost() {
     drop(wire);
     let mut wire = scene.connect();
     assert_eq!(wire.answer().unwrap(), first, "the same bytes under the same MSH-10");
-    // The platform dies while the device has it.
+    // The platform is killed while the device has the order.
     scene.platform.signal(Signal::KILL);
     scene.platform = scene.site.start();
     let mut wire = scene.connect();
     assert_eq!(wire.answer().unwrap(), first);
     wire.write(&answer("ACK^O15^ACK", "FIRST", "CA", "A-1"));
-    eventually("that it was taken is known", || scene.outbox()[1]["acknowledgement"] == "CA");
-    // What the device has taken is not sent again, but it may still say what came of it.
+    eventually("the accept acknowledgement is recorded", || scene.outbox()[1]["acknowledgement"] == "CA");
+    // An accepted order is not sent again; the device may still report the result.
     scene.platform.signal(Signal::KILL);
     scene.platform = scene.site.start();
     let mut wire = scene.connect();
@@ -234,7 +234,7 @@ fn orders_leave_one_after_the_other_and_again_when_the_connection_was_lost() {
 }
 
 #[test]
-fn what_a_device_has_answered_is_written_down_when_the_store_is_back() {
+fn an_answer_is_recorded_when_the_store_recovers() {
     let scene = Scene::new(Site::new());
     let mut wire = scene.connect();
     let (runtime, mut database) = outside(&scene.site.path().join("platform.db"));
@@ -244,21 +244,21 @@ fn what_a_device_has_answered_is_written_down_when_the_store_is_back() {
     let sending = scene.send(&order("1", "AL", ""), &["--within", "1h"]);
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "1");
     wire.write(&answer("ACK^O15^ACK", "1", "CA", "A-1"));
-    eventually("it is said that it could not be written", || {
+    eventually("the failed write is logged", || {
         scene.platform.log().contains("could not be written down yet")
     });
     assert_eq!(scene.outbox()[0]["outcome"], "waiting");
     runtime.block_on(sqlx::raw_sql("DROP TRIGGER poison").execute(&mut database)).unwrap();
-    let (exit, printed, said) = sending.end();
+    let (exit, printed, stderr) = sending.end();
     assert_eq!(
         (exit, &printed["acknowledgement"], &printed["attempts"]),
         (0, &"CA".into(), &1.into()),
-        "{said}"
+        "{stderr}"
     );
 }
 
 #[test]
-fn an_order_that_is_not_answered_is_sent_again_while_its_time_is_not_over() {
+fn an_unanswered_order_is_sent_again_until_it_expires() {
     let scene = Scene::new(Site::new());
     let mut wire = scene.connect();
     let sending = scene.send(&order("1", "AL", ""), &["--within", "1h"]);
@@ -271,21 +271,21 @@ fn an_order_that_is_not_answered_is_sent_again_while_its_time_is_not_over() {
 }
 
 #[test]
-fn a_command_says_that_no_platform_has_sent_its_order() {
+fn without_a_running_platform_order_send_reports_that_nothing_was_sent() {
     let site = Site::new();
     let cli = Cli::of(&site);
     cli.run(&["device", "add", NAME]);
     let file = site.path().join("order.hl7");
     std::fs::write(&file, order("1", "AL", "")).unwrap();
     let words = ["order", "send", NAME, file.to_str().unwrap(), "--within", "1s"];
-    let (status, _, said) = cli.try_run(&words);
-    assert!(status.code() == Some(69) && said.contains("was not sent"), "{said}");
+    let (status, _, stderr) = cli.try_run(&words);
+    assert!(status.code() == Some(69) && stderr.contains("was not sent"), "{stderr}");
     assert_eq!((&outbox(&cli)[0]["outcome"], &outbox(&cli)[0]["attempts"]), (&"expired".into(), &0.into()));
 }
 
-// The reference client of Interface B has nobody who could do what an order says.
+// The reference client of Interface B cannot carry out orders.
 #[test]
-fn an_order_that_the_client_cannot_carry_out_is_refused_and_not_taken_for_an_answer() {
+fn the_reference_client_refuses_orders_and_does_not_mistake_them_for_acknowledgements() {
     let scene = Scene::new(Site::new());
     let own = scene.site.certificate(NAME, KeyType::Ecc);
     let mut device = Device::connect(&scene.site, scene.platform.address, &own).unwrap();
@@ -301,7 +301,7 @@ fn an_order_that_the_client_cannot_carry_out_is_refused_and_not_taken_for_an_ans
 }
 
 #[test]
-fn what_cannot_be_sent_is_said_before_it_is_queued() {
+fn an_order_that_cannot_be_sent_is_refused_before_it_is_queued() {
     let scene = Scene::new(Site::new());
     let cli = scene.platform.cli();
     cli.run(&["device", "add", "SUSPENDED"]);
@@ -315,21 +315,21 @@ fn what_cannot_be_sent_is_said_before_it_is_queued() {
         (NAME, &mute, 1, "MSH-15"),
         (NAME, &no_file, 1, "cannot read"),
     ] {
-        let (status, _, said) = cli.try_run(&["order", "send", name, file.to_str().unwrap()]);
-        assert_eq!(status.code(), Some(exit), "{said}");
-        assert!(said.contains(why) && !said.contains("SECRET"), "{said}");
+        let (status, _, stderr) = cli.try_run(&["order", "send", name, file.to_str().unwrap()]);
+        assert_eq!(status.code(), Some(exit), "{stderr}");
+        assert!(stderr.contains(why) && !stderr.contains("SECRET"), "{stderr}");
     }
     let wrong = cli.try_run(&["order", "send", NAME, good.to_str().unwrap(), "--within", "0s"]);
     assert_eq!(wrong.0.code(), Some(64));
     assert_eq!(scene.send(&order("1", "AL", ""), &["--no-wait"]).end().0, 0);
-    let (exit, _, said) = scene.send(&order("1", "AL", ""), &["--no-wait"]).end();
-    assert!(exit == 1 && said.contains("MSH-10"), "{said}");
-    let (status, _, said) = cli.try_run(&["order", "withdraw", "0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55"]);
-    assert!(status.code() == Some(1) && said.contains("no order has the id"), "{said}");
+    let (exit, _, stderr) = scene.send(&order("1", "AL", ""), &["--no-wait"]).end();
+    assert!(exit == 1 && stderr.contains("MSH-10"), "{stderr}");
+    let (status, _, stderr) = cli.try_run(&["order", "withdraw", "0198c6a1-7d2e-7c52-9b0e-3f6f2f0c1a55"]);
+    assert!(status.code() == Some(1) && stderr.contains("no order has the id"), "{stderr}");
 }
 
 #[test]
-fn an_order_finds_the_device_at_whichever_node_it_is() {
+fn an_order_reaches_the_device_on_any_node() {
     let database = cluster::shared().database();
     let node = |name: &str| Site::of_database(&database).with("store", &format!("node = \"{name}\""));
     let (here, there) = (node("here"), node("there"));
@@ -341,17 +341,17 @@ fn an_order_finds_the_device_at_whichever_node_it_is() {
     let sending = scene.send(&order("1", "AL", ""), &[]);
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "1");
     wire.write(&answer("ACK^O15^ACK", "1", "CA", "A-1"));
-    let (exit, printed, said) = sending.end();
-    assert_eq!((exit, &printed["attempts"]), (0, &1.into()), "{said}");
+    let (exit, printed, stderr) = sending.end();
+    assert_eq!((exit, &printed["attempts"]), (0, &1.into()), "{stderr}");
     assert_eq!(outbox(devices.cli()).len(), 1);
 
-    // The device takes one at one node, says at the other what came of it, and comes back for the next.
+    // The device accepts an order on one node, reports its result on the other, and returns for the next.
     let sending = scene.send(&order("2", "AL", "AL"), &["--within", "1h"]);
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "2");
     wire.write(&answer("ACK^O15^ACK", "2", "CA", "A-2"));
-    eventually("that it was taken is known", || scene.outbox()[0]["acknowledgement"] == "CA");
+    eventually("the accept acknowledgement is recorded", || scene.outbox()[0]["acknowledgement"] == "CA");
     drop(wire);
-    // The other node looks four times a second for what it may expect.
+    // The other node reads the expected answers four times a second.
     std::thread::sleep(Duration::from_secs(1));
     let mut elsewhere = scene.connect();
     elsewhere.write(&answer("RRG^O16^RRG_O16", "2", "AA", "A-3"));
