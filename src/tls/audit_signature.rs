@@ -61,18 +61,11 @@ impl AuditSignatureVerifier {
             let Some((leaf, intermediates)) = chain.split_first() else { return false };
             let same_name =
                 EndEntityCert::try_from(leaf).is_ok_and(|leaf| leaf.subject() == certificate.subject());
-            same_name
-                && certificate
-                    .verify_for_usage(
-                        self.algorithms.all,
-                        &self.trust.anchors,
-                        intermediates,
-                        at,
-                        KeyUsage::server_auth(),
-                        None,
-                        None,
-                    )
-                    .is_ok()
+            let is_valid = || {
+                let usage = KeyUsage::server_auth();
+                self.trust.verify_path(certificate, intermediates, at, usage, &self.algorithms).is_ok()
+            };
+            same_name && is_valid()
         })
     }
 }

@@ -138,16 +138,8 @@ impl ServerCertVerifier for PlatformVerifier {
     ) -> Result<ServerCertVerified, Error> {
         let refused = |error| certificate_error(path_refusal(&error));
         let certificate = EndEntityCert::try_from(end_entity).map_err(refused)?;
-        certificate
-            .verify_for_usage(
-                self.algorithms.all,
-                &self.trust.anchors,
-                intermediates,
-                now,
-                KeyUsage::server_auth(),
-                None,
-                None,
-            )
+        self.trust
+            .verify_path(&certificate, intermediates, now, KeyUsage::server_auth(), &self.algorithms)
             .map_err(refused)?;
         let named = certificate.verify_is_valid_for_subject_name(server_name).is_ok()
             || common_name_is(end_entity, &server_name.to_str());

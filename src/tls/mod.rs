@@ -1,7 +1,7 @@
 //! The TLS profile of the specification on rustls. No other folder names the TLS library.
 //!
-//! [`Acceptor`] is the server side of Interface A. It turns an accepted TCP connection into a [`Secured`] one.
-//! A [`Secured`] connection exists only for a peer whose certificate chains to an installed root, is not
+//! [`Acceptor`] is the server side of Interface A. It turns an accepted TCP connection into a [`Secured`]
+//! one. A [`Secured`] connection exists only for a peer whose certificate chains to an installed root, is not
 //! revoked and names a device that may connect. The decision is taken inside the handshake, so that a refusal
 //! reaches the peer as a TLS alert. [`Connector`] is the client side of Interface B.
 

@@ -209,17 +209,9 @@ fn check_path(
     now: UnixTime,
 ) -> Result<(), webpki::Error> {
     let (leaf, intermediates) = chain.split_first().ok_or(webpki::Error::BadDer)?;
-    EndEntityCert::try_from(leaf)?
-        .verify_for_usage(
-            provider.signature_verification_algorithms.all,
-            &trust.anchors,
-            intermediates,
-            now,
-            KeyUsage::server_auth(),
-            None,
-            None,
-        )
-        .map(|_| ())
+    let algorithms = &provider.signature_verification_algorithms;
+    let leaf = EndEntityCert::try_from(leaf)?;
+    trust.verify_path(&leaf, intermediates, now, KeyUsage::server_auth(), algorithms)
 }
 
 /// The accepted modulus lengths of the platform's RSA keys (A0). NIST SP 800-131A disallows shorter keys;

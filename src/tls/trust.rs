@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::DistinguishedName;
-use rustls::pki_types::{CertificateDer, TrustAnchor};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, KeyUsage};
 
 use super::file::{self, FileError};
 use crate::revocation::Issuer;
@@ -65,6 +67,20 @@ impl Trust {
         self.anchors.push(anchor);
         self.facts.push(facts);
         Ok(())
+    }
+
+    /// Validates the path from `end_entity` to one of the roots (RFC 5280 section 6.1), without revocation.
+    pub(super) fn verify_path(
+        &self,
+        end_entity: &EndEntityCert<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        usage: KeyUsage,
+        algorithms: &WebPkiSupportedAlgorithms,
+    ) -> Result<(), webpki::Error> {
+        end_entity
+            .verify_for_usage(algorithms.all, &self.anchors, intermediates, now, usage, None, None)
+            .map(|_| ())
     }
 
     /// The roots as issuers.

@@ -1,4 +1,4 @@
-//! Keys and signature algorithms, as far as anything here decides by them.
+//! The keys and signature algorithms that the platform distinguishes.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// `ecc`, `rsa` or `other`: a label with few values.
+    /// `ecc`, `rsa` or `other`, for metric labels.
     #[must_use]
     pub const fn family(self) -> &'static str {
         match self {
@@ -37,7 +37,7 @@ impl KeyKind {
     }
 }
 
-/// How a certificate, CRL or request is signed.
+/// The signature algorithm of a certificate, CRL or request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// RSASSA-PKCS1-v1_5.
@@ -52,8 +52,8 @@ pub enum SignatureAlgorithm {
     Other,
 }
 
-/// The digest that is signed. A0 wants SHA-256, SHA-384 or SHA-512; the older ones are named so that they can
-/// be refused.
+/// The digest that is signed. A0 requires SHA-256, SHA-384 or SHA-512. The older ones are listed so that
+/// errors can name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Digest {
     /// MD5: broken.
@@ -71,7 +71,7 @@ pub enum Digest {
 }
 
 impl KeyKind {
-    /// Reads a SubjectPublicKeyInfo; `None` when it says RSA and holds no RSA key.
+    /// The kind of a SubjectPublicKeyInfo. `None` if its algorithm is RSA and the key is not an RSA key.
     pub(super) fn from_spki(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
         if key.algorithm.algorithm == EC_PUBLIC_KEY {
             let curve = key.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
@@ -107,7 +107,7 @@ impl SignatureAlgorithm {
         known.map_or(Self::Other, |(_, algorithm)| *algorithm)
     }
 
-    /// The digest, where the algorithm lets one choose.
+    /// The digest, if the algorithm has a choice of digests.
     #[must_use]
     pub const fn digest(self) -> Option<Digest> {
         match self {
@@ -142,7 +142,7 @@ impl fmt::Display for Digest {
     }
 }
 
-/// RFC 4055 3.1: absent parameters mean SHA-1.
+/// The digest of RSASSA-PSS. Absent parameters mean SHA-1 (RFC 4055 3.1).
 fn pss_digest(identifier: &AlgorithmIdentifier<'_>) -> Option<Digest> {
     let Some(parameters) = identifier.parameters.as_ref() else {
         return Some(Digest::Sha1);
@@ -152,7 +152,7 @@ fn pss_digest(identifier: &AlgorithmIdentifier<'_>) -> Option<Digest> {
     DIGESTS.iter().find(|(oid, _)| oid == digest).map(|(_, digest)| *digest)
 }
 
-/// Of an unsigned number, most significant byte first, whatever zeros stand before it.
+/// The length in bits of an unsigned big-endian number, without leading zeros.
 fn bit_length(number: &[u8]) -> usize {
     let significant = number.iter().skip_while(|byte| **byte == 0);
     let bytes = significant.clone().count();
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_length_of_a_modulus_is_counted_in_bits() {
+    fn the_length_of_a_modulus_is_in_bits() {
         assert_eq!(bit_length(&[0, 0x80, 0]), 16);
         assert_eq!(bit_length(&[0x01, 0xff]), 9);
         assert_eq!(bit_length(&[]), 0);

@@ -15,37 +15,37 @@ use super::serial::Serial;
 use super::signature::PublicKey;
 use crate::model::{DeviceId, Fingerprint};
 
-/// What we read in a certificate (RFC 5280). What its extensions say is reached as if it were written here.
+/// The contents of a certificate (RFC 5280). It dereferences to its extensions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFacts {
-    /// Whom it is about.
+    /// The subject.
     pub subject: DistinguishedName,
-    /// Who says so.
+    /// The issuer.
     pub issuer: DistinguishedName,
-    /// The issuer's number for it.
+    /// The serial number, unique for the issuer.
     pub serial: Serial,
-    /// Valid from this second on.
+    /// The first second of the validity.
     pub not_before: Timestamp,
-    /// Valid up to and with this second.
+    /// The last second of the validity.
     pub not_after: Timestamp,
-    /// The subject's key.
+    /// The kind of the subject's key.
     pub key: KeyKind,
-    /// The same key, as signatures are verified with it.
+    /// The subject's key, for the verification of signatures.
     pub public_key: PublicKey,
-    /// How the issuer signed.
+    /// The algorithm of the issuer's signature.
     pub signature_algorithm: SignatureAlgorithm,
-    /// What the extensions say.
+    /// The extensions.
     pub extensions: Extensions,
-    /// SHA-256 over the whole.
+    /// SHA-256 over the DER of the certificate.
     pub fingerprint: Fingerprint,
 }
 
 impl CertificateFacts {
-    /// Reads one certificate in DER.
+    /// Parses one certificate in DER.
     ///
     /// # Errors
-    /// When the bytes are not exactly one certificate, or it says something in two ways, or an extension that
-    /// is relied upon is malformed.
+    /// When the bytes are not exactly one certificate, the certificate is ambiguous, or a relevant extension
+    /// is malformed.
     pub fn read(der: &[u8]) -> Result<Self, X509Error> {
         let structure = || X509Error::Structure(Part::Certificate);
         let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| structure())?;
@@ -71,7 +71,7 @@ impl CertificateFacts {
         })
     }
 
-    /// The device or gateway that the subject names (A8).
+    /// The identifier of the device or gateway in the subject (A8).
     ///
     /// # Errors
     /// Unless the subject has exactly one Common Name, and it is a device identifier.
@@ -82,7 +82,7 @@ impl CertificateFacts {
     /// Whether `now` lies within its validity.
     #[must_use]
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
-        // Both ends have whole seconds, and the last second belongs to the validity.
+        // Both limits are whole seconds, and the last second is part of the validity.
         self.not_before <= now && now.as_second() <= self.not_after.as_second()
     }
 }

@@ -12,22 +12,22 @@ use super::extensions::Extensions;
 use super::name::DistinguishedName;
 use super::serial::Serial;
 
-/// What we read in a CRL (RFC 5280 section 5).
+/// The contents of a CRL (RFC 5280 section 5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrlFacts {
-    /// Whose certificates it is about.
+    /// The issuer of the CRL.
     pub issuer: DistinguishedName,
-    /// The key identifier of authorityKeyIdentifier: which of the issuer's keys signed.
+    /// The key identifier of authorityKeyIdentifier, which identifies the issuer's signing key.
     pub authority_key_id: Option<Vec<u8>>,
-    /// When it was made.
+    /// The time of issue.
     pub this_update: Timestamp,
-    /// When the next one will be there at the latest.
+    /// The latest time of issue of the next CRL.
     pub next_update: Option<Timestamp>,
     /// cRLNumber, as the content octets of its INTEGER without leading zeros.
     pub number: Option<Vec<u8>>,
-    /// How the issuer signed.
+    /// The algorithm of the issuer's signature.
     pub signature_algorithm: SignatureAlgorithm,
-    /// The certificates that it revokes, in its order.
+    /// The revoked certificates, in the order of the CRL.
     pub revoked: Vec<RevokedEntry>,
 }
 
@@ -36,17 +36,17 @@ pub struct CrlFacts {
 pub struct RevokedEntry {
     /// The certificate's serial number.
     pub serial: Serial,
-    /// When the issuer revoked it.
+    /// The time of the revocation.
     pub revoked_at: Timestamp,
-    /// reasonCode, RFC 5280 5.3.1, if there is one.
+    /// reasonCode (RFC 5280 5.3.1).
     pub reason: Option<u8>,
 }
 
 impl CrlFacts {
-    /// Reads one CRL in DER.
+    /// Parses one CRL in DER.
     ///
     /// # Errors
-    /// When the bytes are not exactly one CRL, or an extension that is relied upon is malformed.
+    /// When the bytes are not exactly one CRL, or a relevant extension is malformed.
     pub fn read(der: &[u8]) -> Result<Self, X509Error> {
         let structure = || X509Error::Structure(Part::Crl);
         let (rest, crl) = CertificateRevocationList::from_der(der).map_err(|_| structure())?;

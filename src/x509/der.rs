@@ -1,14 +1,15 @@
-//! Strict DER (X.690 section 10): definite lengths in their shortest form, one-octet tags, nothing left over.
+//! A strict DER parser and writer (X.690 section 10): definite lengths in their shortest form, one-octet
+//! tags, no trailing bytes.
 //!
-//! It exists for what is signed and fetched from the network, OCSP responses and CRLs: every element keeps
-//! its exact bytes, so that signatures are verified over what was received and never over what was written
-//! again; and a list of two hundred thousand entries is walked without a copy.
+//! It serves signed data from the network, OCSP responses and CRLs. Every element keeps its exact bytes, so
+//! that signatures are verified over the received bytes and never over a new encoding. A CRL of two hundred
+//! thousand entries is parsed without a copy.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// Bytes that are no DER, or not the structure that was asked for.
+/// The bytes are not DER, or not the expected structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not the DER encoding of the expected structure")]
 pub struct Malformed;
@@ -51,23 +52,23 @@ pub const fn constructed(number: u8) -> u8 {
 pub struct Element<'a> {
     /// The identifier octet.
     pub tag: u8,
-    /// What it holds.
+    /// The content octets.
     pub content: &'a [u8],
-    /// All of it, with tag and length.
+    /// The whole element, with tag and length.
     pub raw: &'a [u8],
 }
 
-/// Reads elements one after the other.
+/// Reads a sequence of elements.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Element<'a> {
-    /// Reads bytes that are exactly one element with this tag.
+    /// Parses bytes that are exactly one element with this tag.
     ///
     /// # Errors
-    /// When they are not.
+    /// When the bytes are anything else.
     pub fn whole(der: &'a [u8], tag: u8) -> Result<Self, Malformed> {
         let mut reader = Reader::new(der);
         let element = reader.expect(tag)?;
@@ -75,7 +76,7 @@ impl<'a> Element<'a> {
         Ok(element)
     }
 
-    /// A reader of what a constructed element holds.
+    /// A reader of the content of a constructed element.
     #[must_use]
     pub const fn reader(&self) -> Reader<'a> {
         Reader::new(self.content)
@@ -95,7 +96,7 @@ impl<'a> Element<'a> {
     /// The content of a BOOLEAN.
     ///
     /// # Errors
-    /// When it is neither of the two values that DER has.
+    /// When it is neither of the two values of DER.
     pub fn boolean(&self) -> Result<bool, Malformed> {
         match self.content {
             [0x00] => Ok(false),
@@ -107,7 +108,7 @@ impl<'a> Element<'a> {
     /// The content of a BIT STRING of whole octets.
     ///
     /// # Errors
-    /// When bits are left unused.
+    /// When it has unused bits.
     pub fn bit_string_octets(&self) -> Result<&'a [u8], Malformed> {
         match self.content {
             [0, octets @ ..] => Ok(octets),
@@ -118,7 +119,7 @@ impl<'a> Element<'a> {
     /// A UTCTime or GeneralizedTime in the form of RFC 5280 4.1.2.5: to the second, in UTC.
     ///
     /// # Errors
-    /// When it has another form, or is no time.
+    /// When it has another form, or is not a time.
     pub fn time(&self) -> Result<Timestamp, Malformed> {
         let (year, rest) = match (self.tag, self.content) {
             (UTC_TIME, [a, b, rest @ ..]) => {
@@ -144,31 +145,32 @@ impl<'a> Reader<'a> {
         Self { rest: der }
     }
 
-    /// Whether everything has been read.
+    /// Whether no bytes are left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// How many bytes are left.
+    /// The number of remaining bytes.
     #[must_use]
     pub const fn remaining(&self) -> usize {
         self.rest.len()
     }
 
-    /// The next element, whatever it is.
+    /// The next element, with any tag.
     ///
     /// # Errors
-    /// At the end, or when there is none in DER.
+    /// At the end, or when the bytes are not DER.
     pub fn element(&mut self) -> Result<Element<'a>, Malformed> {
         let [tag, first, rest @ ..] = self.rest else { return Err(Malformed) };
-        // X.690 8.1.2.4: tags above 30 take more octets; nothing here has one.
+        // X.690 8.1.2.4: tags above 30 have more octets. No structure that we parse has such a tag.
         if tag & 0x1f == 0x1f {
             return Err(Malformed);
         }
         let (length, rest) = match first {
             0..=0x7f => (usize::from(*first), rest),
-            // X.690 10.1: 0x80 would be the indefinite form; four octets reach four gigabytes.
+            // X.690 10.1: 0x80 is the indefinite form, which DER forbids. Four octets suffice for four
+            // gigabytes.
             0x81..=0x84 => long_length(usize::from(first & 0x7f), rest)?,
             _ => return Err(Malformed),
         };
@@ -182,7 +184,7 @@ impl<'a> Reader<'a> {
     /// The next element, which must have this tag.
     ///
     /// # Errors
-    /// When it has not.
+    /// When it has another tag, or there is none.
     pub fn expect(&mut self, tag: u8) -> Result<Element<'a>, Malformed> {
         let element = self.element()?;
         if element.tag == tag { Ok(element) } else { Err(Malformed) }
@@ -199,10 +201,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The end.
+    /// Checks that no bytes are left.
     ///
     /// # Errors
-    /// When something follows.
+    /// When bytes are left.
     pub const fn finish(self) -> Result<(), Malformed> {
         if self.rest.is_empty() { Ok(()) } else { Err(Malformed) }
     }
@@ -225,7 +227,7 @@ fn two(tens: u8, ones: u8) -> Result<i8, Malformed> {
     }
 }
 
-/// Writes one element: tag, definite length in its shortest form, content.
+/// Encodes one element: tag, definite length in its shortest form, content.
 #[must_use]
 pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();
@@ -235,7 +237,7 @@ pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     match significant.as_slice() {
         [] => out.push(0),
         [short] if *short < 0x80 => out.push(*short),
-        // A usize has at most eight octets, so their count fits the seven bits that X.690 8.1.3.5 has for it.
+        // A usize has at most eight octets, so the count fits the seven bits of X.690 8.1.3.5.
         long => {
             out.push(0x80 | long.iter().fold(0_u8, |count, _| count.saturating_add(1)));
             out.extend_from_slice(long);
@@ -245,13 +247,13 @@ pub fn element(tag: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Writes a SEQUENCE of finished elements.
+/// Encodes a SEQUENCE of encoded elements.
 #[must_use]
 pub fn sequence(elements: &[&[u8]]) -> Vec<u8> {
     element(SEQUENCE, &elements.concat())
 }
 
-/// Writes a GeneralizedTime to the second, in UTC.
+/// Encodes a GeneralizedTime in seconds, in UTC.
 #[must_use]
 pub fn generalized_time(at: Timestamp) -> Vec<u8> {
     element(GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes())
@@ -264,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_take_their_shortest_form() {
+    fn lengths_are_encoded_in_their_shortest_form() {
         assert_eq!(element(4, &[]), [4, 0]);
         assert_eq!(element(4, &[7; 127])[..2], [4, 127]);
         assert_eq!(element(4, &[7; 128])[..3], [4, 0x81, 128]);
@@ -272,11 +274,11 @@ mod tests {
     }
 
     #[test]
-    fn what_der_does_not_allow_is_refused() {
+    fn non_der_encodings_are_refused() {
         let whole = |der: &[u8]| Element::whole(der, der[0]).map(|_| ());
         assert_eq!(whole(&[0x30, 0]), Ok(()));
-        // Indefinite length, a longer form than needed, a long form of a short length, two-octet tags, cut
-        // short.
+        // Indefinite length, a superfluous length octet, the long form of a short length, two-octet tag,
+        // truncations.
         for der in [
             &[0x30, 0x80, 0, 0][..],
             &[4, 0x82, 0, 1, 7],
@@ -288,14 +290,14 @@ mod tests {
         ] {
             assert_eq!(whole(der), Err(Malformed), "{der:x?}");
         }
-        assert_eq!(whole(&[0x30, 0, 0]), Err(Malformed), "something follows");
+        assert_eq!(whole(&[0x30, 0, 0]), Err(Malformed), "trailing byte");
         let integer = |content: &[u8]| Element { tag: INTEGER, content, raw: content }.integer().is_ok();
         assert!(integer(&[0, 0x80]) && integer(&[0xff, 0x7f]) && integer(&[0]));
         assert!(!integer(&[]) && !integer(&[0, 0x7f]) && !integer(&[0xff, 0x80]));
     }
 
     #[test]
-    fn times_have_one_form() {
+    fn times_are_accepted_in_one_form_only() {
         let time = |tag, text: &str| {
             let content = text.as_bytes();
             Element { tag, content, raw: content }.time().map(|time| time.to_string())
@@ -311,10 +313,17 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            cases: 256,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
-        fn what_is_written_is_read(tag in prop::sample::select(vec![2_u8, 4, 0x30, 0xa3]), length in 0..70_000_usize) {
+        fn encoded_elements_parse(
+            tag in prop::sample::select(vec![2_u8, 4, 0x30, 0xa3]),
+            length in 0..70_000_usize,
+        ) {
             let content = vec![7; length];
             let der = element(tag, &content);
             let read = Element::whole(&der, tag).unwrap();
@@ -323,7 +332,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn no_bytes_make_parsing_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut reader = Reader::new(&bytes);
             while let Ok(element) = reader.element() {
                 let _ = (element.integer(), element.boolean(), element.bit_string_octets(), element.time());

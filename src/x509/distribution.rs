@@ -1,16 +1,15 @@
-//! Distribution points: where CRLs are, and what they cover.
+//! CRL distribution points: the location of CRLs, and the certificates and reasons that they cover.
 
 use super::der::{self, Element, Malformed, Reader, SEQUENCE, constructed, context};
 
-/// One distribution point, RFC 5280 4.2.1.13.
+/// One distribution point (RFC 5280 4.2.1.13).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CrlDistributionPoint {
-    /// Its name, by which an issuing distribution point is matched.
+    /// Its name, to be matched with issuing distribution points.
     pub name: Option<DistributionPointName>,
-    /// The reasons that its CRL covers; `None` is all of them.
+    /// The reasons that its CRL covers; `None` means all.
     pub reasons: Option<Reasons>,
-    /// The names (DER) of those who sign its CRL in place of the certificate's issuer; empty is the issuer
-    /// itself.
+    /// The names (DER) of indirect CRL issuers. Empty means the issuer of the certificate.
     pub issuers: Vec<Vec<u8>>,
 }
 
@@ -28,7 +27,7 @@ pub enum DistributionPointName {
 pub struct Reasons(u16);
 
 impl CrlDistributionPoint {
-    /// Reads the value of cRLDistributionPoints or freshestCRL.
+    /// Parses the value of cRLDistributionPoints or freshestCRL.
     ///
     /// # Errors
     /// When it is malformed.
@@ -41,7 +40,7 @@ impl CrlDistributionPoint {
         Ok(points)
     }
 
-    /// Its URLs: different ways to the same CRL.
+    /// Its URLs: alternative locations of the same CRL.
     pub fn urls(&self) -> impl Iterator<Item = &str> {
         self.name.iter().flat_map(DistributionPointName::urls)
     }
@@ -60,7 +59,7 @@ impl CrlDistributionPoint {
 }
 
 impl DistributionPointName {
-    /// Reads the \[0\] that holds the choice.
+    /// Parses the \[0\] element that contains the CHOICE.
     ///
     /// # Errors
     /// When it is malformed.
@@ -82,15 +81,15 @@ impl DistributionPointName {
         }
     }
 
-    /// Whether the two have a name in common (RFC 5280 6.3.3 b 2 i). `issuer` is the name (DER) that relative
-    /// ones continue.
+    /// Whether the two have a name in common (RFC 5280 6.3.3 b 2 i). Relative names extend `issuer`, a Name
+    /// in DER.
     #[must_use]
     pub fn intersects(&self, other: &Self, issuer: &[u8]) -> bool {
         let (own, other) = (self.full(issuer), other.full(issuer));
         own.iter().any(|name| other.contains(name))
     }
 
-    /// Whether `name` (a Name in DER) is among its names.
+    /// Whether `name`, a Name in DER, is among its names. Relative names extend `issuer`.
     #[must_use]
     pub fn contains(&self, name: &[u8], issuer: &[u8]) -> bool {
         self.full(issuer).contains(&der::element(DIRECTORY_NAME, name))
@@ -111,7 +110,7 @@ impl DistributionPointName {
     fn full(&self, issuer: &[u8]) -> Vec<Vec<u8>> {
         match self {
             Self::Full(names) => names.clone(),
-            // The relative part is one more relative name at the end of the issuer's.
+            // The full name is the issuer's name with the relative part appended.
             Self::Relative(part) => Element::whole(issuer, SEQUENCE)
                 .map(|base| {
                     let name = der::sequence(&[base.content, &der::element(SET, part)]);
@@ -128,7 +127,7 @@ impl Reasons {
     /// No reason.
     pub const NONE: Self = Self(0);
 
-    /// Reads an implicitly tagged ReasonFlags.
+    /// Parses an implicitly tagged ReasonFlags.
     ///
     /// # Errors
     /// When it is malformed.
@@ -141,23 +140,23 @@ impl Reasons {
             let octet = octets.get(number / 8).copied().unwrap_or(0);
             u16::from(octet & (0x80 >> (number % 8)) != 0) << number
         };
-        // Bit 0 is "unused" and covers nothing.
+        // Bit 0 is "unused" and covers no reason.
         Ok(Self((0..9).map(bit).fold(0, |all, bit| all | bit) | 1))
     }
 
-    /// Those that are in both.
+    /// The reasons in both sets.
     #[must_use]
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)
     }
 
-    /// Those that are in either.
+    /// The reasons in either set.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether there is none.
+    /// Whether the set has no reason.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 & !1 == 0
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_are_a_set() {
+    fn reasons_behave_as_a_set() {
         let reasons = |content: &[u8]| Reasons::read(&Element { tag: context(1), content, raw: content });
         // keyCompromise is bit 1, aACompromise bit 8.
         let key = reasons(&[6, 0x40]).unwrap();
@@ -204,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn names_meet_when_they_share_one_relative_or_not() {
+    fn names_intersect_whether_full_or_relative() {
         let full = |names: &[Vec<u8>]| DistributionPointName::Full(names.to_vec());
         let (one, two) = (uri("http://a/1"), uri("http://a/2"));
         assert!(full(&[one.clone(), two.clone()]).intersects(&full(std::slice::from_ref(&two)), &[]));

@@ -1,37 +1,37 @@
-//! Why a certificate, CRL or request cannot be read.
+//! Errors of parsing a certificate, CRL or request.
 
 use std::fmt;
 
-/// Why bytes are no certificate, CRL or request that we can rely on. The texts never echo what was read.
+/// The bytes are not a reliable certificate, CRL or request. The messages never contain text from the input.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum X509Error {
-    /// Not the DER of what was asked for, or more bytes after it.
+    /// The input is not DER of the expected structure, or has trailing bytes.
     #[error("these bytes are not the DER encoding of one {0}")]
     Structure(Part),
-    /// RFC 5280 4.1.1.2: the algorithm inside the signature and the one beside it differ.
+    /// The signed and the unsigned signature algorithm differ (RFC 5280 4.1.1.2).
     #[error("the {0} names two different signature algorithms")]
     AlgorithmMismatch(Part),
     /// RFC 5280 4.2: "A certificate MUST NOT include more than one instance of a particular extension."
-    #[error("the extension {0} is there twice")]
+    #[error("duplicate extension {0}")]
     DuplicateExtension(String),
-    /// An extension that we rely on is not encoded as its standard says.
+    /// The encoding of a relevant extension violates its standard.
     #[error("the extension {0} is malformed")]
     Extension(String),
-    /// A time outside the years 1 to 9999, or not in the form that DER allows.
-    #[error("the {0} holds a time that is none")]
+    /// A time is outside the years 1 to 9999, or not in the form of DER.
+    #[error("the {0} contains an invalid time")]
     Time(Part),
-    /// A public key whose parameters cannot be read.
-    #[error("the public key in the {0} cannot be read")]
+    /// The parameters of a public key are invalid.
+    #[error("cannot parse the public key of the {0}")]
     PublicKey(Part),
-    /// The file holds none of what was asked for.
+    /// The file does not contain the expected object.
     #[error("no {0} in this file; expected PEM or DER")]
     Missing(Part),
-    /// A PEM section that is broken.
-    #[error("the PEM text is broken: check for missing lines or BEGIN and END marks")]
+    /// A PEM section is malformed.
+    #[error("the PEM text is malformed: check for missing lines or BEGIN and END marks")]
     Pem,
 }
 
-/// What was being read.
+/// The kind of the parsed object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// An X.509 certificate.

@@ -1,4 +1,4 @@
-//! The extensions that something here decides by.
+//! The certificate extensions that decisions of the platform depend on.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,13 +13,13 @@ use x509_parser::extensions::{
 use super::distribution::CrlDistributionPoint;
 use super::error::X509Error;
 
-/// What the extensions of a certificate, or those asked for in a request, say. An extension that is absent
-/// leaves its field empty.
+/// The extensions of a certificate, or those requested in a certificate request. The field of an absent
+/// extension is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Extensions {
     /// basicConstraints: whether the subject is a CA.
     pub is_ca: bool,
-    /// basicConstraints: how many CAs may follow below this one.
+    /// basicConstraints: the maximum number of intermediate CAs below this one.
     pub path_length: Option<u32>,
     /// keyUsage; `None` leaves the key unrestricted.
     pub key_usage: Option<KeyUsage>,
@@ -29,18 +29,17 @@ pub struct Extensions {
     pub dns_names: Vec<String>,
     /// subjectAltName: IP addresses.
     pub ip_addresses: Vec<IpAddr>,
-    /// authorityInfoAccess: where to ask by OCSP (A9.2), in the certificate's order.
+    /// authorityInfoAccess: the URLs of OCSP responders (A9.2), in the certificate's order.
     pub ocsp_urls: Vec<String>,
     /// cRLDistributionPoints (A9.2).
     pub crl_distribution_points: Vec<CrlDistributionPoint>,
-    /// freshestCRL: where delta CRLs are (RFC 5280 4.2.1.15).
+    /// freshestCRL: the distribution points of delta CRLs (RFC 5280 4.2.1.15).
     pub freshest_crl: Vec<CrlDistributionPoint>,
-    /// id-pkix-ocsp-nocheck: the status of this signer of OCSP responses need not be asked for (RFC 6960
-    /// 4.2.2.2.1).
+    /// id-pkix-ocsp-nocheck: this signer of OCSP responses needs no revocation check (RFC 6960 4.2.2.2.1).
     pub ocsp_no_check: bool,
-    /// A critical extension whose meaning is not read here.
+    /// Whether there is an unknown critical extension.
     pub unknown_critical: bool,
-    /// TLS feature, RFC 7633: the server promises to staple (status_request or status_request_v2).
+    /// TLS feature (RFC 7633): the server must staple (status_request or status_request_v2).
     pub must_staple: bool,
     /// subjectKeyIdentifier.
     pub subject_key_id: Option<Vec<u8>>,
@@ -48,20 +47,20 @@ pub struct Extensions {
     pub authority_key_id: Option<Vec<u8>>,
 }
 
-/// keyUsage, RFC 5280 4.2.1.3.
+/// keyUsage (RFC 5280 4.2.1.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyUsage {
-    /// May sign in a handshake.
+    /// The key may sign handshakes.
     pub digital_signature: bool,
-    /// May take part in RSA key exchange.
+    /// The key may be used for RSA key exchange.
     pub key_encipherment: bool,
-    /// May sign certificates.
+    /// The key may sign certificates.
     pub key_cert_sign: bool,
-    /// May sign CRLs.
+    /// The key may sign CRLs.
     pub crl_sign: bool,
 }
 
-/// A purpose of extKeyUsage, RFC 5280 4.2.1.12.
+/// A purpose of extKeyUsage (RFC 5280 4.2.1.12).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyPurpose {
     /// anyExtendedKeyUsage.
@@ -91,7 +90,7 @@ impl Extensions {
         Ok(facts)
     }
 
-    /// `None` when the extension is malformed.
+    /// Adds an extension; `None` if it is malformed.
     fn add(&mut self, extension: &X509Extension<'_>) -> Option<()> {
         match extension.parsed_extension() {
             ParsedExtension::BasicConstraints(constraints) => {
@@ -125,8 +124,8 @@ impl Extensions {
             ParsedExtension::UnsupportedExtension { oid } if *oid == TLS_FEATURE => {
                 self.must_staple = tls_features(extension.value)?.iter().any(|id| STAPLING.contains(id));
             }
-            // What nothing here decides by may be written as it likes: a device is not refused for a policy's
-            // sake.
+            // Other malformed extensions are ignored: no decision depends on them, so they are no reason for
+            // a refusal.
             ParsedExtension::ParseError { .. } if RELIED_UPON.contains(&extension.oid) => return None,
             _ => self.unknown_critical |= extension.critical && !RELIED_UPON.contains(&extension.oid),
         }
@@ -176,8 +175,8 @@ impl fmt::Display for KeyUsage {
     }
 }
 
-/// An empty list restricts to nothing at all: SIZE (1..MAX) forbids it, and taken as absent it would allow
-/// anything.
+/// The purposes of the key; `None` if the list is empty. SIZE (1..MAX) forbids an empty list, and a parser
+/// that treats it as absent would allow every purpose.
 fn purposes(usage: &ExtendedKeyUsage<'_>) -> Option<Vec<KeyPurpose>> {
     let known = [
         (usage.any, KeyPurpose::Any),
@@ -211,13 +210,13 @@ fn url(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-/// RFC 7633 4.1: a SEQUENCE OF INTEGER, each the number of a TLS extension.
+/// Numbers of TLS extensions, from a SEQUENCE OF INTEGER (RFC 7633 4.1).
 fn tls_features(der: &[u8]) -> Option<Vec<u16>> {
     let (rest, features) = Vec::<u16>::from_der(der).ok()?;
     rest.is_empty().then_some(features)
 }
 
-/// Those whose meaning is read above, or from a CRL (cRLNumber, reasonCode).
+/// The parsed extensions of certificates and CRLs (cRLNumber, reasonCode). A malformed one is an error.
 const RELIED_UPON: &[Oid<'static>] = &[
     oid!(2.5.29.14),
     oid!(2.5.29.15),
@@ -234,5 +233,5 @@ const FRESHEST_CRL: Oid<'static> = oid!(2.5.29.46);
 const OCSP_NO_CHECK: Oid<'static> = oid!(1.3.6.1.5.5.7.48.1.5);
 const TLS_FEATURE: Oid<'static> = oid!(1.3.6.1.5.5.7.1.24);
 const OCSP: Oid<'static> = oid!(1.3.6.1.5.5.7.48.1);
-/// status_request and status_request_v2, RFC 6066 and RFC 6961.
+/// status_request (RFC 6066) and status_request_v2 (RFC 6961).
 const STAPLING: [u16; 2] = [5, 17];

@@ -1,9 +1,8 @@
-//! What we read in certificates, certificate revocation lists and certificate requests. Pure: bytes in, facts
-//! out.
+//! Parsers for certificates, certificate revocation lists and certificate requests. They do no I/O.
 //!
-//! Reading says what is written, never whether it is true: signatures, validity and trust are judged
-//! elsewhere. Every reader refuses what RFC 5280 does not allow to mean anything (trailing bytes, an
-//! extension twice, two different signature algorithms), and none of them panics, whatever the bytes.
+//! Parsing does not verify: signatures, validity and trust are verified elsewhere. Every parser refuses
+//! ambiguous input that RFC 5280 forbids (trailing bytes, a repeated extension, two different signature
+//! algorithms). No input makes a parser panic.
 
 mod algorithm;
 mod certificate;

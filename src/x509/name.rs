@@ -8,7 +8,7 @@ use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Na
 
 use crate::model::{DeviceId, DeviceIdError};
 
-/// The subject or issuer of a certificate. Shown as RFC 4514 writes it: the most specific part first.
+/// The subject or issuer of a certificate. Displayed in the form of RFC 4514, the most specific part first.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct DistinguishedName {
     text: String,
@@ -19,33 +19,33 @@ pub struct DistinguishedName {
 /// One Common Name attribute (2.5.4.3) of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CommonName {
-    /// A UTF8String, or a PrintableString of ASCII characters: the two that RFC 5280 4.1.2.4 leaves to new
-    /// certificates, and the only two whose bytes mean the same to everybody.
+    /// A UTF8String, or a PrintableString of ASCII characters. RFC 5280 4.1.2.4 allows these two in new
+    /// certificates, and only these two have the same meaning in every implementation.
     Text(String),
-    /// Some other type, or bytes that its type does not allow.
+    /// Another type, or bytes that are invalid for the type.
     Unreadable {
         /// The universal tag of its ASN.1 type.
         tag: u32,
     },
 }
 
-/// Why a subject names no device.
+/// The subject does not identify a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// No Common Name.
+    /// There is no Common Name.
     #[error("the subject has no common name")]
     Missing,
-    /// Which one of them would be the device?
+    /// There are several Common Names.
     #[error("the subject has {0} common names; exactly one is expected")]
     Several(usize),
-    /// Not a UTF8String or PrintableString.
+    /// The Common Name is neither a UTF8String nor a PrintableString.
     #[error("the subject's common name has the ASN.1 type {tag}; UTF8String or PrintableString is expected")]
     Unreadable {
         /// The universal tag of its ASN.1 type.
         tag: u32,
     },
-    /// Text, but no device identifier.
-    #[error("the subject's common name is no device identifier")]
+    /// The text is not a device identifier.
+    #[error("the subject's common name is not a device identifier")]
     Unusable(#[from] DeviceIdError),
 }
 
@@ -59,26 +59,26 @@ impl DistinguishedName {
         }
     }
 
-    /// Reads a Name in DER; `None` when it is none.
+    /// Parses a Name in DER; `None` if the bytes are not a Name.
     #[must_use]
     pub fn read(der: &[u8]) -> Option<Self> {
         let (rest, name) = X509Name::from_der(der).ok()?;
         rest.is_empty().then(|| Self::from_parsed(&name))
     }
 
-    /// The name in DER: what two certificates are compared by.
+    /// The name in DER, for comparisons.
     #[must_use]
     pub fn as_der(&self) -> &[u8] {
         &self.der
     }
 
-    /// Every Common Name attribute, in the order of the name.
+    /// The Common Name attributes, in the order of the name.
     #[must_use]
     pub fn common_names(&self) -> &[CommonName] {
         &self.common_names
     }
 
-    /// The device or gateway that this subject names (A8).
+    /// The identifier of the device or gateway in this subject (A8).
     ///
     /// # Errors
     /// Unless there is exactly one Common Name, and it is a device identifier.
@@ -116,7 +116,7 @@ impl CommonName {
     }
 }
 
-/// RFC 4514 2.1: the relative names in reverse order.
+/// The relative names in reverse order (RFC 4514 2.1).
 fn rfc_4514(name: &X509Name<'_>) -> String {
     let parts: Vec<String> = name.iter_rdn().map(relative).collect();
     parts.into_iter().rev().collect::<Vec<_>>().join(",")
@@ -126,8 +126,8 @@ fn relative(name: &RelativeDistinguishedName<'_>) -> String {
     name.iter().map(attribute).collect::<Vec<_>>().join("+")
 }
 
-/// RFC 4514 2.3 and 2.4: a known type and its text, or else the type's number and its value in hexadecimal
-/// DER.
+/// A known type with its text, or else the OID of the type with the value in hexadecimal DER (RFC 4514 2.3
+/// and 2.4).
 fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let keyword = KEYWORDS.iter().find(|(oid, _)| oid == attribute.attr_type()).map(|(_, keyword)| *keyword);
     match (keyword, attribute.as_str()) {
@@ -177,7 +177,7 @@ fn push_hexadecimal(out: &mut String, mark: &str, byte: u8) {
 
 const COMMON_NAME: Oid<'static> = oid!(2.5.4.3);
 
-/// RFC 4514 section 3, and serialNumber, which many devices carry.
+/// The keywords of RFC 4514 section 3, and serialNumber, which many devices use.
 const KEYWORDS: &[(Oid<'static>, &str)] = &[
     (COMMON_NAME, "CN"),
     (oid!(2.5.4.7), "L"),
@@ -220,7 +220,7 @@ mod tests {
 
     // A8
     #[test]
-    fn exactly_one_common_name_is_the_device() {
+    fn exactly_one_common_name_identifies_the_device() {
         let one = name(&[(10, UTF8, b"Ward 3"), (3, UTF8, "Gerät-7".as_bytes())]);
         assert_eq!(one.device_id().unwrap().as_str(), "Gerät-7");
         assert_eq!(
@@ -232,9 +232,9 @@ mod tests {
         assert_eq!(name(&[(3, UTF8, b" a")]).device_id(), Err(NameError::Unusable(DeviceIdError::Character)));
     }
 
-    // A8: bytes that different readers take for different texts name nobody.
+    // A8: bytes that parsers interpret differently identify no device.
     #[test]
-    fn a_common_name_of_an_ambiguous_type_is_no_device() {
+    fn a_common_name_of_an_ambiguous_type_is_refused() {
         assert_eq!(name(&[(3, TELETEX, b"pump")]).device_id(), Err(NameError::Unreadable { tag: 20 }));
         assert_eq!(name(&[(3, BMP, b"\0p\0u")]).device_id(), Err(NameError::Unreadable { tag: 30 }));
         let latin = name(&[(3, PRINTABLE, "pümp".as_bytes())]);
@@ -242,10 +242,10 @@ mod tests {
     }
 
     #[test]
-    fn a_name_reads_as_rfc_4514_writes_it() {
+    fn names_are_displayed_by_rfc_4514() {
         let plain = name(&[(6, PRINTABLE, b"DE"), (10, UTF8, b"A, B+C"), (3, UTF8, b"#pump ")]);
         assert_eq!(plain.to_string(), r"CN=\#pump\ ,O=A\, B\+C,C=DE");
-        // A control character cannot break a line of a log.
+        // A control character cannot break a log line.
         assert_eq!(name(&[(3, UTF8, b"a\nb")]).to_string(), r"CN=a\0ab");
         assert_eq!(name(&[(12, UTF8, b"Dr")]).to_string(), "2.5.4.12=#0c024472");
         assert_eq!(name(&[(3, TELETEX, b"p")]).to_string(), "CN=#140170");

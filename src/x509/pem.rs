@@ -1,10 +1,10 @@
-//! Files of certificates, CRLs and requests: PEM with anything in between, or one object in DER.
+//! Parses files of certificates, CRLs and requests: PEM with other text in between, or one object in DER.
 
 use rustls_pki_types::pem::{PemObject, SectionKind};
 
 use super::error::{Part, X509Error};
 
-/// One PEM section or the whole of a DER file, still to be read.
+/// One PEM section or the content of a DER file, not parsed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item {
     /// A certificate in DER.
@@ -15,11 +15,11 @@ pub enum Item {
     Request(Vec<u8>),
 }
 
-/// Every certificate, CRL and request in the contents of a file, in its order; keys and other sections are
-/// passed over.
+/// The certificates, CRLs and requests in the contents of a file, in its order. Keys and other sections are
+/// skipped.
 ///
 /// # Errors
-/// When a PEM section is broken, or the file is neither PEM nor any of the three in DER.
+/// When a PEM section is malformed, or the file is neither PEM nor one of the three in DER.
 pub fn items(contents: &[u8]) -> Result<Vec<Item>, X509Error> {
     if let Some(part) = der_part(contents) {
         return Ok(vec![Item::new(part, contents.to_vec())]);
@@ -32,7 +32,7 @@ pub fn items(contents: &[u8]) -> Result<Vec<Item>, X509Error> {
 /// The certificates of a PEM bundle or DER file, in DER, in the file's order.
 ///
 /// # Errors
-/// When there is none, or the file is broken.
+/// When there is none, or the file is malformed.
 pub fn certificates(contents: &[u8]) -> Result<Vec<Vec<u8>>, X509Error> {
     only(contents, Part::Certificate)
 }
@@ -40,7 +40,7 @@ pub fn certificates(contents: &[u8]) -> Result<Vec<Vec<u8>>, X509Error> {
 /// The CRLs of a PEM bundle or DER file, in DER, in the file's order.
 ///
 /// # Errors
-/// When there is none, or the file is broken.
+/// When there is none, or the file is malformed.
 pub fn crls(contents: &[u8]) -> Result<Vec<Vec<u8>>, X509Error> {
     only(contents, Part::Crl)
 }
@@ -48,7 +48,7 @@ pub fn crls(contents: &[u8]) -> Result<Vec<Vec<u8>>, X509Error> {
 /// The first certificate request of a PEM or DER file, in DER.
 ///
 /// # Errors
-/// When there is none, or the file is broken.
+/// When there is none, or the file is malformed.
 pub fn request(contents: &[u8]) -> Result<Vec<u8>, X509Error> {
     only(contents, Part::Request)?.into_iter().next().ok_or(X509Error::Missing(Part::Request))
 }
@@ -77,7 +77,8 @@ fn only(contents: &[u8], part: Part) -> Result<Vec<Vec<u8>>, X509Error> {
     if found.is_empty() { Err(X509Error::Missing(part)) } else { Ok(found) }
 }
 
-/// DER starts with the tag of a SEQUENCE, PEM with text; which of the three it is, its readers say.
+/// The kind of a DER file; `None` for PEM. DER starts with the tag of a SEQUENCE, and the parsers determine
+/// the kind.
 fn der_part(contents: &[u8]) -> Option<Part> {
     contents.first().filter(|byte| **byte == SEQUENCE)?;
     if super::CertificateFacts::read(contents).is_ok() {

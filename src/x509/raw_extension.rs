@@ -1,23 +1,23 @@
-//! Extensions as they are written, for structures that are read by [`super::der`].
+//! Unparsed extensions, for structures that [`super::der`] parses.
 
 use super::der::{BOOLEAN, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE};
 
-/// One extension, RFC 5280 4.1.
+/// One extension (RFC 5280 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawExtension<'a> {
     /// The content of its OBJECT IDENTIFIER.
     pub oid: &'a [u8],
-    /// Whether it must be understood.
+    /// Whether the extension is critical.
     pub critical: bool,
-    /// What it says, in DER.
+    /// The value in DER.
     pub value: &'a [u8],
 }
 
 impl<'a> RawExtension<'a> {
-    /// Reads the elements of Extensions; none of them may be there twice.
+    /// Parses the elements of Extensions.
     ///
     /// # Errors
-    /// When they are malformed or one is there twice.
+    /// When they are malformed, or an extension occurs twice.
     pub fn read_all(mut reader: Reader<'a>) -> Result<Vec<Self>, Malformed> {
         let mut extensions: Vec<Self> = Vec::new();
         while !reader.is_empty() {

@@ -9,25 +9,25 @@ use super::error::{Part, X509Error};
 use super::extensions::Extensions;
 use super::name::DistinguishedName;
 
-/// What we read in a certificate request. Its signature, which proves that the requester holds the key, is
-/// left to whoever signs it.
+/// The contents of a certificate request. The issuing CA verifies its signature, which proves possession of
+/// the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestFacts {
-    /// The name that is asked for.
+    /// The requested subject.
     pub subject: DistinguishedName,
-    /// The key that is to be certified.
+    /// The kind of the key to be certified.
     pub key: KeyKind,
-    /// How the request is signed.
+    /// The algorithm of the request's signature.
     pub signature_algorithm: SignatureAlgorithm,
-    /// The extensions that are asked for.
+    /// The requested extensions.
     pub extensions: Extensions,
 }
 
 impl RequestFacts {
-    /// Reads one request in DER.
+    /// Parses one request in DER.
     ///
     /// # Errors
-    /// When the bytes are not exactly one request, or an extension that is relied upon is malformed.
+    /// When the bytes are not exactly one request, or a relevant extension is malformed.
     pub fn read(der: &[u8]) -> Result<Self, X509Error> {
         let structure = || X509Error::Structure(Part::Request);
         let (rest, request) = X509CertificationRequest::from_der(der).map_err(|_| structure())?;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// A certificate's serial number, as the content octets of its DER INTEGER: what OCSP and CRLs compare.
+/// A certificate's serial number, as the content octets of its DER INTEGER, which OCSP and CRLs compare.
 ///
-/// Shown as lower-case hexadecimal without the octet that only carries the sign; a negative number, which RFC
-/// 5280 forbids and asks us to bear, as a minus sign and its magnitude.
+/// Displayed as lower-case hexadecimal without a leading sign octet. A negative number, which RFC 5280
+/// forbids to issue and requires to accept, is displayed as a minus sign and its magnitude.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Serial(Vec<u8>);
 
@@ -46,7 +46,7 @@ fn hexadecimal(octets: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
 }
 
-/// Two's complement: every bit turned, then one added.
+/// Two's complement: all bits inverted, plus one.
 fn negated(octets: &[u8]) -> Vec<u8> {
     let mut magnitude: Vec<u8> = octets.iter().map(|octet| !octet).collect();
     for octet in magnitude.iter_mut().rev() {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_serial_number_reads_as_openssl_prints_it() {
+    fn serial_numbers_are_displayed_as_openssl_does() {
         let text = |octets: &[u8]| Serial::from_octets(octets).to_string();
         assert_eq!(text(&[0x00, 0xa3, 0x05]), "a305");
         assert_eq!(text(&[0x7f, 0x01]), "7f01");

@@ -1,4 +1,4 @@
-//! Signatures over what was received, byte for byte.
+//! Verification of signatures over received bytes.
 
 use aws_lc_rs::signature::{self as aws, UnparsedPublicKey, VerificationAlgorithm};
 use x509_parser::prelude::FromDer as _;
@@ -6,30 +6,30 @@ use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::algorithm::{Digest, KeyKind, SignatureAlgorithm};
 
-/// A public key as a certificate or trust anchor has it.
+/// The public key of a certificate or trust anchor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PublicKey {
     kind: KeyKind,
     bits: Vec<u8>,
 }
 
-/// Why a signature does not count.
+/// The signature is not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// A0: SHA-256 or better, RSA from 2048 bits on, three curves. SHA-1 and small keys are among what is
-    /// refused.
-    #[error("a key of kind {0} with a signature by {1} does not count")]
+    /// A0 forbids the combination: it requires SHA-256 or better, RSA with 2048 to 4096 bits, or one of three
+    /// curves.
+    #[error("a {1} signature of a key of kind {0} is not accepted")]
     Algorithm(KeyKind, SignatureAlgorithm),
-    /// The identifier of the algorithm cannot be read.
-    #[error("the identifier of the signature algorithm cannot be read")]
+    /// The AlgorithmIdentifier is malformed.
+    #[error("the identifier of the signature algorithm is malformed")]
     Identifier,
-    /// The signature is somebody else's, or the bytes were changed.
+    /// Another key made the signature, or the bytes were changed.
     #[error("the signature is wrong")]
     Wrong,
 }
 
 impl PublicKey {
-    /// Reads a SubjectPublicKeyInfo in DER; `None` when it is none.
+    /// Parses a SubjectPublicKeyInfo in DER; `None` if the bytes are anything else.
     #[must_use]
     pub fn read(der: &[u8]) -> Option<Self> {
         let (rest, key) = SubjectPublicKeyInfo::from_der(der).ok()?;
@@ -49,17 +49,17 @@ impl PublicKey {
         self.kind
     }
 
-    /// The value of the BIT STRING, without its tag, length and count of unused bits: what OCSP hashes
+    /// The value of the BIT STRING, without tag, length and count of unused bits. OCSP hashes this value
     /// (RFC 6960 4.1.1).
     #[must_use]
     pub fn bits(&self) -> &[u8] {
         &self.bits
     }
 
-    /// Verifies a signature over `message`; `algorithm` is the AlgorithmIdentifier in DER that came with it.
+    /// Verifies a signature over `message`. `algorithm` is its AlgorithmIdentifier in DER.
     ///
     /// # Errors
-    /// When it is wrong, or of a kind that does not count.
+    /// When it is wrong, or its algorithm is not accepted.
     pub fn verify(&self, algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
         let (rest, identifier) =
             AlgorithmIdentifier::from_der(algorithm).map_err(|_| SignatureError::Identifier)?;
@@ -75,7 +75,8 @@ impl PublicKey {
     }
 }
 
-/// A0: RSA up to 4096 bits, three curves, SHA-256 and up.
+/// The verification algorithm for a key and a signature, if A0 allows the combination: RSA with 2048 to 4096
+/// bits or three curves, SHA-256 or better.
 pub(crate) fn verification_algorithm(
     key: KeyKind,
     signature: SignatureAlgorithm,

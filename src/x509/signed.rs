@@ -1,4 +1,4 @@
-//! The outer shape that certificates, CRLs and basic OCSP responses have in common.
+//! The common outer structure of certificates, CRLs and basic OCSP responses.
 
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::AlgorithmIdentifier;
@@ -7,10 +7,10 @@ use super::algorithm::SignatureAlgorithm;
 use super::der::{BIT_STRING, Element, Malformed, Reader, SEQUENCE};
 use super::signature::{PublicKey, SignatureError};
 
-/// What is signed, how, and the signature; each exactly as it was received.
+/// Signed bytes, algorithm and signature, exactly as received.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
-    /// The bytes that are signed: a whole element.
+    /// The signed bytes: a whole element.
     pub message: &'a [u8],
     /// The AlgorithmIdentifier in DER.
     pub algorithm: &'a [u8],
@@ -19,7 +19,7 @@ pub struct Signed<'a> {
 }
 
 impl<'a> Signed<'a> {
-    /// Reads a whole SIGNED structure.
+    /// Parses a whole SIGNED structure.
     ///
     /// # Errors
     /// When the bytes are not exactly one.
@@ -30,10 +30,10 @@ impl<'a> Signed<'a> {
         Ok(signed)
     }
 
-    /// Reads the three elements and leaves what follows.
+    /// Parses the three elements, and leaves the following ones to the caller.
     ///
     /// # Errors
-    /// When they are not there.
+    /// When one of the three is missing or malformed.
     pub fn take(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         Ok(Self {
             message: reader.expect(SEQUENCE)?.raw,
@@ -42,7 +42,7 @@ impl<'a> Signed<'a> {
         })
     }
 
-    /// How it is signed.
+    /// The signature algorithm; `None` if its identifier is malformed.
     #[must_use]
     pub fn signature_algorithm(&self) -> Option<SignatureAlgorithm> {
         let (rest, identifier) = AlgorithmIdentifier::from_der(self.algorithm).ok()?;
@@ -52,7 +52,7 @@ impl<'a> Signed<'a> {
     /// Verifies the signature.
     ///
     /// # Errors
-    /// When it is not `key`'s, or of a kind that does not count.
+    /// When `key` did not make it, or its algorithm is not accepted.
     pub fn verify(&self, key: &PublicKey) -> Result<(), SignatureError> {
         key.verify(self.algorithm, self.message, self.signature)
     }

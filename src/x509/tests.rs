@@ -1,4 +1,4 @@
-//! Reading what rcgen writes, what it would never write, and what nobody would.
+//! Parsing of valid objects made by rcgen, of ambiguous and malformed ones, and of arbitrary bytes.
 
 use std::net::IpAddr;
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use rcgen::{
 
 use super::*;
 
-/// One of each, with every extension that we read.
+/// One object of each kind, with every parsed extension.
 struct Samples {
     certificate: Vec<u8>,
     crl: Vec<u8>,
@@ -84,7 +84,7 @@ fn access() -> CustomExtension {
     CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], der)
 }
 
-/// The TLS feature extension with those TLS extensions.
+/// The TLS feature extension with these TLS extensions.
 fn feature(numbers: &[u8]) -> CustomExtension {
     let integers: Vec<u8> = numbers.iter().flat_map(|number| [0x02, 1, *number]).collect();
     let mut der = vec![0x30, u8::try_from(integers.len()).unwrap()];
@@ -104,7 +104,7 @@ fn date(text: &str) -> jiff::Timestamp {
 
 // A8, A9.2
 #[test]
-fn everything_that_we_decide_by_is_read() {
+fn all_relevant_fields_are_parsed() {
     let facts = CertificateFacts::read(&SAMPLES.certificate).unwrap();
     assert_eq!(facts.device_id().unwrap().as_str(), "pump");
     assert_eq!(facts.subject, facts.issuer);
@@ -145,17 +145,17 @@ fn everything_that_we_decide_by_is_read() {
     assert_eq!(request.extensions.dns_names, ["pump.example"]);
 }
 
-// A10: RFC 7633 names TLS extensions; only those that staple are a promise to staple.
+// A10: RFC 7633 lists TLS extensions. Only those for stapling mean must-staple.
 #[test]
-fn only_stapling_features_must_staple() {
-    let promises =
+fn only_stapling_features_mean_must_staple() {
+    let must_staple =
         |numbers| CertificateFacts::read(&self_signed(vec![feature(numbers)])).unwrap().must_staple;
-    assert!(promises(&[5]) && promises(&[17]) && promises(&[10, 17]));
-    assert!(!promises(&[10]));
+    assert!(must_staple(&[5]) && must_staple(&[17]) && must_staple(&[10, 17]));
+    assert!(!must_staple(&[10]));
 }
 
 #[test]
-fn what_may_mean_two_things_is_refused() {
+fn ambiguous_input_is_refused() {
     let twice = self_signed(vec![feature(&[5]), feature(&[5])]);
     let feature_id = "1.3.6.1.5.5.7.1.24".to_owned();
     assert_eq!(CertificateFacts::read(&twice), Err(X509Error::DuplicateExtension(feature_id.clone())));
@@ -175,7 +175,7 @@ fn what_may_mean_two_things_is_refused() {
     let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
     assert_eq!(CertificateFacts::read(der.der()), Err(X509Error::Extension("2.5.29.17".to_owned())));
 
-    // certificatePolicies: nothing is decided by it, and webpki does not read it either.
+    // certificatePolicies: no decision depends on it, and webpki does not parse it either.
     let policy = CustomExtension::from_oid_content(&[2, 5, 29, 32], vec![0x04, 0]);
     assert!(CertificateFacts::read(&self_signed(vec![policy])).is_ok());
 
@@ -186,7 +186,7 @@ fn what_may_mean_two_things_is_refused() {
 }
 
 #[test]
-fn every_extension_that_is_relied_upon_has_to_be_well_formed() {
+fn relevant_extensions_must_be_well_formed() {
     for last in [14, 15, 17, 19, 20, 21, 31, 35, 37] {
         let broken = CustomExtension::from_oid_content(&[2, 5, 29, last], vec![0x17, 0]);
         let mut params = CertificateParams::default();
@@ -201,7 +201,7 @@ fn every_extension_that_is_relied_upon_has_to_be_well_formed() {
 
 // RFC 5280 4.1.1.2
 #[test]
-fn the_two_names_of_the_signature_algorithm_agree() {
+fn the_two_signature_algorithms_must_agree() {
     const ECDSA_SHA_256: [u8; 8] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
     for (der, part) in [(&SAMPLES.certificate, Part::Certificate), (&SAMPLES.crl, Part::Crl)] {
         let mut der = der.clone();
@@ -217,7 +217,7 @@ fn the_two_names_of_the_signature_algorithm_agree() {
 }
 
 #[test]
-fn a_file_may_be_pem_or_der_and_hold_other_things() {
+fn files_may_be_pem_with_other_content_or_der() {
     let bundle = ["a comment\n", &KeyPair::generate().unwrap().serialize_pem(), &SAMPLES.pem].concat();
     let certificates = vec![SAMPLES.certificate.clone(), SAMPLES.certificate.clone()];
     assert_eq!(pem::certificates(bundle.as_bytes()), Ok(certificates));
@@ -233,7 +233,7 @@ fn a_file_may_be_pem_or_der_and_hold_other_things() {
     assert_eq!(pem::certificates(b"-----BEGIN CERTIFICATE-----\nAAAA\n"), Err(X509Error::Pem));
 }
 
-/// Reads the same bytes as each of the three, and as a file.
+/// Parses the same bytes as each of the three kinds, and as a file.
 fn read_all(bytes: &[u8]) {
     if let Ok(facts) = CertificateFacts::read(bytes) {
         let _ =
@@ -247,9 +247,9 @@ fn read_all(bytes: &[u8]) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Some bytes changed, then some cut out: lengths, tags and values that do not fit one another.
+    /// Changes some bytes, then removes some, so that lengths, tags and values contradict each other.
     #[test]
-    fn no_mutation_makes_reading_panic(
+    fn no_mutation_makes_parsing_panic(
         which in 0..3_usize,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         cut in proptest::option::of((any::<prop::sample::Index>(), 0..9_usize)),
@@ -268,15 +268,15 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+    fn no_bytes_make_parsing_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
         read_all(&bytes);
         read_all(&[&[0x30, 0x80][..], &bytes].concat());
     }
 }
 
-/// Every single byte, as values that turn lengths and tags into others.
+/// Changes each single byte to values that alter lengths and tags.
 #[test]
-fn no_single_byte_makes_reading_panic() {
+fn no_single_byte_makes_parsing_panic() {
     let every = |der: &[u8], read: &dyn Fn(&[u8])| {
         for position in 0..der.len() {
             for value in [0x00, 0x80, 0xff, der[position] ^ 0x20, der[position].wrapping_add(1)] {

@@ -191,7 +191,7 @@ fn a11_the_platform_serves_with_an_encrypted_key_and_its_passphrase_is_nowhere_t
 
     fs::write(&passphrase, "wrong\n").unwrap();
     let error = found(&site.with("tls", &with_passphrase("ecc", &own, "passphrase")));
-    assert!(error.contains("does not open the private key") && !error.contains("wrong"), "{error}");
+    assert!(error.contains("does not decrypt the private key") && !error.contains("wrong"), "{error}");
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn a11_every_fault_of_a_token_is_named() {
         assert_eq!(status.code(), Some(1), "{found}");
         assert!(found.contains(transcript) && !found.contains(PIN), "{found}");
     };
-    refused(&site(KeyType::Ecc, "wrong-pin"), "does not take the PIN");
+    refused(&site(KeyType::Ecc, "wrong-pin"), "rejects the PIN");
     refused(&site(KeyType::Ecc, "no-pin"), "cannot read the PIN file");
     let site = site(KeyType::Ecc, "pin");
     let other = site.issue(&CertificateOrder::new("other", Role::Platform, KeyType::Ecc));
@@ -140,5 +140,5 @@ fn a11_every_fault_of_a_token_is_named() {
     refused(&site, "0 private keys match");
     let site = with(site, "object=platform-ecc", module());
     refused(&site, "does not belong to");
-    refused(&with(site, "object=platform-ecc", "/nowhere.so"), "/nowhere.so cannot be used");
+    refused(&with(site, "object=platform-ecc", "/nowhere.so"), "cannot use the PKCS#11 library /nowhere.so");
 }

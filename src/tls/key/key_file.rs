@@ -8,62 +8,62 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::private_file::{self, PrivateFileError, Secret};
 
-/// A key file that is not used.
+/// A key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// The key or its passphrase cannot be had from its file.
+    /// The file of the key or of its passphrase cannot be read.
     #[error(transparent)]
     File(#[from] PrivateFileError),
-    /// No private key in it.
+    /// The file contains no private key.
     #[error("{} holds no private key in PEM (PKCS#8, PKCS#1 or SEC1)", file.display())]
     NoKey {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// What the PEM reader says.
+        /// The error of the PEM parser.
         source: pem::Error,
     },
-    /// It is encrypted, and there is nothing to open it with.
+    /// The key is encrypted, and no passphrase is configured.
     #[error(
-        "the private key {} is encrypted; name the file with its passphrase beside it: passphrase = \"FILE\"",
+        "the private key {} is encrypted; configure the file with its passphrase: passphrase = \"FILE\"",
         file.display()
     )]
     Encrypted {
-        /// Which file.
+        /// The file.
         file: PathBuf,
     },
-    /// It is not encrypted, although somebody believes so.
+    /// A passphrase is configured, but the key is not encrypted.
     #[error(
         "the private key {} is not encrypted, although a passphrase is configured; encrypt it \
-         (openssl pkcs8 -topk8 -v2 aes-256-cbc) or take the passphrase out of the configuration",
+         (openssl pkcs8 -topk8 -v2 aes-256-cbc) or remove the passphrase from the configuration",
         file.display()
     )]
     NotEncrypted {
-        /// Which file.
+        /// The file.
         file: PathBuf,
     },
-    /// The passphrase is another one's.
-    #[error("the passphrase in {} does not open the private key {}", passphrase.display(), file.display())]
+    /// The passphrase is wrong.
+    #[error("the passphrase in {} does not decrypt the private key {}", passphrase.display(), file.display())]
     WrongPassphrase {
-        /// Which key.
+        /// The file of the key.
         file: PathBuf,
         /// The file of the passphrase.
         passphrase: PathBuf,
     },
-    /// Encrypted in a way that is not read: what protects it is too weak, or unknown.
+    /// The encryption is weak or unknown.
     #[error(
-        "the private key {} is encrypted in a way that is not read ({encryption}); convert it: \
+        "the encryption of the private key {} is not supported ({encryption}); convert it: \
          openssl pkcs8 -topk8 -v2 aes-256-cbc -in OLD -out NEW",
         file.display()
     )]
     UnknownEncryption {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Which way.
+        /// The encryption.
         encryption: Encryption,
     },
 }
 
-/// Ways to encrypt a private key that are not read.
+/// Unsupported encryptions of a private key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encryption {
     /// RFC 1421 headers inside the PEM: MD5, one round.
@@ -72,11 +72,12 @@ pub enum Encryption {
     Pkcs8,
 }
 
-/// Reads a private key that only its owner can reach; every buffer on the way is wiped from memory.
+/// Reads a private key from a file that only its owner can access. Every intermediate buffer is wiped from
+/// memory.
 pub(super) fn read(file: &Path, passphrase: Option<&Path>) -> Result<PrivateKeyDer<'static>, KeyFileError> {
     let text = private_file::read(file, Secret::Key)?;
     let here = || file.to_owned();
-    match (encrypted(&text), passphrase) {
+    match (detect_form(&text), passphrase) {
         (Form::Plain, None) => PrivateKeyDer::from_pem_slice(&text)
             .map_err(|source| KeyFileError::NoKey { file: here(), source }),
         (Form::Plain, Some(_)) => Err(KeyFileError::NotEncrypted { file: here() }),
@@ -98,21 +99,21 @@ fn decrypt(section: &str, file: &Path, passphrase: &Path) -> Result<PrivateKeyDe
     let opened = key.decrypt(secret.as_slice()).map_err(|error| match error {
         pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) => wrong(),
         pkcs8::Error::EncryptedPrivateKey(_) => malformed(),
-        // One wrong passphrase in 256 leaves padding that looks right around noise.
+        // One of 256 wrong passphrases leaves valid padding around random bytes.
         _ => wrong(),
     })?;
     Ok(PrivatePkcs8KeyDer::from(opened.as_bytes().to_vec()).into())
 }
 
-/// How the private key in a PEM file is written.
+/// The form of the private key in a PEM file.
 enum Form<'a> {
     Plain,
-    /// The section of the key.
+    /// With the PEM section of the key.
     Encrypted(&'a str),
     Traditional,
 }
 
-fn encrypted(text: &[u8]) -> Form<'_> {
+fn detect_form(text: &[u8]) -> Form<'_> {
     const BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
     const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
     let Ok(text) = std::str::from_utf8(text) else { return Form::Plain };
@@ -131,7 +132,7 @@ impl std::fmt::Display for Encryption {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Traditional => "the traditional PEM encryption of OpenSSL",
-            Self::Pkcs8 => "PKCS#8 without PBES2, or with something older than SHA-2 and AES in it",
+            Self::Pkcs8 => "PKCS#8 without PBES2, or with algorithms older than SHA-2 and AES",
         })
     }
 }
@@ -178,7 +179,7 @@ mod tests {
         }
     }
 
-    /// What rustls makes of a key: only its public half can be compared between forms.
+    /// The public half of a key, which is the same in every form.
     fn public(key: PrivateKeyDer<'static>) -> Vec<u8> {
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let key = provider.key_provider.load_private_key(key).unwrap();
@@ -224,15 +225,15 @@ mod tests {
     }
 
     #[test]
-    fn a11_what_does_not_open_a_key_is_said_and_the_passphrase_is_not() {
+    fn a11_errors_name_the_cause_and_never_the_passphrase() {
         let folder = Folder::new();
         folder.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out plain", "plain");
         let encrypted =
             folder.openssl("pkcs8 -topk8 -v2 aes-256-cbc -in plain -out key -passout file:passphrase", "key");
         let passphrase = folder.at("passphrase");
         let errors = [
-            (read(&encrypted, Some(&folder.at("wrong"))).unwrap_err(), "does not open the private key"),
-            (read(&encrypted, None).unwrap_err(), "is encrypted; name the file"),
+            (read(&encrypted, Some(&folder.at("wrong"))).unwrap_err(), "does not decrypt the private key"),
+            (read(&encrypted, None).unwrap_err(), "is encrypted; configure the file"),
             (read(&folder.at("plain"), Some(&passphrase)).unwrap_err(), "is not encrypted, although"),
             (read(&encrypted, Some(&folder.at("none"))).unwrap_err(), "cannot read the passphrase file"),
             (
@@ -259,15 +260,15 @@ mod tests {
                 "older than SHA-2",
             ),
         ];
-        for (error, said) in errors {
+        for (error, cause) in errors {
             let shown = format!("{error} {error:?}");
-            assert!(shown.contains(said), "{shown}");
+            assert!(shown.contains(cause), "{shown}");
             assert!(!shown.contains("horse") && !shown.contains("BEGIN"), "{shown}");
         }
     }
 
     #[test]
-    fn a11_the_passphrase_is_kept_as_private_as_the_key() {
+    fn a11_the_passphrase_file_must_be_as_private_as_the_key() {
         let folder = Folder::new();
         folder.openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out plain", "plain");
         let key =
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_key_says_so() {
+    fn a_file_without_a_key_is_refused() {
         let folder = Folder::new();
         let file = folder.at("nothing");
         write(&file, "nothing", 0o600);

@@ -1,4 +1,4 @@
-//! Private keys: where they are, and what signs with them (A11, B19).
+//! Private keys in files and PKCS#11 tokens (A11, B19).
 
 mod key_file;
 #[cfg(feature = "pkcs11")]
@@ -17,29 +17,29 @@ pub use private_file::{PrivateFileError, Secret};
 
 use crate::config::{Credential, KeyLocation};
 
-/// A private key that is not used.
+/// A private key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Its file, or the passphrase that opens it.
+    /// Its file, or the passphrase, cannot be used.
     #[error(transparent)]
     File(#[from] KeyFileError),
-    /// The token that holds it; boxed, because what PKCS#11 says is large and seldom said.
+    /// Its token cannot be used. Boxed, because PKCS#11 errors are large and rare.
     #[cfg(feature = "pkcs11")]
     #[error(transparent)]
     Token(Box<TokenError>),
-    /// It is of a kind that cannot sign.
+    /// The kind of the key is not supported.
     #[error(
-        "the private key {location} cannot be used: {source}; an RSA key or one on P-256, P-384 or P-521 can"
+        "cannot use the private key {location}: {source}; use an RSA key or one on P-256, P-384 or P-521"
     )]
     Kind {
-        /// Which key.
+        /// The key.
         location: KeyLocation,
-        /// What rustls says.
+        /// The error of rustls.
         source: rustls::Error,
     },
 }
 
-/// What signs with the key of `credential`.
+/// Loads the key of `credential` for signing.
 pub(super) fn load(
     credential: &Credential,
     provider: &CryptoProvider,

@@ -1,4 +1,4 @@
-//! Files that only the platform may read (A11, B19): keys, passphrases, PINs.
+//! Reads files that only the platform may access (A11, B19): keys, passphrases, PINs.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-/// What a private file holds.
+/// The content of a private file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Secret {
     /// A private key.
@@ -18,43 +18,43 @@ pub enum Secret {
     Pin,
 }
 
-/// A private file that is not used.
+/// A private file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the {secret} {}", file.display())]
     Read {
-        /// What it holds.
+        /// The content.
         secret: Secret,
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: io::Error,
     },
-    /// Somebody else on the machine could read or change it (A11).
+    /// Other accounts of the machine can read or change the file (A11).
     #[error(
-        "the {secret} {} can be reached by others (mode {mode:04o}); run: chmod 600 {}",
+        "the {secret} {} is accessible to other accounts (mode {mode:04o}); run: chmod 600 {}",
         file.display(), file.display()
     )]
     TooOpen {
-        /// What it holds.
+        /// The content.
         secret: Secret,
-        /// Which file.
+        /// The file.
         file: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// Nothing in it.
+    /// The file is empty.
     #[error("the {secret} {} is empty", file.display())]
     Empty {
-        /// What it should hold.
+        /// The expected content.
         secret: Secret,
-        /// Which file.
+        /// The file.
         file: PathBuf,
     },
 }
 
-/// The contents of a file that nobody else can reach; wiped from memory when they are dropped.
+/// The contents of a file that no other account can access. They are wiped from memory when dropped.
 pub(super) fn read(file: &Path, secret: Secret) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let failed = |source| PrivateFileError::Read { secret, file: file.to_owned(), source };
     let mut opened = File::open(file).map_err(failed)?;
@@ -63,13 +63,13 @@ pub(super) fn read(file: &Path, secret: Secret) -> Result<Zeroizing<Vec<u8>>, Pr
     if mode & forbidden(&metadata, rustix::process::geteuid().as_raw()) != 0 {
         return Err(PrivateFileError::TooOpen { secret, file: file.to_owned(), mode });
     }
-    // The whole file at once, so that no growing buffer leaves copies behind.
+    // One allocation for the whole file: a growing buffer would leave copies in memory.
     let mut contents = Zeroizing::new(vec![0; usize::try_from(metadata.len()).unwrap_or(0)]);
     opened.read_exact(&mut contents).map_err(failed)?;
     Ok(contents)
 }
 
-/// One line of text without the end of line that editors and `echo` leave behind it.
+/// One line of text without the line end that editors and `echo` add.
 pub(super) fn read_line(file: &Path, secret: Secret) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let mut line = read(file, secret)?;
     for end in [b'\n', b'\r'] {
@@ -84,7 +84,7 @@ pub(super) fn read_line(file: &Path, secret: Secret) -> Result<Zeroizing<Vec<u8>
 }
 
 /// The permission bits that a private file must not have. A file of the superuser may be readable by a group,
-/// which is how a daemon under another account gets at it: systemd's credentials look like that.
+/// so that a daemon under another account can read it. Credentials of systemd have these permissions.
 fn forbidden(metadata: &Metadata, account: u32) -> u32 {
     if metadata.uid() == 0 && account != 0 { 0o037 } else { 0o077 }
 }
@@ -112,7 +112,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a11_a_file_that_others_can_reach_is_refused() {
+    fn a11_a_file_that_other_accounts_can_access_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
         for mode in [0o604, 0o640, 0o620, 0o644, 0o606, 0o601] {
@@ -130,18 +130,18 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a11_the_group_may_read_a_file_of_the_superuser_and_of_nobody_else() {
+    fn a11_the_group_may_read_only_files_of_the_superuser() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
         write(&file, "secret", 0o440);
         let metadata = std::fs::metadata(&file).unwrap();
         let owner = metadata.uid();
-        assert_eq!(forbidden(&metadata, owner), 0o077, "one's own file");
+        assert_eq!(forbidden(&metadata, owner), 0o077, "a file of the same account");
         assert_eq!(forbidden(&metadata, owner + 1) == 0o037, owner == 0);
     }
 
     #[test]
-    fn the_end_of_the_line_is_no_part_of_a_passphrase() {
+    fn the_line_end_is_not_part_of_a_passphrase() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("passphrase");
         for (written, meant) in [("p w\n", "p w"), ("p w\r\n", "p w"), ("p w", "p w"), ("p w \n\n", "p w \n")]

@@ -1,10 +1,9 @@
-//! The cryptography of the profile: its cipher suites in its order, its key exchange groups, and nothing
-//! older.
+//! The cryptography of the profile: its cipher suites in its order, and its key exchange groups.
 //!
-//! Built on rustls' own provider over AWS-LC, which lends everything that it has: hashes, the PRF, AES-GCM,
-//! signatures, randomness, X25519, P-256, P-384 and the hybrid post-quantum group. What it lacks is here:
-//! finite field Diffie-Hellman, P-521 key exchange, and the suites made of them. Server and client use the
-//! same provider.
+//! The provider builds on rustls' provider for AWS-LC, which supplies hashes, the PRF, AES-GCM, signatures,
+//! randomness, X25519, P-256, P-384 and the hybrid post-quantum group. This module adds what that provider
+//! lacks: finite field Diffie-Hellman, P-521 key exchange, CBC record protection, and the suites made of
+//! them. Server and client use the same provider.
 
 pub mod cbc;
 mod ffdhe;
@@ -20,12 +19,12 @@ use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use crate::config::TlsVersion;
 pub use versions::Versions;
 
-/// What an operator may choose about the cryptography.
+/// The configurable part of the cryptography.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Which protocol versions are spoken. `// A2`
+    /// The supported TLS versions. `// A2`
     pub versions: Versions,
-    /// Whether TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, which the specification leaves open, is on. `// A3`
+    /// Whether TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, which is optional in the specification, is on. `// A3`
     pub ecdhe_rsa: bool,
 }
 
@@ -36,7 +35,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The versions that a configuration lists; both when it lists none, which a checked one does not.
+    /// Settings with these versions. An empty list, which a validated configuration cannot contain, means
+    /// both.
     #[must_use]
     pub fn new(versions: &[TlsVersion], ecdhe_rsa: bool) -> Self {
         let versions = match (versions.contains(&TlsVersion::Tls12), versions.contains(&TlsVersion::Tls13)) {
@@ -48,27 +48,27 @@ impl Settings {
     }
 }
 
-/// The provider for a `ServerConfig` or a `ClientConfig` that speaks [`Settings::versions`].
+/// The provider for a `ServerConfig` or a `ClientConfig` with [`Settings::versions`].
 ///
-/// TLS 1.3 suites are rustls' own in its order, but for the staples that go with each certificate (A10);
-/// those of TLS 1.2 follow in the order of the specification, which a server imposes with
-/// `ignore_client_order`. Only suites and groups that a chosen version can use are in it, so that whoever
-/// reads the lists (as [`PlatformCertificates`](super::certificate_selection::PlatformCertificates) does)
-/// sees what can be negotiated.
+/// The TLS 1.3 suites are those of rustls in its order, extended by the staples of each certificate (A10).
+/// The TLS 1.2 suites follow in the order of the specification, which a server enforces with
+/// `ignore_client_order`. The provider holds only suites and groups that a supported version can use, so that
+/// its lists show what can be negotiated. [`PlatformCertificates`](super::PlatformCertificates) relies on
+/// this.
 #[must_use]
 pub fn provider(settings: Settings) -> CryptoProvider {
     let base = aws_lc_rs::default_provider();
-    let spoken = settings.versions.protocol_versions();
+    let supported = settings.versions.protocol_versions();
     let tls13 = suites::tls13().map(SupportedCipherSuite::Tls13);
     let tls12 = suites::tls12(settings.ecdhe_rsa).map(SupportedCipherSuite::Tls12);
     CryptoProvider {
-        cipher_suites: tls13.chain(tls12).filter(|suite| spoken.contains(&suite.version())).collect(),
+        cipher_suites: tls13.chain(tls12).filter(|suite| supported.contains(&suite.version())).collect(),
         kx_groups: base
             .kx_groups
             .iter()
             .copied()
             .chain(GROUPS)
-            .filter(|group| spoken.iter().any(|spoken| group.usable_for_version(spoken.version)))
+            .filter(|group| supported.iter().any(|version| group.usable_for_version(version.version)))
             .collect(),
         ..base
     }
@@ -80,8 +80,8 @@ pub fn negotiable_suites() -> impl Iterator<Item = (&'static str, &'static str)>
     suites.filter_map(|suite| Some((suite.version().version.as_str()?, suite.suite().as_str()?)))
 }
 
-/// Behind rustls' own groups: slower, for those who ask. A client that names no FFDHE group is given the
-/// first one (RFC 7919 section 4), so the least expensive of them leads. `// A0`
+/// Groups after those of rustls: they are slower, and used only if a client prefers them. A client that names
+/// no FFDHE group gets the first one (RFC 7919 section 4), so the cheapest of them comes first. `// A0`
 static GROUPS: [&dyn SupportedKxGroup; 4] =
     [&p521::SECP521R1, &ffdhe::FFDHE2048, &ffdhe::FFDHE3072, &ffdhe::FFDHE4096];
 
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a0_the_groups_are_the_nist_curves_and_the_named_finite_fields_beside_those_of_rustls() {
+    fn a0_the_groups_are_those_of_rustls_with_p521_and_the_named_finite_fields() {
         let ec = [X25519, secp256r1, secp384r1, secp521r1];
         let ff = [FFDHE2048, FFDHE3072, FFDHE4096];
         assert_eq!(groups(Versions::Tls12), [&ec[..], &ff].concat());

@@ -1,4 +1,4 @@
-//! OpenSSL's command, the second opinion of this folder's tests.
+//! The `openssl` command, the reference implementation for the tests of this folder.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,7 +18,7 @@ pub(super) fn openssl(folder: &Path, arguments: &[&str]) -> Vec<u8> {
 pub(super) fn der(tag: u8, content: &[&[u8]]) -> Vec<u8> {
     let content = content.concat();
     let length = u16::try_from(content.len()).expect("test data is short").to_be_bytes();
-    // As short as it can be.
+    // The shortest form.
     let length = match length {
         [0, short @ ..=0x7F] => vec![short],
         [0, long] => vec![0x81, long],

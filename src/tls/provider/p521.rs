@@ -1,4 +1,4 @@
-//! Key exchange on P-521, which AWS-LC has and rustls leaves out. `// A0`
+//! Key exchange on P-521, which AWS-LC supports and rustls does not offer. `// A0`
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ impl fmt::Debug for P521 {
     }
 }
 
-/// A key pair that is used once: completing takes it.
+/// A key pair for one use: `complete` consumes it.
 struct Exchange {
     private: EphemeralPrivateKey,
     public: PublicKey,
@@ -67,7 +67,7 @@ impl ActiveKeyExchange for Exchange {
 }
 
 /// The first byte of a point and its length: uncompressed, two coordinates of 66 bytes (RFC 8446 section
-/// 4.2.8.2). AWS-LC would read compressed points too, which TLS does not allow.
+/// 4.2.8.2). AWS-LC also accepts compressed points, which TLS forbids.
 const UNCOMPRESSED: u8 = 4;
 const POINT_LENGTH: usize = 1 + 2 * 66;
 
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_uncompressed_point_of_the_curve_is_taken() {
+    fn only_an_uncompressed_point_of_the_curve_is_accepted() {
         let complete = |peer: &[u8]| SECP521R1.start().unwrap().complete(peer).map(|_| ());
         let point = SECP521R1.start().unwrap().pub_key().to_vec();
         assert_eq!(complete(&point), Ok(()));

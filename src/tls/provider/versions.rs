@@ -1,9 +1,9 @@
-//! Which versions of TLS are spoken.
+//! The supported TLS versions.
 
 use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 
-/// The versions of TLS that a server accepts or a client offers. Nothing below 1.2 can be expressed. `// A2,
+/// The TLS versions that a server accepts or a client offers. Versions below 1.2 cannot be expressed. `// A2,
 /// B13`
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Versions {
@@ -11,12 +11,12 @@ pub enum Versions {
     Tls12,
     /// TLS 1.3 alone (RFC 8446).
     Tls13,
-    /// Both; the peer's best is used.
+    /// Both; the newest version of the peer is used.
     Tls12AndTls13,
 }
 
 impl Versions {
-    /// The same for `ConfigBuilder::with_protocol_versions`.
+    /// The versions for `ConfigBuilder::with_protocol_versions`.
     #[must_use]
     pub fn protocol_versions(self) -> &'static [&'static SupportedProtocolVersion] {
         match self {

@@ -1,7 +1,7 @@
-//! From the signature schemes of TLS to what tokens do.
+//! Maps the signature schemes of TLS to PKCS#11 mechanisms.
 //!
-//! Tokens get the digest and not the message: the mechanisms for that (CKM_RSA_PKCS, CKM_RSA_PKCS_PSS,
-//! CKM_ECDSA) are those that all of them have, and a slow one has the least to do.
+//! Tokens get the digest, not the message: all tokens support the mechanisms for digests (CKM_RSA_PKCS,
+//! CKM_RSA_PKCS_PSS, CKM_ECDSA), and a slow token has the least work.
 
 use aws_lc_rs::digest::{self, digest};
 use cryptoki::mechanism::rsa::{PkcsMgfType, PkcsPssParams};
@@ -31,7 +31,7 @@ impl Curve {
     }
 }
 
-/// A signature scheme of TLS that tokens can do.
+/// A signature scheme of TLS that tokens support.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Scheme {
     padding: Padding,
@@ -60,7 +60,8 @@ const fn scheme(padding: Padding, hash: Hash) -> Scheme {
 }
 
 impl Scheme {
-    /// What a key can do, the preferred first: on a curve, the hash of its size; without one, RSA.
+    /// The schemes of a key, in order of preference: for a curve the hash of its size, for `None` those of
+    /// RSA.
     pub(super) const fn for_key(curve: Option<Curve>) -> &'static [Self] {
         match curve {
             None => {
@@ -103,8 +104,8 @@ impl Scheme {
         }
     }
 
-    /// What the token signs: the digest, with its name before it where the padding has no place for that
-    /// (RFC 8017 9.2).
+    /// The input for the token: the digest, for PKCS #1 in a DigestInfo with the name of the hash (RFC 8017
+    /// 9.2).
     pub(super) fn input(self, message: &[u8]) -> Vec<u8> {
         let digest = digest(self.hash.algorithm(), message);
         match self.padding {
@@ -113,7 +114,7 @@ impl Scheme {
         }
     }
 
-    /// What TLS wants: ECDSA signatures of tokens are r and s one behind the other, those of TLS are a
+    /// The signature in the form of TLS. ECDSA signatures of tokens are r followed by s; those of TLS are a
     /// SEQUENCE of two INTEGERs (RFC 3279 2.2.3).
     pub(super) fn output(self, signature: Vec<u8>) -> Option<Vec<u8>> {
         match self.padding {
@@ -144,7 +145,7 @@ impl Hash {
         }
     }
 
-    /// RFC 8446 4.2.3: the same hash everywhere, and a salt of its length.
+    /// The same hash for message and mask, and a salt of its length (RFC 8446 4.2.3).
     fn pss(self) -> PkcsPssParams {
         let (hash_alg, mgf, salt) = match self {
             Self::Sha256 => (MechanismType::SHA256, PkcsMgfType::MGF1_SHA256, 32),
@@ -160,9 +161,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn r_and_s_become_integers_of_der() {
+    fn r_and_s_become_der_integers() {
         let ecdsa = scheme(Ecdsa(Curve::P256), Sha256);
-        // Leading zeros go, and a number whose first bit is set gets one: an INTEGER has a sign.
+        // An INTEGER is signed: leading zeros are dropped, and a number whose first bit is set gets one.
         assert_eq!(ecdsa.output(vec![0, 1, 0x80, 2]).unwrap(), [0x30, 8, 2, 1, 1, 2, 3, 0, 0x80, 2]);
         assert_eq!(ecdsa.output(vec![0, 0]).unwrap(), [0x30, 6, 2, 1, 0, 2, 1, 0]);
         let long = ecdsa.output(vec![0x01; 132]).unwrap();
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn every_scheme_is_its_own() {
+    fn the_schemes_are_distinct() {
         let all =
             [None, Some(Curve::P256), Some(Curve::P384), Some(Curve::P521)].map(Scheme::for_key).concat();
         let mut names: Vec<u16> = all.iter().map(|scheme| scheme.in_tls().into()).collect();

@@ -1,4 +1,4 @@
-//! Private keys that never leave a PKCS#11 token (A11): an HSM, a TPM, a smart card.
+//! Private keys in PKCS#11 tokens (A11): an HSM, a TPM, a smart card. The key never leaves the token.
 
 mod mechanism;
 
@@ -20,69 +20,75 @@ use self::mechanism::{Curve, Scheme};
 use super::private_file::{self, PrivateFileError, Secret};
 use crate::config::TokenUri;
 
-/// A token or a key in it that is not used.
+/// A token, or the key in it, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// The library.
-    #[error("the PKCS#11 library {} cannot be used", module.display())]
+    /// The PKCS#11 library cannot be loaded or initialized.
+    #[error("cannot use the PKCS#11 library {}", module.display())]
     Module {
-        /// Which library.
+        /// The library.
         module: PathBuf,
-        /// What it says.
+        /// The error of the library.
         source: CryptokiError,
     },
-    /// None or several.
-    #[error("{found} tokens match {uri}; exactly one must, see: pkcs11-tool --module {} -L", uri.module.display())]
-    Token {
-        /// What was looked for.
-        uri: Box<TokenUri>,
-        /// How many there are.
-        found: usize,
-    },
-    /// None or several.
-    #[error("{found} private keys match {uri}; exactly one must, see: pkcs11-tool --module {} --login -O", uri.module.display())]
-    Key {
-        /// What was looked for.
-        uri: Box<TokenUri>,
-        /// How many there are.
-        found: usize,
-    },
-    /// The token wants a PIN and none is named.
+    /// No token matches, or several do.
     #[error(
-        "the token of {0} wants a PIN; put it into a private file and add pin-source=FILE after the question mark"
+        "{found} tokens match {uri}; exactly one must match, see: pkcs11-tool --module {} -L",
+        uri.module.display()
+    )]
+    Token {
+        /// The URI of the token.
+        uri: Box<TokenUri>,
+        /// The number of matches.
+        found: usize,
+    },
+    /// No key matches, or several do.
+    #[error(
+        "{found} private keys match {uri}; exactly one must match, see: pkcs11-tool --module {} --login -O",
+        uri.module.display()
+    )]
+    Key {
+        /// The URI of the key.
+        uri: Box<TokenUri>,
+        /// The number of matches.
+        found: usize,
+    },
+    /// The token requires a PIN, and none is configured.
+    #[error(
+        "the token of {0} requires a PIN; put it into a private file and add pin-source=FILE after the question mark"
     )]
     NoPin(Box<TokenUri>),
-    /// The file with the PIN.
+    /// The file with the PIN cannot be read.
     #[error(transparent)]
     Pin(#[from] PrivateFileError),
-    /// No login.
-    #[error("the token of {uri} does not take the PIN")]
+    /// The login failed.
+    #[error("the token of {uri} rejects the PIN")]
     Login {
-        /// Which token.
+        /// The URI of the token.
         uri: Box<TokenUri>,
-        /// What it says.
+        /// The error of the token.
         source: CryptokiError,
     },
-    /// No login is tried again, because that could lock the token.
-    #[error("the token of {0} refused the PIN before; correct it and reload")]
+    /// An earlier login failed. It is not repeated, because that could lock the token.
+    #[error("the token of {0} rejected the PIN before; correct the PIN and reload")]
     Locked(Box<TokenUri>),
-    /// Neither RSA nor a NIST curve.
+    /// The key is neither RSA nor on a NIST curve.
     #[error("the key of {0} is neither an RSA key nor one on P-256, P-384 or P-521")]
     Kind(Box<TokenUri>),
-    /// Something else.
+    /// Another operation failed.
     #[error("the token of {uri} failed")]
     Failed {
-        /// Which token.
+        /// The URI of the token.
         uri: Box<TokenUri>,
-        /// What it says.
+        /// The error of the token.
         source: CryptokiError,
     },
 }
 
-/// A library may be initialized once in a process, whatever a reload asks for.
+/// The initialized libraries. A process may initialize each library once, so reloads reuse it.
 static MODULES: Mutex<BTreeMap<PathBuf, Pkcs11>> = Mutex::new(BTreeMap::new());
 
-/// Finds the key, logged in to its token.
+/// Logs in to the token and finds the key.
 pub(super) fn open(uri: &TokenUri) -> Result<Arc<dyn SigningKey>, TokenError> {
     let token = Token {
         module: module(&uri.module)
@@ -108,17 +114,17 @@ fn module(file: &Path) -> Result<Pkcs11, CryptokiError> {
     Ok(module)
 }
 
-/// A token, and sessions with it that nobody is using.
+/// A token, and its idle sessions.
 #[derive(Debug)]
 struct Token {
     uri: Box<TokenUri>,
     module: Pkcs11,
     idle: Mutex<Vec<TokenSession>>,
-    /// Tokens lock themselves after a few wrong PINs: a wrong one is tried once.
+    /// Tokens lock after a few wrong PINs, so a wrong PIN is tried only once.
     pin_refused: AtomicBool,
 }
 
-/// A session that is logged in, and the key in it.
+/// A logged-in session, and its handle of the key.
 #[derive(Debug)]
 struct TokenSession {
     session: Session,
@@ -126,7 +132,7 @@ struct TokenSession {
 }
 
 impl Token {
-    /// A session takes one signature at a time, so that as many are opened as handshakes sign at once.
+    /// Opens a session. A session makes one signature at a time, so concurrent handshakes open several.
     fn ready(&self) -> Result<TokenSession, TokenError> {
         let slot = self.slot()?;
         let failed = |source| self.failed(source);
@@ -134,10 +140,10 @@ impl Token {
         if self.module.get_token_info(slot).map_err(failed)?.login_required() {
             self.log_in(&session)?;
         }
-        let mut wanted = vec![Attribute::Class(ObjectClass::PRIVATE_KEY)];
-        wanted.extend(self.uri.object.as_ref().map(|label| Attribute::Label(label.clone().into_bytes())));
-        wanted.extend(self.uri.id.as_ref().map(|id| Attribute::Id(id.clone())));
-        match session.find_objects(&wanted).map_err(failed)?.as_slice() {
+        let mut template = vec![Attribute::Class(ObjectClass::PRIVATE_KEY)];
+        template.extend(self.uri.object.as_ref().map(|label| Attribute::Label(label.clone().into_bytes())));
+        template.extend(self.uri.id.as_ref().map(|id| Attribute::Id(id.clone())));
+        match session.find_objects(&template).map_err(failed)?.as_slice() {
             [key] => Ok(TokenSession { key: *key, session }),
             found => Err(TokenError::Key { uri: self.uri.clone(), found: found.len() }),
         }
@@ -166,11 +172,11 @@ impl Token {
             return Err(TokenError::Locked(self.uri.clone()));
         }
         let file = self.uri.pin.as_ref().ok_or_else(|| TokenError::NoPin(self.uri.clone()))?;
-        // Read anew each time: between logins the PIN is nowhere in this process.
+        // The PIN is read for each login, so that it does not stay in memory between logins.
         let pin = private_file::read_line(file, Secret::Pin)?;
         let pin = AuthPin::from(String::from_utf8_lossy(&pin).as_ref());
         match session.login(UserType::User, Some(&pin)) {
-            // A login holds for all sessions of a process.
+            // A login is valid for all sessions of a process.
             Ok(()) | Err(CryptokiError::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
             Err(source) => {
                 self.pin_refused.store(true, Ordering::Relaxed);
@@ -205,7 +211,7 @@ impl Token {
                 self.put_back(ready);
                 return Ok(signature);
             }
-            // The token may have been away: what was open with it is worth nothing then.
+            // The token may have been disconnected, which invalidates all open sessions.
             drop(ready);
             self.lock().clear();
         }
@@ -228,7 +234,7 @@ impl Token {
     }
 }
 
-/// A key in a token, as rustls asks for it.
+/// A key in a token, as a rustls signing key.
 #[derive(Debug)]
 struct TokenKey {
     token: Arc<Token>,
@@ -250,7 +256,7 @@ impl SigningKey for TokenKey {
     }
 }
 
-/// One signature.
+/// Makes one signature.
 #[derive(Debug)]
 struct TokenSigner {
     token: Arc<Token>,
@@ -260,8 +266,11 @@ struct TokenSigner {
 impl Signer for TokenSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
         let signed = self.token.sign(self.scheme, message).map_err(|error| {
-            // Ours, not the peer's: handshakes fail until the token is back.
-            tracing::error!(error = &error as &dyn std::error::Error, "a token did not sign");
+            // The fault is the platform's, not the peer's.
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "PKCS#11 token failed to sign; handshakes fail until the token recovers"
+            );
             rustls::Error::Other(OtherError(Arc::new(error)))
         })?;
         self.scheme

@@ -20,10 +20,10 @@ pub(super) trait BlockHash: 'static {
     /// The chaining value before the first block.
     const INITIAL: Self::State;
 
-    /// Hashes whole blocks. The time depends on how many there are and on nothing else.
+    /// Hashes whole blocks. The time depends only on their number.
     fn compress(state: &mut Self::State, blocks: &[[u8; HASH_BLOCK_LEN]]);
 
-    /// The hash value that a chaining value stands for.
+    /// The hash value of a chaining value.
     fn digest(state: &Self::State) -> Self::Digest {
         let mut digest = Self::Digest::default();
         for (bytes, word) in digest.as_mut().chunks_exact_mut(4).zip(state.as_ref()) {

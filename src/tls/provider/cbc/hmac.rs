@@ -1,4 +1,4 @@
-//! HMAC (RFC 2104) over a message whose length stays secret.
+//! HMAC (RFC 2104) over a message of secret length.
 
 use std::ops::RangeInclusive;
 use std::slice;
@@ -16,7 +16,7 @@ pub(super) struct HmacKey<H: BlockHash> {
 }
 
 impl<H: BlockHash> HmacKey<H> {
-    /// Takes a key of at most one hash block; the keys of TLS are as long as the hash value.
+    /// A key of at most one hash block. The MAC keys of TLS are as long as the hash value.
     pub(super) fn new(key: &[u8]) -> Self {
         debug_assert!(key.len() <= HASH_BLOCK_LEN, "longer keys would have to be hashed first");
         let after = |pad: u8| {
@@ -33,10 +33,9 @@ impl<H: BlockHash> HmacKey<H> {
 
     /// The HMAC of the first `len` bytes of `buffer`, in a time that depends on `bounds` alone.
     ///
-    /// `len` is secret; `bounds`, within which it lies, is public, and its start is no further than the end
-    /// of `buffer`. The number of calls of the compression function follows from `bounds`, and every call
-    /// from the first block that could hold the end of the message on works on a block put together with
-    /// masks.
+    /// `len` is secret. `bounds`, within which it lies, is public, and its start is not beyond the end of
+    /// `buffer`. The number of calls of the compression function depends on `bounds` only. From the first
+    /// block that could contain the end of the message on, every block is assembled with masks.
     pub(super) fn mac(&self, buffer: &[u8], len: u16, bounds: RangeInclusive<u16>) -> H::Digest {
         let first_open = block_of(*bounds.start());
         let last_open = block_of(*bounds.end() + PADDING_MIN);
@@ -79,9 +78,8 @@ impl<H: BlockHash> HmacKey<H> {
     }
 }
 
-/// Makes the block that begins at `first` what the padding of FIPS 180-4 5.1.1 makes of it in a message of
-/// `len` bytes: bytes behind the message become the marker and zeros, and the last block ends with the bit
-/// count.
+/// Pads the block that begins at `first`, in a message of `len` bytes (FIPS 180-4 5.1.1): bytes after the
+/// message become the marker and zeros, and the last block ends with the bit count.
 fn pad_block(block: &mut [u8; HASH_BLOCK_LEN], first: u16, len: u16, is_last: Choice, bit_count: u64) {
     let message = below::<HASH_BLOCK_LEN>(first, len);
     let message_or_marker = below::<HASH_BLOCK_LEN>(first, len + 1);
@@ -99,7 +97,7 @@ fn block_of(position: u16) -> u16 {
     position >> HASH_BLOCK_LEN.ilog2()
 }
 
-/// The byte behind the message.
+/// The byte after the message.
 const MARKER: u8 = 0x80;
 
 /// From the end of a message to the last byte of the shortest padding: marker and bit count.
@@ -112,7 +110,7 @@ mod tests {
     use super::super::hash::{BlockHash, Sha1, Sha256};
     use super::HmacKey;
 
-    /// Every length over three blocks, known exactly, known to lie in a narrow window, and known not at all.
+    /// Every length over three blocks, with exact, narrow and wide bounds.
     fn agrees_with<H: BlockHash>(algorithm: hmac::Algorithm) {
         let buffer: Vec<u8> = (0..700u32).map(|n| (n * 7 + 3) as u8).collect();
         let key: Vec<u8> = (1..=H::DIGEST_LEN as u8).collect();

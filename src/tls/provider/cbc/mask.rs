@@ -1,4 +1,4 @@
-//! Byte masks over a run of positions, for comparisons with a position that has to stay secret.
+//! Byte masks over a range of positions, for comparisons with a secret position.
 
 use std::hint::black_box;
 
@@ -7,8 +7,8 @@ use std::hint::black_box;
 /// `limit` is secret, `first` is public. Positions are below 2^15, so that the sign bit of a difference is
 /// the comparison.
 pub(super) fn below<const N: usize>(first: u16, limit: u16) -> [u8; N] {
-    // Behind the two barriers the compiler knows neither that the masks depend on `limit` in any orderly way
-    // nor that a mask has only two values, so it cannot turn the arithmetic done with them into a branch.
+    // The two barriers hide from the compiler how the masks depend on `limit`, and that a mask has only two
+    // values. Otherwise it could turn the arithmetic on the masks into a branch.
     let limit = black_box(limit);
     let mut masks = [0; N];
     for (mask, position) in masks.iter_mut().zip(first..) {

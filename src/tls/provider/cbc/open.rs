@@ -1,4 +1,4 @@
-//! The receiving side.
+//! The receiving side: decrypts and authenticates records.
 
 use cbc::Decryptor;
 use cbc::cipher::array::Array;
@@ -6,12 +6,12 @@ use cbc::cipher::{BlockModeDecrypt, InnerIvInit};
 use rustls::Error;
 use rustls::crypto::cipher::{InboundOpaqueMessage, InboundPlainMessage, MessageDecrypter, make_tls12_aad};
 
+use super::cipher::{Aes, BLOCK_LEN, MAC_HEADER_LEN, MAX_CIPHERTEXT_LEN, MAX_PLAINTEXT_LEN};
 use super::hash::BlockHash;
 use super::hmac::HmacKey;
 use super::trailer::Trailer;
-use super::{Aes, BLOCK_LEN, MAC_HEADER_LEN, MAX_CIPHERTEXT_LEN, MAX_PLAINTEXT_LEN};
 
-/// Takes records apart.
+/// Opens records.
 pub(super) struct Decrypter<C, H: BlockHash> {
     pub(super) mac: HmacKey<H>,
     pub(super) cipher: C,
@@ -31,19 +31,20 @@ impl<C: Aes, H: BlockHash> MessageDecrypter for Decrypter<C, H> {
 }
 
 impl<C: Aes, H: BlockHash> Decrypter<C, H> {
-    /// Decrypts in place and answers the length of the plaintext, which begins behind the IV. `mac_header`
-    /// makes the bytes that the MAC covers before the plaintext from the plaintext's length.
+    /// Decrypts in place and returns the length of the plaintext, which begins after the IV. `mac_header`
+    /// computes the MAC input before the plaintext from the length of the plaintext.
     ///
     /// # Errors
     ///
-    /// [`Error::DecryptError`] whatever is wrong with a record that could have been genuine;
-    /// [`Error::PeerSentOversizedRecord`] if it is too long, or if it is genuine and its plaintext is too long.
+    /// [`Error::DecryptError`] for every fault of a record of a possible length.
+    /// [`Error::PeerSentOversizedRecord`] if the record is too long, or if it is authentic and its plaintext
+    /// is too long.
     fn open(
         &self,
         record: &mut [u8],
         mac_header: impl Fn(u16) -> [u8; MAC_HEADER_LEN],
     ) -> Result<usize, Error> {
-        // The length of the record is public: everybody on the way has seen it.
+        // The length of the record is public: it is visible on the network.
         if record.len() > MAX_CIPHERTEXT_LEN {
             return Err(Error::PeerSentOversizedRecord);
         }
@@ -55,9 +56,9 @@ impl<C: Aes, H: BlockHash> Decrypter<C, H> {
         Decryptor::inner_iv_init(&self.cipher, &(*iv).into()).decrypt_blocks(blocks);
         let trailer = Trailer::locate(body, H::DIGEST_LEN).ok_or(Error::DecryptError)?;
 
-        // From here to the decision, nothing that happens may depend on what `trailer` found, only on the
-        // length of the record (RFC 5246 6.2.3.2, implementation note). The IV has done its work; the MAC
-        // header takes its place, right before the plaintext.
+        // From here to the decision, control flow and timing may depend on the length of the record only, and
+        // not on the values in `trailer` (RFC 5246 6.2.3.2, implementation note). The MAC header replaces the
+        // IV, which is no longer needed, right before the plaintext.
         let (_, mac_input) = record.split_at_mut(BLOCK_LEN - MAC_HEADER_LEN);
         let (header, _) = mac_input.split_at_mut(MAC_HEADER_LEN);
         header.copy_from_slice(&mac_header(trailer.plaintext_len()));

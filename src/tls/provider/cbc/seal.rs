@@ -1,4 +1,4 @@
-//! The sending side.
+//! The sending side: authenticates and encrypts records.
 
 use cbc::Encryptor;
 use cbc::cipher::array::Array;
@@ -8,11 +8,11 @@ use rustls::crypto::cipher::{
     MessageEncrypter, OutboundOpaqueMessage, OutboundPlainMessage, PrefixedPayload, make_tls12_aad,
 };
 
+use super::cipher::{Aes, BLOCK_LEN, MAC_HEADER_LEN, MAX_PLAINTEXT_LEN};
 use super::hash::BlockHash;
 use super::hmac::HmacKey;
-use super::{Aes, BLOCK_LEN, MAC_HEADER_LEN, MAX_PLAINTEXT_LEN};
 
-/// Makes records.
+/// Seals records.
 pub(super) struct Encrypter<C, H: BlockHash> {
     pub(super) mac: HmacKey<H>,
     pub(super) cipher: C,
@@ -24,7 +24,7 @@ impl<C: Aes, H: BlockHash> MessageEncrypter for Encrypter<C, H> {
         if len > MAX_PLAINTEXT_LEN {
             return Err(Error::EncryptError);
         }
-        // The MAC header stands where the IV will be, so that the MAC's input is in one piece.
+        // The MAC header stands where the IV will be, so that the MAC input is contiguous.
         let mut record = PrefixedPayload::with_capacity(self.encrypted_payload_len(len));
         record.extend_from_slice(&[0; BLOCK_LEN - MAC_HEADER_LEN]);
         record.extend_from_slice(&make_tls12_aad(seq, msg.typ, msg.version, len));
@@ -35,12 +35,12 @@ impl<C: Aes, H: BlockHash> MessageEncrypter for Encrypter<C, H> {
         let mac = self.mac.mac(mac_input, mac_input_len, mac_input_len..=mac_input_len);
         record.extend_from_slice(mac.as_ref());
 
-        // Padding is the shortest possible: what it hides of the length is not worth its bytes.
+        // The shortest padding: hiding the length a little better is not worth the bytes.
         let padding_len = BLOCK_LEN - (len + H::DIGEST_LEN) % BLOCK_LEN;
         let padding = [padding_len as u8 - 1; BLOCK_LEN];
         record.extend(padding.iter().take(padding_len));
 
-        // RFC 5246 6.2.3.2: the IV is unpredictable. One that an attacker can foresee is the BEAST attack.
+        // RFC 5246 6.2.3.2: the IV must be unpredictable. A predictable IV allows the BEAST attack.
         let mut iv = [0; BLOCK_LEN];
         aws_lc_rs::rand::fill(&mut iv).map_err(|_| Error::FailedToGetRandomBytes)?;
         let (place, body) = record.as_mut().split_at_mut(BLOCK_LEN);

@@ -1,4 +1,4 @@
-//! What stands behind the plaintext in a decrypted record: MAC and padding (RFC 5246 6.2.3.2).
+//! MAC and padding after the plaintext of a decrypted record (RFC 5246 6.2.3.2).
 
 use std::ops::RangeInclusive;
 
@@ -7,24 +7,23 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreate
 use super::hash::BlockHash;
 use super::mask::below;
 
-/// Where plaintext, MAC and padding lie in a decrypted record, before anybody knows whether it is genuine.
+/// The position of plaintext, MAC and padding in a decrypted record that is not authenticated yet.
 ///
-/// Everything but `room` is secret.
+/// All fields but `room` are secret.
 pub(super) struct Trailer {
-    /// Most plaintext that a record of this length can hold: with no padding besides its length byte.
+    /// The longest plaintext of a record of this length: without padding besides its length byte.
     room: u16,
-    /// Length of the plaintext. With a padding that cannot fit: `room`.
+    /// Length of the plaintext. It is `room` if the padding cannot fit.
     plaintext_len: u16,
-    /// The last byte of the record, which is the number of padding bytes before it and the value of all of
-    /// them.
+    /// The last byte of the record: the number of padding bytes before it, and the value of each of them.
     padding: u8,
     /// Whether the padding can fit into a record of this length.
     fits: Choice,
 }
 
 impl Trailer {
-    /// Reads the padding length of a decrypted record with MACs of `mac_len` bytes. `None` if the record is
-    /// too short for a MAC and a padding length, or longer than any record: both are public.
+    /// Reads the padding length of a decrypted record with a MAC of `mac_len` bytes. `None` if the record is
+    /// too short for MAC and padding length, or longer than any record: both are public.
     pub(super) fn locate(body: &[u8], mac_len: usize) -> Option<Self> {
         let (&padding, before) = body.split_last()?;
         let room = u16::try_from(before.len().checked_sub(mac_len)?).ok()?;
@@ -33,7 +32,7 @@ impl Trailer {
         Some(Self { room, plaintext_len, padding, fits })
     }
 
-    /// Length of the plaintext. Secret until [`Trailer::verify`] has said yes.
+    /// Length of the plaintext. Secret until [`Trailer::verify`] has succeeded.
     pub(super) fn plaintext_len(&self) -> u16 {
         self.plaintext_len
     }
@@ -43,16 +42,15 @@ impl Trailer {
         self.room.saturating_sub(u8::MAX.into())..=self.room
     }
 
-    /// Whether `body` carries `mac`, and behind it nothing but correct padding.
+    /// Whether `body` contains `mac`, followed by correct padding only.
     ///
-    /// One pass over all bytes that could belong to MAC or padding. The MAC is compared where it lies:
-    /// `expected` repeats it so that the byte due at any position is at that position, wherever the MAC
-    /// begins.
+    /// One pass over all bytes that could belong to MAC or padding. The MAC is compared in place: `expected`
+    /// is the rotated and repeated MAC, so that each position has its expected byte wherever the MAC begins.
     pub(super) fn verify<H: BlockHash>(&self, body: &[u8], mac: H::Digest) -> Choice {
         let first = *self.plaintext_bounds().start();
         let mac_begin = self.plaintext_len - first;
-        let before_mac = below::<LONGEST>(0, mac_begin);
-        let before_padding = below::<LONGEST>(0, mac_begin + H::DIGEST_LEN as u16);
+        let before_mac = below::<MAX_TRAILER_LEN>(0, mac_begin);
+        let before_padding = below::<MAX_TRAILER_LEN>(0, mac_begin + H::DIGEST_LEN as u16);
         let expected = rotate::<H>(mac, mac_begin);
 
         let (_, tail) = body.split_at(first.into());
@@ -67,19 +65,19 @@ impl Trailer {
     }
 }
 
-/// Turns `mac` so that its first byte comes to stand at `by` (secret, at most 255) modulo its length: for
-/// each bit of `by`, turned by that power of two or not.
+/// Rotates `mac` so that its first byte moves to `by` (secret, at most 255) modulo its length. For each bit
+/// of `by`, the rotation by that power of two is computed and selected or not.
 fn rotate<H: BlockHash>(mut mac: H::Digest, by: u16) -> H::Digest {
     for bit in 0..u8::BITS {
-        let mut turned = mac;
-        turned.as_mut().rotate_right((1 << bit) % H::DIGEST_LEN);
-        let wanted = Choice::from((by >> bit) as u8 & 1);
-        for (byte, turned) in mac.as_mut().iter_mut().zip(turned.as_ref()) {
-            byte.conditional_assign(turned, wanted);
+        let mut rotated = mac;
+        rotated.as_mut().rotate_right((1 << bit) % H::DIGEST_LEN);
+        let is_set = Choice::from((by >> bit) as u8 & 1);
+        for (byte, rotated) in mac.as_mut().iter_mut().zip(rotated.as_ref()) {
+            byte.conditional_assign(rotated, is_set);
         }
     }
     mac
 }
 
 /// The longest MAC, the longest padding, and its length byte.
-const LONGEST: usize = 32 + 256;
+const MAX_TRAILER_LEN: usize = 32 + 256;

@@ -1,6 +1,6 @@
 //! Ephemeral Diffie-Hellman in the finite fields of RFC 7919. `// A0, A3`
 //!
-//! `docs/ffdhe.md` says why this runs in constant time, why the exponents are this long and why these groups.
+//! `docs/ffdhe.md` explains the constant time, the length of the exponents and the choice of the groups.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion, ffdhe_groups};
 use zeroize::Zeroizing;
 
-/// ffdhe2048 (RFC 7919 appendix A.1), which asks for exponents of at least 225 bits.
+/// ffdhe2048 (RFC 7919 appendix A.1), with exponents of at least 225 bits.
 pub(super) static FFDHE2048: Group = Group {
     name: NamedGroup::FFDHE2048,
     parameters: ffdhe_groups::FFDHE2048,
@@ -21,7 +21,7 @@ pub(super) static FFDHE2048: Group = Group {
     field: &FIELD_2048,
 };
 
-/// ffdhe3072 (RFC 7919 appendix A.2), which asks for exponents of at least 275 bits.
+/// ffdhe3072 (RFC 7919 appendix A.2), with exponents of at least 275 bits.
 pub(super) static FFDHE3072: Group = Group {
     name: NamedGroup::FFDHE3072,
     parameters: ffdhe_groups::FFDHE3072,
@@ -29,7 +29,7 @@ pub(super) static FFDHE3072: Group = Group {
     field: &FIELD_3072,
 };
 
-/// ffdhe4096 (RFC 7919 appendix A.3), which asks for exponents of at least 325 bits.
+/// ffdhe4096 (RFC 7919 appendix A.3), with exponents of at least 325 bits.
 pub(super) static FFDHE4096: Group = Group {
     name: NamedGroup::FFDHE4096,
     parameters: ffdhe_groups::FFDHE4096,
@@ -37,12 +37,12 @@ pub(super) static FFDHE4096: Group = Group {
     field: &FIELD_4096,
 };
 
-/// A group for TLS 1.2. In TLS 1.3 the curves serve everybody, at a tenth of the cost.
+/// A group for TLS 1.2. TLS 1.3 clients all support curves, at a tenth of the cost.
 #[derive(Clone, Copy)]
 pub(super) struct Group {
     name: NamedGroup,
     parameters: FfdheGroup<'static>,
-    /// Length of a private exponent. Whole bytes, so that random bytes are the exponent as they come.
+    /// Length of a private exponent in bytes. Whole bytes, so that random bytes are used unchanged.
     exponent_bytes: usize,
     field: &'static LazyLock<Field>,
 }
@@ -81,7 +81,7 @@ impl fmt::Debug for Group {
     }
 }
 
-/// A key pair that is used once: completing takes it, and dropping it wipes the exponent.
+/// A key pair for one use: `complete` consumes it, and its drop wipes the exponent.
 struct Exchange {
     group: Group,
     exponent: Exponent,
@@ -89,9 +89,8 @@ struct Exchange {
 }
 
 impl ActiveKeyExchange for Exchange {
-    /// The shared secret as long as the prime, with its leading zeros. In TLS 1.2 they do not belong to the
-    /// premaster secret (RFC 5246 section 8.1.2): rustls strips them in `complete_for_tls_version`, which is
-    /// left as it is.
+    /// The shared secret, as long as the prime, with leading zeros. The premaster secret of TLS 1.2 omits
+    /// them (RFC 5246 section 8.1.2): the default `complete_for_tls_version` of rustls strips them.
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
         let field = self.group.field;
         let peer = field.element(peer).ok_or(PeerMisbehaved::InvalidKeyShare)?;
@@ -111,7 +110,7 @@ impl ActiveKeyExchange for Exchange {
     }
 }
 
-/// A private exponent: wiped when dropped. How long it is may be known, its value may not.
+/// A private exponent, wiped when dropped. Its length is public, its value is secret.
 struct Exponent {
     value: Zeroizing<BoxedUint>,
     bits: u32,
@@ -125,7 +124,7 @@ impl Exponent {
     }
 }
 
-/// The integers modulo the prime of a group, with what Montgomery multiplication wants to know in advance.
+/// The integers modulo the prime of a group, with precomputed values for Montgomery multiplication.
 struct Field {
     montgomery: BoxedMontyParams,
     generator: BoxedMontyForm,
@@ -135,10 +134,7 @@ struct Field {
 }
 
 impl Field {
-    #[expect(
-        clippy::expect_used,
-        reason = "the primes are constants, and each of them is tried by the tests below"
-    )]
+    #[expect(clippy::expect_used, reason = "the primes are constants, and the tests cover each of them")]
     fn new(group: FfdheGroup<'_>) -> Self {
         let length = group.p.len();
         let read = |bytes| BoxedUint::from_be_slice_truncated(bytes, bits(length));
@@ -149,16 +145,16 @@ impl Field {
         Self { montgomery, generator, largest, length }
     }
 
-    /// Reads a public value. It may be shorter than the prime, for its leading zeros may have been left out.
-    /// 0, 1 and p - 1 generate no group worth the name, and with a safe prime nothing else has to be kept out
-    /// (RFC 7919 section 5.1).
+    /// Parses a public value. It may be shorter than the prime, without leading zeros. 0, 1 and p - 1
+    /// generate trivial groups and are refused; with a safe prime no other value has to be refused (RFC 7919
+    /// section 5.1).
     fn element(&self, bytes: &[u8]) -> Option<BoxedMontyForm> {
         let value = BoxedUint::from_be_slice(bytes, bits(self.length)).ok()?;
         let permitted = value > BoxedUint::one() && value <= self.largest;
         permitted.then(|| BoxedMontyForm::new(value, &self.montgomery))
     }
 
-    /// The power, in as many bytes as the prime has. Takes the same time for each exponent of a length.
+    /// The power, in as many bytes as the prime. The time depends on the length of the exponent only.
     fn power(&self, base: &BoxedMontyForm, exponent: &Exponent) -> Box<[u8]> {
         let power = Zeroizing::new(base.pow_bounded_exp(&exponent.value, exponent.bits));
         Zeroizing::new(power.retrieve()).to_be_bytes()

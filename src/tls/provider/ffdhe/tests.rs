@@ -17,7 +17,7 @@ use crate::tls::provider::{Settings, Versions, provider};
 const GROUPS: [(&Group, &str); 3] =
     [(&FFDHE2048, "ffdhe2048"), (&FFDHE3072, "ffdhe3072"), (&FFDHE4096, "ffdhe4096")];
 
-/// A key pair of OpenSSL's in one of the groups.
+/// A key pair of OpenSSL in one of the groups.
 struct Opposite {
     folder: tempfile::TempDir,
     public: Vec<u8>,
@@ -36,14 +36,15 @@ impl Opposite {
         Self { folder, public: integer[zeros..].to_vec() }
     }
 
-    /// What OpenSSL derives from its key and ours: padded as in TLS 1.3, or stripped as in TLS 1.2.
+    /// The secret that OpenSSL derives from its key and ours: padded as in TLS 1.3, or stripped as in TLS
+    /// 1.2.
     fn derive(&self, group: &Group, ours: &[u8], padded: bool) -> Vec<u8> {
         let integer = |bytes: &[u8]| der(0x02, &[&[0], bytes]);
         let dh_key_agreement = [0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 3, 1];
         let parameters = der(0x30, &[&integer(group.parameters.p), &[0x02, 1, 2]]);
         let algorithm = der(0x30, &[&dh_key_agreement, &parameters]);
-        // DER allows no zero that is not needed, and OpenSSL insists; one of 256 public values begins with
-        // one.
+        // DER forbids superfluous zeros, and OpenSSL checks this. One of 256 public values begins with a
+        // zero.
         let ours = &ours[ours.iter().take_while(|byte| **byte == 0).count()..];
         let value: &[u8] = if ours[0] & 0x80 == 0 { ours } else { &[&[0], ours].concat() };
         let spki = der(0x30, &[&algorithm, &der(0x03, &[&[0], &der(0x02, &[value])])]);
@@ -74,7 +75,7 @@ fn a_public_value_with_a_leading_zero_is_sent_at_its_full_length() {
     assert_eq!(Box::new(ours).complete(&opposite.public).unwrap().secret_bytes(), theirs);
 }
 
-/// An exponent whose secret with `peer` begins with a zero: one of 256 does.
+/// An exponent whose secret with `peer` begins with a zero byte, as one of 256 does.
 fn with_leading_zero(group: Group, peer: &[u8]) -> (Vec<u8>, Exchange) {
     (0_u64..)
         .map(|tail| [&[1; 21], &tail.to_be_bytes()[..]].concat())
@@ -84,7 +85,7 @@ fn with_leading_zero(group: Group, peer: &[u8]) -> (Vec<u8>, Exchange) {
 }
 
 #[test]
-fn leading_zeros_of_the_secret_count_in_tls_1_3_and_do_not_in_tls_1_2() {
+fn leading_zeros_of_the_secret_are_kept_in_tls_1_3_and_stripped_in_tls_1_2() {
     let opposite = Opposite::new("ffdhe2048");
     let (exponent, ours) = with_leading_zero(FFDHE2048, &opposite.public);
     let stripped = opposite.derive(&FFDHE2048, &ours.public, false);
@@ -125,8 +126,8 @@ fn a_handshake_with_openssl_survives_a_secret_with_a_leading_zero() {
     assert_eq!(connection.negotiated_key_exchange_group().unwrap().name(), NamedGroup::FFDHE2048);
 }
 
-/// A group that reads the server's public value off the wire before it draws its own exponent, and draws one
-/// that leads to a zero.
+/// A group that reads the server's public value off the wire, and then selects an exponent whose secret
+/// begins with a zero byte.
 #[derive(Debug)]
 struct Unlucky(Arc<Mutex<Vec<u8>>>);
 
@@ -173,7 +174,7 @@ impl std::io::Write for Listening {
     }
 }
 
-/// `openssl s_server` with ffdhe2048, on a port of its own.
+/// `openssl s_server` with ffdhe2048, on its own port.
 struct Server {
     process: std::process::Child,
     address: String,
@@ -216,7 +217,7 @@ impl Drop for Server {
 }
 
 #[test]
-fn public_values_that_generate_no_group_are_refused() {
+fn trivial_and_oversized_public_values_are_refused() {
     for (group, name) in GROUPS {
         let complete = |peer: &[u8]| group.start().unwrap().complete(peer).map(|_| ());
         let refused = Err(Error::from(PeerMisbehaved::InvalidKeyShare));
@@ -236,7 +237,7 @@ fn public_values_that_generate_no_group_are_refused() {
 }
 
 #[test]
-fn exponents_are_as_long_as_rfc_7919_asks_and_never_the_same() {
+fn exponents_have_the_length_of_rfc_7919_and_differ() {
     for ((group, name), least) in GROUPS.into_iter().zip([225, 275, 325]) {
         assert!(group.exponent_bytes * 8 >= least, "{name}");
         assert_ne!(group.start().unwrap().pub_key(), group.start().unwrap().pub_key(), "{name}");

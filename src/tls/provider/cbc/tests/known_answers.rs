@@ -1,4 +1,4 @@
-//! A3: records made and read by OpenSSL's primitives alone.
+//! A3: records sealed and opened by OpenSSL's primitives alone.
 
 use super::openssl::OpenSsl;
 use super::reference::Primitives;
@@ -7,7 +7,7 @@ use super::{CONTEXT, SUITES, noise, open, seal};
 const LENGTHS: [usize; 9] = [0, 1, 15, 16, 17, 255, 256, 1000, 16_384];
 
 #[test]
-fn opens_what_openssl_made_with_any_padding() {
+fn records_sealed_by_openssl_open_with_any_padding() {
     for suite in &SUITES {
         let mut decrypter = suite.decrypter();
         for len in LENGTHS {
@@ -24,7 +24,7 @@ fn opens_what_openssl_made_with_any_padding() {
 }
 
 #[test]
-fn openssl_opens_what_we_made_and_finds_the_shortest_padding() {
+fn our_records_open_in_openssl_with_the_shortest_padding() {
     for suite in &SUITES {
         let mut encrypter = suite.encrypter();
         for len in LENGTHS {

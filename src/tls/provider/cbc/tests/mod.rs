@@ -1,5 +1,4 @@
-//! What the record protection is held against: OpenSSL's own primitives, arbitrary damage, and a real
-//! connection.
+//! The record protection against OpenSSL's primitives, arbitrary damage, and a real connection.
 
 mod known_answers;
 mod openssl;
@@ -17,7 +16,7 @@ use rustls::{ContentType, Error, ProtocolVersion};
 
 use super::{AES_128_CBC_SHA256, AES_256_CBC_SHA, AES_256_CBC_SHA256};
 
-/// One of the three record protections, with keys, and how others call its parts.
+/// One of the three record protections, with keys, and the names of its parts in other libraries.
 struct Suite {
     algorithm: &'static dyn Tls12AeadAlgorithm,
     openssl_cipher: &'static str,
@@ -69,7 +68,7 @@ impl Suite {
         self.algorithm.decrypter(self.aead_key(), self.cipher_key)
     }
 
-    /// rustls lets others make keys of 32 bytes only.
+    /// Code outside of rustls can only make keys of 32 bytes.
     fn aead_key(&self) -> AeadKey {
         let mut key = [0xee; 32];
         key[..self.mac_key.len()].copy_from_slice(self.mac_key);
@@ -80,7 +79,7 @@ impl Suite {
         self.mac_key.len()
     }
 
-    /// Padding length bytes that complete a plaintext of `len` bytes to whole blocks.
+    /// The padding lengths that complete a plaintext of `len` bytes to whole blocks.
     fn paddings(&self, len: usize) -> impl Iterator<Item = u8> {
         let shortest = 15 - ((len + self.mac_len()) % 16) as u8;
         (shortest..=u8::MAX).step_by(16)
@@ -102,7 +101,7 @@ const CONTEXT: Context = Context {
 };
 
 impl Context {
-    /// RFC 5246 6.2.3.1: seq_num + type + version + length, written out once more.
+    /// RFC 5246 6.2.3.1: seq_num + type + version + length, independent of the implementation.
     fn mac_header(&self, len: usize) -> Vec<u8> {
         let mut header = self.seq.to_be_bytes().to_vec();
         header.push(self.typ.into());
@@ -133,7 +132,7 @@ fn open(decrypter: &mut dyn MessageDecrypter, context: Context, record: &[u8]) -
     Ok(plain.payload.to_vec())
 }
 
-/// Bytes with no pattern that a mistake could hide in, the same ones every time (xorshift, Marsaglia 2003).
+/// Reproducible bytes without a pattern that could hide a fault (xorshift, Marsaglia 2003).
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15 ^ len as u64;
     let mut next = || {

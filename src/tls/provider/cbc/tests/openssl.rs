@@ -1,4 +1,4 @@
-//! The primitives, from the `openssl` command: nothing of ours in between.
+//! The primitives of the `openssl` command, independent of our code.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! What holds for every record: it comes back whole, and nothing that was changed comes back at all.
+//! Properties of all records: a round trip restores the plaintext, and any change is refused.
 
 use std::collections::HashSet;
 
@@ -84,7 +84,8 @@ proptest! {
         }
     }
 
-    /// Arbitrary decrypted content, mostly with a padding that looks right: the reference decides.
+    /// Arbitrary decrypted content, mostly with valid-looking padding: the result equals that of the
+    /// reference.
     #[test]
     fn agrees_with_the_reference_on_anything(
         suite in suite(),
@@ -102,7 +103,7 @@ proptest! {
     }
 }
 
-/// Lucky Thirteen and POODLE feed on the difference between these.
+/// Lucky Thirteen and POODLE exploit differences between these records.
 #[test]
 fn every_single_wrong_byte_of_mac_and_padding_is_refused() {
     for suite in &SUITES {
@@ -128,7 +129,7 @@ fn every_single_wrong_byte_of_mac_and_padding_is_refused() {
     }
 }
 
-/// A padding as long as the record leaves no room for the MAC, however right its bytes are.
+/// Correct padding as long as the record, which leaves no room for the MAC.
 #[test]
 fn padding_that_leaves_no_room_is_refused() {
     for suite in &SUITES {
@@ -140,9 +141,9 @@ fn padding_that_leaves_no_room_is_refused() {
     }
 }
 
-/// The MAC is right where it would be without padding, and the length byte promises more than there is.
+/// The MAC is correct at the position without padding, and the length byte exceeds the record.
 #[test]
-fn padding_length_that_cannot_be_is_refused() {
+fn impossible_padding_length_is_refused() {
     for suite in &SUITES {
         let len = 48 - suite.mac_len() - 1;
         let mut content = noise(len);
@@ -157,9 +158,9 @@ fn padding_length_that_cannot_be_is_refused() {
     }
 }
 
-/// RFC 5246 6.2.1 and 6.2.3: the alert is record_overflow, which rustls makes of this error.
+/// RFC 5246 6.2.1 and 6.2.3: rustls sends record_overflow for this error.
 #[test]
-fn oversized_records_are_refused_by_that_name() {
+fn oversized_records_get_their_own_error() {
     for suite in &SUITES {
         let mut decrypter = suite.decrypter();
         let padding = |len: usize| suite.paddings(len).next().expect("one at least");

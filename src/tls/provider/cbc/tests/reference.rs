@@ -5,7 +5,7 @@ use cbc::cipher::block_padding::NoPadding;
 use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
 use cbc::{Decryptor, Encryptor};
 
-use super::super::Aes;
+use super::super::cipher::Aes;
 use super::{Context, Suite};
 
 /// Whose HMAC and AES-CBC the reference uses.

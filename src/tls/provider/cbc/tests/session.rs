@@ -36,8 +36,7 @@ fn openssl_client_with_aes_256_cbc_sha() {
     );
 }
 
-/// Several records of every size between a byte and the maximum, there and back, and an orderly end on both
-/// sides.
+/// Records of many sizes from a byte to the maximum in both directions, and a close_notify on both sides.
 fn echo_through_openssl(suite: CipherSuite, algorithm: &'static dyn Tls12AeadAlgorithm, openssl_name: &str) {
     let certified = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("certificate");
     let directory = tempfile::tempdir().expect("directory");
@@ -84,8 +83,8 @@ fn echo_through_openssl(suite: CipherSuite, algorithm: &'static dyn Tls12AeadAlg
     assert_eq!(echoed.stdout, payload);
 }
 
-/// Sends `len` bytes back in writes of ever larger sizes, then closes; the client's own close_notify is
-/// waited for, because without one reading to the end would fail.
+/// Sends `len` bytes back in writes of increasing size, then closes. `read_to_end` fails without a
+/// close_notify of the client.
 fn echo(tls: &mut StreamOwned<ServerConnection, TcpStream>, len: usize) {
     let mut received = vec![0; len];
     tls.read_exact(&mut received).expect("all of it");
@@ -103,7 +102,7 @@ fn echo(tls: &mut StreamOwned<ServerConnection, TcpStream>, len: usize) {
     assert!(more.is_empty());
 }
 
-/// The aws-lc provider with one suite: that of a GCM sibling with the same PRF, but for name and record
+/// The aws-lc provider with one suite: a GCM suite with the same PRF, with another name and record
 /// protection.
 fn provider(suite: CipherSuite, algorithm: &'static dyn Tls12AeadAlgorithm) -> CryptoProvider {
     let SupportedCipherSuite::Tls12(sibling) = TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 else {
