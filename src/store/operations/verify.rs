@@ -155,12 +155,12 @@ mod tests {
     use crate::store::{HeadReport, Store};
 
     battery! {
-        a_trail_that_was_left_alone_is_whole,
-        whoever_changes_the_database_is_found_out,
-        what_is_new_is_signed_once,
-        a_place_that_was_noted_elsewhere_tells_that_the_end_is_missing,
-        a_place_that_was_pruned_is_told_from_one_that_was_cut_off,
-        that_rows_were_pruned_has_to_be_said_in_the_chain,
+        an_untouched_trail_is_intact,
+        tampering_with_the_database_is_detected,
+        new_rows_are_signed_once,
+        a_recorded_head_shows_that_the_end_was_cut_off,
+        a_pruned_head_is_distinguished_from_a_missing_one,
+        pruning_without_an_audit_row_breaks_the_chain,
         each_node_has_its_own_chain,
         two_processes_of_one_node_share_its_chain,
     }
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// Twelve rows: nine, a signature over them, and two more.
+    /// Writes twelve rows: nine, their signature, and two more.
     async fn fill(place: &TestStore) {
         let store = place.open().await;
         grow(&store, 9).await;
@@ -180,7 +180,7 @@ mod tests {
         store.close().await;
     }
 
-    /// Does `sql` to the database, as somebody can who owns it.
+    /// Runs `sql` as the owner of the database can, without the protection of the triggers.
     async fn tamper(place: &TestStore, sql: &str) {
         let free = if place.is_postgres() {
             "DROP TRIGGER audit_only_grows ON audit;
@@ -202,7 +202,7 @@ mod tests {
         reports.remove(0).verdict.err().map(|broken| (broken.number, broken.fault))
     }
 
-    async fn a_trail_that_was_left_alone_is_whole(place: TestStore) {
+    async fn an_untouched_trail_is_intact(place: TestStore) {
         let store = place.open().await;
         assert_eq!(store.verify_audit(&Repeating).await.unwrap(), []);
         fill(&place).await;
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!((intact.end.number, intact.signature.unwrap().number), (12, 9));
     }
 
-    async fn whoever_changes_the_database_is_found_out(place: TestStore) {
+    async fn tampering_with_the_database_is_detected(place: TestStore) {
         for (sql, fault) in [
             ("UPDATE audit SET details = '{}' WHERE number = 4", (4, Fault::Altered)),
             ("UPDATE audit SET at = at - 1 WHERE number = 4", (4, Fault::Altered)),
@@ -245,7 +245,7 @@ mod tests {
         }
     }
 
-    async fn what_is_new_is_signed_once(place: TestStore) {
+    async fn new_rows_are_signed_once(place: TestStore) {
         let store = place.open().await;
         assert_eq!(store.sign_audit(&Repeating).await.unwrap(), None);
         grow(&store, 3).await;
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(store.sign_audit(&Repeating).await.unwrap().unwrap().number, 5);
     }
 
-    async fn a_place_that_was_noted_elsewhere_tells_that_the_end_is_missing(place: TestStore) {
+    async fn a_recorded_head_shows_that_the_end_was_cut_off(place: TestStore) {
         fill(&place).await;
         let signed = place.open().await.verify_audit(&Repeating).await.unwrap()[0].verdict.clone().unwrap();
         tamper(
@@ -267,7 +267,7 @@ mod tests {
         .await;
         let store = place.open().await;
         let left = store.verify_audit(&Repeating).await.unwrap()[0].verdict.clone().unwrap();
-        assert_eq!(left.end.number, 8, "by itself it is whole");
+        assert_eq!(left.end.number, 8, "by itself the chain is intact");
         let look_up = async |place| store.look_up_head(&place, &Repeating).await.unwrap();
         assert_eq!(look_up(left.end).await, HeadReport::Held);
         assert_eq!(look_up(signed.end).await, HeadReport::Missing);
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(look_up(ChainHead::START).await, HeadReport::Held);
     }
 
-    async fn a_place_that_was_pruned_is_told_from_one_that_was_cut_off(place: TestStore) {
+    async fn a_pruned_head_is_distinguished_from_a_missing_one(place: TestStore) {
         fill(&place).await;
         let store = place.open().await;
         let rows = store.own_audit_rows(0, 20).await.unwrap();
@@ -289,23 +289,28 @@ mod tests {
         assert_eq!(look_up(link(3)).await, pruned);
         assert_eq!(look_up(link(5)).await, pruned);
         assert_eq!(look_up(link(6)).await, HeadReport::Held);
-        // The hash of the last removed row is known, in the beginning and in the row that tells of it.
+        // The hash of the last deleted row is known, from the beginning and from the audit row of the
+        // deletion.
         assert_eq!(look_up(ChainHead { hash: link(4).hash, ..link(5) }).await, HeadReport::Missing);
-        let told = store.own_audit_rows(12, 20).await.unwrap().remove(0);
-        assert_eq!(told.event, Event::AUDIT_PRUNED);
-        assert!(told.details.contains(&format!(r#""hash":"{}""#, link(5).hash)), "{}", told.details);
+        let pruned_row = store.own_audit_rows(12, 20).await.unwrap().remove(0);
+        assert_eq!(pruned_row.event, Event::AUDIT_PRUNED);
+        assert!(
+            pruned_row.details.contains(&format!(r#""hash":"{}""#, link(5).hash)),
+            "{}",
+            pruned_row.details
+        );
         assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
-        // Whoever only says that rows were pruned convinces nobody.
+        // An unsigned beginning is not accepted.
         tamper(&place, "DELETE FROM audit WHERE number <= 8").await;
         place.execute("UPDATE audit_begin SET number = 8").await.unwrap();
         assert_eq!(look_up(link(3)).await, HeadReport::Missing);
     }
 
-    async fn that_rows_were_pruned_has_to_be_said_in_the_chain(place: TestStore) {
+    async fn pruning_without_an_audit_row_breaks_the_chain(place: TestStore) {
         fill(&place).await;
         let store = place.open().await;
-        // The platform signs a beginning in the transaction that tells of it; this one was signed and never
-        // told.
+        // The platform writes a beginning and its audit row in one transaction; this beginning has no audit
+        // row.
         let row = store.own_audit_rows(4, 1).await.unwrap().remove(0);
         let link = ChainHead { number: row.number, hash: row.hash };
         let signed =

@@ -66,7 +66,7 @@ impl AuditRow {
         })
     }
 
-    /// The row as the audit messages of IHE ATNA are made of it.
+    /// The row as the input of an IHE ATNA audit message.
     #[must_use]
     pub fn recorded_event(&self) -> RecordedEvent<'_> {
         RecordedEvent { node: &self.node, at: self.at, event: &self.event, details: &self.details }

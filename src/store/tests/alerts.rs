@@ -1,17 +1,17 @@
-//! The first message of an alert is known, however often and under whatever control id it is reported.
+//! Tests of alert origins: the first message of an alert is known, however often it is reported.
 
 use super::*;
 use crate::pcd::{AlertKey, AlertReport, Filler};
 
 battery! {
-    a_report_that_is_sent_again_keeps_the_control_id_of_its_first_message,
-    every_phase_of_an_alert_names_the_message_with_which_it_began,
-    a_number_that_is_used_again_is_another_alert,
+    a_resent_report_keeps_the_control_id_of_its_first_message,
+    every_phase_of_an_alert_refers_to_its_first_message,
+    a_reused_number_is_another_alert,
     the_same_alert_of_another_device_is_another_alert,
-    in_one_batch_the_first_one_counts,
-    what_was_rejected_began_no_alert,
-    an_alert_is_known_as_long_as_one_of_its_messages_is_kept,
-    a_store_that_was_filled_before_learns_to_know_alerts,
+    the_first_report_of_a_batch_is_the_origin,
+    a_rejected_message_is_not_the_origin_of_an_alert,
+    an_alert_is_known_as_long_as_one_of_its_messages_is_stored,
+    alerts_are_recorded_in_a_store_of_an_earlier_version,
 }
 
 fn filler(number: &str) -> Filler {
@@ -23,13 +23,13 @@ fn start(number: &str, time: &str) -> AlertReport {
     AlertReport { key, continues: None }
 }
 
-/// A report under a number of its own, of what began under another.
+/// A report with the number `number`, which continues the alert with the number `of`.
 fn later(phase: &str, number: &str, of: &str, time: &str) -> AlertReport {
     let key = AlertKey { phase: phase.into(), ..start(number, time).key };
     AlertReport { key, continues: Some(filler(of)) }
 }
 
-/// A message with this report, its bytes different from those of any other.
+/// A message with this report, whose bytes differ from those of any other message.
 fn reporting(place: &TestStore, control_id: &str, report: &AlertReport) -> MessageRecord {
     let raw: &'static str = format!("MSH|{control_id}").leak();
     let transaction = Some("PCD-04".to_owned());
@@ -47,28 +47,28 @@ async fn first(store: &Store, report: &AlertReport) -> Option<String> {
     origin.map(|origin| origin.control_id)
 }
 
-async fn a_report_that_is_sent_again_keeps_the_control_id_of_its_first_message(place: TestStore) {
+async fn a_resent_report_keeps_the_control_id_of_its_first_message(place: TestStore) {
     let store = place.open().await;
     let alert = start("E1", "t1");
     assert_eq!(first(&store, &alert).await, None);
     let id = report(&store, &place, "A-1", &alert).await;
     report(&store, &place, "A-2", &alert).await;
-    // The same bytes again: a resend, and nothing is written.
+    // The same bytes are a resend: nothing is written.
     let resend = MessageRecord { id: place.record("", b"").id, ..reporting(&place, "A-2", &alert) };
     assert!(matches!(store.record(resend).await.unwrap(), RecordOutcome::Resend { .. }));
     let expected = AlertOrigin { message: id, control_id: "A-1".to_owned() };
     let device = DeviceId::parse("PUMP-1").unwrap();
     assert_eq!(store.alert_origin(&device, &alert.key).await.unwrap(), Some(expected.clone()));
-    // And after a restart.
+    // The same after a restart.
     store.close().await;
     assert_eq!(place.open().await.alert_origin(&device, &alert.key).await.unwrap(), Some(expected));
 }
 
-async fn every_phase_of_an_alert_names_the_message_with_which_it_began(place: TestStore) {
+async fn every_phase_of_an_alert_refers_to_its_first_message(place: TestStore) {
     let store = place.open().await;
     let chain = [
         start("E1", "t1"),
-        // Under the same number, under another, and with the one before as its parent.
+        // With the same number, with another number, and with the previous report as its parent.
         later("continue", "E1", "E1", "t2"),
         later("update", "E2", "E1", "t3"),
         later("end", "E3", "E2", "t4"),
@@ -79,18 +79,18 @@ async fn every_phase_of_an_alert_names_the_message_with_which_it_began(place: Te
     for alert in &chain {
         assert_eq!(first(&store, alert).await.as_deref(), Some("A-0"), "{alert:?}");
     }
-    // Of what began before anybody listened, the first that was heard.
+    // If the beginning of an alert was not received, its first received report is the origin.
     let unheard = later("end", "E9", "E8", "t5");
     report(&store, &place, "A-9", &unheard).await;
     assert_eq!(first(&store, &unheard).await.as_deref(), Some("A-9"));
 }
 
-async fn a_number_that_is_used_again_is_another_alert(place: TestStore) {
+async fn a_reused_number_is_another_alert(place: TestStore) {
     let store = place.open().await;
     let (old, new) = (start("1", "t1"), start("1", "t3"));
     report(&store, &place, "OLD", &old).await;
     report(&store, &place, "NEW", &new).await;
-    // The old one is sent once more; it does not come last by that.
+    // A resent report of the old alert does not make it the last one.
     report(&store, &place, "OLD-AGAIN", &old).await;
     let end = later("end", "1", "1", "t4");
     report(&store, &place, "END", &end).await;
@@ -111,7 +111,7 @@ async fn the_same_alert_of_another_device_is_another_alert(place: TestStore) {
     assert_eq!(origin.control_id, "OTHER");
 }
 
-async fn in_one_batch_the_first_one_counts(place: TestStore) {
+async fn the_first_report_of_a_batch_is_the_origin(place: TestStore) {
     let store = place.open().await;
     let (begin, end) = (start("1", "t1"), later("end", "1", "1", "t2"));
     let records: Vec<_> =
@@ -123,7 +123,7 @@ async fn in_one_batch_the_first_one_counts(place: TestStore) {
     assert_eq!(first(&store, &end).await.as_deref(), Some("B-0"));
 }
 
-async fn what_was_rejected_began_no_alert(place: TestStore) {
+async fn a_rejected_message_is_not_the_origin_of_an_alert(place: TestStore) {
     let store = place.open().await;
     let alert = start("1", "t1");
     let verdict = Verdict::Rejected { code: "identity-mismatch".to_owned() };
@@ -133,9 +133,9 @@ async fn what_was_rejected_began_no_alert(place: TestStore) {
     assert_eq!(first(&store, &alert).await.as_deref(), Some("R-2"));
 }
 
-async fn an_alert_is_known_as_long_as_one_of_its_messages_is_kept(place: TestStore) {
+async fn an_alert_is_known_as_long_as_one_of_its_messages_is_stored(place: TestStore) {
     let store = place.open().await;
-    // Named by the clock of the test, and in the order in which they come.
+    // Identifiers from the test's clock, in the order of the messages.
     let record = |n: u64, control_id: &str, report: &AlertReport| MessageRecord {
         id: {
             let milliseconds = u128::try_from(place.clock.now().as_millisecond()).unwrap();
@@ -150,10 +150,10 @@ async fn an_alert_is_known_as_long_as_one_of_its_messages_is_kept(place: TestSto
     let first_minute = place.clock.now();
     store.record(record(3, "A-3", &end)).await.unwrap();
     assert_eq!(store.prune_messages(first_minute).await.unwrap(), 2);
-    // Its first message is gone; the control id is still the one that a PCD-05 has to name.
+    // The first message is deleted; a PCD-05 must still refer to its control id.
     assert_eq!(first(&store, &end).await.as_deref(), Some("A-1"));
     assert_eq!((first(&store, &begin).await, first(&store, &over).await), (None, None));
-    // What is reported again is kept as long as the message that did so.
+    // A resent report is retained as long as the message that resent it.
     place.clock.advance(Duration::from_secs(60));
     let second_minute = place.clock.now();
     store.record(record(4, "A-4", &end)).await.unwrap();
@@ -163,7 +163,7 @@ async fn an_alert_is_known_as_long_as_one_of_its_messages_is_kept(place: TestSto
     assert_eq!(first(&store, &end).await, None);
 }
 
-async fn a_store_that_was_filled_before_learns_to_know_alerts(place: TestStore) {
+async fn alerts_are_recorded_in_a_store_of_an_earlier_version(place: TestStore) {
     let store = place.open().await;
     let before = place.record("BEFORE", b"MSH|BEFORE");
     store.record(before.clone()).await.unwrap();

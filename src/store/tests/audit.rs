@@ -1,14 +1,14 @@
-//! The audit trail as it is written and read.
+//! Tests of the audit trail.
 
 use super::*;
 
 battery! {
-    the_audit_trail_only_grows,
+    audit_rows_cannot_be_changed_or_deleted,
     the_audit_trail_is_read_by_page_event_and_time,
-    a_record_that_cannot_be_stored_fails_alone,
+    an_entry_that_cannot_be_stored_fails_alone,
 }
 
-async fn the_audit_trail_only_grows(place: TestStore) {
+async fn audit_rows_cannot_be_changed_or_deleted(place: TestStore) {
     let store = place.open().await;
     store.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
     let attempts: &[&str] = if place.is_postgres() {
@@ -67,7 +67,7 @@ async fn the_audit_trail_is_read_by_page_event_and_time(place: TestStore) {
     assert_eq!(rows(AuditFilter { since, ..TRAIL }).await, [5, 6]);
 }
 
-async fn a_record_that_cannot_be_stored_fails_alone(place: TestStore) {
+async fn an_entry_that_cannot_be_stored_fails_alone(place: TestStore) {
     let store = place.open().await;
     let poison = if place.is_postgres() {
         "CREATE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'poison'; END $$;
@@ -93,7 +93,7 @@ async fn a_record_that_cannot_be_stored_fails_alone(place: TestStore) {
             assert!(matches!(outcome, Ok(RecordOutcome::Stored(_))), "{outcome:?}");
         }
     }
-    // The message's row went with its audit row.
+    // No message was stored without its audit row.
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 17);
     let rows = store.audit_rows(&TRAIL).await.unwrap();
     assert!(rows.iter().map(|row| row.number).eq(1..=17));

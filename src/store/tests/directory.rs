@@ -1,16 +1,16 @@
-//! The device directory.
+//! Tests of the device directory.
 
 use super::*;
 
 battery! {
-    the_directory_keeps_what_it_is_told_and_accounts_for_it,
-    a_list_of_devices_comes_in_whole_or_not_at_all,
-    a_change_of_the_directory_shows_in_every_process,
-    whoever_waits_for_a_change_of_the_directory_hears_of_it,
-    identities_that_were_not_allowed_are_remembered_and_counted_once_per_message,
+    changes_of_the_directory_are_stored_and_audited,
+    a_list_of_devices_is_added_completely_or_not_at_all,
+    a_change_of_the_directory_is_visible_in_every_process,
+    a_waiting_process_learns_of_a_change_of_the_directory,
+    unauthorized_identities_are_recorded_and_counted_once_per_message,
 }
 
-async fn the_directory_keeps_what_it_is_told_and_accounts_for_it(place: TestStore) {
+async fn changes_of_the_directory_are_stored_and_audited(place: TestStore) {
     let store = place.open().await;
     let entry = gateway("GATEWAY-1");
     store.add_device(entry.clone(), "alice").await.unwrap();
@@ -59,7 +59,7 @@ async fn the_directory_keeps_what_it_is_told_and_accounts_for_it(place: TestStor
     );
 }
 
-async fn a_list_of_devices_comes_in_whole_or_not_at_all(place: TestStore) {
+async fn a_list_of_devices_is_added_completely_or_not_at_all(place: TestStore) {
     let store = place.open().await;
     let list = |names: &[&str]| names.iter().map(|name| gateway(name)).collect::<Vec<_>>();
     let twice = store.add_devices(list(&["A", "B", "A"]), "alice").await;
@@ -72,7 +72,7 @@ async fn a_list_of_devices_comes_in_whole_or_not_at_all(place: TestStore) {
     assert_eq!(names, ["A", "B"]);
 }
 
-async fn a_change_of_the_directory_shows_in_every_process(place: TestStore) {
+async fn a_change_of_the_directory_is_visible_in_every_process(place: TestStore) {
     let (here, there) = (place.open().await, place.open().await);
     let id = gateway("A").id;
     let mut seen = here.device_revision().await.unwrap();
@@ -95,7 +95,7 @@ async fn a_change_of_the_directory_shows_in_every_process(place: TestStore) {
     assert!(!grown().await);
 }
 
-async fn identities_that_were_not_allowed_are_remembered_and_counted_once_per_message(place: TestStore) {
+async fn unauthorized_identities_are_recorded_and_counted_once_per_message(place: TestStore) {
     let store = place.open().await;
     let seen = |id: &'static str, not_allowed: &[&str]| MessageRecord {
         not_allowed: not_allowed.iter().map(|&identity| identity.to_owned()).collect(),
@@ -114,7 +114,7 @@ async fn identities_that_were_not_allowed_are_remembered_and_counted_once_per_me
     assert_eq!(shown, [("A", 2, 60), ("B", 1, 0)], "a resend is no second message");
     assert!(store.seen_identities(&"PUMP-2".parse().unwrap()).await.unwrap().is_empty());
 
-    // A device that makes identities up fills no disk; what came last stays.
+    // A device that invents identities cannot fill the disk: only the last ones are retained.
     for n in 0..3 {
         place.clock.advance(Duration::from_secs(1));
         let many = (0..200).map(|i| format!("M{n}-{i:03}")).collect();
@@ -127,7 +127,7 @@ async fn identities_that_were_not_allowed_are_remembered_and_counted_once_per_me
     assert_eq!(known.iter().filter(|seen| seen.identity.starts_with("M2-")).count(), 200);
 }
 
-async fn whoever_waits_for_a_change_of_the_directory_hears_of_it(place: TestStore) {
+async fn a_waiting_process_learns_of_a_change_of_the_directory(place: TestStore) {
     let (here, there) = (place.open_as("here").await, place.open_as("there").await);
     let mut changes = here.directory_changes();
     let mut seen = here.device_revision().await.unwrap();

@@ -1,5 +1,5 @@
-//! A server that fails: senders are told within a bounded time, nothing that was acknowledged is lost, and
-//! the store comes back by itself.
+//! Failures of the server: callers get an error within a bounded time, no acknowledged message is lost, and
+//! the store reconnects by itself.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +9,7 @@ use super::*;
 use crate::audit::fixtures::Repeating;
 use crate::store::fixtures::cluster::{self, Cluster};
 
-/// How long anything may take that must not last.
+/// The time limit of operations that must not block.
 const BOUND: Duration = Duration::from_secs(30);
 
 async fn bounded<T>(what: impl Future<Output = T>) -> T {
@@ -21,7 +21,7 @@ fn cycles() -> usize {
     std::env::var("PCD_TEST_KILL_CYCLES").map_or(2, |cycles| cycles.parse().unwrap())
 }
 
-/// Sends messages until told to stop; each again and again until it is acknowledged, as a device does. The
+/// Sends messages until `stop`, and resends each until it is acknowledged, as a device does. Returns the
 /// control ids.
 async fn sender(store: Store, place: Arc<TestStore>, name: usize, stop: Arc<AtomicBool>) -> Vec<String> {
     let mut acknowledged = Vec::new();
@@ -41,8 +41,8 @@ async fn sender(store: Store, place: Arc<TestStore>, name: usize, stop: Arc<Atom
     acknowledged
 }
 
-/// Eight senders, while `disturb` does something to the server; then everything that was acknowledged has to
-/// be there.
+/// Runs eight senders while `disturb` disturbs the server, and checks that every acknowledged message is
+/// stored.
 async fn under_load(disturb: fn(&Cluster)) {
     let server = Arc::new(tokio::task::spawn_blocking(Cluster::start).await.unwrap());
     let place = Arc::new(TestStore::on(&server));
@@ -78,7 +78,7 @@ async fn under_load(disturb: fn(&Cluster)) {
 }
 
 #[tokio::test]
-async fn a_server_that_is_restarted_under_load_loses_nothing() {
+async fn a_server_restarted_under_load_loses_nothing() {
     under_load(|server| {
         server.stop();
         server.restart();
@@ -87,7 +87,7 @@ async fn a_server_that_is_restarted_under_load_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_killed_under_load_loses_nothing() {
+async fn a_server_killed_under_load_loses_nothing() {
     under_load(|server| {
         server.crash();
         server.restart();
@@ -96,7 +96,7 @@ async fn a_server_that_is_killed_under_load_loses_nothing() {
 }
 
 #[tokio::test]
-async fn connections_that_are_ended_under_load_lose_nothing() {
+async fn connections_closed_under_load_lose_nothing() {
     under_load(|server| {
         server.sql(
             "postgres",
@@ -107,7 +107,7 @@ async fn connections_that_are_ended_under_load_lose_nothing() {
 }
 
 #[tokio::test]
-async fn while_the_server_is_away_senders_are_told_so_and_then_it_goes_on() {
+async fn writes_fail_while_the_server_is_down_and_succeed_afterwards() {
     let server = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let place = TestStore::on(&server);
     let store = place.open().await;
@@ -131,7 +131,7 @@ async fn while_the_server_is_away_senders_are_told_so_and_then_it_goes_on() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_answer_is_not_waited_for() {
+async fn a_server_that_does_not_respond_is_not_awaited() {
     let server = tokio::task::spawn_blocking(Cluster::start).await.unwrap();
     let place = TestStore::on(&server);
     let store = place.open().await;
@@ -148,7 +148,7 @@ async fn a_server_that_does_not_answer_is_not_waited_for() {
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
 }
 
-/// A store behind a relay, and whoever is at its database besides.
+/// A store behind a relay, and direct access to its database.
 struct Behind {
     place: TestStore,
     relay: Relay,
@@ -163,8 +163,8 @@ impl Behind {
         Self { place, relay, store }
     }
 
-    /// An accepted message, a rejected one and an event, handed in at once and so in one batch; they are
-    /// kept.
+    /// Writes an accepted message, a rejected message and an event in one batch, and checks that they are
+    /// stored.
     async fn write(&self, control_id: &str) {
         let accepted = self.place.record(control_id, b"message");
         let rejected = self.place.rejected(control_id, b"message");
@@ -181,8 +181,8 @@ impl Behind {
         event.unwrap();
     }
 
-    /// So many such batches are there, each once.
-    async fn holds(&self, batches: usize) {
+    /// Checks that `batches` such batches are stored, each once.
+    async fn expect(&self, batches: usize) {
         let three = ["message-accepted", "message-rejected", "platform-stopped"];
         assert_eq!(event_names(&self.store).await, three.repeat(batches));
         assert_eq!(self.store.messages(&ANY).await.unwrap().len(), 2 * batches);
@@ -190,13 +190,13 @@ impl Behind {
         assert!(reports.iter().all(|report| report.verdict.is_ok()), "{reports:?}");
     }
 
-    /// Returns when so many connections wait for a lock.
-    async fn waiting(&self, connections: usize) {
-        let mut outside = self.place.connect_directly().await;
+    /// Returns when `connections` connections wait for a lock.
+    async fn until_waiting(&self, connections: usize) {
+        let mut direct = self.place.connect_directly().await;
         let waiting = "SELECT pid::text FROM pg_stat_activity
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
         bounded(async {
-            while outside.texts(waiting).await.len() < connections {
+            while direct.texts(waiting).await.len() < connections {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         })
@@ -205,18 +205,18 @@ impl Behind {
 }
 
 #[tokio::test]
-async fn whether_a_commit_took_place_is_found_out_when_the_connection_is_lost() {
+async fn a_commit_in_doubt_is_resolved_after_the_connection_is_lost() {
     let behind = Behind::start().await;
     for (n, cut) in [Cut::AfterCommit, Cut::BeforeCommit].into_iter().enumerate() {
         behind.relay.arm(cut);
-        // Such a batch takes more than one statement.
+        // A batch on the slow path, of several statements.
         let device = behind.store.add_device(gateway(&format!("GW-{n}")), "alice");
         bounded(device).await.unwrap();
         assert!(behind.relay.has_cut(), "{cut:?}");
         assert_eq!(event_names(&behind.store).await.len(), n + 1, "{cut:?}");
     }
     assert_eq!(behind.store.devices().await.unwrap().len(), 2);
-    // What leaves nothing in the trail can be done twice.
+    // A batch without audit rows can be written twice.
     for cut in [Cut::AfterCommit, Cut::BeforeCommit] {
         behind.relay.arm(cut);
         bounded(behind.store.check()).await.unwrap();
@@ -225,76 +225,76 @@ async fn whether_a_commit_took_place_is_found_out_when_the_connection_is_lost() 
 }
 
 #[tokio::test]
-async fn a_commit_that_the_server_hears_of_late_is_waited_for() {
-    // The first of the chain has no row before it in which the end could be held.
+async fn a_delayed_commit_is_awaited_before_a_retry() {
+    // Before the first row of the chain there is no head to lock.
     let behind = Behind::start().await;
     behind.relay.arm(Cut::LateCommit);
     tokio::join!(behind.write("1"), async {
-        behind.waiting(1).await;
+        behind.until_waiting(1).await;
         assert!(behind.relay.has_cut());
         behind.relay.deliver().await;
     });
-    behind.holds(1).await;
-    // And so is a later one, of somebody who does not know where the chain ends.
+    behind.expect(1).await;
+    // The same for a later row, by a process that does not know the head of the chain.
     let behind = Behind {
         store: Store::open(&behind.relay.url(&behind.place.url()), behind.place.clock.clone()).await.unwrap(),
         ..behind
     };
     behind.relay.arm(Cut::LateCommit);
     tokio::join!(behind.write("2"), async {
-        behind.waiting(1).await;
+        behind.until_waiting(1).await;
         assert!(behind.relay.has_cut());
         behind.relay.deliver().await;
     });
-    behind.holds(2).await;
+    behind.expect(2).await;
 }
 
 #[tokio::test]
-async fn a_batch_that_was_kept_in_one_statement_is_found_when_the_connection_is_lost() {
+async fn a_single_statement_in_doubt_is_resolved_after_the_connection_is_lost() {
     let behind = Behind::start().await;
     behind.write("0").await;
     for (n, cut) in [Cut::AfterRows, Cut::BeforeRows, Cut::AfterRows].into_iter().enumerate() {
         behind.relay.arm(cut);
         behind.write(&format!("{n} {cut:?}")).await;
         assert!(behind.relay.has_cut(), "{cut:?}");
-        behind.holds(n + 2).await;
+        behind.expect(n + 2).await;
     }
 }
 
 #[tokio::test]
-async fn one_statement_that_still_runs_when_the_connection_is_lost_is_waited_for() {
+async fn a_single_statement_still_running_is_awaited_before_a_retry() {
     let behind = Behind::start().await;
     behind.write("0").await;
-    let mut outside = behind.place.connect_directly().await;
-    outside.execute("BEGIN; SELECT FROM audit_end FOR UPDATE").await.unwrap();
+    let mut direct = behind.place.connect_directly().await;
+    direct.execute("BEGIN; SELECT FROM audit_end FOR UPDATE").await.unwrap();
     behind.relay.arm(Cut::AtRows);
     tokio::join!(behind.write("1"), async {
-        // That statement, and whoever wants to know what became of it.
-        behind.waiting(2).await;
+        // The statement, and the retry that checks its outcome.
+        behind.until_waiting(2).await;
         assert!(behind.relay.has_cut());
-        outside.execute("ROLLBACK").await.unwrap();
+        direct.execute("ROLLBACK").await.unwrap();
     });
-    behind.holds(2).await;
+    behind.expect(2).await;
 }
 
 #[tokio::test]
-async fn one_statement_that_the_server_hears_of_late_does_nothing_any_more() {
+async fn a_delayed_single_statement_writes_nothing() {
     let behind = Behind::start().await;
     behind.write("0").await;
     behind.relay.arm(Cut::LateRows);
     behind.write("1").await;
     assert!(behind.relay.has_cut());
-    behind.holds(2).await;
+    behind.expect(2).await;
     bounded(behind.relay.deliver()).await;
-    behind.holds(2).await;
+    behind.expect(2).await;
     behind.write("2").await;
-    behind.holds(3).await;
+    behind.expect(3).await;
 }
 
 #[tokio::test]
-async fn the_usual_batch_is_one_way_to_the_server_and_back() {
+async fn the_common_batch_takes_a_single_round_trip() {
     let Behind { place, relay, store } = Behind::start().await;
-    let ways = || relay.ways();
+    let ways = || relay.round_trips();
     let records = |from: usize, to: usize| {
         let record = |n: usize| match n % 5 {
             4 => place.rejected(&n.to_string(), b"message"),
@@ -302,7 +302,7 @@ async fn the_usual_batch_is_one_way_to_the_server_and_back() {
         };
         join_all((from..to).map(|n| store.record(record(n))).collect::<Vec<_>>())
     };
-    // The first time the server is asked where the chain ends, and the second time told the statement.
+    // The first batch queries the head of the chain; the second is a single statement.
     for n in 0..2 {
         records(n, n + 1).await;
     }
@@ -318,13 +318,14 @@ async fn the_usual_batch_is_one_way_to_the_server_and_back() {
     assert_eq!(ways() - before, 1, "with events of the trail");
     assert!(one.is_ok() && other.is_ok() && records.iter().all(Result::is_ok));
 
-    // A resend is found by the statement that fails; behind it, the next one knows where the chain ends.
+    // The single statement of a resend fails; the slow path finds the resend and learns the head of the
+    // chain.
     let resend = store.record(place.record("2", b"message")).await;
     assert!(matches!(resend, Ok(RecordOutcome::Resend { .. })), "{resend:?}");
     let before = ways();
     store.record(place.record("203", b"message")).await.unwrap();
     assert_eq!(ways() - before, 1, "after a resend");
-    // So it is when another process of the node has written.
+    // The same when another process of the node has written.
     place.open().await.record(place.record("204", b"message")).await.unwrap();
     store.record(place.record("205", b"message")).await.unwrap();
     let before = ways();
@@ -335,11 +336,11 @@ async fn the_usual_batch_is_one_way_to_the_server_and_back() {
 }
 
 #[tokio::test]
-async fn what_fails_when_it_is_committed_is_not_acknowledged() {
+async fn a_failure_at_commit_is_not_acknowledged() {
     let place = TestStore::on_postgres();
     let store = place.open().await;
     store.record(place.record("0", b"message")).await.unwrap();
-    // The server says that the row was inserted, and then fails.
+    // The server reports the inserted row, and then fails at the commit.
     let late =
         "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'late'; END $$;
                 CREATE CONSTRAINT TRIGGER late AFTER INSERT ON message DEFERRABLE INITIALLY DEFERRED
@@ -354,7 +355,7 @@ async fn what_fails_when_it_is_committed_is_not_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_before_the_commit_is_nobody_elses_business() {
+async fn a_connection_lost_before_the_commit_is_retried_silently() {
     let place = TestStore::on_postgres();
     let relay = Relay::start(cluster::shared()).await;
     let store = Store::open(&relay.url(&place.url()), place.clock.clone()).await.unwrap();
@@ -369,18 +370,18 @@ async fn a_connection_that_breaks_before_the_commit_is_nobody_elses_business() {
 }
 
 #[tokio::test]
-async fn a_deadlock_is_tried_again() {
+async fn a_deadlock_is_retried() {
     let place = TestStore::on_postgres();
     let store = place.open().await;
     store.record(place.record("0", b"message")).await.unwrap();
-    let mut outside = place.connect_directly().await;
-    // The server chooses whoever has waited for deadlock_timeout: not this one.
+    let mut direct = place.connect_directly().await;
+    // The server aborts the transaction that has waited for deadlock_timeout: not this one.
     let hold = "SET deadlock_timeout = '60s'; BEGIN; LOCK TABLE audit IN EXCLUSIVE MODE";
-    outside.execute(hold).await.unwrap();
+    direct.execute(hold).await.unwrap();
     let (record, ()) = tokio::join!(bounded(store.record(place.record("1", b"message"))), async {
-        // Its row is in, and it waits for the audit trail.
+        // Its row is inserted, and it waits for the audit trail.
         tokio::time::sleep(Duration::from_millis(300)).await;
-        bounded(outside.execute("LOCK TABLE message IN SHARE MODE; ROLLBACK")).await.unwrap();
+        bounded(direct.execute("LOCK TABLE message IN SHARE MODE; ROLLBACK")).await.unwrap();
     });
     assert!(matches!(record, Ok(RecordOutcome::Stored(_))), "{record:?}");
     assert_eq!(event_names(&store).await, ["message-accepted"; 2]);

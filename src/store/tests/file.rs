@@ -1,4 +1,4 @@
-//! What only a store in a file does.
+//! Tests of the store on SQLite.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -20,16 +20,17 @@ async fn the_writer_synchronises_at_every_commit() {
 }
 
 #[tokio::test]
-async fn what_was_committed_is_moved_into_the_file_beside_the_writer() {
+async fn committed_pages_are_checkpointed_besides_the_writer() {
     let place = TestStore::new();
     let store = place.open().await;
     let large = incompressible(64 * 1024);
-    // More pages than are worth the work, and fewer than the writer would move itself.
+    // More pages than the minimum of the checkpoint thread, and fewer than the writer would checkpoint
+    // itself.
     for n in 0..80 {
         store.record(place.record(&n.to_string(), large)).await.unwrap();
     }
-    let outside = sqlite::location::Location::parse(&place.url()).unwrap().connect_to_write().unwrap();
-    let moved = || outside.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(2)).unwrap();
+    let direct = sqlite::location::Location::parse(&place.url()).unwrap().connect_to_write().unwrap();
+    let moved = || direct.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(2)).unwrap();
     let wait = async {
         while moved() == 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -39,7 +40,7 @@ async fn what_was_committed_is_moved_into_the_file_beside_the_writer() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
+async fn a_full_disk_fails_at_once_and_recovers_when_there_is_space() {
     let place = TestStore::new();
     let mut location = sqlite::location::Location::parse(&place.url()).unwrap();
     location.max_pages = Some(64);
@@ -55,7 +56,7 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), large))));
     let outcomes = tokio::time::timeout(Duration::from_secs(5), fill).await.unwrap();
     for outcome in outcomes {
-        // One transaction, too large as a whole: nobody is told that it was stored.
+        // One transaction, too large as a whole: no caller gets a success for a message that was not stored.
         assert!(matches!(outcome, Ok(_) | Err(StoreError::Unavailable(_))), "{outcome:?}");
     }
     let mut kept = store.messages(&ANY).await.unwrap().len();
@@ -74,7 +75,7 @@ async fn a_full_disk_is_an_error_at_once_and_passes_when_there_is_space() {
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
 }
 
-/// Bytes that take their room whatever is done to them (Knuth's MMIX generator).
+/// Bytes that compression does not shrink (Knuth's MMIX generator).
 fn incompressible(length: usize) -> &'static [u8] {
     let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
     let bytes = std::iter::successors(Some(1_u64), next).map(|state| state.to_be_bytes()[0]);
@@ -82,7 +83,7 @@ fn incompressible(length: usize) -> &'static [u8] {
 }
 
 #[tokio::test]
-async fn only_the_owner_reads_the_files() {
+async fn only_the_owner_can_read_the_files() {
     let place = TestStore::new();
     let store = place.open().await;
     store.record(place.record("1", b"message")).await.unwrap();
@@ -93,13 +94,13 @@ async fn only_the_owner_reads_the_files() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_opened_says_why() {
+async fn opening_reports_why_a_store_cannot_be_opened() {
     let place = TestStore::new();
     for url in ["", "platform.db", "sqlite:", "sqlite::memory:", "sqlite:a?mode=memory", "postgres://host"] {
         let opened = Store::open(url, place.clock.clone()).await;
         assert!(matches!(opened, Err(StoreError::Url)), "{url}");
     }
-    // Where a directory would have to be made stands a file.
+    // A file in the place of the directory.
     std::fs::write(place.path(), [b'x'; 4096]).unwrap();
     let nowhere = format!("sqlite:{}", place.path().join("in-a-file.db").display());
     let opened = Store::open(&nowhere, place.clock.clone()).await;

@@ -1,32 +1,32 @@
-//! Messages: kept as they came, once, listed page by page.
+//! Tests of messages: stored unchanged, once, and listed by page.
 
 use super::*;
 
 battery! {
     a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged,
     fields_of_any_length_are_stored,
-    what_was_recorded_reads_back_byte_for_byte_from_another_connection,
-    a_resend_is_answered_as_the_first_time_and_stored_once,
-    of_one_batch_of_resends_one_is_stored,
-    in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request,
-    a_record_that_is_handed_in_twice_is_stored_once,
+    a_recorded_message_reads_back_byte_for_byte_from_another_connection,
+    a_resend_gets_the_first_acknowledgement_and_is_stored_once,
+    a_batch_of_resends_stores_one_message,
+    each_caller_of_a_mixed_batch_gets_its_own_outcome,
+    a_record_submitted_twice_is_stored_once,
     the_same_control_id_from_another_sender_is_another_message,
-    other_bytes_under_a_used_control_id_are_stored_with_a_warning,
-    a_control_id_that_is_used_twice_in_one_batch_or_by_two_processes_is_told,
+    other_bytes_with_a_used_control_id_are_stored_with_a_warning,
+    a_control_id_reused_in_one_batch_or_by_two_processes_is_marked,
     rejected_messages_are_always_stored,
     messages_are_listed_by_device_type_time_verdict_and_page,
-    a_row_that_makes_no_sense_is_damage_and_no_panic,
-    what_is_queued_is_written_before_the_store_closes,
+    an_unreadable_row_is_reported_as_damage,
+    queued_entries_are_written_before_the_store_closes,
 }
 
-async fn what_was_recorded_reads_back_byte_for_byte_from_another_connection(place: TestStore) {
+async fn a_recorded_message_reads_back_byte_for_byte_from_another_connection(place: TestStore) {
     let store = place.open().await;
-    // PostgreSQL stores the first of a node another way than those after it.
+    // PostgreSQL stores the first message of a node on the slow path, and later ones in a single statement.
     store.record(MessageRecord { device: "FIRST".parse().unwrap(), ..place.record("1", b"") }).await.unwrap();
     let record = place.record("1", b"MSH|^~\\&|\xff\x00\r");
     assert_eq!(store.record(record.clone()).await.unwrap(), RecordOutcome::Stored(record.id));
 
-    // Another process sees it at once: it was committed before the answer.
+    // Another process sees the message at once: it was committed before the call returned.
     let other = place.open().await;
     let stored = other.message(record.id).await.unwrap().unwrap();
     assert_eq!(stored.raw, record.raw);
@@ -54,7 +54,7 @@ async fn what_was_recorded_reads_back_byte_for_byte_from_another_connection(plac
     assert!(other.message(crate::model::MessageId::at(Timestamp::UNIX_EPOCH)).await.unwrap().is_none());
 }
 
-async fn a_resend_is_answered_as_the_first_time_and_stored_once(place: TestStore) {
+async fn a_resend_gets_the_first_acknowledgement_and_is_stored_once(place: TestStore) {
     let store = place.open().await;
     let first = place.record("1", b"same");
     store.record(first.clone()).await.unwrap();
@@ -71,7 +71,7 @@ async fn a_resend_is_answered_as_the_first_time_and_stored_once(place: TestStore
     assert_eq!(event_names(&store).await, ["message-accepted"]);
 }
 
-async fn of_one_batch_of_resends_one_is_stored(place: TestStore) {
+async fn a_batch_of_resends_stores_one_message(place: TestStore) {
     let store = place.open().await;
     let outcomes = join_all((0..50).map(|_| store.record(place.record("1", b"same")))).await;
     let stored: Vec<_> = outcomes
@@ -90,9 +90,9 @@ async fn of_one_batch_of_resends_one_is_stored(place: TestStore) {
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
 }
 
-async fn in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request(place: TestStore) {
+async fn each_caller_of_a_mixed_batch_gets_its_own_outcome(place: TestStore) {
     let store = place.open().await;
-    // Every fifth has the control id and the bytes of the one before it; something else comes between.
+    // Every fifth message is a resend of the one before it, with another entry in between.
     let records: Vec<_> = (0..60_u32)
         .map(|n| MessageRecord {
             acknowledgement: Bytes::from(format!("acknowledgement {n}")),
@@ -119,7 +119,7 @@ async fn in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request(place: 
     for (five, outcomes) in outcomes.chunks(5).enumerate() {
         let first = five * 5;
         assert_eq!(outcomes[..3], [stored(first), stored(first + 1), stored(first + 2)]);
-        // Whichever of the two the runtime let through first.
+        // The runtime decides which of the two comes first.
         let (one, other) = (first + 3, first + 4);
         let pair = [outcomes[3].clone(), outcomes[4].clone()];
         assert!(
@@ -133,7 +133,7 @@ async fn in_a_mixed_batch_everybody_gets_the_answer_to_their_own_request(place: 
     assert_eq!((count("message-accepted"), count("platform-stopped"), count("device-added")), (48, 8, 8));
 }
 
-async fn a_record_that_is_handed_in_twice_is_stored_once(place: TestStore) {
+async fn a_record_submitted_twice_is_stored_once(place: TestStore) {
     let store = place.open().await;
     let record = place.record("1", b"message");
     store.record(record.clone()).await.unwrap();
@@ -142,7 +142,7 @@ async fn a_record_that_is_handed_in_twice_is_stored_once(place: TestStore) {
         again,
         RecordOutcome::Resend { original: record.id, acknowledgement: record.acknowledgement.clone() }
     );
-    // A rejected one has its name for itself.
+    // A rejected message has an identifier of its own.
     let rejected = MessageRecord { id: record.id, ..place.rejected("1", b"message") };
     assert!(matches!(store.record(rejected).await, Err(StoreError::Refused(_))));
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
@@ -161,14 +161,14 @@ async fn the_same_control_id_from_another_sender_is_another_message(place: TestS
     }
 }
 
-async fn other_bytes_under_a_used_control_id_are_stored_with_a_warning(place: TestStore) {
+async fn other_bytes_with_a_used_control_id_are_stored_with_a_warning(place: TestStore) {
     let store = place.open().await;
     store.record(place.record("1", b"first")).await.unwrap();
     let second = place.record("1", b"second");
     assert_eq!(store.record(second.clone()).await.unwrap(), RecordOutcome::Stored(second.id));
     let stored = store.message(second.id).await.unwrap().unwrap();
     assert_eq!(stored.summary.warnings, ["eui64-spelling", CONTROL_ID_REUSED]);
-    // And both are known from now on.
+    // Resends of both are recognised from now on.
     assert!(matches!(store.record(place.record("1", b"first")).await.unwrap(), RecordOutcome::Resend { .. }));
     assert!(matches!(
         store.record(place.record("1", b"second")).await.unwrap(),
@@ -176,7 +176,7 @@ async fn other_bytes_under_a_used_control_id_are_stored_with_a_warning(place: Te
     ));
 }
 
-async fn a_control_id_that_is_used_twice_in_one_batch_or_by_two_processes_is_told(place: TestStore) {
+async fn a_control_id_reused_in_one_batch_or_by_two_processes_is_marked(place: TestStore) {
     let (store, other) = (place.open().await, place.open().await);
     store.record(place.record("0", b"message")).await.unwrap();
     let (first, second) = (place.record("1", b"first"), place.record("1", b"second"));
@@ -187,17 +187,17 @@ async fn a_control_id_that_is_used_twice_in_one_batch_or_by_two_processes_is_tol
     );
     let third = place.record("1", b"third");
     other.record(third.clone()).await.unwrap();
-    // WriteOutcome to by the other one meanwhile.
+    // The other process has written to the chain meanwhile.
     store.record(place.record("2", b"message")).await.unwrap();
     other.record(place.record("3", b"message")).await.unwrap();
     let fourth = place.record("3", b"other bytes");
     store.record(fourth.clone()).await.unwrap();
-    let mut told = Vec::new();
+    let mut marked = Vec::new();
     for record in [first, second, third, fourth] {
         let warnings = store.message(record.id).await.unwrap().unwrap().summary.warnings;
-        told.push(warnings.iter().any(|warning| warning == CONTROL_ID_REUSED));
+        marked.push(warnings.iter().any(|warning| warning == CONTROL_ID_REUSED));
     }
-    assert_eq!(told, [false, true, true, true]);
+    assert_eq!(marked, [false, true, true, true]);
 }
 
 async fn rejected_messages_are_always_stored(place: TestStore) {
@@ -206,7 +206,7 @@ async fn rejected_messages_are_always_stored(place: TestStore) {
         let record = place.rejected("1", b"same");
         assert_eq!(store.record(record.clone()).await.unwrap(), RecordOutcome::Stored(record.id));
     }
-    // Once it is accepted, it is neither a resend nor a reused control id.
+    // When it is accepted later, it is neither a resend nor a reused control id.
     let accepted = place.record("1", b"same");
     assert_eq!(store.record(accepted.clone()).await.unwrap(), RecordOutcome::Stored(accepted.id));
     assert_eq!(store.message(accepted.id).await.unwrap().unwrap().summary.warnings, ["eui64-spelling"]);
@@ -260,7 +260,7 @@ async fn messages_are_listed_by_device_type_time_verdict_and_page(place: TestSto
     assert_eq!(list(MessageFilter { since, ..ANY }).await, [5, 4]);
 }
 
-async fn a_row_that_makes_no_sense_is_damage_and_no_panic(place: TestStore) {
+async fn an_unreadable_row_is_reported_as_damage(place: TestStore) {
     let store = place.open().await;
     let record = place.record("1", b"message");
     store.record(record.clone()).await.unwrap();
@@ -269,7 +269,7 @@ async fn a_row_that_makes_no_sense_is_damage_and_no_panic(place: TestStore) {
     assert!(matches!(read, Err(StoreError::Corrupt { place: "message.peer", .. })), "{read:?}");
 }
 
-async fn what_is_queued_is_written_before_the_store_closes(place: TestStore) {
+async fn queued_entries_are_written_before_the_store_closes(place: TestStore) {
     let store = place.open().await;
     let records: Vec<_> = (0..30)
         .map(|n| {
@@ -296,7 +296,7 @@ async fn what_is_queued_is_written_before_the_store_closes(place: TestStore) {
 
 async fn a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged(place: TestStore) {
     let store = place.open().await;
-    // PostgreSQL stores those that name nothing they may not name another way.
+    // PostgreSQL stores messages without unauthorized identities in a single statement.
     for (n, not_allowed) in [vec!["\0A".to_owned()], Vec::new()].into_iter().enumerate() {
         let record = MessageRecord {
             control_id: format!("{n}\0"),
@@ -324,7 +324,7 @@ async fn a_message_with_u_0000_in_its_fields_is_stored_with_its_bytes_unchanged(
 
 async fn fields_of_any_length_are_stored(place: TestStore) {
     let store = place.open().await;
-    // No repetition that compression would shrink: an index of PostgreSQL takes a third of a page.
+    // Incompressible: an index of PostgreSQL limits a key to a third of a page.
     let long: String = (0..20_000_u32).map(|n| Fingerprint::sha256(&n.to_be_bytes()).to_string()).collect();
     for (n, not_allowed) in [vec![long.clone()], Vec::new()].into_iter().enumerate() {
         let record = MessageRecord {
@@ -342,7 +342,7 @@ async fn fields_of_any_length_are_stored(place: TestStore) {
         assert!(matches!(resend, RecordOutcome::Resend { original: of, .. } if of == record.id));
         assert!(
             store.seen_identities(&record.device).await.unwrap().is_empty(),
-            "nobody would allow that one"
+            "too long to be an identity that an operator allows"
         );
     }
 }

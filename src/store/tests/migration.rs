@@ -1,4 +1,4 @@
-//! A store of an earlier version, with all that is in it, is one of this version after it was opened.
+//! Opening a store of an earlier version migrates it with all its data.
 
 use super::fixtures::DirectConnection;
 use super::*;
@@ -6,28 +6,28 @@ use crate::audit::fixtures::Repeating;
 use crate::audit::{RowHash, Signer as _, signed_bytes};
 
 battery! {
-    what_an_earlier_version_has_stored_reads_as_before,
+    data_of_an_earlier_version_reads_unchanged,
 }
 
-// Whoever reads about a migration, or sees its number in `store check`, need not ask on which database.
+// The number of a migration in the documentation or in `store check` means the same on both databases.
 #[test]
-fn migrations_have_the_same_numbers_and_names_on_both() {
+fn migrations_have_the_same_numbers_and_names_on_both_databases() {
     let of = |migrator: &sqlx::migrate::Migrator| {
         migrator.iter().map(|one| (one.version, one.description.to_string())).collect::<Vec<_>>()
     };
     assert_eq!(of(&sqlite::schema::MIGRATOR), of(&postgres::schema::MIGRATOR));
 }
 
-/// The last migration of the version that wrote what is there.
+/// The last migration of the earlier version.
 const EARLIER: i64 = 20;
 const ROWS: u64 = 4_000;
 
-async fn what_an_earlier_version_has_stored_reads_as_before(place: TestStore) {
+async fn data_of_an_earlier_version_reads_unchanged(place: TestStore) {
     if !place.is_postgres() {
         std::fs::write(place.path(), b"").unwrap();
     }
-    let mut outside = place.connect_directly().await;
-    match &mut outside {
+    let mut direct = place.connect_directly().await;
+    match &mut direct {
         DirectConnection::Sqlite(connection) => {
             sqlite::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
         }
@@ -35,23 +35,23 @@ async fn what_an_earlier_version_has_stored_reads_as_before(place: TestStore) {
             postgres::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
         }
     }
-    outside.execute(&rows::sql(place.is_postgres(), 0, ROWS, ROWS)).await.unwrap();
+    direct.execute(&rows::sql(place.is_postgres(), 0, ROWS, ROWS)).await.unwrap();
     let identities = vec!["00A037EB2175780F".to_owned(), "\0\"A".to_owned()];
     let known = MessageRecord { identities, ..place.record("known", b"MSH|^~\\&|what was received\xff") };
-    outside.execute(&insert(&known, place.is_postgres())).await.unwrap();
+    direct.execute(&insert(&known, place.is_postgres())).await.unwrap();
     let node = NodeName::from_hostname();
-    let end = trail(&mut outside, &node, &place).await;
-    let before = everything(&mut outside, place.is_postgres()).await;
+    let end = trail(&mut direct, &node, &place).await;
+    let before = everything(&mut direct, place.is_postgres()).await;
     assert_eq!(before.len() as u64, ROWS + 1 + end.number);
 
     let store = place.open().await;
-    assert_eq!(everything(&mut outside, place.is_postgres()).await, before);
+    assert_eq!(everything(&mut direct, place.is_postgres()).await, before);
     let inspection = store.inspect().await.unwrap();
     assert!(inspection.schema > EARLIER.unsigned_abs());
     assert_eq!((inspection.messages, inspection.audit_rows), (ROWS + 1, end.number));
     assert!(inspection.damage.is_none_or(|damage| damage.is_empty()));
 
-    // As it was, byte for byte, and known when it comes again.
+    // The message reads back byte for byte, and a resend of it is recognised.
     let stored = store.message(known.id).await.unwrap().unwrap();
     assert_eq!((&stored.raw, &stored.acknowledgement), (&known.raw, &known.acknowledgement));
     assert_eq!((&stored.identities, stored.peer), (&known.identities, known.peer));
@@ -59,11 +59,11 @@ async fn what_an_earlier_version_has_stored_reads_as_before(place: TestStore) {
     assert!(
         matches!(store.record(resend).await.unwrap(), RecordOutcome::Resend { original: of, .. } if of == known.id)
     );
-    // Everything is found by what names it, and the trail goes on.
+    // Messages are found by their identities, and the trail continues.
     let all = store.messages(&MessageFilter { limit: 10_000, ..ANY }).await.unwrap();
     assert_eq!(all.len() as u64, ROWS + 1);
     for (name, found) in
-        [("SUB-RARE", 40), ("SILENT", 600), ("00A037EB2175780F", 1), ("\0\"A", 1), ("NOBODY", 0)]
+        [("SUB-RARE", 40), ("SILENT", 600), ("00A037EB2175780F", 1), ("\0\"A", 1), ("UNKNOWN", 0)]
     {
         let filter = MessageFilter { identity: DeviceIdentity::parse(name), limit: 1000, ..ANY };
         assert_eq!(store.messages(&filter).await.unwrap().len(), found, "{name}");
@@ -73,13 +73,13 @@ async fn what_an_earlier_version_has_stored_reads_as_before(place: TestStore) {
     assert_eq!((intact.end.number, intact.signature.unwrap().number), (end.number + 1, 40));
 }
 
-/// Bytes as a database takes them.
+/// A literal of bytes.
 fn literal(bytes: &[u8], postgres: bool) -> String {
     let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     if postgres { format!("'\\x{digits}'") } else { format!("x'{digits}'") }
 }
 
-/// The statement with which that version stored `record`, with an identity that holds U+0000.
+/// The statement with which the earlier version stored `record`, with an identity that contains U+0000.
 fn insert(record: &MessageRecord, postgres: bool) -> String {
     let bytes = |bytes: &[u8]| literal(bytes, postgres);
     let (application, id) = (&record.sending_application, &record.control_id);
@@ -107,9 +107,9 @@ fn insert(record: &MessageRecord, postgres: bool) -> String {
     )
 }
 
-/// Fifty rows of the audit trail as that version chained them, with a signature over the fortieth; the last
-/// of them.
-async fn trail(outside: &mut DirectConnection, node: &NodeName, place: &TestStore) -> ChainHead {
+/// Writes fifty audit rows as the earlier version chained them, with a signature of the fortieth. Returns the
+/// last of them.
+async fn trail(direct: &mut DirectConnection, node: &NodeName, place: &TestStore) -> ChainHead {
     let postgres = place.is_postgres();
     let at = place.clock.now();
     let mut link = ChainHead::START;
@@ -129,17 +129,17 @@ async fn trail(outside: &mut DirectConnection, node: &NodeName, place: &TestStor
             at.as_microsecond(),
             event.name()
         );
-        outside.execute(&row).await.unwrap();
+        direct.execute(&row).await.unwrap();
     }
     let hash = literal(link.hash.as_bytes(), postgres);
     let end =
         format!("INSERT INTO audit_end (node, number, hash) VALUES ('{node}', {}, {hash})", link.number);
-    outside.execute(&end).await.unwrap();
+    direct.execute(&end).await.unwrap();
     link
 }
 
-/// Every message and every row of the trail in the columns of that version.
-async fn everything(outside: &mut DirectConnection, postgres: bool) -> Vec<String> {
+/// All messages and audit rows, in the columns of the earlier version.
+async fn everything(direct: &mut DirectConnection, postgres: bool) -> Vec<String> {
     const MESSAGE: &str =
         "id, received_at, event_time, device, session, fingerprint, peer, pcd_transaction, message_type,
         control_id, sending_application, digest, rejection, warnings, identities, acknowledgement, raw";
@@ -151,7 +151,7 @@ async fn everything(outside: &mut DirectConnection, postgres: bool) -> Vec<Strin
         let columns: Vec<_> = columns.split(',').map(|column| format!("quote({})", column.trim())).collect();
         columns.join(" || ',' || ")
     };
-    let messages = outside.texts(&format!("SELECT {} FROM message ORDER BY id", row(MESSAGE))).await;
-    let audit = outside.texts(&format!("SELECT {} FROM audit ORDER BY sequence", row(AUDIT))).await;
+    let messages = direct.texts(&format!("SELECT {} FROM message ORDER BY id", row(MESSAGE))).await;
+    let audit = direct.texts(&format!("SELECT {} FROM audit ORDER BY sequence", row(AUDIT))).await;
     [messages, audit].concat()
 }

@@ -1,4 +1,4 @@
-//! The store as its callers see it. What does not depend on the database is proved on each of them.
+//! Tests of the store through its public API. Behaviour that both databases share is tested on both.
 
 mod alerts;
 mod audit;
@@ -46,7 +46,7 @@ async fn event_names(store: &Store) -> Vec<String> {
 }
 
 #[test]
-fn no_content_is_shown_by_debug() {
+fn debug_output_shows_no_content() {
     let place = TestStore::new();
     let record = place.record("1", b"PID|1||SECRET");
     let resend =

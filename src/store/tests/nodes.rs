@@ -1,20 +1,20 @@
-//! Several nodes that share a server.
+//! Tests of several nodes that share a server.
 
 use super::*;
 use crate::audit::fixtures::Repeating;
 
 #[tokio::test]
-async fn what_two_nodes_are_sent_at_once_is_stored_once() {
+async fn a_message_sent_to_two_nodes_at_once_is_stored_once() {
     let place = TestStore::on_postgres();
     let nodes = [place.open_as("here").await, place.open_as("there").await];
     let records: Vec<_> = (0..200)
         .map(|n: u32| MessageRecord { raw: n.to_string().into(), ..place.record(&n.to_string(), b"") })
         .collect();
-    // Each knows where its chain ends, and sends a batch in one statement.
+    // Each node knows the head of its chain, and writes a batch in a single statement.
     for node in &nodes {
         node.audit(Event::PlatformStopped { reason: StopReason::Requested }).await.unwrap();
     }
-    // In opposite order, so that transactions meet half-way.
+    // In opposite order, so that the transactions overlap.
     let there = join_all(
         records
             .iter()
@@ -39,7 +39,7 @@ async fn what_two_nodes_are_sent_at_once_is_stored_once() {
 }
 
 #[tokio::test]
-async fn the_first_rows_of_a_node_may_come_from_two_of_its_processes() {
+async fn two_processes_of_a_node_can_write_its_first_rows() {
     for _ in 0..5 {
         let place = TestStore::on_postgres();
         let processes = [place.open().await, place.open().await, place.open().await];

@@ -1,11 +1,11 @@
-//! Opening a store, alone and beside others.
+//! Tests of opening a store, alone and concurrently.
 
 use super::*;
 
 battery! {
     many_processes_may_open_a_new_store_at_once,
-    a_store_of_a_later_version_is_left_alone,
-    a_store_that_another_process_holds_is_unavailable_in_bounded_time_and_comes_back,
+    a_store_of_a_later_version_is_not_modified,
+    a_store_locked_by_another_process_fails_in_bounded_time_and_recovers,
 }
 
 async fn many_processes_may_open_a_new_store_at_once(place: TestStore) {
@@ -28,7 +28,7 @@ async fn many_processes_may_open_a_new_store_at_once(place: TestStore) {
     }
 }
 
-async fn a_store_of_a_later_version_is_left_alone(place: TestStore) {
+async fn a_store_of_a_later_version_is_not_modified(place: TestStore) {
     place.open().await.close().await;
     let checksum = if place.is_postgres() { "'\\x00'" } else { "x'00'" };
     let later = format!(
@@ -40,24 +40,24 @@ async fn a_store_of_a_later_version_is_left_alone(place: TestStore) {
     assert!(matches!(opened, Err(StoreError::Newer { found: 9999, .. })), "{opened:?}");
 }
 
-async fn a_store_that_another_process_holds_is_unavailable_in_bounded_time_and_comes_back(place: TestStore) {
+async fn a_store_locked_by_another_process_fails_in_bounded_time_and_recovers(place: TestStore) {
     let store = place.open().await;
-    let mut outside = place.connect_directly().await;
+    let mut direct = place.connect_directly().await;
     let hold = if place.is_postgres() {
         "BEGIN; LOCK TABLE probe, message IN EXCLUSIVE MODE"
     } else {
         "BEGIN IMMEDIATE"
     };
-    outside.execute(hold).await.unwrap();
+    direct.execute(hold).await.unwrap();
     let (checked, recorded) = tokio::join!(store.check(), store.record(place.record("1", b"message")));
     let passes = |error: &StoreError| {
         matches!(error, StoreError::Unavailable(_) | StoreError::Unreachable(_) | StoreError::Timeout(_))
     };
     assert!(checked.as_ref().is_err_and(passes), "{checked:?}");
     assert!(recorded.as_ref().is_err_and(passes), "{recorded:?}");
-    // Reading goes on meanwhile.
+    // Reads continue meanwhile.
     assert!(store.messages(&ANY).await.unwrap().is_empty());
-    outside.execute("ROLLBACK").await.unwrap();
+    direct.execute("ROLLBACK").await.unwrap();
     store.check().await.unwrap();
     store.record(place.record("1", b"message")).await.unwrap();
 }

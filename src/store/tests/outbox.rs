@@ -1,4 +1,4 @@
-//! Messages for devices.
+//! Tests of the outbox.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use super::*;
 use crate::audit::Settlement;
 
 battery! {
-    what_is_queued_waits_until_the_device_has_answered,
-    a_control_id_waits_once_for_a_device,
-    one_node_sends_at_a_time,
-    what_the_device_has_taken_is_never_sent_again,
-    what_is_over_or_taken_back_is_not_sent,
-    what_is_settled_goes_by_retention,
+    a_queued_message_waits_until_the_device_has_answered,
+    a_control_id_can_wait_for_a_device_only_once,
+    one_node_at_a_time_sends_a_message,
+    an_accepted_message_is_never_sent_again,
+    expired_and_withdrawn_messages_are_not_sent,
+    retention_deletes_settled_messages,
 }
 
 fn order(place: &TestStore, control_id: &str) -> QueuedMessage {
@@ -35,7 +35,7 @@ fn until(place: &TestStore, seconds: i64) -> Timestamp {
     place.clock.now() + jiff::SignedDuration::from_secs(seconds)
 }
 
-async fn what_is_queued_waits_until_the_device_has_answered(place: TestStore) {
+async fn a_queued_message_waits_until_the_device_has_answered(place: TestStore) {
     let store = place.open().await;
     let message = order(&place, "1");
     let (id, device) = (message.id, message.device.clone());
@@ -73,19 +73,19 @@ async fn what_is_queued_waits_until_the_device_has_answered(place: TestStore) {
 
     let rows = store.audit_rows(&TRAIL).await.unwrap();
     let rows: Vec<_> = rows.into_iter().map(|row| (row.event, row.details)).collect();
-    let told = |event: &str, details: String| (event.to_owned(), details);
+    let audited = |event: &str, details: String| (event.to_owned(), details);
     assert_eq!(
         rows,
         [
-            told(
+            audited(
                 "southbound-queued",
                 format!(
                     r#"{{"actor":"alice","device":"PUMP-1","expires":"{}","message":"{id}"}}"#,
                     entry.expires_at
                 )
             ),
-            told("southbound-sent", format!(r#"{{"device":"PUMP-1","message":"{id}"}}"#)),
-            told(
+            audited("southbound-sent", format!(r#"{{"device":"PUMP-1","message":"{id}"}}"#)),
+            audited(
                 "southbound-settled",
                 format!(r#"{{"code":"AA","device":"PUMP-1","message":"{id}","outcome":"acknowledged"}}"#)
             ),
@@ -93,7 +93,7 @@ async fn what_is_queued_waits_until_the_device_has_answered(place: TestStore) {
     );
 }
 
-async fn a_control_id_waits_once_for_a_device(place: TestStore) {
+async fn a_control_id_can_wait_for_a_device_only_once(place: TestStore) {
     let store = place.open().await;
     let first = order(&place, "1");
     store.queue(first.clone()).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_control_id_waits_once_for_a_device(place: TestStore) {
     );
 }
 
-async fn one_node_sends_at_a_time(place: TestStore) {
+async fn one_node_at_a_time_sends_a_message(place: TestStore) {
     let (here, there) = (place.open_as("here").await, place.open_as("there").await);
     let message = order(&place, "1");
     let (id, device) = (message.id, message.device.clone());
@@ -122,15 +122,15 @@ async fn one_node_sends_at_a_time(place: TestStore) {
     assert_eq!(waiting(&here).await[0].elsewhere_until, None);
     assert!(!there.claim(id, &device, end).await.unwrap());
     assert!(!there.withdraw(id, &device, "bob").await.unwrap(), "it is being sent");
-    // A node that is back after a crash.
+    // The node restarts after a crash: its own claim does not stop it.
     assert!(here.claim(id, &device, end).await.unwrap());
-    // The session ended without an answer.
+    // The session ends without an acknowledgement.
     here.release(id).await.unwrap();
     assert!(there.claim(id, &device, end).await.unwrap());
-    // Once more, and too late.
+    // A second release, after another node has claimed the message.
     here.release(id).await.unwrap();
     assert_eq!(waiting(&here).await[0].elsewhere_until, Some(end));
-    // The node has died.
+    // The claim of a dead node ends.
     place.clock.advance(Duration::from_secs(30));
     assert!(here.claim(id, &device, until(&place, 30)).await.unwrap());
     let (entry, _) = here.outbox_entry(id).await.unwrap().unwrap();
@@ -138,7 +138,7 @@ async fn one_node_sends_at_a_time(place: TestStore) {
 }
 
 // HL7 2.6 ch. 2, 2.9.3: enhanced mode
-async fn what_the_device_has_taken_is_never_sent_again(place: TestStore) {
+async fn an_accepted_message_is_never_sent_again(place: TestStore) {
     let store = place.open().await;
     let message = order(&place, "1");
     let (id, device) = (message.id, message.device.clone());
@@ -155,7 +155,7 @@ async fn what_the_device_has_taken_is_never_sent_again(place: TestStore) {
     assert_eq!(entry.settled.map(|(settlement, _)| settlement), Some(Settlement::Expired));
 }
 
-async fn what_is_over_or_taken_back_is_not_sent(place: TestStore) {
+async fn expired_and_withdrawn_messages_are_not_sent(place: TestStore) {
     let store = place.open().await;
     let (late, unwanted) = (order(&place, "1"), order(&place, "2"));
     let device = late.device.clone();
@@ -182,7 +182,7 @@ async fn what_is_over_or_taken_back_is_not_sent(place: TestStore) {
     );
 }
 
-async fn what_is_settled_goes_by_retention(place: TestStore) {
+async fn retention_deletes_settled_messages(place: TestStore) {
     let store = place.open().await;
     let (settled, left) = (order(&place, "1"), order(&place, "2"));
     for message in [&settled, &left] {

@@ -1,4 +1,4 @@
-//! How the databases look for what is listed: by an index and in its order, however much there is.
+//! Tests of query plans: listings read an index in its order, whatever the size of the store.
 
 use super::*;
 use crate::store::read::audit::select_audit_rows;
@@ -11,7 +11,7 @@ async fn plan(store: &Store, statement: Statement) -> String {
 }
 
 #[tokio::test]
-async fn a_list_of_messages_is_read_from_an_index_in_its_order() {
+async fn listings_of_messages_read_an_index_in_its_order() {
     let place = TestStore::new();
     let store = place.open().await;
     let id = Some(place.record("1", b"").id);
@@ -46,7 +46,7 @@ async fn a_list_of_messages_is_read_from_an_index_in_its_order() {
 }
 
 #[tokio::test]
-async fn the_audit_trail_is_read_in_the_order_in_which_it_was_written() {
+async fn the_audit_trail_is_read_in_the_order_of_writing() {
     let place = TestStore::new();
     let store = place.open().await;
     for page in [Page::Latest, Page::Before(7), Page::After(7)] {
@@ -59,7 +59,7 @@ async fn the_audit_trail_is_read_in_the_order_in_which_it_was_written() {
 }
 
 #[tokio::test]
-async fn what_was_said_last_of_certificates_is_found_at_once() {
+async fn the_last_events_about_certificates_are_found_by_an_index() {
     let place = TestStore::new();
     let store = place.open().await;
     let event = Some(Event::CERTIFICATES_CHANGED.to_owned());
@@ -68,7 +68,7 @@ async fn what_was_said_last_of_certificates_is_found_at_once() {
 }
 
 #[tokio::test]
-async fn reports_of_alerts_are_found_and_forgotten_by_an_index() {
+async fn alert_reports_are_found_and_deleted_by_an_index() {
     let place = TestStore::new();
     let store = place.open().await;
     for (sql, index) in [
@@ -90,9 +90,9 @@ async fn reports_of_alerts_are_found_and_forgotten_by_an_index() {
     }
 }
 
-/// PostgreSQL chooses by what it has counted, so there has to be something.
+/// PostgreSQL plans by statistics, so the store needs data.
 #[tokio::test]
-async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_silent() {
+async fn postgres_lists_the_messages_of_a_silent_device_from_an_index() {
     const ROWS: u64 = 20_000;
     let place = TestStore::on_postgres();
     let store = place.open().await;
@@ -107,9 +107,9 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
         (naming("SUB-7"), "message_identity_pkey on message_identity", 10),
         (naming("SUB-RARE"), "message_identity_pkey on message_identity", 40),
         (naming("SILENT"), "message_identity_pkey on message_identity", 50),
-        (naming("NOBODY"), "message_identity_pkey on message_identity", 0),
+        (naming("UNKNOWN"), "message_identity_pkey on message_identity", 0),
     ];
-    for (name, found) in [("GATEWAY", 50), ("SILENT", 50), ("PUMP-77", 3), ("RARE", 40), ("NOBODY", 0)] {
+    for (name, found) in [("GATEWAY", 50), ("SILENT", 50), ("PUMP-77", 3), ("RARE", 40), ("UNKNOWN", 0)] {
         lists.push((device(name), "message_device on message", found));
     }
     for name in ["GATEWAY", "SILENT"] {
@@ -119,8 +119,8 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
             1,
         ));
     }
-    // The planner thinks that next to none of what names it is also of this device, or of this type, so that
-    // the page will not be full, and would rather read everything.
+    // The planner expects that few messages with the identity are also of this device or type, so that the
+    // page will not be full, and prefers to read everything.
     let silent = || naming("SILENT");
     for (filter, found) in [
         (MessageFilter { device: device("SILENT").device, ..silent() }, 50),
@@ -141,7 +141,7 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
                 rows.iter().map(|row| row.get::<String>("QUERY PLAN").unwrap() + "\n").collect();
             let backward = plan.contains(&format!("Backward using {index}"));
             assert!(backward && !plan.contains("Sort") && !plan.contains("Seq Scan"), "{filter:?}: {plan}");
-            // One index in its order, and what it names by its name.
+            // One index in its order, and the messages by their identifiers.
             let by_name = plan.contains("Index Scan using message_pkey on message");
             assert_eq!(plan.matches("Scan").count(), 1 + usize::from(by_name), "{filter:?}: {plan}");
             assert_eq!(by_name, filter.identity.is_some(), "{filter:?}: {plan}");
@@ -152,21 +152,21 @@ async fn a_server_reads_lists_from_an_index_also_of_a_device_that_has_fallen_sil
     }
 }
 
-/// What is done for a batch of removals is as much as the batch holds, however much there is besides.
+/// The work for a batch of deletions depends on the size of the batch only.
 #[tokio::test]
-async fn a_server_finds_what_named_a_message_that_is_pruned_by_an_index() {
+async fn postgres_deletes_the_identities_of_pruned_messages_by_an_index() {
     const ROWS: u64 = 20_000;
     let place = TestStore::on_postgres();
     let store = place.open().await;
     place.execute(&rows::sql(true, 0, ROWS, ROWS)).await.unwrap();
     place.execute("VACUUM ANALYZE").await.unwrap();
     store.close().await;
-    let mut outside = place.connect_directly().await;
-    outside.execute("BEGIN").await.unwrap();
+    let mut direct = place.connect_directly().await;
+    direct.execute("BEGIN").await.unwrap();
     let prune = "DELETE FROM message WHERE id IN (SELECT id FROM message ORDER BY id LIMIT 200)";
-    outside.execute(prune).await.unwrap();
-    // What this transaction has read of it until now.
+    direct.execute(prune).await.unwrap();
+    // What this transaction has read so far.
     let read = "SELECT seq_scan || ' ' || seq_tup_read || ' ' || n_tup_del FROM pg_stat_xact_user_tables
                 WHERE relname = 'message_identity'";
-    assert_eq!(outside.texts(read).await, ["0 0 201"]);
+    assert_eq!(direct.texts(read).await, ["0 0 201"]);
 }

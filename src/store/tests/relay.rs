@@ -1,5 +1,4 @@
-//! Stands between the store and its server: cuts connections at a chosen moment, and counts how often the
-//! server is asked.
+//! A relay between the store and its server. It cuts connections at a chosen moment and counts round trips.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::store::fixtures::cluster::Cluster;
 
-/// What happens to the next connection on which the moment comes. Rows are what comes with the parameters of
+/// What happens to the next connection at the chosen moment. Rows are statements that carry the parameters of
 /// a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -19,17 +18,17 @@ pub(super) enum Cut {
     Never = 0,
     /// `COMMIT` does not reach the server.
     BeforeCommit = 1,
-    /// The server commits, and its answer does not come back.
+    /// The server commits, and its response is lost.
     AfterCommit = 2,
-    /// `COMMIT` reaches the server when [`Relay::deliver`] says so.
+    /// `COMMIT` reaches the server at [`Relay::deliver`].
     LateCommit = 3,
     /// Rows do not reach the server.
     BeforeRows = 4,
-    /// Rows reach the server, and nobody waits for what it does with them.
+    /// Rows reach the server, and the connection is cut at once.
     AtRows = 5,
-    /// The server does what it is told with rows, and its answer does not come back.
+    /// The server writes the rows, and its response is lost.
     AfterRows = 6,
-    /// Rows reach the server when [`Relay::deliver`] says so.
+    /// Rows reach the server at [`Relay::deliver`].
     LateRows = 7,
 }
 
@@ -42,7 +41,7 @@ pub(super) struct Relay {
 #[derive(Debug, Default)]
 struct Course {
     cut: AtomicU8,
-    /// How often a server said that it was ready for the next statement.
+    /// The number of ReadyForQuery messages of the server.
     ready: AtomicUsize,
     late: Notify,
     delivered: Notify,
@@ -66,7 +65,7 @@ impl Relay {
         Self { address, course }
     }
 
-    /// The same database, through here.
+    /// The URL of the same database through the relay.
     pub(super) fn url(&self, url: &str) -> String {
         format!("postgres://postgres@{}/{}", self.address, url.rsplit('/').next().unwrap())
     }
@@ -75,25 +74,25 @@ impl Relay {
         self.course.cut.store(cut as u8, Ordering::SeqCst);
     }
 
-    /// Whether the moment has come.
+    /// Whether the connection was cut.
     pub(super) fn has_cut(&self) -> bool {
         self.course.cut.load(Ordering::SeqCst) == Cut::Never as u8
     }
 
-    /// Lets what was held back reach the server, and returns when that has dealt with it.
+    /// Delivers the withheld bytes to the server, and returns when the server has processed them.
     pub(super) async fn deliver(&self) {
         self.course.late.notify_one();
         self.course.delivered.notified().await;
     }
 
-    /// How often somebody has waited for the server until now.
-    pub(super) fn ways(&self) -> usize {
+    /// The number of round trips so far.
+    pub(super) fn round_trips(&self) -> usize {
         self.course.ready.load(Ordering::SeqCst)
     }
 }
 
 impl Course {
-    /// Whether this is the moment.
+    /// Whether this is the chosen moment.
     fn comes(&self, cut: Cut) -> bool {
         self.cut.compare_exchange(cut as u8, Cut::Never as u8, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
@@ -121,7 +120,7 @@ async fn relay(mut client: TcpStream, mut server: UnixStream, course: &Course) {
                     return;
                 }
                 if late || (commit && course.comes(Cut::AfterCommit)) || (rows && course.comes(Cut::AfterRows)) {
-                    // The answer shows that it is done.
+                    // The response shows that it is done.
                     let mut ready = 0;
                     while ready == 0 && let Ok(size @ 1..) = server.read(&mut from_server).await {
                         ready = answers.ready(&from_server[..size]);
@@ -141,21 +140,21 @@ async fn relay(mut client: TcpStream, mut server: UnixStream, course: &Course) {
     }
 }
 
-/// Parts what a server says into messages: a letter, and a length that counts itself, in four bytes
+/// Splits the bytes of a server into messages: a letter, and a length of four bytes that includes itself
 /// (PostgreSQL 55.7).
 #[derive(Default)]
 struct Answers {
     begun: bool,
     header: Vec<u8>,
-    /// Bytes of a message that are still to come.
+    /// Bytes of the current message that have not arrived.
     left: usize,
 }
 
 impl Answers {
-    /// How many of them are ReadyForQuery.
+    /// The number of ReadyForQuery messages in `bytes`.
     fn ready(&mut self, mut bytes: &[u8]) -> usize {
         let mut ready = 0;
-        // Before anything else the client asks for TLS, and is told in one byte that there is none.
+        // The client first requests TLS, and the server declines in one byte.
         if !std::mem::replace(&mut self.begun, true) && bytes == b"N" {
             return 0;
         }

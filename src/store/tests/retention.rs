@@ -1,4 +1,4 @@
-//! What is old is taken out, and that is said and signed.
+//! Tests of retention: old rows are deleted, and the deletion is audited and signed.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -8,32 +8,33 @@ use crate::audit::fixtures::Repeating;
 use crate::audit::{Distrust, Fault};
 
 battery! {
-    old_messages_are_removed_in_small_batches_and_that_is_accounted_for,
-    senders_are_served_between_the_batches_in_which_old_messages_are_removed,
-    the_audit_chain_begins_where_it_was_signed_to_begin,
-    nobody_else_removes_rows_of_the_audit_trail,
-    large_messages_are_kept_compressed_and_read_as_they_came,
+    old_messages_are_deleted_in_small_audited_batches,
+    senders_are_served_between_the_batches_of_retention,
+    a_pruned_audit_chain_begins_at_its_signed_beginning,
+    audit_rows_cannot_be_deleted_outside_of_retention,
+    large_messages_are_compressed_and_read_unchanged,
 }
 
-/// Named by the clock of the test alone: made identifiers never go back behind those of another test.
-fn named(record: MessageRecord, n: u64) -> MessageRecord {
+/// Gives the record an identifier from the test's clock. Generated identifiers never go back behind those of
+/// another test.
+fn with_id(record: MessageRecord, n: u64) -> MessageRecord {
     let milliseconds = u128::try_from(record.received_at.as_millisecond()).unwrap();
     let id = MessageId::from_bytes((milliseconds << 80 | 7 << 76 | 2 << 62 | u128::from(n)).to_be_bytes());
     MessageRecord { id, ..record }
 }
 
-async fn old_messages_are_removed_in_small_batches_and_that_is_accounted_for(place: TestStore) {
+async fn old_messages_are_deleted_in_small_audited_batches(place: TestStore) {
     let store = place.open().await;
     let old = u64::from(Store::PRUNED_AT_ONCE) + 3;
     for outcome in
-        join_all((0..old).map(|n| store.record(named(place.record(&n.to_string(), b"old"), n)))).await
+        join_all((0..old).map(|n| store.record(with_id(place.record(&n.to_string(), b"old"), n)))).await
     {
         outcome.unwrap();
     }
     place.clock.advance(Duration::from_secs(60));
     let before = place.clock.now();
-    store.record(named(place.rejected("new", b"rejected"), 1)).await.unwrap();
-    store.record(named(place.record("new", b"accepted"), 2)).await.unwrap();
+    store.record(with_id(place.rejected("new", b"rejected"), 1)).await.unwrap();
+    store.record(with_id(place.record("new", b"accepted"), 2)).await.unwrap();
     let mut removed = Vec::new();
     while removed.last() != Some(&0) {
         removed.push(store.prune_messages(before).await.unwrap());
@@ -45,29 +46,29 @@ async fn old_messages_are_removed_in_small_batches_and_that_is_accounted_for(pla
     assert_eq!(named, ["00A037EB2175780F"; 2], "the index follows");
     let filter = AuditFilter { event: Some("messages-pruned".to_owned()), ..TRAIL };
     let rows = store.audit_rows(&filter).await.unwrap();
-    assert_eq!(rows.len(), 2, "nothing is said of nothing");
+    assert_eq!(rows.len(), 2, "a pass that deletes nothing is not audited");
     assert_eq!(rows[0].details, format!(r#"{{"before":"{before}","messages":200}}"#));
-    // Rejected ones go as well, when it is their turn.
+    // Rejected messages are deleted as well.
     assert_eq!(store.prune_messages(before + Duration::from_secs(1)).await.unwrap(), 2);
-    // A resend of what is gone is new.
+    // A resend of a deleted message is a new message.
     assert!(matches!(store.record(place.record("0", b"old")).await.unwrap(), RecordOutcome::Stored(_)));
 }
 
-/// How many old messages there are; `PCD_TEST_OLD_ROWS=200000 cargo test --lib senders_are_served --
+/// The number of old messages; `PCD_TEST_OLD_ROWS=200000 cargo test --lib senders_are_served --
 /// --nocapture --test-threads 1` prints how long senders wait.
 fn old_messages() -> u64 {
     let rows = std::env::var("PCD_TEST_OLD_ROWS").map_or(4_000, |rows| rows.parse().unwrap());
     rows.max(400) / 400 * 400
 }
 
-/// A message that was stored: after how many batches of removals had been ordered, and how long it took.
+/// A stored message: how many batches of deletions had been requested before, and how long storing it took.
 struct Sent {
     id: MessageId,
     ordered: usize,
     spent: Duration,
 }
 
-async fn senders_are_served_between_the_batches_in_which_old_messages_are_removed(place: TestStore) {
+async fn senders_are_served_between_the_batches_of_retention(place: TestStore) {
     let store = place.open().await;
     let old = old_messages();
     place.execute(&rows::sql(place.is_postgres(), 0, old, old)).await.unwrap();
@@ -101,7 +102,7 @@ async fn senders_are_served_between_the_batches_in_which_old_messages_are_remove
     assert_eq!(removed.iter().sum::<u64>(), old);
     let busy: Vec<Sent> = busy.into_iter().flatten().collect();
 
-    // In the trail stands in which order things were done.
+    // The trail has the order of the operations.
     let (mut batches, mut done_before) = (0, HashMap::new());
     for row in store.own_audit_rows(0, u32::MAX).await.unwrap() {
         match &*row.event {
@@ -142,7 +143,7 @@ fn show(when: &str, mut sent: Vec<Sent>) {
     );
 }
 
-/// Five rows a minute, for three minutes; the clock stands at the end.
+/// Writes five rows a minute for three minutes.
 async fn three_minutes(place: &TestStore) -> Store {
     let store = place.open().await;
     for _ in 0..3 {
@@ -160,11 +161,11 @@ async fn verdict(store: &Store) -> Result<u64, (u64, Fault)> {
     report.verdict.map(|intact| intact.end.number).map_err(|broken| (broken.number, broken.fault))
 }
 
-async fn the_audit_chain_begins_where_it_was_signed_to_begin(place: TestStore) {
+async fn a_pruned_audit_chain_begins_at_its_signed_beginning(place: TestStore) {
     let store = three_minutes(&place).await;
     assert_eq!(verdict(&store).await, Ok(18));
     let first_minute = place.clock.now() - Duration::from_secs(120);
-    // Somebody else is still to have what comes behind the fourth.
+    // Rows after the fourth have not been forwarded.
     assert_eq!(store.prune_audit(first_minute, 4, &Repeating).await.unwrap(), 4);
     assert_eq!(store.prune_audit(first_minute, 4, &Repeating).await.unwrap(), 0);
     assert_eq!(store.prune_audit(first_minute, u64::MAX, &Repeating).await.unwrap(), 2);
@@ -173,17 +174,17 @@ async fn the_audit_chain_begins_where_it_was_signed_to_begin(place: TestStore) {
     assert_eq!((rows[0].number, rows.len()), (7, 14));
     assert_eq!(rows.last().unwrap().event, "audit-pruned");
     assert_eq!(verdict(&store).await, Ok(20));
-    // Everything but the last row, which holds the chain.
+    // All rows but the last, which is the head of the chain.
     place.clock.advance(Duration::from_secs(60));
     assert_eq!(store.prune_audit(place.clock.now(), u64::MAX, &Repeating).await.unwrap(), 13);
     assert_eq!(verdict(&store).await, Ok(21));
     store.sign_audit(&Repeating).await.unwrap().unwrap();
-    // And after a restart.
+    // The same after a restart.
     store.close().await;
     assert_eq!(verdict(&place.open().await).await, Ok(22));
 }
 
-async fn nobody_else_removes_rows_of_the_audit_trail(place: TestStore) {
+async fn audit_rows_cannot_be_deleted_outside_of_retention(place: TestStore) {
     let store = three_minutes(&place).await;
     let first_minute = place.clock.now() - Duration::from_secs(120);
     store.prune_audit(first_minute, u64::MAX, &Repeating).await.unwrap();
@@ -197,7 +198,7 @@ async fn nobody_else_removes_rows_of_the_audit_trail(place: TestStore) {
         assert!(error.to_string().contains("append-only"), "{sql}: {error}");
     }
     assert_eq!(verdict(&store).await, Ok(19));
-    // Who owns the database can say that it begins later, but cannot sign it.
+    // The owner of the database can move the beginning, but cannot sign it.
     place
         .execute("UPDATE audit_begin SET number = 8, hash = (SELECT hash FROM audit WHERE number = 8)")
         .await
@@ -206,7 +207,7 @@ async fn nobody_else_removes_rows_of_the_audit_trail(place: TestStore) {
     assert_eq!(verdict(&store).await, Err((9, Fault::Beginning(Distrust::Forged))));
 }
 
-async fn large_messages_are_kept_compressed_and_read_as_they_came(place: TestStore) {
+async fn large_messages_are_compressed_and_read_unchanged(place: TestStore) {
     let store = place.open().await;
     let raw: &'static [u8] = "OBX|1|NA|||1^2^3^4\r".repeat(10_000).leak().as_bytes();
     let record = place.record("1", raw);
@@ -215,10 +216,11 @@ async fn large_messages_are_kept_compressed_and_read_as_they_came(place: TestSto
     assert!(stored.raw == record.raw);
     assert_eq!(stored.summary.size, raw.len() as u64);
     assert_eq!(store.messages(&ANY).await.unwrap()[0].size, raw.len() as u64, "as it was received");
-    // A resend is known by what was received.
+    // A resend is recognised by the received bytes.
     assert!(matches!(store.record(place.record("1", raw)).await.unwrap(), RecordOutcome::Resend { .. }));
-    let kept = store.reader().fetch(statement::Statement::new("SELECT raw FROM message")).await.unwrap();
-    assert!(kept[0].get::<Vec<u8>>("raw").unwrap().len() < raw.len() / 10);
+    let stored_bytes =
+        store.reader().fetch(statement::Statement::new("SELECT raw FROM message")).await.unwrap();
+    assert!(stored_bytes[0].get::<Vec<u8>>("raw").unwrap().len() < raw.len() / 10);
     place.execute("UPDATE message SET raw_size = raw_size - 1").await.unwrap();
     let damaged = store.message(record.id).await.unwrap_err();
     assert!(matches!(damaged, StoreError::Corrupt { .. }), "{damaged}");

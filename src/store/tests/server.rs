@@ -1,4 +1,4 @@
-//! What only a store on a server does.
+//! Tests of the store on PostgreSQL.
 
 use sqlx::Connection as _;
 
@@ -11,7 +11,7 @@ fn message_of(opened: Result<Store, StoreError>) -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_be_used_is_told_by_what_to_do() {
+async fn errors_of_an_unusable_server_say_what_to_do() {
     let place = TestStore::on_postgres();
     let server = cluster::shared();
     let open = async |url: &str| Store::open(url, place.clock.clone()).await;
@@ -24,9 +24,9 @@ async fn a_server_that_cannot_be_used_is_told_by_what_to_do() {
     ] {
         assert!(matches!(open(url).await, Err(StoreError::Url)), "{url}");
     }
-    for (url, said) in [
+    for (url, expected) in [
         (server.url("postgres", "nowhere"), "database \"nowhere\" does not exist"),
-        (server.url("nobody_at_all", "postgres"), "nobody_at_all"),
+        (server.url("unknown_role", "postgres"), "unknown_role"),
         (
             format!("postgres://postgres:s3cret@127.0.0.1:{}/postgres", server.port()),
             "password authentication failed",
@@ -41,7 +41,7 @@ async fn a_server_that_cannot_be_used_is_told_by_what_to_do() {
         assert!(matches!(opened, Err(StoreError::Connect { .. })), "{url}: {opened:?}");
         let shown = format!("{opened:?}");
         let text = format!("{shown} {}", message_of(opened));
-        assert!(text.contains(said) && !text.contains("s3cret"), "{url}: {text}");
+        assert!(text.contains(expected) && !text.contains("s3cret"), "{url}: {text}");
     }
     server.sql("postgres", "CREATE DATABASE other ENCODING 'LATIN1' TEMPLATE template0");
     let opened = open(&server.url("postgres", "other")).await;
@@ -49,7 +49,7 @@ async fn a_server_that_cannot_be_used_is_told_by_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_server_whose_promises_are_worth_nothing_is_refused() {
+async fn a_server_without_durable_commits_is_refused() {
     let own = cluster::Cluster::start();
     let url = own.database();
     own.set("fsync = off");
@@ -69,7 +69,7 @@ async fn a_server_whose_promises_are_worth_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn the_password_may_be_in_a_file_that_is_for_its_owner_only() {
+async fn the_password_file_must_be_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt as _;
     let place = TestStore::on_postgres();
     let server = cluster::shared();
@@ -91,14 +91,14 @@ async fn the_password_may_be_in_a_file_that_is_for_its_owner_only() {
     assert!(matches!(open().await, Err(StoreError::Password { .. })));
 }
 
-/// The blocks of SQL in the documentation.
+/// The n-th block of SQL in the documentation.
 fn documented(n: usize) -> &'static str {
     let text = include_str!("../../../docs/store.md");
     text.split("```sql\n").nth(n + 1).unwrap().split("```").next().unwrap()
 }
 
 #[tokio::test]
-async fn the_documented_role_is_enough_to_serve_and_cannot_touch_the_trail() {
+async fn the_documented_role_can_serve_and_cannot_change_the_trail() {
     let server = cluster::shared();
     server.sql("postgres", "CREATE ROLE pcd_owner LOGIN; CREATE ROLE pcd LOGIN");
     server.sql("postgres", "CREATE DATABASE pcd OWNER pcd_owner ENCODING 'UTF8' TEMPLATE template0");
@@ -108,10 +108,10 @@ async fn the_documented_role_is_enough_to_serve_and_cannot_touch_the_trail() {
     let serving = server.url("pcd", "pcd");
     let open = async |url: &str| Store::open(url, place.clock.clone()).await;
     let opened = open(&serving).await;
-    assert!(matches!(opened, Err(StoreError::Denied(_))), "nobody has made the tables: {opened:?}");
+    assert!(matches!(opened, Err(StoreError::Denied(_))), "the tables do not exist: {opened:?}");
     open(&owner).await.unwrap().close().await;
     let opened = open(&serving).await;
-    assert!(matches!(opened, Err(StoreError::Denied(_))), "nobody has granted anything: {opened:?}");
+    assert!(matches!(opened, Err(StoreError::Denied(_))), "no privilege was granted: {opened:?}");
     let mut as_owner = sqlx::PgConnection::connect(&owner).await.unwrap();
     sqlx::raw_sql(documented(1)).execute(&mut as_owner).await.unwrap();
 
@@ -145,7 +145,7 @@ async fn the_documented_role_is_enough_to_serve_and_cannot_touch_the_trail() {
     let reports = store.verify_audit(&crate::audit::fixtures::Repeating).await.unwrap();
     assert!(reports[0].verdict.is_ok());
 
-    // A table that came with an update, and that nobody has granted since.
+    // The privileges on a table that an update added are missing.
     sqlx::raw_sql("REVOKE UPDATE ON alert_report FROM pcd").execute(&mut as_owner).await.unwrap();
     let checked = store.check().await;
     assert!(matches!(checked, Err(StoreError::Denied(_))), "{checked:?}");
@@ -167,7 +167,7 @@ async fn the_documented_role_is_enough_to_serve_and_cannot_touch_the_trail() {
 }
 
 #[tokio::test]
-async fn another_machine_has_to_prove_who_it_is_unless_the_url_says_otherwise() {
+async fn remote_servers_are_authenticated_unless_the_url_says_otherwise() {
     use sqlx::postgres::PgSslMode;
     for (url, mode) in [
         ("postgres://pcd@db.example/pcd", PgSslMode::VerifyFull),
@@ -184,7 +184,7 @@ async fn another_machine_has_to_prove_who_it_is_unless_the_url_says_otherwise() 
 }
 
 #[tokio::test]
-async fn over_tls_the_certificate_of_the_server_has_to_be_for_its_name_and_from_the_named_authority() {
+async fn the_server_certificate_must_match_its_name_and_authority() {
     use base64::Engine as _;
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     let authority = |name: &str| {
