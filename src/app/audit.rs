@@ -1,6 +1,7 @@
 //! Signs the audit trail at the configured interval.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +22,22 @@ pub(super) async fn sign_regularly(
         sign(&store, &acceptor).await;
         tokio::select! {
             () = done.cancelled() => return,
-            () = tokio::time::sleep(config.load().audit.sign_every) => {}
+            () = wait(&config) => {}
         }
+    }
+}
+
+/// Waits for `sign-every`, which a reload may change meanwhile.
+async fn wait(config: &ConfigHandle) {
+    let mut waited = Duration::ZERO;
+    loop {
+        let left = config.load().audit.sign_every.saturating_sub(waited);
+        if left.is_zero() {
+            return;
+        }
+        let step = left.min(RECONFIGURE_INTERVAL);
+        tokio::time::sleep(step).await;
+        waited += step;
     }
 }
 
@@ -42,3 +57,6 @@ pub(super) async fn sign(store: &Store, acceptor: &Acceptor) {
         }
     }
 }
+
+/// How soon a changed `sign-every` is noticed.
+const RECONFIGURE_INTERVAL: Duration = Duration::from_secs(1);

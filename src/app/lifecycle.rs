@@ -82,7 +82,7 @@ pub(super) async fn until_stopped(
     served: impl Future<Output = ()>,
     mut signals: StopSignals,
     drain: &CancellationToken,
-    drain_timeout: Duration,
+    drain_timeout: impl FnOnce() -> Duration,
     clock: &Clock,
 ) -> Ending {
     tokio::pin!(served);
@@ -91,11 +91,13 @@ pub(super) async fn until_stopped(
         () = &mut served => return Ending::Finished,
         () = drain.cancelled() => {}
         () = signals.next() => {
-            tracing::info!(?drain_timeout, "platform is shutting down: messages in flight are acknowledged");
+            tracing::info!("platform is shutting down: messages in flight are acknowledged");
             first = Some(clock.instant());
             drain.cancel();
         }
     }
+    // A reload may have changed it since the start.
+    let drain_timeout = drain_timeout();
     tokio::select! {
         () = &mut served => return Ending::Finished,
         () = signals.next_request(first, clock) => {

@@ -204,7 +204,8 @@ impl Bound {
         self.report_start().await;
         let (stop, hangup) = signals.split();
         let (clock, drain) = (self.platform.clock.clone(), self.drain.clone());
-        let drain_timeout = self.platform.config.load().interface_a.drain_timeout;
+        let config = Arc::clone(&self.platform.config);
+        let drain_timeout = || config.load().interface_a.drain_timeout;
         let mut tasks = Tasks::new(self.platform.metrics.clone(), clock.clone(), drain.clone());
         let (platform, served) = self.start(&mut tasks, hangup).await;
         let ending = lifecycle::until_stopped(served, stop, &drain, drain_timeout, &clock).await;

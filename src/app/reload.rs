@@ -63,8 +63,8 @@ impl ReloadError {
 }
 
 impl Platform {
-    /// Reads the configuration again. It is checked as a whole and then published as a whole; if anything in it
-    /// cannot be used, the current configuration stays.
+    /// Reads the configuration again. It is checked as a whole and then published as a whole; if anything in
+    /// it cannot be used, the current configuration stays.
     pub(super) async fn reload(&self, by: ReloadedBy) -> Reloaded {
         match self.apply().await {
             Ok(outcome) => self.report(outcome, by).await,

@@ -10,7 +10,7 @@ use crate::model::Clock;
 use crate::store::Store;
 use crate::tls::AuditSignatureVerifier;
 
-/// Where the configuration is.
+/// The file of the configuration.
 #[derive(Debug, Args)]
 pub(super) struct ConfigFile {
     /// The configuration file
@@ -30,8 +30,8 @@ impl ConfigFile {
             .map_err(|error| Failure::new(Exit::Config, error))
     }
 
-    /// Who knows the signatures of the platform that the configuration describes.
-    pub(super) fn audit_judge(&self) -> Result<AuditSignatureVerifier, Failure> {
+    /// Verifies audit signatures of the platform that the configuration describes.
+    pub(super) fn audit_signature_verifier(&self) -> Result<AuditSignatureVerifier, Failure> {
         AuditSignatureVerifier::load(&self.load()?.tls).map_err(|error| Failure::new(Exit::Config, error))
     }
 

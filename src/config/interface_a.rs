@@ -54,17 +54,17 @@ impl Default for InterfaceA {
     }
 }
 
-// The sockets, the limits of both semaphores and the handshake threads are made when the process starts. Sessions
-// read the current limits for each message; one that waits applies another timeout when its old one is over.
+// The sockets, the connection limit and the threads for handshakes are made when the process starts. Everything
+// else is read when it is used; a session that waits looks for another timeout regularly.
 pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.listen", ReloadClass::Restart),
     Key::new("interface-a.max-connections", ReloadClass::Restart).count(1..=1_000_000),
     Key::new("interface-a.max-handshakes", ReloadClass::Restart).count(1..=100_000),
-    Key::new("interface-a.handshake-timeout", ReloadClass::Restart).timeout(),
+    Key::new("interface-a.handshake-timeout", ReloadClass::Applied).timeout(),
     Key::new("interface-a.idle-timeout", ReloadClass::Applied).timeout(),
     Key::new("interface-a.frame-timeout", ReloadClass::Applied).timeout(),
     // The smallest readable MSH fits 1 KiB; no message of a device needs a quarter of a gigabyte.
     Key::new("interface-a.max-frame", ReloadClass::Applied).bytes(1 << 10..=256 << 20),
     Key::new("interface-a.in-flight", ReloadClass::Applied).count(1..=10_000),
-    Key::new("interface-a.drain-timeout", ReloadClass::Restart).timeout(),
+    Key::new("interface-a.drain-timeout", ReloadClass::Applied).timeout(),
 ];

@@ -12,8 +12,8 @@ impl Config {
     /// Reads and checks `file`. Relative paths in it are relative to its folder.
     ///
     /// # Errors
-    /// When the file cannot be read, is not TOML, has unknown keys, or holds values that cannot work; of the last kind all
-    /// are reported at once.
+    /// When the file cannot be read, is not TOML, has unknown keys, or holds values that cannot work; of the
+    /// last kind all are reported at once.
     pub fn load(file: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file)
             .map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;

@@ -46,7 +46,8 @@ pub enum MessageTypes {
     Any,
 }
 
-/// What to do with a frame that has no MSH, or no MSH-10 that a response could refer to. It is stored as rejected.
+/// What to do with a frame that has no MSH, or no MSH-10 that a response could refer to. It is stored as
+/// rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnreadableMessage {

@@ -1,8 +1,8 @@
 //! The configuration: one TOML file, read whole, checked whole, published whole.
 //!
-//! Each section has a file with its struct, its defaults and the list of its keys: what a reload does with a change, and
-//! the limits of the value. Unknown keys are refused with line and column. [`Config::load`] checks everything else at
-//! once and reports every problem; only what it returns may be used.
+//! Each section has a file with its struct, its defaults and the list of its keys: what a reload does with a
+//! change, and the limits of the value. Unknown keys are refused with line and column. [`Config::load`]
+//! checks everything else at once and reports every problem; only what it returns may be used.
 
 mod audit;
 mod devices;

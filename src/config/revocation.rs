@@ -1,4 +1,5 @@
-//! `[revocation]` and `[stapling]`: the revocation status of the clients' certificates, and of the platform's own.
+//! `[revocation]` and `[stapling]`: the revocation status of the clients' certificates, and of the platform's
+//! own.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -128,7 +129,8 @@ pub enum Undetermined {
     Accept,
 }
 
-/// What is stapled to the platform's own chains (A10). Responses are fetched and cached as [`Revocation`] says.
+/// What is stapled to the platform's own chains (A10). Responses are fetched and cached as [`Revocation`]
+/// says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct Stapling {
@@ -157,7 +159,7 @@ pub enum MustStaple {
     Serve,
 }
 
-// The engine reads its settings for each query. The semaphore and the folder are made when the process starts.
+// The engine reads its settings for each query. The folder is opened when the process starts.
 pub(super) const KEYS: &[Key] = &[
     Key::new("revocation.when-undetermined", ReloadClass::NewSessions),
     Key::new("revocation.directory", ReloadClass::Restart),
@@ -172,7 +174,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("revocation.fetch-timeout", ReloadClass::Applied).timeout(),
     Key::new("revocation.connect-timeout", ReloadClass::Applied).timeout(),
     Key::new("revocation.deadline", ReloadClass::Applied).timeout(),
-    Key::new("revocation.max-waiting", ReloadClass::Restart).count(1..=100_000),
+    Key::new("revocation.max-waiting", ReloadClass::Applied).count(1..=100_000),
     Key::new("revocation.max-crl", ReloadClass::Applied).bytes(1 << 10..=1 << 30),
     Key::new("revocation.proxy", ReloadClass::Applied),
     Key::new("revocation.allowed-hosts", ReloadClass::Applied),

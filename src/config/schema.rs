@@ -19,8 +19,8 @@ use super::values::Values;
 /// The current configuration. A reload replaces it as a whole.
 pub type ConfigHandle = Arc<ArcSwap<Config>>;
 
-/// A configuration. What [`Config::load`] and [`Config::parse`] return is checked; its paths are absolute, or relative to
-/// the working directory of the process.
+/// A configuration. What [`Config::load`] and [`Config::parse`] return is checked; its paths are absolute, or
+/// relative to the working directory of the process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {

@@ -107,7 +107,8 @@ fn node_text<S: Serializer>(node: &NodeName, serializer: S) -> Result<S::Ok, S::
     serializer.collect_str(node)
 }
 
-// The pools and the node's audit chain are opened when the process starts. Each retention pass reads its limits.
+// The pools and the node's audit chain are opened when the process starts. Each retention pass reads its
+// limits.
 pub(super) const KEYS: &[Key] = &[
     Key::new("store.url", ReloadClass::Restart),
     Key::new("store.password-file", ReloadClass::Restart),

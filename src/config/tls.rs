@@ -71,7 +71,8 @@ pub struct Credential {
 /// Where a private key is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyLocation {
-    /// In a PEM file; only its owner may read it. Before validation also a `pkcs11:` URI or `credential:NAME`.
+    /// In a PEM file; only its owner may read it. Before validation also a `pkcs11:` URI or
+    /// `credential:NAME`.
     File(PathBuf),
     /// In a PKCS#11 token, which signs with it and never shows it.
     #[cfg(feature = "pkcs11")]
@@ -113,7 +114,8 @@ impl Serialize for KeyLocation {
     }
 }
 
-// A session keeps the TLS state of its handshake; it is not interrupted and cannot be resumed into other settings.
+// A session keeps the TLS state of its handshake; it is not interrupted and cannot be resumed into other
+// settings.
 pub(super) const KEYS: &[Key] = &[
     Key::new("tls.versions", ReloadClass::NewSessions),
     Key::new("tls.ecdhe-rsa", ReloadClass::NewSessions),

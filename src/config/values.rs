@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::key::ReloadClass;
 use super::keys::class;
 
-/// The value of each key by its full name (`interface-a.max-frame`): of the file, the environment or the default.
+/// The value of each key by its full name (`interface-a.max-frame`): of the file, the environment or the
+/// default.
 #[derive(Clone, Default, PartialEq)]
 pub struct Values(BTreeMap<String, Value>);
 
@@ -44,8 +45,8 @@ impl Values {
 
     /// What a reload from `self` to `new` changes in a process that started with `started`.
     ///
-    /// A key that needs a restart is in the list as long as its value is not the one that the process started with,
-    /// whether this reload changed it or an earlier one.
+    /// A key that needs a restart is in the list as long as its value is not the one that the process started
+    /// with, whether this reload changed it or an earlier one.
     #[must_use]
     pub fn changes(&self, new: &Self, started: &Self) -> Vec<Change> {
         let all: BTreeSet<&String> =

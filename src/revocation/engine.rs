@@ -42,7 +42,8 @@ pub(super) struct Inner {
     pub(super) metrics: Metrics,
     pub(super) single_flight: SingleFlight,
     pub(super) breakers: CircuitBreakers,
-    waiters: Semaphore,
+    /// Replaced when `max-waiting` changes; callers that wait already keep their place in the old one.
+    pub(super) waiters: ArcSwap<Semaphore>,
     changed: watch::Sender<u64>,
 }
 
@@ -117,7 +118,7 @@ impl Engine {
             metrics,
             single_flight: SingleFlight::default(),
             breakers: CircuitBreakers::default(),
-            waiters: Semaphore::new(config.max_waiting),
+            waiters: ArcSwap::from_pointee(Semaphore::new(config.max_waiting)),
             changed: watch::Sender::new(0),
         }));
         engine.update_crl_gauge();
@@ -134,9 +135,13 @@ impl Engine {
         Ok(Prepared { settings, crls })
     }
 
-    /// Applies a new configuration, except `directory` and `max-waiting`.
+    /// Applies a new configuration, except `directory`.
     pub fn apply(&self, prepared: Prepared) {
-        self.0.settings.store(prepared.settings);
+        let max_waiting = prepared.settings.max_waiting;
+        let old = self.0.settings.swap(prepared.settings);
+        if old.max_waiting != max_waiting {
+            self.0.waiters.store(Arc::new(Semaphore::new(max_waiting)));
+        }
         self.0.crls.install(prepared.crls);
         self.update_crl_gauge();
         self.notify_change();
@@ -202,8 +207,9 @@ impl Engine {
         let deadline = self.0.settings.load().deadline;
         let late = tokio::time::sleep(deadline).boxed().shared();
         // A caller beyond the limit waits as well, for as long as a handshake may take.
+        let waiters = self.0.waiters.load_full();
         let _turn = tokio::select! {
-            turn = self.0.waiters.acquire() => turn,
+            turn = waiters.acquire() => turn,
             () = late.clone() => return self.unresolved(path, UndeterminedReason::Busy),
         };
         let signers = self.crl_signers(path);

@@ -61,6 +61,7 @@ pub(crate) struct Settings {
     pub(super) nonce: Nonce,
     pub(super) deadline: Duration,
     pub(super) refresh_interval: Duration,
+    pub(super) max_waiting: usize,
     pub(super) max_crl: usize,
     pub(super) limits: FetchLimits,
     fallback: Option<String>,
@@ -112,6 +113,7 @@ impl Settings {
             nonce: config.ocsp_nonce,
             deadline: config.deadline,
             refresh_interval: config.refresh_interval,
+            max_waiting: config.max_waiting,
             max_crl: config.max_crl,
             limits: FetchLimits {
                 connect: config.connect_timeout,

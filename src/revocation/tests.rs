@@ -414,6 +414,17 @@ async fn handshakes_beyond_the_limit_wait() {
     }
 }
 
+#[tokio::test]
+async fn a_reload_changes_how_many_may_wait() {
+    let scene = Scene::with(|config| config.max_waiting = 1);
+    let waiting = || scene.engine.0.waiters.load().available_permits();
+    let config = |max_waiting| config::Revocation { max_waiting, ..fixtures::config(scene.folder.path()) };
+    for max_waiting in [3, 3, 2] {
+        scene.engine.apply(Engine::prepare(&config(max_waiting)).unwrap());
+        assert_eq!(waiting(), max_waiting);
+    }
+}
+
 // A9.4: live sessions are checked again after a revocation, not after each of two thousand good responses of
 // a reconnect storm.
 #[tokio::test]

@@ -39,7 +39,6 @@ pub struct Acceptor {
     revocation: Engine,
     caches: Caches,
     staples: StapleRefresher,
-    handshake_timeout: Duration,
     clock: Clock,
 }
 
@@ -51,6 +50,7 @@ pub struct Prepared(AcceptorSettings);
 #[derive(Debug)]
 struct AcceptorSettings {
     config: Arc<ServerConfig>,
+    handshake_timeout: Duration,
     verifier: Arc<PeerVerifier>,
     certificates: Vec<CertificateFacts>,
     chains: StapledChains,
@@ -95,15 +95,7 @@ impl Acceptor {
         let staples = StapleRefresher::new(revocation.clone(), clock.clone());
         staples.restore(&settings.chains);
         staples.replace_chains(settings.chains.clone());
-        Ok(Self {
-            settings: ArcSwap::from_pointee(settings),
-            directory,
-            revocation,
-            caches,
-            staples,
-            handshake_timeout: config.interface_a.handshake_timeout,
-            clock,
-        })
+        Ok(Self { settings: ArcSwap::from_pointee(settings), directory, revocation, caches, staples, clock })
     }
 
     /// Loads and checks a new configuration.
@@ -166,7 +158,8 @@ impl Acceptor {
             let accepted = status_request_v2::accept(Arc::clone(&settings.config), tcp).await;
             (accepted, DECISION.with(|slot| slot.take()))
         });
-        let Ok((accepted, decision)) = tokio::time::timeout(self.handshake_timeout, handshake).await else {
+        let Ok((accepted, decision)) = tokio::time::timeout(settings.handshake_timeout, handshake).await
+        else {
             return Err(HandshakeError::new(Refusal::HandshakeTimeout));
         };
         let stream = match accepted {
@@ -237,7 +230,8 @@ impl AcceptorSettings {
         server.ignore_client_order = true;
         configure_resumption(&mut server, config.tls.session_cache);
         let certificates = credentials.certificates;
-        Ok(Self { config: Arc::new(server), verifier, certificates, chains, signing_key })
+        let handshake_timeout = config.interface_a.handshake_timeout;
+        Ok(Self { config: Arc::new(server), handshake_timeout, verifier, certificates, chains, signing_key })
     }
 
     fn verify_resumed(

@@ -12,7 +12,7 @@ use crate::harness::{Credential, Device, Platform, SOON, Site, eventually, finis
 
 const CHANGED: &str = "pcd_audit_events_total{event=\"configuration-changed\"}";
 
-/// Sends SIGHUP and waits until the new configuration is in force.
+/// Sends SIGHUP and waits until the new configuration is applied.
 fn hang_up(platform: &Platform) {
     let before = platform.metric(CHANGED);
     platform.signal(Signal::HUP);
@@ -39,9 +39,9 @@ fn request(platform: &Platform, method: &str, path: &str, headers: &str) -> (u16
 fn shown(site: &Site, platform: &Platform, own: &Credential, suites: &str) -> String {
     let mut client = s_client(site, platform.address, Some(own), &["-tls1_2", "-cipher", suites]);
     client.args(["-no_ign_eof", "-showcerts"]);
-    let said = finish(client, b"", None).text();
+    let output = finish(client, b"", None).text();
     // `-quiet` leaves the path that was verified: depth 0 is the platform itself.
-    let line = said.lines().find(|line| line.starts_with("depth=0")).unwrap_or_else(|| panic!("{said}"));
+    let line = output.lines().find(|line| line.starts_with("depth=0")).unwrap_or_else(|| panic!("{output}"));
     line.rsplit("CN = ").next().unwrap().to_owned()
 }
 
@@ -153,16 +153,15 @@ fn a_reload_says_of_each_key_when_it_takes_effect_and_a_pending_restart_stays_pe
     let site = site
         .with("devices", "unknown = \"enrol\"")
         .with("tls", "session-cache = 100")
-        .with("store", "node = \"ward-7\"");
+        .with("store", "node = \"ward-7\"")
+        .with("revocation", "directory = \"elsewhere\"");
     site.write_configuration();
-    let restart = ("store.node", "restart");
+    let [directory, node] = ["revocation.directory", "store.node"].map(|key| (key, "restart"));
+    let (applied, new_sessions) = (("devices.unknown", "applied"), ("tls.session-cache", "new-sessions"));
+    assert_eq!(reload(&platform), effects(&[applied, directory, node, new_sessions]));
     assert_eq!(
         reload(&platform),
-        effects(&[("devices.unknown", "applied"), restart, ("tls.session-cache", "new-sessions")])
-    );
-    assert_eq!(
-        reload(&platform),
-        effects(&[restart]),
+        effects(&[directory, node]),
         "the second reload changes nothing and says what waits"
     );
 
@@ -173,17 +172,18 @@ fn a_reload_says_of_each_key_when_it_takes_effect_and_a_pending_restart_stays_pe
     let rows = platform.cli().json(&["audit", "list", "--event", "configuration-changed"]);
     assert_eq!(rows.len(), 3);
     for row in rows {
-        assert_eq!(row["details"]["restart"], serde_json::json!(["store.node"]), "{row}");
+        assert_eq!(
+            row["details"]["restart"],
+            serde_json::json!(["revocation.directory", "store.node"]),
+            "{row}"
+        );
     }
 
     let site = site.without("store", "node");
     site.write_configuration();
-    assert_eq!(
-        reload(&platform),
-        effects(&[("store.node", "applied")]),
-        "the node that serves is configured"
-    );
-    assert_eq!(reload(&platform), effects(&[]));
+    let back = ("store.node", "applied");
+    assert_eq!(reload(&platform), effects(&[directory, back]), "the node that serves is configured again");
+    assert_eq!(reload(&platform), effects(&[directory]));
 }
 
 #[test]
@@ -214,7 +214,26 @@ fn an_open_session_follows_a_reload_of_the_policies_for_devices_and_messages() {
 }
 
 #[test]
-fn a6_roots_that_are_taken_away_let_nobody_in_any_more() {
+fn timeouts_of_handshakes_and_the_interval_of_signatures_follow_a_reload() {
+    let site =
+        Site::new().with("interface-a", "handshake-timeout = \"1h\"").with("audit", "sign-every = \"1d\"");
+    let platform = site.start();
+    let signatures = || platform.log().matches("the audit trail is signed").count();
+    eventually("the trail is signed at the start", || signatures() == 1);
+    let site =
+        site.with("interface-a", "handshake-timeout = \"100ms\"").with("audit", "sign-every = \"100ms\"");
+    site.write_configuration();
+    let keys = [("audit.sign-every", "applied"), ("interface-a.handshake-timeout", "applied")];
+    assert_eq!(reload(&platform), effects(&keys));
+    eventually("the row of the reload is signed", || signatures() == 2);
+    let silent = TcpStream::connect(platform.address).unwrap();
+    let late = "pcd_handshakes_total{reason=\"handshake-timeout\",result=\"refused\"}";
+    eventually("a peer that sends nothing is refused", || platform.metric(late) == 1.0);
+    drop(silent);
+}
+
+#[test]
+fn a6_certificates_of_removed_roots_are_refused() {
     let site = Site::new();
     let platform = site.start();
     let [ecc, rsa] = [("DEVICE-ECC", KeyType::Ecc), ("DEVICE-RSA", KeyType::Rsa)].map(|(name, key)| {

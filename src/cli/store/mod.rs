@@ -41,7 +41,7 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
     let store = config.open_store(clock).await?;
     let outcome = match command {
         Command::Backup { file } => backup(file, &store, output).await,
-        Command::Check => check(&config.audit_judge()?, &store, output).await,
+        Command::Check => check(&config.audit_signature_verifier()?, &store, output).await,
         Command::Migrate { .. } => Ok(Exit::Done),
     };
     store.close().await;

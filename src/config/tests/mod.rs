@@ -130,7 +130,7 @@ fn a_repository_is_reached_with_an_identity_of_its_own_or_the_platforms() {
 }
 
 #[test]
-fn a_password_is_not_in_what_is_said_of_a_mistake_in_its_line() {
+fn an_error_in_a_line_with_a_password_does_not_show_it() {
     for line in ["url = postgres://pcd:s3cret@db/pcd", "ulr = \"postgres://pcd:s3cret@db/pcd\""] {
         let error = parse(&format!("{SMALLEST}\n[store]\n{line}\n")).unwrap_err();
         let shown = format!("{} {error:?}", explained(&error));
@@ -200,12 +200,12 @@ fn a11_a_systemd_credential_is_a_file_in_the_folder_that_systemd_names() {
     assert_eq!(ecc.key, PathBuf::from("/run/credentials/pcd.service/ecc.key").into());
     assert_eq!(ecc.passphrase, Some("/run/credentials/pcd.service/ecc.pass".into()));
     let wrong = text.replace("credential:ecc.pass", "credential:../shadow");
-    for (text, overrides, said) in [
+    for (text, overrides, expected) in [
         (&wrong, &overrides, "is not the name"),
         (&text, &Overrides::default(), "LoadCredential=ecc.pass:FILE"),
     ] {
         let error = Config::parse(text, file, overrides).unwrap_err().to_string();
-        assert!(error.contains("tls.ecc.passphrase") && error.contains(said), "{error}");
+        assert!(error.contains("tls.ecc.passphrase") && error.contains(expected), "{error}");
     }
 }
 

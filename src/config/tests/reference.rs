@@ -1,5 +1,5 @@
-//! Each key stands in its struct, in the list of its section, in `config/platform.toml` and in `docs/configuration.md`.
-//! These tests compare the four.
+//! Each key stands in its struct, in the list of its section, in `config/platform.toml` and in
+//! `docs/configuration.md`. These tests compare the four.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
