@@ -30,7 +30,7 @@ fn the_commands_of_the_readme_lead_to_a_platform_that_checks_out() {
         .map(|line| line.split('#').next().unwrap().trim())
         .filter(|command| *command != "serve")
         .collect();
-    assert_eq!(commands.len(), 5, "{commands:?}");
+    assert_eq!(commands.len(), 6, "{commands:?}");
     for command in commands {
         let printed = pcd(folder.path(), command);
         // A new PKI has no OCSP responder yet.
