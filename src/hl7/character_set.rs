@@ -17,6 +17,37 @@ use super::Field;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CharacterSet(Option<&'static Encoding>);
 
+impl CharacterSet {
+    /// The character set that MSH-18 names, and whether its name is known.
+    ///
+    /// An empty field means ASCII. Devices send other sets under it, so text is decoded as UTF-8, which other
+    /// sets are not mistaken for, and otherwise as Windows-1252.
+    pub(super) fn parse(field: Field<'_>) -> (Self, bool) {
+        let first = field.repetitions().find(|repetition| !repetition.raw().trim_ascii().is_empty());
+        let Some(first) = first.filter(|_| !field.is_empty()) else { return (Self(None), true) };
+        let name = || {
+            let letters = first.raw().iter().filter(|byte| !matches!(**byte, b' ' | b'-' | b'_'));
+            letters.map(u8::to_ascii_uppercase)
+        };
+        if name().eq(*b"ASCII") {
+            return (Self(None), true);
+        }
+        let encoding =
+            NAMES.iter().find_map(|(known, encoding)| known.bytes().eq(name()).then_some(*encoding));
+        (Self(encoding), encoding.is_some())
+    }
+
+    /// The text; invalid bytes become U+FFFD.
+    #[must_use]
+    pub fn decode<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
+        match (self.0, std::str::from_utf8(bytes)) {
+            (Some(encoding), _) => encoding.decode_without_bom_handling(bytes).0,
+            (None, Ok(text)) => Cow::Borrowed(text),
+            (None, Err(_)) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
+        }
+    }
+}
+
 /// The names of HL7 table 0211 and variants of them in the field; upper case, without blanks, `-` and `_`.
 ///
 /// Where encoding_rs lacks a part of ISO 8859, the table names the Windows superset, which devices send under
@@ -55,37 +86,6 @@ const NAMES: [(&str, &Encoding); 32] = [
     ("WINDOWS1252", WINDOWS_1252),
     ("CP1252", WINDOWS_1252),
 ];
-
-impl CharacterSet {
-    /// The character set that MSH-18 names, and whether its name is known.
-    ///
-    /// An empty field means ASCII. Devices send other sets under it, so text is decoded as UTF-8, which other
-    /// sets are not mistaken for, and otherwise as Windows-1252.
-    pub(super) fn parse(field: Field<'_>) -> (Self, bool) {
-        let first = field.repetitions().find(|repetition| !repetition.raw().trim_ascii().is_empty());
-        let Some(first) = first.filter(|_| !field.is_empty()) else { return (Self(None), true) };
-        let name = || {
-            let letters = first.raw().iter().filter(|byte| !matches!(**byte, b' ' | b'-' | b'_'));
-            letters.map(u8::to_ascii_uppercase)
-        };
-        if name().eq(*b"ASCII") {
-            return (Self(None), true);
-        }
-        let encoding =
-            NAMES.iter().find_map(|(known, encoding)| known.bytes().eq(name()).then_some(*encoding));
-        (Self(encoding), encoding.is_some())
-    }
-
-    /// The text; invalid bytes become U+FFFD.
-    #[must_use]
-    pub fn decode<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
-        match (self.0, std::str::from_utf8(bytes)) {
-            (Some(encoding), _) => encoding.decode_without_bom_handling(bytes).0,
-            (None, Ok(text)) => Cow::Borrowed(text),
-            (None, Err(_)) => WINDOWS_1252.decode_without_bom_handling(bytes).0,
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

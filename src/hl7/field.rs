@@ -112,9 +112,6 @@ impl<'m> Segment<'m> {
     }
 }
 
-/// The last indexed field; later fields are rarely read twice.
-const INDEXED: usize = 21;
-
 /// A segment whose fields up to the 21st were located in one pass.
 #[derive(Clone, Copy)]
 pub(crate) struct Indexed<'m> {
@@ -254,6 +251,9 @@ impl<'m> Component<'m> {
         escape::decode(self.trimmed(), self.separators)
     }
 }
+
+/// The last indexed field; later fields are rarely read twice.
+const INDEXED: usize = 21;
 
 #[cfg(test)]
 mod tests {

@@ -7,9 +7,6 @@ use jiff::tz::Offset;
 use super::field::Indexed;
 use super::{CharacterSet, Condition, Field, MessageTime, Segment, Separators, Warning, Warnings};
 
-/// The last field of MSH that this module reads.
-const LAST: usize = 21;
-
 /// The fields of MSH (HL7 2.6 ch. 2, 2.15.9), found in one pass.
 #[derive(Clone, Copy)]
 pub struct Header<'m>(Indexed<'m>);
@@ -195,6 +192,9 @@ impl fmt::Debug for KeptHeader {
         f.debug_struct("KeptHeader").field("bytes", &self.bytes.len()).finish()
     }
 }
+
+/// The last field of MSH that this module reads.
+const LAST: usize = 21;
 
 #[cfg(test)]
 mod tests {

@@ -39,11 +39,6 @@ pub enum Unreadable {
     Separators,
 }
 
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
-/// Every message needs MSH up to this field, the version.
-const REQUIRED_HEADER_FIELDS: usize = 12;
-
 impl<'a> Message<'a> {
     /// Reads the structure of a message.
     ///
@@ -212,6 +207,11 @@ impl fmt::Debug for Message<'_> {
             .finish()
     }
 }
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Every message needs MSH up to this field, the version.
+const REQUIRED_HEADER_FIELDS: usize = 12;
 
 #[cfg(test)]
 mod tests {

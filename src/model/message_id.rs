@@ -69,16 +69,16 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// RFC 9562 6.2, method 1: identifiers of one millisecond count up from a random number, and a clock that
-/// steps back does not affect them. One context for the process, because messages of all sessions are listed
-/// together.
-static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
-
 fn uuid_v7(at: Timestamp) -> Uuid {
     let seconds = u64::try_from(at.as_second()).unwrap_or(0);
     let nanoseconds = u32::try_from(at.subsec_nanosecond()).unwrap_or(0);
     Uuid::new_v7(uuid::Timestamp::from_unix(&ORDER, seconds, nanoseconds))
 }
+
+/// RFC 9562 6.2, method 1: identifiers of one millisecond count up from a random number, and a clock that
+/// steps back does not affect them. One context for the process, because messages of all sessions are listed
+/// together.
+static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 
 #[cfg(test)]
 mod tests {

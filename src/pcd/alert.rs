@@ -60,17 +60,6 @@ pub struct AlertReport {
     pub continues: Option<Filler>,
 }
 
-/// Event phases (MDC_ATTR_EVENT_PHASE).
-pub(super) const PHASES: &[&str] =
-    &["tpoint", "start", "continue", "end", "present", "update", "escalate", "de-escalate", "reset"];
-/// Phases with which an alert begins. A report without a phase is the only one of its alert.
-const BEGINNINGS: &[&[u8]] = &[b"start", b"tpoint", b""];
-/// Alarm states (MDC_ATTR_ALARM_STATE).
-pub(super) const STATES: &[&str] = &["off", "inactive", "active", "latched"];
-/// Inactivation states (MDC_ATTR_ALARM_INACTIVATION_STATE).
-pub(super) const INACTIVATIONS: &[&str] =
-    &["enabled", "audio-paused", "audio-off", "alarm-paused", "alarm-off", "alert-acknowledged"];
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Facet {
     Event,
@@ -203,6 +192,20 @@ fn facet(observation: &Observation<'_>) -> Facet {
     let known = TERMS.iter().find(|(term, _)| places.contains(term));
     known.map_or(Facet::Event, |(_, facet)| *facet)
 }
+
+/// Event phases (MDC_ATTR_EVENT_PHASE).
+pub(super) const PHASES: &[&str] =
+    &["tpoint", "start", "continue", "end", "present", "update", "escalate", "de-escalate", "reset"];
+
+/// Phases with which an alert begins. A report without a phase is the only one of its alert.
+const BEGINNINGS: &[&[u8]] = &[b"start", b"tpoint", b""];
+
+/// Alarm states (MDC_ATTR_ALARM_STATE).
+pub(super) const STATES: &[&str] = &["off", "inactive", "active", "latched"];
+
+/// Inactivation states (MDC_ATTR_ALARM_INACTIVATION_STATE).
+pub(super) const INACTIVATIONS: &[&str] =
+    &["enabled", "audio-paused", "audio-off", "alarm-paused", "alarm-off", "alert-acknowledged"];
 
 #[cfg(test)]
 mod tests {

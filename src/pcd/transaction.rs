@@ -25,13 +25,6 @@ pub enum Transaction {
     Watchdog,
 }
 
-/// The arc of IHE under which MSH-21 names a transaction.
-const IHE_PCD_ARC: &[u8] = b"1.3.6.1.4.1.19376.1.6.";
-/// MDC_EVT_WATCHDOG in OBX-3.
-const WATCHDOG: &[u8] = b"198200";
-/// MDC_OBS_MEM in OBR-4.
-const OBSERVATION_OF_EQUIPMENT: &[u8] = b"69135";
-
 impl Transaction {
     /// Every transaction, for metrics that start at zero.
     pub const ALL: [Self; 9] = [
@@ -175,6 +168,15 @@ fn carries_watchdog(message: &Message<'_>) -> bool {
 fn is(value: &[u8], code: &[u8]) -> bool {
     value.eq_ignore_ascii_case(code)
 }
+
+/// The arc of IHE under which MSH-21 names a transaction.
+const IHE_PCD_ARC: &[u8] = b"1.3.6.1.4.1.19376.1.6.";
+
+/// MDC_EVT_WATCHDOG in OBX-3.
+const WATCHDOG: &[u8] = b"198200";
+
+/// MDC_OBS_MEM in OBR-4.
+const OBSERVATION_OF_EQUIPMENT: &[u8] = b"69135";
 
 #[cfg(test)]
 mod tests {

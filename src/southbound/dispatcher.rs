@@ -14,15 +14,6 @@ use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, MessageId};
 use crate::store::{Store, StoreError, WaitingMessage};
 
-/// How often the outbox is read; another process, on another machine, may have queued an order.
-const POLL: Duration = Duration::from_millis(250);
-/// How long a device may take to answer before an order is sent again, if it may be.
-const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
-/// Retry delay after a store error.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Rows of one page.
-const PAGE: u32 = 500;
-
 /// Sends waiting orders to the devices that have a session on this node. Cheap to clone; clones share their
 /// state.
 #[derive(Debug, Clone)]
@@ -315,3 +306,15 @@ fn report(ended: Result<(), tokio::task::JoinError>) {
         );
     }
 }
+
+/// How often the outbox is read; another process, on another machine, may have queued an order.
+const POLL: Duration = Duration::from_millis(250);
+
+/// How long a device may take to answer before an order is sent again, if it may be.
+const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
+
+/// Retry delay after a store error.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Rows of one page.
+const PAGE: u32 = 500;

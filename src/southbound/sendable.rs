@@ -5,10 +5,6 @@ use bytes::Bytes;
 use crate::hl7::{AcknowledgeAs, AcknowledgementRequest, Message, Outcome, Unreadable, batch};
 use crate::mllp::{CR, FS, VT};
 
-/// Bytes of MSH-10 (HL7 2.6 ch. 2, 2.15.9.10).
-const MAX_CONTROL_ID_BYTES: usize = 199;
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-
 /// One message that can be sent to a device. The rules are stricter than for received messages.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sendable {
@@ -124,6 +120,11 @@ impl std::fmt::Debug for Sendable {
             .finish_non_exhaustive()
     }
 }
+
+/// Bytes of MSH-10 (HL7 2.6 ch. 2, 2.15.9.10).
+const MAX_CONTROL_ID_BYTES: usize = 199;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 #[cfg(test)]
 mod tests {

@@ -34,9 +34,6 @@ pub enum Place {
     SystemId,
 }
 
-/// MDC_ATTR_SYS_ID in OBX-3.
-const SYSTEM_ID: (&[u8], &[u8]) = (b"67972", b"MDC_ATTR_SYS_ID");
-
 impl Place {
     /// The stable name in the audit trail.
     #[must_use]
@@ -176,6 +173,9 @@ impl<'m> Claims<'m> {
 fn is_type(name: Component<'_>) -> bool {
     std::str::from_utf8(name.trimmed()).is_ok_and(is_eui64_type)
 }
+
+/// MDC_ATTR_SYS_ID in OBX-3.
+const SYSTEM_ID: (&[u8], &[u8]) = (b"67972", b"MDC_ATTR_SYS_ID");
 
 #[cfg(test)]
 mod tests {

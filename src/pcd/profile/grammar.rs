@@ -21,83 +21,6 @@ pub(super) enum Occurs {
 use Item::{Group, Segment};
 use Occurs::{Any, AtLeastOnce, Once, Optional};
 
-/// ORU_R01 (HL7 2.6 ch. 7, 7.3.1), and ORU_R40 as IHE PCD constrains it, with the segments that HL7 2.7 and
-/// 2.8 added.
-pub(super) const GRAMMAR_ORU: &[Item] = &[
-    Segment(*b"MSH", Once),
-    Segment(*b"SFT", Any),
-    Segment(*b"UAC", Optional),
-    Group(
-        &[
-            Group(
-                &[
-                    Segment(*b"PID", Once),
-                    Segment(*b"PD1", Optional),
-                    Segment(*b"PRT", Any),
-                    Segment(*b"NTE", Any),
-                    Segment(*b"NK1", Any),
-                    Segment(*b"OBX", Any),
-                    Group(
-                        &[Segment(*b"PV1", Once), Segment(*b"PV2", Optional), Segment(*b"PRT", Any)],
-                        Optional,
-                    ),
-                ],
-                Optional,
-            ),
-            Group(
-                &[
-                    Segment(*b"ORC", Optional),
-                    Segment(*b"OBR", Once),
-                    Segment(*b"NTE", Any),
-                    Segment(*b"PRT", Any),
-                    Group(&[Segment(*b"TQ1", Once), Segment(*b"TQ2", Any)], Any),
-                    Segment(*b"CTD", Optional),
-                    Group(&[Segment(*b"OBX", Once), Segment(*b"PRT", Any), Segment(*b"NTE", Any)], Any),
-                    Segment(*b"FT1", Any),
-                    Segment(*b"CTI", Any),
-                    Group(&[Segment(*b"SPM", Once), Segment(*b"OBX", Any)], Any),
-                ],
-                AtLeastOnce,
-            ),
-        ],
-        AtLeastOnce,
-    ),
-    Segment(*b"DSC", Optional),
-];
-
-/// RGV_O15 (HL7 2.6 ch. 4, 4.14.7).
-pub(super) const GRAMMAR_RGV: &[Item] = &[
-    Segment(*b"MSH", Once),
-    Segment(*b"SFT", Any),
-    Segment(*b"UAC", Optional),
-    Segment(*b"NTE", Any),
-    Group(
-        &[
-            Segment(*b"PID", Once),
-            Segment(*b"NTE", Any),
-            Segment(*b"AL1", Any),
-            Group(&[Segment(*b"PV1", Once), Segment(*b"PV2", Optional)], Optional),
-        ],
-        Optional,
-    ),
-    Group(
-        &[
-            Segment(*b"ORC", Once),
-            Group(
-                &[
-                    Segment(*b"RXG", Once),
-                    Group(&[Segment(*b"TQ1", Once), Segment(*b"TQ2", Any)], Any),
-                    Segment(*b"RXR", AtLeastOnce),
-                    Segment(*b"RXC", Any),
-                    Group(&[Segment(*b"OBX", Once), Segment(*b"NTE", Any)], Any),
-                ],
-                AtLeastOnce,
-            ),
-        ],
-        AtLeastOnce,
-    ),
-];
-
 /// The first deviation of the segments from the grammar. Z segments are allowed everywhere.
 pub(super) fn check(grammar: &[Item], message: &Message<'_>) -> Option<Finding> {
     let names: Vec<[u8; 3]> = message
@@ -184,3 +107,80 @@ impl Occurs {
         matches!(self, Once | AtLeastOnce)
     }
 }
+
+/// ORU_R01 (HL7 2.6 ch. 7, 7.3.1), and ORU_R40 as IHE PCD constrains it, with the segments that HL7 2.7 and
+/// 2.8 added.
+pub(super) const GRAMMAR_ORU: &[Item] = &[
+    Segment(*b"MSH", Once),
+    Segment(*b"SFT", Any),
+    Segment(*b"UAC", Optional),
+    Group(
+        &[
+            Group(
+                &[
+                    Segment(*b"PID", Once),
+                    Segment(*b"PD1", Optional),
+                    Segment(*b"PRT", Any),
+                    Segment(*b"NTE", Any),
+                    Segment(*b"NK1", Any),
+                    Segment(*b"OBX", Any),
+                    Group(
+                        &[Segment(*b"PV1", Once), Segment(*b"PV2", Optional), Segment(*b"PRT", Any)],
+                        Optional,
+                    ),
+                ],
+                Optional,
+            ),
+            Group(
+                &[
+                    Segment(*b"ORC", Optional),
+                    Segment(*b"OBR", Once),
+                    Segment(*b"NTE", Any),
+                    Segment(*b"PRT", Any),
+                    Group(&[Segment(*b"TQ1", Once), Segment(*b"TQ2", Any)], Any),
+                    Segment(*b"CTD", Optional),
+                    Group(&[Segment(*b"OBX", Once), Segment(*b"PRT", Any), Segment(*b"NTE", Any)], Any),
+                    Segment(*b"FT1", Any),
+                    Segment(*b"CTI", Any),
+                    Group(&[Segment(*b"SPM", Once), Segment(*b"OBX", Any)], Any),
+                ],
+                AtLeastOnce,
+            ),
+        ],
+        AtLeastOnce,
+    ),
+    Segment(*b"DSC", Optional),
+];
+
+/// RGV_O15 (HL7 2.6 ch. 4, 4.14.7).
+pub(super) const GRAMMAR_RGV: &[Item] = &[
+    Segment(*b"MSH", Once),
+    Segment(*b"SFT", Any),
+    Segment(*b"UAC", Optional),
+    Segment(*b"NTE", Any),
+    Group(
+        &[
+            Segment(*b"PID", Once),
+            Segment(*b"NTE", Any),
+            Segment(*b"AL1", Any),
+            Group(&[Segment(*b"PV1", Once), Segment(*b"PV2", Optional)], Optional),
+        ],
+        Optional,
+    ),
+    Group(
+        &[
+            Segment(*b"ORC", Once),
+            Group(
+                &[
+                    Segment(*b"RXG", Once),
+                    Group(&[Segment(*b"TQ1", Once), Segment(*b"TQ2", Any)], Any),
+                    Segment(*b"RXR", AtLeastOnce),
+                    Segment(*b"RXC", Any),
+                    Group(&[Segment(*b"OBX", Once), Segment(*b"NTE", Any)], Any),
+                ],
+                AtLeastOnce,
+            ),
+        ],
+        AtLeastOnce,
+    ),
+];

@@ -15,9 +15,6 @@ use super::{MessagePolicy, Observation, Transaction};
 use crate::config::Conformance;
 use crate::hl7::{ContentError, Indexed, Location, Message, Rejection, Segment};
 
-/// Findings that are listed for one message.
-pub const MAX_FINDINGS: usize = 64;
-
 /// The requirements of a profile.
 struct Profile {
     segments: &'static [Item],
@@ -41,40 +38,6 @@ const fn field(segment: [u8; 3], field: u8, rule: &'static str) -> Required {
 const fn component(segment: [u8; 3], field: u8, component: u8, rule: &'static str) -> Required {
     Required { segment, field, component: Some(component), rule }
 }
-
-/// Appendix B.1 and B.7, B.8.
-const OBSERVATIONS: &[Required] = &[
-    field(*b"MSH", 3, "msh-sending-application-missing"),
-    field(*b"MSH", 7, "msh-time-missing"),
-    component(*b"MSH", 9, 2, "msh-trigger-missing"),
-    component(*b"MSH", 9, 3, "msh-structure-missing"),
-    field(*b"MSH", 11, "msh-processing-id-missing"),
-    field(*b"MSH", 12, "msh-version-missing"),
-    field(*b"MSH", 15, "msh-accept-acknowledgement-missing"),
-    field(*b"MSH", 16, "msh-application-acknowledgement-missing"),
-    field(*b"MSH", 21, "msh-profile-missing"),
-    field(*b"OBR", 3, "obr-filler-missing"),
-    field(*b"OBR", 4, "obr-service-missing"),
-    field(*b"OBR", 7, "obr-time-missing"),
-    field(*b"OBX", 3, "obx-identifier-missing"),
-    field(*b"OBX", 4, "obx-path-missing"),
-    field(*b"OBX", 11, "obx-status-missing"),
-];
-
-const ORDERS: &[Required] = &[
-    field(*b"MSH", 3, "msh-sending-application-missing"),
-    field(*b"MSH", 7, "msh-time-missing"),
-    field(*b"MSH", 21, "msh-profile-missing"),
-    field(*b"ORC", 1, "orc-control-missing"),
-    field(*b"RXG", 1, "rxg-number-missing"),
-    field(*b"RXG", 4, "rxg-give-code-missing"),
-    field(*b"RXG", 5, "rxg-amount-missing"),
-    field(*b"OBX", 3, "obx-identifier-missing"),
-];
-
-const REPORT: Profile = Profile { segments: GRAMMAR_ORU, required: OBSERVATIONS, values: true, alert: false };
-const ALERT: Profile = Profile { alert: true, ..REPORT };
-const ORDER: Profile = Profile { segments: GRAMMAR_RGV, required: ORDERS, values: false, alert: false };
 
 const fn profile_of(transaction: Transaction, answers: bool) -> Option<&'static Profile> {
     match transaction {
@@ -199,6 +162,45 @@ impl Sequences {
         Some((name, *count))
     }
 }
+
+/// Findings that are listed for one message.
+pub const MAX_FINDINGS: usize = 64;
+
+/// Appendix B.1 and B.7, B.8.
+const OBSERVATIONS: &[Required] = &[
+    field(*b"MSH", 3, "msh-sending-application-missing"),
+    field(*b"MSH", 7, "msh-time-missing"),
+    component(*b"MSH", 9, 2, "msh-trigger-missing"),
+    component(*b"MSH", 9, 3, "msh-structure-missing"),
+    field(*b"MSH", 11, "msh-processing-id-missing"),
+    field(*b"MSH", 12, "msh-version-missing"),
+    field(*b"MSH", 15, "msh-accept-acknowledgement-missing"),
+    field(*b"MSH", 16, "msh-application-acknowledgement-missing"),
+    field(*b"MSH", 21, "msh-profile-missing"),
+    field(*b"OBR", 3, "obr-filler-missing"),
+    field(*b"OBR", 4, "obr-service-missing"),
+    field(*b"OBR", 7, "obr-time-missing"),
+    field(*b"OBX", 3, "obx-identifier-missing"),
+    field(*b"OBX", 4, "obx-path-missing"),
+    field(*b"OBX", 11, "obx-status-missing"),
+];
+
+const ORDERS: &[Required] = &[
+    field(*b"MSH", 3, "msh-sending-application-missing"),
+    field(*b"MSH", 7, "msh-time-missing"),
+    field(*b"MSH", 21, "msh-profile-missing"),
+    field(*b"ORC", 1, "orc-control-missing"),
+    field(*b"RXG", 1, "rxg-number-missing"),
+    field(*b"RXG", 4, "rxg-give-code-missing"),
+    field(*b"RXG", 5, "rxg-amount-missing"),
+    field(*b"OBX", 3, "obx-identifier-missing"),
+];
+
+const REPORT: Profile = Profile { segments: GRAMMAR_ORU, required: OBSERVATIONS, values: true, alert: false };
+
+const ALERT: Profile = Profile { alert: true, ..REPORT };
+
+const ORDER: Profile = Profile { segments: GRAMMAR_RGV, required: ORDERS, values: false, alert: false };
 
 #[cfg(test)]
 mod tests {

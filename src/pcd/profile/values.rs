@@ -3,17 +3,6 @@
 use crate::hl7::{ContentError, Indexed, Location, MessageTime, Repetition};
 use crate::pcd::{Observation, ObservationPath};
 
-/// The part of HL7 table 0125 that devices use.
-const VALUE_TYPES: [&[u8]; 16] = [
-    b"NM", b"SN", b"ST", b"TX", b"FT", b"CWE", b"CE", b"CNE", b"CF", b"DT", b"TM", b"DTM", b"TS", b"NA",
-    b"ED", b"EI",
-];
-/// HL7 table 0085.
-const STATUSES: [&[u8]; 15] =
-    [b"F", b"R", b"X", b"P", b"C", b"D", b"I", b"N", b"O", b"S", b"U", b"W", b"A", b"B", b"V"];
-/// The coding systems of units (appendix B.8, OBX-6).
-const UNIT_SYSTEMS: [&[u8]; 2] = [b"MDC", b"UCUM"];
-
 /// Checks one segment of that name and passes findings to `found`. `zoned`: whether MSH-7 has a time zone,
 /// which then applies to every time in the message without one (HL7 2.6 ch. 2, 2.15.9.7).
 pub(super) fn check(
@@ -104,6 +93,19 @@ pub(super) fn in_table(facet: &Observation<'_>, table: &[&str]) -> bool {
     let known = |word: &[u8]| table.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word));
     known(value.component(1).trimmed()) || known(value.component(2).trimmed())
 }
+
+/// The part of HL7 table 0125 that devices use.
+const VALUE_TYPES: [&[u8]; 16] = [
+    b"NM", b"SN", b"ST", b"TX", b"FT", b"CWE", b"CE", b"CNE", b"CF", b"DT", b"TM", b"DTM", b"TS", b"NA",
+    b"ED", b"EI",
+];
+
+/// HL7 table 0085.
+const STATUSES: [&[u8]; 15] =
+    [b"F", b"R", b"X", b"P", b"C", b"D", b"I", b"N", b"O", b"S", b"U", b"W", b"A", b"B", b"V"];
+
+/// The coding systems of units (appendix B.8, OBX-6).
+const UNIT_SYSTEMS: [&[u8]; 2] = [b"MDC", b"UCUM"];
 
 #[cfg(test)]
 mod tests {
