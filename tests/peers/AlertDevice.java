@@ -10,10 +10,12 @@ import javax.net.ssl.SSLParameters;
 import javax.net.ssl.SSLSocket;
 
 /**
- * An alert reporter (IHE PCD-04) of its own making: builds its messages, frames them, and reads acknowledgements.
+ * An alert reporter (IHE PCD-04) of its own making: builds its messages, frames them, and reads
+ * acknowledgements.
  *
- * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM), host, port, the name of the device. For each
- * acknowledgement it prints what it answers, MSA-1, MSA-2, MSH-9, ERR-3.1 and MSH-10, with tabs between.
+ * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM), host, port, the name of the device.
+ * For each acknowledgement it prints what it answers, MSA-1, MSA-2, MSH-9, ERR-3.1 and MSH-10, with tabs
+ * between.
  */
 public final class AlertDevice {
     private static final int VT = 0x0B;
@@ -91,7 +93,7 @@ public final class AlertDevice {
         return octet;
     }
 
-    /** A field by its place behind the name; MSH counts its separator, so that its fields have one less here. */
+    /** A field by its position after the name; MSH counts its separator, so its fields have one less here. */
     private static String field(String message, String segment, int place) {
         for (String line : message.split("\r")) {
             String[] fields = line.split("\\|", -1);

@@ -51,11 +51,12 @@ import org.bouncycastle.tls.crypto.impl.jcajce.JcaTlsCryptoProvider;
 /**
  * A device that speaks through Bouncy Castle's TLS and shows which OCSP response came with which certificate.
  *
- * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM), a file with the bytes to send, host, port, what
- * it asks for (1: status_request, 2: status_request_v2 with ocsp_multi, 12: both, 0: none), and then VERSION:SUITE (1.2 or
- * 1.3, the suite's number in hexadecimal) as often as it shall connect. For each connection it writes the type of the
- * CertificateStatus (in TLS 1.3: "entries"), then for each certificate that was sent its serial number and after a colon
- * the serial number and the status of each response with it, or "none"; and at the end "acknowledged".
+ * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM), a file with the bytes to send, host,
+ * port, what it asks for (1: status_request, 2: status_request_v2 with ocsp_multi, 12: both, 0: none), and
+ * then VERSION:SUITE (1.2 or 1.3, the suite's number in hexadecimal) as often as it shall connect. For each
+ * connection it writes the type of the CertificateStatus (in TLS 1.3: "entries"), then for each certificate
+ * that was sent its serial number and after a colon the serial number and the status of each response with
+ * it, or "none"; and at the end "acknowledged".
  */
 public final class BouncyCastleDevice {
     private BouncyCastleDevice() {}

@@ -16,8 +16,9 @@ import javax.net.ssl.TrustManagerFactory;
 /**
  * A device that speaks through JSSE.
  *
- * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM), host, port, protocol, cipher suite. From stdin
- * it takes pieces, each behind four bytes of its length, and sends each in one call. What it receives goes to stdout.
+ * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM), host, port, protocol, cipher suite.
+ * From stdin it takes pieces, each behind four bytes of its length, and sends each in one call. What it
+ * receives goes to stdout.
  */
 public final class JsseDevice {
     private JsseDevice() {}

@@ -24,13 +24,14 @@ import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManagerFactory;
 
 /**
- * A device that wants to know the status of every certificate of the platform's and can query no responder: JSSE with
- * revocation checking by OCSP alone (no fallback to CRLs), and a responder at a port without a listener.
+ * A device that wants to know the status of every certificate of the platform's and can query no responder:
+ * JSSE with revocation checking by OCSP alone (no fallback to CRLs), and a responder at a port without a
+ * listener.
  *
- * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM), a file with the bytes to send, host, port, hours
- * by which its clock is ahead, and then PROTOCOL:SUITE as often as it shall connect. Of each connection it writes one
- * line: the protocol and the suite that were negotiated, and the number of responses that came stapled; or why there is no
- * connection.
+ * <p>Arguments: key store (PKCS #12), its password, trust anchors (PEM), a file with the bytes to send, host,
+ * port, hours by which its clock is ahead, and then PROTOCOL:SUITE as often as it shall connect. Of each
+ * connection it writes one line: the protocol and the suite that were negotiated, and the number of responses
+ * that came stapled; or why there is no connection.
  */
 public final class JsseStrict {
     private JsseStrict() {}

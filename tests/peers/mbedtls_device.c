@@ -1,9 +1,9 @@
 /*
  * A device that speaks through mbed TLS (2.28), which can send empty records.
  *
- * Arguments: trust anchors, chain, key (PEM), host, port, the number of a cipher suite (hexadecimal). From stdin it
- * takes pieces, each behind four bytes of its length, and gives each to mbedtls_ssl_write in one call: one of length
- * zero becomes an empty record. What it receives goes to stdout.
+ * Arguments: trust anchors, chain, key (PEM), host, port, the number of a cipher suite (hexadecimal). From
+ * stdin it takes pieces, each behind four bytes of its length, and gives each to mbedtls_ssl_write in one
+ * call: one of length zero becomes an empty record. What it receives goes to stdout.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,10 +1,10 @@
 /*
- * A device that speaks through wolfSSL, asks for the status of every certificate by status_request_v2 with ocsp_multi
- * (RFC 6961) and by nothing else, and refuses a platform that does not staple it.
+ * A device that speaks through wolfSSL, asks for the status of every certificate by status_request_v2 with
+ * ocsp_multi (RFC 6961) and by nothing else, and refuses a platform that does not staple it.
  *
- * Arguments: trust anchors, chain, key (all PEM), a file with the bytes to send, host, port, cipher suites by wolfSSL's
- * names. It writes the suite, how often it wanted to ask a responder itself (it cannot: that is answered with an error),
- * and "acknowledged"; or "refused" and why.
+ * Arguments: trust anchors, chain, key (all PEM), a file with the bytes to send, host, port, cipher suites by
+ * wolfSSL's names. It writes the suite, how often it wanted to ask a responder itself (it cannot: that is
+ * answered with an error), and "acknowledged"; or "refused" and why.
  */
 #include <wolfssl/options.h>
 #include <wolfssl/ssl.h>
