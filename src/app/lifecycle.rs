@@ -1,15 +1,12 @@
 //! Signals, and what they do to the running platform.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{Platform, PlatformError};
-use crate::audit::ReloadedBy;
-use crate::http::ReloadRequests;
+use super::error::PlatformError;
 use crate::model::Clock;
 
 /// The signals that the platform handles: SIGTERM and SIGINT shut it down, SIGHUP reads the configuration
@@ -108,24 +105,6 @@ pub(super) async fn until_stopped(
         }
     }
     Ending::CutShort
-}
-
-/// Reads the configuration again on request, until `drain`.
-///
-/// One task handles both kinds of request: two reloads at once could publish halves of each other.
-pub(super) async fn reload_on_request(
-    platform: Arc<Platform>,
-    mut hangup: Signal,
-    mut requests: ReloadRequests,
-    drain: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = drain.cancelled() => return,
-            Some(request) = requests.recv() => request.answer(platform.reload(ReloadedBy::Http).await),
-            _ = hangup.recv() => drop(platform.reload(ReloadedBy::Signal).await),
-        }
-    }
 }
 
 /// Signals within this time are one request: timeout(1) sends two, to the process and to its group.

@@ -1,11 +1,13 @@
 //! Puts the platform together: the only module that sees all others.
 //!
-//! [`Platform::build`] reads and checks everything up to binding a port, [`Platform::bind`] binds the ports, and
-//! [`Bound::run`] serves until a signal or a fault ends it. `running` lists the running parts, `tasks` supervises them.
+//! [`Platform::build`] reads and checks everything up to binding a port, [`Platform::bind`] binds the ports,
+//! and [`Bound::run`] serves until a signal or a fault ends it. `running` lists the running parts, `tasks`
+//! supervises them.
 
 mod audit;
 mod certificates;
 mod directory;
+mod error;
 mod examine;
 mod lifecycle;
 mod live;
@@ -31,11 +33,12 @@ use crate::http;
 use crate::interface_a::{Dependencies, InterfaceA, Registry, Serving};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::model::{BindError, Clock, Task};
-use crate::revocation::{Engine, RevocationError};
-use crate::store::{MigrationPolicy, Store, StoreError};
-use crate::tls::{Acceptor, AcceptorError, ConnectError};
+use crate::model::{Clock, Task};
+use crate::revocation::Engine;
+use crate::store::{MigrationPolicy, Store};
+use crate::tls::Acceptor;
 
+pub use error::PlatformError;
 pub use examine::{Examination, examine};
 use lifecycle::Ending;
 pub use lifecycle::Signals;
@@ -64,38 +67,6 @@ pub struct Bound {
     registry: Registry,
     liveness: Liveness,
     drain: CancellationToken,
-}
-
-/// Why the platform does not start, or has stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum PlatformError {
-    /// The store cannot be opened, read or written.
-    #[error("the store cannot be used")]
-    Store(#[from] StoreError),
-    /// An installed CRL, a configured responder, or the folder of fetched responses and CRLs.
-    #[error("the revocation data cannot be used")]
-    Revocation(#[from] RevocationError),
-    /// A trust anchor, a certificate or a key.
-    #[error("the TLS identities and roots cannot be used")]
-    Tls(#[from] AcceptorError),
-    /// The identity or the trust anchors for the Audit Record Repository.
-    #[error("the configuration of the audit record repository cannot be used")]
-    Repository(#[from] ConnectError),
-    /// An address cannot be bound.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// Two metrics have one name: a fault of the platform.
-    #[error("the metrics cannot be registered")]
-    Metrics(#[from] prometheus::Error),
-    /// A running part that the platform cannot do without has ended.
-    #[error("the running part \"{0}\" has ended before the shutdown; the log says why")]
-    Task(Task),
-    /// The operating system refuses the threads for handshakes.
-    #[error("the threads for handshakes could not be started")]
-    Threads(#[source] std::io::Error),
-    /// The operating system refuses to deliver signals.
-    #[error("the signal handlers could not be installed")]
-    Signals(#[source] std::io::Error),
 }
 
 impl Platform {

@@ -7,7 +7,8 @@ use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::tasks::{OnEnd, Tasks};
-use super::{Bound, Platform, audit, directory, lifecycle, live, revocation};
+use super::{Bound, Platform, audit, directory, live, revocation};
+use crate::audit::ReloadedBy;
 use crate::audit_forwarder::Forwarder;
 use crate::http;
 use crate::interface_a::{Registry, Serving};
@@ -175,7 +176,7 @@ impl Shared {
         let done = tasks.done();
         tasks.spawn(Task::Admin, admin.serve(state, done));
         let platform = Arc::clone(&self.platform);
-        let reload = lifecycle::reload_on_request(platform, hangup, requests, self.drain.clone());
+        let reload = reload_on_request(platform, hangup, requests, self.drain.clone());
         tasks.spawn_until(Task::Reload, self.drain.clone(), reload);
     }
 
@@ -196,5 +197,23 @@ impl Shared {
             connections.wait().await;
         };
         Box::pin(served)
+    }
+}
+
+/// Reads the configuration again on request, until `drain`.
+///
+/// One task handles both kinds of request: two reloads at once could publish halves of each other.
+async fn reload_on_request(
+    platform: Arc<Platform>,
+    mut hangup: Signal,
+    mut requests: http::ReloadRequests,
+    drain: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = drain.cancelled() => return,
+            Some(request) = requests.recv() => request.answer(platform.reload(ReloadedBy::Http).await),
+            _ = hangup.recv() => drop(platform.reload(ReloadedBy::Signal).await),
+        }
     }
 }

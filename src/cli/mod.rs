@@ -29,6 +29,7 @@ mod time;
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -125,7 +126,10 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         Err(error) => return explain(&Failure::new(Exit::Unavailable, error)),
     };
     let output = Output::new(arguments.json);
-    match runtime.block_on(dispatch(arguments.command, output)) {
+    let outcome = runtime.block_on(dispatch(arguments.command, output));
+    // Blocking work of a part that has failed must not hold up the exit.
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
+    match outcome {
         Ok(exit) => exit,
         // The reader of stdout closed the pipe, as `head` does.
         Err(failure) if is_closed_pipe(&failure) => Exit::Done,
@@ -190,6 +194,9 @@ fn explain(failure: &Failure) -> Exit {
     let _ = writeln!(std::io::stderr(), "{line}");
     failure.exit
 }
+
+/// How long the exit waits for blocking work that no command waits for any more.
+const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
