@@ -245,7 +245,7 @@ fn an_answer_is_recorded_when_the_store_recovers() {
     assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "1");
     wire.write(&answer("ACK^O15^ACK", "1", "CA", "A-1"));
     eventually("the failed write is logged", || {
-        scene.platform.log().contains("could not be written down yet")
+        scene.platform.log().contains("the answer of a device could not be recorded")
     });
     assert_eq!(scene.outbox()[0]["outcome"], "waiting");
     runtime.block_on(sqlx::raw_sql("DROP TRIGGER poison").execute(&mut database)).unwrap();
