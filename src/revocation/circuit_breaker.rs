@@ -35,8 +35,8 @@ impl CircuitBreakers {
     /// running.
     pub(super) fn acquire<'a>(&'a self, url: &'a str) -> Result<Permit<'a>, u32> {
         let mut breakers = self.lock();
-        let many = breakers.get_mut(url).filter(|failure| failure.consecutive >= PROBE_THRESHOLD);
-        let is_probe = match many {
+        let half_open = breakers.get_mut(url).filter(|failure| failure.consecutive >= PROBE_THRESHOLD);
+        let is_probe = match half_open {
             Some(failure) if failure.is_probed => return Err(failure.consecutive),
             Some(failure) => {
                 failure.is_probed = true;

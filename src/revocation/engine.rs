@@ -57,7 +57,7 @@ pub struct Prepared {
 /// The progress of one check, for a caller that stops waiting at the deadline.
 #[derive(Debug, Default)]
 struct Progress {
-    tried: Vec<FailedAttempt>,
+    failed_attempts: Vec<FailedAttempt>,
     /// The URLs that are being queried.
     pending: Vec<String>,
 }
@@ -77,7 +77,7 @@ impl Engine {
         Self::open_on(disk, config, metrics, clock)
     }
 
-    /// The same without any trace on the disk: nothing is created, deleted or stored.
+    /// Opens the same data read-only: nothing is created, deleted or written.
     ///
     /// # Errors
     /// As [`Engine::open`].
@@ -96,21 +96,21 @@ impl Engine {
         clock: Clock,
     ) -> Result<Self, RevocationError> {
         let settings = Settings::load(config)?;
-        let lists = CrlStore::new(&disk.read_crl_numbers());
+        let crls = CrlStore::new(&disk.read_crl_numbers());
         for (name, der) in disk.read_crls() {
             match Crl::read(der) {
-                Ok(crl) => lists.add(StoredCrl::new(crl, Origin::Persisted(name))),
+                Ok(crl) => crls.add(StoredCrl::new(crl, Origin::Persisted(name))),
                 Err(error) => tracing::warn!(name, %error, "ignoring a stored CRL that cannot be parsed"),
             }
         }
-        lists.install(load_installed_crls(&config.installed_crls)?);
+        crls.install(load_installed_crls(&config.installed_crls)?);
         for labels in outcomes() {
             metrics.revocation_checks_total.with_label_values(&labels);
         }
         let engine = Self(Arc::new(Inner {
             settings: ArcSwap::from_pointee(settings),
             responses: ResponseCache::new(),
-            crls: lists,
+            crls,
             disk,
             clock,
             recent: RecentCertificates::new(),
@@ -205,42 +205,46 @@ impl Engine {
     /// Checks every certificate of a path, within the deadline.
     pub async fn check(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
         let deadline = self.0.settings.load().deadline;
-        let late = tokio::time::sleep(deadline).boxed().shared();
+        let deadline_passed = tokio::time::sleep(deadline).boxed().shared();
         // A caller beyond the limit waits as well, for as long as a handshake may take.
         let waiters = self.0.waiters.load_full();
-        let _turn = tokio::select! {
-            turn = waiters.acquire() => turn,
-            () = late.clone() => return self.unresolved(path, UndeterminedReason::Busy),
+        let _permit = tokio::select! {
+            permit = waiters.acquire() => permit,
+            () = deadline_passed.clone() => return self.unresolved(path, UndeterminedReason::Busy),
         };
         let signers = self.crl_signers(path);
-        let pending = path.iter().map(|issued| {
-            let (signers, late) = (&signers, late.clone());
+        let checks = path.iter().map(|issued| {
+            let (signers, deadline_passed) = (&signers, deadline_passed.clone());
             async move {
                 let progress = Mutex::default();
                 tokio::select! {
                     status = self.determine(issued, signers, &progress) => status,
-                    () = late => {
+                    () = deadline_passed => {
                         let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
                         undetermined(issued, UndeterminedReason::Deadline, progress.into_attempts())
                     }
                 }
             }
         });
-        let statuses = join_all(pending).await;
+        let statuses = join_all(checks).await;
         // At the deadline, other sources may have the status in memory.
-        let late = |status: &Status| matches!(status.verdict, Verdict::Undetermined(_));
+        let is_undetermined = |status: &Status| matches!(status.verdict, Verdict::Undetermined(_));
         let known = self.peek(path);
         let merged = statuses.into_iter().zip(known).map(|(status, known)| {
-            if late(&status) && !late(&known) { Status { tried: status.tried, ..known } } else { status }
+            if is_undetermined(&status) && !is_undetermined(&known) {
+                Status { failed_attempts: status.failed_attempts, ..known }
+            } else {
+                status
+            }
         });
         self.count(merged.collect())
     }
 
-    fn unresolved(&self, path: &Arc<[IssuedCertificate]>, why: UndeterminedReason) -> Vec<Status> {
+    fn unresolved(&self, path: &Arc<[IssuedCertificate]>, reason: UndeterminedReason) -> Vec<Status> {
         let mut statuses = self.peek(path);
         for status in &mut statuses {
             if matches!(status.verdict, Verdict::Undetermined(_)) {
-                status.verdict = Verdict::Undetermined(why);
+                status.verdict = Verdict::Undetermined(reason);
             }
         }
         self.count(statuses)
@@ -255,34 +259,34 @@ impl Engine {
         let identity = self.record(issued);
         self.load_from_disk(issued, identity).await;
         let mut known = self.knowledge(issued, identity, signers);
-        let asks = |endpoints: Vec<Endpoint>| {
+        let start = |endpoints: Vec<Endpoint>| {
             let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
             progress.pending = endpoints.into_iter().map(|endpoint| endpoint.url).collect();
         };
-        let failed = |failed_attempts: Vec<FailedAttempt>| {
+        let record_failures = |failed_attempts: Vec<FailedAttempt>| {
             let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
             progress.pending.clear();
-            progress.tried.extend(failed_attempts);
+            progress.failed_attempts.extend(failed_attempts);
         };
         loop {
             match self.next_step(issued, &known) {
                 Step::Decided(verdict, evidence) => {
                     let mut progress = progress.lock().unwrap_or_else(PoisonError::into_inner);
-                    return status(issued, verdict, evidence, std::mem::take(&mut progress.tried));
+                    return status(issued, verdict, evidence, std::mem::take(&mut progress.failed_attempts));
                 }
                 Step::QueryResponder => {
-                    asks(self.0.settings.load().responders(issued));
+                    start(self.0.settings.load().responders(issued));
                     known.responder = Some(match self.query_responders(issued).await {
                         Ok(()) => self.cached_report(identity, Source::OcspResponder),
                         Err(failed_attempts) => {
-                            failed(failed_attempts);
+                            record_failures(failed_attempts);
                             None
                         }
                     });
                 }
                 Step::FetchCrl => {
-                    asks(self.0.settings.load().distribution_points(issued).into_iter().flatten().collect());
-                    failed(self.fetch_crls(issued).await);
+                    start(self.0.settings.load().distribution_points(issued).into_iter().flatten().collect());
+                    record_failures(self.fetch_crls(issued).await);
                     let report = self.crl_report(issued, signers);
                     known.fetched = Some(report.map(|mut report| {
                         report.evidence.source = Source::CrlFetched;
@@ -451,11 +455,9 @@ impl Engine {
 impl Progress {
     /// The failed attempts, and those without a response yet.
     fn into_attempts(self) -> Vec<FailedAttempt> {
-        let waiters = self
-            .pending
-            .into_iter()
-            .map(|what| FailedAttempt { target: what, error: AttemptError::Deadline });
-        self.tried.into_iter().chain(waiters).collect()
+        let pending = self.pending.into_iter();
+        let late = pending.map(|target| FailedAttempt { target, error: AttemptError::Deadline });
+        self.failed_attempts.into_iter().chain(late).collect()
     }
 }
 
@@ -463,7 +465,7 @@ fn status(
     issued: &IssuedCertificate,
     verdict: Verdict,
     evidence: Option<Evidence>,
-    tried: Vec<FailedAttempt>,
+    failed_attempts: Vec<FailedAttempt>,
 ) -> Status {
     let certificate = &issued.certificate;
     Status {
@@ -471,10 +473,14 @@ fn status(
         issuer: certificate.issuer.to_string(),
         verdict,
         evidence,
-        tried,
+        failed_attempts,
     }
 }
 
-fn undetermined(issued: &IssuedCertificate, why: UndeterminedReason, tried: Vec<FailedAttempt>) -> Status {
-    status(issued, Verdict::Undetermined(why), None, tried)
+fn undetermined(
+    issued: &IssuedCertificate,
+    reason: UndeterminedReason,
+    failed_attempts: Vec<FailedAttempt>,
+) -> Status {
+    status(issued, Verdict::Undetermined(reason), None, failed_attempts)
 }

@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn a_failed_attempt_is_shown_with_its_causes() {
-        let tried = FailedAttempt {
+        let attempt = FailedAttempt {
             target: "http://ca/ocsp".to_owned(),
             error: AttemptError::Fetch(FetchError::Status(503)),
         };
-        assert_eq!(tried.to_string(), "http://ca/ocsp: HTTP request failed: HTTP status 503");
+        assert_eq!(attempt.to_string(), "http://ca/ocsp: HTTP request failed: HTTP status 503");
     }
 }

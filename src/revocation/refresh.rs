@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     /// The number of attempts within these seconds, when each fails.
-    async fn tried(longest: SignedDuration, seconds: i64) -> usize {
+    async fn attempts_within(longest: SignedDuration, seconds: i64) -> usize {
         let mut backoff = Backoff::default();
         let (asked, count) = tokio::sync::mpsc::unbounded_channel();
         for second in 0..seconds {
@@ -249,8 +249,8 @@ mod tests {
     // A9.1: a CRL that lives for a minute and failed once must be retried before it expires.
     #[tokio::test]
     async fn a_failure_is_retried_within_the_refresh_interval() {
-        assert_eq!(tried(SignedDuration::from_secs(5), 60).await, 12);
+        assert_eq!(attempts_within(SignedDuration::from_secs(5), 60).await, 12);
         // 30 s, then doubled each time.
-        assert_eq!(tried(SignedDuration::from_hours(1), 30 + 60 + 120 + 1).await, 4);
+        assert_eq!(attempts_within(SignedDuration::from_hours(1), 30 + 60 + 120 + 1).await, 4);
     }
 }

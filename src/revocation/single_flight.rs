@@ -42,10 +42,9 @@ impl SingleFlight {
                         let _guard = guard;
                         work.await
                     });
-                    let what = key.clone();
-                    let broken =
-                        move |_| Err(vec![FailedAttempt { target: what, error: AttemptError::Fault }]);
-                    let call = async move { task.await.unwrap_or_else(broken) }.boxed().shared();
+                    let target = key.clone();
+                    let panicked = move |_| Err(vec![FailedAttempt { target, error: AttemptError::Fault }]);
+                    let call = async move { task.await.unwrap_or_else(panicked) }.boxed().shared();
                     calls.insert(key, call.clone());
                     call
                 }
@@ -97,8 +96,8 @@ mod tests {
     #[tokio::test]
     async fn a_run_that_panicked_is_started_again() {
         let calls = SingleFlight::default();
-        let broken = calls.run("a".to_owned(), async { panic!("a fault of ours") }).await;
-        assert_eq!(broken.unwrap_err()[0].error, AttemptError::Fault);
+        let panicked = calls.run("a".to_owned(), async { panic!("a fault of ours") }).await;
+        assert_eq!(panicked.unwrap_err()[0].error, AttemptError::Fault);
         assert_eq!(calls.run("a".to_owned(), async { Ok(()) }).await, Ok(()));
     }
 

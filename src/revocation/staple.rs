@@ -110,16 +110,16 @@ impl Engine {
         if endpoints.is_empty() {
             return Err(vec![FailedAttempt { target: "OCSP".to_owned(), error: AttemptError::NoResponder }]);
         }
-        let mut tried = Vec::new();
+        let mut failed_attempts = Vec::new();
         for endpoint in endpoints {
             // Without a nonce: clients receive the response unasked.
             let asked = self.query_by_get_or_post(issued, &endpoint, Nonce::Off).await;
             match asked.and_then(|(answer, der)| self.staple(answer, der, &endpoint.url)) {
                 Ok(staple) => return Ok(staple),
-                Err(why) => tried.push(FailedAttempt { target: endpoint.url, error: why }),
+                Err(why) => failed_attempts.push(FailedAttempt { target: endpoint.url, error: why }),
             }
         }
-        Err(tried)
+        Err(failed_attempts)
     }
 
     fn staple(&self, answer: VerifiedResponse, der: Vec<u8>, url: &str) -> Result<Staple, AttemptError> {

@@ -290,7 +290,7 @@ async fn a_delegate_does_not_vouch_for_itself() {
     put(&slot, by_delegate.sign(&key).unwrap());
     let status = scene.check(&path).await;
     assert_eq!(status.verdict, NOTHING);
-    assert_eq!(status.tried[0].error, AttemptError::Delegate, "{:?}", status.tried);
+    assert_eq!(status.failed_attempts[0].error, AttemptError::Delegate, "{:?}", status.failed_attempts);
     assert_eq!(site.asked().len(), 1, "about the device, and never about the delegate");
     // A CRL decides on the delegate: if it is revoked, its responses are rejected; if cleared, accepted.
     let list = |list: List| {
@@ -396,7 +396,10 @@ async fn a_responder_that_missed_the_deadline_is_named() {
     let path = scene.device(vec![responder_at(&site.url)]);
     let status = scene.check(&path).await;
     assert_eq!(status.verdict, Verdict::Undetermined(UndeterminedReason::Deadline));
-    assert_eq!(status.tried, [FailedAttempt { target: site.url.clone(), error: AttemptError::Deadline }]);
+    assert_eq!(
+        status.failed_attempts,
+        [FailedAttempt { target: site.url.clone(), error: AttemptError::Deadline }]
+    );
 }
 
 // Handshakes beyond the limit wait for a permit; they are not refused.

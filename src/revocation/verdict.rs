@@ -103,7 +103,7 @@ pub struct Status {
     /// The source that decided; none for an undetermined status.
     pub evidence: Option<Evidence>,
     /// The attempts that failed.
-    pub tried: Vec<FailedAttempt>,
+    pub failed_attempts: Vec<FailedAttempt>,
 }
 
 impl Verdict {

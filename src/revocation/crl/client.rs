@@ -29,7 +29,7 @@ impl Engine {
                 .last_fetched(&endpoint.url)
                 .is_some_and(|fetched| now.duration_since(fetched) < REFETCH_INTERVAL)
         };
-        let mut tried = Vec::new();
+        let mut failed_attempts = Vec::new();
         for endpoints in points {
             for endpoint in endpoints {
                 if fetched_recently(&endpoint) {
@@ -37,7 +37,7 @@ impl Engine {
                 }
                 match self.fetch_crl(&endpoint).await {
                     Ok(()) => break,
-                    Err(failed) => tried.extend(failed),
+                    Err(failed) => failed_attempts.extend(failed),
                 }
             }
         }
@@ -47,10 +47,10 @@ impl Engine {
             .filter(|endpoint| !fetched_recently(endpoint))
         {
             if let Err(failed) = self.fetch_crl(&endpoint).await {
-                tried.extend(failed);
+                failed_attempts.extend(failed);
             }
         }
-        tried
+        failed_attempts
     }
 
     /// RFC 5280 5.2.6: the URLs of the deltas that an issuer's complete CRLs name.

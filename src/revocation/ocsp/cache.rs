@@ -77,16 +77,16 @@ impl ResponseCache {
         let mut responses = self.lock();
         let known = responses.get(&identity).map(|(_, known)| known);
         let was_revoked = known.is_some_and(|known| is_revoked(known));
-        let passed = known.is_some_and(|known| {
-            let (own, other) = (entry.response.this_update, known.response.this_update);
-            let over = !was_revoked && known.response.expires < entry.fetched_at;
+        let is_outranked = known.is_some_and(|known| {
+            let (new, old) = (entry.response.this_update, known.response.this_update);
+            let known_expired = !was_revoked && known.response.expires < entry.fetched_at;
             match entry.response.status {
-                CertStatus::Revoked { .. } => own < other && !over,
-                CertStatus::Good => (own < other && !over) || (was_revoked && own == other),
-                CertStatus::Unknown => (own < other && !over) || was_revoked,
+                CertStatus::Revoked { .. } => new < old && !known_expired,
+                CertStatus::Good => (new < old && !known_expired) || (was_revoked && new == old),
+                CertStatus::Unknown => (new < old && !known_expired) || was_revoked,
             }
         });
-        if passed {
+        if is_outranked {
             return InsertOutcome::Rejected;
         }
         let revoked = is_revoked(&entry);

@@ -28,14 +28,14 @@ impl Engine {
         if endpoints.is_empty() {
             return Err(vec![FailedAttempt { target: "OCSP".to_owned(), error: AttemptError::NoResponder }]);
         }
-        let mut tried = Vec::new();
+        let mut failed_attempts = Vec::new();
         for endpoint in endpoints {
             match self.query_endpoint(issued, &endpoint).await {
                 Ok(()) => return Ok(()),
-                Err(why) => tried.push(FailedAttempt { target: endpoint.url, error: why }),
+                Err(why) => failed_attempts.push(FailedAttempt { target: endpoint.url, error: why }),
             }
         }
-        Err(tried)
+        Err(failed_attempts)
     }
 
     async fn query_endpoint(

@@ -242,7 +242,7 @@ fn is_undetermined(status: &Status) -> bool {
 fn for_each_undetermined(statuses: &[Status], log: impl Fn(String, &str, String, String)) {
     for status in statuses {
         if let Verdict::Undetermined(reason) = status.verdict {
-            let attempts: Vec<String> = status.tried.iter().map(ToString::to_string).collect();
+            let attempts: Vec<String> = status.failed_attempts.iter().map(ToString::to_string).collect();
             log(status.serial.to_string(), &status.issuer, reason.to_string(), attempts.join("; "));
         }
     }
