@@ -45,3 +45,58 @@ pub(super) async fn export(
 
 /// Items whose ids are read in one query; their bytes are read one by one.
 const PAGE_ROWS: u32 = 200;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::store::fixtures::TestStore;
+
+    /// A list of which retention has removed every second item.
+    struct HalfRemoved {
+        ids: Vec<MessageId>,
+        page_limits: Rc<RefCell<Vec<u32>>>,
+        lines: Rc<RefCell<usize>>,
+    }
+
+    impl Export for HalfRemoved {
+        async fn next_page(&mut self, limit: u32) -> Result<Vec<MessageId>, StoreError> {
+            self.page_limits.borrow_mut().push(limit);
+            let count = self.ids.len().min(limit as usize);
+            Ok(self.ids.drain(..count).collect())
+        }
+
+        async fn line(&self, _: MessageId) -> Result<Option<String>, Failure> {
+            *self.lines.borrow_mut() += 1;
+            let is_removed = self.lines.borrow().is_multiple_of(2);
+            Ok((!is_removed).then(|| "{}".to_owned()))
+        }
+    }
+
+    /// Exports a list of `items`; the limit of each page, and the number of items that were read.
+    async fn exported(items: usize, limit: Option<u32>) -> (Vec<u32>, usize) {
+        let place = TestStore::new();
+        let store = place.open().await;
+        let (page_limits, lines) = (Rc::default(), Rc::default());
+        let ids = vec![place.record("1", b"").id; items];
+        let list = HalfRemoved { ids, page_limits: Rc::clone(&page_limits), lines: Rc::clone(&lines) };
+        let selection = Selection { limit, ..Selection::default() };
+        export(list, selection, &store, Output::new(true)).await.unwrap();
+        (page_limits.take(), lines.take())
+    }
+
+    #[tokio::test]
+    async fn removed_items_do_not_count_towards_the_limit() {
+        assert_eq!(exported(10, Some(3)).await, (vec![3, 1, 1], 5), "the second and the fourth are removed");
+        assert_eq!(exported(0, Some(3)).await, (vec![3], 0));
+        assert_eq!(exported(10, Some(0)).await, (vec![], 0));
+    }
+
+    #[tokio::test]
+    async fn without_a_limit_every_page_is_exported() {
+        let pages = (vec![PAGE_ROWS; 4], 2 * PAGE_ROWS as usize + 1);
+        assert_eq!(exported(pages.1, None).await, pages, "two full pages, one item, and the empty page");
+    }
+}
