@@ -40,7 +40,10 @@ fn a_copy_made_under_load_is_a_store_of_its_own_with_everything_acknowledged_bef
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let (status, _, output) = platform.cli().try_run(&["store", "backup", name]);
     assert_eq!(status.code(), Some(1), "{output}");
-    assert!(output.contains("not there yet") && file.exists(), "what is there is not written over: {output}");
+    assert!(
+        output.contains("a file that does not exist") && file.exists(),
+        "what is there is not written over: {output}"
+    );
     assert_eq!(platform.cli().json(&["audit", "list", "--event", "store-copied"]).len(), 2);
 
     let cli = Cli::of(&copy);

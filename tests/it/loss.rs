@@ -299,7 +299,7 @@ fn a_power_cut_takes_nothing_that_was_acknowledged_and_damages_nothing() {
         let (status, output, _) = cli.try_run(&["audit", "verify", "--head", &head]);
         assert_eq!(status.success(), place >= signed, "{context}: {output}");
         if place < signed {
-            assert!(output.contains("the end was cut off"), "{context}: {output}");
+            assert!(output.contains("the end was removed or rewritten"), "{context}: {output}");
             cut_before_the_head += 1;
         }
     }
