@@ -2,26 +2,23 @@
 
 use std::sync::Arc;
 
-use super::Platform;
+use super::{Platform, PlatformError};
 use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
 use crate::audit_forwarder;
 use crate::config::{Change, Config, ConfigError, Overrides, ReloadClass};
 use crate::http::{KeyEffect, Reloaded};
 use crate::model::explained;
-use crate::revocation::{Engine, RevocationError};
-use crate::tls::{AcceptorError, ConnectError};
+use crate::revocation::{self, Engine};
+use crate::tls;
 
 /// Why a configuration was not applied.
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("the TLS identities and roots cannot be used")]
-    Tls(#[from] AcceptorError),
-    #[error("what is known about revoked certificates cannot be used")]
-    Revocation(#[from] RevocationError),
-    #[error("the audit record repository cannot be reached with what is configured")]
-    Repository(#[from] ConnectError),
+    /// A file that it names cannot be used: the same errors as at the start.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
 }
 
 /// What a reload has changed.
@@ -55,9 +52,10 @@ impl ReloadError {
                 let keys = problems.iter().map(|problem| problem.key.to_owned()).collect();
                 (ConfigurationFault::Values, keys)
             }
-            Self::Tls(_) => (ConfigurationFault::Identities, Vec::new()),
-            Self::Revocation(_) => (ConfigurationFault::Revocation, Vec::new()),
-            Self::Repository(_) => (ConfigurationFault::Repository, Vec::new()),
+            Self::Platform(PlatformError::Revocation(_)) => (ConfigurationFault::Revocation, Vec::new()),
+            Self::Platform(PlatformError::Repository(_)) => (ConfigurationFault::Repository, Vec::new()),
+            // Nothing else is read for a reload than the identities and roots.
+            Self::Platform(_) => (ConfigurationFault::Identities, Vec::new()),
         }
     }
 }
@@ -83,10 +81,8 @@ impl Platform {
     async fn apply(&self) -> Result<Outcome, ReloadError> {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
-        let revocation = Engine::prepare(&config.revocation)?;
-        audit_forwarder::connector(&config, &self.clock)?;
         let certificates = self.acceptor.installed_certificates();
-        let acceptor = self.acceptor.prepare(&config)?;
+        let (revocation, acceptor) = self.prepare(&config)?;
         self.revocation.apply(revocation);
         self.acceptor.publish(acceptor, config.stapling.wait).await;
         let changed = current.values.changed(&config.values);
@@ -94,6 +90,13 @@ impl Platform {
         self.config.store(Arc::new(config));
         self.publish_certificates();
         Ok(Outcome { changed, changes, certificates })
+    }
+
+    /// Reads every file that the configuration names, and changes nothing.
+    fn prepare(&self, config: &Config) -> Result<(revocation::Prepared, tls::Prepared), PlatformError> {
+        let revocation = Engine::prepare(&config.revocation)?;
+        audit_forwarder::connector(config, &self.clock)?;
+        Ok((revocation, self.acceptor.prepare(config)?))
     }
 
     /// Says in the log, in the audit trail and in the response what happens to each key.
