@@ -396,10 +396,8 @@ async fn a_responder_that_missed_the_deadline_is_named() {
     let path = scene.device(vec![responder_at(&site.url)]);
     let status = scene.check(&path).await;
     assert_eq!(status.verdict, Verdict::Undetermined(UndeterminedReason::Deadline));
-    assert_eq!(
-        status.failed_attempts,
-        [FailedAttempt { target: site.url.clone(), error: AttemptError::Deadline }]
-    );
+    let late = FailedAttempt { target: site.url.clone(), error: AttemptError::Deadline };
+    assert_eq!(status.failed_attempts, [late]);
 }
 
 // Handshakes beyond the limit wait for a permit; they are not refused.

@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use pcd_platform::model::Clock;
 use pcd_platform::pki::{Authority, CertificateOrder, KeyType, RevocationReason, Role, TestPki};
 use pcd_platform::revocation::crl::{Crl, CrlQuery, VerifiedCrl, evaluate};
-use pcd_platform::revocation::{Issuer, IssuedCertificate, CertStatus};
+use pcd_platform::revocation::{CertStatus, IssuedCertificate, Issuer};
 use pcd_platform::x509::{CertificateFacts, pem};
 
 struct Scene {

@@ -14,7 +14,7 @@ use pcd_platform::pki::{
     Authority, CertificateOrder, KeyType, OcspResponder, OcspSigner, RevocationReason, Role, TestPki,
 };
 use pcd_platform::revocation::ocsp::{Expectation, NonceRule, Request, verify};
-use pcd_platform::revocation::{CertIdHash, Issuer, IssuedCertificate, CertStatus};
+use pcd_platform::revocation::{CertIdHash, CertStatus, IssuedCertificate, Issuer};
 use pcd_platform::x509::{CertificateFacts, pem};
 
 struct Scene {
