@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::PlatformError;
+use super::error::PlatformError;
 use crate::audit_forwarder;
 use crate::authz::DirectoryHandle;
 use crate::config::{self, Config};
@@ -23,8 +23,8 @@ pub struct Examination {
     pub problems: Vec<PlatformError>,
 }
 
-/// Reads everything that the configuration names, as a start does, and goes on after each problem. Creates no folder and no
-/// file, and does not touch the store.
+/// Reads everything that the configuration names, as a start does, and goes on after each problem. Creates no
+/// folder and no file, and does not touch the store.
 pub async fn examine(config: &Config, clock: &Clock) -> Examination {
     let mut found = Examination::default();
     if let Err(error) = audit_forwarder::connector(config, clock) {

@@ -1,5 +1,5 @@
-//! `check`: what a start would find, up to binding a port, each finding on a line. It changes nothing, and goes on after each
-//! fault.
+//! `check`: what a start would find, up to binding a port, each finding on a line. It changes nothing, and
+//! goes on after each fault.
 
 use jiff::SignedDuration;
 use serde::Serialize;
@@ -83,8 +83,8 @@ async fn store(config: &Config) -> Vec<Finding> {
     } else {
         let (from, to, rows) = (plan.from, plan.to(), plan.rows);
         let text = format!(
-            "the schema is that of migration {from}, and `serve` migrates it to {to} ({rows} rows); earlier versions of the \
-             program cannot use it afterwards"
+            "the schema is that of migration {from}, and `serve` migrates it to {to} ({rows} rows); earlier \
+             versions of the program cannot use it afterwards"
         );
         Finding::warning("store", text)
     }];
@@ -100,7 +100,7 @@ async fn store(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What can be said from the configuration alone.
+/// Findings that follow from the configuration alone.
 fn settings(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (missing, kind) in [(config.tls.ecc.is_none(), "ECC"), (config.tls.rsa.is_none(), "RSA")] {
@@ -117,8 +117,8 @@ fn settings(config: &Config) -> Vec<Finding> {
             // A9.1
             Undetermined::Refuse => Finding::warning(
                 "revocation",
-                "revocation.installed-crls is empty and when-undetermined is \"refuse\": nobody can connect while OCSP \
-                 responders and distribution points are out of reach"
+                "revocation.installed-crls is empty and when-undetermined is \"refuse\": no device can connect while \
+                 OCSP responders and distribution points are out of reach"
                     .to_owned(),
             ),
             Undetermined::Accept => Finding::warning(

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_pass_is_told_from_what_must_be_changed() {
+    fn temporary_faults_and_wrong_configuration_have_their_own_exit_codes() {
         assert_eq!(failed(StoreError::Url).exit, Exit::Config);
         assert_eq!(failed(StoreError::Closed).exit, Exit::Unavailable);
         assert_eq!(failed(StoreError::DeviceUnknown("A".parse().unwrap())).exit, Exit::Failed);

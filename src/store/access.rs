@@ -40,13 +40,15 @@ impl fmt::Display for AccessProblem {
         write!(
             f,
             "{user} may not {what} {path}: it belongs to {} (group {group}), mode {mode:04o}; \
-             run the command as its owner, or give it to the user that runs the platform: chown {user} {path}",
-            named(*owner)
+             run the command as its owner, or give it to the user that runs the platform: chown {} {path}",
+            named(*owner),
+            user.trim_start_matches("uid ")
         )
     }
 }
 
-/// The first of the files of the SQLite store `database`, or its folder, that this process may not read and write.
+/// The first of the files of the SQLite store `database`, or its folder, that this process may not read and
+/// write.
 pub(super) fn problem(database: &Path) -> Option<AccessProblem> {
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty());
     let files = ["", "-wal", "-shm"].map(|ending| {
@@ -60,8 +62,8 @@ pub(super) fn problem(database: &Path) -> Option<AccessProblem> {
         .or_else(|| denied(folder.unwrap_or(Path::new(".")), true))
 }
 
-/// The nearest folder on the way to the file `database` when this process is root's and the folder is another user's: what
-/// root creates there, that user cannot open.
+/// The nearest folder on the way to the file `database` when this process is root's and the folder is another
+/// user's: what root creates there, that user cannot open.
 pub(super) fn foreign_folder(database: &Path) -> Option<AccessProblem> {
     let folder = nearest_folder(database);
     let metadata = fs::metadata(folder).ok()?;

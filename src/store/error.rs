@@ -120,15 +120,15 @@ pub enum StoreError {
     Lock {
         /// The file.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         #[source]
         source: Arc<std::io::Error>,
     },
     /// Another process serves this node of the store.
     #[error("node {node} already serves this store: {holder}", node = .0.node, holder = .0)]
     AlreadyServed(Holder),
-    /// Another process has taken over the node that this process served, because this one was not heard of for ten
-    /// seconds. This process must not write any more.
+    /// Another process has taken over the node that this process served, because this one was not heard of
+    /// for ten seconds. This process must not write any more.
     #[error(
         "another process serves this node of the store now; this one was paused, or cut off from the server, for too long{}",
         .0.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()

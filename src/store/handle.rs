@@ -82,11 +82,12 @@ impl Store {
         }
     }
 
-    /// Keeps the node that this process serves until `done`: on a server it renews the lease every two seconds.
+    /// Keeps the node that this process serves until `done`: on a server it renews the lease every two
+    /// seconds.
     ///
     /// # Errors
-    /// [`StoreError::InstanceLost`] when another process has taken the node over: this one has to stop. The store
-    /// commits nothing more for it.
+    /// [`StoreError::InstanceLost`] when another process has taken the node over. This process has to stop; the
+    /// store commits nothing more for it.
     pub fn keep_instance(
         &self,
         done: CancellationToken,
@@ -126,7 +127,8 @@ impl Store {
         self.0.queue.is_full()
     }
 
-    /// Whether no other process can serve the node at this moment; always so for a process that does not serve it.
+    /// Whether no other process can serve the node at this moment; always so for a process that does not
+    /// serve it.
     pub(in crate::store) fn is_instance_fresh(&self) -> bool {
         self.0.instance.as_ref().is_none_or(Instance::is_fresh)
     }

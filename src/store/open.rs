@@ -12,8 +12,8 @@ use crate::store::write::queue::Queue;
 use crate::store::{access, postgres, sqlite};
 
 impl Store {
-    /// Opens the store at `url`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`, as the node with the name of this
-    /// machine. Creates it if there is none, and brings its schema up to date.
+    /// Opens the store at `url`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`, as the node with the name
+    /// of this machine. Creates it if there is none, and brings its schema up to date.
     ///
     /// # Errors
     /// When the URL is neither, the store cannot be opened, or a later version has migrated it.
@@ -42,12 +42,13 @@ impl Store {
         Self::open_within(node, &url.into(), MigrationPolicy::Never, clock).await
     }
 
-    /// Opens the store for the one process that serves `node`; see [`Store::keep_instance`]. Creates or migrates it as far
-    /// as `policy` allows. On a server it waits up to eleven seconds for the lease of a process that has died.
+    /// Opens the store for the one process that serves `node`; see [`Store::keep_instance`]. Creates or
+    /// migrates it as far as `policy` allows. On a server it waits up to eleven seconds for the lease of a
+    /// process that has died.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyServed`] names the process that serves the node; [`StoreError::TooLarge`] when `policy` does not
-    /// allow the migration; others as [`Store::open`].
+    /// [`StoreError::AlreadyServed`] names the process that serves the node; [`StoreError::TooLarge`] when
+    /// `policy` does not allow the migration; others as [`Store::open`].
     pub async fn serve(
         node: NodeName,
         url: impl Into<StoreUrl>,
@@ -86,8 +87,8 @@ impl Store {
     /// Creates the store at `url`, or brings its schema up to date, whatever its size; what was done.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyServed`] when a process serves the file; [`StoreError::ForeignFolder`] when root would create
-    /// files in a folder of another user; others as [`Store::open`].
+    /// [`StoreError::AlreadyServed`] when a process serves the file; [`StoreError::ForeignFolder`] when root
+    /// would create files in a folder of another user; others as [`Store::open`].
     pub async fn migrate(node: &NodeName, url: impl Into<StoreUrl>) -> Result<MigrationPlan, StoreError> {
         let url = url.into();
         if url.is_postgres() {

@@ -55,7 +55,7 @@ struct Copied {
 }
 
 async fn backup(file: PathBuf, store: &Store, output: Output) -> Outcome {
-    // Before the copy: what has left cannot be told afterwards if this process is ended meanwhile.
+    // Before the copy: a process that is killed after the copy could not record it any more.
     store.audit(Event::StoreCopied { actor: operator() }).await.map_err(failed)?;
     store.backup(&file).await.map_err(failed)?;
     let bytes = std::fs::metadata(&file)?.len();
@@ -82,10 +82,10 @@ struct Checked {
     not_asked: bool,
 }
 
-async fn check(judge: &dyn SignatureVerifier, store: &Store, output: Output) -> Outcome {
+async fn check(verifier: &dyn SignatureVerifier, store: &Store, output: Output) -> Outcome {
     let Inspection { damage, schema, messages, rejected, audit_rows, devices } =
         store.inspect().await.map_err(failed)?;
-    let reports = store.verify_audit(judge).await.map_err(failed)?;
+    let reports = store.verify_audit(verifier).await.map_err(failed)?;
     let broken: Vec<_> =
         reports.iter().filter_map(|report| report.verdict.as_ref().err()).map(ToString::to_string).collect();
     let not_asked = damage.is_none();

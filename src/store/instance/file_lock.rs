@@ -1,7 +1,7 @@
 //! The lock on a SQLite store: flock(2) on a file beside the database, held as long as the process lives.
 //!
-//! The kernel releases it with the process, however that ends, so a restart never waits. The file says who holds the lock,
-//! and stays when the process ends: it is the lock on it that counts.
+//! The kernel releases it with the process, however that ends, so a restart never waits. The file says who
+//! holds the lock, and stays when the process ends: it is the lock on it that counts.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -25,8 +25,8 @@ impl FileLock {
     /// Locks the store in the file `database`, which need not exist, for a process that serves `node`.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyServed`] when another process holds the lock; [`StoreError::Lock`] when the file of the lock
-    /// cannot be written.
+    /// [`StoreError::AlreadyServed`] when another process holds the lock; [`StoreError::Lock`] when the lock
+    /// file cannot be written.
     pub(in crate::store) fn acquire(database: &Path, node: &NodeName) -> Result<Self, StoreError> {
         let path = lock_path(database);
         let failed = |source: io::Error| StoreError::Lock { path: path.clone(), source: Arc::new(source) };
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_holder_is_refused_and_told_who_holds_the_lock() {
+    fn a_second_holder_is_refused_with_the_name_of_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("platform.db");
         let node: NodeName = "ward-7".parse().unwrap();

@@ -1,12 +1,12 @@
 //! The lease on a node of a PostgreSQL store: a row that the serving process renews by the server's clock.
 //!
-//! An advisory lock would be released with its connection, and after a power cut the server keeps that connection until TCP
-//! notices. A lease ends by itself.
+//! An advisory lock would be released with its connection, and after a power cut the server keeps that
+//! connection until TCP notices. A lease ends by itself.
 //!
-//! **The fence.** A process that was paused longer than its lease does not know that another one serves the node now. Each
-//! takeover therefore writes the new process into the row of `audit_end`, which every transaction of a node locks before
-//! it writes anything: whoever finds another process there rolls back ([`StoreError::InstanceLost`]). So after a takeover
-//! nothing that the former process sends is committed.
+//! **The fence.** A process that was paused longer than its lease does not know that another one serves the
+//! node now. Each takeover therefore writes the new process into the row of `audit_end`, which every
+//! transaction of a node locks before it writes anything. A transaction that finds another process there is
+//! rolled back ([`StoreError::InstanceLost`]): after a takeover the former process commits nothing.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -76,8 +76,8 @@ impl Lease {
         self.clock.instant().saturating_duration_since(renewed) < LEASE_TIME
     }
 
-    /// Renews the lease until `done`. While the server is away it is tried again: the lease is this process's as long
-    /// as no other one has taken it.
+    /// Renews the lease until `done`. While the server is away it is tried again: the lease is this process's
+    /// as long as no other one has taken it.
     ///
     /// # Errors
     /// [`StoreError::InstanceLost`] when another process has taken it.

@@ -1,8 +1,9 @@
 //! One serving process for each node of a store.
 //!
-//! Two processes that serve under one name would sign one audit chain against each other, and send each order twice. On
-//! SQLite a lock beside the file keeps the second one out, on PostgreSQL a lease. Commands beside a serving process may
-//! write: each transaction reads the end of the audit chain under a lock, and commands sign nothing.
+//! Two processes that serve under one name would sign one audit chain against each other, and send each order
+//! twice. On SQLite a lock beside the file keeps the second one out, on PostgreSQL a lease. Commands beside a
+//! serving process may write: each transaction reads the end of the audit chain under a lock, and commands
+//! sign nothing.
 
 pub(in crate::store) mod file_lock;
 pub(in crate::store) mod lease;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::state::Pending;
+use super::pending::Pending;
 use crate::store::instance::process::Holder;
 
 /// What a migration would do to a store.

@@ -6,6 +6,7 @@ use sqlx::migrate::Migrator;
 
 use crate::model::StoreUrl;
 use crate::store::error::StoreError;
+use crate::store::migration::pending::{Pending, number};
 
 /// How the schema of a store compares with the one that this program expects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,15 +17,6 @@ pub(in crate::store) enum Schema {
     Current,
     /// These migrations are pending; an earlier version of this program wrote the store.
     Outdated(Pending),
-}
-
-/// The migrations that a store lacks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store) struct Pending {
-    /// The last one that was applied; 0: none.
-    pub(in crate::store) from: u64,
-    /// Those that are pending, in their order: number and name.
-    pub(in crate::store) migrations: Vec<(u64, String)>,
 }
 
 /// A migration that was applied to a store.
@@ -82,16 +74,4 @@ impl Schema {
         let migrations = expected.iter().map(|one| (number(one.version), one.description.to_string()));
         Pending { from: 0, migrations: migrations.collect() }
     }
-}
-
-impl Pending {
-    /// Nothing: the store has all migrations.
-    pub(in crate::store) fn none(expected: &Migrator) -> Self {
-        let latest = expected.iter().map(|one| one.version).max().unwrap_or_default();
-        Self { from: number(latest), migrations: Vec::new() }
-    }
-}
-
-fn number(version: i64) -> u64 {
-    u64::try_from(version).unwrap_or_default()
 }

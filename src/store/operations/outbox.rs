@@ -21,8 +21,8 @@ impl Store {
         self.change_outbox(OutboxChange::Queue(Box::new(message))).await.map(drop)
     }
 
-    /// Claims it for this process until `until`, before it is sent. Whether that was possible: not when it is settled,
-    /// expired, taken by the device, or claimed by another process.
+    /// Claims it for this process until `until`, before it is sent. Whether that was possible: not when it is
+    /// settled, expired, taken by the device, or claimed by another process.
     ///
     /// # Errors
     /// When the claim is not durable; the message must not be sent then.
@@ -49,8 +49,8 @@ impl Store {
         self.change_outbox(OutboxChange::Release { id, process: self.process() }).await.map(drop)
     }
 
-    /// Releases what former processes of this node had claimed. Only the process that serves the node knows that they are
-    /// dead.
+    /// Releases what former processes of this node had claimed. Only the process that serves the node knows
+    /// that they are dead.
     ///
     /// # Errors
     /// When that could not be written.

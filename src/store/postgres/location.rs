@@ -24,7 +24,8 @@ use crate::store::instance::process::ProcessId;
 pub(in crate::store) struct Location {
     url: StoreUrl,
     options: PgConnectOptions,
-    /// The process that serves a node, for the fence of its writing connections: see [`crate::store::instance::lease`].
+    /// The process that serves a node, for the fence of its writing connections: see
+    /// [`crate::store::instance::lease`].
     process: Option<ProcessId>,
 }
 
@@ -130,8 +131,8 @@ impl fmt::Debug for Location {
     }
 }
 
-/// Runs `settings` on a new connection. The server ends statements and locks that take too long as well, so that
-/// a node that froze or lost its connection does not block the other nodes.
+/// Runs `settings` on a new connection. The server ends statements and locks that take too long as well, so
+/// that a node that froze or lost its connection does not block the other nodes.
 async fn prepare(connection: &mut PgConnection, settings: &str) -> Result<(), StoreError> {
     connection.execute(AssertSqlSafe(settings.to_owned())).await.map(drop).map_err(classify)
 }

@@ -24,8 +24,8 @@ pub(in crate::store) async fn open(
     Ok((Writer::new(location, node, connection), pool))
 }
 
-/// Brings the schema up to date as far as `policy` allows it; what was done. A role that may not make tables can
-/// open a store which is up to date.
+/// Brings the schema up to date as far as `policy` allows it; what was done. A role that may not make tables
+/// can open a store which is up to date.
 pub(in crate::store) async fn prepare(
     location: &Location,
     policy: MigrationPolicy,

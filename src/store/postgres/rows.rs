@@ -148,8 +148,8 @@ FROM unnest(
 }
 pub(super) use insert_messages;
 
-/// Whether this connection may write as the node of a row of `audit_end`: no other process has taken the node over. A
-/// connection that names no process is a command's, which may always write.
+/// Whether this connection may write as the node of a row of `audit_end`: no other process has taken the node
+/// over. A connection that names no process is a command's, which may always write.
 macro_rules! is_holder {
     () => {
         "(holder IS NULL OR holder = coalesce(nullif(current_setting('pcd.process', true), ''), holder))"

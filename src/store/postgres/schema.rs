@@ -8,8 +8,9 @@ use super::failure::classify;
 use super::location::Location;
 use crate::store::error::StoreError;
 use crate::store::instance::process::Holder;
+use crate::store::migration::pending::Pending;
 use crate::store::migration::plan::{MigrationPlan, Volume};
-use crate::store::migration::state::{Applied, Pending, Schema};
+use crate::store::migration::state::{Applied, Schema};
 
 /// The schema of the store, compared with the one of this program.
 ///
@@ -120,4 +121,5 @@ const MAX_COUNTED: i64 = 2_000_000;
 
 const SELECT_SERVING: &str = "
 SELECT node, host, pid FROM node_lease
-WHERE renewed_at > (extract(epoch FROM clock_timestamp() - interval '10 seconds') * 1000000)::bigint ORDER BY node";
+WHERE renewed_at > (extract(epoch FROM clock_timestamp() - interval '10 seconds') * 1000000)::bigint
+ORDER BY node";

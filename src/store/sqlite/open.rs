@@ -35,7 +35,8 @@ pub(in crate::store) async fn prepare(
     Ok(plan)
 }
 
-/// Takes the lock on the store for a process that serves `node`, or migrates; makes its folder if there is none.
+/// Takes the lock on the store for a process that serves `node`, or migrates; makes its folder if there is
+/// none.
 pub(in crate::store) fn lock(location: &Location, node: &NodeName) -> Result<FileLock, StoreError> {
     location.create_folder()?;
     location.require_access()?;

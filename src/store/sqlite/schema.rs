@@ -12,8 +12,9 @@ use super::failure::read_error;
 use super::location::Location;
 use crate::store::error::StoreError;
 use crate::store::instance::file_lock;
+use crate::store::migration::pending::Pending;
 use crate::store::migration::plan::{MigrationPlan, Volume};
-use crate::store::migration::state::{Applied, Pending, Schema};
+use crate::store::migration::state::{Applied, Schema};
 
 /// The schema of the store, compared with the one of this program. Writes nothing.
 ///
@@ -74,8 +75,8 @@ pub(in crate::store) async fn plan(location: &Location) -> Result<MigrationPlan,
 /// Brings the schema up to date; all of it or nothing.
 pub(super) async fn migrate(location: &Location) -> Result<(), StoreError> {
     let mut connection = location.connect().await?;
-    // SQLite has no lock for migrations, and another process may be starting now: with the write lock taken first, the
-    // second one finds everything done.
+    // SQLite has no lock for migrations, and another process may be starting now: with the write lock taken
+    // first, the second one finds everything done.
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(read_error)?;
     match MIGRATOR.run_direct(None, &mut *transaction, false).await {
         Ok(()) => transaction.commit().await.map_err(read_error)?,
@@ -106,8 +107,8 @@ async fn volume(connection: &mut SqliteConnection, path: &Path) -> Result<Volume
     })
 }
 
-/// Rows of a table, from the first and the last number of its rows: only the oldest rows are ever removed, and a count
-/// would read the whole table.
+/// Rows of a table, from the first and the last number of its rows: only the oldest rows are ever removed,
+/// and a count would read the whole table.
 async fn rows(connection: &mut SqliteConnection, table: &str) -> Result<u64, StoreError> {
     if !has_table(connection, table).await? {
         return Ok(0);

@@ -56,3 +56,65 @@ async fn two_processes_of_a_node_can_write_its_first_rows() {
         assert_eq!(reports[0].verdict.as_ref().unwrap().end.number, 3);
     }
 }
+
+async fn serve(place: &TestStore) -> Store {
+    let node = "ward-7".parse().unwrap();
+    Store::serve(node, &place.url(), MigrationPolicy::Always, place.clock.clone()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_process_whose_node_was_taken_over_commits_nothing() {
+    let place = TestStore::on_postgres();
+    let former = serve(&place).await;
+    let now = place.clock.now();
+    let order = QueuedMessage {
+        id: MessageId::at(now),
+        device: "PUMP-1".parse().unwrap(),
+        message_type: "RGV^O15^RGV_O15".to_owned(),
+        control_id: "1".to_owned(),
+        expires_at: now + jiff::SignedDuration::from_secs(60),
+        actor: "alice".to_owned(),
+        raw: Bytes::from_static(b"MSH|\r"),
+    };
+    let (id, device, until) = (order.id, order.device.clone(), order.expires_at);
+    former.queue(order).await.unwrap();
+    assert!(former.claim(id, &device, until).await.unwrap());
+    // The next batch goes in one statement, because the end of the chain is known.
+    former.record(place.record("1", b"1")).await.unwrap();
+
+    place.execute("UPDATE node_lease SET renewed_at = 1").await.unwrap();
+    let next = serve(&place).await;
+    let lost = |outcome: &StoreError| matches!(outcome, StoreError::InstanceLost(_));
+    for attempt in 0..2 {
+        let recorded = former.record(place.record("2", b"2")).await;
+        assert!(recorded.as_ref().is_err_and(lost), "{attempt}: {recorded:?}");
+    }
+    let claimed = former.claim(id, &device, until).await;
+    assert!(claimed.as_ref().is_err_and(lost), "{claimed:?}");
+    let kept = former.keep_instance(tokio_util::sync::CancellationToken::new()).await;
+    assert!(kept.as_ref().is_err_and(lost), "{kept:?}");
+
+    // The next one owns what the former one had claimed, and commands write beside it.
+    assert_eq!(next.waiting_messages(None, 10).await.unwrap()[0].elsewhere_until, None);
+    assert!(next.claim(id, &device, until).await.unwrap());
+    next.record(place.record("2", b"2")).await.unwrap();
+    place
+        .open_as("ward-7")
+        .await
+        .audit(Event::PlatformStopped { reason: StopReason::Requested })
+        .await
+        .unwrap();
+    next.record(place.record("3", b"3")).await.unwrap();
+    let reports = next.verify_audit(&Repeating).await.unwrap();
+    assert!(reports.iter().all(|report| report.verdict.is_ok()), "{reports:?}");
+    assert_eq!(next.messages(&ANY).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_graceful_shutdown_gives_the_node_back_at_once() {
+    let place = TestStore::on_postgres();
+    let former = serve(&place).await;
+    former.close().await;
+    let next = tokio::time::timeout(Duration::from_secs(5), serve(&place)).await.unwrap();
+    next.check().await.unwrap();
+}
