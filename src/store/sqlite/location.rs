@@ -93,7 +93,8 @@ impl Location {
         }
     }
 
-    /// Names the nearest folder in which this process would have to create the file, or a folder, and may not.
+    /// Names the nearest folder in which this process would have to create the file, or a folder, and may
+    /// not.
     pub(super) fn require_creatable(&self) -> Result<(), StoreError> {
         access::cannot_create(&self.path).map_or(Ok(()), |problem| Err(StoreError::Access(problem)))
     }
@@ -132,8 +133,8 @@ impl Location {
         Ok(())
     }
 
-    /// Creates the file and its directory if they do not exist. Messages contain patient data: only the owner may
-    /// read the file. SQLite gives its WAL and shared-memory files the same mode.
+    /// Creates the file and its directory if they do not exist. Messages contain patient data: only the owner
+    /// may read the file. SQLite gives its WAL and shared-memory files the same mode.
     pub(super) fn create(&self) -> Result<(), StoreError> {
         self.create_folder()?;
         match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path) {

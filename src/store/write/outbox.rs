@@ -147,8 +147,8 @@ SET attempts = attempts + 1, sent_at = $2, claimed_by = $3, claimed_process = $5
 WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL AND expires_at > $2
     AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_process = $5)";
 
-/// Releases claims of this process only: a retry after a commit in doubt must not release the claim of another
-/// process.
+/// Releases claims of this process only: a retry after a commit in doubt must not release the claim of
+/// another process.
 const RELEASE: &str = "
 UPDATE outbox SET claimed_by = NULL, claimed_process = NULL, claimed_until = NULL
 WHERE id = $1 AND claimed_process = $2 AND outcome IS NULL";
