@@ -93,7 +93,7 @@ fn check_tells_what_is_in_order_and_what_is_not() {
 
     let (exit, text) = check(&Site::new().with("revocation", "installed-crls = []"));
     assert_eq!(exit, Some(0), "OCSP may answer: {text}");
-    assert!(text.contains("warning  revocation: ") && text.contains("nobody can connect"), "{text}");
+    assert!(text.contains("warning  revocation: ") && text.contains("no device can connect"), "{text}");
 
     let (exit, text) = check(&Site::new().with("store", "url = \"sqlite:platform.toml/platform.db\""));
     assert_eq!(exit, Some(1), "{text}");

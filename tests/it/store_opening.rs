@@ -1,5 +1,5 @@
-//! Which commands create or migrate a store, and what the others say when it is missing, outdated or somebody
-//! else's.
+//! Which commands create or migrate a store, and what the others report when it is missing, outdated or owned
+//! by another user.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
