@@ -50,7 +50,8 @@ fn site() -> Site {
 
 /// Puts a new certificate with a new key in the place of the ECC identity.
 fn install(site: &Site) {
-    let made = site.issue(&CertificateOrder::new("platform", Role::Platform, KeyType::Ecc));
+    // Not named `platform`: the other tests' platforms read the files of that name.
+    let made = site.issue(&CertificateOrder::new("audited-platform", Role::Platform, KeyType::Ecc));
     fs::copy(made.chain, site.path().join("ecc.pem")).unwrap();
     fs::copy(made.key, site.path().join("ecc.key")).unwrap();
 }
