@@ -6,9 +6,9 @@
 //! audit trail, [`audit`] defines the trail's events and its chain of hashes. [`interface_a`] serves devices,
 //! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending. [`interface_b`] is
 //! the device's side of the same specification. [`audit_forwarder`] sends the audit trail to an Audit Record
-//! Repository, [`http`] serves operators, with the JSON of [`view`], and [`pki`] issues certificates where there is no other authority.
-//! [`model`], [`config`] and [`metrics`] are shared by all; [`app`] puts the modules together and [`cli`]
-//! starts them.
+//! Repository, [`http`] serves operators, with the JSON of [`view`], and [`pki`] issues certificates where
+//! there is no other authority. [`model`], [`config`] and [`metrics`] are shared by all; [`app`] puts the
+//! modules together and [`cli`] starts them.
 //!
 //! Modules depend only on lower layers; `tests/it/architecture` checks that.
 

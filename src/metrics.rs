@@ -11,8 +11,8 @@ type CounterVec = GenericCounterVec<AtomicU64>;
 
 /// Every metric of the process. Clones share the values.
 ///
-/// The owner of a labelled counter starts it at zero for every label that is known in advance: an alert on the increase
-/// of a counter does not see the event that creates it.
+/// The owner of a labelled counter starts it at zero for every label that is known in advance: an alert on
+/// the increase of a counter does not see the event that creates it.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,

@@ -54,8 +54,8 @@ impl Default for InterfaceA {
     }
 }
 
-// The sockets, the connection limit and the threads for handshakes are made when the process starts. Everything
-// else is read when it is used; a session that waits looks for another timeout regularly.
+// The sockets, the connection limit and the threads for handshakes are made when the process starts.
+// Everything else is read when it is used; a session that waits looks for another timeout regularly.
 pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.listen", ReloadClass::Restart),
     Key::new("interface-a.max-connections", ReloadClass::Restart).count(1..=1_000_000),

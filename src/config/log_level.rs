@@ -4,8 +4,8 @@ use tracing::level_filters::LevelFilter;
 
 /// What is wrong with a `log.level`, if anything.
 ///
-/// The subscriber reads a bare word that is no level as the name of a module and then logs nothing of any other:
-/// a typing error would switch the log off.
+/// The subscriber reads a bare word that is no level as the name of a module and then logs nothing of any
+/// other: a typing error would switch the log off.
 pub(super) fn problem(level: &str) -> Option<String> {
     let is_bare = |word: &str| !word.contains(['=', '[', '{']);
     let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();

@@ -273,7 +273,6 @@ fn planted_violations_are_found() {
 }
 
 #[test]
-#[ignore = "the modules are being taken apart"]
 fn files_of_a_folder_form_no_cycle() {
     let sources = tree();
     let graph = Graph::new(sources.iter().filter(|source| !source.is_test()));
@@ -323,7 +322,6 @@ fn planted_cycles_are_found() {
 }
 
 #[test]
-#[ignore = "the modules are being taken apart"]
 fn files_and_functions_stay_short() {
     let sources = tree();
     let production: Vec<_> = sources.iter().filter(|source| !source.is_test()).collect();

@@ -1,5 +1,5 @@
-//! The conversation of every peer with the platform: messages and acknowledgements of the sizes at which records
-//! break.
+//! The conversation of every peer with the platform: messages and acknowledgements of the sizes at which
+//! records break.
 
 use std::net::SocketAddr;
 use std::process::Command;

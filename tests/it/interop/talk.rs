@@ -63,8 +63,8 @@ impl Talk {
         let _ = stdin.write_all(&all).and_then(|()| stdin.flush());
     }
 
-    /// The next MLLP frame that the peer has received, with its frame characters; the output of the program if
-    /// there is none.
+    /// The next MLLP frame that the peer has received, with its frame characters; the output of the program
+    /// if there is none.
     pub fn frame(&mut self) -> Result<Vec<u8>, String> {
         let mut searched = 0;
         loop {
