@@ -86,8 +86,8 @@ impl Store {
     /// seconds.
     ///
     /// # Errors
-    /// [`StoreError::InstanceLost`] when another process has taken the node over. This process has to stop; the
-    /// store commits nothing more for it.
+    /// [`StoreError::InstanceLost`] when another process has taken the node over. This process must stop;
+    /// the store commits nothing more for it.
     pub fn keep_instance(
         &self,
         done: CancellationToken,

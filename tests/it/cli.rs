@@ -74,7 +74,7 @@ fn check(site: &Site) -> (Option<i32>, String) {
 }
 
 #[test]
-fn check_tells_what_is_in_order_and_what_is_not() {
+fn check_reports_what_is_right_and_what_is_wrong() {
     let (exit, text) = check(&Site::new());
     assert_eq!(exit, Some(0), "{text}");
     for finding in ["configuration: ", "certificate: CN=platform", "(ecc)", "(rsa)", "store: "] {

@@ -30,8 +30,8 @@ impl Schema {
     /// Compares what was applied to a store with the migrations of this program.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] when a later version of this program has migrated the store; [`StoreError::Altered`] when its
-    /// migrations are not those of this program.
+    /// [`StoreError::Newer`] when a later version of this program has migrated the store;
+    /// [`StoreError::Altered`] when its migrations are not those of this program.
     pub(in crate::store) fn compare(applied: &[Applied], expected: &Migrator) -> Result<Self, StoreError> {
         let latest = expected.iter().map(|one| one.version).max().unwrap_or_default();
         let found = applied.iter().map(|one| one.version).max().unwrap_or_default();
