@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use memchr::{memchr2_iter, memmem};
+use memchr::memmem;
 
+use super::segment_end::SegmentEnd;
 use super::separators::{CR, LF};
 
 /// A frame that holds several messages, or one in an envelope.
@@ -27,30 +28,35 @@ pub struct Batch {
 pub fn split(payload: &[u8]) -> Option<Batch> {
     let body = payload.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(payload).trim_ascii_start();
     let first = Line::of(body);
-    let several = match first {
-        Line::FileHeader | Line::BatchHeader => true,
-        Line::Message => has_second_header(body),
-        _ => false,
-    };
-    if !several {
+    let is_envelope = matches!(first, Line::FileHeader | Line::BatchHeader);
+    if !is_envelope && (first != Line::Message || memmem::find(body.get(3..)?, b"MSH").is_none()) {
+        return None;
+    }
+    let segment_end = SegmentEnd::detect(body);
+    if !is_envelope && !has_second_header(body, segment_end) {
         return None;
     }
     let mut reader = Reader::default();
     let start = payload.len() - body.len();
     let mut line = start;
-    let ends = memchr2_iter(CR, LF, body).map(|end| start + end + 1);
-    for end in ends.chain((!matches!(body, [.., CR | LF])).then_some(payload.len())) {
-        reader.line(line..end, payload.get(line..end).unwrap_or_default());
-        line = end;
+    while let Some(rest) = payload.get(line..).filter(|rest| !rest.is_empty()) {
+        let length = segment_end.find(rest).map_or(rest.len(), |end| end + 1);
+        reader.line(line..line + length, rest.get(..length).unwrap_or_default());
+        line += length;
     }
     Some(reader.batch)
 }
 
-fn has_second_header(body: &[u8]) -> bool {
+/// Whether a segment behind the first one is a header. Its separators may differ from those of the first.
+fn has_second_header(body: &[u8], segment_end: SegmentEnd) -> bool {
     memmem::find_iter(body, b"MSH").any(|at| {
-        let begins = at.checked_sub(1).and_then(|before| body.get(before));
-        let alike = body.get(at + 3) == body.get(3);
-        alike && begins.is_some_and(|byte| matches!(*byte, CR | LF))
+        let mut blanks =
+            body.get(..at).unwrap_or_default().iter().rev().take_while(|byte| byte.is_ascii_whitespace());
+        let begins = blanks.any(|byte| match segment_end {
+            SegmentEnd::CarriageReturn => *byte == CR,
+            SegmentEnd::AnyLineBreak => matches!(*byte, CR | LF),
+        });
+        begins && Line::of(body.get(at..).unwrap_or_default()) == Line::Message
     })
 }
 

@@ -8,12 +8,13 @@ use encoding_rs::{
     WINDOWS_874, WINDOWS_1252, WINDOWS_1254,
 };
 
-use super::Field;
+use super::encoding::Encoding as Structure;
+use super::{Field, Repetition};
 
 /// How the text of a message is displayed. It does not change what is stored.
 ///
-/// The structure of a message is read byte by byte. In sets whose second bytes collide with separators (GB
-/// 18030, Big5, ISO IR87) free text can therefore appear to have more components than its author wrote.
+/// In sets whose second bytes collide with separators (GB 18030, Big5, Shift JIS, ISO 2022) it also decides
+/// which bytes are separators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CharacterSet(Option<&'static Encoding>);
 
@@ -25,16 +26,23 @@ impl CharacterSet {
     pub(super) fn parse(field: Field<'_>) -> (Self, bool) {
         let first = field.repetitions().find(|repetition| !repetition.raw().trim_ascii().is_empty());
         let Some(first) = first.filter(|_| !field.is_empty()) else { return (Self(None), true) };
-        let name = || {
-            let letters = first.raw().iter().filter(|byte| !matches!(**byte, b' ' | b'-' | b'_'));
-            letters.map(u8::to_ascii_uppercase)
-        };
-        if name().eq(*b"ASCII") {
-            return (Self(None), true);
+        let Some(set) = lookup(first) else { return (Self(None), false) };
+        // Later repetitions name the sets that escape sequences of ISO 2022 select.
+        let is_base = set.is_none_or(|set| set == SHIFT_JIS);
+        let selects_japanese = is_base
+            && field.repetitions().any(|set| lookup(set).flatten().is_some_and(|set| set == ISO_2022_JP));
+        (Self(if selects_japanese { Some(ISO_2022_JP) } else { set }), true)
+    }
+
+    /// Which bytes of the text can be delimiters.
+    pub(super) fn encoding(self) -> Structure {
+        match self.0 {
+            Some(set) if set == GB18030 => Structure::Gb18030,
+            Some(set) if set == BIG5 => Structure::Big5,
+            Some(set) if set == SHIFT_JIS => Structure::ShiftJis,
+            Some(set) if set == ISO_2022_JP => Structure::Iso2022,
+            _ => Structure::AsciiSafe,
         }
-        let encoding =
-            NAMES.iter().find_map(|(known, encoding)| known.bytes().eq(name()).then_some(*encoding));
-        (Self(encoding), encoding.is_some())
     }
 
     /// The text; invalid bytes become U+FFFD.
@@ -48,11 +56,21 @@ impl CharacterSet {
     }
 }
 
+/// The set with this name. The inner `None` is ASCII, the outer one an unknown name.
+fn lookup(repetition: Repetition<'_>) -> Option<Option<&'static Encoding>> {
+    let letters = repetition.raw().trim_ascii().iter().filter(|byte| !matches!(**byte, b' ' | b'-' | b'_'));
+    let name = letters.map(u8::to_ascii_uppercase);
+    if name.clone().eq(*b"ASCII") || name.clone().eq(*b"ISOIR6") {
+        return Some(None);
+    }
+    NAMES.iter().find_map(|(known, encoding)| known.bytes().eq(name.clone()).then_some(Some(*encoding)))
+}
+
 /// The names of HL7 table 0211 and variants of them in the field; upper case, without blanks, `-` and `_`.
 ///
 /// Where encoding_rs lacks a part of ISO 8859, the table names the Windows superset, which devices send under
 /// that name.
-const NAMES: [(&str, &Encoding); 32] = [
+const NAMES: [(&str, &Encoding); 37] = [
     ("8859/1", WINDOWS_1252),
     ("8859/2", ISO_8859_2),
     ("8859/3", ISO_8859_3),
@@ -74,13 +92,18 @@ const NAMES: [(&str, &Encoding); 32] = [
     ("UNICODE", UTF_8),
     ("GB18030", GB18030),
     ("GB180302000", GB18030),
+    ("GBK", GB18030),
+    ("GB2312", GB18030),
     ("BIG5", BIG5),
-    ("CNS116431992", BIG5),
+    ("BIG5HKSCS", BIG5),
     ("KSX1001", EUC_KR),
-    ("ISOIR6", UTF_8),
     ("ISOIR13", SHIFT_JIS),
     ("ISOIR14", SHIFT_JIS),
-    ("JAS2020", SHIFT_JIS),
+    ("JAS2020", ISO_2022_JP),
+    ("JISX0202", ISO_2022_JP),
+    ("ISO2022JP", ISO_2022_JP),
+    ("SHIFTJIS", SHIFT_JIS),
+    ("SJIS", SHIFT_JIS),
     ("ISOIR87", ISO_2022_JP),
     ("ISOIR159", ISO_2022_JP),
     ("WINDOWS1252", WINDOWS_1252),
@@ -120,6 +143,8 @@ mod tests {
             ("ISO IR87", b"\x1B$B$\"\x1B(B", "あ"),
             ("~ISO IR87", b"\x1B$B$\"\x1B(B", "あ"),
             ("ASCII~ISO IR87", b"abc", "abc"),
+            ("ASCII~ISO IR87", b"\x1B$B$\"\x1B(B", "あ"),
+            ("JAS2020", b"\x1B$B$\"\x1B(B", "あ"),
             ("KS X 1001", b"\xB0\xA1", "가"),
             ("BIG-5", b"\xA7\x41", "你"),
         ] {

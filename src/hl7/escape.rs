@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr;
-
 use super::Separators;
 
 /// Decodes escape sequences.
@@ -13,18 +11,19 @@ use super::Separators;
 /// escape character) stays unchanged: it does not stand for bytes.
 pub(super) fn decode(raw: &[u8], separators: Separators) -> Cow<'_, [u8]> {
     let Some(escape) = separators.escape else { return Cow::Borrowed(raw) };
-    let Some(first) = memchr(escape, raw) else { return Cow::Borrowed(raw) };
+    let Some(first) = separators.find(escape, raw) else { return Cow::Borrowed(raw) };
     let (plain, mut rest) = raw.split_at(first);
     let mut value = plain.to_vec();
     while let Some((&byte, behind)) = rest.split_first() {
+        // `rest` begins with a character: what precedes it ended with an escape character.
         if byte != escape {
-            let plain = memchr(escape, rest).unwrap_or(rest.len());
+            let plain = separators.find(escape, rest).unwrap_or(rest.len());
             let (plain, next) = rest.split_at(plain);
             value.extend_from_slice(plain);
             rest = next;
             continue;
         }
-        let sequence = memchr(escape, behind).and_then(|end| behind.get(..end));
+        let sequence = separators.find(escape, behind).and_then(|end| behind.get(..end));
         match sequence.and_then(|sequence| meaning(sequence, separators).map(|bytes| (sequence.len(), bytes)))
         {
             Some((length, bytes)) => {

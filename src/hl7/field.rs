@@ -4,8 +4,9 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr_iter;
 
+use super::encoding::{Encoding, Split};
 use super::{Separators, escape};
 
 /// One segment: a name and fields.
@@ -61,7 +62,7 @@ impl<'m> Segment<'m> {
         {
             return id;
         }
-        let end = memchr(separator, self.bytes).unwrap_or(self.bytes.len());
+        let end = self.separators.find(separator, self.bytes).unwrap_or(self.bytes.len());
         self.bytes.get(..end).unwrap_or_default()
     }
 
@@ -85,20 +86,31 @@ impl<'m> Segment<'m> {
         let id = self.id();
         let rest = self.bytes.get(id.len() + 1..);
         let first = if self.has_separator_as_first_field() { self.bytes.get(3..4) } else { None };
-        Fields { first, rest, separators: self.separators }
+        let separators = self.separators;
+        Fields { first, rest: rest.map(|rest| separators.split(Some(separators.field), rest)), separators }
     }
 
     /// Whether the segment has a field `n`, empty or not: cheaper than [`Segment::field`].
     pub(crate) fn reaches(&self, n: usize) -> bool {
-        memchr_iter(self.separators.field, self.bytes).count() >= n
+        self.separators.encoding.count(self.separators.field, self.bytes) >= n
     }
 
     /// The segment with the positions of its fields, for callers that read several of them.
     pub(crate) fn indexed(&self) -> Indexed<'m> {
         // Each end is the start of the next field. A missing field ends with the segment.
         let mut ends = [self.bytes.len(); INDEXED + 1];
-        let found = memchr_iter(self.separators.field, self.bytes);
-        ends.iter_mut().zip(found).for_each(|(end, found)| *end = found);
+        if self.separators.encoding == Encoding::AsciiSafe {
+            let found = memchr_iter(self.separators.field, self.bytes);
+            ends.iter_mut().zip(found).for_each(|(end, found)| *end = found);
+            return Indexed { segment: *self, ends, header: self.has_separator_as_first_field() };
+        }
+        let mut start = 0;
+        for end in &mut ends {
+            let rest = self.bytes.get(start..).unwrap_or_default();
+            let Some(found) = self.separators.find(self.separators.field, rest) else { break };
+            *end = start + found;
+            start = *end + 1;
+        }
         Indexed { segment: *self, ends, header: self.has_separator_as_first_field() }
     }
 
@@ -149,7 +161,7 @@ impl<'m> Indexed<'m> {
 #[derive(Clone)]
 pub struct Fields<'m> {
     first: Option<&'m [u8]>,
-    rest: Option<&'m [u8]>,
+    rest: Option<Split<'m>>,
     separators: Separators,
 }
 
@@ -161,13 +173,8 @@ impl<'m> Iterator for Fields<'m> {
         if let Some(bytes) = self.first.take() {
             return Some(Field { bytes, separators });
         }
-        let rest = self.rest.take()?;
-        let (bytes, next) = match memchr(separators.field, rest) {
-            Some(end) => (rest.get(..end), rest.get(end + 1..)),
-            None => (Some(rest), None),
-        };
-        self.rest = next;
-        Some(Field { bytes: bytes.unwrap_or_default(), separators })
+        let bytes = self.rest.as_mut()?.next()?;
+        Some(Field { bytes, separators })
     }
 }
 
@@ -202,14 +209,15 @@ impl<'m> Field<'m> {
     /// The repetitions; at least one, possibly empty.
     pub fn repetitions(&self) -> impl Iterator<Item = Repetition<'m>> + use<'m> {
         let separators = self.separators;
-        let repetition = separators.repetition;
-        self.bytes.split(move |byte| *byte == repetition).map(move |bytes| Repetition { bytes, separators })
+        let repetitions = separators.split(Some(separators.repetition), self.bytes);
+        repetitions.map(move |bytes| Repetition { bytes, separators })
     }
 
     /// Component `n`, from 1, of the first repetition.
     #[must_use]
     pub fn component(&self, n: usize) -> Component<'m> {
-        let end = memchr(self.separators.repetition, self.bytes).unwrap_or(self.bytes.len());
+        let found = self.separators.find(self.separators.repetition, self.bytes);
+        let end = found.unwrap_or(self.bytes.len());
         let bytes = self.bytes.get(..end).unwrap_or_default();
         Repetition { bytes, separators: self.separators }.component(n)
     }
@@ -225,8 +233,8 @@ impl<'m> Repetition<'m> {
     /// The components; at least one, possibly empty.
     pub fn components(&self) -> impl Iterator<Item = Component<'m>> + use<'m> {
         let separators = self.separators;
-        let component = separators.component;
-        self.bytes.split(move |byte| *byte == component).map(move |bytes| Component { bytes, separators })
+        let components = separators.split(Some(separators.component), self.bytes);
+        components.map(move |bytes| Component { bytes, separators })
     }
 
     /// Component `n`, from 1; empty when there are fewer.
@@ -241,8 +249,8 @@ impl<'m> Component<'m> {
     /// The subcomponents as received; at least one, possibly empty.
     pub fn subcomponents(&self) -> impl Iterator<Item = Component<'m>> + use<'m> {
         let separators = self.separators;
-        let split = separators.subcomponent;
-        self.bytes.split(move |byte| Some(*byte) == split).map(move |bytes| Self { bytes, separators })
+        let subcomponents = separators.split(separators.subcomponent, self.bytes);
+        subcomponents.map(move |bytes| Self { bytes, separators })
     }
 
     /// The value without surrounding blanks, with escape sequences decoded.

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::ops::Range;
 
-use memchr::{memchr_iter, memchr2_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 
+use super::encoding::Encoding;
 use super::field::Segment;
 use super::header::Header;
+use super::segment_end::{SegmentEnd, begins_segment, hides_header, resembles_segment};
 use super::separators::{CR, LF, Separators};
 use super::warning::{Warning, Warnings};
 
@@ -60,10 +62,13 @@ impl<'a> Message<'a> {
         let after_id = text.strip_prefix(b"MSH").ok_or(Unreadable::NoHeader)?;
         let separators = Separators::parse(after_id).ok_or(Unreadable::Separators)?;
 
-        let breaks = memchr_iter(CR, text).count() + memchr_iter(LF, text).count();
+        let segment_end = SegmentEnd::detect(text);
+        let breaks = memchr_iter(CR, text).count();
         let mut message =
             Self { bytes, separators, segments: Vec::with_capacity(breaks + 2), joined: None, warnings };
-        message.index(start);
+        message.index(start, segment_end);
+        message.read_line_feeds();
+        message.read_encoding();
         message.split_off_pid();
         message.warnings = message.warnings.union(message.header().warnings());
         Ok(message)
@@ -109,6 +114,46 @@ impl<'a> Message<'a> {
         self.segments.iter().cloned()
     }
 
+    /// The message as other readers may understand it, that do not repair it, that end segments elsewhere, or
+    /// that ignore MSH-18. Empty when every reader finds the same segments and fields.
+    #[must_use]
+    pub fn other_readings(&self) -> Vec<Self> {
+        const REPAIRED: [Warning; 4] = [
+            Warning::LineFeedInSegment,
+            Warning::WrappedHeader,
+            Warning::MissingCarriageReturnBeforePid,
+            Warning::AmbiguousStructure,
+        ];
+        let has_unknown_set = self.warnings.contains(Warning::UnknownCharacterSet);
+        let is_repaired = REPAIRED.iter().any(|warning| self.warnings.contains(*warning));
+        if !is_repaired && !has_unknown_set && self.separators.encoding == Encoding::AsciiSafe {
+            return Vec::new();
+        }
+        let mut encodings = vec![Encoding::AsciiSafe];
+        if has_unknown_set {
+            encodings.extend(Encoding::COLLIDING);
+        } else if self.separators.encoding != Encoding::AsciiSafe {
+            encodings.push(self.separators.encoding);
+        }
+        let ends = [SegmentEnd::CarriageReturn, SegmentEnd::AnyLineBreak];
+        let readings = encodings.into_iter().flat_map(|encoding| ends.map(|end| self.reading(encoding, end)));
+        readings.collect()
+    }
+
+    /// The message without repairs.
+    fn reading(&self, encoding: Encoding, end: SegmentEnd) -> Self {
+        let mut line = self.segments.first().map_or(0, |header| header.start);
+        let mut segments = Vec::with_capacity(self.segments.len());
+        while let Some(rest) = self.bytes.get(line..).filter(|rest| !rest.is_empty()) {
+            let length = end.find(rest).unwrap_or(rest.len());
+            let blanks = length - rest.get(..length).unwrap_or_default().trim_ascii_start().len();
+            segments.push(line + blanks..line + length);
+            line += length + 1;
+        }
+        let separators = Separators { encoding, ..self.separators };
+        Self { bytes: self.bytes, separators, segments, joined: None, warnings: self.warnings }
+    }
+
     /// The first segment of that name.
     #[must_use]
     pub fn segment(&self, id: &[u8]) -> Option<Segment<'_>> {
@@ -116,42 +161,101 @@ impl<'a> Message<'a> {
     }
 
     /// Finds the segments from `start` on, where MSH is.
-    fn index(&mut self, start: usize) {
+    fn index(&mut self, start: usize, segment_end: SegmentEnd) {
+        let text = self.bytes.get(start..).unwrap_or_default();
+        let has_feeds = memchr(LF, text).is_some();
+        self.warnings.insert_if(has_feeds, Warning::LineFeeds);
         let mut line = start;
-        for end in memchr2_iter(CR, LF, self.bytes.get(start..).unwrap_or_default()) {
-            let end = start + end;
-            let feed = self.bytes.get(end) == Some(&LF);
-            let pair = feed && end > 0 && end == line && self.bytes.get(end - 1) == Some(&CR);
-            self.warnings.insert_if(feed, Warning::LineFeeds);
-            if !pair {
-                self.line(line..end);
+        while let Some(found) = self.bytes.get(line..).and_then(|rest| segment_end.find(rest)) {
+            let end = line + found;
+            let is_pair = found == 0
+                && self.bytes.get(end) == Some(&LF)
+                && end.checked_sub(1).is_some_and(|before| self.bytes.get(before) == Some(&CR));
+            if !is_pair {
+                self.line(line..end, has_feeds);
             }
             line = end + 1;
         }
-        if line < self.bytes.len() {
+        // A line feed behind the last carriage return belongs to it.
+        if !matches!(self.bytes.get(line..), None | Some([] | [LF])) {
             self.warnings.insert(Warning::MissingFinalCarriageReturn);
-            self.line(line..self.bytes.len());
+            self.line(line..self.bytes.len(), has_feeds);
         }
     }
 
-    fn line(&mut self, line: Range<usize>) {
-        let raw = self.bytes.get(line.clone()).unwrap_or_default();
+    fn line(&mut self, mut line: Range<usize>, has_feeds: bool) {
+        let mut raw = self.bytes.get(line.clone()).unwrap_or_default();
+        if has_feeds
+            && !self.segments.is_empty()
+            && let Some(behind) = raw.strip_prefix(&[LF])
+        {
+            (raw, line.start) = (behind, line.start + 1);
+        }
         let text = raw.trim_ascii_start();
         if text.is_empty() {
             self.warnings.insert(Warning::EmptyLines);
             return;
         }
         if let [header] = self.segments.as_mut_slice()
-            && !begins_segment(text, self.separators)
+            && !begins_segment(text, self.separators.field)
         {
             header.end = line.end;
-            let joined = self.bytes.get(header.clone()).unwrap_or_default();
-            self.joined = Some(joined.iter().copied().filter(|byte| !matches!(*byte, CR | LF)).collect());
-            self.warnings.insert(Warning::WrappedHeader);
             return;
         }
         self.warnings.insert_if(text.len() < raw.len(), Warning::BlanksBeforeSegment);
         self.segments.push(line.end - text.len()..line.end);
+    }
+
+    /// Joins the lines of a header that was wrapped, and looks for line feeds in the other segments.
+    fn read_line_feeds(&mut self) {
+        let header = self.segments.first().cloned().and_then(|header| self.bytes.get(header));
+        let is_break = |byte: &u8| matches!(*byte, CR | LF);
+        if let Some(header) = header.filter(|header| memchr2(CR, LF, header).is_some()) {
+            self.joined = Some(header.iter().copied().filter(|byte| !is_break(byte)).collect());
+            self.warnings.insert(Warning::WrappedHeader);
+        }
+        let text = self.segments.first().and_then(|header| self.bytes.get(header.start + 3..));
+        self.warnings.insert_if(text.is_some_and(hides_header), Warning::AmbiguousStructure);
+        if !self.warnings.contains(Warning::LineFeeds) {
+            return;
+        }
+        let separator = self.separators.field;
+        for (at, range) in self.segments.iter().enumerate() {
+            let segment = self.bytes.get(range.clone()).unwrap_or_default().trim_ascii_end();
+            let mut behind = segment.split(is_break).skip(1).peekable();
+            self.warnings.insert_if(at > 0 && behind.peek().is_some(), Warning::LineFeedInSegment);
+            let resembles = behind.any(|text| resembles_segment(text.trim_ascii_start(), separator));
+            self.warnings.insert_if(resembles, Warning::AmbiguousStructure);
+        }
+    }
+
+    /// Finds the character set, and with it the bytes that are delimiters (MSH-18).
+    ///
+    /// MSH-18 is found by delimiters, and which bytes are delimiters depends on MSH-18. Only the sets under
+    /// which MSH-18 names themselves are possible. With several of them, or none, readers disagree. A set that
+    /// names itself is preferred to one without collisions; [`Message::other_readings`] has the other reading.
+    fn read_encoding(&mut self) {
+        let named = |encoding| {
+            let separators = Separators { encoding, ..self.separators };
+            let header = self.segments().next().map_or(&[][..], |header| header.raw());
+            Header::new(Segment::new(header, separators)).text_encoding().encoding()
+        };
+        let plain = named(Encoding::AsciiSafe);
+        let header = self.segments().next().map_or(&[][..], |header| header.raw());
+        let is_plain_ascii = header.iter().all(|byte| byte.is_ascii() && *byte != 0x1B);
+        let encoding = if is_plain_ascii {
+            plain
+        } else {
+            let itself = |encoding: &Encoding| named(*encoding) == *encoding;
+            let colliding: Vec<_> = Encoding::COLLIDING.into_iter().filter(itself).collect();
+            let is_possible = colliding.len() == 1 || colliding.is_empty() && plain == Encoding::AsciiSafe;
+            self.warnings.insert_if(!is_possible, Warning::AmbiguousStructure);
+            colliding.first().copied().unwrap_or_default()
+        };
+        self.separators.encoding = encoding;
+        let is_ambiguous = encoding != Encoding::AsciiSafe
+            && self.segments().any(|segment| self.separators.is_ambiguous(segment.raw()));
+        self.warnings.insert_if(is_ambiguous, Warning::AmbiguousStructure);
     }
 
     /// Seen in the field: the carriage return between MSH and PID is missing.
@@ -165,12 +269,17 @@ impl<'a> Message<'a> {
             return;
         }
         let text = self.bytes.get(header.clone()).unwrap_or_default();
-        let ends = memchr_iter(self.separators.field, text);
+        let separators = self.separators;
+        let ends = separators.split(Some(separators.field), text).scan(0, |end, field| {
+            let at = *end + field.len();
+            *end = at + 1;
+            Some(at)
+        });
         let found = ends.skip(REQUIRED_HEADER_FIELDS - 1).find(|end| {
             let before = text.get(..*end).unwrap_or_default();
             let behind = text.get(*end + 1..).unwrap_or_default();
             let value = before.strip_suffix(b"PID").and_then(<[u8]>::last);
-            value.is_some_and(u8::is_ascii) && memchr_iter(self.separators.field, behind).count() >= 4
+            value.is_some_and(u8::is_ascii) && separators.encoding.count(separators.field, behind) >= 4
         });
         let Some(end) = found else { return };
         let pid = header.start + end - b"PID".len();
@@ -179,20 +288,6 @@ impl<'a> Message<'a> {
             header.end = pid;
         }
         self.warnings.insert(Warning::MissingCarriageReturnBeforePid);
-    }
-}
-
-/// Whether a line begins with a segment name: a letter, two letters or digits, then a separator or the end.
-fn begins_segment(line: &[u8], separators: Separators) -> bool {
-    let is_name = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
-    match line {
-        [first, second, third, rest @ ..] => {
-            first.is_ascii_uppercase()
-                && is_name(second)
-                && is_name(third)
-                && rest.first().is_none_or(|byte| *byte == separators.field)
-        }
-        _ => false,
     }
 }
 
@@ -244,7 +339,7 @@ mod tests {
         for (text, warned) in [
             (format!("{MSH}\nPID|1\nOBX|1\n"), &[Warning::LineFeeds][..]),
             (format!("{MSH}\r\nPID|1\r\nOBX|1\r\n"), &[Warning::LineFeeds]),
-            (format!("{MSH}\rPID|1\nOBX|1\r"), &[Warning::LineFeeds]),
+            (format!("{MSH}\nPID|1\nOBX|1\r"), &[Warning::LineFeeds]),
             (format!("{MSH}\rPID|1\rOBX|1"), &[Warning::MissingFinalCarriageReturn]),
             (format!("{MSH}\r\rPID|1\r \rOBX|1\r"), &[Warning::EmptyLines]),
             (format!("{MSH}\r PID|1\rOBX|1\r"), &[Warning::BlanksBeforeSegment]),
@@ -254,6 +349,63 @@ mod tests {
             let (ids, found) = ids(text.as_bytes());
             assert_eq!((&ids[..], found), (&expected.map(String::from)[..], warnings(warned)), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_line_feed_inside_a_segment_is_content() {
+        let text = format!("{MSH}\rNTE|1||Low SpO2\ncheck sensor|RE\rOBX|1\r");
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let note = message.segment(b"NTE").unwrap();
+        assert_eq!(note.field(3).raw(), b"Low SpO2\ncheck sensor");
+        assert_eq!((note.field(4).raw(), message.segments().count()), (&b"RE"[..], 3));
+        let expected = [Warning::LineFeeds, Warning::LineFeedInSegment];
+        assert_eq!(message.warnings(), warnings(&expected));
+    }
+
+    #[test]
+    fn a_segment_behind_a_line_feed_is_ambiguous() {
+        for hidden in ["\nOBX|1", "\n OBX|1", "\nMSH!^~\\&!A", "\u{85}MSH|^~\\&|A", "\u{c}MSH|"] {
+            let text = format!("{MSH}\rNTE|1||Low{hidden}\rOBX|1\r");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            assert!(message.warnings().contains(Warning::AmbiguousStructure), "{hidden:?}");
+            assert_eq!(message.segments().count(), 3, "{hidden:?}");
+        }
+    }
+
+    #[test]
+    fn the_second_byte_of_a_character_delimits_nothing() {
+        let obx = b"OBX|1|ST|1^X||\x81|\x81^\x81~ ok||||||R\r";
+        let read = |set: &str| {
+            let header = format!(r"MSH|^~\&|A||||2026||ORU^R01^ORU_R01|1|P|2.6||||||{set}");
+            let text = [header.as_bytes(), b"\r", obx].concat();
+            let message = Message::parse(&text).unwrap();
+            let obx = message.segment(b"OBX").unwrap();
+            (obx.field(5).raw().len(), obx.field(11).raw().to_vec(), message.warnings())
+        };
+        assert_eq!(read("GB 18030-2000"), (9, b"R".to_vec(), Warnings::default()));
+        assert_eq!(read("UNICODE UTF-8").0, 1);
+    }
+
+    // The facility is text too: where MSH-18 is depends on MSH-18.
+    #[test]
+    fn the_character_set_is_the_one_that_names_itself() {
+        let read = |facility: &[u8], rest: &[u8]| {
+            let start = br"MSH|^~\&|A|".as_slice();
+            let text =
+                [start, facility, b"|||2026||ORU^R01^ORU_R01|1|P|2.6||||||", rest, b"\rPID|1\r"].concat();
+            let message = Message::parse(&text).unwrap();
+            let control_id = message.header().control_id().raw().to_vec();
+            (control_id, message.warnings().contains(Warning::AmbiguousStructure))
+        };
+        assert_eq!(read(b"\xB3|", b"BIG-5"), (b"1".to_vec(), false));
+        assert_eq!(read(b"\xB3|", b"ASCII"), (b"ORU^R01^ORU_R01".to_vec(), false));
+        assert_eq!(
+            read(b"\x81|", b"BIG-5|GB18030"),
+            (b"1".to_vec(), true),
+            "not every table of Big5 has this lead byte"
+        );
+        let (_, is_ambiguous) = read(b"\x1B$B|", b"GB18030");
+        assert!(!is_ambiguous, "an escape sequence means nothing in GB 18030");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The delimiters of a message.
 
+use super::encoding::{Encoding, Split};
+
 /// The separators of one message: MSH-1 and the characters of MSH-2 (HL7 2.6 ch. 2, 2.5.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Separators {
@@ -15,6 +17,8 @@ pub struct Separators {
     pub subcomponent: Option<u8>,
     /// Marks a truncated value, `#` (HL7 2.7 and later).
     pub truncation: Option<u8>,
+    /// Which bytes of the text can be delimiters (MSH-18).
+    pub(super) encoding: Encoding,
 }
 
 impl Separators {
@@ -26,6 +30,7 @@ impl Separators {
         escape: Some(b'\\'),
         subcomponent: Some(b'&'),
         truncation: None,
+        encoding: Encoding::AsciiSafe,
     };
 
     /// Reads what follows the three letters of a header segment (MSH, FHS, BHS).
@@ -44,11 +49,11 @@ impl Separators {
                 repetition,
                 escape: None,
                 subcomponent: Some(b'&'),
-                truncation: None,
+                ..Self::STANDARD
             },
             [component, repetition, escape] => {
                 let escape = Some(escape);
-                Self { field, component, repetition, escape, subcomponent: None, truncation: None }
+                Self { field, component, repetition, escape, subcomponent: None, ..Self::STANDARD }
             }
             [component, repetition, escape, subcomponent] => {
                 Self::full(field, component, repetition, escape, subcomponent)
@@ -67,7 +72,7 @@ impl Separators {
 
     const fn full(field: u8, component: u8, repetition: u8, escape: u8, subcomponent: u8) -> Self {
         let (escape, subcomponent) = (Some(escape), Some(subcomponent));
-        Self { field, component, repetition, escape, subcomponent, truncation: None }
+        Self { field, component, repetition, escape, subcomponent, ..Self::STANDARD }
     }
 
     /// Whether each delimiter is ASCII punctuation and all are different.
@@ -84,6 +89,24 @@ impl Separators {
             separator.is_none_or(|byte| byte.is_ascii_punctuation())
                 && all.iter().skip(at + 1).all(|other| separator.is_none() || other != separator)
         })
+    }
+
+    /// The position of the first `delimiter` in `bytes`, which begin with a character.
+    #[inline]
+    pub(super) fn find(self, delimiter: u8, bytes: &[u8]) -> Option<usize> {
+        self.encoding.find(delimiter, bytes)
+    }
+
+    /// The parts of `bytes` between delimiters; at least one.
+    pub(super) const fn split(self, delimiter: Option<u8>, bytes: &[u8]) -> Split<'_> {
+        self.encoding.split(delimiter, bytes)
+    }
+
+    /// Whether decoders disagree on which bytes of `segment` are delimiters.
+    pub(super) fn is_ambiguous(self, segment: &[u8]) -> bool {
+        let is_delimiter =
+            |byte| byte == self.field || self.encoding_characters().any(|delimiter| delimiter == byte);
+        self.encoding.is_ambiguous(segment, is_delimiter)
     }
 
     /// MSH-2, in the order of the standard.

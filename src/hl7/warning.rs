@@ -10,7 +10,7 @@ pub enum Warning {
     ByteOrderMark,
     /// Blanks or line breaks come before MSH.
     BlanksBeforeHeader,
-    /// Segments end with a line feed, alone or after the carriage return.
+    /// There are line feeds: they end segments, follow carriage returns, or are content.
     LineFeeds,
     /// A line between two segments is empty.
     EmptyLines,
@@ -32,10 +32,15 @@ pub enum Warning {
     UnknownAcknowledgementCondition,
     /// MSH-18 names an unknown character set; text is displayed as UTF-8 or Windows-1252.
     UnknownCharacterSet,
+    /// A segment that ends with a carriage return contains a line feed; it is read as content.
+    LineFeedInSegment,
+    /// Readers that keep to the standard would find other segments or fields. The message is rejected where
+    /// identities are enforced.
+    AmbiguousStructure,
 }
 
 impl Warning {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 15] = [
         Self::ByteOrderMark,
         Self::BlanksBeforeHeader,
         Self::LineFeeds,
@@ -49,6 +54,8 @@ impl Warning {
         Self::BlanksInHeader,
         Self::UnknownAcknowledgementCondition,
         Self::UnknownCharacterSet,
+        Self::LineFeedInSegment,
+        Self::AmbiguousStructure,
     ];
 
     /// The stable code that is stored with the message.
@@ -68,6 +75,8 @@ impl Warning {
             Self::BlanksInHeader => "blanks-in-header",
             Self::UnknownAcknowledgementCondition => "unknown-acknowledgement-condition",
             Self::UnknownCharacterSet => "unknown-character-set",
+            Self::LineFeedInSegment => "line-feed-in-segment",
+            Self::AmbiguousStructure => "ambiguous-structure",
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::hl7::{AcknowledgeAs, AcknowledgementRequest, Message, Outcome, Unreadable, batch};
+use crate::hl7::{
+    AcknowledgeAs, AcknowledgementRequest, Message, Outcome, Unreadable, Warning, batch,
+    with_carriage_returns,
+};
 use crate::mllp::{CR, FS, VT};
 
 /// One message that can be sent to a device. The rules are stricter than for received messages.
@@ -30,6 +33,11 @@ pub enum Unsendable {
     /// It contains bytes that would end its frame.
     #[error("the message contains byte 0x0B or 0x1C, which delimit MLLP frames: pass it without its frame")]
     Frame,
+    /// A device could find other segments or fields in it.
+    #[error(
+        "devices could understand the message differently: escape line feeds within segments, and use characters that the character set in MSH-18 has"
+    )]
+    Ambiguous,
     /// MSH-9 is empty.
     #[error("the message has no type: fill MSH-9")]
     NoType,
@@ -51,13 +59,16 @@ impl Sendable {
     /// # Errors
     /// When it cannot be sent.
     pub fn read(file: &[u8]) -> Result<Self, Unsendable> {
-        let bytes = with_segment_ends(file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file));
+        let bytes = with_carriage_returns(file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file));
         let message = Message::parse(&bytes)?;
         if batch::split(&bytes).is_some() {
             return Err(Unsendable::Several);
         }
         if bytes.iter().any(|byte| matches!(*byte, VT | FS)) {
             return Err(Unsendable::Frame);
+        }
+        if message.warnings().contains(Warning::AmbiguousStructure) {
+            return Err(Unsendable::Ambiguous);
         }
         let header = message.header();
         if header.message_type().code.is_empty() {
@@ -89,27 +100,6 @@ impl Sendable {
     pub fn frame(&self) -> Bytes {
         [&[VT], &*self.bytes, &[FS, CR]].concat().into()
     }
-}
-
-/// LF, CRLF or a missing terminator become CR (HL7 2.6 ch. 2, 2.5.1).
-fn with_segment_ends(text: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(text.len() + 1);
-    let mut last = 0;
-    for &byte in text {
-        match byte {
-            b'\n' if last == CR => {}
-            b'\n' => out.push(CR),
-            other => out.push(other),
-        }
-        last = byte;
-    }
-    while out.ends_with(b"\r\r") {
-        out.pop();
-    }
-    if !out.ends_with(b"\r") {
-        out.push(b'\r');
-    }
-    out
 }
 
 impl std::fmt::Debug for Sendable {
@@ -166,6 +156,13 @@ mod tests {
     }
 
     #[test]
+    fn a_line_feed_within_a_segment_is_sent_as_it_is() {
+        let text = format!("{}NTE|1||first line\nsecond line\r", order("RGV^O15", "1", "AL", ""));
+        assert_eq!(read(&text).unwrap().bytes, text.as_bytes());
+        assert_eq!(read(&text.replace('\r', "\r\n")).unwrap().bytes, text.as_bytes());
+    }
+
+    #[test]
     fn an_unsendable_message_is_refused_with_the_reason() {
         let good = order("RGV^O15", "1", "AL", "");
         let long = "7".repeat(200);
@@ -175,6 +172,7 @@ mod tests {
             (format!("BHS|^~\\&\r{good}BTS|1\r"), "HL7"),
             (format!("\u{b}{good}\u{1c}\r"), "HL7"),
             (format!("{good}OBX|1|ST|\u{1c}\r"), "0x0B"),
+            (format!("{good}NTE|1||low\nOBX|1\rNTE|2\r"), "differently"),
             (order("", "1", "AL", ""), "MSH-9"),
             (order("RGV", "", "AL", ""), "MSH-10"),
             (order("RGV", " 1", "AL", ""), "MSH-10"),

@@ -30,6 +30,8 @@ pub enum Rejection {
     UnsupportedVersion,
     /// The message names a device that the certificate may not speak for.
     IdentityMismatch(Option<Location>),
+    /// Readers that keep to the standard could find other devices in the message.
+    AmbiguousStructure,
     /// The message names no device, and the configuration requires one.
     MissingIdentity,
     /// The content violates the profile, and the configuration is strict.
@@ -107,6 +109,7 @@ impl Rejection {
             Self::UnsupportedProcessingId => "unsupported-processing-id",
             Self::UnsupportedVersion => "unsupported-version",
             Self::IdentityMismatch(_) => "identity-mismatch",
+            Self::AmbiguousStructure => "ambiguous-structure",
             Self::MissingIdentity => "missing-identity",
             Self::Content { rule, .. } => rule,
             Self::StoreUnavailable => "store-unavailable",
@@ -133,6 +136,7 @@ impl Rejection {
             Self::UnsupportedProcessingId => "this processing id is not accepted",
             Self::UnsupportedVersion => "only versions 2.3 to 2.8 of HL7 are accepted",
             Self::IdentityMismatch(_) => "the certificate may not speak for the device named in the message",
+            Self::AmbiguousStructure => "line feeds or characters in the message can be read as delimiters",
             Self::MissingIdentity => "the message does not name its device",
             Self::Content { error: ContentError::SegmentSequence, .. } => {
                 "a segment is missing or in the wrong place"
@@ -168,9 +172,11 @@ impl Rejection {
             Self::UnsupportedEvent => ("201", "Unsupported event code"),
             Self::UnsupportedProcessingId => ("202", "Unsupported processing id"),
             Self::UnsupportedVersion => ("203", "Unsupported version id"),
-            Self::Frame(_) | Self::IdentityMismatch(_) | Self::MissingIdentity | Self::StoreUnavailable => {
-                ("207", "Application error")
-            }
+            Self::Frame(_)
+            | Self::IdentityMismatch(_)
+            | Self::AmbiguousStructure
+            | Self::MissingIdentity
+            | Self::StoreUnavailable => ("207", "Application error"),
         }
     }
 

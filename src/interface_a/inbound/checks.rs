@@ -2,7 +2,7 @@
 
 use crate::authz::{Device, rules};
 use crate::config::{Config, Identity};
-use crate::hl7::Rejection;
+use crate::hl7::{Rejection, Warning};
 use crate::pcd::{MessagePolicy, Observation, profile};
 
 use super::reading::Reading;
@@ -42,10 +42,11 @@ pub(super) fn check(
         return Checked { result: CheckResult::Failed(rejection), foreign_identity: None };
     }
     let foreign_identity = identity.as_ref().err().map(|violation| violation.claim.identity.to_string());
+    let is_enforced = config.devices.identity == Identity::Enforce;
+    let is_ambiguous = reading.message.warnings().contains(Warning::AmbiguousStructure);
     let result = match (identity, content) {
-        (Err(violation), _) if config.devices.identity == Identity::Enforce => {
-            CheckResult::Violation(Rejection::from(&violation))
-        }
+        (Err(violation), _) if is_enforced => CheckResult::Violation(Rejection::from(&violation)),
+        (Ok(()), _) if is_ambiguous && is_enforced => CheckResult::Failed(Rejection::AmbiguousStructure),
         (_, Err(rejection)) => CheckResult::Failed(rejection),
         (identity, Ok(())) => {
             if identity.is_err() {

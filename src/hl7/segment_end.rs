@@ -1,0 +1,125 @@
+//! What ends the segments of a text.
+
+use memchr::{memchr, memchr2, memmem};
+
+use super::separators::{CR, LF};
+
+/// What ends the segments of a text. One answer for enforcement, display, storage and batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SegmentEnd {
+    /// CR (HL7 2.6 ch. 2, 2.5.4). A line feed behind it belongs to it; any other line feed is content.
+    CarriageReturn,
+    /// CR, LF or both: some senders end every line with a line feed.
+    AnyLineBreak,
+}
+
+impl SegmentEnd {
+    /// What ends the segments of `text`, which begins with its header.
+    ///
+    /// Line feeds end segments only where no segment follows a carriage return. Otherwise a line feed inside
+    /// a value would begin a segment that the sender did not write.
+    pub(super) fn detect(text: &[u8]) -> Self {
+        let mut lines = text.split(|byte| *byte == CR).filter(|line| !line.trim_ascii().is_empty());
+        if lines.nth(1).is_some() { Self::CarriageReturn } else { Self::AnyLineBreak }
+    }
+
+    /// The position of the end of the first segment in `text`.
+    #[inline]
+    pub(super) fn find(self, text: &[u8]) -> Option<usize> {
+        match self {
+            Self::CarriageReturn => memchr(CR, text),
+            Self::AnyLineBreak => memchr2(CR, LF, text),
+        }
+    }
+}
+
+/// The text of a file as a message: every segment ends with a carriage return. Line feeds within segments stay.
+#[must_use]
+pub fn with_carriage_returns(text: &[u8]) -> Vec<u8> {
+    let end = SegmentEnd::detect(text.trim_ascii_start());
+    let mut out = Vec::with_capacity(text.len() + 1);
+    let mut previous = 0;
+    for &byte in text {
+        match byte {
+            LF if previous == CR => {}
+            LF if end == SegmentEnd::AnyLineBreak => out.push(CR),
+            other => out.push(other),
+        }
+        previous = byte;
+    }
+    while out.ends_with(&[CR, CR]) {
+        out.pop();
+    }
+    if !out.ends_with(&[CR]) {
+        out.push(CR);
+    }
+    out
+}
+
+/// Whether a line begins with a segment name: a letter, two letters or digits, then a separator or the end.
+pub(super) fn begins_segment(line: &[u8], separator: u8) -> bool {
+    is_name(line) && line.get(3).is_none_or(|byte| *byte == separator)
+}
+
+/// Whether a text within a segment would be a segment for a reader that ends segments at any line break.
+///
+/// A header counts with any separator: it defines its own.
+pub(super) fn resembles_segment(text: &[u8], separator: u8) -> bool {
+    is_name(text)
+        && text.get(3).is_some_and(|byte| {
+            let is_header = matches!(text.get(..3), Some(b"MSH" | b"FHS" | b"BHS"));
+            *byte == separator || is_header && byte.is_ascii_punctuation()
+        })
+}
+
+/// Whether a header follows a character that some readers of batches take for a line break: form feed, the
+/// information separators, NEL, and the line and paragraph separators of Unicode.
+pub(super) fn hides_header(text: &[u8]) -> bool {
+    memmem::find_iter(text, b"MSH").any(|at| {
+        let before = text.get(..at).unwrap_or_default();
+        let is_break = matches!(before, [.., 0x0C | 0x1D | 0x1E | 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]);
+        is_break && text.get(at + 3).is_some_and(u8::is_ascii_punctuation)
+    })
+}
+
+fn is_name(line: &[u8]) -> bool {
+    let is_letter_or_digit = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    matches!(line, [first, second, third, ..]
+        if first.is_ascii_uppercase() && is_letter_or_digit(second) && is_letter_or_digit(third))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_feeds_end_segments_only_where_nothing_follows_a_carriage_return() {
+        for (text, expected) in [
+            ("MSH|\rPID|\r", SegmentEnd::CarriageReturn),
+            ("MSH|\r\nPID|\r\n", SegmentEnd::CarriageReturn),
+            ("MSH|\rOBX|a\nb\r", SegmentEnd::CarriageReturn),
+            ("MSH|\nPID|\rOBX|\r", SegmentEnd::CarriageReturn),
+            ("MSH|\nPID|\n", SegmentEnd::AnyLineBreak),
+            ("MSH|\nPID|\r", SegmentEnd::AnyLineBreak),
+            ("MSH|\nPID|\n\r\n \r", SegmentEnd::AnyLineBreak),
+            ("MSH|", SegmentEnd::AnyLineBreak),
+        ] {
+            assert_eq!(SegmentEnd::detect(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_resembles_a_segment_by_its_name_and_separator() {
+        for (text, expected) in [
+            ("OBX|1", true),
+            ("MSH|", true),
+            ("MSH!", true),
+            ("OBX!1", false),
+            ("ECG", false),
+            ("ECG lead off", false),
+            ("obx|1", false),
+        ] {
+            assert_eq!(resembles_segment(text.as_bytes(), b'|'), expected, "{text}");
+        }
+    }
+}
