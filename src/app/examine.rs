@@ -9,7 +9,7 @@ use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::revocation::{Engine, KnownStaple};
-use crate::tls::Acceptor;
+use crate::tls::{self, Acceptor};
 use crate::x509::CertificateFacts;
 
 /// What a start with a configuration would find, apart from the store.
@@ -57,7 +57,11 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
             found.certificates = acceptor.certificates();
             found.staples = acceptor.staple_refresher().staples();
         }
-        Err(error) => found.problems.push(error.into()),
+        Err(first) => {
+            let faults = tls::faults(config, clock);
+            let faults = if faults.is_empty() { vec![first] } else { faults };
+            found.problems.extend(faults.into_iter().map(PlatformError::from));
+        }
     }
     found
 }

@@ -9,7 +9,7 @@ use crate::pcd::Observation;
 ///
 /// OBX-7 of MDC_EVT_WATCHDOG states it as an upper bound such as `<10000`, in milliseconds unless OBX-6 says
 /// seconds. The example in the proposal has the bound one field later. `None` without such a bound, and for
-/// one below 1 s or above [`MAX_INTERVAL`].
+/// one below 1 s or above 24 h.
 #[must_use]
 pub fn heartbeat_interval(message: &Message<'_>) -> Option<Duration> {
     let mut observations = message.segments().filter_map(Observation::of);

@@ -89,10 +89,10 @@ impl PlatformCredentials {
         provider: &CryptoProvider,
         now: UnixTime,
     ) -> Result<Self, CredentialError> {
-        let load = |credential: &Option<Credential>| {
-            credential.as_ref().map(|c| load_one(c, trust, provider, now)).transpose()
+        let load_optional = |credential: &Option<Credential>| {
+            credential.as_ref().map(|c| load(c, trust, provider, now)).transpose()
         };
-        let (ecc, rsa) = (load(&tls.ecc)?, load(&tls.rsa)?);
+        let (ecc, rsa) = (load_optional(&tls.ecc)?, load_optional(&tls.rsa)?);
         Ok(Self {
             certificates: [&ecc, &rsa].into_iter().flatten().map(|loaded| loaded.facts.clone()).collect(),
             identity: PlatformIdentity::new(ecc.map(|loaded| loaded.key), rsa.map(|loaded| loaded.key))?,
@@ -100,7 +100,8 @@ impl PlatformCredentials {
     }
 }
 
-fn load_one(
+/// Loads a chain and its key, and validates the chain.
+pub(super) fn load(
     credential: &Credential,
     trust: &Trust,
     provider: &CryptoProvider,

@@ -11,6 +11,7 @@ mod ca_cache;
 mod certificate_selection;
 mod connector;
 mod credential;
+mod faults;
 mod file;
 mod identity;
 mod inventory;
@@ -33,6 +34,7 @@ pub use audit_signature::AuditSignatureVerifier;
 pub use certificate_selection::PlatformCertificates;
 pub use connector::{ConnectError, Connector, ConnectorSettings};
 pub use credential::{CredentialError, PlatformCredentials};
+pub use faults::faults;
 pub use file::FileError;
 pub use identity::{ChainStaples, IdentityError, PlatformIdentity, ServedChain};
 #[cfg(feature = "pkcs11")]

@@ -73,6 +73,32 @@ fn check(site: &Site) -> (Option<i32>, String) {
     (status.code(), stdout + &stderr)
 }
 
+// A6, A11: one run of `check` names everything that an operator has to fix in roots, chains and keys.
+#[test]
+fn check_reports_every_fault_of_roots_chains_and_keys() {
+    let site = Site::new();
+    let root = site.path().join("broken-root.pem");
+    std::fs::write(&root, "no certificate").unwrap();
+    let other = site.certificate("OTHER", KeyType::Ecc);
+    let chain = site.path().join("missing-chain.pem");
+    let site = site.with("tls", "client-trust-anchors = [\"broken-root.pem\"]").with(
+        "tls",
+        &format!("ecc = {{ chain = \"{}\", key = \"{}\" }}", chain.display(), other.key.display()),
+    );
+    let platform = crate::harness::pki().trust_anchors()[0].with_file_name("platform");
+    let rsa = platform.join("platform.rsa.chain.pem");
+    let site = site.with(
+        "tls",
+        &format!("rsa = {{ chain = \"{}\", key = \"{}\" }}", rsa.display(), other.key.display()),
+    );
+    let (exit, text) = check(&site);
+    assert_eq!(exit, Some(1), "{text}");
+    let errors: Vec<_> = text.lines().filter(|line| line.starts_with("error")).collect();
+    for name in ["broken-root.pem", "missing-chain.pem", "platform.rsa.chain.pem"] {
+        assert_eq!(errors.iter().filter(|line| line.contains(name)).count(), 1, "{name}: {text}");
+    }
+}
+
 #[test]
 fn check_reports_what_is_right_and_what_is_wrong() {
     let (exit, text) = check(&Site::new());

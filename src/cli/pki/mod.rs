@@ -38,7 +38,7 @@ pub(super) enum Command {
 /// Runs one command of `pcd-platform pki`.
 ///
 /// # Errors
-/// With [`Exit::Usage`] for an argument that can never work, with [`Exit::Failed`] for other failures.
+/// With `Exit::Usage` for an argument that can never work, with `Exit::Failed` for other failures.
 pub(super) async fn run(command: Command, output: Output, clock: &Clock) -> Outcome {
     match command {
         Command::Init(arguments) => init::run(&arguments, output, clock),
