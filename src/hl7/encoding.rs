@@ -83,8 +83,8 @@ impl Encoding {
         }
     }
 
-    /// Lead bytes behind which every common table (that of WHATWG, of Python, of Java, of Windows) assigns the
-    /// second bytes `\`, `^`, `|` and `~`.
+    /// Lead bytes behind which every common table (that of WHATWG, of Python, of Java, of Windows) assigns
+    /// the second bytes `\`, `^`, `|` and `~`.
     fn is_assigned_lead(self, byte: u8) -> bool {
         match self {
             Self::Gb18030 => matches!(byte, 0x81..=0xA0 | 0xAA..=0xFD),

@@ -232,8 +232,9 @@ impl<'a> Message<'a> {
     /// Finds the character set, and with it the bytes that are delimiters (MSH-18).
     ///
     /// MSH-18 is found by delimiters, and which bytes are delimiters depends on MSH-18. Only the sets under
-    /// which MSH-18 names themselves are possible. With several of them, or none, readers disagree. A set that
-    /// names itself is preferred to one without collisions; [`Message::other_readings`] has the other reading.
+    /// which MSH-18 names themselves are possible. With several of them, or none, readers disagree. A set
+    /// that names itself is preferred to one without collisions; [`Message::other_readings`] has the other
+    /// reading.
     fn read_encoding(&mut self) {
         let named = |encoding| {
             let separators = Separators { encoding, ..self.separators };

@@ -33,7 +33,8 @@ impl SegmentEnd {
     }
 }
 
-/// The text of a file as a message: every segment ends with a carriage return. Line feeds within segments stay.
+/// The text of a file as a message: every segment ends with a carriage return. Line feeds within segments
+/// stay.
 #[must_use]
 pub fn with_carriage_returns(text: &[u8]) -> Vec<u8> {
     let end = SegmentEnd::detect(text.trim_ascii_start());
