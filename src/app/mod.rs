@@ -124,6 +124,7 @@ impl Platform {
             config: Arc::clone(&self.config),
             acceptor: Arc::clone(&self.acceptor),
             directory: Arc::clone(&self.directory),
+            revocation: self.revocation.clone(),
             registry: registry.clone(),
             liveness: liveness.clone(),
             store: self.store.clone(),

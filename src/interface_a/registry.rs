@@ -107,8 +107,7 @@ impl Registry {
         let paths: Vec<_> = self.entries().iter().map(|(id, entry)| (*id, Arc::clone(&entry.path))).collect();
         // A lookup takes microseconds; the lock on the list is not held during lookups.
         for (id, path) in paths {
-            let revoked = |status: &Status| matches!(status.verdict, Verdict::Revoked { .. });
-            if revocation.peek(&path).iter().any(revoked)
+            if is_revoked(revocation, &path)
                 && let Some(entry) = self.entries().get(&id)
             {
                 // The session may have ended in this moment.
@@ -161,12 +160,34 @@ impl Registry {
         self.pending_replies.clone()
     }
 
-    pub(super) fn register(&self, info: SessionInfo, path: Arc<[IssuedCertificate]>) -> Channels {
+    /// Lists a session, if `admit` still admits its peer.
+    ///
+    /// The handshake decides when the certificate arrives; a peer may hold back its Finished until an operator
+    /// has suspended it. `admit` reads the current directory and revocation status while the list is locked.
+    /// [`Registry::recheck`] and [`Registry::recheck_revocation`] take the same lock after each change, so a
+    /// change is either seen by `admit` or ends the session: no order of events lets it pass (A8, A9.4).
+    ///
+    /// # Errors
+    /// Why `admit` refuses the peer.
+    pub(super) fn register(
+        &self,
+        info: SessionInfo,
+        path: Arc<[IssuedCertificate]>,
+        admit: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<Channels, Refusal> {
         let (deliver, deliveries) = mpsc::channel(MAX_QUEUED_DELIVERIES);
         let (withdraw, withdrawn) = watch::channel(None);
         let registration = Registration { registry: self.clone(), id: info.id };
-        self.entries().insert(info.id, Entry { info, path, deliveries: deliver, withdrawn: withdraw });
-        Channels { deliveries, withdrawn, _registration: registration }
+        {
+            let mut entries = self.entries();
+            if let Err(refusal) = admit() {
+                // The registration takes the lock when it is dropped.
+                drop(entries);
+                return Err(refusal);
+            }
+            entries.insert(info.id, Entry { info, path, deliveries: deliver, withdrawn: withdraw });
+        }
+        Ok(Channels { deliveries, withdrawn, _registration: registration })
     }
 
     // A device may reconnect before its old connection times out; the new one reaches it.
@@ -183,6 +204,12 @@ impl Registry {
     }
 }
 
+/// Whether a certificate of the path is known to be revoked. Does not wait.
+pub(super) fn is_revoked(revocation: &Engine, path: &Arc<[IssuedCertificate]>) -> bool {
+    let is_revoked = |status: &Status| matches!(status.verdict, Verdict::Revoked { .. });
+    revocation.peek(path).iter().any(is_revoked)
+}
+
 impl Drop for Registration {
     fn drop(&mut self) {
         self.registry.entries().remove(&self.id);
@@ -195,7 +222,7 @@ const MAX_QUEUED_DELIVERIES: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::{NAME, clock, device, info};
+    use super::super::fixtures::{NAME, clock, device, directory, info};
     use super::super::pending_replies::Acknowledgement;
     use super::*;
     use crate::authz::{Device, DeviceStatus};
@@ -206,11 +233,15 @@ mod tests {
         SessionInfo { device: name.parse().unwrap(), ..info(&clock()) }
     }
 
+    fn list(registry: &Registry, info: SessionInfo) -> Channels {
+        registry.register(info, Arc::default(), || Ok(())).unwrap()
+    }
+
     #[test]
     fn a_session_is_listed_until_it_is_dropped() {
         let registry = Registry::default();
-        let channels = registry.register(named(NAME), Arc::default());
-        let _other = registry.register(named("OTHER"), Arc::default());
+        let channels = list(&registry, named(NAME));
+        let _other = list(&registry, named("OTHER"));
         assert_eq!(registry.sessions().len(), 2);
         drop(channels);
         let left: Vec<_> = registry.sessions().into_iter().map(|info| info.device.to_string()).collect();
@@ -222,7 +253,7 @@ mod tests {
     fn only_sessions_that_lost_their_authorization_are_ended() {
         let registry = Registry::default();
         let names = [NAME, "SUSPENDED", "REMOVED"];
-        let sessions = names.map(|name| registry.register(named(name), Arc::default()));
+        let sessions = names.map(|name| list(&registry, named(name)));
         let suspended =
             Device { id: "SUSPENDED".parse().unwrap(), status: DeviceStatus::Suspended, ..device() };
         registry.recheck(&Directory::from(vec![device(), suspended]));
@@ -230,13 +261,69 @@ mod tests {
         assert_eq!(refusals, [None, Some(Refusal::SuspendedDevice), Some(Refusal::UnknownDevice)]);
     }
 
+    /// When a step of the directory watch happens, relative to a registration.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    enum Moment {
+        Before,
+        BeforeTheRead,
+        AfterTheRead,
+        After,
+    }
+
+    // A8: the watch publishes the directory and then rechecks the open sessions; either step may happen at any
+    // moment of a registration.
+    #[test]
+    fn a_suspension_wins_over_a_registration_in_every_order_of_events() {
+        use Moment::{After, AfterTheRead, Before, BeforeTheRead};
+        let moments = [Before, BeforeTheRead, AfterTheRead, After];
+        let orders = moments.iter().flat_map(|published| {
+            moments
+                .iter()
+                .filter(move |rechecked| *rechecked >= published)
+                .map(|rechecked| (*published, *rechecked))
+        });
+        for (published, rechecked) in orders {
+            let registry = Registry::default();
+            let current = directory(vec![device()]);
+            let suspended = Device { status: DeviceStatus::Suspended, ..device() };
+            let suspended = Arc::new(Directory::from(vec![suspended]));
+            let watches = std::cell::RefCell::new(Vec::new());
+            let reach = |moment: Moment| {
+                if moment == published {
+                    current.store(Arc::clone(&suspended));
+                }
+                if moment == rechecked {
+                    let (registry, current) = (registry.clone(), Arc::clone(&current));
+                    let watch = std::thread::spawn(move || registry.recheck(&current.load()));
+                    // Inside a registration, the recheck has to wait; elsewhere it is over soon.
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                    watches.borrow_mut().push(watch);
+                }
+            };
+            reach(Before);
+            let registered = registry.register(named(NAME), Arc::default(), || {
+                reach(BeforeTheRead);
+                let admitted = current.load().admit(&NAME.parse().unwrap()).map(drop);
+                reach(AfterTheRead);
+                admitted
+            });
+            reach(After);
+            watches.into_inner().into_iter().for_each(|watch| watch.join().unwrap());
+            let refusal = match &registered {
+                Ok(channels) => *channels.withdrawn.borrow(),
+                Err(refusal) => Some(*refusal),
+            };
+            assert_eq!(refusal, Some(Refusal::SuspendedDevice), "{published:?}, {rechecked:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_device_that_reconnected_is_reached_on_its_newest_session() {
         let registry = Registry::default();
         let clock = clock();
-        let mut old = registry.register(info(&clock), Arc::default());
+        let mut old = list(&registry, info(&clock));
         clock.advance(std::time::Duration::from_secs(1));
-        let mut new = registry.register(info(&clock), Arc::default());
+        let mut new = list(&registry, info(&clock));
         let device = NAME.parse().unwrap();
         let mut exchange = registry.deliver(&device, b"1", false, Bytes::from_static(b"frame")).unwrap();
         assert_eq!(new.deliveries.recv().await.unwrap().frame, b"frame"[..]);

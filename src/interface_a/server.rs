@@ -13,22 +13,23 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use super::connection::{Connection, Ended, Services, WRITE_TIMEOUT};
+use super::connection::{Connection, Ended, Services, WRITE_TIMEOUT, close};
 use super::counters;
 use super::handshake_limiter::HandshakeLimiter;
 use super::listener::Listener;
 use super::refusal_log::RefusalLog;
-use super::registry::{Registry, SessionInfo};
+use super::registry::{Registry, SessionInfo, is_revoked};
 use super::session::{Context, Session};
 use crate::audit;
-use crate::authz::{Device, DeviceKind, DeviceStatus, DirectoryHandle};
+use crate::authz::{Device, DeviceKind, DeviceStatus, Directory, DirectoryHandle};
 use crate::config::{ConfigHandle, Unknown};
 use crate::hl7::AcknowledgeAs;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
+use crate::revocation::Engine;
 use crate::store::{Store, StoreError};
-use crate::tls::{self, Acceptor, HandshakeError, Peer, Secured};
+use crate::tls::{self, Acceptor, HandshakeError, Peer, Secured, SecuredStream};
 
 /// What Interface A needs of the rest of the platform.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Dependencies {
     pub acceptor: Arc<Acceptor>,
     /// The devices that may connect, and the identities for which each may speak.
     pub directory: DirectoryHandle,
+    /// What is known about revoked certificates.
+    pub revocation: Engine,
     /// The list of open sessions.
     pub registry: Registry,
     /// Where accepted messages are reported.
@@ -58,6 +61,7 @@ pub struct Dependencies {
 pub struct InterfaceA {
     acceptor: Arc<Acceptor>,
     directory: DirectoryHandle,
+    revocation: Engine,
     handshake_limiter: Arc<HandshakeLimiter>,
     registry: Registry,
     services: Arc<Services>,
@@ -79,13 +83,24 @@ impl InterfaceA {
     /// # Errors
     /// When the operating system provides no threads for handshakes.
     pub fn new(dependencies: Dependencies) -> std::io::Result<Self> {
-        let Dependencies { config, acceptor, directory, registry, liveness, store, metrics, clock, drain } =
-            dependencies;
+        let Dependencies {
+            config,
+            acceptor,
+            directory,
+            revocation,
+            registry,
+            liveness,
+            store,
+            metrics,
+            clock,
+            drain,
+        } = dependencies;
         counters::start_at_zero(&metrics);
         let handshake_limiter = Arc::new(HandshakeLimiter::new(config.load().interface_a.max_handshakes)?);
         Ok(Self {
             acceptor,
             directory,
+            revocation,
             handshake_limiter,
             registry,
             refusal_log: Arc::new(RefusalLog::new(clock.clone())),
@@ -146,7 +161,12 @@ impl InterfaceA {
         let now = self.services.now();
         let id = SessionId::at(now.wall);
         let device = peer.device().id.clone();
-        let channels = self.registry.register(info(id, &peer, now.wall), Arc::clone(peer.path()));
+        let admit = || readmit(&peer, &self.directory.load(), &self.revocation);
+        let registered = self.registry.register(info(id, &peer, now.wall), Arc::clone(peer.path()), admit);
+        let channels = match registered {
+            Ok(channels) => channels,
+            Err(refusal) => return self.refuse_registration(stream, &peer, refusal).await,
+        };
         let metrics = self.services.metrics.clone();
         let result = if peer.is_resumed() { "resumed" } else { "accepted" };
         metrics.handshakes_total.with_label_values(&[result, ""]).inc();
@@ -191,6 +211,18 @@ impl InterfaceA {
             tracing::info!(reason = end.code(), duration_seconds, messages, "device disconnected");
         });
         services.store.audit_or_log(audit::Event::SessionEnded { session: id, device, why: end }).await;
+    }
+
+    /// Closes a connection whose peer lost its right to connect during the handshake.
+    async fn refuse_registration(self, mut stream: SecuredStream, peer: &Peer, refusal: Refusal) {
+        let refused = HandshakeError {
+            refusal,
+            certificate: Some(peer.certificate().clone()),
+            peer_alert: None,
+            revocation: Arc::new(peer.revocation().to_vec()),
+        };
+        self.refuse(peer.address(), refused).await;
+        close(&mut stream).await;
     }
 
     async fn refuse(self, address: SocketAddr, refused: HandshakeError) {
@@ -308,6 +340,16 @@ async fn log_refusals(refusal_log: Arc<RefusalLog>, drain: CancellationToken) ->
             _ = ticks.tick() => refusal_log.tick(),
         }
     }
+}
+
+/// Whether the peer of a completed handshake may still connect: the decision about its certificate may be as
+/// old as the handshake timeout.
+fn readmit(peer: &Peer, directory: &Directory, revocation: &Engine) -> Result<(), Refusal> {
+    directory.admit(&peer.device().id)?;
+    if is_revoked(revocation, peer.path()) {
+        return Err(Refusal::Revoked);
+    }
+    Ok(())
 }
 
 fn info(id: SessionId, peer: &Peer, since: jiff::Timestamp) -> SessionInfo {

@@ -38,6 +38,7 @@ mod openssl_client;
 mod pki;
 mod postgres;
 mod python;
+mod registration;
 mod reload;
 mod renewal;
 mod resumption;

@@ -97,8 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.handle(event);
         };
         if takes_bytes {
-            // The result does not matter: a peer that breaks the connection now has lost nothing.
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.close()).await;
+            close(&mut self.stream).await;
         }
         while tasks.next().await.is_some() {}
         Ended { reason, messages: self.session.messages() }
@@ -127,15 +126,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::Drain => self.session.drain(SessionEnd::Shutdown),
             Event::Deadline => self.session.expired(now),
         }
-    }
-
-    /// Sends close_notify, which shows the peer that nothing was cut off, then reads and discards what the
-    /// peer still sends: a TCP connection closed with unread bytes is reset, and a reset discards our last
-    /// acknowledgement.
-    async fn close(&mut self) -> io::Result<()> {
-        self.stream.shutdown().await?;
-        tokio::io::copy(&mut (&mut self.stream).take(MAX_LINGER_BYTES), &mut tokio::io::sink()).await?;
-        Ok(())
     }
 
     /// Performs the effects of the session; everything that is to be sent goes out in one write.
@@ -250,6 +240,18 @@ impl Services {
         let spent = self.clock.instant().saturating_duration_since(since);
         self.metrics.message_duration_seconds.with_label_values(&[stage]).observe(spent.as_secs_f64());
     }
+}
+
+/// Sends close_notify, which shows the peer that nothing was cut off, then reads and discards what the peer
+/// still sends: a TCP connection closed with unread bytes is reset, and a reset discards our last
+/// acknowledgement.
+pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
+    let closing = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(MAX_LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    // The result does not matter: a peer that breaks the connection now has lost nothing.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
 }
 
 fn record_message(

@@ -43,7 +43,7 @@ impl Bench {
             metrics: Metrics::new().unwrap(),
             drain: drain.clone(),
         };
-        let channels = registry.register(info(&clock), Arc::default());
+        let channels = registry.register(info(&clock), Arc::default(), || Ok(())).unwrap();
         let session = session(registry.pending_replies(), limits, &clock);
         let services = services.into();
         let connection = Connection { stream, session, services, channels, write_timeout };
