@@ -162,7 +162,7 @@ impl Registry {
 
     /// Lists a session, if `admit` still admits its peer.
     ///
-    /// The handshake decides when the certificate arrives; a peer may hold back its Finished until an operator
+    /// The handshake decides when the certificate arrives; a peer may withhold its Finished until an operator
     /// has suspended it. `admit` reads the current directory and revocation status while the list is locked.
     /// [`Registry::recheck`] and [`Registry::recheck_revocation`] take the same lock after each change, so a
     /// change is either seen by `admit` or ends the session: no order of events lets it pass (A8, A9.4).
@@ -270,8 +270,8 @@ mod tests {
         After,
     }
 
-    // A8: the watch publishes the directory and then rechecks the open sessions; either step may happen at any
-    // moment of a registration.
+    // A8: the watch publishes the directory and then rechecks the open sessions; either step may happen at
+    // any moment of a registration.
     #[test]
     fn a_suspension_wins_over_a_registration_in_every_order_of_events() {
         use Moment::{After, AfterTheRead, Before, BeforeTheRead};

@@ -1,4 +1,4 @@
-//! Registration after the handshake: a peer that holds back its Finished must not outwait the directory (A8).
+//! Registration after the handshake: a peer that withholds its Finished must not outwait the directory (A8).
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::harness::{Device, Site, eventually, finish, framed, message, s_client
 
 const ACCEPTED: &str = r#"pcd_handshakes_total{reason="",result="accepted"}"#;
 
-/// Forwards one connection, and holds back one record of the client.
+/// Forwards one connection, and withholds one record of the client.
 struct HoldingProxy {
     address: SocketAddr,
     /// Receives once when the record is held.
@@ -69,7 +69,7 @@ fn read_record(from: &mut TcpStream) -> std::io::Result<Vec<u8>> {
 
 // A8
 #[test]
-fn a_device_that_is_suspended_while_it_holds_back_its_finished_is_refused() {
+fn a_device_that_is_suspended_while_it_withholds_its_finished_is_refused() {
     for (version, after_ccs) in [("-tls1_2", 1), ("-tls1_3", 3)] {
         let site = Site::new();
         let platform = site.start();
