@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::key::{Key, ReloadClass};
+use super::quantity;
 #[cfg(feature = "pkcs11")]
 use super::token_uri::TokenUri;
 
@@ -25,6 +26,11 @@ pub struct Tls {
     pub rsa: Option<Credential>,
     /// Minimum and maximum size, in bits, of the RSA key of a client's certificate (A0).
     pub client_rsa_bits: (usize, usize),
+    /// Certificates in the chain of a client, its own included.
+    pub max_chain_certificates: usize,
+    /// Bytes of each certificate of a client's chain, in DER.
+    #[serde(with = "quantity::size")]
+    pub max_certificate: usize,
     /// TLS sessions stored for resumption, the newest ones; 0 stores none.
     pub session_cache: usize,
 }
@@ -39,6 +45,9 @@ impl Default for Tls {
             rsa: None,
             // A0: keys up to 4096 bits validate; NIST SP 800-131A disallows less than 2048.
             client_rsa_bits: (2048, 4096),
+            // A device, its issuing CA and the root are three; cross-certificates add one or two.
+            max_chain_certificates: 6,
+            max_certificate: 16 << 10,
             // 1.4 KB each with ECC, 2.2 KB with RSA (docs/benchmarks.md).
             session_cache: 4096,
         }
@@ -127,5 +136,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("tls.rsa.key", ReloadClass::NewSessions),
     Key::new("tls.rsa.passphrase", ReloadClass::NewSessions),
     Key::new("tls.client-rsa-bits", ReloadClass::NewSessions),
+    Key::new("tls.max-chain-certificates", ReloadClass::NewSessions).count(2..=10),
+    Key::new("tls.max-certificate", ReloadClass::NewSessions).bytes(2 << 10..=64 << 10),
     Key::new("tls.session-cache", ReloadClass::NewSessions).count(0..=1_000_000),
 ];

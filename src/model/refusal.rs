@@ -12,6 +12,8 @@ pub enum Refusal {
     NoCertificate,
     /// The certificate, or another of its chain, is unreadable or violates RFC 5280.
     MalformedCertificate,
+    /// The chain, or a certificate of it, exceeds the limits that bound the cost of its verification.
+    OversizedChain,
     /// No path leads from the certificate to an installed root (A6).
     UntrustedIssuer,
     /// A signature in the chain, or the one of the handshake, is wrong.
@@ -52,9 +54,10 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
+        Self::OversizedChain,
         Self::UntrustedIssuer,
         Self::BadSignature,
         Self::Expired,
@@ -81,6 +84,7 @@ impl Refusal {
         match self {
             Self::NoCertificate => "no-certificate",
             Self::MalformedCertificate => "malformed-certificate",
+            Self::OversizedChain => "oversized-chain",
             Self::UntrustedIssuer => "untrusted-issuer",
             Self::BadSignature => "bad-signature",
             Self::Expired => "expired",

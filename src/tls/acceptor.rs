@@ -23,7 +23,7 @@ use super::status_request_v2::{self, RewritingStream};
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
-use super::verifier::{Admission, Caches, DECISION, PeerVerifier, RustlsVerifier};
+use super::verifier::{Admission, Caches, ChainLimits, DECISION, PeerVerifier, RustlsVerifier};
 use crate::audit::Installed;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, MustStaple};
@@ -212,6 +212,10 @@ impl AcceptorSettings {
             caches: caches.clone(),
             when_undetermined: config.revocation.when_undetermined,
             rsa_bits: config.tls.client_rsa_bits,
+            limits: ChainLimits {
+                certificates: config.tls.max_chain_certificates,
+                certificate_bytes: config.tls.max_certificate,
+            },
             directory: Arc::clone(directory),
             algorithms: provider.signature_verification_algorithms,
         });

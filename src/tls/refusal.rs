@@ -142,6 +142,7 @@ mod tests {
             (Refusal::Revoked, 44),
             (Refusal::Expired, 45),
             (Refusal::NotYetValid, 45),
+            (Refusal::OversizedChain, 46),
             (Refusal::NoCommonName, 46),
             (Refusal::UnacceptableKey, 46),
             (Refusal::UnacceptableSignature, 46),

@@ -6,7 +6,7 @@
 //! constraints and revocation are checked at every handshake.
 
 use std::collections::HashSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm};
 use sha2::Digest as _;
@@ -21,7 +21,31 @@ pub(super) struct SignatureCache(RwLock<HashSet<[u8; 32]>>);
 pub(super) struct CachingAlgorithm<'a> {
     algorithm: &'static dyn SignatureVerificationAlgorithm,
     cache: &'a SignatureCache,
+    failures: &'a FailedSignatures,
     end_entity: &'a [u8],
+}
+
+/// The signatures that failed while one chain was verified. webpki verifies a signature again on each
+/// candidate path, and a client chooses how many there are. This bounds the work: each failed signature is
+/// verified once, and after [`MAX_FAILED_SIGNATURES`] of them none is verified.
+#[derive(Debug, Default)]
+pub(super) struct FailedSignatures(Mutex<Vec<[u8; 32]>>);
+
+impl FailedSignatures {
+    /// Whether this signature must not be verified.
+    fn excludes(&self, digest: &[u8; 32]) -> bool {
+        let failed = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.len() >= MAX_FAILED_SIGNATURES || failed.contains(digest)
+    }
+
+    fn insert(&self, digest: [u8; 32]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
 }
 
 impl SignatureCache {
@@ -29,11 +53,12 @@ impl SignatureCache {
     pub(super) fn algorithms<'a>(
         &'a self,
         algorithms: &[&'static dyn SignatureVerificationAlgorithm],
+        failures: &'a FailedSignatures,
         end_entity: &'a [u8],
     ) -> Vec<CachingAlgorithm<'a>> {
         algorithms
             .iter()
-            .map(|algorithm| CachingAlgorithm { algorithm: *algorithm, cache: self, end_entity })
+            .map(|algorithm| CachingAlgorithm { algorithm: *algorithm, cache: self, failures, end_entity })
             .collect()
     }
 
@@ -62,15 +87,21 @@ impl SignatureVerificationAlgorithm for CachingAlgorithm<'_> {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        if message == self.end_entity {
-            return self.algorithm.verify_signature(public_key, message, signature);
-        }
         let digest = digest(&[self.signature_alg_id().as_ref(), public_key, message, signature]);
-        if self.cache.contains(&digest) {
+        let is_cacheable = message != self.end_entity;
+        if is_cacheable && self.cache.contains(&digest) {
             return Ok(());
         }
-        self.algorithm.verify_signature(public_key, message, signature)?;
-        self.cache.insert(digest);
+        if self.failures.excludes(&digest) {
+            return Err(InvalidSignature);
+        }
+        if let Err(invalid) = self.algorithm.verify_signature(public_key, message, signature) {
+            self.failures.insert(digest);
+            return Err(invalid);
+        }
+        if is_cacheable {
+            self.cache.insert(digest);
+        }
         Ok(())
     }
 
@@ -95,6 +126,9 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
 
 /// Capacity of the cache. A full cache is emptied.
 const MAX_CACHED_SIGNATURES: usize = 1024;
+/// Failed signatures that are verified for one chain. A CA and a root that both changed their keys and kept
+/// their names cause three.
+pub(super) const MAX_FAILED_SIGNATURES: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -109,7 +143,8 @@ mod tests {
         let public = key.public_key().as_ref();
         let sign = |message: &[u8]| key.sign(&SystemRandom::new(), message).unwrap();
         let cache = SignatureCache::default();
-        let algorithms = cache.algorithms(&[webpki::aws_lc_rs::ECDSA_P256_SHA256], b"leaf");
+        let failures = FailedSignatures::default();
+        let algorithms = cache.algorithms(&[webpki::aws_lc_rs::ECDSA_P256_SHA256], &failures, b"leaf");
         let verify = |message: &[u8], signature: &[u8]| {
             algorithms[0].verify_signature(public, message, signature).is_ok()
         };
@@ -121,6 +156,26 @@ mod tests {
         assert!(!verify(b"cb", ca.as_ref()), "other bytes with a cached signature");
         assert!(verify(b"leaf", leaf.as_ref()));
         assert_eq!(cache.len(), 1);
+    }
+
+    #[test]
+    fn a_failed_signature_is_verified_once_and_a_few_exhaust_the_budget() {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let public = key.public_key().as_ref();
+        let signature = key.sign(&SystemRandom::new(), b"good").unwrap();
+        let (cache, failures) = (SignatureCache::default(), FailedSignatures::default());
+        let algorithms = cache.algorithms(&[webpki::aws_lc_rs::ECDSA_P256_SHA256], &failures, b"leaf");
+        let verify =
+            |message: &[u8]| algorithms[0].verify_signature(public, message, signature.as_ref()).is_ok();
+        for number in 0..MAX_FAILED_SIGNATURES {
+            assert_eq!(failures.len(), number);
+            assert!(!verify(&[number as u8]) && !verify(&[number as u8]));
+        }
+        assert!(!verify(b"good") && !verify(b"another"), "the budget is exhausted");
+        assert_eq!(failures.len(), MAX_FAILED_SIGNATURES);
+        let next = FailedSignatures::default();
+        let algorithms = cache.algorithms(&[webpki::aws_lc_rs::ECDSA_P256_SHA256], &next, b"leaf");
+        assert!(algorithms[0].verify_signature(public, b"good", signature.as_ref()).is_ok());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod distribution;
 mod error;
 mod extensions;
 mod name;
+mod outline;
 pub mod pem;
 mod raw_extension;
 mod request;
@@ -28,6 +29,7 @@ pub use distribution::{CrlDistributionPoint, DistributionPointName, Reasons, dir
 pub use error::{Part, X509Error};
 pub use extensions::{Extensions, KeyPurpose, KeyUsage};
 pub use name::{CommonName, DistinguishedName, NameError};
+pub use outline::{CertificateOutline, Validity};
 pub use raw_extension::RawExtension;
 pub use request::RequestFacts;
 pub use serial::Serial;

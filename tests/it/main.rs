@@ -24,6 +24,7 @@ mod corpus;
 mod demo;
 mod harness;
 mod hl7_tls;
+mod hostile_chains;
 mod instance;
 mod interop;
 mod keys;

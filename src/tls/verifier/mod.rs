@@ -1,5 +1,7 @@
 //! The admission decision about a client's certificates, taken inside the handshake.
 
+mod chain_limits;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use super::ca_cache::{CaCache, CaCertificate};
 use super::key_policy::accepts_key;
 use super::refusal::{HandshakeError, certificate_error, path_refusal, presented_certificate};
-use super::signature_cache::SignatureCache;
+use super::signature_cache::{FailedSignatures, SignatureCache};
 use super::status_request_v2;
 use super::trust::Trust;
 use crate::authz::{Device, DirectoryHandle};
@@ -22,6 +24,7 @@ use crate::config::Undetermined;
 use crate::model::Refusal;
 use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
 use crate::x509::{CertificateFacts, Signed};
+pub(super) use chain_limits::ChainLimits;
 
 tokio::task_local! {
     /// The decision in the handshake of this task. rustls calls the verifier on the polling thread.
@@ -64,6 +67,7 @@ pub(super) struct PeerVerifier {
     pub(super) caches: Caches,
     pub(super) when_undetermined: Undetermined,
     pub(super) rsa_bits: (usize, usize),
+    pub(super) limits: ChainLimits,
     pub(super) directory: DirectoryHandle,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
@@ -73,6 +77,7 @@ impl PeerVerifier {
     /// Common Name and the directory entry (A8, A9).
     pub(super) fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
         let (leaf, intermediates) = chain.split_first().ok_or(HandshakeError::new(Refusal::NoCertificate))?;
+        self.limits.check(chain).map_err(HandshakeError::new)?;
         let facts =
             CertificateFacts::read(leaf).map_err(|_| HandshakeError::new(Refusal::MalformedCertificate))?;
         let facts = Arc::new(facts);
@@ -109,7 +114,8 @@ impl PeerVerifier {
         last_path: &RefCell<Option<CheckedPath>>,
     ) -> Result<(), webpki::Error> {
         let end_entity = Signed::read(leaf).map_err(|_| webpki::Error::BadDer)?.message;
-        let algorithms = self.caches.signatures.algorithms(self.algorithms.all, end_entity);
+        let failures = FailedSignatures::default();
+        let algorithms = self.caches.signatures.algorithms(self.algorithms.all, &failures, end_entity);
         let algorithms: Vec<_> = algorithms.iter().map(|algorithm| algorithm as _).collect();
         let check = |verified: &VerifiedPath<'_>| {
             let path = self.links(verified, facts)?;

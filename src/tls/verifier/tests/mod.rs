@@ -1,5 +1,6 @@
 //! A8, A9: the rules of RFC 5280 that webpki leaves out, and the chains that real clients send.
 
+mod cost;
 mod pkits;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ fn verifier(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> PeerV
         caches: Caches::default(),
         when_undetermined: Undetermined::Refuse,
         rsa_bits: (2048, 4096),
+        limits: ChainLimits { certificates: 6, certificate_bytes: 16 << 10 },
         directory: DirectoryHandle::default(),
         algorithms: provider(settings).signature_verification_algorithms,
     }
