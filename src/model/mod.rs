@@ -7,6 +7,7 @@ mod device_id;
 mod explained;
 mod fault_point;
 mod fingerprint;
+pub(crate) mod hexadecimal;
 mod message_id;
 mod node_name;
 mod refusal;

@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::bounded_map::Identity;
-use crate::model::{Task, fault_point};
+use crate::model::{Task, fault_point, hexadecimal};
 
 /// The folder.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Disk {
         let mut responses = HashSet::new();
         for entry in fs::read_dir(folder.join(Kind::Ocsp.folder()))? {
             let path = entry?.path();
-            let name = path.file_stem().and_then(|name| name.to_str()).and_then(parse_hexadecimal);
+            let name = path.file_stem().and_then(|name| name.to_str()).and_then(hexadecimal::decode);
             responses.extend(name.and_then(|name| Identity::try_from(name).ok()));
         }
         let (sender, jobs) = sync_channel(MAX_QUEUED_WRITES);
@@ -98,7 +98,7 @@ impl Disk {
     /// Opens the folder to read it only: nothing is created, deleted or written.
     pub(super) fn open_to_read(folder: &Path) -> Self {
         let entries = fs::read_dir(folder.join(Kind::Ocsp.folder())).into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| parse_hexadecimal(entry.path().file_stem()?.to_str()?));
+        let names = entries.filter_map(|entry| hexadecimal::decode(entry.path().file_stem()?.to_str()?));
         let responses = names.filter_map(|name| Identity::try_from(name).ok()).collect();
         Self {
             folder: folder.to_owned(),
@@ -115,7 +115,7 @@ impl Disk {
 
     /// Reads the OCSP response for this certificate.
     pub(super) fn read_response(&self, identity: &Identity) -> Option<Vec<u8>> {
-        fs::read(self.path(Kind::Ocsp, &hexadecimal(identity))).ok()
+        fs::read(self.path(Kind::Ocsp, &hexadecimal::encode(identity))).ok()
     }
 
     /// Marks the response as unusable, so that it is not read again.
@@ -125,17 +125,17 @@ impl Disk {
 
     /// Reads the staple for this certificate.
     pub(super) fn read_staple(&self, identity: &Identity) -> Option<Vec<u8>> {
-        fs::read(self.path(Kind::Staple, &hexadecimal(identity))).ok()
+        fs::read(self.path(Kind::Staple, &hexadecimal::encode(identity))).ok()
     }
 
     /// Writes the staple for a certificate of the platform.
     pub(super) async fn write_staple(&self, identity: &Identity, der: Vec<u8>) {
-        self.queue(Job::Replace(self.path(Kind::Staple, &hexadecimal(identity)), der)).await;
+        self.queue(Job::Replace(self.path(Kind::Staple, &hexadecimal::encode(identity)), der)).await;
     }
 
     /// Writes an OCSP response. On an error, which is logged, it stays known until the process ends.
     pub(super) async fn write_response(&self, identity: Identity, der: Vec<u8>) {
-        self.queue(Job::Replace(self.path(Kind::Ocsp, &hexadecimal(&identity)), der)).await;
+        self.queue(Job::Replace(self.path(Kind::Ocsp, &hexadecimal::encode(&identity)), der)).await;
         self.responses().insert(identity);
     }
 
@@ -265,18 +265,6 @@ fn remove_leftovers(folder: &Path) -> io::Result<()> {
     files.sort();
     let surplus = files.len().saturating_sub(MAX_FILES);
     files.into_iter().take(surplus).try_for_each(|(_, path)| fs::remove_file(path))
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
-/// The octets of hexadecimal digits.
-pub(super) fn parse_hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let pairs =
-        text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
-    pairs.collect()
 }
 
 /// Files of one kind. The oldest beyond this number are deleted at the next start.

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::crl::store::StoredCrl;
-use super::disk::hexadecimal;
 use super::engine::Engine;
 use super::verdict::CertStatus;
+use crate::model::hexadecimal;
 
 /// All known CRLs and responses.
 #[derive(Debug, Clone, Serialize)]
@@ -105,7 +105,7 @@ impl Engine {
         let place = self.refresh_endpoint(stored);
         KnownCrl {
             issuer: super::issuer_text(&crl.issuer),
-            number: crl.number.as_deref().map(hexadecimal),
+            number: crl.number.as_deref().map(hexadecimal::encode),
             delta: crl.base.is_some(),
             this_update: crl.this_update.to_string(),
             next_update: crl.next_update.to_string(),

@@ -48,7 +48,7 @@ impl Engine {
             let due = self.due_responses(now).into_iter();
             let work = due.map(|(identity, issued)| {
                 let engine = self.clone();
-                let name = super::disk::hexadecimal(&identity);
+                let name = crate::model::hexadecimal::encode(&identity);
                 (name, async move { engine.query_responders(&issued).await.is_ok() })
             });
             tokio::select! {

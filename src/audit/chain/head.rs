@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::NodeName;
+use crate::model::{NodeName, hexadecimal};
 
 /// SHA-256 over the canonical form of an audit row, which includes the hash of the previous row.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,14 +83,14 @@ impl FromStr for ChainHead {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (number, hash) = text.split_once(':').ok_or(ChainHeadError)?;
         let hash =
-            from_hexadecimal(hash).and_then(|bytes| RowHash::from_bytes(&bytes)).ok_or(ChainHeadError)?;
+            hexadecimal::decode(hash).and_then(|bytes| RowHash::from_bytes(&bytes)).ok_or(ChainHeadError)?;
         Ok(Self { number: number.parse().map_err(|_| ChainHeadError)?, hash })
     }
 }
 
 impl fmt::Display for RowHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hexadecimal(&self.0))
+        f.write_str(&hexadecimal::encode(&self.0))
     }
 }
 
@@ -98,23 +98,6 @@ impl fmt::Debug for RowHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(in crate::audit) fn hexadecimal(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-/// The bytes of hexadecimal digits.
-pub(super) fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let (pairs, odd) = text.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let pair = |[high, low]: &[u8; 2]| Some(digit(*high)? << 4 | digit(*low)?);
-    if odd.is_empty() { pairs.iter().map(pair).collect() } else { None }
 }
 
 #[cfg(test)]
@@ -144,14 +127,6 @@ mod tests {
             first.hash.to_string(),
             "b5359b2b2d733d9db69741dc2ca5149e0f174b8a61d9330ce06ea5b27168cb58"
         );
-    }
-
-    #[test]
-    fn hexadecimal_digits_round_trip() {
-        let bytes: Vec<u8> = (0..=255).collect();
-        assert_eq!(from_hexadecimal(&hexadecimal(&bytes)), Some(bytes));
-        assert_eq!(from_hexadecimal("abc"), None);
-        assert_eq!(from_hexadecimal("zz"), None);
     }
 
     #[test]

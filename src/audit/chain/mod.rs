@@ -8,7 +8,6 @@ mod head;
 mod signature;
 mod verify;
 
-pub(in crate::audit) use head::hexadecimal;
 pub use head::{ChainHead, ChainHeadError, RowHash};
 pub use signature::{
     Beginning, Distrust, SignError, Signature, SignatureVerifier, Signer, begin_bytes, signed_bytes,

@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::head::{ChainHead, RowHash, from_hexadecimal};
-use crate::model::NodeName;
+use super::head::{ChainHead, RowHash};
+use crate::model::{NodeName, hexadecimal};
 
 /// A signature over a chain head.
 #[derive(Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl SignedLink {
     /// Parses the details of the row.
     pub(super) fn read(details: &str) -> Option<Self> {
         let details: Value = serde_json::from_str(details).ok()?;
-        let bytes = |key: &str| from_hexadecimal(details.get(key)?.as_str()?);
+        let bytes = |key: &str| hexadecimal::decode(details.get(key)?.as_str()?);
         Some(Self {
             link: link(&details)?,
             signature: Signature {
@@ -121,7 +121,7 @@ pub(super) fn pruned_link(details: &str) -> Option<ChainHead> {
 fn link(details: &Value) -> Option<ChainHead> {
     Some(ChainHead {
         number: details.get("number")?.as_u64()?,
-        hash: RowHash::from_bytes(&from_hexadecimal(details.get("hash")?.as_str()?)?)?,
+        hash: RowHash::from_bytes(&hexadecimal::decode(details.get("hash")?.as_str()?)?)?,
     })
 }
 

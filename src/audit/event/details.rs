@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{CertificateStatus, ChainVerdict, Event, Installed};
-use crate::audit::chain::hexadecimal;
+use crate::model::hexadecimal;
 
 impl Event {
     /// The details in canonical JSON: one object, keys in the order of their bytes, no white space.
@@ -242,8 +242,8 @@ impl Event {
                 "number": link.number,
                 "hash": link.hash.to_string(),
                 "scheme": signature.scheme,
-                "certificate": hexadecimal(&signature.certificate),
-                "signature": hexadecimal(&signature.value),
+                "certificate": hexadecimal::encode(&signature.certificate),
+                "signature": hexadecimal::encode(&signature.value),
             }),
             _ => Value::Null,
         }

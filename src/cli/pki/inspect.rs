@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::folder::read;
 use crate::cli::{Exit, Failure, Outcome, Output};
-use crate::model::{Clock, DeviceId};
+use crate::model::{Clock, DeviceId, hexadecimal};
 use crate::revocation::CertStatus;
 use crate::revocation::ocsp::{BasicResponse, Responder, ResponseStatus, SingleResponse};
 use crate::x509::pem::{self, Item};
@@ -106,9 +106,9 @@ impl Sheet {
         self.maybe("next-update", facts.next_update.map(|time| time.to_string()));
         let fresh = facts.this_update <= now && facts.next_update.is_none_or(|next| now < next);
         self.add("validity", if fresh { "fresh" } else { "stale" });
-        self.maybe("number", facts.number.as_deref().map(hexadecimal));
+        self.maybe("number", facts.number.as_deref().map(hexadecimal::encode));
         self.add("signature", facts.signature_algorithm.to_string());
-        self.maybe("authority-key-id", facts.authority_key_id.as_deref().map(hexadecimal));
+        self.maybe("authority-key-id", facts.authority_key_id.as_deref().map(hexadecimal::encode));
         let revoked: Vec<Value> = facts.revoked.iter().map(entry).collect();
         self.add("revoked", revoked);
     }
@@ -124,15 +124,14 @@ impl Sheet {
         self.add(
             "responder",
             match basic.responder {
-                Responder::Name(name) => {
-                    DistinguishedName::read(name).map_or_else(|| hexadecimal(name), |name| name.to_string())
-                }
-                Responder::KeyHash(hash) => format!("key {}", hexadecimal(hash)),
+                Responder::Name(name) => DistinguishedName::read(name)
+                    .map_or_else(|| hexadecimal::encode(name), |name| name.to_string()),
+                Responder::KeyHash(hash) => format!("key {}", hexadecimal::encode(hash)),
             },
         );
         self.add("produced-at", basic.produced_at.to_string());
         self.maybe("signature", basic.signed.signature_algorithm().map(|algorithm| algorithm.to_string()));
-        self.maybe("nonce", basic.nonce.map(hexadecimal));
+        self.maybe("nonce", basic.nonce.map(hexadecimal::encode));
         let signers = basic.certificates.iter().filter_map(|der| CertificateFacts::read(der).ok());
         self.list("certificates", &signers.map(|facts| facts.subject.to_string()).collect::<Vec<_>>());
         let responses: Vec<Value> = basic.responses.iter().map(|single| answer(single, now)).collect();
@@ -163,8 +162,8 @@ impl Sheet {
         self.list("ocsp-urls", &extensions.ocsp_urls);
         self.list("crl-urls", &extensions.crl_urls().collect::<Vec<_>>());
         self.add("must-staple", extensions.must_staple);
-        self.maybe("subject-key-id", extensions.subject_key_id.as_deref().map(hexadecimal));
-        self.maybe("authority-key-id", extensions.authority_key_id.as_deref().map(hexadecimal));
+        self.maybe("subject-key-id", extensions.subject_key_id.as_deref().map(hexadecimal::encode));
+        self.maybe("authority-key-id", extensions.authority_key_id.as_deref().map(hexadecimal::encode));
     }
 
     fn add(&mut self, label: &'static str, value: impl Into<Value>) {
@@ -260,8 +259,4 @@ fn words(value: &Value) -> String {
         Value::Object(members) => members.values().map(words).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
-}
-
-fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }

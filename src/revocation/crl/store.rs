@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::model::hexadecimal;
 use crate::revocation::bounded_map::Identity;
 use crate::revocation::crl::{Crl, CrlQuery, CrlVerifyError, VerifiedCrl, evaluate, is_older};
-use crate::revocation::disk::{Disk, hexadecimal, parse_hexadecimal};
+use crate::revocation::disk::Disk;
 use crate::revocation::verdict::{Evidence, Report, Source};
 use crate::revocation::{CertIdHash, IssuedCertificate, Issuer};
 
@@ -56,7 +57,7 @@ impl Origin {
 
     /// The name on disk of a CRL from this URL.
     pub(crate) fn disk_name(url: &str) -> String {
-        hexadecimal(&CertIdHash::Sha256.digest(url.as_bytes()))
+        hexadecimal::encode(&CertIdHash::Sha256.digest(url.as_bytes()))
     }
 }
 
@@ -103,7 +104,7 @@ impl StoredCrl {
 impl CrlStore {
     pub(crate) fn new(numbers: &BTreeMap<String, String>) -> Self {
         let number = |(series, number): (&String, &String)| {
-            Some((Identity::try_from(parse_hexadecimal(series)?).ok()?, parse_hexadecimal(number)?))
+            Some((Identity::try_from(hexadecimal::decode(series)?).ok()?, hexadecimal::decode(number)?))
         };
         let numbers = numbers.iter().filter_map(number).collect();
         Self(Mutex::new(Inner { numbers, ..Inner::default() }))
@@ -176,7 +177,9 @@ impl CrlStore {
                 return false;
             }
             inner.numbers.insert(verified.series(), number.to_vec());
-            let text = |(series, number): (&Identity, &Vec<u8>)| (hexadecimal(series), hexadecimal(number));
+            let text = |(series, number): (&Identity, &Vec<u8>)| {
+                (hexadecimal::encode(series), hexadecimal::encode(number))
+            };
             inner.numbers.iter().map(text).collect()
         };
         disk.write_crl_numbers(&numbers);

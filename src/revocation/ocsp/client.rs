@@ -2,7 +2,7 @@
 
 use crate::config::Nonce;
 
-use crate::revocation::disk::hexadecimal;
+use crate::model::hexadecimal;
 use crate::revocation::engine::Engine;
 use crate::revocation::http::{FetchError, FetchRequest};
 use crate::revocation::ocsp::cache::InsertOutcome;
@@ -19,7 +19,7 @@ impl Engine {
     /// for one certificate share the query.
     pub(crate) async fn query_responders(&self, issued: &IssuedCertificate) -> AttemptResult {
         let (engine, issued) = (self.clone(), issued.clone());
-        let key = format!("ocsp {}", hexadecimal(&issued.identity()));
+        let key = format!("ocsp {}", hexadecimal::encode(&issued.identity()));
         self.0.single_flight.run(key, async move { engine.query_each_responder(&issued).await }).await
     }
 
