@@ -1,19 +1,24 @@
 //! A snapshot of the device directory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use super::{Device, DeviceStatus};
 use crate::model::{DeviceId, Refusal};
+use crate::pcd::DeviceIdentity;
 
 /// The current device directory. A change replaces it as a whole.
 pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
 
 /// The directory at the time when it was read from the store. A change creates a new one.
 #[derive(Debug, Clone, Default)]
-pub struct Directory(HashMap<DeviceId, Arc<Device>>);
+pub struct Directory {
+    devices: HashMap<DeviceId, Arc<Device>>,
+    /// The Common Names as identities.
+    identities: HashSet<DeviceIdentity>,
+}
 
 impl Directory {
     /// Whether the holder of a certificate with this Common Name may connect now (A8).
@@ -21,29 +26,38 @@ impl Directory {
     /// # Errors
     /// When the directory has no such entry, or an operator has suspended it.
     pub fn admit(&self, id: &DeviceId) -> Result<Arc<Device>, Refusal> {
-        let device = self.0.get(id).ok_or(Refusal::UnknownDevice)?;
+        let device = self.devices.get(id).ok_or(Refusal::UnknownDevice)?;
         match device.status {
             DeviceStatus::Active => Ok(Arc::clone(device)),
             DeviceStatus::Suspended => Err(Refusal::SuspendedDevice),
         }
     }
 
+    /// Whether `identity` is the Common Name of a device or gateway, active or suspended.
+    #[must_use]
+    pub fn names(&self, identity: &DeviceIdentity) -> bool {
+        self.identities.contains(identity)
+    }
+
     /// The number of devices and gateways, including suspended ones.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.devices.len()
     }
 
     /// Whether the directory has no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.devices.is_empty()
     }
 }
 
 impl FromIterator<Device> for Directory {
     fn from_iter<I: IntoIterator<Item = Device>>(devices: I) -> Self {
-        Self(devices.into_iter().map(|device| (device.id.clone(), Arc::new(device))).collect())
+        let devices: HashMap<_, _> =
+            devices.into_iter().map(|device| (device.id.clone(), Arc::new(device))).collect();
+        let identities = devices.keys().filter_map(|id| DeviceIdentity::new(id.as_str(), "")).collect();
+        Self { devices, identities }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Whether a certificate may speak for the identities in a message.
 
-use super::Device;
+use super::{Device, Directory};
 use crate::hl7::Rejection;
-use crate::pcd::{Claim, DeviceIdentity};
+use crate::pcd::{Claim, Claims, DeviceIdentity};
 
 /// A message names a device that its certificate may not speak for.
 ///
@@ -19,17 +19,24 @@ pub struct Violation {
 ///
 /// # Errors
 /// The first claim that it may not make.
-pub fn check(device: &Device, claims: &[Claim]) -> Result<(), Violation> {
-    match not_allowed(device, claims).next() {
+pub fn check(device: &Device, directory: &Directory, claims: &Claims) -> Result<(), Violation> {
+    match not_allowed(device, directory, claims).next() {
         Some(claim) => Err(Violation { claim: claim.clone() }),
         None => Ok(()),
     }
 }
 
-/// The claims that the certificate may not make, in message order.
-pub fn not_allowed<'c>(device: &Device, claims: &'c [Claim]) -> impl Iterator<Item = &'c Claim> {
+/// The claims that the certificate may not make, in message order. A name counts where it is the Common Name
+/// of another device.
+pub fn not_allowed<'c>(
+    device: &Device,
+    directory: &Directory,
+    claims: &'c Claims,
+) -> impl Iterator<Item = &'c Claim> {
     let own = own_identity(device);
-    claims.iter().filter(move |claim| !is_allowed(own.as_ref(), device, &claim.identity))
+    let names = claims.names.iter().filter(|claim| directory.names(&claim.identity));
+    let all = claims.identities.iter().chain(&claims.hidden).chain(names);
+    all.filter(move |claim| !is_allowed(own.as_ref(), device, &claim.identity))
 }
 
 /// Whether the certificate may speak for `identity`.
@@ -43,8 +50,10 @@ fn own_identity(device: &Device) -> Option<DeviceIdentity> {
 }
 
 fn is_allowed(own: Option<&DeviceIdentity>, device: &Device, identity: &DeviceIdentity) -> bool {
-    own.is_some_and(|own| own.stands_for(identity))
-        || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
+    own.is_some_and(|own| {
+        // Devices write their own name in place of the assigner's.
+        own.stands_for(identity) || identity.assigner().is_some_and(|assigner| own.stands_for(&assigner))
+    }) || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
 }
 
 impl From<&Violation> for Rejection {
@@ -72,8 +81,10 @@ mod tests {
             acknowledge: AcknowledgeAs::AsAsked,
             note: String::new(),
         };
-        let claims = Claim::all_of(&message, Transaction::of(&message));
-        check(&device, &claims).map_err(|violation| violation.claim.location.to_string())
+        let claims = Claims::read(&message, Transaction::of(&message), 8);
+        let directory = [device.clone(), Device { id: DeviceId::parse("PUMP-7").unwrap(), ..device.clone() }];
+        check(&device, &directory.into_iter().collect(), &claims)
+            .map_err(|violation| violation.claim.location.to_string())
     }
 
     const EQUIPMENT: &str = "OBX|1|NM|1^X|1.0.0.1|5|||||||||||||A^^00A037EB21757810^EUI-64\r";
@@ -92,6 +103,33 @@ mod tests {
         assert_eq!(check_message("00A037EB2175780F", &[], "ACME^00A037EB2175780F00^EUI-64", ""), refused);
         let own = "ACME^00A037EB2175780F^EUI-64";
         assert_eq!(check_message("00A037EB2175780F", &[], own, EQUIPMENT), Err("OBX[1]-18.3".to_owned()));
+    }
+
+    #[test]
+    fn the_name_of_another_device_is_an_identity() {
+        let own = "00A037EB2175780F";
+        let equipment = |name: &str| format!("OBX|1|||||||||||||||||{name}^^{own}^EUI-64\r");
+        assert_eq!(check_message(own, &[], "PUMP", &equipment("PUMP-8")), Ok(()));
+        assert_eq!(check_message(own, &[], "PUMP", &equipment("pump-7")), Err("OBX[1]-18.1".to_owned()));
+        assert_eq!(check_message(own, &[], "PUMP-7", ""), Err("MSH[1]-3.1".to_owned()));
+        assert_eq!(check_message(own, &["PUMP-7"], "PUMP-7", &equipment("PUMP-7")), Ok(()));
+    }
+
+    #[test]
+    fn a_manufacturer_does_not_stand_for_its_devices() {
+        let unit = "OBX|1|||||||||||||||||F1519^X^mindray.com^DNS\r";
+        let refused = Err("OBX[1]-18.3".to_owned());
+        assert_eq!(check_message("1", &["mindray.com^DNS"], "A", unit), refused);
+        assert_eq!(check_message("1", &["F1519^mindray.com^DNS"], "A", unit), Ok(()));
+        assert_eq!(check_message("1", &["*^mindray.com^DNS"], "A", unit), Ok(()));
+        assert_eq!(check_message("mindray.com", &[], "A", unit), Ok(()), "its own name as the assigner");
+    }
+
+    // A wrapped header is joined, but not by every reader.
+    #[test]
+    fn an_identity_that_only_other_readers_find_counts() {
+        let own = "00A037EB2175780F0001";
+        assert_eq!(check_message(own, &[own], "A^00A037EB2175780F\r0001", ""), Err("MSH[1]-3.2".to_owned()));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Devices {
     pub missing_identity: MissingIdentity,
     /// Consecutive violations after which the connection is closed.
     pub max_violations: u32,
+    /// Distinct device identities that one message may name.
+    pub max_identities: u32,
     /// When a device that stopped sending counts as silent.
     pub silent_after: SilentAfter,
 }
@@ -31,6 +33,7 @@ impl Default for Devices {
             identity: Identity::default(),
             missing_identity: MissingIdentity::default(),
             max_violations: 10,
+            max_identities: 1024,
             silent_after: SilentAfter::default(),
         }
     }
@@ -108,5 +111,6 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("devices.identity", ReloadClass::Applied),
     Key::new("devices.missing-identity", ReloadClass::Applied),
     Key::new("devices.max-violations", ReloadClass::Applied).count(1..=1_000_000),
+    Key::new("devices.max-identities", ReloadClass::Applied).count(16..=65_536),
     Key::new("devices.silent-after", ReloadClass::Applied).timeout(),
 ];

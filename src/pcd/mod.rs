@@ -11,7 +11,7 @@ mod transaction;
 
 pub use alert::{Alert, AlertKey, AlertReport, Filler};
 pub use containment::{Containment, Node};
-pub use identity::{Claim, DeviceIdentity, IdentityPattern, IdentityPatternError, Place};
+pub use identity::{Claim, Claims, DeviceIdentity, IdentityPattern, IdentityPatternError, Place};
 pub use observation::{Level, Observation, ObservationPath, ObservationPathError};
 pub use policy::MessagePolicy;
 pub use transaction::Transaction;

@@ -1,7 +1,7 @@
 //! Which messages the platform accepts.
 
-use super::{Claim, Transaction};
-use crate::config::{Config, Conformance, MessageTypes, MissingIdentity};
+use super::{Claims, Transaction};
+use crate::config::{Config, Conformance, Devices, MessageTypes, MissingIdentity};
 use crate::hl7::{Header, Rejection};
 
 /// The part of the configuration that decides which messages are accepted.
@@ -15,6 +15,8 @@ pub struct MessagePolicy {
     pub conformance: Conformance,
     /// What happens to a message that names no device.
     pub missing_identity: MissingIdentity,
+    /// The largest number of distinct device identities in a message.
+    pub max_identities: usize,
 }
 
 impl Default for MessagePolicy {
@@ -24,6 +26,7 @@ impl Default for MessagePolicy {
             processing_ids: vec!["P".to_owned()],
             conformance: Conformance::default(),
             missing_identity: MissingIdentity::default(),
+            max_identities: Devices::default().max_identities as usize,
         }
     }
 }
@@ -35,6 +38,7 @@ impl From<&Config> for MessagePolicy {
             processing_ids: config.messages.processing_ids.clone(),
             conformance: config.messages.conformance,
             missing_identity: config.devices.missing_identity,
+            max_identities: config.devices.max_identities as usize,
         }
     }
 }
@@ -48,6 +52,13 @@ impl MessagePolicy {
     pub fn admit(&self, header: &Header<'_>, transaction: Option<Transaction>) -> Result<(), Rejection> {
         if header.control_id().is_empty() {
             return Err(Rejection::NoControlId);
+        }
+        let control_id = header.control_id().raw();
+        // A character has at least one byte.
+        if control_id.len() > MAX_CONTROL_ID
+            && header.text_encoding().decode(control_id).chars().count() > MAX_CONTROL_ID
+        {
+            return Err(Rejection::LongControlId);
         }
         let kind = header.message_type();
         if kind.code.is_empty() {
@@ -75,14 +86,20 @@ impl MessagePolicy {
     /// Whether a message with these identity claims is accepted.
     ///
     /// # Errors
-    /// When it names no device and the configuration requires one.
-    pub fn require_identity(&self, claims: &[Claim]) -> Result<(), Rejection> {
-        if claims.is_empty() && self.missing_identity == MissingIdentity::Refuse {
+    /// When it names too many devices, or none and the configuration requires one.
+    pub fn check_claims(&self, claims: &Claims) -> Result<(), Rejection> {
+        if claims.exceeds_limit {
+            return Err(Rejection::TooManyIdentities);
+        }
+        if claims.identities.is_empty() && self.missing_identity == MissingIdentity::Refuse {
             return Err(Rejection::MissingIdentity);
         }
         Ok(())
     }
 }
+
+/// Characters of MSH-10 (HL7 2.6 ch. 2, 2.14.9.10).
+const MAX_CONTROL_ID: usize = 199;
 
 /// 2.3 to 2.8, and their minor versions (2.3.1, 2.5.1, 2.8.2 ...).
 fn is_readable_version(version: &[u8]) -> bool {
@@ -109,6 +126,9 @@ mod tests {
             ("ORU^R40^ORU_R40", "1|P^T|2.8.1", Ok(Some(Transaction::Pcd04))),
             ("ORU^R01", "|P|2.6", Err(Rejection::NoControlId)),
             ("ORU^R01", "\"\"|P|2.6", Err(Rejection::NoControlId)),
+            ("ORU^R01", &format!("{}|P|2.6", "7".repeat(200)), Err(Rejection::LongControlId)),
+            ("ORU^R01", &format!("{}|P|2.6", "7".repeat(199)), Ok(Some(Transaction::Pcd01))),
+            ("ORU^R01", &format!("{}|P|2.6", "\u{e9}".repeat(199)), Ok(Some(Transaction::Pcd01))),
             ("", "1|P|2.6", Err(Rejection::NoMessageType)),
             ("ADT^A01^ADT_A01", "1|P|2.6", Err(Rejection::UnsupportedType)),
             ("RGV^O15^RGV_O15", "1|P|2.6", Err(Rejection::UnsupportedType)),
@@ -141,8 +161,8 @@ mod tests {
 
     #[test]
     fn a_message_without_identity_is_accepted_or_rejected_as_configured() {
-        assert_eq!(MessagePolicy::default().require_identity(&[]), Ok(()));
+        assert_eq!(MessagePolicy::default().check_claims(&Claims::default()), Ok(()));
         let strict = MessagePolicy { missing_identity: MissingIdentity::Refuse, ..MessagePolicy::default() };
-        assert_eq!(strict.require_identity(&[]), Err(Rejection::MissingIdentity));
+        assert_eq!(strict.check_claims(&Claims::default()), Err(Rejection::MissingIdentity));
     }
 }

@@ -15,17 +15,31 @@ pub struct ReceivedAcknowledgement<'m> {
 impl Message<'_> {
     /// What the message acknowledges; `None` for a message that is not an acknowledgement.
     ///
-    /// An acknowledgement has an MSA segment, or a type that is always one: ACK, RRG, ORA.
+    /// The type decides: MSA in an observation or an order makes it no acknowledgement. A message without a
+    /// type is one if it has MSA.
     #[must_use]
     pub fn acknowledgement(&self) -> Option<ReceivedAcknowledgement<'_>> {
+        let header = self.header();
+        let kind = header.message_type().code;
+        if !kind.is_empty() && !RESPONSES.iter().any(|response| kind.eq_ignore_ascii_case(*response)) {
+            return None;
+        }
         let Some(msa) = self.segment(b"MSA") else {
-            let only_answers = matches!(self.header().message_type().code, b"ACK" | b"RRG" | b"ORA");
+            let only_answers = matches!(kind, b"ACK" | b"RRG" | b"ORA");
             return only_answers.then_some(ReceivedAcknowledgement { code: None, control_id: &[] });
         };
         let code = AcknowledgementCode::from_bytes(msa.field(1).trimmed());
         Some(ReceivedAcknowledgement { code, control_id: msa.field(2).trimmed() })
     }
 }
+
+/// The types of HL7 table 0076 that answer another message.
+const RESPONSES: [&[u8; 3]; 41] = [
+    b"ACK", b"ADR", b"BRP", b"BRT", b"EAR", b"ERP", b"MCF", b"MFK", b"MFR", b"NMR", b"ORA", b"ORD", b"ORF",
+    b"ORG", b"ORI", b"ORL", b"ORN", b"ORP", b"ORR", b"ORS", b"OSR", b"RAR", b"RCI", b"RCL", b"RDR", b"RER",
+    b"RGR", b"ROR", b"RPA", b"RPI", b"RPL", b"RPR", b"RRA", b"RRD", b"RRE", b"RRG", b"RRI", b"RSP", b"RTB",
+    b"SRR", b"VXR",
+];
 
 #[cfg(test)]
 mod tests {
@@ -39,13 +53,15 @@ mod tests {
     }
 
     #[test]
-    fn msa_or_the_type_identifies_an_acknowledgement() {
+    fn the_type_identifies_an_acknowledgement() {
         assert_eq!(read("ACK^O15^ACK", "MSA|CA|102\r"), Some((Some(AcknowledgementCode::CA), "102".into())));
         assert_eq!(
             read(" RRG^O16^RRG_O16", "MSA|AR| 2 \r"),
             Some((Some(AcknowledgementCode::AR), "2".into()))
         );
-        assert_eq!(read("ORU^R01", "MSA|AA|7\r"), Some((Some(AcknowledgementCode::AA), "7".into())));
+        assert_eq!(read("ORU^R01", "MSA|AA|7\r"), None);
+        assert_eq!(read("RGV^O15^RGV_O15", "MSA|AA|7\r"), None);
+        assert_eq!(read("", "MSA|AA|7\r"), Some((Some(AcknowledgementCode::AA), "7".into())));
         assert_eq!(read("ORA^R41^ORA_R41", "PID|1\r"), Some((None, String::new())));
         assert_eq!(read("ACK", "MSA|??|3\r"), Some((None, "3".into())));
         assert_eq!(read("ORU^R01^ORU_R01", "PID|1\r"), None);

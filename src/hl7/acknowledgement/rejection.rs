@@ -18,6 +18,8 @@ pub enum Rejection {
     Unreadable(Unreadable),
     /// MSH-10 is empty, so no acknowledgement could refer to the message.
     NoControlId,
+    /// MSH-10 has more than 199 characters.
+    LongControlId,
     /// MSH-9 is empty.
     NoMessageType,
     /// MSH-9.1 is not an accepted message type.
@@ -32,6 +34,8 @@ pub enum Rejection {
     IdentityMismatch(Option<Location>),
     /// Readers that keep to the standard could find other devices in the message.
     AmbiguousStructure,
+    /// The message names more distinct devices than the configuration allows.
+    TooManyIdentities,
     /// The message names no device, and the configuration requires one.
     MissingIdentity,
     /// The content violates the profile, and the configuration is strict.
@@ -103,6 +107,7 @@ impl Rejection {
             Self::Unreadable(Unreadable::NoHeader) => "no-header",
             Self::Unreadable(Unreadable::Separators) => "bad-separators",
             Self::NoControlId => "no-control-id",
+            Self::LongControlId => "long-control-id",
             Self::NoMessageType => "no-message-type",
             Self::UnsupportedType => "unsupported-type",
             Self::UnsupportedEvent => "unsupported-event",
@@ -110,6 +115,7 @@ impl Rejection {
             Self::UnsupportedVersion => "unsupported-version",
             Self::IdentityMismatch(_) => "identity-mismatch",
             Self::AmbiguousStructure => "ambiguous-structure",
+            Self::TooManyIdentities => "too-many-identities",
             Self::MissingIdentity => "missing-identity",
             Self::Content { rule, .. } => rule,
             Self::StoreUnavailable => "store-unavailable",
@@ -130,6 +136,7 @@ impl Rejection {
             Self::Unreadable(Unreadable::NoHeader) => "the message does not begin with MSH",
             Self::Unreadable(Unreadable::Separators) => "MSH-1 and MSH-2 do not hold usable separators",
             Self::NoControlId => "MSH-10 is empty",
+            Self::LongControlId => "MSH-10 has more than 199 characters",
             Self::NoMessageType => "MSH-9 is empty",
             Self::UnsupportedType => "messages of this type are not accepted",
             Self::UnsupportedEvent => "messages of this event are not accepted",
@@ -137,6 +144,7 @@ impl Rejection {
             Self::UnsupportedVersion => "only versions 2.3 to 2.8 of HL7 are accepted",
             Self::IdentityMismatch(_) => "the certificate may not speak for the device named in the message",
             Self::AmbiguousStructure => "line feeds or characters in the message can be read as delimiters",
+            Self::TooManyIdentities => "the message names more devices than the platform accepts in one",
             Self::MissingIdentity => "the message does not name its device",
             Self::Content { error: ContentError::SegmentSequence, .. } => {
                 "a segment is missing or in the wrong place"
@@ -165,7 +173,7 @@ impl Rejection {
             Self::Unreadable(Unreadable::Empty | Unreadable::NoHeader) => {
                 ContentError::SegmentSequence.entry()
             }
-            Self::Unreadable(Unreadable::Separators) => ContentError::DataType.entry(),
+            Self::Unreadable(Unreadable::Separators) | Self::LongControlId => ContentError::DataType.entry(),
             Self::NoControlId | Self::NoMessageType => ContentError::RequiredField.entry(),
             Self::Content { error, .. } => error.entry(),
             Self::UnsupportedType => ("200", "Unsupported message type"),
@@ -175,6 +183,7 @@ impl Rejection {
             Self::Frame(_)
             | Self::IdentityMismatch(_)
             | Self::AmbiguousStructure
+            | Self::TooManyIdentities
             | Self::MissingIdentity
             | Self::StoreUnavailable => ("207", "Application error"),
         }
@@ -184,7 +193,7 @@ impl Rejection {
     #[must_use]
     pub const fn location(&self) -> Option<Location> {
         match self {
-            Self::NoControlId => Some(Location::field(*b"MSH", 1, 10)),
+            Self::NoControlId | Self::LongControlId => Some(Location::field(*b"MSH", 1, 10)),
             Self::NoMessageType => Some(Location::field(*b"MSH", 1, 9)),
             Self::UnsupportedType => Some(Location::component(*b"MSH", 1, 9, 1)),
             Self::UnsupportedEvent => Some(Location::component(*b"MSH", 1, 9, 2)),

@@ -38,7 +38,8 @@ impl Acknowledgement<'_> {
     /// read.
     ///
     /// It uses the separators of the message. Echoed fields (MSH-3, 4, 10, 11, 12, 18) are copied byte for
-    /// byte, except bytes that would break the frame. Without a header MSA-2 is empty.
+    /// byte, except bytes that would break the frame. A field of more than 1024 bytes is left empty. Without
+    /// a header MSA-2 is empty.
     #[must_use]
     pub fn render(&self, header: Option<(&Header<'_>, Separators)>) -> Vec<u8> {
         let separators = header.map_or(Separators::STANDARD, |(_, separators)| separators);
@@ -52,7 +53,8 @@ impl Acknowledgement<'_> {
         out.field().theirs(echo.raw(Header::sending_facility));
         timestamp::write(self.at, &mut out.field().bytes);
         out.field();
-        out.field().message_type(echo.0.map(|header| header.message_type().trigger).unwrap_or_default());
+        out.field()
+            .message_type(bounded(echo.0.map(|header| header.message_type().trigger).unwrap_or_default()));
         out.field().text(self.control_id);
         out.field().theirs_or(echo.raw(Header::processing_id), "P");
         out.field().theirs_or(echo.raw(Header::version), "2.6");
@@ -82,8 +84,13 @@ struct Echo<'h, 'm>(Option<&'h Header<'m>>);
 
 impl<'m> Echo<'_, 'm> {
     fn raw(self, field: fn(&Header<'m>) -> Field<'m>) -> &'m [u8] {
-        self.0.map(|header| field(header).raw()).unwrap_or_default()
+        bounded(self.0.map(|header| field(header).raw()).unwrap_or_default())
     }
+}
+
+/// A longer value is left out: a cut one would be another value.
+fn bounded(value: &[u8]) -> &[u8] {
+    if value.len() > MAX_ECHOED_BYTES { &[] } else { value }
 }
 
 struct Output {
@@ -179,6 +186,9 @@ impl Output {
         }
     }
 }
+
+/// Bytes of an echoed field. HL7 2.6 has at most 227 characters for one of them (MSH-3).
+const MAX_ECHOED_BYTES: usize = 1024;
 
 #[cfg(test)]
 mod tests {

@@ -1,11 +1,13 @@
 //! The checks that a message has to pass.
 
-use crate::authz::{Device, rules};
+use crate::authz::rules::Violation;
+use crate::authz::{Device, Directory, rules};
 use crate::config::{Config, Identity};
 use crate::hl7::{Rejection, Warning};
 use crate::pcd::{MessagePolicy, Observation, profile};
 
 use super::reading::Reading;
+use super::record::bounded;
 
 /// The result of the checks.
 #[derive(Debug)]
@@ -32,24 +34,22 @@ pub(super) enum CheckResult {
 pub(super) fn check(
     reading: &mut Reading<'_>,
     device: &Device,
+    directory: &Directory,
     policy: &MessagePolicy,
     config: &Config,
 ) -> Checked {
     let header = check_header(reading, policy);
-    let identity = rules::check(device, &reading.claims);
+    let identity = rules::check(device, directory, &reading.claims);
     let content = check_profile(reading, policy);
     if let Err(rejection) = header {
         return Checked { result: CheckResult::Failed(rejection), foreign_identity: None };
     }
-    let foreign_identity = identity.as_ref().err().map(|violation| violation.claim.identity.to_string());
-    let is_enforced = config.devices.identity == Identity::Enforce;
-    let is_ambiguous = reading.message.warnings().contains(Warning::AmbiguousStructure);
-    let result = match (identity, content) {
-        (Err(violation), _) if is_enforced => CheckResult::Violation(Rejection::from(&violation)),
-        (Ok(()), _) if is_ambiguous && is_enforced => CheckResult::Failed(Rejection::AmbiguousStructure),
-        (_, Err(rejection)) => CheckResult::Failed(rejection),
-        (identity, Ok(())) => {
-            if identity.is_err() {
+    let foreign_identity = foreign(&identity);
+    let result = match (check_identity(reading, identity, config), content) {
+        (Some(failed), _) => failed,
+        (None, Err(rejection)) => CheckResult::Failed(rejection),
+        (None, Ok(())) => {
+            if foreign_identity.is_some() {
                 reading.warnings.push(IDENTITY_MISMATCH.to_owned());
             }
             CheckResult::Passed
@@ -58,10 +58,46 @@ pub(super) fn check(
     Checked { result, foreign_identity }
 }
 
+/// Checks an acknowledgement: who speaks. The profile of its exchange is that of the message it answers.
+pub(super) fn check_reply(
+    reading: &Reading<'_>,
+    device: &Device,
+    directory: &Directory,
+    config: &Config,
+) -> Checked {
+    if reading.claims.exceeds_limit {
+        return Checked { result: CheckResult::Failed(Rejection::TooManyIdentities), foreign_identity: None };
+    }
+    let identity = rules::check(device, directory, &reading.claims);
+    let foreign_identity = foreign(&identity);
+    let result = check_identity(reading, identity, config).unwrap_or(CheckResult::Passed);
+    Checked { result, foreign_identity }
+}
+
+fn foreign(identity: &Result<(), Violation>) -> Option<String> {
+    identity.as_ref().err().map(|violation| bounded(violation.claim.identity.to_string()))
+}
+
+/// How the message fails where identities are enforced; `None` when it passes.
+fn check_identity(
+    reading: &Reading<'_>,
+    identity: Result<(), Violation>,
+    config: &Config,
+) -> Option<CheckResult> {
+    if config.devices.identity != Identity::Enforce {
+        return None;
+    }
+    let is_ambiguous = reading.message.warnings().contains(Warning::AmbiguousStructure);
+    match identity {
+        Err(violation) => Some(CheckResult::Violation(Rejection::from(&violation))),
+        Ok(()) => is_ambiguous.then_some(CheckResult::Failed(Rejection::AmbiguousStructure)),
+    }
+}
+
 fn check_header(reading: &mut Reading<'_>, policy: &MessagePolicy) -> Result<(), Rejection> {
     policy.admit(&reading.message.header(), reading.transaction)?;
-    policy.require_identity(&reading.claims)?;
-    if reading.claims.is_empty() {
+    policy.check_claims(&reading.claims)?;
+    if reading.claims.identities.is_empty() {
         reading.warnings.push(MISSING_IDENTITY.to_owned());
     }
     if reading.message.segments().filter_map(Observation::of).any(|value| value.is_not_clinical()) {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use self::answer::Answering;
-use self::checks::{CheckResult, Checked, check};
+use self::checks::{CheckResult, Checked, check, check_reply};
 use self::outcome::NO_ANSWER;
 pub(super) use self::outcome::{Decision, Label, Outcome, Reply, StoreFailure};
 pub(super) use self::reading::Part;
@@ -126,7 +126,7 @@ impl Inbound {
 
 impl Evaluation<'_> {
     fn frame(self, frame: &Frame, expects: impl Fn(&[u8]) -> bool) -> Decision {
-        let reading = match Reading::new(frame) {
+        let reading = match Reading::new(frame, self.settings.policy().max_identities) {
             Ok(reading) => reading,
             Err(unreadable) => {
                 let warnings = framing_warnings(frame).collect();
@@ -142,20 +142,16 @@ impl Evaluation<'_> {
 
     fn message(self, mut reading: Reading<'_>, frame: &Frame) -> Decision {
         let device = self.device();
+        let directory = self.directory.load();
         let header = reading.message.header();
         let request = Transaction::acknowledgement_request(reading.transaction, &header, device.acknowledge);
         let Checked { result, foreign_identity } =
-            check(&mut reading, &device, self.settings.policy(), self.settings.config());
+            check(&mut reading, &device, &directory, self.settings.policy(), self.settings.config());
         let record = MessageRecord {
-            not_allowed: distinct(rules::not_allowed(&device, &reading.claims)),
+            not_allowed: distinct(rules::not_allowed(&device, &directory, &reading.claims)),
             ..self.origin.record(&reading, frame.payload.clone(), self.now)
         };
-        let violation = foreign_identity.map(|identity| audit::Event::IdentityViolation {
-            message: record.id,
-            session: self.origin.session,
-            device: record.device.clone(),
-            identity,
-        });
+        let violation = self.violation(&record, foreign_identity);
         let decision = match result {
             CheckResult::Passed => self.accept(record, &reading, request),
             CheckResult::Failed(rejection) => self.reject(record, Some(&reading), &rejection, request),
@@ -250,19 +246,40 @@ impl Evaluation<'_> {
         frame: &Frame,
         expects: impl Fn(&[u8]) -> bool,
     ) -> Decision {
-        let (verdict, outcome) = if expects(reply.control_id) {
-            let reply = Reply { control_id: reply.control_id.to_vec(), code: reply.code };
-            (Verdict::Accepted, Outcome::Reply(reply))
-        } else {
-            (Verdict::Rejected { code: UNEXPECTED_ACKNOWLEDGEMENT.to_owned() }, Outcome::Rejected)
+        let (device, directory) = (self.device(), self.directory.load());
+        let Checked { result, foreign_identity } =
+            check_reply(reading, &device, &directory, self.settings.config());
+        let rejected = |code: &str| Verdict::Rejected { code: code.to_owned() };
+        let (verdict, outcome) = match result {
+            CheckResult::Violation(rejection) => (rejected(rejection.code()), Outcome::Violation),
+            CheckResult::Failed(rejection) => (rejected(rejection.code()), Outcome::Rejected),
+            CheckResult::Passed if expects(reply.control_id) => {
+                let reply = Reply { control_id: reply.control_id.to_vec(), code: reply.code };
+                (Verdict::Accepted, Outcome::Reply(reply))
+            }
+            CheckResult::Passed => (rejected(UNEXPECTED_ACKNOWLEDGEMENT), Outcome::Rejected),
         };
-        let record = self.origin.record(reading, frame.payload.clone(), self.now);
+        let record = MessageRecord {
+            verdict,
+            not_allowed: distinct(rules::not_allowed(&device, &directory, &reading.claims)),
+            ..self.origin.record(reading, frame.payload.clone(), self.now)
+        };
         Decision {
-            record: MessageRecord { verdict, ..record },
+            violation: self.violation(&record, foreign_identity),
+            record,
             label: Label { transaction: "acknowledgement", acknowledgement: NO_ANSWER },
             outcome,
-            violation: None,
         }
+    }
+
+    /// The audit row of a message that names a device for which its sender may not speak.
+    fn violation(self, record: &MessageRecord, foreign_identity: Option<String>) -> Option<audit::Event> {
+        foreign_identity.map(|identity| audit::Event::IdentityViolation {
+            message: record.id,
+            session: self.origin.session,
+            device: record.device.clone(),
+            identity,
+        })
     }
 
     /// The device as the directory has it now: the devices for which a gateway speaks can change during a

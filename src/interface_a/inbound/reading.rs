@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::hl7::{Message, Unreadable, batch};
 use crate::mllp::Frame;
-use crate::pcd::{Claim, Transaction};
+use crate::pcd::{Claims, Transaction};
 
 /// One message of a frame, or a line between the messages of a batch. Each is stored and answered on its own.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) enum Part {
 pub(super) struct Reading<'m> {
     pub(super) message: Message<'m>,
     pub(super) transaction: Option<Transaction>,
-    pub(super) claims: Vec<Claim>,
+    pub(super) claims: Claims,
     /// Stable words for what is unusual about the message; the checks add theirs.
     pub(super) warnings: Vec<String>,
 }
@@ -50,19 +50,20 @@ impl<'m> Reading<'m> {
     ///
     /// # Errors
     /// When it is no HL7 message.
-    pub(super) fn new(frame: &'m Frame) -> Result<Self, Unreadable> {
+    pub(super) fn new(frame: &'m Frame, max_identities: usize) -> Result<Self, Unreadable> {
         let message = Message::parse(&frame.payload)?;
         let transaction = Transaction::of(&message);
         let parsing = message.warnings().iter().map(|warning| warning.code().to_owned());
         let warnings = framing_warnings(frame).chain(parsing).collect();
-        Ok(Self { claims: Claim::all_of(&message, transaction), transaction, warnings, message })
+        let claims = Claims::read(&message, transaction, max_identities);
+        Ok(Self { claims, transaction, warnings, message })
     }
 
     /// Reads the header of bytes that are no frame; `None` when they hold none.
     pub(super) fn header_of(bytes: &'m Bytes) -> Option<Self> {
         let message = Message::parse(bytes).ok()?;
         let transaction = Transaction::of(&message);
-        Some(Self { transaction, claims: Vec::new(), warnings: Vec::new(), message })
+        Some(Self { transaction, claims: Claims::default(), warnings: Vec::new(), message })
     }
 
     /// Adds a warning, once.

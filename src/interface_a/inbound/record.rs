@@ -32,10 +32,10 @@ impl Origin {
             event_time: self.event_time(&reading.message),
             // The store has the name that IHE writes; the metric has the label.
             transaction: reading.transaction.map(|transaction| transaction.label().to_ascii_uppercase()),
-            message_type: text(header.message_type_field().raw()),
-            control_id: text(header.control_id().raw()),
-            sending_application: text(header.sending_application().raw()),
-            identities: distinct(&reading.claims),
+            message_type: bounded(text(header.message_type_field().raw())),
+            control_id: bounded(text(header.control_id().raw())),
+            sending_application: bounded(text(header.sending_application().raw())),
+            identities: distinct(&reading.claims.identities),
             alerts: alerts(reading),
             ..self.raw_record(raw, reading.warnings.clone(), now)
         }
@@ -80,10 +80,20 @@ impl Origin {
 
 /// The identities of these claims, sorted and without duplicates.
 pub(super) fn distinct<'c>(claims: impl IntoIterator<Item = &'c Claim>) -> Vec<String> {
-    let mut identities: Vec<_> = claims.into_iter().map(|claim| claim.identity.to_string()).collect();
+    let mut identities: Vec<_> =
+        claims.into_iter().map(|claim| bounded(claim.identity.to_string())).collect();
     identities.sort();
     identities.dedup();
     identities
+}
+
+/// The text, cut to [`MAX_COLUMN_CHARACTERS`]. The raw bytes of the message are complete.
+pub(super) fn bounded(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MAX_COLUMN_CHARACTERS) {
+        text.truncate(end);
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// The alerts of an alert report; none of any other message.
@@ -93,3 +103,6 @@ fn alerts(reading: &Reading<'_>) -> Vec<AlertReport> {
         _ => Vec::new(),
     }
 }
+
+/// Characters of a column that the store can search. HL7 2.6 has at most 227 for such a field (MSH-3).
+const MAX_COLUMN_CHARACTERS: usize = 256;

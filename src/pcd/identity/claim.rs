@@ -1,7 +1,9 @@
 //! The device identities that a message claims, and their locations.
 
+use std::collections::HashSet;
+
 use super::device_identity::{DeviceIdentity, is_eui64_type};
-use crate::hl7::{Component, Field, Location, Message, Repetition, Segment};
+use crate::hl7::{CharacterSet, Component, Field, Location, Message, Repetition, Segment};
 use crate::pcd::Transaction;
 
 /// One claim of a message about its sender or the measuring equipment.
@@ -55,49 +57,149 @@ impl Claim {
     /// A claim that repeats the one of the previous segment is left out.
     #[must_use]
     pub fn all_of(message: &Message<'_>, transaction: Option<Transaction>) -> Vec<Self> {
-        let mut claims = Claims { found: Vec::with_capacity(8), equipment: &[] };
+        Claims::read(message, transaction, usize::MAX).identities
+    }
+}
+
+/// What a message says about devices.
+#[derive(Debug, Clone, Default)]
+pub struct Claims {
+    /// The identities, in message order.
+    pub identities: Vec<Claim>,
+    /// Names beside them: MSH-3.1, and OBX-18.1 beside an identifier. Most are names of products. A name is
+    /// an identity only where it is the Common Name of a device.
+    pub names: Vec<Claim>,
+    /// EUI-64 that only other readers find: [`Message::other_readings`]. Their other findings are names.
+    pub hidden: Vec<Claim>,
+    /// Whether the message has more distinct identities or names than the limit; the others are left out.
+    pub exceeds_limit: bool,
+}
+
+impl Claims {
+    /// Reads the claims of a message: at most `limit` distinct identities, and as many names.
+    #[must_use]
+    pub fn read(message: &Message<'_>, transaction: Option<Transaction>, limit: usize) -> Self {
+        let mut claims = Reader::new(message, limit).read(message, transaction);
+        for other in message.other_readings() {
+            let read = Reader::new(message, limit).read(&other, transaction);
+            claims.exceeds_limit |= read.exceeds_limit;
+            let found = read.identities.into_iter();
+            let (eui64, others): (Vec<_>, Vec<_>) =
+                found.partition(|claim| matches!(claim.identity, DeviceIdentity::Eui64(_)));
+            claims.hidden.extend(eui64);
+            claims.names.extend(others.into_iter().chain(read.names));
+        }
+        claims
+    }
+}
+
+/// Claims of which at most `limit` are distinct.
+struct Distinct {
+    claims: Vec<Claim>,
+    limit: usize,
+    /// The length at which duplicates are removed next.
+    full: usize,
+}
+
+impl Distinct {
+    fn new(limit: usize) -> Self {
+        Self { claims: Vec::with_capacity(limit.min(8)), limit, full: limit.saturating_add(1) }
+    }
+
+    /// Whether there are more than the limit.
+    fn push(&mut self, claim: Claim) -> bool {
+        self.claims.push(claim);
+        if self.claims.len() < self.full {
+            return false;
+        }
+        let mut seen = HashSet::with_capacity(self.limit);
+        self.claims.retain(|claim| seen.insert(claim.identity.clone()));
+        let exceeds_limit = self.claims.len() > self.limit;
+        self.claims.truncate(self.limit);
+        // Each removal of duplicates is paid for by `limit` claims.
+        self.full = self.claims.len().saturating_add(self.limit).saturating_add(1);
+        exceeds_limit
+    }
+}
+
+struct Reader<'m> {
+    found: Distinct,
+    names: Distinct,
+    exceeds_limit: bool,
+    /// The latest OBX-18.
+    equipment: &'m [u8],
+    characters: CharacterSet,
+}
+
+impl<'m> Reader<'m> {
+    fn new(message: &Message<'_>, limit: usize) -> Self {
+        Self {
+            found: Distinct::new(limit),
+            names: Distinct { claims: Vec::new(), ..Distinct::new(limit) },
+            exceeds_limit: false,
+            equipment: &[],
+            characters: message.header().text_encoding(),
+        }
+    }
+
+    fn read(mut self, message: &'m Message<'_>, transaction: Option<Transaction>) -> Claims {
         let (mut requests, mut observations, mut participations) = (0, 0, 0);
         for segment in message.segments() {
             if segment.is(b"OBX") {
                 observations += 1;
-                claims.observation(segment, observations);
+                self.observation(segment, observations);
             } else if segment.is(b"OBR") {
                 requests += 1;
-                claims.entity(Place::Filler, Location::field(*b"OBR", requests, 3), segment.field(3));
+                self.entity(Place::Filler, Location::field(*b"OBR", requests, 3), segment.field(3));
             } else if segment.is(b"PRT") {
                 participations += 1;
-                claims.participation(segment, participations, transaction);
+                self.participation(segment, participations, transaction);
             } else if segment.is(b"MSH") {
-                claims.header(segment);
+                self.header(segment);
+            }
+            if self.exceeds_limit {
+                break;
             }
         }
-        claims.found
+        Claims {
+            identities: self.found.claims,
+            names: self.names.claims,
+            hidden: Vec::new(),
+            exceeds_limit: self.exceeds_limit,
+        }
     }
-}
 
-struct Claims<'m> {
-    found: Vec<Claim>,
-    /// The latest OBX-18.
-    equipment: &'m [u8],
-}
-
-impl<'m> Claims<'m> {
     fn header(&mut self, msh: Segment<'m>) {
-        let (application, facility) = (msh.field(3), msh.field(4));
         let location = |field, component| Location::component(*b"MSH", 1, field, component);
-        let sent = Place::SendingApplication;
-        let before = self.found.len();
-        self.push(sent, location(3, 2), application.component(2), application.component(3));
-        self.push_if_eui64(sent, location(3, 1), application.component(1));
-        if self.found.len() == before {
+        let before = self.found.claims.len();
+        for application in msh.field(3).repetitions() {
+            self.application(Place::SendingApplication, |component| location(3, component), application);
+        }
+        if self.found.claims.len() == before {
+            let facility = msh.field(4);
+            if has_type_for_id(facility.component(2), facility.component(3)) {
+                self.push_if_eui64(Place::SendingFacility, location(4, 1), facility.component(1));
+            }
             self.push_if_eui64(Place::SendingFacility, location(4, 2), facility.component(2));
         }
     }
 
+    /// HD: namespace, universal id, type of the universal id. Some senders write the identifier in place of
+    /// the namespace, and its type in place of the identifier.
+    fn application(&mut self, place: Place, at: impl Fn(u8) -> Location, application: Repetition<'m>) {
+        let [name, id, kind] = [1, 2, 3].map(|n| application.component(n));
+        if has_type_for_id(id, kind) {
+            self.push(place, at(1), name, id);
+            return;
+        }
+        self.push(place, at(2), id, kind);
+        if !self.push_if_eui64(place, at(1), name) {
+            self.push_name(place, at(1), name);
+        }
+    }
+
     fn observation(&mut self, obx: Segment<'m>, sequence: u32) {
-        let code = obx.field(3).repetitions().next();
-        let mut terms = code.iter().flat_map(|code| code.components()).map(|term| term.trimmed());
-        if terms.next() == Some(SYSTEM_ID.0) || terms.next() == Some(SYSTEM_ID.1) {
+        if obx.field(3).repetitions().any(is_system_id) {
             self.entity(Place::SystemId, Location::field(*b"OBX", sequence, 5), obx.field(5));
         }
         if !obx.reaches(18) {
@@ -121,30 +223,64 @@ impl<'m> Claims<'m> {
     /// Every repetition of a field that holds entity identifiers (data type EI).
     fn entity(&mut self, place: Place, location: Location, field: Field<'m>) {
         for entity in field.repetitions() {
-            self.one_entity(place, location, entity);
+            if self.exceeds_limit {
+                return;
+            }
+            match place {
+                Place::Filler => self.filler(location, entity),
+                _ => self.equipment(place, location, entity),
+            }
         }
     }
 
     /// EI: entity, namespace of the assigner, universal id of the assigner, type of the universal id.
     ///
-    /// Devices write their own identifier in place of the assigner's, or as the entity with its type in the
-    /// second component.
-    ///
+    /// Devices write their own EUI-64 in place of the assigner's, or as the entity with its type in the
+    /// second component. Otherwise the assigner is the manufacturer, and the device is the entity within it
+    /// (IHE PCD TF vol. 2, B.8 and C.5).
+    fn equipment(&mut self, place: Place, location: Location, entity: Repetition<'m>) {
+        let at = |component| Location { component: Some(component), ..location };
+        let [own, name, assigner, kind] = components(entity);
+        let own_kind = if kind.is_empty() && is_type(name) { name } else { kind };
+        if assigner.is_empty() {
+            self.push(place, at(1), own, own_kind);
+            return;
+        }
+        let (assigned_by, kind) = (self.text(assigner), self.text(kind));
+        let is_agency = UDI_AGENCIES.iter().any(|agency| assigned_by.trim().starts_with(agency));
+        let assigner = DeviceIdentity::new(&assigned_by, &kind).filter(|_| !is_agency);
+        let (unit_of, identity) = match assigner {
+            Some(assigner) if !own.is_empty() && !assigner.is_of_eui64_type() => (Some(assigner), None),
+            assigner => (None, assigner),
+        };
+        if let Some(identity) = identity {
+            self.found(Claim { place, location: at(3), identity });
+        }
+        if self.push_if_eui64(place, at(1), own) {
+            return;
+        }
+        self.push_name(place, at(1), own);
+        if let Some(DeviceIdentity::Named { kind, id }) = unit_of {
+            let identity = DeviceIdentity::unit(&self.text(own), &id, &kind);
+            self.found(Claim { place, location: at(3), identity });
+        }
+    }
+
     /// OBR-3.1 is an order number, even with 16 hexadecimal digits: a counter or a date is not an EUI-64. It
     /// is an identifier only where no assigner is named and its type says EUI-64.
-    fn one_entity(&mut self, place: Place, location: Location, entity: Repetition<'m>) {
+    fn filler(&mut self, location: Location, entity: Repetition<'m>) {
         let at = |component| Location { component: Some(component), ..location };
-        let mut components = entity.components();
-        let [own, name, assigner, kind] =
-            std::array::from_fn(|_| components.next().unwrap_or(entity.component(0)));
+        let [own, name, assigner, kind] = components(entity);
         let own_kind = if kind.is_empty() && is_type(name) { name } else { kind };
-        self.push(place, at(3), assigner, kind);
-        match (place, assigner.is_empty()) {
-            (Place::Filler, true) if is_type(own_kind) => self.push_if_eui64(place, at(1), own),
-            (Place::Filler, _) => {}
-            (_, true) => self.push(place, at(1), own, own_kind),
-            (_, false) => self.push_if_eui64(place, at(1), own),
+        self.push(Place::Filler, at(3), assigner, kind);
+        if assigner.is_empty() && is_type(own_kind) {
+            self.push_if_eui64(Place::Filler, at(1), own);
         }
+    }
+
+    /// The text by the character set of the message, as it is displayed and stored.
+    fn text(&self, component: Component<'_>) -> String {
+        self.characters.decode(&component.text()).into_owned()
     }
 
     fn push(&mut self, place: Place, location: Location, id: Component<'_>, kind: Component<'_>) {
@@ -152,22 +288,61 @@ impl<'m> Claims<'m> {
             return;
         }
         let (id, kind) = (id.text(), kind.text());
-        let identity = DeviceIdentity::new(&String::from_utf8_lossy(&id), &String::from_utf8_lossy(&kind));
-        self.found.extend(identity.map(|identity| Claim { place, location, identity }));
+        let identity = DeviceIdentity::new(&self.characters.decode(&id), &self.characters.decode(&kind));
+        if let Some(identity) = identity {
+            self.found(Claim { place, location, identity });
+        }
     }
 
-    /// In a field for a name or a number: only a certain EUI-64.
-    fn push_if_eui64(&mut self, place: Place, location: Location, id: Component<'_>) {
-        let digits = id.trimmed().iter().filter(|byte| byte.is_ascii_hexdigit()).count();
-        if digits < 16 {
+    /// In a field for a name or a number: only a certain EUI-64. Whether there is one.
+    fn push_if_eui64(&mut self, place: Place, location: Location, id: Component<'m>) -> bool {
+        let mut is_found = false;
+        // Some readers take the first subcomponent for the component.
+        for part in id.subcomponents() {
+            let text = part.text();
+            if text.iter().filter(|byte| byte.is_ascii_hexdigit()).count() < 16 {
+                continue;
+            }
+            let identity = DeviceIdentity::new(&self.characters.decode(&text), "");
+            if let Some(identity @ DeviceIdentity::Eui64(_)) = identity {
+                self.found(Claim { place, location, identity });
+                is_found = true;
+            }
+        }
+        is_found
+    }
+
+    fn push_name(&mut self, place: Place, location: Location, name: Component<'_>) {
+        if name.is_empty() {
             return;
         }
-        if let Some(identity @ DeviceIdentity::Eui64(_)) =
-            DeviceIdentity::new(&String::from_utf8_lossy(&id.text()), "")
-        {
-            self.found.push(Claim { place, location, identity });
+        let name = name.text();
+        if let Some(identity) = DeviceIdentity::new(&self.characters.decode(&name), "") {
+            self.exceeds_limit |= self.names.push(Claim { place, location, identity });
         }
     }
+
+    fn found(&mut self, claim: Claim) {
+        self.exceeds_limit |= self.found.push(claim);
+    }
+}
+
+fn components(entity: Repetition<'_>) -> [Component<'_>; 4] {
+    let mut components = entity.components();
+    std::array::from_fn(|_| components.next().unwrap_or(entity.component(0)))
+}
+
+/// Whether OBX-3 is MDC_ATTR_SYS_ID, by its code or its name, as the primary or the alternate term.
+fn is_system_id(term: Repetition<'_>) -> bool {
+    [1, 2, 4, 5].into_iter().flat_map(|n| term.component(n).subcomponents()).any(|part| {
+        let text = part.text();
+        *text == *SYSTEM_ID.0 || text.eq_ignore_ascii_case(SYSTEM_ID.1)
+    })
+}
+
+/// Whether the universal id of an HD is the type of the namespace: `0030E60000000001^EUI-64`.
+fn has_type_for_id(id: Component<'_>, kind: Component<'_>) -> bool {
+    kind.is_empty() && is_type(id)
 }
 
 fn is_type(name: Component<'_>) -> bool {
@@ -176,6 +351,11 @@ fn is_type(name: Component<'_>) -> bool {
 
 /// MDC_ATTR_SYS_ID in OBX-3.
 const SYSTEM_ID: (&[u8], &[u8]) = (b"67972", b"MDC_ATTR_SYS_ID");
+
+/// Agencies that issue UDIs (FDA, GS1, HIBCC, ICCBBA). In PRT-10 and PRT-16 they stand in place of the
+/// assigner (IHE PCD TF vol. 2, B.10.3), and a UDI names a product.
+const UDI_AGENCIES: [&str; 4] =
+    ["2.16.840.1.113883.3.3719", "2.51.1.1", "1.0.15961.10.816", "2.16.840.1.113883.6.18"];
 
 #[cfg(test)]
 mod tests {
@@ -207,6 +387,11 @@ mod tests {
         assert_eq!(facility, expect("sending-facility", "MSH[1]-4.2 00A037EB2175780F"));
         assert_eq!(claims("PAT_DEVICE_PHILIPS_C", "Philips", ""), []);
         assert_eq!(claims("A^\"\"", "", ""), []);
+        let typed = expect(sent, "MSH[1]-3.1 0030E60000000001");
+        for form in ["0030E60000000001^EUI-64", "0030E60000000001^^EUI-64", "0030E60000000001&x"] {
+            assert_eq!(claims(form, "", ""), typed, "{form}");
+        }
+        assert_eq!(claims("A~B^0030E60000000001^EUI-64", "", "").len(), 1, "a second repetition");
     }
 
     #[test]
@@ -254,7 +439,15 @@ mod tests {
         );
         assert_eq!(one("0123456789ABCDEF^EUI-64"), expect("equipment", "OBX[1]-18.1 0123456789ABCDEF"));
         assert_eq!(one("0600dc750001"), expect("equipment", "OBX[1]-18.1 0600DCFFFE750001"));
-        assert_eq!(one("F1519EFX^X^mindray.com^DNS"), expect("equipment", "OBX[1]-18.3 MINDRAY.COM^DNS"));
+        assert_eq!(
+            one("F1519EFX^X^mindray.com^DNS"),
+            expect("equipment", "OBX[1]-18.3 F1519EFX^MINDRAY.COM^DNS")
+        );
+        assert_eq!(one("^^mindray.com^DNS"), expect("equipment", "OBX[1]-18.3 MINDRAY.COM^DNS"));
+        assert_eq!(one("7^X^1.2.3^ISO"), expect("equipment", "OBX[1]-18.3 7^1.2.3^ISO"));
+        assert_eq!(one("7^^urn:oid:1.2^URN"), expect("equipment", "OBX[1]-18.3 7^URN:OID:1.2^URN"));
+        let own = expect("equipment", "OBX[1]-18.1 0123456789ABCDEF");
+        assert_eq!(one("0123456789ABCDEF^^mindray.com^DNS"), own);
         assert_eq!(one("e86c-Device"), expect("equipment", "OBX[1]-18.1 E86C-DEVICE"));
 
         let repeated = one("a^^0000000000000001^EUI-64~b^^0000000000000002^EUI64");
@@ -264,6 +457,40 @@ mod tests {
         let (second, again) = (claims("A", "", &format!("{first}{first}{other}")), claims("A", "", &first));
         assert_eq!((second.len(), again.len()), (2, 1), "the same again says nothing new");
         assert_eq!(second[1].1, "OBX[3]-18.3 0000000000000002");
+    }
+
+    // IHE PCD TF vol. 2, B.10.3
+    #[test]
+    fn a_udi_names_no_device() {
+        for agency in ["2.16.840.1.113883.3.3719^ISO", "2.51.1.1^ISO"] {
+            let found = claims("A", "", &format!("PRT|1||||||||||||||00812345^GS1^{agency}\r"));
+            assert_eq!(found, [], "{agency}");
+        }
+    }
+
+    #[test]
+    fn names_are_no_identities_by_themselves() {
+        let text = "MSH|^~\\&|ACME^0000000000000001^EUI-64||||2026||ORU^R01^ORU_R01|1|P|2.6\r\
+                    OBX|1|||||||||||||||||PUMP-7^^0000000000000001^EUI-64\r";
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let claims = Claims::read(&message, None, 8);
+        let names: Vec<_> = claims.names.iter().map(|claim| claim.identity.to_string()).collect();
+        assert_eq!((names, claims.identities.len()), (vec!["ACME".to_owned(), "PUMP-7".to_owned()], 2));
+    }
+
+    #[test]
+    fn distinct_identities_are_limited_and_repeated_ones_are_not() {
+        let read = |devices: u32| {
+            let mut text = String::from("MSH|^~\\&|A||||2026||ORU^R01^ORU_R01|1|P|2.6\r");
+            for n in 0..1000 {
+                text += &format!("OBX|{n}|||||||||||||||||^^{:016X}^EUI-64\r", n % devices);
+            }
+            let message = Message::parse(text.as_bytes()).unwrap();
+            Claims::read(&message, None, 16)
+        };
+        assert!(!read(16).exceeds_limit);
+        let many = read(17);
+        assert!(many.exceeds_limit && many.identities.len() == 16);
     }
 
     #[test]
@@ -284,7 +511,16 @@ mod tests {
 
     #[test]
     fn a_system_id_given_as_a_value() {
-        for code in ["67972^MDC_ATTR_SYS_ID^MDC", "67972", "^MDC_ATTR_SYS_ID"] {
+        for code in [
+            "67972^MDC_ATTR_SYS_ID^MDC",
+            "67972",
+            "^MDC_ATTR_SYS_ID",
+            "1^X^L^67972",
+            "1^X^L^^mdc_attr_sys_id",
+            r"\X3637\972",
+            "1^X~67972",
+            "67972&1",
+        ] {
             let found = claims("A", "", &format!("OBX|1|ST|{code}|1.0.0.1|00-A0-37-EB-21-75-78-0F\r"));
             assert_eq!(found, expect("system-id", "OBX[1]-5.1 00A037EB2175780F"), "{code}");
         }

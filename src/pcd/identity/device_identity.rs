@@ -5,6 +5,8 @@ use std::fmt;
 /// An identifier of a device or an application, as a value: two spellings of one identifier are equal, and no
 /// identifier is equal to a part of another.
 ///
+/// A unit of an assigner is the unit's identifier, `^`, and that of the assigner: `F1519EFX^MINDRAY.COM^DNS`.
+///
 /// An EUI-64 is a number. Its notation may have either case, `-`, `:`, `.` or blanks between digits, a prefix
 /// `0x`, or be the MAC-48 that it derives from (IEEE: FF FE in the middle). Every other identifier is its
 /// type and its text, trimmed and in upper case; separators are significant there (`1.2.34` is not `1.23.4`).
@@ -38,6 +40,27 @@ impl DeviceIdentity {
         }
         let kind = if is_eui64_type(kind) { "EUI-64".to_owned() } else { kind.to_uppercase() };
         Some(Self::Named { kind: kind.into(), id: id.to_uppercase().into() })
+    }
+
+    /// A unit of an assigner, most often a serial number of a manufacturer: `unit` and `id` of the type
+    /// `kind`.
+    #[must_use]
+    pub(super) fn unit(unit: &str, id: &str, kind: &str) -> Self {
+        let id = format!("{}^{}", unit.trim().to_uppercase(), id.trim().to_uppercase());
+        Self::Named { kind: kind.trim().to_uppercase().into(), id: id.into() }
+    }
+
+    /// The assigner, if this is a unit of one.
+    #[must_use]
+    pub fn assigner(&self) -> Option<Self> {
+        let Self::Named { kind, id } = self else { return None };
+        let (_, assigner) = id.rsplit_once('^')?;
+        Some(Self::Named { kind: kind.clone(), id: assigner.into() })
+    }
+
+    /// Whether it is an EUI-64, or a text of that type.
+    pub(super) fn is_of_eui64_type(&self) -> bool {
+        matches!(self, Self::Eui64(_)) || matches!(self, Self::Named { kind, .. } if is_eui64_type(kind))
     }
 
     /// Parses the notation of [`Display`](fmt::Display): the identifier, and `^` with its type if it has one.
@@ -96,7 +119,8 @@ impl fmt::Display for DeviceIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Eui64(number) => write!(f, "{number:016X}"),
-            Self::Named { kind, id } if kind.is_empty() => f.write_str(id),
+            // The last `^` precedes the type.
+            Self::Named { kind, id } if kind.is_empty() && !id.contains('^') => f.write_str(id),
             Self::Named { kind, id } => write!(f, "{id}^{kind}"),
         }
     }

@@ -4,6 +4,6 @@ mod claim;
 mod device_identity;
 mod pattern;
 
-pub use claim::{Claim, Place};
+pub use claim::{Claim, Claims, Place};
 pub use device_identity::DeviceIdentity;
 pub use pattern::{IdentityPattern, IdentityPatternError};

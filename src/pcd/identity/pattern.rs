@@ -7,9 +7,10 @@ use super::device_identity::DeviceIdentity;
 
 /// A pattern of identities in a directory entry.
 ///
-/// The notation is an identifier (`00A037EB2175780F`), an identifier with its type (`mindray.com^DNS`), or a
-/// prefix of an EUI-64 of at least 24 bits, the manufacturer (`00A037*`). An identifier without a type
-/// matches every type. A lone `*` matches everything; it does not parse, see [`IdentityPattern::any`].
+/// The notation is an identifier (`00A037EB2175780F`), an identifier with its type (`mindray.com^DNS`), a
+/// unit of an assigner (`F1519EFX^mindray.com^DNS`), all of its units (`*^mindray.com^DNS`), or a prefix of
+/// an EUI-64 of at least 24 bits, the manufacturer (`00A037*`). An identifier without a type matches every
+/// type. A lone `*` matches everything; it does not parse, see [`IdentityPattern::any`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdentityPattern {
     text: String,
@@ -24,6 +25,8 @@ enum Matches {
         value: u64,
         digits: u32,
     },
+    /// Every unit of this assigner.
+    Units(DeviceIdentity),
     Everything,
 }
 
@@ -37,7 +40,9 @@ pub enum IdentityPatternError {
     #[error("`*` would let the certificate speak for every device; if that is meant, say --any")]
     Everything,
     /// A `*` that does not follow a prefix of an EUI-64.
-    #[error("`*` must follow 6 to 15 hexadecimal digits, the prefix of an EUI-64, as in `00A037*`")]
+    #[error(
+        "`*` must follow 6 to 15 hexadecimal digits, the prefix of an EUI-64, as in `00A037*`, or stand for the units of an assigner, as in `*^mindray.com^DNS`"
+    )]
     Wildcard,
 }
 
@@ -61,6 +66,9 @@ impl IdentityPattern {
     pub fn allows(&self, identity: &DeviceIdentity) -> bool {
         match (&self.matches, identity) {
             (Matches::Everything, _) => true,
+            (Matches::Units(assigner), unit) => {
+                unit.assigner().is_some_and(|claimed| assigner.stands_for(&claimed))
+            }
             (Matches::Beginning { value, digits }, DeviceIdentity::Eui64(number)) => {
                 number >> (64 - 4 * digits) == *value
             }
@@ -80,6 +88,10 @@ impl FromStr for IdentityPattern {
         }
         let matches = match text.split_once('*') {
             Some((digits, "")) => beginning(digits)?,
+            Some(("", units)) => {
+                let assigner = units.strip_prefix('^').and_then(DeviceIdentity::parse);
+                Matches::Units(assigner.ok_or(IdentityPatternError::Wildcard)?)
+            }
             Some(_) => return Err(IdentityPatternError::Wildcard),
             None => Matches::Identity(DeviceIdentity::parse(text).ok_or(IdentityPatternError::Empty)?),
         };
@@ -118,6 +130,17 @@ mod tests {
         assert!(!allows("00A037EB2175780F", "00A037EB2175780E", "EUI-64"));
         assert!(allows("mindray.com^DNS", "MINDRAY.com", "DNS"));
         assert!(!allows("mindray.com^DNS", "mindray.com", ""), "the claim says less than is allowed");
+        let unit = |pattern: &str, kind: &str| {
+            let pattern: IdentityPattern = pattern.parse().unwrap();
+            pattern.allows(&DeviceIdentity::unit("F1519efx", "mindray.com", kind))
+        };
+        assert!(unit("F1519EFX^mindray.com^DNS", "DNS") && unit("*^mindray.com^DNS", "DNS"));
+        assert!(unit("F1519EFX^mindray.com^", "") && unit("*^mindray.com", ""));
+        for other in ["mindray.com^DNS", "F1519EFY^mindray.com^DNS", "*^philips.com^DNS", "F1519EFX"] {
+            assert!(!unit(other, "DNS"), "{other}");
+        }
+        let unit = DeviceIdentity::unit("F1519efx", "mindray.com", "");
+        assert_eq!(DeviceIdentity::parse(&unit.to_string()), Some(unit));
         assert!(allows("ward-7", "WARD-7", "L"), "no type stands for every type");
     }
 
