@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use pcd_platform::audit::Event;
+use pcd_platform::model::Refusal;
+
 fn pcd(folder: &Path, words: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
         .args(words.split(' '))
@@ -70,5 +73,24 @@ fn the_proofs_that_the_readme_names_exist() {
             None => format!("fn {name}("),
         };
         assert!(sources.contains(&declaration), "the README names {name}, which is no test");
+    }
+}
+
+#[test]
+fn the_documentation_lists_every_audit_event_and_every_refusal() {
+    let page = |name: &str| {
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+    };
+    let (audit, interface_a) = (page("audit.md"), page("interface-a.md"));
+    for event in Event::NAMES {
+        // A row lists related events as `device-added`, `-changed`.
+        let listed = event.match_indices('-').any(|(at, _)| audit.contains(&format!("`{}`", &event[at..])));
+        assert!(listed || audit.contains(&format!("`{event}`")), "docs/audit.md lacks {event}");
+    }
+    for refusal in Refusal::ALL {
+        assert!(
+            interface_a.contains(&format!("`{}`", refusal.code())),
+            "docs/interface-a.md lacks {refusal:?}"
+        );
     }
 }
