@@ -1,15 +1,19 @@
 //! Checks the certificates of open sessions again (A9.4).
 
+use std::sync::Arc;
+
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ConfigHandle;
 use crate::interface_a::Registry;
 use crate::revocation::Engine;
+use crate::tls::Acceptor;
 
-/// Checks all open sessions after every change of the revocation status of some certificate, and at
-/// `[revocation] check-interval`, until `done` is cancelled.
+/// Checks the certificates of all open sessions (revocation, validity, root) after every change of the
+/// revocation status of some certificate, and at `[revocation] check-interval`, until `done` is cancelled.
 pub(super) async fn watch(
     revocation: Engine,
+    acceptor: Arc<Acceptor>,
     registry: Registry,
     config: ConfigHandle,
     done: CancellationToken,
@@ -22,9 +26,10 @@ pub(super) async fn watch(
             () = tokio::time::sleep(interval) => {}
             changed = changes.changed() => if changed.is_err() { return },
         }
-        let (registry, revocation) = (registry.clone(), revocation.clone());
+        let (registry, acceptor) = (registry.clone(), Arc::clone(&acceptor));
         // Thousands of sessions take longer than a task may hold its thread.
-        let checked = tokio::task::spawn_blocking(move || registry.recheck_revocation(&revocation)).await;
+        let check = move || registry.recheck_certificates(|path| acceptor.lost_admission(path));
+        let checked = tokio::task::spawn_blocking(check).await;
         if let Some(panic) = checked.err().and_then(|error| error.try_into_panic().ok()) {
             std::panic::resume_unwind(panic);
         }

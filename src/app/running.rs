@@ -81,7 +81,9 @@ impl Shared {
         let done = tasks.done();
         tasks.spawn(Task::RevocationRefresh, revocation.clone().refresh(done.clone()));
         let (registry, config) = (self.registry.clone(), Arc::clone(config));
-        tasks.spawn(Task::Revocation, revocation::watch(revocation.clone(), registry, config, done.clone()));
+        let watch =
+            revocation::watch(revocation.clone(), Arc::clone(acceptor), registry, config, done.clone());
+        tasks.spawn(Task::Revocation, watch);
         let stapling = acceptor.staple_refresher().clone();
         tasks.spawn_restarting(Task::Stapling, move || stapling.clone().run(done.clone()));
     }

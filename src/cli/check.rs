@@ -11,6 +11,7 @@ use crate::config::{Config, Undetermined};
 use crate::model::{Clock, explained};
 use crate::revocation::KnownStaple;
 use crate::store::{MigrationLimits, MigrationPolicy, Store};
+use crate::tls::{UnfitAnchor, UnfitReason};
 use crate::x509::CertificateFacts;
 
 /// A certificate that ends sooner than this is worth a warning.
@@ -38,6 +39,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     findings.extend(settings(&config));
     let found = examine(&config, &clock).await;
     findings.extend(found.certificates.iter().map(|facts| expiry(facts, &clock)));
+    findings.extend(found.unfit_anchors.iter().map(unfit_anchor));
     findings.extend(found.staples.iter().map(staple));
     findings.extend(found.problems.iter().map(problem));
     findings.extend(store(&config).await);
@@ -142,6 +144,22 @@ fn expiry(facts: &CertificateFacts, clock: &Clock) -> Finding {
         left.as_hours() / 24
     );
     if left < SOON { Finding::warning("certificate", detail) } else { Finding::ok("certificate", detail) }
+}
+
+/// An installed certificate that is not used as a root.
+fn unfit_anchor(anchor: &UnfitAnchor) -> Finding {
+    match anchor.reason {
+        UnfitReason::NotYetValid(_) => {
+            Finding::warning("root", format!("{anchor}: devices that chain to it are refused until then"))
+        }
+        _ => Finding::error(
+            "root",
+            format!(
+                "{anchor}: it is not used, and devices that chain to it are refused; remove it from \
+                 tls.client-trust-anchors, or install the right certificate"
+            ),
+        ),
+    }
 }
 
 /// What clients that insist on the status of every certificate will find (A10).

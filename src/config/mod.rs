@@ -35,7 +35,7 @@ pub use key::ReloadClass;
 pub use messages::{Conformance, MessageTypes, Messages, UnreadableMessage};
 pub use operations::{Admin, Log, LogFormat};
 pub use overrides::Overrides;
-pub use revocation::{MustStaple, Nonce, Responder, Revocation, Stapling, Undetermined};
+pub use revocation::{ExpiredSessions, MustStaple, Nonce, Responder, Revocation, Stapling, Undetermined};
 pub use schema::{Config, ConfigHandle};
 pub use store::{Retain, Store};
 pub use tls::{Credential, KeyLocation, Tls, TlsVersion};

@@ -61,6 +61,8 @@ pub struct Revocation {
     /// How often the certificates of open sessions are checked again.
     #[serde(with = "quantity::duration")]
     pub check_interval: Duration,
+    /// What happens to an open session when a certificate of its device expires.
+    pub expired_sessions: ExpiredSessions,
 }
 
 impl Default for Revocation {
@@ -86,6 +88,7 @@ impl Default for Revocation {
             allowed_hosts: Vec::new(),
             refresh_interval: Duration::from_hours(1),
             check_interval: Duration::from_mins(1),
+            expired_sessions: ExpiredSessions::default(),
         }
     }
 }
@@ -127,6 +130,17 @@ pub enum Undetermined {
     Refuse,
     /// Admit it.
     Accept,
+}
+
+/// What happens to an open session when a certificate of its device, or its root, expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExpiredSessions {
+    /// It ends at the next check.
+    #[default]
+    End,
+    /// It goes on until the device disconnects. A new connection is refused.
+    Finish,
 }
 
 /// What is stapled to the platform's own chains (A10). Responses are fetched and cached as [`Revocation`]
@@ -180,6 +194,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("revocation.allowed-hosts", ReloadClass::Applied),
     Key::new("revocation.refresh-interval", ReloadClass::Applied).timeout(),
     Key::new("revocation.check-interval", ReloadClass::Applied).timeout(),
+    Key::new("revocation.expired-sessions", ReloadClass::Applied),
     Key::new("stapling.wait", ReloadClass::Applied).timeout(),
     Key::new("stapling.must-staple", ReloadClass::NewSessions),
 ];

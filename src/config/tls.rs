@@ -31,6 +31,9 @@ pub struct Tls {
     /// Bytes of each certificate of a client's chain, in DER.
     #[serde(with = "quantity::size")]
     pub max_certificate: usize,
+    /// Common Names of devices whose certificate may have a key usage without digitalSignature (RFC 5280
+    /// 4.2.1.3).
+    pub key_usage_exceptions: Vec<String>,
     /// TLS sessions stored for resumption, the newest ones; 0 stores none.
     pub session_cache: usize,
 }
@@ -48,6 +51,7 @@ impl Default for Tls {
             // A device, its issuing CA and the root are three; cross-certificates add one or two.
             max_chain_certificates: 6,
             max_certificate: 16 << 10,
+            key_usage_exceptions: Vec::new(),
             // 1.4 KB each with ECC, 2.2 KB with RSA (docs/benchmarks.md).
             session_cache: 4096,
         }
@@ -138,5 +142,6 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("tls.client-rsa-bits", ReloadClass::NewSessions),
     Key::new("tls.max-chain-certificates", ReloadClass::NewSessions).count(2..=10),
     Key::new("tls.max-certificate", ReloadClass::NewSessions).bytes(2 << 10..=64 << 10),
+    Key::new("tls.key-usage-exceptions", ReloadClass::NewSessions),
     Key::new("tls.session-cache", ReloadClass::NewSessions).count(0..=1_000_000),
 ];

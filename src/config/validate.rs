@@ -8,7 +8,7 @@ use super::{
     Audit, AuditRepository, Config, Credential, KeyLocation, Messages, Problem, Revocation, Store, Tls,
     Values, keys, log_level,
 };
-use crate::model::StoreUrl;
+use crate::model::{DeviceId, StoreUrl};
 
 /// Resolves the paths of `config` and returns every problem. `credentials` is where systemd puts credentials.
 pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<Problem> {
@@ -77,6 +77,11 @@ impl Checker<'_> {
         self.require(2048 <= low && low <= high && high <= 8192, "tls.client-rsa-bits", || {
             format!("[{low}, {high}] is not a range within 2048 and 8192")
         });
+        for name in &tls.key_usage_exceptions {
+            self.require(name.parse::<DeviceId>().is_ok(), "tls.key-usage-exceptions", || {
+                format!("\"{name}\" is not a Common Name of a device")
+            });
+        }
         self.resolve_all(&mut tls.client_trust_anchors);
         for (credential, keys) in [(&mut tls.ecc, &ECC), (&mut tls.rsa, &RSA)] {
             if let Some(credential) = credential {

@@ -101,17 +101,20 @@ impl Registry {
         }
     }
 
-    /// Ends the sessions whose path holds a certificate that was revoked after the handshake. A status that
-    /// has become undetermined does not end a session.
-    pub fn recheck_revocation(&self, revocation: &Engine) {
+    /// Ends the sessions whose path `lost_admission` refuses. A revocation status that has become
+    /// undetermined must not end a session.
+    pub fn recheck_certificates(
+        &self,
+        lost_admission: impl Fn(&Arc<[IssuedCertificate]>) -> Option<Refusal>,
+    ) {
         let paths: Vec<_> = self.entries().iter().map(|(id, entry)| (*id, Arc::clone(&entry.path))).collect();
         // A lookup takes microseconds; the lock on the list is not held during lookups.
         for (id, path) in paths {
-            if is_revoked(revocation, &path)
+            if let Some(refusal) = lost_admission(&path)
                 && let Some(entry) = self.entries().get(&id)
             {
                 // The session may have ended in this moment.
-                let _ = entry.withdrawn.send(Some(Refusal::Revoked));
+                let _ = entry.withdrawn.send(Some(refusal));
             }
         }
     }
@@ -164,8 +167,8 @@ impl Registry {
     ///
     /// The handshake decides when the certificate arrives; a peer may withhold its Finished until an operator
     /// has suspended it. `admit` reads the current directory and revocation status while the list is locked.
-    /// [`Registry::recheck`] and [`Registry::recheck_revocation`] take the same lock after each change, so a
-    /// change is either seen by `admit` or ends the session: no order of events lets it pass (A8, A9.4).
+    /// [`Registry::recheck`] and [`Registry::recheck_certificates`] take the same lock after each change, so
+    /// a change is either seen by `admit` or ends the session: no order of events lets it pass (A8, A9.4).
     ///
     /// # Errors
     /// Why `admit` refuses the peer.

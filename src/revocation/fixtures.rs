@@ -46,6 +46,7 @@ pub(crate) fn config(folder: &Path) -> config::Revocation {
         allowed_hosts: vec!["127.0.0.1".to_owned()],
         refresh_interval: Duration::from_secs(3600),
         check_interval: Duration::from_secs(60),
+        expired_sessions: config::ExpiredSessions::End,
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use super::anchor_fitness::UnfitAnchor;
 use super::certificate_selection::PlatformCertificates;
 use super::credential::{CredentialError, PlatformCredentials};
 use super::inventory::installed_certificates;
@@ -28,7 +29,7 @@ use crate::audit::Installed;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, MustStaple};
 use crate::model::{Clock, Refusal};
-use crate::revocation::Engine;
+use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
 use crate::x509::CertificateFacts;
 
 /// Turns TCP connections into [`Secured`] ones, or refuses them with the matching TLS alert.
@@ -143,6 +144,24 @@ impl Acceptor {
         installed_certificates(&settings.certificates, &settings.verifier.trust)
     }
 
+    /// The installed certificates that cannot be roots of clients, or not yet.
+    #[must_use]
+    pub fn unfit_anchors(&self) -> Vec<UnfitAnchor> {
+        self.settings.load().verifier.trust.unfit.clone()
+    }
+
+    /// The definite reason, if any, why a new connection with the path of an open session would be refused:
+    /// revoked, expired, or its root was removed. An undetermined revocation status is none.
+    #[must_use]
+    pub fn lost_admission(&self, path: &Arc<[IssuedCertificate]>) -> Option<Refusal> {
+        let verifier = Arc::clone(&self.settings.load().verifier);
+        let is_revoked = |status: &Status| matches!(status.verdict, Verdict::Revoked { .. });
+        if self.revocation.peek(path).iter().any(is_revoked) {
+            return Some(Refusal::Revoked);
+        }
+        verifier.lost_admission(path, self.clock.now())
+    }
+
     /// The key that signs the audit trail.
     pub(super) fn signing_key(&self) -> Option<Arc<CertifiedKey>> {
         self.settings.load().signing_key.clone()
@@ -204,7 +223,15 @@ impl AcceptorSettings {
         let provider = Arc::new(provider(settings));
         let time = time_provider(clock);
         let now = time.current_time().ok_or(rustls::Error::FailedToGetCurrentTime)?;
-        let trust = Trust::load(&config.tls.client_trust_anchors)?;
+        let clock_skew = config.revocation.clock_skew;
+        let trust = Trust::load_for_clients(&config.tls.client_trust_anchors, clock.now(), clock_skew)?;
+        for anchor in &trust.unfit {
+            tracing::error!(
+                subject = anchor.subject,
+                reason = %anchor.reason,
+                "an installed root is not used; devices that chain to it are refused"
+            );
+        }
         let credentials = PlatformCredentials::load(&config.tls, &trust, &provider, now)?;
         let verifier = Arc::new(PeerVerifier {
             trust,
@@ -216,6 +243,15 @@ impl AcceptorSettings {
                 certificates: config.tls.max_chain_certificates,
                 certificate_bytes: config.tls.max_certificate,
             },
+            clock_skew,
+            // The validation of the configuration has refused other names.
+            key_usage_exceptions: config
+                .tls
+                .key_usage_exceptions
+                .iter()
+                .flat_map(|name| name.parse())
+                .collect(),
+            expired_sessions: config.revocation.expired_sessions,
             directory: Arc::clone(directory),
             algorithms: provider.signature_verification_algorithms,
         });

@@ -6,6 +6,7 @@
 //! reaches the peer as a TLS alert. [`Connector`] is the client side of Interface B.
 
 mod acceptor;
+mod anchor_fitness;
 mod audit_signature;
 mod ca_cache;
 mod certificate_selection;
@@ -30,6 +31,7 @@ mod trust;
 mod verifier;
 
 pub use acceptor::{Acceptor, AcceptorError, Prepared, Secured};
+pub use anchor_fitness::{UnfitAnchor, UnfitReason};
 pub use audit_signature::AuditSignatureVerifier;
 pub use certificate_selection::PlatformCertificates;
 pub use connector::{ConnectError, Connector, ConnectorSettings};

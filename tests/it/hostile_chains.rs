@@ -4,10 +4,14 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pcd_platform::pki::KeyType;
+use jiff::SignedDuration;
+use pcd_platform::model::Clock;
+use pcd_platform::pki::{CertificateOrder, KeyType, Role};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustix::process::Signal;
 
-use crate::harness::{Credential, Device, Site, alert, finish, message, s_client};
+use crate::harness::{Credential, Device, Site, alert, eventually, finish, message, s_client};
+use crate::openssl::openssl;
 
 fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
@@ -66,12 +70,10 @@ fn hostile_chains_do_not_delay_genuine_devices() {
     let attacks = attacks.map(|(name, cas, purposes)| hostile(folder.path(), name, cas, purposes));
     thread::scope(|scope| {
         let (site, address) = (&site, platform.address);
-        let hostile: Vec<_> = attacks
-            .iter()
-            .map(|own| {
-                scope.spawn(move || finish(s_client(site, address, Some(own), &[]), b"", Some(b"never")))
-            })
-            .collect();
+        // Each command writes the same file of roots first.
+        let commands: Vec<_> = attacks.iter().map(|own| s_client(site, address, Some(own), &[])).collect();
+        let attack = |command| scope.spawn(move || finish(command, b"", Some(b"never")));
+        let hostile: Vec<_> = commands.into_iter().map(attack).collect();
         thread::sleep(Duration::from_millis(200));
         let start = Instant::now();
         for (name, own) in names.iter().zip(&devices) {
@@ -86,4 +88,76 @@ fn hostile_chains_do_not_delay_genuine_devices() {
     });
     let refused = platform.metric("pcd_handshakes_total{reason=\"oversized-chain\",result=\"refused\"}");
     assert_eq!(refused, 4.0);
+}
+
+/// Signs a device certificate for `name` with the key of another device's certificate.
+fn forge(folder: &Path, name: &str, signer: &Credential) -> Credential {
+    let signer_pem = std::fs::read_to_string(&signer.chain).unwrap();
+    let key = KeyPair::from_pem(&std::fs::read_to_string(&signer.key).unwrap()).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&signer_pem, key).unwrap();
+    let own_key = KeyPair::generate().unwrap();
+    let mut own = params(name);
+    own.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let chain = [own.signed_by(&own_key, &issuer).unwrap().pem()];
+    write(folder, "forged", &chain, &own_key)
+}
+
+// A6: an operator installs the certificate of a device as a root, and the holder of its key forges others.
+#[test]
+fn a_device_certificate_that_is_installed_as_a_root_certifies_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::new();
+    let device = site.certificate("DEVICE", KeyType::Ecc);
+    let anchor = folder.path().join("device.pem");
+    let leaf = openssl("x509 -in {} -out {}", &[&device.chain, &anchor]);
+    assert!(leaf.ok, "{}", leaf.text);
+    let roots: Vec<_> = site.trust_anchors().into_iter().chain([anchor]).collect();
+    let site =
+        site.without("tls", "client-trust-anchors").with("tls", &format!("client-trust-anchors = {roots:?}"));
+    let forged = forge(folder.path(), "VICTIM", &device);
+    let platform = site.start();
+    platform.admit("VICTIM", &[]);
+    platform.admit("DEVICE", &[]);
+    let output = finish(s_client(&site, platform.address, Some(&forged), &[]), b"", Some(b"never"));
+    assert_eq!(alert(&output), Some(48), "{}", output.text());
+    let mut genuine = Device::connect(&site, platform.address, &device).unwrap();
+    assert_eq!(genuine.code(message("DEVICE", "1")), "CA");
+    let (status, out, _) = platform.cli().try_run(&["check"]);
+    assert_eq!(status.code(), Some(1), "{out}");
+    assert!(out.contains("\"CN=DEVICE") && out.contains("is not a CA certificate"), "{out}");
+    assert!(platform.log().contains("an installed root is not used"), "{}", platform.log());
+}
+
+// A8, A9.4
+#[test]
+fn a_session_ends_when_its_root_is_removed_or_its_certificate_expires() {
+    let site = Site::new().with("revocation", "check-interval = \"200ms\"\nclock-skew = \"1s\"");
+    let platform = site.start();
+    let soon = Clock::system().now().checked_sub(SignedDuration::from_secs(24 * 3600 - 8)).unwrap();
+    let order = CertificateOrder {
+        not_before: Some(soon),
+        days: 1,
+        ..CertificateOrder::new("SHORT", Role::Device, KeyType::Ecc)
+    };
+    let (short, long) = (site.issue(&order), site.certificate("LONG", KeyType::Rsa));
+    platform.admit("SHORT", &[]);
+    platform.admit("LONG", &[]);
+    let mut sessions = [("SHORT", &short), ("LONG", &long)].map(|(name, own)| {
+        let mut device = Device::connect(&site, platform.address, own).unwrap();
+        assert_eq!(device.code(message(name, "1")), "CA");
+        device
+    });
+    let ends = || platform.cli().json(&["audit", "list", "--event", "session-ended"]);
+    eventually("the session of the expired certificate has ended", || ends().len() == 1);
+    assert_eq!(ends()[0]["details"]["why"], "expired", "{:?}", ends());
+    assert_eq!(sessions[1].code(message("LONG", "2")), "CA", "the other one goes on");
+    let roots = site.trust_anchors();
+    let site = site
+        .without("tls", "client-trust-anchors")
+        .without("tls", "rsa")
+        .with("tls", &format!("client-trust-anchors = [{:?}]", roots[0]));
+    site.write_configuration();
+    platform.signal(Signal::HUP);
+    eventually("the session of the removed root has ended", || ends().len() == 2);
+    assert!(ends().iter().any(|row| row["details"]["why"] == "untrusted-issuer"), "{:?}", ends());
 }

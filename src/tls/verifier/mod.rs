@@ -4,7 +4,9 @@ mod chain_limits;
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -13,6 +15,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
+use super::anchor_fitness::UnfitReason;
 use super::ca_cache::{CaCache, CaCertificate};
 use super::key_policy::accepts_key;
 use super::refusal::{HandshakeError, certificate_error, path_refusal, presented_certificate};
@@ -20,10 +23,11 @@ use super::signature_cache::{FailedSignatures, SignatureCache};
 use super::status_request_v2;
 use super::trust::Trust;
 use crate::authz::{Device, DirectoryHandle};
-use crate::config::Undetermined;
-use crate::model::Refusal;
+use crate::config::{ExpiredSessions, Undetermined};
+use crate::model::{DeviceId, Refusal};
 use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
-use crate::x509::{CertificateFacts, Signed};
+use crate::x509::der::Element;
+use crate::x509::{CertificateFacts, CertificateOutline, Signed};
 pub(super) use chain_limits::ChainLimits;
 
 tokio::task_local! {
@@ -68,6 +72,12 @@ pub(super) struct PeerVerifier {
     pub(super) when_undetermined: Undetermined,
     pub(super) rsa_bits: (usize, usize),
     pub(super) limits: ChainLimits,
+    /// Tolerated difference between the clocks of CAs and of this machine.
+    pub(super) clock_skew: Duration,
+    /// Devices whose certificates may have a key usage without digitalSignature.
+    pub(super) key_usage_exceptions: Vec<DeviceId>,
+    /// What happens to an open session when a certificate of it expires.
+    pub(super) expired_sessions: ExpiredSessions,
     pub(super) directory: DirectoryHandle,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
@@ -77,7 +87,7 @@ impl PeerVerifier {
     /// Common Name and the directory entry (A8, A9).
     pub(super) fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
         let (leaf, intermediates) = chain.split_first().ok_or(HandshakeError::new(Refusal::NoCertificate))?;
-        self.limits.check(chain).map_err(HandshakeError::new)?;
+        let outlines = self.limits.check(chain).map_err(HandshakeError::new)?;
         let facts =
             CertificateFacts::read(leaf).map_err(|_| HandshakeError::new(Refusal::MalformedCertificate))?;
         let facts = Arc::new(facts);
@@ -85,6 +95,10 @@ impl PeerVerifier {
             certificate: Some(presented_certificate(&facts)),
             ..HandshakeError::new(refusal)
         };
+        if self.forbids_signatures(&facts) {
+            return Err(refused(Refusal::WrongPurpose));
+        }
+        let now = self.time_of_path(&outlines, now);
         let last_path = RefCell::new(None);
         let verified = self.verify_path(leaf, intermediates, now, &facts, &last_path);
         let last_path = last_path.into_inner();
@@ -100,6 +114,54 @@ impl PeerVerifier {
         let id = facts.device_id().map_err(|_| refused(Refusal::NoCommonName))?;
         let device = self.directory.load().admit(&id).map_err(refused)?;
         Ok(Admission { device, facts, path, statuses })
+    }
+
+    /// Whether the key usage excludes the signature of CertificateVerify (RFC 5280 4.2.1.3, RFC 5246 7.4.6).
+    fn forbids_signatures(&self, facts: &CertificateFacts) -> bool {
+        let excepted = || facts.device_id().is_ok_and(|id| self.key_usage_exceptions.contains(&id));
+        facts.key_usage.is_some_and(|usage| !usage.digital_signature) && !excepted()
+    }
+
+    /// The time at which the validity of the chain is evaluated: `now`, or a time within the clock skew at
+    /// which each certificate has begun and none has ended.
+    fn time_of_path(&self, outlines: &[CertificateOutline<'_>], now: UnixTime) -> UnixTime {
+        let (now_seconds, skew) = (now.as_secs(), self.clock_skew.as_secs());
+        let seconds =
+            |time: Element<'_>| time.time().ok().and_then(|time| u64::try_from(time.as_second()).ok());
+        let tolerated = |time: &u64| time.abs_diff(now_seconds) <= skew;
+        let latest_start = outlines
+            .iter()
+            .filter_map(|outline| seconds(outline.validity.not_before))
+            .filter(|start| *start > now_seconds && tolerated(start))
+            .max();
+        let earliest_end = outlines
+            .iter()
+            .filter_map(|outline| seconds(outline.validity.not_after))
+            .filter(|end| *end < now_seconds && tolerated(end))
+            .min();
+        latest_start
+            .or(earliest_end)
+            .map_or(now, |time| UnixTime::since_unix_epoch(Duration::from_secs(time)))
+    }
+
+    /// The definite reason, if any, why a new connection with the path of an open session would be refused:
+    /// its root was removed, or a certificate has expired. `// A6, A8`
+    pub(super) fn lost_admission(&self, path: &[IssuedCertificate], now: Timestamp) -> Option<Refusal> {
+        let root = &path.last()?.issuer;
+        let intermediates = count_intermediates(path.iter().map(|issued| issued.certificate.as_ref()));
+        let has_expired = |issued: &IssuedCertificate| {
+            let reason = UnfitReason::find_in_dates(&issued.certificate, now, self.clock_skew);
+            matches!(reason, Some(UnfitReason::Expired(_)))
+        };
+        let ends_expired = self.expired_sessions == ExpiredSessions::End;
+        match self.trust.check_anchor(root, intermediates, now, self.clock_skew) {
+            // A clock that was set back does not end sessions.
+            Ok(()) | Err(webpki::Error::CertNotValidYet { .. }) => {
+                (ends_expired && path.iter().any(has_expired)).then_some(Refusal::Expired)
+            }
+            Err(webpki::Error::CertExpired { .. }) => ends_expired.then_some(Refusal::Expired),
+            Err(error) => Some(path_refusal(&error)),
+        }
     }
 
     /// Validates the path with webpki (RFC 5280 section 6.1), and checks what webpki leaves out: keyCertSign
@@ -118,7 +180,7 @@ impl PeerVerifier {
         let algorithms = self.caches.signatures.algorithms(self.algorithms.all, &failures, end_entity);
         let algorithms: Vec<_> = algorithms.iter().map(|algorithm| algorithm as _).collect();
         let check = |verified: &VerifiedPath<'_>| {
-            let path = self.links(verified, facts)?;
+            let path = self.links(verified, facts, now)?;
             let statuses = Arc::new(self.revocation_status(&path));
             let result = self.evaluate(&statuses);
             // A path with a revoked certificate stays the reported one when the next path fails too.
@@ -153,6 +215,7 @@ impl PeerVerifier {
         &self,
         path: &VerifiedPath<'_>,
         leaf: &Arc<CertificateFacts>,
+        now: UnixTime,
     ) -> Result<Arc<[IssuedCertificate]>, webpki::Error> {
         let mut certificates = vec![Arc::clone(leaf)];
         let mut issuers = Vec::new();
@@ -172,7 +235,12 @@ impl PeerVerifier {
         if !certificates.iter().all(|certificate| accepts_key(certificate.key, self.rsa_bits)) {
             return Err(webpki::Error::CertDistrusted);
         }
-        issuers.push(Arc::clone(self.trust.issuer(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?));
+        let root = self.trust.issuer(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?;
+        let now = i64::try_from(now.as_secs()).ok().and_then(|now| Timestamp::from_second(now).ok());
+        let now = now.ok_or(webpki::Error::InvalidCertValidity)?;
+        let intermediates = count_intermediates(certificates.iter().map(Arc::as_ref));
+        self.trust.check_anchor(root, intermediates, now, self.clock_skew)?;
+        issuers.push(Arc::clone(root));
         Ok(certificates
             .into_iter()
             .zip(issuers)
@@ -218,6 +286,12 @@ impl PeerVerifier {
             _ => Ok(()),
         }
     }
+}
+
+/// The certificates of a path that count for a path length: all but the end entity and self-issued ones
+/// (RFC 5280 4.2.1.9).
+fn count_intermediates<'a>(path: impl Iterator<Item = &'a CertificateFacts>) -> usize {
+    path.skip(1).filter(|certificate| certificate.subject != certificate.issuer).count()
 }
 
 /// Logs at error level: the fault is not the peer's, but that of a responder or of this platform's network.

@@ -1,6 +1,7 @@
 //! A8, A9: the rules of RFC 5280 that webpki leaves out, and the chains that real clients send.
 
 mod cost;
+mod fitness;
 mod pkits;
 
 use std::path::PathBuf;
@@ -31,11 +32,14 @@ fn verifier(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> PeerV
     let clock = Clock::manual(hours(0));
     let settings = Settings::new(&[crate::config::TlsVersion::Tls12], true);
     PeerVerifier {
-        trust: Trust::load(&files).unwrap(),
+        trust: Trust::load_for_clients(&files, hours(0), Duration::from_mins(5)).unwrap(),
         revocation: Engine::open(&config, Metrics::new().unwrap(), clock).unwrap(),
         caches: Caches::default(),
         when_undetermined: Undetermined::Refuse,
         rsa_bits: (2048, 4096),
+        clock_skew: Duration::from_mins(5),
+        key_usage_exceptions: Vec::new(),
+        expired_sessions: ExpiredSessions::End,
         limits: ChainLimits { certificates: 6, certificate_bytes: 16 << 10 },
         directory: DirectoryHandle::default(),
         algorithms: provider(settings).signature_verification_algorithms,
