@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::ConfigHandle;
+use crate::model::explained;
 use crate::store::Store;
 use crate::tls::Acceptor;
 
@@ -51,7 +52,7 @@ pub(super) async fn sign(store: &Store, acceptor: &Acceptor) {
         Ok(None) => {}
         Err(error) => {
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = %explained(&error),
                 "the audit trail could not be signed; the next attempt follows after audit.sign-every"
             );
         }

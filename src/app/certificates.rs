@@ -2,6 +2,7 @@
 
 use super::Platform;
 use crate::audit::{Event, Installed};
+use crate::model::explained;
 use crate::store::{AuditFilter, Page, Store, StoreError};
 
 impl Platform {
@@ -11,7 +12,7 @@ impl Platform {
             Ok(old) => self.record_certificates(old).await,
             Err(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %explained(&error),
                     "the audit trail could not be read; a change of the installed certificates is not recorded"
                 );
             }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::authz::{Directory, DirectoryHandle};
 use crate::interface_a::Registry;
 use crate::metrics::Metrics;
+use crate::model::explained;
 use crate::store::{Store, StoreError};
 
 pub(super) async fn read(store: &Store) -> Result<Directory, StoreError> {
@@ -39,7 +40,7 @@ pub(super) async fn watch(
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::error!(
-                        error = &error as &dyn std::error::Error,
+                        error = %explained(&error),
                         "the device directory could not be read; the last one that was read still applies"
                     );
                 }

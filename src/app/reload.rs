@@ -70,7 +70,7 @@ impl Platform {
                 let (fault, keys) = error.fault();
                 self.store.audit_or_log(Event::ConfigurationRefused { fault, keys, by }).await;
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %explained(&error),
                     "configuration not reloaded; the current one stays"
                 );
                 Reloaded::Unchanged { reason: explained(&error) }

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Platform;
 use crate::audit_forwarder;
 use crate::config::Retain;
+use crate::model::explained;
 use crate::store::Store;
 
 /// The tables with a retention time.
@@ -71,7 +72,7 @@ impl Platform {
                     }
                 }
                 Err(error) => {
-                    let error = &error as &dyn std::error::Error;
+                    let error = explained(&error);
                     tracing::warn!(
                         what = table.label(),
                         error,

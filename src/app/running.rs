@@ -13,7 +13,7 @@ use crate::audit_forwarder::Forwarder;
 use crate::http;
 use crate::interface_a::{Registry, Serving};
 use crate::liveness::{self, Liveness};
-use crate::model::Task;
+use crate::model::{Task, explained};
 use crate::southbound::Dispatcher;
 
 /// What the running parts share.
@@ -51,7 +51,7 @@ impl Shared {
         let kept = self.platform.store.keep_instance(tasks.done());
         let keep = async move {
             if let Err(error) = kept.await {
-                tracing::error!(error = &error as &dyn std::error::Error, "node was taken over");
+                tracing::error!(error = %explained(&error), "node was taken over");
             }
         };
         tasks.spawn(Task::Instance, keep);
@@ -187,7 +187,7 @@ impl Shared {
         let (supervisor, connections) = (tasks.supervisor(), serving.connections());
         let accept = async move {
             if let Err(error) = serving.run().await {
-                tracing::error!(error = &error as &dyn std::error::Error, "listening socket failed");
+                tracing::error!(error = %explained(&error), "listening socket failed");
                 supervisor.stop(Task::InterfaceA, "failed");
             }
         };

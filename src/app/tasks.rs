@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::metrics::Metrics;
-use crate::model::{Clock, Task, injected_fault};
+use crate::model::{Clock, Task, explained, injected_fault};
 
 /// The running parts of the platform.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ impl Tasks {
         while let Some(ended) = self.running.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %explained(&error),
                     "running part could not be awaited"
                 );
             }

@@ -1,8 +1,9 @@
 //! Logs on stderr.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
@@ -20,7 +21,10 @@ pub struct LevelError(#[source] ParseError);
 /// When the level is neither a level nor a list of directives.
 pub fn start(log: &Log) -> Result<(), LevelError> {
     let filter = EnvFilter::builder().parse(&log.level).map_err(LevelError)?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false)
+        .with_writer(|| LossyStderr);
     let started = match log.format {
         LogFormat::Text => logs.with_target(false).with_ansi(wants_colours()).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
@@ -30,6 +34,31 @@ pub fn start(log: &Log) -> Result<(), LevelError> {
         std::panic::set_hook(Box::new(log_panic));
     }
     Ok(())
+}
+
+/// Writes to stderr and never fails. A log on a full disk, or in a pipe whose reader has ended, must not stop
+/// the platform: tracing reports a failed write on stderr, where the same failure is a panic. Lost lines are
+/// counted and reported when a line can be written again.
+struct LossyStderr;
+
+impl Write for LossyStderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut stderr = io::stderr().lock();
+        let lost = LOST_LINES.swap(0, Ordering::Relaxed);
+        let report =
+            if lost > 0 { writeln!(stderr, "{lost} log lines could not be written") } else { Ok(()) };
+        if report.is_err() {
+            LOST_LINES.fetch_add(lost, Ordering::Relaxed);
+        }
+        if report.and_then(|()| stderr.write_all(line)).is_err() {
+            LOST_LINES.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Colours are for people: a terminal without NO_COLOR (<https://no-color.org>).
@@ -51,3 +80,6 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
         tracing::error!(location, thread, text, "panic: a fault of the platform");
     }
 }
+
+/// Log lines that were lost since the last one that was written.
+static LOST_LINES: AtomicU64 = AtomicU64::new(0);

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{ChainHead, Originator};
 use crate::config::{AuditRepository, Config, ConfigHandle};
 use crate::metrics::Metrics;
-use crate::model::{Clock, NodeName};
+use crate::model::{Clock, NodeName, explained};
 use crate::store::{AuditRow, Store, StoreError};
 pub use connection::connector;
 use connection::{Connection, ConnectionError};
@@ -87,7 +87,7 @@ impl Forwarder {
                         // Logged once, not at every attempt.
                         if reached != Some(false) {
                             tracing::warn!(
-                                error = &error as &dyn std::error::Error,
+                                error = %explained(&error),
                                 "audit repository unreachable; rows stay in the store and are sent when it recovers"
                             );
                         }

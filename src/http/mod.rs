@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use self::reload::{KeyEffect, ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};
-use crate::model::BindError;
+use crate::model::{BindError, explained};
 
 /// The bound admin listener.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl AdminListener {
             () = done.cancelled() => {}
             served = serving => {
                 if let Err(error) = served {
-                    tracing::error!(error = &error as &dyn std::error::Error, "admin listener failed");
+                    tracing::error!(error = %explained(&error), "admin listener failed");
                 }
             }
         }
@@ -83,7 +83,7 @@ async fn metrics(State(state): State<AdminState>) -> Response {
         }
         Err(error) => {
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = %explained(&error),
                 "metrics could not be rendered; the request is answered with 500"
             );
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -26,7 +26,7 @@ use crate::config::{ConfigHandle, Unknown};
 use crate::hl7::AcknowledgeAs;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
+use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId, explained};
 use crate::revocation::Engine;
 use crate::store::{Store, StoreError};
 use crate::tls::{self, Acceptor, HandshakeError, Peer, Secured, SecuredStream};
@@ -259,7 +259,7 @@ impl InterfaceA {
             Ok(()) | Err(StoreError::DeviceExists(_)) => {}
             Err(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %explained(&error),
                     "cannot enrol a new device; it is enrolled when it connects again"
                 );
             }

@@ -11,7 +11,7 @@ use crate::audit::Event;
 use crate::authz::DirectoryHandle;
 use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
-use crate::model::{Clock, DeviceId};
+use crate::model::{Clock, DeviceId, explained};
 use crate::store::{MessageFilter, Store, StoreError};
 
 /// Watches the liveness of all devices.
@@ -36,7 +36,7 @@ impl Watch {
     pub async fn run(self, done: CancellationToken) {
         if let Err(error) = self.restore().await {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %explained(&error),
                 "cannot read the message history of the devices; silence thresholds are learned again"
             );
         }

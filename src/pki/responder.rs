@@ -13,6 +13,7 @@ use super::index::Index;
 use super::ocsp_response::{OcspFailure, OcspResponse, ResponderId};
 use super::test_pki::TestPki;
 use super::{file, key};
+use crate::model::explained;
 use crate::revocation::CertStatus;
 use crate::revocation::ocsp::{CertId, Request, SingleResponse};
 use crate::revocation::{CertIdHash, Issuer};
@@ -66,7 +67,7 @@ impl OcspResponder {
             Ok(None) => OcspFailure::Unauthorized.to_der(),
             Err(error) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %explained(&error),
                     "could not answer an OCSP request; responded internalError"
                 );
                 OcspFailure::InternalError.to_der()

@@ -11,7 +11,7 @@ use super::Sendable;
 use crate::hl7::AcknowledgementCode;
 use crate::interface_a::{Acknowledgement, Exchange, Registry};
 use crate::metrics::Metrics;
-use crate::model::{Clock, DeviceId, MessageId};
+use crate::model::{Clock, DeviceId, MessageId, explained};
 use crate::store::{Store, StoreError, WaitingMessage};
 
 /// Sends waiting orders to the devices that have a session on this node. Cheap to clone; clones share their
@@ -101,7 +101,7 @@ impl Dispatcher {
             // Logged once, not at every attempt.
             Err(error) => {
                 if !std::mem::replace(failing, true) {
-                    let error = &error as &dyn std::error::Error;
+                    let error = explained(&error);
                     tracing::error!(error, "the outbox cannot be read; will retry");
                 }
             }
@@ -154,7 +154,7 @@ impl Dispatcher {
         if let Err(error) = self.exchange(&message, &over).await {
             tracing::error!(
                 message = %message.id,
-                error = &error as &dyn std::error::Error,
+                error = %explained(&error),
                 "an order could not be sent; will retry"
             );
             // The order stays in the outbox and is read again when the store may have recovered.
@@ -171,7 +171,7 @@ impl Dispatcher {
             Err(unsendable) => {
                 tracing::error!(
                     message = %id,
-                    error = &unsendable as &dyn std::error::Error,
+                    error = %explained(&unsendable),
                     "outbox entry is not a sendable HL7 message; leaving it until it expires"
                 );
                 self.until(*expires_at, over).await;
@@ -294,14 +294,14 @@ async fn pause(time: Duration, over: &CancellationToken) {
 }
 
 fn unwritten(id: MessageId, error: &StoreError) {
-    let error = error as &dyn std::error::Error;
+    let error = explained(error);
     tracing::error!(message = %id, error, "the answer of a device could not be recorded; will retry");
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {
     if let Err(panic) = ended {
         tracing::error!(
-            error = &panic as &dyn std::error::Error,
+            error = %explained(&panic),
             "an order is no longer tracked; its outcome is unknown"
         );
     }

@@ -4,7 +4,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::harness::{Cli, Site};
+use rustix::process::Signal;
+
+use crate::harness::{Cli, Site, eventually};
 
 const ESCAPE: char = '\u{1b}';
 
@@ -49,6 +51,20 @@ fn one_line_says_what_was_started() {
 }
 
 #[test]
+fn an_error_in_json_names_its_causes() {
+    let site = Site::new().with("log", "format = \"json\"");
+    let platform = site.start();
+    let site = site.with("log", "level = \"loud\"");
+    site.write_configuration();
+    platform.signal(Signal::HUP);
+    eventually("the reload is refused", || platform.log().contains("configuration not reloaded"));
+    let log = platform.stop().log;
+    let line = log.lines().find(|line| line.contains("configuration not reloaded")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert!(line["error"].as_str().unwrap().contains("\"loud\" is not a level"), "{line}");
+}
+
+#[test]
 fn colours_are_for_terminals_only() {
     // It logs warnings about its staples, and then cannot bind its address.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -70,4 +86,35 @@ fn colours_are_for_terminals_only() {
     assert!(plain.contains("WARN") && !plain.contains(ESCAPE), "{plain:?}");
     let (_, _, redirected) = Cli::of(&site).try_run(&["serve"]);
     assert!(redirected.contains("WARN") && !redirected.contains(ESCAPE), "{redirected:?}");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let site = Site::new();
+    site.start().stop();
+    let serve = |stderr: std::process::Stdio| {
+        let mut platform = Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
+            .args(["--json", "serve", "--config"])
+            .arg(site.write_configuration())
+            .current_dir(site.path())
+            .stdout(std::process::Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(platform.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        let listening: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let address: std::net::SocketAddr = listening["interface-a"][0].as_str().unwrap().parse().unwrap();
+        // A refused peer is a warning in the log.
+        drop(std::io::Write::write(&mut std::net::TcpStream::connect(address).unwrap(), b"no TLS"));
+        let pid = rustix::process::Pid::from_child(&platform);
+        assert_eq!(platform.try_wait().unwrap(), None, "it serves");
+        rustix::process::kill_process(pid, Signal::TERM).unwrap();
+        assert!(platform.wait().unwrap().success());
+    };
+    serve(std::fs::File::create("/dev/full").unwrap().into());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    serve(writer.into());
 }

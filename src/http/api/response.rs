@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
+use crate::model::explained;
 use crate::store::StoreError;
 
 /// The number of rows in one response: what the caller asked for, within bounds.
@@ -18,7 +19,7 @@ pub(super) fn bad_request(help: &'static str) -> Response {
 /// 503: the store did not answer.
 pub(super) fn unavailable(error: &StoreError) -> Response {
     tracing::error!(
-        error = error as &dyn std::error::Error,
+        error = %explained(error),
         "store query failed; the request is answered with 503"
     );
     StatusCode::SERVICE_UNAVAILABLE.into_response()

@@ -18,7 +18,7 @@ use super::session::{Effect, Now, Session, Ticket};
 use crate::audit::{self, SessionEnd};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::model::Clock;
+use crate::model::{Clock, explained};
 use crate::store::{MessageRecord, RecordOutcome, Store, StoreError};
 
 /// What a connection needs of the platform.
@@ -271,7 +271,7 @@ fn record_message(
         services.observe("stored", began);
         if let Err(error) = &outcome {
             tracing::error!(
-                error = error as &dyn std::error::Error,
+                error = %explained(error),
                 "cannot store a message; it is not acknowledged, and its sender keeps it"
             );
         }

@@ -8,7 +8,7 @@ use tokio_util::codec::Encoder as _;
 use super::outcome::NO_ANSWER;
 use crate::hl7::{Acknowledgement, AcknowledgementRequest, Header, Outcome, Rejection, Sender};
 use crate::mllp::Codec;
-use crate::model::MessageId;
+use crate::model::{MessageId, explained};
 
 /// The frames of an answer.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Answering<'_> {
             let payload = Bytes::from(acknowledgement.render(header));
             if let Err(error) = Codec::new(payload.len()).encode(payload, &mut frames) {
                 // Cannot happen: `render` leaves out the bytes that delimit frames.
-                tracing::error!(error = &error as &dyn std::error::Error, "cannot frame an acknowledgement");
+                tracing::error!(error = %explained(&error), "cannot frame an acknowledgement");
             }
         }
         let codes = match (answers.accept, answers.application) {

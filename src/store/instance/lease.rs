@@ -16,7 +16,7 @@ use sqlx::{Connection as _, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use super::process::{Holder, ProcessId};
-use crate::model::{Clock, NodeName};
+use crate::model::{Clock, NodeName, explained};
 use crate::store::error::StoreError;
 use crate::store::postgres::failure::classify;
 use crate::store::postgres::location::Location;
@@ -100,7 +100,7 @@ impl Lease {
                 Err(error) => {
                     connection = None;
                     if !std::mem::replace(&mut is_failing, true) {
-                        let error = &error as &dyn std::error::Error;
+                        let error = explained(&error);
                         tracing::warn!(node = %self.node, error, "lease not renewed; will retry every two seconds");
                     }
                 }

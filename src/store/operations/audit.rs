@@ -1,6 +1,7 @@
 //! The audit trail: appending, reading and signing.
 
 use crate::audit::{self, ChainHead, Signer, signed_bytes};
+use crate::model::explained;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::audit::{AuditFilter, AuditRow};
@@ -19,7 +20,7 @@ impl Store {
     pub async fn audit_or_log(&self, event: audit::Event) {
         let name = event.name();
         if let Err(error) = self.audit(event).await {
-            let error = &error as &dyn std::error::Error;
+            let error = explained(&error);
             tracing::error!(
                 event = name,
                 error,

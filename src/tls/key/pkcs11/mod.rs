@@ -19,6 +19,7 @@ use rustls::{OtherError, SignatureAlgorithm, SignatureScheme};
 use self::mechanism::{Curve, Scheme};
 use super::private_file::{self, PrivateFileError, Secret};
 use crate::config::TokenUri;
+use crate::model::explained;
 
 /// A token, or the key in it, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -268,7 +269,7 @@ impl Signer for TokenSigner {
         let signed = self.token.sign(self.scheme, message).map_err(|error| {
             // The fault is the platform's, not the peer's.
             tracing::error!(
-                error = &error as &dyn std::error::Error,
+                error = %explained(&error),
                 "PKCS#11 token failed to sign; handshakes fail until the token recovers"
             );
             rustls::Error::Other(OtherError(Arc::new(error)))
