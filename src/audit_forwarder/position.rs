@@ -41,10 +41,15 @@ impl Position {
     pub(super) fn write(&self, file: &Path) -> io::Result<()> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        // One node writes it, and one process of a node serves.
+        // One node writes it, and one process of a node serves: what is there is the leftover of a crash, or
+        // a link that the folder's owner planted, through which nothing may be written.
         let temporary = file.with_extension("tmp");
-        let mut written =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        if let Err(error) = fs::remove_file(&temporary)
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(error);
+        }
+        let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         written.write_all(&serde_json::to_vec(self)?)?;
         written.sync_all()?;
         fs::rename(&temporary, file)?;
@@ -72,6 +77,11 @@ mod tests {
         let read = Position::read(&file).unwrap().unwrap();
         assert_eq!(read.head_of(&here), Some(place));
         assert_eq!(read.head_of(&there), None);
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, file.with_extension("tmp")).unwrap();
+        read.write(&file).unwrap();
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "precious", "a planted link is not followed");
         assert_eq!(fs::read_dir(folder.path().join("data")).unwrap().count(), 1, "nothing is left beside it");
 
         // An incomplete file counts as missing.

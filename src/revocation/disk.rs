@@ -244,7 +244,13 @@ fn report_write_error(path: &Path, error: &io::Error) {
 }
 
 fn write_whole(temporary: &Path, path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(temporary)?;
+    // The leftover of a crash, or a link that the folder's owner planted: never write through it.
+    if let Err(error) = fs::remove_file(temporary)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
     file.write_all(contents)?;
     file.sync_all()?;
     fs::rename(temporary, path)
@@ -308,6 +314,20 @@ mod tests {
         assert_eq!(disk.read_crls(), [("b".to_owned(), b"list".to_vec())]);
         assert_eq!(disk.read_crl_numbers()["k"], "05");
         assert_eq!(fs::read_dir(folder.path().join("ocsp")).unwrap().count(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_write_replaces_a_link_and_not_the_file_that_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::open(folder.path()).unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, b"precious").unwrap();
+        let at = folder.path().join("ocsp").join(hexadecimal::encode(&[1; 32]));
+        std::os::unix::fs::symlink(&victim, at.with_extension(TEMPORARY_EXTENSION)).unwrap();
+        disk.write_response([1; 32], b"one".to_vec()).await;
+        disk.flush();
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert_eq!(disk.read_response(&[1; 32]).unwrap(), b"one");
     }
 
     #[tokio::test]

@@ -2,14 +2,17 @@
 //!
 //! The kernel releases it with the process, however that ends, so a restart never waits. The file says who
 //! holds the lock, and stays when the process ends: it is the lock on it that counts.
+//!
+//! The folder may belong to another user than this process, root for example. That user must not make this
+//! process overwrite a file of its choice: the lock file is never a link, and is written once it is locked.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::process::Holder;
 use crate::model::NodeName;
@@ -30,9 +33,9 @@ impl FileLock {
     pub(in crate::store) fn acquire(database: &Path, node: &NodeName) -> Result<Self, StoreError> {
         let path = lock_path(database);
         let failed = |source: io::Error| StoreError::Lock { path: path.clone(), source: Arc::new(source) };
-        let open =
-            File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let mut file = open.map_err(failed)?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = open_no_link(&mut options, &path).map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -43,6 +46,8 @@ impl FileLock {
             }
             Err(error) => return Err(failed(error.into())),
         }
+        // A lock on a file that was removed meanwhile keeps no other process out.
+        require_own_file(&file).map_err(failed)?;
         write_holder(&mut file, &Holder::this_process(node.clone())).map_err(failed)?;
         Ok(Self { _file: file })
     }
@@ -62,11 +67,33 @@ pub(in crate::store) fn lock_path(database: &Path) -> PathBuf {
 
 /// The process that serves the store in the file `database`; none when no process does.
 pub(in crate::store) fn current_holder(database: &Path) -> Option<Holder> {
-    let mut file = File::open(lock_path(database)).ok()?;
+    let mut file = open_no_link(File::options().read(true), &lock_path(database)).ok()?;
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&mut file),
         _ => None,
     }
+}
+
+/// Opens a regular file that has no other name. Never waits, as the opening of a FIFO would.
+fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = options.custom_flags(flags.bits().cast_signed()).open(path).map_err(|error| {
+        let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
+        if is_link { io::Error::new(error.kind(), "it is a symbolic link; remove it") } else { error }
+    })?;
+    require_own_file(&file)?;
+    Ok(file)
+}
+
+fn require_own_file(file: &File) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    let problem = match metadata.nlink() {
+        _ if !metadata.is_file() => "it is not a regular file; remove it",
+        0 => "another process has removed it; try again",
+        1 => return Ok(()),
+        _ => "it is a hard link to another file; remove it",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
 }
 
 fn write_holder(file: &mut File, holder: &Holder) -> io::Result<()> {
@@ -111,5 +138,37 @@ mod tests {
         let link = folder.path().join("link.db");
         std::os::unix::fs::symlink(&database, &link).unwrap();
         assert_eq!(lock_path(&link), lock_path(&database));
+    }
+    #[test]
+    fn the_lock_overwrites_no_file_that_a_link_in_its_place_names() {
+        use std::os::unix::fs::symlink;
+        type Plant = fn(&Path, &Path) -> io::Result<()>;
+        let plants: [(Plant, &str); 2] =
+            [(|to, at| symlink(to, at), "symbolic link"), (|to, at| std::fs::hard_link(to, at), "hard link")];
+        for (plant, kind) in plants {
+            let folder = tempfile::tempdir().unwrap();
+            let (database, victim) = (folder.path().join("platform.db"), folder.path().join("victim"));
+            std::fs::write(&victim, "ward-7 1 host\n").unwrap();
+            plant(&victim, &lock_path(&database)).unwrap();
+            let refused = FileLock::acquire(&database, &"ward-7".parse().unwrap()).unwrap_err();
+            let StoreError::Lock { source, .. } = &refused else { panic!("{refused:?}") };
+            assert!(source.to_string().contains(kind), "{source}");
+            assert_eq!(std::fs::read_to_string(&victim).unwrap(), "ward-7 1 host\n", "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_fifo_or_a_folder_in_the_place_of_the_lock_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("platform.db");
+        let made = std::process::Command::new("mkfifo").arg(lock_path(&database)).status().unwrap();
+        assert!(made.success());
+        let refused = FileLock::acquire(&database, &"ward-7".parse().unwrap());
+        assert!(matches!(refused, Err(StoreError::Lock { .. })), "{refused:?}");
+        assert_eq!(current_holder(&database), None);
+        std::fs::remove_file(lock_path(&database)).unwrap();
+        std::fs::create_dir(lock_path(&database)).unwrap();
+        let refused = FileLock::acquire(&database, &"ward-7".parse().unwrap());
+        assert!(matches!(refused, Err(StoreError::Lock { .. })), "{refused:?}");
     }
 }
