@@ -22,7 +22,9 @@ pub struct Metrics {
     pub connections_total: CounterVec,
     /// Handshakes by `result` (`accepted`, `resumed`, `refused`) and `reason`.
     pub handshakes_total: CounterVec,
-    /// From the accepted connection to the end of the handshake.
+    /// Connections without an audit row, by `reason`: `silent` (no byte came), `health-check`.
+    pub unrecorded_connections_total: CounterVec,
+    /// From the ClientHello to the end of the handshake.
     pub handshake_duration_seconds: Histogram,
     /// Finished handshakes by version and suite.
     pub tls_negotiated_total: CounterVec,
@@ -83,6 +85,11 @@ impl Metrics {
             connections_active: r.gauge("connections_active", "Open sessions")?,
             connections_total: r.counters("connections_total", "Connections by outcome", &["outcome"])?,
             handshakes_total: r.counters("handshakes_total", "TLS handshakes", &["result", "reason"])?,
+            unrecorded_connections_total: r.counters(
+                "unrecorded_connections_total",
+                UNRECORDED,
+                &["reason"],
+            )?,
             handshake_duration_seconds: r.duration("handshake_duration_seconds", "TLS handshakes")?,
             tls_negotiated_total: r.counters(
                 "tls_negotiated_total",
@@ -186,6 +193,7 @@ impl Registrar<'_> {
     }
 }
 
+const UNRECORDED: &str = "Connections without an audit row: no byte came, or a health check";
 const DEVIATIONS: &str = "Frames that deviate from MLLP, by deviation";
 const MESSAGE_DURATION: &str = "Duration in seconds: from a frame to its acknowledgement, by stage";
 const CHECKS: &str = "Certificates checked for revocation by source of the answer and verdict";

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::key::{Key, ReloadClass};
+use super::network::Network;
 use super::quantity;
 
 /// The listener for devices (A1).
@@ -16,9 +17,21 @@ pub struct InterfaceA {
     pub listen: Vec<SocketAddr>,
     /// Concurrent connections; further ones wait in the kernel's backlog.
     pub max_connections: usize,
+    /// Connections of one address (IPv6: one /64) whose handshake is not complete; further ones are refused.
+    pub connections_per_address: usize,
     /// Concurrent TLS handshakes; further ones wait, none is dropped.
     pub max_handshakes: usize,
-    /// From the accepted connection to the finished handshake.
+    /// Concurrent TLS handshakes of one address (IPv6: one /64); further ones wait.
+    pub handshakes_per_address: usize,
+    /// Addresses without these two shares: many devices connect through one NAT gateway or relay.
+    pub shared_addresses: Vec<Network>,
+    /// Networks of monitoring probes. Their connections are counted; those that present no certificate get no
+    /// audit row and no log line.
+    pub health_checks: Vec<Network>,
+    /// From the accepted connection to the complete ClientHello.
+    #[serde(with = "quantity::duration")]
+    pub hello_timeout: Duration,
+    /// From the ClientHello to the finished handshake.
     #[serde(with = "quantity::duration")]
     pub handshake_timeout: Duration,
     /// A session without a byte from the peer ends after this time.
@@ -43,7 +56,13 @@ impl Default for InterfaceA {
             // A1: port 2575. `[::]` accepts IPv4 too.
             listen: vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, 2575))],
             max_connections: 20_000,
+            // A hospital behind NAT has open sessions, which do not count, and few handshakes at a time.
+            connections_per_address: 512,
             max_handshakes: 256,
+            handshakes_per_address: 64,
+            shared_addresses: Vec::new(),
+            health_checks: Vec::new(),
+            hello_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(15),
             frame_timeout: Duration::from_secs(30),
@@ -59,7 +78,12 @@ impl Default for InterfaceA {
 pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.listen", ReloadClass::Restart),
     Key::new("interface-a.max-connections", ReloadClass::Restart).count(1..=1_000_000),
+    Key::new("interface-a.connections-per-address", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.max-handshakes", ReloadClass::Restart).count(1..=100_000),
+    Key::new("interface-a.handshakes-per-address", ReloadClass::Restart).count(1..=100_000),
+    Key::new("interface-a.shared-addresses", ReloadClass::Applied),
+    Key::new("interface-a.health-checks", ReloadClass::Applied),
+    Key::new("interface-a.hello-timeout", ReloadClass::Applied).timeout(),
     Key::new("interface-a.handshake-timeout", ReloadClass::Applied).timeout(),
     Key::new("interface-a.idle-timeout", ReloadClass::Applied).timeout(),
     Key::new("interface-a.frame-timeout", ReloadClass::Applied).timeout(),

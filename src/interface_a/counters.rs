@@ -19,6 +19,9 @@ pub(super) fn start_at_zero(metrics: &Metrics) {
     for code in refusals {
         metrics.handshakes_total.with_label_values(&["refused", code]);
     }
+    for reason in ["silent", "health-check"] {
+        metrics.unrecorded_connections_total.with_label_values(&[reason]);
+    }
     for (version, suite) in tls::negotiable_suites() {
         metrics.tls_negotiated_total.with_label_values(&[version, suite]);
     }

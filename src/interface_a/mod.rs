@@ -1,14 +1,16 @@
 //! Interface A: where devices connect (specification 6.1).
 //!
-//! [`Listener`] takes a permit and then a connection. The TLS acceptor turns it into a `Secured` connection
-//! or refuses it. A session evaluates, records and acknowledges messages. The [`Registry`] lists the open
-//! sessions.
+//! [`Listener`] takes a permit and then a connection. `Handshakes` reads its ClientHello, and the TLS
+//! acceptor turns it into a `Secured` connection or refuses it. A session evaluates, records and acknowledges
+//! messages. The [`Registry`] lists the open sessions.
 
+mod address_shares;
 mod connection;
 mod counters;
 #[cfg(test)]
 mod fixtures;
 mod handshake_limiter;
+mod handshakes;
 mod inbound;
 mod listener;
 mod pending_replies;

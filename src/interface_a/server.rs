@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 
 use super::connection::{Connection, Ended, Services, WRITE_TIMEOUT, close};
 use super::counters;
-use super::handshake_limiter::HandshakeLimiter;
+use super::handshakes::{Handshakes, Outcome};
 use super::listener::Listener;
 use super::refusal_log::RefusalLog;
 use super::registry::{Registry, SessionInfo, is_revoked};
@@ -59,10 +59,9 @@ pub struct Dependencies {
 /// Serves devices.
 #[derive(Debug, Clone)]
 pub struct InterfaceA {
-    acceptor: Arc<Acceptor>,
     directory: DirectoryHandle,
     revocation: Engine,
-    handshake_limiter: Arc<HandshakeLimiter>,
+    handshakes: Arc<Handshakes>,
     registry: Registry,
     services: Arc<Services>,
     config: ConfigHandle,
@@ -96,12 +95,11 @@ impl InterfaceA {
             drain,
         } = dependencies;
         counters::start_at_zero(&metrics);
-        let handshake_limiter = Arc::new(HandshakeLimiter::new(config.load().interface_a.max_handshakes)?);
+        let handshakes = Handshakes::new(acceptor, Arc::clone(&config), metrics.clone(), clock.clone())?;
         Ok(Self {
-            acceptor,
             directory,
             revocation,
-            handshake_limiter,
+            handshakes: Arc::new(handshakes),
             registry,
             refusal_log: Arc::new(RefusalLog::new(clock.clone())),
             services: Arc::new(Services { store, liveness, clock, metrics, drain }),
@@ -135,25 +133,31 @@ impl InterfaceA {
     }
 
     async fn connection(self, tcp: TcpStream, address: SocketAddr) {
-        let (acceptor, clock) = (Arc::clone(&self.acceptor), self.services.clock.clone());
-        let handshake = || async move {
-            // The time that a peer waits for its turn does not count.
-            let began = clock.instant();
-            (began, acceptor.accept(tcp, address).await)
-        };
-        let (began, secured) = tokio::select! {
+        let outcome = tokio::select! {
             biased;
             // A peer whose handshake is cut short by a shutdown has sent nothing yet.
             () = self.services.drain.cancelled() => return,
-            Some(done) = self.handshake_limiter.run(handshake) => done,
-            else => return,
+            outcome = self.handshakes.perform(tcp, address) => outcome,
         };
-        let spent = self.services.clock.instant().saturating_duration_since(began);
-        self.services.metrics.handshake_duration_seconds.observe(spent.as_secs_f64());
-        match secured {
-            Ok(secured) => self.session(secured).await,
-            Err(refused) => self.refuse(address, refused).await,
+        match outcome {
+            Outcome::Secured(secured) => self.session(*secured).await,
+            Outcome::Refused(refused) if refused.certificate.is_none() && self.is_health_check(address) => {
+                self.count_unrecorded("health-check");
+            }
+            Outcome::Refused(refused) => self.refuse(address, refused).await,
+            Outcome::Silent if self.is_health_check(address) => self.count_unrecorded("health-check"),
+            Outcome::Silent => self.count_unrecorded("silent"),
+            Outcome::Ended => {}
         }
+    }
+
+    fn is_health_check(&self, address: SocketAddr) -> bool {
+        let config = self.config.load();
+        config.interface_a.health_checks.iter().any(|network| network.contains(address.ip()))
+    }
+
+    fn count_unrecorded(&self, reason: &str) {
+        self.services.metrics.unrecorded_connections_total.with_label_values(&[reason]).inc();
     }
 
     async fn session(self, secured: Secured) {
@@ -283,7 +287,7 @@ impl Serving {
     /// Cancelled when the handshake threads have ended. Before the shutdown that is a fault.
     #[must_use]
     pub fn handshakes_ended(&self) -> CancellationToken {
-        self.interface.handshake_limiter.ended()
+        self.interface.handshakes.ended()
     }
 
     /// Accepts connections until `drain` is cancelled, then waits for the sessions to finish what is in

@@ -50,11 +50,13 @@ pub enum Refusal {
     HandshakeTimeout,
     /// The peer disconnected during the handshake.
     Disconnected,
+    /// Too many connections of its address have not completed their handshake.
+    TooManyConnections,
 }
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
         Self::OversizedChain,
@@ -76,6 +78,7 @@ impl Refusal {
         Self::PeerAlert,
         Self::HandshakeTimeout,
         Self::Disconnected,
+        Self::TooManyConnections,
     ];
 
     /// The stable code of the reason, in metric labels, audit rows and logs.
@@ -103,6 +106,7 @@ impl Refusal {
             Self::PeerAlert => "peer-alert",
             Self::HandshakeTimeout => "handshake-timeout",
             Self::Disconnected => "disconnected",
+            Self::TooManyConnections => "too-many-connections",
         }
     }
 }

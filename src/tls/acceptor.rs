@@ -20,7 +20,7 @@ use super::peer::Peer;
 use super::provider::{Settings, provider};
 use super::refusal::HandshakeError;
 use super::stapling::{StapleRefresher, StapledChains};
-use super::status_request_v2::{self, RewritingStream};
+use super::status_request_v2::{self, NewConnection, RewritingStream};
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
@@ -171,10 +171,15 @@ impl Acceptor {
     ///
     /// # Errors
     /// [`HandshakeError`], after the alert has been sent and the peer had time to read it.
-    pub async fn accept(&self, tcp: TcpStream, address: SocketAddr) -> Result<Secured, HandshakeError> {
+    pub async fn accept(
+        &self,
+        connection: impl Into<NewConnection<TcpStream>>,
+        address: SocketAddr,
+    ) -> Result<Secured, HandshakeError> {
+        let connection = connection.into();
         let settings = self.settings.load_full();
         let handshake = DECISION.scope(Default::default(), async {
-            let accepted = status_request_v2::accept(Arc::clone(&settings.config), tcp).await;
+            let accepted = status_request_v2::accept(Arc::clone(&settings.config), connection).await;
             (accepted, DECISION.with(|slot| slot.take()))
         });
         let Ok((accepted, decision)) = tokio::time::timeout(settings.handshake_timeout, handshake).await

@@ -46,5 +46,6 @@ pub use peer::Peer;
 pub use platform_chain::ChainError;
 pub use provider::negotiable_suites;
 pub use refusal::{HandshakeError, evidence};
+pub use status_request_v2::NewConnection;
 pub use stream::SecuredStream;
 pub use trust::{Trust, TrustError};

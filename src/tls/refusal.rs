@@ -52,7 +52,9 @@ pub fn evidence(statuses: &[Status]) -> Vec<CertificateStatus> {
 }
 
 impl HandshakeError {
-    pub(super) fn new(refusal: Refusal) -> Self {
+    /// A refusal without a certificate.
+    #[must_use]
+    pub fn new(refusal: Refusal) -> Self {
         Self { refusal, certificate: None, peer_alert: None, revocation: Arc::default() }
     }
 

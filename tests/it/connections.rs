@@ -298,14 +298,15 @@ fn versions_are_those_of_the_configuration() {
 // A1
 #[test]
 fn without_tls_nothing_is_heard() {
-    let site = Site::new().with("interface-a", "handshake-timeout = \"500ms\"");
+    let site = Site::new().with("interface-a", "hello-timeout = \"500ms\"");
     let platform = site.start();
     let mut plain = TcpStream::connect(platform.address).unwrap();
     plain.write_all(&framed(&message("PLAIN", "1"))).unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer);
     assert!(!answer.contains(&0x0B), "no acknowledgement without TLS: {answer:?}");
-    let silent = TcpStream::connect(platform.address).unwrap();
+    let mut slow = TcpStream::connect(platform.address).unwrap();
+    slow.write_all(&[0x16]).unwrap();
     let mut reasons = Vec::new();
     eventually("both are refused", || {
         reasons = refusals(&platform).iter().map(|row| row["details"]["refusal"].clone()).collect();
@@ -313,6 +314,5 @@ fn without_tls_nothing_is_heard() {
     });
     reasons.sort_by_key(ToString::to_string);
     assert_eq!(reasons, ["handshake-timeout", "protocol-violation"]);
-    drop(silent);
     assert!(platform.cli().json(&["message", "list"]).is_empty());
 }

@@ -46,6 +46,7 @@ mod resumption;
 mod retention;
 mod revocation;
 mod shipped;
+mod silent_peers;
 mod southbound;
 mod stapling;
 mod store_opening;

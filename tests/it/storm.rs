@@ -74,7 +74,8 @@ fn status(platform: &Platform, field: &str) -> u64 {
 }
 
 fn storm(delay: Duration, answers: bool, more: &[&str]) -> Storm {
-    let site = site(more);
+    // All of them connect from one address.
+    let site = site(more).with("interface-a", "shared-addresses = [\"127.0.0.0/8\"]");
     let dir = pki().certificate(Authority::RootEcc).parent().unwrap().parent().unwrap().to_owned();
     let own = TestPki::open(&dir, &Clock::system()).unwrap();
     let responder = OcspResponder::new(own, OcspSigner::Ca, SignedDuration::from_hours(1)).unwrap();

@@ -13,11 +13,13 @@ pub(super) struct ReceivedHello {
     /// The handshake message in them.
     message: Vec<u8>,
     records: RecordTracker,
+    progress: Progress,
 }
 
 /// Whether the ClientHello is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Progress {
+    #[default]
     Incomplete,
     Complete,
     /// There will be no ClientHello. rustls will refuse the connection.
@@ -25,30 +27,35 @@ enum Progress {
 }
 
 impl ReceivedHello {
-    /// Reads until the ClientHello is complete, or until there cannot be one.
-    pub(super) async fn read<IO: AsyncRead + Unpin>(io: &mut IO) -> std::io::Result<(Self, Option<Vec<u8>>)> {
-        let mut received = Self::default();
-        loop {
-            let before = received.bytes.len();
-            received.bytes.reserve(READ_SIZE);
-            let mut step = io.take(READ_SIZE as u64);
-            if step.read_buf(&mut received.bytes).await? == 0 {
-                return Ok((received, None));
-            }
-            match received.advance(before) {
-                Progress::Incomplete => {}
-                Progress::Complete => {
-                    let message = std::mem::take(&mut received.message);
-                    return Ok((received, Some(message)));
-                }
-                Progress::NotClientHello => return Ok((received, None)),
-            }
+    /// Reads until the ClientHello is complete, there cannot be one, or more than `limit` bytes have been
+    /// read.
+    ///
+    /// Cancel safe.
+    pub(super) async fn read<IO: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut IO,
+        limit: usize,
+    ) -> std::io::Result<()> {
+        while self.progress == Progress::Incomplete && self.bytes.len() <= limit {
+            let before = self.bytes.len();
+            self.bytes.reserve(READ_SIZE);
+            let mut step = (&mut *io).take(READ_SIZE as u64);
+            self.progress = match step.read_buf(&mut self.bytes).await? {
+                0 => Progress::NotClientHello,
+                _ => self.advance(before),
+            };
         }
+        Ok(())
+    }
+
+    /// The ClientHello, once it is complete.
+    pub(super) fn take_message(&mut self) -> Option<Vec<u8>> {
+        (self.progress == Progress::Complete).then(|| std::mem::take(&mut self.message))
     }
 
     /// Parses the bytes after the first `before` ones.
     fn advance(&mut self, before: usize) -> Progress {
-        let Self { bytes, message, records } = self;
+        let Self { bytes, message, records, .. } = self;
         let new = bytes.get_mut(before..).unwrap_or_default();
         records.advance(new, |_, body| message.extend_from_slice(body));
         match *message.as_slice() {
@@ -82,6 +89,6 @@ const MAX_MESSAGE_LENGTH: usize = 0xffff;
 /// Bytes that are read from a connection at most before its ClientHello is complete. This is twice the
 /// longest message, for records of reasonable size. A ClientHello in thousands of tiny records goes to rustls
 /// unparsed.
-const MAX_READ: usize = 2 * MAX_MESSAGE_LENGTH;
+pub(super) const MAX_READ: usize = 2 * MAX_MESSAGE_LENGTH;
 /// Bytes for one read.
 const READ_SIZE: usize = 4096;

@@ -36,13 +36,44 @@ use tokio_rustls::server::TlsStream;
 
 pub(super) use flight::FlightProtection;
 pub use hello::{ClientHello, HelloError, StatusRequest, StatusRequestItem, Version};
-use hello_reader::ReceivedHello;
+use hello_reader::{MAX_READ, ReceivedHello};
 use records::RecordTracker;
 use rewriter::{HelloPatch, REWRITER, Rewriter};
 pub use stream::RewritingStream;
 pub(super) use transcript::TranscriptHash;
 
 use super::identity::ChainStaples;
+
+/// A connection whose handshake has not begun.
+#[derive(Debug)]
+pub struct NewConnection<IO> {
+    io: IO,
+    received: ReceivedHello,
+}
+
+impl<IO: AsyncRead + Unpin> NewConnection<IO> {
+    /// Reads the ClientHello, up to [`MAX_READ_AHEAD`] bytes of it. [`accept`] reads the rest of a longer
+    /// one.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn read_hello(&mut self) -> io::Result<()> {
+        self.received.read(&mut self.io, MAX_READ_AHEAD).await
+    }
+
+    /// Whether the peer has sent no byte.
+    pub const fn is_silent(&self) -> bool {
+        self.received.bytes.is_empty()
+    }
+}
+
+impl<IO> From<IO> for NewConnection<IO> {
+    fn from(io: IO) -> Self {
+        Self { io, received: ReceivedHello::default() }
+    }
+}
 
 /// Performs the handshake of a server. `config` must use our [`provider`](super::provider::provider),
 /// restricted to the TLS versions of `config`, and [`PlatformCertificates`](super::PlatformCertificates).
@@ -51,16 +82,16 @@ use super::identity::ChainStaples;
 /// When the handshake fails, after the alert has been written. The error includes the connection.
 pub async fn accept<IO>(
     config: Arc<ServerConfig>,
-    mut io: IO,
+    connection: impl Into<NewConnection<IO>>,
 ) -> Result<TlsStream<RewritingStream<IO>>, (io::Error, IO)>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut received, message) = match ReceivedHello::read(&mut io).await {
-        Ok(received) => received,
-        Err(error) => return Err((error, io)),
-    };
-    let rewriter = match message.map(|message| plan_rewriting(&config, &message)) {
+    let NewConnection { mut io, mut received } = connection.into();
+    if let Err(error) = received.read(&mut io, MAX_READ).await {
+        return Err((error, io));
+    }
+    let rewriter = match received.take_message().map(|message| plan_rewriting(&config, &message)) {
         Some(Ok(rewriter)) => rewriter,
         Some(Err((unacceptable, version))) => {
             // A failed write of the alert does not change the result.
@@ -135,3 +166,7 @@ impl HelloError {
         }
     }
 }
+
+/// Bytes that are read from a connection before it takes a handshake turn. Larger than the ClientHello of
+/// every known client, and small enough for thousands of connections at once.
+const MAX_READ_AHEAD: usize = 16 * 1024;

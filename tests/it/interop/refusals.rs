@@ -162,7 +162,7 @@ fn a_hello_may_be_large_but_not_64_kib() {
 
 #[test]
 fn a_hello_at_one_byte_a_second_times_out_and_delays_no_other_peer() {
-    let site = Site::new().with("interface-a", "handshake-timeout = \"3s\"");
+    let site = Site::new().with("interface-a", "hello-timeout = \"3s\"");
     let platform = site.start();
     let device = site.certificate("PATIENT", KeyType::Ecc);
     platform.admit("PATIENT", &[]);

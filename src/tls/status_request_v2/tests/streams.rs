@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 
 use super::*;
-use crate::tls::status_request_v2::hello_reader::ReceivedHello;
+use crate::tls::status_request_v2::hello_reader::{MAX_READ, ReceivedHello};
 use crate::tls::status_request_v2::rewriter::Rewriter;
 use crate::tls::status_request_v2::{REWRITER, RewritingStream};
 
@@ -59,6 +59,14 @@ impl AsyncWrite for Pieces {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
+}
+
+/// The bytes that are read for the ClientHello, and the ClientHello if it is complete.
+async fn read_hello(pieces: &mut Pieces) -> io::Result<(ReceivedHello, Option<Vec<u8>>)> {
+    let mut received = ReceivedHello::default();
+    received.read(pieces, MAX_READ).await?;
+    let message = received.take_message();
+    Ok((received, message))
 }
 
 /// Writes all bytes with vectored writes, as rustls does, in buffers of this length.
@@ -187,7 +195,7 @@ proptest! {
             ..Pieces::default()
         };
         let all = futures_util::FutureExt::now_or_never(async {
-            let (received, read) = ReceivedHello::read(&mut pieces).await.unwrap();
+            let (received, read) = read_hello(&mut pieces).await.unwrap();
             // More than twice the longest message is not collected.
             assert!(read == Some(message) || received.bytes.len() > 2 * 0xffff);
             let mut stream = RewritingStream::new(pieces, received.bytes, true);
@@ -212,7 +220,7 @@ proptest! {
             ..Pieces::default()
         };
         let all = futures_util::FutureExt::now_or_never(async {
-            let (received, _) = ReceivedHello::read(&mut pieces).await.unwrap();
+            let (received, _) = read_hello(&mut pieces).await.unwrap();
             let mut stream = RewritingStream::new(pieces, received.bytes, true);
             let mut all = Vec::new();
             stream.read_to_end(&mut all).await.unwrap();
@@ -230,7 +238,7 @@ fn the_bytes_read_for_a_client_hello_are_bounded() {
     let endless = in_records(&[&head[..], &[0; 60_000]].concat(), 1);
     let mut pieces = Pieces { incoming: endless.into(), lengths: [4096].into(), ..Pieces::default() };
     let (received, message) =
-        futures_util::FutureExt::now_or_never(ReceivedHello::read(&mut pieces)).unwrap().unwrap();
+        futures_util::FutureExt::now_or_never(read_hello(&mut pieces)).unwrap().unwrap();
     assert_eq!(message, None);
     assert!(received.bytes.len() <= 2 * 0xffff + 4096);
     // A message that is too long for rustls is not waited for.
@@ -240,6 +248,6 @@ fn the_bytes_read_for_a_client_hello_are_bounded() {
         ..Pieces::default()
     };
     let (received, message) =
-        futures_util::FutureExt::now_or_never(ReceivedHello::read(&mut pieces)).unwrap().unwrap();
+        futures_util::FutureExt::now_or_never(read_hello(&mut pieces)).unwrap().unwrap();
     assert_eq!((received.bytes.len(), message), (10, None));
 }

@@ -1,0 +1,134 @@
+//! Peers that connect and send nothing: they leave a count, and delay no device.
+//!
+//! `PCD_SILENT=5000` is the size of the requirement (the limit on open files must allow it):
+//!
+//!     ulimit -n 20000; PCD_SILENT=5000 cargo test --all-features --test it silent_peers:: -- --nocapture
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use pcd_platform::pki::KeyType;
+use socket2::{Domain, Socket, Type};
+
+use crate::harness::{Credential, Device, Platform, Site, eventually, message};
+
+const SILENT: &str = r#"pcd_unrecorded_connections_total{reason="silent"}"#;
+const HEALTH_CHECK: &str = r#"pcd_unrecorded_connections_total{reason="health-check"}"#;
+const OVER_SHARE: &str = r#"pcd_connections_total{outcome="too-many-connections"}"#;
+
+/// How many silent connections are open.
+fn size() -> usize {
+    std::env::var("PCD_SILENT").ok().and_then(|text| text.parse().ok()).unwrap_or(600)
+}
+
+/// A connection from 127.0.1.`host`.
+fn connect_from(host: u8, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 1, host), 0));
+    socket.bind(&from.into())?;
+    socket.connect_timeout(&to.into(), Duration::from_secs(1))?;
+    Ok(socket.into())
+}
+
+/// Reads until the platform closes the connection.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    match stream.read_to_end(&mut Vec::new()) {
+        Ok(_) => true,
+        Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+    }
+}
+
+fn rows(platform: &Platform) -> usize {
+    platform.cli().json(&["audit", "list", "--event", "connection-refused"]).len()
+}
+
+/// The duration of new connections with one message each: the median, and the longest.
+fn durations(site: &Site, platform: &Platform, own: &Credential, count: usize) -> (Duration, Duration) {
+    let mut durations: Vec<Duration> = (0..count)
+        .map(|number| {
+            let began = Instant::now();
+            let mut device = Device::connect(site, platform.address, own).unwrap();
+            assert_eq!(device.code(message("GENUINE", &format!("{began:?}{number}"))), "CA");
+            began.elapsed()
+        })
+        .collect();
+    durations.sort_unstable();
+    (durations[count / 2], durations[count - 1])
+}
+
+/// New silent connections at 200 a second from 20 addresses, while `size` of them are open.
+fn attack(to: SocketAddr, size: usize, is_over: &AtomicBool) {
+    let mut open = std::collections::VecDeque::new();
+    let host = |number: usize| 1 + u8::try_from(number % 20).unwrap();
+    for number in 0.. {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        open.extend(connect_from(host(number), to));
+        if open.len() > size {
+            open.pop_front();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn silent_connections_delay_no_device() {
+    let size = size();
+    let site = Site::new().with("interface-a", "hello-timeout = \"30s\"");
+    let platform = site.start();
+    platform.admit("GENUINE", &[]);
+    let own = site.certificate("GENUINE", KeyType::Ecc);
+    durations(&site, &platform, &own, 5);
+    let (undisturbed, slowest_undisturbed) = durations(&site, &platform, &own, 40);
+    let is_over = AtomicBool::new(false);
+    let (median, slowest) = std::thread::scope(|scope| {
+        scope.spawn(|| attack(platform.address, size, &is_over));
+        let silent = || std::fs::read_dir(format!("/proc/{}/fd", platform.pid())).unwrap().count();
+        eventually("the silent connections are open", || silent() >= size);
+        let measured = durations(&site, &platform, &own, 40);
+        is_over.store(true, Ordering::Relaxed);
+        measured
+    });
+    println!(
+        "{size} silent connections: median {undisturbed:?} -> {median:?}, slowest {slowest_undisturbed:?} -> {slowest:?}"
+    );
+    assert!(median <= undisturbed * 3, "{median:?} instead of {undisturbed:?}");
+    assert_eq!(rows(&platform), 0, "a silent connection is no event");
+}
+
+#[test]
+fn an_address_has_its_share_of_connections_and_health_checks_are_only_counted() {
+    let site = Site::new()
+        .with("interface-a", "connections-per-address = 8")
+        .with("interface-a", "shared-addresses = [\"127.0.1.3\"]")
+        .with("interface-a", "health-checks = [\"127.0.1.2/32\"]")
+        .with("interface-a", "hello-timeout = \"4s\"");
+    let platform = site.start();
+    // A health check that closes at once, and one that sends a line that is not TLS.
+    drop(connect_from(2, platform.address).unwrap());
+    let mut probe = connect_from(2, platform.address).unwrap();
+    probe.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert!(is_closed(&probe));
+    eventually("both are counted", || platform.metric(HEALTH_CHECK) == 2.0);
+    drop(connect_from(1, platform.address).unwrap());
+    eventually("a stranger that sends nothing is counted", || platform.metric(SILENT) == 1.0);
+    assert_eq!(rows(&platform), 0);
+
+    let open: Vec<_> = (0..8).map(|_| connect_from(1, platform.address).unwrap()).collect();
+    let beyond = connect_from(1, platform.address).unwrap();
+    let began = Instant::now();
+    assert!(is_closed(&beyond) && began.elapsed() < Duration::from_secs(3));
+    eventually("the refusal is on record", || rows(&platform) == 1);
+    assert_eq!(platform.metric(OVER_SHARE), 1.0);
+    // Another address, and a shared one, have their own.
+    let other = connect_from(4, platform.address).unwrap();
+    let shared: Vec<_> = (0..20).map(|_| connect_from(3, platform.address).unwrap()).collect();
+    eventually("all of them time out", || platform.metric(SILENT) == 30.0);
+    assert_eq!(platform.metric(OVER_SHARE), 1.0);
+    assert_eq!(IpAddr::from([127, 0, 1, 3]), shared[0].local_addr().unwrap().ip());
+    drop((open, other, shared));
+}
