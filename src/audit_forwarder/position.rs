@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::ChainHead;
+use crate::filesystem::{create_folder, open_or_create};
 use crate::model::NodeName;
 
 /// The last received row.
@@ -40,7 +41,7 @@ impl Position {
     /// Replaces the file atomically; it is durable on return.
     pub(super) fn write(&self, file: &Path) -> io::Result<()> {
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
+        create_folder(folder, 0o777)?;
         // One node writes it, and one process of a node serves: what is there is the leftover of a crash, or
         // a link that the folder's owner planted, through which nothing may be written.
         let temporary = file.with_extension("tmp");
@@ -49,7 +50,9 @@ impl Position {
         {
             return Err(error);
         }
-        let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600);
+        let mut written = open_or_create(&temporary, &options)?;
         written.write_all(&serde_json::to_vec(self)?)?;
         written.sync_all()?;
         fs::rename(&temporary, file)?;

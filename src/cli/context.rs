@@ -21,7 +21,6 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Unreachable(_)
         | StoreError::Unavailable(_)
         | StoreError::Access(_)
-        | StoreError::ForeignFolder(_)
         | StoreError::Lock { .. }
         | StoreError::AlreadyServed(_)
         | StoreError::InstanceLost(_)

@@ -17,6 +17,7 @@ use std::thread::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::bounded_map::Identity;
+use crate::filesystem::{create_folder, open_or_create};
 use crate::model::{Task, fault_point, hexadecimal};
 
 /// The folder.
@@ -69,7 +70,7 @@ impl Disk {
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         for kind in [Kind::Ocsp, Kind::Crl, Kind::Staple] {
             let folder = folder.join(kind.folder());
-            fs::create_dir_all(&folder)?;
+            create_folder(&folder, 0o777)?;
             remove_leftovers(&folder)?;
         }
         let mut responses = HashSet::new();
@@ -250,7 +251,7 @@ fn write_whole(temporary: &Path, path: &Path, contents: &[u8]) -> io::Result<()>
     {
         return Err(error);
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).open(temporary)?;
+    let mut file = open_or_create(temporary, OpenOptions::new().write(true).create_new(true))?;
     file.write_all(contents)?;
     file.sync_all()?;
     fs::rename(temporary, path)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sqlx::migrate::MigrateError;
 
 use crate::audit::SignError;
+use crate::filesystem::AccessProblem;
 use crate::model::{DeviceId, StoreUrl};
-use crate::store::access::AccessProblem;
 use crate::store::instance::process::Holder;
 use crate::store::migration::plan::MigrationPlan;
 
@@ -112,9 +112,6 @@ pub enum StoreError {
     /// This process may not use a file of the store.
     #[error("the store cannot be used: {0}")]
     Access(AccessProblem),
-    /// Root would create files that the service cannot open.
-    #[error("root does not create a store in a folder of another user: {0}")]
-    ForeignFolder(AccessProblem),
     /// The file of the lock cannot be used.
     #[error("cannot lock the store with the file {}", path.display())]
     Lock {

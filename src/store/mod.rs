@@ -22,7 +22,6 @@ mod sqlite;
 mod statement;
 mod write;
 
-pub use access::AccessProblem;
 pub use error::{DatabaseError, StoreError};
 pub use handle::Store;
 pub use instance::process::Holder;

@@ -9,7 +9,7 @@ use crate::store::migration::plan::MigrationPlan;
 use crate::store::migration::policy::MigrationPolicy;
 use crate::store::read::reader::Reader;
 use crate::store::write::queue::Queue;
-use crate::store::{access, postgres, sqlite};
+use crate::store::{postgres, sqlite};
 
 impl Store {
     /// Opens the store at `url`, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`, as the node with the name
@@ -87,8 +87,7 @@ impl Store {
     /// Creates the store at `url`, or brings its schema up to date, whatever its size; what was done.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyServed`] when a process serves the file; [`StoreError::ForeignFolder`] when root
-    /// would create files in a folder of another user; others as [`Store::open`].
+    /// [`StoreError::AlreadyServed`] when a process serves the file; others as [`Store::open`].
     pub async fn migrate(node: &NodeName, url: impl Into<StoreUrl>) -> Result<MigrationPlan, StoreError> {
         let url = url.into();
         if url.is_postgres() {
@@ -96,11 +95,6 @@ impl Store {
             return postgres::open::prepare(&location, MigrationPolicy::Always).await;
         }
         let location = sqlite::location::Location::parse(url.secret())?;
-        if !location.path().exists()
-            && let Some(problem) = access::foreign_folder(location.path())
-        {
-            return Err(StoreError::ForeignFolder(problem));
-        }
         let plan = sqlite::schema::plan(&location).await?;
         if !plan.is_pending() {
             return Ok(plan);

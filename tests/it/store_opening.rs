@@ -241,7 +241,7 @@ fn stranger() -> String {
         .lines()
         .find(|line| line.split(':').nth(2) == Some(&id))
         .and_then(|line| line.split(':').next());
-    name.map_or_else(|| format!("uid {id}"), str::to_owned)
+    name.unwrap_or(&id).to_owned()
 }
 
 /// Runs a command as another user; only root can.
@@ -279,11 +279,56 @@ fn a_file_of_another_owner_is_named_with_its_owner() {
             assert!(stderr.contains(part), "{part}: {stderr}");
         }
     }
-    // Root does not make a store in a folder of another user.
-    std::fs::remove_file(&database).unwrap();
-    let (status, _, stderr) = cli.try_run(&["store", "migrate"]);
-    assert_eq!(status.code(), Some(69), "{stderr}");
-    assert!(stderr.contains(&format!("belongs to {}", stranger())) && !database.exists(), "{stderr}");
+}
+
+/// The owners of all that is below `folder`.
+fn owners(folder: &Path) -> BTreeMap<PathBuf, u32> {
+    let owner = |path: PathBuf| (path.clone(), path.symlink_metadata().unwrap().uid());
+    files(folder).into_keys().map(owner).collect()
+}
+
+#[test]
+fn the_service_can_use_what_root_has_created_in_its_folder() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for first in [&["store", "migrate"][..], &["serve"]] {
+        let site = empty_site();
+        let cli = Cli::without_store(&site);
+        std::fs::set_permissions(site.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let data = site.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        std::os::unix::fs::chown(&data, Some(STRANGER), Some(STRANGER)).unwrap();
+        if first == ["serve"] {
+            drop(site.start());
+        } else {
+            cli.run(first);
+        }
+        let owners = owners(&data);
+        assert!(owners.len() > 1 && owners.values().all(|owner| *owner == STRANGER), "{first:?}: {owners:?}");
+        let (exit, stdout, stderr) = as_stranger(&site, &["device", "add", NAME]);
+        assert_eq!(exit, Some(0), "{first:?}: {stdout}{stderr}");
+    }
+}
+
+#[test]
+fn the_advice_is_to_create_the_missing_folder_and_not_to_give_away_the_site() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let site = empty_site().with("store", "url = \"sqlite:config/../data/platform.db\"");
+    site.write_configuration();
+    std::fs::create_dir(site.path().join("config")).unwrap();
+    std::fs::set_permissions(site.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    for words in [&["store", "migrate"][..], &["check"]] {
+        let (exit, stdout, stderr) = as_stranger(&site, words);
+        let text = format!("{stdout}{stderr}");
+        assert!(exit != Some(0), "{words:?}: {text}");
+        let folder = site.path().canonicalize().unwrap().join("data");
+        let advice = format!("create the folder {} and give it to {}", folder.display(), stranger());
+        assert!(text.contains(&advice), "{words:?}: {text}");
+        assert!(!text.contains("chown") && !text.contains(".."), "{words:?}: {text}");
+    }
 }
 
 #[test]

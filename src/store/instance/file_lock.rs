@@ -15,6 +15,7 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::process::Holder;
+use crate::filesystem::open_or_create;
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 
@@ -77,7 +78,8 @@ pub(in crate::store) fn current_holder(database: &Path) -> Option<Holder> {
 /// Opens a regular file that has no other name. Never waits, as the opening of a FIFO would.
 fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = options.custom_flags(flags.bits().cast_signed()).open(path).map_err(|error| {
+    let options = options.custom_flags(flags.bits().cast_signed());
+    let file = open_or_create(path, options).map_err(|error| {
         let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         if is_link { io::Error::new(error.kind(), "it is a symbolic link; remove it") } else { error }
     })?;

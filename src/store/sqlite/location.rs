@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use tracing::log::LevelFilter;
 
 use super::failure::write_error;
+use crate::filesystem::{create_folder, open_or_create};
 use crate::model::StoreUrl;
 use crate::store::access;
 use crate::store::error::StoreError;
@@ -127,8 +128,7 @@ impl Location {
     /// Creates the directory of the file if it does not exist; only its owner may read it.
     pub(super) fn create_folder(&self) -> Result<(), StoreError> {
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-            made.map_err(|error| self.cannot_open(error.into()))?;
+            create_folder(folder, 0o700).map_err(|error| self.cannot_open(error.into()))?;
         }
         Ok(())
     }
@@ -137,11 +137,9 @@ impl Location {
     /// may read the file. SQLite gives its WAL and shared-memory files the same mode.
     pub(super) fn create(&self) -> Result<(), StoreError> {
         self.create_folder()?;
-        match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path) {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(self.cannot_open(error.into())),
-        }
+        open_or_create(&self.path, fs::OpenOptions::new().write(true).mode(0o600))
+            .map_err(|error| self.cannot_open(error.into()))?;
+        Ok(())
     }
 
     pub(super) fn cannot_open(&self, source: sqlx::Error) -> StoreError {

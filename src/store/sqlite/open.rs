@@ -38,6 +38,7 @@ pub(in crate::store) async fn prepare(
 /// Takes the lock on the store for a process that serves `node`, or migrates; makes its folder if there is
 /// none.
 pub(in crate::store) fn lock(location: &Location, node: &NodeName) -> Result<FileLock, StoreError> {
+    location.require_creatable()?;
     location.create_folder()?;
     location.require_access()?;
     FileLock::acquire(location.path(), node)

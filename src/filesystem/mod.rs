@@ -1,0 +1,10 @@
+//! Files and folders of the service: their creation, and why this process cannot use one.
+
+mod access;
+mod create;
+#[cfg(test)]
+mod tests;
+
+pub use access::AccessProblem;
+pub(crate) use access::{file_problem, folder_problem};
+pub(crate) use create::{create_folder, open_or_create};
