@@ -86,8 +86,6 @@ impl Platform {
         let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
             .map(Arc::new)?;
         audit_forwarder::connector(&config, &clock)?;
-        // Before the first handshake; a response that arrives later is stapled when it arrives.
-        acceptor.fetch_staples(config.stapling.wait).await;
         let store =
             Store::serve(config.store.node.clone(), &config.store.url, migration, clock.clone()).await?;
         store.report_to(&metrics);
@@ -173,6 +171,10 @@ impl Bound {
     /// # Errors
     /// [`PlatformError::Task`] when a part that the platform cannot do without has ended before the shutdown.
     pub async fn run(self, signals: Signals) -> Result<(), PlatformError> {
+        // The ports are bound, and no responder can change that. Connections wait for the first handshake; a
+        // response that arrives later is stapled when it arrives.
+        let wait = self.platform.config.load().stapling.wait;
+        self.platform.acceptor.fetch_staples(wait).await;
         self.report_start().await;
         let (stop, hangup) = signals.split();
         let (clock, drain) = (self.platform.clock.clone(), self.drain.clone());

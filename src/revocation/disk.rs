@@ -14,6 +14,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::bounded_map::Identity;
@@ -35,7 +36,9 @@ pub(super) struct Disk {
 #[derive(Debug)]
 enum Job {
     /// Replace a file.
-    Replace(PathBuf, Vec<u8>),
+    Replace(PathBuf, Bytes),
+    /// Delete a file.
+    Remove(PathBuf),
     /// Report when all earlier jobs are done.
     Flush(SyncSender<()>),
 }
@@ -130,12 +133,13 @@ impl Disk {
     }
 
     /// Writes the staple for a certificate of the platform.
-    pub(super) async fn write_staple(&self, identity: &Identity, der: Vec<u8>) {
+    pub(super) async fn write_staple(&self, identity: &Identity, der: Bytes) {
         self.queue(Job::Replace(self.path(Kind::Staple, &hexadecimal::encode(identity)), der)).await;
     }
 
     /// Writes an OCSP response. On an error, which is logged, it stays known until the process ends.
-    pub(super) async fn write_response(&self, identity: Identity, der: Vec<u8>) {
+    pub(super) async fn write_response(&self, identity: Identity, der: impl Into<Bytes>) {
+        let der = der.into();
         self.queue(Job::Replace(self.path(Kind::Ocsp, &hexadecimal::encode(&identity)), der)).await;
         self.responses().insert(identity);
     }
@@ -150,8 +154,13 @@ impl Disk {
     }
 
     /// Writes a CRL under this name. May wait for the disk.
-    pub(super) fn write_crl(&self, name: &str, der: &[u8]) {
-        self.send(Job::Replace(self.path(Kind::Crl, name), der.to_vec()));
+    pub(super) fn write_crl(&self, name: &str, der: Bytes) {
+        self.send(Job::Replace(self.path(Kind::Crl, name), der));
+    }
+
+    /// Deletes the CRL of this name. May wait for the disk.
+    pub(super) fn remove_crl(&self, name: &str) {
+        self.send(Job::Remove(self.path(Kind::Crl, name)));
     }
 
     pub(super) fn read_crls(&self) -> Vec<(String, Vec<u8>)> {
@@ -173,7 +182,7 @@ impl Disk {
     pub(super) fn write_crl_numbers(&self, numbers: &BTreeMap<String, String>) {
         // A map from text to text always serialises.
         let text = serde_json::to_vec_pretty(numbers).unwrap_or_default();
-        self.send(Job::Replace(self.folder.join(CRL_NUMBERS_FILE), text));
+        self.send(Job::Replace(self.folder.join(CRL_NUMBERS_FILE), text.into()));
     }
 
     /// Waits until everything queued is written.
@@ -224,6 +233,10 @@ fn write_all(jobs: &Receiver<Job>) {
                         report_write_error(&path, &error);
                     }
                     folders.extend(path.parent().map(Path::to_owned));
+                }
+                Job::Remove(path) => {
+                    // A file that is left is read and verified again at the next start.
+                    let _ = fs::remove_file(&path);
                 }
                 Job::Flush(done) => waiting.push(done),
             }
@@ -296,7 +309,7 @@ mod tests {
         disk.write_response([1; 32], b"one".to_vec()).await;
         disk.write_response([1; 32], b"two".to_vec()).await;
         assert!(disk.has_response(&[1; 32]) && !disk.has_response(&[2; 32]));
-        disk.write_crl("b", b"list");
+        disk.write_crl("b", Bytes::from_static(b"list"));
         disk.write_crl_numbers(&BTreeMap::from([("k".to_owned(), "05".to_owned())]));
         disk.flush();
         assert_eq!(disk.read_response(&[1; 32]).unwrap(), b"two");

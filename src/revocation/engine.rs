@@ -15,7 +15,7 @@ use super::crl::store::{CrlStore, Origin, StoredCrl};
 use super::disk::Disk;
 use super::http::HttpClient;
 use super::ocsp::cache::{CachedResponse, ResponseCache};
-use super::ocsp::{Expectation, NonceRule, VerifiedResponse, verify};
+use super::ocsp::{Expectation, HashChoices, NonceRule, VerifiedResponse, verify};
 use super::policy::{Knowledge, Step, decide};
 use super::recent::RecentCertificates;
 use super::settings::{Endpoint, RevocationError, Settings, load_installed_crls};
@@ -42,6 +42,7 @@ pub(super) struct Inner {
     pub(super) metrics: Metrics,
     pub(super) single_flight: SingleFlight,
     pub(super) breakers: CircuitBreakers,
+    pub(super) hashes: HashChoices,
     /// Replaced when `max-waiting` changes; callers that wait already keep their place in the old one.
     pub(super) waiters: ArcSwap<Semaphore>,
     changed: watch::Sender<u64>,
@@ -99,7 +100,7 @@ impl Engine {
         let crls = CrlStore::new(&disk.read_crl_numbers());
         for (name, der) in disk.read_crls() {
             match Crl::read(der) {
-                Ok(crl) => crls.add(StoredCrl::new(crl, Origin::Persisted(name))),
+                Ok(crl) => crls.add_persisted(StoredCrl::new(crl, Origin::Persisted(name))),
                 Err(error) => tracing::warn!(name, %error, "ignoring a stored CRL that cannot be parsed"),
             }
         }
@@ -118,6 +119,7 @@ impl Engine {
             metrics,
             single_flight: SingleFlight::default(),
             breakers: CircuitBreakers::default(),
+            hashes: HashChoices::default(),
             waiters: ArcSwap::from_pointee(Semaphore::new(config.max_waiting)),
             changed: watch::Sender::new(0),
         }));
@@ -335,8 +337,23 @@ impl Engine {
         }
     }
 
+    /// The signers of CRLs for a path, besides the issuer of each certificate.
     fn crl_signers(&self, path: &[IssuedCertificate]) -> Vec<Arc<Issuer>> {
-        self.0.settings.load().crl_signers(path, self.0.clock.now())
+        let now = self.0.clock.now();
+        let mut signers = self.0.settings.load().crl_signers(path, now);
+        for ca in self.0.recent.namesakes(path) {
+            let certificate = &ca.certificate;
+            let signs_crls = certificate.key_usage.is_some_and(|usage| usage.crl_sign);
+            if signs_crls && certificate.is_valid_at(now) && !self.is_known_revoked(&ca) {
+                signers.push(Arc::new(Issuer::from_certificate(certificate)));
+            }
+        }
+        signers
+    }
+
+    fn is_known_revoked(&self, issued: &IssuedCertificate) -> bool {
+        let known = [self.cached_report(issued.identity(), Source::OcspCache), self.crl_report(issued, &[])];
+        known.iter().flatten().any(|report| matches!(report.status, CertStatus::Revoked { .. }))
     }
 
     fn crl_report(&self, issued: &IssuedCertificate, signers: &[Arc<Issuer>]) -> Option<Report> {

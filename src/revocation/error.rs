@@ -62,7 +62,7 @@ pub enum AttemptError {
     #[error("CRL number is lower than one already seen (rollback)")]
     RolledBack,
     /// thisUpdate is earlier than that of the stored CRL.
-    #[error("CRL is older than the stored CRL from this URL")]
+    #[error("CRL is older than the stored CRL of its issuer and scope")]
     Older,
     /// No random numbers for the nonce.
     #[error("random number generator failed")]

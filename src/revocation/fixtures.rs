@@ -172,6 +172,8 @@ pub(crate) struct List {
     pub(crate) this_update: Timestamp,
     pub(crate) next_update: Option<Timestamp>,
     pub(crate) entries: Vec<Listed>,
+    /// In DER, in place of `entries`.
+    pub(crate) raw_entries: Option<Vec<u8>>,
     /// Type, critical, value: as elements of Extensions.
     pub(crate) extensions: Vec<Vec<u8>>,
 }
@@ -183,6 +185,7 @@ impl List {
             this_update: hours(-1),
             next_update: Some(hours(23)),
             entries: Vec::new(),
+            raw_entries: None,
             extensions: vec![extension(20, false, &element(INTEGER, &[number]))],
         }
     }
@@ -203,7 +206,8 @@ impl List {
     }
 
     pub(crate) fn sign(&self, issuer: &[u8], key: &KeyPair) -> Vec<u8> {
-        let entries: Vec<u8> = self.entries.iter().flat_map(written).collect();
+        let written = || self.entries.iter().flat_map(written).collect::<Vec<u8>>();
+        let entries = self.raw_entries.clone().unwrap_or_else(written);
         let entries = if entries.is_empty() { entries } else { element(SEQUENCE, &entries) };
         let next = self.next_update.map_or_else(Vec::new, der::generalized_time);
         let extensions = element(constructed(0), &element(SEQUENCE, &self.extensions.concat()));

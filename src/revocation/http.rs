@@ -10,19 +10,22 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::byte_budget::{ByteBudget, Share};
+
 /// Sends requests within the limits.
 #[derive(Debug)]
 pub(crate) struct HttpClient {
     requests: Semaphore,
     lookups: Arc<Semaphore>,
+    budget: ByteBudget,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
@@ -45,6 +48,13 @@ pub(crate) struct FetchRequest {
     pub(crate) limit: usize,
     /// The operator configured this URL: its host needs no entry in `allowed-hosts`.
     pub(crate) is_configured: bool,
+}
+
+/// The body of a response.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    _share: Share,
 }
 
 /// Why a request failed.
@@ -89,15 +99,17 @@ impl HttpClient {
         Self {
             requests: Semaphore::new(MAX_REQUESTS),
             lookups: Arc::new(Semaphore::new(MAX_DNS_LOOKUPS)),
+            budget: ByteBudget::new(),
             hosts: Mutex::default(),
         }
     }
 
-    /// Sends the request and returns the body. The total timeout includes waiting for a permit.
+    /// Sends the request and returns the body, which occupies its share of the budget for bodies in memory
+    /// until it is dropped. The total timeout includes waiting for a permit.
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub(crate) async fn fetch(&self, fetch: FetchRequest, limits: &FetchLimits) -> Result<Bytes, FetchError> {
+    pub(crate) async fn fetch(&self, fetch: FetchRequest, limits: &FetchLimits) -> Result<Body, FetchError> {
         let uri: Uri = fetch.url.parse().map_err(|_| FetchError::Url)?;
         let host = checked_host(&uri, &fetch, limits)?;
         let mut late = FetchError::Busy;
@@ -131,7 +143,7 @@ impl HttpClient {
         host: &Host,
         fetch: FetchRequest,
         limits: &FetchLimits,
-    ) -> Result<Bytes, FetchError> {
+    ) -> Result<Body, FetchError> {
         let request = request(uri, host, fetch.body, limits.proxy.is_some())?;
         let stream = match &limits.proxy {
             Some(proxy) => {
@@ -149,7 +161,7 @@ impl HttpClient {
             }
             None => connect_to(self.resolve(&host.name, host.port).await?, limits, host.is_trusted).await?,
         };
-        send(stream, request, fetch.limit).await
+        send(stream, request, self.budget.share(fetch.limit)).await
     }
 
     /// Resolves a name. When the caller stops waiting, the thread and its permit stay occupied until the
@@ -191,7 +203,7 @@ fn checked_host(uri: &Uri, fetch: &FetchRequest, limits: &FetchLimits) -> Result
     Ok(Host { name, port, is_trusted: fetch.is_configured || allowed })
 }
 
-async fn send(stream: TcpStream, request: Request<Full<Bytes>>, limit: usize) -> Result<Bytes, FetchError> {
+async fn send(stream: TcpStream, request: Request<Full<Bytes>>, share: Share) -> Result<Body, FetchError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|_| FetchError::Protocol)?;
@@ -200,10 +212,7 @@ async fn send(stream: TcpStream, request: Request<Full<Bytes>>, limit: usize) ->
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));
         }
-        let body = Limited::new(response.into_body(), limit).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() { FetchError::TooLarge(limit) } else { FetchError::Protocol }
-        })?;
-        Ok(body.to_bytes())
+        receive(response.into_body(), share).await
     };
     tokio::pin!(answer);
     // The connection is driven here, so that it ends with this request.
@@ -211,6 +220,24 @@ async fn send(stream: TcpStream, request: Request<Full<Bytes>>, limit: usize) ->
         answer = &mut answer => answer,
         _ = connection => answer.await,
     }
+}
+
+/// Collects the body in one buffer. Its share of the budget grows with it.
+async fn receive(mut body: Incoming, mut share: Share) -> Result<Body, FetchError> {
+    if body.size_hint().lower() > u64::try_from(share.limit).unwrap_or(u64::MAX) {
+        return Err(FetchError::TooLarge(share.limit));
+    }
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| FetchError::Protocol)?.into_data() else { continue };
+        let length = bytes.len().saturating_add(data.len());
+        if length > share.limit {
+            return Err(FetchError::TooLarge(share.limit));
+        }
+        share.grow(length).await?;
+        bytes.extend_from_slice(&data);
+    }
+    Ok(Body { bytes: bytes.into(), _share: share })
 }
 
 async fn connect_to(
@@ -300,6 +327,14 @@ mod tests {
         }
     }
 
+    async fn fetch_by(
+        client: &HttpClient,
+        request: FetchRequest,
+        limits: &FetchLimits,
+    ) -> Result<Bytes, FetchError> {
+        client.fetch(request, limits).await.map(|body| body.bytes)
+    }
+
     fn get(url: String) -> FetchRequest {
         FetchRequest { url, body: None, limit: 1000, is_configured: false }
     }
@@ -335,7 +370,7 @@ mod tests {
 
     async fn fetch(answer: &str, endless: bool) -> Result<Bytes, FetchError> {
         let (url, _task) = server(vec![answer.as_bytes().to_vec()], Duration::ZERO, endless).await;
-        HttpClient::new().fetch(get(url), &limits()).await
+        fetch_by(&HttpClient::new(), get(url), &limits()).await
     }
 
     #[tokio::test]
@@ -343,7 +378,7 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
         for (body, start) in [(None, "GET /x HTTP/1.1"), (Some(b"ask".to_vec()), "POST /x HTTP/1.1")] {
             let (url, task) = server(vec![answer.clone()], Duration::ZERO, false).await;
-            let fetched = HttpClient::new().fetch(FetchRequest { body, ..get(url) }, &limits()).await;
+            let fetched = fetch_by(&HttpClient::new(), FetchRequest { body, ..get(url) }, &limits()).await;
             assert_eq!(fetched.unwrap(), "hi");
             let asked = task.await.unwrap();
             assert!(asked.starts_with(start), "{asked}");
@@ -356,7 +391,7 @@ mod tests {
         let (url, task) = server(vec![answer], Duration::ZERO, false).await;
         let proxy = url.strip_prefix("http://").unwrap().strip_suffix("/x").unwrap().to_owned();
         let limits = FetchLimits { proxy: Some(proxy), allowed_hosts: Vec::new(), ..limits() };
-        let fetched = HttpClient::new().fetch(get("http://ca.example/a.crl".to_owned()), &limits).await;
+        let fetched = fetch_by(&HttpClient::new(), get("http://ca.example/a.crl".to_owned()), &limits).await;
         assert_eq!(fetched.unwrap(), "hi");
         let asked = task.await.unwrap();
         assert!(asked.starts_with("GET http://ca.example/a.crl HTTP/1.1"), "{asked}");
@@ -375,7 +410,7 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
         let (url, _task) = server(vec![answer], Duration::ZERO, false).await;
-        assert_eq!(fetcher.fetch(get(url), &limits()).await.unwrap(), "hi");
+        assert_eq!(fetch_by(&fetcher, get(url), &limits()).await.unwrap(), "hi");
         let failed = waiting.join_all().await;
         let late = |error: &FetchError| matches!(error, FetchError::Timeout | FetchError::Busy);
         assert!(failed.len() == 2 * MAX_REQUESTS_PER_HOST && failed.iter().all(late), "{failed:?}");
@@ -385,7 +420,7 @@ mod tests {
     async fn a_proxy_is_not_asked_for_loopback_or_link_local_addresses() {
         let limits =
             FetchLimits { proxy: Some("127.0.0.1:1".to_owned()), allowed_hosts: Vec::new(), ..limits() };
-        let refused = HttpClient::new().fetch(get("http://169.254.169.254/".to_owned()), &limits).await;
+        let refused = fetch_by(&HttpClient::new(), get("http://169.254.169.254/".to_owned()), &limits).await;
         assert_eq!(refused, Err(FetchError::Address("169.254.169.254".parse().unwrap())));
     }
 
@@ -447,6 +482,6 @@ mod tests {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n".to_vec();
         let pieces = std::iter::once(head).chain((0..99).map(|_| b"x".to_vec())).collect();
         let (url, _task) = server(pieces, Duration::from_millis(50), false).await;
-        assert_eq!(HttpClient::new().fetch(get(url), &limits()).await, Err(FetchError::Timeout));
+        assert_eq!(fetch_by(&HttpClient::new(), get(url), &limits()).await, Err(FetchError::Timeout));
     }
 }

@@ -6,6 +6,7 @@ use super::crl::store::StoredCrl;
 use super::engine::Engine;
 use super::verdict::CertStatus;
 use crate::model::hexadecimal;
+use crate::x509::expiry_text;
 
 /// All known CRLs and responses.
 #[derive(Debug, Clone, Serialize)]
@@ -89,8 +90,8 @@ impl Engine {
                     CertStatus::Unknown => "unknown",
                 },
                 this_update: kept.response.this_update.to_string(),
-                next_update: kept.response.next_update.map(|time| time.to_string()),
-                expires: kept.response.expires.to_string(),
+                next_update: kept.response.next_update.map(expiry_text),
+                expires: expiry_text(kept.response.expires),
                 next_refresh: self.refresh_at(kept.fetched_at, kept.response.expires, identity).to_string(),
                 responder: kept.response.responder.clone(),
                 url: kept.url.clone(),
@@ -108,7 +109,7 @@ impl Engine {
             number: crl.number.as_deref().map(hexadecimal::encode),
             delta: crl.base.is_some(),
             this_update: crl.this_update.to_string(),
-            next_update: crl.next_update.to_string(),
+            next_update: expiry_text(crl.next_update),
             age_seconds: self.0.clock.now().duration_since(crl.this_update).as_secs(),
             next_refresh: place.as_ref().map(|place| self.crl_refresh_at(stored, place).to_string()),
             refresh_url: place.map(|place| place.url),

@@ -5,6 +5,7 @@
 //! beside the formats that they serve.
 
 mod bounded_map;
+mod byte_budget;
 mod circuit_breaker;
 pub mod crl;
 mod disk;

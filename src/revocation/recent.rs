@@ -15,12 +15,14 @@ pub(super) struct RecentCertificates(Mutex<Inner>);
 struct Inner {
     certificates: BoundedMap<Instant, IssuedCertificate>,
     issuers: BoundedMap<Instant, Arc<Issuer>>,
+    /// Of `certificates`, those of CAs.
+    cas: BoundedMap<Instant, IssuedCertificate>,
 }
 
 impl RecentCertificates {
     pub(super) fn new() -> Self {
         let (certificates, issuers) = (BoundedMap::new(MAX_CERTIFICATES), BoundedMap::new(MAX_ISSUERS));
-        Self(Mutex::new(Inner { certificates, issuers }))
+        Self(Mutex::new(Inner { certificates, issuers, cas: BoundedMap::new(MAX_ISSUERS) }))
     }
 
     pub(super) fn record(&self, identity: Identity, issued: &IssuedCertificate, now: Instant) {
@@ -30,6 +32,9 @@ impl RecentCertificates {
             return;
         }
         inner.certificates.insert(identity, now, issued.clone());
+        if issued.certificate.is_ca {
+            inner.cas.insert(identity, now, issued.clone());
+        }
         inner.issuers.insert(issued.issuer.identity(), now, Arc::clone(&issued.issuer));
     }
 
@@ -47,6 +52,20 @@ impl RecentCertificates {
         let inner = self.lock();
         let named = inner.issuers.iter().filter(|(_, issuer)| issuer.name() == name);
         named.map(|(_, issuer)| Arc::clone(issuer)).collect()
+    }
+
+    /// The CAs that an issuer of this path issued under the name of another one: with a new key, say (RFC
+    /// 5280 6.3.3 f). Their paths end at the same trust anchor.
+    pub(super) fn namesakes(&self, path: &[IssuedCertificate]) -> Vec<IssuedCertificate> {
+        let inner = self.lock();
+        let is_namesake = |ca: &&IssuedCertificate| {
+            let own = |link: &IssuedCertificate| link.issuer.key() == &ca.certificate.public_key;
+            let name = ca.certificate.subject.as_der();
+            path.iter().any(|link| link.issuer.name() == name)
+                && path.iter().any(|link| link.issuer.identity() == ca.issuer.identity())
+                && !path.iter().any(own)
+        };
+        inner.cas.iter().map(|(_, ca)| ca).filter(is_namesake).cloned().collect()
     }
 
     /// The URL of CRLs, or of delta CRLs, that certificates of the issuer with this name contain.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::engine::Engine;
 use super::ocsp::{NonceRule, VerifiedResponse, verify};
 use super::verdict::CertStatus;
-use super::{AttemptError, FailedAttempt, IssuedCertificate};
+use super::{AttemptError, CertIdHash, FailedAttempt, IssuedCertificate};
 use crate::config::Nonce;
 
 /// A verified OCSP response with its DER.
@@ -112,8 +112,9 @@ impl Engine {
         }
         let mut failed_attempts = Vec::new();
         for endpoint in endpoints {
-            // Without a nonce: clients receive the response unasked.
-            let asked = self.query_by_get_or_post(issued, &endpoint, Nonce::Off).await;
+            // Without a nonce: clients receive the response unasked. By SHA-1: clients look for that (RFC 5019
+            // 2.1.1), and here it is an identifier, not a signature.
+            let asked = self.query_by_get_or_post(issued, &endpoint, Nonce::Off, CertIdHash::Sha1).await;
             match asked.and_then(|(answer, der)| self.staple(answer, der, &endpoint.url)) {
                 Ok(staple) => return Ok(staple),
                 Err(why) => failed_attempts.push(FailedAttempt { target: endpoint.url, error: why }),
@@ -122,10 +123,10 @@ impl Engine {
         Err(failed_attempts)
     }
 
-    fn staple(&self, answer: VerifiedResponse, der: Vec<u8>, url: &str) -> Result<Staple, AttemptError> {
+    fn staple(&self, answer: VerifiedResponse, der: Bytes, url: &str) -> Result<Staple, AttemptError> {
         let now = self.0.clock.now();
         let fresh = answer.fresh;
-        let staple = Staple::new(answer, der.into(), Some(url.to_owned()), now);
+        let staple = Staple::new(answer, der, Some(url.to_owned()), now);
         match staple.status {
             CertStatus::Unknown => Err(AttemptError::Unknown),
             _ if fresh && staple.is_fresh_at(now) => Ok(staple),
@@ -155,7 +156,7 @@ impl Engine {
 
     /// Writes a staple to disk, replacing the previous one.
     pub async fn save_staple(&self, issued: &IssuedCertificate, staple: &Staple) {
-        self.0.disk.write_staple(&issued.identity(), staple.der.to_vec()).await;
+        self.0.disk.write_staple(&issued.identity(), staple.der.clone()).await;
     }
 
     /// When a staple is refreshed.

@@ -7,7 +7,7 @@ use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 use crate::audit::{Certificate, CertificateStatus};
 use crate::model::Refusal;
 use crate::revocation::Status;
-use crate::x509::CertificateFacts;
+use crate::x509::{CertificateFacts, expiry_text};
 
 /// The handshake failed: there is no [`super::Secured`] connection.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -43,7 +43,7 @@ pub fn evidence(statuses: &[Status]) -> Vec<CertificateStatus> {
             verdict: status.verdict.code(),
             source: evidence.map(|evidence| evidence.source.code()),
             this_update: evidence.map(|evidence| evidence.this_update.to_string()),
-            next_update: evidence.and_then(|evidence| evidence.next_update).map(|time| time.to_string()),
+            next_update: evidence.and_then(|evidence| evidence.next_update).map(expiry_text),
             url: evidence.and_then(|evidence| evidence.url.clone()),
             responder: evidence.map(|evidence| evidence.responder.clone()),
         }

@@ -13,6 +13,7 @@ use super::extensions::Extensions;
 use super::name::{DistinguishedName, NameError};
 use super::serial::Serial;
 use super::signature::PublicKey;
+use super::time::NO_EXPIRY;
 use crate::model::{DeviceId, Fingerprint};
 
 /// The contents of a certificate (RFC 5280). It dereferences to its extensions.
@@ -96,5 +97,6 @@ impl Deref for CertificateFacts {
 }
 
 pub(super) fn timestamp(time: ASN1Time, part: Part) -> Result<Timestamp, X509Error> {
-    Timestamp::from_second(time.timestamp()).map_err(|_| X509Error::Time(part))
+    let second = time.timestamp().min(NO_EXPIRY.as_second());
+    Timestamp::from_second(second).map_err(|_| X509Error::Time(part))
 }

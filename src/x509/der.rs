@@ -5,9 +5,11 @@
 //! that signatures are verified over the received bytes and never over a new encoding. A CRL of two hundred
 //! thousand entries is parsed without a copy.
 
-use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+
+use super::time::NO_EXPIRY;
 
 /// The bytes are not DER, or not the expected structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +118,8 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// A UTCTime or GeneralizedTime in the form of RFC 5280 4.1.2.5: to the second, in UTC.
+    /// A UTCTime or GeneralizedTime in the form of RFC 5280 4.1.2.5: to the second, in UTC. A leap second is
+    /// the second after it. A time after [`NO_EXPIRY`], such as 99991231235959Z, is [`NO_EXPIRY`].
     ///
     /// # Errors
     /// When it has another form, or is not a time.
@@ -132,9 +135,18 @@ impl<'a> Element<'a> {
             _ => return Err(Malformed),
         };
         let &[mo, mo1, d, d1, h, h1, mi, mi1, s, s1, b'Z'] = rest else { return Err(Malformed) };
-        DateTime::new(year, two(mo, mo1)?, two(d, d1)?, two(h, h1)?, two(mi, mi1)?, two(s, s1)?, 0)
-            .and_then(|time| Offset::UTC.to_timestamp(time))
-            .map_err(|_| Malformed)
+        let (second, is_leap_second) = match two(s, s1)? {
+            60 => (59, true),
+            second => (second, false),
+        };
+        let time = DateTime::new(year, two(mo, mo1)?, two(d, d1)?, two(h, h1)?, two(mi, mi1)?, second, 0)
+            .map_err(|_| Malformed)?;
+        // Timestamps end some hours before the year 9999 does.
+        let time = Offset::UTC.to_timestamp(time).map_or(NO_EXPIRY, |time| time.min(NO_EXPIRY));
+        if !is_leap_second {
+            return Ok(time);
+        }
+        Ok(time.checked_add(SignedDuration::from_secs(1)).map_or(NO_EXPIRY, |time| time.min(NO_EXPIRY)))
     }
 }
 
@@ -256,6 +268,9 @@ pub fn sequence(elements: &[&[u8]]) -> Vec<u8> {
 /// Encodes a GeneralizedTime in seconds, in UTC.
 #[must_use]
 pub fn generalized_time(at: Timestamp) -> Vec<u8> {
+    if at >= NO_EXPIRY {
+        return element(GENERALIZED_TIME, b"99991231235959Z");
+    }
     element(GENERALIZED_TIME, at.strftime("%Y%m%d%H%M%SZ").to_string().as_bytes())
 }
 
@@ -308,6 +323,15 @@ mod tests {
         for wrong in ["20500101000000", "20500101000000.5Z", "20500101000000+0100", "20501301000000Z", ""] {
             assert_eq!(time(GENERALIZED_TIME, wrong), Err(Malformed), "{wrong}");
         }
+        assert_eq!(time(UTC_TIME, "161231235960Z").unwrap(), "2017-01-01T00:00:00Z", "a leap second");
+        assert_eq!(time(GENERALIZED_TIME, "20161231235960Z").unwrap(), "2017-01-01T00:00:00Z");
+        assert!(time(GENERALIZED_TIME, "20161231235961Z").is_err());
+        assert_eq!(time(GENERALIZED_TIME, "00000101000000Z").unwrap(), "0000-01-01T00:00:00Z");
+        for end in ["99991230000000Z", "99991231235959Z", "99991231235960Z"] {
+            assert_eq!(time(GENERALIZED_TIME, end).unwrap(), NO_EXPIRY.to_string(), "{end}");
+        }
+        assert!(time(GENERALIZED_TIME, "99991229235959Z").unwrap() < NO_EXPIRY.to_string());
+        assert_eq!(time(GENERALIZED_TIME, "99991301000000Z"), Err(Malformed));
         let at: Timestamp = "2026-11-23T16:30:00Z".parse().unwrap();
         assert_eq!(Element::whole(&generalized_time(at), GENERALIZED_TIME).unwrap().time(), Ok(at));
     }

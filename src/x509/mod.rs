@@ -21,6 +21,7 @@ mod signature;
 mod signed;
 #[cfg(test)]
 mod tests;
+mod time;
 
 pub use algorithm::{Digest, KeyKind, SignatureAlgorithm};
 pub use certificate::CertificateFacts;
@@ -36,3 +37,4 @@ pub use serial::Serial;
 pub(crate) use signature::verification_algorithm;
 pub use signature::{PublicKey, SignatureError};
 pub use signed::Signed;
+pub use time::{NO_EXPIRY, expiry_text};

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// A certificate's serial number, as the content octets of its DER INTEGER, which OCSP and CRLs compare.
+/// A certificate's serial number, as the content octets of its INTEGER in the shortest form. Certificates,
+/// CRLs and OCSP responses compare it as an integer: a redundant leading octet makes no other number.
 ///
 /// Displayed as lower-case hexadecimal without a leading sign octet. A negative number, which RFC 5280
 /// forbids to issue and requires to accept, is displayed as a minus sign and its magnitude.
@@ -13,10 +14,22 @@ impl Serial {
     /// A serial number from the content octets of its INTEGER, most significant first.
     #[must_use]
     pub fn from_octets(octets: &[u8]) -> Self {
-        Self(octets.to_vec())
+        Self(Self::shortest(octets).to_vec())
     }
 
-    /// The content octets.
+    /// The content octets of an INTEGER without redundant leading octets (X.690 8.3.2). Some CAs write them.
+    #[must_use]
+    pub fn shortest(octets: &[u8]) -> &[u8] {
+        let mut octets = octets;
+        while let [0x00, 0x00..=0x7f, ..] | [0xff, 0x80..=0xff, ..] = octets
+            && let Some((_, rest)) = octets.split_first()
+        {
+            octets = rest;
+        }
+        octets
+    }
+
+    /// The content octets in their shortest form.
     #[must_use]
     pub fn as_octets(&self) -> &[u8] {
         &self.0
@@ -72,5 +85,13 @@ mod tests {
         assert_eq!(text(&[0xff, 0x7f]), "-0081");
         assert_eq!(text(&[0x80]), "-80");
         assert_ne!(Serial::from_octets(&[0x00, 0x80]), Serial::from_octets(&[0x80]));
+    }
+
+    #[test]
+    fn serial_numbers_are_compared_as_integers() {
+        let same = |one: &[u8], other: &[u8]| Serial::from_octets(one) == Serial::from_octets(other);
+        assert!(same(&[0, 0x42, 0x17], &[0x42, 0x17]) && same(&[0, 0, 0, 0x80], &[0, 0x80]));
+        assert!(same(&[0, 0], &[0]) && same(&[0xff, 0xff, 0x80], &[0x80]) && same(&[0xff, 0xff], &[0xff]));
+        assert!(!same(&[0, 0xff], &[0xff]) && !same(&[0], &[]));
     }
 }

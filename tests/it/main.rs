@@ -45,6 +45,7 @@ mod renewal;
 mod resumption;
 mod retention;
 mod revocation;
+mod revocation_hostile;
 mod shipped;
 mod silent_peers;
 mod southbound;

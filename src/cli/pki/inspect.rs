@@ -16,6 +16,7 @@ use crate::revocation::ocsp::{BasicResponse, Responder, ResponseStatus, SingleRe
 use crate::x509::pem::{self, Item};
 use crate::x509::{
     CertificateFacts, CrlFacts, DistinguishedName, Extensions, NameError, RequestFacts, RevokedEntry, Serial,
+    expiry_text,
 };
 
 #[derive(Debug, clap::Args)]
@@ -82,7 +83,7 @@ impl Sheet {
         self.add("issuer", facts.issuer.to_string());
         self.add("serial", facts.serial.to_string());
         self.add("not-before", facts.not_before.to_string());
-        self.add("not-after", facts.not_after.to_string());
+        self.add("not-after", expiry_text(facts.not_after));
         self.add(
             "validity",
             if facts.is_valid_at(now) {
@@ -103,7 +104,7 @@ impl Sheet {
         self.add("kind", "crl");
         self.add("issuer", facts.issuer.to_string());
         self.add("this-update", facts.this_update.to_string());
-        self.maybe("next-update", facts.next_update.map(|time| time.to_string()));
+        self.maybe("next-update", facts.next_update.map(expiry_text));
         let fresh = facts.this_update <= now && facts.next_update.is_none_or(|next| now < next);
         self.add("validity", if fresh { "fresh" } else { "stale" });
         self.maybe("number", facts.number.as_deref().map(hexadecimal::encode));
@@ -134,7 +135,8 @@ impl Sheet {
         self.maybe("nonce", basic.nonce.map(hexadecimal::encode));
         let signers = basic.certificates.iter().filter_map(|der| CertificateFacts::read(der).ok());
         self.list("certificates", &signers.map(|facts| facts.subject.to_string()).collect::<Vec<_>>());
-        let responses: Vec<Value> = basic.responses.iter().map(|single| answer(single, now)).collect();
+        let responses: Vec<Value> =
+            basic.responses().unwrap_or_default().iter().map(|single| answer(single, now)).collect();
         self.add("responses", responses);
     }
 
@@ -218,8 +220,9 @@ fn answer(single: &SingleResponse, now: Timestamp) -> Value {
         }
     };
     let fresh = single.this_update <= now && single.next_update.is_none_or(|next| now < next);
-    let until =
-        single.next_update.map_or_else(|| "no next update".to_owned(), |next| format!("until {next}"));
+    let until = single
+        .next_update
+        .map_or_else(|| "no next update".to_owned(), |next| format!("until {}", expiry_text(next)));
     json!({
         "serial": Serial::from_octets(&single.id.serial).to_string(),
         "status": status,

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::Digest as _;
 
 use super::number::compare;
-use super::read::{Crl, Entry, REMOVE_FROM_CRL};
+use super::read::{Crl, CrlParseError, Entry, REMOVE_FROM_CRL};
 use crate::revocation::{CertStatus, IssuedCertificate, Issuer};
 use crate::x509::{Reasons, SignatureError};
 
@@ -31,6 +31,9 @@ pub enum CrlVerifyError {
     /// The signature does not verify.
     #[error("{0}")]
     Signature(SignatureError),
+    /// The entries cannot be used.
+    #[error("{0}")]
+    Content(CrlParseError),
 }
 
 /// The certificate in question, and the time.
@@ -38,6 +41,9 @@ pub enum CrlVerifyError {
 pub struct CrlQuery<'a> {
     /// The certificate.
     pub issued: &'a IssuedCertificate,
+    /// The signers whose certificates are verified to the trust anchor of the certificate: a CA with a new
+    /// key under the same name may sign its CRLs with that (RFC 5280 6.3.3 f).
+    pub signers: &'a [Arc<Issuer>],
     /// The current time.
     pub now: Timestamp,
     /// The tolerated clock skew.
@@ -58,6 +64,7 @@ impl VerifiedCrl {
         }
         let signed = crl.signed().map_err(|_| CrlVerifyError::Signature(SignatureError::Wrong))?;
         signed.verify(issuer.key()).map_err(CrlVerifyError::Signature)?;
+        crl.parse_entries().map_err(CrlVerifyError::Content)?;
         let mut series = sha2::Sha256::new();
         series.update(issuer.identity());
         series.update([u8::from(crl.base.is_some())]);
@@ -117,9 +124,11 @@ pub fn evaluate<'a>(
     let mut revoked: Option<(Entry, bool, &VerifiedCrl)> = None;
     for base in crls.iter().filter(|list| list.crl.base.is_none()) {
         // An indirect CRL has another signer. A direct CRL must be signed by the key that issued the
-        // certificate, not by another key of the same name.
+        // certificate or by a verified successor of it, not by just any key of the same name.
         let issued = query.issued;
-        let own = base.crl.issuer != issued.issuer.name() || base.signer.key() == issued.issuer.key();
+        let own = base.crl.issuer != issued.issuer.name()
+            || base.signer.key() == issued.issuer.key()
+            || query.signers.contains(&base.signer);
         let reasons = base.crl.scope.covers(&base.crl.issuer, issued);
         if !own || reasons.is_empty() {
             continue;

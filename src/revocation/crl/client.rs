@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::SignedDuration;
 
-use crate::revocation::crl::Crl;
+use crate::model::hexadecimal;
 use crate::revocation::crl::store::{Origin, StoredCrl};
+use crate::revocation::crl::{Crl, CrlVerifyError};
 use crate::revocation::engine::Engine;
-use crate::revocation::http::FetchRequest;
-use crate::revocation::settings::{Endpoint, is_http};
+use crate::revocation::http::{FetchError, FetchRequest};
+use crate::revocation::settings::{Endpoint, Settings, is_http};
 use crate::revocation::single_flight::AttemptResult;
 use crate::revocation::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
+use crate::x509::der::SEQUENCE;
 
 impl Engine {
     /// Fetches the CRLs that a certificate names and the deltas of those. Returns the failed attempts.
@@ -26,7 +29,7 @@ impl Engine {
         let fetched_recently = |endpoint: &Endpoint| {
             self.0
                 .crls
-                .last_fetched(&endpoint.url)
+                .last_verified(&endpoint.url)
                 .is_some_and(|fetched| now.duration_since(fetched) < REFETCH_INTERVAL)
         };
         let mut failed_attempts = Vec::new();
@@ -86,50 +89,79 @@ impl Engine {
 
     async fn fetch_and_accept(&self, endpoint: &Endpoint) -> Result<(), AttemptError> {
         let settings = self.0.settings.load_full();
+        // One deadline for the fetch, the verification and the parser.
+        let accepted = self.fetch_then_accept(endpoint, &settings);
+        let accepted = tokio::time::timeout(settings.limits.total, accepted).await;
+        accepted.unwrap_or(Err(AttemptError::Fetch(FetchError::Timeout)))
+    }
+
+    async fn fetch_then_accept(&self, endpoint: &Endpoint, settings: &Settings) -> Result<(), AttemptError> {
         let (url, limit, is_configured) = (endpoint.url.clone(), settings.max_crl, endpoint.is_configured);
         let fetch = FetchRequest { url: url.clone(), body: None, limit, is_configured };
-        let der = self.0.http.fetch(fetch, &settings.limits).await.map_err(AttemptError::Fetch)?;
+        let body = self.0.http.fetch(fetch, &settings.limits).await.map_err(AttemptError::Fetch)?;
         let engine = self.clone();
-        // Parsing and storing megabytes would block an async task.
-        tokio::task::spawn_blocking(move || engine.accept_crl(&url, &der))
+        // Hashing and parsing megabytes takes long: never on a thread that serves sessions.
+        tokio::task::spawn_blocking(move || engine.accept_crl(&url, &body.bytes))
             .await
             .map_err(|_| AttemptError::Fault)?
     }
 
-    /// Stores a fetched CRL. A CRL that a known issuer signed, and that is not older, replaces the one from
-    /// the same URL and is written to disk. While no issuer of that name is known, it is stored in memory
-    /// only; every use verifies it.
-    pub(crate) fn accept_crl(&self, url: &str, bytes: &[u8]) -> Result<(), AttemptError> {
-        // Some sites publish PEM where RFC 5280 4.2.1.13 requires DER.
-        let lists = crate::x509::pem::crls(bytes).map_err(|error| AttemptError::NoCrl(Some(error)))?;
-        let der = lists.into_iter().next().ok_or(AttemptError::NoCrl(None))?;
-        let known = self.0.crls.newest_from(url);
-        let same =
-            known.as_ref().filter(|known| known.crl.as_der() == der).map(|known| Arc::clone(&known.crl));
+    /// Stores a fetched CRL. A CRL that a known issuer signed, and that is not older, replaces its predecessor
+    /// of the same issuer and scope, and is written to disk. While no issuer of that name is known, it is
+    /// stored in memory only, beside the others; every use verifies it.
+    pub(crate) fn accept_crl(&self, url: &str, bytes: &Bytes) -> Result<(), AttemptError> {
+        let der = crl_der(bytes)?;
+        let same = self.0.crls.identical(&der);
         let is_new = same.is_none();
-        let crl = same.map_or_else(|| Crl::read(der).map(Arc::new), Ok).map_err(AttemptError::Crl)?;
+        let crl = same.map_or_else(|| Crl::read_head(der).map(Arc::new), Ok).map_err(AttemptError::Crl)?;
         let signers = self.known_signers(&crl.issuer);
-        let stored = StoredCrl::fetched(crl, url, self.0.clock.now());
-        let Some(verified) = signers.iter().find_map(|issuer| stored.verified_by(issuer).ok()) else {
+        let stored = StoredCrl::fetched(crl, url);
+        let mut refused = AttemptError::Unsigned;
+        let verified = signers.iter().find_map(|issuer| match stored.verified_by(issuer) {
+            Ok(verified) => Some(verified),
+            Err(error) => {
+                if let CrlVerifyError::Content(error) = error {
+                    refused = AttemptError::Crl(error);
+                }
+                None
+            }
+        });
+        let now = self.0.clock.now();
+        let Some(verified) = verified else {
             if signers.is_empty() {
-                self.0.crls.add(stored);
+                self.0.crls.add_unverified(stored, now);
                 return Ok(());
             }
-            return Err(AttemptError::Unsigned);
+            return Err(refused);
         };
         // Rejected before it replaces anything: a replayed old CRL must not displace the new one.
         if self.0.crls.is_rolled_back(&verified, &self.0.disk) {
             return Err(AttemptError::RolledBack);
         }
-        if known.is_some_and(|known| stored.crl.this_update < known.crl.this_update) {
+        let replaced = self.0.crls.succeeded_by(&verified);
+        if replaced.iter().any(|known| is_outranked(&stored.crl, &known.crl)) {
             return Err(AttemptError::Older);
         }
-        let name = Origin::disk_name(url);
-        if is_new {
-            self.0.disk.write_crl(&name, stored.crl.as_der());
+        let name = hexadecimal::encode(&verified.series());
+        let is_on_disk = |known: &Arc<StoredCrl>| {
+            Arc::ptr_eq(&known.crl, &stored.crl)
+                && match &known.origin {
+                    Origin::Installed(_) => false,
+                    Origin::Fetched(_) => true,
+                    Origin::Persisted(old) => *old == name,
+                }
+        };
+        if !replaced.iter().any(is_on_disk) {
+            self.0.disk.write_crl(&name, stored.crl.as_der().clone());
         }
-        self.0.crls.remove(&Origin::Persisted(name));
-        self.0.crls.add(stored);
+        for known in &replaced {
+            if let Origin::Persisted(old) = &known.origin
+                && *old != name
+            {
+                self.0.disk.remove_crl(old);
+            }
+        }
+        self.0.crls.add_verified(stored, &replaced, now);
         if is_new {
             self.update_crl_gauge();
             self.notify_change();
@@ -145,6 +177,26 @@ impl Engine {
     }
 }
 
+/// Whether a CRL must not replace the known one of its series. Without a number, thisUpdate decides.
+fn is_outranked(crl: &Crl, known: &Crl) -> bool {
+    let loses_its_number = crl.number.is_none() && known.number.is_some();
+    crl.this_update < known.this_update || (loses_its_number && crl.this_update == known.this_update)
+}
+
+/// The first CRL of a response body. Some sites publish PEM where RFC 5280 4.2.1.13 requires DER.
+fn crl_der(bytes: &Bytes) -> Result<Bytes, AttemptError> {
+    if bytes.first() == Some(&SEQUENCE) {
+        return Ok(bytes.clone());
+    }
+    if bytes.len() > MAX_PEM_BYTES {
+        return Err(AttemptError::NoCrl(None));
+    }
+    let lists = crate::x509::pem::crls(bytes).map_err(|error| AttemptError::NoCrl(Some(error)))?;
+    lists.into_iter().next().map(Bytes::from).ok_or(AttemptError::NoCrl(None))
+}
+
+/// Decoding PEM takes a multiple of its size in memory.
+const MAX_PEM_BYTES: usize = 16 << 20;
 /// A URL that delivered its CRL is not fetched again within this time: a device that no CRL covers reconnects
 /// every few seconds, and CRLs have megabytes.
 const REFETCH_INTERVAL: SignedDuration = SignedDuration::from_secs(15);

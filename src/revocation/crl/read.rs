@@ -2,21 +2,24 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher as _};
+use std::ops::Range;
+use std::sync::OnceLock;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::scope::Scope;
 use crate::x509::der::{
     ENUMERATED, Element, GENERALIZED_TIME, INTEGER, Malformed, Reader, SEQUENCE, UTC_TIME, constructed,
 };
-use crate::x509::{CrlDistributionPoint, RawExtension, Signed, directory_names};
+use crate::x509::{CrlDistributionPoint, RawExtension, Serial, Signed, directory_names};
 
-/// A parsed and indexed CRL. Not verified.
+/// A parsed CRL. Not verified.
 ///
-/// It holds the DER and 16 bytes per entry. A lookup is a binary search.
+/// It holds the DER, and once its entries are indexed 16 bytes per entry. A lookup is a binary search.
 #[derive(Debug)]
 pub struct Crl {
-    der: Vec<u8>,
+    der: Bytes,
     /// The name of its issuer in DER.
     pub issuer: Vec<u8>,
     /// thisUpdate.
@@ -33,7 +36,15 @@ pub struct Crl {
     pub scope_der: Vec<u8>,
     /// freshestCRL: the distribution points of its deltas.
     pub freshest: Vec<CrlDistributionPoint>,
-    index: Vec<Slot>,
+    /// revokedCertificates: the positions of its content in the DER.
+    entries: Range<usize>,
+    index: OnceLock<Result<Index, CrlParseError>>,
+}
+
+/// The entries by serial number.
+#[derive(Debug)]
+struct Index {
+    slots: Vec<Slot>,
     /// The issuers that entries of an indirect CRL name; first the CRL's own.
     issuers: Vec<Vec<u8>>,
 }
@@ -85,11 +96,23 @@ impl From<Malformed> for CrlParseError {
 }
 
 impl Crl {
-    /// Parses one CRL in DER.
+    /// Parses one CRL in DER, with its entries.
     ///
     /// # Errors
     /// When the bytes are not exactly one CRL, or contain something unsupported.
-    pub fn read(der: Vec<u8>) -> Result<Self, CrlParseError> {
+    pub fn read(der: impl Into<Bytes>) -> Result<Self, CrlParseError> {
+        let crl = Self::read_head(der)?;
+        crl.parse_entries()?;
+        Ok(crl)
+    }
+
+    /// Parses one CRL in DER without its entries. Anyone may have written them: the signature is verified
+    /// first, and [`Crl::parse_entries`] follows.
+    ///
+    /// # Errors
+    /// As [`Crl::read`].
+    pub fn read_head(der: impl Into<Bytes>) -> Result<Self, CrlParseError> {
+        let der = der.into();
         let signed = Signed::read(&der)?;
         let mut list = Element::whole(signed.message, SEQUENCE)?.reader();
         let version = match list.optional(INTEGER)? {
@@ -100,31 +123,32 @@ impl Crl {
         if list.expect(SEQUENCE)?.raw != signed.algorithm {
             return Err(CrlParseError::AlgorithmMismatch);
         }
-        let issuer = list.expect(SEQUENCE)?.raw.to_vec();
+        let issuer = list.expect(SEQUENCE)?.raw;
+        if issuer.len() > MAX_HEAD_BYTES {
+            return Err(CrlParseError::Malformed);
+        }
+        let issuer = issuer.to_vec();
         let this_update = list.element()?.time()?;
         let next_update = match [list.optional(UTC_TIME)?, list.optional(GENERALIZED_TIME)?] {
             [Some(time), None] | [None, Some(time)] => time.time()?,
             _ => return Err(CrlParseError::NoNextUpdate),
         };
-        let entries = list.optional(SEQUENCE)?;
+        let entries = match list.optional(SEQUENCE)? {
+            Some(entries) => {
+                let start = offset_of(&der, entries.content)?;
+                start..start.saturating_add(entries.content.len())
+            }
+            None => 0..0,
+        };
         let mut head = Head::default();
         if let Some(extensions) = list.optional(constructed(0))? {
-            if version == 1 {
+            if version == 1 || extensions.content.len() > MAX_HEAD_BYTES {
                 return Err(CrlParseError::Malformed);
             }
             head.read(Element::whole(extensions.content, SEQUENCE)?.reader())?;
         }
         list.finish()?;
-        let mut entries_index = Entries { index: Vec::new(), issuers: HashMap::from([(issuer.clone(), 0)]) };
-        if let Some(entries) = entries {
-            let start = offset_of(&der, entries.content)?;
-            entries_index.read(&entries, start, head.base.is_some(), head.scope.indirect)?;
-        }
         let Head { number, base, scope, scope_der, freshest } = head;
-        let Entries { index, issuers } = entries_index;
-        let mut issuers: Vec<(Vec<u8>, u32)> = issuers.into_iter().collect();
-        issuers.sort_unstable_by_key(|(_, position)| *position);
-        let issuers = issuers.into_iter().map(|(name, _)| name).collect();
         Ok(Self {
             der,
             issuer,
@@ -135,22 +159,46 @@ impl Crl {
             scope,
             scope_der,
             freshest,
-            index,
-            issuers,
+            entries,
+            index: OnceLock::new(),
         })
+    }
+
+    /// Parses and indexes the entries, once.
+    ///
+    /// # Errors
+    /// When an entry is malformed or contains something unsupported.
+    pub fn parse_entries(&self) -> Result<(), CrlParseError> {
+        self.index().map(|_| ())
+    }
+
+    fn index(&self) -> Result<&Index, CrlParseError> {
+        let build = || {
+            let content = self.der.get(self.entries.clone()).ok_or(CrlParseError::Malformed)?;
+            let mut entries =
+                Entries { slots: Vec::new(), issuers: HashMap::from([(self.issuer.clone(), 0)]) };
+            entries.read(content, self.entries.start, self.base.is_some(), self.scope.indirect)?;
+            let Entries { slots, issuers } = entries;
+            let mut issuers: Vec<(Vec<u8>, u32)> = issuers.into_iter().collect();
+            issuers.sort_unstable_by_key(|(_, position)| *position);
+            Ok(Index { slots, issuers: issuers.into_iter().map(|(name, _)| name).collect() })
+        };
+        self.index.get_or_init(build).as_ref().map_err(|error| *error)
     }
 
     /// The entry of the certificate with this serial number and issuer (a Name in DER); none if it is not
     /// listed.
     #[must_use]
     pub fn entry(&self, serial: &[u8], issuer: &[u8]) -> Option<Entry> {
+        let serial = Serial::shortest(serial);
+        let Index { slots, issuers } = self.index().ok()?;
         // In a direct CRL every entry belongs to the CRL's issuer. The caller checks that the CRL covers the
         // certificate.
         let wanted = hash(serial);
-        let start = self.index.partition_point(|slot| slot.hash < wanted);
-        let slots = self.index.get(start..).unwrap_or_default().iter().take_while(|slot| slot.hash == wanted);
+        let start = slots.partition_point(|slot| slot.hash < wanted);
+        let slots = slots.get(start..).unwrap_or_default().iter().take_while(|slot| slot.hash == wanted);
         let mut found = slots.filter_map(|slot| {
-            let named = self.issuers.get(usize::try_from(slot.issuer).ok()?)?;
+            let named = issuers.get(usize::try_from(slot.issuer).ok()?)?;
             let mut reader = Reader::new(self.der.get(usize::try_from(slot.offset).ok()?..)?);
             let entry = EntryReader::read(reader.expect(SEQUENCE).ok()?).ok()?;
             (named == issuer && entry.serial == serial).then_some(entry.entry)
@@ -158,21 +206,25 @@ impl Crl {
         found.next()
     }
 
-    /// The number of entries.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.index.len()
+    fn slots(&self) -> &[Slot] {
+        self.index.get().and_then(|index| index.as_ref().ok()).map_or(&[], |index| &index.slots)
     }
 
-    /// Whether it has no entries.
+    /// The number of entries; zero before they are parsed.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.index.is_empty()
+    pub fn len(&self) -> usize {
+        self.slots().len()
+    }
+
+    /// Whether it has no entries, or they are not parsed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots().is_empty()
     }
 
     /// Its DER.
     #[must_use]
-    pub fn as_der(&self) -> &[u8] {
+    pub const fn as_der(&self) -> &Bytes {
         &self.der
     }
 
@@ -186,8 +238,8 @@ impl Crl {
 
     /// Bytes of memory used.
     #[must_use]
-    pub const fn memory(&self) -> usize {
-        self.der.capacity() + self.index.capacity() * size_of::<Slot>()
+    pub fn memory(&self) -> usize {
+        self.der.len() + self.slots().len() * size_of::<Slot>()
     }
 }
 
@@ -227,7 +279,7 @@ impl Head {
 }
 
 struct Entries {
-    index: Vec<Slot>,
+    slots: Vec<Slot>,
     /// Names and their positions. A list of a million entries may name as many issuers.
     issuers: HashMap<Vec<u8>, u32>,
 }
@@ -235,18 +287,18 @@ struct Entries {
 impl Entries {
     fn read(
         &mut self,
-        entries: &Element<'_>,
+        entries: &[u8],
         start: usize,
         is_delta: bool,
         is_indirect: bool,
     ) -> Result<(), CrlParseError> {
-        let mut reader = entries.reader();
+        let mut reader = Reader::new(entries);
         // An entry takes about 37 bytes and seldom fewer.
-        self.index.reserve_exact(entries.content.len() / 36);
+        self.slots.reserve_exact(entries.len() / 36);
         let mut issuer = 0_u32;
         let number = |value: usize| u32::try_from(value).map_err(|_| CrlParseError::Malformed);
         while !reader.is_empty() {
-            let position = start.saturating_add(entries.content.len().saturating_sub(reader.remaining()));
+            let position = start.saturating_add(entries.len().saturating_sub(reader.remaining()));
             let entry = EntryReader::read(reader.expect(SEQUENCE)?)?;
             if entry.entry.reason == Some(REMOVE_FROM_CRL) && !is_delta {
                 return Err(CrlParseError::RemoveFromCrl);
@@ -260,10 +312,10 @@ impl Entries {
                 issuer = *self.issuers.entry(name).or_insert(next);
             }
             let slot = Slot { hash: hash(entry.serial), offset: number(position)?, issuer };
-            self.index.push(slot);
+            self.slots.push(slot);
         }
-        self.index.sort_unstable_by_key(|slot| (slot.hash, slot.offset));
-        self.index.shrink_to_fit();
+        self.slots.sort_unstable_by_key(|slot| (slot.hash, slot.offset));
+        self.slots.shrink_to_fit();
         Ok(())
     }
 }
@@ -277,7 +329,7 @@ struct EntryReader<'a> {
 impl<'a> EntryReader<'a> {
     fn read(element: Element<'a>) -> Result<Self, CrlParseError> {
         let mut reader = element.reader();
-        let serial = reader.expect(INTEGER)?.content;
+        let serial = Serial::shortest(reader.expect(INTEGER)?.content);
         let when = reader.element()?.time()?;
         let (mut reason, mut issuer) = (None, None);
         if let Some(extensions) = reader.optional(SEQUENCE)? {
@@ -315,6 +367,8 @@ fn offset_of(whole: &[u8], part: &[u8]) -> Result<usize, Malformed> {
     if offset <= whole.len() { Ok(offset) } else { Err(Malformed) }
 }
 
+/// The issuer's name, and the extensions together. Both are parsed before the signature is verified.
+const MAX_HEAD_BYTES: usize = 64 << 10;
 pub(super) const REMOVE_FROM_CRL: u8 = 8;
 const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 20];
 const REASON_CODE: &[u8] = &[0x55, 0x1d, 21];

@@ -10,8 +10,8 @@ use crate::model::hexadecimal;
 use crate::revocation::bounded_map::Identity;
 use crate::revocation::crl::{Crl, CrlQuery, CrlVerifyError, VerifiedCrl, evaluate, is_older};
 use crate::revocation::disk::Disk;
-use crate::revocation::verdict::{Evidence, Report, Source};
-use crate::revocation::{CertIdHash, IssuedCertificate, Issuer};
+use crate::revocation::verdict::{CertStatus, Evidence, Report, Source};
+use crate::revocation::{IssuedCertificate, Issuer};
 
 /// All CRLs in memory.
 #[derive(Debug, Default)]
@@ -22,6 +22,8 @@ struct Inner {
     stored: Vec<Arc<StoredCrl>>,
     /// The highest number seen, by [`VerifiedCrl::series`].
     numbers: HashMap<Identity, Vec<u8>>,
+    /// When each URL was fetched last, and whether a known issuer had signed what came.
+    fetches: HashMap<String, (Timestamp, bool)>,
     /// CRLs whose rollback was logged.
     reported: HashSet<Origin>,
 }
@@ -31,8 +33,6 @@ struct Inner {
 pub(crate) struct StoredCrl {
     pub(crate) crl: Arc<Crl>,
     pub(crate) origin: Origin,
-    /// When this process fetched it last.
-    pub(crate) fetched: Option<Timestamp>,
     /// The results of its verification, by the identity of the issuer.
     verified: Mutex<HashMap<Identity, Result<VerifiedCrl, CrlVerifyError>>>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct StoredCrl {
 pub(crate) enum Origin {
     Installed(PathBuf),
     Fetched(String),
-    /// Read from disk, under this name: an earlier process fetched it.
+    /// Read from disk, under this name: an earlier process fetched and verified it.
     Persisted(String),
 }
 
@@ -54,21 +54,16 @@ impl Origin {
             Self::Persisted(name) => format!("stored as {name}"),
         }
     }
-
-    /// The name on disk of a CRL from this URL.
-    pub(crate) fn disk_name(url: &str) -> String {
-        hexadecimal::encode(&CertIdHash::Sha256.digest(url.as_bytes()))
-    }
 }
 
 impl StoredCrl {
     pub(crate) fn new(crl: Crl, origin: Origin) -> Arc<Self> {
-        Arc::new(Self { crl: Arc::new(crl), origin, fetched: None, verified: Mutex::default() })
+        Arc::new(Self { crl: Arc::new(crl), origin, verified: Mutex::default() })
     }
 
-    pub(crate) fn fetched(crl: Arc<Crl>, url: &str, at: Timestamp) -> Arc<Self> {
+    pub(crate) fn fetched(crl: Arc<Crl>, url: &str) -> Arc<Self> {
         let origin = Origin::Fetched(url.to_owned());
-        Arc::new(Self { crl, origin, fetched: Some(at), verified: Mutex::default() })
+        Arc::new(Self { crl, origin, verified: Mutex::default() })
     }
 
     /// The CRL, verified with this issuer's key. A signature over megabytes is verified once.
@@ -128,19 +123,32 @@ impl CrlStore {
         all.iter().filter(newest).cloned().collect()
     }
 
-    /// The newest trusted CRL from this URL, fetched now or by an earlier process.
-    pub(crate) fn newest_from(&self, url: &str) -> Option<Arc<StoredCrl>> {
-        let (fetched, kept) = (Origin::Fetched(url.to_owned()), Origin::Persisted(Origin::disk_name(url)));
-        let mut here = self.all();
-        here.retain(|stored| (stored.origin == fetched || stored.origin == kept) && stored.is_trusted());
-        here.into_iter().max_by_key(|stored| stored.crl.this_update)
+    /// The fetched CRLs of the series of `verified`, from any URL. Only verified CRLs have a series.
+    pub(crate) fn succeeded_by(&self, verified: &VerifiedCrl) -> Vec<Arc<StoredCrl>> {
+        let mut same = self.all();
+        same.retain(|stored| {
+            !matches!(stored.origin, Origin::Installed(_))
+                && stored.crl.issuer == verified.crl().issuer
+                && stored.verified_by(verified.signer()).is_ok_and(|own| own.series() == verified.series())
+        });
+        same
+    }
+
+    /// A stored and verified CRL of these bytes: it need not be verified and indexed again.
+    pub(crate) fn identical(&self, der: &[u8]) -> Option<Arc<Crl>> {
+        let inner = self.lock();
+        let mut trusted = inner.stored.iter().filter(|stored| stored.is_trusted());
+        trusted.find(|stored| stored.crl.as_der() == der).map(|stored| Arc::clone(&stored.crl))
     }
 
     /// When this URL was fetched last.
     pub(crate) fn last_fetched(&self, url: &str) -> Option<Timestamp> {
-        let inner = self.lock();
-        let here = |stored: &&Arc<StoredCrl>| matches!(&stored.origin, Origin::Fetched(from) if from == url);
-        inner.stored.iter().find(here)?.fetched
+        self.lock().fetches.get(url).map(|(at, _)| *at)
+    }
+
+    /// As [`CrlStore::last_fetched`], unless what came is not verified: it must not stop the next attempt.
+    pub(crate) fn last_verified(&self, url: &str) -> Option<Timestamp> {
+        self.lock().fetches.get(url).filter(|(_, verified)| *verified).map(|(at, _)| *at)
     }
 
     /// Replaces the installed CRLs.
@@ -150,17 +158,21 @@ impl CrlStore {
         inner.stored.extend(installed);
     }
 
-    /// Adds a fetched CRL, replacing the one of the same origin.
-    pub(crate) fn add(&self, stored: Arc<StoredCrl>) {
+    /// Adds a verified CRL in place of those that it succeeds.
+    pub(crate) fn add_verified(&self, stored: Arc<StoredCrl>, replaced: &[Arc<StoredCrl>], now: Timestamp) {
         let mut inner = self.lock();
-        inner.stored.retain(|other| other.origin != stored.origin);
-        inner.stored.push(stored);
-        inner.evict();
+        inner.stored.retain(|other| !replaced.iter().any(|replaced| Arc::ptr_eq(replaced, other)));
+        inner.add(stored, Some((now, true)));
     }
 
-    /// Removes the CRL of this origin.
-    pub(crate) fn remove(&self, origin: &Origin) {
-        self.lock().stored.retain(|stored| stored.origin != *origin);
+    /// Adds a CRL that an earlier process verified.
+    pub(crate) fn add_persisted(&self, stored: Arc<StoredCrl>) {
+        self.lock().add(stored, None);
+    }
+
+    /// Adds a CRL of an issuer that is not known yet. It replaces nothing but another one like it.
+    pub(crate) fn add_unverified(&self, stored: Arc<StoredCrl>, now: Timestamp) {
+        self.lock().add(stored, Some((now, false)));
     }
 
     /// Whether a CRL with a higher number of the same issuer and scope was seen. If not, this number becomes
@@ -212,27 +224,36 @@ impl CrlStore {
                 continue;
             };
             if self.is_rolled_back(&found, disk) {
-                old.push((found.series(), stored));
+                old.push((found, stored));
                 continue;
             }
             origins.push(stored);
             verified.push(found);
         }
         // An installed CRL with a fetched successor is normal.
-        for (series, stored) in old {
-            if !verified.iter().any(|other| other.series() == series) {
-                self.report_rollback(&stored);
-            }
+        old.retain(|(found, _)| !verified.iter().any(|other| other.series() == found.series()));
+        for (_, stored) in &old {
+            self.report_rollback(stored);
         }
-        let (status, fresh, list) = evaluate(&CrlQuery { issued, now, skew }, &verified)?;
-        let position = verified.iter().position(|other| Arc::ptr_eq(other.crl(), list.crl()));
+        let query = CrlQuery { issued, signers, now, skew };
+        let found = evaluate(&query, &verified);
+        let is_revoked =
+            |(status, ..): &(CertStatus, bool, &VerifiedCrl)| matches!(status, CertStatus::Revoked { .. });
+        // Of a CRL whose successor is missing, "revoked" holds; "not listed" does not.
+        let (old, old_stored): (Vec<_>, Vec<_>) = old.into_iter().unzip();
+        let (status, fresh, list) = match evaluate(&query, &old).filter(is_revoked) {
+            Some((status, _, list)) if !found.as_ref().is_some_and(is_revoked) => {
+                origins.extend(old_stored);
+                (status, false, list)
+            }
+            _ => found?,
+        };
+        let origin = origins.iter().find(|stored| Arc::ptr_eq(&stored.crl, list.crl()));
         let evidence = Evidence {
             source: Source::CrlLocal,
             this_update: list.crl().this_update,
             next_update: Some(list.crl().next_update),
-            url: position
-                .and_then(|position| origins.get(position))
-                .map(|stored| stored.origin.display_name()),
+            url: origin.map(|stored| stored.origin.display_name()),
             responder: if list.signer() == &issued.issuer {
                 issued.certificate.issuer.to_string()
             } else {
@@ -262,25 +283,46 @@ impl CrlStore {
 }
 
 impl Inner {
-    /// Evicts CRLs that no known issuer signed first, then the oldest.
-    fn evict(&mut self) {
-        let fetched = |stored: &Arc<StoredCrl>| !matches!(stored.origin, Origin::Installed(_));
+    fn add(&mut self, stored: Arc<StoredCrl>, fetched: Option<(Timestamp, bool)>) {
+        // Nothing unverified replaces anything verified.
+        self.stored.retain(|other| other.origin != stored.origin || other.is_trusted());
+        if let (Some(fetched), Origin::Fetched(url)) = (fetched, &stored.origin) {
+            if self.fetches.len() >= MAX_FETCHES
+                && let Some(oldest) = self.fetches.iter().min_by_key(|(_, (at, _))| *at)
+            {
+                let oldest = oldest.0.clone();
+                self.fetches.remove(&oldest);
+            }
+            self.fetches.insert(url.clone(), fetched);
+        }
+        self.stored.push(stored);
+        self.evict(|stored| !stored.is_trusted(), MAX_UNVERIFIED, MAX_UNVERIFIED_BYTES);
+        let is_fetched = |stored: &StoredCrl| !matches!(stored.origin, Origin::Installed(_));
+        self.evict(|stored| is_fetched(stored) && stored.is_trusted(), MAX_FETCHED, MAX_FETCHED_BYTES);
+    }
+
+    /// Evicts the oldest of a kind beyond these limits; one always stays.
+    fn evict(&mut self, is_of_kind: impl Fn(&StoredCrl) -> bool, max_count: usize, max_bytes: usize) {
         loop {
-            let sizes = self.stored.iter().filter(|stored| fetched(stored)).map(|stored| stored.crl.memory());
+            let sizes = self.stored.iter().filter(|stored| is_of_kind(stored)).map(|own| own.crl.memory());
             let (count, bytes) = sizes.fold((0, 0_usize), |(count, all), size| (count + 1, all + size));
-            if count <= 1 || (count <= MAX_FETCHED && bytes <= MAX_FETCHED_BYTES) {
+            if count <= 1 || (count <= max_count && bytes <= max_bytes) {
                 return;
             }
-            let nobodys = self.stored.iter().position(|stored| !stored.is_trusted());
-            let Some(position) = nobodys.or_else(|| self.stored.iter().position(fetched)) else { return };
-            self.stored.remove(position);
+            let Some(oldest) = self.stored.iter().position(|stored| is_of_kind(stored)) else { return };
+            self.stored.remove(oldest);
         }
     }
 }
 
-/// Fetched CRLs, and their bytes together. An indirect or partitioned PKI has dozens.
+/// Fetched CRLs of known issuers, and their bytes together. An indirect or partitioned PKI has dozens.
 const MAX_FETCHED: usize = 1000;
 const MAX_FETCHED_BYTES: usize = 512 << 20;
+/// Fetched CRLs of issuers that are not known yet: after a start, before the first device connects.
+const MAX_UNVERIFIED: usize = 16;
+const MAX_UNVERIFIED_BYTES: usize = 64 << 20;
+/// URLs whose last fetch is remembered.
+const MAX_FETCHES: usize = 4096;
 /// Issuers for which the verification of one CRL is remembered; all have the CRL's issuer name.
 const MAX_VERIFIED_ISSUERS: usize = 64;
 
@@ -288,10 +330,9 @@ const MAX_VERIFIED_ISSUERS: usize = 64;
 mod tests {
     use super::*;
     use crate::revocation::fixtures::{Ca, Extras, List, SKEW, hours};
-    use crate::revocation::verdict::CertStatus;
 
     fn fetched(der: Vec<u8>, url: &str) -> Arc<StoredCrl> {
-        StoredCrl::fetched(Arc::new(Crl::read(der).unwrap()), url, hours(0))
+        StoredCrl::fetched(Arc::new(Crl::read(der).unwrap()), url)
     }
 
     // Bugs of other implementations: older CRL replayed.
@@ -305,15 +346,13 @@ mod tests {
         let ask =
             |lists: &CrlStore| lists.report(&issued, &[], hours(0), SKEW, &disk).map(|report| report.status);
         let lists = CrlStore::default();
-        lists.add(stored(7));
+        lists.add_persisted(stored(7));
         assert_eq!(ask(&lists), Some(CertStatus::Good));
-        lists.add(stored(6));
-        assert_eq!(ask(&lists), None);
         disk.flush();
         let after = CrlStore::new(&disk.read_crl_numbers());
-        after.add(stored(6));
+        after.add_persisted(stored(6));
         assert_eq!(ask(&after), None);
-        after.add(stored(7));
+        after.add_persisted(stored(7));
         assert_eq!(ask(&after), Some(CertStatus::Good));
     }
 
@@ -324,8 +363,8 @@ mod tests {
         let (ca, twin) = (Ca::new("CA"), Ca::new("CA"));
         let issued = ca.device(&Extras::default());
         let lists = CrlStore::default();
-        lists.add(fetched(List::new(99).by(&twin), "twin"));
-        lists.add(fetched(List::new(3).by(&ca), "own"));
+        lists.add_persisted(fetched(List::new(99).by(&twin), "twin"));
+        lists.add_persisted(fetched(List::new(3).by(&ca), "own"));
         let report = lists.report(&issued, &[], hours(0), SKEW, &disk).unwrap();
         assert_eq!((report.status, report.fresh), (CertStatus::Good, true));
     }
@@ -340,29 +379,52 @@ mod tests {
         lists.install(vec![own]);
         let later = List { this_update: hours(0), next_update: Some(hours(999_999)), ..List::new(4) };
         let forged = fetched(later.by(&twin), "http://a/ca.crl");
-        lists.add(Arc::clone(&forged));
+        lists.add_persisted(Arc::clone(&forged));
         let names = |lists: &CrlStore| {
             lists.current().iter().map(|stored| stored.origin.display_name()).collect::<Vec<_>>()
         };
         assert_eq!(names(&lists), ["own.crl"]);
-        assert!(lists.newest_from("http://a/ca.crl").is_none());
         // A certificate of the signer was seen: the CRL counts.
         forged.verified_by(&twin.issuer()).unwrap();
         assert_eq!(names(&lists), ["http://a/ca.crl"]);
     }
 
+    // Anyone who answers a URL can send CRLs of issuers that do not exist, of any size.
     #[test]
-    fn unsigned_crls_are_evicted_first() {
+    fn unsigned_crls_evict_only_one_another() {
         let ca = Ca::new("CA");
-        let der = List::new(1).by(&ca);
         let lists = CrlStore::default();
-        let signed = fetched(der.clone(), "signed");
+        let signed = fetched(List::new(1).by(&ca), "http://a/ca.crl");
         signed.verified_by(&ca.issuer()).unwrap();
-        lists.add(signed);
-        for number in 0..MAX_FETCHED {
-            lists.add(fetched(der.clone(), &number.to_string()));
+        lists.add_verified(Arc::clone(&signed), &[], hours(0));
+        let strangers = Ca::new("Strangers");
+        for number in 0..2 * MAX_UNVERIFIED {
+            let url = if number == 0 { "http://a/ca.crl".to_owned() } else { number.to_string() };
+            lists.add_unverified(fetched(List::new(9).by(&strangers), &url), hours(0));
         }
-        assert_eq!(lists.all().len(), MAX_FETCHED);
-        assert!(lists.newest_from("signed").is_some());
+        assert_eq!(lists.all().len(), 1 + MAX_UNVERIFIED);
+        assert!(Arc::ptr_eq(&lists.all()[0], &signed));
+        assert!(lists.last_verified("31").is_none() && lists.last_fetched("31").is_some());
+    }
+
+    // The file of the successor is lost or damaged: the older CRL clears nobody, and still revokes.
+    #[test]
+    fn a_revocation_of_a_superseded_crl_holds_while_its_successor_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::open(folder.path()).unwrap();
+        let ca = Ca::new("CA");
+        let issued = ca.device(&Extras::default());
+        let serial = issued.certificate.serial.as_octets();
+        let older = List::new(1).revoking(serial, Some(1));
+        let number = VerifiedCrl::new(Arc::new(Crl::read(List::new(2).by(&ca)).unwrap()), ca.issuer());
+        let lists = CrlStore::default();
+        assert!(!lists.is_rolled_back(&number.unwrap(), &disk));
+        let file = Origin::Installed("own.crl".into());
+        lists.install(vec![StoredCrl::new(Crl::read(older.by(&ca)).unwrap(), file.clone())]);
+        let report = || lists.report(&issued, &[], hours(0), SKEW, &disk);
+        let found = report().unwrap();
+        assert!(matches!(found.status, CertStatus::Revoked { .. }) && !found.fresh);
+        lists.install(vec![StoredCrl::new(Crl::read(List::new(1).by(&ca)).unwrap(), file)]);
+        assert_eq!(report(), None);
     }
 }

@@ -1,6 +1,7 @@
 //! CertID: the identifier of a certificate in requests and responses.
 
 use crate::revocation::{CertIdHash, IssuedCertificate};
+use crate::x509::Serial;
 use crate::x509::der::{
     Element, INTEGER, Malformed, NULL, OBJECT_IDENTIFIER, OCTET_STRING, SEQUENCE, element, sequence,
 };
@@ -14,7 +15,7 @@ pub struct CertId {
     pub issuer_name: Vec<u8>,
     /// The digest of the issuer's key.
     pub issuer_key: Vec<u8>,
-    /// The content of the serial number.
+    /// The content of the serial number, in its shortest form.
     pub serial: Vec<u8>,
 }
 
@@ -62,7 +63,7 @@ impl CertId {
         if serial.is_empty() || serial.len() > MAX_SERIAL_OCTETS {
             return Err(Malformed);
         }
-        Ok(Self { hash, issuer_name, issuer_key, serial })
+        Ok(Self { hash, issuer_name, issuer_key, serial: Serial::shortest(&serial).to_vec() })
     }
 }
 

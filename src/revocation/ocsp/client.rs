@@ -1,7 +1,10 @@
 //! The OCSP client: queries responders and caches what it accepts (A9.2, RFC 6960). It does I/O.
 
-use crate::config::Nonce;
+use std::sync::Arc;
 
+use bytes::Bytes;
+
+use crate::config::Nonce;
 use crate::model::hexadecimal;
 use crate::revocation::engine::Engine;
 use crate::revocation::http::{FetchError, FetchRequest};
@@ -45,7 +48,7 @@ impl Engine {
     ) -> Result<(), AttemptError> {
         let permit = self.0.breakers.acquire(&endpoint.url).map_err(AttemptError::CircuitBreakers)?;
         let nonce = self.0.settings.load().nonce;
-        let asked = self.query_by_get_or_post(issued, endpoint, nonce).await;
+        let asked = self.query_by_known_hash(issued, endpoint, nonce).await;
         let now = self.0.clock.instant();
         match &asked {
             // The responder was not reached: no statement about it.
@@ -70,57 +73,105 @@ impl Engine {
         Ok(())
     }
 
+    /// Identifies the certificate by SHA-256 first (RFC 9919), and by SHA-1 if the responder does not
+    /// understand that; what it understands is remembered.
+    async fn query_by_known_hash(
+        &self,
+        issued: &IssuedCertificate,
+        endpoint: &Endpoint,
+        nonce: Nonce,
+    ) -> Result<(VerifiedResponse, Bytes), AttemptError> {
+        let (hashes, url) = (&self.0.hashes, &endpoint.url);
+        let mut first = None;
+        for hash in hashes.for_responder(url) {
+            let asked = self.query_by_get_or_post(issued, endpoint, nonce, *hash).await;
+            match &asked {
+                Ok((answer, _)) if answer.status != CertStatus::Unknown => {
+                    hashes.record_success(url, *hash);
+                    return asked;
+                }
+                Ok(_) => {}
+                Err(error) if suggests_another_hash(error) => {
+                    hashes.forget(url);
+                }
+                Err(_) => return first.unwrap_or(asked),
+            }
+            // "Unknown" to both stays unknown; of two errors the first counts.
+            first = match first {
+                Some(Err(_)) if asked.is_ok() => Some(asked),
+                None => Some(asked),
+                known => known,
+            };
+        }
+        first.unwrap_or(Err(AttemptError::Fault))
+    }
+
     /// An accepted response that is fresh or revokes, and its DER.
     pub(crate) async fn query_by_get_or_post(
         &self,
         issued: &IssuedCertificate,
         endpoint: &Endpoint,
         nonces: Nonce,
-    ) -> Result<(VerifiedResponse, Vec<u8>), AttemptError> {
+        hash: CertIdHash,
+    ) -> Result<(VerifiedResponse, Bytes), AttemptError> {
         let settings = self.0.settings.load_full();
         let nonce = match nonces {
             Nonce::Off => None,
             Nonce::Send | Nonce::Require => Some(random_nonce()?),
         };
-        let rule = match (nonces, nonce.as_deref()) {
-            (Nonce::Require, Some(nonce)) => NonceRule::Required(nonce),
-            (_, Some(nonce)) => NonceRule::Same(nonce),
-            (_, None) => NonceRule::Any,
-        };
-        let request = Request::for_certificate(issued, CertIdHash::Sha1, nonce.clone()).to_der();
+        let request = Request::for_certificate(issued, hash, nonce.clone()).to_der();
         let (limit, is_configured) = (MAX_RESPONSE_BYTES, endpoint.is_configured);
+        let sent = SentNonce { nonce, is_required: nonces == Nonce::Require };
         // A nonce makes each request unique; GET is for responses that HTTP caches may serve.
-        let by_get = if nonce.is_none() { get_path(&endpoint.url, &request) } else { None };
+        let by_get = if sent.nonce.is_none() { get_path(&endpoint.url, &request) } else { None };
         if let Some(url) = by_get {
             let fetch = FetchRequest { url, body: None, limit, is_configured };
-            match self.exchange(issued, &settings, fetch, rule).await {
+            match self.exchange(issued, &settings, fetch, &sent).await {
                 Err(refused) if should_retry_by_post(&refused) => {}
                 asked => return asked,
             }
         }
         let fetch = FetchRequest { url: endpoint.url.clone(), body: Some(request), limit, is_configured };
-        self.exchange(issued, &settings, fetch, rule).await
+        self.exchange(issued, &settings, fetch, &sent).await
     }
 
     async fn exchange(
         &self,
         issued: &IssuedCertificate,
-        settings: &Settings,
+        settings: &Arc<Settings>,
         fetch: FetchRequest,
-        rule: NonceRule<'_>,
-    ) -> Result<(VerifiedResponse, Vec<u8>), AttemptError> {
-        let began = self.0.clock.instant();
-        let fetched = self.0.http.fetch(fetch, &settings.limits).await;
-        let spent = self.0.clock.instant().saturating_duration_since(began);
-        self.0.metrics.ocsp_fetch_duration_seconds.observe(spent.as_secs_f64());
-        let der = fetched.map_err(AttemptError::Fetch)?;
-        let answer =
-            verify(&der, &self.expectation(settings, issued, rule)).map_err(AttemptError::Response)?;
+        sent: &SentNonce,
+    ) -> Result<(VerifiedResponse, Bytes), AttemptError> {
+        // One deadline for the fetch and the verification.
+        let verified = self.fetch_and_verify(issued, settings, fetch, sent.clone());
+        let verified = tokio::time::timeout(settings.limits.total, verified).await;
+        let (answer, der) = verified.unwrap_or(Err(AttemptError::Fetch(FetchError::Timeout)))?;
         self.check_delegate(issued, &answer).await?;
         if !answer.fresh && !matches!(answer.status, CertStatus::Revoked { .. }) {
             return Err(AttemptError::NotFresh);
         }
-        Ok((answer, der.to_vec()))
+        Ok((answer, der))
+    }
+
+    async fn fetch_and_verify(
+        &self,
+        issued: &IssuedCertificate,
+        settings: &Arc<Settings>,
+        fetch: FetchRequest,
+        sent: SentNonce,
+    ) -> Result<(VerifiedResponse, Bytes), AttemptError> {
+        let began = self.0.clock.instant();
+        let fetched = self.0.http.fetch(fetch, &settings.limits).await;
+        let spent = self.0.clock.instant().saturating_duration_since(began);
+        self.0.metrics.ocsp_fetch_duration_seconds.observe(spent.as_secs_f64());
+        let body = fetched.map_err(AttemptError::Fetch)?;
+        let (engine, issued, settings) = (self.clone(), issued.clone(), Arc::clone(settings));
+        // The responder decides how long this takes: never on a thread that serves sessions.
+        let verified = tokio::task::spawn_blocking(move || {
+            let expectation = engine.expectation(&settings, &issued, sent.rule());
+            verify(&body.bytes, &expectation).map(|answer| (answer, body.bytes.clone()))
+        });
+        verified.await.map_err(|_| AttemptError::Fault)?.map_err(AttemptError::Response)
     }
 
     /// RFC 6960 4.2.2.2.1, by stored CRLs or those that the delegate's certificate names.
@@ -141,6 +192,23 @@ impl Engine {
     }
 }
 
+/// The nonce of a request.
+#[derive(Debug, Clone)]
+struct SentNonce {
+    nonce: Option<Vec<u8>>,
+    is_required: bool,
+}
+
+impl SentNonce {
+    fn rule(&self) -> NonceRule<'_> {
+        match &self.nonce {
+            Some(nonce) if self.is_required => NonceRule::Required(nonce),
+            Some(nonce) => NonceRule::Same(nonce),
+            None => NonceRule::Any,
+        }
+    }
+}
+
 /// Some responders support POST only (RFC 6960 A.1), and an HTTP cache may serve an expired response (RFC
 /// 5019 section 6).
 fn should_retry_by_post(error: &AttemptError) -> bool {
@@ -150,6 +218,23 @@ fn should_retry_by_post(error: &AttemptError) -> bool {
             | AttemptError::NotFresh
             | AttemptError::Response(
                 OcspError::Malformed | OcspError::Status(ResponseStatus::MalformedRequest)
+            )
+    )
+}
+
+/// What a responder answers that knows certificates by SHA-1 only. One that serves files has none of this name.
+const fn suggests_another_hash(error: &AttemptError) -> bool {
+    matches!(
+        error,
+        AttemptError::Fetch(FetchError::Status(400..=500))
+            | AttemptError::Response(
+                OcspError::Malformed
+                    | OcspError::OtherCertificate
+                    | OcspError::Status(
+                        ResponseStatus::MalformedRequest
+                            | ResponseStatus::InternalError
+                            | ResponseStatus::Unauthorized
+                    )
             )
     )
 }

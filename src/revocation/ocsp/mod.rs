@@ -6,6 +6,7 @@
 pub(super) mod cache;
 mod cert_id;
 pub(super) mod client;
+mod hash_choice;
 mod nonce;
 mod request;
 mod response;
@@ -14,6 +15,7 @@ mod tests;
 mod verify;
 
 pub use cert_id::CertId;
+pub(super) use hash_choice::HashChoices;
 pub(crate) use nonce::nonce_list;
 pub use request::{Request, get_path};
 pub(crate) use response::BASIC;

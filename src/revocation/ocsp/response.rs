@@ -37,8 +37,8 @@ pub struct BasicResponse<'a> {
     pub responder: Responder<'a>,
     /// producedAt.
     pub produced_at: Timestamp,
-    /// The statuses of the certificates.
-    pub responses: Vec<SingleResponse>,
+    /// The statuses of the certificates, parsed by [`BasicResponse::responses`].
+    responses: Reader<'a>,
     /// The nonce, if present.
     pub nonce: Option<&'a [u8]>,
     /// Whether an unknown critical extension is present.
@@ -94,6 +94,30 @@ impl<'a> BasicResponse<'a> {
         Self::read_basic(basic).map(Ok)
     }
 
+    /// Parses the statuses of the certificates. This costs as much as the responder likes within the size of
+    /// the response, so the signature is verified first.
+    ///
+    /// # Errors
+    /// When one of them is malformed.
+    pub fn responses(&self) -> Result<Vec<SingleResponse>, Malformed> {
+        self.responses_where(|_| true)
+    }
+
+    /// As [`BasicResponse::responses`], but holds only those that `is_wanted` accepts.
+    pub(super) fn responses_where(
+        &self,
+        is_wanted: impl Fn(&CertId) -> bool,
+    ) -> Result<Vec<SingleResponse>, Malformed> {
+        let (mut list, mut responses) = (self.responses, Vec::new());
+        while !list.is_empty() {
+            let single = SingleResponse::read(list.expect(SEQUENCE)?.reader())?;
+            if is_wanted(&single.id) {
+                responses.push(single);
+            }
+        }
+        Ok(responses)
+    }
+
     fn read_basic(der: &'a [u8]) -> Result<Self, Malformed> {
         let mut basic = Element::whole(der, SEQUENCE)?.reader();
         let signed = Signed::take(&mut basic)?;
@@ -110,11 +134,7 @@ impl<'a> BasicResponse<'a> {
         }
         let responder = Responder::read(&data.element()?)?;
         let produced_at = data.expect(GENERALIZED_TIME)?.time()?;
-        let mut list = data.expect(SEQUENCE)?.reader();
-        let mut responses = Vec::new();
-        while !list.is_empty() {
-            responses.push(SingleResponse::read(list.expect(SEQUENCE)?.reader())?);
-        }
+        let responses = data.expect(SEQUENCE)?.reader();
         let (mut nonce, mut unknown_critical) = (None, false);
         if let Some(extensions) = data.optional(constructed(1))? {
             for extension in RawExtension::read_all(Element::whole(extensions.content, SEQUENCE)?.reader())? {
@@ -218,15 +238,18 @@ fn certificates<'a>(list: &Element<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
     let mut reader = Element::whole(list.content, SEQUENCE)?.reader();
     let mut certificates = Vec::new();
     while !reader.is_empty() {
-        if certificates.len() == MAX_CERTIFICATES {
+        let certificate = reader.expect(SEQUENCE)?.raw;
+        if certificates.len() == MAX_CERTIFICATES || certificate.len() > MAX_CERTIFICATE_BYTES {
             return Err(Malformed);
         }
-        certificates.push(reader.expect(SEQUENCE)?.raw);
+        certificates.push(certificate);
     }
     Ok(certificates)
 }
 
 /// Each may cost a signature verification.
 const MAX_CERTIFICATES: usize = 8;
+/// Each is parsed before the signature is verified: it holds the key. A delegate's certificate has 1 to 3 KB.
+const MAX_CERTIFICATE_BYTES: usize = 16 << 10;
 /// id-pkix-ocsp-basic, 1.3.6.1.5.5.7.48.1.1.
 pub(crate) const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];

@@ -213,6 +213,64 @@ fn the_most_severe_entry_counts() {
     }
 }
 
+// Some CAs write serial numbers with a redundant leading zero.
+#[test]
+fn serial_numbers_are_compared_as_integers() {
+    let scene = scene();
+    for octets in [&[0x42, 0x17][..], &[0, 0x42, 0x17], &[0, 0, 0x42, 0x17]] {
+        let mut response = scene.good();
+        response.responses[0].id.serial = octets.to_vec();
+        assert!(scene.verify(&scene.signed(&response)).is_ok(), "{octets:?}");
+    }
+}
+
+// A restart would reject the response then; so does the process that has it in memory.
+#[test]
+fn a_response_expires_with_the_certificate_of_its_delegate() {
+    let scene = scene();
+    let delegate = scene.ca.issue("OCSP signer", &Extras { validity: Some((-100, 2)), ..delegate() });
+    assert_eq!(scene.delegated(&delegate).unwrap().expires, hours(2));
+}
+
+// A stranger who answers the query must not buy seconds of the processor with one megabyte.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it measures")]
+fn an_unsigned_response_of_a_megabyte_is_rejected_at_once() {
+    let scene = scene();
+    let single = single_with_extensions(100_000);
+    for responses in [single.clone(), single_with_extensions(0).repeat(22_000)] {
+        let id = element(0xa1, scene.ca.facts.subject.as_der());
+        let produced = crate::x509::der::generalized_time(hours(0));
+        let data = sequence(&[&id, &produced, &element(0x30, &responses)]);
+        let unsigned = resigned_by(&KeyPair::generate().unwrap(), &data);
+        assert!(unsigned.len() > 900_000, "{}", unsigned.len());
+        let began = std::time::Instant::now();
+        assert_eq!(scene.verify(&unsigned), Err(OcspError::Signature));
+        let spent = began.elapsed();
+        println!("{} bytes rejected in {spent:?}", unsigned.len());
+        assert!(spent.as_millis() < 500, "{spent:?}");
+        // Signed, it is parsed: linear too.
+        let began = std::time::Instant::now();
+        assert!(scene.verify(&resigned_by(&scene.ca.key, &data)).is_err());
+        assert!(began.elapsed().as_millis() < 2000, "{:?}", began.elapsed());
+    }
+}
+
+/// A status of another certificate, with this number of extensions.
+fn single_with_extensions(count: u32) -> Vec<u8> {
+    let extension = |number: u32| {
+        let seven_bits = |shift: u32| u8::try_from((number >> shift) & 0x7f).unwrap();
+        let oid = [0x2b, seven_bits(14), seven_bits(7), seven_bits(0)];
+        sequence(&[&element(6, &oid), &element(4, &[])])
+    };
+    let extensions = element(0x30, &(0..count).flat_map(extension).collect::<Vec<_>>());
+    let extensions = if count == 0 { Vec::new() } else { element(0xa1, &extensions) };
+    let algorithm = sequence(&[&element(6, CertIdHash::Sha1.oid())]);
+    let id = sequence(&[&algorithm, &element(4, &[1]), &element(4, &[2]), &element(2, &[3])]);
+    let this_update = crate::x509::der::generalized_time(hours(-1));
+    sequence(&[&id, &element(0x80, &[]), &this_update, &extensions])
+}
+
 // A9.3: freshness.
 #[test]
 fn freshness_ends_with_the_shortest_limit() {
@@ -297,9 +355,13 @@ fn an_unknown_critical_extension_is_rejected() {
 
 /// ResponseData signed by the CA, as a whole response.
 fn resigned(scene: &Scene, data: &[u8]) -> Vec<u8> {
+    resigned_by(&scene.ca.key, data)
+}
+
+fn resigned_by(key: &KeyPair, data: &[u8]) -> Vec<u8> {
     use rcgen::SigningKey as _;
-    let signature = element(3, &[&[0], scene.ca.key.sign(data).unwrap().as_slice()].concat());
-    let basic = sequence(&[data, &crate::pki::ocsp_algorithm(&scene.ca.key), &signature]);
+    let signature = element(3, &[&[0], key.sign(data).unwrap().as_slice()].concat());
+    let basic = sequence(&[data, &crate::pki::ocsp_algorithm(key), &signature]);
     let bytes = sequence(&[&element(6, BASIC), &element(4, &basic)]);
     sequence(&[&element(10, &[0]), &element(0xa0, &bytes)])
 }

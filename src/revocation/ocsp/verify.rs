@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::cert_id::CertId;
 use super::response::{BasicResponse, Responder, ResponseStatus, SingleResponse};
-use crate::revocation::{CertStatus, IssuedCertificate};
+use crate::revocation::{CertIdHash, CertStatus, IssuedCertificate};
 use crate::x509::der::Malformed;
 use crate::x509::{CertificateFacts, KeyPurpose, Signed};
 
@@ -125,15 +126,23 @@ impl From<Malformed> for OcspError {
 /// When the response is rejected.
 pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedResponse, OcspError> {
     let basic = BasicResponse::read(response)?.map_err(OcspError::Status)?;
-    let single = worst_entry(&basic.responses, expected.issued).ok_or(OcspError::OtherCertificate)?;
+    // The signature first: anyone may have written the rest.
+    let signer = signer(&basic, expected)?;
+    let ids = CertIdHash::ALL.map(|hash| CertId::for_certificate(expected.issued, hash));
+    let responses = basic.responses_where(|id| ids.contains(id))?;
+    let single = worst_entry(&responses).ok_or(OcspError::OtherCertificate)?;
+    if signer.has_expired && !matches!(single.status, CertStatus::Revoked { .. }) {
+        return Err(OcspError::Signer(DelegateFault::Validity));
+    }
     if basic.unknown_critical || single.unknown_critical {
         return Err(OcspError::CriticalExtension);
     }
     check_nonce(basic.nonce, expected.nonce)?;
-    let signer = signer(&basic, expected, single)?;
     let lifetime =
         single.next_update.or_else(|| single.this_update.checked_add(expected.default_lifetime).ok());
-    let limits = [lifetime, expected.max_age.and_then(|age| single.this_update.checked_add(age).ok())];
+    let max_age = expected.max_age.and_then(|age| single.this_update.checked_add(age).ok());
+    // A response ends with the certificate of its signer: after a restart it would not be accepted either.
+    let limits = [lifetime, max_age, signer.expires];
     let expires = limits.into_iter().flatten().min().unwrap_or(single.this_update);
     let begun = expected.now.checked_add(expected.skew).is_ok_and(|latest| single.this_update <= latest);
     let lasts = expected.now.checked_sub(expected.skew).is_ok_and(|earliest| earliest <= expires);
@@ -150,12 +159,8 @@ pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedRes
 }
 
 /// Of several entries for the certificate, the most severe; of equal ones the newest.
-fn worst_entry<'a>(
-    responses: &'a [SingleResponse],
-    issued: &IssuedCertificate,
-) -> Option<&'a SingleResponse> {
-    let about = responses.iter().filter(|single| single.id.names(issued));
-    about.max_by_key(|single| {
+fn worst_entry(responses: &[SingleResponse]) -> Option<&SingleResponse> {
+    responses.iter().max_by_key(|single| {
         let severity = match single.status {
             CertStatus::Good => 0,
             CertStatus::Unknown => 1,
@@ -183,25 +188,34 @@ struct Signer {
     name: String,
     expires: Option<Timestamp>,
     unchecked: Option<Arc<CertificateFacts>>,
+    /// Its certificate was valid when it signed, and is not now: only a revocation holds.
+    has_expired: bool,
 }
 
-/// The signer: the issuer, a configured signer, or a delegate of the issuer's key.
-fn signer(
-    basic: &BasicResponse<'_>,
-    expected: &Expectation<'_>,
-    single: &SingleResponse,
-) -> Result<Signer, OcspError> {
+/// When the certificate of a signer is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Validity {
+    Now,
+    /// At producedAt only.
+    WhenSigned,
+    Never,
+}
+
+/// The signer whose signature verifies: the issuer, a configured signer, or a delegate of the issuer's key.
+/// One whose certificate is valid now is preferred.
+fn signer(basic: &BasicResponse<'_>, expected: &Expectation<'_>) -> Result<Signer, OcspError> {
     let issuer = &expected.issued.issuer;
     let fits = |name: &[u8], key_hash: &[u8]| match basic.responder {
         Responder::Name(responder) => responder == name,
         Responder::KeyHash(responder) => responder == key_hash,
     };
     let mut refused = OcspError::Responder;
+    let mut expired = None;
     if fits(issuer.name(), &issuer.key_hash()) {
         match basic.signed.verify(issuer.key()) {
             Ok(()) => {
                 let name = expected.issued.certificate.issuer.to_string();
-                return Ok(Signer { name, expires: None, unchecked: None });
+                return Ok(Signer { name, expires: None, unchecked: None, has_expired: false });
             }
             Err(_) => refused = OcspError::Signature,
         }
@@ -209,16 +223,13 @@ fn signer(
     for configured in
         expected.signers.iter().filter(|signer| fits(signer.subject.as_der(), &key_hash(signer)))
     {
-        match basic.signed.verify(&configured.public_key) {
-            Ok(()) if is_valid_signer(configured, expected, basic, single) => {
-                return Ok(Signer {
-                    name: configured.subject.to_string(),
-                    expires: Some(configured.not_after),
-                    unchecked: None,
-                });
-            }
-            Ok(()) => refused = OcspError::Signer(DelegateFault::Validity),
-            Err(_) => refused = OcspError::Signature,
+        match (validity(configured, expected, basic), basic.signed.verify(&configured.public_key)) {
+            (_, Err(_)) => refused = OcspError::Signature,
+            (Validity::Never, Ok(())) => refused = OcspError::Signer(DelegateFault::Validity),
+            (validity, Ok(())) => match Signer::new(configured, validity) {
+                valid @ Signer { has_expired: false, .. } => return Ok(valid),
+                late => expired = expired.or(Some(late)),
+            },
         }
     }
     for der in &basic.certificates {
@@ -227,18 +238,31 @@ fn signer(
             continue;
         }
         // Authorisation first: an unauthorised certificate costs no verification of the response.
-        match check_delegate(der, &delegate, expected, basic, single) {
+        match check_delegate(der, &delegate, expected, basic) {
             Err(lack) => refused = OcspError::Signer(lack),
-            Ok(()) if basic.signed.verify(&delegate.public_key).is_err() => refused = OcspError::Signature,
-            Ok(()) => {
-                let name = delegate.subject.to_string();
-                let expires = Some(delegate.not_after);
-                let unchecked = (!delegate.ocsp_no_check).then(|| Arc::new(delegate));
-                return Ok(Signer { name, expires, unchecked });
+            Ok(_) if basic.signed.verify(&delegate.public_key).is_err() => refused = OcspError::Signature,
+            Ok(validity) => {
+                let mut signer = Signer::new(&delegate, validity);
+                signer.unchecked = (!delegate.ocsp_no_check).then(|| Arc::new(delegate));
+                if !signer.has_expired {
+                    return Ok(signer);
+                }
+                expired = expired.or(Some(signer));
             }
         }
     }
-    Err(refused)
+    expired.ok_or(refused)
+}
+
+impl Signer {
+    fn new(certificate: &CertificateFacts, validity: Validity) -> Self {
+        Self {
+            name: certificate.subject.to_string(),
+            expires: Some(certificate.not_after),
+            unchecked: None,
+            has_expired: validity != Validity::Now,
+        }
+    }
 }
 
 fn key_hash(certificate: &CertificateFacts) -> Vec<u8> {
@@ -250,8 +274,7 @@ fn check_delegate(
     delegate: &CertificateFacts,
     expected: &Expectation<'_>,
     basic: &BasicResponse<'_>,
-    single: &SingleResponse,
-) -> Result<(), DelegateFault> {
+) -> Result<Validity, DelegateFault> {
     let issuer = &expected.issued.issuer;
     // anyExtendedKeyUsage does not delegate: RFC 6960 4.2.2.2 requires this purpose.
     if !delegate.purposes.contains(&KeyPurpose::OcspSigning) {
@@ -263,27 +286,28 @@ fn check_delegate(
     if delegate.unknown_critical {
         return Err(DelegateFault::CriticalExtension);
     }
-    if !is_valid_signer(delegate, expected, basic, single) {
+    let validity = validity(delegate, expected, basic);
+    if validity == Validity::Never {
         return Err(DelegateFault::Validity);
     }
     let issued = delegate.issuer.as_der() == issuer.name()
         && Signed::read(der).is_ok_and(|signed| signed.verify(issuer.key()).is_ok());
-    if issued { Ok(()) } else { Err(DelegateFault::Issuer) }
+    if issued { Ok(validity) } else { Err(DelegateFault::Issuer) }
 }
 
 /// Within its validity now, give or take the skew: a delegate's certificate may be minutes old. A revocation
 /// that it signed while valid holds for good.
-fn is_valid_signer(
-    signer: &CertificateFacts,
-    expected: &Expectation<'_>,
-    basic: &BasicResponse<'_>,
-    single: &SingleResponse,
-) -> bool {
-    let revoked = matches!(single.status, CertStatus::Revoked { .. });
+fn validity(signer: &CertificateFacts, expected: &Expectation<'_>, basic: &BasicResponse<'_>) -> Validity {
     let at = |now: Timestamp| {
         let begun = now.checked_add(expected.skew).is_ok_and(|latest| signer.not_before <= latest);
         let lasts = now.checked_sub(expected.skew).is_ok_and(|earliest| earliest <= signer.not_after);
         begun && lasts
     };
-    at(expected.now) || (revoked && at(basic.produced_at))
+    if at(expected.now) {
+        Validity::Now
+    } else if at(basic.produced_at) {
+        Validity::WhenSigned
+    } else {
+        Validity::Never
+    }
 }

@@ -49,7 +49,12 @@ fn output(der: Vec<u8>) -> Option<CertStatus> {
     let _ = crl.entry(serial, &crl.issuer);
     let _ = crl.scope.covers(&crl.issuer, &SCENE.link);
     let verified = VerifiedCrl::new(crl, Arc::clone(&SCENE.link.issuer)).ok()?;
-    let question = CrlQuery { issued: &SCENE.link, now: SCENE.clock.now(), skew: SignedDuration::from_mins(5) };
+    let question = CrlQuery {
+        issued: &SCENE.link,
+        signers: &[],
+        now: SCENE.clock.now(),
+        skew: SignedDuration::from_mins(5),
+    };
     evaluate(&question, &[verified]).map(|(output, ..)| output)
 }
 

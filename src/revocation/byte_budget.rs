@@ -1,0 +1,112 @@
+//! The memory of response bodies that are being fetched or parsed: bounded for all of them together.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::http::FetchError;
+
+/// The budget, in units of [`UNIT`] bytes. The first [`SMALL_BODY_BYTES`] of each body count apart: large
+/// CRLs must not stop OCSP responses.
+#[derive(Debug)]
+pub(super) struct ByteBudget {
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+}
+
+/// The share of one body. Its part of the budget is free again when it is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    /// The largest body, in bytes.
+    pub(super) limit: usize,
+    small: Pool,
+    large: Pool,
+}
+
+#[derive(Debug)]
+struct Pool {
+    semaphore: Arc<Semaphore>,
+    /// The units of the whole pool.
+    size: usize,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl ByteBudget {
+    pub(super) fn new() -> Self {
+        Self {
+            small: Arc::new(Semaphore::new(SMALL_POOL_BYTES / UNIT)),
+            large: Arc::new(Semaphore::new(LARGE_POOL_BYTES / UNIT)),
+        }
+    }
+
+    /// A share for a body of at most `limit` bytes.
+    pub(super) fn share(&self, limit: usize) -> Share {
+        let pool = |semaphore: &Arc<Semaphore>, bytes: usize| Pool {
+            semaphore: Arc::clone(semaphore),
+            size: bytes / UNIT,
+            permit: None,
+        };
+        let (small, large) = (pool(&self.small, SMALL_POOL_BYTES), pool(&self.large, LARGE_POOL_BYTES));
+        Share { limit, small, large }
+    }
+}
+
+impl Share {
+    /// Waits until the share covers `length` bytes.
+    pub(super) async fn grow(&mut self, length: usize) -> Result<(), FetchError> {
+        self.small.grow(length.min(SMALL_BODY_BYTES)).await?;
+        self.large.grow(length.saturating_sub(SMALL_BODY_BYTES)).await
+    }
+}
+
+impl Pool {
+    /// A body that needs more than the whole pool, by the operator's `max-crl`, holds the whole pool.
+    async fn grow(&mut self, length: usize) -> Result<(), FetchError> {
+        let wanted = length.div_ceil(UNIT).min(self.size);
+        let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let Some(more) = wanted.checked_sub(held).filter(|more| *more > 0) else { return Ok(()) };
+        let more = u32::try_from(more).map_err(|_| FetchError::Busy)?;
+        let more = Arc::clone(&self.semaphore).acquire_many_owned(more).await;
+        let more = more.map_err(|_| FetchError::Busy)?;
+        match &mut self.permit {
+            Some(permit) => permit.merge(more),
+            None => self.permit = Some(more),
+        }
+        Ok(())
+    }
+}
+
+const UNIT: usize = 4 << 10;
+/// Of each body: more than an OCSP response has.
+const SMALL_BODY_BYTES: usize = 64 << 10;
+/// Both pools: 64 MiB.
+const SMALL_POOL_BYTES: usize = 16 << 20;
+const LARGE_POOL_BYTES: usize = 48 << 20;
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn bodies_in_flight_share_64_mib() {
+        assert_eq!(SMALL_POOL_BYTES + LARGE_POOL_BYTES, 64 << 20);
+        let budget = ByteBudget::new();
+        let mut first = budget.share(1 << 30);
+        first.grow(40 << 20).await.unwrap();
+        let mut second = budget.share(1 << 30);
+        assert!(second.grow(20 << 20).now_or_never().is_none(), "together more than the budget");
+        // Small bodies pass.
+        let mut small = budget.share(1 << 20);
+        small.grow(SMALL_BODY_BYTES).now_or_never().unwrap().unwrap();
+        drop(first);
+        second.grow(20 << 20).now_or_never().unwrap().unwrap();
+        // A body beyond the budget needs it alone.
+        let mut huge = budget.share(1 << 30);
+        assert!(huge.grow(200 << 20).now_or_never().is_none());
+        drop((second, small));
+        huge.grow(200 << 20).now_or_never().unwrap().unwrap();
+        huge.grow(300 << 20).now_or_never().unwrap().unwrap();
+    }
+}
