@@ -147,6 +147,14 @@ impl Platform {
 }
 
 impl Bound {
+    /// Fetches the OCSP responses for the platform's own certificates, for `stapling.wait` at most. The ports are
+    /// bound, and connections wait for the first handshake; a response that arrives later is stapled when it
+    /// arrives.
+    pub async fn fetch_staples(&self) {
+        let wait = self.platform.config.load().stapling.wait;
+        self.platform.acceptor.fetch_staples(wait).await;
+    }
+
     /// The addresses of Interface A.
     #[must_use]
     pub fn addresses(&self) -> Vec<SocketAddr> {
@@ -171,10 +179,6 @@ impl Bound {
     /// # Errors
     /// [`PlatformError::Task`] when a part that the platform cannot do without has ended before the shutdown.
     pub async fn run(self, signals: Signals) -> Result<(), PlatformError> {
-        // The ports are bound, and no responder can change that. Connections wait for the first handshake; a
-        // response that arrives later is stapled when it arrives.
-        let wait = self.platform.config.load().stapling.wait;
-        self.platform.acceptor.fetch_staples(wait).await;
         self.report_start().await;
         let (stop, hangup) = signals.split();
         let (clock, drain) = (self.platform.clock.clone(), self.drain.clone());

@@ -40,6 +40,7 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     // SQLite opens what it may only read: a platform that can keep nothing does not begin.
     platform.store().check().await.map_err(context::failed)?;
     let bound = platform.bind().map_err(failure)?;
+    bound.fetch_staples().await;
     let listening = Listening { interface_a: bound.addresses(), admin: bound.admin_address() };
     output.print(&listening, |listening| {
         let addresses: Vec<_> = listening.interface_a.iter().map(ToString::to_string).collect();

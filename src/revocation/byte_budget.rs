@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::http::FetchError;
-
 /// The budget, in units of [`UNIT`] bytes. The first [`SMALL_BODY_BYTES`] of each body count apart: large
 /// CRLs must not stop OCSP responses.
 #[derive(Debug)]
@@ -53,26 +51,27 @@ impl ByteBudget {
 
 impl Share {
     /// Waits until the share covers `length` bytes.
-    pub(super) async fn grow(&mut self, length: usize) -> Result<(), FetchError> {
-        self.small.grow(length.min(SMALL_BODY_BYTES)).await?;
-        self.large.grow(length.saturating_sub(SMALL_BODY_BYTES)).await
+    pub(super) async fn grow(&mut self, length: usize) {
+        self.small.grow(length.min(SMALL_BODY_BYTES)).await;
+        self.large.grow(length.saturating_sub(SMALL_BODY_BYTES)).await;
     }
 }
 
 impl Pool {
     /// A body that needs more than the whole pool, by the operator's `max-crl`, holds the whole pool.
-    async fn grow(&mut self, length: usize) -> Result<(), FetchError> {
+    async fn grow(&mut self, length: usize) {
         let wanted = length.div_ceil(UNIT).min(self.size);
         let held = self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let Some(more) = wanted.checked_sub(held).filter(|more| *more > 0) else { return Ok(()) };
-        let more = u32::try_from(more).map_err(|_| FetchError::Busy)?;
-        let more = Arc::clone(&self.semaphore).acquire_many_owned(more).await;
-        let more = more.map_err(|_| FetchError::Busy)?;
+        let more = u32::try_from(wanted.saturating_sub(held)).unwrap_or(u32::MAX);
+        if more == 0 {
+            return;
+        }
+        // The semaphores are never closed.
+        let Ok(more) = Arc::clone(&self.semaphore).acquire_many_owned(more).await else { return };
         match &mut self.permit {
             Some(permit) => permit.merge(more),
             None => self.permit = Some(more),
         }
-        Ok(())
     }
 }
 
@@ -94,19 +93,19 @@ mod tests {
         assert_eq!(SMALL_POOL_BYTES + LARGE_POOL_BYTES, 64 << 20);
         let budget = ByteBudget::new();
         let mut first = budget.share(1 << 30);
-        first.grow(40 << 20).await.unwrap();
+        first.grow(40 << 20).await;
         let mut second = budget.share(1 << 30);
         assert!(second.grow(20 << 20).now_or_never().is_none(), "together more than the budget");
         // Small bodies pass.
         let mut small = budget.share(1 << 20);
-        small.grow(SMALL_BODY_BYTES).now_or_never().unwrap().unwrap();
+        small.grow(SMALL_BODY_BYTES).now_or_never().unwrap();
         drop(first);
-        second.grow(20 << 20).now_or_never().unwrap().unwrap();
+        second.grow(20 << 20).now_or_never().unwrap();
         // A body beyond the budget needs it alone.
         let mut huge = budget.share(1 << 30);
         assert!(huge.grow(200 << 20).now_or_never().is_none());
         drop((second, small));
-        huge.grow(200 << 20).now_or_never().unwrap().unwrap();
-        huge.grow(300 << 20).now_or_never().unwrap().unwrap();
+        huge.grow(200 << 20).now_or_never().unwrap();
+        huge.grow(300 << 20).now_or_never().unwrap();
     }
 }

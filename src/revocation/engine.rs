@@ -337,32 +337,13 @@ impl Engine {
         }
     }
 
-    /// The signers of CRLs for a path, besides the issuer of each certificate.
-    fn crl_signers(&self, path: &[IssuedCertificate]) -> Vec<Arc<Issuer>> {
-        let now = self.0.clock.now();
-        let mut signers = self.0.settings.load().crl_signers(path, now);
-        for ca in self.0.recent.namesakes(path) {
-            let certificate = &ca.certificate;
-            let signs_crls = certificate.key_usage.is_some_and(|usage| usage.crl_sign);
-            if signs_crls && certificate.is_valid_at(now) && !self.is_known_revoked(&ca) {
-                signers.push(Arc::new(Issuer::from_certificate(certificate)));
-            }
-        }
-        signers
-    }
-
-    fn is_known_revoked(&self, issued: &IssuedCertificate) -> bool {
-        let known = [self.cached_report(issued.identity(), Source::OcspCache), self.crl_report(issued, &[])];
-        known.iter().flatten().any(|report| matches!(report.status, CertStatus::Revoked { .. }))
-    }
-
-    fn crl_report(&self, issued: &IssuedCertificate, signers: &[Arc<Issuer>]) -> Option<Report> {
+    pub(super) fn crl_report(&self, issued: &IssuedCertificate, signers: &[Arc<Issuer>]) -> Option<Report> {
         let skew = self.0.settings.load().skew;
         self.0.crls.report(issued, signers, self.0.clock.now(), skew, &self.0.disk)
     }
 
     /// The cached OCSP response.
-    fn cached_report(&self, identity: Identity, source: Source) -> Option<Report> {
+    pub(super) fn cached_report(&self, identity: Identity, source: Source) -> Option<Report> {
         let kept = self.0.responses.get(&identity)?;
         Some(kept.report(source, self.0.clock.now(), self.0.settings.load().skew))
     }

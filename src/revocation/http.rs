@@ -234,7 +234,7 @@ async fn receive(mut body: Incoming, mut share: Share) -> Result<Body, FetchErro
         if length > share.limit {
             return Err(FetchError::TooLarge(share.limit));
         }
-        share.grow(length).await?;
+        share.grow(length).await;
         bytes.extend_from_slice(&data);
     }
     Ok(Body { bytes: bytes.into(), _share: share })

@@ -290,3 +290,16 @@ fn no_single_byte_makes_parsing_panic() {
     every(&SAMPLES.crl, &|der| drop(CrlFacts::read(der)));
     every(&SAMPLES.request, &|der| drop(RequestFacts::read(der)));
 }
+
+// RFC 5280 4.1.2.5, IEEE 802.1AR: a certificate without end.
+#[test]
+fn a_certificate_without_end_is_parsed() {
+    let mut params = rcgen::CertificateParams::default();
+    params.not_after = rcgen::date_time_ymd(9999, 12, 31) + std::time::Duration::from_secs(86_399);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let der = params.self_signed(&key).unwrap().der().to_vec();
+    assert!(der.windows(15).any(|window| window == b"99991231235959Z"));
+    let facts = CertificateFacts::read(&der).unwrap();
+    assert_eq!((facts.not_after, expiry_text(facts.not_after)), (NO_EXPIRY, "no expiry".to_owned()));
+    assert!(facts.is_valid_at("9000-01-01T00:00:00Z".parse().unwrap()));
+}

@@ -71,6 +71,15 @@ fn server(body: Vec<u8>) -> (Server, Arc<Mutex<Vec<u8>>>) {
     (Server::start(Duration::ZERO, Arc::new(move |_| Some(served.lock().unwrap().clone()))), body)
 }
 
+/// Clears the flag when the attack has ended, by a panic too.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
 // Unsigned responses of a megabyte froze an open session for more than a minute, and one CRL of six
 // megabytes kept its device out and a core busy for as long.
 #[test]
@@ -81,9 +90,13 @@ fn hostile_responders_and_distribution_points_delay_no_session() {
     let (crls, _) = server(hostile_crl(&issuer));
     let healthy = site.path().join("healthy");
     std::fs::create_dir(&healthy).unwrap();
-    let good_crl = std::fs::read(openssl_crl(&healthy, &[], "", 3, Duration::from_hours(48))).unwrap();
-    let (healthy, _) = server(good_crl);
-    let good = certificate(&site, "GOOD", &[], &[healthy.url("ca.crl")]);
+    // Of its own partition: it covers no victim.
+    let (genuine, good_crl) = server(Vec::new());
+    let url = genuine.url("ca.crl");
+    let point = format!("issuingDistributionPoint = critical,@point\n[point]\nfullname = URI:{url}");
+    let list = openssl_crl(&healthy, &[], &point, 3, Duration::from_hours(48));
+    *good_crl.lock().unwrap() = std::fs::read(list).unwrap();
+    let good = certificate(&site, "GOOD", &[], &[url]);
     let victims: Vec<_> = (0..4)
         .map(|number| {
             let name = format!("VICTIM{number}");
@@ -102,6 +115,7 @@ fn hostile_responders_and_distribution_points_delay_no_session() {
     let attacked = AtomicBool::new(true);
     let (slowest, refusals) = std::thread::scope(|scope| {
         let attack = scope.spawn(|| {
+            let _guard = Ended(&attacked);
             let began = Instant::now();
             let refused: Vec<_> = victims
                 .iter()
@@ -112,7 +126,6 @@ fn hostile_responders_and_distribution_points_delay_no_session() {
                 })
                 .collect();
             println!("{} victims refused within {:?}", refused.len(), began.elapsed());
-            attacked.store(false, Ordering::SeqCst);
             refused
         });
         let mut slowest = Duration::ZERO;

@@ -12,6 +12,7 @@ use crate::revocation::engine::Engine;
 use crate::revocation::http::{FetchError, FetchRequest};
 use crate::revocation::settings::{Endpoint, Settings, is_http};
 use crate::revocation::single_flight::AttemptResult;
+use crate::revocation::verdict::{CertStatus, Source};
 use crate::revocation::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
 use crate::x509::der::SEQUENCE;
 
@@ -167,6 +168,25 @@ impl Engine {
             self.notify_change();
         }
         Ok(())
+    }
+
+    /// The signers of CRLs for a path, besides the issuer of each certificate.
+    pub(crate) fn crl_signers(&self, path: &[IssuedCertificate]) -> Vec<Arc<Issuer>> {
+        let now = self.0.clock.now();
+        let mut signers = self.0.settings.load().crl_signers(path, now);
+        for ca in self.0.recent.namesakes(path) {
+            let certificate = &ca.certificate;
+            let signs_crls = certificate.key_usage.is_some_and(|usage| usage.crl_sign);
+            if signs_crls && certificate.is_valid_at(now) && !self.is_known_revoked(&ca) {
+                signers.push(Arc::new(Issuer::from_certificate(certificate)));
+            }
+        }
+        signers
+    }
+
+    fn is_known_revoked(&self, issued: &IssuedCertificate) -> bool {
+        let known = [self.cached_report(issued.identity(), Source::OcspCache), self.crl_report(issued, &[])];
+        known.iter().flatten().any(|report| matches!(report.status, CertStatus::Revoked { .. }))
     }
 
     /// The known issuers, recent or configured, that may have signed CRLs of this name.

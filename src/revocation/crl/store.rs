@@ -207,29 +207,7 @@ impl CrlStore {
         skew: SignedDuration,
         disk: &Disk,
     ) -> Option<Report> {
-        let points = &issued.certificate.crl_distribution_points;
-        let named = |name: &[u8]| {
-            name == issued.issuer.name()
-                || points.iter().any(|point| point.issuers.iter().any(|issuer| issuer == name))
-        };
-        let stored: Vec<_> =
-            self.lock().stored.iter().filter(|stored| named(&stored.crl.issuer)).cloned().collect();
-        let mut origins = Vec::new();
-        let mut verified: Vec<VerifiedCrl> = Vec::new();
-        let mut old = Vec::new();
-        for stored in stored {
-            let own = std::iter::once(&issued.issuer).chain(signers);
-            let own = own.filter(|issuer| issuer.name() == stored.crl.issuer);
-            let Some(found) = own.filter_map(|issuer| stored.verified_by(issuer).ok()).next() else {
-                continue;
-            };
-            if self.is_rolled_back(&found, disk) {
-                old.push((found, stored));
-                continue;
-            }
-            origins.push(stored);
-            verified.push(found);
-        }
+        let (verified, mut origins, mut old) = self.verified_for(issued, signers, disk);
         // An installed CRL with a fetched successor is normal.
         old.retain(|(found, _)| !verified.iter().any(|other| other.series() == found.series()));
         for (_, stored) in &old {
@@ -261,6 +239,40 @@ impl CrlStore {
             },
         };
         Some(Report { status, fresh, evidence })
+    }
+
+    /// The CRLs that may cover the certificate and that one of these signed, with their origins; and those of
+    /// which a successor was seen.
+    fn verified_for(
+        &self,
+        issued: &IssuedCertificate,
+        signers: &[Arc<Issuer>],
+        disk: &Disk,
+    ) -> (Vec<VerifiedCrl>, Vec<Arc<StoredCrl>>, Vec<(VerifiedCrl, Arc<StoredCrl>)>) {
+        let points = &issued.certificate.crl_distribution_points;
+        let named = |name: &[u8]| {
+            name == issued.issuer.name()
+                || points.iter().any(|point| point.issuers.iter().any(|issuer| issuer == name))
+        };
+        let stored: Vec<_> =
+            self.lock().stored.iter().filter(|stored| named(&stored.crl.issuer)).cloned().collect();
+        let mut origins = Vec::new();
+        let mut verified = Vec::new();
+        let mut old = Vec::new();
+        for stored in stored {
+            let own = std::iter::once(&issued.issuer).chain(signers);
+            let own = own.filter(|issuer| issuer.name() == stored.crl.issuer);
+            let Some(found) = own.filter_map(|issuer| stored.verified_by(issuer).ok()).next() else {
+                continue;
+            };
+            if self.is_rolled_back(&found, disk) {
+                old.push((found, stored));
+                continue;
+            }
+            origins.push(stored);
+            verified.push(found);
+        }
+        (verified, origins, old)
     }
 
     /// Logs the rollback once for each CRL.
