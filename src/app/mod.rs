@@ -147,9 +147,9 @@ impl Platform {
 }
 
 impl Bound {
-    /// Fetches the OCSP responses for the platform's own certificates, for `stapling.wait` at most. The ports are
-    /// bound, and connections wait for the first handshake; a response that arrives later is stapled when it
-    /// arrives.
+    /// Fetches the OCSP responses for the platform's own certificates, for `stapling.wait` at most. The ports
+    /// are bound, and connections wait for the first handshake; a response that arrives later is stapled when
+    /// it arrives.
     pub async fn fetch_staples(&self) {
         let wait = self.platform.config.load().stapling.wait;
         self.platform.acceptor.fetch_staples(wait).await;

@@ -112,8 +112,8 @@ impl Engine {
         }
         let mut failed_attempts = Vec::new();
         for endpoint in endpoints {
-            // Without a nonce: clients receive the response unasked. By SHA-1: clients look for that (RFC 5019
-            // 2.1.1), and here it is an identifier, not a signature.
+            // Without a nonce: clients receive the response unasked. By SHA-1: clients look for that (RFC
+            // 5019 2.1.1), and here it is an identifier, not a signature.
             let asked = self.query_by_get_or_post(issued, &endpoint, Nonce::Off, CertIdHash::Sha1).await;
             match asked.and_then(|(answer, der)| self.staple(answer, der, &endpoint.url)) {
                 Ok(staple) => return Ok(staple),

@@ -1,5 +1,5 @@
-//! Whoever answers the plain-HTTP fetches, without the key of a CA: the platform keeps serving, and what is
-//! verified stays.
+//! An attacker answers the plain-HTTP fetches, without the key of a CA: the platform keeps serving, and what
+//! is verified stays.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -46,9 +46,9 @@ fn unsigned_crl(issuer: &[u8], entries: &[u8]) -> Vec<u8> {
     sequence(&[&list, &algorithm, &element(3, &[0, 1])])
 }
 
-/// CN=Nobody.
-fn nobody() -> Vec<u8> {
-    let name = sequence(&[&[6, 3, 0x55, 4, 3], &element(12, b"Nobody")]);
+/// CN=Stranger.
+fn stranger() -> Vec<u8> {
+    let name = sequence(&[&[6, 3, 0x55, 4, 3], &element(12, b"Stranger")]);
     sequence(&[&element(0x31, &name)])
 }
 
@@ -85,7 +85,7 @@ impl Drop for Ended<'_> {
 #[test]
 fn hostile_responders_and_distribution_points_delay_no_session() {
     let site = site(&[]);
-    let issuer = nobody();
+    let issuer = stranger();
     let (ocsp, _) = server(hostile_response());
     let (crls, _) = server(hostile_crl(&issuer));
     let healthy = site.path().join("healthy");
@@ -170,8 +170,8 @@ fn the_port_is_bound_whatever_the_responders_do() {
     }
 }
 
-// The CRL of a stranger at the genuine URL evicted the verified one: under `accept` the revoked device was let
-// in.
+// The CRL of a stranger at the genuine URL evicted the verified one: under `accept` the platform admitted the
+// revoked device.
 #[test]
 fn an_unsigned_crl_at_the_genuine_url_evicts_no_verified_one() {
     let site = site(&["when-undetermined = \"accept\"", "refresh-interval = \"500ms\""]);
@@ -184,7 +184,7 @@ fn an_unsigned_crl_at_the_genuine_url_evicts_no_verified_one() {
     platform.admit("STOLEN", &[]);
     let refused = connects(&site, &platform, &stolen, "STOLEN").unwrap_err();
     assert!(refused.contains("CertificateRevoked"), "{refused}");
-    *body.lock().unwrap() = unsigned_crl(&nobody(), &[]);
+    *body.lock().unwrap() = unsigned_crl(&stranger(), &[]);
     let asked = *crls.asked.lock().unwrap();
     eventually("the refresh fetched the CRL of a stranger", || *crls.asked.lock().unwrap() >= asked + 3);
     let refused = connects(&site, &platform, &stolen, "STOLEN").unwrap_err();
@@ -199,7 +199,7 @@ fn an_unsigned_crl_at_the_genuine_url_evicts_no_verified_one() {
 #[test]
 fn two_large_unsigned_crls_take_at_most_twice_their_bytes() {
     let site = site(&[]);
-    let junk = unsigned_crl(&nobody(), &element(0x30, &vec![0; 63 << 20]));
+    let junk = unsigned_crl(&stranger(), &element(0x30, &vec![0; 63 << 20]));
     let size = junk.len();
     let (crls, _) = server(junk);
     let devices = ["ONE", "TWO"].map(|name| {

@@ -107,9 +107,9 @@ impl Engine {
             .map_err(|_| AttemptError::Fault)?
     }
 
-    /// Stores a fetched CRL. A CRL that a known issuer signed, and that is not older, replaces its predecessor
-    /// of the same issuer and scope, and is written to disk. While no issuer of that name is known, it is
-    /// stored in memory only, beside the others; every use verifies it.
+    /// Stores a fetched CRL. A CRL that a known issuer signed, and that is not older, replaces its
+    /// predecessor of the same issuer and scope, and is written to disk. While no issuer of that name is
+    /// known, it is stored in memory only, beside the others; every use verifies it.
     pub(crate) fn accept_crl(&self, url: &str, bytes: &Bytes) -> Result<(), AttemptError> {
         let der = crl_der(bytes)?;
         let same = self.0.crls.identical(&der);

@@ -419,7 +419,7 @@ mod tests {
         assert!(lists.last_verified("31").is_none() && lists.last_fetched("31").is_some());
     }
 
-    // The file of the successor is lost or damaged: the older CRL clears nobody, and still revokes.
+    // The file of the successor is lost or damaged: the older CRL clears no certificate, and still revokes.
     #[test]
     fn a_revocation_of_a_superseded_crl_holds_while_its_successor_is_missing() {
         let folder = tempfile::tempdir().unwrap();

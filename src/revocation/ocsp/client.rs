@@ -222,7 +222,8 @@ fn should_retry_by_post(error: &AttemptError) -> bool {
     )
 }
 
-/// What a responder answers that knows certificates by SHA-1 only. One that serves files has none of this name.
+/// What a responder answers that knows certificates by SHA-1 only. One that serves files has none of this
+/// name.
 const fn suggests_another_hash(error: &AttemptError) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! Whoever answers the plain-HTTP fetches, without the key of a CA: what they send is never verified, and
+//! An attacker answers the plain-HTTP fetches, without the key of a CA: what they send is never verified, and
 //! nothing that is verified may suffer from it.
 
 use bytes::Bytes;
@@ -7,9 +7,9 @@ use super::*;
 use crate::config::Undetermined;
 
 /// A CRL that no CA signed, of an issuer that does not exist.
-fn of_nobody(number: u8) -> Bytes {
+fn of_stranger(number: u8) -> Bytes {
     let list = List { this_update: hours(0), next_update: Some(hours(999)), ..List::new(number) };
-    list.by(&Ca::new("Nobody")).into()
+    list.by(&Ca::new("Stranger")).into()
 }
 
 /// A device of this CA, and the CA below a root with this serial number.
@@ -29,7 +29,7 @@ async fn an_unsigned_crl_replaces_no_verified_one() {
     put(&slot, scene.list(2).revoking(SERIAL, Some(1)).by(&scene.ca));
     assert!(is_revoked(scene.verdict(&path).await));
     for number in [1, 3, 100] {
-        put(&slot, of_nobody(number).to_vec());
+        put(&slot, of_stranger(number).to_vec());
         let endpoint = super::super::settings::Endpoint { url: url.clone(), is_configured: false };
         scene.engine.fetch_crl(&endpoint).await.unwrap();
         assert!(is_revoked(scene.verdict(&path).await), "in memory, after number {number}");
@@ -48,14 +48,14 @@ async fn an_unsigned_crl_locks_out_no_device() {
     put(&slot, scene.list(2).by(&scene.ca));
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     for number in 0..40 {
-        scene.engine.accept_crl(&url, &of_nobody(number)).unwrap();
+        scene.engine.accept_crl(&url, &of_stranger(number)).unwrap();
     }
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     // What came from this URL is not verified: it does not stop the next fetch either.
     let asked = site.asked().len();
     scene.clock.advance(Duration::from_hours(24));
     put(&slot, List { this_update: hours(23), next_update: Some(hours(48)), ..scene.list(3) }.by(&scene.ca));
-    scene.engine.accept_crl(&url, &of_nobody(50)).unwrap();
+    scene.engine.accept_crl(&url, &of_stranger(50)).unwrap();
     assert_eq!(scene.verdict(&path).await, Verdict::Good);
     assert_eq!(site.asked().len(), asked + 1);
 }
