@@ -16,6 +16,8 @@ pub enum Refusal {
     OversizedChain,
     /// No path leads from the certificate to an installed root (A6).
     UntrustedIssuer,
+    /// The client sent its certificate alone, and its issuer is not an installed root (RFC 5246 7.4.6).
+    IncompleteChain,
     /// A signature in the chain, or the one of the handshake, is wrong.
     BadSignature,
     /// Past its notAfter.
@@ -40,6 +42,8 @@ pub enum Refusal {
     RevocationUndetermined,
     /// The peer offered no TLS version that is configured (A2).
     ProtocolVersion,
+    /// The peer fell back to a lower TLS version than the platform supports (RFC 7507).
+    InappropriateFallback,
     /// The peer offered no cipher suite, group or signature algorithm that the platform supports (A3).
     NothingInCommon,
     /// The peer sent bytes that are not TLS, or violated the protocol.
@@ -56,11 +60,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
         Self::OversizedChain,
         Self::UntrustedIssuer,
+        Self::IncompleteChain,
         Self::BadSignature,
         Self::Expired,
         Self::NotYetValid,
@@ -73,6 +78,7 @@ impl Refusal {
         Self::Revoked,
         Self::RevocationUndetermined,
         Self::ProtocolVersion,
+        Self::InappropriateFallback,
         Self::NothingInCommon,
         Self::ProtocolViolation,
         Self::PeerAlert,
@@ -89,6 +95,7 @@ impl Refusal {
             Self::MalformedCertificate => "malformed-certificate",
             Self::OversizedChain => "oversized-chain",
             Self::UntrustedIssuer => "untrusted-issuer",
+            Self::IncompleteChain => "incomplete-chain",
             Self::BadSignature => "bad-signature",
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
@@ -101,6 +108,7 @@ impl Refusal {
             Self::Revoked => "revoked",
             Self::RevocationUndetermined => "revocation-undetermined",
             Self::ProtocolVersion => "protocol-version",
+            Self::InappropriateFallback => "inappropriate-fallback",
             Self::NothingInCommon => "nothing-in-common",
             Self::ProtocolViolation => "protocol-violation",
             Self::PeerAlert => "peer-alert",

@@ -230,13 +230,7 @@ impl AcceptorSettings {
         let now = time.current_time().ok_or(rustls::Error::FailedToGetCurrentTime)?;
         let clock_skew = config.revocation.clock_skew;
         let trust = Trust::load_for_clients(&config.tls.client_trust_anchors, clock.now(), clock_skew)?;
-        for anchor in &trust.unfit {
-            tracing::error!(
-                subject = anchor.subject,
-                reason = %anchor.reason,
-                "an installed root is not used; devices that chain to it are refused"
-            );
-        }
+        log_unfit(&trust.unfit);
         let credentials = PlatformCredentials::load(&config.tls, &trust, &provider, now)?;
         let verifier = Arc::new(PeerVerifier {
             trust,
@@ -288,6 +282,17 @@ impl AcceptorSettings {
         let now =
             time_provider(clock).current_time().ok_or(HandshakeError::new(Refusal::ProtocolViolation))?;
         self.verifier.verify(chain, now)
+    }
+}
+
+/// Logs the installed roots that are not used.
+fn log_unfit(anchors: &[UnfitAnchor]) {
+    for anchor in anchors {
+        tracing::error!(
+            subject = anchor.subject,
+            reason = %anchor.reason,
+            "an installed root is not used; devices that chain to it are refused"
+        );
     }
 }
 

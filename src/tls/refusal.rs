@@ -74,6 +74,9 @@ impl HandshakeError {
             Error::PeerIncompatible(_) => Refusal::NothingInCommon,
             // rustls returns this when the resolver found no certificate that the client can use.
             Error::General(_) => Refusal::NothingInCommon,
+            Error::Other(OtherError(own)) if own.is::<Self>() => {
+                return own.downcast_ref::<Self>().cloned().unwrap_or(Self::new(Refusal::ProtocolViolation));
+            }
             Error::AlertReceived(alert) => {
                 return Self { peer_alert: Some(u8::from(*alert)), ..Self::new(Refusal::PeerAlert) };
             }
@@ -117,7 +120,7 @@ pub(super) fn path_refusal(error: &webpki::Error) -> Refusal {
 pub(super) fn certificate_error(refusal: Refusal) -> Error {
     let error = match refusal {
         Refusal::MalformedCertificate => CertificateError::BadEncoding,
-        Refusal::UntrustedIssuer => CertificateError::UnknownIssuer,
+        Refusal::UntrustedIssuer | Refusal::IncompleteChain => CertificateError::UnknownIssuer,
         Refusal::BadSignature => CertificateError::BadSignature,
         Refusal::Expired => CertificateError::Expired,
         Refusal::NotYetValid => CertificateError::NotValidYet,
@@ -150,6 +153,7 @@ mod tests {
             (Refusal::UnacceptableSignature, 46),
             (Refusal::RevocationUndetermined, 46),
             (Refusal::UntrustedIssuer, 48),
+            (Refusal::IncompleteChain, 48),
             (Refusal::UnknownDevice, 49),
             (Refusal::SuspendedDevice, 49),
             (Refusal::BadSignature, 51),

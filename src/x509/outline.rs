@@ -1,5 +1,9 @@
 //! The parts of a certificate that bound the work of path building, read without decoding the rest.
 
+use x509_parser::prelude::FromDer as _;
+use x509_parser::x509::SubjectPublicKeyInfo;
+
+use super::algorithm::KeyKind;
 use super::der::{
     BOOLEAN, Element, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE, constructed,
 };
@@ -14,6 +18,8 @@ pub struct CertificateOutline<'a> {
     pub validity: Validity<'a>,
     /// The subject: the whole Name.
     pub subject: &'a [u8],
+    /// The SubjectPublicKeyInfo, undecoded.
+    pub public_key: &'a [u8],
     /// How many extensions there are.
     pub extensions: usize,
     /// How many DER elements the names and the values of extensions hold, at every depth.
@@ -46,9 +52,10 @@ impl<'a> CertificateOutline<'a> {
         let mut validity = signed.expect(SEQUENCE)?.reader();
         let validity = Validity { not_before: validity.element()?, not_after: validity.element()? };
         let subject = signed.expect(SEQUENCE)?.raw;
-        signed.expect(SEQUENCE)?; // subjectPublicKeyInfo
+        let public_key = signed.expect(SEQUENCE)?.raw;
         let elements = count_elements(issuer, true).saturating_add(count_elements(subject, true));
-        let mut outline = Self { issuer, validity, subject, extensions: 0, elements, purposes: 0 };
+        let mut outline =
+            Self { issuer, validity, subject, public_key, extensions: 0, elements, purposes: 0 };
         while !signed.is_empty() {
             let element = signed.element()?;
             // Unique identifiers come before the extensions.
@@ -57,6 +64,13 @@ impl<'a> CertificateOutline<'a> {
             }
         }
         Ok(outline)
+    }
+
+    /// The kind of the subject's key; `None` if the key is malformed.
+    #[must_use]
+    pub fn key(&self) -> Option<KeyKind> {
+        let (rest, key) = SubjectPublicKeyInfo::from_der(self.public_key).ok()?;
+        if rest.is_empty() { KeyKind::from_spki(&key) } else { None }
     }
 
     /// Counts extensions and purposes. Duplicate extensions count too; they are refused elsewhere.
@@ -136,6 +150,7 @@ mod tests {
             (CertificateOutline::read(&der).unwrap(), CertificateFacts::read(&der).unwrap());
         assert_eq!(outline.subject, facts.subject.as_der());
         assert_eq!(outline.issuer, facts.issuer.as_der());
+        assert_eq!(outline.key(), Some(facts.key));
         assert_eq!(outline.purposes, facts.purposes.len());
         // Two names of one attribute; a list of one name and one of two purposes.
         assert_eq!((outline.extensions, outline.elements), (2, 2 * 5 + 2 + 3));

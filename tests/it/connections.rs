@@ -147,7 +147,7 @@ fn only_the_installed_roots_count_and_never_those_of_the_machine() {
         .with_environment("SSL_CERT_DIR", folder.path().to_owned());
     let platform = site.start();
     platform.admit("MONITOR", &[]);
-    assert_refused(&site, &platform, Some(&foreign), "untrusted-issuer", [48; 2]);
+    assert_refused(&site, &platform, Some(&foreign), "incomplete-chain", [48; 2]);
 }
 
 // A8
@@ -278,6 +278,29 @@ fn tls_1_1_is_refused() {
     assert!(matches!(alert(&output), Some(40 | 70)), "{}", output.text());
     eventually("the refusal is on record", || refusals(&platform).len() == 1);
     assert_eq!(platform.metric("pcd_handshakes_total{reason=\"\",result=\"accepted\"}"), 0.0);
+}
+
+// RFC 7507: an attacker on the network breaks the first attempt, and the client repeats it with less.
+#[test]
+fn a_fallback_to_tls_1_2_is_refused_while_tls_1_3_is_offered() {
+    let site = Site::new();
+    let platform = site.start();
+    let own = site.certificate("FALLBACK", KeyType::Ecc);
+    platform.admit("FALLBACK", &[]);
+    let output = knock(&site, &platform, Some(&own), &["-tls1_2", "-fallback_scsv"]);
+    assert_eq!(alert(&output), Some(86), "{}", output.text());
+    eventually("the refusal is on record", || refusals(&platform).len() == 1);
+    assert_eq!(refusals(&platform)[0]["details"]["refusal"], "inappropriate-fallback");
+    drop(platform);
+    // Without TLS 1.3 there is nothing better.
+    let site = site.with("tls", "versions = [\"1.2\"]");
+    let platform = site.start();
+    let output = finish(
+        s_client(&site, platform.address, Some(&own), &["-tls1_2", "-fallback_scsv"]),
+        &framed(&message("FALLBACK", "1")),
+        Some(b"MSA|CA"),
+    );
+    assert_eq!(alert(&output), None, "{}", output.text());
 }
 
 // A2

@@ -12,6 +12,8 @@ use super::wire::Reader;
 pub struct ClientHello<'a> {
     /// The version in its head, which TLS 1.3 freezes at 1.2.
     legacy_version: u16,
+    /// Whether the client has repeated a failed connection with a lower version (RFC 7507).
+    is_fallback: bool,
     /// The content of supported_versions.
     versions: Option<Vec<u16>>,
     /// The content of extension 5.
@@ -62,6 +64,9 @@ pub enum HelloError {
     /// The client supports TLS 1.1 at best. It gets `protocol_version` (RFC 5246 appendix E.1). rustls would
     /// send `handshake_failure` instead, because signature_algorithms, which those versions lack, is missing.
     TooOld,
+    /// The client fell back to a lower version, although the platform supports a higher one. An attacker on
+    /// the network may have broken its first attempt. It gets `inappropriate_fallback` (RFC 7507 section 3).
+    InappropriateFallback,
     /// Extension 17 is not a `CertificateStatusRequestListV2`. The client gets `decode_error` (RFC 5246
     /// section 7.2.2).
     Malformed,
@@ -78,10 +83,11 @@ impl<'a> ClientHello<'a> {
         let legacy_version = read_u16(&mut body)?;
         body.take(32)?; // random
         body.vector::<1>()?; // session_id
-        body.vector::<2>()?; // cipher_suites
+        let suites = body.vector::<2>()?;
         body.vector::<1>()?; // compression_methods
         let mut hello = Self {
             legacy_version,
+            is_fallback: suites.chunks(2).any(|suite| suite == TLS_FALLBACK_SCSV),
             versions: None,
             status_request: None,
             status_request_v2: None,
@@ -119,6 +125,10 @@ impl<'a> ClientHello<'a> {
     pub fn status_request(&self, tls12: bool, tls13: bool) -> Result<StatusRequest, HelloError> {
         if self.best_version() < TLS12 {
             return Err(HelloError::TooOld);
+        }
+        let best_own = if tls13 { TLS13 } else { TLS12 };
+        if self.is_fallback && self.best_version() < best_own {
+            return Err(HelloError::InappropriateFallback);
         }
         // The same choice as that of rustls (RFC 8446 section 4.2.1).
         let version = match &self.versions {
@@ -237,6 +247,9 @@ pub(super) const STATUS_REQUEST: u16 = 5;
 pub(super) const STATUS_REQUEST_V2: u16 = 17;
 /// supported_versions (RFC 8446 section 4.2.1).
 const SUPPORTED_VERSIONS: u16 = 43;
+
+/// TLS_FALLBACK_SCSV (RFC 7507 section 2).
+const TLS_FALLBACK_SCSV: [u8; 2] = [0x56, 0x00];
 
 const TLS12: u16 = 0x0303;
 const TLS13: u16 = 0x0304;

@@ -29,7 +29,7 @@ use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
 
-use rustls::{InvalidMessage, PeerIncompatible, ServerConfig};
+use rustls::{InvalidMessage, OtherError, PeerIncompatible, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -43,6 +43,8 @@ pub use stream::RewritingStream;
 pub(super) use transcript::TranscriptHash;
 
 use super::identity::ChainStaples;
+use super::refusal::HandshakeError;
+use crate::model::Refusal;
 
 /// A connection whose handshake has not begun.
 #[derive(Debug)]
@@ -154,6 +156,7 @@ impl HelloError {
         let description = match self {
             Self::Malformed => 50,
             Self::TooOld => 70,
+            Self::InappropriateFallback => 86,
         };
         [21, major, minor, 0, 2, 2, description]
     }
@@ -163,6 +166,11 @@ impl HelloError {
         match self {
             Self::Malformed => InvalidMessage::TrailingData("CertificateStatusRequestListV2").into(),
             Self::TooOld => PeerIncompatible::ServerDoesNotSupportTls12Or13.into(),
+            // rustls has no error for it.
+            Self::InappropriateFallback => {
+                let refused = HandshakeError::new(Refusal::InappropriateFallback);
+                rustls::Error::Other(OtherError(Arc::new(refused)))
+            }
         }
     }
 }

@@ -105,7 +105,8 @@ impl PeerVerifier {
         if let Err(error) = verified {
             let revocation = last_path.map(|checked| checked.statuses).unwrap_or_default();
             log_undetermined_refusal(&error, &revocation);
-            return Err(HandshakeError { revocation, ..refused(path_refusal(&error)) });
+            let refusal = self.true_reason(path_refusal(&error), &outlines);
+            return Err(HandshakeError { revocation, ..refused(refusal) });
         }
         let Some(CheckedPath { path, statuses }) = last_path else {
             return Err(refused(Refusal::UntrustedIssuer));
@@ -120,6 +121,27 @@ impl PeerVerifier {
     fn forbids_signatures(&self, facts: &CertificateFacts) -> bool {
         let excepted = || facts.device_id().is_ok_and(|id| self.key_usage_exceptions.contains(&id));
         facts.key_usage.is_some_and(|usage| !usage.digital_signature) && !excepted()
+    }
+
+    /// The reason behind a refusal of webpki, where the chain shows a better one.
+    fn true_reason(&self, refusal: Refusal, outlines: &[CertificateOutline<'_>]) -> Refusal {
+        let Some((leaf, others)) = outlines.split_first() else { return refusal };
+        let is_weak =
+            |other: &CertificateOutline<'_>| other.key().is_none_or(|key| !accepts_key(key, self.rsa_bits));
+        let is_installed = || self.trust.facts.iter().any(|root| root.subject.as_der() == leaf.issuer);
+        match refusal {
+            // The algorithms of the TLS library exclude weak keys, and it reports a failed signature.
+            Refusal::BadSignature if others.iter().any(is_weak) => Refusal::UnacceptableKey,
+            // Some clients send their certificate twice.
+            Refusal::UntrustedIssuer
+                if others.iter().all(|other| other == leaf)
+                    && leaf.issuer != leaf.subject
+                    && !is_installed() =>
+            {
+                Refusal::IncompleteChain
+            }
+            refusal => refusal,
+        }
     }
 
     /// The time at which the validity of the chain is evaluated: `now`, or a time within the clock skew at

@@ -35,6 +35,29 @@ fn a10_the_status_types_of_a_hello_are_read_in_its_order_of_preference() {
     }
 }
 
+// RFC 7507 section 3
+#[test]
+fn a_fallback_below_the_best_version_of_the_server_is_refused() {
+    let with_scsv = |extensions: &[Extension]| {
+        let mut message = hello(0x0303, extensions);
+        // Head, version, random and the empty session_id precede the length of cipher_suites.
+        let suites = 4 + 2 + 32 + 1 + usize::from(message[38]);
+        message.splice(suites + 2..suites + 4, [0x56, 0x00]);
+        message
+    };
+    let both = supported_versions(&[0x0304, 0x0303]);
+    for (extensions, tls13, expected) in [
+        (necessary(), true, Err(HelloError::InappropriateFallback)),
+        (vec![supported_versions(&[0x0303])], true, Err(HelloError::InappropriateFallback)),
+        (necessary(), false, Ok(())),
+        (vec![both], true, Ok(())),
+    ] {
+        let message = with_scsv(&extensions);
+        let request = ClientHello::read(&message).unwrap().status_request(true, tls13).map(drop);
+        assert_eq!(request, expected, "{extensions:02x?}");
+    }
+}
+
 #[test]
 fn a10_tls_1_3_ignores_extension_17_whatever_it_is() {
     let both = supported_versions(&[0x0a0a, 0x0304, 0x0303]);

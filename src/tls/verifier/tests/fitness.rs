@@ -3,6 +3,7 @@
 use super::*;
 use crate::tls::anchor_fitness::UnfitReason;
 use crate::tls::trust::TrustError;
+use crate::x509::der;
 
 /// A device certificate of `ca` with these key usages, valid from and until these times.
 fn device(ca: &Ca, usages: &[KeyUsagePurpose], from: Timestamp, until: Timestamp) -> Vec<u8> {
@@ -130,4 +131,49 @@ fn an_open_session_is_lost_with_its_root_and_with_an_expired_certificate() {
     assert_eq!(verifier.lost_admission(&path, hours(2000)), None);
     verifier.trust = load(&[&other.root()]).unwrap();
     assert_eq!(verifier.lost_admission(&path, hours(0)), Some(Refusal::UntrustedIssuer));
+}
+
+#[test]
+fn a_refusal_states_its_true_reason() {
+    let (root, ca) = (Ca::new("Root"), Ca::new("CA"));
+    let verifier = scene(&[&root], &[root.crl(&List::new(1)), ca.crl(&List::new(1))]);
+    let (leaf, other) = (ca.device(), Ca::new("Other").root());
+    for chain in [&[leaf.as_slice()][..], &[&leaf, &leaf]] {
+        assert_eq!(decide(&verifier, chain, hours(0)), Err(Refusal::IncompleteChain));
+    }
+    assert_eq!(decide(&verifier, &[&leaf, &other], hours(0)), Err(Refusal::UntrustedIssuer));
+    // A signature of a key of 1024 bits is not even verified.
+    let (mut leaf, mut ca) = (params("PUMP", 7), params("Weak", 2));
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let weak = WeakKey(rsa_public_key(1024));
+    let authority = ca.signed_by(&weak, &root.signer()).unwrap().der().to_vec();
+    let key = KeyPair::generate().unwrap();
+    let leaf = leaf.signed_by(&key, &Signer::from_params(&ca, &weak)).unwrap().der().to_vec();
+    assert_eq!(decide(&verifier, &[&leaf, &authority], hours(0)), Err(Refusal::UnacceptableKey));
+}
+
+/// RSAPublicKey (RFC 8017 A.1.1) with a modulus of this many bits.
+fn rsa_public_key(bits: usize) -> Vec<u8> {
+    let modulus = [&[0][..], &vec![0xc5; bits / 8]].concat();
+    der::sequence(&[&der::element(der::INTEGER, &modulus), &der::element(der::INTEGER, &[1, 0, 1])])
+}
+
+/// An RSA key whose signatures are wrong.
+struct WeakKey(Vec<u8>);
+
+impl rcgen::PublicKeyData for WeakKey {
+    fn der_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_RSA_SHA256
+    }
+}
+
+impl rcgen::SigningKey for WeakKey {
+    fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        Ok(vec![0x5a; 128])
+    }
 }
