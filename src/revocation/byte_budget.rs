@@ -17,6 +17,8 @@ pub(super) struct ByteBudget {
 pub(super) struct Share {
     /// The largest body, in bytes.
     pub(super) limit: usize,
+    /// The size that the server has declared.
+    pub(super) declared: Option<usize>,
     small: Pool,
     large: Pool,
 }
@@ -45,15 +47,21 @@ impl ByteBudget {
             permit: None,
         };
         let (small, large) = (pool(&self.small, SMALL_POOL_BYTES), pool(&self.large, LARGE_POOL_BYTES));
-        Share { limit, small, large }
+        Share { limit, declared: None, small, large }
     }
 }
 
 impl Share {
     /// Waits until the share covers `length` bytes.
+    ///
+    /// Of the large pool it takes all that the body may need at once: two bodies that grow by turns would
+    /// wait for one another.
     pub(super) async fn grow(&mut self, length: usize) {
         self.small.grow(length.min(SMALL_BODY_BYTES)).await;
-        self.large.grow(length.saturating_sub(SMALL_BODY_BYTES)).await;
+        if length > SMALL_BODY_BYTES {
+            let whole = self.declared.unwrap_or(self.limit).max(length);
+            self.large.grow(whole.saturating_sub(SMALL_BODY_BYTES)).await;
+        }
     }
 }
 
@@ -92,20 +100,22 @@ mod tests {
     async fn bodies_in_flight_share_64_mib() {
         assert_eq!(SMALL_POOL_BYTES + LARGE_POOL_BYTES, 64 << 20);
         let budget = ByteBudget::new();
-        let mut first = budget.share(1 << 30);
-        first.grow(40 << 20).await;
-        let mut second = budget.share(1 << 30);
-        assert!(second.grow(20 << 20).now_or_never().is_none(), "together more than the budget");
+        let share = |declared: usize| Share { declared: Some(declared), ..budget.share(1 << 30) };
+        let mut first = share(40 << 20);
+        first.grow(1 << 20).await;
+        let mut second = share(20 << 20);
+        assert!(second.grow(1 << 20).now_or_never().is_none(), "together more than the budget");
+        first.grow(40 << 20).now_or_never().unwrap();
         // Small bodies pass.
         let mut small = budget.share(1 << 20);
         small.grow(SMALL_BODY_BYTES).now_or_never().unwrap();
         drop(first);
         second.grow(20 << 20).now_or_never().unwrap();
-        // A body beyond the budget needs it alone.
+        // A body beyond the budget needs it alone, and so does one of unknown size.
         let mut huge = budget.share(1 << 30);
-        assert!(huge.grow(200 << 20).now_or_never().is_none());
+        assert!(huge.grow(1 << 20).now_or_never().is_none());
         drop((second, small));
-        huge.grow(200 << 20).now_or_never().unwrap();
+        huge.grow(1 << 20).now_or_never().unwrap();
         huge.grow(300 << 20).now_or_never().unwrap();
     }
 }

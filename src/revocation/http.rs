@@ -227,6 +227,7 @@ async fn receive(mut body: Incoming, mut share: Share) -> Result<Body, FetchErro
     if body.size_hint().lower() > u64::try_from(share.limit).unwrap_or(u64::MAX) {
         return Err(FetchError::TooLarge(share.limit));
     }
+    share.declared = body.size_hint().exact().and_then(|size| usize::try_from(size).ok());
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| FetchError::Protocol)?.into_data() else { continue };

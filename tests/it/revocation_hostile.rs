@@ -218,5 +218,8 @@ fn two_large_unsigned_crls_take_at_most_twice_their_bytes() {
     });
     let grown = memory_kib(&platform, "VmHWM").saturating_sub(before);
     println!("{grown} KiB more at the peak, for {} KiB on the wire", 2 * size / 1024);
+    // The second waits for the first; both are fetched within one deadline.
+    let (_, known) = platform.get("/api/certificates");
+    assert!(known.contains("CN=Stranger"), "{known}");
     assert!(grown < 4 * (u64::try_from(size).unwrap() >> 10), "{grown} KiB");
 }

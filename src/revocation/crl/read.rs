@@ -239,7 +239,7 @@ impl Crl {
     /// Bytes of memory used.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.der.len() + self.slots().len() * size_of::<Slot>()
+        self.der.len() + size_of_val(self.slots())
     }
 }
 

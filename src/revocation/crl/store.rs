@@ -45,6 +45,15 @@ pub(crate) enum Origin {
     Persisted(String),
 }
 
+/// The CRLs for one certificate.
+struct Applicable {
+    verified: Vec<VerifiedCrl>,
+    /// Those of `verified`.
+    origins: Vec<Arc<StoredCrl>>,
+    /// Those of which a successor was seen.
+    old: Vec<(VerifiedCrl, Arc<StoredCrl>)>,
+}
+
 impl Origin {
     /// For evidence and logs.
     pub(crate) fn display_name(&self) -> String {
@@ -207,7 +216,7 @@ impl CrlStore {
         skew: SignedDuration,
         disk: &Disk,
     ) -> Option<Report> {
-        let (verified, mut origins, mut old) = self.verified_for(issued, signers, disk);
+        let Applicable { verified, mut origins, mut old } = self.verified_for(issued, signers, disk);
         // An installed CRL with a fetched successor is normal.
         old.retain(|(found, _)| !verified.iter().any(|other| other.series() == found.series()));
         for (_, stored) in &old {
@@ -243,12 +252,7 @@ impl CrlStore {
 
     /// The CRLs that may cover the certificate and that one of these signed, with their origins; and those of
     /// which a successor was seen.
-    fn verified_for(
-        &self,
-        issued: &IssuedCertificate,
-        signers: &[Arc<Issuer>],
-        disk: &Disk,
-    ) -> (Vec<VerifiedCrl>, Vec<Arc<StoredCrl>>, Vec<(VerifiedCrl, Arc<StoredCrl>)>) {
+    fn verified_for(&self, issued: &IssuedCertificate, signers: &[Arc<Issuer>], disk: &Disk) -> Applicable {
         let points = &issued.certificate.crl_distribution_points;
         let named = |name: &[u8]| {
             name == issued.issuer.name()
@@ -272,7 +276,7 @@ impl CrlStore {
             origins.push(stored);
             verified.push(found);
         }
-        (verified, origins, old)
+        Applicable { verified, origins, old }
     }
 
     /// Logs the rollback once for each CRL.

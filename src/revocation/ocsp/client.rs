@@ -33,7 +33,7 @@ impl Engine {
         }
         let mut failed_attempts = Vec::new();
         for endpoint in endpoints {
-            match self.query_endpoint(issued, &endpoint).await {
+            match Box::pin(self.query_endpoint(issued, &endpoint)).await {
                 Ok(()) => return Ok(()),
                 Err(why) => failed_attempts.push(FailedAttempt { target: endpoint.url, error: why }),
             }
@@ -143,7 +143,7 @@ impl Engine {
         sent: &SentNonce,
     ) -> Result<(VerifiedResponse, Bytes), AttemptError> {
         // One deadline for the fetch and the verification.
-        let verified = self.fetch_and_verify(issued, settings, fetch, sent.clone());
+        let verified = Box::pin(self.fetch_and_verify(issued, settings, fetch, sent.clone()));
         let verified = tokio::time::timeout(settings.limits.total, verified).await;
         let (answer, der) = verified.unwrap_or(Err(AttemptError::Fetch(FetchError::Timeout)))?;
         self.check_delegate(issued, &answer).await?;
