@@ -10,6 +10,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Password { .. }
         // The operator has to change something; trying again does not help.
         | StoreError::Missing(_)
+        | StoreError::Foreign(_)
         | StoreError::Outdated { .. }
         | StoreError::Newer { .. }
         | StoreError::Altered(_)

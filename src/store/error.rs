@@ -74,6 +74,11 @@ pub enum StoreError {
         "there is no store at {0}: create it with `pcd-platform store migrate`, or start the platform with `pcd-platform serve`"
     )]
     Missing(StoreUrl),
+    /// There are tables at that place, and none of this program.
+    #[error(
+        "{0} is a database of another program: name a file that does not exist, or an empty database, in [store] url"
+    )]
+    Foreign(StoreUrl),
     /// An earlier version of this program wrote the store.
     #[error(
         "the schema of the store is that of migration {found}, and this program needs {expected}: stop every platform that \

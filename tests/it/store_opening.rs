@@ -155,6 +155,42 @@ fn an_empty_database_on_a_server_is_no_store_either() {
 }
 
 #[test]
+fn a_database_of_another_program_is_refused_and_left_as_it_is() {
+    let sql = "CREATE TABLE visit (id integer); INSERT INTO visit VALUES (7)";
+    let (on_file, on_server) = (empty_site(), Site::on_postgres());
+    let file = on_file.path().join("data/platform.db");
+    std::fs::create_dir(on_file.path().join("data")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("sqlite:{}?mode=rwc", file.display());
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        let mut connection = sqlx::PgConnection::connect(&on_server.database().unwrap()).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    });
+    let before = std::fs::read(&file).unwrap();
+    for site in [&on_file, &on_server] {
+        let cli = Cli::without_store(site);
+        let commands: [&[&str]; 4] =
+            [&["serve"], &["store", "migrate"], &["store", "migrate", "--dry-run"], &["device", "list"]];
+        for words in commands {
+            let (status, stdout, stderr) = cli.try_run(words);
+            assert_eq!(status.code(), Some(78), "{words:?}: {stdout}{stderr}");
+            assert!(stderr.contains("is a database of another program"), "{words:?}: {stderr}");
+        }
+        let (status, stdout, _) = cli.try_run(&["check"]);
+        assert!(!status.success() && stdout.contains("is a database of another program"), "{stdout}");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), before, "not one byte differs");
+    let database = on_server.database().unwrap();
+    let name = database.rsplit('/').next().unwrap();
+    let tables = cluster::shared()
+        .sql(name, "SELECT string_agg(tablename, ',') FROM pg_tables WHERE schemaname = 'public'");
+    assert_eq!(tables.trim(), "visit");
+}
+
+#[test]
 fn an_outdated_store_is_left_as_it_is_until_it_is_migrated() {
     for site in [empty_site(), Site::on_postgres()] {
         let cli = Cli::without_store(&site);

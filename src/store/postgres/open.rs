@@ -42,12 +42,12 @@ async fn prepare_on(
     policy: MigrationPolicy,
 ) -> Result<MigrationPlan, StoreError> {
     if policy == MigrationPolicy::Never {
-        return schema::read(connection)
+        return schema::read(connection, location)
             .await?
             .require_current(location.url())
             .map(|()| MigrationPlan::default());
     }
-    let plan = schema::plan_on(connection).await?;
+    let plan = schema::plan_on(connection, location).await?;
     policy.require(&plan)?;
     if plan.is_pending() {
         schema::migrate(connection).await?;

@@ -16,9 +16,14 @@ use crate::store::migration::state::{Applied, Schema};
 ///
 /// # Errors
 /// When it cannot be read, or a later version has migrated it.
-pub(in crate::store) async fn read(connection: &mut PgConnection) -> Result<Schema, StoreError> {
+pub(in crate::store) async fn read(
+    connection: &mut PgConnection,
+    location: &Location,
+) -> Result<Schema, StoreError> {
     if !has_table(connection, "_sqlx_migrations").await? {
-        return Ok(Schema::Empty);
+        // Again within one statement: another node may be creating the store.
+        let is_foreign = sqlx::query_scalar(IS_FOREIGN).fetch_one(connection).await.map_err(classify)?;
+        return if is_foreign { Err(StoreError::Foreign(location.url().clone())) } else { Ok(Schema::Empty) };
     }
     let applied = connection.list_applied_migrations("_sqlx_migrations").await.map_err(migration_failure)?;
     let applied: Vec<_> =
@@ -28,12 +33,15 @@ pub(in crate::store) async fn read(connection: &mut PgConnection) -> Result<Sche
 
 /// What a migration would do to the store.
 pub(in crate::store) async fn plan(location: &Location) -> Result<MigrationPlan, StoreError> {
-    plan_on(&mut location.connect().await?).await
+    plan_on(&mut location.connect().await?, location).await
 }
 
 /// The same, through this connection.
-pub(super) async fn plan_on(connection: &mut PgConnection) -> Result<MigrationPlan, StoreError> {
-    let (pending, creates) = match read(connection).await? {
+pub(super) async fn plan_on(
+    connection: &mut PgConnection,
+    location: &Location,
+) -> Result<MigrationPlan, StoreError> {
+    let (pending, creates) = match read(connection, location).await? {
         Schema::Empty => (Schema::everything(&MIGRATOR), true),
         Schema::Current => (Pending::none(&MIGRATOR), false),
         Schema::Outdated(pending) => (pending, false),
@@ -115,6 +123,14 @@ async fn serving(connection: &mut PgConnection) -> Result<Vec<Holder>, StoreErro
 }
 
 pub(in crate::store) static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Whether the schema has tables, and none of this program. Tables of extensions do not count.
+const IS_FOREIGN: &str = "
+SELECT count(*) > 0 AND NOT coalesce(bool_or(relname = '_sqlx_migrations'), false) FROM pg_class
+WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p') AND NOT EXISTS (
+    SELECT FROM pg_depend
+    WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e'
+)";
 
 /// Rows that are counted one by one.
 const MAX_COUNTED: i64 = 2_000_000;

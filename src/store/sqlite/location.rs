@@ -43,12 +43,12 @@ impl Location {
         })
     }
 
+    /// Of a connection that finds the journal mode as it is: the file may be another program's.
     pub(super) fn options(&self) -> SqliteConnectOptions {
         let options = SqliteConnectOptions::new()
             .filename(&self.path)
             .create_if_missing(false)
             .busy_timeout(BUSY_TIMEOUT)
-            .journal_mode(SqliteJournalMode::Wal)
             // In WAL mode only FULL synchronises at every commit.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
@@ -72,7 +72,8 @@ impl Location {
     /// A connection that may write; the file has to be there.
     pub(super) async fn connect(&self) -> Result<SqliteConnection, StoreError> {
         self.require_access()?;
-        SqliteConnection::connect_with(&self.options()).await.map_err(|error| self.cannot_open(error))
+        let options = self.options().journal_mode(SqliteJournalMode::Wal);
+        SqliteConnection::connect_with(&options).await.map_err(|error| self.cannot_open(error))
     }
 
     /// A connection that writes nothing; the file has to be there.

@@ -25,14 +25,16 @@ pub(in crate::store) async fn read(location: &Location) -> Result<Schema, StoreE
         return Ok(Schema::Empty);
     }
     let mut connection = location.connect_to_read().await?;
-    let schema = read_on(&mut connection).await;
+    let schema = read_on(&mut connection, location).await;
     let _ = connection.close().await;
     schema
 }
 
-async fn read_on(connection: &mut SqliteConnection) -> Result<Schema, StoreError> {
+async fn read_on(connection: &mut SqliteConnection, location: &Location) -> Result<Schema, StoreError> {
     if !has_table(connection, "_sqlx_migrations").await? {
-        return Ok(Schema::Empty);
+        // Again within one statement: another process may be creating the store.
+        let is_foreign = sqlx::query_scalar(IS_FOREIGN).fetch_one(connection).await.map_err(read_error)?;
+        return if is_foreign { Err(StoreError::Foreign(location.url())) } else { Ok(Schema::Empty) };
     }
     let rows = sqlx::query("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
         .fetch_all(connection)
@@ -59,7 +61,7 @@ pub(in crate::store) async fn plan(location: &Location) -> Result<MigrationPlan,
     }
     let mut connection = location.connect_to_read().await?;
     let planned = async {
-        let (pending, creates) = match read_on(&mut connection).await? {
+        let (pending, creates) = match read_on(&mut connection, location).await? {
             Schema::Empty => (Schema::everything(&MIGRATOR), true),
             Schema::Current => (Pending::none(&MIGRATOR), false),
             Schema::Outdated(pending) => (pending, false),
@@ -127,5 +129,10 @@ fn free_space(path: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(place.unwrap_or(Path::new("."))).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
+
+/// Whether there is something, and nothing of this program. The tables of SQLite itself do not count.
+const IS_FOREIGN: &str = "
+SELECT count(*) > 0 AND coalesce(sum(name = '_sqlx_migrations'), 0) = 0
+FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 
 pub(in crate::store) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
