@@ -5,10 +5,9 @@ use std::io::{self, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-use crate::config::{Log, LogFormat};
+use crate::config::{self, Log, LogFormat};
 
 /// A directive of `log.level` that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +19,7 @@ pub struct LevelError(#[source] ParseError);
 /// # Errors
 /// When the level is neither a level nor a list of directives.
 pub fn start(log: &Log) -> Result<(), LevelError> {
-    let filter = EnvFilter::builder().parse(&log.level).map_err(LevelError)?;
+    let filter = config::log_filter(&log.level).map_err(LevelError)?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .log_internal_errors(false)

@@ -1,6 +1,16 @@
 //! The syntax of `log.level`: a level, or a list of directives of `tracing_subscriber::EnvFilter`.
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// The filter of a `log.level`: the only parser of it, so that what `check` accepts is what `serve` uses.
+///
+/// # Errors
+/// When the level is neither a level nor a list of directives.
+pub fn log_filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().parse(level)
+}
 
 /// What is wrong with a `log.level`, if anything.
 ///
@@ -9,9 +19,15 @@ use tracing::level_filters::LevelFilter;
 pub(super) fn problem(level: &str) -> Option<String> {
     let is_bare = |word: &str| !word.contains(['=', '[', '{']);
     let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
-    let wrong = directives(level).into_iter().find(|word| is_bare(word) && !is_level(word))?;
+    let is_wrong = |word: &str| (is_bare(word) && !is_level(word)) || log_filter(word).is_err();
+    let (wrong, what) = match directives(level).into_iter().find(|word| is_wrong(word)) {
+        Some(word) if is_bare(word) => (word, "level"),
+        Some(word) => (word, "directive"),
+        None if log_filter(level).is_err() => (level, "list of directives"),
+        None => return None,
+    };
     Some(format!(
-        "\"{wrong}\" is not a level; use error, warn, info, debug, trace or off, or a list of directives such as \
+        "\"{wrong}\" is not a {what}; use error, warn, info, debug, trace or off, or a list of directives such as \
          \"info,pcd_platform::tls=debug\""
     ))
 }
@@ -47,6 +63,18 @@ mod tests {
             "[task{task=\"directory\"}]=debug",
         ] {
             assert_eq!(problem(level), None, "{level}");
+        }
+    }
+
+    #[test]
+    fn what_the_subscriber_cannot_parse_is_refused() {
+        for level in ["=debug", "info,foo=loud", "info,[session=trace", "pcd_platform=", "info,=", "a=b=c"] {
+            let found = problem(level);
+            assert_eq!(found.is_some(), log_filter(level).is_err(), "{level}: {found:?}");
+        }
+        for (level, wrong) in [("=debug", "=debug"), ("info,foo=loud", "foo=loud")] {
+            let found = problem(level).unwrap();
+            assert!(found.starts_with(&format!("\"{wrong}\" is not a directive; use error")), "{found}");
         }
     }
 

@@ -33,6 +33,7 @@ pub use error::{ConfigError, Problem};
 pub use host::{HostAndPort, HostAndPortError};
 pub use interface_a::InterfaceA;
 pub use key::ReloadClass;
+pub use log_level::log_filter;
 pub use messages::{Conformance, MessageTypes, Messages, UnreadableMessage};
 pub use network::{Network, NetworkError, truncate};
 pub use operations::{Admin, Log, LogFormat};
