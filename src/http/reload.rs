@@ -68,12 +68,29 @@ impl Reloader {
 }
 
 /// 200 when the new configuration is applied, 409 with the reason when the current one stays.
-pub(super) async fn reload(State(reloader): State<Reloader>) -> (StatusCode, Json<Option<Reloaded>>) {
+/// 503 while the platform stops.
+pub(super) async fn reload(State(reloader): State<Reloader>) -> (StatusCode, Json<Reloaded>) {
     let reloaded = reloader.reload().await;
     let status = match &reloaded {
         Some(Reloaded::Published { .. }) => StatusCode::OK,
         Some(Reloaded::Unchanged { .. }) => StatusCode::CONFLICT,
         None => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (status, Json(reloaded))
+    let is_stopping = || Reloaded::Unchanged { reason: "the platform is stopping".to_owned() };
+    (status, Json(reloaded.unwrap_or_else(is_stopping)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reload_while_the_platform_stops_says_so() {
+        let (reloader, requests) = reloader();
+        drop(requests);
+        let (status, Json(body)) = reload(State(reloader)).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        let expected = serde_json::json!({"result": "unchanged", "reason": "the platform is stopping"});
+        assert_eq!(serde_json::to_value(body).unwrap(), expected);
+    }
 }
