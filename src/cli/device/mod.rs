@@ -27,7 +27,7 @@ use options::{SpeaksFor, acknowledge_parser, kind_parser};
 /// Subcommands of `device`.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Add a device or gateway to the directory; it may connect from now on
+    /// Add a device or gateway to the directory; it may connect within a second
     ///
     /// Example: pcd-platform device add GW-1 --kind gateway --speaks-for '00A037*' --note "ward 7"
     Add {
