@@ -22,6 +22,8 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Unreachable(_)
         | StoreError::Unavailable(_)
         | StoreError::Access(_)
+        | StoreError::HardLinked { .. }
+        | StoreError::Migrating(_)
         | StoreError::Lock { .. }
         | StoreError::AlreadyServed(_)
         | StoreError::InstanceLost(_)

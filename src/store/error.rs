@@ -108,15 +108,27 @@ pub enum StoreError {
     Altered(u64),
     /// `serve` does not migrate a store of that size by itself.
     #[error(
-        "the store has {} rows and needs the migrations {} to {}, which take about {:?}: run `pcd-platform store migrate` while \
+        "the store has {} rows and needs the migrations {} to {}, which take {}: run `pcd-platform store migrate` while \
          no platform uses the store, or start once with `pcd-platform serve --migrate`; \
          `pcd-platform store migrate --dry-run` says what they do",
-        .0.rows, .0.from, .0.to(), .0.estimated
+        .0.rows, .0.from, .0.to(), about(.0.estimated)
     )]
     TooLarge(Box<MigrationPlan>),
     /// This process may not use a file of the store.
     #[error("the store cannot be used: {0}")]
     Access(AccessProblem),
+    /// The database file has several names. SQLite and the lock of a serving process go by the name: two
+    /// processes that use two names of one file destroy it.
+    #[error(
+        "the store {} has {names} names (hard links), so that two platforms could use it at once: remove the others",
+        path.display()
+    )]
+    HardLinked {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        names: u64,
+    },
     /// The file of the lock cannot be used.
     #[error("cannot lock the store with the file {}", path.display())]
     Lock {
@@ -129,6 +141,9 @@ pub enum StoreError {
     /// Another process serves this node of the store.
     #[error("node {node} already serves this store: {holder}", node = .0.node, holder = .0)]
     AlreadyServed(Holder),
+    /// Another process migrates the store.
+    #[error("another process migrates this store now: {0}; try again when it has ended")]
+    Migrating(Holder),
     /// Another process has taken over the node that this process served, because this one was not heard of
     /// for ten seconds. This process must not write any more.
     #[error(
@@ -198,6 +213,13 @@ pub enum StoreError {
     /// The directory has no entry for the device.
     #[error("device {0} is not in the directory")]
     DeviceUnknown(DeviceId),
+}
+
+fn about(time: std::time::Duration) -> String {
+    match time.as_secs() {
+        0 => "less than a second".to_owned(),
+        seconds => format!("about {:?}", std::time::Duration::from_secs(seconds)),
+    }
 }
 
 /// The error of a database library: sqlx for PostgreSQL and for reading SQLite, rusqlite for writing SQLite.

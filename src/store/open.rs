@@ -4,6 +4,7 @@ use crate::model::{Clock, NodeName, StoreUrl};
 use crate::store::error::StoreError;
 use crate::store::handle::{Opener, Store};
 use crate::store::instance::Instance;
+use crate::store::instance::file_lock::Purpose;
 use crate::store::instance::process::ProcessId;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::migration::policy::MigrationPolicy;
@@ -62,7 +63,7 @@ impl Store {
             Instance::Server(Box::new(lease))
         } else {
             let location = sqlite::location::Location::parse(url.secret())?;
-            let lock = sqlite::open::lock(&location, &node)?;
+            let lock = sqlite::open::lock(&location, &node, Purpose::Serve)?;
             sqlite::open::prepare(&location, policy).await?;
             Instance::File(lock)
         };
@@ -87,7 +88,8 @@ impl Store {
     /// Creates the store at `url`, or brings its schema up to date, whatever its size; what was done.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyServed`] when a process serves the file; others as [`Store::open`].
+    /// [`StoreError::AlreadyServed`] when a process serves the file, [`StoreError::Migrating`] when one
+    /// migrates it; others as [`Store::open`].
     pub async fn migrate(node: &NodeName, url: impl Into<StoreUrl>) -> Result<MigrationPlan, StoreError> {
         let url = url.into();
         if url.is_postgres() {
@@ -99,7 +101,7 @@ impl Store {
         if !plan.is_pending() {
             return Ok(plan);
         }
-        let _lock = sqlite::open::lock(&location, node)?;
+        let _lock = sqlite::open::lock(&location, node, Purpose::Migrate)?;
         let plan = sqlite::open::prepare(&location, MigrationPolicy::Always).await?;
         Ok(MigrationPlan { serving: Vec::new(), ..plan })
     }

@@ -116,6 +116,32 @@ fn a_second_serve_is_refused_and_the_first_goes_on_unharmed() {
 }
 
 #[test]
+fn a_second_name_of_the_database_is_no_way_around_the_lock() {
+    let site = Site::new();
+    let first = site.start();
+    let (named, other) = (site.path().join("platform.db"), site.path().join("other.db"));
+    std::fs::hard_link(&named, &other).unwrap();
+    let second = site.with("store", "url = \"sqlite:other.db\"");
+    let (code, text, _) = refused(&second);
+    assert_eq!(code, Some(69), "{text}");
+    assert!(text.contains("has 2 names (hard links)"), "{text}");
+    std::fs::remove_file(&other).unwrap();
+    eventually("the first goes on", || first.get("/readyz").0 == 200);
+}
+
+#[test]
+fn serve_overwrites_no_file_through_a_link_in_the_place_of_its_lock() {
+    let site = Site::new();
+    let victim = site.path().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    std::os::unix::fs::symlink(&victim, site.path().join("platform.db.lock")).unwrap();
+    let (code, text, _) = refused(&site);
+    assert_eq!(code, Some(69), "{text}");
+    assert!(text.contains("platform.db.lock") && text.contains("symbolic link"), "{text}");
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+}
+
+#[test]
 fn a_restart_after_a_kill_waits_for_the_lease_only_on_a_server() {
     for (site, is_server) in Site::on_each_store().into_iter().zip([false, true]) {
         let killed = site.start();

@@ -25,13 +25,27 @@ pub(in crate::store) struct FileLock {
     _file: File,
 }
 
+/// What a process does with the store that it has locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Purpose {
+    /// It serves the node.
+    Serve,
+    /// It migrates the store, and ends.
+    Migrate,
+}
+
 impl FileLock {
-    /// Locks the store in the file `database`, which need not exist, for a process that serves `node`.
+    /// Locks the store in the file `database`, which need not exist, for a process that serves `node`, or
+    /// migrates the store.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyServed`] when another process holds the lock; [`StoreError::Lock`] when the lock
-    /// file cannot be written.
-    pub(in crate::store) fn acquire(database: &Path, node: &NodeName) -> Result<Self, StoreError> {
+    /// [`StoreError::AlreadyServed`] or [`StoreError::Migrating`] when another process holds the lock;
+    /// [`StoreError::Lock`] when the lock file cannot be written.
+    pub(in crate::store) fn acquire(
+        database: &Path,
+        node: &NodeName,
+        purpose: Purpose,
+    ) -> Result<Self, StoreError> {
         let path = lock_path(database);
         let failed = |source: io::Error| StoreError::Lock { path: path.clone(), source: Arc::new(source) };
         let mut options = File::options();
@@ -41,7 +55,8 @@ impl FileLock {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 return Err(match read_holder(&mut file) {
-                    Some(holder) => StoreError::AlreadyServed(holder),
+                    Some((Purpose::Serve, holder)) => StoreError::AlreadyServed(holder),
+                    Some((Purpose::Migrate, holder)) => StoreError::Migrating(holder),
                     None => failed(io::Error::new(io::ErrorKind::WouldBlock, "another process holds it")),
                 });
             }
@@ -49,7 +64,7 @@ impl FileLock {
         }
         // A lock on a file that was removed meanwhile keeps no other process out.
         require_own_file(&file).map_err(failed)?;
-        write_holder(&mut file, &Holder::this_process(node.clone())).map_err(failed)?;
+        write_holder(&mut file, &Holder::this_process(node.clone()), purpose).map_err(failed)?;
         Ok(Self { _file: file })
     }
 }
@@ -70,7 +85,9 @@ pub(in crate::store) fn lock_path(database: &Path) -> PathBuf {
 pub(in crate::store) fn current_holder(database: &Path) -> Option<Holder> {
     let mut file = open_no_link(File::options().read(true), &lock_path(database)).ok()?;
     match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Err(rustix::io::Errno::WOULDBLOCK) => read_holder(&mut file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            read_holder(&mut file).filter(|(purpose, _)| *purpose == Purpose::Serve).map(|(_, holder)| holder)
+        }
         _ => None,
     }
 }
@@ -98,20 +115,28 @@ fn require_own_file(file: &File) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
 }
 
-fn write_holder(file: &mut File, holder: &Holder) -> io::Result<()> {
+fn write_holder(file: &mut File, holder: &Holder, purpose: Purpose) -> io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
-    writeln!(file, "{} {} {}", holder.node, holder.pid, holder.host)
+    let mark = if purpose == Purpose::Migrate { MIGRATES } else { "" };
+    writeln!(file, "{} {} {}{mark}", holder.node, holder.pid, holder.host)
 }
 
 /// Who holds the lock. None in the moment between the lock and the first line of the file.
-fn read_holder(file: &mut File) -> Option<Holder> {
+fn read_holder(file: &mut File) -> Option<(Purpose, Holder)> {
     let mut text = String::new();
     file.rewind().and_then(|()| file.read_to_string(&mut text)).ok()?;
     let mut words = text.strip_suffix('\n')?.splitn(3, ' ');
     let (node, pid, host) = (words.next()?, words.next()?, words.next()?);
-    Some(Holder { node: node.parse().ok()?, host: host.to_owned(), pid: pid.parse().ok()? })
+    let (purpose, host) = match host.strip_suffix(MIGRATES) {
+        Some(host) => (Purpose::Migrate, host),
+        None => (Purpose::Serve, host),
+    };
+    Some((purpose, Holder { node: node.parse().ok()?, host: host.to_owned(), pid: pid.parse().ok()? }))
 }
+
+/// At the end of the line of a process that migrates. A host name has no blanks.
+const MIGRATES: &str = " migrates";
 
 #[cfg(test)]
 mod tests {
@@ -122,14 +147,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("platform.db");
         let node: NodeName = "ward-7".parse().unwrap();
-        let lock = FileLock::acquire(&database, &node).unwrap();
-        let refused = FileLock::acquire(&database, &"ward-8".parse().unwrap());
+        let lock = FileLock::acquire(&database, &node, Purpose::Serve).unwrap();
+        let refused = FileLock::acquire(&database, &"ward-8".parse().unwrap(), Purpose::Serve);
         let holder = Holder::this_process(node.clone());
         assert!(matches!(refused, Err(StoreError::AlreadyServed(other)) if other == holder));
         assert_eq!(current_holder(&database), Some(holder));
         drop(lock);
         assert_eq!(current_holder(&database), None);
-        FileLock::acquire(&database, &node).unwrap();
+        FileLock::acquire(&database, &node, Purpose::Serve).unwrap();
+    }
+
+    #[test]
+    fn a_process_that_migrates_is_not_reported_to_serve() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("platform.db");
+        let node: NodeName = "ward-7".parse().unwrap();
+        let _lock = FileLock::acquire(&database, &node, Purpose::Migrate).unwrap();
+        assert_eq!(current_holder(&database), None);
+        let refused = FileLock::acquire(&database, &node, Purpose::Serve).unwrap_err();
+        let holder = Holder::this_process(node);
+        assert!(matches!(&refused, StoreError::Migrating(other) if *other == holder), "{refused:?}");
+        assert!(refused.to_string().starts_with("another process migrates this store now: host "));
     }
 
     #[test]
@@ -152,7 +190,8 @@ mod tests {
             let (database, victim) = (folder.path().join("platform.db"), folder.path().join("victim"));
             std::fs::write(&victim, "ward-7 1 host\n").unwrap();
             plant(&victim, &lock_path(&database)).unwrap();
-            let refused = FileLock::acquire(&database, &"ward-7".parse().unwrap()).unwrap_err();
+            let refused =
+                FileLock::acquire(&database, &"ward-7".parse().unwrap(), Purpose::Serve).unwrap_err();
             let StoreError::Lock { source, .. } = &refused else { panic!("{refused:?}") };
             assert!(source.to_string().contains(kind), "{source}");
             assert_eq!(std::fs::read_to_string(&victim).unwrap(), "ward-7 1 host\n", "{kind}");
@@ -165,12 +204,12 @@ mod tests {
         let database = folder.path().join("platform.db");
         let made = std::process::Command::new("mkfifo").arg(lock_path(&database)).status().unwrap();
         assert!(made.success());
-        let refused = FileLock::acquire(&database, &"ward-7".parse().unwrap());
+        let refused = FileLock::acquire(&database, &"ward-7".parse().unwrap(), Purpose::Serve);
         assert!(matches!(refused, Err(StoreError::Lock { .. })), "{refused:?}");
         assert_eq!(current_holder(&database), None);
         std::fs::remove_file(lock_path(&database)).unwrap();
         std::fs::create_dir(lock_path(&database)).unwrap();
-        let refused = FileLock::acquire(&database, &"ward-7".parse().unwrap());
+        let refused = FileLock::acquire(&database, &"ward-7".parse().unwrap(), Purpose::Serve);
         assert!(matches!(refused, Err(StoreError::Lock { .. })), "{refused:?}");
     }
 }

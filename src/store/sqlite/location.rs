@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,8 +101,12 @@ impl Location {
         access::cannot_create(&self.path).map_or(Ok(()), |problem| Err(StoreError::Access(problem)))
     }
 
-    /// Names the file, or the folder, that this process may not use.
+    /// Names the file, or the folder, that this process may not use; refuses a file of several names.
     pub(in crate::store) fn require_access(&self) -> Result<(), StoreError> {
+        let names = fs::metadata(&self.path).map_or(1, |metadata| metadata.nlink());
+        if names > 1 {
+            return Err(StoreError::HardLinked { path: self.path.clone(), names });
+        }
         access::problem(&self.path).map_or(Ok(()), |problem| Err(StoreError::Access(problem)))
     }
 

@@ -7,7 +7,7 @@ use super::writer::Writer;
 use super::{pool, schema};
 use crate::model::NodeName;
 use crate::store::error::StoreError;
-use crate::store::instance::file_lock::FileLock;
+use crate::store::instance::file_lock::{FileLock, Purpose};
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::migration::policy::MigrationPolicy;
 
@@ -37,9 +37,13 @@ pub(in crate::store) async fn prepare(
 
 /// Takes the lock on the store for a process that serves `node`, or migrates; makes its folder if there is
 /// none.
-pub(in crate::store) fn lock(location: &Location, node: &NodeName) -> Result<FileLock, StoreError> {
+pub(in crate::store) fn lock(
+    location: &Location,
+    node: &NodeName,
+    purpose: Purpose,
+) -> Result<FileLock, StoreError> {
     location.require_creatable()?;
     location.create_folder()?;
     location.require_access()?;
-    FileLock::acquire(location.path(), node)
+    FileLock::acquire(location.path(), node, purpose)
 }
