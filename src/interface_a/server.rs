@@ -26,9 +26,9 @@ use crate::config::{ConfigHandle, Unknown};
 use crate::hl7::AcknowledgeAs;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId, explained};
+use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::revocation::Engine;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::tls::{self, Acceptor, HandshakeError, Peer, Secured, SecuredStream};
 
 /// What Interface A needs of the rest of the platform.
@@ -258,16 +258,7 @@ impl InterfaceA {
             acknowledge: AcknowledgeAs::AsAsked,
             note: "enrolled when it first connected".to_owned(),
         };
-        match self.services.store.add_device(device, "enrolment").await {
-            // Two connections of one new device may race; either adds it.
-            Ok(()) | Err(StoreError::DeviceExists(_)) => {}
-            Err(error) => {
-                tracing::error!(
-                    error = %explained(&error),
-                    "cannot enrol a new device; it is enrolled when it connects again"
-                );
-            }
-        }
+        self.services.store.enrol_or_log(device).await;
     }
 }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 use crate::model::{Clock, NodeName, StoreUrl};
 use crate::store::error::StoreError;
+use crate::store::fault_log::{FaultLog, Unwritten};
 use crate::store::instance::Instance;
 use crate::store::instance::process::ProcessId;
 use crate::store::read::reader::Reader;
@@ -29,6 +30,7 @@ struct Inner {
     /// None for a process that does not serve the node: a command.
     instance: Option<Instance>,
     clock: Clock,
+    fault_log: FaultLog,
     /// Cancelled when SQLite's checkpoint thread has ended; `None` on PostgreSQL.
     checkpointer_ended: Option<CancellationToken>,
 }
@@ -52,7 +54,18 @@ impl Store {
         checkpointer_ended: Option<CancellationToken>,
     ) -> Self {
         let Opener { node, process, instance } = opener;
-        Self(Arc::new(Inner { queue, reader, url, node, process, instance, clock, checkpointer_ended }))
+        let fault_log = FaultLog::default();
+        Self(Arc::new(Inner {
+            queue,
+            reader,
+            url,
+            node,
+            process,
+            instance,
+            clock,
+            fault_log,
+            checkpointer_ended,
+        }))
     }
 
     /// Resolves when the writer has ended, for any reason. Before [`Store::close`] that is a fault.
@@ -150,7 +163,16 @@ impl Store {
     }
 
     pub(in crate::store) async fn write(&self, write: Write) -> Result<WriteOutcome, StoreError> {
-        self.0.queue.write(Entry { at: self.0.clock.now(), write }).await
+        let written = self.0.queue.write(Entry { at: self.0.clock.now(), write }).await;
+        if written.is_ok() {
+            self.0.fault_log.succeed(self.0.clock.instant());
+        }
+        written
+    }
+
+    /// Logs a failed write, or counts it for a later line.
+    pub(in crate::store) fn log_unwritten(&self, unwritten: Unwritten, error: &StoreError) {
+        self.0.fault_log.fail(unwritten, error, self.0.clock.instant());
     }
 }
 

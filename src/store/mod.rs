@@ -9,6 +9,7 @@
 mod access;
 mod content;
 mod error;
+mod fault_log;
 mod handle;
 mod instance;
 mod migration;

@@ -222,6 +222,7 @@ fn an_outdated_store_is_left_as_it_is_until_it_is_migrated() {
         let (status, stdout, stderr) = Cli::without_store(&large).try_run(&["serve"]);
         assert_eq!(status.code(), Some(78), "{stdout}{stderr}");
         assert!(stderr.contains("store migrate") && stderr.contains("--migrate"), "{stderr}");
+        assert!(stderr.contains("which take less than a second: "), "{stderr}");
         assert_eq!(applied(&large), before);
         let done = Cli::without_store(&large).json(&["store", "migrate"]);
         assert_eq!((&done[0]["from"], &done[0]["to"]), (&50.into(), &70.into()));

@@ -18,7 +18,7 @@ use super::session::{Effect, Now, Session, Ticket};
 use crate::audit::{self, SessionEnd};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::model::{Clock, explained};
+use crate::model::Clock;
 use crate::store::{MessageRecord, RecordOutcome, Store, StoreError};
 
 /// What a connection needs of the platform.
@@ -264,17 +264,11 @@ fn record_message(
         let began = services.clock.instant();
         let is_accepted = record.verdict.rejection().is_none();
         let accepted = is_accepted.then(|| (record.device.clone(), record.received_at));
-        let outcome = services.store.record(record).await;
+        let outcome = services.store.record_or_log(record).await;
         if let (Some((device, at)), Ok(_)) = (accepted, &outcome) {
             services.liveness.hear(&device, at, heartbeat_interval);
         }
         services.observe("stored", began);
-        if let Err(error) = &outcome {
-            tracing::error!(
-                error = %explained(error),
-                "cannot store a message; it is not acknowledged, and its sender keeps it"
-            );
-        }
         StoreResult::Recorded(ticket, outcome)
     }
     .boxed()

@@ -1,8 +1,8 @@
 //! The audit trail: appending, reading and signing.
 
 use crate::audit::{self, ChainHead, Signer, signed_bytes};
-use crate::model::explained;
 use crate::store::error::StoreError;
+use crate::store::fault_log::Unwritten;
 use crate::store::handle::Store;
 use crate::store::records::audit::{AuditFilter, AuditRow};
 use crate::store::write::entry::Write;
@@ -16,16 +16,11 @@ impl Store {
         self.write(Write::Audit(event)).await.map(drop)
     }
 
-    /// Appends a row to the audit trail, and logs an error if that fails.
+    /// Appends a row to the audit trail, and logs an error if that fails: one line in ten seconds.
     pub async fn audit_or_log(&self, event: audit::Event) {
         let name = event.name();
         if let Err(error) = self.audit(event).await {
-            let error = explained(&error);
-            tracing::error!(
-                event = name,
-                error,
-                "cannot write an audit row; the event is missing from the audit trail"
-            );
+            self.log_unwritten(Unwritten::AuditRow(name), &error);
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::authz::{Device, DeviceStatus};
 use crate::model::DeviceId;
 use crate::store::error::StoreError;
+use crate::store::fault_log::Unwritten;
 use crate::store::handle::Store;
 use crate::store::read::changes::DirectoryChanges;
 use crate::store::records::directory::SeenIdentity;
@@ -16,6 +17,15 @@ impl Store {
     /// [`StoreError::DeviceExists`] when the directory already has the device.
     pub async fn add_device(&self, device: Device, actor: &str) -> Result<(), StoreError> {
         self.add_devices(vec![device], actor).await
+    }
+
+    /// Adds a device that has just connected; logs an error if that fails: one line in ten seconds. Two
+    /// connections of one new device may race; either adds it.
+    pub async fn enrol_or_log(&self, device: Device) {
+        match self.add_device(device, "enrolment").await {
+            Ok(()) | Err(StoreError::DeviceExists(_)) => {}
+            Err(error) => self.log_unwritten(Unwritten::Enrolment, &error),
+        }
     }
 
     /// Adds all of `devices` to the directory on behalf of `actor`, or none.

@@ -3,6 +3,7 @@
 use crate::model::{Fingerprint, MessageId};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
+use crate::store::fault_log::Unwritten;
 use crate::store::handle::Store;
 use crate::store::records::message::{
     MessageFilter, MessageRecord, MessageSummary, RecordOutcome, StoredMessage,
@@ -31,6 +32,21 @@ impl Store {
                 Ok(RecordOutcome::Resend { original, acknowledgement })
             }
         }
+    }
+
+    /// The same, and logs an error if that fails: one line in ten seconds.
+    ///
+    /// # Errors
+    /// As [`Store::record`].
+    pub async fn record_or_log(
+        &self,
+        record: impl Into<Box<MessageRecord>>,
+    ) -> Result<RecordOutcome, StoreError> {
+        let recorded = self.record(record).await;
+        if let Err(error) = &recorded {
+            self.log_unwritten(Unwritten::Message, error);
+        }
+        recorded
     }
 
     /// A page of messages, newest first.
