@@ -7,11 +7,12 @@
 use std::future::Future;
 use std::io;
 use std::num::NonZero;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::model::{Task, injected_fault};
 
@@ -19,11 +20,17 @@ use crate::model::{Task, injected_fault};
 #[derive(Debug)]
 pub(super) struct HandshakeLimiter {
     turns: Semaphore,
-    /// `None` only during the drop.
-    threads: Option<Runtime>,
+    threads: Threads,
+    /// The handshakes that run.
+    running: TaskTracker,
     /// Cancelled when the threads have ended.
     ended: CancellationToken,
 }
+
+/// The runtime of the handshakes. Its drop waits for no thread: the last owner may be a task, and a task must
+/// not block.
+#[derive(Debug)]
+struct Threads(Option<Runtime>);
 
 impl HandshakeLimiter {
     /// Runs at most `max_handshakes` at once; more wait their turn.
@@ -52,7 +59,12 @@ impl HandshakeLimiter {
             let _guard = guard;
             injected_fault(Task::Handshakes).await;
         });
-        Ok(Self { turns: Semaphore::new(max_handshakes), threads: Some(threads), ended })
+        Ok(Self {
+            turns: Semaphore::new(max_handshakes),
+            threads: Threads(Some(threads)),
+            running: TaskTracker::new(),
+            ended,
+        })
     }
 
     /// Cancelled when the threads have ended; before the drop that is a fault.
@@ -68,7 +80,8 @@ impl HandshakeLimiter {
         F: Future<Output: Send> + Send + 'static,
     {
         let _turn = self.turns.acquire().await.ok()?;
-        match AbortOnDropHandle::new(self.threads.as_ref()?.spawn(handshake())).await {
+        let handshake = self.running.track_future(handshake());
+        match AbortOnDropHandle::new(self.threads.0.as_ref()?.spawn(handshake)).await {
             Ok(done) => Some(done),
             Err(ended) => ended.try_into_panic().map_or(None, |panic| std::panic::resume_unwind(panic)),
         }
@@ -76,9 +89,26 @@ impl HandshakeLimiter {
 }
 
 impl Drop for HandshakeLimiter {
+    /// Nothing awaits the handshakes any more, so they are aborted. One that blocks its thread goes on until
+    /// its next wait; without the timer of its runtime it would panic there. So the runtime ends after it.
     fn drop(&mut self) {
-        // The last owner may be a task, and a task must not block until threads have ended.
-        if let Some(threads) = self.threads.take() {
+        self.running.close();
+        if self.running.is_empty() {
+            return;
+        }
+        let (threads, running) = (Threads(self.threads.0.take()), self.running.clone());
+        // Without a thread, the drop of the closure ends the runtime at once.
+        let _ = std::thread::Builder::new().name("handshakes-end".to_owned()).spawn(move || {
+            if let Some(runtime) = &threads.0 {
+                runtime.block_on(async { tokio::time::timeout(END_TIMEOUT, running.wait()).await.ok() });
+            }
+        });
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(threads) = self.0.take() {
             threads.shutdown_background();
         }
     }
@@ -87,6 +117,8 @@ impl Drop for HandshakeLimiter {
 /// The nice value of the handshake threads. With 5, handshakes get a quarter of a contended core: neither
 /// they nor the open sessions starve.
 const NICENESS: i32 = 5;
+/// How long the end of the runtime waits for aborted handshakes: longer than a revocation check blocks.
+const END_TIMEOUT: Duration = Duration::from_secs(30);
 /// Blocking threads for DNS resolution, cache files and CRLs, in addition to one for each handshake that
 /// waits for a revocation check.
 const EXTRA_BLOCKING_THREADS: usize = 128;
@@ -132,6 +164,28 @@ mod tests {
             handshake_limiter.run(|| async { std::thread::current().name() == Some("handshake") }).await,
             Some(true)
         );
+    }
+
+    /// tokio panics in a task that waits for its timer after the end of its runtime.
+    #[tokio::test]
+    async fn a_handshake_that_blocks_its_thread_ends_before_the_timer() {
+        struct Ended(Option<tokio::sync::oneshot::Sender<bool>>);
+        impl Drop for Ended {
+            fn drop(&mut self) {
+                let _ = self.0.take().unwrap().send(std::thread::panicking());
+            }
+        }
+        let handshake_limiter = HandshakeLimiter::new(1).unwrap();
+        let (sender, ended) = tokio::sync::oneshot::channel();
+        let mark = Ended(Some(sender));
+        let waiting = handshake_limiter.run(|| async move {
+            let _mark = mark;
+            tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(300)));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        });
+        tokio::time::timeout(Duration::from_millis(100), waiting).await.unwrap_err();
+        drop(handshake_limiter);
+        assert!(!ended.await.unwrap(), "the handshake panicked");
     }
 
     #[tokio::test]

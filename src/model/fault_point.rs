@@ -1,10 +1,11 @@
 //! Faults that a test injects into a running part. A release build contains none of them.
 //!
-//! `PCD_TEST_FAULT` names a file; while that holds `panic TASK` or `return TASK`, the task does so.
+//! `PCD_TEST_FAULT` names a file; while that holds `panic TASK` or `return TASK`, the task does so. A thread
+//! knows only `panic`, and panics at its next job: an idle one waits for its jobs, or ends at the shutdown.
 
 use super::Task;
 
-/// Panics if a test asks for it. For threads, which call it in their loop.
+/// Panics if a test asks for it. For threads, which call it once for each round of their work.
 #[cfg(debug_assertions)]
 pub fn fault_point(task: Task) {
     #[allow(clippy::panic, reason = "the injected fault")]
