@@ -50,7 +50,7 @@ impl FileLock {
         let failed = |source: io::Error| StoreError::Lock { path: path.clone(), source: Arc::new(source) };
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = open_no_link(&mut options, &path).map_err(failed)?;
+        let mut file = open_no_link(&path, &mut options, open_or_create).map_err(failed)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
@@ -83,7 +83,9 @@ pub(in crate::store) fn lock_path(database: &Path) -> PathBuf {
 
 /// The process that serves the store in the file `database`; none when no process does.
 pub(in crate::store) fn current_holder(database: &Path) -> Option<Holder> {
-    let mut file = open_no_link(File::options().read(true), &lock_path(database)).ok()?;
+    let mut file =
+        open_no_link(&lock_path(database), File::options().read(true), |path, options| options.open(path))
+            .ok()?;
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Err(rustix::io::Errno::WOULDBLOCK) => {
             read_holder(&mut file).filter(|(purpose, _)| *purpose == Purpose::Serve).map(|(_, holder)| holder)
@@ -93,10 +95,14 @@ pub(in crate::store) fn current_holder(database: &Path) -> Option<Holder> {
 }
 
 /// Opens a regular file that has no other name. Never waits, as the opening of a FIFO would.
-fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+fn open_no_link(
+    path: &Path,
+    options: &mut OpenOptions,
+    open: impl FnOnce(&Path, &OpenOptions) -> io::Result<File>,
+) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let options = options.custom_flags(flags.bits().cast_signed());
-    let file = open_or_create(path, options).map_err(|error| {
+    let file = open(path, options).map_err(|error| {
         let is_link = error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error());
         if is_link { io::Error::new(error.kind(), "it is a symbolic link; remove it") } else { error }
     })?;
