@@ -6,10 +6,12 @@ use tracing_subscriber::filter::ParseError;
 
 /// The filter of a `log.level`: the only parser of it, so that what `check` accepts is what `serve` uses.
 ///
+/// Blanks around a directive do not count.
+///
 /// # Errors
 /// When the level is neither a level nor a list of directives.
 pub fn log_filter(level: &str) -> Result<EnvFilter, ParseError> {
-    EnvFilter::builder().parse(level)
+    EnvFilter::builder().parse(directives(level).join(","))
 }
 
 /// What is wrong with a `log.level`, if anything.
