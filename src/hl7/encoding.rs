@@ -195,7 +195,8 @@ fn designation(text: &[u8]) -> Option<(State, usize)> {
     }
 }
 
-const ESCAPE: u8 = 0x1B;
+/// Begins an escape sequence of ISO 2022.
+pub(super) const ESCAPE: u8 = 0x1B;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2};
 
-use super::encoding::Encoding;
+use super::encoding::{ESCAPE, Encoding};
 use super::field::Segment;
 use super::header::Header;
 use super::segment_end::{SegmentEnd, begins_segment, hides_header, resembles_segment};
@@ -243,7 +243,7 @@ impl<'a> Message<'a> {
         };
         let plain = named(Encoding::AsciiSafe);
         let header = self.segments().next().map_or(&[][..], |header| header.raw());
-        let is_plain_ascii = header.iter().all(|byte| byte.is_ascii() && *byte != 0x1B);
+        let is_plain_ascii = header.iter().all(|byte| byte.is_ascii() && *byte != ESCAPE);
         let encoding = if is_plain_ascii {
             plain
         } else {
@@ -256,7 +256,13 @@ impl<'a> Message<'a> {
         self.separators.encoding = encoding;
         let is_ambiguous = encoding != Encoding::AsciiSafe
             && self.segments().any(|segment| self.separators.is_ambiguous(segment.raw()));
-        self.warnings.insert_if(is_ambiguous, Warning::AmbiguousStructure);
+        // Decoders of ISO 2022 remove escape sequences, also those inside the name of a segment.
+        let hides_name = memchr(ESCAPE, self.bytes).is_some()
+            && self.segments().any(|segment| {
+                let mut lines = segment.raw().split(|byte| *byte == LF);
+                lines.any(|line| Segment::new(line, self.separators).id().contains(&ESCAPE))
+            });
+        self.warnings.insert_if(is_ambiguous || hides_name, Warning::AmbiguousStructure);
     }
 
     /// Seen in the field: the carriage return between MSH and PID is missing.

@@ -66,10 +66,14 @@ fn latin1(field: Field<'_>) -> String {
 }
 
 fn answer(message: &Message<'_>) -> String {
-    if message.acknowledgement().is_some() {
+    let header = message.header();
+    // The table takes an ORU^R01 with MSA for an acknowledgement. It is a report: MSA must not exempt it from
+    // the checks of reports.
+    let is_report_with_msa =
+        header.message_type().code == b"ORU" && message.segments().any(|segment| segment.is(b"MSA"));
+    if message.acknowledgement().is_some() || is_report_with_msa {
         return "none".to_owned();
     }
-    let header = message.header();
     if header.control_id().is_empty() || header.message_type().code.is_empty() {
         return "negative".to_owned();
     }

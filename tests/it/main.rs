@@ -39,6 +39,7 @@ mod openssl_client;
 mod pki;
 mod postgres;
 mod python;
+mod readers;
 mod registration;
 mod reload;
 mod renewal;

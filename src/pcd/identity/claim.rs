@@ -83,10 +83,13 @@ impl Claims {
         for other in message.other_readings() {
             let read = Reader::new(message, limit).read(&other, transaction);
             claims.exceeds_limit |= read.exceeds_limit;
-            let found = read.identities.into_iter();
             let (eui64, others): (Vec<_>, Vec<_>) =
-                found.partition(|claim| matches!(claim.identity, DeviceIdentity::Eui64(_)));
-            claims.hidden.extend(eui64);
+                read.identities.into_iter().partition(|claim| claim.identity.eui64_parts().next().is_some());
+            let parts = eui64.iter().flat_map(|claim| {
+                let Claim { place, location, ref identity } = *claim;
+                identity.eui64_parts().map(move |identity| Claim { place, location, identity })
+            });
+            claims.hidden.extend(parts);
             claims.names.extend(others.into_iter().chain(read.names));
         }
         claims
@@ -188,6 +191,10 @@ impl<'m> Reader<'m> {
     /// the namespace, and its type in place of the identifier.
     fn application(&mut self, place: Place, at: impl Fn(u8) -> Location, application: Repetition<'m>) {
         let [name, id, kind] = [1, 2, 3].map(|n| application.component(n));
+        // Some senders and readers take the field for an EI.
+        for n in [3, 4] {
+            self.push_if_eui64(place, at(n), application.component(n.into()));
+        }
         if has_type_for_id(id, kind) {
             self.push(place, at(1), name, id);
             return;
@@ -199,7 +206,7 @@ impl<'m> Reader<'m> {
     }
 
     fn observation(&mut self, obx: Segment<'m>, sequence: u32) {
-        if obx.field(3).repetitions().any(is_system_id) {
+        if obx.field(3).repetitions().any(|term| self.is_system_id(term)) {
             self.entity(Place::SystemId, Location::field(*b"OBX", sequence, 5), obx.field(5));
         }
         if !obx.reaches(18) {
@@ -210,6 +217,17 @@ impl<'m> Reader<'m> {
             self.equipment = equipment.raw();
             self.entity(Place::Equipment, Location::field(*b"OBX", sequence, 18), equipment);
         }
+    }
+
+    /// Whether OBX-3 is MDC_ATTR_SYS_ID, by its code or its name, as the primary or the alternate term.
+    fn is_system_id(&self, term: Repetition<'m>) -> bool {
+        let terms = term.components().enumerate().filter(|(at, _)| matches!(at, 0 | 1 | 3 | 4));
+        terms.flat_map(|(_, term)| term.subcomponents()).any(|part| {
+            let text = part.text();
+            let text = self.characters.decode(&text);
+            let text = text.trim();
+            text == SYSTEM_ID.0 || text.eq_ignore_ascii_case(SYSTEM_ID.1)
+        })
     }
 
     /// PRT-17 to 19 are dates and a lot: they identify nothing. In PCD-05 PRT-10 is the phone of a person.
@@ -332,14 +350,6 @@ fn components(entity: Repetition<'_>) -> [Component<'_>; 4] {
     std::array::from_fn(|_| components.next().unwrap_or(entity.component(0)))
 }
 
-/// Whether OBX-3 is MDC_ATTR_SYS_ID, by its code or its name, as the primary or the alternate term.
-fn is_system_id(term: Repetition<'_>) -> bool {
-    [1, 2, 4, 5].into_iter().flat_map(|n| term.component(n).subcomponents()).any(|part| {
-        let text = part.text();
-        *text == *SYSTEM_ID.0 || text.eq_ignore_ascii_case(SYSTEM_ID.1)
-    })
-}
-
 /// Whether the universal id of an HD is the type of the namespace: `0030E60000000001^EUI-64`.
 fn has_type_for_id(id: Component<'_>, kind: Component<'_>) -> bool {
     kind.is_empty() && is_type(id)
@@ -350,7 +360,7 @@ fn is_type(name: Component<'_>) -> bool {
 }
 
 /// MDC_ATTR_SYS_ID in OBX-3.
-const SYSTEM_ID: (&[u8], &[u8]) = (b"67972", b"MDC_ATTR_SYS_ID");
+const SYSTEM_ID: (&str, &str) = ("67972", "MDC_ATTR_SYS_ID");
 
 /// Agencies that issue UDIs (FDA, GS1, HIBCC, ICCBBA). In PRT-10 and PRT-16 they stand in place of the
 /// assigner (IHE PCD TF vol. 2, B.10.3), and a UDI names a product.

@@ -58,6 +58,17 @@ impl DeviceIdentity {
         Some(Self::Named { kind: kind.clone(), id: assigner.into() })
     }
 
+    /// The EUI-64 in it, whatever its type, also as a unit or an assigner.
+    pub(super) fn eui64_parts(&self) -> impl Iterator<Item = Self> + '_ {
+        let (whole, text) = match self {
+            Self::Eui64(number) => (Some(Self::Eui64(*number)), ""),
+            Self::Named { id, .. } => (None, &**id),
+        };
+        let parts = text.split('^').filter(|part| part.bytes().filter(u8::is_ascii_hexdigit).count() >= 16);
+        let eui64 = parts.filter_map(eui64).map(Self::Eui64);
+        whole.into_iter().chain(eui64)
+    }
+
     /// Whether it is an EUI-64, or a text of that type.
     pub(super) fn is_of_eui64_type(&self) -> bool {
         matches!(self, Self::Eui64(_)) || matches!(self, Self::Named { kind, .. } if is_eui64_type(kind))

@@ -75,6 +75,10 @@ fn expected(sample: &Sample) -> (Vec<&'static str>, Option<&'static str>) {
         // Acknowledgements are never acknowledged; this one answers nothing that we sent.
         return (Vec::new(), Some("unexpected-acknowledgement"));
     }
+    if message.segment(b"MSA").is_some() {
+        // A report of version 2.2 that asks for both: MSA does not make it an acknowledgement.
+        return (vec!["CR"], Some("unsupported-version"));
+    }
     let asks = [header.accept_acknowledgement(), header.application_acknowledgement()];
     let enhanced_alert =
         asks.iter().any(|field| !field.is_empty()) && Transaction::of(&message) == Some(Transaction::Pcd04);

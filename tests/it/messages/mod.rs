@@ -3,6 +3,7 @@
 mod alerts;
 mod frames;
 mod identities;
+mod impersonation;
 
 use pcd_platform::pki::KeyType;
 use serde_json::Value;

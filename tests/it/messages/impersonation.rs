@@ -1,0 +1,181 @@
+//! Messages whose bytes can be read to name another device than their sender.
+
+use serde_json::Value;
+
+use super::{NAME, OTHER, Scene, text};
+use crate::harness::{Site, eventually, field, framed};
+
+/// A PCD-01 of [`NAME`] with this MSH-3, MSH-18 and these segments; not always UTF-8.
+fn sent(id: &str, application: &str, set: &str, segments: &[u8]) -> Vec<u8> {
+    let header = format!(
+        "MSH|^~\\&|{application}|WARD|||20260101120000+0000||ORU^R01^ORU_R01|{id}|P|2.6|||AL|NE||{set}\r\
+         PID|||1^^^Demo Hospital^PI||Patient^Imaginary\r\
+         OBR|1|{id}^M^{NAME}^EUI-64|{id}^M^{NAME}^EUI-64|182777000^monitoring of patient^SCT|||20260101120000+0000\r"
+    );
+    [header.as_bytes(), segments].concat()
+}
+
+/// An observation with this OBX-3, OBX-5 and OBX-18.
+fn obx(term: &str, value: &[u8], equipment: &str) -> Vec<u8> {
+    let start = format!("OBX|1|ST|{term}|1.0.0.1|");
+    let end = format!("||||||R|||20260101120000+0000||||{equipment}\r");
+    [start.as_bytes(), value, end.as_bytes()].concat()
+}
+
+fn own() -> String {
+    format!("DEMO^{NAME}^EUI-64")
+}
+
+/// Sends bytes that have one answer; MSA-1 and the code of ERR-5.
+fn verdict(scene: &mut Scene, bytes: &[u8]) -> (String, String) {
+    scene.wire.write(&framed(bytes));
+    let answer = scene.wire.answer().expect("an acknowledgement");
+    let reason = field(&answer, "ERR", 5).split('^').next().unwrap_or_default().to_owned();
+    (field(&answer, "MSA", 1).to_owned(), reason)
+}
+
+fn expect(code: &str, reason: &str) -> (String, String) {
+    (code.to_owned(), reason.to_owned())
+}
+
+/// A platform whose sessions survive many violations.
+fn scene() -> Scene {
+    Scene::new(Site::new().with("devices", "max-violations = 1000"))
+}
+
+const MARK: &str = "1^MDC_X^MDC";
+
+// A line feed inside a segment is content: it hides no segment from the checks, and no text from its reader.
+#[test]
+fn a_line_feed_inside_a_segment_hides_nothing() {
+    let mut scene = scene();
+    let equipment = format!("M^^{NAME}^EUI-64");
+    let honest = sent("LF-1", &own(), "", &obx(MARK, b"Low SpO2\ncheck the sensor", &equipment));
+    assert_eq!(verdict(&mut scene, &honest), expect("CA", ""));
+    let row = scene.listed(&[])[0].clone();
+    assert!(row["warnings"].as_array().unwrap().contains(&Value::from("line-feed-in-segment")), "{row}");
+    let shown = scene.platform.cli().run(&["message", "show", "--tree", row["id"].as_str().unwrap()]);
+    assert!(shown.contains("check the sensor"), "{shown}");
+
+    let hidden = format!("5\nOBX|2|ST|1^X|1.0.0.2|6||||||R|||||||M^^{OTHER}^EUI-64\rNTE|1||x");
+    let second = String::from_utf8(sent("LF-3", &format!("DEMO^{OTHER}^EUI-64"), "", b"")).unwrap();
+    for (id, value) in [("LF-2", hidden.as_bytes()), ("LF-4", format!("5\n{second}").as_bytes())] {
+        let message = sent(id, &own(), "", &obx(MARK, value, &equipment));
+        let (code, reason) = verdict(&mut scene, &message);
+        assert!(
+            code == "CR" && ["identity-mismatch", "ambiguous-structure"].contains(&&*reason),
+            "{id} {reason}"
+        );
+    }
+    // The header in the text was no message of its own: everything was answered, and nothing more comes.
+    assert_eq!(verdict(&mut scene, text(NAME, "LF-5").as_bytes()), expect("CA", ""));
+    assert_eq!(scene.listed(&["--rejected"]).len(), 2);
+}
+
+// In some character sets the second byte of a character is a delimiter's.
+#[test]
+fn the_second_byte_of_a_character_is_no_delimiter() {
+    let mut scene = scene();
+    let equipment = format!("M^^{NAME}^EUI-64");
+    for (set, name) in [
+        ("GB 18030-2000", &b"\x81|\x81^\x81~"[..]),
+        ("BIG-5", b"\xB3|\xB3^\xA5\x5C"),
+        ("ISO IR87", b"\x1B$B||^~\x1B(B"),
+    ] {
+        let message = sent(&format!("D-{set}"), &own(), set, &obx(MARK, name, &equipment));
+        assert_eq!(verdict(&mut scene, &message), expect("CA", ""), "{set}");
+        // For a reader of bytes this OBX-18 is the sender's; for one of characters it is the other's.
+        let hidden = name.iter().filter(|byte| **byte == b'|').count();
+        let (before, behind) = ("|".repeat(13 - hidden), "|".repeat(hidden));
+        let shifted = format!("{before}M^^{NAME}^EUI-64{behind}M^^{OTHER}^EUI-64\r");
+        let spoofed = [&b"OBX|1|ST|1^X|1.0.0.1|"[..], name, shifted.as_bytes()].concat();
+        let message = sent(&format!("S-{set}"), &own(), set, &spoofed);
+        assert_eq!(verdict(&mut scene, &message), expect("CR", "identity-mismatch"), "{set}");
+    }
+    // Text that decoders split differently.
+    let message = sent("D-X", &own(), "BIG-5", &obx(MARK, b"\x87|", &equipment));
+    assert_eq!(verdict(&mut scene, &message), expect("CR", "ambiguous-structure"));
+}
+
+#[test]
+fn every_place_and_spelling_of_an_identity_is_checked() {
+    let mut scene = scene();
+    scene.platform.admit("PUMP-7", &[]);
+    let own_equipment = format!("M^^{NAME}^EUI-64");
+    let plain = |equipment: &str| obx(MARK, b"5", equipment);
+    let system_id = |term: &str| obx(term, OTHER.as_bytes(), &own_equipment);
+    for (at, (application, segments, code)) in [
+        (own(), plain(&own_equipment), "CA"),
+        // MDC_ATTR_SYS_ID as the alternate term, and escaped.
+        (own(), system_id("67972^MDC_ATTR_SYS_ID^MDC"), "CR"),
+        (own(), system_id("1^X^L^67972^MDC_ATTR_SYS_ID^MDC"), "CR"),
+        (own(), system_id("1^X^L^^MDC_ATTR_SYS_ID"), "CR"),
+        (own(), system_id(r"\X3637\972"), "CR"),
+        // Names that are no EUI-64, of a device in the directory and of none.
+        (own(), plain(&format!("PUMP-7^^{NAME}^EUI-64")), "CR"),
+        (own(), plain(&format!("PUMP-8^^{NAME}^EUI-64")), "CA"),
+        (format!("pump-7^{NAME}^EUI-64"), plain(&own_equipment), "CR"),
+        // The device of an assigner.
+        (own(), plain("F1519^X^mindray.com^DNS"), "CR"),
+        (own(), plain(&format!("{NAME}^X^mindray.com^DNS")), "CA"),
+        (own(), b"PRT|1||||||||||||||||00812345^GS1^2.51.1.1^ISO\r".to_vec(), "CA"),
+        // The type in place of the identifier.
+        (format!("{NAME}^EUI-64"), plain(&own_equipment), "CA"),
+        (format!("{OTHER}^EUI-64"), plain(&own_equipment), "CR"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (found, reason) = verdict(&mut scene, &sent(&format!("P-{at}"), &application, "", &segments));
+        assert_eq!((&*found, reason.is_empty()), (code, code == "CA"), "{at} {reason}");
+    }
+    let manufacturer = ["--speaks-for", "mindray.com^DNS", "--speaks-for", "7^mindray.com^DNS"];
+    scene.platform.cli().run(&[&["device", "change", NAME], &manufacturer[..]].concat());
+    let unit = |n: u32| sent(&format!("M-{n}"), &own(), "", &plain("7^X^mindray.com^DNS"));
+    let mut sequence = 0..;
+    eventually("the change of the directory is applied", || {
+        verdict(&mut scene, &unit(sequence.next().unwrap())).0 == "CA"
+    });
+    for (unit, code) in [("7", "CA"), ("8", "CR")] {
+        let message = sent(&format!("U-{unit}"), &own(), "", &plain(&format!("{unit}^X^mindray.com^DNS")));
+        assert_eq!(verdict(&mut scene, &message).0, code, "{unit}");
+    }
+}
+
+// Row 4.1: the work of the writer for one message is bounded.
+#[test]
+fn a_message_with_too_many_identities_is_refused_and_stored() {
+    let mut scene = scene();
+    let repetitions = |count: u32| {
+        let all: Vec<_> = (0..count).map(|n| format!("^^{n:016X}^EUI-64")).collect();
+        all.join("~")
+    };
+    let most = sent("I-1", &own(), "", &obx(MARK, b"5", &repetitions(1023)));
+    assert_eq!(verdict(&mut scene, &most), expect("CR", "identity-mismatch"));
+    let more = sent("I-2", &own(), "", &obx(MARK, b"5", &repetitions(60_000)));
+    assert_eq!(verdict(&mut scene, &more), expect("CR", "too-many-identities"));
+    let row = scene.listed(&["--rejected"])[0].clone();
+    let raw = scene.platform.cli().run(&["message", "show", "--raw", row["id"].as_str().unwrap()]);
+    assert_eq!(raw.len(), more.len(), "every byte is stored");
+    assert_eq!(verdict(&mut scene, text(NAME, "I-3").as_bytes()), expect("CA", ""));
+}
+
+// Row 4.2: HL7 2.6 ch. 2, 2.14.9.10.
+#[test]
+fn a_long_control_id_is_refused_and_stored() {
+    let mut scene = scene();
+    let message = |length: usize| sent(&"7".repeat(length), &own(), "", b"");
+    for (length, expected) in [(199, expect("CA", "")), (200, expect("CR", "long-control-id"))] {
+        assert_eq!(verdict(&mut scene, &message(length)), expected, "{length}");
+    }
+    // The control id stands in OBR-2 and OBR-3 too.
+    let huge = message(150_000);
+    scene.wire.write(&framed(&huge));
+    let answer = scene.wire.answer().expect("an acknowledgement");
+    assert_eq!((field(&answer, "MSA", 1), field(&answer, "ERR", 3).split('^').next()), ("CR", Some("102")));
+    assert!(answer.len() < 1000, "{} bytes", answer.len());
+    let listed = scene.listed(&["--rejected"]);
+    assert!(listed.iter().all(|row| row.to_string().len() < 2000), "columns are bounded");
+    let raw = scene.platform.cli().run(&["message", "show", "--raw", listed[0]["id"].as_str().unwrap()]);
+    assert_eq!(raw.as_bytes(), huge, "byte for byte");
+}

@@ -1,0 +1,230 @@
+//! No bytes that another reader takes for the identity of another device are accepted.
+//!
+//! The other readers are the crate `hl7-parser`, strict and with lenient line ends, and Python's `hl7`
+//! package (tests/peers/hl7_claims.py). Each reads the text by MSH-18, and as bytes.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use encoding_rs::{BIG5, Encoding, GB18030, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
+use pcd_platform::authz::{Device, DeviceKind, DeviceStatus, Directory, rules};
+use pcd_platform::hl7::{AcknowledgeAs, Message, Warning, batch};
+use pcd_platform::model::DeviceId;
+use pcd_platform::pcd::{Claims, DeviceIdentity, Transaction};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+
+use crate::harness::{command_at, finish};
+
+const OWN: &str = "00A037FFFE000001";
+const OTHER: &str = "00A037FFFE000002";
+
+/// The names of MSH-18, and the decoders of Rust and Python.
+const SETS: [(&str, &Encoding, &str); 6] = [
+    ("", WINDOWS_1252, "latin-1"),
+    ("UNICODE UTF-8", UTF_8, "utf-8"),
+    ("GB 18030-2000", GB18030, "gb18030"),
+    ("BIG-5", BIG5, "big5"),
+    ("SHIFT_JIS", SHIFT_JIS, "shift_jis"),
+    ("ISO IR87", ISO_2022_JP, "iso2022_jp"),
+];
+
+/// A message, and its character set as an index of [`SETS`].
+#[derive(Debug, Clone)]
+struct Case {
+    bytes: Vec<u8>,
+    set: usize,
+}
+
+/// A message of this device, with bytes in its texts that some readers take for structure.
+fn case() -> impl Strategy<Value = Case> {
+    const PIECES: [&[u8]; 36] = [
+        b"\n",
+        b"\r",
+        b"\r\n",
+        b"\n\r",
+        b"\x0C",
+        b" ",
+        b"|",
+        b"||||||",
+        b"^",
+        b"^^",
+        b"~",
+        b"&",
+        b"\\",
+        b"\\T\\",
+        b"\\X0D\\",
+        b"\x81",
+        b"\xA1",
+        b"\xB3",
+        b"\x87",
+        b"\xE0",
+        b"\x83",
+        b"\xC3",
+        b"\xE2\x80\xA8",
+        b"\x1B$B",
+        b"\x1B(B",
+        b"\x1B(I",
+        b"$\"",
+        b"text",
+        b"67972^MDC_ATTR_SYS_ID^MDC",
+        b"00A037FFFE000002^EUI-64",
+        b"x^^00A037FFFE000002^EUI-64",
+        b"00A037FFFE",
+        b"000002",
+        b"OBX|2|ST|1^X||5||||||R|||||||x^^00A037FFFE000002^EUI-64",
+        b"MSH|^~\\&|A^00A037FFFE000002^EUI-64",
+        b"OBX|2|ST|67972||00A037FFFE000002",
+    ];
+    let junk = |most| prop::collection::vec(prop::sample::select(&PIECES[..]), 0..most);
+    let ends = prop::sample::select(&["\r", "\r", "\n", "\r\n"][..]);
+    (0..SETS.len(), ends, junk(2), junk(2), junk(7), junk(4), junk(4)).prop_map(
+        |(set, end, application, facility, value, method, last)| {
+            let name = SETS[set].0;
+            let own = format!("^{OWN}^EUI-64|");
+            let control =
+                format!("|||2026||ORU^R01^ORU_R01|1|P|2.6||||||{name}{end}OBX|1|ST|1^X^MDC|1.0.0.1|");
+            let note = format!("|M^^{OWN}^EUI-64{end}NTE|1||");
+            let parts: [&[u8]; 10] = [
+                b"MSH|^~\\&|A",
+                &application.concat(),
+                own.as_bytes(),
+                &facility.concat(),
+                control.as_bytes(),
+                &value.concat(),
+                b"||||||R|||2026|||",
+                &method.concat(),
+                note.as_bytes(),
+                &[&last.concat(), end.as_bytes()].concat(),
+            ];
+            Case { bytes: parts.concat(), set }
+        },
+    )
+}
+
+/// The parts of the frame that the platform accepts from [`OWN`].
+fn accepted(payload: &[u8]) -> Vec<Vec<u8>> {
+    let device = Device {
+        id: DeviceId::parse(OWN).unwrap(),
+        kind: DeviceKind::Device,
+        status: DeviceStatus::Active,
+        speaks_for: Vec::new(),
+        acknowledge: AcknowledgeAs::AsAsked,
+        note: String::new(),
+    };
+    let directory: Directory = vec![device.clone()].into();
+    let messages = match batch::split(payload) {
+        Some(batch) => batch.messages,
+        None => std::iter::once(0..payload.len()).collect(),
+    };
+    let is_accepted = |part: &&[u8]| {
+        let Ok(message) = Message::parse(part) else { return false };
+        let claims = Claims::read(&message, Transaction::of(&message), 1024);
+        !message.warnings().contains(Warning::AmbiguousStructure)
+            && rules::check(&device, &directory, &claims).is_ok()
+    };
+    let parts = messages.into_iter().map(|range| &payload[range]);
+    parts.filter(is_accepted).map(<[u8]>::to_vec).collect()
+}
+
+fn is_other(text: &str) -> bool {
+    DeviceIdentity::new(text, "EUI-64") == DeviceIdentity::new(OTHER, "EUI-64")
+}
+
+/// Whether `hl7-parser` finds [`OTHER`] where a device is named, in a text that it decoded by `set`.
+fn rust_reader_finds_other(text: &str, set: Option<&str>) -> bool {
+    let readings =
+        [false, true].map(|lenient| hl7_parser::Message::parse_with_lenient_newlines(text, lenient));
+    readings.into_iter().flatten().any(|message| {
+        // Another set than that of MSH-18 is a reader's mistake.
+        let named = message.segments().next().and_then(|header| header.fields().nth(17));
+        if set.is_some_and(|set| named.is_none_or(|named| named.raw_value() != set)) {
+            return false;
+        }
+        message.segments().any(|segment| {
+            let named = |number: usize, components: &[usize]| {
+                let field = segment.fields().nth(number - 1);
+                let repeats: Vec<_> = field.iter().flat_map(|field| field.repeats()).collect();
+                repeats.into_iter().any(|repeat| {
+                    components.iter().filter_map(|n| repeat.component(*n)).any(|component| {
+                        is_other(component.raw_value())
+                            || component.subcomponents().any(|part| is_other(part.raw_value()))
+                            || is_other(&message.separators.decode(component.raw_value()).to_string())
+                    })
+                })
+            };
+            let is_system_id = || {
+                segment.fields().nth(2).is_some_and(|term| {
+                    ["67972", "MDC_ATTR_SYS_ID"]
+                        .iter()
+                        .any(|name| term.raw_value().split('^').any(|part| part == *name))
+                })
+            };
+            match segment.name {
+                "MSH" => named(3, &[1, 2, 3, 4]),
+                "OBR" => named(3, &[3]),
+                "OBX" => named(18, &[1, 3]) || is_system_id() && named(5, &[1, 3]),
+                _ => false,
+            }
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #[test]
+    fn no_accepted_bytes_name_another_device_to_a_rust_reader(case in case()) {
+        for part in accepted(&case.bytes) {
+            let (name, decoder, _) = SETS[case.set];
+            for (decoder, set) in [(decoder, Some(name)), (WINDOWS_1252, None)] {
+                let text = decoder.decode_without_bom_handling(&part).0;
+                prop_assert!(!rust_reader_finds_other(&text, set), "{:?}", String::from_utf8_lossy(&part));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_accepted_bytes_name_another_device_to_a_python_reader() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("target/peers/python/bin/python");
+    assert!(python.is_file(), "the Python peer is not installed (tests/run does it)");
+    let mut runner = TestRunner::deterministic();
+    let (mut parts, mut total) = (Vec::new(), 0);
+    for _ in 0..20_000 {
+        let case = case().new_tree(&mut runner).unwrap().current();
+        total += 1;
+        parts.extend(accepted(&case.bytes).into_iter().map(|part| (part, case.set)));
+    }
+    assert!(parts.len() > total / 20, "{} of {total} are accepted", parts.len());
+    let mut input = String::new();
+    for (part, set) in &parts {
+        let hex = part.iter().fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").unwrap();
+            hex
+        });
+        let encodings = serde_json::json!([[SETS[*set].2, SETS[*set].0], ["latin-1", null]]);
+        writeln!(input, "{}", serde_json::json!({ "bytes": hex, "encodings": encodings })).unwrap();
+    }
+    let mut command = command_at(&python);
+    command.arg(root.join("tests/peers/hl7_claims.py"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, input).unwrap();
+    command.arg(file.path());
+    let output = finish(command, b"", None);
+    assert!(output.success, "{}", output.text());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<Vec<String>> = printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), parts.len());
+    let understood = lines.iter().filter(|found| found.iter().any(|text| text == OWN)).count();
+    assert!(understood > parts.len() / 2, "only {understood} of {} are understood", parts.len());
+    for ((part, set), found) in parts.iter().zip(lines) {
+        let set = SETS[*set].0;
+        assert!(
+            !found.iter().any(|text| is_other(text)),
+            "{set}: {:?}: {found:?}",
+            String::from_utf8_lossy(part)
+        );
+    }
+}
