@@ -61,7 +61,7 @@ mod tests {
             "info,pcd_platform::tls=debug",
             " warn , pcd_platform=trace",
             "pcd_platform=debug",
-            "info,[session{device,peer}]=trace",
+            "info,[session{device}]=trace",
             "[task{task=\"directory\"}]=debug",
         ] {
             assert_eq!(problem(level), None, "{level}");
