@@ -51,7 +51,7 @@ impl Shared {
         let kept = self.platform.store.keep_instance(tasks.done());
         let keep = async move {
             if let Err(error) = kept.await {
-                tracing::error!(error = %explained(&error), "node was taken over");
+                tracing::error!(error = %explained(&error), "the store cannot be served by this process any more");
             }
         };
         tasks.spawn(Task::Instance, keep);

@@ -27,6 +27,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Lock { .. }
         | StoreError::AlreadyServed(_)
         | StoreError::InstanceLost(_)
+        | StoreError::Replaced(_)
         | StoreError::Thread(_)
         | StoreError::Timeout(_)
         | StoreError::Closed => Exit::Unavailable,

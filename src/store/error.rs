@@ -151,6 +151,13 @@ pub enum StoreError {
         .0.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()
     )]
     InstanceLost(Option<Holder>),
+    /// The database file was moved, removed or replaced while this process used it. What it would write there
+    /// is lost.
+    #[error(
+        "the database file {} was moved or replaced while the platform used it: stop the platform before you touch its files",
+        .0.display()
+    )]
+    Replaced(PathBuf),
     /// The file cannot be used now: disk full, locked, missing. The same request may succeed later.
     #[error("the store is unavailable: check the free space of its disk and the permissions of its files")]
     Unavailable(#[source] Arc<DatabaseError>),

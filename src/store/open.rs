@@ -9,6 +9,7 @@ use crate::store::instance::process::ProcessId;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::migration::policy::MigrationPolicy;
 use crate::store::read::reader::Reader;
+use crate::store::sqlite::database_file::DatabaseFile;
 use crate::store::write::queue::Queue;
 use crate::store::{postgres, sqlite};
 
@@ -65,7 +66,7 @@ impl Store {
             let location = sqlite::location::Location::parse(url.secret())?;
             let lock = sqlite::open::lock(&location, &node, Purpose::Serve)?;
             sqlite::open::prepare(&location, policy).await?;
-            Instance::File(lock)
+            Instance::File(lock, DatabaseFile::open(&location)?)
         };
         let store = Self::assemble(url, Opener { node, process, instance: Some(instance) }, clock).await?;
         store.release_former_claims().await?;

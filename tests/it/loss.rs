@@ -383,3 +383,34 @@ fn while_the_store_stands_still_memory_does_not_grow_and_every_sender_is_answere
     wire.write(&framed(&message(NAME, "after")));
     assert_eq!(wire.verdict(), ("CA".to_owned(), "after".to_owned()));
 }
+
+// Every commit succeeds in a file that was moved away, and no later process reads it.
+#[test]
+fn a_database_file_that_is_replaced_takes_no_acknowledged_message_with_it() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let mut wire = connect(&site, &platform);
+    wire.write(&framed(&message(NAME, "1")));
+    assert_eq!(wire.verdict().0, "CA");
+    let database = site.path().join("platform.db");
+    let copy = site.path().join("copy.db");
+    platform.cli().run(&["store", "backup", copy.to_str().unwrap()]);
+    std::fs::rename(&copy, &database).unwrap();
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(site.path().join(format!("platform.db{end}")));
+    }
+    // The platform refuses the message, or has noticed before and is stopping.
+    let answer = wire.try_write(&framed(&message(NAME, "2"))).and_then(|()| wire.try_answer());
+    let answer = answer.ok().flatten().unwrap_or_default();
+    assert!(!answer.contains("MSA|CA|"), "it would be lost: {answer}");
+    let stopped = platform.wait();
+    assert_eq!(stopped.status.code(), Some(70), "{}", stopped.log);
+    assert!(stopped.log.contains("was moved or replaced while the platform used it"), "{}", stopped.log);
+
+    let platform = site.start();
+    let mut wire = connect(&site, &platform);
+    wire.write(&framed(&message(NAME, "2")));
+    assert_eq!(wire.verdict().0, "CA");
+    assert_eq!(platform.cli().json(&["message", "list"]).len(), 2);
+}

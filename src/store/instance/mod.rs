@@ -12,6 +12,7 @@ pub(in crate::store) mod process;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::error::StoreError;
+use crate::store::sqlite::database_file::DatabaseFile;
 use file_lock::FileLock;
 use lease::Lease;
 
@@ -19,7 +20,7 @@ use lease::Lease;
 #[derive(Debug)]
 pub(super) enum Instance {
     /// The lock on a file.
-    File(#[expect(dead_code, reason = "held for its drop")] FileLock),
+    File(#[expect(dead_code, reason = "held for its drop")] FileLock, DatabaseFile),
     /// The lease of a server.
     Server(Box<Lease>),
 }
@@ -28,13 +29,16 @@ impl Instance {
     /// Keeps the right until `done`.
     ///
     /// # Errors
-    /// [`StoreError::InstanceLost`] when another process serves the node now.
+    /// [`StoreError::InstanceLost`] when another process serves the node now; [`StoreError::Replaced`] when
+    /// the database file is not the one that was opened.
     pub(super) async fn keep(&self, done: &CancellationToken) -> Result<(), StoreError> {
         match self {
-            Self::File(_) => {
-                done.cancelled().await;
-                Ok(())
-            }
+            Self::File(_, file) => loop {
+                tokio::select! {
+                    () = done.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(FILE_CHECK_INTERVAL) => file.check()?,
+                }
+            },
             Self::Server(lease) => lease.keep(done).await,
         }
     }
@@ -42,7 +46,7 @@ impl Instance {
     /// Whether no other process can serve the node at this moment, as far as this process can know.
     pub(super) fn is_fresh(&self) -> bool {
         match self {
-            Self::File(_) => true,
+            Self::File(..) => true,
             Self::Server(lease) => lease.is_fresh(),
         }
     }
@@ -54,3 +58,6 @@ impl Instance {
         }
     }
 }
+
+/// How often the database file is checked while no batch is written. The writer checks it with every batch.
+const FILE_CHECK_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);

@@ -2,6 +2,7 @@
 
 pub(in crate::store) mod backup;
 mod checkpoint;
+pub(in crate::store) mod database_file;
 pub(in crate::store) mod failure;
 pub(in crate::store) mod location;
 pub(in crate::store) mod open;

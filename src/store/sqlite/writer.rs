@@ -10,6 +10,7 @@ use rusqlite::{CachedStatement, Connection as Sqlite, OptionalExtension as _, pa
 use tokio_util::sync::CancellationToken;
 
 use super::checkpoint::Checkpointer;
+use super::database_file::DatabaseFile;
 use super::failure::write_error;
 use super::location::Location;
 use crate::audit::{ChainHead, RowHash};
@@ -27,6 +28,8 @@ use crate::store::write::queue::Backend;
 /// Commits batches through the one connection that writes.
 pub(in crate::store) struct Writer {
     location: Location,
+    /// The file that the connections write to.
+    file: DatabaseFile,
     /// The node whose audit chain is written.
     node: NodeName,
     /// `None` after a failure, which may have left the connection in any state.
@@ -37,8 +40,9 @@ pub(in crate::store) struct Writer {
 impl Writer {
     pub(super) fn open(location: Location, node: NodeName) -> Result<Self, StoreError> {
         let connection = Some(location.connect_to_write()?);
+        let file = DatabaseFile::open(&location)?;
         let checkpointer = Checkpointer::start(location.connect_to_write()?);
-        Ok(Self { location, node, connection, checkpointer })
+        Ok(Self { location, file, node, connection, checkpointer })
     }
 
     /// Cancelled when the checkpoint thread has ended.
@@ -52,12 +56,15 @@ impl Backend for Writer {
         &mut self,
         entries: &[Entry],
     ) -> Result<Vec<Result<WriteOutcome, StoreError>>, StoreError> {
+        self.file.check()?;
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.location.connect_to_write()?,
         };
         let committed = batch::write(&mut connection, &self.node, &[], entries).await;
         let outcomes = committed.map_err(|failed| failed.error)?.outcomes;
+        // A commit to a file that was replaced meanwhile is not durable for any later process.
+        self.file.check()?;
         // After an error the connection is dropped: some errors roll the transaction back and others do not,
         // and a new connection has a known state.
         self.connection = Some(connection);

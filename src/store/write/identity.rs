@@ -14,7 +14,7 @@ pub(in crate::store) async fn record_identities(
 ) -> Result<(), StoreError> {
     let device = record.device.as_str();
     let recorded = record.not_allowed.iter().filter(|identity| identity.len() <= MAX_SEEN_IDENTITY_BYTES);
-    for identity in recorded.take(MAX_RECORDED_IDENTITIES) {
+    for identity in recorded.take(MAX_SEEN_IDENTITIES) {
         let seen = Statement::new(UPSERT_SEEN).bind(device).bind(identity.as_str());
         connection.execute(seen.bind(record.received_at)).await?;
     }
@@ -25,11 +25,9 @@ pub(in crate::store) async fn record_identities(
     Ok(())
 }
 
-/// Identities that are retained per device.
+/// Identities that are retained per device, and that one message adds at most: a gateway can name many
+/// devices in each message, and an operator allows them with `device change --from-seen`.
 pub(in crate::store) const MAX_SEEN_IDENTITIES: usize = 256;
-
-/// Identities that one message adds: each is a statement, and other devices wait for it.
-const MAX_RECORDED_IDENTITIES: usize = 32;
 
 /// Longer identities are not recorded: an index of PostgreSQL limits the length of its keys, and no operator
 /// would allow such an identity.
