@@ -119,7 +119,7 @@ fn unwritable(folder: &Path, metadata: &fs::Metadata, fault: Fault) -> Option<Ac
         return Some(AccessProblem::new(folder, metadata, Fault::NotFolder));
     }
     // The kernel grants root the permission, and refuses the creation.
-    if rustix::fs::statfs(folder).is_ok_and(|system| PSEUDO.contains(&i64::from(system.f_type))) {
+    if rustix::fs::statfs(folder).is_ok_and(|system| PSEUDO.contains(&system.f_type)) {
         return Some(AccessProblem::new(folder, metadata, Fault::Pseudo));
     }
     denied(folder, metadata, Access::WRITE_OK | Access::EXEC_OK, fault)

@@ -180,6 +180,7 @@ mod tests {
         let mark = Ended(Some(sender));
         let waiting = handshake_limiter.run(|| async move {
             let _mark = mark;
+            #[expect(clippy::disallowed_methods, reason = "the test blocks the thread on purpose")]
             tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(300)));
             tokio::time::sleep(Duration::from_millis(1)).await;
         });

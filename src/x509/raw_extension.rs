@@ -17,7 +17,7 @@ impl<'a> RawExtension<'a> {
     /// Parses the elements of Extensions.
     ///
     /// # Errors
-    /// When they are malformed, an extension occurs twice, or there are more than [`MAX_EXTENSIONS`].
+    /// When they are malformed, an extension occurs twice, or there are more than `MAX_EXTENSIONS`.
     pub fn read_all(mut reader: Reader<'a>) -> Result<Vec<Self>, Malformed> {
         let mut extensions: Vec<Self> = Vec::new();
         while !reader.is_empty() {

@@ -54,7 +54,7 @@ pub struct NewConnection<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> NewConnection<IO> {
-    /// Reads the ClientHello, up to [`MAX_READ_AHEAD`] bytes of it. [`accept`] reads the rest of a longer
+    /// Reads the ClientHello, up to `MAX_READ_AHEAD` bytes of it. [`accept`] reads the rest of a longer
     /// one.
     ///
     /// Cancel safe.

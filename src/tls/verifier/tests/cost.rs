@@ -103,6 +103,7 @@ fn shape() -> impl Strategy<Value = Shape> {
 /// The shortest of several runs, which other programs on the machine disturb least.
 fn shortest(runs: usize, mut run: impl FnMut()) -> Duration {
     let time = |run: &mut dyn FnMut()| {
+        #[expect(clippy::disallowed_methods, reason = "a measurement")]
         let start = Instant::now();
         run();
         start.elapsed()
