@@ -8,7 +8,7 @@ use crate::authz::DirectoryHandle;
 use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::model::Clock;
-use crate::revocation::{Engine, KnownStaple};
+use crate::revocation::{self, Engine, InstalledCrl, KnownStaple};
 use crate::tls::{self, Acceptor, UnfitAnchor};
 use crate::x509::CertificateFacts;
 
@@ -21,6 +21,8 @@ pub struct Examination {
     pub staples: Vec<KnownStaple>,
     /// Installed roots that are not used, or not yet.
     pub unfit_anchors: Vec<UnfitAnchor>,
+    /// The installed CRLs.
+    pub crls: Vec<InstalledCrl>,
     /// What stands in the way of the start.
     pub problems: Vec<PlatformError>,
 }
@@ -30,6 +32,9 @@ pub struct Examination {
 pub async fn examine(config: &Config, clock: &Clock) -> Examination {
     let mut found = Examination::default();
     if let Err(error) = audit_forwarder::connector(config, clock) {
+        found.problems.push(error.into());
+    }
+    if let Err(error) = revocation::require_directory(&config.revocation.directory) {
         found.problems.push(error.into());
     }
     let engine = Metrics::new().map_err(PlatformError::from).and_then(|metrics| {
@@ -53,6 +58,7 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
             }
         }
     };
+    found.crls = engine.installed_crls();
     match Acceptor::build(config, DirectoryHandle::default(), engine, clock.clone()).map(Arc::new) {
         Ok(acceptor) => {
             acceptor.fetch_staples(config.stapling.wait).await;

@@ -104,22 +104,30 @@ impl Platform {
         let new_sessions = outcome.keys(ReloadClass::NewSessions);
         let restart = outcome.keys(ReloadClass::Restart);
         let applied = outcome.keys(ReloadClass::Applied);
+        let Outcome { changed, changes, certificates } = outcome;
+        let are_same = certificates == self.acceptor.installed_certificates();
+        let certificates_code = if are_same { "unchanged" } else { "changed" };
+        let named = |keys: &[String]| (!keys.is_empty()).then(|| tracing::field::debug(keys.to_vec()));
         tracing::info!(
-            ?applied,
-            ?new_sessions,
+            applied = named(&applied),
+            new_sessions = named(&new_sessions),
+            certificates = certificates_code,
             "configuration reloaded, with certificates, keys, roots and CRLs"
         );
         if !restart.is_empty() {
             tracing::warn!(keys = ?restart, "changed keys take effect at the next start; restart to apply them");
         }
-        let Outcome { changed, changes, certificates } = outcome;
         let sections = sections(&changed);
         self.store
             .audit_or_log(Event::ConfigurationChanged { keys: changed, new_sessions, restart, by })
             .await;
         self.record_certificates(certificates).await;
         let effect = |change: Change| KeyEffect { effect: change.effect.code(), key: change.key };
-        Reloaded::Published { sections, keys: changes.into_iter().map(effect).collect() }
+        Reloaded::Published {
+            sections,
+            keys: changes.into_iter().map(effect).collect(),
+            certificates: certificates_code,
+        }
     }
 }
 

@@ -5,17 +5,20 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::config_file::ConfigFile;
-use super::{Exit, Outcome, Output};
+use super::text::counted;
+use super::{Exit, Failure, Outcome, Output};
 use crate::app::{PlatformError, examine};
-use crate::config::{Config, Undetermined};
+use crate::config::{Config, ConfigError, Undetermined};
 use crate::model::{Clock, explained};
-use crate::revocation::KnownStaple;
+use crate::revocation::{InstalledCrl, KnownStaple};
 use crate::store::{MigrationLimits, MigrationPolicy, Store};
 use crate::tls::{UnfitAnchor, UnfitReason};
 use crate::x509::CertificateFacts;
 
 /// A certificate that ends sooner than this is worth a warning.
 const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// An installed CRL that ends sooner than this is worth a warning.
+const CRL_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -34,13 +37,19 @@ enum Level {
 }
 
 pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Outcome {
-    let config = config.load()?;
+    let config = match config.read() {
+        Ok(config) => config,
+        Err(error) if output.is_json() => return unusable(&error, output),
+        Err(error) => return Err(Failure::new(Exit::Config, error)),
+    };
     let mut findings = vec![Finding::ok("configuration", format!("{} is understood", config.file.display()))];
     findings.extend(settings(&config));
     let found = examine(&config, &clock).await;
     findings.extend(found.certificates.iter().map(|facts| expiry(facts, &clock)));
     findings.extend(found.unfit_anchors.iter().map(unfit_anchor));
     findings.extend(found.staples.iter().map(staple));
+    let undetermined = config.revocation.when_undetermined;
+    findings.extend(found.crls.iter().filter_map(|crl| ending_crl(crl, undetermined, &clock)));
     findings.extend(found.problems.iter().map(problem));
     findings.extend(store(&config).await);
     let worst = findings.iter().map(|finding| finding.level).max();
@@ -50,6 +59,39 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
         })?;
     }
     Ok(if worst == Some(Level::Error) { Exit::Failed } else { Exit::Done })
+}
+
+/// The problems of a configuration that cannot be used, as JSON.
+fn unusable(error: &ConfigError, output: Output) -> Outcome {
+    let details = match error {
+        ConfigError::Invalid { problems, .. } => problems.iter().map(ToString::to_string).collect(),
+        error => vec![explained(error)],
+    };
+    for detail in details {
+        output.print(&Finding::error("configuration", detail), |finding| finding.detail.clone())?;
+    }
+    Ok(Exit::Config)
+}
+
+/// An installed CRL that has expired, or does soon.
+fn ending_crl(crl: &InstalledCrl, undetermined: Undetermined, clock: &Clock) -> Option<Finding> {
+    let InstalledCrl { file, issuer, next_update } = crl;
+    let left = next_update.duration_since(clock.now());
+    let of = format!("{} of {issuer}", file.display());
+    let then = match undetermined {
+        Undetermined::Refuse => "devices of the issuer are refused unless OCSP answers",
+        Undetermined::Accept => "a revoked device of the issuer can connect unless OCSP answers",
+    };
+    if left.is_negative() {
+        let text =
+            format!("installed CRL {of} expired at {next_update} (nextUpdate): {then}; install a later one");
+        Some(Finding::error("revocation", text))
+    } else if left < CRL_SOON {
+        let text = format!("installed CRL {of} expires at {next_update} (nextUpdate); afterwards {then}");
+        Some(Finding::warning("revocation", text))
+    } else {
+        None
+    }
 }
 
 /// What stands in the way of a start.
@@ -78,14 +120,14 @@ async fn store(config: &Config) -> Vec<Finding> {
     } else if !plan.is_pending() {
         Finding::ok(
             "store",
-            format!("the schema is up to date (migration {}), {} rows", plan.from, plan.rows),
+            format!("the schema is up to date (migration {}), {}", plan.from, counted(plan.rows, "row")),
         )
     } else if let Err(refused) = MigrationPolicy::Within(limits).require(&plan) {
         Finding::error("store", explained(&refused))
     } else {
-        let (from, to, rows) = (plan.from, plan.to(), plan.rows);
+        let (from, to, rows) = (plan.from, plan.to(), counted(plan.rows, "row"));
         let text = format!(
-            "the schema is that of migration {from}, and `serve` migrates it to {to} ({rows} rows); earlier \
+            "the schema is that of migration {from}, and `serve` migrates it to {to} ({rows}); earlier \
              versions of the program cannot use it afterwards"
         );
         Finding::warning("store", text)

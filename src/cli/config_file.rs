@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Exit, Failure, context};
-use crate::config::{Config, Overrides};
+use crate::config::{Config, ConfigError, Overrides};
 use crate::model::Clock;
 use crate::store::Store;
 use crate::tls::AuditSignatureVerifier;
@@ -25,9 +25,12 @@ pub(super) struct ConfigFile {
 }
 
 impl ConfigFile {
-    pub(super) fn load(&self) -> Result<Config, Failure> {
+    pub(super) fn read(&self) -> Result<Config, ConfigError> {
         Config::load(&self.config, &Overrides::from_environment())
-            .map_err(|error| Failure::new(Exit::Config, error))
+    }
+
+    pub(super) fn load(&self) -> Result<Config, Failure> {
+        self.read().map_err(|error| Failure::new(Exit::Config, error))
     }
 
     /// Verifies audit signatures of the platform that the configuration describes.

@@ -16,6 +16,8 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Altered(_)
         | StoreError::TooLarge(_) => Exit::Config,
         StoreError::Open { .. }
+        | StoreError::NotDatabase { .. }
+        | StoreError::NotGranted(_)
         | StoreError::Connect { .. }
         | StoreError::Server(_)
         | StoreError::Denied(_)

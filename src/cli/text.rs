@@ -13,6 +13,11 @@ pub(super) fn printable(text: &str) -> String {
     shown
 }
 
+/// `1 row`, `2 rows`.
+pub(super) fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 /// One aligned line for each name that has a value.
 pub(super) fn paragraph(rows: &[(&str, String)]) -> String {
     let present = rows.iter().filter(|(_, value)| !value.is_empty());
@@ -23,6 +28,11 @@ pub(super) fn paragraph(rows: &[(&str, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([0, 1, 2].map(|number| counted(number, "row")), ["0 rows", "1 row", "2 rows"]);
+    }
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {

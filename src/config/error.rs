@@ -23,7 +23,7 @@ pub enum ConfigError {
         source: Box<toml::de::Error>,
     },
     /// Values that cannot work.
-    #[error("the configuration {} has {} problem(s):{}", file.display(), problems.len(), Listed(problems))]
+    #[error("the configuration {} has {}:{}", file.display(), number(problems), Listed(problems))]
     Invalid {
         /// Which file.
         file: PathBuf,
@@ -55,6 +55,13 @@ pub(super) fn without_passwords(text: &str) -> String {
         Some([line.get(..begin)?, &"*".repeat(end - begin), line.get(end..)?].concat())
     };
     text.split_inclusive('\n').map(|line| hidden(line).unwrap_or_else(|| line.to_owned())).collect()
+}
+
+fn number(problems: &[Problem]) -> String {
+    match problems.len() {
+        1 => "1 problem".to_owned(),
+        number => format!("{number} problems"),
+    }
 }
 
 struct Listed<'a>(&'a [Problem]);

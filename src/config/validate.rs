@@ -20,6 +20,11 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
     });
     checker.tls(&mut config.tls);
     checker.revocation(&mut config.revocation);
+    // The refusal needs time after the last query: the device receives an alert, not the end of a timeout.
+    let (deadline, handshake) = (config.revocation.deadline, config.interface_a.handshake_timeout);
+    checker.require(deadline < handshake, "revocation.deadline", || {
+        format!("{deadline:?} is not shorter than interface-a.handshake-timeout, which is {handshake:?}")
+    });
     checker.messages(&config.messages);
     checker.store(&mut config.store);
     checker.audit(&mut config.audit, &config.tls);

@@ -16,6 +16,8 @@ pub enum Reloaded {
         sections: Vec<String>,
         /// Each changed key, and each key whose change still waits for a restart.
         keys: Vec<KeyEffect>,
+        /// `changed` or `unchanged`: the platform's certificates and keys, and the roots.
+        certificates: &'static str,
     },
     /// The new configuration cannot be used; the current one stays.
     Unchanged {

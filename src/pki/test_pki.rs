@@ -80,17 +80,20 @@ impl TestPki {
         let certificate = params.signed_by(&pair, &self.issuer(authority)?);
         let certificate = certificate.map_err(PkiError::make("a certificate"))?;
 
-        let folder = self.dir.join(order.role.as_str());
-        file::folder(&folder)?;
-        let stem = format!("{}.{}", file::file_stem(&order.common_names), order.key.as_str());
-        let issued = Issued {
-            chain: folder.join(format!("{stem}.chain.pem")),
-            key: folder.join(format!("{stem}.key")),
-        };
+        let issued = self.issued_files(order);
+        file::folder(&self.dir.join(order.role.as_str()))?;
         file::replace(&issued.key, key::pem(&pair).as_bytes(), Access::Private)?;
         let chain = certificate.pem() + &file::read(&self.certificate(authority))?;
         file::replace(&issued.chain, chain.as_bytes(), Access::Public)?;
         Ok(issued)
+    }
+
+    /// The files that [`TestPki::issue`] writes for this order.
+    #[must_use]
+    pub fn issued_files(&self, order: &CertificateOrder) -> Issued {
+        let folder = self.dir.join(order.role.as_str());
+        let stem = format!("{}.{}", file::file_stem(&order.common_names), order.key.as_str());
+        Issued { chain: folder.join(format!("{stem}.chain.pem")), key: folder.join(format!("{stem}.key")) }
     }
 
     /// The trust anchors: the ECC and the RSA root (A6).

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::bounded_map::Identity;
-use crate::filesystem::{create_folder, open_or_create};
+use crate::filesystem::{AccessProblem, create_folder, folder_problem, open_or_create};
 use crate::model::{Task, fault_point, hexadecimal};
 
 /// The folder.
@@ -66,6 +66,14 @@ impl Kind {
             Self::Crl => "crl",
         }
     }
+}
+
+/// Why this process cannot create files in `folder`, which need not exist. Creates nothing.
+pub(super) fn directory_problem(folder: &Path) -> Option<AccessProblem> {
+    let kinds = [Kind::Ocsp, Kind::Crl, Kind::Staple].map(|kind| folder.join(kind.folder()));
+    // The folders inside are created with this one.
+    let inside = kinds.iter().filter(|kind| kind.exists()).find_map(|kind| folder_problem(kind));
+    folder_problem(folder).or(inside)
 }
 
 impl Disk {

@@ -18,7 +18,7 @@ use super::ocsp::cache::{CachedResponse, ResponseCache};
 use super::ocsp::{Expectation, HashChoices, NonceRule, VerifiedResponse, verify};
 use super::policy::{Knowledge, Step, decide};
 use super::recent::RecentCertificates;
-use super::settings::{Endpoint, RevocationError, Settings, load_installed_crls};
+use super::settings::{Endpoint, RevocationError, Settings, load_installed_crls, require_directory};
 use super::single_flight::SingleFlight;
 use super::verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict, outcomes};
 use super::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
@@ -73,6 +73,7 @@ impl Engine {
         metrics: Metrics,
         clock: Clock,
     ) -> Result<Self, RevocationError> {
+        require_directory(&config.directory)?;
         let disk = Disk::open(&config.directory)
             .map_err(|source| RevocationError::Directory { path: config.directory.clone(), source })?;
         Self::open_on(disk, config, metrics, clock)

@@ -1,8 +1,11 @@
 //! The known CRLs and OCSP responses, for operators.
 
+use std::path::PathBuf;
+
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::crl::store::StoredCrl;
+use super::crl::store::{Origin, StoredCrl};
 use super::engine::Engine;
 use super::verdict::CertStatus;
 use crate::model::hexadecimal;
@@ -70,7 +73,37 @@ pub struct KnownResponse {
     pub url: Option<String>,
 }
 
+/// A CRL that the operator has installed, and its end.
+#[derive(Debug, Clone)]
+pub struct InstalledCrl {
+    /// The file.
+    pub file: PathBuf,
+    /// The issuer's name.
+    pub issuer: String,
+    /// nextUpdate.
+    pub next_update: Timestamp,
+}
+
 impl Engine {
+    /// The installed CRLs, without those of which a later one of the same series is known.
+    #[must_use]
+    pub fn installed_crls(&self) -> Vec<InstalledCrl> {
+        let all = self.0.crls.all();
+        let is_superseded = |stored: &StoredCrl| {
+            let mut others = all.iter();
+            others.any(|other| other.is_same_series(stored) && other.crl.next_update > stored.crl.next_update)
+        };
+        let installed = all.iter().filter_map(|stored| match &stored.origin {
+            Origin::Installed(file) if !is_superseded(stored) => Some(InstalledCrl {
+                file: file.clone(),
+                issuer: super::issuer_text(&stored.crl.issuer),
+                next_update: stored.crl.next_update,
+            }),
+            _ => None,
+        });
+        installed.collect()
+    }
+
     /// All known CRLs and responses.
     #[must_use]
     pub fn inventory(&self) -> Inventory {

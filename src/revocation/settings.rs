@@ -10,9 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::bounded_map::Identity;
 use super::crl::store::{Origin, StoredCrl};
 use super::crl::{Crl, CrlParseError};
+use super::disk::directory_problem;
 use super::http::FetchLimits;
 use super::{IssuedCertificate, Issuer};
 use crate::config::{self, Nonce};
+use crate::filesystem::AccessProblem;
 use crate::x509::{CertificateFacts, X509Error, pem};
 
 /// Why the configuration of revocation cannot be used.
@@ -42,6 +44,9 @@ pub enum RevocationError {
         /// The fault.
         source: CrlParseError,
     },
+    /// This process cannot write to the folder for fetched data.
+    #[error("revocation.directory cannot be used: {0}")]
+    Access(AccessProblem),
     /// The folder for fetched data cannot be created or read.
     #[error("cannot use folder {} (revocation.directory)", path.display())]
     Directory {
@@ -50,6 +55,14 @@ pub enum RevocationError {
         /// The error of the operating system.
         source: std::io::Error,
     },
+}
+
+/// Whether this process can create files in `folder`, which need not exist. Creates nothing.
+///
+/// # Errors
+/// [`RevocationError::Access`] names the folder, its owner and what to do.
+pub fn require_directory(folder: &Path) -> Result<(), RevocationError> {
+    directory_problem(folder).map_or(Ok(()), |problem| Err(RevocationError::Access(problem)))
 }
 
 /// The current settings.

@@ -43,6 +43,15 @@ pub enum StoreError {
         #[source]
         source: Arc<DatabaseError>,
     },
+    /// The file holds something else than a database.
+    #[error("{} is not an SQLite database: name another file in store.url, or restore a backup", path.display())]
+    NotDatabase {
+        /// The file.
+        path: PathBuf,
+        /// The error of the database.
+        #[source]
+        source: Arc<DatabaseError>,
+    },
     /// The server cannot be reached or refuses the connection.
     #[error(
         "cannot connect to the store {place}: check that the server runs and is reachable, that the role and the \
@@ -64,6 +73,12 @@ pub enum StoreError {
          role that owns the tables"
     )]
     Denied(#[source] Arc<sqlx::Error>),
+    /// The role lacks this privilege, as found before it is used.
+    #[error(
+        "the store's role lacks a privilege: {0}; grant the privileges that docs/store.md lists, or run `store migrate` \
+         with the role that owns the tables"
+    )]
+    NotGranted(String),
     /// The store was created or migrated by another version of this program.
     #[error(
         "the store's schema does not match this version of the program: use the version that wrote it, or a later one"

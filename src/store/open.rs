@@ -128,7 +128,7 @@ impl Store {
         let (queue, reader, checkpointer_ended) = if url.is_postgres() {
             let process = opener.instance.as_ref().map(|_| opener.process);
             let location = postgres::location::Location::parse(&url)?.for_process(process);
-            let (writer, pool) = postgres::open::open(location, node).await?;
+            let (writer, pool) = postgres::open::open(location, node, clock.clone()).await?;
             (Queue::start(writer), Reader::Postgres(pool), None)
         } else {
             let location = sqlite::location::Location::parse(url.secret())?;

@@ -25,6 +25,16 @@ pub struct DeviceView<'a> {
     pub note: &'a str,
 }
 
+/// An entry as it was when it was removed from the directory.
+#[derive(Debug, Clone, Serialize)]
+pub struct RemovedDeviceView<'a> {
+    /// The entry.
+    #[serde(flatten)]
+    pub entry: DeviceView<'a>,
+    /// Always true.
+    pub removed: bool,
+}
+
 /// An entry of the directory, with what a running platform knows of the device.
 #[derive(Debug, Clone, Serialize)]
 pub struct LiveDeviceView<'a> {

@@ -15,7 +15,9 @@ mod value;
 
 pub use alert::ReportedAlert;
 pub use audit::AuditRowView;
-pub use device::{DeviceDetails, DeviceView, LiveDeviceView, SeenIdentityView, is_not_allowed};
+pub use device::{
+    DeviceDetails, DeviceView, LiveDeviceView, RemovedDeviceView, SeenIdentityView, is_not_allowed,
+};
 pub use message::{MessageDetails, MessageExport, MessageView};
 pub use order::{OrderExport, OrderView};
 pub use session::{FeedView, SessionView};

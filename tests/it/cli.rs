@@ -123,7 +123,7 @@ fn check_reports_what_is_right_and_what_is_wrong() {
 
     let (exit, text) = check(&Site::new().with("store", "url = \"sqlite:platform.toml/platform.db\""));
     assert_eq!(exit, Some(1), "{text}");
-    assert!(text.contains("error    store: ") && text.contains("platform.toml/platform.db"), "{text}");
+    assert!(text.contains("error    store: ") && text.contains("platform.toml is not a folder"), "{text}");
 
     let (exit, text) = check(&Site::new().with("devices", "unknwon = \"enrol\""));
     assert_eq!(exit, Some(78), "{text}");
@@ -218,7 +218,8 @@ fn commands_change_the_directory_and_the_audit_trail_records_it() {
     assert_eq!(cli.json(&["device", "show", "PUMP-1"])[0]["status"], "suspended");
     cli.run(&["device", "resume", "PUMP-1"]);
     assert_eq!(cli.json(&["device", "show", "PUMP-1"])[0]["status"], "active");
-    cli.run(&["device", "remove", "PUMP-1"]);
+    let removed = &cli.json(&["device", "remove", "PUMP-1"])[0];
+    assert_eq!((&removed["cn"], &removed["removed"]), (&"PUMP-1".into(), &true.into()));
     for (words, exit) in [
         (["device", "show", "PUMP-1"], 1),
         (["device", "remove", "PUMP-1"], 1),

@@ -129,6 +129,8 @@ fn while_the_server_is_away_senders_keep_their_messages_and_then_it_goes_on() {
         let id = format!("after {crash}");
         wire.write(&framed(&message(NAME, &id)));
         assert_eq!(wire.verdict(), ("CA".to_owned(), id), "the same connection goes on");
+        let recovered = platform.log().matches("store is available again").count();
+        assert_eq!(recovered, if crash { 2 } else { 1 });
     }
     assert_eq!(control_ids(&platform), ["after false", "after true"]);
     assert_eq!(platform.cli().json(&["audit", "verify"])[0]["intact"], true);

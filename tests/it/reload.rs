@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use pcd_platform::pki::{CertificateOrder, KeyType, Role};
+use pcd_platform::model::Clock;
+use pcd_platform::pki::{CertificateOrder, KeyType, Role, TestPki};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::harness::{Credential, Device, Platform, SOON, Site, eventually, finish, message, s_client};
+use crate::harness::{Credential, Device, Platform, SOON, Site, eventually, finish, message, pki, s_client};
 
 const CHANGED: &str = "pcd_audit_events_total{event=\"configuration-changed\"}";
 
@@ -128,8 +129,29 @@ fn a_reload_over_http_says_what_came_of_it_and_web_pages_cannot_ask_for_one() {
     assert_eq!(status, 200, "{body}");
     let answer: Value = serde_json::from_str(&body).unwrap();
     let keys = serde_json::json!([{ "key": "messages.types", "effect": "applied" }]);
-    assert_eq!(answer, serde_json::json!({ "result": "published", "sections": ["messages"], "keys": keys }));
-    assert_eq!(platform.metric(CHANGED), 1.0);
+    let expected = serde_json::json!({
+        "result": "published", "sections": ["messages"], "keys": keys, "certificates": "unchanged",
+    });
+    assert_eq!(answer, expected);
+    // Without a change the line names no keys.
+    assert_eq!(request(&platform, "POST", "/reload", "").0, 200);
+    let log = platform.log();
+    let line = log.lines().rfind(|line| line.contains("configuration reloaded")).unwrap();
+    assert!(
+        line.contains("unchanged") && !line.contains("applied") && !line.contains("new_sessions"),
+        "{line}"
+    );
+
+    // A rotation changes no key of the configuration.
+    let other = TestPki::init(&site.path().join("other"), "http://127.0.0.1:1", &Clock::system()).unwrap();
+    let [ecc, rsa] = pki().trust_anchors();
+    let anchors = [&ecc, &rsa, &other.trust_anchors()[0]];
+    let site = site.with("tls", &format!("client-trust-anchors = {anchors:?}"));
+    site.write_configuration();
+    let (_, body) = request(&platform, "POST", "/reload", "");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(answer["certificates"], "changed", "{body}");
+    assert_eq!(platform.metric(CHANGED), 3.0);
 }
 
 /// Reloads over HTTP: each key with its effect, as the response says.

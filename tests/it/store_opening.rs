@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 
+use pcd_platform::model::Clock;
+use pcd_platform::pki::TestPki;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection as _};
 
@@ -390,4 +392,65 @@ fn check_reports_every_fault_and_changes_nothing() {
         );
     }
     assert_eq!(files(site.path()), before);
+}
+
+/// The findings of `check` in JSON, and its exit code.
+fn findings(site: &Site) -> (Option<i32>, Vec<Value>) {
+    let (status, stdout, _) = Cli::without_store(site).try_run(&["--json", "check"]);
+    (status.code(), stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+}
+
+fn has_error(found: &[Value], what: &str, part: &str) -> bool {
+    let detail = |one: &Value| one["detail"].as_str().unwrap().contains(part);
+    found.iter().any(|one| one["level"] == "error" && one["what"] == what && detail(one))
+}
+
+#[test]
+fn check_reports_an_expired_installed_crl() {
+    let site = empty_site();
+    let past = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(40 * 24);
+    let folder = site.path().join("old");
+    TestPki::init(&folder, "http://127.0.0.1:1", &Clock::manual(past)).unwrap();
+    let site = site.with("revocation", &format!("installed-crls = [{:?}]", folder.join("crl")));
+    site.write_configuration();
+    let (exit, found) = findings(&site);
+    assert_eq!(exit, Some(1), "{found:?}");
+    assert!(has_error(&found, "revocation", "expired at"), "{found:?}");
+    assert!(
+        has_error(&found, "revocation", "devices of the issuer are refused unless OCSP answers"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn check_reports_a_faulty_configuration_as_json() {
+    let site = empty_site()
+        .with("interface-a", "handshake-timeout = \"3s\"")
+        .with("admin", "listen = \"192.0.2.1:80\"");
+    site.write_configuration();
+    let (exit, found) = findings(&site);
+    assert_eq!((exit, found.len()), (Some(78), 2), "{found:?}");
+    assert!(has_error(&found, "configuration", "revocation.deadline"), "{found:?}");
+    assert!(has_error(&found, "configuration", "admin.listen"), "{found:?}");
+}
+
+#[test]
+fn check_reports_folders_that_serve_cannot_create() {
+    let site = empty_site()
+        .with("store", "url = \"sqlite:/proc/pcd/platform.db\"")
+        .with("revocation", "directory = \"platform.toml/revocation\"");
+    site.write_configuration();
+    let (exit, found) = findings(&site);
+    assert_eq!(exit, Some(1), "{found:?}");
+    assert!(has_error(&found, "store", "cannot be used"), "{found:?}");
+    assert!(has_error(&found, "revocation", "platform.toml is not a folder"), "{found:?}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named() {
+    let site = empty_site();
+    std::fs::create_dir(site.path().join("data")).unwrap();
+    std::fs::write(site.path().join("data/platform.db"), [b'x'; 4096]).unwrap();
+    let (_, _, stderr) = Cli::without_store(&site).try_run(&["message", "list"]);
+    assert!(stderr.contains("platform.db is not an SQLite database"), "{stderr}");
 }

@@ -21,7 +21,7 @@ use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::DeviceId;
 use crate::store::{Store, StoreError};
-use crate::view::{DeviceDetails, DeviceView};
+use crate::view::{DeviceDetails, DeviceView, RemovedDeviceView};
 use options::{SpeaksFor, acknowledge_parser, kind_parser};
 
 /// Subcommands of `device`.
@@ -134,7 +134,8 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
         Command::Remove { cn } => {
             let device = find(store, cn).await?;
             store.remove_device(&device.id, &actor).await.map_err(failed)?;
-            confirm(&device, "removed", output)?;
+            let view = RemovedDeviceView { entry: DeviceView::from(&device), removed: true };
+            output.print(&view, |view| format!("{}: removed", printable(view.entry.cn)))?;
         }
         Command::Import { file } => import_file(store, &file, &actor, output).await?,
     }

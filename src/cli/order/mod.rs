@@ -19,7 +19,9 @@ pub(super) enum Command {
     /// Queue an HL7 message for a device and wait for the device's acknowledgement
     ///
     /// Exits with 0 when the device acknowledged the order, 1 when the device refused it, and 69 when the
-    /// order expired or was withdrawn. Ctrl-C withdraws the order if it is not being sent.
+    /// order expired or was withdrawn. Also exits with 1, and queues nothing, when the file cannot be read or
+    /// holds no HL7 message that can be sent, or the device is not in the directory or is suspended. Ctrl-C
+    /// withdraws the order if it is not being sent.
     ///
     /// Example: pcd-platform order send 00A037EB2175780F order.hl7 --within 5m
     Send(send::Arguments),

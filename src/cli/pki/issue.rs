@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use serde::Serialize;
 
 use super::folder::{Folder, failure};
 use super::values::{KeyFamilyValue, RoleValue};
 use crate::cli::{Exit, Outcome, Output};
 use crate::model::{Clock, DeviceId};
-use crate::pki::{CertificateOrder, KeyFamily};
+use crate::pki::{CertificateOrder, Issued, KeyFamily};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -29,6 +30,9 @@ pub(crate) struct Arguments {
     /// Validity of the certificate, in days
     #[arg(long, default_value_t = CertificateOrder::DEFAULT_DAYS)]
     days: u32,
+    /// Replace the key and the chain of an earlier certificate, which stays valid unless it is revoked
+    #[arg(long)]
+    replace: bool,
 }
 
 #[derive(Serialize)]
@@ -44,7 +48,19 @@ pub(super) fn run(arguments: Arguments, output: Output, clock: &Clock) -> Outcom
         days: arguments.days,
         ..CertificateOrder::new(arguments.cn.as_str(), arguments.role.into(), key)
     };
-    let issued = arguments.folder.open(clock)?.issue(&order).map_err(failure)?;
+    let pki = arguments.folder.open(clock)?;
+    if !arguments.replace {
+        let Issued { chain, key } = pki.issued_files(&order);
+        for file in [chain, key] {
+            // The earlier key would be lost, and its certificate stay valid.
+            if file.symlink_metadata().is_ok() {
+                return Err(
+                    anyhow!("{} already exists; revoke it or choose --replace", file.display()).into()
+                );
+            }
+        }
+    }
+    let issued = pki.issue(&order).map_err(failure)?;
     output.print(&Made { chain: issued.chain, key: issued.key }, |made| {
         format!("chain: {}\nkey:   {}", made.chain.display(), made.key.display())
     })?;

@@ -56,6 +56,20 @@ impl Shell {
 }
 
 #[test]
+fn an_issued_key_is_replaced_only_on_request() {
+    let shell = Shell::new();
+    shell.does("init --dir @/pki");
+    let issue = "issue --dir @/pki --cn PUMP-1 --role device --key ecc";
+    shell.does(issue);
+    let key = || fs::read(shell.path("pki/device/PUMP-1.ecc.key")).unwrap();
+    let first = key();
+    shell.fails(issue, Exit::Failed, "PUMP-1.ecc.chain.pem already exists; revoke it or choose --replace");
+    assert_eq!(key(), first);
+    shell.does(&format!("{issue} --replace"));
+    assert_ne!(key(), first);
+}
+
+#[test]
 fn a_certificate_is_issued_inspected_and_revoked() {
     let shell = Shell::new();
     shell.does("init --dir @/pki --url http://pki.example:8575/");

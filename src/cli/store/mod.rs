@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::config_file::ConfigFile;
 use super::context::failed;
 use super::operator::operator;
+use super::text::counted;
 use super::{Exit, Outcome, Output};
 use crate::audit::{Event, SignatureVerifier};
 use crate::model::Clock;
@@ -110,8 +111,12 @@ impl Checked {
             broken => lines.extend(broken.iter().map(|line| format!("broken  audit trail: {line}"))),
         }
         lines.push(format!(
-            "ok      schema {}: {} messages ({} of them rejected), {} rows in the audit trail, {} devices",
-            self.schema, self.messages, self.rejected, self.audit_rows, self.devices
+            "ok      schema {}: {} ({} rejected), {} in the audit trail, {}",
+            self.schema,
+            counted(self.messages, "message"),
+            self.rejected,
+            counted(self.audit_rows, "row"),
+            counted(self.devices, "device")
         ));
         lines.join("\n")
     }

@@ -153,6 +153,15 @@ fn silence_is_learned_or_a_duration_or_never() {
 }
 
 #[test]
+fn queries_of_revocation_end_before_the_handshake() {
+    let error = parse("[interface-a]\nhandshake-timeout = \"7s\"").unwrap_err().to_string();
+    assert!(
+        error.contains("revocation.deadline: 7s is not shorter than interface-a.handshake-timeout"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_audit_trail_is_kept_at_least_as_long_as_messages() {
     let retention = |lines: &str| {
         parse(&format!("{SMALLEST}\n[store]\n{lines}\n"))

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::response::{bad_request, page_limit, unavailable};
+use crate::audit::Event;
 use crate::http::AdminState;
 use crate::store::{AuditFilter, Page};
 use crate::view::AuditRowView;
@@ -30,6 +31,11 @@ pub(in crate::http) async fn audit(
     let Ok(since) = since.map(|time| time.parse()).transpose() else {
         return bad_request("since must be a time such as 2026-01-31T08:00:00Z\n");
     };
+    if let Some(event) = &event
+        && !Event::NAMES.contains(&event.as_str())
+    {
+        return bad_request("event must be the name of an audit event such as device-added\n");
+    }
     let page = before.map_or(Page::Latest, Page::Before);
     let filter = AuditFilter { event, since, page, limit: page_limit(limit) };
     match state.store.audit_rows(&filter).await {

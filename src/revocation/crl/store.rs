@@ -98,7 +98,7 @@ impl StoredCrl {
         !matches!(self.origin, Origin::Fetched(_)) || self.is_verified()
     }
 
-    fn is_same_series(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_series(&self, other: &Self) -> bool {
         self.crl.issuer == other.crl.issuer
             && self.crl.scope == other.crl.scope
             && self.crl.base.is_some() == other.crl.base.is_some()

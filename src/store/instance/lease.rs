@@ -54,7 +54,7 @@ impl Lease {
                 if last_seen.is_none() {
                     tracing::info!(
                         %node, host = holder.host, pid = holder.pid,
-                        "another process holds the lease on this node; waiting until it ends"
+                        "another process holds the lease on this node; this process waits at most 11 s until it ends"
                     );
                 }
                 last_seen = Some(holder);

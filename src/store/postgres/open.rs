@@ -18,10 +18,11 @@ use crate::store::migration::policy::MigrationPolicy;
 pub(in crate::store) async fn open(
     location: Location,
     node: NodeName,
+    clock: Clock,
 ) -> Result<(Writer, PgPool), StoreError> {
     let connection = location.connect_to_write().await?;
     let pool = pool::open(&location);
-    Ok((Writer::new(location, node, connection), pool))
+    Ok((Writer::new(location, node, clock, connection), pool))
 }
 
 /// Brings the schema up to date as far as `policy` allows it; what was done. A role that may not make tables

@@ -11,7 +11,7 @@ use super::failure::{is_broken, is_conflict};
 use super::location::Location;
 use super::single_statement;
 use crate::audit::ChainHead;
-use crate::model::NodeName;
+use crate::model::{Clock, NodeName};
 use crate::store::error::StoreError;
 use crate::store::write::batch::{self, CommitError, Committed};
 use crate::store::write::entry::Entry;
@@ -23,6 +23,7 @@ pub(in crate::store) struct Writer {
     location: Location,
     /// The node whose audit chain is written.
     node: NodeName,
+    clock: Clock,
     state: State,
     /// The head of that chain after the last batch; `None` when it is not certain.
     end: Option<ChainHead>,
@@ -44,8 +45,13 @@ struct Reconnecting {
 }
 
 impl Writer {
-    pub(super) const fn new(location: Location, node: NodeName, connection: PgConnection) -> Self {
-        Self { location, node, state: State::Connected(connection), end: None }
+    pub(super) const fn new(
+        location: Location,
+        node: NodeName,
+        clock: Clock,
+        connection: PgConnection,
+    ) -> Self {
+        Self { location, node, clock, state: State::Connected(connection), end: None }
     }
 
     /// Writes a batch. Retries it when it was rolled back and may succeed now.
@@ -56,7 +62,7 @@ impl Writer {
         let mut attempts = 1;
         let mut in_doubt = Vec::new();
         loop {
-            let connection = connected(&mut self.state, &self.location).await?;
+            let connection = connected(&mut self.state, &self.location, &self.clock).await?;
             let written = write(connection, &self.node, self.end.take(), &in_doubt, entries).await;
             let CommitError { error, in_doubt: unknown } = match written {
                 Ok(Committed { outcomes, end }) => {
@@ -80,7 +86,7 @@ impl Writer {
 
     /// Closes the connection, whatever its state, and starts to reconnect.
     async fn lose(&mut self, reason: StoreError) {
-        let lost = State::Lost(Reconnecting::start(&self.location, reason));
+        let lost = State::Lost(Reconnecting::start(&self.location, &self.clock, reason));
         if let State::Connected(connection) = std::mem::replace(&mut self.state, lost) {
             // Do not wait for a server that does not respond.
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.close_hard()).await;
@@ -109,6 +115,7 @@ async fn write(
 async fn connected<'s>(
     state: &'s mut State,
     location: &Location,
+    clock: &Clock,
 ) -> Result<&'s mut PgConnection, StoreError> {
     if let State::Lost(lost) = state {
         match tokio::time::timeout(lost.wait, &mut lost.task).await {
@@ -116,7 +123,7 @@ async fn connected<'s>(
             Ok(Err(_)) => {
                 // The task does not panic, and nothing else ends it; start it again if it did.
                 let reason = lost.reason();
-                *lost = Reconnecting::start(location, reason.clone());
+                *lost = Reconnecting::start(location, clock, reason.clone());
                 return Err(reason);
             }
             Err(_) => {
@@ -154,16 +161,25 @@ impl Backend for Writer {
 }
 
 impl Reconnecting {
-    fn start(location: &Location, reason: StoreError) -> Self {
+    fn start(location: &Location, clock: &Clock, reason: StoreError) -> Self {
         let reason = Arc::new(Mutex::new(reason));
         let (location, latest) = (location.clone(), Arc::clone(&reason));
+        let (clock, lost_at) = (clock.clone(), clock.instant());
         let task = tokio::spawn(async move {
+            let mut was_unreachable = false;
             let mut backoff = MIN_RECONNECT_BACKOFF;
             loop {
                 match location.connect_to_write().await {
-                    Ok(connection) => return connection,
+                    Ok(connection) => {
+                        if was_unreachable {
+                            let duration = clock.instant().saturating_duration_since(lost_at);
+                            tracing::info!(?duration, "store is available again");
+                        }
+                        return connection;
+                    }
                     Err(error) => *latest.lock().unwrap_or_else(PoisonError::into_inner) = error,
                 }
+                was_unreachable = true;
                 tokio::time::sleep(backoff).await;
                 backoff = (backoff * 2).min(MAX_RECONNECT_BACKOFF);
             }

@@ -11,6 +11,12 @@ pub(in crate::store) fn read_error(error: sqlx::Error) -> StoreError {
     classify(code, unreadable, error.into())
 }
 
+/// Whether the file holds something else than a database.
+pub(super) fn is_not_database(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse().ok());
+    code.is_some_and(|code: i32| code & 0xff == SQLITE_NOTADB)
+}
+
 /// Classifies an error from writing.
 pub(super) fn write_error(error: rusqlite::Error) -> StoreError {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};

@@ -12,7 +12,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions as _, Connection as _};
 use tracing::log::LevelFilter;
 
-use super::failure::write_error;
+use super::failure::{is_not_database, write_error};
 use crate::filesystem::{create_folder, open_or_create};
 use crate::model::StoreUrl;
 use crate::store::access;
@@ -148,7 +148,11 @@ impl Location {
     }
 
     pub(super) fn cannot_open(&self, source: sqlx::Error) -> StoreError {
-        StoreError::Open { path: self.path.clone(), source: Arc::new(source.into()) }
+        let path = self.path.clone();
+        if is_not_database(&source) {
+            return StoreError::NotDatabase { path, source: Arc::new(source.into()) };
+        }
+        StoreError::Open { path, source: Arc::new(source.into()) }
     }
 }
 

@@ -109,6 +109,8 @@ async fn the_documented_role_can_serve_and_cannot_change_the_trail() {
     let open = async |url: &str| Store::open(url, place.clock.clone()).await;
     let opened = open(&serving).await;
     assert!(matches!(opened, Err(StoreError::Denied(_))), "the tables do not exist: {opened:?}");
+    let planned = Store::plan_migration(&serving).await;
+    assert!(matches!(&planned, Err(StoreError::NotGranted(what)) if what.contains("CREATE")), "{planned:?}");
     open(&owner).await.unwrap().close().await;
     let opened = open(&serving).await;
     assert!(matches!(opened, Err(StoreError::Denied(_))), "no privilege was granted: {opened:?}");

@@ -82,7 +82,7 @@ const EDGES: [(&str, Layer, &[&str]); 24] = [
     ("southbound", Layer::Flow, &["hl7", "interface_a", "metrics", "mllp", "model", "store"]),
     ("interface_b", Layer::Flow, &["hl7", "mllp", "model", "tls"]),
     ("audit_forwarder", Layer::Flow, &["audit", "config", "filesystem", "metrics", "model", "store", "tls"]),
-    ("http", Layer::Flow, &["authz", "metrics", "model", "revocation", "store", "view"]),
+    ("http", Layer::Flow, &["audit", "authz", "metrics", "model", "revocation", "store", "view"]),
     ("view", Layer::Presentation, &["authz", "hl7", "pcd", "store"]),
     ("tls", Layer::Adapter, &["audit", "authz", "config", "model", "revocation", "x509"]),
     ("store", Layer::Adapter, &["audit", "authz", "filesystem", "metrics", "model", "pcd"]),
