@@ -107,5 +107,5 @@ async fn opening_reports_why_a_store_cannot_be_opened() {
     assert!(matches!(opened, Err(StoreError::Access(_))), "{opened:?}");
 
     let opened = Store::open(&place.url(), place.clock.clone()).await;
-    assert!(matches!(opened, Err(StoreError::Open { .. } | StoreError::Corrupt { .. })), "{opened:?}");
+    assert!(matches!(opened, Err(StoreError::NotDatabase { .. })), "{opened:?}");
 }
