@@ -1,6 +1,5 @@
 //! The form of the log: its level, the line of a start, colours.
 
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -66,26 +65,23 @@ fn an_error_in_json_names_its_causes() {
 
 #[test]
 fn colours_are_for_terminals_only() {
-    // It logs warnings about its staples, and then cannot bind its address.
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let listen = format!("listen = [\"{}\"]", taken.local_addr().unwrap());
-    let site = Site::new().with("interface-a", &listen);
-    let serve = format!(
-        "{} serve --config {}",
-        env!("CARGO_BIN_EXE_pcd-platform"),
-        site.write_configuration().display()
-    );
+    let site = Site::new();
+    site.start().stop();
+    let (binary, configuration) = (env!("CARGO_BIN_EXE_pcd-platform"), site.write_configuration());
+    let serve = format!("timeout 5 {binary} serve --config {}", configuration.display());
     // script(1) runs a command on a terminal of its own.
     let on_terminal = |no_color: &str| {
         let mut script = Command::new("script");
         let script = script.args(["-qec", &serve, "/dev/null"]).env("NO_COLOR", no_color);
         String::from_utf8_lossy(&script.output().unwrap().stdout).into_owned()
     };
+    let started = "platform started";
     let (coloured, plain) = (on_terminal(""), on_terminal("1"));
-    assert!(coloured.contains("WARN") && coloured.contains(ESCAPE), "{coloured:?}");
-    assert!(plain.contains("WARN") && !plain.contains(ESCAPE), "{plain:?}");
-    let (_, _, redirected) = Cli::of(&site).try_run(&["serve"]);
-    assert!(redirected.contains("WARN") && !redirected.contains(ESCAPE), "{redirected:?}");
+    assert!(coloured.contains(started) && coloured.contains(ESCAPE), "{coloured:?}");
+    assert!(plain.contains(started) && !plain.contains(ESCAPE), "{plain:?}");
+    let redirected = Command::new("sh").args(["-c", &serve]).output().unwrap().stderr;
+    let redirected = String::from_utf8_lossy(&redirected);
+    assert!(redirected.contains(started) && !redirected.contains(ESCAPE), "{redirected:?}");
 }
 
 #[test]

@@ -118,12 +118,10 @@ fn an_address_has_its_share_of_connections_and_health_checks_are_only_counted() 
     eventually("a stranger that sends nothing is counted", || platform.metric(SILENT) == 1.0);
     assert_eq!(rows(&platform), 0);
 
-    let open: Vec<_> = (0..8).map(|_| connect_from(1, platform.address).unwrap()).collect();
-    let beyond = connect_from(1, platform.address).unwrap();
-    let began = Instant::now();
-    assert!(is_closed(&beyond) && began.elapsed() < Duration::from_secs(3));
+    // One of nine is refused. Their order on the platform's threads is not that of their arrival.
+    let open: Vec<_> = (0..9).map(|_| connect_from(1, platform.address).unwrap()).collect();
+    eventually("one is refused", || platform.metric(OVER_SHARE) == 1.0);
     eventually("the refusal is on record", || rows(&platform) == 1);
-    assert_eq!(platform.metric(OVER_SHARE), 1.0);
     // Another address, and a shared one, have their own.
     let other = connect_from(4, platform.address).unwrap();
     let shared: Vec<_> = (0..20).map(|_| connect_from(3, platform.address).unwrap()).collect();

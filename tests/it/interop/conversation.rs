@@ -43,7 +43,6 @@ pub fn in_every_suite<P: Peer>(key: KeyType) {
             connected.with_empty_records();
         }
         connected.large_messages();
-        connected.large_acknowledgements();
         connected.acknowledgements_of_every_padding();
     }
 }
@@ -54,8 +53,6 @@ pub struct Connected<'a, P> {
     tap: Tap,
     device: &'a Device,
     suite: Suite,
-    /// An acknowledgement's length without MSA-2.
-    overhead: usize,
     peer: std::marker::PhantomData<P>,
 }
 
@@ -76,7 +73,7 @@ impl<'a, P: Peer> Connected<'a, P> {
     ) -> Result<Self, String> {
         let tap = Tap::on(shared.platform.address);
         let talk = Talk::start(P::command(shared, tap.address, device, suite, more), P::WRITING);
-        let mut connected = Self { talk, tap, device, suite, overhead: 0, peer: std::marker::PhantomData };
+        let mut connected = Self { talk, tap, device, suite, peer: std::marker::PhantomData };
         let id = connected.id(8);
         connected.talk.write(&connected.frame_of(&id, 300));
         let answer = match connected.talk.frame() {
@@ -84,7 +81,6 @@ impl<'a, P: Peer> Connected<'a, P> {
             Err(output) => return Err(format!("{output}\nalert {:?}", connected.tap.alert())),
         };
         connected.check(&id, &answer);
-        connected.overhead = answer.len() - id.len();
         Ok(connected)
     }
 
@@ -138,18 +134,6 @@ impl<'a, P: Peer> Connected<'a, P> {
         }
     }
 
-    /// Acknowledgements whose last records hold 1, 15, 16 and 17 bytes, and ones of exactly one record and of
-    /// many.
-    fn large_acknowledgements(&mut self) {
-        for length in [0, 1, 15, 16, 17].map(|more| RECORD + more) {
-            let before = self.tap.platform_records().len();
-            self.exchange_for_answer_of(length);
-            let sent = self.tap.platform_records().split_off(before);
-            assert_eq!(sent, self.suite.records(length), "{} {}", P::NAME, self.suite.name);
-        }
-        self.exchange_for_answer_of(100_000);
-    }
-
     /// Sixteen lengths in a row: every length of CBC padding.
     fn acknowledgements_of_every_padding(&mut self) {
         for length in 1..=16 {
@@ -159,12 +143,6 @@ impl<'a, P: Peer> Connected<'a, P> {
             let sent = self.tap.platform_records().split_off(before);
             assert_eq!(sent, self.suite.records(answer.len()), "{} {}", P::NAME, self.suite.name);
         }
-    }
-
-    fn exchange_for_answer_of(&mut self, length: usize) {
-        let id = self.id(length - self.overhead);
-        let answer = self.exchange(&id, length + 300);
-        assert_eq!(answer.len(), length);
     }
 
     /// Sends one message in a frame of `length` bytes; its acknowledgement.
