@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ impl OpensslOcsp {
 
     /// A responder for what this CA has issued, not started yet; the CA signs.
     pub fn of(folder: &Path, ca: Authority) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = fixed_address();
         let index = folder.join(format!("{}.txt", ca.name()));
         Self { child: None, address, index, ca, signer: None, lines: Vec::new() }
     }
@@ -194,3 +195,16 @@ impl Drop for OwnResponder {
         let _ = self.child.wait();
     }
 }
+
+/// An address whose port no other socket gets by chance: below the ephemeral ports (`ip_local_port_range`),
+/// from which the kernel assigns ports while a restarting responder has released its own.
+fn fixed_address() -> SocketAddr {
+    loop {
+        let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+        if let Ok(listener) = TcpListener::bind(("0.0.0.0", port)) {
+            return SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
+        }
+    }
+}
+
+static NEXT_PORT: AtomicU16 = AtomicU16::new(20_100);
