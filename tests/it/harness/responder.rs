@@ -198,7 +198,7 @@ impl Drop for OwnResponder {
 
 /// An address whose port no other socket gets by chance: below the ephemeral ports (`ip_local_port_range`),
 /// from which the kernel assigns ports while a restarting responder has released its own.
-fn fixed_address() -> SocketAddr {
+pub fn fixed_address() -> SocketAddr {
     loop {
         let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
         if let Ok(listener) = TcpListener::bind(("0.0.0.0", port)) {

@@ -1,6 +1,6 @@
 //! Debian's rsyslog with its GnuTLS driver as an Audit Record Repository.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
@@ -37,7 +37,7 @@ impl Rsyslog {
         );
         let folder = site.path().join("repository");
         std::fs::create_dir(&folder).unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = super::responder::fixed_address();
         let own = site.issue(&CertificateOrder::new("repository", Role::Platform, KeyType::Ecc));
         configure(&folder, address, &own, &site.trust_bundle());
         Self { child: None, folder, address }
