@@ -99,7 +99,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if takes_bytes {
             close(&mut self.stream).await;
         }
-        while tasks.next().await.is_some() {}
+        // An answer of the device to an order counts when it is durable, also after the end of the session.
+        while let Some(result) = tasks.next().await {
+            self.handle(Event::StoreResult(result));
+        }
         Ended { reason, messages: self.session.messages() }
     }
 

@@ -80,8 +80,12 @@ pub(super) struct Session {
     in_flight: VecDeque<InFlight>,
     next_ticket: u64,
     pending_replies: PendingReplies,
-    /// Identity violations since the last accepted message.
+    /// Identity violations and broken frames since the last accepted message.
     violations: u32,
+    /// Whether the last frame was truncated: only the first of a run is stored.
+    is_truncated_run: bool,
+    /// Whether the buffer may still hold the memory of a large frame.
+    has_large_buffer: bool,
     phase: Phase,
     effects: VecDeque<Effect>,
     last_activity: Instant,
@@ -106,6 +110,8 @@ struct PendingAnswer {
     label: Label,
     /// Of an accepted message only.
     on_store_failure: Option<StoreFailure>,
+    /// The answer to an order that the message carries. The order is settled when the answer is durable.
+    settles: Option<(Reply, Acknowledgement)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +137,8 @@ impl Session {
             next_ticket: 0,
             pending_replies,
             violations: 0,
+            is_truncated_run: false,
+            has_large_buffer: false,
             phase: Phase::Open,
             effects: VecDeque::new(),
             last_activity: now.instant,
@@ -211,7 +219,11 @@ impl Session {
         else {
             return;
         };
-        let PendingAnswer { frames, label, on_store_failure } = *pending;
+        let PendingAnswer { frames, label, on_store_failure, settles } = *pending;
+        // An answer that was not stored leaves its order in doubt: the device gets it again.
+        if let (Ok(_), Some((Reply { control_id, .. }, acknowledgement))) = (outcome, settles) {
+            self.pending_replies.settle(self.inbound.device(), &control_id, acknowledgement);
+        }
         let (frames, label) = match (outcome, on_store_failure) {
             (Ok(RecordOutcome::Stored(_)), _) | (Err(_), None) => (frames, label),
             (Ok(RecordOutcome::Resend { acknowledgement, .. }), Some(_)) => {
@@ -320,18 +332,31 @@ impl Session {
             began @ Some(_) if self.codec.in_frame() => began,
             _ => self.codec.in_frame().then_some(now.instant),
         };
+        self.shrink_buffer();
         self.send_answers();
     }
 
     fn take(&mut self, received: Received, now: Now) {
         match received {
             Received::Frame(frame) => {
+                self.is_truncated_run = false;
+                self.has_large_buffer |= frame.payload.len() > LARGE_FRAME;
                 let deviations = frame.deviations.iter().map(|deviation| Effect::Deviated(deviation.code()));
                 self.effects.extend(deviations);
                 self.backlog.extend(Part::split(frame));
             }
             Received::Broken(broken) => {
                 self.effects.push_back(Effect::Deviated(broken.reason.code()));
+                self.has_large_buffer |= broken.bytes.len() > LARGE_FRAME;
+                if !broken.reason.must_close() {
+                    self.violations = self.violations.saturating_add(1);
+                }
+                let is_truncated = broken.reason == BrokenReason::Truncated;
+                // A peer decides how many frames it breaks, so it must not decide how many rows that makes.
+                if std::mem::replace(&mut self.is_truncated_run, is_truncated) && is_truncated {
+                    self.end_after_violations();
+                    return;
+                }
                 let decision = self.inbound.evaluate_broken(&broken, &self.settings, now.wall);
                 self.apply(decision, now);
                 if broken.reason.must_close() {
@@ -352,6 +377,7 @@ impl Session {
             self.violations = 0;
         }
         let (mut on_store_failure, mut heartbeat_interval, mut end) = (None, None, None);
+        let mut settles = None;
         match outcome {
             Outcome::Accepted { on_store_failure: failure, heartbeat_interval: interval } => {
                 (on_store_failure, heartbeat_interval) = (failure, interval);
@@ -360,20 +386,34 @@ impl Session {
             Outcome::Violation => self.violations = self.violations.saturating_add(1),
             Outcome::Unanswerable => end = Some(SessionEnd::Unreadable),
             // B.1: MSA-2 names the message of ours that is meant.
-            Outcome::Reply(Reply { control_id, code }) => {
-                let acknowledgement = Acknowledgement { code, message: record.id };
-                self.pending_replies.settle(self.inbound.device(), &control_id, acknowledgement);
+            Outcome::Reply(reply) => {
+                let acknowledgement = Acknowledgement { code: reply.code, message: record.id };
+                settles = Some((reply, acknowledgement));
             }
         }
-        let pending = PendingAnswer { frames: record.acknowledgement.clone(), label, on_store_failure };
+        let frames = record.acknowledgement.clone();
+        let pending = PendingAnswer { frames, label, on_store_failure, settles };
         let since = now.instant;
         self.in_flight.push_back(InFlight::Storing { ticket, pending: Box::new(pending), since });
         self.effects.push_back(Effect::Record { ticket, record: Box::new(record), heartbeat_interval });
+        self.end_after_violations();
+        if let Some(reason) = end {
+            self.drain(reason);
+        }
+    }
+
+    fn end_after_violations(&mut self) {
         if self.violations >= self.config().devices.max_violations {
             self.drain(SessionEnd::Violations);
         }
-        if let Some(reason) = end {
-            self.drain(reason);
+    }
+
+    /// Frees the memory of a large frame: the bytes after it are in the same allocation, and an idle session
+    /// would keep it.
+    fn shrink_buffer(&mut self) {
+        if self.has_large_buffer && self.buffer.len() <= LARGE_FRAME {
+            self.buffer = BytesMut::from(&*self.buffer);
+            self.has_large_buffer = false;
         }
     }
 
@@ -429,6 +469,8 @@ const fn end_after(reason: BrokenReason) -> SessionEnd {
 
 /// How long a frame whose end block lacks its carriage return waits for it.
 const CARRIAGE_RETURN_TIMEOUT: Duration = Duration::from_millis(200);
+/// A frame of more bytes has its memory freed at once.
+const LARGE_FRAME: usize = 16 * 1024;
 /// How long a waiting session may apply the timeouts of an earlier configuration.
 const SETTINGS_INTERVAL: Duration = Duration::from_mins(1);
 
