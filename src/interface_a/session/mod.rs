@@ -111,7 +111,7 @@ struct PendingAnswer {
     /// Of an accepted message only.
     on_store_failure: Option<StoreFailure>,
     /// The answer to an order that the message carries. The order is settled when the answer is durable.
-    settles: Option<(Reply, Acknowledgement)>,
+    settles: Option<Reply>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -221,7 +221,9 @@ impl Session {
         };
         let PendingAnswer { frames, label, on_store_failure, settles } = *pending;
         // An answer that was not stored leaves its order in doubt: the device gets it again.
-        if let (Ok(_), Some((Reply { control_id, .. }, acknowledgement))) = (outcome, settles) {
+        if let (Ok(recorded), Some(Reply { control_id, code })) = (outcome, settles) {
+            let (RecordOutcome::Stored(message) | RecordOutcome::Resend { original: message, .. }) = recorded;
+            let acknowledgement = Acknowledgement { code, message: *message };
             self.pending_replies.settle(self.inbound.device(), &control_id, acknowledgement);
         }
         let (frames, label) = match (outcome, on_store_failure) {
@@ -386,10 +388,7 @@ impl Session {
             Outcome::Violation => self.violations = self.violations.saturating_add(1),
             Outcome::Unanswerable => end = Some(SessionEnd::Unreadable),
             // B.1: MSA-2 names the message of ours that is meant.
-            Outcome::Reply(reply) => {
-                let acknowledgement = Acknowledgement { code: reply.code, message: record.id };
-                settles = Some((reply, acknowledgement));
-            }
+            Outcome::Reply(reply) => settles = Some(reply),
         }
         let frames = record.acknowledgement.clone();
         let pending = PendingAnswer { frames, label, on_store_failure, settles };
