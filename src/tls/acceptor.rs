@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use jiff::{SignedDuration, Timestamp};
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, ServerConnection};
@@ -95,7 +96,7 @@ impl Acceptor {
         let settings = AcceptorSettings::load(config, &directory, &revocation, &caches, &clock)?;
         let staples = StapleRefresher::new(revocation.clone(), clock.clone());
         staples.restore(&settings.chains);
-        staples.replace_chains(settings.chains.clone());
+        staples.replace_chains(settings.chains.clone(), clock.now());
         Ok(Self { settings: ArcSwap::from_pointee(settings), directory, revocation, caches, staples, clock })
     }
 
@@ -110,12 +111,17 @@ impl Acceptor {
 
     /// Applies the new configuration to every later handshake. Open sessions stay as they are, and cannot be
     /// resumed under the new settings. First fetches missing staples of the new chains, for `timeout` at
-    /// most. `// A10`
+    /// most. If a responder does not know a renewed certificate yet, the previous chain is served until that
+    /// time. `// A10`
     pub async fn publish(&self, prepared: Prepared, timeout: Duration) {
         let Prepared(settings) = prepared;
+        let hold_until = SignedDuration::try_from(timeout)
+            .ok()
+            .and_then(|timeout| self.clock.now().checked_add(timeout).ok())
+            .unwrap_or(Timestamp::MAX);
         self.staples.restore(&settings.chains);
         self.staples.fetch_missing(&settings.chains, timeout).await;
-        self.staples.replace_chains(settings.chains.clone());
+        self.staples.replace_chains(settings.chains.clone(), hold_until);
         self.settings.store(Arc::new(settings));
     }
 

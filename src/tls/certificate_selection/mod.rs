@@ -44,7 +44,7 @@ impl ResolvesServerCert for PlatformCertificates {
     /// `handshake_failure` (RFC 5246 section 7.4.1.3).
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let chain = self.capabilities.select_chain(&ClientOffer::from(&hello), &self.identity);
-        Some(chain.map_or_else(|| Arc::clone(&self.fallback), |chain| with_staples(chain)))
+        Some(chain.map_or_else(|| Arc::clone(&self.fallback), |chain| with_staples(&chain)))
     }
 }
 

@@ -60,17 +60,19 @@ impl ServerCapabilities {
     /// mean TLS 1.3. The chain that the TLS 1.2 table selects is preferred whenever it suits TLS 1.3 as well:
     /// the order of the specification then holds for either version. Otherwise the selection assumes that a
     /// client with suites of both versions negotiates the newer one.
-    pub(super) fn select_chain<'i>(
+    pub(super) fn select_chain(
         &self,
         offer: &ClientOffer<'_>,
-        identity: &'i PlatformIdentity,
-    ) -> Option<&'i Arc<ServedChain>> {
+        identity: &PlatformIdentity,
+    ) -> Option<Arc<ServedChain>> {
         let tls12 = self.select_tls12_chain(offer, identity);
         if !self.tls13.iter().any(|suite| offer.suites.contains(suite)) {
             return tls12;
         }
         tls12
+            .as_ref()
             .filter(|chain| can_sign_tls13(chain.key(), offer))
+            .cloned()
             .or_else(|| identity.servable_chains().find(|chain| can_sign_tls13(chain.key(), offer)))
             .or(tls12)
     }
@@ -81,11 +83,11 @@ impl ServerCapabilities {
     /// In TLS 1.2 the groups of a client are all the curves that it supports, those of certificates included
     /// (RFC 8422 section 5.1). rustls ignores this; OpenSSL's clients check it and refuse other certificates.
     /// Other clients do not check it, so a certificate on another curve is better than none.
-    fn select_tls12_chain<'i>(
+    fn select_tls12_chain(
         &self,
         offer: &ClientOffer<'_>,
-        identity: &'i PlatformIdentity,
-    ) -> Option<&'i Arc<ServedChain>> {
+        identity: &PlatformIdentity,
+    ) -> Option<Arc<ServedChain>> {
         let first = |usable: &dyn Fn(&CertifiedKey) -> bool| {
             self.tls12
                 .iter()

@@ -5,7 +5,7 @@ mod staples;
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::SignatureAlgorithm;
 use rustls::sign::CertifiedKey;
 
@@ -26,6 +26,8 @@ pub struct ServedChain {
     key: Arc<CertifiedKey>,
     staples: ArcSwap<ChainStaples>,
     is_must_staple: bool,
+    /// The chain that is served in place of this one while this one has no staples yet, after a renewal.
+    predecessor: ArcSwapOption<ServedChain>,
 }
 
 /// The certificates do not form an identity.
@@ -88,10 +90,10 @@ impl PlatformIdentity {
     }
 
     /// The chains that can be served now, ECC first.
-    pub(in crate::tls) fn servable_chains(&self) -> impl Iterator<Item = &Arc<ServedChain>> {
+    pub(in crate::tls) fn servable_chains(&self) -> impl Iterator<Item = Arc<ServedChain>> {
         let is_servable =
-            |chain: &&Arc<ServedChain>| !self.enforces_must_staple || chain.satisfies_must_staple();
-        self.ecc.iter().chain(&self.rsa).filter(is_servable)
+            |chain: &Arc<ServedChain>| !self.enforces_must_staple || chain.satisfies_must_staple();
+        self.ecc.iter().chain(&self.rsa).map(ServedChain::current).filter(is_servable)
     }
 }
 
@@ -99,7 +101,23 @@ impl ServedChain {
     fn new(key: Arc<CertifiedKey>) -> Arc<Self> {
         let staples = ArcSwap::from_pointee(ChainStaples::none(key.cert.len()));
         let facts = key.cert.first().and_then(|own| CertificateFacts::read(own).ok());
-        Arc::new(Self { key, staples, is_must_staple: facts.is_some_and(|facts| facts.must_staple) })
+        let is_must_staple = facts.is_some_and(|facts| facts.must_staple);
+        Arc::new(Self { key, staples, is_must_staple, predecessor: ArcSwapOption::empty() })
+    }
+
+    /// The chain that clients get in place of this one now: its predecessor, or itself.
+    pub(in crate::tls) fn current(self: &Arc<Self>) -> Arc<Self> {
+        self.predecessor.load_full().unwrap_or_else(|| Arc::clone(self))
+    }
+
+    /// Serves this predecessor in place of this chain, for all later handshakes; `None` ends that.
+    pub(in crate::tls) fn set_predecessor(&self, predecessor: Option<Arc<Self>>) {
+        self.predecessor.store(predecessor);
+    }
+
+    /// Whether a predecessor is served in place of this chain.
+    pub(in crate::tls) fn has_predecessor(&self) -> bool {
+        self.predecessor.load().is_some()
     }
 
     /// Whether the certificate is not must-staple (RFC 7633), or has a staple. Only the platform's own

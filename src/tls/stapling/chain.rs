@@ -11,7 +11,7 @@ use crate::x509::{CertificateFacts, Signed};
 
 /// The chains whose staples are refreshed. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(in crate::tls) struct StapledChains(Arc<[StapledChain]>);
+pub(in crate::tls) struct StapledChains(Arc<[Arc<StapledChain>]>);
 
 /// One chain.
 #[derive(Debug)]
@@ -45,10 +45,10 @@ impl StapledChains {
             }
         };
         let both = [("ecc", identity.ecc()), ("rsa", identity.rsa())];
-        Self(both.into_iter().filter_map(|(kind, served)| Some(chain((kind, served?)))).collect())
+        Self(both.into_iter().filter_map(|(kind, served)| Some(Arc::new(chain((kind, served?))))).collect())
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &StapledChain> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<StapledChain>> {
         self.0.iter()
     }
 
@@ -65,7 +65,17 @@ impl StapledChains {
 impl StapledChain {
     /// Whether clients can get this chain now.
     pub(super) fn is_served(&self) -> bool {
+        !self.served.has_predecessor() && self.is_servable()
+    }
+
+    /// Whether a must-staple certificate, if it is one, has its staple.
+    pub(super) fn is_servable(&self) -> bool {
         !self.enforces_must_staple || self.served.satisfies_must_staple()
+    }
+
+    /// The certificates below a root.
+    pub(super) fn issued(&self) -> impl Iterator<Item = &IssuedCertificate> {
+        self.certificates.iter().filter_map(|certificate| certificate.issued.as_ref())
     }
 
     pub(super) fn name(&self) -> &str {

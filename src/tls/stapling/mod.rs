@@ -6,6 +6,7 @@
 
 mod cache;
 mod chain;
+mod hold;
 mod refresher;
 mod schedule;
 

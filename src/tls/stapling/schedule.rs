@@ -48,6 +48,11 @@ impl Schedule {
         }
     }
 
+    /// Brings the next query forward to this time. Without a responder there is none.
+    pub(super) fn expedite(&mut self, at: Timestamp) {
+        self.next = self.next.map(|next| next.min(at));
+    }
+
     pub(super) fn succeeded(&mut self, next: Timestamp) {
         *self = Self::new(Some(next));
     }

@@ -13,7 +13,7 @@ fn every_suite() -> Vec<String> {
 }
 
 /// One of TLS 1.2 and one of TLS 1.3, both with the ECC chain.
-fn with_the_ecc_chain() -> [String; 2] {
+pub(super) fn with_the_ecc_chain() -> [String; 2] {
     ["TLSv1.2:TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "TLSv1.3:TLS_AES_256_GCM_SHA384"].map(str::to_owned)
 }
 

@@ -1,10 +1,7 @@
 //! Asking, keeping and renewing.
 
-use pcd_platform::pki::{CertificateOrder, KeyType, Role};
-use rustix::process::Signal;
-
 use super::openssl::{came, status};
-use crate::harness::{Cli, Own, Platform, Stage, eventually, gauge, known};
+use crate::harness::{Cli, Own, Stage, eventually, gauge, known};
 
 #[test]
 fn a10_there_are_staples_before_the_first_device_connects_and_operators_see_them() {
@@ -95,35 +92,4 @@ fn one_responder_for_all(url: &str) -> String {
     use pcd_platform::pki::Authority;
     let one = |root| format!("{{ issuer = {:?}, ocsp = {url:?} }}", crate::harness::pki().certificate(root));
     [Authority::RootEcc, Authority::RootRsa].map(one).join(", ")
-}
-
-fn reload(platform: &Platform) {
-    let changed = "pcd_audit_events_total{event=\"configuration-changed\"}";
-    let before = platform.metric(changed);
-    platform.signal(Signal::HUP);
-    eventually("the configuration is applied", || platform.metric(changed) == before + 1.0);
-}
-
-#[test]
-fn a10_a_new_certificate_is_served_with_its_staple_from_the_first_connection_on() {
-    let mut stage = Stage::new("RENEWED");
-    let device = stage.device();
-    let platform = stage.start();
-    let old = stage.serial(Own::Ecc);
-    let url = stage.responder(Own::Ecc).url();
-    let order = CertificateOrder::new("stapled-again", Role::Platform, KeyType::Ecc);
-    let new = stage.site.issue(&CertificateOrder { ocsp_urls: Some(vec![url]), ..order });
-    stage.responder(Own::Ecc).know(&new);
-    let stage = stage.setting("tls", &format!("ecc = {{ chain = {:?}, key = {:?} }}", new.chain, new.key));
-    stage.site.write_configuration();
-    reload(&platform);
-    let output = status(&stage, &platform, &device, &["-tls1_2"]);
-    let serial = crate::harness::serial(&new);
-    assert!(
-        output.contains(&format!("Serial Number: {serial}")) && !output.contains(&old.to_uppercase()),
-        "{output}"
-    );
-    assert_eq!(known(&platform, Own::Ecc)["serial"].as_str().unwrap().to_uppercase(), serial);
-    // The other three were not asked for again.
-    assert_eq!(known(&platform, Own::Rsa)["status"], "good");
 }

@@ -7,4 +7,5 @@ mod jsse;
 mod keeping;
 mod openssl;
 mod promise;
+mod renewed;
 mod wolfssl;

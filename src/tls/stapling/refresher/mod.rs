@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::cache::{CacheEntry, RefreshOutcome, StapleCache};
 use super::chain::{ChainCertificate, StapledChain, StapledChains};
+use super::hold::HeldChain;
 use super::schedule::Schedule;
 use crate::model::Clock;
 use crate::revocation::{AttemptError, Engine, FailedAttempt, IssuedCertificate, KnownStaple, Staple};
@@ -33,6 +34,8 @@ struct Inner {
 struct State {
     /// The chains of the current configuration.
     chains: StapledChains,
+    /// Chains of the previous configuration that are served in place of renewed ones.
+    held: Vec<HeldChain>,
     cache: StapleCache,
 }
 
@@ -46,6 +49,11 @@ impl StapleRefresher {
     /// Loads stored staples from disk and publishes them, so that a restart during an outage of the responder
     /// changes nothing for clients.
     pub(in crate::tls) fn restore(&self, chains: &StapledChains) {
+        self.load(chains);
+        self.publish(chains);
+    }
+
+    fn load(&self, chains: &StapledChains) {
         let now = self.0.clock.now();
         for issued in chains.issued() {
             let has_responder = self.0.engine.has_responder(issued);
@@ -57,7 +65,6 @@ impl StapleRefresher {
             let entry = self.load_entry(issued, has_responder, now);
             self.state().cache.insert(issued.identity(), entry);
         }
-        self.publish(chains);
     }
 
     fn load_entry(&self, issued: &IssuedCertificate, has_responder: bool, now: Timestamp) -> CacheEntry {
@@ -110,8 +117,12 @@ impl StapleRefresher {
         }
     }
 
-    /// Refreshes the staples of these chains from now on, in place of the previous chains.
-    pub(in crate::tls) fn replace_chains(&self, chains: StapledChains) {
+    /// Refreshes the staples of these chains from now on, in place of the previous chains. A chain without
+    /// staples is not served until `hold_until` at most: its predecessor is, if that has staples.
+    pub(in crate::tls) fn replace_chains(&self, chains: StapledChains, hold_until: Timestamp) {
+        // The end of an earlier hold may have dropped staples that these chains need again.
+        self.load(&chains);
+        let now = self.0.clock.now();
         let mut state = self.state();
         let names: HashSet<&str> =
             chains.certificates().map(|certificate| certificate.name.as_str()).collect();
@@ -120,9 +131,13 @@ impl StapleRefresher {
             self.0.engine.remove_staple_gauge(&previous.name);
         }
         drop(names);
-        let current: HashSet<_> = chains.issued().map(IssuedCertificate::identity).collect();
-        state.cache.retain(|identity, _| current.contains(identity));
-        state.chains = chains.clone();
+        let State { chains: current, held, cache } = &mut *state;
+        *held = HeldChain::decide(held, current, &chains, cache, (now, hold_until));
+        for held in held.iter() {
+            held.start(cache, now);
+        }
+        *current = chains.clone();
+        state.drop_unused();
         drop(state);
         self.publish(&chains);
         self.0.changed.notify_one();
@@ -159,6 +174,7 @@ impl StapleRefresher {
         let queries = state.cache.values().filter_map(|entry| entry.schedule.wakes_at());
         let time = expiries
             .chain(queries)
+            .chain(state.held.iter().map(HeldChain::until))
             .min()
             .map_or(MAX_SLEEP, |next| Duration::try_from(next.duration_since(now)).unwrap_or_default());
         time.clamp(MIN_SLEEP, MAX_SLEEP)
@@ -180,10 +196,16 @@ impl StapleRefresher {
         let now = self.0.clock.now();
         let (outcome, was_revoked, is_fresh) = {
             let mut state = self.state();
+            let State { held, cache, .. } = &mut *state;
             // A reload may have removed the certificate.
-            let Some(entry) = state.cache.get_mut(&issued.identity()) else { return };
+            let Some(entry) = cache.get_mut(&issued.identity()) else { return };
             let was_revoked = entry.is_revoked();
             let outcome = entry.apply(response, |staple| engine.staple_refresh_at(issued, staple), now);
+            if let Some(held) = held.iter().find(|held| held.waits_for(issued))
+                && entry.fresh(now).is_none()
+            {
+                held.expedite(entry, now);
+            }
             (outcome, was_revoked, entry.fresh(now).is_some())
         };
         let subject = &issued.certificate.subject;
@@ -216,54 +238,22 @@ impl StapleRefresher {
         }
     }
 
-    /// Staples the fresh responses to each chain.
+    /// Staples the fresh responses to each chain, and serves the renewed chains that wait no longer.
     fn publish(&self, chains: &StapledChains) {
         let now = self.0.clock.now();
         // The lock is held to the end: of two concurrent calls, the one with the newer state publishes last.
-        let state = self.state();
+        let mut state = self.state();
         for chain in chains.iter() {
-            self.publish_chain(chain, &state.cache, now);
-        }
-    }
-
-    fn publish_chain(&self, chain: &StapledChain, cache: &StapleCache, now: Timestamp) {
-        let fresh = |certificate: &ChainCertificate| {
-            let entry = cache.get(&certificate.issued.as_ref()?.identity())?;
-            entry.fresh(now)
-        };
-        for certificate in chain.certificates.iter().filter(|certificate| certificate.issued.is_some()) {
-            let expires = fresh(certificate).map(|staple| staple.expires);
-            self.0.engine.set_staple_gauge(&certificate.name, expires);
-        }
-        let responses =
-            chain.certificates.iter().map(|certificate| fresh(certificate).map(|staple| staple.der.clone()));
-        let staples = ChainStaples::new(responses.collect());
-        let previous = chain.served.staples();
-        if *previous == staples {
-            return;
-        }
-        let changes = previous.responses().iter().zip(staples.responses());
-        for (certificate, (before, after)) in chain.certificates.iter().zip(changes) {
-            if before.is_some() && after.is_none() {
-                tracing::error!(
-                    certificate = certificate.name,
-                    "the OCSP response for a certificate of the platform has expired, and there is no newer one; \
-                     clients that require one refuse the platform"
-                );
+            for certificate in chain.certificates.iter().filter(|certificate| certificate.issued.is_some()) {
+                let expires = state.fresh(certificate, now).map(|staple| staple.expires);
+                self.0.engine.set_staple_gauge(&certificate.name, expires);
             }
+            publish_chain(chain, &state, now);
         }
-        let was_served = chain.is_served();
-        chain.served.set_staples(staples);
-        match (was_served, chain.is_served()) {
-            (true, false) => log_withheld(chain),
-            (false, true) => {
-                tracing::info!(
-                    chain = chain.name(),
-                    "must-staple certificate has a staple; its chain is served"
-                );
-            }
-            _ => {}
+        for held in &state.held {
+            publish_chain(held.previous(), &state, now);
         }
+        state.end_holds(now);
     }
 
     /// The staple of each certificate, and the certificates without one.
@@ -300,6 +290,65 @@ impl StapleRefresher {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn fresh(&self, certificate: &ChainCertificate, now: Timestamp) -> Option<&Staple> {
+        self.cache.get(&certificate.issued.as_ref()?.identity())?.fresh(now)
+    }
+
+    /// Drops the staples of certificates that no chain has any more.
+    fn drop_unused(&mut self) {
+        let held = self.held.iter().flat_map(|held| held.previous().issued());
+        let used: HashSet<_> = self.chains.issued().chain(held).map(IssuedCertificate::identity).collect();
+        self.cache.retain(|identity, _| used.contains(identity));
+    }
+
+    /// Serves the renewed chains that wait no longer, and drops the staples of their predecessors.
+    fn end_holds(&mut self, now: Timestamp) {
+        for held in std::mem::take(&mut self.held) {
+            let Some(end) = held.end(&self.cache, now) else {
+                self.held.push(held);
+                continue;
+            };
+            held.release(end);
+            let used: HashSet<_> = self.chains.issued().map(IssuedCertificate::identity).collect();
+            for issued in held.previous().issued().filter(|issued| !used.contains(&issued.identity())) {
+                self.cache.remove(&issued.identity());
+            }
+        }
+    }
+}
+
+/// Staples the fresh responses to one chain.
+fn publish_chain(chain: &StapledChain, state: &State, now: Timestamp) {
+    let fresh = |certificate: &ChainCertificate| state.fresh(certificate, now);
+    let responses =
+        chain.certificates.iter().map(|certificate| fresh(certificate).map(|staple| staple.der.clone()));
+    let staples = ChainStaples::new(responses.collect());
+    let previous = chain.served.staples();
+    if *previous == staples {
+        return;
+    }
+    let changes = previous.responses().iter().zip(staples.responses());
+    for (certificate, (before, after)) in chain.certificates.iter().zip(changes) {
+        if before.is_some() && after.is_none() {
+            tracing::error!(
+                certificate = certificate.name,
+                "the OCSP response for a certificate of the platform has expired, and there is no newer one; \
+                 clients that require one refuse the platform"
+            );
+        }
+    }
+    let was_served = chain.is_servable();
+    chain.served.set_staples(staples);
+    match (was_served, chain.is_servable()) {
+        (true, false) => log_withheld(chain),
+        (false, true) => {
+            tracing::info!(chain = chain.name(), "must-staple certificate has a staple; its chain is served");
+        }
+        _ => {}
     }
 }
 

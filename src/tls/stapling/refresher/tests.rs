@@ -13,7 +13,7 @@ use jiff::SignedDuration;
 use tempfile::TempDir;
 
 use super::{StapleRefresher, StapledChains};
-use crate::config::{Config, Overrides};
+use crate::config::{Config, KeyLocation, Overrides};
 use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::pki::{
@@ -37,6 +37,8 @@ struct Scene {
     folder: TempDir,
     clock: Clock,
     pki: TestPki,
+    /// The platform's certificate.
+    order: CertificateOrder,
     config: Config,
     answer: Arc<Mutex<Answer>>,
     queries: Arc<Mutex<u32>>,
@@ -85,7 +87,7 @@ impl Scene {
             }
         });
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { folder, clock, pki, config, answer, queries }
+        Self { folder, clock, pki, order, config, answer, queries }
     }
 
     fn answers(&self, answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static) {
@@ -105,15 +107,30 @@ impl Scene {
     fn start(&self) -> (StapleRefresher, PlatformIdentity) {
         let engine =
             Engine::open(&self.config.revocation, Metrics::new().unwrap(), self.clock.clone()).unwrap();
+        let refresher = StapleRefresher::new(engine, self.clock.clone());
+        let identity = self.reload(&refresher, Duration::ZERO);
+        (refresher, identity)
+    }
+
+    /// Loads the configured chain. It waits so long for its staples at most.
+    fn reload(&self, refresher: &StapleRefresher, wait: Duration) -> PlatformIdentity {
         let trust = Trust::load(&self.config.tls.client_trust_anchors).unwrap();
         let now = time_provider(&self.clock).current_time().unwrap();
         let provider = provider(Settings::default());
         let credentials = PlatformCredentials::load(&self.config.tls, &trust, &provider, now).unwrap();
-        let refresher = StapleRefresher::new(engine, self.clock.clone());
         let chains = StapledChains::new(&credentials.identity, &trust);
         refresher.restore(&chains);
-        refresher.replace_chains(chains);
-        (refresher, credentials.identity)
+        refresher.replace_chains(chains, self.clock.now() + wait);
+        credentials.identity
+    }
+
+    /// Configures another certificate.
+    fn renew(&mut self) {
+        let common_names = vec![format!("{}-again", self.order.common_names[0])];
+        let order = CertificateOrder { common_names, ..self.order.clone() };
+        let issued = self.pki.issue(&order).unwrap();
+        let ecc = self.config.tls.ecc.as_mut().unwrap();
+        (ecc.chain, ecc.key) = (issued.chain, KeyLocation::File(issued.key));
     }
 
     fn path(&self) -> &Path {
@@ -356,4 +373,35 @@ async fn a10_a_slow_responder_does_not_delay_the_start() {
         }
     };
     tokio::time::timeout(TIMEOUT, late).await.expect("a late response is stapled when it arrives");
+}
+
+fn serves(identity: &PlatformIdentity, chain: &PlatformIdentity) -> bool {
+    let [served, own] = [identity, chain].map(|identity| identity.servable_chains().next().unwrap());
+    served.key().cert == own.key().cert
+}
+
+// A script that reloads again and again must not prolong the use of the old chain.
+#[tokio::test]
+async fn a10_a_further_reload_does_not_prolong_the_wait_of_a_renewed_chain() {
+    let mut scene = Scene::new(OcspSigner::Ca, false).await;
+    let (refresher, old) = scene.start();
+    fetch(&refresher).await;
+    let responder = scene.responder(LIFE);
+    scene.goes_silent();
+    scene.renew();
+    let minute = Duration::from_secs(60);
+    let renewed = scene.reload(&refresher, minute);
+    assert!(serves(&renewed, &old) && !refresher.staples()[0].served);
+    scene.clock.advance(Duration::from_secs(59));
+    let renewed = scene.reload(&refresher, minute);
+    wake(&refresher).await;
+    assert!(serves(&renewed, &old));
+    scene.clock.advance(Duration::from_secs(1));
+    wake(&refresher).await;
+    assert!(!serves(&renewed, &old) && refresher.staples()[0].served);
+    assert_eq!(lengths(&renewed), [false, true], "served without its staple");
+    scene.answers(move |request| responder.answer(request));
+    hours(&scene.clock, 1);
+    wake(&refresher).await;
+    assert_eq!(lengths(&renewed), [true, true]);
 }
