@@ -36,6 +36,10 @@ pub struct Metrics {
     pub messages_total: CounterVec,
     /// Frames that deviate from MLLP, by the stable code of the deviation; some are read, others rejected.
     pub frame_deviations_total: CounterVec,
+    /// Memory of the frames that are not complete.
+    pub frame_memory_bytes: IntGauge,
+    /// How often reads of a session were paused, by `reason`: `frame-memory`, `message-rate`.
+    pub read_pauses_total: CounterVec,
     /// From the frame to the acknowledgement, by stage.
     pub message_duration_seconds: HistogramVec,
     /// Expiry of the platform's own certificates.
@@ -100,6 +104,8 @@ impl Metrics {
             feeds_silent: r.gauge("feeds_silent", "Devices that sent regularly and have stopped")?,
             messages_total: r.counters("messages_total", "Frames", &["transaction", "acknowledgement"])?,
             frame_deviations_total: r.counters("frame_deviations_total", DEVIATIONS, &["deviation"])?,
+            frame_memory_bytes: r.gauge("frame_memory_bytes", "Memory of the frames that are not complete")?,
+            read_pauses_total: r.counters("read_pauses_total", PAUSES, &["reason"])?,
             message_duration_seconds: r.durations("message_duration_seconds", MESSAGE_DURATION, &["stage"])?,
             certificate_not_after_timestamp_seconds: r.gauges(
                 "certificate_not_after_timestamp_seconds",
@@ -195,6 +201,7 @@ impl Registrar<'_> {
 
 const UNRECORDED: &str = "Connections without an audit row: no byte came, or a health check";
 const DEVIATIONS: &str = "Frames that deviate from MLLP, by deviation";
+const PAUSES: &str = "How often reads of a session were paused because of a limit";
 const MESSAGE_DURATION: &str = "Duration in seconds: from a frame to its acknowledgement, by stage";
 const CHECKS: &str = "Certificates checked for revocation by source of the answer and verdict";
 const PENDING_ROWS: &str =

@@ -3,7 +3,8 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::key::{Key, ReloadClass};
 use super::network::Network;
@@ -43,6 +44,8 @@ pub struct InterfaceA {
     /// Payload bytes of the largest frame.
     #[serde(with = "quantity::size")]
     pub max_frame: usize,
+    /// Memory of the frames that are not complete, of all connections together.
+    pub frame_memory: FrameMemory,
     /// Messages of one connection that are being stored at once.
     pub in_flight: usize,
     /// How long a shutdown waits for messages that are being stored.
@@ -67,8 +70,38 @@ impl Default for InterfaceA {
             idle_timeout: Duration::from_mins(15),
             frame_timeout: Duration::from_secs(30),
             max_frame: 2 << 20,
+            frame_memory: FrameMemory::Automatic,
             in_flight: 32,
             drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A limit of the memory of incomplete frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FrameMemory {
+    /// `"automatic"`: a quarter of the memory that the process may use, and at most 256 MiB.
+    #[default]
+    Automatic,
+    /// This number of bytes.
+    Bytes(usize),
+}
+
+impl<'de> Deserialize<'de> for FrameMemory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "automatic" => Ok(Self::Automatic),
+            _ => quantity::size::deserialize(text.into_deserializer()).map(Self::Bytes),
+        }
+    }
+}
+
+impl Serialize for FrameMemory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Automatic => serializer.serialize_str("automatic"),
+            Self::Bytes(bytes) => quantity::size::serialize(bytes, serializer),
         }
     }
 }
@@ -89,6 +122,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.frame-timeout", ReloadClass::Applied).timeout(),
     // The smallest readable MSH fits 1 KiB; no message of a device needs a quarter of a gigabyte.
     Key::new("interface-a.max-frame", ReloadClass::Applied).bytes(1 << 10..=256 << 20),
+    Key::new("interface-a.frame-memory", ReloadClass::Applied).bytes(1 << 20..=64 << 30),
     Key::new("interface-a.in-flight", ReloadClass::Applied).count(1..=10_000),
     Key::new("interface-a.drain-timeout", ReloadClass::Applied).timeout(),
 ];

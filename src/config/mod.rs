@@ -31,7 +31,7 @@ pub use audit::{Audit, AuditRepository};
 pub use devices::{Devices, Identity, MissingIdentity, SilentAfter, Unknown};
 pub use error::{ConfigError, Problem};
 pub use host::{HostAndPort, HostAndPortError};
-pub use interface_a::InterfaceA;
+pub use interface_a::{FrameMemory, InterfaceA};
 pub use key::ReloadClass;
 pub use log_level::log_filter;
 pub use messages::{Conformance, MessageTypes, Messages, UnreadableMessage};

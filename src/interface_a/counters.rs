@@ -22,6 +22,9 @@ pub(super) fn start_at_zero(metrics: &Metrics) {
     for reason in ["silent", "health-check"] {
         metrics.unrecorded_connections_total.with_label_values(&[reason]);
     }
+    for reason in ["frame-memory", "message-rate"] {
+        metrics.read_pauses_total.with_label_values(&[reason]);
+    }
     for (version, suite) in tls::negotiable_suites() {
         metrics.tls_negotiated_total.with_label_values(&[version, suite]);
     }

@@ -9,10 +9,12 @@ mod connection;
 mod counters;
 #[cfg(test)]
 mod fixtures;
+mod frame_memory;
 mod handshake_limiter;
 mod handshakes;
 mod inbound;
 mod listener;
+mod memory_limit;
 mod pending_replies;
 mod refusal_log;
 mod registry;

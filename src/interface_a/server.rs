@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 
 use super::connection::{Connection, Ended, Services, WRITE_TIMEOUT, close};
 use super::counters;
+use super::frame_memory::FrameMemory;
 use super::handshakes::{Handshakes, Outcome};
 use super::listener::Listener;
 use super::refusal_log::RefusalLog;
@@ -64,6 +65,7 @@ pub struct InterfaceA {
     handshakes: Arc<Handshakes>,
     registry: Registry,
     services: Arc<Services>,
+    frame_memory: Arc<FrameMemory>,
     config: ConfigHandle,
     connections: TaskTracker,
     refusal_log: Arc<RefusalLog>,
@@ -102,6 +104,7 @@ impl InterfaceA {
             handshakes: Arc::new(handshakes),
             registry,
             refusal_log: Arc::new(RefusalLog::new(clock.clone())),
+            frame_memory: Arc::new(FrameMemory::new(Arc::clone(&config), metrics.clone())),
             services: Arc::new(Services { store, liveness, clock, metrics, drain }),
             config,
             connections: TaskTracker::new(),
@@ -195,10 +198,11 @@ impl InterfaceA {
             pending_replies: self.registry.pending_replies(),
         };
         let session = Session::open(peer, id, context, now);
-        let services = Arc::clone(&self.services);
         metrics.connections_active.inc();
+        let frame = self.frame_memory.share(id, device.clone(), now.instant);
+        let services = Arc::clone(&self.services);
         let connection =
-            Connection { stream, session, services: self.services, channels, write_timeout: WRITE_TIMEOUT };
+            Connection { stream, session, services, channels, frame, write_timeout: WRITE_TIMEOUT };
         let run = connection.run(opening).instrument(span.clone());
         let (end, messages) = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ended { reason, messages }) => (reason, Some(messages)),
@@ -210,11 +214,12 @@ impl InterfaceA {
         };
         metrics.connections_active.dec();
         metrics.connections_total.with_label_values(&[end.code()]).inc();
-        let duration_seconds = services.clock.instant().saturating_duration_since(now.instant).as_secs();
+        let Services { store, clock, .. } = &*self.services;
+        let duration_seconds = clock.instant().saturating_duration_since(now.instant).as_secs();
         span.in_scope(|| {
             tracing::info!(reason = end.code(), duration_seconds, messages, "device disconnected");
         });
-        services.store.audit_or_log(audit::Event::SessionEnded { session: id, device, why: end }).await;
+        store.audit_or_log(audit::Event::SessionEnded { session: id, device, why: end }).await;
     }
 
     /// Closes a connection whose peer lost its right to connect during the handshake.

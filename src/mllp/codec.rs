@@ -51,6 +51,8 @@ pub enum Interruption {
     EndOfStream,
     /// The frame timed out.
     Timeout,
+    /// Incomplete frames hold too much memory.
+    MemoryLimit,
 }
 
 /// Bytes that belong to no frame.
@@ -141,6 +143,7 @@ impl Codec {
             return None;
         }
         let reason = match why {
+            Interruption::MemoryLimit => BrokenReason::MemoryLimit,
             _ if looks_like_utf16(&bytes) => BrokenReason::Utf16,
             Interruption::EndOfStream => BrokenReason::EndOfStream,
             Interruption::Timeout => BrokenReason::TimedOut,

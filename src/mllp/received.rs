@@ -48,12 +48,21 @@ pub enum BrokenReason {
     EndOfStream,
     /// The rest of the frame did not arrive in time.
     TimedOut,
+    /// Incomplete frames held too much memory, and this one made way for others.
+    MemoryLimit,
 }
 
 impl BrokenReason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 6] =
-        [Self::Truncated, Self::Utf16, Self::TooLarge, Self::NoStartBlock, Self::EndOfStream, Self::TimedOut];
+    pub const ALL: [Self; 7] = [
+        Self::Truncated,
+        Self::Utf16,
+        Self::TooLarge,
+        Self::NoStartBlock,
+        Self::EndOfStream,
+        Self::TimedOut,
+        Self::MemoryLimit,
+    ];
 
     /// The stable code in the store, in metrics and in the audit trail.
     #[must_use]
@@ -65,6 +74,7 @@ impl BrokenReason {
             Self::NoStartBlock => "no-start-block",
             Self::EndOfStream => "end-of-stream",
             Self::TimedOut => "frame-timeout",
+            Self::MemoryLimit => "frame-memory-limit",
         }
     }
 
@@ -72,7 +82,9 @@ impl BrokenReason {
     #[must_use]
     pub const fn must_close(self) -> bool {
         match self {
-            Self::TooLarge | Self::NoStartBlock | Self::EndOfStream | Self::TimedOut => true,
+            Self::TooLarge | Self::NoStartBlock | Self::EndOfStream | Self::TimedOut | Self::MemoryLimit => {
+                true
+            }
             Self::Truncated | Self::Utf16 => false,
         }
     }

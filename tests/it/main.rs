@@ -25,6 +25,7 @@ mod demo;
 mod harness;
 mod hl7_tls;
 mod hostile_chains;
+mod hostile_device;
 mod instance;
 mod interop;
 mod keys;

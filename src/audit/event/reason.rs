@@ -50,6 +50,8 @@ pub enum SessionEnd {
     FrameTimeout,
     /// A frame was larger than allowed.
     FrameTooLarge,
+    /// Incomplete frames held too much memory, and the one of this session made way for others.
+    FrameMemoryLimit,
     /// The peer does not speak MLLP.
     NotFramed,
     /// A message was unreadable, and the configuration closes the connection then.
@@ -104,12 +106,13 @@ impl ConfigurationFault {
 impl SessionEnd {
     /// Every end but [`SessionEnd::Withdrawn`], whose codes are those of [`Refusal::ALL`]; for metrics that
     /// start at zero.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PeerClosed,
         Self::ConnectionLost,
         Self::IdleTimeout,
         Self::FrameTimeout,
         Self::FrameTooLarge,
+        Self::FrameMemoryLimit,
         Self::NotFramed,
         Self::Unreadable,
         Self::Violations,
@@ -126,6 +129,7 @@ impl SessionEnd {
             Self::IdleTimeout => "idle-timeout",
             Self::FrameTimeout => "frame-timeout",
             Self::FrameTooLarge => "frame-too-large",
+            Self::FrameMemoryLimit => "frame-memory-limit",
             Self::NotFramed => "not-framed",
             Self::Unreadable => "unreadable-message",
             Self::Violations => "violations",

@@ -132,6 +132,9 @@ impl Rejection {
             Self::Frame(BrokenReason::NoStartBlock) => "the bytes are not MLLP",
             Self::Frame(BrokenReason::EndOfStream) => "the connection ended inside the frame",
             Self::Frame(BrokenReason::TimedOut) => "the rest of the frame did not arrive in time",
+            Self::Frame(BrokenReason::MemoryLimit) => {
+                "too many large messages are arriving at once, send it again"
+            }
             Self::Unreadable(Unreadable::Empty) => "the frame is empty",
             Self::Unreadable(Unreadable::NoHeader) => "the message does not begin with MSH",
             Self::Unreadable(Unreadable::Separators) => "MSH-1 and MSH-2 do not hold usable separators",
@@ -161,7 +164,9 @@ impl Rejection {
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match self {
-            Self::Content { .. } | Self::StoreUnavailable => Outcome::Error,
+            Self::Content { .. } | Self::StoreUnavailable | Self::Frame(BrokenReason::MemoryLimit) => {
+                Outcome::Error
+            }
             _ => Outcome::Rejected,
         }
     }
@@ -267,6 +272,7 @@ mod tests {
             (Rejection::StoreUnavailable, "store-unavailable", "207", Outcome::Error),
             (content, "obr-filler-missing", "101", Outcome::Error),
             (Rejection::Frame(BrokenReason::Utf16), "utf-16", "207", Outcome::Rejected),
+            (Rejection::Frame(BrokenReason::MemoryLimit), "frame-memory-limit", "207", Outcome::Error),
             (Rejection::Unreadable(Unreadable::NoHeader), "no-header", "100", Outcome::Rejected),
         ] {
             assert_eq!(

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::frame_memory::FrameShare;
 use super::registry::{Channels, Outgoing};
 use super::session::{Effect, Now, Session, Ticket};
 use crate::audit::{self, SessionEnd};
@@ -39,6 +40,8 @@ pub(super) struct Connection<S> {
     pub(super) session: Session,
     pub(super) services: Arc<Services>,
     pub(super) channels: Channels,
+    /// The memory of its incomplete frame.
+    pub(super) frame: FrameShare,
     /// How long a peer may take no bytes: [`WRITE_TIMEOUT`].
     pub(super) write_timeout: Duration,
 }
@@ -66,6 +69,7 @@ enum Event {
     Deliver(Outgoing),
     Withdrawn,
     Drain,
+    FrameRefused,
     Deadline,
 }
 
@@ -110,7 +114,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let now = self.services.now();
         match event {
             Event::Read(Ok(0)) => self.session.peer_closed(now),
-            Event::Read(Ok(_)) => self.session.received(now),
+            Event::Read(Ok(_)) => {
+                self.frame.touch(now.instant);
+                self.session.received(now);
+            }
             // Many devices close without close_notify.
             Event::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.session.peer_closed(now);
@@ -127,6 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
             Event::Drain => self.session.drain(SessionEnd::Shutdown),
+            Event::FrameRefused => self.session.refuse_frame(now),
             Event::Deadline => self.session.expired(now),
         }
     }
@@ -216,12 +224,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Event {
         // Backpressure: while the queue of the store is full, a session reads no more. Its task for the store
         // wakes it.
-        let reads = self.session.wants_input() && (tasks.is_empty() || !self.services.store.is_full());
-        self.session.set_reading(reads, self.services.now());
+        let now = self.services.now();
+        let may_read = self.session.wants_input() && (tasks.is_empty() || !self.services.store.is_full());
+        let reads = may_read && self.has_frame_memory(now);
+        self.session.set_reading(reads, now);
         let draining = self.session.is_draining();
-        let deadline = self.session.deadline();
+        let mut deadline = self.session.deadline();
         if reads {
-            self.session.buffer().reserve(READ_SIZE);
+            self.session.grow_buffer();
+        } else if may_read {
+            let again = now.instant + FRAME_MEMORY_INTERVAL;
+            deadline = Some(deadline.map_or(again, |deadline| deadline.min(again)));
         }
         // Biased order: loss of authorization first, the deadline last, so that it fires only with no input
         // pending. A peer that sends a byte at a time leaves no input pending; one that floods ends at the
@@ -231,10 +244,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(()) = self.channels.withdrawn.changed(), if !draining => Event::Withdrawn,
             () = drained, if !draining => Event::Drain,
             Some(result) = tasks.next(), if !tasks.is_empty() => Event::StoreResult(result),
+            () = self.frame.refused(), if !draining => Event::FrameRefused,
             Some(outgoing) = self.channels.deliveries.recv(), if !draining => Event::Deliver(outgoing),
             read = self.stream.read_buf(self.session.buffer()), if reads => Event::Read(read),
             () = at(alarm, deadline), if deadline.is_some() => Event::Deadline,
         }
+    }
+}
+
+impl<S> Connection<S> {
+    /// Whether there is memory for the next read: always between frames.
+    fn has_frame_memory(&mut self, now: Now) -> bool {
+        let bytes = if self.session.in_frame() { self.session.wanted_buffer() } else { 0 };
+        self.frame.resize(bytes, now.instant)
     }
 }
 
@@ -303,8 +325,8 @@ async fn at(mut alarm: Pin<&mut Sleep>, deadline: Option<Instant>) {
     }
 }
 
-/// Buffer space that is reserved for each read.
-const READ_SIZE: usize = 8 * 1024;
+/// How often a session whose frame may not grow tries again.
+const FRAME_MEMORY_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a peer may take no bytes before its connection counts as lost.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a peer has to take our close_notify and to close its own side.

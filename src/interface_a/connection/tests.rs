@@ -4,8 +4,10 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use super::super::fixtures::{
-    LIMITS, Limits, NAME, acknowledgement, acknowledgements, device, frame, framed, info, session,
+    LIMITS, Limits, NAME, acknowledgement, acknowledgements, config, device, frame, framed, handle, info,
+    session,
 };
+use super::super::frame_memory::FrameMemory;
 use super::super::registry::{DeliverError, Registry};
 use super::*;
 use crate::audit::StopReason;
@@ -45,8 +47,10 @@ impl Bench {
         };
         let channels = registry.register(info(&clock), Arc::default(), || Ok(())).unwrap();
         let session = session(registry.pending_replies(), limits, &clock);
+        let memory = Arc::new(FrameMemory::new(handle(config()), services.metrics.clone()));
+        let frame = memory.share(info(&clock).id, name(), clock.instant());
         let services = services.into();
-        let connection = Connection { stream, session, services, channels, write_timeout };
+        let connection = Connection { stream, session, services, channels, frame, write_timeout };
         let running =
             tokio::spawn(connection.run(audit::Event::PlatformStopped { reason: StopReason::Requested }));
         Self { place, store, registry, drain, device, running }

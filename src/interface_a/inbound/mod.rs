@@ -219,7 +219,7 @@ impl Evaluation<'_> {
             None => self.origin.raw_record(broken.bytes.clone(), Vec::new(), self.now),
         };
         let expects_answer = match broken.reason {
-            BrokenReason::TooLarge => reading.is_some(),
+            BrokenReason::TooLarge | BrokenReason::MemoryLimit => reading.is_some(),
             BrokenReason::Utf16 => true,
             // The sender abandoned the frame, is gone, or does not speak MLLP.
             BrokenReason::Truncated

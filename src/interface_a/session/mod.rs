@@ -8,31 +8,26 @@
 //! positive acknowledgement means that the message is safe). Up to `[interface-a] in-flight` messages are
 //! stored at once.
 
+mod effect;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use jiff::Timestamp;
 use tokio_util::codec::Decoder as _;
 
+pub(super) use self::effect::{Effect, Now, Ticket};
 use super::inbound::{Decision, Inbound, Label, Outcome, Part, Reply, StoreFailure};
 use super::pending_replies::{Acknowledgement, PendingReplies};
 use super::registry::Outgoing;
 use super::settings::Settings;
-use crate::audit::{self, SessionEnd};
+use crate::audit::SessionEnd;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, ConfigHandle};
-use crate::mllp::{BrokenReason, Codec, Interruption, Received};
+use crate::mllp::{Broken, BrokenReason, Codec, Interruption, Received};
 use crate::model::{Refusal, SessionId};
-use crate::store::{MessageRecord, RecordOutcome, StoreError, Verdict};
+use crate::store::{RecordOutcome, StoreError, Verdict};
 use crate::tls::Peer;
-
-/// One moment, by both clocks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Now {
-    pub(super) wall: Timestamp,
-    pub(super) instant: Instant,
-}
 
 /// The parts of the platform that a session reads.
 #[derive(Debug)]
@@ -41,32 +36,6 @@ pub(super) struct Context {
     pub(super) directory: DirectoryHandle,
     pub(super) pending_replies: PendingReplies,
 }
-
-/// What the connection has to do for the session.
-#[derive(Debug)]
-pub(super) enum Effect {
-    /// Store the record, then call [`Session::recorded`] with the ticket.
-    Record {
-        ticket: Ticket,
-        record: Box<MessageRecord>,
-        /// The heartbeat interval that an accepted watchdog message states.
-        heartbeat_interval: Option<Duration>,
-    },
-    /// Write these bytes to the peer: whole frames.
-    Send(Bytes),
-    /// Append this to the audit trail.
-    Audit(audit::Event),
-    /// Count a message that has been answered; the instant is that of its arrival.
-    Count(Label, Instant),
-    /// Count a frame that deviates from MLLP, by the stable word for how.
-    Deviated(&'static str),
-    /// The session is over: close the connection.
-    End(SessionEnd),
-}
-
-/// Identifies a message that is being stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
 
 /// The state of one session. See the module.
 #[derive(Debug)]
@@ -153,6 +122,32 @@ impl Session {
         &mut self.buffer
     }
 
+    /// Whether a frame has begun and not ended.
+    pub(super) const fn in_frame(&self) -> bool {
+        self.codec.in_frame()
+    }
+
+    /// The size of the buffer that the next read needs; larger than it is if it has to grow. A frame grows
+    /// by doubling, up to the largest one that is accepted.
+    pub(super) fn wanted_buffer(&self) -> usize {
+        let needed = self.buffer.len() + READ_SIZE;
+        if needed <= self.buffer.capacity() {
+            return self.buffer.capacity();
+        }
+        let largest = self.config().interface_a.max_frame.saturating_add(2 * READ_SIZE);
+        self.buffer.capacity().saturating_mul(2).min(largest).max(needed)
+    }
+
+    /// Makes space for the next read.
+    pub(super) fn grow_buffer(&mut self) {
+        let wanted = self.wanted_buffer();
+        if wanted > self.buffer.capacity() {
+            let mut grown = BytesMut::with_capacity(wanted);
+            grown.extend_from_slice(&self.buffer);
+            self.buffer = grown;
+        }
+    }
+
     /// Whether bytes should be read: not while as many messages are in flight as may be. This is the
     /// backpressure that a slow store exerts on its senders.
     pub(super) fn wants_input(&self) -> bool {
@@ -208,6 +203,20 @@ impl Session {
             self.take(Received::Broken(broken), now);
         }
         self.drain(SessionEnd::PeerClosed);
+    }
+
+    /// Refuses the frame that has begun, because incomplete frames hold too much memory. Its beginning is
+    /// stored; the sender is asked to send it again.
+    pub(super) fn refuse_frame(&mut self, now: Now) {
+        if let Some(Broken { bytes, reason }) =
+            self.codec.abandon(&mut self.buffer, Interruption::MemoryLimit)
+        {
+            let kept = bytes.get(..bytes.len().min(REFUSED_BYTES_KEPT)).unwrap_or_default();
+            let bytes = Bytes::copy_from_slice(kept);
+            self.buffer = BytesMut::new();
+            self.take(Received::Broken(Broken { bytes, reason }), now);
+            self.drain(SessionEnd::FrameMemoryLimit);
+        }
     }
 
     /// The store has answered.
@@ -302,6 +311,8 @@ impl Session {
             self.read_frames(now);
         } else if let Some(broken) = self.codec.abandon(&mut self.buffer, Interruption::Timeout) {
             self.take(Received::Broken(broken), now);
+            // No later byte can be interpreted, also where the frame was UTF-16.
+            self.drain(SessionEnd::FrameTimeout);
         } else {
             self.drain(SessionEnd::IdleTimeout);
         }
@@ -461,6 +472,7 @@ const fn end_after(reason: BrokenReason) -> SessionEnd {
     match reason {
         BrokenReason::TooLarge => SessionEnd::FrameTooLarge,
         BrokenReason::TimedOut => SessionEnd::FrameTimeout,
+        BrokenReason::MemoryLimit => SessionEnd::FrameMemoryLimit,
         BrokenReason::EndOfStream => SessionEnd::PeerClosed,
         BrokenReason::NoStartBlock | BrokenReason::Truncated | BrokenReason::Utf16 => SessionEnd::NotFramed,
     }
@@ -470,6 +482,10 @@ const fn end_after(reason: BrokenReason) -> SessionEnd {
 const CARRIAGE_RETURN_TIMEOUT: Duration = Duration::from_millis(200);
 /// A frame of more bytes has its memory freed at once.
 const LARGE_FRAME: usize = 16 * 1024;
+/// Buffer space for each read.
+const READ_SIZE: usize = 8 * 1024;
+/// Bytes that are stored of a frame that was refused to free its memory: its header, as a rule.
+const REFUSED_BYTES_KEPT: usize = 16 * 1024;
 /// How long a waiting session may apply the timeouts of an earlier configuration.
 const SETTINGS_INTERVAL: Duration = Duration::from_mins(1);
 

@@ -54,3 +54,36 @@ fn the_memory_of_a_large_frame_is_freed_with_it() {
     bench.receive(tail);
     assert_eq!(bench.storing.len(), 3, "the beginning of the next frame stays");
 }
+
+// A buffer that doubles without limit takes twice the largest frame.
+#[test]
+fn the_buffer_of_a_frame_grows_up_to_the_largest_frame() {
+    let mut bench = Bench::new(LIMITS);
+    bench.receive(b"\x0BMSH|");
+    let mut capacities = Vec::new();
+    while bench.storing.is_empty() {
+        bench.session.grow_buffer();
+        let buffer = bench.session.buffer();
+        capacities.push(buffer.capacity());
+        let space = buffer.capacity() - buffer.len();
+        assert!(space >= READ_SIZE);
+        bench.receive(&b"x".repeat(space));
+    }
+    assert!(
+        capacities.len() < 8 && capacities.iter().all(|bytes| *bytes <= LIMITS.max_frame + 2 * READ_SIZE)
+    );
+    assert_eq!(bench.rejections(), [Some("too-large")]);
+}
+
+#[test]
+fn a_frame_that_is_refused_for_its_memory_is_answered_and_ends_the_session() {
+    let mut bench = Bench::new(LIMITS);
+    let large = [&frame("7")[..200], &b"x".repeat(40_000)].concat();
+    bench.receive(&large);
+    bench.then(|session, now| session.refuse_frame(now));
+    assert_eq!(bench.rejections(), [Some("frame-memory-limit")]);
+    assert_eq!(bench.storing[0].1.raw, large[1..=REFUSED_BYTES_KEPT]);
+    bench.stored(0);
+    assert_eq!(bench.answers(), [("CE".to_owned(), "7".to_owned())], "to be sent again");
+    assert_eq!(bench.end, Some(SessionEnd::FrameMemoryLimit));
+}

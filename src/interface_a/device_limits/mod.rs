@@ -1,0 +1,65 @@
+//! What one device may use over all of its sessions: messages per second, and rejected messages that are
+//! stored.
+
+mod message_rate;
+mod stored_rejections;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use self::message_rate::MessageRate;
+use self::stored_rejections::StoredRejections;
+pub(super) use self::stored_rejections::{NotStored, Storage};
+use crate::config::Messages;
+use crate::model::DeviceId;
+
+/// The shares of all devices. Only devices of the directory get one. It outlives the sessions of its device,
+/// which would otherwise begin anew by connecting again. Clones share the state.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DeviceLimits(Arc<Mutex<HashMap<DeviceId, Arc<DeviceShare>>>>);
+
+/// What one device uses.
+#[derive(Debug, Default)]
+pub(super) struct DeviceShare {
+    rate: Mutex<MessageRate>,
+    rejections: Mutex<StoredRejections>,
+}
+
+impl DeviceLimits {
+    /// The share of a device.
+    pub(super) fn share(&self, device: &DeviceId) -> Arc<DeviceShare> {
+        let mut shares = lock(&self.0);
+        if let Some(share) = shares.get(device) {
+            return Arc::clone(share);
+        }
+        Arc::clone(shares.entry(device.clone()).or_default())
+    }
+
+    /// The rejected messages that were not stored in hours that are over; with `everything` those of the
+    /// current hour too.
+    pub(super) fn report_rejections(&self, now: Timestamp, everything: bool) -> Vec<(DeviceId, NotStored)> {
+        let shares: Vec<_> =
+            lock(&self.0).iter().map(|(device, share)| (device.clone(), Arc::clone(share))).collect();
+        let report = |share: &DeviceShare| lock(&share.rejections).report(now, everything);
+        shares.into_iter().filter_map(|(device, share)| Some((device, report(&share)?))).collect()
+    }
+}
+
+impl DeviceShare {
+    /// Counts a message. Returns when the device may send the next one, unless that is now.
+    pub(super) fn take_message(&self, now: Instant, per_second: u32) -> Option<Instant> {
+        lock(&self.rate).take(now, per_second)
+    }
+
+    /// Counts a rejected message, and decides whether it is stored.
+    pub(super) fn take_rejection(&self, bytes: usize, limits: &Messages, now: Timestamp) -> Storage {
+        lock(&self.rejections).take(bytes as u64, limits, now)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

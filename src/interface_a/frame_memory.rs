@@ -1,0 +1,291 @@
+//! The memory of frames that are not complete, of all sessions together.
+//!
+//! A peer decides how large a frame it begins and how long it takes to complete it. So the memory of all
+//! incomplete frames is limited: `[interface-a] frame-memory`. While it is exhausted, frames of more than
+//! [`SMALL_FRAME`] are not read, and one of those that have stalled is refused: the largest one of the device
+//! that holds the most. Small frames, which almost all messages are, are always read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::memory_limit::memory_limit;
+use crate::config::{self, ConfigHandle};
+use crate::metrics::Metrics;
+use crate::model::{DeviceId, SessionId};
+
+/// The memory of the incomplete frames of all sessions.
+#[derive(Debug)]
+pub(super) struct FrameMemory {
+    config: ConfigHandle,
+    /// The limit where the configuration states none.
+    automatic: usize,
+    metrics: Metrics,
+    frames: Mutex<Frames>,
+}
+
+#[derive(Debug, Default)]
+struct Frames {
+    /// Bytes of all incomplete frames.
+    held: usize,
+    /// Those of more than [`SMALL_FRAME`].
+    large: HashMap<SessionId, LargeFrame>,
+    /// Until when large frames are not read: one of them could not grow.
+    exhausted_until: Option<Instant>,
+    /// When a frame was last refused.
+    refused_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct LargeFrame {
+    device: DeviceId,
+    bytes: usize,
+    last_byte: Instant,
+    refused: Arc<Notify>,
+    is_refused: bool,
+}
+
+/// What one session holds. Released when it is dropped.
+#[derive(Debug)]
+pub(super) struct FrameShare {
+    memory: Arc<FrameMemory>,
+    session: SessionId,
+    device: DeviceId,
+    bytes: usize,
+    last_byte: Instant,
+    is_paused: bool,
+    /// Of a large frame: notified when the frame is refused.
+    refused: Option<Arc<Notify>>,
+}
+
+impl FrameMemory {
+    pub(super) fn new(config: ConfigHandle, metrics: Metrics) -> Self {
+        let quarter =
+            memory_limit().map_or(usize::MAX, |limit| usize::try_from(limit / 4).unwrap_or(usize::MAX));
+        let automatic = quarter.min(MAX_AUTOMATIC);
+        Self { config, automatic, metrics, frames: Mutex::default() }
+    }
+
+    /// The share of a session, which holds nothing yet.
+    pub(super) fn share(self: &Arc<Self>, session: SessionId, device: DeviceId, now: Instant) -> FrameShare {
+        let memory = Arc::clone(self);
+        FrameShare { memory, session, device, bytes: 0, last_byte: now, is_paused: false, refused: None }
+    }
+
+    /// The limit. Two of the largest frames always fit.
+    fn limit(&self) -> usize {
+        let limits = &self.config.load().interface_a;
+        let limit = match limits.frame_memory {
+            config::FrameMemory::Automatic => self.automatic,
+            config::FrameMemory::Bytes(bytes) => bytes,
+        };
+        limit.max(limits.max_frame.saturating_mul(2))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Frames> {
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FrameShare {
+    /// Bytes of the frame have come.
+    pub(super) const fn touch(&mut self, now: Instant) {
+        self.last_byte = now;
+    }
+
+    /// Sets how much the incomplete frame of the session holds. False when there is no memory for it: the
+    /// frame must not be read now, and its share stays as it was.
+    pub(super) fn resize(&mut self, bytes: usize, now: Instant) -> bool {
+        if bytes == self.bytes && bytes <= SMALL_FRAME {
+            return true;
+        }
+        let limit = self.memory.limit();
+        let mut frames = self.memory.lock();
+        let held = (frames.held - self.bytes).saturating_add(bytes);
+        if bytes > SMALL_FRAME {
+            if held > limit {
+                frames.exhausted_until = Some(now + EXHAUSTED_TIME);
+                frames.refuse_stalled(held - limit, now);
+            }
+            if frames.exhausted_until.is_some_and(|until| now < until) {
+                if !std::mem::replace(&mut self.is_paused, true) {
+                    self.memory.metrics.read_pauses_total.with_label_values(&[PAUSE_REASON]).inc();
+                }
+                return false;
+            }
+            let refused = self.refused.get_or_insert_default();
+            let frame = frames.large.entry(self.session).or_insert_with(|| LargeFrame {
+                device: self.device.clone(),
+                bytes,
+                last_byte: self.last_byte,
+                refused: Arc::clone(refused),
+                is_refused: false,
+            });
+            (frame.bytes, frame.last_byte) = (bytes, self.last_byte);
+        } else if self.refused.take().is_some() {
+            frames.large.remove(&self.session);
+        }
+        frames.held = held;
+        self.memory.metrics.frame_memory_bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
+        drop(frames);
+        (self.bytes, self.is_paused) = (bytes, false);
+        true
+    }
+
+    /// Returns when the frame of the session is refused.
+    pub(super) async fn refused(&self) {
+        match &self.refused {
+            Some(refused) => refused.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Drop for FrameShare {
+    fn drop(&mut self) {
+        // Less memory is always granted; the time does not matter then.
+        let _ = self.resize(0, self.last_byte);
+    }
+}
+
+impl Frames {
+    /// Refuses stalled frames that hold `excess` bytes together. Each session that waits for memory calls
+    /// this, so frames that are already on their way out count.
+    fn refuse_stalled(&mut self, excess: usize, now: Instant) {
+        if self.refused_at.is_some_and(|at| now.saturating_duration_since(at) < REFUSE_INTERVAL) {
+            return;
+        }
+        let leaving: usize =
+            self.large.values().filter(|frame| frame.is_refused).map(|frame| frame.bytes).sum();
+        let mut excess = excess.saturating_sub(leaving);
+        while excess > 0 {
+            let mut by_device = HashMap::<DeviceId, usize>::new();
+            for frame in self.large.values().filter(|frame| !frame.is_refused) {
+                *by_device.entry(frame.device.clone()).or_default() += frame.bytes;
+            }
+            let stalled = self.large.values_mut().filter(|frame| {
+                !frame.is_refused && now.saturating_duration_since(frame.last_byte) >= STALLED_AFTER
+            });
+            let weight = |frame: &&mut LargeFrame| (by_device.get(&frame.device).copied(), frame.bytes);
+            let Some(frame) = stalled.max_by_key(weight) else { return };
+            frame.is_refused = true;
+            frame.refused.notify_one();
+            excess = excess.saturating_sub(frame.bytes);
+            self.refused_at = Some(now);
+        }
+    }
+}
+
+/// A frame of up to this size is read even when the memory is exhausted.
+pub(super) const SMALL_FRAME: usize = 64 * 1024;
+/// The largest limit that is chosen automatically: enough for 128 of the largest frames.
+const MAX_AUTOMATIC: usize = 256 << 20;
+/// A frame without a byte for this time may be refused.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
+/// How long no large frame is read after one could not grow. Longer than the interval at which the sessions
+/// that wait try again.
+const EXHAUSTED_TIME: Duration = Duration::from_millis(200);
+/// Each choice looks at all large frames, and all sessions that wait ask for one.
+const REFUSE_INTERVAL: Duration = Duration::from_millis(20);
+/// The label of `pcd_read_pauses_total`.
+pub(super) const PAUSE_REASON: &str = "frame-memory";
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{clock, config, handle};
+    use super::*;
+    use crate::model::Clock;
+
+    struct Bench {
+        memory: Arc<FrameMemory>,
+        clock: Clock,
+    }
+
+    impl Bench {
+        fn new(megabytes: usize) -> Self {
+            let mut config = config();
+            config.interface_a.max_frame = 1 << 20;
+            config.interface_a.frame_memory = config::FrameMemory::Bytes(megabytes << 20);
+            Self { memory: FrameMemory::new(handle(config), Metrics::new().unwrap()).into(), clock: clock() }
+        }
+
+        fn share(&self, device: &str) -> FrameShare {
+            // Sessions of one millisecond are distinct by their random bits.
+            let session = SessionId::at(self.clock.now());
+            self.memory.share(session, device.parse().unwrap(), self.clock.instant())
+        }
+
+        fn resize(&self, share: &mut FrameShare, bytes: usize) -> bool {
+            share.resize(bytes, self.clock.instant())
+        }
+
+        fn held(&self) -> i64 {
+            self.memory.metrics.frame_memory_bytes.get()
+        }
+    }
+
+    fn is_refused(share: &FrameShare) -> bool {
+        use futures_util::FutureExt as _;
+        share.refused().now_or_never().is_some()
+    }
+
+    #[test]
+    fn large_frames_wait_for_memory_and_small_ones_do_not() {
+        let bench = Bench::new(3);
+        let mut shares: Vec<_> = (0..4).map(|_| bench.share("A")).collect();
+        for share in &mut shares[..3] {
+            assert!(bench.resize(share, 1 << 20));
+        }
+        assert!(!bench.resize(&mut shares[3], SMALL_FRAME + 1), "the memory is exhausted");
+        assert!(!bench.resize(&mut shares[0], 1 << 20), "and no large frame is read");
+        assert!(bench.resize(&mut shares[3], SMALL_FRAME));
+        assert_eq!(bench.held(), (3 << 20) + SMALL_FRAME as i64);
+        let paused = bench.memory.metrics.read_pauses_total.with_label_values(&[PAUSE_REASON]).get();
+        assert_eq!(paused, 2);
+        assert!(bench.resize(&mut shares[0], 0), "its frame is complete");
+        bench.clock.advance(EXHAUSTED_TIME);
+        assert!(bench.resize(&mut shares[3], 512 << 10));
+        shares.clear();
+        assert_eq!(bench.held(), 0);
+    }
+
+    #[test]
+    fn the_largest_stalled_frame_of_the_device_that_holds_most_is_refused() {
+        let bench = Bench::new(3);
+        let [mut one, mut other, mut third] = ["HOSTILE"; 3].map(|name| bench.share(name));
+        let mut honest = bench.share("HONEST");
+        assert!(bench.resize(&mut one, 700 << 10) && bench.resize(&mut other, 800 << 10));
+        assert!(bench.resize(&mut third, 600 << 10) && bench.resize(&mut honest, 900 << 10));
+        let mut next = bench.share("NEXT");
+        assert!(!bench.resize(&mut next, 100 << 10));
+        assert!(
+            [&one, &other, &third, &honest].into_iter().all(|share| !is_refused(share)),
+            "none has stalled"
+        );
+        bench.clock.advance(STALLED_AFTER);
+        assert!(!bench.resize(&mut next, 100 << 10));
+        assert!(is_refused(&other), "not the larger frame of a device that holds less");
+        assert!([&one, &third, &honest].into_iter().all(|share| !is_refused(share)), "one is enough");
+        bench.clock.advance(EXHAUSTED_TIME);
+        assert!(!bench.resize(&mut next, 100 << 10), "until it is gone");
+        assert!([&one, &third, &honest].into_iter().all(|share| !is_refused(share)));
+        drop(other);
+        bench.clock.advance(EXHAUSTED_TIME);
+        assert!(bench.resize(&mut next, 100 << 10));
+    }
+
+    #[test]
+    fn a_frame_that_goes_on_is_not_refused() {
+        let bench = Bench::new(2);
+        let (mut slow, mut steady) = (bench.share("SLOW"), bench.share("STEADY"));
+        assert!(bench.resize(&mut slow, 700 << 10) && bench.resize(&mut steady, 1 << 20));
+        bench.clock.advance(STALLED_AFTER);
+        steady.touch(bench.clock.instant());
+        assert!(bench.resize(&mut steady, 1 << 20));
+        let mut next = bench.share("NEXT");
+        assert!(!bench.resize(&mut next, 1 << 20));
+        assert!(is_refused(&slow) && !is_refused(&steady));
+    }
+}

@@ -1,0 +1,43 @@
+//! What goes into a session besides bytes, and what comes out.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use crate::audit::{self, SessionEnd};
+use crate::interface_a::inbound::Label;
+use crate::store::MessageRecord;
+
+/// One moment, by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::interface_a) struct Now {
+    pub(in crate::interface_a) wall: Timestamp,
+    pub(in crate::interface_a) instant: Instant,
+}
+
+/// What the connection has to do for the session.
+#[derive(Debug)]
+pub(in crate::interface_a) enum Effect {
+    /// Store the record, then call `Session::recorded` with the ticket.
+    Record {
+        ticket: Ticket,
+        record: Box<MessageRecord>,
+        /// The heartbeat interval that an accepted watchdog message states.
+        heartbeat_interval: Option<Duration>,
+    },
+    /// Write these bytes to the peer: whole frames.
+    Send(Bytes),
+    /// Append this to the audit trail.
+    Audit(audit::Event),
+    /// Count a message that has been answered; the instant is that of its arrival.
+    Count(Label, Instant),
+    /// Count a frame that deviates from MLLP, by the stable word for how.
+    Deviated(&'static str),
+    /// The session is over: close the connection.
+    End(SessionEnd),
+}
+
+/// Identifies a message that is being stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::interface_a) struct Ticket(pub(super) u64);

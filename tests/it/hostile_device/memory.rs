@@ -1,0 +1,77 @@
+//! The memory that sessions hold: between messages, and for frames that are not complete.
+//!
+//! `PCD_IDLE=200` is the size of the requirement:
+//!
+//!     PCD_IDLE=200 cargo test --all-features --test it hostile_device::memory -- --nocapture
+
+use std::time::{Duration, Instant};
+
+use super::{TICK, admitted, ask, large, requested, resident};
+use crate::harness::{Site, Wire, eventually, framed, message};
+
+const HELD: &str = "pcd_frame_memory_bytes";
+const PAUSED: &str = r#"pcd_read_pauses_total{reason="frame-memory"}"#;
+const ENDED: &str = r#"pcd_connections_total{outcome="frame-memory-limit"}"#;
+
+#[test]
+fn an_idle_session_keeps_nothing_of_its_largest_message() {
+    let count = requested("PCD_IDLE", 24);
+    let site = Site::new();
+    let platform = site.start();
+    let own = admitted(&site, &platform, "LARGE");
+    // What the first large message allocates stays with the process: a session of its own pays for it.
+    let mut wires: Vec<_> = (0..count).map(|_| Wire::connect(&site, platform.address, &own)).collect();
+    let mut first = Wire::connect(&site, platform.address, &own);
+    for number in 0..8 {
+        assert_eq!(ask(&mut first, &large("LARGE", &format!("F{number}"), 1_900_000)), "CA");
+    }
+    let before = resident(&platform);
+    for (number, wire) in wires.iter_mut().enumerate() {
+        assert_eq!(ask(wire, &large("LARGE", &format!("I{number}"), 1_900_000)), "CA");
+    }
+    let after = resident(&platform);
+    let each = after.saturating_sub(before) / count;
+    println!("{count} sessions: {before} -> {after} bytes, {each} for each after a message of 1.9 MB");
+    assert!(each <= 40 * 1024, "{each} bytes for each of {count} idle sessions");
+}
+
+#[test]
+fn incomplete_frames_of_one_device_take_no_memory_from_others() {
+    let site = Site::new()
+        .with("interface-a", "max-frame = \"512 KiB\"")
+        .with("interface-a", "frame-memory = \"1 MiB\"");
+    let platform = site.start();
+    let (hostile, honest) = (admitted(&site, &platform, "HOSTILE"), admitted(&site, &platform, "HONEST"));
+    let half = framed(&large("HOSTILE", "H", 400_000));
+    let half = &half[..half.len() - 10];
+    let mut stalled: Vec<_> = (0..8).map(|_| Wire::connect(&site, platform.address, &hostile)).collect();
+    for wire in &mut stalled {
+        // The platform reads only a part of some of them; the rest waits in the sockets.
+        let _ = wire.try_write(half);
+    }
+    eventually("reads are paused", || platform.metric(PAUSED) >= 1.0);
+    let mut held: f64 = 0.0;
+    let began = Instant::now();
+    let mut wire = Wire::connect(&site, platform.address, &honest);
+    let mut asked = 0;
+    while began.elapsed() < Duration::from_millis(500) {
+        // Small messages do not wait.
+        let sent = Instant::now();
+        assert_eq!(ask(&mut wire, &message("HONEST", &format!("S{asked}"))), "CA");
+        assert!(sent.elapsed() < Duration::from_secs(2), "{:?}", sent.elapsed());
+        held = held.max(platform.metric(HELD));
+        asked += 1;
+        std::thread::sleep(TICK);
+    }
+    assert!(held <= f64::from(1 << 20) + 9.0 * f64::from(64 << 10), "{held} bytes");
+    // A large one waits until a stalled one has made way.
+    let sent = Instant::now();
+    assert_eq!(ask(&mut wire, &large("HONEST", "L", 400_000)), "CA");
+    println!("8 stalled frames: a large one was accepted after {:?}", sent.elapsed());
+    assert!(platform.metric(ENDED) >= 1.0);
+    let rejected = platform.cli().json(&["message", "list", "--rejected"]);
+    assert!(!rejected.is_empty() && rejected.iter().all(|row| row["device"] == "HOSTILE"), "{rejected:?}");
+    assert!(rejected.iter().all(|row| row["rejection"] == "frame-memory-limit"));
+    drop(stalled);
+    eventually("nothing is held", || platform.metric(HELD) == 0.0);
+}
