@@ -72,8 +72,14 @@ fn messages(criterion: &mut Criterion) {
                     Transaction::acknowledgement_request(transaction, &header, AcknowledgeAs::AsAsked)
                         .answers(Outcome::Accepted);
                 let code = answers.accept.unwrap();
-                let acknowledgement =
-                    Acknowledgement { sender: &sender, control_id: "1", at: &at, code, rejection: None };
+                let acknowledgement = Acknowledgement {
+                    sender: &sender,
+                    control_id: "1",
+                    at: &at,
+                    code,
+                    rejection: None,
+                    diagnostic: None,
+                };
                 (claims, acknowledgement.render(Some((&header, message.separators()))))
             });
         });

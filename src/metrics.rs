@@ -40,6 +40,8 @@ pub struct Metrics {
     pub frame_memory_bytes: IntGauge,
     /// How often reads of a session were paused, by `reason`: `frame-memory`, `message-rate`.
     pub read_pauses_total: CounterVec,
+    /// Rejected messages that were answered and not stored: the device had too many of them.
+    pub rejections_not_stored_total: IntCounter,
     /// From the frame to the acknowledgement, by stage.
     pub message_duration_seconds: HistogramVec,
     /// Expiry of the platform's own certificates.
@@ -106,6 +108,7 @@ impl Metrics {
             frame_deviations_total: r.counters("frame_deviations_total", DEVIATIONS, &["deviation"])?,
             frame_memory_bytes: r.gauge("frame_memory_bytes", "Memory of the frames that are not complete")?,
             read_pauses_total: r.counters("read_pauses_total", PAUSES, &["reason"])?,
+            rejections_not_stored_total: r.counter("rejections_not_stored_total", NOT_STORED)?,
             message_duration_seconds: r.durations("message_duration_seconds", MESSAGE_DURATION, &["stage"])?,
             certificate_not_after_timestamp_seconds: r.gauges(
                 "certificate_not_after_timestamp_seconds",
@@ -202,6 +205,7 @@ impl Registrar<'_> {
 const UNRECORDED: &str = "Connections without an audit row: no byte came, or a health check";
 const DEVIATIONS: &str = "Frames that deviate from MLLP, by deviation";
 const PAUSES: &str = "How often reads of a session were paused because of a limit";
+const NOT_STORED: &str = "Rejected messages that were answered and not stored: there were too many";
 const MESSAGE_DURATION: &str = "Duration in seconds: from a frame to its acknowledgement, by stage";
 const CHECKS: &str = "Certificates checked for revocation by source of the answer and verdict";
 const PENDING_ROWS: &str =

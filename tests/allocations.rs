@@ -77,8 +77,14 @@ fn allocations(bytes: &[u8]) -> usize {
     let answers = Transaction::acknowledgement_request(transaction, &header, AcknowledgeAs::AsAsked)
         .answers(Outcome::Accepted);
     let code = answers.accept.expect("an accept acknowledgement");
-    let acknowledgement =
-        Acknowledgement { sender: &sender, control_id: "1", at: &at, code, rejection: None };
+    let acknowledgement = Acknowledgement {
+        sender: &sender,
+        control_id: "1",
+        at: &at,
+        code,
+        rejection: None,
+        diagnostic: None,
+    };
     let written = acknowledgement.render(Some((&header, message.separators())));
     let spent = ALLOCATIONS.get() - before;
     assert!(claims.len() == 3 && !written.is_empty());

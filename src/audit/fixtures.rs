@@ -65,6 +65,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::MessageAccepted { message, session, device: id() },
         Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },
         Event::IdentityViolation { message, session, device: id(), identity: "00A0".to_owned() },
+        Event::RejectionsNotStored { device: id(), since: at, messages: 7, bytes: 700 },
         Event::BytesBetweenFrames { session, device: id(), count: 7 },
         Event::FeedSilent { device: id(), last: at, threshold: 90 },
         Event::FeedResumed { device: id(), pause: 600 },

@@ -22,6 +22,8 @@ pub struct Devices {
     pub max_violations: u32,
     /// Distinct device identities that one message may name.
     pub max_identities: u32,
+    /// Messages that one device may send per second, over all of its sessions; further ones are read later.
+    pub messages_per_second: u32,
     /// When a device that stopped sending counts as silent.
     pub silent_after: SilentAfter,
 }
@@ -34,6 +36,7 @@ impl Default for Devices {
             missing_identity: MissingIdentity::default(),
             max_violations: 10,
             max_identities: 1024,
+            messages_per_second: 5000,
             silent_after: SilentAfter::default(),
         }
     }
@@ -112,5 +115,6 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("devices.missing-identity", ReloadClass::Applied),
     Key::new("devices.max-violations", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("devices.max-identities", ReloadClass::Applied).count(16..=65_536),
+    Key::new("devices.messages-per-second", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("devices.silent-after", ReloadClass::Applied).timeout(),
 ];

@@ -20,6 +20,8 @@ pub struct InterfaceA {
     pub max_connections: usize,
     /// Connections of one address (IPv6: one /64) whose handshake is not complete; further ones are refused.
     pub connections_per_address: usize,
+    /// Sessions of one device. Beyond it one that is idle makes way, or the new one is refused.
+    pub sessions_per_device: usize,
     /// Concurrent TLS handshakes; further ones wait, none is dropped.
     pub max_handshakes: usize,
     /// Concurrent TLS handshakes of one address (IPv6: one /64); further ones wait.
@@ -61,6 +63,7 @@ impl Default for InterfaceA {
             max_connections: 20_000,
             // A hospital behind NAT has open sessions, which do not count, and few handshakes at a time.
             connections_per_address: 512,
+            sessions_per_device: 64,
             max_handshakes: 256,
             handshakes_per_address: 64,
             shared_addresses: Vec::new(),
@@ -112,6 +115,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.listen", ReloadClass::Restart),
     Key::new("interface-a.max-connections", ReloadClass::Restart).count(1..=1_000_000),
     Key::new("interface-a.connections-per-address", ReloadClass::Applied).count(1..=1_000_000),
+    Key::new("interface-a.sessions-per-device", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.max-handshakes", ReloadClass::Restart).count(1..=100_000),
     Key::new("interface-a.handshakes-per-address", ReloadClass::Restart).count(1..=100_000),
     Key::new("interface-a.shared-addresses", ReloadClass::Applied),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::key::{Key, ReloadClass};
+use super::quantity;
 
 /// Which messages are accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,11 @@ pub struct Messages {
     pub conformance: Conformance,
     /// What to do with a frame without MSH or MSH-10.
     pub unreadable: UnreadableMessage,
+    /// Rejected messages of one device that are stored in an hour; further ones are answered and counted.
+    pub rejected_per_hour: u32,
+    /// Their bytes.
+    #[serde(with = "quantity::size")]
+    pub rejected_bytes_per_hour: usize,
     /// MSH-3 of the messages that the platform sends.
     pub application: String,
     /// MSH-4 of the messages that the platform sends.
@@ -29,6 +35,8 @@ impl Default for Messages {
             processing_ids: vec!["P".to_owned()],
             conformance: Conformance::default(),
             unreadable: UnreadableMessage::default(),
+            rejected_per_hour: 5000,
+            rejected_bytes_per_hour: 16 << 20,
             application: "PCD-PLATFORM".to_owned(),
             facility: String::new(),
         }
@@ -75,6 +83,8 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("messages.processing-ids", ReloadClass::Applied),
     Key::new("messages.conformance", ReloadClass::Applied),
     Key::new("messages.unreadable", ReloadClass::Applied),
+    Key::new("messages.rejected-per-hour", ReloadClass::Applied).count(0..=100_000_000),
+    Key::new("messages.rejected-bytes-per-hour", ReloadClass::Applied).bytes(0..=1 << 40),
     Key::new("messages.application", ReloadClass::Applied),
     Key::new("messages.facility", ReloadClass::Applied),
 ];

@@ -99,7 +99,8 @@ pub(super) fn directory(devices: Vec<Device>) -> DirectoryHandle {
 
 /// A session of [`NAME`] that applies `config`.
 pub(super) fn session_with(config: ConfigHandle, pending_replies: PendingReplies, clock: &Clock) -> Session {
-    let context = Context { config, directory: directory(vec![device()]), pending_replies };
+    let directory = directory(vec![device()]);
+    let context = Context { config, directory, pending_replies, share: Arc::default() };
     Session::open(peer(), SessionId::at(clock.now()), context, now(clock))
 }
 

@@ -7,6 +7,7 @@
 mod address_shares;
 mod connection;
 mod counters;
+mod device_limits;
 #[cfg(test)]
 mod fixtures;
 mod frame_memory;

@@ -76,6 +76,11 @@ impl PendingReplies {
         self.lock().contains_key(&(device.clone(), control_id.to_vec()))
     }
 
+    /// Whether a message that was sent on this session waits for its acknowledgement.
+    pub(super) fn expects_on(&self, session: SessionId) -> bool {
+        self.lock().values().any(|waiting| waiting.session == Some(session))
+    }
+
     /// Passes on an acknowledgement of the device. The final one ends the exchange, so that it counts once.
     pub(super) fn settle(&self, device: &DeviceId, control_id: &[u8], acknowledgement: Acknowledgement) {
         let key = (device.clone(), control_id.to_vec());

@@ -1,8 +1,9 @@
 //! The open sessions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
 /// sends messages to devices through it.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
-    sessions: Arc<Mutex<HashMap<SessionId, Entry>>>,
+    sessions: Arc<Mutex<Sessions>>,
     pending_replies: PendingReplies,
 }
 
@@ -65,7 +66,24 @@ pub(super) struct Outgoing {
 pub(super) struct Channels {
     pub(super) deliveries: mpsc::Receiver<Outgoing>,
     pub(super) withdrawn: watch::Receiver<Option<Refusal>>,
+    idle_since: IdleSince,
     _registration: Registration,
+}
+
+/// How many sessions a device may have, and the time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SessionLimit {
+    pub(super) sessions: usize,
+    pub(super) now: Instant,
+}
+
+/// Since when a session has been idle; `None` while it is busy.
+type IdleSince = Arc<Mutex<Option<Instant>>>;
+
+#[derive(Debug, Default)]
+struct Sessions {
+    by_id: HashMap<SessionId, Entry>,
+    by_device: HashMap<DeviceId, BTreeSet<SessionId>>,
 }
 
 #[derive(Debug)]
@@ -74,6 +92,73 @@ struct Entry {
     path: Arc<[IssuedCertificate]>,
     deliveries: mpsc::Sender<Outgoing>,
     withdrawn: watch::Sender<Option<Refusal>>,
+    idle_since: IdleSince,
+}
+
+impl Entry {
+    /// Whether the session has not been asked to end.
+    fn stays(&self) -> bool {
+        self.withdrawn.borrow().is_none()
+    }
+
+    fn withdraw(&self, refusal: Refusal) {
+        // The session may have ended in this moment.
+        let _ = self.withdrawn.send(Some(refusal));
+    }
+}
+
+impl Sessions {
+    fn insert(&mut self, entry: Entry) {
+        self.by_device.entry(entry.info.device.clone()).or_default().insert(entry.info.id);
+        self.by_id.insert(entry.info.id, entry);
+    }
+
+    fn remove(&mut self, id: SessionId) {
+        let Some(entry) = self.by_id.remove(&id) else { return };
+        if let Some(sessions) = self.by_device.get_mut(&entry.info.device) {
+            sessions.remove(&id);
+            if sessions.is_empty() {
+                self.by_device.remove(&entry.info.device);
+            }
+        }
+    }
+
+    /// The sessions of a device, the oldest first.
+    fn of_device(&self, device: &DeviceId) -> impl DoubleEndedIterator<Item = &Entry> {
+        let ids = self.by_device.get(device).into_iter().flatten();
+        ids.filter_map(|id| self.by_id.get(id))
+    }
+
+    /// Makes room for one more session of the device: the one that has been idle longest makes way.
+    fn make_room(
+        &self,
+        device: &DeviceId,
+        limit: SessionLimit,
+        expects: impl Fn(SessionId) -> bool,
+    ) -> Result<(), Refusal> {
+        let own: Vec<_> = self.of_device(device).filter(|entry| entry.stays()).collect();
+        if own.len() < limit.sessions {
+            return Ok(());
+        }
+        let idle_since = |entry: &Entry| {
+            let since = *entry.idle_since.lock().unwrap_or_else(PoisonError::into_inner);
+            since.filter(|since| limit.now.saturating_duration_since(*since) >= IDLE_TIME)
+        };
+        let idle = own.iter().filter(|entry| !expects(entry.info.id));
+        let (_, idle) = idle
+            .filter_map(|entry| idle_since(entry).map(|since| (since, entry)))
+            .min_by_key(|(since, _)| *since)
+            .ok_or(Refusal::TooManySessions)?;
+        idle.withdraw(Refusal::TooManySessions);
+        Ok(())
+    }
+}
+
+impl Channels {
+    /// Reports since when the session has been idle; `None` while it is busy.
+    pub(super) fn set_idle_since(&self, since: Option<Instant>) {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
 }
 
 /// Removes the session from the list when it is dropped, however the session ended.
@@ -87,16 +172,15 @@ impl Registry {
     /// Every open session.
     #[must_use]
     pub fn sessions(&self) -> Vec<SessionInfo> {
-        self.entries().values().map(|entry| entry.info.clone()).collect()
+        self.entries().by_id.values().map(|entry| entry.info.clone()).collect()
     }
 
     /// Ends the sessions of devices that `directory` no longer admits: authorization is checked after the
     /// handshake as well.
     pub fn recheck(&self, directory: &Directory) {
-        for entry in self.entries().values() {
+        for entry in self.entries().by_id.values() {
             if let Err(refusal) = directory.admit(&entry.info.device) {
-                // The session may have ended in this moment.
-                let _ = entry.withdrawn.send(Some(refusal));
+                entry.withdraw(refusal);
             }
         }
     }
@@ -107,14 +191,14 @@ impl Registry {
         &self,
         lost_admission: impl Fn(&Arc<[IssuedCertificate]>) -> Option<Refusal>,
     ) {
-        let paths: Vec<_> = self.entries().iter().map(|(id, entry)| (*id, Arc::clone(&entry.path))).collect();
+        let paths: Vec<_> =
+            self.entries().by_id.iter().map(|(id, entry)| (*id, Arc::clone(&entry.path))).collect();
         // A lookup takes microseconds; the lock on the list is not held during lookups.
         for (id, path) in paths {
             if let Some(refusal) = lost_admission(&path)
-                && let Some(entry) = self.entries().get(&id)
+                && let Some(entry) = self.entries().by_id.get(&id)
             {
-                // The session may have ended in this moment.
-                let _ = entry.withdrawn.send(Some(refusal));
+                entry.withdraw(refusal);
             }
         }
     }
@@ -122,7 +206,7 @@ impl Registry {
     /// Whether the device has an open session on this node.
     #[must_use]
     pub fn is_connected(&self, device: &DeviceId) -> bool {
-        self.entries().values().any(|entry| entry.info.device == *device)
+        self.entries().by_device.contains_key(device)
     }
 
     /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device`. Its acknowledgements may come on
@@ -163,7 +247,7 @@ impl Registry {
         self.pending_replies.clone()
     }
 
-    /// Lists a session, if `admit` still admits its peer.
+    /// Lists a session, if `admit` still admits its peer and the device may have one more.
     ///
     /// The handshake decides when the certificate arrives; a peer may withhold its Finished until an operator
     /// has suspended it. `admit` reads the current directory and revocation status while the list is locked.
@@ -171,38 +255,39 @@ impl Registry {
     /// a change is either seen by `admit` or ends the session: no order of events lets it pass (A8, A9.4).
     ///
     /// # Errors
-    /// Why `admit` refuses the peer.
+    /// Why `admit` refuses the peer, or that the device has too many sessions and none of them is idle.
     pub(super) fn register(
         &self,
         info: SessionInfo,
         path: Arc<[IssuedCertificate]>,
+        limit: SessionLimit,
         admit: impl FnOnce() -> Result<(), Refusal>,
     ) -> Result<Channels, Refusal> {
         let (deliver, deliveries) = mpsc::channel(MAX_QUEUED_DELIVERIES);
         let (withdraw, withdrawn) = watch::channel(None);
+        let idle_since = IdleSince::default();
         let registration = Registration { registry: self.clone(), id: info.id };
         {
             let mut entries = self.entries();
-            if let Err(refusal) = admit() {
+            let expects = |session| self.pending_replies.expects_on(session);
+            let room = || entries.make_room(&info.device, limit, expects);
+            if let Err(refusal) = admit().and_then(|()| room()) {
                 // The registration takes the lock when it is dropped.
                 drop(entries);
                 return Err(refusal);
             }
-            entries.insert(info.id, Entry { info, path, deliveries: deliver, withdrawn: withdraw });
+            let idle_since = Arc::clone(&idle_since);
+            entries.insert(Entry { info, path, deliveries: deliver, withdrawn: withdraw, idle_since });
         }
-        Ok(Channels { deliveries, withdrawn, _registration: registration })
+        Ok(Channels { deliveries, withdrawn, idle_since, _registration: registration })
     }
 
     // A device may reconnect before its old connection times out; the new one reaches it.
     fn newest_session_of(&self, device: &DeviceId) -> Option<(SessionId, mpsc::Sender<Outgoing>)> {
-        self.entries()
-            .values()
-            .filter(|entry| entry.info.device == *device)
-            .max_by_key(|entry| entry.info.id)
-            .map(|entry| (entry.info.id, entry.deliveries.clone()))
+        self.entries().of_device(device).next_back().map(|entry| (entry.info.id, entry.deliveries.clone()))
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<SessionId, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -215,11 +300,13 @@ pub(super) fn is_revoked(revocation: &Engine, path: &Arc<[IssuedCertificate]>) -
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        self.registry.entries().remove(&self.id);
+        self.registry.entries().remove(self.id);
         self.registry.pending_replies.abandon(self.id);
     }
 }
 
+/// A session without a byte and without a message in flight for this time may make way for a new one.
+const IDLE_TIME: Duration = Duration::from_mins(1);
 /// Messages that may wait in the queue of one session.
 const MAX_QUEUED_DELIVERIES: usize = 64;
 
@@ -230,14 +317,18 @@ mod tests {
     use super::*;
     use crate::authz::{Device, DeviceStatus};
     use crate::hl7::AcknowledgementCode;
-    use crate::model::MessageId;
+    use crate::model::{Clock, MessageId};
 
     fn named(name: &str) -> SessionInfo {
         SessionInfo { device: name.parse().unwrap(), ..info(&clock()) }
     }
 
+    fn limit(sessions: usize, clock: &Clock) -> SessionLimit {
+        SessionLimit { sessions, now: clock.instant() }
+    }
+
     fn list(registry: &Registry, info: SessionInfo) -> Channels {
-        registry.register(info, Arc::default(), || Ok(())).unwrap()
+        registry.register(info, Arc::default(), limit(64, &clock()), || Ok(())).unwrap()
     }
 
     #[test]
@@ -305,7 +396,7 @@ mod tests {
                 }
             };
             reach(Before);
-            let registered = registry.register(named(NAME), Arc::default(), || {
+            let registered = registry.register(named(NAME), Arc::default(), limit(64, &clock()), || {
                 reach(BeforeTheRead);
                 let admitted = current.load().admit(&NAME.parse().unwrap()).map(drop);
                 reach(AfterTheRead);
@@ -319,6 +410,36 @@ mod tests {
             };
             assert_eq!(refusal, Some(Refusal::SuspendedDevice), "{published:?}, {rechecked:?}");
         }
+    }
+
+    #[test]
+    fn a_device_has_a_number_of_sessions_and_the_one_idle_longest_makes_way() {
+        let (registry, clock) = (Registry::default(), clock());
+        let open = || {
+            let info = SessionInfo { id: SessionId::at(clock.now()), ..named(NAME) };
+            registry.register(info, Arc::default(), limit(3, &clock), || Ok(()))
+        };
+        let idle = |session: &Channels| session.set_idle_since(Some(clock.instant()));
+        let sessions: Vec<_> = (0..3).map(|_| open().unwrap()).collect();
+        idle(&sessions[1]);
+        clock.advance(Duration::from_secs(1));
+        idle(&sessions[2]);
+        clock.advance(IDLE_TIME - Duration::from_secs(2));
+        assert_eq!(open().unwrap_err(), Refusal::TooManySessions, "none is idle long enough");
+        let _other = list(&registry, named("OTHER"));
+        clock.advance(Duration::from_secs(10));
+        let _fourth = open().unwrap();
+        let withdrawn = || sessions.iter().map(|session| *session.withdrawn.borrow()).collect::<Vec<_>>();
+        assert_eq!(withdrawn(), [None, Some(Refusal::TooManySessions), None]);
+        // An order on its way keeps a session.
+        let [device, id] = [NAME, "1"];
+        let third = registry.entries().of_device(&device.parse().unwrap()).nth(2).unwrap().info.id;
+        let pending =
+            registry.pending_replies().expect(&device.parse().unwrap(), id.as_bytes(), Some(third), false);
+        assert_eq!(open().unwrap_err(), Refusal::TooManySessions);
+        drop(pending);
+        let _fifth = open().unwrap();
+        assert_eq!(withdrawn()[2], Some(Refusal::TooManySessions));
     }
 
     #[tokio::test]

@@ -15,11 +15,12 @@ use tracing::Instrument as _;
 
 use super::connection::{Connection, Ended, Services, WRITE_TIMEOUT, close};
 use super::counters;
+use super::device_limits::{DeviceLimits, NotStored};
 use super::frame_memory::FrameMemory;
 use super::handshakes::{Handshakes, Outcome};
 use super::listener::Listener;
 use super::refusal_log::RefusalLog;
-use super::registry::{Registry, SessionInfo, is_revoked};
+use super::registry::{Registry, SessionInfo, SessionLimit, is_revoked};
 use super::session::{Context, Session};
 use crate::audit;
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory, DirectoryHandle};
@@ -66,6 +67,7 @@ pub struct InterfaceA {
     registry: Registry,
     services: Arc<Services>,
     frame_memory: Arc<FrameMemory>,
+    device_limits: DeviceLimits,
     config: ConfigHandle,
     connections: TaskTracker,
     refusal_log: Arc<RefusalLog>,
@@ -104,6 +106,7 @@ impl InterfaceA {
             handshakes: Arc::new(handshakes),
             registry,
             refusal_log: Arc::new(RefusalLog::new(clock.clone())),
+            device_limits: DeviceLimits::default(),
             frame_memory: Arc::new(FrameMemory::new(Arc::clone(&config), metrics.clone())),
             services: Arc::new(Services { store, liveness, clock, metrics, drain }),
             config,
@@ -169,7 +172,10 @@ impl InterfaceA {
         let id = SessionId::at(now.wall);
         let device = peer.device().id.clone();
         let admit = || readmit(&peer, &self.directory.load(), &self.revocation);
-        let registered = self.registry.register(info(id, &peer, now.wall), Arc::clone(peer.path()), admit);
+        let sessions = self.config.load().interface_a.sessions_per_device;
+        let limit = SessionLimit { sessions, now: now.instant };
+        let path = Arc::clone(peer.path());
+        let registered = self.registry.register(info(id, &peer, now.wall), path, limit, admit);
         let channels = match registered {
             Ok(channels) => channels,
             Err(refusal) => return self.refuse_registration(stream, &peer, refusal).await,
@@ -196,6 +202,7 @@ impl InterfaceA {
             config: Arc::clone(&self.config),
             directory: Arc::clone(&self.directory),
             pending_replies: self.registry.pending_replies(),
+            share: self.device_limits.share(&device),
         };
         let session = Session::open(peer, id, context, now);
         metrics.connections_active.inc();
@@ -232,6 +239,18 @@ impl InterfaceA {
         };
         self.refuse(peer.address(), refused).await;
         close(&mut stream).await;
+    }
+
+    /// Records how many rejected messages of each device were not stored in the last hour; with `everything`
+    /// in the current one too.
+    async fn report_rejections(&self, everything: bool) {
+        let Services { store, clock, .. } = &*self.services;
+        for (device, NotStored { since, messages, bytes }) in
+            self.device_limits.report_rejections(clock.now(), everything)
+        {
+            let event = audit::Event::RejectionsNotStored { device, since, messages, bytes };
+            store.audit_or_log(event).await;
+        }
     }
 
     async fn refuse(self, address: SocketAddr, refused: HandshakeError) {
@@ -298,6 +317,7 @@ impl Serving {
             accepting.spawn(accept(listener, self.interface.clone()));
         }
         accepting.spawn(log_refusals(Arc::clone(&self.interface.refusal_log), drain.clone()));
+        accepting.spawn(report_rejections(self.interface.clone()));
         let mut outcome = Ok(());
         while let Some(ended) = accepting.join_next().await {
             if let Err(error) = ended.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
@@ -310,6 +330,7 @@ impl Serving {
         self.interface.connections.close();
         self.interface.connections.wait().await;
         self.interface.refusal_log.close();
+        self.interface.report_rejections(true).await;
         outcome
     }
 }
@@ -327,6 +348,17 @@ async fn accept(listener: Listener, interface: InterfaceA) -> std::io::Result<()
             serve.await;
             drop(permit);
         });
+    }
+}
+
+async fn report_rejections(interface: InterfaceA) -> std::io::Result<()> {
+    let mut ticks = tokio::time::interval(REJECTIONS_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = interface.services.drain.cancelled() => return Ok(()),
+            _ = ticks.tick() => interface.report_rejections(false).await,
+        }
     }
 }
 
@@ -363,5 +395,7 @@ fn info(id: SessionId, peer: &Peer, since: jiff::Timestamp) -> SessionInfo {
     }
 }
 
+/// How often hours that are over are reported.
+const REJECTIONS_INTERVAL: Duration = Duration::from_mins(1);
 /// How often the counts of refusals are checked.
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);

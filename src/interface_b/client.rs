@@ -160,6 +160,7 @@ fn refusals(message: &Message<'_>) -> Vec<Bytes> {
             at: &now.to_zoned_datetime(TimeZone::UTC),
             code,
             rejection: Some(&Rejection::UnsupportedType),
+            diagnostic: None,
         };
         acknowledgement.render(Some((&header, message.separators()))).into()
     };

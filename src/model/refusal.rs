@@ -56,11 +56,13 @@ pub enum Refusal {
     Disconnected,
     /// Too many connections of its address have not completed their handshake.
     TooManyConnections,
+    /// The device has as many sessions as it may have, or this session was idle and made way for a new one.
+    TooManySessions,
 }
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
         Self::OversizedChain,
@@ -85,6 +87,7 @@ impl Refusal {
         Self::HandshakeTimeout,
         Self::Disconnected,
         Self::TooManyConnections,
+        Self::TooManySessions,
     ];
 
     /// The stable code of the reason, in metric labels, audit rows and logs.
@@ -115,6 +118,7 @@ impl Refusal {
             Self::HandshakeTimeout => "handshake-timeout",
             Self::Disconnected => "disconnected",
             Self::TooManyConnections => "too-many-connections",
+            Self::TooManySessions => "too-many-sessions",
         }
     }
 }

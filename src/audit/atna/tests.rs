@@ -72,6 +72,7 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
     ];
     let not = [
         "connection-accepted",
+        "rejections-not-stored",
         "bytes-between-frames",
         "feed-silent",
         "feed-resumed",

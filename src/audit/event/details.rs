@@ -35,6 +35,7 @@ impl Event {
             Self::MessageAccepted { .. }
             | Self::MessageRejected { .. }
             | Self::IdentityViolation { .. }
+            | Self::RejectionsNotStored { .. }
             | Self::MessageViewed { .. }
             | Self::MessagesExported { .. }
             | Self::MessagesPruned { .. }
@@ -144,6 +145,12 @@ impl Event {
                 "session": session.to_string(),
                 "device": device.as_str(),
                 "identity": identity,
+            }),
+            Self::RejectionsNotStored { device, since, messages, bytes } => json!({
+                "device": device.as_str(),
+                "since": since.to_string(),
+                "messages": messages,
+                "bytes": bytes,
             }),
             Self::MessageViewed { message, device, viewed_as, actor } => json!({
                 "message": message.to_string(),

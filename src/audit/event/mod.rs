@@ -127,6 +127,18 @@ pub enum Event {
         /// The device identity that was claimed.
         identity: String,
     },
+    /// Rejected messages of a device were not stored, because it had too many of them in an hour. One row for
+    /// the first of an hour, and one with the number when the hour is over.
+    RejectionsNotStored {
+        /// The certificate's Common Name.
+        device: DeviceId,
+        /// The beginning of the hour.
+        since: Timestamp,
+        /// How many, the first included.
+        messages: u64,
+        /// How many bytes they had.
+        bytes: u64,
+    },
     /// A peer sent bytes outside frames; recorded once, when its session ends.
     BytesBetweenFrames {
         /// The session.
@@ -298,7 +310,7 @@ pub enum Event {
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 30] = [
+    pub const NAMES: [&'static str; 31] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -310,6 +322,7 @@ impl Event {
         "message-accepted",
         "message-rejected",
         "identity-violation",
+        "rejections-not-stored",
         "bytes-between-frames",
         "feed-silent",
         "feed-resumed",
@@ -358,6 +371,7 @@ impl Event {
             Self::MessageAccepted { .. } => "message-accepted",
             Self::MessageRejected { .. } => "message-rejected",
             Self::IdentityViolation { .. } => "identity-violation",
+            Self::RejectionsNotStored { .. } => "rejections-not-stored",
             Self::BytesBetweenFrames { .. } => "bytes-between-frames",
             Self::FeedSilent { .. } => "feed-silent",
             Self::FeedResumed { .. } => "feed-resumed",

@@ -31,6 +31,8 @@ pub struct Acknowledgement<'a> {
     pub code: AcknowledgementCode,
     /// The reason of a negative acknowledgement: ERR.
     pub rejection: Option<&'a Rejection>,
+    /// Information for the engineers of the sender (ERR-7), with a rejection.
+    pub diagnostic: Option<&'a str>,
 }
 
 impl Acknowledgement<'_> {
@@ -72,7 +74,7 @@ impl Acknowledgement<'_> {
         out.end_segment();
 
         if let Some(rejection) = self.rejection {
-            out.error(rejection);
+            out.error(rejection, self.diagnostic);
         }
         out.bytes
     }
@@ -105,8 +107,8 @@ impl Output {
         self.bytes.extend(self.separators.encoding_characters());
     }
 
-    /// ERR (HL7 2.6 ch. 2, 2.15.5): location, code of table 0357, severity, our own code.
-    fn error(&mut self, rejection: &Rejection) {
+    /// ERR (HL7 2.6 ch. 2, 2.15.5): location, code of table 0357, severity, our own code, diagnostic.
+    fn error(&mut self, rejection: &Rejection, diagnostic: Option<&str>) {
         self.text("ERR");
         self.field().field();
         if let Some(location) = rejection.location() {
@@ -116,6 +118,9 @@ impl Output {
         self.field().text(code).component().text(text).component().text("HL70357");
         self.field().text("E");
         self.field().text(rejection.code()).component().text(rejection.text()).component().text("L");
+        if let Some(diagnostic) = diagnostic {
+            self.field().field().text(diagnostic);
+        }
         self.end_segment();
     }
 
@@ -204,8 +209,14 @@ mod tests {
     fn render(message: Option<&[u8]>, code: AcknowledgementCode, rejection: Option<&Rejection>) -> String {
         let at = "2026-03-01T12:30:05-05:30[-05:30]".parse().unwrap();
         let sender = sender();
-        let acknowledgement =
-            Acknowledgement { sender: &sender, control_id: "OURS-1", at: &at, code, rejection };
+        let acknowledgement = Acknowledgement {
+            sender: &sender,
+            control_id: "OURS-1",
+            at: &at,
+            code,
+            rejection,
+            diagnostic: None,
+        };
         let message = message.map(|bytes| Message::parse(bytes).unwrap());
         let header = message.as_ref().map(|message| (message.header(), message.separators()));
         let bytes = acknowledgement.render(header.as_ref().map(|(header, separators)| (header, *separators)));

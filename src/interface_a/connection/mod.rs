@@ -166,6 +166,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Effect::Deviated(code) => {
                     self.services.metrics.frame_deviations_total.with_label_values(&[code]).inc();
                 }
+                Effect::NotStored => self.services.metrics.rejections_not_stored_total.inc(),
+                Effect::Slowed => {
+                    self.services.metrics.read_pauses_total.with_label_values(&["message-rate"]).inc();
+                }
                 Effect::End(reason) => end = Some(reason),
             }
         }
@@ -228,6 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let may_read = self.session.wants_input() && (tasks.is_empty() || !self.services.store.is_full());
         let reads = may_read && self.has_frame_memory(now);
         self.session.set_reading(reads, now);
+        self.channels.set_idle_since(self.session.idle_since());
         let draining = self.session.is_draining();
         let mut deadline = self.session.deadline();
         if reads {

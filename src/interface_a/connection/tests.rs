@@ -8,7 +8,7 @@ use super::super::fixtures::{
     session,
 };
 use super::super::frame_memory::FrameMemory;
-use super::super::registry::{DeliverError, Registry};
+use super::super::registry::{DeliverError, Registry, SessionLimit};
 use super::*;
 use crate::audit::StopReason;
 use crate::authz::{Device, DeviceStatus, Directory};
@@ -45,7 +45,8 @@ impl Bench {
             metrics: Metrics::new().unwrap(),
             drain: drain.clone(),
         };
-        let channels = registry.register(info(&clock), Arc::default(), || Ok(())).unwrap();
+        let limit = SessionLimit { sessions: 64, now: clock.instant() };
+        let channels = registry.register(info(&clock), Arc::default(), limit, || Ok(())).unwrap();
         let session = session(registry.pending_replies(), limits, &clock);
         let memory = Arc::new(FrameMemory::new(handle(config()), services.metrics.clone()));
         let frame = memory.share(info(&clock).id, name(), clock.instant());

@@ -17,7 +17,7 @@ use crate::config::Messages;
 use crate::model::DeviceId;
 
 /// The shares of all devices. Only devices of the directory get one. It outlives the sessions of its device,
-/// which would otherwise begin anew by connecting again. Clones share the state.
+/// whose limits a new connection would otherwise reset. Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub(super) struct DeviceLimits(Arc<Mutex<HashMap<DeviceId, Arc<DeviceShare>>>>);
 

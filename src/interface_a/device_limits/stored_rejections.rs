@@ -73,7 +73,9 @@ impl StoredRejections {
 
     fn end_hour(&mut self, now: Timestamp) {
         let is_over = |hour: &mut Hour| now < hour.began || now.duration_since(hour.began) >= HOUR;
-        let Some(Hour { began, not_stored, not_stored_bytes, .. }) = self.hour.take_if(is_over) else { return };
+        let Some(Hour { began, not_stored, not_stored_bytes, .. }) = self.hour.take_if(is_over) else {
+            return;
+        };
         if not_stored > 0 {
             let earlier = self.finished.take();
             self.finished = Some(NotStored {
@@ -97,8 +99,7 @@ mod tests {
 
     #[test]
     fn number_and_bytes_of_an_hour_are_stored_and_the_rest_is_counted() {
-        let limits =
-            Messages { rejected_per_hour: 3, rejected_bytes_per_hour: 100, ..Messages::default() };
+        let limits = Messages { rejected_per_hour: 3, rejected_bytes_per_hour: 100, ..Messages::default() };
         let mut rejections = StoredRejections::default();
         let mut take = |bytes, minute| rejections.take(bytes, &limits, at(minute));
         assert_eq!(take(60, 0), Storage::Stored);

@@ -34,6 +34,7 @@ impl Answering<'_> {
         header: Option<&Header<'_>>,
         rejection: Option<&Rejection>,
         request: AcknowledgementRequest,
+        diagnostic: Option<&str>,
     ) -> Answer {
         let header = header.map(|header| (header, header.separators()));
         let at = self.now.to_zoned_datetime(self.zone.clone());
@@ -46,6 +47,7 @@ impl Answering<'_> {
                 at: &at,
                 code,
                 rejection,
+                diagnostic,
             };
             let payload = Bytes::from(acknowledgement.render(header));
             if let Err(error) = Codec::new(payload.len()).encode(payload, &mut frames) {

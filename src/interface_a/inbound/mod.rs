@@ -22,6 +22,7 @@ pub(super) use self::outcome::{Decision, Label, Outcome, Reply, StoreFailure};
 pub(super) use self::reading::Part;
 use self::reading::{Reading, framing_warnings};
 use self::record::{Origin, distinct};
+use super::device_limits::{DeviceShare, Storage};
 use super::settings::Settings;
 use crate::audit;
 use crate::authz::{Device, DirectoryHandle, rules};
@@ -39,6 +40,7 @@ use crate::tls::Peer;
 pub(super) struct Inbound {
     origin: Origin,
     directory: DirectoryHandle,
+    share: Arc<DeviceShare>,
 }
 
 /// One moment of a session, with the configuration that applies to it.
@@ -46,13 +48,19 @@ pub(super) struct Inbound {
 struct Evaluation<'a> {
     origin: &'a Origin,
     directory: &'a DirectoryHandle,
+    share: &'a DeviceShare,
     settings: &'a Settings,
     now: Timestamp,
 }
 
 impl Inbound {
-    pub(super) fn new(peer: Peer, session: SessionId, directory: DirectoryHandle) -> Self {
-        Self { origin: Origin { session, peer, zone: TimeZone::system() }, directory }
+    pub(super) fn new(
+        peer: Peer,
+        session: SessionId,
+        directory: DirectoryHandle,
+        share: Arc<DeviceShare>,
+    ) -> Self {
+        Self { origin: Origin { session, peer, zone: TimeZone::system() }, directory, share }
     }
 
     /// The device that sends.
@@ -105,9 +113,15 @@ impl Inbound {
     ) -> (Bytes, Label) {
         let header = failure.header.header();
         let evaluation = self.evaluation(settings, now);
-        let answer =
-            evaluation.answering().render(Some(&header), Some(&Rejection::StoreUnavailable), failure.request);
+        let unavailable = Some(&Rejection::StoreUnavailable);
+        let answer = evaluation.answering().render(Some(&header), unavailable, failure.request, None);
         (answer.frames, Label { acknowledgement: answer.codes, ..label })
+    }
+
+    /// The audit event for the first rejected message of an hour that is not stored.
+    pub(super) fn rejection_not_stored(&self, bytes: usize, now: Timestamp) -> audit::Event {
+        let device = self.device().clone();
+        audit::Event::RejectionsNotStored { device, since: now, messages: 1, bytes: bytes as u64 }
     }
 
     /// The audit event for bytes that belong to no frame.
@@ -119,8 +133,9 @@ impl Inbound {
         }
     }
 
-    const fn evaluation<'a>(&'a self, settings: &'a Settings, now: Timestamp) -> Evaluation<'a> {
-        Evaluation { origin: &self.origin, directory: &self.directory, settings, now }
+    fn evaluation<'a>(&'a self, settings: &'a Settings, now: Timestamp) -> Evaluation<'a> {
+        let Self { origin, directory, share } = self;
+        Evaluation { origin, directory, share, settings, now }
     }
 }
 
@@ -160,7 +175,8 @@ impl Evaluation<'_> {
                 Decision { outcome: Outcome::Violation, ..rejected }
             }
         };
-        Decision { violation, ..decision }
+        let is_stored = decision.storage == Storage::Stored;
+        Decision { violation: violation.filter(|_| is_stored), ..decision }
     }
 
     fn accept(
@@ -170,11 +186,12 @@ impl Evaluation<'_> {
         request: AcknowledgementRequest,
     ) -> Decision {
         let header = reading.message.header();
-        let answer = self.answering().render(Some(&header), None, request);
+        let answer = self.answering().render(Some(&header), None, request, None);
         let is_watchdog = reading.transaction == Some(Transaction::Watchdog);
         Decision {
             record: MessageRecord { acknowledgement: answer.frames, ..record },
             label: label(Some(reading), answer.codes),
+            storage: Storage::Stored,
             outcome: Outcome::Accepted {
                 on_store_failure: Some(StoreFailure { header: header.keep(), request }),
                 heartbeat_interval: is_watchdog.then(|| heartbeat_interval(&reading.message)).flatten(),
@@ -191,7 +208,9 @@ impl Evaluation<'_> {
         request: AcknowledgementRequest,
     ) -> Decision {
         let header = reading.map(|reading| reading.message.header());
-        let answer = self.answering().render(header.as_ref(), Some(rejection), request);
+        let storage = self.storage(&record);
+        let diagnostic = (storage != Storage::Stored).then_some(NOT_STORED);
+        let answer = self.answering().render(header.as_ref(), Some(rejection), request, diagnostic);
         let mut decision = Decision {
             record: MessageRecord {
                 verdict: Verdict::Rejected { code: rejection.code().to_owned() },
@@ -199,6 +218,7 @@ impl Evaluation<'_> {
                 ..record
             },
             label: label(reading, answer.codes),
+            storage,
             outcome: Outcome::Rejected,
             violation: None,
         };
@@ -264,12 +284,22 @@ impl Evaluation<'_> {
             not_allowed: distinct(rules::not_allowed(&device, &directory, &reading.claims)),
             ..self.origin.record(reading, frame.payload.clone(), self.now)
         };
+        let is_rejected = record.verdict.rejection().is_some();
+        let storage = if is_rejected { self.storage(&record) } else { Storage::Stored };
+        let violation = self.violation(&record, foreign_identity);
         Decision {
-            violation: self.violation(&record, foreign_identity),
+            violation: violation.filter(|_| storage == Storage::Stored),
             record,
+            storage,
             label: Label { transaction: "acknowledgement", acknowledgement: NO_ANSWER },
             outcome,
         }
+    }
+
+    /// Whether a rejected message is stored. Its identities take space in an index too.
+    fn storage(self, record: &MessageRecord) -> Storage {
+        let bytes = record.raw.len() + record.identities.len() * IDENTITY_BYTES;
+        self.share.take_rejection(bytes, &self.settings.config().messages, self.now)
     }
 
     /// The audit row of a message that names a device for which its sender may not speak.
@@ -302,6 +332,10 @@ fn label(reading: Option<&Reading<'_>>, acknowledgement: &'static str) -> Label 
     Label { transaction: transaction.map_or("other", Transaction::label), acknowledgement }
 }
 
+/// What the answer to a rejected message says when the message is not stored.
+const NOT_STORED: &str = "the device has too many rejected messages, this one is not stored";
+/// Bytes that a row in the index of identities takes.
+const IDENTITY_BYTES: usize = 64;
 /// The rejection code of an acknowledgement that no message of ours waits for.
 const UNEXPECTED_ACKNOWLEDGEMENT: &str = "unexpected-acknowledgement";
 /// The warning of a message whose batch trailer states another number of messages than the batch holds.

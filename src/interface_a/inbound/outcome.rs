@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::audit;
 use crate::hl7::{AcknowledgementCode, AcknowledgementRequest, KeptHeader};
+use crate::interface_a::device_limits::Storage;
 use crate::store::MessageRecord;
 
 use bytes::Bytes;
@@ -15,6 +16,8 @@ pub(crate) struct Decision {
     pub(crate) record: MessageRecord,
     /// How the message is counted once its record is durable.
     pub(crate) label: Label,
+    /// Whether the record is stored: a device may have too many rejected messages.
+    pub(crate) storage: Storage,
     /// What follows for the session.
     pub(crate) outcome: Outcome,
     /// The identity violation that the audit trail records.

@@ -8,7 +8,7 @@ use crate::hl7::{AcknowledgementCode, Message};
 const OTHER: &str = "00A037FFFE000002";
 
 fn inbound(devices: Vec<Device>) -> Inbound {
-    Inbound::new(peer(), SessionId::at(clock().now()), directory(devices))
+    Inbound::new(peer(), SessionId::at(clock().now()), directory(devices), Arc::default())
 }
 
 fn settings(config: Config) -> Settings {

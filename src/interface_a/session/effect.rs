@@ -34,6 +34,10 @@ pub(in crate::interface_a) enum Effect {
     Count(Label, Instant),
     /// Count a frame that deviates from MLLP, by the stable word for how.
     Deviated(&'static str),
+    /// Count a rejected message that is not stored.
+    NotStored,
+    /// Count a pause: the device sends more messages per second than it may.
+    Slowed,
     /// The session is over: close the connection.
     End(SessionEnd),
 }

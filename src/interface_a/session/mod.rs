@@ -8,16 +8,22 @@
 //! positive acknowledgement means that the message is safe). Up to `[interface-a] in-flight` messages are
 //! stored at once.
 
+mod buffer;
 mod effect;
+mod in_flight;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Decoder as _;
 
+use self::buffer::Buffer;
 pub(super) use self::effect::{Effect, Now, Ticket};
-use super::inbound::{Decision, Inbound, Label, Outcome, Part, Reply, StoreFailure};
+use self::in_flight::{InFlight, PendingAnswer};
+use super::device_limits::{DeviceShare, Storage};
+use super::inbound::{Decision, Inbound, Outcome, Part, Reply};
 use super::pending_replies::{Acknowledgement, PendingReplies};
 use super::registry::Outgoing;
 use super::settings::Settings;
@@ -35,6 +41,8 @@ pub(super) struct Context {
     pub(super) config: ConfigHandle,
     pub(super) directory: DirectoryHandle,
     pub(super) pending_replies: PendingReplies,
+    /// What the device uses over all of its sessions.
+    pub(super) share: Arc<DeviceShare>,
 }
 
 /// The state of one session. See the module.
@@ -43,18 +51,19 @@ pub(super) struct Session {
     inbound: Inbound,
     settings: Settings,
     codec: Codec,
-    buffer: BytesMut,
+    buffer: Buffer,
     /// Parts of a frame that wait until fewer messages are in flight: a batch may hold more than the limit.
     backlog: VecDeque<Part>,
     in_flight: VecDeque<InFlight>,
     next_ticket: u64,
     pending_replies: PendingReplies,
+    share: Arc<DeviceShare>,
+    /// When the device may send its next message: it sends too many per second.
+    slowed_until: Option<Instant>,
     /// Identity violations and broken frames since the last accepted message.
     violations: u32,
     /// Whether the last frame was truncated: only the first of a run is stored.
     is_truncated_run: bool,
-    /// Whether the buffer may still hold the memory of a large frame.
-    has_large_buffer: bool,
     phase: Phase,
     effects: VecDeque<Effect>,
     last_activity: Instant,
@@ -63,24 +72,6 @@ pub(super) struct Session {
     paused_since: Option<Instant>,
     /// When the connection last began to wait.
     waiting_since: Instant,
-}
-
-/// A message that is not answered yet, in the order of arrival.
-#[derive(Debug)]
-enum InFlight {
-    Storing { ticket: Ticket, pending: Box<PendingAnswer>, since: Instant },
-    Answered(Bytes),
-}
-
-/// What is sent once the store has the record of a message.
-#[derive(Debug)]
-struct PendingAnswer {
-    frames: Bytes,
-    label: Label,
-    /// Of an accepted message only.
-    on_store_failure: Option<StoreFailure>,
-    /// The answer to an order that the message carries. The order is settled when the answer is durable.
-    settles: Option<Reply>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,20 +85,21 @@ enum Phase {
 impl Session {
     /// Opens the session of an admitted peer.
     pub(super) fn open(peer: Peer, id: SessionId, context: Context, now: Now) -> Self {
-        let Context { config, directory, pending_replies } = context;
+        let Context { config, directory, pending_replies, share } = context;
         let settings = Settings::new(config);
         Self {
             codec: Codec::new(settings.config().interface_a.max_frame),
-            inbound: Inbound::new(peer, id, directory),
+            inbound: Inbound::new(peer, id, directory, Arc::clone(&share)),
+            share,
+            slowed_until: None,
             settings,
-            buffer: BytesMut::new(),
+            buffer: Buffer::default(),
             backlog: VecDeque::new(),
             in_flight: VecDeque::new(),
             next_ticket: 0,
             pending_replies,
             violations: 0,
             is_truncated_run: false,
-            has_large_buffer: false,
             phase: Phase::Open,
             effects: VecDeque::new(),
             last_activity: now.instant,
@@ -119,7 +111,7 @@ impl Session {
 
     /// Where bytes of the peer are to be appended before [`Session::received`].
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
-        &mut self.buffer
+        &mut self.buffer.bytes
     }
 
     /// Whether a frame has begun and not ended.
@@ -127,25 +119,14 @@ impl Session {
         self.codec.in_frame()
     }
 
-    /// The size of the buffer that the next read needs; larger than it is if it has to grow. A frame grows
-    /// by doubling, up to the largest one that is accepted.
+    /// The size that the buffer needs for the next read.
     pub(super) fn wanted_buffer(&self) -> usize {
-        let needed = self.buffer.len() + READ_SIZE;
-        if needed <= self.buffer.capacity() {
-            return self.buffer.capacity();
-        }
-        let largest = self.config().interface_a.max_frame.saturating_add(2 * READ_SIZE);
-        self.buffer.capacity().saturating_mul(2).min(largest).max(needed)
+        self.buffer.wanted(self.config().interface_a.max_frame)
     }
 
     /// Makes space for the next read.
     pub(super) fn grow_buffer(&mut self) {
-        let wanted = self.wanted_buffer();
-        if wanted > self.buffer.capacity() {
-            let mut grown = BytesMut::with_capacity(wanted);
-            grown.extend_from_slice(&self.buffer);
-            self.buffer = grown;
-        }
+        self.buffer.grow(self.settings.config().interface_a.max_frame);
     }
 
     /// Whether bytes should be read: not while as many messages are in flight as may be. This is the
@@ -167,6 +148,12 @@ impl Session {
                 *time = (*time + paused).min(now.instant);
             }
         }
+    }
+
+    /// Since when nothing has come and nothing is in flight.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.in_flight.is_empty() && self.backlog.is_empty() && !self.codec.in_frame();
+        (is_idle && self.phase == Phase::Open).then_some(self.last_activity)
     }
 
     /// Whether the session only finishes what is in flight, or is over.
@@ -195,11 +182,11 @@ impl Session {
         if self.phase != Phase::Open {
             return;
         }
-        if let Some(received) = self.codec.complete_without_cr(&mut self.buffer) {
+        if let Some(received) = self.codec.complete_without_cr(&mut self.buffer.bytes) {
             self.take(received, now);
             self.read_frames(now);
         }
-        if let Some(broken) = self.codec.abandon(&mut self.buffer, Interruption::EndOfStream) {
+        if let Some(broken) = self.codec.abandon(&mut self.buffer.bytes, Interruption::EndOfStream) {
             self.take(Received::Broken(broken), now);
         }
         self.drain(SessionEnd::PeerClosed);
@@ -209,11 +196,11 @@ impl Session {
     /// stored; the sender is asked to send it again.
     pub(super) fn refuse_frame(&mut self, now: Now) {
         if let Some(Broken { bytes, reason }) =
-            self.codec.abandon(&mut self.buffer, Interruption::MemoryLimit)
+            self.codec.abandon(&mut self.buffer.bytes, Interruption::MemoryLimit)
         {
             let kept = bytes.get(..bytes.len().min(REFUSED_BYTES_KEPT)).unwrap_or_default();
             let bytes = Bytes::copy_from_slice(kept);
-            self.buffer = BytesMut::new();
+            self.buffer = Buffer::default();
             self.take(Received::Broken(Broken { bytes, reason }), now);
             self.drain(SessionEnd::FrameMemoryLimit);
         }
@@ -269,6 +256,7 @@ impl Session {
     pub(super) fn drain(&mut self, reason: SessionEnd) {
         if self.phase == Phase::Open {
             self.phase = Phase::Draining(reason);
+            self.slowed_until = None;
             // A message that is not being stored is not acknowledged: its sender keeps it. A peer that only
             // closed its side has sent whole messages, and all of them are stored.
             if reason != SessionEnd::PeerClosed {
@@ -281,7 +269,8 @@ impl Session {
     /// When [`Session::expired`] has to be called, unless another event comes first. At least once in
     /// [`SETTINGS_INTERVAL`], so that a shorter timeout reaches a session that waits with a longer one.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.timeout().map(|timeout| timeout.min(self.waiting_since + SETTINGS_INTERVAL))
+        let timeout = self.timeout().map(|timeout| timeout.min(self.waiting_since + SETTINGS_INTERVAL));
+        [timeout, self.slowed_until].into_iter().flatten().min()
     }
 
     /// When the peer is late.
@@ -303,13 +292,16 @@ impl Session {
     /// The deadline has passed. Does nothing if a timeout has not.
     pub(super) fn expired(&mut self, now: Now) {
         self.refresh_settings();
+        if self.slowed_until.take_if(|until| *until <= now.instant).is_some() {
+            self.read_frames(now);
+        }
         if self.timeout().is_none_or(|timeout| now.instant < timeout) {
             return;
         }
-        if let Some(received) = self.codec.complete_without_cr(&mut self.buffer) {
+        if let Some(received) = self.codec.complete_without_cr(&mut self.buffer.bytes) {
             self.take(received, now);
             self.read_frames(now);
-        } else if let Some(broken) = self.codec.abandon(&mut self.buffer, Interruption::Timeout) {
+        } else if let Some(broken) = self.codec.abandon(&mut self.buffer.bytes, Interruption::Timeout) {
             self.take(Received::Broken(broken), now);
             // No later byte can be interpreted, also where the frame was UTF-16.
             self.drain(SessionEnd::FrameTimeout);
@@ -332,7 +324,7 @@ impl Session {
             if self.phase != Phase::Open {
                 break;
             }
-            match self.codec.decode(&mut self.buffer) {
+            match self.codec.decode(&mut self.buffer.bytes) {
                 Ok(Some(received)) => {
                     self.frame_began = None;
                     self.take(received, now);
@@ -345,7 +337,7 @@ impl Session {
             began @ Some(_) if self.codec.in_frame() => began,
             _ => self.codec.in_frame().then_some(now.instant),
         };
-        self.shrink_buffer();
+        self.buffer.shrink();
         self.send_answers();
     }
 
@@ -353,14 +345,14 @@ impl Session {
         match received {
             Received::Frame(frame) => {
                 self.is_truncated_run = false;
-                self.has_large_buffer |= frame.payload.len() > LARGE_FRAME;
+                self.buffer.frame_taken(frame.payload.len());
                 let deviations = frame.deviations.iter().map(|deviation| Effect::Deviated(deviation.code()));
                 self.effects.extend(deviations);
                 self.backlog.extend(Part::split(frame));
             }
             Received::Broken(broken) => {
                 self.effects.push_back(Effect::Deviated(broken.reason.code()));
-                self.has_large_buffer |= broken.bytes.len() > LARGE_FRAME;
+                self.buffer.frame_taken(broken.bytes.len());
                 if !broken.reason.must_close() {
                     self.violations = self.violations.saturating_add(1);
                 }
@@ -381,9 +373,10 @@ impl Session {
 
     /// Hands a message to the store and keeps its answer until the store has it.
     fn apply(&mut self, decision: Decision, now: Now) {
-        let Decision { record, label, outcome, violation } = decision;
+        let Decision { record, label, storage, outcome, violation } = decision;
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
+        self.count_rate(now);
         self.effects.extend(violation.map(Effect::Audit));
         // An accepted message forgives earlier violations; a rejected one between two violations does not.
         if record.verdict == Verdict::Accepted {
@@ -401,29 +394,39 @@ impl Session {
             // B.1: MSA-2 names the message of ours that is meant.
             Outcome::Reply(reply) => settles = Some(reply),
         }
-        let frames = record.acknowledgement.clone();
-        let pending = PendingAnswer { frames, label, on_store_failure, settles };
-        let since = now.instant;
-        self.in_flight.push_back(InFlight::Storing { ticket, pending: Box::new(pending), since });
-        self.effects.push_back(Effect::Record { ticket, record: Box::new(record), heartbeat_interval });
+        let (frames, since) = (record.acknowledgement.clone(), now.instant);
+        if storage == Storage::Stored {
+            let pending = Box::new(PendingAnswer { frames, label, on_store_failure, settles });
+            self.in_flight.push_back(InFlight::Storing { ticket, pending, since });
+            self.effects.push_back(Effect::Record { ticket, record: Box::new(record), heartbeat_interval });
+        } else {
+            if storage == Storage::CountedFirst {
+                let event = self.inbound.rejection_not_stored(record.raw.len(), now.wall);
+                self.effects.push_back(Effect::Audit(event));
+            }
+            self.in_flight.push_back(InFlight::Answered(frames));
+            self.effects.extend([Effect::NotStored, Effect::Count(label, since)]);
+            self.send_answers();
+        }
         self.end_after_violations();
         if let Some(reason) = end {
             self.drain(reason);
         }
     }
 
+    /// A device that sends too many messages per second is read more slowly.
+    fn count_rate(&mut self, now: Now) {
+        let rate = self.config().devices.messages_per_second;
+        let resume = self.share.take_message(now.instant, rate).filter(|_| self.phase == Phase::Open);
+        if resume.is_some() && self.slowed_until.is_none() {
+            self.effects.push_back(Effect::Slowed);
+        }
+        self.slowed_until = resume;
+    }
+
     fn end_after_violations(&mut self) {
         if self.violations >= self.config().devices.max_violations {
             self.drain(SessionEnd::Violations);
-        }
-    }
-
-    /// Frees the memory of a large frame: the bytes after it are in the same allocation, and an idle session
-    /// would keep it.
-    fn shrink_buffer(&mut self) {
-        if self.has_large_buffer && self.buffer.len() <= LARGE_FRAME {
-            self.buffer = BytesMut::from(&*self.buffer);
-            self.has_large_buffer = false;
         }
     }
 
@@ -454,7 +457,7 @@ impl Session {
     }
 
     fn has_capacity(&self) -> bool {
-        self.in_flight.len() < self.config().interface_a.in_flight
+        self.slowed_until.is_none() && self.in_flight.len() < self.config().interface_a.in_flight
     }
 
     fn config(&self) -> &Config {
@@ -480,10 +483,6 @@ const fn end_after(reason: BrokenReason) -> SessionEnd {
 
 /// How long a frame whose end block lacks its carriage return waits for it.
 const CARRIAGE_RETURN_TIMEOUT: Duration = Duration::from_millis(200);
-/// A frame of more bytes has its memory freed at once.
-const LARGE_FRAME: usize = 16 * 1024;
-/// Buffer space for each read.
-const READ_SIZE: usize = 8 * 1024;
 /// Bytes that are stored of a frame that was refused to free its memory: its header, as a rule.
 const REFUSED_BYTES_KEPT: usize = 16 * 1024;
 /// How long a waiting session may apply the timeouts of an earlier configuration.

@@ -16,7 +16,7 @@ const ENDED: &str = r#"pcd_connections_total{outcome="frame-memory-limit"}"#;
 #[test]
 fn an_idle_session_keeps_nothing_of_its_largest_message() {
     let count = requested("PCD_IDLE", 24);
-    let site = Site::new();
+    let site = Site::new().with("interface-a", "sessions-per-device = 1000");
     let platform = site.start();
     let own = admitted(&site, &platform, "LARGE");
     // What the first large message allocates stays with the process: a session of its own pays for it.

@@ -1,5 +1,6 @@
 //! One authorized device that is broken or malicious: what it costs the platform and the other devices.
 
+mod limits;
 mod memory;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! What a broken or malicious device costs.
 
+use super::super::buffer::{LARGE_FRAME, READ_SIZE};
 use super::*;
 
 #[test]
@@ -86,4 +87,75 @@ fn a_frame_that_is_refused_for_its_memory_is_answered_and_ends_the_session() {
     bench.stored(0);
     assert_eq!(bench.answers(), [("CE".to_owned(), "7".to_owned())], "to be sent again");
     assert_eq!(bench.end, Some(SessionEnd::FrameMemoryLimit));
+}
+
+fn rejecting(number: u32, bytes: usize) -> ConfigHandle {
+    let mut config = LIMITS.applied_to(config());
+    config.devices.max_violations = 1000;
+    (config.messages.rejected_per_hour, config.messages.rejected_bytes_per_hour) = (number, bytes);
+    handle(config)
+}
+
+#[test]
+fn too_many_rejected_messages_are_answered_and_counted() {
+    let mut bench = Bench::with_config(rejecting(2, 1 << 20), PendingReplies::default());
+    let foreign = |id: &str| frame_about("00A037FFFE000002", id);
+    for id in ["1", "2"] {
+        bench.receive(&foreign(id));
+        bench.stored(0);
+    }
+    assert_eq!((bench.audited.len(), bench.not_stored), (2, 0), "a violation each");
+    bench.answers();
+    // One that is being stored is answered before those that are not stored.
+    bench.receive(&[frame("3"), foreign("4"), foreign("5"), foreign("6")].concat());
+    assert_eq!(bench.answers(), []);
+    bench.stored(0);
+    let text = String::from_utf8(std::mem::take(&mut bench.sent)).unwrap();
+    let rejected = ["4", "5", "6"].map(|id| ("CR".to_owned(), id.to_owned()));
+    assert_eq!(acknowledgements(text.as_bytes()), [&positive(&["3"])[..], &rejected].concat());
+    assert_eq!(text.matches("this one is not stored").count(), 3, "{text}");
+    assert_eq!((bench.storing.len(), bench.not_stored), (0, 3));
+    let [_, _, audit::Event::RejectionsNotStored { messages: 1, .. }] = &bench.audited[..] else {
+        panic!("{:?}", bench.audited)
+    };
+    bench.clock.advance(Duration::from_hours(1));
+    bench.receive(&foreign("7"));
+    assert_eq!(bench.storing.len(), 1, "another hour");
+}
+
+#[test]
+fn many_messages_that_are_not_stored_are_read_at_once() {
+    let mut bench = Bench::with_config(rejecting(0, 0), PendingReplies::default());
+    let count = 3 * LIMITS.in_flight;
+    let all: Vec<u8> = (0..count).flat_map(|id| frame_about("00A037FFFE000002", &id.to_string())).collect();
+    bench.receive(&all);
+    assert_eq!(bench.answers().len(), count, "none waits for bytes that never come");
+}
+
+#[test]
+fn a_device_that_sends_too_fast_is_read_more_slowly() {
+    let mut config = LIMITS.applied_to(config());
+    config.devices.messages_per_second = 10;
+    let mut bench = Bench::with_config(handle(config), PendingReplies::default());
+    let all: Vec<u8> = (0..15).flat_map(|id| frame(&id.to_string())).collect();
+    bench.receive(&all);
+    assert_eq!((bench.storing.len(), bench.slowed), (11, 1), "a second's worth, and one to be late for");
+    assert!(!bench.session.wants_input());
+    while !bench.storing.is_empty() {
+        bench.stored(0);
+    }
+    for _ in 0..4 {
+        assert_eq!(bench.session.deadline(), Some(bench.clock.instant() + Duration::from_millis(100)));
+        bench.pass(Duration::from_millis(100));
+        assert_eq!(bench.storing.len(), 1);
+        bench.stored(0);
+    }
+    let ids: Vec<_> = (0..15).map(|id| id.to_string()).collect();
+    assert_eq!(
+        bench.answers(),
+        positive(&ids.iter().map(String::as_str).collect::<Vec<_>>()),
+        "none is lost"
+    );
+    bench.pass(Duration::from_secs(1));
+    assert!(bench.session.wants_input() && bench.end.is_none());
 }

@@ -10,9 +10,11 @@ use super::super::fixtures::{
     handle, now, session_with,
 };
 use super::*;
+use crate::audit;
 use crate::hl7::AcknowledgementCode;
 use crate::interface_a::Exchange;
 use crate::model::{Clock, MessageId, SessionId};
+use crate::store::MessageRecord;
 
 mod hostile;
 mod model;
@@ -28,6 +30,8 @@ struct Bench {
     pending_replies: PendingReplies,
     counted: Vec<&'static str>,
     deviated: Vec<&'static str>,
+    not_stored: usize,
+    slowed: usize,
     end: Option<SessionEnd>,
 }
 
@@ -47,6 +51,8 @@ impl Bench {
             audited: Vec::new(),
             counted: Vec::new(),
             deviated: Vec::new(),
+            not_stored: 0,
+            slowed: 0,
             end: None,
         }
     }
@@ -97,6 +103,8 @@ impl Bench {
                 Effect::Audit(event) => self.audited.push(event),
                 Effect::Count(label, _) => self.counted.push(label.acknowledgement),
                 Effect::Deviated(code) => self.deviated.push(code),
+                Effect::NotStored => self.not_stored += 1,
+                Effect::Slowed => self.slowed += 1,
                 Effect::End(why) => self.end = Some(why),
             }
         }

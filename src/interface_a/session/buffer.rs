@@ -1,0 +1,53 @@
+//! The bytes of a peer that are not decoded yet.
+
+use bytes::BytesMut;
+
+/// A buffer that grows with a frame, up to the largest frame, and is small again after it.
+#[derive(Debug, Default)]
+pub(super) struct Buffer {
+    pub(super) bytes: BytesMut,
+    /// Whether it may still hold the memory of a large frame.
+    holds_large_frame: bool,
+}
+
+impl Buffer {
+    /// The size for the next read; larger than the current one if it has to grow. It grows by doubling, up
+    /// to a frame of `max_frame` bytes.
+    pub(super) fn wanted(&self, max_frame: usize) -> usize {
+        let (needed, size) = (self.bytes.len() + READ_SIZE, self.bytes.capacity());
+        if needed <= size {
+            return size;
+        }
+        size.saturating_mul(2).min(max_frame.saturating_add(2 * READ_SIZE)).max(needed)
+    }
+
+    /// Makes space for the next read.
+    pub(super) fn grow(&mut self, max_frame: usize) {
+        let wanted = self.wanted(max_frame);
+        // The space of messages that are gone is used again.
+        if wanted > self.bytes.capacity() && !self.bytes.try_reclaim(READ_SIZE) {
+            let mut grown = BytesMut::with_capacity(wanted);
+            grown.extend_from_slice(&self.bytes);
+            self.bytes = grown;
+        }
+    }
+
+    /// A frame of this size was taken from the buffer.
+    pub(super) const fn frame_taken(&mut self, bytes: usize) {
+        self.holds_large_frame |= bytes > LARGE_FRAME;
+    }
+
+    /// Frees the memory of a large frame: the bytes after it are in the same allocation, and an idle session
+    /// would hold it.
+    pub(super) fn shrink(&mut self) {
+        if self.holds_large_frame && self.bytes.len() <= LARGE_FRAME {
+            self.bytes = BytesMut::from(&*self.bytes);
+            self.holds_large_frame = false;
+        }
+    }
+}
+
+/// Space for each read.
+pub(super) const READ_SIZE: usize = 8 * 1024;
+/// A frame of more bytes has its memory freed at once.
+pub(super) const LARGE_FRAME: usize = 16 * 1024;

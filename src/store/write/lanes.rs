@@ -1,0 +1,163 @@
+//! The order in which entries are written: fair between devices.
+//!
+//! Each device has a lane, and the platform itself has one. A batch takes entries from the lanes in turn, and
+//! from each lane at most its share, so that a device that floods the store or sends messages that are
+//! expensive to write delays its own messages only. Within a lane the order is that of arrival, and within a
+//! batch too.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::model::DeviceId;
+
+/// Whose entries wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::store) enum Lane {
+    /// Those of the platform and of its operators.
+    Platform,
+    /// Messages and sessions of this device.
+    Device(DeviceId),
+}
+
+/// The entries that wait, with their jobs.
+#[derive(Debug)]
+pub(super) struct Lanes<J> {
+    waiting: HashMap<Lane, VecDeque<Waiting<J>>>,
+    /// The lanes with entries; the first is next.
+    turns: VecDeque<Lane>,
+    /// Entries so far.
+    arrived: u64,
+}
+
+#[derive(Debug)]
+struct Waiting<J> {
+    number: u64,
+    work: u32,
+    job: J,
+}
+
+impl<J> Lanes<J> {
+    pub(super) fn new() -> Self {
+        Self { waiting: HashMap::new(), turns: VecDeque::new(), arrived: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.turns.is_empty()
+    }
+
+    /// Adds a job behind those of its lane. `work` is what its entry costs the writer.
+    pub(super) fn push(&mut self, lane: Lane, work: u32, job: J) {
+        self.arrived += 1;
+        let waiting = self.waiting.entry(lane.clone()).or_default();
+        if waiting.is_empty() {
+            self.turns.push_back(lane);
+        }
+        waiting.push_back(Waiting { number: self.arrived, work, job });
+    }
+
+    /// Removes the jobs of the next batch and appends them to `batch`, in the order of their arrival.
+    pub(super) fn take(&mut self, batch: &mut Vec<J>) {
+        let mut chosen = Vec::with_capacity(self.turns.len());
+        let mut total = 0;
+        // Lanes that still have a share in this batch, with the work of theirs so far.
+        let mut round: VecDeque<(Lane, u32)> = self.turns.drain(..).map(|lane| (lane, 0)).collect();
+        let mut rest = VecDeque::new();
+        while let Some((lane, spent)) = round.pop_front() {
+            let Some(waiting) = self.waiting.get_mut(&lane) else { continue };
+            let fits = |work: u32| {
+                chosen.len() < MAX_BATCH
+                    && (chosen.is_empty() || total + work <= MAX_BATCH_WORK)
+                    && (spent == 0 || spent + work <= MAX_LANE_WORK)
+            };
+            match waiting.pop_front_if(|next| fits(next.work)) {
+                Some(Waiting { number, work, job }) => {
+                    chosen.push((number, job));
+                    total = total.saturating_add(work);
+                    round.push_back((lane, spent.saturating_add(work)));
+                }
+                None if waiting.is_empty() => {
+                    self.waiting.remove(&lane);
+                }
+                // A lane that got nothing comes before those that got something.
+                None if spent == 0 => rest.push_front(lane),
+                None => rest.push_back(lane),
+            }
+        }
+        self.turns = rest;
+        chosen.sort_unstable_by_key(|(number, _)| *number);
+        batch.extend(chosen.into_iter().map(|(_, job)| job));
+    }
+
+    /// Removes all jobs.
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+        self.turns.clear();
+    }
+}
+
+/// The maximum number of entries in one transaction.
+pub(super) const MAX_BATCH: usize = 512;
+/// The maximum work of one transaction: the time of so many small messages.
+const MAX_BATCH_WORK: u32 = 1024;
+/// The maximum work of one lane in a transaction; one entry may be more expensive.
+pub(super) const MAX_LANE_WORK: u32 = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(name: &str) -> Lane {
+        Lane::Device(name.parse().unwrap())
+    }
+
+    fn taken<J>(lanes: &mut Lanes<J>) -> Vec<J> {
+        let mut batch = Vec::new();
+        lanes.take(&mut batch);
+        batch
+    }
+
+    #[test]
+    fn a_batch_has_the_order_of_arrival() {
+        let mut lanes = Lanes::new();
+        for number in 0..100 {
+            let lane = if number % 3 == 0 { Lane::Platform } else { device(&format!("D{}", number % 7)) };
+            lanes.push(lane, 1, number);
+        }
+        assert_eq!(taken(&mut lanes), (0..100).collect::<Vec<_>>());
+        assert!(lanes.is_empty() && taken(&mut lanes).is_empty());
+    }
+
+    #[test]
+    fn a_device_has_its_share_of_a_batch_and_others_do_not_wait() {
+        let mut lanes = Lanes::new();
+        for number in 0..1000 {
+            lanes.push(device("FLOOD"), 1, number);
+        }
+        lanes.push(device("LATE"), 1, 2000);
+        lanes.push(Lane::Platform, 1, 2001);
+        let batch = taken(&mut lanes);
+        assert_eq!(batch.len(), MAX_LANE_WORK as usize + 2);
+        assert!(batch.ends_with(&[2000, 2001]));
+        assert_eq!(taken(&mut lanes)[0], MAX_LANE_WORK as i32, "its order stays");
+    }
+
+    #[test]
+    fn expensive_entries_share_the_work_of_a_batch() {
+        let mut lanes = Lanes::new();
+        for name in 0..20 {
+            for number in 0..3 {
+                lanes.push(device(&format!("D{name}")), 100, (name, number));
+            }
+        }
+        let mut seen = Vec::new();
+        for _ in 0..6 {
+            let batch = taken(&mut lanes);
+            assert_eq!(batch.len(), 10, "{batch:?}");
+            seen.extend(batch);
+        }
+        // Each lane has its first turn before any has its second.
+        assert!(seen[..20].iter().all(|(_, number)| *number == 0), "{seen:?}");
+        assert!(lanes.is_empty());
+        lanes.push(Lane::Platform, 5000, (0, 0));
+        assert_eq!(taken(&mut lanes).len(), 1, "one that is too expensive goes alone");
+    }
+}
