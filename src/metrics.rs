@@ -87,15 +87,12 @@ impl Metrics {
         let registry = Registry::new_custom(Some("pcd".to_owned()), None)?;
         let r = Registrar(&registry);
         r.build_info()?;
+        let reason = &["reason"];
         let metrics = Self {
             connections_active: r.gauge("connections_active", "Open sessions")?,
             connections_total: r.counters("connections_total", "Connections by outcome", &["outcome"])?,
             handshakes_total: r.counters("handshakes_total", "TLS handshakes", &["result", "reason"])?,
-            unrecorded_connections_total: r.counters(
-                "unrecorded_connections_total",
-                UNRECORDED,
-                &["reason"],
-            )?,
+            unrecorded_connections_total: r.counters("unrecorded_connections_total", UNRECORDED, reason)?,
             handshake_duration_seconds: r.duration("handshake_duration_seconds", "TLS handshakes")?,
             tls_negotiated_total: r.counters(
                 "tls_negotiated_total",
@@ -107,7 +104,7 @@ impl Metrics {
             messages_total: r.counters("messages_total", "Frames", &["transaction", "acknowledgement"])?,
             frame_deviations_total: r.counters("frame_deviations_total", DEVIATIONS, &["deviation"])?,
             frame_memory_bytes: r.gauge("frame_memory_bytes", "Memory of the frames that are not complete")?,
-            read_pauses_total: r.counters("read_pauses_total", PAUSES, &["reason"])?,
+            read_pauses_total: r.counters("read_pauses_total", PAUSES, reason)?,
             rejections_not_stored_total: r.counter("rejections_not_stored_total", NOT_STORED)?,
             message_duration_seconds: r.durations("message_duration_seconds", MESSAGE_DURATION, &["stage"])?,
             certificate_not_after_timestamp_seconds: r.gauges(

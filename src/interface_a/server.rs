@@ -20,8 +20,8 @@ use super::frame_memory::FrameMemory;
 use super::handshakes::{Handshakes, Outcome};
 use super::listener::Listener;
 use super::refusal_log::RefusalLog;
-use super::registry::{Registry, SessionInfo, SessionLimit, is_revoked};
-use super::session::{Context, Session};
+use super::registry::{Channels, Registry, SessionInfo, SessionLimit, is_revoked};
+use super::session::{Context, Now, Session};
 use crate::audit;
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory, DirectoryHandle};
 use crate::config::{ConfigHandle, Unknown};
@@ -171,12 +171,7 @@ impl InterfaceA {
         let now = self.services.now();
         let id = SessionId::at(now.wall);
         let device = peer.device().id.clone();
-        let admit = || readmit(&peer, &self.directory.load(), &self.revocation);
-        let sessions = self.config.load().interface_a.sessions_per_device;
-        let limit = SessionLimit { sessions, now: now.instant };
-        let path = Arc::clone(peer.path());
-        let registered = self.registry.register(info(id, &peer, now.wall), path, limit, admit);
-        let channels = match registered {
+        let channels = match self.register(id, &peer, now) {
             Ok(channels) => channels,
             Err(refusal) => return self.refuse_registration(stream, &peer, refusal).await,
         };
@@ -227,6 +222,13 @@ impl InterfaceA {
             tracing::info!(reason = end.code(), duration_seconds, messages, "device disconnected");
         });
         store.audit_or_log(audit::Event::SessionEnded { session: id, device, why: end }).await;
+    }
+
+    fn register(&self, id: SessionId, peer: &Peer, now: Now) -> Result<Channels, Refusal> {
+        let admit = || readmit(peer, &self.directory.load(), &self.revocation);
+        let sessions = self.config.load().interface_a.sessions_per_device;
+        let limit = SessionLimit { sessions, now: now.instant };
+        self.registry.register(info(id, peer, now.wall), Arc::clone(peer.path()), limit, admit)
     }
 
     /// Closes a connection whose peer lost its right to connect during the handshake.
