@@ -109,7 +109,7 @@ impl Metrics {
             message_duration_seconds: r.durations("message_duration_seconds", MESSAGE_DURATION, &["stage"])?,
             certificate_not_after_timestamp_seconds: r.gauges(
                 "certificate_not_after_timestamp_seconds",
-                "Expiry of a certificate of the platform, in seconds since 1970",
+                "Earliest expiry of the certificates with this role and kind of key, in seconds since 1970",
                 &["role", "key"],
             )?,
             revocation_checks_total: r.counters("revocation_checks_total", CHECKS, &["source", "verdict"])?,

@@ -83,6 +83,7 @@ impl Site {
             id,
             kind: DeviceKind::Device,
             status: DeviceStatus::Active,
+            issuers: Vec::new(),
             speaks_for: Vec::new(),
             note: String::new(),
             acknowledge: AcknowledgeAs::AsAsked,

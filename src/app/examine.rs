@@ -9,7 +9,7 @@ use crate::config::{self, Config};
 use crate::metrics::Metrics;
 use crate::model::Clock;
 use crate::revocation::{self, Engine, InstalledCrl, KnownStaple};
-use crate::tls::{self, Acceptor, UnfitAnchor};
+use crate::tls::{self, Acceptor, Authority, UnfitAnchor};
 use crate::x509::CertificateFacts;
 
 /// What a start with a configuration would find, apart from the store.
@@ -19,6 +19,8 @@ pub struct Examination {
     pub certificates: Vec<CertificateFacts>,
     /// What is stapled to them.
     pub staples: Vec<KnownStaple>,
+    /// The roots, and the CAs of the platform's chains.
+    pub authorities: Vec<Authority>,
     /// Installed roots that are not used, or not yet.
     pub unfit_anchors: Vec<UnfitAnchor>,
     /// The installed CRLs.
@@ -62,6 +64,7 @@ pub async fn examine(config: &Config, clock: &Clock) -> Examination {
     match Acceptor::build(config, DirectoryHandle::default(), engine, clock.clone()).map(Arc::new) {
         Ok(acceptor) => {
             acceptor.fetch_staples(config.stapling.wait).await;
+            found.authorities = acceptor.authorities();
             found.unfit_anchors = acceptor.unfit_anchors();
             found.certificates = acceptor.certificates();
             found.staples = acceptor.staple_refresher().staples();

@@ -9,6 +9,7 @@ mod certificates;
 mod directory;
 mod error;
 mod examine;
+mod expiry;
 mod lifecycle;
 mod live;
 mod reload;
@@ -100,7 +101,7 @@ impl Platform {
             acceptor,
             revocation,
         };
-        platform.publish_certificates();
+        expiry::publish(&platform.acceptor, &platform.metrics);
         Ok(platform)
     }
 
@@ -134,15 +135,6 @@ impl Platform {
         .bind()?;
         let admin = http::AdminListener::bind(self.config.load().admin.listen)?;
         Ok(Bound { platform: self, serving, admin, registry, liveness, drain })
-    }
-
-    fn publish_certificates(&self) {
-        let gauge = &self.metrics.certificate_not_after_timestamp_seconds;
-        for certificate in self.acceptor.certificates() {
-            gauge
-                .with_label_values(&["platform", certificate.key.family()])
-                .set(certificate.not_after.as_second());
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Platform, PlatformError};
+use super::{Platform, PlatformError, expiry};
 use crate::audit::{ConfigurationFault, Event, Installed, ReloadedBy};
 use crate::audit_forwarder;
 use crate::config::{Change, Config, ConfigError, Overrides, ReloadClass};
@@ -88,7 +88,7 @@ impl Platform {
         let changed = current.values.changed(&config.values);
         let changes = current.values.changes(&config.values, &self.started);
         self.config.store(Arc::new(config));
-        self.publish_certificates();
+        expiry::publish(&self.acceptor, &self.metrics);
         Ok(Outcome { changed, changes, certificates })
     }
 

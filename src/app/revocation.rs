@@ -4,20 +4,26 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::expiry;
 use crate::config::ConfigHandle;
 use crate::interface_a::Registry;
+use crate::metrics::Metrics;
 use crate::revocation::Engine;
 use crate::tls::Acceptor;
 
+/// What the checks read and change.
+pub(super) struct Watched {
+    pub(super) revocation: Engine,
+    pub(super) acceptor: Arc<Acceptor>,
+    pub(super) registry: Registry,
+    pub(super) config: ConfigHandle,
+    pub(super) metrics: Metrics,
+}
+
 /// Checks the certificates of all open sessions (revocation, validity, root) after every change of the
 /// revocation status of some certificate, and at `[revocation] check-interval`, until `done` is cancelled.
-pub(super) async fn watch(
-    revocation: Engine,
-    acceptor: Arc<Acceptor>,
-    registry: Registry,
-    config: ConfigHandle,
-    done: CancellationToken,
-) {
+pub(super) async fn watch(watched: Watched, done: CancellationToken) {
+    let Watched { revocation, acceptor, registry, config, metrics } = watched;
     let mut changes = revocation.subscribe();
     loop {
         let interval = config.load().revocation.check_interval;
@@ -26,6 +32,8 @@ pub(super) async fn watch(
             () = tokio::time::sleep(interval) => {}
             changed = changes.changed() => if changed.is_err() { return },
         }
+        // CAs of devices that have connected meanwhile.
+        expiry::publish(&acceptor, &metrics);
         let (registry, acceptor) = (registry.clone(), Arc::clone(&acceptor));
         // Thousands of sessions take longer than a task may hold its thread.
         let check = move || registry.recheck_certificates(|path| acceptor.lost_admission(path));

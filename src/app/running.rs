@@ -77,13 +77,18 @@ impl Shared {
     }
 
     fn start_revocation(&self, tasks: &mut Tasks) {
-        let Platform { revocation, config, acceptor, .. } = &*self.platform;
+        let Platform { revocation, config, acceptor, metrics, .. } = &*self.platform;
         let done = tasks.done();
         tasks.spawn(Task::RevocationRefresh, revocation.clone().refresh(done.clone()));
         let (registry, config) = (self.registry.clone(), Arc::clone(config));
-        let watch =
-            revocation::watch(revocation.clone(), Arc::clone(acceptor), registry, config, done.clone());
-        tasks.spawn(Task::Revocation, watch);
+        let watched = revocation::Watched {
+            revocation: revocation.clone(),
+            acceptor: Arc::clone(acceptor),
+            registry,
+            config,
+            metrics: metrics.clone(),
+        };
+        tasks.spawn(Task::Revocation, revocation::watch(watched, done.clone()));
         let stapling = acceptor.staple_refresher().clone();
         tasks.spawn_restarting(Task::Stapling, move || stapling.clone().run(done.clone()));
     }

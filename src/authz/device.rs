@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use crate::hl7::AcknowledgeAs;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, KeyHash};
 use crate::pcd::IdentityPattern;
 
 /// A device or gateway that the directory knows by the Common Name of its certificate (A8).
@@ -17,6 +17,8 @@ pub struct Device {
     pub status: DeviceStatus,
     /// The identities that it may speak for besides its own.
     pub speaks_for: Vec<IdentityPattern>,
+    /// The keys of the CAs of which one must be in its certificate path; empty: any installed root will do.
+    pub issuers: Vec<KeyHash>,
     /// The acknowledgement mode, where its MSH-15 and MSH-16 are wrong.
     pub acknowledge: AcknowledgeAs,
     /// The operator's note.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::{Device, DeviceStatus};
-use crate::model::{DeviceId, Refusal};
+use crate::model::{DeviceId, KeyHash, Refusal};
 use crate::pcd::DeviceIdentity;
 
 /// The current device directory. A change replaces it as a whole.
@@ -21,11 +21,29 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Whether the holder of a certificate with this Common Name may connect now (A8).
+    /// Whether the holder of a certificate with this Common Name may connect now (A8). `issuers` are the keys
+    /// of the CAs in its path, the root's included.
+    ///
+    /// # Errors
+    /// When the directory has no such entry, an operator has suspended it, or it is bound to other CAs.
+    pub fn admit(
+        &self,
+        id: &DeviceId,
+        issuers: impl IntoIterator<Item = KeyHash>,
+    ) -> Result<Arc<Device>, Refusal> {
+        let device = self.active(id)?;
+        let is_bound = !device.issuers.is_empty();
+        if is_bound && !issuers.into_iter().any(|issuer| device.issuers.contains(&issuer)) {
+            return Err(Refusal::OtherIssuer);
+        }
+        Ok(device)
+    }
+
+    /// The entry of this device, whatever certificate it presents.
     ///
     /// # Errors
     /// When the directory has no such entry, or an operator has suspended it.
-    pub fn admit(&self, id: &DeviceId) -> Result<Arc<Device>, Refusal> {
+    pub fn active(&self, id: &DeviceId) -> Result<Arc<Device>, Refusal> {
         let device = self.devices.get(id).ok_or(Refusal::UnknownDevice)?;
         match device.status {
             DeviceStatus::Active => Ok(Arc::clone(device)),
@@ -80,6 +98,7 @@ mod tests {
             kind: DeviceKind::Device,
             status,
             speaks_for: vec![],
+            issuers: vec![],
             acknowledge: AcknowledgeAs::AsAsked,
             note: String::new(),
         }
@@ -90,12 +109,29 @@ mod tests {
     fn only_known_and_active_devices_are_admitted() {
         let directory: Directory =
             vec![device("monitor", DeviceStatus::Active), device("pump", DeviceStatus::Suspended)].into();
-        let admit = |id| directory.admit(&DeviceId::parse(id).unwrap()).map(|device| device.id.to_string());
+        let admit =
+            |id| directory.admit(&DeviceId::parse(id).unwrap(), []).map(|device| device.id.to_string());
         assert_eq!(admit("monitor"), Ok("monitor".into()));
         assert_eq!(admit("pump"), Err(Refusal::SuspendedDevice));
         assert_eq!(admit("Monitor"), Err(Refusal::UnknownDevice));
         assert_eq!(admit("monitor2"), Err(Refusal::UnknownDevice));
         assert_eq!((directory.len(), directory.is_empty()), (2, false));
         assert!(Directory::default().is_empty());
+    }
+
+    /// A8: another installed root cannot certify the Common Name of a bound device.
+    #[test]
+    fn a_bound_device_is_admitted_by_its_issuers_alone() {
+        let [one, two, other] = [b"1", b"2", b"3"].map(|key| KeyHash::sha256(key));
+        let bound = Device { issuers: vec![one, two], ..device("pump", DeviceStatus::Active) };
+        let suspended = Device { issuers: vec![one], ..device("monitor", DeviceStatus::Suspended) };
+        let directory: Directory = vec![bound, suspended].into();
+        let admit =
+            |id, path: &[KeyHash]| directory.admit(&DeviceId::parse(id).unwrap(), path.to_vec()).map(drop);
+        assert_eq!(admit("pump", &[one]), Ok(()));
+        assert_eq!(admit("pump", &[other, two]), Ok(()));
+        assert_eq!(admit("pump", &[other]), Err(Refusal::OtherIssuer));
+        assert_eq!(admit("pump", &[]), Err(Refusal::OtherIssuer));
+        assert_eq!(admit("monitor", &[other]), Err(Refusal::SuspendedDevice));
     }
 }

@@ -77,6 +77,7 @@ mod tests {
             id: DeviceId::parse(cn).unwrap(),
             kind: DeviceKind::Gateway,
             status: DeviceStatus::Active,
+            issuers: Vec::new(),
             speaks_for: speaks_for.iter().map(|text| IdentityPattern::from_stored(text).unwrap()).collect(),
             acknowledge: AcknowledgeAs::AsAsked,
             note: String::new(),

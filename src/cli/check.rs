@@ -12,11 +12,13 @@ use crate::config::{Config, ConfigError, Undetermined};
 use crate::model::{Clock, explained};
 use crate::revocation::{InstalledCrl, KnownStaple};
 use crate::store::{MigrationLimits, MigrationPolicy, Store};
-use crate::tls::{UnfitAnchor, UnfitReason};
-use crate::x509::CertificateFacts;
+use crate::tls::{Authority, AuthorityRole, UnfitAnchor, UnfitReason};
+use crate::x509::{CertificateFacts, expiry_text};
 
 /// A certificate that ends sooner than this is worth a warning.
 const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// A root or issuing CA that ends sooner than this is worth a warning: its devices need new certificates.
+const CA_SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// An installed CRL that ends sooner than this is worth a warning.
 const CRL_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 
@@ -46,6 +48,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     findings.extend(settings(&config));
     let found = examine(&config, &clock).await;
     findings.extend(found.certificates.iter().map(|facts| expiry(facts, &clock)));
+    findings.extend(found.authorities.iter().filter_map(|authority| ca_expiry(authority, &clock)));
     findings.extend(found.unfit_anchors.iter().map(unfit_anchor));
     findings.extend(found.staples.iter().map(staple));
     let undetermined = config.revocation.when_undetermined;
@@ -186,6 +189,29 @@ fn expiry(facts: &CertificateFacts, clock: &Clock) -> Finding {
         left.as_hours() / 24
     );
     if left < SOON { Finding::warning("certificate", detail) } else { Finding::ok("certificate", detail) }
+}
+
+/// A root, or a CA of the platform's chains. [`unfit_anchor`] reports roots of devices that have expired.
+fn ca_expiry(authority: &Authority, clock: &Clock) -> Option<Finding> {
+    let Authority { facts, role } = authority;
+    let (what, certifies) = match role {
+        AuthorityRole::Root => ("root", "certifies devices"),
+        AuthorityRole::SharedRoot => ("root", "certifies devices and the platform"),
+        AuthorityRole::PlatformRoot => ("root", "certifies the platform alone"),
+        AuthorityRole::PlatformCa | AuthorityRole::DeviceCa => {
+            ("issuing CA", "is in a chain of the platform")
+        }
+    };
+    let left = facts.not_after.duration_since(clock.now());
+    let (subject, key, end) = (&facts.subject, facts.public_key.hash(), expiry_text(facts.not_after));
+    let detail =
+        format!("{subject} ({}) {certifies}; valid until {end}; key SHA-256 {key}", facts.key.family());
+    match role {
+        _ if left >= CA_SOON => Some(Finding::ok(what, detail)),
+        _ if !left.is_negative() => Some(Finding::warning(what, detail)),
+        AuthorityRole::Root | AuthorityRole::SharedRoot => None,
+        _ => Some(Finding::error(what, format!("{detail}: it has expired, and clients refuse the platform"))),
+    }
 }
 
 /// An installed certificate that is not used as a root.

@@ -20,6 +20,8 @@ pub struct Tls {
     pub ecdhe_rsa: bool,
     /// Files with the ECC and the RSA root that clients must chain to (A6).
     pub client_trust_anchors: Vec<PathBuf>,
+    /// Files with the roots of the platform's own certificates (A4); empty: those of clients.
+    pub platform_trust_anchors: Vec<PathBuf>,
     /// The ECC identity (A5).
     pub ecc: Option<Credential>,
     /// The RSA identity (A5).
@@ -44,6 +46,7 @@ impl Default for Tls {
             versions: vec![TlsVersion::Tls12, TlsVersion::Tls13],
             ecdhe_rsa: true,
             client_trust_anchors: Vec::new(),
+            platform_trust_anchors: Vec::new(),
             ecc: None,
             rsa: None,
             // A0: keys up to 4096 bits validate; NIST SP 800-131A disallows less than 2048.
@@ -54,6 +57,18 @@ impl Default for Tls {
             key_usage_exceptions: Vec::new(),
             // 1.4 KB each with ECC, 2.2 KB with RSA (docs/benchmarks.md).
             session_cache: 4096,
+        }
+    }
+}
+
+impl Tls {
+    /// Files with the roots of the platform's own certificates.
+    #[must_use]
+    pub fn roots_of_platform(&self) -> &[PathBuf] {
+        if self.platform_trust_anchors.is_empty() {
+            &self.client_trust_anchors
+        } else {
+            &self.platform_trust_anchors
         }
     }
 }
@@ -133,6 +148,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("tls.versions", ReloadClass::NewSessions),
     Key::new("tls.ecdhe-rsa", ReloadClass::NewSessions),
     Key::new("tls.client-trust-anchors", ReloadClass::NewSessions),
+    Key::new("tls.platform-trust-anchors", ReloadClass::NewSessions),
     Key::new("tls.ecc.chain", ReloadClass::NewSessions),
     Key::new("tls.ecc.key", ReloadClass::NewSessions),
     Key::new("tls.ecc.passphrase", ReloadClass::NewSessions),

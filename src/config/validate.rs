@@ -88,6 +88,7 @@ impl Checker<'_> {
             });
         }
         self.resolve_all(&mut tls.client_trust_anchors);
+        self.resolve_all(&mut tls.platform_trust_anchors);
         for (credential, keys) in [(&mut tls.ecc, &ECC), (&mut tls.rsa, &RSA)] {
             if let Some(credential) = credential {
                 self.credential(credential, keys);

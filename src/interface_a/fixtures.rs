@@ -70,6 +70,7 @@ pub(super) fn device() -> Device {
         kind: DeviceKind::Device,
         status: DeviceStatus::Active,
         speaks_for: Vec::new(),
+        issuers: Vec::new(),
         note: String::new(),
         acknowledge: AcknowledgeAs::AsAsked,
     }

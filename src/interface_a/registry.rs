@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::pending_replies::{Exchange, PendingReplies};
 use crate::authz::Directory;
 use crate::model::{DeviceId, Refusal, SessionId};
-use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
+use crate::revocation::{Engine, IssuedCertificate, Status, Verdict, issuer_keys};
 
 /// The list of open sessions. The directory and revocation watches end sessions through it; the dispatcher
 /// sends messages to devices through it.
@@ -179,7 +179,7 @@ impl Registry {
     /// handshake as well.
     pub fn recheck(&self, directory: &Directory) {
         for entry in self.entries().by_id.values() {
-            if let Err(refusal) = directory.admit(&entry.info.device) {
+            if let Err(refusal) = directory.admit(&entry.info.device, issuer_keys(&entry.path)) {
                 entry.withdraw(refusal);
             }
         }
@@ -398,7 +398,7 @@ mod tests {
             reach(Before);
             let registered = registry.register(named(NAME), Arc::default(), limit(64, &clock()), || {
                 reach(BeforeTheRead);
-                let admitted = current.load().admit(&NAME.parse().unwrap()).map(drop);
+                let admitted = current.load().admit(&NAME.parse().unwrap(), []).map(drop);
                 reach(AfterTheRead);
                 admitted
             });

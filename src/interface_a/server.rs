@@ -29,7 +29,7 @@ use crate::hl7::AcknowledgeAs;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
-use crate::revocation::Engine;
+use crate::revocation::{Engine, issuer_keys};
 use crate::store::Store;
 use crate::tls::{self, Acceptor, HandshakeError, Peer, Secured, SecuredStream};
 
@@ -281,6 +281,7 @@ impl InterfaceA {
             kind: DeviceKind::Device,
             status: DeviceStatus::Suspended,
             speaks_for: Vec::new(),
+            issuers: Vec::new(),
             acknowledge: AcknowledgeAs::AsAsked,
             note: "enrolled when it first connected".to_owned(),
         };
@@ -379,7 +380,7 @@ async fn log_refusals(refusal_log: Arc<RefusalLog>, drain: CancellationToken) ->
 /// Whether the peer of a completed handshake may still connect: the decision about its certificate may be as
 /// old as the handshake timeout.
 fn readmit(peer: &Peer, directory: &Directory, revocation: &Engine) -> Result<(), Refusal> {
-    directory.admit(&peer.device().id)?;
+    directory.admit(&peer.device().id, issuer_keys(peer.path()))?;
     if is_revoked(revocation, peer.path()) {
         return Err(Refusal::Revoked);
     }

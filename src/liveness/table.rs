@@ -37,7 +37,7 @@ impl Liveness {
     /// The changes that are to be reported at `now`. Devices that `directory` does not admit are removed.
     pub fn check(&self, directory: &Directory, now: Timestamp, rule: SilentAfter) -> Vec<(DeviceId, Change)> {
         let mut devices = self.lock();
-        devices.retain(|device, _| directory.admit(device).is_ok());
+        devices.retain(|device, _| directory.active(device).is_ok());
         let changes = devices
             .iter_mut()
             .filter_map(|(device, liveness)| Some((device.clone(), liveness.check(now, rule)?)));

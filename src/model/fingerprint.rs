@@ -14,6 +14,10 @@ impl Fingerprint {
         Self(sha2::Sha256::digest(der).into())
     }
 
+    pub(super) const fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
+    }
+
     /// The 32 bytes of the digest.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {

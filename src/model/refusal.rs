@@ -36,6 +36,8 @@ pub enum Refusal {
     UnknownDevice,
     /// The device identifier is in the directory, but suspended (A8).
     SuspendedDevice,
+    /// The directory binds the device to CAs of which none is in the path of the certificate (A8).
+    OtherIssuer,
     /// A certificate of the chain has been revoked (A9.4).
     Revoked,
     /// No fresh source states whether a certificate of the chain is revoked (A9).
@@ -62,7 +64,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
         Self::OversizedChain,
@@ -77,6 +79,7 @@ impl Refusal {
         Self::NoCommonName,
         Self::UnknownDevice,
         Self::SuspendedDevice,
+        Self::OtherIssuer,
         Self::Revoked,
         Self::RevocationUndetermined,
         Self::ProtocolVersion,
@@ -108,6 +111,7 @@ impl Refusal {
             Self::NoCommonName => "no-common-name",
             Self::UnknownDevice => "unknown-device",
             Self::SuspendedDevice => "suspended-device",
+            Self::OtherIssuer => "other-issuer",
             Self::Revoked => "revoked",
             Self::RevocationUndetermined => "revocation-undetermined",
             Self::ProtocolVersion => "protocol-version",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sha1::Digest as _;
 
+use crate::model::KeyHash;
 use crate::x509::{CertificateFacts, PublicKey};
 
 /// A certificate of a validated path, with its issuer.
@@ -96,6 +97,11 @@ impl IssuedCertificate {
         digest.update(self.certificate.serial.as_octets());
         digest.finalize().into()
     }
+}
+
+/// The keys of the CAs in a path, the root's included.
+pub fn issuer_keys(path: &[IssuedCertificate]) -> impl Iterator<Item = KeyHash> {
+    path.iter().map(|issued| issued.issuer.key().hash())
 }
 
 impl CertIdHash {

@@ -31,7 +31,7 @@ pub use engine::{Engine, Prepared};
 pub use error::{AttemptError, FailedAttempt};
 pub use http::FetchError;
 pub use inventory::{InstalledCrl, Inventory, KnownCrl, KnownResponse};
-pub use issued::{CertIdHash, IssuedCertificate, Issuer};
+pub use issued::{CertIdHash, IssuedCertificate, Issuer, issuer_keys};
 pub use settings::{RevocationError, require_directory};
 pub use staple::{KnownStaple, Staple};
 pub use verdict::{CertStatus, Evidence, Report, Source, Status, UndeterminedReason, Verdict};

@@ -113,6 +113,7 @@ pub(crate) fn gateway(name: &str) -> Device {
         id: name.parse().unwrap(),
         kind: DeviceKind::Gateway,
         status: DeviceStatus::Active,
+        issuers: Vec::new(),
         speaks_for: vec!["00A037*".parse().unwrap(), "0004A30000000001".parse().unwrap()],
         acknowledge: AcknowledgeAs::AsAsked,
         note: "ward 7".to_owned(),

@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 use super::anchor_fitness::UnfitAnchor;
 use super::certificate_selection::PlatformCertificates;
 use super::credential::{CredentialError, PlatformCredentials};
-use super::inventory::installed_certificates;
+use super::inventory::{Authority, AuthorityRole, authorities, installed_certificates};
 use super::peer::Peer;
 use super::provider::{Settings, provider};
 use super::refusal::HandshakeError;
@@ -25,7 +25,7 @@ use super::status_request_v2::{self, NewConnection, RewritingStream};
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
-use super::verifier::{Admission, Caches, ChainLimits, DECISION, PeerVerifier, RustlsVerifier};
+use super::verifier::{Admission, AdmissionPolicy, Caches, DECISION, PeerVerifier, RustlsVerifier};
 use crate::audit::Installed;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, MustStaple};
@@ -55,6 +55,10 @@ struct AcceptorSettings {
     handshake_timeout: Duration,
     verifier: Arc<PeerVerifier>,
     certificates: Vec<CertificateFacts>,
+    /// The roots of the platform's own chains.
+    platform_trust: Trust,
+    /// The roots, and the CAs of those chains.
+    authorities: Vec<Authority>,
     chains: StapledChains,
     /// Signs the audit trail: the ECC key, or the RSA key where there is no ECC key.
     signing_key: Option<Arc<CertifiedKey>>,
@@ -147,7 +151,15 @@ impl Acceptor {
     #[must_use]
     pub fn installed_certificates(&self) -> Vec<Installed> {
         let settings = self.settings.load();
-        installed_certificates(&settings.certificates, &settings.verifier.trust)
+        installed_certificates(&settings.certificates, &settings.verifier.trust, &settings.platform_trust)
+    }
+
+    /// The roots, the CAs of the platform's chains, and those of devices that have connected.
+    #[must_use]
+    pub fn authorities(&self) -> Vec<Authority> {
+        let seen = self.caches.ca_certificates.certificates().into_iter();
+        let seen = seen.map(|facts| Authority { facts, role: AuthorityRole::DeviceCa });
+        self.settings.load().authorities.iter().cloned().chain(seen).collect()
     }
 
     /// The installed certificates that cannot be roots of clients, or not yet.
@@ -237,34 +249,25 @@ impl AcceptorSettings {
         let clock_skew = config.revocation.clock_skew;
         let trust = Trust::load_for_clients(&config.tls.client_trust_anchors, clock.now(), clock_skew)?;
         log_unfit(&trust.unfit);
-        let credentials = PlatformCredentials::load(&config.tls, &trust, &provider, now)?;
+        let platform_trust = match config.tls.platform_trust_anchors.as_slice() {
+            [] => trust.clone(),
+            roots => Trust::load(roots)?,
+        };
+        let credentials = PlatformCredentials::load(&config.tls, &platform_trust, &provider, now)?;
         let verifier = Arc::new(PeerVerifier {
             trust,
             revocation: revocation.clone(),
             caches: caches.clone(),
-            when_undetermined: config.revocation.when_undetermined,
-            rsa_bits: config.tls.client_rsa_bits,
-            limits: ChainLimits {
-                certificates: config.tls.max_chain_certificates,
-                certificate_bytes: config.tls.max_certificate,
-            },
-            clock_skew,
-            // The validation of the configuration has refused other names.
-            key_usage_exceptions: config
-                .tls
-                .key_usage_exceptions
-                .iter()
-                .flat_map(|name| name.parse())
-                .collect(),
-            expired_sessions: config.revocation.expired_sessions,
             directory: Arc::clone(directory),
             algorithms: provider.signature_verification_algorithms,
+            policy: AdmissionPolicy::from_config(config),
         });
         let identity = match config.stapling.must_staple {
             MustStaple::Withhold => credentials.identity,
             MustStaple::Serve => credentials.identity.ignoring_must_staple(),
         };
-        let chains = StapledChains::new(&identity, &verifier.trust);
+        let authorities = authorities(&identity, &verifier.trust, &platform_trust);
+        let chains = StapledChains::new(&identity, &platform_trust);
         let signing_key = identity.ecc().or(identity.rsa()).map(|served| Arc::clone(served.key()));
         let certificates = PlatformCertificates::new(&provider, identity);
         let mut server = ServerConfig::builder_with_details(provider, time)
@@ -276,7 +279,16 @@ impl AcceptorSettings {
         configure_resumption(&mut server, config.tls.session_cache);
         let certificates = credentials.certificates;
         let handshake_timeout = config.interface_a.handshake_timeout;
-        Ok(Self { config: Arc::new(server), handshake_timeout, verifier, certificates, chains, signing_key })
+        Ok(Self {
+            config: Arc::new(server),
+            handshake_timeout,
+            verifier,
+            certificates,
+            platform_trust,
+            authorities,
+            chains,
+            signing_key,
+        })
     }
 
     fn verify_resumed(

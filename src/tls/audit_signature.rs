@@ -49,7 +49,7 @@ impl AuditSignatureVerifier {
         let chain = |credential: &crate::config::Credential| file::certificates(&credential.chain);
         let chains = [&tls.ecc, &tls.rsa].into_iter().flatten().map(chain).collect::<Result<_, _>>();
         Ok(Self {
-            trust: Trust::load(&tls.client_trust_anchors)?,
+            trust: Trust::load(tls.roots_of_platform())?,
             chains: chains.map_err(super::CredentialError::from)?,
             algorithms: provider(Settings::default()).signature_verification_algorithms,
         })

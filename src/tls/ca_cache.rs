@@ -22,6 +22,12 @@ pub(super) struct CaCertificate {
 }
 
 impl CaCache {
+    /// The cached certificates.
+    pub(super) fn certificates(&self) -> Vec<CertificateFacts> {
+        let cache = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        cache.values().map(|certificate| CertificateFacts::clone(&certificate.facts)).collect()
+    }
+
     /// Parses a CA certificate of a path that webpki has validated, or takes it from the cache.
     pub(super) fn read(&self, der: &[u8]) -> Result<CaCertificate, X509Error> {
         let cached = self.0.read().unwrap_or_else(PoisonError::into_inner).get(der).cloned();

@@ -18,13 +18,13 @@ use crate::model::Clock;
 #[must_use]
 pub fn faults(config: &Config, clock: &Clock) -> Vec<AcceptorError> {
     let mut faults = Vec::new();
-    for file in &config.tls.client_trust_anchors {
+    for file in config.tls.client_trust_anchors.iter().chain(&config.tls.platform_trust_anchors) {
         if let Err(fault) = Trust::load(slice::from_ref(file)) {
             faults.push(fault.into());
         }
     }
     let provider = provider(Settings::new(&config.tls.versions, config.tls.ecdhe_rsa));
-    let trust = Trust::load(&config.tls.client_trust_anchors).ok().zip(time_provider(clock).current_time());
+    let trust = Trust::load(config.tls.roots_of_platform()).ok().zip(time_provider(clock).current_time());
     for identity in [&config.tls.ecc, &config.tls.rsa].into_iter().flatten() {
         let fault = match &trust {
             Some((trust, now)) => credential::load(identity, trust, &provider, *now).err(),

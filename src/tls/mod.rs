@@ -39,6 +39,7 @@ pub use credential::{CredentialError, PlatformCredentials};
 pub use faults::faults;
 pub use file::FileError;
 pub use identity::{ChainStaples, IdentityError, PlatformIdentity, ServedChain};
+pub use inventory::{Authority, AuthorityRole};
 #[cfg(feature = "pkcs11")]
 pub use key::TokenError;
 pub use key::{Encryption, KeyError, KeyFileError, PrivateFileError, Secret};

@@ -110,7 +110,8 @@ pub enum ChainError {
     /// The chain does not lead to an installed root.
     #[error(
         "the chain {} does not lead to an installed root: the issuer of \"{last}\" is missing; \
-         add the missing intermediates, or the root to tls.client-trust-anchors",
+         add the missing intermediates, or the root to tls.platform-trust-anchors (if that is empty, the roots of \
+         tls.client-trust-anchors count, and devices of each root there are trusted too)",
         file.display()
     )]
     Incomplete {

@@ -125,7 +125,9 @@ pub(super) fn certificate_error(refusal: Refusal) -> Error {
         Refusal::Expired => CertificateError::Expired,
         Refusal::NotYetValid => CertificateError::NotValidYet,
         Refusal::WrongPurpose => CertificateError::InvalidPurpose,
-        Refusal::UnknownDevice | Refusal::SuspendedDevice => CertificateError::ApplicationVerificationFailure,
+        Refusal::UnknownDevice | Refusal::SuspendedDevice | Refusal::OtherIssuer => {
+            CertificateError::ApplicationVerificationFailure
+        }
         Refusal::Revoked => CertificateError::Revoked,
         other => CertificateError::Other(OtherError(Arc::new(HandshakeError::new(other)))),
     };
@@ -156,6 +158,7 @@ mod tests {
             (Refusal::IncompleteChain, 48),
             (Refusal::UnknownDevice, 49),
             (Refusal::SuspendedDevice, 49),
+            (Refusal::OtherIssuer, 49),
             (Refusal::BadSignature, 51),
         ];
         for (refusal, alert) in expected {

@@ -19,6 +19,9 @@ pub struct DeviceView<'a> {
     pub status: &'static str,
     /// The identities and prefixes that its messages may carry, besides the Common Name.
     pub speaks_for: Vec<String>,
+    /// SHA-256 of the public keys of the CAs of which one must be in the path of its certificate; empty:
+    /// every installed root may certify it.
+    pub issuers: Vec<String>,
     /// How its messages are acknowledged; `as-asked`: as their MSH-15 and MSH-16 ask.
     pub acknowledge: &'static str,
     /// The operator's note.
@@ -77,6 +80,7 @@ impl<'a> From<&'a Device> for DeviceView<'a> {
             kind: device.kind.as_str(),
             status: device.status.as_str(),
             speaks_for: device.speaks_for.iter().map(ToString::to_string).collect(),
+            issuers: device.issuers.iter().map(ToString::to_string).collect(),
             acknowledge: device.acknowledge.as_str(),
             note: &device.note,
         }
@@ -115,7 +119,7 @@ mod tests {
         let device = crate::store::fixtures::gateway("GW-1");
         assert_eq!(
             serde_json::to_string(&DeviceView::from(&device)).unwrap(),
-            r#"{"cn":"GW-1","kind":"gateway","status":"active","speaks-for":["00A037*","0004A30000000001"],"acknowledge":"as-asked","note":"ward 7"}"#
+            r#"{"cn":"GW-1","kind":"gateway","status":"active","speaks-for":["00A037*","0004A30000000001"],"issuers":[],"acknowledge":"as-asked","note":"ward 7"}"#
         );
     }
 }

@@ -5,12 +5,14 @@ use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::{AlgorithmIdentifier, SubjectPublicKeyInfo};
 
 use super::algorithm::{Digest, KeyKind, SignatureAlgorithm};
+use crate::model::KeyHash;
 
 /// The public key of a certificate or trust anchor.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PublicKey {
     kind: KeyKind,
     bits: Vec<u8>,
+    hash: KeyHash,
 }
 
 /// The signature is not accepted.
@@ -40,7 +42,11 @@ impl PublicKey {
     }
 
     pub(super) fn from_spki(key: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
-        Some(Self { kind: KeyKind::from_spki(key)?, bits: key.subject_public_key.data.to_vec() })
+        Some(Self {
+            kind: KeyKind::from_spki(key)?,
+            bits: key.subject_public_key.data.to_vec(),
+            hash: KeyHash::sha256(key.raw),
+        })
     }
 
     /// Its kind and size.
@@ -54,6 +60,12 @@ impl PublicKey {
     #[must_use]
     pub fn bits(&self) -> &[u8] {
         &self.bits
+    }
+
+    /// SHA-256 over the whole SubjectPublicKeyInfo.
+    #[must_use]
+    pub const fn hash(&self) -> KeyHash {
+        self.hash
     }
 
     /// Verifies a signature over `message`. `algorithm` is its AlgorithmIdentifier in DER.

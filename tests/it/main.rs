@@ -28,6 +28,8 @@ mod hostile_chains;
 mod hostile_device;
 mod instance;
 mod interop;
+
+mod issuing_cas;
 mod keys;
 mod lifecycle;
 mod log_output;

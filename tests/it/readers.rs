@@ -110,6 +110,7 @@ fn accepted(payload: &[u8]) -> Vec<Vec<u8>> {
         kind: DeviceKind::Device,
         status: DeviceStatus::Active,
         speaks_for: Vec::new(),
+        issuers: Vec::new(),
         acknowledge: AcknowledgeAs::AsAsked,
         note: String::new(),
     };

@@ -93,14 +93,16 @@ fn make_outdated(site: &Site) {
             Some(url) => {
                 let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
                 let undo = "DROP TABLE node_lease; ALTER TABLE audit_end DROP COLUMN holder;
-                    ALTER TABLE outbox DROP COLUMN claimed_process;";
+                    ALTER TABLE outbox DROP COLUMN claimed_process;
+                    ALTER TABLE device DROP COLUMN issuers;";
                 let sql = AssertSqlSafe(format!("{sql}{undo}"));
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             }
             None => {
                 let url = format!("sqlite:{}", site.path().join("data/platform.db").display());
                 let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-                let undo = "ALTER TABLE outbox DROP COLUMN claimed_process;";
+                let undo = "ALTER TABLE outbox DROP COLUMN claimed_process;
+                    ALTER TABLE device DROP COLUMN issuers;";
                 let sql = AssertSqlSafe(format!("{sql}{undo}"));
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
                 connection.close().await.unwrap();
@@ -215,7 +217,7 @@ fn an_outdated_store_is_left_as_it_is_until_it_is_migrated() {
         let planned = cli.json(&["store", "migrate", "--dry-run"]);
         let numbers: Vec<_> =
             planned[0]["migrations"].as_array().unwrap().iter().map(|one| &one["number"]).collect();
-        assert_eq!((&planned[0]["from"], numbers), (&50.into(), vec![&60.into(), &70.into()]));
+        assert_eq!((&planned[0]["from"], numbers), (&50.into(), vec![&60.into(), &70.into(), &80.into()]));
         assert_eq!(planned[0]["rows"], 1);
         assert_eq!(applied(&site), before, "nothing has changed");
 
@@ -227,8 +229,8 @@ fn an_outdated_store_is_left_as_it_is_until_it_is_migrated() {
         assert!(stderr.contains("which take less than a second: "), "{stderr}");
         assert_eq!(applied(&large), before);
         let done = Cli::without_store(&large).json(&["store", "migrate"]);
-        assert_eq!((&done[0]["from"], &done[0]["to"]), (&50.into(), &70.into()));
-        assert_eq!(applied(&large).last(), Some(&70));
+        assert_eq!((&done[0]["from"], &done[0]["to"]), (&50.into(), &80.into()));
+        assert_eq!(applied(&large).last(), Some(&80));
         let platform = large.start();
         eventually("the device is known", || platform.metric("pcd_directory_devices") == 1.0);
     }
@@ -243,7 +245,7 @@ fn serve_migrates_a_store_within_the_limits_by_itself() {
     make_outdated(&site);
     let site = site.with("store", "max-migration-rows = 10");
     drop(site.start());
-    assert_eq!(applied(&site).last(), Some(&70));
+    assert_eq!(applied(&site).last(), Some(&80));
 }
 
 #[test]

@@ -61,6 +61,8 @@ pub enum InstalledRole {
     PlatformRsa,
     /// A root that devices must chain to (A6).
     TrustAnchor,
+    /// A root that the platform's own certificates chain to, and devices do not (A4).
+    PlatformTrustAnchor,
 }
 
 impl Installed {
@@ -95,7 +97,8 @@ impl Installed {
 }
 
 impl InstalledRole {
-    const ALL: [Self; 3] = [Self::PlatformEcc, Self::PlatformRsa, Self::TrustAnchor];
+    const ALL: [Self; 4] =
+        [Self::PlatformEcc, Self::PlatformRsa, Self::TrustAnchor, Self::PlatformTrustAnchor];
 
     /// The stable code.
     #[must_use]
@@ -104,6 +107,7 @@ impl InstalledRole {
             Self::PlatformEcc => "platform-ecc",
             Self::PlatformRsa => "platform-rsa",
             Self::TrustAnchor => "trust-anchor",
+            Self::PlatformTrustAnchor => "platform-trust-anchor",
         }
     }
 }

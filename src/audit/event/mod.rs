@@ -174,6 +174,8 @@ pub enum Event {
         status: DeviceStatus,
         /// The identities that it may speak for besides its own.
         speaks_for: Vec<String>,
+        /// The key hashes of the CAs to which it is bound; empty: any.
+        issuers: Vec<String>,
         /// Its acknowledgement mode.
         acknowledge: AcknowledgeAs,
         /// The actor.
@@ -187,6 +189,8 @@ pub enum Event {
         kind: DeviceKind,
         /// The identities that it may speak for besides its own.
         speaks_for: Vec<String>,
+        /// The key hashes of the CAs to which it is bound; empty: any.
+        issuers: Vec<String>,
         /// Its acknowledgement mode.
         acknowledge: AcknowledgeAs,
         /// The actor.

@@ -101,6 +101,7 @@ async fn add_devices(
             kind: if simulated.role == Role::Gateway { DeviceKind::Gateway } else { DeviceKind::Device },
             status: DeviceStatus::Active,
             acknowledge: AcknowledgeAs::AsAsked,
+            issuers: Vec::new(),
             speaks_for: simulated.speaks_for.iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
             note: simulated.title.to_owned(),
         };

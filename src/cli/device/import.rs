@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::csv::{self, CsvError, Record};
+use super::issuer::{self, IssuerError};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::hl7::{AcknowledgeAs, AcknowledgeAsError};
 use crate::model::{DeviceId, DeviceIdError};
@@ -20,10 +21,13 @@ pub(super) struct Entry {
 pub(super) enum ImportError {
     #[error(transparent)]
     Csv(#[from] CsvError),
-    #[error("the first line must name the columns; cn is required: cn,kind,speaks-for,acknowledge,note")]
+    #[error(
+        "the first line must name the columns; cn is required: cn,kind,speaks-for,issuer,acknowledge,note"
+    )]
     NoHeader,
     #[error(
-        "line {line}: unknown or repeated column {name}; use cn, kind, speaks-for, acknowledge and note, each once"
+        "line {line}: unknown or repeated column {name}; use cn, kind, speaks-for, issuer, acknowledge and \
+         note, each once"
     )]
     Column { line: usize, name: String },
     /// All errors of the file, so that one attempt shows all of them.
@@ -49,6 +53,8 @@ enum Fault {
     #[error("{0} is no device identity and no EUI-64 prefix")]
     SpeaksFor(String),
     #[error(transparent)]
+    Issuer(IssuerError),
+    #[error(transparent)]
     Acknowledge(AcknowledgeAsError),
     #[error("the same device is in line {0}")]
     Twice(usize),
@@ -59,6 +65,7 @@ enum Column {
     Name,
     Kind,
     SpeaksFor,
+    Issuer,
     Acknowledge,
     Note,
 }
@@ -107,7 +114,8 @@ fn device(record: &Record, columns: &[Column]) -> Result<Device, Fault> {
         "" => DeviceKind::Device,
         word => device_kind(word).ok_or(Fault::Kind)?,
     };
-    let identities = field(Column::SpeaksFor).split(';').map(str::trim).filter(|text| !text.is_empty());
+    let list = |column| field(column).split(';').map(str::trim).filter(|text| !text.is_empty());
+    let (identities, issuers) = (list(Column::SpeaksFor), list(Column::Issuer));
     Ok(Device {
         id: DeviceId::parse(field(Column::Name)).map_err(Fault::Name)?,
         kind,
@@ -115,6 +123,7 @@ fn device(record: &Record, columns: &[Column]) -> Result<Device, Fault> {
         speaks_for: identities
             .map(|text| text.parse().map_err(|_| Fault::SpeaksFor(text.to_owned())))
             .collect::<Result<_, _>>()?,
+        issuers: issuers.map(issuer::parse).collect::<Result<_, _>>().map_err(Fault::Issuer)?,
         acknowledge: match field(Column::Acknowledge) {
             "" => AcknowledgeAs::AsAsked,
             word => word.parse().map_err(Fault::Acknowledge)?,
@@ -146,13 +155,15 @@ impl fmt::Display for EntryError {
 }
 
 impl Column {
-    const ALL: [Self; 5] = [Self::Name, Self::Kind, Self::SpeaksFor, Self::Acknowledge, Self::Note];
+    const ALL: [Self; 6] =
+        [Self::Name, Self::Kind, Self::SpeaksFor, Self::Issuer, Self::Acknowledge, Self::Note];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Name => "cn",
             Self::Kind => "kind",
             Self::SpeaksFor => "speaks-for",
+            Self::Issuer => "issuer",
             Self::Acknowledge => "acknowledge",
             Self::Note => "note",
         }

@@ -2,6 +2,7 @@
 
 mod csv;
 mod import;
+mod issuer;
 mod options;
 mod seen;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::hl7::AcknowledgeAs;
 use crate::model::DeviceId;
 use crate::store::{Store, StoreError};
 use crate::view::{DeviceDetails, DeviceView, RemovedDeviceView};
+use issuer::Issuers;
 use options::{SpeaksFor, acknowledge_parser, kind_parser};
 
 /// Subcommands of `device`.
@@ -38,6 +40,8 @@ pub(super) enum Command {
         kind: DeviceKind,
         #[command(flatten)]
         speaks_for: SpeaksFor,
+        #[command(flatten)]
+        issuers: Issuers,
         /// Which acknowledgements it gets
         #[arg(long, default_value = "as-asked", value_name = "HOW", value_parser = acknowledge_parser())]
         acknowledge: AcknowledgeAs,
@@ -57,6 +61,11 @@ pub(super) enum Command {
         /// Clear the list of identities: its messages may carry only its Common Name
         #[arg(long, conflicts_with_all = ["speaks_for", "any", "from_seen"])]
         itself_only: bool,
+        #[command(flatten)]
+        issuers: Issuers,
+        /// Clear the list of CAs: every installed root may certify the device
+        #[arg(long, conflicts_with = "issuer")]
+        any_issuer: bool,
         /// Which acknowledgements it gets
         #[arg(long, value_name = "HOW", value_parser = acknowledge_parser())]
         acknowledge: Option<AcknowledgeAs>,
@@ -89,7 +98,7 @@ pub(super) enum Command {
     /// Add all devices of a CSV file; if one line is wrong, nothing is added
     ///
     /// The first line names the columns: cn, and any of kind, speaks-for (identities separated by
-    /// semicolons), acknowledge and note.
+    /// semicolons), issuer (as the option --issuer, separated by semicolons), acknowledge and note.
     Import {
         /// The CSV file (RFC 4180, UTF-8)
         file: PathBuf,
@@ -100,14 +109,16 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
     let actor = operator();
     match command {
-        Command::Add { cn, kind, speaks_for, acknowledge, note } => {
+        Command::Add { cn, kind, speaks_for, issuers, acknowledge, note } => {
             let status = DeviceStatus::Active;
-            let device = Device { id: cn, kind, status, speaks_for: Vec::new(), acknowledge, note };
-            let device = speaks_for.applied_to(device, store).await?;
+            let (identities, keys) = (Vec::new(), Vec::new());
+            let device =
+                Device { id: cn, kind, status, speaks_for: identities, issuers: keys, acknowledge, note };
+            let device = issuers.applied_to(speaks_for.applied_to(device, store).await?);
             store.add_device(device.clone(), &actor).await.map_err(failed)?;
             confirm(&device, "added", output)?;
         }
-        Command::Change { cn, kind, speaks_for, itself_only, acknowledge, note } => {
+        Command::Change { cn, kind, speaks_for, itself_only, issuers, any_issuer, acknowledge, note } => {
             let mut device = find(store, cn).await?;
             device.kind = kind.unwrap_or(device.kind);
             device.acknowledge = acknowledge.unwrap_or(device.acknowledge);
@@ -115,7 +126,10 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             if itself_only {
                 device.speaks_for.clear();
             }
-            let device = speaks_for.applied_to(device, store).await?;
+            if any_issuer {
+                device.issuers.clear();
+            }
+            let device = issuers.applied_to(speaks_for.applied_to(device, store).await?);
             store.describe_device(device.clone(), &actor).await.map_err(failed)?;
             confirm(&device, "changed", output)?;
         }

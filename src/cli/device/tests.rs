@@ -152,3 +152,48 @@ async fn a_change_keeps_the_values_of_options_that_are_not_given() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_device_is_bound_to_cas_by_key_or_by_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = TestStore::new();
+    let store = place.open().await;
+    let pki = crate::pki::TestPki::init(folder.path(), "http://127.0.0.1:9", &crate::model::Clock::system())
+        .unwrap();
+    let [root, other] = pki.trust_anchors();
+    let keys = [&root, &other].map(|file| issuer::parse(file.to_str().unwrap()).unwrap());
+    let order = crate::pki::CertificateOrder::new("A", crate::pki::Role::Device, crate::pki::KeyType::Ecc);
+    let leaf = folder.path().join("leaf.pem");
+    let chain = std::fs::read_to_string(pki.issue(&order).unwrap().chain).unwrap();
+    let end = chain.find("-----END CERTIFICATE-----").unwrap();
+    std::fs::write(&leaf, format!("{}-----END CERTIFICATE-----\n", &chain[..end])).unwrap();
+    let stored = async || store.device(&"A".parse().unwrap()).await.unwrap().unwrap().issuers;
+
+    device(&store, &["add", "A", "--issuer", root.to_str().unwrap()]).await.unwrap();
+    assert_eq!(stored().await, [keys[0]]);
+    device(&store, &["change", "A", "--note", "x"]).await.unwrap();
+    assert_eq!(stored().await, [keys[0]], "kept");
+    let both = keys.map(|key| key.to_string());
+    device(&store, &["change", "A", "--issuer", &both[0], "--issuer", &both[1]]).await.unwrap();
+    assert_eq!(stored().await, keys);
+    device(&store, &["change", "A", "--any-issuer"]).await.unwrap();
+    assert!(stored().await.is_empty());
+    for wrong in [
+        &["--issuer", "nowhere.pem"][..],
+        &["--issuer", leaf.to_str().unwrap()],
+        &["--any-issuer", "--issuer", &both[0]],
+    ] {
+        assert!(
+            parse_command::<Command>("device", &[&["change", "A"], wrong].concat()).is_err(),
+            "{wrong:?}"
+        );
+    }
+    let file = folder.path().join("devices.csv");
+    std::fs::write(&file, format!("cn,issuer\nB,{} ; {}\nC,\n", both[1], root.display())).unwrap();
+    device(&store, &["import", file.to_str().unwrap()]).await.unwrap();
+    let imported: Vec<_> = store.devices().await.unwrap().into_iter().map(|device| device.issuers).collect();
+    assert_eq!(imported, [vec![], vec![keys[1], keys[0]], vec![]]);
+    std::fs::write(&file, "cn,issuer\nD,nowhere.pem\n").unwrap();
+    let refused = device(&store, &["import", file.to_str().unwrap()]).await.unwrap_err();
+    assert!(format!("{:#}", refused.error).contains("line 2: nowhere.pem is neither"), "{:#}", refused.error);
+}

@@ -18,11 +18,16 @@ pub(super) fn details(details: &DeviceDetails<'_>) -> String {
         [] => "itself only".to_owned(),
         patterns => format!("itself and {}", patterns.join(" ")),
     };
+    let issuers = match device.issuers.as_slice() {
+        [] => "any installed root".to_owned(),
+        keys => format!("CAs with the key (SHA-256) {}", keys.join(" or ")),
+    };
     let entry = [
         ("common name", device.cn.to_owned()),
         ("kind", device.kind.to_owned()),
         ("status", device.status.to_owned()),
         ("speaks for", speaks_for),
+        ("issuers", issuers),
         ("acknowledge", device.acknowledge.to_owned()),
         ("note", device.note.to_owned()),
     ];
@@ -49,5 +54,8 @@ mod tests {
         assert!(shown(&device).contains("acknowledge  as-asked"));
         let alone = Device { speaks_for: Vec::new(), ..device.clone() };
         assert!(shown(&alone).contains("speaks for   itself only"));
+        assert!(shown(&alone).contains("issuers      any installed root"));
+        let bound = Device { issuers: vec![crate::model::KeyHash::sha256(b"")], ..device.clone() };
+        assert!(shown(&bound).contains("issuers      CAs with the key (SHA-256) e3b0c442"));
     }
 }

@@ -95,6 +95,7 @@ impl Sheet {
             },
         );
         self.add("key", facts.key.to_string());
+        self.add("key-sha256", facts.public_key.hash().to_string());
         self.add("signature", facts.signature_algorithm.to_string());
         self.extensions(&facts.extensions);
         self.add("fingerprint", facts.fingerprint.to_string());

@@ -319,7 +319,7 @@ impl Evaluation<'_> {
         // The session of a device that is no longer admitted is about to end; until then the device speaks
         // for itself.
         let alone = || Arc::new(Device { speaks_for: Vec::new(), ..(**admitted).clone() });
-        self.directory.load().admit(&admitted.id).unwrap_or_else(|_| alone())
+        self.directory.load().active(&admitted.id).unwrap_or_else(|_| alone())
     }
 
     fn answering(&self) -> Answering<'_> {

@@ -36,7 +36,7 @@ impl Store {
         self.change(DirectoryChange::Add(devices), actor).await
     }
 
-    /// Replaces kind, identities, acknowledgements and note of a device; its status stays.
+    /// Replaces the entry of a device, except for its status.
     ///
     /// # Errors
     /// [`StoreError::DeviceUnknown`] when the directory does not have the device.

@@ -41,6 +41,7 @@ impl Reader {
 
 fn device(row: &Row) -> Result<Device, StoreError> {
     let speaks_for = row.list("speaks_for", "device.speaks_for")?;
+    let issuers = row.list("issuers", "device.issuers")?;
     Ok(Device {
         id: row.parsed("id", "device.id")?,
         kind: device_kind(&row.get::<String>("kind")?).ok_or(StoreError::unreadable("device.kind"))?,
@@ -51,6 +52,10 @@ fn device(row: &Row) -> Result<Device, StoreError> {
             .map(|pattern| {
                 IdentityPattern::from_stored(pattern).map_err(|_| StoreError::unreadable("device.speaks_for"))
             })
+            .collect::<Result<_, _>>()?,
+        issuers: issuers
+            .iter()
+            .map(|issuer| issuer.parse().map_err(|_| StoreError::unreadable("device.issuers")))
             .collect::<Result<_, _>>()?,
         acknowledge: row.parsed("acknowledge", "device.acknowledge")?,
         note: row.get("note")?,
@@ -66,4 +71,4 @@ fn seen_identity(row: &Row) -> Result<SeenIdentity, StoreError> {
     })
 }
 
-const SELECT_DEVICE: &str = "SELECT id, kind, status, speaks_for, acknowledge, note FROM device";
+const SELECT_DEVICE: &str = "SELECT id, kind, status, speaks_for, issuers, acknowledge, note FROM device";

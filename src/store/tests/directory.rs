@@ -22,6 +22,7 @@ async fn changes_of_the_directory_are_stored_and_audited(place: TestStore) {
     let described = Device {
         kind: DeviceKind::Device,
         speaks_for: vec![IdentityPattern::any()],
+        issuers: vec![KeyHash::sha256(b"a key")],
         acknowledge: AcknowledgeAs::Original,
         note: String::new(),
         ..entry.clone()
@@ -46,12 +47,12 @@ async fn changes_of_the_directory_are_stored_and_audited(place: TestStore) {
         [
             (
                 "device-added",
-                r#"{"acknowledge":"as-asked","actor":"alice","device":"GATEWAY-1","kind":"gateway","speaks-for":["00A037*","0004A30000000001"],"status":"active"}"#
+                r#"{"acknowledge":"as-asked","actor":"alice","device":"GATEWAY-1","issuers":[],"kind":"gateway","speaks-for":["00A037*","0004A30000000001"],"status":"active"}"#
             ),
             ("device-suspended", by_bob),
             (
                 "device-changed",
-                r#"{"acknowledge":"original","actor":"bob","device":"GATEWAY-1","kind":"device","speaks-for":["*"]}"#
+                r#"{"acknowledge":"original","actor":"bob","device":"GATEWAY-1","issuers":["8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd"],"kind":"device","speaks-for":["*"]}"#
             ),
             ("device-resumed", by_bob),
             ("device-removed", by_bob),

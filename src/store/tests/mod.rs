@@ -27,7 +27,7 @@ use super::*;
 use crate::audit::{ChainHead, Event, StopReason};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
-use crate::model::{Clock, DeviceId, Fingerprint, MessageId, NodeName, StoreUrl};
+use crate::model::{Clock, DeviceId, Fingerprint, KeyHash, MessageId, NodeName, StoreUrl};
 use crate::pcd::{DeviceIdentity, IdentityPattern};
 
 const ANY: MessageFilter = MessageFilter {

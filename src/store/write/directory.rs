@@ -12,7 +12,7 @@ use crate::store::write::connection::Connection;
 pub(in crate::store) enum DirectoryChange {
     /// Adds all of the devices, or none.
     Add(Vec<Device>),
-    /// Replaces kind, identities, acknowledgements and note; the status stays.
+    /// Replaces all but the status.
     Describe(Device),
     SetStatus(DeviceId, DeviceStatus),
     Remove(DeviceId),
@@ -28,6 +28,7 @@ impl DirectoryChange {
                 device: device.id.clone(),
                 kind: device.kind,
                 speaks_for: patterns(device),
+                issuers: issuers(device),
                 acknowledge: device.acknowledge,
                 actor,
             }],
@@ -55,6 +56,7 @@ pub(in crate::store) async fn apply(
                     .bind(device.kind.as_str())
                     .bind(device.status.as_str())
                     .bind(json(&patterns(device)))
+                    .bind(json(&issuers(device)))
                     .bind(device.acknowledge.as_str())
                     .bind(device.note.as_str());
                 if connection.execute(statement).await? == 0 {
@@ -67,6 +69,7 @@ pub(in crate::store) async fn apply(
             let statement = Statement::new(UPDATE_DEVICE)
                 .bind(device.kind.as_str())
                 .bind(json(&patterns(device)))
+                .bind(json(&issuers(device)))
                 .bind(device.acknowledge.as_str())
                 .bind(device.note.as_str())
                 .bind(device.id.as_str());
@@ -95,6 +98,7 @@ fn device_added(device: &Device, actor: &str) -> Event {
         kind: device.kind,
         status: device.status,
         speaks_for: patterns(device),
+        issuers: issuers(device),
         acknowledge: device.acknowledge,
         actor: actor.to_owned(),
     }
@@ -105,9 +109,14 @@ fn patterns(device: &Device) -> Vec<String> {
     device.speaks_for.iter().map(ToString::to_string).collect()
 }
 
+/// The keys of the issuers as text.
+fn issuers(device: &Device) -> Vec<String> {
+    device.issuers.iter().map(ToString::to_string).collect()
+}
+
 const INSERT_DEVICE: &str = "
-INSERT INTO device (id, kind, status, speaks_for, acknowledge, note) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO device (id, kind, status, speaks_for, issuers, acknowledge, note) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT DO NOTHING";
 
 const UPDATE_DEVICE: &str =
-    "UPDATE device SET kind = $1, speaks_for = $2, acknowledge = $3, note = $4 WHERE id = $5";
+    "UPDATE device SET kind = $1, speaks_for = $2, issuers = $3, acknowledge = $4, note = $5 WHERE id = $6";

@@ -1,5 +1,6 @@
 //! The admission decision about a client's certificates, taken inside the handshake.
 
+mod admission_policy;
 mod chain_limits;
 
 use std::cell::RefCell;
@@ -24,11 +25,11 @@ use super::status_request_v2;
 use super::trust::Trust;
 use crate::authz::{Device, DirectoryHandle};
 use crate::config::{ExpiredSessions, Undetermined};
-use crate::model::{DeviceId, Refusal};
-use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
+use crate::model::Refusal;
+use crate::revocation::{Engine, IssuedCertificate, Status, Verdict, issuer_keys};
 use crate::x509::der::Element;
 use crate::x509::{CertificateFacts, CertificateOutline, Signed};
-pub(super) use chain_limits::ChainLimits;
+pub(super) use admission_policy::AdmissionPolicy;
 
 tokio::task_local! {
     /// The decision in the handshake of this task. rustls calls the verifier on the polling thread.
@@ -69,15 +70,7 @@ pub(super) struct PeerVerifier {
     pub(super) trust: Trust,
     pub(super) revocation: Engine,
     pub(super) caches: Caches,
-    pub(super) when_undetermined: Undetermined,
-    pub(super) rsa_bits: (usize, usize),
-    pub(super) limits: ChainLimits,
-    /// Tolerated difference between the clocks of CAs and of this machine.
-    pub(super) clock_skew: Duration,
-    /// Devices whose certificates may have a key usage without digitalSignature.
-    pub(super) key_usage_exceptions: Vec<DeviceId>,
-    /// What happens to an open session when a certificate of it expires.
-    pub(super) expired_sessions: ExpiredSessions,
+    pub(super) policy: AdmissionPolicy,
     pub(super) directory: DirectoryHandle,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
 }
@@ -87,7 +80,7 @@ impl PeerVerifier {
     /// Common Name and the directory entry (A8, A9).
     pub(super) fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
         let (leaf, intermediates) = chain.split_first().ok_or(HandshakeError::new(Refusal::NoCertificate))?;
-        let outlines = self.limits.check(chain).map_err(HandshakeError::new)?;
+        let outlines = self.policy.limits.check(chain).map_err(HandshakeError::new)?;
         let facts =
             CertificateFacts::read(leaf).map_err(|_| HandshakeError::new(Refusal::MalformedCertificate))?;
         let facts = Arc::new(facts);
@@ -113,21 +106,22 @@ impl PeerVerifier {
         };
         let refused = |refusal| HandshakeError { revocation: Arc::clone(&statuses), ..refused(refusal) };
         let id = facts.device_id().map_err(|_| refused(Refusal::NoCommonName))?;
-        let device = self.directory.load().admit(&id).map_err(refused)?;
+        let device = self.directory.load().admit(&id, issuer_keys(&path)).map_err(refused)?;
         Ok(Admission { device, facts, path, statuses })
     }
 
     /// Whether the key usage excludes the signature of CertificateVerify (RFC 5280 4.2.1.3, RFC 5246 7.4.6).
     fn forbids_signatures(&self, facts: &CertificateFacts) -> bool {
-        let excepted = || facts.device_id().is_ok_and(|id| self.key_usage_exceptions.contains(&id));
+        let excepted = || facts.device_id().is_ok_and(|id| self.policy.key_usage_exceptions.contains(&id));
         facts.key_usage.is_some_and(|usage| !usage.digital_signature) && !excepted()
     }
 
     /// The reason behind a refusal of webpki, where the chain shows a better one.
     fn true_reason(&self, refusal: Refusal, outlines: &[CertificateOutline<'_>]) -> Refusal {
         let Some((leaf, others)) = outlines.split_first() else { return refusal };
-        let is_weak =
-            |other: &CertificateOutline<'_>| other.key().is_none_or(|key| !accepts_key(key, self.rsa_bits));
+        let is_weak = |other: &CertificateOutline<'_>| {
+            other.key().is_none_or(|key| !accepts_key(key, self.policy.rsa_bits))
+        };
         let is_installed = || self.trust.facts.iter().any(|root| root.subject.as_der() == leaf.issuer);
         match refusal {
             // The algorithms of the TLS library exclude weak keys, and it reports a failed signature.
@@ -147,7 +141,7 @@ impl PeerVerifier {
     /// The time at which the validity of the chain is evaluated: `now`, or a time within the clock skew at
     /// which each certificate has begun and none has ended.
     fn time_of_path(&self, outlines: &[CertificateOutline<'_>], now: UnixTime) -> UnixTime {
-        let (now_seconds, skew) = (now.as_secs(), self.clock_skew.as_secs());
+        let (now_seconds, skew) = (now.as_secs(), self.policy.clock_skew.as_secs());
         let seconds =
             |time: Element<'_>| time.time().ok().and_then(|time| u64::try_from(time.as_second()).ok());
         let tolerated = |time: &u64| time.abs_diff(now_seconds) <= skew;
@@ -172,11 +166,11 @@ impl PeerVerifier {
         let root = &path.last()?.issuer;
         let intermediates = count_intermediates(path.iter().map(|issued| issued.certificate.as_ref()));
         let has_expired = |issued: &IssuedCertificate| {
-            let reason = UnfitReason::find_in_dates(&issued.certificate, now, self.clock_skew);
+            let reason = UnfitReason::find_in_dates(&issued.certificate, now, self.policy.clock_skew);
             matches!(reason, Some(UnfitReason::Expired(_)))
         };
-        let ends_expired = self.expired_sessions == ExpiredSessions::End;
-        match self.trust.check_anchor(root, intermediates, now, self.clock_skew) {
+        let ends_expired = self.policy.expired_sessions == ExpiredSessions::End;
+        match self.trust.check_anchor(root, intermediates, now, self.policy.clock_skew) {
             // A clock that was set back does not end sessions.
             Ok(()) | Err(webpki::Error::CertNotValidYet { .. }) => {
                 (ends_expired && path.iter().any(has_expired)).then_some(Refusal::Expired)
@@ -254,14 +248,14 @@ impl PeerVerifier {
         // A0 holds for each certificate below the root; the operator has chosen the roots. webpki has no
         // algorithms but RSA and ECDSA with SHA-2, so the signatures comply. This check comes before any
         // revocation query.
-        if !certificates.iter().all(|certificate| accepts_key(certificate.key, self.rsa_bits)) {
+        if !certificates.iter().all(|certificate| accepts_key(certificate.key, self.policy.rsa_bits)) {
             return Err(webpki::Error::CertDistrusted);
         }
         let root = self.trust.issuer(path.anchor()).ok_or(webpki::Error::UnknownIssuer)?;
         let now = i64::try_from(now.as_secs()).ok().and_then(|now| Timestamp::from_second(now).ok());
         let now = now.ok_or(webpki::Error::InvalidCertValidity)?;
         let intermediates = count_intermediates(certificates.iter().map(Arc::as_ref));
-        self.trust.check_anchor(root, intermediates, now, self.clock_skew)?;
+        self.trust.check_anchor(root, intermediates, now, self.policy.clock_skew)?;
         issuers.push(Arc::clone(root));
         Ok(certificates
             .into_iter()
@@ -290,7 +284,7 @@ impl PeerVerifier {
             return Err(webpki::Error::CertRevoked);
         }
         let undetermined = statuses.iter().any(is_undetermined);
-        match self.when_undetermined {
+        match self.policy.when_undetermined {
             Undetermined::Refuse if undetermined => Err(webpki::Error::UnknownRevocationStatus),
             Undetermined::Accept if undetermined => {
                 for_each_undetermined(statuses, |serial, issuer, reason, attempts| {

@@ -40,7 +40,7 @@ fn a_device_key_that_may_not_sign_is_refused_unless_excepted() {
     for usages in [&[][..], &[DigitalSignature], &[DigitalSignature, KeyEncipherment]] {
         assert_eq!(decide(&verifier, &[&with(usages)], hours(0)), Ok(()), "{usages:?}");
     }
-    verifier.key_usage_exceptions = vec!["PUMP".parse().unwrap()];
+    verifier.policy.key_usage_exceptions = vec!["PUMP".parse().unwrap()];
     assert_eq!(decide(&verifier, &[&with(&[KeyEncipherment])], hours(0)), Ok(()));
 }
 
@@ -126,7 +126,7 @@ fn an_open_session_is_lost_with_its_root_and_with_an_expired_certificate() {
         Some(Refusal::Expired),
         "the root has expired too"
     );
-    verifier.expired_sessions = ExpiredSessions::Finish;
+    verifier.policy.expired_sessions = ExpiredSessions::Finish;
     assert_eq!(verifier.lost_admission(&path, hours(2)), None);
     assert_eq!(verifier.lost_admission(&path, hours(2000)), None);
     verifier.trust = load(&[&other.root()]).unwrap();

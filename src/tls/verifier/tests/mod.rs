@@ -12,6 +12,7 @@ use rcgen::{
     KeyUsagePurpose, SerialNumber,
 };
 
+use super::chain_limits::ChainLimits;
 use super::*;
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
@@ -35,12 +36,14 @@ fn verifier(roots: &[&[u8]], crls: &[PathBuf], crl_issuers: &[PathBuf]) -> PeerV
         trust: Trust::load_for_clients(&files, hours(0), Duration::from_mins(5)).unwrap(),
         revocation: Engine::open(&config, Metrics::new().unwrap(), clock).unwrap(),
         caches: Caches::default(),
-        when_undetermined: Undetermined::Refuse,
-        rsa_bits: (2048, 4096),
-        clock_skew: Duration::from_mins(5),
-        key_usage_exceptions: Vec::new(),
-        expired_sessions: ExpiredSessions::End,
-        limits: ChainLimits { certificates: 6, certificate_bytes: 16 << 10 },
+        policy: AdmissionPolicy {
+            when_undetermined: Undetermined::Refuse,
+            rsa_bits: (2048, 4096),
+            clock_skew: Duration::from_mins(5),
+            key_usage_exceptions: Vec::new(),
+            expired_sessions: ExpiredSessions::End,
+            limits: ChainLimits { certificates: 6, certificate_bytes: 16 << 10 },
+        },
         directory: DirectoryHandle::default(),
         algorithms: provider(settings).signature_verification_algorithms,
     }
@@ -121,6 +124,7 @@ fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> PeerVerifier {
         kind: DeviceKind::Device,
         status: DeviceStatus::Active,
         speaks_for: Vec::new(),
+        issuers: Vec::new(),
         acknowledge: AcknowledgeAs::AsAsked,
         note: String::new(),
     };

@@ -1,0 +1,26 @@
+//! The gauges of expiring certificates.
+
+use std::collections::BTreeMap;
+
+use crate::metrics::Metrics;
+use crate::tls::Acceptor;
+
+/// Sets the expiry of the platform's certificates and of the CAs on which connections depend. Of several
+/// certificates with one role and one kind of key, the earliest expiry counts.
+pub(super) fn publish(acceptor: &Acceptor, metrics: &Metrics) {
+    let mut earliest: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    let own = acceptor.certificates().into_iter().map(|facts| ("platform", facts));
+    let authorities = acceptor.authorities().into_iter();
+    let authorities = authorities.map(|authority| (authority.role.code(), authority.facts));
+    for (role, facts) in own.chain(authorities) {
+        let end = facts.not_after.as_second();
+        let known = earliest.entry((role, facts.key.family())).or_insert(end);
+        *known = end.min(*known);
+    }
+    let gauge = &metrics.certificate_not_after_timestamp_seconds;
+    // A root that was removed must not raise an alarm years later.
+    gauge.reset();
+    for ((role, key), end) in earliest {
+        gauge.with_label_values(&[role, key]).set(end);
+    }
+}

@@ -1,0 +1,39 @@
+//! What the configuration decides about certificates of clients.
+
+use std::time::Duration;
+
+use super::chain_limits::ChainLimits;
+use crate::config::{Config, ExpiredSessions, Undetermined};
+use crate::model::DeviceId;
+
+/// The settings of [`PeerVerifier`](super::PeerVerifier).
+#[derive(Debug, Clone)]
+pub(in crate::tls) struct AdmissionPolicy {
+    pub(super) when_undetermined: Undetermined,
+    pub(super) rsa_bits: (usize, usize),
+    pub(super) limits: ChainLimits,
+    /// Tolerated difference between the clocks of CAs and of this machine.
+    pub(super) clock_skew: Duration,
+    /// Devices whose certificates may have a key usage without digitalSignature.
+    pub(super) key_usage_exceptions: Vec<DeviceId>,
+    /// What happens to an open session when a certificate of it expires.
+    pub(super) expired_sessions: ExpiredSessions,
+}
+
+impl AdmissionPolicy {
+    pub(in crate::tls) fn from_config(config: &Config) -> Self {
+        let (tls, revocation) = (&config.tls, &config.revocation);
+        Self {
+            when_undetermined: revocation.when_undetermined,
+            rsa_bits: tls.client_rsa_bits,
+            limits: ChainLimits {
+                certificates: tls.max_chain_certificates,
+                certificate_bytes: tls.max_certificate,
+            },
+            clock_skew: revocation.clock_skew,
+            // The validation of the configuration has refused other names.
+            key_usage_exceptions: tls.key_usage_exceptions.iter().flat_map(|name| name.parse()).collect(),
+            expired_sessions: revocation.expired_sessions,
+        }
+    }
+}
