@@ -2,6 +2,7 @@
 
 use memchr::{memchr, memchr2, memmem};
 
+use super::encoding::ESCAPE;
 use super::separators::{CR, LF};
 
 /// What ends the segments of a text. One answer for enforcement, display, storage and batches.
@@ -73,14 +74,32 @@ pub(super) fn resembles_segment(text: &[u8], separator: u8) -> bool {
         })
 }
 
-/// Whether a header follows a character that some readers of batches take for a line break: form feed, the
-/// information separators, NEL, and the line and paragraph separators of Unicode.
+/// Whether a header follows a character that some readers of batches take for a line break: vertical tab,
+/// form feed, the information separators, NEL, and the line and paragraph separators of Unicode. Readers skip
+/// blanks between the break and the header; decoders of ISO 2022 remove escape sequences there.
 pub(super) fn hides_header(text: &[u8]) -> bool {
     memmem::find_iter(text, b"MSH").any(|at| {
-        let before = text.get(..at).unwrap_or_default();
-        let is_break = matches!(before, [.., 0x0C | 0x1D | 0x1E | 0x85] | [.., 0xE2, 0x80, 0xA8 | 0xA9]);
-        is_break && text.get(at + 3).is_some_and(u8::is_ascii_punctuation)
+        text.get(at + 3).is_some_and(u8::is_ascii_punctuation)
+            && ends_with_break(text.get(..at).unwrap_or_default())
     })
+}
+
+/// Whether only characters without a glyph, and escape sequences, follow the last line break of this kind.
+fn ends_with_break(mut text: &[u8]) -> bool {
+    loop {
+        let glyph = text.iter().rposition(u8::is_ascii_graphic).map_or(0, |at| at + 1);
+        let (before, blank) = text.split_at(glyph);
+        let is_break = |byte: &u8| matches!(*byte, 0x0B | 0x0C | 0x1C..=0x1E | 0x85);
+        let has_separator = || blank.windows(3).any(|bytes| matches!(bytes, [0xE2, 0x80, 0xA8 | 0xA9]));
+        if blank.iter().any(is_break) || has_separator() {
+            return true;
+        }
+        text = match before {
+            [rest @ .., ESCAPE, b'(', _] | [rest @ .., ESCAPE, b'$', _] => rest,
+            [rest @ .., ESCAPE, b'$', b'(', _] => rest,
+            _ => return false,
+        };
+    }
 }
 
 fn is_name(line: &[u8]) -> bool {
@@ -106,6 +125,23 @@ mod tests {
             ("MSH|", SegmentEnd::AnyLineBreak),
         ] {
             assert_eq!(SegmentEnd::detect(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_behind_an_unusual_line_break_is_hidden() {
+        for (text, expected) in [
+            (&b"a\x0CMSH|"[..], true),
+            (b"a\x0C MSH|", true),
+            (b"a\x0B\xC2\xA0\tMSH!", true),
+            (b"a\x85\x1B(B\x1B$(D \x1B$BMSH|", true),
+            (b"a\xE2\x80\xA9  MSH|", true),
+            (b"a\x0Cb MSH|", false),
+            (b"a\x1B(B MSH|", false),
+            (b"a\x0C MSHA", false),
+            (b"MSH|", false),
+        ] {
+            assert_eq!(hides_header(text), expected, "{text:?}");
         }
     }
 

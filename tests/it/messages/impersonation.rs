@@ -59,7 +59,11 @@ fn a_line_feed_inside_a_segment_hides_nothing() {
 
     let hidden = format!("5\nOBX|2|ST|1^X|1.0.0.2|6||||||R|||||||M^^{OTHER}^EUI-64\rNTE|1||x");
     let second = String::from_utf8(sent("LF-3", &format!("DEMO^{OTHER}^EUI-64"), "", b"")).unwrap();
-    for (id, value) in [("LF-2", hidden.as_bytes()), ("LF-4", format!("5\n{second}").as_bytes())] {
+    for (id, value) in [
+        ("LF-2", hidden.as_bytes()),
+        ("LF-4", format!("5\n{second}").as_bytes()),
+        ("FF-1", format!("5\x0C \t{second}").as_bytes()),
+    ] {
         let message = sent(id, &own(), "", &obx(MARK, value, &equipment));
         let (code, reason) = verdict(&mut scene, &message);
         assert!(
@@ -69,7 +73,7 @@ fn a_line_feed_inside_a_segment_hides_nothing() {
     }
     // The header in the text was no message of its own: everything was answered, and nothing more comes.
     assert_eq!(verdict(&mut scene, text(NAME, "LF-5").as_bytes()), expect("CA", ""));
-    assert_eq!(scene.listed(&["--rejected"]).len(), 2);
+    assert_eq!(scene.listed(&["--rejected"]).len(), 3);
 }
 
 // In some character sets the second byte of a character is a delimiter's.
