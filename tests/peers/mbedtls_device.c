@@ -1,7 +1,9 @@
 /*
  * A device that speaks through mbed TLS (2.28), which can send empty records.
  *
- * Arguments: trust anchors, chain, key (PEM), host, port, the number of a cipher suite (hexadecimal). From
+ * Arguments: trust anchors, chain, key (PEM), host, port, the number of a cipher suite (hexadecimal), and
+ * optionally the size of its buffers: it requests this maximum fragment length (RFC 6066 section 4), and a
+ * longer record is an error, as where mbed TLS is built with MBEDTLS_SSL_IN_CONTENT_LEN of this size. From
  * stdin it takes pieces, each behind four bytes of its length, and gives each to mbedtls_ssl_write in one
  * call: one of length zero becomes an empty record. What it receives goes to stdout.
  */
@@ -25,6 +27,44 @@
 #if MBEDTLS_VERSION_MAJOR != 2
 #error "written for mbed TLS 2.28 (Debian: libmbedtls-dev)"
 #endif
+
+/* What AES-GCM adds to a record (RFC 5288). */
+#define RECORD_OVERHEAD 24
+
+/* The size of the input buffer; 0 means 16 KiB. */
+static size_t buffer_size;
+
+static int receive_records(void *net, unsigned char *buffer, size_t length)
+{
+    static unsigned char header[5];
+    static size_t filled, remaining;
+    int now = mbedtls_net_recv(net, buffer, length);
+    for (int at = 0; at < now && buffer_size > 0; at++) {
+        if (remaining > 0) {
+            remaining--;
+            continue;
+        }
+        header[filled++] = buffer[at];
+        if (filled < sizeof header)
+            continue;
+        filled = 0;
+        remaining = (size_t)header[3] << 8 | header[4];
+        if (remaining > buffer_size + RECORD_OVERHEAD)
+            return MBEDTLS_ERR_SSL_INVALID_RECORD;
+    }
+    return now;
+}
+
+static unsigned char fragment_code(size_t size)
+{
+    switch (size) {
+    case 512: return MBEDTLS_SSL_MAX_FRAG_LEN_512;
+    case 1024: return MBEDTLS_SSL_MAX_FRAG_LEN_1024;
+    case 2048: return MBEDTLS_SSL_MAX_FRAG_LEN_2048;
+    case 4096: return MBEDTLS_SSL_MAX_FRAG_LEN_4096;
+    default: return MBEDTLS_SSL_MAX_FRAG_LEN_NONE;
+    }
+}
 
 static void check(int result, const char *what)
 {
@@ -102,8 +142,9 @@ int main(int count, char **arguments)
     mbedtls_net_context net;
     int suites[2] = { 0, 0 };
 
-    if (count != 7)
+    if (count != 7 && count != 8)
         return 64;
+    buffer_size = count == 8 ? (size_t)strtoul(arguments[7], NULL, 10) : 0;
     suites[0] = (int)strtol(arguments[6], NULL, 16);
     mbedtls_entropy_init(&entropy);
     mbedtls_ctr_drbg_init(&random);
@@ -126,9 +167,10 @@ int main(int count, char **arguments)
     mbedtls_ssl_conf_ciphersuites(&config, suites);
     mbedtls_ssl_conf_min_version(&config, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_rng(&config, mbedtls_ctr_drbg_random, &random);
+    check(mbedtls_ssl_conf_max_frag_len(&config, fragment_code(buffer_size)), "buffer size");
     check(mbedtls_ssl_setup(&ssl, &config), "settings");
     /* It compares names only, and the platform is known by an address here: the path is what it checks. */
-    mbedtls_ssl_set_bio(&ssl, &net, mbedtls_net_send, mbedtls_net_recv, NULL);
+    mbedtls_ssl_set_bio(&ssl, &net, mbedtls_net_send, receive_records, NULL);
     check(mbedtls_ssl_handshake(&ssl), "handshake");
     check(mbedtls_net_set_nonblock(&net), "socket");
 

@@ -60,6 +60,7 @@ impl MessageEncrypter for FlightEncrypter {
             return self.encrypter.encrypt(record, sequence);
         }
         let mut payload = record.payload.to_vec();
+        let length = payload.len();
         // A handshake in `accept` always has a rewriter. Without the replacement, the client would refuse the
         // flight.
         let _ = REWRITER.try_with(|rewriter| {
@@ -68,8 +69,11 @@ impl MessageEncrypter for FlightEncrypter {
                 .replacements()
                 .iter()
                 .for_each(|replacement| replacement.apply(self.passed, &mut payload));
+            if self.passed == 0 {
+                rewriter.acknowledge(&mut payload);
+            }
         });
-        self.passed += payload.len();
+        self.passed += length;
         let payload = OutboundChunks::Single(&payload);
         self.encrypter.encrypt(OutboundPlainMessage { payload, ..record }, sequence)
     }

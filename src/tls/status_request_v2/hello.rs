@@ -24,6 +24,10 @@ pub struct ClientHello<'a> {
     v2_range: Range<usize>,
     /// Whether extension 17 comes more than once.
     is_repeated: bool,
+    /// The content of max_fragment_length.
+    pub(super) max_fragment_length: Option<&'a [u8]>,
+    /// The content of record_size_limit.
+    pub(super) record_size_limit: Option<&'a [u8]>,
 }
 
 /// The certificate status that a client requests.
@@ -70,6 +74,12 @@ pub enum HelloError {
     /// Extension 17 is not a `CertificateStatusRequestListV2`. The client gets `decode_error` (RFC 5246
     /// section 7.2.2).
     Malformed,
+    /// max_fragment_length or record_size_limit has another length than defined. The client gets
+    /// `decode_error`.
+    MalformedRecordLimit,
+    /// max_fragment_length or record_size_limit has a value that is not defined. The client gets
+    /// `illegal_parameter` (RFC 6066 section 4, RFC 8449 section 4).
+    IllegalRecordLimit,
 }
 
 impl<'a> ClientHello<'a> {
@@ -93,6 +103,8 @@ impl<'a> ClientHello<'a> {
             status_request_v2: None,
             v2_range: 0..0,
             is_repeated: false,
+            max_fragment_length: None,
+            record_size_limit: None,
         };
         // Before TLS 1.2 a ClientHello might have no extensions at all.
         let mut extensions = Reader::new(if body.is_empty() { &[] } else { body.vector::<2>()? });
@@ -106,6 +118,8 @@ impl<'a> ClientHello<'a> {
             let content = extensions.vector::<2>()?;
             match kind {
                 SUPPORTED_VERSIONS => hello.versions = Some(parse_versions(content)?),
+                MAX_FRAGMENT_LENGTH => hello.max_fragment_length = Some(content),
+                RECORD_SIZE_LIMIT => hello.record_size_limit = Some(content),
                 STATUS_REQUEST => hello.status_request = Some(content),
                 STATUS_REQUEST_V2 => {
                     hello.is_repeated = hello.status_request_v2.is_some();
@@ -245,6 +259,10 @@ pub(super) const CLIENT_HELLO: u8 = 1;
 pub(super) const STATUS_REQUEST: u16 = 5;
 /// status_request_v2 (RFC 6961 section 2.2).
 pub(super) const STATUS_REQUEST_V2: u16 = 17;
+/// max_fragment_length (RFC 6066 section 4).
+pub(super) const MAX_FRAGMENT_LENGTH: u16 = 1;
+/// record_size_limit (RFC 8449 section 4).
+pub(super) const RECORD_SIZE_LIMIT: u16 = 28;
 /// supported_versions (RFC 8446 section 4.2.1).
 const SUPPORTED_VERSIONS: u16 = 43;
 

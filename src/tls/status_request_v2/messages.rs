@@ -125,6 +125,7 @@ pub(super) fn distribute(certificate: &[u8], places: &[Option<Bytes>], composite
 
 /// Handshake types (RFC 5246 section 7.4, RFC 6066 section 8).
 pub(super) const SERVER_HELLO: u8 = 2;
+pub(super) const ENCRYPTED_EXTENSIONS: u8 = 8;
 pub(super) const CERTIFICATE: u8 = 11;
 pub(super) const CERTIFICATE_STATUS: u8 = 22;
 

@@ -9,14 +9,19 @@
 //!
 //! `docs/stapling.md` describes the bytes, why this is safe, and the tests.
 //!
+//! The same layer keeps the limit of a client on the size of records ([`record_limit`]), which rustls does
+//! not know.
+//!
 //! [`accept`] reads the ClientHello, decides what to rewrite, and leaves the handshake to rustls. The
-//! handshake of a client that requests no status is not rewritten at all.
+//! handshake of a client that requests neither a status nor a limit is not rewritten at all.
 
 mod flight;
 mod hello;
 mod hello_reader;
 mod messages;
+mod record_limit;
 mod records;
+mod reframer;
 mod rewriter;
 mod stream;
 #[cfg(test)]
@@ -37,10 +42,12 @@ use tokio_rustls::server::TlsStream;
 pub(super) use flight::FlightProtection;
 pub use hello::{ClientHello, HelloError, StatusRequest, StatusRequestItem, Version};
 use hello_reader::{MAX_READ, ReceivedHello};
+use record_limit::RecordLimit;
 use records::RecordTracker;
 use rewriter::{HelloPatch, REWRITER, Rewriter};
 pub use stream::RewritingStream;
 pub(super) use transcript::TranscriptHash;
+pub(super) use wire::Reader;
 
 use super::identity::ChainStaples;
 use super::refusal::HandshakeError;
@@ -105,8 +112,12 @@ where
     if let Some(replacement) = rewriter.hello_replacement() {
         RecordTracker::default().replace(&mut received.bytes, &[replacement]);
     }
-    let stream =
-        RewritingStream::new(io, received.bytes, rewriter.may_rewrite() && rewriter.is_flight_plaintext());
+    let config = match rewriter.record_limit() {
+        Some(limit) => limit.apply(&config),
+        None => config,
+    };
+    let is_changed = rewriter.may_rewrite() && rewriter.is_flight_plaintext();
+    let stream = RewritingStream::new(io, received.bytes, is_changed).with_limit(rewriter.record_limit());
     let handshake = async { TlsAcceptor::from(config).accept(stream).into_fallible().await };
     REWRITER
         .scope(RefCell::new(rewriter), Box::pin(handshake))
@@ -122,8 +133,10 @@ fn plan_rewriting(config: &ServerConfig, message: &[u8]) -> Result<Rewriter, (He
     let tls12 = suites.iter().any(|suite| suite.tls13().is_none());
     let request =
         hello.status_request(tls12, tls13).map_err(|unacceptable| (unacceptable, hello.legacy_version()))?;
+    let limit = RecordLimit::from_hello(&hello, request.version)
+        .map_err(|unacceptable| (unacceptable, hello.legacy_version()))?;
     let patch = if request.v2_items.is_empty() { None } else { HelloPatch::for_lone_v2(&hello, message) };
-    Ok(Rewriter::new(request, patch))
+    Ok(Rewriter::new(request, patch).with_limit(limit))
 }
 
 /// The OCSP response to hand to rustls for this chain, in the handshake of this task. Outside of [`accept`]
@@ -154,7 +167,8 @@ impl HelloError {
     fn alert(self, legacy_version: u16) -> [u8; 7] {
         let [major, minor] = legacy_version.clamp(0x0300, 0x0303).to_be_bytes();
         let description = match self {
-            Self::Malformed => 50,
+            Self::IllegalRecordLimit => 47,
+            Self::Malformed | Self::MalformedRecordLimit => 50,
             Self::TooOld => 70,
             Self::InappropriateFallback => 86,
         };
@@ -165,6 +179,9 @@ impl HelloError {
     fn error(self) -> rustls::Error {
         match self {
             Self::Malformed => InvalidMessage::TrailingData("CertificateStatusRequestListV2").into(),
+            Self::MalformedRecordLimit | Self::IllegalRecordLimit => {
+                InvalidMessage::TrailingData("RecordSizeLimit").into()
+            }
             Self::TooOld => PeerIncompatible::ServerDoesNotSupportTls12Or13.into(),
             // rustls has no error for it.
             Self::InappropriateFallback => {

@@ -22,10 +22,6 @@ pub(super) struct RecordTracker {
 }
 
 impl RecordTracker {
-    /// A tracker that ignores all bytes.
-    pub(super) const FINISHED: Self =
-        Self { header: [0; HEADER_LENGTH], filled: 0, remaining: 0, passed: 0, finished: true };
-
     /// Whether a byte has been seen that is not part of a handshake record.
     pub(super) const fn is_finished(&self) -> bool {
         self.finished

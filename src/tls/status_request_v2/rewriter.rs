@@ -8,6 +8,7 @@ use super::messages::{
     CERTIFICATE, CERTIFICATE_STATUS, SERVER_HELLO, acknowledge_v2, composite, distribute, multiple_status,
     status_list,
 };
+use super::record_limit::RecordLimit;
 use super::records::Replacement;
 use super::wire::Reader;
 use crate::tls::identity::ChainStaples;
@@ -23,6 +24,8 @@ pub(super) struct Rewriter {
     request: StatusRequest,
     /// The extension that rustls sees in place of the client's extension 17.
     hello_patch: Option<HelloPatch>,
+    /// The client's limit on the size of records.
+    record_limit: Option<RecordLimit>,
     response_form: ResponseForm,
     /// Bytes of the server's flight that have passed the transcript hash.
     flight_length: usize,
@@ -60,9 +63,19 @@ impl Rewriter {
         Self { request, hello_patch, ..Self::default() }
     }
 
+    /// This rewriter, which also acknowledges the client's limit on records.
+    pub(super) fn with_limit(self, record_limit: Option<RecordLimit>) -> Self {
+        Self { record_limit, ..self }
+    }
+
+    /// The client's limit on the size of records.
+    pub(super) const fn record_limit(&self) -> Option<&RecordLimit> {
+        self.record_limit.as_ref()
+    }
+
     /// Whether a message may have to be rewritten.
     pub(super) fn may_rewrite(&self) -> bool {
-        self.request.has_request()
+        self.request.has_request() || self.record_limit.is_some()
     }
 
     /// The change to the ClientHello for rustls.
@@ -129,8 +142,8 @@ impl Rewriter {
     }
 
     /// A handshake message as the client sees it; `None` if it stays as it is. All rewriting is decided here.
-    fn rewrite(&self, message: &[u8]) -> Option<Vec<u8>> {
-        match (message.first().copied()?, &self.response_form) {
+    pub(super) fn rewrite(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let changed = match (message.first().copied()?, &self.response_form) {
             (CLIENT_HELLO, _) => self.hello_patch.as_ref()?.restore(message),
             (SERVER_HELLO, ResponseForm::Single | ResponseForm::List(_)) => acknowledge_v2(message),
             (CERTIFICATE_STATUS, ResponseForm::List(list)) => multiple_status(message, list),
@@ -138,7 +151,9 @@ impl Rewriter {
                 distribute(message, staples.responses(), composite)
             }
             _ => None,
-        }
+        };
+        let limit = self.record_limit.as_ref();
+        limit.and_then(|limit| limit.acknowledge(changed.as_deref().unwrap_or(message))).or(changed)
     }
 
     /// The next message of the transcript, as the client sees it. rustls hashes a message before it sends it,
@@ -152,7 +167,9 @@ impl Rewriter {
             Some(&SERVER_HELLO) if !self.is_flight_plaintext() => self.flight_length = 0,
             _ => {
                 let offset = self.flight_length;
-                self.replacements.extend(seen.iter().map(|seen| Replacement { offset, bytes: seen.clone() }));
+                // `acknowledge` changes EncryptedExtensions on the wire, because it becomes longer.
+                let same_length = seen.iter().filter(|seen| seen.len() == message.len());
+                self.replacements.extend(same_length.map(|seen| Replacement { offset, bytes: seen.clone() }));
                 self.flight_length += message.len();
             }
         }
@@ -181,11 +198,23 @@ impl Rewriter {
         &self.replacements
     }
 
+    /// Acknowledges the limit on records in the first handshake record of an encrypted flight, which begins
+    /// with EncryptedExtensions.
+    pub(super) fn acknowledge(&self, content: &mut Vec<u8>) {
+        let mut reader = Reader::new(content);
+        let Some(limit) = self.record_limit.as_ref().filter(|_| reader.message().is_some()) else { return };
+        let (message, rest) = content.split_at(content.len() - reader.rest().len());
+        if let Some(seen) = limit.acknowledge(message) {
+            *content = [&seen, rest].concat();
+        }
+    }
+
     /// Whether the encrypter that is being created must rewrite the flight. Only the first encrypter does;
     /// later ones are for application data.
     pub(super) fn wraps_next_encrypter(&mut self) -> bool {
-        matches!(self.response_form, ResponseForm::PerCertificate { .. })
-            && !std::mem::replace(&mut self.encrypter_made, true)
+        let is_changed = matches!(self.response_form, ResponseForm::PerCertificate { .. })
+            || (self.record_limit.is_some() && !self.is_flight_plaintext());
+        is_changed && !std::mem::replace(&mut self.encrypter_made, true)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::record_limit::RecordLimit;
 use super::records::RecordTracker;
+use super::reframer::Reframer;
 use super::rewriter::REWRITER;
 
 /// A connection that replays the bytes read for the ClientHello, and rewrites the server's flight. After the
@@ -19,20 +21,52 @@ pub struct RewritingStream<IO> {
     /// How many of them have been delivered to rustls.
     delivered: usize,
     /// The position in the server's flight.
-    flight: RecordTracker,
+    flight: Flight,
+}
+
+/// What happens to the bytes that rustls writes.
+#[derive(Debug)]
+enum Flight {
+    /// They pass unchanged.
+    Passing,
+    /// The flight is overwritten where it has replacements.
+    Replaced(RecordTracker),
+    /// The flight is put into other records.
+    Reframed(Box<Reframed>),
+}
+
+/// A flight in other records.
+#[derive(Debug)]
+struct Reframed {
+    reframer: Reframer,
+    /// Records for the client that have not been written.
+    unwritten: Vec<u8>,
 }
 
 impl<IO> RewritingStream<IO> {
     /// A connection without any rewriting.
     pub const fn plain(io: IO) -> Self {
-        Self { io, received: Vec::new(), delivered: 0, flight: RecordTracker::FINISHED }
+        Self { io, received: Vec::new(), delivered: 0, flight: Flight::Passing }
     }
 
     /// A connection from which `received` has been read. `is_flight_plaintext`: the flight passes here
     /// unencrypted and may have to be rewritten.
     pub(super) fn new(io: IO, received: Vec<u8>, is_flight_plaintext: bool) -> Self {
-        let flight = if is_flight_plaintext { RecordTracker::default() } else { RecordTracker::FINISHED };
+        let flight =
+            if is_flight_plaintext { Flight::Replaced(RecordTracker::default()) } else { Flight::Passing };
         Self { io, received, delivered: 0, flight }
+    }
+
+    /// This connection, with an unencrypted flight in records that the client can receive.
+    pub(super) fn with_limit(self, limit: Option<&RecordLimit>) -> Self {
+        match (limit, &self.flight) {
+            (Some(limit), Flight::Replaced(_)) => {
+                let reframer = Reframer::new(limit.content());
+                let flight = Flight::Reframed(Box::new(Reframed { reframer, unwritten: Vec::new() }));
+                Self { flight, ..self }
+            }
+            _ => self,
+        }
     }
 
     /// The connection, without the bytes that have been read from it.
@@ -63,23 +97,69 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RewritingStream<IO> {
 }
 
 impl<IO: AsyncWrite + Unpin> RewritingStream<IO> {
-    /// Writes this part of the flight, or less, with its replacements.
-    fn poll_flight(&mut self, cx: &mut Context<'_>, mut rewritten: Vec<u8>) -> Poll<io::Result<usize>> {
+    /// Writes this part of the flight, or less, as the client is to see it.
+    fn poll_flight(&mut self, cx: &mut Context<'_>, bytes: Vec<u8>) -> Poll<io::Result<usize>> {
+        match self.flight {
+            Flight::Passing => Pin::new(&mut self.io).poll_write(cx, &bytes),
+            Flight::Replaced(position) => self.poll_replaced(cx, position, bytes),
+            Flight::Reframed(_) => self.poll_reframed(cx, &bytes),
+        }
+    }
+
+    fn poll_replaced(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut position: RecordTracker,
+        mut rewritten: Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
         let _ = REWRITER.try_with(|rewriter| {
             // A copy of the position: the number of bytes that will be written is not known yet.
-            let mut ahead = self.flight;
+            let mut ahead = position;
             ahead.replace(&mut rewritten, rewriter.borrow().replacements());
         });
-        let written = std::task::ready!(Pin::new(&mut self.io).poll_write(cx, &rewritten))?;
+        let written = ready!(Pin::new(&mut self.io).poll_write(cx, &rewritten))?;
         rewritten.truncate(written);
-        self.flight.advance(&mut rewritten, |_, _| {});
+        position.advance(&mut rewritten, |_, _| {});
+        self.flight = if position.is_finished() { Flight::Passing } else { Flight::Replaced(position) };
         Poll::Ready(Ok(written))
+    }
+
+    /// Accepts all bytes. Those that the connection does not take at once wait for the next write or flush.
+    fn poll_reframed(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_unwritten(cx))?;
+        if let Flight::Reframed(reframed) = &mut self.flight {
+            let Reframed { reframer, unwritten } = &mut **reframed;
+            let rewrite = |message: &[u8]| {
+                REWRITER.try_with(|rewriter| rewriter.borrow().rewrite(message)).ok().flatten()
+            };
+            reframer.push(bytes, rewrite, unwritten);
+        }
+        match self.poll_unwritten(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(bytes.len())),
+        }
+    }
+
+    /// Writes the records of a reframed flight. Ready when none is left.
+    fn poll_unwritten(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Flight::Reframed(reframed) = &mut self.flight else { return Poll::Ready(Ok(())) };
+        while !reframed.unwritten.is_empty() {
+            let written = ready!(Pin::new(&mut self.io).poll_write(cx, &reframed.unwritten))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            reframed.unwritten.drain(..written);
+        }
+        if reframed.reframer.is_finished() {
+            self.flight = Flight::Passing;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.flight.is_finished() {
+        if matches!(self.flight, Flight::Passing) {
             return Pin::new(&mut self.io).poll_write(cx, buf);
         }
         // The flight advances by as many bytes as the connection accepts. rustls offers the rest again.
@@ -87,10 +167,12 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_unwritten(cx))?;
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_unwritten(cx))?;
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
@@ -99,7 +181,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        if self.flight.is_finished() {
+        if matches!(self.flight, Flight::Passing) {
             return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         }
         // One write for all buffers, as rustls requests it, and thus one packet. Small separate packets would

@@ -3,41 +3,48 @@
 /// Reads bytes from the front. Everything that a peer sends is parsed with it: missing bytes are `None`, and
 /// nothing panics.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Reader<'a>(&'a [u8]);
+pub(in crate::tls) struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
-    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+    pub(in crate::tls) const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    pub(super) const fn rest(self) -> &'a [u8] {
+    pub(in crate::tls) const fn rest(self) -> &'a [u8] {
         self.0
     }
 
-    pub(super) const fn is_empty(self) -> bool {
+    pub(in crate::tls) const fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(in crate::tls) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
     }
 
     /// A big-endian unsigned integer of `N` bytes.
-    pub(super) fn uint<const N: usize>(&mut self) -> Option<usize> {
+    pub(in crate::tls) fn uint<const N: usize>(&mut self) -> Option<usize> {
         let bytes = self.take(N)?;
         Some(bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte)))
     }
 
     /// A vector with its length in the `N` bytes before it.
-    pub(super) fn vector<const N: usize>(&mut self) -> Option<&'a [u8]> {
+    pub(in crate::tls) fn vector<const N: usize>(&mut self) -> Option<&'a [u8]> {
         let length = self.uint::<N>()?;
         self.take(length)
     }
 
+    /// A record of handshake messages: its content (RFC 5246 section 6.2.1). `None` if it is not complete, or
+    /// of another type.
+    pub(in crate::tls) fn handshake_record(&mut self) -> Option<&'a [u8]> {
+        let [22, _, _] = *self.take(3)? else { return None };
+        self.vector::<2>()
+    }
+
     /// A handshake message: its type and its body (RFC 5246 section 7.4).
-    pub(super) fn message(&mut self) -> Option<(u8, &'a [u8])> {
+    pub(in crate::tls) fn message(&mut self) -> Option<(u8, &'a [u8])> {
         let [kind] = *self.take(1)? else { return None };
         Some((kind, self.vector::<3>()?))
     }

@@ -16,6 +16,11 @@ use crate::harness::{command_at, tool};
 
 pub struct MbedTls;
 
+/// The program, without arguments.
+pub fn program() -> Command {
+    command_at(&PROGRAM)
+}
+
 /// The compiled program; compiled once.
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mbedtls_device");
@@ -42,7 +47,7 @@ impl Peer for MbedTls {
     const EMPTY_RECORDS: bool = true;
 
     fn command(shared: &Shared, to: SocketAddr, device: &Device, suite: Suite, _more: &[&str]) -> Command {
-        let mut program = command_at(&PROGRAM);
+        let mut program = program();
         program.arg(&shared.roots).arg(&device.own.chain).arg(&device.own.key);
         program.args([to.ip().to_string(), to.port().to_string(), format!("{:04x}", suite.number)]);
         program

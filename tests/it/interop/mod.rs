@@ -9,6 +9,7 @@ mod keys;
 mod mbedtls;
 mod nss;
 mod openssl;
+mod record_limits;
 mod refusals;
 mod shared;
 pub mod suite;

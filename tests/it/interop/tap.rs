@@ -80,6 +80,11 @@ impl Tap {
         self.both().platform.application_data()
     }
 
+    /// The length of the longest body of a record that the platform has sent.
+    pub fn longest_platform_record(&self) -> usize {
+        self.both().platform.records.iter().map(|record| record.length).max().unwrap_or(0)
+    }
+
     /// Waits until the peer has sent more than `known` records of application data.
     pub fn wait_for_peer(&self, known: usize) {
         let waiting = self

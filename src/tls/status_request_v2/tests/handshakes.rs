@@ -26,14 +26,14 @@ use crate::tls::status_request_v2::wire::Reader;
 use crate::tls::{PlatformCertificates, PlatformIdentity};
 
 /// A root, an issuing CA and a certificate for server and client.
-struct Site {
+pub(super) struct Site {
     root: CertificateDer<'static>,
     chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let authority = || {
             let mut parameters = CertificateParams::new([]).unwrap();
             parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -61,7 +61,7 @@ impl Site {
         roots
     }
 
-    fn server(&self, staples: &ChainStaples) -> Arc<ServerConfig> {
+    pub(super) fn server(&self, staples: &ChainStaples) -> Arc<ServerConfig> {
         let provider = Arc::new(provider(Settings::default()));
         let key = CertifiedKey::from_der(self.chain.clone(), self.key(), &provider).unwrap();
         let identity = PlatformIdentity::new(Some(Arc::new(key)), None).unwrap();
@@ -359,7 +359,7 @@ async fn read_flight(from: &mut tokio::io::ReadHalf<&mut DuplexStream>) -> (Vec<
 }
 
 /// The extensions of a flight's ServerHello, and the body of its CertificateStatus.
-fn status_in(messages: &[u8]) -> (Vec<usize>, Option<Vec<u8>>) {
+pub(super) fn status_in(messages: &[u8]) -> (Vec<usize>, Option<Vec<u8>>) {
     let mut messages = Reader::new(messages);
     let (mut kinds, mut status) = (Vec::new(), None);
     while let Some((kind, body)) = messages.message() {

@@ -2,6 +2,7 @@
 
 mod handshakes;
 mod hellos;
+mod limits;
 mod rewritten;
 mod streams;
 
