@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
-use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
+use rustls::ServerConfig;
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
@@ -20,12 +19,13 @@ use super::inventory::{Authority, AuthorityRole, authorities, installed_certific
 use super::peer::Peer;
 use super::provider::{Settings, provider};
 use super::refusal::HandshakeError;
+use super::resumption::configure_resumption;
 use super::stapling::{StapleRefresher, StapledChains};
 use super::status_request_v2::{self, NewConnection, RewritingStream};
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
-use super::verifier::{Admission, AdmissionPolicy, Caches, DECISION, PeerVerifier, RustlsVerifier};
+use super::verifier::{AdmissionPolicy, Caches, DECISION, PeerVerifier, RustlsVerifier};
 use crate::audit::Installed;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, MustStaple};
@@ -219,15 +219,8 @@ impl Acceptor {
         let (_, connection) = stream.get_ref();
         let admission = match decision {
             Some(Ok(admission)) => admission,
-            // rustls does not call the verifier for a resumed session. The decision is taken again here.
-            _ => match settings.verify_resumed(connection, &self.clock) {
-                Ok(admission) => admission,
-                Err(refusal) => {
-                    let (stream, _) = stream.into_inner();
-                    linger(stream.into_inner()).await;
-                    return Err(refusal);
-                }
-            },
+            // Not possible: every handshake has a decision, a resumed one when rustls gets its session.
+            _ => return Err(HandshakeError::new(Refusal::ProtocolViolation)),
         };
         let peer = Peer::new(&admission, address, connection);
         Ok(Secured { stream, peer })
@@ -276,7 +269,7 @@ impl AcceptorSettings {
             .with_cert_resolver(Arc::new(certificates));
         // A3: the platform's order decides.
         server.ignore_client_order = true;
-        configure_resumption(&mut server, config.tls.session_cache);
+        configure_resumption(&mut server, config.tls.session_cache, &verifier, clock);
         let certificates = credentials.certificates;
         let handshake_timeout = config.interface_a.handshake_timeout;
         Ok(Self {
@@ -290,17 +283,6 @@ impl AcceptorSettings {
             signing_key,
         })
     }
-
-    fn verify_resumed(
-        &self,
-        connection: &ServerConnection,
-        clock: &Clock,
-    ) -> Result<Admission, HandshakeError> {
-        let chain = connection.peer_certificates().unwrap_or_default();
-        let now =
-            time_provider(clock).current_time().ok_or(HandshakeError::new(Refusal::ProtocolViolation))?;
-        self.verifier.verify(chain, now)
-    }
 }
 
 /// Logs the installed roots that are not used.
@@ -312,23 +294,6 @@ fn log_unfit(anchors: &[UnfitAnchor]) {
             "an installed root is not used; devices that chain to it are refused"
         );
     }
-}
-
-/// Caches the newest `sessions` sessions for resumption, in memory only.
-///
-/// A session belongs to one device by construction. Only the two ends of its first handshake hold the secret
-/// that resumes it, and rustls stores the certificate of that handshake with it. [`PeerVerifier`] verifies
-/// this certificate again. 0-RTT is off: it can be replayed, and its data would be read before that decision.
-fn configure_resumption(server: &mut ServerConfig, sessions: usize) {
-    server.max_early_data_size = 0;
-    if sessions == 0 {
-        server.session_storage = Arc::new(NoServerSessionStorage {});
-        server.send_tls13_tickets = 0;
-        return;
-    }
-    server.session_storage = ServerSessionMemoryCache::new(sessions);
-    // A device has one connection at a time, and gets a new ticket on each.
-    server.send_tls13_tickets = 1;
 }
 
 impl Secured {

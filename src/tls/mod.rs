@@ -22,6 +22,7 @@ mod peer;
 mod platform_chain;
 pub mod provider;
 mod refusal;
+mod resumption;
 mod signature_cache;
 pub mod stapling;
 pub mod status_request_v2;

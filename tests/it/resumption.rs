@@ -3,11 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
-use pcd_platform::pki::{KeyType, RevocationReason};
+use jiff::SignedDuration;
+use pcd_platform::model::Clock;
+use pcd_platform::pki::{CertificateOrder, KeyType, RevocationReason, Role};
 use rustix::process::Signal;
 
 use crate::harness::{
-    Credential, Device, Finished, Platform, Site, eventually, finish, framed, message, pki, s_client,
+    Credential, Device, Finished, Platform, Site, alert, eventually, finish, framed, message, pki, s_client,
 };
 
 const RESUMED: &str = "pcd_handshakes_total{reason=\"\",result=\"resumed\"}";
@@ -89,7 +91,9 @@ fn a8_a_suspended_device_does_not_come_back_by_an_old_session() {
         drop(live);
 
         let output = device.connect(true);
-        assert!(Saving::is_resumed(&output) && !Saving::is_answered(&output), "{}", output.text());
+        // rustls resumes nothing, so the refusal has its alert.
+        assert!(!Saving::is_resumed(&output) && !Saving::is_answered(&output), "{}", output.text());
+        assert_eq!(alert(&output), Some(49), "access_denied: {}", output.text());
         let refused = "pcd_handshakes_total{reason=\"suspended-device\",result=\"refused\"}";
         eventually("it is refused", || platform.metric(refused) == 1.0);
         assert_eq!(platform.metric(RESUMED), 0.0);
@@ -101,7 +105,47 @@ fn a8_a_suspended_device_does_not_come_back_by_an_old_session() {
             })
         });
         let stored = platform.cli().json(&["message", "list"]);
-        assert_eq!(stored.len(), 1, "what came in the resumed session was not read");
+        assert_eq!(stored.len(), 1, "what came with the old session was not read");
+    }
+}
+
+#[test]
+fn a8_a_device_with_a_renewed_certificate_connects_although_its_old_session_has_expired() {
+    let site = Site::new().with("revocation", "clock-skew = \"1s\"\nexpired-sessions = \"finish\"");
+    let platform = site.start();
+    for version in VERSIONS {
+        let name = format!("RENEWED{version}");
+        platform.admit(&name, &[]);
+        let lifetime = SignedDuration::from_secs(24 * 3600 - 8);
+        let order = CertificateOrder {
+            not_before: Some(Clock::system().now().checked_sub(lifetime).unwrap()),
+            days: 1,
+            ..CertificateOrder::new(&name, Role::Device, KeyType::Ecc)
+        };
+        let own = site.issue(&order);
+        let mut device = Saving { site: &site, platform: &platform, name: &name, own, version };
+        assert!(Saving::is_answered(&device.connect(false)));
+        let session = fs::read(device.file()).unwrap();
+        let expired = "pcd_handshakes_total{reason=\"expired\",result=\"refused\"}";
+        let before = platform.metric(expired);
+        let mut output = None;
+        eventually("the certificate has expired", || {
+            let attempt = device.connect(true);
+            let is_refused = !Saving::is_answered(&attempt);
+            output = Some(attempt);
+            is_refused
+        });
+        let output = output.unwrap();
+        assert!(!Saving::is_resumed(&output), "{}", output.text());
+        assert_eq!(alert(&output), Some(45), "certificate_expired: {}", output.text());
+        eventually("it is counted", || platform.metric(expired) == before + 1.0);
+
+        device.own = site.certificate(&name, KeyType::Ecc);
+        fs::write(device.file(), &session).unwrap();
+        let output = device.connect(true);
+        assert!(Saving::is_answered(&output) && !Saving::is_resumed(&output), "{}", output.text());
+        let output = device.connect(true);
+        assert!(Saving::is_answered(&output) && Saving::is_resumed(&output), "{}", output.text());
     }
 }
 

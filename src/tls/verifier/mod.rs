@@ -50,6 +50,15 @@ pub(super) struct Admission {
     pub(super) statuses: Arc<Vec<Status>>,
 }
 
+/// Where the revocation status of a certificate may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sources {
+    /// The caches, or queries.
+    All,
+    /// The caches. A status that is not there fails the path.
+    Memory,
+}
+
 /// Work of earlier handshakes that later ones reuse. Clones share it. It holds no decisions.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Caches {
@@ -79,6 +88,15 @@ impl PeerVerifier {
     /// Verifies the path to an installed root, the revocation status of each certificate, the keys, the
     /// Common Name and the directory entry (A8, A9).
     pub(super) fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
+        self.decide(chain, now, Sources::All)
+    }
+
+    /// As [`verify`](Self::verify), but without a query to a responder: for a peer that has proved nothing.
+    pub(super) fn verify_without_queries(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
+        self.decide(chain, now, Sources::Memory)
+    }
+
+    fn decide(&self, chain: &[CertificateDer<'_>], now: UnixTime, sources: Sources) -> Decision {
         let (leaf, intermediates) = chain.split_first().ok_or(HandshakeError::new(Refusal::NoCertificate))?;
         let outlines = self.policy.limits.check(chain).map_err(HandshakeError::new)?;
         let facts =
@@ -93,7 +111,7 @@ impl PeerVerifier {
         }
         let now = self.time_of_path(&outlines, now);
         let last_path = RefCell::new(None);
-        let verified = self.verify_path(leaf, intermediates, now, &facts, &last_path);
+        let verified = self.verify_path((leaf, intermediates), now, &facts, sources, &last_path);
         let last_path = last_path.into_inner();
         if let Err(error) = verified {
             let revocation = last_path.map(|checked| checked.statuses).unwrap_or_default();
@@ -185,10 +203,10 @@ impl PeerVerifier {
     /// last path that was checked.
     fn verify_path(
         &self,
-        leaf: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
+        (leaf, intermediates): (&CertificateDer<'_>, &[CertificateDer<'_>]),
         now: UnixTime,
         facts: &Arc<CertificateFacts>,
+        sources: Sources,
         last_path: &RefCell<Option<CheckedPath>>,
     ) -> Result<(), webpki::Error> {
         let end_entity = Signed::read(leaf).map_err(|_| webpki::Error::BadDer)?.message;
@@ -197,7 +215,7 @@ impl PeerVerifier {
         let algorithms: Vec<_> = algorithms.iter().map(|algorithm| algorithm as _).collect();
         let check = |verified: &VerifiedPath<'_>| {
             let path = self.links(verified, facts, now)?;
-            let statuses = Arc::new(self.revocation_status(&path));
+            let statuses = Arc::new(self.revocation_status(&path, sources)?);
             let result = self.evaluate(&statuses);
             // A path with a revoked certificate stays the reported one when the next path fails too.
             let has_revoked = || last_path.borrow().as_ref().is_some_and(|known| is_revoked(&known.statuses));
@@ -267,15 +285,20 @@ impl PeerVerifier {
     /// The revocation status of each certificate, from the caches or by queries (A9). rustls calls the
     /// verifier synchronously, so this blocks the thread; `block_in_place` lets the runtime move its other
     /// tasks elsewhere.
-    fn revocation_status(&self, path: &Arc<[IssuedCertificate]>) -> Vec<Status> {
+    fn revocation_status(
+        &self,
+        path: &Arc<[IssuedCertificate]>,
+        sources: Sources,
+    ) -> Result<Vec<Status>, webpki::Error> {
         if let Some(statuses) = self.revocation.try_check(path) {
-            return statuses;
+            return Ok(statuses);
         }
-        match Handle::try_current() {
-            Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
-                tokio::task::block_in_place(|| handle.block_on(self.revocation.check(path)))
+        match (sources, Handle::try_current()) {
+            (Sources::Memory, _) => Err(webpki::Error::UnknownRevocationStatus),
+            (Sources::All, Ok(handle)) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                Ok(tokio::task::block_in_place(|| handle.block_on(self.revocation.check(path))))
             }
-            _ => self.revocation.peek(path),
+            (Sources::All, _) => Ok(self.revocation.peek(path)),
         }
     }
 
