@@ -1,11 +1,16 @@
 //! Private keys in PKCS#11 tokens (A11): an HSM, a TPM, a smart card. The key never leaves the token.
 
+mod backoff;
 mod mechanism;
+mod pool;
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
+use std::time::{Duration, SystemTime};
 
 use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
 use cryptoki::error::{Error as CryptokiError, RvError};
@@ -15,11 +20,14 @@ use cryptoki::slot::Slot;
 use cryptoki::types::AuthPin;
 use rustls::sign::{Signer, SigningKey};
 use rustls::{OtherError, SignatureAlgorithm, SignatureScheme};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
+use self::backoff::Backoff;
 use self::mechanism::{Curve, Scheme};
+use self::pool::SessionPool;
 use super::private_file::{self, PrivateFileError, Secret};
 use crate::config::TokenUri;
-use crate::model::explained;
+use crate::model::{Clock, explained};
 
 /// A token, or the key in it, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +78,20 @@ pub enum TokenError {
         /// The error of the token.
         source: CryptokiError,
     },
-    /// An earlier login failed. It is not repeated, because that could lock the token.
-    #[error("the token of {0} rejected the PIN before; correct the PIN and reload")]
+    /// The token rejected this PIN before. It is not tried again, because that could lock the token.
+    #[error("the token of {0} rejected the PIN before; correct the PIN in its file")]
     Locked(Box<TokenUri>),
+    /// The token failed a short time ago.
+    #[error("the token of {uri} failed; the next attempt follows in {} s", retry.as_secs() + 1)]
+    Unavailable {
+        /// The URI of the token.
+        uri: Box<TokenUri>,
+        /// The time until then.
+        retry: Duration,
+    },
+    /// The token takes too long: all sessions stay in use, or a signature does not arrive.
+    #[error("the token of {0} does not answer in time")]
+    Busy(Box<TokenUri>),
     /// The key is neither RSA nor on a NIST curve.
     #[error("the key of {0} is neither an RSA key nor one on P-256, P-384 or P-521")]
     Kind(Box<TokenUri>),
@@ -95,13 +114,36 @@ pub(super) fn open(uri: &TokenUri) -> Result<Arc<dyn SigningKey>, TokenError> {
         module: module(&uri.module)
             .map_err(|source| TokenError::Module { module: uri.module.clone(), source })?,
         uri: Box::new(uri.clone()),
-        idle: Mutex::default(),
-        pin_refused: AtomicBool::new(false),
+        sessions: SessionPool::new(),
+        backoff: Backoff::new(Clock::system()),
+        rejected_pin: Mutex::default(),
     };
-    let ready = token.ready()?;
-    let curve = token.curve(&ready)?;
-    token.put_back(ready);
+    let curve = outside_the_runtime(|| {
+        let ready = token.ready()?;
+        let curve = token.curve(&ready);
+        if let Some(mut lease) = token.sessions.lease(LEASE_TIMEOUT) {
+            lease.replace(Some(ready));
+        }
+        curve
+    })?;
     Ok(Arc::new(TokenKey { token: Arc::new(token), curve }))
+}
+
+/// Does work that may block. The runtime moves the other tasks of this thread elsewhere.
+fn outside_the_runtime<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current() {
+        Ok(handle) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
+            tokio::task::block_in_place(work)
+        }
+        _ => work(),
+    }
+}
+
+/// Whether the token rejects the PIN, rather than being unable to check it.
+fn is_rejection(error: &CryptokiError) -> bool {
+    use RvError::{PinExpired, PinIncorrect, PinInvalid, PinLenRange, PinLocked};
+    let CryptokiError::Pkcs11(error, _) = error else { return false };
+    matches!(error, PinExpired | PinIncorrect | PinInvalid | PinLenRange | PinLocked)
 }
 
 fn module(file: &Path) -> Result<Pkcs11, CryptokiError> {
@@ -115,14 +157,16 @@ fn module(file: &Path) -> Result<Pkcs11, CryptokiError> {
     Ok(module)
 }
 
-/// A token, and its idle sessions.
+/// A token, and its sessions.
 #[derive(Debug)]
 struct Token {
     uri: Box<TokenUri>,
     module: Pkcs11,
-    idle: Mutex<Vec<TokenSession>>,
-    /// Tokens lock after a few wrong PINs, so a wrong PIN is tried only once.
-    pin_refused: AtomicBool,
+    sessions: SessionPool<TokenSession>,
+    backoff: Backoff,
+    /// When the file with the PIN was last written, if the token rejected that PIN. Tokens lock after a few
+    /// wrong PINs, so each is tried only once.
+    rejected_pin: Mutex<Option<SystemTime>>,
 }
 
 /// A logged-in session, and its handle of the key.
@@ -169,20 +213,26 @@ impl Token {
     }
 
     fn log_in(&self, session: &Session) -> Result<(), TokenError> {
-        if self.pin_refused.load(Ordering::Relaxed) {
+        let file = self.uri.pin.as_ref().ok_or_else(|| TokenError::NoPin(self.uri.clone()))?;
+        let written = fs::metadata(file).and_then(|file| file.modified()).ok();
+        let mut rejected = self.rejected_pin.lock().unwrap_or_else(PoisonError::into_inner);
+        if rejected.is_some() && *rejected == written {
             return Err(TokenError::Locked(self.uri.clone()));
         }
-        let file = self.uri.pin.as_ref().ok_or_else(|| TokenError::NoPin(self.uri.clone()))?;
         // The PIN is read for each login, so that it does not stay in memory between logins.
         let pin = private_file::read_line(file, Secret::Pin)?;
         let pin = AuthPin::from(String::from_utf8_lossy(&pin).as_ref());
         match session.login(UserType::User, Some(&pin)) {
             // A login is valid for all sessions of a process.
-            Ok(()) | Err(CryptokiError::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
-            Err(source) => {
-                self.pin_refused.store(true, Ordering::Relaxed);
+            Ok(()) | Err(CryptokiError::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                *rejected = None;
+                Ok(())
+            }
+            Err(source) if is_rejection(&source) => {
+                *rejected = written;
                 Err(TokenError::Login { uri: self.uri.clone(), source })
             }
+            Err(source) => Err(self.failed(source)),
         }
     }
 
@@ -203,31 +253,49 @@ impl Token {
         }
     }
 
-    fn sign(&self, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>, TokenError> {
-        let input = scheme.input(message);
-        let sign = |ready: &TokenSession| ready.session.sign(&scheme.mechanism(), ready.key, &input);
-        let idle = self.lock().pop();
-        if let Some(ready) = idle {
-            if let Ok(signature) = sign(&ready) {
-                self.put_back(ready);
+    /// Makes a signature on a thread of its own, because a token may be slow, and may never answer.
+    fn sign(self: &Arc<Self>, scheme: Scheme, message: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let (token, input) = (Arc::clone(self), scheme.input(message));
+        let (sender, signature) = channel();
+        let thread = Builder::new().name("token".to_owned()).spawn(move || {
+            // After the timeout the signature is not used.
+            let _ = sender.send(token.sign_blocking(scheme, &input));
+        });
+        let unanswered = |_| TokenError::Busy(self.uri.clone());
+        thread.map_err(|_| TokenError::Busy(self.uri.clone()))?;
+        outside_the_runtime(|| signature.recv_timeout(SIGN_TIMEOUT)).map_err(unanswered)?
+    }
+
+    fn sign_blocking(&self, scheme: Scheme, input: &[u8]) -> Result<Vec<u8>, TokenError> {
+        let sign = |ready: &TokenSession| ready.session.sign(&scheme.mechanism(), ready.key, input);
+        let lease = self.sessions.lease(LEASE_TIMEOUT);
+        let mut lease = lease.ok_or_else(|| TokenError::Busy(self.uri.clone()))?;
+        if let Some(ready) = lease.session() {
+            if let Ok(signature) = sign(ready) {
                 return Ok(signature);
             }
             // The token may have been disconnected, which invalidates all open sessions.
-            drop(ready);
-            self.lock().clear();
+            lease.replace(None);
+            self.sessions.clear();
         }
-        let ready = self.ready()?;
-        let signature = sign(&ready).map_err(|source| self.failed(source))?;
-        self.put_back(ready);
-        Ok(signature)
-    }
-
-    fn put_back(&self, ready: TokenSession) {
-        self.lock().push(ready);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<TokenSession>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        if let Some(retry) = self.backoff.remaining() {
+            return Err(TokenError::Unavailable { uri: self.uri.clone(), retry });
+        }
+        let signed = self.ready().and_then(|ready| {
+            let signature = sign(&ready).map_err(|source| self.failed(source))?;
+            Ok((signature, ready))
+        });
+        match signed {
+            Ok((signature, ready)) => {
+                self.backoff.reset();
+                lease.replace(Some(ready));
+                Ok(signature)
+            }
+            Err(error) => {
+                self.backoff.extend();
+                Err(error)
+            }
+        }
     }
 
     fn failed(&self, source: CryptokiError) -> TokenError {
@@ -267,11 +335,16 @@ struct TokenSigner {
 impl Signer for TokenSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
         let signed = self.token.sign(self.scheme, message).map_err(|error| {
-            // The fault is the platform's, not the peer's.
-            tracing::error!(
-                error = %explained(&error),
-                "PKCS#11 token failed to sign; handshakes fail until the token recovers"
-            );
+            // The fault is the platform's, not the peer's. One line for each attempt at the token: there may
+            // be any number of handshakes between two.
+            if matches!(error, TokenError::Unavailable { .. }) {
+                tracing::debug!(error = %explained(&error), "PKCS#11 token did not sign");
+            } else {
+                tracing::error!(
+                    error = %explained(&error),
+                    "PKCS#11 token failed to sign; handshakes fail until the token recovers"
+                );
+            }
             rustls::Error::Other(OtherError(Arc::new(error)))
         })?;
         self.scheme
@@ -283,3 +356,8 @@ impl Signer for TokenSigner {
         self.scheme.in_tls()
     }
 }
+
+/// How long a signature waits for a session.
+const LEASE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a signature. The default of `handshake-timeout` is as long.
+const SIGN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,0 +1,162 @@
+//! A token that is slow, fails for a while, or has few sessions: `tests/peers/faulty_token.c`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use pcd_platform::pki::{CertificateOrder, KeyType, Role};
+
+use super::peer::{acknowledged, exchange};
+use super::site::{PIN, module, private, site_with};
+use crate::harness::{Credential, Platform, Site, eventually, s_client, tool};
+
+/// The compiled library; compiled once.
+static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faulty_token.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/faulty_token.c");
+    let compiled = tool("cc", "build-essential")
+        .args(["-std=c11", "-D_POSIX_C_SOURCE=200809L", "-O1", "-Wall", "-Wextra", "-shared", "-fPIC", "-o"])
+        .arg(&library)
+        .arg(source)
+        .args(["-ldl", "-lpthread"])
+        .output()
+        .unwrap();
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    library
+});
+
+/// Options of a client that needs the RSA key.
+const RSA_ONLY: [&str; 3] = ["-tls1_2", "-cipher", "ECDHE-RSA-AES256-GCM-SHA384"];
+
+/// A platform whose keys are in a faulty token.
+struct Scene {
+    site: Site,
+    platform: Platform,
+    own: Credential,
+}
+
+impl Scene {
+    fn new(settings: impl FnOnce(Site) -> Site) -> Self {
+        let site = site_with(KeyType::Ecc, "pin", LIBRARY.to_str().unwrap());
+        let faults = site.path().join("faults");
+        fs::create_dir(&faults).unwrap();
+        let site = settings(
+            site.with_environment("FAULTY_TOKEN", faults)
+                .with_environment("FAULTY_TOKEN_LIBRARY", module().into()),
+        );
+        let platform = site.start();
+        platform.admit("DEVICE-1", &[]);
+        let own = site.certificate("DEVICE-1", KeyType::Ecc);
+        Self { site, platform, own }
+    }
+
+    fn fault(&self, name: &str, content: &str) {
+        fs::write(self.site.path().join("faults").join(name), content).unwrap();
+    }
+
+    fn repair(&self, name: &str) {
+        fs::remove_file(self.site.path().join("faults").join(name)).unwrap();
+    }
+
+    /// A client; made before any other runs, because each writes the same file of roots.
+    fn client(&self, more: &[&str]) -> Command {
+        s_client(&self.site, self.platform.address, Some(&self.own), more)
+    }
+
+    fn is_acknowledged(&self, id: &str) -> bool {
+        exchange(self.client(&["-tls1_3"]), id).is_ok()
+    }
+
+    fn reported(&self, text: &str) -> usize {
+        self.platform.log().matches(text).count()
+    }
+}
+
+#[test]
+fn a11_slow_signatures_delay_no_handshake_that_needs_none() {
+    let scene = Scene::new(|site| {
+        // The RSA key is in a file.
+        let rsa = site.issue(&CertificateOrder::new("in-a-file", Role::Platform, KeyType::Rsa));
+        let line =
+            format!("rsa = {{ chain = \"{}\", key = \"{}\" }}", rsa.chain.display(), rsa.key.display());
+        site.with("tls", &line)
+    });
+    acknowledged(&scene.site, &scene.platform, &scene.own, &RSA_ONLY);
+    scene.fault("slow", "4000");
+    let slow: Vec<_> = (0..6).map(|_| scene.client(&["-tls1_3"])).collect();
+    let fast = scene.client(&RSA_ONLY);
+    std::thread::scope(|scope| {
+        let start = |(number, client)| scope.spawn(move || exchange(client, &format!("S{number}")));
+        let slow: Vec<_> = slow.into_iter().enumerate().map(start).collect();
+        std::thread::sleep(Duration::from_secs(1));
+        let began = Instant::now();
+        assert_eq!(exchange(fast, "FAST"), Ok(()));
+        let took = began.elapsed();
+        assert!(took < Duration::from_millis(2500), "it waited for {took:?}");
+        // They are made, in the end.
+        slow.into_iter().for_each(|slow| assert_eq!(slow.join().unwrap(), Ok(())));
+    });
+}
+
+#[test]
+fn a11_more_handshakes_than_the_token_has_sessions_all_complete() {
+    let scene = Scene::new(|site| site);
+    scene.fault("slow", "100");
+    let clients: Vec<_> = (0..30).map(|_| scene.client(&["-tls1_3"])).collect();
+    std::thread::scope(|scope| {
+        let start = |(number, client)| scope.spawn(move || exchange(client, &format!("M{number}")));
+        let all: Vec<_> = clients.into_iter().enumerate().map(start).collect();
+        all.into_iter().for_each(|one| assert_eq!(one.join().unwrap(), Ok(())));
+    });
+}
+
+#[test]
+fn a11_a_token_that_fails_for_a_while_is_used_again_without_a_reload() {
+    let scene = Scene::new(|site| site);
+    assert!(scene.is_acknowledged("1"));
+    scene.fault("lost", "");
+    scene.fault("no-login", "");
+    for attempt in 0..5 {
+        assert!(!scene.is_acknowledged(&format!("F{attempt}")));
+    }
+    // Not one line, and not one attempt at the token, for each handshake.
+    let failures = scene.reported("PKCS#11 token failed to sign");
+    assert!((1..=4).contains(&failures), "{failures}: {}", scene.platform.log());
+    scene.repair("lost");
+    scene.repair("no-login");
+    let mut attempt = 0;
+    eventually("the token signs again", || {
+        attempt += 1;
+        scene.is_acknowledged(&format!("R{attempt}"))
+    });
+}
+
+/// A rejected PIN is not tried again, because tokens lock; a corrected file is noticed.
+#[test]
+fn a11_a_corrected_pin_is_used_without_a_reload() {
+    let scene = Scene::new(|site| site);
+    // The login of the process ends with its last session, so both keys lose theirs.
+    private(&scene.site.path().join("pin"), "314159");
+    scene.fault("lost", "");
+    scene.fault("no-login", "");
+    for more in [&["-tls1_3"][..], &RSA_ONLY] {
+        exchange(scene.client(more), "1").unwrap_err();
+    }
+    scene.repair("lost");
+    scene.repair("no-login");
+    eventually("the PIN is rejected", || {
+        assert!(!scene.is_acknowledged("2"));
+        scene.reported("rejects the PIN") > 0
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(!scene.is_acknowledged("3"));
+    assert_eq!(scene.reported("rejects the PIN"), 1, "the PIN is tried once: {}", scene.platform.log());
+    private(&scene.site.path().join("pin"), PIN);
+    let mut attempt = 0;
+    eventually("the token signs again", || {
+        attempt += 1;
+        scene.is_acknowledged(&format!("R{attempt}"))
+    });
+}
