@@ -24,6 +24,8 @@ pub struct Metrics {
     pub handshakes_total: CounterVec,
     /// Connections without an audit row, by `reason`: `silent` (no byte came), `health-check`.
     pub unrecorded_connections_total: CounterVec,
+    /// Refused connections in the audit trail, by `row`: `own`, `counted` (of one peer), `others`.
+    pub recorded_refusals_total: CounterVec,
     /// From the ClientHello to the end of the handshake.
     pub handshake_duration_seconds: Histogram,
     /// Finished handshakes by version and suite.
@@ -93,12 +95,9 @@ impl Metrics {
             connections_total: r.counters("connections_total", "Connections by outcome", &["outcome"])?,
             handshakes_total: r.counters("handshakes_total", "TLS handshakes", &["result", "reason"])?,
             unrecorded_connections_total: r.counters("unrecorded_connections_total", UNRECORDED, reason)?,
+            recorded_refusals_total: r.counters("recorded_refusals_total", RECORDED, &["row"])?,
             handshake_duration_seconds: r.duration("handshake_duration_seconds", "TLS handshakes")?,
-            tls_negotiated_total: r.counters(
-                "tls_negotiated_total",
-                "Finished handshakes by version and cipher suite",
-                &["version", "suite"],
-            )?,
+            tls_negotiated_total: r.counters("tls_negotiated_total", NEGOTIATED, &["version", "suite"])?,
             directory_devices: r.gauge("directory_devices", "Devices in the current directory")?,
             feeds_silent: r.gauge("feeds_silent", "Devices that sent regularly and have stopped")?,
             messages_total: r.counters("messages_total", "Frames", &["transaction", "acknowledgement"])?,
@@ -109,16 +108,12 @@ impl Metrics {
             message_duration_seconds: r.durations("message_duration_seconds", MESSAGE_DURATION, &["stage"])?,
             certificate_not_after_timestamp_seconds: r.gauges(
                 "certificate_not_after_timestamp_seconds",
-                "Earliest expiry of the certificates with this role and kind of key, in seconds since 1970",
+                CERTIFICATE_EXPIRY,
                 &["role", "key"],
             )?,
             revocation_checks_total: r.counters("revocation_checks_total", CHECKS, &["source", "verdict"])?,
             ocsp_fetch_duration_seconds: r.duration("ocsp_fetch_duration_seconds", "Requests to responders")?,
-            crl_next_update_timestamp_seconds: r.gauges(
-                "crl_next_update_timestamp_seconds",
-                "Expiry of the CRL of an issuer, in seconds since 1970",
-                &["issuer"],
-            )?,
+            crl_next_update_timestamp_seconds: r.gauges(CRL_NEXT_UPDATE, CRL_EXPIRY, &["issuer"])?,
             staple_next_update_timestamp_seconds: r.gauges(
                 "staple_next_update_timestamp_seconds",
                 "Expiry of the OCSP response stapled to a certificate, in seconds since 1970; 0: there is none",
@@ -200,6 +195,12 @@ impl Registrar<'_> {
 }
 
 const UNRECORDED: &str = "Connections without an audit row: no byte came, or a health check";
+const RECORDED: &str = "Refused connections in the audit trail, by the kind of their row";
+const NEGOTIATED: &str = "Finished handshakes by version and cipher suite";
+const CERTIFICATE_EXPIRY: &str =
+    "Earliest expiry of the certificates with this role and kind of key, in seconds since 1970";
+const CRL_NEXT_UPDATE: &str = "crl_next_update_timestamp_seconds";
+const CRL_EXPIRY: &str = "Expiry of the CRL of an issuer, in seconds since 1970";
 const DEVIATIONS: &str = "Frames that deviate from MLLP, by deviation";
 const PAUSES: &str = "How often reads of a session were paused because of a limit";
 const NOT_STORED: &str = "Rejected messages that were answered and not stored: there were too many";

@@ -61,6 +61,14 @@ pub(crate) fn every_event() -> Vec<Event> {
             certificate: Some(certificate()),
             revocation: vec![evidence()],
         },
+        Event::RefusalsCounted {
+            peers: RefusedPeers::Certificate {
+                certificate: certificate(),
+                peer: peer(),
+                refusal: Refusal::Revoked,
+            },
+            count: RefusalCount { count: 7, first: at, last: at },
+        },
         Event::SessionEnded { session, device: id(), why: SessionEnd::Withdrawn(Refusal::Revoked) },
         Event::MessageAccepted { message, session, device: id() },
         Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },

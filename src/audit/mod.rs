@@ -12,7 +12,8 @@ pub use chain::{
 };
 pub use event::{
     Certificate, CertificateStatus, ChainVerdict, ConfigurationFault, Event, ExportFormat, Installed,
-    InstalledRole, ReloadedBy, Selection, SessionEnd, Settlement, StopReason, ViewedAs,
+    InstalledRole, RefusalCount, RefusedPeers, ReloadedBy, Selection, SessionEnd, Settlement, StopReason,
+    ViewedAs,
 };
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::host::HostAndPort;
 use super::key::{Key, ReloadClass};
@@ -17,13 +18,54 @@ pub struct Audit {
     /// How often the platform's key signs new rows.
     #[serde(with = "quantity::duration")]
     pub sign_every: Duration,
+    /// How long refusals of one peer for one reason share a row.
+    pub refusal_interval: RefusalInterval,
+    /// Rows about refused peers in one minute.
+    pub refusal_rate: usize,
+    /// Bytes of these rows in one minute.
+    #[serde(with = "quantity::size")]
+    pub refusal_bytes: usize,
     /// The repository that the trail is forwarded to.
     pub repository: Option<AuditRepository>,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { sign_every: Duration::from_mins(5), repository: None }
+        Self {
+            sign_every: Duration::from_mins(5),
+            refusal_interval: RefusalInterval::Every(Duration::from_mins(10)),
+            refusal_rate: 60,
+            refusal_bytes: 256 << 10,
+            repository: None,
+        }
+    }
+}
+
+/// How long refusals of one peer for one reason share a row, after the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalInterval {
+    /// Of each interval they share one.
+    Every(Duration),
+    /// `"never"`: each refusal has a row of its own, within the rate.
+    Never,
+}
+
+impl<'de> Deserialize<'de> for RefusalInterval {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "never" => Ok(Self::Never),
+            _ => quantity::duration::deserialize(text.into_deserializer()).map(Self::Every),
+        }
+    }
+}
+
+impl Serialize for RefusalInterval {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Never => serializer.serialize_str("never"),
+            Self::Every(interval) => quantity::duration::serialize(interval, serializer),
+        }
     }
 }
 
@@ -60,6 +102,9 @@ fn position() -> PathBuf {
 // The forwarder reconnects when the configuration has changed.
 pub(super) const KEYS: &[Key] = &[
     Key::new("audit.sign-every", ReloadClass::Applied).timeout(),
+    Key::new("audit.refusal-interval", ReloadClass::Applied).timeout(),
+    Key::new("audit.refusal-rate", ReloadClass::Applied).count(1..=100_000),
+    Key::new("audit.refusal-bytes", ReloadClass::Applied).bytes(4 << 10..=1 << 30),
     Key::new("audit.repository.address", ReloadClass::Applied),
     Key::new("audit.repository.trust-anchors", ReloadClass::Applied),
     Key::new("audit.repository.identity.chain", ReloadClass::Applied),

@@ -27,7 +27,7 @@ mod token_uri;
 mod validate;
 mod values;
 
-pub use audit::{Audit, AuditRepository};
+pub use audit::{Audit, AuditRepository, RefusalInterval};
 pub use devices::{Devices, Identity, MissingIdentity, SilentAfter, Unknown};
 pub use error::{ConfigError, Problem};
 pub use host::{HostAndPort, HostAndPortError};

@@ -41,7 +41,7 @@ impl AddressShares {
 
     /// Counts a connection, unless its address already has `limit` of them.
     pub(super) fn join(self: &Arc<Self>, address: IpAddr, limit: usize) -> Option<Membership> {
-        let address = if address.is_ipv6() { truncate(address, SUBSCRIBER_PREFIX) } else { address };
+        let address = subscriber(address);
         let mut by_address = self.lock();
         let share = by_address.entry(address).or_insert_with(|| Share {
             connections: 0,
@@ -58,6 +58,11 @@ impl AddressShares {
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Share>> {
         self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The address that stands for all addresses of one subscriber: the first one of an IPv6 /64.
+pub(super) fn subscriber(address: IpAddr) -> IpAddr {
+    if address.is_ipv6() { truncate(address, SUBSCRIBER_PREFIX) } else { address }
 }
 
 impl Membership {

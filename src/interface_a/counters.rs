@@ -25,6 +25,9 @@ pub(super) fn start_at_zero(metrics: &Metrics) {
     for reason in ["frame-memory", "message-rate"] {
         metrics.read_pauses_total.with_label_values(&[reason]);
     }
+    for row in ["own", "counted", "others"] {
+        metrics.recorded_refusals_total.with_label_values(&[row]);
+    }
     for (version, suite) in tls::negotiable_suites() {
         metrics.tls_negotiated_total.with_label_values(&[version, suite]);
     }

@@ -18,6 +18,8 @@ mod listener;
 mod memory_limit;
 mod pending_replies;
 mod refusal_log;
+mod refusals;
+mod refused_peer;
 mod registry;
 mod server;
 mod session;

@@ -20,6 +20,8 @@ use super::frame_memory::FrameMemory;
 use super::handshakes::{Handshakes, Outcome};
 use super::listener::Listener;
 use super::refusal_log::RefusalLog;
+use super::refusals::Refusals;
+use super::refused_peer::RefusedPeer;
 use super::registry::{Channels, Registry, SessionInfo, SessionLimit, is_revoked};
 use super::session::{Context, Now, Session};
 use crate::audit;
@@ -71,6 +73,7 @@ pub struct InterfaceA {
     config: ConfigHandle,
     connections: TaskTracker,
     refusal_log: Arc<RefusalLog>,
+    refusals: Arc<Refusals>,
 }
 
 /// Listeners that are bound, before they serve.
@@ -100,12 +103,14 @@ impl InterfaceA {
         } = dependencies;
         counters::start_at_zero(&metrics);
         let handshakes = Handshakes::new(acceptor, Arc::clone(&config), metrics.clone(), clock.clone())?;
+        let refusals = Refusals::new(Arc::clone(&config), store.clone(), metrics.clone(), clock.clone());
         Ok(Self {
             directory,
             revocation,
             handshakes: Arc::new(handshakes),
             registry,
             refusal_log: Arc::new(RefusalLog::new(clock.clone())),
+            refusals: Arc::new(refusals),
             device_limits: DeviceLimits::default(),
             frame_memory: Arc::new(FrameMemory::new(Arc::clone(&config), metrics.clone())),
             services: Arc::new(Services { store, liveness, clock, metrics, drain }),
@@ -259,17 +264,12 @@ impl InterfaceA {
         let metrics = &self.services.metrics;
         metrics.handshakes_total.with_label_values(&["refused", refused.refusal.code()]).inc();
         metrics.connections_total.with_label_values(&[refused.refusal.code()]).inc();
-        self.refusal_log.record(address, &refused);
+        let peer = RefusedPeer::new(address.ip(), &refused, &self.directory.load());
+        self.refusal_log.record(peer.clone(), address, &refused);
         if refused.refusal == Refusal::UnknownDevice && self.config.load().devices.unknown == Unknown::Enrol {
             self.enrol(&refused).await;
         }
-        let event = audit::Event::ConnectionRefused {
-            peer: address,
-            refusal: refused.refusal,
-            certificate: refused.certificate,
-            revocation: tls::evidence(&refused.revocation),
-        };
-        self.services.store.audit_or_log(event).await;
+        self.refusals.record(peer, address, &refused).await;
     }
 
     /// Adds an unknown device to the directory as suspended; an operator may resume it.
@@ -319,7 +319,7 @@ impl Serving {
         for listener in self.listeners {
             accepting.spawn(accept(listener, self.interface.clone()));
         }
-        accepting.spawn(log_refusals(Arc::clone(&self.interface.refusal_log), drain.clone()));
+        accepting.spawn(report_refusals(self.interface.clone(), drain.clone()));
         accepting.spawn(report_rejections(self.interface.clone()));
         let mut outcome = Ok(());
         while let Some(ended) = accepting.join_next().await {
@@ -333,6 +333,7 @@ impl Serving {
         self.interface.connections.close();
         self.interface.connections.wait().await;
         self.interface.refusal_log.close();
+        self.interface.refusals.close().await;
         self.interface.report_rejections(true).await;
         outcome
     }
@@ -365,14 +366,17 @@ async fn report_rejections(interface: InterfaceA) -> std::io::Result<()> {
     }
 }
 
-/// Logs the counts of repeated refusals.
-async fn log_refusals(refusal_log: Arc<RefusalLog>, drain: CancellationToken) -> std::io::Result<()> {
-    let mut ticks = tokio::time::interval(REFUSAL_LOG_INTERVAL);
+/// Logs and records the counts of repeated refusals.
+async fn report_refusals(interface: InterfaceA, drain: CancellationToken) -> std::io::Result<()> {
+    let mut ticks = tokio::time::interval(REFUSAL_REPORT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = drain.cancelled() => return Ok(()),
-            _ = ticks.tick() => refusal_log.tick(),
+            _ = ticks.tick() => {
+                interface.refusal_log.tick();
+                interface.refusals.tick().await;
+            }
         }
     }
 }
@@ -401,4 +405,4 @@ fn info(id: SessionId, peer: &Peer, since: jiff::Timestamp) -> SessionInfo {
 /// How often hours that are over are reported.
 const REJECTIONS_INTERVAL: Duration = Duration::from_mins(1);
 /// How often the counts of refusals are checked.
-const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);
+const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);

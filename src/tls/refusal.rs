@@ -6,7 +6,7 @@ use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
 use crate::audit::{Certificate, CertificateStatus};
 use crate::model::Refusal;
-use crate::revocation::Status;
+use crate::revocation::{Status, Verdict};
 use crate::x509::{CertificateFacts, expiry_text};
 
 /// The handshake failed: there is no [`super::Secured`] connection.
@@ -51,11 +51,56 @@ pub fn evidence(statuses: &[Status]) -> Vec<CertificateStatus> {
     statuses.iter().map(describe).collect()
 }
 
+/// Calls `log` with serial number, issuer, reason and failed attempts of each certificate without a known
+/// status.
+pub(super) fn for_each_undetermined(statuses: &[Status], log: impl Fn(String, &str, String, String)) {
+    for status in statuses {
+        if let Verdict::Undetermined(reason) = status.verdict {
+            let attempts: Vec<String> = status.failed_attempts.iter().map(ToString::to_string).collect();
+            log(status.serial.to_string(), &status.issuer, reason.to_string(), attempts.join("; "));
+        }
+    }
+}
+
 impl HandshakeError {
     /// A refusal without a certificate.
     #[must_use]
     pub fn new(refusal: Refusal) -> Self {
         Self { refusal, certificate: None, peer_alert: None, revocation: Arc::default() }
+    }
+
+    /// Whether the peer presented a certificate that chains to an installed root. Unless the handshake was
+    /// complete, the peer has not proved that it has the key.
+    #[must_use]
+    pub const fn is_certificate_trusted(&self) -> bool {
+        let follows_path = matches!(
+            self.refusal,
+            Refusal::NoCommonName
+                | Refusal::UnknownDevice
+                | Refusal::SuspendedDevice
+                | Refusal::OtherIssuer
+                | Refusal::Revoked
+                | Refusal::RevocationUndetermined
+                | Refusal::TooManySessions
+        );
+        self.certificate.is_some() && follows_path
+    }
+
+    /// Logs which statuses are undetermined, if that is the reason. At error level: the fault is not the
+    /// peer's, but that of a responder or of this platform's network.
+    pub fn log_undetermined(&self) {
+        if self.refusal != Refusal::RevocationUndetermined {
+            return;
+        }
+        for_each_undetermined(&self.revocation, |serial, issuer, reason, attempts| {
+            tracing::error!(
+                serial,
+                issuer,
+                reason,
+                attempts,
+                "revocation status of a certificate is undetermined; connection refused"
+            );
+        });
     }
 
     /// Classifies an error of rustls, for a handshake that failed outside our verifier.

@@ -107,8 +107,8 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     let cli = Cli::of(&site);
     assert!(platform.stop().status.success());
 
-    // What retention says takes its time: `retention`. Limits: `hostile_device`.
-    let later = ["messages-pruned", "audit-pruned", "rejections-not-stored"];
+    // What retention says takes its time: `retention`. Limits: `hostile_device`, `strangers`.
+    let later = ["messages-pruned", "audit-pruned", "rejections-not-stored", "refusals-counted"];
     let now = |event: &&str| !later.contains(event);
     for event in Event::NAMES.into_iter().filter(now) {
         assert!(!rows(&cli, event).is_empty(), "{event} is not in the trail");

@@ -56,6 +56,7 @@ mod southbound;
 mod stapling;
 mod store_opening;
 mod storm;
+mod strangers;
 mod supervision;
 mod tls_suites;
 #[cfg(feature = "pkcs11")]

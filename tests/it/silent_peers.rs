@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pcd_platform::pki::KeyType;
-use socket2::{Domain, Socket, Type};
 
-use crate::harness::{Credential, Device, Platform, Site, eventually, message};
+use crate::harness::{self, Credential, Device, Platform, Site, eventually, message};
 
 const SILENT: &str = r#"pcd_unrecorded_connections_total{reason="silent"}"#;
 const HEALTH_CHECK: &str = r#"pcd_unrecorded_connections_total{reason="health-check"}"#;
@@ -23,13 +22,8 @@ fn size() -> usize {
     std::env::var("PCD_SILENT").ok().and_then(|text| text.parse().ok()).unwrap_or(600)
 }
 
-/// A connection from 127.0.1.`host`.
 fn connect_from(host: u8, to: SocketAddr) -> std::io::Result<TcpStream> {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    let from = SocketAddr::from((Ipv4Addr::new(127, 0, 1, host), 0));
-    socket.bind(&from.into())?;
-    socket.connect_timeout(&to.into(), Duration::from_secs(1))?;
-    Ok(socket.into())
+    harness::connect_from(Ipv4Addr::new(127, 0, 1, host), to)
 }
 
 /// Reads until the platform closes the connection.

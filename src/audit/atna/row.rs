@@ -48,6 +48,7 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "configuration-refused" => row.configuration(Outcome::Minor),
         "certificates-changed" => row.certificates(),
         "connection-refused" => row.refusal(),
+        "refusals-counted" => row.refusals(),
         "session-ended" if is_refusal(row.text("why")) => row.withdrawal(),
         "message-accepted" => row.import(Outcome::Success, None),
         "message-rejected" => row.import(Outcome::Minor, Some(row.text("code").to_owned())),
@@ -142,6 +143,33 @@ impl Row<'_> {
         let mut message = self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object);
         let access_point = address.map(AccessPoint::Address);
         message.participants.push(Participant { access_point, ..participant(&name, false) });
+        message
+    }
+
+    /// Refusals that share a row.
+    fn refusals(&self) -> Message {
+        let address = self.text("address");
+        let mut message = if !self.text("peer").is_empty() {
+            self.refusal()
+        } else if address.is_empty() {
+            let mut object = self.resource("connections", "Refused connections", "3");
+            let reasons = self.details.get("refusals").map(Value::to_string).unwrap_or_default();
+            object.details.push((ALERT, format!("connections refused: {reasons}")));
+            self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object)
+        } else {
+            let name = Some(self.text("common-name")).filter(|name| !name.is_empty()).unwrap_or(address);
+            let mut object = node(address.to_owned(), name.to_owned());
+            object.details.push((ALERT, format!("connection refused: {}", self.text("refusal"))));
+            let mut message = self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object);
+            let access_point = address.parse().ok().map(AccessPoint::Address);
+            message.participants.push(Participant { access_point, ..participant(name, false) });
+            message
+        };
+        let count = self.details.get("count").and_then(Value::as_u64).unwrap_or_default();
+        for object in &mut message.objects {
+            object.details.push(("count", count.to_string()));
+            object.details.extend(["first", "last"].into_iter().flat_map(|key| self.optional_detail(key)));
+        }
         message
     }
 

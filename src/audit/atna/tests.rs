@@ -6,7 +6,7 @@ use roxmltree::{Document, Node};
 use super::*;
 use crate::audit::Event;
 use crate::audit::fixtures::{certificate, every_event, node, peer};
-use crate::audit::{Certificate, SessionEnd, StopReason};
+use crate::audit::{Certificate, RefusalCount, RefusedPeers, SessionEnd, StopReason};
 use crate::model::{Refusal, SessionId};
 
 fn message_of(event: &Event) -> Option<AtnaMessage> {
@@ -53,6 +53,7 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
         ("configuration-refused", "110113", "E", "4", vec!["110128"]),
         ("certificates-changed", "110113", "E", "0", vec!["110129"]),
         ("connection-refused", "110113", "E", "8", vec!["110126"]),
+        ("refusals-counted", "110113", "E", "8", vec!["110126"]),
         ("session-ended", "110113", "E", "8", vec!["110126"]),
         ("message-accepted", "110107", "C", "0", vec![]),
         ("message-rejected", "110107", "C", "4", vec![]),
@@ -143,6 +144,31 @@ fn a_refused_peer_is_reported_with_address_and_certificate() {
     let named = document.descendants().filter(|node| node.has_tag_name("AuditMessage")).count();
     assert_eq!(named, 1);
     assert!(message.xml.contains("x&quot;/&gt;&lt;AuditMessage&gt;&amp;\u{fffd}"), "{}", message.xml);
+}
+
+#[test]
+fn counted_refusals_are_one_alert_with_their_number() {
+    let at = Timestamp::from_second(1_750_000_000).unwrap();
+    let count = RefusalCount { count: 4711, first: at, last: at };
+    let address = RefusedPeers::Address {
+        address: "2001:db8::".parse().unwrap(),
+        device: None,
+        refusal: Refusal::ProtocolViolation,
+    };
+    let others = RefusedPeers::Others { refusals: [(Refusal::Expired, 4711)].into() };
+    let events = [address, others].map(|peers| Event::RefusalsCounted { peers, count });
+    let alerts = ["connection refused: protocol-violation", r#"connections refused: {"expired":4711}"#];
+    for (event, alert) in events.iter().zip(alerts) {
+        let message = message_of(event).unwrap();
+        let document = Document::parse(&message.xml).unwrap();
+        let object = child(document.root_element(), "ParticipantObjectIdentification");
+        let details = details(object);
+        for (kind, value) in [("Alert Description", alert), ("count", "4711"), ("last", &at.to_string())] {
+            assert!(details.contains(&(kind.to_owned(), value.to_owned())), "{kind}: {details:?}");
+        }
+    }
+    let message = message_of(&one("refusals-counted")).unwrap();
+    assert!(message.xml.contains(r#"UserID="PUMP-1""#), "{}", message.xml);
 }
 
 #[test]

@@ -116,10 +116,10 @@ impl Certificate {
     pub(super) fn fields(&self) -> Value {
         let mut fields = Map::new();
         if let Some(name) = &self.common_name {
-            fields.insert("common-name".to_owned(), name.as_str().into());
+            insert_cut(&mut fields, "common-name", name);
         }
-        fields.insert("issuer".to_owned(), self.issuer.as_str().into());
-        fields.insert("serial".to_owned(), self.serial.as_str().into());
+        insert_cut(&mut fields, "issuer", &self.issuer);
+        insert_cut(&mut fields, "serial", &self.serial);
         fields.insert("fingerprint".to_owned(), self.fingerprint.to_string().into());
         fields.into()
     }
@@ -128,7 +128,7 @@ impl Certificate {
 impl CertificateStatus {
     pub(super) fn fields(&self) -> Value {
         let mut fields = Map::new();
-        fields.insert("serial".to_owned(), self.serial.as_str().into());
+        insert_cut(&mut fields, "serial", &self.serial);
         fields.insert("verdict".to_owned(), self.verdict.into());
         let optional = [
             ("source", self.source),
@@ -139,9 +139,24 @@ impl CertificateStatus {
         ];
         for (key, value) in optional {
             if let Some(value) = value {
-                fields.insert(key.to_owned(), value.into());
+                insert_cut(&mut fields, key, value);
             }
         }
         fields.into()
     }
 }
+
+/// Inserts a text of a certificate. The peer decides its length: after [`MAX_TEXT_CHARS`] characters it is
+/// cut, and the SHA-256 digest of the whole text is inserted as well.
+fn insert_cut(fields: &mut Map<String, Value>, key: &str, text: &str) {
+    let Some((end, _)) = text.char_indices().nth(MAX_TEXT_CHARS) else {
+        fields.insert(key.to_owned(), text.into());
+        return;
+    };
+    fields.insert(key.to_owned(), text.get(..end).unwrap_or_default().into());
+    let digest = Fingerprint::sha256(text.as_bytes());
+    fields.insert(format!("{key}-sha256"), digest.to_string().into());
+}
+
+/// Characters of a text in the details of a row.
+const MAX_TEXT_CHARS: usize = 256;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{CertificateStatus, ChainVerdict, Event, Installed};
+use super::{CertificateStatus, ChainVerdict, Event, Installed, refused_peers};
 use crate::model::hexadecimal;
 
 impl Event {
@@ -28,6 +28,7 @@ impl Event {
             | Self::CertificatesChanged { .. } => self.platform_fields(),
             Self::ConnectionAccepted { .. }
             | Self::ConnectionRefused { .. }
+            | Self::RefusalsCounted { .. }
             | Self::SessionEnded { .. }
             | Self::BytesBetweenFrames { .. }
             | Self::FeedSilent { .. }
@@ -103,6 +104,7 @@ impl Event {
                 }
                 fields.into()
             }
+            Self::RefusalsCounted { peers, count } => refused_peers::fields(peers, count),
             Self::SessionEnded { session, device, why } => json!({
                 "session": session.to_string(),
                 "device": device.as_str(),

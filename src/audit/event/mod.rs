@@ -3,6 +3,7 @@
 mod certificate;
 mod details;
 mod reason;
+mod refused_peers;
 mod report;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, MessageId, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
 pub use reason::{ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
+pub use refused_peers::{RefusalCount, RefusedPeers};
 pub use report::{ChainVerdict, ExportFormat, Selection, Settlement, ViewedAs};
 
 /// An audit event.
@@ -86,6 +88,13 @@ pub enum Event {
         certificate: Option<Certificate>,
         /// The revocation status of its certificates.
         revocation: Vec<CertificateStatus>,
+    },
+    /// Further peers were refused, and share this row.
+    RefusalsCounted {
+        /// Which peers, and why.
+        peers: RefusedPeers,
+        /// How many.
+        count: RefusalCount,
     },
     /// A session ended.
     SessionEnded {
@@ -314,7 +323,7 @@ pub enum Event {
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 31] = [
+    pub const NAMES: [&'static str; 32] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -322,6 +331,7 @@ impl Event {
         Self::CERTIFICATES_CHANGED,
         "connection-accepted",
         "connection-refused",
+        "refusals-counted",
         "session-ended",
         "message-accepted",
         "message-rejected",
@@ -371,6 +381,7 @@ impl Event {
             Self::CertificatesChanged { .. } => Self::CERTIFICATES_CHANGED,
             Self::ConnectionAccepted { .. } => "connection-accepted",
             Self::ConnectionRefused { .. } => "connection-refused",
+            Self::RefusalsCounted { .. } => "refusals-counted",
             Self::SessionEnded { .. } => "session-ended",
             Self::MessageAccepted { .. } => "message-accepted",
             Self::MessageRejected { .. } => "message-rejected",

@@ -48,6 +48,46 @@ fn a_refusal_has_its_code_and_the_certificate() {
 }
 
 #[test]
+fn long_names_of_a_certificate_are_cut_and_identified_by_their_digest() {
+    let issuer = "ä".repeat(60_000);
+    let serial = "0a".repeat(8_000);
+    let long = Certificate { issuer: issuer.clone(), serial, ..certificate() };
+    let event = Event::ConnectionRefused {
+        peer: peer(),
+        refusal: Refusal::UntrustedIssuer,
+        certificate: Some(long),
+        revocation: Vec::new(),
+    };
+    let details = event.details();
+    assert!(details.len() < 1_500, "{}", details.len());
+    let fields: Value = serde_json::from_str(&details).unwrap();
+    assert_eq!(fields["certificate"]["issuer"], "ä".repeat(256));
+    let digest = Fingerprint::sha256(issuer.as_bytes()).to_string();
+    assert_eq!(fields["certificate"]["issuer-sha256"], digest);
+    assert_eq!(fields["certificate"]["serial"], "0a".repeat(128));
+    assert_eq!(fields["certificate"]["common-name-sha256"], Value::Null, "it is short");
+}
+
+#[test]
+fn counted_refusals_name_the_network_the_certificate_or_all_reasons() {
+    let at = |second| jiff::Timestamp::from_second(second).unwrap();
+    let count = RefusalCount::one(at(7)).plus(RefusalCount::one(at(5)));
+    let details = |peers| Event::RefusalsCounted { peers, count }.details();
+    let times = r#""count":2,"first":"1970-01-01T00:00:05Z","last":"1970-01-01T00:00:07Z""#;
+    let (refusal, device) = (Refusal::ProtocolViolation, None);
+    let address = "2001:db8::".parse().unwrap();
+    assert_eq!(
+        details(RefusedPeers::Address { address, device, refusal }),
+        format!(r#"{{"address":"2001:db8::/64",{times},"refusal":"protocol-violation"}}"#)
+    );
+    let refusals = [(Refusal::Expired, 2)].into();
+    assert_eq!(
+        details(RefusedPeers::Others { refusals }),
+        format!(r#"{{{times},"refusals":{{"expired":2}}}}"#)
+    );
+}
+
+#[test]
 fn a_session_without_authorization_ends_with_the_code_of_the_refusal() {
     assert_eq!(SessionEnd::Withdrawn(Refusal::SuspendedDevice).code(), Refusal::SuspendedDevice.code());
     assert_eq!(SessionEnd::IdleTimeout.code(), "idle-timeout");

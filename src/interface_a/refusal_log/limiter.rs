@@ -5,8 +5,9 @@
 //! count.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use crate::interface_a::refused_peer::RefusedPeer;
 
 /// Decides which lines are logged. Its memory is bounded by [`MAX_LINES`].
 #[derive(Debug, Default)]
@@ -15,27 +16,18 @@ pub(super) struct Limiter {
     logged: VecDeque<Instant>,
     /// The pairs that were logged in the last minute. Each took a line, so there are no more of them than
     /// lines.
-    pairs: BTreeMap<(Subject, &'static str), Pair>,
+    pairs: BTreeMap<(RefusedPeer, &'static str), Pair>,
     /// Refusals without a line and without a pair.
     others: u64,
     /// When the first of them came.
     others_since: Option<Instant>,
 }
 
-/// The peer that was refused.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Subject {
-    /// By the Common Name of its certificate, which proves nothing: at most [`MAX_NAME_LENGTH`] characters.
-    Device(String),
-    /// By its address, when no name could be read.
-    Address(IpAddr),
-}
-
 /// A line that counts refusals.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
     /// The same peer was refused again for the same reason.
-    Repeated { subject: Subject, reason: &'static str, count: u64 },
+    Repeated { peer: RefusedPeer, reason: &'static str, count: u64 },
     /// Other refusals.
     Others { count: u64 },
 }
@@ -46,22 +38,16 @@ struct Pair {
     repeated: u64,
 }
 
-impl Subject {
-    pub(super) fn new(name: Option<&str>, address: IpAddr) -> Self {
-        name.map_or(Self::Address(address), |name| Self::Device(truncate(name).to_owned()))
-    }
-}
-
 impl Limiter {
     /// Records a refusal: whether it gets a line of its own, and the counting lines that are due before it.
     pub(super) fn record(
         &mut self,
-        subject: Subject,
+        peer: RefusedPeer,
         reason: &'static str,
         now: Instant,
     ) -> (bool, Vec<Line>) {
         let due = self.due(now);
-        let key = (subject, reason);
+        let key = (peer, reason);
         if let Some(pair) = self.pairs.get_mut(&key) {
             pair.repeated = pair.repeated.saturating_add(1);
             return (false, due);
@@ -85,8 +71,8 @@ impl Limiter {
         let expired: Vec<_> = self.pairs.extract_if(.., |_, pair| is_over(pair.logged_at)).collect();
         for (key, Pair { repeated: count, .. }) in expired.into_iter().filter(|(_, pair)| pair.repeated > 0) {
             if self.take_line(now) {
-                let (subject, reason) = key.clone();
-                lines.push(Line::Repeated { subject, reason, count });
+                let (peer, reason) = key.clone();
+                lines.push(Line::Repeated { peer, reason, count });
                 // The next line of this pair is a minute away again.
                 self.pairs.insert(key, Pair { logged_at: now, repeated: 0 });
             } else {
@@ -138,9 +124,11 @@ mod tests {
 
     use super::*;
     use crate::interface_a::fixtures::clock;
+    use crate::model::Fingerprint;
 
-    fn device(name: &str) -> Subject {
-        Subject::new(Some(name), [192, 0, 2, 7].into())
+    fn device(name: &str) -> RefusedPeer {
+        let fingerprint = Fingerprint::sha256(name.as_bytes());
+        RefusedPeer::Certificate { fingerprint, name: Some(name.to_owned()) }
     }
 
     #[test]
@@ -154,7 +142,7 @@ mod tests {
         }
         assert_eq!(record("expired"), (true, vec![]), "another reason is another line");
         clock.advance(Duration::from_secs(1));
-        let repeated = |count| Line::Repeated { subject: device("PUMP"), reason: "revoked", count };
+        let repeated = |count| Line::Repeated { peer: device("PUMP"), reason: "revoked", count };
         assert_eq!(limiter.due(clock.instant()), [repeated(59)]);
         let mut record = |reason| limiter.record(device("PUMP"), reason, clock.instant());
         assert_eq!(record("revoked"), (false, vec![]), "the count was a line");
@@ -187,10 +175,9 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_without_a_name_is_known_by_its_address_and_long_names_are_cut() {
-        assert_eq!(Subject::new(None, [192, 0, 2, 7].into()), Subject::Address([192, 0, 2, 7].into()));
-        assert_eq!(device(&"ü".repeat(300)), device(&"ü".repeat(256)));
-        assert_ne!(device(&"ü".repeat(255)), device(&"ü".repeat(256)));
+    fn long_names_are_cut() {
+        assert_eq!(truncate(&"ü".repeat(300)), "ü".repeat(256));
+        assert_eq!(truncate("PUMP"), "PUMP");
     }
 
     const REASONS: [&str; 3] = ["expired", "revoked", "unknown-device"];
@@ -216,7 +203,7 @@ mod tests {
                     limiter.record(device(&name.to_string()), REASONS[*reason], clock.instant());
                 for line in due {
                     match line {
-                        Line::Repeated { subject: Subject::Device(name), reason, count } => {
+                        Line::Repeated { peer: RefusedPeer::Certificate { name: Some(name), .. }, reason, count } => {
                             let reason = REASONS.iter().position(|known| *known == reason).unwrap();
                             let before = last_line.insert((name.parse().unwrap(), reason), at);
                             prop_assert!(before.is_some_and(|before| at - before >= MINUTE));

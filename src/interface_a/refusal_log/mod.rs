@@ -1,14 +1,16 @@
 //! Log lines for refused connections, at a bounded rate (A8 and A9.4: log an error).
 //!
 //! A peer decides how often it is refused, so it must not decide how much is logged. The audit trail and the
-//! metrics have every refusal.
+//! metrics count every refusal. Strangers take no lines from the peers whose certificate chains to an
+//! installed root.
 
 mod limiter;
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use self::limiter::{Limiter, Line, Subject};
+use self::limiter::{Limiter, Line};
+use super::refused_peer::RefusedPeer;
 use crate::model::Clock;
 use crate::tls::HandshakeError;
 
@@ -16,56 +18,75 @@ use crate::tls::HandshakeError;
 #[derive(Debug)]
 pub(super) struct RefusalLog {
     clock: Clock,
-    limiter: Mutex<Limiter>,
+    limiters: Mutex<Limiters>,
+}
+
+#[derive(Debug, Default)]
+struct Limiters {
+    certificates: Limiter,
+    strangers: Limiter,
 }
 
 impl RefusalLog {
     pub(super) fn new(clock: Clock) -> Self {
-        Self { clock, limiter: Mutex::default() }
+        Self { clock, limiters: Mutex::default() }
     }
 
     /// Logs a refusal, or counts it for a later line.
-    pub(super) fn record(&self, address: SocketAddr, refused: &HandshakeError) {
+    pub(super) fn record(&self, peer: RefusedPeer, address: SocketAddr, refused: &HandshakeError) {
         let name = refused.certificate.as_ref().and_then(|certificate| certificate.common_name.as_deref());
         let reason = refused.refusal.code();
-        let (is_first, due) =
-            self.limiter().record(Subject::new(name, address.ip()), reason, self.clock.instant());
+        let (is_first, due) = {
+            let mut limiters = self.limiters();
+            let limiter = match peer {
+                RefusedPeer::Certificate { .. } => &mut limiters.certificates,
+                RefusedPeer::Address { .. } => &mut limiters.strangers,
+            };
+            limiter.record(peer, reason, self.clock.instant())
+        };
         due.iter().for_each(log);
         if is_first {
             let device = name.map(limiter::truncate);
             tracing::warn!(device, peer = %address, reason, alert = refused.peer_alert, "connection refused");
+            refused.log_undetermined();
         }
     }
 
     /// Logs the counts that are due. To be called about once a second.
     pub(super) fn tick(&self) {
-        let due = self.limiter().due(self.clock.instant());
+        let now = self.clock.instant();
+        let due = {
+            let mut limiters = self.limiters();
+            [limiters.certificates.due(now), limiters.strangers.due(now)].concat()
+        };
         due.iter().for_each(log);
     }
 
     /// Logs one line for all refusals that were counted and not logged yet.
     pub(super) fn close(&self) {
-        if let Some(line) = self.limiter().close() {
-            log(&line);
-        }
+        let lines = {
+            let mut limiters = self.limiters();
+            [limiters.certificates.close(), limiters.strangers.close()]
+        };
+        lines.iter().flatten().for_each(log);
     }
 
-    fn limiter(&self) -> MutexGuard<'_, Limiter> {
-        self.limiter.lock().unwrap_or_else(PoisonError::into_inner)
+    fn limiters(&self) -> MutexGuard<'_, Limiters> {
+        self.limiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn log(line: &Line) {
     match line {
-        Line::Repeated { subject: Subject::Device(device), reason, count } => {
-            tracing::warn!(device, reason, count, "connection refused again in the last minute");
-        }
-        Line::Repeated { subject: Subject::Address(peer), reason, count } => {
-            tracing::warn!(%peer, reason, count, "connection refused again in the last minute");
-        }
+        Line::Repeated { peer, reason, count } => match peer.name() {
+            Some(device) => {
+                tracing::warn!(device, reason, count, "connection refused again in the last minute");
+            }
+            None => tracing::warn!(%peer, reason, count, "connection refused again in the last minute"),
+        },
         Line::Others { count } => tracing::warn!(
             count,
-            "further connections refused, too many for a line each; the audit trail has all of them"
+            "further connections refused, too many for a line each; the audit trail counts all of them"
         ),
     }
 }

@@ -16,12 +16,15 @@ impl Store {
         self.write(Write::Audit(event)).await.map(drop)
     }
 
-    /// Appends a row to the audit trail, and logs an error if that fails: one line in ten seconds.
-    pub async fn audit_or_log(&self, event: audit::Event) {
+    /// Appends a row to the audit trail, and logs an error if that fails: one line in ten seconds. True when
+    /// the row was written.
+    pub async fn audit_or_log(&self, event: audit::Event) -> bool {
         let name = event.name();
-        if let Err(error) = self.audit(event).await {
-            self.log_unwritten(Unwritten::AuditRow(name), &error);
+        let result = self.audit(event).await;
+        if let Err(error) = &result {
+            self.log_unwritten(Unwritten::AuditRow(name), error);
         }
+        result.is_ok()
     }
 
     /// A page of the audit trail.

@@ -19,7 +19,9 @@ use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 use super::anchor_fitness::UnfitReason;
 use super::ca_cache::{CaCache, CaCertificate};
 use super::key_policy::accepts_key;
-use super::refusal::{HandshakeError, certificate_error, path_refusal, presented_certificate};
+use super::refusal::{
+    HandshakeError, certificate_error, for_each_undetermined, path_refusal, presented_certificate,
+};
 use super::signature_cache::{FailedSignatures, SignatureCache};
 use super::status_request_v2;
 use super::trust::Trust;
@@ -115,7 +117,6 @@ impl PeerVerifier {
         let last_path = last_path.into_inner();
         if let Err(error) = verified {
             let revocation = last_path.map(|checked| checked.statuses).unwrap_or_default();
-            log_undetermined_refusal(&error, &revocation);
             let refusal = self.true_reason(path_refusal(&error), &outlines);
             return Err(HandshakeError { revocation, ..refused(refusal) });
         }
@@ -333,38 +334,12 @@ fn count_intermediates<'a>(path: impl Iterator<Item = &'a CertificateFacts>) -> 
     path.skip(1).filter(|certificate| certificate.subject != certificate.issuer).count()
 }
 
-/// Logs at error level: the fault is not the peer's, but that of a responder or of this platform's network.
-fn log_undetermined_refusal(error: &webpki::Error, statuses: &[Status]) {
-    if matches!(error, webpki::Error::UnknownRevocationStatus) {
-        for_each_undetermined(statuses, |serial, issuer, reason, attempts| {
-            tracing::error!(
-                serial,
-                issuer,
-                reason,
-                attempts,
-                "revocation status of a certificate is undetermined; connection refused"
-            );
-        });
-    }
-}
-
 fn is_revoked(statuses: &[Status]) -> bool {
     statuses.iter().any(|status| matches!(status.verdict, Verdict::Revoked { .. }))
 }
 
 fn is_undetermined(status: &Status) -> bool {
     matches!(status.verdict, Verdict::Undetermined(_))
-}
-
-/// Calls `log` with serial number, issuer, reason and failed attempts of each certificate without a known
-/// status.
-fn for_each_undetermined(statuses: &[Status], log: impl Fn(String, &str, String, String)) {
-    for status in statuses {
-        if let Verdict::Undetermined(reason) = status.verdict {
-            let attempts: Vec<String> = status.failed_attempts.iter().map(ToString::to_string).collect();
-            log(status.serial.to_string(), &status.issuer, reason.to_string(), attempts.join("; "));
-        }
-    }
 }
 
 /// [`PeerVerifier`] as a rustls client certificate verifier.

@@ -24,7 +24,7 @@ pub use device::{Device, framed, message};
 pub use disk::{Disk, where_one_may_mount};
 pub use java::java;
 pub use openssl::{alert, s_client};
-pub use peer::{Finished, command, command_at, finish, tool};
+pub use peer::{Finished, command, command_at, connect_from, finish, tool};
 pub use platform::{Cli, Platform, Stopped, binary, complaints};
 pub use responder::{OpensslOcsp, OwnResponder, Server, authority, serial};
 pub use rsyslog::Rsyslog;

@@ -1,8 +1,12 @@
 //! Programs of other people, run as peers.
 
 use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use super::SOON;
 
@@ -88,4 +92,12 @@ fn read_until(child: &mut Child, ready: Option<&[u8]>) -> Reading {
         let _ = stdout.read_to_end(&mut all);
         all
     })
+}
+
+/// A connection from an address of this machine.
+pub fn connect_from(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((from, 0)).into())?;
+    socket.connect_timeout(&to.into(), Duration::from_secs(1))?;
+    Ok(socket.into())
 }

@@ -111,6 +111,10 @@ impl Site {
             ("store", "url = \"sqlite:platform.db\"".to_owned()),
             ("admin", "listen = \"127.0.0.1:0\"".to_owned()),
             ("log", "level = \"debug\"".to_owned()),
+            // All tests come from one address, and look for the row of one connection.
+            ("audit", "refusal-interval = \"never\"".to_owned()),
+            ("audit", "refusal-rate = 100000".to_owned()),
+            ("audit", "refusal-bytes = \"1 GiB\"".to_owned()),
         ];
         Self { folder, pki: pki.to_owned(), settings, environment: Vec::new() }
     }
@@ -150,6 +154,12 @@ impl Site {
     pub fn without(mut self, table: &'static str, key: &str) -> Self {
         self.settings.retain(|(at, line)| *at != table || line.split('=').next().unwrap().trim() != key);
         self
+    }
+
+    /// With the limits on rows about refused peers that a hospital has.
+    pub fn with_limited_refusals(self) -> Self {
+        let keys = ["refusal-interval", "refusal-rate", "refusal-bytes"];
+        keys.into_iter().fold(self, |site, key| site.without("audit", key))
     }
 
     /// Sets a variable in the environment of the platform.
