@@ -118,7 +118,7 @@ impl Served {
         match signer {
             OcspSigner::Ca => Ok(Self {
                 authority,
-                id: ResponderId::Name(issuer.name().to_vec()),
+                id: ResponderId::Name(issuer.name().as_der().to_vec()),
                 key: pki.key_pair(authority)?,
                 certificates: Vec::new(),
                 issuer,

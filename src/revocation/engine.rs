@@ -440,7 +440,7 @@ impl Engine {
     pub(super) fn update_crl_gauge(&self) {
         let mut expires = std::collections::BTreeMap::new();
         for stored in self.0.crls.current() {
-            let own = expires.entry(super::issuer_text(&stored.crl.issuer)).or_insert(i64::MAX);
+            let own = expires.entry(super::issuer_text(stored.crl.issuer.as_der())).or_insert(i64::MAX);
             *own = stored.crl.next_update.as_second().min(*own);
         }
         let gauge = &self.0.metrics.crl_next_update_timestamp_seconds;

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::crl::CrlParseError;
+use super::crl::{CrlParseError, CrlVerifyError};
 use super::http::FetchError;
 use super::ocsp::OcspError;
 use crate::x509::X509Error;
@@ -55,6 +55,9 @@ pub enum AttemptError {
     /// The CRL was rejected.
     #[error("CRL rejected")]
     Crl(#[source] CrlParseError),
+    /// An issuer of this name may not sign CRLs, or not with this algorithm.
+    #[error("CRL rejected")]
+    CrlSigner(#[source] CrlVerifyError),
     /// No issuer of this name signed it.
     #[error("no known issuer signed the CRL")]
     Unsigned,

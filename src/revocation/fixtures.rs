@@ -54,6 +54,8 @@ pub(crate) fn config(folder: &Path) -> config::Revocation {
 pub(crate) struct Ca {
     pub(crate) facts: Arc<CertificateFacts>,
     pub(crate) key: KeyPair,
+    /// Its self-signed certificate.
+    pub(crate) der: Vec<u8>,
     params: CertificateParams,
 }
 
@@ -86,8 +88,8 @@ impl Ca {
 
     fn from_params(params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        Self { facts: Arc::new(CertificateFacts::read(certificate.der()).unwrap()), key, params }
+        let der = params.self_signed(&key).unwrap().der().to_vec();
+        Self { facts: Arc::new(CertificateFacts::read(&der).unwrap()), key, der, params }
     }
 
     pub(crate) fn issuer(&self) -> Arc<Issuer> {

@@ -96,7 +96,7 @@ impl Engine {
         let installed = all.iter().filter_map(|stored| match &stored.origin {
             Origin::Installed(file) if !is_superseded(stored) => Some(InstalledCrl {
                 file: file.clone(),
-                issuer: super::issuer_text(&stored.crl.issuer),
+                issuer: super::issuer_text(stored.crl.issuer.as_der()),
                 next_update: stored.crl.next_update,
             }),
             _ => None,
@@ -138,7 +138,7 @@ impl Engine {
         let crl = &stored.crl;
         let place = self.refresh_endpoint(stored);
         KnownCrl {
-            issuer: super::issuer_text(&crl.issuer),
+            issuer: super::issuer_text(crl.issuer.as_der()),
             number: crl.number.as_deref().map(hexadecimal::encode),
             delta: crl.base.is_some(),
             this_update: crl.this_update.to_string(),

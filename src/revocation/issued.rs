@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha1::Digest as _;
 
 use crate::model::KeyHash;
-use crate::x509::{CertificateFacts, PublicKey};
+use crate::x509::{CertificateFacts, ComparableName, PublicKey};
 
 /// A certificate of a validated path, with its issuer.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct IssuedCertificate {
 /// The issuer of a certificate: a CA of the path, or the trust anchor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issuer {
-    name: Vec<u8>,
+    name: ComparableName,
     key: PublicKey,
     signs_crls: bool,
     identity: [u8; 32],
@@ -38,21 +38,21 @@ impl Issuer {
     /// The issuer that this CA certificate describes.
     #[must_use]
     pub fn from_certificate(certificate: &CertificateFacts) -> Self {
-        let name = certificate.subject.as_der().to_vec();
+        let name = certificate.subject.comparable();
         let signs_crls = certificate.key_usage.is_none_or(|usage| usage.crl_sign);
         Self::new(name, certificate.public_key.clone(), signs_crls)
     }
 
-    pub(super) fn new(name: Vec<u8>, key: PublicKey, signs_crls: bool) -> Self {
+    pub(super) fn new(name: ComparableName, key: PublicKey, signs_crls: bool) -> Self {
         let mut digest = sha2::Sha256::new();
-        digest.update(CertIdHash::Sha256.digest(&name));
+        digest.update(CertIdHash::Sha256.digest(name.as_der()));
         digest.update(key.bits());
         Self { name, key, signs_crls, identity: digest.finalize().into() }
     }
 
-    /// Its name in DER.
+    /// Its name.
     #[must_use]
-    pub fn name(&self) -> &[u8] {
+    pub const fn name(&self) -> &ComparableName {
         &self.name
     }
 
@@ -71,7 +71,7 @@ impl Issuer {
     /// The issuer name hash and issuer key hash of a CertID.
     #[must_use]
     pub fn hashes(&self, hash: CertIdHash) -> (Vec<u8>, Vec<u8>) {
-        (hash.digest(&self.name), hash.digest(self.key.bits()))
+        (hash.digest(self.name.as_der()), hash.digest(self.key.bits()))
     }
 
     /// SHA-1 over the key's BIT STRING: a responder's identifier by key (RFC 6960 4.2.2.3). This is not the

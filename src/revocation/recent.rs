@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::bounded_map::{BoundedMap, Identity};
 use super::{IssuedCertificate, Issuer};
-use crate::x509::CrlDistributionPoint;
+use crate::x509::{ComparableName, CrlDistributionPoint};
 
 /// Certificates of validated paths, and their issuers.
 #[derive(Debug)]
@@ -47,8 +47,8 @@ impl RecentCertificates {
         inner.certificates.iter().map(|(identity, issued)| (*identity, issued.clone())).collect()
     }
 
-    /// The issuers with this name (a Name in DER). They may have different keys.
-    pub(super) fn issuers_named(&self, name: &[u8]) -> Vec<Arc<Issuer>> {
+    /// The issuers with this name. They may have different keys.
+    pub(super) fn issuers_named(&self, name: &ComparableName) -> Vec<Arc<Issuer>> {
         let inner = self.lock();
         let named = inner.issuers.iter().filter(|(_, issuer)| issuer.name() == name);
         named.map(|(_, issuer)| Arc::clone(issuer)).collect()
@@ -61,7 +61,7 @@ impl RecentCertificates {
         let is_namesake = |ca: &&IssuedCertificate| {
             let own = |link: &IssuedCertificate| link.issuer.key() == &ca.certificate.public_key;
             let name = ca.certificate.subject.as_der();
-            path.iter().any(|link| link.issuer.name() == name)
+            path.iter().any(|link| link.issuer.name().matches(name))
                 && path.iter().any(|link| link.issuer.identity() == ca.issuer.identity())
                 && !path.iter().any(own)
         };
@@ -69,7 +69,7 @@ impl RecentCertificates {
     }
 
     /// The URL of CRLs, or of delta CRLs, that certificates of the issuer with this name contain.
-    pub(super) fn distribution_point(&self, name: &[u8], delta: bool) -> Option<String> {
+    pub(super) fn distribution_point(&self, name: &ComparableName, delta: bool) -> Option<String> {
         let inner = self.lock();
         let certificates =
             inner.certificates.iter().map(|(_, issued)| issued).filter(|issued| issued.issuer.name() == name);
@@ -115,6 +115,6 @@ mod tests {
         assert_eq!(recent.seen_since(None).len(), 1);
         assert_eq!(recent.seen_since(Some(clock.instant())).len(), 0);
         assert_eq!(recent.issuers_named(issued.issuer.name()).len(), 1);
-        assert_eq!(recent.issuers_named(b"other").len(), 0);
+        assert_eq!(recent.issuers_named(&ComparableName::new(*b"other")).len(), 0);
     }
 }

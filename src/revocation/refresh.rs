@@ -162,7 +162,7 @@ impl Engine {
             if stored.crl.next_update < now && matters && !reported.contains_key(&stored.origin) {
                 reported.insert(stored.origin.clone(), now);
                 tracing::error!(
-                    issuer = super::issuer_text(&stored.crl.issuer),
+                    issuer = super::issuer_text(stored.crl.issuer.as_der()),
                     crl = stored.origin.display_name(),
                     expired = %stored.crl.next_update,
                     "CRL has expired; certificates of this issuer are refused unless an OCSP responder confirms them"

@@ -15,7 +15,7 @@ use super::http::FetchLimits;
 use super::{IssuedCertificate, Issuer};
 use crate::config::{self, Nonce};
 use crate::filesystem::AccessProblem;
-use crate::x509::{CertificateFacts, X509Error, pem};
+use crate::x509::{CertificateFacts, ComparableName, X509Error, pem};
 
 /// Why the configuration of revocation cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -167,7 +167,7 @@ impl Settings {
     }
 
     /// The configured URL of an issuer's CRL.
-    pub(super) fn configured_crl(&self, name: &[u8]) -> Option<Endpoint> {
+    pub(super) fn configured_crl(&self, name: &ComparableName) -> Option<Endpoint> {
         let responder = self.responders.iter().find(|responder| responder.issuer.name() == name)?;
         responder.crl.clone().map(|url| Endpoint { url, is_configured: true })
     }
@@ -189,7 +189,7 @@ impl Settings {
     }
 
     /// The configured signers of indirect CRLs with this name.
-    pub(super) fn crl_issuers(&self, name: &[u8]) -> impl Iterator<Item = Arc<Issuer>> {
+    pub(super) fn crl_issuers(&self, name: &ComparableName) -> impl Iterator<Item = Arc<Issuer>> {
         let named = self.crl_issuers.iter().filter(move |own| own.issuer.name() == name);
         named.map(|own| Arc::clone(&own.issuer))
     }
@@ -201,7 +201,7 @@ impl Settings {
 
 impl CrlIssuer {
     fn is_issued_by(&self, ca: &Issuer) -> bool {
-        if self.facts.issuer.as_der() != ca.name() {
+        if !ca.name().matches(self.facts.issuer.as_der()) {
             return false;
         }
         let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);

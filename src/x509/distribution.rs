@@ -1,5 +1,6 @@
 //! CRL distribution points: the location of CRLs, and the certificates and reasons that they cover.
 
+use super::comparable::prepared;
 use super::der::{self, Element, Malformed, Reader, SEQUENCE, constructed, context};
 
 /// One distribution point (RFC 5280 4.2.1.13).
@@ -85,14 +86,14 @@ impl DistributionPointName {
     /// in DER.
     #[must_use]
     pub fn intersects(&self, other: &Self, issuer: &[u8]) -> bool {
-        let (own, other) = (self.full(issuer), other.full(issuer));
+        let (own, other) = (self.comparable(issuer), other.comparable(issuer));
         own.iter().any(|name| other.contains(name))
     }
 
     /// Whether `name`, a Name in DER, is among its names. Relative names extend `issuer`.
     #[must_use]
     pub fn contains(&self, name: &[u8], issuer: &[u8]) -> bool {
-        self.full(issuer).contains(&der::element(DIRECTORY_NAME, name))
+        self.comparable(issuer).contains(&comparable(&der::element(DIRECTORY_NAME, name)))
     }
 
     /// Its URLs.
@@ -105,6 +106,11 @@ impl DistributionPointName {
             let url = Element::whole(name, context(6)).ok()?;
             std::str::from_utf8(url.content).ok().filter(|url| url.is_ascii())
         })
+    }
+
+    /// The full names in the form that is compared.
+    fn comparable(&self, issuer: &[u8]) -> Vec<Vec<u8>> {
+        self.full(issuer).iter().map(|name| comparable(name)).collect()
     }
 
     fn full(&self, issuer: &[u8]) -> Vec<Vec<u8>> {
@@ -161,6 +167,13 @@ impl Reasons {
     pub const fn is_empty(self) -> bool {
         self.0 & !1 == 0
     }
+}
+
+/// A GeneralName in the form that is compared: RFC 5280 7.1 for a directoryName, and byte for byte for
+/// others.
+fn comparable(name: &[u8]) -> Vec<u8> {
+    Element::whole(name, DIRECTORY_NAME)
+        .map_or_else(|Malformed| name.to_vec(), |name| der::element(DIRECTORY_NAME, &prepared(name.content)))
 }
 
 /// The Names (DER) of the directoryName entries of GeneralNames.

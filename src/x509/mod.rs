@@ -6,8 +6,10 @@
 
 mod algorithm;
 mod certificate;
+mod comparable;
 mod crl;
 pub mod der;
+mod directory_string;
 mod distribution;
 mod error;
 mod extensions;
@@ -25,6 +27,8 @@ mod time;
 
 pub use algorithm::{Digest, KeyKind, SignatureAlgorithm};
 pub use certificate::CertificateFacts;
+pub use comparable::ComparableName;
+pub(crate) use comparable::prepared as prepared_name;
 pub use crl::{CrlFacts, RevokedEntry};
 pub use distribution::{CrlDistributionPoint, DistributionPointName, Reasons, directory_names};
 pub use error::{Part, X509Error};

@@ -2,10 +2,12 @@
 
 use std::fmt::{self, Write as _};
 
-use x509_parser::asn1_rs::{Any, Oid, Tag, ToDer as _, oid};
+use x509_parser::asn1_rs::{Any, Oid, ToDer as _, oid};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Name};
 
+use super::comparable::ComparableName;
+use super::directory_string::decode;
 use crate::model::{DeviceId, DeviceIdError};
 
 /// The subject or issuer of a certificate. Displayed in the form of RFC 4514, the most specific part first.
@@ -19,10 +21,9 @@ pub struct DistinguishedName {
 /// One Common Name attribute (2.5.4.3) of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum CommonName {
-    /// A UTF8String, or a PrintableString of ASCII characters. RFC 5280 4.1.2.4 allows these two in new
-    /// certificates, and only these two have the same meaning in every implementation.
+    /// The decoded text of a DirectoryString or IA5String.
     Text(String),
-    /// Another type, or bytes that are invalid for the type.
+    /// Another type, or bytes that do not decode.
     Unreadable {
         /// The universal tag of its ASN.1 type.
         tag: u32,
@@ -38,8 +39,8 @@ pub enum NameError {
     /// There are several Common Names.
     #[error("the subject has {0} common names; exactly one is expected")]
     Several(usize),
-    /// The Common Name is neither a UTF8String nor a PrintableString.
-    #[error("the subject's common name has the ASN.1 type {tag}; UTF8String or PrintableString is expected")]
+    /// The Common Name is no DirectoryString or IA5String, or does not decode.
+    #[error("the subject's common name, of the ASN.1 type {tag}, does not decode to a text")]
     Unreadable {
         /// The universal tag of its ASN.1 type.
         tag: u32,
@@ -66,10 +67,16 @@ impl DistinguishedName {
         rest.is_empty().then(|| Self::from_parsed(&name))
     }
 
-    /// The name in DER, for comparisons.
+    /// The name in DER.
     #[must_use]
     pub fn as_der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The name for comparisons by RFC 5280 section 7.1.
+    #[must_use]
+    pub fn comparable(&self) -> ComparableName {
+        ComparableName::new(self.der.as_slice())
     }
 
     /// The Common Name attributes, in the order of the name.
@@ -107,12 +114,8 @@ impl fmt::Debug for DistinguishedName {
 impl CommonName {
     fn from_attribute(attribute: &AttributeTypeAndValue<'_>) -> Self {
         let value = attribute.attr_value();
-        let text = match value.tag() {
-            Tag::Utf8String => std::str::from_utf8(value.data).ok(),
-            Tag::PrintableString => std::str::from_utf8(value.data).ok().filter(|text| text.is_ascii()),
-            _ => None,
-        };
-        text.map_or(Self::Unreadable { tag: value.tag().0 }, |text| Self::Text(text.to_owned()))
+        let tag = value.tag().0;
+        decode(tag, value.data).map_or(Self::Unreadable { tag }, Self::Text)
     }
 }
 
@@ -130,9 +133,11 @@ fn relative(name: &RelativeDistinguishedName<'_>) -> String {
 /// and 2.4).
 fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let keyword = KEYWORDS.iter().find(|(oid, _)| oid == attribute.attr_type()).map(|(_, keyword)| *keyword);
-    match (keyword, attribute.as_str()) {
-        (Some(keyword), Ok(text)) => format!("{keyword}={}", escaped(text)),
-        (Some(keyword), Err(_)) => format!("{keyword}=#{}", hexadecimal(attribute.attr_value())),
+    let value = attribute.attr_value();
+    let text = decode(value.tag().0, value.data).or_else(|| attribute.as_str().ok().map(str::to_owned));
+    match (keyword, text) {
+        (Some(keyword), Some(text)) => format!("{keyword}={}", escaped(&text)),
+        (Some(keyword), None) => format!("{keyword}=#{}", hexadecimal(attribute.attr_value())),
         (None, _) => format!("{}=#{}", attribute.attr_type(), hexadecimal(attribute.attr_value())),
     }
 }
@@ -232,11 +237,16 @@ mod tests {
         assert_eq!(name(&[(3, UTF8, b" a")]).device_id(), Err(NameError::Unusable(DeviceIdError::Character)));
     }
 
-    // A8: bytes that parsers interpret differently identify no device.
+    // A8: identifiers are compared exactly, whatever the type of the string: not even their case is folded.
     #[test]
-    fn a_common_name_of_an_ambiguous_type_is_refused() {
-        assert_eq!(name(&[(3, TELETEX, b"pump")]).device_id(), Err(NameError::Unreadable { tag: 20 }));
-        assert_eq!(name(&[(3, BMP, b"\0p\0u")]).device_id(), Err(NameError::Unreadable { tag: 30 }));
+    fn a_common_name_of_any_type_is_decoded_and_stays_as_it_is() {
+        let id = |tag, value: &[u8]| name(&[(3, tag, value)]).device_id();
+        assert_eq!(id(BMP, b"\0P\0u").unwrap(), id(UTF8, b"Pu").unwrap());
+        assert_eq!(id(TELETEX, b"Ger\xe4t").unwrap(), id(UTF8, "Gerät".as_bytes()).unwrap());
+        assert_ne!(id(TELETEX, b"PUMP").unwrap(), id(UTF8, b"pump").unwrap());
+        assert_ne!(id(TELETEX, b"a  b").unwrap(), id(UTF8, b"a b").unwrap());
+        assert_eq!(id(BMP, b"\0p\0\0"), Err(NameError::Unusable(DeviceIdError::Character)), "a NUL");
+        assert_eq!(id(BMP, b"\0p\0"), Err(NameError::Unreadable { tag: 30 }));
         let latin = name(&[(3, PRINTABLE, "pümp".as_bytes())]);
         assert_eq!(latin.device_id(), Err(NameError::Unreadable { tag: 19 }));
     }
@@ -248,6 +258,7 @@ mod tests {
         // A control character cannot break a log line.
         assert_eq!(name(&[(3, UTF8, b"a\nb")]).to_string(), r"CN=a\0ab");
         assert_eq!(name(&[(12, UTF8, b"Dr")]).to_string(), "2.5.4.12=#0c024472");
-        assert_eq!(name(&[(3, TELETEX, b"p")]).to_string(), "CN=#140170");
+        assert_eq!(name(&[(3, TELETEX, b"p")]).to_string(), "CN=p");
+        assert_eq!(name(&[(3, BMP, b"p")]).to_string(), "CN=#1e0170");
     }
 }

@@ -37,6 +37,7 @@ mod logs;
 mod loss;
 mod messages;
 mod metrics;
+mod names;
 mod openssl;
 mod openssl_client;
 mod pki;

@@ -221,7 +221,20 @@ pub(crate) fn openssl_crl(
     number: u8,
     life: Duration,
 ) -> PathBuf {
-    let (ca, key) = authority(Authority::ComponentCaEcc);
+    let (ca, _) = authority(Authority::ComponentCaEcc);
+    openssl_crl_in_the_name_of(&ca, folder, revoked, extensions, number, life)
+}
+
+/// The same, with the subject of this certificate as the issuer.
+pub(crate) fn openssl_crl_in_the_name_of(
+    ca: &Path,
+    folder: &Path,
+    revoked: &[&Credential],
+    extensions: &str,
+    number: u8,
+    life: Duration,
+) -> PathBuf {
+    let (_, key) = authority(Authority::ComponentCaEcc);
     let index: String = revoked
         .iter()
         .map(|own| {
@@ -241,7 +254,7 @@ pub(crate) fn openssl_crl(
     let (pem, der) = (folder.join("list.pem"), folder.join("list.crl"));
     let line =
         format!("ca -gencrl -crlsec {} -config {{}} -cert {{}} -keyfile {{}} -out {{}}", life.as_secs());
-    let output = openssl(&line, &[&file, &ca, &key, &pem]);
+    let output = openssl(&line, &[&file, ca, &key, &pem]);
     assert!(output.ok, "{}", output.text);
     // In place at once: the server may be reading it.
     let new = der.with_extension("new");

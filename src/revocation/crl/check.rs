@@ -56,7 +56,7 @@ impl VerifiedCrl {
     /// # Errors
     /// When the signature or the authorisation is missing.
     pub fn new(crl: Arc<Crl>, issuer: Arc<Issuer>) -> Result<Self, CrlVerifyError> {
-        if crl.issuer != issuer.name() {
+        if crl.issuer != *issuer.name() {
             return Err(CrlVerifyError::OtherIssuer);
         }
         if !issuer.signs_crls() {
@@ -126,7 +126,7 @@ pub fn evaluate<'a>(
         // An indirect CRL has another signer. A direct CRL must be signed by the key that issued the
         // certificate or by a verified successor of it, not by just any key of the same name.
         let issued = query.issued;
-        let own = base.crl.issuer != issued.issuer.name()
+        let own = base.crl.issuer != *issued.issuer.name()
             || base.signer.key() == issued.issuer.key()
             || query.signers.contains(&base.signer);
         let reasons = base.crl.scope.covers(&base.crl.issuer, issued);

@@ -15,6 +15,7 @@ use crate::revocation::single_flight::AttemptResult;
 use crate::revocation::verdict::{CertStatus, Source};
 use crate::revocation::{AttemptError, FailedAttempt, IssuedCertificate, Issuer};
 use crate::x509::der::SEQUENCE;
+use crate::x509::{ComparableName, SignatureError};
 
 impl Engine {
     /// Fetches the CRLs that a certificate names and the deltas of those. Returns the failed attempts.
@@ -58,10 +59,10 @@ impl Engine {
     }
 
     /// RFC 5280 5.2.6: the URLs of the deltas that an issuer's complete CRLs name.
-    pub(crate) fn delta_endpoints(&self, issuer: &[u8]) -> Vec<Endpoint> {
+    pub(crate) fn delta_endpoints(&self, issuer: &ComparableName) -> Vec<Endpoint> {
         let mut endpoints: Vec<Endpoint> = Vec::new();
         for stored in self.0.crls.current() {
-            if stored.crl.issuer != issuer || stored.crl.base.is_some() {
+            if stored.crl.issuer != *issuer || stored.crl.base.is_some() {
                 continue;
             }
             let mut urls = stored.crl.freshest.iter().flat_map(|point| point.urls());
@@ -121,9 +122,7 @@ impl Engine {
         let verified = signers.iter().find_map(|issuer| match stored.verified_by(issuer) {
             Ok(verified) => Some(verified),
             Err(error) => {
-                if let CrlVerifyError::Content(error) = error {
-                    refused = AttemptError::Crl(error);
-                }
+                refused = refused_for(error).unwrap_or_else(|| refused.clone());
                 None
             }
         });
@@ -190,7 +189,7 @@ impl Engine {
     }
 
     /// The known issuers, recent or configured, that may have signed CRLs of this name.
-    fn known_signers(&self, name: &[u8]) -> Vec<Arc<Issuer>> {
+    fn known_signers(&self, name: &ComparableName) -> Vec<Arc<Issuer>> {
         let mut signers = self.0.recent.issuers_named(name);
         signers.extend(self.0.settings.load().crl_issuers(name));
         signers
@@ -201,6 +200,15 @@ impl Engine {
 fn is_outranked(crl: &Crl, known: &Crl) -> bool {
     let loses_its_number = crl.number.is_none() && known.number.is_some();
     crl.this_update < known.this_update || (loses_its_number && crl.this_update == known.this_update)
+}
+
+/// The reason of a refusal; none where the CRL may be that of another issuer of the same name.
+fn refused_for(error: CrlVerifyError) -> Option<AttemptError> {
+    match error {
+        CrlVerifyError::OtherIssuer | CrlVerifyError::Signature(SignatureError::Wrong) => None,
+        CrlVerifyError::Content(error) => Some(AttemptError::Crl(error)),
+        CrlVerifyError::KeyUsage | CrlVerifyError::Signature(_) => Some(AttemptError::CrlSigner(error)),
+    }
 }
 
 /// The first CRL of a response body. Some sites publish PEM where RFC 5280 4.2.1.13 requires DER.

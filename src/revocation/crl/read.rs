@@ -12,7 +12,9 @@ use super::scope::Scope;
 use crate::x509::der::{
     ENUMERATED, Element, GENERALIZED_TIME, INTEGER, Malformed, Reader, SEQUENCE, UTC_TIME, constructed,
 };
-use crate::x509::{CrlDistributionPoint, RawExtension, Serial, Signed, directory_names};
+use crate::x509::{
+    ComparableName, CrlDistributionPoint, RawExtension, Serial, Signed, directory_names, prepared_name,
+};
 
 /// A parsed CRL. Not verified.
 ///
@@ -20,8 +22,8 @@ use crate::x509::{CrlDistributionPoint, RawExtension, Serial, Signed, directory_
 #[derive(Debug)]
 pub struct Crl {
     der: Bytes,
-    /// The name of its issuer in DER.
-    pub issuer: Vec<u8>,
+    /// The name of its issuer.
+    pub issuer: ComparableName,
     /// thisUpdate.
     pub this_update: Timestamp,
     /// nextUpdate.
@@ -45,7 +47,7 @@ pub struct Crl {
 #[derive(Debug)]
 struct Index {
     slots: Vec<Slot>,
-    /// The issuers that entries of an indirect CRL name; first the CRL's own.
+    /// The issuers that entries of an indirect CRL name, in the form that is compared; first the CRL's own.
     issuers: Vec<Vec<u8>>,
 }
 
@@ -127,7 +129,7 @@ impl Crl {
         if issuer.len() > MAX_HEAD_BYTES {
             return Err(CrlParseError::Malformed);
         }
-        let issuer = issuer.to_vec();
+        let issuer = ComparableName::new(issuer);
         let this_update = list.element()?.time()?;
         let next_update = match [list.optional(UTC_TIME)?, list.optional(GENERALIZED_TIME)?] {
             [Some(time), None] | [None, Some(time)] => time.time()?,
@@ -176,7 +178,7 @@ impl Crl {
         let build = || {
             let content = self.der.get(self.entries.clone()).ok_or(CrlParseError::Malformed)?;
             let mut entries =
-                Entries { slots: Vec::new(), issuers: HashMap::from([(self.issuer.clone(), 0)]) };
+                Entries { slots: Vec::new(), issuers: HashMap::from([(self.issuer.prepared().to_vec(), 0)]) };
             entries.read(content, self.entries.start, self.base.is_some(), self.scope.indirect)?;
             let Entries { slots, issuers } = entries;
             let mut issuers: Vec<(Vec<u8>, u32)> = issuers.into_iter().collect();
@@ -186,10 +188,9 @@ impl Crl {
         self.index.get_or_init(build).as_ref().map_err(|error| *error)
     }
 
-    /// The entry of the certificate with this serial number and issuer (a Name in DER); none if it is not
-    /// listed.
+    /// The entry of the certificate with this serial number and issuer; none if it is not listed.
     #[must_use]
-    pub fn entry(&self, serial: &[u8], issuer: &[u8]) -> Option<Entry> {
+    pub fn entry(&self, serial: &[u8], issuer: &ComparableName) -> Option<Entry> {
         let serial = Serial::shortest(serial);
         let Index { slots, issuers } = self.index().ok()?;
         // In a direct CRL every entry belongs to the CRL's issuer. The caller checks that the CRL covers the
@@ -201,7 +202,7 @@ impl Crl {
             let named = issuers.get(usize::try_from(slot.issuer).ok()?)?;
             let mut reader = Reader::new(self.der.get(usize::try_from(slot.offset).ok()?..)?);
             let entry = EntryReader::read(reader.expect(SEQUENCE).ok()?).ok()?;
-            (named == issuer && entry.serial == serial).then_some(entry.entry)
+            (named == issuer.prepared() && entry.serial == serial).then_some(entry.entry)
         });
         found.next()
     }
@@ -309,7 +310,7 @@ impl Entries {
                     return Err(CrlParseError::ForeignEntry);
                 }
                 let next = number(self.issuers.len())?;
-                issuer = *self.issuers.entry(name).or_insert(next);
+                issuer = *self.issuers.entry(prepared_name(&name)).or_insert(next);
             }
             let slot = Slot { hash: hash(entry.serial), offset: number(position)?, issuer };
             self.slots.push(slot);

@@ -2,7 +2,7 @@
 
 use crate::revocation::IssuedCertificate;
 use crate::x509::der::{Element, Malformed, SEQUENCE, constructed, context, element};
-use crate::x509::{CrlDistributionPoint, DistributionPointName, Reasons};
+use crate::x509::{ComparableName, CrlDistributionPoint, DistributionPointName, Reasons};
 
 /// issuingDistributionPoint, RFC 5280 5.2.5. The default covers all certificates of the issuer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,17 +44,20 @@ impl Scope {
         Ok(Self { name, only_user, only_ca, only_attribute, reasons, indirect })
     }
 
-    /// The reasons for which a CRL with this scope, signed by `issuer` (a Name in DER), covers the
+    /// The reasons for which a CRL with this scope, signed by `issuer`, covers the
     /// certificate: RFC 5280 6.3.3 b for each of its distribution points, and for the implied one of its
     /// issuer.
     #[must_use]
-    pub fn covers(&self, issuer: &[u8], issued: &IssuedCertificate) -> Reasons {
+    pub fn covers(&self, issuer: &ComparableName, issued: &IssuedCertificate) -> Reasons {
         let is_ca = issued.certificate.is_ca;
         if self.only_attribute || (self.only_user && is_ca) || (self.only_ca && !is_ca) {
             return Reasons::NONE;
         }
         let own = CrlDistributionPoint {
-            name: Some(DistributionPointName::Full(vec![element(DIRECTORY_NAME, issued.issuer.name())])),
+            name: Some(DistributionPointName::Full(vec![element(
+                DIRECTORY_NAME,
+                issued.issuer.name().as_der(),
+            )])),
             ..CrlDistributionPoint::default()
         };
         let points = issued.certificate.crl_distribution_points.iter().chain(std::iter::once(&own));
@@ -64,16 +67,21 @@ impl Scope {
         covered.fold(Reasons::NONE, Reasons::union)
     }
 
-    fn is_of(&self, point: &CrlDistributionPoint, issuer: &[u8], issued: &IssuedCertificate) -> bool {
+    fn is_of(
+        &self,
+        point: &CrlDistributionPoint,
+        issuer: &ComparableName,
+        issued: &IssuedCertificate,
+    ) -> bool {
         let rightly_signed = if point.issuers.is_empty() {
             issuer == issued.issuer.name()
         } else {
-            self.indirect && point.issuers.iter().any(|name| name == issuer)
+            self.indirect && point.issuers.iter().any(|name| issuer.matches(name))
         };
         let rightly_named = match (&self.name, &point.name) {
             (None, _) => true,
-            (Some(own), Some(name)) => own.intersects(name, issuer),
-            (Some(own), None) => point.issuers.iter().any(|name| own.contains(name, issuer)),
+            (Some(own), Some(name)) => own.intersects(name, issuer.as_der()),
+            (Some(own), None) => point.issuers.iter().any(|name| own.contains(name, issuer.as_der())),
         };
         rightly_signed && rightly_named
     }

@@ -12,6 +12,7 @@ use crate::revocation::crl::{Crl, CrlQuery, CrlVerifyError, VerifiedCrl, evaluat
 use crate::revocation::disk::Disk;
 use crate::revocation::verdict::{CertStatus, Evidence, Report, Source};
 use crate::revocation::{IssuedCertificate, Issuer};
+use crate::x509::ComparableName;
 
 /// All CRLs in memory.
 #[derive(Debug, Default)]
@@ -244,7 +245,7 @@ impl CrlStore {
             responder: if list.signer() == &issued.issuer {
                 issued.certificate.issuer.to_string()
             } else {
-                crate::revocation::issuer_text(list.signer().name())
+                crate::revocation::issuer_text(list.signer().name().as_der())
             },
         };
         Some(Report { status, fresh, evidence })
@@ -254,9 +255,9 @@ impl CrlStore {
     /// which a successor was seen.
     fn verified_for(&self, issued: &IssuedCertificate, signers: &[Arc<Issuer>], disk: &Disk) -> Applicable {
         let points = &issued.certificate.crl_distribution_points;
-        let named = |name: &[u8]| {
+        let named = |name: &ComparableName| {
             name == issued.issuer.name()
-                || points.iter().any(|point| point.issuers.iter().any(|issuer| issuer == name))
+                || points.iter().any(|point| point.issuers.iter().any(|issuer| name.matches(issuer)))
         };
         let stored: Vec<_> =
             self.lock().stored.iter().filter(|stored| named(&stored.crl.issuer)).cloned().collect();
@@ -265,7 +266,7 @@ impl CrlStore {
         let mut old = Vec::new();
         for stored in stored {
             let own = std::iter::once(&issued.issuer).chain(signers);
-            let own = own.filter(|issuer| issuer.name() == stored.crl.issuer);
+            let own = own.filter(|issuer| *issuer.name() == stored.crl.issuer);
             let Some(found) = own.filter_map(|issuer| stored.verified_by(issuer).ok()).next() else {
                 continue;
             };

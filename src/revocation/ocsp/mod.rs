@@ -6,18 +6,23 @@
 pub(super) mod cache;
 mod cert_id;
 pub(super) mod client;
+mod error;
+mod expectation;
 mod hash_choice;
 mod nonce;
 mod request;
 mod response;
+mod signer;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 pub use cert_id::CertId;
+pub use error::{DelegateFault, OcspError};
+pub use expectation::{Expectation, NonceRule};
 pub(super) use hash_choice::HashChoices;
 pub(crate) use nonce::nonce_list;
 pub use request::{Request, get_path};
 pub(crate) use response::BASIC;
 pub use response::{BasicResponse, Responder, ResponseStatus, SingleResponse};
-pub use verify::{DelegateFault, Expectation, NonceRule, OcspError, VerifiedResponse, verify};
+pub use verify::{VerifiedResponse, verify};

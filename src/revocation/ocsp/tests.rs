@@ -11,8 +11,8 @@ use super::*;
 use crate::pki::{OcspResponse, ResponderId};
 use crate::revocation::fixtures::{Ca, Extras, SKEW, entry, hours, response};
 use crate::revocation::{CertIdHash, CertStatus, IssuedCertificate, Issuer};
-use crate::x509::CertificateFacts;
 use crate::x509::der::{element, sequence};
+use crate::x509::{CertificateFacts, Digest, KeyKind, SignatureAlgorithm, SignatureError};
 
 struct Scene {
     ca: Ca,
@@ -110,16 +110,64 @@ fn a_response_for_another_certificate_is_rejected() {
     let twin = Ca::new("Issuing CA").device(&Extras::default());
     other.responses[0].id = CertId::for_certificate(&twin, CertIdHash::Sha1);
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
-    let renamed = Issuer::new(
-        Ca::new("Other CA").facts.subject.as_der().to_vec(),
-        scene.ca.issuer().key().clone(),
-        true,
-    );
+    let renamed =
+        Issuer::new(Ca::new("Other CA").facts.subject.comparable(), scene.ca.issuer().key().clone(), true);
     let renamed = IssuedCertificate { issuer: Arc::new(renamed), ..scene.issued.clone() };
     other.responses[0].id = CertId::for_certificate(&renamed, CertIdHash::Sha256);
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
     other.responses.clear();
     assert_eq!(scene.verify(&scene.signed(&other)), Err(OcspError::OtherCertificate));
+}
+
+/// The same bytes with ecdsa-with-SHA224 in place of ecdsa-with-SHA256 (RFC 5758 3.2), everywhere.
+fn by_sha_224(mut der: Vec<u8>) -> Vec<u8> {
+    let sha_256 = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+    while let Some(at) = der.windows(sha_256.len()).position(|part| part == sha_256) {
+        der[at + 7] = 1;
+    }
+    der
+}
+
+#[test]
+fn the_reason_of_a_refusal_is_that_of_the_signer_that_comes_nearest() {
+    let scene = scene();
+    let mut response = scene.good();
+    response.certificates = vec![scene.ca.der.clone()];
+    let weak = OcspError::SignatureAlgorithm(SignatureError::Algorithm(
+        KeyKind::EcP256,
+        SignatureAlgorithm::Ecdsa(Digest::Sha224),
+    ));
+    // The issuer's certificate is no delegate that lacks a purpose.
+    assert_eq!(scene.verify(&by_sha_224(scene.signed(&response))), Err(weak));
+    let twin = Ca::new("Issuing CA");
+    assert_eq!(scene.verify(&response.sign(&twin.key).unwrap()), Err(OcspError::Signature));
+    let (der, key) = scene.ca.issue("OCSP signer", &delegate());
+    let weak_certificate = (by_sha_224(der), key);
+    let DelegateFault::SignatureAlgorithm(_) = (match scene.delegated(&weak_certificate) {
+        Err(OcspError::Signer(fault)) => fault,
+        other => panic!("{other:?}"),
+    }) else {
+        panic!("the certificate of the delegate is signed with SHA-224");
+    };
+    response.certificates = vec![vec![0x30, 0]];
+    response.responder = ResponderId::KeyHash(vec![7; 20]);
+    let malformed = OcspError::Signer(DelegateFault::Malformed);
+    assert_eq!(scene.verify(&scene.signed(&response)), Err(malformed));
+}
+
+// RFC 5280 7.1
+#[test]
+fn a_responder_is_known_by_its_name_in_any_case_and_encoding() {
+    let scene = scene();
+    let mut response = scene.good();
+    let name = |tag, text: &[u8]| {
+        let attribute = sequence(&[&element(6, &[0x55, 4, 3]), &element(tag, text)]);
+        ResponderId::Name(sequence(&[&element(0x31, &attribute)]))
+    };
+    response.responder = name(19, b"ISSUING  ca");
+    assert!(scene.verify(&scene.signed(&response)).is_ok());
+    response.responder = name(19, b"Issuing CB");
+    assert_eq!(scene.verify(&scene.signed(&response)), Err(OcspError::Responder));
 }
 
 // A9.3: delegated responders.

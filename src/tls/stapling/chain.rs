@@ -91,7 +91,7 @@ fn with_issuers(chain: &[CertificateDer<'_>], trust: &Trust) -> Vec<Option<Issue
         let certificate = facts.get(at)?.clone()?;
         let signed = Signed::read(der).ok()?;
         let issued_by = |issuer: &Issuer| {
-            issuer.name() == certificate.issuer.as_der() && signed.verify(issuer.key()).is_ok()
+            issuer.name().matches(certificate.issuer.as_der()) && signed.verify(issuer.key()).is_ok()
         };
         if issued_by(&Issuer::from_certificate(&certificate)) {
             return None;

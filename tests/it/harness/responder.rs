@@ -26,6 +26,8 @@ pub struct OpensslOcsp {
     index: PathBuf,
     ca: Authority,
     signer: Option<Credential>,
+    /// The digest of its signatures, in place of SHA-256.
+    digest: Option<&'static str>,
     lines: Vec<String>,
 }
 
@@ -53,11 +55,16 @@ impl OpensslOcsp {
     pub fn of(folder: &Path, ca: Authority) -> Self {
         let address = fixed_address();
         let index = folder.join(format!("{}.txt", ca.name()));
-        Self { child: None, address, index, ca, signer: None, lines: Vec::new() }
+        Self { child: None, address, index, ca, signer: None, digest: None, lines: Vec::new() }
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Signs with this digest from the next start on.
+    pub const fn sign_with(&mut self, digest: &'static str) {
+        self.digest = Some(digest);
     }
 
     /// Enters a certificate as good; one that was never entered is unknown.
@@ -94,6 +101,7 @@ impl OpensslOcsp {
             openssl
                 .args(["ocsp", "-port", &self.address.port().to_string(), "-nmin", "30", "-index"])
                 .arg(&self.index);
+            openssl.args(self.digest.iter().flat_map(|digest| ["-rmd", digest]));
             openssl.arg("-CA").arg(&ca).arg("-rsigner").arg(&signer).arg("-rkey").arg(&key);
             openssl.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             let mut child = openssl.spawn().unwrap();
