@@ -13,7 +13,7 @@ use crate::model::{Clock, explained};
 use crate::revocation::{InstalledCrl, KnownStaple};
 use crate::store::{MigrationLimits, MigrationPolicy, Store};
 use crate::tls::{Authority, AuthorityRole, UnfitAnchor, UnfitReason};
-use crate::x509::{CertificateFacts, expiry_text};
+use crate::x509::{CertificateFacts, NO_EXPIRY, expiry_text};
 
 /// A certificate that ends sooner than this is worth a warning.
 const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -180,6 +180,10 @@ fn settings(config: &Config) -> Vec<Finding> {
 }
 
 fn expiry(facts: &CertificateFacts, clock: &Clock) -> Finding {
+    if facts.not_after >= NO_EXPIRY {
+        let detail = format!("{} ({}) has no expiry", facts.subject, facts.key.family());
+        return Finding::ok("certificate", detail);
+    }
     let left = facts.not_after.duration_since(clock.now());
     let detail = format!(
         "{} ({}) is valid until {}, {} days from now",

@@ -38,6 +38,7 @@ mod loss;
 mod messages;
 mod metrics;
 mod names;
+mod no_expiry;
 mod openssl;
 mod openssl_client;
 mod pki;

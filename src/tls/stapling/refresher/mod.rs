@@ -16,6 +16,7 @@ use super::schedule::Schedule;
 use crate::model::Clock;
 use crate::revocation::{AttemptError, Engine, FailedAttempt, IssuedCertificate, KnownStaple, Staple};
 use crate::tls::identity::ChainStaples;
+use crate::x509::expiry_text;
 
 /// Keeps the staples of the platform's chains fresh. Clones share everything.
 #[derive(Debug, Clone)]
@@ -273,7 +274,7 @@ impl StapleRefresher {
                     serial: issued.certificate.serial.to_string(),
                     status: staple.map(Staple::status),
                     this_update: staple.map(|staple| staple.this_update.to_string()),
-                    expires: staple.map(|staple| staple.expires.to_string()),
+                    expires: staple.map(|staple| expiry_text(staple.expires)),
                     age_seconds: staple.map(|staple| now.duration_since(staple.this_update).as_secs()),
                     size: staple.map(|staple| staple.der.len()),
                     next_refresh: entry.and_then(|entry| entry.schedule.next()).map(|next| next.to_string()),
