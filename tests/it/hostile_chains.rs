@@ -20,7 +20,7 @@ fn params(name: &str) -> CertificateParams {
 }
 
 /// Writes a chain and the key of its first certificate.
-fn write(folder: &Path, name: &str, chain: &[String], key: &KeyPair) -> Credential {
+pub(crate) fn write(folder: &Path, name: &str, chain: &[String], key: &KeyPair) -> Credential {
     let own =
         Credential { chain: folder.join(format!("{name}.pem")), key: folder.join(format!("{name}.key")) };
     std::fs::write(&own.chain, chain.concat()).unwrap();
@@ -30,7 +30,7 @@ fn write(folder: &Path, name: &str, chain: &[String], key: &KeyPair) -> Credenti
 
 /// A device certificate below a CA of which `cas` certificates exist, with other keys each. The last one
 /// lists `purposes` extended key usages.
-fn hostile(folder: &Path, name: &str, cas: usize, purposes: u64) -> Credential {
+pub(crate) fn hostile(folder: &Path, name: &str, cas: usize, purposes: u64) -> Credential {
     let leaf_key = KeyPair::generate().unwrap();
     let mut chain = Vec::new();
     for number in 0..=cas {

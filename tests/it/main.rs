@@ -54,6 +54,7 @@ mod revocation;
 mod revocation_hostile;
 mod shipped;
 mod silent_peers;
+mod soak;
 mod southbound;
 mod stapling;
 mod store_opening;

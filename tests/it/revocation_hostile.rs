@@ -27,7 +27,7 @@ fn now() -> Vec<u8> {
 const ECDSA_SHA256: [u8; 10] = [6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
 
 /// An unsigned OCSP response of almost a megabyte.
-fn hostile_response() -> Vec<u8> {
+pub(crate) fn hostile_response() -> Vec<u8> {
     let sha_1 = sequence(&[&element(6, &[0x2b, 14, 3, 2, 26])]);
     let id = sequence(&[&sha_1, &element(4, &[1]), &element(4, &[2]), &element(2, &[3])]);
     let single = sequence(&[&id, &element(0x80, &[]), &now(), &element(0xa1, &extensions(100_000))]);
@@ -47,13 +47,13 @@ fn unsigned_crl(issuer: &[u8], entries: &[u8]) -> Vec<u8> {
 }
 
 /// CN=Stranger.
-fn stranger() -> Vec<u8> {
+pub(crate) fn stranger() -> Vec<u8> {
     let name = sequence(&[&[6, 3, 0x55, 4, 3], &element(12, b"Stranger")]);
     sequence(&[&element(0x31, &name)])
 }
 
 /// Six megabytes: one entry with as many extensions as fit.
-fn hostile_crl(issuer: &[u8]) -> Vec<u8> {
+pub(crate) fn hostile_crl(issuer: &[u8]) -> Vec<u8> {
     let entry = sequence(&[&element(2, &[7]), &now(), &extensions(600_000)]);
     unsigned_crl(issuer, &sequence(&[&entry]))
 }
