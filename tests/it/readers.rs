@@ -210,7 +210,7 @@ fn no_accepted_bytes_name_another_device_to_a_python_reader() {
     }
     assert!(parts.len() > total / 20, "{} of {total} are accepted", parts.len());
     // The reader has the time of a peer for each portion.
-    for portion in parts.chunks(5_000) {
+    for portion in parts.chunks(2_000) {
         let lines = read_by_python(portion);
         assert_eq!(lines.len(), portion.len());
         let understood = lines.iter().filter(|found| found.iter().any(|text| text == OWN)).count();
