@@ -18,11 +18,19 @@ pub struct Target {
     pub address: SocketAddr,
     pub clockwork: Arc<Clockwork>,
     pub counts: Mutex<BTreeMap<&'static str, u64>>,
+    /// The attacks that are made; all of them if it is empty.
+    pub only: Vec<String>,
 }
 
 impl Target {
     pub fn count(&self, attack: &'static str) {
         *self.counts.lock().unwrap().entry(attack).or_default() += 1;
+    }
+
+    /// Waits until this attack is to be made; `false` if it is not, or at the end.
+    pub async fn begins(&self, attack: &str) -> bool {
+        let is_made = self.only.is_empty() || self.only.iter().any(|name| name == attack);
+        is_made && self.clockwork.attack_begins().await
     }
 
     /// A connection from one of the 20 addresses of the attackers.
@@ -42,7 +50,7 @@ pub async fn repeat<F: Future>(
     attack: impl Fn(Arc<Target>, u64) -> F,
 ) {
     let mut number = 0;
-    while target.clockwork.attack_begins().await {
+    while target.begins(name).await {
         number += 1;
         // One that hangs is given up.
         let _ = tokio::time::timeout(ATTACK_TIMEOUT, attack(Arc::clone(&target), number)).await;
@@ -60,7 +68,7 @@ pub async fn hold<T, F: Future<Output = Option<T>>>(
     attack: impl Fn(Arc<Target>, u64) -> F,
 ) {
     let mut number = 0;
-    while target.clockwork.attack_begins().await {
+    while target.begins(name).await {
         let mut held = std::collections::VecDeque::new();
         while target.clockwork.is_attacking() {
             number += 1;

@@ -7,7 +7,7 @@ use pcd_platform::tls::{Connector, SecuredStream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Handle;
 
-use super::attack::{Target, hold, repeat};
+use super::attack::{Target, hold};
 use crate::harness::{Site, connector, framed, message};
 use crate::revocation::certificate;
 
@@ -24,11 +24,7 @@ pub fn devices(site: &Site, responder: &str) -> [Arc<Connector>; 3] {
 pub fn start(on: &Handle, target: &Arc<Target>, [frames, messages, sessions]: [Arc<Connector>; 3]) {
     let ms = Duration::from_millis;
     let send = |device: &Arc<Connector>, name, pause, bytes: Vec<u8>| {
-        let (device, bytes) = (Arc::clone(device), Arc::new(bytes));
-        on.spawn(repeat(Arc::clone(target), name, pause, move |target, number| {
-            let (device, bytes) = (Arc::clone(&device), Arc::clone(&bytes));
-            async move { write(&target, &device, number, &bytes).await }
-        }));
+        on.spawn(insist(Arc::clone(target), name, Arc::clone(device), pause, bytes));
     };
     send(&frames, "broken frames", ms(200), vec![0x0b; 64 << 10]);
     send(&frames, "bytes between frames", ms(200), b"\x1c\r\n\x0bMSH|x\x1c\r".repeat(4_000));
@@ -57,13 +53,35 @@ async fn session(target: &Target, device: &Connector, number: u64) -> Option<Sec
     device.connect(&target.address.ip().to_string(), tcp).await.ok()
 }
 
-/// Writes the bytes in a session of their own, and waits for an answer or the end.
-async fn write(target: &Target, device: &Connector, number: u64, bytes: &[u8]) {
-    let Some(mut stream) = session(target, device, number).await else { return };
-    if stream.write_all(bytes).await.is_ok() && stream.flush().await.is_ok() {
-        let _ = stream.read(&mut [0; 4096]).await;
+/// Writes the bytes every `pause` and reads an answer, in one session as long as the platform keeps it.
+async fn insist(
+    target: Arc<Target>,
+    name: &'static str,
+    device: Arc<Connector>,
+    pause: Duration,
+    bytes: Vec<u8>,
+) {
+    let mut number = 0;
+    while target.begins(name).await {
+        number += 1;
+        if let Some(mut stream) = session(&target, &device, number).await {
+            while target.clockwork.is_attacking() && is_answered(&mut stream, &bytes).await {
+                target.count(name);
+                tokio::time::sleep(pause).await;
+            }
+            let _ = tokio::time::timeout(ANSWER_TIMEOUT, stream.shutdown()).await;
+        }
+        tokio::time::sleep(RECONNECT_DELAY).await;
     }
-    let _ = stream.shutdown().await;
+}
+
+async fn is_answered(stream: &mut SecuredStream, bytes: &[u8]) -> bool {
+    let answer = async {
+        stream.write_all(bytes).await?;
+        stream.flush().await?;
+        stream.read(&mut [0; 4096]).await
+    };
+    matches!(tokio::time::timeout(ANSWER_TIMEOUT, answer).await, Ok(Ok(1..)))
 }
 
 /// Two megabytes of OBX-18 repetitions.
@@ -79,3 +97,7 @@ fn identities() -> Vec<u8> {
 fn long_control_id() -> Vec<u8> {
     framed(&message(NAMES[1], &"9".repeat(1_800_000)))
 }
+
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How soon a disconnected device comes back.
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);

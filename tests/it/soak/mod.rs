@@ -6,6 +6,8 @@
 //!
 //!     PCD_SOAK_MINUTES=30 cargo test --release --all-features --test it soak:: -- --nocapture
 //!
+//! `PCD_SOAK_ATTACKS="silent,long MSH-10"` makes these attacks only, to find the one that breaks a bound.
+//!
 //! The attackers run on this machine. They have a lower priority, because their own work is not the
 //! platform's.
 
@@ -82,6 +84,9 @@ fn honest_devices_lose_nothing_beside_all_attacks_at_once() {
         address: platform.address,
         clockwork: Arc::clone(&clockwork),
         counts: Mutex::default(),
+        only: std::env::var("PCD_SOAK_ATTACKS")
+            .map(|names| names.split(',').map(str::to_owned).collect())
+            .unwrap_or_default(),
     });
     let attackers = runtime(2, 10);
     strangers::start(attackers.handle(), &target, strangers);

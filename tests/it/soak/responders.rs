@@ -13,7 +13,7 @@ use crate::revocation_hostile::{hostile_crl, hostile_response, stranger};
 
 /// The servers, and the devices.
 pub struct Responders {
-    _servers: [Server; 2],
+    servers: [Server; 2],
     victims: Vec<Connector>,
 }
 
@@ -33,7 +33,7 @@ impl Responders {
             connector(site, &own, None).unwrap()
         };
         let victims = (0..VICTIMS).map(victim).collect();
-        Self { _servers: [ocsp, crls], victims }
+        Self { servers: [ocsp, crls], victims }
     }
 
     /// The devices connect again and again. The servers run as long as the returned value lives.
@@ -49,6 +49,6 @@ impl Responders {
                 }
             }));
         }
-        self._servers
+        self.servers
     }
 }
