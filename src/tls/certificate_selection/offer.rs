@@ -124,8 +124,9 @@ fn can_sign(key: &CertifiedKey, schemes: &[SignatureScheme]) -> bool {
 
 /// Whether the key is on one of the named curves. True for RSA.
 fn is_on_named_curve(key: &CertifiedKey, named: &[NamedGroup]) -> bool {
-    // A key on a curve signs with the one scheme that rustls ties to the curve.
-    let curve = CURVES.iter().find(|(scheme, _)| can_sign(key, &[*scheme]));
+    // A key on a curve prefers the scheme that TLS 1.3 ties to the curve.
+    let signer = key.key.choose_scheme(&CURVES.map(|(scheme, _)| scheme));
+    let curve = CURVES.iter().find(|(scheme, _)| signer.as_ref().is_some_and(|own| own.scheme() == *scheme));
     curve.is_none_or(|(_, curve)| named.contains(curve))
 }
 

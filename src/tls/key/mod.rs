@@ -1,5 +1,6 @@
 //! Private keys in files and PKCS#11 tokens (A11, B19).
 
+mod ec_key;
 mod key_file;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::SigningKey;
 
+use ec_key::EcKey;
 pub use key_file::{Encryption, KeyFileError};
 #[cfg(feature = "pkcs11")]
 pub use pkcs11::TokenError;
@@ -47,10 +49,11 @@ pub(super) fn load(
     match &credential.key {
         KeyLocation::File(file) => {
             let key = key_file::read(file, credential.passphrase.as_deref())?;
-            provider
+            let signing = provider
                 .key_provider
-                .load_private_key(key)
-                .map_err(|source| KeyError::Kind { location: credential.key.clone(), source })
+                .load_private_key(key.clone_key())
+                .map_err(|source| KeyError::Kind { location: credential.key.clone(), source })?;
+            Ok(EcKey::extend(signing, key.secret_der()))
         }
         #[cfg(feature = "pkcs11")]
         KeyLocation::Token(token) => pkcs11::open(token).map_err(|error| KeyError::Token(Box::new(error))),

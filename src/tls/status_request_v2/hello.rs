@@ -24,6 +24,18 @@ pub struct ClientHello<'a> {
     v2_range: Range<usize>,
     /// Whether extension 17 comes more than once.
     is_repeated: bool,
+    /// The offset and the content of server_name.
+    pub(super) server_name: Option<(usize, &'a [u8])>,
+    /// Whether there is supported_groups.
+    pub(super) has_groups: bool,
+    /// Whether there is signature_algorithms.
+    pub(super) has_schemes: bool,
+    /// The TLS session that it wants to resume; empty for none.
+    pub(super) session_id: &'a [u8],
+    /// The offered cipher suites.
+    suites: &'a [u8],
+    /// The offset of the list of extensions, or where it would be.
+    pub(super) extensions_at: usize,
     /// The content of max_fragment_length.
     pub(super) max_fragment_length: Option<&'a [u8]>,
     /// The content of record_size_limit.
@@ -92,7 +104,7 @@ impl<'a> ClientHello<'a> {
         let mut body = Reader::new(body);
         let legacy_version = read_u16(&mut body)?;
         body.take(32)?; // random
-        body.vector::<1>()?; // session_id
+        let session_id = body.vector::<1>()?;
         let suites = body.vector::<2>()?;
         body.vector::<1>()?; // compression_methods
         let mut hello = Self {
@@ -103,6 +115,12 @@ impl<'a> ClientHello<'a> {
             status_request_v2: None,
             v2_range: 0..0,
             is_repeated: false,
+            server_name: None,
+            has_groups: false,
+            has_schemes: false,
+            session_id,
+            suites,
+            extensions_at: message.len() - body.rest().len(),
             max_fragment_length: None,
             record_size_limit: None,
         };
@@ -117,6 +135,9 @@ impl<'a> ClientHello<'a> {
             let kind = read_u16(&mut extensions)?;
             let content = extensions.vector::<2>()?;
             match kind {
+                SERVER_NAME => hello.server_name = Some((begin, content)),
+                SUPPORTED_GROUPS => hello.has_groups = true,
+                SIGNATURE_ALGORITHMS => hello.has_schemes = true,
                 SUPPORTED_VERSIONS => hello.versions = Some(parse_versions(content)?),
                 MAX_FRAGMENT_LENGTH => hello.max_fragment_length = Some(content),
                 RECORD_SIZE_LIMIT => hello.record_size_limit = Some(content),
@@ -159,6 +180,11 @@ impl<'a> ClientHello<'a> {
             _ => Vec::new(),
         };
         Ok(StatusRequest { version, status_request, v2_items })
+    }
+
+    /// Whether it offers one of these suites.
+    pub(super) fn offers_any(&self, suites: &[[u8; 2]]) -> bool {
+        self.suites.chunks(2).any(|offered| suites.iter().any(|suite| suite == offered))
     }
 
     /// The version in its head.
@@ -263,6 +289,12 @@ pub(super) const STATUS_REQUEST_V2: u16 = 17;
 pub(super) const MAX_FRAGMENT_LENGTH: u16 = 1;
 /// record_size_limit (RFC 8449 section 4).
 pub(super) const RECORD_SIZE_LIMIT: u16 = 28;
+/// server_name (RFC 6066 section 3).
+const SERVER_NAME: u16 = 0;
+/// supported_groups (RFC 8422 section 5.1.1).
+const SUPPORTED_GROUPS: u16 = 10;
+/// signature_algorithms (RFC 5246 section 7.4.1.4.1).
+pub(super) const SIGNATURE_ALGORITHMS: u16 = 13;
 /// supported_versions (RFC 8446 section 4.2.1).
 const SUPPORTED_VERSIONS: u16 = 43;
 

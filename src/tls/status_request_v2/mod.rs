@@ -17,6 +17,7 @@
 
 mod flight;
 mod hello;
+mod hello_patch;
 mod hello_reader;
 mod messages;
 mod record_limit;
@@ -41,10 +42,10 @@ use tokio_rustls::server::TlsStream;
 
 pub(super) use flight::FlightProtection;
 pub use hello::{ClientHello, HelloError, StatusRequest, StatusRequestItem, Version};
+use hello_patch::HelloPatch;
 use hello_reader::{MAX_READ, ReceivedHello};
 use record_limit::RecordLimit;
-use records::RecordTracker;
-use rewriter::{HelloPatch, REWRITER, Rewriter};
+use rewriter::{REWRITER, Rewriter};
 pub use stream::RewritingStream;
 pub(super) use transcript::TranscriptHash;
 pub(super) use wire::Reader;
@@ -100,7 +101,7 @@ where
     if let Err(error) = received.read(&mut io, MAX_READ).await {
         return Err((error, io));
     }
-    let rewriter = match received.take_message().map(|message| plan_rewriting(&config, &message)) {
+    let mut rewriter = match received.take_message().map(|message| plan_rewriting(&config, &message)) {
         Some(Ok(rewriter)) => rewriter,
         Some(Err((unacceptable, version))) => {
             // A failed write of the alert does not change the result.
@@ -109,9 +110,7 @@ where
         }
         None => Rewriter::default(),
     };
-    if let Some(replacement) = rewriter.hello_replacement() {
-        RecordTracker::default().replace(&mut received.bytes, &[replacement]);
-    }
+    rewriter.patch_hello(&mut received.bytes);
     let config = match rewriter.record_limit() {
         Some(limit) => limit.apply(&config),
         None => config,
@@ -135,7 +134,10 @@ fn plan_rewriting(config: &ServerConfig, message: &[u8]) -> Result<Rewriter, (He
         hello.status_request(tls12, tls13).map_err(|unacceptable| (unacceptable, hello.legacy_version()))?;
     let limit = RecordLimit::from_hello(&hello, request.version)
         .map_err(|unacceptable| (unacceptable, hello.legacy_version()))?;
-    let patch = if request.v2_items.is_empty() { None } else { HelloPatch::for_lone_v2(&hello, message) };
+    let mapping = config.crypto_provider().signature_verification_algorithms.mapping;
+    let schemes: Vec<_> = mapping.iter().map(|(scheme, _)| *scheme).collect();
+    let is_known = |session: &[u8]| config.session_storage.get(session).is_some();
+    let patch = HelloPatch::new(&hello, message, &request, &schemes, is_known);
     Ok(Rewriter::new(request, patch).with_limit(limit))
 }
 
@@ -147,6 +149,11 @@ pub(super) fn response_for_rustls(certificates: usize, staples: &ChainStaples) -
     REWRITER
         .try_with(|rewriter| rewriter.borrow_mut().response_for_rustls(certificates, staples))
         .unwrap_or_else(|_| staples.leaf().map(|leaf| leaf.to_vec()))
+}
+
+/// Whether the handshake of this task is one of TLS 1.2. False outside of [`accept`].
+pub(super) fn is_tls12_handshake() -> bool {
+    REWRITER.try_with(|rewriter| rewriter.borrow().is_flight_plaintext()).unwrap_or(false)
 }
 
 /// The messages of a TLS 1.2 handshake as the client has seen them. Its CertificateVerify signs these

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use super::hello::{CLIENT_HELLO, ClientHello, STATUS_REQUEST, StatusRequest, StatusRequestItem, Version};
+use super::hello::{CLIENT_HELLO, StatusRequest, StatusRequestItem, Version};
+use super::hello_patch::HelloPatch;
 use super::messages::{
     CERTIFICATE, CERTIFICATE_STATUS, SERVER_HELLO, acknowledge_v2, composite, distribute, multiple_status,
     status_list,
@@ -22,7 +23,7 @@ tokio::task_local! {
 #[derive(Debug, Default)]
 pub(super) struct Rewriter {
     request: StatusRequest,
-    /// The extension that rustls sees in place of the client's extension 17.
+    /// What rustls sees in place of the client's ClientHello.
     hello_patch: Option<HelloPatch>,
     /// The client's limit on the size of records.
     record_limit: Option<RecordLimit>,
@@ -33,14 +34,6 @@ pub(super) struct Rewriter {
     replacements: Vec<Replacement>,
     /// Whether the encrypter of the flight has been created (TLS 1.3).
     encrypter_made: bool,
-}
-
-/// A replacement of bytes of the ClientHello by as many others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HelloPatch {
-    offset: usize,
-    original: Vec<u8>,
-    replacement: Vec<u8>,
 }
 
 /// The form of the response that rustls got for the end entity. It decides which messages are rewritten.
@@ -75,14 +68,15 @@ impl Rewriter {
 
     /// Whether a message may have to be rewritten.
     pub(super) fn may_rewrite(&self) -> bool {
-        self.request.has_request() || self.record_limit.is_some()
+        self.request.has_request() || self.record_limit.is_some() || self.hello_patch.is_some()
     }
 
-    /// The change to the ClientHello for rustls.
-    pub(super) fn hello_replacement(&self) -> Option<Replacement> {
-        self.hello_patch
-            .as_ref()
-            .map(|patch| Replacement { offset: patch.offset, bytes: patch.replacement.clone() })
+    /// Puts the ClientHello for rustls into the records that were received.
+    pub(super) fn patch_hello(&mut self, received: &mut Vec<u8>) {
+        let applied = self.hello_patch.as_ref().and_then(|patch| patch.apply(received));
+        if applied.is_none() {
+            self.hello_patch = None;
+        }
     }
 
     /// Whether the server's flight is sent unencrypted.
@@ -215,32 +209,5 @@ impl Rewriter {
         let is_changed = matches!(self.response_form, ResponseForm::PerCertificate { .. })
             || (self.record_limit.is_some() && !self.is_flight_plaintext());
         is_changed && !std::mem::replace(&mut self.encrypter_made, true)
-    }
-}
-
-impl HelloPatch {
-    /// For a client that sends extension 17 and not 5: a request of RFC 6066 at the same offset and of the
-    /// same length, so that rustls sees a request. The surplus length goes into the request's extensions,
-    /// which rustls does not read.
-    pub(super) fn for_lone_v2(hello: &ClientHello<'_>, message: &[u8]) -> Option<Self> {
-        let place = hello.lone_v2()?;
-        let original = message.get(place.clone())?.to_vec();
-        let length = u16::try_from(original.len().checked_sub(4)?).ok()?;
-        let spare = length.checked_sub(5)?;
-        let mut replacement = Vec::with_capacity(original.len());
-        replacement.extend(STATUS_REQUEST.to_be_bytes());
-        replacement.extend(length.to_be_bytes());
-        replacement.extend([1, 0, 0]); // ocsp, no responder_id_list
-        replacement.extend(spare.to_be_bytes());
-        replacement.resize(original.len(), 0);
-        Some(Self { offset: place.start, original, replacement })
-    }
-
-    /// The ClientHello as the client has sent it; `None` if `message` does not contain the replacement.
-    fn restore(&self, message: &[u8]) -> Option<Vec<u8>> {
-        let mut restored = message.to_vec();
-        let place = restored.get_mut(self.offset..)?.get_mut(..self.replacement.len())?;
-        (place == self.replacement).then(|| place.copy_from_slice(&self.original))?;
-        Some(restored)
     }
 }

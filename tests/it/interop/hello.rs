@@ -41,6 +41,13 @@ impl Hello {
         handshake(&[self.head(), counted(&extensions.concat())].concat())
     }
 
+    /// The same without supported_groups.
+    pub fn message_without_groups(&self) -> Vec<u8> {
+        let schemes = numbers(&[0x0403, 0x0804, 0x0401]);
+        let extension = [&13_u16.to_be_bytes(), &*counted(&schemes)].concat();
+        handshake(&[self.head(), counted(&extension)].concat())
+    }
+
     /// Everything before the extensions.
     fn head(&self) -> Vec<u8> {
         [

@@ -8,6 +8,7 @@ mod jsse;
 mod keys;
 mod mbedtls;
 mod nss;
+mod odd_hellos;
 mod openssl;
 mod record_limits;
 mod refusals;

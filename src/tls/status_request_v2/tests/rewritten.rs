@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tls::status_request_v2::ClientHello;
-use crate::tls::status_request_v2::rewriter::{HelloPatch, Rewriter};
+use crate::tls::status_request_v2::hello_patch::HelloPatch;
+use crate::tls::status_request_v2::rewriter::Rewriter;
 use crate::tls::status_request_v2::wire::Reader;
 
 /// ServerHello of TLS 1.2 with these extensions.
@@ -189,20 +190,98 @@ fn no_other_message_is_rewritten() {
 #[test]
 fn a10_rustls_sees_a_lone_extension_17_as_a_5_of_the_same_length() {
     let message = hello(0x0303, &[necessary(), vec![v2(&[2, 1]), (23, vec![])]].concat());
-    let exchanged = HelloPatch::for_lone_v2(&ClientHello::read(&message).unwrap(), &message).unwrap();
-    let mut rewriter =
-        Rewriter::new(request(Version::Tls12, false, &[StatusRequestItem::OcspMulti]), Some(exchanged));
-    let replacement = rewriter.hello_replacement().unwrap();
-    let mut shown = message.clone();
-    shown[replacement.offset..][..replacement.bytes.len()].copy_from_slice(&replacement.bytes);
+    let asked = request(Version::Tls12, false, &[StatusRequestItem::OcspMulti]);
+    let patch = |message: &[u8], asked: &StatusRequest| {
+        HelloPatch::new(&ClientHello::read(message).unwrap(), message, asked, &[], |_| false)
+    };
+    let mut rewriter = Rewriter::new(asked.clone(), patch(&message, &asked));
+    let mut received = record(&message);
+    rewriter.patch_hello(&mut received);
+    let shown = received.split_off(5);
+    assert_eq!(shown.len(), message.len());
 
     let read = ClientHello::read(&shown).unwrap();
     assert_eq!(read.status_request(true, true), Ok(request(Version::Tls12, true, &[])));
     assert_eq!(*rewriter.observe(&shown), message, "the transcript has the ClientHello as sent");
     assert!(rewriter.replacements().is_empty(), "the flight follows the ClientHello");
     // With an extension 5 there is nothing to replace.
-    let both = hello(0x0303, &[v2(&[2]), status_request()]);
-    assert_eq!(HelloPatch::for_lone_v2(&ClientHello::read(&both).unwrap(), &both), None);
+    let both = hello(0x0303, &[necessary(), vec![v2(&[2]), status_request()]].concat());
+    assert_eq!(patch(&both, &asked), None);
+}
+
+/// A handshake message in one record.
+fn record(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len()).unwrap().to_be_bytes();
+    [&[22, 3, 1][..], &length, message].concat()
+}
+
+/// server_name with this name.
+fn server_name(name: &[u8]) -> (u16, Vec<u8>) {
+    let entry = [&[0][..], &u16::try_from(name.len()).unwrap().to_be_bytes(), name].concat();
+    (0, [&u16::try_from(entry.len()).unwrap().to_be_bytes()[..], &entry].concat())
+}
+
+// RFC 6066 3: a server may ignore the name.
+#[test]
+fn an_unusable_server_name_is_hidden_and_a_usable_one_is_not() {
+    for version in [Version::Tls12, Version::Tls13] {
+        let asked = request(version, false, &[]);
+        for name in [&b" "[..], b"", b"*.ward", b"-ward", b"ward 7", b"w\xe4rd"] {
+            let message = hello(0x0303, &[vec![server_name(name)], necessary()].concat());
+            let read = ClientHello::read(&message).unwrap();
+            let patch = HelloPatch::new(&read, &message, &asked, &[], |_| false).unwrap();
+            let mut received = record(&message);
+            patch.apply(&mut received).unwrap();
+            let shown = received.split_off(5);
+            assert_eq!(ClientHello::read(&shown).unwrap().server_name, None, "{name:?}");
+            assert_eq!(patch.restore(&shown).unwrap(), message);
+            // The binders of TLS 1.3 are computed over the beginning.
+            assert_eq!(patch.restore(&shown[..shown.len() - 3]).unwrap(), message[..message.len() - 3]);
+            assert_eq!(patch.restore(&message), None);
+        }
+        for name in [&b"ward"[..], b"ward.example", b"10.0.0.1"] {
+            let message = hello(0x0303, &[vec![server_name(name)], necessary()].concat());
+            let read = ClientHello::read(&message).unwrap();
+            assert_eq!(HelloPatch::new(&read, &message, &asked, &[], |_| false), None, "{name:?}");
+        }
+    }
+}
+
+// RFC 8422 4; RFC 9155 4: only a resumption does without signature_algorithms.
+#[test]
+fn missing_groups_and_schemes_are_added_in_tls_1_2_only() {
+    let schemes = [rustls::SignatureScheme::ECDSA_NISTP256_SHA256];
+    let bare = |suites: &[u8], session: &[u8], extensions: &[u8]| {
+        let fixed = [&[3, 3][..], &[7; 32], &vector::<1>(session), &vector::<2>(suites), &[1, 0]].concat();
+        handshake(1, &[&fixed, extensions].concat())
+    };
+    let ecdhe = [0xc0, 0x2c, 0xc0, 0x30];
+    let patched = |version, message: &[u8], known: bool| {
+        let read = ClientHello::read(message).unwrap();
+        HelloPatch::new(&read, message, &request(version, false, &[]), &schemes, |_| known)
+    };
+    let some = vector::<2>(&extension(23, &[]));
+    for (session, extensions, known) in
+        [(&[5; 32][..], &some[..], true), (&[5; 32], &[], true), (&[5; 32], &some, false), (&[], &some, true)]
+    {
+        let message = bare(&ecdhe, session, extensions);
+        let patch = patched(Version::Tls12, &message, known).unwrap();
+        let mut received = record(&message);
+        patch.apply(&mut received).unwrap();
+        let shown = received.split_off(5);
+        assert_eq!(received[3..], u16::try_from(shown.len()).unwrap().to_be_bytes());
+        let read = ClientHello::read(&shown).unwrap();
+        assert!(read.has_groups);
+        assert_eq!(read.has_schemes, known && !session.is_empty());
+        assert_eq!(patch.restore(&shown).unwrap(), message);
+        assert_eq!(patch.restore(&shown[..9]), None);
+    }
+    let message = bare(&ecdhe, &[], &some);
+    let patch = patched(Version::Tls12, &message, true).unwrap();
+    // Nothing can be inserted between records.
+    assert_eq!(patch.apply(&mut [record(&message), vec![21]].concat()), None);
+    assert_eq!(patched(Version::Tls13, &message, true), None);
+    assert_eq!(patched(Version::Tls12, &bare(&[0, 0x9f], &[], &some), false), None, "a finite field");
 }
 
 /// The message of rustls, restored from the message that the client sees.
