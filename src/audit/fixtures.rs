@@ -59,6 +59,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             peer: peer(),
             refusal: Refusal::Revoked,
             certificate: Some(certificate()),
+            extension: None,
             revocation: vec![evidence()],
         },
         Event::RefusalsCounted {

@@ -242,6 +242,7 @@ impl InterfaceA {
             refusal,
             certificate: Some(peer.certificate().clone()),
             peer_alert: None,
+            extension: None,
             revocation: Arc::new(peer.revocation().to_vec()),
         };
         self.refuse(peer.address(), refused).await;

@@ -12,6 +12,13 @@ pub enum Refusal {
     NoCertificate,
     /// The certificate, or another of its chain, is unreadable or violates RFC 5280.
     MalformedCertificate,
+    /// A critical extension, or a name constraint on a form of name, that the platform does not process (RFC
+    /// 5280 4.2).
+    UnsupportedExtension,
+    /// A name of a certificate is not one that a CA above it may certify (RFC 5280 4.2.1.10).
+    NameConstraints,
+    /// A CA requires a certificate policy that the path does not have (RFC 5280 4.2.1.11).
+    CertificatePolicy,
     /// The chain, or a certificate of it, exceeds the limits that bound the cost of its verification.
     OversizedChain,
     /// No path leads from the certificate to an installed root (A6).
@@ -64,9 +71,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 29] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
+        Self::UnsupportedExtension,
+        Self::NameConstraints,
+        Self::CertificatePolicy,
         Self::OversizedChain,
         Self::UntrustedIssuer,
         Self::IncompleteChain,
@@ -99,6 +109,9 @@ impl Refusal {
         match self {
             Self::NoCertificate => "no-certificate",
             Self::MalformedCertificate => "malformed-certificate",
+            Self::UnsupportedExtension => "unsupported-extension",
+            Self::NameConstraints => "name-constraints",
+            Self::CertificatePolicy => "certificate-policy",
             Self::OversizedChain => "oversized-chain",
             Self::UntrustedIssuer => "untrusted-issuer",
             Self::IncompleteChain => "incomplete-chain",

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::revocation::Issuer;
-use crate::x509::{CertificateFacts, X509Error};
+use crate::x509::{CertificateFacts, Part, PathExtensions, X509Error};
 
 /// Parsed CA certificates by their DER.
 #[derive(Debug, Default)]
@@ -19,6 +19,7 @@ pub(super) struct CaCache(RwLock<HashMap<Vec<u8>, CaCertificate>>);
 pub(super) struct CaCertificate {
     pub(super) facts: Arc<CertificateFacts>,
     pub(super) issuer: Arc<Issuer>,
+    pub(super) extensions: Arc<PathExtensions>,
 }
 
 impl CaCache {
@@ -28,7 +29,7 @@ impl CaCache {
         cache.values().map(|certificate| CertificateFacts::clone(&certificate.facts)).collect()
     }
 
-    /// Parses a CA certificate of a path that webpki has validated, or takes it from the cache.
+    /// Parses a CA certificate, or takes it from the cache.
     pub(super) fn read(&self, der: &[u8]) -> Result<CaCertificate, X509Error> {
         let cached = self.0.read().unwrap_or_else(PoisonError::into_inner).get(der).cloned();
         if let Some(certificate) = cached {
@@ -36,13 +37,20 @@ impl CaCache {
         }
         let facts = Arc::new(CertificateFacts::read(der)?);
         let issuer = Arc::new(Issuer::from_certificate(&facts));
-        let certificate = CaCertificate { facts, issuer };
+        let extensions = PathExtensions::read(der).map_err(|_| X509Error::Structure(Part::Certificate))?;
+        Ok(CaCertificate { facts, issuer, extensions: Arc::new(extensions) })
+    }
+
+    /// Keeps a CA certificate of a path that is valid up to its root.
+    pub(super) fn insert(&self, der: &[u8], certificate: &CaCertificate) {
+        if self.0.read().unwrap_or_else(PoisonError::into_inner).contains_key(der) {
+            return;
+        }
         let mut cache = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= MAX_CACHED_CERTIFICATES {
             cache.clear();
         }
         cache.insert(der.to_vec(), certificate.clone());
-        Ok(certificate)
     }
 }
 
@@ -66,6 +74,8 @@ mod tests {
         let first = cache.read(&ecc).unwrap();
         assert_eq!(*first.facts, CertificateFacts::read(&ecc).unwrap());
         assert_eq!(*first.issuer, Issuer::from_certificate(&first.facts));
+        assert!(!Arc::ptr_eq(&first.facts, &cache.read(&ecc).unwrap().facts), "not of a valid path yet");
+        cache.insert(&ecc, &first);
         assert!(Arc::ptr_eq(&first.facts, &cache.read(&ecc).unwrap().facts));
         assert_ne!(cache.read(&rsa).unwrap().facts, first.facts);
         assert!(cache.read(b"no certificate").is_err());

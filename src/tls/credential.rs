@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::{CertifiedKey, SigningKey};
-use webpki::EndEntityCert;
 
 use super::file::{self, FileError};
 use super::identity::{IdentityError, PlatformIdentity};
 use super::key::{self, KeyError};
 use super::platform_chain::{self, ChainError};
+use super::raw_key;
 use super::trust::Trust;
 use crate::config::{Credential, KeyLocation, Tls};
 use crate::x509::{CertificateFacts, Part, X509Error};
@@ -147,8 +147,7 @@ fn signs_for(
     let algorithms = provider.signature_verification_algorithms;
     let Some(signer) = key.choose_scheme(&algorithms.supported_schemes()) else { return Ok(false) };
     let signature = signer.sign(PROBE)?;
-    let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Ok(false) };
     let of_scheme = algorithms.mapping.iter().find(|(scheme, _)| *scheme == signer.scheme());
-    let mut candidates = of_scheme.into_iter().flat_map(|(_, algorithms)| *algorithms);
-    Ok(candidates.any(|algorithm| certificate.verify_signature(*algorithm, PROBE, &signature).is_ok()))
+    let candidates = of_scheme.map_or(&[][..], |(_, algorithms)| *algorithms);
+    Ok(raw_key::verify(certificate, candidates, PROBE, &signature).unwrap_or(false))
 }

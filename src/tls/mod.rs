@@ -21,6 +21,7 @@ mod key_policy;
 mod peer;
 mod platform_chain;
 pub mod provider;
+mod raw_key;
 mod refusal;
 mod resumption;
 mod signature_cache;

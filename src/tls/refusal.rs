@@ -19,6 +19,8 @@ pub struct HandshakeError {
     pub certificate: Option<Certificate>,
     /// The number of the alert that the peer sent, if the peer ended the handshake (RFC 5246 section 7.2).
     pub peer_alert: Option<u8>,
+    /// The object identifier of the extension that is not supported, if that is the reason.
+    pub extension: Option<String>,
     /// The revocation status of its certificates, as far as it was determined.
     pub revocation: Arc<Vec<Status>>,
 }
@@ -66,7 +68,7 @@ impl HandshakeError {
     /// A refusal without a certificate.
     #[must_use]
     pub fn new(refusal: Refusal) -> Self {
-        Self { refusal, certificate: None, peer_alert: None, revocation: Arc::default() }
+        Self { refusal, certificate: None, peer_alert: None, extension: None, revocation: Arc::default() }
     }
 
     /// Whether the peer presented a certificate that chains to an installed root. Unless the handshake was
@@ -139,7 +141,7 @@ impl HandshakeError {
     }
 }
 
-/// The refusal for a path that webpki rejects.
+/// The refusal for a path of a server that webpki rejects.
 pub(super) fn path_refusal(error: &webpki::Error) -> Refusal {
     use webpki::Error as E;
     match error {
@@ -147,8 +149,6 @@ pub(super) fn path_refusal(error: &webpki::Error) -> Refusal {
         E::CertExpired { .. } => Refusal::Expired,
         E::CertNotValidYet { .. } => Refusal::NotYetValid,
         E::CertRevoked => Refusal::Revoked,
-        // webpki gets no list of distrusted keys. Our own key policy returns this error through it.
-        E::CertDistrusted => Refusal::UnacceptableKey,
         E::UnknownRevocationStatus => Refusal::RevocationUndetermined,
         E::InvalidSignatureForPublicKey => Refusal::BadSignature,
         E::UnsupportedSignatureAlgorithmContext(_)
@@ -169,7 +169,7 @@ pub(super) fn certificate_error(refusal: Refusal) -> Error {
         Refusal::BadSignature => CertificateError::BadSignature,
         Refusal::Expired => CertificateError::Expired,
         Refusal::NotYetValid => CertificateError::NotValidYet,
-        Refusal::WrongPurpose => CertificateError::InvalidPurpose,
+        Refusal::WrongPurpose | Refusal::UnsupportedExtension => CertificateError::InvalidPurpose,
         Refusal::UnknownDevice | Refusal::SuspendedDevice | Refusal::OtherIssuer => {
             CertificateError::ApplicationVerificationFailure
         }
@@ -191,6 +191,9 @@ mod tests {
         let expected = [
             (Refusal::MalformedCertificate, 42),
             (Refusal::WrongPurpose, 43),
+            (Refusal::UnsupportedExtension, 43),
+            (Refusal::NameConstraints, 46),
+            (Refusal::CertificatePolicy, 46),
             (Refusal::Revoked, 44),
             (Refusal::Expired, 45),
             (Refusal::NotYetValid, 45),

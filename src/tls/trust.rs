@@ -12,8 +12,9 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::anchor_fitness::{UnfitAnchor, UnfitReason};
 use super::file::{self, FileError};
+use crate::model::Refusal;
 use crate::revocation::Issuer;
-use crate::x509::CertificateFacts;
+use crate::x509::{CertificateFacts, ComparableName, PathExtensions};
 
 /// The roots to which the certificates of peers must chain (A6).
 #[derive(Debug, Clone)]
@@ -25,8 +26,26 @@ pub struct Trust {
     issuers: Vec<Arc<Issuer>>,
     /// The parsed roots, in the order of `anchors`.
     pub(super) facts: Vec<CertificateFacts>,
+    /// Their names and name constraints, in the order of `anchors`.
+    names: Vec<AnchorNames>,
     /// The installed certificates that cannot be used, or not yet.
     pub(super) unfit: Vec<UnfitAnchor>,
+}
+
+/// What path validation reads of a root.
+#[derive(Debug, Clone)]
+struct AnchorNames {
+    subject: ComparableName,
+    /// `None` if they are malformed: no path ends there.
+    extensions: Option<Arc<PathExtensions>>,
+}
+
+/// A root at the end of a path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Anchor<'a> {
+    pub(super) trust_anchor: &'a TrustAnchor<'static>,
+    pub(super) issuer: &'a Arc<Issuer>,
+    pub(super) extensions: Option<&'a PathExtensions>,
 }
 
 /// The roots cannot be used.
@@ -57,13 +76,7 @@ impl Trust {
     /// # Errors
     /// When a file cannot be read, holds no certificate, or holds one that cannot be a trust anchor.
     pub fn load(files: &[PathBuf]) -> Result<Self, TrustError> {
-        let mut trust = Self {
-            anchors: Vec::new(),
-            subjects: Vec::new(),
-            issuers: Vec::new(),
-            facts: Vec::new(),
-            unfit: Vec::new(),
-        };
+        let mut trust = Self::empty();
         for file in files {
             for certificate in file::certificates(file)? {
                 trust
@@ -72,6 +85,17 @@ impl Trust {
             }
         }
         Ok(trust)
+    }
+
+    const fn empty() -> Self {
+        Self {
+            anchors: Vec::new(),
+            subjects: Vec::new(),
+            issuers: Vec::new(),
+            facts: Vec::new(),
+            names: Vec::new(),
+            unfit: Vec::new(),
+        }
     }
 
     /// Loads the roots of clients, and leaves out each certificate that is not a CA certificate, may not sign
@@ -86,15 +110,9 @@ impl Trust {
         clock_skew: Duration,
     ) -> Result<Self, TrustError> {
         let all = Self::load(files)?;
-        let mut trust = Self {
-            anchors: Vec::new(),
-            subjects: Vec::new(),
-            issuers: Vec::new(),
-            facts: Vec::new(),
-            unfit: Vec::new(),
-        };
-        let parts = all.anchors.into_iter().zip(all.subjects).zip(all.issuers).zip(all.facts);
-        for (((anchor, subject), issuer), facts) in parts {
+        let mut trust = Self::empty();
+        let parts = all.anchors.into_iter().zip(all.subjects).zip(all.issuers).zip(all.facts).zip(all.names);
+        for ((((anchor, subject), issuer), facts), names) in parts {
             let reason = UnfitReason::find(&facts, now, clock_skew);
             if let Some(reason) = reason {
                 trust.unfit.push(UnfitAnchor { subject: facts.subject.to_string(), reason });
@@ -104,6 +122,7 @@ impl Trust {
                 trust.subjects.push(subject);
                 trust.issuers.push(issuer);
                 trust.facts.push(facts);
+                trust.names.push(names);
             }
         }
         if trust.anchors.is_empty() { Err(TrustError::NoneFit(trust.unfit)) } else { Ok(trust) }
@@ -116,6 +135,10 @@ impl Trust {
         self.issuers.push(Arc::new(Issuer::from_certificate(&facts)));
         self.subjects.push(DistinguishedName::in_sequence(anchor.subject.as_ref()));
         self.anchors.push(anchor);
+        self.names.push(AnchorNames {
+            subject: ComparableName::new(facts.subject.as_der()),
+            extensions: PathExtensions::read(certificate).ok().map(Arc::new),
+        });
         self.facts.push(facts);
         Ok(())
     }
@@ -139,7 +162,7 @@ impl Trust {
         self.issuers.iter()
     }
 
-    /// Checks what webpki does not check of an anchor: its validity, and the limit on the CAs below it
+    /// Checks the validity of a root, and its limit on the CAs below it
     /// (RFC 5280 section 6.1.1 leaves both to the installation). One of several certificates of the root that
     /// passes is enough. `intermediates` counts those that are not self-issued.
     pub(super) fn check_anchor(
@@ -148,37 +171,34 @@ impl Trust {
         intermediates: usize,
         now: Timestamp,
         clock_skew: Duration,
-    ) -> Result<(), webpki::Error> {
-        let mut result = Err(webpki::Error::UnknownIssuer);
+    ) -> Result<(), Refusal> {
+        let mut result = Err(Refusal::UntrustedIssuer);
         let same =
             self.issuers.iter().zip(&self.facts).filter(|(own, _)| own.identity() == issuer.identity());
         for (_, facts) in same {
             let limit = facts.path_length.and_then(|limit| usize::try_from(limit).ok());
             result = match UnfitReason::find_in_dates(facts, now, clock_skew) {
-                Some(UnfitReason::Expired(at)) => {
-                    Err(webpki::Error::CertExpired { time: unix_time(now), not_after: unix_time(at) })
+                Some(UnfitReason::Expired(_)) => Err(Refusal::Expired),
+                Some(_) => Err(Refusal::NotYetValid),
+                None if limit.is_some_and(|limit| intermediates > limit) => {
+                    Err(Refusal::MalformedCertificate)
                 }
-                Some(UnfitReason::NotYetValid(at)) => {
-                    Err(webpki::Error::CertNotValidYet { time: unix_time(now), not_before: unix_time(at) })
-                }
-                _ if limit.is_some_and(|limit| intermediates > limit) => {
-                    Err(webpki::Error::PathLenConstraintViolated)
-                }
-                _ => return Ok(()),
+                None => return Ok(()),
             };
         }
         result
     }
 
-    /// The root of this anchor as the issuer of certificates below it.
-    pub(super) fn issuer(&self, anchor: &TrustAnchor<'_>) -> Option<&Arc<Issuer>> {
-        let same = |own: &TrustAnchor<'_>| {
-            own.subject == anchor.subject && own.subject_public_key_info == anchor.subject_public_key_info
-        };
-        self.anchors.iter().zip(&self.issuers).find(|(own, _)| same(own)).map(|(_, issuer)| issuer)
+    /// The roots whose name `is_name` accepts.
+    pub(super) fn anchors_named(
+        &self,
+        is_name: impl Fn(&ComparableName) -> bool,
+    ) -> impl Iterator<Item = Anchor<'_>> {
+        let all = self.anchors.iter().zip(&self.issuers).zip(&self.names);
+        all.filter(move |(_, names)| is_name(&names.subject)).map(|((trust_anchor, issuer), names)| Anchor {
+            trust_anchor,
+            issuer,
+            extensions: names.extensions.as_deref(),
+        })
     }
-}
-
-fn unix_time(at: Timestamp) -> UnixTime {
-    UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0)))
 }

@@ -64,7 +64,8 @@ pub(crate) fn prepared(der: &[u8]) -> Vec<u8> {
     prepared_name(der).unwrap_or_else(|Malformed| der.to_vec())
 }
 
-fn prepared_name(der: &[u8]) -> Result<Vec<u8>, Malformed> {
+/// The same, for a Name of any length.
+pub(super) fn prepared_name(der: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut relative_names = Element::whole(der, SEQUENCE)?.reader();
     let mut name = Vec::with_capacity(der.len());
     while !relative_names.is_empty() {

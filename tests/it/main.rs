@@ -41,6 +41,7 @@ mod names;
 mod no_expiry;
 mod openssl;
 mod openssl_client;
+mod path_rules;
 mod pki;
 mod postgres;
 mod python;

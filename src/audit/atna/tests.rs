@@ -137,6 +137,7 @@ fn a_refused_peer_is_reported_with_address_and_certificate() {
         peer: peer(),
         refusal: Refusal::UnknownDevice,
         certificate,
+        extension: None,
         revocation: Vec::new(),
     };
     let message = message_of(&event).unwrap();
@@ -210,7 +211,13 @@ fn no_message_exceeds_the_size_that_receivers_must_accept() {
     let long = "ä<".repeat(20_000);
     let certificate = Some(Certificate { common_name: Some(long.clone()), issuer: long, ..certificate() });
     let refusal = Refusal::UntrustedIssuer;
-    let event = Event::ConnectionRefused { peer: peer(), refusal, certificate, revocation: Vec::new() };
+    let event = Event::ConnectionRefused {
+        peer: peer(),
+        refusal,
+        certificate,
+        extension: None,
+        revocation: Vec::new(),
+    };
     let message = message_of(&event).unwrap();
     assert!(message.xml.len() < 16_384, "{}", message.xml.len());
     Document::parse(&message.xml).unwrap();

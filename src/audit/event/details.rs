@@ -91,12 +91,15 @@ impl Event {
                 "certificate": certificate.fields(),
                 "revocation": revocation.iter().map(CertificateStatus::fields).collect::<Vec<_>>(),
             }),
-            Self::ConnectionRefused { peer, refusal, certificate, revocation } => {
+            Self::ConnectionRefused { peer, refusal, certificate, extension, revocation } => {
                 let mut fields = Map::new();
                 fields.insert("peer".to_owned(), peer.to_string().into());
                 fields.insert("refusal".to_owned(), refusal.code().into());
                 if let Some(certificate) = certificate {
                     fields.insert("certificate".to_owned(), certificate.fields());
+                }
+                if let Some(extension) = extension {
+                    fields.insert("extension".to_owned(), extension.as_str().into());
                 }
                 if !revocation.is_empty() {
                     let statuses: Vec<Value> = revocation.iter().map(CertificateStatus::fields).collect();

@@ -86,6 +86,8 @@ pub enum Event {
         refusal: Refusal,
         /// The certificate that it sent, if it was readable.
         certificate: Option<Certificate>,
+        /// The object identifier of the extension that is not supported, if that is the reason.
+        extension: Option<String>,
         /// The revocation status of its certificates.
         revocation: Vec<CertificateStatus>,
     },

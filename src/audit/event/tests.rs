@@ -28,14 +28,20 @@ fn details_are_canonical_json_in_kebab_case() {
 #[test]
 fn a_refusal_has_its_code_and_the_certificate() {
     let refusal = Refusal::Expired;
-    let without =
-        Event::ConnectionRefused { peer: peer(), refusal, certificate: None, revocation: Vec::new() };
+    let without = Event::ConnectionRefused {
+        peer: peer(),
+        refusal,
+        certificate: None,
+        extension: None,
+        revocation: Vec::new(),
+    };
     assert_eq!(without.details(), r#"{"peer":"192.0.2.7:50123","refusal":"expired"}"#);
     let nameless = Certificate { common_name: None, ..certificate() };
     let with = Event::ConnectionRefused {
         peer: peer(),
         refusal,
         certificate: Some(nameless),
+        extension: None,
         revocation: Vec::new(),
     };
     let fingerprint = Fingerprint::sha256(b"");
@@ -56,6 +62,7 @@ fn long_names_of_a_certificate_are_cut_and_identified_by_their_digest() {
         peer: peer(),
         refusal: Refusal::UntrustedIssuer,
         certificate: Some(long),
+        extension: None,
         revocation: Vec::new(),
     };
     let details = event.details();

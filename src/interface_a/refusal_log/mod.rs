@@ -47,7 +47,8 @@ impl RefusalLog {
         due.iter().for_each(log);
         if is_first {
             let device = name.map(limiter::truncate);
-            tracing::warn!(device, peer = %address, reason, alert = refused.peer_alert, "connection refused");
+            let (alert, extension) = (refused.peer_alert, refused.extension.as_deref());
+            tracing::warn!(device, peer = %address, reason, alert, extension, "connection refused");
             refused.log_undetermined();
         }
     }

@@ -50,6 +50,7 @@ impl Refusals {
             peer: address,
             refusal,
             certificate: certificate.cloned(),
+            extension: refused.extension.clone(),
             revocation: tls::evidence(&refused.revocation),
         };
         let (now, limits) = (self.now(), self.limits());

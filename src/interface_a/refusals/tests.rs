@@ -91,6 +91,7 @@ impl Bench {
             peer: address(),
             refusal,
             certificate: None,
+            extension: None,
             revocation: Vec::new(),
         };
         let row = self.aggregation.record(refused, now(&self.clock), &self.limits, own);

@@ -5,6 +5,7 @@ mod fitness;
 mod pkits;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rcgen::{
