@@ -70,8 +70,10 @@ pub struct Metrics {
     pub store_batch_messages: Histogram,
     /// Messages for devices that are not sent or not answered.
     pub southbound_pending: IntGauge,
-    /// Messages for devices by outcome: `acknowledged`, `refused`, `expired`.
+    /// Messages for devices by outcome: `acknowledged`, `refused`, `expired`, `unconfirmed`.
     pub southbound_messages_total: CounterVec,
+    /// Messages for devices whose outcome a later answer changed, by the new outcome.
+    pub southbound_corrections_total: CounterVec,
     /// Rows that reached their age and were removed, by `what`: `messages` or `audit`.
     pub retention_pruned_total: CounterVec,
     /// Panics that ended one connection: each is a fault of the platform.
@@ -126,7 +128,8 @@ impl Metrics {
             store_commit_duration_seconds: r.duration("store_commit_duration_seconds", "Commits")?,
             store_batch_messages: r.histogram("store_batch_messages", "Messages in one commit", &BATCHES)?,
             southbound_pending: r.gauge("southbound_pending", PENDING_MESSAGES)?,
-            southbound_messages_total: r.counters("southbound_messages_total", SOUTHBOUND, &["outcome"])?,
+            southbound_messages_total: r.counters("southbound_messages_total", SOUTHBOUND, OUTCOME)?,
+            southbound_corrections_total: r.counters("southbound_corrections_total", CORRECTED, OUTCOME)?,
             retention_pruned_total: r.counters("retention_pruned_total", PRUNED, &["what"])?,
             panics_total: r.counter("panics_total", "Connections that a fault of the platform ended")?,
             task_failures_total: r.counters("task_failures_total", TASK_FAILURES, &["task"])?,
@@ -210,6 +213,8 @@ const PENDING_ROWS: &str =
     "Rows of this node's audit trail that have not been sent to the audit record repository";
 const PENDING_MESSAGES: &str = "Messages for devices that are not sent or not answered, of all nodes";
 const SOUTHBOUND: &str = "Messages for devices by outcome on this node";
+const OUTCOME: &[&str] = &["outcome"];
+const CORRECTED: &str = "Messages for devices whose outcome a later answer changed, by the new outcome";
 const PRUNED: &str = "Rows that reached their age and were removed";
 const TASK_FAILURES: &str = "Running parts of the platform that ended before the shutdown";
 

@@ -14,7 +14,7 @@ use crate::http;
 use crate::interface_a::{Registry, Serving};
 use crate::liveness::{self, Liveness};
 use crate::model::{Task, explained};
-use crate::southbound::Dispatcher;
+use crate::southbound::{Desk, Dispatcher};
 
 /// What the running parts share.
 pub(super) struct Shared {
@@ -125,13 +125,14 @@ impl Shared {
     /// On return the dispatcher awaits what devices have accepted before: they may answer once they are
     /// connected.
     async fn start_dispatcher(&self, tasks: &mut Tasks) {
-        let dispatcher = Dispatcher {
+        let desk = Desk {
             store: self.platform.store.clone(),
             registry: self.registry.clone(),
+            config: Arc::clone(&self.platform.config),
             metrics: self.platform.metrics.clone(),
             clock: self.platform.clock.clone(),
-            drain: self.drain.clone(),
         };
+        let dispatcher = Dispatcher { desk, drain: self.drain.clone() };
         let done = tasks.done();
         let mut first = Some(dispatcher.clone().start(done.clone()).await);
         tasks.spawn_restarting(Task::Dispatcher, move || {

@@ -104,8 +104,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             message,
             device: id(),
             settlement: Settlement::Refused,
-            code: Some("AR".to_owned()),
-            actor: None,
+            basis: SettledBy::LateAnswer { code: "AR".to_owned(), replaced: Settlement::Acknowledged },
         },
         Event::MessageViewed { message, device: id(), viewed_as: ViewedAs::TreeWithPatient, actor: actor() },
         Event::MessagesExported {

@@ -12,8 +12,8 @@ pub use chain::{
 };
 pub use event::{
     Certificate, CertificateStatus, ChainVerdict, ConfigurationFault, Event, ExportFormat, Installed,
-    InstalledRole, RefusalCount, RefusedPeers, ReloadedBy, Selection, SessionEnd, Settlement, StopReason,
-    ViewedAs,
+    InstalledRole, RefusalCount, RefusedPeers, ReloadedBy, Selection, SessionEnd, SettledBy, Settlement,
+    StopReason, ViewedAs,
 };
 
 #[cfg(test)]

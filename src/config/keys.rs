@@ -1,7 +1,7 @@
 //! All keys of the file.
 
 use super::key::{Key, ReloadClass};
-use super::{audit, devices, interface_a, messages, operations, revocation, store, tls};
+use super::{audit, devices, interface_a, messages, operations, orders, revocation, store, tls};
 
 /// Every key, in the order of the sections.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
@@ -14,12 +14,13 @@ pub(super) fn class(name: &str) -> ReloadClass {
     all().find(|key| key.name == name).map_or(ReloadClass::Restart, |key| key.class)
 }
 
-const SECTIONS: [&[Key]; 8] = [
+const SECTIONS: [&[Key]; 9] = [
     interface_a::KEYS,
     tls::KEYS,
     revocation::KEYS,
     devices::KEYS,
     messages::KEYS,
+    orders::KEYS,
     store::KEYS,
     audit::KEYS,
     operations::KEYS,

@@ -11,6 +11,7 @@ use super::devices::Devices;
 use super::interface_a::InterfaceA;
 use super::messages::Messages;
 use super::operations::{Admin, Log};
+use super::orders::Orders;
 use super::revocation::{Revocation, Stapling};
 use super::store::Store;
 use super::tls::Tls;
@@ -48,6 +49,9 @@ pub struct Config {
     /// Which messages are accepted.
     #[serde(default)]
     pub messages: Messages,
+    /// Messages from the platform to devices.
+    #[serde(default)]
+    pub orders: Orders,
     /// Where messages and the audit trail are stored, and for how long.
     #[serde(default)]
     pub store: Store,

@@ -4,6 +4,7 @@
 //! acceptor turns it into a `Secured` connection or refuses it. A session evaluates, records and acknowledges
 //! messages. The [`Registry`] lists the open sessions.
 
+mod acknowledgement;
 mod address_shares;
 mod connection;
 mod counters;
@@ -24,8 +25,11 @@ mod registry;
 mod server;
 mod session;
 mod settings;
+mod unawaited;
 
+pub use acknowledgement::Acknowledgement;
 pub use listener::Listener;
-pub use pending_replies::{Acknowledgement, Exchange};
-pub use registry::{DeliverError, Registry, SessionInfo};
+pub use pending_replies::Exchange;
+pub use registry::{DeliverError, Delivery, Registry, SessionInfo};
 pub use server::{Dependencies, InterfaceA, Serving};
+pub use unawaited::UnawaitedAnswer;

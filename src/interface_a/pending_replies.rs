@@ -5,13 +5,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
 
+use super::acknowledgement::Acknowledgement;
+use super::unawaited::Unawaited;
+
 use crate::hl7::AcknowledgementCode;
-use crate::model::{DeviceId, MessageId, SessionId};
+use crate::model::{DeviceId, SessionId};
 
 /// The pending messages by device and MSH-10. MSA-2 alone names the message that is acknowledged (IHE PCD TF
 /// vol. 2, B.1), so a device may answer on any of its sessions. Clones share the state.
 #[derive(Debug, Clone, Default)]
-pub(super) struct PendingReplies(Arc<Mutex<HashMap<Key, Waiting>>>);
+pub(super) struct PendingReplies {
+    waiting: Arc<Mutex<HashMap<Key, Waiting>>>,
+    unawaited: Unawaited,
+}
 
 type Key = (DeviceId, Vec<u8>);
 
@@ -23,15 +29,6 @@ struct Waiting {
     /// Whether the application acknowledgement follows an accept acknowledgement.
     application: bool,
     answers: mpsc::UnboundedSender<Acknowledgement>,
-}
-
-/// How a device answered a message that was delivered to it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Acknowledgement {
-    /// MSA-1; `None` when it is not in HL7 table 0008.
-    pub code: Option<AcknowledgementCode>,
-    /// The message that carried it.
-    pub message: MessageId,
 }
 
 /// A message of ours whose acknowledgements are awaited for as long as this value lives.
@@ -81,11 +78,22 @@ impl PendingReplies {
         self.lock().values().any(|waiting| waiting.session == Some(session))
     }
 
+    /// Where acknowledgements go that no message of this node waits for.
+    pub(super) const fn unawaited(&self) -> &Unawaited {
+        &self.unawaited
+    }
+
     /// Passes on an acknowledgement of the device. The final one ends the exchange, so that it counts once.
-    pub(super) fn settle(&self, device: &DeviceId, control_id: &[u8], acknowledgement: Acknowledgement) {
+    /// Whether a message waited for it.
+    pub(super) fn settle(
+        &self,
+        device: &DeviceId,
+        control_id: &[u8],
+        acknowledgement: Acknowledgement,
+    ) -> bool {
         let key = (device.clone(), control_id.to_vec());
         let mut all = self.lock();
-        let Some(waiting) = all.get_mut(&key) else { return };
+        let Some(waiting) = all.get_mut(&key) else { return false };
         // The exchange may have been dropped.
         let _ = waiting.answers.send(acknowledgement);
         if waiting.application && acknowledgement.code == Some(AcknowledgementCode::CA) {
@@ -94,6 +102,7 @@ impl PendingReplies {
         } else {
             all.remove(&key);
         }
+        true
     }
 
     /// Ends the exchanges of a session that is over: delivery of their messages is in doubt.
@@ -102,7 +111,7 @@ impl PendingReplies {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Waiting>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,6 +125,7 @@ impl Drop for Exchange {
 mod tests {
     use super::super::fixtures::{NAME, clock};
     use super::*;
+    use crate::model::MessageId;
 
     fn answer(code: AcknowledgementCode) -> Acknowledgement {
         Acknowledgement { code: Some(code), message: MessageId::at(clock().now()) }
@@ -132,9 +142,9 @@ mod tests {
         );
         assert!(pending_replies.expects(&device, b"1") && !pending_replies.expects(&other, b"1"));
         let [taken, refused] = [AcknowledgementCode::CA, AcknowledgementCode::CE].map(answer);
-        pending_replies.settle(&other, b"1", refused);
-        pending_replies.settle(&device, b"1", taken);
-        pending_replies.settle(&device, b"1", refused);
+        assert!(!pending_replies.settle(&other, b"1", refused));
+        assert!(pending_replies.settle(&device, b"1", taken));
+        assert!(!pending_replies.settle(&device, b"1", refused));
         assert_eq!(exchange.answers.try_recv(), Ok(taken));
         assert!(exchange.answers.try_recv().is_err());
         assert!(!pending_replies.expects(&device, b"1"));
@@ -146,8 +156,10 @@ mod tests {
         let (pending_replies, session) = (PendingReplies::default(), SessionId::at(clock().now()));
         let device = NAME.parse().unwrap();
         let mut exchange = pending_replies.expect(&device, b"1", Some(session), true).unwrap();
+        assert!(pending_replies.expects_on(session));
         let [taken, done] = [AcknowledgementCode::CA, AcknowledgementCode::AA].map(answer);
         pending_replies.settle(&device, b"1", taken);
+        assert!(!pending_replies.expects_on(session), "the first acknowledgement has come");
         pending_replies.abandon(session);
         assert!(pending_replies.expects(&device, b"1"));
         pending_replies.settle(&device, b"1", taken);

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::pending_replies::{Exchange, PendingReplies};
+use super::unawaited::{Unawaited, UnawaitedAnswer};
 use crate::authz::Directory;
 use crate::model::{DeviceId, Refusal, SessionId};
 use crate::revocation::{Engine, IssuedCertificate, Status, Verdict, issuer_keys};
@@ -53,11 +54,26 @@ pub enum DeliverError {
     Busy,
 }
 
+/// A message for a device.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Its MSH-10.
+    pub control_id: Vec<u8>,
+    /// Whether a CA is followed by an application acknowledgement.
+    pub application: bool,
+    /// The time from which it is no longer sent.
+    pub expires_at: Timestamp,
+    /// The message in its frame.
+    pub frame: Bytes,
+}
+
 /// A message for a device, on its way into the session.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     /// Its MSH-10.
     pub(super) control_id: Vec<u8>,
+    /// The time from which it is no longer sent.
+    pub(super) expires_at: Timestamp,
     pub(super) frame: Bytes,
 }
 
@@ -67,6 +83,9 @@ pub(super) struct Channels {
     pub(super) deliveries: mpsc::Receiver<Outgoing>,
     pub(super) withdrawn: watch::Receiver<Option<Refusal>>,
     idle_since: IdleSince,
+    pub(super) unawaited: Unawaited,
+    /// How many unawaited answers of the session may wait for the dispatcher.
+    pub(super) unawaited_permits: Arc<Semaphore>,
     _registration: Registration,
 }
 
@@ -209,28 +228,23 @@ impl Registry {
         self.entries().by_device.contains_key(device)
     }
 
-    /// Sends `frame`, a message whose MSH-10 is `control_id`, to `device`. Its acknowledgements may come on
-    /// any session of the device; `application` says whether a CA is followed by an application
-    /// acknowledgement.
+    /// Sends a message to `device`, unless it expires before the session takes it. Its acknowledgements may
+    /// come on any session of the device.
     ///
     /// # Errors
     /// When the device is not connected, its queue is full, or a message with this MSH-10 is pending.
     pub fn deliver(
         &self,
         device: &DeviceId,
-        control_id: &[u8],
-        application: bool,
-        frame: Bytes,
+        Delivery { control_id, application, expires_at, frame }: Delivery,
     ) -> Result<Exchange, DeliverError> {
         let (session, deliveries) = self.newest_session_of(device).ok_or(DeliverError::NotConnected)?;
-        let exchange = self.pending_replies.expect(device, control_id, Some(session), application);
+        let exchange = self.pending_replies.expect(device, &control_id, Some(session), application);
         let exchange = exchange.ok_or(DeliverError::AlreadyPending)?;
-        deliveries.try_send(Outgoing { control_id: control_id.to_vec(), frame }).map_err(
-            |error| match error {
-                mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
-                mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
-            },
-        )?;
+        deliveries.try_send(Outgoing { control_id, expires_at, frame }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
+            mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
+        })?;
         Ok(exchange)
     }
 
@@ -240,6 +254,17 @@ impl Registry {
     /// When a message with this MSH-10 is pending.
     pub fn await_application(&self, device: &DeviceId, control_id: &[u8]) -> Result<Exchange, DeliverError> {
         self.pending_replies.expect(device, control_id, None, true).ok_or(DeliverError::AlreadyPending)
+    }
+
+    /// The next acknowledgement that no message of this node waits for.
+    pub async fn unawaited_answer(&self) -> UnawaitedAnswer {
+        self.pending_replies.unawaited().next().await
+    }
+
+    /// The same, if one is there.
+    #[must_use]
+    pub fn try_unawaited_answer(&self) -> Option<UnawaitedAnswer> {
+        self.pending_replies.unawaited().try_next()
     }
 
     /// The messages that wait for acknowledgements, shared by all sessions.
@@ -279,7 +304,16 @@ impl Registry {
             let idle_since = Arc::clone(&idle_since);
             entries.insert(Entry { info, path, deliveries: deliver, withdrawn: withdraw, idle_since });
         }
-        Ok(Channels { deliveries, withdrawn, idle_since, _registration: registration })
+        let unawaited = self.pending_replies.unawaited().clone();
+        let unawaited_permits = Arc::new(Semaphore::new(MAX_UNAWAITED));
+        Ok(Channels {
+            deliveries,
+            withdrawn,
+            unawaited,
+            unawaited_permits,
+            idle_since,
+            _registration: registration,
+        })
     }
 
     // A device may reconnect before its old connection times out; the new one reaches it.
@@ -305,6 +339,9 @@ impl Drop for Registration {
     }
 }
 
+/// Unawaited answers of one session that may wait for the dispatcher.
+const MAX_UNAWAITED: usize = 64;
+
 /// A session without a byte and without a message in flight for this time may make way for a new one.
 const IDLE_TIME: Duration = Duration::from_mins(1);
 /// Messages that may wait in the queue of one session.
@@ -312,8 +349,8 @@ const MAX_QUEUED_DELIVERIES: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use super::super::acknowledgement::Acknowledgement;
     use super::super::fixtures::{NAME, clock, device, directory, info};
-    use super::super::pending_replies::Acknowledgement;
     use super::*;
     use crate::authz::{Device, DeviceStatus};
     use crate::hl7::AcknowledgementCode;
@@ -450,7 +487,13 @@ mod tests {
         clock.advance(std::time::Duration::from_secs(1));
         let mut new = list(&registry, info(&clock));
         let device = NAME.parse().unwrap();
-        let mut exchange = registry.deliver(&device, b"1", false, Bytes::from_static(b"frame")).unwrap();
+        let delivery = Delivery {
+            control_id: b"1".to_vec(),
+            application: false,
+            expires_at: Timestamp::MAX,
+            frame: Bytes::from_static(b"frame"),
+        };
+        let mut exchange = registry.deliver(&device, delivery).unwrap();
         assert_eq!(new.deliveries.recv().await.unwrap().frame, b"frame"[..]);
         let answer =
             Acknowledgement { code: Some(AcknowledgementCode::AA), message: MessageId::at(clock.now()) };

@@ -10,10 +10,17 @@
 //! - Each attempt is recorded before it starts. If the session ends before the device answers, it is unknown
 //!   whether the order arrived: the same bytes are sent again under the same MSH-10, so that the device can
 //!   recognise them. An order that the device has accepted (CA) is never sent again.
-//! - An expired order is never sent.
+//! - An expired order is never sent, and expires at its time, also behind another order.
+//! - An accepted order waits for its result no longer than `[orders] acknowledgement-timeout`, so a device
+//!   that never reports a result does not hold up its later orders.
+//! - What a device answers after the outcome changes the outcome, and the audit trail says so.
 
+mod desk;
 mod dispatcher;
+mod exchange;
 mod sendable;
+mod verdict;
 
+pub use desk::Desk;
 pub use dispatcher::Dispatcher;
-pub use sendable::{Sendable, Unsendable};
+pub use sendable::{OwedResult, Sendable, Unsendable};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::hl7::{
-    AcknowledgeAs, AcknowledgementRequest, Message, Outcome, Unreadable, Warning, batch,
+    AcknowledgeAs, AcknowledgementRequest, Condition, Message, Outcome, Unreadable, Warning, batch,
     with_carriage_returns,
 };
 use crate::mllp::{CR, FS, VT};
@@ -15,10 +15,21 @@ pub struct Sendable {
     pub message_type: String,
     /// MSH-10, which the device returns in its answer.
     pub control_id: String,
-    /// Whether the device answers twice (MSH-15 and MSH-16): it accepted the order, and the result.
-    pub application: bool,
+    /// The result that the device owes after it has accepted the order (MSH-16).
+    pub result: OwedResult,
     /// The message; each segment ends with a carriage return.
     pub bytes: Bytes,
+}
+
+/// The application acknowledgement that MSH-16 requests besides an accept acknowledgement (HL7 table 0155).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwedResult {
+    /// `NE`, or empty, or both fields are empty: a CA is the last word.
+    Nothing,
+    /// `ER`: the device reports errors only, so silence means success.
+    Errors,
+    /// `AL` or `SU`: silence means nothing.
+    Success,
 }
 
 /// Why a message cannot be sent.
@@ -82,17 +93,23 @@ impl Sendable {
         {
             return Err(Unsendable::ControlId);
         }
-        let answers =
-            AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked).answers(Outcome::Accepted);
+        let request = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
+        let answers = request.answers(Outcome::Accepted);
         if answers.accept.is_none() && answers.application.is_none() {
             return Err(Unsendable::NoAcknowledgement);
         }
         Ok(Self {
             message_type: String::from_utf8_lossy(header.message_type_field().raw()).into_owned(),
             control_id: String::from_utf8_lossy(control_id).into_owned(),
-            application: answers.accept.is_some() && answers.application.is_some(),
+            result: OwedResult::of(request),
             bytes: Bytes::copy_from_slice(&bytes),
         })
+    }
+
+    /// Whether the device owes a result after it has accepted the order.
+    #[must_use]
+    pub fn owes_result(&self) -> bool {
+        self.result != OwedResult::Nothing
     }
 
     /// The message in its frame. [`Sendable::read`] has excluded bytes that would end the frame.
@@ -106,8 +123,22 @@ impl std::fmt::Debug for Sendable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Sendable")
             .field("message_type", &self.message_type)
-            .field("application", &self.application)
+            .field("result", &self.result)
             .finish_non_exhaustive()
+    }
+}
+
+impl OwedResult {
+    const fn of(request: AcknowledgementRequest) -> Self {
+        match request {
+            AcknowledgementRequest::Original
+            | AcknowledgementRequest::Enhanced { application: Condition::Never, .. } => Self::Nothing,
+            AcknowledgementRequest::Enhanced { application: Condition::OnError, .. } => Self::Errors,
+            AcknowledgementRequest::Enhanced {
+                application: Condition::Always | Condition::OnSuccess,
+                ..
+            } => Self::Success,
+        }
     }
 }
 
@@ -135,10 +166,18 @@ mod tests {
     fn an_order_is_read_with_the_facts_of_its_answer() {
         let sent = read(&order("RGV^O15^RGV_O15", "ORDER-1", "AL", "AL")).unwrap();
         assert_eq!((&*sent.message_type, &*sent.control_id), ("RGV^O15^RGV_O15", "ORDER-1"));
-        assert!(sent.application);
-        for (accept, application) in [("", ""), ("AL", "NE"), ("NE", "AL"), ("AL", "ER"), ("SU", "")] {
+        for (accept, application, result) in [
+            ("", "", OwedResult::Nothing),
+            ("AL", "NE", OwedResult::Nothing),
+            ("SU", "", OwedResult::Nothing),
+            ("AL", "ER", OwedResult::Errors),
+            ("AL", "AL", OwedResult::Success),
+            ("AL", "SU", OwedResult::Success),
+            ("NE", "AL", OwedResult::Success),
+            ("ER", "SU", OwedResult::Success),
+        ] {
             let sent = read(&order("RGV^O15", "1", accept, application)).unwrap();
-            assert!(!sent.application, "{accept} {application}");
+            assert_eq!(sent.result, result, "{accept} {application}");
         }
     }
 

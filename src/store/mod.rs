@@ -38,7 +38,7 @@ pub(crate) use records::directory::device_kind;
 pub use records::message::{
     CONTROL_ID_REUSED, MessageFilter, MessageRecord, MessageSummary, RecordOutcome, StoredMessage, Verdict,
 };
-pub use records::outbox::{OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
+pub use records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::audit::Settlement;
 use crate::store::OutboxEntry;
 
 /// An order and its outcome; never its content.
@@ -28,8 +29,14 @@ pub struct OrderView<'a> {
     pub attempts: u64,
     /// When a node last began to send it.
     pub sent_at: Option<String>,
-    /// `waiting`, `acknowledged`, `refused`, `expired` or `withdrawn`.
+    /// `waiting`, `acknowledged`, `refused`, `expired`, `unconfirmed` or `withdrawn`.
     pub outcome: &'static str,
+    /// What is known of the device, whatever the outcome: `not-sent`; `sent`: whether the device has it is
+    /// not known; `accepted`: the device has it, and its result is not known; `no-error-reported`: the device
+    /// has it, reports errors only, and reported none in time; `answered`.
+    pub delivery: &'static str,
+    /// Until when a result is awaited of the device that has accepted it; null otherwise.
+    pub result_until: Option<String>,
     /// When the outcome was known; null while it waits.
     pub settled_at: Option<String>,
     /// MSA-1 of the device's last answer; empty when it is no code of table 0008.
@@ -61,10 +68,28 @@ impl<'a> From<&'a OutboxEntry> for OrderView<'a> {
             attempts: entry.attempts,
             sent_at: entry.sent_at.map(|at| at.to_string()),
             outcome: entry.settled.map_or("waiting", |(settlement, _)| settlement.code()),
+            delivery: delivery(entry),
+            result_until: entry.result.map(|result| result.until.to_string()),
             settled_at: entry.settled.map(|(_, at)| at.to_string()),
             acknowledgement: entry.acknowledgement.as_deref(),
             answer: entry.answer.map(|answer| answer.to_string()),
         }
+    }
+}
+
+fn delivery(entry: &OutboxEntry) -> &'static str {
+    let outcome = entry.settled.map(|(settlement, _)| settlement);
+    match (&entry.acknowledgement, entry.result) {
+        (None, _) if entry.attempts == 0 => "not-sent",
+        (None, _) => "sent",
+        (Some(code), Some(result)) if code == ACCEPTED => match outcome {
+            Some(outcome) if outcome == Settlement::Acknowledged && outcome == result.otherwise => {
+                "no-error-reported"
+            }
+            _ => "accepted",
+        },
+        (Some(code), None) if code == ACCEPTED && outcome != Some(Settlement::Acknowledged) => "accepted",
+        (Some(_), _) => "answered",
     }
 }
 
@@ -75,3 +100,6 @@ impl<'a> OrderExport<'a> {
         Self { order: OrderView::from(entry), raw: STANDARD.encode(raw) }
     }
 }
+
+/// MSA-1 of an accept acknowledgement.
+const ACCEPTED: &str = "CA";

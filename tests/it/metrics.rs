@@ -49,6 +49,8 @@ fn counters_are_there_from_the_start_and_are_zero() {
         r#"pcd_revocation_checks_total{source="none",verdict="undetermined"}"#,
         r#"pcd_audit_events_total{event="identity-violation"}"#,
         r#"pcd_southbound_messages_total{outcome="expired"}"#,
+        r#"pcd_southbound_messages_total{outcome="unconfirmed"}"#,
+        r#"pcd_southbound_corrections_total{outcome="refused"}"#,
         r#"pcd_retention_pruned_total{what="audit"}"#,
         r#"pcd_task_failures_total{task="directory"}"#,
     ] {

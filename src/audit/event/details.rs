@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{CertificateStatus, ChainVerdict, Event, Installed, refused_peers};
+use super::{CertificateStatus, ChainVerdict, Event, Installed, SettledBy, refused_peers};
 use crate::model::hexadecimal;
 
 impl Event {
@@ -213,15 +213,20 @@ impl Event {
             Self::SouthboundSent { message, device } => {
                 json!({ "message": message.to_string(), "device": device.as_str() })
             }
-            Self::SouthboundSettled { message, device, settlement, code, actor } => {
+            Self::SouthboundSettled { message, device, settlement, basis } => {
                 let mut fields = Map::new();
                 fields.insert("message".to_owned(), message.to_string().into());
                 fields.insert("device".to_owned(), device.as_str().into());
                 fields.insert("outcome".to_owned(), settlement.code().into());
-                for (key, value) in [("code", code), ("actor", actor)] {
-                    if let Some(value) = value {
-                        fields.insert(key.to_owned(), value.as_str().into());
+                let mut add = |key: &str, value: &str| fields.insert(key.to_owned(), value.into());
+                match basis {
+                    SettledBy::Answer { code } => drop(add("code", code)),
+                    SettledBy::LateAnswer { code, replaced } => {
+                        add("code", code);
+                        add("replaced", replaced.code());
                     }
+                    SettledBy::EndOfTime => {}
+                    SettledBy::Operator { actor } => drop(add("actor", actor)),
                 }
                 fields.into()
             }

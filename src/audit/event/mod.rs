@@ -17,7 +17,7 @@ use crate::model::{DeviceId, MessageId, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
 pub use reason::{ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
 pub use refused_peers::{RefusalCount, RefusedPeers};
-pub use report::{ChainVerdict, ExportFormat, Selection, Settlement, ViewedAs};
+pub use report::{ChainVerdict, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
 
 /// An audit event.
 ///
@@ -246,7 +246,7 @@ pub enum Event {
         /// The device.
         device: DeviceId,
     },
-    /// An order is settled.
+    /// An order is settled, or a late answer changed its outcome.
     SouthboundSettled {
         /// Its message id.
         message: MessageId,
@@ -254,10 +254,8 @@ pub enum Event {
         device: DeviceId,
         /// The outcome.
         settlement: Settlement,
-        /// MSA-1 of the device's answer, if it decided the outcome.
-        code: Option<String>,
-        /// Who withdrew it, if it was withdrawn.
-        actor: Option<String>,
+        /// What decided it.
+        basis: SettledBy,
     },
     /// The content of a message was viewed.
     MessageViewed {

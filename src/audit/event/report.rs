@@ -23,10 +23,37 @@ pub enum Settlement {
     Acknowledged,
     /// The device refused it: AE, AR, CE, CR, or a code outside HL7 table 0008.
     Refused,
-    /// It expired before the device had answered completely.
+    /// It expired before the device had answered: not sent, or sent without an answer.
     Expired,
+    /// The device accepted it and did not report the result in time, or contradicted itself: whether it was
+    /// carried out is not known.
+    Unconfirmed,
     /// An operator withdrew it.
     Withdrawn,
+}
+
+/// What decided the outcome of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettledBy {
+    /// The device's answer.
+    Answer {
+        /// MSA-1.
+        code: String,
+    },
+    /// An answer that came after the outcome.
+    LateAnswer {
+        /// MSA-1.
+        code: String,
+        /// The outcome until then.
+        replaced: Settlement,
+    },
+    /// The end of its time: it expired, or the result did not come.
+    EndOfTime,
+    /// An operator.
+    Operator {
+        /// The actor.
+        actor: String,
+    },
 }
 
 /// The selection of an export.
@@ -79,7 +106,9 @@ impl ViewedAs {
 }
 
 impl Settlement {
-    const ALL: [Self; 4] = [Self::Acknowledged, Self::Refused, Self::Expired, Self::Withdrawn];
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Acknowledged, Self::Refused, Self::Expired, Self::Unconfirmed, Self::Withdrawn];
 
     /// The meaning of an answer.
     #[must_use]
@@ -94,6 +123,7 @@ impl Settlement {
             Self::Acknowledged => "acknowledged",
             Self::Refused => "refused",
             Self::Expired => "expired",
+            Self::Unconfirmed => "unconfirmed",
             Self::Withdrawn => "withdrawn",
         }
     }

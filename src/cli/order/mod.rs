@@ -19,9 +19,9 @@ pub(super) enum Command {
     /// Queue an HL7 message for a device and wait for the device's acknowledgement
     ///
     /// Exits with 0 when the device acknowledged the order, 1 when the device refused it, and 69 when the
-    /// order expired or was withdrawn. Also exits with 1, and queues nothing, when the file cannot be read or
-    /// holds no HL7 message that can be sent, or the device is not in the directory or is suspended. Ctrl-C
-    /// withdraws the order if it is not being sent.
+    /// order expired, was withdrawn, or was accepted by a device that did not report its result in time. Also
+    /// exits with 1, and queues nothing, when the file cannot be read or holds no HL7 message that can be
+    /// sent, or the device is not in the directory or is suspended. Ctrl-C withdraws the order.
     ///
     /// Example: pcd-platform order send 00A037EB2175780F order.hl7 --within 5m
     Send(send::Arguments),
@@ -34,7 +34,7 @@ pub(super) enum Command {
         #[command(flatten)]
         content: Content,
     },
-    /// Withdraw an order, unless it is being sent or the device has accepted it
+    /// Withdraw an order: it is not sent again; the output says whether the device may have it
     Withdraw {
         /// The id that `order send` and `order list` show
         id: MessageId,

@@ -26,7 +26,8 @@ pub(crate) struct Arguments {
     cn: DeviceId,
     /// A file with one HL7 v2 message; line feeds become carriage returns
     file: PathBuf,
-    /// How long the platform may send the order and wait for the answer, between 1s and 7d: 30s, 5m, 1h
+    /// How long the platform may send the order, between 1s and 7d: 30s, 5m, 1h. A device that has accepted
+    /// it in this time has `orders.acknowledgement-timeout` to report the result
     #[arg(long, default_value = "30s", value_name = "DURATION", value_parser = parse_duration)]
     within: SignedDuration,
     /// Queue the order, print it, and do not wait for the device
@@ -78,12 +79,13 @@ async fn read(file: &Path) -> Result<Sendable, Failure> {
 async fn wait(id: MessageId, device: &DeviceId, store: &Store, clock: &Clock) -> Result<(), Failure> {
     loop {
         let (entry, _) = find(id, store).await?;
+        let (end, settlement) = entry.lapse();
+        // There may be no running platform to settle it.
+        if end <= clock.now() {
+            store.lapse(id, device, settlement).await.map_err(failed)?;
+        }
         if entry.settled.is_some() {
             return Ok(());
-        }
-        // There may be no running platform to expire it.
-        if entry.expires_at <= clock.now() {
-            store.expire(id, device).await.map_err(failed)?;
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
@@ -108,10 +110,11 @@ fn outcome(entry: &OutboxEntry) -> Outcome {
             "the order is being sent and may be sent until {}; `order show {id}` shows its outcome",
             entry.expires_at
         )),
-        Some(Settlement::Withdrawn) => unavailable("the order was withdrawn and will not be sent".to_owned()),
-        Some(Settlement::Expired) if acknowledgement.is_some() => {
-            unavailable(format!("device {device} accepted the order and did not report the result in time"))
-        }
+        Some(Settlement::Withdrawn) => unavailable(withdrawn(entry)),
+        Some(Settlement::Unconfirmed) => unavailable(format!(
+            "device {device} has the order and did not report a clear result in time: \
+             look at the device; `order show {id}` shows a later answer"
+        )),
         Some(Settlement::Expired) if *attempts > 0 => unavailable(format!(
             "device {device} did not acknowledge in time: it may have the order; the order will not be sent again"
         )),
@@ -119,6 +122,20 @@ fn outcome(entry: &OutboxEntry) -> Outcome {
             "device {device} was not connected in time, or earlier orders were not settled: \
              the order was not sent and will not be sent"
         )),
+    }
+}
+
+/// What is known of the device when its order was withdrawn.
+pub(super) fn withdrawn(OutboxEntry { device, attempts, acknowledgement, .. }: &OutboxEntry) -> String {
+    match (acknowledgement, attempts) {
+        (Some(code), _) if code == "CA" => {
+            format!("the order was withdrawn after device {device} had accepted it: look at the device")
+        }
+        (Some(code), _) => format!("the order was withdrawn; device {device} answered it with {code}"),
+        (None, 0) => "the order was withdrawn and will not be sent".to_owned(),
+        (None, _) => format!(
+            "the order was withdrawn and will not be sent again; device {device} may have it: look at the device"
+        ),
     }
 }
 

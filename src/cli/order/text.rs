@@ -25,6 +25,8 @@ pub(super) fn details(order: &OrderView<'_>) -> String {
     paragraph(&[
         ("id", order.id.clone()),
         ("outcome", order.outcome.to_owned()),
+        ("delivery", delivery(order.delivery).to_owned()),
+        ("result until", text(order.result_until.as_deref())),
         ("settled", text(order.settled_at.as_deref())),
         ("answered", text(order.acknowledgement)),
         ("answer", text(order.answer.as_deref())),
@@ -36,6 +38,18 @@ pub(super) fn details(order: &OrderView<'_>) -> String {
         ("expires", order.expires_at.clone()),
         ("sent", attempts(order) + &last),
     ])
+}
+
+/// What is known of the device.
+fn delivery(code: &str) -> &str {
+    match code {
+        "not-sent" => "the device does not have the order",
+        "sent" => "sent; whether the device has the order is not known",
+        "accepted" => "the device has the order; whether it was carried out is not known",
+        "no-error-reported" => "the device has the order and reported no error in time",
+        "answered" => "the device has answered",
+        other => other,
+    }
 }
 
 fn attempts(order: &OrderView<'_>) -> String {

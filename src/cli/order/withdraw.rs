@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 
 use super::entry::find;
+use super::send::withdrawn as known;
 use super::text;
 use crate::cli::context::failed;
 use crate::cli::operator::operator;
@@ -17,12 +18,14 @@ pub(super) async fn run(id: MessageId, store: &Store, output: Output) -> Result<
     let (now, _) = find(id, store).await?;
     output.print(&OrderView::from(&now), text::line)?;
     if withdrawn {
+        if now.attempts > 0 {
+            output.warn(&known(&now))?;
+        }
         return Ok(());
     }
-    let reason = match (now.settled, now.acknowledgement) {
-        (Some((settlement, _)), _) => format!("it is already {}", settlement.code()),
-        (None, Some(_)) => "the device has accepted it".to_owned(),
-        (None, None) => "it is being sent; try again if the device does not answer".to_owned(),
+    let reason = match now.settled {
+        Some((settlement, _)) => format!("it is already {}", settlement.code()),
+        None => "the store did not change it; try again".to_owned(),
     };
     Err(Failure::new(Exit::Failed, anyhow!("cannot withdraw order {id}: {reason}")))
 }

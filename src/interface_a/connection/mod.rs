@@ -16,6 +16,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::frame_memory::FrameShare;
 use super::registry::{Channels, Outgoing};
 use super::session::{Effect, Now, Session, Ticket};
+use super::unawaited::UnawaitedAnswer;
 use crate::audit::{self, SessionEnd};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
@@ -58,6 +59,7 @@ pub(super) struct Ended {
 enum StoreResult {
     Recorded(Ticket, Result<RecordOutcome, StoreError>),
     Audited,
+    PassedOn,
 }
 
 type StoreTasks = FuturesUnordered<BoxFuture<'static, StoreResult>>;
@@ -126,14 +128,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::StoreResult(StoreResult::Recorded(ticket, outcome)) => {
                 self.session.recorded(ticket, &outcome, now);
             }
-            Event::StoreResult(StoreResult::Audited) => {}
-            Event::Deliver(outgoing) => self.session.deliver(outgoing),
+            Event::StoreResult(StoreResult::Audited | StoreResult::PassedOn) => {}
+            Event::Deliver(outgoing) => self.session.deliver(outgoing, now),
             Event::Withdrawn => {
                 if let Some(refusal) = *self.channels.withdrawn.borrow_and_update() {
                     self.session.withdraw(refusal);
                 }
             }
-            Event::Drain => self.session.drain(SessionEnd::Shutdown),
+            Event::Drain => self.session.shut_down(now),
             Event::FrameRefused => self.session.refuse_frame(now),
             Event::Deadline => self.session.expired(now),
         }
@@ -153,6 +155,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         heartbeat_interval,
                     ));
                 }
+                Effect::PassOn(answer) => self.pass_on(answer, tasks),
                 Effect::Audit(event) => tasks.push(audit(Arc::clone(&self.services), event)),
                 Effect::Send(frames) => out.push(frames),
                 Effect::Count(label, since) => {
@@ -175,6 +178,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.write(&out).await?;
         Ok(end)
+    }
+
+    /// A device that answers without end waits for the dispatcher, and only its own answers are lost: they
+    /// are stored, but change no outcome.
+    fn pass_on(&self, answer: UnawaitedAnswer, tasks: &StoreTasks) {
+        let Ok(permit) = Arc::clone(&self.channels.unawaited_permits).try_acquire_owned() else { return };
+        let unawaited = self.channels.unawaited.clone();
+        let passing = async move {
+            unawaited.pass_on(answer).await;
+            drop(permit);
+            StoreResult::PassedOn
+        };
+        tasks.push(passing.boxed());
     }
 
     async fn write(&mut self, out: &[Bytes]) -> io::Result<()> {
@@ -234,6 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.set_reading(reads, now);
         self.channels.set_idle_since(self.session.idle_since());
         let draining = self.session.is_draining();
+        let shutting_down = self.session.is_shutting_down();
         let mut deadline = self.session.deadline();
         if reads {
             self.session.grow_buffer();
@@ -247,7 +264,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         tokio::select! {
             biased;
             Ok(()) = self.channels.withdrawn.changed(), if !draining => Event::Withdrawn,
-            () = drained, if !draining => Event::Drain,
+            () = drained, if !draining && !shutting_down => Event::Drain,
+            () = async { tokio::time::sleep(ANSWER_POLL).await }, if shutting_down => Event::Drain,
             Some(result) = tasks.next(), if !tasks.is_empty() => Event::StoreResult(result),
             () = self.frame.refused(), if !draining => Event::FrameRefused,
             Some(outgoing) = self.channels.deliveries.recv(), if !draining => Event::Deliver(outgoing),
@@ -334,6 +352,8 @@ async fn at(mut alarm: Pin<&mut Sleep>, deadline: Option<Instant>) {
 const FRAME_MEMORY_INTERVAL: Duration = Duration::from_millis(100);
 /// How long a peer may take no bytes before its connection counts as lost.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a shutdown asks whether the device has answered the order that it was sent.
+const ANSWER_POLL: Duration = Duration::from_millis(50);
 /// How long a peer has to take our close_notify and to close its own side.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Bytes that are read and discarded while a connection closes.

@@ -273,11 +273,13 @@ impl Evaluation<'_> {
         let (verdict, outcome) = match result {
             CheckResult::Violation(rejection) => (rejected(rejection.code()), Outcome::Violation),
             CheckResult::Failed(rejection) => (rejected(rejection.code()), Outcome::Rejected),
-            CheckResult::Passed if expects(reply.control_id) => {
+            CheckResult::Passed => {
+                let is_expected = expects(reply.control_id);
                 let reply = Reply { control_id: reply.control_id.to_vec(), code: reply.code };
-                (Verdict::Accepted, Outcome::Reply(reply))
+                let verdict =
+                    if is_expected { Verdict::Accepted } else { rejected(UNEXPECTED_ACKNOWLEDGEMENT) };
+                (verdict, Outcome::Reply(reply))
             }
-            CheckResult::Passed => (rejected(UNEXPECTED_ACKNOWLEDGEMENT), Outcome::Rejected),
         };
         let record = MessageRecord {
             verdict,

@@ -41,7 +41,7 @@ pub(crate) enum Outcome {
     /// The frame cannot be answered by name and `[messages] unreadable` is `close`: the session ends without
     /// an answer.
     Unanswerable,
-    /// The message acknowledges one of ours.
+    /// The message acknowledges one of ours, or one that no session of this node waits for.
     Reply(Reply),
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::audit::{self, SessionEnd};
 use crate::interface_a::inbound::Label;
+use crate::interface_a::unawaited::UnawaitedAnswer;
 use crate::store::MessageRecord;
 
 /// One moment, by both clocks.
@@ -28,6 +29,8 @@ pub(in crate::interface_a) enum Effect {
     },
     /// Write these bytes to the peer: whole frames.
     Send(Bytes),
+    /// Pass this on to the dispatcher of orders.
+    PassOn(UnawaitedAnswer),
     /// Append this to the audit trail.
     Audit(audit::Event),
     /// Count a message that has been answered; the instant is that of its arrival.

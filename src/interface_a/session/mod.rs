@@ -11,6 +11,7 @@
 mod buffer;
 mod effect;
 mod in_flight;
+mod phase;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,11 +23,14 @@ use tokio_util::codec::Decoder as _;
 use self::buffer::Buffer;
 pub(super) use self::effect::{Effect, Now, Ticket};
 use self::in_flight::{InFlight, PendingAnswer};
+use self::phase::{Phase, answer_timeout, end_after};
+use super::acknowledgement::Acknowledgement;
 use super::device_limits::{DeviceShare, Storage};
 use super::inbound::{Decision, Inbound, Outcome, Part, Reply};
-use super::pending_replies::{Acknowledgement, PendingReplies};
+use super::pending_replies::PendingReplies;
 use super::registry::Outgoing;
 use super::settings::Settings;
+use super::unawaited::UnawaitedAnswer;
 use crate::audit::SessionEnd;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, ConfigHandle};
@@ -48,6 +52,7 @@ pub(super) struct Context {
 /// The state of one session. See the module.
 #[derive(Debug)]
 pub(super) struct Session {
+    id: SessionId,
     inbound: Inbound,
     settings: Settings,
     codec: Codec,
@@ -65,6 +70,8 @@ pub(super) struct Session {
     /// Whether the last frame was truncated: only the first of a run is stored.
     is_truncated_run: bool,
     phase: Phase,
+    /// When the platform began to shut down.
+    shutdown_since: Option<Instant>,
     effects: VecDeque<Effect>,
     last_activity: Instant,
     frame_began: Option<Instant>,
@@ -74,20 +81,13 @@ pub(super) struct Session {
     waiting_since: Instant,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Open,
-    /// No byte is read; messages that are being stored are still acknowledged.
-    Draining(SessionEnd),
-    Ended,
-}
-
 impl Session {
     /// Opens the session of an admitted peer.
     pub(super) fn open(peer: Peer, id: SessionId, context: Context, now: Now) -> Self {
         let Context { config, directory, pending_replies, share } = context;
         let settings = Settings::new(config);
         Self {
+            id,
             codec: Codec::new(settings.config().interface_a.max_frame),
             inbound: Inbound::new(peer, id, directory, Arc::clone(&share)),
             share,
@@ -101,6 +101,7 @@ impl Session {
             violations: 0,
             is_truncated_run: false,
             phase: Phase::Open,
+            shutdown_since: None,
             effects: VecDeque::new(),
             last_activity: now.instant,
             frame_began: None,
@@ -220,7 +221,11 @@ impl Session {
         if let (Ok(recorded), Some(Reply { control_id, code })) = (outcome, settles) {
             let (RecordOutcome::Stored(message) | RecordOutcome::Resend { original: message, .. }) = recorded;
             let acknowledgement = Acknowledgement { code, message: *message };
-            self.pending_replies.settle(self.inbound.device(), &control_id, acknowledgement);
+            let device = self.inbound.device();
+            if !self.pending_replies.settle(device, &control_id, acknowledgement) {
+                let unawaited = UnawaitedAnswer::new(device, control_id, acknowledgement);
+                self.effects.extend(unawaited.map(Effect::PassOn));
+            }
         }
         let (frames, label) = match (outcome, on_store_failure) {
             (Ok(RecordOutcome::Stored(_)), _) | (Err(_), None) => (frames, label),
@@ -241,8 +246,8 @@ impl Session {
 
     /// Sends a message of ours, unless its sender has stopped waiting for the acknowledgement. A peer that
     /// takes no bytes may have delayed it until it expired, and an order must not come late.
-    pub(super) fn deliver(&mut self, Outgoing { control_id, frame }: Outgoing) {
-        if self.pending_replies.expects(self.inbound.device(), &control_id) {
+    pub(super) fn deliver(&mut self, Outgoing { control_id, expires_at, frame }: Outgoing, now: Now) {
+        if now.wall < expires_at && self.pending_replies.expects(self.inbound.device(), &control_id) {
             self.effects.push_back(Effect::Send(frame));
         }
     }
@@ -250,6 +255,21 @@ impl Session {
     /// The peer has lost its right to be connected: nothing more is read from it.
     pub(super) fn withdraw(&mut self, refusal: Refusal) {
         self.drain(SessionEnd::Withdrawn(refusal));
+    }
+
+    /// The platform shuts down. A session on which an order was sent goes on until the device has answered,
+    /// for most of the drain timeout: the order would be sent again after the restart.
+    pub(super) fn shut_down(&mut self, now: Now) {
+        let since = *self.shutdown_since.get_or_insert(now.instant);
+        let is_over = now.instant >= since + answer_timeout(self.config());
+        if is_over || !self.pending_replies.expects_on(self.id) {
+            self.drain(SessionEnd::Shutdown);
+        }
+    }
+
+    /// Whether [`Session::shut_down`] was called, and is to be called again.
+    pub(super) fn is_shutting_down(&self) -> bool {
+        self.shutdown_since.is_some() && self.phase == Phase::Open
     }
 
     /// Finishes what is in flight, then ends.
@@ -468,16 +488,6 @@ impl Session {
         if self.settings.refresh() {
             self.codec.set_max_frame(self.settings.config().interface_a.max_frame);
         }
-    }
-}
-
-const fn end_after(reason: BrokenReason) -> SessionEnd {
-    match reason {
-        BrokenReason::TooLarge => SessionEnd::FrameTooLarge,
-        BrokenReason::TimedOut => SessionEnd::FrameTimeout,
-        BrokenReason::MemoryLimit => SessionEnd::FrameMemoryLimit,
-        BrokenReason::EndOfStream => SessionEnd::PeerClosed,
-        BrokenReason::NoStartBlock | BrokenReason::Truncated | BrokenReason::Utf16 => SessionEnd::NotFramed,
     }
 }
 

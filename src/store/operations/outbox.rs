@@ -4,10 +4,13 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
+use crate::audit::Settlement;
 use crate::model::{DeviceId, MessageId};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::records::outbox::{OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
+use crate::store::records::outbox::{
+    AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage,
+};
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::outbox::OutboxChange;
@@ -18,6 +21,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::AlreadyWaiting`] when a message with the same control id waits for the device.
     pub async fn queue(&self, message: QueuedMessage) -> Result<(), StoreError> {
+        let (now, device) = (self.clock().now(), &message.device);
+        // One with the same control id whose time is over may not be settled yet.
+        if let Some(earlier) = self.reader().unsettled(device, &message.control_id).await?
+            && let (at, settlement) = earlier.lapse()
+            && at <= now
+        {
+            self.lapse(earlier.id, device, settlement).await?;
+        }
         self.change_outbox(OutboxChange::Queue(Box::new(message))).await.map(drop)
     }
 
@@ -59,7 +70,7 @@ impl Store {
     }
 
     /// Records that the device has accepted the message (`code`, in the message `answer`) and has still to
-    /// report the result.
+    /// report the `result`. Returns `false` when it was accepted or settled before.
     ///
     /// # Errors
     /// When the acceptance is not durable.
@@ -68,8 +79,9 @@ impl Store {
         id: MessageId,
         code: &str,
         answer: MessageId,
-    ) -> Result<(), StoreError> {
-        self.change_outbox(OutboxChange::Accept { id, code: code.to_owned(), answer }).await.map(drop)
+        result: AwaitedResult,
+    ) -> Result<bool, StoreError> {
+        self.change_outbox(OutboxChange::Accept { id, code: code.to_owned(), answer, result }).await
     }
 
     /// Records the device's final answer: `code`, in the message `answer`. Returns `false` when the message
@@ -89,17 +101,38 @@ impl Store {
         self.change_outbox(OutboxChange::Settle { id, device, acknowledged, code, answer }).await
     }
 
-    /// Settles a message as expired. Returns `false` when its time is not over, a node sends it, or it is
-    /// settled.
+    /// Records an answer that came after the outcome `from`, which becomes `to`. Returns `false` when the
+    /// outcome is another one.
     ///
     /// # Errors
     /// When the outcome is not durable.
-    pub async fn expire(&self, id: MessageId, device: &DeviceId) -> Result<bool, StoreError> {
-        self.change_outbox(OutboxChange::Expire { id, device: device.clone() }).await
+    pub async fn correct(
+        &self,
+        OutboxEntry { id, device, .. }: &OutboxEntry,
+        (from, to): (Settlement, Settlement),
+        code: &str,
+        answer: MessageId,
+    ) -> Result<bool, StoreError> {
+        let (device, code) = (device.clone(), code.to_owned());
+        self.change_outbox(OutboxChange::Correct { id: *id, device, from, to, code, answer }).await
     }
 
-    /// Withdraws a message on behalf of `actor`. Returns `false` when a node sends it, the device has
-    /// accepted it, or it is settled.
+    /// Settles a message whose time is over: it has expired, or its result did not come. Returns `false` when
+    /// its time is not over, or it is settled otherwise.
+    ///
+    /// # Errors
+    /// When the outcome is not durable.
+    pub async fn lapse(
+        &self,
+        id: MessageId,
+        device: &DeviceId,
+        settlement: Settlement,
+    ) -> Result<bool, StoreError> {
+        self.change_outbox(OutboxChange::Lapse { id, device: device.clone(), settlement }).await
+    }
+
+    /// Withdraws a message on behalf of `actor`, also while it is sent or its result is awaited: it is not
+    /// sent again. Returns `false` when it is settled or its time is over.
     ///
     /// # Errors
     /// When the outcome is not durable.
@@ -117,7 +150,7 @@ impl Store {
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<WaitingMessage>, StoreError> {
-        self.reader().waiting_messages(self.process(), after, limit).await
+        self.reader().waiting_messages(after, limit).await
     }
 
     /// A page of the outbox, the newest entry first.
@@ -125,7 +158,7 @@ impl Store {
     /// # Errors
     /// When they cannot be read.
     pub async fn outbox(&self, filter: &OutboxFilter) -> Result<Vec<OutboxEntry>, StoreError> {
-        self.reader().outbox(filter).await
+        self.reader().outbox(filter, self.clock().now()).await
     }
 
     /// One entry of the outbox and the bytes of its message.
@@ -133,7 +166,19 @@ impl Store {
     /// # Errors
     /// When it cannot be read.
     pub async fn outbox_entry(&self, id: MessageId) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
-        self.reader().outbox_entry(id).await
+        self.reader().outbox_entry(id, self.clock().now()).await
+    }
+
+    /// The newest message with this control id that was sent to the device, and its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn latest_sent(
+        &self,
+        device: &DeviceId,
+        control_id: &str,
+    ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
+        self.reader().latest_sent(device, control_id, self.clock().now()).await
     }
 
     async fn change_outbox(&self, change: OutboxChange) -> Result<bool, StoreError> {

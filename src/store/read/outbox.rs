@@ -4,30 +4,28 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::audit::Settlement;
-use crate::model::MessageId;
+use crate::model::{DeviceId, MessageId};
 use crate::store::error::StoreError;
-use crate::store::instance::process::ProcessId;
 use crate::store::read::reader::Reader;
-use crate::store::records::outbox::{OutboxEntry, OutboxFilter, WaitingMessage};
+use crate::store::records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, WaitingMessage};
 use crate::store::row::{Row, message_id};
 use crate::store::statement::Statement;
 
 impl Reader {
     pub(in crate::store) async fn waiting_messages(
         &self,
-        process: ProcessId,
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<WaitingMessage>, StoreError> {
         let after = after.map_or([0; 16], |id| *id.as_bytes());
         let statement = Statement::new(SELECT_WAITING).bind(after.as_slice()).bind(limit);
-        let process = process.to_string();
-        self.fetch(statement).await?.iter().map(|row| waiting(row, &process)).collect()
+        self.fetch(statement).await?.iter().map(waiting).collect()
     }
 
     pub(in crate::store) async fn outbox(
         &self,
         filter: &OutboxFilter,
+        now: Timestamp,
     ) -> Result<Vec<OutboxEntry>, StoreError> {
         let mut statement = Statement::new(SELECT_ENTRY);
         statement.push(" FROM outbox WHERE TRUE");
@@ -35,51 +33,77 @@ impl Reader {
             statement.push(" AND device = ").push_bind(device.as_str());
         }
         if filter.waiting {
-            statement.push(" AND outcome IS NULL");
+            statement.push(" AND outcome IS NULL AND coalesce(result_until, expires_at) > ").push_bind(now);
         }
         if let Some(before) = filter.before {
             statement.push(" AND id < ").push_bind(before.as_bytes().as_slice());
         }
         statement.push(" ORDER BY id DESC LIMIT ").push_bind(filter.limit);
-        self.fetch(statement).await?.iter().map(entry).collect()
+        self.fetch(statement).await?.iter().map(|row| entry(row, now)).collect()
     }
 
     pub(in crate::store) async fn outbox_entry(
         &self,
         id: MessageId,
+        now: Timestamp,
     ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
         let mut statement = Statement::new(SELECT_ENTRY);
         statement.push(", raw FROM outbox WHERE id = ").push_bind(id.as_bytes().as_slice());
+        self.entry_with_bytes(statement, now).await
+    }
+
+    pub(in crate::store) async fn latest_sent(
+        &self,
+        device: &DeviceId,
+        control_id: &str,
+        now: Timestamp,
+    ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
+        let mut statement = Statement::new(SELECT_ENTRY);
+        statement.push(", raw FROM outbox WHERE device = ").push_bind(device.as_str());
+        statement.push(" AND control_id = ").push_bind(control_id);
+        statement.push(" AND attempts > 0 ORDER BY id DESC LIMIT 1");
+        self.entry_with_bytes(statement, now).await
+    }
+
+    /// The message with this control id that has no outcome in the store.
+    pub(in crate::store) async fn unsettled(
+        &self,
+        device: &DeviceId,
+        control_id: &str,
+    ) -> Result<Option<WaitingMessage>, StoreError> {
+        let statement = Statement::new(SELECT_UNSETTLED).bind(device.as_str()).bind(control_id);
+        self.fetch(statement).await?.first().map(waiting).transpose()
+    }
+
+    async fn entry_with_bytes(
+        &self,
+        statement: Statement,
+        now: Timestamp,
+    ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
         let rows = self.fetch(statement).await?;
-        let read = |row| Ok((entry(row)?, row.get::<Vec<u8>>("raw")?.into()));
+        let read = |row| Ok((entry(row, now)?, row.get::<Vec<u8>>("raw")?.into()));
         rows.first().map(read).transpose()
     }
 }
 
-fn waiting(row: &Row, process: &str) -> Result<WaitingMessage, StoreError> {
-    let is_elsewhere = row.get::<Option<String>>("claimed_process")?.is_none_or(|claimed| claimed != process);
-    let until = optional_time(row, "claimed_until", "outbox.claimed_until")?;
+fn waiting(row: &Row) -> Result<WaitingMessage, StoreError> {
     Ok(WaitingMessage {
         id: message_id(row)?,
         device: row.parsed("device", "outbox.device")?,
         expires_at: row.time("expires_at", "outbox.expires_at")?,
-        elsewhere_until: until.filter(|_| is_elsewhere),
-        accepted: row.get::<Option<String>>("acknowledgement")?.is_some(),
+        claimed_until: optional_time(row, "claimed_until", "outbox.claimed_until")?,
+        result: result(row)?,
     })
 }
 
-fn entry(row: &Row) -> Result<OutboxEntry, StoreError> {
-    let outcome = row.get::<Option<String>>("outcome")?;
+fn entry(row: &Row, now: Timestamp) -> Result<OutboxEntry, StoreError> {
+    let outcome = optional_settlement(row, "outcome", "outbox.outcome")?;
     let settled_at = optional_time(row, "settled_at", "outbox.settled_at")?;
-    let settled = outcome.zip(settled_at).map(|(code, at)| {
-        let settlement = Settlement::from_code(&code).ok_or(StoreError::unreadable("outbox.outcome"))?;
-        Ok::<_, StoreError>((settlement, at))
-    });
     let answer = row.get::<Option<Vec<u8>>>("answer")?.map(|bytes| {
         let bytes = bytes.try_into().map_err(|_| StoreError::unreadable("outbox.answer"))?;
         Ok::<_, StoreError>(MessageId::from_bytes(bytes))
     });
-    Ok(OutboxEntry {
+    let mut entry = OutboxEntry {
         id: message_id(row)?,
         queued_at: row.time("queued_at", "outbox.queued_at")?,
         expires_at: row.time("expires_at", "outbox.expires_at")?,
@@ -91,8 +115,29 @@ fn entry(row: &Row) -> Result<OutboxEntry, StoreError> {
         sent_at: optional_time(row, "sent_at", "outbox.sent_at")?,
         acknowledgement: row.get("acknowledgement")?,
         answer: answer.transpose()?,
-        settled: settled.transpose()?,
-    })
+        result: result(row)?,
+        settled: outcome.zip(settled_at),
+    };
+    let (at, settlement) = entry.lapse();
+    if entry.settled.is_none() && at <= now {
+        entry.settled = Some((settlement, at));
+    }
+    Ok(entry)
+}
+
+fn result(row: &Row) -> Result<Option<AwaitedResult>, StoreError> {
+    let until = optional_time(row, "result_until", "outbox.result_until")?;
+    let otherwise = optional_settlement(row, "result_default", "outbox.result_default")?;
+    Ok(until.zip(otherwise).map(|(until, otherwise)| AwaitedResult { until, otherwise }))
+}
+
+fn optional_settlement(
+    row: &Row,
+    column: &str,
+    place: &'static str,
+) -> Result<Option<Settlement>, StoreError> {
+    let code = row.get::<Option<String>>(column)?;
+    code.map(|code| Settlement::from_code(&code).ok_or(StoreError::unreadable(place))).transpose()
 }
 
 fn optional_time(row: &Row, column: &str, place: &'static str) -> Result<Option<Timestamp>, StoreError> {
@@ -100,9 +145,13 @@ fn optional_time(row: &Row, column: &str, place: &'static str) -> Result<Option<
 }
 
 const SELECT_WAITING: &str = "
-SELECT id, device, expires_at, claimed_process, claimed_until, acknowledgement FROM outbox
+SELECT id, device, expires_at, claimed_until, result_until, result_default FROM outbox
 WHERE outcome IS NULL AND id > $1 ORDER BY id LIMIT $2";
+
+const SELECT_UNSETTLED: &str = "
+SELECT id, device, expires_at, claimed_until, result_until, result_default FROM outbox
+WHERE outcome IS NULL AND device = $1 AND control_id = $2";
 
 const SELECT_ENTRY: &str = "
 SELECT id, queued_at, expires_at, device, message_type, control_id, actor, attempts, sent_at, acknowledgement, answer,
-    outcome, settled_at";
+    result_until, result_default, outcome, settled_at";

@@ -52,8 +52,20 @@ pub struct OutboxEntry {
     pub acknowledgement: Option<String>,
     /// The message that carried that acknowledgement.
     pub answer: Option<MessageId>,
-    /// The outcome and its time; `None` while the message waits.
+    /// The device has accepted the message, and owes or owed its result.
+    pub result: Option<AwaitedResult>,
+    /// The outcome and its time; `None` while the message waits. Exact at the time of reading: a message is
+    /// expired from its time on, also before a process has written that down.
     pub settled: Option<(Settlement, Timestamp)>,
+}
+
+/// The application acknowledgement of a message that its device has accepted (CA).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AwaitedResult {
+    /// How long it is awaited.
+    pub until: Timestamp,
+    /// The outcome if none comes until then.
+    pub otherwise: Settlement,
 }
 
 /// A waiting message, as the dispatcher of a node sees it.
@@ -65,10 +77,30 @@ pub struct WaitingMessage {
     pub device: DeviceId,
     /// The time from which it is no longer sent.
     pub expires_at: Timestamp,
-    /// The end of another node's claim; `None` if no other node holds one.
-    pub elsewhere_until: Option<Timestamp>,
+    /// The end of the claim of the process that sends it, if there is one.
+    pub claimed_until: Option<Timestamp>,
     /// The device has accepted it and has not yet reported the result. It must not be sent again.
-    pub accepted: bool,
+    pub result: Option<AwaitedResult>,
+}
+
+impl WaitingMessage {
+    /// When it is settled without an answer of the device, and how.
+    #[must_use]
+    pub fn lapse(&self) -> (Timestamp, Settlement) {
+        lapse(self.expires_at, self.result)
+    }
+}
+
+impl OutboxEntry {
+    /// When it is settled without a further answer of the device, and how.
+    #[must_use]
+    pub fn lapse(&self) -> (Timestamp, Settlement) {
+        lapse(self.expires_at, self.result)
+    }
+}
+
+fn lapse(expires_at: Timestamp, result: Option<AwaitedResult>) -> (Timestamp, Settlement) {
+    result.map_or((expires_at, Settlement::Expired), |result| (result.until, result.otherwise))
 }
 
 /// Selects entries of the outbox, the newest first.

@@ -95,7 +95,7 @@ async fn a_process_whose_node_was_taken_over_commits_nothing() {
     assert!(kept.as_ref().is_err_and(lost), "{kept:?}");
 
     // The next one owns what the former one had claimed, and commands write beside it.
-    assert_eq!(next.waiting_messages(None, 10).await.unwrap()[0].elsewhere_until, None);
+    assert_eq!(next.waiting_messages(None, 10).await.unwrap()[0].claimed_until, None);
     assert!(next.claim(id, &device, until).await.unwrap());
     next.record(place.record("2", b"2")).await.unwrap();
     place

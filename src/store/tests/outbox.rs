@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::fixtures::DirectConnection;
 use super::*;
 use crate::audit::Settlement;
 
@@ -10,6 +11,11 @@ battery! {
     a_control_id_can_wait_for_a_device_only_once,
     one_node_at_a_time_sends_a_message,
     an_accepted_message_is_never_sent_again,
+    a_repeated_acceptance_does_not_prolong_the_wait_for_the_result,
+    what_is_over_by_its_time_reads_so_at_once,
+    a_message_that_is_sent_or_accepted_can_be_withdrawn,
+    a_later_answer_changes_the_outcome,
+    an_order_that_was_accepted_before_the_migration_is_awaited_for_a_limited_time,
     expired_and_withdrawn_messages_are_not_sent,
     retention_deletes_settled_messages,
 }
@@ -42,7 +48,7 @@ async fn a_queued_message_waits_until_the_device_has_answered(place: TestStore) 
     store.queue(message.clone()).await.unwrap();
     let found = waiting(&store).await;
     assert_eq!(found.len(), 1);
-    assert_eq!((found[0].id, &found[0].device, found[0].accepted), (id, &device, false));
+    assert_eq!((found[0].id, &found[0].device, found[0].result), (id, &device, None));
     assert!(store.waiting_messages(Some(id), 100).await.unwrap().is_empty());
     let (entry, raw) = store.outbox_entry(id).await.unwrap().unwrap();
     assert_eq!((raw, entry.attempts, entry.sent_at, entry.settled), (message.raw, 0, None, None));
@@ -118,10 +124,8 @@ async fn one_node_at_a_time_sends_a_message(place: TestStore) {
     here.queue(message).await.unwrap();
     let end = until(&place, 30);
     assert!(here.claim(id, &device, end).await.unwrap());
-    assert_eq!(waiting(&there).await[0].elsewhere_until, Some(end));
-    assert_eq!(waiting(&here).await[0].elsewhere_until, None);
+    assert_eq!(waiting(&there).await[0].claimed_until, Some(end));
     assert!(!there.claim(id, &device, end).await.unwrap());
-    assert!(!there.withdraw(id, &device, "bob").await.unwrap(), "it is being sent");
     // The node restarts after a crash: its own claim does not stop it.
     assert!(here.claim(id, &device, end).await.unwrap());
     // The session ends without an acknowledgement.
@@ -129,7 +133,7 @@ async fn one_node_at_a_time_sends_a_message(place: TestStore) {
     assert!(there.claim(id, &device, end).await.unwrap());
     // A second release, after another node has claimed the message.
     here.release(id).await.unwrap();
-    assert_eq!(waiting(&here).await[0].elsewhere_until, Some(end));
+    assert_eq!(waiting(&here).await[0].claimed_until, Some(end));
     // The claim of a dead node ends.
     place.clock.advance(Duration::from_secs(30));
     assert!(here.claim(id, &device, until(&place, 30)).await.unwrap());
@@ -144,16 +148,170 @@ async fn an_accepted_message_is_never_sent_again(place: TestStore) {
     let (id, device) = (message.id, message.device.clone());
     store.queue(message).await.unwrap();
     assert!(store.claim(id, &device, until(&place, 30)).await.unwrap());
-    store.note_accepted(id, "CA", id).await.unwrap();
-    assert!(waiting(&store).await[0].accepted);
+    let result = awaited(&place, 90, Settlement::Unconfirmed);
+    assert!(store.note_accepted(id, "CA", id, result).await.unwrap());
+    assert_eq!(waiting(&store).await[0].result, Some(result));
     assert!(!store.claim(id, &device, until(&place, 30)).await.unwrap());
-    assert!(!store.withdraw(id, &device, "bob").await.unwrap());
     place.clock.advance(Duration::from_secs(60));
-    assert!(store.expire(id, &device).await.unwrap());
+    assert!(!store.lapse(id, &device, Settlement::Expired).await.unwrap(), "the device has it");
+    assert!(!store.lapse(id, &device, Settlement::Unconfirmed).await.unwrap(), "its time is not over");
+    place.clock.advance(Duration::from_secs(40));
+    assert!(!store.lapse(id, &device, Settlement::Acknowledged).await.unwrap(), "silence is no success here");
+    assert!(store.lapse(id, &device, Settlement::Unconfirmed).await.unwrap());
     let (entry, _) = store.outbox_entry(id).await.unwrap().unwrap();
     assert_eq!(entry.acknowledgement.as_deref(), Some("CA"));
-    assert_eq!(entry.settled.map(|(settlement, _)| settlement), Some(Settlement::Expired));
+    assert_eq!(entry.settled, Some((Settlement::Unconfirmed, result.until)), "at its time");
 }
+
+fn awaited(place: &TestStore, seconds: i64, otherwise: Settlement) -> AwaitedResult {
+    AwaitedResult { until: until(place, seconds), otherwise }
+}
+
+async fn a_repeated_acceptance_does_not_prolong_the_wait_for_the_result(place: TestStore) {
+    let store = place.open().await;
+    let message = order(&place, "1");
+    store.queue(message.clone()).await.unwrap();
+    assert!(store.claim(message.id, &message.device, until(&place, 30)).await.unwrap());
+    let first = awaited(&place, 90, Settlement::Unconfirmed);
+    assert!(store.note_accepted(message.id, "CA", message.id, first).await.unwrap());
+    place.clock.advance(Duration::from_secs(80));
+    let second = awaited(&place, 90, Settlement::Unconfirmed);
+    assert!(!store.note_accepted(message.id, "CA", message.id, second).await.unwrap());
+    assert_eq!(waiting(&store).await[0].result, Some(first));
+}
+
+async fn what_is_over_by_its_time_reads_so_at_once(place: TestStore) {
+    let store = place.open().await;
+    let (unsent, accepted) = (order(&place, "1"), order(&place, "2"));
+    for message in [&unsent, &accepted] {
+        store.queue(message.clone()).await.unwrap();
+    }
+    assert!(store.claim(accepted.id, &accepted.device, until(&place, 30)).await.unwrap());
+    let result = awaited(&place, 90, Settlement::Acknowledged);
+    assert!(store.note_accepted(accepted.id, "CA", accepted.id, result).await.unwrap());
+    let filter = OutboxFilter { waiting: true, limit: 10, ..OutboxFilter::default() };
+    let still_waiting = async || -> Vec<MessageId> {
+        store.outbox(&filter).await.unwrap().into_iter().map(|entry| entry.id).collect()
+    };
+    assert_eq!(still_waiting().await, [accepted.id, unsent.id]);
+    // No process settles them.
+    place.clock.advance(Duration::from_secs(60));
+    assert_eq!(still_waiting().await, [accepted.id]);
+    let (entry, _) = store.outbox_entry(unsent.id).await.unwrap().unwrap();
+    assert_eq!(entry.settled, Some((Settlement::Expired, unsent.expires_at)));
+    assert!(!store.withdraw(unsent.id, &unsent.device, "bob").await.unwrap(), "it is over");
+    place.clock.advance(Duration::from_secs(30));
+    assert!(still_waiting().await.is_empty());
+    let (entry, _) = store.outbox_entry(accepted.id).await.unwrap().unwrap();
+    assert_eq!(entry.settled, Some((Settlement::Acknowledged, result.until)));
+    // A new message may have the control id of one that is over.
+    store.queue(order(&place, "1")).await.unwrap();
+    let settled = AuditFilter { event: Some("southbound-settled".to_owned()), ..TRAIL };
+    assert_eq!(store.audit_rows(&settled).await.unwrap().len(), 1, "its outcome is written down first");
+}
+
+async fn a_message_that_is_sent_or_accepted_can_be_withdrawn(place: TestStore) {
+    let store = place.open().await;
+    let (sent, accepted) = (order(&place, "1"), order(&place, "2"));
+    let device = &sent.device;
+    for message in [&sent, &accepted] {
+        store.queue(message.clone()).await.unwrap();
+        assert!(store.claim(message.id, device, until(&place, 30)).await.unwrap());
+    }
+    let result = awaited(&place, 90, Settlement::Unconfirmed);
+    assert!(store.note_accepted(accepted.id, "CA", accepted.id, result).await.unwrap());
+    for message in [&sent, &accepted] {
+        assert!(store.withdraw(message.id, device, "bob").await.unwrap());
+        assert!(!store.claim(message.id, device, until(&place, 30)).await.unwrap());
+        assert!(!store.withdraw(message.id, device, "bob").await.unwrap());
+    }
+    let known = async |id| {
+        let (entry, _) = store.outbox_entry(id).await.unwrap().unwrap();
+        (entry.settled.map(|(settlement, _)| settlement), entry.attempts, entry.acknowledgement)
+    };
+    assert_eq!(known(sent.id).await, (Some(Settlement::Withdrawn), 1, None));
+    assert_eq!(known(accepted.id).await, (Some(Settlement::Withdrawn), 1, Some("CA".to_owned())));
+}
+
+async fn a_later_answer_changes_the_outcome(place: TestStore) {
+    let store = place.open().await;
+    let (earlier, message, unsent) = (order(&place, "1"), order(&place, "1"), order(&place, "1"));
+    let (id, device) = (message.id, message.device.clone());
+    store.queue(earlier.clone()).await.unwrap();
+    assert!(store.claim(earlier.id, &device, until(&place, 30)).await.unwrap());
+    assert!(store.settle(earlier.id, &device, true, "AA", earlier.id).await.unwrap());
+    store.queue(message).await.unwrap();
+    assert!(store.claim(id, &device, until(&place, 30)).await.unwrap());
+    let result = awaited(&place, 90, Settlement::Acknowledged);
+    assert!(store.note_accepted(id, "CA", id, result).await.unwrap());
+    place.clock.advance(Duration::from_secs(90));
+    assert!(store.lapse(id, &device, Settlement::Acknowledged).await.unwrap());
+    store.queue(unsent).await.unwrap();
+
+    let answer = MessageId::at(place.clock.now());
+    let (entry, raw) = store.latest_sent(&device, "1").await.unwrap().unwrap();
+    assert_eq!((entry.id, &raw[..]), (id, &b"MSH|SECRET\r"[..]), "the newest that was sent");
+    assert!(store.latest_sent(&device, "2").await.unwrap().is_none());
+    assert!(store.latest_sent(&"PUMP-2".parse().unwrap(), "1").await.unwrap().is_none());
+    let change = (Settlement::Acknowledged, Settlement::Refused);
+    assert!(store.correct(&entry, change, "AE", answer).await.unwrap());
+    assert!(!store.correct(&entry, change, "AE", answer).await.unwrap(), "it is another one now");
+    let (entry, _) = store.outbox_entry(id).await.unwrap().unwrap();
+    assert_eq!(entry.settled, Some((Settlement::Refused, place.clock.now())));
+    assert_eq!((entry.acknowledgement.as_deref(), entry.answer), (Some("AE"), Some(answer)));
+    let settled = AuditFilter { event: Some("southbound-settled".to_owned()), ..TRAIL };
+    let details: Vec<_> =
+        store.audit_rows(&settled).await.unwrap().into_iter().map(|row| row.details).collect();
+    assert_eq!(
+        details[1..],
+        [
+            format!(r#"{{"device":"PUMP-1","message":"{id}","outcome":"acknowledged"}}"#),
+            format!(
+                r#"{{"code":"AE","device":"PUMP-1","message":"{id}","outcome":"refused","replaced":"acknowledged"}}"#
+            ),
+        ]
+    );
+}
+
+async fn an_order_that_was_accepted_before_the_migration_is_awaited_for_a_limited_time(place: TestStore) {
+    if !place.is_postgres() {
+        std::fs::write(place.path(), b"").unwrap();
+    }
+    let mut direct = place.connect_directly().await;
+    match &mut direct {
+        DirectConnection::Sqlite(connection) => {
+            sqlite::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+        }
+        DirectConnection::Postgres(connection) => {
+            postgres::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+        }
+    }
+    let now = place.clock.now();
+    let (sent, expires) = (now.as_microsecond(), until(&place, 7 * 86_400).as_microsecond());
+    let ids = [MessageId::at(now), MessageId::at(now)];
+    for (id, acknowledgement) in ids.iter().zip(["'CA'", "NULL"]) {
+        let hex: String = id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = |hex: &str| if place.is_postgres() { format!("'\\x{hex}'") } else { format!("x'{hex}'") };
+        direct
+            .execute(&format!(
+                "INSERT INTO outbox (id, queued_at, expires_at, device, message_type, control_id, actor, attempts, sent_at,
+                    acknowledgement, raw)
+                 VALUES ({}, {sent}, {expires}, 'PUMP-1', 'RGV', '{hex}', 'alice', 1, {sent}, {acknowledgement}, {})",
+                bytes(&hex),
+                bytes("4d5348")
+            ))
+            .await
+            .unwrap();
+    }
+    let store = place.open().await;
+    let [accepted, unanswered] = ids;
+    let lapse = async |id| store.outbox_entry(id).await.unwrap().unwrap().0.lapse();
+    assert_eq!(lapse(accepted).await, (until(&place, 300), Settlement::Unconfirmed));
+    assert_eq!(lapse(unanswered).await, (until(&place, 7 * 86_400), Settlement::Expired));
+}
+
+/// The last migration before orders had a time for their result.
+const EARLIER: i64 = 80;
 
 async fn expired_and_withdrawn_messages_are_not_sent(place: TestStore) {
     let store = place.open().await;
@@ -162,13 +320,13 @@ async fn expired_and_withdrawn_messages_are_not_sent(place: TestStore) {
     for message in [&late, &unwanted] {
         store.queue(message.clone()).await.unwrap();
     }
-    assert!(!store.expire(late.id, &device).await.unwrap(), "its time is not over");
+    assert!(!store.lapse(late.id, &device, Settlement::Expired).await.unwrap(), "its time is not over");
     assert!(store.withdraw(unwanted.id, &device, "bob").await.unwrap());
     assert!(!store.claim(unwanted.id, &device, until(&place, 30)).await.unwrap());
     place.clock.advance(Duration::from_secs(60));
     assert!(!store.claim(late.id, &device, until(&place, 30)).await.unwrap(), "its time is over");
-    assert!(store.expire(late.id, &device).await.unwrap());
-    assert!(!store.expire(late.id, &device).await.unwrap());
+    assert!(store.lapse(late.id, &device, Settlement::Expired).await.unwrap());
+    assert!(!store.lapse(late.id, &device, Settlement::Expired).await.unwrap());
     let settled = AuditFilter { event: Some("southbound-settled".to_owned()), ..TRAIL };
     let details: Vec<_> =
         store.audit_rows(&settled).await.unwrap().into_iter().map(|row| row.details).collect();

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::audit::{Event, Settlement};
+use crate::audit::{Event, SettledBy, Settlement};
 use crate::model::{DeviceId, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::instance::process::ProcessId;
-use crate::store::records::outbox::QueuedMessage;
+use crate::store::records::outbox::{AwaitedResult, QueuedMessage};
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 
@@ -32,6 +32,7 @@ pub(in crate::store) enum OutboxChange {
         id: MessageId,
         code: String,
         answer: MessageId,
+        result: AwaitedResult,
     },
     Settle {
         id: MessageId,
@@ -40,9 +41,20 @@ pub(in crate::store) enum OutboxChange {
         code: String,
         answer: MessageId,
     },
-    Expire {
+    /// An answer after the outcome: it becomes another one.
+    Correct {
         id: MessageId,
         device: DeviceId,
+        from: Settlement,
+        to: Settlement,
+        code: String,
+        answer: MessageId,
+    },
+    /// Its time is over: it is settled without an answer.
+    Lapse {
+        id: MessageId,
+        device: DeviceId,
+        settlement: Settlement,
     },
     Withdraw {
         id: MessageId,
@@ -54,13 +66,8 @@ pub(in crate::store) enum OutboxChange {
 impl OutboxChange {
     /// The audit row of the change, written in the same transaction.
     pub(in crate::store) fn event(&self) -> Option<Event> {
-        let settled = |id: &MessageId,
-                       device: &DeviceId,
-                       settlement,
-                       code: Option<&String>,
-                       actor: Option<&String>| {
-            let (code, actor) = (code.cloned(), actor.cloned());
-            Some(Event::SouthboundSettled { message: *id, device: device.clone(), settlement, code, actor })
+        let settled = |id: &MessageId, device: &DeviceId, settlement, basis| {
+            Some(Event::SouthboundSettled { message: *id, device: device.clone(), settlement, basis })
         };
         match self {
             Self::Queue(message) => Some(Event::SouthboundQueued {
@@ -74,11 +81,15 @@ impl OutboxChange {
             }
             Self::Release { .. } | Self::ReleaseFormer { .. } | Self::Accept { .. } => None,
             Self::Settle { id, device, acknowledged, code, .. } => {
-                settled(id, device, Settlement::answered(*acknowledged), Some(code), None)
+                let basis = SettledBy::Answer { code: code.clone() };
+                settled(id, device, Settlement::answered(*acknowledged), basis)
             }
-            Self::Expire { id, device } => settled(id, device, Settlement::Expired, None, None),
+            Self::Correct { id, device, from, to, code, .. } => {
+                settled(id, device, *to, SettledBy::LateAnswer { code: code.clone(), replaced: *from })
+            }
+            Self::Lapse { id, device, settlement } => settled(id, device, *settlement, SettledBy::EndOfTime),
             Self::Withdraw { id, device, actor } => {
-                settled(id, device, Settlement::Withdrawn, None, Some(actor))
+                settled(id, device, Settlement::Withdrawn, SettledBy::Operator { actor: actor.clone() })
             }
         }
     }
@@ -108,15 +119,26 @@ pub(in crate::store) async fn apply(
         OutboxChange::ReleaseFormer { process } => {
             Statement::new(RELEASE_FORMER).bind(node.as_str()).bind(process.to_string())
         }
-        OutboxChange::Accept { id, code, answer } => {
-            statement_for(ACCEPT, id).bind(code.as_str()).bind(answer.as_bytes().as_slice())
-        }
+        OutboxChange::Accept { id, code, answer, result } => statement_for(ACCEPT, id)
+            .bind(code.as_str())
+            .bind(answer.as_bytes().as_slice())
+            .bind(result.until)
+            .bind(result.otherwise.code()),
         OutboxChange::Settle { id, acknowledged, code, answer, .. } => statement_for(SETTLE, id)
             .bind(at)
             .bind(Settlement::answered(*acknowledged).code())
             .bind(code.as_str())
             .bind(answer.as_bytes().as_slice()),
-        OutboxChange::Expire { id, .. } => statement_for(EXPIRE, id).bind(at),
+        OutboxChange::Correct { id, from, to, code, answer, .. } => statement_for(CORRECT, id)
+            .bind(at)
+            .bind(from.code())
+            .bind(to.code())
+            .bind(code.as_str())
+            .bind(answer.as_bytes().as_slice()),
+        OutboxChange::Lapse { id, settlement: Settlement::Expired, .. } => statement_for(EXPIRE, id).bind(at),
+        OutboxChange::Lapse { id, settlement, .. } => {
+            statement_for(END_WAIT, id).bind(at).bind(settlement.code())
+        }
         OutboxChange::Withdraw { id, .. } => statement_for(WITHDRAW, id).bind(at),
     };
     let rows = connection.execute(statement).await?;
@@ -158,22 +180,35 @@ const RELEASE_FORMER: &str = "
 UPDATE outbox SET claimed_by = NULL, claimed_process = NULL, claimed_until = NULL
 WHERE claimed_by = $1 AND (claimed_process IS NULL OR claimed_process <> $2) AND outcome IS NULL";
 
+/// The first acceptance counts: a device that repeats it must not prolong the wait for its result.
 const ACCEPT: &str = "
 UPDATE outbox
-SET acknowledgement = $2, answer = $3, claimed_by = NULL, claimed_process = NULL, claimed_until = NULL
-WHERE id = $1 AND outcome IS NULL";
+SET acknowledgement = $2, answer = $3, result_until = $4, result_default = $5, claimed_by = NULL,
+    claimed_process = NULL, claimed_until = NULL
+WHERE id = $1 AND outcome IS NULL AND result_until IS NULL";
 
 const SETTLE: &str = "
 UPDATE outbox SET settled_at = $2, outcome = $3, acknowledgement = $4, answer = $5
 WHERE id = $1 AND outcome IS NULL";
 
-const EXPIRE: &str = "
-UPDATE outbox SET settled_at = $2, outcome = 'expired'
-WHERE id = $1 AND outcome IS NULL AND expires_at <= $2 AND (claimed_until IS NULL OR claimed_until <= $2)";
+const CORRECT: &str = "
+UPDATE outbox
+SET settled_at = CASE WHEN $3 = $4 THEN settled_at ELSE $2 END, outcome = $4, acknowledgement = $5, answer = $6
+WHERE id = $1 AND outcome = $3";
 
+/// A message that is being sent expires as well: its device may have it, and no answer came in time.
+const EXPIRE: &str = "
+UPDATE outbox SET settled_at = expires_at, outcome = 'expired'
+WHERE id = $1 AND outcome IS NULL AND result_until IS NULL AND expires_at <= $2";
+
+const END_WAIT: &str = "
+UPDATE outbox SET settled_at = result_until, outcome = $3
+WHERE id = $1 AND outcome IS NULL AND result_until <= $2 AND result_default = $3";
+
+/// Also while it is being sent or its result is awaited. What is over by its time cannot be withdrawn.
 const WITHDRAW: &str = "
 UPDATE outbox SET settled_at = $2, outcome = 'withdrawn'
-WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL AND (claimed_until IS NULL OR claimed_until <= $2)";
+WHERE id = $1 AND outcome IS NULL AND coalesce(result_until, expires_at) > $2";
 
 const DELETE_SETTLED: &str = "
 DELETE FROM outbox WHERE id IN (

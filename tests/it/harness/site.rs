@@ -73,13 +73,14 @@ pub struct Site {
     environment: Vec<(&'static str, PathBuf)>,
 }
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "interface-a",
     "tls",
     "revocation",
     "stapling",
     "devices",
     "messages",
+    "orders",
     "store",
     "admin",
     "log",

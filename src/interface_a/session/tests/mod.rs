@@ -28,6 +28,7 @@ struct Bench {
     sent: Vec<u8>,
     audited: Vec<audit::Event>,
     pending_replies: PendingReplies,
+    passed_on: Vec<UnawaitedAnswer>,
     counted: Vec<&'static str>,
     deviated: Vec<&'static str>,
     not_stored: usize,
@@ -46,6 +47,7 @@ impl Bench {
             session: session_with(config, pending_replies.clone(), &clock),
             clock,
             pending_replies,
+            passed_on: Vec::new(),
             storing: Vec::new(),
             sent: Vec::new(),
             audited: Vec::new(),
@@ -100,6 +102,7 @@ impl Bench {
             match effect {
                 Effect::Record { ticket, record, .. } => self.storing.push((ticket, record)),
                 Effect::Send(bytes) => self.sent.extend_from_slice(&bytes),
+                Effect::PassOn(answer) => self.passed_on.push(answer),
                 Effect::Audit(event) => self.audited.push(event),
                 Effect::Count(label, _) => self.counted.push(label.acknowledgement),
                 Effect::Deviated(code) => self.deviated.push(code),
@@ -475,10 +478,14 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     };
     let (mut seventh, mut eighth) = (expect(b"OURS-7"), expect(b"OURS-8"));
     let ours = Bytes::from(framed("MSH|^~\\&|OURS\r"));
-    let outgoing = |id: &[u8]| Outgoing { control_id: id.to_vec(), frame: ours.clone() };
-    bench.then(|session, _| session.deliver(outgoing(b"OURS-6")));
+    let outgoing = |id: &[u8]| Outgoing {
+        control_id: id.to_vec(),
+        expires_at: jiff::Timestamp::MAX,
+        frame: ours.clone(),
+    };
+    bench.then(|session, now| session.deliver(outgoing(b"OURS-6"), now));
     assert!(bench.sent.is_empty(), "its sender stopped waiting: it would come too late");
-    bench.then(|session, _| session.deliver(outgoing(b"OURS-7")));
+    bench.then(|session, now| session.deliver(outgoing(b"OURS-7"), now));
     assert_eq!(bench.sent, ours);
     bench.sent.clear();
     bench
@@ -493,9 +500,59 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     assert_eq!(answers.map(|answer| answer.message), brought[..]);
     bench.receive(&acknowledgement("OURS-7"));
     assert_eq!(bench.rejections(), [unexpected], "an acknowledgement counts once");
+    let passed_on = |bench: &Bench| -> Vec<_> {
+        bench.passed_on.iter().map(|answer| answer.control_id.clone()).collect()
+    };
+    assert_eq!(passed_on(&bench), ["OURS-9"], "what is not durable is not passed on");
     bench.stored(0);
+    assert_eq!(passed_on(&bench), ["OURS-9", "OURS-7"], "it may change an outcome");
     assert!(bench.sent.is_empty(), "acknowledgements are never acknowledged");
     assert_eq!(bench.end, None);
+}
+
+#[test]
+fn an_order_that_expired_on_its_way_into_the_session_is_not_sent() {
+    let mut bench = Bench::new(LIMITS);
+    let (device, now) = (NAME.parse().unwrap(), bench.clock.now());
+    let _exchange = bench.pending_replies.expect(&device, b"1", None, false).unwrap();
+    let outgoing =
+        |expires_at| Outgoing { control_id: b"1".to_vec(), expires_at, frame: Bytes::from("order") };
+    bench.then(|session, at| session.deliver(outgoing(now), at));
+    assert!(bench.sent.is_empty());
+    bench.then(|session, at| session.deliver(outgoing(now + jiff::SignedDuration::from_millis(1)), at));
+    assert_eq!(bench.sent, b"order");
+}
+
+#[test]
+fn a_shutdown_waits_for_the_answer_to_an_order_that_was_sent_on_the_session() {
+    let shut_down = |bench: &mut Bench| bench.then(|session, now| session.shut_down(now));
+    let mut bench = Bench::new(LIMITS);
+    let device = NAME.parse().unwrap();
+    let expect = |bench: &Bench| {
+        bench.pending_replies.expect(&device, b"OURS-1", Some(bench.session.id), false).unwrap()
+    };
+    let _exchange = expect(&bench);
+    shut_down(&mut bench);
+    bench.receive(&frame("1"));
+    bench.stored(0);
+    assert_eq!(bench.answers(), positive(&["1"]), "the device may still send");
+    bench.receive(&acknowledgement("OURS-1"));
+    shut_down(&mut bench);
+    assert_eq!(bench.end, None, "the answer is not durable");
+    bench.stored(0);
+    shut_down(&mut bench);
+    assert_eq!(bench.end, Some(SessionEnd::Shutdown));
+
+    // A device that does not answer does not hold up the shutdown until the sessions are cut off.
+    let mut bench = Bench::new(LIMITS);
+    let _exchange = expect(&bench);
+    shut_down(&mut bench);
+    bench.pass(Duration::from_secs(14));
+    shut_down(&mut bench);
+    assert_eq!(bench.end, None);
+    bench.pass(Duration::from_secs(1));
+    shut_down(&mut bench);
+    assert_eq!(bench.end, Some(SessionEnd::Shutdown));
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! Orders: from the operator's command to the device, and the answer back.
 
+mod impersonation;
+mod restarts;
+mod results;
+mod withdrawal;
+
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
