@@ -24,6 +24,10 @@ pub struct Metrics {
     pub handshakes_total: CounterVec,
     /// Connections without an audit row, by `reason`: `silent` (no byte came), `health-check`.
     pub unrecorded_connections_total: CounterVec,
+    /// Connections whose handshake is not complete.
+    pub incomplete_connections: IntGauge,
+    /// Connections that were closed before their handshake was complete, because there were too many.
+    pub displaced_connections_total: IntCounter,
     /// Refused connections in the audit trail, by `row`: `own`, `counted` (of one peer), `others`.
     pub recorded_refusals_total: CounterVec,
     /// From the ClientHello to the end of the handshake.
@@ -97,6 +101,8 @@ impl Metrics {
             connections_total: r.counters("connections_total", "Connections by outcome", &["outcome"])?,
             handshakes_total: r.counters("handshakes_total", "TLS handshakes", &["result", "reason"])?,
             unrecorded_connections_total: r.counters("unrecorded_connections_total", UNRECORDED, reason)?,
+            incomplete_connections: r.gauge("incomplete_connections", INCOMPLETE)?,
+            displaced_connections_total: r.counter("displaced_connections_total", DISPLACED)?,
             recorded_refusals_total: r.counters("recorded_refusals_total", RECORDED, &["row"])?,
             handshake_duration_seconds: r.duration("handshake_duration_seconds", "TLS handshakes")?,
             tls_negotiated_total: r.counters("tls_negotiated_total", NEGOTIATED, &["version", "suite"])?,
@@ -198,6 +204,8 @@ impl Registrar<'_> {
 }
 
 const UNRECORDED: &str = "Connections without an audit row: no byte came, or a health check";
+const INCOMPLETE: &str = "Connections whose handshake is not complete";
+const DISPLACED: &str = "Connections that gave way to new ones before their handshake was complete";
 const RECORDED: &str = "Refused connections in the audit trail, by the kind of their row";
 const NEGOTIATED: &str = "Finished handshakes by version and cipher suite";
 const CERTIFICATE_EXPIRY: &str =

@@ -22,11 +22,15 @@ pub struct InterfaceA {
     pub connections_per_address: usize,
     /// Sessions of one device. Beyond it one that is idle makes way, or the new one is refused.
     pub sessions_per_device: usize,
-    /// Concurrent TLS handshakes; further ones wait, none is dropped.
+    /// Connections of all addresses whose handshake is not complete; beyond, the one that has kept the
+    /// platform waiting longest, of the address with the most of them, is closed.
+    pub max_incomplete_connections: usize,
+    /// TLS handshakes that compute at once; further ones wait, none is dropped. A handshake that waits for
+    /// its peer does not count.
     pub max_handshakes: usize,
-    /// Concurrent TLS handshakes of one address (IPv6: one /64); further ones wait.
+    /// TLS handshakes of one address (IPv6: one /64) that compute at once; further ones wait.
     pub handshakes_per_address: usize,
-    /// Addresses without these two shares: many devices connect through one NAT gateway or relay.
+    /// Addresses without these shares: many devices connect through one NAT gateway or relay.
     pub shared_addresses: Vec<Network>,
     /// Networks of monitoring probes. Their connections are counted; those that present no certificate get no
     /// audit row and no log line.
@@ -34,7 +38,7 @@ pub struct InterfaceA {
     /// From the accepted connection to the complete ClientHello.
     #[serde(with = "quantity::duration")]
     pub hello_timeout: Duration,
-    /// From the ClientHello to the finished handshake.
+    /// From the ClientHello to the finished handshake, without the time that it waits for the platform.
     #[serde(with = "quantity::duration")]
     pub handshake_timeout: Duration,
     /// A session without a byte from the peer ends after this time.
@@ -64,6 +68,7 @@ impl Default for InterfaceA {
             // A hospital behind NAT has open sessions, which do not count, and few handshakes at a time.
             connections_per_address: 512,
             sessions_per_device: 64,
+            max_incomplete_connections: 4096,
             max_handshakes: 256,
             handshakes_per_address: 64,
             shared_addresses: Vec::new(),
@@ -116,6 +121,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.max-connections", ReloadClass::Restart).count(1..=1_000_000),
     Key::new("interface-a.connections-per-address", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.sessions-per-device", ReloadClass::Applied).count(1..=1_000_000),
+    Key::new("interface-a.max-incomplete-connections", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.max-handshakes", ReloadClass::Restart).count(1..=100_000),
     Key::new("interface-a.handshakes-per-address", ReloadClass::Restart).count(1..=100_000),
     Key::new("interface-a.shared-addresses", ReloadClass::Applied),

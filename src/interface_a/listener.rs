@@ -55,6 +55,12 @@ impl Listener {
         self.socket.local_addr()
     }
 
+    /// Whether the last permit is taken.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.permits.available_permits() == 0
+    }
+
     /// The next connection, with the permit that it holds until it ends.
     ///
     /// Cancel safe.

@@ -12,7 +12,7 @@ mod device_limits;
 #[cfg(test)]
 mod fixtures;
 mod frame_memory;
-mod handshake_limiter;
+mod handshake_threads;
 mod handshakes;
 mod inbound;
 mod listener;
@@ -25,6 +25,7 @@ mod registry;
 mod server;
 mod session;
 mod settings;
+mod turns;
 mod unawaited;
 
 pub use acknowledgement::Acknowledgement;

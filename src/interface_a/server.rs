@@ -348,6 +348,10 @@ async fn accept(listener: Listener, interface: InterfaceA) -> std::io::Result<()
             accepted = listener.accept() => accepted?,
         };
         let (tcp, address, permit) = accepted;
+        if listener.is_full() {
+            // Without a permit the next peer would wait until a connection ends.
+            interface.handshakes.make_room();
+        }
         let serve = interface.clone().serve(tcp, address);
         interface.connections.spawn(async move {
             serve.await;

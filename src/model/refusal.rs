@@ -63,7 +63,7 @@ pub enum Refusal {
     HandshakeTimeout,
     /// The peer disconnected during the handshake.
     Disconnected,
-    /// Too many connections of its address have not completed their handshake.
+    /// Too many connections, of its address or of all addresses, have not completed their handshake.
     TooManyConnections,
     /// The device has as many sessions as it may have, or this session was idle and made way for a new one.
     TooManySessions,

@@ -52,7 +52,6 @@ pub struct Prepared(AcceptorSettings);
 #[derive(Debug)]
 struct AcceptorSettings {
     config: Arc<ServerConfig>,
-    handshake_timeout: Duration,
     verifier: Arc<PeerVerifier>,
     certificates: Vec<CertificateFacts>,
     /// The roots of the platform's own chains.
@@ -185,7 +184,7 @@ impl Acceptor {
         self.settings.load().signing_key.clone()
     }
 
-    /// Performs the handshake.
+    /// Performs the handshake. The caller limits its time.
     ///
     /// # Errors
     /// [`HandshakeError`], after the alert has been sent and the peer had time to read it.
@@ -196,14 +195,12 @@ impl Acceptor {
     ) -> Result<Secured, HandshakeError> {
         let connection = connection.into();
         let settings = self.settings.load_full();
-        let handshake = DECISION.scope(Default::default(), async {
-            let accepted = status_request_v2::accept(Arc::clone(&settings.config), connection).await;
-            (accepted, DECISION.with(|slot| slot.take()))
-        });
-        let Ok((accepted, decision)) = tokio::time::timeout(settings.handshake_timeout, handshake).await
-        else {
-            return Err(HandshakeError::new(Refusal::HandshakeTimeout));
-        };
+        let (accepted, decision) = DECISION
+            .scope(Default::default(), async {
+                let accepted = status_request_v2::accept(Arc::clone(&settings.config), connection).await;
+                (accepted, DECISION.with(|slot| slot.take()))
+            })
+            .await;
         let stream = match accepted {
             Ok(stream) => stream,
             Err((error, tcp)) => {
@@ -271,10 +268,8 @@ impl AcceptorSettings {
         server.ignore_client_order = true;
         configure_resumption(&mut server, config.tls.session_cache, &verifier, clock);
         let certificates = credentials.certificates;
-        let handshake_timeout = config.interface_a.handshake_timeout;
         Ok(Self {
             config: Arc::new(server),
-            handshake_timeout,
             verifier,
             certificates,
             platform_trust,

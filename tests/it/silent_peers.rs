@@ -1,4 +1,5 @@
-//! Peers that connect and send nothing: they leave a count, and delay no device.
+//! Peers that connect and send nothing, or stop in the middle of their handshake: they leave a count, and
+//! delay no device.
 //!
 //! `PCD_SILENT=5000` is the size of the requirement (the limit on open files must allow it):
 //!
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use pcd_platform::pki::KeyType;
 
 use crate::harness::{self, Credential, Device, Platform, Site, eventually, message};
+use crate::interop::hello::Hello;
 
 const SILENT: &str = r#"pcd_unrecorded_connections_total{reason="silent"}"#;
 const HEALTH_CHECK: &str = r#"pcd_unrecorded_connections_total{reason="health-check"}"#;
@@ -72,7 +74,9 @@ fn attack(to: SocketAddr, size: usize, is_over: &AtomicBool) {
 #[test]
 fn silent_connections_delay_no_device() {
     let size = size();
-    let site = Site::new().with("interface-a", "hello-timeout = \"30s\"");
+    let site = Site::new()
+        .with("interface-a", "hello-timeout = \"30s\"")
+        .with("interface-a", "max-incomplete-connections = 20000");
     let platform = site.start();
     platform.admit("GENUINE", &[]);
     let own = site.certificate("GENUINE", KeyType::Ecc);
@@ -123,4 +127,93 @@ fn an_address_has_its_share_of_connections_and_health_checks_are_only_counted() 
     assert_eq!(platform.metric(OVER_SHARE), 1.0);
     assert_eq!(IpAddr::from([127, 0, 1, 3]), shared[0].local_addr().unwrap().ip());
     drop((open, other, shared));
+}
+
+/// A connection that sends its ClientHello, and then nothing.
+fn stop_after_hello(from: Ipv4Addr, to: SocketAddr) -> Option<TcpStream> {
+    let hello = Hello {
+        version: 0x0303,
+        suites: vec![0xc02c, 0xc030],
+        groups: vec![0x0017],
+        compression: &[0],
+        padding: 0,
+    };
+    let mut stream = harness::connect_from(from, to).ok()?;
+    stream.write_all(&hello.records()).ok()?;
+    Some(stream)
+}
+
+/// With `addresses` × 16 peers that have stopped in the middle of their handshake, more than the 256
+/// handshakes that may compute at once.
+fn stalled_handshakes_delay_no_device(addresses: u8) {
+    let site = Site::new()
+        .with_limited_refusals()
+        .with("interface-a", "handshake-timeout = \"1m\"")
+        .with("log", "level = \"info\"");
+    let platform = site.start();
+    platform.admit("GENUINE", &[]);
+    let own = site.certificate("GENUINE", KeyType::Ecc);
+    durations(&site, &platform, &own, 5);
+    let (undisturbed, _) = durations(&site, &platform, &own, 20);
+    let to = platform.address;
+    let connections = usize::from(addresses) * 16;
+    let peers = (0..16).flat_map(|_| 1..=addresses);
+    let stalled: Vec<_> =
+        peers.map(|host| stop_after_hello(Ipv4Addr::new(127, 0, 6, host), to).unwrap()).collect();
+    let incomplete = || platform.metric("pcd_incomplete_connections");
+    eventually("all of them have begun", || incomplete() == connections as f64);
+    let mut answered = stalled.last().unwrap();
+    answered.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    answered.read_exact(&mut [0; 5]).unwrap();
+    let (median, slowest) = durations(&site, &platform, &own, 20);
+    println!("{connections} stalled handshakes: median {undisturbed:?} -> {median:?}, slowest {slowest:?}");
+    assert!(median <= undisturbed * 3, "{median:?} instead of {undisturbed:?}");
+    assert_eq!(incomplete(), connections as f64, "they are all still there");
+}
+
+#[test]
+fn stalled_handshakes_from_20_addresses_delay_no_device() {
+    stalled_handshakes_delay_no_device(20);
+}
+
+#[test]
+fn stalled_handshakes_from_60_addresses_delay_no_device() {
+    stalled_handshakes_delay_no_device(60);
+}
+
+/// Connections of `addresses` × 32 silent peers, more than `limit` allows in all.
+fn many_addresses_leave_room_for_a_device(addresses: u8, limit: &str) {
+    let site = Site::new()
+        .with_limited_refusals()
+        .with("interface-a", "connections-per-address = 32")
+        .with("interface-a", "hello-timeout = \"1m\"")
+        .with("interface-a", limit);
+    let platform = site.start();
+    platform.admit("GENUINE", &[]);
+    let own = site.certificate("GENUINE", KeyType::Ecc);
+    let mut open = Device::connect(&site, platform.address, &own).unwrap();
+    let (undisturbed, _) = durations(&site, &platform, &own, 10);
+    let to = platform.address;
+    let silent: Vec<_> = (0..32)
+        .flat_map(|_| 1..=addresses)
+        .filter_map(|host| harness::connect_from(Ipv4Addr::new(127, 0, 7, host), to).ok())
+        .collect();
+    let displaced = || platform.metric("pcd_displaced_connections_total");
+    let expected = f64::from(addresses) * 32.0 - 220.0;
+    eventually("most of them are displaced", || displaced() >= expected);
+    let (median, slowest) = durations(&site, &platform, &own, 10);
+    println!("{} silent, {limit}: {undisturbed:?} -> {median:?}, slowest {slowest:?}", silent.len());
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}, far less than the time that silent peers have");
+    assert_eq!(open.code(message("GENUINE", "open")), "CA", "an open session is never displaced");
+    assert_eq!(platform.metric(OVER_SHARE), 0.0);
+}
+
+#[test]
+fn the_last_permits_are_not_for_silent_peers_of_20_addresses() {
+    many_addresses_leave_room_for_a_device(20, "max-connections = 200");
+}
+
+#[test]
+fn incomplete_connections_of_60_addresses_are_limited() {
+    many_addresses_leave_room_for_a_device(60, "max-incomplete-connections = 100");
 }

@@ -141,9 +141,13 @@ fn storm(delay: Duration, answers: bool, more: &[&str]) -> Storm {
         (undisturbed, slowest, threads) = session.join().unwrap();
     });
     let took = began.elapsed();
-    let undetermined = platform.metric(UNDETERMINED) - refused_before;
+    // A refusal is counted when its peer has had time to read the alert.
+    let refused = || platform.metric(UNDETERMINED) - refused_before;
+    let good = good.into_inner().unwrap();
+    eventually("every attempt is counted", || good as f64 + refused() >= devices.len() as f64);
+    let undetermined = refused();
     let storm = Storm {
-        good: good.into_inner().unwrap(),
+        good,
         undetermined,
         seen: seen.into_inner().unwrap_or_else(PoisonError::into_inner),
         memory_kib: status(&platform, "VmHWM"),

@@ -3,7 +3,7 @@
 
 mod conversation;
 mod gnutls;
-mod hello;
+pub(crate) mod hello;
 mod jsse;
 mod keys;
 mod mbedtls;

@@ -1,4 +1,4 @@
-//! Threads of their own for handshakes, and a limit on how many run at once.
+//! Threads of their own for handshakes.
 //!
 //! A handshake is milliseconds of arithmetic between two waits; a message is microseconds. On shared threads
 //! the open sessions would wait behind new connections. So handshakes have their own threads, one per core,
@@ -10,7 +10,6 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -18,8 +17,7 @@ use crate::model::{Task, injected_fault};
 
 /// Runs handshakes.
 #[derive(Debug)]
-pub(super) struct HandshakeLimiter {
-    turns: Semaphore,
+pub(super) struct HandshakeThreads {
     threads: Threads,
     /// The handshakes that run.
     running: TaskTracker,
@@ -32,18 +30,18 @@ pub(super) struct HandshakeLimiter {
 #[derive(Debug)]
 struct Threads(Option<Runtime>);
 
-impl HandshakeLimiter {
-    /// Runs at most `max_handshakes` at once; more wait their turn.
+impl HandshakeThreads {
+    /// For handshakes of which `max_blocking` block their thread at once.
     ///
     /// # Errors
     /// When the operating system provides no threads.
-    pub(super) fn new(max_handshakes: usize) -> io::Result<Self> {
+    pub(super) fn new(max_blocking: usize) -> io::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let threads = Builder::new_multi_thread()
             .worker_threads(cores)
             // A handshake that waits for a revocation check blocks its thread (rustls has no other way), and
             // a blocking thread takes over its work. With fewer of them, the last handshakes could not run.
-            .max_blocking_threads(max_handshakes.saturating_add(EXTRA_BLOCKING_THREADS))
+            .max_blocking_threads(max_blocking.saturating_add(EXTRA_BLOCKING_THREADS))
             .thread_name("handshake")
             // On Linux this affects the calling thread only. Where it is not permitted, the priority stays
             // normal.
@@ -59,12 +57,7 @@ impl HandshakeLimiter {
             let _guard = guard;
             injected_fault(Task::Handshakes).await;
         });
-        Ok(Self {
-            turns: Semaphore::new(max_handshakes),
-            threads: Threads(Some(threads)),
-            running: TaskTracker::new(),
-            ended,
-        })
+        Ok(Self { threads: Threads(Some(threads)), running: TaskTracker::new(), ended })
     }
 
     /// Cancelled when the threads have ended; before the drop that is a fault.
@@ -72,15 +65,12 @@ impl HandshakeLimiter {
         self.ended.clone()
     }
 
-    /// Runs one handshake when its turn comes; `None` when the threads have ended. `handshake` is called at
-    /// that moment, so that waiting does not count towards its timeout. Dropping the future aborts the
-    /// handshake.
-    pub(super) async fn run<F>(&self, handshake: impl FnOnce() -> F) -> Option<F::Output>
+    /// Runs one handshake; `None` when the threads have ended. Dropping the future aborts the handshake.
+    pub(super) async fn run<F>(&self, handshake: F) -> Option<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let _turn = self.turns.acquire().await.ok()?;
-        let handshake = self.running.track_future(handshake());
+        let handshake = self.running.track_future(handshake);
         match AbortOnDropHandle::new(self.threads.0.as_ref()?.spawn(handshake)).await {
             Ok(done) => Some(done),
             Err(ended) => ended.try_into_panic().map_or(None, |panic| std::panic::resume_unwind(panic)),
@@ -88,7 +78,7 @@ impl HandshakeLimiter {
     }
 }
 
-impl Drop for HandshakeLimiter {
+impl Drop for HandshakeThreads {
     /// Nothing awaits the handshakes any more, so they are aborted. One that blocks its thread goes on until
     /// its next wait; without the timer of its runtime it would panic there. So the runtime ends after it.
     fn drop(&mut self) {
@@ -126,42 +116,17 @@ const EXTRA_BLOCKING_THREADS: usize = 128;
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
     #[tokio::test]
-    async fn concurrent_handshakes_are_capped_and_all_complete() {
-        let handshake_limiter = Arc::new(HandshakeLimiter::new(3).unwrap());
-        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..20 {
-            let (handshake_limiter, now, most) =
-                (Arc::clone(&handshake_limiter), Arc::clone(&now), Arc::clone(&most));
-            tasks.spawn(async move {
-                handshake_limiter
-                    .run(|| async move {
-                        most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-                        now.fetch_sub(1, Ordering::SeqCst);
-                    })
-                    .await
-            });
-        }
-        while let Some(done) = tasks.join_next().await {
-            assert_eq!(done.unwrap(), Some(()));
-        }
-        assert_eq!(most.load(Ordering::SeqCst), 3);
-    }
-
-    #[tokio::test]
-    async fn a_panic_reaches_the_caller_and_frees_its_turn() {
-        let handshake_limiter = Arc::new(HandshakeLimiter::new(1).unwrap());
-        let own = Arc::clone(&handshake_limiter);
-        let task = tokio::spawn(async move { own.run(|| async { panic!("a fault of ours") }).await });
+    async fn a_panic_reaches_the_caller_and_ends_no_thread() {
+        let threads = Arc::new(HandshakeThreads::new(1).unwrap());
+        let own = Arc::clone(&threads);
+        let task = tokio::spawn(async move { own.run(async { panic!("a fault of ours") }).await });
         assert!(task.await.unwrap_err().is_panic());
         assert_eq!(
-            handshake_limiter.run(|| async { std::thread::current().name() == Some("handshake") }).await,
+            threads.run(async { std::thread::current().name() == Some("handshake") }).await,
             Some(true)
         );
     }
@@ -175,17 +140,17 @@ mod tests {
                 let _ = self.0.take().unwrap().send(std::thread::panicking());
             }
         }
-        let handshake_limiter = HandshakeLimiter::new(1).unwrap();
+        let threads = HandshakeThreads::new(1).unwrap();
         let (sender, ended) = tokio::sync::oneshot::channel();
         let mark = Ended(Some(sender));
-        let waiting = handshake_limiter.run(|| async move {
+        let waiting = threads.run(async move {
             let _mark = mark;
             #[expect(clippy::disallowed_methods, reason = "the test blocks the thread on purpose")]
             tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(300)));
             tokio::time::sleep(Duration::from_millis(1)).await;
         });
         tokio::time::timeout(Duration::from_millis(100), waiting).await.unwrap_err();
-        drop(handshake_limiter);
+        drop(threads);
         assert!(!ended.await.unwrap(), "the handshake panicked");
     }
 
@@ -197,10 +162,10 @@ mod tests {
                 let _ = self.0.take().unwrap().send(());
             }
         }
-        let handshake_limiter = HandshakeLimiter::new(1).unwrap();
+        let threads = HandshakeThreads::new(1).unwrap();
         let (sender, ended) = tokio::sync::oneshot::channel();
         let mark = Ended(Some(sender));
-        let waiting = handshake_limiter.run(|| async move {
+        let waiting = threads.run(async move {
             let _mark = mark;
             std::future::pending::<()>().await;
         });

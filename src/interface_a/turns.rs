@@ -1,0 +1,175 @@
+//! Turns: how many handshakes compute at once.
+//!
+//! A handshake computes for a millisecond or two, and waits for its peer in between. It holds a turn only
+//! while it computes, or blocks its thread for a revocation check: a peer that stops in the middle of its
+//! handshake keeps no other one waiting. Handshakes that have begun take their turns from a number of their
+//! own, so that they do not wait behind new ones. `handshake-timeout` does not run while a handshake waits
+//! for a turn.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::address_shares::{Membership, Stage};
+use crate::model::Clock;
+
+/// Where handshakes take their turns. Clones share them.
+#[derive(Debug, Clone)]
+pub(super) struct Turns {
+    new: Arc<Semaphore>,
+    begun: Arc<Semaphore>,
+}
+
+/// The handshake took longer than it may, without the time that it waited for turns.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TimedOut;
+
+impl Turns {
+    /// `number` handshakes may begin at once, and as many may go on.
+    pub(super) fn new(number: usize) -> Self {
+        Self { new: Arc::new(Semaphore::new(number)), begun: Arc::new(Semaphore::new(number)) }
+    }
+
+    /// Runs a handshake, and notes in `member` when it waits for its peer.
+    ///
+    /// # Errors
+    /// [`TimedOut`] after `timeout`.
+    pub(super) async fn run<F: Future>(
+        &self,
+        handshake: F,
+        member: Option<&Membership>,
+        timeout: Duration,
+        clock: &Clock,
+    ) -> Result<F::Output, TimedOut> {
+        let mut handshake = pin!(handshake);
+        let (mut stage, mut left) = (Stage::New, timeout);
+        loop {
+            let began = {
+                // First a turn of its address: the other addresses do not wait behind this one.
+                let _of_address = match member {
+                    Some(member) => {
+                        member.wait_for_platform();
+                        member.turn(stage).await
+                    }
+                    None => None,
+                };
+                // The semaphore is never closed.
+                let _of_platform = self.of(stage).acquire().await.ok();
+                let began = clock.instant();
+                if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await {
+                    return Ok(done);
+                }
+                began
+            };
+            stage = Stage::Begun;
+            if let Some(member) = member {
+                member.wait_for_peer(clock.instant());
+            }
+            let deadline = tokio::time::Instant::from(began + left);
+            tokio::time::timeout_at(deadline, wake_up()).await.map_err(|_| TimedOut)?;
+            left = left.saturating_sub(clock.instant().saturating_duration_since(began));
+            // The timer wakes the task as well.
+            if left.is_zero() {
+                return Err(TimedOut);
+            }
+        }
+    }
+}
+
+impl Turns {
+    fn of(&self, stage: Stage) -> &Semaphore {
+        match stage {
+            Stage::New => &self.new,
+            Stage::Begun => &self.begun,
+        }
+    }
+}
+
+/// Resolves when the task is woken: its handshake was polled before and has registered the task.
+fn wake_up() -> impl Future<Output = ()> {
+    let mut is_woken = false;
+    poll_fn(move |_| if std::mem::replace(&mut is_woken, true) { Poll::Ready(()) } else { Poll::Pending })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::poll_immediate;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    async fn run<F: Future>(turns: &Turns, handshake: F) -> Result<F::Output, TimedOut> {
+        turns.run(handshake, None, TIMEOUT, &Clock::system()).await
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_waits_for_its_peer_holds_no_turn() {
+        let turns = Turns::new(1);
+        let (answer, silent) = tokio::sync::oneshot::channel();
+        let waiting = tokio::spawn({
+            let turns = turns.clone();
+            async move { run(&turns, silent).await }
+        });
+        for _ in 0..3 {
+            assert_eq!(run(&turns, tokio::task::yield_now()).await, Ok(()), "another one goes on");
+        }
+        answer.send(7).unwrap();
+        assert_eq!(waiting.await.unwrap().unwrap(), Ok(7));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+    async fn handshakes_that_compute_at_once_are_capped_and_all_complete() {
+        let turns = Turns::new(3);
+        let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let (turns, now, most) = (turns.clone(), Arc::clone(&now), Arc::clone(&most));
+            tasks.spawn(async move {
+                let compute = async {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    #[expect(clippy::disallowed_methods, reason = "the test computes for a while")]
+                    std::thread::sleep(Duration::from_millis(5));
+                    now.fetch_sub(1, Ordering::SeqCst);
+                };
+                run(&turns, compute).await
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            assert_eq!(done.unwrap(), Ok(()));
+        }
+        assert_eq!(most.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_has_begun_does_not_wait_behind_new_ones() {
+        let turns = Turns::new(1);
+        let (answer, peer) = tokio::sync::oneshot::channel::<()>();
+        let mut begun = Box::pin(run(&turns, peer));
+        assert!(poll_immediate(&mut begun).await.is_none());
+        let _taken = turns.new.acquire().await.unwrap();
+        answer.send(()).unwrap();
+        assert!(begun.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn only_the_peer_is_charged_for_time() {
+        let (turns, clock) = (Turns::new(1), Clock::system());
+        let taken = turns.new.acquire().await.unwrap();
+        let short = Duration::from_millis(400);
+        let waiting = turns.run(tokio::time::sleep(short / 4), None, short, &clock);
+        let release = async {
+            tokio::time::sleep(short * 2).await;
+            drop(taken);
+        };
+        assert_eq!(tokio::join!(waiting, release).0, Ok(()));
+        let never = std::future::pending::<()>();
+        assert_eq!(turns.run(never, None, short, &clock).await, Err(TimedOut));
+    }
+}
