@@ -83,6 +83,8 @@ pub enum HelloError {
     /// The client fell back to a lower version, although the platform supports a higher one. An attacker on
     /// the network may have broken its first attempt. It gets `inappropriate_fallback` (RFC 7507 section 3).
     InappropriateFallback,
+    /// The ClientHello is longer than 64 KiB. It gets `decode_error`; rustls would send nothing.
+    TooLong,
     /// Extension 17 is not a `CertificateStatusRequestListV2`. The client gets `decode_error` (RFC 5246
     /// section 7.2.2).
     Malformed,

@@ -24,6 +24,8 @@ enum Progress {
     Complete,
     /// There will be no ClientHello. rustls will refuse the connection.
     NotClientHello,
+    /// The ClientHello is longer than rustls accepts.
+    TooLong,
 }
 
 impl ReceivedHello {
@@ -48,6 +50,11 @@ impl ReceivedHello {
         Ok(())
     }
 
+    /// Whether the peer has announced a ClientHello that is too long.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.progress == Progress::TooLong
+    }
+
     /// The ClientHello, once it is complete.
     pub(super) fn take_message(&mut self) -> Option<Vec<u8>> {
         (self.progress == Progress::Complete).then(|| std::mem::take(&mut self.message))
@@ -62,7 +69,7 @@ impl ReceivedHello {
             [CLIENT_HELLO, high, middle, low, ref body @ ..] => {
                 let length = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
                 if length > MAX_MESSAGE_LENGTH {
-                    Progress::NotClientHello
+                    Progress::TooLong
                 } else if body.len() >= length {
                     message.truncate(4 + length);
                     Progress::Complete

@@ -101,7 +101,12 @@ where
     if let Err(error) = received.read(&mut io, MAX_READ).await {
         return Err((error, io));
     }
-    let mut rewriter = match received.take_message().map(|message| plan_rewriting(&config, &message)) {
+    let planned = if received.is_too_long() {
+        Some(Err((HelloError::TooLong, MAX_LEGACY_VERSION)))
+    } else {
+        received.take_message().map(|message| plan_rewriting(&config, &message))
+    };
+    let mut rewriter = match planned {
         Some(Ok(rewriter)) => rewriter,
         Some(Err((unacceptable, version))) => {
             // A failed write of the alert does not change the result.
@@ -172,10 +177,10 @@ pub(super) fn as_seen_by_client(messages: &[u8]) -> Cow<'_, [u8]> {
 impl HelloError {
     /// The alert, in a record of a version that the client supports (RFC 5246 section 7.2 and appendix E.1).
     fn alert(self, legacy_version: u16) -> [u8; 7] {
-        let [major, minor] = legacy_version.clamp(0x0300, 0x0303).to_be_bytes();
+        let [major, minor] = legacy_version.clamp(0x0300, MAX_LEGACY_VERSION).to_be_bytes();
         let description = match self {
             Self::IllegalRecordLimit => 47,
-            Self::Malformed | Self::MalformedRecordLimit => 50,
+            Self::TooLong | Self::Malformed | Self::MalformedRecordLimit => 50,
             Self::TooOld => 70,
             Self::InappropriateFallback => 86,
         };
@@ -185,6 +190,7 @@ impl HelloError {
     /// The error that rustls returns in the same case.
     fn error(self) -> rustls::Error {
         match self {
+            Self::TooLong => InvalidMessage::HandshakePayloadTooLarge.into(),
             Self::Malformed => InvalidMessage::TrailingData("CertificateStatusRequestListV2").into(),
             Self::MalformedRecordLimit | Self::IllegalRecordLimit => {
                 InvalidMessage::TrailingData("RecordSizeLimit").into()
@@ -199,6 +205,8 @@ impl HelloError {
     }
 }
 
+/// The version in the records of TLS 1.2 and 1.3.
+const MAX_LEGACY_VERSION: u16 = 0x0303;
 /// Bytes that are read from a connection before it takes a handshake turn. Larger than the ClientHello of
 /// every known client, and small enough for thousands of connections at once.
 const MAX_READ_AHEAD: usize = 16 * 1024;

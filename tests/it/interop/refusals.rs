@@ -14,6 +14,7 @@ use crate::harness::{self, Platform, Site, eventually, message};
 const PROTOCOL_VERSION: u8 = 70;
 const HANDSHAKE_FAILURE: u8 = 40;
 const ILLEGAL_PARAMETER: u8 = 47;
+const DECODE_ERROR: u8 = 50;
 
 const ECDHE_ECDSA: u16 = 0xc02c;
 const DHE_RSA: u16 = 0x009f;
@@ -154,8 +155,7 @@ fn a_hello_may_be_large_but_not_64_kib() {
     let announced = in_records(&[&[1, 0xff, 0xff, 0xff], &[0; 60][..]].concat());
     for bytes in [in_records(&message), announced] {
         let answer = send(shared.platform.address, &bytes);
-        // rustls has no alert for this: it closes.
-        assert!(answer.bytes.is_empty() || answer.alert().is_some(), "{:?}", answer.bytes);
+        assert_eq!(answer.alert(), Some(DECODE_ERROR), "{:?}", answer.bytes);
         assert_eq!(refusal(&shared.platform, answer.from), "protocol-violation");
     }
 }
