@@ -26,6 +26,7 @@ pub fn start(on: &Handle, target: &Arc<Target>, [frames, messages, sessions]: [A
     let send = |device: &Arc<Connector>, name, pause, bytes: Vec<u8>| {
         on.spawn(insist(Arc::clone(target), name, Arc::clone(device), pause, bytes));
     };
+    // Nothing answers start blocks.
     send(&frames, "broken frames", ms(200), vec![0x0b; 64 << 10]);
     send(&frames, "bytes between frames", ms(200), b"\x1c\r\n\x0bMSH|x\x1c\r".repeat(4_000));
     send(&messages, "identities", ms(1000), identities());
@@ -53,7 +54,8 @@ async fn session(target: &Target, device: &Connector, number: u64) -> Option<Sec
     device.connect(&target.address.ip().to_string(), tcp).await.ok()
 }
 
-/// Writes the bytes every `pause` and reads an answer, in one session as long as the platform keeps it.
+/// Writes the bytes every `pause`, in one session as long as the platform keeps it. What is answered is
+/// answered before more is written.
 async fn insist(
     target: Arc<Target>,
     name: &'static str,
@@ -61,11 +63,12 @@ async fn insist(
     pause: Duration,
     bytes: Vec<u8>,
 ) {
+    let wait = if name == "broken frames" { Duration::from_millis(5) } else { ANSWER_TIMEOUT };
     let mut number = 0;
     while target.begins(name).await {
         number += 1;
         if let Some(mut stream) = session(&target, &device, number).await {
-            while target.clockwork.is_attacking() && is_answered(&mut stream, &bytes).await {
+            while target.clockwork.is_attacking() && is_open(&mut stream, &bytes, wait).await {
                 target.count(name);
                 tokio::time::sleep(pause).await;
             }
@@ -75,13 +78,17 @@ async fn insist(
     }
 }
 
-async fn is_answered(stream: &mut SecuredStream, bytes: &[u8]) -> bool {
-    let answer = async {
+/// Writes the bytes and waits for an answer; `false` at the end of the session.
+async fn is_open(stream: &mut SecuredStream, bytes: &[u8], wait: Duration) -> bool {
+    let write = async {
         stream.write_all(bytes).await?;
-        stream.flush().await?;
-        stream.read(&mut [0; 4096]).await
+        stream.flush().await
     };
-    matches!(tokio::time::timeout(ANSWER_TIMEOUT, answer).await, Ok(Ok(1..)))
+    if !matches!(tokio::time::timeout(ANSWER_TIMEOUT, write).await, Ok(Ok(()))) {
+        return false;
+    }
+    let read = tokio::time::timeout(wait, stream.read(&mut [0; 4096])).await;
+    matches!(read, Err(_) | Ok(Ok(1..)))
 }
 
 /// Two megabytes of OBX-18 repetitions.

@@ -39,7 +39,8 @@ use crate::harness::{Platform, Server, Site, eventually, pki};
 /// How long the soak takes.
 struct Plan {
     devices: usize,
-    phase: Duration,
+    quiet: Duration,
+    attacked: Duration,
     settling: Duration,
     cycles: u32,
     is_full: bool,
@@ -50,13 +51,21 @@ impl Plan {
         let minutes: Option<f64> = std::env::var("PCD_SOAK_MINUTES").ok().and_then(|text| text.parse().ok());
         let seconds = Duration::from_secs;
         match minutes {
-            None => Self { devices: 20, phase: seconds(4), settling: seconds(1), cycles: 1, is_full: false },
+            None => Self {
+                devices: 20,
+                quiet: seconds(3),
+                attacked: seconds(4),
+                settling: seconds(1),
+                cycles: 1,
+                is_full: false,
+            },
             Some(minutes) => {
-                let (phase, settling) = (seconds(30), seconds(5));
-                let cycle = (phase + settling) * 2;
+                // Two minutes.
+                let (quiet, attacked, settling) = (seconds(20), seconds(90), seconds(5));
+                let cycle = quiet + attacked + settling * 2;
                 let total = Duration::from_secs_f64(minutes * 60.0);
                 let cycles = u32::try_from(total.as_secs() / cycle.as_secs()).unwrap().max(1);
-                Self { devices: 100, phase, settling, cycles, is_full: true }
+                Self { devices: 100, quiet, attacked, settling, cycles, is_full: true }
             }
         }
     }
@@ -68,7 +77,9 @@ fn honest_devices_lose_nothing_beside_all_attacks_at_once() {
     let site = crate::revocation::site(&[])
         // The honest devices have one address. The attackers have 20 others.
         .with("interface-a", "shared-addresses = [\"127.0.0.1/32\"]")
-        .with("log", "level = \"info\"");
+        .with("log", "level = \"info\"")
+        // As docs/operations.md recommends.
+        .with_environment("MALLOC_ARENA_MAX", "2".into());
     let prompt = prompt_responder();
     // Requests by POST: what a test's server reads most easily.
     let url = prompt.url(&"x".repeat(200));
@@ -116,18 +127,20 @@ fn alternate(plan: &Plan, site: &Site, platform: &Platform, clockwork: &Clockwor
     let mut observed = Observed::default();
     for _ in 0..plan.cycles {
         for phase in [Phase::Quiet, Phase::Attacked] {
-            clockwork.attack(phase == Phase::Attacked);
+            let is_quiet = phase == Phase::Quiet;
+            clockwork.attack(!is_quiet);
             clockwork.enter(Phase::Settling);
+            let (began, before, messages) = (Instant::now(), Disk::of(site.path()), accepted(platform));
             std::thread::sleep(plan.settling);
             clockwork.enter(phase);
-            let (began, before, messages) = (Instant::now(), Disk::of(site.path()), accepted(platform));
-            while began.elapsed() < plan.phase {
+            let duration = plan.settling + if is_quiet { plan.quiet } else { plan.attacked };
+            while began.elapsed() < duration {
                 std::thread::sleep(Duration::from_millis(500));
-                if phase == Phase::Quiet {
+                if is_quiet {
                     observed.quiet_kib = observed.quiet_kib.max(memory_kib(platform, "VmRSS"));
                 }
             }
-            let growth = if phase == Phase::Quiet { &mut observed.quiet } else { &mut observed.attacked };
+            let growth = if is_quiet { &mut observed.quiet } else { &mut observed.attacked };
             let messages = accepted(platform).saturating_sub(messages);
             growth.add(before, Disk::of(site.path()), began.elapsed(), messages);
         }
