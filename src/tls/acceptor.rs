@@ -25,7 +25,7 @@ use super::status_request_v2::{self, NewConnection, RewritingStream};
 use super::stream::SecuredStream;
 use super::time::time_provider;
 use super::trust::{Trust, TrustError};
-use super::verifier::{AdmissionPolicy, Caches, DECISION, PeerVerifier, RustlsVerifier};
+use super::verifier::{AdmissionPolicy, Caches, DECISION, PRESENTED, PeerVerifier, RustlsVerifier};
 use crate::audit::Installed;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, MustStaple};
@@ -195,12 +195,11 @@ impl Acceptor {
     ) -> Result<Secured, HandshakeError> {
         let connection = connection.into();
         let settings = self.settings.load_full();
-        let (accepted, decision) = DECISION
-            .scope(Default::default(), async {
-                let accepted = status_request_v2::accept(Arc::clone(&settings.config), connection).await;
-                (accepted, DECISION.with(|slot| slot.take()))
-            })
-            .await;
+        let handshake = DECISION.scope(Default::default(), async {
+            let accepted = status_request_v2::accept(Arc::clone(&settings.config), connection).await;
+            (accepted, DECISION.with(|slot| slot.take()))
+        });
+        let (accepted, decision) = PRESENTED.scope(Default::default(), handshake).await;
         let stream = match accepted {
             Ok(stream) => stream,
             Err((error, tcp)) => {

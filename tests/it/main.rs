@@ -43,6 +43,7 @@ mod openssl;
 mod openssl_client;
 mod path_rules;
 mod pki;
+mod possession;
 mod postgres;
 mod python;
 mod readers;

@@ -33,6 +33,8 @@ use path::{Candidate, PathError, Rules, ValidPath};
 tokio::task_local! {
     /// The decision in the handshake of this task. rustls calls the verifier on the polling thread.
     pub(super) static DECISION: RefCell<Option<Decision>>;
+    /// The chain in the handshake of this task, until its peer has proved that it has the key.
+    pub(super) static PRESENTED: RefCell<Option<Presented>>;
 }
 
 /// The result of [`PeerVerifier::verify`].
@@ -56,6 +58,26 @@ enum Sources {
     All,
     /// The caches. A status that is not there fails the path.
     Memory,
+    /// The caches. A status that is not there is determined later.
+    MemoryFirst,
+}
+
+/// A valid path, and the revocation status of its certificates.
+#[derive(Debug)]
+struct CheckedPath {
+    facts: Arc<CertificateFacts>,
+    path: Arc<[IssuedCertificate]>,
+    statuses: Arc<Vec<Status>>,
+    /// Whether no status is left for later.
+    is_complete: bool,
+}
+
+/// A chain that leads to an installed root. Its peer has not proved that it has the key.
+#[derive(Debug)]
+pub(super) struct Presented {
+    chain: Vec<CertificateDer<'static>>,
+    now: UnixTime,
+    checked: CheckedPath,
 }
 
 /// Work of earlier handshakes that later ones reuse. Clones share it. It holds no decisions.
@@ -89,6 +111,40 @@ impl PeerVerifier {
     }
 
     fn decide(&self, chain: &[CertificateDer<'_>], now: UnixTime, sources: Sources) -> Decision {
+        self.find_path(chain, now, |valid, facts, statuses| {
+            self.authorize(self.check(valid, facts, sources, statuses)?)
+        })
+    }
+
+    /// The first step of a decision: verifies a chain without a query and without the directory. A
+    /// certificate is public, so anyone can send a copy; only CertificateVerify proves that the peer has the
+    /// key.
+    fn check_presented(
+        &self,
+        chain: Vec<CertificateDer<'static>>,
+        now: UnixTime,
+    ) -> Result<Presented, HandshakeError> {
+        let checked = self.find_path(&chain, now, |valid, facts, statuses| {
+            self.check(valid, facts, Sources::MemoryFirst, statuses)
+        })?;
+        Ok(Presented { chain, now, checked })
+    }
+
+    /// The second step of a decision, for a peer that has proved that it has the key (A8, A9).
+    fn decide_presented(&self, presented: Presented) -> Decision {
+        let Presented { chain, now, checked } = presented;
+        let admission = checked.is_complete.then(|| self.authorize(checked).ok()).flatten();
+        // Another path may be admitted; otherwise the refusal has all that is known.
+        admission.map_or_else(|| self.verify(&chain, now), Ok)
+    }
+
+    /// The first valid path that `admit` admits. `admit` gets the revocation status of the last path.
+    fn find_path<T>(
+        &self,
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+        admit: impl Fn(&ValidPath<'_>, &Arc<CertificateFacts>, &mut Arc<Vec<Status>>) -> Result<T, Refusal>,
+    ) -> Result<T, HandshakeError> {
         let leaf = chain.first().ok_or(HandshakeError::new(Refusal::NoCertificate))?;
         let outlines = self.policy.limits.check(chain).map_err(HandshakeError::new)?;
         let facts =
@@ -117,7 +173,7 @@ impl PeerVerifier {
         };
         let mut last_statuses = Arc::default();
         let found = path::find(&rules, &candidates, &facts, |valid| {
-            self.admit(&valid, &facts, sources, &mut last_statuses).map_err(PathError::admission)
+            admit(&valid, &facts, &mut last_statuses).map_err(PathError::admission)
         });
         found.map_err(|error| {
             let refusal = self.true_reason(error.refusal, &outlines);
@@ -125,25 +181,32 @@ impl PeerVerifier {
         })
     }
 
-    /// Revocation (A9), the Common Name and the directory entry (A8) for a valid path. `statuses` holds the
-    /// revocation status of the last path, and stays with a revoked one when a later path fails too.
-    fn admit(
+    /// Revocation (A9) for a valid path. `statuses` holds the revocation status of the last path, and stays
+    /// with a revoked one when a later path fails too.
+    fn check(
         &self,
         valid: &ValidPath<'_>,
         facts: &Arc<CertificateFacts>,
         sources: Sources,
         statuses: &mut Arc<Vec<Status>>,
-    ) -> Result<Admission, Refusal> {
+    ) -> Result<CheckedPath, Refusal> {
         let path = self.links(valid, facts);
-        let own = Arc::new(self.revocation_status(&path, sources)?);
-        let revocation = self.evaluate(&own);
+        let (own, is_complete) = self.revocation_status(&path, sources)?;
+        let own = Arc::new(own);
+        let revocation = if is_complete { self.evaluate(&own) } else { Ok(()) };
         if revocation.is_ok() || !is_revoked(statuses) {
             *statuses = Arc::clone(&own);
         }
         revocation?;
+        Ok(CheckedPath { facts: Arc::clone(facts), path, statuses: own, is_complete })
+    }
+
+    /// The Common Name and the directory entry (A8) for a checked path.
+    fn authorize(&self, checked: CheckedPath) -> Result<Admission, Refusal> {
+        let CheckedPath { facts, path, statuses, .. } = checked;
         let id = facts.device_id().map_err(|_| Refusal::NoCommonName)?;
         let device = self.directory.load().admit(&id, issuer_keys(&path))?;
-        Ok(Admission { device, facts: Arc::clone(facts), path, statuses: own })
+        Ok(Admission { device, facts, path, statuses })
     }
 
     /// Whether the key usage excludes the signature of CertificateVerify (RFC 5280 4.2.1.3, RFC 5246 7.4.6).
@@ -198,24 +261,26 @@ impl PeerVerifier {
         links.into()
     }
 
-    /// The revocation status of each certificate, from the caches or by queries (A9). rustls calls the
-    /// verifier synchronously, so this blocks the thread; `block_in_place` lets the runtime move its other
-    /// tasks elsewhere.
+    /// The revocation status of each certificate, from the caches or by queries (A9), and whether none is
+    /// left for later. rustls calls the verifier synchronously, so this blocks the thread; `block_in_place`
+    /// lets the runtime move its other tasks elsewhere.
     fn revocation_status(
         &self,
         path: &Arc<[IssuedCertificate]>,
         sources: Sources,
-    ) -> Result<Vec<Status>, Refusal> {
+    ) -> Result<(Vec<Status>, bool), Refusal> {
         if let Some(statuses) = self.revocation.try_check(path) {
-            return Ok(statuses);
+            return Ok((statuses, true));
         }
-        match (sources, Handle::try_current()) {
-            (Sources::Memory, _) => Err(Refusal::RevocationUndetermined),
+        let statuses = match (sources, Handle::try_current()) {
+            (Sources::Memory, _) => return Err(Refusal::RevocationUndetermined),
+            (Sources::MemoryFirst, _) => return Ok((self.revocation.peek(path), false)),
             (Sources::All, Ok(handle)) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
-                Ok(tokio::task::block_in_place(|| handle.block_on(self.revocation.check(path))))
+                tokio::task::block_in_place(|| handle.block_on(self.revocation.check(path)))
             }
-            (Sources::All, _) => Ok(self.revocation.peek(path)),
-        }
+            (Sources::All, _) => self.revocation.peek(path),
+        };
+        Ok((statuses, true))
     }
 
     fn evaluate(&self, statuses: &[Status]) -> Result<(), Refusal> {
@@ -262,9 +327,28 @@ fn is_undetermined(status: &Status) -> bool {
     matches!(status.verdict, Verdict::Undetermined(_))
 }
 
-/// [`PeerVerifier`] as a rustls client certificate verifier.
+/// [`PeerVerifier`] as a rustls client certificate verifier, in two steps: when the certificates arrive, and
+/// after the signature of CertificateVerify. Both can send the alert of a refusal.
 #[derive(Debug)]
 pub(super) struct RustlsVerifier(pub(super) Arc<PeerVerifier>);
+
+impl RustlsVerifier {
+    /// The second step.
+    fn decide(&self) -> Result<(), Error> {
+        match PRESENTED.try_with(RefCell::take) {
+            Ok(Some(presented)) => conclude(self.0.decide_presented(presented)),
+            // Outside of an `Acceptor` the first step has decided.
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The result for rustls. The decision itself is for the acceptor.
+fn conclude(decision: Decision) -> Result<(), Error> {
+    let result = decision.as_ref().map(drop).map_err(|refused| certificate_error(refused.refusal));
+    let _ = DECISION.try_with(|slot| slot.replace(Some(decision)));
+    result
+}
 
 impl ClientCertVerifier for RustlsVerifier {
     fn root_hint_subjects(&self) -> &[rustls::DistinguishedName] {
@@ -277,19 +361,24 @@ impl ClientCertVerifier for RustlsVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let chain: Vec<_> = std::iter::once(end_entity)
+        let chain: Vec<CertificateDer<'static>> = std::iter::once(end_entity)
             .chain(intermediates)
-            .map(|c| CertificateDer::from(c.as_ref()))
+            .map(|certificate| certificate.clone().into_owned())
             .collect();
-        let decision = self.0.verify(&chain, now);
-        let result = match &decision {
-            Ok(_) => Ok(ClientCertVerified::assertion()),
-            Err(refused) => Err(certificate_error(refused.refusal)),
-        };
-        // Outside of an `Acceptor` there is no slot. The result to rustls carries the decision in either
-        // case.
-        let _ = DECISION.try_with(|slot| slot.replace(Some(decision)));
-        result
+        // A decision about a session that is not resumed after all does not count.
+        let _ = DECISION.try_with(RefCell::take);
+        if PRESENTED.try_with(|_| ()).is_err() {
+            // Outside of an `Acceptor` nothing connects the two steps: this one decides.
+            conclude(self.0.verify(&chain, now))?;
+            return Ok(ClientCertVerified::assertion());
+        }
+        match self.0.check_presented(chain, now) {
+            Ok(presented) => {
+                let _ = PRESENTED.try_with(|slot| slot.replace(Some(presented)));
+            }
+            Err(refused) => conclude(Err(refused))?,
+        }
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -300,7 +389,9 @@ impl ClientCertVerifier for RustlsVerifier {
     ) -> Result<HandshakeSignatureValid, Error> {
         // RFC 5246 7.4.8: the client signs the messages as it has seen them.
         let seen = status_request_v2::as_seen_by_client(message);
-        handshake_signature::verify_tls12(&seen, cert, dss, &self.0.algorithms)
+        let valid = handshake_signature::verify_tls12(&seen, cert, dss, &self.0.algorithms)?;
+        self.decide()?;
+        Ok(valid)
     }
 
     fn verify_tls13_signature(
@@ -309,7 +400,9 @@ impl ClientCertVerifier for RustlsVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        handshake_signature::verify_tls13(message, cert, dss, &self.0.algorithms)
+        let valid = handshake_signature::verify_tls13(message, cert, dss, &self.0.algorithms)?;
+        self.decide()?;
+        Ok(valid)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
