@@ -194,6 +194,11 @@ impl Membership {
         Arc::clone(turns).acquire_owned().await.ok()
     }
 
+    /// The address, or the first one of its IPv6 /64.
+    pub(super) const fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// The connection waits for the platform now, and does not give way.
     pub(super) fn wait_for_platform(&self) {
         self.set(None);
@@ -221,9 +226,9 @@ impl Drop for Membership {
 
 /// The network that one IPv6 subscriber has at least (RFC 6177).
 const SUBSCRIBER_PREFIX: u8 = 64;
-/// New handshakes of one address that compute at once. They never block, so more would only wait for a
-/// processor, before those of other addresses.
-const NEW_TURNS_PER_ADDRESS: usize = 4;
+/// New handshakes of one address that compute at once, or wait for a turn of the platform: the turns go round
+/// over the addresses.
+const NEW_TURNS_PER_ADDRESS: usize = 1;
 /// How long the only connection of an address may wait for its peer before it can give way: longer than the
 /// signature of a slow device.
 const SLOW: Duration = Duration::from_secs(2);

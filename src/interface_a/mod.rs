@@ -9,6 +9,7 @@ mod address_shares;
 mod connection;
 mod counters;
 mod device_limits;
+mod fair_queue;
 #[cfg(test)]
 mod fixtures;
 mod frame_memory;
