@@ -206,8 +206,9 @@ mod tests {
     fn the_order_counts_between_relative_names_and_not_within_one() {
         let [c, o] = [attribute(6, PRINTABLE, b"DE"), attribute(10, UTF8, b"Hospital")];
         assert_eq!(name(&[&[c.clone(), o.clone()]]), name(&[&[o.clone(), c.clone()]]));
-        assert_ne!(name(&[&[c.clone()], &[o.clone()]]), name(&[&[o.clone()], &[c.clone()]]));
-        assert_ne!(name(&[&[c.clone()], &[o.clone()]]), name(&[&[c, o]]));
+        let [country, organisation] = [&c, &o].map(std::slice::from_ref);
+        assert_ne!(name(&[country, organisation]), name(&[organisation, country]));
+        assert_ne!(name(&[country, organisation]), name(&[&[c.clone(), o.clone()]]));
         // Another type of attribute with the same text.
         assert_ne!(name(&[&[attribute(10, UTF8, b"x")]]), name(&[&[attribute(11, UTF8, b"x")]]));
     }

@@ -145,8 +145,9 @@ mod tests {
         PolicyId::from_content(&[0x2a, name])
     }
 
-    fn certificate(policies: &[PolicyId]) -> PathExtensions {
-        PathExtensions { policies: Some(policies.to_vec()), ..PathExtensions::default() }
+    fn certificate(policies: &[&PolicyId]) -> PathExtensions {
+        let policies = policies.iter().copied().cloned().collect();
+        PathExtensions { policies: Some(policies), ..PathExtensions::default() }
     }
 
     /// The result of a path of CAs and a device, from the top.
@@ -170,17 +171,17 @@ mod tests {
     fn a_required_policy_must_be_in_each_certificate() {
         let (one, two, any) = (policy(1), policy(2), PolicyId::any());
         let none = PathExtensions::default;
-        let ca = |policies: &[PolicyId]| explicit(certificate(policies));
-        assert_eq!(validate(&[none(), certificate(&[one.clone()])]), Ok(()), "none is required");
-        assert_eq!(validate(&[ca(&[one.clone()]), certificate(&[one.clone()])]), Ok(()));
-        assert_eq!(validate(&[ca(&[any.clone()]), certificate(&[two.clone()])]), Ok(()));
-        assert_eq!(validate(&[ca(&[one.clone()]), certificate(&[any.clone()])]), Ok(()));
+        let ca = |policies: &[&PolicyId]| explicit(certificate(policies));
+        assert_eq!(validate(&[none(), certificate(&[&one])]), Ok(()), "none is required");
+        assert_eq!(validate(&[ca(&[&one]), certificate(&[&one])]), Ok(()));
+        assert_eq!(validate(&[ca(&[&any]), certificate(&[&two])]), Ok(()));
+        assert_eq!(validate(&[ca(&[&one]), certificate(&[&any])]), Ok(()));
         let refused = Err(Refusal::CertificatePolicy);
-        assert_eq!(validate(&[ca(&[one.clone()]), certificate(&[two.clone()])]), refused);
-        assert_eq!(validate(&[ca(&[one.clone()]), none()]), refused);
+        assert_eq!(validate(&[ca(&[&one]), certificate(&[&two])]), refused);
+        assert_eq!(validate(&[ca(&[&one]), none()]), refused);
         assert_eq!(validate(&[none(), explicit(none())]), refused);
-        let inhibiting = PathExtensions { inhibit_any_policy: Some(0), ..ca(&[one]) };
-        assert_eq!(validate(&[inhibiting, certificate(&[any])]), refused);
+        let inhibiting = PathExtensions { inhibit_any_policy: Some(0), ..ca(&[&one]) };
+        assert_eq!(validate(&[inhibiting, certificate(&[&any])]), refused);
     }
 
     #[test]
@@ -188,13 +189,13 @@ mod tests {
         let (one, two) = (policy(1), policy(2));
         let mapping = |from: &PolicyId, to: &PolicyId| PathExtensions {
             mappings: vec![(from.clone(), to.clone())],
-            ..explicit(certificate(&[one.clone()]))
+            ..explicit(certificate(&[&one]))
         };
-        assert_eq!(validate(&[mapping(&one, &two), certificate(&[two.clone()])]), Ok(()));
+        assert_eq!(validate(&[mapping(&one, &two), certificate(&[&two])]), Ok(()));
         let refused = Err(Refusal::CertificatePolicy);
-        assert_eq!(validate(&[mapping(&one, &two), certificate(&[one.clone()])]), refused);
-        assert_eq!(validate(&[mapping(&one, &PolicyId::any()), certificate(&[one.clone()])]), refused);
-        let top = PathExtensions { inhibit_policy_mapping: Some(0), ..certificate(&[one.clone()]) };
-        assert_eq!(validate(&[top, mapping(&one, &two), certificate(&[two.clone()])]), refused);
+        assert_eq!(validate(&[mapping(&one, &two), certificate(&[&one])]), refused);
+        assert_eq!(validate(&[mapping(&one, &PolicyId::any()), certificate(&[&one])]), refused);
+        let top = PathExtensions { inhibit_policy_mapping: Some(0), ..certificate(&[&one]) };
+        assert_eq!(validate(&[top, mapping(&one, &two), certificate(&[&two])]), refused);
     }
 }
