@@ -54,6 +54,8 @@ pub struct Metrics {
     pub certificate_not_after_timestamp_seconds: IntGaugeVec,
     /// Certificates that were checked for revocation, by `source` of the answer and `verdict`.
     pub revocation_checks_total: CounterVec,
+    /// Failed attempts to get revocation data, by `source` and `reason`.
+    pub revocation_failures_total: CounterVec,
     /// Duration of OCSP requests, failed ones included.
     pub ocsp_fetch_duration_seconds: Histogram,
     /// Expiry of the CRL of an issuer.
@@ -120,6 +122,11 @@ impl Metrics {
                 &["role", "key"],
             )?,
             revocation_checks_total: r.counters("revocation_checks_total", CHECKS, &["source", "verdict"])?,
+            revocation_failures_total: r.counters(
+                "revocation_failures_total",
+                FAILURES,
+                &["source", "reason"],
+            )?,
             ocsp_fetch_duration_seconds: r.duration("ocsp_fetch_duration_seconds", "Requests to responders")?,
             crl_next_update_timestamp_seconds: r.gauges(CRL_NEXT_UPDATE, CRL_EXPIRY, &["issuer"])?,
             staple_next_update_timestamp_seconds: r.gauges(
@@ -216,6 +223,7 @@ const DEVIATIONS: &str = "Frames that deviate from MLLP, by deviation";
 const PAUSES: &str = "How often reads of a session were paused because of a limit";
 const NOT_STORED: &str = "Rejected messages that were answered and not stored: there were too many";
 const MESSAGE_DURATION: &str = "Duration in seconds: from a frame to its acknowledgement, by stage";
+const FAILURES: &str = "Failed attempts to get an OCSP response, a CRL or a staple, by reason";
 const CHECKS: &str = "Certificates checked for revocation by source of the answer and verdict";
 const PENDING_ROWS: &str =
     "Rows of this node's audit trail that have not been sent to the audit record repository";

@@ -50,6 +50,13 @@ pub struct Revocation {
     /// Bytes of the largest CRL.
     #[serde(with = "quantity::size")]
     pub max_crl: usize,
+    /// Bytes of all OCSP responses and CRLs that are fetched or verified at once.
+    #[serde(with = "quantity::size")]
+    pub max_fetch_memory: usize,
+    /// Fetched CRLs of issuers that are not known yet.
+    pub max_unverified_crls: usize,
+    /// Certificates in an OCSP response.
+    pub max_response_certificates: usize,
     /// `host:port` of an HTTP proxy.
     pub proxy: Option<String>,
     /// `host` or `host:port` of the servers that may be queried; empty for all except loopback and link-local
@@ -84,6 +91,9 @@ impl Default for Revocation {
             deadline: Duration::from_secs(7),
             max_waiting: 256,
             max_crl: 64 << 20,
+            max_fetch_memory: 64 << 20,
+            max_unverified_crls: 16,
+            max_response_certificates: 8,
             proxy: None,
             allowed_hosts: Vec::new(),
             refresh_interval: Duration::from_hours(1),
@@ -190,6 +200,9 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("revocation.deadline", ReloadClass::Applied).timeout(),
     Key::new("revocation.max-waiting", ReloadClass::Applied).count(1..=100_000),
     Key::new("revocation.max-crl", ReloadClass::Applied).bytes(1 << 10..=1 << 30),
+    Key::new("revocation.max-fetch-memory", ReloadClass::Restart).bytes(8 << 20..=4 << 30),
+    Key::new("revocation.max-unverified-crls", ReloadClass::Restart).count(1..=1000),
+    Key::new("revocation.max-response-certificates", ReloadClass::Applied).count(1..=64),
     Key::new("revocation.proxy", ReloadClass::Applied),
     Key::new("revocation.allowed-hosts", ReloadClass::Applied),
     Key::new("revocation.refresh-interval", ReloadClass::Applied).timeout(),

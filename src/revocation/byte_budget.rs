@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// CRLs must not stop OCSP responses.
 #[derive(Debug)]
 pub(super) struct ByteBudget {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
+    small: Pool,
+    large: Pool,
 }
 
 /// The share of one body. Its part of the budget is free again when it is dropped.
@@ -32,22 +32,24 @@ struct Pool {
 }
 
 impl ByteBudget {
-    pub(super) fn new() -> Self {
-        Self {
-            small: Arc::new(Semaphore::new(SMALL_POOL_BYTES / UNIT)),
-            large: Arc::new(Semaphore::new(LARGE_POOL_BYTES / UNIT)),
-        }
+    /// A budget of `bytes` for all bodies together: a quarter for the beginnings of bodies, and the rest for
+    /// what is beyond.
+    pub(super) fn new(bytes: usize) -> Self {
+        let pool = |bytes: usize| Pool {
+            // A semaphore has a maximum, far above any memory.
+            size: (bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS),
+            semaphore: Arc::new(Semaphore::new((bytes / UNIT).clamp(1, Semaphore::MAX_PERMITS))),
+            permit: None,
+        };
+        let small = bytes / SMALL_PART;
+        Self { small: pool(small), large: pool(bytes - small) }
     }
 
     /// A share for a body of at most `limit` bytes.
     pub(super) fn share(&self, limit: usize) -> Share {
-        let pool = |semaphore: &Arc<Semaphore>, bytes: usize| Pool {
-            semaphore: Arc::clone(semaphore),
-            size: bytes / UNIT,
-            permit: None,
-        };
-        let (small, large) = (pool(&self.small, SMALL_POOL_BYTES), pool(&self.large, LARGE_POOL_BYTES));
-        Share { limit, declared: None, small, large }
+        let pool =
+            |pool: &Pool| Pool { semaphore: Arc::clone(&pool.semaphore), size: pool.size, permit: None };
+        Share { limit, declared: None, small: pool(&self.small), large: pool(&self.large) }
     }
 }
 
@@ -86,9 +88,8 @@ impl Pool {
 const UNIT: usize = 4 << 10;
 /// Of each body: more than an OCSP response has.
 const SMALL_BODY_BYTES: usize = 64 << 10;
-/// Both pools: 64 MiB.
-const SMALL_POOL_BYTES: usize = 16 << 20;
-const LARGE_POOL_BYTES: usize = 48 << 20;
+/// The small pool is this part of the budget.
+const SMALL_PART: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -98,8 +99,7 @@ mod tests {
 
     #[tokio::test]
     async fn bodies_in_flight_share_64_mib() {
-        assert_eq!(SMALL_POOL_BYTES + LARGE_POOL_BYTES, 64 << 20);
-        let budget = ByteBudget::new();
+        let budget = ByteBudget::new(64 << 20);
         let share = |declared: usize| Share { declared: Some(declared), ..budget.share(1 << 30) };
         let mut first = share(40 << 20);
         first.grow(1 << 20).await;

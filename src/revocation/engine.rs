@@ -13,6 +13,7 @@ use super::circuit_breaker::CircuitBreakers;
 use super::crl::Crl;
 use super::crl::store::{CrlStore, Origin, StoredCrl};
 use super::disk::Disk;
+use super::failures;
 use super::http::HttpClient;
 use super::ocsp::cache::{CachedResponse, ResponseCache};
 use super::ocsp::{Expectation, HashChoices, NonceRule, VerifiedResponse, verify};
@@ -98,7 +99,7 @@ impl Engine {
         clock: Clock,
     ) -> Result<Self, RevocationError> {
         let settings = Settings::load(config)?;
-        let crls = CrlStore::new(&disk.read_crl_numbers());
+        let crls = CrlStore::new(&disk.read_crl_numbers(), config.max_unverified_crls);
         for (name, der) in disk.read_crls() {
             match Crl::read(der) {
                 Ok(crl) => crls.add_persisted(StoredCrl::new(crl, Origin::Persisted(name))),
@@ -109,6 +110,7 @@ impl Engine {
         for labels in outcomes() {
             metrics.revocation_checks_total.with_label_values(&labels);
         }
+        failures::declare(&metrics);
         let engine = Self(Arc::new(Inner {
             settings: ArcSwap::from_pointee(settings),
             responses: ResponseCache::new(),
@@ -116,7 +118,7 @@ impl Engine {
             disk,
             clock,
             recent: RecentCertificates::new(),
-            http: HttpClient::new(),
+            http: HttpClient::new(config.max_fetch_memory),
             metrics,
             single_flight: SingleFlight::default(),
             breakers: CircuitBreakers::default(),
@@ -402,6 +404,7 @@ impl Engine {
             skew: settings.skew,
             max_age: settings.max_age,
             default_lifetime: settings.default_lifetime,
+            max_certificates: settings.max_response_certificates,
         }
     }
 

@@ -95,11 +95,12 @@ pub enum FetchError {
 }
 
 impl HttpClient {
-    pub(crate) fn new() -> Self {
+    /// `max_memory` bounds the bytes of all bodies together.
+    pub(crate) fn new(max_memory: usize) -> Self {
         Self {
             requests: Semaphore::new(MAX_REQUESTS),
             lookups: Arc::new(Semaphore::new(MAX_DNS_LOOKUPS)),
-            budget: ByteBudget::new(),
+            budget: ByteBudget::new(max_memory),
             hosts: Mutex::default(),
         }
     }
@@ -371,7 +372,7 @@ mod tests {
 
     async fn fetch(answer: &str, endless: bool) -> Result<Bytes, FetchError> {
         let (url, _task) = server(vec![answer.as_bytes().to_vec()], Duration::ZERO, endless).await;
-        fetch_by(&HttpClient::new(), get(url), &limits()).await
+        fetch_by(&HttpClient::new(64 << 20), get(url), &limits()).await
     }
 
     #[tokio::test]
@@ -379,7 +380,8 @@ mod tests {
         let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_vec();
         for (body, start) in [(None, "GET /x HTTP/1.1"), (Some(b"ask".to_vec()), "POST /x HTTP/1.1")] {
             let (url, task) = server(vec![answer.clone()], Duration::ZERO, false).await;
-            let fetched = fetch_by(&HttpClient::new(), FetchRequest { body, ..get(url) }, &limits()).await;
+            let fetched =
+                fetch_by(&HttpClient::new(64 << 20), FetchRequest { body, ..get(url) }, &limits()).await;
             assert_eq!(fetched.unwrap(), "hi");
             let asked = task.await.unwrap();
             assert!(asked.starts_with(start), "{asked}");
@@ -392,7 +394,8 @@ mod tests {
         let (url, task) = server(vec![answer], Duration::ZERO, false).await;
         let proxy = url.strip_prefix("http://").unwrap().strip_suffix("/x").unwrap().to_owned();
         let limits = FetchLimits { proxy: Some(proxy), allowed_hosts: Vec::new(), ..limits() };
-        let fetched = fetch_by(&HttpClient::new(), get("http://ca.example/a.crl".to_owned()), &limits).await;
+        let fetched =
+            fetch_by(&HttpClient::new(64 << 20), get("http://ca.example/a.crl".to_owned()), &limits).await;
         assert_eq!(fetched.unwrap(), "hi");
         let asked = task.await.unwrap();
         assert!(asked.starts_with("GET http://ca.example/a.crl HTTP/1.1"), "{asked}");
@@ -402,7 +405,7 @@ mod tests {
     async fn a_slow_host_leaves_permits_for_the_others() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let silent = get(format!("http://{}/", listener.local_addr().unwrap()));
-        let fetcher = Arc::new(HttpClient::new());
+        let fetcher = Arc::new(HttpClient::new(64 << 20));
         let mut waiting = tokio::task::JoinSet::new();
         for _ in 0..2 * MAX_REQUESTS_PER_HOST {
             let (fetcher, silent) = (Arc::clone(&fetcher), silent.clone());
@@ -421,7 +424,8 @@ mod tests {
     async fn a_proxy_is_not_asked_for_loopback_or_link_local_addresses() {
         let limits =
             FetchLimits { proxy: Some("127.0.0.1:1".to_owned()), allowed_hosts: Vec::new(), ..limits() };
-        let refused = fetch_by(&HttpClient::new(), get("http://169.254.169.254/".to_owned()), &limits).await;
+        let refused =
+            fetch_by(&HttpClient::new(64 << 20), get("http://169.254.169.254/".to_owned()), &limits).await;
         assert_eq!(refused, Err(FetchError::Address("169.254.169.254".parse().unwrap())));
     }
 
@@ -444,7 +448,7 @@ mod tests {
     async fn a_certificate_cannot_point_at_loopback() {
         let open = FetchLimits { allowed_hosts: Vec::new(), ..limits() };
         let ask = async |url: &str, limits: &FetchLimits| {
-            HttpClient::new().fetch(get(url.to_owned()), limits).await.unwrap_err()
+            HttpClient::new(64 << 20).fetch(get(url.to_owned()), limits).await.unwrap_err()
         };
         for (url, address) in [
             ("http://127.0.0.1:1/", "127.0.0.1"),
@@ -483,6 +487,6 @@ mod tests {
         let head = b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n".to_vec();
         let pieces = std::iter::once(head).chain((0..99).map(|_| b"x".to_vec())).collect();
         let (url, _task) = server(pieces, Duration::from_millis(50), false).await;
-        assert_eq!(fetch_by(&HttpClient::new(), get(url), &limits()).await, Err(FetchError::Timeout));
+        assert_eq!(fetch_by(&HttpClient::new(64 << 20), get(url), &limits()).await, Err(FetchError::Timeout));
     }
 }

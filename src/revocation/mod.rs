@@ -11,6 +11,7 @@ pub mod crl;
 mod disk;
 mod engine;
 mod error;
+mod failures;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub(crate) mod http;

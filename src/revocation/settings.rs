@@ -76,6 +76,7 @@ pub(crate) struct Settings {
     pub(super) refresh_interval: Duration,
     pub(super) max_waiting: usize,
     pub(super) max_crl: usize,
+    pub(super) max_response_certificates: usize,
     pub(super) limits: FetchLimits,
     fallback: Option<String>,
     responders: Vec<Responder>,
@@ -128,6 +129,7 @@ impl Settings {
             refresh_interval: config.refresh_interval,
             max_waiting: config.max_waiting,
             max_crl: config.max_crl,
+            max_response_certificates: config.max_response_certificates,
             limits: FetchLimits {
                 connect: config.connect_timeout,
                 total: config.fetch_timeout,

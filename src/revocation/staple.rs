@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::engine::Engine;
+use super::failures::{self, FailureSource};
 use super::ocsp::{NonceRule, VerifiedResponse, verify};
 use super::verdict::CertStatus;
 use super::{AttemptError, CertIdHash, FailedAttempt, IssuedCertificate};
@@ -112,12 +113,15 @@ impl Engine {
         }
         let mut failed_attempts = Vec::new();
         for endpoint in endpoints {
-            // Without a nonce: clients receive the response unasked. By SHA-1: clients look for that (RFC
-            // 5019 2.1.1), and here it is an identifier, not a signature.
+            // Without a nonce: clients receive the response unasked. By SHA-1: Java and wolfSSL look for
+            // that alone and refuse a response by SHA-256. Here it is an identifier, not a signature.
             let asked = self.query_by_get_or_post(issued, &endpoint, Nonce::Off, CertIdHash::Sha1).await;
             match asked.and_then(|(answer, der)| self.staple(answer, der, &endpoint.url)) {
                 Ok(staple) => return Ok(staple),
-                Err(why) => failed_attempts.push(FailedAttempt { target: endpoint.url, error: why }),
+                Err(why) => {
+                    failures::count(&self.0.metrics, FailureSource::Staple, &why);
+                    failed_attempts.push(FailedAttempt { target: endpoint.url, error: why });
+                }
             }
         }
         Err(failed_attempts)

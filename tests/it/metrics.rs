@@ -47,6 +47,7 @@ fn counters_are_there_from_the_start_and_are_zero() {
         r#"pcd_tls_negotiated_total{suite="TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",version="TLSv1_2"}"#,
         r#"pcd_messages_total{acknowledgement="CE",transaction="pcd-01"}"#,
         r#"pcd_revocation_checks_total{source="none",verdict="undetermined"}"#,
+        r#"pcd_revocation_failures_total{reason="limit-exceeded",source="crl"}"#,
         r#"pcd_audit_events_total{event="identity-violation"}"#,
         r#"pcd_southbound_messages_total{outcome="expired"}"#,
         r#"pcd_southbound_messages_total{outcome="unconfirmed"}"#,

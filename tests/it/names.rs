@@ -103,4 +103,6 @@ fn a9_a_response_that_is_signed_with_sha_1_is_refused_for_this_reason() {
     connects(&site, &platform, &own, "GOOD").unwrap_err();
     let log = platform.log();
     assert!(log.contains("ECDSA with SHA-1") && !log.contains("OCSPSigning"), "{log}");
+    let counted = r#"pcd_revocation_failures_total{reason="weak-signature",source="ocsp"}"#;
+    assert!(platform.metric(counted) >= 1.0);
 }

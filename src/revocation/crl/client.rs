@@ -9,6 +9,7 @@ use crate::model::hexadecimal;
 use crate::revocation::crl::store::{Origin, StoredCrl};
 use crate::revocation::crl::{Crl, CrlVerifyError};
 use crate::revocation::engine::Engine;
+use crate::revocation::failures::{self, FailureSource};
 use crate::revocation::http::{FetchError, FetchRequest};
 use crate::revocation::settings::{Endpoint, Settings, is_http};
 use crate::revocation::single_flight::AttemptResult;
@@ -81,10 +82,11 @@ impl Engine {
         let (engine, endpoint) = (self.clone(), endpoint.clone());
         let key = format!("crl {}", endpoint.url);
         let work = async move {
-            engine
-                .fetch_and_accept(&endpoint)
-                .await
-                .map_err(|why| vec![FailedAttempt { target: endpoint.url, error: why }])
+            let accepted = engine.fetch_and_accept(&endpoint).await;
+            accepted.map_err(|why| {
+                failures::count(&engine.0.metrics, FailureSource::Crl, &why);
+                vec![FailedAttempt { target: endpoint.url, error: why }]
+            })
         };
         self.0.single_flight.run(key, work).await
     }
@@ -129,7 +131,9 @@ impl Engine {
         let now = self.0.clock.now();
         let Some(verified) = verified else {
             if signers.is_empty() {
-                self.0.crls.add_unverified(stored, now);
+                for _ in 0..self.0.crls.add_unverified(stored, now) {
+                    failures::count_evicted(&self.0.metrics);
+                }
                 return Ok(());
             }
             return Err(refused);

@@ -15,7 +15,7 @@ use crate::revocation::{IssuedCertificate, Issuer};
 use crate::x509::ComparableName;
 
 /// All CRLs in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CrlStore(Mutex<Inner>);
 
 #[derive(Debug, Default)]
@@ -27,6 +27,7 @@ struct Inner {
     fetches: HashMap<String, (Timestamp, bool)>,
     /// CRLs whose rollback was logged.
     reported: HashSet<Origin>,
+    max_unverified: usize,
 }
 
 /// A CRL and its origin.
@@ -107,12 +108,14 @@ impl StoredCrl {
 }
 
 impl CrlStore {
-    pub(crate) fn new(numbers: &BTreeMap<String, String>) -> Self {
+    /// A store with the highest numbers of earlier processes. It has at most `max_unverified` fetched CRLs of
+    /// unknown issuers.
+    pub(crate) fn new(numbers: &BTreeMap<String, String>, max_unverified: usize) -> Self {
         let number = |(series, number): (&String, &String)| {
             Some((Identity::try_from(hexadecimal::decode(series)?).ok()?, hexadecimal::decode(number)?))
         };
         let numbers = numbers.iter().filter_map(number).collect();
-        Self(Mutex::new(Inner { numbers, ..Inner::default() }))
+        Self(Mutex::new(Inner { numbers, max_unverified, ..Inner::default() }))
     }
 
     /// All CRLs.
@@ -180,9 +183,10 @@ impl CrlStore {
         self.lock().add(stored, None);
     }
 
-    /// Adds a CRL of an issuer that is not known yet. It replaces nothing but another one like it.
-    pub(crate) fn add_unverified(&self, stored: Arc<StoredCrl>, now: Timestamp) {
-        self.lock().add(stored, Some((now, false)));
+    /// Adds a CRL of an issuer that is not known yet. It replaces nothing but another one like it. Returns
+    /// how many it has evicted.
+    pub(crate) fn add_unverified(&self, stored: Arc<StoredCrl>, now: Timestamp) -> usize {
+        self.lock().add(stored, Some((now, false)))
     }
 
     /// Whether a CRL with a higher number of the same issuer and scope was seen. If not, this number becomes
@@ -300,7 +304,8 @@ impl CrlStore {
 }
 
 impl Inner {
-    fn add(&mut self, stored: Arc<StoredCrl>, fetched: Option<(Timestamp, bool)>) {
+    /// Adds a CRL, and returns how many unverified ones it has evicted.
+    fn add(&mut self, stored: Arc<StoredCrl>, fetched: Option<(Timestamp, bool)>) -> usize {
         // Nothing unverified replaces anything verified.
         self.stored.retain(|other| other.origin != stored.origin || other.is_trusted());
         if let (Some(fetched), Origin::Fetched(url)) = (fetched, &stored.origin) {
@@ -313,30 +318,38 @@ impl Inner {
             self.fetches.insert(url.clone(), fetched);
         }
         self.stored.push(stored);
-        self.evict(|stored| !stored.is_trusted(), MAX_UNVERIFIED, MAX_UNVERIFIED_BYTES);
+        let evicted = self.evict(|stored| !stored.is_trusted(), self.max_unverified, MAX_UNVERIFIED_BYTES);
         let is_fetched = |stored: &StoredCrl| !matches!(stored.origin, Origin::Installed(_));
         self.evict(|stored| is_fetched(stored) && stored.is_trusted(), MAX_FETCHED, MAX_FETCHED_BYTES);
+        evicted
     }
 
-    /// Evicts the oldest of a kind beyond these limits; one always stays.
-    fn evict(&mut self, is_of_kind: impl Fn(&StoredCrl) -> bool, max_count: usize, max_bytes: usize) {
-        loop {
+    /// Evicts the oldest of a kind beyond these limits; one always stays. Returns how many it has evicted.
+    fn evict(
+        &mut self,
+        is_of_kind: impl Fn(&StoredCrl) -> bool,
+        max_count: usize,
+        max_bytes: usize,
+    ) -> usize {
+        for evicted in 0.. {
             let sizes = self.stored.iter().filter(|stored| is_of_kind(stored)).map(|own| own.crl.memory());
             let (count, bytes) = sizes.fold((0, 0_usize), |(count, all), size| (count + 1, all + size));
             if count <= 1 || (count <= max_count && bytes <= max_bytes) {
-                return;
+                return evicted;
             }
-            let Some(oldest) = self.stored.iter().position(|stored| is_of_kind(stored)) else { return };
+            let Some(oldest) = self.stored.iter().position(|stored| is_of_kind(stored)) else {
+                return evicted;
+            };
             self.stored.remove(oldest);
         }
+        0
     }
 }
 
 /// Fetched CRLs of known issuers, and their bytes together. An indirect or partitioned PKI has dozens.
 const MAX_FETCHED: usize = 1000;
 const MAX_FETCHED_BYTES: usize = 512 << 20;
-/// Fetched CRLs of issuers that are not known yet: after a start, before the first device connects.
-const MAX_UNVERIFIED: usize = 16;
+/// Fetched CRLs of issuers that are not known yet, together: after a start, before the first device connects.
 const MAX_UNVERIFIED_BYTES: usize = 64 << 20;
 /// URLs whose last fetch is remembered.
 const MAX_FETCHES: usize = 4096;
@@ -347,6 +360,12 @@ const MAX_VERIFIED_ISSUERS: usize = 64;
 mod tests {
     use super::*;
     use crate::revocation::fixtures::{Ca, Extras, List, SKEW, hours};
+
+    const MAX_UNVERIFIED: usize = 16;
+
+    fn store() -> CrlStore {
+        CrlStore::new(&BTreeMap::new(), MAX_UNVERIFIED)
+    }
 
     fn fetched(der: Vec<u8>, url: &str) -> Arc<StoredCrl> {
         StoredCrl::fetched(Arc::new(Crl::read(der).unwrap()), url)
@@ -362,11 +381,11 @@ mod tests {
         let stored = |number| fetched(List::new(number).by(&ca), "u");
         let ask =
             |lists: &CrlStore| lists.report(&issued, &[], hours(0), SKEW, &disk).map(|report| report.status);
-        let lists = CrlStore::default();
+        let lists = store();
         lists.add_persisted(stored(7));
         assert_eq!(ask(&lists), Some(CertStatus::Good));
         disk.flush();
-        let after = CrlStore::new(&disk.read_crl_numbers());
+        let after = CrlStore::new(&disk.read_crl_numbers(), MAX_UNVERIFIED);
         after.add_persisted(stored(6));
         assert_eq!(ask(&after), None);
         after.add_persisted(stored(7));
@@ -379,7 +398,7 @@ mod tests {
         let disk = Disk::open(folder.path()).unwrap();
         let (ca, twin) = (Ca::new("CA"), Ca::new("CA"));
         let issued = ca.device(&Extras::default());
-        let lists = CrlStore::default();
+        let lists = store();
         lists.add_persisted(fetched(List::new(99).by(&twin), "twin"));
         lists.add_persisted(fetched(List::new(3).by(&ca), "own"));
         let report = lists.report(&issued, &[], hours(0), SKEW, &disk).unwrap();
@@ -390,7 +409,7 @@ mod tests {
     #[test]
     fn an_unsigned_crl_is_not_among_the_current_ones() {
         let (ca, twin) = (Ca::new("CA"), Ca::new("CA"));
-        let lists = CrlStore::default();
+        let lists = store();
         let own =
             StoredCrl::new(Crl::read(List::new(3).by(&ca)).unwrap(), Origin::Installed("own.crl".into()));
         lists.install(vec![own]);
@@ -410,14 +429,15 @@ mod tests {
     #[test]
     fn unsigned_crls_evict_only_one_another() {
         let ca = Ca::new("CA");
-        let lists = CrlStore::default();
+        let lists = store();
         let signed = fetched(List::new(1).by(&ca), "http://a/ca.crl");
         signed.verified_by(&ca.issuer()).unwrap();
         lists.add_verified(Arc::clone(&signed), &[], hours(0));
         let strangers = Ca::new("Strangers");
         for number in 0..2 * MAX_UNVERIFIED {
             let url = if number == 0 { "http://a/ca.crl".to_owned() } else { number.to_string() };
-            lists.add_unverified(fetched(List::new(9).by(&strangers), &url), hours(0));
+            let evicted = lists.add_unverified(fetched(List::new(9).by(&strangers), &url), hours(0));
+            assert_eq!(evicted, usize::from(number >= MAX_UNVERIFIED));
         }
         assert_eq!(lists.all().len(), 1 + MAX_UNVERIFIED);
         assert!(Arc::ptr_eq(&lists.all()[0], &signed));
@@ -434,7 +454,7 @@ mod tests {
         let serial = issued.certificate.serial.as_octets();
         let older = List::new(1).revoking(serial, Some(1));
         let number = VerifiedCrl::new(Arc::new(Crl::read(List::new(2).by(&ca)).unwrap()), ca.issuer());
-        let lists = CrlStore::default();
+        let lists = store();
         assert!(!lists.is_rolled_back(&number.unwrap(), &disk));
         let file = Origin::Installed("own.crl".into());
         lists.install(vec![StoredCrl::new(Crl::read(older.by(&ca)).unwrap(), file.clone())]);

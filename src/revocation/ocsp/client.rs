@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::config::Nonce;
 use crate::model::hexadecimal;
 use crate::revocation::engine::Engine;
+use crate::revocation::failures::{self, FailureSource};
 use crate::revocation::http::{FetchError, FetchRequest};
 use crate::revocation::ocsp::cache::InsertOutcome;
 use crate::revocation::ocsp::{
@@ -35,7 +36,10 @@ impl Engine {
         for endpoint in endpoints {
             match Box::pin(self.query_endpoint(issued, &endpoint)).await {
                 Ok(()) => return Ok(()),
-                Err(why) => failed_attempts.push(FailedAttempt { target: endpoint.url, error: why }),
+                Err(why) => {
+                    failures::count(&self.0.metrics, FailureSource::Ocsp, &why);
+                    failed_attempts.push(FailedAttempt { target: endpoint.url, error: why });
+                }
             }
         }
         Err(failed_attempts)

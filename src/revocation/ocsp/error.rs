@@ -16,6 +16,9 @@ pub enum OcspError {
     /// It has no status for the certificate in question.
     #[error("response is not about the certificate in question")]
     OtherCertificate,
+    /// It has more certificates than `revocation.max-response-certificates`.
+    #[error("response has {0} certificates, more than revocation.max-response-certificates")]
+    TooManyCertificates(usize),
     /// No possible signer matches the ResponderID.
     #[error("ResponderID matches neither the issuer, nor a configured signer, nor a delegate")]
     Responder,
@@ -42,6 +45,9 @@ pub enum OcspError {
 /// Why a delegate is not authorised (RFC 6960 4.2.2.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DelegateFault {
+    /// Its certificate is too large to be parsed.
+    #[error("its certificate has more than 16 KiB")]
+    TooLarge,
     /// Its certificate is malformed, so it is not known whether it is the signer.
     #[error("its certificate is malformed")]
     Malformed,
@@ -89,7 +95,7 @@ impl OcspError {
 
     const fn nearness(self) -> u8 {
         match self {
-            Self::Signer(DelegateFault::Malformed) => 1,
+            Self::Signer(DelegateFault::Malformed | DelegateFault::TooLarge) => 1,
             Self::Signer(DelegateFault::Issuer) => 2,
             Self::Signature => 3,
             Self::Signer(_) => 4,

@@ -22,6 +22,8 @@ pub struct Expectation<'a> {
     pub skew: SignedDuration,
     /// The maximum age, whatever nextUpdate is.
     pub max_age: Option<SignedDuration>,
+    /// The number of certificates that a response may have. Each may cost a signature verification.
+    pub max_certificates: usize,
     /// The lifetime of a response without nextUpdate.
     pub default_lifetime: SignedDuration,
 }

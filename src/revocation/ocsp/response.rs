@@ -239,7 +239,7 @@ fn certificates<'a>(list: &Element<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
     let mut certificates = Vec::new();
     while !reader.is_empty() {
         let certificate = reader.expect(SEQUENCE)?.raw;
-        if certificates.len() == MAX_CERTIFICATES || certificate.len() > MAX_CERTIFICATE_BYTES {
+        if certificates.len() == MAX_CERTIFICATES {
             return Err(Malformed);
         }
         certificates.push(certificate);
@@ -247,9 +247,7 @@ fn certificates<'a>(list: &Element<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
     Ok(certificates)
 }
 
-/// Each may cost a signature verification.
-const MAX_CERTIFICATES: usize = 8;
-/// Each is parsed before the signature is verified: it holds the key. A delegate's certificate has 1 to 3 KB.
-const MAX_CERTIFICATE_BYTES: usize = 16 << 10;
+/// More than any configuration admits.
+const MAX_CERTIFICATES: usize = 1000;
 /// id-pkix-ocsp-basic, 1.3.6.1.5.5.7.48.1.1.
 pub(crate) const BASIC: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1];

@@ -34,6 +34,10 @@ impl Signer {
     /// The signer whose signature verifies: the issuer, a configured signer, or a delegate of the issuer's
     /// key. One whose certificate is valid now is preferred.
     pub(super) fn find(basic: &BasicResponse<'_>, expected: &Expectation<'_>) -> Result<Self, OcspError> {
+        let count = basic.certificates.len();
+        if count > expected.max_certificates {
+            return Err(OcspError::TooManyCertificates(count));
+        }
         let issuer = &expected.issued.issuer;
         let mut refused = OcspError::Responder;
         let mut expired = None;
@@ -104,6 +108,9 @@ fn delegate(
     basic: &BasicResponse<'_>,
     expected: &Expectation<'_>,
 ) -> Result<Option<Signer>, OcspError> {
+    if der.len() > MAX_CERTIFICATE_BYTES {
+        return Err(OcspError::Signer(DelegateFault::TooLarge));
+    }
     let delegate = CertificateFacts::read(der).map_err(|_| OcspError::Signer(DelegateFault::Malformed))?;
     // Some responders add the certificate of the issuer itself. It is no delegate, and its key was tried.
     let is_issuer = delegate.public_key == *expected.issued.issuer.key() && !may_sign_ocsp(&delegate);
@@ -170,3 +177,6 @@ fn validity(signer: &CertificateFacts, expected: &Expectation<'_>, basic: &Basic
         Validity::Never
     }
 }
+
+/// A certificate is parsed before the signature is verified: it holds the key. A delegate's has 1 to 3 KB.
+const MAX_CERTIFICATE_BYTES: usize = 16 << 10;

@@ -35,6 +35,7 @@ impl Scene {
             skew: SKEW,
             max_age: None,
             default_lifetime: SignedDuration::from_hours(1),
+            max_certificates: 8,
         }
     }
 
@@ -153,6 +154,20 @@ fn the_reason_of_a_refusal_is_that_of_the_signer_that_comes_nearest() {
     response.responder = ResponderId::KeyHash(vec![7; 20]);
     let malformed = OcspError::Signer(DelegateFault::Malformed);
     assert_eq!(scene.verify(&scene.signed(&response)), Err(malformed));
+}
+
+#[test]
+fn a_response_has_no_more_certificates_than_configured() {
+    let scene = scene();
+    let mut response = scene.good();
+    response.certificates = vec![scene.ca.der.clone(); 9];
+    let der = scene.signed(&response);
+    assert_eq!(scene.verify(&der), Err(OcspError::TooManyCertificates(9)));
+    assert!(verify(&der, &Expectation { max_certificates: 9, ..scene.expectation() }).is_ok());
+    response.certificates = vec![element(0x30, &[0; 16 << 10])];
+    response.responder = ResponderId::KeyHash(vec![7; 20]);
+    let large = OcspError::Signer(DelegateFault::TooLarge);
+    assert_eq!(scene.verify(&scene.signed(&response)), Err(large));
 }
 
 // RFC 5280 7.1
