@@ -156,7 +156,7 @@ fn a9_what_was_learnt_outlives_the_responder_and_the_platform() {
     // Of the other nothing was known when the responder went away.
     connects(&site, &platform, &new, "NEW").unwrap_err();
     assert_eq!(last(&platform, "connection-refused")["refusal"], "revocation-undetermined");
-    assert!(platform.log().contains(&responder.url()), "the log names what was tried");
+    eventually("the log names what was tried", || platform.log().contains(&responder.url()));
 }
 
 // A9.4: trust is watched after admission, and a resumed session is decided again.
