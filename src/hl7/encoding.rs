@@ -6,6 +6,8 @@
 
 use memchr::memchr;
 
+use crate::model::work::count;
+
 /// How the bytes of a character set form characters, as far as delimiters depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) enum Encoding {
@@ -30,10 +32,12 @@ impl Encoding {
     /// in the initial state of the set.
     #[inline]
     pub(super) fn find(self, delimiter: u8, bytes: &[u8]) -> Option<usize> {
-        match self {
+        let found = match self {
             Self::AsciiSafe => memchr(delimiter, bytes),
             _ => Characters::new(self, bytes).find_map(|(at, byte)| (byte == Some(delimiter)).then_some(at)),
-        }
+        };
+        count(found.unwrap_or(bytes.len()).saturating_add(1));
+        found
     }
 
     /// The parts between the delimiters; at least one. Without a delimiter there is one part.

@@ -4,6 +4,7 @@ use memchr::{memchr, memchr2, memmem};
 
 use super::encoding::ESCAPE;
 use super::separators::{CR, LF};
+use crate::model::work::count;
 
 /// What ends the segments of a text. One answer for enforcement, display, storage and batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +28,12 @@ impl SegmentEnd {
     /// The position of the end of the first segment in `text`.
     #[inline]
     pub(super) fn find(self, text: &[u8]) -> Option<usize> {
-        match self {
+        let found = match self {
             Self::CarriageReturn => memchr(CR, text),
             Self::AnyLineBreak => memchr2(CR, LF, text),
-        }
+        };
+        count(found.unwrap_or(text.len()).saturating_add(1));
+        found
     }
 }
 

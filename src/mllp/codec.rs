@@ -6,6 +6,7 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use super::block::{CR, FS, LF, VT};
 use super::received::{Broken, BrokenReason, Deviation, Deviations, Frame, FrameError, Received};
+use crate::model::work::count;
 
 /// Reads and writes frames.
 ///
@@ -154,6 +155,7 @@ impl Codec {
     fn find_start(&mut self, src: &mut BytesMut) -> Option<Received> {
         let found = memchr(VT, src.get(self.scanned..).unwrap_or_default()).map(|at| at + self.scanned);
         let outside = found.unwrap_or(src.len());
+        count(outside.saturating_sub(self.scanned).saturating_add(1));
         if outside > Self::NO_START_LIMIT {
             return Some(self.close(src, Self::NO_START_LIMIT, BrokenReason::NoStartBlock));
         }
@@ -190,6 +192,7 @@ impl Codec {
         loop {
             let unseen = src.get(self.scanned..).unwrap_or_default();
             let at = memchr2(VT, FS, unseen).map_or(src.len(), |at| at + self.scanned);
+            count(at.saturating_sub(self.scanned).saturating_add(1));
             if at > self.max_frame {
                 return Some(self.close(src, self.max_frame, BrokenReason::TooLarge));
             }

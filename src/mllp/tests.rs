@@ -229,3 +229,26 @@ proptest! {
         prop_assert_eq!(back, payloads.into_iter().map(String::into_bytes).collect::<Vec<_>>());
     }
 }
+
+// Bytes of a peer in pieces of any size.
+#[test]
+fn the_cost_of_decoding_is_linear_whatever_the_reads() {
+    for (what, part) in [
+        ("start blocks", &b"\x0b"[..]),
+        ("end blocks", b"\x1c"),
+        ("frames", b"\x0bMSH\x1c\r"),
+        ("cut frames", b"\x0bMSH"),
+        ("text outside", b"a"),
+        ("separators in a frame", b"\x1ca"),
+    ] {
+        for size in [1, 7, 4096] {
+            crate::model::work::assert_linear(&format!("{what} in reads of {size}"), |parts| {
+                let (mut codec, mut buffer) = (Codec::new(1 << 20), BytesMut::new());
+                for read in part.repeat(parts).chunks(size) {
+                    buffer.extend_from_slice(read);
+                    while codec.decode(&mut buffer).unwrap().is_some() {}
+                }
+            });
+        }
+    }
+}

@@ -14,6 +14,7 @@ mod node_name;
 mod refusal;
 mod store_url;
 mod task;
+pub mod work;
 
 pub use bind_error::BindError;
 pub use clock::Clock;

@@ -15,3 +15,6 @@ pub use identity::{Claim, Claims, DeviceIdentity, IdentityPattern, IdentityPatte
 pub use observation::{Level, Observation, ObservationPath, ObservationPathError};
 pub use policy::MessagePolicy;
 pub use transaction::Transaction;
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::hash::{Hash, Hasher};
 
 use super::der::{Element, Malformed, OBJECT_IDENTIFIER, SEQUENCE, element, sequence};
 use super::directory_string::decode;
+use crate::model::work::count;
 
 /// A Name that equals every other one that RFC 5280 section 7.1 matches with it.
 #[derive(Debug, Clone)]
@@ -58,6 +59,7 @@ impl Hash for ComparableName {
 
 /// The form of a Name in DER that is compared: equal for Names that match.
 pub(crate) fn prepared(der: &[u8]) -> Vec<u8> {
+    count(der.len());
     if der.len() > MAX_PREPARED_BYTES {
         return der.to_vec();
     }

@@ -10,6 +10,7 @@ use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
 use super::time::NO_EXPIRY;
+use crate::model::work::count;
 
 /// The bytes are not DER, or not the expected structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -174,6 +175,7 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// At the end, or when the bytes are not DER.
     pub fn element(&mut self) -> Result<Element<'a>, Malformed> {
+        count(1);
         let [tag, first, rest @ ..] = self.rest else { return Err(Malformed) };
         // X.690 8.1.2.4: tags above 30 have more octets. No structure that we parse has such a tag.
         if tag & 0x1f == 0x1f {

@@ -158,4 +158,35 @@ mod tests {
             assert_eq!(CertificateOutline::read(&der[..length]), Err(Malformed), "{length} octets");
         }
     }
+
+    #[test]
+    fn the_cost_of_an_outline_is_linear() {
+        let key = KeyPair::generate().unwrap();
+        let extension = |number: usize| {
+            let arcs = [1, 3, 6, 1, 4, 1, u64::try_from(number).unwrap()];
+            rcgen::CustomExtension::from_oid_content(&arcs, vec![0x30, 0])
+        };
+        let read = |params: CertificateParams| {
+            let certificate = params.self_signed(&key).unwrap();
+            assert!(CertificateOutline::read(certificate.der()).is_ok());
+        };
+        crate::model::work::assert_linear("extensions", |parts| {
+            let mut params = CertificateParams::default();
+            params.custom_extensions = (0..parts).map(extension).collect();
+            read(params);
+        });
+        crate::model::work::assert_linear("purposes", |parts| {
+            let purpose = |number| ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 4, 1, number]);
+            let mut params = CertificateParams::default();
+            params.extended_key_usages = (0..u64::try_from(parts).unwrap()).map(purpose).collect();
+            read(params);
+        });
+        crate::model::work::assert_linear("parts of a name", |parts| {
+            let mut params = CertificateParams::default();
+            for number in 0..u64::try_from(parts).unwrap() {
+                params.distinguished_name.push(DnType::CustomDnType(vec![1, 3, 6, 1, 4, 1, number]), "x");
+            }
+            read(params);
+        });
+    }
 }

@@ -1,6 +1,7 @@
 //! Unparsed extensions, for structures that [`super::der`] parses.
 
 use super::der::{BOOLEAN, Malformed, OBJECT_IDENTIFIER, OCTET_STRING, Reader, SEQUENCE};
+use crate::model::work::count;
 
 /// One extension (RFC 5280 4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,7 @@ impl<'a> RawExtension<'a> {
             };
             let value = fields.expect(OCTET_STRING)?.content;
             fields.finish()?;
+            count(extensions.len());
             // The comparison with all earlier ones is quadratic in a number that the peer chooses.
             if extensions.len() == MAX_EXTENSIONS || extensions.iter().any(|other| other.oid == oid) {
                 return Err(Malformed);

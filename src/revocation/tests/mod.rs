@@ -1,6 +1,7 @@
 //! The engine against responders and distribution points that misbehave: one test for each mistake that would
 //! admit a revoked certificate or refuse a good device.
 
+mod cost;
 mod hashes;
 mod hostile;
 

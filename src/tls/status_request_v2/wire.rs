@@ -1,5 +1,7 @@
 //! A reader and writer of the TLS presentation language (RFC 5246 section 4).
 
+use crate::model::work::count;
+
 /// Reads bytes from the front. Everything that a peer sends is parsed with it: missing bytes are `None`, and
 /// nothing panics.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +21,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(in crate::tls) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        count(1);
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)

@@ -3,6 +3,9 @@
 
 #![no_main]
 
+#[path = "cost.rs"]
+mod cost;
+
 use libfuzzer_sys::fuzz_target;
 use pcd_platform::tls::status_request_v2::{ClientHello, Version};
 
@@ -28,10 +31,11 @@ fn extension(number: u16, content: &[u8]) -> Vec<u8> {
 }
 
 fn read(message: &[u8]) {
-    let Some(hello) = ClientHello::read(message) else { return };
+    let Some(hello) = cost::bounded(message.len(), || ClientHello::read(message)) else { return };
     assert_eq!(message[0], 1);
     for (tls12, tls13) in [(true, true), (true, false), (false, true)] {
-        let Ok(request) = hello.status_request(tls12, tls13) else { continue };
+        let request = cost::bounded(message.len(), || hello.status_request(tls12, tls13));
+        let Ok(request) = request else { continue };
         assert!(request.v2_items.len() <= 2 && (request.v2_items.len() < 2 || request.v2_items[0] != request.v2_items[1]));
         assert!(request.version == Version::Tls12 || request.v2_items.is_empty());
         assert!(tls13 || request.version == Version::Tls12);

@@ -3,6 +3,9 @@
 
 #![no_main]
 
+#[path = "cost.rs"]
+mod cost;
+
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use pcd_platform::mllp::{Codec, Interruption, Received};
@@ -29,7 +32,7 @@ fn read(bytes: &[u8], size: usize) -> Vec<Received> {
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (size, bytes) = input;
-    let at_once = read(bytes, bytes.len());
+    let at_once = cost::bounded(bytes.len(), || read(bytes, bytes.len()));
     for one in &at_once {
         let payload = match one {
             Received::Frame(frame) => &frame.payload,
@@ -47,5 +50,6 @@ fuzz_target!(|input: (u8, &[u8])| {
         });
         frames.collect()
     };
-    assert_eq!(payloads(&at_once), payloads(&read(bytes, usize::from(size))), "the reads matter");
+    let in_pieces = cost::bounded(bytes.len(), || read(bytes, usize::from(size)));
+    assert_eq!(payloads(&at_once), payloads(&in_pieces), "the reads matter");
 });

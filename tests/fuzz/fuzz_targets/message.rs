@@ -3,12 +3,17 @@
 
 #![no_main]
 
+#[path = "cost.rs"]
+mod cost;
+
 use libfuzzer_sys::fuzz_target;
 use pcd_platform::hl7::{Field, Message, batch};
 use pcd_platform::liveness::heartbeat_interval;
 use pcd_platform::pcd::{AlertReport, Claim, Containment, Transaction, profile};
 
-fuzz_target!(|bytes: &[u8]| {
+fuzz_target!(|bytes: &[u8]| cost::bounded(bytes.len(), || read(bytes)));
+
+fn read(bytes: &[u8]) {
     if let Some(parts) = batch::split(bytes) {
         for range in parts.messages.iter().chain(&parts.strays) {
             assert!(bytes.get(range.clone()).is_some_and(|part| !part.is_empty()));
@@ -48,4 +53,4 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = report.key.filler.to_string();
     }
     let _ = heartbeat_interval(&message);
-});
+}

@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::work::assert_linear;
 use crate::tls::status_request_v2::{ClientHello, HelloError};
 
 fn read(legacy_version: u16, extensions: &[Extension]) -> Result<StatusRequest, HelloError> {
@@ -165,4 +166,18 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn the_cost_of_reading_a_hello_is_linear() {
+    let parse = |extensions: &[Extension]| {
+        if let Some(hello) = ClientHello::read(&hello(0x0303, extensions)) {
+            let _ = hello.status_request(true, true);
+        }
+    };
+    let unknown = |number: usize| (u16::try_from(10_000 + number).unwrap(), Vec::new());
+    assert_linear("extensions", |parts| parse(&(0..parts).map(unknown).collect::<Vec<_>>()));
+    assert_linear("the same extension", |parts| parse(&vec![v2(&[2]); parts]));
+    assert_linear("status types", |parts| parse(&[v2(&vec![9; parts])]));
+    assert_linear("versions", |parts| parse(&[supported_versions(&vec![0x7a7a; parts.min(127)])]));
 }
