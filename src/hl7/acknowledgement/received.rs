@@ -24,11 +24,15 @@ impl Message<'_> {
         if !kind.is_empty() && !RESPONSES.iter().any(|response| kind.eq_ignore_ascii_case(*response)) {
             return None;
         }
-        let Some(msa) = self.segment(b"MSA") else {
+        let mut all = self.segments().filter(|segment| segment.is(b"MSA"));
+        let Some(msa) = all.next() else {
             let only_answers = matches!(kind, b"ACK" | b"RRG" | b"ORA");
             return only_answers.then_some(ReceivedAcknowledgement { code: None, control_id: &[] });
         };
-        let code = AcknowledgementCode::from_bytes(msa.field(1).trimmed());
+        // Two verdicts that differ are none.
+        let code = AcknowledgementCode::from_bytes(msa.field(1).trimmed()).filter(|code| {
+            all.all(|other| AcknowledgementCode::from_bytes(other.field(1).trimmed()) == Some(*code))
+        });
         Some(ReceivedAcknowledgement { code, control_id: msa.field(2).trimmed() })
     }
 }
@@ -64,6 +68,8 @@ mod tests {
         assert_eq!(read("", "MSA|AA|7\r"), Some((Some(AcknowledgementCode::AA), "7".into())));
         assert_eq!(read("ORA^R41^ORA_R41", "PID|1\r"), Some((None, String::new())));
         assert_eq!(read("ACK", "MSA|??|3\r"), Some((None, "3".into())));
+        assert_eq!(read("ACK", "MSA|AA|3\rMSA|AE|3\r"), Some((None, "3".into())));
+        assert_eq!(read("ACK", "MSA|AA|3\rMSA|AA|3\r"), Some((Some(AcknowledgementCode::AA), "3".into())));
         assert_eq!(read("ORU^R01^ORU_R01", "PID|1\r"), None);
     }
 }

@@ -10,6 +10,7 @@ use super::shared::{Device, Shared};
 use super::suite::{RECORD, SUITES, Suite};
 use super::talk::{Talk, Writing};
 use super::tap::{Negotiated, Tap};
+use crate::harness::eventually;
 
 /// A program that speaks TLS.
 pub trait Peer {
@@ -44,6 +45,7 @@ pub fn in_every_suite<P: Peer>(key: KeyType) {
         }
         connected.large_messages();
         connected.acknowledgements_of_every_padding();
+        connected.large_order(&shared);
     }
 }
 
@@ -143,6 +145,37 @@ impl<'a, P: Peer> Connected<'a, P> {
             let sent = self.tap.platform_records().split_off(before);
             assert_eq!(sent, self.suite.records(answer.len()), "{} {}", P::NAME, self.suite.name);
         }
+    }
+
+    /// An order of three records: it arrives byte for byte, and its acknowledgement reaches the operator.
+    fn large_order(&mut self, shared: &Shared) {
+        let (name, suite) = (&self.device.name, self.suite.name);
+        let id = format!("ORDER-{:04X}", self.suite.number);
+        let mut order = format!(
+            "MSH|^~\\&|PLATFORM||{name}||20260301120000+0000||RGV^O15^RGV_O15|{id}|P|2.6|||AL|NE\rNTE|1||{suite} "
+        )
+        .into_bytes();
+        order.extend((0..40_000_u32).map(|at| b'a' + u8::try_from(at % 26).unwrap_or_default()));
+        order.push(b'\r');
+        let file = shared.site.path().join(format!("{name}-{id}.hl7"));
+        std::fs::write(&file, &order).unwrap();
+        let before = self.tap.platform_records().len();
+        let words = ["order", "send", name, file.to_str().unwrap(), "--no-wait", "--within", "5m"];
+        let queued = shared.platform.cli().json(&words).remove(0);
+        let received = self.talk.frame().unwrap_or_else(|output| panic!("{} {suite}: {output}", P::NAME));
+        let framed = [b"\x0B", order.as_slice(), b"\x1C\r"].concat();
+        assert!(received == framed, "{} {suite}: the order differs", P::NAME);
+        let records = self.tap.platform_records().split_off(before);
+        assert_eq!(records, self.suite.records(framed.len()), "{} {suite}", P::NAME);
+        assert_eq!(records.len(), 3, "more than one record");
+        let answer = format!(
+            "\x0BMSH|^~\\&|ACME^{name}^DNS||PLATFORM||20260301120000+0000||ACK^O15^ACK|A-{id}|P|2.6\rMSA|CA|{id}\r\x1C\r"
+        );
+        self.talk.write(answer.as_bytes());
+        eventually("the order is acknowledged", || {
+            let shown = shared.platform.cli().json(&["order", "show", queued["id"].as_str().unwrap()]);
+            shown[0]["outcome"] == "acknowledged" && shown[0]["attempts"] == 1
+        });
     }
 
     /// Sends one message in a frame of `length` bytes; its acknowledgement.

@@ -187,6 +187,30 @@ fn where_only_success_is_reported_silence_confirms_nothing_and_without_a_result_
 }
 
 #[test]
+fn a_ca_settles_no_order_that_requests_a_result_and_two_verdicts_are_none() {
+    let scene = Scene::new(Site::new());
+    let mut wire = scene.connect();
+    for (number, (accept, application)) in
+        [("NE", "AL"), ("NE", "SU"), ("", "AL"), ("ER", "AL"), ("SU", "AL")].into_iter().enumerate()
+    {
+        let id = format!("RESULT-{number}");
+        let sending = scene.send(&order(&id, accept, application), &[]);
+        self::accept(&mut wire, &id);
+        eventually("it is accepted", || known(&scene, &id) == ["waiting", "accepted", "CA"]);
+        wire.write(&answer("ACK^O15^ACK", &id, "AA", &format!("A-{number}")));
+        assert_eq!(sending.end().1["acknowledgement"], "AA", "{accept} {application}");
+    }
+    let sending = scene.send(&order("TWICE", "", ""), &[]);
+    assert_eq!(field(&wire.answer().unwrap(), "MSH", 10), "TWICE");
+    let mut twice = answer("ACK^O15^ACK", "TWICE", "AA", "A-9");
+    twice.truncate(twice.len() - 2);
+    twice.extend(b"MSA|AE|TWICE\r\x1C\r");
+    wire.write(&twice);
+    let (exit, printed, stderr) = sending.end();
+    assert_eq!((exit, &printed["outcome"]), (1, &"refused".into()), "{stderr}");
+}
+
+#[test]
 fn a_waiting_order_expires_at_its_time_behind_another_one() {
     let scene = Scene::new(Site::new());
     let mut wire = scene.connect();
