@@ -50,6 +50,11 @@ impl ReceivedHello {
         Ok(())
     }
 
+    /// Whether there is more to read.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.progress == Progress::Incomplete
+    }
+
     /// Whether the peer has announced a ClientHello that is too long.
     pub(super) fn is_too_long(&self) -> bool {
         self.progress == Progress::TooLong

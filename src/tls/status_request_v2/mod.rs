@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use rustls::{InvalidMessage, OtherError, PeerIncompatible, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -98,7 +99,7 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let NewConnection { mut io, mut received } = connection.into();
-    if let Err(error) = received.read(&mut io, MAX_READ).await {
+    if let Err(error) = read_all(&mut received, &mut io).await {
         return Err((error, io));
     }
     let planned = if received.is_too_long() {
@@ -127,6 +128,17 @@ where
         .scope(RefCell::new(rewriter), Box::pin(handshake))
         .await
         .map_err(|(error, stream)| (error, stream.into_inner()))
+}
+
+/// Reads the whole ClientHello. A long one waits until few others are being read: a peer may take its time
+/// over the rest, and thousands of peers could fill the memory.
+async fn read_all<IO: AsyncRead + Unpin>(received: &mut ReceivedHello, io: &mut IO) -> io::Result<()> {
+    received.read(io, MAX_READ_AHEAD).await?;
+    if received.is_incomplete() {
+        let _permit = LONG_HELLOS.acquire().await.map_err(io::Error::other)?;
+        received.read(io, MAX_READ).await?;
+    }
+    Ok(())
 }
 
 /// The rewriter for this ClientHello. rustls refuses a ClientHello that cannot be parsed.
@@ -209,4 +221,8 @@ impl HelloError {
 const MAX_LEGACY_VERSION: u16 = 0x0303;
 /// Bytes that are read from a connection before it takes a handshake turn. Larger than the ClientHello of
 /// every known client, and small enough for thousands of connections at once.
-const MAX_READ_AHEAD: usize = 16 * 1024;
+const MAX_READ_AHEAD: usize = 4 * 1024;
+
+/// Connections that may read a ClientHello beyond `MAX_READ_AHEAD` at once. Each takes up to 256 KiB.
+static LONG_HELLOS: Semaphore = Semaphore::const_new(MAX_LONG_HELLOS);
+const MAX_LONG_HELLOS: usize = 64;

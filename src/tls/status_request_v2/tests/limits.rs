@@ -6,9 +6,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 use super::handshakes::{Site, status_in};
 use super::*;
-use crate::tls::status_request_v2::accept;
 use crate::tls::status_request_v2::reframer::Reframer;
 use crate::tls::status_request_v2::wire::Reader;
+use crate::tls::status_request_v2::{MAX_LONG_HELLOS, accept};
 
 /// The records of the platform's answer to this ClientHello: content types and contents.
 async fn records(site: &Site, extensions: &[Extension]) -> Vec<(u8, Vec<u8>)> {
@@ -122,6 +122,39 @@ async fn an_undefined_limit_gets_its_alert() {
             [(21, vec![2, alert])],
             "{extension:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn few_long_client_hellos_are_read_at_once_and_short_ones_do_not_wait() {
+    let site = Site::new();
+    let server = site.server(&staples(&[None, None]));
+    // Announces 60 000 bytes and lacks the last.
+    let long = in_records(&hello(0x0303, &[necessary(), vec![(21, vec![0; 60_000])]].concat()), 16_384);
+    let unfinished = &long[..long.len() - 1];
+    let mut peers = Vec::new();
+    for _ in 0..MAX_LONG_HELLOS + 20 {
+        let (near, mut far) = duplex(1000);
+        let serving = tokio::spawn(accept(std::sync::Arc::clone(&server), near));
+        let bytes = unfinished.to_vec();
+        let writing = tokio::spawn(async move {
+            far.write_all(&bytes).await.unwrap();
+            far
+        });
+        peers.push((serving, writing));
+    }
+    let written = || peers.iter().filter(|(_, writing)| writing.is_finished()).count();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+    while written() < MAX_LONG_HELLOS && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    // Another test of this process may hold one.
+    assert!((MAX_LONG_HELLOS - 2..=MAX_LONG_HELLOS).contains(&written()), "{}", written());
+    assert_eq!(records(&site, &[]).await.first().map(|record| record.0), Some(22), "a short one is answered");
+    for (serving, writing) in peers {
+        serving.abort();
+        writing.abort();
     }
 }
 
