@@ -13,6 +13,7 @@ mod escape;
 mod field;
 mod header;
 mod message;
+mod plain_names;
 mod segment_end;
 mod separators;
 mod timestamp;

@@ -79,7 +79,8 @@ pub(super) fn resembles_segment(text: &[u8], separator: u8) -> bool {
 
 /// Whether a header follows a character that some readers of batches take for a line break: vertical tab,
 /// form feed, the information separators, NEL, and the line and paragraph separators of Unicode. Readers skip
-/// blanks between the break and the header; decoders of ISO 2022 remove escape sequences there.
+/// blanks between the break and the header; decoders of ISO 2022 remove escape sequences there. Behind a
+/// carriage return or a line feed, a header is hidden by characters that are no blanks of ASCII.
 pub(super) fn hides_header(text: &[u8]) -> bool {
     memmem::find_iter(text, b"MSH").any(|at| {
         text.get(at + 3).is_some_and(u8::is_ascii_punctuation)
@@ -94,7 +95,11 @@ fn ends_with_break(mut text: &[u8]) -> bool {
         let (before, blank) = text.split_at(glyph);
         let is_break = |byte: &u8| matches!(*byte, 0x0B | 0x0C | 0x1C..=0x1E | 0x85);
         let has_separator = || blank.windows(3).any(|bytes| matches!(bytes, [0xE2, 0x80, 0xA8 | 0xA9]));
-        if blank.iter().any(is_break) || has_separator() {
+        let is_odd_line = || {
+            let line = blank.rsplit(|byte| matches!(*byte, CR | LF)).next().unwrap_or_default();
+            line.len() < blank.len() && !line.trim_ascii().is_empty()
+        };
+        if blank.iter().any(is_break) || has_separator() || is_odd_line() {
             return true;
         }
         text = match before {
@@ -139,6 +144,9 @@ mod tests {
             (b"a\x0B\xC2\xA0\tMSH!", true),
             (b"a\x85\x1B(B\x1B$(D \x1B$BMSH|", true),
             (b"a\xE2\x80\xA9  MSH|", true),
+            (b"a\r\x1FMSH|", true),
+            (b"a\n\xE2\x80\x83 MSH|", true),
+            (b"a\r \tMSH|", false),
             (b"a\x0Cb MSH|", false),
             (b"a\x1B(B MSH|", false),
             (b"a\x0C MSHA", false),

@@ -1,8 +1,10 @@
 //! The device identities that a message claims, and their locations.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::device_identity::{DeviceIdentity, is_eui64_type};
+use super::visible::visible;
 use crate::hl7::{CharacterSet, Component, Field, Location, Message, Repetition, Segment};
 use crate::pcd::Transaction;
 
@@ -69,7 +71,8 @@ pub struct Claims {
     /// Names beside them: MSH-3.1, and OBX-18.1 beside an identifier. Most are names of products. A name is
     /// an identity only where it is the Common Name of a device.
     pub names: Vec<Claim>,
-    /// EUI-64 that only other readers find: [`Message::other_readings`]. Their other findings are names.
+    /// EUI-64 that only other readers find: [`Message::other_readings`], [`Message::with_plain_names`]. Their
+    /// other findings are names.
     pub hidden: Vec<Claim>,
     /// Whether the message has more distinct identities or names than the limit; the others are left out.
     pub exceeds_limit: bool,
@@ -79,20 +82,29 @@ impl Claims {
     /// Reads the claims of a message: at most `limit` distinct identities, and as many names.
     #[must_use]
     pub fn read(message: &Message<'_>, transaction: Option<Transaction>, limit: usize) -> Self {
-        let mut claims = Reader::new(message, limit).read(message, transaction);
+        let read = |reading: &Message<'_>| Reader::new(message, limit).read(reading, transaction);
+        let mut claims = read(message);
         for other in message.other_readings() {
-            let read = Reader::new(message, limit).read(&other, transaction);
-            claims.exceeds_limit |= read.exceeds_limit;
-            let (eui64, others): (Vec<_>, Vec<_>) =
-                read.identities.into_iter().partition(|claim| claim.identity.eui64_parts().next().is_some());
-            let parts = eui64.iter().flat_map(|claim| {
-                let Claim { place, location, ref identity } = *claim;
-                identity.eui64_parts().map(move |identity| Claim { place, location, identity })
-            });
-            claims.hidden.extend(parts);
-            claims.names.extend(others.into_iter().chain(read.names));
+            claims.add_hidden(read(&other));
+        }
+        if let Some(plain) = message.with_plain_names()
+            && let Ok(other) = Message::parse(&plain)
+        {
+            claims.add_hidden(read(&other));
         }
         claims
+    }
+
+    fn add_hidden(&mut self, read: Self) {
+        self.exceeds_limit |= read.exceeds_limit;
+        let (eui64, others): (Vec<_>, Vec<_>) =
+            read.identities.into_iter().partition(|claim| claim.identity.eui64_parts().next().is_some());
+        let parts = eui64.iter().flat_map(|claim| {
+            let Claim { place, location, ref identity } = *claim;
+            identity.eui64_parts().map(move |identity| Claim { place, location, identity })
+        });
+        self.hidden.extend(parts);
+        self.names.extend(others.into_iter().chain(read.names));
     }
 }
 
@@ -132,6 +144,7 @@ struct Reader<'m> {
     /// The latest OBX-18.
     equipment: &'m [u8],
     characters: CharacterSet,
+    escape: Option<u8>,
 }
 
 impl<'m> Reader<'m> {
@@ -142,6 +155,7 @@ impl<'m> Reader<'m> {
             exceeds_limit: false,
             equipment: &[],
             characters: message.header().text_encoding(),
+            escape: message.separators().escape,
         }
     }
 
@@ -174,12 +188,10 @@ impl<'m> Reader<'m> {
 
     fn header(&mut self, msh: Segment<'m>) {
         let location = |field, component| Location::component(*b"MSH", 1, field, component);
-        let before = self.found.claims.len();
         for application in msh.field(3).repetitions() {
             self.application(Place::SendingApplication, |component| location(3, component), application);
         }
-        if self.found.claims.len() == before {
-            let facility = msh.field(4);
+        for facility in msh.field(4).repetitions() {
             if has_type_for_id(facility.component(2), facility.component(3)) {
                 self.push_if_eui64(Place::SendingFacility, location(4, 1), facility.component(1));
             }
@@ -219,9 +231,9 @@ impl<'m> Reader<'m> {
         }
     }
 
-    /// Whether OBX-3 is MDC_ATTR_SYS_ID, by its code or its name, as the primary or the alternate term.
+    /// Whether OBX-3 is MDC_ATTR_SYS_ID, by its code or its name, as the primary or an alternate term.
     fn is_system_id(&self, term: Repetition<'m>) -> bool {
-        let terms = term.components().enumerate().filter(|(at, _)| matches!(at, 0 | 1 | 3 | 4));
+        let terms = term.components().enumerate().filter(|(at, _)| matches!(at, 0 | 1 | 3 | 4 | 9 | 10));
         terms.flat_map(|(_, term)| term.subcomponents()).any(|part| {
             let text = part.text();
             let text = self.characters.decode(&text);
@@ -247,6 +259,14 @@ impl<'m> Reader<'m> {
             match place {
                 Place::Filler => self.filler(location, entity),
                 _ => self.equipment(place, location, entity),
+            }
+            if place == Place::SystemId {
+                // The value is often no EI: an EUI-64 counts in any component.
+                let others = entity.components().zip(1..=u8::MAX).filter(|(_, n)| !matches!(n, 1 | 3));
+                for (component, number) in others {
+                    let at = Location { component: Some(number), ..location };
+                    self.push_if_eui64(place, at, component);
+                }
             }
         }
     }
@@ -321,7 +341,8 @@ impl<'m> Reader<'m> {
             if text.iter().filter(|byte| byte.is_ascii_hexdigit()).count() < 16 {
                 continue;
             }
-            let identity = DeviceIdentity::new(&self.characters.decode(&text), "");
+            let text = self.characters.decode(&text);
+            let identity = DeviceIdentity::new(&visible(&text, self.escape), "");
             if let Some(identity @ DeviceIdentity::Eui64(_)) = identity {
                 self.found(Claim { place, location, identity });
                 is_found = true;
@@ -331,12 +352,19 @@ impl<'m> Reader<'m> {
     }
 
     fn push_name(&mut self, place: Place, location: Location, name: Component<'_>) {
-        if name.is_empty() {
-            return;
-        }
-        let name = name.text();
-        if let Some(identity) = DeviceIdentity::new(&self.characters.decode(&name), "") {
-            self.exceeds_limit |= self.names.push(Claim { place, location, identity });
+        // Some readers take the first subcomponent for the component.
+        let mut subcomponents = name.subcomponents();
+        let first = subcomponents.next().filter(|_| subcomponents.next().is_some());
+        let parts: [Option<Cow<'_, [u8]>>; 2] = [Some(name.text()), first.map(|part| part.text())];
+        for text in parts.into_iter().flatten().filter(|text| !text.is_empty()) {
+            let text = self.characters.decode(&text);
+            let seen = visible(&text, self.escape);
+            let hidden = (*seen != *text).then_some(&*seen);
+            for name in [Some(&*text), hidden].into_iter().flatten() {
+                if let Some(identity) = DeviceIdentity::new(name, "") {
+                    self.exceeds_limit |= self.names.push(Claim { place, location, identity });
+                }
+            }
         }
     }
 
@@ -395,6 +423,8 @@ mod tests {
         assert_eq!(claims("00A037EB2175780F", "", ""), expect(sent, "MSH[1]-3.1 00A037EB2175780F"));
         let facility = claims("ACME", "F^00A037EB2175780F^EUI-64", "");
         assert_eq!(facility, expect("sending-facility", "MSH[1]-4.2 00A037EB2175780F"));
+        let both = claims("A^0030E60000000001^EUI-64", "F~G^00A037EB2175780F^EUI-64", "");
+        assert_eq!(both[1..], facility, "beside an identity in MSH-3, and in a repetition");
         assert_eq!(claims("PAT_DEVICE_PHILIPS_C", "Philips", ""), []);
         assert_eq!(claims("A^\"\"", "", ""), []);
         let typed = expect(sent, "MSH[1]-3.1 0030E60000000001");

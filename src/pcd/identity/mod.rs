@@ -3,6 +3,7 @@
 mod claim;
 mod device_identity;
 mod pattern;
+mod visible;
 
 pub use claim::{Claim, Claims, Place};
 pub use device_identity::DeviceIdentity;

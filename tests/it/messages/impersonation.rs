@@ -119,10 +119,19 @@ fn every_place_and_spelling_of_an_identity_is_checked() {
         (own(), plain(&format!("PUMP-7^^{NAME}^EUI-64")), "CR"),
         (own(), plain(&format!("PUMP-8^^{NAME}^EUI-64")), "CA"),
         (format!("pump-7^{NAME}^EUI-64"), plain(&own_equipment), "CR"),
+        (own(), plain(&format!("PUMP-7&x^^{NAME}^EUI-64")), "CR"),
+        (own(), plain(&format!("PUM\\H\\P-7^^{NAME}^EUI-64")), "CR"),
+        (format!("PUMP-7\0^{NAME}^EUI-64"), plain(&own_equipment), "CR"),
+        // An identifier in a component that has another meaning.
+        (own(), obx("67972^MDC_ATTR_SYS_ID^MDC", format!("H^{OTHER}").as_bytes(), &own_equipment), "CR"),
         // The device of an assigner.
         (own(), plain("F1519^X^mindray.com^DNS"), "CR"),
         (own(), plain(&format!("{NAME}^X^mindray.com^DNS")), "CA"),
         (own(), b"PRT|1||||||||||||||||00812345^GS1^2.51.1.1^ISO\r".to_vec(), "CA"),
+        // Names of segments that only lenient readers recognise.
+        (own(), [b"\x1C", &plain(&format!("M^^{OTHER}^EUI-64"))[..]].concat(), "CR"),
+        (own(), [b"OBX1", &plain(&format!("M^^{OTHER}^EUI-64"))[3..]].concat(), "CR"),
+        (own(), [b"OBX1", &plain(&own_equipment)[3..]].concat(), "CA"),
         // The type in place of the identifier.
         (format!("{NAME}^EUI-64"), plain(&own_equipment), "CA"),
         (format!("{OTHER}^EUI-64"), plain(&own_equipment), "CR"),
@@ -133,6 +142,11 @@ fn every_place_and_spelling_of_an_identity_is_checked() {
         let (found, reason) = verdict(&mut scene, &sent(&format!("P-{at}"), &application, "", &segments));
         assert_eq!((&*found, reason.is_empty()), (code, code == "CA"), "{at} {reason}");
     }
+    // In MSH-4, beside the own identity in MSH-3.
+    let facility = String::from_utf8(sent("F-1", &own(), "", &plain(&own_equipment))).unwrap();
+    let facility = facility.replace("|WARD|", &format!("|WARD^{OTHER}^EUI-64|"));
+    assert_eq!(verdict(&mut scene, facility.as_bytes()), expect("CR", "identity-mismatch"));
+
     let manufacturer = ["--speaks-for", "mindray.com^DNS", "--speaks-for", "7^mindray.com^DNS"];
     scene.platform.cli().run(&[&["device", "change", NAME], &manufacturer[..]].concat());
     let unit = |n: u32| sent(&format!("M-{n}"), &own(), "", &plain("7^X^mindray.com^DNS"));

@@ -1,0 +1,56 @@
+//! What of a text a reader sees.
+
+use std::borrow::Cow;
+
+/// The text without characters that have no glyph (controls, byte order marks, joiners, spaces of no width),
+/// and without the escape sequences of formatting (`\H\`, `\.br\`), which stand for no characters. `escape`
+/// is the escape character of the message.
+pub(super) fn visible(text: &str, escape: Option<u8>) -> Cow<'_, str> {
+    let escape = escape.map(char::from).filter(|escape| text.contains(*escape));
+    if escape.is_none() && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        return Cow::Borrowed(text);
+    }
+    let mut seen = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        rest = rest.get(next.len_utf8()..).unwrap_or_default();
+        if Some(next) == escape
+            && let Some((sequence, behind)) = rest.split_once(next)
+            && sequence.len() <= MAX_SEQUENCE
+        {
+            rest = behind;
+        } else if !has_no_glyph(next) {
+            seen.push(next);
+        }
+    }
+    Cow::Owned(seen)
+}
+
+fn has_no_glyph(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+}
+
+/// The longest escape sequence of formatting is shorter (HL7 2.6 ch. 2, 2.7).
+const MAX_SEQUENCE: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_a_glyph_is_visible() {
+        for (text, expected) in [
+            ("PUMP-7", "PUMP-7"),
+            ("PUMP 7", "PUMP 7"),
+            ("PUMP-7\0", "PUMP-7"),
+            (r"PUM\H\P-7\.br\", "PUMP-7"),
+            ("\u{FEFF}00A0\u{200B}37", "00A037"),
+            (r"C:\PUMP-7", r"C:\PUMP-7"),
+            ("Müller", "Müller"),
+        ] {
+            assert_eq!(visible(text, Some(b'\\')), expected, "{text:?}");
+        }
+        assert_eq!(visible(r"PUM\H\P-7", None), r"PUM\H\P-7");
+    }
+}
