@@ -46,6 +46,8 @@ pub struct Metrics {
     pub frame_memory_bytes: IntGauge,
     /// How often reads of a session were paused, by `reason`: `frame-memory`, `message-rate`.
     pub read_pauses_total: CounterVec,
+    /// Rejected messages by `reason`: the code that is stored and sent in ERR-5.
+    pub rejections_total: CounterVec,
     /// Rejected messages that were answered and not stored: the device had too many of them.
     pub rejections_not_stored_total: IntCounter,
     /// From the frame to the acknowledgement, by stage.
@@ -114,6 +116,7 @@ impl Metrics {
             frame_deviations_total: r.counters("frame_deviations_total", DEVIATIONS, &["deviation"])?,
             frame_memory_bytes: r.gauge("frame_memory_bytes", "Memory of the frames that are not complete")?,
             read_pauses_total: r.counters("read_pauses_total", PAUSES, reason)?,
+            rejections_total: r.counters("rejections_total", "Rejected messages", reason)?,
             rejections_not_stored_total: r.counter("rejections_not_stored_total", NOT_STORED)?,
             message_duration_seconds: r.durations("message_duration_seconds", MESSAGE_DURATION, &["stage"])?,
             certificate_not_after_timestamp_seconds: r.gauges(

@@ -67,7 +67,12 @@ impl Platform {
             match pruned {
                 Ok(rows) => {
                     self.metrics.retention_pruned_total.with_label_values(&[table.label()]).inc_by(rows);
-                    if rows < u64::from(Store::PRUNED_AT_ONCE) {
+                    let is_last = match table {
+                        // A batch of messages that are expensive to delete is smaller.
+                        Table::Messages => rows == 0,
+                        Table::Audit => rows < u64::from(Store::PRUNED_AT_ONCE),
+                    };
+                    if is_last {
                         return;
                     }
                 }

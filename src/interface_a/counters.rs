@@ -2,6 +2,7 @@
 //! increase of a counter does not see the event that creates it.
 
 use crate::audit::SessionEnd;
+use crate::hl7::Rejection;
 use crate::metrics::Metrics;
 use crate::mllp::{BrokenReason, Deviation};
 use crate::model::Refusal;
@@ -21,6 +22,9 @@ pub(super) fn start_at_zero(metrics: &Metrics) {
     }
     for reason in ["silent", "health-check"] {
         metrics.unrecorded_connections_total.with_label_values(&[reason]);
+    }
+    for reason in Rejection::codes().chain(["unexpected-acknowledgement"]) {
+        metrics.rejections_total.with_label_values(&[reason]);
     }
     for reason in ["frame-memory", "message-rate"] {
         metrics.read_pauses_total.with_label_values(&[reason]);

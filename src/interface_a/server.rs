@@ -198,18 +198,20 @@ impl InterfaceA {
             certificate: peer.certificate().clone(),
             revocation: tls::evidence(peer.revocation()),
         };
+        let share = self.device_limits.share(&device);
         let context = Context {
             config: Arc::clone(&self.config),
             directory: Arc::clone(&self.directory),
             pending_replies: self.registry.pending_replies(),
-            share: self.device_limits.share(&device),
+            share: Arc::clone(&share),
         };
         let session = Session::open(peer, id, context, now);
         metrics.connections_active.inc();
         let frame = self.frame_memory.share(id, device.clone(), now.instant);
         let services = Arc::clone(&self.services);
+        let (large_turn, write_timeout) = (None, WRITE_TIMEOUT);
         let connection =
-            Connection { stream, session, services, channels, frame, write_timeout: WRITE_TIMEOUT };
+            Connection { stream, session, services, channels, share, large_turn, frame, write_timeout };
         let run = connection.run(opening).instrument(span.clone());
         let (end, messages) = match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ended { reason, messages }) => (reason, Some(messages)),

@@ -1,6 +1,7 @@
 //! Types that every layer shares: identifiers of devices, messages and certificates, refusals, the clock. No
 //! I/O; [`Clock`] is the only code that reads the machine's time.
 
+mod beside_tasks;
 mod bind_error;
 mod clock;
 mod device_id;
@@ -16,6 +17,7 @@ mod store_url;
 mod task;
 pub mod work;
 
+pub(crate) use beside_tasks::beside_tasks;
 pub use bind_error::BindError;
 pub use clock::Clock;
 pub use device_id::{DeviceId, DeviceIdError};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::model::{Clock, NodeName, StoreUrl};
+use crate::model::{Clock, DeviceId, NodeName, StoreUrl};
 use crate::store::error::StoreError;
 use crate::store::fault_log::{FaultLog, Unwritten};
 use crate::store::instance::Instance;
@@ -15,6 +15,7 @@ use crate::store::instance::process::ProcessId;
 use crate::store::read::reader::Reader;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
+use crate::store::write::lanes::Lane;
 use crate::store::write::queue::Queue;
 
 /// An open store. Cheap to clone; clones share it. Several processes may have the same store open.
@@ -133,11 +134,12 @@ impl Store {
         self.0.queue.report_to(metrics.clone(), self.0.clock.clone());
     }
 
-    /// Whether callers wait for queue capacity, because entries arrive faster than they are committed. A
-    /// session should pause its reads meanwhile: the peer then waits, and memory does not grow.
+    /// Whether callers wait for queue capacity, because entries of this device, or of all devices, arrive
+    /// faster than they are committed. A session of the device should pause its reads meanwhile: the peer
+    /// then waits, and memory does not grow.
     #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.0.queue.is_full()
+    pub fn is_full(&self, device: &DeviceId) -> bool {
+        self.0.queue.is_full(&Lane::Device(device.clone()))
     }
 
     /// Whether no other process can serve the node at this moment; always so for a process that does not

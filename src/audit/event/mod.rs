@@ -322,6 +322,18 @@ pub enum Event {
 }
 
 impl Event {
+    /// The device of a session that the event is about; `None` for other events.
+    pub(crate) const fn device_of_session(&self) -> Option<&DeviceId> {
+        match self {
+            Self::ConnectionAccepted { device, .. }
+            | Self::SessionEnded { device, .. }
+            | Self::IdentityViolation { device, .. }
+            | Self::RejectionsNotStored { device, .. }
+            | Self::BytesBetweenFrames { device, .. } => Some(device),
+            _ => None,
+        }
+    }
+
     /// The names of all events, for metrics that start at zero and for the command line.
     pub const NAMES: [&'static str; 32] = [
         "platform-started",

@@ -122,6 +122,28 @@ impl Rejection {
         }
     }
 
+    /// The codes of all reasons except the rules of profiles, for metrics that start at zero.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        let frames = BrokenReason::ALL.into_iter().map(Self::Frame);
+        let unreadable = [Unreadable::Empty, Unreadable::NoHeader, Unreadable::Separators];
+        let others = [
+            Self::NoControlId,
+            Self::LongControlId,
+            Self::NoMessageType,
+            Self::UnsupportedType,
+            Self::UnsupportedEvent,
+            Self::UnsupportedProcessingId,
+            Self::UnsupportedVersion,
+            Self::IdentityMismatch(None),
+            Self::AmbiguousStructure,
+            Self::TooManyIdentities,
+            Self::MissingIdentity,
+            Self::StoreUnavailable,
+        ];
+        let all = frames.chain(unreadable.into_iter().map(Self::Unreadable)).chain(others);
+        all.map(|rejection| rejection.code())
+    }
+
     /// The text for the sender (ERR-5.2).
     #[must_use]
     pub const fn text(&self) -> &'static str {

@@ -1,11 +1,11 @@
 //! `/api/audit`.
 
-use axum::Json;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::Uri;
+use axum::response::Response;
 use serde::Deserialize;
 
-use super::response::{bad_request, page_limit, unavailable};
+use super::response::{MAX_PAGE_BYTES, bad_request, page, page_limit, unavailable};
 use crate::audit::Event;
 use crate::http::AdminState;
 use crate::store::{AuditFilter, Page};
@@ -25,6 +25,7 @@ pub(in crate::http) struct AuditQuery {
 /// A page of the audit trail, newest first.
 pub(in crate::http) async fn audit(
     State(state): State<AdminState>,
+    uri: Uri,
     Query(query): Query<AuditQuery>,
 ) -> Response {
     let AuditQuery { event, since, before, limit } = query;
@@ -36,10 +37,13 @@ pub(in crate::http) async fn audit(
     {
         return bad_request("event must be the name of an audit event such as device-added\n");
     }
-    let page = before.map_or(Page::Latest, Page::Before);
-    let filter = AuditFilter { event, since, page, limit: page_limit(limit) };
-    match state.store.audit_rows(&filter).await {
-        Ok(rows) => Json(rows.iter().map(AuditRowView::from).collect::<Vec<_>>()).into_response(),
+    let position = before.map_or(Page::Latest, Page::Before);
+    let filter = AuditFilter { event, since, page: position, limit: page_limit(limit) };
+    match state.store.audit_page(&filter, MAX_PAGE_BYTES).await {
+        Ok((rows, is_cut)) => {
+            let last = rows.last().filter(|_| is_cut).map(|row| row.sequence.to_string());
+            page(&rows.iter().map(AuditRowView::from).collect::<Vec<_>>(), &uri, last)
+        }
         Err(error) => unavailable(&error),
     }
 }

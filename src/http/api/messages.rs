@@ -1,11 +1,11 @@
 //! `/api/messages`.
 
-use axum::Json;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::Uri;
+use axum::response::Response;
 use serde::Deserialize;
 
-use super::response::{bad_request, page_limit, unavailable};
+use super::response::{MAX_PAGE_BYTES, bad_request, page, page_limit, unavailable};
 use crate::http::AdminState;
 use crate::store::MessageFilter;
 use crate::view::MessageView;
@@ -25,6 +25,7 @@ pub(in crate::http) struct MessagesQuery {
 /// A page of received messages, newest first.
 pub(in crate::http) async fn messages(
     State(state): State<AdminState>,
+    uri: Uri,
     Query(query): Query<MessagesQuery>,
 ) -> Response {
     let MessagesQuery { device, rejected, before, limit } = query;
@@ -35,8 +36,11 @@ pub(in crate::http) async fn messages(
     };
     let filter =
         MessageFilter { device, rejected, before, limit: page_limit(limit), ..MessageFilter::default() };
-    match state.store.messages(&filter).await {
-        Ok(messages) => Json(messages.iter().map(MessageView::from).collect::<Vec<_>>()).into_response(),
+    match state.store.message_page(&filter, MAX_PAGE_BYTES).await {
+        Ok((messages, is_cut)) => {
+            let last = messages.last().filter(|_| is_cut).map(|message| message.id.to_string());
+            page(&messages.iter().map(MessageView::from).collect::<Vec<_>>(), &uri, last)
+        }
         Err(error) => unavailable(&error),
     }
 }

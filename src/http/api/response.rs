@@ -1,7 +1,10 @@
 //! Responses and limits that all lists share.
 
-use axum::http::StatusCode;
+use axum::Json;
+use axum::http::header::LINK;
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
 
 use crate::model::explained;
 use crate::store::StoreError;
@@ -25,7 +28,42 @@ pub(super) fn unavailable(error: &StoreError) -> Response {
     StatusCode::SERVICE_UNAVAILABLE.into_response()
 }
 
+/// A page as JSON. When it ended early, `last` names its last row, and a header `Link` the next page.
+pub(super) fn page<T: Serialize>(rows: &[T], uri: &Uri, last: Option<String>) -> Response {
+    let mut response = Json(rows).into_response();
+    let next = last.and_then(|last| HeaderValue::try_from(next_page(uri, &last)).ok());
+    if let Some(next) = next {
+        response.headers_mut().insert(LINK, next);
+    }
+    response
+}
+
+/// The value of `Link` (RFC 8288): the same query, before the row `last`.
+fn next_page(uri: &Uri, last: &str) -> String {
+    let query = uri.query().unwrap_or_default();
+    let others = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("before="));
+    let pairs: Vec<_> = others.map(str::to_owned).chain([format!("before={last}")]).collect();
+    format!("<{}?{}>; rel=\"next\"", uri.path(), pairs.join("&"))
+}
+
 /// Rows in one response when the caller gives no limit.
 const DEFAULT_ROWS: u32 = 100;
 /// Rows in one response at most.
 const MAX_ROWS: u32 = 1000;
+/// Bytes of the rows of one response, about: rows that a device made large end a page early.
+pub(super) const MAX_PAGE_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_has_the_same_query() {
+        let next = |uri: &str| next_page(&uri.parse().unwrap(), "7");
+        assert_eq!(next("/api/audit"), "</api/audit?before=7>; rel=\"next\"");
+        assert_eq!(
+            next("/api/messages?device=A%20B&before=9&limit=5"),
+            "</api/messages?device=A%20B&limit=5&before=7>; rel=\"next\""
+        );
+    }
+}

@@ -10,17 +10,20 @@ use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::device_limits::DeviceShare;
 use super::frame_memory::FrameShare;
+use super::inbound::is_large;
 use super::registry::{Channels, Outgoing};
 use super::session::{Effect, Now, Session, Ticket};
 use super::unawaited::UnawaitedAnswer;
 use crate::audit::{self, SessionEnd};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::model::Clock;
+use crate::model::{Clock, beside_tasks};
 use crate::store::{MessageRecord, RecordOutcome, Store, StoreError};
 
 /// What a connection needs of the platform.
@@ -41,6 +44,10 @@ pub(super) struct Connection<S> {
     pub(super) session: Session,
     pub(super) services: Arc<Services>,
     pub(super) channels: Channels,
+    /// What its device uses over all of its sessions.
+    pub(super) share: Arc<DeviceShare>,
+    /// The turn of the device while a large message is evaluated, until the message is stored.
+    pub(super) large_turn: Option<OwnedSemaphorePermit>,
     /// The memory of its incomplete frame.
     pub(super) frame: FrameShare,
     /// How long a peer may take no bytes: [`WRITE_TIMEOUT`].
@@ -99,8 +106,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     break self.lost();
                 }
             }
-            let event = self.wait(&mut tasks, drained.as_mut(), alarm.as_mut()).await;
-            self.handle(event);
+            if self.session.large_message_waits() {
+                self.evaluate_large().await;
+            } else {
+                let event = self.wait(&mut tasks, drained.as_mut(), alarm.as_mut()).await;
+                self.handle(event);
+            }
         };
         if takes_bytes {
             close(&mut self.stream).await;
@@ -141,6 +152,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// Evaluates a large message, in the turn of its device, and beside the tasks of other sessions.
+    async fn evaluate_large(&mut self) {
+        self.large_turn = self.share.large_turn().await;
+        let now = self.services.now();
+        beside_tasks(|| self.session.evaluate_large(now));
+    }
+
     /// Performs the effects of the session; everything that is to be sent goes out in one write.
     async fn perform(&mut self, tasks: &mut StoreTasks) -> io::Result<Option<SessionEnd>> {
         let mut out: Vec<Bytes> = Vec::new();
@@ -148,12 +166,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(effect) = self.session.next_effect() {
             match effect {
                 Effect::Record { ticket, record, heartbeat_interval } => {
-                    tasks.push(record_message(
-                        Arc::clone(&self.services),
-                        ticket,
-                        record,
-                        heartbeat_interval,
-                    ));
+                    let turn = self.large_turn.take_if(|_| is_large(record.raw.len()));
+                    let services = Arc::clone(&self.services);
+                    let recorded = record_message(services, ticket, record, heartbeat_interval);
+                    let record = async move {
+                        let result = recorded.await;
+                        drop(turn);
+                        result
+                    };
+                    tasks.push(record.boxed());
                 }
                 Effect::PassOn(answer) => self.pass_on(answer, tasks),
                 Effect::Audit(event) => tasks.push(audit(Arc::clone(&self.services), event)),
@@ -169,6 +190,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Effect::Deviated(code) => {
                     self.services.metrics.frame_deviations_total.with_label_values(&[code]).inc();
                 }
+                Effect::Rejected(code) => {
+                    self.services.metrics.rejections_total.with_label_values(&[&*code]).inc();
+                }
                 Effect::NotStored => self.services.metrics.rejections_not_stored_total.inc(),
                 Effect::Slowed => {
                     self.services.metrics.read_pauses_total.with_label_values(&["message-rate"]).inc();
@@ -176,6 +200,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Effect::End(reason) => end = Some(reason),
             }
         }
+        // The message was rejected, and is not stored.
+        self.large_turn = None;
         self.write(&out).await?;
         Ok(end)
     }
@@ -245,7 +271,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // Backpressure: while the queue of the store is full, a session reads no more. Its task for the store
         // wakes it.
         let now = self.services.now();
-        let may_read = self.session.wants_input() && (tasks.is_empty() || !self.services.store.is_full());
+        let is_full = || self.services.store.is_full(self.session.device());
+        let may_read = self.session.wants_input() && (tasks.is_empty() || !is_full());
         let reads = may_read && self.has_frame_memory(now);
         self.session.set_reading(reads, now);
         self.channels.set_idle_since(self.session.idle_since());

@@ -55,7 +55,10 @@ impl Bench {
         let memory = Arc::new(FrameMemory::new(handle(config()), services.metrics.clone()));
         let frame = memory.share(info(&clock).id, name(), clock.instant());
         let services = services.into();
-        let connection = Connection { stream, session, services, channels, frame, write_timeout };
+        let share = Arc::default();
+        let large_turn = None;
+        let connection =
+            Connection { stream, session, services, channels, share, large_turn, frame, write_timeout };
         let running =
             tokio::spawn(connection.run(audit::Event::PlatformStopped { reason: StopReason::Requested }));
         Self { place, store, registry, drain, device, running }
@@ -161,11 +164,12 @@ async fn the_frame_timeout_is_suspended_while_the_store_queue_is_full() {
     outside.execute("BEGIN IMMEDIATE").await.unwrap();
     let second = frame("2");
     bench.device.write_all(&[&frame("1"), &second[..10]].concat()).await.unwrap();
-    // Others hand in more than the store takes meanwhile.
+    // Other sessions of the device hand in more than the store takes meanwhile.
     let mut others = tokio::task::JoinSet::new();
-    while !bench.store.is_full() {
-        let store = bench.store.clone();
-        let event = audit::Event::PlatformStopped { reason: StopReason::Requested };
+    while !bench.store.is_full(&name()) {
+        assert!(others.len() < 10_000, "the queue never is full");
+        let (store, session) = (bench.store.clone(), bench.registry.sessions()[0].id);
+        let event = audit::Event::BytesBetweenFrames { session, device: name(), count: 1 };
         others.spawn(async move { store.audit(event).await });
         tokio::task::yield_now().await;
     }

@@ -1,5 +1,5 @@
-//! What one device may use over all of its sessions: messages per second, and rejected messages that are
-//! stored.
+//! What one device may use over all of its sessions: messages per second, rejected messages that are stored,
+//! and the time for large messages.
 
 mod message_rate;
 mod stored_rejections;
@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use jiff::Timestamp;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::message_rate::MessageRate;
 use self::stored_rejections::StoredRejections;
@@ -22,10 +23,18 @@ use crate::model::DeviceId;
 pub(super) struct DeviceLimits(Arc<Mutex<HashMap<DeviceId, Arc<DeviceShare>>>>);
 
 /// What one device uses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct DeviceShare {
     rate: Mutex<MessageRate>,
     rejections: Mutex<StoredRejections>,
+    /// One turn for its large messages.
+    large: Arc<Semaphore>,
+}
+
+impl Default for DeviceShare {
+    fn default() -> Self {
+        Self { rate: Mutex::default(), rejections: Mutex::default(), large: Arc::new(Semaphore::new(1)) }
+    }
 }
 
 impl DeviceLimits {
@@ -52,6 +61,13 @@ impl DeviceShare {
     /// Counts a message. Returns when the device may send the next one, unless that is now.
     pub(super) fn take_message(&self, now: Instant, per_second: u32) -> Option<Instant> {
         lock(&self.rate).take(now, per_second)
+    }
+
+    /// The turn of the device to have a large message evaluated and stored: they occupy one processor at
+    /// most.
+    pub(super) async fn large_turn(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed.
+        Arc::clone(&self.large).acquire_owned().await.ok()
     }
 
     /// Counts a rejected message, and decides whether it is stored.

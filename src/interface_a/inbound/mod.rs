@@ -19,7 +19,7 @@ use self::answer::Answering;
 use self::checks::{CheckResult, Checked, check, check_reply};
 use self::outcome::NO_ANSWER;
 pub(super) use self::outcome::{Decision, Label, Outcome, Reply, StoreFailure};
-pub(super) use self::reading::Part;
+pub(super) use self::reading::{Part, is_large};
 use self::reading::{Reading, framing_warnings};
 use self::record::{Origin, distinct};
 use super::device_limits::{DeviceShare, Storage};

@@ -45,6 +45,19 @@ impl Part {
     }
 }
 
+impl Part {
+    /// Whether it takes long to evaluate and to store.
+    pub(in crate::interface_a) fn is_large(&self) -> bool {
+        let (Self::Message { frame, .. } | Self::Stray(frame)) = self;
+        is_large(frame.payload.len())
+    }
+}
+
+/// Whether a message of this size takes long to evaluate and to store.
+pub(in crate::interface_a) const fn is_large(bytes: usize) -> bool {
+    bytes > LARGE_MESSAGE
+}
+
 impl<'m> Reading<'m> {
     /// Reads the payload of a frame.
     ///
@@ -78,3 +91,6 @@ impl<'m> Reading<'m> {
 pub(super) fn framing_warnings(frame: &Frame) -> impl Iterator<Item = String> {
     frame.deviations.iter().map(|deviation| deviation.code().to_owned())
 }
+
+/// Larger messages of one device are evaluated and stored one after the other.
+const LARGE_MESSAGE: usize = 64 * 1024;

@@ -1,13 +1,19 @@
 //! What goes into a session besides bytes, and what comes out.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 
 use crate::audit::{self, SessionEnd};
+use crate::authz::DirectoryHandle;
+use crate::config::ConfigHandle;
+use crate::interface_a::device_limits::DeviceShare;
 use crate::interface_a::inbound::Label;
 use crate::interface_a::unawaited::UnawaitedAnswer;
+use crate::interface_a::pending_replies::PendingReplies;
+use crate::mllp::BrokenReason;
 use crate::store::MessageRecord;
 
 /// One moment, by both clocks.
@@ -15,6 +21,16 @@ use crate::store::MessageRecord;
 pub(in crate::interface_a) struct Now {
     pub(in crate::interface_a) wall: Timestamp,
     pub(in crate::interface_a) instant: Instant,
+}
+
+/// The parts of the platform that a session reads.
+#[derive(Debug)]
+pub(in crate::interface_a) struct Context {
+    pub(in crate::interface_a) config: ConfigHandle,
+    pub(in crate::interface_a) directory: DirectoryHandle,
+    pub(in crate::interface_a) pending_replies: PendingReplies,
+    /// What the device uses over all of its sessions.
+    pub(in crate::interface_a) share: Arc<DeviceShare>,
 }
 
 /// What the connection has to do for the session.
@@ -37,6 +53,8 @@ pub(in crate::interface_a) enum Effect {
     Count(Label, Instant),
     /// Count a frame that deviates from MLLP, by the stable word for how.
     Deviated(&'static str),
+    /// Count a rejected message, by the stable code of the reason.
+    Rejected(String),
     /// Count a rejected message that is not stored.
     NotStored,
     /// Count a pause: the device sends more messages per second than it may.
@@ -48,3 +66,14 @@ pub(in crate::interface_a) enum Effect {
 /// Identifies a message that is being stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::interface_a) struct Ticket(pub(super) u64);
+
+/// How a session ends after bytes that are not a frame.
+pub(super) const fn end_after(reason: BrokenReason) -> SessionEnd {
+    match reason {
+        BrokenReason::TooLarge => SessionEnd::FrameTooLarge,
+        BrokenReason::TimedOut => SessionEnd::FrameTimeout,
+        BrokenReason::MemoryLimit => SessionEnd::FrameMemoryLimit,
+        BrokenReason::EndOfStream => SessionEnd::PeerClosed,
+        BrokenReason::NoStartBlock | BrokenReason::Truncated | BrokenReason::Utf16 => SessionEnd::NotFramed,
+    }
+}

@@ -21,7 +21,8 @@ use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Decoder as _;
 
 use self::buffer::Buffer;
-pub(super) use self::effect::{Effect, Now, Ticket};
+use self::effect::end_after;
+pub(super) use self::effect::{Context, Effect, Now, Ticket};
 use self::in_flight::{InFlight, PendingAnswer};
 use self::phase::{Phase, answer_timeout, end_after};
 use super::acknowledgement::Acknowledgement;
@@ -32,22 +33,12 @@ use super::registry::Outgoing;
 use super::settings::Settings;
 use super::unawaited::UnawaitedAnswer;
 use crate::audit::SessionEnd;
-use crate::authz::DirectoryHandle;
-use crate::config::{Config, ConfigHandle};
+use crate::config::Config;
+use crate::hl7::Rejection;
 use crate::mllp::{Broken, BrokenReason, Codec, Interruption, Received};
-use crate::model::{Refusal, SessionId};
+use crate::model::{DeviceId, Refusal, SessionId};
 use crate::store::{RecordOutcome, StoreError, Verdict};
 use crate::tls::Peer;
-
-/// The parts of the platform that a session reads.
-#[derive(Debug)]
-pub(super) struct Context {
-    pub(super) config: ConfigHandle,
-    pub(super) directory: DirectoryHandle,
-    pub(super) pending_replies: PendingReplies,
-    /// What the device uses over all of its sessions.
-    pub(super) share: Arc<DeviceShare>,
-}
 
 /// The state of one session. See the module.
 #[derive(Debug)]
@@ -60,6 +51,8 @@ pub(super) struct Session {
     /// Parts of a frame that wait until fewer messages are in flight: a batch may hold more than the limit.
     backlog: VecDeque<Part>,
     in_flight: VecDeque<InFlight>,
+    /// Whether the next message may be large.
+    has_large_turn: bool,
     next_ticket: u64,
     pending_replies: PendingReplies,
     share: Arc<DeviceShare>,
@@ -96,6 +89,7 @@ impl Session {
             buffer: Buffer::default(),
             backlog: VecDeque::new(),
             in_flight: VecDeque::new(),
+            has_large_turn: false,
             next_ticket: 0,
             pending_replies,
             violations: 0,
@@ -113,6 +107,11 @@ impl Session {
     /// Where bytes of the peer are to be appended before [`Session::received`].
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer.bytes
+    }
+
+    /// The device that sends.
+    pub(super) fn device(&self) -> &DeviceId {
+        self.inbound.device()
     }
 
     /// Whether a frame has begun and not ended.
@@ -165,6 +164,18 @@ impl Session {
     /// How many messages have come.
     pub(super) const fn messages(&self) -> u64 {
         self.next_ticket
+    }
+
+    /// Whether a large message waits for [`Session::evaluate_large`]: that takes long, and the connection
+    /// chooses when and where.
+    pub(super) fn large_message_waits(&self) -> bool {
+        self.has_capacity() && self.backlog.front().is_some_and(Part::is_large)
+    }
+
+    /// Evaluates the large message that waits, and what follows it.
+    pub(super) fn evaluate_large(&mut self, now: Now) {
+        self.has_large_turn = true;
+        self.read_frames(now);
     }
 
     /// The next thing to do.
@@ -234,6 +245,7 @@ impl Session {
             }
             (Ok(RecordOutcome::Resend { acknowledgement, .. }), None) => (acknowledgement.clone(), label),
             (Err(_), Some(failure)) => {
+                self.effects.push_back(Effect::Rejected(Rejection::StoreUnavailable.code().to_owned()));
                 self.inbound.answer_store_failure(&failure, label, &self.settings, now.wall)
             }
         };
@@ -334,6 +346,10 @@ impl Session {
     fn read_frames(&mut self, now: Now) {
         while self.has_capacity() {
             self.refresh_settings();
+            let has_large_turn = std::mem::take(&mut self.has_large_turn);
+            if self.backlog.front().is_some_and(|part| part.is_large() && !has_large_turn) {
+                break;
+            }
             if let Some(part) = self.backlog.pop_front() {
                 let expects =
                     |control_id: &[u8]| self.pending_replies.expects(self.inbound.device(), control_id);
@@ -397,13 +413,13 @@ impl Session {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
         self.count_rate(now);
+        self.effects.extend(record.verdict.rejection().map(|code| Effect::Rejected(code.to_owned())));
         self.effects.extend(violation.map(Effect::Audit));
         // An accepted message forgives earlier violations; a rejected one between two violations does not.
         if record.verdict == Verdict::Accepted {
             self.violations = 0;
         }
-        let (mut on_store_failure, mut heartbeat_interval, mut end) = (None, None, None);
-        let mut settles = None;
+        let (mut on_store_failure, mut heartbeat_interval, mut end, mut settles) = (None, None, None, None);
         match outcome {
             Outcome::Accepted { on_store_failure: failure, heartbeat_interval: interval } => {
                 (on_store_failure, heartbeat_interval) = (failure, interval);

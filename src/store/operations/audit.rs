@@ -35,6 +35,18 @@ impl Store {
         self.reader().audit_rows(filter).await
     }
 
+    /// The same, of about `max_bytes` at most; and whether the page ends early for that reason.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn audit_page(
+        &self,
+        filter: &AuditFilter,
+        max_bytes: usize,
+    ) -> Result<(Vec<AuditRow>, bool), StoreError> {
+        self.reader().audit_page(filter, max_bytes).await
+    }
+
     /// The rows of this node's chain after row number `after`, in order.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Messages from devices: storing and reading.
 
-use crate::model::{Fingerprint, MessageId};
+use crate::model::{Fingerprint, MessageId, beside_tasks};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::fault_log::Unwritten;
@@ -23,9 +23,10 @@ impl Store {
         let mut record = record.into();
         let id = record.id;
         record.replace_nul_characters();
-        let digest = Fingerprint::sha256(&record.raw);
+        let raw = std::mem::take(&mut record.raw);
         // Compress before queueing: a queued message then takes less memory.
-        let content = Content::compress(&std::mem::take(&mut record.raw));
+        let prepare = || (Fingerprint::sha256(&raw), Content::compress(&raw));
+        let (digest, content) = if raw.len() > LARGE_MESSAGE { beside_tasks(prepare) } else { prepare() };
         match self.write(Write::Message { record, content, digest }).await? {
             WriteOutcome::Applied | WriteOutcome::Rows(_) => Ok(RecordOutcome::Stored(id)),
             WriteOutcome::Resend { original, acknowledgement } => {
@@ -57,6 +58,18 @@ impl Store {
         self.reader().messages(filter).await
     }
 
+    /// The same, of about `max_bytes` at most; and whether the page ends early for that reason.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn message_page(
+        &self,
+        filter: &MessageFilter,
+        max_bytes: usize,
+    ) -> Result<(Vec<MessageSummary>, bool), StoreError> {
+        self.reader().message_page(filter, max_bytes).await
+    }
+
     /// A message with its bytes.
     ///
     /// # Errors
@@ -65,3 +78,6 @@ impl Store {
         self.reader().message(id).await
     }
 }
+
+/// The digest of a larger message, and its compression, take milliseconds.
+const LARGE_MESSAGE: usize = 64 * 1024;

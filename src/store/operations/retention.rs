@@ -5,18 +5,22 @@ use jiff::Timestamp;
 use crate::audit::{Beginning, ChainHead, RowHash, Signer, begin_bytes};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::records::message::MessageWeight;
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
 
 impl Store {
     /// Deletes messages (accepted and rejected) that were received before `before`, and outbox entries that
-    /// were settled before it. Deletes the oldest first, and at most [`Store::PRUNED_AT_ONCE`] of each.
-    /// Returns their number. The deletion is durable on return and recorded in the audit trail.
+    /// were settled before it. Deletes the oldest first, and at most [`Store::PRUNED_AT_ONCE`] of each: fewer
+    /// of messages that are large or name many devices. Returns their number, 0 when none is left. The
+    /// deletion is durable on return and recorded in the audit trail.
     ///
     /// # Errors
     /// When nothing was deleted.
     pub async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
-        self.prune(Write::PruneMessages { before, limit: Self::PRUNED_AT_ONCE }).await
+        let weights = self.reader().oldest_message_weights(before, Self::PRUNED_AT_ONCE).await?;
+        let limit = within_work(&weights).unwrap_or(Self::PRUNED_AT_ONCE);
+        self.prune(Write::PruneMessages { before, limit }).await
     }
 
     /// Deletes rows of this node's audit chain that were written before `before`, the oldest first: none
@@ -57,4 +61,35 @@ impl Store {
 
     /// Rows that are deleted in one transaction. It takes some milliseconds, in which senders wait.
     pub const PRUNED_AT_ONCE: u32 = 200;
+}
+
+/// How many of these messages may be deleted at once, in their order; at least one. `None` without messages.
+fn within_work(weights: &[MessageWeight]) -> Option<u32> {
+    let mut work = 0;
+    let fits = |weight: &&MessageWeight| {
+        work += weight.work();
+        work <= MAX_PRUNED_WORK
+    };
+    let number = weights.iter().take_while(fits).count().max(1);
+    (!weights.is_empty()).then(|| u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// The work of one deletion: that of so many small messages.
+const MAX_PRUNED_WORK: u64 = 400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fewer_messages_are_deleted_at_once_when_they_are_expensive() {
+        let weights = |number, bytes, identity_bytes| vec![MessageWeight { bytes, identity_bytes }; number];
+        assert_eq!(within_work(&[]), None);
+        assert_eq!(within_work(&weights(200, 1000, 60)), Some(200));
+        let gateway = within_work(&weights(200, 100_000, 1024 * 64)).unwrap();
+        assert!((2..8).contains(&gateway), "{gateway}");
+        let large = within_work(&weights(200, 2 << 20, 60)).unwrap();
+        assert!((2..8).contains(&large), "{large}");
+        assert_eq!(within_work(&weights(2, 64 << 20, 0)), Some(1));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use sqlx::Executor as _;
 use sqlx::postgres::{PgPool, PgPoolOptions, Postgres};
 
@@ -26,6 +27,24 @@ pub(in crate::store) async fn fetch(pool: &PgPool, statement: Statement) -> Resu
     let rows = tokio::time::timeout(READ_TIMEOUT, statement.query::<Postgres>().fetch_all(pool));
     let rows = rows.await.map_err(|_| StoreError::Timeout(READ_TIMEOUT))?.map_err(classify)?;
     Ok(rows.into_iter().map(Row::Postgres).collect())
+}
+
+/// Passes each row to `take`, for as long as that returns true.
+pub(in crate::store) async fn for_each(
+    pool: &PgPool,
+    statement: Statement,
+    take: &mut (impl FnMut(Row) -> Result<bool, StoreError> + Send),
+) -> Result<(), StoreError> {
+    let reading = async {
+        let mut rows = statement.query::<Postgres>().fetch(pool);
+        while let Some(row) = rows.try_next().await.map_err(classify)? {
+            if !take(Row::Postgres(row))? {
+                break;
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(READ_TIMEOUT, reading).await.map_err(|_| StoreError::Timeout(READ_TIMEOUT))?
 }
 
 /// Four concurrent listings, and one connection that listens for changes of the directory.

@@ -5,6 +5,7 @@ use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::audit::{AuditFilter, AuditRow, Page};
+use crate::store::records::message::LISTED_ROW_BYTES;
 use crate::store::row::{Row, audit_end};
 use crate::store::statement::Statement;
 
@@ -14,6 +15,16 @@ impl Reader {
         filter: &AuditFilter,
     ) -> Result<Vec<AuditRow>, StoreError> {
         self.fetch(select_audit_rows(filter)).await?.iter().map(audit_row).collect()
+    }
+
+    /// A page of about `max_bytes` at most, and whether it ends before the limit of the filter.
+    pub(in crate::store) async fn audit_page(
+        &self,
+        filter: &AuditFilter,
+        max_bytes: usize,
+    ) -> Result<(Vec<AuditRow>, bool), StoreError> {
+        let size = |row: &AuditRow| row.details.len() + LISTED_ROW_BYTES;
+        self.fetch_page(select_audit_rows(filter), max_bytes, audit_row, size).await
     }
 
     /// The nodes that have or had a chain.

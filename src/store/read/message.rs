@@ -1,13 +1,16 @@
 //! Queries of messages.
 
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use crate::model::MessageId;
 use crate::pcd::DeviceIdentity;
 use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
-use crate::store::records::message::{MessageFilter, MessageSummary, StoredMessage, Verdict, first_id};
+use crate::store::records::message::{
+    MessageFilter, MessageSummary, MessageWeight, StoredMessage, Verdict, first_id,
+};
 use crate::store::row::{Row, message_id};
 use crate::store::statement::{Statement, json};
 
@@ -17,6 +20,31 @@ impl Reader {
         filter: &MessageFilter,
     ) -> Result<Vec<MessageSummary>, StoreError> {
         self.fetch(select_messages(filter)).await?.iter().map(summary).collect()
+    }
+
+    /// A page of messages of about `max_bytes` at most, and whether it ends before the limit of the filter.
+    pub(in crate::store) async fn message_page(
+        &self,
+        filter: &MessageFilter,
+        max_bytes: usize,
+    ) -> Result<(Vec<MessageSummary>, bool), StoreError> {
+        self.fetch_page(select_messages(filter), max_bytes, summary, MessageSummary::shown_bytes).await
+    }
+
+    /// What deleting the oldest messages before this time costs, for each of them.
+    pub(in crate::store) async fn oldest_message_weights(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<MessageWeight>, StoreError> {
+        let statement = Statement::new(SELECT_WEIGHTS).bind(first_id(before).as_slice()).bind(limit);
+        let weight = |row: &Row| {
+            Ok(MessageWeight {
+                bytes: row.count("bytes", "message.raw")?,
+                identity_bytes: row.count("identity_bytes", "message.identities")?,
+            })
+        };
+        self.fetch(statement).await?.iter().map(weight).collect()
     }
 
     pub(in crate::store) async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
@@ -118,7 +146,12 @@ fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
     })
 }
 
-/// Open-ended: further columns may follow.
+const SELECT_WEIGHTS: &str = "
+SELECT CAST(octet_length(raw) AS BIGINT) AS bytes, CAST(octet_length(identities) AS BIGINT) AS identity_bytes
+FROM message WHERE id < $1 ORDER BY id LIMIT $2";
+
+/// Open-ended: further columns may follow. Rows of earlier versions may have texts of any length.
 const SELECT_SUMMARY: &str = "
-SELECT id, received_at, event_time, device, pcd_transaction, message_type, control_id, sending_application, rejection,
+SELECT id, received_at, event_time, device, pcd_transaction, substr(message_type, 1, 256) AS message_type,
+    substr(control_id, 1, 256) AS control_id, substr(sending_application, 1, 256) AS sending_application, rejection,
     warnings, CAST(coalesce(raw_size, length(raw)) AS BIGINT) AS size";

@@ -22,6 +22,34 @@ impl Reader {
         }
     }
 
+    /// Rows until `size` of them exceeds `max_bytes`, and whether there are more. Rows that do not fit are
+    /// not held.
+    pub(in crate::store) async fn fetch_page<T: Send>(
+        &self,
+        statement: Statement,
+        max_bytes: usize,
+        read: fn(&Row) -> Result<T, StoreError>,
+        size: fn(&T) -> usize,
+    ) -> Result<(Vec<T>, bool), StoreError> {
+        let (mut page, mut bytes) = (Vec::new(), 0_usize);
+        let mut is_cut = false;
+        let mut take = |row: Row| {
+            let item = read(&row)?;
+            bytes = bytes.saturating_add(size(&item));
+            // A row that is larger than a page is a page.
+            is_cut = bytes > max_bytes && !page.is_empty();
+            if !is_cut {
+                page.push(item);
+            }
+            Ok(!is_cut)
+        };
+        match self {
+            Self::Sqlite(pool) => sqlite::pool::for_each(pool, statement, &mut take).await?,
+            Self::Postgres(pool) => postgres::pool::for_each(pool, statement, &mut take).await?,
+        }
+        Ok((page, is_cut))
+    }
+
     pub(in crate::store) async fn close(&self) {
         match self {
             Self::Sqlite(pool) => pool.close().await,

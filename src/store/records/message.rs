@@ -63,6 +63,22 @@ pub enum Verdict {
     },
 }
 
+/// What deleting a message costs.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct MessageWeight {
+    /// Stored bytes of the message.
+    pub(in crate::store) bytes: u64,
+    /// Bytes of the list of its identities, each of which has a row in an index.
+    pub(in crate::store) identity_bytes: u64,
+}
+
+impl MessageWeight {
+    /// A small message has the work 1.
+    pub(in crate::store) const fn work(self) -> u64 {
+        1 + self.bytes / 16_384 + self.identity_bytes / 640
+    }
+}
+
 /// The outcome of storing a message. It is durable.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RecordOutcome {
@@ -142,6 +158,15 @@ pub struct MessageFilter {
     pub limit: u32,
 }
 
+impl MessageSummary {
+    /// The memory that the listing of the message takes, in bytes: an estimate.
+    pub(in crate::store) fn shown_bytes(&self) -> usize {
+        let texts = [&self.message_type, &self.control_id, &self.sending_application];
+        let texts = texts.into_iter().chain(&self.transaction).chain(&self.warnings);
+        texts.map(String::len).sum::<usize>() + LISTED_ROW_BYTES
+    }
+}
+
 impl Verdict {
     /// The refusal code, if the message was rejected.
     #[must_use]
@@ -211,6 +236,9 @@ impl fmt::Debug for RecordOutcome {
         }
     }
 }
+
+/// Bytes of a listed row besides its texts.
+pub(in crate::store) const LISTED_ROW_BYTES: usize = 200;
 
 /// The lowest identifier of a message received at `since`: the first 48 bits of a UUID version 7 are
 /// milliseconds (RFC 9562 5.7).

@@ -1,5 +1,6 @@
 //! The pool of connections that read.
 
+use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{Sqlite, SqlitePool, SqlitePoolOptions};
 
 use super::failure::read_error;
@@ -19,6 +20,21 @@ pub(super) fn open(location: &Location) -> SqlitePool {
 pub(in crate::store) async fn fetch(pool: &SqlitePool, statement: Statement) -> Result<Vec<Row>, StoreError> {
     let rows = statement.query::<Sqlite>().fetch_all(pool).await.map_err(read_error)?;
     Ok(rows.into_iter().map(Row::Sqlite).collect())
+}
+
+/// Passes each row to `take`, for as long as that returns true.
+pub(in crate::store) async fn for_each(
+    pool: &SqlitePool,
+    statement: Statement,
+    take: &mut (impl FnMut(Row) -> Result<bool, StoreError> + Send),
+) -> Result<(), StoreError> {
+    let mut rows = statement.query::<Sqlite>().fetch(pool);
+    while let Some(row) = rows.try_next().await.map_err(read_error)? {
+        if !take(Row::Sqlite(row))? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// The number of concurrent listings.

@@ -116,8 +116,9 @@ async fn unauthorized_identities_are_recorded_and_counted_once_per_message(place
     assert!(store.seen_identities(&"PUMP-2".parse().unwrap()).await.unwrap().is_empty());
 
     // A device that invents identities cannot fill the disk: only the last ones are retained.
-    for n in 0..3 {
+    for n in 0..10 {
         place.clock.advance(Duration::from_secs(1));
+        // Of each message the first 32 are recorded.
         let many = (0..200).map(|i| format!("M{n}-{i:03}")).collect();
         let raw = Bytes::from(format!("message {n}"));
         let record = MessageRecord { not_allowed: many, raw, ..place.record("3", b"") };
@@ -125,7 +126,7 @@ async fn unauthorized_identities_are_recorded_and_counted_once_per_message(place
     }
     let known = store.seen_identities(&pump).await.unwrap();
     assert_eq!(known.len(), 256);
-    assert_eq!(known.iter().filter(|seen| seen.identity.starts_with("M2-")).count(), 200);
+    assert_eq!(known.iter().filter(|seen| seen.identity.starts_with("M9-")).count(), 32);
 }
 
 async fn a_waiting_process_learns_of_a_change_of_the_directory(place: TestStore) {

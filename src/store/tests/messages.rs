@@ -17,6 +17,7 @@ battery! {
     messages_are_listed_by_device_type_time_verdict_and_page,
     an_unreadable_row_is_reported_as_damage,
     queued_entries_are_written_before_the_store_closes,
+    listings_of_large_rows_are_bounded,
 }
 
 async fn a_recorded_message_reads_back_byte_for_byte_from_another_connection(place: TestStore) {
@@ -336,7 +337,7 @@ async fn fields_of_any_length_are_stored(place: TestStore) {
         };
         assert_eq!(store.record(record.clone()).await.unwrap(), RecordOutcome::Stored(record.id));
         let stored = store.message(record.id).await.unwrap().unwrap();
-        assert_eq!(stored.summary.control_id, record.control_id);
+        assert_eq!(stored.summary.control_id, record.control_id[..256], "listed up to 256 characters");
         let resend = MessageRecord { id: place.record("1", b"").id, ..record.clone() };
         let resend = store.record(resend).await.unwrap();
         assert!(matches!(resend, RecordOutcome::Resend { original: of, .. } if of == record.id));
@@ -345,4 +346,34 @@ async fn fields_of_any_length_are_stored(place: TestStore) {
             "too long to be an identity that an operator allows"
         );
     }
+}
+
+// Rows that an earlier version stored can have texts of megabytes.
+async fn listings_of_large_rows_are_bounded(place: TestStore) {
+    let store = place.open().await;
+    for number in 0..20 {
+        let control_id = format!("{number}-{}", "\u{1d11e}".repeat(100_000));
+        let record = MessageRecord { control_id, ..place.record("", b"large") };
+        store.record(record).await.unwrap();
+    }
+    let listed = store.messages(&ANY).await.unwrap();
+    assert!(listed.iter().all(|message| message.control_id.chars().count() == 256), "cut");
+    let mut filter = MessageFilter { limit: 100, ..ANY };
+    let (mut pages, mut found) = (0, Vec::new());
+    loop {
+        let (page, is_cut) = store.message_page(&filter, 6000).await.unwrap();
+        assert!(!page.is_empty() && page.len() <= 6, "{} messages", page.len());
+        filter.before = page.last().map(|message| message.id);
+        found.extend(page.into_iter().map(|message| message.id));
+        pages += 1;
+        if !is_cut {
+            break;
+        }
+    }
+    assert!(pages >= 4);
+    assert_eq!(found, listed.iter().map(|message| message.id).collect::<Vec<_>>());
+    assert_eq!(store.message_page(&ANY, 0).await.unwrap().0.len(), 1, "a page has a message");
+    let trail = AuditFilter { event: Some("message-accepted".to_owned()), ..TRAIL };
+    let (rows, is_cut) = store.audit_page(&trail, 1000).await.unwrap();
+    assert!(is_cut && !rows.is_empty() && rows.len() < 20, "{}", rows.len());
 }

@@ -13,6 +13,7 @@ battery! {
     a_pruned_audit_chain_begins_at_its_signed_beginning,
     audit_rows_cannot_be_deleted_outside_of_retention,
     large_messages_are_compressed_and_read_unchanged,
+    messages_that_are_expensive_to_delete_are_deleted_in_smaller_batches,
 }
 
 /// Gives the record an identifier from the test's clock. Generated identifiers never go back behind those of
@@ -224,4 +225,53 @@ async fn large_messages_are_compressed_and_read_unchanged(place: TestStore) {
     place.execute("UPDATE message SET raw_size = raw_size - 1").await.unwrap();
     let damaged = store.message(record.id).await.unwrap_err();
     assert!(matches!(damaged, StoreError::Corrupt { .. }), "{damaged}");
+}
+
+/// Old messages with a thousand identities each; `PCD_TEST_OLD_IDENTITIES=400000` is the size of the
+/// requirement, and prints how long a sender waits.
+async fn messages_that_are_expensive_to_delete_are_deleted_in_smaller_batches(place: TestStore) {
+    let requested = std::env::var("PCD_TEST_OLD_IDENTITIES").map(|rows| rows.parse().unwrap());
+    let messages = requested.as_ref().map_or(20, |rows: &u64| rows / 1000);
+    let store = place.open().await;
+    for n in 0..messages {
+        let identities = (0..1000).map(|i| format!("{i:04}{n:08}^^{i:016X}^EUI-64")).collect();
+        let record = MessageRecord { identities, ..place.record(&n.to_string(), b"many") };
+        store.record(with_id(record, n)).await.unwrap();
+    }
+    place.clock.advance(Duration::from_secs(60));
+    let (before, clock, done) = (place.clock.now(), Clock::system(), Cell::new(false));
+    let pruner = async {
+        let mut removed = Vec::new();
+        let begin = clock.instant();
+        while removed.last() != Some(&0) {
+            removed.push(store.prune_messages(before).await.unwrap());
+            // As a retention pass does.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        done.set(true);
+        (removed, clock.instant() - begin)
+    };
+    let sender = async {
+        let mut spent = Vec::new();
+        while !done.get() {
+            let raw = Bytes::from(format!("new {}", spent.len()));
+            let record = MessageRecord { raw, ..place.record(&format!("new {}", spent.len()), b"") };
+            let begin = clock.instant();
+            store.record(record).await.unwrap();
+            spent.push(clock.instant() - begin);
+        }
+        spent
+    };
+    let ((removed, took), mut spent) = tokio::join!(pruner, sender);
+    assert_eq!(removed.iter().sum::<u64>(), messages);
+    assert!(removed.iter().all(|number| *number <= 8), "{removed:?}");
+    if requested.is_ok() {
+        spent.sort_unstable();
+        let (median, longest) = (spent[spent.len() / 2], spent[spent.len() - 1]);
+        let batches = removed.len();
+        println!(
+            "postgres {}: {messages} messages in {batches} batches, {took:?}; a sender waited {median:?}, at most {longest:?}",
+            place.is_postgres()
+        );
+    }
 }

@@ -140,7 +140,7 @@ impl Drop for WaiterGuard<'_> {
 
 /// The maximum number of entries that wait.
 pub(super) const MAX_QUEUED: usize = 1024;
-/// The maximum number of entries of one lane that wait: those of two batches.
+/// The maximum number of entries of one lane that wait.
 pub(super) const MAX_QUEUED_IN_LANE: usize = 256;
 /// The maximum number of bytes of these entries.
 pub(super) const MAX_LANE_BYTES: u32 = MAX_QUEUED_BYTES / 4;

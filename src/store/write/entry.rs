@@ -7,7 +7,9 @@ use crate::model::Fingerprint;
 use crate::store::content::Content;
 use crate::store::records::message::MessageRecord;
 use crate::store::write::directory::DirectoryChange;
+use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
+use crate::store::write::lanes::Lane;
 use crate::store::write::outbox::OutboxChange;
 
 /// A request to write, and when it was made.
@@ -62,12 +64,38 @@ impl Entry {
         }
     }
 
+    /// Whose entries it is written after.
+    pub(in crate::store) fn lane(&self) -> Lane {
+        match &self.write {
+            Write::Message { record, .. } => Lane::Device(record.device.clone()),
+            Write::Audit(event) => event.device_of_session().cloned().map_or(Lane::Platform, Lane::Device),
+            _ => Lane::Platform,
+        }
+    }
+
+    /// What the entry costs the writer; a small message costs 1.
+    pub(in crate::store) fn work(&self) -> u32 {
+        let Write::Message { record, content, .. } = &self.write else { return 1 };
+        let work = 1
+            + content.bytes.len() / BYTES_PER_WORK
+            + record.identities.len() / IDENTITIES_PER_WORK
+            + record.not_allowed.len().min(MAX_SEEN_IN_MESSAGE)
+            + record.alerts.len();
+        u32::try_from(work).unwrap_or(u32::MAX)
+    }
+
     /// The memory that the entry occupies while it waits, in bytes; an estimate, at most
     /// [`MAX_QUEUED_BYTES`].
     pub(in crate::store) fn cost(&self) -> u32 {
         let held = match &self.write {
             Write::Message { record, content, .. } => {
-                content.bytes.len().saturating_add(record.acknowledgement.len())
+                let identities: usize = record
+                    .identities
+                    .iter()
+                    .chain(&record.not_allowed)
+                    .map(|text| text.len() + TEXT_BYTES)
+                    .sum();
+                content.bytes.len().saturating_add(record.acknowledgement.len()).saturating_add(identities)
             }
             Write::Outbox(OutboxChange::Queue(message)) => message.raw.len(),
             _ => 0,
@@ -81,3 +109,12 @@ pub(in crate::store) const MAX_QUEUED_BYTES: u32 = 64 * 1024 * 1024;
 
 /// Memory of an entry besides the bytes of its message.
 const ENTRY_BYTES: u32 = 1024;
+
+/// Memory of a text besides its characters.
+const TEXT_BYTES: usize = 40;
+
+/// Stored bytes that cost as much as a small message.
+const BYTES_PER_WORK: usize = 16 * 1024;
+
+/// Identities that cost as much as a small message: a row of an index each.
+const IDENTITIES_PER_WORK: usize = 16;

@@ -14,7 +14,7 @@ pub(in crate::store) async fn record_identities(
 ) -> Result<(), StoreError> {
     let device = record.device.as_str();
     let recorded = record.not_allowed.iter().filter(|identity| identity.len() <= MAX_SEEN_IDENTITY_BYTES);
-    for identity in recorded.take(MAX_SEEN_IDENTITIES) {
+    for identity in recorded.take(MAX_SEEN_IN_MESSAGE) {
         let seen = Statement::new(UPSERT_SEEN).bind(device).bind(identity.as_str());
         connection.execute(seen.bind(record.received_at)).await?;
     }
@@ -25,8 +25,11 @@ pub(in crate::store) async fn record_identities(
     Ok(())
 }
 
-/// Identities that are retained per device, and that one message adds at most: a gateway can name many
-/// devices in each message, and an operator allows them with `device change --from-seen`.
+/// Identities that one message adds at most: each takes the writer a statement. A gateway that names more in
+/// each message is no device whose identities an operator allows one by one.
+pub(in crate::store) const MAX_SEEN_IN_MESSAGE: usize = 32;
+
+/// Identities that are retained per device. An operator allows them with `device change --from-seen`.
 pub(in crate::store) const MAX_SEEN_IDENTITIES: usize = 256;
 
 /// Longer identities are not recorded: an index of PostgreSQL limits the length of its keys, and no operator

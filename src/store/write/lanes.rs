@@ -2,8 +2,8 @@
 //!
 //! Each device has a lane, and the platform itself has one. A batch takes entries from the lanes in turn, and
 //! from each lane at most its share, so that a device that floods the store or sends messages that are
-//! expensive to write delays its own messages only. Within a lane the order is that of arrival, and within a
-//! batch too.
+//! expensive to write delays its own messages only. A device that sends alone has all of the batch. Within a
+//! lane the order is that of arrival, and within a batch too.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -26,6 +26,10 @@ pub(super) struct Lanes<J> {
     turns: VecDeque<Lane>,
     /// Entries so far.
     arrived: u64,
+    /// The device lane that was seen last.
+    last_device: Option<Lane>,
+    /// For how many more batches a device counts as one of several: another one has sent lately.
+    contended: u32,
 }
 
 #[derive(Debug)]
@@ -37,10 +41,11 @@ struct Waiting<J> {
 
 impl<J> Lanes<J> {
     pub(super) fn new() -> Self {
-        Self { waiting: HashMap::new(), turns: VecDeque::new(), arrived: 0 }
+        Self { waiting: HashMap::new(), turns: VecDeque::new(), arrived: 0, last_device: None, contended: 0 }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
 
@@ -56,17 +61,22 @@ impl<J> Lanes<J> {
 
     /// Removes the jobs of the next batch and appends them to `batch`, in the order of their arrival.
     pub(super) fn take(&mut self, batch: &mut Vec<J>) {
+        let max_lane_work = self.lane_share();
         let mut chosen = Vec::with_capacity(self.turns.len());
-        let mut total = 0;
+        let mut total = 0_u32;
         // Lanes that still have a share in this batch, with the work of theirs so far.
         let mut round: VecDeque<(Lane, u32)> = self.turns.drain(..).map(|lane| (lane, 0)).collect();
         let mut rest = VecDeque::new();
         while let Some((lane, spent)) = round.pop_front() {
             let Some(waiting) = self.waiting.get_mut(&lane) else { continue };
             let fits = |work: u32| {
-                chosen.len() < MAX_BATCH
-                    && (chosen.is_empty() || total + work <= MAX_BATCH_WORK)
-                    && (spent == 0 || spent + work <= MAX_LANE_WORK)
+                // The first small message of a lane goes with any batch: waiting for the next one takes
+                // longer.
+                let fits_batch = chosen.is_empty()
+                    || (spent == 0 && work <= SMALL_WORK)
+                    || work.saturating_add(total) <= MAX_BATCH_WORK;
+                let fits_lane = spent == 0 || work.saturating_add(spent) <= max_lane_work;
+                chosen.len() < MAX_BATCH && fits_batch && fits_lane
             };
             match waiting.pop_front_if(|next| fits(next.work)) {
                 Some(Waiting { number, work, job }) => {
@@ -87,6 +97,17 @@ impl<J> Lanes<J> {
         batch.extend(chosen.into_iter().map(|(_, job)| job));
     }
 
+    /// The work that one lane may have in the next batch.
+    fn lane_share(&mut self) -> u32 {
+        self.contended = self.contended.saturating_sub(1);
+        for lane in self.turns.iter().filter(|lane| matches!(lane, Lane::Device(_))) {
+            if self.last_device.replace(lane.clone()).is_some_and(|last| last != *lane) {
+                self.contended = CONTENDED_BATCHES;
+            }
+        }
+        if self.contended > 0 { MAX_LANE_WORK } else { MAX_BATCH_WORK }
+    }
+
     /// Removes all jobs.
     pub(super) fn clear(&mut self) {
         self.waiting.clear();
@@ -98,8 +119,13 @@ impl<J> Lanes<J> {
 pub(super) const MAX_BATCH: usize = 512;
 /// The maximum work of one transaction: the time of so many small messages.
 const MAX_BATCH_WORK: u32 = 1024;
-/// The maximum work of one lane in a transaction; one entry may be more expensive.
-pub(super) const MAX_LANE_WORK: u32 = 128;
+/// The maximum work of one lane in a transaction, where several devices send; one entry may be more
+/// expensive.
+const MAX_LANE_WORK: u32 = 32;
+/// Several devices send if another one did within so many batches: some tenths of a second.
+const CONTENDED_BATCHES: u32 = 64;
+/// The work of a small message.
+const SMALL_WORK: u32 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -129,7 +155,7 @@ mod tests {
     #[test]
     fn a_device_has_its_share_of_a_batch_and_others_do_not_wait() {
         let mut lanes = Lanes::new();
-        for number in 0..1000 {
+        for number in 0..10 * MAX_LANE_WORK as i32 {
             lanes.push(device("FLOOD"), 1, number);
         }
         lanes.push(device("LATE"), 1, 2000);
@@ -137,7 +163,14 @@ mod tests {
         let batch = taken(&mut lanes);
         assert_eq!(batch.len(), MAX_LANE_WORK as usize + 2);
         assert!(batch.ends_with(&[2000, 2001]));
-        assert_eq!(taken(&mut lanes)[0], MAX_LANE_WORK as i32, "its order stays");
+        let next = taken(&mut lanes);
+        assert_eq!(next[0], MAX_LANE_WORK as i32, "its order stays");
+        assert_eq!(next.len(), MAX_LANE_WORK as usize, "the other one may come again");
+        (1..CONTENDED_BATCHES).for_each(|_| lanes.take(&mut Vec::new()));
+        for number in 0..1000 {
+            lanes.push(device("FLOOD"), 1, number);
+        }
+        assert_eq!(taken(&mut lanes).len(), MAX_BATCH, "it is alone");
     }
 
     #[test]
@@ -157,7 +190,10 @@ mod tests {
         // Each lane has its first turn before any has its second.
         assert!(seen[..20].iter().all(|(_, number)| *number == 0), "{seen:?}");
         assert!(lanes.is_empty());
-        lanes.push(Lane::Platform, 5000, (0, 0));
-        assert_eq!(taken(&mut lanes).len(), 1, "one that is too expensive goes alone");
+        for name in 0..3 {
+            lanes.push(device(&format!("D{name}")), 5000, (name, 0));
+        }
+        lanes.push(Lane::Platform, 1, (7, 7));
+        assert_eq!(taken(&mut lanes), [(0, 0), (7, 7)], "one that is too expensive, and what costs nothing");
     }
 }

@@ -3,12 +3,14 @@
 
 pub(in crate::store) mod alert;
 pub(in crate::store) mod batch;
+mod capacity;
 pub(in crate::store) mod chain;
 pub(in crate::store) mod connection;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod entry;
 pub(in crate::store) mod identity;
 pub(in crate::store) mod incoming;
+pub(in crate::store) mod lanes;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod queue;
 pub(in crate::store) mod retention;

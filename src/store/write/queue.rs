@@ -1,13 +1,13 @@
 //! Group commit: one writer task commits the entries of all callers, all waiting entries in one transaction.
 //!
 //! While one commit is being synchronised to disk, the next batch accumulates. There is no timer: a single
-//! entry is committed at once. The queue is bounded in entries and in bytes; when it is full, callers wait.
+//! entry is committed at once. The queue is bounded in entries and in bytes, in all and for each device; when
+//! it is full, callers wait. [`Lanes`] chooses the entries of a batch.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -15,8 +15,10 @@ use tracing::Instrument as _;
 use crate::metrics::Metrics;
 use crate::model::{Clock, Task, fault_point};
 use crate::store::error::StoreError;
-use crate::store::write::entry::{Entry, MAX_QUEUED_BYTES};
+use crate::store::write::capacity::{Capacity, Place};
+use crate::store::write::entry::Entry;
 use crate::store::write::incoming::WriteOutcome;
+use crate::store::write::lanes::{Lane, Lanes, MAX_BATCH};
 
 /// Commits batches to a database.
 pub(in crate::store) trait Backend: Send + 'static {
@@ -39,13 +41,24 @@ pub(in crate::store) trait Backend: Send + 'static {
 /// The entries that wait for the writer.
 #[derive(Debug)]
 pub(in crate::store) struct Queue {
-    jobs: mpsc::Sender<Job>,
-    memory: Arc<Semaphore>,
-    /// Callers that wait for queue capacity.
-    waiting: AtomicUsize,
+    waiting: Arc<Waiting>,
     observer: Arc<OnceLock<Observer>>,
     closing: CancellationToken,
     task: TaskTracker,
+}
+
+/// What callers and the writer share.
+#[derive(Debug)]
+struct Waiting {
+    capacity: Capacity,
+    jobs: Mutex<Jobs>,
+    arrived: Notify,
+}
+
+#[derive(Debug)]
+struct Jobs {
+    lanes: Lanes<Job>,
+    is_closed: bool,
 }
 
 /// Where the writer reports its commits.
@@ -55,27 +68,63 @@ struct Observer {
     clock: Clock,
 }
 
-/// Counts a caller that waits for queue capacity, while it waits.
-struct WaiterGuard<'q>(&'q AtomicUsize);
-
-impl<'q> WaiterGuard<'q> {
-    fn new(count: &'q AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for WaiterGuard<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[derive(Debug)]
 struct Job {
     entry: Entry,
     answer: oneshot::Sender<Result<WriteOutcome, StoreError>>,
-    _memory: OwnedSemaphorePermit,
+    place: Place,
+}
+
+/// Fails every caller when the writer ends, however it ended.
+struct WriterGuard(Arc<Waiting>);
+
+impl Waiting {
+    fn new() -> Self {
+        let jobs = Jobs { lanes: Lanes::new(), is_closed: false };
+        Self { capacity: Capacity::new(), jobs: Mutex::new(jobs), arrived: Notify::new() }
+    }
+
+    fn push(&self, lane: Lane, job: Job) -> Result<(), StoreError> {
+        let mut jobs = self.lock();
+        if jobs.is_closed {
+            return Err(StoreError::Closed);
+        }
+        jobs.lanes.push(lane, job.entry.work(), job);
+        drop(jobs);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Takes the next batch. False when there will be no more.
+    fn take(&self, batch: &mut Vec<Job>) -> bool {
+        let mut jobs = self.lock();
+        jobs.lanes.take(batch);
+        batch.iter_mut().for_each(|job| job.place.leave_queue());
+        !batch.is_empty() || !jobs.is_closed
+    }
+
+    /// Accepts no more entries.
+    fn close(&self) {
+        self.lock().is_closed = true;
+        self.capacity.close();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for WriterGuard {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.lock().lanes.clear();
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
 }
 
 impl Queue {
@@ -100,15 +149,14 @@ impl Queue {
 
     /// The queue, and the future that drives its writer.
     fn with_worker(backend: impl Backend) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (jobs, queued) = mpsc::channel(MAX_QUEUED);
+        let waiting = Arc::new(Waiting::new());
         let closing = CancellationToken::new();
         let task = TaskTracker::new();
         let observer = Arc::<OnceLock<Observer>>::default();
-        let work = run(backend, queued, closing.clone(), Arc::clone(&observer));
+        let work = run(backend, Arc::clone(&waiting), closing.clone(), Arc::clone(&observer));
         let work = task.track_future(work.instrument(Task::StoreWriter.span()));
         task.close();
-        let memory = Arc::new(Semaphore::new(MAX_QUEUED_BYTES as usize));
-        (Self { jobs, memory, waiting: AtomicUsize::new(0), observer, closing, task }, work)
+        (Self { waiting, observer, closing, task }, work)
     }
 
     /// Reports every later commit to `metrics`. Only the first call has an effect.
@@ -120,29 +168,18 @@ impl Queue {
         let _ = self.observer.set(Observer { metrics, clock });
     }
 
-    /// Whether a caller waits for queue capacity.
-    pub(in crate::store) fn is_full(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+    /// Whether a caller of this lane waits for queue capacity, or all of the queue is full.
+    pub(in crate::store) fn is_full(&self, lane: &Lane) -> bool {
+        self.waiting.capacity.is_full(lane)
     }
 
     /// Returns when `entry` is durable.
     pub(in crate::store) async fn write(&self, entry: Entry) -> Result<WriteOutcome, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let cost = entry.cost();
-        let queued = match Arc::clone(&self.memory).try_acquire_many_owned(cost) {
-            Ok(memory) => self.jobs.try_send(Job { entry, answer, _memory: memory }).map_err(|full| {
-                let (mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job)) = full;
-                (job.entry, job.answer)
-            }),
-            Err(_) => Err((entry, answer)),
-        };
-        if let Err((entry, answer)) = queued {
-            let _guard = WaiterGuard::new(&self.waiting);
-            let memory = Arc::clone(&self.memory).acquire_many_owned(cost).await;
-            let memory = memory.map_err(|_| StoreError::Closed)?;
-            let job = Job { entry, answer, _memory: memory };
-            self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
-        }
+        let lane = entry.lane();
+        let place = self.waiting.capacity.acquire(&lane, entry.cost()).await;
+        let place = place.map_err(|_| StoreError::Closed)?;
+        self.waiting.push(lane, Job { entry, answer, place })?;
         answered.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -161,21 +198,26 @@ impl Queue {
 
 async fn run(
     mut backend: impl Backend,
-    mut queued: mpsc::Receiver<Job>,
+    waiting: Arc<Waiting>,
     closing: CancellationToken,
     observer: Arc<OnceLock<Observer>>,
 ) {
+    let guard = WriterGuard(waiting);
+    let WriterGuard(waiting) = &guard;
     let mut batch = Vec::with_capacity(MAX_BATCH);
-    loop {
+    let mut is_closing = false;
+    while waiting.take(&mut batch) {
+        if !batch.is_empty() {
+            fault_point(Task::StoreWriter);
+            write_batch(&mut backend, &mut batch, observer.get()).await;
+            continue;
+        }
         tokio::select! {
             biased;
-            () = closing.cancelled(), if !queued.is_closed() => queued.close(),
-            taken = queued.recv_many(&mut batch, MAX_BATCH) => {
-                if taken == 0 {
-                    break;
-                }
-                fault_point(Task::StoreWriter);
-                write_batch(&mut backend, &mut batch, observer.get()).await;
+            () = waiting.arrived.notified() => {}
+            () = closing.cancelled(), if !is_closing => {
+                is_closing = true;
+                waiting.close();
             }
         }
     }
@@ -185,9 +227,9 @@ async fn run(
 async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer: Option<&Observer>) {
     let mut entries = Vec::with_capacity(batch.len());
     let mut waiting = Vec::with_capacity(batch.len());
-    for Job { entry, answer, _memory } in batch.drain(..) {
+    for Job { entry, answer, place } in batch.drain(..) {
         entries.push(entry);
-        waiting.push((answer, _memory));
+        waiting.push((answer, place));
     }
     // The entry of a caller that has gone away is written all the same.
     let begin = observer.map(|observer| observer.clock.instant());
@@ -222,23 +264,19 @@ async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer:
     }
 }
 
-/// The maximum number of entries in one transaction.
-const MAX_BATCH: usize = 512;
-/// The maximum number of entries that wait.
-const MAX_QUEUED: usize = 1024;
-
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::time::Duration;
 
     use jiff::Timestamp;
+    use tokio::sync::Semaphore;
 
     use super::*;
     use crate::model::Fingerprint;
     use crate::store::content::Content;
     use crate::store::fixtures::TestStore;
-    use crate::store::write::entry::Write;
+    use crate::store::write::capacity::{MAX_LANE_BYTES, MAX_QUEUED, MAX_QUEUED_IN_LANE};
+    use crate::store::write::entry::{MAX_QUEUED_BYTES, Write};
 
     /// A backend that waits for a permit before each batch and records the size of the batch.
     struct Gated {
@@ -277,8 +315,10 @@ mod tests {
         Entry { at: Timestamp::UNIX_EPOCH, write: Write::Probe }
     }
 
-    fn large(place: &TestStore, bytes: usize) -> Entry {
-        let record = Box::new(place.record("1", b""));
+    /// A message of a device.
+    fn large(place: &TestStore, device: usize, bytes: usize) -> Entry {
+        let mut record = Box::new(place.record("1", b""));
+        record.device = format!("D{device}").parse().unwrap();
         let content = Content { bytes: vec![0; bytes].into(), size: None };
         let digest = Fingerprint::sha256(b"");
         Entry { at: Timestamp::UNIX_EPOCH, write: Write::Message { record, content, digest } }
@@ -307,7 +347,7 @@ mod tests {
         bench.settle().await;
         answers.extend((0..10).map(|_| bench.send(probe())));
         bench.settle().await;
-        assert!(!bench.queue.is_full(), "the queue has capacity");
+        assert!(!bench.queue.is_full(&Lane::Platform), "the queue has capacity");
         assert!(answers.iter().all(|answer| !answer.is_finished()), "answered before the commit");
         bench.gate.add_permits(1);
         assert!(matches!(answers.remove(0).await.unwrap(), Ok(WriteOutcome::Applied)));
@@ -322,41 +362,70 @@ mod tests {
     #[tokio::test]
     async fn callers_wait_when_too_many_bytes_are_queued() {
         let (bench, place) = (bench(|_| Ok(WriteOutcome::Applied)), TestStore::new());
-        let quarter = MAX_QUEUED_BYTES as usize / 4;
-        let mut answers = vec![bench.send(large(&place, quarter))];
+        // Five devices with a quarter of the queue each.
+        let quarter = MAX_LANE_BYTES as usize;
+        let mut answers = vec![bench.send(large(&place, 0, quarter))];
         bench.settle().await;
-        answers.extend((0..5).map(|_| bench.send(large(&place, quarter))));
+        answers.extend((1..5).map(|device| bench.send(large(&place, device, quarter))));
         bench.settle().await;
-        // Three entries hold a quarter and their overhead each; the fourth waits, and all behind it.
-        let left = bench.queue.memory.available_permits();
-        assert!(left < quarter + quarter / 2, "{left} bytes are free");
-        assert_eq!(bench.queue.jobs.capacity(), MAX_QUEUED - 2, "one is being written, two wait");
-        assert!(bench.queue.is_full());
-        bench.gate.add_permits(6);
+        let (entries, bytes) = bench.queue.waiting.capacity.available();
+        assert_eq!(
+            (entries, bytes),
+            (MAX_QUEUED - 2, 0),
+            "one is being written, two wait, all bytes are taken"
+        );
+        assert!(bench.queue.is_full(&Lane::Platform), "by those who wait for the rest");
+        bench.gate.add_permits(5);
         for answer in answers {
             answer.await.unwrap().unwrap();
         }
-        assert_eq!(bench.queue.memory.available_permits(), MAX_QUEUED_BYTES as usize);
-        assert!(!bench.queue.is_full());
+        assert_eq!(bench.queue.waiting.capacity.available(), (MAX_QUEUED, MAX_QUEUED_BYTES as usize));
+        assert!(!bench.queue.is_full(&Lane::Platform));
+    }
+
+    // One device with many sessions or large messages leaves the queue to the others.
+    #[tokio::test]
+    async fn a_device_that_has_filled_its_share_of_the_queue_waits_alone() {
+        let (bench, place) = (bench(|_| Ok(WriteOutcome::Applied)), TestStore::new());
+        let lane = |device: usize| Lane::Device(format!("D{device}").parse().unwrap());
+        let first = bench.send(probe());
+        bench.settle().await;
+        let mut answers: Vec<_> =
+            (0..3).map(|_| bench.send(large(&place, 1, MAX_LANE_BYTES as usize))).collect();
+        answers.extend((0..MAX_QUEUED_IN_LANE + 5).map(|_| bench.send(large(&place, 2, 1))));
+        bench.settle().await;
+        assert!(bench.queue.is_full(&lane(1)) && bench.queue.is_full(&lane(2)));
+        assert!(!bench.queue.is_full(&lane(3)) && !bench.queue.is_full(&Lane::Platform));
+        let other = bench.send(large(&place, 3, 1));
+        bench.settle().await;
+        bench.gate.add_permits(2);
+        first.await.unwrap().unwrap();
+        other.await.unwrap().unwrap();
+        assert!(answers.iter().any(|answer| !answer.is_finished()), "the other device waited for one batch");
+        bench.gate.add_permits(40);
+        for answer in answers {
+            answer.await.unwrap().unwrap();
+        }
     }
 
     #[tokio::test]
     async fn a_message_larger_than_the_queue_is_written() {
         let (bench, place) = (bench(|_| Ok(WriteOutcome::Applied)), TestStore::new());
-        let answer = bench.send(large(&place, MAX_QUEUED_BYTES as usize + 1));
+        let answer = bench.send(large(&place, 1, MAX_QUEUED_BYTES as usize + 1));
         bench.gate.add_permits(1);
         answer.await.unwrap().unwrap();
     }
 
     #[tokio::test]
     async fn callers_wait_when_too_many_entries_are_queued() {
-        let bench = bench(|_| Ok(WriteOutcome::Applied));
+        let (bench, place) = (bench(|_| Ok(WriteOutcome::Applied)), TestStore::new());
         let first = bench.send(probe());
         bench.settle().await;
-        let answers: Vec<_> = (0..MAX_QUEUED + 5).map(|_| bench.send(probe())).collect();
+        let message = |number: usize| large(&place, number % 8, 1);
+        let answers: Vec<_> = (0..MAX_QUEUED + 5).map(|number| bench.send(message(number))).collect();
         bench.settle().await;
-        assert_eq!(bench.queue.jobs.capacity(), 0);
-        assert!(bench.queue.is_full());
+        assert_eq!(bench.queue.waiting.capacity.available().0, 0);
+        assert!(bench.queue.is_full(&Lane::Platform));
         bench.gate.add_permits(MAX_QUEUED);
         for answer in answers.into_iter().chain([first]) {
             answer.await.unwrap().unwrap();

@@ -1,7 +1,9 @@
 //! One authorized device that is broken or malicious: what it costs the platform and the other devices.
 
+mod fairness;
 mod limits;
 mod memory;
+mod pages;
 
 use std::time::Duration;
 

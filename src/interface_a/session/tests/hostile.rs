@@ -115,6 +115,7 @@ fn too_many_rejected_messages_are_answered_and_counted() {
     assert_eq!(acknowledgements(text.as_bytes()), [&positive(&["3"])[..], &rejected].concat());
     assert_eq!(text.matches("this one is not stored").count(), 3, "{text}");
     assert_eq!((bench.storing.len(), bench.not_stored), (0, 3));
+    assert_eq!(bench.rejected, ["identity-mismatch"; 5], "each is counted by its reason");
     let [_, _, audit::Event::RejectionsNotStored { messages: 1, .. }] = &bench.audited[..] else {
         panic!("{:?}", bench.audited)
     };

@@ -11,6 +11,7 @@ use super::super::fixtures::{
 };
 use super::*;
 use crate::audit;
+use crate::config::ConfigHandle;
 use crate::hl7::AcknowledgementCode;
 use crate::interface_a::Exchange;
 use crate::model::{Clock, MessageId, SessionId};
@@ -31,6 +32,7 @@ struct Bench {
     passed_on: Vec<UnawaitedAnswer>,
     counted: Vec<&'static str>,
     deviated: Vec<&'static str>,
+    rejected: Vec<String>,
     not_stored: usize,
     slowed: usize,
     end: Option<SessionEnd>,
@@ -53,6 +55,7 @@ impl Bench {
             audited: Vec::new(),
             counted: Vec::new(),
             deviated: Vec::new(),
+            rejected: Vec::new(),
             not_stored: 0,
             slowed: 0,
             end: None,
@@ -106,6 +109,7 @@ impl Bench {
                 Effect::Audit(event) => self.audited.push(event),
                 Effect::Count(label, _) => self.counted.push(label.acknowledgement),
                 Effect::Deviated(code) => self.deviated.push(code),
+                Effect::Rejected(code) => self.rejected.push(code),
                 Effect::NotStored => self.not_stored += 1,
                 Effect::Slowed => self.slowed += 1,
                 Effect::End(why) => self.end = Some(why),
