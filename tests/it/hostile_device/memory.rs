@@ -11,28 +11,32 @@ use crate::harness::{Site, Wire, eventually, framed, message};
 
 const HELD: &str = "pcd_frame_memory_bytes";
 const PAUSED: &str = r#"pcd_read_pauses_total{reason="frame-memory"}"#;
+/// Bytes that are not those of sessions; a twelfth of what the messages of 48 sessions have.
+const CACHES: usize = 8 << 20;
 const ENDED: &str = r#"pcd_connections_total{outcome="frame-memory-limit"}"#;
 
 #[test]
 fn an_idle_session_keeps_nothing_of_its_largest_message() {
-    let count = requested("PCD_IDLE", 24);
+    let count = requested("PCD_IDLE", 48);
     let site = Site::new().with("interface-a", "sessions-per-device = 1000");
     let platform = site.start();
     let own = admitted(&site, &platform, "LARGE");
-    // What the first large message allocates stays with the process: a session of its own pays for it.
-    let mut wires: Vec<_> = (0..count).map(|_| Wire::connect(&site, platform.address, &own)).collect();
+    // What the first large messages allocate stays with the process: a session of its own pays for it.
     let mut first = Wire::connect(&site, platform.address, &own);
     for number in 0..8 {
         assert_eq!(ask(&mut first, &large("LARGE", &format!("F{number}"), 1_900_000)), "CA");
     }
     let before = resident(&platform);
+    let mut wires: Vec<_> = (0..count).map(|_| Wire::connect(&site, platform.address, &own)).collect();
+    let open = resident(&platform);
     for (number, wire) in wires.iter_mut().enumerate() {
         assert_eq!(ask(wire, &large("LARGE", &format!("I{number}"), 1_900_000)), "CA");
     }
-    let after = resident(&platform);
-    let each = after.saturating_sub(before) / count;
-    println!("{count} sessions: {before} -> {after} bytes, {each} for each after a message of 1.9 MB");
-    assert!(each <= 40 * 1024, "{each} bytes for each of {count} idle sessions");
+    let grown = resident(&platform).saturating_sub(before);
+    let (opened, each) = (open.saturating_sub(before) / count, grown / count);
+    println!("{count} idle sessions: {opened} bytes each when open, {each} after a message of 1.9 MB");
+    // Caches of the process fill meanwhile, whatever the number of sessions.
+    assert!(grown <= count * 40 * 1024 + CACHES, "{grown} bytes for {count} idle sessions");
 }
 
 #[test]
