@@ -165,11 +165,15 @@ impl Frames {
             for frame in self.large.values().filter(|frame| !frame.is_refused) {
                 *by_device.entry(frame.device.clone()).or_default() += frame.bytes;
             }
+            // Only the device that holds the most gives way: others wait for it, however long they have
+            // waited.
+            let heaviest = by_device.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(device, _)| device);
             let stalled = self.large.values_mut().filter(|frame| {
-                !frame.is_refused && now.saturating_duration_since(frame.last_byte) >= STALLED_AFTER
+                !frame.is_refused
+                    && heaviest.as_ref() == Some(&frame.device)
+                    && now.saturating_duration_since(frame.last_byte) >= STALLED_AFTER
             });
-            let weight = |frame: &&mut LargeFrame| (by_device.get(&frame.device).copied(), frame.bytes);
-            let Some(frame) = stalled.max_by_key(weight) else { return };
+            let Some(frame) = stalled.max_by_key(|frame| frame.bytes) else { return };
             frame.is_refused = true;
             frame.refused.notify_one();
             excess = excess.saturating_sub(frame.bytes);
@@ -279,7 +283,7 @@ mod tests {
     #[test]
     fn a_frame_that_goes_on_is_not_refused() {
         let bench = Bench::new(2);
-        let (mut slow, mut steady) = (bench.share("SLOW"), bench.share("STEADY"));
+        let (mut slow, mut steady) = (bench.share("ONE"), bench.share("ONE"));
         assert!(bench.resize(&mut slow, 700 << 10) && bench.resize(&mut steady, 1 << 20));
         bench.clock.advance(STALLED_AFTER);
         steady.touch(bench.clock.instant());
@@ -287,5 +291,21 @@ mod tests {
         let mut next = bench.share("NEXT");
         assert!(!bench.resize(&mut next, 1 << 20));
         assert!(is_refused(&slow) && !is_refused(&steady));
+    }
+
+    #[test]
+    fn a_device_that_holds_less_is_not_refused_for_waiting() {
+        let bench = Bench::new(2);
+        let (mut hostile, mut honest) = (bench.share("HOSTILE"), bench.share("HONEST"));
+        assert!(bench.resize(&mut honest, 800 << 10) && bench.resize(&mut hostile, 1 << 20));
+        assert!(!bench.resize(&mut honest, 1 << 20));
+        bench.clock.advance(STALLED_AFTER);
+        hostile.touch(bench.clock.instant());
+        bench.resize(&mut hostile, 1 << 20);
+        assert!(!bench.resize(&mut honest, (1 << 20) + 1));
+        assert!(!is_refused(&honest) && !is_refused(&hostile), "the other one has not stalled yet");
+        bench.clock.advance(STALLED_AFTER);
+        assert!(!bench.resize(&mut honest, (1 << 20) + 1));
+        assert!(!is_refused(&honest) && is_refused(&hostile));
     }
 }

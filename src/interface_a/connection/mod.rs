@@ -108,6 +108,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             if self.session.large_message_waits() {
                 self.evaluate_large().await;
+            } else if self.session.has_more() {
+                tokio::task::yield_now().await;
+                self.session.evaluate(self.services.now());
             } else {
                 let event = self.wait(&mut tasks, drained.as_mut(), alarm.as_mut()).await;
                 self.handle(event);

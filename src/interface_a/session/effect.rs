@@ -13,7 +13,6 @@ use crate::interface_a::device_limits::DeviceShare;
 use crate::interface_a::inbound::Label;
 use crate::interface_a::unawaited::UnawaitedAnswer;
 use crate::interface_a::pending_replies::PendingReplies;
-use crate::mllp::BrokenReason;
 use crate::store::MessageRecord;
 
 /// One moment, by both clocks.
@@ -66,14 +65,3 @@ pub(in crate::interface_a) enum Effect {
 /// Identifies a message that is being stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::interface_a) struct Ticket(pub(super) u64);
-
-/// How a session ends after bytes that are not a frame.
-pub(super) const fn end_after(reason: BrokenReason) -> SessionEnd {
-    match reason {
-        BrokenReason::TooLarge => SessionEnd::FrameTooLarge,
-        BrokenReason::TimedOut => SessionEnd::FrameTimeout,
-        BrokenReason::MemoryLimit => SessionEnd::FrameMemoryLimit,
-        BrokenReason::EndOfStream => SessionEnd::PeerClosed,
-        BrokenReason::NoStartBlock | BrokenReason::Truncated | BrokenReason::Utf16 => SessionEnd::NotFramed,
-    }
-}

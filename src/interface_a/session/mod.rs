@@ -12,6 +12,7 @@ mod buffer;
 mod effect;
 mod in_flight;
 mod phase;
+mod timing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,11 +22,11 @@ use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Decoder as _;
 
 use self::buffer::Buffer;
-use self::effect::end_after;
 pub(super) use self::effect::{Context, Effect, Now, Ticket};
 use self::in_flight::{InFlight, PendingAnswer};
 use self::phase::{Phase, answer_timeout, end_after};
 use super::acknowledgement::Acknowledgement;
+use self::timing::Timing;
 use super::device_limits::{DeviceShare, Storage};
 use super::inbound::{Decision, Inbound, Outcome, Part, Reply};
 use super::pending_replies::PendingReplies;
@@ -53,6 +54,8 @@ pub(super) struct Session {
     in_flight: VecDeque<InFlight>,
     /// Whether the next message may be large.
     has_large_turn: bool,
+    /// Whether messages wait only because others were evaluated before them.
+    has_more: bool,
     next_ticket: u64,
     pending_replies: PendingReplies,
     share: Arc<DeviceShare>,
@@ -66,12 +69,7 @@ pub(super) struct Session {
     /// When the platform began to shut down.
     shutdown_since: Option<Instant>,
     effects: VecDeque<Effect>,
-    last_activity: Instant,
-    frame_began: Option<Instant>,
-    /// Since when backpressure pauses reads.
-    paused_since: Option<Instant>,
-    /// When the connection last began to wait.
-    waiting_since: Instant,
+    timing: Timing,
 }
 
 impl Session {
@@ -90,6 +88,7 @@ impl Session {
             backlog: VecDeque::new(),
             in_flight: VecDeque::new(),
             has_large_turn: false,
+            has_more: false,
             next_ticket: 0,
             pending_replies,
             violations: 0,
@@ -97,10 +96,7 @@ impl Session {
             phase: Phase::Open,
             shutdown_since: None,
             effects: VecDeque::new(),
-            last_activity: now.instant,
-            frame_began: None,
-            paused_since: None,
-            waiting_since: now.instant,
+            timing: Timing::new(now.instant),
         }
     }
 
@@ -139,21 +135,13 @@ impl Session {
     /// backpressure pauses reads; paused time is not charged to the peer.
     pub(super) fn set_reading(&mut self, reads: bool, now: Now) {
         self.refresh_settings();
-        self.waiting_since = now.instant;
-        if !reads {
-            self.paused_since.get_or_insert(now.instant);
-        } else if let Some(since) = self.paused_since.take() {
-            let paused = now.instant.saturating_duration_since(since);
-            for time in [Some(&mut self.last_activity), self.frame_began.as_mut()].into_iter().flatten() {
-                *time = (*time + paused).min(now.instant);
-            }
-        }
+        self.timing.set_reading(reads, now.instant);
     }
 
     /// Since when nothing has come and nothing is in flight.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.in_flight.is_empty() && self.backlog.is_empty() && !self.codec.in_frame();
-        (is_idle && self.phase == Phase::Open).then_some(self.last_activity)
+        (is_idle && self.phase == Phase::Open).then_some(self.timing.last_activity)
     }
 
     /// Whether the session only finishes what is in flight, or is over.
@@ -164,6 +152,17 @@ impl Session {
     /// How many messages have come.
     pub(super) const fn messages(&self) -> u64 {
         self.next_ticket
+    }
+
+    /// Whether [`Session::evaluate`] has something to do. Messages are evaluated a few at a time, so that a
+    /// device that floods its sessions leaves the processor to others.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more && self.has_capacity()
+    }
+
+    /// Evaluates the next messages.
+    pub(super) fn evaluate(&mut self, now: Now) {
+        self.read_frames(now);
     }
 
     /// Whether a large message waits for [`Session::evaluate_large`]: that takes long, and the connection
@@ -185,7 +184,7 @@ impl Session {
 
     /// Bytes were appended to the buffer.
     pub(super) fn received(&mut self, now: Now) {
-        self.last_activity = now.instant;
+        self.timing.last_activity = now.instant;
         self.read_frames(now);
     }
 
@@ -251,7 +250,7 @@ impl Session {
         };
         *message = InFlight::Answered(frames);
         self.effects.push_back(Effect::Count(label, since));
-        self.last_activity = now.instant;
+        self.timing.last_activity = now.instant;
         self.send_answers();
         self.read_frames(now);
     }
@@ -298,25 +297,25 @@ impl Session {
         self.send_answers();
     }
 
-    /// When [`Session::expired`] has to be called, unless another event comes first. At least once in
-    /// [`SETTINGS_INTERVAL`], so that a shorter timeout reaches a session that waits with a longer one.
+    /// When [`Session::expired`] has to be called, unless another event comes first. At least once a
+    /// minute, so that a shorter timeout reaches a session that waits with a longer one.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let timeout = self.timeout().map(|timeout| timeout.min(self.waiting_since + SETTINGS_INTERVAL));
+        let timeout = self.timeout().map(|timeout| timeout.min(self.timing.settings_deadline()));
         [timeout, self.slowed_until].into_iter().flatten().min()
     }
 
     /// When the peer is late.
     fn timeout(&self) -> Option<Instant> {
-        if !self.wants_input() || self.paused_since.is_some() {
+        if !self.wants_input() || self.timing.is_paused() {
             return None;
         }
         if self.codec.awaiting_carriage_return() {
-            return Some(self.last_activity + CARRIAGE_RETURN_TIMEOUT);
+            return Some(self.timing.last_activity + CARRIAGE_RETURN_TIMEOUT);
         }
         let limits = &self.config().interface_a;
-        match self.frame_began {
+        match self.timing.frame_began {
             Some(began) => Some(began + limits.frame_timeout),
-            None if self.in_flight.is_empty() => Some(self.last_activity + limits.idle_timeout),
+            None if self.in_flight.is_empty() => Some(self.timing.last_activity + limits.idle_timeout),
             None => None,
         }
     }
@@ -344,7 +343,13 @@ impl Session {
 
     /// Evaluates the messages that have been read, for as long as more may be in flight.
     fn read_frames(&mut self, now: Now) {
+        let last = self.next_ticket + MESSAGES_AT_ONCE;
+        self.has_more = false;
         while self.has_capacity() {
+            if self.next_ticket >= last {
+                self.has_more = true;
+                break;
+            }
             self.refresh_settings();
             let has_large_turn = std::mem::take(&mut self.has_large_turn);
             if self.backlog.front().is_some_and(|part| part.is_large() && !has_large_turn) {
@@ -362,17 +367,14 @@ impl Session {
             }
             match self.codec.decode(&mut self.buffer.bytes) {
                 Ok(Some(received)) => {
-                    self.frame_began = None;
+                    self.timing.frame_began = None;
                     self.take(received, now);
                 }
                 // The codec does no I/O, so it has no read error to report.
                 Ok(None) | Err(_) => break,
             }
         }
-        self.frame_began = match self.frame_began {
-            began @ Some(_) if self.codec.in_frame() => began,
-            _ => self.codec.in_frame().then_some(now.instant),
-        };
+        self.timing.set_in_frame(self.codec.in_frame(), now.instant);
         self.buffer.shrink();
         self.send_answers();
     }
@@ -511,8 +513,7 @@ impl Session {
 const CARRIAGE_RETURN_TIMEOUT: Duration = Duration::from_millis(200);
 /// Bytes that are stored of a frame that was refused to free its memory: its header, as a rule.
 const REFUSED_BYTES_KEPT: usize = 16 * 1024;
-/// How long a waiting session may apply the timeouts of an earlier configuration.
-const SETTINGS_INTERVAL: Duration = Duration::from_mins(1);
-
+/// Messages that are evaluated before other sessions have their turn.
+const MESSAGES_AT_ONCE: u64 = 4;
 #[cfg(test)]
 mod tests;

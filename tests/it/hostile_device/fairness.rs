@@ -70,8 +70,9 @@ impl Attack {
                 }
                 sent += 1;
             }
-            if !matches!(wire.try_answer(), Ok(Some(_))) {
-                return answered;
+            match wire.try_answer() {
+                Ok(Some(_)) => {}
+                ended => panic!("{self:?}: {ended:?}"),
             }
             answered += 1;
         }

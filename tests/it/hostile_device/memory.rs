@@ -23,7 +23,7 @@ fn an_idle_session_keeps_nothing_of_its_largest_message() {
     let own = admitted(&site, &platform, "LARGE");
     // What the first large messages allocate stays with the process: a session of its own pays for it.
     let mut first = Wire::connect(&site, platform.address, &own);
-    for number in 0..8 {
+    for number in 0..40 {
         assert_eq!(ask(&mut first, &large("LARGE", &format!("F{number}"), 1_900_000)), "CA");
     }
     let before = resident(&platform);

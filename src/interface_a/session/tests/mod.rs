@@ -100,6 +100,15 @@ impl Bench {
     }
 
     fn perform(&mut self) {
+        self.take_effects();
+        while self.session.has_more() {
+            let now = self.now();
+            self.session.evaluate(now);
+            self.take_effects();
+        }
+    }
+
+    fn take_effects(&mut self) {
         while let Some(effect) = self.session.next_effect() {
             assert_eq!(self.end, None, "nothing happens after the end: {effect:?}");
             match effect {
