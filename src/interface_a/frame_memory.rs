@@ -3,7 +3,8 @@
 //! A peer decides how large a frame it begins and how long it takes to complete it. So the memory of all
 //! incomplete frames is limited: `[interface-a] frame-memory`. While it is exhausted, frames of more than
 //! [`SMALL_FRAME`] are not read, and one of those that have stalled is refused: the largest one of the device
-//! that holds the most. Small frames, which almost all messages are, are always read.
+//! that holds the most. One device holds at most a quarter; beyond it only its own frames wait. Small frames,
+//! which almost all messages are, are always read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,6 +33,8 @@ struct Frames {
     held: usize,
     /// Those of more than [`SMALL_FRAME`].
     large: HashMap<SessionId, LargeFrame>,
+    /// Bytes of the large frames of each device.
+    by_device: HashMap<DeviceId, usize>,
     /// Until when large frames are not read: one of them could not grow.
     exhausted_until: Option<Instant>,
     /// When a frame was last refused.
@@ -74,14 +77,16 @@ impl FrameMemory {
         FrameShare { memory, session, device, bytes: 0, last_byte: now, is_paused: false, refused: None }
     }
 
-    /// The limit. Two of the largest frames always fit.
-    fn limit(&self) -> usize {
+    /// The limit of all frames, in which two of the largest always fit, and that of one device.
+    fn limits(&self) -> (usize, usize) {
         let limits = &self.config.load().interface_a;
         let limit = match limits.frame_memory {
             config::FrameMemory::Automatic => self.automatic,
             config::FrameMemory::Bytes(bytes) => bytes,
         };
-        limit.max(limits.max_frame.saturating_mul(2))
+        let largest = limits.max_frame.saturating_add(SMALL_FRAME);
+        let limit = limit.max(largest.saturating_mul(2));
+        (limit, (limit / 4).max(largest))
     }
 
     fn lock(&self) -> MutexGuard<'_, Frames> {
@@ -101,15 +106,20 @@ impl FrameShare {
         if bytes == self.bytes && bytes <= SMALL_FRAME {
             return true;
         }
-        let limit = self.memory.limit();
+        let (limit, device_limit) = self.memory.limits();
         let mut frames = self.memory.lock();
         let held = (frames.held - self.bytes).saturating_add(bytes);
         if bytes > SMALL_FRAME {
             if held > limit {
                 frames.exhausted_until = Some(now + EXHAUSTED_TIME);
-                frames.refuse_stalled(held - limit, now);
+                frames.refuse_stalled(held - limit, None, now);
             }
-            if frames.exhausted_until.is_some_and(|until| now < until) {
+            let others = frames.by_device.get(&self.device).map_or(0, |all| all - self.large_bytes());
+            let excess = others.saturating_add(bytes).saturating_sub(device_limit);
+            if excess > 0 {
+                frames.refuse_stalled(excess, Some(&self.device), now);
+            }
+            if excess > 0 || frames.exhausted_until.is_some_and(|until| now < until) {
                 if !std::mem::replace(&mut self.is_paused, true) {
                     self.memory.metrics.read_pauses_total.with_label_values(&[PAUSE_REASON]).inc();
                 }
@@ -124,14 +134,26 @@ impl FrameShare {
                 is_refused: false,
             });
             (frame.bytes, frame.last_byte) = (bytes, self.last_byte);
+            frames.by_device.insert(self.device.clone(), others + bytes);
         } else if self.refused.take().is_some() {
             frames.large.remove(&self.session);
+            if let Some(all) = frames.by_device.get_mut(&self.device) {
+                *all -= self.bytes;
+                if *all == 0 {
+                    frames.by_device.remove(&self.device);
+                }
+            }
         }
         frames.held = held;
         self.memory.metrics.frame_memory_bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
         drop(frames);
         (self.bytes, self.is_paused) = (bytes, false);
         true
+    }
+
+    /// What the session holds of the large frames of its device.
+    const fn large_bytes(&self) -> usize {
+        if self.refused.is_some() { self.bytes } else { 0 }
     }
 
     /// Returns when the frame of the session is refused.
@@ -151,14 +173,15 @@ impl Drop for FrameShare {
 }
 
 impl Frames {
-    /// Refuses stalled frames that hold `excess` bytes together. Each session that waits for memory calls
-    /// this, so frames that are already on their way out count.
-    fn refuse_stalled(&mut self, excess: usize, now: Instant) {
+    /// Refuses stalled frames that hold `excess` bytes together: of `device`, or of the one that holds most.
+    /// Each session that waits for memory calls this, so frames that are already on their way out count.
+    fn refuse_stalled(&mut self, excess: usize, device: Option<&DeviceId>, now: Instant) {
         if self.refused_at.is_some_and(|at| now.saturating_duration_since(at) < REFUSE_INTERVAL) {
             return;
         }
-        let leaving: usize =
-            self.large.values().filter(|frame| frame.is_refused).map(|frame| frame.bytes).sum();
+        let is_leaving =
+            |frame: &&LargeFrame| frame.is_refused && device.is_none_or(|device| *device == frame.device);
+        let leaving: usize = self.large.values().filter(is_leaving).map(|frame| frame.bytes).sum();
         let mut excess = excess.saturating_sub(leaving);
         while excess > 0 {
             let mut by_device = HashMap::<DeviceId, usize>::new();
@@ -168,6 +191,7 @@ impl Frames {
             // Only the device that holds the most gives way: others wait for it, however long they have
             // waited.
             let heaviest = by_device.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(device, _)| device);
+            let heaviest = device.cloned().or(heaviest);
             let stalled = self.large.values_mut().filter(|frame| {
                 !frame.is_refused
                     && heaviest.as_ref() == Some(&frame.device)
@@ -238,7 +262,7 @@ mod tests {
     #[test]
     fn large_frames_wait_for_memory_and_small_ones_do_not() {
         let bench = Bench::new(3);
-        let mut shares: Vec<_> = (0..4).map(|_| bench.share("A")).collect();
+        let mut shares = ["A", "B", "C", "D"].map(|name| bench.share(name));
         for share in &mut shares[..3] {
             assert!(bench.resize(share, 1 << 20));
         }
@@ -251,45 +275,64 @@ mod tests {
         assert!(bench.resize(&mut shares[0], 0), "its frame is complete");
         bench.clock.advance(EXHAUSTED_TIME);
         assert!(bench.resize(&mut shares[3], 512 << 10));
-        shares.clear();
+        drop(shares);
         assert_eq!(bench.held(), 0);
+    }
+
+    #[test]
+    fn a_device_has_its_share_and_only_its_own_frames_wait() {
+        let bench = Bench::new(16);
+        let mut own: Vec<_> = (0..5).map(|_| bench.share("HOSTILE")).collect();
+        for share in &mut own[..4] {
+            assert!(bench.resize(share, 1 << 20));
+        }
+        assert!(!bench.resize(&mut own[4], 100 << 10), "a quarter is held");
+        let mut other = bench.share("OTHER");
+        assert!(bench.resize(&mut other, 1 << 20));
+        assert!(own.iter().all(|share| !is_refused(share)));
+        bench.clock.advance(STALLED_AFTER);
+        assert!(!bench.resize(&mut own[4], 100 << 10));
+        assert_eq!(own.iter().filter(|share| is_refused(share)).count(), 1, "one that has stalled");
+        assert!(!is_refused(&other));
+        assert!(bench.resize(&mut own[0], 0) && bench.resize(&mut own[4], 100 << 10));
     }
 
     #[test]
     fn the_largest_stalled_frame_of_the_device_that_holds_most_is_refused() {
         let bench = Bench::new(3);
-        let [mut one, mut other, mut third] = ["HOSTILE"; 3].map(|name| bench.share(name));
-        let mut honest = bench.share("HONEST");
-        assert!(bench.resize(&mut one, 700 << 10) && bench.resize(&mut other, 800 << 10));
-        assert!(bench.resize(&mut third, 600 << 10) && bench.resize(&mut honest, 900 << 10));
+        let (mut one, mut other) = (bench.share("HOSTILE"), bench.share("HOSTILE"));
+        let (mut honest, mut third) = (bench.share("HONEST"), bench.share("THIRD"));
+        assert!(bench.resize(&mut one, 500 << 10) && bench.resize(&mut other, 550 << 10));
+        assert!(bench.resize(&mut third, 900 << 10) && bench.resize(&mut honest, 900 << 10));
         let mut next = bench.share("NEXT");
-        assert!(!bench.resize(&mut next, 100 << 10));
+        assert!(!bench.resize(&mut next, 300 << 10));
         assert!(
             [&one, &other, &third, &honest].into_iter().all(|share| !is_refused(share)),
             "none has stalled"
         );
         bench.clock.advance(STALLED_AFTER);
-        assert!(!bench.resize(&mut next, 100 << 10));
+        assert!(!bench.resize(&mut next, 300 << 10));
         assert!(is_refused(&other), "not the larger frame of a device that holds less");
         assert!([&one, &third, &honest].into_iter().all(|share| !is_refused(share)), "one is enough");
         bench.clock.advance(EXHAUSTED_TIME);
-        assert!(!bench.resize(&mut next, 100 << 10), "until it is gone");
+        assert!(!bench.resize(&mut next, 300 << 10), "until it is gone");
         assert!([&one, &third, &honest].into_iter().all(|share| !is_refused(share)));
         drop(other);
         bench.clock.advance(EXHAUSTED_TIME);
-        assert!(bench.resize(&mut next, 100 << 10));
+        assert!(bench.resize(&mut next, 300 << 10));
     }
 
     #[test]
     fn a_frame_that_goes_on_is_not_refused() {
         let bench = Bench::new(2);
         let (mut slow, mut steady) = (bench.share("ONE"), bench.share("ONE"));
-        assert!(bench.resize(&mut slow, 700 << 10) && bench.resize(&mut steady, 1 << 20));
+        let (mut other, mut next) = (bench.share("OTHER"), bench.share("NEXT"));
+        assert!(bench.resize(&mut slow, 400 << 10) && bench.resize(&mut steady, 600 << 10));
+        assert!(bench.resize(&mut other, 900 << 10));
         bench.clock.advance(STALLED_AFTER);
         steady.touch(bench.clock.instant());
-        assert!(bench.resize(&mut steady, 1 << 20));
-        let mut next = bench.share("NEXT");
-        assert!(!bench.resize(&mut next, 1 << 20));
+        assert!(bench.resize(&mut steady, 600 << 10));
+        assert!(!bench.resize(&mut next, 300 << 10));
         assert!(is_refused(&slow) && !is_refused(&steady));
     }
 
@@ -297,15 +340,16 @@ mod tests {
     fn a_device_that_holds_less_is_not_refused_for_waiting() {
         let bench = Bench::new(2);
         let (mut hostile, mut honest) = (bench.share("HOSTILE"), bench.share("HONEST"));
-        assert!(bench.resize(&mut honest, 800 << 10) && bench.resize(&mut hostile, 1 << 20));
-        assert!(!bench.resize(&mut honest, 1 << 20));
+        let mut third = bench.share("THIRD");
+        assert!(bench.resize(&mut honest, 800 << 10) && bench.resize(&mut hostile, 1080 << 10));
+        assert!(bench.resize(&mut third, 250 << 10));
         bench.clock.advance(STALLED_AFTER);
         hostile.touch(bench.clock.instant());
-        bench.resize(&mut hostile, 1 << 20);
-        assert!(!bench.resize(&mut honest, (1 << 20) + 1));
+        assert!(bench.resize(&mut hostile, 1080 << 10));
+        assert!(!bench.resize(&mut honest, 900 << 10));
         assert!(!is_refused(&honest) && !is_refused(&hostile), "the other one has not stalled yet");
         bench.clock.advance(STALLED_AFTER);
-        assert!(!bench.resize(&mut honest, (1 << 20) + 1));
+        assert!(!bench.resize(&mut honest, 900 << 10));
         assert!(!is_refused(&honest) && is_refused(&hostile));
     }
 }

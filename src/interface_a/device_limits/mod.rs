@@ -58,9 +58,9 @@ impl DeviceLimits {
 }
 
 impl DeviceShare {
-    /// Counts a message. Returns when the device may send the next one, unless that is now.
-    pub(super) fn take_message(&self, now: Instant, per_second: u32) -> Option<Instant> {
-        lock(&self.rate).take(now, per_second)
+    /// Counts a message of `bytes`. Returns when the device may send the next one, unless that is now.
+    pub(super) fn take_message(&self, now: Instant, bytes: usize, per_second: u32) -> Option<Instant> {
+        lock(&self.rate).take(now, bytes, per_second)
     }
 
     /// The turn of the device to have a large message evaluated and stored: they occupy one processor at

@@ -414,7 +414,7 @@ impl Session {
         let Decision { record, label, storage, outcome, violation } = decision;
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.count_rate(now);
+        self.count_rate(record.raw.len(), now);
         self.effects.extend(record.verdict.rejection().map(|code| Effect::Rejected(code.to_owned())));
         self.effects.extend(violation.map(Effect::Audit));
         // An accepted message forgives earlier violations; a rejected one between two violations does not.
@@ -453,9 +453,9 @@ impl Session {
     }
 
     /// A device that sends too many messages per second is read more slowly.
-    fn count_rate(&mut self, now: Now) {
+    fn count_rate(&mut self, bytes: usize, now: Now) {
         let rate = self.config().devices.messages_per_second;
-        let resume = self.share.take_message(now.instant, rate).filter(|_| self.phase == Phase::Open);
+        let resume = self.share.take_message(now.instant, bytes, rate).filter(|_| self.phase == Phase::Open);
         if resume.is_some() && self.slowed_until.is_none() {
             self.effects.push_back(Effect::Slowed);
         }
