@@ -159,7 +159,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn evaluate_large(&mut self) {
         self.large_turn = self.share.large_turn().await;
         let now = self.services.now();
-        beside_tasks(|| self.session.evaluate_large(now));
+        beside_tasks(|| self.session.evaluate(now));
     }
 
     /// Performs the effects of the session; everything that is to be sent goes out in one write.
@@ -308,8 +308,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 impl<S> Connection<S> {
     /// Whether there is memory for the next read: always between frames.
     fn has_frame_memory(&mut self, now: Now) -> bool {
-        let bytes = if self.session.in_frame() { self.session.wanted_buffer() } else { 0 };
-        self.frame.resize(bytes, now.instant)
+        self.frame.resize(self.session.frame_bytes(), now.instant)
     }
 }
 

@@ -11,8 +11,8 @@ use crate::authz::DirectoryHandle;
 use crate::config::ConfigHandle;
 use crate::interface_a::device_limits::DeviceShare;
 use crate::interface_a::inbound::Label;
-use crate::interface_a::unawaited::UnawaitedAnswer;
 use crate::interface_a::pending_replies::PendingReplies;
+use crate::interface_a::unawaited::UnawaitedAnswer;
 use crate::store::MessageRecord;
 
 /// One moment, by both clocks.

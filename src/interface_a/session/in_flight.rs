@@ -1,5 +1,6 @@
 //! Messages that are not answered yet.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -23,4 +24,19 @@ pub(super) struct PendingAnswer {
     pub(super) on_store_failure: Option<StoreFailure>,
     /// The answer to an order that the message carries. The order is settled when the answer is durable.
     pub(super) settles: Option<Reply>,
+}
+
+/// Takes what is to be sent for a message that is being stored, and its time of arrival. An empty answer
+/// stays in its place.
+pub(super) fn take_pending(
+    in_flight: &mut VecDeque<InFlight>,
+    stored: Ticket,
+) -> Option<(&mut InFlight, PendingAnswer, Instant)> {
+    let is_storing =
+        |message: &&mut InFlight| matches!(message, InFlight::Storing { ticket, .. } if *ticket == stored);
+    let message = in_flight.iter_mut().find(is_storing)?;
+    match std::mem::replace(message, InFlight::Answered(Bytes::new())) {
+        InFlight::Storing { pending, since, .. } => Some((message, *pending, since)),
+        InFlight::Answered(_) => None,
+    }
 }

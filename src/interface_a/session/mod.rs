@@ -23,10 +23,10 @@ use tokio_util::codec::Decoder as _;
 
 use self::buffer::Buffer;
 pub(super) use self::effect::{Context, Effect, Now, Ticket};
-use self::in_flight::{InFlight, PendingAnswer};
+use self::in_flight::{InFlight, PendingAnswer, take_pending};
 use self::phase::{Phase, answer_timeout, end_after};
-use super::acknowledgement::Acknowledgement;
 use self::timing::Timing;
+use super::acknowledgement::Acknowledgement;
 use super::device_limits::{DeviceShare, Storage};
 use super::inbound::{Decision, Inbound, Outcome, Part, Reply};
 use super::pending_replies::PendingReplies;
@@ -54,7 +54,6 @@ pub(super) struct Session {
     in_flight: VecDeque<InFlight>,
     /// Whether the next message may be large.
     has_large_turn: bool,
-    /// Whether messages wait only because others were evaluated before them.
     has_more: bool,
     next_ticket: u64,
     pending_replies: PendingReplies,
@@ -110,14 +109,9 @@ impl Session {
         self.inbound.device()
     }
 
-    /// Whether a frame has begun and not ended.
-    pub(super) const fn in_frame(&self) -> bool {
-        self.codec.in_frame()
-    }
-
-    /// The size that the buffer needs for the next read.
-    pub(super) fn wanted_buffer(&self) -> usize {
-        self.buffer.wanted(self.config().interface_a.max_frame)
+    /// What the buffer holds of an incomplete frame once it has space for the next read; 0 between frames.
+    pub(super) fn frame_bytes(&self) -> usize {
+        if self.codec.in_frame() { self.buffer.wanted(self.config().interface_a.max_frame) } else { 0 }
     }
 
     /// Makes space for the next read.
@@ -154,26 +148,20 @@ impl Session {
         self.next_ticket
     }
 
-    /// Whether [`Session::evaluate`] has something to do. Messages are evaluated a few at a time, so that a
-    /// device that floods its sessions leaves the processor to others.
+    /// Whether messages wait for [`Session::evaluate`]. A few are evaluated at a time, so that a device that
+    /// floods its sessions leaves the processor to others.
     pub(super) fn has_more(&self) -> bool {
         self.has_more && self.has_capacity()
     }
 
-    /// Evaluates the next messages.
-    pub(super) fn evaluate(&mut self, now: Now) {
-        self.read_frames(now);
-    }
-
-    /// Whether a large message waits for [`Session::evaluate_large`]: that takes long, and the connection
-    /// chooses when and where.
+    /// Whether a large message waits for it: that takes long, and the connection chooses when and where.
     pub(super) fn large_message_waits(&self) -> bool {
         self.has_capacity() && self.backlog.front().is_some_and(Part::is_large)
     }
 
-    /// Evaluates the large message that waits, and what follows it.
-    pub(super) fn evaluate_large(&mut self, now: Now) {
-        self.has_large_turn = true;
+    /// Evaluates the messages that wait.
+    pub(super) fn evaluate(&mut self, now: Now) {
+        self.has_large_turn = self.large_message_waits();
         self.read_frames(now);
     }
 
@@ -219,14 +207,8 @@ impl Session {
 
     /// The store has answered.
     pub(super) fn recorded(&mut self, ticket: Ticket, outcome: &Result<RecordOutcome, StoreError>, now: Now) {
-        let is_storing = |message: &&mut InFlight| matches!(message, InFlight::Storing { ticket: own, .. } if *own == ticket);
-        let Some(message) = self.in_flight.iter_mut().find(is_storing) else { return };
-        let InFlight::Storing { pending, since, .. } =
-            std::mem::replace(message, InFlight::Answered(Bytes::new()))
-        else {
-            return;
-        };
-        let PendingAnswer { frames, label, on_store_failure, settles } = *pending;
+        let Some((message, pending, since)) = take_pending(&mut self.in_flight, ticket) else { return };
+        let PendingAnswer { frames, label, on_store_failure, settles } = pending;
         // An answer that was not stored leaves its order in doubt: the device gets it again.
         if let (Ok(recorded), Some(Reply { control_id, code })) = (outcome, settles) {
             let (RecordOutcome::Stored(message) | RecordOutcome::Resend { original: message, .. }) = recorded;
@@ -334,7 +316,6 @@ impl Session {
             self.read_frames(now);
         } else if let Some(broken) = self.codec.abandon(&mut self.buffer.bytes, Interruption::Timeout) {
             self.take(Received::Broken(broken), now);
-            // No later byte can be interpreted, also where the frame was UTF-16.
             self.drain(SessionEnd::FrameTimeout);
         } else {
             self.drain(SessionEnd::IdleTimeout);
