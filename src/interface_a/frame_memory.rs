@@ -33,7 +33,7 @@ struct Frames {
     held: usize,
     /// Those of more than [`SMALL_FRAME`].
     large: HashMap<SessionId, LargeFrame>,
-    /// Bytes of the large frames of each device.
+    /// Bytes of the frames of each device.
     by_device: HashMap<DeviceId, usize>,
     /// Until when large frames are not read: one of them could not grow.
     exhausted_until: Option<Instant>,
@@ -109,12 +109,12 @@ impl FrameShare {
         let (limit, device_limit) = self.memory.limits();
         let mut frames = self.memory.lock();
         let held = (frames.held - self.bytes).saturating_add(bytes);
+        let others = frames.by_device.get(&self.device).map_or(0, |all| all - self.bytes);
         if bytes > SMALL_FRAME {
             if held > limit {
                 frames.exhausted_until = Some(now + EXHAUSTED_TIME);
                 frames.refuse_stalled(held - limit, None, now);
             }
-            let others = frames.by_device.get(&self.device).map_or(0, |all| all - self.large_bytes());
             let excess = others.saturating_add(bytes).saturating_sub(device_limit);
             if excess > 0 {
                 frames.refuse_stalled(excess, Some(&self.device), now);
@@ -134,26 +134,19 @@ impl FrameShare {
                 is_refused: false,
             });
             (frame.bytes, frame.last_byte) = (bytes, self.last_byte);
-            frames.by_device.insert(self.device.clone(), others + bytes);
         } else if self.refused.take().is_some() {
             frames.large.remove(&self.session);
-            if let Some(all) = frames.by_device.get_mut(&self.device) {
-                *all -= self.bytes;
-                if *all == 0 {
-                    frames.by_device.remove(&self.device);
-                }
-            }
+        }
+        if others + bytes == 0 {
+            frames.by_device.remove(&self.device);
+        } else {
+            frames.by_device.insert(self.device.clone(), others + bytes);
         }
         frames.held = held;
         self.memory.metrics.frame_memory_bytes.set(i64::try_from(held).unwrap_or(i64::MAX));
         drop(frames);
         (self.bytes, self.is_paused) = (bytes, false);
         true
-    }
-
-    /// What the session holds of the large frames of its device.
-    const fn large_bytes(&self) -> usize {
-        if self.refused.is_some() { self.bytes } else { 0 }
     }
 
     /// Returns when the frame of the session is refused.
@@ -184,14 +177,9 @@ impl Frames {
         let leaving: usize = self.large.values().filter(is_leaving).map(|frame| frame.bytes).sum();
         let mut excess = excess.saturating_sub(leaving);
         while excess > 0 {
-            let mut by_device = HashMap::<DeviceId, usize>::new();
-            for frame in self.large.values().filter(|frame| !frame.is_refused) {
-                *by_device.entry(frame.device.clone()).or_default() += frame.bytes;
-            }
-            // Only the device that holds the most gives way: others wait for it, however long they have
-            // waited.
-            let heaviest = by_device.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(device, _)| device);
-            let heaviest = device.cloned().or(heaviest);
+            // Only the device that holds the most gives way: others wait for it, however long they have waited.
+            let heaviest = self.by_device.iter().max_by_key(|(_, bytes)| **bytes).map(|(device, _)| device);
+            let heaviest = device.or(heaviest).cloned();
             let stalled = self.large.values_mut().filter(|frame| {
                 !frame.is_refused
                     && heaviest.as_ref() == Some(&frame.device)

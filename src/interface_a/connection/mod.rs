@@ -107,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
             if self.session.large_message_waits() {
-                self.evaluate_large().await;
+                self.evaluate_large(&mut tasks).await;
             } else if self.session.has_more() {
                 tokio::task::yield_now().await;
                 self.session.evaluate(self.services.now());
@@ -156,10 +156,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Evaluates a large message, in the turn of its device, and beside the tasks of other sessions.
-    async fn evaluate_large(&mut self) {
-        self.large_turn = self.share.large_turn().await;
-        let now = self.services.now();
-        beside_tasks(|| self.session.evaluate(now));
+    async fn evaluate_large(&mut self, tasks: &mut StoreTasks) {
+        // A message that is being stored may have the turn.
+        let result = tokio::select! {
+            biased;
+            Some(result) = tasks.next(), if !tasks.is_empty() => Some(result),
+            turn = self.share.large_turn() => {
+                self.large_turn = turn;
+                None
+            }
+        };
+        match result {
+            Some(result) => self.handle(Event::StoreResult(result)),
+            None => {
+                let now = self.services.now();
+                beside_tasks(|| self.session.evaluate(now));
+            }
+        }
     }
 
     /// Performs the effects of the session; everything that is to be sent goes out in one write.
