@@ -99,7 +99,7 @@ impl Metrics {
         let registry = Registry::new_custom(Some("pcd".to_owned()), None)?;
         let r = Registrar(&registry);
         r.build_info()?;
-        let reason = &["reason"];
+        let (reason, failure) = (&["reason"], &["source", "reason"]);
         let metrics = Self {
             connections_active: r.gauge("connections_active", "Open sessions")?,
             connections_total: r.counters("connections_total", "Connections by outcome", &["outcome"])?,
@@ -125,11 +125,7 @@ impl Metrics {
                 &["role", "key"],
             )?,
             revocation_checks_total: r.counters("revocation_checks_total", CHECKS, &["source", "verdict"])?,
-            revocation_failures_total: r.counters(
-                "revocation_failures_total",
-                FAILURES,
-                &["source", "reason"],
-            )?,
+            revocation_failures_total: r.counters("revocation_failures_total", FAILURES, failure)?,
             ocsp_fetch_duration_seconds: r.duration("ocsp_fetch_duration_seconds", "Requests to responders")?,
             crl_next_update_timestamp_seconds: r.gauges(CRL_NEXT_UPDATE, CRL_EXPIRY, &["issuer"])?,
             staple_next_update_timestamp_seconds: r.gauges(

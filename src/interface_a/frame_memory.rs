@@ -177,7 +177,8 @@ impl Frames {
         let leaving: usize = self.large.values().filter(is_leaving).map(|frame| frame.bytes).sum();
         let mut excess = excess.saturating_sub(leaving);
         while excess > 0 {
-            // Only the device that holds the most gives way: others wait for it, however long they have waited.
+            // Only the device that holds the most gives way: others wait for it, however long they have
+            // waited.
             let heaviest = self.by_device.iter().max_by_key(|(_, bytes)| **bytes).map(|(device, _)| device);
             let heaviest = device.or(heaviest).cloned();
             let stalled = self.large.values_mut().filter(|frame| {
