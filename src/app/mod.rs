@@ -6,6 +6,7 @@
 
 mod audit;
 mod certificates;
+mod descriptors;
 mod directory;
 mod error;
 mod examine;
@@ -111,11 +112,13 @@ impl Platform {
         &self.store
     }
 
-    /// Binds Interface A and the admin listener.
+    /// Binds Interface A and the admin listener. The process may then open as many files as the system allows
+    /// it.
     ///
     /// # Errors
     /// When an address cannot be bound.
     pub fn bind(self) -> Result<Bound, PlatformError> {
+        descriptors::raise_limit(self.config.load().interface_a.max_connections);
         let drain = CancellationToken::new();
         let registry = Registry::default();
         let liveness = Liveness::default();

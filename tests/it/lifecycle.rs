@@ -300,3 +300,29 @@ fn nothing_that_was_acknowledged_is_lost(site: Site) {
     let report = &platform.cli().json(&["audit", "verify"])[0];
     assert_eq!(report["intact"], true, "{report}");
 }
+
+#[test]
+fn the_limit_of_open_files_is_raised_and_one_below_the_connections_is_a_warning() {
+    let site = Site::new();
+    let log = std::fs::File::create(site.path().join("log")).unwrap();
+    let mut platform = std::process::Command::new("sh")
+        .args(["-c", "ulimit -Sn 256; ulimit -Hn 600; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_pcd-platform")])
+        .args(["--json", "serve", "--config"])
+        .arg(site.write_configuration())
+        .current_dir(site.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(platform.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", platform.id())).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&platform), Signal::TERM).unwrap();
+    assert!(platform.wait().unwrap().success());
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    let values: Vec<_> = files.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(values, ["600", "600"], "the soft and the hard limit");
+    let log = std::fs::read_to_string(site.path().join("log")).unwrap();
+    assert!(log.contains("fewer open files are allowed") && log.contains("600"), "{log}");
+}
