@@ -67,7 +67,7 @@ mod tests {
             serial: "0a".to_owned(),
             fingerprint: Fingerprint::sha256(name.as_bytes()),
         };
-        HandshakeError { certificate: Some(certificate), ..HandshakeError::new(refusal) }
+        HandshakeError { certificate: Some(Box::new(certificate)), ..HandshakeError::new(refusal) }
     }
 
     // A8

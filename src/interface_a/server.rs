@@ -242,7 +242,7 @@ impl InterfaceA {
     async fn refuse_registration(self, mut stream: SecuredStream, peer: &Peer, refusal: Refusal) {
         let refused = HandshakeError {
             refusal,
-            certificate: Some(peer.certificate().clone()),
+            certificate: Some(Box::new(peer.certificate().clone())),
             peer_alert: None,
             extension: None,
             revocation: Arc::new(peer.revocation().to_vec()),

@@ -16,7 +16,7 @@ pub struct HandshakeError {
     /// The reason.
     pub refusal: Refusal,
     /// The certificate that the peer presented, if it could be read. Its contents are unproved claims.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<Box<Certificate>>,
     /// The number of the alert that the peer sent, if the peer ended the handshake (RFC 5246 section 7.2).
     pub peer_alert: Option<u8>,
     /// The object identifier of the extension that is not supported, if that is the reason.

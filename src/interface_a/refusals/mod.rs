@@ -45,7 +45,7 @@ impl Refusals {
 
     /// Records a refusal: its row is durable on return, or it is counted for a later row.
     pub(super) async fn record(&self, peer: RefusedPeer, address: SocketAddr, refused: &HandshakeError) {
-        let (refusal, certificate) = (refused.refusal, refused.certificate.as_ref());
+        let (refusal, certificate) = (refused.refusal, refused.certificate.as_deref());
         let own = || Event::ConnectionRefused {
             peer: address,
             refusal,

@@ -154,7 +154,7 @@ impl PeerVerifier {
             CertificateFacts::read(leaf).map_err(|_| HandshakeError::new(Refusal::MalformedCertificate))?;
         let facts = Arc::new(facts);
         let refused = |refusal| HandshakeError {
-            certificate: Some(presented_certificate(&facts)),
+            certificate: Some(Box::new(presented_certificate(&facts))),
             ..HandshakeError::new(refusal)
         };
         if self.forbids_signatures(&facts) {
