@@ -2,9 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the limit of open files to what the system allows the process, and warns where that is less than the
-/// configured connections take. Shells and service managers set 1024, with a far higher hard limit; without
-/// free descriptors the platform accepts no connection.
+/// Raises the limit of open files to what the system allows the process, and warns where that is less than
+/// the configured connections take. Shells and service managers set 1024, with a far higher hard limit;
+/// without free descriptors the platform accepts no connection.
 pub(super) fn raise_limit(max_connections: usize) {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
