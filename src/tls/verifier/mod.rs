@@ -101,18 +101,15 @@ pub(super) struct PeerVerifier {
 impl PeerVerifier {
     /// Verifies the path to an installed root, the revocation status of each certificate, the keys, the
     /// Common Name and the directory entry (A8, A9).
-    #[expect(clippy::result_large_err, reason = "a refusal ends a handshake; it is not on a hot path")]
     pub(super) fn verify(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
         self.decide(chain, now, Sources::All)
     }
 
     /// As [`verify`](Self::verify), but without a query to a responder: for a peer that has proved nothing.
-    #[expect(clippy::result_large_err, reason = "a refusal ends a handshake; it is not on a hot path")]
     pub(super) fn verify_without_queries(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Decision {
         self.decide(chain, now, Sources::Memory)
     }
 
-    #[expect(clippy::result_large_err, reason = "a refusal ends a handshake; it is not on a hot path")]
     fn decide(&self, chain: &[CertificateDer<'_>], now: UnixTime, sources: Sources) -> Decision {
         self.find_path(chain, now, |valid, facts, statuses| {
             self.authorize(self.check(valid, facts, sources, statuses)?)
