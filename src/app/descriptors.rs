@@ -13,7 +13,7 @@ pub(super) fn raise_limit(max_connections: usize) {
     {
         tracing::warn!(%error, "the limit of open files cannot be raised to the hard limit");
     }
-    let needed = max_connections as u64 + RESERVE;
+    let needed = max_connections as u64;
     if let Some(allowed) = getrlimit(Resource::Nofile).current.filter(|allowed| *allowed < needed) {
         tracing::warn!(
             allowed,
@@ -23,6 +23,3 @@ pub(super) fn raise_limit(max_connections: usize) {
         );
     }
 }
-
-/// Descriptors for all but devices: listeners, the store, fetches, files, operators.
-const RESERVE: u64 = 256;

@@ -9,7 +9,7 @@
 //!
 //! `docs/stapling.md` describes the bytes, why this is safe, and the tests.
 //!
-//! The same layer keeps the limit of a client on the size of records ([`record_limit`]), which rustls does
+//! The same layer keeps the limit of a client on the size of records (`record_limit`), which rustls does
 //! not know.
 //!
 //! [`accept`] reads the ClientHello, decides what to rewrite, and leaves the handshake to rustls. The

@@ -132,6 +132,7 @@ fn every_place_and_spelling_of_an_identity_is_checked() {
         (own(), [b"\x1C", &plain(&format!("M^^{OTHER}^EUI-64"))[..]].concat(), "CR"),
         (own(), [b"OBX1", &plain(&format!("M^^{OTHER}^EUI-64"))[3..]].concat(), "CR"),
         (own(), [b"OBX1", &plain(&own_equipment)[3..]].concat(), "CA"),
+        (own(), [b"NTE|1||x\x0C", &plain(&format!("M^^{OTHER}^EUI-64"))[..]].concat(), "CR"),
         // The type in place of the identifier.
         (format!("{NAME}^EUI-64"), plain(&own_equipment), "CA"),
         (format!("{OTHER}^EUI-64"), plain(&own_equipment), "CR"),
