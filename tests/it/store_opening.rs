@@ -94,7 +94,9 @@ fn make_outdated(site: &Site) {
                 let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
                 let undo = "DROP TABLE node_lease; ALTER TABLE audit_end DROP COLUMN holder;
                     ALTER TABLE outbox DROP COLUMN claimed_process;
-                    ALTER TABLE device DROP COLUMN issuers;";
+                    ALTER TABLE device DROP COLUMN issuers;
+                    DROP INDEX outbox_answered;
+                    ALTER TABLE outbox DROP COLUMN result_until, DROP COLUMN result_default;";
                 let sql = AssertSqlSafe(format!("{sql}{undo}"));
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
             }
@@ -109,6 +111,16 @@ fn make_outdated(site: &Site) {
             }
         }
     });
+}
+
+/// The migrations that [`make_outdated`] takes back.
+fn newer() -> Vec<i64> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let number = |name: std::ffi::OsString| name.to_str()?.split_once('_')?.0.parse().ok();
+    let mut numbers: Vec<i64> = names.filter_map(number).filter(|number| *number >= 60).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 #[test]
@@ -215,9 +227,9 @@ fn an_outdated_store_is_left_as_it_is_until_it_is_migrated() {
         assert_eq!(status.code(), Some(0), "{stdout}");
         assert!(stdout.contains("warning  store: ") && stdout.contains("50"), "{stdout}");
         let planned = cli.json(&["store", "migrate", "--dry-run"]);
-        let numbers: Vec<_> =
-            planned[0]["migrations"].as_array().unwrap().iter().map(|one| &one["number"]).collect();
-        assert_eq!((&planned[0]["from"], numbers), (&50.into(), vec![&60.into(), &70.into(), &80.into()]));
+        let migrations = planned[0]["migrations"].as_array().unwrap().iter();
+        let numbers: Vec<_> = migrations.map(|one| one["number"].as_i64().unwrap()).collect();
+        assert_eq!((&planned[0]["from"], numbers), (&50.into(), newer()));
         assert_eq!(planned[0]["rows"], 1);
         assert_eq!(applied(&site), before, "nothing has changed");
 
@@ -229,8 +241,8 @@ fn an_outdated_store_is_left_as_it_is_until_it_is_migrated() {
         assert!(stderr.contains("which take less than a second: "), "{stderr}");
         assert_eq!(applied(&large), before);
         let done = Cli::without_store(&large).json(&["store", "migrate"]);
-        assert_eq!((&done[0]["from"], &done[0]["to"]), (&50.into(), &80.into()));
-        assert_eq!(applied(&large).last(), Some(&80));
+        assert_eq!((&done[0]["from"], done[0]["to"].as_i64()), (&50.into(), newer().last().copied()));
+        assert_eq!(applied(&large).last(), newer().last());
         let platform = large.start();
         eventually("the device is known", || platform.metric("pcd_directory_devices") == 1.0);
     }
@@ -245,7 +257,7 @@ fn serve_migrates_a_store_within_the_limits_by_itself() {
     make_outdated(&site);
     let site = site.with("store", "max-migration-rows = 10");
     drop(site.start());
-    assert_eq!(applied(&site).last(), Some(&80));
+    assert_eq!(applied(&site).last(), newer().last());
 }
 
 #[test]
