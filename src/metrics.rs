@@ -5,7 +5,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::model::Task;
+use crate::model::{StoreRisk, Task};
 
 type CounterVec = GenericCounterVec<AtomicU64>;
 
@@ -76,6 +76,8 @@ pub struct Metrics {
     pub store_commit_duration_seconds: Histogram,
     /// Messages in one commit.
     pub store_batch_messages: Histogram,
+    /// Whether the store's server has a setting with which it can lose messages, by `risk`: 1 or 0.
+    pub store_risks: IntGaugeVec,
     /// Messages for devices that are not sent or not answered.
     pub southbound_pending: IntGauge,
     /// Messages for devices by outcome: `acknowledged`, `refused`, `expired`, `unconfirmed`.
@@ -139,6 +141,7 @@ impl Metrics {
             audit_repository_connected: r.gauge("audit_repository_connected", "1: it is connected")?,
             store_commit_duration_seconds: r.duration("store_commit_duration_seconds", "Commits")?,
             store_batch_messages: r.histogram("store_batch_messages", "Messages in one commit", &BATCHES)?,
+            store_risks: r.gauges("store_risks", RISKS, &["risk"])?,
             southbound_pending: r.gauge("southbound_pending", PENDING_MESSAGES)?,
             southbound_messages_total: r.counters("southbound_messages_total", SOUTHBOUND, OUTCOME)?,
             southbound_corrections_total: r.counters("southbound_corrections_total", CORRECTED, OUTCOME)?,
@@ -147,10 +150,17 @@ impl Metrics {
             task_failures_total: r.counters("task_failures_total", TASK_FAILURES, &["task"])?,
             registry,
         };
-        for task in Task::ALL {
-            metrics.task_failures_total.with_label_values(&[task.name()]);
-        }
+        metrics.start_at_zero();
         Ok(metrics)
+    }
+
+    fn start_at_zero(&self) {
+        for task in Task::ALL {
+            self.task_failures_total.with_label_values(&[task.name()]);
+        }
+        for risk in StoreRisk::ALL {
+            self.store_risks.with_label_values(&[risk.code()]);
+        }
     }
 
     /// All metrics in the Prometheus text format 0.0.4.
@@ -226,6 +236,7 @@ const FAILURES: &str = "Failed attempts to get an OCSP response, a CRL or a stap
 const CHECKS: &str = "Certificates checked for revocation by source of the answer and verdict";
 const PENDING_ROWS: &str =
     "Rows of this node's audit trail that have not been sent to the audit record repository";
+const RISKS: &str = "1: the store's server has this setting, with which it can lose acknowledged messages";
 const PENDING_MESSAGES: &str = "Messages for devices that are not sent or not answered, of all nodes";
 const SOUTHBOUND: &str = "Messages for devices by outcome on this node";
 const OUTCOME: &[&str] = &["outcome"];

@@ -139,6 +139,11 @@ async fn store(config: &Config) -> Vec<Finding> {
         let text = format!("the migration may need {} bytes more than the disk has", plan.needed);
         findings.push(Finding::error("store", text));
     }
+    let accepted = |risk| {
+        let text = format!("store.accepted-risks accepts that the server can lose messages: {risk}");
+        Finding::warning("store", text)
+    };
+    findings.extend(plan.risks.iter().map(accepted));
     let serving = plan
         .serving
         .iter()

@@ -19,6 +19,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::NotDatabase { .. }
         | StoreError::NotGranted(_)
         | StoreError::Connect { .. }
+        | StoreError::Risky(_)
         | StoreError::Server(_)
         | StoreError::Denied(_)
         | StoreError::Unreachable(_)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::key::{Key, ReloadClass};
 use super::quantity;
-use crate::model::{NodeName, StoreUrl};
+use crate::model::{NodeName, StoreRisk, StoreRisks, StoreUrl};
 
 /// The store, and the retention of its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Store {
     pub url: StoreUrl,
     /// The file with the password of the PostgreSQL user; only its owner may read it.
     pub password_file: Option<PathBuf>,
+    /// The settings of the server with which it may lose acknowledged messages.
+    #[serde(serialize_with = "risk_codes", deserialize_with = "risks")]
+    pub accepted_risks: StoreRisks,
     /// The name of this node, under which its audit chain is stored; the default is the name of the machine.
     #[serde(serialize_with = "node_text", deserialize_with = "node")]
     pub node: NodeName,
@@ -40,6 +43,7 @@ impl Default for Store {
         Self {
             url: StoreUrl::new("sqlite:data/platform.db"),
             password_file: None,
+            accepted_risks: StoreRisks::default(),
             node: NodeName::from_hostname(),
             retain_messages: Retain::For(Duration::from_hours(30 * 24)),
             retain_audit: Retain::Forever,
@@ -98,6 +102,20 @@ fn url_digest<S: Serializer>(url: &StoreUrl, serializer: S) -> Result<S::Ok, S::
     serializer.serialize_u64(SECRET.hash_one(url.secret()))
 }
 
+fn risks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreRisks, D::Error> {
+    let codes = Vec::<String>::deserialize(deserializer)?;
+    let risk = |code: String| {
+        let known = || StoreRisk::ALL.map(StoreRisk::code).join(", ");
+        StoreRisk::from_code(&code)
+            .ok_or_else(|| de::Error::custom(format_args!("\"{code}\" is none of {}", known())))
+    };
+    codes.into_iter().map(risk).collect()
+}
+
+fn risk_codes<S: Serializer>(risks: &StoreRisks, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(risks.iter().map(StoreRisk::code))
+}
+
 fn node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NodeName, D::Error> {
     let name = String::deserialize(deserializer)?;
     name.parse().map_err(|error| de::Error::custom(format_args!("\"{name}\": {error}")))
@@ -112,6 +130,7 @@ fn node_text<S: Serializer>(node: &NodeName, serializer: S) -> Result<S::Ok, S::
 pub(super) const KEYS: &[Key] = &[
     Key::new("store.url", ReloadClass::Restart),
     Key::new("store.password-file", ReloadClass::Restart),
+    Key::new("store.accepted-risks", ReloadClass::Restart),
     Key::new("store.node", ReloadClass::Restart),
     Key::new("store.retain-messages", ReloadClass::Applied).retention(),
     Key::new("store.retain-audit", ReloadClass::Applied).retention(),

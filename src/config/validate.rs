@@ -247,6 +247,7 @@ impl Checker<'_> {
                 format!("\"{url}\" is neither sqlite:PATH nor postgres://USER@HOST/DATABASE"),
             ),
         }
+        store.url = store.url.clone().with_accepted_risks(store.accepted_risks);
     }
 
     fn resolve(&self, path: &mut PathBuf) {

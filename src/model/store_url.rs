@@ -3,25 +3,34 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::store_risk::StoreRisks;
+
 /// The URL of the store: `sqlite:PATH`, or `postgres://USER@HOST/DATABASE`, which may contain a password.
 /// Secrets in it are never displayed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreUrl {
     url: String,
     password_file: Option<PathBuf>,
+    accepted_risks: StoreRisks,
 }
 
 impl StoreUrl {
     /// The URL as written, not yet validated.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), password_file: None }
+        Self { url: url.into(), password_file: None, accepted_risks: StoreRisks::default() }
     }
 
     /// The same URL, with the password in a file.
     #[must_use]
     pub fn with_password_file(self, file: PathBuf) -> Self {
         Self { password_file: Some(file), ..self }
+    }
+
+    /// The same URL; the server may have these risks.
+    #[must_use]
+    pub fn with_accepted_risks(self, accepted_risks: StoreRisks) -> Self {
+        Self { accepted_risks, ..self }
     }
 
     /// The whole URL. It may contain a password: do not display it.
@@ -34,6 +43,12 @@ impl StoreUrl {
     #[must_use]
     pub fn password_file(&self) -> Option<&Path> {
         self.password_file.as_deref()
+    }
+
+    /// The risks that the server may have.
+    #[must_use]
+    pub const fn accepted_risks(&self) -> StoreRisks {
+        self.accepted_risks
     }
 
     /// Whether this is a PostgreSQL server, not a file.

@@ -7,7 +7,7 @@ use sqlx::migrate::MigrateError;
 
 use crate::audit::SignError;
 use crate::filesystem::AccessProblem;
-use crate::model::{DeviceId, StoreUrl};
+use crate::model::{DeviceId, StoreRisks, StoreUrl};
 use crate::store::instance::process::Holder;
 use crate::store::migration::plan::MigrationPlan;
 
@@ -64,7 +64,13 @@ pub enum StoreError {
         #[source]
         source: Arc<sqlx::Error>,
     },
-    /// The server's commits are not durable, or it cannot store all messages.
+    /// With these settings the server can lose what it has committed.
+    #[error(
+        "the store's server can lose acknowledged messages: {0}; change the setting back, or accept the risk in \
+         store.accepted-risks (docs/store.md, \"Risks of the server\")"
+    )]
+    Risky(StoreRisks),
+    /// The server cannot store all messages.
     #[error("the store's server is {0}")]
     Server(&'static str),
     /// The role of the platform lacks a privilege in the database.

@@ -13,6 +13,7 @@ use crate::store::fault_log::{FaultLog, Unwritten};
 use crate::store::instance::Instance;
 use crate::store::instance::process::ProcessId;
 use crate::store::read::reader::Reader;
+use crate::store::server::risks::ObservedRisks;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::lanes::Lane;
@@ -32,6 +33,8 @@ struct Inner {
     instance: Option<Instance>,
     clock: Clock,
     fault_log: FaultLog,
+    /// Of a server; a file has none.
+    risks: ObservedRisks,
     /// Cancelled when SQLite's checkpoint thread has ended; `None` on PostgreSQL.
     checkpointer_ended: Option<CancellationToken>,
 }
@@ -52,6 +55,7 @@ impl Store {
         url: StoreUrl,
         opener: Opener,
         clock: Clock,
+        risks: ObservedRisks,
         checkpointer_ended: Option<CancellationToken>,
     ) -> Self {
         let Opener { node, process, instance } = opener;
@@ -65,6 +69,7 @@ impl Store {
             instance,
             clock,
             fault_log,
+            risks,
             checkpointer_ended,
         }))
     }
@@ -132,6 +137,7 @@ impl Store {
     /// Reports every later commit to `metrics`.
     pub fn report_to(&self, metrics: &Metrics) {
         self.0.queue.report_to(metrics.clone(), self.0.clock.clone());
+        self.0.risks.report_to(metrics);
     }
 
     /// Whether callers wait for queue capacity, because entries of this device, or of all devices, arrive

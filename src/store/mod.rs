@@ -19,6 +19,7 @@ mod postgres;
 mod read;
 mod records;
 mod row;
+mod server;
 mod sqlite;
 mod statement;
 mod write;

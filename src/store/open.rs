@@ -8,7 +8,9 @@ use crate::store::instance::file_lock::Purpose;
 use crate::store::instance::process::ProcessId;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::migration::policy::MigrationPolicy;
+use crate::store::postgres::location::Location;
 use crate::store::read::reader::Reader;
+use crate::store::server::risks::ObservedRisks;
 use crate::store::sqlite::database_file::DatabaseFile;
 use crate::store::write::queue::Queue;
 use crate::store::{postgres, sqlite};
@@ -58,17 +60,18 @@ impl Store {
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let (url, process) = (url.into(), ProcessId::new(clock.now()));
-        let instance = if url.is_postgres() {
-            let location = postgres::location::Location::parse(&url)?;
+        let (instance, location) = if url.is_postgres() {
+            let location = Location::parse(&url)?;
             let lease = postgres::open::prepare_to_serve(&location, policy, &node, process, &clock).await?;
-            Instance::Server(Box::new(lease))
+            (Instance::Server(Box::new(lease)), Some(location))
         } else {
             let location = sqlite::location::Location::parse(url.secret())?;
             let lock = sqlite::open::lock(&location, &node, Purpose::Serve)?;
             sqlite::open::prepare(&location, policy).await?;
-            Instance::File(lock, DatabaseFile::open(&location)?)
+            (Instance::File(lock, DatabaseFile::open(&location)?), None)
         };
-        let store = Self::assemble(url, Opener { node, process, instance: Some(instance) }, clock).await?;
+        let opener = Opener { node, process, instance: Some(instance) };
+        let store = Self::assemble(url, location, opener, clock).await?;
         store.release_former_claims().await?;
         Ok(store)
     }
@@ -80,7 +83,7 @@ impl Store {
     pub async fn plan_migration(url: impl Into<StoreUrl>) -> Result<MigrationPlan, StoreError> {
         let url = url.into();
         if url.is_postgres() {
-            postgres::schema::plan(&postgres::location::Location::parse(&url)?).await
+            postgres::schema::plan(&Location::parse(&url)?).await
         } else {
             sqlite::schema::plan(&sqlite::location::Location::parse(url.secret())?).await
         }
@@ -94,7 +97,7 @@ impl Store {
     pub async fn migrate(node: &NodeName, url: impl Into<StoreUrl>) -> Result<MigrationPlan, StoreError> {
         let url = url.into();
         if url.is_postgres() {
-            let location = postgres::location::Location::parse(&url)?;
+            let location = Location::parse(&url)?;
             return postgres::open::prepare(&location, MigrationPolicy::Always).await;
         }
         let location = sqlite::location::Location::parse(url.secret())?;
@@ -113,21 +116,30 @@ impl Store {
         policy: MigrationPolicy,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        if url.is_postgres() {
-            postgres::open::prepare(&postgres::location::Location::parse(url)?, policy).await?;
+        let location = if url.is_postgres() {
+            let location = Location::parse(url)?;
+            postgres::open::prepare(&location, policy).await?;
+            Some(location)
         } else {
             sqlite::open::prepare(&sqlite::location::Location::parse(url.secret())?, policy).await?;
-        }
+            None
+        };
         let opener = Opener { node, process: ProcessId::new(clock.now()), instance: None };
-        Self::assemble(url.clone(), opener, clock).await
+        Self::assemble(url.clone(), location, opener, clock).await
     }
 
-    /// Opens a store whose schema is up to date.
-    async fn assemble(url: StoreUrl, opener: Opener, clock: Clock) -> Result<Self, StoreError> {
+    /// Opens a store whose schema is up to date; `location` is that of a server.
+    async fn assemble(
+        url: StoreUrl,
+        location: Option<Location>,
+        opener: Opener,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let node = opener.node.clone();
-        let (queue, reader, checkpointer_ended) = if url.is_postgres() {
+        let risks = location.as_ref().map_or_else(ObservedRisks::default, |server| server.risks().clone());
+        let (queue, reader, checkpointer_ended) = if let Some(location) = location {
             let process = opener.instance.as_ref().map(|_| opener.process);
-            let location = postgres::location::Location::parse(&url)?.for_process(process);
+            let location = location.for_process(process);
             let (writer, pool) = postgres::open::open(location, node, clock.clone()).await?;
             (Queue::start(writer), Reader::Postgres(pool), None)
         } else {
@@ -136,6 +148,6 @@ impl Store {
             let ended = writer.checkpointer_ended();
             (Queue::start_on_its_own_thread(writer)?, Reader::Sqlite(pool), Some(ended))
         };
-        Ok(Self::new(queue, reader, url, opener, clock, checkpointer_ended))
+        Ok(Self::new(queue, reader, url, opener, clock, risks, checkpointer_ended))
     }
 }

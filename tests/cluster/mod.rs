@@ -67,6 +67,11 @@ impl Cluster {
         self.order("stop");
     }
 
+    /// Stops it with SIGQUIT, an immediate shutdown: what is not in its write-ahead log on the disk is lost.
+    pub fn quit(&self) {
+        self.order("quit");
+    }
+
     /// Kills it with SIGKILL, as a failing machine would.
     pub fn crash(&self) {
         self.order("crash");
@@ -121,6 +126,14 @@ impl Cluster {
     /// The folder of the cluster.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Changes its configuration, and waits until new sessions have it.
+    pub fn alter(&self, setting: &str) {
+        self.sql("postgres", &format!("ALTER SYSTEM {setting}"));
+        self.sql("postgres", "SELECT pg_reload_conf()");
+        // The postmaster reads the file when it handles the signal, and passes the signal on.
+        std::thread::sleep(std::time::Duration::from_millis(300));
     }
 
     /// Runs SQL as the superuser; what it prints, one row a line, columns parted by `|`.

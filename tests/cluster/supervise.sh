@@ -2,7 +2,7 @@
 # end of stdin, so that its end is seen here however it came about. Runs as an ordinary user; initdb insists on that.
 #
 # Arguments: the folder with PostgreSQL's programs, and a port. Prints the folder of the cluster, and a line after each
-# command: start, stop (as an administrator does), crash (kill -9 of the postmaster), freeze, thaw; install and set
+# command: start, stop (as an administrator does), quit (at once), crash (kill -9 of the postmaster), freeze, thaw; install and set
 # change files of the cluster.
 set -u
 bin=$1 port=$2
@@ -62,6 +62,7 @@ while read -r word argument; do
     case $word in
         start) start && echo done ;;
         stop) stop fast && echo done ;;
+        quit) stop immediate && echo done ;;
         crash) crash && echo done ;;
         freeze) for pid in $(family); do kill -STOP "$pid"; done && echo done ;;
         thaw) thaw && echo done ;;

@@ -22,6 +22,7 @@ mod conformance;
 mod connections;
 mod corpus;
 mod demo;
+mod durability;
 mod harness;
 mod hl7_tls;
 mod hostile_chains;

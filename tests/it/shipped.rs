@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use pcd_platform::audit::Event;
-use pcd_platform::model::Refusal;
+use pcd_platform::model::{Refusal, StoreRisk};
 
 fn pcd(folder: &Path, words: &str) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
@@ -77,11 +77,14 @@ fn the_proofs_that_the_readme_names_exist() {
 }
 
 #[test]
-fn the_documentation_lists_every_audit_event_and_every_refusal() {
+fn the_documentation_lists_every_audit_event_every_refusal_and_every_risk() {
     let page = |name: &str| {
         std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
     };
-    let (audit, interface_a) = (page("audit.md"), page("interface-a.md"));
+    let (audit, interface_a, store) = (page("audit.md"), page("interface-a.md"), page("store.md"));
+    for risk in StoreRisk::ALL {
+        assert!(store.contains(&format!("| `{}` |", risk.code())), "docs/store.md lacks {risk:?}");
+    }
     for event in Event::NAMES {
         // A row lists related events as `device-added`, `-changed`.
         let listed = event.match_indices('-').any(|(at, _)| audit.contains(&format!("`{}`", &event[at..])));

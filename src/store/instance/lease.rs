@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::process::{Holder, ProcessId};
 use crate::model::{Clock, NodeName, explained};
 use crate::store::error::StoreError;
+use crate::store::postgres::durability::{all_risks, risks_from};
 use crate::store::postgres::failure::classify;
 use crate::store::postgres::location::Location;
 
@@ -128,10 +129,11 @@ impl Lease {
             None => connection.insert(self.location.connect_to_write().await?),
         };
         let renew = sqlx::query(RENEW).bind(self.node.as_str()).bind(self.process.to_string());
-        if renew.execute(&mut *connection).await.map_err(classify)?.rows_affected() > 0 {
-            return Ok(None);
-        }
-        holder(connection, &self.node).await.map(Some)
+        let Some(row) = renew.fetch_optional(&mut *connection).await.map_err(classify)? else {
+            return holder(connection, &self.node).await.map(Some);
+        };
+        self.location.risks().observe(risks_from(row.try_get("risks").map_err(classify)?));
+        Ok(None)
     }
 }
 
@@ -195,8 +197,14 @@ SET process = excluded.process, host = excluded.host, pid = excluded.pid, renewe
 WHERE lease.process = excluded.process
     OR lease.renewed_at <= excluded.renewed_at - $5 OR lease.renewed_at > excluded.renewed_at + $5";
 
-const RENEW: &str = "
+/// Reports the risks of the server's settings, so that they are found while nothing is written, too.
+const RENEW: &str = concat!(
+    "
 UPDATE node_lease SET renewed_at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-WHERE node = $1 AND process = $2";
+WHERE node = $1 AND process = $2
+RETURNING ",
+    all_risks!(),
+    " AS risks"
+);
 
 const RELEASE: &str = "UPDATE node_lease SET renewed_at = 0 WHERE node = $1 AND process = $2";

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::pending::Pending;
+use crate::model::StoreRisks;
 use crate::store::instance::process::Holder;
 
 /// What a migration would do to a store.
@@ -26,6 +27,8 @@ pub struct MigrationPlan {
     pub free: Option<u64>,
     /// The processes that serve the store.
     pub serving: Vec<Holder>,
+    /// The risks of the server's settings; they are accepted, otherwise there would be no plan.
+    pub risks: StoreRisks,
 }
 
 /// What a store holds before its migration.
@@ -66,6 +69,7 @@ impl MigrationPlan {
             needed: volume.bytes.saturating_mul(factor) / 100,
             free: None,
             serving: Vec::new(),
+            risks: StoreRisks::default(),
         }
     }
 

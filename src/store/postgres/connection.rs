@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, Postgres};
+use sqlx::{AssertSqlSafe, Row as _};
 
+use super::durability::{risks_from, set_level, unaccepted_risks};
 use super::failure::classify;
 use super::rows::{NewRow, bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number};
 use crate::audit::ChainHead;
@@ -26,7 +27,15 @@ impl Connection for PgConnection {
         let fetch = async |connection: &mut PgConnection, sql: String| {
             sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(classify)
         };
-        let mut rows = fetch(self, format!("BEGIN; {select}")).await?;
+        let mut rows = fetch(self, format!("BEGIN; {PREPARE}; {select}")).await?;
+        if rows.is_empty() {
+            return Err(StoreError::unreadable("the settings of the server"));
+        }
+        let risks = risks_from(rows.remove(0).try_get("risks").map_err(classify)?);
+        if !risks.is_empty() {
+            self.run("ROLLBACK").await?;
+            return Err(StoreError::Risky(risks));
+        }
         if rows.is_empty() {
             // Before the first row of the chain there is no row to lock: take an advisory lock, and read
             // again, because another process may have written the first row meanwhile.
@@ -48,6 +57,8 @@ impl Connection for PgConnection {
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        // A trigger of this transaction may have changed the level: the commit gets its own.
+        let sql = if sql == "COMMIT" { COMMIT } else { sql };
         sqlx::raw_sql(sql).execute(self).await.map_err(classify)?;
         Ok(())
     }
@@ -141,6 +152,11 @@ async fn resends(
     });
     by_key.collect()
 }
+
+/// The level of the transaction, and the risks for which it must not be committed.
+const PREPARE: &str = concat!("SELECT ", set_level!(), ", ", unaccepted_risks!(), " AS risks");
+
+const COMMIT: &str = concat!("SELECT ", set_level!(), "; COMMIT");
 
 /// Returns the identifiers of the inserted messages.
 const INSERT_MESSAGES: &str = concat!(

@@ -14,10 +14,12 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
 use tracing::log::LevelFilter;
 
+use super::durability;
 use super::failure::classify;
 use crate::model::StoreUrl;
 use crate::store::error::StoreError;
 use crate::store::instance::process::ProcessId;
+use crate::store::server::risks::ObservedRisks;
 
 /// The address of the server and how to connect to it. `Debug` does not show the password.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ pub(in crate::store) struct Location {
     /// The process that serves a node, for the fence of its writing connections: see
     /// [`crate::store::instance::lease`].
     process: Option<ProcessId>,
+    risks: ObservedRisks,
 }
 
 impl Location {
@@ -53,7 +56,8 @@ impl Location {
             options = options.ssl_mode(if is_local { PgSslMode::Prefer } else { PgSslMode::VerifyFull });
         }
         let options = options.application_name("pcd-platform").log_statements(LevelFilter::Trace);
-        Ok(Self { url: url.clone(), options, process: None })
+        let risks = ObservedRisks::new(url.accepted_risks());
+        Ok(Self { url: url.clone(), options, process: None, risks })
     }
 
     /// The same place, for the process that serves a node.
@@ -63,6 +67,11 @@ impl Location {
 
     pub(in crate::store) const fn url(&self) -> &StoreUrl {
         &self.url
+    }
+
+    /// The risks of the server, as observed by the connections of this location and its clones.
+    pub(in crate::store) const fn risks(&self) -> &ObservedRisks {
+        &self.risks
     }
 
     pub(super) fn options(&self) -> PgConnectOptions {
@@ -90,6 +99,7 @@ impl Location {
     pub(in crate::store) async fn connect_to_write(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.connect().await?;
         prepare(&mut connection, WRITE).await?;
+        durability::accept(&mut connection, self.risks.accepted()).await?;
         if let Some(process) = self.process {
             // A UUID has no quotes.
             prepare(&mut connection, &format!("SET pcd.process = '{process}'")).await?;
@@ -100,13 +110,7 @@ impl Location {
     /// Refuses a server whose commits are not durable, or that cannot store all messages.
     async fn examine(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         let row = sqlx::query(EXAMINE).fetch_one(&mut *connection).await.map_err(classify)?;
-        let setting = |column: &str| row.try_get::<String, _>(column).map_err(classify);
-        if setting("fsync")? != "on" {
-            return Err(StoreError::Server(
-                "configured with fsync = off: commits are lost when its machine fails; set fsync = on",
-            ));
-        }
-        if setting("server_encoding")? != "UTF8" {
+        if row.try_get::<String, _>("server_encoding").map_err(classify)? != "UTF8" {
             return Err(StoreError::Server(
                 "using a database with another encoding than UTF8; create one with ENCODING 'UTF8'",
             ));
@@ -117,11 +121,8 @@ impl Location {
         if row.try_get::<bool, _>("standby").map_err(classify)? {
             return Err(StoreError::Server("a standby, which is read-only; connect to the primary"));
         }
-        // Levels that wait for more than the local disk stay as configured.
-        if setting("synchronous_commit")? == "off" {
-            prepare(connection, "SET synchronous_commit = on").await?;
-        }
-        Ok(())
+        self.risks.observe(durability::examine(connection).await?);
+        self.risks.require_accepted()
     }
 }
 
@@ -165,8 +166,7 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_SERVER_VERSION: i32 = 130_000;
 
 const EXAMINE: &str = "
-SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit,
-    current_setting('server_encoding') AS server_encoding, current_setting('server_version_num')::int AS version,
+SELECT current_setting('server_encoding') AS server_encoding, current_setting('server_version_num')::int AS version,
     pg_is_in_recovery() AS standby";
 
 /// Shorter than the timeout of a commit, so that the server's error arrives first.

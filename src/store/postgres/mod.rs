@@ -2,6 +2,7 @@
 //! reads, and one connection that listens for changes of the device directory.
 
 mod connection;
+pub(in crate::store) mod durability;
 pub(in crate::store) mod failure;
 pub(in crate::store) mod listener;
 pub(in crate::store) mod location;

@@ -69,6 +69,7 @@ pub(super) async fn plan_on(
     };
     let mut plan = MigrationPlan::new(pending, creates, volume(connection).await?);
     plan.serving = serving(connection).await?;
+    plan.risks = location.risks().observed();
     Ok(plan)
 }
 

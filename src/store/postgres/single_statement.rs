@@ -20,12 +20,16 @@
 //! next query, not when it reports the number of inserted rows, which comes earlier; sqlx waits for the
 //! former.
 //!
+//! **Durability.** The update also sets the level of this commit, and finds no row when the server has got a
+//! setting with which it can lose commits: see [`super::durability`].
+//!
 //! **A lost connection** leaves the commit in doubt. The hash of the last row decides it afterwards. If the
 //! server executes the statement later than that check, it writes nothing, because the chain has moved on or
 //! because the messages are already stored: see `begin` in [`crate::store::write::batch`].
 
 use sqlx::postgres::PgConnection;
 
+use super::durability::{set_level, unaccepted_risks};
 use super::failure::classify;
 use super::rows::{bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number};
 use crate::audit::ChainHead;
@@ -81,8 +85,12 @@ WITH chain AS (
     UPDATE audit_end SET number = $29, hash = $30 WHERE node = $26 AND number = $27 AND hash = $28
         AND ",
     is_holder!(),
+    " AND ",
+    unaccepted_risks!(),
+    " = 0
+    RETURNING node, ",
+    set_level!(),
     "
-    RETURNING node
 ), stored AS (",
     insert_messages!(),
     "

@@ -62,6 +62,8 @@ impl Writer {
         let mut attempts = 1;
         let mut in_doubt = Vec::new();
         loop {
+            // A risk that no transaction sees by itself, such as an unlogged table.
+            self.location.risks().require_accepted()?;
             let connection = connected(&mut self.state, &self.location, &self.clock).await?;
             let written = write(connection, &self.node, self.end.take(), &in_doubt, entries).await;
             let CommitError { error, in_doubt: unknown } = match written {

@@ -50,7 +50,7 @@ async fn a_full_disk_fails_at_once_and_recovers_when_there_is_space() {
     let (url, clock) = (StoreUrl::new(place.url()), place.clock.clone());
     let opener =
         Opener { node: NodeName::from_hostname(), process: ProcessId::new(clock.now()), instance: None };
-    let store = Store::new(queue, Reader::Sqlite(pool), url, opener, clock, None);
+    let store = Store::new(queue, Reader::Sqlite(pool), url, opener, clock, Default::default(), None);
     let large = incompressible(16 * 1024);
 
     let fill = join_all((0..20).map(|n| store.record(place.record(&n.to_string(), large))));

@@ -3,6 +3,7 @@
 use sqlx::Connection as _;
 
 use super::*;
+use crate::model::StoreRisk;
 use crate::pcd::{AlertKey, AlertReport, Filler};
 use crate::store::fixtures::cluster;
 
@@ -56,16 +57,30 @@ async fn a_server_without_durable_commits_is_refused() {
     own.stop();
     own.restart();
     let opened = Store::open(&url, TestStore::new().clock).await;
-    assert!(message_of(opened).contains("fsync"));
-    own.set("fsync = on");
-    own.set("synchronous_commit = off");
-    own.stop();
-    own.restart();
+    assert!(message_of(opened).contains("fsync-off"));
+    let accepting = StoreUrl::new(&url).with_accepted_risks([StoreRisk::FsyncOff].into_iter().collect());
+    Store::open(accepting, TestStore::new().clock).await.unwrap();
+}
+
+#[tokio::test]
+async fn each_connection_that_writes_waits_for_the_disk() {
+    let own = cluster::Cluster::start();
+    let url = own.database();
     let location = postgres::location::Location::parse(&url.as_str().into()).unwrap();
-    let mut connection = location.connect_to_write().await.unwrap();
-    let setting: String =
-        sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(setting, "on");
+    for (configured, expected) in [
+        ("off", "on"),
+        ("local", "on"),
+        ("remote_write", "on"),
+        ("on", "on"),
+        ("remote_apply", "remote_apply"),
+    ] {
+        own.alter(&format!("SET synchronous_commit = {configured}"));
+        let mut connection = location.connect_to_write().await.unwrap();
+        own.alter("SET synchronous_commit = off");
+        let setting: String =
+            sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&mut connection).await.unwrap();
+        assert_eq!(setting, expected, "{configured}");
+    }
 }
 
 #[tokio::test]

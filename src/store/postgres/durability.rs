@@ -1,0 +1,96 @@
+//! What makes a commit of the server durable: the level of the session and of each transaction, and the
+//! settings of the server without which no level helps.
+//!
+//! A session that sets `synchronous_commit` itself no longer follows the server's configuration, its database
+//! or its role. Each transaction sets it again, as part of a statement that it needs anyway, because a
+//! trigger or a function may have changed the session. Level: `on`, or `remote_apply` where the server asks
+//! for that. `fsync` and the like belong to the server; a transaction that finds them changed stores nothing.
+//!
+//! What remains: the server applies a new setting to one process after the other. A commit of that moment may
+//! have been written by a process that already no longer synchronises.
+
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
+
+use super::failure::classify;
+use crate::model::StoreRisks;
+use crate::store::error::StoreError;
+
+/// Sets the level of the session, and returns the risks of the server.
+pub(in crate::store) async fn examine(connection: &mut PgConnection) -> Result<StoreRisks, StoreError> {
+    let row = sqlx::query(EXAMINE).fetch_one(connection).await.map_err(classify)?;
+    Ok(risks_from(row.try_get("risks").map_err(classify)?))
+}
+
+/// Sets the accepted risks for the transactions of the session.
+pub(super) async fn accept(connection: &mut PgConnection, accepted: StoreRisks) -> Result<(), StoreError> {
+    let set = format!("SET pcd.accepted_risks = '{}'", accepted.bits());
+    connection.execute(AssertSqlSafe(set)).await.map(drop).map_err(classify)
+}
+
+/// The risks as the server computes them.
+pub(in crate::store) fn risks_from(bits: i32) -> StoreRisks {
+    StoreRisks::from_bits(u8::try_from(bits).unwrap_or_default())
+}
+
+/// The expression of the level that a session or a transaction has to have.
+macro_rules! level {
+    () => {
+        "CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END"
+    };
+}
+pub(in crate::store) use level;
+
+/// The expression that sets the level of the transaction; its value is not NULL.
+macro_rules! set_level {
+    () => {
+        concat!("set_config('synchronous_commit', ", $crate::store::postgres::durability::level!(), ", true)")
+    };
+}
+pub(super) use set_level;
+
+/// The expression of the risks that settings are: the bits of [`StoreRisks`].
+macro_rules! setting_risks {
+    () => {
+        "(CASE WHEN current_setting('fsync') = 'on' THEN 0 ELSE 1 END
+        + CASE WHEN current_setting('full_page_writes') = 'on' THEN 0 ELSE 2 END
+        + CASE WHEN current_setting('data_sync_retry') = 'off' THEN 0 ELSE 4 END
+        + CASE WHEN current_setting('zero_damaged_pages') = 'off' THEN 0 ELSE 8 END
+        + CASE WHEN current_setting('session_replication_role') = 'origin' THEN 0 ELSE 16 END)"
+    };
+}
+pub(in crate::store) use setting_risks;
+
+/// The same without those that this session accepts; 0 when it may commit.
+macro_rules! unaccepted_risks {
+    () => {
+        concat!(
+            "(",
+            $crate::store::postgres::durability::setting_risks!(),
+            " & ~coalesce(nullif(current_setting('pcd.accepted_risks', true), ''), '0')::int)"
+        )
+    };
+}
+pub(super) use unaccepted_risks;
+
+/// The expression of all risks. Tables that do not exist yet are no risk.
+macro_rules! all_risks {
+    () => {
+        concat!(
+            "(",
+            $crate::store::postgres::durability::setting_risks!(),
+            " + CASE WHEN EXISTS (
+                SELECT FROM pg_class WHERE relpersistence <> 'p' AND oid = ANY (ARRAY[
+                    to_regclass('message'), to_regclass('message_identity'), to_regclass('audit'),
+                    to_regclass('audit_end'), to_regclass('audit_begin'), to_regclass('device'),
+                    to_regclass('device_revision'), to_regclass('seen_identity'), to_regclass('alert_report'),
+                    to_regclass('outbox'), to_regclass('node_lease')
+                ]::oid[])
+            ) THEN 32 ELSE 0 END)"
+        )
+    };
+}
+pub(in crate::store) use all_risks;
+
+const EXAMINE: &str =
+    concat!("SELECT set_config('synchronous_commit', ", level!(), ", false), ", all_risks!(), " AS risks");
