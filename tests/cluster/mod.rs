@@ -159,8 +159,8 @@ impl Drop for Cluster {
     }
 }
 
-/// The newest version that is installed.
-fn programs() -> PathBuf {
+/// The folder with the programs of the newest version that is installed.
+pub fn programs() -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let number = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
     let newest = versions.map(|entry| entry.path()).filter(|path| path.join("bin/postgres").exists());
@@ -168,8 +168,8 @@ fn programs() -> PathBuf {
     newest.expect("PostgreSQL is missing: install the Debian package postgresql").join("bin")
 }
 
-/// initdb refuses root.
-fn as_ordinary_user() -> Command {
+/// Runs a program as an ordinary user: initdb refuses root.
+pub fn as_ordinary_user() -> Command {
     let id = |arguments: &[&str]| {
         let output = Command::new("id").args(arguments).output().unwrap();
         output.status.success().then(|| String::from_utf8(output.stdout).unwrap().trim().to_owned())

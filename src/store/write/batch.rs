@@ -131,7 +131,10 @@ async fn begin(
     for committed in in_doubt {
         // The hash of a row covers the whole chain before it, so no other batch ends with the same hash.
         if connection.has_audit_row(node, &committed.end).await? {
-            connection.run("ROLLBACK").await?;
+            // A commit that was interrupted while it waited for a synchronous standby can be read, and the
+            // standby may not have it. Opening the transaction wrote to the log behind it, so this COMMIT
+            // waits until the standby has both.
+            connection.run("COMMIT").await?;
             let outcomes = committed.outcomes.clone();
             return Ok(BeginOutcome::AlreadyCommitted(Committed { outcomes, end: head }));
         }

@@ -9,6 +9,7 @@
 pub mod cluster;
 mod device;
 mod disk;
+mod faulty_disk;
 mod java;
 mod openssl;
 mod peer;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use device::{Device, framed, message};
 pub use disk::{Disk, where_one_may_mount};
+pub use faulty_disk::FaultyDisk;
 pub use java::java;
 pub use openssl::{alert, s_client};
 pub use peer::{Finished, command, command_at, connect_from, finish, tool};
