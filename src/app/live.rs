@@ -1,5 +1,6 @@
 //! What the operator's side sees of the devices' side.
 
+use super::removals::removals;
 use super::tasks::Supervisor;
 use crate::config::ConfigHandle;
 use crate::http::Live;
@@ -7,6 +8,7 @@ use crate::interface_a::Registry;
 use crate::liveness::Liveness;
 use crate::model::{DeviceId, Task};
 use crate::revocation::KnownStaple;
+use crate::store::Removals;
 use crate::tls::stapling::StapleRefresher;
 use crate::view::{FeedView, SessionView};
 
@@ -41,6 +43,10 @@ impl Live for LiveView {
 
     fn failed_tasks(&self) -> Vec<&'static str> {
         self.supervisor.failed().into_iter().map(Task::name).collect()
+    }
+
+    fn removals(&self) -> Removals {
+        removals(&self.config.load().store)
     }
 
     fn feed(&self, device: &DeviceId) -> Option<FeedView> {

@@ -14,6 +14,7 @@ mod expiry;
 mod lifecycle;
 mod live;
 mod reload;
+mod removals;
 mod retention;
 mod revocation;
 mod running;
@@ -35,7 +36,7 @@ use crate::http;
 use crate::interface_a::{Dependencies, InterfaceA, Registry, Serving};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::model::{Clock, Task};
+use crate::model::{Clock, Task, explained};
 use crate::revocation::Engine;
 use crate::store::{MigrationPolicy, Store};
 use crate::tls::Acceptor;
@@ -44,6 +45,7 @@ pub use error::PlatformError;
 pub use examine::{Examination, examine};
 use lifecycle::Ending;
 pub use lifecycle::Signals;
+pub use removals::removals;
 use tasks::Tasks;
 
 /// A platform whose configuration, keys, roots and store are read and checked; it does not listen yet.
@@ -91,6 +93,13 @@ impl Platform {
         let store =
             Store::serve(config.store.node.clone(), &config.store.url, migration, clock.clone()).await?;
         store.report_to(&metrics);
+        if let Err(error) = store.check_rights(removals(&config.store)).await {
+            let error = explained(&error);
+            tracing::error!(
+                error,
+                "rights are missing in the store; the platform is not ready until they are granted"
+            );
+        }
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
             started: config.values.clone(),

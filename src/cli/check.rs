@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::config_file::ConfigFile;
 use super::text::counted;
 use super::{Exit, Failure, Outcome, Output};
-use crate::app::{PlatformError, examine};
+use crate::app::{PlatformError, examine, removals};
 use crate::config::{Config, ConfigError, Undetermined};
 use crate::model::{Clock, explained};
 use crate::revocation::{InstalledCrl, KnownStaple};
@@ -135,6 +135,11 @@ async fn store(config: &Config) -> Vec<Finding> {
         );
         Finding::warning("store", text)
     }];
+    if !plan.is_pending()
+        && let Err(error) = Store::check_rights_at(&config.store.url, removals(&config.store)).await
+    {
+        findings.push(Finding::error("store", explained(&error)));
+    }
     if !plan.fits_on_disk() {
         let text = format!("the migration may need {} bytes more than the disk has", plan.needed);
         findings.push(Finding::error("store", text));

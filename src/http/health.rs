@@ -19,7 +19,7 @@ pub(super) struct Readiness {
 struct Checks {
     /// The platform accepts new connections.
     accepting: Check,
-    /// The store can write.
+    /// The store can write, and its role has the rights that the configuration needs.
     store: Check,
     /// Every running part that the platform cannot do without runs.
     tasks: Check,
@@ -38,7 +38,12 @@ pub(super) async fn live() -> &'static str {
 
 pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<Readiness>) {
     let draining = state.drain.is_cancelled().then(|| "the platform is shutting down".to_owned());
-    let store = state.store.check().await.err().map(|error| explained(&error));
+    // First the rights: what is missing has a name there.
+    let store = match state.store.check_rights(state.live.removals()).await {
+        Ok(()) => state.store.check().await,
+        lacking => lacking,
+    };
+    let store = store.err().map(|error| explained(&error));
     let failed = state.live.failed_tasks();
     let failed = (!failed.is_empty()).then(|| format!("ended because of a fault: {}", failed.join(", ")));
     let checks = Checks {

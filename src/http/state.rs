@@ -9,7 +9,7 @@ use super::reload::Reloader;
 use crate::metrics::Metrics;
 use crate::model::DeviceId;
 use crate::revocation::{Engine, KnownStaple};
-use crate::store::Store;
+use crate::store::{Removals, Store};
 use crate::view::{FeedView, SessionView};
 
 /// What only a running platform knows.
@@ -22,6 +22,8 @@ pub trait Live: std::fmt::Debug + Send + Sync {
     fn feed(&self, device: &DeviceId) -> Option<FeedView>;
     /// The names of the running parts whose end stops the platform.
     fn failed_tasks(&self) -> Vec<&'static str>;
+    /// What retention removes, as configured now.
+    fn removals(&self) -> Removals;
 }
 
 /// What the handlers use.

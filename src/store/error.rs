@@ -75,14 +75,14 @@ pub enum StoreError {
     Server(&'static str),
     /// The role of the platform lacks a privilege in the database.
     #[error(
-        "the store's role lacks a privilege: grant the privileges that docs/store.md lists, or start once with the \
-         role that owns the tables"
+        "the store's role lacks a privilege: grant the privileges that docs/store.md lists; `check` names those \
+         that are missing"
     )]
     Denied(#[source] Arc<sqlx::Error>),
     /// The role lacks this privilege, as found before it is used.
     #[error(
-        "the store's role lacks a privilege: {0}; grant the privileges that docs/store.md lists, or run `store migrate` \
-         with the role that owns the tables"
+        "the store's role lacks a privilege: {0}; grant the privileges that docs/store.md lists; migrations are for \
+         the role that owns the tables (`store migrate --as-owner`)"
     )]
     NotGranted(String),
     /// The store was created or migrated by another version of this program.
@@ -261,11 +261,16 @@ pub enum DatabaseError {
 }
 
 impl StoreError {
-    /// Whether the fault lies in a single entry, so that the other entries of its batch can succeed.
+    /// Whether the fault lies in a single entry, so that the other entries of its batch can succeed. A
+    /// privilege that one statement lacks is no fault of the connection, nor of other statements.
     pub(super) const fn concerns_one_entry(&self) -> bool {
         matches!(
             self,
-            Self::Refused(_) | Self::DeviceExists(_) | Self::DeviceUnknown(_) | Self::AlreadyWaiting(_)
+            Self::Refused(_)
+                | Self::Denied(_)
+                | Self::DeviceExists(_)
+                | Self::DeviceUnknown(_)
+                | Self::AlreadyWaiting(_)
         )
     }
 

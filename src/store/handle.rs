@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -123,17 +122,6 @@ impl Store {
         }
     }
 
-    /// Checks that the store accepts writes, by writing a probe row.
-    ///
-    /// # Errors
-    /// When the write fails or takes longer than five seconds.
-    pub async fn check(&self) -> Result<(), StoreError> {
-        match tokio::time::timeout(CHECK_TIMEOUT, self.write(Write::Probe)).await {
-            Ok(written) => written.map(drop),
-            Err(_) => Err(StoreError::Timeout(CHECK_TIMEOUT)),
-        }
-    }
-
     /// Reports every later commit to `metrics`.
     pub fn report_to(&self, metrics: &Metrics) {
         self.0.queue.report_to(metrics.clone(), self.0.clock.clone());
@@ -189,6 +177,3 @@ impl fmt::Debug for Store {
         f.debug_tuple("Store").field(&self.0.url).finish()
     }
 }
-
-/// How long [`Store::check`] waits for its probe row.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(5);

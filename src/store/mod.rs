@@ -40,6 +40,7 @@ pub use records::message::{
     CONTROL_ID_REUSED, MessageFilter, MessageRecord, MessageSummary, RecordOutcome, StoredMessage, Verdict,
 };
 pub use records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
+pub use records::removals::Removals;
 
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -136,6 +136,11 @@ impl Cluster {
         std::thread::sleep(std::time::Duration::from_millis(300));
     }
 
+    /// What the server has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap()
+    }
+
     /// Runs SQL as the superuser; what it prints, one row a line, columns parted by `|`.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         let output = Command::new(programs().join("psql"))

@@ -57,6 +57,7 @@ mod resumption;
 mod retention;
 mod revocation;
 mod revocation_hostile;
+mod rights;
 mod shipped;
 mod silent_peers;
 mod soak;

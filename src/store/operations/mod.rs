@@ -6,5 +6,6 @@ mod directory;
 pub(in crate::store) mod inspect;
 mod message;
 mod outbox;
+mod readiness;
 mod retention;
 pub(in crate::store) mod verify;

@@ -8,6 +8,7 @@ pub(in crate::store) mod listener;
 pub(in crate::store) mod location;
 pub(in crate::store) mod open;
 pub(in crate::store) mod pool;
+pub(in crate::store) mod rights;
 mod rows;
 pub(in crate::store) mod schema;
 mod single_statement;

@@ -1,8 +1,9 @@
 //! Opens the store on a server: its schema first, then the lease of a serving process, then the connections.
 
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::{PgConnection, PgPool, Postgres};
 
+use super::failure::classify;
 use super::location::Location;
 use super::pool;
 use super::schema;
@@ -13,6 +14,8 @@ use crate::store::instance::lease::Lease;
 use crate::store::instance::process::ProcessId;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::migration::policy::MigrationPolicy;
+use crate::store::row::Row;
+use crate::store::statement::Statement;
 
 /// Opens the store, whose schema is up to date.
 pub(in crate::store) async fn open(
@@ -23,6 +26,17 @@ pub(in crate::store) async fn open(
     let connection = location.connect_to_write().await?;
     let pool = pool::open(&location);
     Ok((Writer::new(location, node, clock, connection), pool))
+}
+
+/// The rows that a statement returns, through a connection of its own.
+pub(in crate::store) async fn query(
+    location: &Location,
+    statement: Statement,
+) -> Result<Vec<Row>, StoreError> {
+    let mut connection = location.connect().await?;
+    let rows = statement.query::<Postgres>().fetch_all(&mut connection).await.map_err(classify);
+    let _ = connection.close().await;
+    Ok(rows?.into_iter().map(Row::Postgres).collect())
 }
 
 /// Brings the schema up to date as far as `policy` allows it; what was done. A role that may not make tables

@@ -37,8 +37,6 @@ pub(in crate::store) async fn plan(location: &Location) -> Result<MigrationPlan,
     let plan = plan_on(&mut connection, location).await?;
     if plan.is_pending() {
         require_create(&mut connection).await?;
-    } else {
-        require_insert(&mut connection).await?;
     }
     Ok(plan)
 }
@@ -48,13 +46,6 @@ async fn require_create(connection: &mut PgConnection) -> Result<(), StoreError>
     let missing: Option<String> =
         sqlx::query_scalar(SELECT_NO_CREATE).fetch_optional(connection).await.map_err(classify)?;
     missing.map_or(Ok(()), |missing| Err(StoreError::NotGranted(missing)))
-}
-
-/// Reads and inserts are what every process does.
-async fn require_insert(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let tables: Option<String> =
-        sqlx::query_scalar(SELECT_NO_INSERT).fetch_one(connection).await.map_err(classify)?;
-    tables.map_or(Ok(()), |tables| Err(StoreError::NotGranted(format!("SELECT and INSERT on {tables}"))))
 }
 
 /// The same, through this connection.
@@ -160,13 +151,6 @@ const MAX_COUNTED: i64 = 2_000_000;
 const SELECT_NO_CREATE: &str = "
 SELECT format('CREATE on schema %s for role %s', coalesce(current_schema(), 'public'), current_user)
 WHERE NOT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
-
-const SELECT_NO_INSERT: &str = "
-SELECT string_agg(name, ', ')
-FROM unnest(ARRAY['message', 'alert_report', 'outbox', 'audit', 'audit_end', 'device', 'seen_identity', 'probe',
-    'node_lease']) AS name
-WHERE to_regclass(name) IS NOT NULL
-    AND NOT (has_table_privilege(to_regclass(name), 'SELECT') AND has_table_privilege(to_regclass(name), 'INSERT'))";
 
 const SELECT_SERVING: &str = "
 SELECT node, host, pid FROM node_lease

@@ -5,3 +5,4 @@ pub(in crate::store) mod audit;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod message;
 pub(in crate::store) mod outbox;
+pub(in crate::store) mod removals;

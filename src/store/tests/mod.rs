@@ -13,6 +13,7 @@ mod outbox;
 mod plans;
 mod relay;
 mod retention;
+mod rights;
 mod rows;
 mod server;
 

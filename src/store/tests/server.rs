@@ -1,10 +1,7 @@
 //! Tests of the store on PostgreSQL.
 
-use sqlx::Connection as _;
-
 use super::*;
 use crate::model::StoreRisk;
-use crate::pcd::{AlertKey, AlertReport, Filler};
 use crate::store::fixtures::cluster;
 
 fn message_of(opened: Result<Store, StoreError>) -> String {
@@ -104,83 +101,6 @@ async fn the_password_file_must_be_readable_by_its_owner_only() {
     assert!(!format!("{store:?}").contains("s3cret"));
     std::fs::remove_file(&file).unwrap();
     assert!(matches!(open().await, Err(StoreError::Password { .. })));
-}
-
-/// The n-th block of SQL in the documentation.
-fn documented(n: usize) -> &'static str {
-    let text = include_str!("../../../docs/store.md");
-    text.split("```sql\n").nth(n + 1).unwrap().split("```").next().unwrap()
-}
-
-#[tokio::test]
-async fn the_documented_role_can_serve_and_cannot_change_the_trail() {
-    let server = cluster::shared();
-    server.sql("postgres", "CREATE ROLE pcd_owner LOGIN; CREATE ROLE pcd LOGIN");
-    server.sql("postgres", "CREATE DATABASE pcd OWNER pcd_owner ENCODING 'UTF8' TEMPLATE template0");
-    assert!(documented(0).contains("CREATE DATABASE pcd OWNER pcd_owner ENCODING 'UTF8' TEMPLATE template0"));
-    let place = TestStore::new();
-    let owner = server.url("pcd_owner", "pcd");
-    let serving = server.url("pcd", "pcd");
-    let open = async |url: &str| Store::open(url, place.clock.clone()).await;
-    let opened = open(&serving).await;
-    assert!(matches!(opened, Err(StoreError::Denied(_))), "the tables do not exist: {opened:?}");
-    let planned = Store::plan_migration(&serving).await;
-    assert!(matches!(&planned, Err(StoreError::NotGranted(what)) if what.contains("CREATE")), "{planned:?}");
-    open(&owner).await.unwrap().close().await;
-    let opened = open(&serving).await;
-    assert!(matches!(opened, Err(StoreError::Denied(_))), "no privilege was granted: {opened:?}");
-    let mut as_owner = sqlx::PgConnection::connect(&owner).await.unwrap();
-    sqlx::raw_sql(documented(1)).execute(&mut as_owner).await.unwrap();
-
-    let store = open(&serving).await.unwrap();
-    store.check().await.unwrap();
-    store.record(place.record("1", b"message")).await.unwrap();
-    store.record(place.rejected("2", b"message")).await.unwrap();
-    let seen = MessageRecord { not_allowed: vec!["A".to_owned()], ..place.record("3", b"message") };
-    store.record(seen).await.unwrap();
-    let alert = AlertReport {
-        key: AlertKey {
-            filler: Filler { number: b"1".to_vec(), assigner: Vec::new() },
-            phase: b"start".to_vec(),
-            time: b"2026".to_vec(),
-        },
-        continues: None,
-    };
-    for id in ["4", "5"] {
-        let raw = Bytes::copy_from_slice(id.as_bytes());
-        store
-            .record(MessageRecord { alerts: vec![alert.clone()], raw, ..place.record(id, b"") })
-            .await
-            .unwrap();
-    }
-    store.add_device(gateway("A"), "alice").await.unwrap();
-    store.describe_device(gateway("A"), "alice").await.unwrap();
-    store.set_device_status(&gateway("A").id, DeviceStatus::Suspended, "alice").await.unwrap();
-    store.remove_device(&gateway("A").id, "alice").await.unwrap();
-    store.sign_audit(&crate::audit::fixtures::Repeating).await.unwrap();
-    assert_eq!(store.messages(&ANY).await.unwrap().len(), 5);
-    let reports = store.verify_audit(&crate::audit::fixtures::Repeating).await.unwrap();
-    assert!(reports[0].verdict.is_ok());
-
-    // The privileges on a table that an update added are missing.
-    sqlx::raw_sql("REVOKE UPDATE ON alert_report FROM pcd").execute(&mut as_owner).await.unwrap();
-    let checked = store.check().await;
-    assert!(matches!(checked, Err(StoreError::Denied(_))), "{checked:?}");
-
-    let mut as_platform = sqlx::PgConnection::connect(&serving).await.unwrap();
-    for sql in [
-        "UPDATE audit SET event = 'nothing'",
-        "DELETE FROM audit",
-        "TRUNCATE audit",
-        "DROP TRIGGER audit_only_grows ON audit",
-        "ALTER TABLE audit DISABLE TRIGGER ALL",
-        "UPDATE message SET raw = ''",
-        "CREATE TABLE mine (id INT)",
-    ] {
-        let error = sqlx::raw_sql(sql).execute(&mut as_platform).await.unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains("permission denied") || text.contains("must be owner"), "{sql}: {text}");
-    }
 }
 
 #[tokio::test]

@@ -38,12 +38,6 @@ pub(in crate::store) async fn record_reports(
     Ok(())
 }
 
-/// Writes nothing, and fails if an alert could not be stored. If the privileges on a table that an update
-/// added are missing, the server would otherwise reject alerts only, and the check would succeed.
-pub(in crate::store) async fn probe(connection: &mut impl Connection) -> Result<(), StoreError> {
-    connection.execute(Statement::new(INSERT_NO_REPORT)).await.map(drop)
-}
-
 /// Deletes reports of which no message was received at `before` or later. Deletes at most as many as
 /// `messages` messages can carry, so that reports are deleted as fast as messages.
 pub(in crate::store) async fn delete_reports(
@@ -69,11 +63,6 @@ ON CONFLICT (device, report) DO UPDATE SET last_message = CASE
     WHEN excluded.last_message > alert_report.last_message THEN excluded.last_message
     ELSE alert_report.last_message
 END";
-
-const INSERT_NO_REPORT: &str = "
-INSERT INTO alert_report (device, report, filler, message, last_message, first_message, first_control_id)
-SELECT device, report, filler, message, last_message, first_message, first_control_id FROM alert_report WHERE FALSE
-ON CONFLICT (device, report) DO UPDATE SET last_message = excluded.last_message";
 
 const DELETE_REPORTS: &str = "
 DELETE FROM alert_report WHERE (device, report) IN (

@@ -69,7 +69,20 @@ impl Entry {
         match &self.write {
             Write::Message { record, .. } => Lane::Device(record.device.clone()),
             Write::Audit(event) => event.device_of_session().cloned().map_or(Lane::Platform, Lane::Device),
+            Write::PruneMessages { .. } | Write::PruneAudit { .. } => Lane::Retention,
             _ => Lane::Platform,
+        }
+    }
+
+    /// Whether `other` needs the same privileges: what the database denies the one it denies the other.
+    pub(in crate::store) fn has_same_needs(&self, other: &Self) -> bool {
+        match (&self.write, &other.write) {
+            (Write::Message { record, .. }, Write::Message { record: other, .. }) => {
+                record.alerts.is_empty() == other.alerts.is_empty()
+                    && record.not_allowed.is_empty() == other.not_allowed.is_empty()
+            }
+            (Write::Audit(_), Write::Audit(_)) | (Write::Probe, Write::Probe) => true,
+            _ => false,
         }
     }
 

@@ -3,7 +3,8 @@
 //! Each device has a lane, and the platform itself has one. A batch takes entries from the lanes in turn, and
 //! from each lane at most its share, so that a device that floods the store or sends messages that are
 //! expensive to write delays its own messages only. A device that sends alone has all of the batch. Within a
-//! lane the order is that of arrival, and within a batch too.
+//! lane the order is that of arrival, and within a batch too. A removal is a batch by itself; it waits for
+//! one batch of the others, and they wait for one removal.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,6 +17,9 @@ pub(in crate::store) enum Lane {
     Platform,
     /// Messages and sessions of this device.
     Device(DeviceId),
+    /// Removals. Each has a batch of its own: what the database refuses to remove, or removes slowly, must
+    /// not cost a sender its message.
+    Retention,
 }
 
 /// The entries that wait, with their jobs.
@@ -61,6 +65,34 @@ impl<J> Lanes<J> {
 
     /// Removes the jobs of the next batch and appends them to `batch`, in the order of their arrival.
     pub(super) fn take(&mut self, batch: &mut Vec<J>) {
+        if self.turns.front() == Some(&Lane::Retention) {
+            batch.extend(self.take_removal());
+            return;
+        }
+        let turns = self.turns.len();
+        self.turns.retain(|lane| *lane != Lane::Retention);
+        let has_removal = self.turns.len() < turns;
+        self.take_from_turns(batch);
+        if has_removal {
+            self.turns.push_front(Lane::Retention);
+        }
+    }
+
+    /// The next removal, whose lane comes behind the others afterwards.
+    fn take_removal(&mut self) -> Option<J> {
+        self.turns.pop_front();
+        let waiting = self.waiting.get_mut(&Lane::Retention)?;
+        let removal = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting.remove(&Lane::Retention);
+        } else {
+            self.turns.push_back(Lane::Retention);
+        }
+        removal.map(|removal| removal.job)
+    }
+
+    /// The jobs of a batch of entries that are no removals.
+    fn take_from_turns(&mut self, batch: &mut Vec<J>) {
         let max_lane_work = self.lane_share();
         let mut chosen = Vec::with_capacity(self.turns.len());
         let mut total = 0_u32;
@@ -171,6 +203,24 @@ mod tests {
             lanes.push(device("FLOOD"), 1, number);
         }
         assert_eq!(taken(&mut lanes).len(), MAX_BATCH, "it is alone");
+    }
+
+    #[test]
+    fn a_removal_has_a_batch_of_its_own_and_takes_turns_with_the_others() {
+        let mut lanes = Lanes::new();
+        lanes.push(device("A"), 1, 1);
+        lanes.push(Lane::Retention, 1, 100);
+        lanes.push(Lane::Retention, 1, 101);
+        lanes.push(Lane::Platform, 1, 2);
+        assert_eq!(taken(&mut lanes), [1, 2]);
+        lanes.push(device("B"), 1, 3);
+        assert_eq!(taken(&mut lanes), [100], "it waited for one batch");
+        assert_eq!(taken(&mut lanes), [3], "the others wait for one removal");
+        assert_eq!(taken(&mut lanes), [101]);
+        assert!(lanes.is_empty() && taken(&mut lanes).is_empty());
+        lanes.push(Lane::Retention, 1, 102);
+        lanes.push(device("A"), 1, 4);
+        assert_eq!((taken(&mut lanes), taken(&mut lanes)), (vec![102], vec![4]));
     }
 
     #[test]

@@ -1,0 +1,58 @@
+//! Whether the store can do its work now.
+
+use std::time::Duration;
+
+use crate::model::StoreUrl;
+use crate::store::error::StoreError;
+use crate::store::handle::Store;
+use crate::store::postgres;
+use crate::store::read::reader::Reader;
+use crate::store::records::removals::Removals;
+use crate::store::row::Row;
+use crate::store::write::entry::Write;
+
+impl Store {
+    /// Checks that the store accepts writes, by writing a probe row.
+    ///
+    /// # Errors
+    /// When the write fails or takes longer than five seconds.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        within_limit(self.write(Write::Probe)).await.map(drop)
+    }
+
+    /// Checks that the platform's role has every right in the database that this configuration needs. A file
+    /// has no roles.
+    ///
+    /// # Errors
+    /// [`StoreError::NotGranted`] names what is missing; others when the server does not answer.
+    pub async fn check_rights(&self, removals: Removals) -> Result<(), StoreError> {
+        let Reader::Postgres(pool) = self.reader() else { return Ok(()) };
+        let rows = postgres::pool::fetch(pool, postgres::rights::select_missing(removals));
+        require_none(&within_limit(rows).await?)
+    }
+
+    /// The same for the role of `url`, without a store that is open.
+    ///
+    /// # Errors
+    /// As [`Store::check_rights`].
+    pub async fn check_rights_at(url: impl Into<StoreUrl>, removals: Removals) -> Result<(), StoreError> {
+        let url = url.into();
+        if !url.is_postgres() {
+            return Ok(());
+        }
+        let location = postgres::location::Location::parse(&url)?;
+        require_none(&postgres::open::query(&location, postgres::rights::select_missing(removals)).await?)
+    }
+}
+
+fn require_none(missing: &[Row]) -> Result<(), StoreError> {
+    let missing: Vec<String> = missing.iter().map(|row| row.get("missing")).collect::<Result<_, _>>()?;
+    if missing.is_empty() { Ok(()) } else { Err(StoreError::NotGranted(missing.join("; "))) }
+}
+
+async fn within_limit<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(CHECK_TIMEOUT, work).await.unwrap_or(Err(StoreError::Timeout(CHECK_TIMEOUT)))
+}
+
+/// How long each check may take.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);

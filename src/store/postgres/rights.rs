@@ -1,0 +1,82 @@
+//! The rights that the platform's role needs in the database: one table, from which `check` and `/readyz`
+//! learn what is missing, and with which a test compares the grants of `docs/store.md`.
+
+use crate::store::records::removals::Removals;
+use crate::store::statement::Statement;
+
+/// Rights on a table.
+pub(in crate::store) struct Rights {
+    pub(in crate::store) table: &'static str,
+    pub(in crate::store) privileges: &'static [&'static str],
+    pub(in crate::store) need: Need,
+}
+
+/// Which configuration needs a right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Need {
+    Always,
+    /// `retain-messages` is a duration.
+    RemovingMessages,
+    /// `retain-audit` is a duration.
+    RemovingAudit,
+}
+
+impl Need {
+    pub(in crate::store) const fn is_met_by(self, removals: Removals) -> bool {
+        match self {
+            Self::Always => true,
+            Self::RemovingMessages => removals.messages,
+            Self::RemovingAudit => removals.audit,
+        }
+    }
+}
+
+/// The statement that selects what the role lacks, as the column `missing`: `INSERT, UPDATE on outbox`.
+pub(in crate::store) fn select_missing(removals: Removals) -> Statement {
+    let needed = RIGHTS.iter().filter(|rights| rights.need.is_met_by(removals));
+    let rows = needed.flat_map(|rights| {
+        let row = |privilege: &&str| format!("('{}', '{privilege}')", rights.table);
+        rights.privileges.iter().map(row).collect::<Vec<_>>()
+    });
+    let rows = rows.collect::<Vec<_>>().join(", ");
+    let mut statement = Statement::new("WITH needed (name, privilege) AS (VALUES ");
+    statement.push(&rows).push(SELECT_MISSING);
+    statement
+}
+
+const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rights {
+    Rights { table, privileges, need: Need::Always }
+}
+
+/// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
+pub(in crate::store) const RIGHTS: [Rights; 18] = [
+    always("_sqlx_migrations", &["SELECT"]),
+    always("message", &["SELECT", "INSERT"]),
+    always("message_identity", &["SELECT"]),
+    always("alert_report", &["SELECT", "INSERT", "UPDATE"]),
+    always("outbox", &["SELECT", "INSERT", "UPDATE"]),
+    always("audit", &["SELECT", "INSERT"]),
+    always("audit_end", &["SELECT", "INSERT", "UPDATE"]),
+    always("audit_begin", &["SELECT"]),
+    always("device", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("device_revision", &["SELECT", "UPDATE"]),
+    always("seen_identity", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("probe", &["SELECT", "INSERT", "UPDATE"]),
+    always("node_lease", &["SELECT", "INSERT", "UPDATE"]),
+    Rights { table: "message", privileges: &["DELETE"], need: Need::RemovingMessages },
+    Rights { table: "alert_report", privileges: &["DELETE"], need: Need::RemovingMessages },
+    Rights { table: "outbox", privileges: &["DELETE"], need: Need::RemovingMessages },
+    Rights { table: "audit", privileges: &["DELETE"], need: Need::RemovingAudit },
+    Rights { table: "audit_begin", privileges: &["INSERT", "UPDATE"], need: Need::RemovingAudit },
+];
+
+/// Without the schema or the database no table is visible: then only that is named.
+const SELECT_MISSING: &str = ")
+SELECT 'CONNECT on database ' || current_database() AS missing
+WHERE NOT has_database_privilege(current_database(), 'CONNECT')
+UNION ALL
+SELECT 'USAGE on the schema of the tables' WHERE current_schema() IS NULL
+UNION ALL
+SELECT string_agg(privilege, ', ' ORDER BY privilege) || ' on ' || name FROM needed
+WHERE current_schema() IS NOT NULL AND NOT coalesce(has_table_privilege(to_regclass(name), privilege), false)
+GROUP BY name";
