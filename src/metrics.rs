@@ -66,6 +66,10 @@ pub struct Metrics {
     pub staple_next_update_timestamp_seconds: IntGaugeVec,
     /// Audit rows by event.
     pub audit_events_total: CounterVec,
+    /// Audit rows that wait in memory for the store to recover.
+    pub audit_deferred_rows: IntGauge,
+    /// Audit rows that were lost while the store failed.
+    pub audit_lost_rows_total: IntCounter,
     /// Rows of this node's audit trail that have not been sent to the repository.
     pub audit_repository_pending: IntGauge,
     /// Audit messages that were sent to the repository.
@@ -86,6 +90,13 @@ pub struct Metrics {
     pub southbound_corrections_total: CounterVec,
     /// Rows that reached their age and were removed, by `what`: `messages` or `audit`.
     pub retention_pruned_total: CounterVec,
+    /// Whether the clock is believed: 1 or 0. While it is 0, retention removes nothing.
+    pub clock_confirmed: IntGauge,
+    /// How far retention is behind, in seconds, by `what`: `messages` or `audit`.
+    pub retention_backlog_seconds: IntGaugeVec,
+    /// Requests and connections that the admin listener refused, by `reason`: `host`, `web-page`,
+    /// `connections`.
+    pub admin_refusals_total: CounterVec,
     /// Panics that ended one connection: each is a fault of the platform.
     pub panics_total: IntCounter,
     /// Running parts that ended before the shutdown, by [`Task`].
@@ -136,6 +147,8 @@ impl Metrics {
                 &["certificate"],
             )?,
             audit_events_total: r.counters("audit_events_total", "Audit rows by event", &["event"])?,
+            audit_deferred_rows: r.gauge("audit_deferred_rows", DEFERRED)?,
+            audit_lost_rows_total: r.counter("audit_lost_rows_total", LOST)?,
             audit_repository_pending: r.gauge("audit_repository_pending", PENDING_ROWS)?,
             audit_repository_sent_total: r.counter("audit_repository_sent_total", "Audit messages sent")?,
             audit_repository_connected: r.gauge("audit_repository_connected", "1: it is connected")?,
@@ -146,6 +159,9 @@ impl Metrics {
             southbound_messages_total: r.counters("southbound_messages_total", SOUTHBOUND, OUTCOME)?,
             southbound_corrections_total: r.counters("southbound_corrections_total", CORRECTED, OUTCOME)?,
             retention_pruned_total: r.counters("retention_pruned_total", PRUNED, &["what"])?,
+            clock_confirmed: r.gauge("clock_confirmed", CLOCK)?,
+            retention_backlog_seconds: r.gauges("retention_backlog_seconds", BACKLOG, &["what"])?,
+            admin_refusals_total: r.counters("admin_refusals_total", ADMIN_REFUSALS, reason)?,
             panics_total: r.counter("panics_total", "Connections that a fault of the platform ended")?,
             task_failures_total: r.counters("task_failures_total", TASK_FAILURES, &["task"])?,
             registry,
@@ -242,6 +258,11 @@ const SOUTHBOUND: &str = "Messages for devices by outcome on this node";
 const OUTCOME: &[&str] = &["outcome"];
 const CORRECTED: &str = "Messages for devices whose outcome a later answer changed, by the new outcome";
 const PRUNED: &str = "Rows that reached their age and were removed";
+const CLOCK: &str = "1: the clock of the machine is believed; 0: it is not, and retention removes nothing";
+const BACKLOG: &str = "By how much the oldest row exceeds its age, in seconds";
+const ADMIN_REFUSALS: &str = "Requests and connections that the admin listener refused";
+const DEFERRED: &str = "Audit rows that wait in memory for the store to recover";
+const LOST: &str = "Audit rows that were lost while the store failed: there were too many";
 const TASK_FAILURES: &str = "Running parts of the platform that ended before the shutdown";
 
 /// Buckets of the durations, in seconds: 100 µs to 10 s.

@@ -6,6 +6,7 @@
 
 mod audit;
 mod certificates;
+mod clock;
 mod descriptors;
 mod directory;
 mod error;
@@ -16,6 +17,7 @@ mod live;
 mod reload;
 mod removals;
 mod retention;
+mod retention_pace;
 mod revocation;
 mod running;
 mod tasks;
@@ -60,6 +62,7 @@ pub struct Platform {
     directory: DirectoryHandle,
     acceptor: Arc<Acceptor>,
     revocation: Engine,
+    clock_watch: clock::ClockWatch,
 }
 
 /// A platform with bound ports that does not serve yet.
@@ -93,6 +96,7 @@ impl Platform {
         let store =
             Store::serve(config.store.node.clone(), &config.store.url, migration, clock.clone()).await?;
         store.report_to(&metrics);
+<<<<<<< HEAD
         if let Err(error) = store.check_rights(removals(&config.store)).await {
             let error = explained(&error);
             tracing::error!(
@@ -100,6 +104,9 @@ impl Platform {
                 "rights are missing in the store; the platform is not ready until they are granted"
             );
         }
+=======
+        store.defer_audit_rows(config.audit.max_deferred_rows, &metrics);
+>>>>>>> 4e214ed (Measure the age of rows by a clock that is believed)
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
             started: config.values.clone(),
@@ -110,7 +117,9 @@ impl Platform {
             directory,
             acceptor,
             revocation,
+            clock_watch: clock::ClockWatch::default(),
         };
+        platform.begin_with_clock().await;
         expiry::publish(&platform.acceptor, &platform.metrics);
         Ok(platform)
     }
@@ -209,7 +218,7 @@ impl Bound {
             "platform started"
         );
         let started = Event::PlatformStarted { version: env!("CARGO_PKG_VERSION").to_owned(), listen };
-        platform.store.audit_or_log(started).await;
+        platform.store.audit_or_defer(started).await;
         platform.record_certificates_at_start().await;
     }
 }
@@ -226,7 +235,7 @@ impl Platform {
             (false, _) => (StopReason::Fault, SHORT_SHUTDOWN_TIMEOUT),
         };
         let shut_down = async {
-            self.store.audit_or_log(Event::PlatformStopped { reason }).await;
+            self.store.audit_or_defer(Event::PlatformStopped { reason }).await;
             tasks.finish().await;
             // What made the signing task panic could end the process here.
             if !failed.contains(&Task::AuditSigning) {

@@ -6,10 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::Platform;
+use super::retention_pace::{Allowance, Pace};
 use crate::audit_forwarder;
 use crate::config::Retain;
 use crate::model::explained;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// The tables with a retention time.
 #[derive(Clone, Copy)]
@@ -23,11 +24,13 @@ impl Platform {
     pub(super) fn start_prune_counters_at_zero(&self) {
         for table in [Table::Messages, Table::Audit] {
             self.metrics.retention_pruned_total.with_label_values(&[table.label()]);
+            self.metrics.retention_backlog_seconds.with_label_values(&[table.label()]);
         }
     }
 
     /// Runs retention passes until `done` is cancelled.
     pub(super) async fn prune(&self, done: &CancellationToken) {
+        let mut paces = [Pace::starting(self.clock.instant()); 2];
         loop {
             let (messages, audit) = {
                 let store = &self.config.load().store;
@@ -39,8 +42,7 @@ impl Platform {
             });
             let pause = tenths.min().unwrap_or(MAX_PASS_INTERVAL).min(MAX_PASS_INTERVAL);
             let pass = async {
-                self.prune_table(Table::Messages, messages).await;
-                self.prune_table(Table::Audit, audit).await;
+                self.pass(messages, audit, &mut paces).await;
                 tokio::time::sleep(pause).await;
             };
             tokio::select! {
@@ -50,10 +52,59 @@ impl Platform {
         }
     }
 
+    async fn pass(&self, messages: Retain, audit: Retain, paces: &mut [Pace; 2]) {
+        let time = match self.retention_time().await {
+            Ok(time) => time,
+            Err(error) => return warn("clock", &error),
+        };
+        // While the clock is not believed, nothing is old.
+        let Some(time) = time else { return };
+        let tables = [(Table::Messages, messages), (Table::Audit, audit)];
+        for ((table, retain), pace) in tables.into_iter().zip(paces) {
+            let Some(cutoff) = cutoff(time.now, retain) else { continue };
+            match self.before(table, cutoff, time.release_before, pace).await {
+                Ok(Some(before)) => self.prune_table(table, before).await,
+                Ok(None) => {}
+                Err(error) => warn(table.label(), &error),
+            }
+        }
+    }
+
+    /// Rows before this time are removed by this pass; `None`: no row is.
+    async fn before(
+        &self,
+        table: Table,
+        cutoff: Timestamp,
+        release_before: Timestamp,
+        pace: &mut Pace,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let oldest = match table {
+            Table::Messages => self.store.oldest_message_before(cutoff).await?,
+            Table::Audit => self.store.oldest_audit_row().await?.filter(|oldest| *oldest < cutoff),
+        };
+        let backlog = self.metrics.retention_backlog_seconds.with_label_values(&[table.label()]);
+        let behind = oldest.map_or(0, |oldest| cutoff.duration_since(oldest).as_secs());
+        backlog.set(behind);
+        let Some(oldest) = oldest else { return Ok(None) };
+        match pace.allow(cutoff, oldest, release_before, self.clock.instant()) {
+            Allowance::Before(before) => Ok(Some(before)),
+            Allowance::Day(before) => {
+                tracing::warn!(
+                    code = "retention-backlog",
+                    what = table.label(),
+                    hours = behind / 3600,
+                    "more than a day's worth has reached its age; one day's worth is removed every four \
+                     hours, or all at once with `store retention --force`"
+                );
+                Ok(Some(before))
+            }
+            Allowance::Wait => Ok(None),
+        }
+    }
+
     /// Removes rows batch by batch. The pause after a batch is as long as the batch took: senders have the
     /// store for at least half of the time.
-    async fn prune_table(&self, table: Table, retain: Retain) {
-        let Some(before) = self.cutoff(retain) else { return };
+    async fn prune_table(&self, table: Table, before: Timestamp) {
         loop {
             let started = self.clock.instant();
             let pruned = match table {
@@ -76,28 +127,24 @@ impl Platform {
                         return;
                     }
                 }
-                Err(error) => {
-                    let error = explained(&error);
-                    tracing::warn!(
-                        what = table.label(),
-                        error,
-                        "retention pass failed; will retry at the next pass"
-                    );
-                    return;
-                }
+                Err(error) => return warn(table.label(), &error),
             }
             let spent = self.clock.instant().saturating_duration_since(started);
             tokio::time::sleep(spent.max(MIN_BATCH_PAUSE)).await;
         }
     }
+}
 
-    /// Rows before this time are too old.
-    fn cutoff(&self, retain: Retain) -> Option<Timestamp> {
-        match retain {
-            Retain::Forever => None,
-            Retain::For(time) => self.clock.now().checked_sub(SignedDuration::try_from(time).ok()?).ok(),
-        }
+/// Rows before this time are too old.
+fn cutoff(now: Timestamp, retain: Retain) -> Option<Timestamp> {
+    match retain {
+        Retain::Forever => None,
+        Retain::For(time) => now.checked_sub(SignedDuration::try_from(time).ok()?).ok(),
     }
+}
+
+fn warn(what: &'static str, error: &StoreError) {
+    tracing::warn!(what, error = %explained(error), "retention pass failed; will retry at the next pass");
 }
 
 impl Table {

@@ -48,6 +48,8 @@ pub(crate) fn every_event() -> Vec<Event> {
             by: ReloadedBy::Http,
         },
         Event::CertificatesChanged { old: Vec::new(), new: installed() },
+        Event::ClockUnconfirmed { clock: at, expected: Timestamp::UNIX_EPOCH },
+        Event::ClockConfirmed { clock: at, release_before: at, actor: actor() },
         Event::ConnectionAccepted {
             session,
             peer: peer(),
@@ -123,6 +125,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             actor: actor(),
         },
         Event::AuditPruned { link: ChainHead::START, before: at },
+        Event::AuditRowsLost { count: 7, first: at, last: at },
         Event::AuditSigned {
             link: ChainHead::START,
             signature: Signature {

@@ -25,6 +25,8 @@ pub struct Audit {
     /// Bytes of these rows in one minute.
     #[serde(with = "quantity::size")]
     pub refusal_bytes: usize,
+    /// Rows that are kept in memory while the store fails.
+    pub max_deferred_rows: usize,
     /// The repository that the trail is forwarded to.
     pub repository: Option<AuditRepository>,
 }
@@ -36,6 +38,7 @@ impl Default for Audit {
             refusal_interval: RefusalInterval::Every(Duration::from_mins(10)),
             refusal_rate: 60,
             refusal_bytes: 256 << 10,
+            max_deferred_rows: 4096,
             repository: None,
         }
     }
@@ -105,6 +108,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("audit.refusal-interval", ReloadClass::Applied).timeout(),
     Key::new("audit.refusal-rate", ReloadClass::Applied).count(1..=100_000),
     Key::new("audit.refusal-bytes", ReloadClass::Applied).bytes(4 << 10..=1 << 30),
+    Key::new("audit.max-deferred-rows", ReloadClass::Restart).count(0..=100_000),
     Key::new("audit.repository.address", ReloadClass::Applied),
     Key::new("audit.repository.trust-anchors", ReloadClass::Applied),
     Key::new("audit.repository.identity.chain", ReloadClass::Applied),

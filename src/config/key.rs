@@ -68,6 +68,12 @@ impl Key {
         self.with(Limits::Time { min: MIN_TIMEOUT, max: MAX_TIMEOUT })
     }
 
+    /// A tolerance for clocks that differ. With a larger one, certificates and revocation data would count
+    /// long after their end.
+    pub(super) const fn clock_tolerance(self) -> Self {
+        self.with(Limits::Time { min: Duration::ZERO, max: MAX_CLOCK_TOLERANCE })
+    }
+
     /// An age until which rows are retained.
     pub(super) const fn retention(self) -> Self {
         self.with(Limits::Time { min: MIN_RETENTION, max: MAX_RETENTION })
@@ -117,5 +123,6 @@ impl fmt::Display for Limits {
 
 const MIN_TIMEOUT: Duration = Duration::from_millis(10);
 const MAX_TIMEOUT: Duration = Duration::from_hours(24 * 366);
+const MAX_CLOCK_TOLERANCE: Duration = Duration::from_hours(24);
 const MIN_RETENTION: Duration = Duration::from_secs(1);
 const MAX_RETENTION: Duration = Duration::from_hours(24 * 36_500);

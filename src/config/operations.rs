@@ -12,11 +12,19 @@ use super::key::{Key, ReloadClass};
 pub struct Admin {
     /// Its address; loopback, because it does not authenticate its clients.
     pub listen: SocketAddr,
+    /// Hosts, `NAME` or `NAME:PORT`, under which its API may be called besides loopback and its address.
+    pub allowed_hosts: Vec<String>,
+    /// Connections at a time; beyond this number the oldest one without a request is closed.
+    pub max_connections: usize,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9575)) }
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9575)),
+            allowed_hosts: Vec::new(),
+            max_connections: 64,
+        }
     }
 }
 
@@ -47,9 +55,12 @@ pub enum LogFormat {
     Json,
 }
 
-// The socket is bound, and the subscriber is installed, when the process starts.
+// The socket is bound, and the subscriber is installed, when the process starts. Each request, and each
+// connection, reads its limits.
 pub(super) const KEYS: &[Key] = &[
     Key::new("admin.listen", ReloadClass::Restart),
+    Key::new("admin.allowed-hosts", ReloadClass::Applied),
+    Key::new("admin.max-connections", ReloadClass::Applied).count(8..=4096),
     Key::new("log.format", ReloadClass::Restart),
     Key::new("log.level", ReloadClass::Restart),
 ];

@@ -192,7 +192,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("revocation.responders", ReloadClass::Applied),
     Key::new("revocation.fallback-responder", ReloadClass::Applied),
     Key::new("revocation.ocsp-nonce", ReloadClass::Applied),
-    Key::new("revocation.clock-skew", ReloadClass::Applied),
+    Key::new("revocation.clock-skew", ReloadClass::Applied).clock_tolerance(),
     Key::new("revocation.ocsp-max-age", ReloadClass::Applied).timeout(),
     Key::new("revocation.ocsp-default-lifetime", ReloadClass::Applied).timeout(),
     Key::new("revocation.fetch-timeout", ReloadClass::Applied).timeout(),

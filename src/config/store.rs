@@ -31,6 +31,9 @@ pub struct Store {
     pub retain_messages: Retain,
     /// Retention of the audit trail; never shorter than that of the messages that it accounts for.
     pub retain_audit: Retain,
+    /// Retention removes nothing while the clock is further than this from the expected time.
+    #[serde(with = "quantity::duration")]
+    pub max_clock_difference: Duration,
     /// `serve` migrates a store by itself up to this number of rows: messages and audit trail together.
     pub max_migration_rows: u64,
     /// `serve` migrates a store by itself when the estimated time is not longer than this.
@@ -47,6 +50,7 @@ impl Default for Store {
             node: NodeName::from_hostname(),
             retain_messages: Retain::For(Duration::from_hours(30 * 24)),
             retain_audit: Retain::Forever,
+            max_clock_difference: Duration::from_hours(3 * 24),
             max_migration_rows: 1_000_000,
             max_migration_time: Duration::from_mins(1),
         }
@@ -134,6 +138,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("store.node", ReloadClass::Restart),
     Key::new("store.retain-messages", ReloadClass::Applied).retention(),
     Key::new("store.retain-audit", ReloadClass::Applied).retention(),
+    Key::new("store.max-clock-difference", ReloadClass::Applied).timeout(),
     Key::new("store.max-migration-rows", ReloadClass::Restart),
     Key::new("store.max-migration-time", ReloadClass::Restart).timeout(),
 ];

@@ -2,13 +2,17 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use uuid::{ContextV7, Uuid};
+use uuid::Uuid;
+
+use super::arrival_order::ArrivalOrder;
+use super::clock::Clock;
 
 /// The identifier of a received message: a UUID of version 7 (RFC 9562 5.7). Identifiers sort in order of
-/// arrival, within one millisecond too.
+/// arrival: within one millisecond, when the clock steps back, and after a restart too.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct MessageId(Uuid);
 
@@ -26,6 +30,27 @@ impl MessageId {
     #[must_use]
     pub fn at(at: Timestamp) -> Self {
         Self(uuid_v7(at))
+    }
+
+    /// Later identifiers of this process follow `last`, which an earlier process made: a clock that was set
+    /// back between them does not disturb the order of arrival. An identifier of a time after `until` is the
+    /// mistake of a clock; then nothing changes, and the result is false.
+    #[must_use]
+    pub fn continue_after(last: Self, until: Timestamp) -> bool {
+        order().continue_after(last.0, until)
+    }
+
+    /// From now on identifiers of this process follow a clock only while it differs from the expected time by
+    /// at most `max_difference`, and the expected time otherwise: `at` now, and then monotonic time.
+    pub fn expect_time(at: Timestamp, max_difference: Duration) {
+        order().expect(at, Clock::system().instant(), max_difference);
+    }
+
+    /// The time in the identifier, in milliseconds.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        let milliseconds = i64::try_from(self.0.as_u128() >> 80).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::MAX)
     }
 
     /// The 16 bytes of the UUID.
@@ -70,15 +95,16 @@ impl fmt::Display for SessionId {
 }
 
 fn uuid_v7(at: Timestamp) -> Uuid {
-    let seconds = u64::try_from(at.as_second()).unwrap_or(0);
-    let nanoseconds = u32::try_from(at.subsec_nanosecond()).unwrap_or(0);
-    Uuid::new_v7(uuid::Timestamp::from_unix(&ORDER, seconds, nanoseconds))
+    let instant = Clock::system().instant();
+    order().next(at, instant)
 }
 
-/// RFC 9562 6.2, method 1: identifiers of one millisecond count up from a random number, and a clock that
-/// steps back does not affect them. One context for the process, because messages of all sessions are listed
-/// together.
-static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+fn order() -> MutexGuard<'static, ArrivalOrder> {
+    ORDER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One order for the process, because messages of all sessions are listed together.
+static ORDER: Mutex<ArrivalOrder> = Mutex::new(ArrivalOrder::new());
 
 #[cfg(test)]
 mod tests {

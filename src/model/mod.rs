@@ -1,9 +1,11 @@
 //! Types that every layer shares: identifiers of devices, messages and certificates, refusals, the clock. No
 //! I/O; [`Clock`] is the only code that reads the machine's time.
 
+mod arrival_order;
 mod beside_tasks;
 mod bind_error;
 mod clock;
+mod deceptive;
 mod device_id;
 mod explained;
 mod fault_point;
@@ -21,6 +23,7 @@ pub mod work;
 pub(crate) use beside_tasks::beside_tasks;
 pub use bind_error::BindError;
 pub use clock::Clock;
+pub(crate) use deceptive::{is_deceptive, json_without_deception, without_deception};
 pub use device_id::{DeviceId, DeviceIdError};
 pub(crate) use explained::explained;
 pub use fault_point::{fault_point, injected_fault};

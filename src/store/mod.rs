@@ -8,6 +8,7 @@
 
 mod access;
 mod content;
+mod deferred_audit;
 mod error;
 mod fault_log;
 mod handle;
@@ -29,11 +30,13 @@ pub use handle::Store;
 pub use instance::process::Holder;
 pub use migration::plan::{MigrationLimits, MigrationPlan};
 pub use migration::policy::MigrationPolicy;
+pub use operations::audit::Recorded;
 pub use operations::inspect::Inspection;
 pub use operations::verify::{ChainReport, HeadReport};
 pub use read::changes::DirectoryChanges;
 pub use records::alert::AlertOrigin;
 pub use records::audit::{AuditFilter, AuditRow, Page};
+pub use records::clock::ConfirmedClock;
 pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::message::{

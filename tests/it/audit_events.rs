@@ -108,7 +108,16 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     assert!(platform.stop().status.success());
 
     // What retention says takes its time: `retention`. Limits: `hostile_device`, `strangers`.
-    let later = ["messages-pruned", "audit-pruned", "rejections-not-stored", "refusals-counted"];
+    // Clocks: `clocks`.
+    let later = [
+        "messages-pruned",
+        "audit-pruned",
+        "rejections-not-stored",
+        "refusals-counted",
+        "clock-unconfirmed",
+        "clock-confirmed",
+        "audit-rows-lost",
+    ];
     let now = |event: &&str| !later.contains(event);
     for event in Event::NAMES.into_iter().filter(now) {
         assert!(!rows(&cli, event).is_empty(), "{event} is not in the trail");

@@ -11,13 +11,16 @@
 #![allow(unreachable_pub, reason = "nothing outside imports a test binary")]
 
 mod admin;
+mod admin_peers;
 mod architecture;
 mod atna;
 mod audit;
 mod audit_events;
 mod audit_forwarder;
+mod audit_outage;
 mod backup;
 mod cli;
+mod clocks;
 mod conformance;
 mod connections;
 mod corpus;

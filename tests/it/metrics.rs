@@ -55,6 +55,7 @@ fn counters_are_there_from_the_start_and_are_zero() {
         r#"pcd_southbound_messages_total{outcome="unconfirmed"}"#,
         r#"pcd_southbound_corrections_total{outcome="refused"}"#,
         r#"pcd_retention_pruned_total{what="audit"}"#,
+        r#"pcd_retention_backlog_seconds{what="audit"}"#,
         r#"pcd_task_failures_total{task="directory"}"#,
     ] {
         assert!(series(&text).any(|(series, _)| series == expected), "{expected} is not in {text}");

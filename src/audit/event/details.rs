@@ -25,7 +25,9 @@ impl Event {
             | Self::PlatformStopped { .. }
             | Self::ConfigurationChanged { .. }
             | Self::ConfigurationRefused { .. }
-            | Self::CertificatesChanged { .. } => self.platform_fields(),
+            | Self::CertificatesChanged { .. }
+            | Self::ClockUnconfirmed { .. }
+            | Self::ClockConfirmed { .. } => self.platform_fields(),
             Self::ConnectionAccepted { .. }
             | Self::ConnectionRefused { .. }
             | Self::RefusalsCounted { .. }
@@ -52,6 +54,7 @@ impl Event {
             Self::AuditExported { .. }
             | Self::AuditVerified { .. }
             | Self::AuditPruned { .. }
+            | Self::AuditRowsLost { .. }
             | Self::AuditSigned { .. } => self.trail_fields(),
         }
     }
@@ -77,6 +80,14 @@ impl Event {
                 let fields = |all: &[Installed]| all.iter().map(Installed::fields).collect::<Vec<_>>();
                 json!({ "old": fields(old), "new": fields(new) })
             }
+            Self::ClockUnconfirmed { clock, expected } => {
+                json!({ "clock": clock.to_string(), "expected": expected.to_string() })
+            }
+            Self::ClockConfirmed { clock, release_before, actor } => json!({
+                "clock": clock.to_string(),
+                "release-before": release_before.to_string(),
+                "actor": actor,
+            }),
             _ => Value::Null,
         }
     }
@@ -256,6 +267,11 @@ impl Event {
                 "number": link.number,
                 "hash": link.hash.to_string(),
                 "before": before.to_string(),
+            }),
+            Self::AuditRowsLost { count, first, last } => json!({
+                "count": count,
+                "first": first.to_string(),
+                "last": last.to_string(),
             }),
             Self::AuditSigned { link, signature } => json!({
                 "number": link.number,

@@ -65,6 +65,22 @@ pub enum Event {
         /// What is installed now.
         new: Vec<Installed>,
     },
+    /// The clock of the machine is far from where it should be: retention pauses.
+    ClockUnconfirmed {
+        /// What the clock says.
+        clock: Timestamp,
+        /// What it should say.
+        expected: Timestamp,
+    },
+    /// An operator confirmed the clock.
+    ClockConfirmed {
+        /// What the clock showed.
+        clock: Timestamp,
+        /// What was received before this time may be removed at once.
+        release_before: Timestamp,
+        /// The actor.
+        actor: String,
+    },
     /// A device was admitted (A8, A9).
     ConnectionAccepted {
         /// The session.
@@ -312,6 +328,15 @@ pub enum Event {
         /// All were written before this time.
         before: Timestamp,
     },
+    /// Rows of the trail were lost while the store failed: there was no room to keep them.
+    AuditRowsLost {
+        /// How many.
+        count: u64,
+        /// When the first of their events happened.
+        first: Timestamp,
+        /// When the last one did.
+        last: Timestamp,
+    },
     /// The platform's key signed the chain up to an earlier row.
     AuditSigned {
         /// The last signed row.
@@ -335,12 +360,14 @@ impl Event {
     }
 
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 32] = [
+    pub const NAMES: [&'static str; 35] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
         "configuration-refused",
         Self::CERTIFICATES_CHANGED,
+        "clock-unconfirmed",
+        "clock-confirmed",
         "connection-accepted",
         "connection-refused",
         "refusals-counted",
@@ -367,6 +394,7 @@ impl Event {
         "audit-exported",
         "audit-verified",
         Self::AUDIT_PRUNED,
+        "audit-rows-lost",
         Self::AUDIT_SIGNED,
     ];
 
@@ -391,6 +419,8 @@ impl Event {
             Self::ConfigurationChanged { .. } => "configuration-changed",
             Self::ConfigurationRefused { .. } => "configuration-refused",
             Self::CertificatesChanged { .. } => Self::CERTIFICATES_CHANGED,
+            Self::ClockUnconfirmed { .. } => "clock-unconfirmed",
+            Self::ClockConfirmed { .. } => "clock-confirmed",
             Self::ConnectionAccepted { .. } => "connection-accepted",
             Self::ConnectionRefused { .. } => "connection-refused",
             Self::RefusalsCounted { .. } => "refusals-counted",
@@ -417,6 +447,7 @@ impl Event {
             Self::AuditExported { .. } => "audit-exported",
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,
+            Self::AuditRowsLost { .. } => "audit-rows-lost",
             Self::AuditSigned { .. } => Self::AUDIT_SIGNED,
         }
     }

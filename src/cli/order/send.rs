@@ -45,6 +45,8 @@ pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> 
         return Err(anyhow!("device {cn} is suspended and cannot connect: `device resume {cn}` first").into());
     }
     let now = clock.now();
+    // Orders are sent in the order of their identifiers.
+    store.continue_identifiers(now, MAX_LEAD).await.map_err(failed)?;
     let id = MessageId::at(now);
     let message = QueuedMessage {
         id,
@@ -141,3 +143,5 @@ pub(super) fn withdrawn(OutboxEntry { device, attempts, acknowledgement, .. }: &
 
 /// How often the outcome is read from the store.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// A newer order of a time that is further ahead than this is the mistake of a clock.
+const MAX_LEAD: Duration = Duration::from_hours(3 * 24);

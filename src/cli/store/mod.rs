@@ -1,6 +1,7 @@
 //! `store`: the store as a whole.
 
 mod migrate;
+mod retention;
 
 use std::path::PathBuf;
 
@@ -32,6 +33,13 @@ pub(super) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// What retention would remove, and whether the clock of this machine is believed
+    Retention {
+        /// Confirm that the clock of this machine is right, and let everything that has reached its age be
+        /// removed at once
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// Runs the command on the store of the configuration.
@@ -39,11 +47,14 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
     if let Command::Migrate { dry_run } = command {
         return migrate::run(&config, dry_run, output, clock).await;
     }
+    if let Command::Retention { force } = command {
+        return retention::run(&config, force, output, clock).await;
+    }
     let store = config.open_store(clock).await?;
     let outcome = match command {
         Command::Backup { file } => backup(file, &store, output).await,
         Command::Check => check(&config.audit_signature_verifier()?, &store, output).await,
-        Command::Migrate { .. } => Ok(Exit::Done),
+        Command::Migrate { .. } | Command::Retention { .. } => Ok(Exit::Done),
     };
     store.close().await;
     outcome

@@ -1,7 +1,8 @@
 //! The methods of [`Store`](crate::store::Store), by subject.
 
 mod alert;
-mod audit;
+pub(in crate::store) mod audit;
+mod clock;
 mod directory;
 pub(in crate::store) mod inspect;
 mod message;

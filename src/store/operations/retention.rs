@@ -10,17 +10,19 @@ use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
 
 impl Store {
-    /// Deletes messages (accepted and rejected) that were received before `before`, and outbox entries that
-    /// were settled before it. Deletes the oldest first, and at most [`Store::PRUNED_AT_ONCE`] of each: fewer
-    /// of messages that are large or name many devices. Returns their number, 0 when none is left. The
-    /// deletion is durable on return and recorded in the audit trail.
+    /// Deletes messages (accepted and rejected) that were received before `before`, by their time of receipt
+    /// and by their identifier, and outbox entries that were settled before it. Deletes the oldest first, and
+    /// at most [`Store::PRUNED_AT_ONCE`] of each: fewer of messages that are large or name many devices.
+    /// Returns their number, 0 when none is left. The deletion is durable on return and recorded in the audit
+    /// trail.
     ///
     /// # Errors
     /// When nothing was deleted.
     pub async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
         let weights = self.reader().oldest_message_weights(before, Self::PRUNED_AT_ONCE).await?;
         let limit = within_work(&weights).unwrap_or(Self::PRUNED_AT_ONCE);
-        self.prune(Write::PruneMessages { before, limit }).await
+        let first = weights.first().map(|weight| weight.id);
+        self.prune(Write::PruneMessages { first, before, limit }).await
     }
 
     /// Deletes rows of this node's audit chain that were written before `before`, the oldest first: none
@@ -80,10 +82,13 @@ const MAX_PRUNED_WORK: u64 = 400;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::MessageId;
 
     #[test]
     fn fewer_messages_are_deleted_at_once_when_they_are_expensive() {
-        let weights = |number, bytes, identity_bytes| vec![MessageWeight { bytes, identity_bytes }; number];
+        let id = MessageId::from_bytes([0; 16]);
+        let weights =
+            |number, bytes, identity_bytes| vec![MessageWeight { id, bytes, identity_bytes }; number];
         assert_eq!(within_work(&[]), None);
         assert_eq!(within_work(&weights(200, 1000, 60)), Some(200));
         let gateway = within_work(&weights(200, 100_000, 1024 * 64)).unwrap();

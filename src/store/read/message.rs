@@ -37,9 +37,11 @@ impl Reader {
         before: Timestamp,
         limit: u32,
     ) -> Result<Vec<MessageWeight>, StoreError> {
-        let statement = Statement::new(SELECT_WEIGHTS).bind(first_id(before).as_slice()).bind(limit);
+        let statement = Statement::new(SELECT_WEIGHTS);
+        let statement = statement.bind(first_id(before).as_slice()).bind(before).bind(limit);
         let weight = |row: &Row| {
             Ok(MessageWeight {
+                id: message_id(row)?,
                 bytes: row.count("bytes", "message.raw")?,
                 identity_bytes: row.count("identity_bytes", "message.identities")?,
             })
@@ -147,8 +149,8 @@ fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
 }
 
 const SELECT_WEIGHTS: &str = "
-SELECT CAST(octet_length(raw) AS BIGINT) AS bytes, CAST(octet_length(identities) AS BIGINT) AS identity_bytes
-FROM message WHERE id < $1 ORDER BY id LIMIT $2";
+SELECT id, CAST(octet_length(raw) AS BIGINT) AS bytes, CAST(octet_length(identities) AS BIGINT) AS identity_bytes
+FROM message WHERE id < $1 AND received_at < $2 ORDER BY id LIMIT $3";
 
 /// Open-ended: further columns may follow. Rows of earlier versions may have texts of any length.
 const SELECT_SUMMARY: &str = "

@@ -3,6 +3,7 @@
 pub(in crate::store) mod alert;
 pub(in crate::store) mod audit;
 pub(in crate::store) mod changes;
+pub(in crate::store) mod clock;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod message;
 pub(in crate::store) mod outbox;

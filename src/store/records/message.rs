@@ -66,6 +66,7 @@ pub enum Verdict {
 /// What deleting a message costs.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct MessageWeight {
+    pub(in crate::store) id: MessageId,
     /// Stored bytes of the message.
     pub(in crate::store) bytes: u64,
     /// Bytes of the list of its identities, each of which has a row in an index.

@@ -13,7 +13,7 @@ use crate::store::write::chain::link_events;
 use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
-use crate::store::write::{alert, directory, identity, outbox, retention};
+use crate::store::write::{alert, clock, directory, identity, outbox, retention};
 
 /// The result of a committed batch.
 #[derive(Debug, Clone)]
@@ -224,8 +224,8 @@ async fn apply_entry(
             trail.extend(change.event().filter(|_| rows > 0).map(|event| (*at, event)));
             return Ok(WriteOutcome::Rows(rows));
         }
-        Write::PruneMessages { before, limit } => {
-            let messages = retention::delete_messages(connection, *before, *limit).await?
+        Write::PruneMessages { first, before, limit } => {
+            let messages = retention::delete_messages(connection, *first, *before, *limit).await?
                 + outbox::delete_settled(connection, *before, *limit).await?;
             alert::delete_reports(connection, *before, *limit).await?;
             if messages > 0 {
@@ -237,6 +237,10 @@ async fn apply_entry(
             let rows = retention::delete_audit_rows(connection, node, beginning).await?;
             trail.push((*at, Event::AuditPruned { link: beginning.link, before: *before }));
             return Ok(WriteOutcome::Rows(rows));
+        }
+        Write::Clock { at: clock, release_before, event } => {
+            clock::confirm(connection, *clock, *release_before).await?;
+            trail.extend(event.clone().map(|event| (*at, event)));
         }
         Write::Probe => {
             connection.execute(Statement::new(UPSERT_PROBE).bind(*at)).await?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::audit::{self, Beginning};
-use crate::model::Fingerprint;
+use crate::model::{Fingerprint, MessageId};
 use crate::store::content::Content;
 use crate::store::records::message::MessageRecord;
 use crate::store::write::directory::DirectoryChange;
@@ -30,11 +30,13 @@ pub(in crate::store) enum Write {
     Directory { change: DirectoryChange, actor: String },
     /// A change of the outbox, and its audit row.
     Outbox(OutboxChange),
-    /// Deletes at most `limit` messages that were received before `before`, and records it in the audit
-    /// trail.
-    PruneMessages { before: Timestamp, limit: u32 },
+    /// Deletes at most `limit` messages that were received before `before`, from the identifier `first` on
+    /// (none: no message), and records it in the audit trail.
+    PruneMessages { first: Option<MessageId>, before: Timestamp, limit: u32 },
     /// Deletes the rows of this node's audit chain up to `beginning`, and records it in the chain.
     PruneAudit { beginning: Box<Beginning>, before: Timestamp },
+    /// The clock was believed at `at`.
+    Clock { at: Timestamp, release_before: Option<Timestamp>, event: Option<audit::Event> },
     /// A probe row, to check that writing works.
     Probe,
 }
@@ -59,6 +61,7 @@ impl Entry {
             (Write::Directory { change, actor }, _) => names(&change.events(actor)),
             (Write::Outbox(change), WriteOutcome::Rows(1..)) => names(change.event().as_slice()),
             (Write::PruneMessages { .. }, WriteOutcome::Rows(1..)) => vec![audit::Event::MESSAGES_PRUNED],
+            (Write::Clock { event, .. }, _) => names(event.as_slice()),
             (Write::PruneAudit { .. }, _) => vec![audit::Event::AUDIT_PRUNED],
             _ => Vec::new(),
         }

@@ -3,21 +3,30 @@
 use jiff::Timestamp;
 
 use crate::audit::Beginning;
-use crate::model::NodeName;
+use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::records::message::first_id;
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 
-/// Deletes at most `limit` messages that were received before `before`, the oldest first. Returns their
-/// number.
+/// Deletes at most `limit` messages that were received before `before`, from the identifier `first` on, in
+/// the order of their identifiers. Returns their number.
+///
+/// Both the time of the identifier and the time of receipt have to be before `before`: they differ where the
+/// clock was wrong, and the later one is the safe one. The reader finds `first`, so that the writer does not
+/// spend its time on messages that stay.
 pub(in crate::store) async fn delete_messages(
     connection: &mut impl Connection,
+    first: Option<MessageId>,
     before: Timestamp,
     limit: u32,
 ) -> Result<u64, StoreError> {
-    let mut statement = Statement::new("DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id < ");
-    statement.push_bind(first_id(before).as_slice()).push(" ORDER BY id LIMIT ").push_bind(limit);
+    let Some(first) = first else { return Ok(0) };
+    let mut statement =
+        Statement::new("DELETE FROM message WHERE id IN (SELECT id FROM message WHERE id >= ");
+    statement.push_bind(first.as_bytes().as_slice());
+    statement.push(" AND id < ").push_bind(first_id(before).as_slice());
+    statement.push(" AND received_at < ").push_bind(before).push(" ORDER BY id LIMIT ").push_bind(limit);
     statement.push(")");
     connection.execute(statement).await
 }

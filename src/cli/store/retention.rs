@@ -1,0 +1,107 @@
+//! `store retention`: what retention would remove by the clock of this machine, and whether it believes it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::cli::config_file::ConfigFile;
+use crate::cli::context::failed;
+use crate::cli::operator::operator;
+use crate::cli::{Exit, Outcome, Output};
+use crate::config::{self, Retain};
+use crate::model::Clock;
+use crate::store::{Store, StoreError};
+
+/// The clock, and the rows that have reached their age by it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Retention {
+    /// What the clock of this machine says.
+    clock: String,
+    /// When a clock was believed last; within ten minutes while a platform runs.
+    confirmed: Option<String>,
+    /// Whether the clock of this machine is believed.
+    is_confirmed: bool,
+    /// The clock of the database server.
+    server: Option<String>,
+    /// Messages received before this time have reached their age by this clock; none: they are retained
+    /// forever.
+    messages_before: Option<String>,
+    /// The oldest of them.
+    oldest_message: Option<String>,
+    audit_before: Option<String>,
+    /// The oldest row of this node's audit trail.
+    oldest_audit_row: Option<String>,
+}
+
+pub(super) async fn run(config: &ConfigFile, force: bool, output: Output, clock: &Clock) -> Outcome {
+    let config = config.load()?.store;
+    let store =
+        Store::open_existing(config.node.clone(), &config.url, clock.clone()).await.map_err(failed)?;
+    let outcome = report(&config, force, &store, clock).await;
+    store.close().await;
+    output.print(&outcome.map_err(failed)?, Retention::lines)?;
+    Ok(Exit::Done)
+}
+
+async fn report(
+    config: &config::Store,
+    force: bool,
+    store: &Store,
+    clock: &Clock,
+) -> Result<Retention, StoreError> {
+    let now = clock.now();
+    let before = |retain| match retain {
+        Retain::Forever => None,
+        Retain::For(time) => now.checked_sub(SignedDuration::try_from(time).ok()?).ok(),
+    };
+    let (messages_before, audit_before) = (before(config.retain_messages), before(config.retain_audit));
+    if force {
+        let release_before = messages_before.max(audit_before).unwrap_or(Timestamp::UNIX_EPOCH);
+        store.confirm_clock(now, release_before, operator()).await?;
+    }
+    let known = store.confirmed_clock().await?;
+    let oldest_message = match messages_before {
+        Some(before) => store.oldest_message_before(before).await?,
+        None => None,
+    };
+    let is_near = |at: Timestamp| now.duration_since(at).unsigned_abs() <= config.max_clock_difference;
+    Ok(Retention {
+        clock: text(now),
+        confirmed: known.map(|known| text(known.at)),
+        is_confirmed: known.is_none_or(|known| is_near(known.at)),
+        server: known.and_then(|known| known.server_now).map(text),
+        messages_before: messages_before.map(text),
+        oldest_message: oldest_message.map(text),
+        audit_before: audit_before.map(text),
+        oldest_audit_row: store.oldest_audit_row().await?.map(text),
+    })
+}
+
+/// To the second.
+fn text(time: Timestamp) -> String {
+    format!("{time:.0}")
+}
+
+impl Retention {
+    fn lines(&self) -> String {
+        let forever = "never: retained forever";
+        let or = |time: &Option<String>, otherwise: &str| time.as_deref().unwrap_or(otherwise).to_owned();
+        let mut lines = vec![
+            format!("clock of this machine      {}", self.clock),
+            format!("a clock was believed at    {}", or(&self.confirmed, "never")),
+        ];
+        lines.extend(self.server.iter().map(|server| format!("clock of the server        {server}")));
+        lines.extend([
+            format!("messages removed before    {}", or(&self.messages_before, forever)),
+            format!("oldest of them             {}", or(&self.oldest_message, "none")),
+            format!("audit rows removed before  {}", or(&self.audit_before, forever)),
+            format!("oldest audit row           {}", or(&self.oldest_audit_row, "none")),
+        ]);
+        if !self.is_confirmed {
+            let hint = "the clock is not believed, and nothing is removed; correct it, or, if it is right, confirm it: \
+                        store retention --force";
+            lines.push(hint.to_owned());
+        }
+        lines.join("\n")
+    }
+}
