@@ -23,7 +23,7 @@ impl Platform {
     pub(super) async fn record_certificates(&self, old: Vec<Installed>) {
         let new = self.acceptor.installed_certificates();
         if old != new {
-            self.store.audit_or_log(Event::CertificatesChanged { old, new }).await;
+            self.store.audit_or_defer(Event::CertificatesChanged { old, new }).await;
         }
     }
 }

@@ -68,7 +68,7 @@ impl Platform {
             Ok(outcome) => self.report(outcome, by).await,
             Err(error) => {
                 let (fault, keys) = error.fault();
-                self.store.audit_or_log(Event::ConfigurationRefused { fault, keys, by }).await;
+                self.store.audit_or_defer(Event::ConfigurationRefused { fault, keys, by }).await;
                 tracing::error!(
                     error = %explained(&error),
                     "configuration not reloaded; the current one stays"
@@ -119,7 +119,7 @@ impl Platform {
         }
         let sections = sections(&changed);
         self.store
-            .audit_or_log(Event::ConfigurationChanged { keys: changed, new_sessions, restart, by })
+            .audit_or_defer(Event::ConfigurationChanged { keys: changed, new_sessions, restart, by })
             .await;
         self.record_certificates(certificates).await;
         let effect = |change: Change| KeyEffect { effect: change.effect.code(), key: change.key };

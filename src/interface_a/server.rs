@@ -228,7 +228,7 @@ impl InterfaceA {
         span.in_scope(|| {
             tracing::info!(reason = end.code(), duration_seconds, messages, "device disconnected");
         });
-        store.audit_or_log(audit::Event::SessionEnded { session: id, device, why: end }).await;
+        store.audit_or_defer(audit::Event::SessionEnded { session: id, device, why: end }).await;
     }
 
     fn register(&self, id: SessionId, peer: &Peer, now: Now) -> Result<Channels, Refusal> {
@@ -259,7 +259,7 @@ impl InterfaceA {
             self.device_limits.report_rejections(clock.now(), everything)
         {
             let event = audit::Event::RejectionsNotStored { device, since, messages, bytes };
-            store.audit_or_log(event).await;
+            store.audit_or_defer(event).await;
         }
     }
 

@@ -53,7 +53,7 @@ impl Watch {
     async fn check(&self) {
         let rule = self.config.load().devices.silent_after;
         for (device, change) in self.liveness.check(&self.directory.load(), self.clock.now(), rule) {
-            self.store.audit_or_log(event(device, change)).await;
+            self.store.audit_or_defer(event(device, change)).await;
         }
         let silent = i64::try_from(self.liveness.silent_devices()).unwrap_or(i64::MAX);
         self.metrics.feeds_silent.set(silent);

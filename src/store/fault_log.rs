@@ -24,7 +24,7 @@ pub(in crate::store) struct FaultLog {
 pub(in crate::store) enum Unwritten {
     /// A message, which its sender keeps.
     Message,
-    /// A row of the audit trail, which is lost.
+    /// A row of the audit trail, which waits.
     AuditRow(&'static str),
     /// The directory entry of a new device, which is enrolled when it connects again.
     Enrolment,
@@ -44,7 +44,7 @@ impl FaultLog {
                 enrolments,
                 error,
                 "the store fails still; these messages were not stored and stay with their senders, and these \
-                 audit rows are missing from the audit trail"
+                 audit rows were not written; they wait in memory as far as there is room"
             ),
             None => {}
         }
@@ -80,7 +80,7 @@ fn log_first(unwritten: Unwritten, error: &str) {
             tracing::error!(
                 event,
                 error,
-                "cannot write an audit row; the event is missing from the audit trail"
+                "cannot write an audit row; it waits in memory until the store has recovered"
             );
         }
         Unwritten::Enrolment => {

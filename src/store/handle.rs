@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, NodeName, StoreUrl};
+use crate::store::deferred_audit::DeferredAudit;
 use crate::store::error::StoreError;
 use crate::store::fault_log::{FaultLog, Unwritten};
 use crate::store::instance::Instance;
@@ -34,6 +36,7 @@ struct Inner {
     fault_log: FaultLog,
     /// Of a server; a file has none.
     risks: ObservedRisks,
+    deferred_audit: DeferredAudit,
     /// Cancelled when SQLite's checkpoint thread has ended; `None` on PostgreSQL.
     checkpointer_ended: Option<CancellationToken>,
 }
@@ -69,6 +72,7 @@ impl Store {
             clock,
             fault_log,
             risks,
+            deferred_audit: DeferredAudit::default(),
             checkpointer_ended,
         }))
     }
@@ -93,6 +97,7 @@ impl Store {
     /// Commits the queued entries and closes the store, for all clones. A process that serves the node
     /// gives the node back.
     pub async fn close(&self) {
+        self.write_deferred_before_the_end().await;
         self.0.queue.close().await;
         self.0.reader.close().await;
         if let Some(instance) = &self.0.instance {
@@ -159,11 +164,24 @@ impl Store {
     }
 
     pub(in crate::store) async fn write(&self, write: Write) -> Result<WriteOutcome, StoreError> {
-        let written = self.0.queue.write(Entry { at: self.0.clock.now(), write }).await;
+        self.write_at(self.0.clock.now(), write).await
+    }
+
+    /// The same for an event of the past.
+    pub(in crate::store) async fn write_at(
+        &self,
+        at: Timestamp,
+        write: Write,
+    ) -> Result<WriteOutcome, StoreError> {
+        let written = self.0.queue.write(Entry { at, write }).await;
         if written.is_ok() {
             self.0.fault_log.succeed(self.0.clock.instant());
         }
         written
+    }
+
+    pub(in crate::store) fn deferred_audit(&self) -> &DeferredAudit {
+        &self.0.deferred_audit
     }
 
     /// Logs a failed write, or counts it for a later line.

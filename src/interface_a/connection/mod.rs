@@ -366,7 +366,7 @@ fn record_message(
 
 fn audit(services: Arc<Services>, event: audit::Event) -> BoxFuture<'static, StoreResult> {
     async move {
-        services.store.audit_or_log(event).await;
+        services.store.audit_or_defer(event).await;
         StoreResult::Audited
     }
     .boxed()

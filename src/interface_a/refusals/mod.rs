@@ -25,7 +25,7 @@ use crate::audit::{Event, RefusedPeers};
 use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
 use crate::model::Clock;
-use crate::store::Store;
+use crate::store::{Recorded, Store};
 use crate::tls::{self, HandshakeError};
 
 /// Records refusals in the audit trail.
@@ -79,14 +79,15 @@ impl Refusals {
         }
     }
 
-    /// A row that cannot be written is counted for a later one.
+    /// A row that cannot be written waits for the store to recover. One for which there is no room is counted
+    /// for a later one.
     async fn write(&self, row: Event) {
         let (kind, count) = match &row {
             Event::RefusalsCounted { peers: RefusedPeers::Others { .. }, count } => ("others", count.count),
             Event::RefusalsCounted { count, .. } => ("counted", count.count),
             _ => ("own", 1),
         };
-        if self.store.audit_or_log(row.clone()).await {
+        if self.store.try_audit_or_defer(row.clone()).await != Recorded::NotKept {
             self.metrics.recorded_refusals_total.with_label_values(&[kind]).inc_by(count);
         } else {
             let now = self.now();

@@ -1,11 +1,26 @@
 //! The audit trail: appending, reading and signing.
 
+use std::time::Duration;
+
 use crate::audit::{self, ChainHead, Signer, signed_bytes};
+use crate::metrics::Metrics;
+use crate::store::deferred_audit::{Deferral, DeferredRow, LostRows};
 use crate::store::error::StoreError;
 use crate::store::fault_log::Unwritten;
 use crate::store::handle::Store;
 use crate::store::records::audit::{AuditFilter, AuditRow};
 use crate::store::write::entry::Write;
+
+/// What became of an audit row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is durable.
+    Written,
+    /// It waits in memory until the store has recovered.
+    Deferred,
+    /// There was no room for it, or the database refuses it.
+    NotKept,
+}
 
 impl Store {
     /// Appends a row to the audit trail. The row is durable on return.
@@ -16,15 +31,88 @@ impl Store {
         self.write(Write::Audit(event)).await.map(drop)
     }
 
-    /// Appends a row to the audit trail, and logs an error if that fails: one line in ten seconds. True when
-    /// the row was written.
-    pub async fn audit_or_log(&self, event: audit::Event) -> bool {
-        let name = event.name();
-        let result = self.audit(event).await;
-        if let Err(error) = &result {
-            self.log_unwritten(Unwritten::AuditRow(name), error);
+    /// Appends a row to the audit trail. If that fails, the row is kept in memory and written when the store
+    /// has recovered, and an error is logged: one line in ten seconds. A row for which there is no room is
+    /// lost, and the trail gets a row with the number of the lost ones.
+    pub async fn audit_or_defer(&self, event: audit::Event) {
+        let at = self.clock().now();
+        if self.try_audit_or_defer(event).await == Recorded::NotKept {
+            let watch = self.deferred_audit().lose(at);
+            self.watch_for_recovery(watch);
         }
-        result.is_ok()
+    }
+
+    /// The same, but a row for which there is no room is left to the caller, who can count it.
+    pub async fn try_audit_or_defer(&self, event: audit::Event) -> Recorded {
+        let at = self.clock().now();
+        let Err(error) = self.write_at(at, Write::Audit(event.clone())).await else {
+            return Recorded::Written;
+        };
+        self.log_unwritten(Unwritten::AuditRow(event.name()), &error);
+        if error.concerns_one_entry() {
+            // It would fail again.
+            return Recorded::NotKept;
+        }
+        let deferral = self.deferred_audit().defer(at, event);
+        self.watch_for_recovery(deferral);
+        if deferral.is_kept { Recorded::Deferred } else { Recorded::NotKept }
+    }
+
+    /// Keeps at most `max_rows` rows while the store fails, and reports them to `metrics`.
+    pub fn defer_audit_rows(&self, max_rows: usize, metrics: &Metrics) {
+        let (waiting, lost) = (metrics.audit_deferred_rows.clone(), metrics.audit_lost_rows_total.clone());
+        self.deferred_audit().limit(max_rows, waiting, lost);
+    }
+
+    fn watch_for_recovery(&self, deferral: Deferral) {
+        if !deferral.starts_watch {
+            return;
+        }
+        let store = self.clone();
+        let watch = async move {
+            while !store.write_deferred().await {
+                tokio::time::sleep(RECOVERY_INTERVAL).await;
+            }
+        };
+        tokio::spawn(watch);
+    }
+
+    /// Writes the rows that wait, in their order, until one fails. True when none is left.
+    async fn write_deferred(&self) -> bool {
+        let deferred = self.deferred_audit();
+        let _turn = deferred.turn().await;
+        while let Some(DeferredRow { at, event }) = deferred.first() {
+            match self.write_at(at, Write::Audit(event)).await {
+                Ok(_) => {}
+                // No watch has to start: this is it.
+                Err(error) if error.concerns_one_entry() => {
+                    let _ = deferred.lose(at);
+                }
+                Err(_) => return false,
+            }
+            deferred.remove_first();
+        }
+        let lost = deferred.lost();
+        if let Some(LostRows { count, first, last }) = lost {
+            let event = audit::Event::AuditRowsLost { count, first, last };
+            if self.audit(event).await.is_err() {
+                return false;
+            }
+            tracing::error!(count, "audit rows were lost while the store failed; the trail says how many");
+        }
+        deferred.finish(lost)
+    }
+
+    /// One attempt to write what waits, before the store is closed.
+    pub(in crate::store) async fn write_deferred_before_the_end(&self) {
+        let deferred = self.deferred_audit();
+        if deferred.first().is_none() && deferred.lost().is_none() {
+            return;
+        }
+        let written = tokio::time::timeout(CLOSE_TIMEOUT, self.write_deferred()).await;
+        if written != Ok(true) {
+            tracing::error!("audit rows that the store did not take are lost with the end of this process");
+        }
     }
 
     /// A page of the audit trail.
@@ -83,3 +171,8 @@ impl Store {
         Ok(Some(link))
     }
 }
+
+/// How long after a failed attempt the rows that wait are tried again.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the end of the process waits for them.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

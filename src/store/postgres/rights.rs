@@ -49,7 +49,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 18] = [
+pub(in crate::store) const RIGHTS: [Rights; 19] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -63,6 +63,7 @@ pub(in crate::store) const RIGHTS: [Rights; 18] = [
     always("seen_identity", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("probe", &["SELECT", "INSERT", "UPDATE"]),
     always("node_lease", &["SELECT", "INSERT", "UPDATE"]),
+    always("confirmed_clock", &["SELECT", "INSERT", "UPDATE"]),
     Rights { table: "message", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "alert_report", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "outbox", privileges: &["DELETE"], need: Need::RemovingMessages },
