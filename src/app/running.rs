@@ -179,8 +179,16 @@ impl Shared {
         };
         let (reloader, requests) = http::reloader();
         let (metrics, store, revocation) = (metrics.clone(), store.clone(), revocation.clone());
-        let state =
-            http::AdminState::new(metrics, store, revocation, self.drain.clone(), reloader, Arc::new(live));
+        let config = Arc::clone(config);
+        let state = http::AdminState::new(
+            config,
+            metrics,
+            store,
+            revocation,
+            self.drain.clone(),
+            reloader,
+            Arc::new(live),
+        );
         let done = tasks.done();
         tasks.spawn(Task::Admin, admin.serve(state, done));
         let platform = Arc::clone(&self.platform);

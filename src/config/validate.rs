@@ -32,6 +32,12 @@ pub(super) fn validate(config: &mut Config, credentials: Option<&Path>) -> Vec<P
         checker.problem("log.level", what);
     }
     let admin = config.admin.listen;
+    for host in &config.admin.allowed_hosts {
+        let is_host = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/@*?".contains(c));
+        checker.require(is_host, "admin.allowed-hosts", || {
+            format!("\"{host}\" is not a host such as ops.example or ops.example:8080")
+        });
+    }
     checker.require(admin.ip().is_loopback(), "admin.listen", || {
         format!("{admin} is not a loopback address; the admin listener has no authentication yet")
     });
@@ -204,7 +210,8 @@ impl Checker<'_> {
 
     /// https would need a certificate whose revocation status would have to be queried.
     fn http(&mut self, key: &'static str, url: &str) {
-        self.require(url.starts_with("http://"), key, || format!("\"{url}\" does not start with http://"));
+        let shown = if url.contains(['@', '?']) { "a URL" } else { url };
+        self.require(url.starts_with("http://"), key, || format!("\"{shown}\" does not start with http://"));
     }
 
     fn messages(&mut self, messages: &Messages) {

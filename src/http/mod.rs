@@ -1,7 +1,10 @@
 //! The admin listener: health, metrics, reload, and the JSON of `/api`, over HTTP on loopback.
 
 mod api;
+mod connections;
 mod health;
+mod hosts;
+mod json;
 mod pages;
 mod reload;
 mod state;
@@ -13,7 +16,7 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
@@ -62,16 +65,17 @@ impl AdminListener {
             .route("/api/messages", get(api::messages))
             .route("/api/outbox", get(api::orders))
             .route("/api/sessions", get(api::sessions))
-            .layer(from_fn(pages::refuse))
-            .with_state(state);
-        let serving = axum::serve(self.socket, router);
+            .layer(from_fn_with_state(state.clone(), pages::refuse))
+            .layer(from_fn_with_state(state.clone(), hosts::require))
+            .with_state(state.clone());
+        for reason in ["host", "web-page", "connections"] {
+            state.metrics.admin_refusals_total.with_label_values(&[reason]);
+        }
+        let max_connections = || state.config.load().admin.max_connections;
+        let serving = connections::serve(self.socket, router, state.metrics.clone(), max_connections);
         tokio::select! {
             () = done.cancelled() => {}
-            served = serving => {
-                if let Err(error) = served {
-                    tracing::error!(error = %explained(&error), "admin listener failed");
-                }
-            }
+            () = serving => {}
         }
     }
 }

@@ -6,6 +6,7 @@ use axum::extract::FromRef;
 use tokio_util::sync::CancellationToken;
 
 use super::reload::Reloader;
+use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
 use crate::model::DeviceId;
 use crate::revocation::{Engine, KnownStaple};
@@ -29,6 +30,7 @@ pub trait Live: std::fmt::Debug + Send + Sync {
 /// What the handlers use.
 #[derive(Debug, Clone)]
 pub struct AdminState {
+    pub(super) config: ConfigHandle,
     pub(super) metrics: Metrics,
     pub(super) store: Store,
     pub(super) revocation: Engine,
@@ -47,6 +49,7 @@ impl AdminState {
     /// `drain` is cancelled when the platform begins to shut down; from then on `/readyz` fails.
     #[must_use]
     pub fn new(
+        config: ConfigHandle,
         metrics: Metrics,
         store: Store,
         revocation: Engine,
@@ -54,6 +57,6 @@ impl AdminState {
         reloader: Reloader,
         live: Arc<dyn Live>,
     ) -> Self {
-        Self { metrics, store, revocation, drain, reloader, live }
+        Self { config, metrics, store, revocation, drain, reloader, live }
     }
 }

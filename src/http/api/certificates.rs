@@ -1,10 +1,10 @@
 //! `/api/certificates`.
 
-use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
 use crate::http::AdminState;
+use crate::http::json::PlainJson;
 use crate::revocation::{Inventory, KnownStaple};
 
 /// What is known about the status of certificates: those of devices and those of the platform.
@@ -16,6 +16,6 @@ pub(in crate::http) struct Certificates {
 }
 
 /// CRLs, OCSP responses and staples, their ages, and when they are renewed.
-pub(in crate::http) async fn certificates(State(state): State<AdminState>) -> Json<Certificates> {
-    Json(Certificates { known: state.revocation.inventory(), staples: state.live.staples() })
+pub(in crate::http) async fn certificates(State(state): State<AdminState>) -> PlainJson<Certificates> {
+    PlainJson(Certificates { known: state.revocation.inventory(), staples: state.live.staples() })
 }

@@ -1,17 +1,17 @@
 //! `/api/devices` and `/api/sessions`.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 
 use super::response::unavailable;
 use crate::authz::Device;
 use crate::http::AdminState;
+use crate::http::json::PlainJson;
 use crate::view::{DeviceView, LiveDeviceView, SessionView};
 
 /// The open sessions of this node.
-pub(in crate::http) async fn sessions(State(state): State<AdminState>) -> Json<Vec<SessionView>> {
-    Json(state.live.sessions())
+pub(in crate::http) async fn sessions(State(state): State<AdminState>) -> PlainJson<Vec<SessionView>> {
+    PlainJson(state.live.sessions())
 }
 
 /// The whole directory, with the sessions and the feed of each device.
@@ -31,5 +31,5 @@ pub(in crate::http) async fn devices(State(state): State<AdminState>) -> Respons
             feed: state.live.feed(&device.id),
         })
         .collect();
-    Json(views).into_response()
+    PlainJson(views).into_response()
 }

@@ -1,12 +1,12 @@
 //! `/api/outbox`: orders, which are messages for devices, and their outcomes.
 
-use axum::Json;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
 
 use super::response::{bad_request, page_limit, unavailable};
 use crate::http::AdminState;
+use crate::http::json::PlainJson;
 use crate::store::OutboxFilter;
 use crate::view::OrderView;
 
@@ -35,7 +35,7 @@ pub(in crate::http) async fn orders(
     };
     let filter = OutboxFilter { device, waiting, before, limit: page_limit(limit) };
     match state.store.outbox(&filter).await {
-        Ok(entries) => Json(entries.iter().map(OrderView::from).collect::<Vec<_>>()).into_response(),
+        Ok(entries) => PlainJson(entries.iter().map(OrderView::from).collect::<Vec<_>>()).into_response(),
         Err(error) => unavailable(&error),
     }
 }

@@ -1,11 +1,11 @@
 //! Responses and limits that all lists share.
 
-use axum::Json;
 use axum::http::header::LINK;
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
+use crate::http::json::PlainJson;
 use crate::model::explained;
 use crate::store::StoreError;
 
@@ -30,7 +30,7 @@ pub(super) fn unavailable(error: &StoreError) -> Response {
 
 /// A page as JSON. When it ended early, `last` names its last row, and a header `Link` the next page.
 pub(super) fn page<T: Serialize>(rows: &[T], uri: &Uri, last: Option<String>) -> Response {
-    let mut response = Json(rows).into_response();
+    let mut response = PlainJson(rows).into_response();
     let next = last.and_then(|last| HeaderValue::try_from(next_page(uri, &last)).ok());
     if let Some(next) = next {
         response.headers_mut().insert(LINK, next);
