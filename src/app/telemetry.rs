@@ -1,6 +1,7 @@
 //! Logs on stderr.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_subscriber::filter::ParseError;
 
 use crate::config::{self, Log, LogFormat};
+use crate::model::{json_without_deception, without_deception};
 
 /// A directive of `log.level` that cannot be parsed.
 #[derive(Debug, thiserror::Error)]
@@ -19,11 +21,12 @@ pub struct LevelError(#[source] ParseError);
 /// # Errors
 /// When the level is neither a level nor a list of directives.
 pub fn start(log: &Log) -> Result<(), LevelError> {
+    let is_json = matches!(log.format, LogFormat::Json);
     let filter = config::log_filter(&log.level).map_err(LevelError)?;
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .log_internal_errors(false)
-        .with_writer(|| LossyStderr);
+        .with_writer(move || LossyStderr { is_json });
     let started = match log.format {
         LogFormat::Text => logs.with_target(false).with_ansi(wants_colours()).try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),
@@ -37,19 +40,23 @@ pub fn start(log: &Log) -> Result<(), LevelError> {
 
 /// Writes to stderr and never fails. A log on a full disk, or in a pipe whose reader has ended, must not stop
 /// the platform: tracing reports a failed write on stderr, where the same failure is a panic. Lost lines are
-/// counted and reported when a line can be written again.
-struct LossyStderr;
+/// counted and reported when a line can be written again. Characters that change how others are shown are
+/// escaped in every line: peers choose some of its fields.
+struct LossyStderr {
+    is_json: bool,
+}
 
 impl Write for LossyStderr {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut stderr = io::stderr().lock();
+        let shown = self.shown(line);
         let lost = LOST_LINES.swap(0, Ordering::Relaxed);
         let report =
             if lost > 0 { writeln!(stderr, "{lost} log lines could not be written") } else { Ok(()) };
         if report.is_err() {
             LOST_LINES.fetch_add(lost, Ordering::Relaxed);
         }
-        if report.and_then(|()| stderr.write_all(line)).is_err() {
+        if report.and_then(|()| stderr.write_all(&shown)).is_err() {
             LOST_LINES.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -57,6 +64,17 @@ impl Write for LossyStderr {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl LossyStderr {
+    fn shown<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
+        let Ok(text) = std::str::from_utf8(line) else { return Cow::Borrowed(line) };
+        let shown = if self.is_json { json_without_deception(text) } else { without_deception(text) };
+        match shown {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        }
     }
 }
 

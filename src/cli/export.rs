@@ -4,7 +4,7 @@ use super::context::failed;
 use super::operator::operator;
 use super::{Failure, Output};
 use crate::audit::{Event, Selection};
-use crate::model::MessageId;
+use crate::model::{MessageId, json_without_deception};
 use crate::store::{Store, StoreError};
 
 /// A list in the store that can be exported, newest first.
@@ -36,7 +36,7 @@ pub(super) async fn export(
         }
         for id in page {
             let Some(line) = items.line(id).await? else { continue };
-            output.line(&line)?;
+            output.line(&json_without_deception(&line))?;
             left -= 1;
         }
     }

@@ -191,7 +191,10 @@ fn explain(failure: &Failure) -> Exit {
             line.push_str(&text);
         }
     }
-    let _ = writeln!(std::io::stderr(), "{line}");
+    // The errors of a configuration have several lines.
+    for line in line.split('\n') {
+        let _ = writeln!(std::io::stderr(), "{}", text::printable(line));
+    }
     failure.exit
 }
 

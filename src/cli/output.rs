@@ -4,6 +4,9 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
+use super::text::printable;
+use crate::model::json_without_deception;
+
 /// The form of a command's results.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
@@ -28,8 +31,20 @@ impl Output {
     /// # Errors
     /// When stdout cannot be written, for example because a pager closed it.
     pub fn print<T: Serialize>(self, object: &T, text: impl FnOnce(&T) -> String) -> io::Result<()> {
-        let line = if self.json { serde_json::to_string(object)? } else { text(object) };
-        self.line(&line)
+        if self.json {
+            return self.json_line(object);
+        }
+        let text = text(object);
+        let lines: Vec<_> = text.split('\n').map(printable).collect();
+        self.line(&lines.join("\n"))
+    }
+
+    /// Prints `object` as one line of JSON, whatever the user asked for. A terminal shows it as it is.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn json_line<T: Serialize>(self, object: &T) -> io::Result<()> {
+        self.line(&json_without_deception(&serde_json::to_string(object)?))
     }
 
     /// Prints a warning to stderr.
@@ -37,7 +52,7 @@ impl Output {
     /// # Errors
     /// When stderr cannot be written.
     pub fn warn(self, line: &str) -> io::Result<()> {
-        writeln!(io::stderr().lock(), "warning: {line}")
+        writeln!(io::stderr().lock(), "warning: {}", printable(line))
     }
 
     /// Prints `line` unchanged, in either form.

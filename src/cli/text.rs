@@ -1,10 +1,13 @@
 //! Text output: what a terminal may show, and how values are aligned.
 
-/// `text` with control characters escaped: a peer may have chosen it, and a terminal would obey them.
+use crate::model::is_deceptive;
+
+/// `text` with control characters escaped, and those that change how others are shown: a peer may have chosen
+/// it, and a terminal would obey them.
 pub(super) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if character.is_control() || is_deceptive(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
@@ -37,5 +40,6 @@ mod tests {
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
         assert_eq!(printable("ward 7 \u{1b}[2J\r\n\u{9b}é"), "ward 7 \\u{1b}[2J\\r\\n\\u{9b}é");
+        assert_eq!(printable("CA\u{202e}moc\u{2028}"), "CA\\u{202e}moc\\u{2028}");
     }
 }

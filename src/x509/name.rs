@@ -8,7 +8,7 @@ use x509_parser::x509::{AttributeTypeAndValue, RelativeDistinguishedName, X509Na
 
 use super::comparable::ComparableName;
 use super::directory_string::decode;
-use crate::model::{DeviceId, DeviceIdError};
+use crate::model::{DeviceId, DeviceIdError, is_deceptive};
 
 /// The subject or issuer of a certificate. Displayed in the form of RFC 4514, the most specific part first.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -155,7 +155,7 @@ fn escaped(text: &str) -> String {
         if special {
             out.push('\\');
         }
-        if character.is_control() {
+        if character.is_control() || is_deceptive(character) {
             let mut bytes = [0; 4];
             for byte in character.encode_utf8(&mut bytes).bytes() {
                 push_hexadecimal(&mut out, "\\", byte);

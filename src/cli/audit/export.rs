@@ -45,7 +45,7 @@ pub(super) async fn run(
         last = newest.sequence;
         for row in &rows {
             match format {
-                Format::Jsonl => output.line(&serde_json::to_string(&AuditRowView::from(row))?)?,
+                Format::Jsonl => output.json_line(&AuditRowView::from(row))?,
                 Format::Atna => {
                     if let Some(message) = row.recorded_event().message(site) {
                         output.line(&message.xml)?;
