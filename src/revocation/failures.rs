@@ -71,7 +71,9 @@ const fn reason(error: &AttemptError) -> Option<&'static str> {
 
 const fn fetch_reason(error: &FetchError) -> &'static str {
     match error {
-        FetchError::Url | FetchError::NotAllowed | FetchError::Address(_) => "not-allowed",
+        FetchError::Url | FetchError::NotAllowed | FetchError::Address(_) | FetchError::LocalName => {
+            "not-allowed"
+        }
         FetchError::Resolve | FetchError::Connect(_) | FetchError::Protocol => "unreachable",
         FetchError::Timeout => TIMEOUT,
         FetchError::Busy => "busy",

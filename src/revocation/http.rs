@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::byte_budget::{ByteBudget, Share};
+use super::local_host::{NamedHost, is_local_address};
 
 /// Sends requests within the limits.
 #[derive(Debug)]
@@ -71,6 +72,11 @@ pub enum FetchError {
         "{0} is a loopback or link-local address; to allow the host, list it in revocation.allowed-hosts"
     )]
     Address(IpAddr),
+    /// A name that means this machine or a metadata service, which a certificate must not choose.
+    #[error(
+        "host names this machine or a metadata service; to allow it, list it in revocation.allowed-hosts"
+    )]
+    LocalName,
     /// DNS resolution failed.
     #[error("DNS resolution failed or found no address")]
     Resolve,
@@ -148,13 +154,6 @@ impl HttpClient {
         let request = request(uri, host, fetch.body, limits.proxy.is_some())?;
         let stream = match &limits.proxy {
             Some(proxy) => {
-                // The proxy resolves names. An address means the same host to all.
-                if let Ok(address) = host.name.parse::<IpAddr>()
-                    && !host.is_trusted
-                    && is_local_address(address)
-                {
-                    return Err(FetchError::Address(address));
-                }
                 let (name, port) = proxy.rsplit_once(':').ok_or(FetchError::Resolve)?;
                 let port = port.parse().map_err(|_| FetchError::Resolve)?;
                 let name = name.trim_start_matches('[').trim_end_matches(']');
@@ -201,7 +200,17 @@ fn checked_host(uri: &Uri, fetch: &FetchRequest, limits: &FetchLimits) -> Result
     if !fetch.is_configured && !allowed && !limits.allowed_hosts.is_empty() {
         return Err(FetchError::NotAllowed);
     }
-    Ok(Host { name, port, is_trusted: fetch.is_configured || allowed })
+    let is_trusted = fetch.is_configured || allowed;
+    // A proxy resolves names, and would read other spellings of an address than this program.
+    let name = match NamedHost::read(&name) {
+        _ if is_trusted => name,
+        NamedHost::Address(address) if is_local_address(address) => return Err(FetchError::Address(address)),
+        NamedHost::Address(address) => address.to_string(),
+        NamedHost::Name(name) => name,
+        NamedHost::Local => return Err(FetchError::LocalName),
+        NamedHost::Malformed => return Err(FetchError::Url),
+    };
+    Ok(Host { name, port, is_trusted })
 }
 
 async fn send(stream: TcpStream, request: Request<Full<Bytes>>, share: Share) -> Result<Body, FetchError> {
@@ -281,28 +290,6 @@ fn request(
         request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/ocsp-request"));
     }
     request.body(Full::new(body)).map_err(|_| FetchError::Url)
-}
-
-/// Loopback, link-local, unspecified and multicast addresses. Cloud providers serve metadata on link-local
-/// addresses.
-fn is_local_address(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            address.is_loopback()
-                || address.is_link_local()
-                || address.is_unspecified()
-                || address.is_multicast()
-                || address.is_broadcast()
-        }
-        IpAddr::V6(address) => {
-            address.is_loopback()
-                || address.is_unicast_link_local()
-                || address.is_unspecified()
-                || address.is_multicast()
-                // AWS' metadata service over IPv6.
-                || address.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254]
-        }
-    }
 }
 
 /// Concurrent requests, in total and to one host: a host that does not answer leaves permits for the others.
@@ -427,6 +414,21 @@ mod tests {
         let refused =
             fetch_by(&HttpClient::new(64 << 20), get("http://169.254.169.254/".to_owned()), &limits).await;
         assert_eq!(refused, Err(FetchError::Address("169.254.169.254".parse().unwrap())));
+        // Nothing listens at the proxy's address: a request for it would be a failed connection.
+        for host in
+            ["0x7f.1", "127.1", "2130706433", "[::ffff:127.0.0.1]", "[64:ff9b::127.0.0.1]", "127.0.0.1."]
+        {
+            let refused = fetch_by(&HttpClient::new(64 << 20), get(format!("http://{host}/")), &limits).await;
+            assert!(matches!(refused, Err(FetchError::Address(_))), "{host}: {refused:?}");
+        }
+        for host in ["localhost", "LOCALHOST.", "x.localhost", "metadata.google.internal"] {
+            let refused =
+                fetch_by(&HttpClient::new(64 << 20), get(format!("http://{host}:80/")), &limits).await;
+            assert_eq!(refused, Err(FetchError::LocalName), "{host}");
+        }
+        let others =
+            fetch_by(&HttpClient::new(64 << 20), get("http://ca.example/".to_owned()), &limits).await;
+        assert!(matches!(others, Err(FetchError::Connect(_))), "the proxy is asked: {others:?}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(crate) mod fixtures;
 pub(crate) mod http;
 mod inventory;
 mod issued;
+mod local_host;
 pub mod ocsp;
 pub mod policy;
 mod recent;
