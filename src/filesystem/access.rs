@@ -156,7 +156,7 @@ fn normalised(path: &Path) -> PathBuf {
 }
 
 /// The name of a user in the machine's own list, or its number.
-fn user_name(user: u32) -> String {
+pub(super) fn user_name(user: u32) -> String {
     let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = users.lines().find_map(|line| {
         let mut fields = line.split(':');

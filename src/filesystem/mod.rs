@@ -2,9 +2,11 @@
 
 mod access;
 mod create;
+mod private;
 #[cfg(test)]
 mod tests;
 
 pub use access::AccessProblem;
 pub(crate) use access::{file_problem, folder_problem};
 pub(crate) use create::{create_folder, open_or_create};
+pub(crate) use private::NotPrivate;

@@ -4,7 +4,6 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read as _};
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use tracing::log::LevelFilter;
 
 use super::durability;
 use super::failure::classify;
+use crate::filesystem::NotPrivate;
 use crate::model::StoreUrl;
 use crate::store::error::StoreError;
 use crate::store::instance::process::ProcessId;
@@ -147,12 +147,8 @@ fn is_loopback(host: &str) -> bool {
 fn password(file: &Path) -> Result<String, StoreError> {
     let cannot = |source| StoreError::Password { file: file.to_owned(), source: Arc::new(source) };
     let mut opened = fs::File::open(file).map_err(cannot)?;
-    let mode = opened.metadata().map_err(cannot)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        return Err(cannot(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "group or others have access to it",
-        )));
+    if let Some(problem) = NotPrivate::find(&opened.metadata().map_err(cannot)?) {
+        return Err(cannot(io::Error::new(io::ErrorKind::PermissionDenied, format!("the file {problem}"))));
     }
     let mut text = String::new();
     opened.read_to_string(&mut text).map_err(cannot)?;

@@ -1,11 +1,12 @@
 //! Reads files that only the platform may access (A11, B19): keys, passphrases, PINs.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
+
+use crate::filesystem::NotPrivate;
 
 /// The content of a private file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,16 @@ pub enum PrivateFileError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The file belongs to another account, which can read and change it (A11).
+    #[error("the {secret} {} {problem}", file.display())]
+    Foreign {
+        /// The content.
+        secret: Secret,
+        /// The file.
+        file: PathBuf,
+        /// Whose it is, and what to do.
+        problem: String,
+    },
     /// The file is empty.
     #[error("the {secret} {} is empty", file.display())]
     Empty {
@@ -59,9 +70,14 @@ pub(super) fn read(file: &Path, secret: Secret) -> Result<Zeroizing<Vec<u8>>, Pr
     let failed = |source| PrivateFileError::Read { secret, file: file.to_owned(), source };
     let mut opened = File::open(file).map_err(failed)?;
     let metadata = opened.metadata().map_err(failed)?;
-    let mode = metadata.mode() & 0o7777;
-    if mode & forbidden(&metadata, rustix::process::geteuid().as_raw()) != 0 {
-        return Err(PrivateFileError::TooOpen { secret, file: file.to_owned(), mode });
+    if let Some(problem) = NotPrivate::find(&metadata) {
+        let file = file.to_owned();
+        return Err(match problem {
+            NotPrivate::Mode(mode) => PrivateFileError::TooOpen { secret, file, mode },
+            NotPrivate::Owner { .. } => {
+                PrivateFileError::Foreign { secret, file, problem: problem.to_string() }
+            }
+        });
     }
     // One allocation for the whole file: a growing buffer would leave copies in memory.
     let mut contents = Zeroizing::new(vec![0; usize::try_from(metadata.len()).unwrap_or(0)]);
@@ -81,12 +97,6 @@ pub(super) fn read_line(file: &Path, secret: Secret) -> Result<Zeroizing<Vec<u8>
         return Err(PrivateFileError::Empty { secret, file: file.to_owned() });
     }
     Ok(line)
-}
-
-/// The permission bits that a private file must not have. A file of the superuser may be readable by a group,
-/// so that a daemon under another account can read it. Credentials of systemd have these permissions.
-fn forbidden(metadata: &Metadata, account: u32) -> u32 {
-    if metadata.uid() == 0 && account != 0 { 0o037 } else { 0o077 }
 }
 
 impl std::fmt::Display for Secret {
@@ -130,14 +140,16 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a11_the_group_may_read_only_files_of_the_superuser() {
+    fn a11_a_file_of_another_account_is_refused_even_by_the_superuser() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("secret");
-        write(&file, "secret", 0o440);
-        let metadata = std::fs::metadata(&file).unwrap();
-        let owner = metadata.uid();
-        assert_eq!(forbidden(&metadata, owner), 0o077, "a file of the same account");
-        assert_eq!(forbidden(&metadata, owner + 1) == 0o037, owner == 0);
+        write(&file, "secret", 0o600);
+        // Only the superuser can give files away.
+        if std::os::unix::fs::chown(&file, Some(65_534), None).is_ok() {
+            let error = read(&file, Secret::Key).unwrap_err();
+            assert!(matches!(error, PrivateFileError::Foreign { .. }), "{error}");
+            assert!(error.to_string().contains("belongs to "), "{error}");
+        }
     }
 
     #[test]
