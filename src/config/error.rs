@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::syntax_error::SyntaxError;
+
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -19,8 +21,8 @@ pub enum ConfigError {
     Syntax {
         /// Which file.
         file: PathBuf,
-        /// What the parser says, with line, column and an excerpt.
-        source: Box<toml::de::Error>,
+        /// What the parser says, with line and column.
+        source: SyntaxError,
     },
     /// Values that cannot work.
     #[error("the configuration {} has {}:{}", file.display(), number(problems), Listed(problems))]
@@ -45,16 +47,6 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.key, self.what)
     }
-}
-
-/// The text with every password in an URL made unreadable, byte for byte as long as before.
-pub(super) fn without_passwords(text: &str) -> String {
-    let hidden = |line: &str| {
-        let begin = line.find("://").map(|at| at + 3)?;
-        let end = line.rfind('@').filter(|end| *end > begin)?;
-        Some([line.get(..begin)?, &"*".repeat(end - begin), line.get(end..)?].concat())
-    };
-    text.split_inclusive('\n').map(|line| hidden(line).unwrap_or_else(|| line.to_owned())).collect()
 }
 
 fn number(problems: &[Problem]) -> String {

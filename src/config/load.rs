@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use super::error::{ConfigError, Problem, without_passwords};
+use super::error::{ConfigError, Problem};
 use super::overrides::Overrides;
 use super::schema::Config;
+use super::syntax_error::SyntaxError;
 use super::validate;
 use super::values::Values;
 
@@ -25,10 +26,9 @@ impl Config {
     /// # Errors
     /// As [`Config::load`].
     pub fn parse(text: &str, file: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text).map_err(|mut source: toml::de::Error| {
-            // Its text shows the line of the mistake.
-            source.set_input(Some(&without_passwords(text)));
-            ConfigError::Syntax { file: file.to_owned(), source: Box::new(source) }
+        let mut config: Self = toml::from_str(text).map_err(|error| {
+            let source = SyntaxError::new(error, text);
+            ConfigError::Syntax { file: file.to_owned(), source }
         })?;
         file.clone_into(&mut config.file);
         let node = overrides.apply(&mut config).map(|what| Problem { key: "store.node", what });

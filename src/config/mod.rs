@@ -22,6 +22,7 @@ mod quantity;
 mod revocation;
 mod schema;
 mod store;
+mod syntax_error;
 mod tls;
 #[cfg(feature = "pkcs11")]
 mod token_uri;
@@ -43,6 +44,7 @@ pub use overrides::Overrides;
 pub use revocation::{ExpiredSessions, MustStaple, Nonce, Responder, Revocation, Stapling, Undetermined};
 pub use schema::{Config, ConfigHandle};
 pub use store::{Retain, Store};
+pub use syntax_error::SyntaxError;
 pub use tls::{Credential, KeyLocation, Tls, TlsVersion};
 #[cfg(feature = "pkcs11")]
 pub use token_uri::TokenUri;

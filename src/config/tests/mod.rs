@@ -131,10 +131,20 @@ fn a_repository_is_reached_with_an_identity_of_its_own_or_the_platforms() {
 
 #[test]
 fn an_error_in_a_line_with_a_password_does_not_show_it() {
-    for line in ["url = postgres://pcd:s3cret@db/pcd", "ulr = \"postgres://pcd:s3cret@db/pcd\""] {
+    for line in [
+        "url = postgres://pcd:s3cret@db/pcd",
+        "ulr = \"postgres://pcd:s3cret@db/pcd\"",
+        "url = postgres://pcd@db/pcd?password=s3cret",
+        "ulr = \"postgres://pcd@db/pcd?password=s3cret\"",
+        "url = \"postgres://pcd@db/pcd?password=s3cret",
+        "max-migration-rows = \"postgres://pcd@db/pcd?password=s3cret\"",
+        "node = \"postgres://pcd@db/pcd?password=s3cret\"",
+        "postgres://pcd@db/pcd?password=s3cret",
+        "url : \"s3cret\"",
+    ] {
         let error = parse(&format!("{SMALLEST}\n[store]\n{line}\n")).unwrap_err();
         let shown = format!("{} {error:?}", explained(&error));
-        assert!(shown.contains("line 7, column") && shown.contains("@db/pcd"), "{shown}");
+        assert!(shown.contains("line 7, column"), "{shown}");
         assert!(!shown.contains("s3cret"), "{shown}");
     }
 }
