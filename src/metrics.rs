@@ -127,25 +127,27 @@ impl Metrics {
             feeds_silent: r.gauge("feeds_silent", "Devices that sent regularly and have stopped")?,
             messages_total: r.counters("messages_total", "Frames", &["transaction", "acknowledgement"])?,
             frame_deviations_total: r.counters("frame_deviations_total", DEVIATIONS, &["deviation"])?,
-            frame_memory_bytes: r.gauge("frame_memory_bytes", "Memory of the frames that are not complete")?,
+            frame_memory_bytes: r
+                .gauge("frame_memory_bytes", "Memory of the frames that are not complete")?,
             read_pauses_total: r.counters("read_pauses_total", PAUSES, reason)?,
             rejections_total: r.counters("rejections_total", "Rejected messages", reason)?,
             rejections_not_stored_total: r.counter("rejections_not_stored_total", NOT_STORED)?,
-            message_duration_seconds: r.durations("message_duration_seconds", MESSAGE_DURATION, &["stage"])?,
+            message_duration_seconds: r.durations(
+                "message_duration_seconds",
+                MESSAGE_DURATION,
+                &["stage"],
+            )?,
             certificate_not_after_timestamp_seconds: r.gauges(
-                "certificate_not_after_timestamp_seconds",
+                CERTIFICATE,
                 CERTIFICATE_EXPIRY,
-                &["role", "key"],
+                ROLE_AND_KEY,
             )?,
             revocation_checks_total: r.counters("revocation_checks_total", CHECKS, &["source", "verdict"])?,
             revocation_failures_total: r.counters("revocation_failures_total", FAILURES, failure)?,
-            ocsp_fetch_duration_seconds: r.duration("ocsp_fetch_duration_seconds", "Requests to responders")?,
+            ocsp_fetch_duration_seconds: r
+                .duration("ocsp_fetch_duration_seconds", "Requests to responders")?,
             crl_next_update_timestamp_seconds: r.gauges(CRL_NEXT_UPDATE, CRL_EXPIRY, &["issuer"])?,
-            staple_next_update_timestamp_seconds: r.gauges(
-                "staple_next_update_timestamp_seconds",
-                "Expiry of the OCSP response stapled to a certificate, in seconds since 1970; 0: there is none",
-                &["certificate"],
-            )?,
+            staple_next_update_timestamp_seconds: r.gauges(STAPLE, STAPLE_EXPIRY, &["certificate"])?,
             audit_events_total: r.counters("audit_events_total", "Audit rows by event", &["event"])?,
             audit_deferred_rows: r.gauge("audit_deferred_rows", DEFERRED)?,
             audit_lost_rows_total: r.counter("audit_lost_rows_total", LOST)?,
@@ -240,6 +242,11 @@ const INCOMPLETE: &str = "Connections whose handshake is not complete";
 const DISPLACED: &str = "Connections that gave way to new ones before their handshake was complete";
 const RECORDED: &str = "Refused connections in the audit trail, by the kind of their row";
 const NEGOTIATED: &str = "Finished handshakes by version and cipher suite";
+const CERTIFICATE: &str = "certificate_not_after_timestamp_seconds";
+const ROLE_AND_KEY: &[&str] = &["role", "key"];
+const STAPLE: &str = "staple_next_update_timestamp_seconds";
+const STAPLE_EXPIRY: &str =
+    "Expiry of the OCSP response stapled to a certificate, in seconds since 1970; 0: there is none";
 const CERTIFICATE_EXPIRY: &str =
     "Earliest expiry of the certificates with this role and kind of key, in seconds since 1970";
 const CRL_NEXT_UPDATE: &str = "crl_next_update_timestamp_seconds";

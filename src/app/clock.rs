@@ -5,35 +5,15 @@
 //! monotonic time says what the clock should show; a clock that differs from that by more than
 //! `store.max-clock-difference` is not believed until it is corrected, or until an operator confirms it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::Platform;
+use super::clock_watch::Base;
 use crate::audit::Event;
 use crate::model::{MessageId, explained};
-use crate::store::{ConfirmedClock, StoreError};
-
-/// What this process knows about the clock.
-#[derive(Debug, Default)]
-pub(super) struct ClockWatch(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    base: Option<Base>,
-    /// When the last line about a clock that is not believed was logged; `None` while it is believed.
-    reported: Option<Instant>,
-}
-
-/// When the clock was believed last.
-#[derive(Debug, Clone, Copy)]
-struct Base {
-    at: Timestamp,
-    instant: Instant,
-    /// The time in the store, which another node or an operator may change.
-    stored: Timestamp,
-}
+use crate::store::StoreError;
 
 /// What a retention pass may rely on.
 #[derive(Debug, Clone, Copy)]
@@ -126,33 +106,6 @@ impl Platform {
         } else if is_new {
             self.store.audit_or_defer(Event::ClockUnconfirmed { clock, expected }).await;
         }
-    }
-}
-
-impl ClockWatch {
-    /// When the clock was believed last: by this process, unless another one has written a time since.
-    fn base(&self, known: Option<ConfirmedClock>, wall: Timestamp, instant: Instant) -> Base {
-        let own = self.state().base;
-        match (own, known) {
-            (Some(own), Some(known)) if own.stored != known.at => {
-                Base { at: known.at, instant, stored: known.at }
-            }
-            (Some(own), _) => own,
-            (None, Some(known)) => Base { at: known.at, instant, stored: known.at },
-            // A new store: there is nothing to compare the clock with.
-            (None, None) => Base { at: wall, instant, stored: wall },
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Base {
-    fn expected(self, instant: Instant) -> Timestamp {
-        let passed = instant.saturating_duration_since(self.instant);
-        self.at.saturating_add(passed).unwrap_or(Timestamp::MAX)
     }
 }
 

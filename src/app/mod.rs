@@ -7,6 +7,7 @@
 mod audit;
 mod certificates;
 mod clock;
+mod clock_watch;
 mod descriptors;
 mod directory;
 mod error;
@@ -62,7 +63,7 @@ pub struct Platform {
     directory: DirectoryHandle,
     acceptor: Arc<Acceptor>,
     revocation: Engine,
-    clock_watch: clock::ClockWatch,
+    clock_watch: clock_watch::ClockWatch,
 }
 
 /// A platform with bound ports that does not serve yet.
@@ -96,7 +97,7 @@ impl Platform {
         let store =
             Store::serve(config.store.node.clone(), &config.store.url, migration, clock.clone()).await?;
         store.report_to(&metrics);
-<<<<<<< HEAD
+        store.defer_audit_rows(config.audit.max_deferred_rows, &metrics);
         if let Err(error) = store.check_rights(removals(&config.store)).await {
             let error = explained(&error);
             tracing::error!(
@@ -104,9 +105,6 @@ impl Platform {
                 "rights are missing in the store; the platform is not ready until they are granted"
             );
         }
-=======
-        store.defer_audit_rows(config.audit.max_deferred_rows, &metrics);
->>>>>>> 4e214ed (Measure the age of rows by a clock that is believed)
         directory.store(Arc::new(directory::read(&store).await?));
         let platform = Self {
             started: config.values.clone(),
@@ -117,7 +115,7 @@ impl Platform {
             directory,
             acceptor,
             revocation,
-            clock_watch: clock::ClockWatch::default(),
+            clock_watch: clock_watch::ClockWatch::default(),
         };
         platform.begin_with_clock().await;
         expiry::publish(&platform.acceptor, &platform.metrics);

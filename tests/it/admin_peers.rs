@@ -56,7 +56,8 @@ fn the_api_is_not_answered_under_the_name_of_another_host() {
 
 #[test]
 fn probes_are_answered_under_every_name_and_without_one() {
-    let platform = Site::new().start();
+    let site = Site::new();
+    let platform = site.start();
     for path in ["/livez", "/readyz", "/metrics"] {
         for host in ["10.1.2.3:9575", "platform.ward-7.svc.cluster.local", "[fd00::7]:9575"] {
             assert_eq!(get(&platform, path, host), 200, "{path} {host}");
@@ -68,7 +69,8 @@ fn probes_are_answered_under_every_name_and_without_one() {
 
 #[test]
 fn a_connection_without_a_request_is_closed() {
-    let platform = Site::new().start();
+    let site = Site::new();
+    let platform = site.start();
     let closed_after = |sent: &[u8]| {
         let mut stream = TcpStream::connect(platform.admin).unwrap();
         stream.set_read_timeout(Some(SOON)).unwrap();
@@ -92,7 +94,8 @@ fn a_connection_without_a_request_is_closed() {
 
 #[test]
 fn many_idle_connections_do_not_lock_out_a_probe() {
-    let platform = Site::new().with("admin", "max-connections = 8").start();
+    let site = Site::new().with("admin", "max-connections = 8");
+    let platform = site.start();
     let idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(platform.admin).unwrap()).collect();
     let started = Instant::now();
     assert_eq!(get(&platform, "/livez", "10.0.0.1"), 200);

@@ -279,7 +279,11 @@ async fn a_removal_that_fails_fails_no_message() {
     for round in 0..3 {
         let records = (0..10).map(|n| store.record(place.record(&format!("{round} {n}"), b"new")));
         // Queued before the writer runs: they would be one batch.
-        let removal = store.write(Write::PruneMessages { before: soon(), limit: 10 });
+        let removal = store.write(Write::PruneMessages {
+            first: Some(MessageId::from_bytes([0; 16])),
+            before: soon(),
+            limit: 10,
+        });
         let (stored, pruned) = tokio::join!(join_all(records), removal);
         stored.into_iter().for_each(|outcome| drop(outcome.unwrap()));
         assert!(matches!(pruned, Err(StoreError::Unreachable(_))), "{pruned:?}");

@@ -38,18 +38,8 @@ pub(in crate::store) async fn record_reports(
     Ok(())
 }
 
-<<<<<<< HEAD
-/// Deletes reports of which no message was received at `before` or later. Deletes at most as many as
-=======
-/// Writes nothing, and fails if an alert could not be stored. If the privileges on a table that an update
-/// added are missing, the server would otherwise reject alerts only, and the check would succeed.
-pub(in crate::store) async fn probe(connection: &mut impl Connection) -> Result<(), StoreError> {
-    connection.execute(Statement::new(INSERT_NO_REPORT)).await.map(drop)
-}
-
 /// Deletes reports of which no message was received at `before` or later, and that are older than every
 /// message in the store. Deletes at most as many as
->>>>>>> 4e214ed (Measure the age of rows by a clock that is believed)
 /// `messages` messages can carry, so that reports are deleted as fast as messages.
 pub(in crate::store) async fn delete_reports(
     connection: &mut impl Connection,
