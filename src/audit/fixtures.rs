@@ -72,6 +72,13 @@ pub(crate) fn every_event() -> Vec<Event> {
             },
             count: RefusalCount { count: 7, first: at, last: at },
         },
+        Event::SessionsCounted {
+            device: id(),
+            sessions: Box::new(CountedSessions {
+                revocation: vec![evidence()],
+                ..CountedSessions::one(at, Fingerprint::sha256(b""), peer().ip(), SessionEnd::PeerClosed)
+            }),
+        },
         Event::SessionEnded { session, device: id(), why: SessionEnd::Withdrawn(Refusal::Revoked) },
         Event::MessageAccepted { message, session, device: id() },
         Event::MessageRejected { message, session, device: id(), code: "type".to_owned() },

@@ -11,9 +11,9 @@ pub use chain::{
     SignError, Signature, SignatureVerifier, Signer, Verifier, begin_bytes, signed_bytes,
 };
 pub use event::{
-    Certificate, CertificateStatus, ChainVerdict, ConfigurationFault, Event, ExportFormat, Installed,
-    InstalledRole, RefusalCount, RefusedPeers, ReloadedBy, Selection, SessionEnd, SettledBy, Settlement,
-    StopReason, ViewedAs,
+    Certificate, CertificateStatus, ChainVerdict, ConfigurationFault, CountedSessions, Event, ExportFormat,
+    Installed, InstalledRole, RefusalCount, RefusedPeers, ReloadedBy, Selection, SessionEnd, SettledBy,
+    Settlement, StopReason, ViewedAs,
 };
 
 #[cfg(test)]

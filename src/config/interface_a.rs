@@ -22,6 +22,8 @@ pub struct InterfaceA {
     pub connections_per_address: usize,
     /// Sessions of one device. Beyond it one that is idle makes way, or the new one is refused.
     pub sessions_per_device: usize,
+    /// Sessions that one device may open in a minute; further ones are refused.
+    pub new_sessions_per_device: u32,
     /// Connections of all addresses whose handshake is not complete; beyond, the one that has kept the
     /// platform waiting longest, of the address with the most of them, is closed.
     pub max_incomplete_connections: usize,
@@ -68,6 +70,9 @@ impl Default for InterfaceA {
             // A hospital behind NAT has open sessions, which do not count, and few handshakes at a time.
             connections_per_address: 512,
             sessions_per_device: 64,
+            // A gateway that connects for each message, 20 times a second, or one that opens its 64 sessions
+            // again every three seconds.
+            new_sessions_per_device: 1200,
             max_incomplete_connections: 4096,
             max_handshakes: 256,
             handshakes_per_address: 64,
@@ -121,6 +126,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.max-connections", ReloadClass::Restart).count(1..=1_000_000),
     Key::new("interface-a.connections-per-address", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.sessions-per-device", ReloadClass::Applied).count(1..=1_000_000),
+    Key::new("interface-a.new-sessions-per-device", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.max-incomplete-connections", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("interface-a.max-handshakes", ReloadClass::Restart).count(1..=100_000),
     Key::new("interface-a.handshakes-per-address", ReloadClass::Restart).count(1..=100_000),

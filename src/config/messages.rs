@@ -19,7 +19,7 @@ pub struct Messages {
     pub unreadable: UnreadableMessage,
     /// Rejected messages of one device that are stored in an hour; further ones are answered and counted.
     pub rejected_per_hour: u32,
-    /// Their bytes.
+    /// Bytes that these may take in the store, with their rows.
     #[serde(with = "quantity::size")]
     pub rejected_bytes_per_hour: usize,
     /// MSH-3 of the messages that the platform sends.
@@ -36,7 +36,8 @@ impl Default for Messages {
             conformance: Conformance::default(),
             unreadable: UnreadableMessage::default(),
             rejected_per_hour: 5000,
-            rejected_bytes_per_hour: 16 << 20,
+            // About 1700 rejected observations, and two of the largest messages. It is for finding a fault.
+            rejected_bytes_per_hour: 4 << 20,
             application: "PCD-PLATFORM".to_owned(),
             facility: String::new(),
         }

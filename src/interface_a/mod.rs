@@ -18,6 +18,7 @@ mod handshakes;
 mod inbound;
 mod listener;
 mod memory_limit;
+mod opening;
 mod pending_replies;
 mod refusal_log;
 mod refusals;

@@ -15,10 +15,11 @@ use tracing::Instrument as _;
 
 use super::connection::{Connection, Ended, Services, WRITE_TIMEOUT, close};
 use super::counters;
-use super::device_limits::{DeviceLimits, NotStored};
+use super::device_limits::{DeviceLimits, DeviceShare, NotStored};
 use super::frame_memory::FrameMemory;
 use super::handshakes::{Handshakes, Outcome};
 use super::listener::Listener;
+use super::opening::Opening;
 use super::refusal_log::RefusalLog;
 use super::refusals::Refusals;
 use super::refused_peer::RefusedPeer;
@@ -32,8 +33,8 @@ use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
 use crate::revocation::{Engine, issuer_keys};
-use crate::store::Store;
-use crate::tls::{self, Acceptor, HandshakeError, Peer, Secured, SecuredStream};
+use crate::store::{Recorded, Store};
+use crate::tls::{Acceptor, HandshakeError, Peer, Secured, SecuredStream};
 
 /// What Interface A needs of the rest of the platform.
 #[derive(Debug, Clone)]
@@ -176,29 +177,20 @@ impl InterfaceA {
         let now = self.services.now();
         let id = SessionId::at(now.wall);
         let device = peer.device().id.clone();
-        let channels = match self.register(id, &peer, now) {
+        let share = self.device_limits.share(&device);
+        let channels = match self.register(id, &peer, &share, now) {
             Ok(channels) => channels,
             Err(refusal) => return self.refuse_registration(stream, &peer, refusal).await,
         };
-        let metrics = self.services.metrics.clone();
+        let metrics = &self.services.metrics;
         let result = if peer.is_resumed() { "resumed" } else { "accepted" };
         metrics.handshakes_total.with_label_values(&[result, ""]).inc();
         metrics.tls_negotiated_total.with_label_values(&[peer.version(), peer.suite()]).inc();
         // At the level of errors, so that every line of the session has the fields of the span, whatever the
         // level.
         let span = tracing::error_span!("session", session = %id, %device, peer = %peer.address());
-        span.in_scope(|| {
-            let (version, suite, resumed) = (peer.version(), peer.suite(), peer.is_resumed());
-            tracing::info!(version, suite, resumed, "device connected");
-        });
-        let opening = audit::Event::ConnectionAccepted {
-            session: id,
-            peer: peer.address(),
-            device: device.clone(),
-            certificate: peer.certificate().clone(),
-            revocation: tls::evidence(peer.revocation()),
-        };
-        let share = self.device_limits.share(&device);
+        let due = share.take_session_row(now.instant, self.config.load().audit.refusal_interval);
+        let opening = Arc::new(Opening::new(id, &peer, due));
         let context = Context {
             config: Arc::clone(&self.config),
             directory: Arc::clone(&self.directory),
@@ -206,35 +198,65 @@ impl InterfaceA {
             share: Arc::clone(&share),
         };
         let session = Session::open(peer, id, context, now);
-        metrics.connections_active.inc();
-        let frame = self.frame_memory.share(id, device.clone(), now.instant);
-        let services = Arc::clone(&self.services);
-        let (large_turn, write_timeout) = (None, WRITE_TIMEOUT);
-        let connection =
-            Connection { stream, session, services, channels, share, large_turn, frame, write_timeout };
-        let run = connection.run(opening).instrument(span.clone());
-        let (end, messages) = match AssertUnwindSafe(run).catch_unwind().await {
-            Ok(Ended { reason, messages }) => (reason, Some(messages)),
-            Err(_) => {
-                metrics.panics_total.inc();
-                span.in_scope(|| tracing::error!("internal fault; the session is over"));
-                (audit::SessionEnd::Fault, None)
-            }
+        let connection = Connection {
+            stream,
+            session,
+            services: Arc::clone(&self.services),
+            channels,
+            opening: Arc::clone(&opening),
+            share: Arc::clone(&share),
+            large_turn: None,
+            frame: self.frame_memory.share(id, device.clone(), now.instant),
+            write_timeout: WRITE_TIMEOUT,
         };
-        metrics.connections_active.dec();
-        metrics.connections_total.with_label_values(&[end.code()]).inc();
-        let Services { store, clock, .. } = &*self.services;
-        let duration_seconds = clock.instant().saturating_duration_since(now.instant).as_secs();
-        span.in_scope(|| {
-            tracing::info!(reason = end.code(), duration_seconds, messages, "device disconnected");
+        metrics.connections_active.inc();
+        let run = connection.run().instrument(span.clone());
+        let ended = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| {
+            metrics.panics_total.inc();
+            span.in_scope(|| tracing::error!("internal fault; the session is over"));
+            Ended { reason: audit::SessionEnd::Fault, messages: None }
         });
-        store.audit_or_defer(audit::Event::SessionEnded { session: id, device, why: end }).await;
+        metrics.connections_active.dec();
+        metrics.connections_total.with_label_values(&[ended.reason.code()]).inc();
+        let row = audit::Event::SessionEnded { session: id, device, why: ended.reason };
+        self.record_end(&opening, &share, ended, row, now).instrument(span).await;
     }
 
-    fn register(&self, id: SessionId, peer: &Peer, now: Now) -> Result<Channels, Refusal> {
+    /// Records the end of a session, or counts the session.
+    async fn record_end(
+        &self,
+        opening: &Opening,
+        share: &DeviceShare,
+        Ended { reason, messages }: Ended,
+        row: audit::Event,
+        opened: Now,
+    ) {
+        let Services { store, clock, .. } = &*self.services;
+        if let Some(counted) = opening.counted(opened.wall, reason) {
+            share.count_sessions(counted, clock.instant());
+            return;
+        }
+        if let Some(event) = opening.take() {
+            store.audit_or_defer(event).await;
+        }
+        let duration_seconds = clock.instant().saturating_duration_since(opened.instant).as_secs();
+        tracing::info!(reason = reason.code(), duration_seconds, messages, "device disconnected");
+        store.audit_or_defer(row).await;
+    }
+
+    fn register(
+        &self,
+        id: SessionId,
+        peer: &Peer,
+        share: &DeviceShare,
+        now: Now,
+    ) -> Result<Channels, Refusal> {
         let admit = || readmit(peer, &self.directory.load(), &self.revocation);
-        let sessions = self.config.load().interface_a.sessions_per_device;
-        let limit = SessionLimit { sessions, now: now.instant };
+        let limits = &self.config.load().interface_a;
+        if !share.take_session(now.instant, limits.new_sessions_per_device) {
+            return Err(Refusal::TooManyNewSessions);
+        }
+        let limit = SessionLimit { sessions: limits.sessions_per_device, now: now.instant };
         self.registry.register(info(id, peer, now.wall), Arc::clone(peer.path()), limit, admit)
     }
 
@@ -260,6 +282,21 @@ impl InterfaceA {
         {
             let event = audit::Event::RejectionsNotStored { device, since, messages, bytes };
             store.audit_or_defer(event).await;
+        }
+    }
+
+    /// Records the sessions that were counted in intervals that are over; with `everything` those of the
+    /// current ones too.
+    async fn report_sessions(&self, everything: bool) {
+        let Services { store, clock, .. } = &*self.services;
+        let interval = self.config.load().audit.refusal_interval;
+        for (device, sessions) in self.device_limits.report_sessions(clock.instant(), interval, everything) {
+            let count = sessions.count;
+            tracing::info!(%device, count, "device connected and disconnected again without a message");
+            let event = audit::Event::SessionsCounted { device: device.clone(), sessions: sessions.clone() };
+            if store.try_audit_or_defer(event).await == Recorded::NotKept {
+                self.device_limits.share(&device).count_sessions(*sessions, clock.instant());
+            }
         }
     }
 
@@ -338,6 +375,7 @@ impl Serving {
         self.interface.refusal_log.close();
         self.interface.refusals.close().await;
         self.interface.report_rejections(true).await;
+        self.interface.report_sessions(true).await;
         outcome
     }
 }
@@ -373,7 +411,7 @@ async fn report_rejections(interface: InterfaceA) -> std::io::Result<()> {
     }
 }
 
-/// Logs and records the counts of repeated refusals.
+/// Logs and records the counts of repeated refusals and sessions.
 async fn report_refusals(interface: InterfaceA, drain: CancellationToken) -> std::io::Result<()> {
     let mut ticks = tokio::time::interval(REFUSAL_REPORT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -383,6 +421,7 @@ async fn report_refusals(interface: InterfaceA, drain: CancellationToken) -> std
             _ = ticks.tick() => {
                 interface.refusal_log.tick();
                 interface.refusals.tick().await;
+                interface.report_sessions(false).await;
             }
         }
     }

@@ -67,11 +67,13 @@ pub enum Refusal {
     TooManyConnections,
     /// The device has as many sessions as it may have, or this session was idle and made way for a new one.
     TooManySessions,
+    /// The device has opened as many sessions in the last minute as it may.
+    TooManyNewSessions,
 }
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
         Self::UnsupportedExtension,
@@ -101,6 +103,7 @@ impl Refusal {
         Self::Disconnected,
         Self::TooManyConnections,
         Self::TooManySessions,
+        Self::TooManyNewSessions,
     ];
 
     /// The stable code of the reason, in metric labels, audit rows and logs.
@@ -136,6 +139,7 @@ impl Refusal {
             Self::Disconnected => "disconnected",
             Self::TooManyConnections => "too-many-connections",
             Self::TooManySessions => "too-many-sessions",
+            Self::TooManyNewSessions => "too-many-new-sessions",
         }
     }
 }

@@ -84,6 +84,7 @@ impl HandshakeError {
                 | Refusal::Revoked
                 | Refusal::RevocationUndetermined
                 | Refusal::TooManySessions
+                | Refusal::TooManyNewSessions
         );
         self.certificate.is_some() && follows_path
     }

@@ -114,6 +114,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
         "audit-pruned",
         "rejections-not-stored",
         "refusals-counted",
+        "sessions-counted",
         "clock-unconfirmed",
         "clock-confirmed",
         "audit-rows-lost",

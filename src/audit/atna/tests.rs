@@ -75,6 +75,7 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
         "clock-unconfirmed",
         "clock-confirmed",
         "connection-accepted",
+        "sessions-counted",
         "rejections-not-stored",
         "bytes-between-frames",
         "feed-silent",

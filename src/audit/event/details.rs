@@ -31,6 +31,7 @@ impl Event {
             Self::ConnectionAccepted { .. }
             | Self::ConnectionRefused { .. }
             | Self::RefusalsCounted { .. }
+            | Self::SessionsCounted { .. }
             | Self::SessionEnded { .. }
             | Self::BytesBetweenFrames { .. }
             | Self::FeedSilent { .. }
@@ -119,6 +120,7 @@ impl Event {
                 fields.into()
             }
             Self::RefusalsCounted { peers, count } => refused_peers::fields(peers, count),
+            Self::SessionsCounted { device, sessions } => sessions.fields(device),
             Self::SessionEnded { session, device, why } => json!({
                 "session": session.to_string(),
                 "device": device.as_str(),

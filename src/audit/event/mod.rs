@@ -1,6 +1,7 @@
 //! The closed list of audit events.
 
 mod certificate;
+mod counted_sessions;
 mod details;
 mod reason;
 mod refused_peers;
@@ -15,6 +16,7 @@ use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, MessageId, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
+pub use counted_sessions::CountedSessions;
 pub use reason::{ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
 pub use refused_peers::{RefusalCount, RefusedPeers};
 pub use report::{ChainVerdict, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
@@ -113,6 +115,13 @@ pub enum Event {
         peers: RefusedPeers,
         /// How many.
         count: RefusalCount,
+    },
+    /// Sessions of a device ended that stored no message, and share this row.
+    SessionsCounted {
+        /// Its Common Name.
+        device: DeviceId,
+        /// The sessions.
+        sessions: Box<CountedSessions>,
     },
     /// A session ended.
     SessionEnded {
@@ -351,6 +360,7 @@ impl Event {
     pub(crate) const fn device_of_session(&self) -> Option<&DeviceId> {
         match self {
             Self::ConnectionAccepted { device, .. }
+            | Self::SessionsCounted { device, .. }
             | Self::SessionEnded { device, .. }
             | Self::IdentityViolation { device, .. }
             | Self::RejectionsNotStored { device, .. }
@@ -360,7 +370,7 @@ impl Event {
     }
 
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 35] = [
+    pub const NAMES: [&'static str; 36] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -371,6 +381,7 @@ impl Event {
         "connection-accepted",
         "connection-refused",
         "refusals-counted",
+        "sessions-counted",
         "session-ended",
         "message-accepted",
         "message-rejected",
@@ -424,6 +435,7 @@ impl Event {
             Self::ConnectionAccepted { .. } => "connection-accepted",
             Self::ConnectionRefused { .. } => "connection-refused",
             Self::RefusalsCounted { .. } => "refusals-counted",
+            Self::SessionsCounted { .. } => "sessions-counted",
             Self::SessionEnded { .. } => "session-ended",
             Self::MessageAccepted { .. } => "message-accepted",
             Self::MessageRejected { .. } => "message-rejected",

@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::device_limits::DeviceShare;
 use super::frame_memory::FrameShare;
 use super::inbound::is_large;
+use super::opening::Opening;
 use super::registry::{Channels, Outgoing};
 use super::session::{Effect, Now, Session, Ticket};
 use super::unawaited::UnawaitedAnswer;
@@ -44,6 +45,8 @@ pub(super) struct Connection<S> {
     pub(super) session: Session,
     pub(super) services: Arc<Services>,
     pub(super) channels: Channels,
+    /// The row about its beginning, until it is written.
+    pub(super) opening: Arc<Opening>,
     /// What its device uses over all of its sessions.
     pub(super) share: Arc<DeviceShare>,
     /// The turn of the device while a large message is evaluated, until the message is stored.
@@ -58,8 +61,8 @@ pub(super) struct Connection<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ended {
     pub(super) reason: SessionEnd,
-    /// How many messages came.
-    pub(super) messages: u64,
+    /// How many messages came; `None` after an internal fault.
+    pub(super) messages: Option<u64>,
 }
 
 /// A task for the store that is done.
@@ -90,14 +93,16 @@ impl Services {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs until the session ends.
-    pub(super) async fn run(mut self, opening: audit::Event) -> Ended {
+    pub(super) async fn run(mut self) -> Ended {
         let mut tasks = StoreTasks::new();
-        tasks.push(audit(Arc::clone(&self.services), opening));
         // Created once: each of them takes a lock to join and to leave the list of its waiters.
         let mut drained = pin!(self.services.drain.clone().cancelled_owned());
         let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
         let mut takes_bytes = true;
         let reason = loop {
+            if self.opening.is_due(self.services.clock.instant()) {
+                self.record_opening(&tasks);
+            }
             match self.perform(&mut tasks).await {
                 Ok(None) => {}
                 Ok(Some(end)) => break end,
@@ -113,6 +118,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.session.evaluate(self.services.now());
             } else {
                 let event = self.wait(&mut tasks, drained.as_mut(), alarm.as_mut()).await;
+                if matches!(event, Event::Deliver(_)) {
+                    self.record_opening(&tasks);
+                }
                 self.handle(event);
             }
         };
@@ -123,7 +131,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(result) = tasks.next().await {
             self.handle(Event::StoreResult(result));
         }
-        Ended { reason, messages: self.session.messages() }
+        Ended { reason, messages: Some(self.session.messages()) }
+    }
+
+    /// Writes the row about the beginning of the session, unless that was done.
+    fn record_opening(&self, tasks: &StoreTasks) {
+        if let Some(event) = self.opening.take() {
+            tasks.push(audit(Arc::clone(&self.services), event));
+        }
+    }
+
+    fn record_event(&self, event: audit::Event, tasks: &StoreTasks) {
+        if let audit::Event::BytesBetweenFrames { count, .. } = &event
+            && self.opening.count_stray(*count)
+        {
+            return;
+        }
+        self.record_opening(tasks);
+        tasks.push(audit(Arc::clone(&self.services), event));
     }
 
     fn handle(&mut self, event: Event) {
@@ -182,6 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while let Some(effect) = self.session.next_effect() {
             match effect {
                 Effect::Record { ticket, record, heartbeat_interval } => {
+                    self.record_opening(tasks);
                     let turn = self.large_turn.take_if(|_| is_large(record.raw.len()));
                     let services = Arc::clone(&self.services);
                     let recorded = record_message(services, ticket, record, heartbeat_interval);
@@ -193,7 +219,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     tasks.push(record.boxed());
                 }
                 Effect::PassOn(answer) => self.pass_on(answer, tasks),
-                Effect::Audit(event) => tasks.push(audit(Arc::clone(&self.services), event)),
+                Effect::Audit(event) => self.record_event(event, tasks),
                 Effect::Send(frames) => out.push(frames),
                 Effect::Count(label, since) => {
                     let metrics = &self.services.metrics;

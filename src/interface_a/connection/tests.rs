@@ -5,12 +5,11 @@ use tokio::task::JoinHandle;
 
 use super::super::fixtures::{
     LIMITS, Limits, NAME, acknowledgement, acknowledgements, config, device, frame, framed, handle, info,
-    session,
+    peer, session,
 };
 use super::super::frame_memory::FrameMemory;
 use super::super::registry::{DeliverError, Delivery, Registry, SessionLimit};
 use super::*;
-use crate::audit::StopReason;
 use crate::authz::{Device, DeviceStatus, Directory};
 use crate::hl7::AcknowledgementCode;
 use crate::model::{DeviceId, Refusal};
@@ -57,10 +56,19 @@ impl Bench {
         let services = services.into();
         let share = Arc::default();
         let large_turn = None;
-        let connection =
-            Connection { stream, session, services, channels, share, large_turn, frame, write_timeout };
-        let running =
-            tokio::spawn(connection.run(audit::Event::PlatformStopped { reason: StopReason::Requested }));
+        let opening = Arc::new(Opening::new(info(&clock).id, &peer(), None));
+        let connection = Connection {
+            stream,
+            session,
+            services,
+            channels,
+            opening,
+            share,
+            large_turn,
+            frame,
+            write_timeout,
+        };
+        let running = tokio::spawn(connection.run());
         Self { place, store, registry, drain, device, running }
     }
 

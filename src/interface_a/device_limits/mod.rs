@@ -1,20 +1,25 @@
-//! What one device may use over all of its sessions: messages per second, rejected messages that are stored,
-//! and the time for large messages.
+//! What one device may use over all of its sessions: new sessions and their audit rows, messages per second,
+//! rejected messages that are stored, and the time for large messages.
 
 mod message_rate;
+mod new_sessions;
+mod session_rows;
 mod stored_rejections;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::message_rate::MessageRate;
+use self::new_sessions::NewSessions;
+use self::session_rows::SessionRows;
 use self::stored_rejections::StoredRejections;
 pub(super) use self::stored_rejections::{NotStored, Storage};
-use crate::config::Messages;
+use crate::audit::CountedSessions;
+use crate::config::{Messages, RefusalInterval};
 use crate::model::DeviceId;
 
 /// The shares of all devices. Only devices of the directory get one. It outlives the sessions of its device,
@@ -25,6 +30,8 @@ pub(super) struct DeviceLimits(Arc<Mutex<HashMap<DeviceId, Arc<DeviceShare>>>>);
 /// What one device uses.
 #[derive(Debug)]
 pub(super) struct DeviceShare {
+    new_sessions: Mutex<NewSessions>,
+    session_rows: Mutex<SessionRows>,
     rate: Mutex<MessageRate>,
     rejections: Mutex<StoredRejections>,
     /// One turn for its large messages.
@@ -33,7 +40,13 @@ pub(super) struct DeviceShare {
 
 impl Default for DeviceShare {
     fn default() -> Self {
-        Self { rate: Mutex::default(), rejections: Mutex::default(), large: Arc::new(Semaphore::new(1)) }
+        Self {
+            new_sessions: Mutex::default(),
+            session_rows: Mutex::default(),
+            rate: Mutex::default(),
+            rejections: Mutex::default(),
+            large: Arc::new(Semaphore::new(1)),
+        }
     }
 }
 
@@ -47,6 +60,20 @@ impl DeviceLimits {
         Arc::clone(shares.entry(device.clone()).or_default())
     }
 
+    /// The sessions that were counted in intervals that are over; with `everything` those of the current ones
+    /// too.
+    pub(super) fn report_sessions(
+        &self,
+        now: Instant,
+        interval: RefusalInterval,
+        everything: bool,
+    ) -> Vec<(DeviceId, Box<CountedSessions>)> {
+        let interval = if everything { Duration::ZERO } else { length(interval) };
+        let shares = lock(&self.0);
+        let due = |share: &DeviceShare| lock(&share.session_rows).due(now, interval);
+        shares.iter().filter_map(|(device, share)| Some((device.clone(), due(share)?))).collect()
+    }
+
     /// The rejected messages that were not stored in hours that are over; with `everything` those of the
     /// current hour too.
     pub(super) fn report_rejections(&self, now: Timestamp, everything: bool) -> Vec<(DeviceId, NotStored)> {
@@ -58,6 +85,22 @@ impl DeviceLimits {
 }
 
 impl DeviceShare {
+    /// Counts a new session, unless the device has opened too many in the last minute.
+    pub(super) fn take_session(&self, now: Instant, per_minute: u32) -> bool {
+        lock(&self.new_sessions).take(now, per_minute)
+    }
+
+    /// When a session that opens now is on record at the latest; `None`: at once.
+    pub(super) fn take_session_row(&self, now: Instant, interval: RefusalInterval) -> Option<Instant> {
+        let has_row = lock(&self.session_rows).take(now, length(interval));
+        (interval != RefusalInterval::Never && !has_row).then(|| now + length(interval))
+    }
+
+    /// Counts sessions that ended without a row, or whose row could not be written.
+    pub(super) fn count_sessions(&self, sessions: CountedSessions, now: Instant) {
+        lock(&self.session_rows).count(sessions, now);
+    }
+
     /// Counts a message of `bytes`. Returns when the device may send the next one, unless that is now.
     pub(super) fn take_message(&self, now: Instant, bytes: usize, per_second: u32) -> Option<Instant> {
         lock(&self.rate).take(now, bytes, per_second)
@@ -76,6 +119,17 @@ impl DeviceShare {
     }
 }
 
+/// How long sessions are counted before their row is written.
+const fn length(interval: RefusalInterval) -> Duration {
+    match interval {
+        RefusalInterval::Every(interval) => interval,
+        RefusalInterval::Never => DEFAULT_INTERVAL,
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// For sessions that were counted before a reload.
+const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);

@@ -52,7 +52,7 @@ impl StoredRejections {
             not_stored: 0,
             not_stored_bytes: 0,
         });
-        let stored_bytes = hour.stored_bytes.saturating_add(bytes);
+        let stored_bytes = hour.stored_bytes.saturating_add(bytes).saturating_add(ROW_BYTES);
         if hour.stored < u64::from(limits.rejected_per_hour)
             && stored_bytes <= limits.rejected_bytes_per_hour as u64
         {
@@ -88,6 +88,9 @@ impl StoredRejections {
 }
 
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
+/// What the rows of a rejected message take besides its bytes: of the message with its indexes, and of the
+/// audit trail.
+const ROW_BYTES: u64 = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -99,16 +102,17 @@ mod tests {
 
     #[test]
     fn number_and_bytes_of_an_hour_are_stored_and_the_rest_is_counted() {
-        let limits = Messages { rejected_per_hour: 3, rejected_bytes_per_hour: 100, ..Messages::default() };
+        let rejected_bytes_per_hour = 100 + 3 * usize::try_from(ROW_BYTES).unwrap();
+        let limits = Messages { rejected_per_hour: 3, rejected_bytes_per_hour, ..Messages::default() };
         let mut rejections = StoredRejections::default();
         let mut take = |bytes, minute| rejections.take(bytes, &limits, at(minute));
         assert_eq!(take(60, 0), Storage::Stored);
-        assert_eq!(take(41, 1), Storage::CountedFirst, "too many bytes");
+        assert_eq!(take(41 + ROW_BYTES, 1), Storage::CountedFirst, "too many bytes");
         assert_eq!([take(20, 1), take(20, 2)], [Storage::Stored; 2], "a small one fits");
         assert_eq!([take(0, 2), take(7, 59)], [Storage::Counted; 2], "too many");
         assert_eq!(rejections.report(at(59), false), None);
         assert_eq!(rejections.take(1, &limits, at(60)), Storage::Stored, "another hour");
-        let first = NotStored { since: at(0), messages: 3, bytes: 48 };
+        let first = NotStored { since: at(0), messages: 3, bytes: 48 + ROW_BYTES };
         assert_eq!(rejections.report(at(61), false), Some(first));
         assert_eq!(rejections.report(at(300), true), None, "nothing was left out since");
     }

@@ -84,3 +84,80 @@ fn rejected_messages_beyond_the_limit_on(site: Site) {
     assert_eq!(counts, [15, 1], "the first at once, the number at the end: {rows:?}");
     assert_eq!(cli.json(&["audit", "list", "--event", "identity-violation"]).len(), 6);
 }
+
+const TOO_MANY_NEW: &str = r#"pcd_connections_total{outcome="too-many-new-sessions"}"#;
+
+#[test]
+fn one_device_opens_a_limited_number_of_sessions_in_a_minute() {
+    let site = Site::new().with("interface-a", "new-sessions-per-device = 5");
+    let platform = site.start();
+    let (own, other) = (admitted(&site, &platform, "HASTY"), admitted(&site, &platform, "OTHER"));
+    for number in 0..5 {
+        let mut wire = Wire::connect(&site, platform.address, &own);
+        assert_eq!(ask(&mut wire, &message("HASTY", &number.to_string())), "CA");
+        wire.close();
+    }
+    assert_eq!(Wire::connect(&site, platform.address, &own).answer(), None, "closed with close_notify");
+    eventually("the refusal is counted", || platform.metric(TOO_MANY_NEW) == 1.0);
+    let rows = platform.cli().json(&["audit", "list", "--event", "connection-refused"]);
+    assert_eq!(rows[0]["details"]["refusal"], "too-many-new-sessions", "{rows:?}");
+    assert_eq!(ask(&mut Wire::connect(&site, platform.address, &other), &message("OTHER", "1")), "CA");
+}
+
+// A8: the trail says who connected when, and a device does not decide how long that takes to read.
+#[test]
+fn a_device_that_connects_again_and_again_leaves_few_rows_with_exact_counts() {
+    Site::on_each_store().into_iter().for_each(repeated_sessions_on);
+}
+
+fn repeated_sessions_on(site: Site) {
+    const SESSIONS: u64 = 60;
+    let site = site.with_limited_refusals();
+    let platform = site.start();
+    let own = admitted(&site, &platform, "AGAIN");
+    let ended = || platform.metric(r#"pcd_connections_total{outcome="peer-closed"}"#);
+    for number in 0..SESSIONS {
+        let mut wire = Wire::connect(&site, platform.address, &own);
+        match number {
+            // A message is stored: its session is on record.
+            40 => assert_eq!(ask(&mut wire, &message("AGAIN", "1")), "CA"),
+            50 => wire.write(b"stray"),
+            _ => {}
+        }
+        wire.close();
+        let all = f64::from(u32::try_from(number + 1).unwrap());
+        eventually("it has ended", || ended() == all);
+    }
+    let cli = platform.cli().clone();
+    let mut suspended = Wire::connect(&site, platform.address, &own);
+    eventually("it is open", || platform.metric("pcd_connections_active") == 1.0);
+    cli.run(&["device", "suspend", "AGAIN"]);
+    assert_eq!(suspended.answer(), None);
+    eventually("it has ended", || platform.metric("pcd_connections_active") == 0.0);
+    let connected = platform.log().matches("device connected").count();
+    assert!(platform.stop().status.success());
+
+    let list = |event| cli.json(&["audit", "list", "--limit", "1000", "--event", event]);
+    let (opened, closed) = (list("connection-accepted"), list("session-ended"));
+    let sessions = |rows: &[serde_json::Value]| -> Vec<String> {
+        let mut ids: Vec<_> =
+            rows.iter().map(|row| row["details"]["session"].as_str().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    // Ten at once, that of the message, and that of the suspension.
+    assert_eq!((opened.len(), connected), (12, 12), "a row and a line each");
+    assert_eq!(sessions(&opened), sessions(&closed));
+    let message = &list("message-accepted")[0]["details"]["session"];
+    assert!(sessions(&opened).contains(&message.as_str().unwrap().to_owned()), "{message}");
+    assert!(closed.iter().any(|row| row["details"]["why"] == "suspended-device"), "{closed:?}");
+    let counted = list("sessions-counted");
+    let details = &counted[0]["details"];
+    assert_eq!((counted.len(), &details["count"]), (1, &(SESSIONS - 11).into()), "{counted:?}");
+    assert_eq!(details["ends"]["peer-closed"], SESSIONS - 11);
+    assert_eq!(details["addresses"]["127.0.0.1"], SESSIONS - 11);
+    assert_eq!((&details["device"], &details["bytes-between-frames"]), (&"AGAIN".into(), &5.into()));
+    assert_eq!(details["revocation"][0]["verdict"], "good", "{details}");
+    assert!(list("bytes-between-frames").is_empty());
+    assert!(cli.run(&["audit", "verify"]).contains("intact"));
+}

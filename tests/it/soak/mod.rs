@@ -75,6 +75,7 @@ impl Plan {
 fn honest_devices_lose_nothing_beside_all_attacks_at_once() {
     let plan = Plan::from_environment();
     let site = crate::revocation::site(&[])
+        .with_limited_refusals()
         // The honest devices have one address. The attackers have 20 others.
         .with("interface-a", "shared-addresses = [\"127.0.0.1/32\"]")
         .with("log", "level = \"info\"")
