@@ -3,9 +3,11 @@
 //! A handshake computes for a millisecond or two, and waits for its peer in between. It holds a turn only
 //! while it computes, or blocks its thread for a revocation check: a peer that stops in the middle of its
 //! handshake keeps no other one waiting. Handshakes that have begun take their turns from a number of their
-//! own, so that they do not wait behind new ones. `handshake-timeout` does not run while a handshake waits
+//! own, so that they do not wait behind new ones. A handshake that waits for a signature of a token does not
+//! compute, and gives its turn back. `handshake-timeout` does not run while a handshake waits
 //! for a turn.
 
+use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::num::NonZero;
 use std::pin::pin;
@@ -16,14 +18,16 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::address_shares::{Membership, Stage};
-use super::fair_queue::FairQueue;
-use crate::model::Clock;
+use super::fair_queue::{FairQueue, Turn};
+use crate::model::{Clock, giving_back};
 
 /// Where handshakes take their turns. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Turns {
     new: Arc<FairQueue>,
     begun: Arc<Semaphore>,
+    /// New handshakes that wait for a token, without a turn.
+    waiting: Arc<Semaphore>,
 }
 
 /// The handshake took longer than it may, without the time that it waited for turns.
@@ -31,12 +35,13 @@ pub(super) struct Turns {
 pub(super) struct TimedOut;
 
 impl Turns {
-    /// `number` handshakes that have begun may compute at once. New ones block at most for a signature of a
-    /// token: a few for each processor are enough, and more would wait where their order is not fair.
+    /// `number` handshakes that have begun may compute at once. Of new ones a few for each processor are
+    /// enough, and more would wait where their order is not fair.
     pub(super) fn new(number: usize) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let new = FairQueue::new(number.min(processors * NEW_PER_PROCESSOR));
-        Self { new, begun: Arc::new(Semaphore::new(number)) }
+        let waiting = Semaphore::new(number.min(MAX_WAITING_FOR_TOKEN));
+        Self { new, begun: Arc::new(Semaphore::new(number)), waiting: Arc::new(waiting) }
     }
 
     /// Runs a handshake, and notes in `member` when it waits for its peer.
@@ -63,12 +68,17 @@ impl Turns {
                     None => None,
                 };
                 // The semaphore is never closed.
-                let _of_platform = match stage {
+                let (mut new, _begun) = match stage {
                     Stage::New => (Some(self.new.turn(member.map(Membership::address)).await), None),
                     Stage::Begun => (None, self.begun.acquire().await.ok()),
                 };
                 let began = clock.instant();
-                if let Poll::Ready(done) = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await {
+                let polled = poll_fn(|cx| {
+                    let waiting = Arc::clone(&self.waiting);
+                    let new = new.take();
+                    Poll::Ready(giving_back(move || hand_over(new, waiting), || handshake.as_mut().poll(cx)))
+                });
+                if let Poll::Ready(done) = polled.await {
                     return Ok(done);
                 }
                 began
@@ -88,6 +98,16 @@ impl Turns {
     }
 }
 
+/// What a handshake holds while it waits for a token: in place of its turn a place among those that wait, if
+/// one is free. So no more of them wait without a turn than get a session of the token at once, and the
+/// others wait where the addresses take turns.
+fn hand_over(turn: Option<Turn>, waiting: Arc<Semaphore>) -> Box<dyn Any> {
+    match waiting.try_acquire_owned() {
+        Ok(place) if turn.is_some() => Box::new(place),
+        _ => Box::new(turn),
+    }
+}
+
 /// Resolves when the task is woken: its handshake was polled before and has registered the task.
 fn wake_up() -> impl Future<Output = ()> {
     let mut is_woken = false;
@@ -96,16 +116,36 @@ fn wake_up() -> impl Future<Output = ()> {
 
 /// New handshakes that compute at once for each processor.
 const NEW_PER_PROCESSOR: usize = 2;
+/// As many as a key in a token has sessions.
+const MAX_WAITING_FOR_TOKEN: usize = 8;
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Condvar, Mutex};
 
     use futures_util::future::poll_immediate;
 
     use super::*;
+    use crate::model::while_waiting;
 
     const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// Signs when it has recovered.
+    #[derive(Default)]
+    struct Token(Mutex<bool>, Condvar);
+
+    impl Token {
+        fn sign(&self) {
+            let sign = || drop(self.1.wait_while(self.0.lock().unwrap(), |works| !*works).unwrap());
+            while_waiting(|| tokio::task::block_in_place(sign));
+        }
+
+        fn recover(&self) {
+            *self.0.lock().unwrap() = true;
+            self.1.notify_all();
+        }
+    }
 
     async fn run<F: Future>(turns: &Turns, handshake: F) -> Result<F::Output, TimedOut> {
         turns.run(handshake, None, TIMEOUT, &Clock::system()).await
@@ -147,6 +187,31 @@ mod tests {
             assert_eq!(done.unwrap(), Ok(()));
         }
         assert!(most.load(Ordering::SeqCst) <= 3);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_handshake_that_waits_for_a_token_gives_its_turn_back() {
+        let turns = Turns::new(256);
+        let new_turns = std::thread::available_parallelism().unwrap().get() * NEW_PER_PROCESSOR;
+        let (token, mut waiting) = (Arc::new(Token::default()), tokio::task::JoinSet::new());
+        let mut wait = async |number| {
+            for _ in 0..number {
+                let (turns, token) = (turns.clone(), Arc::clone(&token));
+                waiting.spawn(async move { run(&turns, async { token.sign() }).await });
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        let another = async || {
+            let another = run(&turns, std::future::ready(()));
+            tokio::time::timeout(Duration::from_millis(200), another).await.is_ok()
+        };
+        wait(MAX_WAITING_FOR_TOKEN).await;
+        assert!(another().await, "however many new ones there may be");
+        wait(new_turns).await;
+        assert!(!another().await, "the others hold their turns");
+        token.recover();
+        assert!(waiting.join_all().await.into_iter().all(|done| done == Ok(())));
+        assert!(another().await);
     }
 
     #[tokio::test]

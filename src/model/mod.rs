@@ -18,6 +18,7 @@ mod refusal;
 mod store_risk;
 mod store_url;
 mod task;
+mod while_waiting;
 pub mod work;
 
 pub(crate) use beside_tasks::beside_tasks;
@@ -35,3 +36,4 @@ pub use refusal::Refusal;
 pub use store_risk::{StoreRisk, StoreRisks};
 pub use store_url::StoreUrl;
 pub use task::Task;
+pub(crate) use while_waiting::{giving_back, while_waiting};

@@ -1,0 +1,55 @@
+//! What a task gives back while it blocks its thread.
+//!
+//! Some libraries call back synchronously, and the callback has to wait: rustls asks for a signature, and the
+//! key is in a slow token. The caller of the library may hold something that others need meanwhile.
+
+use std::any::Any;
+use std::cell::Cell;
+
+/// Gives it back. The result is held during the wait.
+type GiveBack = Box<dyn FnOnce() -> Box<dyn Any>>;
+
+tokio::task_local! {
+    static GIVE_BACK: Cell<Option<GiveBack>>;
+}
+
+/// Does `work`, in which [`while_waiting`] calls `give_back`, at most once.
+pub(crate) fn giving_back<T>(
+    give_back: impl FnOnce() -> Box<dyn Any> + 'static,
+    work: impl FnOnce() -> T,
+) -> T {
+    GIVE_BACK.sync_scope(Cell::new(Some(Box::new(give_back))), work)
+}
+
+/// Waits, and blocks this thread.
+pub(crate) fn while_waiting<T>(wait: impl FnOnce() -> T) -> T {
+    let give_back = GIVE_BACK.try_with(Cell::take).ok().flatten();
+    let _held = give_back.map(|give_back| give_back());
+    wait()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_is_replaced_during_the_wait() {
+        let (owned, replacement) = (Rc::new(()), Rc::new(()));
+        let (given, held) = (Rc::clone(&owned), Rc::clone(&replacement));
+        let give_back = move || {
+            drop(given);
+            Box::new(held) as Box<dyn Any>
+        };
+        giving_back(give_back, || {
+            assert_eq!((Rc::strong_count(&owned), Rc::strong_count(&replacement)), (2, 2));
+            while_waiting(|| {
+                assert_eq!((Rc::strong_count(&owned), Rc::strong_count(&replacement)), (1, 2));
+            });
+            assert_eq!(Rc::strong_count(&replacement), 1);
+            while_waiting(|| {});
+        });
+        assert_eq!(while_waiting(|| 7), 7, "nothing is held here");
+    }
+}
