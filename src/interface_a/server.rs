@@ -149,14 +149,15 @@ impl InterfaceA {
             biased;
             // A peer whose handshake is cut short by a shutdown has sent nothing yet.
             () = self.services.drain.cancelled() => return,
-            outcome = self.handshakes.perform(tcp, address) => outcome,
+            // In a box, so that its memory is free during the session.
+            outcome = Box::pin(self.handshakes.perform(tcp, address)) => outcome,
         };
         match outcome {
-            Outcome::Secured(secured) => self.session(*secured).await,
+            Outcome::Secured(secured) => self.session(secured).await,
             Outcome::Refused(refused) if refused.certificate.is_none() && self.is_health_check(address) => {
                 self.count_unrecorded("health-check");
             }
-            Outcome::Refused(refused) => self.refuse(address, refused).await,
+            Outcome::Refused(refused) => Box::pin(self.refuse(address, refused)).await,
             Outcome::Silent if self.is_health_check(address) => self.count_unrecorded("health-check"),
             Outcome::Silent => self.count_unrecorded("silent"),
             Outcome::Ended => {}
@@ -172,7 +173,7 @@ impl InterfaceA {
         self.services.metrics.unrecorded_connections_total.with_label_values(&[reason]).inc();
     }
 
-    async fn session(self, secured: Secured) {
+    async fn session(self, secured: Box<Secured>) {
         let (stream, peer) = secured.into_parts();
         let now = self.services.now();
         let id = SessionId::at(now.wall);
@@ -180,7 +181,7 @@ impl InterfaceA {
         let share = self.device_limits.share(&device);
         let channels = match self.register(id, &peer, &share, now) {
             Ok(channels) => channels,
-            Err(refusal) => return self.refuse_registration(stream, &peer, refusal).await,
+            Err(refusal) => return Box::pin(self.refuse_registration(stream, &peer, refusal)).await,
         };
         let metrics = &self.services.metrics;
         let result = if peer.is_resumed() { "resumed" } else { "accepted" };
@@ -198,7 +199,7 @@ impl InterfaceA {
             share: Arc::clone(&share),
         };
         let session = Session::open(peer, id, context, now);
-        let connection = Connection {
+        let connection = Box::new(Connection {
             stream,
             session,
             services: Arc::clone(&self.services),
@@ -208,7 +209,7 @@ impl InterfaceA {
             large_turn: None,
             frame: self.frame_memory.share(id, device.clone(), now.instant),
             write_timeout: WRITE_TIMEOUT,
-        };
+        });
         metrics.connections_active.inc();
         let run = connection.run().instrument(span.clone());
         let ended = AssertUnwindSafe(run).catch_unwind().await.unwrap_or_else(|_| {

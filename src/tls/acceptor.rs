@@ -297,9 +297,9 @@ impl Secured {
         &self.peer
     }
 
-    /// The stream and its peer.
+    /// The stream and its peer. The memory of the box is free then.
     #[must_use]
-    pub fn into_parts(self) -> (SecuredStream, Peer) {
+    pub fn into_parts(self: Box<Self>) -> (SecuredStream, Peer) {
         (SecuredStream(self.stream.into()), self.peer)
     }
 }

@@ -1,15 +1,18 @@
 //! The task of a session: it reads, writes, stores, and keeps the deadlines.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::FuturesUnordered;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -19,7 +22,7 @@ use super::frame_memory::FrameShare;
 use super::inbound::is_large;
 use super::opening::Opening;
 use super::registry::{Channels, Outgoing};
-use super::session::{Effect, Now, Session, Ticket};
+use super::session::{Effect, Now, READ_SIZE, Session, Ticket};
 use super::unawaited::UnawaitedAnswer;
 use crate::audit::{self, SessionEnd};
 use crate::liveness::Liveness;
@@ -93,7 +96,7 @@ impl Services {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Runs until the session ends.
-    pub(super) async fn run(mut self) -> Ended {
+    pub(super) async fn run(mut self: Box<Self>) -> Ended {
         let mut tasks = StoreTasks::new();
         // Created once: each of them takes a lock to join and to leave the list of its waiters.
         let mut drained = pin!(self.services.drain.clone().cancelled_owned());
@@ -321,9 +324,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let draining = self.session.is_draining();
         let shutting_down = self.session.is_shutting_down();
         let mut deadline = self.session.deadline();
-        if reads {
+        if reads && self.session.frame_bytes() > 0 {
+            // Between frames, a session needs no space.
             self.session.grow_buffer();
-        } else if may_read {
+        } else if may_read && !reads {
             let again = now.instant + FRAME_MEMORY_INTERVAL;
             deadline = Some(deadline.map_or(again, |deadline| deadline.min(again)));
         }
@@ -338,7 +342,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Some(result) = tasks.next(), if !tasks.is_empty() => Event::StoreResult(result),
             () = self.frame.refused(), if !draining => Event::FrameRefused,
             Some(outgoing) = self.channels.deliveries.recv(), if !draining => Event::Deliver(outgoing),
-            read = self.stream.read_buf(self.session.buffer()), if reads => Event::Read(read),
+            read = read(&mut self.stream, self.session.buffer()), if reads => Event::Read(read),
             () = at(alarm, deadline), if deadline.is_some() => Event::Deadline,
         }
     }
@@ -356,6 +360,24 @@ impl Services {
         let spent = self.clock.instant().saturating_duration_since(since);
         self.metrics.message_duration_seconds.with_label_values(&[stage]).observe(spent.as_secs_f64());
     }
+}
+
+/// Reads into the buffer. Without space in it, the bytes come into it by way of the stack: most sessions wait
+/// for a message most of the time, and need no memory for that.
+///
+/// Cancel safe.
+async fn read<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> io::Result<usize> {
+    if buffer.capacity() - buffer.len() >= READ_SIZE {
+        return stream.read_buf(buffer).await;
+    }
+    poll_fn(|cx| {
+        let mut space = [MaybeUninit::uninit(); READ_SIZE];
+        let mut space = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut space))?;
+        buffer.extend_from_slice(space.filled());
+        Poll::Ready(Ok(space.filled().len()))
+    })
+    .await
 }
 
 /// Sends close_notify, which shows the peer that nothing was cut off, then reads and discards what the peer

@@ -57,7 +57,7 @@ impl Bench {
         let share = Arc::default();
         let large_turn = None;
         let opening = Arc::new(Opening::new(info(&clock).id, &peer(), None));
-        let connection = Connection {
+        let connection = Box::new(Connection {
             stream,
             session,
             services,
@@ -67,7 +67,7 @@ impl Bench {
             large_turn,
             frame,
             write_timeout,
-        };
+        });
         let running = tokio::spawn(connection.run());
         Self { place, store, registry, drain, device, running }
     }

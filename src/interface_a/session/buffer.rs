@@ -38,9 +38,11 @@ impl Buffer {
     }
 
     /// Frees the memory of a large frame: the bytes after it are in the same allocation, and an idle session
-    /// would hold it.
+    /// would hold it. Without bytes there is no memory.
     pub(super) fn shrink(&mut self) {
-        if self.holds_large_frame && self.bytes.len() <= LARGE_FRAME {
+        if self.bytes.is_empty() {
+            *self = Self::default();
+        } else if self.holds_large_frame && self.bytes.len() <= LARGE_FRAME {
             self.bytes = BytesMut::from(&*self.bytes);
             self.holds_large_frame = false;
         }
@@ -48,6 +50,6 @@ impl Buffer {
 }
 
 /// Space for each read.
-pub(super) const READ_SIZE: usize = 8 * 1024;
+pub(in crate::interface_a) const READ_SIZE: usize = 8 * 1024;
 /// A frame of more bytes has its memory freed at once.
 pub(super) const LARGE_FRAME: usize = 16 * 1024;

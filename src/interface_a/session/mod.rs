@@ -22,6 +22,7 @@ use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Decoder as _;
 
 use self::buffer::Buffer;
+pub(super) use self::buffer::READ_SIZE;
 pub(super) use self::effect::{Context, Effect, Now, Ticket};
 use self::in_flight::{InFlight, PendingAnswer, take_pending};
 use self::phase::{Phase, answer_timeout, end_after};

@@ -3,6 +3,8 @@
 //! `PCD_IDLE=200` is the size of the requirement:
 //!
 //!     PCD_IDLE=200 cargo test --all-features --test it hostile_device::memory -- --nocapture
+//!
+//! `PCD_IDLE_SESSIONS=1000 PCD_IDLE_BATCHES=4` measures sessions after one usual message.
 
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,36 @@ fn an_idle_session_keeps_nothing_of_its_largest_message() {
     println!("{count} idle sessions: {opened} bytes each when open, {each} after a message of 1.9 MB");
     // Caches of the process fill meanwhile, whatever the number of sessions.
     assert!(grown <= count * 40 * 1024 + CACHES, "{grown} bytes for {count} idle sessions");
+}
+
+/// Batches of sessions are opened one after the other, and stay: what a batch adds is that of its sessions.
+#[test]
+fn an_idle_session_takes_little_memory() {
+    let (count, batches) = (requested("PCD_IDLE_SESSIONS", 100), requested("PCD_IDLE_BATCHES", 2));
+    let site = Site::new()
+        .with("interface-a", "sessions-per-device = 1000000")
+        .with("interface-a", "new-sessions-per-device = 1000000")
+        .with("log", "level = \"info\"")
+        .with_environment("MALLOC_ARENA_MAX", "2".into());
+    let platform = site.start();
+    let own = admitted(&site, &platform, "IDLE");
+    let (mut wires, mut sizes) = (Vec::new(), Vec::new());
+    for batch in 0..=batches {
+        for number in 0..count {
+            let mut wire = Wire::connect(&site, platform.address, &own);
+            assert_eq!(ask(&mut wire, &message("IDLE", &format!("{batch}-{number}"))), "CA");
+            wires.push(wire);
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        sizes.push(resident(&platform));
+    }
+    let each: Vec<_> = sizes.windows(2).map(|pair| pair[1].saturating_sub(pair[0]) / count).collect();
+    println!("{count} idle sessions in each batch: {each:?} bytes each, {sizes:?} in all");
+    // What the first sessions allocate is in the first batch, which does not count.
+    let all = sizes[batches].saturating_sub(sizes[0]) / (count * batches);
+    // The memory of a few sessions is mostly what the allocator has not given back.
+    let bound = if count < 1000 { 52 } else { 40 };
+    assert!(all <= bound * 1024, "{all} bytes each");
 }
 
 #[test]
