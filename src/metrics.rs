@@ -24,6 +24,13 @@ pub struct Metrics {
     pub handshakes_total: CounterVec,
     /// Connections without an audit row, by `reason`: `silent` (no byte came), `health-check`.
     pub unrecorded_connections_total: CounterVec,
+    /// How often connections were not taken for a while, by `reason`: a
+    /// [`Shortage`](crate::interface_a::Shortage).
+    pub accept_pauses_total: CounterVec,
+    /// What of the memory of the control group with the least room is used; 0 where none has a limit.
+    pub memory_used_bytes: IntGauge,
+    /// The limit of that control group; 0 where none has a limit.
+    pub memory_limit_bytes: IntGauge,
     /// Connections whose handshake is not complete.
     pub incomplete_connections: IntGauge,
     /// Connections that were closed before their handshake was complete, because there were too many.
@@ -118,6 +125,9 @@ impl Metrics {
             connections_total: r.counters("connections_total", "Connections by outcome", &["outcome"])?,
             handshakes_total: r.counters("handshakes_total", "TLS handshakes", &["result", "reason"])?,
             unrecorded_connections_total: r.counters("unrecorded_connections_total", UNRECORDED, reason)?,
+            accept_pauses_total: r.counters("accept_pauses_total", ACCEPT_PAUSES, reason)?,
+            memory_used_bytes: r.gauge("memory_used_bytes", MEMORY_USED)?,
+            memory_limit_bytes: r.gauge("memory_limit_bytes", MEMORY_LIMIT)?,
             incomplete_connections: r.gauge("incomplete_connections", INCOMPLETE)?,
             displaced_connections_total: r.counter("displaced_connections_total", DISPLACED)?,
             recorded_refusals_total: r.counters("recorded_refusals_total", RECORDED, &["row"])?,
@@ -238,6 +248,9 @@ impl Registrar<'_> {
 }
 
 const UNRECORDED: &str = "Connections without an audit row: no byte came, or a health check";
+const ACCEPT_PAUSES: &str = "How often no connections were taken for a while, by reason";
+const MEMORY_USED: &str = "Used memory of the control group with the least room; 0 without a limit";
+const MEMORY_LIMIT: &str = "Limit of the control group with the least room; 0 without a limit";
 const INCOMPLETE: &str = "Connections whose handshake is not complete";
 const DISPLACED: &str = "Connections that gave way to new ones before their handshake was complete";
 const RECORDED: &str = "Refused connections in the audit trail, by the kind of their row";

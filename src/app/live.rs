@@ -4,7 +4,7 @@ use super::removals::removals;
 use super::tasks::Supervisor;
 use crate::config::ConfigHandle;
 use crate::http::Live;
-use crate::interface_a::Registry;
+use crate::interface_a::{Accepting, Registry};
 use crate::liveness::Liveness;
 use crate::model::{DeviceId, Task};
 use crate::revocation::KnownStaple;
@@ -16,6 +16,7 @@ use crate::view::{FeedView, SessionView};
 #[derive(Debug)]
 pub(super) struct LiveView {
     pub(super) registry: Registry,
+    pub(super) accepting: Accepting,
     pub(super) liveness: Liveness,
     pub(super) config: ConfigHandle,
     pub(super) stapling: StapleRefresher,
@@ -39,6 +40,10 @@ impl Live for LiveView {
 
     fn staples(&self) -> Vec<KnownStaple> {
         self.stapling.staples()
+    }
+
+    fn shortage(&self) -> Option<String> {
+        self.accepting.shortage().map(|shortage| shortage.to_string())
     }
 
     fn failed_tasks(&self) -> Vec<&'static str> {

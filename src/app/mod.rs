@@ -8,7 +8,6 @@ mod audit;
 mod certificates;
 mod clock;
 mod clock_watch;
-mod descriptors;
 mod directory;
 mod error;
 mod examine;
@@ -134,7 +133,6 @@ impl Platform {
     /// # Errors
     /// When an address cannot be bound.
     pub fn bind(self) -> Result<Bound, PlatformError> {
-        descriptors::raise_limit(self.config.load().interface_a.max_connections);
         let drain = CancellationToken::new();
         let registry = Registry::default();
         let liveness = Liveness::default();

@@ -11,7 +11,7 @@ use super::{Bound, Platform, audit, directory, live, revocation};
 use crate::audit::ReloadedBy;
 use crate::audit_forwarder::Forwarder;
 use crate::http;
-use crate::interface_a::{Registry, Serving};
+use crate::interface_a::{Accepting, Registry, Serving};
 use crate::liveness::{self, Liveness};
 use crate::model::{Task, explained};
 use crate::southbound::{Desk, Dispatcher};
@@ -40,7 +40,7 @@ impl Bound {
         shared.start_audit(tasks);
         shared.start_dispatcher(tasks).await;
         shared.start_housekeeping(tasks);
-        shared.start_operator_side(tasks, admin, hangup);
+        shared.start_operator_side(tasks, admin, serving.accepting(), hangup);
         let served = shared.start_interface_a(tasks, serving);
         (shared.platform, served)
     }
@@ -168,10 +168,17 @@ impl Shared {
         });
     }
 
-    fn start_operator_side(&self, tasks: &mut Tasks, admin: http::AdminListener, hangup: Signal) {
+    fn start_operator_side(
+        &self,
+        tasks: &mut Tasks,
+        admin: http::AdminListener,
+        accepting: Accepting,
+        hangup: Signal,
+    ) {
         let Platform { store, metrics, revocation, config, acceptor, .. } = &*self.platform;
         let live = live::LiveView {
             registry: self.registry.clone(),
+            accepting,
             liveness: self.liveness.clone(),
             config: Arc::clone(config),
             stapling: acceptor.staple_refresher().clone(),

@@ -43,6 +43,9 @@ pub struct InterfaceA {
     /// From the ClientHello to the finished handshake, without the time that it waits for the platform.
     #[serde(with = "quantity::duration")]
     pub handshake_timeout: Duration,
+    /// A connection whose peer no longer answers, not even on the level of TCP, ends after this time.
+    #[serde(with = "quantity::duration")]
+    pub dead_peer_timeout: Duration,
     /// A session without a byte from the peer ends after this time.
     #[serde(with = "quantity::duration")]
     pub idle_timeout: Duration,
@@ -54,6 +57,8 @@ pub struct InterfaceA {
     pub max_frame: usize,
     /// Memory of the frames that are not complete, of all connections together.
     pub frame_memory: FrameMemory,
+    /// Percent of the memory of the control group at which no further connections and no large frames are taken.
+    pub memory_mark: u64,
     /// Messages of one connection that are being stored at once.
     pub in_flight: usize,
     /// How long a shutdown waits for messages that are being stored.
@@ -80,10 +85,12 @@ impl Default for InterfaceA {
             health_checks: Vec::new(),
             hello_timeout: Duration::from_secs(5),
             handshake_timeout: Duration::from_secs(10),
+            dead_peer_timeout: Duration::from_mins(2),
             idle_timeout: Duration::from_mins(15),
             frame_timeout: Duration::from_secs(30),
             max_frame: 2 << 20,
             frame_memory: FrameMemory::Automatic,
+            memory_mark: 85,
             in_flight: 32,
             drain_timeout: Duration::from_secs(20),
         }
@@ -134,11 +141,15 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("interface-a.health-checks", ReloadClass::Applied),
     Key::new("interface-a.hello-timeout", ReloadClass::Applied).timeout(),
     Key::new("interface-a.handshake-timeout", ReloadClass::Applied).timeout(),
+    // Less than a few round trips of a slow network would end good connections.
+    Key::new("interface-a.dead-peer-timeout", ReloadClass::Applied)
+        .time(Duration::from_secs(4), Duration::from_hours(1)),
     Key::new("interface-a.idle-timeout", ReloadClass::Applied).timeout(),
     Key::new("interface-a.frame-timeout", ReloadClass::Applied).timeout(),
     // The smallest readable MSH fits 1 KiB; no message of a device needs a quarter of a gigabyte.
     Key::new("interface-a.max-frame", ReloadClass::Applied).bytes(1 << 10..=256 << 20),
     Key::new("interface-a.frame-memory", ReloadClass::Applied).bytes(1 << 20..=64 << 30),
+    Key::new("interface-a.memory-mark", ReloadClass::Applied).count(50..=99),
     Key::new("interface-a.in-flight", ReloadClass::Applied).count(1..=10_000),
     Key::new("interface-a.drain-timeout", ReloadClass::Applied).timeout(),
 ];

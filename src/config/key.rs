@@ -74,6 +74,11 @@ impl Key {
         self.with(Limits::Time { min: Duration::ZERO, max: MAX_CLOCK_TOLERANCE })
     }
 
+    /// A time between two others.
+    pub(super) const fn time(self, min: Duration, max: Duration) -> Self {
+        self.with(Limits::Time { min, max })
+    }
+
     /// An age until which rows are retained.
     pub(super) const fn retention(self) -> Self {
         self.with(Limits::Time { min: MIN_RETENTION, max: MAX_RETENTION })

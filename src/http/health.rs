@@ -38,6 +38,7 @@ pub(super) async fn live() -> &'static str {
 
 pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<Readiness>) {
     let draining = state.drain.is_cancelled().then(|| "the platform is shutting down".to_owned());
+    let closed = draining.or_else(|| state.live.shortage());
     // First the rights: what is missing has a name there.
     let store = match state.store.check_rights(state.live.removals()).await {
         Ok(()) => state.store.check().await,
@@ -47,7 +48,7 @@ pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<
     let failed = state.live.failed_tasks();
     let failed = (!failed.is_empty()).then(|| format!("ended because of a fault: {}", failed.join(", ")));
     let checks = Checks {
-        accepting: Check::failing(draining),
+        accepting: Check::failing(closed),
         store: Check::failing(store),
         tasks: Check::failing(failed),
     };

@@ -21,6 +21,8 @@ pub trait Live: std::fmt::Debug + Send + Sync {
     fn staples(&self) -> Vec<KnownStaple>;
     /// When the device last sent a message; `None` before its first message.
     fn feed(&self, device: &DeviceId) -> Option<FeedView>;
+    /// Why the platform takes no further connections at this moment.
+    fn shortage(&self) -> Option<String>;
     /// The names of the running parts whose end stops the platform.
     fn failed_tasks(&self) -> Vec<&'static str>;
     /// What retention removes, as configured now.

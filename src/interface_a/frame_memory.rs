@@ -3,8 +3,8 @@
 //! A peer decides how large a frame it begins and how long it takes to complete it. So the memory of all
 //! incomplete frames is limited: `[interface-a] frame-memory`. While it is exhausted, frames of more than
 //! [`SMALL_FRAME`] are not read, and one of those that have stalled is refused: the largest one of the device
-//! that holds the most. One device holds at most a quarter; beyond it only its own frames wait. Small frames,
-//! which almost all messages are, are always read.
+//! that holds the most. One device holds at most a quarter; beyond it only its own frames wait. While the memory
+//! of the process is short, no large frame grows. Small frames, which almost all messages are, are always read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::memory_limit::memory_limit;
+use super::resources::{Accepting, memory_limit};
 use crate::config::{self, ConfigHandle};
 use crate::metrics::Metrics;
 use crate::model::{DeviceId, SessionId};
@@ -23,6 +23,7 @@ pub(super) struct FrameMemory {
     config: ConfigHandle,
     /// The limit where the configuration states none.
     automatic: usize,
+    accepting: Accepting,
     metrics: Metrics,
     frames: Mutex<Frames>,
 }
@@ -64,11 +65,11 @@ pub(super) struct FrameShare {
 }
 
 impl FrameMemory {
-    pub(super) fn new(config: ConfigHandle, metrics: Metrics) -> Self {
+    pub(super) fn new(config: ConfigHandle, accepting: Accepting, metrics: Metrics) -> Self {
         let quarter =
             memory_limit().map_or(usize::MAX, |limit| usize::try_from(limit / 4).unwrap_or(usize::MAX));
         let automatic = quarter.min(MAX_AUTOMATIC);
-        Self { config, automatic, metrics, frames: Mutex::default() }
+        Self { config, automatic, accepting, metrics, frames: Mutex::default() }
     }
 
     /// The share of a session, which holds nothing yet.
@@ -119,7 +120,11 @@ impl FrameShare {
             if excess > 0 {
                 frames.refuse_stalled(excess, Some(&self.device), now);
             }
-            if excess > 0 || frames.exhausted_until.is_some_and(|until| now < until) {
+            let is_short = self.memory.accepting.is_memory_short() && bytes > self.bytes;
+            if is_short {
+                frames.refuse_stalled(bytes, None, now);
+            }
+            if excess > 0 || is_short || frames.exhausted_until.is_some_and(|until| now < until) {
                 if !std::mem::replace(&mut self.is_paused, true) {
                     self.memory.metrics.read_pauses_total.with_label_values(&[PAUSE_REASON]).inc();
                 }
@@ -214,6 +219,7 @@ mod tests {
     use super::super::fixtures::{clock, config, handle};
     use super::*;
     use crate::model::Clock;
+    use tokio_util::task::TaskTracker;
 
     struct Bench {
         memory: Arc<FrameMemory>,
@@ -225,7 +231,10 @@ mod tests {
             let mut config = config();
             config.interface_a.max_frame = 1 << 20;
             config.interface_a.frame_memory = config::FrameMemory::Bytes(megabytes << 20);
-            Self { memory: FrameMemory::new(handle(config), Metrics::new().unwrap()).into(), clock: clock() }
+            let (metrics, clock) = (Metrics::new().unwrap(), clock());
+            let accepting = Accepting::new(TaskTracker::new(), metrics.clone(), clock.clone());
+            let memory = FrameMemory::new(handle(config), accepting, metrics);
+            Self { memory: memory.into(), clock }
         }
 
         fn share(&self, device: &str) -> FrameShare {

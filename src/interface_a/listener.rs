@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::resources::Accepting;
 use crate::model::BindError;
 
 /// A listening socket that takes a permit before it takes a connection.
@@ -61,20 +63,22 @@ impl Listener {
         self.permits.available_permits() == 0
     }
 
-    /// The next connection, with the permit that it holds until it ends.
+    /// The next connection, with the permit that it holds until it ends. `accepting` is told when the process
+    /// has no descriptor for it.
     ///
     /// Cancel safe.
     ///
     /// # Errors
     /// Only when the listening socket failed.
-    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    pub async fn accept(
+        &self,
+        accepting: &Accepting,
+    ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
         // The permit first: without one, connections wait in the queue of the kernel and are not lost.
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(io::Error::other)?;
-        let mut is_logged = false;
         loop {
             let error = match self.socket.accept().await {
                 Ok((stream, peer)) => {
-                    prepare(&stream);
                     return Ok((stream, canonical(peer), permit));
                 }
                 Err(error) => error,
@@ -84,9 +88,7 @@ impl Listener {
                     tracing::debug!(%error, "a connection was closed before it was accepted")
                 }
                 AcceptFault::Exhausted => {
-                    if !std::mem::replace(&mut is_logged, true) {
-                        tracing::error!(%error, "cannot accept connections; raise the limit on open files (trying again)");
-                    }
+                    accepting.report_exhausted(&error);
                     tokio::time::sleep(EXHAUSTED_DELAY).await;
                 }
                 AcceptFault::Socket => return Err(error),
@@ -111,10 +113,18 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
-/// No delay, since acknowledgements are small and urgent; keepalive, since sessions last for weeks.
-fn prepare(stream: &TcpStream) {
-    let prepared =
-        stream.set_nodelay(true).and_then(|()| socket2::SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE));
+/// No delay, since acknowledgements are small and urgent. A connection whose peer does not answer the kernel for
+/// `dead_peer_timeout` ends: an idle one is probed (RFC 9293 3.8.4), and one with bytes under way is given up
+/// (RFC 5482; by itself the kernel tries for a quarter of an hour, and probes nothing meanwhile).
+pub(super) fn prepare(stream: &TcpStream, dead_peer_timeout: Duration) {
+    let probe = (dead_peer_timeout / 8).max(Duration::from_secs(1));
+    let quiet = dead_peer_timeout.saturating_sub(probe * PROBES).max(Duration::from_secs(1));
+    let keepalive = TcpKeepalive::new().with_time(quiet).with_interval(probe).with_retries(PROBES);
+    let milliseconds = u32::try_from(dead_peer_timeout.as_millis()).unwrap_or(u32::MAX);
+    let prepared = stream
+        .set_nodelay(true)
+        .and_then(|()| socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive))
+        .and_then(|()| Ok(set_tcp_user_timeout(stream, milliseconds)?));
     if let Err(error) = prepared {
         tracing::debug!(%error, "cannot set socket options");
     }
@@ -140,15 +150,19 @@ fn fault(error: &io::Error) -> AcceptFault {
 const BACKLOG: i32 = 4096;
 /// How long to wait when the process or the machine has run out of file descriptors or memory.
 const EXHAUSTED_DELAY: Duration = Duration::from_millis(250);
-/// A dead peer is detected after 60 s + 4 × 15 s.
-const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
-    .with_interval(Duration::from_secs(15))
-    .with_retries(4);
+/// Unanswered probes of an idle connection until it ends.
+const PROBES: u32 = 4;
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixtures::clock;
     use super::*;
+    use crate::metrics::Metrics;
+    use tokio_util::task::TaskTracker;
+
+    fn accepting() -> Accepting {
+        Accepting::new(TaskTracker::new(), Metrics::new().unwrap(), clock())
+    }
 
     #[test]
     fn running_out_of_file_descriptors_is_transient() {
@@ -168,7 +182,7 @@ mod tests {
         for host in ["127.0.0.1", "::1"] {
             let host: IpAddr = host.parse().unwrap();
             let client = TcpStream::connect((host, port)).await.unwrap();
-            let (_, peer, _permit) = listener.accept().await.unwrap();
+            let (_, peer, _permit) = listener.accept(&accepting()).await.unwrap();
             assert_eq!(peer, client.local_addr().unwrap());
         }
     }
@@ -180,10 +194,10 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let _clients =
             [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
-        let (_first, _, permit) = listener.accept().await.unwrap();
-        let waiting = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        let (_first, _, permit) = listener.accept(&accepting()).await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_millis(50), listener.accept(&accepting())).await;
         assert!(waiting.is_err(), "no permit, no connection");
         drop(permit);
-        let (_second, _, _permit) = listener.accept().await.unwrap();
+        let (_second, _, _permit) = listener.accept(&accepting()).await.unwrap();
     }
 }

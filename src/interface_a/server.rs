@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,12 +18,13 @@ use super::counters;
 use super::device_limits::{DeviceLimits, DeviceShare, NotStored};
 use super::frame_memory::FrameMemory;
 use super::handshakes::{Handshakes, Outcome};
-use super::listener::Listener;
+use super::listener::{Listener, prepare};
 use super::opening::Opening;
 use super::refusal_log::RefusalLog;
 use super::refusals::Refusals;
 use super::refused_peer::RefusedPeer;
 use super::registry::{Channels, Registry, SessionInfo, SessionLimit, is_revoked};
+use super::resources::{Accepting, connections_allowed, watch_memory};
 use super::session::{Context, Now, Session};
 use crate::audit;
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory, DirectoryHandle};
@@ -75,6 +76,7 @@ pub struct InterfaceA {
     connections: TaskTracker,
     refusal_log: Arc<RefusalLog>,
     refusals: Arc<Refusals>,
+    accepting: Accepting,
 }
 
 /// Listeners that are bound, before they serve.
@@ -105,6 +107,8 @@ impl InterfaceA {
         counters::start_at_zero(&metrics);
         let handshakes = Handshakes::new(acceptor, Arc::clone(&config), metrics.clone(), clock.clone())?;
         let refusals = Refusals::new(Arc::clone(&config), store.clone(), metrics.clone(), clock.clone());
+        let connections = TaskTracker::new();
+        let accepting = Accepting::new(connections.clone(), metrics.clone(), clock.clone());
         Ok(Self {
             directory,
             revocation,
@@ -113,20 +117,23 @@ impl InterfaceA {
             refusal_log: Arc::new(RefusalLog::new(clock.clone())),
             refusals: Arc::new(refusals),
             device_limits: DeviceLimits::default(),
-            frame_memory: Arc::new(FrameMemory::new(Arc::clone(&config), metrics.clone())),
+            frame_memory: Arc::new(FrameMemory::new(Arc::clone(&config), accepting.clone(), metrics.clone())),
+            accepting,
             services: Arc::new(Services { store, liveness, clock, metrics, drain }),
             config,
-            connections: TaskTracker::new(),
+            connections,
         })
     }
 
-    /// Binds every configured address.
+    /// Binds every configured address. The process may then open as many files as the system allows it.
     ///
     /// # Errors
     /// For the first address that cannot be had.
     pub fn bind(self) -> Result<Serving, BindError> {
         let settings = &self.config.load().interface_a;
-        let permits = Arc::new(Semaphore::new(settings.max_connections));
+        let allowed = connections_allowed(settings.max_connections);
+        self.accepting.set_allowed(allowed);
+        let permits = Arc::new(Semaphore::new(allowed));
         let listeners = settings
             .listen
             .iter()
@@ -349,6 +356,12 @@ impl Serving {
         self.interface.handshakes.ended()
     }
 
+    /// Whether connections are taken.
+    #[must_use]
+    pub fn accepting(&self) -> Accepting {
+        self.interface.accepting.clone()
+    }
+
     /// Accepts connections until `drain` is cancelled, then waits for the sessions to finish what is in
     /// flight.
     ///
@@ -362,6 +375,11 @@ impl Serving {
         }
         accepting.spawn(report_refusals(self.interface.clone(), drain.clone()));
         accepting.spawn(report_rejections(self.interface.clone()));
+        accepting.spawn(watch_memory(
+            self.interface.accepting.clone(),
+            Arc::clone(&self.interface.config),
+            drain.clone(),
+        ));
         let mut outcome = Ok(());
         while let Some(ended) = accepting.join_next().await {
             if let Err(error) = ended.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
@@ -386,7 +404,7 @@ async fn accept(listener: Listener, interface: InterfaceA) -> std::io::Result<()
         let accepted = tokio::select! {
             biased;
             () = interface.services.drain.cancelled() => return Ok(()),
-            accepted = listener.accept() => accepted?,
+            accepted = next(&listener, &interface) => accepted?,
         };
         let (tcp, address, permit) = accepted;
         if listener.is_full() {
@@ -399,6 +417,16 @@ async fn accept(listener: Listener, interface: InterfaceA) -> std::io::Result<()
             drop(permit);
         });
     }
+}
+
+async fn next(
+    listener: &Listener,
+    interface: &InterfaceA,
+) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let (stream, peer, permit) = listener.accept(&interface.accepting).await?;
+    interface.accepting.wait().await;
+    prepare(&stream, interface.config.load().interface_a.dead_peer_timeout);
+    Ok((stream, peer, permit))
 }
 
 async fn report_rejections(interface: InterfaceA) -> std::io::Result<()> {

@@ -39,6 +39,7 @@ mod lifecycle;
 mod log_output;
 mod logs;
 mod loss;
+mod machine;
 mod messages;
 mod metrics;
 mod names;

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use super::super::fixtures::{
     LIMITS, Limits, NAME, acknowledgement, acknowledgements, config, device, frame, framed, handle, info,
@@ -9,6 +10,7 @@ use super::super::fixtures::{
 };
 use super::super::frame_memory::FrameMemory;
 use super::super::registry::{DeliverError, Delivery, Registry, SessionLimit};
+use super::super::resources::Accepting;
 use super::*;
 use crate::authz::{Device, DeviceStatus, Directory};
 use crate::hl7::AcknowledgementCode;
@@ -51,7 +53,8 @@ impl Bench {
         let limit = SessionLimit { sessions: 64, now: clock.instant() };
         let channels = registry.register(info(&clock), Arc::default(), limit, || Ok(())).unwrap();
         let session = session(registry.pending_replies(), limits, &clock);
-        let memory = Arc::new(FrameMemory::new(handle(config()), services.metrics.clone()));
+        let accepting = Accepting::new(TaskTracker::new(), services.metrics.clone(), clock.clone());
+        let memory = Arc::new(FrameMemory::new(handle(config()), accepting, services.metrics.clone()));
         let frame = memory.share(info(&clock).id, name(), clock.instant());
         let services = services.into();
         let share = Arc::default();

@@ -7,40 +7,6 @@ use std::process::Command;
 
 use super::tool;
 
-/// Marks the run that was started again where mounting is allowed.
-const INSIDE: &str = "PCD_TEST_MAY_MOUNT";
-
-/// Runs `body` where file systems may be mounted: this test binary is started again in a mount namespace of
-/// its own, which takes its mounts with it. `test` is the full name of the calling test.
-pub fn where_one_may_mount(test: &str, body: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return body();
-    }
-    let unshare = || {
-        let mut unshare = tool("unshare", "util-linux");
-        // Root needs no user namespace, and may not be allowed one.
-        let mine = if rustix::process::geteuid().is_root() { "--fork" } else { "--map-root-user" };
-        unshare.args([mine, "--mount"]);
-        unshare
-    };
-    let allowed = unshare().arg("true").output().unwrap();
-    assert!(
-        allowed.status.success(),
-        "this test mounts a small file system: run it as root, or allow user namespaces \
-         (sysctl kernel.unprivileged_userns_clone=1): {}",
-        String::from_utf8_lossy(&allowed.stderr)
-    );
-    let output = unshare()
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(INSIDE, "1")
-        .output()
-        .unwrap();
-    let transcript =
-        format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && transcript.contains("1 passed"), "{transcript}");
-}
-
 /// A file system in memory with a bound, mounted at a path until it is dropped.
 #[derive(Debug)]
 pub struct Disk {

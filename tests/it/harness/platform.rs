@@ -47,7 +47,10 @@ impl Platform {
     pub(super) fn start(site: &Site) -> Self {
         let config = site.write_configuration();
         let log = site.path().join("log");
-        let mut child = binary()
+        let mut words =
+            site.launcher().iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_pcd-platform")]);
+        let mut child = Command::new(words.next().unwrap())
+            .args(words)
             .args(["--json", "serve", "--config"])
             .arg(&config)
             .envs(site.environment().iter().map(|(name, value)| (name, value)))

@@ -71,6 +71,8 @@ pub struct Site {
     settings: Vec<(&'static str, String)>,
     /// What the platform finds in its environment.
     environment: Vec<(&'static str, PathBuf)>,
+    /// The words in front of the platform's command line.
+    launcher: Vec<String>,
 }
 
 const TABLES: [&str; 12] = [
@@ -117,7 +119,7 @@ impl Site {
             ("audit", "refusal-rate = 100000".to_owned()),
             ("audit", "refusal-bytes = \"1 GiB\"".to_owned()),
         ];
-        Self { folder, pki: pki.to_owned(), settings, environment: Vec::new() }
+        Self { folder, pki: pki.to_owned(), settings, environment: Vec::new(), launcher: Vec::new() }
     }
 
     /// A site of the PKI that all tests share, with its store in a new database of the server that they
@@ -167,6 +169,16 @@ impl Site {
     pub fn with_environment(mut self, name: &'static str, value: PathBuf) -> Self {
         self.environment.push((name, value));
         self
+    }
+
+    /// Starts the platform by a shell script, which ends with `exec "$@"`.
+    pub fn launched_by(mut self, script: &str) -> Self {
+        self.launcher = ["sh", "-c", script, "launcher"].map(str::to_owned).to_vec();
+        self
+    }
+
+    pub fn launcher(&self) -> &[String] {
+        &self.launcher
     }
 
     pub fn environment(&self) -> &[(&'static str, PathBuf)] {
