@@ -2,7 +2,8 @@
 //!
 //! `PCD_RECONNECT=5000` is the size of the requirement; the limit on open files must allow it:
 //!
-//!     ulimit -n 20000; PCD_RECONNECT=5000 cargo test --all-features --test it machine::reconnect -- --nocapture
+//!     ulimit -n 20000
+//!     PCD_RECONNECT=5000 cargo test --all-features --test it machine::reconnect -- --nocapture
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use rustix::process::Signal;
 use crate::harness::{Site, connector, eventually, fixed_address, message};
 
 /// How long a device waits for a connection before it tries again.
-const PATIENCE: Duration = Duration::from_secs(30);
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 fn size() -> usize {
     std::env::var("PCD_RECONNECT").ok().and_then(|text| text.parse().ok()).unwrap_or(200)
@@ -30,7 +31,7 @@ async fn come_back(
 ) -> (Client, usize, Duration) {
     let began = Instant::now();
     for attempt in 1.. {
-        if let Ok(mut client) = Client::connect(connector, "127.0.0.1", port, PATIENCE).await {
+        if let Ok(mut client) = Client::connect(connector, "127.0.0.1", port, RETRY_AFTER).await {
             let answers = client.send(message(name, control_id)).await;
             if answers.is_ok_and(|answers| answers.iter().any(|answer| answer.code.as_str() == "CA")) {
                 return (client, attempt, began.elapsed());
@@ -38,7 +39,7 @@ async fn come_back(
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    unreachable!("a device tries for ever")
+    unreachable!("a device tries without end")
 }
 
 #[test]
