@@ -57,7 +57,8 @@ pub struct InterfaceA {
     pub max_frame: usize,
     /// Memory of the frames that are not complete, of all connections together.
     pub frame_memory: FrameMemory,
-    /// Percent of the memory of the control group at which no further connections and no large frames are taken.
+    /// Percent of the memory of the control group at which no further connections and no large frames are
+    /// taken.
     pub memory_mark: u64,
     /// Messages of one connection that are being stored at once.
     pub in_flight: usize,

@@ -3,8 +3,9 @@
 //! A peer decides how large a frame it begins and how long it takes to complete it. So the memory of all
 //! incomplete frames is limited: `[interface-a] frame-memory`. While it is exhausted, frames of more than
 //! [`SMALL_FRAME`] are not read, and one of those that have stalled is refused: the largest one of the device
-//! that holds the most. One device holds at most a quarter; beyond it only its own frames wait. While the memory
-//! of the process is short, no large frame grows. Small frames, which almost all messages are, are always read.
+//! that holds the most. One device holds at most a quarter; beyond it only its own frames wait. While the
+//! memory of the process is short, no large frame grows. Small frames, which almost all messages are, are
+//! always read.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

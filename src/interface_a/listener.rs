@@ -63,7 +63,7 @@ impl Listener {
         self.permits.available_permits() == 0
     }
 
-    /// The next connection, with the permit that it holds until it ends. `accepting` is told when the process
+    /// The next connection, with the permit that it holds until it ends. `accepting` learns when the process
     /// has no descriptor for it.
     ///
     /// Cancel safe.
@@ -113,9 +113,9 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
-/// No delay, since acknowledgements are small and urgent. A connection whose peer does not answer the kernel for
-/// `dead_peer_timeout` ends: an idle one is probed (RFC 9293 3.8.4), and one with bytes under way is given up
-/// (RFC 5482; by itself the kernel tries for a quarter of an hour, and probes nothing meanwhile).
+/// No delay, since acknowledgements are small and urgent. A connection whose peer does not answer the kernel
+/// for `dead_peer_timeout` ends: an idle one is probed (RFC 9293 3.8.4), and one with bytes under way is
+/// given up (RFC 5482; by itself the kernel tries for a quarter of an hour, and probes nothing meanwhile).
 pub(super) fn prepare(stream: &TcpStream, dead_peer_timeout: Duration) {
     let probe = (dead_peer_timeout / 8).max(Duration::from_secs(1));
     let quiet = dead_peer_timeout.saturating_sub(probe * PROBES).max(Duration::from_secs(1));

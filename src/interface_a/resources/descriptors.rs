@@ -3,8 +3,8 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How many connections the process may have, at most `max_connections`: it raises its limit of open files to
-/// what the system allows, and keeps [`RESERVED`] of them for everything else. Shells and service managers set
-/// 1024, with a far higher hard limit.
+/// what the system allows, and keeps [`RESERVED`] of them for everything else. Shells and service managers
+/// set 1024, with a far higher hard limit.
 ///
 /// Warns when fewer than `max_connections` are left.
 pub(in crate::interface_a) fn connections_allowed(max_connections: usize) -> usize {
@@ -37,7 +37,7 @@ fn connections_of(files: u64, max_connections: usize) -> usize {
 }
 
 /// Open files of the rest of the process: the store, the admin listener, fetches of revocation data, files
-/// that are read at a reload. Without them nobody could see why no device connects.
+/// that are read at a reload. Without them no operator could see why no device connects.
 const RESERVED: usize = 256;
 
 #[cfg(test)]
