@@ -24,7 +24,7 @@ pub enum StoreError {
     Url,
     /// The password file is missing, unreadable, or readable by others than its owner.
     #[error(
-        "cannot use the store's password file {}: it must exist and be readable by its owner only",
+        "cannot use the store's file {} with a password or key: it must exist and be readable by its owner only",
         file.display()
     )]
     Password {

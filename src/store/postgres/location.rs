@@ -48,6 +48,14 @@ impl Location {
         if let Some(file) = url.password_file() {
             options = options.password(&password(file)?);
         }
+        // sqlx reads the client's key without a look at its permissions. It decodes the value; a path that
+        // needs that is not found here.
+        if let Some(key) = parameters.split('&').find_map(|pair| pair.strip_prefix("sslkey=")) {
+            open_private(Path::new(key)).map(drop).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(unusable(Path::new(key), error)),
+            })?;
+        }
         let chosen = parameters.contains("sslmode=") || std::env::var_os("PGSSLMODE").is_some();
         if !chosen {
             // Messages contain patient data. A connection that does not leave the machine needs no TLS; any
@@ -145,14 +153,23 @@ fn is_loopback(host: &str) -> bool {
 
 /// The first line of the password file, which only its owner may read.
 fn password(file: &Path) -> Result<String, StoreError> {
-    let cannot = |source| StoreError::Password { file: file.to_owned(), source: Arc::new(source) };
-    let mut opened = fs::File::open(file).map_err(cannot)?;
-    if let Some(problem) = NotPrivate::find(&opened.metadata().map_err(cannot)?) {
-        return Err(cannot(io::Error::new(io::ErrorKind::PermissionDenied, format!("the file {problem}"))));
-    }
     let mut text = String::new();
-    opened.read_to_string(&mut text).map_err(cannot)?;
+    let read = open_private(file).and_then(|mut opened| opened.read_to_string(&mut text));
+    read.map_err(|error| unusable(file, error))?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Opens a file that no other account can read or change.
+fn open_private(file: &Path) -> io::Result<fs::File> {
+    let opened = fs::File::open(file)?;
+    match NotPrivate::find(&opened.metadata()?) {
+        None => Ok(opened),
+        Some(problem) => Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("the file {problem}"))),
+    }
+}
+
+fn unusable(file: &Path, error: io::Error) -> StoreError {
+    StoreError::Password { file: file.to_owned(), source: Arc::new(error) }
 }
 
 /// How long connecting to the server may take.

@@ -14,6 +14,7 @@ battery! {
     audit_rows_cannot_be_deleted_outside_of_retention,
     large_messages_are_compressed_and_read_unchanged,
     messages_that_are_expensive_to_delete_are_deleted_in_smaller_batches,
+    a_message_is_deleted_only_when_identifier_and_receipt_are_both_old,
 }
 
 /// Gives the record an identifier from the test's clock. Generated identifiers never go back behind those of
@@ -274,4 +275,30 @@ async fn messages_that_are_expensive_to_delete_are_deleted_in_smaller_batches(pl
             place.is_postgres()
         );
     }
+}
+
+/// They differ where the clock was not believed, or was wrong when the message arrived.
+async fn a_message_is_deleted_only_when_identifier_and_receipt_are_both_old(place: TestStore) {
+    let store = place.open().await;
+    let record = |control_id: &str, n| {
+        let raw = Bytes::copy_from_slice(control_id.as_bytes());
+        with_id(MessageRecord { raw, ..place.record(control_id, b"") }, n)
+    };
+    let old = record("old", 1);
+    let later = old.received_at + Duration::from_secs(3600);
+    let received_later = MessageRecord { received_at: later, ..record("received later", 2) };
+    let identified_later = MessageRecord { received_at: later, ..record("identified later", 3) };
+    let identified_later = MessageRecord { received_at: old.received_at, ..with_id(identified_later, 3) };
+    let also_old = record("also old", 4);
+    let before = old.received_at + Duration::from_secs(60);
+    for record in [old, received_later, identified_later, also_old] {
+        store.record(record).await.unwrap();
+    }
+    assert!(store.oldest_message_before(before).await.unwrap().unwrap() < before);
+    assert_eq!(store.prune_messages(before).await.unwrap(), 2, "the others do not block the way");
+    assert_eq!(store.oldest_message_before(before).await.unwrap(), None);
+    let left = store.messages(&ANY).await.unwrap();
+    let left: Vec<_> = left.iter().map(|message| &*message.control_id).collect();
+    assert_eq!(left, ["identified later", "received later"]);
+    assert_eq!(store.prune_messages(later + Duration::from_secs(1)).await.unwrap(), 2);
 }

@@ -180,6 +180,9 @@ async fn use_everything(store: &Store, place: &TestStore) {
     store.describe_device(gateway("A"), "alice").await.unwrap();
     store.set_device_status(&gateway("A").id, DeviceStatus::Suspended, "alice").await.unwrap();
     store.remove_device(&gateway("A").id, "alice").await.unwrap();
+    store.keep_clock(Clock::system().now()).await.unwrap();
+    store.confirm_clock(soon(), soon(), "alice".to_owned()).await.unwrap();
+    assert!(store.confirmed_clock().await.unwrap().unwrap().server_now.is_some());
     store.sign_audit(&Repeating).await.unwrap();
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 5);
     assert_eq!(store.prune_messages(soon()).await.unwrap(), 5);
