@@ -98,7 +98,7 @@ fn a_store_on_a_server_takes_its_password_from_a_file_and_shows_none() {
     let config = parse("url = \"postgres://pcd@db/pcd\"\npassword-file = \"secrets/db\"").unwrap();
     assert_eq!(config.store.url.password_file(), Some(Path::new("/etc/pcd/secrets/db")));
     for (store, key) in [
-        (format!("{url}\nnode = \"two words\""), "node = \"two words\""),
+        (format!("{url}\nnode = \"two words\""), "\"two words\": "),
         ("password-file = \"db\"".to_owned(), "store.password-file"),
         (format!("{url}\npassword-file = \"credential:db\""), "LoadCredential=db:FILE"),
         ("url = \"postgres:pcd:s3cret\"".to_owned(), "store.url"),
