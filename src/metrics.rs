@@ -73,10 +73,6 @@ pub struct Metrics {
     pub staple_next_update_timestamp_seconds: IntGaugeVec,
     /// Audit rows by event.
     pub audit_events_total: CounterVec,
-    /// Audit rows that wait in memory for the store to recover.
-    pub audit_deferred_rows: IntGauge,
-    /// Audit rows that were lost while the store failed.
-    pub audit_lost_rows_total: IntCounter,
     /// Rows of this node's audit trail that have not been sent to the repository.
     pub audit_repository_pending: IntGauge,
     /// Audit messages that were sent to the repository.
@@ -95,6 +91,21 @@ pub struct Metrics {
     pub southbound_messages_total: CounterVec,
     /// Messages for devices whose outcome a later answer changed, by the new outcome.
     pub southbound_corrections_total: CounterVec,
+    /// Those of retention, the clock, the audit trail's waiting rows and the admin listener.
+    pub housekeeping: Housekeeping,
+    /// Panics that ended one connection: each is a fault of the platform.
+    pub panics_total: IntCounter,
+    /// Running parts that ended before the shutdown, by [`Task`].
+    pub task_failures_total: CounterVec,
+}
+
+/// Metrics of retention, of the clock, of audit rows that wait, and of the admin listener.
+#[derive(Debug, Clone)]
+pub struct Housekeeping {
+    /// Audit rows that wait in memory for the store to recover.
+    pub audit_deferred_rows: IntGauge,
+    /// Audit rows that were lost while the store failed.
+    pub audit_lost_rows_total: IntCounter,
     /// Rows that reached their age and were removed, by `what`: `messages` or `audit`.
     pub retention_pruned_total: CounterVec,
     /// Whether the clock is believed: 1 or 0. While it is 0, retention removes nothing.
@@ -104,10 +115,6 @@ pub struct Metrics {
     /// Requests and connections that the admin listener refused, by `reason`: `host`, `web-page`,
     /// `connections`.
     pub admin_refusals_total: CounterVec,
-    /// Panics that ended one connection: each is a fault of the platform.
-    pub panics_total: IntCounter,
-    /// Running parts that ended before the shutdown, by [`Task`].
-    pub task_failures_total: CounterVec,
 }
 
 impl Metrics {
@@ -117,10 +124,16 @@ impl Metrics {
     /// When two metrics have one name: a fault of the platform.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new_custom(Some("pcd".to_owned()), None)?;
+        Registrar(&registry).build_info()?;
+        let metrics = Self::create(registry)?;
+        metrics.start_at_zero();
+        Ok(metrics)
+    }
+
+    fn create(registry: Registry) -> Result<Self, prometheus::Error> {
         let r = Registrar(&registry);
-        r.build_info()?;
         let (reason, failure) = (&["reason"], &["source", "reason"]);
-        let metrics = Self {
+        Ok(Self {
             connections_active: r.gauge("connections_active", "Open sessions")?,
             connections_total: r.counters("connections_total", "Connections by outcome", &["outcome"])?,
             handshakes_total: r.counters("handshakes_total", "TLS handshakes", &["result", "reason"])?,
@@ -159,8 +172,6 @@ impl Metrics {
             crl_next_update_timestamp_seconds: r.gauges(CRL_NEXT_UPDATE, CRL_EXPIRY, &["issuer"])?,
             staple_next_update_timestamp_seconds: r.gauges(STAPLE, STAPLE_EXPIRY, &["certificate"])?,
             audit_events_total: r.counters("audit_events_total", "Audit rows by event", &["event"])?,
-            audit_deferred_rows: r.gauge("audit_deferred_rows", DEFERRED)?,
-            audit_lost_rows_total: r.counter("audit_lost_rows_total", LOST)?,
             audit_repository_pending: r.gauge("audit_repository_pending", PENDING_ROWS)?,
             audit_repository_sent_total: r.counter("audit_repository_sent_total", "Audit messages sent")?,
             audit_repository_connected: r.gauge("audit_repository_connected", "1: it is connected")?,
@@ -170,16 +181,11 @@ impl Metrics {
             southbound_pending: r.gauge("southbound_pending", PENDING_MESSAGES)?,
             southbound_messages_total: r.counters("southbound_messages_total", SOUTHBOUND, OUTCOME)?,
             southbound_corrections_total: r.counters("southbound_corrections_total", CORRECTED, OUTCOME)?,
-            retention_pruned_total: r.counters("retention_pruned_total", PRUNED, &["what"])?,
-            clock_confirmed: r.gauge("clock_confirmed", CLOCK)?,
-            retention_backlog_seconds: r.gauges("retention_backlog_seconds", BACKLOG, &["what"])?,
-            admin_refusals_total: r.counters("admin_refusals_total", ADMIN_REFUSALS, reason)?,
+            housekeeping: Housekeeping::new(&r)?,
             panics_total: r.counter("panics_total", "Connections that a fault of the platform ended")?,
             task_failures_total: r.counters("task_failures_total", TASK_FAILURES, &["task"])?,
             registry,
-        };
-        metrics.start_at_zero();
-        Ok(metrics)
+        })
     }
 
     fn start_at_zero(&self) {
@@ -197,6 +203,19 @@ impl Metrics {
     /// When a metric cannot be encoded: a fault of the platform.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl Housekeeping {
+    fn new(r: &Registrar<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            audit_deferred_rows: r.gauge("audit_deferred_rows", DEFERRED)?,
+            audit_lost_rows_total: r.counter("audit_lost_rows_total", LOST)?,
+            retention_pruned_total: r.counters("retention_pruned_total", PRUNED, &["what"])?,
+            clock_confirmed: r.gauge("clock_confirmed", CLOCK)?,
+            retention_backlog_seconds: r.gauges("retention_backlog_seconds", BACKLOG, &["what"])?,
+            admin_refusals_total: r.counters("admin_refusals_total", ADMIN_REFUSALS, &["reason"])?,
+        })
     }
 }
 

@@ -61,7 +61,7 @@ impl Platform {
         let at = if is_believed { wall } else { expected };
         self.clock_watch.state().base = Some(Base { at, instant, ..base });
         MessageId::expect_time(at, max);
-        self.metrics.clock_confirmed.set(i64::from(is_believed));
+        self.metrics.housekeeping.clock_confirmed.set(i64::from(is_believed));
         self.report_clock(is_believed, wall, expected, instant).await;
         if known.is_none() || at.duration_since(base.stored).unsigned_abs() >= STORE_INTERVAL {
             self.store.keep_clock(at).await?;

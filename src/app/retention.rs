@@ -23,8 +23,8 @@ impl Platform {
     /// An alert on the increase of a counter does not see the event that creates it.
     pub(super) fn start_prune_counters_at_zero(&self) {
         for table in [Table::Messages, Table::Audit] {
-            self.metrics.retention_pruned_total.with_label_values(&[table.label()]);
-            self.metrics.retention_backlog_seconds.with_label_values(&[table.label()]);
+            self.metrics.housekeeping.retention_pruned_total.with_label_values(&[table.label()]);
+            self.metrics.housekeeping.retention_backlog_seconds.with_label_values(&[table.label()]);
         }
     }
 
@@ -82,7 +82,7 @@ impl Platform {
             Table::Messages => self.store.oldest_message_before(cutoff).await?,
             Table::Audit => self.store.oldest_audit_row().await?.filter(|oldest| *oldest < cutoff),
         };
-        let backlog = self.metrics.retention_backlog_seconds.with_label_values(&[table.label()]);
+        let backlog = self.metrics.housekeeping.retention_backlog_seconds.with_label_values(&[table.label()]);
         let behind = oldest.map_or(0, |oldest| cutoff.duration_since(oldest).as_secs());
         backlog.set(behind);
         let Some(oldest) = oldest else { return Ok(None) };
@@ -117,7 +117,11 @@ impl Platform {
             };
             match pruned {
                 Ok(rows) => {
-                    self.metrics.retention_pruned_total.with_label_values(&[table.label()]).inc_by(rows);
+                    self.metrics
+                        .housekeeping
+                        .retention_pruned_total
+                        .with_label_values(&[table.label()])
+                        .inc_by(rows);
                     let is_last = match table {
                         // A batch of messages that are expensive to delete is smaller.
                         Table::Messages => rows == 0,

@@ -57,7 +57,7 @@ pub(super) async fn serve(
             }
         };
         let Some(connection) = connections.admit(max_connections(), &ends_with_this_future) else {
-            metrics.admin_refusals_total.with_label_values(&["connections"]).inc();
+            metrics.housekeeping.admin_refusals_total.with_label_values(&["connections"]).inc();
             continue;
         };
         let (service, connections) = (service.clone(), connections.clone());

@@ -28,7 +28,7 @@ pub(super) async fn require(State(state): State<AdminState>, request: Request, n
     {
         return next.run(request).await;
     }
-    state.metrics.admin_refusals_total.with_label_values(&["host"]).inc();
+    state.metrics.housekeeping.admin_refusals_total.with_label_values(&["host"]).inc();
     let reason = "this host is not one of the admin listener; use localhost or the address that it listens on, \
                   or list the host in admin.allowed-hosts\n";
     (StatusCode::MISDIRECTED_REQUEST, reason).into_response()

@@ -69,7 +69,7 @@ impl AdminListener {
             .layer(from_fn_with_state(state.clone(), hosts::require))
             .with_state(state.clone());
         for reason in ["host", "web-page", "connections"] {
-            state.metrics.admin_refusals_total.with_label_values(&[reason]);
+            state.metrics.housekeeping.admin_refusals_total.with_label_values(&[reason]);
         }
         let max_connections = || state.config.load().admin.max_connections;
         let serving = connections::serve(self.socket, router, state.metrics.clone(), max_connections);

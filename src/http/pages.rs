@@ -14,7 +14,7 @@ use super::AdminState;
 pub(super) async fn refuse(State(state): State<AdminState>, request: Request, next: Next) -> Response {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if !reads && BROWSER_HEADERS.iter().any(|name| request.headers().contains_key(*name)) {
-        state.metrics.admin_refusals_total.with_label_values(&["web-page"]).inc();
+        state.metrics.housekeeping.admin_refusals_total.with_label_values(&["web-page"]).inc();
         return (StatusCode::FORBIDDEN, "requests from web pages are refused; use a program such as curl\n")
             .into_response();
     }

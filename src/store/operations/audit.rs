@@ -60,7 +60,10 @@ impl Store {
 
     /// Keeps at most `max_rows` rows while the store fails, and reports them to `metrics`.
     pub fn defer_audit_rows(&self, max_rows: usize, metrics: &Metrics) {
-        let (waiting, lost) = (metrics.audit_deferred_rows.clone(), metrics.audit_lost_rows_total.clone());
+        let (waiting, lost) = (
+            metrics.housekeeping.audit_deferred_rows.clone(),
+            metrics.housekeeping.audit_lost_rows_total.clone(),
+        );
         self.deferred_audit().limit(max_rows, waiting, lost);
     }
 
