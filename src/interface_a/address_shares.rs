@@ -194,6 +194,11 @@ impl Membership {
         Arc::clone(turns).acquire_owned().await.ok()
     }
 
+    /// The turns of its address for handshakes that have begun.
+    pub(super) fn begun_turns(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.turns.begun)
+    }
+
     /// The address, or the first one of its IPv6 /64.
     pub(super) const fn address(&self) -> IpAddr {
         self.address

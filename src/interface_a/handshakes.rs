@@ -108,6 +108,7 @@ impl Handshakes {
         };
         let timeout = self.config.load().interface_a.handshake_timeout;
         let (acceptor, clock, turns) = (Arc::clone(&self.acceptor), self.clock.clone(), self.turns.clone());
+        let preferred = membership.clone();
         let in_turns = async move {
             let handshake = async {
                 // The time that a peer waits for its first turn does not count.
@@ -124,7 +125,12 @@ impl Handshakes {
         };
         self.metrics.handshake_duration_seconds.observe(spent.as_secs_f64());
         match secured {
-            Ok(secured) => Outcome::Secured(Box::new(secured)),
+            Ok(secured) => {
+                if let Some(member) = &preferred {
+                    self.turns.prefer(member);
+                }
+                Outcome::Secured(Box::new(secured))
+            }
             Err(refused) => Outcome::Refused(refused),
         }
     }

@@ -4,7 +4,8 @@
 //! while it computes, or blocks its thread for a revocation check: a peer that stops in the middle of its
 //! handshake keeps no other one waiting. Handshakes that have begun take their turns from a number of their
 //! own, so that they do not wait behind new ones. A handshake that waits for a signature of a token does not
-//! compute, and gives its turn back. `handshake-timeout` does not run while a handshake waits
+//! compute, and gives its turn back. So does a new one whose peer has sent its certificate already, when it
+//! waits for revocation data. `handshake-timeout` does not run while a handshake waits
 //! for a turn.
 
 use std::any::Any;
@@ -15,11 +16,11 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::address_shares::{Membership, Stage};
 use super::fair_queue::{FairQueue, Turn};
-use crate::model::{Clock, giving_back};
+use crate::model::{Clock, Wait, giving_back};
 
 /// Where handshakes take their turns. Clones share them.
 #[derive(Debug, Clone)]
@@ -28,6 +29,14 @@ pub(super) struct Turns {
     begun: Arc<Semaphore>,
     /// New handshakes that wait for a token, without a turn.
     waiting: Arc<Semaphore>,
+}
+
+/// The turns of a new handshake, of the platform and of its address.
+struct NewTurn {
+    _turn: Turn,
+    of_address: Option<OwnedSemaphorePermit>,
+    /// Where its address has turns for handshakes that have begun.
+    begun_of_address: Option<Arc<Semaphore>>,
 }
 
 /// The handshake took longer than it may, without the time that it waited for turns.
@@ -42,6 +51,11 @@ impl Turns {
         let new = FairQueue::new(number.min(processors * NEW_PER_PROCESSOR));
         let waiting = Semaphore::new(number.min(MAX_WAITING_FOR_TOKEN));
         Self { new, begun: Arc::new(Semaphore::new(number)), waiting: Arc::new(waiting) }
+    }
+
+    /// A device was admitted from the address: its next handshakes go before those of strangers.
+    pub(super) fn prefer(&self, member: &Membership) {
+        self.new.prefer(member.address());
     }
 
     /// Runs a handshake, and notes in `member` when it waits for its peer.
@@ -60,7 +74,7 @@ impl Turns {
         loop {
             let began = {
                 // First a turn of its address: the other addresses do not wait behind this one.
-                let _of_address = match member {
+                let of_address = match member {
                     Some(member) => {
                         member.wait_for_platform();
                         member.turn(stage).await
@@ -69,14 +83,18 @@ impl Turns {
                 };
                 // The semaphore is never closed.
                 let (mut new, _begun) = match stage {
-                    Stage::New => (Some(self.new.turn(member.map(Membership::address)).await), None),
-                    Stage::Begun => (None, self.begun.acquire().await.ok()),
+                    Stage::New => {
+                        let turn = self.new.turn(member.map(Membership::address)).await;
+                        let begun_of_address = member.map(Membership::begun_turns);
+                        (Some(NewTurn { _turn: turn, of_address, begun_of_address }), None)
+                    }
+                    Stage::Begun => (None, Some((of_address, self.begun.acquire().await.ok()))),
                 };
                 let began = clock.instant();
                 let polled = poll_fn(|cx| {
-                    let waiting = Arc::clone(&self.waiting);
-                    let new = new.take();
-                    Poll::Ready(giving_back(move || hand_over(new, waiting), || handshake.as_mut().poll(cx)))
+                    let (turns, new) = (self.clone(), new.take());
+                    let hand_over = move |what| turns.hand_over(new, what);
+                    Poll::Ready(giving_back(hand_over, || handshake.as_mut().poll(cx)))
                 });
                 if let Poll::Ready(done) = polled.await {
                     return Ok(done);
@@ -96,16 +114,29 @@ impl Turns {
             }
         }
     }
+
+    /// What a new handshake holds while it blocks its thread, in place of its turn: for revocation data the
+    /// turns of a handshake that has begun; for a token a place among those that wait for it. So no more of
+    /// them wait for a token without a turn than get a session of it at once, and the others wait where the
+    /// addresses take turns. Without free ones it keeps its turn.
+    fn hand_over(&self, turn: Option<NewTurn>, what: Wait) -> Box<dyn Any> {
+        let Some(turn) = turn else { return Box::new(()) };
+        let places = match what {
+            Wait::Token => vec![Some(&self.waiting)],
+            Wait::RevocationData => vec![Some(&self.begun), turn.begun_of_address.as_ref()],
+        };
+        let places: Option<Vec<_>> = places.into_iter().flatten().map(place).collect();
+        match (places, what) {
+            // The others of its address wait behind it for the token.
+            (Some(places), Wait::Token) => Box::new((places, turn.of_address)),
+            (Some(places), Wait::RevocationData) => Box::new(places),
+            (None, _) => Box::new(turn),
+        }
+    }
 }
 
-/// What a handshake holds while it waits for a token: in place of its turn a place among those that wait, if
-/// one is free. So no more of them wait without a turn than get a session of the token at once, and the
-/// others wait where the addresses take turns.
-fn hand_over(turn: Option<Turn>, waiting: Arc<Semaphore>) -> Box<dyn Any> {
-    match waiting.try_acquire_owned() {
-        Ok(place) if turn.is_some() => Box::new(place),
-        _ => Box::new(turn),
-    }
+fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(places).try_acquire_owned().ok()
 }
 
 /// Resolves when the task is woken: its handshake was polled before and has registered the task.
@@ -131,14 +162,14 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Signs when it has recovered.
+    /// Answers when it has recovered.
     #[derive(Default)]
     struct Token(Mutex<bool>, Condvar);
 
     impl Token {
-        fn sign(&self) {
-            let sign = || drop(self.1.wait_while(self.0.lock().unwrap(), |works| !*works).unwrap());
-            while_waiting(|| tokio::task::block_in_place(sign));
+        fn answer(&self, what: Wait) {
+            let wait = || drop(self.1.wait_while(self.0.lock().unwrap(), |works| !*works).unwrap());
+            while_waiting(what, || tokio::task::block_in_place(wait));
         }
 
         fn recover(&self) {
@@ -197,7 +228,7 @@ mod tests {
         let mut wait = async |number| {
             for _ in 0..number {
                 let (turns, token) = (turns.clone(), Arc::clone(&token));
-                waiting.spawn(async move { run(&turns, async { token.sign() }).await });
+                waiting.spawn(async move { run(&turns, async { token.answer(Wait::Token) }).await });
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
@@ -212,6 +243,24 @@ mod tests {
         token.recover();
         assert!(waiting.join_all().await.into_iter().all(|done| done == Ok(())));
         assert!(another().await);
+    }
+
+    // A silent responder must stop no other handshake: the certificate may be there at the first poll.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_new_handshake_that_waits_for_revocation_data_holds_no_turn_of_new_ones() {
+        let turns = Turns::new(256);
+        let (responder, mut waiting) = (Arc::new(Token::default()), tokio::task::JoinSet::new());
+        for _ in 0..20 {
+            let (turns, responder) = (turns.clone(), Arc::clone(&responder));
+            let wait = async move { responder.answer(Wait::RevocationData) };
+            waiting.spawn(async move { run(&turns, wait).await });
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let another = run(&turns, std::future::ready(()));
+        let another = tokio::time::timeout(Duration::from_secs(5), another).await;
+        responder.recover();
+        assert_eq!(another, Ok(Ok(())));
+        assert!(waiting.join_all().await.into_iter().all(|done| done == Ok(())));
     }
 
     #[tokio::test]

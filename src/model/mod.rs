@@ -36,4 +36,4 @@ pub use refusal::Refusal;
 pub use store_risk::{StoreRisk, StoreRisks};
 pub use store_url::StoreUrl;
 pub use task::Task;
-pub(crate) use while_waiting::{giving_back, while_waiting};
+pub(crate) use while_waiting::{Wait, giving_back, while_waiting};

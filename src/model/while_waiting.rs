@@ -7,7 +7,16 @@ use std::any::Any;
 use std::cell::Cell;
 
 /// Gives it back. The result is held during the wait.
-type GiveBack = Box<dyn FnOnce() -> Box<dyn Any>>;
+type GiveBack = Box<dyn FnOnce(Wait) -> Box<dyn Any>>;
+
+/// What a task waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// A signature of a token: a few at once.
+    Token,
+    /// Responses of responders and distribution points.
+    RevocationData,
+}
 
 tokio::task_local! {
     static GIVE_BACK: Cell<Option<GiveBack>>;
@@ -15,16 +24,16 @@ tokio::task_local! {
 
 /// Does `work`, in which [`while_waiting`] calls `give_back`, at most once.
 pub(crate) fn giving_back<T>(
-    give_back: impl FnOnce() -> Box<dyn Any> + 'static,
+    give_back: impl FnOnce(Wait) -> Box<dyn Any> + 'static,
     work: impl FnOnce() -> T,
 ) -> T {
     GIVE_BACK.sync_scope(Cell::new(Some(Box::new(give_back))), work)
 }
 
 /// Waits, and blocks this thread.
-pub(crate) fn while_waiting<T>(wait: impl FnOnce() -> T) -> T {
+pub(crate) fn while_waiting<T>(what: Wait, wait: impl FnOnce() -> T) -> T {
     let give_back = GIVE_BACK.try_with(Cell::take).ok().flatten();
-    let _held = give_back.map(|give_back| give_back());
+    let _held = give_back.map(|give_back| give_back(what));
     wait()
 }
 
@@ -38,18 +47,19 @@ mod tests {
     fn what_is_given_back_is_replaced_during_the_wait() {
         let (owned, replacement) = (Rc::new(()), Rc::new(()));
         let (given, held) = (Rc::clone(&owned), Rc::clone(&replacement));
-        let give_back = move || {
+        let give_back = move |what| {
+            assert_eq!(what, Wait::Token);
             drop(given);
             Box::new(held) as Box<dyn Any>
         };
         giving_back(give_back, || {
             assert_eq!((Rc::strong_count(&owned), Rc::strong_count(&replacement)), (2, 2));
-            while_waiting(|| {
+            while_waiting(Wait::Token, || {
                 assert_eq!((Rc::strong_count(&owned), Rc::strong_count(&replacement)), (1, 2));
             });
             assert_eq!(Rc::strong_count(&replacement), 1);
-            while_waiting(|| {});
+            while_waiting(Wait::Token, || {});
         });
-        assert_eq!(while_waiting(|| 7), 7, "nothing is held here");
+        assert_eq!(while_waiting(Wait::Token, || 7), 7, "nothing is held here");
     }
 }

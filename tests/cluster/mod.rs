@@ -129,6 +129,7 @@ impl Cluster {
     }
 
     /// Changes its configuration, and waits until new sessions have it.
+    #[allow(clippy::disallowed_methods, reason = "a test waits for another process")]
     pub fn alter(&self, setting: &str) {
         self.sql("postgres", &format!("ALTER SYSTEM {setting}"));
         self.sql("postgres", "SELECT pg_reload_conf()");

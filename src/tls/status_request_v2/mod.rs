@@ -33,7 +33,7 @@ mod wire;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::{InvalidMessage, OtherError, PeerIncompatible, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -122,11 +122,17 @@ where
         None => config,
     };
     let is_changed = rewriter.may_rewrite() && rewriter.is_flight_plaintext();
-    let stream = RewritingStream::new(io, received.bytes, is_changed).with_limit(rewriter.record_limit());
+    let stream = RewritingStream::new(io, received.bytes, is_changed)
+        .with_limit(rewriter.record_limit())
+        .with_allowance(Arc::clone(&LARGE_HANDSHAKES));
     let handshake = async { TlsAcceptor::from(config).accept(stream).into_fallible().await };
     REWRITER
         .scope(RefCell::new(rewriter), Box::pin(handshake))
         .await
+        .map(|mut stream| {
+            stream.get_mut().0.end_handshake();
+            stream
+        })
         .map_err(|(error, stream)| (error, stream.into_inner()))
 }
 
@@ -222,6 +228,10 @@ const MAX_LEGACY_VERSION: u16 = 0x0303;
 /// Bytes that are read from a connection before it takes a handshake turn. Larger than the ClientHello of
 /// every known client, and small enough for thousands of connections at once.
 const MAX_READ_AHEAD: usize = 4 * 1024;
+
+/// Handshakes that may read more than the chain of a device after the ClientHello at once. Each takes up to
+/// 64 KiB for a message.
+static LARGE_HANDSHAKES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(64)));
 
 /// Connections that may read a ClientHello beyond `MAX_READ_AHEAD` at once. Each takes up to 256 KiB.
 static LONG_HELLOS: Semaphore = Semaphore::const_new(MAX_LONG_HELLOS);

@@ -2,9 +2,12 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::PollSemaphore;
 
 use super::record_limit::RecordLimit;
 use super::records::RecordTracker;
@@ -22,6 +25,18 @@ pub struct RewritingStream<IO> {
     delivered: usize,
     /// The position in the server's flight.
     flight: Flight,
+    /// During a handshake, what its peer may still send.
+    allowance: Option<Allowance>,
+}
+
+/// How much a peer sends in its handshake. rustls holds an incomplete message of up to 64 KiB, and thousands
+/// of peers could fill the memory without a certificate.
+#[derive(Debug)]
+struct Allowance {
+    read: usize,
+    /// Handshakes that may read beyond [`MAX_UNLIMITED`] at once.
+    large: PollSemaphore,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What happens to the bytes that rustls writes.
@@ -46,7 +61,7 @@ struct Reframed {
 impl<IO> RewritingStream<IO> {
     /// A connection without any rewriting.
     pub const fn plain(io: IO) -> Self {
-        Self { io, received: Vec::new(), delivered: 0, flight: Flight::Passing }
+        Self { io, received: Vec::new(), delivered: 0, flight: Flight::Passing, allowance: None }
     }
 
     /// A connection from which `received` has been read. `is_flight_plaintext`: the flight passes here
@@ -54,7 +69,7 @@ impl<IO> RewritingStream<IO> {
     pub(super) fn new(io: IO, received: Vec<u8>, is_flight_plaintext: bool) -> Self {
         let flight =
             if is_flight_plaintext { Flight::Replaced(RecordTracker::default()) } else { Flight::Passing };
-        Self { io, received, delivered: 0, flight }
+        Self { io, received, delivered: 0, flight, allowance: None }
     }
 
     /// This connection, with an unencrypted flight in records that the client can receive.
@@ -67,6 +82,17 @@ impl<IO> RewritingStream<IO> {
             }
             _ => self,
         }
+    }
+
+    /// This connection, for a handshake: beyond [`MAX_UNLIMITED`] bytes its peer is read with a permit only.
+    pub(super) fn with_allowance(self, large: Arc<Semaphore>) -> Self {
+        let allowance = Allowance { read: 0, large: PollSemaphore::new(large), permit: None };
+        Self { allowance: Some(allowance), ..self }
+    }
+
+    /// The handshake is complete.
+    pub(super) fn end_handshake(&mut self) {
+        self.allowance = None;
     }
 
     /// The connection, without the bytes that have been read from it.
@@ -83,7 +109,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RewritingStream<IO> {
     ) -> Poll<io::Result<()>> {
         let rest = self.received.get(self.delivered..).unwrap_or_default();
         if rest.is_empty() {
-            return Pin::new(&mut self.io).poll_read(cx, buf);
+            return self.poll_new(cx, buf);
         }
         let (now, later) = rest.split_at(rest.len().min(buf.remaining()));
         buf.put_slice(now);
@@ -93,6 +119,20 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RewritingStream<IO> {
             self.delivered += now.len();
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncRead + Unpin> RewritingStream<IO> {
+    fn poll_new(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Some(allowance) = &mut self.allowance else { return Pin::new(&mut self.io).poll_read(cx, buf) };
+        if allowance.read >= MAX_UNLIMITED && allowance.permit.is_none() {
+            // The semaphore is never closed.
+            allowance.permit = ready!(allowance.large.poll_acquire(cx));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.io).poll_read(cx, buf);
+        allowance.read += buf.filled().len() - before;
+        polled
     }
 }
 
@@ -201,3 +241,38 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
 
 /// Bytes of a flight that are copied at a time: about one record.
 const MAX_COPY: usize = 16 * 1024;
+
+/// Bytes of a handshake after the ClientHello that every peer may send: more than the chains of devices have.
+const MAX_UNLIMITED: usize = 16 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// Reads as rustls does, a few kilobytes at a time.
+    async fn read(stream: &mut RewritingStream<tokio::io::DuplexStream>, bytes: usize) {
+        for _ in 0..bytes / 4096 {
+            stream.read_exact(&mut [0; 4096]).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn few_handshakes_at_once_read_a_message_larger_than_the_chain_of_a_device() {
+        let large = Arc::new(Semaphore::new(1));
+        let connect = async || {
+            let (mut peer, io) = tokio::io::duplex(128 * 1024);
+            peer.write_all(&[0; 64 * 1024]).await.unwrap();
+            (peer, RewritingStream::new(io, Vec::new(), false).with_allowance(Arc::clone(&large)))
+        };
+        let (_first_peer, mut first) = connect().await;
+        let (_second_peer, mut second) = connect().await;
+        read(&mut first, 64 * 1024).await;
+        read(&mut second, MAX_UNLIMITED).await;
+        let short = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(short, second.read_u8()).await.is_err());
+        first.end_handshake();
+        read(&mut second, 64 * 1024 - MAX_UNLIMITED).await;
+    }
+}

@@ -24,7 +24,7 @@ use super::status_request_v2;
 use super::trust::Trust;
 use crate::authz::{Device, DirectoryHandle};
 use crate::config::{ExpiredSessions, Undetermined};
-use crate::model::Refusal;
+use crate::model::{Refusal, Wait, while_waiting};
 use crate::revocation::{Engine, IssuedCertificate, Status, Verdict, issuer_keys};
 use crate::x509::{CertificateFacts, CertificateOutline, ComparableName, DistinguishedName};
 pub(super) use admission_policy::AdmissionPolicy;
@@ -263,7 +263,7 @@ impl PeerVerifier {
 
     /// The revocation status of each certificate, from the caches or by queries (A9), and whether none is
     /// left for later. rustls calls the verifier synchronously, so this blocks the thread; `block_in_place`
-    /// lets the runtime move its other tasks elsewhere.
+    /// lets the runtime move its other tasks elsewhere, and the turn of a new handshake goes to another one.
     fn revocation_status(
         &self,
         path: &Arc<[IssuedCertificate]>,
@@ -276,7 +276,8 @@ impl PeerVerifier {
             (Sources::Memory, _) => return Err(Refusal::RevocationUndetermined),
             (Sources::MemoryFirst, _) => return Ok((self.revocation.peek(path), false)),
             (Sources::All, Ok(handle)) if handle.runtime_flavor() == RuntimeFlavor::MultiThread => {
-                tokio::task::block_in_place(|| handle.block_on(self.revocation.check(path)))
+                let check = || handle.block_on(self.revocation.check(path));
+                while_waiting(Wait::RevocationData, || tokio::task::block_in_place(check))
             }
             (Sources::All, _) => self.revocation.peek(path),
         };

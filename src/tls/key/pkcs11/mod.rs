@@ -27,7 +27,7 @@ use self::mechanism::{Curve, Scheme};
 use self::pool::SessionPool;
 use super::private_file::{self, PrivateFileError, Secret};
 use crate::config::TokenUri;
-use crate::model::{Clock, explained, while_waiting};
+use crate::model::{Clock, Wait, explained, while_waiting};
 
 /// A token, or the key in it, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -263,7 +263,8 @@ impl Token {
         });
         let unanswered = |_| TokenError::Busy(self.uri.clone());
         thread.map_err(|_| TokenError::Busy(self.uri.clone()))?;
-        while_waiting(|| outside_the_runtime(|| signature.recv_timeout(SIGN_TIMEOUT))).map_err(unanswered)?
+        while_waiting(Wait::Token, || outside_the_runtime(|| signature.recv_timeout(SIGN_TIMEOUT)))
+            .map_err(unanswered)?
     }
 
     fn sign_blocking(&self, scheme: Scheme, input: &[u8]) -> Result<Vec<u8>, TokenError> {
