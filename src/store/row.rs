@@ -59,13 +59,13 @@ impl Row {
     }
 }
 
-/// The head of a chain, from its row of the table `audit_end`; the start if there is none.
+/// The head of a chain, from its last row; the start if there is none.
 pub(in crate::store) fn audit_end(rows: &[Row]) -> Result<ChainHead, StoreError> {
     let Some(row) = rows.first() else { return Ok(ChainHead::START) };
     let hash: Vec<u8> = row.get("hash")?;
     Ok(ChainHead {
-        number: row.count("number", "audit_end.number")?,
-        hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit_end.hash"))?,
+        number: row.count("number", "audit.number")?,
+        hash: RowHash::from_bytes(&hash).ok_or(StoreError::unreadable("audit.hash"))?,
     })
 }
 

@@ -40,6 +40,8 @@ pub struct Verifier<'j> {
     pruning_recorded: bool,
     /// The last signed chain head.
     signed: ChainHead,
+    /// A row that the chain must contain: what the store recorded of its end.
+    required: ChainHead,
     /// The hashes of the latest rows, up to `last`: the next signature may cover one of them.
     recent: VecDeque<RowHash>,
     signature: Option<LastSignature>,
@@ -87,11 +89,10 @@ pub enum Fault {
     Altered,
     /// Rows of later numbers precede it.
     Moved,
-    /// It and all later ones are missing, and the store's chain head shows that they existed.
+    /// It and all later ones are missing, and the store's record of the last signature shows that they
+    /// existed.
     TailCut,
-    /// It follows the store's chain head.
-    BehindTheEnd,
-    /// It is the last one, and the store's chain head is another.
+    /// It is not the one that the store recorded with the last signature.
     OtherEnd,
     /// It is an invalid signature.
     Signature(Distrust),
@@ -113,6 +114,7 @@ impl<'j> Verifier<'j> {
             last_sequence: i64::MIN,
             pruning_recorded: true,
             signed: ChainHead::START,
+            required: ChainHead::START,
             recent: VecDeque::new(),
             signature: None,
         }
@@ -135,6 +137,12 @@ impl<'j> Verifier<'j> {
         Ok(Self { begin: *link, pruning_recorded: false, last: *link, signed: *link, ..verifier })
     }
 
+    /// Requires that the chain contains `head`, unless retention removed it.
+    #[must_use]
+    pub fn requiring(self, head: ChainHead) -> Self {
+        Self { required: head, ..self }
+    }
+
     /// Checks the next row, in the order of the numbers.
     ///
     /// # Errors
@@ -152,6 +160,9 @@ impl<'j> Verifier<'j> {
         let link = self.last.next(&self.node, at, &row.event, &row.details);
         if row.hash != link.hash.as_bytes() {
             return Err(self.broken(number, Fault::Altered));
+        }
+        if number == self.required.number && link != self.required {
+            return Err(self.broken(number, Fault::OtherEnd));
         }
         if row.sequence <= self.last_sequence {
             return Err(self.broken(number, Fault::Moved));
@@ -172,20 +183,13 @@ impl<'j> Verifier<'j> {
         Ok(())
     }
 
-    /// Compares the end with the store's chain head from before and after the rows were read.
+    /// Ends the chain with the last checked row.
     ///
     /// # Errors
-    /// When the chain ends elsewhere.
-    pub fn finish(self, known_before: &ChainHead, known_after: &ChainHead) -> Result<Intact, Broken> {
-        if self.last.number < known_before.number {
+    /// When the chain does not reach the required row, or rows are missing at its beginning.
+    pub fn finish(self) -> Result<Intact, Broken> {
+        if self.last.number < self.required.number {
             return Err(self.broken(self.last.number.saturating_add(1), Fault::TailCut));
-        }
-        if self.last.number > known_after.number {
-            return Err(self.broken(known_after.number.saturating_add(1), Fault::BehindTheEnd));
-        }
-        let known = [known_before, known_after];
-        if known.iter().any(|known| known.number == self.last.number && known.hash != self.last.hash) {
-            return Err(self.broken(self.last.number, Fault::OtherEnd));
         }
         if !self.pruning_recorded {
             return Err(self.broken(self.begin.number.saturating_add(1), Fault::PruningUnrecorded));
@@ -237,8 +241,9 @@ impl fmt::Display for Fault {
             Self::Altered => f.write_str("is not what was written: it was changed, inserted or moved"),
             Self::Moved => f.write_str("was moved: rows that came after it stand before it"),
             Self::TailCut => f.write_str("is missing, and so is every row after it: the end was cut off"),
-            Self::BehindTheEnd => f.write_str("stands behind the end of the chain: it was inserted"),
-            Self::OtherEnd => f.write_str("is not the row that was written last: the chain was rewritten"),
+            Self::OtherEnd => {
+                f.write_str("is not the row that was last at the last signature: the chain was rewritten")
+            }
             Self::Signature(distrust) => write!(f, "holds a signature that does not count: {distrust}"),
             Self::Beginning(distrust) => {
                 write!(f, "is the first, and the signature that should say so does not count: {distrust}")
@@ -309,9 +314,9 @@ mod tests {
     }
 
     fn verify(chain: &[ChainRow], end: &ChainHead) -> Result<Intact, Broken> {
-        let mut verifier = Verifier::new(node(), &Repeating);
+        let mut verifier = Verifier::new(node(), &Repeating).requiring(*end);
         chain.iter().try_for_each(|row| verifier.row(row))?;
-        verifier.finish(end, end)
+        verifier.finish()
     }
 
     fn fault(chain: &[ChainRow], end: &ChainHead) -> (u64, Fault) {
@@ -384,11 +389,10 @@ mod tests {
         let forged =
             rewritten(&|rows| rows[5].1 = rows[5].1.replace("\"signature\":\"70", "\"signature\":\"71"));
         assert_eq!(fault(&forged, &end(&forged)), (6, Fault::Signature(Distrust::Forged)));
-        // After the last signature only the store's chain head protects.
+        // After the last signature only a head that was recorded elsewhere protects.
         let behind = rewritten(&|rows| rows[7].1 = "{}".to_owned());
         assert_eq!(fault(&behind, &end(&chain)), (8, Fault::OtherEnd));
-        let longer = rewritten(&|rows| rows.extend(plain(1)));
-        assert_eq!(fault(&longer, &end(&chain)), (9, Fault::BehindTheEnd));
+        assert!(verify(&behind, &end(&chain[..6])).is_ok());
     }
 
     /// The chain with a row that records the removal of its first `gone` rows, and the result without these
@@ -401,7 +405,7 @@ mod tests {
         let chain = linked(&rows);
         let verdict = begun(link).and_then(|mut verifier| {
             chain[gone..].iter().try_for_each(|row| verifier.row(row))?;
-            verifier.finish(&end(&chain), &end(&chain))
+            verifier.requiring(end(&chain)).finish()
         });
         (chain, verdict)
     }
@@ -424,7 +428,7 @@ mod tests {
         // Signed, without a row about it.
         let mut verifier = begun(end(&chain[..2])).unwrap();
         chain[2..].iter().for_each(|row| verifier.row(row).unwrap());
-        let broken = verifier.finish(&end(&chain), &end(&chain)).unwrap_err();
+        let broken = verifier.finish().unwrap_err();
         assert_eq!((broken.number, broken.fault), (3, Fault::PruningUnrecorded));
         // The beginning of another chain.
         let other = linked(&plain(8));
@@ -447,6 +451,6 @@ mod tests {
         let mut verifier = Verifier::new(node(), &Repeating);
         chain.iter().take(7).for_each(|row| verifier.row(row).unwrap());
         assert_eq!(verifier.last(), &end(&chain[..7]));
-        assert!(verifier.finish(&end(&chain[..6]), &end(&chain)).is_ok());
+        assert!(verifier.requiring(end(&chain[..6])).finish().is_ok());
     }
 }

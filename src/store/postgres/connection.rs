@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, Postgres};
-use sqlx::{AssertSqlSafe, Row as _};
 
 use super::durability::{risks_from, set_level, unaccepted_risks};
 use super::failure::classify;
 use super::rows::{NewRow, bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number};
-use crate::audit::ChainHead;
+use crate::audit::{ChainHead, Event};
 use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::row::{Row, audit_end, message_id};
@@ -19,40 +19,29 @@ use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 
 impl Connection for PgConnection {
     async fn begin(&mut self, node: &NodeName) -> Result<ChainHead, StoreError> {
-        // sqlx sends two statements in one round trip only without parameters. A node name has no quotes.
-        let is_holder = is_holder!();
-        let select = format!(
-            "SELECT number, hash, {is_holder} AS is_holder FROM audit_end WHERE node = '{node}' FOR UPDATE"
-        );
-        let fetch = async |connection: &mut PgConnection, sql: String| {
-            sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(classify)
-        };
-        let mut rows = fetch(self, format!("BEGIN; {PREPARE}; {select}")).await?;
+        let mut rows = lock(self, node, &format!("BEGIN; {PREPARE}")).await?;
         if rows.is_empty() {
             return Err(StoreError::unreadable("the settings of the server"));
         }
-        let risks = risks_from(rows.remove(0).try_get("risks").map_err(classify)?);
+        let risks = risks_from(rows.remove(0).get("risks")?);
         if !risks.is_empty() {
             self.run("ROLLBACK").await?;
             return Err(StoreError::Risky(risks));
         }
-        if rows.is_empty() {
-            // Before the first row of the chain there is no row to lock: take an advisory lock, and read
-            // again, because another process may have written the first row meanwhile.
-            fetch(
-                self,
-                format!("SELECT FROM pg_advisory_xact_lock(hashtext('audit_end'), hashtext('{node}'))"),
-            )
-            .await?;
-            rows = fetch(self, select).await?;
+        if holder_of(&rows)?.is_none() {
+            // The first transaction of the chain makes the row that all others lock. Another process may be
+            // making it now.
+            let insert = format!(
+                "INSERT INTO audit_end (node, number, hash) VALUES ('{node}', 0, decode(repeat('00', 32), 'hex'))
+                 ON CONFLICT (node) DO NOTHING"
+            );
+            rows = lock(self, node, &insert).await?;
         }
-        let rows: Vec<_> = rows.into_iter().map(Row::Postgres).collect();
-        if let Some(row) = rows.first()
-            && !row.get::<bool>("is_holder")?
-        {
+        if holder_of(&rows)? == Some(false) {
             self.run("ROLLBACK").await?;
             return Err(StoreError::InstanceLost(None));
         }
+        rows.retain(|row| matches!(row.get::<Option<bool>>("is_holder"), Ok(None)));
         audit_end(&rows)
     }
 
@@ -102,8 +91,11 @@ impl Connection for PgConnection {
         end: &ChainHead,
     ) -> Result<(), StoreError> {
         let append = bind_events(sqlx::query(APPEND_AUDIT), rows).bind(node.as_str());
-        let append = append.bind(stored_number(end.number)).bind(end.hash.as_bytes().as_slice());
-        append.execute(self).await.map_err(classify)?;
+        append.execute(&mut *self).await.map_err(classify)?;
+        if rows.iter().any(|row| row.event == Event::AUDIT_SIGNED) {
+            let record = sqlx::query(RECORD_END).bind(node.as_str()).bind(stored_number(end.number));
+            record.bind(end.hash.as_bytes().as_slice()).execute(self).await.map_err(classify)?;
+        }
         Ok(())
     }
 
@@ -113,6 +105,28 @@ impl Connection for PgConnection {
             look.bind(link.hash.as_bytes().as_slice()).fetch_optional(self).await.map_err(classify)?;
         Ok(found.is_some())
     }
+}
+
+/// Locks the chain of `node`, after the statement `first`, and reads its last row. One round trip, which sqlx
+/// makes of several statements only without parameters; a node name has no quotes.
+///
+/// Two statements, because a statement that waits for the lock reads with its snapshot from before the wait.
+async fn lock(connection: &mut PgConnection, node: &NodeName, first: &str) -> Result<Vec<Row>, StoreError> {
+    let is_holder = is_holder!();
+    let sql = format!(
+        "{first};
+         SELECT NULL::bigint AS number, NULL::bytea AS hash, {is_holder} AS is_holder
+         FROM audit_end WHERE node = '{node}' FOR UPDATE;
+         SELECT number, hash, NULL::boolean AS is_holder
+         FROM audit WHERE node = '{node}' ORDER BY number DESC LIMIT 1"
+    );
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await.map_err(classify)?;
+    Ok(rows.into_iter().map(Row::Postgres).collect())
+}
+
+/// Whether this process may write as the node; `None` without a row to lock.
+fn holder_of(rows: &[Row]) -> Result<Option<bool>, StoreError> {
+    rows.first().map_or(Ok(None), |row| row.get("is_holder"))
 }
 
 /// Device, correlation and digest: equal for a message and its resend.
@@ -170,15 +184,13 @@ FROM unnest($1::text[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS asked (devi
 JOIN message ON message.device = asked.device AND message.correlation = asked.correlation
     AND message.digest = asked.digest AND message.rejection IS NULL";
 
-/// One statement, because each statement is a round trip.
 const APPEND_AUDIT: &str = "
-WITH appended AS (
-    INSERT INTO audit (node, number, at, event, details, hash)
-    SELECT $6, * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[])
-        AS new (number, at, event, details, hash)
-    ORDER BY number
-)
-INSERT INTO audit_end (node, number, hash) VALUES ($6, $7, $8)
-ON CONFLICT (node) DO UPDATE SET number = excluded.number, hash = excluded.hash";
+INSERT INTO audit (node, number, at, event, details, hash)
+SELECT $6, * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[])
+    AS new (number, at, event, details, hash)
+ORDER BY number";
+
+/// With each signature only: an updated row leaves versions that each batch would read.
+const RECORD_END: &str = "UPDATE audit_end SET number = $2, hash = $3 WHERE node = $1";
 
 const SELECT_LINK: &str = "SELECT FROM audit WHERE node = $1 AND number = $2 AND hash = $3";

@@ -8,7 +8,7 @@ use crate::store::error::StoreError;
 pub(in crate::store) fn classify(error: sqlx::Error) -> StoreError {
     let code = code(&error);
     // The first two characters are the class, https://www.postgresql.org/docs/current/errcodes-appendix.html
-    if is_first_row_conflict(&error) {
+    if is_row_conflict(&error) {
         return StoreError::Unreachable(Arc::new(error));
     }
     match (code.as_deref().and_then(|code| code.get(..2)), &error) {
@@ -29,12 +29,11 @@ pub(in crate::store) fn classify(error: sqlx::Error) -> StoreError {
 pub(super) fn is_conflict(error: &StoreError) -> bool {
     let StoreError::Unreachable(error) = error else { return false };
     // serialization_failure, deadlock_detected, and a statement that was prepared before a table changed
-    matches!(code(error).as_deref(), Some("40001" | "40P01" | "0A000")) || is_first_row_conflict(error)
+    matches!(code(error).as_deref(), Some("40001" | "40P01" | "0A000")) || is_row_conflict(error)
 }
 
-/// Whether another process of this node has written the first row of its audit chain. Only then is there no
-/// row in `audit_end` that could be locked.
-fn is_first_row_conflict(error: &sqlx::Error) -> bool {
+/// Whether another process of this node has written to its audit chain while this one waited for the lock.
+fn is_row_conflict(error: &sqlx::Error) -> bool {
     let constraint = error.as_database_error().and_then(|error| error.constraint());
     constraint.is_some_and(|name| name == "audit_node_number_key")
 }

@@ -5,22 +5,25 @@
 //! stored before. If that is wrong, the statement writes nothing, and the batch is written statement by
 //! statement.
 //!
-//! **The head of the chain comes first.** The statement updates the head if it is the expected one, and
-//! everything that it stores depends on the row which that update returns. So with any query plan the row of
-//! `audit_end` is locked before anything is inserted, as the transaction of the slow path does
+//! **The lock of the chain comes first.** The statement locks the node's row of `audit_end`, and everything
+//! that it stores depends on the row which that lock returns. So with any query plan the row is locked before
+//! anything is inserted, as the transaction of the slow path does
 //! ([`Connection::begin`](crate::store::write::connection::Connection::begin)). Two processes of one node
-//! compete for that row only: the second process waits without holding a lock that the first one needs, and
-//! then sees the updated row (READ COMMITTED evaluates the condition again; under a stricter level the server
-//! reports a serialization failure). Two nodes have different heads and compete only for the unique index of
-//! `message`, into which both insert in the order of the keys: one waits for the other, and they do not
-//! deadlock.
+//! compete for that row only: the second process waits without holding a lock that the first one needs. It
+//! then goes on with the snapshot from before its wait, does not see the rows of the first process, and fails
+//! at the unique index of `audit`, because the number of its first row is taken. Two nodes have different
+//! rows and compete only for the unique index of `message`, into which both insert in the order of the keys:
+//! one waits for the other, and they do not deadlock.
+//!
+//! **No row is updated.** A lock leaves no version of a row behind. An updated row would: while any snapshot
+//! is open (`pg_dump`), the server cannot remove old versions, and each batch would read all of them.
 //!
 //! **All or nothing.** A message that is already stored violates that index, and the statement fails as a
 //! whole. Its triggers run as part of it. It is committed when the server reports that it is ready for the
 //! next query, not when it reports the number of inserted rows, which comes earlier; sqlx waits for the
 //! former.
 //!
-//! **Durability.** The update also sets the level of this commit, and finds no row when the server has got a
+//! **Durability.** The lock also sets the level of this commit, and finds no row when the server has got a
 //! setting with which it can lose commits: see [`super::durability`].
 //!
 //! **A lost connection** leaves the commit in doubt. The hash of the last row decides it afterwards. If the
@@ -30,9 +33,9 @@
 use sqlx::postgres::PgConnection;
 
 use super::durability::{set_level, unaccepted_risks};
-use super::failure::classify;
+use super::failure::{classify, is_conflict};
 use super::rows::{bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number};
-use crate::audit::ChainHead;
+use crate::audit::{ChainHead, Event};
 use crate::model::NodeName;
 use crate::store::write::batch::{CommitError, Committed};
 use crate::store::write::chain::link_events;
@@ -52,7 +55,8 @@ pub(super) async fn write(
             Write::Message { record, .. } if record.alerts.is_empty() && record.not_allowed.is_empty() => {
                 trail.push((*at, record.event()));
             }
-            Write::Audit(event) => trail.push((*at, event.clone())),
+            // A signature also moves the recorded end of the chain.
+            Write::Audit(event) if event.name() != Event::AUDIT_SIGNED => trail.push((*at, event.clone())),
             _ => return Ok(None),
         }
     }
@@ -63,14 +67,13 @@ pub(super) async fn write(
     let query = bind_events(bind_rows(sqlx::query(WRITE), &rows), &events)
         .bind(node.as_str())
         .bind(stored_number(end.number))
-        .bind(end.hash.as_bytes().as_slice())
-        .bind(stored_number(moved.number))
-        .bind(moved.hash.as_bytes().as_slice());
+        .bind(end.hash.as_bytes().as_slice());
     match query.execute(connection).await.map_err(classify) {
         // The chain has another head.
         Ok(done) if done.rows_affected() == 0 => Ok(None),
         Ok(_) => Ok(Some(Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved })),
-        Err(error) if error.concerns_one_entry() => Ok(None),
+        // Another process has written meanwhile, or an entry cannot be stored; the statement is undone.
+        Err(error) if error.concerns_one_entry() || is_conflict(&error) => Ok(None),
         Err(error) => {
             let done = Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved };
             Err(CommitError { error, in_doubt: Some(done) })
@@ -81,16 +84,19 @@ pub(super) async fn write(
 /// Affects as many rows as it appends to the trail: all, or none.
 const WRITE: &str = concat!(
     "
-WITH chain AS (
-    UPDATE audit_end SET number = $29, hash = $30 WHERE node = $26 AND number = $27 AND hash = $28
-        AND ",
+WITH locked AS (
+    SELECT node, ",
+    set_level!(),
+    " AS level FROM audit_end WHERE node = $26 AND ",
     is_holder!(),
     " AND ",
     unaccepted_risks!(),
-    " = 0
-    RETURNING node, ",
-    set_level!(),
-    "
+    " = 0 FOR UPDATE
+), chain AS (
+    SELECT locked.node FROM locked CROSS JOIN LATERAL (
+        SELECT number, hash FROM audit WHERE audit.node = locked.node ORDER BY number DESC LIMIT 1
+    ) AS last
+    WHERE last.number = $27 AND last.hash = $28 AND locked.level IS NOT NULL
 ), stored AS (",
     insert_messages!(),
     "

@@ -33,9 +33,15 @@ impl Reader {
         rows.iter().map(|row| row.parsed("node", "audit.node")).collect()
     }
 
-    /// The head of a node's chain, as recorded when its last row was written.
+    /// The head of a node's chain: its last row.
     pub(in crate::store) async fn audit_end(&self, node: &NodeName) -> Result<ChainHead, StoreError> {
-        audit_end(&self.fetch(Statement::new(SELECT_AUDIT_END).bind(node.as_str())).await?)
+        audit_end(&self.fetch(Statement::new(SELECT_LAST_ROW).bind(node.as_str())).await?)
+    }
+
+    /// The end of a node's chain as the store recorded it with the last signature. The chain has this row, or
+    /// rows were removed.
+    pub(in crate::store) async fn recorded_end(&self, node: &NodeName) -> Result<ChainHead, StoreError> {
+        audit_end(&self.fetch(Statement::new(SELECT_RECORDED_END).bind(node.as_str())).await?)
     }
 
     /// The beginning of a node's chain, if retention deleted rows of it.
@@ -130,7 +136,9 @@ fn audit_row(row: &Row) -> Result<AuditRow, StoreError> {
     })
 }
 
-const SELECT_AUDIT_END: &str = "SELECT number, hash FROM audit_end WHERE node = $1";
+const SELECT_LAST_ROW: &str = "SELECT number, hash FROM audit WHERE node = $1 ORDER BY number DESC LIMIT 1";
+
+const SELECT_RECORDED_END: &str = "SELECT number, hash FROM audit_end WHERE node = $1";
 
 const SELECT_AUDIT_NODES: &str =
     "SELECT node FROM audit_end UNION SELECT DISTINCT node FROM audit ORDER BY node";

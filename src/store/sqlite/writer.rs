@@ -13,7 +13,7 @@ use super::checkpoint::Checkpointer;
 use super::database_file::DatabaseFile;
 use super::failure::write_error;
 use super::location::Location;
-use crate::audit::{ChainHead, RowHash};
+use crate::audit::{ChainHead, Event, RowHash};
 use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::records::message::CONTROL_ID_REUSED;
@@ -84,12 +84,12 @@ impl Connection for Sqlite {
         // Take the write lock now: a transaction that reads first cannot get it later if another process has
         // written meanwhile.
         self.run("BEGIN IMMEDIATE").await?;
-        let end = prepared(self, SELECT_AUDIT_END)?
+        let end = prepared(self, SELECT_LAST_ROW)?
             .query_row([node.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, [u8; 32]>(1)?)))
             .optional()
             .map_err(write_error)?;
         let Some((number, hash)) = end else { return Ok(ChainHead::START) };
-        let number = u64::try_from(number).map_err(|_| StoreError::unreadable("audit_end.number"))?;
+        let number = u64::try_from(number).map_err(|_| StoreError::unreadable("audit.number"))?;
         Ok(ChainHead { number, hash: RowHash::from(hash) })
     }
 
@@ -129,8 +129,11 @@ impl Connection for Sqlite {
                 params![node.as_str(), number, at.as_microsecond(), event, details, head.hash.as_bytes()];
             insert.execute(row).map_err(write_error)?;
         }
+        if rows.iter().all(|row| row.event != Event::AUDIT_SIGNED) {
+            return Ok(());
+        }
         let end = params![node.as_str(), stored_number(end.number), end.hash.as_bytes()];
-        prepared(self, UPSERT_AUDIT_END)?.execute(end).map(drop).map_err(write_error)
+        prepared(self, RECORD_END)?.execute(end).map(drop).map_err(write_error)
     }
 }
 
@@ -224,7 +227,7 @@ fn stored_number(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-const SELECT_AUDIT_END: &str = "SELECT number, hash FROM audit_end WHERE node = ?";
+const SELECT_LAST_ROW: &str = "SELECT number, hash FROM audit WHERE node = ? ORDER BY number DESC LIMIT 1";
 
 const SELECT_USED: &str = "
 SELECT 1 FROM message
@@ -247,6 +250,6 @@ INSERT INTO message (
 const INSERT_AUDIT: &str =
     "INSERT INTO audit (node, number, at, event, details, hash) VALUES (?, ?, ?, ?, ?, ?)";
 
-const UPSERT_AUDIT_END: &str = "
+const RECORD_END: &str = "
 INSERT INTO audit_end (node, number, hash) VALUES (?, ?, ?)
 ON CONFLICT (node) DO UPDATE SET number = excluded.number, hash = excluded.hash";

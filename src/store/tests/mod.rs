@@ -16,6 +16,7 @@ mod retention;
 mod rights;
 mod rows;
 mod server;
+mod snapshots;
 
 use std::time::Duration;
 
