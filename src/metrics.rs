@@ -91,7 +91,7 @@ pub struct Metrics {
     pub southbound_messages_total: CounterVec,
     /// Messages for devices whose outcome a later answer changed, by the new outcome.
     pub southbound_corrections_total: CounterVec,
-    /// Those of retention, the clock, the audit trail's waiting rows and the admin listener.
+    /// Those of retention, the clock, the audit trail's end and waiting rows and the admin listener.
     pub housekeeping: Housekeeping,
     /// Panics that ended one connection: each is a fault of the platform.
     pub panics_total: IntCounter,
@@ -106,6 +106,10 @@ pub struct Housekeeping {
     pub audit_deferred_rows: IntGauge,
     /// Audit rows that were lost while the store failed.
     pub audit_lost_rows_total: IntCounter,
+    /// Findings about the end of this node's audit chain, by their code.
+    pub audit_chain_findings_total: CounterVec,
+    /// Whether nothing is written because the store does not contain the end of the chain: 1 or 0.
+    pub audit_chain_refused: IntGauge,
     /// Rows that reached their age and were removed, by `what`: `messages` or `audit`.
     pub retention_pruned_total: CounterVec,
     /// Whether the clock is believed: 1 or 0. While it is 0, retention removes nothing.
@@ -211,6 +215,8 @@ impl Housekeeping {
         Ok(Self {
             audit_deferred_rows: r.gauge("audit_deferred_rows", DEFERRED)?,
             audit_lost_rows_total: r.counter("audit_lost_rows_total", LOST)?,
+            audit_chain_findings_total: r.counters("audit_chain_findings_total", CHAIN_FINDINGS, FINDING)?,
+            audit_chain_refused: r.gauge("audit_chain_refused", CHAIN_REFUSED)?,
             retention_pruned_total: r.counters("retention_pruned_total", PRUNED, &["what"])?,
             clock_confirmed: r.gauge("clock_confirmed", CLOCK)?,
             retention_backlog_seconds: r.gauges("retention_backlog_seconds", BACKLOG, &["what"])?,
@@ -289,6 +295,10 @@ const NOT_STORED: &str = "Rejected messages that were answered and not stored: t
 const MESSAGE_DURATION: &str = "Duration in seconds: from a frame to its acknowledgement, by stage";
 const FAILURES: &str = "Failed attempts to get an OCSP response, a CRL or a staple, by reason";
 const CHECKS: &str = "Certificates checked for revocation by source of the answer and verdict";
+const CHAIN_FINDINGS: &str = "Findings about the end of this node's audit chain";
+const FINDING: &[&str] = &["finding"];
+const CHAIN_REFUSED: &str =
+    "1: nothing is written, because the store does not contain the end of the audit chain";
 const PENDING_ROWS: &str =
     "Rows of this node's audit trail that have not been sent to the audit record repository";
 const RISKS: &str = "1: the store's server has this setting, with which it can lose acknowledged messages";

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::chain_end;
 use crate::config::ConfigHandle;
 use crate::model::explained;
 use crate::store::Store;
@@ -20,9 +21,16 @@ pub(super) async fn sign_regularly(
     done: CancellationToken,
 ) {
     loop {
-        sign(&store, &acceptor).await;
+        let is_signed = sign(&store, &acceptor).await;
+        let retry = async {
+            if is_signed {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(RETRY_DELAY).await;
+        };
         tokio::select! {
             () = done.cancelled() => return,
+            () = retry => {}
             () = wait(&config) => {}
         }
     }
@@ -43,21 +51,26 @@ async fn wait(config: &ConfigHandle) {
 }
 
 /// Signs the rows since the last signature. The log shows the position and its hash: with a copy of the log
-/// an auditor can find out that the end of the trail was cut off.
-pub(super) async fn sign(store: &Store, acceptor: &Acceptor) {
+/// an auditor can find out that the end of the trail was cut off. False when it could not be signed.
+pub(super) async fn sign(store: &Store, acceptor: &Acceptor) -> bool {
     match store.sign_audit(acceptor).await {
         Ok(Some(head)) => {
             tracing::info!(number = head.number, hash = %head.hash, "the audit trail is signed");
+            chain_end::remember(store).await;
         }
         Ok(None) => {}
         Err(error) => {
             tracing::error!(
                 error = %explained(&error),
-                "the audit trail could not be signed; the next attempt follows after audit.sign-every"
+                "the audit trail could not be signed; the next attempt follows within ten seconds"
             );
+            return false;
         }
     }
+    true
 }
 
+/// How soon a signature is tried again.
+const RETRY_DELAY: Duration = Duration::from_secs(10);
 /// How soon a changed `sign-every` is noticed.
 const RECONFIGURE_INTERVAL: Duration = Duration::from_secs(1);

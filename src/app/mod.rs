@@ -6,6 +6,7 @@
 
 mod audit;
 mod certificates;
+mod chain_end;
 mod clock;
 mod clock_watch;
 mod directory;
@@ -33,14 +34,14 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::{Event, StopReason};
 use crate::audit_forwarder;
 use crate::authz::DirectoryHandle;
-use crate::config::{Config, ConfigHandle, Values};
+use crate::config::{self, Config, ConfigHandle, Values};
 use crate::http;
 use crate::interface_a::{Dependencies, InterfaceA, Registry, Serving};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::model::{Clock, Task, explained};
 use crate::revocation::Engine;
-use crate::store::{MigrationPolicy, Store};
+use crate::store::{MigrationPolicy, OwnChain, Store, WhenBehind};
 use crate::tls::Acceptor;
 
 pub use error::PlatformError;
@@ -93,8 +94,13 @@ impl Platform {
         let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
             .map(Arc::new)?;
         audit_forwarder::connector(&config, &clock)?;
-        let store =
-            Store::serve(config.store.node.clone(), &config.store.url, migration, clock.clone()).await?;
+        let when_behind = match config.store.when_behind {
+            config::WhenBehind::Refuse => WhenBehind::Refuse,
+            config::WhenBehind::Continue => WhenBehind::Continue,
+        };
+        let chain =
+            OwnChain::remembered(config.store.node.clone(), &config.audit.state_directory, when_behind);
+        let store = Store::serve_chain(chain, &config.store.url, migration, clock.clone()).await?;
         store.report_to(&metrics);
         store.defer_audit_rows(config.audit.max_deferred_rows, &metrics);
         if let Err(error) = store.check_rights(removals(&config.store)).await {
@@ -237,6 +243,7 @@ impl Platform {
             if !failed.contains(&Task::AuditSigning) {
                 audit::sign(&self.store, &self.acceptor).await;
             }
+            chain_end::remember(&self.store).await;
             tasks.close();
             self.store.close().await;
         };

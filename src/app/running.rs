@@ -7,7 +7,7 @@ use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::tasks::{OnEnd, Tasks};
-use super::{Bound, Platform, audit, directory, live, revocation};
+use super::{Bound, Platform, audit, chain_end, directory, live, revocation};
 use crate::audit::ReloadedBy;
 use crate::audit_forwarder::Forwarder;
 use crate::http;
@@ -113,6 +113,12 @@ impl Shared {
             Task::AuditSigning,
             audit::sign_regularly(signed, acceptor, Arc::clone(config), done.clone()),
         );
+        chain_end::start_counters_at_zero(metrics);
+        let remembering = (store.clone(), metrics.clone(), Arc::clone(config), done.clone());
+        tasks.spawn_restarting(Task::AuditMemory, move || {
+            let (store, metrics, config, done) = remembering.clone();
+            chain_end::remember_regularly(store, metrics, config, done)
+        });
         let (config, store) = (Arc::clone(config), store.clone());
         let (metrics, clock) = (metrics.clone(), clock.clone());
         tasks.spawn_restarting(Task::AuditForwarder, move || {

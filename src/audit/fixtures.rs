@@ -133,6 +133,12 @@ pub(crate) fn every_event() -> Vec<Event> {
         },
         Event::AuditPruned { link: ChainHead::START, before: at },
         Event::AuditRowsLost { count: 7, first: at, last: at },
+        Event::AuditDiverged {
+            finding: ChainFinding::StoreBehind,
+            remembered: Some(ChainHead::START),
+            found: ChainHead::START,
+        },
+        Event::AuditEndAccepted { remembered: ChainHead::START, found: ChainHead::START, actor: actor() },
         Event::AuditSigned {
             link: ChainHead::START,
             signature: Signature {

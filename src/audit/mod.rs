@@ -8,12 +8,12 @@ mod event;
 pub use atna::{AtnaMessage, Originator, Outcome, RecordedEvent};
 pub use chain::{
     Beginning, Broken, ChainHead, ChainHeadError, ChainRow, Distrust, Fault, Intact, LastSignature, RowHash,
-    SignError, Signature, SignatureVerifier, Signer, Verifier, begin_bytes, signed_bytes,
+    SignError, Signature, SignatureVerifier, Signer, SigningRule, Verifier, begin_bytes, signed_bytes,
 };
 pub use event::{
-    Certificate, CertificateStatus, ChainVerdict, ConfigurationFault, CountedSessions, Event, ExportFormat,
-    Installed, InstalledRole, RefusalCount, RefusedPeers, ReloadedBy, Selection, SessionEnd, SettledBy,
-    Settlement, StopReason, ViewedAs,
+    Certificate, CertificateStatus, ChainFinding, ChainVerdict, ConfigurationFault, CountedSessions, Event,
+    ExportFormat, Installed, InstalledRole, RefusalCount, RefusedPeers, ReloadedBy, Selection, SessionEnd,
+    SettledBy, Settlement, StopReason, ViewedAs,
 };
 
 #[cfg(test)]

@@ -57,6 +57,8 @@ enum ForwardError {
     Connection(#[from] ConnectionError),
     #[error("the audit trail cannot be read")]
     Store(#[from] StoreError),
+    #[error("the audit trail does not contain the last row that was sent")]
+    OtherTrail,
     #[error("the position of the audit record repository cannot be stored")]
     Position(#[source] std::io::Error),
 }
@@ -169,7 +171,8 @@ impl Forwarder {
         repository: &AuditRepository,
         progress: &mut Progress,
     ) -> Result<bool, ForwardError> {
-        let rows = self.store.own_audit_rows(progress.sent.number, BATCH).await?;
+        let before = progress.sent.number.saturating_sub(1);
+        let rows = after(self.store.own_audit_rows(before, BATCH).await?, &progress.sent)?;
         let originator = Originator { node: self.store.node(), process: std::process::id() };
         let mut frames = Vec::new();
         let mut messages = 0;
@@ -188,7 +191,7 @@ impl Forwarder {
             progress.written.push_back((self.clock.instant(), progress.sent));
         }
         self.publish_pending(progress.sent.number).await?;
-        Ok(rows.len() == BATCH as usize)
+        Ok(!rows.is_empty())
     }
 
     /// Stores the position of rows that the connection has outlived for long enough.
@@ -257,6 +260,22 @@ struct Progress {
     sent: ChainHead,
     /// Written rows that do not count as received yet: time and last row of each batch.
     written: VecDeque<(Instant, ChainHead)>,
+}
+
+/// The rows after `sent`, which is the first of them unless retention removed it. A store that went back has
+/// other rows, or none.
+fn after(mut rows: Vec<AuditRow>, sent: &ChainHead) -> Result<Vec<AuditRow>, ForwardError> {
+    if *sent == ChainHead::START {
+        return Ok(rows);
+    }
+    match rows.first() {
+        Some(first) if first.number == sent.number && first.hash == sent.hash => {
+            rows.remove(0);
+            Ok(rows)
+        }
+        Some(first) if first.number > sent.number => Ok(rows),
+        _ => Err(ForwardError::OtherTrail),
+    }
 }
 
 fn is_wanted(row: &AuditRow, repository: &AuditRepository) -> bool {

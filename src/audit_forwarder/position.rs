@@ -1,14 +1,13 @@
 //! The position of the repository in this node's trail, in a file.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::audit::ChainHead;
-use crate::filesystem::{create_folder, open_or_create};
+use crate::filesystem::replace_file;
 use crate::model::NodeName;
 
 /// The last received row.
@@ -40,23 +39,7 @@ impl Position {
 
     /// Replaces the file atomically; it is durable on return.
     pub(super) fn write(&self, file: &Path) -> io::Result<()> {
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        create_folder(folder, 0o777)?;
-        // One node writes it, and one process of a node serves: what is there is the leftover of a crash, or
-        // a link that the folder's owner planted, through which nothing may be written.
-        let temporary = file.with_extension("tmp");
-        if let Err(error) = fs::remove_file(&temporary)
-            && error.kind() != ErrorKind::NotFound
-        {
-            return Err(error);
-        }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let mut written = open_or_create(&temporary, &options)?;
-        written.write_all(&serde_json::to_vec(self)?)?;
-        written.sync_all()?;
-        fs::rename(&temporary, file)?;
-        File::open(folder)?.sync_all()
+        replace_file(file, &serde_json::to_vec(self)?, 0o777)
     }
 }
 

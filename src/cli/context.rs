@@ -14,6 +14,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Outdated { .. }
         | StoreError::Newer { .. }
         | StoreError::Altered(_)
+        | StoreError::Diverged(_)
         | StoreError::TooLarge(_) => Exit::Config,
         StoreError::Open { .. }
         | StoreError::NotDatabase { .. }

@@ -164,9 +164,9 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         }
         Command::Audit { config, command } => {
             let store = config.open_store(&clock).await?;
-            let site = config.load()?.audit.repository.and_then(|repository| repository.site);
+            let section = config.load()?.audit;
             let verifier = || config.audit_signature_verifier();
-            let outcome = audit::run(command, site.as_deref(), verifier, &store, output).await;
+            let outcome = audit::run(command, &section, verifier, &store, output).await;
             store.close().await;
             outcome
         }

@@ -18,6 +18,11 @@ pub struct Audit {
     /// How often the platform's key signs new rows.
     #[serde(with = "quantity::duration")]
     pub sign_every: Duration,
+    /// The folder in which each node remembers the end of its audit chain, outside of the database.
+    pub state_directory: PathBuf,
+    /// How often that is written.
+    #[serde(with = "quantity::duration")]
+    pub remember_every: Duration,
     /// How long refusals of one peer for one reason share a row.
     pub refusal_interval: RefusalInterval,
     /// Rows about refused peers in one minute.
@@ -35,6 +40,8 @@ impl Default for Audit {
     fn default() -> Self {
         Self {
             sign_every: Duration::from_mins(5),
+            state_directory: PathBuf::from("data/audit"),
+            remember_every: Duration::from_secs(1),
             refusal_interval: RefusalInterval::Every(Duration::from_mins(10)),
             refusal_rate: 60,
             refusal_bytes: 256 << 10,
@@ -105,6 +112,8 @@ fn position() -> PathBuf {
 // The forwarder reconnects when the configuration has changed.
 pub(super) const KEYS: &[Key] = &[
     Key::new("audit.sign-every", ReloadClass::Applied).timeout(),
+    Key::new("audit.state-directory", ReloadClass::Restart),
+    Key::new("audit.remember-every", ReloadClass::Applied).timeout(),
     Key::new("audit.refusal-interval", ReloadClass::Applied).timeout(),
     Key::new("audit.refusal-rate", ReloadClass::Applied).count(1..=100_000),
     Key::new("audit.refusal-bytes", ReloadClass::Applied).bytes(4 << 10..=1 << 30),

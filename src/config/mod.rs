@@ -43,7 +43,7 @@ pub use orders::Orders;
 pub use overrides::Overrides;
 pub use revocation::{ExpiredSessions, MustStaple, Nonce, Responder, Revocation, Stapling, Undetermined};
 pub use schema::{Config, ConfigHandle};
-pub use store::{Retain, Store};
+pub use store::{Retain, Store, WhenBehind};
 pub use syntax_error::SyntaxError;
 pub use tls::{Credential, KeyLocation, Tls, TlsVersion};
 #[cfg(feature = "pkcs11")]

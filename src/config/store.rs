@@ -27,6 +27,8 @@ pub struct Store {
     /// The name of this node, under which its audit chain is stored; the default is the name of the machine.
     #[serde(serialize_with = "node_text", deserialize_with = "node")]
     pub node: NodeName,
+    /// What happens when the store does not contain the end of the audit chain that this node remembers.
+    pub when_behind: WhenBehind,
     /// Retention of messages, accepted and rejected ones.
     pub retain_messages: Retain,
     /// Retention of the audit trail; never shorter than that of the messages that it accounts for.
@@ -48,6 +50,7 @@ impl Default for Store {
             password_file: None,
             accepted_risks: StoreRisks::default(),
             node: NodeName::from_hostname(),
+            when_behind: WhenBehind::default(),
             retain_messages: Retain::For(Duration::from_hours(30 * 24)),
             retain_audit: Retain::Forever,
             max_clock_difference: Duration::from_hours(3 * 24),
@@ -55,6 +58,17 @@ impl Default for Store {
             max_migration_time: Duration::from_mins(1),
         }
     }
+}
+
+/// What happens when the store does not contain the end of the audit chain that this node remembers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenBehind {
+    /// Nothing is written until an operator accepts the end of the store's chain.
+    #[default]
+    Refuse,
+    /// The platform continues with the chain as it is, and records that.
+    Continue,
 }
 
 /// How long rows are retained.
@@ -136,6 +150,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("store.password-file", ReloadClass::Restart),
     Key::new("store.accepted-risks", ReloadClass::Restart),
     Key::new("store.node", ReloadClass::Restart),
+    Key::new("store.when-behind", ReloadClass::Restart),
     Key::new("store.retain-messages", ReloadClass::Applied).retention(),
     Key::new("store.retain-audit", ReloadClass::Applied).retention(),
     Key::new("store.max-clock-difference", ReloadClass::Applied).timeout(),

@@ -103,6 +103,7 @@ impl Checker<'_> {
     }
 
     fn audit(&mut self, audit: &mut Audit, tls: &Tls) {
+        self.resolve(&mut audit.state_directory);
         let Some(AuditRepository { trust_anchors, identity, site, position, .. }) = &mut audit.repository
         else {
             return;

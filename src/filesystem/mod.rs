@@ -3,6 +3,7 @@
 mod access;
 mod create;
 mod private;
+mod replace;
 #[cfg(test)]
 mod tests;
 
@@ -10,3 +11,4 @@ pub use access::AccessProblem;
 pub(crate) use access::{file_problem, folder_problem};
 pub(crate) use create::{create_folder, open_or_create};
 pub(crate) use private::NotPrivate;
+pub(crate) use replace::replace_file;

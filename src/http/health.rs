@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::AdminState;
 use crate::model::explained;
+use crate::store::{OwnChain, StoreError};
 
 /// The response of `/readyz`: each check by name.
 #[derive(Debug, Serialize)]
@@ -21,6 +22,8 @@ struct Checks {
     accepting: Check,
     /// The store can write, and its role has the rights that the configuration needs.
     store: Check,
+    /// The store contains the end of this node's audit chain. With `ok`, a reason is a warning.
+    audit: Check,
     /// Every running part that the platform cannot do without runs.
     tasks: Check,
 }
@@ -50,14 +53,22 @@ pub(super) async fn ready(State(state): State<AdminState>) -> (StatusCode, Json<
     let checks = Checks {
         accepting: Check::failing(closed),
         store: Check::failing(store),
+        audit: Check::of_chain(state.store.own_chain()),
         tasks: Check::failing(failed),
     };
-    let ready = checks.accepting.ok && checks.store.ok && checks.tasks.ok;
+    let ready = checks.accepting.ok && checks.store.ok && checks.audit.ok && checks.tasks.ok;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, checks }))
 }
 
 impl Check {
+    fn of_chain(chain: &OwnChain) -> Self {
+        match chain.refused() {
+            Some(divergence) => Self::failing(Some(explained(&StoreError::Diverged(Box::new(divergence))))),
+            None => Self { ok: true, reason: chain.warning() },
+        }
+    }
+
     const fn failing(reason: Option<String>) -> Self {
         Self { ok: reason.is_none(), reason }
     }

@@ -28,6 +28,8 @@ pub enum Task {
     StoreCheckpoint,
     /// Signs the audit trail.
     AuditSigning,
+    /// Remembers the end of the audit chain outside of the database.
+    AuditMemory,
     /// Reads the configuration again.
     Reload,
     /// Serves the admin listener.
@@ -46,7 +48,7 @@ pub enum Task {
 
 impl Task {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::InterfaceA,
         Self::Handshakes,
         Self::Directory,
@@ -57,6 +59,7 @@ impl Task {
         Self::StoreWriter,
         Self::StoreCheckpoint,
         Self::AuditSigning,
+        Self::AuditMemory,
         Self::Reload,
         Self::Admin,
         Self::Stapling,
@@ -80,6 +83,7 @@ impl Task {
             Self::StoreWriter => "store-writer",
             Self::StoreCheckpoint => "store-checkpoint",
             Self::AuditSigning => "audit-signing",
+            Self::AuditMemory => "audit-memory",
             Self::Reload => "reload",
             Self::Admin => "admin",
             Self::Stapling => "stapling",

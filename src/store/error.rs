@@ -10,6 +10,7 @@ use crate::filesystem::AccessProblem;
 use crate::model::{DeviceId, StoreRisks, StoreUrl};
 use crate::store::instance::process::Holder;
 use crate::store::migration::plan::MigrationPlan;
+use crate::store::own_chain::divergence::Divergence;
 
 /// Why an operation of the store failed.
 ///
@@ -172,6 +173,13 @@ pub enum StoreError {
         .0.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()
     )]
     InstanceLost(Option<Holder>),
+    /// The store does not contain the end of the audit chain that this node remembers. Nothing is written to
+    /// it until it does, or an operator accepts its end.
+    #[error(
+        "{0}; find out why (docs/store.md, \"When the store went back\"), then accept the end of the store's chain \
+         with `pcd-platform audit accept-end`"
+    )]
+    Diverged(Box<Divergence>),
     /// The database file was moved, removed or replaced while this process used it. What it would write there
     /// is lost.
     #[error(

@@ -13,6 +13,7 @@ use crate::store::error::StoreError;
 use crate::store::fault_log::{FaultLog, Unwritten};
 use crate::store::instance::Instance;
 use crate::store::instance::process::ProcessId;
+use crate::store::own_chain::OwnChain;
 use crate::store::read::reader::Reader;
 use crate::store::server::risks::ObservedRisks;
 use crate::store::write::entry::{Entry, Write};
@@ -28,7 +29,7 @@ struct Inner {
     queue: Queue,
     reader: Reader,
     url: StoreUrl,
-    node: NodeName,
+    chain: OwnChain,
     process: ProcessId,
     /// None for a process that does not serve the node: a command.
     instance: Option<Instance>,
@@ -43,8 +44,8 @@ struct Inner {
 
 /// Who opens a store.
 pub(in crate::store) struct Opener {
-    /// Whose audit chain is written.
-    pub(in crate::store) node: NodeName,
+    /// The audit chain that is written.
+    pub(in crate::store) chain: OwnChain,
     pub(in crate::store) process: ProcessId,
     /// The right to serve the node; commands have none.
     pub(in crate::store) instance: Option<Instance>,
@@ -60,13 +61,13 @@ impl Store {
         risks: ObservedRisks,
         checkpointer_ended: Option<CancellationToken>,
     ) -> Self {
-        let Opener { node, process, instance } = opener;
+        let Opener { chain, process, instance } = opener;
         let fault_log = FaultLog::default();
         Self(Arc::new(Inner {
             queue,
             reader,
             url,
-            node,
+            chain,
             process,
             instance,
             clock,
@@ -91,7 +92,13 @@ impl Store {
     /// The node that this store was opened as.
     #[must_use]
     pub fn node(&self) -> &NodeName {
-        &self.0.node
+        self.0.chain.node()
+    }
+
+    /// The audit chain of this node, as this process knows it.
+    #[must_use]
+    pub fn own_chain(&self) -> &OwnChain {
+        &self.0.chain
     }
 
     /// Commits the queued entries and closes the store, for all clones. A process that serves the node

@@ -8,6 +8,7 @@ use crate::store::instance::file_lock::Purpose;
 use crate::store::instance::process::ProcessId;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::migration::policy::MigrationPolicy;
+use crate::store::own_chain::OwnChain;
 use crate::store::postgres::location::Location;
 use crate::store::read::reader::Reader;
 use crate::store::server::risks::ObservedRisks;
@@ -59,6 +60,20 @@ impl Store {
         policy: MigrationPolicy,
         clock: Clock,
     ) -> Result<Self, StoreError> {
+        Self::serve_chain(OwnChain::new(node), url, policy, clock).await
+    }
+
+    /// The same, with what the node remembers of its chain outside of the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Diverged`] when the store does not contain that; others as [`Store::serve`].
+    pub async fn serve_chain(
+        chain: OwnChain,
+        url: impl Into<StoreUrl>,
+        policy: MigrationPolicy,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        let node = chain.node().clone();
         let (url, process) = (url.into(), ProcessId::new(clock.now()));
         let (instance, location) = if url.is_postgres() {
             let location = Location::parse(&url)?;
@@ -70,8 +85,12 @@ impl Store {
             sqlite::open::prepare(&location, policy).await?;
             (Instance::File(lock, DatabaseFile::open(&location)?), None)
         };
-        let opener = Opener { node, process, instance: Some(instance) };
+        let opener = Opener { chain, process, instance: Some(instance) };
         let store = Self::assemble(url, location, opener, clock).await?;
+        if let Err(error) = store.require_own_end().await {
+            store.close().await;
+            return Err(error);
+        }
         store.release_former_claims().await?;
         Ok(store)
     }
@@ -124,7 +143,8 @@ impl Store {
             sqlite::open::prepare(&sqlite::location::Location::parse(url.secret())?, policy).await?;
             None
         };
-        let opener = Opener { node, process: ProcessId::new(clock.now()), instance: None };
+        let chain = OwnChain::new(node);
+        let opener = Opener { chain, process: ProcessId::new(clock.now()), instance: None };
         Self::assemble(url.clone(), location, opener, clock).await
     }
 
@@ -135,16 +155,16 @@ impl Store {
         opener: Opener,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let node = opener.node.clone();
+        let chain = opener.chain.clone();
         let risks = location.as_ref().map_or_else(ObservedRisks::default, |server| server.risks().clone());
         let (queue, reader, checkpointer_ended) = if let Some(location) = location {
             let process = opener.instance.as_ref().map(|_| opener.process);
             let location = location.for_process(process);
-            let (writer, pool) = postgres::open::open(location, node, clock.clone()).await?;
+            let (writer, pool) = postgres::open::open(location, chain, clock.clone()).await?;
             (Queue::start(writer), Reader::Postgres(pool), None)
         } else {
             let location = sqlite::location::Location::parse(url.secret())?;
-            let (writer, pool) = sqlite::open::open(location, node)?;
+            let (writer, pool) = sqlite::open::open(location, chain)?;
             let ended = writer.checkpointer_ended();
             (Queue::start_on_its_own_thread(writer)?, Reader::Sqlite(pool), Some(ended))
         };

@@ -105,7 +105,10 @@ fn whatever_was_done_to_the_trail_is_found_and_the_first_row_is_named() {
              DELETE FROM audit WHERE number > (SELECT number FROM audit_end)"
         ),
     );
-    assert!(cli.try_run(&["audit", "verify"]).0.success());
+    let (status, stdout, _) = cli.try_run(&["audit", "verify"]);
+    assert_eq!(status.code(), Some(1), "this node remembers the end: {stdout}");
+    fs::remove_dir_all(site.path().join("data/audit")).unwrap();
+    assert!(cli.try_run(&["audit", "verify"]).0.success(), "without its file it does not");
     let head = format!("{end}:{hash}");
     let (status, stdout, _) = cli.try_run(&["audit", "verify", "--head", &head]);
     assert_eq!(status.code(), Some(1), "{stdout}");

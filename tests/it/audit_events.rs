@@ -108,7 +108,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     assert!(platform.stop().status.success());
 
     // What retention says takes its time: `retention`. Limits: `hostile_device`, `strangers`.
-    // Clocks: `clocks`.
+    // Clocks: `clocks`. The end of the chain: `chain_end`.
     let later = [
         "messages-pruned",
         "audit-pruned",
@@ -118,6 +118,8 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
         "clock-unconfirmed",
         "clock-confirmed",
         "audit-rows-lost",
+        "audit-diverged",
+        "audit-end-accepted",
     ];
     let now = |event: &&str| !later.contains(event);
     for event in Event::NAMES.into_iter().filter(now) {

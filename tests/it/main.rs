@@ -19,6 +19,7 @@ mod audit_events;
 mod audit_forwarder;
 mod audit_outage;
 mod backup;
+mod chain_end;
 mod cli;
 mod clocks;
 mod conformance;

@@ -171,6 +171,10 @@ impl Drill {
         assert!(device.is_some_and(|device| device["status"] == "active"), "{devices:?}");
         self.cli().run(&["device", "suspend", SUSPENDED]);
 
+        let (exit, _, stderr) = self.cli().try_run(&["serve"]);
+        assert_eq!(exit.code(), Some(78), "{stderr}");
+        assert!(stderr.contains("the store went back") && stderr.contains("audit accept-end"), "{stderr}");
+        self.follow("audit accept-end");
         let platform = self.start();
         self.send();
         let mut wire = self.connect(&platform);

@@ -30,8 +30,14 @@ const FATAL: [Task; 11] = [
     Task::RevocationDisk,
 ];
 /// These are restarted.
-const RESTARTED: [Task; 5] =
-    [Task::Stapling, Task::Dispatcher, Task::AuditForwarder, Task::Liveness, Task::Retention];
+const RESTARTED: [Task; 6] = [
+    Task::Stapling,
+    Task::Dispatcher,
+    Task::AuditMemory,
+    Task::AuditForwarder,
+    Task::Liveness,
+    Task::Retention,
+];
 
 /// A site whose platform obeys [`inject`].
 fn site() -> Site {

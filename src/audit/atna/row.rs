@@ -59,6 +59,7 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "southbound-sent" => row.sent(),
         "message-viewed" => row.view(),
         "messages-exported" | "store-copied" => row.export(),
+        "audit-diverged" | "audit-end-accepted" => row.chain_end(),
         "audit-exported" => row.trail(Outcome::Success),
         "audit-verified" => {
             let intact = row.details.get("intact").and_then(Value::as_bool) == Some(true);
@@ -263,6 +264,19 @@ impl Row<'_> {
             objects: vec![object],
             ..self.about(event::EXPORT, Action::Read)
         }
+    }
+
+    /// The end of the trail is not the one that the node remembered.
+    fn chain_end(&self) -> Message {
+        let mut object = self.resource("audit", "Security Audit Log", "13");
+        object.details.push((ALERT, self.recorded.event.to_owned()));
+        let details = ["finding", "remembered", "found"];
+        object.details.extend(details.into_iter().flat_map(|key| self.optional_detail(key)));
+        let mut message = self.alert(vec![kind::SECURITY_CONFIGURATION], Outcome::Serious, object);
+        if !self.text("actor").is_empty() {
+            message.participants.insert(0, self.actor());
+        }
+        message
     }
 
     // PS3.15 A.5.3.2

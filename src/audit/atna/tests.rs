@@ -68,6 +68,8 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
         ("messages-exported", "110106", "R", "0", vec![]),
         ("store-copied", "110106", "R", "0", vec![]),
         ("audit-exported", "110101", "R", "0", vec![]),
+        ("audit-diverged", "110113", "E", "8", vec!["110129"]),
+        ("audit-end-accepted", "110113", "E", "8", vec!["110129"]),
         // One of its two chains is broken.
         ("audit-verified", "110101", "R", "8", vec![]),
     ];

@@ -6,10 +6,12 @@
 
 mod head;
 mod signature;
+mod signing_rule;
 mod verify;
 
 pub use head::{ChainHead, ChainHeadError, RowHash};
 pub use signature::{
     Beginning, Distrust, SignError, Signature, SignatureVerifier, Signer, begin_bytes, signed_bytes,
 };
+pub use signing_rule::SigningRule;
 pub use verify::{Broken, ChainRow, Fault, Intact, LastSignature, Verifier};

@@ -5,9 +5,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::head::{ChainHead, RowHash};
+use super::head::ChainHead;
 use super::signature::{Beginning, Distrust, SignatureVerifier, begin_bytes, signed_bytes};
 use super::signature::{SignedLink, pruned_link};
+use super::signing_rule::{SigningRule, UnsignedRows};
 use crate::audit::Event;
 use crate::model::NodeName;
 
@@ -42,8 +43,10 @@ pub struct Verifier<'j> {
     signed: ChainHead,
     /// A row that the chain must contain: what the store recorded of its end.
     required: ChainHead,
-    /// The hashes of the latest rows, up to `last`: the next signature may cover one of them.
-    recent: VecDeque<RowHash>,
+    /// The latest rows, up to `last`: the next signature may cover one of them.
+    recent: VecDeque<Recent>,
+    /// Whether signatures are demanded, and the rows that have none.
+    unsigned: UnsignedRows,
     signature: Option<LastSignature>,
 }
 
@@ -64,6 +67,14 @@ pub struct LastSignature {
     pub number: u64,
     /// When it was created.
     pub at: Timestamp,
+}
+
+/// A row that the next signature may cover.
+struct Recent {
+    link: ChainHead,
+    at: Timestamp,
+    /// Whether only a serving platform writes such rows.
+    is_served: bool,
 }
 
 /// The first wrong row of a chain.
@@ -94,6 +105,8 @@ pub enum Fault {
     TailCut,
     /// It is not the one that the store recorded with the last signature.
     OtherEnd,
+    /// It and the rows after it were not signed in time.
+    Unsigned,
     /// It is an invalid signature.
     Signature(Distrust),
     /// The rows before it are gone, without a valid signature of the platform that removed them.
@@ -105,7 +118,7 @@ pub enum Fault {
 impl<'j> Verifier<'j> {
     /// Starts at the first row of the chain of `node`.
     #[must_use]
-    pub const fn new(node: NodeName, signatures: &'j dyn SignatureVerifier) -> Self {
+    pub fn new(node: NodeName, signatures: &'j dyn SignatureVerifier) -> Self {
         Self {
             node,
             signatures,
@@ -116,6 +129,7 @@ impl<'j> Verifier<'j> {
             signed: ChainHead::START,
             required: ChainHead::START,
             recent: VecDeque::new(),
+            unsigned: UnsignedRows::new(None),
             signature: None,
         }
     }
@@ -141,6 +155,12 @@ impl<'j> Verifier<'j> {
     #[must_use]
     pub fn requiring(self, head: ChainHead) -> Self {
         Self { required: head, ..self }
+    }
+
+    /// Demands signatures by this rule.
+    #[must_use]
+    pub fn demanding(self, rule: Option<SigningRule>) -> Self {
+        Self { unsigned: UnsignedRows::new(rule), ..self }
     }
 
     /// Checks the next row, in the order of the numbers.
@@ -171,13 +191,14 @@ impl<'j> Verifier<'j> {
             self.signature(&row.details, at)
                 .map_err(|distrust| self.broken(number, Fault::Signature(distrust)))?;
         }
+        self.unsigned.row(number, at, &row.event).map_err(|first| self.broken(first, Fault::Unsigned))?;
         if !self.pruning_recorded && row.event == Event::AUDIT_PRUNED {
             self.pruning_recorded = pruned_link(&row.details) == Some(self.begin);
         }
         if self.recent.len() == MAX_UNSIGNED {
             self.recent.pop_front();
         }
-        self.recent.push_back(link.hash);
+        self.recent.push_back(Recent { link, at, is_served: UnsignedRows::counts(&row.event) });
         self.last = link;
         self.last_sequence = row.sequence;
         Ok(())
@@ -217,12 +238,14 @@ impl<'j> Verifier<'j> {
         // The writer signs the head that it has just read, so it follows the last signed one and is recent.
         let behind = self.last.number.checked_sub(link.number).filter(|_| link.number > self.signed.number);
         let behind = behind.and_then(|behind| usize::try_from(behind).ok()).ok_or(Distrust::OtherRows)?;
-        if self.recent.iter().rev().nth(behind) != Some(&link.hash) {
+        if self.recent.iter().rev().nth(behind).map(|row| row.link) != Some(link) {
             return Err(Distrust::OtherRows);
         }
         self.signatures.verify(&signed_bytes(&self.node, &link), &signature, at)?;
         let left = self.recent.len().min(behind);
         self.recent.drain(..self.recent.len() - left);
+        let first = self.recent.iter().find(|row| row.is_served).map(|row| (row.link.number, row.at));
+        self.unsigned.signed(first);
         self.signed = link;
         self.signature = Some(LastSignature { number: link.number, at });
         Ok(())
@@ -244,6 +267,10 @@ impl fmt::Display for Fault {
             Self::OtherEnd => {
                 f.write_str("is not the row that was last at the last signature: the chain was rewritten")
             }
+            Self::Unsigned => f.write_str(
+                "and the rows after it were not signed within audit.sign-every: signatures were removed, or could not \
+                 be made",
+            ),
             Self::Signature(distrust) => write!(f, "holds a signature that does not count: {distrust}"),
             Self::Beginning(distrust) => {
                 write!(f, "is the first, and the signature that should say so does not count: {distrust}")
@@ -261,6 +288,7 @@ const MAX_UNSIGNED: usize = 1 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::RowHash;
     use crate::audit::Signer as _;
     use crate::audit::fixtures::Repeating;
 

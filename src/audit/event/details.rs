@@ -56,6 +56,8 @@ impl Event {
             | Self::AuditVerified { .. }
             | Self::AuditPruned { .. }
             | Self::AuditRowsLost { .. }
+            | Self::AuditDiverged { .. }
+            | Self::AuditEndAccepted { .. }
             | Self::AuditSigned { .. } => self.trail_fields(),
         }
     }
@@ -274,6 +276,16 @@ impl Event {
                 "count": count,
                 "first": first.to_string(),
                 "last": last.to_string(),
+            }),
+            Self::AuditDiverged { finding, remembered, found } => json!({
+                "finding": finding.code(),
+                "remembered": remembered.map(|head| head.to_string()),
+                "found": found.to_string(),
+            }),
+            Self::AuditEndAccepted { remembered, found, actor } => json!({
+                "remembered": remembered.to_string(),
+                "found": found.to_string(),
+                "actor": actor,
             }),
             Self::AuditSigned { link, signature } => json!({
                 "number": link.number,

@@ -17,7 +17,7 @@ use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, MessageId, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
 pub use counted_sessions::CountedSessions;
-pub use reason::{ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
+pub use reason::{ChainFinding, ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
 pub use refused_peers::{RefusalCount, RefusedPeers};
 pub use report::{ChainVerdict, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
 
@@ -346,6 +346,24 @@ pub enum Event {
         /// When the last one did.
         last: Timestamp,
     },
+    /// The end of this node's chain is not the one that the node remembered outside of the database.
+    AuditDiverged {
+        /// What was found.
+        finding: ChainFinding,
+        /// The last row that the node remembered.
+        remembered: Option<ChainHead>,
+        /// The last row that the store had.
+        found: ChainHead,
+    },
+    /// An operator accepted the end of this node's chain; the node goes on from there.
+    AuditEndAccepted {
+        /// The last row that the node remembered.
+        remembered: ChainHead,
+        /// The last row that the store had.
+        found: ChainHead,
+        /// The actor.
+        actor: String,
+    },
     /// The platform's key signed the chain up to an earlier row.
     AuditSigned {
         /// The last signed row.
@@ -370,7 +388,7 @@ impl Event {
     }
 
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 36] = [
+    pub const NAMES: [&'static str; 38] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -406,6 +424,8 @@ impl Event {
         "audit-verified",
         Self::AUDIT_PRUNED,
         "audit-rows-lost",
+        "audit-diverged",
+        "audit-end-accepted",
         Self::AUDIT_SIGNED,
     ];
 
@@ -460,6 +480,8 @@ impl Event {
             Self::AuditVerified { .. } => "audit-verified",
             Self::AuditPruned { .. } => Self::AUDIT_PRUNED,
             Self::AuditRowsLost { .. } => "audit-rows-lost",
+            Self::AuditDiverged { .. } => "audit-diverged",
+            Self::AuditEndAccepted { .. } => "audit-end-accepted",
             Self::AuditSigned { .. } => Self::AUDIT_SIGNED,
         }
     }

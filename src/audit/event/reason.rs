@@ -37,6 +37,19 @@ pub enum ConfigurationFault {
     Repository,
 }
 
+/// What a node finds about the end of its audit chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChainFinding {
+    /// The chain in the store ends before the row that the node remembers: rows are lost.
+    StoreBehind,
+    /// The row that the node remembers is another one in the store.
+    ChainRewritten,
+    /// The node remembers nothing, and the store has a chain of it.
+    EndUnknown,
+    /// The end of the chain cannot be stored outside of the database.
+    EndNotStored,
+}
+
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SessionEnd {
@@ -84,6 +97,23 @@ impl ReloadedBy {
         match self {
             Self::Signal => "signal",
             Self::Http => "http",
+        }
+    }
+}
+
+impl ChainFinding {
+    /// All of them, for metrics that start at zero.
+    pub const ALL: [Self; 4] =
+        [Self::StoreBehind, Self::ChainRewritten, Self::EndUnknown, Self::EndNotStored];
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::StoreBehind => "store-behind",
+            Self::ChainRewritten => "chain-rewritten",
+            Self::EndUnknown => "end-unknown",
+            Self::EndNotStored => "end-not-stored",
         }
     }
 }

@@ -1,17 +1,22 @@
 //! `audit`: the audit trail.
 
+mod accept_end;
 mod export;
 mod verify;
 
+use std::time::Duration;
+
 use clap::builder::PossibleValuesParser;
+use jiff::SignedDuration;
 
 use super::context::failed;
 use super::text::printable;
-use super::time::Since;
+use super::time::{Since, parse_duration};
 use super::{Exit, Failure, Outcome, Output};
-use crate::audit::{ChainHead, Event};
+use crate::audit::{ChainHead, Event, SigningRule};
+use crate::config::Audit;
 use crate::model::Clock;
-use crate::store::{AuditFilter, Page, Store};
+use crate::store::{AuditFilter, EndFile, Page, Store};
 use crate::tls::AuditSignatureVerifier;
 use crate::view::AuditRowView;
 
@@ -40,6 +45,21 @@ pub(super) enum Command {
         /// Without one, a trail looks intact if both its end and the store's record of its end were removed.
         #[arg(long, value_name = "NUMBER:HASH")]
         head: Vec<ChainHead>,
+        /// How often the platform has signed; the default is audit.sign-every of the configuration
+        #[arg(long, value_name = "D", value_parser = parse_duration)]
+        sign_every: Option<SignedDuration>,
+        /// Demand signatures of rows since this time (2026-01-31T08:00:00Z), or within this duration (7d)
+        #[arg(long, value_name = "T")]
+        signed_since: Option<Since>,
+    },
+    /// Accept the end of this node's chain in the store, after rows were lost or a backup was restored
+    ///
+    /// Run it as the user of the platform. The platform then writes and signs again. Nothing happens when the
+    /// store contains what the node remembers.
+    AcceptEnd {
+        /// Also accept a chain that `audit verify` reports as broken
+        #[arg(long)]
+        despite_faults: bool,
     },
     /// Export all rows, oldest first
     ///
@@ -54,19 +74,30 @@ pub(super) enum Command {
     },
 }
 
-/// Runs the subcommand. `site` is the name of the organisation in DICOM audit messages; `verifier` loads the
-/// certificates with which signatures are verified.
+/// Runs the subcommand. `verifier` loads the certificates with which signatures are verified.
 pub(super) async fn run(
     command: Command,
-    site: Option<&str>,
+    config: &Audit,
     verifier: impl FnOnce() -> Result<AuditSignatureVerifier, Failure>,
     store: &Store,
     output: Output,
 ) -> Outcome {
+    let file = EndFile::new(&config.state_directory, store.node());
     match command {
-        Command::Verify { head } => return verify::run(&verifier()?, &head, store, output).await,
+        Command::Verify { head, sign_every, signed_since } => {
+            let since = signed_since.map(|since| since.before(Clock::system().now()));
+            let sign_every = sign_every.and_then(|time| Duration::try_from(time).ok());
+            let rule = SigningRule { sign_every: sign_every.unwrap_or(config.sign_every), since };
+            let demands = verify::Demands { heads: &head, rule, file: &file };
+            return verify::run(&verifier()?, &demands, store, output).await;
+        }
+        Command::AcceptEnd { despite_faults } => {
+            let rule = SigningRule { sign_every: config.sign_every, since: None };
+            return accept_end::run(&verifier()?, rule, despite_faults, &file, store, output).await;
+        }
         Command::Export { format, since } => {
             let since = since.map(|since| since.before(Clock::system().now()));
+            let site = config.repository.as_ref().and_then(|repository| repository.site.as_deref());
             export::run(format, since, site, store, output).await?;
         }
         Command::List { event, since, before, limit } => {
@@ -101,7 +132,10 @@ mod tests {
         let arguments = ["list", "--event", "platform-stopped", "--since", "2025-06-01T00:00:00Z"];
         let command = parse_command("audit", &arguments).unwrap();
         let no_verifier = || unreachable!("a list verifies nothing");
-        assert_eq!(run(command, None, no_verifier, &store, Output::new(true)).await.unwrap(), Exit::Done);
+        assert_eq!(
+            run(command, &Audit::default(), no_verifier, &store, Output::new(true)).await.unwrap(),
+            Exit::Done
+        );
 
         let filter = AuditFilter { event: None, since: None, page: Page::Latest, limit: 1 };
         let row = &store.audit_rows(&filter).await.unwrap()[0];

@@ -2,21 +2,34 @@
 
 use serde::Serialize;
 
-use crate::audit::{ChainHead, ChainVerdict, Event, SignatureVerifier};
+use crate::audit::{ChainHead, ChainVerdict, Event, SignatureVerifier, SigningRule};
 use crate::cli::context::failed;
 use crate::cli::operator::operator;
-use crate::cli::{Exit, Outcome, Output};
+use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::model::explained;
-use crate::store::{ChainReport, HeadReport, Store};
+use crate::store::{ChainReport, EndFile, HeadReport, RememberedEnd, Store};
 
-/// Verifies the chain of each node, and that the trail contains `heads`.
+/// What is demanded of the trail besides intact chains.
+pub(super) struct Demands<'a> {
+    /// Chain heads that it contains.
+    pub(super) heads: &'a [ChainHead],
+    /// How soon rows are signed.
+    pub(super) rule: SigningRule,
+    /// Where this node remembers the end of its chain.
+    pub(super) file: &'a EndFile,
+}
+
+/// Verifies the chain of each node, and what `demands` demands.
 pub(super) async fn run(
     verifier: &dyn SignatureVerifier,
-    heads: &[ChainHead],
+    demands: &Demands<'_>,
     store: &Store,
     output: Output,
 ) -> Outcome {
-    let reports = store.verify_audit(verifier).await.map_err(failed)?;
+    let Demands { heads, rule, file } = demands;
+    let remembered = remembered(file, output)?;
+    let heads = heads.iter().chain(&remembered);
+    let reports = store.verify_audit_with(verifier, Some(*rule)).await.map_err(failed)?;
     for report in &reports {
         output.print(&ChainView::new(report), ChainView::line)?;
     }
@@ -25,8 +38,12 @@ pub(super) async fn run(
     for head in heads {
         let report = store.look_up_head(head, verifier).await.map_err(failed)?;
         let missing = report == HeadReport::Missing;
+        let asked = demands.heads.contains(head);
         let head = HeadView::new(head, &report);
-        output.print(&head, HeadView::line)?;
+        // Programs get a line about a head that the caller did not name only when it is missing.
+        if asked || missing || !output.is_json() {
+            output.print(&head, HeadView::line)?;
+        }
         if missing {
             intact = false;
             missing_heads.push(head.head);
@@ -42,6 +59,23 @@ pub(super) async fn run(
         ))?;
     }
     Ok(if intact { Exit::Done } else { Exit::Failed })
+}
+
+/// What this node remembers, if this process may read it.
+fn remembered(file: &EndFile, output: Output) -> Result<Vec<ChainHead>, Failure> {
+    match file.read() {
+        Ok(Some(RememberedEnd { end, signed })) => {
+            Ok(signed.into_iter().filter(|signed| *signed != end).chain([end]).collect())
+        }
+        Ok(None) => Ok(Vec::new()),
+        Err(error) => {
+            let path = file.path().display();
+            output.warn(&format!(
+                "what this node remembers of its chain is not compared, because {path} cannot be read: {error}"
+            ))?;
+            Ok(Vec::new())
+        }
+    }
 }
 
 fn verdict(report: &ChainReport) -> ChainVerdict {

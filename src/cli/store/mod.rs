@@ -12,7 +12,7 @@ use super::context::failed;
 use super::operator::operator;
 use super::text::counted;
 use super::{Exit, Outcome, Output};
-use crate::audit::{Event, SignatureVerifier};
+use crate::audit::{Event, SignatureVerifier, SigningRule};
 use crate::model::Clock;
 use crate::store::{Inspection, Store};
 
@@ -53,7 +53,10 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
     let store = config.open_store(clock).await?;
     let outcome = match command {
         Command::Backup { file } => backup(file, &store, output).await,
-        Command::Check => check(&config.audit_signature_verifier()?, &store, output).await,
+        Command::Check => {
+            let rule = SigningRule { sign_every: config.load()?.audit.sign_every, since: None };
+            check(&config.audit_signature_verifier()?, rule, &store, output).await
+        }
         Command::Migrate { .. } | Command::Retention { .. } => Ok(Exit::Done),
     };
     store.close().await;
@@ -94,10 +97,15 @@ struct Checked {
     not_asked: bool,
 }
 
-async fn check(verifier: &dyn SignatureVerifier, store: &Store, output: Output) -> Outcome {
+async fn check(
+    verifier: &dyn SignatureVerifier,
+    rule: SigningRule,
+    store: &Store,
+    output: Output,
+) -> Outcome {
     let Inspection { damage, schema, messages, rejected, audit_rows, devices } =
         store.inspect().await.map_err(failed)?;
-    let reports = store.verify_audit(verifier).await.map_err(failed)?;
+    let reports = store.verify_audit_with(verifier, Some(rule)).await.map_err(failed)?;
     let broken: Vec<_> =
         reports.iter().filter_map(|report| report.verdict.as_ref().err()).map(ToString::to_string).collect();
     let not_asked = damage.is_none();

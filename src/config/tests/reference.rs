@@ -97,6 +97,7 @@ fn the_example_shows_the_defaults() {
     let others: Vec<_> = defaults.changed(&example);
     // A comment beside each says what the default is.
     let expected = [
+        "audit.state-directory",
         "revocation.directory",
         "revocation.installed-crls",
         "store.url",

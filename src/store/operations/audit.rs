@@ -156,13 +156,44 @@ impl Store {
         self.reader().audit_end(self.node()).await
     }
 
+    /// Requires that the store contains what this node remembers of its chain.
+    ///
+    /// # Errors
+    /// [`StoreError::Diverged`] when it does not.
+    pub(in crate::store) async fn require_own_end(&self) -> Result<(), StoreError> {
+        let chain = self.own_chain();
+        // Read before the end of the chain, which grows meanwhile.
+        let expected = chain.expected();
+        let end = self.reader().audit_end(self.node()).await?;
+        match expected {
+            None => chain.begin(end, self.reader().recorded_end(self.node()).await?.number > 0),
+            Some(expected) if self.has_own_row(&expected).await? => chain.contained(),
+            Some(_) => chain.diverged(end)?,
+        }
+        Ok(())
+    }
+
+    /// Whether this node's chain contains the row; every chain contains its start.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn has_own_row(&self, head: &ChainHead) -> Result<bool, StoreError> {
+        let Some(before) = head.number.checked_sub(1) else { return Ok(*head == ChainHead::START) };
+        let row = self.own_audit_rows(before, 1).await?.into_iter().next();
+        Ok(row.is_some_and(|row| row.number == head.number && row.hash == head.hash))
+    }
+
     /// Signs the head of this node's audit chain and appends the signature to the chain. Returns the signed
     /// head; `None` when there are no unsigned rows.
     ///
     /// # Errors
-    /// When the chain cannot be read, signed or written.
+    /// When the chain cannot be read, signed or written; [`StoreError::Diverged`] when it is not the one that
+    /// this process knows.
     pub async fn sign_audit(&self, signer: &dyn Signer) -> Result<Option<ChainHead>, StoreError> {
         let node = self.node();
+        if self.own_chain().expected().is_some() {
+            self.require_own_end().await?;
+        }
         let link = self.reader().audit_end(node).await?;
         let after = i64::try_from(link.number.saturating_sub(1)).unwrap_or(i64::MAX);
         let last = self.reader().audit_chain(node, Some(after), 1).await?;
@@ -171,6 +202,7 @@ impl Store {
         }
         let signature = signer.sign(&signed_bytes(node, &link))?;
         self.audit(audit::Event::AuditSigned { link, signature }).await?;
+        self.own_chain().signed(link);
         Ok(Some(link))
     }
 }

@@ -40,13 +40,15 @@ impl Store {
         let (node, reader) = (self.node(), self.reader());
         let begin = reader.audit_beginning(node).await?.map_or(ChainHead::START, |beginning| beginning.link);
         let end = reader.audit_end(node).await?;
+        // The row that this node remembers proves that the chain is its own.
+        let last = self.own_chain().first_needed().map_or(end.number, |needed| needed.min(end.number));
         let after = i64::try_from(begin.number).unwrap_or(i64::MAX);
         let rows = reader.audit_chain(node, Some(after), Self::PRUNED_AT_ONCE).await?;
         let old = rows
             .iter()
             .take_while(|row| row.at < before.as_microsecond())
             .filter_map(|row| u64::try_from(row.number).ok().zip(RowHash::from_bytes(&row.hash)))
-            .take_while(|(number, _)| *number < end.number && *number <= up_to);
+            .take_while(|(number, _)| *number < last && *number <= up_to);
         let Some((number, hash)) = old.last() else { return Ok(0) };
         let link = ChainHead { number, hash };
         let signature = signer.sign(&begin_bytes(node, &link))?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::audit::{
-    Beginning, Broken, ChainHead, ChainRow, Intact, SignatureVerifier, Verifier, begin_bytes,
+    Beginning, Broken, ChainHead, ChainRow, Intact, SignatureVerifier, SigningRule, Verifier, begin_bytes,
 };
 use crate::model::NodeName;
 use crate::store::error::StoreError;
@@ -46,9 +46,21 @@ impl Store {
         &self,
         signatures: &dyn SignatureVerifier,
     ) -> Result<Vec<ChainReport>, StoreError> {
+        self.verify_audit_with(signatures, None).await
+    }
+
+    /// The same; the rows of a serving platform also have to be signed by `rule`.
+    ///
+    /// # Errors
+    /// As [`Store::verify_audit`].
+    pub async fn verify_audit_with(
+        &self,
+        signatures: &dyn SignatureVerifier,
+        rule: Option<SigningRule>,
+    ) -> Result<Vec<ChainReport>, StoreError> {
         let mut reports = Vec::new();
         for node in self.reader().audit_nodes().await? {
-            let verdict = self.verify_chain(&node, signatures).await?;
+            let verdict = self.verify_chain(&node, signatures, rule).await?;
             reports.push(ChainReport { node, verdict });
         }
         Ok(reports)
@@ -95,10 +107,11 @@ impl Store {
         &self,
         node: &NodeName,
         signatures: &dyn SignatureVerifier,
+        rule: Option<SigningRule>,
     ) -> Result<Result<Intact, Broken>, StoreError> {
         loop {
             let beginning = self.reader().audit_beginning(node).await?;
-            let verdict = self.verify_from(node, beginning.as_ref(), signatures).await?;
+            let verdict = self.verify_from(node, beginning.as_ref(), signatures, rule).await?;
             // If retention moved the beginning while the rows were read, a fault may be an artefact: read
             // again.
             if verdict.is_ok() || self.reader().audit_beginning(node).await? == beginning {
@@ -112,6 +125,7 @@ impl Store {
         node: &NodeName,
         beginning: Option<&Beginning>,
         signatures: &dyn SignatureVerifier,
+        rule: Option<SigningRule>,
     ) -> Result<Result<Intact, Broken>, StoreError> {
         let reader = self.reader();
         let recorded = reader.recorded_end(node).await?;
@@ -120,7 +134,7 @@ impl Store {
             Some(beginning) => Verifier::beginning(node.clone(), signatures, beginning),
         };
         let mut verifier = match started {
-            Ok(verifier) => verifier.requiring(recorded),
+            Ok(verifier) => verifier.requiring(recorded).demanding(rule),
             Err(broken) => return Ok(Err(broken)),
         };
         let mut read = None;

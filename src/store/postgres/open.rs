@@ -14,18 +14,19 @@ use crate::store::instance::lease::Lease;
 use crate::store::instance::process::ProcessId;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::migration::policy::MigrationPolicy;
+use crate::store::own_chain::OwnChain;
 use crate::store::row::Row;
 use crate::store::statement::Statement;
 
 /// Opens the store, whose schema is up to date.
 pub(in crate::store) async fn open(
     location: Location,
-    node: NodeName,
+    chain: OwnChain,
     clock: Clock,
 ) -> Result<(Writer, PgPool), StoreError> {
     let connection = location.connect_to_write().await?;
     let pool = pool::open(&location);
-    Ok((Writer::new(location, node, clock, connection), pool))
+    Ok((Writer::new(location, chain, clock, connection), pool))
 }
 
 /// The rows that a statement returns, through a connection of its own.

@@ -72,7 +72,7 @@ pub(super) async fn write(
         // The chain has another head.
         Ok(done) if done.rows_affected() == 0 => Ok(None),
         Ok(_) => Ok(Some(Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved })),
-        // Another process has written meanwhile, or an entry cannot be stored; the statement is undone.
+        // Another process has written meanwhile, or an entry cannot be stored; the statement is rolled back.
         Err(error) if error.concerns_one_entry() || is_conflict(&error) => Ok(None),
         Err(error) => {
             let done = Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved };

@@ -11,8 +11,9 @@ use super::failure::{is_broken, is_conflict};
 use super::location::Location;
 use super::single_statement;
 use crate::audit::ChainHead;
-use crate::model::{Clock, NodeName};
+use crate::model::Clock;
 use crate::store::error::StoreError;
+use crate::store::own_chain::OwnChain;
 use crate::store::write::batch::{self, CommitError, Committed};
 use crate::store::write::entry::Entry;
 use crate::store::write::incoming::WriteOutcome;
@@ -21,8 +22,8 @@ use crate::store::write::queue::Backend;
 /// Commits batches through the one connection that writes.
 pub(in crate::store) struct Writer {
     location: Location,
-    /// The node whose audit chain is written.
-    node: NodeName,
+    /// The audit chain that is written.
+    chain: OwnChain,
     clock: Clock,
     state: State,
     /// The head of that chain after the last batch; `None` when it is not certain.
@@ -47,11 +48,11 @@ struct Reconnecting {
 impl Writer {
     pub(super) const fn new(
         location: Location,
-        node: NodeName,
+        chain: OwnChain,
         clock: Clock,
         connection: PgConnection,
     ) -> Self {
-        Self { location, node, clock, state: State::Connected(connection), end: None }
+        Self { location, chain, clock, state: State::Connected(connection), end: None }
     }
 
     /// Writes a batch. Retries it when it was rolled back and may succeed now.
@@ -65,14 +66,19 @@ impl Writer {
             // A risk that no transaction sees by itself, such as an unlogged table.
             self.location.risks().require_accepted()?;
             let connection = connected(&mut self.state, &self.location, &self.clock).await?;
-            let written = write(connection, &self.node, self.end.take(), &in_doubt, entries).await;
+            let written = write(connection, &self.chain, self.end.take(), &in_doubt, entries).await;
             let CommitError { error, in_doubt: unknown } = match written {
                 Ok(Committed { outcomes, end }) => {
                     self.end = Some(end);
+                    self.chain.committed(end);
                     return Ok(outcomes);
                 }
                 Err(failed) => failed,
             };
+            if matches!(error, StoreError::Diverged(_)) {
+                // Rolled back; the connection is as good as before.
+                return Err(error);
+            }
             let broken = is_broken(&error);
             let retry = attempts < MAX_ATTEMPTS && (broken || is_conflict(&error));
             attempts += 1;
@@ -100,17 +106,17 @@ impl Writer {
 /// of the node since `end`; otherwise statement by statement.
 async fn write(
     connection: &mut PgConnection,
-    node: &NodeName,
+    chain: &OwnChain,
     end: Option<ChainHead>,
     in_doubt: &[Committed],
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
     if let Some(end) = end
-        && let Some(done) = single_statement::write(connection, node, &end, entries).await?
+        && let Some(done) = single_statement::write(connection, chain.node(), &end, entries).await?
     {
         return Ok(done);
     }
-    batch::write(connection, node, in_doubt, entries).await
+    batch::write(connection, chain, in_doubt, entries).await
 }
 
 /// The connection, which may have to be awaited.

@@ -10,11 +10,15 @@ use crate::store::error::StoreError;
 use crate::store::instance::file_lock::{FileLock, Purpose};
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::migration::policy::MigrationPolicy;
+use crate::store::own_chain::OwnChain;
 
 /// Opens the store, whose schema is up to date.
-pub(in crate::store) fn open(location: Location, node: NodeName) -> Result<(Writer, SqlitePool), StoreError> {
+pub(in crate::store) fn open(
+    location: Location,
+    chain: OwnChain,
+) -> Result<(Writer, SqlitePool), StoreError> {
     let pool = pool::open(&location);
-    Ok((Writer::open(location, node)?, pool))
+    Ok((Writer::open(location, chain)?, pool))
 }
 
 /// Creates the store or brings its schema up to date, as far as `policy` allows it; what was done.

@@ -16,9 +16,10 @@ use super::location::Location;
 use crate::audit::{ChainHead, Event, RowHash};
 use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
+use crate::store::own_chain::OwnChain;
 use crate::store::records::message::CONTROL_ID_REUSED;
 use crate::store::statement::{Statement, Value, json};
-use crate::store::write::batch;
+use crate::store::write::batch::{self, Committed};
 use crate::store::write::chain::ChainedEvent;
 use crate::store::write::connection::Connection;
 use crate::store::write::entry::Entry;
@@ -30,19 +31,19 @@ pub(in crate::store) struct Writer {
     location: Location,
     /// The file that the connections write to.
     file: DatabaseFile,
-    /// The node whose audit chain is written.
-    node: NodeName,
+    /// The audit chain that is written.
+    chain: OwnChain,
     /// `None` after a failure, which may have left the connection in any state.
     connection: Option<Sqlite>,
     checkpointer: Checkpointer,
 }
 
 impl Writer {
-    pub(super) fn open(location: Location, node: NodeName) -> Result<Self, StoreError> {
+    pub(super) fn open(location: Location, chain: OwnChain) -> Result<Self, StoreError> {
         let connection = Some(location.connect_to_write()?);
         let file = DatabaseFile::open(&location)?;
         let checkpointer = Checkpointer::start(location.connect_to_write()?);
-        Ok(Self { location, file, node, connection, checkpointer })
+        Ok(Self { location, file, chain, connection, checkpointer })
     }
 
     /// Cancelled when the checkpoint thread has ended.
@@ -61,10 +62,11 @@ impl Backend for Writer {
             Some(connection) => connection,
             None => self.location.connect_to_write()?,
         };
-        let committed = batch::write(&mut connection, &self.node, &[], entries).await;
-        let outcomes = committed.map_err(|failed| failed.error)?.outcomes;
+        let committed = batch::write(&mut connection, &self.chain, &[], entries).await;
+        let Committed { outcomes, end } = committed.map_err(|failed| failed.error)?;
         // A commit to a file that was replaced meanwhile is not durable for any later process.
         self.file.check()?;
+        self.chain.committed(end);
         // After an error the connection is dropped: some errors roll the transaction back and others do not,
         // and a new connection has a known state.
         self.connection = Some(connection);
@@ -134,6 +136,11 @@ impl Connection for Sqlite {
         }
         let end = params![node.as_str(), stored_number(end.number), end.hash.as_bytes()];
         prepared(self, RECORD_END)?.execute(end).map(drop).map_err(write_error)
+    }
+
+    async fn has_audit_row(&mut self, node: &NodeName, link: &ChainHead) -> Result<bool, StoreError> {
+        let row = params![node.as_str(), stored_number(link.number), link.hash.as_bytes()];
+        prepared(self, SELECT_LINK)?.exists(row).map_err(write_error)
     }
 }
 
@@ -228,6 +235,8 @@ fn stored_number(number: u64) -> i64 {
 }
 
 const SELECT_LAST_ROW: &str = "SELECT number, hash FROM audit WHERE node = ? ORDER BY number DESC LIMIT 1";
+
+const SELECT_LINK: &str = "SELECT 1 FROM audit WHERE node = ? AND number = ? AND hash = ?";
 
 const SELECT_USED: &str = "
 SELECT 1 FROM message

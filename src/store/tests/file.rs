@@ -45,11 +45,14 @@ async fn a_full_disk_fails_at_once_and_recovers_when_there_is_space() {
     let mut location = sqlite::location::Location::parse(&place.url()).unwrap();
     location.max_pages = Some(64);
     sqlite::open::prepare(&location, MigrationPolicy::Always).await.unwrap();
-    let (writer, pool) = sqlite::open::open(location, NodeName::from_hostname()).unwrap();
+    let (writer, pool) = sqlite::open::open(location, OwnChain::new(NodeName::from_hostname())).unwrap();
     let queue = Queue::start(writer);
     let (url, clock) = (StoreUrl::new(place.url()), place.clock.clone());
-    let opener =
-        Opener { node: NodeName::from_hostname(), process: ProcessId::new(clock.now()), instance: None };
+    let opener = Opener {
+        chain: OwnChain::new(NodeName::from_hostname()),
+        process: ProcessId::new(clock.now()),
+        instance: None,
+    };
     let store = Store::new(queue, Reader::Sqlite(pool), url, opener, clock, Default::default(), None);
     let large = incompressible(16 * 1024);
 

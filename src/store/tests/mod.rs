@@ -10,6 +10,7 @@ mod migration;
 mod nodes;
 mod opening;
 mod outbox;
+mod own_chain;
 mod plans;
 mod relay;
 mod retention;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::audit::{ChainHead, Event};
 use crate::model::NodeName;
 use crate::store::error::StoreError;
+use crate::store::own_chain::OwnChain;
 use crate::store::statement::Statement;
 use crate::store::write::chain::link_events;
 use crate::store::write::connection::Connection;
@@ -45,13 +46,13 @@ enum BeginOutcome {
 /// are the results of earlier attempts whose commit is in doubt.
 pub(in crate::store) async fn write(
     connection: &mut impl Connection,
-    node: &NodeName,
+    chain: &OwnChain,
     in_doubt: &[Committed],
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
-    match all_at_once(connection, node, in_doubt, entries).await {
+    match all_at_once(connection, chain, in_doubt, entries).await {
         Err(CommitError { error, .. }) if error.concerns_one_entry() => {
-            one_by_one(connection, node, in_doubt, entries).await
+            one_by_one(connection, chain, in_doubt, entries).await
         }
         outcome => outcome,
     }
@@ -60,16 +61,16 @@ pub(in crate::store) async fn write(
 /// The common case: every entry can be stored.
 async fn all_at_once(
     connection: &mut impl Connection,
-    node: &NodeName,
+    chain: &OwnChain,
     in_doubt: &[Committed],
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
-    let start = match begin(connection, node, in_doubt).await? {
+    let start = match begin(connection, chain, in_doubt).await? {
         BeginOutcome::Open(head) => head,
         BeginOutcome::AlreadyCommitted(committed) => return Ok(committed),
     };
     let mut end = start;
-    match apply(connection, node, &mut end, entries).await {
+    match apply(connection, chain.node(), &mut end, entries).await {
         Ok(outcomes) => {
             let committed = Committed { outcomes: outcomes.into_iter().map(Ok).collect(), end };
             commit(connection, &start, committed).await
@@ -86,11 +87,11 @@ async fn all_at_once(
 /// At least one entry cannot be stored: each entry gets a savepoint, so that it fails alone.
 async fn one_by_one(
     connection: &mut impl Connection,
-    node: &NodeName,
+    chain: &OwnChain,
     in_doubt: &[Committed],
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
-    let start = match begin(connection, node, in_doubt).await? {
+    let start = match begin(connection, chain, in_doubt).await? {
         BeginOutcome::Open(head) => head,
         BeginOutcome::AlreadyCommitted(committed) => return Ok(committed),
     };
@@ -105,7 +106,7 @@ async fn one_by_one(
         }
         connection.run("SAVEPOINT entry").await?;
         let mut next = end;
-        match apply(connection, node, &mut next, slice::from_ref(entry)).await {
+        match apply(connection, chain.node(), &mut next, slice::from_ref(entry)).await {
             Ok(applied) => {
                 end = next;
                 outcomes.extend(applied.into_iter().map(Ok));
@@ -133,10 +134,15 @@ async fn one_by_one(
 /// the retry share one transaction, and each retry repeats the check.
 async fn begin(
     connection: &mut impl Connection,
-    node: &NodeName,
+    chain: &OwnChain,
     in_doubt: &[Committed],
 ) -> Result<BeginOutcome, StoreError> {
+    let node = chain.node();
     let head = connection.begin(node).await?;
+    if let Err(error) = require_own_end(connection, chain, &head).await {
+        connection.run("ROLLBACK").await?;
+        return Err(error);
+    }
     for committed in in_doubt {
         // The hash of a row covers the whole chain before it, so no other batch ends with the same hash.
         if connection.has_audit_row(node, &committed.end).await? {
@@ -149,6 +155,28 @@ async fn begin(
         }
     }
     Ok(BeginOutcome::Open(head))
+}
+
+/// Requires that the chain contains the row that this process knows to be its last one, because it has
+/// written it or remembers it. Commands of the node may have written behind it.
+async fn require_own_end(
+    connection: &mut impl Connection,
+    chain: &OwnChain,
+    head: &ChainHead,
+) -> Result<(), StoreError> {
+    loop {
+        let Some(expected) = chain.expected() else { return Ok(()) };
+        let is_contained = expected == *head
+            || expected == ChainHead::START
+            || (expected.number < head.number && connection.has_audit_row(chain.node(), &expected).await?);
+        if is_contained {
+            chain.contained();
+            return Ok(());
+        }
+        if !chain.reread() {
+            return chain.diverged(*head);
+        }
+    }
 }
 
 async fn commit(

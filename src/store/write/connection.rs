@@ -34,13 +34,11 @@ pub(in crate::store) trait Connection: Send {
         end: &ChainHead,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Whether the audit chain of `node` contains this row. Queried after a commit in doubt. A database in
-    /// the same process leaves no commit in doubt.
+    /// Whether the audit chain of `node` contains this row. Queried when the chain does not end where this
+    /// process left it, and after a commit in doubt.
     fn has_audit_row(
         &mut self,
-        _node: &NodeName,
-        _link: &ChainHead,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send {
-        std::future::ready(Ok(false))
-    }
+        node: &NodeName,
+        link: &ChainHead,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }

@@ -1,0 +1,119 @@
+//! The file, outside of the database, in which a node remembers the end of its chain.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::ChainHead;
+use crate::filesystem::replace_file;
+use crate::model::NodeName;
+
+/// The file of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndFile {
+    path: PathBuf,
+    node: NodeName,
+}
+
+/// What a node remembers of its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RememberedEnd {
+    /// The last row that is known to be written.
+    pub end: ChainHead,
+    /// The last row that the platform's key has signed.
+    pub signed: Option<ChainHead>,
+}
+
+/// The content of the file.
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    node: String,
+    /// As `NUMBER:HASH`.
+    end: String,
+    signed: Option<String>,
+}
+
+impl EndFile {
+    /// The file of `node` in `folder`. Several nodes can share a folder.
+    #[must_use]
+    pub fn new(folder: &Path, node: &NodeName) -> Self {
+        Self { path: folder.join(format!("chain-{node}.json")), node: node.clone() }
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads it; `None` when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is damaged.
+    pub fn read(&self) -> io::Result<Option<RememberedEnd>> {
+        let text = match fs::read(&self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let content: Content = serde_json::from_slice(&text)?;
+        let damaged = |_| io::Error::new(ErrorKind::InvalidData, "a chain head in it cannot be read");
+        if content.node != self.node.as_str() {
+            return Err(io::Error::new(ErrorKind::InvalidData, "it belongs to another node"));
+        }
+        let signed = content.signed.map(|head| head.parse().map_err(damaged)).transpose()?;
+        Ok(Some(RememberedEnd { end: content.end.parse().map_err(damaged)?, signed }))
+    }
+
+    /// Whether other users than its owner may read or write it: then it proves less.
+    #[must_use]
+    pub fn is_open_to_others(&self) -> bool {
+        fs::metadata(&self.path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0)
+    }
+
+    /// Replaces it atomically; it is durable on return.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, remembered: &RememberedEnd) -> io::Result<()> {
+        let content = Content {
+            node: self.node.to_string(),
+            end: remembered.end.to_string(),
+            signed: remembered.signed.map(|head| head.to_string()),
+        };
+        replace_file(&self.path, &serde_json::to_vec(&content)?, 0o700)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_chain_is_remembered_in_a_file_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let node: NodeName = "ward-7".parse().unwrap();
+        let file = EndFile::new(&folder.path().join("data/audit"), &node);
+        assert_eq!(file.read().unwrap(), None);
+        let end = ChainHead::START.next(&node, Timestamp::UNIX_EPOCH, "event", "{}");
+        for signed in [None, Some(end)] {
+            let remembered = RememberedEnd { end, signed };
+            file.write(&remembered).unwrap();
+            assert_eq!(file.read().unwrap(), Some(remembered));
+        }
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(file.path()), mode(file.path().parent().unwrap())), (0o600, 0o700));
+        assert!(!file.is_open_to_others());
+        let other = EndFile { node: "other".parse().unwrap(), ..file.clone() };
+        assert!(other.read().is_err());
+        fs::write(file.path(), "{\"node\":\"ward-7\"").unwrap();
+        assert!(file.read().is_err());
+    }
+}
