@@ -2,7 +2,8 @@
 
 use prometheus::core::{AtomicU64, Collector, GenericCounterVec};
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::model::{StoreRisk, Task};
@@ -85,6 +86,8 @@ pub struct Metrics {
     pub store_batch_messages: Histogram,
     /// Whether the store's server has a setting with which it can lose messages, by `risk`: 1 or 0.
     pub store_risks: IntGaugeVec,
+    /// The clock of this machine less that of the store's server.
+    pub store_clock_difference_seconds: Gauge,
     /// Messages for devices that are not sent or not answered.
     pub southbound_pending: IntGauge,
     /// Messages for devices by outcome: `acknowledged`, `refused`, `expired`, `unconfirmed`.
@@ -154,25 +157,15 @@ impl Metrics {
             feeds_silent: r.gauge("feeds_silent", "Devices that sent regularly and have stopped")?,
             messages_total: r.counters("messages_total", "Frames", &["transaction", "acknowledgement"])?,
             frame_deviations_total: r.counters("frame_deviations_total", DEVIATIONS, &["deviation"])?,
-            frame_memory_bytes: r
-                .gauge("frame_memory_bytes", "Memory of the frames that are not complete")?,
+            frame_memory_bytes: r.gauge("frame_memory_bytes", FRAME_MEMORY)?,
             read_pauses_total: r.counters("read_pauses_total", PAUSES, reason)?,
             rejections_total: r.counters("rejections_total", "Rejected messages", reason)?,
             rejections_not_stored_total: r.counter("rejections_not_stored_total", NOT_STORED)?,
-            message_duration_seconds: r.durations(
-                "message_duration_seconds",
-                MESSAGE_DURATION,
-                &["stage"],
-            )?,
-            certificate_not_after_timestamp_seconds: r.gauges(
-                CERTIFICATE,
-                CERTIFICATE_EXPIRY,
-                ROLE_AND_KEY,
-            )?,
+            message_duration_seconds: r.durations(MESSAGE_SECONDS, MESSAGE_DURATION, &["stage"])?,
+            certificate_not_after_timestamp_seconds: r.gauges(CERTIFICATE, EXPIRY, ROLE_AND_KEY)?,
             revocation_checks_total: r.counters("revocation_checks_total", CHECKS, &["source", "verdict"])?,
             revocation_failures_total: r.counters("revocation_failures_total", FAILURES, failure)?,
-            ocsp_fetch_duration_seconds: r
-                .duration("ocsp_fetch_duration_seconds", "Requests to responders")?,
+            ocsp_fetch_duration_seconds: r.duration(OCSP_FETCH, "Requests to responders")?,
             crl_next_update_timestamp_seconds: r.gauges(CRL_NEXT_UPDATE, CRL_EXPIRY, &["issuer"])?,
             staple_next_update_timestamp_seconds: r.gauges(STAPLE, STAPLE_EXPIRY, &["certificate"])?,
             audit_events_total: r.counters("audit_events_total", "Audit rows by event", &["event"])?,
@@ -181,6 +174,7 @@ impl Metrics {
             audit_repository_connected: r.gauge("audit_repository_connected", "1: it is connected")?,
             store_commit_duration_seconds: r.duration("store_commit_duration_seconds", "Commits")?,
             store_batch_messages: r.histogram("store_batch_messages", "Messages in one commit", &BATCHES)?,
+            store_clock_difference_seconds: r.seconds("store_clock_difference_seconds", DIFFERENCE)?,
             store_risks: r.gauges("store_risks", RISKS, &["risk"])?,
             southbound_pending: r.gauge("southbound_pending", PENDING_MESSAGES)?,
             southbound_messages_total: r.counters("southbound_messages_total", SOUTHBOUND, OUTCOME)?,
@@ -245,6 +239,10 @@ impl Registrar<'_> {
         self.register(IntGauge::new(name, help)?)
     }
 
+    fn seconds(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        self.register(Gauge::new(name, help)?)
+    }
+
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
         self.register(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
@@ -285,11 +283,14 @@ const ROLE_AND_KEY: &[&str] = &["role", "key"];
 const STAPLE: &str = "staple_next_update_timestamp_seconds";
 const STAPLE_EXPIRY: &str =
     "Expiry of the OCSP response stapled to a certificate, in seconds since 1970; 0: there is none";
-const CERTIFICATE_EXPIRY: &str =
+const EXPIRY: &str =
     "Earliest expiry of the certificates with this role and kind of key, in seconds since 1970";
 const CRL_NEXT_UPDATE: &str = "crl_next_update_timestamp_seconds";
 const CRL_EXPIRY: &str = "Expiry of the CRL of an issuer, in seconds since 1970";
 const DEVIATIONS: &str = "Frames that deviate from MLLP, by deviation";
+const FRAME_MEMORY: &str = "Memory of the frames that are not complete";
+const OCSP_FETCH: &str = "ocsp_fetch_duration_seconds";
+const MESSAGE_SECONDS: &str = "message_duration_seconds";
 const PAUSES: &str = "How often reads of a session were paused because of a limit";
 const NOT_STORED: &str = "Rejected messages that were answered and not stored: there were too many";
 const MESSAGE_DURATION: &str = "Duration in seconds: from a frame to its acknowledgement, by stage";
@@ -301,6 +302,7 @@ const CHAIN_REFUSED: &str =
     "1: nothing is written, because the store does not contain the end of the audit chain";
 const PENDING_ROWS: &str =
     "Rows of this node's audit trail that have not been sent to the audit record repository";
+const DIFFERENCE: &str = "The clock of this machine less that of the store's server";
 const RISKS: &str = "1: the store's server has this setting, with which it can lose acknowledged messages";
 const PENDING_MESSAGES: &str = "Messages for devices that are not sent or not answered, of all nodes";
 const SOUTHBOUND: &str = "Messages for devices by outcome on this node";

@@ -36,6 +36,11 @@ impl Signals {
         Ok(Self { stop, reload: on(SignalKind::hangup())? })
     }
 
+    /// Waits for SIGTERM or SIGINT, before the platform serves.
+    pub async fn stop_requested(&mut self) {
+        self.stop.next().await;
+    }
+
     pub(super) fn split(self) -> (StopSignals, Signal) {
         (self.stop, self.reload)
     }

@@ -21,6 +21,8 @@ mod retention;
 mod retention_pace;
 mod revocation;
 mod running;
+mod service_manager;
+mod store_wait;
 mod tasks;
 pub mod telemetry;
 
@@ -49,6 +51,7 @@ pub use examine::{Examination, examine};
 use lifecycle::Ending;
 pub use lifecycle::Signals;
 pub use removals::removals;
+use service_manager::ServiceManager;
 use tasks::Tasks;
 
 /// A platform whose configuration, keys, roots and store are read and checked; it does not listen yet.
@@ -94,6 +97,7 @@ impl Platform {
         let acceptor = Acceptor::build(&config, Arc::clone(&directory), revocation.clone(), clock.clone())
             .map(Arc::new)?;
         audit_forwarder::connector(&config, &clock)?;
+        store_wait::await_server(&config, &clock).await?;
         let when_behind = match config.store.when_behind {
             config::WhenBehind::Refuse => WhenBehind::Refuse,
             config::WhenBehind::Continue => WhenBehind::Continue,
@@ -199,6 +203,7 @@ impl Bound {
         let (clock, drain) = (self.platform.clock.clone(), self.drain.clone());
         let config = Arc::clone(&self.platform.config);
         let drain_timeout = || config.load().interface_a.drain_timeout;
+        notify_service_manager(drain.clone());
         let mut tasks = Tasks::new(self.platform.metrics.clone(), clock.clone(), drain.clone());
         let (platform, served) = self.start(&mut tasks, hangup).await;
         let ending = lifecycle::until_stopped(served, stop, &drain, drain_timeout, &clock).await;
@@ -258,6 +263,16 @@ impl Platform {
             None => Ok(()),
         }
     }
+}
+
+/// Reports to the service manager that devices can connect, and later that the shutdown has begun.
+fn notify_service_manager(drain: CancellationToken) {
+    let manager = ServiceManager::from_environment();
+    manager.ready();
+    tokio::spawn(async move {
+        drain.cancelled().await;
+        manager.stopping();
+    });
 }
 
 /// How long the shutdown may take once every session has ended.

@@ -9,6 +9,7 @@ use crate::config::{Change, Config, ConfigError, Overrides, ReloadClass};
 use crate::http::{KeyEffect, Reloaded};
 use crate::model::explained;
 use crate::revocation::{self, Engine};
+use crate::store::ServerAccess;
 use crate::tls;
 
 /// Why a configuration was not applied.
@@ -54,6 +55,7 @@ impl ReloadError {
             }
             Self::Platform(PlatformError::Revocation(_)) => (ConfigurationFault::Revocation, Vec::new()),
             Self::Platform(PlatformError::Repository(_)) => (ConfigurationFault::Repository, Vec::new()),
+            Self::Platform(PlatformError::Store(_)) => (ConfigurationFault::Store, Vec::new()),
             // Nothing else is read for a reload than the identities and roots.
             Self::Platform(_) => (ConfigurationFault::Identities, Vec::new()),
         }
@@ -82,7 +84,8 @@ impl Platform {
         let current = self.config.load_full();
         let config = Config::load(&current.file, &Overrides::from_environment())?;
         let certificates = self.acceptor.installed_certificates();
-        let (revocation, acceptor) = self.prepare(&config)?;
+        let (revocation, acceptor, access) = self.prepare(&config)?;
+        self.store.apply_access(access);
         self.revocation.apply(revocation);
         self.acceptor.publish(acceptor, config.stapling.wait).await;
         let changed = current.values.changed(&config.values);
@@ -93,10 +96,14 @@ impl Platform {
     }
 
     /// Reads every file that the configuration names, and changes nothing.
-    fn prepare(&self, config: &Config) -> Result<(revocation::Prepared, tls::Prepared), PlatformError> {
+    fn prepare(
+        &self,
+        config: &Config,
+    ) -> Result<(revocation::Prepared, tls::Prepared, ServerAccess), PlatformError> {
         let revocation = Engine::prepare(&config.revocation)?;
         audit_forwarder::connector(config, &self.clock)?;
-        Ok((revocation, self.acceptor.prepare(config)?))
+        let access = self.store.prepare_access(&config.store.url)?;
+        Ok((revocation, self.acceptor.prepare(config)?, access))
     }
 
     /// Says in the log, in the audit trail and in the response what happens to each key.

@@ -11,7 +11,7 @@ use crate::app::{PlatformError, examine, removals};
 use crate::config::{Config, ConfigError, Undetermined};
 use crate::model::{Clock, explained};
 use crate::revocation::{InstalledCrl, KnownStaple};
-use crate::store::{MigrationLimits, MigrationPolicy, Store};
+use crate::store::{LARGE_CLOCK_DIFFERENCE, MigrationLimits, MigrationPolicy, Store};
 use crate::tls::{Authority, AuthorityRole, UnfitAnchor, UnfitReason};
 use crate::x509::{CertificateFacts, NO_EXPIRY, expiry_text};
 
@@ -55,6 +55,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     findings.extend(found.crls.iter().filter_map(|crl| ending_crl(crl, undetermined, &clock)));
     findings.extend(found.problems.iter().map(problem));
     findings.extend(store(&config).await);
+    findings.extend(server(&config, &clock).await);
     let worst = findings.iter().map(|finding| finding.level).max();
     for finding in &findings {
         output.print(finding, |finding| {
@@ -155,6 +156,42 @@ async fn store(config: &Config) -> Vec<Finding> {
         .map(|holder| Finding::ok("store", format!("node {} is served now: {holder}", holder.node)));
     findings.extend(serving);
     findings
+}
+
+/// The clock of the store's server, and those of the nodes.
+async fn server(config: &Config, clock: &Clock) -> Vec<Finding> {
+    // What is wrong with the server itself is a finding about the store already.
+    let Ok(Some(report)) = Store::examine_server(&config.store.url, clock).await else { return Vec::new() };
+    let mut findings = Vec::new();
+    if let Some(difference) = report.clock {
+        let text = format!(
+            "this machine is {} the store's server, within {:.3} s",
+            ahead_of(difference.ahead),
+            difference.uncertainty.as_secs_f64()
+        );
+        findings.push(clock_finding(text, difference.is_large()));
+    }
+    for node in report.nodes {
+        if let Some(ahead) = node.ahead {
+            let text =
+                format!("node {} on {} is {} the store's server", node.node, node.host, ahead_of(ahead));
+            findings.push(clock_finding(text, ahead.unsigned_abs() > LARGE_CLOCK_DIFFERENCE));
+        }
+    }
+    findings
+}
+
+fn ahead_of(ahead: SignedDuration) -> String {
+    let side = if ahead.is_negative() { "behind" } else { "ahead of" };
+    format!("{:.3} s {side}", ahead.unsigned_abs().as_secs_f64())
+}
+
+fn clock_finding(text: String, is_large: bool) -> Finding {
+    if is_large {
+        Finding::warning("clock", format!("{text}: synchronise both (docs/operations.md, \"Clocks\")"))
+    } else {
+        Finding::ok("clock", text)
+    }
 }
 
 /// Findings that follow from the configuration alone.

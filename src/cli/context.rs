@@ -7,6 +7,7 @@ use crate::store::StoreError;
 pub(crate) fn failed(error: StoreError) -> Failure {
     let exit = match &error {
         StoreError::Url
+        | StoreError::Environment(_)
         | StoreError::Password { .. }
         // The operator has to change something; trying again does not help.
         | StoreError::Missing(_)
@@ -21,6 +22,8 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::NotGranted(_)
         | StoreError::Connect { .. }
         | StoreError::Risky(_)
+        | StoreError::ReadOnly
+        | StoreError::NoServer(_)
         | StoreError::Server(_)
         | StoreError::Denied(_)
         | StoreError::Unreachable(_)

@@ -11,6 +11,7 @@ mod content;
 mod context;
 mod demo;
 mod device;
+mod environment;
 mod exit;
 mod export;
 #[cfg(test)]
@@ -102,6 +103,7 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    environment::drop_postgres_variables();
     // A11: a crash must not write private keys into a core file. Where the operating system does not support
     // the call, there is nothing else to do.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);

@@ -35,8 +35,12 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     let limits =
         MigrationLimits { rows: config.store.max_migration_rows, time: config.store.max_migration_time };
     let policy = if arguments.migrate { MigrationPolicy::Always } else { MigrationPolicy::Within(limits) };
-    let signals = Signals::listen().map_err(failure)?;
-    let platform = Platform::build(config, policy, clock).await.map_err(failure)?;
+    let mut signals = Signals::listen().map_err(failure)?;
+    let platform = tokio::select! {
+        built = Platform::build(config, policy, clock) => built.map_err(failure)?,
+        // The start may wait for the store's server, or migrate. It can be interrupted at any point.
+        () = signals.stop_requested() => return Ok(Exit::Done),
+    };
     // SQLite opens what it may only read: a platform that can keep nothing does not begin.
     platform.store().check().await.map_err(context::failed)?;
     let bound = platform.bind().map_err(failure)?;

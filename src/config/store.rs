@@ -24,6 +24,9 @@ pub struct Store {
     /// The settings of the server with which it may lose acknowledged messages.
     #[serde(serialize_with = "risk_codes", deserialize_with = "risks")]
     pub accepted_risks: StoreRisks,
+    /// How long `serve` waits at its start for a PostgreSQL server that cannot be used yet.
+    #[serde(with = "quantity::duration")]
+    pub start_wait: Duration,
     /// The name of this node, under which its audit chain is stored; the default is the name of the machine.
     #[serde(serialize_with = "node_text", deserialize_with = "node")]
     pub node: NodeName,
@@ -49,6 +52,7 @@ impl Default for Store {
             url: StoreUrl::new("sqlite:data/platform.db"),
             password_file: None,
             accepted_risks: StoreRisks::default(),
+            start_wait: Duration::from_mins(2),
             node: NodeName::from_hostname(),
             when_behind: WhenBehind::default(),
             retain_messages: Retain::For(Duration::from_hours(30 * 24)),
@@ -143,12 +147,13 @@ fn node_text<S: Serializer>(node: &NodeName, serializer: S) -> Result<S::Ok, S::
     serializer.collect_str(node)
 }
 
-// The pools and the node's audit chain are opened when the process starts. Each retention pass reads its
-// limits.
+// The servers and the node's audit chain are opened when the process starts. Each new connection reads the
+// password, and each retention pass its limits.
 pub(super) const KEYS: &[Key] = &[
     Key::new("store.url", ReloadClass::Restart),
-    Key::new("store.password-file", ReloadClass::Restart),
-    Key::new("store.accepted-risks", ReloadClass::Restart),
+    Key::new("store.password-file", ReloadClass::Applied),
+    Key::new("store.accepted-risks", ReloadClass::Applied),
+    Key::new("store.start-wait", ReloadClass::Restart).timeout(),
     Key::new("store.node", ReloadClass::Restart),
     Key::new("store.when-behind", ReloadClass::Restart),
     Key::new("store.retain-messages", ReloadClass::Applied).retention(),

@@ -65,6 +65,7 @@ impl AdminListener {
             .route("/api/messages", get(api::messages))
             .route("/api/outbox", get(api::orders))
             .route("/api/sessions", get(api::sessions))
+            .route("/api/store", get(api::store))
             .layer(from_fn_with_state(state.clone(), pages::refuse))
             .layer(from_fn_with_state(state.clone(), hosts::require))
             .with_state(state.clone());

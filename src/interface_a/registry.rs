@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use super::pending_replies::{Exchange, PendingReplies};
 use super::unawaited::{Unawaited, UnawaitedAnswer};
 use crate::authz::Directory;
-use crate::model::{DeviceId, Refusal, SessionId};
+use crate::model::{Deadline, DeviceId, Refusal, SessionId};
 use crate::revocation::{Engine, IssuedCertificate, Status, Verdict, issuer_keys};
 
 /// The list of open sessions. The directory and revocation watches end sessions through it; the dispatcher
@@ -61,8 +61,8 @@ pub struct Delivery {
     pub control_id: Vec<u8>,
     /// Whether a CA is followed by an application acknowledgement.
     pub application: bool,
-    /// The time from which it is no longer sent.
-    pub expires_at: Timestamp,
+    /// From when it is no longer sent.
+    pub deadline: Deadline,
     /// The message in its frame.
     pub frame: Bytes,
 }
@@ -72,8 +72,8 @@ pub struct Delivery {
 pub(super) struct Outgoing {
     /// Its MSH-10.
     pub(super) control_id: Vec<u8>,
-    /// The time from which it is no longer sent.
-    pub(super) expires_at: Timestamp,
+    /// From when it is no longer sent.
+    pub(super) deadline: Deadline,
     pub(super) frame: Bytes,
 }
 
@@ -236,12 +236,12 @@ impl Registry {
     pub fn deliver(
         &self,
         device: &DeviceId,
-        Delivery { control_id, application, expires_at, frame }: Delivery,
+        Delivery { control_id, application, deadline, frame }: Delivery,
     ) -> Result<Exchange, DeliverError> {
         let (session, deliveries) = self.newest_session_of(device).ok_or(DeliverError::NotConnected)?;
         let exchange = self.pending_replies.expect(device, &control_id, Some(session), application);
         let exchange = exchange.ok_or(DeliverError::AlreadyPending)?;
-        deliveries.try_send(Outgoing { control_id, expires_at, frame }).map_err(|error| match error {
+        deliveries.try_send(Outgoing { control_id, deadline, frame }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
             mpsc::error::TrySendError::Closed(_) => DeliverError::NotConnected,
         })?;
@@ -490,7 +490,7 @@ mod tests {
         let delivery = Delivery {
             control_id: b"1".to_vec(),
             application: false,
-            expires_at: Timestamp::MAX,
+            deadline: Deadline::after(&clock, jiff::SignedDuration::MAX),
             frame: Bytes::from_static(b"frame"),
         };
         let mut exchange = registry.deliver(&device, delivery).unwrap();

@@ -54,6 +54,12 @@ impl Clock {
         }
     }
 
+    /// Whether this is a manual clock.
+    #[must_use]
+    pub const fn is_manual(&self) -> bool {
+        matches!(self.0, Source::Manual(_))
+    }
+
     /// Advances a manual clock. The machine's clock ignores the call.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual(manual) = &self.0 {

@@ -116,7 +116,7 @@ fn without_password(rest: &str) -> Option<String> {
     let plain = |text: &str, more: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c));
     let (host, database) = place.split_once('/').unwrap_or((place, ""));
     let port = host.rsplit_once(':').map_or("", |(_, port)| port);
-    let fits = plain(host, "-.:_%[]")
+    let fits = plain(host, "-.:_%[],")
         && (host.ends_with(']') || port.chars().all(|c| c.is_ascii_digit()))
         && plain(database, "-._%")
         && user.is_none_or(|user| plain(user, "-._%"));
@@ -138,6 +138,7 @@ mod tests {
             ("postgres://pcd@%2Frun%2Fpostgresql/pcd", "postgres://pcd@%2Frun%2Fpostgresql/pcd"),
             ("postgres://[::1]:5432/pcd?password=s3cret", "postgres://[::1]:5432/pcd"),
             ("postgresql://db/pcd", "postgresql://db/pcd"),
+            ("postgres://pcd:s3cret@one:1,two:2/pcd", "postgres://pcd@one:1,two:2/pcd"),
             ("postgres://pcd:s3@cret@db/pcd", "postgres://…"),
             ("postgres://pcd:s3?cret@db/pcd", "postgres://…"),
             ("postgres://pcd:s3/cret@db/pcd", "postgres://…"),

@@ -50,7 +50,7 @@ impl Desk {
     ) -> Result<Option<AwaitedResult>, StoreError> {
         let timeout = self.config.load().orders.acknowledgement_timeout;
         let timeout = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
-        let result = awaited(subject.owed, self.clock.now(), timeout);
+        let result = awaited(subject.owed, self.store.now(), timeout);
         loop {
             match self.record(subject, heard, answer, result).await {
                 Err(error) if !over.is_cancelled() => unwritten(subject.id, &error),
@@ -167,7 +167,7 @@ impl Desk {
     /// Waits until that time, or until the order is settled.
     pub(super) async fn until(&self, time: Timestamp, over: &CancellationToken) {
         // A clock that steps back makes it wait longer, never shorter.
-        while let Ok(left) = Duration::try_from(time.duration_since(self.clock.now()))
+        while let Ok(left) = Duration::try_from(time.duration_since(self.store.now()))
             && !left.is_zero()
             && !over.is_cancelled()
         {

@@ -112,7 +112,7 @@ impl Dispatcher {
                 *failing = false;
                 let count = i64::try_from(waiting.len()).unwrap_or(i64::MAX);
                 self.desk.metrics.southbound_pending.set(count);
-                let now = self.desk.clock.now();
+                let now = self.desk.store.now();
                 let left = next_lapse.map(|time| Duration::try_from(time.duration_since(now)));
                 left.map_or(POLL, |left| left.unwrap_or_default().clamp(AT_ONCE, POLL))
             }
@@ -165,7 +165,7 @@ impl Dispatcher {
             look.behind.insert(message.device);
             return Ok(None);
         }
-        let now = self.desk.clock.now();
+        let now = self.desk.store.now();
         let (lapses_at, settlement) = message.lapse();
         // Also behind others: what is ahead must not keep an order alive.
         if lapses_at <= now {

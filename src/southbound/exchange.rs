@@ -10,7 +10,7 @@ use super::sendable::Sendable;
 use super::verdict::Heard;
 use crate::audit::Settlement;
 use crate::interface_a::{Delivery, Exchange};
-use crate::model::explained;
+use crate::model::{Deadline, explained};
 use crate::store::{StoreError, WaitingMessage};
 
 /// Sends an order, or waits for the result of one that the device has accepted, until it is settled, cannot
@@ -45,7 +45,7 @@ async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToke
     };
     let subject = Subject { id: *id, device, owed: sendable.result };
     let mut result = message.result;
-    let first_answer = desk.clock.now().saturating_add(ANSWER_TIMEOUT).unwrap_or(*expires_at);
+    let first_answer = desk.store.now().saturating_add(ANSWER_TIMEOUT).unwrap_or(*expires_at);
     let until = result.map_or_else(|| first_answer.min(*expires_at), |result| result.until);
     let Some(mut exchange) = begin(desk, message, &sendable, until).await? else {
         pause(RETRY, over).await;
@@ -75,7 +75,7 @@ async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToke
         }
     }
     let (end, settlement) = result.map_or((*expires_at, Settlement::Expired), |r| (r.until, r.otherwise));
-    if end <= desk.clock.now() {
+    if end <= desk.store.now() {
         desk.lapse(*id, device, settlement).await?;
     }
     Ok(())
@@ -100,7 +100,7 @@ async fn begin(
         control_id: control_id.to_vec(),
         application: sendable.owes_result(),
         // The session looks at the time again: the claim, or a peer that takes no bytes, may have taken long.
-        expires_at: *expires_at,
+        deadline: Deadline::after(&desk.clock, expires_at.duration_since(desk.store.now())),
         frame: sendable.frame(),
     };
     let exchange = desk.registry.deliver(device, delivery);

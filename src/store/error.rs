@@ -19,8 +19,9 @@ use crate::store::own_chain::divergence::Divergence;
 pub enum StoreError {
     /// The URL of the store is not valid.
     #[error(
-        "the store's URL must be sqlite:PATH with the path of a file, or postgres://USER@HOST/DATABASE with no \
-         parameters but sslmode, sslrootcert, sslcert, sslkey, host, hostaddr, port, user, password and dbname"
+        "the store's URL must be sqlite:PATH with the path of a file, or postgres://USER@HOST/DATABASE, where \
+         several hosts are separated by commas, with no parameters but sslmode, sslrootcert, sslcert, sslkey, \
+         target_session_attrs (read-write or primary), host, hostaddr, port, user, password and dbname"
     )]
     Url,
     /// The password file is missing, unreadable, or readable by others than its owner.
@@ -74,6 +75,15 @@ pub enum StoreError {
     /// The server cannot store all messages.
     #[error("the store's server is {0}")]
     Server(&'static str),
+    /// The server is a standby, or read-only.
+    #[error("the store's server takes no writes: it is a standby or read-only; connect to the primary")]
+    ReadOnly,
+    /// Each of several servers fails.
+    #[error("none of the store's servers can be used: {0}")]
+    NoServer(String),
+    /// This variable of the environment would change how the store is reached.
+    #[error("the environment variable {0} would change how the store's server is reached: unset it")]
+    Environment(&'static str),
     /// The role of the platform lacks a privilege in the database.
     #[error(
         "the store's role lacks a privilege: grant the privileges that docs/store.md lists; `check` names those \
@@ -280,6 +290,24 @@ impl StoreError {
                 | Self::DeviceUnknown(_)
                 | Self::AlreadyWaiting(_)
         )
+    }
+
+    /// Whether a start that meets this error may succeed later without any change of the configuration: the
+    /// server is starting, cannot be reached yet, or has no primary yet.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::ReadOnly | Self::NoServer(_) | Self::Timeout(_) => true,
+            Self::Connect { source, .. } | Self::Unreachable(source) => match &**source {
+                // An invalid certificate is an error of this kind.
+                sqlx::Error::Io(error) => error.kind() != std::io::ErrorKind::InvalidData,
+                // 57P: starting or stopping; 53: no connection or no memory is left.
+                sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+                    code.starts_with("57P") || code.starts_with("53") || code.starts_with("08")
+                }),
+                _ => false,
+            },
+            _ => false,
+        }
     }
 
     /// The value at `place` (`table.column`) cannot be read.

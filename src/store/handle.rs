@@ -14,8 +14,8 @@ use crate::store::fault_log::{FaultLog, Unwritten};
 use crate::store::instance::Instance;
 use crate::store::instance::process::ProcessId;
 use crate::store::own_chain::OwnChain;
+use crate::store::postgres::location::{Access, Location};
 use crate::store::read::reader::Reader;
-use crate::store::server::risks::ObservedRisks;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::lanes::Lane;
@@ -35,12 +35,15 @@ struct Inner {
     instance: Option<Instance>,
     clock: Clock,
     fault_log: FaultLog,
-    /// Of a server; a file has none.
-    risks: ObservedRisks,
     deferred_audit: DeferredAudit,
+    /// `None` for a file.
+    server: Option<Location>,
     /// Cancelled when SQLite's checkpoint thread has ended; `None` on PostgreSQL.
     checkpointer_ended: Option<CancellationToken>,
 }
+
+/// What a reload changes of the access to the store's server, read and not yet applied.
+pub struct ServerAccess(Option<Access>);
 
 /// Who opens a store.
 pub(in crate::store) struct Opener {
@@ -58,7 +61,7 @@ impl Store {
         url: StoreUrl,
         opener: Opener,
         clock: Clock,
-        risks: ObservedRisks,
+        server: Option<Location>,
         checkpointer_ended: Option<CancellationToken>,
     ) -> Self {
         let Opener { chain, process, instance } = opener;
@@ -72,8 +75,8 @@ impl Store {
             instance,
             clock,
             fault_log,
-            risks,
             deferred_audit: DeferredAudit::default(),
+            server,
             checkpointer_ended,
         }))
     }
@@ -137,7 +140,36 @@ impl Store {
     /// Reports every later commit to `metrics`.
     pub fn report_to(&self, metrics: &Metrics) {
         self.0.queue.report_to(metrics.clone(), self.0.clock.clone());
-        self.0.risks.report_to(metrics);
+        if let Some(server) = &self.0.server {
+            server.risks().report_to(metrics);
+            server.clock().report_to(metrics);
+        }
+    }
+
+    /// The time by which orders expire: that of the server, which all nodes share. For a file it is the time
+    /// of this machine.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.server.as_ref().map_or_else(|| self.0.clock.now(), |server| server.clock().now())
+    }
+
+    /// Reads what a reload changes of the access to a server: the password file and the accepted risks of
+    /// `url`. Changes nothing.
+    ///
+    /// # Errors
+    /// When the password file cannot be used.
+    pub fn prepare_access(&self, url: &StoreUrl) -> Result<ServerAccess, StoreError> {
+        if self.0.server.is_none() || !url.is_postgres() {
+            return Ok(ServerAccess(None));
+        }
+        Access::read(url).map(|access| ServerAccess(Some(access)))
+    }
+
+    /// Applies it: to connections that are opened from now on.
+    pub fn apply_access(&self, ServerAccess(access): ServerAccess) {
+        if let (Some(server), Some(access)) = (&self.0.server, access) {
+            server.apply(access);
+        }
     }
 
     /// Whether callers wait for queue capacity, because entries of this device, or of all devices, arrive
@@ -156,6 +188,11 @@ impl Store {
 
     pub(in crate::store) fn process(&self) -> ProcessId {
         self.0.process
+    }
+
+    /// The server of the store; `None` for a file.
+    pub(in crate::store) fn server(&self) -> Option<&Location> {
+        self.0.server.as_ref()
     }
 
     pub(in crate::store) fn reader(&self) -> &Reader {

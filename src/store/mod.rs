@@ -27,7 +27,7 @@ mod statement;
 mod write;
 
 pub use error::{DatabaseError, StoreError};
-pub use handle::Store;
+pub use handle::{ServerAccess, Store};
 pub use instance::process::Holder;
 pub use migration::plan::{MigrationLimits, MigrationPlan};
 pub use migration::policy::MigrationPolicy;
@@ -46,6 +46,8 @@ pub use records::message::{
 };
 pub use records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
 pub use records::removals::Removals;
+pub use server::clock::{ClockDifference, LARGE_CLOCK_DIFFERENCE};
+pub use server::report::{NodeClock, ServerReport};
 
 #[cfg(test)]
 pub(crate) mod fixtures;

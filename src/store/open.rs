@@ -1,5 +1,9 @@
 //! Opens a store: assembles the database, the queue in front of its writer, and the readers.
 
+use std::time::Duration;
+
+use sqlx::Connection as _;
+
 use crate::model::{Clock, NodeName, StoreUrl};
 use crate::store::error::StoreError;
 use crate::store::handle::{Opener, Store};
@@ -11,7 +15,6 @@ use crate::store::migration::policy::MigrationPolicy;
 use crate::store::own_chain::OwnChain;
 use crate::store::postgres::location::Location;
 use crate::store::read::reader::Reader;
-use crate::store::server::risks::ObservedRisks;
 use crate::store::sqlite::database_file::DatabaseFile;
 use crate::store::write::queue::Queue;
 use crate::store::{postgres, sqlite};
@@ -76,7 +79,7 @@ impl Store {
         let node = chain.node().clone();
         let (url, process) = (url.into(), ProcessId::new(clock.now()));
         let (instance, location) = if url.is_postgres() {
-            let location = Location::parse(&url)?;
+            let location = Location::parse(&url, &clock)?;
             let lease = postgres::open::prepare_to_serve(&location, policy, &node, process, &clock).await?;
             (Instance::Server(Box::new(lease)), Some(location))
         } else {
@@ -95,6 +98,40 @@ impl Store {
         Ok(store)
     }
 
+    /// Waits until the server of `url` can be used, for at most `limit`; a file is not waited for. `report`
+    /// gets each error, and the time that is left.
+    ///
+    /// # Errors
+    /// The last error after that time, or the first one that does not pass by itself, such as a wrong
+    /// password.
+    pub async fn await_server(
+        url: &StoreUrl,
+        limit: Duration,
+        clock: &Clock,
+        mut report: impl FnMut(&StoreError, Duration),
+    ) -> Result<(), StoreError> {
+        if !url.is_postgres() {
+            return Ok(());
+        }
+        let location = Location::parse(url, clock)?;
+        let began = clock.instant();
+        loop {
+            let error = match location.connect().await {
+                Ok(connection) => {
+                    let _ = connection.close().await;
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let left = limit.saturating_sub(clock.instant().saturating_duration_since(began));
+            if left.is_zero() || !error.may_pass() {
+                return Err(error);
+            }
+            report(&error, left);
+            tokio::time::sleep(SERVER_RETRY_DELAY.min(left)).await;
+        }
+    }
+
     /// What [`Store::migrate`] would do to the store at `url`. Changes nothing.
     ///
     /// # Errors
@@ -102,7 +139,7 @@ impl Store {
     pub async fn plan_migration(url: impl Into<StoreUrl>) -> Result<MigrationPlan, StoreError> {
         let url = url.into();
         if url.is_postgres() {
-            postgres::schema::plan(&Location::parse(&url)?).await
+            postgres::schema::plan(&Location::parse(&url, &Clock::system())?).await
         } else {
             sqlite::schema::plan(&sqlite::location::Location::parse(url.secret())?).await
         }
@@ -116,7 +153,7 @@ impl Store {
     pub async fn migrate(node: &NodeName, url: impl Into<StoreUrl>) -> Result<MigrationPlan, StoreError> {
         let url = url.into();
         if url.is_postgres() {
-            let location = Location::parse(&url)?;
+            let location = Location::parse(&url, &Clock::system())?;
             return postgres::open::prepare(&location, MigrationPolicy::Always).await;
         }
         let location = sqlite::location::Location::parse(url.secret())?;
@@ -136,7 +173,7 @@ impl Store {
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let location = if url.is_postgres() {
-            let location = Location::parse(url)?;
+            let location = Location::parse(url, &clock)?;
             postgres::open::prepare(&location, policy).await?;
             Some(location)
         } else {
@@ -156,7 +193,7 @@ impl Store {
         clock: Clock,
     ) -> Result<Self, StoreError> {
         let chain = opener.chain.clone();
-        let risks = location.as_ref().map_or_else(ObservedRisks::default, |server| server.risks().clone());
+        let server = location.clone();
         let (queue, reader, checkpointer_ended) = if let Some(location) = location {
             let process = opener.instance.as_ref().map(|_| opener.process);
             let location = location.for_process(process);
@@ -168,6 +205,9 @@ impl Store {
             let ended = writer.checkpointer_ended();
             (Queue::start_on_its_own_thread(writer)?, Reader::Sqlite(pool), Some(ended))
         };
-        Ok(Self::new(queue, reader, url, opener, clock, risks, checkpointer_ended))
+        Ok(Self::new(queue, reader, url, opener, clock, server, checkpointer_ended))
     }
 }
+
+/// How often a server is tried that cannot be used yet.
+const SERVER_RETRY_DELAY: Duration = Duration::from_secs(1);

@@ -59,6 +59,12 @@ impl Row {
     }
 }
 
+/// A time of PostgreSQL, in microseconds since 1970.
+pub(in crate::store) fn time_from_server(row: &PgRow, column: &str) -> Result<Timestamp, StoreError> {
+    let micros: i64 = row.try_get(column).map_err(postgres::failure::classify)?;
+    Timestamp::from_microsecond(micros).map_err(|_| StoreError::unreadable("the server's time"))
+}
+
 /// The head of a chain, from its last row; the start if there is none.
 pub(in crate::store) fn audit_end(rows: &[Row]) -> Result<ChainHead, StoreError> {
     let Some(row) = rows.first() else { return Ok(ChainHead::START) };

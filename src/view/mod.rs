@@ -9,6 +9,7 @@ mod audit;
 mod device;
 mod message;
 mod order;
+mod server;
 mod session;
 mod tree;
 mod value;
@@ -20,6 +21,7 @@ pub use device::{
 };
 pub use message::{MessageDetails, MessageExport, MessageView};
 pub use order::{OrderExport, OrderView};
+pub use server::{NodeClockView, RiskView, ServerView};
 pub use session::{FeedView, SessionView};
 pub use tree::{AlertFacets, Node, Patient, Request, Tree};
 pub use value::Term;

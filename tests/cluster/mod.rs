@@ -3,6 +3,7 @@
 //! own cluster is used.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
+#![allow(clippy::disallowed_methods, reason = "tests wait for a server by the machine's clock")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -37,12 +38,24 @@ pub fn shared() -> &'static Cluster {
 impl Cluster {
     /// Makes a cluster and starts its server.
     pub fn start() -> Self {
+        Self::start_from(None)
+    }
+
+    /// Copies a running cluster and starts the copy as its standby.
+    pub fn standby_of(primary: &Self) -> Self {
+        Self::start_from(Some(primary))
+    }
+
+    fn start_from(primary: Option<&Self>) -> Self {
         let bin = programs();
         // The server cannot choose a port by itself; this one was free just now.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let script = include_str!("supervise.sh");
         let mut command = as_ordinary_user();
         command.args(["bash", "-c", script, "supervise"]).arg(&bin).arg(port.to_string());
+        if let Some(primary) = primary {
+            command.arg(&primary.folder).arg(primary.port.to_string());
+        }
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).current_dir("/").spawn().unwrap();
         let commands = child.stdin.take();
@@ -70,6 +83,11 @@ impl Cluster {
     /// Stops it with SIGQUIT, an immediate shutdown: what is not in its write-ahead log on the disk is lost.
     pub fn quit(&self) {
         self.order("quit");
+    }
+
+    /// Makes a standby the primary.
+    pub fn promote(&self) {
+        self.order("promote");
     }
 
     /// Kills it with SIGKILL, as a failing machine would.

@@ -1,7 +1,8 @@
 # Keeps one PostgreSQL cluster for the process that started this, and for as long as that process lives: it holds the other
 # end of stdin, so that its end is seen here however it came about. Runs as an ordinary user; initdb insists on that.
 #
-# Arguments: the folder with PostgreSQL's programs, and a port. Prints the folder of the cluster, and a line after each
+# Arguments: the folder with PostgreSQL's programs, and a port; for a standby also the socket folder and the port of its
+# primary. Prints the folder of the cluster, and a line after each
 # command: start, stop (as an administrator does), quit (at once), crash (kill -9 of the postmaster), freeze, thaw; install and set
 # change files of the cluster.
 set -u
@@ -40,7 +41,11 @@ start() {
 }
 
 {
-    "$bin/initdb" -D "$root/data" -U postgres -E UTF8 --no-locale -A trust --no-instructions >"$root/log" 2>&1 &&
+    if [ $# -gt 2 ]; then
+        "$bin/pg_basebackup" -h "$3" -p "$4" -U postgres -D "$root/data" -R -c fast >"$root/log" 2>&1
+    else
+        "$bin/initdb" -D "$root/data" -U postgres -E UTF8 --no-locale -A trust --no-instructions >"$root/log" 2>&1
+    fi &&
     cat >>"$root/data/postgresql.conf" <<CONF &&
 listen_addresses = '127.0.0.1'
 port = $port
@@ -53,6 +58,7 @@ log_min_messages = warning
 CONF
     cat >"$root/data/pg_hba.conf" <<HBA
 local all all trust
+local replication all trust
 host all all 127.0.0.1/32 scram-sha-256
 HBA
 } || { cat "$root/log" >&2; rm -rf "$root"; exit 1; }
@@ -62,6 +68,7 @@ while read -r word argument; do
     case $word in
         start) start && echo done ;;
         stop) stop fast && echo done ;;
+        promote) "$bin/pg_ctl" -D "$root/data" -t 20 -w promote >>"$root/log" 2>&1 && echo done ;;
         quit) stop immediate && echo done ;;
         crash) crash && echo done ;;
         freeze) for pid in $(family); do kill -STOP "$pid"; done && echo done ;;

@@ -41,9 +41,9 @@ fn send_and_stop(server: &Cluster, wire: &mut Wire, prefix: &str) -> Vec<String>
 #[test]
 fn what_is_acknowledged_survives_an_immediate_stop_whatever_synchronous_commit_is() {
     let server = Cluster::start();
-    // Without a wait for the disk, a commit is written after up to three times this.
+    // Without a wait for the disk, a commit is written after up to three times this, or this many bytes.
     server.set("wal_writer_delay = '10s'");
-    server.set("wal_writer_flush_after = 0");
+    server.set("wal_writer_flush_after = '1GB'");
     server.stop();
     server.restart();
     let url = server.database();

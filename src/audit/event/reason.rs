@@ -35,6 +35,8 @@ pub enum ConfigurationFault {
     Revocation,
     /// The certificates and keys for the audit record repository cannot be used.
     Repository,
+    /// The password file of the store cannot be used.
+    Store,
 }
 
 /// What a node finds about the end of its audit chain.
@@ -129,6 +131,7 @@ impl ConfigurationFault {
             Self::Identities => "identities",
             Self::Revocation => "revocation",
             Self::Repository => "repository",
+            Self::Store => "store",
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::cli::context::failed;
 use crate::cli::operator::operator;
 use crate::cli::time::parse_duration;
 use crate::cli::{Exit, Failure, Outcome, Output};
-use crate::model::{Clock, DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId};
 use crate::southbound::Sendable;
 use crate::store::{OutboxEntry, QueuedMessage, Store, StoreError};
 use crate::view::OrderView;
@@ -36,7 +36,6 @@ pub(crate) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> Outcome {
-    let clock = Clock::system();
     let Arguments { cn, file, within, no_wait } = arguments;
     let sendable = read(&file).await?;
     let device = store.device(&cn).await.map_err(failed)?;
@@ -44,7 +43,7 @@ pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> 
     if device.status == DeviceStatus::Suspended {
         return Err(anyhow!("device {cn} is suspended and cannot connect: `device resume {cn}` first").into());
     }
-    let now = clock.now();
+    let now = store.now();
     // Orders are sent in the order of their identifiers.
     store.continue_identifiers(now, MAX_LEAD).await.map_err(failed)?;
     let id = MessageId::at(now);
@@ -60,7 +59,7 @@ pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> 
     store.queue(message).await.map_err(failed)?;
     if !no_wait {
         tokio::select! {
-            settled = wait(id, &cn, store, &clock) => settled?,
+            settled = wait(id, &cn, store) => settled?,
             _ = tokio::signal::ctrl_c() => {
                 store.withdraw(id, &cn, &operator()).await.map_err(failed)?;
             }
@@ -78,12 +77,12 @@ async fn read(file: &Path) -> Result<Sendable, Failure> {
 }
 
 /// Waits until the order has an outcome.
-async fn wait(id: MessageId, device: &DeviceId, store: &Store, clock: &Clock) -> Result<(), Failure> {
+async fn wait(id: MessageId, device: &DeviceId, store: &Store) -> Result<(), Failure> {
     loop {
         let (entry, _) = find(id, store).await?;
         let (end, settlement) = entry.lapse();
         // There may be no running platform to settle it.
-        if end <= clock.now() {
+        if end <= store.now() {
             store.lapse(id, device, settlement).await.map_err(failed)?;
         }
         if entry.settled.is_some() {

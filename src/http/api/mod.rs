@@ -9,9 +9,11 @@ mod devices;
 mod messages;
 mod orders;
 mod response;
+mod store;
 
 pub(super) use audit::audit;
 pub(super) use certificates::certificates;
 pub(super) use devices::{devices, sessions};
 pub(super) use messages::messages;
 pub(super) use orders::orders;
+pub(super) use store::store;

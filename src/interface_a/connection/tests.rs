@@ -14,12 +14,13 @@ use super::super::resources::Accepting;
 use super::*;
 use crate::authz::{Device, DeviceStatus, Directory};
 use crate::hl7::AcknowledgementCode;
-use crate::model::{DeviceId, Refusal};
+use crate::model::{Deadline, DeviceId, Refusal};
 use crate::store::MessageFilter;
 use crate::store::fixtures::TestStore;
 
 fn delivery(control_id: &[u8], frame: Bytes) -> Delivery {
-    Delivery { control_id: control_id.to_vec(), application: false, expires_at: jiff::Timestamp::MAX, frame }
+    let deadline = Deadline::after(&crate::model::Clock::system(), jiff::SignedDuration::MAX);
+    Delivery { control_id: control_id.to_vec(), application: false, deadline, frame }
 }
 
 /// A running connection, and the device's end of it.

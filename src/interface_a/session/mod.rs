@@ -240,8 +240,9 @@ impl Session {
 
     /// Sends a message of ours, unless its sender has stopped waiting for the acknowledgement. A peer that
     /// takes no bytes may have delayed it until it expired, and an order must not come late.
-    pub(super) fn deliver(&mut self, Outgoing { control_id, expires_at, frame }: Outgoing, now: Now) {
-        if now.wall < expires_at && self.pending_replies.expects(self.inbound.device(), &control_id) {
+    pub(super) fn deliver(&mut self, Outgoing { control_id, deadline, frame }: Outgoing, now: Now) {
+        let is_over = deadline.is_over(now.wall, now.instant);
+        if !is_over && self.pending_replies.expects(self.inbound.device(), &control_id) {
             self.effects.push_back(Effect::Send(frame));
         }
     }

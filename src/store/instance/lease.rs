@@ -21,6 +21,7 @@ use crate::store::error::StoreError;
 use crate::store::postgres::durability::{all_risks, risks_from};
 use crate::store::postgres::failure::classify;
 use crate::store::postgres::location::Location;
+use crate::store::row::time_from_server;
 
 /// The lease of this process on a node.
 #[derive(Debug)]
@@ -128,10 +129,15 @@ impl Lease {
             Some(connection) => connection,
             None => connection.insert(self.location.connect_to_write().await?),
         };
+        let clock = self.location.clock();
+        let ahead = clock.difference().map(|difference| difference.ahead.as_micros());
         let renew = sqlx::query(RENEW).bind(self.node.as_str()).bind(self.process.to_string());
+        let renew = renew.bind(ahead.and_then(|micros| i64::try_from(micros).ok()));
+        let asked = clock.ask();
         let Some(row) = renew.fetch_optional(&mut *connection).await.map_err(classify)? else {
             return holder(connection, &self.node).await.map(Some);
         };
+        clock.observe(asked, time_from_server(&row, "renewed_at")?);
         self.location.risks().observe(risks_from(row.try_get("risks").map_err(classify)?));
         Ok(None)
     }
@@ -197,12 +203,13 @@ SET process = excluded.process, host = excluded.host, pid = excluded.pid, renewe
 WHERE lease.process = excluded.process
     OR lease.renewed_at <= excluded.renewed_at - $5 OR lease.renewed_at > excluded.renewed_at + $5";
 
-/// Reports the risks of the server's settings, so that they are found while nothing is written, too.
+/// Reports the time of the server, and the risks of its settings, so that they are found while nothing is
+/// written, too.
 const RENEW: &str = concat!(
     "
-UPDATE node_lease SET renewed_at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+UPDATE node_lease SET renewed_at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, clock_ahead = $3
 WHERE node = $1 AND process = $2
-RETURNING ",
+RETURNING renewed_at, ",
     all_risks!(),
     " AS risks"
 );

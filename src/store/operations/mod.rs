@@ -9,4 +9,5 @@ mod message;
 mod outbox;
 mod readiness;
 mod retention;
+mod server;
 pub(in crate::store) mod verify;

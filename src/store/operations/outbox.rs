@@ -21,7 +21,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::AlreadyWaiting`] when a message with the same control id waits for the device.
     pub async fn queue(&self, message: QueuedMessage) -> Result<(), StoreError> {
-        let (now, device) = (self.clock().now(), &message.device);
+        let (now, device) = (self.now(), &message.device);
         // One with the same control id whose time is over may not be settled yet.
         if let Some(earlier) = self.reader().unsettled(device, &message.control_id).await?
             && let (at, settlement) = earlier.lapse()
@@ -158,7 +158,7 @@ impl Store {
     /// # Errors
     /// When they cannot be read.
     pub async fn outbox(&self, filter: &OutboxFilter) -> Result<Vec<OutboxEntry>, StoreError> {
-        self.reader().outbox(filter, self.clock().now()).await
+        self.reader().outbox(filter, self.now()).await
     }
 
     /// One entry of the outbox and the bytes of its message.
@@ -166,7 +166,7 @@ impl Store {
     /// # Errors
     /// When it cannot be read.
     pub async fn outbox_entry(&self, id: MessageId) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
-        self.reader().outbox_entry(id, self.clock().now()).await
+        self.reader().outbox_entry(id, self.now()).await
     }
 
     /// The newest message with this control id that was sent to the device, and its bytes.
@@ -178,7 +178,7 @@ impl Store {
         device: &DeviceId,
         control_id: &str,
     ) -> Result<Option<(OutboxEntry, Bytes)>, StoreError> {
-        self.reader().latest_sent(device, control_id, self.clock().now()).await
+        self.reader().latest_sent(device, control_id, self.now()).await
     }
 
     async fn change_outbox(&self, change: OutboxChange) -> Result<bool, StoreError> {

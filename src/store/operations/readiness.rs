@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::StoreUrl;
+use crate::model::{Clock, StoreUrl};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::postgres;
@@ -40,7 +40,7 @@ impl Store {
         if !url.is_postgres() {
             return Ok(());
         }
-        let location = postgres::location::Location::parse(&url)?;
+        let location = postgres::location::Location::parse(&url, &Clock::system())?;
         require_none(&postgres::open::query(&location, postgres::rights::select_missing(removals)).await?)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::Timestamp;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnection, Postgres};
 
@@ -11,7 +12,7 @@ use super::rows::{NewRow, bind_events, bind_rows, insert_messages, is_holder, so
 use crate::audit::{ChainHead, Event};
 use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::error::StoreError;
-use crate::store::row::{Row, audit_end, message_id};
+use crate::store::row::{Row, audit_end, message_id, time_from_server};
 use crate::store::statement::Statement;
 use crate::store::write::chain::ChainedEvent;
 use crate::store::write::connection::Connection;
@@ -43,6 +44,12 @@ impl Connection for PgConnection {
         }
         rows.retain(|row| matches!(row.get::<Option<bool>>("is_holder"), Ok(None)));
         audit_end(&rows)
+    }
+
+    async fn now(&mut self, at: Timestamp) -> Result<Timestamp, StoreError> {
+        let row =
+            sqlx::query(SELECT_NOW).bind(at.as_microsecond()).fetch_one(self).await.map_err(classify)?;
+        time_from_server(&row, "now")
     }
 
     async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
@@ -166,6 +173,11 @@ async fn resends(
     });
     by_key.collect()
 }
+
+/// A test has its own time: that of its entries.
+const SELECT_NOW: &str = "
+SELECT CASE WHEN current_setting('pcd.clock', true) = 'caller' THEN $1
+    ELSE (extract(epoch FROM clock_timestamp()) * 1000000)::bigint END AS now";
 
 /// The level of the transaction, and the risks for which it must not be committed.
 const PREPARE: &str = concat!("SELECT ", set_level!(), ", ", unaccepted_risks!(), " AS risks");

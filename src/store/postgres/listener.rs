@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgListener, PgPool};
+use sqlx::postgres::PgListener;
+
+use super::pool::ReadPool;
 
 /// A connection that listens for notifications, and reconnects when it is lost.
 #[derive(Debug)]
 pub(in crate::store) struct Listener {
-    pool: PgPool,
+    pool: ReadPool,
     listener: Option<PgListener>,
 }
 
 impl Listener {
-    pub(in crate::store) const fn new(pool: PgPool) -> Self {
+    pub(in crate::store) const fn new(pool: ReadPool) -> Self {
         Self { pool, listener: None }
     }
 
@@ -46,7 +48,7 @@ impl Listener {
     }
 
     async fn listen(&self) -> Result<PgListener, sqlx::Error> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
+        let mut listener = PgListener::connect_with(&self.pool.current()).await?;
         listener.listen("pcd_device").await?;
         Ok(listener)
     }

@@ -1,71 +1,89 @@
-//! The address of the server, and connections to it whose commits are durable.
+//! The servers of the store, and connections to the one of them that takes writes and whose commits are
+//! durable.
+//!
+//! Each new connection reads the password file again, and tries the servers in the order of the URL,
+//! beginning with the one that was used last. Open connections go on. So a new password needs no restart, and
+//! after a failover the writer, the lease and the readers find the other server when they reconnect.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Read as _};
-use std::net::IpAddr;
-use std::path::Path;
-use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, Row as _};
-use tracing::log::LevelFilter;
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, Row as _};
 
+use super::address::Address;
 use super::durability;
+use super::endpoint::Endpoint;
 use super::failure::classify;
-use crate::filesystem::NotPrivate;
-use crate::model::StoreUrl;
+use super::password::{Password, require_private};
+use crate::model::{Clock, StoreRisks, StoreUrl, explained};
 use crate::store::error::StoreError;
 use crate::store::instance::process::ProcessId;
+use crate::store::row::time_from_server;
+use crate::store::server::clock::ServerClock;
 use crate::store::server::risks::ObservedRisks;
 
-/// The address of the server and how to connect to it. `Debug` does not show the password.
+/// The servers of a store and how to connect to them. Clones share everything but the process. `Debug` does
+/// not show the password.
 #[derive(Clone)]
 pub(in crate::store) struct Location {
-    url: StoreUrl,
-    options: PgConnectOptions,
+    servers: Arc<Servers>,
     /// The process that serves a node, for the fence of its writing connections: see
     /// [`crate::store::instance::lease`].
     process: Option<ProcessId>,
+}
+
+struct Servers {
+    url: StoreUrl,
+    address: Address,
+    password: Mutex<Password>,
+    /// The endpoint that took writes last; at first the first one.
+    current: Mutex<Endpoint>,
     risks: ObservedRisks,
+    clock: ServerClock,
+}
+
+/// What new connections of the readers use.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) endpoint: Endpoint,
+    password: Option<String>,
+}
+
+/// What a reload changes, read and not yet applied. There is no `Debug`: it holds a password.
+pub(in crate::store) struct Access {
+    password: Password,
+    accepted_risks: StoreRisks,
+}
+
+impl Access {
+    pub(in crate::store) fn read(url: &StoreUrl) -> Result<Self, StoreError> {
+        let password = Password::read(url.password_file())?;
+        Ok(Self { password, accepted_risks: url.accepted_risks() })
+    }
 }
 
 impl Location {
-    /// Parses `postgres://USER@HOST/DATABASE`, and reads the password file if the URL has one.
-    pub(in crate::store) fn parse(url: &StoreUrl) -> Result<Self, StoreError> {
-        let (_, parameters) = url.secret().split_once('?').unwrap_or_default();
-        let names = parameters.split('&').filter_map(|pair| pair.split('=').next());
-        // sqlx ignores unknown parameters and writes them to the log.
-        if names.filter(|name| !name.is_empty()).any(|name| !PARAMETERS.contains(&name)) {
-            return Err(StoreError::Url);
+    /// Parses the URL, and reads the password file if there is one.
+    pub(in crate::store) fn parse(url: &StoreUrl, clock: &Clock) -> Result<Self, StoreError> {
+        let address = Address::parse(url.secret())?;
+        if let Some(variable) = address.overriding_variable() {
+            return Err(StoreError::Environment(variable));
         }
-        let mut options = PgConnectOptions::from_str(url.secret()).map_err(|_| StoreError::Url)?;
-        if options.get_database().is_none_or(str::is_empty) {
-            return Err(StoreError::Url);
+        if let Some(key) = address.client_key() {
+            require_private(key)?;
         }
-        if let Some(file) = url.password_file() {
-            options = options.password(&password(file)?);
-        }
-        // sqlx reads the client's key without a look at its permissions. It decodes the value; a path that
-        // needs that is not found here.
-        if let Some(key) = parameters.split('&').find_map(|pair| pair.strip_prefix("sslkey=")) {
-            open_private(Path::new(key)).map(drop).or_else(|error| match error.kind() {
-                io::ErrorKind::NotFound => Ok(()),
-                _ => Err(unusable(Path::new(key), error)),
-            })?;
-        }
-        let chosen = parameters.contains("sslmode=") || std::env::var_os("PGSSLMODE").is_some();
-        if !chosen {
-            // Messages contain patient data. A connection that does not leave the machine needs no TLS; any
-            // other needs TLS and an authenticated server.
-            let is_local = options.get_socket().is_some() || is_loopback(options.get_host());
-            options = options.ssl_mode(if is_local { PgSslMode::Prefer } else { PgSslMode::VerifyFull });
-        }
-        let options = options.application_name("pcd-platform").log_statements(LevelFilter::Trace);
-        let risks = ObservedRisks::new(url.accepted_risks());
-        Ok(Self { url: url.clone(), options, process: None, risks })
+        let first = address.endpoints.first().cloned().ok_or(StoreError::Url)?;
+        let servers = Servers {
+            url: url.clone(),
+            address,
+            password: Mutex::new(Password::read(url.password_file())?),
+            current: Mutex::new(first),
+            risks: ObservedRisks::new(url.accepted_risks()),
+            clock: ServerClock::new(clock.clone()),
+        };
+        Ok(Self { servers: Arc::new(servers), process: None })
     }
 
     /// The same place, for the process that serves a node.
@@ -73,41 +91,103 @@ impl Location {
         Self { process, ..self }
     }
 
-    pub(in crate::store) const fn url(&self) -> &StoreUrl {
-        &self.url
+    pub(in crate::store) fn url(&self) -> &StoreUrl {
+        &self.servers.url
     }
 
     /// The risks of the server, as observed by the connections of this location and its clones.
-    pub(in crate::store) const fn risks(&self) -> &ObservedRisks {
-        &self.risks
+    pub(in crate::store) fn risks(&self) -> &ObservedRisks {
+        &self.servers.risks
     }
 
-    pub(super) fn options(&self) -> PgConnectOptions {
-        self.options.clone()
+    /// The clock of the server, as observed by the connections of this location and its clones.
+    pub(in crate::store) fn clock(&self) -> &ServerClock {
+        &self.servers.clock
+    }
+
+    /// The server that took writes last: `HOST:PORT`.
+    pub(in crate::store) fn server(&self) -> String {
+        self.current().to_string()
+    }
+
+    /// Applies a reload: for connections that are opened from now on.
+    pub(in crate::store) fn apply(&self, access: Access) {
+        self.servers.risks.accept(access.accepted_risks);
+        *self.password() = access.password;
+    }
+
+    pub(super) fn route(&self) -> Route {
+        let endpoint = self.current().clone();
+        Route { endpoint, password: self.password().secret().map(str::to_owned) }
+    }
+
+    /// How to connect by this route.
+    pub(super) fn options(&self, route: &Route) -> PgConnectOptions {
+        self.servers.address.options(&route.endpoint, route.password.as_deref())
     }
 
     #[cfg(test)]
-    pub(in crate::store) fn ssl_mode(&self) -> PgSslMode {
-        self.options.get_ssl_mode()
+    pub(in crate::store) fn ssl_mode(&self) -> sqlx::postgres::PgSslMode {
+        self.options(&self.route()).get_ssl_mode()
     }
 
-    /// Connects, and checks that the server's commits are durable.
+    fn password(&self) -> MutexGuard<'_, Password> {
+        self.servers.password.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn current(&self) -> MutexGuard<'_, Endpoint> {
+        self.servers.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connects to the first server that takes writes, and checks that its commits are durable.
     pub(in crate::store) async fn connect(&self) -> Result<PgConnection, StoreError> {
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, async {
-            let mut connection = PgConnection::connect_with(&self.options).await.map_err(|source| {
-                StoreError::Connect { place: self.url.clone(), source: Arc::new(source) }
-            })?;
-            self.examine(&mut connection).await?;
-            Ok(connection)
-        });
-        connecting.await.map_err(|_| StoreError::Timeout(CONNECT_TIMEOUT))?
+        self.password().refresh();
+        let endpoints = &self.servers.address.endpoints;
+        let count = endpoints.len();
+        let first = endpoints.iter().position(|endpoint| *endpoint == *self.current()).unwrap_or_default();
+        let limit = if count == 1 { CONNECT_TIMEOUT } else { CONNECT_TIMEOUT_OF_EACH };
+        let mut failures = Vec::new();
+        for endpoint in endpoints.iter().cycle().skip(first).take(count) {
+            let connecting = tokio::time::timeout(limit, self.connect_to(endpoint));
+            match connecting.await.unwrap_or(Err(StoreError::Timeout(limit))) {
+                Ok(connection) => {
+                    self.use_endpoint(endpoint);
+                    return Ok(connection);
+                }
+                Err(error) => failures.push((endpoint, error)),
+            }
+        }
+        Err(reason(failures))
+    }
+
+    fn use_endpoint(&self, endpoint: &Endpoint) {
+        let mut current = self.current();
+        if *current != *endpoint {
+            endpoint.clone_into(&mut current);
+            tracing::warn!(server = %endpoint, "connected to another server of the store");
+        }
+    }
+
+    async fn connect_to(&self, endpoint: &Endpoint) -> Result<PgConnection, StoreError> {
+        let Servers { address, url, .. } = &*self.servers;
+        // The password is not locked while this waits.
+        let options = address.options(endpoint, self.password().secret());
+        let mut connection = PgConnection::connect_with(&options)
+            .await
+            .map_err(|source| StoreError::Connect { place: url.clone(), source: Arc::new(source) })?;
+        self.examine(&mut connection).await?;
+        Ok(connection)
     }
 
     /// Connects, and sets the timeouts of the writer.
     pub(in crate::store) async fn connect_to_write(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.connect().await?;
         prepare(&mut connection, WRITE).await?;
-        durability::accept(&mut connection, self.risks.accepted()).await?;
+        durability::accept(&mut connection, self.risks().accepted()).await?;
+        if self.clock().is_manual() {
+            // The time of a test is that of its entries.
+            prepare(&mut connection, "SET pcd.clock = 'caller'").await?;
+        }
         if let Some(process) = self.process {
             // A UUID has no quotes.
             prepare(&mut connection, &format!("SET pcd.process = '{process}'")).await?;
@@ -117,7 +197,12 @@ impl Location {
 
     /// Refuses a server whose commits are not durable, or that cannot store all messages.
     async fn examine(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        let asked = self.clock().ask();
         let row = sqlx::query(EXAMINE).fetch_one(&mut *connection).await.map_err(classify)?;
+        self.clock().observe(asked, time_from_server(&row, "now")?);
+        if row.try_get::<bool, _>("takes_no_writes").map_err(classify)? {
+            return Err(StoreError::ReadOnly);
+        }
         if row.try_get::<String, _>("server_encoding").map_err(classify)? != "UTF8" {
             return Err(StoreError::Server(
                 "using a database with another encoding than UTF8; create one with ENCODING 'UTF8'",
@@ -126,18 +211,30 @@ impl Location {
         if row.try_get::<i32, _>("version").map_err(classify)? < MIN_SERVER_VERSION {
             return Err(StoreError::Server("older than PostgreSQL 13; upgrade it"));
         }
-        if row.try_get::<bool, _>("standby").map_err(classify)? {
-            return Err(StoreError::Server("a standby, which is read-only; connect to the primary"));
-        }
-        self.risks.observe(durability::examine(connection).await?);
-        self.risks.require_accepted()
+        self.risks().observe(durability::examine(connection).await?);
+        self.risks().require_accepted()
     }
 }
 
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.url, f)
+        fmt::Debug::fmt(self.url(), f)
     }
+}
+
+/// Why no server can be used: the one error, or one that does not pass by itself, or all.
+fn reason(failures: Vec<(&Endpoint, StoreError)>) -> StoreError {
+    if let [(_, error)] = failures.as_slice() {
+        return error.clone();
+    }
+    if let Some((_, error)) = failures.iter().find(|(_, error)| !error.may_pass()) {
+        return error.clone();
+    }
+    let reasons = failures.iter().map(|(endpoint, error)| match error {
+        StoreError::Connect { source, .. } => format!("{endpoint}: {}", explained(&**source)),
+        error => format!("{endpoint}: {}", explained(error)),
+    });
+    StoreError::NoServer(reasons.collect::<Vec<_>>().join("; "))
 }
 
 /// Runs `settings` on a new connection. The server ends statements and locks that take too long as well, so
@@ -146,46 +243,21 @@ async fn prepare(connection: &mut PgConnection, settings: &str) -> Result<(), St
     connection.execute(AssertSqlSafe(settings.to_owned())).await.map(drop).map_err(classify)
 }
 
-fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// The first line of the password file, which only its owner may read.
-fn password(file: &Path) -> Result<String, StoreError> {
-    let mut text = String::new();
-    let read = open_private(file).and_then(|mut opened| opened.read_to_string(&mut text));
-    read.map_err(|error| unusable(file, error))?;
-    Ok(text.lines().next().unwrap_or_default().to_owned())
-}
-
-/// Opens a file that no other account can read or change.
-fn open_private(file: &Path) -> io::Result<fs::File> {
-    let opened = fs::File::open(file)?;
-    match NotPrivate::find(&opened.metadata()?) {
-        None => Ok(opened),
-        Some(problem) => Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("the file {problem}"))),
-    }
-}
-
-fn unusable(file: &Path, error: io::Error) -> StoreError {
-    StoreError::Password { file: file.to_owned(), source: Arc::new(error) }
-}
-
 /// How long connecting to the server may take.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The same of each of several servers.
+const CONNECT_TIMEOUT_OF_EACH: Duration = Duration::from_secs(3);
 
 /// The tests run on a newer version; older ones are no longer maintained.
 const MIN_SERVER_VERSION: i32 = 130_000;
 
 const EXAMINE: &str = "
-SELECT current_setting('server_encoding') AS server_encoding, current_setting('server_version_num')::int AS version,
-    pg_is_in_recovery() AS standby";
+SELECT current_setting('server_encoding') AS server_encoding,
+    current_setting('server_version_num')::int AS version,
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
+    pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS takes_no_writes";
 
 /// Shorter than the timeout of a commit, so that the server's error arrives first.
 const WRITE: &str = "
 SET lock_timeout = '4s'; SET statement_timeout = '8s'; SET idle_in_transaction_session_timeout = '8s'";
-
-/// The parameters that the URL may have.
-const PARAMETERS: [&str; 10] =
-    ["sslmode", "sslrootcert", "sslcert", "sslkey", "host", "hostaddr", "port", "user", "password", "dbname"];

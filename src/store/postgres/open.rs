@@ -1,11 +1,11 @@
 //! Opens the store on a server: its schema first, then the lease of a serving process, then the connections.
 
 use sqlx::Connection as _;
-use sqlx::postgres::{PgConnection, PgPool, Postgres};
+use sqlx::postgres::{PgConnection, Postgres};
 
 use super::failure::classify;
 use super::location::Location;
-use super::pool;
+use super::pool::ReadPool;
 use super::schema;
 use super::writer::Writer;
 use crate::model::{Clock, NodeName};
@@ -23,9 +23,9 @@ pub(in crate::store) async fn open(
     location: Location,
     chain: OwnChain,
     clock: Clock,
-) -> Result<(Writer, PgPool), StoreError> {
+) -> Result<(Writer, ReadPool), StoreError> {
     let connection = location.connect_to_write().await?;
-    let pool = pool::open(&location);
+    let pool = ReadPool::open(location.clone());
     Ok((Writer::new(location, chain, clock, connection), pool))
 }
 

@@ -1,8 +1,9 @@
 //! The pool of connections that read.
 
-use sqlx::{PgPool, SqlitePool};
+use sqlx::SqlitePool;
 
 use crate::store::error::StoreError;
+use crate::store::postgres::pool::ReadPool;
 use crate::store::row::Row;
 use crate::store::statement::Statement;
 use crate::store::{postgres, sqlite};
@@ -10,7 +11,7 @@ use crate::store::{postgres, sqlite};
 /// A pool of connections that read. A long listing blocks neither other listings nor the writer.
 pub(in crate::store) enum Reader {
     Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Postgres(ReadPool),
 }
 
 impl Reader {

@@ -30,6 +30,11 @@ impl ObservedRisks {
         risks
     }
 
+    /// Replaces the accepted risks.
+    pub(in crate::store) fn accept(&self, accepted: StoreRisks) {
+        self.0.accepted.store(accepted.bits(), Ordering::Relaxed);
+    }
+
     /// Sets the gauges of `metrics` now and at each change. Only the first call has an effect.
     pub(in crate::store) fn report_to(&self, metrics: &Metrics) {
         if self.0.metrics.set(metrics.clone()).is_ok() {

@@ -63,7 +63,7 @@ async fn a_server_without_durable_commits_is_refused() {
 async fn each_connection_that_writes_waits_for_the_disk() {
     let own = cluster::Cluster::start();
     let url = own.database();
-    let location = postgres::location::Location::parse(&url.as_str().into()).unwrap();
+    let location = postgres::location::Location::parse(&url.as_str().into(), &Clock::system()).unwrap();
     for (configured, expected) in [
         ("off", "on"),
         ("local", "on"),
@@ -115,7 +115,7 @@ async fn remote_servers_are_authenticated_unless_the_url_says_otherwise() {
         ("postgres://pcd@%2Frun%2Fpostgresql/pcd", PgSslMode::Prefer),
         ("postgres://pcd@localhost/pcd?sslmode=verify-full", PgSslMode::VerifyFull),
     ] {
-        let chosen = postgres::location::Location::parse(&url.into()).unwrap().ssl_mode();
+        let chosen = postgres::location::Location::parse(&url.into(), &Clock::system()).unwrap().ssl_mode();
         assert_eq!(format!("{chosen:?}"), format!("{mode:?}"), "{url}");
     }
 }

@@ -247,7 +247,8 @@ async fn apply_entry(
             trail.extend(change.events(actor).into_iter().map(|event| (*at, event)));
         }
         Write::Outbox(change) => {
-            let rows = outbox::apply(connection, node, *at, change).await?;
+            let now = connection.now(*at).await?;
+            let rows = outbox::apply(connection, node, now, change).await?;
             // A change that was not possible has not happened: no audit row.
             trail.extend(change.event().filter(|_| rows > 0).map(|event| (*at, event)));
             return Ok(WriteOutcome::Rows(rows));

@@ -1,5 +1,7 @@
 //! The operations of a database connection that writing a batch needs.
 
+use jiff::Timestamp;
+
 use crate::audit::ChainHead;
 use crate::model::NodeName;
 use crate::store::error::StoreError;
@@ -13,6 +15,12 @@ pub(in crate::store) trait Connection: Send {
     /// the transaction ends, and returns the head of the chain. One method, because each statement is a round
     /// trip.
     fn begin(&mut self, node: &NodeName) -> impl Future<Output = Result<ChainHead, StoreError>> + Send;
+
+    /// The time by which an order expires and by which it is claimed: that of the server, which all nodes
+    /// share. A file has no other time than its only node, which has read `at`.
+    fn now(&mut self, at: Timestamp) -> impl Future<Output = Result<Timestamp, StoreError>> + Send {
+        std::future::ready(Ok(at))
+    }
 
     /// Runs a statement without parameters.
     fn run(&mut self, sql: &'static str) -> impl Future<Output = Result<(), StoreError>> + Send;

@@ -14,7 +14,7 @@ use crate::audit;
 use crate::config::ConfigHandle;
 use crate::hl7::AcknowledgementCode;
 use crate::interface_a::Exchange;
-use crate::model::{Clock, MessageId, SessionId};
+use crate::model::{Clock, Deadline, MessageId, SessionId};
 use crate::store::MessageRecord;
 
 mod hostile;
@@ -491,9 +491,10 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
     };
     let (mut seventh, mut eighth) = (expect(b"OURS-7"), expect(b"OURS-8"));
     let ours = Bytes::from(framed("MSH|^~\\&|OURS\r"));
+    let clock = bench.clock.clone();
     let outgoing = |id: &[u8]| Outgoing {
         control_id: id.to_vec(),
-        expires_at: jiff::Timestamp::MAX,
+        deadline: Deadline::after(&clock, jiff::SignedDuration::MAX),
         frame: ours.clone(),
     };
     bench.then(|session, now| session.deliver(outgoing(b"OURS-6"), now));
@@ -526,13 +527,15 @@ fn a_delivery_is_acknowledged_by_the_message_that_names_it() {
 #[test]
 fn an_order_that_expired_on_its_way_into_the_session_is_not_sent() {
     let mut bench = Bench::new(LIMITS);
-    let (device, now) = (NAME.parse().unwrap(), bench.clock.now());
+    let (device, clock) = (NAME.parse().unwrap(), bench.clock.clone());
     let _exchange = bench.pending_replies.expect(&device, b"1", None, false).unwrap();
-    let outgoing =
-        |expires_at| Outgoing { control_id: b"1".to_vec(), expires_at, frame: Bytes::from("order") };
-    bench.then(|session, at| session.deliver(outgoing(now), at));
+    let outgoing = |millis| {
+        let deadline = Deadline::after(&clock, jiff::SignedDuration::from_millis(millis));
+        Outgoing { control_id: b"1".to_vec(), deadline, frame: Bytes::from("order") }
+    };
+    bench.then(|session, at| session.deliver(outgoing(0), at));
     assert!(bench.sent.is_empty());
-    bench.then(|session, at| session.deliver(outgoing(now + jiff::SignedDuration::from_millis(1)), at));
+    bench.then(|session, at| session.deliver(outgoing(1), at));
     assert_eq!(bench.sent, b"order");
 }
 
