@@ -13,6 +13,10 @@ type GiveBack = Box<dyn FnOnce(Wait) -> Box<dyn Any>>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     /// A signature of a token: a few at once.
+    #[cfg_attr(
+        not(feature = "pkcs11"),
+        expect(dead_code, reason = "without the feature no key is in a token")
+    )]
     Token,
     /// Responses of responders and distribution points.
     RevocationData,

@@ -47,7 +47,7 @@ impl CountedSessions {
         }
     }
 
-    /// Both together. Beyond [`MAX_LISTED`] certificates or addresses, the count alone grows.
+    /// Both together. Beyond `MAX_LISTED` certificates or addresses, the count alone grows.
     #[must_use]
     pub fn plus(mut self, other: Self) -> Self {
         self.count = self.count.saturating_add(other.count);
