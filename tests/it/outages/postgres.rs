@@ -114,6 +114,14 @@ fn standbys(trial: &mut Trial, servers: &mut Servers) {
         servers.order("crash", servers.leader(), "");
         servers.fail_over();
     });
+    servers.follow(true);
+    trial.outage("failover, standby reached before its promotion", |trial| {
+        servers.order("crash", servers.leader(), "");
+        // It serves, and refuses to be written.
+        servers.order("lead", servers.leader().other(), "");
+        trial.wait_for_refusals(SHORT);
+        servers.fail_over();
+    });
     servers.follow(false);
     trial.outage("failover, asynchronous standby without lag", |_| {
         // A server that is stopped sends the standby everything before it ends.

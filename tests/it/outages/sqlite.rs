@@ -39,6 +39,12 @@ fn no_outage_of_a_store_in_a_file_loses_an_acknowledged_message() {
         trial.wait_for_refusals(SHORT);
         disk.recover();
     });
+    trial.outage("disk of the log full", |trial| {
+        disk.fill("/log");
+        // Each connection and each message writes to the log.
+        trial.wait(SHORT);
+        disk.recover();
+    });
     trial.outage("disk slow", |trial| {
         disk.slow_down(Duration::from_millis(300));
         trial.wait(SHORT);
