@@ -1,6 +1,6 @@
 //! A snapshot of the device directory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -16,8 +16,8 @@ pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     devices: HashMap<DeviceId, Arc<Device>>,
-    /// The Common Names as identities.
-    identities: HashSet<DeviceIdentity>,
+    /// The Common Names as identities, and how many entries have each: names may differ in case only.
+    identities: HashMap<DeviceIdentity, usize>,
 }
 
 impl Directory {
@@ -54,7 +54,16 @@ impl Directory {
     /// Whether `identity` is the Common Name of a device or gateway, active or suspended.
     #[must_use]
     pub fn names(&self, identity: &DeviceIdentity) -> bool {
-        self.identities.contains(identity)
+        self.identities.contains_key(identity)
+    }
+
+    /// Whether another entry has this Common Name in another spelling: names are compared exactly, and
+    /// identities are not.
+    #[must_use]
+    pub fn has_case_variant(&self, id: &DeviceId) -> bool {
+        let identity = DeviceIdentity::new(id.as_str(), "");
+        let own = usize::from(self.devices.contains_key(id));
+        identity.and_then(|identity| self.identities.get(&identity)).is_some_and(|entries| *entries > own)
     }
 
     /// The number of devices and gateways, including suspended ones.
@@ -74,7 +83,10 @@ impl FromIterator<Device> for Directory {
     fn from_iter<I: IntoIterator<Item = Device>>(devices: I) -> Self {
         let devices: HashMap<_, _> =
             devices.into_iter().map(|device| (device.id.clone(), Arc::new(device))).collect();
-        let identities = devices.keys().filter_map(|id| DeviceIdentity::new(id.as_str(), "")).collect();
+        let mut identities = HashMap::with_capacity(devices.len());
+        for identity in devices.keys().filter_map(|id| DeviceIdentity::new(id.as_str(), "")) {
+            *identities.entry(identity).or_default() += 1;
+        }
         Self { devices, identities }
     }
 }

@@ -34,26 +34,35 @@ pub fn not_allowed<'c>(
     claims: &'c Claims,
 ) -> impl Iterator<Item = &'c Claim> {
     let own = own_identity(device);
+    let is_exact = directory.has_case_variant(&device.id);
     let names = claims.names.iter().filter(|claim| directory.names(&claim.identity));
     let all = claims.identities.iter().chain(&claims.hidden).chain(names);
-    all.filter(move |claim| !is_allowed(own.as_ref(), device, &claim.identity))
+    all.filter(move |claim| {
+        let is_own = || own.as_ref().is_some_and(|own| is_same(own, &claim.identity));
+        // Common Names are compared exactly: another device has the same name in another case.
+        let is_written =
+            || !is_exact || claim.written.as_deref().is_none_or(|written| written == device.id.as_str());
+        !(is_own() && is_written() || is_listed(device, &claim.identity))
+    })
 }
 
 /// Whether the certificate may speak for `identity`.
 #[must_use]
 pub fn may_speak_for(device: &Device, identity: &DeviceIdentity) -> bool {
-    is_allowed(own_identity(device).as_ref(), device, identity)
+    own_identity(device).is_some_and(|own| is_same(&own, identity)) || is_listed(device, identity)
 }
 
 fn own_identity(device: &Device) -> Option<DeviceIdentity> {
     DeviceIdentity::new(device.id.as_str(), "")
 }
 
-fn is_allowed(own: Option<&DeviceIdentity>, device: &Device, identity: &DeviceIdentity) -> bool {
-    own.is_some_and(|own| {
-        // Devices write their own name in place of the assigner's.
-        own.stands_for(identity) || identity.assigner().is_some_and(|assigner| own.stands_for(&assigner))
-    }) || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
+/// Devices write their own name in place of the assigner's too.
+fn is_same(own: &DeviceIdentity, identity: &DeviceIdentity) -> bool {
+    own.stands_for(identity) || identity.assigner().is_some_and(|assigner| own.stands_for(&assigner))
+}
+
+fn is_listed(device: &Device, identity: &DeviceIdentity) -> bool {
+    device.speaks_for.iter().any(|pattern| pattern.allows(identity))
 }
 
 impl From<&Violation> for Rejection {
@@ -126,6 +135,18 @@ mod tests {
         assert_eq!(check_message("mindray.com", &[], "A", unit), Ok(()), "its own name as the assigner");
     }
 
+    // Common Names are compared exactly.
+    #[test]
+    fn a_name_in_another_case_is_that_of_another_device() {
+        let equipment = |name: &str| format!("OBX|1|||||||||||||||||{name}^^{name}^DNS\r");
+        let refused = Err("OBX[1]-18.3".to_owned());
+        assert_eq!(check_message("pump-7", &[], "A", &equipment("PUMP-7")), refused);
+        assert_eq!(check_message("pump-7", &[], "A", &equipment("pump-7")), Ok(()));
+        assert_eq!(check_message("pump-7", &[], "PUMP-7", ""), Err("MSH[1]-3.1".to_owned()));
+        assert_eq!(check_message("PUMP-7", &[], "A", &equipment("pump-7")), Ok(()), "there is no other");
+        assert_eq!(check_message("pump-7", &["PUMP-7"], "PUMP-7", ""), Ok(()), "the operator allows it");
+    }
+
     // A wrapped header is joined, but not by every reader.
     #[test]
     fn an_identity_that_only_other_readers_find_counts() {
@@ -147,7 +168,8 @@ mod tests {
     fn a_violation_is_reported_without_the_identity() {
         let identity = DeviceIdentity::new("SECRET", "").unwrap();
         let location = crate::hl7::Location::component(*b"MSH", 1, 3, 2);
-        let violation = Violation { claim: Claim { place: crate::pcd::Place::Filler, location, identity } };
+        let claim = Claim { place: crate::pcd::Place::Filler, location, identity, written: None };
+        let violation = Violation { claim };
         assert!(!violation.to_string().contains("SECRET"));
         let rejection = Rejection::from(&violation);
         assert_eq!((rejection.code(), rejection.error_code().0), ("identity-mismatch", "207"));

@@ -34,6 +34,16 @@ impl CharacterSet {
         (Self(if selects_japanese { Some(ISO_2022_JP) } else { set }), true)
     }
 
+    /// Whether MSH-18 names a set in which ASCII letters may stand for delimiters (UTF-7) or for other
+    /// characters (HZ). No table of HL7 has them.
+    pub(super) fn names_recoded_ascii(field: Field<'_>) -> bool {
+        field.repetitions().any(|set| {
+            let letters = set.raw().iter().filter(|byte| byte.is_ascii_alphanumeric());
+            let name: Vec<u8> = letters.map(u8::to_ascii_uppercase).take(64).collect();
+            name.starts_with(b"HZ") || memchr::memmem::find(&name, b"UTF7").is_some()
+        })
+    }
+
     /// Which bytes of the text can be delimiters.
     pub(super) fn encoding(self) -> Structure {
         match self.0 {

@@ -79,6 +79,27 @@ impl Encoding {
         characters.state != State::Ascii
     }
 
+    /// Whether every character of a text is one that all decoders of this set have, with the same length: the
+    /// common ideographs and kana.
+    pub(super) fn has_common_characters(self, text: &[u8]) -> bool {
+        Characters::new(self, text).all(|(at, byte)| match (byte, text.get(at..at + 2)) {
+            (Some(byte), _) => byte.is_ascii() || self == Self::ShiftJis && matches!(byte, 0xA1..=0xDF),
+            (None, Some(&[lead, second])) => match self {
+                Self::Gb18030 => matches!((lead, second), (0xB0..=0xD6 | 0xD8..=0xF7, 0xA1..=0xFE)),
+                Self::Big5 => {
+                    matches!((lead, second), (0xA4..=0xC5 | 0xC9..=0xF8, 0x40..=0x7E | 0xA1..=0xFE))
+                }
+                Self::ShiftJis => match (lead, second) {
+                    (0x82, 0x9F..=0xF1) | (0x83, 0x40..=0x7E | 0x80..=0x96) => true,
+                    (0x89..=0x97 | 0x99..=0x9F | 0xE0..=0xE9, 0x40..=0x7E | 0x80..=0xFC) => true,
+                    _ => false,
+                },
+                Self::AsciiSafe | Self::Iso2022 => true,
+            },
+            (None, _) => self == Self::Iso2022,
+        })
+    }
+
     fn is_lead(self, byte: u8) -> bool {
         match self {
             Self::Gb18030 | Self::Big5 => matches!(byte, 0x81..=0xFE),

@@ -174,6 +174,8 @@ impl<'m> Header<'m> {
             .any(|field| !field.is_empty() && Condition::known(*field).is_none());
         warnings.insert_if(unknown, Warning::UnknownAcknowledgementCondition);
         warnings.insert_if(!CharacterSet::parse(self.character_set()).1, Warning::UnknownCharacterSet);
+        let is_recoded = CharacterSet::names_recoded_ascii(self.character_set());
+        warnings.insert_if(is_recoded, Warning::AmbiguousStructure);
         warnings
     }
 }

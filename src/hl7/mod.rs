@@ -8,16 +8,17 @@
 mod acknowledgement;
 pub mod batch;
 mod character_set;
+mod doubt;
 mod encoding;
 mod escape;
 mod field;
 mod header;
 mod message;
-mod plain_names;
 mod segment_end;
 mod separators;
 mod timestamp;
 mod warning;
+mod worst_case;
 
 pub use acknowledgement::{
     AcknowledgeAs, AcknowledgeAsError, Acknowledgement, AcknowledgementCode, AcknowledgementRequest, Answers,
@@ -32,3 +33,4 @@ pub use segment_end::with_carriage_returns;
 pub use separators::Separators;
 pub use timestamp::{MessageTime, MessageTimeError, Precision};
 pub use warning::{Warning, Warnings};
+pub use worst_case::{Follows, Naming, PossibleText};

@@ -102,6 +102,13 @@ impl Separators {
         self.encoding.split(delimiter, bytes)
     }
 
+    /// Whether every character of a text is one that all decoders of the message's set have. True in sets in
+    /// which no character hides a delimiter.
+    #[must_use]
+    pub fn has_common_characters(self, text: &[u8]) -> bool {
+        self.encoding == Encoding::AsciiSafe || self.encoding.has_common_characters(text)
+    }
+
     /// Whether decoders disagree on which bytes of `segment` are delimiters.
     pub(super) fn is_ambiguous(self, segment: &[u8]) -> bool {
         let is_delimiter =

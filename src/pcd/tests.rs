@@ -35,6 +35,12 @@ fn the_cost_of_reading_a_message_is_linear() {
             ("blanks", " "),
             ("high bytes", "\u{84}\u{30}"),
             ("shifts", "\u{1b}$B"),
+            ("line breaks of Unicode", "\u{85}"),
+            ("letters between line breaks", "O\u{85}"),
+            ("odd names", "\robx|1||MDC_ATTR_SYS_ID|1|5"),
+            ("names with dropped bytes", "\u{85}O\u{ff}\u{85}B"),
+            ("types behind a long unit", "^DNS"),
+            ("joined lines", "\u{ff}\rOBX|1"),
         ] {
             assert_linear(&format!("{set}, {what}"), |parts| {
                 let text = format!("{}OBX|1|ST|a{}", header(set), part.repeat(parts));

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use bytes::BytesMut;
 use pcd_platform::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Message, Outcome, Warning, batch};
 use pcd_platform::mllp::{Codec, Received};
-use pcd_platform::pcd::{AlertReport, Claim, Containment, Level, Transaction, profile};
+use pcd_platform::pcd::{AlertReport, Claim, Claims, Containment, Level, Transaction, profile};
 use tokio_util::codec::Decoder as _;
 
 struct Expected {
@@ -101,6 +101,22 @@ fn every_message_is_read_as_expected() {
         assert_eq!(found.map(latin1), expected.header, "{name}: MSH-9, 10, 12, 15, 16");
         assert_eq!(answer(&message), expected.answer, "{name}: answer");
     }
+}
+
+/// The rules against hidden identities refuse no message of a real sender.
+#[test]
+fn no_message_hides_a_device_from_some_reader() {
+    let mut read = 0;
+    for Sample { name, payload, .. } in corpus().unwrap_or_default() {
+        let Ok(message) = Message::parse(&payload) else { continue };
+        let claims = Claims::read(&message, Transaction::of(&message), 1024);
+        let open: Vec<_> = claims.identities.iter().map(|claim| &claim.identity).collect();
+        let hidden = claims.hidden.iter().find(|claim| !open.contains(&&claim.identity));
+        assert_eq!(hidden, None, "{name}");
+        assert!(!claims.exceeds_limit, "{name}");
+        read += usize::from(!payload.is_ascii());
+    }
+    println!("{read} messages have text that is not ASCII");
 }
 
 #[test]

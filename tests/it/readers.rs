@@ -1,7 +1,9 @@
 //! No bytes that another reader takes for the identity of another device are accepted.
 //!
 //! The other readers are the crate `hl7-parser`, strict and with lenient line ends, and Python's `hl7`
-//! package (tests/peers/hl7_claims.py). Each reads the text by MSH-18, and as bytes.
+//! package (tests/peers/hl7_claims.py). Each reads the text by MSH-18, and as bytes; the latter also with
+//! each other decoder of Python. All decoders of Java (tests/peers/DecodersOfJava.java) are asked what they
+//! take for a part of a character.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,7 +17,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use crate::harness::{command_at, finish};
+use crate::harness::{command_at, finish, java};
 
 const OWN: &str = "00A037FFFE000001";
 const OTHER: &str = "00A037FFFE000002";
@@ -30,6 +32,29 @@ const SETS: [(&str, &Encoding, &str); 6] = [
     ("ISO IR87", ISO_2022_JP, "iso2022_jp"),
 ];
 
+/// The decoders of Python that keep ASCII.
+const PYTHON_DECODERS: [&str; 19] = [
+    "cp932",
+    "shift_jis",
+    "shift_jis_2004",
+    "euc_jp",
+    "gbk",
+    "gb2312",
+    "gb18030",
+    "big5",
+    "big5hkscs",
+    "cp950",
+    "euc_kr",
+    "johab",
+    "cp949",
+    "iso2022_jp",
+    "iso2022_jp_3",
+    "iso2022_kr",
+    "hz",
+    "utf-8",
+    "latin-1",
+];
+
 /// A message, and its character set as an index of [`SETS`].
 #[derive(Debug, Clone)]
 struct Case {
@@ -39,7 +64,19 @@ struct Case {
 
 /// A message of this device, with bytes in its texts that some readers take for structure.
 fn case() -> impl Strategy<Value = Case> {
-    const PIECES: [&[u8]; 36] = [
+    const PIECES: [&[u8]; 48] = [
+        b"\x81\x30",
+        b"\xEC\x81",
+        b"\x8E\xC4",
+        b"\xFF",
+        b"\x8F\xA1",
+        b"\x0E",
+        b"\x0F",
+        b"~{",
+        b"~}",
+        b"\x1B$)C",
+        b"|||||||||||||",
+        b"|||||||||||x^^00A037FFFE000002^EUI-64",
         b"\n",
         b"\r",
         b"\r\n",
@@ -226,18 +263,79 @@ fn no_accepted_bytes_name_another_device_to_a_python_reader() {
     }
 }
 
+/// One or two bytes, or three with a digit, before a delimiter or a carriage return: with each that is
+/// accepted no decoder of Java finds the other device in OBX-18.
+#[test]
+fn no_decoder_of_java_finds_another_device_in_accepted_bytes() {
+    const SECONDS: [u8; 18] = [
+        0x30, 0x39, 0x40, 0x5C, 0x7C, 0x7E, 0x80, 0x81, 0x8E, 0xA0, 0xA1, 0xC4, 0xDF, 0xE0, 0xFC, 0xFD, 0xFE,
+        0xFF,
+    ];
+    let mut starts: Vec<Vec<u8>> = vec![b"\x0E".to_vec(), b"\x1B$B".to_vec(), b"\x1B$)C\x0E".to_vec()];
+    for lead in 0x80..=0xFF {
+        starts.push(vec![lead]);
+        for second in SECONDS {
+            starts.push(vec![lead, second]);
+            if matches!(second, 0x30 | 0x81 | 0xA1) {
+                starts.extend([0x30, 0x81].map(|third| vec![lead, second, third]));
+            }
+        }
+    }
+    let message = |set: &str, start: &[u8], behind: &str| {
+        let header =
+            format!("MSH|^~\\&|A^{OWN}^EUI-64||||2026||ORU^R01^ORU_R01|1|P|2.6||||||{set}\rOBX|1|ST|1^X|1|5");
+        [header.as_bytes(), start, behind.as_bytes()].concat()
+    };
+    let (mut sent, mut input, mut honest) = (Vec::new(), String::new(), 0);
+    for start in &starts {
+        for behind in ["|||||||R|||||||", "\rNTE|||||||||||||", "|||||"] {
+            let behind = format!("{behind}M^^{OTHER}^EUI-64\r");
+            // What a decoder makes of the bytes does not depend on MSH-18.
+            let is_accepted =
+                SETS.iter().any(|(set, ..)| !accepted(&message(set, start, &behind)).is_empty());
+            honest += usize::from(is_accepted);
+            let bytes = message("", start, &behind);
+            writeln!(input, "{}", hex(&bytes)).unwrap();
+            sent.push((bytes, is_accepted));
+        }
+    }
+    assert!(honest > 1000, "only {honest} are accepted");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(&file, input).unwrap();
+    let mut java = java("DecodersOfJava", &[], &[]);
+    java.arg(file.path()).arg(OTHER);
+    let output = finish(java, b"", None);
+    assert!(output.success, "{}", output.text());
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let found: Vec<&str> = printed.lines().collect();
+    assert_eq!(found.len(), sent.len());
+    let mut impostors = 0;
+    for ((bytes, is_accepted), decoders) in sent.iter().zip(found) {
+        assert!(!is_accepted || decoders.is_empty(), "{decoders}: {}", bytes.escape_ascii());
+        impostors += usize::from(!decoders.is_empty());
+    }
+    assert!(impostors > 1000, "only {impostors} are read differently");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").unwrap();
+        hex
+    })
+}
+
 /// The texts that Python's `hl7` finds where a device is named, for each of the messages.
 fn read_by_python(parts: &[(Vec<u8>, usize)]) -> Vec<Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("target/peers/python/bin/python");
     assert!(python.is_file(), "the Python peer is not installed (tests/run does it)");
     let mut input = String::new();
-    for (part, set) in parts {
-        let hex = part.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        });
-        let encodings = serde_json::json!([[SETS[*set].2, SETS[*set].0], ["latin-1", null]]);
+    for (at, (part, set)) in parts.iter().enumerate() {
+        let hex = hex(part);
+        let mut encodings =
+            vec![serde_json::json!([SETS[*set].2, SETS[*set].0]), serde_json::json!(["latin-1", null])];
+        // Readers with another set than that of MSH-18 take turns.
+        encodings.push(serde_json::json!([PYTHON_DECODERS[at % PYTHON_DECODERS.len()], null]));
         writeln!(input, "{}", serde_json::json!({ "bytes": hex, "encodings": encodings })).unwrap();
     }
     let mut command = command_at(&python);

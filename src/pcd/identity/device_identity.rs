@@ -8,8 +8,9 @@ use std::fmt;
 /// A unit of an assigner is the unit's identifier, `^`, and that of the assigner: `F1519EFX^MINDRAY.COM^DNS`.
 ///
 /// An EUI-64 is a number. Its notation may have either case, `-`, `:`, `.` or blanks between digits, a prefix
-/// `0x`, or be the MAC-48 that it derives from (IEEE: FF FE in the middle). Every other identifier is its
-/// type and its text, trimmed and in upper case; separators are significant there (`1.2.34` is not `1.23.4`).
+/// `0x` or `urn:eui64:`, or be the MAC-48 that it derives from (IEEE: FF FE in the middle). Every other
+/// identifier is its type and its text, trimmed and in upper case; separators are significant there (`1.2.34`
+/// is not `1.23.4`).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceIdentity {
     /// An EUI-64.
@@ -33,8 +34,9 @@ impl DeviceIdentity {
         if id.is_empty() {
             return None;
         }
-        if (kind.is_empty() || is_eui64_type(kind))
-            && let Some(number) = eui64(id)
+        let urn = without_urn(id);
+        if (kind.is_empty() || is_eui64_type(kind) || urn.is_some())
+            && let Some(number) = eui64(urn.unwrap_or(id))
         {
             return Some(Self::Eui64(number));
         }
@@ -69,6 +71,11 @@ impl DeviceIdentity {
         whole.into_iter().chain(eui64)
     }
 
+    /// Whether it is an EUI-64.
+    pub(super) const fn is_eui64(&self) -> bool {
+        matches!(self, Self::Eui64(_))
+    }
+
     /// Whether it is an EUI-64, or a text of that type.
     pub(super) fn is_of_eui64_type(&self) -> bool {
         matches!(self, Self::Eui64(_)) || matches!(self, Self::Named { kind, .. } if is_eui64_type(kind))
@@ -99,6 +106,14 @@ pub(super) fn is_eui64_type(kind: &str) -> bool {
     ["EUI-64", "EUI64", "EUI_64", "EUI 64", "EUI-48", "MAC"]
         .iter()
         .any(|known| known.eq_ignore_ascii_case(kind))
+}
+
+/// What follows the name of an EUI-64 or a MAC as a URN.
+fn without_urn(id: &str) -> Option<&str> {
+    ["urn:eui64:", "urn:eui-64:", "urn:dev:mac:"].iter().find_map(|urn| {
+        let (start, rest) = id.split_at_checked(urn.len())?;
+        start.eq_ignore_ascii_case(urn).then_some(rest)
+    })
 }
 
 /// The number, if these are 16 hexadecimal digits, or the 12 of a MAC-48.
@@ -156,6 +171,7 @@ mod tests {
             "00A0.37EB.2175.780F",
             "00 A0 37 EB 21 75 78 0F",
             "0x00A037EB2175780F",
+            "urn:eui64:00-A0-37-EB-21-75-78-0F",
         ] {
             for kind in ["EUI-64", "EUI64", "EUI_64", "eui-64", " EUI64 ", ""] {
                 assert_eq!(identity(id, kind), number, "{id} {kind}");

@@ -26,9 +26,21 @@ pub(super) fn visible(text: &str, escape: Option<u8>) -> Cow<'_, str> {
     Cow::Owned(seen)
 }
 
+/// The text before the first escape character. Some readers drop what follows one that nothing ends.
+pub(super) fn before_escape(text: &str, escape: Option<u8>) -> &str {
+    escape.and_then(|escape| text.split_once(char::from(escape))).map_or(text, |(before, _)| before)
+}
+
+/// Controls, separators of lines, characters of the property Default_Ignorable_Code_Point (Unicode 16), and
+/// the marks of annotations.
 fn has_no_glyph(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+        || matches!(character,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// The longest escape sequence of formatting is shorter (HL7 2.6 ch. 2, 2.7).
@@ -48,9 +60,12 @@ mod tests {
             ("\u{FEFF}00A0\u{200B}37", "00A037"),
             (r"C:\PUMP-7", r"C:\PUMP-7"),
             ("Müller", "Müller"),
+            ("PUMP\u{FE0F}-7\u{34F}\u{3164}\u{FFF9}\u{E0030}", "PUMP-7"),
+            ("00A0\u{180E}37\u{17B5}\u{1D173}", "00A037"),
         ] {
             assert_eq!(visible(text, Some(b'\\')), expected, "{text:?}");
         }
         assert_eq!(visible(r"PUM\H\P-7", None), r"PUM\H\P-7");
+        assert_eq!(before_escape(r"PUMP-7\rest", Some(b'\\')), "PUMP-7");
     }
 }

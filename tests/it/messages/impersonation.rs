@@ -6,7 +6,7 @@ use super::{NAME, OTHER, Scene, text};
 use crate::harness::{Site, eventually, field, framed};
 
 /// A PCD-01 of [`NAME`] with this MSH-3, MSH-18 and these segments; not always UTF-8.
-fn sent(id: &str, application: &str, set: &str, segments: &[u8]) -> Vec<u8> {
+pub(super) fn sent(id: &str, application: &str, set: &str, segments: &[u8]) -> Vec<u8> {
     let header = format!(
         "MSH|^~\\&|{application}|WARD|||20260101120000+0000||ORU^R01^ORU_R01|{id}|P|2.6|||AL|NE||{set}\r\
          PID|||1^^^Demo Hospital^PI||Patient^Imaginary\r\
@@ -16,34 +16,34 @@ fn sent(id: &str, application: &str, set: &str, segments: &[u8]) -> Vec<u8> {
 }
 
 /// An observation with this OBX-3, OBX-5 and OBX-18.
-fn obx(term: &str, value: &[u8], equipment: &str) -> Vec<u8> {
+pub(super) fn obx(term: &str, value: &[u8], equipment: &str) -> Vec<u8> {
     let start = format!("OBX|1|ST|{term}|1.0.0.1|");
     let end = format!("||||||R|||20260101120000+0000||||{equipment}\r");
     [start.as_bytes(), value, end.as_bytes()].concat()
 }
 
-fn own() -> String {
+pub(super) fn own() -> String {
     format!("DEMO^{NAME}^EUI-64")
 }
 
 /// Sends bytes that have one answer; MSA-1 and the code of ERR-5.
-fn verdict(scene: &mut Scene, bytes: &[u8]) -> (String, String) {
+pub(super) fn verdict(scene: &mut Scene, bytes: &[u8]) -> (String, String) {
     scene.wire.write(&framed(bytes));
     let answer = scene.wire.answer().expect("an acknowledgement");
     let reason = field(&answer, "ERR", 5).split('^').next().unwrap_or_default().to_owned();
     (field(&answer, "MSA", 1).to_owned(), reason)
 }
 
-fn expect(code: &str, reason: &str) -> (String, String) {
+pub(super) fn expect(code: &str, reason: &str) -> (String, String) {
     (code.to_owned(), reason.to_owned())
 }
 
 /// A platform whose sessions survive many violations.
-fn scene() -> Scene {
+pub(super) fn scene() -> Scene {
     Scene::new(Site::new().with("devices", "max-violations = 1000"))
 }
 
-const MARK: &str = "1^MDC_X^MDC";
+pub(super) const MARK: &str = "1^MDC_X^MDC";
 
 // A line feed inside a segment is content: it hides no segment from the checks, and no text from its reader.
 #[test]
@@ -132,6 +132,28 @@ fn every_place_and_spelling_of_an_identity_is_checked() {
         (own(), [b"\x1C", &plain(&format!("M^^{OTHER}^EUI-64"))[..]].concat(), "CR"),
         (own(), [b"OBX1", &plain(&format!("M^^{OTHER}^EUI-64"))[3..]].concat(), "CR"),
         (own(), [b"OBX1", &plain(&own_equipment)[3..]].concat(), "CA"),
+        (own(), [b"OBX5", &plain(&format!("M^^{OTHER}^EUI-64"))[5..]].concat(), "CR"),
+        (own(), [b"OBX\n", &plain(&format!("M^^{OTHER}^EUI-64"))[3..]].concat(), "CR"),
+        (own(), [b"O\xFFB", &plain(&format!("M^^{OTHER}^EUI-64"))[2..]].concat(), "CR"),
+        (own(), format!("OBX|1|ST|1^X|1.0.0.1|5||||||R||||\rADD||||M^^{OTHER}^EUI-64\r").into_bytes(), "CR"),
+        (own(), obx("1^MDC_ATTR_SYS\n_ID^MDC", OTHER.as_bytes(), &own_equipment), "CR"),
+        // Units of an assigner, where only lenient readers find them.
+        (own(), [b"obx", &plain("F1519^X^mindray.com^DNS")[3..]].concat(), "CR"),
+        (own(), [b"NTE|1||x\xE2\x80\xA8", &plain(&format!("F^^urn:eui64:{OTHER}^URN"))[..]].concat(), "CR"),
+        // Every component of an equipment, under any type.
+        (own(), plain(&format!("{NAME}^^{OTHER}^ISO")), "CR"),
+        (own(), plain(&format!("{NAME}^{OTHER}^{NAME}^EUI-64")), "CR"),
+        // Characters that have no glyph, that some decoders drop, and an escape sequence without an end.
+        (format!("PUMP\u{34F}-7\u{FE0F}^{NAME}^EUI-64"), plain(&own_equipment), "CR"),
+        (format!("PUMP\u{FF}-7^{NAME}^EUI-64"), plain(&own_equipment), "CR"),
+        (format!("PUMP-7\\x^{NAME}^EUI-64"), plain(&own_equipment), "CR"),
+        (format!("PUMP-7\n^{NAME}^EUI-64"), plain(&own_equipment), "CR"),
+        // A UDI names a product, whatever its assigner is.
+        (own(), b"PRT|1|AD||EQUIP||||||(01)00643169001763(17)160712(21)21A11F4855\r".to_vec(), "CA"),
+        (own(), b"PRT|1|||||||||||||||(01)00643169001763(21)2^^1.3.160^ISO\r".to_vec(), "CA"),
+        (own(), b"PRT|1|||||||||||||||0100643169001763^X^2.16.840.1.113883.6.40^ISO\r".to_vec(), "CA"),
+        (own(), format!("PRT|1|||||||||||||||M^^{OTHER}^EUI-64\r").into_bytes(), "CR"),
+        (own(), b"PRT|1|||||||||||||||PUMP-7\r".to_vec(), "CR"),
         (own(), [b"NTE|1||x\x0C", &plain(&format!("M^^{OTHER}^EUI-64"))[..]].concat(), "CR"),
         // The type in place of the identifier.
         (format!("{NAME}^EUI-64"), plain(&own_equipment), "CA"),
@@ -144,9 +166,11 @@ fn every_place_and_spelling_of_an_identity_is_checked() {
         assert_eq!((&*found, reason.is_empty()), (code, code == "CA"), "{at} {reason}");
     }
     // In MSH-4, beside the own identity in MSH-3.
-    let facility = String::from_utf8(sent("F-1", &own(), "", &plain(&own_equipment))).unwrap();
-    let facility = facility.replace("|WARD|", &format!("|WARD^{OTHER}^EUI-64|"));
-    assert_eq!(verdict(&mut scene, facility.as_bytes()), expect("CR", "identity-mismatch"));
+    for at in ["W^@^EUI-64", "@", "W^^@^EUI-64", "@^^^EUI-64", "W^urn:eui64:@^URI"] {
+        let facility = String::from_utf8(sent("F-1", &own(), "", &plain(&own_equipment))).unwrap();
+        let facility = facility.replace("|WARD|", &format!("|{}|", at.replace('@', OTHER)));
+        assert_eq!(verdict(&mut scene, facility.as_bytes()), expect("CR", "identity-mismatch"), "{at}");
+    }
 
     let manufacturer = ["--speaks-for", "mindray.com^DNS", "--speaks-for", "7^mindray.com^DNS"];
     scene.platform.cli().run(&[&["device", "change", NAME], &manufacturer[..]].concat());

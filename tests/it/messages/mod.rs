@@ -1,6 +1,7 @@
 //! What becomes of a message, as its sender and the operator see it.
 
 mod alerts;
+mod decoders;
 mod frames;
 mod identities;
 mod impersonation;

@@ -1,0 +1,291 @@
+//! The device identities that one reading of a message has, and their locations.
+
+use std::borrow::Cow;
+
+use super::claim::{Claim, Place};
+use super::device_identity::{DeviceIdentity, is_eui64_type};
+use super::distinct::{Distinct, Findings};
+use super::terms::{SYSTEM_ID, is_network_type, is_oid, is_udi};
+use super::visible::{before_escape, visible};
+use crate::hl7::{CharacterSet, Component, Field, Location, Message, Repetition, Segment};
+use crate::pcd::Transaction;
+
+/// Reads the fields that name devices.
+pub(super) struct Reader<'m> {
+    found: Distinct,
+    names: Distinct,
+    exceeds_limit: bool,
+    /// The latest OBX-18.
+    equipment: &'m [u8],
+    characters: CharacterSet,
+    escape: Option<u8>,
+}
+
+impl<'m> Reader<'m> {
+    pub(super) fn new(message: &Message<'_>, limit: usize) -> Self {
+        Self {
+            found: Distinct::new(limit),
+            names: Distinct::empty(limit),
+            exceeds_limit: false,
+            equipment: &[],
+            characters: message.header().text_encoding(),
+            escape: message.separators().escape,
+        }
+    }
+
+    pub(super) fn read(mut self, message: &'m Message<'_>, transaction: Option<Transaction>) -> Findings {
+        let (mut requests, mut observations, mut participations) = (0, 0, 0);
+        for segment in message.segments() {
+            if segment.is(b"OBX") {
+                observations += 1;
+                self.observation(segment, observations);
+            } else if segment.is(b"OBR") {
+                requests += 1;
+                self.entity(Place::Filler, Location::field(*b"OBR", requests, 3), segment.field(3));
+            } else if segment.is(b"PRT") {
+                participations += 1;
+                self.participation(segment, participations, transaction);
+            } else if segment.is(b"MSH") {
+                self.header(segment);
+            }
+            if self.exceeds_limit {
+                break;
+            }
+        }
+        Findings {
+            identities: self.found.claims,
+            names: self.names.claims,
+            exceeds_limit: self.exceeds_limit,
+        }
+    }
+
+    fn header(&mut self, msh: Segment<'m>) {
+        let location = |field, component| Location::component(*b"MSH", 1, field, component);
+        for application in msh.field(3).repetitions() {
+            self.application(Place::SendingApplication, |component| location(3, component), application);
+        }
+        for facility in msh.field(4).repetitions() {
+            for (component, n) in facility.components().zip(1..=4) {
+                self.push_if_eui64(Place::SendingFacility, location(4, n), component);
+            }
+        }
+    }
+
+    /// HD: namespace, universal id, type of the universal id. Some senders write the identifier in place of
+    /// the namespace, and its type in place of the identifier.
+    fn application(&mut self, place: Place, at: impl Fn(u8) -> Location, application: Repetition<'m>) {
+        let [name, id, kind] = [1, 2, 3].map(|n| application.component(n));
+        // Some senders and readers take the field for an EI.
+        for n in [3, 4] {
+            self.push_if_eui64(place, at(n), application.component(n.into()));
+        }
+        if has_type_for_id(id, kind) {
+            self.push(place, at(1), name, id);
+            return;
+        }
+        self.push(place, at(2), id, kind);
+        if !self.push_if_eui64(place, at(1), name) {
+            self.push_name(place, at(1), name);
+        }
+    }
+
+    fn observation(&mut self, obx: Segment<'m>, sequence: u32) {
+        if obx.field(3).repetitions().any(|term| self.is_system_id(term)) {
+            self.entity(Place::SystemId, Location::field(*b"OBX", sequence, 5), obx.field(5));
+        }
+        if !obx.reaches(18) {
+            return;
+        }
+        let equipment = obx.field(18);
+        if !equipment.raw().is_empty() && equipment.raw() != self.equipment {
+            self.equipment = equipment.raw();
+            self.entity(Place::Equipment, Location::field(*b"OBX", sequence, 18), equipment);
+        }
+    }
+
+    /// Whether OBX-3 is MDC_ATTR_SYS_ID, by its code or its name, as the primary or an alternate term.
+    fn is_system_id(&self, term: Repetition<'m>) -> bool {
+        let terms = term.components().enumerate().filter(|(at, _)| matches!(at, 0 | 1 | 3 | 4 | 9 | 10));
+        terms.flat_map(|(_, term)| term.subcomponents()).any(|part| {
+            let text = part.text();
+            let text = self.characters.decode(&text);
+            let text = text.trim();
+            text == SYSTEM_ID.0 || text.eq_ignore_ascii_case(SYSTEM_ID.1)
+        })
+    }
+
+    /// PRT-17 to 19 are dates and a lot: they identify nothing. In PCD-05 PRT-10 is the phone of a person.
+    fn participation(&mut self, prt: Segment<'m>, sequence: u32, transaction: Option<Transaction>) {
+        let phone = transaction == Some(Transaction::Pcd05);
+        for n in [10, 16, 20].into_iter().filter(|n| *n != 10 || !phone) {
+            self.entity(Place::Participation, Location::field(*b"PRT", sequence, n), prt.field(n.into()));
+        }
+    }
+
+    /// Every repetition of a field that holds entity identifiers (data type EI).
+    fn entity(&mut self, place: Place, location: Location, field: Field<'m>) {
+        for entity in field.repetitions() {
+            if self.exceeds_limit {
+                return;
+            }
+            match (place, location.field) {
+                (Place::Filler, _) => {
+                    self.filler(location, entity);
+                    continue;
+                }
+                (Place::Participation, Some(10 | 16)) => self.udi(location, entity),
+                _ => self.equipment(place, location, entity),
+            }
+            // An EUI-64 counts in any component: readers differ in which they take.
+            let kind = entity.component(4);
+            let is_read = |n| n == 1 || n == 3 && (kind.is_empty() || is_type(kind));
+            let others = entity.components().zip(1..=u8::MAX).filter(|(_, n)| !is_read(*n));
+            for (component, number) in others {
+                let at = Location { component: Some(number), ..location };
+                self.push_if_eui64(place, at, component);
+            }
+        }
+    }
+
+    /// PRT-10 and PRT-16 hold a device or a UDI, which names a product, whatever its assigner is (IHE PCD TF
+    /// vol. 2, B.10.3). A device is an EUI-64, a Common Name, or a unit of a DNS name, a UUID or an URN.
+    fn udi(&mut self, location: Location, entity: Repetition<'m>) {
+        let at = |component| Location { component: Some(component), ..location };
+        let [own, _, _, kind] = components(entity);
+        let text = self.text(own);
+        if is_udi(&text) || !is_network_type(&self.text(kind)) && !is_type(kind) {
+            if !is_udi(&text) {
+                self.push_if_eui64(Place::Participation, at(1), own);
+            }
+            self.push_if_eui64(Place::Participation, at(3), entity.component(3));
+            self.push_name(Place::Participation, at(1), own);
+        } else {
+            self.equipment(Place::Participation, location, entity);
+        }
+    }
+
+    /// EI: entity, namespace of the assigner, universal id of the assigner, type of the universal id.
+    ///
+    /// Devices write their own EUI-64 in place of the assigner's, or as the entity with its type in the
+    /// second component. Otherwise the assigner is the manufacturer, and the device is the entity within it
+    /// (IHE PCD TF vol. 2, B.8 and C.5).
+    fn equipment(&mut self, place: Place, location: Location, entity: Repetition<'m>) {
+        let at = |component| Location { component: Some(component), ..location };
+        let [own, name, assigner, kind] = components(entity);
+        let own_kind = if kind.is_empty() && is_type(name) { name } else { kind };
+        if assigner.is_empty() {
+            self.push(place, at(1), own, own_kind);
+            return;
+        }
+        let (assigned_by, kind) = (self.text(assigner), self.text(kind));
+        let is_agency = UDI_AGENCIES.iter().any(|agency| assigned_by.trim().starts_with(agency));
+        let assigner = DeviceIdentity::new(&assigned_by, &kind).filter(|_| !is_agency);
+        let (unit_of, identity) = match assigner {
+            Some(assigner) if !own.is_empty() && !assigner.is_of_eui64_type() => (Some(assigner), None),
+            assigner => (None, assigner),
+        };
+        if let Some(identity) = identity {
+            self.found(Claim::new(place, at(3), identity, &assigned_by));
+        }
+        if self.push_if_eui64(place, at(1), own) {
+            return;
+        }
+        self.push_name(place, at(1), own);
+        if let Some(DeviceIdentity::Named { kind, id }) = unit_of {
+            let identity = DeviceIdentity::unit(&self.text(own), &id, &kind);
+            self.found(Claim::new(place, at(3), identity, &assigned_by));
+        }
+    }
+
+    /// OBR-3.1 is an order number, even with 16 hexadecimal digits: a counter or a date is not an EUI-64. It
+    /// is an identifier only where no assigner is named and its type says EUI-64.
+    fn filler(&mut self, location: Location, entity: Repetition<'m>) {
+        let at = |component| Location { component: Some(component), ..location };
+        let [own, name, assigner, kind] = components(entity);
+        let own_kind = if kind.is_empty() && is_type(name) { name } else { kind };
+        self.push(Place::Filler, at(3), assigner, kind);
+        if assigner.is_empty() && is_type(own_kind) {
+            self.push_if_eui64(Place::Filler, at(1), own);
+        }
+    }
+
+    /// The text by the character set of the message, as it is displayed and stored.
+    fn text(&self, component: Component<'_>) -> String {
+        self.characters.decode(&component.text()).into_owned()
+    }
+
+    fn push(&mut self, place: Place, location: Location, id: Component<'_>, kind: Component<'_>) {
+        if id.is_empty() {
+            return;
+        }
+        let (id, kind) = (self.text(id), self.text(kind));
+        if let Some(identity) = DeviceIdentity::new(&id, &kind) {
+            self.found(Claim::new(place, location, identity, &id));
+        }
+    }
+
+    /// In a field for a name or a number: only a certain EUI-64. Whether there is one.
+    fn push_if_eui64(&mut self, place: Place, location: Location, id: Component<'m>) -> bool {
+        let mut is_found = false;
+        // Some readers take the first subcomponent for the component.
+        for part in id.subcomponents() {
+            let text = part.text();
+            if text.iter().filter(|byte| byte.is_ascii_hexdigit()).count() < 16 {
+                continue;
+            }
+            let text = self.characters.decode(&text);
+            let seen = visible(&text, self.escape);
+            let identity = [&*seen, before_escape(&seen, self.escape)]
+                .into_iter()
+                .filter(|text| !is_oid(text))
+                .find_map(|text| DeviceIdentity::new(text, "").filter(DeviceIdentity::is_eui64));
+            if let Some(identity) = identity {
+                self.found(Claim { place, location, identity, written: None });
+                is_found = true;
+            }
+        }
+        is_found
+    }
+
+    fn push_name(&mut self, place: Place, location: Location, name: Component<'_>) {
+        // Some readers take the first subcomponent for the component.
+        let mut subcomponents = name.subcomponents();
+        let first = subcomponents.next().filter(|_| subcomponents.next().is_some());
+        let parts: [Option<Cow<'_, [u8]>>; 2] = [Some(name.text()), first.map(|part| part.text())];
+        for text in parts.into_iter().flatten().filter(|text| !text.is_empty()) {
+            let text = self.characters.decode(&text);
+            let seen = visible(&text, self.escape);
+            let hidden = (*seen != *text).then_some(&*seen);
+            let before = before_escape(&seen, self.escape);
+            let before = (before.len() < seen.len()).then_some(before);
+            for name in [Some(&*text), hidden, before].into_iter().flatten() {
+                if let Some(identity) = DeviceIdentity::new(name, "") {
+                    self.exceeds_limit |= self.names.push(Claim::new(place, location, identity, name));
+                }
+            }
+        }
+    }
+
+    fn found(&mut self, claim: Claim) {
+        self.exceeds_limit |= self.found.push(claim);
+    }
+}
+
+fn components(entity: Repetition<'_>) -> [Component<'_>; 4] {
+    let mut components = entity.components();
+    std::array::from_fn(|_| components.next().unwrap_or(entity.component(0)))
+}
+
+/// Whether the universal id of an HD is the type of the namespace: `0030E60000000001^EUI-64`.
+fn has_type_for_id(id: Component<'_>, kind: Component<'_>) -> bool {
+    kind.is_empty() && is_type(id)
+}
+
+fn is_type(name: Component<'_>) -> bool {
+    std::str::from_utf8(name.trimmed()).is_ok_and(is_eui64_type)
+}
+
+/// Agencies that issue UDIs (FDA, GS1, HIBCC, ICCBBA). In PRT-10 and PRT-16 they stand in place of the
+/// assigner (IHE PCD TF vol. 2, B.10.3), and a UDI names a product.
+const UDI_AGENCIES: [&str; 4] =
+    ["2.16.840.1.113883.3.3719", "2.51.1.1", "1.0.15961.10.816", "2.16.840.1.113883.6.18"];
