@@ -173,6 +173,12 @@ impl OwnChain {
         match self.0.when_behind {
             WhenBehind::Refuse => {
                 state.refused = Some(divergence.clone());
+                drop(state);
+                if is_new {
+                    // The operator's command, and the next start, read there what this process knows. A
+                    // failure is a finding, and the next attempt follows.
+                    let _ = self.store_end();
+                }
                 Err(StoreError::Diverged(Box::new(divergence)))
             }
             WhenBehind::Continue => {
@@ -206,10 +212,12 @@ impl OwnChain {
         let _writing = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let (due, found) = {
             let state = self.state();
-            // While the store is refused, the file is the operator's.
-            let due = state.refused.is_none().then_some(state.end).flatten();
-            let due = due.map(|end| RememberedEnd { end, signed: state.signed });
-            (due.filter(|due| state.stored != Some(*due)), state.end)
+            let due = state.end.map(|end| RememberedEnd { end, signed: state.signed });
+            let due = due.filter(|due| state.stored != Some(*due));
+            // While the store is refused, the file says what the store lacks, until the operator writes it.
+            let is_operators =
+                due.is_some() && state.refused.is_some() && file.read().ok().flatten() != state.stored;
+            (due.filter(|_| !is_operators), state.end)
         };
         let Some(due) = due else { return Ok(()) };
         let written = file.write(&due);
