@@ -37,6 +37,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Replaced(_)
         | StoreError::Thread(_)
         | StoreError::Timeout(_)
+        | StoreError::Stalled { .. }
         | StoreError::Closed => Exit::Unavailable,
         StoreError::Schema(_)
         | StoreError::Corrupt { .. }

@@ -33,6 +33,25 @@ impl StoreUrl {
         Self { accepted_risks, ..self }
     }
 
+    /// The same URL, with the parameters about the server's certificate that it does not name taken from
+    /// `other`, which is another role of the same server.
+    #[must_use]
+    pub fn with_server_trust_of(self, other: &Self) -> Self {
+        let parameters = |url: &str| url.split_once('?').map_or(String::new(), |(_, rest)| rest.to_owned());
+        let name = |pair: &str| pair.split('=').next().unwrap_or_default().to_owned();
+        let own: Vec<_> = parameters(&self.url).split('&').map(name).collect();
+        let theirs = parameters(&other.url);
+        let missing = theirs.split('&').filter(|pair| {
+            let name = name(pair);
+            ["sslmode", "sslrootcert"].contains(&name.as_str()) && !own.contains(&name)
+        });
+        let url = missing.fold(self.url, |url, pair| {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            format!("{url}{separator}{pair}")
+        });
+        Self { url, ..self }
+    }
+
     /// The whole URL. It may contain a password: do not display it.
     #[must_use]
     pub fn secret(&self) -> &str {
@@ -128,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_never_shown() {
+    fn a_password_is_never_shown_and_the_trust_in_a_server_is_shared() {
         for (url, shown) in [
             ("sqlite:/var/lib/platform.db", "sqlite:/var/lib/platform.db"),
             (
@@ -149,6 +168,17 @@ mod tests {
         ] {
             let url = StoreUrl::from(url);
             assert_eq!((url.to_string().as_str(), format!("{url:?}").as_str()), (shown, shown));
+        }
+        let configured =
+            StoreUrl::new("postgres://pcd:s3cret@db/pcd?sslrootcert=/ca.pem&sslmode=verify-ca&sslkey=/k");
+        for (own, whole) in [
+            ("postgres://owner@db/pcd", "postgres://owner@db/pcd?sslrootcert=/ca.pem&sslmode=verify-ca"),
+            (
+                "postgres://owner@db/pcd?sslrootcert=/own.pem",
+                "postgres://owner@db/pcd?sslrootcert=/own.pem&sslmode=verify-ca",
+            ),
+        ] {
+            assert_eq!(StoreUrl::new(own).with_server_trust_of(&configured).secret(), whole);
         }
         let file = StoreUrl::new("postgres://pcd@db/pcd").with_password_file("/run/secret".into());
         assert_eq!(file.password_file(), Some(Path::new("/run/secret")));

@@ -212,6 +212,15 @@ pub enum StoreError {
         "the store did not respond within {0:?}: check that its server or its disk is available and not overloaded"
     )]
     Timeout(std::time::Duration),
+    /// Messages arrive, and none is stored.
+    #[error("no message was stored for {seconds} s, although messages have arrived")]
+    Stalled {
+        /// Since the first of them has arrived.
+        seconds: u64,
+        /// Why the last of them, or the probe, was not written.
+        #[source]
+        source: Option<Arc<StoreError>>,
+    },
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,

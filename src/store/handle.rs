@@ -15,6 +15,7 @@ use crate::store::instance::Instance;
 use crate::store::instance::process::ProcessId;
 use crate::store::own_chain::OwnChain;
 use crate::store::postgres::location::{Access, Location};
+use crate::store::progress::Progress;
 use crate::store::read::reader::Reader;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
@@ -35,6 +36,7 @@ struct Inner {
     instance: Option<Instance>,
     clock: Clock,
     fault_log: FaultLog,
+    progress: Progress,
     deferred_audit: DeferredAudit,
     /// `None` for a file.
     server: Option<Location>,
@@ -75,6 +77,7 @@ impl Store {
             instance,
             clock,
             fault_log,
+            progress: Progress::default(),
             deferred_audit: DeferredAudit::default(),
             server,
             checkpointer_ended,
@@ -193,6 +196,10 @@ impl Store {
     /// The server of the store; `None` for a file.
     pub(in crate::store) fn server(&self) -> Option<&Location> {
         self.0.server.as_ref()
+    }
+
+    pub(in crate::store) fn progress(&self) -> &Progress {
+        &self.0.progress
     }
 
     pub(in crate::store) fn reader(&self) -> &Reader {

@@ -18,6 +18,7 @@ mod open;
 mod operations;
 mod own_chain;
 mod postgres;
+mod progress;
 mod read;
 mod records;
 mod row;
@@ -42,7 +43,8 @@ pub use records::clock::ConfirmedClock;
 pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::message::{
-    CONTROL_ID_REUSED, MessageFilter, MessageRecord, MessageSummary, RecordOutcome, StoredMessage, Verdict,
+    CONTROL_ID_REUSED, MessageFilter, MessageRecord, MessageSummary, RecordOutcome, SearchEnd, StoredMessage,
+    Verdict,
 };
 pub use records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
 pub use records::removals::Removals;

@@ -55,6 +55,7 @@ mod possession;
 mod postgres;
 mod python;
 mod readers;
+mod readiness;
 mod registration;
 mod reload;
 mod renewal;

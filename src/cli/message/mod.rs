@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::content::Content;
 use super::context::failed;
 use super::time::Since;
-use super::{Exit, Outcome, Output};
+use super::{Exit, Failure, Outcome, Output};
 use crate::model::{Clock, DeviceId, MessageId};
 use crate::pcd::DeviceIdentity;
-use crate::store::{MessageFilter, Store};
+use crate::store::{MessageFilter, SearchEnd, Store};
 use crate::view::MessageView;
 
 /// Subcommands of `message`.
@@ -32,6 +32,9 @@ pub(super) enum Command {
         /// At most N messages
         #[arg(long, default_value_t = 100, value_name = "N")]
         limit: u32,
+        /// Read every message where no index fits the search: seconds among millions of messages
+        #[arg(long)]
+        scan: bool,
     },
     /// Show what is known about one message; its content only with --raw or --tree
     Show {
@@ -81,11 +84,19 @@ impl Filter {
 /// Runs the subcommand.
 pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
     match command {
-        Command::List { filter, identity, before, limit } => {
+        Command::List { filter, identity, before, limit, scan } => {
             let filter = filter.into_store_filter(Clock::system().now(), limit);
             let filter = MessageFilter { identity, before, ..filter };
-            for message in store.messages(&filter).await.map_err(failed)? {
+            let (messages, end) = if scan {
+                (store.messages(&filter).await.map_err(failed)?, None)
+            } else {
+                store.search_messages(&filter).await.map_err(failed)?
+            };
+            for message in messages {
                 output.print(&MessageView::from(&message), text::line)?;
+            }
+            if let Some(SearchEnd { missing_index, floor }) = end {
+                return Err(Failure::new(Exit::Failed, SearchStopped { missing_index, floor }));
             }
         }
         Command::Show { id, content } => show::run(id, content, store, output).await?,
@@ -95,6 +106,17 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
         }
     }
     Ok(Exit::Done)
+}
+
+/// The page is not full, and older messages were not read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the search stopped at message {floor}, because the store has no index on {missing_index}: bound it with --since, go on \
+     with --before {floor}, or read every message with --scan"
+)]
+struct SearchStopped {
+    missing_index: &'static str,
+    floor: MessageId,
 }
 
 fn parse_identity(text: &str) -> Result<DeviceIdentity, &'static str> {

@@ -1,14 +1,47 @@
 //! `store migrate`: creates the store, or brings its schema up to date.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::cli::config_file::ConfigFile;
 use crate::cli::context::failed;
-use crate::cli::{Exit, Outcome, Output};
-use crate::model::Clock;
+use crate::cli::{Exit, Failure, Outcome, Output};
+use crate::model::{Clock, StoreUrl};
 use crate::store::{MigrationPlan, Store};
+
+/// The role that owns the tables, where the platform's role does not.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Owner {
+    /// Migrate as the role that owns the tables, not as that of store.url, with nothing of its password
+    #[arg(long, requires = "url")]
+    as_owner: bool,
+    /// Where and as whom: postgres://OWNER@HOST/DATABASE; without sslmode and sslrootcert, those of store.url
+    #[arg(long, value_name = "URL", requires = "as_owner")]
+    url: Option<String>,
+    /// The file with the owner's password, for this user only
+    #[arg(long, value_name = "FILE", requires = "as_owner")]
+    password_file: Option<PathBuf>,
+}
+
+impl Owner {
+    /// The URL to migrate.
+    fn url(self, configured: &StoreUrl) -> Result<StoreUrl, Failure> {
+        let Some(url) = self.url.filter(|_| self.as_owner).map(StoreUrl::new) else {
+            return Ok(configured.clone());
+        };
+        if !url.is_postgres() || !configured.is_postgres() {
+            let text = "--as-owner is for a store on PostgreSQL: a file belongs to the user of the service";
+            return Err(Failure::new(Exit::Usage, anyhow::anyhow!(text)));
+        }
+        let url = url.with_server_trust_of(configured).with_accepted_risks(configured.accepted_risks());
+        Ok(match self.password_file {
+            Some(file) => url.with_password_file(file),
+            None => url,
+        })
+    }
+}
 
 /// What a migration does, or has done.
 #[derive(Debug, Serialize)]
@@ -45,13 +78,20 @@ struct Serving {
 }
 
 /// Migrates the store of the configuration, or says what that would do.
-pub(super) async fn run(config: &ConfigFile, dry_run: bool, output: Output, clock: &Clock) -> Outcome {
+pub(super) async fn run(
+    config: &ConfigFile,
+    owner: Owner,
+    dry_run: bool,
+    output: Output,
+    clock: &Clock,
+) -> Outcome {
     let config = config.load()?;
+    let url = owner.url(&config.store.url)?;
     let began = clock.instant();
     let plan = if dry_run {
-        Store::plan_migration(&config.store.url).await.map_err(failed)?
+        Store::plan_migration(&url).await.map_err(failed)?
     } else {
-        Store::migrate(&config.store.node, &config.store.url).await.map_err(failed)?
+        Store::migrate(&config.store.node, &url).await.map_err(failed)?
     };
     let seconds = (!dry_run).then(|| clock.instant().saturating_duration_since(began).as_secs_f64());
     output.print(&Migration::new(plan, dry_run, seconds), Migration::lines)?;

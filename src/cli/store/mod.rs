@@ -15,6 +15,7 @@ use super::{Exit, Outcome, Output};
 use crate::audit::{Event, SignatureVerifier, SigningRule};
 use crate::model::Clock;
 use crate::store::{Inspection, Store};
+use migrate::Owner;
 
 /// What to do with the store.
 #[derive(Debug, clap::Subcommand)]
@@ -32,6 +33,8 @@ pub(super) enum Command {
         /// Say what would be done, how long it takes and how much space it needs, and change nothing
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        owner: Owner,
     },
     /// What retention would remove, and whether the clock of this machine is believed
     Retention {
@@ -44,8 +47,8 @@ pub(super) enum Command {
 
 /// Runs the command on the store of the configuration.
 pub(super) async fn run(config: ConfigFile, command: Command, output: Output, clock: &Clock) -> Outcome {
-    if let Command::Migrate { dry_run } = command {
-        return migrate::run(&config, dry_run, output, clock).await;
+    if let Command::Migrate { dry_run, owner } = command {
+        return migrate::run(&config, owner, dry_run, output, clock).await;
     }
     if let Command::Retention { force } = command {
         return retention::run(&config, force, output, clock).await;

@@ -6,7 +6,7 @@ use crate::store::error::StoreError;
 use crate::store::fault_log::Unwritten;
 use crate::store::handle::Store;
 use crate::store::records::message::{
-    MessageFilter, MessageRecord, MessageSummary, RecordOutcome, StoredMessage,
+    MessageFilter, MessageRecord, MessageSummary, RecordOutcome, SearchEnd, StoredMessage,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
@@ -27,7 +27,10 @@ impl Store {
         // Compress before queueing: a queued message then takes less memory.
         let prepare = || (Fingerprint::sha256(&raw), Content::compress(&raw));
         let (digest, content) = if raw.len() > LARGE_MESSAGE { beside_tasks(prepare) } else { prepare() };
-        match self.write(Write::Message { record, content, digest }).await? {
+        let arrival = self.progress().arrive(self.clock().instant());
+        let written = self.write(Write::Message { record, content, digest }).await;
+        arrival.finish(&written, self.clock().instant());
+        match written? {
             WriteOutcome::Applied | WriteOutcome::Rows(_) => Ok(RecordOutcome::Stored(id)),
             WriteOutcome::Resend { original, acknowledgement } => {
                 Ok(RecordOutcome::Resend { original, acknowledgement })
@@ -58,7 +61,20 @@ impl Store {
         self.reader().messages(filter).await
     }
 
-    /// The same, of about `max_bytes` at most; and whether the page ends early for that reason.
+    /// The same, in some milliseconds: where no index has all conditions of the filter, only the newest
+    /// messages are searched. The second value says where the search stopped before the page was full.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn search_messages(
+        &self,
+        filter: &MessageFilter,
+    ) -> Result<(Vec<MessageSummary>, Option<SearchEnd>), StoreError> {
+        self.reader().search_messages(filter).await
+    }
+
+    /// The same as [`Store::messages`], of about `max_bytes` at most; and whether the page ends early for
+    /// that reason.
     ///
     /// # Errors
     /// When they cannot be read.

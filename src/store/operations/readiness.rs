@@ -1,23 +1,34 @@
 //! Whether the store can do its work now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{Clock, StoreUrl};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::postgres;
+use crate::store::progress::Stall;
 use crate::store::read::reader::Reader;
 use crate::store::records::removals::Removals;
 use crate::store::row::Row;
 use crate::store::write::entry::Write;
 
 impl Store {
-    /// Checks that the store accepts writes, by writing a probe row.
+    /// Checks that the store does its work: that messages which arrive are committed, and that a probe row
+    /// can be written, which waits for the same tables.
     ///
     /// # Errors
-    /// When the write fails or takes longer than five seconds.
+    /// [`StoreError::Stalled`] when messages have failed or waited for five seconds, and none was committed;
+    /// others when the probe fails or takes longer than that.
     pub async fn check(&self) -> Result<(), StoreError> {
-        within_limit(self.write(Write::Probe)).await.map(drop)
+        let stall = self.progress().stall(self.clock().instant());
+        let probed = within_limit(self.write(Write::Probe)).await.map(drop);
+        if probed.is_ok() {
+            self.progress().probed();
+        }
+        let Some(Stall { age, failure }) = stall else { return probed };
+        let source = failure.or_else(|| probed.err()).map(Arc::new);
+        Err(StoreError::Stalled { seconds: age.as_secs(), source })
     }
 
     /// Checks that the platform's role has every right in the database that this configuration needs. A file

@@ -148,6 +148,21 @@ FROM unnest(
 }
 pub(super) use insert_messages;
 
+/// Whether one of the messages of the parameters of [`insert_messages`] is a resend. Each is looked up by the
+/// whole key of the index `message_resend`; as a join the planner could read the table.
+macro_rules! any_is_stored {
+    () => {
+        "
+(SELECT coalesce(bool_or(CASE WHEN new.rejection IS NULL THEN EXISTS (
+        SELECT 1 FROM message AS old
+        WHERE old.device = new.device AND old.correlation = new.correlation AND old.digest = new.digest
+            AND old.rejection IS NULL
+    ) ELSE FALSE END), FALSE)
+    FROM unnest($4::text[], $12::bytea[], $13::bytea[], $14::text[]) AS new (device, correlation, digest, rejection))"
+    };
+}
+pub(super) use any_is_stored;
+
 /// Whether this connection may write as the node of a row of `audit_end`: no other process has taken the node
 /// over. A connection that names no process is a command's, which may always write.
 macro_rules! is_holder {

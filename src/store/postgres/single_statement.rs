@@ -18,10 +18,11 @@
 //! **No row is updated.** A lock leaves no version of a row behind. An updated row would: while any snapshot
 //! is open (`pg_dump`), the server cannot remove old versions, and each batch would read all of them.
 //!
-//! **All or nothing.** A message that is already stored violates that index, and the statement fails as a
-//! whole. Its triggers run as part of it. It is committed when the server reports that it is ready for the
-//! next query, not when it reports the number of inserted rows, which comes earlier; sqlx waits for the
-//! former.
+//! **All or nothing.** If a message is already stored, nothing is written: no
+//! error, which the server would log with the statement. A message that another node stores in the same
+//! moment violates that index, and the statement fails as a whole; that is logged. Its triggers run as part
+//! of it. It is committed when the server reports that it is ready for the next query, not when it reports
+//! the number of inserted rows, which comes earlier; sqlx waits for the former.
 //!
 //! **Durability.** The lock also sets the level of this commit, and finds no row when the server has got a
 //! setting with which it can lose commits: see [`super::durability`].
@@ -34,7 +35,9 @@ use sqlx::postgres::PgConnection;
 
 use super::durability::{set_level, unaccepted_risks};
 use super::failure::{classify, is_conflict};
-use super::rows::{bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number};
+use super::rows::{
+    NewRow, any_is_stored, bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number,
+};
 use crate::audit::{ChainHead, Event};
 use crate::model::NodeName;
 use crate::store::write::batch::{CommitError, Committed};
@@ -64,6 +67,9 @@ pub(super) async fn write(
     let events = link_events(node, &mut moved, &trail);
     let messages: Vec<_> = entries.iter().filter_map(Entry::incoming).collect();
     let rows = sorted_by_key(&messages);
+    if has_copies(&rows) {
+        return Ok(None);
+    }
     let query = bind_events(bind_rows(sqlx::query(WRITE), &rows), &events)
         .bind(node.as_str())
         .bind(stored_number(end.number))
@@ -81,6 +87,13 @@ pub(super) async fn write(
     }
 }
 
+/// Whether a message is there twice: the second copy is a resend of the first.
+fn has_copies(rows: &[NewRow<'_>]) -> bool {
+    let accepted = rows.iter().filter(|row| row.message.record.verdict.rejection().is_none());
+    let keys = accepted.map(|row| (&row.message.record.device, &row.correlation, row.message.digest));
+    keys.clone().zip(keys.skip(1)).any(|(one, next)| one == next)
+}
+
 /// Affects as many rows as it appends to the trail: all, or none.
 const WRITE: &str = concat!(
     "
@@ -96,7 +109,9 @@ WITH locked AS (
     SELECT locked.node FROM locked CROSS JOIN LATERAL (
         SELECT number, hash FROM audit WHERE audit.node = locked.node ORDER BY number DESC LIMIT 1
     ) AS last
-    WHERE last.number = $27 AND last.hash = $28 AND locked.level IS NOT NULL
+    WHERE last.number = $27 AND last.hash = $28 AND locked.level IS NOT NULL AND NOT ",
+    any_is_stored!(),
+    "
 ), stored AS (",
     insert_messages!(),
     "

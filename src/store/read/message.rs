@@ -9,7 +9,7 @@ use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::message::{
-    MessageFilter, MessageSummary, MessageWeight, StoredMessage, Verdict, first_id,
+    MessageFilter, MessageSummary, MessageWeight, SearchEnd, StoredMessage, Verdict, first_id,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::{Statement, json};
@@ -19,7 +19,23 @@ impl Reader {
         &self,
         filter: &MessageFilter,
     ) -> Result<Vec<MessageSummary>, StoreError> {
-        self.fetch(select_messages(filter)).await?.iter().map(summary).collect()
+        self.fetch(select_messages(filter, None)).await?.iter().map(summary).collect()
+    }
+
+    /// A page of messages, searched no further back than a search takes some milliseconds. The second value
+    /// says where it stopped before the page was full.
+    pub(in crate::store) async fn search_messages(
+        &self,
+        filter: &MessageFilter,
+    ) -> Result<(Vec<MessageSummary>, Option<SearchEnd>), StoreError> {
+        let Some(missing_index) = filter.missing_index() else {
+            return Ok((self.messages(filter).await?, None));
+        };
+        let floor = self.fetch(select_floor(filter)).await?.first().map(message_id).transpose()?;
+        let rows = self.fetch(select_messages(filter, floor)).await?;
+        let is_full = rows.len() >= usize::try_from(filter.limit).unwrap_or(usize::MAX);
+        let end = floor.filter(|_| !is_full).map(|floor| SearchEnd { missing_index, floor });
+        Ok((rows.iter().map(summary).collect::<Result<_, _>>()?, end))
     }
 
     /// A page of messages of about `max_bytes` at most, and whether it ends before the limit of the filter.
@@ -28,7 +44,7 @@ impl Reader {
         filter: &MessageFilter,
         max_bytes: usize,
     ) -> Result<(Vec<MessageSummary>, bool), StoreError> {
-        self.fetch_page(select_messages(filter), max_bytes, summary, MessageSummary::shown_bytes).await
+        self.fetch_page(select_messages(filter, None), max_bytes, summary, MessageSummary::shown_bytes).await
     }
 
     /// What deleting the oldest messages before this time costs, for each of them.
@@ -58,8 +74,39 @@ impl Reader {
     }
 }
 
-/// The statement that selects a page of messages, newest first.
-pub(in crate::store) fn select_messages(filter: &MessageFilter) -> Statement {
+/// The statement that selects the last message that a search reads; no row when it reads all of them. Its
+/// conditions are those that an index has, so it reads only the index.
+pub(in crate::store) fn select_floor(filter: &MessageFilter) -> Statement {
+    let (mut statement, id, searched) = match &filter.identity {
+        None => (Statement::new("SELECT id FROM message WHERE TRUE"), "id", SEARCHED_MESSAGES),
+        Some(identity) => {
+            let mut statement =
+                Statement::new("SELECT message AS id FROM message_identity WHERE identity = ");
+            statement.push_bind(identity_key(identity));
+            (statement, "message", SEARCHED_NAMED_MESSAGES)
+        }
+    };
+    if filter.identity.is_none() {
+        if let Some(wanted) = &filter.device {
+            statement.push(" AND device = ").push_bind(wanted.as_str());
+        }
+        if filter.rejected {
+            statement.push(" AND rejection IS NOT NULL");
+        }
+    }
+    if let Some(since) = filter.since {
+        statement.push(" AND ").push(id).push(" >= ").push_bind(first_id(since).as_slice());
+    }
+    if let Some(before) = filter.before {
+        statement.push(" AND ").push(id).push(" < ").push_bind(before.as_bytes().as_slice());
+    }
+    let others = searched.max(filter.limit) - 1;
+    statement.push(" ORDER BY ").push(id).push(" DESC LIMIT 1 OFFSET ").push_bind(others);
+    statement
+}
+
+/// The statement that selects a page of messages, newest first, none before `floor`.
+pub(in crate::store) fn select_messages(filter: &MessageFilter, floor: Option<MessageId>) -> Statement {
     let mut statement = Statement::new(SELECT_SUMMARY);
     let (mut id, mut device, mut rejection) = ("id", "device", "rejection");
     match &filter.identity {
@@ -105,6 +152,9 @@ pub(in crate::store) fn select_messages(filter: &MessageFilter) -> Statement {
     if let Some(before) = filter.before {
         statement.push(" AND ").push(id).push(" < ").push_bind(before.as_bytes().as_slice());
     }
+    if let Some(floor) = floor {
+        statement.push(" AND ").push(id).push(" >= ").push_bind(floor.as_bytes().as_slice());
+    }
     statement.push(" ORDER BY ").push(id).push(" DESC LIMIT ").push_bind(filter.limit);
     statement
 }
@@ -147,6 +197,11 @@ fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
         acknowledgement: Bytes::from(row.get::<Vec<u8>>("acknowledgement")?),
     })
 }
+
+/// Messages that a search without an index reads: some milliseconds.
+const SEARCHED_MESSAGES: u32 = 10_000;
+/// The same where each message is looked up by its identifier.
+const SEARCHED_NAMED_MESSAGES: u32 = 4_000;
 
 const SELECT_WEIGHTS: &str = "
 SELECT id, CAST(octet_length(raw) AS BIGINT) AS bytes, CAST(octet_length(identities) AS BIGINT) AS identity_bytes

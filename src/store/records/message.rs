@@ -159,6 +159,34 @@ pub struct MessageFilter {
     pub limit: u32,
 }
 
+/// Where a search stopped although its page is not full: no index has all of its conditions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SearchEnd {
+    /// The index that would have them.
+    pub missing_index: &'static str,
+    /// The last message that was read; the search goes on before it.
+    pub floor: MessageId,
+}
+
+impl MessageFilter {
+    /// The index that a search with this filter lacks. Without it, a search without a match reads every
+    /// message that the other conditions select.
+    #[must_use]
+    pub const fn missing_index(&self) -> Option<&'static str> {
+        match (self.identity.is_some(), self.kind.is_some(), self.device.is_some(), self.rejected) {
+            (false, false, ..) => None,
+            (false, true, false, false) => Some("message (type, id)"),
+            (false, true, true, false) => Some("message (device, type, id)"),
+            (false, true, false, true) => Some("message (type, id) of rejected messages"),
+            (false, true, true, true) => Some("message (device, type, id) of rejected messages"),
+            (true, false, false, false) => Some("message_identity (whole identity, message)"),
+            (true, false, true, false) => Some("message_identity (identity, device, message)"),
+            (true, true, ..) => Some("message_identity (identity, type, message)"),
+            (true, false, _, true) => Some("message_identity (identity, message) of rejected messages"),
+        }
+    }
+}
+
 impl MessageSummary {
     /// The memory that the listing of the message takes, in bytes: an estimate.
     pub(in crate::store) fn shown_bytes(&self) -> usize {

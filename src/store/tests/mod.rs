@@ -17,6 +17,7 @@ mod retention;
 mod rights;
 mod rows;
 mod server;
+mod server_log;
 mod snapshots;
 
 use std::time::Duration;

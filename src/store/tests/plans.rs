@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::read::audit::select_audit_rows;
-use crate::store::read::message::select_messages;
+use crate::store::read::message::{select_floor, select_messages};
 use crate::store::statement::Statement;
 
 async fn plan(store: &Store, statement: Statement) -> String {
@@ -39,7 +39,7 @@ async fn listings_of_messages_read_an_index_in_its_order() {
         (MessageFilter { before: id, ..of_device() }, "message_device (device=? AND id<?)"),
         (MessageFilter { since, ..of_device() }, "message_device (device=? AND id>?)"),
     ] {
-        let plan = plan(&store, select_messages(&filter)).await;
+        let plan = plan(&store, select_messages(&filter, None)).await;
         assert!(plan.contains(index), "{filter:?}: {plan}");
         assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
     }
@@ -135,7 +135,7 @@ async fn postgres_lists_the_messages_of_a_silent_device_from_an_index() {
     for (filter, index, found) in lists {
         let before = store.messages(&filter).await.unwrap().last().map(|message| message.id);
         for filter in [MessageFilter { before, ..filter.clone() }, filter.clone()] {
-            let explained = select_messages(&filter).prefixed("EXPLAIN ");
+            let explained = select_messages(&filter, None).prefixed("EXPLAIN ");
             let rows = store.reader().fetch(explained).await.unwrap();
             let plan: String =
                 rows.iter().map(|row| row.get::<String>("QUERY PLAN").unwrap() + "\n").collect();
@@ -169,4 +169,89 @@ async fn postgres_deletes_the_identities_of_pruned_messages_by_an_index() {
     let read = "SELECT seq_scan || ' ' || seq_tup_read || ' ' || n_tup_del FROM pg_stat_xact_user_tables
                 WHERE relname = 'message_identity'";
     assert_eq!(direct.texts(read).await, ["0 0 201"]);
+}
+
+/// The filters whose conditions no index has.
+fn searches() -> Vec<(MessageFilter, &'static str)> {
+    let kind = || Some("PCD-99".to_owned());
+    let named = |name: &str| MessageFilter { identity: DeviceIdentity::parse(name), limit: 50, ..ANY };
+    let of = |name: &str| Some(name.parse().unwrap());
+    let any = MessageFilter { limit: 50, ..ANY };
+    vec![
+        (MessageFilter { kind: kind(), ..any.clone() }, "message_pkey"),
+        (MessageFilter { kind: kind(), device: of("GATEWAY"), ..any.clone() }, "message_device"),
+        (MessageFilter { kind: kind(), device: of("SILENT"), ..any.clone() }, "message_device"),
+        (MessageFilter { kind: kind(), rejected: true, ..any.clone() }, "message_rejected"),
+        (
+            MessageFilter { kind: kind(), rejected: true, device: of("GATEWAY"), ..any },
+            "message_device_rejected",
+        ),
+        (MessageFilter { kind: kind(), ..named("SILENT") }, "message_identity_pkey"),
+        (MessageFilter { device: of("RARE"), ..named("SILENT") }, "message_identity_pkey"),
+        (MessageFilter { rejected: true, ..named("SILENT") }, "message_identity_pkey"),
+        (named("SILENT^OTHER-TYPE"), "message_identity_pkey"),
+    ]
+}
+
+/// The plan of a statement, on either database.
+async fn explained(store: &Store, is_postgres: bool, statement: Statement) -> String {
+    if !is_postgres {
+        return plan(store, statement).await;
+    }
+    let rows = store.reader().fetch(statement.prefixed("EXPLAIN ")).await.unwrap();
+    let plan: String = rows.iter().map(|row| row.get::<String>("QUERY PLAN").unwrap() + "\n").collect();
+    assert!(!plan.contains("Seq Scan") && !plan.contains("Sort"), "{plan}");
+    plan
+}
+
+/// However many messages there are, and whatever matches: a search reads an index as far as its limit, and
+/// only the messages there.
+#[tokio::test]
+async fn a_search_without_its_index_reads_a_limited_part_of_another_one() {
+    const ROWS: u64 = 60_000;
+    for place in [TestStore::new(), TestStore::on_postgres()] {
+        let is_postgres = place.is_postgres();
+        let store = place.open().await;
+        place.execute(&rows::sql(is_postgres, 0, ROWS, ROWS)).await.unwrap();
+        if is_postgres {
+            place.execute("VACUUM ANALYZE").await.unwrap();
+        }
+        for (filter, index) in searches() {
+            assert!(filter.missing_index().is_some(), "{filter:?}");
+            let floor = explained(&store, is_postgres, select_floor(&filter)).await;
+            let reads_index = if is_postgres {
+                floor.contains(&format!("Index Only Scan Backward using {index}"))
+            } else {
+                floor.contains("INDEX") || floor.contains("PRIMARY KEY (identity=?")
+            };
+            assert!(reads_index && !floor.contains("TEMP B-TREE"), "{filter:?}: {floor}");
+            let (found, end) = store.search_messages(&filter).await.unwrap();
+            let Some(end) = end else { continue };
+            assert!(found.len() < 50, "{filter:?}");
+            let page = explained(&store, is_postgres, select_messages(&filter, Some(end.floor))).await;
+            let backward = !is_postgres || page.contains(&format!("Backward using {index}"));
+            assert!(backward && !page.contains("TEMP B-TREE"), "{filter:?}: {page}");
+        }
+        search_goes_on_where_it_stopped(&store).await;
+    }
+}
+
+async fn search_goes_on_where_it_stopped(store: &Store) {
+    for (filter, _) in searches() {
+        let (mut before, mut pages) = (None, 1);
+        while let (_, Some(end)) =
+            store.search_messages(&MessageFilter { before, ..filter.clone() }).await.unwrap()
+        {
+            assert!(before.is_none_or(|before| end.floor < before), "{filter:?}");
+            (before, pages) = (Some(end.floor), pages + 1);
+        }
+        assert!(pages < 10, "{filter:?}: {pages}");
+    }
+    let all = MessageFilter { kind: Some("pcd-01".to_owned()), limit: 50, ..ANY };
+    let (found, end) = store.search_messages(&all).await.unwrap();
+    assert_eq!((found.len(), end), (50, None), "a page that is full");
+    let none = MessageFilter { kind: Some("PCD-99".to_owned()), ..ANY };
+    let (_, end) = store.search_messages(&none).await.unwrap();
+    assert_eq!(end.unwrap().missing_index, "message (type, id)");
+    assert!(store.messages(&none).await.unwrap().is_empty(), "a scan reads everything");
 }

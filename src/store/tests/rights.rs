@@ -240,6 +240,7 @@ async fn a_denied_statement_fails_alone_and_its_connection_stays() {
     let place = TestStore::new();
     let store = server.open(&place).await;
     store.add_device(gateway("A"), "alice").await.unwrap();
+    store.record(place.record("old", b"message")).await.unwrap();
     let backends = server.backends();
     let records = (0..20).map(|n| store.record(place.record(&n.to_string(), b"message")));
     let removal = async { store.remove_device(&gateway("A").id, "alice").await };
@@ -249,7 +250,7 @@ async fn a_denied_statement_fails_alone_and_its_connection_stays() {
     stored.into_iter().for_each(|outcome| drop(outcome.unwrap()));
     assert!(matches!(removed, Err(StoreError::Denied(_))), "{removed:?}");
     assert!(matches!(pruned, Err(StoreError::Denied(_))), "{pruned:?}");
-    assert_eq!(store.messages(&ANY).await.unwrap().len(), 20);
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 21);
     assert!(server.backends().is_superset(&backends), "the writer has a new connection");
     assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
 
