@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::message_rate::MessageRate;
+pub(super) use self::message_rate::count_of;
 use self::new_sessions::NewSessions;
 use self::session_rows::SessionRows;
 use self::stored_rejections::StoredRejections;
@@ -101,9 +102,10 @@ impl DeviceShare {
         lock(&self.session_rows).count(sessions, now);
     }
 
-    /// Counts a message of `bytes`. Returns when the device may send the next one, unless that is now.
-    pub(super) fn take_message(&self, now: Instant, bytes: usize, per_second: u32) -> Option<Instant> {
-        lock(&self.rate).take(now, bytes, per_second)
+    /// Counts a message as `count` ([`count_of`]). Returns when the device may send the next one, unless that
+    /// is now.
+    pub(super) fn take_message(&self, now: Instant, count: usize, per_second: u32) -> Option<Instant> {
+        lock(&self.rate).take(now, count, per_second)
     }
 
     /// The turn of the device to have a large message evaluated and stored: they occupy one processor at

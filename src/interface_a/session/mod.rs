@@ -28,7 +28,7 @@ use self::in_flight::{InFlight, PendingAnswer, take_pending};
 use self::phase::{Phase, answer_timeout, end_after};
 use self::timing::Timing;
 use super::acknowledgement::Acknowledgement;
-use super::device_limits::{DeviceShare, Storage};
+use super::device_limits::{DeviceShare, Storage, count_of};
 use super::inbound::{Decision, Inbound, Outcome, Part, Reply};
 use super::pending_replies::PendingReplies;
 use super::registry::Outgoing;
@@ -397,7 +397,7 @@ impl Session {
         let Decision { record, label, storage, outcome, violation } = decision;
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.count_rate(record.raw.len(), now);
+        self.count_rate(count_of(record.raw.len(), record.identities.len()), now);
         self.effects.extend(record.verdict.rejection().map(|code| Effect::Rejected(code.to_owned())));
         self.effects.extend(violation.map(Effect::Audit));
         // An accepted message forgives earlier violations; a rejected one between two violations does not.
@@ -436,9 +436,9 @@ impl Session {
     }
 
     /// A device that sends too many messages per second is read more slowly.
-    fn count_rate(&mut self, bytes: usize, now: Now) {
+    fn count_rate(&mut self, count: usize, now: Now) {
         let rate = self.config().devices.messages_per_second;
-        let resume = self.share.take_message(now.instant, bytes, rate).filter(|_| self.phase == Phase::Open);
+        let resume = self.share.take_message(now.instant, count, rate).filter(|_| self.phase == Phase::Open);
         if resume.is_some() && self.slowed_until.is_none() {
             self.effects.push_back(Effect::Slowed);
         }
