@@ -43,6 +43,9 @@ pub enum AttemptError {
     /// The response has expired, or its thisUpdate is in the future.
     #[error("OCSP response is not fresh")]
     NotFresh,
+    /// An older response than one that is known, or one that would lift a revocation of the same time.
+    #[error("OCSP response is older than one already seen")]
+    Superseded,
     /// A response to staple was wanted, and the responder does not know the certificate.
     #[error("OCSP responder does not know the certificate")]
     Unknown,
@@ -61,6 +64,9 @@ pub enum AttemptError {
     /// No issuer of this name signed it.
     #[error("no known issuer signed the CRL")]
     Unsigned,
+    /// The URL of one CRL had another one.
+    #[error("URL has the CRL of another issuer or of another scope")]
+    OtherCrl,
     /// The CRL number is lower than the highest number seen.
     #[error("CRL number is lower than one already seen (rollback)")]
     RolledBack,

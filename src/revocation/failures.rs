@@ -64,7 +64,8 @@ const fn reason(error: &AttemptError) -> Option<&'static str> {
         AttemptError::Crl(_) => MALFORMED,
         AttemptError::CrlSigner(CrlVerifyError::Signature(error)) => signature_reason(*error),
         AttemptError::CrlSigner(_) | AttemptError::Unsigned => UNAUTHORIZED_SIGNER,
-        AttemptError::RolledBack | AttemptError::Older => "rolled-back",
+        AttemptError::OtherCrl => "other-crl",
+        AttemptError::RolledBack | AttemptError::Older | AttemptError::Superseded => "rolled-back",
         AttemptError::Random | AttemptError::Fault => "fault",
     })
 }
@@ -77,7 +78,7 @@ const fn fetch_reason(error: &FetchError) -> &'static str {
         FetchError::Resolve | FetchError::Connect(_) | FetchError::Protocol => "unreachable",
         FetchError::Timeout => TIMEOUT,
         FetchError::Busy => "busy",
-        FetchError::TooLarge(_) => LIMIT_EXCEEDED,
+        FetchError::TooLarge(_) | FetchError::Head => LIMIT_EXCEEDED,
         FetchError::Status(_) => "http-status",
     }
 }
@@ -89,7 +90,9 @@ const fn response_reason(error: OcspError) -> &'static str {
         OcspError::OtherCertificate => OTHER_CERTIFICATE,
         OcspError::Signer(DelegateFault::SignatureAlgorithm(error))
         | OcspError::SignatureAlgorithm(error) => signature_reason(error),
-        OcspError::Signer(DelegateFault::TooLarge) | OcspError::TooManyCertificates(_) => LIMIT_EXCEEDED,
+        OcspError::Signer(DelegateFault::TooLarge)
+        | OcspError::TooManyCertificates(_)
+        | OcspError::TooLarge(_) => LIMIT_EXCEEDED,
         OcspError::Responder | OcspError::Signer(_) => UNAUTHORIZED_SIGNER,
         OcspError::Signature => BAD_SIGNATURE,
         OcspError::CriticalExtension => CRITICAL_EXTENSION,
@@ -115,7 +118,7 @@ const CRITICAL_EXTENSION: &str = "critical-extension";
 const LIMIT_EXCEEDED: &str = "limit-exceeded";
 const EVICTED: &str = "evicted";
 /// Every value of the label `reason`. `docs/revocation.md` lists them.
-const REASONS: [&str; 20] = [
+const REASONS: [&str; 21] = [
     BAD_SIGNATURE,
     "busy",
     "circuit-breaker",
@@ -130,6 +133,7 @@ const REASONS: [&str; 20] = [
     "not-allowed",
     "not-fresh",
     OTHER_CERTIFICATE,
+    "other-crl",
     "responder-error",
     "rolled-back",
     TIMEOUT,

@@ -39,7 +39,7 @@ pub struct KnownCrl {
     pub age_seconds: i64,
     /// When it is refreshed.
     pub next_refresh: Option<String>,
-    /// The URL from which it is refreshed.
+    /// The URL from which it is refreshed; the first of several.
     pub refresh_url: Option<String>,
     /// The number of entries.
     pub revoked: usize,
@@ -136,7 +136,8 @@ impl Engine {
 
     fn known_crl(&self, stored: &StoredCrl) -> KnownCrl {
         let crl = &stored.crl;
-        let place = self.refresh_endpoint(stored);
+        let endpoints = self.renewal_endpoints(stored);
+        let next_refresh = self.crl_refresh_at(stored, &endpoints);
         KnownCrl {
             issuer: super::issuer_text(crl.issuer.as_der()),
             number: crl.number.as_deref().map(hexadecimal::encode),
@@ -144,8 +145,8 @@ impl Engine {
             this_update: crl.this_update.to_string(),
             next_update: expiry_text(crl.next_update),
             age_seconds: self.0.clock.now().duration_since(crl.this_update).as_secs(),
-            next_refresh: place.as_ref().map(|place| self.crl_refresh_at(stored, place).to_string()),
-            refresh_url: place.map(|place| place.url),
+            next_refresh: next_refresh.map(|at| at.to_string()),
+            refresh_url: endpoints.into_iter().next().map(|endpoint| endpoint.url),
             revoked: crl.len(),
             from: stored.origin.display_name(),
             verified: stored.is_verified(),

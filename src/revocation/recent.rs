@@ -4,12 +4,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bounded_map::{BoundedMap, Identity};
+use super::crl::sources::CrlSources;
 use super::{IssuedCertificate, Issuer};
-use crate::x509::{ComparableName, CrlDistributionPoint};
+use crate::x509::ComparableName;
 
 /// Certificates of validated paths, and their issuers.
 #[derive(Debug)]
-pub(super) struct RecentCertificates(Mutex<Inner>);
+pub(super) struct RecentCertificates {
+    inner: Mutex<Inner>,
+    sources: CrlSources,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -22,7 +26,8 @@ struct Inner {
 impl RecentCertificates {
     pub(super) fn new() -> Self {
         let (certificates, issuers) = (BoundedMap::new(MAX_CERTIFICATES), BoundedMap::new(MAX_ISSUERS));
-        Self(Mutex::new(Inner { certificates, issuers, cas: BoundedMap::new(MAX_ISSUERS) }))
+        let inner = Inner { certificates, issuers, cas: BoundedMap::new(MAX_ISSUERS) };
+        Self { inner: Mutex::new(inner), sources: CrlSources::new() }
     }
 
     pub(super) fn record(&self, identity: Identity, issued: &IssuedCertificate, now: Instant) {
@@ -35,7 +40,20 @@ impl RecentCertificates {
         if issued.certificate.is_ca {
             inner.cas.insert(identity, now, issued.clone());
         }
-        inner.issuers.insert(issued.issuer.identity(), now, Arc::clone(&issued.issuer));
+        drop(inner);
+        self.record_issuer(issued, now);
+    }
+
+    /// Remembers the issuer of a certificate whose status is checked, and where its CRLs are: also of one
+    /// that is no link of a path, a delegated responder's.
+    pub(super) fn record_issuer(&self, issued: &IssuedCertificate, now: Instant) {
+        self.lock().issuers.insert(issued.issuer.identity(), now, Arc::clone(&issued.issuer));
+        self.sources.record(issued, now);
+    }
+
+    /// The URLs of CRLs, or of delta CRLs, that certificates name for this issuer.
+    pub(super) fn crl_urls(&self, issuer: &ComparableName, is_delta: bool) -> Vec<String> {
+        self.sources.of(issuer, is_delta)
     }
 
     /// The certificates recorded since `then`; older ones are evicted.
@@ -68,23 +86,8 @@ impl RecentCertificates {
         inner.cas.iter().map(|(_, ca)| ca).filter(is_namesake).cloned().collect()
     }
 
-    /// The URL of CRLs, or of delta CRLs, that certificates of the issuer with this name contain.
-    pub(super) fn distribution_point(&self, name: &ComparableName, delta: bool) -> Option<String> {
-        let inner = self.lock();
-        let certificates =
-            inner.certificates.iter().map(|(_, issued)| issued).filter(|issued| issued.issuer.name() == name);
-        let points = certificates.flat_map(|issued| {
-            let certificate = &issued.certificate;
-            if delta { &certificate.freshest_crl } else { &certificate.crl_distribution_points }
-        });
-        // Only points for all reasons and of the issuer itself: others may have another scope.
-        let whole = points.filter(|point| point.issuers.is_empty() && point.reasons.is_none());
-        let mut urls = whole.flat_map(CrlDistributionPoint::urls);
-        urls.find(|url| super::settings::is_http(url)).map(str::to_owned)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,8 +112,7 @@ mod tests {
         let issued = ca.device(&Extras { extensions: vec![points], ..Extras::default() });
         let recent = RecentCertificates::new();
         recent.record(issued.identity(), &issued, clock.instant());
-        assert_eq!(recent.distribution_point(issued.issuer.name(), false).as_deref(), Some("http://a/1.crl"));
-        assert_eq!(recent.distribution_point(issued.issuer.name(), true), None);
+        assert_eq!(recent.crl_urls(issued.issuer.name(), false), ["http://a/1.crl"]);
         clock.advance(Duration::from_secs(3600));
         assert_eq!(recent.seen_since(None).len(), 1);
         assert_eq!(recent.seen_since(Some(clock.instant())).len(), 0);

@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::IssuedCertificate;
 use super::bounded_map::Identity;
-use super::crl::store::{Origin, StoredCrl};
+use super::crl::store::Origin;
 use super::engine::Engine;
-use super::settings::{Endpoint, is_http};
+use crate::x509::ComparableName;
 
 /// The next attempt and the current backoff of failed refreshes, by name.
 #[derive(Debug, Default)]
@@ -63,9 +63,9 @@ impl Engine {
         let mut reported = HashMap::new();
         while self.wait_for_next_round(done).await {
             let now = self.0.clock.now();
-            let work = self.due_crls(now).into_iter().map(|endpoint| {
+            let work = self.due_crls(now).into_iter().map(|due| {
                 let engine = self.clone();
-                (endpoint.url.clone(), async move { engine.fetch_crl(&endpoint).await.is_ok() })
+                (due.name(), async move { engine.renew_crl(&due).await })
             });
             tokio::select! {
                 () = done.cancelled() => return,
@@ -96,71 +96,18 @@ impl Engine {
         seen
     }
 
-    /// A9.1: the CRLs that are due, and deltas that are named but missing.
-    pub(super) fn due_crls(&self, now: Timestamp) -> Vec<Endpoint> {
-        let current = self.0.crls.current();
-        let due = current.iter().filter_map(|stored| {
-            let endpoint = self.refresh_endpoint(stored)?;
-            (self.crl_refresh_at(stored, &endpoint) <= now).then_some(endpoint)
-        });
-        let mut endpoints: Vec<Endpoint> = Vec::new();
-        let deltas = current.iter().filter(|stored| {
-            stored.crl.base.is_none()
-                && !current
-                    .iter()
-                    .any(|other| other.crl.base.is_some() && other.crl.issuer == stored.crl.issuer)
-        });
-        let deltas = deltas.flat_map(|stored| self.delta_endpoints(&stored.crl.issuer));
-        for endpoint in due.chain(deltas) {
-            if !endpoints.contains(&endpoint) {
-                endpoints.push(endpoint);
-            }
-        }
-        endpoints
-    }
-
-    /// When a CRL is refreshed.
-    pub(super) fn crl_refresh_at(&self, stored: &StoredCrl, endpoint: &Endpoint) -> Timestamp {
-        let this_update = stored.crl.this_update;
-        let fetched =
-            self.0.crls.last_fetched(&endpoint.url).map_or(this_update, |fetched| fetched.max(this_update));
-        self.refresh_at(
-            fetched,
-            stored.crl.next_update,
-            &super::CertIdHash::Sha256.digest(endpoint.url.as_bytes()),
-        )
-    }
-
-    /// A9.1: the configured URL, else the CRL's own, else that of certificates of its issuer.
-    pub(super) fn refresh_endpoint(&self, stored: &StoredCrl) -> Option<Endpoint> {
-        let settings = self.0.settings.load();
-        if let Some(endpoint) = settings.configured_crl(&stored.crl.issuer) {
-            return Some(endpoint);
-        }
-        let found = |url: &str| Some(Endpoint { url: url.to_owned(), is_configured: false });
-        let mut own = stored.crl.scope.name.iter().flat_map(|name| name.urls());
-        if let Some(url) = own.find(|url| is_http(url)) {
-            return found(url);
-        }
-        if let Origin::Fetched(url) = &stored.origin {
-            return found(url);
-        }
-        self.0
-            .recent
-            .distribution_point(&stored.crl.issuer, stored.crl.base.is_some())
-            .and_then(|url| found(&url))
-    }
-
     /// Logs each expired CRL by name: it refuses every certificate of its issuer.
-    fn report_expired(&self, reported: &mut HashMap<Origin, Timestamp>) {
+    fn report_expired(&self, reported: &mut HashMap<(ComparableName, Origin), Timestamp>) {
         let now = self.0.clock.now();
         reported.retain(|_, before| now.duration_since(*before) < REPORT_INTERVAL);
         for stored in self.0.crls.current() {
             // A fetched CRL of an issuer without recent certificates affects no device.
             let matters = matches!(stored.origin, Origin::Installed(_))
                 || !self.0.recent.issuers_named(&stored.crl.issuer).is_empty();
-            if stored.crl.next_update < now && matters && !reported.contains_key(&stored.origin) {
-                reported.insert(stored.origin.clone(), now);
+            // One URL may have delivered the CRLs of several issuers.
+            let name = (stored.crl.issuer.clone(), stored.origin.clone());
+            if stored.crl.next_update < now && matters && !reported.contains_key(&name) {
+                reported.insert(name, now);
                 tracing::error!(
                     issuer = super::issuer_text(stored.crl.issuer.as_der()),
                     crl = stored.origin.display_name(),

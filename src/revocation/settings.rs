@@ -161,17 +161,23 @@ impl Settings {
         }
         let points =
             issued.certificate.crl_distribution_points.iter().chain(&issued.certificate.freshest_crl);
-        let endpoints = points.take(MAX_URLS).map(|point| {
+        let endpoints = points.map(|point| {
             let urls = point.urls().filter(|url| is_http(url)).take(MAX_URLS);
             urls.map(|url| Endpoint { url: url.to_owned(), is_configured: false }).collect::<Vec<_>>()
         });
-        endpoints.filter(|endpoints| !endpoints.is_empty()).collect()
+        // Points that only LDAP reaches do not count.
+        endpoints.filter(|endpoints| !endpoints.is_empty()).take(MAX_URLS).collect()
     }
 
     /// The configured URL of an issuer's CRL.
     pub(super) fn configured_crl(&self, name: &ComparableName) -> Option<Endpoint> {
         let responder = self.responders.iter().find(|responder| responder.issuer.name() == name)?;
         responder.crl.clone().map(|url| Endpoint { url, is_configured: true })
+    }
+
+    /// Whether the operator configured this URL for the CRLs of an issuer.
+    pub(super) fn is_configured_crl(&self, url: &str) -> bool {
+        self.responders.iter().any(|responder| responder.crl.as_deref() == Some(url))
     }
 
     pub(super) fn signers(&self, issued: &IssuedCertificate) -> &[Arc<CertificateFacts>] {
@@ -283,5 +289,5 @@ pub(super) fn is_http(url: &str) -> bool {
 }
 
 const SCHEME: &str = "http://";
-/// Of all URLs that a certificate names.
+/// Of the http URLs that a certificate names: responders, distribution points, and URLs of one point.
 const MAX_URLS: usize = 4;

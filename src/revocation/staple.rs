@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::engine::Engine;
 use super::failures::{self, FailureSource};
-use super::ocsp::{NonceRule, VerifiedResponse, verify};
+use super::ocsp::{NonceRule, OcspError, VerifiedResponse, accept};
 use super::verdict::CertStatus;
 use super::{AttemptError, CertIdHash, FailedAttempt, IssuedCertificate};
 use crate::config::Nonce;
@@ -84,6 +84,10 @@ impl Staple {
         now < self.expires
     }
 
+    const fn is_too_large(&self) -> bool {
+        self.der.len() > MAX_STAPLE_BYTES
+    }
+
     /// Whether the status is revoked.
     #[must_use]
     pub const fn is_revoked(&self) -> bool {
@@ -133,9 +137,15 @@ impl Engine {
         let staple = Staple::new(answer, der, Some(url.to_owned()), now);
         match staple.status {
             CertStatus::Unknown => Err(AttemptError::Unknown),
+            _ if staple.is_too_large() => Err(AttemptError::Response(OcspError::TooLarge(MAX_STAPLE_BYTES))),
             _ if fresh && staple.is_fresh_at(now) => Ok(staple),
             _ => Err(AttemptError::NotFresh),
         }
+    }
+
+    /// Counts a response that is older than the one that is stapled.
+    pub fn count_superseded_staple(&self) {
+        failures::count(&self.0.metrics, FailureSource::Staple, &AttemptError::Superseded);
     }
 
     /// Whether the certificate or the configuration names a responder.
@@ -150,12 +160,12 @@ impl Engine {
         let der = self.0.disk.read_staple(&issued.identity())?;
         let settings = self.0.settings.load();
         // Verified again: the folder is not trusted.
-        let answer = verify(&der, &self.expectation(&settings, issued, NonceRule::Any)).ok()?;
+        let (answer, der) = accept(&der, &self.expectation(&settings, issued, NonceRule::Any)).ok()?;
         if answer.status == CertStatus::Unknown || !self.delegate_is_good(issued, &answer) {
             return None;
         }
         let this_update = answer.this_update;
-        Some(Staple::new(answer, der.into(), None, this_update))
+        Some(Staple::new(answer, der, None, this_update)).filter(|staple| !staple.is_too_large())
     }
 
     /// Writes a staple to disk, replacing the previous one.
@@ -181,6 +191,10 @@ impl Engine {
         let _ = self.0.metrics.staple_next_update_timestamp_seconds.remove_label_values(&[certificate]);
     }
 }
+
+/// Bytes of one staple. OpenSSL reads a CertificateStatus of 16 KiB, and Java messages of 32 KiB: two of
+/// these and their chain. A response that a delegate with an RSA key of 4096 bits signs has 4 KB.
+const MAX_STAPLE_BYTES: usize = 8 << 10;
 
 #[cfg(test)]
 mod tests {

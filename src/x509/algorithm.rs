@@ -169,7 +169,7 @@ const CURVES: &[(Oid<'static>, KeyKind)] = &[
     (oid!(1.3.132.0.35), KeyKind::EcP521),
 ];
 
-const SIGNATURES: &[(Oid<'static>, SignatureAlgorithm)] = &[
+pub(super) const SIGNATURES: &[(Oid<'static>, SignatureAlgorithm)] = &[
     (oid!(1.2.840.113549.1.1.4), SignatureAlgorithm::RsaPkcs1(Digest::Md5)),
     (oid!(1.2.840.113549.1.1.5), SignatureAlgorithm::RsaPkcs1(Digest::Sha1)),
     (oid!(1.3.14.3.2.29), SignatureAlgorithm::RsaPkcs1(Digest::Sha1)),
@@ -185,7 +185,7 @@ const SIGNATURES: &[(Oid<'static>, SignatureAlgorithm)] = &[
     (oid!(1.3.101.112), SignatureAlgorithm::Ed25519),
 ];
 
-const DIGESTS: &[(Oid<'static>, Digest)] = &[
+pub(super) const DIGESTS: &[(Oid<'static>, Digest)] = &[
     (oid!(1.3.14.3.2.26), Digest::Sha1),
     (oid!(2.16.840.1.101.3.4.2.4), Digest::Sha224),
     (oid!(2.16.840.1.101.3.4.2.1), Digest::Sha256),

@@ -14,6 +14,7 @@ mod distribution;
 mod error;
 mod extensions;
 mod general_name;
+mod identifier;
 mod name;
 mod outline;
 mod path_extensions;

@@ -152,3 +152,37 @@ fn policies_and_name_constraints_are_processed_and_unknown_extensions_are_named(
     assert_eq!(details["extension"], "1.3.6.1.4.1.99", "{details}");
     assert!(platform.log().contains("1.3.6.1.4.1.99"), "{}", platform.log());
 }
+
+// RFC 5280 4.2.1.12: anyExtendedKeyUsage restricts no CA. In a device's certificate it names no use, and an
+// application may refuse it.
+#[test]
+fn a_ca_for_any_purpose_is_accepted_and_a_device_for_any_purpose_is_not() {
+    let site = Site::new();
+    let file = site.path().join("any.pem");
+    let (root, root_key) = (ca_params("Root"), KeyPair::generate().unwrap());
+    std::fs::write(&file, root.self_signed(&root_key).unwrap().pem()).unwrap();
+    let (mut ca, ca_key) = (ca_params("Issuing CA"), KeyPair::generate().unwrap());
+    ca.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any];
+    let ca_pem = ca.signed_by(&ca_key, &Issuer::from_params(&root, &root_key)).unwrap().pem();
+    let roots = [site.trust_anchors(), vec![file]].concat();
+    let site = site
+        .without("tls", "client-trust-anchors")
+        .with("tls", &format!("client-trust-anchors = {roots:?}"))
+        .with("revocation", "when-undetermined = \"accept\"");
+    let platform = site.start();
+    let issue = |name: &str, purposes| {
+        platform.admit(name, &[]);
+        let (mut own, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+        own.distinguished_name.push(DnType::CommonName, name);
+        own.extended_key_usages = purposes;
+        let leaf = own.signed_by(&key, &Issuer::from_params(&ca, &ca_key)).unwrap().pem();
+        crate::hostile_chains::write(site.path(), name, &[leaf, ca_pem.clone()], &key)
+    };
+    let client = issue("CLIENT", vec![ExtendedKeyUsagePurpose::ClientAuth]);
+    let mut device = Device::connect(&site, platform.address, &client).unwrap();
+    assert_eq!(device.code(message("CLIENT", "1")), "CA");
+    let any = issue("ANY", vec![ExtendedKeyUsagePurpose::Any]);
+    let output = finish(s_client(&site, platform.address, Some(&any), &[]), b"", Some(b"never"));
+    assert_eq!(alert(&output), Some(43), "{}", output.text());
+    assert_eq!(newest_refusal(&platform, 1)["refusal"], "wrong-purpose");
+}

@@ -551,3 +551,22 @@ fn an_ocsp_response_is_shown_in_words() {
     std::fs::write(&response, [0x30, 3, 0x0a, 1, 3]).unwrap();
     assert!(inspect(&[], &response).contains("tryLater"));
 }
+
+// A stranger's certificate that an operator looks at must not write lines of its own, or obey the terminal.
+#[test]
+fn inspect_shows_no_control_character_of_a_certificate() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("stranger.pem");
+    let text = |text: &str| rcgen::string::Ia5String::try_from(text).unwrap();
+    let mut params = rcgen::CertificateParams::default();
+    params.subject_alt_names = vec![rcgen::SanType::DnsName(text("\u{1b}[31m\r\nfake: ok"))];
+    let url = "http://\u{1b}]0;pwned\u{7}/\n/ca.crl".to_owned();
+    params.crl_distribution_points = vec![rcgen::CrlDistributionPoint { uris: vec![url] }];
+    let key = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
+    let output = crate::harness::binary().args(["pki", "inspect"]).arg(&file).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && shown.contains("\\u{1b}[31m\\r\\nfake: ok"), "{shown:?}");
+    assert!(shown.contains("pwned") && !shown.lines().any(|line| line.starts_with("fake")), "{shown:?}");
+    assert!(!shown.chars().any(|shown| shown.is_control() && shown != '\n'), "{shown:?}");
+}

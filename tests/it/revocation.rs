@@ -221,8 +221,20 @@ pub(crate) fn openssl_crl(
     number: u8,
     life: Duration,
 ) -> PathBuf {
-    let (ca, _) = authority(Authority::ComponentCaEcc);
-    openssl_crl_in_the_name_of(&ca, folder, revoked, extensions, number, life)
+    openssl_crl_of(Authority::ComponentCaEcc, folder, revoked, extensions, number, life)
+}
+
+/// The same for another issuing CA.
+pub(crate) fn openssl_crl_of(
+    ca: Authority,
+    folder: &Path,
+    revoked: &[&Credential],
+    extensions: &str,
+    number: u8,
+    life: Duration,
+) -> PathBuf {
+    let (ca, key) = authority(ca);
+    generate_crl(&ca, &key, folder, revoked, extensions, number, life)
 }
 
 /// The same, with the subject of this certificate as the issuer.
@@ -235,6 +247,18 @@ pub(crate) fn openssl_crl_in_the_name_of(
     life: Duration,
 ) -> PathBuf {
     let (_, key) = authority(Authority::ComponentCaEcc);
+    generate_crl(ca, &key, folder, revoked, extensions, number, life)
+}
+
+fn generate_crl(
+    ca: &Path,
+    key: &Path,
+    folder: &Path,
+    revoked: &[&Credential],
+    extensions: &str,
+    number: u8,
+    life: Duration,
+) -> PathBuf {
     let index: String = revoked
         .iter()
         .map(|own| {
@@ -254,7 +278,7 @@ pub(crate) fn openssl_crl_in_the_name_of(
     let (pem, der) = (folder.join("list.pem"), folder.join("list.crl"));
     let line =
         format!("ca -gencrl -crlsec {} -config {{}} -cert {{}} -keyfile {{}} -out {{}}", life.as_secs());
-    let output = openssl(&line, &[&file, ca, &key, &pem]);
+    let output = openssl(&line, &[&file, ca, key, &pem]);
     assert!(output.ok, "{}", output.text);
     // In place at once: the server may be reading it.
     let new = der.with_extension("new");

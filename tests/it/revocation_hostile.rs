@@ -1,14 +1,18 @@
 //! An attacker answers the plain-HTTP fetches, without the key of a CA: the platform keeps serving, and what
 //! is verified stays.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use pcd_platform::pki::{Authority, CertificateOrder, KeyType, Role};
 use pcd_platform::x509::der::{element, generalized_time, sequence};
+use rcgen::{CertificateParams, CrlDistributionPoint, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 
-use crate::harness::{Device, Platform, Server, eventually, message};
-use crate::revocation::{certificate, connects, last, openssl_crl, site};
+use crate::harness::{Credential, Device, Platform, Server, Site, authority, eventually, message};
+use crate::hostile_chains::write;
+use crate::revocation::{certificate, connects, last, openssl_crl, openssl_crl_of, site};
 
 /// Extensions with distinct identifiers, 10 bytes each.
 fn extensions(count: u32) -> Vec<u8> {
@@ -222,4 +226,163 @@ fn two_large_unsigned_crls_take_at_most_twice_their_bytes() {
     let (_, known) = platform.get("/api/certificates");
     assert!(known.contains("CN=Stranger"), "{known}");
     assert!(grown < 4 * (u64::try_from(size).unwrap() >> 10), "{grown} KiB");
+}
+
+/// The CRLs of two CAs at one host, by path. The body of a path may be taken away.
+struct CrlHost {
+    server: Server,
+    bodies: Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>>,
+}
+
+impl CrlHost {
+    fn start() -> Self {
+        let bodies: Arc<Mutex<HashMap<Vec<u8>, Vec<u8>>>> = Arc::default();
+        let served = Arc::clone(&bodies);
+        let answer = move |path: Vec<u8>| served.lock().unwrap().get(&path).cloned();
+        Self { server: Server::start(Duration::ZERO, Arc::new(answer)), bodies }
+    }
+
+    fn put(&self, path: &str, body: Option<Vec<u8>>) {
+        let mut bodies = self.bodies.lock().unwrap();
+        match body {
+            Some(body) => bodies.insert(path.as_bytes().to_vec(), body),
+            None => bodies.remove(path.as_bytes()),
+        };
+    }
+
+    /// The URL from which the platform renews the CRL whose issuer has this in its name.
+    fn refresh_url(platform: &Platform, issuer: &str) -> String {
+        let (_, body) = platform.get("/api/certificates");
+        let known: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let mut crls = known["crls"].as_array().unwrap().iter();
+        let found = crls.find(|crl| crl["issuer"].as_str().unwrap().contains(issuer));
+        found.unwrap_or_else(|| panic!("{known}"))["refresh-url"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+// The URL of one CA answered once with the genuine CRL of another CA. From then on that CRL was renewed from
+// the wrong URL, and a device that its CA had revoked stayed admitted.
+#[test]
+fn a_genuine_crl_at_the_url_of_another_ca_moves_no_source() {
+    let site = site(&["refresh-interval = \"500ms\""]);
+    let host = CrlHost::start();
+    let (ecc_url, rsa_url) = (host.server.url("ecc.crl"), host.server.url("rsa.crl"));
+    let ecc = certificate(&site, "ECC-PUMP", &[], &[ecc_url]);
+    let order = CertificateOrder::new("RSA-PUMP", Role::Device, KeyType::Rsa);
+    let rsa = site.issue(&CertificateOrder {
+        ocsp_urls: Some(Vec::new()),
+        crl_urls: Some(vec![rsa_url.clone()]),
+        ..order
+    });
+    let list = |ca, revoked: &[&Credential], number| {
+        let file = openssl_crl_of(ca, site.path(), revoked, "", number, Duration::from_hours(48));
+        std::fs::read(file).unwrap()
+    };
+    let own = list(Authority::ComponentCaEcc, &[], 1);
+    host.put("/ecc.crl", Some(own.clone()));
+    host.put("/rsa.crl", Some(list(Authority::ComponentCaRsa, &[], 1)));
+    let platform = site.start();
+    for (credential, name) in [(&ecc, "ECC-PUMP"), (&rsa, "RSA-PUMP")] {
+        platform.admit(name, &[]);
+        connects(&site, &platform, credential, name).unwrap();
+    }
+    let foreign = "pcd_revocation_failures_total{reason=\"other-crl\",source=\"crl\"}";
+    assert_eq!(platform.metric(foreign), 0.0);
+    host.put("/rsa.crl", None);
+    host.put("/ecc.crl", Some(list(Authority::ComponentCaRsa, &[], 2)));
+    eventually("the wrong CRL is counted", || platform.metric(foreign) >= 1.0);
+    assert_eq!(CrlHost::refresh_url(&platform, "Component CA RSA").as_str(), rsa_url);
+
+    // The network is honest again, and the CA revokes the device.
+    host.put("/ecc.crl", Some(own));
+    host.put("/rsa.crl", Some(list(Authority::ComponentCaRsa, &[&rsa], 3)));
+    eventually("the revoked device is refused", || {
+        connects(&site, &platform, &rsa, "RSA-PUMP").is_err_and(|why| why.contains("CertificateRevoked"))
+    });
+    connects(&site, &platform, &ecc, "ECC-PUMP").unwrap();
+}
+
+// A certificate may name several URLs: one that has the CRL of another CA hides no other one.
+#[test]
+fn the_next_url_is_tried_when_the_first_has_the_crl_of_another_ca() {
+    let site = site(&[]);
+    let host = CrlHost::start();
+    let own = certificate(&site, "PUMP", &[], &[host.server.url("wrong.crl"), host.server.url("own.crl")]);
+    let list = |ca| {
+        let file = openssl_crl_of(ca, site.path(), &[], "", 1, Duration::from_hours(48));
+        Some(std::fs::read(file).unwrap())
+    };
+    host.put("/wrong.crl", list(Authority::RootRsa));
+    host.put("/own.crl", list(Authority::ComponentCaEcc));
+    let platform = site.start();
+    platform.admit("PUMP", &[]);
+    connects(&site, &platform, &own, "PUMP").unwrap();
+}
+
+/// A device's certificate with these distribution points, of one URL each.
+fn with_points(site: &Site, name: &str, urls: &[String]) -> Credential {
+    let (ca, ca_key) = authority(Authority::ComponentCaEcc);
+    let ca = std::fs::read_to_string(ca).unwrap();
+    let ca_key = KeyPair::from_pem(&std::fs::read_to_string(ca_key).unwrap()).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&ca, ca_key).unwrap();
+    let (mut own, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+    own.distinguished_name.push(DnType::CommonName, name);
+    own.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    own.crl_distribution_points =
+        urls.iter().map(|url| CrlDistributionPoint { uris: vec![url.clone()] }).collect();
+    write(site.path(), name, &[own.signed_by(&key, &issuer).unwrap().pem(), ca], &key)
+}
+
+// Microsoft's CAs name LDAP before HTTP. Four points that cannot be used hid the one that can.
+#[test]
+fn a9_2_distribution_points_that_only_ldap_reaches_do_not_count() {
+    let site = site(&[]);
+    let host = CrlHost::start();
+    let list = openssl_crl(site.path(), &[], "", 1, Duration::from_hours(48));
+    host.put("/own.crl", Some(std::fs::read(list).unwrap()));
+    let unusable = (0..6).map(|number| {
+        if number % 2 == 0 {
+            format!("ldap://ca{number}/cn=ca")
+        } else {
+            format!("https://ca{number}/ca.crl")
+        }
+    });
+    let urls: Vec<_> = unusable.chain([host.server.url("own.crl")]).collect();
+    let own = with_points(&site, "PUMP", &urls);
+    let platform = site.start();
+    platform.admit("PUMP", &[]);
+    connects(&site, &platform, &own, "PUMP").unwrap();
+}
+
+// HTTP allows any number of interim responses: each fetch kept a core busy until its deadline.
+#[test]
+fn a_responder_that_sends_nothing_but_interim_responses_is_left_at_once() {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let sent = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = Arc::clone(&sent);
+    // It ends with the process.
+    std::thread::spawn(move || {
+        let interim = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            while stream.write_all(&interim).is_ok() {
+                counter.fetch_add(interim.len(), Ordering::SeqCst);
+            }
+        }
+    });
+    let site = site(&[]);
+    let own = certificate(&site, "PUMP", &[url], &[]);
+    let platform = site.start();
+    platform.admit("PUMP", &[]);
+    connects(&site, &platform, &own, "PUMP").unwrap_err();
+    assert_eq!(last(&platform, "connection-refused")["refusal"], "revocation-undetermined");
+    let counted = "pcd_revocation_failures_total{reason=\"limit-exceeded\",source=\"ocsp\"}";
+    assert!(platform.metric(counted) >= 1.0, "{}", platform.log());
+    // Each of a few requests fills the buffers of its connection.
+    let sent = sent.load(Ordering::SeqCst);
+    println!("{sent} bytes sent");
+    assert!(sent < 64 << 20, "{sent} bytes");
 }

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::folder::read;
+use crate::cli::text::printable;
 use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::model::{Clock, DeviceId, hexadecimal};
 use crate::revocation::CertStatus;
@@ -253,7 +254,8 @@ fn words(value: &Value) -> String {
     match value {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
-        Value::String(text) => text.clone(),
+        // Names and URLs of a certificate may contain control characters.
+        Value::String(text) => printable(text),
         Value::Array(values) if values.is_empty() => "none".to_owned(),
         // A line for each entry: a CRL may have many.
         Value::Array(values) if values.iter().all(Value::is_object) => {

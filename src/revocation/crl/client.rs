@@ -6,7 +6,8 @@ use bytes::Bytes;
 use jiff::SignedDuration;
 
 use crate::model::hexadecimal;
-use crate::revocation::crl::store::{Origin, StoredCrl};
+use crate::revocation::crl::kind::issuer_digest;
+use crate::revocation::crl::store::{Fetch, Origin, StoredCrl};
 use crate::revocation::crl::{Crl, CrlVerifyError};
 use crate::revocation::engine::Engine;
 use crate::revocation::failures::{self, FailureSource};
@@ -28,12 +29,17 @@ impl Engine {
                 error: AttemptError::NoDistributionPoint,
             }];
         }
+        self.0.recent.record_issuer(issued, self.0.clock.instant());
+        let indirect = issued.certificate.crl_distribution_points.iter().flat_map(|point| &point.issuers);
+        let mut issuers: Vec<_> =
+            indirect.map(|name| issuer_digest(&ComparableName::new(name.as_slice()))).collect();
+        issuers.push(issuer_digest(issued.issuer.name()));
+        // A CRL of another issuer may be genuine and is stored; it is not what this URL should have.
+        let is_wanted = |fetch: &Fetch| fetch.is_verified && issuers.contains(&fetch.kind.issuer);
         let now = self.0.clock.now();
         let fetched_recently = |endpoint: &Endpoint| {
-            self.0
-                .crls
-                .last_verified(&endpoint.url)
-                .is_some_and(|fetched| now.duration_since(fetched) < REFETCH_INTERVAL)
+            let last = self.0.crls.last_fetch(&endpoint.url).filter(is_wanted);
+            last.is_some_and(|fetch| now.duration_since(fetch.at) < REFETCH_INTERVAL)
         };
         let mut failed_attempts = Vec::new();
         for endpoints in points {
@@ -41,7 +47,7 @@ impl Engine {
                 if fetched_recently(&endpoint) {
                     break;
                 }
-                match self.fetch_crl(&endpoint).await {
+                match self.fetch_wanted_crl(&endpoint, is_wanted).await {
                     Ok(()) => break,
                     Err(failed) => failed_attempts.extend(failed),
                 }
@@ -52,7 +58,7 @@ impl Engine {
             .into_iter()
             .filter(|endpoint| !fetched_recently(endpoint))
         {
-            if let Err(failed) = self.fetch_crl(&endpoint).await {
+            if let Err(failed) = self.fetch_wanted_crl(&endpoint, is_wanted).await {
                 failed_attempts.extend(failed);
             }
         }
@@ -77,7 +83,23 @@ impl Engine {
         endpoints
     }
 
-    /// Fetches one CRL. Concurrent callers for one URL share the fetch.
+    /// Fetches one CRL. Another CRL than the one that is wanted counts as a failure, so that the next URL is
+    /// tried.
+    pub(crate) async fn fetch_wanted_crl(
+        &self,
+        endpoint: &Endpoint,
+        is_wanted: impl Fn(&Fetch) -> bool,
+    ) -> AttemptResult {
+        self.fetch_crl(endpoint).await?;
+        if self.0.crls.last_fetch(&endpoint.url).is_none_or(|fetch| is_wanted(&fetch)) {
+            return Ok(());
+        }
+        let (target, error) = (endpoint.url.clone(), AttemptError::OtherCrl);
+        failures::count(&self.0.metrics, FailureSource::Crl, &error);
+        Err(vec![FailedAttempt { target, error }])
+    }
+
+    /// Fetches the CRL of a URL, whosever it is. Concurrent callers for one URL share the fetch.
     pub(crate) async fn fetch_crl(&self, endpoint: &Endpoint) -> AttemptResult {
         let (engine, endpoint) = (self.clone(), endpoint.clone());
         let key = format!("crl {}", endpoint.url);

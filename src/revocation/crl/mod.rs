@@ -2,9 +2,12 @@
 
 mod check;
 pub(super) mod client;
+mod kind;
 mod number;
 mod read;
+mod renewal;
 mod scope;
+pub(super) mod sources;
 pub(super) mod store;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::hexadecimal;
 use crate::revocation::bounded_map::Identity;
+use crate::revocation::crl::kind::CrlKind;
 use crate::revocation::crl::{Crl, CrlQuery, CrlVerifyError, VerifiedCrl, evaluate, is_older};
 use crate::revocation::disk::Disk;
 use crate::revocation::verdict::{CertStatus, Evidence, Report, Source};
@@ -23,8 +24,8 @@ struct Inner {
     stored: Vec<Arc<StoredCrl>>,
     /// The highest number seen, by [`VerifiedCrl::series`].
     numbers: HashMap<Identity, Vec<u8>>,
-    /// When each URL was fetched last, and whether a known issuer had signed what came.
-    fetches: HashMap<String, (Timestamp, bool)>,
+    /// What each URL delivered last.
+    fetches: HashMap<String, Fetch>,
     /// CRLs whose rollback was logged.
     reported: HashSet<Origin>,
     max_unverified: usize,
@@ -37,6 +38,16 @@ pub(crate) struct StoredCrl {
     pub(crate) origin: Origin,
     /// The results of its verification, by the identity of the issuer.
     verified: Mutex<HashMap<Identity, Result<VerifiedCrl, CrlVerifyError>>>,
+}
+
+/// A CRL that came from a URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fetch {
+    pub(crate) at: Timestamp,
+    /// As the CRL states it. It need not be the one that was asked for.
+    pub(crate) kind: CrlKind,
+    /// Whether a known issuer had signed it.
+    pub(crate) is_verified: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -154,14 +165,9 @@ impl CrlStore {
         trusted.find(|stored| stored.crl.as_der() == der).map(|stored| Arc::clone(&stored.crl))
     }
 
-    /// When this URL was fetched last.
-    pub(crate) fn last_fetched(&self, url: &str) -> Option<Timestamp> {
-        self.lock().fetches.get(url).map(|(at, _)| *at)
-    }
-
-    /// As [`CrlStore::last_fetched`], unless what came is not verified: it must not stop the next attempt.
-    pub(crate) fn last_verified(&self, url: &str) -> Option<Timestamp> {
-        self.lock().fetches.get(url).filter(|(_, verified)| *verified).map(|(at, _)| *at)
+    /// What this URL delivered last.
+    pub(crate) fn last_fetch(&self, url: &str) -> Option<Fetch> {
+        self.lock().fetches.get(url).copied()
     }
 
     /// Replaces the installed CRLs.
@@ -308,14 +314,15 @@ impl Inner {
     fn add(&mut self, stored: Arc<StoredCrl>, fetched: Option<(Timestamp, bool)>) -> usize {
         // Nothing unverified replaces anything verified.
         self.stored.retain(|other| other.origin != stored.origin || other.is_trusted());
-        if let (Some(fetched), Origin::Fetched(url)) = (fetched, &stored.origin) {
+        if let (Some((at, is_verified)), Origin::Fetched(url)) = (fetched, &stored.origin) {
             if self.fetches.len() >= MAX_FETCHES
-                && let Some(oldest) = self.fetches.iter().min_by_key(|(_, (at, _))| *at)
+                && let Some(oldest) = self.fetches.iter().min_by_key(|(_, fetch)| fetch.at)
             {
                 let oldest = oldest.0.clone();
                 self.fetches.remove(&oldest);
             }
-            self.fetches.insert(url.clone(), fetched);
+            let fetch = Fetch { at, kind: CrlKind::of(&stored.crl), is_verified };
+            self.fetches.insert(url.clone(), fetch);
         }
         self.stored.push(stored);
         let evicted = self.evict(|stored| !stored.is_trusted(), self.max_unverified, MAX_UNVERIFIED_BYTES);
@@ -441,7 +448,7 @@ mod tests {
         }
         assert_eq!(lists.all().len(), 1 + MAX_UNVERIFIED);
         assert!(Arc::ptr_eq(&lists.all()[0], &signed));
-        assert!(lists.last_verified("31").is_none() && lists.last_fetched("31").is_some());
+        assert!(!lists.last_fetch("31").unwrap().is_verified);
     }
 
     // The file of the successor is lost or damaged: the older CRL clears no certificate, and still revokes.

@@ -11,7 +11,7 @@ use crate::revocation::failures::{self, FailureSource};
 use crate::revocation::http::{FetchError, FetchRequest};
 use crate::revocation::ocsp::cache::InsertOutcome;
 use crate::revocation::ocsp::{
-    NonceRule, OcspError, Request, ResponseStatus, VerifiedResponse, get_path, verify,
+    NonceRule, OcspError, Request, ResponseStatus, VerifiedResponse, accept, get_path,
 };
 use crate::revocation::settings::{Endpoint, Settings};
 use crate::revocation::single_flight::AttemptResult;
@@ -67,11 +67,14 @@ impl Engine {
             .0
             .responses
             .insert(identity, self.cached_response(issued, answer, Some(endpoint.url.clone())));
-        if outcome == InsertOutcome::NewlyRevoked {
-            self.notify_change();
+        match outcome {
+            // It must not come back at the next start either.
+            InsertOutcome::Rejected => return Err(AttemptError::Superseded),
+            InsertOutcome::NewlyRevoked => self.notify_change(),
+            InsertOutcome::Stored => {}
         }
-        // A rejected response must not come back at the next start. "Unknown" would have expired by then.
-        if outcome != InsertOutcome::Rejected && !unknown {
+        // "Unknown" would have expired at the next start.
+        if !unknown {
             self.0.disk.write_response(identity, der).await;
         }
         Ok(())
@@ -110,7 +113,7 @@ impl Engine {
         first.unwrap_or(Err(AttemptError::Fault))
     }
 
-    /// An accepted response that is fresh or revokes, and its DER.
+    /// An accepted response that is fresh or revokes, and the DER of its signed part.
     pub(crate) async fn query_by_get_or_post(
         &self,
         issued: &IssuedCertificate,
@@ -173,7 +176,7 @@ impl Engine {
         // The responder decides how long this takes: never on a thread that serves sessions.
         let verified = tokio::task::spawn_blocking(move || {
             let expectation = engine.expectation(&settings, &issued, sent.rule());
-            verify(&body.bytes, &expectation).map(|answer| (answer, body.bytes.clone()))
+            accept(&body.bytes, &expectation)
         });
         verified.await.map_err(|_| AttemptError::Fault)?.map_err(AttemptError::Response)
     }

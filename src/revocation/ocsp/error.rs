@@ -19,6 +19,9 @@ pub enum OcspError {
     /// It has more certificates than `revocation.max-response-certificates`.
     #[error("response has {0} certificates, more than revocation.max-response-certificates")]
     TooManyCertificates(usize),
+    /// Too large, without what the signature does not cover.
+    #[error("response is larger than {0} bytes")]
+    TooLarge(usize),
     /// No possible signer matches the ResponderID.
     #[error("ResponderID matches neither the issuer, nor a configured signer, nor a delegate")]
     Responder,

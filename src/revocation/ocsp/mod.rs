@@ -12,6 +12,7 @@ mod hash_choice;
 mod nonce;
 mod request;
 mod response;
+mod signed_part;
 mod signer;
 #[cfg(test)]
 mod tests;
@@ -25,4 +26,5 @@ pub(crate) use nonce::nonce_list;
 pub use request::{Request, get_path};
 pub(crate) use response::BASIC;
 pub use response::{BasicResponse, Responder, ResponseStatus, SingleResponse};
+pub(super) use verify::accept;
 pub use verify::{VerifiedResponse, verify};

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 use super::error::{DelegateFault, OcspError};
 use super::expectation::Expectation;
 use super::response::{BasicResponse, Responder};
+use crate::model::Fingerprint;
 use crate::revocation::Issuer;
-use crate::x509::{CertificateFacts, ComparableName, KeyPurpose, SignatureError, Signed};
+use crate::x509::der::{Element, INTEGER, Malformed, SEQUENCE, constructed};
+use crate::x509::{CertificateFacts, CertificateOutline, ComparableName, KeyPurpose, SignatureError, Signed};
 
 /// The signer whose signature verified.
-pub(super) struct Signer {
+pub(super) struct Signer<'a> {
     pub(super) name: String,
     /// The end of its certificate; none for the issuer itself.
     pub(super) expires: Option<Timestamp>,
@@ -19,6 +21,9 @@ pub(super) struct Signer {
     pub(super) unchecked: Option<Arc<CertificateFacts>>,
     /// Its certificate was valid when it signed, and is not now: only a revocation holds.
     pub(super) has_expired: bool,
+    /// Its certificate as the response contains it; none for the issuer itself. The only one that a verifier
+    /// of the response needs.
+    pub(super) certificate: Option<&'a [u8]>,
 }
 
 /// When the certificate of a signer is valid.
@@ -30,14 +35,11 @@ enum Validity {
     Never,
 }
 
-impl Signer {
+impl<'a> Signer<'a> {
     /// The signer whose signature verifies: the issuer, a configured signer, or a delegate of the issuer's
     /// key. One whose certificate is valid now is preferred.
-    pub(super) fn find(basic: &BasicResponse<'_>, expected: &Expectation<'_>) -> Result<Self, OcspError> {
-        let count = basic.certificates.len();
-        if count > expected.max_certificates {
-            return Err(OcspError::TooManyCertificates(count));
-        }
+    pub(super) fn find(basic: &BasicResponse<'a>, expected: &Expectation<'_>) -> Result<Self, OcspError> {
+        check_certificates(basic, expected)?;
         let issuer = &expected.issued.issuer;
         let mut refused = OcspError::Responder;
         let mut expired = None;
@@ -45,7 +47,8 @@ impl Signer {
             match basic.signed.verify(issuer.key()) {
                 Ok(()) => {
                     let name = expected.issued.certificate.issuer.to_string();
-                    return Ok(Self { name, expires: None, unchecked: None, has_expired: false });
+                    let (expires, unchecked, certificate) = (None, None, None);
+                    return Ok(Self { name, expires, unchecked, has_expired: false, certificate });
                 }
                 Err(error) => refused = refused.or_nearer(error.into()),
             }
@@ -63,14 +66,31 @@ impl Signer {
         expired.ok_or(refused)
     }
 
-    fn new(certificate: &CertificateFacts, validity: Validity) -> Self {
+    fn new(certificate: &CertificateFacts, validity: Validity, der: Option<&'a [u8]>) -> Self {
         Self {
             name: certificate.subject.to_string(),
             expires: Some(certificate.not_after),
             unchecked: None,
             has_expired: validity != Validity::Now,
+            certificate: der,
         }
     }
+}
+
+/// Each element of the list is a certificate of a reasonable size, also those that are not needed. They are
+/// not signed, so nothing more is known about them.
+fn check_certificates(basic: &BasicResponse<'_>, expected: &Expectation<'_>) -> Result<(), OcspError> {
+    let count = basic.certificates.len();
+    if count > expected.max_certificates {
+        return Err(OcspError::TooManyCertificates(count));
+    }
+    for der in &basic.certificates {
+        if der.len() > MAX_CERTIFICATE_BYTES {
+            return Err(OcspError::Signer(DelegateFault::TooLarge));
+        }
+        CertificateOutline::read(der).map_err(|_| OcspError::Signer(DelegateFault::Malformed))?;
+    }
+    Ok(())
 }
 
 fn is_responder(basic: &BasicResponse<'_>, name: &ComparableName, key_hash: &[u8]) -> bool {
@@ -87,30 +107,31 @@ fn is_responder_certificate(basic: &BasicResponse<'_>, certificate: &Certificate
 }
 
 /// A configured signer; none if the response names another one.
-fn configured(
+fn configured<'a>(
     signer: &CertificateFacts,
-    basic: &BasicResponse<'_>,
+    basic: &BasicResponse<'a>,
     expected: &Expectation<'_>,
-) -> Result<Option<Signer>, OcspError> {
+) -> Result<Option<Signer<'a>>, OcspError> {
     if !is_responder_certificate(basic, signer) {
         return Ok(None);
     }
     basic.signed.verify(&signer.public_key)?;
     match validity(signer, expected, basic) {
         Validity::Never => Err(OcspError::Signer(DelegateFault::Validity)),
-        validity => Ok(Some(Signer::new(signer, validity))),
+        validity => {
+            let mut certificates = basic.certificates.iter().copied();
+            let own = certificates.find(|der| Fingerprint::sha256(der) == signer.fingerprint);
+            Ok(Some(Signer::new(signer, validity, own)))
+        }
     }
 }
 
 /// A delegate, by a certificate of the response; none if the response names another one.
-fn delegate(
-    der: &[u8],
+fn delegate<'a>(
+    der: &'a [u8],
     basic: &BasicResponse<'_>,
     expected: &Expectation<'_>,
-) -> Result<Option<Signer>, OcspError> {
-    if der.len() > MAX_CERTIFICATE_BYTES {
-        return Err(OcspError::Signer(DelegateFault::TooLarge));
-    }
+) -> Result<Option<Signer<'a>>, OcspError> {
     let delegate = CertificateFacts::read(der).map_err(|_| OcspError::Signer(DelegateFault::Malformed))?;
     // Some responders add the certificate of the issuer itself. It is no delegate, and its key was tried.
     let is_issuer = delegate.public_key == *expected.issued.issuer.key() && !may_sign_ocsp(&delegate);
@@ -120,7 +141,7 @@ fn delegate(
     // Authorisation first: an unauthorised certificate costs no verification of the response.
     let validity = check_delegate(der, &delegate, expected, basic).map_err(OcspError::Signer)?;
     basic.signed.verify(&delegate.public_key)?;
-    let mut signer = Signer::new(&delegate, validity);
+    let mut signer = Signer::new(&delegate, validity, Some(der));
     signer.unchecked = (!delegate.ocsp_no_check).then(|| Arc::new(delegate));
     Ok(Some(signer))
 }
@@ -154,11 +175,23 @@ fn check_delegate(
         return Err(DelegateFault::Issuer);
     }
     let signed = Signed::read(der).map_err(|_| DelegateFault::Malformed)?;
+    if signed_algorithm(&signed) != Ok(signed.algorithm) {
+        return Err(DelegateFault::Malformed);
+    }
     match signed.verify(issuer.key()) {
         Ok(()) => Ok(validity),
         Err(SignatureError::Wrong) => Err(DelegateFault::Issuer),
         Err(error) => Err(DelegateFault::SignatureAlgorithm(error)),
     }
+}
+
+/// The algorithm inside the signed part of a certificate. The one beside it is not signed, and must be the
+/// same (RFC 5280 4.1.1.2).
+fn signed_algorithm<'a>(certificate: &Signed<'a>) -> Result<&'a [u8], Malformed> {
+    let mut fields = Element::whole(certificate.message, SEQUENCE)?.reader();
+    fields.optional(constructed(0))?;
+    fields.expect(INTEGER)?;
+    Ok(fields.expect(SEQUENCE)?.raw)
 }
 
 /// Within its validity now, give or take the skew: a delegate's certificate may be minutes old. A revocation

@@ -170,6 +170,51 @@ fn a_response_has_no_more_certificates_than_configured() {
     assert_eq!(scene.verify(&scene.signed(&response)), Err(large));
 }
 
+// Certificates are not signed: the network may add what it likes.
+#[test]
+fn an_accepted_response_is_encoded_without_what_its_signature_does_not_cover() {
+    let scene = scene();
+    let (der, key) = scene.ca.issue("OCSP signer", &delegate());
+    let mut response = scene.good();
+    response.responder = ResponderId::Name(CertificateFacts::read(&der).unwrap().subject.as_der().to_vec());
+    response.certificates = vec![der.clone()];
+    let honest = response.sign(&key).unwrap();
+    // The signature is not the same each time; what is not signed is taken from the other.
+    let (_, kept) = accept(&honest, &scene.expectation()).unwrap();
+    assert_eq!(kept, honest);
+    response.certificates = vec![scene.ca.der.clone(), der.clone(), Ca::new("Stranger").der];
+    let (_, kept) = accept(&response.sign(&key).unwrap(), &scene.expectation()).unwrap();
+    assert_eq!(BasicResponse::read(&kept).unwrap().unwrap().certificates, [der.as_slice()]);
+    // The issuer needs none.
+    let mut response = scene.good();
+    response.certificates = vec![scene.ca.der.clone()];
+    let (_, kept) = accept(&scene.signed(&response), &scene.expectation()).unwrap();
+    assert!(BasicResponse::read(&kept).unwrap().unwrap().certificates.is_empty());
+    // A configured signer's is kept.
+    let configured = [scene.ca.facts.clone()];
+    let twin = Ca::new("Parent");
+    let by_parent = OcspResponse {
+        certificates: vec![scene.ca.der.clone(), twin.der.clone()],
+        ..crate::revocation::fixtures::response(&twin, vec![entry(&scene.issued, CertStatus::Good)])
+    };
+    let signers = [twin.facts.clone(), configured[0].clone()];
+    let expectation = Expectation { signers: &signers, ..scene.expectation() };
+    let (_, kept) = accept(&by_parent.sign(&twin.key).unwrap(), &expectation).unwrap();
+    assert_eq!(BasicResponse::read(&kept).unwrap().unwrap().certificates, [twin.der.as_slice()]);
+}
+
+#[test]
+fn a_large_response_is_rejected_unless_it_revokes() {
+    let scene = scene();
+    let mut response = scene.good();
+    let mut other = entry(&scene.issued, CertStatus::Good);
+    other.id.serial = vec![1];
+    response.responses.extend(std::iter::repeat_n(other, 1000));
+    assert_eq!(scene.verify(&scene.signed(&response)), Err(OcspError::TooLarge(64 << 10)));
+    response.responses[0].status = REVOKED;
+    assert!(scene.verify(&scene.signed(&response)).is_ok());
+}
+
 // RFC 5280 7.1
 #[test]
 fn a_responder_is_known_by_its_name_in_any_case_and_encoding() {

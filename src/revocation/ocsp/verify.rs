@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::cert_id::CertId;
 use super::error::{DelegateFault, OcspError};
 use super::expectation::{Expectation, NonceRule};
 use super::response::{BasicResponse, SingleResponse};
+use super::signed_part;
 use super::signer::Signer;
 use crate::revocation::{CertIdHash, CertStatus};
 use crate::x509::CertificateFacts;
@@ -39,6 +41,18 @@ pub struct VerifiedResponse {
 /// # Errors
 /// When the response is rejected.
 pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedResponse, OcspError> {
+    accept(response, expected).map(|(answer, _)| answer)
+}
+
+/// As [`verify`], with the response to store or to staple: in a new encoding, without anything that the
+/// signature does not vouch for.
+///
+/// # Errors
+/// When the response is rejected.
+pub(in crate::revocation) fn accept(
+    response: &[u8],
+    expected: &Expectation<'_>,
+) -> Result<(VerifiedResponse, Bytes), OcspError> {
     let basic = BasicResponse::read(response)?.map_err(OcspError::Status)?;
     // The signature first: anyone may have written the rest.
     let signer = Signer::find(&basic, expected)?;
@@ -52,6 +66,10 @@ pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedRes
         return Err(OcspError::CriticalExtension);
     }
     check_nonce(basic.nonce, expected.nonce)?;
+    let der = signed_part::encode(&basic, signer.certificate)?;
+    if der.len() > MAX_STORED_BYTES && !matches!(single.status, CertStatus::Revoked { .. }) {
+        return Err(OcspError::TooLarge(MAX_STORED_BYTES));
+    }
     let lifetime =
         single.next_update.or_else(|| single.this_update.checked_add(expected.default_lifetime).ok());
     let max_age = expected.max_age.and_then(|age| single.this_update.checked_add(age).ok());
@@ -60,7 +78,7 @@ pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedRes
     let expires = limits.into_iter().flatten().min().unwrap_or(single.this_update);
     let begun = expected.now.checked_add(expected.skew).is_ok_and(|latest| single.this_update <= latest);
     let lasts = expected.now.checked_sub(expected.skew).is_ok_and(|earliest| earliest <= expires);
-    Ok(VerifiedResponse {
+    let answer = VerifiedResponse {
         status: single.status,
         fresh: begun && lasts,
         this_update: single.this_update,
@@ -69,7 +87,8 @@ pub fn verify(response: &[u8], expected: &Expectation<'_>) -> Result<VerifiedRes
         responder: signer.name,
         signer_expires: signer.expires,
         unchecked_delegate: signer.unchecked,
-    })
+    };
+    Ok((answer, der.into()))
 }
 
 /// Of several entries for the certificate, the most severe; of equal ones the newest.
@@ -97,3 +116,7 @@ fn check_nonce(found: Option<&[u8]>, rule: NonceRule<'_>) -> Result<(), OcspErro
         }
     }
 }
+
+/// Bytes of an accepted response, as it is stored for each device. A revocation may be larger: it is not
+/// ignored.
+const MAX_STORED_BYTES: usize = 64 << 10;

@@ -81,6 +81,42 @@ async fn crls_are_stored_by_issuer_and_not_by_url() {
     assert_eq!(files, 2);
 }
 
+// One answer of the network moved the source of a CRL to a URL that never has it.
+#[tokio::test]
+async fn the_source_of_a_crl_is_what_certificates_name_and_not_where_it_came_from() {
+    let scene = Scene::new();
+    let other = Ca::new("Other CA");
+    let names =
+        |url| Extras { extensions: vec![distribution_points(&[point_name(url)])], ..Extras::default() };
+    let path: Arc<[IssuedCertificate]> =
+        Arc::from([scene.ca.device(&names("http://a/crl")), other.device(&names("http://b/crl"))]);
+    let _ = scene.engine.peek(&path);
+    let accept = |url, list: &List, ca| scene.engine.accept_crl(url, &list.by(ca).into());
+    accept("http://a/crl", &scene.list(1), &scene.ca).unwrap();
+    accept("http://b/crl", &scene.list(1), &other).unwrap();
+    let sources = || {
+        let crls = scene.engine.inventory().crls.into_iter();
+        let mut all: Vec<_> = crls.map(|crl| (crl.issuer, crl.refresh_url.unwrap_or_default())).collect();
+        all.sort();
+        all
+    };
+    let before = sources();
+    assert_eq!(before[0].1, "http://a/crl");
+    accept("http://a/crl", &scene.list(2), &other).unwrap();
+    assert_eq!(sources(), before);
+    // What came counts as no answer of that URL: its own CRL is due as before.
+    scene.clock.advance(Duration::from_hours(1));
+    accept("http://a/crl", &scene.list(2), &other).unwrap();
+    let due = scene.engine.due_crls(scene.clock.now() + SignedDuration::from_mins(1));
+    assert!(due.iter().any(|due| due.endpoints[0].url == "http://a/crl"), "{due:?}");
+    // Without a certificate that names one, and without one of its own, a CRL has no source.
+    let stranger = Ca::new("Third CA");
+    let path: Arc<[IssuedCertificate]> = Arc::from([stranger.device(&Extras::default())]);
+    let _ = scene.engine.peek(&path);
+    accept("http://a/crl", &scene.list(1), &stranger).unwrap();
+    assert_eq!(sources().last().unwrap().1, "");
+}
+
 // Before the release that stored CRLs by issuer, the name of a file was a digest of the URL.
 #[tokio::test]
 async fn a_successor_replaces_the_file_of_an_earlier_release() {

@@ -366,13 +366,15 @@ async fn a_crl_is_refreshed_once_at_half_of_its_life() {
     let file = Origin::Installed("ca.crl".into());
     scene.engine.0.crls.install(vec![StoredCrl::new(crl::Crl::read(scoped.clone()).unwrap(), file)]);
     // Made an hour ago, for a day: 10 % jitter of half its life.
-    let due = |at| scene.engine.due_crls(at).into_iter().map(|place| place.url).collect::<Vec<_>>();
+    let due = |at| {
+        scene.engine.due_crls(at).into_iter().map(|due| due.endpoints[0].url.clone()).collect::<Vec<_>>()
+    };
     assert!(due(hours(9)).is_empty());
     assert_eq!(due(hours(11)), [url.as_str()]);
     scene.clock.advance(Duration::from_hours(11));
     let _ = scene.engine.peek(&path);
     put(&slot, scoped);
-    scene.engine.fetch_crl(&scene.engine.due_crls(hours(11))[0].clone()).await.unwrap();
+    assert!(scene.engine.renew_crl(&scene.engine.due_crls(hours(11))[0]).await);
     // The same CRL came: due again after half of the remaining life.
     assert!(due(hours(11)).is_empty() && due(hours(16)).is_empty());
     assert_eq!(due(hours(17)), [url.as_str()]);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use super::schedule::Schedule;
-use crate::revocation::{FailedAttempt, IssuedCertificate, Staple};
+use crate::revocation::{AttemptError, FailedAttempt, IssuedCertificate, Staple};
 
 /// Staples by [`IssuedCertificate::identity`]. The two chains may share an issuing CA, and most certificates
 /// stay the same at a reload.
@@ -46,8 +46,20 @@ impl CacheEntry {
         self.staple.as_ref().is_some_and(Staple::is_revoked)
     }
 
-    /// Applies the result of a query. A response that is older than the cached one counts as a failure: a
-    /// replayed response must not report "good" for a certificate that has been revoked since.
+    /// The result of a query, in which a response that is older than the cached one is a failure: a replayed
+    /// response must not report "good" for a certificate that has been revoked since.
+    pub(super) fn without_older(
+        &self,
+        response: Result<Staple, Vec<FailedAttempt>>,
+    ) -> Result<Staple, Vec<FailedAttempt>> {
+        let staple = response?;
+        if self.staple.as_ref().is_none_or(|cached| is_superseded(cached, &staple)) {
+            return Ok(staple);
+        }
+        Err(vec![FailedAttempt { target: staple.url.unwrap_or_default(), error: AttemptError::Superseded }])
+    }
+
+    /// Applies the result of a query.
     pub(super) fn apply(
         &mut self,
         response: Result<Staple, Vec<FailedAttempt>>,
@@ -55,15 +67,11 @@ impl CacheEntry {
         now: Timestamp,
     ) -> RefreshOutcome {
         let reason = match response {
-            Ok(staple) if self.staple.as_ref().is_none_or(|cached| is_superseded(cached, &staple)) => {
+            Ok(staple) => {
                 self.schedule.succeeded(refresh_at(&staple));
                 self.problem = None;
                 self.staple = Some(staple.clone());
                 return RefreshOutcome::Renewed(staple);
-            }
-            Ok(staple) => {
-                let url = staple.url.unwrap_or_default();
-                format!("{url}: the response is older than the cached one")
             }
             Err(attempts) => attempts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         };

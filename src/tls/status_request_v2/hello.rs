@@ -40,6 +40,8 @@ pub struct ClientHello<'a> {
     pub(super) max_fragment_length: Option<&'a [u8]>,
     /// The content of record_size_limit.
     pub(super) record_size_limit: Option<&'a [u8]>,
+    /// The content of renegotiation_info.
+    renegotiation_info: Option<&'a [u8]>,
 }
 
 /// The certificate status that a client requests.
@@ -83,6 +85,9 @@ pub enum HelloError {
     /// The client fell back to a lower version, although the platform supports a higher one. An attacker on
     /// the network may have broken its first attempt. It gets `inappropriate_fallback` (RFC 7507 section 3).
     InappropriateFallback,
+    /// The first ClientHello of a connection claims to renegotiate one. It gets `handshake_failure` (RFC 5746
+    /// section 3.6); rustls would ignore it.
+    Renegotiation,
     /// The ClientHello is longer than 64 KiB. It gets `decode_error`; rustls would send nothing.
     TooLong,
     /// Extension 17 is not a `CertificateStatusRequestListV2`. The client gets `decode_error` (RFC 5246
@@ -125,6 +130,7 @@ impl<'a> ClientHello<'a> {
             extensions_at: message.len() - body.rest().len(),
             max_fragment_length: None,
             record_size_limit: None,
+            renegotiation_info: None,
         };
         // Before TLS 1.2 a ClientHello might have no extensions at all.
         let mut extensions = Reader::new(if body.is_empty() { &[] } else { body.vector::<2>()? });
@@ -143,6 +149,7 @@ impl<'a> ClientHello<'a> {
                 SUPPORTED_VERSIONS => hello.versions = Some(parse_versions(content)?),
                 MAX_FRAGMENT_LENGTH => hello.max_fragment_length = Some(content),
                 RECORD_SIZE_LIMIT => hello.record_size_limit = Some(content),
+                RENEGOTIATION_INFO => hello.renegotiation_info = Some(content),
                 STATUS_REQUEST => hello.status_request = Some(content),
                 STATUS_REQUEST_V2 => {
                     hello.is_repeated = hello.status_request_v2.is_some();
@@ -172,6 +179,11 @@ impl<'a> ClientHello<'a> {
             Some(versions) if tls13 && versions.contains(&TLS13) => Version::Tls13,
             _ => Version::Tls12,
         };
+        // RFC 8446 has no renegotiation, and ignores the extension.
+        let is_renegotiation = self.renegotiation_info.is_some_and(|content| content != INITIAL_HANDSHAKE);
+        if version == Version::Tls12 && is_renegotiation {
+            return Err(HelloError::Renegotiation);
+        }
         // rustls refuses a malformed extension 5.
         let status_request = self.status_request.is_some_and(|content| requests_ocsp(content) == Some(true));
         let v2_items = match self.status_request_v2 {
@@ -299,6 +311,10 @@ const SUPPORTED_GROUPS: u16 = 10;
 pub(super) const SIGNATURE_ALGORITHMS: u16 = 13;
 /// supported_versions (RFC 8446 section 4.2.1).
 const SUPPORTED_VERSIONS: u16 = 43;
+
+/// renegotiation_info (RFC 5746 section 3.2), and its content in the first handshake of a connection.
+const RENEGOTIATION_INFO: u16 = 0xff01;
+const INITIAL_HANDSHAKE: [u8; 1] = [0];
 
 /// TLS_FALLBACK_SCSV (RFC 7507 section 2).
 const TLS_FALLBACK_SCSV: [u8; 2] = [0x56, 0x00];

@@ -197,6 +197,7 @@ impl HelloError {
     fn alert(self, legacy_version: u16) -> [u8; 7] {
         let [major, minor] = legacy_version.clamp(0x0300, MAX_LEGACY_VERSION).to_be_bytes();
         let description = match self {
+            Self::Renegotiation => 40,
             Self::IllegalRecordLimit => 47,
             Self::TooLong | Self::Malformed | Self::MalformedRecordLimit => 50,
             Self::TooOld => 70,
@@ -214,13 +215,15 @@ impl HelloError {
                 InvalidMessage::TrailingData("RecordSizeLimit").into()
             }
             Self::TooOld => PeerIncompatible::ServerDoesNotSupportTls12Or13.into(),
-            // rustls has no error for it.
-            Self::InappropriateFallback => {
-                let refused = HandshakeError::new(Refusal::InappropriateFallback);
-                rustls::Error::Other(OtherError(Arc::new(refused)))
-            }
+            // rustls has no error for these.
+            Self::InappropriateFallback => own_error(Refusal::InappropriateFallback),
+            Self::Renegotiation => own_error(Refusal::ProtocolViolation),
         }
     }
+}
+
+fn own_error(refusal: Refusal) -> rustls::Error {
+    rustls::Error::Other(OtherError(Arc::new(HandshakeError::new(refusal))))
 }
 
 /// The version in the records of TLS 1.2 and 1.3.

@@ -29,6 +29,12 @@ pub struct Answer {
 impl Hello {
     /// The handshake message, without a record around it.
     pub fn message(&self) -> Vec<u8> {
+        self.message_with(21, &vec![0; self.padding])
+    }
+
+    /// The same with another extension in place of the padding.
+    pub fn message_with(&self, number: u16, content: &[u8]) -> Vec<u8> {
+        let last = (number, content);
         let extension = |number: u16, content: &[u8]| [&number.to_be_bytes(), &*counted(content)].concat();
         // ECDSA on P-256 and RSA, each with SHA-256: what the platform's certificates need.
         let schemes = extension(13, &numbers(&[0x0403, 0x0804, 0x0401]));
@@ -36,7 +42,7 @@ impl Hello {
             extension(10, &numbers(&self.groups)),
             extension(11, &[1, 0]),
             schemes,
-            extension(21, &vec![0; self.padding]),
+            extension(last.0, last.1),
         ];
         handshake(&[self.head(), counted(&extensions.concat())].concat())
     }

@@ -66,3 +66,24 @@ fn ecdsa_with_sha_384_is_possible_with_a_key_on_p_256_in_tls_1_2_alone() {
     assert!(String::from_utf8_lossy(&served.stdout).contains("MSA|"), "{}", served.text());
     assert_eq!(alert(&outcome("-tls1_3")), Some(40), "TLS 1.3 ties the digest to the curve");
 }
+
+// RFC 5746 3.6: the first ClientHello of a connection renegotiates nothing.
+#[test]
+fn a_first_client_hello_that_renegotiates_gets_handshake_failure() {
+    let site = Site::new();
+    let platform = site.start();
+    let hello = Hello {
+        version: 0x0303,
+        suites: vec![0xc02c, 0xc030],
+        groups: vec![23],
+        compression: &[0],
+        padding: 0,
+    };
+    let with = |content: &[u8]| send(platform.address, &in_records(&hello.message_with(0xff01, content)));
+    assert_eq!(with(&[0]).suite(), Some(0xc02c));
+    for content in [&[1, 7][..], &[12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]] {
+        assert_eq!(with(content).alert(), Some(40), "{content:?}");
+    }
+    let counter = "pcd_handshakes_total{reason=\"protocol-violation\",result=\"refused\"}";
+    assert_eq!(platform.metric(counter), 2.0);
+}

@@ -2,6 +2,7 @@
 //! platform asks for it. The clients are other people's, and none of them can reach a responder.
 
 mod bouncycastle;
+mod forwarded;
 mod gnutls;
 mod jsse;
 mod keeping;

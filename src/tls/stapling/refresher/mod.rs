@@ -201,6 +201,11 @@ impl StapleRefresher {
             // A reload may have removed the certificate.
             let Some(entry) = cache.get_mut(&issued.identity()) else { return };
             let was_revoked = entry.is_revoked();
+            let was_accepted = response.is_ok();
+            let response = entry.without_older(response);
+            if was_accepted && response.is_err() {
+                engine.count_superseded_staple();
+            }
             let outcome = entry.apply(response, |staple| engine.staple_refresh_at(issued, staple), now);
             if let Some(held) = held.iter().find(|held| held.waits_for(issued))
                 && entry.fresh(now).is_none()

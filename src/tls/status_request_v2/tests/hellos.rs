@@ -59,6 +59,19 @@ fn a_fallback_below_the_best_version_of_the_server_is_refused() {
     }
 }
 
+// RFC 5746 section 3.6
+#[test]
+fn a_first_client_hello_that_renegotiates_is_refused() {
+    let with = |content: &[u8]| [necessary(), vec![(0xff01, content.to_vec())]].concat();
+    assert_eq!(read(0x0303, &with(&[0])), Ok(request(Version::Tls12, false, &[])));
+    for content in [&[1, 7][..], &[12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &[], &[0, 0]] {
+        assert_eq!(read(0x0303, &with(content)), Err(HelloError::Renegotiation), "{content:?}");
+    }
+    // TLS 1.3 has no renegotiation.
+    let extensions = [supported_versions(&[0x0304]), (0xff01, vec![1, 7])];
+    assert_eq!(read(0x0303, &extensions), Ok(request(Version::Tls13, false, &[])));
+}
+
 #[test]
 fn a10_tls_1_3_ignores_extension_17_whatever_it_is() {
     let both = supported_versions(&[0x0a0a, 0x0304, 0x0303]);

@@ -106,7 +106,7 @@ impl Rules<'_> {
         let mut max_path_length = u32::MAX;
         for authority in authorities {
             let Member { facts, extensions, is_self_issued } = *authority;
-            self.check_each(authority)?;
+            self.check_each(authority, &[KeyPurpose::ClientAuth, KeyPurpose::Any])?;
             if !is_self_issued {
                 constraints.check(extensions)?;
             }
@@ -122,7 +122,7 @@ impl Rules<'_> {
             }
             max_path_length = facts.path_length.map_or(max_path_length, |own| own.min(max_path_length));
         }
-        self.check_each(own)?;
+        self.check_each(own, &[KeyPurpose::ClientAuth])?;
         constraints.check(own.extensions)?;
         policies.process(own.extensions, false).map_err(PathError::rule)?;
         // A CA certificate is not that of a device.
@@ -132,8 +132,8 @@ impl Rules<'_> {
         policies.finish(own.extensions).map_err(PathError::rule)
     }
 
-    /// What holds for every certificate below the root.
-    fn check_each(&self, member: &Member<'_>) -> Result<(), PathError> {
+    /// What holds for every certificate below the root. It has one of these purposes, if it has any.
+    fn check_each(&self, member: &Member<'_>, suitable: &[KeyPurpose]) -> Result<(), PathError> {
         match UnfitReason::find_in_dates(member.facts, self.now, self.clock_skew) {
             Some(UnfitReason::Expired(_)) => return Err(PathError::rule(Refusal::Expired)),
             Some(_) => return Err(PathError::rule(Refusal::NotYetValid)),
@@ -142,9 +142,10 @@ impl Rules<'_> {
         if let Some(oid) = &member.extensions.unsupported {
             return Err(PathError::unsupported(oid.clone()));
         }
-        // As webpki, CAs are limited by their extended key usage as well.
+        // As webpki, CAs are limited by their extended key usage as well. anyExtendedKeyUsage limits no CA;
+        // in a device's certificate it names no use (RFC 5280 4.2.1.12).
         let purposes = &member.facts.purposes;
-        if !purposes.is_empty() && !purposes.contains(&KeyPurpose::ClientAuth) {
+        if !purposes.is_empty() && !purposes.iter().any(|purpose| suitable.contains(purpose)) {
             return Err(PathError::rule(Refusal::WrongPurpose));
         }
         Ok(())
