@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pcd_platform::pki::KeyType;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::harness::{Platform, Site, Wire, cluster, eventually, field};
@@ -101,6 +102,8 @@ fn seconds_until(time: &str) -> f64 {
 fn a_node_that_is_31_s_behind_sends_no_expired_order() {
     let nodes = Nodes::start("-31s");
     Nodes::queue(&nodes.right, "LATE", "2s");
+    // The right node would expire it.
+    nodes.right.1.signal(Signal::KILL);
     std::thread::sleep(Duration::from_secs(3));
     let mut there = Nodes::connect(&nodes.wrong);
     assert!(there.is_quiet(Duration::from_secs(2)), "the order has expired");
