@@ -89,11 +89,12 @@ impl Encoding {
                 Self::Big5 => {
                     matches!((lead, second), (0xA4..=0xC5 | 0xC9..=0xF8, 0x40..=0x7E | 0xA1..=0xFE))
                 }
-                Self::ShiftJis => match (lead, second) {
-                    (0x82, 0x9F..=0xF1) | (0x83, 0x40..=0x7E | 0x80..=0x96) => true,
-                    (0x89..=0x97 | 0x99..=0x9F | 0xE0..=0xE9, 0x40..=0x7E | 0x80..=0xFC) => true,
-                    _ => false,
-                },
+                Self::ShiftJis => matches!(
+                    (lead, second),
+                    (0x82, 0x9F..=0xF1)
+                        | (0x83, 0x40..=0x7E | 0x80..=0x96)
+                        | (0x89..=0x97 | 0x99..=0x9F | 0xE0..=0xE9, 0x40..=0x7E | 0x80..=0xFC)
+                ),
                 Self::AsciiSafe | Self::Iso2022 => true,
             },
             (None, _) => self == Self::Iso2022,
