@@ -1,5 +1,6 @@
 //! Certificates that a peer or a former operator has chosen to harm the platform (A6, A8).
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ pub(crate) fn write(folder: &Path, name: &str, chain: &[String], key: &KeyPair) 
         Credential { chain: folder.join(format!("{name}.pem")), key: folder.join(format!("{name}.key")) };
     std::fs::write(&own.chain, chain.concat()).unwrap();
     std::fs::write(&own.key, key.serialize_pem()).unwrap();
+    std::fs::set_permissions(&own.key, std::fs::Permissions::from_mode(0o600)).unwrap();
     own
 }
 

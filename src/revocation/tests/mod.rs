@@ -210,7 +210,8 @@ async fn a_replayed_good_response_is_not_cached() {
     put(&slot, responded(&scene.ca, &path[0], REVOKED, 1));
     assert!(is_revoked(scene.verdict(&path).await));
     put(&slot, responded(&scene.ca, &path[0], CertStatus::Good, 2));
-    scene.engine.query_responders(&path[0]).await.unwrap();
+    let refused = scene.engine.query_responders(&path[0]).await.unwrap_err();
+    assert_eq!(refused[0].error, AttemptError::Superseded);
     assert!(is_revoked(scene.verdict(&path).await));
     scene = scene.restarted();
     assert!(is_revoked(scene.verdict(&path).await), "from the disk");
