@@ -67,7 +67,7 @@ fn honest_text_of_every_character_set_is_accepted() {
         let parts: Vec<&str> = header.split("WARD|").collect();
         let receiver = b"|PLATFORM^0000000000000009^EUI-64";
         let mut message = [parts[0].as_bytes(), facility, receiver, b"", parts[1].as_bytes()].concat();
-        message.extend_from_slice(&obx(&format!("{MARK}"), text, &equipment));
+        message.extend_from_slice(&obx(MARK, text, &equipment));
         message.extend_from_slice(&[b"NTE|1||", text, b"\r"].concat());
         message.extend_from_slice(&obx(MARK, b"5", &equipment));
         message.extend_from_slice(&[b"OBX|9|ST|1^", text, b"^MDC|1.0.0.2|", text, b"\r"].concat());
