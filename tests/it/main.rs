@@ -72,6 +72,7 @@ mod southbound;
 mod stapling;
 mod store_access;
 mod store_opening;
+mod store_setup;
 mod storm;
 mod strangers;
 mod supervision;
