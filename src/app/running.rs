@@ -67,8 +67,8 @@ impl Shared {
         tasks.watch(Task::RevocationDisk, OnEnd::Stop, revocation.disk_writer_ended().cancelled_owned());
         let (ended, drain) = (serving.handshakes_ended(), self.drain.clone());
         let ended = async move {
-            ended.cancelled().await;
-            // The last session takes the runtime with it.
+            ended.await;
+            // During the shutdown their end is no fault.
             if drain.is_cancelled() {
                 std::future::pending().await
             }

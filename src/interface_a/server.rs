@@ -350,10 +350,11 @@ impl Serving {
         self.interface.connections.clone()
     }
 
-    /// Cancelled when the handshake threads have ended. Before the shutdown that is a fault.
-    #[must_use]
-    pub fn handshakes_ended(&self) -> CancellationToken {
-        self.interface.handshakes.ended()
+    /// Waits for the end of the handshake threads, and keeps them until then, also beyond the last session.
+    /// Before the shutdown their end is a fault.
+    pub fn handshakes_ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let handshakes = Arc::clone(&self.interface.handshakes);
+        async move { handshakes.ended().cancelled().await }
     }
 
     /// Whether connections are taken.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha1::Digest as _;
 
-use crate::model::KeyHash;
+use crate::model::{Fingerprint, KeyHash};
 use crate::x509::{CertificateFacts, ComparableName, PublicKey};
 
 /// A certificate of a validated path, with its issuer.
@@ -17,12 +17,14 @@ pub struct IssuedCertificate {
 }
 
 /// The issuer of a certificate: a CA of the path, or the trust anchor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Issuer {
     name: ComparableName,
     key: PublicKey,
     signs_crls: bool,
     identity: [u8; 32],
+    /// Its certificate in the path; none for a trust anchor of which only name and key are known.
+    certificate: Option<Fingerprint>,
 }
 
 /// The digest algorithm of a CertID (RFC 6960 4.1.1).
@@ -40,14 +42,20 @@ impl Issuer {
     pub fn from_certificate(certificate: &CertificateFacts) -> Self {
         let name = certificate.subject.comparable();
         let signs_crls = certificate.key_usage.is_none_or(|usage| usage.crl_sign);
-        Self::new(name, certificate.public_key.clone(), signs_crls)
+        let issuer = Self::new(name, certificate.public_key.clone(), signs_crls);
+        Self { certificate: Some(certificate.fingerprint), ..issuer }
     }
 
     pub(super) fn new(name: ComparableName, key: PublicKey, signs_crls: bool) -> Self {
         let mut digest = sha2::Sha256::new();
         digest.update(CertIdHash::Sha256.digest(name.as_der()));
         digest.update(key.bits());
-        Self { name, key, signs_crls, identity: digest.finalize().into() }
+        Self { name, key, signs_crls, identity: digest.finalize().into(), certificate: None }
+    }
+
+    /// The fingerprint of its certificate, where that is known.
+    pub(super) const fn certificate(&self) -> Option<Fingerprint> {
+        self.certificate
     }
 
     /// Its name.
@@ -87,6 +95,15 @@ impl Issuer {
         self.identity
     }
 }
+
+/// A CA may have several certificates.
+impl PartialEq for Issuer {
+    fn eq(&self, other: &Self) -> bool {
+        (self.identity, self.signs_crls) == (other.identity, other.signs_crls)
+    }
+}
+
+impl Eq for Issuer {}
 
 impl IssuedCertificate {
     /// SHA-256 over issuer, issuer's key and serial number: the key of cached responses.

@@ -21,8 +21,8 @@ pub(super) struct Signer<'a> {
     pub(super) unchecked: Option<Arc<CertificateFacts>>,
     /// Its certificate was valid when it signed, and is not now: only a revocation holds.
     pub(super) has_expired: bool,
-    /// Its certificate as the response contains it; none for the issuer itself. The only one that a verifier
-    /// of the response needs.
+    /// Its certificate as the response contains it: the only one that a verifier of the response needs.
+    /// Some clients do not verify a response of the issuer without it (wolfSSL).
     pub(super) certificate: Option<&'a [u8]>,
 }
 
@@ -47,7 +47,8 @@ impl<'a> Signer<'a> {
             match basic.signed.verify(issuer.key()) {
                 Ok(()) => {
                     let name = expected.issued.certificate.issuer.to_string();
-                    let (expires, unchecked, certificate) = (None, None, None);
+                    let (expires, unchecked) = (None, None);
+                    let certificate = certificate_in(basic, issuer.certificate());
                     return Ok(Self { name, expires, unchecked, has_expired: false, certificate });
                 }
                 Err(error) => refused = refused.or_nearer(error.into()),
@@ -93,6 +94,12 @@ fn check_certificates(basic: &BasicResponse<'_>, expected: &Expectation<'_>) -> 
     Ok(())
 }
 
+/// The certificate with this fingerprint, if the response contains it.
+fn certificate_in<'a>(basic: &BasicResponse<'a>, fingerprint: Option<Fingerprint>) -> Option<&'a [u8]> {
+    let fingerprint = fingerprint?;
+    basic.certificates.iter().copied().find(|der| Fingerprint::sha256(der) == fingerprint)
+}
+
 fn is_responder(basic: &BasicResponse<'_>, name: &ComparableName, key_hash: &[u8]) -> bool {
     match basic.responder {
         Responder::Name(responder) => name.matches(responder),
@@ -119,8 +126,7 @@ fn configured<'a>(
     match validity(signer, expected, basic) {
         Validity::Never => Err(OcspError::Signer(DelegateFault::Validity)),
         validity => {
-            let mut certificates = basic.certificates.iter().copied();
-            let own = certificates.find(|der| Fingerprint::sha256(der) == signer.fingerprint);
+            let own = certificate_in(basic, Some(signer.fingerprint));
             Ok(Some(Signer::new(signer, validity, own)))
         }
     }
