@@ -12,6 +12,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// A PostgreSQL server.
 #[derive(Debug)]
 pub struct Cluster {
@@ -114,6 +117,19 @@ impl Cluster {
         self.order(&format!("install {name} {content}"));
     }
 
+    /// Restarts the server with TLS, by this certificate and key in PEM.
+    pub fn serve_tls(&self, certificate: &str, key: &str) {
+        for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+            self.install(name, &STANDARD.encode(text));
+        }
+        let folder = self.folder().display();
+        self.set(&format!("ssl_cert_file = '{folder}/server.crt'"));
+        self.set(&format!("ssl_key_file = '{folder}/server.key'"));
+        self.set("ssl = on");
+        self.stop();
+        self.restart();
+    }
+
     fn order(&self, words: &str) {
         let mut supervisor = self.supervisor.lock().unwrap();
         writeln!(supervisor.commands.as_mut().unwrap(), "{words}").unwrap();
@@ -147,7 +163,6 @@ impl Cluster {
     }
 
     /// Changes its configuration, and waits until new sessions have it.
-    #[allow(clippy::disallowed_methods, reason = "a test waits for another process")]
     pub fn alter(&self, setting: &str) {
         self.sql("postgres", &format!("ALTER SYSTEM {setting}"));
         self.sql("postgres", "SELECT pg_reload_conf()");

@@ -5,7 +5,6 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use base64::Engine as _;
 use pcd_platform::pki::KeyType;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -37,15 +36,7 @@ fn server_with_tls(ca: &Path) -> Cluster {
     let certificate = names.signed_by(&key, &authority).unwrap();
     std::fs::write(ca, authority.pem()).unwrap();
     let server = Cluster::start();
-    let base64 = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
-    server.install("server.crt", &base64(certificate.pem()));
-    server.install("server.key", &base64(key.serialize_pem()));
-    let folder = server.folder().display();
-    server.set(&format!("ssl_cert_file = '{folder}/server.crt'"));
-    server.set(&format!("ssl_key_file = '{folder}/server.key'"));
-    server.set("ssl = on");
-    server.stop();
-    server.restart();
+    server.serve_tls(&certificate.pem(), &key.serialize_pem());
     server
 }
 

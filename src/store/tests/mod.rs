@@ -45,6 +45,20 @@ const ANY: MessageFilter = MessageFilter {
 };
 const TRAIL: AuditFilter = AuditFilter { event: None, since: None, page: Page::After(0), limit: 100 };
 
+/// An order for PUMP-1, which expires in a minute.
+fn order(place: &TestStore) -> QueuedMessage {
+    let now = place.clock.now();
+    QueuedMessage {
+        id: MessageId::at(now),
+        device: "PUMP-1".parse().unwrap(),
+        message_type: "RGV^O15^RGV_O15".to_owned(),
+        control_id: "1".to_owned(),
+        expires_at: now + jiff::SignedDuration::from_secs(60),
+        actor: "alice".to_owned(),
+        raw: Bytes::from_static(b"MSH|"),
+    }
+}
+
 async fn event_names(store: &Store) -> Vec<String> {
     store.audit_rows(&TRAIL).await.unwrap().into_iter().map(|row| row.event).collect()
 }

@@ -66,16 +66,7 @@ async fn serve(place: &TestStore) -> Store {
 async fn a_process_whose_node_was_taken_over_commits_nothing() {
     let place = TestStore::on_postgres();
     let former = serve(&place).await;
-    let now = place.clock.now();
-    let order = QueuedMessage {
-        id: MessageId::at(now),
-        device: "PUMP-1".parse().unwrap(),
-        message_type: "RGV^O15^RGV_O15".to_owned(),
-        control_id: "1".to_owned(),
-        expires_at: now + jiff::SignedDuration::from_secs(60),
-        actor: "alice".to_owned(),
-        raw: Bytes::from_static(b"MSH|\r"),
-    };
+    let order = order(&place);
     let (id, device, until) = (order.id, order.device.clone(), order.expires_at);
     former.queue(order).await.unwrap();
     assert!(former.claim(id, &device, until).await.unwrap());

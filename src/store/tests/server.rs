@@ -122,7 +122,6 @@ async fn remote_servers_are_authenticated_unless_the_url_says_otherwise() {
 
 #[tokio::test]
 async fn the_server_certificate_must_match_its_name_and_authority() {
-    use base64::Engine as _;
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     let authority = |name: &str| {
         let mut params = CertificateParams::default();
@@ -136,15 +135,7 @@ async fn the_server_certificate_must_match_its_name_and_authority() {
     let certificate = params.signed_by(&key, &own).unwrap();
 
     let server = cluster::Cluster::start();
-    let base64 = |text: String| base64::engine::general_purpose::STANDARD.encode(text);
-    server.install("server.crt", &base64(certificate.pem()));
-    server.install("server.key", &base64(key.serialize_pem()));
-    let folder = server.folder().display();
-    server.set(&format!("ssl_cert_file = '{folder}/server.crt'"));
-    server.set(&format!("ssl_key_file = '{folder}/server.key'"));
-    server.set("ssl = on");
-    server.stop();
-    server.restart();
+    server.serve_tls(&certificate.pem(), &key.serialize_pem());
     server.sql("postgres", "CREATE ROLE over_tls LOGIN SUPERUSER PASSWORD 's3cret'");
     let place = TestStore::new();
     for (name, authority) in [("own.pem", &own), ("other.pem", &other)] {

@@ -5,19 +5,6 @@ use super::*;
 use crate::pcd::{AlertKey, AlertReport, Filler};
 use crate::store::fixtures::cluster::Cluster;
 
-fn order(place: &TestStore) -> QueuedMessage {
-    let now = place.clock.now();
-    QueuedMessage {
-        id: MessageId::at(now),
-        device: "PUMP-1".parse().unwrap(),
-        message_type: "RGV^O15^RGV_O15".to_owned(),
-        control_id: "1".to_owned(),
-        expires_at: now + jiff::SignedDuration::from_secs(60),
-        actor: "alice".to_owned(),
-        raw: Bytes::from_static(b"MSH|"),
-    }
-}
-
 async fn resend(store: &Store, place: &TestStore) {
     // In the same batch, in the same moment with others, and later.
     let copies = (0..10).map(|n| store.record(place.record(&(n / 2).to_string(), b"message")));
