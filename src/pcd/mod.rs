@@ -4,6 +4,7 @@
 mod alert;
 mod containment;
 mod identity;
+pub mod nomenclature;
 mod observation;
 mod policy;
 pub mod profile;
