@@ -32,6 +32,8 @@ mod verdict;
 pub use engine::{Engine, Prepared};
 pub use error::{AttemptError, FailedAttempt};
 pub use http::FetchError;
+#[cfg(fuzzing)]
+pub use http::fuzzing;
 pub use inventory::{InstalledCrl, Inventory, KnownCrl, KnownResponse};
 pub use issued::{CertIdHash, IssuedCertificate, Issuer, issuer_keys};
 pub use settings::{RevocationError, require_directory};

@@ -52,3 +52,5 @@ pub use refusal::{HandshakeError, evidence};
 pub use status_request_v2::NewConnection;
 pub use stream::SecuredStream;
 pub use trust::{Trust, TrustError};
+#[cfg(fuzzing)]
+pub use verifier::fuzzing;

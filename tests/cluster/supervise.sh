@@ -13,6 +13,12 @@ postmaster() { head -n 1 "$root/data/postmaster.pid" 2>/dev/null; }
 stop() { "$bin/pg_ctl" -D "$root/data" -m "$1" -t 20 -w stop >>"$root/log" 2>&1; }
 finish() { thaw; stop immediate; rm -rf "$root"; }
 family() { pid=$(postmaster) && [ -n "$pid" ] && { echo "$pid"; ps -o pid= --ppid "$pid"; }; }
+# The postmaster first, so that it starts no further process. A process that has just ended needs no signal.
+freeze() {
+    pid=$(postmaster) && kill -STOP "$pid" || return 1
+    for child in $(ps -o pid= --ppid "$pid"); do kill -STOP "$child" 2>/dev/null; done
+    return 0
+}
 thaw() { for pid in $(family); do kill -CONT "$pid" 2>/dev/null; done; }
 trap 'finish; exit 1' INT TERM HUP
 
@@ -71,8 +77,8 @@ while read -r word argument; do
         promote) "$bin/pg_ctl" -D "$root/data" -t 20 -w promote >>"$root/log" 2>&1 && echo done ;;
         quit) stop immediate && echo done ;;
         crash) crash && echo done ;;
-        freeze) for pid in $(family); do kill -STOP "$pid"; done && echo done ;;
-        thaw) thaw && echo done ;;
+        freeze) freeze && echo done ;;
+        thaw) thaw; echo done ;;
         install) # name, and its content in base64
             printf '%s' "${argument#* }" | base64 -d >"$root/${argument%% *}" && chmod 600 "$root/${argument%% *}" && echo done ;;
         set) printf '%s\n' "$argument" >>"$root/data/postgresql.conf" && echo done ;;

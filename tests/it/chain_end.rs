@@ -165,6 +165,27 @@ fn a_restored_backup_is_served_once_its_end_is_accepted() {
 }
 
 #[test]
+fn a_chain_with_a_fault_is_accepted_on_request_only() {
+    let site = Site::new();
+    let cli = restored(&site);
+    block_on(async {
+        let url = format!("sqlite://{}", site.path().join("platform.db").display());
+        let mut database = SqliteConnection::connect(&url).await.unwrap();
+        let change = "DROP TRIGGER IF EXISTS audit_no_update;
+            UPDATE audit SET details = details || ' ' WHERE event = 'message-accepted'";
+        sqlx::raw_sql(change).execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
+    });
+    let (status, stdout, stderr) = cli.try_run(&["audit", "accept-end"]);
+    assert_eq!(status.code(), Some(1), "{stdout}{stderr}");
+    assert!(stderr.contains("--despite-faults"), "{stderr}");
+    assert_eq!(cli.try_run(&["serve"]).0.code(), Some(78), "nothing was accepted");
+    let accepted = cli.json(&["audit", "accept-end", "--despite-faults"]).remove(0);
+    assert_eq!(accepted["accepted"], true, "{accepted}");
+    assert_eq!(site.start().stop().status.code(), Some(0));
+}
+
+#[test]
 fn a_restored_backup_is_served_at_once_and_loudly_where_that_is_configured() {
     let site = Site::new().with("store", "when-behind = \"continue\"");
     restored(&site);

@@ -306,7 +306,7 @@ fn the_limit_of_open_files_is_raised_and_one_below_the_connections_is_a_warning(
     let site = Site::new();
     let log = std::fs::File::create(site.path().join("log")).unwrap();
     let mut platform = std::process::Command::new("sh")
-        .args(["-c", "ulimit -Sn 256; ulimit -Hn 600; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_pcd-platform")])
+        .args(["-c", "ulimit -Sn 256; ulimit -Hn 600; exec \"$@\"", "sh", crate::harness::program()])
         .args(["--json", "serve", "--config"])
         .arg(site.write_configuration())
         .current_dir(site.path())

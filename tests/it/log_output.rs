@@ -67,7 +67,7 @@ fn an_error_in_json_names_its_causes() {
 fn colours_are_for_terminals_only() {
     let site = Site::new();
     site.start().stop();
-    let (binary, configuration) = (env!("CARGO_BIN_EXE_pcd-platform"), site.write_configuration());
+    let (binary, configuration) = (crate::harness::program(), site.write_configuration());
     let serve = format!("timeout 5 {binary} serve --config {}", configuration.display());
     // script(1) runs a command on a terminal of its own.
     let on_terminal = |no_color: &str| {
@@ -89,7 +89,7 @@ fn a_log_that_cannot_be_written_stops_nothing() {
     let site = Site::new();
     site.start().stop();
     let serve = |stderr: std::process::Stdio| {
-        let mut platform = Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
+        let mut platform = Command::new(crate::harness::program())
             .args(["--json", "serve", "--config"])
             .arg(site.write_configuration())
             .current_dir(site.path())

@@ -63,7 +63,7 @@ impl Drill {
     fn follow(&self, text: &str) -> String {
         let folder = |program: &Path| program.parent().unwrap().display().to_string();
         let path = [
-            folder(Path::new(env!("CARGO_BIN_EXE_pcd-platform"))),
+            folder(Path::new(crate::harness::program())),
             programs().display().to_string(),
             std::env::var("PATH").unwrap(),
         ];

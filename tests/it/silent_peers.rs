@@ -1,10 +1,13 @@
 //! Peers that connect and send nothing, or stop in the middle of their handshake: they leave a count, and
-//! delay no device.
+//! delay no device. A device that had to wait for one of them would wait for as long as that has time: a
+//! minute.
 //!
-//! `PCD_SILENT=5000` is the size of the requirement (the limit on open files must allow it):
+//! `PCD_SILENT=5000` is the size of the requirement (the limit on open files must allow it). On a quiet
+//! machine it also asserts how much longer a device takes:
 //!
 //!     ulimit -n 20000; PCD_SILENT=5000 cargo test --all-features --test it silent_peers:: -- --nocapture
 
+use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +22,22 @@ const SILENT: &str = r#"pcd_unrecorded_connections_total{reason="silent"}"#;
 const HEALTH_CHECK: &str = r#"pcd_unrecorded_connections_total{reason="health-check"}"#;
 const OVER_SHARE: &str = r#"pcd_connections_total{outcome="too-many-connections"}"#;
 
-/// How many silent connections are open.
-fn size() -> usize {
-    std::env::var("PCD_SILENT").ok().and_then(|text| text.parse().ok()).unwrap_or(600)
+/// How many silent connections are open, if that is requested.
+fn requested_size() -> Option<usize> {
+    std::env::var("PCD_SILENT").ok().and_then(|text| text.parse().ok())
 }
+
+/// No device waited for a peer that has a minute. How much longer devices took is asserted on request only:
+/// other programs on the machine change it.
+fn assert_undelayed(undisturbed: Duration, median: Duration, slowest: Duration) {
+    assert!(slowest < SHORT, "{slowest:?}, not far less than the time that silent peers have");
+    if requested_size().is_some() {
+        assert!(median <= undisturbed * 3, "{median:?} instead of {undisturbed:?}");
+    }
+}
+
+/// Far less than the minute that silent peers have, and far more than a device takes on a busy machine.
+const SHORT: Duration = Duration::from_secs(25);
 
 fn connect_from(host: u8, to: SocketAddr) -> std::io::Result<TcpStream> {
     harness::connect_from(Ipv4Addr::new(127, 0, 1, host), to)
@@ -55,38 +70,44 @@ fn durations(site: &Site, platform: &Platform, own: &Credential, count: usize) -
     (durations[count / 2], durations[count - 1])
 }
 
-/// New silent connections at 200 a second from 20 addresses, while `size` of them are open.
-fn attack(to: SocketAddr, size: usize, is_over: &AtomicBool) {
-    let mut open = std::collections::VecDeque::new();
-    let host = |number: usize| 1 + u8::try_from(number % 20).unwrap();
+/// A silent connection from one of 20 addresses.
+fn silent(number: usize, to: SocketAddr) -> TcpStream {
+    connect_from(1 + u8::try_from(number % 20).unwrap(), to).unwrap()
+}
+
+/// Closes the silent connections, the oldest first, and opens others, at 200 a second.
+fn renew(mut open: VecDeque<TcpStream>, to: SocketAddr, is_over: &AtomicBool) {
     for number in 0.. {
         if is_over.load(Ordering::Relaxed) {
             return;
         }
-        open.extend(connect_from(host(number), to));
-        if open.len() > size {
-            open.pop_front();
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        open.push_back(silent(number, to));
+        open.pop_front();
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 #[test]
 fn silent_connections_delay_no_device() {
-    let size = size();
+    let size = requested_size().unwrap_or(600);
     let site = Site::new()
-        .with("interface-a", "hello-timeout = \"30s\"")
+        .with("interface-a", "hello-timeout = \"1m\"")
         .with("interface-a", "max-incomplete-connections = 20000");
     let platform = site.start();
     platform.admit("GENUINE", &[]);
     let own = site.certificate("GENUINE", KeyType::Ecc);
     durations(&site, &platform, &own, 5);
     let (undisturbed, slowest_undisturbed) = durations(&site, &platform, &own, 40);
+    let to = platform.address;
+    let open: VecDeque<_> = (0..size).map(|number| silent(number, to)).collect();
+    let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", platform.pid())).unwrap().count();
+    eventually("the silent connections are open", || descriptors() >= size);
+    // Each of these stays: a device that waited for one would wait for a minute.
+    let (_, slowest) = durations(&site, &platform, &own, 3);
+    assert!(slowest < SHORT, "{slowest:?}");
     let is_over = AtomicBool::new(false);
     let (median, slowest) = std::thread::scope(|scope| {
-        scope.spawn(|| attack(platform.address, size, &is_over));
-        let silent = || std::fs::read_dir(format!("/proc/{}/fd", platform.pid())).unwrap().count();
-        eventually("the silent connections are open", || silent() >= size);
+        scope.spawn(|| renew(open, to, &is_over));
         let measured = durations(&site, &platform, &own, 40);
         is_over.store(true, Ordering::Relaxed);
         measured
@@ -94,7 +115,7 @@ fn silent_connections_delay_no_device() {
     println!(
         "{size} silent connections: median {undisturbed:?} -> {median:?}, slowest {slowest_undisturbed:?} -> {slowest:?}"
     );
-    assert!(median <= undisturbed * 3, "{median:?} instead of {undisturbed:?}");
+    assert_undelayed(undisturbed, median, slowest);
     assert_eq!(rows(&platform), 0, "a silent connection is no event");
 }
 
@@ -167,7 +188,7 @@ fn stalled_handshakes_delay_no_device(addresses: u8) {
     answered.read_exact(&mut [0; 5]).unwrap();
     let (median, slowest) = durations(&site, &platform, &own, 20);
     println!("{connections} stalled handshakes: median {undisturbed:?} -> {median:?}, slowest {slowest:?}");
-    assert!(median <= undisturbed * 3, "{median:?} instead of {undisturbed:?}");
+    assert_undelayed(undisturbed, median, slowest);
     assert_eq!(incomplete(), connections as f64, "they are all still there");
 }
 
@@ -203,7 +224,7 @@ fn many_addresses_leave_room_for_a_device(addresses: u8, limit: &str) {
     eventually("most of them are displaced", || displaced() >= expected);
     let (median, slowest) = durations(&site, &platform, &own, 10);
     println!("{} silent, {limit}: {undisturbed:?} -> {median:?}, slowest {slowest:?}", silent.len());
-    assert!(slowest < Duration::from_secs(10), "{slowest:?}, far less than the time that silent peers have");
+    assert_undelayed(undisturbed, median, slowest);
     assert_eq!(open.code(message("GENUINE", "open")), "CA", "an open session is never displaced");
     assert_eq!(platform.metric(OVER_SHARE), 0.0);
 }

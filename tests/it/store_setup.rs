@@ -55,7 +55,7 @@ impl Machine {
     }
 
     fn shell(&self, script: &str, input: &str) -> Output {
-        let program = Path::new(env!("CARGO_BIN_EXE_pcd-platform"));
+        let program = Path::new(crate::harness::program());
         let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
         let mut child = Command::new("bash")
             .args(["-euc", &self.own(script)])

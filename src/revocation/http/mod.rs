@@ -5,6 +5,8 @@
 //! followed. Loopback and link-local addresses are refused, whatever a certificate says, unless the operator
 //! allows the host by name.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod head_limit;
 #[cfg(test)]
 mod tests;

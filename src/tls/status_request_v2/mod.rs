@@ -16,6 +16,8 @@
 //! handshake of a client that requests neither a status nor a limit is not rewritten at all.
 
 mod flight;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod hello;
 mod hello_patch;
 mod hello_reader;

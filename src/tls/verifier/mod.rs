@@ -2,6 +2,8 @@
 
 mod admission_policy;
 mod chain_limits;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod handshake_signature;
 mod path;
 

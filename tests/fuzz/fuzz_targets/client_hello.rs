@@ -1,5 +1,5 @@
 //! What a ClientHello says about certificate status: whatever comes, it is read without a panic, and what is
-//! found is what RFC 6961 permits.
+//! found is what RFC 6961 permits. The records of a connection too, and what rustls gets in their place.
 
 #![no_main]
 
@@ -7,7 +7,13 @@
 mod cost;
 
 use libfuzzer_sys::fuzz_target;
+use std::sync::{Arc, LazyLock};
+
+use pcd_platform::tls::status_request_v2::fuzzing::{receive, server};
 use pcd_platform::tls::status_request_v2::{ClientHello, Version};
+use rustls::ServerConfig;
+
+static SERVER: LazyLock<Arc<ServerConfig>> = LazyLock::new(|| server().unwrap());
 
 /// A ClientHello of TLS 1.2 with these extensions, as far as they fit.
 fn hello(extensions: &[u8]) -> Vec<u8> {
@@ -30,6 +36,11 @@ fn extension(number: u16, content: &[u8]) -> Vec<u8> {
     [&number.to_be_bytes()[..], &length.to_be_bytes(), content].concat()
 }
 
+/// A record of a handshake.
+fn record(content: &[u8]) -> Vec<u8> {
+    [&[22, 3, 1][..], &u16::try_from(content.len()).expect("it fits").to_be_bytes(), content].concat()
+}
+
 fn read(message: &[u8]) {
     let Some(hello) = cost::bounded(message.len(), || ClientHello::read(message)) else { return };
     assert_eq!(message[0], 1);
@@ -46,8 +57,14 @@ fn read(message: &[u8]) {
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (what, bytes) = input;
-    match what % 4 {
+    match what % 6 {
         0 => read(bytes),
+        4 => drop(cost::bounded(bytes.len(), || receive(&SERVER, bytes))),
+        5 => {
+            let message = hello(bytes);
+            let records: Vec<u8> = message.chunks(16_384).flat_map(record).collect();
+            drop(cost::bounded(records.len(), || receive(&SERVER, &records)));
+        }
         1 => read(&hello(bytes)),
         2 => read(&hello(&extension(17, bytes))),
         _ => read(&hello(&[extension(5, bytes), extension(17, bytes), extension(43, bytes)].concat())),

@@ -29,7 +29,7 @@ pub use java::java;
 pub use namespace::{ip, on_a_network_of_its_own, where_one_may_mount};
 pub use openssl::{alert, s_client};
 pub use peer::{Finished, command, command_at, connect_from, finish, tool};
-pub use platform::{Cli, Platform, Stopped, binary, complaints};
+pub use platform::{Cli, Platform, Stopped, binary, complaints, program};
 pub use responder::{OpensslOcsp, OwnResponder, Server, authority, fixed_address, serial};
 pub use rsyslog::Rsyslog;
 pub use site::{Credential, Site, establish, pki};

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::LazyLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -39,16 +40,23 @@ pub struct Cli {
     environment: Vec<(&'static str, PathBuf)>,
 }
 
+/// The program under test. `PCD_TEST_BINARY` names another one, such as an earlier release.
+pub fn program() -> &'static str {
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        std::env::var("PCD_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_pcd-platform").to_owned())
+    });
+    &PROGRAM
+}
+
 pub fn binary() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_pcd-platform"))
+    Command::new(program())
 }
 
 impl Platform {
     pub(super) fn start(site: &Site) -> Self {
         let config = site.write_configuration();
         let log = site.path().join("log");
-        let mut words =
-            site.launcher().iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_pcd-platform")]);
+        let mut words = site.launcher().iter().map(String::as_str).chain([program()]);
         let mut child = Command::new(words.next().unwrap())
             .args(words)
             .args(["--json", "serve", "--config"])

@@ -68,6 +68,7 @@ impl Scene {
         let text = format!(
             "[tls]\nclient-trust-anchors = [{root:?}]\necc = {{ chain = {:?}, key = {:?} }}\n\
              [revocation]\nallowed-hosts = [\"127.0.0.1\"]\nrefresh-interval = \"365d\"\n\
+             connect-timeout = \"20s\"\nfetch-timeout = \"20s\"\n\
              responders = [{{ issuer = {root:?}, ocsp = \"{url}\" }}]\n",
             issued.chain, issued.key
         );
