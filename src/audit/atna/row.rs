@@ -113,6 +113,7 @@ impl Row<'_> {
             kinds.push(kind::SOFTWARE_CONFIGURATION);
         }
         let mut object = self.resource("configuration", "Configuration", "5");
+        object.details.push((ALERT, self.recorded.event.to_owned()));
         object.details.push(("keys", keys.join(" ")));
         object.details.extend(self.optional_detail("fault"));
         self.alert(kinds, outcome, object)
@@ -120,6 +121,7 @@ impl Row<'_> {
 
     fn certificates(&self) -> Message {
         let mut object = self.resource("certificates", "Certificates", "13");
+        object.details.push((ALERT, self.recorded.event.to_owned()));
         for list in ["old", "new"] {
             for installed in self.list(list) {
                 let part = |key| installed.get(key).and_then(Value::as_str).unwrap_or_default();
@@ -136,7 +138,7 @@ impl Row<'_> {
         let part = |key| certificate.and_then(|fields| fields.get(key)).and_then(Value::as_str);
         let id = address.map_or_else(|| self.text("peer").to_owned(), |ip| ip.to_string());
         let name = part("common-name").map_or_else(|| id.clone(), str::to_owned);
-        let mut object = node(id, name.clone());
+        let mut object = node_object(id, name.clone());
         object.details.push((ALERT, format!("connection refused: {}", self.text("refusal"))));
         for key in ["serial", "issuer", "fingerprint"] {
             object.details.extend(part(key).map(|value| (key, value.to_owned())));
@@ -159,10 +161,13 @@ impl Row<'_> {
             self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object)
         } else {
             let name = Some(self.text("common-name")).filter(|name| !name.is_empty()).unwrap_or(address);
-            let mut object = node(address.to_owned(), name.to_owned());
+            // A network (an IPv6 /64) has the address that it begins with: a node is an address, or
+            // name@domain.
+            let first = address.split('/').next().unwrap_or(address);
+            let mut object = node_object(first.to_owned(), name.to_owned());
             object.details.push((ALERT, format!("connection refused: {}", self.text("refusal"))));
             let mut message = self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object);
-            let access_point = address.parse().ok().map(AccessPoint::Address);
+            let access_point = first.parse().ok().map(AccessPoint::Address);
             message.participants.push(Participant { access_point, ..participant(name, false) });
             message
         };
@@ -176,7 +181,7 @@ impl Row<'_> {
 
     fn withdrawal(&self) -> Message {
         let device = self.text("device");
-        let mut object = node(device.to_owned(), device.to_owned());
+        let mut object = self.node(device);
         object.details.push((ALERT, format!("connection ended: {}", self.text("why"))));
         let mut message = self.alert(vec![kind::NODE_AUTHENTICATION], Outcome::Serious, object);
         message.participants.push(participant(device, false));
@@ -185,7 +190,7 @@ impl Row<'_> {
 
     fn violation(&self) -> Message {
         let identity = self.text("identity");
-        let mut object = node(identity.to_owned(), identity.to_owned());
+        let mut object = self.node(identity);
         object
             .details
             .push((ALERT, "a message names a device that its certificate may not speak for".to_owned()));
@@ -197,7 +202,7 @@ impl Row<'_> {
 
     fn device(&self) -> Message {
         let device = self.text("device");
-        let mut object = node(device.to_owned(), device.to_owned());
+        let mut object = self.node(device);
         object.details.push((ALERT, self.recorded.event.to_owned()));
         object.details.extend(["kind", "status"].into_iter().flat_map(|key| self.optional_detail(key)));
         let identities: Vec<&str> = self.list("speaks-for").filter_map(Value::as_str).collect();
@@ -234,7 +239,7 @@ impl Row<'_> {
         }
     }
 
-    // PS3.15 A.5.3.13, with the message in place of the patient
+    // PS3.15 A.5.3.14, with the message in place of the patient
     fn view(&self) -> Message {
         let mut object = self.message_object(ACCESS);
         object.details.extend(self.optional_detail("as"));
@@ -314,10 +319,21 @@ impl Row<'_> {
         Participant { access_point, ..participant(&format!("pcd-platform@{node}"), false) }
     }
 
-    /// The user who ran the command on the node.
+    /// The user who ran the command on the node. PS3.15 A.5.2.1: a person is `login@domain`.
     fn actor(&self) -> Participant {
         let access_point = Some(AccessPoint::Machine(self.recorded.node.to_string()));
-        Participant { access_point, ..participant(self.text("actor"), true) }
+        let login = Some(self.text("actor")).filter(|actor| !actor.is_empty());
+        Participant { access_point, ..participant(&self.in_domain(login.unwrap_or(UNKNOWN_USER)), true) }
+    }
+
+    /// A device that the directory of the platform names.
+    fn node(&self, name: &str) -> Object {
+        node_object(self.in_domain(name), name.to_owned())
+    }
+
+    /// A name that is valid on this node only, as `name@domain`.
+    fn in_domain(&self, name: &str) -> String {
+        if name.contains('@') { name.to_owned() } else { format!("{name}@{}", self.recorded.node) }
     }
 
     /// A message of a device, by its message id.
@@ -361,7 +377,8 @@ fn participant(user: &str, requestor: bool) -> Participant {
     Participant { user: user.to_owned(), requestor, role: None, medium: None, access_point: None }
 }
 
-fn node(id: String, name: String) -> Object {
+/// A node by its address, or by `name@domain` (PS3.15 A.5.3.11).
+fn node_object(id: String, name: String) -> Object {
     Object {
         role: None,
         life_cycle: None,
@@ -384,6 +401,8 @@ fn kind_of_key(key: &str) -> Code {
 
 /// The type of an alert's detail (PS3.15 A.5.3.11).
 const ALERT: &str = "Alert Description";
+/// The login name where a row has none.
+const UNKNOWN_USER: &str = "unknown";
 /// The destination of exports on the command line.
 const STANDARD_OUTPUT: &str = "stdout";
 

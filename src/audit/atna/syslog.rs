@@ -29,9 +29,9 @@ impl AtnaMessage {
     pub fn frame(&self, originator: Originator<'_>, at: Timestamp, frames: &mut Vec<u8>) {
         let priority = FACILITY * 8 + self.outcome.severity();
         let Originator { node, process } = originator;
-        // No structured data. RFC 5424 6.4: a message in UTF-8 begins with a byte order mark.
+        // No structured data, and no byte order mark (RFC 5424 6.4): IHE ITI TF-2 3.20.4.1.2 discourages it.
         let message =
-            format!("<{priority}>1 {at} {node} {APPLICATION} {process} {MESSAGE_ID} - \u{feff}{}", self.xml);
+            format!("<{priority}>1 {at} {node} {APPLICATION} {process} {MESSAGE_ID} - {}", self.xml);
         frames.extend_from_slice(message.len().to_string().as_bytes());
         frames.push(b' ');
         frames.extend_from_slice(message.as_bytes());
@@ -69,8 +69,8 @@ mod tests {
         }
         let text = String::from_utf8(frames).unwrap();
         let head = "2025-06-15T15:06:40.123456Z node-1 pcd-platform 17 IHE+RFC-3881 -";
-        let first = format!("<85>1 {head} \u{feff}<a b=\"é\"/>");
-        let second = format!("<84>1 {head} \u{feff}<a/>");
+        let first = format!("<85>1 {head} <a b=\"é\"/>");
+        let second = format!("<84>1 {head} <a/>");
         assert_eq!(text, format!("{} {first}{} {second}", first.len(), second.len()));
     }
 }

@@ -90,7 +90,10 @@ impl Rsyslog {
         whole
             .lines()
             .map(|line| {
-                let (header, xml) = line.split_once('\u{feff}').unwrap_or_else(|| panic!("no BOM: {line}"));
+                let at = line.find("<?xml").unwrap_or_else(|| panic!("no document: {line}"));
+                let (header, xml) = line.split_at(at);
+                // IHE ITI TF-2 3.20.4.1.2 discourages it.
+                assert!(!header.contains('\u{feff}'), "a byte order mark: {line}");
                 Received { header: header.to_owned(), xml: xml.to_owned() }
             })
             .collect()

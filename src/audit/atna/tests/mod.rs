@@ -1,3 +1,5 @@
+mod schema;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -191,12 +193,39 @@ fn the_actor_is_the_requestor_and_the_sender_is_the_source() {
             })
             .collect()
     };
-    let alice = |roles: &[&str]| vec![("alice".to_owned(), roles.iter().map(ToString::to_string).collect())];
+    let alice =
+        |roles: &[&str]| vec![("alice@node-1".to_owned(), roles.iter().map(ToString::to_string).collect())];
     assert_eq!(requestors("message-viewed"), alice(&[]));
     assert_eq!(requestors("messages-exported"), alice(&["110153"]));
     assert_eq!(requestors("audit-exported"), alice(&[]));
     assert_eq!(requestors("device-suspended"), alice(&[]));
     assert_eq!(requestors("message-accepted"), [("PUMP-1".to_owned(), vec!["110153".to_owned()])]);
+}
+
+// PS3.15 A.5.3.11: the Alert Description is mandatory, and a node is name@domain or an address.
+#[test]
+fn every_security_alert_describes_itself_and_names_its_subject() {
+    let mut alerts = 0;
+    for event in every_event() {
+        let Some(message) = message_of(&event).filter(|message| message.xml.contains("\"110113\"")) else {
+            continue;
+        };
+        alerts += 1;
+        let document = Document::parse(&message.xml).unwrap();
+        let object = child(document.root_element(), "ParticipantObjectIdentification");
+        let described =
+            details(object).iter().any(|(kind, text)| kind == "Alert Description" && !text.is_empty());
+        assert!(described, "{}", event.name());
+        let id = object.attribute("ParticipantObjectID").unwrap();
+        if codes(object, "ParticipantObjectIDTypeCode") == ["110182"] {
+            assert!(
+                id.ends_with("@node-1") || id.parse::<std::net::IpAddr>().is_ok(),
+                "{}: {id}",
+                event.name()
+            );
+        }
+    }
+    assert!(alerts > 10, "{alerts}");
 }
 
 #[test]
