@@ -155,6 +155,7 @@ mod tests {
             ("ASCII~ISO IR87", b"abc", "abc"),
             ("ASCII~ISO IR87", b"\x1B$B$\"\x1B(B", "あ"),
             ("JAS2020", b"\x1B$B$\"\x1B(B", "あ"),
+            ("JIS X 0202", b"\x1B$B$\"\x1B(B", "あ"),
             ("KS X 1001", b"\xB0\xA1", "가"),
             ("BIG-5", b"\xA7\x41", "你"),
         ] {
@@ -165,6 +166,8 @@ mod tests {
     #[test]
     fn an_unknown_set_is_a_warning_and_text_falls_back() {
         assert_eq!(decode("8859/12", b"J\xFCrgen"), ("Jürgen".to_owned(), false));
+        // Its bytes are those of EUC-TW, which as Big5 would be other characters.
+        assert!(!decode("CNS 11643-1992", b"abc").1);
         assert_eq!(decode("UNICODE UTF-16", b"abc"), ("abc".to_owned(), false));
     }
 }

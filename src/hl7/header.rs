@@ -7,7 +7,7 @@ use jiff::tz::Offset;
 use super::field::Indexed;
 use super::{CharacterSet, Condition, Field, MessageTime, Segment, Separators, Warning, Warnings};
 
-/// The fields of MSH (HL7 2.6 ch. 2, 2.15.9), found in one pass.
+/// The fields of MSH (HL7 2.6 ch. 2, 2.14.9), found in one pass.
 #[derive(Clone, Copy)]
 pub struct Header<'m>(Indexed<'m>);
 
@@ -46,7 +46,7 @@ impl<'m> Header<'m> {
     }
 
     /// The time zone of MSH-7. It applies to every time in the message without a zone (HL7 2.6 ch. 2,
-    /// 2.15.9.7).
+    /// 2.14.9.7).
     #[must_use]
     pub fn zone(&self) -> Option<Offset> {
         MessageTime::parse(self.timestamp().component(1).trimmed()).ok()?.offset

@@ -72,7 +72,7 @@ impl Default for Unawaited {
 /// Acknowledgements that wait for the dispatcher.
 const CAPACITY: usize = 256;
 
-/// Bytes of MSH-10 (HL7 2.6 ch. 2, 2.15.9.10).
+/// Bytes of MSH-10 (HL7 2.6 ch. 2, 2.14.9.10).
 const MAX_CONTROL_ID_BYTES: usize = 199;
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub enum Transaction {
     Pcd10,
     /// Report of the state of devices, OBR-4 69135.
     Pcd15,
-    /// The same, on request.
+    /// Where devices are: Report Location Observation (MEM location services, CP-PCD-160).
     Pcd16,
     /// Watchdog (DEV-53 and DEV-54): an alert report with MDC_EVT_WATCHDOG.
     Watchdog,

@@ -212,7 +212,7 @@ impl Rejection {
             | Self::AmbiguousStructure
             | Self::TooManyIdentities
             | Self::MissingIdentity
-            | Self::StoreUnavailable => ("207", "Application error"),
+            | Self::StoreUnavailable => ("207", "Application internal error"),
         }
     }
 

@@ -107,7 +107,7 @@ impl Output {
         self.bytes.extend(self.separators.encoding_characters());
     }
 
-    /// ERR (HL7 2.6 ch. 2, 2.15.5): location, code of table 0357, severity, our own code, diagnostic.
+    /// ERR (HL7 2.6 ch. 2, 2.14.5): location, code of table 0357, severity, our own code, diagnostic.
     fn error(&mut self, rejection: &Rejection, diagnostic: Option<&str>) {
         self.text("ERR");
         self.field().field();
@@ -241,7 +241,7 @@ mod tests {
         assert!(rendered.ends_with(expected), "{rendered:?}");
         let without_place =
             render(Some(message), AcknowledgementCode::AE, Some(&Rejection::StoreUnavailable));
-        assert!(without_place.contains("ERR|||207^Application error^HL70357|E|store-unavailable^"));
+        assert!(without_place.contains("ERR|||207^Application internal error^HL70357|E|store-unavailable^"));
     }
 
     #[test]

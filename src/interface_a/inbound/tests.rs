@@ -79,7 +79,7 @@ fn the_answer_to_a_store_failure_repeats_the_header() {
     }
 }
 
-// HL7 2.6 ch. 2, 2.15.9.7: the zone of MSH-7 is that of every time in the message that has none of its own.
+// HL7 2.6 ch. 2, 2.14.9.7: the zone of MSH-7 is that of every time in the message that has none of its own.
 #[test]
 fn a_time_without_zone_is_in_that_of_the_message() {
     let event_time = |msh_7: &str, obr_7: &str| {
