@@ -160,7 +160,8 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         }
         Command::Order { config, command } => {
             let store = config.open_store(&clock).await?;
-            let outcome = order::run(command, &store, output).await;
+            let conformance = config.load()?.messages.conformance;
+            let outcome = order::run(command, conformance, &store, output).await;
             store.close().await;
             outcome
         }

@@ -9,10 +9,11 @@ use crate::hl7::{Component, Field, Segment};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Observation<'m>(Segment<'m>);
 
-/// OBX-4: the position of an observation in the device, `MDS.VMD.CHANNEL.METRIC[.FACET]`. Zero skips a level,
-/// and missing parts are zero: `1`, `1.0.0` and `1.0.0.0` are the device itself. Paths sort in tree order.
+/// OBX-4: the position of an observation in the device, `MDS.VMD.CHANNEL.METRIC[.FACET[.SUBFACET]]` (appendix
+/// B.8.3). Zero skips a level, and missing parts are zero: `1`, `1.0.0` and `1.0.0.0` are the device itself.
+/// Paths sort in tree order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObservationPath([u32; 5]);
+pub struct ObservationPath([u32; 6]);
 
 /// The levels of a device (IEEE 11073-10201).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,12 +28,14 @@ pub enum Level {
     Metric,
     /// A property of a metric, or of an alert.
     Facet,
+    /// A part of a facet.
+    Subfacet,
 }
 
 /// A value of OBX-4 that is not a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "OBX-4 holds one to five numbers with dots between them, MDS.VMD.CHANNEL.METRIC.FACET, not all of them zero"
+    "OBX-4 holds one to six numbers with dots between them, MDS.VMD.CHANNEL.METRIC.FACET.SUBFACET, not all of them zero"
 )]
 pub struct ObservationPathError;
 
@@ -136,8 +139,9 @@ impl ObservationPath {
     #[must_use]
     pub fn level(&self) -> Level {
         match self.0 {
-            [_, _, _, _, facet] if facet > 0 => Level::Facet,
-            [_, _, _, metric, _] if metric > 0 => Level::Metric,
+            [.., subfacet] if subfacet > 0 => Level::Subfacet,
+            [.., facet, _] if facet > 0 => Level::Facet,
+            [_, _, _, metric, ..] if metric > 0 => Level::Metric,
             [_, _, channel, ..] if channel > 0 => Level::Channel,
             [_, vmd, ..] if vmd > 0 => Level::Vmd,
             _ => Level::Mds,
@@ -157,7 +161,7 @@ impl FromStr for ObservationPath {
     type Err = ObservationPathError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut path = [0; 5];
+        let mut path = [0; 6];
         let mut parts = text.trim().split('.');
         for (part, written) in path.iter_mut().zip(parts.by_ref()) {
             if !written.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -165,15 +169,19 @@ impl FromStr for ObservationPath {
             }
             *part = written.parse().map_err(|_| ObservationPathError)?;
         }
-        if parts.next().is_some() || path == [0; 5] { Err(ObservationPathError) } else { Ok(Self(path)) }
+        if parts.next().is_some() || path == [0; 6] { Err(ObservationPathError) } else { Ok(Self(path)) }
     }
 }
 
 impl fmt::Display for ObservationPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [mds, vmd, channel, metric, facet] = self.0;
+        let [mds, vmd, channel, metric, facet, subfacet] = self.0;
         write!(f, "{mds}.{vmd}.{channel}.{metric}")?;
-        if facet > 0 { write!(f, ".{facet}") } else { Ok(()) }
+        match (facet, subfacet) {
+            (0, 0) => Ok(()),
+            (facet, 0) => write!(f, ".{facet}"),
+            (facet, subfacet) => write!(f, ".{facet}.{subfacet}"),
+        }
     }
 }
 
@@ -196,16 +204,22 @@ mod tests {
             ("1.0.0.1", Level::Metric),
             ("0.0.0.1", Level::Metric),
             (" 1.3.1.150456.1 ", Level::Facet),
+            ("1.3.1.150456.1.2", Level::Subfacet),
+            ("1.3.1.150456.0.2", Level::Subfacet),
         ] {
             assert_eq!(path(text).level(), level, "{text}");
         }
         assert_eq!((path("1"), path("1.0.1.1.0").to_string()), (path("1.0.0.0"), "1.0.1.1".into()));
-        assert_eq!(path("1.3.1.150456.1").to_string(), "1.3.1.150456.1");
+        for text in ["1.3.1.150456.1", "1.3.1.150456.1.2", "1.3.1.150456.0.2"] {
+            assert_eq!(path(text).to_string(), text);
+        }
+        assert_eq!(path("1.3.1.7.1.0"), path("1.3.1.7.1"));
     }
 
     #[test]
     fn other_values_are_not_paths() {
-        for text in ["", "0", "0.0.0.0", "1.", ".1", "1..1", "1.2.3.4.5.6", "a", "1.-1", "+1", "4294967296"] {
+        for text in ["", "0", "0.0.0.0", "1.", ".1", "1..1", "1.2.3.4.5.6.7", "a", "1.-1", "+1", "4294967296"]
+        {
             assert_eq!(text.parse::<ObservationPath>(), Err(ObservationPathError), "{text}");
         }
     }
@@ -214,6 +228,8 @@ mod tests {
     fn containment_is_by_level_not_by_text() {
         assert!(path("1").contains(&path("1.2.0.0")) && path("1").contains(&path("1.0.0.1")));
         assert!(path("1.2.0.0").contains(&path("1.2.1.7.3")));
+        assert!(path("1.2.1.7.3").contains(&path("1.2.1.7.3.1")));
+        assert!(!path("1.2.1.7.2").contains(&path("1.2.1.7.3.1")));
         assert!(!path("1.2.0.0").contains(&path("1.20.1.7")) && !path("1.2.0.0").contains(&path("1.0.0.7")));
         assert!(!path("1.2.1.7").contains(&path("1.2.1.7")) && !path("1.2.1.7").contains(&path("1.2.1.8.1")));
     }

@@ -7,6 +7,8 @@ use crate::hl7::{
     with_carriage_returns,
 };
 use crate::mllp::{CR, FS, VT};
+use crate::pcd::Transaction;
+use crate::pcd::profile::{self, Finding};
 
 /// One message that can be sent to a device. The rules are stricter than for received messages.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,6 +108,15 @@ impl Sendable {
         })
     }
 
+    /// What the profile of its transaction requires and the message lacks (IHE PCD TF vol. 2, 3.3); empty
+    /// when it is of no IHE PCD transaction.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let Ok(message) = Message::parse(&self.bytes) else { return Vec::new() };
+        let transaction = Transaction::of(&message);
+        transaction.map(|transaction| profile::check(&message, transaction)).unwrap_or_default()
+    }
+
     /// Whether the device owes a result after it has accepted the order.
     #[must_use]
     pub fn owes_result(&self) -> bool {
@@ -142,7 +153,7 @@ impl OwedResult {
     }
 }
 
-/// Bytes of MSH-10 (HL7 2.6 ch. 2, 2.15.9.10).
+/// Bytes of MSH-10 (HL7 2.6 ch. 2, 2.14.9.10).
 const MAX_CONTROL_ID_BYTES: usize = 199;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
@@ -179,6 +190,37 @@ mod tests {
             let sent = read(&order("RGV^O15", "1", accept, application)).unwrap();
             assert_eq!(sent.result, result, "{accept} {application}");
         }
+    }
+
+    // IHE PCD TF vol. 2, 3.3.4.4
+    #[test]
+    fn what_an_infusion_order_lacks_is_listed() {
+        let rules = |text: &str| -> Vec<&'static str> {
+            read(text).unwrap().findings().iter().map(|finding| finding.rule).collect()
+        };
+        let whole = "MSH|^~\\&|P^1^ISO||||20260101120000+0000||RGV^O15^RGV_O15|1|P|2.6|||AL|AL|||||X\r\
+            PID|||1^^^H^PI||Doe^John\rORC|RE|1|||||||20260101120000+0000||||||||||N1\r\
+            RXG|1|||1^Dopamine|250||263762^MDC_DIM_MILLI_L^MDC||||||||10|265266^MDC_DIM_MILLI_L_PER_HR^MDC\r\
+            RXR|^IV\rOBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC||||||||X|||||||A1^^00A037EB2175780F^EUI-64\r";
+        assert_eq!(rules(whole), Vec::<&str>::new());
+        for (from, to, rule) in [
+            ("ORC|RE|1|", "ORC|RE||", "orc-placer-missing"),
+            ("|||||||20260101120000+0000||||||||||N1", "|||||||||||||||||N1", "orc-time-missing"),
+            ("|N1\r", "\r", "orc-action-by-missing"),
+            ("RXR|^IV", "RXR|", "rxr-route-missing"),
+            ("1^Dopamine", "", "rxg-give-code-missing"),
+            ("|AL|AL|", "|AL||", "msh-application-acknowledgement-missing"),
+            ("|AL|AL|", "||AL|", "msh-accept-acknowledgement-missing"),
+            ("69986^MDC_DEV_PUMP_INFUS_VMD", "69985^MDC_DEV_PUMP_INFUS_MDS", "order-pump-missing"),
+            ("|10|265266^MDC_DIM_MILLI_L_PER_HR^MDC", "||", "rxg-rate-missing"),
+            ("ORC|RE", "ORC|XO", "rxg-amount-unexpected"),
+        ] {
+            assert!(whole.contains(from), "{from}");
+            assert_eq!(rules(&whole.replacen(from, to, 1)), [rule], "{from} {to}");
+        }
+        // The amount depends on the pump (3.3.4.4.5).
+        assert_eq!(rules(&whole.replacen("|250|", "||", 1)), Vec::<&str>::new());
+        assert_eq!(read(&order("ADT^A01", "1", "AL", "")).unwrap().findings(), []);
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub struct AlertFacets {
 pub struct Node {
     /// OBX-4; empty when it is no path in the device tree.
     pub path: String,
-    /// `mds`, `vmd`, `channel`, `metric` or `facet`; null without a path.
+    /// `mds`, `vmd`, `channel`, `metric`, `facet` or `subfacet`; null without a path.
     pub level: Option<&'static str>,
     /// The number of ancestors in the tree.
     #[serde(skip)]
@@ -252,6 +252,7 @@ const fn level_name(level: Level) -> &'static str {
         Level::Channel => "channel",
         Level::Metric => "metric",
         Level::Facet => "facet",
+        Level::Subfacet => "subfacet",
     }
 }
 

@@ -10,6 +10,7 @@ mod withdraw;
 
 use super::content::Content;
 use super::{Exit, Outcome, Output};
+use crate::config::Conformance;
 use crate::model::{DeviceId, MessageId};
 use crate::store::Store;
 
@@ -22,6 +23,9 @@ pub(super) enum Command {
     /// order expired, was withdrawn, or was accepted by a device that did not report its result in time. Also
     /// exits with 1, and queues nothing, when the file cannot be read or holds no HL7 message that can be
     /// sent, or the device is not in the directory or is suspended. Ctrl-C withdraws the order.
+    ///
+    /// Prints on stderr what an infusion order (PCD-03) lacks by its profile; with `[messages] conformance =
+    /// "strict"` such an order is not queued.
     ///
     /// Example: pcd-platform order send 00A037EB2175780F order.hl7 --within 5m
     Send(send::Arguments),
@@ -51,9 +55,14 @@ pub(super) enum Command {
 }
 
 /// Runs the subcommand.
-pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
+pub(super) async fn run(
+    command: Command,
+    conformance: Conformance,
+    store: &Store,
+    output: Output,
+) -> Outcome {
     match command {
-        Command::Send(arguments) => return send::run(arguments, store, output).await,
+        Command::Send(arguments) => return send::run(arguments, conformance, store, output).await,
         Command::List(arguments) => list::run(arguments, store, output).await?,
         Command::Show { id, content } => show::run(id, content, store, output).await?,
         Command::Withdraw { id } => withdraw::run(id, store, output).await?,

@@ -14,6 +14,8 @@ use crate::cli::context::failed;
 use crate::cli::operator::operator;
 use crate::cli::time::parse_duration;
 use crate::cli::{Exit, Failure, Outcome, Output};
+use crate::config::Conformance;
+use crate::hl7::Rejection;
 use crate::model::{DeviceId, MessageId};
 use crate::southbound::Sendable;
 use crate::store::{OutboxEntry, QueuedMessage, Store, StoreError};
@@ -35,9 +37,15 @@ pub(crate) struct Arguments {
     no_wait: bool,
 }
 
-pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> Outcome {
+pub(super) async fn run(
+    arguments: Arguments,
+    conformance: Conformance,
+    store: &Store,
+    output: Output,
+) -> Outcome {
     let Arguments { cn, file, within, no_wait } = arguments;
     let sendable = read(&file).await?;
+    check_profile(&sendable, conformance, output)?;
     let device = store.device(&cn).await.map_err(failed)?;
     let device = device.ok_or_else(|| failed(StoreError::DeviceUnknown(cn.clone())))?;
     if device.status == DeviceStatus::Suspended {
@@ -74,6 +82,20 @@ async fn read(file: &Path) -> Result<Sendable, Failure> {
     let text = tokio::fs::read(file).await.with_context(|| format!("cannot read {}", file.display()))?;
     let sendable = Sendable::read(&text);
     Ok(sendable.with_context(|| format!("cannot send {} to a device", file.display()))?)
+}
+
+/// Reports what the order lacks by the profile of its transaction.
+fn check_profile(sendable: &Sendable, conformance: Conformance, output: Output) -> Result<(), Failure> {
+    let findings = sendable.findings();
+    for finding in &findings {
+        output.warn(&Rejection::from(*finding).to_string())?;
+    }
+    if conformance == Conformance::Strict && findings.iter().any(|finding| !finding.is_advice) {
+        let why = "the order breaks the profile of its transaction, and `messages.conformance` is strict: \
+                   the order was not queued";
+        return Err(anyhow!(why).into());
+    }
+    Ok(())
 }
 
 /// Waits until the order has an outcome.

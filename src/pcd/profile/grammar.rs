@@ -35,10 +35,10 @@ pub(super) fn check(grammar: &[Item], message: &Message<'_>) -> Option<Finding> 
         (Some(name), _) => {
             let before = names.iter().take(reader.at + 1).filter(|known| *known == name).count();
             let sequence = u32::try_from(before).unwrap_or(u32::MAX);
-            Some(Finding { rule: "segment-sequence", error, location: Location::segment(*name, sequence) })
+            Some(Finding::violation("segment-sequence", error, Location::segment(*name, sequence)))
         }
         (None, Some(missing)) => {
-            Some(Finding { rule: "segment-missing", error, location: Location::segment(missing, 1) })
+            Some(Finding::violation("segment-missing", error, Location::segment(missing, 1)))
         }
         (None, None) => None,
     }
@@ -136,6 +136,7 @@ pub(super) const GRAMMAR_ORU: &[Item] = &[
                     Segment(*b"ORC", Optional),
                     Segment(*b"OBR", Once),
                     Segment(*b"NTE", Any),
+                    Segment(*b"ROL", Any),
                     Segment(*b"PRT", Any),
                     Group(&[Segment(*b"TQ1", Once), Segment(*b"TQ2", Any)], Any),
                     Segment(*b"CTD", Optional),
@@ -152,7 +153,7 @@ pub(super) const GRAMMAR_ORU: &[Item] = &[
     Segment(*b"DSC", Optional),
 ];
 
-/// RGV_O15 (HL7 2.6 ch. 4, 4.14.7).
+/// RGV_O15 (HL7 2.6 ch. 4, 4.13.9) as IHE PCD TF vol. 2, table 3.3.4.2-1, constrains it.
 pub(super) const GRAMMAR_RGV: &[Item] = &[
     Segment(*b"MSH", Once),
     Segment(*b"SFT", Any),

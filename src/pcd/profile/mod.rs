@@ -5,10 +5,16 @@
 
 mod finding;
 mod grammar;
+mod order;
+mod required;
 mod values;
+
+use std::collections::HashSet;
 
 pub use finding::Finding;
 use grammar::{GRAMMAR_ORU, GRAMMAR_RGV, Item};
+use required::{Required, required_of};
+use values::Values;
 
 use super::alert::{self, Alert};
 use super::{MessagePolicy, Observation, Transaction};
@@ -18,25 +24,12 @@ use crate::hl7::{ContentError, Indexed, Location, Message, Rejection, Segment};
 /// The requirements of a profile.
 struct Profile {
     segments: &'static [Item],
-    required: &'static [Required],
-    values: bool,
+    values: Option<Values>,
     alert: bool,
-}
-
-/// A field that every segment of its name must have.
-struct Required {
-    segment: [u8; 3],
-    field: u8,
-    component: Option<u8>,
-    rule: &'static str,
-}
-
-const fn field(segment: [u8; 3], field: u8, rule: &'static str) -> Required {
-    Required { segment, field, component: None, rule }
-}
-
-const fn component(segment: [u8; 3], field: u8, component: u8, rule: &'static str) -> Required {
-    Required { segment, field, component: Some(component), rule }
+    /// The values of MSH-15 and MSH-16 that the profile has; none: any.
+    acknowledgements: [&'static [&'static [u8]]; 2],
+    /// Whether HL7 allows ORC where the profile excludes it.
+    excludes_order: bool,
 }
 
 const fn profile_of(transaction: Transaction, answers: bool) -> Option<&'static Profile> {
@@ -44,59 +37,94 @@ const fn profile_of(transaction: Transaction, answers: bool) -> Option<&'static 
         Transaction::Pcd04 => Some(&ALERT),
         Transaction::Pcd03 if !answers => Some(&ORDER),
         Transaction::Pcd03 | Transaction::Pcd05 => None,
-        _ => Some(&REPORT),
+        Transaction::Pcd01 => Some(&DATA),
+        Transaction::Pcd09 => Some(&DOCUMENT),
+        Transaction::Pcd10 | Transaction::Pcd15 | Transaction::Pcd16 => Some(&REPORT),
+        Transaction::Watchdog => Some(&WATCHDOG),
     }
 }
 
-/// The violations of the transaction's profile; the first [`MAX_FINDINGS`].
+/// The violations of the transaction's profile; the first [`MAX_FINDINGS`], those that a strict configuration
+/// refuses before those of which it only warns.
 #[must_use]
 pub fn check(message: &Message<'_>, transaction: Transaction) -> Vec<Finding> {
-    let mut findings = Findings(Vec::new());
+    let mut findings = Findings::default();
     if let Some(profile) = profile_of(transaction, message.acknowledgement().is_some()) {
-        findings.0.extend(grammar::check(profile.segments, message));
-        findings.fields(profile, message);
+        grammar::check(profile.segments, message).into_iter().for_each(|finding| findings.push(finding));
+        findings.fields(profile, required_of(transaction), message);
+        findings.acknowledgements(profile, message);
         if profile.alert {
             findings.alerts(message);
         }
+        if transaction == Transaction::Pcd03 {
+            order::check(message, |finding| findings.push(finding));
+        }
     }
-    findings.0
+    findings.into_list()
 }
 
 impl MessagePolicy {
     /// Whether a message with these findings is accepted.
     ///
     /// # Errors
-    /// The first finding, when the configuration is strict.
+    /// The first finding that is no advice, when the configuration is strict.
     pub fn check_findings(&self, findings: &[Finding]) -> Result<(), Rejection> {
-        match findings.first() {
+        match findings.iter().find(|finding| !finding.is_advice) {
             Some(finding) if self.conformance == Conformance::Strict => Err((*finding).into()),
             _ => Ok(()),
         }
     }
 }
 
-struct Findings(Vec<Finding>);
+#[derive(Default)]
+struct Findings {
+    violations: Vec<Finding>,
+    /// What only one of the Technical Framework and NIST requires.
+    advice: Vec<Finding>,
+}
 
 impl Findings {
     fn add(&mut self, rule: &'static str, error: ContentError, location: Location) {
-        if self.0.len() < MAX_FINDINGS {
-            self.0.push(Finding { rule, error, location });
+        self.push(Finding::violation(rule, error, location));
+    }
+
+    fn push(&mut self, finding: Finding) {
+        let list = if finding.is_advice { &mut self.advice } else { &mut self.violations };
+        if list.len() < MAX_FINDINGS {
+            list.push(finding);
         }
     }
 
-    fn fields(&mut self, profile: &Profile, message: &Message<'_>) {
+    fn into_list(self) -> Vec<Finding> {
+        self.violations.into_iter().chain(self.advice).take(MAX_FINDINGS).collect()
+    }
+
+    fn fields(&mut self, profile: &Profile, required: &'static [&'static [Required]], message: &Message<'_>) {
         let mut sequences = Sequences::default();
+        let mut paths = HashSet::new();
         let zoned = message.header().zone().is_some();
         for segment in message.segments() {
             let Some((name, sequence)) = sequences.next(&segment) else { continue };
             let fields = segment.indexed();
-            for required in profile.required.iter().filter(|required| required.segment == name) {
+            for required in required.iter().copied().flatten().filter(|required| required.segment == name) {
                 self.required(required, &fields, sequence);
             }
-            if profile.values {
-                values::check(name, &fields, sequence, zoned, |rule, error, location| {
-                    self.add(rule, error, location)
-                });
+            match &name {
+                b"ORC" if profile.excludes_order => {
+                    let location = Location::segment(name, sequence);
+                    self.add("orc-not-allowed", ContentError::SegmentSequence, location);
+                }
+                b"OBR" => paths.clear(),
+                _ => {}
+            }
+            if let Some(values) = profile.values {
+                values.check(name, &fields, sequence, zoned, |finding| self.push(finding));
+            }
+            // Appendix B.8.4.
+            let path = Observation::of(segment).and_then(|observation| observation.path().ok());
+            if profile.values == Some(Values::Observed) && path.is_some_and(|path| !paths.insert(path)) {
+                let location = Location::field(name, sequence, 4);
+                self.push(Finding::advice("obx-path-repeated", ContentError::TableValue, location));
             }
         }
     }
@@ -111,6 +139,19 @@ impl Findings {
             let Required { segment, field, component, rule } = *required;
             let location = Location { segment, sequence, field: Some(field), component };
             self.add(rule, ContentError::RequiredField, location);
+        }
+    }
+
+    /// B.1. No message is lost by another mode, and the examples of the Technical Framework have others.
+    fn acknowledgements(&mut self, profile: &Profile, message: &Message<'_>) {
+        let header = message.header();
+        let asked = [header.accept_acknowledgement(), header.application_acknowledgement()];
+        for ((asked, allowed), n) in asked.into_iter().zip(profile.acknowledgements).zip([15, 16]) {
+            if !asked.is_empty() && !allowed.is_empty() && !allowed.contains(&asked.trimmed()) {
+                let location = Location::field(*b"MSH", 1, n);
+                let error = ContentError::TableValue;
+                self.push(Finding::advice("msh-acknowledgement-mode", error, location));
+            }
         }
     }
 
@@ -150,11 +191,10 @@ impl Findings {
 
 /// Counts the segments of each name that a profile has requirements for.
 #[derive(Default)]
-struct Sequences([u32; 5]);
+struct Sequences([u32; NAMES.len()]);
 
 impl Sequences {
     fn next(&mut self, segment: &Segment<'_>) -> Option<([u8; 3], u32)> {
-        const NAMES: [[u8; 3]; 5] = [*b"MSH", *b"OBR", *b"OBX", *b"ORC", *b"RXG"];
         let name: [u8; 3] = segment.id().try_into().ok()?;
         let at = NAMES.iter().position(|known| *known == name)?;
         let count = self.0.get_mut(at)?;
@@ -166,48 +206,42 @@ impl Sequences {
 /// Findings that are listed for one message.
 pub const MAX_FINDINGS: usize = 64;
 
-/// Appendix B.1 and B.7, B.8.
-const OBSERVATIONS: &[Required] = &[
-    field(*b"MSH", 3, "msh-sending-application-missing"),
-    field(*b"MSH", 7, "msh-time-missing"),
-    component(*b"MSH", 9, 2, "msh-trigger-missing"),
-    component(*b"MSH", 9, 3, "msh-structure-missing"),
-    field(*b"MSH", 11, "msh-processing-id-missing"),
-    field(*b"MSH", 12, "msh-version-missing"),
-    field(*b"MSH", 15, "msh-accept-acknowledgement-missing"),
-    field(*b"MSH", 16, "msh-application-acknowledgement-missing"),
-    field(*b"MSH", 21, "msh-profile-missing"),
-    field(*b"OBR", 3, "obr-filler-missing"),
-    field(*b"OBR", 4, "obr-service-missing"),
-    field(*b"OBR", 7, "obr-time-missing"),
-    field(*b"OBX", 3, "obx-identifier-missing"),
-    field(*b"OBX", 4, "obx-path-missing"),
-    field(*b"OBX", 11, "obx-status-missing"),
-];
+/// The segments that profiles have requirements for.
+const NAMES: [[u8; 3]; 8] = [*b"MSH", *b"PID", *b"PV1", *b"OBR", *b"OBX", *b"ORC", *b"RXG", *b"RXR"];
 
-const ORDERS: &[Required] = &[
-    field(*b"MSH", 3, "msh-sending-application-missing"),
-    field(*b"MSH", 7, "msh-time-missing"),
-    field(*b"MSH", 21, "msh-profile-missing"),
-    field(*b"ORC", 1, "orc-control-missing"),
-    field(*b"RXG", 1, "rxg-number-missing"),
-    field(*b"RXG", 4, "rxg-give-code-missing"),
-    field(*b"RXG", 5, "rxg-amount-missing"),
-    field(*b"OBX", 3, "obx-identifier-missing"),
-];
+/// PCD-10, PCD-15 and PCD-16.
+const REPORT: Profile = Profile {
+    segments: GRAMMAR_ORU,
+    values: Some(Values::Observed),
+    alert: false,
+    acknowledgements: [&[b"AL"], &[b"NE"]],
+    excludes_order: false,
+};
 
-const REPORT: Profile = Profile { segments: GRAMMAR_ORU, required: OBSERVATIONS, values: true, alert: false };
+/// 3.1.4.1.2: no ORC.
+const DATA: Profile = Profile { excludes_order: true, ..REPORT };
 
-const ALERT: Profile = Profile { alert: true, ..REPORT };
+/// 3.9.4.1.2: OBX-4 groups the values of a report and is no path, and OBX-6 names no coding system.
+const DOCUMENT: Profile = Profile { values: Some(Values::Document), acknowledgements: [&[], &[]], ..REPORT };
 
-const ORDER: Profile = Profile { segments: GRAMMAR_RGV, required: ORDERS, values: false, alert: false };
+/// MSH-16 states whether the sender can receive PCD-05.
+const ALERT: Profile = Profile { alert: true, acknowledgements: [&[b"AL"], &[]], ..REPORT };
+
+const WATCHDOG: Profile = Profile { acknowledgements: [&[], &[]], ..REPORT };
+
+const ORDER: Profile = Profile {
+    segments: GRAMMAR_RGV,
+    values: None,
+    acknowledgements: [&[b"AL"], &[b"AL", b"NE", b"ER"]],
+    ..REPORT
+};
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const REPORTED: &str = "MSH|^~\\&|A^1^ISO||||20260101120000+0000||ORU^R01^ORU_R01|1|P|2.6|||AL|NE|||||X\r\
-        PID|||1\rPV1||I\r\
+        PID|||1||Doe\rPV1||I\r\
         OBR|1||F^^1^ISO|182777000^monitoring^SCT|||20260101120000+0000\r\
         OBX|1||69965^MDC_DEV^MDC|1.0.0.0|||||||X\r\
         OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.3.1.1|98.0|262688^MDC_DIM_PERCENT^MDC|||||R|||20260101120000+0000\r";
@@ -237,7 +271,10 @@ mod tests {
     #[test]
     fn segments_out_of_order_are_found() {
         assert_eq!(changed("OBR|1", "ZBR|1"), ["100 segment-sequence OBX[1]"]);
-        assert_eq!(changed("PID|||1\rPV1||I\r", "PV1||I\rPID|||1\r"), ["100 segment-sequence PV1[1]"]);
+        assert_eq!(
+            changed("PID|||1||Doe\rPV1||I\r", "PV1||I\rPID|||1||Doe\r"),
+            ["100 segment-sequence PV1[1]"]
+        );
         let no_content = REPORTED.split("OBR").next().unwrap();
         assert_eq!(found(no_content), ["100 segment-missing OBR[1]"]);
         assert_eq!(
@@ -245,6 +282,16 @@ mod tests {
             Vec::<String>::new(),
             "Z segments are allowed everywhere"
         );
+        // HL7 2.6 ch. 7, 7.3.1: [{ROL}] behind the notes of OBR.
+        assert_eq!(changed("OBX|1||", "NTE|1\rROL|1\rOBX|1||"), Vec::<String>::new());
+    }
+
+    // 3.1.4.1.2
+    #[test]
+    fn device_data_have_no_order_segment() {
+        assert_eq!(changed("OBR|1", "ORC|RE\rOBR|1"), ["100 orc-not-allowed ORC[1]"]);
+        let events = REPORTED.replace("R01^ORU_R01", "R42^ORU_R01").replace("OBR|1", "ORC|RE\rOBR|1");
+        assert_eq!(found(&events), Vec::<String>::new());
     }
 
     #[test]
@@ -254,6 +301,88 @@ mod tests {
         assert_eq!(changed("ORU^R01^ORU_R01", "ORU^R01"), ["101 msh-structure-missing MSH[1]-9.3"]);
         assert_eq!(changed("|1.3.1.1|", "||"), ["101 obx-path-missing OBX[2]-4"]);
         assert_eq!(changed("|R|", "||"), ["101 obx-status-missing OBX[2]-11"]);
+        assert_eq!(changed("PID|||1|", "PID||||"), ["101 pid-identifier-missing PID[1]-3"]);
+        assert_eq!(changed("||Doe", ""), ["101 pid-name-missing PID[1]-5"]);
+        assert_eq!(changed("PV1||I", "PV1|"), ["101 pv1-class-missing PV1[1]-2"]);
+        assert_eq!(changed("OBR|1|", "OBR||"), ["101 obr-number-missing OBR[1]-1"]);
+        assert_eq!(changed("OBX|2|", "OBX||"), ["101 obx-number-missing OBX[2]-1"]);
+    }
+
+    // Table B.7-1
+    #[test]
+    fn the_time_of_a_request_may_be_unknown() {
+        assert_eq!(changed("SCT|||20260101120000+0000", "SCT"), Vec::<String>::new());
+    }
+
+    // Table B.8-1; NIST's predicate CP_2 of OBX
+    #[test]
+    fn a_segment_without_result_needs_no_value_type() {
+        assert_eq!(changed("||||||X\r", "||||||R\r"), ["101 obx-value-type-missing OBX[1]-2"]);
+        assert_eq!(changed("1.0.0.0||", "1.0.0.0|text|"), Vec::<String>::new());
+    }
+
+    // 3.9.4.1.2: MSH-3, MSH-15, MSH-16, MSH-21 and OBX-4 are not required, and OBX-6 has no coding system.
+    #[test]
+    fn a_report_with_a_document_follows_its_own_table() {
+        let report = "MSH|^~\\&|||||20260101120000+0000||ORU^R01|1|P|2.5|||||||||^^1.3.6.1.4.1.19376.1.6.1.9.1^ISO\r\
+            PID|||1\rOBR|1||F^^1^ISO|1^Report^L\r\
+            OBX|1|NM|720897^MDC_IDC_MSMT_BATTERY_VOLTAGE^MDC|1|2.8|V^V|||||F\r\
+            OBX|2|ED|18750-0^Report^LN||^AP^^Base64^AAAA||||||F\r\
+            OBX|3|RP|1^Link^L||http://x^D^E||||||F\r";
+        assert_eq!(found(report), Vec::<String>::new());
+        assert_eq!(found(&report.replacen("1^Report^L", "", 1)), ["101 obr-service-missing OBR[1]-4"]);
+        // As PCD-01 it would lack all of them.
+        let data = report.replace("1.6.1.9.1", "1.6.1.1.1");
+        for rule in ["msh-sending-application-missing", "obx-path-missing", "obx-units-coding-system"] {
+            assert!(found(&data).iter().any(|text| text.contains(rule)), "{rule}: {:?}", found(&data));
+        }
+    }
+
+    /// What is found and, in a strict configuration, does not refuse the message.
+    fn advised(text: &str) -> Vec<String> {
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let findings = check(&message, Transaction::of(&message).unwrap());
+        let strict = MessagePolicy { conformance: Conformance::Strict, ..MessagePolicy::default() };
+        assert_eq!(strict.check_findings(&findings), Ok(()), "{findings:?}");
+        findings.iter().map(|finding| format!("{} {}", finding.rule, finding.location)).collect()
+    }
+
+    #[test]
+    fn what_only_one_of_the_texts_requires_is_advice() {
+        let advice = |from: &str, to: &str| {
+            assert!(REPORTED.contains(from), "{from}");
+            advised(&REPORTED.replacen(from, to, 1))
+        };
+        assert_eq!(advice("262688^MDC_DIM_PERCENT^MDC", ""), ["obx-units-missing OBX[2]-6"]);
+        assert_eq!(advice("262688^MDC_DIM_PERCENT", "266016^MDC_DIM_MMHG"), ["obx-units-unusual OBX[2]-6"]);
+        assert_eq!(
+            advice("262688^MDC_DIM_PERCENT^MDC", "mm[Hg]^^UCUM^262688^MDC_DIM_PERCENT^MDC"),
+            ["obx-units-unusual OBX[2]-6"]
+        );
+        assert_eq!(advice("262688^MDC_DIM_PERCENT^MDC", "%^%^UCUM"), Vec::<String>::new());
+        assert_eq!(advice("|1.3.1.1|", "|1|"), ["obx-path-repeated OBX[2]-4"]);
+        assert_eq!(
+            advice("150456^MDC_PULS_OXIM_SAT_O2", "150456^MDC_ECG_HEART_RATE"),
+            ["obx-term-contradiction OBX[2]-3"]
+        );
+        assert_eq!(
+            advice("|AL|NE|", "|NE|AL|"),
+            ["msh-acknowledgement-mode MSH[1]-15", "msh-acknowledgement-mode MSH[1]-16"]
+        );
+        // Each request has its own paths (B.8.4).
+        let second = "OBR|2||G^^1^ISO|182777000^monitoring^SCT\rOBX|1||69965^MDC_DEV^MDC|1.0.0.0|||||||X\r";
+        assert_eq!(advised(&format!("{REPORTED}{second}")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn advice_does_not_displace_a_violation() {
+        let repeated =
+            "OBX|9|NM|150456^^MDC|1.3.1.1|9|262688^MDC_DIM_PERCENT^MDC|||||R\r".repeat(2 * MAX_FINDINGS);
+        let text =
+            format!("{REPORTED}{repeated}OBX|9|NM|150456^^MDC|1.3.1.9|9|262688^MDC_DIM_PERCENT^MDC|||||\r");
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let findings = check(&message, Transaction::Pcd01);
+        assert_eq!((findings.len(), findings[0].rule), (MAX_FINDINGS, "obx-status-missing"));
     }
 
     #[test]
@@ -261,6 +390,12 @@ mod tests {
         assert_eq!(changed("|98.0|", "|high|"), ["102 obx-value-not-of-its-type OBX[2]-5"]);
         assert_eq!(changed("|NM|", "||"), ["101 obx-value-type-missing OBX[2]-2"]);
         assert_eq!(changed("|NM|", "|QQ|"), ["103 obx-value-type-unknown OBX[2]-2"]);
+        for kind in ["DR", "PL", "PN", "RP", "XCN", "XPN", "XAD", "TX"] {
+            assert_eq!(changed("|NM|", &format!("|{kind}|")), Vec::<String>::new(), "{kind}");
+        }
+        // B.8.3: MDS.VMD.Channel.Metric.FACET.SUBFACET
+        assert_eq!(changed("|1.3.1.1|", "|1.3.1.1.2.1|"), Vec::<String>::new());
+        assert_eq!(changed("|1.3.1.1|", "|1.3.1.1.2.1.1|"), ["102 obx-path-malformed OBX[2]-4"]);
         assert_eq!(changed("PERCENT^MDC", "PERCENT^OWN"), ["103 obx-units-coding-system OBX[2]-6"]);
         assert_eq!(changed("|1.3.1.1|", "|1.x|"), ["102 obx-path-malformed OBX[2]-4"]);
         assert_eq!(changed("|R|", "|Q|"), ["103 obx-status-unknown OBX[2]-11"]);
@@ -302,9 +437,16 @@ mod tests {
     #[test]
     fn an_order_is_checked_and_a_response_is_not() {
         let order = "MSH|^~\\&|A||||20260101120000+0000||RGV^O15^RGV_O15|1|P|2.6|||AL|AL|||||X\r\
-            PID|||1\rORC|RE|1\rRXG|1|||1234^Dopamine|250\rRXR|^IV\rOBX|1||69986^PUMP^MDC\rRXG|2|||1|1\rRXR|^IV\r";
+            PID|||1||Doe\rORC|RE|1|||||||20260101120000+0000||||||||||N1\r\
+            RXG|1|||1234^Dopamine|250||||||||||10|265266^MDC_DIM_MILLI_L_PER_HR^MDC\rRXR|^IV\r\
+            OBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC\r\
+            RXG|2|||1|||||||||||10|265266^MDC_DIM_MILLI_L_PER_HR^MDC\rRXR|^IV\r";
         assert_eq!(found(order), Vec::<String>::new());
         assert_eq!(found(&order.replacen("RXR|^IV\r", "", 1)), ["100 segment-sequence OBX[1]"]);
+        assert_eq!(
+            found(&order.replace("69986^MDC_DEV_PUMP_INFUS_VMD", "1^X")),
+            ["100 order-pump-missing OBX[1]"]
+        );
         let answer = "MSH|^~\\&|A||||2026||RRG^O16^RRG_O16|1|P|2.6\rMSA|AA|1\r";
         assert_eq!(found(answer), Vec::<String>::new());
     }
@@ -315,6 +457,7 @@ mod tests {
             rule: "obr-filler-missing",
             error: ContentError::RequiredField,
             location: Location::field(*b"OBR", 1, 3),
+            is_advice: false,
         };
         assert_eq!(MessagePolicy::default().check_findings(&[finding]), Ok(()));
         let strict = MessagePolicy { conformance: Conformance::Strict, ..MessagePolicy::default() };

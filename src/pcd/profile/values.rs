@@ -1,54 +1,80 @@
 //! Whether the values of a segment match their types and tables.
 
+use super::finding::Finding;
 use crate::hl7::{ContentError, Indexed, Location, MessageTime, Repetition};
+use crate::pcd::nomenclature::{self, Coded, UnitAgreement};
 use crate::pcd::{Observation, ObservationPath};
 
-/// Checks one segment of that name and passes findings to `found`. `zoned`: whether MSH-7 has a time zone,
-/// which then applies to every time in the message without one (HL7 2.6 ch. 2, 2.15.9.7).
-pub(super) fn check(
-    name: [u8; 3],
-    fields: &Indexed<'_>,
-    sequence: u32,
-    zoned: bool,
-    mut found: impl FnMut(&'static str, ContentError, Location),
-) {
-    let mut time = |n: u8| {
-        let field = fields.field(n.into());
-        let rule = match MessageTime::parse(field.trimmed()) {
-            _ if field.is_empty() => return,
-            Ok(time) if time.offset.is_some() || zoned => return,
-            Ok(_) => "time-zone-missing",
-            Err(_) => "time-malformed",
+/// Which rules the values of a transaction follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Values {
+    /// Those of a device: OBX-4 is a path, and units are MDC or UCUM (appendix B.8).
+    Observed,
+    /// Those of a report with a document (3.9.4.1.2).
+    Document,
+}
+
+impl Values {
+    /// Checks one segment of that name and passes findings to `found`. `zoned`: whether MSH-7 has a time
+    /// zone, which then applies to every time in the message without one (HL7 2.6 ch. 2, 2.14.9.7).
+    pub(super) fn check(
+        self,
+        name: [u8; 3],
+        fields: &Indexed<'_>,
+        sequence: u32,
+        zoned: bool,
+        mut found: impl FnMut(Finding),
+    ) {
+        let mut time = |n: u8| {
+            let field = fields.field(n.into());
+            let rule = match MessageTime::parse(field.trimmed()) {
+                _ if field.is_empty() => return,
+                Ok(time) if time.offset.is_some() || zoned => return,
+                Ok(_) => "time-zone-missing",
+                Err(_) => "time-malformed",
+            };
+            found(Finding::violation(rule, ContentError::DataType, Location::field(name, sequence, n)));
         };
-        found(rule, ContentError::DataType, Location::field(name, sequence, n));
-    };
-    match &name {
-        b"MSH" | b"OBR" => time(7),
-        b"OBX" => {
-            time(14);
-            check_observation(fields, sequence, &mut found);
+        match &name {
+            b"MSH" | b"OBR" => time(7),
+            b"OBX" => {
+                time(14);
+                self.check_observation(fields, sequence, &mut found);
+                if self == Self::Observed {
+                    check_position(fields, sequence, &mut found);
+                    check_term(fields, sequence, &mut found);
+                }
+            }
+            _ => {}
         }
-        _ => {}
+    }
+
+    /// OBX (appendix B.8).
+    fn check_observation(self, obx: &Indexed<'_>, sequence: u32, found: &mut impl FnMut(Finding)) {
+        let mut add =
+            |rule, error, n| found(Finding::violation(rule, error, Location::field(*b"OBX", sequence, n)));
+        let (kind, value, status) = (obx.field(2), obx.field(5), obx.field(11));
+        // Table B.8-1: a segment without a result (X) may lack it.
+        let may_lack = status.trimmed() == b"X" || (value.is_empty() && self == Self::Document);
+        if kind.is_empty() {
+            if !may_lack {
+                add("obx-value-type-missing", ContentError::RequiredField, 2);
+            }
+        } else if !VALUE_TYPES.contains(&kind.trimmed()) {
+            add("obx-value-type-unknown", ContentError::TableValue, 2);
+        } else if !value.is_empty() && !value.repetitions().all(|value| is_of_type(kind.trimmed(), value)) {
+            add("obx-value-not-of-its-type", ContentError::DataType, 5);
+        }
+        if !status.is_empty() && !STATUSES.contains(&status.trimmed()) {
+            add("obx-status-unknown", ContentError::TableValue, 11);
+        }
     }
 }
 
-/// OBX (appendix B.8).
-fn check_observation(
-    obx: &Indexed<'_>,
-    sequence: u32,
-    found: &mut impl FnMut(&'static str, ContentError, Location),
-) {
-    let mut add = |rule, error, n| found(rule, error, Location::field(*b"OBX", sequence, n));
-    let (kind, value) = (obx.field(2), obx.field(5));
-    if kind.is_empty() {
-        if !value.is_empty() {
-            add("obx-value-type-missing", ContentError::RequiredField, 2);
-        }
-    } else if !VALUE_TYPES.contains(&kind.trimmed()) {
-        add("obx-value-type-unknown", ContentError::TableValue, 2);
-    } else if !value.is_empty() && !value.repetitions().all(|value| is_of_type(kind.trimmed(), value)) {
-        add("obx-value-not-of-its-type", ContentError::DataType, 5);
-    }
+/// OBX-4 and OBX-6 of a device.
+fn check_position(obx: &Indexed<'_>, sequence: u32, found: &mut impl FnMut(Finding)) {
+    let mut add =
+        |rule, error, n| found(Finding::violation(rule, error, Location::field(*b"OBX", sequence, n)));
     let path = obx.field(4);
     if !path.is_empty() && ObservationPath::read(path).is_err() {
         add("obx-path-malformed", ContentError::DataType, 4);
@@ -58,9 +84,28 @@ fn check_observation(
     if !units.is_empty() && !coded(3) && !coded(6) {
         add("obx-units-coding-system", ContentError::TableValue, 6);
     }
-    let status = obx.field(11);
-    if !status.is_empty() && !STATUSES.contains(&status.trimmed()) {
-        add("obx-status-unknown", ContentError::TableValue, 11);
+}
+
+/// Whether the term is one term, and the unit of a number one of its units. Neither the Technical Framework
+/// nor NIST's profiles refuse another unit, so all of this is advice.
+fn check_term(obx: &Indexed<'_>, sequence: u32, found: &mut impl FnMut(Finding)) {
+    let mut advise =
+        |rule, error, n| found(Finding::advice(rule, error, Location::field(*b"OBX", sequence, n)));
+    let [term, units] = [3, 6].map(|n| [1, 4].map(|first| Coded::of(obx.field(n), first)));
+    if term.into_iter().any(nomenclature::contradicts_itself) {
+        advise("obx-term-contradiction", ContentError::TableValue, 3);
+    }
+    if !NUMERIC_TYPES.contains(&obx.field(2).trimmed()) || obx.field(5).is_empty() {
+        return;
+    }
+    if obx.field(6).is_empty() {
+        // Table B.8-1; NIST's profiles do not require it.
+        advise("obx-units-missing", ContentError::RequiredField, 6);
+    } else if units.into_iter().any(|unit| {
+        let agreements = term.map(|term| nomenclature::unit_agreement(term, unit));
+        agreements.contains(&UnitAgreement::Disagrees) && !agreements.contains(&UnitAgreement::Agrees)
+    }) {
+        advise("obx-units-unusual", ContentError::TableValue, 6);
     }
 }
 
@@ -94,11 +139,15 @@ pub(super) fn in_table(facet: &Observation<'_>, table: &[&str]) -> bool {
     known(value.component(1).trimmed()) || known(value.component(2).trimmed())
 }
 
-/// The part of HL7 table 0125 that devices use.
-const VALUE_TYPES: [&[u8]; 16] = [
-    b"NM", b"SN", b"ST", b"TX", b"FT", b"CWE", b"CE", b"CNE", b"CF", b"DT", b"TM", b"DTM", b"TS", b"NA",
-    b"ED", b"EI",
+/// HL7 table 0125, with PL, which NIST's table of IHE PCD has, and the types of earlier versions.
+const VALUE_TYPES: [&[u8]; 40] = [
+    b"AD", b"CD", b"CE", b"CF", b"CK", b"CN", b"CNE", b"CP", b"CQ", b"CWE", b"CX", b"DR", b"DT", b"DTM",
+    b"ED", b"EI", b"FC", b"FT", b"ID", b"IS", b"JCC", b"MA", b"MO", b"NA", b"NM", b"PL", b"PN", b"RP", b"SI",
+    b"SN", b"ST", b"TM", b"TN", b"TS", b"TX", b"XAD", b"XCN", b"XON", b"XPN", b"XTN",
 ];
+
+/// The types of numbers.
+const NUMERIC_TYPES: [&[u8]; 3] = [b"NM", b"NA", b"SN"];
 
 /// HL7 table 0085.
 const STATUSES: [&[u8]; 15] =

@@ -82,7 +82,7 @@ const EDGES: [(&str, Layer, &[&str]); 24] = [
     (
         "southbound",
         Layer::Flow,
-        &["audit", "config", "hl7", "interface_a", "metrics", "mllp", "model", "store"],
+        &["audit", "config", "hl7", "interface_a", "metrics", "mllp", "model", "pcd", "store"],
     ),
     ("interface_b", Layer::Flow, &["hl7", "mllp", "model", "tls"]),
     ("audit_forwarder", Layer::Flow, &["audit", "config", "filesystem", "metrics", "model", "store", "tls"]),

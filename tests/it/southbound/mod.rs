@@ -93,6 +93,30 @@ pub fn answer(kind: &str, control_id: &str, code: &str, own_id: &str) -> Vec<u8>
     framed(text.as_bytes())
 }
 
+// IHE PCD TF vol. 2, 3.3.4.4
+#[test]
+fn the_operator_learns_what_an_order_lacks_and_strict_does_not_queue_it() {
+    let incomplete = order("ORDER-1", "AL", "NE");
+    let scene = Scene::new(Site::new());
+    let (exit, printed, warnings) = scene.send(&incomplete, &["--no-wait"]).end();
+    assert_eq!((exit, &printed["control-id"]), (0, &"ORDER-1".into()), "{warnings}");
+    for missing in ["msh-profile-missing", "segment-missing", "order-pump-missing"] {
+        assert!(warnings.contains(&format!("warning: {missing}: ")), "{missing}: {warnings}");
+    }
+    assert!(!warnings.contains("SECRET"), "{warnings}");
+
+    let scene = Scene::new(Site::new().with("messages", "conformance = \"strict\""));
+    let (exit, _, why) = scene.send(&incomplete, &["--no-wait"]).end();
+    assert_eq!((exit, scene.outbox().len()), (1, 0), "{why}");
+    assert!(why.contains("msh-profile-missing") && why.contains("was not queued"), "{why}");
+    let whole = "MSH|^~\\&|P^1^ISO||||20260101120000+0000||RGV^O15^RGV_O15|ORDER-2|P|2.6|||AL|AL|||||X\r\
+        PID|||1^^^H^PI||Doe^John\rORC|RE|1|||||||20260101120000+0000||||||||||N1\r\
+        RXG|1|||1^Dopamine|250||263762^MDC_DIM_MILLI_L^MDC||||||||10|265266^MDC_DIM_MILLI_L_PER_HR^MDC\r\
+        RXR|^IV\rOBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC||||||||X|||||||A1^^00A037EB2175780F^EUI-64\r";
+    let (exit, _, warnings) = scene.send(whole, &["--no-wait"]).end();
+    assert_eq!((exit, scene.outbox().len(), &*warnings), (0, 1, ""));
+}
+
 #[test]
 fn an_order_reaches_the_device_and_its_answer_the_operator() {
     let scene = Scene::new(Site::new());
