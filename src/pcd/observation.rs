@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::nomenclature::Coded;
 use crate::hl7::{Component, Field, Segment};
 
 /// An OBX segment with named fields (IHE PCD TF vol. 2, appendix B.8).
@@ -68,6 +69,12 @@ impl<'m> Observation<'m> {
     #[must_use]
     pub fn system(&self) -> Component<'m> {
         self.0.field(3).component(3)
+    }
+
+    /// OBX-3.
+    #[must_use]
+    pub fn term(&self) -> Coded<'m> {
+        Coded::of(self.0.field(3), 1)
     }
 
     /// OBX-4.

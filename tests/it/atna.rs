@@ -5,7 +5,7 @@ use std::path::Path;
 
 use pcd_platform::pki::KeyType;
 
-use crate::harness::{Cli, Device, Finished, Site, command, finish, message};
+use crate::harness::{Cli, Device, Finished, Site, command, command_at, finish, message};
 
 const NAME: &str = "00A037FFFE000001";
 const OTHER: &str = "00A037FFFE000002";
@@ -21,6 +21,16 @@ pub fn validated(folder: &Path, documents: &[&str]) -> Finished {
         xmllint.arg(file);
     }
     finish(xmllint, b"", None)
+}
+
+/// What a second reader says of the documents that [`validated`] wrote: it looks for the mandatory elements
+/// that the schema does not express (tests/peers/atna_reader.py).
+fn read_by_python(folder: &Path, documents: usize) -> Finished {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut reader = command_at(&root.join("target/peers/python/bin/python"));
+    reader.arg(root.join("tests/peers/atna_reader.py"));
+    reader.args((0..documents).map(|number| folder.join(format!("{number}.xml"))));
+    finish(reader, b"", None)
 }
 
 #[test]
@@ -50,6 +60,8 @@ fn the_exported_trail_is_audit_messages_as_dicom_has_them() {
     let export = cli.run(&["audit", "export", "--format", "atna"]);
     let documents: Vec<&str> = export.lines().collect();
     let output = validated(site.path(), &documents);
+    assert!(output.success, "{}", output.text());
+    let output = read_by_python(site.path(), documents.len());
     assert!(output.success, "{}", output.text());
     let count = |code: &str| {
         documents.iter().filter(|text| text.contains(&format!("<EventID csd-code=\"{code}\""))).count()

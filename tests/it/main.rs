@@ -46,6 +46,7 @@ mod metrics;
 mod names;
 mod no_expiry;
 mod node_clocks;
+mod nomenclature;
 mod openssl;
 mod openssl_client;
 mod outages;

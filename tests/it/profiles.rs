@@ -232,3 +232,28 @@ fn strict_requires_what_nist_and_the_technical_framework_require() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(needed.len(), DIFFERENCES.len(), "a difference that is none: {needed:?}");
 }
+
+/// The rules that the profiles have, by their source; those of alerts are in interface-a.md.
+#[test]
+fn the_documentation_lists_every_rule() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_to_string(root.join("docs/profiles.md")).unwrap();
+    let mut rules = BTreeSet::new();
+    for file in std::fs::read_dir(root.join("src/pcd/profile")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let production = text.split("#[cfg(test)]").next().unwrap();
+        for literal in production.split('"').skip(1).step_by(2) {
+            let is_rule = literal.len() > 5
+                && literal.contains('-')
+                && literal
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+            if is_rule && !literal.starts_with("alert-") {
+                rules.insert(literal.to_owned());
+            }
+        }
+    }
+    assert!(rules.len() > 30, "{rules:?}");
+    let missing: Vec<_> = rules.iter().filter(|rule| !docs.contains(&format!("`{rule}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
