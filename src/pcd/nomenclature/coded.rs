@@ -45,18 +45,15 @@ impl<'a> Coded<'a> {
     /// The entry that number and reference id name; `None` when they name different ones, or when the
     /// reference id is one that the table does not know for this number.
     pub(super) fn resolve<T: Entry>(self, index: &'static Index<T>) -> Option<&'static T> {
-        let by_name = index.by_reference(self.name);
         match index.by_number(self.code) {
             Some(entry) if !self.name.starts_with("MDC_") || entry.is_called(self.name) => Some(entry),
             Some(_) => None,
-            None => by_name,
+            None => index.by_reference(self.name),
         }
     }
 
     pub(super) fn contradiction<T: Entry>(self, index: &'static Index<T>) -> bool {
-        match (index.by_number(self.code), index.by_reference(self.name)) {
-            (Some(number), Some(_)) => !number.is_called(self.name),
-            _ => false,
-        }
+        let number = index.by_number(self.code).filter(|entry| !entry.is_called(self.name));
+        number.is_some() && index.by_reference(self.name).is_some()
     }
 }

@@ -78,6 +78,9 @@ pub fn plain_unit(unit: Coded<'_>) -> &str {
 #[must_use]
 pub fn unit_agreement(term: Coded<'_>, unit: Coded<'_>) -> UnitAgreement {
     let (Some(term), Some(unit)) = (find_term(term), find_unit(unit)) else { return UnitAgreement::Unknown };
+    if term.lists(unit) {
+        return UnitAgreement::Agrees;
+    }
     let mut allowed = term.units().peekable();
     if allowed.peek().is_none() {
         return UnitAgreement::Unknown;

@@ -70,8 +70,17 @@ impl Term {
 
     /// The units in which the term is measured; none if the table does not list them.
     pub fn units(&self) -> impl Iterator<Item = &'static Unit> {
+        self.unit_names().filter_map(|unit| UNITS.by_own_reference(unit))
+    }
+
+    /// Whether the table lists this very unit, which is the usual case.
+    pub(super) fn lists(&self, unit: &Unit) -> bool {
+        self.unit_names().any(|name| unit.references.split(' ').any(|known| known == name))
+    }
+
+    fn unit_names(&self) -> impl Iterator<Item = &'static str> + use<> {
         let set = SETS.iter().find(|(name, _)| *name == self.units).map(|(_, units)| *units);
-        set.unwrap_or(self.units).split(' ').filter_map(|unit| UNITS.by_own_reference(unit))
+        set.unwrap_or(self.units).split(' ')
     }
 }
 
