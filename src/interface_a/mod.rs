@@ -33,7 +33,7 @@ mod unawaited;
 pub use acknowledgement::Acknowledgement;
 pub use listener::Listener;
 pub use pending_replies::Exchange;
-pub use registry::{DeliverError, Delivery, Registry, SessionInfo};
+pub use registry::{DeliverError, Delivery, Recipient, Registry, SessionInfo};
 pub use resources::{Accepting, Shortage};
 pub use server::{Dependencies, InterfaceA, Serving};
 pub use unawaited::UnawaitedAnswer;

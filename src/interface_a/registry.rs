@@ -67,6 +67,15 @@ pub struct Delivery {
     pub frame: Bytes,
 }
 
+/// A session that takes a message. Chosen before the message is claimed: a device that is added under the
+/// name of a removed one connects later, and cannot get what was meant for the other.
+#[derive(Debug)]
+pub struct Recipient {
+    device: DeviceId,
+    session: SessionId,
+    deliveries: mpsc::Sender<Outgoing>,
+}
+
 /// A message for a device, on its way into the session.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -228,18 +237,29 @@ impl Registry {
         self.entries().by_device.contains_key(device)
     }
 
-    /// Sends a message to `device`, unless it expires before the session takes it. Its acknowledgements may
+    /// The newest session of the device.
+    ///
+    /// # Errors
+    /// When the device is not connected.
+    pub fn recipient(&self, device: &DeviceId) -> Result<Recipient, DeliverError> {
+        let entries = self.entries();
+        // A device may reconnect before its old connection times out; the new one reaches it.
+        let newest = entries.of_device(device).next_back().ok_or(DeliverError::NotConnected)?;
+        let (device, session, deliveries) = (device.clone(), newest.info.id, newest.deliveries.clone());
+        Ok(Recipient { device, session, deliveries })
+    }
+
+    /// Sends a message on a session, unless it expires before the session takes it. Its acknowledgements may
     /// come on any session of the device.
     ///
     /// # Errors
-    /// When the device is not connected, its queue is full, or a message with this MSH-10 is pending.
+    /// When the session has ended, its queue is full, or a message with this MSH-10 is pending.
     pub fn deliver(
         &self,
-        device: &DeviceId,
+        Recipient { device, session, deliveries }: &Recipient,
         Delivery { control_id, application, deadline, frame }: Delivery,
     ) -> Result<Exchange, DeliverError> {
-        let (session, deliveries) = self.newest_session_of(device).ok_or(DeliverError::NotConnected)?;
-        let exchange = self.pending_replies.expect(device, &control_id, Some(session), application);
+        let exchange = self.pending_replies.expect(device, &control_id, Some(*session), application);
         let exchange = exchange.ok_or(DeliverError::AlreadyPending)?;
         deliveries.try_send(Outgoing { control_id, deadline, frame }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DeliverError::Busy,
@@ -314,11 +334,6 @@ impl Registry {
             idle_since,
             _registration: registration,
         })
-    }
-
-    // A device may reconnect before its old connection times out; the new one reaches it.
-    fn newest_session_of(&self, device: &DeviceId) -> Option<(SessionId, mpsc::Sender<Outgoing>)> {
-        self.entries().of_device(device).next_back().map(|entry| (entry.info.id, entry.deliveries.clone()))
     }
 
     fn entries(&self) -> MutexGuard<'_, Sessions> {
@@ -493,7 +508,7 @@ mod tests {
             deadline: Deadline::after(&clock, jiff::SignedDuration::MAX),
             frame: Bytes::from_static(b"frame"),
         };
-        let mut exchange = registry.deliver(&device, delivery).unwrap();
+        let mut exchange = registry.deliver(&registry.recipient(&device).unwrap(), delivery).unwrap();
         assert_eq!(new.deliveries.recv().await.unwrap().frame, b"frame"[..]);
         let answer =
             Acknowledgement { code: Some(AcknowledgementCode::AA), message: MessageId::at(clock.now()) };

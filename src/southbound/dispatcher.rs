@@ -182,7 +182,9 @@ impl Dispatcher {
             && in_flight.is_none()
             && !is_claimed
             && (message.result.is_some()
-                || (!self.drain.is_cancelled() && self.desk.registry.is_connected(device)));
+                || (!self.drain.is_cancelled()
+                    && !message.is_too_soon(now)
+                    && self.desk.registry.is_connected(device)));
         Ok(is_ready.then_some(message))
     }
 

@@ -29,7 +29,7 @@ pub(super) async fn send(desk: Desk, message: WaitingMessage, over: Cancellation
 
 async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToken) -> Result<(), StoreError> {
     let WaitingMessage { id, device, expires_at, .. } = message;
-    let Some((entry, raw)) = desk.store.outbox_entry(*id).await? else { return Ok(()) };
+    let Some((_, raw)) = desk.store.outbox_entry(*id).await? else { return Ok(()) };
     let sendable = match Sendable::read(&raw) {
         Ok(sendable) => sendable,
         Err(unsendable) => {
@@ -69,10 +69,6 @@ async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToke
     }
     if result.is_none() {
         desk.store.release(*id).await?;
-        if desk.clock.now() < until {
-            let again = desk.clock.now().saturating_add(retry_delay(entry.attempts)).unwrap_or(*expires_at);
-            desk.until(again.min(*expires_at), over).await;
-        }
     }
     let (end, settlement) = result.map_or((*expires_at, Settlement::Expired), |r| (r.until, r.otherwise));
     if end <= desk.store.now() {
@@ -81,7 +77,8 @@ async fn exchange(desk: &Desk, message: &WaitingMessage, over: &CancellationToke
     Ok(())
 }
 
-/// `None` when another node has claimed the order, or the device cannot receive it at present.
+/// `None` when another node has claimed the order, it is too soon for another attempt, or the device cannot
+/// receive it at present.
 async fn begin(
     desk: &Desk,
     message: &WaitingMessage,
@@ -93,6 +90,7 @@ async fn begin(
     if result.is_some() {
         return Ok(desk.registry.await_application(device, control_id).ok());
     }
+    let Ok(recipient) = desk.registry.recipient(device) else { return Ok(None) };
     if !desk.store.claim(*id, device, until).await? {
         return Ok(None);
     }
@@ -103,19 +101,11 @@ async fn begin(
         deadline: Deadline::after(&desk.clock, expires_at.duration_since(desk.store.now())),
         frame: sendable.frame(),
     };
-    let exchange = desk.registry.deliver(device, delivery);
+    let exchange = desk.registry.deliver(&recipient, delivery);
     if exchange.is_err() {
         desk.store.release(*id).await?;
     }
     Ok(exchange.ok())
-}
-
-/// How long an order waits whose device has disconnected instead of answering, after so many earlier
-/// attempts. Each attempt has a row in the audit trail, and a device that always does so must not fill it.
-fn retry_delay(attempts: u64) -> SignedDuration {
-    let Some(later) = attempts.checked_sub(PROMPT_ATTEMPTS) else { return SignedDuration::ZERO };
-    let doubled = later.min(MAX_DOUBLINGS);
-    (FIRST_DELAY * (1 << doubled)).min(ANSWER_TIMEOUT)
 }
 
 /// How long a device may take to answer before an order is sent again, if it may be.
@@ -123,20 +113,3 @@ const ANSWER_TIMEOUT: SignedDuration = SignedDuration::from_secs(30);
 
 /// Delay before an order is tried again that another node has, or that could not be handed to a session.
 const RETRY: Duration = Duration::from_millis(250);
-
-/// Attempts that follow each other at once: the network may have failed.
-const PROMPT_ATTEMPTS: u64 = 3;
-const FIRST_DELAY: SignedDuration = SignedDuration::from_secs(1);
-const MAX_DOUBLINGS: u64 = 5;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_attempts_follow_at_once_and_later_ones_ever_more_slowly() {
-        let delays: Vec<_> = (0..10).map(|attempts| retry_delay(attempts).as_secs()).collect();
-        assert_eq!(delays, [0, 0, 0, 1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(retry_delay(u64::MAX), ANSWER_TIMEOUT);
-    }
-}

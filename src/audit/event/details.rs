@@ -242,6 +242,10 @@ impl Event {
                     }
                     SettledBy::EndOfTime => {}
                     SettledBy::Operator { actor } => drop(add("actor", actor)),
+                    SettledBy::Removal { actor } => {
+                        add("actor", actor);
+                        add("reason", "device-removed");
+                    }
                 }
                 fields.into()
             }

@@ -415,7 +415,7 @@ impl Event {
         "device-removed",
         "southbound-queued",
         "southbound-sent",
-        "southbound-settled",
+        Self::SOUTHBOUND_SETTLED,
         "message-viewed",
         "messages-exported",
         Self::MESSAGES_PRUNED,
@@ -433,6 +433,7 @@ impl Event {
     pub const CERTIFICATES_CHANGED: &'static str = "certificates-changed";
 
     /// The name of [`Event::MessagesPruned`].
+    pub(crate) const SOUTHBOUND_SETTLED: &'static str = "southbound-settled";
     pub(crate) const MESSAGES_PRUNED: &'static str = "messages-pruned";
 
     /// The name of [`Event::AuditSigned`], which is read again when the chain is verified.
@@ -471,7 +472,7 @@ impl Event {
             Self::DeviceRemoved { .. } => "device-removed",
             Self::SouthboundQueued { .. } => "southbound-queued",
             Self::SouthboundSent { .. } => "southbound-sent",
-            Self::SouthboundSettled { .. } => "southbound-settled",
+            Self::SouthboundSettled { .. } => Self::SOUTHBOUND_SETTLED,
             Self::MessageViewed { .. } => "message-viewed",
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,

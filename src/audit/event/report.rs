@@ -54,6 +54,11 @@ pub enum SettledBy {
         /// The actor.
         actor: String,
     },
+    /// The device was removed from the directory.
+    Removal {
+        /// Who removed it, or added another one under its name.
+        actor: String,
+    },
 }
 
 /// The selection of an export.

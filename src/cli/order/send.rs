@@ -75,7 +75,16 @@ pub(super) async fn run(
     }
     let (entry, _) = find(id, store).await?;
     output.print(&OrderView::from(&entry), text::line)?;
-    if no_wait { Ok(Exit::Done) } else { outcome(&entry) }
+    if no_wait {
+        return Ok(Exit::Done);
+    }
+    if entry.settled.is_some_and(|(settlement, _)| settlement == Settlement::Withdrawn)
+        && store.device(&cn).await.map_err(failed)?.is_none()
+    {
+        let why = format!("device {cn} was removed from the directory: {}", withdrawn(&entry));
+        return Err(Failure::new(Exit::Unavailable, anyhow!(why)));
+    }
+    outcome(&entry)
 }
 
 async fn read(file: &Path) -> Result<Sendable, Failure> {

@@ -122,7 +122,8 @@ async fn a_message_is_delivered_and_its_acknowledgement_returned() {
     let registry = bench.registry.clone();
     let ours = framed("MSH|^~\\&|OURS||||20260101||RGV^O15^RGV_O15|OURS-1|P|2.6\r");
     let sent = Bytes::from(ours.clone());
-    let mut exchange = registry.deliver(&name(), delivery(b"OURS-1", sent)).unwrap();
+    let recipient = registry.recipient(&name()).unwrap();
+    let mut exchange = registry.deliver(&recipient, delivery(b"OURS-1", sent)).unwrap();
     assert_eq!(bench.read_frames(1).await, ours);
     bench.device.write_all(&acknowledgement("OURS-1")).await.unwrap();
     assert_eq!(exchange.answer().await.unwrap().code, Some(AcknowledgementCode::CA));
@@ -133,19 +134,18 @@ async fn a_delivery_fails_when_the_device_is_or_gets_disconnected() {
     let mut bench = Bench::new(64 * 1024, WRITE_TIMEOUT).await;
     let stranger: DeviceId = "STRANGER".parse().unwrap();
     let frame = Bytes::from_static(b"\x0Bours\x1C\r");
-    let refused = bench.registry.deliver(&stranger, delivery(b"1", frame.clone()));
-    assert_eq!(refused.unwrap_err(), DeliverError::NotConnected);
-    let mut exchange = bench.registry.deliver(&name(), delivery(b"1", frame.clone())).unwrap();
-    let again = bench.registry.deliver(&name(), delivery(b"1", frame.clone()));
+    assert_eq!(bench.registry.recipient(&stranger).unwrap_err(), DeliverError::NotConnected);
+    let recipient = bench.registry.recipient(&name()).unwrap();
+    let mut exchange = bench.registry.deliver(&recipient, delivery(b"1", frame.clone())).unwrap();
+    let again = bench.registry.deliver(&recipient, delivery(b"1", frame.clone()));
     assert_eq!(again.unwrap_err(), DeliverError::AlreadyPending);
     bench.read_frames(1).await;
     drop(bench.device);
     assert_eq!(exchange.answer().await, None);
     bench.running.await.unwrap();
-    assert_eq!(
-        bench.registry.deliver(&name(), delivery(b"1", frame)).unwrap_err(),
-        DeliverError::NotConnected
-    );
+    // Another session of the same name does not get what was meant for this one.
+    let late = bench.registry.deliver(&recipient, delivery(b"1", frame));
+    assert_eq!(late.unwrap_err(), DeliverError::NotConnected);
 }
 
 #[tokio::test]
@@ -229,8 +229,9 @@ async fn loss_of_authorization_ends_the_session_of_a_peer_that_takes_no_bytes() 
 async fn deliveries_to_a_peer_that_takes_no_bytes_are_limited() {
     let bench = unresponsive(WRITE_TIMEOUT).await;
     let frame = Bytes::from_static(b"\x0Bours\x1C\r");
+    let recipient = bench.registry.recipient(&name()).unwrap();
     let deliver =
-        |number: u32| bench.registry.deliver(&name(), delivery(&number.to_be_bytes(), frame.clone()));
+        |number: u32| bench.registry.deliver(&recipient, delivery(&number.to_be_bytes(), frame.clone()));
     let waiting: Vec<_> = (0..64).map(|number| deliver(number).unwrap()).collect();
     assert_eq!(deliver(64).unwrap_err(), DeliverError::Busy);
     bench.drain.cancel();

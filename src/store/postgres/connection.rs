@@ -59,6 +59,16 @@ impl Connection for PgConnection {
         Ok(())
     }
 
+    const LOCK_KEY: &'static str = " FOR KEY SHARE";
+
+    async fn identifiers(&mut self, statement: Statement) -> Result<Vec<MessageId>, StoreError> {
+        let rows = statement.query::<Postgres>().fetch_all(self).await.map_err(classify)?;
+        let mut found: Vec<_> =
+            rows.into_iter().map(|row| message_id(&Row::Postgres(row))).collect::<Result<_, _>>()?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
         let done = statement.query::<Postgres>().execute(self).await.map_err(classify)?;
         Ok(done.rows_affected())

@@ -91,6 +91,8 @@ fn waiting(row: &Row) -> Result<WaitingMessage, StoreError> {
         id: message_id(row)?,
         device: row.parsed("device", "outbox.device")?,
         expires_at: row.time("expires_at", "outbox.expires_at")?,
+        attempts: row.count("attempts", "outbox.attempts")?,
+        sent_at: optional_time(row, "sent_at", "outbox.sent_at")?,
         claimed_until: optional_time(row, "claimed_until", "outbox.claimed_until")?,
         result: result(row)?,
     })
@@ -145,11 +147,11 @@ fn optional_time(row: &Row, column: &str, place: &'static str) -> Result<Option<
 }
 
 const SELECT_WAITING: &str = "
-SELECT id, device, expires_at, claimed_until, result_until, result_default FROM outbox
+SELECT id, device, expires_at, attempts, sent_at, claimed_until, result_until, result_default FROM outbox
 WHERE outcome IS NULL AND id > $1 ORDER BY id LIMIT $2";
 
 const SELECT_UNSETTLED: &str = "
-SELECT id, device, expires_at, claimed_until, result_until, result_default FROM outbox
+SELECT id, device, expires_at, attempts, sent_at, claimed_until, result_until, result_default FROM outbox
 WHERE outcome IS NULL AND device = $1 AND control_id = $2";
 
 const SELECT_ENTRY: &str = "

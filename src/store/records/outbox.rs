@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::audit::Settlement;
 use crate::model::{DeviceId, MessageId};
@@ -77,6 +77,10 @@ pub struct WaitingMessage {
     pub device: DeviceId,
     /// The time from which it is no longer sent.
     pub expires_at: Timestamp,
+    /// The number of delivery attempts.
+    pub attempts: u64,
+    /// When the last attempt began.
+    pub sent_at: Option<Timestamp>,
     /// The end of the claim of the process that sends it, if there is one.
     pub claimed_until: Option<Timestamp>,
     /// The device has accepted it and has not yet reported the result. It must not be sent again.
@@ -89,6 +93,22 @@ impl WaitingMessage {
     pub fn lapse(&self) -> (Timestamp, Settlement) {
         lapse(self.expires_at, self.result)
     }
+
+    /// Whether another attempt has to wait. Every attempt is a row of the audit trail, and a device that
+    /// disconnects instead of answering must not fill it. The claim decides, by the clock of the store; this
+    /// saves the attempt to claim.
+    #[must_use]
+    pub fn is_too_soon(&self, now: Timestamp) -> bool {
+        let since = self.sent_at.map(|sent_at| now.duration_since(sent_at));
+        // A clock that was set back says nothing.
+        since.is_some_and(|since| !since.is_negative() && since < pause_after(self.attempts))
+    }
+}
+
+/// The least time from the beginning of an attempt to that of the next one, after so many attempts.
+fn pause_after(attempts: u64) -> SignedDuration {
+    let Some(doublings) = attempts.checked_sub(1) else { return SignedDuration::ZERO };
+    (FIRST_PAUSE * (1 << doublings.min(MAX_DOUBLINGS))).min(LONGEST_PAUSE)
 }
 
 impl OutboxEntry {
@@ -122,5 +142,21 @@ impl fmt::Debug for QueuedMessage {
             .field("id", &self.id)
             .field("device", &self.device)
             .finish_non_exhaustive()
+    }
+}
+
+/// Doubles with each attempt. The statement that claims an order has the same pauses.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_millis(250);
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+const MAX_DOUBLINGS: u64 = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_between_attempts_doubles_up_to_a_minute() {
+        let pauses = [0, 1, 2, 3, 8, 9, 100, u64::MAX].map(|attempts| pause_after(attempts).as_millis());
+        assert_eq!(pauses, [0, 250, 500, 1000, 32_000, 60_000, 60_000, 60_000]);
     }
 }

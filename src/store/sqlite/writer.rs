@@ -99,15 +99,20 @@ impl Connection for Sqlite {
         prepared(self, sql)?.execute([]).map(drop).map_err(write_error)
     }
 
-    async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
-        let (sql, values) = statement.into_parts();
-        let mut prepared = prepared(self, &sql)?;
-        // SQLite numbers parameters by their first use.
-        for place in 1..=prepared.parameter_count() {
-            let number = prepared.parameter_name(place).and_then(|name| name.get(1..)?.parse::<usize>().ok());
-            let value = number.and_then(|number| values.get(number.checked_sub(1)?));
-            prepared.raw_bind_parameter(place, value).map_err(write_error)?;
+    const LOCK_KEY: &'static str = "";
+
+    async fn identifiers(&mut self, statement: Statement) -> Result<Vec<MessageId>, StoreError> {
+        let mut prepared = bound(self, statement)?;
+        let (mut rows, mut found) = (prepared.raw_query(), Vec::new());
+        while let Some(row) = rows.next().map_err(write_error)? {
+            found.push(MessageId::from_bytes(row.get(0).map_err(write_error)?));
         }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
+        let mut prepared = bound(self, statement)?;
         prepared.raw_execute().map(|rows| rows as u64).map_err(write_error)
     }
 
@@ -157,6 +162,19 @@ impl ToSql for Value {
 /// The statement from the cache of prepared statements.
 fn prepared<'c>(connection: &'c Sqlite, sql: &str) -> Result<CachedStatement<'c>, StoreError> {
     connection.prepare_cached(sql).map_err(write_error)
+}
+
+/// The statement with its parameters.
+fn bound(connection: &Sqlite, statement: Statement) -> Result<CachedStatement<'_>, StoreError> {
+    let (sql, values) = statement.into_parts();
+    let mut prepared = prepared(connection, &sql)?;
+    // SQLite numbers parameters by their first use.
+    for place in 1..=prepared.parameter_count() {
+        let number = prepared.parameter_name(place).and_then(|name| name.get(1..)?.parse::<usize>().ok());
+        let value = number.and_then(|number| values.get(number.checked_sub(1)?));
+        prepared.raw_bind_parameter(place, value).map_err(write_error)?;
+    }
+    Ok(prepared)
 }
 
 /// Inserts a message that is not a resend. The transaction holds the write lock, so the check for a resend

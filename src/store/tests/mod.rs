@@ -59,6 +59,16 @@ fn order(place: &TestStore) -> QueuedMessage {
     }
 }
 
+/// Adds two devices to the directory, without rows in the audit trail.
+async fn with_pumps(place: &TestStore, store: Store) -> Store {
+    let insert = "INSERT INTO device (id, kind, status, speaks_for, acknowledge, note)
+        VALUES ('PUMP-1', 'device', 'active', '[]', 'as-asked', ''),
+            ('PUMP-2', 'device', 'active', '[]', 'as-asked', '')
+        ON CONFLICT DO NOTHING";
+    place.execute(insert).await.unwrap();
+    store
+}
+
 async fn event_names(store: &Store) -> Vec<String> {
     store.audit_rows(&TRAIL).await.unwrap().into_iter().map(|row| row.event).collect()
 }

@@ -65,7 +65,7 @@ async fn serve(place: &TestStore) -> Store {
 #[tokio::test]
 async fn a_process_whose_node_was_taken_over_commits_nothing() {
     let place = TestStore::on_postgres();
-    let former = serve(&place).await;
+    let former = with_pumps(&place, serve(&place).await).await;
     let order = order(&place);
     let (id, device, until) = (order.id, order.device.clone(), order.expires_at);
     former.queue(order).await.unwrap();
@@ -87,6 +87,7 @@ async fn a_process_whose_node_was_taken_over_commits_nothing() {
 
     // The next one owns what the former one had claimed, and commands write beside it.
     assert_eq!(next.waiting_messages(None, 10).await.unwrap()[0].claimed_until, None);
+    place.clock.advance(Duration::from_millis(250));
     assert!(next.claim(id, &device, until).await.unwrap());
     next.record(place.record("2", b"2")).await.unwrap();
     place

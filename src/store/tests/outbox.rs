@@ -18,6 +18,10 @@ battery! {
     an_order_that_was_accepted_before_the_migration_is_awaited_for_a_limited_time,
     expired_and_withdrawn_messages_are_not_sent,
     retention_deletes_settled_messages,
+    attempts_pause_ever_longer_up_to_a_minute,
+    the_orders_of_a_removed_device_are_withdrawn_with_it,
+    an_order_for_a_device_outside_the_directory_is_not_queued,
+    what_an_earlier_version_left_for_a_removed_device_is_withdrawn_before_another_is_added,
 }
 
 fn order(place: &TestStore, control_id: &str) -> QueuedMessage {
@@ -42,7 +46,7 @@ fn until(place: &TestStore, seconds: i64) -> Timestamp {
 }
 
 async fn a_queued_message_waits_until_the_device_has_answered(place: TestStore) {
-    let store = place.open().await;
+    let store = with_pumps(&place, place.open().await).await;
     let message = order(&place, "1");
     let (id, device) = (message.id, message.device.clone());
     store.queue(message.clone()).await.unwrap();
@@ -100,7 +104,7 @@ async fn a_queued_message_waits_until_the_device_has_answered(place: TestStore) 
 }
 
 async fn a_control_id_can_wait_for_a_device_only_once(place: TestStore) {
-    let store = place.open().await;
+    let store = with_pumps(&place, place.open().await).await;
     let first = order(&place, "1");
     store.queue(first.clone()).await.unwrap();
     let again = store.queue(order(&place, "1")).await;
@@ -118,7 +122,8 @@ async fn a_control_id_can_wait_for_a_device_only_once(place: TestStore) {
 }
 
 async fn one_node_at_a_time_sends_a_message(place: TestStore) {
-    let (here, there) = (place.open_as("here").await, place.open_as("there").await);
+    let here = with_pumps(&place, place.open_as("here").await).await;
+    let there = place.open_as("there").await;
     let message = order(&place, "1");
     let (id, device) = (message.id, message.device.clone());
     here.queue(message).await.unwrap();
@@ -126,10 +131,17 @@ async fn one_node_at_a_time_sends_a_message(place: TestStore) {
     assert!(here.claim(id, &device, end).await.unwrap());
     assert_eq!(waiting(&there).await[0].claimed_until, Some(end));
     assert!(!there.claim(id, &device, end).await.unwrap());
-    // The node restarts after a crash: its own claim does not stop it.
+    // The node restarts after a crash: its own claim does not stop it, but the pause does.
+    assert!(!here.claim(id, &device, end).await.unwrap());
+    place.clock.advance(Duration::from_millis(250));
     assert!(here.claim(id, &device, end).await.unwrap());
     // The session ends without an acknowledgement.
     here.release(id).await.unwrap();
+    assert!(waiting(&there).await[0].is_too_soon(place.clock.now()));
+    place.clock.advance(Duration::from_millis(499));
+    assert!(!there.claim(id, &device, end).await.unwrap(), "also on another node");
+    place.clock.advance(Duration::from_millis(1));
+    assert!(!waiting(&there).await[0].is_too_soon(place.clock.now()));
     assert!(there.claim(id, &device, end).await.unwrap());
     // A second release, after another node has claimed the message.
     here.release(id).await.unwrap();
@@ -143,7 +155,7 @@ async fn one_node_at_a_time_sends_a_message(place: TestStore) {
 
 // HL7 2.6 ch. 2, 2.9.3: enhanced mode
 async fn an_accepted_message_is_never_sent_again(place: TestStore) {
-    let store = place.open().await;
+    let store = with_pumps(&place, place.open().await).await;
     let message = order(&place, "1");
     let (id, device) = (message.id, message.device.clone());
     store.queue(message).await.unwrap();
@@ -168,7 +180,7 @@ fn awaited(place: &TestStore, seconds: i64, otherwise: Settlement) -> AwaitedRes
 }
 
 async fn a_repeated_acceptance_does_not_prolong_the_wait_for_the_result(place: TestStore) {
-    let store = place.open().await;
+    let store = with_pumps(&place, place.open().await).await;
     let message = order(&place, "1");
     store.queue(message.clone()).await.unwrap();
     assert!(store.claim(message.id, &message.device, until(&place, 30)).await.unwrap());
@@ -181,7 +193,7 @@ async fn a_repeated_acceptance_does_not_prolong_the_wait_for_the_result(place: T
 }
 
 async fn what_is_over_by_its_time_reads_so_at_once(place: TestStore) {
-    let store = place.open().await;
+    let store = with_pumps(&place, place.open().await).await;
     let (unsent, accepted) = (order(&place, "1"), order(&place, "2"));
     for message in [&unsent, &accepted] {
         store.queue(message.clone()).await.unwrap();
@@ -211,7 +223,7 @@ async fn what_is_over_by_its_time_reads_so_at_once(place: TestStore) {
 }
 
 async fn a_message_that_is_sent_or_accepted_can_be_withdrawn(place: TestStore) {
-    let store = place.open().await;
+    let store = with_pumps(&place, place.open().await).await;
     let (sent, accepted) = (order(&place, "1"), order(&place, "2"));
     let device = &sent.device;
     for message in [&sent, &accepted] {
@@ -234,7 +246,7 @@ async fn a_message_that_is_sent_or_accepted_can_be_withdrawn(place: TestStore) {
 }
 
 async fn a_later_answer_changes_the_outcome(place: TestStore) {
-    let store = place.open().await;
+    let store = with_pumps(&place, place.open().await).await;
     let (earlier, message, unsent) = (order(&place, "1"), order(&place, "1"), order(&place, "1"));
     let (id, device) = (message.id, message.device.clone());
     store.queue(earlier.clone()).await.unwrap();
@@ -314,7 +326,7 @@ async fn an_order_that_was_accepted_before_the_migration_is_awaited_for_a_limite
 const EARLIER: i64 = 80;
 
 async fn expired_and_withdrawn_messages_are_not_sent(place: TestStore) {
-    let store = place.open().await;
+    let store = with_pumps(&place, place.open().await).await;
     let (late, unwanted) = (order(&place, "1"), order(&place, "2"));
     let device = late.device.clone();
     for message in [&late, &unwanted] {
@@ -341,7 +353,7 @@ async fn expired_and_withdrawn_messages_are_not_sent(place: TestStore) {
 }
 
 async fn retention_deletes_settled_messages(place: TestStore) {
-    let store = place.open().await;
+    let store = with_pumps(&place, place.open().await).await;
     let (settled, left) = (order(&place, "1"), order(&place, "2"));
     for message in [&settled, &left] {
         store.queue(message.clone()).await.unwrap();
@@ -352,4 +364,83 @@ async fn retention_deletes_settled_messages(place: TestStore) {
     assert_eq!(store.prune_messages(place.clock.now()).await.unwrap(), 1);
     assert!(store.outbox_entry(settled.id).await.unwrap().is_none());
     assert!(store.outbox_entry(left.id).await.unwrap().is_some());
+}
+
+async fn attempts_pause_ever_longer_up_to_a_minute(place: TestStore) {
+    let store = with_pumps(&place, place.open().await).await;
+    let mut message = order(&place, "1");
+    message.expires_at = until(&place, 7 * 86_400);
+    let (id, device) = (message.id, message.device.clone());
+    store.queue(message).await.unwrap();
+    let pauses = (0..8).map(|doublings| 250 << doublings).chain([60_000; 12]);
+    for pause in pauses {
+        assert!(store.claim(id, &device, until(&place, 30)).await.unwrap());
+        store.release(id).await.unwrap();
+        place.clock.advance(Duration::from_millis(pause - 1));
+        assert!(!store.claim(id, &device, until(&place, 30)).await.unwrap(), "{pause}");
+        assert!(waiting(&store).await[0].is_too_soon(place.clock.now()));
+        place.clock.advance(Duration::from_millis(1));
+        assert!(!waiting(&store).await[0].is_too_soon(place.clock.now()));
+    }
+}
+
+// Another pump, and another patient, may be behind a name that is added again.
+async fn the_orders_of_a_removed_device_are_withdrawn_with_it(place: TestStore) {
+    let here = with_pumps(&place, place.open_as("here").await).await;
+    let there = place.open_as("there").await;
+    let [unsent, sent, accepted, over, other] = ["1", "2", "3", "4", "5"].map(|id| order(&place, id));
+    let over = QueuedMessage { expires_at: until(&place, 1), ..over };
+    let other = QueuedMessage { device: "PUMP-2".parse().unwrap(), ..other };
+    let device = &unsent.device;
+    for message in [&unsent, &sent, &accepted, &over, &other] {
+        here.queue(message.clone()).await.unwrap();
+    }
+    for message in [&sent, &accepted] {
+        assert!(here.claim(message.id, device, until(&place, 30)).await.unwrap());
+    }
+    let result = awaited(&place, 90, Settlement::Unconfirmed);
+    assert!(here.note_accepted(accepted.id, "CA", accepted.id, result).await.unwrap());
+    place.clock.advance(Duration::from_secs(1));
+    there.remove_device(device, "bob").await.unwrap();
+    let known = async |id| {
+        let (entry, _) = here.outbox_entry(id).await.unwrap().unwrap();
+        entry.settled.map(|(settlement, _)| settlement)
+    };
+    for message in [&unsent, &sent, &accepted] {
+        assert_eq!(known(message.id).await, Some(Settlement::Withdrawn));
+        assert!(!here.claim(message.id, device, until(&place, 30)).await.unwrap());
+    }
+    assert_eq!(known(over.id).await, Some(Settlement::Expired), "it was over by its time");
+    assert_eq!(known(other.id).await, None);
+    let settled = AuditFilter { event: Some("southbound-settled".to_owned()), ..TRAIL };
+    let rows = there.audit_rows(&settled).await.unwrap();
+    let details: Vec<_> = rows.into_iter().map(|row| row.details).collect();
+    let expected = [&unsent, &sent, &accepted].map(|message| {
+        let id = message.id;
+        format!(
+            r#"{{"actor":"bob","device":"PUMP-1","message":"{id}","outcome":"withdrawn","reason":"device-removed"}}"#
+        )
+    });
+    assert_eq!(details, expected);
+}
+
+async fn an_order_for_a_device_outside_the_directory_is_not_queued(place: TestStore) {
+    let store = place.open().await;
+    let unknown = store.queue(order(&place, "1")).await;
+    assert!(matches!(unknown, Err(StoreError::DeviceUnknown(device)) if device == order(&place, "1").device));
+    assert!(waiting(&store).await.is_empty() && event_names(&store).await.is_empty());
+}
+
+async fn what_an_earlier_version_left_for_a_removed_device_is_withdrawn_before_another_is_added(
+    place: TestStore,
+) {
+    let store = with_pumps(&place, place.open().await).await;
+    let message = order(&place, "1");
+    store.queue(message.clone()).await.unwrap();
+    place.execute("DELETE FROM device WHERE id = 'PUMP-1'").await.unwrap();
+    store.add_device(Device { id: message.device.clone(), ..gateway("PUMP-1") }, "bob").await.unwrap();
+    let (entry, _) = store.outbox_entry(message.id).await.unwrap().unwrap();
+    assert_eq!(entry.settled.map(|(settlement, _)| settlement), Some(Settlement::Withdrawn));
+    let names = event_names(&store).await;
+    assert_eq!(names, ["southbound-queued", "device-added", "southbound-settled"]);
 }

@@ -32,6 +32,7 @@ async fn conflict(store: &Store, place: &TestStore) {
         let record = MessageRecord { alerts: vec![alert.clone()], not_allowed, raw, ..place.record(id, b"") };
         store.record(record).await.unwrap();
     }
+    let store = &with_pumps(place, store.clone()).await;
     let orders = join_all([store.queue(order(place)), store.queue(order(place))]).await;
     assert!(orders.iter().any(|outcome| matches!(outcome, Err(StoreError::AlreadyWaiting(_)))), "{orders:?}");
     let devices =

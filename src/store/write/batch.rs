@@ -243,8 +243,11 @@ async fn apply_entry(
         Write::Message { .. } => return Err(StoreError::unreadable("message")),
         Write::Audit(event) => trail.push((*at, event.clone())),
         Write::Directory { change, actor } => {
-            directory::apply(connection, change).await?;
-            trail.extend(change.events(actor).into_iter().map(|event| (*at, event)));
+            let now = connection.now(*at).await?;
+            let withdrawn = directory::apply(connection, now, change, actor).await?;
+            let rows = withdrawn.len() as u64;
+            trail.extend(change.events(actor).into_iter().chain(withdrawn).map(|event| (*at, event)));
+            return Ok(WriteOutcome::Rows(rows));
         }
         Write::Outbox(change) => {
             let now = connection.now(*at).await?;

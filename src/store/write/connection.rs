@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::audit::ChainHead;
-use crate::model::NodeName;
+use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::statement::Statement;
 use crate::store::write::chain::ChainedEvent;
@@ -24,6 +24,15 @@ pub(in crate::store) trait Connection: Send {
 
     /// Runs a statement without parameters.
     fn run(&mut self, sql: &'static str) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Ends a SELECT whose rows must stay until the transaction ends. SQLite has one transaction at a time.
+    const LOCK_KEY: &'static str;
+
+    /// Runs a statement that returns the identifiers of rows, in order.
+    fn identifiers(
+        &mut self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Vec<MessageId>, StoreError>> + Send;
 
     /// Runs a statement. Returns the number of rows that changed.
     fn execute(&mut self, statement: Statement) -> impl Future<Output = Result<u64, StoreError>> + Send;

@@ -1,11 +1,14 @@
 //! Changes of the device directory, and their audit rows. The same on both databases.
 
+use jiff::Timestamp;
+
 use crate::audit::Event;
 use crate::authz::{Device, DeviceStatus};
 use crate::model::DeviceId;
 use crate::store::error::StoreError;
 use crate::store::statement::{Statement, json};
 use crate::store::write::connection::Connection;
+use crate::store::write::outbox;
 
 /// A change of the device directory.
 #[derive(Debug)]
@@ -43,11 +46,32 @@ impl DirectoryChange {
     }
 }
 
-/// Applies the change.
+/// Applies the change. Returns the audit rows of orders that it has withdrawn.
 pub(in crate::store) async fn apply(
     connection: &mut impl Connection,
+    at: Timestamp,
     change: &DirectoryChange,
-) -> Result<(), StoreError> {
+    actor: &str,
+) -> Result<Vec<Event>, StoreError> {
+    change_rows(connection, change).await?;
+    let mut withdrawn = Vec::new();
+    match change {
+        // After the row of the device is gone: no order for it can be queued from here on.
+        DirectoryChange::Remove(device) => {
+            withdrawn = outbox::withdraw_all(connection, at, device, actor).await?;
+        }
+        // What an earlier version left when the device before was removed.
+        DirectoryChange::Add(devices) => {
+            for device in devices {
+                withdrawn.extend(outbox::withdraw_all(connection, at, &device.id, actor).await?);
+            }
+        }
+        DirectoryChange::Describe(_) | DirectoryChange::SetStatus(..) => {}
+    }
+    Ok(withdrawn)
+}
+
+async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange) -> Result<(), StoreError> {
     match change {
         DirectoryChange::Add(devices) => {
             for device in devices {

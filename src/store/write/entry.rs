@@ -58,7 +58,13 @@ impl Entry {
         match (&self.write, written) {
             (Write::Message { record, .. }, WriteOutcome::Applied) => names(&[record.event()]),
             (Write::Audit(event), _) => vec![event.name()],
-            (Write::Directory { change, actor }, _) => names(&change.events(actor)),
+            (Write::Directory { change, actor }, written) => {
+                let mut names = names(&change.events(actor));
+                if let WriteOutcome::Rows(withdrawn) = written {
+                    names.extend((0..*withdrawn).map(|_| audit::Event::SOUTHBOUND_SETTLED));
+                }
+                names
+            }
             (Write::Outbox(change), WriteOutcome::Rows(1..)) => names(change.event().as_slice()),
             (Write::PruneMessages { .. }, WriteOutcome::Rows(1..)) => vec![audit::Event::MESSAGES_PRUNED],
             (Write::Clock { event, .. }, _) => names(event.as_slice()),

@@ -104,14 +104,7 @@ pub(in crate::store) async fn apply(
 ) -> Result<u64, StoreError> {
     let statement_for = |sql: &str, id: &MessageId| Statement::new(sql).bind(id.as_bytes().as_slice());
     let statement = match change {
-        OutboxChange::Queue(message) => statement_for(INSERT, &message.id)
-            .bind(at)
-            .bind(message.expires_at)
-            .bind(message.device.as_str())
-            .bind(message.message_type.as_str())
-            .bind(message.control_id.as_str())
-            .bind(message.actor.as_str())
-            .bind(message.raw.as_ref()),
+        OutboxChange::Queue(message) => return queue(connection, at, message).await,
         OutboxChange::Claim { id, until, process, .. } => {
             statement_for(CLAIM, id).bind(at).bind(node.as_str()).bind(*until).bind(process.to_string())
         }
@@ -141,11 +134,52 @@ pub(in crate::store) async fn apply(
         }
         OutboxChange::Withdraw { id, .. } => statement_for(WITHDRAW, id).bind(at),
     };
-    let rows = connection.execute(statement).await?;
-    match change {
-        OutboxChange::Queue(message) if rows == 0 => Err(StoreError::AlreadyWaiting(message.device.clone())),
-        _ => Ok(rows),
+    connection.execute(statement).await
+}
+
+async fn queue<C: Connection>(
+    connection: &mut C,
+    at: Timestamp,
+    message: &QueuedMessage,
+) -> Result<u64, StoreError> {
+    let device = message.device.as_str();
+    let mut insert = Statement::new(INSERT)
+        .bind(message.id.as_bytes().as_slice())
+        .bind(at)
+        .bind(message.expires_at)
+        .bind(device)
+        .bind(message.message_type.as_str())
+        .bind(message.control_id.as_str())
+        .bind(message.actor.as_str())
+        .bind(message.raw.as_ref());
+    insert.push(C::LOCK_KEY).push(UNLESS_IT_WAITS);
+    let rows = connection.execute(insert).await?;
+    if rows > 0 {
+        return Ok(rows);
     }
+    let waiting = Statement::new(FIND_WAITING).bind(device).bind(message.control_id.as_str());
+    let is_waiting = connection.execute(waiting).await? > 0;
+    let device = message.device.clone();
+    Err(if is_waiting { StoreError::AlreadyWaiting(device) } else { StoreError::DeviceUnknown(device) })
+}
+
+/// Withdraws every order for a device that `actor` removes, or adds: what waits for its name was meant for
+/// another device. Returns the audit rows.
+pub(in crate::store) async fn withdraw_all(
+    connection: &mut impl Connection,
+    at: Timestamp,
+    device: &DeviceId,
+    actor: &str,
+) -> Result<Vec<Event>, StoreError> {
+    let statement = Statement::new(WITHDRAW_ALL).bind(device.as_str()).bind(at);
+    let withdrawn = connection.identifiers(statement).await?;
+    let event = |message| Event::SouthboundSettled {
+        message,
+        device: device.clone(),
+        settlement: Settlement::Withdrawn,
+        basis: SettledBy::Removal { actor: actor.to_owned() },
+    };
+    Ok(withdrawn.into_iter().map(event).collect())
 }
 
 /// Deletes at most `limit` entries that were settled before `before`, the oldest first. Returns their number.
@@ -157,17 +191,35 @@ pub(in crate::store) async fn delete_settled(
     connection.execute(Statement::new(DELETE_SETTLED).bind(before).bind(limit)).await
 }
 
+/// For a device of the directory only: an order that its operator queues while the device is removed must not
+/// wait for the next one of that name. The row of the device is locked against the removal.
 const INSERT: &str = "
 INSERT INTO outbox (id, queued_at, expires_at, device, message_type, control_id, actor, raw)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT DO NOTHING";
+SELECT $1, $2, $3, device.id, $5, $6, $7, $8 FROM device WHERE device.id = $4";
+
+const UNLESS_IT_WAITS: &str = " ON CONFLICT DO NOTHING";
+
+const FIND_WAITING: &str =
+    "UPDATE outbox SET id = id WHERE device = $1 AND control_id = $2 AND outcome IS NULL";
+
+/// What waits for a device, when another one may soon have its name.
+const WITHDRAW_ALL: &str = "
+UPDATE outbox SET settled_at = $2, outcome = 'withdrawn'
+WHERE device = $1 AND outcome IS NULL AND coalesce(result_until, expires_at) > $2
+RETURNING id";
 
 /// The name of a node is not enough: two processes may bear it for a moment, and only one of them may send.
+/// An attempt waits for the pause after the one before, on whatever node that was; a clock that was set back
+/// says nothing of it.
 const CLAIM: &str = "
 UPDATE outbox
 SET attempts = attempts + 1, sent_at = $2, claimed_by = $3, claimed_process = $5, claimed_until = $4
 WHERE id = $1 AND outcome IS NULL AND acknowledgement IS NULL AND expires_at > $2
-    AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_process = $5)";
+    AND (claimed_until IS NULL OR claimed_until <= $2 OR claimed_process = $5)
+    AND (sent_at IS NULL OR sent_at > $2 OR sent_at + CASE
+        WHEN attempts > 8 THEN 60000000
+        WHEN attempts > 0 THEN 250000 << (CAST(attempts AS INTEGER) - 1)
+        ELSE 0 END <= $2)";
 
 /// Releases claims of this process only: a retry after a commit in doubt must not release the claim of
 /// another process.

@@ -1,6 +1,7 @@
 //! Orders: from the operator's command to the device, and the answer back.
 
 mod impersonation;
+mod odd_devices;
 mod restarts;
 mod results;
 mod withdrawal;
