@@ -102,13 +102,38 @@ fn ends_with_break(mut text: &[u8]) -> bool {
         if blank.iter().any(is_break) || has_separator() || is_odd_line() {
             return true;
         }
-        text = match before {
-            [rest @ .., ESCAPE, b'(', _] | [rest @ .., ESCAPE, b'$', _] => rest,
-            [rest @ .., ESCAPE, b'$', b'(', _] => rest,
-            _ => return false,
-        };
+        let Some(rest) = without_shift(before) else { return false };
+        text = rest;
     }
 }
+
+/// The text before the sequence without a glyph that it ends with: an escape sequence of ISO 2022, or a shift
+/// of HZ. Decoders remove both.
+fn without_shift(text: &[u8]) -> Option<&[u8]> {
+    if let [rest @ .., b'~', b'{' | b'}'] = text {
+        return Some(rest);
+    }
+    (2..=MAX_ESCAPE).find_map(|length| {
+        let (rest, sequence) = text.split_at_checked(text.len().checked_sub(length)?)?;
+        (shift_length(sequence) == Some(length)).then_some(rest)
+    })
+}
+
+/// The length of the escape sequence of ISO 2022 (ECMA-35 13.2: intermediate bytes, then a final one), or of
+/// the shift of HZ, that `text` begins with. Decoders remove it.
+pub(super) fn shift_length(text: &[u8]) -> Option<usize> {
+    match text {
+        [b'~', b'{' | b'}', ..] => Some(2),
+        [ESCAPE, rest @ ..] => {
+            let end = rest.iter().take(MAX_ESCAPE - 1).position(|byte| !matches!(byte, 0x20..=0x2F))?;
+            matches!(rest.get(end), Some(0x30..=0x7E)).then_some(end + 2)
+        }
+        _ => None,
+    }
+}
+
+/// The longest escape sequence that decoders look for.
+const MAX_ESCAPE: usize = 16;
 
 fn is_name(line: &[u8]) -> bool {
     let is_letter_or_digit = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
@@ -144,11 +169,17 @@ mod tests {
             (b"a\x0B\xC2\xA0\tMSH!", true),
             (b"a\x85\x1B(B\x1B$(D \x1B$BMSH|", true),
             (b"a\xE2\x80\xA9  MSH|", true),
+            (b"a\x0C\x1B$)CMSH|", true),
+            (b"a\x0C\x1B-A\x1B$+I\x1B!AMSH|", true),
+            (b"a\x0C\x1B&@\x1BNMSH|", true),
+            (b"a\x0C~} MSH|", true),
             (b"a\r\x1FMSH|", true),
             (b"a\n\xE2\x80\x83 MSH|", true),
             (b"a\r \tMSH|", false),
             (b"a\x0Cb MSH|", false),
             (b"a\x1B(B MSH|", false),
+            (b"a\x1B$)CMSH|", false),
+            (b"a\x0C$)CMSH|", false),
             (b"a\x0C MSHA", false),
             (b"MSH|", false),
         ] {

@@ -10,9 +10,10 @@
 use memchr::memmem;
 
 use super::doubt::Doubt;
+use super::encoding::ESCAPE;
 use super::escape;
 use super::message::Message;
-use super::segment_end::{SegmentEnd, begins_segment};
+use super::segment_end::{SegmentEnd, begins_segment, shift_length};
 use super::separators::{CR, LF, Separators};
 use crate::model::work::count;
 
@@ -135,6 +136,8 @@ struct Scan<'m> {
     doubt: Doubt,
     /// Between a line break and the first character with a glyph: whether every reader breaks there.
     line: Option<bool>,
+    /// The end of a sequence between a line break and that character, which decoders remove.
+    shift_end: usize,
     /// The next separator of fields may not count: ADD continues the field before it.
     is_joined: bool,
 }
@@ -149,6 +152,7 @@ impl<'m> Scan<'m> {
             begun: [0; 4],
             doubt: Doubt::default(),
             line: Some(true),
+            shift_end: 0,
             is_joined: false,
         }
     }
@@ -171,7 +175,7 @@ impl<'m> Scan<'m> {
                 continue;
             }
             if !is_certain && !is_value && byte != component && Some(byte) != subcomponent {
-                if byte.is_ascii_graphic() {
+                if byte.is_ascii_graphic() || byte == ESCAPE {
                     self.begin_line(at);
                 }
                 continue;
@@ -207,8 +211,16 @@ impl<'m> Scan<'m> {
 
     /// The first character of a line that has a glyph is at `at`.
     fn begin_line(&mut self, at: usize) {
-        let Some(is_certain) = self.line.take() else { return };
         let rest = self.text.get(at..).unwrap_or_default();
+        if self.line.is_none() || at < self.shift_end {
+            return;
+        }
+        if let Some(length) = shift_length(rest) {
+            // For a reader that does not remove it, the line begins no segment.
+            (self.line, self.shift_end) = (Some(false), at + length);
+            return;
+        }
+        let Some(is_certain) = self.line.take() else { return };
         let is_addendum = rest.starts_with(b"ADD");
         // A line that begins no segment goes on with the one before it.
         if is_certain && begins_segment(rest, self.separators.field) && !is_addendum {
@@ -251,14 +263,17 @@ fn naming(text: &[u8], separator: u8) -> Option<(Naming, bool)> {
         return None;
     }
     let mut name = [0; 3];
-    let mut letters = text.iter().enumerate().filter(|(_, byte)| byte.is_ascii_graphic());
     let mut end = 0;
     for letter in &mut name {
-        let (at, byte) = letters.next()?;
-        if text.get(end..at).is_some_and(|dropped| dropped.contains(&CR)) {
+        // Decoders remove shifts, and bytes without a glyph.
+        while let Some(hidden) = hidden_length(text.get(end..)?) {
+            end += hidden;
+        }
+        let byte = *text.get(end)?;
+        if byte == CR {
             return None;
         }
-        (*letter, end) = (*byte, at + 1);
+        (*letter, end) = (byte, end + 1);
     }
     count(end);
     let segment = match &name.map(|letter| letter.to_ascii_uppercase()) {
@@ -272,6 +287,12 @@ fn naming(text: &[u8], separator: u8) -> Option<(Naming, bool)> {
         && name.iter().all(u8::is_ascii_uppercase)
         && text.get(3).is_none_or(|byte| *byte == separator || matches!(*byte, CR | LF));
     Some((segment, !is_plain))
+}
+
+/// How many bytes without a glyph `text` begins with: a shift, or one byte other than a carriage return.
+fn hidden_length(text: &[u8]) -> Option<usize> {
+    let is_hidden = |byte: &u8| !byte.is_ascii_graphic() && *byte != CR;
+    shift_length(text).or_else(|| text.first().filter(|byte| is_hidden(byte)).map(|_| 1))
 }
 
 /// Line breaks of ASCII and Unicode: of NEL and of the line and paragraph separators the last byte.
@@ -343,6 +364,11 @@ mod tests {
             (b"\xFFzOBX|V\r", &[(1, 1)]),
             (b"NTE|x\x0C\x1COBX|V\r", &[(1, 1)]),
             (b"NTE|x\xE2\x80\xA8OBX|V\r", &[(1, 1)]),
+            (b"NTE|x\x0C\x1B$)COBX|V\r", &[(0, 1)]),
+            (b"NTE|x\x0C\x1B(J OBX|V\r", &[(1, 1)]),
+            (b"NTE|x\x0C~}OBX|V\r", &[(1, 1)]),
+            (b"OBX|1\r\x1B(BOBX|V\r", &[(1, 2)]),
+            (b"O\x1B(BBX|V\r", &[(1, 2)]),
             (b"OBX|1\rADD|V\r", &[(1, 2)]),
             (b"OBX|1\rtext|V\r", &[(2, 2)]),
         ] {

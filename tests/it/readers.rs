@@ -64,7 +64,7 @@ struct Case {
 
 /// A message of this device, with bytes in its texts that some readers take for structure.
 fn case() -> impl Strategy<Value = Case> {
-    const PIECES: [&[u8]; 48] = [
+    const PIECES: [&[u8]; 50] = [
         b"\x81\x30",
         b"\xEC\x81",
         b"\x8E\xC4",
@@ -75,6 +75,8 @@ fn case() -> impl Strategy<Value = Case> {
         b"~{",
         b"~}",
         b"\x1B$)C",
+        b"\x1B-A",
+        b"\x1B$+I",
         b"|||||||||||||",
         b"|||||||||||x^^00A037FFFE000002^EUI-64",
         b"\n",

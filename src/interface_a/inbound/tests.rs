@@ -106,6 +106,21 @@ fn listed_fields_are_decoded_by_the_character_set_of_the_message() {
     assert_eq!(evaluate(whole(&german)).record.raw, german[1..german.len() - 2]);
 }
 
+// A device decides how long its fields are, so it must not decide how much an index of the store holds.
+#[test]
+fn the_columns_that_are_searched_have_at_most_256_characters() {
+    let long = "\u{e4}".repeat(9_000);
+    let text = format!(
+        "MSH|^~\\&|{long}||||20260101||{long}|{long}|P|2.6\rOBX|1|||||||||||||||||{long}^^{long}^DNS\r"
+    );
+    let record = evaluate(whole(&[b"\x0B", text.as_bytes(), b"\x1C\r"].concat())).record;
+    let columns = [&record.message_type, &record.control_id, &record.sending_application];
+    let all = columns.into_iter().chain(&record.identities).chain(&record.not_allowed);
+    let lengths: Vec<_> = all.map(|text| text.chars().count()).collect();
+    assert!(lengths.len() > 4 && lengths.iter().all(|length| *length == 256), "{lengths:?}");
+    assert_eq!(record.raw, text, "the message is complete");
+}
+
 #[test]
 fn a_message_with_test_values_has_a_warning() {
     let clinical = String::from_utf8(frame("1")).unwrap();

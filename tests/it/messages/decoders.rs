@@ -41,6 +41,27 @@ fn what_a_decoder_swallows_hides_no_device() {
     assert_eq!(verdict(&mut scene, &coded), expect("CR", "ambiguous-structure"));
 }
 
+// Decoders remove the shift, and then a segment or a header stands behind a line break.
+#[test]
+fn a_shift_before_a_segment_hides_no_device() {
+    let mut scene = scene();
+    let header = format!("MSH|^~\\&|A^{OTHER}^EUI-64");
+    let observation = format!("OBX|2|ST|1^X||5||||||R|||||||M^^{OTHER}^EUI-64");
+    for shift in [&b"\x1B$)C"[..], b"\x1B(B", b"\x1B-A", b"\x1B$+I", b"\x1BN", b"~}", b"\x1B(B\x1B$)C"] {
+        for line_break in [0x0C, 0x1C, 0x85] {
+            for segment in [&header, &observation] {
+                let hidden =
+                    [&b"OBX|1|ST|1^X|1.0.0.1|"[..], &[line_break], shift, segment.as_bytes()].concat();
+                let message = sent("H-1", &own(), "GB 18030-2000", &[&hidden[..], b"\r"].concat());
+                let found = verdict(&mut scene, &message);
+                assert_eq!(found.0, "CR", "{}", hidden.escape_ascii());
+                let reasons = ["identity-mismatch", "ambiguous-structure"];
+                assert!(reasons.contains(&&*found.1), "{}", found.1);
+            }
+        }
+    }
+}
+
 #[test]
 fn honest_text_of_every_character_set_is_accepted() {
     let mut scene = scene();
