@@ -53,6 +53,12 @@ impl<'m> Observation<'m> {
         self.0.field(2)
     }
 
+    /// OBX-3.
+    #[must_use]
+    pub fn identifier(&self) -> Field<'m> {
+        self.0.field(3)
+    }
+
     /// OBX-3.1, usually the number of the term.
     #[must_use]
     pub fn code(&self) -> Component<'m> {
@@ -153,6 +159,13 @@ impl ObservationPath {
             [_, vmd, ..] if vmd > 0 => Level::Vmd,
             _ => Level::Mds,
         }
+    }
+
+    /// The number of the facet; `None` for what is no facet.
+    #[must_use]
+    pub fn facet(&self) -> Option<u32> {
+        let [.., facet, _] = self.0;
+        (facet > 0).then_some(facet)
     }
 
     /// Whether `other` lies below this path, at any depth.

@@ -1,5 +1,7 @@
 //! The transaction of a message.
 
+use super::alert::{Alert, is_watchdog};
+use super::observation::Observation;
 use crate::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Header, Message};
 
 /// A transaction of IHE PCD over HL7 v2.
@@ -41,17 +43,31 @@ impl Transaction {
 
     /// The transaction of a message: by MSH-21, where it agrees with MSH-9, else by MSH-9 and OBR-4.
     ///
-    /// `None` for a message outside IHE PCD.
+    /// An alert is an alert whatever MSH-21 says: by the event R40 in MSH-9, or by MSH-21 when the message
+    /// has the content of one. `None` for a message outside IHE PCD.
     #[must_use]
     pub fn of(message: &Message<'_>) -> Option<Self> {
         Self::with_header(message, &message.header())
     }
 
     pub(super) fn with_header(message: &Message<'_>, header: &Header<'_>) -> Option<Self> {
-        let named = [header.profiles(), header.alternate_character_set()].into_iter().find_map(by_profile);
-        let found =
-            named.filter(|transaction| transaction.takes(header)).or_else(|| by_type(message, header))?;
-        if found == Self::Pcd04 && carries_watchdog(message) { Some(Self::Watchdog) } else { Some(found) }
+        let named = by_header(header);
+        let found = named
+            .filter(|transaction| transaction.takes(header) || transaction.is_alert_as(header, message))
+            .or_else(|| by_type(message, header))?;
+        match found {
+            Self::Pcd04 if carries_watchdog(message) && !Alert::is_in(message) => Some(Self::Watchdog),
+            // A heartbeat may come with an alert.
+            Self::Watchdog if Alert::is_in(message) => Some(Self::Pcd04),
+            found => Some(found),
+        }
+    }
+
+    /// Whether MSH-21 names another transaction than MSH-9 does.
+    #[must_use]
+    pub fn contradicts_profile(message: &Message<'_>) -> bool {
+        let header = message.header();
+        by_header(&header).is_some_and(|named| !named.takes(&header))
     }
 
     /// The stable name in the store and in metrics.
@@ -78,9 +94,11 @@ impl Transaction {
 
     /// The acknowledgements that a message of this transaction requests.
     ///
-    /// In PCD-04 a value other than NE in MSH-16 means that the sender can receive PCD-05; it does not
-    /// request an application acknowledgement (vol. 2, 3.4). The operator's setting for the device still
-    /// applies.
+    /// In PCD-04 a value other than NE in MSH-16 means that the sender can receive PCD-05 (vol. 2, 3.4). It
+    /// requests no application acknowledgement beside the accept acknowledgement that MSH-15 requests; where
+    /// MSH-15 requests none, MSH-16 is answered (appendix E.3.2). A sender of alerts and heartbeats that asks
+    /// for no answer at all still gets one to a failure: it would believe that the alert arrived. The
+    /// operator's setting for the device overrides all of this.
     #[must_use]
     pub fn acknowledgement_request(
         transaction: Option<Self>,
@@ -89,7 +107,10 @@ impl Transaction {
     ) -> AcknowledgementRequest {
         let asked = AcknowledgementRequest::from_header(header, acknowledge);
         match (transaction, acknowledge) {
-            (Some(Self::Pcd04), AcknowledgeAs::AsAsked) => asked.without_application(),
+            (Some(Self::Pcd04), AcknowledgeAs::AsAsked) => {
+                asked.without_second_acknowledgement().with_failures()
+            }
+            (Some(Self::Watchdog), AcknowledgeAs::AsAsked) => asked.with_failures(),
             _ => asked,
         }
     }
@@ -110,16 +131,32 @@ impl Transaction {
         })
     }
 
-    /// Whether MSH-9.1 may carry this transaction: a profile in MSH-21 does not turn an ADT message into
-    /// device data.
+    /// Whether MSH-9 may carry this transaction: a profile in MSH-21 does not turn an ADT message into device
+    /// data, nor an alert into data. An event that IHE PCD does not use decides nothing.
     fn takes(self, header: &Header<'_>) -> bool {
-        let code = header.message_type().code;
+        let kind = header.message_type();
+        let trigger = kind.trigger.to_ascii_uppercase();
+        let is_report_of =
+            |event: &[u8]| is(kind.code, b"ORU") && (trigger == event || !EVENTS.contains(&&*trigger));
         match self {
-            Self::Pcd03 => is(code, b"RGV") || is(code, b"RRG"),
-            Self::Pcd05 => is(code, b"ORA") || is(code, b"ORU"),
-            _ => is(code, b"ORU"),
+            Self::Pcd03 => is(kind.code, b"RGV") || is(kind.code, b"RRG"),
+            Self::Pcd05 => is(kind.code, b"ORA") || is_report_of(b"R41"),
+            Self::Pcd04 | Self::Watchdog => is_report_of(b"R40"),
+            Self::Pcd10 => is_report_of(b"R42"),
+            Self::Pcd01 | Self::Pcd09 | Self::Pcd15 | Self::Pcd16 => is_report_of(b"R01"),
         }
     }
+
+    /// Whether a profile of alerts names a report (R01) with the content of an alert.
+    fn is_alert_as(self, header: &Header<'_>, message: &Message<'_>) -> bool {
+        let kind = header.message_type();
+        let is_report = is(kind.code, b"ORU") && is(kind.trigger, b"R01");
+        self == Self::Pcd04 && is_report && !Alert::all_of(message).is_empty()
+    }
+}
+
+fn by_header(header: &Header<'_>) -> Option<Transaction> {
+    [header.profiles(), header.alternate_character_set()].into_iter().find_map(by_profile)
 }
 
 /// From the OID in any repetition of MSH-21: `1.N.x` in IHE's arc, `4.N` in older devices.
@@ -161,8 +198,7 @@ fn observes_equipment(message: &Message<'_>) -> bool {
 }
 
 fn carries_watchdog(message: &Message<'_>) -> bool {
-    let mut observations = message.segments().filter(|segment| segment.is(b"OBX"));
-    observations.any(|obx| obx.field(3).component(1).trimmed() == WATCHDOG)
+    message.segments().filter_map(Observation::of).any(|observation| is_watchdog(&observation))
 }
 
 fn is(value: &[u8], code: &[u8]) -> bool {
@@ -172,8 +208,8 @@ fn is(value: &[u8], code: &[u8]) -> bool {
 /// The arc of IHE under which MSH-21 names a transaction.
 const IHE_PCD_ARC: &[u8] = b"1.3.6.1.4.1.19376.1.6.";
 
-/// MDC_EVT_WATCHDOG in OBX-3.
-const WATCHDOG: &[u8] = b"198200";
+/// The events of ORU in IHE PCD.
+const EVENTS: [&[u8]; 4] = [b"R01", b"R40", b"R41", b"R42"];
 
 /// MDC_OBS_MEM in OBR-4.
 const OBSERVATION_OF_EQUIPMENT: &[u8] = b"69135";
@@ -181,7 +217,7 @@ const OBSERVATION_OF_EQUIPMENT: &[u8] = b"69135";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hl7::AcknowledgementCode;
+    use crate::hl7::{AcknowledgementCode, Outcome};
 
     fn transaction(kind: &str, profile: &str, rest: &str) -> Option<Transaction> {
         let text = format!("MSH|^~\\&|A||||2026||{kind}|1|P|2.6|||AL|NE|||||{profile}\r{rest}");
@@ -238,20 +274,83 @@ mod tests {
         );
     }
 
-    /// IHE PCD TF vol. 2, 3.4: MSH-16 of an alert report does not request an application acknowledgement.
+    /// B.1 prints the profile of PCD-04 in a PCD-01.
     #[test]
-    fn an_alert_report_does_not_request_an_application_acknowledgement() {
-        let text = r"MSH|^~\&|A||||2026||ORU^R40^ORU_R40|1|P|2.6|||AL|AL";
-        let message = Message::parse(text.as_bytes()).unwrap();
-        let codes = |acknowledge| {
-            let header = message.header();
-            Transaction::acknowledgement_request(Transaction::of(&message), &header, acknowledge)
-                .answers(crate::hl7::Outcome::Accepted)
-                .iter()
-                .collect::<Vec<_>>()
+    fn an_alert_is_an_alert_and_data_are_data_whatever_the_profile_says() {
+        const DATA: &str = "X^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO";
+        const ALERT: &str = "IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.4.4.1^ISO";
+        const EVENT: &str =
+            "OBR|1||1|196616^MDC_EVT_ALARM^MDC\rOBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|Low\r";
+        for (kind, profile, rest, expected) in [
+            ("ORU^R40^ORU_R40", DATA, EVENT, Transaction::Pcd04),
+            ("ORU^R40^ORU_R40", DATA, "", Transaction::Pcd04),
+            ("ORU^R01^ORU_R01", ALERT, "OBR|1\rOBX|1|NM|150456^X^MDC|1.1.1.1|97\r", Transaction::Pcd01),
+            ("ORU^R01^ORU_R01", ALERT, EVENT, Transaction::Pcd04),
+            ("ORU^R42^ORU_R01", DATA, "", Transaction::Pcd10),
+        ] {
+            assert_eq!(transaction(kind, profile, rest), Some(expected), "{kind} {profile}");
+            let text = format!("MSH|^~\\&|A||||2026||{kind}|1|P|2.6|||AL|NE|||||{profile}\r{rest}");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            assert!(Transaction::contradicts_profile(&message), "{kind} {profile}");
+        }
+        for (kind, profile) in [("ORU^R40", ALERT), ("ORU", DATA), ("ORU^R01", "other"), ("ORU^R03", DATA)] {
+            let text = format!("MSH|^~\\&|A||||2026||{kind}|1|P|2.6|||AL|NE|||||{profile}\r");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            assert!(!Transaction::contradicts_profile(&message), "{kind} {profile}");
+        }
+    }
+
+    #[test]
+    fn an_alert_with_a_heartbeat_beside_it_is_an_alert() {
+        const HEARTBEAT: &str = "OBX|1|ST|198200^MDC_EVT_WATCHDOG^MDC|1.0.0.1|continue||<10000\r";
+        const TIMEOUT: &str =
+            "OBX|1|ST|0^MDC_EVT_WATCHDOG|1.0.0.0.1|\rOBX|2|NM|67860^MDC_ATTR_CONFIRM_TIMEOUT|1.0.0|5\r";
+        let of = |rest: &str| transaction("ORU^R40^ORU_R40", "", rest);
+        assert_eq!(of(HEARTBEAT), Some(Transaction::Watchdog));
+        assert_eq!(of(TIMEOUT), Some(Transaction::Watchdog));
+        let event = "OBX|2|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|Low\r";
+        assert_eq!(of(&format!("{HEARTBEAT}{event}")), Some(Transaction::Pcd04));
+        let profile = "X^IHE PCD^1.3.6.1.4.1.19376.1.6.1.53.1^ISO";
+        assert_eq!(transaction("ORU^R40", profile, &format!("{HEARTBEAT}{event}")), Some(Transaction::Pcd04));
+    }
+
+    /// IHE PCD TF vol. 2, 3.4 and E.3.2, and CP-PCD-150: for an alert that is accepted, and one that is not.
+    #[test]
+    fn an_alert_is_acknowledged_once_and_its_failure_always() {
+        let codes = |kind: &str, msh15: &str, msh16: &str, acknowledge, outcome| {
+            let text = format!(r"MSH|^~\&|A||||2026||{kind}|1|P|2.6|||{msh15}|{msh16}");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            let request = Transaction::acknowledgement_request(
+                Transaction::of(&message),
+                &message.header(),
+                acknowledge,
+            );
+            request.answers(outcome).iter().map(AcknowledgementCode::as_str).collect::<Vec<_>>().join("+")
         };
-        assert_eq!(codes(AcknowledgeAs::AsAsked), [AcknowledgementCode::CA]);
-        assert_eq!(codes(AcknowledgeAs::Application), [AcknowledgementCode::AA]);
+        let both = |kind: &str, msh15: &str, msh16: &str| {
+            [Outcome::Accepted, Outcome::Error]
+                .map(|outcome| codes(kind, msh15, msh16, AcknowledgeAs::AsAsked, outcome))
+        };
+        for (msh15, msh16, expected) in [
+            ("AL", "AL", ["CA", "CE"]),
+            ("AL", "NE", ["CA", "CE"]),
+            ("NE", "AL", ["AA", "AE"]),
+            ("", "AL", ["AA", "AE"]),
+            ("", "", ["AA", "AE"]),
+            ("NE", "NE", ["", "CE"]),
+            ("NE", "", ["", "CE"]),
+            ("ER", "NE", ["", "CE"]),
+            ("ER", "AL", ["", "CE"]),
+            ("NE", "ER", ["", "AE"]),
+            // Without its CA, or AA, the sender knows.
+            ("SU", "AL", ["CA", ""]),
+            ("NE", "SU", ["AA", ""]),
+        ] {
+            assert_eq!(both("ORU^R40^ORU_R40", msh15, msh16), expected, "{msh15} {msh16}");
+        }
+        assert_eq!(both("ORU^R01^ORU_R01", "NE", "NE"), ["", ""]);
+        let overridden = |acknowledge| codes("ORU^R40", "AL", "AL", acknowledge, Outcome::Accepted);
+        assert_eq!(overridden(AcknowledgeAs::Application), "AA");
     }
 
     #[test]

@@ -162,19 +162,20 @@ impl Reader {
     fn requests(&self, message: &Message<'_>, transaction: Option<Transaction>) -> Vec<Request> {
         let is_alert = matches!(transaction, Some(Transaction::Pcd04 | Transaction::Pcd05));
         let alerts = if is_alert { Alert::all_of(message) } else { Vec::new() };
-        let mut alerts = alerts.iter();
         let obrs: Vec<_> = message.segments().filter(|segment| segment.is(b"OBR")).collect();
         let mut obrs = obrs.into_iter();
         Containment::all_of(message)
             .iter()
-            .map(|tree| {
+            .enumerate()
+            .map(|(position, tree)| {
                 let obr = obrs.next();
+                let alert = alerts.iter().find(|alert| alert.position == position);
                 let field = |n| obr.map(|obr| self.whole(obr.field(n))).unwrap_or_default();
                 Request {
                     service: obr.map_or(Term::default(), |obr| value::term(obr.field(4), self.characters)),
                     filler: field(3),
                     time: field(7),
-                    alert: alerts.next().map(|alert| self.alert(alert)),
+                    alert: alert.map(|alert| self.alert(alert)),
                     observations: self.observations(tree),
                 }
             })

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
-use pcd_platform::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Message, Outcome, Warning, batch};
+use pcd_platform::hl7::{AcknowledgeAs, Field, Message, Outcome, Warning, batch};
 use pcd_platform::mllp::{Codec, Received};
 use pcd_platform::pcd::{AlertReport, Claim, Claims, Containment, Level, Transaction, profile};
 use tokio_util::codec::Decoder as _;
@@ -77,7 +77,8 @@ fn answer(message: &Message<'_>) -> String {
     if header.control_id().is_empty() || header.message_type().code.is_empty() {
         return "negative".to_owned();
     }
-    let request = AcknowledgementRequest::from_header(&header, AcknowledgeAs::AsAsked);
+    let transaction = Transaction::of(message);
+    let request = Transaction::acknowledgement_request(transaction, &header, AcknowledgeAs::AsAsked);
     let codes: Vec<_> = request.answers(Outcome::Accepted).iter().map(|code| code.as_str()).collect();
     if codes.is_empty() { "none".to_owned() } else { codes.join("+") }
 }
@@ -258,6 +259,40 @@ fn the_profiles_know_the_examples_that_keep_to_them() {
         samples.iter().map(|sample| sample.name.as_str()).filter(|name| name.contains("ORU_R01_ORU_R01"))
     {
         assert!(!rules(name).contains(&"segment-sequence"), "{name}: {:?}", rules(name));
+    }
+}
+
+/// The event of each alert, whatever precedes it and however many OBR the alert has; its phase and its time.
+#[test]
+fn the_event_of_each_alert_is_the_event() {
+    let Some(samples) = corpus() else { return };
+    let folder = std::env::var_os("PCD_CORPUS").map(PathBuf::from).unwrap_or_default();
+    for (name, expected) in [
+        // OBX-3 is the event.
+        ("ihe-dev-tf/r10-09-ORU_R40_ORU_R40.hl7", ["196670", "start", "20120111150457-0600"]),
+        // OBX-5 is, and it has no OBX-14.
+        ("ihe-dev-tf/r10-10-ORU_R40_ORU_R40.hl7", ["196940", "start", "20120109175417-0600"]),
+        ("ihe-dev-tf/r10-11-ORU_R40_ORU_R40.hl7", ["196940", "end", "20120109175426-0600"]),
+        // It has a name, and no number.
+        (
+            "ihe-dev-tf/r10-12-ORU_R40_ORU_R40.hl7",
+            ["MDCX_DOCUMENTATION_ERROR", "start", "20120109175426-0600"],
+        ),
+        // Devices precede it, and the alert has three OBR.
+        ("nist/PCD04-message.hl7", ["199728", "start", "20171116204412+0000"]),
+    ] {
+        let payload = match samples.iter().find(|sample| sample.name == name) {
+            Some(sample) => sample.payload.clone(),
+            None => fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}")),
+        };
+        let message = Message::parse(&payload).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(Transaction::of(&message), Some(Transaction::Pcd04), "{name}");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let reports: Vec<_> = AlertReport::all_of(&message)
+            .into_iter()
+            .map(|AlertReport { key, .. }| [text(&key.event), text(&key.phase), text(&key.time)])
+            .collect();
+        assert_eq!(reports, [expected.map(str::to_owned)], "{name}");
     }
 }
 

@@ -65,12 +65,25 @@ impl AcknowledgementRequest {
         Self::Enhanced { accept, application }
     }
 
-    /// The same without the application acknowledgement, for messages in which MSH-16 has another meaning.
+    /// The same with the accept acknowledgement only, where one is requested: for messages in which MSH-16
+    /// has another meaning then.
     #[must_use]
-    pub const fn without_application(self) -> Self {
+    pub const fn without_second_acknowledgement(self) -> Self {
         match self {
-            Self::Original => Self::Original,
+            Self::Original | Self::Enhanced { accept: Condition::Never, .. } => self,
             Self::Enhanced { accept, .. } => Self::Enhanced { accept, application: Condition::Never },
+        }
+    }
+
+    /// The same with a negative accept acknowledgement for a sender who otherwise cannot distinguish a
+    /// failure from a success: neither is answered.
+    #[must_use]
+    pub const fn with_failures(self) -> Self {
+        match self {
+            Self::Enhanced { accept: Condition::Never, application: Condition::Never } => {
+                Self::Enhanced { accept: Condition::OnError, application: Condition::Never }
+            }
+            _ => self,
         }
     }
 
@@ -179,11 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn without_application_acknowledgement_the_accept_acknowledgement_stays() {
+    fn without_a_second_acknowledgement_the_only_one_stays() {
         let both =
             AcknowledgementRequest::Enhanced { accept: Condition::Always, application: Condition::Always };
-        assert_eq!(both.without_application().answers(Outcome::Accepted).iter().count(), 1);
-        let original = AcknowledgementRequest::Original.without_application().answers(Outcome::Accepted);
+        assert_eq!(both.without_second_acknowledgement().answers(Outcome::Accepted).iter().count(), 1);
+        let original =
+            AcknowledgementRequest::Original.without_second_acknowledgement().answers(Outcome::Accepted);
         assert_eq!(original.application, Some(AcknowledgementCode::AA));
     }
 

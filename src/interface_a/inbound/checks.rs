@@ -4,7 +4,7 @@ use crate::authz::rules::Violation;
 use crate::authz::{Device, Directory, rules};
 use crate::config::{Config, Identity};
 use crate::hl7::{Rejection, Warning};
-use crate::pcd::{MessagePolicy, Observation, profile};
+use crate::pcd::{MessagePolicy, Observation, Transaction, profile};
 
 use super::reading::Reading;
 use super::record::bounded;
@@ -107,6 +107,9 @@ fn check_header(reading: &mut Reading<'_>, policy: &MessagePolicy) -> Result<(),
 }
 
 fn check_profile(reading: &mut Reading<'_>, policy: &MessagePolicy) -> Result<(), Rejection> {
+    if Transaction::contradicts_profile(&reading.message) {
+        reading.warn(PROFILE_MISMATCH);
+    }
     let Some(transaction) = reading.transaction else { return Ok(()) };
     let findings = profile::check(&reading.message, transaction);
     findings.iter().for_each(|finding| reading.warn(finding.rule));
@@ -117,5 +120,7 @@ fn check_profile(reading: &mut Reading<'_>, policy: &MessagePolicy) -> Result<()
 const IDENTITY_MISMATCH: &str = "identity-mismatch";
 /// The warning of an accepted message that names no device.
 const MISSING_IDENTITY: &str = "missing-identity";
+/// The warning of a message whose MSH-21 names another transaction than its MSH-9.
+const PROFILE_MISMATCH: &str = "profile-mismatch";
 /// The warning of a message with values that are marked as test or demonstration data (OBX-8).
 const NOT_CLINICAL: &str = "not-clinical";

@@ -3,6 +3,7 @@
 //! Profiles are data: a grammar of segments, required fields, tables of codes. A finding is a warning or
 //! rejects the message, as configured.
 
+mod alerts;
 mod finding;
 mod grammar;
 mod order;
@@ -16,7 +17,6 @@ use grammar::{GRAMMAR_ORU, GRAMMAR_RGV, Item};
 use required::{Required, required_of};
 use values::Values;
 
-use super::alert::{self, Alert};
 use super::{MessagePolicy, Observation, Transaction};
 use crate::config::Conformance;
 use crate::hl7::{ContentError, Indexed, Location, Message, Rejection, Segment};
@@ -54,7 +54,7 @@ pub fn check(message: &Message<'_>, transaction: Transaction) -> Vec<Finding> {
         findings.fields(profile, required_of(transaction), message);
         findings.acknowledgements(profile, message);
         if profile.alert {
-            findings.alerts(message);
+            alerts::check(message, |rule, error, location| findings.add(rule, error, location));
         }
         if transaction == Transaction::Pcd03 {
             order::check(message, |finding| findings.push(finding));
@@ -151,39 +151,6 @@ impl Findings {
                 let location = Location::field(*b"MSH", 1, n);
                 let error = ContentError::TableValue;
                 self.push(Finding::advice("msh-acknowledgement-mode", error, location));
-            }
-        }
-    }
-
-    /// 3.4: one alert in each message, with phase and state from their tables.
-    fn alerts(&mut self, message: &Message<'_>) {
-        let alerts = Alert::all_of(message);
-        if alerts.len() > 1 {
-            self.add("alert-several", ContentError::SegmentSequence, Location::segment(*b"OBR", 2));
-        }
-        let mut observations = 0;
-        let sequence_of = |observation: &Observation<'_>| {
-            let before =
-                message.segments().filter_map(Observation::of).position(|known| known == *observation);
-            before.and_then(|before| u32::try_from(before + 1).ok()).unwrap_or(1)
-        };
-        for alert in alerts.iter().take(MAX_FINDINGS) {
-            observations += 1;
-            let whole = Location::segment(*b"OBR", observations);
-            for (facet, required, missing, unknown, table) in [
-                (alert.event, true, "alert-event-missing", "", &[][..]),
-                (alert.phase, true, "alert-phase-missing", "alert-phase-unknown", alert::PHASES),
-                (alert.state, true, "alert-state-missing", "alert-state-unknown", alert::STATES),
-                (alert.inactivation, false, "", "alert-inactivation-unknown", alert::INACTIVATIONS),
-            ] {
-                match facet {
-                    None if required => self.add(missing, ContentError::SegmentSequence, whole),
-                    Some(facet) if !table.is_empty() && !values::in_table(&facet, table) => {
-                        let location = Location::field(*b"OBX", sequence_of(&facet), 5);
-                        self.add(unknown, ContentError::TableValue, location);
-                    }
-                    _ => {}
-                }
             }
         }
     }
@@ -430,8 +397,60 @@ mod tests {
         );
         let no_state = ALERTED.replace("68482^MDC_ATTR_ALARM_STATE", "150456^MDC_PULS_OXIM_SAT_O2");
         assert_eq!(found(&no_state), ["100 alert-state-missing OBR[1]"]);
+        assert_eq!(found(&ALERTED.replace("|enabled|", "||")), Vec::<String>::new());
+        assert_eq!(found(&ALERTED.replace("|enabled|", "|audio-off~acknowledged|")), Vec::<String>::new());
+        assert_eq!(
+            found(&ALERTED.replace("|enabled|", "|audio-paused~off|")),
+            ["103 alert-inactivation-unknown OBX[4]-5"],
+            "every repetition counts"
+        );
+    }
+
+    /// Table B.8.5-4, and the spelling of its prose.
+    #[test]
+    fn every_phase_of_an_alert_is_known() {
+        for phase in [
+            "tpoint",
+            "start",
+            "start_only",
+            "continue",
+            "present",
+            "update",
+            "escalate",
+            "deescalate",
+            "de-escalate",
+            "end",
+            "stop",
+            "reset",
+            "inactivate",
+            "acknowledged",
+            "START",
+        ] {
+            let alerted = ALERTED.replace("|start|", &format!("|{phase}|"));
+            assert_eq!(found(&alerted), Vec::<String>::new(), "{phase}");
+        }
+    }
+
+    /// 3.4.4.1.2: a message has one alert, and OBR [1..n] with containment and evidence.
+    #[test]
+    fn one_alert_may_have_several_requests() {
         let alert = ALERTED.split_inclusive('\r').skip(1).collect::<String>();
-        assert_eq!(found(&format!("{ALERTED}{alert}")), ["100 alert-several OBR[2]"]);
+        assert_eq!(found(&format!("{ALERTED}{alert}")), Vec::<String>::new(), "the same alert again");
+        let evidence = "OBR|2||F2^^1^ISO|131329^MDC_ECG_ELEC_POTL_II^MDC|||20260101120000+0000\r\
+            OBX|1|NA|131329^MDC_ECG_ELEC_POTL_II^MDC|1.3.1.131329|1^2|266418^MDC_DIM_MILLI_VOLT^MDC|||||F\r";
+        assert_eq!(found(&format!("{ALERTED}{evidence}")), Vec::<String>::new(), "evidence");
+        let other = alert.replace("|F^", "|G^");
+        assert_eq!(found(&format!("{ALERTED}{other}")), ["100 alert-several OBR[2]"]);
+    }
+
+    #[test]
+    fn an_alert_without_an_event_is_found() {
+        let event = "196670^MDC_EVT_LO^MDC|1.3.1.150456.1";
+        assert!(ALERTED.contains(event));
+        let measured = ALERTED.replace(event, "150456^MDC_PULS_OXIM_SAT_O2^MDC|1.3.1.150456.2");
+        assert_eq!(found(&measured), ["100 alert-event-missing OBR[1]"]);
+        let empty = ALERTED.split_inclusive('\r').take(2).collect::<String>();
+        assert!(found(&empty).contains(&"100 alert-event-missing OBR[1]".to_owned()), "{:?}", found(&empty));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use super::finding::Finding;
 use crate::hl7::{ContentError, Indexed, Location, MessageTime, Repetition};
+use crate::pcd::ObservationPath;
 use crate::pcd::nomenclature::{self, Coded, UnitAgreement};
-use crate::pcd::{Observation, ObservationPath};
 
 /// Which rules the values of a transaction follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,13 +132,6 @@ fn is_number(text: &[u8]) -> bool {
     points <= 1 && digits.len() > points && digits.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
 }
 
-/// Whether the value of a facet is in its table, alone or as a code with its text.
-pub(super) fn in_table(facet: &Observation<'_>, table: &[&str]) -> bool {
-    let value = facet.value();
-    let known = |word: &[u8]| table.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word));
-    known(value.component(1).trimmed()) || known(value.component(2).trimmed())
-}
-
 /// HL7 table 0125, with PL, which NIST's table of IHE PCD has, and the types of earlier versions.
 const VALUE_TYPES: [&[u8]; 40] = [
     b"AD", b"CD", b"CE", b"CF", b"CK", b"CN", b"CNE", b"CP", b"CQ", b"CWE", b"CX", b"DR", b"DT", b"DTM",
@@ -160,6 +153,7 @@ const UNIT_SYSTEMS: [&[u8]; 2] = [b"MDC", b"UCUM"];
 mod tests {
     use super::*;
     use crate::hl7::Message;
+    use crate::pcd::Observation;
 
     #[test]
     fn values_are_checked_against_their_types() {

@@ -4,7 +4,7 @@ use crate::model::{DeviceId, MessageId};
 use crate::pcd::AlertKey;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
-use crate::store::records::alert::{AlertOrigin, report_digest};
+use crate::store::records::alert::{AlertOrigin, former_report_digest, report_digest};
 use crate::store::row::Row;
 use crate::store::statement::Statement;
 
@@ -14,8 +14,10 @@ impl Reader {
         device: &DeviceId,
         report: &AlertKey,
     ) -> Result<Option<AlertOrigin>, StoreError> {
-        let statement =
-            Statement::new(SELECT_ORIGIN).bind(device.as_str()).bind(report_digest(report).as_slice());
+        let statement = Statement::new(SELECT_ORIGIN)
+            .bind(device.as_str())
+            .bind(report_digest(report).as_slice())
+            .bind(former_report_digest(report).as_slice());
         self.fetch(statement).await?.first().map(origin).transpose()
     }
 }
@@ -26,5 +28,7 @@ fn origin(row: &Row) -> Result<AlertOrigin, StoreError> {
     Ok(AlertOrigin { message: MessageId::from_bytes(bytes), control_id: row.get("first_control_id")? })
 }
 
-const SELECT_ORIGIN: &str =
-    "SELECT first_message, first_control_id FROM alert_report WHERE device = $1 AND report = $2";
+/// A report that an earlier version stored is found under its former key.
+const SELECT_ORIGIN: &str = "
+SELECT first_message, first_control_id FROM alert_report WHERE device = $1 AND report IN ($2, $3)
+ORDER BY report = $2 DESC LIMIT 1";

@@ -12,14 +12,18 @@ battery! {
     a_rejected_message_is_not_the_origin_of_an_alert,
     an_alert_is_known_as_long_as_one_of_its_messages_is_stored,
     alerts_are_recorded_in_a_store_of_an_earlier_version,
+    reports_of_an_alert_whose_onset_was_not_received_are_one_alert,
+    an_alert_with_other_numbers_is_known_as_long_as_it_is_reported,
+    alerts_of_an_earlier_version_continue,
 }
 
 fn filler(number: &str) -> Filler {
-    Filler { number: number.into(), assigner: b"00A037EB2175780F".to_vec() }
+    Filler { number: number.into(), namespace: b"GW".to_vec(), assigner: b"00A037EB2175780F".to_vec() }
 }
 
 fn start(number: &str, time: &str) -> AlertReport {
-    let key = AlertKey { filler: filler(number), phase: b"start".to_vec(), time: time.into() };
+    let (event, phase) = (b"196670".to_vec(), b"start".to_vec());
+    let key = AlertKey { filler: filler(number), event, phase, time: time.into() };
     AlertReport { key, continues: None }
 }
 
@@ -176,4 +180,69 @@ async fn alerts_are_recorded_in_a_store_of_an_earlier_version(place: TestStore) 
     assert_eq!(first(&store, &alert).await.as_deref(), Some("AFTER"));
     assert_eq!(store.message(before.id).await.unwrap().unwrap().raw, before.raw);
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 2);
+}
+
+/// IHE PCD TF vol. 2, B.7, OBR-29: the number of an alert that is not known becomes the alert's.
+async fn reports_of_an_alert_whose_onset_was_not_received_are_one_alert(place: TestStore) {
+    let store = place.open().await;
+    let reports = [
+        later("continue", "E2", "E1", "t2"),
+        later("update", "E3", "E1", "t3"),
+        // By the number of the previous report.
+        later("end", "E4", "E3", "t4"),
+    ];
+    for (n, alert) in reports.iter().enumerate() {
+        report(&store, &place, &format!("A-{n}"), alert).await;
+    }
+    for alert in &reports {
+        assert_eq!(first(&store, alert).await.as_deref(), Some("A-0"), "{alert:?}");
+    }
+    // The onset comes late, or the number is used again: another alert, which later reports continue.
+    let onset = start("E1", "t5");
+    report(&store, &place, "B-1", &onset).await;
+    let end = later("end", "E5", "E1", "t6");
+    report(&store, &place, "B-2", &end).await;
+    assert_eq!(first(&store, &onset).await.as_deref(), Some("B-1"));
+    assert_eq!(first(&store, &end).await.as_deref(), Some("B-1"));
+}
+
+async fn an_alert_with_other_numbers_is_known_as_long_as_it_is_reported(place: TestStore) {
+    let store = place.open().await;
+    let record = |n: u64, control_id: &str, report: &AlertReport| MessageRecord {
+        id: {
+            let milliseconds = u128::try_from(place.clock.now().as_millisecond()).unwrap();
+            MessageId::from_bytes((milliseconds << 80 | 7 << 76 | 2 << 62 | u128::from(n)).to_be_bytes())
+        },
+        ..reporting(&place, control_id, report)
+    };
+    store.record(record(1, "A-1", &start("E1", "t1"))).await.unwrap();
+    for n in 2..5 {
+        place.clock.advance(Duration::from_secs(60));
+        let report = later("continue", &format!("E{n}"), "E1", &format!("t{n}"));
+        store.record(record(n, &format!("A-{n}"), &report)).await.unwrap();
+        assert_eq!(store.prune_messages(place.clock.now()).await.unwrap(), 1);
+        assert_eq!(first(&store, &report).await.as_deref(), Some("A-1"), "{n}");
+    }
+}
+
+async fn alerts_of_an_earlier_version_continue(place: TestStore) {
+    use crate::store::records::alert::{former_filler_digest, former_report_digest};
+    let store = place.open().await;
+    let onset = start("E1", "t1");
+    let id = report(&store, &place, "A-1", &onset).await;
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let literal = |bytes: &[u8]| match place.is_postgres() {
+        true => format!("'\\x{}'::bytea", hex(bytes)),
+        false => format!("x'{}'", hex(bytes)),
+    };
+    let (key, filler) = (former_report_digest(&onset.key), former_filler_digest(&onset.key.filler));
+    let former = format!("UPDATE alert_report SET report = {}, filler = {}", literal(&key), literal(&filler));
+    place.execute(&former).await.unwrap();
+    let device = DeviceId::parse("PUMP-1").unwrap();
+    let expected = AlertOrigin { message: id, control_id: "A-1".to_owned() };
+    assert_eq!(store.alert_origin(&device, &onset.key).await.unwrap(), Some(expected));
+    for end in [later("end", "E1", "E1", "t2"), later("end", "E2", "E1", "t3")] {
+        report(&store, &place, &format!("END-{}", end.key.filler), &end).await;
+        assert_eq!(first(&store, &end).await.as_deref(), Some("A-1"));
+    }
 }

@@ -168,8 +168,9 @@ async fn use_everything(store: &Store, place: &TestStore) {
     store.record(place.rejected("2", b"message")).await.unwrap();
     let seen = MessageRecord { not_allowed: vec!["A".to_owned()], ..place.record("3", b"message") };
     store.record(seen).await.unwrap();
-    let filler = Filler { number: b"1".to_vec(), assigner: Vec::new() };
-    let key = AlertKey { filler, phase: b"start".to_vec(), time: b"2026".to_vec() };
+    let filler = Filler { number: b"1".to_vec(), namespace: Vec::new(), assigner: Vec::new() };
+    let (event, phase) = (b"196670".to_vec(), b"start".to_vec());
+    let key = AlertKey { filler, event, phase, time: b"2026".to_vec() };
     let alert = AlertReport { key, continues: None };
     for id in ["4", "5"] {
         let raw = Bytes::copy_from_slice(id.as_bytes());

@@ -23,8 +23,9 @@ async fn resend(store: &Store, place: &TestStore) {
 async fn conflict(store: &Store, place: &TestStore) {
     resend(store, place).await;
     store.record(place.record("0", b"other bytes with a known control id")).await.unwrap();
-    let filler = Filler { number: b"1".to_vec(), assigner: Vec::new() };
-    let key = AlertKey { filler, phase: b"start".to_vec(), time: b"2026".to_vec() };
+    let filler = Filler { number: b"1".to_vec(), namespace: Vec::new(), assigner: Vec::new() };
+    let (event, phase) = (b"196670".to_vec(), b"start".to_vec());
+    let key = AlertKey { filler, event, phase, time: b"2026".to_vec() };
     let alert = AlertReport { key, continues: None };
     for id in ["alert 1", "alert 2", "alert 2"] {
         let raw = Bytes::copy_from_slice(id.as_bytes());

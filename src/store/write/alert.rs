@@ -5,9 +5,9 @@
 
 use jiff::Timestamp;
 
-use crate::pcd::AlertReport;
+use crate::pcd::{AlertReport, Filler};
 use crate::store::error::StoreError;
-use crate::store::records::alert::{filler_digest, report_digest};
+use crate::store::records::alert::{continued_digest, filler_digest, former_filler_digest, report_digest};
 use crate::store::records::message::first_id;
 use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
@@ -23,17 +23,25 @@ pub(in crate::store) async fn record_reports(
         return Ok(());
     }
     for report in &record.alerts {
-        let (key, filler) = (report_digest(&report.key), filler_digest(&report.key.filler));
-        // Without a previous alert: the empty key, which no alert has.
-        let continued = report.continues.as_ref().map(filler_digest).map_or(Vec::new(), Vec::from);
-        let statement = Statement::new(INSERT_REPORT)
-            .bind(record.device.as_str())
-            .bind(key.as_slice())
-            .bind(filler.as_slice())
-            .bind(record.id.as_bytes().as_slice())
-            .bind(record.control_id.as_str())
-            .bind(continued.as_slice());
-        connection.execute(statement).await?;
+        let statement = |sql: &str, key: [u8; 32], filler: &Filler| {
+            // Without a previous alert: the empty key, which no alert has.
+            let [continued, former] = report.continues.as_ref().map_or_else(Default::default, |filler| {
+                [filler_digest(filler).to_vec(), former_filler_digest(filler).to_vec()]
+            });
+            Statement::new(sql)
+                .bind(record.device.as_str())
+                .bind(key.as_slice())
+                .bind(filler_digest(filler).as_slice())
+                .bind(record.id.as_bytes().as_slice())
+                .bind(record.control_id.as_str())
+                .bind(continued.as_slice())
+                .bind(former.as_slice())
+        };
+        if let Some(alert) = report.continues.as_ref().filter(|alert| **alert != report.key.filler) {
+            connection.execute(statement(UPSERT_ALERT, continued_digest(alert), alert)).await?;
+        }
+        let (key, filler) = (report_digest(&report.key), &report.key.filler);
+        connection.execute(statement(INSERT_REPORT, key, filler)).await?;
     }
     Ok(())
 }
@@ -46,24 +54,49 @@ pub(in crate::store) async fn delete_reports(
     before: Timestamp,
     messages: u32,
 ) -> Result<u64, StoreError> {
-    let limit = u64::from(messages) * AlertReport::MAX_PER_MESSAGE as u64;
+    let limit = u64::from(messages) * AlertReport::MAX_PER_MESSAGE as u64 * ROWS_PER_REPORT;
     connection.execute(Statement::new(DELETE_REPORTS).bind(first_id(before).as_slice()).bind(limit)).await
 }
 
 /// A device that resets its counters uses numbers again. A report therefore continues the alert that was
 /// first reported last under the number; a resent report does not count.
+///
+/// $6 is the number of the alert that the report continues, $7 the same as earlier versions stored it.
 const INSERT_REPORT: &str = "
 INSERT INTO alert_report (device, report, filler, message, last_message, first_message, first_control_id)
-SELECT $1, $2, $3, $4, $4, coalesce(begun.first_message, $4), coalesce(begun.first_control_id, $5)
+SELECT $1, $2, $3, $4, $4, coalesce(begun.first_message, former.first_message, $4),
+    coalesce(begun.first_control_id, former.first_control_id, $5)
 FROM (SELECT 1 AS one) AS this LEFT JOIN (
     SELECT first_message, first_control_id FROM alert_report
     WHERE device = $1 AND filler = $6 ORDER BY message DESC LIMIT 1
-) AS begun ON TRUE
+) AS begun ON TRUE LEFT JOIN (
+    SELECT first_message, first_control_id FROM alert_report
+    WHERE device = $1 AND filler = $7 ORDER BY message DESC LIMIT 1
+) AS former ON TRUE
 WHERE TRUE
 ON CONFLICT (device, report) DO UPDATE SET last_message = CASE
     WHEN excluded.last_message > alert_report.last_message THEN excluded.last_message
     ELSE alert_report.last_message
 END";
+
+/// The alert that a report with another number continues has a row of its own: if its onset was not received,
+/// the number that the report names becomes the alert's (B.7, OBR-29), and all later reports that name it
+/// belong to one alert. The row lives as long as such reports come, also when the onset is deleted.
+const UPSERT_ALERT: &str = "
+INSERT INTO alert_report (device, report, filler, message, last_message, first_message, first_control_id)
+SELECT $1, $2, $3, coalesce(begun.message, $4), $4, coalesce(begun.first_message, former.first_message, $4),
+    coalesce(begun.first_control_id, former.first_control_id, $5)
+FROM (SELECT 1 AS one) AS this LEFT JOIN (
+    SELECT message, first_message, first_control_id FROM alert_report
+    WHERE device = $1 AND filler = $6 ORDER BY message DESC LIMIT 1
+) AS begun ON TRUE LEFT JOIN (
+    SELECT first_message, first_control_id FROM alert_report
+    WHERE device = $1 AND filler = $7 ORDER BY message DESC LIMIT 1
+) AS former ON TRUE
+WHERE TRUE
+ON CONFLICT (device, report) DO UPDATE SET message = excluded.message,
+    last_message = excluded.last_message, first_message = excluded.first_message,
+    first_control_id = excluded.first_control_id";
 
 const DELETE_REPORTS: &str = "
 DELETE FROM alert_report WHERE (device, report) IN (
@@ -71,3 +104,6 @@ DELETE FROM alert_report WHERE (device, report) IN (
     WHERE last_message < $1 AND last_message < coalesce((SELECT id FROM message ORDER BY id LIMIT 1), $1)
     ORDER BY last_message LIMIT $2
 )";
+
+/// [`INSERT_REPORT`] and [`UPSERT_ALERT`].
+const ROWS_PER_REPORT: u64 = 2;

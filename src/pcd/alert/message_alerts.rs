@@ -1,0 +1,167 @@
+//! The alerts of a message.
+
+use std::collections::HashSet;
+
+use super::event::{self, Certainty, certainty, facet_number, is_structure};
+use super::facet::{Facet, facet};
+use super::filler::Filler;
+use super::report::AlertReport;
+use super::terms::{is_alarm, names_nothing};
+use crate::hl7::{Field, Message, Segment};
+use crate::pcd::Observation;
+
+/// One alert.
+///
+/// Each observation of an alert is a facet. The term in OBX-3 identifies it. Older devices use other numbers
+/// or write the name first, so both number and name count, in either component.
+#[derive(Clone, Copy, Default)]
+pub struct Alert<'m> {
+    /// Its OBR; `None` when the observations have none.
+    request: Option<Segment<'m>>,
+    /// The position of its OBR in the message, from 0.
+    pub position: usize,
+    /// The event: facet 1.
+    pub event: Option<Observation<'m>>,
+    /// The measured value to which the event refers: facet 2 of a numeric alert.
+    pub measured: Option<Observation<'m>>,
+    /// MDC_ATTR_EVENT_PHASE.
+    pub phase: Option<Observation<'m>>,
+    /// MDC_ATTR_ALARM_STATE.
+    pub state: Option<Observation<'m>>,
+    /// MDC_ATTR_ALARM_INACTIVATION_STATE.
+    pub inactivation: Option<Observation<'m>>,
+    /// MDC_ATTR_ALERT_SOURCE.
+    pub source: Option<Observation<'m>>,
+    /// MDC_ATTR_ALARM_PRIORITY; many devices have it in OBX-8 of the event only.
+    pub priority: Option<Observation<'m>>,
+    /// MDC_ATTR_ALERT_TYPE; many devices have it in OBX-8 of the event only.
+    pub kind: Option<Observation<'m>>,
+    /// MDC_ATTR_ALERT_TEXT.
+    pub text: Option<Observation<'m>>,
+    certainty: Option<Certainty>,
+}
+
+impl<'m> Alert<'m> {
+    /// The alerts of a message: one, if the sender conforms to the profile; at most [`Alert::MAX`].
+    ///
+    /// An alert may have several OBR: further ones carry the devices and the evidence, such as waveforms. An
+    /// OBR is an alert of its own when it has facets of one, and is not a repetition.
+    #[must_use]
+    pub fn all_of(message: &'m Message<'_>) -> Vec<Self> {
+        let mut alerts = Self::requests(message);
+        if alerts.iter().any(|alert| alert.event.is_some() || alert.has_facets()) {
+            alerts.retain(|alert| alert.event.is_some() || alert.has_facets());
+        } else {
+            // An alert without content; it is shown as such.
+            alerts.truncate(1);
+        }
+        let complete: HashSet<_> =
+            alerts.iter().filter(|alert| alert.event.is_some()).filter_map(Self::filler).collect();
+        let mut known = HashSet::new();
+        alerts.retain(|alert| {
+            let is_part = alert.event.is_none() && alert.filler().is_some_and(|it| complete.contains(&it));
+            !is_part && alert.report().is_none_or(|report| known.insert(report.key))
+        });
+        alerts.truncate(Self::MAX);
+        alerts
+    }
+
+    /// The OBRs of a message that may be alerts.
+    fn requests(message: &'m Message<'_>) -> Vec<Self> {
+        let mut requests: Vec<Self> = Vec::new();
+        let mut count = 0;
+        for segment in message.segments() {
+            if segment.is(b"OBR") {
+                requests.push(Self { request: Some(segment), position: count, ..Self::default() });
+                count += 1;
+            } else if let Some(observation) = Observation::of(segment) {
+                if requests.is_empty() {
+                    requests.push(Self::default());
+                    count = 1;
+                }
+                requests.last_mut().into_iter().for_each(|alert| alert.add(observation));
+            }
+        }
+        requests.retain(|alert| {
+            alert.request.is_some_and(|obr| is_alarm(obr.field(4)))
+                || alert.has_facets()
+                || alert.certainty > Some(Certainty::FirstFacet)
+        });
+        requests
+    }
+
+    /// Whether a message has an event. A heartbeat is none, nor is what some gateways send in its place.
+    pub(in crate::pcd) fn is_in(message: &Message<'_>) -> bool {
+        message.segments().filter_map(Observation::of).any(|observation| match certainty(&observation) {
+            Some(Certainty::FirstFacet) => !names_nothing(event::event_term(&observation)),
+            certainty => certainty.is_some(),
+        })
+    }
+
+    /// The field that names the event: OBX-3, or OBX-5 where OBX-3 only says that it is an alarm. `None`
+    /// without an event.
+    #[must_use]
+    pub fn event_term(&self) -> Option<Field<'m>> {
+        self.event.as_ref().map(event::event_term)
+    }
+
+    /// The facets that an observation has here, for what holds for all of them.
+    pub fn observations(&self) -> impl Iterator<Item = Observation<'m>> {
+        let Self { event, measured, phase, state, inactivation, source, priority, kind, text, .. } = *self;
+        [event, measured, phase, state, inactivation, source, priority, kind, text].into_iter().flatten()
+    }
+
+    /// Its number, OBR-3.
+    #[must_use]
+    pub fn filler(&self) -> Option<Filler> {
+        Filler::of_request(self.request?)
+    }
+
+    /// The key of the report; `None` when OBR-3, OBX-14 and OBR-7 do not identify it.
+    #[must_use]
+    pub fn report(&self) -> Option<AlertReport> {
+        AlertReport::read(self.request?, self.event, self.phase)
+    }
+
+    fn has_facets(&self) -> bool {
+        self.phase.is_some() || self.state.is_some() || self.inactivation.is_some()
+    }
+
+    fn add(&mut self, observation: Observation<'m>) {
+        let place = match facet(&observation) {
+            Some(Facet::Source) => &mut self.source,
+            Some(Facet::Phase) => &mut self.phase,
+            Some(Facet::State) => &mut self.state,
+            Some(Facet::Inactivation) => &mut self.inactivation,
+            Some(Facet::Priority) => &mut self.priority,
+            Some(Facet::Kind) => &mut self.kind,
+            Some(Facet::Text) => &mut self.text,
+            None => {
+                let certainty = certainty(&observation);
+                if certainty > self.certainty {
+                    self.certainty = certainty;
+                    self.event = Some(observation);
+                }
+                let is_second = facet_number(&observation) == Some(2) && !is_structure(&observation);
+                if certainty.is_some() || !is_second {
+                    return;
+                }
+                &mut self.measured
+            }
+        };
+        place.get_or_insert(observation);
+    }
+
+    /// Alerts of one message that are read.
+    pub const MAX: usize = 64;
+}
+
+impl AlertReport {
+    /// The reports of a message: an alert report (PCD-04) has one by the profile, or more.
+    ///
+    /// At most [`AlertReport::MAX_PER_MESSAGE`], because a device could put any number into a message.
+    #[must_use]
+    pub fn all_of(message: &Message<'_>) -> Vec<Self> {
+        Alert::all_of(message).iter().filter_map(Alert::report).take(Self::MAX_PER_MESSAGE).collect()
+    }
+}

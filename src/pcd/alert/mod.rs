@@ -1,0 +1,17 @@
+//! The contents of an alert report (PCD-04): the event and its facets (IHE PCD TF vol. 2, 3.4 and appendix
+//! B.8).
+
+mod event;
+mod facet;
+mod filler;
+mod message_alerts;
+mod report;
+mod terms;
+
+pub use filler::Filler;
+pub use message_alerts::Alert;
+pub use report::{AlertKey, AlertReport};
+pub(super) use terms::{INACTIVATIONS, PHASES, STATES, is_watchdog};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+use super::*;
+use crate::hl7::Message;
+use crate::pcd::Observation;
+
+const ALERT: &str = "MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|ID|P|2.6\r\
+    OBR|1|1^GW|E1^GW^00A037EB2175780F^EUI-64|196616^MDC_EVT_ALARM^MDC\r\
+    OBX|1|CWE|196670^MDC_EVT_LO^MDC|1.3.1.150456.1|Low SpO2||||||F|||20120111150457-0600\r\
+    OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.3.1.150456.2|88\r\
+    OBX|3|ST|684810^MDC_ATTR_EVENT_PHASE^MDC |1.3.1.150456.3|Start\r\
+    OBX|4|ST|68482^other name|1.3.1.150456.4|active\r\
+    OBX|5|ST|MDC_ATTR_ALARM_INACTIVATION_STATE^68167|1.3.1.150456.5|enabled\r\
+    OBX|6|CWE|68480^MDC_ATTR_ALERT_SOURCE^MDC|1.3.1.150456.6|69985^MDC_DEV_PUMP_INFUS_MDS^MDC\r";
+
+#[test]
+fn facets_are_identified_by_number_or_name() {
+    let message = Message::parse(ALERT.as_bytes()).unwrap();
+    let alerts = Alert::all_of(&message);
+    let [alert] = alerts.as_slice() else { panic!() };
+    let value =
+        |facet: Option<Observation<'_>>| String::from_utf8_lossy(facet.unwrap().value().raw()).into_owned();
+    let found = [alert.event, alert.phase, alert.state, alert.inactivation, alert.source].map(value);
+    assert_eq!(found, ["Low SpO2", "Start", "active", "enabled", "69985^MDC_DEV_PUMP_INFUS_MDS^MDC"]);
+}
+
+fn report(text: &str) -> AlertReport {
+    AlertReport::all_of(&Message::parse(text.as_bytes()).unwrap()).remove(0)
+}
+
+#[test]
+fn a_report_sent_again_has_the_same_key() {
+    let first = report(ALERT).key;
+    assert_eq!(
+        (first.phase.as_slice(), first.filler.to_string().as_str()),
+        (&b"start"[..], "E1 of 00A037EB2175780F")
+    );
+    let again = ALERT.replace("|ID|", "|ID2|").replace("|2026|", "|2027|").replace("^EUI-64|", "^EUI64|");
+    assert_eq!(first, report(&again).key);
+    assert_ne!(first, report(&ALERT.replace("|Start", "|end")).key);
+    assert_ne!(first, report(&ALERT.replace("|E1^", "|E2^")).key);
+    assert_ne!(
+        first,
+        report(&ALERT.replace("^00A037EB2175780F^EUI-64|196", "^00A037EB21757810^EUI-64|196")).key
+    );
+    assert_ne!(first, report(&ALERT.replace("20120111150457", "20120111150458")).key);
+    assert_ne!(first, report(&ALERT.replace("196670^MDC_EVT_LO", "196648^MDC_EVT_HI")).key);
+    let observed = |time: &str| {
+        ALERT.replace("|196616^MDC_EVT_ALARM^MDC\r", &format!("|196616^MDC_EVT_ALARM^MDC|||{time}\r"))
+    };
+    assert_eq!(report(&observed("20120111150500")).key, report(&observed("20120111160500")).key, "OBR-7");
+}
+
+#[test]
+fn a_later_phase_continues_the_alert_of_its_parent_or_own_number() {
+    assert_eq!(report(ALERT).continues, None);
+    for onset in ["tpoint", "start_only", "present", "START"] {
+        assert_eq!(report(&ALERT.replace("|Start", &format!("|{onset}"))).continues, None, "{onset}");
+    }
+    for later in
+        ["continue", "update", "escalate", "deescalate", "stop", "reset", "inactivate", "acknowledged"]
+    {
+        assert!(report(&ALERT.replace("|Start", &format!("|{later}"))).continues.is_some(), "{later}");
+    }
+    let both =
+        ["deescalate", "De-Escalate"].map(|word| report(&ALERT.replace("|Start", &format!("|{word}"))));
+    assert_eq!(both[0], both[1], "one phase in two spellings");
+    let end = ALERT.replace("|Start", "|end");
+    assert_eq!(report(&end).continues.as_ref(), Some(&report(ALERT).key.filler), "the number stayed");
+    let service = "|196616^MDC_EVT_ALARM^MDC";
+    let parent = format!("{service}{}^E1&GW&00a037eb2175780f&EUI64", "|".repeat(25));
+    let other = end.replace("|E1^", "|E9^").replace(service, &parent);
+    assert_eq!(report(&other).continues.as_ref(), Some(&report(ALERT).key.filler));
+    assert_eq!(report(&other).key.filler.number, b"E9");
+    // With which an alert begins, that names no other one.
+    assert_eq!(report(&other.replace("|end", "|start")).continues, None);
+}
+
+#[test]
+fn a_report_without_a_key_is_ignored() {
+    let none = |text: &str| AlertReport::all_of(&Message::parse(text.as_bytes()).unwrap()).is_empty();
+    assert!(!none(ALERT));
+    assert!(none(&ALERT.replace("E1^GW^00A037EB2175780F^EUI-64", "^GW^00A037EB2175780F^EUI-64")));
+    let timeless = ALERT.replace("20120111150457-0600", "");
+    assert!(none(&timeless));
+    let observed = timeless.replace("^MDC_EVT_ALARM^MDC", "^MDC_EVT_ALARM^MDC|||20120111150500-0600");
+    assert_eq!(report(&observed).key.time, b"20120111150500-0600");
+    let many: String =
+        (0..40).map(|n| format!("OBR|1||{n}|196616|||20120111\rOBX|1|ST|68481||start\r")).collect();
+    let many = format!("MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|ID|P|2.6\r{many}");
+    assert_eq!(
+        AlertReport::all_of(&Message::parse(many.as_bytes()).unwrap()).len(),
+        AlertReport::MAX_PER_MESSAGE
+    );
+}
+
+/// The number, or the name, of the event of each alert.
+fn events(text: &str) -> Vec<String> {
+    let message = Message::parse(text.as_bytes()).unwrap();
+    let shown = |alert: &Alert<'_>| {
+        let event = alert.report().map(|report| report.key.event).unwrap_or_default();
+        String::from_utf8_lossy(&event).into_owned()
+    };
+    Alert::all_of(&message).iter().map(shown).collect()
+}
+
+fn alert(observations: &str) -> String {
+    format!(
+        "MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|ID|P|2.6\r\
+        OBR|1||E1^GW|196616^MDC_EVT_ALARM^MDC|||20260101120000\r{observations}\
+        OBX|8|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.5.0.1.3|start\r\
+        OBX|9|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.5.0.1.4|active\r"
+    )
+}
+
+/// Table B.8.5-1: facet 1 is the event; the device and its parts may precede it.
+#[test]
+fn the_event_is_the_first_facet_and_not_what_precedes_it() {
+    const EVENT: &str = "OBX|3|CWE|196616^MDC_EVT_ALARM^MDC|1.5.0.1.1|199728^MDC_EVT_ECG_TACHY^MDC\r";
+    for before in [
+        "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X\r\
+         OBX|2||69798^MDC_DEV_ECG_VMD^MDC|1.5.0.0|||||||X\r",
+        "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0\rOBX|2||1^X|1.5.1.0|text\r",
+        "OBX|1||0^VENDOR_PUMP_MDS|\r",
+        "OBX|1|ST|67972^MDC_ATTR_SYS_ID^MDC|1.1.0.9|PUMP\r",
+        "OBX|1|NM|147842^MDC_ECG_CARD_BEAT_RATE^MDC|1.5.0.1.2|180\r",
+        "OBX|1|ST|0^MDCX_PUMP_POWER_STATUS^MDC|21766848.1.0.3|AC\r",
+    ] {
+        assert_eq!(events(&alert(&format!("{before}{EVENT}"))), ["199728"], "{before}");
+        assert_eq!(events(&alert(before)), [""], "{before}");
+    }
+}
+
+#[test]
+fn events_are_known_in_every_form_that_devices_write() {
+    for (observation, event) in [
+        ("OBX|1|ST|196670^MDC_EVT_LO^MDC|1.3.1.150456.1|Low SpO2\r", "196670"),
+        ("OBX|1|ST|MDC_EVT_LO^196670|1.3.1.150456|Low\r", "MDC_EVT_LO"),
+        ("OBX|1|CWE|0^MDCX_DOCUMENTATION_ERROR^MDC|2.1.2.1.1|Timeout\r", "MDCX_DOCUMENTATION_ERROR"),
+        ("OBX|1|ST|196616^MDC_EVT_ALARM^MDC|21766848.1.0.0.1|56^A_LARM^MDC^^^^^^text\r", "56"),
+        ("OBX|1|CWE|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.3.1.150456.1|196670^MDC_EVT_LO^MDC\r", "196670"),
+        ("OBX|1|CWE|196616|1.0.0.0|196940\r", "196940"),
+    ] {
+        assert_eq!(events(&alert(observation)), [event], "{observation}");
+    }
+}
+
+/// Earlier numbers of facets belong to other terms now.
+#[test]
+fn a_former_number_counts_only_with_the_name_of_the_facet() {
+    let phase = |term: &str| {
+        let text = alert("OBX|1|ST|196670^MDC_EVT_LO^MDC|1.3.1.150456.1|Low\r");
+        let text = text.replace("68481^MDC_ATTR_EVENT_PHASE^MDC", term);
+        Alert::all_of(&Message::parse(text.as_bytes()).unwrap())[0].phase.is_some()
+    };
+    assert!(phase("68165^MDC_ATTR_EVT_PHASE^MDC") && phase("68165") && phase("68481"));
+    assert!(!phase("68165^MDC_ATTR_MDS_TIME_INFO^MDC"));
+}
+
+/// 3.4.4.1.2: further OBR carry containment and evidence.
+#[test]
+fn several_requests_are_one_alert() {
+    let event = "OBX|3|CWE|196616^MDC_EVT_ALARM^MDC|1.5.0.1.1|199728^MDC_EVT_ECG_TACHY^MDC\r";
+    let first = alert(event);
+    let request = first.split_inclusive('\r').skip(1).collect::<String>();
+    let evidence = "OBR|2||E1^GW|196616^MDC_EVT_ALARM^MDC\rOBX|1||1^X_MDS|1.0.0.0\r\
+        OBR|3||E7^GW|131328^MDC_ECG^MDC\rOBX|1|NA|131328^MDC_ECG^MDC|1.1.1.1|1^2^3\r";
+    assert_eq!(events(&format!("{first}{request}{evidence}")), ["199728"]);
+    let other = request.replace("|E1^", "|E2^");
+    assert_eq!(events(&format!("{first}{evidence}{other}")), ["199728", "199728"]);
+    let end = request.replace("|start", "|end");
+    assert_eq!(events(&format!("{first}{end}")), ["199728", "199728"], "two reports of one alert");
+}
+
+/// Gateways of SDC count the reports in EI-1 and name the alert in EI-2.
+#[test]
+fn the_namespace_of_a_number_distinguishes_alerts() {
+    let of = |filler: &str| report(&ALERT.replace("|E1^GW^", &format!("|{filler}^"))).key.filler;
+    assert_ne!(of("0^a4d6"), of("0^77b2"));
+    assert_eq!(of("0^a4d6 "), of("0^a4d6"));
+}

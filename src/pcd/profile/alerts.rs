@@ -1,0 +1,63 @@
+//! Whether the alert of a PCD-04 has its facets (IHE PCD TF vol. 2, 3.4 and tables B.8.5-1 to B.8.5-4).
+
+use std::collections::HashSet;
+
+use crate::hl7::{ContentError, Location, Message, Repetition};
+use crate::pcd::alert::{INACTIVATIONS, PHASES, STATES};
+use crate::pcd::{Alert, Observation};
+
+/// Checks the alerts of a message and passes findings to `found`.
+///
+/// 3.4: a message has one alert. The alert may have several OBR, of which further ones carry evidence.
+pub(super) fn check(message: &Message<'_>, mut found: impl FnMut(&'static str, ContentError, Location)) {
+    let alerts = Alert::all_of(message);
+    let obr = |position: usize| {
+        Location::segment(*b"OBR", u32::try_from(position.saturating_add(1)).unwrap_or(u32::MAX))
+    };
+    if alerts.is_empty() {
+        found("alert-event-missing", ContentError::SegmentSequence, obr(0));
+    }
+    let mut numbers = HashSet::new();
+    let mut others = alerts.iter().filter(|alert| numbers.insert(alert.filler()));
+    if let Some(second) = others.nth(1) {
+        found("alert-several", ContentError::SegmentSequence, obr(second.position));
+    }
+    for alert in &alerts {
+        for (facet, missing) in [
+            (alert.event, "alert-event-missing"),
+            (alert.phase, "alert-phase-missing"),
+            (alert.state, "alert-state-missing"),
+        ] {
+            if facet.is_none() {
+                found(missing, ContentError::SegmentSequence, obr(alert.position));
+            }
+        }
+        // The state of inactivation may be empty, and repeated.
+        for (facet, table, may_be_empty, unknown) in [
+            (alert.phase, PHASES, false, "alert-phase-unknown"),
+            (alert.state, STATES, false, "alert-state-unknown"),
+            (alert.inactivation, INACTIVATIONS, true, "alert-inactivation-unknown"),
+        ] {
+            let Some(facet) = facet else { continue };
+            let is_known =
+                |value: Repetition<'_>| (may_be_empty && value.is_empty()) || in_table(value, table);
+            let is_empty = facet.value().is_empty();
+            if !(is_empty && may_be_empty) && (is_empty || !facet.value().repetitions().all(is_known)) {
+                let location = Location::field(*b"OBX", sequence_of(&facet, message), 5);
+                found(unknown, ContentError::TableValue, location);
+            }
+        }
+    }
+}
+
+/// Whether a value is in its table, alone or as a code with its text.
+fn in_table(value: Repetition<'_>, table: &[&str]) -> bool {
+    let known = |word: &[u8]| table.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word));
+    known(value.component(1).trimmed()) || known(value.component(2).trimmed())
+}
+
+/// The number of an OBX in its message, from 1.
+fn sequence_of(observation: &Observation<'_>, message: &Message<'_>) -> u32 {
+    let before = message.segments().filter_map(Observation::of).position(|known| known == *observation);
+    before.and_then(|before| u32::try_from(before + 1).ok()).unwrap_or(1)
+}
