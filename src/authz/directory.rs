@@ -1,6 +1,6 @@
 //! A snapshot of the device directory.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -16,13 +16,16 @@ pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
     devices: HashMap<DeviceId, Arc<Device>>,
-    /// The Common Names as identities, and how many entries have each: names may differ in case only.
-    identities: HashMap<DeviceIdentity, usize>,
+    /// The Common Names as identities, and the entries that have each: names may differ in case only, and
+    /// older directories hold one EUI-64 in several spellings.
+    identities: HashMap<DeviceIdentity, Vec<DeviceId>>,
+    /// The identities, by value, for which an entry may speak besides its own.
+    listed: HashSet<DeviceIdentity>,
 }
 
 impl Directory {
     /// Whether the holder of a certificate with this Common Name may connect now (A8). `issuers` are the keys
-    /// of the CAs in its path, the root's included.
+    /// of the CAs in its path, the root's included. The entry may spell the same EUI-64 in another way.
     ///
     /// # Errors
     /// When the directory has no such entry, an operator has suspended it, or it is bound to other CAs.
@@ -39,22 +42,55 @@ impl Directory {
         Ok(device)
     }
 
-    /// The entry of this device, whatever certificate it presents.
+    /// The entry of this device, whatever certificate it presents. The entry may spell the same EUI-64 in
+    /// another way.
     ///
     /// # Errors
     /// When the directory has no such entry, or an operator has suspended it.
     pub fn active(&self, id: &DeviceId) -> Result<Arc<Device>, Refusal> {
-        let device = self.devices.get(id).ok_or(Refusal::UnknownDevice)?;
+        let device = self.find(id).ok_or(Refusal::UnknownDevice)?;
         match device.status {
             DeviceStatus::Active => Ok(Arc::clone(device)),
             DeviceStatus::Suspended => Err(Refusal::SuspendedDevice),
         }
     }
 
+    /// The entry with this Common Name, or the only one with another spelling of the same EUI-64. Where an
+    /// older directory has several, none of them is taken for a further spelling: each may have been
+    /// suspended or bound on its own.
+    #[must_use]
+    pub fn find(&self, id: &DeviceId) -> Option<&Arc<Device>> {
+        let spelled = || match self.identities.get(&eui64(id)?)?.as_slice() {
+            [only] => self.devices.get(only),
+            _ => None,
+        };
+        self.devices.get(id).or_else(spelled)
+    }
+
+    /// The entries that are spellings of one EUI-64, sorted, each group once.
+    #[must_use]
+    pub fn spelled_twice(&self) -> Vec<Vec<DeviceId>> {
+        let is_group =
+            |(identity, ids): &(&DeviceIdentity, &Vec<DeviceId>)| identity.is_eui64() && ids.len() > 1;
+        let mut groups: Vec<_> =
+            self.identities.iter().filter(is_group).map(|(_, ids)| ids.clone()).collect();
+        groups.iter_mut().for_each(|ids| ids.sort());
+        groups.sort();
+        groups
+    }
+
     /// Whether `identity` is the Common Name of a device or gateway, active or suspended.
     #[must_use]
     pub fn names(&self, identity: &DeviceIdentity) -> bool {
-        self.identities.contains_key(identity)
+        let is_name = |identity: &DeviceIdentity| self.identities.contains_key(identity);
+        is_name(identity) || identity.without_type().is_some_and(|name| is_name(&name))
+    }
+
+    /// Whether some entry lists `identity`, not only a pattern that has it, as one for which it may speak.
+    #[must_use]
+    pub fn lists(&self, identity: &DeviceIdentity) -> bool {
+        let is_listed = |identity: &DeviceIdentity| self.listed.contains(identity);
+        is_listed(identity) || identity.without_type().is_some_and(|name| is_listed(&name))
     }
 
     /// Whether another entry has this Common Name in another spelling: names are compared exactly, and
@@ -63,7 +99,9 @@ impl Directory {
     pub fn has_case_variant(&self, id: &DeviceId) -> bool {
         let identity = DeviceIdentity::new(id.as_str(), "");
         let own = usize::from(self.devices.contains_key(id));
-        identity.and_then(|identity| self.identities.get(&identity)).is_some_and(|entries| *entries > own)
+        identity
+            .and_then(|identity| self.identities.get(&identity))
+            .is_some_and(|entries| entries.len() > own)
     }
 
     /// The number of devices and gateways, including suspended ones.
@@ -83,12 +121,22 @@ impl FromIterator<Device> for Directory {
     fn from_iter<I: IntoIterator<Item = Device>>(devices: I) -> Self {
         let devices: HashMap<_, _> =
             devices.into_iter().map(|device| (device.id.clone(), Arc::new(device))).collect();
-        let mut identities = HashMap::with_capacity(devices.len());
-        for identity in devices.keys().filter_map(|id| DeviceIdentity::new(id.as_str(), "")) {
-            *identities.entry(identity).or_default() += 1;
+        let mut identities: HashMap<_, Vec<_>> = HashMap::with_capacity(devices.len());
+        for id in devices.keys() {
+            if let Some(identity) = DeviceIdentity::new(id.as_str(), "") {
+                identities.entry(identity).or_default().push(id.clone());
+            }
         }
-        Self { devices, identities }
+        let patterns = devices.values().flat_map(|device| &device.speaks_for);
+        let listed = patterns.filter_map(|pattern| pattern.identity().cloned()).collect();
+        Self { devices, identities, listed }
     }
+}
+
+/// The number that a Common Name spells, if it is an EUI-64 or the MAC-48 of one.
+#[must_use]
+pub fn eui64(id: &DeviceId) -> Option<DeviceIdentity> {
+    DeviceIdentity::new(id.as_str(), "").filter(DeviceIdentity::is_eui64)
 }
 
 impl From<Vec<Device>> for Directory {
@@ -129,6 +177,42 @@ mod tests {
         assert_eq!(admit("monitor2"), Err(Refusal::UnknownDevice));
         assert_eq!((directory.len(), directory.is_empty()), (2, false));
         assert!(Directory::default().is_empty());
+    }
+
+    /// A8: one EUI-64 is one device, however its certificate and the directory spell it.
+    #[test]
+    fn a_certificate_with_another_spelling_is_admitted_as_the_device_of_the_directory() {
+        let directory: Directory = vec![
+            device("00A037EB2175780F", DeviceStatus::Active),
+            device("00:a0:37:00:00:00:00:01", DeviceStatus::Suspended),
+            device("0600DCFFFE750001", DeviceStatus::Active),
+            device("ward-7", DeviceStatus::Active),
+        ]
+        .into();
+        let admit =
+            |id: &str| directory.admit(&DeviceId::parse(id).unwrap(), []).map(|device| device.id.to_string());
+        for spelling in ["00a037eb2175780f", "00:A0:37:EB:21:75:78:0F", "00-a0-37-eb-21-75-78-0f"] {
+            assert_eq!(admit(spelling), Ok("00A037EB2175780F".into()), "{spelling}");
+        }
+        assert_eq!(admit("00A0370000000001"), Err(Refusal::SuspendedDevice));
+        assert_eq!(admit("06-00-DC-75-00-01"), Ok("0600DCFFFE750001".into()));
+        assert_eq!(admit("WARD-7"), Err(Refusal::UnknownDevice), "other names are compared exactly");
+        assert_eq!(admit("00A037EB21757810"), Err(Refusal::UnknownDevice));
+        assert!(directory.spelled_twice().is_empty());
+    }
+
+    #[test]
+    fn of_two_entries_for_one_eui64_each_admits_its_own_spelling_alone() {
+        let directory: Directory = vec![
+            device("00A037EB2175780F", DeviceStatus::Suspended),
+            device("00a037eb2175780f", DeviceStatus::Active),
+        ]
+        .into();
+        let admit = |id: &str| directory.admit(&DeviceId::parse(id).unwrap(), []).map(drop);
+        assert_eq!(admit("00A037EB2175780F"), Err(Refusal::SuspendedDevice));
+        assert_eq!(admit("00a037eb2175780f"), Ok(()));
+        assert_eq!(admit("00:A0:37:EB:21:75:78:0F"), Err(Refusal::UnknownDevice));
+        assert_eq!(directory.spelled_twice().len(), 1);
     }
 
     /// A8: another installed root cannot certify the Common Name of a bound device.

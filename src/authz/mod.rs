@@ -5,4 +5,4 @@ mod directory;
 pub mod rules;
 
 pub use device::{Device, DeviceKind, DeviceStatus, DeviceWordError};
-pub use directory::{Directory, DirectoryHandle};
+pub use directory::{Directory, DirectoryHandle, eui64};

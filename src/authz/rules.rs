@@ -27,7 +27,7 @@ pub fn check(device: &Device, directory: &Directory, claims: &Claims) -> Result<
 }
 
 /// The claims that the certificate may not make, in message order. A name counts where it is the Common Name
-/// of another device.
+/// of another device, MSH-3.2 also where the directory lists it.
 pub fn not_allowed<'c>(
     device: &Device,
     directory: &Directory,
@@ -35,7 +35,10 @@ pub fn not_allowed<'c>(
 ) -> impl Iterator<Item = &'c Claim> {
     let own = own_identity(device);
     let is_exact = directory.has_case_variant(&device.id);
-    let names = claims.names.iter().filter(|claim| directory.names(&claim.identity));
+    let is_device = |claim: &&Claim| {
+        directory.names(&claim.identity) || claim.is_universal_id() && directory.lists(&claim.identity)
+    };
+    let names = claims.names.iter().filter(is_device);
     let all = claims.identities.iter().chain(&claims.hidden).chain(names);
     all.filter(move |claim| {
         let is_own = || own.as_ref().is_some_and(|own| is_same(own, &claim.identity));
@@ -92,7 +95,9 @@ mod tests {
             note: String::new(),
         };
         let claims = Claims::read(&message, Transaction::of(&message), 8);
-        let directory = [device.clone(), Device { id: DeviceId::parse("PUMP-7").unwrap(), ..device.clone() }];
+        let listed = ["PUMP-9", "1.2.9^ISO"].map(|text| text.parse().unwrap()).to_vec();
+        let other = Device { id: DeviceId::parse("PUMP-7").unwrap(), speaks_for: listed, ..device.clone() };
+        let directory = [device.clone(), other];
         check(&device, &directory.into_iter().collect(), &claims)
             .map_err(|violation| violation.claim.location.to_string())
     }
@@ -133,6 +138,23 @@ mod tests {
         assert_eq!(check_message("1", &["F1519^mindray.com^DNS"], "A", unit), Ok(()));
         assert_eq!(check_message("1", &["*^mindray.com^DNS"], "A", unit), Ok(()));
         assert_eq!(check_message("mindray.com", &[], "A", unit), Ok(()), "its own name as the assigner");
+    }
+
+    #[test]
+    fn a_product_in_msh_3_2_is_no_device_unless_it_is_listed() {
+        for product in ["^Product", "Vendor^Gateway 3.2", "A^1.2.3^ISO", "A^acme.example^DNS", "A^x^L"] {
+            assert_eq!(check_message("1", &[], product, ""), Ok(()), "{product}");
+        }
+        let refused = Err("MSH[1]-3.2".to_owned());
+        for device in ["A^PUMP-7", "A^pump-7^DNS", "A^PUMP-9^L", "A^1.2.9^ISO", "A^PUM\\H\\P-7^DNS"] {
+            assert_eq!(check_message("1", &[], device, ""), refused, "{device}");
+        }
+        assert_eq!(check_message("1", &["PUMP-9", "1.2.9^ISO"], "A^1.2.9^ISO", ""), Ok(()));
+        for hidden in
+            ["A^00A037EB21757810^ISO", "A^00A037EB21757810&x^DNS", "^urn:eui64:00A037EB21757810^URN"]
+        {
+            assert_eq!(check_message("1", &[], hidden, ""), refused, "{hidden}");
+        }
     }
 
     // Common Names are compared exactly.

@@ -154,7 +154,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         }
         Command::Message { config, command } => {
             let store = config.open_store(&clock).await?;
-            let outcome = message::run(command, &store, output).await;
+            let outcome = message::run(command, || config.load(), &store, output).await;
             store.close().await;
             outcome
         }

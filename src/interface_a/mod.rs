@@ -9,6 +9,7 @@ mod address_shares;
 mod connection;
 mod counters;
 mod device_limits;
+mod evaluator;
 mod fair_queue;
 #[cfg(test)]
 mod fixtures;
@@ -31,6 +32,7 @@ mod turns;
 mod unawaited;
 
 pub use acknowledgement::Acknowledgement;
+pub use evaluator::{AssumedSender, Evaluator, Judgement};
 pub use listener::Listener;
 pub use pending_replies::Exchange;
 pub use registry::{DeliverError, Delivery, Recipient, Registry, SessionInfo};

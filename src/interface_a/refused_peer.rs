@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::address_shares::subscriber;
 use crate::authz::Directory;
-use crate::model::{DeviceId, Fingerprint, Refusal};
+use crate::model::{DeviceId, Fingerprint};
 use crate::tls::HandshakeError;
 
 /// A refused peer. Refusals of one peer for one reason are counted together.
@@ -27,9 +27,11 @@ impl RefusedPeer {
                 Self::Certificate { fingerprint: certificate.fingerprint, name: name.map(str::to_owned) }
             }
             _ => {
-                let device = name.and_then(|name| name.parse().ok());
-                let is_known = |id: &DeviceId| directory.active(id).err() != Some(Refusal::UnknownDevice);
-                Self::Address { address: subscriber(address), device: device.filter(is_known) }
+                let name = name.and_then(|name| name.parse().ok());
+                // The spelling of the directory: a stranger could count under many.
+                let device =
+                    name.and_then(|name: DeviceId| directory.find(&name)).map(|known| known.id.clone());
+                Self::Address { address: subscriber(address), device }
             }
         }
     }
@@ -59,6 +61,7 @@ mod tests {
     use super::*;
     use crate::audit::Certificate;
     use crate::interface_a::fixtures::{NAME, device};
+    use crate::model::Refusal;
 
     fn refused(refusal: Refusal, name: &str) -> HandshakeError {
         let certificate = Certificate {

@@ -207,8 +207,11 @@ impl Registry {
     /// handshake as well.
     pub fn recheck(&self, directory: &Directory) {
         for entry in self.entries().by_id.values() {
-            if let Err(refusal) = directory.admit(&entry.info.device, issuer_keys(&entry.path)) {
-                entry.withdraw(refusal);
+            match directory.admit(&entry.info.device, issuer_keys(&entry.path)) {
+                Ok(device) if device.id == entry.info.device => {}
+                // The entry was merged into another spelling: what is stored belongs to that one from now on.
+                Ok(_) => entry.withdraw(Refusal::UnknownDevice),
+                Err(refusal) => entry.withdraw(refusal),
             }
         }
     }

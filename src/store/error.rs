@@ -259,6 +259,14 @@ pub enum StoreError {
     /// The directory already has an entry for the device.
     #[error("device {0} is in the directory already")]
     DeviceExists(DeviceId),
+    /// The directory has an entry for the same EUI-64 in another spelling.
+    #[error("device {device} is in the directory already, as {existing}: both are spellings of one EUI-64")]
+    DeviceSpelled {
+        /// The spelling that was to be added.
+        device: DeviceId,
+        /// The one that the directory has.
+        existing: DeviceId,
+    },
     /// A message with the same control id waits for the device. The device's answer refers to a message by
     /// its control id only, so the answer would be ambiguous.
     #[error(

@@ -7,6 +7,7 @@
 mod alert;
 mod audit;
 mod device;
+mod judgement;
 mod message;
 mod order;
 mod server;
@@ -19,6 +20,7 @@ pub use audit::AuditRowView;
 pub use device::{
     DeviceDetails, DeviceView, LiveDeviceView, RemovedDeviceView, SeenIdentityView, is_not_allowed,
 };
+pub use judgement::{AnswerView, JudgementView};
 pub use message::{MessageDetails, MessageExport, MessageView};
 pub use order::{OrderExport, OrderView};
 pub use server::{NodeClockView, RiskView, ServerView};

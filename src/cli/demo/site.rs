@@ -106,7 +106,7 @@ async fn add_devices(
             note: simulated.title.to_owned(),
         };
         match store.add_device(device, "demo").await {
-            Ok(()) | Err(StoreError::DeviceExists(_)) => {}
+            Ok(()) | Err(StoreError::DeviceExists(_) | StoreError::DeviceSpelled { .. }) => {}
             Err(error) => return Err(error.into()),
         }
     }

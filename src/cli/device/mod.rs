@@ -18,7 +18,7 @@ use super::context::failed;
 use super::operator::operator;
 use super::text::printable;
 use super::{Exit, Failure, Outcome, Output};
-use crate::authz::{Device, DeviceKind, DeviceStatus};
+use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
 use crate::hl7::AcknowledgeAs;
 use crate::model::DeviceId;
 use crate::store::{Store, StoreError};
@@ -133,11 +133,7 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             store.describe_device(device.clone(), &actor).await.map_err(failed)?;
             confirm(&device, "changed", output)?;
         }
-        Command::List => {
-            for device in store.devices().await.map_err(failed)? {
-                output.print(&DeviceView::from(&device), text::line)?;
-            }
-        }
+        Command::List => list(store, output).await?,
         Command::Show { cn } => {
             let device = find(store, cn).await?;
             let seen = store.seen_identities(&device.id).await.map_err(failed)?;
@@ -161,9 +157,29 @@ fn confirm(device: &Device, done: &str, output: Output) -> Result<(), Failure> {
     Ok(output.print(&DeviceView::from(device), |view| format!("{}: {done}", printable(view.cn)))?)
 }
 
+/// The name under which the store has what belongs to this device: that of the directory, which may spell its
+/// EUI-64 in another way.
+pub(super) async fn name_in_store(store: &Store, cn: Option<DeviceId>) -> Result<Option<DeviceId>, Failure> {
+    let Some(cn) = cn else { return Ok(None) };
+    let known = store.device(&cn).await.map_err(failed)?;
+    Ok(Some(known.map_or(cn, |device| device.id)))
+}
+
 async fn find(store: &Store, cn: DeviceId) -> Result<Device, Failure> {
     let device = store.device(&cn).await.map_err(failed)?;
     device.ok_or_else(|| failed(StoreError::DeviceUnknown(cn)))
+}
+
+async fn list(store: &Store, output: Output) -> Result<(), Failure> {
+    let devices = store.devices().await.map_err(failed)?;
+    for device in &devices {
+        output.print(&DeviceView::from(device), text::line)?;
+    }
+    for spellings in Directory::from(devices).spelled_twice() {
+        let names: Vec<_> = spellings.iter().map(DeviceId::as_str).collect();
+        output.warn(&format!("{} are spellings of one EUI-64", names.join(" and ")))?;
+    }
+    Ok(())
 }
 
 async fn set_status(
@@ -173,8 +189,9 @@ async fn set_status(
     actor: &str,
     output: Output,
 ) -> Result<(), Failure> {
-    store.set_device_status(&cn, status, actor).await.map_err(failed)?;
-    let device = find(store, cn).await?;
+    let Device { id, .. } = find(store, cn).await?;
+    store.set_device_status(&id, status, actor).await.map_err(failed)?;
+    let device = find(store, id).await?;
     confirm(&device, device.status.as_str(), output)
 }
 
@@ -185,10 +202,11 @@ async fn import_file(store: &Store, file: &Path, actor: &str, output: Output) ->
     let devices: Vec<Device> = entries.iter().map(|entry| entry.device.clone()).collect();
     match store.add_devices(devices, actor).await {
         Ok(()) => {}
-        Err(StoreError::DeviceExists(cn)) => {
-            let line = entries.iter().find(|entry| entry.device.id == cn).map_or(0, |entry| entry.line);
-            let existing = anyhow!("line {line}: device {cn} is in the directory already");
-            return Err(existing.context(nothing_imported()).into());
+        Err(
+            ref error @ (StoreError::DeviceExists(ref cn) | StoreError::DeviceSpelled { device: ref cn, .. }),
+        ) => {
+            let line = entries.iter().find(|entry| entry.device.id == *cn).map_or(0, |entry| entry.line);
+            return Err(anyhow!("line {line}: {error}").context(nothing_imported()).into());
         }
         Err(error) => return Err(failed(error)),
     }

@@ -51,6 +51,33 @@ async fn unknown_and_duplicate_names_fail_and_are_named() {
     assert_eq!(failure.error.to_string(), "device A is in the directory already");
 }
 
+#[tokio::test]
+async fn one_eui64_has_one_entry_in_any_spelling() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    device(&store, &["add", "00A037EB2175780F"]).await.unwrap();
+    for spelling in ["00a037eb2175780f", "00:A0:37:EB:21:75:78:0F"] {
+        let failure = device(&store, &["add", spelling]).await.unwrap_err();
+        assert!(failure.error.to_string().contains("already, as 00A037EB2175780F"), "{:#}", failure.error);
+        for verb in ["suspend", "show", "resume"] {
+            assert_eq!(device(&store, &[verb, spelling]).await.unwrap(), Exit::Done);
+        }
+    }
+    let file = place.path().with_extension("csv");
+    fs::write(&file, "cn\nB\n00a037eb21757810\n00A037EB21757810\n").unwrap();
+    let failure = device(&store, &["import", file.to_str().unwrap()]).await.unwrap_err();
+    assert!(
+        format!("{:#}", failure.error).contains("line 4: device 00A037EB21757810"),
+        "{:#}",
+        failure.error
+    );
+    let named = name_in_store(&store, Some("00a037eb2175780f".parse().unwrap())).await.unwrap();
+    assert_eq!(named.unwrap().as_str(), "00A037EB2175780F");
+    store.enrol_or_log(crate::store::fixtures::gateway("00-a0-37-eb-21-75-78-0f")).await;
+    assert_eq!(store.devices().await.unwrap().len(), 1, "enrolment adds no second spelling");
+    assert_eq!(device(&store, &["remove", "00a037eb2175780f"]).await.unwrap(), Exit::Done);
+}
+
 #[test]
 fn a_wrong_kind_or_name_is_wrong_usage() {
     for line in [&["add", "A", "--kind", "printer"][..], &["add", " A"], &["add"]] {

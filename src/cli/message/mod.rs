@@ -1,5 +1,6 @@
 //! `message`: messages that the platform received.
 
+mod evaluate;
 mod export;
 mod show;
 mod text;
@@ -8,8 +9,10 @@ use jiff::Timestamp;
 
 use super::content::Content;
 use super::context::failed;
+use super::device::name_in_store;
 use super::time::Since;
 use super::{Exit, Failure, Outcome, Output};
+use crate::config::Config;
 use crate::model::{Clock, DeviceId, MessageId};
 use crate::pcd::DeviceIdentity;
 use crate::store::{MessageFilter, SearchEnd, Store};
@@ -43,6 +46,14 @@ pub(super) enum Command {
         #[command(flatten)]
         content: Content,
     },
+    /// Say what would be answered to a message, and why, by the present configuration and directory
+    ///
+    /// Nothing is stored, sent or recorded. Exits with 0 when every message in the file would be accepted,
+    /// and with 1 when one would be rejected.
+    ///
+    /// Example: pcd-platform message judge alarm.hl7 --device GW-1
+    #[command(name = "judge")]
+    Evaluate(evaluate::Arguments),
     /// Export messages with their bytes and acknowledgements (base64), one JSON object per line, newest first
     ///
     /// Example: pcd-platform message export --device 00A037EB2175780F --since 7d > messages.jsonl
@@ -74,18 +85,29 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    fn into_store_filter(self, now: Timestamp, limit: u32) -> MessageFilter {
+    async fn into_store_filter(
+        self,
+        now: Timestamp,
+        limit: u32,
+        store: &Store,
+    ) -> Result<MessageFilter, Failure> {
         let Self { device, kind, since, rejected } = self;
+        let device = name_in_store(store, device).await?;
         let since = since.map(|since| since.before(now));
-        MessageFilter { device, kind, since, rejected, limit, ..MessageFilter::default() }
+        Ok(MessageFilter { device, kind, since, rejected, limit, ..MessageFilter::default() })
     }
 }
 
 /// Runs the subcommand.
-pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
+pub(super) async fn run(
+    command: Command,
+    config: impl FnOnce() -> Result<Config, Failure>,
+    store: &Store,
+    output: Output,
+) -> Outcome {
     match command {
         Command::List { filter, identity, before, limit, scan } => {
-            let filter = filter.into_store_filter(Clock::system().now(), limit);
+            let filter = filter.into_store_filter(Clock::system().now(), limit, store).await?;
             let filter = MessageFilter { identity, before, ..filter };
             let (messages, end) = if scan {
                 (store.messages(&filter).await.map_err(failed)?, None)
@@ -99,9 +121,10 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
                 return Err(Failure::new(Exit::Failed, SearchStopped { missing_index, floor }));
             }
         }
+        Command::Evaluate(arguments) => return evaluate::run(arguments, config()?, store, output).await,
         Command::Show { id, content } => show::run(id, content, store, output).await?,
         Command::Export { filter, limit } => {
-            let filter = filter.into_store_filter(Clock::system().now(), 0);
+            let filter = filter.into_store_filter(Clock::system().now(), 0, store).await?;
             export::run(filter, limit, store, output).await?;
         }
     }
@@ -129,8 +152,14 @@ mod tests {
     use crate::cli::fixtures::parse_command;
     use crate::store::fixtures::TestStore;
 
+    fn config() -> Config {
+        let text = "[tls]\nclient-trust-anchors = [\"r\"]\necc = { chain = \"c\", key = \"k\" }\n";
+        Config::parse(text, std::path::Path::new("platform.toml"), &crate::config::Overrides::default())
+            .unwrap()
+    }
+
     async fn message(store: &Store, line: &[&str]) -> Outcome {
-        run(parse_command("message", line)?, store, Output::new(true)).await
+        run(parse_command("message", line)?, || Ok(config()), store, Output::new(true)).await
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::audit::Selection;
 use crate::cli::context::failed;
+use crate::cli::device::name_in_store;
 use crate::cli::export::{Export, export};
 use crate::cli::{Failure, Output};
 use crate::model::{DeviceId, MessageId};
@@ -15,6 +16,7 @@ pub(super) async fn run(
     store: &Store,
     output: Output,
 ) -> Result<(), Failure> {
+    let device = name_in_store(store, device).await?;
     let selection = Selection { device: device.clone(), limit, outbox: true, ..Selection::default() };
     let filter = OutboxFilter { device, ..OutboxFilter::default() };
     export(Orders { filter, store }, selection, store, output).await

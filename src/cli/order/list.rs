@@ -2,6 +2,7 @@
 
 use super::text;
 use crate::cli::context::failed;
+use crate::cli::device::name_in_store;
 use crate::cli::{Failure, Output};
 use crate::model::{DeviceId, MessageId};
 use crate::store::{OutboxFilter, Store};
@@ -26,6 +27,7 @@ pub(crate) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> Result<(), Failure> {
     let Arguments { device, waiting, before, limit } = arguments;
+    let device = name_in_store(store, device).await?;
     for entry in store.outbox(&OutboxFilter { device, waiting, before, limit }).await.map_err(failed)? {
         output.print(&OrderView::from(&entry), text::line)?;
     }

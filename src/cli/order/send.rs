@@ -47,7 +47,8 @@ pub(super) async fn run(
     let sendable = read(&file).await?;
     check_profile(&sendable, conformance, output)?;
     let device = store.device(&cn).await.map_err(failed)?;
-    let device = device.ok_or_else(|| failed(StoreError::DeviceUnknown(cn.clone())))?;
+    let device = device.ok_or_else(|| failed(StoreError::DeviceUnknown(cn)))?;
+    let cn = device.id;
     if device.status == DeviceStatus::Suspended {
         return Err(anyhow!("device {cn} is suspended and cannot connect: `device resume {cn}` first").into());
     }

@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use self::answer::Answering;
 use self::checks::{CheckResult, Checked, check, check_reply};
@@ -21,7 +20,8 @@ use self::outcome::NO_ANSWER;
 pub(super) use self::outcome::{Decision, Label, Outcome, Reply, StoreFailure};
 pub(super) use self::reading::{Part, is_large};
 use self::reading::{Reading, framing_warnings};
-use self::record::{Origin, distinct};
+pub(super) use self::record::Origin;
+use self::record::distinct;
 use super::device_limits::{DeviceShare, Storage};
 use super::settings::Settings;
 use crate::audit;
@@ -54,18 +54,25 @@ struct Evaluation<'a> {
 }
 
 impl Inbound {
+    /// Takes the peer, so that one handshake opens one session.
+    #[expect(clippy::needless_pass_by_value, reason = "the proof of admission is used up")]
     pub(super) fn new(
         peer: Peer,
         session: SessionId,
         directory: DirectoryHandle,
         share: Arc<DeviceShare>,
     ) -> Self {
-        Self { origin: Origin { session, peer, zone: TimeZone::system() }, directory, share }
+        Self::with_origin(Origin::of(&peer, session), directory, share)
+    }
+
+    /// Decides about messages as of the session that `origin` describes, whether or not it is open.
+    pub(super) fn with_origin(origin: Origin, directory: DirectoryHandle, share: Arc<DeviceShare>) -> Self {
+        Self { origin, directory, share }
     }
 
     /// The device that sends.
     pub(super) fn device(&self) -> &DeviceId {
-        &self.origin.peer.device().id
+        &self.origin.device.id
     }
 
     /// Decides about one part of a frame. `expects` says whether a message of ours with this MSH-10 waits for
@@ -160,6 +167,7 @@ impl Evaluation<'_> {
         let directory = self.directory.load();
         let header = reading.message.header();
         let request = Transaction::acknowledgement_request(reading.transaction, &header, device.acknowledge);
+        reading.claims.take_listed(|identity| directory.names(identity) || directory.lists(identity));
         let Checked { result, foreign_identity } =
             check(&mut reading, &device, &directory, self.settings.policy(), self.settings.config());
         let record = MessageRecord {
@@ -317,11 +325,12 @@ impl Evaluation<'_> {
     /// The device as the directory has it now: the devices for which a gateway speaks can change during a
     /// session.
     fn device(self) -> Arc<Device> {
-        let admitted = self.origin.peer.device();
+        let admitted = &self.origin.device;
         // The session of a device that is no longer admitted is about to end; until then the device speaks
         // for itself.
         let alone = || Arc::new(Device { speaks_for: Vec::new(), ..(**admitted).clone() });
-        self.directory.load().active(&admitted.id).unwrap_or_else(|_| alone())
+        let current = self.directory.load().active(&admitted.id);
+        current.ok().filter(|device| device.id == admitted.id).unwrap_or_else(alone)
     }
 
     fn answering(&self) -> Answering<'_> {

@@ -1,27 +1,40 @@
 //! What is stored of a message.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
 use super::reading::Reading;
+use crate::authz::Device;
 use crate::hl7::{Message, MessageTime};
-use crate::model::{MessageId, SessionId};
+use crate::model::{Fingerprint, MessageId, SessionId};
 use crate::pcd::{AlertReport, Claim, Transaction};
 use crate::store::{MessageRecord, Verdict};
 use crate::tls::Peer;
 
 /// Where messages of one session come from.
 #[derive(Debug)]
-pub(super) struct Origin {
-    pub(super) session: SessionId,
-    /// The proof that the sender was admitted.
-    pub(super) peer: Peer,
+pub(in crate::interface_a) struct Origin {
+    pub(in crate::interface_a) session: SessionId,
+    /// The sender as it was admitted.
+    pub(in crate::interface_a) device: Arc<Device>,
+    /// The certificate of the sender.
+    pub(in crate::interface_a) fingerprint: Fingerprint,
+    pub(in crate::interface_a) address: SocketAddr,
     /// The zone of times that state none.
-    pub(super) zone: TimeZone,
+    pub(in crate::interface_a) zone: TimeZone,
 }
 
 impl Origin {
+    /// The origin of the messages of a session with this peer.
+    pub(super) fn of(peer: &Peer, session: SessionId) -> Self {
+        let (device, fingerprint) = (Arc::clone(peer.device()), peer.certificate().fingerprint);
+        Self { session, device, fingerprint, address: peer.address(), zone: TimeZone::system() }
+    }
+
     /// The record of a message that could be read.
     pub(super) fn record(&self, reading: &Reading<'_>, raw: Bytes, now: Timestamp) -> MessageRecord {
         let header = reading.message.header();
@@ -46,9 +59,9 @@ impl Origin {
         MessageRecord {
             id: MessageId::at(now),
             session: self.session,
-            device: self.peer.device().id.clone(),
-            fingerprint: self.peer.certificate().fingerprint,
-            peer: self.peer.address(),
+            device: self.device.id.clone(),
+            fingerprint: self.fingerprint,
+            peer: self.address,
             received_at: now,
             event_time: None,
             transaction: None,

@@ -51,6 +51,14 @@ impl Place {
 }
 
 impl Claim {
+    /// Whether it is the universal identifier of an application, MSH-3.2, or what another reader may take for
+    /// one. Unless it is an EUI-64 it is most often that of a product, and no device.
+    #[must_use]
+    pub fn is_universal_id(&self) -> bool {
+        let is_typed = matches!(&self.identity, DeviceIdentity::Named { kind, .. } if !kind.is_empty());
+        self.place == Place::SendingApplication && (is_typed || self.location.component == Some(2))
+    }
+
     /// A claim of an identity that is written like this.
     pub(super) fn new(place: Place, location: Location, identity: DeviceIdentity, written: &str) -> Self {
         let is_name = matches!(identity, DeviceIdentity::Named { .. });

@@ -1,6 +1,7 @@
 //! The device identities that a message claims, in every reading.
 
 use super::claim::Claim;
+use super::device_identity::DeviceIdentity;
 use super::distinct::Findings;
 use super::every_reader::EveryReader;
 use super::reader::Reader;
@@ -22,8 +23,9 @@ impl Claim {
 pub struct Claims {
     /// The identities, in message order.
     pub identities: Vec<Claim>,
-    /// Names beside them: MSH-3.1, and OBX-18.1 beside an identifier. Most are names of products. A name is
-    /// an identity only where it is the Common Name of a device.
+    /// Names beside them: MSH-3.1, MSH-3.2 that is no EUI-64, and OBX-18.1 beside an identifier. Most are
+    /// names of products. A name is an identity only where it is the Common Name of a device, MSH-3.2 also
+    /// where the list of some entry has it.
     pub names: Vec<Claim>,
     /// EUI-64, and units of an assigner, that only other readers find: [`Message::other_readings`],
     /// [`Message::every_reading`]. Their other findings are names.
@@ -47,6 +49,16 @@ impl Claims {
         claims.names.extend(names);
         claims.exceeds_limit |= exceeds_limit;
         claims
+    }
+
+    /// Takes each MSH-3.2 that the directory lists for an identity.
+    pub fn take_listed(&mut self, is_listed: impl Fn(&DeviceIdentity) -> bool) {
+        let is_device = |claim: &Claim| claim.is_universal_id() && is_listed(&claim.identity);
+        // Claims of other readings have no component.
+        let (open, hidden): (Vec<_>, Vec<_>) = (self.names.extract_if(.., |claim| is_device(claim)))
+            .partition(|claim| claim.location.component.is_some());
+        self.identities.extend(open);
+        self.hidden.extend(hidden);
     }
 
     fn add_hidden(&mut self, read: Findings) {
@@ -86,7 +98,17 @@ mod tests {
             claims("ACME^00a037eb2175780f^EUI64", "", ""),
             expect(sent, "MSH[1]-3.2 00A037EB2175780F")
         );
-        assert_eq!(claims("ACME^1.2.3^ISO", "F^1.2.4^ISO", ""), expect(sent, "MSH[1]-3.2 1.2.3^ISO"));
+        for product in
+            ["ACME^1.2.3^ISO", "^Product", "Vendor^Gateway 3.2", "A^acme.example^DNS", "A^urn:x:7^URN"]
+        {
+            assert_eq!(claims(product, "F^1.2.4^ISO", ""), [], "{product}");
+        }
+        for eui64 in
+            ["A^00A037EB2175780F", "A^00A037EB2175780F^ISO", "^urn:eui64:00-A0-37-EB-21-75-78-0F^URN"]
+        {
+            assert_eq!(claims(eui64, "", ""), expect(sent, "MSH[1]-3.2 00A037EB2175780F"), "{eui64}");
+        }
+        assert_eq!(claims("A^7F^EUI-64", "", ""), expect(sent, "MSH[1]-3.2 7F^EUI-64"));
         assert_eq!(claims("00A037EB2175780F", "", ""), expect(sent, "MSH[1]-3.1 00A037EB2175780F"));
         let facility = claims("ACME", "F^00A037EB2175780F^EUI-64", "");
         assert_eq!(facility, expect("sending-facility", "MSH[1]-4.2 00A037EB2175780F"));

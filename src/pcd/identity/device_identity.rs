@@ -52,6 +52,13 @@ impl DeviceIdentity {
         Self::Named { kind: kind.trim().to_uppercase().into(), id: id.into() }
     }
 
+    /// The identity without its type, if it has one.
+    #[must_use]
+    pub fn without_type(&self) -> Option<Self> {
+        let Self::Named { kind, id } = self else { return None };
+        (!kind.is_empty()).then(|| Self::Named { kind: "".into(), id: id.clone() })
+    }
+
     /// The assigner, if this is a unit of one.
     #[must_use]
     pub fn assigner(&self) -> Option<Self> {
@@ -72,7 +79,8 @@ impl DeviceIdentity {
     }
 
     /// Whether it is an EUI-64.
-    pub(super) const fn is_eui64(&self) -> bool {
+    #[must_use]
+    pub const fn is_eui64(&self) -> bool {
         matches!(self, Self::Eui64(_))
     }
 

@@ -190,8 +190,13 @@ impl<'m> EveryReader<'m> {
             })
         };
         self.value.first_seen = Some(first);
-        if let Some(identity) = identity {
-            self.found(Claim::new(place, location, identity, &id));
+        let Some(identity) = identity else { return };
+        let is_product = place == Place::SendingApplication && !identity.is_of_eui64_type();
+        let claim = Claim::new(place, location, identity, &id);
+        if is_product {
+            self.exceeds_limit |= self.names.push(claim);
+        } else {
+            self.found(claim);
         }
     }
 

@@ -61,6 +61,15 @@ impl IdentityPattern {
         if text == "*" { Ok(Self::any()) } else { text.parse() }
     }
 
+    /// The identity, where the pattern is one.
+    #[must_use]
+    pub const fn identity(&self) -> Option<&DeviceIdentity> {
+        match &self.matches {
+            Matches::Identity(identity) => Some(identity),
+            _ => None,
+        }
+    }
+
     /// Whether the certificate may speak for `identity`.
     #[must_use]
     pub fn allows(&self, identity: &DeviceIdentity) -> bool {

@@ -72,7 +72,8 @@ impl<'m> Reader<'m> {
     }
 
     /// HD: namespace, universal id, type of the universal id. Some senders write the identifier in place of
-    /// the namespace, and its type in place of the identifier.
+    /// the namespace, and its type in place of the identifier. A universal id that is no EUI-64 is most often
+    /// the name, the version or the OID of a product.
     fn application(&mut self, place: Place, at: impl Fn(u8) -> Location, application: Repetition<'m>) {
         let [name, id, kind] = [1, 2, 3].map(|n| application.component(n));
         // Some senders and readers take the field for an EI.
@@ -83,9 +84,14 @@ impl<'m> Reader<'m> {
             self.push(place, at(1), name, id);
             return;
         }
-        self.push(place, at(2), id, kind);
+        let kind = self.text(kind);
+        if is_eui64_type(kind.trim()) {
+            self.push(place, at(2), id, application.component(3));
+        } else if !self.push_if_eui64(place, at(2), id) {
+            self.push_name(place, at(2), id, &kind);
+        }
         if !self.push_if_eui64(place, at(1), name) {
-            self.push_name(place, at(1), name);
+            self.push_name(place, at(1), name, "");
         }
     }
 
@@ -158,7 +164,7 @@ impl<'m> Reader<'m> {
                 self.push_if_eui64(Place::Participation, at(1), own);
             }
             self.push_if_eui64(Place::Participation, at(3), entity.component(3));
-            self.push_name(Place::Participation, at(1), own);
+            self.push_name(Place::Participation, at(1), own, "");
         } else {
             self.equipment(Place::Participation, location, entity);
         }
@@ -190,7 +196,7 @@ impl<'m> Reader<'m> {
         if self.push_if_eui64(place, at(1), own) {
             return;
         }
-        self.push_name(place, at(1), own);
+        self.push_name(place, at(1), own, "");
         if let Some(DeviceIdentity::Named { kind, id }) = unit_of {
             let identity = DeviceIdentity::unit(&self.text(own), &id, &kind);
             self.found(Claim::new(place, at(3), identity, &assigned_by));
@@ -247,7 +253,7 @@ impl<'m> Reader<'m> {
         is_found
     }
 
-    fn push_name(&mut self, place: Place, location: Location, name: Component<'_>) {
+    fn push_name(&mut self, place: Place, location: Location, name: Component<'_>, kind: &str) {
         // Some readers take the first subcomponent for the component.
         let mut subcomponents = name.subcomponents();
         let first = subcomponents.next().filter(|_| subcomponents.next().is_some());
@@ -259,7 +265,7 @@ impl<'m> Reader<'m> {
             let before = before_escape(&seen, self.escape);
             let before = (before.len() < seen.len()).then_some(before);
             for name in [Some(&*text), hidden, before].into_iter().flatten() {
-                if let Some(identity) = DeviceIdentity::new(name, "") {
+                if let Some(identity) = DeviceIdentity::new(name, kind) {
                     self.exceeds_limit |= self.names.push(Claim::new(place, location, identity, name));
                 }
             }

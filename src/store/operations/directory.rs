@@ -1,6 +1,8 @@
 //! The device directory: changes and queries.
 
-use crate::authz::{Device, DeviceStatus};
+use std::collections::HashMap;
+
+use crate::authz::{Device, DeviceStatus, eui64};
 use crate::model::DeviceId;
 use crate::store::error::StoreError;
 use crate::store::fault_log::Unwritten;
@@ -23,7 +25,7 @@ impl Store {
     /// connections of one new device may race; either adds it.
     pub async fn enrol_or_log(&self, device: Device) {
         match self.add_device(device, "enrolment").await {
-            Ok(()) | Err(StoreError::DeviceExists(_)) => {}
+            Ok(()) | Err(StoreError::DeviceExists(_) | StoreError::DeviceSpelled { .. }) => {}
             Err(error) => self.log_unwritten(Unwritten::Enrolment, &error),
         }
     }
@@ -31,8 +33,11 @@ impl Store {
     /// Adds all of `devices` to the directory on behalf of `actor`, or none.
     ///
     /// # Errors
-    /// [`StoreError::DeviceExists`] names the first device that exists already or is in the list twice.
+    /// [`StoreError::DeviceExists`] names the first device that exists already or is in the list twice,
+    /// [`StoreError::DeviceSpelled`] the first one that does in another spelling of its EUI-64. Spellings are
+    /// compared before the write, not within it: of two that are added in the same moment both may stay.
     pub async fn add_devices(&self, devices: Vec<Device>, actor: &str) -> Result<(), StoreError> {
+        self.require_new_spellings(&devices).await?;
         self.change(DirectoryChange::Add(devices), actor).await
     }
 
@@ -73,12 +78,39 @@ impl Store {
         self.reader().devices().await
     }
 
-    /// A device of the directory.
+    /// A device of the directory: the entry with this Common Name, or the only one with another spelling of
+    /// the same EUI-64.
     ///
     /// # Errors
     /// When it cannot be read.
     pub async fn device(&self, id: &DeviceId) -> Result<Option<Device>, StoreError> {
-        self.reader().device(id).await
+        if let Some(device) = self.reader().device(id).await? {
+            return Ok(Some(device));
+        }
+        let Some(identity) = eui64(id) else { return Ok(None) };
+        let mut spelled =
+            self.devices().await?.into_iter().filter(|other| eui64(&other.id).as_ref() == Some(&identity));
+        Ok(spelled.next().filter(|_| spelled.next().is_none()))
+    }
+
+    async fn require_new_spellings(&self, devices: &[Device]) -> Result<(), StoreError> {
+        if devices.iter().all(|device| eui64(&device.id).is_none()) {
+            return Ok(());
+        }
+        let known = self.devices().await?.into_iter();
+        let mut spellings: HashMap<_, _> =
+            known.filter_map(|device| Some((eui64(&device.id)?, device.id))).collect();
+        for device in devices {
+            let Some(identity) = eui64(&device.id) else { continue };
+            let existing = spellings.entry(identity).or_insert_with(|| device.id.clone());
+            if *existing != device.id {
+                return Err(StoreError::DeviceSpelled {
+                    device: device.id.clone(),
+                    existing: existing.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The identities in messages of `device` that it was not allowed to speak for, sorted by identity. At

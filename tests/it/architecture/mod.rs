@@ -27,6 +27,7 @@ const EDGES: [(&str, Layer, &[&str]); 24] = [
             "authz",
             "config",
             "hl7",
+            "interface_a",
             "interface_b",
             "model",
             "pcd",

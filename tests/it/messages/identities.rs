@@ -6,7 +6,7 @@ use pcd_platform::pki::KeyType;
 use serde_json::Value;
 
 use super::{NAME, OTHER, Scene, codes, text};
-use crate::harness::{Site, Wire, field, framed, message};
+use crate::harness::{Site, Wire, eventually, field, framed, message};
 
 /// With this OBR-3.
 fn filled(control_id: &str, filler: &str) -> String {
@@ -95,6 +95,48 @@ fn a_gateway_speaks_for_those_that_the_directory_lists() {
     // What the directory says takes effect on connections that are open.
     platform.cli().run(&["device", "remove", "GATEWAY"]);
     assert_eq!(wire.answer(), None);
+}
+
+// A8: one EUI-64 is one device, however its certificate and the directory spell it.
+#[test]
+fn a_certificate_with_another_spelling_is_that_of_the_device_in_the_directory() {
+    let mut scene = Scene::new(Site::new());
+    for (at, spelling) in ["00a037fffe000001", "00-A0-37-FF-FE-00-00-01"].into_iter().enumerate() {
+        let other = scene.site.certificate(spelling, KeyType::Ecc);
+        let mut wire = Wire::connect(&scene.site, scene.platform.address, &other);
+        let id = format!("SPELLED-{at}");
+        wire.write(&framed(&message(NAME, &id)));
+        assert_eq!(wire.verdict(), ("CA".to_owned(), id.clone()), "{spelling}");
+        let listed = scene.listed(&["--device", spelling]);
+        assert_eq!((&listed[0]["device"], &listed[0]["control-id"]), (&NAME.into(), &Value::from(id)));
+    }
+    scene.platform.cli().run(&["device", "remove", "00a037fffe000001"]);
+    assert_eq!(scene.wire.answer(), None, "the sessions of every spelling end");
+}
+
+// The name, version or OID of a product in MSH-3.2 is no device, unless the directory lists it.
+#[test]
+fn a_product_is_no_device_unless_the_directory_lists_it() {
+    let mut scene = Scene::new(Site::new());
+    let own = format!("DEMO^{NAME}^EUI-64");
+    let from = |application: &str, id: &str| text(NAME, id).replacen(&own, application, 1);
+    for product in ["^Product", "Vendor^Gateway 3.2", "A^1.2.840.7^ISO", "A^acme.example^DNS"] {
+        assert_eq!(
+            codes(&[scene.ask(&from(product, product.split('^').next_back().unwrap()))]),
+            ["CA"],
+            "{product}"
+        );
+    }
+    assert!(scene.audited("identity-violation").is_empty());
+    for device in [OTHER.to_owned(), format!("{OTHER}^ISO")] {
+        assert_eq!(codes(&[scene.ask(&from(&format!("A^{device}"), "E-1"))]), ["CR"], "{device}");
+    }
+    scene.platform.admit("GW", &["--speaks-for", "1.2.840.7^ISO"]);
+    scene.platform.admit("WARD-7", &[]);
+    eventually("the change of the directory is applied", || {
+        codes(&[scene.ask(&from("A^ward-7^DNS", "E-2"))]) == ["CR"]
+    });
+    assert_eq!(codes(&[scene.ask(&from("A^1.2.840.7^ISO", "E-3"))]), ["CR"], "listed for another");
 }
 
 #[test]

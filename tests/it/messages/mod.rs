@@ -5,6 +5,7 @@ mod decoders;
 mod frames;
 mod identities;
 mod impersonation;
+mod unsent;
 
 use pcd_platform::pki::KeyType;
 use serde_json::Value;

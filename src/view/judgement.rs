@@ -1,0 +1,83 @@
+//! What would become of a message.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::hl7::{Field, Message};
+use crate::store::MessageRecord;
+
+/// What would become of a message; never its content.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct JudgementView {
+    /// `accepted` or `rejected`.
+    pub verdict: &'static str,
+    /// The code of the reason; null when the message would be accepted.
+    pub rejection: Option<String>,
+    /// The IHE PCD transaction (`PCD-01`); null when it is none.
+    pub transaction: Option<String>,
+    /// MSH-9.
+    pub message_type: String,
+    /// MSH-10.
+    pub control_id: String,
+    /// The acknowledgements that would be sent, in order; none where the message asks for none.
+    pub answers: Vec<AnswerView>,
+    /// The codes of the faults that would be tolerated.
+    pub warnings: Vec<String>,
+    /// The device identities that the message names.
+    pub identities: Vec<String>,
+    /// Those among them that the sender may not speak for.
+    pub not_allowed: Vec<String>,
+}
+
+/// An acknowledgement that would be sent.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AnswerView {
+    /// MSA-1.
+    pub code: String,
+    /// ERR-2, the place of the fault.
+    pub location: Option<String>,
+    /// ERR-3.1, the code of HL7 table 0357.
+    pub error: Option<String>,
+    /// ERR-5.2, the reason in words.
+    pub reason: Option<String>,
+}
+
+impl JudgementView {
+    /// What would be stored as `record`, and answered with the messages `answers`.
+    #[must_use]
+    pub fn new(record: &MessageRecord, answers: &[Bytes]) -> Self {
+        let rejection = record.verdict.rejection().map(str::to_owned);
+        let answers = answers.iter().filter_map(|answer| Message::parse(answer).ok());
+        Self {
+            verdict: if rejection.is_some() { "rejected" } else { "accepted" },
+            rejection,
+            transaction: record.transaction.clone(),
+            message_type: record.message_type.clone(),
+            control_id: record.control_id.clone(),
+            answers: answers.map(|message| answer(&message)).collect(),
+            warnings: record.warnings.clone(),
+            identities: record.identities.clone(),
+            not_allowed: record.not_allowed.clone(),
+        }
+    }
+}
+
+fn answer(message: &Message<'_>) -> AnswerView {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let of_error = |n: usize, part: fn(Field<'_>) -> Vec<u8>| {
+        let value = part(message.segment(b"ERR")?.field(n));
+        (!value.is_empty()).then(|| text(&value))
+    };
+    AnswerView {
+        code: message.segment(b"MSA").map_or_else(String::new, |msa| text(msa.field(1).raw())),
+        location: of_error(2, |field| field.raw().to_vec()),
+        error: of_error(3, |field| component_of(field, 1)),
+        reason: of_error(5, |field| component_of(field, 2)),
+    }
+}
+
+fn component_of(field: Field<'_>, n: u8) -> Vec<u8> {
+    field.component(n.into()).text().into_owned()
+}
