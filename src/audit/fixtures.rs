@@ -120,7 +120,7 @@ pub(crate) fn every_event() -> Vec<Event> {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },
             actor: actor(),
         },
-        Event::MessagesPruned { messages: 7, before: at },
+        Event::MessagesPruned { removed: Box::new([message].into_iter().collect()), orders: 6, before: at },
         Event::StoreCopied { actor: actor() },
         Event::AuditExported { format: ExportFormat::Jsonl, since: Some(at), actor: actor() },
         Event::AuditVerified {

@@ -12,8 +12,26 @@ pub(super) trait Export {
     /// The ids of the next page: at most `limit`, none after the last page.
     async fn next_page(&mut self, limit: u32) -> Result<Vec<MessageId>, StoreError>;
 
-    /// The JSON line of one item; `None` when retention has removed it since the page was read.
-    async fn line(&self, id: MessageId) -> Result<Option<String>, Failure>;
+    /// One item; `None` when retention has removed it since the page was read.
+    async fn line(&self, id: MessageId) -> Result<Option<Line>, Failure>;
+}
+
+/// An exported item.
+pub(super) struct Line {
+    pub(super) json: String,
+    /// Whether its bytes have the digest that was stored with them.
+    pub(super) is_intact: bool,
+}
+
+/// Items whose bytes are not those that were received.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{count} exported messages do not have the SHA-256 that was stored with them (\"intact\":false), the first of them \
+     {first}: they were changed or damaged after they were received; run `store check`"
+)]
+struct Altered {
+    count: u64,
+    first: MessageId,
 }
 
 /// Records the export in the audit trail, then writes a line for each item, at most `selection.limit`.
@@ -26,6 +44,7 @@ pub(super) async fn export(
     output: Output,
 ) -> Result<(), Failure> {
     let mut left = selection.limit.map_or(u64::MAX, u64::from);
+    let mut altered: Option<Altered> = None;
     // Audited before the first line is written: if this process is killed, the row exists.
     store.audit(Event::MessagesExported { selection, actor: operator() }).await.map_err(failed)?;
     while left > 0 {
@@ -35,12 +54,15 @@ pub(super) async fn export(
             break;
         }
         for id in page {
-            let Some(line) = items.line(id).await? else { continue };
-            output.line(&json_without_deception(&line))?;
+            let Some(Line { json, is_intact }) = items.line(id).await? else { continue };
+            output.line(&json_without_deception(&json))?;
             left -= 1;
+            if !is_intact {
+                altered.get_or_insert(Altered { count: 0, first: id }).count += 1;
+            }
         }
     }
-    Ok(())
+    altered.map_or(Ok(()), |altered| Err(altered.into()))
 }
 
 /// Items whose ids are read in one query; their bytes are read one by one.
@@ -68,10 +90,10 @@ mod tests {
             Ok(self.ids.drain(..count).collect())
         }
 
-        async fn line(&self, _: MessageId) -> Result<Option<String>, Failure> {
+        async fn line(&self, _: MessageId) -> Result<Option<Line>, Failure> {
             *self.lines.borrow_mut() += 1;
             let is_removed = self.lines.borrow().is_multiple_of(2);
-            Ok((!is_removed).then(|| "{}".to_owned()))
+            Ok((!is_removed).then(|| Line { json: "{}".to_owned(), is_intact: true }))
         }
     }
 

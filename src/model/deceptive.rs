@@ -17,27 +17,33 @@ pub(crate) const fn is_deceptive(character: char) -> bool {
 /// A text for people: deceptive characters as `\u{202e}`.
 #[must_use]
 pub(crate) fn without_deception(text: &str) -> Cow<'_, str> {
-    replaced(text, |shown, character| shown.extend(character.escape_unicode()))
+    replaced(text, is_deceptive, |shown, character| shown.extend(character.escape_unicode()))
 }
 
-/// A text in JSON: deceptive characters as `\u202e`. They can stand in strings only, so the value is the
-/// same.
+/// A text in JSON for people: deceptive characters as `\u202e`, and the control characters that JSON allows
+/// as they are (U+007F to U+009F), which a terminal may obey. They can stand in strings only, so the value is
+/// the same.
 #[must_use]
 pub(crate) fn json_without_deception(json: &str) -> Cow<'_, str> {
-    replaced(json, |shown, character| {
+    let is_escaped = |character| is_deceptive(character) || matches!(character, '\u{7f}'..='\u{9f}');
+    replaced(json, is_escaped, |shown, character| {
         for unit in character.encode_utf16(&mut [0; 2]) {
             let _ = write!(shown, "\\u{unit:04x}");
         }
     })
 }
 
-fn replaced(text: &str, escape: impl Fn(&mut String, char)) -> Cow<'_, str> {
-    if text.is_ascii() || !text.contains(is_deceptive) {
+fn replaced(
+    text: &str,
+    is_escaped: impl Fn(char) -> bool,
+    escape: impl Fn(&mut String, char),
+) -> Cow<'_, str> {
+    if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for character in text.chars() {
-        if is_deceptive(character) {
+        if is_escaped(character) {
             escape(&mut shown, character);
         } else {
             shown.push(character);
@@ -59,5 +65,17 @@ mod tests {
         assert_eq!(escaped, r#""CA\u202emoc.live\u2028\udb40\udc41é日本""#);
         assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
         assert!(matches!(without_deception("ward é"), Cow::Borrowed(_)));
+        assert!(matches!(json_without_deception("\"ward é\""), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_for_a_terminal_has_no_control_characters() {
+        for character in (0..0xa0).filter_map(char::from_u32) {
+            let text = format!("a{character}b");
+            let json = serde_json::to_string(&text).unwrap();
+            let escaped = json_without_deception(&json);
+            assert!(!escaped.contains(char::is_control), "{escaped:?}");
+            assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
+        }
     }
 }

@@ -37,6 +37,7 @@ pub use operations::inspect::Inspection;
 pub use operations::verify::{ChainReport, HeadReport};
 pub use own_chain::{ChainNote, Divergence, EndFile, OwnChain, RememberedEnd, WhenBehind};
 pub use read::changes::DirectoryChanges;
+pub use read::comparison::{Contents, NamedMessages, Unexplained};
 pub use records::alert::AlertOrigin;
 pub use records::audit::{AuditFilter, AuditRow, Page};
 pub use records::clock::ConfirmedClock;

@@ -49,6 +49,8 @@ pub struct MessageDetails<'a> {
     pub fingerprint: &'a str,
     /// The device identities that the message names.
     pub identities: &'a [String],
+    /// Whether the bytes of the message have the digest that was stored with them.
+    pub intact: bool,
     /// The alerts that the message reports.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub alerts: &'a [ReportedAlert],
@@ -94,6 +96,7 @@ impl<'a> MessageDetails<'a> {
             peer: message.peer.to_string(),
             fingerprint: &message.fingerprint,
             identities: &message.identities,
+            intact: message.is_intact,
             alerts,
         }
     }

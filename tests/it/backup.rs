@@ -83,3 +83,63 @@ fn a_store_that_is_damaged_or_tampered_with_is_named() {
     assert_eq!(status.code(), Some(69), "{output}");
     assert!(output.contains("file is not a database"), "{output}");
 }
+
+#[test]
+fn a_message_that_was_changed_in_the_database_is_never_shown_without_a_warning() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));
+    for id in ["1", "2"] {
+        wire.write(&framed(&message(NAME, id)));
+        assert_eq!(wire.verdict().0, "CA");
+    }
+    let rows = platform.cli().json(&["message", "list"]);
+    let id_of = |control_id: &str| {
+        rows.iter().find(|row| row["control-id"] == control_id).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let (changed, removed) = (id_of("1"), id_of("2"));
+    platform.stop();
+    let cli = Cli::of(&site);
+    assert_eq!(cli.try_run(&["store", "check"]).0.code(), Some(0));
+    // One bit of the file: the database does not notice.
+    let raw = cli.run_raw(&["message", "show", &changed, "--raw"]);
+    let database = site.path().join("platform.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    let place = bytes.windows(raw.len()).position(|window| window == raw).expect("the message is there");
+    bytes[place + raw.len() - 2] ^= 1;
+    std::fs::write(&database, bytes).unwrap();
+
+    let words: [&[&str]; 4] = [
+        &["message", "show", &changed],
+        &["message", "show", &changed, "--raw"],
+        &["message", "show", &changed, "--tree"],
+        &["message", "export"],
+    ];
+    for words in words {
+        let (status, output, error) = cli.try_run(words);
+        assert_eq!(status.code(), Some(1), "{words:?}: {error}");
+        assert!(error.contains(&changed) && error.contains("SHA-256"), "{words:?}: {error}");
+        assert!(!output.is_empty(), "{words:?}: what is there is shown");
+    }
+    let (_, output, _) = cli.try_run(&["--json", "message", "export"]);
+    let intact = output.lines().filter(|line| line.contains("\"intact\":true")).count();
+    assert_eq!((output.lines().count(), intact), (2, 1), "{output}");
+    let (status, output, _) = cli.try_run(&["store", "check"]);
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(output.contains(&format!("altered messages: the bytes of 1 message ({changed})")), "{output}");
+    let copy = site.path().join("copy.db");
+    let (status, _, error) = cli.try_run(&["store", "backup", copy.to_str().unwrap()]);
+    assert!(status.code() == Some(1) && error.contains(&changed) && copy.exists(), "{error}");
+
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let url = format!("sqlite://{}", database.display());
+        let mut outside = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let remove = "DELETE FROM message WHERE control_id = '2'";
+        sqlx::raw_sql(remove).execute(&mut outside).await.unwrap();
+        outside.close().await.unwrap();
+    });
+    let (_, output, _) = cli.try_run(&["store", "check"]);
+    assert!(output.contains(&format!("missing messages: 1 message ({removed})")), "{output}");
+}

@@ -181,8 +181,11 @@ impl Event {
             Self::MessagesExported { selection, actor } => {
                 json!({ "selection": selection.fields(), "actor": actor })
             }
-            Self::MessagesPruned { messages, before } => {
-                json!({ "messages": messages, "before": before.to_string() })
+            Self::MessagesPruned { removed, orders, before } => {
+                let mut fields = removed.fields();
+                fields.insert("orders".to_owned(), (*orders).into());
+                fields.insert("before".to_owned(), before.to_string().into());
+                fields.into()
             }
             Self::StoreCopied { actor } => json!({ "actor": actor }),
             _ => Value::Null,

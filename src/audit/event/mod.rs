@@ -5,6 +5,7 @@ mod counted_sessions;
 mod details;
 mod reason;
 mod refused_peers;
+mod removed;
 mod report;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
 pub use counted_sessions::CountedSessions;
 pub use reason::{ChainFinding, ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
 pub use refused_peers::{RefusalCount, RefusedPeers};
+pub use removed::RemovedMessages;
 pub use report::{ChainVerdict, ExportFormat, Selection, SettledBy, Settlement, ViewedAs};
 
 /// An audit event.
@@ -300,10 +302,12 @@ pub enum Event {
         /// The actor.
         actor: String,
     },
-    /// Retention removed messages.
+    /// Retention removed messages, and orders that were settled.
     MessagesPruned {
-        /// The count.
-        messages: u64,
+        /// The messages.
+        removed: Box<RemovedMessages>,
+        /// How many orders.
+        orders: u64,
         /// All were received before this time.
         before: Timestamp,
     },

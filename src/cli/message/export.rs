@@ -2,7 +2,7 @@
 
 use crate::audit::Selection;
 use crate::cli::context::failed;
-use crate::cli::export::{Export, export};
+use crate::cli::export::{Export, Line, export};
 use crate::cli::{Failure, Output};
 use crate::model::MessageId;
 use crate::store::{MessageFilter, Store, StoreError};
@@ -40,9 +40,10 @@ impl Export for Received<'_> {
         Ok(page)
     }
 
-    async fn line(&self, id: MessageId) -> Result<Option<String>, Failure> {
+    async fn line(&self, id: MessageId) -> Result<Option<Line>, Failure> {
         let Some(message) = self.store.message(id).await.map_err(failed)? else { return Ok(None) };
         let alerts = ReportedAlert::all_of(&message, self.store).await.map_err(failed)?;
-        Ok(Some(serde_json::to_string(&MessageExport::new(&message, &alerts))?))
+        let json = serde_json::to_string(&MessageExport::new(&message, &alerts))?;
+        Ok(Some(Line { json, is_intact: message.is_intact }))
     }
 }

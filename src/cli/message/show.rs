@@ -20,11 +20,22 @@ pub(super) async fn run(
     let message = find(id, store).await?;
     if let Some(form) = content.form() {
         let (device, bytes) = (&message.summary.device, &message.raw);
-        return content::show(Subject { id, device, bytes, command: "message" }, form, store, output).await;
+        content::show(Subject { id, device, bytes, command: "message" }, form, store, output).await?;
+    } else {
+        let alerts = ReportedAlert::all_of(&message, store).await.map_err(failed)?;
+        output.print(&MessageDetails::new(&message, &alerts), text::details)?;
     }
-    let alerts = ReportedAlert::all_of(&message, store).await.map_err(failed)?;
-    Ok(output.print(&MessageDetails::new(&message, &alerts), text::details)?)
+    // What was shown may not be what the device sent.
+    if message.is_intact { Ok(()) } else { Err(Altered(id).into()) }
 }
+
+/// The bytes of a message are not those that were received.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the stored bytes of message {0} do not have the SHA-256 that was stored with them: they were changed or damaged after \
+     they were received; do not rely on what is shown, and run `store check`"
+)]
+pub(super) struct Altered(MessageId);
 
 async fn find(id: MessageId, store: &Store) -> Result<StoredMessage, Failure> {
     if let Some(message) = store.message(id).await.map_err(failed)? {

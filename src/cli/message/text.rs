@@ -24,6 +24,7 @@ pub(super) fn details(details: &MessageDetails<'_>) -> String {
         ("id", message.id.clone()),
         ("verdict", verdict(message)),
         ("warnings", message.warnings.join(" ")),
+        ("damaged", if details.intact { "" } else { "the bytes do not have their digest" }.to_owned()),
         ("received", message.received_at.clone()),
         ("event time", message.event_time.clone().unwrap_or_default()),
         ("transaction", message.transaction.unwrap_or_default().to_owned()),

@@ -3,7 +3,7 @@
 use crate::audit::Selection;
 use crate::cli::context::failed;
 use crate::cli::device::name_in_store;
-use crate::cli::export::{Export, export};
+use crate::cli::export::{Export, Line, export};
 use crate::cli::{Failure, Output};
 use crate::model::{DeviceId, MessageId};
 use crate::store::{OutboxFilter, Store, StoreError};
@@ -35,9 +35,11 @@ impl Export for Orders<'_> {
         Ok(page)
     }
 
-    async fn line(&self, id: MessageId) -> Result<Option<String>, Failure> {
+    async fn line(&self, id: MessageId) -> Result<Option<Line>, Failure> {
         // Read again, not taken from the page: it may have been settled since.
         let Some((entry, raw)) = self.store.outbox_entry(id).await.map_err(failed)? else { return Ok(None) };
-        Ok(Some(serde_json::to_string(&OrderExport::new(&entry, &raw))?))
+        // An order has no digest.
+        let json = serde_json::to_string(&OrderExport::new(&entry, &raw))?;
+        Ok(Some(Line { json, is_intact: true }))
     }
 }

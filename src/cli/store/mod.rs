@@ -1,5 +1,6 @@
 //! `store`: the store as a whole.
 
+mod check;
 mod migrate;
 mod retention;
 
@@ -11,22 +12,23 @@ use super::config_file::ConfigFile;
 use super::context::failed;
 use super::operator::operator;
 use super::text::counted;
-use super::{Exit, Outcome, Output};
-use crate::audit::{Event, SignatureVerifier, SigningRule};
+use super::{Exit, Failure, Outcome, Output};
+use crate::audit::{Event, SigningRule};
 use crate::model::Clock;
-use crate::store::{Inspection, Store};
+use crate::store::Store;
 use migrate::Owner;
 
 /// What to do with the store.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Copy the store into a new file while the platform runs (SQLite)
+    /// Copy the store into a new file while the platform runs (SQLite), and check the copy: its structure,
+    /// and the digest of each message
     Backup {
         /// The new file; it must not exist yet, and only its owner may read it
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Read the whole store: damage, schema, audit trail, and how many rows there are
+    /// Read the whole store: damage, the audit trail, each message, and how many rows there are
     Check,
     /// Create the store, or bring its schema up to date; stop the platform first
     Migrate {
@@ -58,7 +60,7 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
         Command::Backup { file } => backup(file, &store, output).await,
         Command::Check => {
             let rule = SigningRule { sign_every: config.load()?.audit.sign_every, since: None };
-            check(&config.audit_signature_verifier()?, rule, &store, output).await
+            check::run(&config.audit_signature_verifier()?, rule, &store, output).await
         }
         Command::Migrate { .. } | Command::Retention { .. } => Ok(Exit::Done),
     };
@@ -70,76 +72,24 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
 struct Copied {
     file: PathBuf,
     bytes: u64,
+    /// Messages whose bytes do not have their digest, in the store and in the copy.
+    altered: u64,
 }
 
 async fn backup(file: PathBuf, store: &Store, output: Output) -> Outcome {
     // Before the copy: a process that is killed after the copy could not record it any more.
     store.audit(Event::StoreCopied { actor: operator() }).await.map_err(failed)?;
-    store.backup(&file).await.map_err(failed)?;
+    let altered = store.backup(&file).await.map_err(failed)?;
     let bytes = std::fs::metadata(&file)?.len();
-    output.print(&Copied { file, bytes }, |copied| {
+    let copied = Copied { file, bytes, altered: altered.count };
+    output.print(&copied, |copied| {
         format!("{} holds everything, in {} bytes", copied.file.display(), copied.bytes)
     })?;
-    Ok(Exit::Done)
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Checked {
-    whole: bool,
-    /// What the database says is damaged.
-    damage: Vec<String>,
-    /// Where the audit trail is broken.
-    broken: Vec<String>,
-    schema: u64,
-    messages: u64,
-    rejected: u64,
-    audit_rows: u64,
-    devices: u64,
-    #[serde(skip)]
-    not_asked: bool,
-}
-
-async fn check(
-    verifier: &dyn SignatureVerifier,
-    rule: SigningRule,
-    store: &Store,
-    output: Output,
-) -> Outcome {
-    let Inspection { damage, schema, messages, rejected, audit_rows, devices } =
-        store.inspect().await.map_err(failed)?;
-    let reports = store.verify_audit_with(verifier, Some(rule)).await.map_err(failed)?;
-    let broken: Vec<_> =
-        reports.iter().filter_map(|report| report.verdict.as_ref().err()).map(ToString::to_string).collect();
-    let not_asked = damage.is_none();
-    let damage = damage.unwrap_or_default();
-    let whole = damage.is_empty() && broken.is_empty();
-    let checked =
-        Checked { whole, damage, broken, schema, messages, rejected, audit_rows, devices, not_asked };
-    output.print(&checked, Checked::lines)?;
-    Ok(if whole { Exit::Done } else { Exit::Failed })
-}
-
-impl Checked {
-    fn lines(&self) -> String {
-        let mut lines = Vec::new();
-        match (self.not_asked, self.damage.as_slice()) {
-            (true, _) => lines.push("-       database: ask the server (pg_amcheck)".to_owned()),
-            (false, []) => lines.push("ok      database: nothing is damaged".to_owned()),
-            (false, damage) => lines.extend(damage.iter().map(|line| format!("damaged database: {line}"))),
-        }
-        match self.broken.as_slice() {
-            [] => lines.push("ok      audit trail: as it was written".to_owned()),
-            broken => lines.extend(broken.iter().map(|line| format!("broken  audit trail: {line}"))),
-        }
-        lines.push(format!(
-            "ok      schema {}: {} ({} rejected), {} in the audit trail, {}",
-            self.schema,
-            counted(self.messages, "message"),
-            self.rejected,
-            counted(self.audit_rows, "row"),
-            counted(self.devices, "device")
-        ));
-        lines.join("\n")
-    }
+    let Some(first) = altered.first.first() else { return Ok(Exit::Done) };
+    let error = anyhow::anyhow!(
+        "the bytes of {} do not have the digest stored with them, in the store and in the copy; the first of them is \
+         {first}: run `store check`",
+        counted(altered.count, "message")
+    );
+    Err(Failure::new(Exit::Failed, error))
 }

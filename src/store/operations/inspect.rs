@@ -4,6 +4,8 @@ use std::path::Path;
 
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::read::comparison::{self, Contents, NamedMessages};
+use crate::store::read::reader::Reader;
 use crate::store::row::Row;
 use crate::store::sqlite;
 use crate::store::statement::Statement;
@@ -50,16 +52,30 @@ impl Store {
         })
     }
 
-    /// Copies the store into a new file while it is in use; see `docs/operations.md`.
+    /// Copies the store into a new file while it is in use; see `docs/operations.md`. Returns the messages of
+    /// the copy whose bytes differ from their digest, as they do in the store: the copy stays.
     ///
     /// # Errors
     /// When the file exists, cannot be written, or fails the integrity check afterwards; and always for a
     /// store on PostgreSQL, which has backup tools of its own.
-    pub async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+    pub async fn backup(&self, to: &Path) -> Result<NamedMessages, StoreError> {
         if self.url().is_postgres() {
             return Err(StoreError::BackupOnServer);
         }
-        sqlite::backup::backup(&sqlite::location::Location::parse(self.url().secret())?, to).await
+        sqlite::backup::backup(&sqlite::location::Location::parse(self.url().secret())?, to).await?;
+        let copy = Reader::Sqlite(sqlite::backup::open(to));
+        let altered = comparison::altered(&copy).await;
+        copy.close().await;
+        altered
+    }
+
+    /// Reads every message: compares its bytes with its digest, and the messages with the audit trail.
+    /// Writers and readers continue meanwhile. The memory that it takes does not grow with the messages.
+    ///
+    /// # Errors
+    /// When the store cannot be read. What is found is not an error.
+    pub async fn check_contents(&self) -> Result<Contents, StoreError> {
+        comparison::compare(self.reader()).await
     }
 
     async fn damage(&self) -> Result<Vec<String>, StoreError> {

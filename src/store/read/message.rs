@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::model::MessageId;
+use crate::model::{Fingerprint, MessageId};
 use crate::pcd::DeviceIdentity;
 use crate::store::content::Content;
 use crate::store::error::StoreError;
@@ -67,8 +67,9 @@ impl Reader {
 
     pub(in crate::store) async fn message(&self, id: MessageId) -> Result<Option<StoredMessage>, StoreError> {
         let mut statement = Statement::new(SELECT_SUMMARY);
-        statement
-            .push(", session, fingerprint, peer, identities, acknowledgement, raw_size, raw FROM message WHERE id = ");
+        statement.push(
+            ", session, fingerprint, peer, identities, digest, acknowledgement, raw_size, raw FROM message WHERE id = ",
+        );
         statement.push_bind(id.as_bytes().as_slice());
         self.fetch(statement).await?.first().map(stored_message).transpose()
     }
@@ -187,13 +188,16 @@ fn summary(row: &Row) -> Result<MessageSummary, StoreError> {
 }
 
 fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
+    let raw = Content::decompress(row.get("raw")?, row.get("raw_size")?)?;
+    let digest: Vec<u8> = row.get("digest")?;
     Ok(StoredMessage {
+        is_intact: Fingerprint::sha256(&raw).as_bytes().as_slice() == digest,
         summary: summary(row)?,
         session: row.get("session")?,
         fingerprint: row.get("fingerprint")?,
         peer: row.parsed("peer", "message.peer")?,
         identities: row.list("identities", "message.identities")?,
-        raw: Content::decompress(row.get("raw")?, row.get("raw_size")?)?,
+        raw,
         acknowledgement: Bytes::from(row.get::<Vec<u8>>("acknowledgement")?),
     })
 }

@@ -4,6 +4,8 @@ pub(in crate::store) mod alert;
 pub(in crate::store) mod audit;
 pub(in crate::store) mod changes;
 pub(in crate::store) mod clock;
+pub(in crate::store) mod comparison;
+pub(in crate::store) mod contents;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod message;
 pub(in crate::store) mod outbox;

@@ -134,8 +134,11 @@ pub struct StoredMessage {
     pub peer: SocketAddr,
     /// The device identities in the message.
     pub identities: Vec<String>,
-    /// The message, byte for byte as it was received.
+    /// The message, byte for byte as it was received, if it is intact.
     pub raw: Bytes,
+    /// Whether its bytes have the SHA-256 that was stored with them. Otherwise they were changed in the
+    /// database, or damaged.
+    pub is_intact: bool,
     /// The acknowledgement that was sent.
     pub acknowledgement: Bytes,
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use sqlx::Connection as _;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 
 use super::failure::read_error;
 use super::location::Location;
@@ -45,6 +45,12 @@ async fn copy(location: &Location, to: &Path) -> Result<(), StoreError> {
 fn sync_folder(of: &Path) -> io::Result<()> {
     let folder = of.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()
+}
+
+/// Opens the copy to read it.
+pub(in crate::store) fn open(copy: &Path) -> SqlitePool {
+    let options = SqliteConnectOptions::new().filename(copy).read_only(true);
+    SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options)
 }
 
 /// Checks the integrity of the copy.

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod audit;
+mod contents;
 mod directory;
 mod failures;
 mod file;

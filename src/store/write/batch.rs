@@ -257,13 +257,14 @@ async fn apply_entry(
             return Ok(WriteOutcome::Rows(rows));
         }
         Write::PruneMessages { first, before, limit } => {
-            let messages = retention::delete_messages(connection, *first, *before, *limit).await?
-                + outbox::delete_settled(connection, *before, *limit).await?;
+            let removed = retention::delete_messages(connection, *first, *before, *limit).await?;
+            let orders = outbox::delete_settled(connection, *before, *limit).await?;
             alert::delete_reports(connection, *before, *limit).await?;
-            if messages > 0 {
-                trail.push((*at, Event::MessagesPruned { messages, before: *before }));
+            let (rows, removed) = (removed.count + orders, Box::new(removed));
+            if rows > 0 {
+                trail.push((*at, Event::MessagesPruned { removed, orders, before: *before }));
             }
-            return Ok(WriteOutcome::Rows(messages));
+            return Ok(WriteOutcome::Rows(rows));
         }
         Write::PruneAudit { beginning, before } => {
             let rows = retention::delete_audit_rows(connection, node, beginning).await?;

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::audit::Beginning;
+use crate::audit::{Beginning, RemovedMessages};
 use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
 use crate::store::records::message::first_id;
@@ -10,7 +10,7 @@ use crate::store::statement::Statement;
 use crate::store::write::connection::Connection;
 
 /// Deletes at most `limit` messages that were received before `before`, from the identifier `first` on, in
-/// the order of their identifiers. Returns their number.
+/// the order of their identifiers. Returns which.
 ///
 /// Both the time of the identifier and the time of receipt have to be before `before`: they differ where the
 /// clock was wrong, and the later one is the safe one. The reader finds `first`, so that the writer does not
@@ -20,7 +20,7 @@ pub(in crate::store) async fn delete_messages(
     first: Option<MessageId>,
     before: Timestamp,
     limit: u32,
-) -> Result<u64, StoreError> {
+) -> Result<RemovedMessages, StoreError> {
     // Without one the statement runs all the same: a right that is missing is noticed.
     let first = first.unwrap_or(MessageId::from_bytes([0xff; 16]));
     let mut statement =
@@ -28,8 +28,8 @@ pub(in crate::store) async fn delete_messages(
     statement.push_bind(first.as_bytes().as_slice());
     statement.push(" AND id < ").push_bind(first_id(before).as_slice());
     statement.push(" AND received_at < ").push_bind(before).push(" ORDER BY id LIMIT ").push_bind(limit);
-    statement.push(")");
-    connection.execute(statement).await
+    statement.push(") RETURNING id");
+    Ok(connection.identifiers(statement).await?.into_iter().collect())
 }
 
 /// Records the new beginning of the chain and deletes the rows up to it. Returns the number of deleted rows.

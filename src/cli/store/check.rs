@@ -1,0 +1,182 @@
+//! `store check`: reads the whole store.
+
+use serde::Serialize;
+
+use crate::audit::{SignatureVerifier, SigningRule};
+use crate::cli::context::failed;
+use crate::cli::text::counted;
+use crate::cli::{Exit, Outcome, Output};
+use crate::model::MessageId;
+use crate::store::{Contents, Inspection, NamedMessages, Store, Unexplained};
+
+/// What was found.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Checked {
+    whole: bool,
+    /// What the database says is damaged.
+    damage: Vec<String>,
+    /// Where the audit trail is broken.
+    broken: Vec<String>,
+    /// Messages whose bytes do not have their digest.
+    altered: Named,
+    /// Messages that the audit trail names, and that are not there although no retention pass removed them.
+    missing: Named,
+    /// Where more is missing than retention passes removed.
+    unexplained: Vec<Range>,
+    /// Messages that the audit trail does not name.
+    unrecorded: u64,
+    /// Messages before this time are not compared with the audit trail.
+    trail_since: Option<String>,
+    /// Missing messages before this time may have been removed by an earlier version.
+    unknown_before: Option<String>,
+    schema: u64,
+    messages: u64,
+    rejected: u64,
+    audit_rows: u64,
+    devices: u64,
+    #[serde(skip)]
+    not_asked: bool,
+}
+
+#[derive(Serialize)]
+struct Named {
+    count: u64,
+    first: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Range {
+    first: String,
+    last: String,
+    missing: u64,
+    removed: u64,
+}
+
+pub(super) async fn run(
+    verifier: &dyn SignatureVerifier,
+    rule: SigningRule,
+    store: &Store,
+    output: Output,
+) -> Outcome {
+    let inspection = store.inspect().await.map_err(failed)?;
+    let contents = store.check_contents().await.map_err(failed)?;
+    let reports = store.verify_audit_with(verifier, Some(rule)).await.map_err(failed)?;
+    let broken: Vec<_> =
+        reports.iter().filter_map(|report| report.verdict.as_ref().err()).map(ToString::to_string).collect();
+    let checked = Checked::new(inspection, &contents, broken);
+    output.print(&checked, Checked::lines)?;
+    Ok(if checked.whole { Exit::Done } else { Exit::Failed })
+}
+
+impl Checked {
+    fn new(inspection: Inspection, contents: &Contents, broken: Vec<String>) -> Self {
+        let Inspection { damage, schema, messages, rejected, audit_rows, devices } = inspection;
+        let not_asked = damage.is_none();
+        let damage = damage.unwrap_or_default();
+        Self {
+            whole: damage.is_empty() && broken.is_empty() && contents.are_whole(),
+            damage,
+            broken,
+            altered: Named::new(&contents.altered),
+            missing: Named::new(&contents.missing),
+            unexplained: contents.unexplained.iter().map(Range::new).collect(),
+            unrecorded: contents.unrecorded,
+            trail_since: contents.trail_since.map(|at| at.to_string()),
+            unknown_before: contents.unknown_before.map(|at| at.to_string()),
+            schema,
+            messages,
+            rejected,
+            audit_rows,
+            devices,
+            not_asked,
+        }
+    }
+
+    fn lines(&self) -> String {
+        let mut lines = Vec::new();
+        match (self.not_asked, self.damage.as_slice()) {
+            (true, _) => lines.push("-       database: ask the server (pg_amcheck)".to_owned()),
+            (false, []) => lines.push("ok      database: its structure is not damaged".to_owned()),
+            (false, damage) => lines.extend(damage.iter().map(|line| format!("damaged database: {line}"))),
+        }
+        match self.broken.as_slice() {
+            [] => lines.push("ok      audit trail: as it was written".to_owned()),
+            broken => lines.extend(broken.iter().map(|line| format!("broken  audit trail: {line}"))),
+        }
+        self.messages(&mut lines);
+        lines.push(format!(
+            "ok      schema {}: {} ({} rejected), {} in the audit trail, {}",
+            self.schema,
+            counted(self.messages, "message"),
+            self.rejected,
+            counted(self.audit_rows, "row"),
+            counted(self.devices, "device")
+        ));
+        lines.join("\n")
+    }
+
+    fn messages(&self, lines: &mut Vec<String>) {
+        lines.push(match &self.altered {
+            Named { count: 0, .. } => {
+                "ok      messages: the bytes of each have the digest stored with them".to_owned()
+            }
+            altered => {
+                format!("altered messages: the bytes of {altered} do not have the digest stored with them")
+            }
+        });
+        let ok = lines.len();
+        if self.missing.count > 0 {
+            lines.push(format!(
+                "missing messages: {} named by the audit trail, and removed by no retention pass",
+                self.missing
+            ));
+        }
+        lines.extend(self.unexplained.iter().map(|Range { first, last, missing, removed }| {
+            format!(
+                "missing messages: from {first} to {last} {missing} are missing, and retention removed {removed}, or others"
+            )
+        }));
+        if self.unrecorded > 0 {
+            lines.push(format!(
+                "added   messages: {} not named by the audit trail",
+                counted(self.unrecorded, "message")
+            ));
+        }
+        if lines.len() == ok {
+            lines.push(
+                "ok      messages: those of the audit trail, without those that retention removed".to_owned(),
+            );
+        }
+        if let Some(since) = &self.trail_since {
+            lines.push(format!(
+                "-       messages before {since} are not compared with the audit trail, which begins later"
+            ));
+        }
+        if let Some(before) = &self.unknown_before {
+            lines.push(format!(
+                "-       messages before {before} may have been removed by an earlier version, which did not record which"
+            ));
+        }
+    }
+}
+
+impl Named {
+    pub(super) fn new(messages: &NamedMessages) -> Self {
+        Self { count: messages.count, first: messages.first.iter().map(MessageId::to_string).collect() }
+    }
+}
+
+impl std::fmt::Display for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let more = if self.count > self.first.len() as u64 { ", ..." } else { "" };
+        write!(f, "{} ({}{more})", counted(self.count, "message"), self.first.join(", "))
+    }
+}
+
+impl Range {
+    fn new(range: &Unexplained) -> Self {
+        let Unexplained { first, last, missing, removed } = *range;
+        Self { first: first.to_string(), last: last.to_string(), missing, removed }
+    }
+}
