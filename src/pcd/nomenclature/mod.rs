@@ -43,8 +43,11 @@ pub fn contradicts_itself(term: Coded<'_>) -> bool {
 pub fn find_unit(unit: Coded<'_>) -> Option<&'static Unit> {
     let mdc = || unit.may_be_mdc().then(|| unit.resolve(&table::UNITS)).flatten();
     let ucum = || {
-        let written = if unit.code.is_empty() { unit.name } else { unit.code };
-        (!unit.is_mdc() && unit.may_be_ucum()).then(|| table::UNITS.by_ucum(written)).flatten()
+        let may_be_ucum = !unit.is_mdc() && unit.may_be_ucum();
+        let [code, name] = [unit.code, unit.name].map(|text| table::UNITS.by_ucum(text));
+        // The name is a text; where it is a unit as well, it is the same one.
+        let is_one = code.zip(name).is_none_or(|(code, name)| code.plain() == name.plain());
+        code.or(name).filter(|_| may_be_ucum && is_one)
     };
     mdc().or_else(ucum)
 }

@@ -80,6 +80,10 @@ fn a_unit_is_written_as_people_write_it() {
         ("{beat}/min", "{beat}/min", "UCUM", "/min"),
         ("mm[Hg]", "", "UCUM", "mmHg"),
         ("mm[Hg]", "", "", "mmHg"),
+        // TF vol. 2, E.1: a number of another table, and the unit as its text.
+        ("3475", "ug/kg/min", "UCUM", "mcg/kg/min"),
+        ("ml", "ml", "UCUM", "mL"),
+        ("mg", "ug", "UCUM", "ug"),
         ("/min", "", "", "/min"),
         ("267620", "MDC_DIM_MEGA_INTL_UNIT", "MDC", "million IU"),
         // Unknown ones stay as they came.
