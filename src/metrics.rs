@@ -84,7 +84,7 @@ pub struct Metrics {
     pub store_commit_duration_seconds: Histogram,
     /// Messages in one commit.
     pub store_batch_messages: Histogram,
-    /// Whether the store's server has a setting with which it can lose messages, by `risk`: 1 or 0.
+    /// Whether the store can lose or hide messages, by `risk`: 1 or 0.
     pub store_risks: IntGaugeVec,
     /// The clock of this machine less that of the store's server.
     pub store_clock_difference_seconds: Gauge,
@@ -303,7 +303,7 @@ const CHAIN_REFUSED: &str =
 const PENDING_ROWS: &str =
     "Rows of this node's audit trail that have not been sent to the audit record repository";
 const DIFFERENCE: &str = "The clock of this machine less that of the store's server";
-const RISKS: &str = "1: the store's server has this setting, with which it can lose acknowledged messages";
+const RISKS: &str = "1: the store has this risk, with which it can lose or hide acknowledged messages";
 const PENDING_MESSAGES: &str = "Messages for devices that are not sent or not answered, of all nodes";
 const SOUTHBOUND: &str = "Messages for devices by outcome on this node";
 const OUTCOME: &[&str] = &["outcome"];

@@ -111,7 +111,8 @@ impl Platform {
             let error = explained(&error);
             tracing::error!(
                 error,
-                "rights are missing in the store; the platform is not ready until they are granted"
+                "rights are missing in the store: grant them; until then the platform is not ready, and it ends \
+                 now if its start needs one of them"
             );
         }
         directory.store(Arc::new(directory::read(&store).await?));

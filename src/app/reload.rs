@@ -9,7 +9,7 @@ use crate::config::{Change, Config, ConfigError, Overrides, ReloadClass};
 use crate::http::{KeyEffect, Reloaded};
 use crate::model::explained;
 use crate::revocation::{self, Engine};
-use crate::store::ServerAccess;
+use crate::store::StoreAccess;
 use crate::tls;
 
 /// Why a configuration was not applied.
@@ -99,7 +99,7 @@ impl Platform {
     fn prepare(
         &self,
         config: &Config,
-    ) -> Result<(revocation::Prepared, tls::Prepared, ServerAccess), PlatformError> {
+    ) -> Result<(revocation::Prepared, tls::Prepared, StoreAccess), PlatformError> {
         let revocation = Engine::prepare(&config.revocation)?;
         audit_forwarder::connector(config, &self.clock)?;
         let access = self.store.prepare_access(&config.store.url)?;

@@ -146,7 +146,7 @@ async fn store(config: &Config) -> Vec<Finding> {
         findings.push(Finding::error("store", text));
     }
     let accepted = |risk| {
-        let text = format!("store.accepted-risks accepts that the server can lose messages: {risk}");
+        let text = format!("store.accepted-risks accepts that the store can lose or hide messages: {risk}");
         Finding::warning("store", text)
     };
     findings.extend(plan.risks.iter().map(accepted));

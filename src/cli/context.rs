@@ -16,12 +16,16 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Newer { .. }
         | StoreError::Altered(_)
         | StoreError::Diverged(_)
+        | StoreError::OtherSchema { .. }
         | StoreError::TooLarge(_) => Exit::Config,
         StoreError::Open { .. }
         | StoreError::NotDatabase { .. }
         | StoreError::NotGranted(_)
+        | StoreError::NoTables(_)
         | StoreError::Connect { .. }
         | StoreError::Risky(_)
+        | StoreError::Dropped(_)
+        | StoreError::NoTable(_)
         | StoreError::ReadOnly
         | StoreError::NoServer(_)
         | StoreError::Server(_)

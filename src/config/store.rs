@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::key::{Key, ReloadClass};
 use super::quantity;
-use crate::model::{NodeName, StoreRisk, StoreRisks, StoreUrl};
+use crate::model::{NodeName, SchemaName, StoreRisk, StoreRisks, StoreUrl};
 
 /// The store, and the retention of its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +21,10 @@ pub struct Store {
     pub url: StoreUrl,
     /// The file with the password of the PostgreSQL user; only its owner may read it.
     pub password_file: Option<PathBuf>,
-    /// The settings of the server with which it may lose acknowledged messages.
+    /// The schema of the PostgreSQL database that holds the tables. Once validated, `url` names it too.
+    #[serde(serialize_with = "schema_text", deserialize_with = "schema")]
+    pub schema: SchemaName,
+    /// The states of the store in which it may lose or hide acknowledged messages.
     #[serde(serialize_with = "risk_codes", deserialize_with = "risks")]
     pub accepted_risks: StoreRisks,
     /// How long `serve` waits at its start for a PostgreSQL server that cannot be used yet.
@@ -51,6 +54,7 @@ impl Default for Store {
         Self {
             url: StoreUrl::new("sqlite:data/platform.db"),
             password_file: None,
+            schema: SchemaName::default(),
             accepted_risks: StoreRisks::default(),
             start_wait: Duration::from_mins(2),
             node: NodeName::from_hostname(),
@@ -138,6 +142,15 @@ fn risk_codes<S: Serializer>(risks: &StoreRisks, serializer: S) -> Result<S::Ok,
     serializer.collect_seq(risks.iter().map(StoreRisk::code))
 }
 
+fn schema<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SchemaName, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    name.parse().map_err(|error| de::Error::custom(format_args!("\"{name}\": {error}")))
+}
+
+fn schema_text<S: Serializer>(schema: &SchemaName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(schema)
+}
+
 fn node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NodeName, D::Error> {
     let name = String::deserialize(deserializer)?;
     name.parse().map_err(|error| de::Error::custom(format_args!("\"{name}\": {error}")))
@@ -152,6 +165,7 @@ fn node_text<S: Serializer>(node: &NodeName, serializer: S) -> Result<S::Ok, S::
 pub(super) const KEYS: &[Key] = &[
     Key::new("store.url", ReloadClass::Restart),
     Key::new("store.password-file", ReloadClass::Applied),
+    Key::new("store.schema", ReloadClass::Restart),
     Key::new("store.accepted-risks", ReloadClass::Applied),
     Key::new("store.start-wait", ReloadClass::Restart).timeout(),
     Key::new("store.node", ReloadClass::Restart),

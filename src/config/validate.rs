@@ -255,7 +255,8 @@ impl Checker<'_> {
                 format!("\"{url}\" is neither sqlite:PATH nor postgres://USER@HOST/DATABASE"),
             ),
         }
-        store.url = store.url.clone().with_accepted_risks(store.accepted_risks);
+        store.url =
+            store.url.clone().with_accepted_risks(store.accepted_risks).with_schema(store.schema.clone());
     }
 
     fn resolve(&self, path: &mut PathBuf) {

@@ -1,15 +1,16 @@
-//! Settings of a store's server under which it can lose what it has acknowledged.
+//! States of a store in which it can lose, hide or change what it has acknowledged.
 
 use std::fmt;
 
 /// A setting of the store's PostgreSQL server with which a committed transaction can be lost or changed when
-/// the server or its machine fails. The platform acknowledges nothing while there is one that the operator
-/// has not accepted (`store.accepted-risks`).
+/// the server or its machine fails, or a difference between the store's tables and what the migrations made,
+/// with which they can leave out, hide or change rows. The platform acknowledges nothing while there is one
+/// that the operator has not accepted (`store.accepted-risks`).
 ///
 /// Closed on purpose: the configuration, the label of `pcd_store_risks` and the table in `docs/store.md`
 /// derive from the variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
+#[repr(u16)]
 pub enum StoreRisk {
     /// Commits stay in the memory of the server's machine.
     FsyncOff = 1,
@@ -19,21 +20,32 @@ pub enum StoreRisk {
     DataSyncRetryOn = 1 << 2,
     /// The server replaces pages that it cannot read by empty ones.
     ZeroDamagedPagesOn = 1 << 3,
-    /// The triggers that protect the audit trail and find messages by identity do not run.
+    /// The triggers that protect the audit trail and find messages by identity do not run, or are missing.
     TriggersOff = 1 << 4,
     /// A table of the platform is unlogged: the server empties it after a failure.
     UnloggedTable = 1 << 5,
+    /// In the place of a table of the platform is something else, or nothing: a view, a foreign table, a
+    /// table that shares its rows with others.
+    NotATable = 1 << 6,
+    /// A trigger, rule, function, operator or default that the migrations did not make runs when the platform
+    /// writes.
+    ForeignCode = 1 << 7,
+    /// Row security decides which rows of a table are seen.
+    HiddenRows = 1 << 8,
 }
 
 impl StoreRisk {
     /// Every risk.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::FsyncOff,
         Self::FullPageWritesOff,
         Self::DataSyncRetryOn,
         Self::ZeroDamagedPagesOn,
         Self::TriggersOff,
         Self::UnloggedTable,
+        Self::NotATable,
+        Self::ForeignCode,
+        Self::HiddenRows,
     ];
 
     /// The stable code.
@@ -46,6 +58,9 @@ impl StoreRisk {
             Self::ZeroDamagedPagesOn => "zero-damaged-pages-on",
             Self::TriggersOff => "triggers-off",
             Self::UnloggedTable => "unlogged-table",
+            Self::NotATable => "not-a-table",
+            Self::ForeignCode => "foreign-code",
+            Self::HiddenRows => "hidden-rows",
         }
     }
 
@@ -55,39 +70,42 @@ impl StoreRisk {
         Self::ALL.into_iter().find(|risk| risk.code() == code)
     }
 
-    const fn setting(self) -> &'static str {
+    const fn state(self) -> &'static str {
         match self {
             Self::FsyncOff => "fsync = off",
             Self::FullPageWritesOff => "full_page_writes = off",
             Self::DataSyncRetryOn => "data_sync_retry = on",
             Self::ZeroDamagedPagesOn => "zero_damaged_pages = on",
-            Self::TriggersOff => "session_replication_role is not origin",
+            Self::TriggersOff => "triggers of the store do not run",
             Self::UnloggedTable => "a table is unlogged",
+            Self::NotATable => "a table is missing, or is not the one that the migrations made",
+            Self::ForeignCode => "a trigger, rule or function of the tables is not of the migrations",
+            Self::HiddenRows => "row security hides rows",
         }
     }
 }
 
 impl fmt::Display for StoreRisk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.setting(), self.code())
+        write!(f, "{} ({})", self.state(), self.code())
     }
 }
 
 /// A set of risks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct StoreRisks(u8);
+pub struct StoreRisks(u16);
 
 impl StoreRisks {
     /// The set in which each risk is the bit of its discriminant; other bits are ignored.
     #[must_use]
-    pub fn from_bits(bits: u8) -> Self {
-        let known = StoreRisk::ALL.iter().fold(0, |known, risk| known | *risk as u8);
+    pub fn from_bits(bits: u16) -> Self {
+        let known = StoreRisk::ALL.iter().fold(0, |known, risk| known | *risk as u16);
         Self(bits & known)
     }
 
     /// The bits of the set.
     #[must_use]
-    pub const fn bits(self) -> u8 {
+    pub const fn bits(self) -> u16 {
         self.0
     }
 
@@ -100,7 +118,7 @@ impl StoreRisks {
     /// Whether it holds `risk`.
     #[must_use]
     pub const fn contains(self, risk: StoreRisk) -> bool {
-        self.0 & risk as u8 != 0
+        self.0 & risk as u16 != 0
     }
 
     /// The risks that are not in `others`.
@@ -117,7 +135,7 @@ impl StoreRisks {
 
 impl FromIterator<StoreRisk> for StoreRisks {
     fn from_iter<I: IntoIterator<Item = StoreRisk>>(risks: I) -> Self {
-        Self(risks.into_iter().fold(0, |bits, risk| bits | risk as u8))
+        Self(risks.into_iter().fold(0, |bits, risk| bits | risk as u16))
     }
 }
 
@@ -138,7 +156,7 @@ mod tests {
     fn a_set_names_its_risks_in_order_and_by_their_codes() {
         let set: StoreRisks = [StoreRisk::UnloggedTable, StoreRisk::FsyncOff].into_iter().collect();
         assert_eq!(set.to_string(), "fsync = off (fsync-off), a table is unlogged (unlogged-table)");
-        assert_eq!(StoreRisks::from_bits(0xFF).iter().count(), StoreRisk::ALL.len());
+        assert_eq!(StoreRisks::from_bits(0xFFFF).iter().count(), StoreRisk::ALL.len());
         assert_eq!(
             set.without(StoreRisks::from_bits(1)).iter().collect::<Vec<_>>(),
             [StoreRisk::UnloggedTable]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::schema_name::SchemaName;
 use super::store_risk::StoreRisks;
 
 /// The URL of the store: `sqlite:PATH`, or `postgres://USER@HOST/DATABASE`, which may contain a password.
@@ -12,13 +13,19 @@ pub struct StoreUrl {
     url: String,
     password_file: Option<PathBuf>,
     accepted_risks: StoreRisks,
+    schema: SchemaName,
 }
 
 impl StoreUrl {
     /// The URL as written, not yet validated.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), password_file: None, accepted_risks: StoreRisks::default() }
+        Self {
+            url: url.into(),
+            password_file: None,
+            accepted_risks: StoreRisks::default(),
+            schema: SchemaName::default(),
+        }
     }
 
     /// The same URL, with the password in a file.
@@ -27,7 +34,13 @@ impl StoreUrl {
         Self { password_file: Some(file), ..self }
     }
 
-    /// The same URL; the server may have these risks.
+    /// The same URL; its tables are in this schema.
+    #[must_use]
+    pub fn with_schema(self, schema: SchemaName) -> Self {
+        Self { schema, ..self }
+    }
+
+    /// The same URL; the store may have these risks.
     #[must_use]
     pub fn with_accepted_risks(self, accepted_risks: StoreRisks) -> Self {
         Self { accepted_risks, ..self }
@@ -64,7 +77,13 @@ impl StoreUrl {
         self.password_file.as_deref()
     }
 
-    /// The risks that the server may have.
+    /// The schema of the tables on a server.
+    #[must_use]
+    pub const fn schema(&self) -> &SchemaName {
+        &self.schema
+    }
+
+    /// The risks that the store may have.
     #[must_use]
     pub const fn accepted_risks(&self) -> StoreRisks {
         self.accepted_risks

@@ -7,7 +7,7 @@ use sqlx::migrate::MigrateError;
 
 use crate::audit::SignError;
 use crate::filesystem::AccessProblem;
-use crate::model::{DeviceId, StoreRisks, StoreUrl};
+use crate::model::{DeviceId, SchemaName, StoreRisks, StoreUrl};
 use crate::store::instance::process::Holder;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::own_chain::divergence::Divergence;
@@ -66,12 +66,35 @@ pub enum StoreError {
         #[source]
         source: Arc<sqlx::Error>,
     },
-    /// With these settings the server can lose what it has committed.
+    /// In this state the store can lose or hide what it has committed.
     #[error(
-        "the store's server can lose acknowledged messages: {0}; change the setting back, or accept the risk in \
-         store.accepted-risks (docs/store.md, \"Risks of the server\")"
+        "the store can lose or hide acknowledged messages: {0}; undo it, or accept the risk in \
+         store.accepted-risks (docs/store.md, \"Risks of the store\")"
     )]
     Risky(StoreRisks),
+    /// The tables are in another schema of the database than the configured one.
+    #[error(
+        "the schema \"{configured}\" of the database has no tables of the platform, and \"{found}\" has: set \
+         store.schema to the one that is meant"
+    )]
+    OtherSchema {
+        /// That of the configuration.
+        configured: SchemaName,
+        /// One that has the tables.
+        found: String,
+    },
+    /// A row was not stored although the database reported no error.
+    #[error(
+        "the database reports success and has not stored a row of {0}: remove the trigger, rule or constraint that \
+         drops it (docs/store.md, \"Risks of the store\")"
+    )]
+    Dropped(&'static str),
+    /// A table does not take what the platform writes: a rule, or something that is not a table.
+    #[error(
+        "a table of the store does not take rows: look for rules, and for views in the place of tables \
+         (docs/store.md, \"Risks of the store\")"
+    )]
+    NoTable(#[source] Arc<sqlx::Error>),
     /// The server cannot store all messages.
     #[error("the store's server is {0}")]
     Server(&'static str),
@@ -106,6 +129,12 @@ pub enum StoreError {
         "there is no store at {0}: create it with `pcd-platform store migrate`, or start the platform with `pcd-platform serve`"
     )]
     Missing(StoreUrl),
+    /// There is no store at that place, and this role may not create one.
+    #[error(
+        "the database {0} has no tables of the platform: create them as the role that is to own them (`store migrate \
+         --as-owner`), or wait for the end of a restore; the platform's role needs no right to create tables"
+    )]
+    NoTables(StoreUrl),
     /// There are tables at that place, and none of this program.
     #[error(
         "{0} is a database of another program: name a file that does not exist, or an empty database, in [store] url"
@@ -303,6 +332,7 @@ impl StoreError {
             self,
             Self::Refused(_)
                 | Self::Denied(_)
+                | Self::Dropped(_)
                 | Self::DeviceExists(_)
                 | Self::DeviceUnknown(_)
                 | Self::AlreadyWaiting(_)

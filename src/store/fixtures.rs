@@ -11,7 +11,7 @@ use self::cluster::Cluster;
 use super::{MessageRecord, Store, Verdict};
 use crate::authz::{Device, DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
-use crate::model::{Clock, Fingerprint, MessageId, SessionId};
+use crate::model::{Clock, Fingerprint, MessageId, SessionId, StoreRisk, StoreUrl};
 
 /// A temporary store: a file, or a database of the cluster that all tests share.
 pub(crate) struct TestStore {
@@ -49,17 +49,23 @@ impl TestStore {
         self.database.clone().unwrap_or_else(|| format!("sqlite:{}", self.path().display()))
     }
 
+    /// The same, of a store whose triggers a test may change.
+    pub(crate) fn tampered_url(&self) -> StoreUrl {
+        let accepted = [StoreRisk::TriggersOff, StoreRisk::ForeignCode];
+        StoreUrl::new(self.url()).with_accepted_risks(accepted.into_iter().collect())
+    }
+
     pub(crate) const fn is_postgres(&self) -> bool {
         self.database.is_some()
     }
 
     /// Opens the store; a second call acts as a second process.
     pub(crate) async fn open(&self) -> Store {
-        Store::open(&self.url(), self.clock.clone()).await.unwrap()
+        Store::open(self.tampered_url(), self.clock.clone()).await.unwrap()
     }
 
     pub(crate) async fn open_as(&self, node: &str) -> Store {
-        Store::open_as(node.parse().unwrap(), &self.url(), self.clock.clone()).await.unwrap()
+        Store::open_as(node.parse().unwrap(), self.tampered_url(), self.clock.clone()).await.unwrap()
     }
 
     /// A connection to the database besides the store, with every privilege.

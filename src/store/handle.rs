@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::model::{Clock, DeviceId, NodeName, StoreUrl};
+use crate::model::{Clock, DeviceId, NodeName, StoreRisks, StoreUrl};
 use crate::store::deferred_audit::DeferredAudit;
 use crate::store::error::StoreError;
 use crate::store::fault_log::{FaultLog, Unwritten};
@@ -17,6 +17,7 @@ use crate::store::own_chain::OwnChain;
 use crate::store::postgres::location::{Access, Location};
 use crate::store::progress::Progress;
 use crate::store::read::reader::Reader;
+use crate::store::server::risks::ObservedRisks;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::lanes::Lane;
@@ -38,14 +39,27 @@ struct Inner {
     fault_log: FaultLog,
     progress: Progress,
     deferred_audit: DeferredAudit,
+    risks: ObservedRisks,
     /// `None` for a file.
     server: Option<Location>,
     /// Cancelled when SQLite's checkpoint thread has ended; `None` on PostgreSQL.
     checkpointer_ended: Option<CancellationToken>,
 }
 
-/// What a reload changes of the access to the store's server, read and not yet applied.
-pub struct ServerAccess(Option<Access>);
+/// What a reload changes of the access to the store, read and not yet applied.
+pub struct StoreAccess {
+    accepted_risks: StoreRisks,
+    /// `None` for a file.
+    server: Option<Access>,
+}
+
+/// What is known of the place of a store.
+#[derive(Default)]
+pub(in crate::store) struct Place {
+    pub(in crate::store) risks: ObservedRisks,
+    /// `None` for a file.
+    pub(in crate::store) server: Option<Location>,
+}
 
 /// Who opens a store.
 pub(in crate::store) struct Opener {
@@ -63,7 +77,7 @@ impl Store {
         url: StoreUrl,
         opener: Opener,
         clock: Clock,
-        server: Option<Location>,
+        Place { risks, server }: Place,
         checkpointer_ended: Option<CancellationToken>,
     ) -> Self {
         let Opener { chain, process, instance } = opener;
@@ -79,6 +93,7 @@ impl Store {
             fault_log,
             progress: Progress::default(),
             deferred_audit: DeferredAudit::default(),
+            risks,
             server,
             checkpointer_ended,
         }))
@@ -143,8 +158,8 @@ impl Store {
     /// Reports every later commit to `metrics`.
     pub fn report_to(&self, metrics: &Metrics) {
         self.0.queue.report_to(metrics.clone(), self.0.clock.clone());
+        self.0.risks.report_to(metrics);
         if let Some(server) = &self.0.server {
-            server.risks().report_to(metrics);
             server.clock().report_to(metrics);
         }
     }
@@ -156,21 +171,21 @@ impl Store {
         self.0.server.as_ref().map_or_else(|| self.0.clock.now(), |server| server.clock().now())
     }
 
-    /// Reads what a reload changes of the access to a server: the password file and the accepted risks of
-    /// `url`. Changes nothing.
+    /// Reads what a reload changes of the access to the store: the accepted risks of `url`, and its password
+    /// file. Changes nothing.
     ///
     /// # Errors
     /// When the password file cannot be used.
-    pub fn prepare_access(&self, url: &StoreUrl) -> Result<ServerAccess, StoreError> {
-        if self.0.server.is_none() || !url.is_postgres() {
-            return Ok(ServerAccess(None));
-        }
-        Access::read(url).map(|access| ServerAccess(Some(access)))
+    pub fn prepare_access(&self, url: &StoreUrl) -> Result<StoreAccess, StoreError> {
+        let is_server = self.0.server.is_some() && url.is_postgres();
+        let server = if is_server { Some(Access::read(url)?) } else { None };
+        Ok(StoreAccess { accepted_risks: url.accepted_risks(), server })
     }
 
     /// Applies it: to connections that are opened from now on.
-    pub fn apply_access(&self, ServerAccess(access): ServerAccess) {
-        if let (Some(server), Some(access)) = (&self.0.server, access) {
+    pub fn apply_access(&self, access: StoreAccess) {
+        self.0.risks.accept(access.accepted_risks);
+        if let (Some(server), Some(access)) = (&self.0.server, access.server) {
             server.apply(access);
         }
     }

@@ -28,7 +28,7 @@ mod statement;
 mod write;
 
 pub use error::{DatabaseError, StoreError};
-pub use handle::{ServerAccess, Store};
+pub use handle::{Store, StoreAccess};
 pub use instance::process::Holder;
 pub use migration::plan::{MigrationLimits, MigrationPlan};
 pub use migration::policy::MigrationPolicy;

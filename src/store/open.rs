@@ -6,7 +6,7 @@ use sqlx::Connection as _;
 
 use crate::model::{Clock, NodeName, StoreUrl};
 use crate::store::error::StoreError;
-use crate::store::handle::{Opener, Store};
+use crate::store::handle::{Opener, Place, Store};
 use crate::store::instance::Instance;
 use crate::store::instance::file_lock::Purpose;
 use crate::store::instance::process::ProcessId;
@@ -83,7 +83,7 @@ impl Store {
             let lease = postgres::open::prepare_to_serve(&location, policy, &node, process, &clock).await?;
             (Instance::Server(Box::new(lease)), Some(location))
         } else {
-            let location = sqlite::location::Location::parse(url.secret())?;
+            let location = sqlite::location::Location::parse(&url)?;
             let lock = sqlite::open::lock(&location, &node, Purpose::Serve)?;
             sqlite::open::prepare(&location, policy).await?;
             (Instance::File(lock, DatabaseFile::open(&location)?), None)
@@ -141,7 +141,7 @@ impl Store {
         if url.is_postgres() {
             postgres::schema::plan(&Location::parse(&url, &Clock::system())?).await
         } else {
-            sqlite::schema::plan(&sqlite::location::Location::parse(url.secret())?).await
+            sqlite::schema::plan(&sqlite::location::Location::parse(&url)?).await
         }
     }
 
@@ -156,7 +156,7 @@ impl Store {
             let location = Location::parse(&url, &Clock::system())?;
             return postgres::open::prepare(&location, MigrationPolicy::Always).await;
         }
-        let location = sqlite::location::Location::parse(url.secret())?;
+        let location = sqlite::location::Location::parse(&url)?;
         let plan = sqlite::schema::plan(&location).await?;
         if !plan.is_pending() {
             return Ok(plan);
@@ -177,7 +177,7 @@ impl Store {
             postgres::open::prepare(&location, policy).await?;
             Some(location)
         } else {
-            sqlite::open::prepare(&sqlite::location::Location::parse(url.secret())?, policy).await?;
+            sqlite::open::prepare(&sqlite::location::Location::parse(url)?, policy).await?;
             None
         };
         let chain = OwnChain::new(node);
@@ -194,18 +194,20 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let chain = opener.chain.clone();
         let server = location.clone();
-        let (queue, reader, checkpointer_ended) = if let Some(location) = location {
+        let (queue, reader, risks, checkpointer_ended) = if let Some(location) = location {
             let process = opener.instance.as_ref().map(|_| opener.process);
             let location = location.for_process(process);
+            let risks = location.risks().clone();
             let (writer, pool) = postgres::open::open(location, chain, clock.clone()).await?;
-            (Queue::start(writer), Reader::Postgres(pool), None)
+            (Queue::start(writer), Reader::Postgres(pool), risks, None)
         } else {
-            let location = sqlite::location::Location::parse(url.secret())?;
+            let location = sqlite::location::Location::parse(&url)?;
+            let risks = location.risks().clone();
             let (writer, pool) = sqlite::open::open(location, chain)?;
             let ended = writer.checkpointer_ended();
-            (Queue::start_on_its_own_thread(writer)?, Reader::Sqlite(pool), Some(ended))
+            (Queue::start_on_its_own_thread(writer)?, Reader::Sqlite(pool), risks, Some(ended))
         };
-        Ok(Self::new(queue, reader, url, opener, clock, server, checkpointer_ended))
+        Ok(Self::new(queue, reader, url, opener, clock, Place { risks, server }, checkpointer_ended))
     }
 }
 

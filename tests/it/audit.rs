@@ -51,7 +51,7 @@ fn the_trail_is_signed_when_the_platform_stops_and_a_changed_row_is_named() {
 
 #[test]
 fn whatever_was_done_to_the_trail_is_found_and_the_first_row_is_named() {
-    let site = Site::new();
+    let site = Site::new().with_changed_triggers();
     let platform = site.start();
     platform.admit(NAME, &[]);
     let mut device = Device::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc)).unwrap();

@@ -61,7 +61,7 @@ fn a_copy_made_under_load_is_a_store_of_its_own_with_everything_acknowledged_bef
 
 #[test]
 fn a_store_that_is_damaged_or_tampered_with_is_named() {
-    let site = Site::new();
+    let site = Site::new().with_changed_triggers();
     site.start().stop();
     let cli = Cli::of(&site);
     assert_eq!(cli.try_run(&["store", "check"]).0.code(), Some(0));

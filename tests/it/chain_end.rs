@@ -78,7 +78,7 @@ fn readiness(platform: &Platform) -> (u16, Value) {
 
 #[test]
 fn a_trail_that_is_rewritten_while_the_platform_runs_is_neither_signed_nor_continued() {
-    let site = Site::new().with("audit", "sign-every = \"100ms\"");
+    let site = Site::new().with("audit", "sign-every = \"100ms\"").with_changed_triggers();
     let platform = site.start();
     platform.admit(NAME, &[]);
     let mut wire = connect(&site, &platform);
@@ -113,7 +113,7 @@ fn a_trail_that_is_rewritten_while_the_platform_runs_is_neither_signed_nor_conti
 
 #[test]
 fn a_trail_that_is_rewritten_while_no_platform_runs_is_not_continued() {
-    let site = Site::new();
+    let site = Site::new().with_changed_triggers();
     let platform = site.start();
     platform.admit(NAME, &[]);
     assert_eq!(send(&mut connect(&site, &platform), "1"), "CA");
@@ -166,7 +166,7 @@ fn a_restored_backup_is_served_once_its_end_is_accepted() {
 
 #[test]
 fn a_chain_with_a_fault_is_accepted_on_request_only() {
-    let site = Site::new();
+    let site = Site::new().with_changed_triggers();
     let cli = restored(&site);
     block_on(async {
         let url = format!("sqlite://{}", site.path().join("platform.db").display());
@@ -207,7 +207,7 @@ fn a_restored_backup_is_served_at_once_and_loudly_where_that_is_configured() {
 // What an asynchronous failover does to nodes that stay connected.
 #[test]
 fn a_server_that_lost_acknowledged_messages_gets_no_more_of_them() {
-    let site = Site::on_postgres();
+    let site = Site::on_postgres().with_changed_triggers();
     let platform = site.start();
     platform.admit(NAME, &[]);
     let mut wire = connect(&site, &platform);

@@ -182,7 +182,7 @@ pub fn outside(database: &Path) -> (Runtime, SqliteConnection) {
 
 #[test]
 fn a_message_that_the_store_refuses_does_not_hold_up_those_beside_it() {
-    let site = Site::new();
+    let site = Site::new().with_changed_triggers();
     let platform = site.start();
     platform.admit(NAME, &[]);
     let (runtime, mut database) = outside(&site.path().join("platform.db"));

@@ -32,7 +32,7 @@ fn a_platform_that_stores_no_message_is_not_ready_and_logs_few_lines() {
     let server = Cluster::start();
     let database = server.database();
     let name = database.rsplit('/').next().unwrap().to_owned();
-    let site = Site::of_database(&database);
+    let site = Site::of_database(&database).with_changed_triggers();
     let platform = site.start();
     platform.admit(NAME, &[]);
     let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));

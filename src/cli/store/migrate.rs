@@ -36,6 +36,7 @@ impl Owner {
             return Err(Failure::new(Exit::Usage, anyhow::anyhow!(text)));
         }
         let url = url.with_server_trust_of(configured).with_accepted_risks(configured.accepted_risks());
+        let url = url.with_schema(configured.schema().clone());
         Ok(match self.password_file {
             Some(file) => url.with_password_file(file),
             None => url,

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnection;
-use sqlx::{Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use super::process::{Holder, ProcessId};
@@ -131,7 +131,9 @@ impl Lease {
         };
         let clock = self.location.clock();
         let ahead = clock.difference().map(|difference| difference.ahead.as_micros());
-        let renew = sqlx::query(RENEW).bind(self.node.as_str()).bind(self.process.to_string());
+        let risks = all_risks(self.location.schema(), self.location.expected());
+        let renew = AssertSqlSafe(format!("{RENEW}, {risks} AS risks"));
+        let renew = sqlx::query(renew).bind(self.node.as_str()).bind(self.process.to_string());
         let renew = renew.bind(ahead.and_then(|micros| i64::try_from(micros).ok()));
         let asked = clock.ask();
         let Some(row) = renew.fetch_optional(&mut *connection).await.map_err(classify)? else {
@@ -203,15 +205,11 @@ SET process = excluded.process, host = excluded.host, pid = excluded.pid, renewe
 WHERE lease.process = excluded.process
     OR lease.renewed_at <= excluded.renewed_at - $5 OR lease.renewed_at > excluded.renewed_at + $5";
 
-/// Reports the time of the server, and the risks of its settings, so that they are found while nothing is
-/// written, too.
-const RENEW: &str = concat!(
-    "
+/// Reports the time of the server, and, continued by their expression, the risks, so that they are found
+/// while nothing is written, too.
+const RENEW: &str = "
 UPDATE node_lease SET renewed_at = (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, clock_ahead = $3
 WHERE node = $1 AND process = $2
-RETURNING renewed_at, ",
-    all_risks!(),
-    " AS risks"
-);
+RETURNING renewed_at";
 
 const RELEASE: &str = "UPDATE node_lease SET renewed_at = 0 WHERE node = $1 AND process = $2";

@@ -62,7 +62,7 @@ impl Store {
         if self.url().is_postgres() {
             return Err(StoreError::BackupOnServer);
         }
-        sqlite::backup::backup(&sqlite::location::Location::parse(self.url().secret())?, to).await?;
+        sqlite::backup::backup(&sqlite::location::Location::parse(self.url())?, to).await?;
         let copy = Reader::Sqlite(sqlite::backup::open(to));
         let altered = comparison::altered(&copy).await;
         copy.close().await;

@@ -9,6 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tracing::log::LevelFilter;
 
 use super::endpoint::{Endpoint, decoded, endpoints};
+use crate::model::SchemaName;
 use crate::store::error::StoreError;
 
 /// Where the servers are and how to connect to them. There is no `Debug`: it holds a password.
@@ -102,7 +103,15 @@ impl Address {
     }
 
     /// How to connect to one of the endpoints. `password` takes precedence over the one in the URL.
-    pub(super) fn options(&self, endpoint: &Endpoint, password: Option<&str>) -> PgConnectOptions {
+    ///
+    /// The session searches `schema` alone, behind the server's own names and before temporary ones, whatever
+    /// the server, the database or the role have set: what others create elsewhere is never found.
+    pub(super) fn options(
+        &self,
+        endpoint: &Endpoint,
+        password: Option<&str>,
+        schema: &SchemaName,
+    ) -> PgConnectOptions {
         // The constructor reads the environment: everything that it sets is set again.
         let mut options = PgConnectOptions::new_without_pgpass()
             .host(endpoint.tls_name())
@@ -111,6 +120,7 @@ impl Address {
             .password(password.or(self.password.as_deref()).unwrap_or_default())
             .ssl_mode(self.ssl_mode(endpoint))
             .application_name("pcd-platform")
+            .options([("search_path", format!("{schema},pg_temp"))])
             .log_statements(LevelFilter::Trace);
         if let Some(user) = &self.user {
             options = options.username(user);

@@ -92,7 +92,9 @@ impl Connection for PgConnection {
             } else {
                 let key =
                     (row.message.record.device.as_str().to_owned(), row.correlation, *row.message.digest);
-                before.get(&key).cloned().ok_or(StoreError::unreadable("message"))?
+                let is_accepted = row.message.record.verdict.rejection().is_none();
+                // Neither stored now nor before: a trigger or a rule has dropped it.
+                before.get(&key).filter(|_| is_accepted).cloned().ok_or(StoreError::Dropped("message"))?
             };
             if let Some(place) = outcomes.get_mut(row.place) {
                 *place = Some(outcome);
@@ -108,7 +110,10 @@ impl Connection for PgConnection {
         end: &ChainHead,
     ) -> Result<(), StoreError> {
         let append = bind_events(sqlx::query(APPEND_AUDIT), rows).bind(node.as_str());
-        append.execute(&mut *self).await.map_err(classify)?;
+        let appended = append.execute(&mut *self).await.map_err(classify)?.rows_affected();
+        if usize::try_from(appended).ok() != Some(rows.len()) {
+            return Err(StoreError::Dropped("audit"));
+        }
         if rows.iter().any(|row| row.event == Event::AUDIT_SIGNED) {
             let record = sqlx::query(RECORD_END).bind(node.as_str()).bind(stored_number(end.number));
             record.bind(end.hash.as_bytes().as_slice()).execute(self).await.map_err(classify)?;

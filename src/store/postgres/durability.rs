@@ -6,6 +6,8 @@
 //! trigger or a function may have changed the session. Level: `on`, or `remote_apply` where the server asks
 //! for that. `fsync` and the like belong to the server; a transaction that finds them changed stores nothing.
 //!
+//! The tables can be changed like a setting: see [`super::integrity`].
+//!
 //! What remains: the server applies a new setting to one process after the other. A commit of that moment may
 //! have been written by a process that already no longer synchronises.
 
@@ -13,12 +15,22 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::failure::classify;
-use crate::model::StoreRisks;
+use super::integrity::{Expected, table_risks};
+use crate::model::{SchemaName, StoreRisks};
 use crate::store::error::StoreError;
 
 /// Sets the level of the session, and returns the risks of the server.
-pub(in crate::store) async fn examine(connection: &mut PgConnection) -> Result<StoreRisks, StoreError> {
-    let row = sqlx::query(EXAMINE).fetch_one(connection).await.map_err(classify)?;
+pub(in crate::store) async fn examine(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+    expected: Expected,
+) -> Result<StoreRisks, StoreError> {
+    let examine = format!(
+        "SELECT set_config('synchronous_commit', {}, false), {} AS risks",
+        level!(),
+        all_risks(schema, expected)
+    );
+    let row = sqlx::query(AssertSqlSafe(examine)).fetch_one(connection).await.map_err(classify)?;
     Ok(risks_from(row.try_get("risks").map_err(classify)?))
 }
 
@@ -30,7 +42,7 @@ pub(super) async fn accept(connection: &mut PgConnection, accepted: StoreRisks) 
 
 /// The risks as the server computes them.
 pub(in crate::store) fn risks_from(bits: i32) -> StoreRisks {
-    StoreRisks::from_bits(u8::try_from(bits).unwrap_or_default())
+    StoreRisks::from_bits(u16::try_from(bits).unwrap_or_default())
 }
 
 /// The expression of the level that a session or a transaction has to have.
@@ -73,24 +85,7 @@ macro_rules! unaccepted_risks {
 }
 pub(super) use unaccepted_risks;
 
-/// The expression of all risks. Tables that do not exist yet are no risk.
-macro_rules! all_risks {
-    () => {
-        concat!(
-            "(",
-            $crate::store::postgres::durability::setting_risks!(),
-            " + CASE WHEN EXISTS (
-                SELECT FROM pg_class WHERE relpersistence <> 'p' AND oid = ANY (ARRAY[
-                    to_regclass('message'), to_regclass('message_identity'), to_regclass('audit'),
-                    to_regclass('audit_end'), to_regclass('audit_begin'), to_regclass('device'),
-                    to_regclass('device_revision'), to_regclass('seen_identity'), to_regclass('alert_report'),
-                    to_regclass('outbox'), to_regclass('node_lease')
-                ]::oid[])
-            ) THEN 32 ELSE 0 END)"
-        )
-    };
+/// The expression of all risks: of the settings and of the tables in `schema`, which needs no quotes.
+pub(in crate::store) fn all_risks(schema: &SchemaName, expected: Expected) -> String {
+    format!("({} | {})", setting_risks!(), table_risks(schema, expected))
 }
-pub(in crate::store) use all_risks;
-
-const EXAMINE: &str =
-    concat!("SELECT set_config('synchronous_commit', ", level!(), ", false), ", all_risks!(), " AS risks");

@@ -16,6 +16,10 @@ pub(in crate::store) fn classify(error: sqlx::Error) -> StoreError {
         (Some(CORRUPTED), _) if matches!(code.as_deref(), Some("XX001" | "XX002")) => {
             StoreError::Corrupt { place: "the database", source: Some(Arc::new(error.into())) }
         }
+        // The class has both privileges and what a view or a rule does to a statement.
+        (Some(ACCESS | NOT_SUPPORTED | STATE), _) if is_no_table(code.as_deref()) => {
+            StoreError::NoTable(Arc::new(error))
+        }
         (Some(ACCESS), _) => StoreError::Denied(Arc::new(error)),
         (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
             StoreError::Corrupt { place: "a row", source: Some(Arc::new(error.into())) }
@@ -27,9 +31,15 @@ pub(in crate::store) fn classify(error: sqlx::Error) -> StoreError {
 /// Whether the server has rolled back the transaction because of a conflict with another one. A retry may
 /// succeed.
 pub(super) fn is_conflict(error: &StoreError) -> bool {
-    let StoreError::Unreachable(error) = error else { return false };
+    let (StoreError::Unreachable(error) | StoreError::NoTable(error)) = error else { return false };
     // serialization_failure, deadlock_detected, and a statement that was prepared before a table changed
     matches!(code(error).as_deref(), Some("40001" | "40P01" | "0A000")) || is_row_conflict(error)
+}
+
+/// feature_not_supported (a rule in place of an INSERT), object_not_in_prerequisite_state (a view that takes
+/// no rows), wrong_object_type, invalid_column_reference (the unique index of a table is missing)
+fn is_no_table(code: Option<&str>) -> bool {
+    matches!(code, Some("0A000" | "55000" | "42809" | "42P10"))
 }
 
 /// Whether another process of this node has written to its audit chain while this one waited for the lock.
@@ -60,3 +70,5 @@ const LIMIT: &str = "54";
 const CORRUPTED: &str = "XX";
 /// Among them `insufficient_privilege` and `undefined_table`.
 const ACCESS: &str = "42";
+const NOT_SUPPORTED: &str = "0A";
+const STATE: &str = "55";

@@ -6,6 +6,7 @@
 //! after a failover the writer, the lease and the readers find the other server when they reconnect.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ use super::address::Address;
 use super::durability;
 use super::endpoint::Endpoint;
 use super::failure::classify;
+use super::integrity::Expected;
 use super::password::{Password, require_private};
-use crate::model::{Clock, StoreRisks, StoreUrl, explained};
+use crate::model::{Clock, SchemaName, StoreUrl, explained};
 use crate::store::error::StoreError;
 use crate::store::instance::process::ProcessId;
 use crate::store::row::time_from_server;
@@ -42,6 +44,8 @@ struct Servers {
     current: Mutex<Endpoint>,
     risks: ObservedRisks,
     clock: ServerClock,
+    /// Whether the schema was found to be that of this program, so that each difference is a risk.
+    is_current: AtomicBool,
 }
 
 /// What new connections of the readers use.
@@ -54,13 +58,11 @@ pub(super) struct Route {
 /// What a reload changes, read and not yet applied. There is no `Debug`: it holds a password.
 pub(in crate::store) struct Access {
     password: Password,
-    accepted_risks: StoreRisks,
 }
 
 impl Access {
     pub(in crate::store) fn read(url: &StoreUrl) -> Result<Self, StoreError> {
-        let password = Password::read(url.password_file())?;
-        Ok(Self { password, accepted_risks: url.accepted_risks() })
+        Password::read(url.password_file()).map(|password| Self { password })
     }
 }
 
@@ -82,6 +84,7 @@ impl Location {
             current: Mutex::new(first),
             risks: ObservedRisks::new(url.accepted_risks()),
             clock: ServerClock::new(clock.clone()),
+            is_current: AtomicBool::new(false),
         };
         Ok(Self { servers: Arc::new(servers), process: None })
     }
@@ -100,6 +103,31 @@ impl Location {
         &self.servers.risks
     }
 
+    /// The schema that holds the tables.
+    pub(in crate::store) fn schema(&self) -> &SchemaName {
+        self.url().schema()
+    }
+
+    /// What the tables have to be.
+    pub(in crate::store) fn expected(&self) -> Expected {
+        let is_current = self.servers.is_current.load(Ordering::Relaxed);
+        if is_current { Expected::ThisVersion } else { Expected::AnyVersion }
+    }
+
+    /// From now on the tables have to be those of this program.
+    ///
+    /// # Errors
+    /// [`StoreError::Risky`] when they are not, and that is not accepted.
+    pub(super) async fn require_current(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        self.servers.is_current.store(true, Ordering::Relaxed);
+        self.observe_risks(connection).await
+    }
+
+    async fn observe_risks(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        self.risks().observe(durability::examine(connection, self.schema(), self.expected()).await?);
+        self.risks().require_accepted()
+    }
+
     /// The clock of the server, as observed by the connections of this location and its clones.
     pub(in crate::store) fn clock(&self) -> &ServerClock {
         &self.servers.clock
@@ -112,7 +140,6 @@ impl Location {
 
     /// Applies a reload: for connections that are opened from now on.
     pub(in crate::store) fn apply(&self, access: Access) {
-        self.servers.risks.accept(access.accepted_risks);
         *self.password() = access.password;
     }
 
@@ -123,7 +150,7 @@ impl Location {
 
     /// How to connect by this route.
     pub(super) fn options(&self, route: &Route) -> PgConnectOptions {
-        self.servers.address.options(&route.endpoint, route.password.as_deref())
+        self.servers.address.options(&route.endpoint, route.password.as_deref(), self.schema())
     }
 
     #[cfg(test)]
@@ -171,7 +198,7 @@ impl Location {
     async fn connect_to(&self, endpoint: &Endpoint) -> Result<PgConnection, StoreError> {
         let Servers { address, url, .. } = &*self.servers;
         // The password is not locked while this waits.
-        let options = address.options(endpoint, self.password().secret());
+        let options = address.options(endpoint, self.password().secret(), self.schema());
         let mut connection = PgConnection::connect_with(&options)
             .await
             .map_err(|source| StoreError::Connect { place: url.clone(), source: Arc::new(source) })?;
@@ -211,8 +238,7 @@ impl Location {
         if row.try_get::<i32, _>("version").map_err(classify)? < MIN_SERVER_VERSION {
             return Err(StoreError::Server("older than PostgreSQL 13; upgrade it"));
         }
-        self.risks().observe(durability::examine(connection).await?);
-        self.risks().require_accepted()
+        self.observe_risks(connection).await
     }
 }
 

@@ -6,6 +6,7 @@ mod connection;
 pub(in crate::store) mod durability;
 mod endpoint;
 pub(in crate::store) mod failure;
+pub(in crate::store) mod integrity;
 pub(in crate::store) mod listener;
 pub(in crate::store) mod location;
 pub(in crate::store) mod open;

@@ -58,15 +58,15 @@ async fn prepare_on(
     policy: MigrationPolicy,
 ) -> Result<MigrationPlan, StoreError> {
     if policy == MigrationPolicy::Never {
-        return schema::read(connection, location)
-            .await?
-            .require_current(location.url())
-            .map(|()| MigrationPlan::default());
+        schema::read(connection, location).await?.require_current(location.url())?;
+        return location.require_current(connection).await.map(|()| MigrationPlan::default());
     }
     let plan = schema::plan_on(connection, location).await?;
     policy.require(&plan)?;
     if plan.is_pending() {
+        schema::require_create(connection, location, &plan).await?;
         schema::migrate(connection).await?;
+        location.require_current(connection).await?;
     }
     Ok(plan)
 }

@@ -72,12 +72,15 @@ pub(in crate::store) const RIGHTS: [Rights; 19] = [
 ];
 
 /// Without the schema or the database no table is visible: then only that is named.
-const SELECT_MISSING: &str = ")
+const SELECT_MISSING: &str = "), schema AS (
+    SELECT FROM pg_namespace
+    WHERE nspname = split_part(current_setting('search_path'), ',', 1) AND has_schema_privilege(oid, 'USAGE')
+)
 SELECT 'CONNECT on database ' || current_database() AS missing
 WHERE NOT has_database_privilege(current_database(), 'CONNECT')
 UNION ALL
-SELECT 'USAGE on the schema of the tables' WHERE current_schema() IS NULL
+SELECT 'USAGE on the schema of the tables' WHERE NOT EXISTS (SELECT FROM schema)
 UNION ALL
 SELECT string_agg(privilege, ', ' ORDER BY privilege) || ' on ' || name FROM needed
-WHERE current_schema() IS NOT NULL AND NOT coalesce(has_table_privilege(to_regclass(name), privilege), false)
+WHERE EXISTS (SELECT FROM schema) AND NOT coalesce(has_table_privilege(to_regclass(name), privilege), false)
 GROUP BY name";

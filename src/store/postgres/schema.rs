@@ -22,8 +22,13 @@ pub(in crate::store) async fn read(
 ) -> Result<Schema, StoreError> {
     if !has_table(connection, "_sqlx_migrations").await? {
         // Again within one statement: another node may be creating the store.
-        let is_foreign = sqlx::query_scalar(IS_FOREIGN).fetch_one(connection).await.map_err(classify)?;
-        return if is_foreign { Err(StoreError::Foreign(location.url().clone())) } else { Ok(Schema::Empty) };
+        let is_foreign =
+            sqlx::query_scalar(IS_FOREIGN).fetch_one(&mut *connection).await.map_err(classify)?;
+        if is_foreign {
+            return Err(StoreError::Foreign(location.url().clone()));
+        }
+        require_no_other_schema(connection, location).await?;
+        return Ok(Schema::Empty);
     }
     let applied = connection.list_applied_migrations("_sqlx_migrations").await.map_err(migration_failure)?;
     let applied: Vec<_> =
@@ -31,21 +36,51 @@ pub(in crate::store) async fn read(
     if applied.is_empty() { Ok(Schema::Empty) } else { Schema::compare(&applied, &MIGRATOR) }
 }
 
+/// A store in another schema would be forgotten if this one were created.
+async fn require_no_other_schema(
+    connection: &mut PgConnection,
+    location: &Location,
+) -> Result<(), StoreError> {
+    let configured = location.schema();
+    let found: Option<String> = sqlx::query_scalar(SELECT_OTHER_SCHEMA)
+        .bind(configured.as_str())
+        .fetch_optional(connection)
+        .await
+        .map_err(classify)?;
+    match found {
+        Some(found) => Err(StoreError::OtherSchema { configured: configured.clone(), found }),
+        None => Ok(()),
+    }
+}
+
 /// What a migration would do to the store.
 pub(in crate::store) async fn plan(location: &Location) -> Result<MigrationPlan, StoreError> {
     let mut connection = location.connect().await?;
     let plan = plan_on(&mut connection, location).await?;
     if plan.is_pending() {
-        require_create(&mut connection).await?;
+        require_create(&mut connection, location, &plan).await?;
     }
     Ok(plan)
 }
 
-/// The migrations create tables.
-async fn require_create(connection: &mut PgConnection) -> Result<(), StoreError> {
-    let missing: Option<String> =
-        sqlx::query_scalar(SELECT_NO_CREATE).fetch_optional(connection).await.map_err(classify)?;
-    missing.map_or(Ok(()), |missing| Err(StoreError::NotGranted(missing)))
+/// The migrations of `plan` create tables. In a schema that is not there they would be temporary ones.
+pub(super) async fn require_create(
+    connection: &mut PgConnection,
+    location: &Location,
+    plan: &MigrationPlan,
+) -> Result<(), StoreError> {
+    let missing: Option<String> = sqlx::query_scalar(SELECT_NO_CREATE)
+        .bind(location.schema().as_str())
+        .fetch_optional(connection)
+        .await
+        .map_err(classify)?;
+    match missing {
+        Some(missing) if plan.creates && missing.starts_with("CREATE") => {
+            Err(StoreError::NoTables(location.url().clone()))
+        }
+        Some(missing) => Err(StoreError::NotGranted(missing)),
+        None => Ok(()),
+    }
 }
 
 /// The same, through this connection.
@@ -55,7 +90,10 @@ pub(super) async fn plan_on(
 ) -> Result<MigrationPlan, StoreError> {
     let (pending, creates) = match read(connection, location).await? {
         Schema::Empty => (Schema::everything(&MIGRATOR), true),
-        Schema::Current => (Pending::none(&MIGRATOR), false),
+        Schema::Current => {
+            location.require_current(connection).await?;
+            (Pending::none(&MIGRATOR), false)
+        }
         Schema::Outdated(pending) => (pending, false),
     };
     let mut plan = MigrationPlan::new(pending, creates, volume(connection).await?);
@@ -140,7 +178,7 @@ pub(in crate::store) static MIGRATOR: Migrator = sqlx::migrate!("migrations/post
 /// Whether the schema has tables, and none of this program. Tables of extensions do not count.
 const IS_FOREIGN: &str = "
 SELECT count(*) > 0 AND NOT coalesce(bool_or(relname = '_sqlx_migrations'), false) FROM pg_class
-WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p') AND NOT EXISTS (
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = split_part(current_setting('search_path'), ',', 1)) AND relkind IN ('r', 'p') AND NOT EXISTS (
     SELECT FROM pg_depend
     WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e'
 )";
@@ -148,9 +186,22 @@ WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind 
 /// Rows that are counted one by one.
 const MAX_COUNTED: i64 = 2_000_000;
 
+/// A schema that has been migrated by this program, and is not $1.
+const SELECT_OTHER_SCHEMA: &str = "
+SELECT nspname::text FROM pg_namespace
+WHERE nspname <> $1 AND (
+    SELECT count(*) FROM pg_class
+    WHERE relnamespace = pg_namespace.oid AND relkind = 'r' AND relname IN ('_sqlx_migrations', 'message', 'audit')
+) = 3
+ORDER BY nspname LIMIT 1";
+
+/// Why this role cannot create tables in the schema $1; no row: it can.
 const SELECT_NO_CREATE: &str = "
-SELECT format('CREATE on schema %s for role %s', coalesce(current_schema(), 'public'), current_user)
-WHERE NOT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)";
+SELECT CASE WHEN oid IS NULL THEN format('the schema %s, which is not there', wanted)
+    WHEN NOT has_schema_privilege(oid, 'USAGE') THEN format('USAGE on schema %s for role %s', wanted, current_user)
+    ELSE format('CREATE on schema %s for role %s', wanted, current_user) END
+FROM (VALUES ($1)) AS asked (wanted) LEFT JOIN pg_namespace ON nspname = wanted
+WHERE NOT coalesce(has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE'), false)";
 
 const SELECT_SERVING: &str = "
 SELECT node, host, pid FROM node_lease

@@ -20,9 +20,11 @@
 //!
 //! **All or nothing.** If a message is already stored, nothing is written: no
 //! error, which the server would log with the statement. A message that another node stores in the same
-//! moment violates that index, and the statement fails as a whole; that is logged. Its triggers run as part
-//! of it. It is committed when the server reports that it is ready for the next query, not when it reports
-//! the number of inserted rows, which comes earlier; sqlx waits for the former.
+//! moment violates that index, and the statement fails as a whole; that is logged. `ON CONFLICT DO NOTHING`
+//! would store the rest without that message, and its audit row is part of the chain: only an error takes the
+//! rest back within one statement. Its triggers run as part of it. It is committed when the server reports
+//! that it is ready for the next query, not when it returns the number of inserted rows, which comes earlier;
+//! sqlx waits for the former at the end of the rows.
 //!
 //! **Durability.** The lock also sets the level of this commit, and finds no row when the server has got a
 //! setting with which it can lose commits: see [`super::durability`].
@@ -31,6 +33,7 @@
 //! server executes the statement later than that check, it writes nothing, because the chain has moved on or
 //! because the messages are already stored: see `begin` in [`crate::store::write::batch`].
 
+use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::durability::{set_level, unaccepted_risks};
@@ -74,11 +77,14 @@ pub(super) async fn write(
         .bind(node.as_str())
         .bind(stored_number(end.number))
         .bind(end.hash.as_bytes().as_slice());
-    match query.execute(connection).await.map_err(classify) {
+    // All rows, and not one: only the end of the result says that it is committed.
+    let appended = query.fetch_all(connection).await.map_err(classify);
+    match appended.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(classify))) {
         // The chain has another head.
-        Ok(done) if done.rows_affected() == 0 => Ok(None),
+        Ok(0_i64) => Ok(None),
         Ok(_) => Ok(Some(Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved })),
-        // Another process has written meanwhile, or an entry cannot be stored; the statement is rolled back.
+        // Another process has written meanwhile, an entry cannot be stored, or a row was dropped; the
+        // statement is rolled back.
         Err(error) if error.concerns_one_entry() || is_conflict(&error) => Ok(None),
         Err(error) => {
             let done = Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved };
@@ -94,7 +100,8 @@ fn has_copies(rows: &[NewRow<'_>]) -> bool {
     keys.clone().zip(keys.skip(1)).any(|(one, next)| one == next)
 }
 
-/// Affects as many rows as it appends to the trail: all, or none.
+/// Returns how many rows it appends to the trail: all, or none. A trigger or a rule can drop rows without an
+/// error; when less were inserted than given, the division by zero rolls everything back.
 const WRITE: &str = concat!(
     "
 WITH locked AS (
@@ -115,11 +122,18 @@ WITH locked AS (
 ), stored AS (",
     insert_messages!(),
     "
-    CROSS JOIN chain ORDER BY place
+    CROSS JOIN chain ORDER BY place RETURNING id
+), appended AS (
+    INSERT INTO audit (node, number, at, event, details, hash)
+    SELECT chain.node, new.number, new.at, new.event, new.details, new.hash
+    FROM chain CROSS JOIN unnest($21::bigint[], $22::bigint[], $23::text[], $24::text[], $25::bytea[])
+        AS new (number, at, event, details, hash)
+    ORDER BY new.number RETURNING number
+), counted AS (
+    SELECT (SELECT count(*) FROM chain) AS chains, (SELECT count(*) FROM stored) AS messages,
+        (SELECT count(*) FROM appended) AS rows
 )
-INSERT INTO audit (node, number, at, event, details, hash)
-SELECT chain.node, new.number, new.at, new.event, new.details, new.hash
-FROM chain CROSS JOIN unnest($21::bigint[], $22::bigint[], $23::text[], $24::text[], $25::bytea[])
-    AS new (number, at, event, details, hash)
-ORDER BY new.number"
+SELECT CASE WHEN messages = chains * cardinality($1::bytea[]) AND rows = chains * cardinality($21::bigint[])
+    THEN rows ELSE 1 / least(rows, 0) END
+FROM counted"
 );

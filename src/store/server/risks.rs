@@ -1,25 +1,26 @@
-//! The risks of the server's settings, as observed last, and those that the operator accepts.
+//! The risks of a store, as observed last, and those that the operator accepts.
 //!
-//! Settings such as `fsync` can change while the platform is connected (`ALTER SYSTEM`, reload). Each
-//! connection reports them when it is opened, and the renewal of the lease every two seconds. Besides, each
-//! transaction that stores a message checks those that change at a reload by itself, in its own round trip:
-//! see [`crate::store::postgres::durability`].
+//! Settings such as `fsync`, and the tables, can change while the platform is connected (`ALTER SYSTEM`,
+//! `ALTER TABLE`). On a server each connection reports them when it is opened, and the renewal of the lease
+//! every two seconds. Besides, each transaction that stores a message checks the settings by itself, in its
+//! own round trip: see [`crate::store::postgres::durability`]. A file is examined before and after each
+//! commit: see [`crate::store::sqlite::integrity`].
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::metrics::Metrics;
 use crate::model::{StoreRisk, StoreRisks};
 use crate::store::error::StoreError;
 
-/// The risks of the server of one store. Clones share them.
+/// The risks of one store. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct ObservedRisks(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    observed: AtomicU8,
-    accepted: AtomicU8,
+    observed: AtomicU16,
+    accepted: AtomicU16,
     metrics: OnceLock<Metrics>,
 }
 
@@ -53,18 +54,18 @@ impl ObservedRisks {
         for risk in appeared.without(self.accepted()).iter() {
             tracing::error!(
                 risk = risk.code(),
-                "the store's server can lose acknowledged messages: {risk}; nothing is acknowledged until the setting \
-                 is changed back or accepted (store.accepted-risks)"
+                "the store can lose or hide acknowledged messages: {risk}; nothing is acknowledged until that is \
+                 changed back or accepted (store.accepted-risks)"
             );
         }
         for risk in appeared.without(appeared.without(self.accepted())).iter() {
             tracing::warn!(
                 risk = risk.code(),
-                "the store's server can lose acknowledged messages: {risk}; store.accepted-risks accepts it"
+                "the store can lose or hide acknowledged messages: {risk}; store.accepted-risks accepts it"
             );
         }
         for risk in before.without(now).iter() {
-            tracing::warn!(risk = risk.code(), "the store's server no longer has this risk");
+            tracing::warn!(risk = risk.code(), "the store no longer has this risk");
         }
     }
 
@@ -77,7 +78,7 @@ impl ObservedRisks {
     }
 
     /// # Errors
-    /// [`StoreError::Risky`] when the server has a risk that is not accepted: nothing that it commits may be
+    /// [`StoreError::Risky`] when the store has a risk that is not accepted: nothing that it commits may be
     /// acknowledged.
     pub(in crate::store) fn require_accepted(&self) -> Result<(), StoreError> {
         let risks = self.observed().without(self.accepted());

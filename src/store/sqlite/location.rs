@@ -17,11 +17,13 @@ use crate::filesystem::{create_folder, open_or_create};
 use crate::model::StoreUrl;
 use crate::store::access;
 use crate::store::error::StoreError;
+use crate::store::server::risks::ObservedRisks;
 
 /// The path of the SQLite file.
 #[derive(Debug, Clone)]
 pub(in crate::store) struct Location {
     path: PathBuf,
+    risks: ObservedRisks,
     /// The maximum number of pages of the file, to simulate a full disk.
     #[cfg(test)]
     pub(in crate::store) max_pages: Option<u32>,
@@ -29,8 +31,8 @@ pub(in crate::store) struct Location {
 
 impl Location {
     /// Parses `sqlite:PATH` or `sqlite://PATH`.
-    pub(in crate::store) fn parse(url: &str) -> Result<Self, StoreError> {
-        let path = url.strip_prefix("sqlite:").ok_or(StoreError::Url)?;
+    pub(in crate::store) fn parse(url: &StoreUrl) -> Result<Self, StoreError> {
+        let path = url.secret().strip_prefix("sqlite:").ok_or(StoreError::Url)?;
         let path = path.strip_prefix("//").unwrap_or(path);
         // SQLite takes these for a database in memory, which is not durable.
         if path.is_empty() || path.starts_with(':') || path.contains(['?', '\0']) {
@@ -38,6 +40,7 @@ impl Location {
         }
         Ok(Self {
             path: path.into(),
+            risks: ObservedRisks::new(url.accepted_risks()),
             #[cfg(test)]
             max_pages: None,
         })
@@ -63,6 +66,11 @@ impl Location {
 
     pub(in crate::store) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The risks of the file, as observed by the writer of this location and its clones.
+    pub(in crate::store) fn risks(&self) -> &ObservedRisks {
+        &self.risks
     }
 
     pub(in crate::store) fn url(&self) -> StoreUrl {

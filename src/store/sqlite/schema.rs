@@ -4,12 +4,14 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 
 use super::failure::read_error;
+use super::integrity;
 use super::location::Location;
+use super::migrator::MIGRATOR;
 use crate::store::error::StoreError;
 use crate::store::instance::file_lock;
 use crate::store::migration::pending::Pending;
@@ -63,10 +65,15 @@ pub(in crate::store) async fn plan(location: &Location) -> Result<MigrationPlan,
     let planned = async {
         let (pending, creates) = match read_on(&mut connection, location).await? {
             Schema::Empty => (Schema::everything(&MIGRATOR), true),
-            Schema::Current => (Pending::none(&MIGRATOR), false),
+            Schema::Current => {
+                location.risks().observe(integrity::examine_reading(&mut connection).await?);
+                location.risks().require_accepted()?;
+                (Pending::none(&MIGRATOR), false)
+            }
             Schema::Outdated(pending) => (pending, false),
         };
-        Ok(MigrationPlan::new(pending, creates, volume(&mut connection, path).await?))
+        let plan = MigrationPlan::new(pending, creates, volume(&mut connection, path).await?);
+        Ok(MigrationPlan { risks: location.risks().observed(), ..plan })
     };
     let planned = planned.await;
     let _ = connection.close().await;
@@ -134,5 +141,3 @@ fn free_space(path: &Path) -> Option<u64> {
 const IS_FOREIGN: &str = "
 SELECT count(*) > 0 AND coalesce(sum(name = '_sqlx_migrations'), 0) = 0
 FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
-
-pub(in crate::store) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::checkpoint::Checkpointer;
 use super::database_file::DatabaseFile;
 use super::failure::write_error;
+use super::integrity;
 use super::location::Location;
 use crate::audit::{ChainHead, Event, RowHash};
 use crate::model::{MessageId, NodeName};
@@ -35,15 +36,30 @@ pub(in crate::store) struct Writer {
     chain: OwnChain,
     /// `None` after a failure, which may have left the connection in any state.
     connection: Option<Sqlite>,
+    /// The version of the schema in the file that was examined last.
+    examined: Option<i64>,
     checkpointer: Checkpointer,
 }
 
 impl Writer {
     pub(super) fn open(location: Location, chain: OwnChain) -> Result<Self, StoreError> {
-        let connection = Some(location.connect_to_write()?);
+        let connection = location.connect_to_write()?;
         let file = DatabaseFile::open(&location)?;
         let checkpointer = Checkpointer::start(location.connect_to_write()?);
-        Ok(Self { location, file, chain, connection, checkpointer })
+        let mut writer = Self { location, file, chain, connection: None, examined: None, checkpointer };
+        writer.require_own_schema(&connection)?;
+        writer.connection = Some(connection);
+        Ok(writer)
+    }
+
+    /// Examines the schema if it has changed since it was examined last.
+    fn require_own_schema(&mut self, connection: &Sqlite) -> Result<(), StoreError> {
+        let version = integrity::version(connection)?;
+        if self.examined != Some(version) {
+            self.location.risks().observe(integrity::examine(connection)?);
+            self.examined = Some(version);
+        }
+        self.location.risks().require_accepted()
     }
 
     /// Cancelled when the checkpoint thread has ended.
@@ -62,10 +78,16 @@ impl Backend for Writer {
             Some(connection) => connection,
             None => self.location.connect_to_write()?,
         };
+        if let Err(error) = self.require_own_schema(&connection) {
+            self.examined = None;
+            return Err(error);
+        }
         let committed = batch::write(&mut connection, &self.chain, &[], entries).await;
         let Committed { outcomes, end } = committed.map_err(|failed| failed.error)?;
         // A commit to a file that was replaced meanwhile is not durable for any later process.
         self.file.check()?;
+        // Nor is one to a table that was changed meanwhile.
+        self.require_own_schema(&connection)?;
         self.chain.committed(end);
         // After an error the connection is dropped: some errors roll the transaction back and others do not,
         // and a new connection has a known state.
@@ -134,7 +156,7 @@ impl Connection for Sqlite {
             let number = stored_number(head.number);
             let row =
                 params![node.as_str(), number, at.as_microsecond(), event, details, head.hash.as_bytes()];
-            insert.execute(row).map_err(write_error)?;
+            require_one(insert.execute(row).map_err(write_error)?, "audit")?;
         }
         if rows.iter().all(|row| row.event != Event::AUDIT_SIGNED) {
             return Ok(());
@@ -211,8 +233,13 @@ fn insert(connection: &Sqlite, message: &IncomingMessage<'_>) -> Result<WriteOut
         record.acknowledgement.as_ref(),
         content.bytes.as_ref(),
     ];
-    prepared(connection, INSERT_MESSAGE)?.execute(row).map_err(write_error)?;
+    require_one(prepared(connection, INSERT_MESSAGE)?.execute(row).map_err(write_error)?, "message")?;
     Ok(WriteOutcome::Applied)
+}
+
+/// A trigger can drop a row without an error.
+const fn require_one(inserted: usize, table: &'static str) -> Result<(), StoreError> {
+    if inserted == 1 { Ok(()) } else { Err(StoreError::Dropped(table)) }
 }
 
 /// Accepted messages with the control id of a message.

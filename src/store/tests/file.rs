@@ -11,7 +11,7 @@ use crate::store::write::queue::Queue;
 #[tokio::test]
 async fn the_writer_synchronises_at_every_commit() {
     let place = TestStore::new();
-    let location = sqlite::location::Location::parse(&place.url()).unwrap();
+    let location = sqlite::location::Location::parse(&StoreUrl::new(place.url())).unwrap();
     place.open().await.close().await;
     let connection = location.connect_to_write().unwrap();
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
@@ -29,7 +29,8 @@ async fn committed_pages_are_checkpointed_besides_the_writer() {
     for n in 0..80 {
         store.record(place.record(&n.to_string(), large)).await.unwrap();
     }
-    let direct = sqlite::location::Location::parse(&place.url()).unwrap().connect_to_write().unwrap();
+    let direct =
+        sqlite::location::Location::parse(&StoreUrl::new(place.url())).unwrap().connect_to_write().unwrap();
     let moved = || direct.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(2)).unwrap();
     let wait = async {
         while moved() == 0 {
@@ -42,7 +43,7 @@ async fn committed_pages_are_checkpointed_besides_the_writer() {
 #[tokio::test]
 async fn a_full_disk_fails_at_once_and_recovers_when_there_is_space() {
     let place = TestStore::new();
-    let mut location = sqlite::location::Location::parse(&place.url()).unwrap();
+    let mut location = sqlite::location::Location::parse(&StoreUrl::new(place.url())).unwrap();
     location.max_pages = Some(64);
     sqlite::open::prepare(&location, MigrationPolicy::Always).await.unwrap();
     let (writer, pool) = sqlite::open::open(location, OwnChain::new(NodeName::from_hostname())).unwrap();

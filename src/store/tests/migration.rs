@@ -15,7 +15,7 @@ fn migrations_have_the_same_numbers_and_names_on_both_databases() {
     let of = |migrator: &sqlx::migrate::Migrator| {
         migrator.iter().map(|one| (one.version, one.description.to_string())).collect::<Vec<_>>()
     };
-    assert_eq!(of(&sqlite::schema::MIGRATOR), of(&postgres::schema::MIGRATOR));
+    assert_eq!(of(&sqlite::migrator::MIGRATOR), of(&postgres::schema::MIGRATOR));
 }
 
 /// The last migration of the earlier version.
@@ -29,7 +29,7 @@ async fn data_of_an_earlier_version_reads_unchanged(place: TestStore) {
     let mut direct = place.connect_directly().await;
     match &mut direct {
         DirectConnection::Sqlite(connection) => {
-            sqlite::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+            sqlite::migrator::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
         }
         DirectConnection::Postgres(connection) => {
             postgres::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()

@@ -6,6 +6,7 @@ mod contents;
 mod directory;
 mod failures;
 mod file;
+mod integrity;
 mod messages;
 mod migration;
 mod nodes;

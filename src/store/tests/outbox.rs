@@ -292,7 +292,7 @@ async fn an_order_that_was_accepted_before_the_migration_is_awaited_for_a_limite
     let mut direct = place.connect_directly().await;
     match &mut direct {
         DirectConnection::Sqlite(connection) => {
-            sqlite::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
+            sqlite::migrator::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()
         }
         DirectConnection::Postgres(connection) => {
             postgres::schema::MIGRATOR.run_direct(Some(EARLIER), connection, false).await.unwrap()

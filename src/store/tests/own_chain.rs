@@ -16,7 +16,7 @@ battery! {
 
 async fn serve(place: &TestStore, folder: &tempfile::TempDir, when: WhenBehind) -> Result<Store, StoreError> {
     let chain = OwnChain::remembered("ward-7".parse().unwrap(), folder.path(), when);
-    Store::serve_chain(chain, &place.url(), MigrationPolicy::Always, place.clock.clone()).await
+    Store::serve_chain(chain, place.tampered_url(), MigrationPolicy::Always, place.clock.clone()).await
 }
 
 async fn refusing(place: &TestStore, folder: &tempfile::TempDir) -> Store {

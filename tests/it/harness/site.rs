@@ -165,6 +165,11 @@ impl Site {
         keys.into_iter().fold(self, |site, key| site.without("audit", key))
     }
 
+    /// A store whose triggers the test changes, which stops a platform otherwise.
+    pub fn with_changed_triggers(self) -> Self {
+        self.with("store", "accepted-risks = [\"triggers-off\", \"foreign-code\"]")
+    }
+
     /// Sets a variable in the environment of the platform.
     pub fn with_environment(mut self, name: &'static str, value: PathBuf) -> Self {
         self.environment.push((name, value));

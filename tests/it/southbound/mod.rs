@@ -265,7 +265,7 @@ fn orders_are_sent_one_at_a_time_and_again_after_a_lost_connection() {
 
 #[test]
 fn an_answer_is_recorded_when_the_store_recovers() {
-    let scene = Scene::new(Site::new());
+    let scene = Scene::new(Site::new().with_changed_triggers());
     let mut wire = scene.connect();
     let (runtime, mut database) = outside(&scene.site.path().join("platform.db"));
     let poison = "CREATE TRIGGER poison BEFORE UPDATE ON outbox WHEN NEW.outcome IS NOT NULL

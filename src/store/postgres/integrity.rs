@@ -1,0 +1,207 @@
+//! Whether the tables of the store are what the migrations made: the expression of the risks that they are.
+//!
+//! A role that owns a table, or may create something in front of it, can make the server report a commit
+//! without keeping the rows, or hide rows from every reader: a view in the place of a table, a rule, a
+//! trigger, a policy, a function that a trigger calls. All of these are in the catalogs of the server, which
+//! every role may read. Names are looked up in one schema, whatever the search path of the session is.
+
+use super::rights::{Need, RIGHTS};
+use crate::model::SchemaName;
+
+/// What is expected of the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Expected {
+    /// The tables that are there are tables. Another version of the program may have made them, and migrates
+    /// them with this connection.
+    AnyVersion,
+    /// Every table, trigger and function of the migrations of this program.
+    ThisVersion,
+}
+
+/// The expression: the bits of [`StoreRisks`](crate::model::StoreRisks).
+pub(super) fn table_risks(schema: &SchemaName, expected: Expected) -> String {
+    let names: Vec<_> = RIGHTS.iter().filter(|rights| rights.need == Need::Always).collect();
+    let names: Vec<_> = names.iter().map(|rights| format!("('{}')", rights.table)).collect();
+    let tables = names.join(", ");
+    let namespace = format!("(SELECT oid FROM pg_namespace WHERE nspname = '{schema}')");
+    let general = format!(
+        "CASE WHEN EXISTS (SELECT FROM own WHERE relkind <> 'r')
+            OR EXISTS (SELECT FROM own JOIN pg_inherits ON own.oid IN (inhparent, inhrelid)) THEN 64 ELSE 0 END
+        | CASE WHEN EXISTS (SELECT FROM own WHERE relpersistence <> 'p') THEN 32 ELSE 0 END
+        | CASE WHEN EXISTS (SELECT FROM own WHERE is_secured)
+            OR EXISTS (SELECT FROM own JOIN pg_policy ON polrelid = own.oid) THEN 256 ELSE 0 END
+        | CASE WHEN EXISTS (SELECT FROM own JOIN pg_rewrite ON ev_class = own.oid WHERE relkind = 'r')
+            THEN 128 ELSE 0 END"
+    );
+    let own = format!(
+        "own AS (
+            SELECT wanted.name, pg_class.oid, relkind, relpersistence,
+                relrowsecurity OR relforcerowsecurity AS is_secured
+            FROM (VALUES {tables}) AS wanted (name)
+            LEFT JOIN pg_class ON relname = wanted.name::name AND relnamespace = {namespace}
+        )"
+    );
+    match expected {
+        Expected::AnyVersion => format!("(WITH {own} SELECT {general})"),
+        Expected::ThisVersion => {
+            let (triggers, code) = (found_triggers(&namespace), foreign_code(schema, &namespace));
+            let listed = TRIGGERS.map(|(table, name, ..)| format!("('{table}', '{name}')")).join(", ");
+            format!(
+                "(WITH {own}, found AS ({triggers}) SELECT {general} | {code}
+                | CASE WHEN EXISTS (SELECT FROM own WHERE oid IS NULL) THEN 64 ELSE 0 END
+                | CASE WHEN EXISTS (SELECT FROM found WHERE NOT is_expected) THEN 128 ELSE 0 END
+                | CASE WHEN EXISTS (
+                    SELECT FROM (VALUES {listed}) AS wanted (on_table, name)
+                    LEFT JOIN found ON found.on_table = wanted.on_table AND tgname = wanted.name::name
+                    WHERE tgenabled IS NULL OR tgenabled NOT IN ('O', 'A')
+                ) THEN 16 ELSE 0 END)"
+            )
+        }
+    }
+}
+
+/// The triggers of the tables, and whether each is one that the migrations made.
+fn found_triggers(namespace: &str) -> String {
+    let wanted = TRIGGERS.map(|(table, name, function, kind, old, new)| {
+        format!("('{table}', '{name}', '{function}', {kind}, '{old}', '{new}')")
+    });
+    format!(
+        "SELECT own.name AS on_table, tgname, tgenabled, wanted.name IS NOT NULL AS is_expected
+        FROM own JOIN pg_trigger ON tgrelid = own.oid LEFT JOIN pg_proc ON pg_proc.oid = tgfoid
+        LEFT JOIN (VALUES {}) AS wanted (on_table, name, function, kind, old_rows, new_rows)
+            ON wanted.on_table = own.name AND tgname = wanted.name::name AND tgtype = wanted.kind
+            AND proname = wanted.function::name AND pronamespace = {namespace} AND pronargs = 0
+            AND coalesce(tgoldtable::text, '') = old_rows AND coalesce(tgnewtable::text, '') = new_rows
+            AND NOT tgisinternal AND tgconstraint = 0 AND tgnargs = 0 AND tgattr::text = '' AND tgqual IS NULL",
+        wanted.join(", ")
+    )
+}
+
+/// Functions of the triggers that are not those of the migrations; functions, operators and types of others
+/// in what the tables compute by themselves (defaults, checks, indexes); and functions and operators of the
+/// schema with the name of one of the server's, which the statements of the platform could find.
+fn foreign_code(schema: &SchemaName, namespace: &str) -> String {
+    let functions = FUNCTIONS.map(|(name, language, is_definer, has_path, digest)| {
+        let path = if has_path { format!("search_path={schema},pg_temp") } else { String::new() };
+        format!("('{name}', '{language}', {is_definer}, '{path}', '{digest}')")
+    });
+    let functions = functions.join(", ");
+    format!(
+        "CASE WHEN EXISTS (
+            SELECT FROM (VALUES {functions}) AS wanted (name, language, is_definer, path, digest)
+            WHERE NOT EXISTS (
+                SELECT FROM pg_proc JOIN pg_language ON pg_language.oid = prolang
+                WHERE proname = wanted.name::name AND pronamespace = {namespace} AND prosecdef = is_definer
+                    AND lanname = wanted.language::name AND encode(sha256(convert_to(prosrc, 'UTF8')), 'hex') = digest
+                    AND translate(coalesce(array_to_string(proconfig, ';'), ''), ' \"', '') = path
+            )
+        ) OR EXISTS (
+            SELECT FROM pg_depend
+            WHERE refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass)
+                AND (classid, objid) IN (
+                    SELECT 'pg_class'::regclass::oid, own.oid FROM own
+                    UNION ALL
+                    SELECT 'pg_constraint'::regclass, pg_constraint.oid
+                    FROM own JOIN pg_constraint ON conrelid = own.oid
+                    UNION ALL SELECT 'pg_attrdef'::regclass, pg_attrdef.oid FROM own JOIN pg_attrdef ON adrelid = own.oid
+                    UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM own JOIN pg_index ON indrelid = own.oid
+                )
+        ) OR EXISTS (
+            SELECT FROM pg_proc AS other
+            WHERE pronamespace = {namespace} AND EXISTS (
+                SELECT FROM pg_proc WHERE proname = other.proname AND pronamespace = 'pg_catalog'::regnamespace
+            ) AND NOT EXISTS (
+                SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = other.oid AND deptype = 'e'
+            )
+        ) OR EXISTS (
+            SELECT FROM pg_operator AS other
+            WHERE oprnamespace = {namespace} AND EXISTS (
+                SELECT FROM pg_operator WHERE oprname = other.oprname AND oprnamespace = 'pg_catalog'::regnamespace
+            ) AND NOT EXISTS (
+                SELECT FROM pg_depend WHERE classid = 'pg_operator'::regclass AND objid = other.oid AND deptype = 'e'
+            )
+        ) THEN 128 ELSE 0 END"
+    )
+}
+
+/// The bits of `pg_trigger.tgtype`.
+mod kind {
+    pub(super) const ROW: i16 = 1;
+    pub(super) const BEFORE: i16 = 1 << 1;
+    pub(super) const INSERT: i16 = 1 << 2;
+    pub(super) const DELETE: i16 = 1 << 3;
+    pub(super) const UPDATE: i16 = 1 << 4;
+    pub(super) const TRUNCATE: i16 = 1 << 5;
+}
+
+/// Table, name, function, kind, and the names of the tables of old and new rows.
+const TRIGGERS: [(&str, &str, &str, i16, &str, &str); 6] = [
+    ("message", "message_identity_inserted", "message_identity_inserted", kind::INSERT, "", "added"),
+    ("message", "message_identity_deleted", "message_identity_deleted", kind::DELETE, "gone", ""),
+    ("audit", "audit_only_grows", "audit_only_grows", kind::BEFORE | kind::UPDATE | kind::TRUNCATE, "", ""),
+    ("audit", "audit_only_pruned", "audit_only_pruned", kind::DELETE, "gone", ""),
+    (
+        "audit_begin",
+        "audit_begin_moves_on",
+        "audit_begin_moves_on",
+        kind::ROW | kind::BEFORE | kind::UPDATE | kind::DELETE,
+        "",
+        "",
+    ),
+    ("device", "device_changed", "device_changed", kind::INSERT | kind::UPDATE | kind::DELETE, "", ""),
+];
+
+/// Name, language, whether it runs as its owner, whether it sets the search path, and the SHA-256 of its
+/// source. A migration that changes a function changes it here: every test of the store fails otherwise.
+const FUNCTIONS: [(&str, &str, bool, bool, &str); 7] = [
+    (
+        "audit_begin_moves_on",
+        "plpgsql",
+        false,
+        true,
+        "aeae6de90a658377db06ddcce1f729a2f00c5fed020060adcbeaed13ddb9a03d",
+    ),
+    (
+        "audit_only_grows",
+        "plpgsql",
+        false,
+        true,
+        "f46c117f2964c55a14dd97be1f510e94ff491d2c7fb47f9d198f2cf482aae6bd",
+    ),
+    (
+        "audit_only_pruned",
+        "plpgsql",
+        false,
+        true,
+        "a1bbec24e77b139a19bf8f5b8481b383881116c978c6a39f9b58c66760d13685",
+    ),
+    (
+        "device_changed",
+        "plpgsql",
+        false,
+        true,
+        "cdfc58bca93775588efc1ef0314a102a6bd0dc02a032d14d56dface9953c0a21",
+    ),
+    // Without a search path, so that the server can inline it; its callers set one.
+    (
+        "identity_keys",
+        "sql",
+        false,
+        false,
+        "7e613237531546028a7c73d918eb533a9604104ee25e79ec769b35fb32c647d6",
+    ),
+    (
+        "message_identity_deleted",
+        "plpgsql",
+        true,
+        true,
+        "4be85856dd20a9168a81c599f8f3a62f84b7f9a1c5e18e50c7e957391fc25d12",
+    ),
+    (
+        "message_identity_inserted",
+        "plpgsql",
+        true,
+        true,
+        "0df8d873710b35acb9580e87928b0360218b94aeac64ae2ba481f76c0429931b",
+    ),
+];
