@@ -55,6 +55,26 @@ impl CharacterSet {
         }
     }
 
+    /// The set in which text is displayed that is not of the set that its message names: UTF-8, which other
+    /// sets are not mistaken for, and otherwise Windows-1252.
+    pub(super) const UNNAMED: Self = Self(None);
+
+    /// Whether bytes of a message cannot be of this set.
+    ///
+    /// Under a set of one byte for each character, UTF-8 is recognised: as Latin letters its bytes make a
+    /// capital letter with an accent before a symbol, and in the other sets it has bytes without a character.
+    /// Under UTF-8, bytes that are no UTF-8 are of another set.
+    pub(super) fn is_contradicted_by(self, bytes: &[u8]) -> bool {
+        let Some(set) = self.0.filter(|_| !bytes.is_ascii()) else { return false };
+        let is_utf8 = std::str::from_utf8(bytes).is_ok();
+        if set == UTF_8 {
+            return !is_utf8;
+        }
+        let has_control = || bytes.iter().any(|byte| matches!(byte, 0x80..=0x9F));
+        let is_latin = LATIN.contains(&set);
+        is_utf8 && (is_latin || set.is_single_byte() && has_control())
+    }
+
     /// The text; invalid bytes become U+FFFD.
     #[must_use]
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> Cow<'a, str> {
@@ -75,6 +95,10 @@ fn lookup(repetition: Repetition<'_>) -> Option<Option<&'static Encoding>> {
     }
     NAMES.iter().find_map(|(known, encoding)| known.bytes().eq(name.clone()).then_some(Some(*encoding)))
 }
+
+/// Sets in which two bytes of UTF-8 never make letters of a word.
+const LATIN: [&Encoding; 8] =
+    [WINDOWS_1252, ISO_8859_2, ISO_8859_3, ISO_8859_4, WINDOWS_1254, ISO_8859_10, ISO_8859_13, ISO_8859_15];
 
 /// The names of HL7 table 0211 and variants of them in the field; upper case, without blanks, `-` and `_`.
 ///
@@ -160,6 +184,33 @@ mod tests {
             ("BIG-5", b"\xA7\x41", "你"),
         ] {
             assert_eq!(decode(name, bytes), (text.to_owned(), true), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn text_of_another_set_than_the_message_names_is_shown_as_what_it_is() {
+        let shown = |name: &str, text: &[u8]| {
+            let mut bytes =
+                format!("MSH|^~\\&|A||||2026||ORU^R01^ORU_R01|1|P|2.6||||||{name}\rNTE|1||").into_bytes();
+            bytes.extend_from_slice(text);
+            let message = Message::parse(&bytes).unwrap();
+            let warned = message.warnings().contains(Warning::CharsetMismatch);
+            (message.text_encoding().decode(text).into_owned(), warned)
+        };
+        for (name, bytes, text, warned) in [
+            ("8859/1", &b"J\xC3\xBCrgen"[..], "Jürgen", true),
+            ("8859/1", b"J\xFCrgen", "Jürgen", false),
+            ("8859/15", b"20 \xE2\x82\xAC", "20 €", true),
+            ("8859/5", b"\xD0\x96\xD0\x90", "ЖА", true),
+            ("8859/5", b"\xB6\xD0", "Жа", false),
+            ("8859/7", b"\xE1\xE2", "αβ", false),
+            ("UNICODE UTF-8", b"J\xFCrgen", "Jürgen", true),
+            ("UNICODE UTF-8", b"J\xC3\xBCrgen", "Jürgen", false),
+            ("", b"J\xC3\xBCrgen", "Jürgen", false),
+            ("GB 18030-2000", b"\xC4\xE3", "你", false),
+            ("8859/1", b"plain", "plain", false),
+        ] {
+            assert_eq!(shown(name, bytes), (text.to_owned(), warned), "{name:?} {text}");
         }
     }
 

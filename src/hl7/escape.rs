@@ -10,6 +10,24 @@ use super::Separators;
 /// sequence (formatting such as `\.br\`, highlighting, character set switches, local sequences, a single
 /// escape character) stays unchanged: it does not stand for bytes.
 pub(super) fn decode(raw: &[u8], separators: Separators) -> Cow<'_, [u8]> {
+    replace(raw, separators, meaning)
+}
+
+/// Decodes escape sequences for people: as [`decode`], and formatting becomes line breaks and blanks.
+///
+/// `\.br\`, `\.sp\` and `\.ce\` begin a line, `\.sk\` is a blank. Highlighting (`\H\`, `\N\`), indentation
+/// and word wrap leave nothing. Character set switches and local sequences stay.
+pub(super) fn shown(raw: &[u8], separators: Separators) -> Cow<'_, [u8]> {
+    replace(raw, separators, |sequence, separators| {
+        meaning(sequence, separators).or_else(|| formatting(sequence))
+    })
+}
+
+fn replace(
+    raw: &[u8],
+    separators: Separators,
+    meaning: impl Fn(&[u8], Separators) -> Option<Vec<u8>>,
+) -> Cow<'_, [u8]> {
     let Some(escape) = separators.escape else { return Cow::Borrowed(raw) };
     let Some(first) = separators.find(escape, raw) else { return Cow::Borrowed(raw) };
     let (plain, mut rest) = raw.split_at(first);
@@ -51,6 +69,21 @@ fn meaning(sequence: &[u8], separators: Separators) -> Option<Vec<u8>> {
         _ => None,
     };
     one.map(|byte| vec![byte])
+}
+
+/// What people see in place of a formatting command (HL7 2.6 ch. 2, 2.7.6) or of highlighting (2.7.3).
+fn formatting(sequence: &[u8]) -> Option<Vec<u8>> {
+    let shown: &[u8] = match sequence {
+        [b'H' | b'N'] => b"",
+        [b'.', name @ ..] => match name.to_ascii_lowercase().get(..2) {
+            Some(b"br" | b"sp" | b"ce") => b"\n",
+            Some(b"sk") => b" ",
+            Some(b"in" | b"ti" | b"fi" | b"nf") => b"",
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some(shown.to_vec())
 }
 
 fn hexadecimal(digits: &[u8]) -> Option<Vec<u8>> {
@@ -129,6 +162,14 @@ mod tests {
         }
         let none = Separators { escape: None, ..Separators::STANDARD };
         assert_eq!(decode(br"\F\", none), Cow::Borrowed(&br"\F\"[..]));
+    }
+
+    #[test]
+    fn people_see_line_breaks_and_blanks_in_place_of_formatting() {
+        let seen = |raw: &str| String::from_utf8(shown(raw.as_bytes(), Separators::STANDARD).into_owned());
+        assert_eq!(seen(r"a\.br\b\.sp+2\c\.CE\d").unwrap(), "a\nb\nc\nd");
+        assert_eq!(seen(r"\H\bold\N\\.in+4\\.fi\ x\.sk3\y\T\\X7A\").unwrap(), "bold x y&z");
+        assert_eq!(seen(r"\Z1\ \C2842\ C:\ half \F").unwrap(), r"\Z1\ \C2842\ C:\ half \F");
     }
 
     #[test]

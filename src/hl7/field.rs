@@ -258,6 +258,13 @@ impl<'m> Component<'m> {
     pub fn text(&self) -> Cow<'m, [u8]> {
         escape::decode(self.trimmed(), self.separators)
     }
+
+    /// The value for people, without surrounding blanks: formatting is replaced by line breaks and blanks.
+    /// What decides about a message reads [`Component::text`].
+    #[must_use]
+    pub fn shown_text(&self) -> Cow<'m, [u8]> {
+        escape::shown(self.trimmed(), self.separators)
+    }
 }
 
 /// The last indexed field; later fields are rarely read twice.

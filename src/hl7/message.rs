@@ -71,6 +71,7 @@ impl<'a> Message<'a> {
         message.read_encoding();
         message.split_off_pid();
         message.warnings = message.warnings.union(message.header().warnings());
+        message.warnings.insert_if(message.contradicts_character_set(), Warning::CharsetMismatch);
         Ok(message)
     }
 

@@ -8,6 +8,7 @@
 mod acknowledgement;
 pub mod batch;
 mod character_set;
+mod displayed_text;
 mod doubt;
 mod encoding;
 mod escape;

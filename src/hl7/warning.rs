@@ -34,13 +34,16 @@ pub enum Warning {
     UnknownCharacterSet,
     /// A segment that ends with a carriage return contains a line feed; it is read as content.
     LineFeedInSegment,
+    /// The bytes are not of the character set that MSH-18 names; text is displayed as what it is, UTF-8 or
+    /// Windows-1252.
+    CharsetMismatch,
     /// Readers that keep to the standard would find other segments or fields. The message is rejected where
     /// identities are enforced.
     AmbiguousStructure,
 }
 
 impl Warning {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::ByteOrderMark,
         Self::BlanksBeforeHeader,
         Self::LineFeeds,
@@ -55,6 +58,7 @@ impl Warning {
         Self::UnknownAcknowledgementCondition,
         Self::UnknownCharacterSet,
         Self::LineFeedInSegment,
+        Self::CharsetMismatch,
         Self::AmbiguousStructure,
     ];
 
@@ -76,6 +80,7 @@ impl Warning {
             Self::UnknownAcknowledgementCondition => "unknown-acknowledgement-condition",
             Self::UnknownCharacterSet => "unknown-character-set",
             Self::LineFeedInSegment => "line-feed-in-segment",
+            Self::CharsetMismatch => "charset-mismatch",
             Self::AmbiguousStructure => "ambiguous-structure",
         }
     }
@@ -83,7 +88,7 @@ impl Warning {
 
 /// The warnings of one message.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Warnings(u16);
+pub struct Warnings(u32);
 
 impl Warnings {
     /// Whether there are none.
@@ -95,7 +100,7 @@ impl Warnings {
     /// Whether `warning` is among them.
     #[must_use]
     pub const fn contains(self, warning: Warning) -> bool {
-        self.0 & (1 << warning as u16) != 0
+        self.0 & (1 << warning as u32) != 0
     }
 
     /// Each of them, in a fixed order.
@@ -110,7 +115,7 @@ impl Warnings {
     }
 
     pub(super) const fn insert(&mut self, warning: Warning) {
-        self.0 |= 1 << warning as u16;
+        self.0 |= 1 << warning as u32;
     }
 
     pub(super) const fn insert_if(&mut self, found: bool, warning: Warning) {

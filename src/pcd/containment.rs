@@ -7,7 +7,7 @@ use crate::hl7::Message;
 #[derive(Clone, Default)]
 pub struct Containment<'m> {
     nodes: Vec<Node<'m>>,
-    unplaced: Vec<Observation<'m>>,
+    unplaced: Vec<(usize, Observation<'m>)>,
 }
 
 /// An observation and its position in the tree.
@@ -15,6 +15,8 @@ pub struct Containment<'m> {
 pub struct Node<'m> {
     /// OBX-4.
     pub path: ObservationPath,
+    /// The position of its segment in the message, from 0.
+    pub position: usize,
     /// The observation.
     pub observation: Observation<'m>,
     /// The number of its containers that are in the message.
@@ -27,12 +29,12 @@ impl<'m> Containment<'m> {
     #[must_use]
     pub fn all_of(message: &'m Message<'_>) -> Vec<Self> {
         let mut trees: Vec<Self> = Vec::new();
-        for segment in message.segments() {
+        for (position, segment) in message.segments().enumerate() {
             if segment.is(b"OBR") || (trees.is_empty() && segment.is(b"OBX")) {
                 trees.push(Self::default());
             }
             if let (Some(tree), Some(observation)) = (trees.last_mut(), Observation::of(segment)) {
-                tree.add(observation);
+                tree.add(position, observation);
             }
         }
         trees.iter_mut().for_each(Self::connect);
@@ -45,9 +47,9 @@ impl<'m> Containment<'m> {
         &self.nodes
     }
 
-    /// Observations without a path.
+    /// Observations without a path, with the positions of their segments in the message.
     #[must_use]
-    pub fn unplaced(&self) -> &[Observation<'m>] {
+    pub fn unplaced(&self) -> &[(usize, Observation<'m>)] {
         &self.unplaced
     }
 
@@ -62,10 +64,10 @@ impl<'m> Containment<'m> {
         self.containers(node).find(|container| container.path.level() == Level::Mds)
     }
 
-    fn add(&mut self, observation: Observation<'m>) {
+    fn add(&mut self, position: usize, observation: Observation<'m>) {
         match observation.path() {
-            Ok(path) => self.nodes.push(Node { path, observation, depth: 0, container: None }),
-            Err(_) => self.unplaced.push(observation),
+            Ok(path) => self.nodes.push(Node { path, position, observation, depth: 0, container: None }),
+            Err(_) => self.unplaced.push((position, observation)),
         }
     }
 

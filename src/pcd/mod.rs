@@ -6,6 +6,7 @@ mod containment;
 mod identity;
 pub mod nomenclature;
 mod observation;
+mod patient;
 mod policy;
 pub mod profile;
 mod transaction;
@@ -14,6 +15,7 @@ pub use alert::{Alert, AlertKey, AlertReport, Filler};
 pub use containment::{Containment, Node};
 pub use identity::{Claim, Claims, DeviceIdentity, IdentityPattern, IdentityPatternError, Place};
 pub use observation::{Level, Observation, ObservationPath, ObservationPathError};
+pub use patient::{is_about_patient, patient_term};
 pub use policy::MessagePolicy;
 pub use transaction::Transaction;
 

@@ -83,6 +83,12 @@ impl<'m> Observation<'m> {
         Coded::of(self.0.field(3), 1)
     }
 
+    /// OBX-4 as received.
+    #[must_use]
+    pub fn sub_id(&self) -> Field<'m> {
+        self.0.field(4)
+    }
+
     /// OBX-4.
     ///
     /// # Errors

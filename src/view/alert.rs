@@ -39,7 +39,7 @@ impl ReportedAlert {
             return Ok(Vec::new());
         }
         let Ok(parsed) = Message::parse(&message.raw) else { return Ok(Vec::new()) };
-        let characters = parsed.header().text_encoding();
+        let characters = parsed.text_encoding();
         let text = |bytes: &[u8]| characters.decode(bytes).into_owned();
         let mut alerts = Vec::new();
         for AlertReport { key, .. } in AlertReport::all_of(&parsed) {

@@ -25,5 +25,5 @@ pub use message::{MessageDetails, MessageExport, MessageView};
 pub use order::{OrderExport, OrderView};
 pub use server::{NodeClockView, RiskView, ServerView};
 pub use session::{FeedView, SessionView};
-pub use tree::{AlertFacets, Node, Patient, Request, Tree};
+pub use tree::{AlertFacets, Node, Patient, Request, Tree, TreeOptions};
 pub use value::Term;

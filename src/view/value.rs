@@ -1,11 +1,23 @@
 //! Fields of a message as text: decoded by the character set of the message, without escape sequences.
 
-use crate::hl7::{CharacterSet, Component, Field};
+use crate::hl7::{CharacterSet, Component, Field, Repetition};
 use crate::pcd::Observation;
 
 /// The text of a component.
 pub(super) fn component(component: Component<'_>, characters: CharacterSet) -> String {
-    characters.decode(&component.text()).trim().to_owned()
+    let text = characters.decode(&component.shown_text()).trim().to_owned();
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
+}
+
+/// A field with `^` between its components and `~` between its repetitions.
+pub(super) fn whole(field: Field<'_>, characters: CharacterSet) -> String {
+    if field.is_empty() {
+        return String::new();
+    }
+    let repetition = |one: Repetition<'_>| {
+        one.components().map(|part| component(part, characters)).collect::<Vec<_>>().join("^")
+    };
+    field.repetitions().map(repetition).collect::<Vec<_>>().join("~")
 }
 
 /// A coded element.
@@ -49,32 +61,61 @@ impl Term {
     }
 }
 
-/// OBX-5. A number is shown digit for digit as it was received: trailing zeros are precision.
-pub(super) fn observed(observation: &Observation<'_>, characters: CharacterSet) -> String {
-    let (kind, value) = (observation.value_type().trimmed(), observation.value());
-    // ED and RP: encapsulated data, and a pointer to it.
-    if value.raw().len() > MAX_VALUE_BYTES || matches!(kind, b"ED" | b"RP") {
-        let kind = if kind.is_empty() { "value".into() } else { characters.decode(kind) };
-        return format!("({kind} of {} bytes)", value.raw().len());
-    }
-    let coded = matches!(kind, b"CE" | b"CF" | b"CNE" | b"CWE");
-    let one = |repetition: crate::hl7::Repetition<'_>| {
-        let parts: Vec<_> = repetition.components().map(|part| component(part, characters)).collect();
-        match parts.as_slice() {
-            [code, name, ..] if coded && !name.is_empty() => {
-                if code.is_empty() {
-                    name.clone()
-                } else {
-                    format!("{name} ({code})")
-                }
-            }
-            // SN: comparator, number, separator, number.
-            parts if kind == b"SN" => parts.concat(),
-            parts => parts.join(" ").trim().to_owned(),
-        }
-    };
-    value.repetitions().map(one).collect::<Vec<_>>().join("; ")
+/// OBX-5 for people.
+pub(super) struct Observed {
+    pub(super) text: String,
+    /// Whether the text is free text, a name or a document: no number, no time and no code.
+    pub(super) is_free: bool,
 }
 
-/// Longer values (documents, images, waveforms) are shown by their size only.
-const MAX_VALUE_BYTES: usize = 240;
+/// OBX-5. A number is shown digit for digit as it was received: trailing zeros are precision.
+pub(super) fn observed(observation: &Observation<'_>, characters: CharacterSet) -> Observed {
+    let (kind, value) = (observation.value_type().trimmed(), observation.value());
+    let is_coded = matches!(kind, b"CE" | b"CF" | b"CNE" | b"CWE");
+    let one = |repetition: Repetition<'_>| {
+        let parts: Vec<_> = repetition.components().map(|part| component(part, characters)).collect();
+        match kind {
+            _ if is_coded => coded(&parts),
+            // SN: comparator, number, separator, number.
+            b"SN" => parts.concat(),
+            _ => parts.join(" ").trim().to_owned(),
+        }
+    };
+    let text = value.repetitions().map(one).collect::<Vec<_>>().join("; ");
+    let is_free = !matches!(kind, b"NM" | b"SN" | b"NA" | b"MA" | b"DT" | b"TM" | b"DTM" | b"TS" | b"DR");
+    Observed { text, is_free }
+}
+
+/// A coded element: its name and its code, the alternative where there is neither, and the original text
+/// (CWE.9) where it says more.
+fn coded(parts: &[String]) -> String {
+    let part = |n: usize| parts.get(n).map_or("", String::as_str);
+    let named = |code: &str, name: &str| match (code, name) {
+        (code, "") => code.to_owned(),
+        ("", name) => name.to_owned(),
+        (code, name) => format!("{name} ({code})"),
+    };
+    let own = named(part(0), part(1));
+    let shown = if own.is_empty() { named(part(3), part(4)) } else { own };
+    let original = part(8);
+    match original {
+        "" => shown,
+        _ if shown.is_empty() => original.to_owned(),
+        _ if [part(0), part(1)].contains(&original) => shown,
+        _ => format!("{shown}, \u{201C}{original}\u{201D}"),
+    }
+}
+
+/// Whether a type is a document, or a pointer to one (ED, RP).
+pub(super) fn is_document(kind: &[u8]) -> bool {
+    matches!(kind, b"ED" | b"RP")
+}
+
+/// The start of a long text, ending with `…`; `None` when the text is short.
+pub(super) fn shortened(text: &str) -> Option<String> {
+    let (end, _) = text.char_indices().nth(MAX_CHARACTERS)?;
+    Some(format!("{}\u{2026}", text.get(..end).unwrap_or_default().trim_end()))
+}
+
+/// Characters of a value that are shown unless the caller asks for all of it.
+const MAX_CHARACTERS: usize = 240;

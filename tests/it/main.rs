@@ -51,6 +51,7 @@ mod openssl;
 mod openssl_client;
 mod outages;
 mod path_rules;
+mod patient_data;
 mod pki;
 mod possession;
 mod postgres;

@@ -50,7 +50,7 @@ fn ours(message: &Message<'_>) -> Value {
             let path = Some(numbers(&node.path.to_string()));
             observations.push((position(&node.observation), observed(&node.observation, path, container)));
         }
-        for observation in tree.unplaced() {
+        for (_, observation) in tree.unplaced() {
             observations.push((position(observation), observed(observation, None, None)));
         }
         observations.sort_by_key(|(position, _)| *position);

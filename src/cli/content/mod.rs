@@ -2,9 +2,10 @@
 
 mod tree;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::anyhow;
+use jiff::tz::TimeZone;
 
 use super::context::failed;
 use super::operator::operator;
@@ -13,7 +14,7 @@ use crate::audit::{Event, ViewedAs};
 use crate::hl7::Message;
 use crate::model::{DeviceId, MessageId};
 use crate::store::Store;
-use crate::view::Tree;
+use crate::view::{Tree, TreeOptions};
 
 /// The content to show, if any. Each look at the content is recorded in the audit trail.
 #[derive(Debug, Clone, Copy, clap::Args)]
@@ -27,6 +28,12 @@ pub(super) struct Content {
     /// With --tree: show the patient as well (PHI)
     #[arg(long, requires = "tree")]
     phi: bool,
+    /// With --tree: show long values as a whole; with --phi also documents
+    #[arg(long, requires = "tree")]
+    full: bool,
+    /// Show times in UTC instead of the local zone
+    #[arg(long)]
+    utc: bool,
 }
 
 /// A message whose content is shown.
@@ -39,36 +46,60 @@ pub(super) struct Subject<'a> {
     pub(super) command: &'static str,
 }
 
+/// How content is shown.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    viewed_as: ViewedAs,
+    full: bool,
+    zone: TimeZone,
+}
+
 impl Content {
     /// The form that was asked for; `None` when no content was asked for.
-    pub(super) const fn form(self) -> Option<ViewedAs> {
-        match (self.raw, self.tree, self.phi) {
-            (true, ..) => Some(ViewedAs::Raw),
-            (false, true, true) => Some(ViewedAs::TreeWithPatient),
-            (false, true, false) => Some(ViewedAs::Tree),
-            (false, false, _) => None,
-        }
+    pub(super) fn form(self) -> Option<Form> {
+        let viewed_as = match (self.raw, self.tree, self.phi) {
+            (true, ..) => ViewedAs::Raw,
+            (false, true, true) => ViewedAs::TreeWithPatient,
+            (false, true, false) => ViewedAs::Tree,
+            (false, false, _) => return None,
+        };
+        Some(Form { viewed_as, full: self.full, zone: self.zone() })
+    }
+
+    /// The zone in which times are shown.
+    pub(super) fn zone(self) -> TimeZone {
+        if self.utc { TimeZone::UTC } else { TimeZone::system() }
     }
 }
 
 /// Records the look at the content, then shows it.
 pub(super) async fn show(
     subject: Subject<'_>,
-    form: ViewedAs,
+    form: Form,
     store: &Store,
     output: Output,
 ) -> Result<(), Failure> {
     let Subject { id, device, bytes, command } = subject;
     // IHE ATNA: each look at a patient's record is recorded; without the row nothing is shown.
-    let viewed =
-        Event::MessageViewed { message: id, device: device.clone(), viewed_as: form, actor: operator() };
+    let Form { viewed_as, full, zone } = form;
+    let viewed = Event::MessageViewed { message: id, device: device.clone(), viewed_as, actor: operator() };
     store.audit(viewed).await.map_err(failed)?;
-    if form == ViewedAs::Raw {
+    if viewed_as == ViewedAs::Raw {
         let mut stdout = io::stdout().lock();
         stdout.write_all(bytes)?;
         return Ok(stdout.flush()?);
     }
     let message = Message::parse(bytes)
         .map_err(|unreadable| anyhow!("{unreadable}; `{command} show {id} --raw` writes its bytes"))?;
-    Ok(output.print(&Tree::new(&message, form == ViewedAs::TreeWithPatient), tree::text)?)
+    let with_patient = viewed_as == ViewedAs::TreeWithPatient;
+    let options = TreeOptions { with_patient, full, zone, assumed_zone: TimeZone::system() };
+    let tree = Tree::new(&message, &options);
+    if output.is_json() {
+        return Ok(output.json_line(&tree)?);
+    }
+    let strikes = io::stdout().is_terminal();
+    for line in tree::lines(&tree) {
+        output.line(&line.shown(strikes))?;
+    }
+    Ok(())
 }

@@ -1,22 +1,46 @@
 //! The content of a message as lines of text.
 
-use crate::cli::text::printable;
+use crate::cli::text::{counted, printable};
 use crate::view::{Node, Patient, Request, Tree};
 
-/// The content as lines, without control characters.
-pub(super) fn text(tree: &Tree) -> String {
+/// A line of text without control characters.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line {
+    text: String,
+    /// Where the part begins that is not valid any more, if the line has one.
+    struck_from: Option<usize>,
+}
+
+impl Line {
+    /// The line; on a terminal what is not valid is struck through.
+    pub(super) fn shown(&self, on_terminal: bool) -> String {
+        match self.struck_from.filter(|_| on_terminal).and_then(|at| self.text.split_at_checked(at)) {
+            Some((mark, struck)) => format!("{mark}{STRIKE}{struck}{NO_STRIKE}"),
+            None => self.text.clone(),
+        }
+    }
+}
+
+/// The content as lines.
+pub(super) fn lines(tree: &Tree) -> Vec<Line> {
     let mut lines = Lines::default();
     let transaction = tree.transaction.map_or("not IHE PCD".to_owned(), str::to_uppercase);
-    let (message_type, control_id) = (printable(&tree.message_type), printable(&tree.control_id));
-    lines.0.push(format!("{transaction}  {message_type}  {control_id}"));
+    lines.plain(&format!("{transaction}  {}  {}", tree.message_type, tree.control_id));
     if tree.not_clinical {
-        lines.0.push("NOT CLINICAL: a test or a demonstration (OBX-8)".to_owned());
+        lines.plain("NOT CLINICAL: a test or a demonstration (OBX-8)");
     }
-    lines.row("sent", &tree.sent);
+    if tree.withdrawn > 0 {
+        let results = counted(tree.withdrawn as u64, "result");
+        lines.plain(&format!("NOT VALID: the sender withdrew {results} (OBX-11 W or D)"));
+    }
+    lines.row("sent", &tree.sent_shown);
     lines.row("from", &tree.from);
     match &tree.patient {
-        Some(patient) => lines.row("patient", &patient_text(patient)),
-        None if tree.names_patient => lines.row("patient", "hidden; --phi shows it"),
+        Some(patient) => {
+            lines.row("patient", &patient_text(patient));
+            lines.notes(&patient.notes, 0);
+        }
+        None if tree.names_patient => lines.row("patient", HIDDEN),
         None => {}
     }
     for request in &tree.requests {
@@ -25,46 +49,85 @@ pub(super) fn text(tree: &Tree) -> String {
     if tree.requests.is_empty() {
         lines.row("segments", &tree.segments.join(" "));
     }
-    lines.0.join("\n")
+    lines.0
 }
 
 #[derive(Default)]
-struct Lines(Vec<String>);
+struct Lines(Vec<Line>);
 
 impl Lines {
-    /// One line, unless the value is empty.
+    fn plain(&mut self, text: &str) {
+        self.0.push(Line { text: printable(text.trim_end()), struck_from: None });
+    }
+
+    /// A name and its value, unless the value is empty. Further lines of the value are indented.
     fn row(&mut self, name: &str, value: &str) {
-        if !value.is_empty() {
-            self.0.push(format!("{name:<9} {}", printable(value)));
+        for (at, line) in value.split('\n').enumerate().filter(|_| !value.is_empty()) {
+            let name = if at == 0 { name } else { "" };
+            self.plain(&format!("{name:<9} {line}"));
         }
     }
 
     fn request(&mut self, request: &Request) {
         self.row("request", &request.service.text());
         self.row("filler", &request.filler);
-        self.row("time", &request.time);
+        self.row("time", &request.time_shown);
         if let Some(alert) = &request.alert {
-            self.row("alert", &format!("{} {}", alert.event.text(), alert.text));
+            let mark = alert.withdrawn.map(mark).unwrap_or_default();
+            self.row("alert", &format!("{mark}{} {}", alert.event.text(), alert.text));
             self.row("phase", &alert.phase);
             self.row("state", &alert.state);
             self.row("silenced", &alert.inactivation);
             self.row("source", &alert.source);
         }
-        self.0.extend(request.observations.iter().map(node_line));
+        self.notes(&request.notes, 0);
+        for node in &request.observations {
+            self.node(node);
+        }
+    }
+
+    fn notes(&mut self, notes: &[String], indent: usize) {
+        for line in notes.iter().flat_map(|note| note.split('\n')) {
+            self.plain(&format!("{:indent$}  note: {line}", ""));
+        }
+    }
+
+    fn node(&mut self, node: &Node) {
+        let path = [&node.path, &node.sub_id].into_iter().find(|path| !path.is_empty());
+        let path = format!("{:indent$}{}", "", path.map_or("-", |path| path), indent = node.depth * 2);
+        let level = node.level.unwrap_or_default();
+        let start = printable(&format!("  {path:<24} {level:<7} "));
+        let mark =
+            if node.is_withdrawn { node.status_name.map(mark).unwrap_or_default() } else { String::new() };
+        let rest = node_text(node);
+        let mut texts = rest.split('\n');
+        let first = texts.next().unwrap_or_default();
+        let struck_from = node.is_withdrawn.then_some(start.len() + mark.len());
+        let text = format!("{start}{mark}{}", printable(first));
+        self.0.push(Line { text: text.trim_end().to_owned(), struck_from });
+        let indent = INDENT;
+        for text in texts {
+            let text = printable(&format!("{:indent$}{text}", ""));
+            self.0.push(Line { text, struck_from: node.is_withdrawn.then_some(indent) });
+        }
+        self.notes(&node.notes, indent);
     }
 }
 
+fn mark(withdrawn: &str) -> String {
+    format!("[{}] ", withdrawn.to_uppercase())
+}
+
 fn patient_text(patient: &Patient) -> String {
-    let Patient { identifiers, name, born, sex, location } = patient;
+    let Patient { identifiers, name, born, sex, location, notes: _ } = patient;
     let parts = [("", name), ("id ", identifiers), ("born ", born), ("sex ", sex), ("at ", location)];
     let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
     parts.map(|(label, value)| format!("{label}{value}")).collect::<Vec<_>>().join(", ")
 }
 
-fn node_line(node: &Node) -> String {
-    let path = if node.path.is_empty() { "-" } else { &node.path };
-    let path = format!("{:indent$}{path}", "", indent = node.depth * 2);
-    let mut line = format!("  {path:<24} {:<7} {}", node.level.unwrap_or("?"), node.term.text());
+/// What an observation says.
+fn node_text(node: &Node) -> String {
+    let mut line = node.term.text();
     let mut add = |text: &str| {
         line.push_str("  ");
         line.push_str(text);
@@ -72,10 +135,19 @@ fn node_line(node: &Node) -> String {
     match node.value.as_deref() {
         Some("") => {}
         Some(value) => add(&format!("= {value}")),
-        None => add("= hidden; --phi shows it"),
+        None => add(&format!("= {HIDDEN}")),
     }
-    if !node.units.is_empty() {
-        add(node.units.short());
+    // The size of a document is its text already.
+    if let Some(bytes) =
+        node.value_bytes.filter(|_| node.value.as_deref().is_some_and(|it| it.ends_with('\u{2026}')))
+    {
+        add(&format!("({bytes} bytes; --full shows all)"));
+    }
+    if node.is_continued {
+        add("(continued; --raw shows all)");
+    }
+    if !node.unit.is_empty() {
+        add(&node.unit);
     }
     if !node.range.is_empty() {
         add(&format!("range {}", node.range));
@@ -86,19 +158,40 @@ fn node_line(node: &Node) -> String {
     if node.not_clinical {
         add("NOT CLINICAL");
     }
-    if !node.time.is_empty() {
-        add(&format!("at {}", node.time));
+    // A container of the device has no value to obtain.
+    let is_container = matches!(node.level, Some("mds" | "vmd" | "channel")) && node.status == "X";
+    match node.status_name {
+        _ if is_container => {}
+        Some(name) if !node.is_withdrawn => add(name),
+        None if !node.status.is_empty() => add(&format!("status {}", node.status)),
+        _ => {}
+    }
+    if !node.time_shown.is_empty() {
+        add(&format!("at {}", node.time_shown));
     }
     if !node.equipment.is_empty() {
         add(&format!("by {}", node.equipment));
     }
-    printable(line.trim_end())
+    line.trim_end().to_owned()
 }
+
+/// What stands in place of a patient.
+const HIDDEN: &str = "hidden; --phi shows it";
+/// How far the further lines of a value are indented.
+const INDENT: usize = 35;
+/// Crossed-out characters (ECMA-48, SGR 9 and 29).
+const STRIKE: &str = "\x1b[9m";
+const NO_STRIKE: &str = "\x1b[29m";
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::hl7::Message;
+    use crate::view::TreeOptions;
+
+    fn text(tree: &Tree) -> String {
+        lines(tree).iter().map(|line| line.shown(false)).collect::<Vec<_>>().join("\n")
+    }
 
     const OBSERVATIONS: &[u8] = b"MSH|^~\\&|ACME^00A037EB2175780F^EUI-64||||20260101120000+0000||ORU^R01^ORU_R01|ID\x1B[2J|P|2.6|||AL|NE||8859/1\r\
         PID|||SECRET-1^^^H^PI||Secret^Name||19700101|F\rPV1||I|Ward^7\r\
@@ -108,11 +201,12 @@ mod tests {
         OBX|3||69642^MDC_DEV_ANALY_SAT_O2_VMD^MDC|1.1.0.0|||||||X\r\
         OBX|4||69643^MDC_DEV_ANALY_SAT_O2_CHAN^MDC|1.1.1.0|||||||X\r\
         OBX|5|CWE|68188^MDC_ATTR_X^MDC|1.1.1.150456.1|7^J\xFCrgen \\T\\ Co^MDC\r\
-        OBX|6|ST|68062^MDC_ATTR_PT_NAME_FAMILY^MDC|1.0.0.9|Secret\r\
+        OBX|6|ST|67932^MDC_ATTR_PT_NAME_FAMILY^MDC|1.0.0.9|Secret\r\
         OBX|7|ST|1^UNPLACED^L||x\r";
 
     fn shown(bytes: &[u8], with_patient: bool) -> String {
-        text(&Tree::new(&Message::parse(bytes).unwrap(), with_patient))
+        let options = TreeOptions { with_patient, ..TreeOptions::default() };
+        text(&Tree::new(&Message::parse(bytes).unwrap(), &options))
     }
 
     #[test]
@@ -120,19 +214,19 @@ mod tests {
         let text = shown(OBSERVATIONS, false);
         let expected = "PCD-01  ORU^R01^ORU_R01  ID\\u{1b}[2J
 NOT CLINICAL: a test or a demonstration (OBX-8)
-sent      20260101120000+0000
+sent      2026-01-01 12:00:00 +00:00
 from      ACME^00A037EB2175780F^EUI-64
 patient   hidden; --phi shows it
 request   MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS (69965)
 filler    F1
-time      20260101115959
+time      2026-01-01 11:59:59 +00:00
   1.0.0.0                  mds     MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS (69965)  by M1^^00A037EB2175780F^EUI-64
-    1.0.0.9                metric  MDC_ATTR_PT_NAME_FAMILY (68062)  = hidden; --phi shows it
+    1.0.0.9                metric  MDC_ATTR_PT_NAME_FAMILY  = hidden; --phi shows it
     1.1.0.0                vmd     MDC_DEV_ANALY_SAT_O2_VMD (69642)
       1.1.1.0              channel MDC_DEV_ANALY_SAT_O2_CHAN (69643)
-        1.1.1.150456       metric  MDC_PULS_OXIM_SAT_O2 (150456)  = 97.00  MDC_DIM_PERCENT  range 90-100  [TEST]  NOT CLINICAL  at 20260101115958
+        1.1.1.150456       metric  MDC_PULS_OXIM_SAT_O2 (150456)  = 97.00  %  range 90-100  [TEST]  NOT CLINICAL  not verified  at 2026-01-01 11:59:58 +00:00
           1.1.1.150456.1   facet   MDC_ATTR_X (68188)  = Jürgen & Co (7)
-  -                        ?       UNPLACED (1)  = x";
+  -                                UNPLACED (1)  = x";
         assert_eq!(text, expected);
     }
 
@@ -163,6 +257,27 @@ time      20260101115959
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }
+    }
+
+    #[test]
+    fn a_withdrawn_result_is_marked_and_struck_through_on_a_terminal() {
+        let message = b"MSH|^~\\&|A||||2026||ORU^R01|1|P|2.6\rOBR|1\rOBX|1|NM|1^A^MDC|1.0.0.1|5||||||F\r\
+            OBX|2|NM|2^B^MDC|1.0.0.2|7||||||D\rNTE|1||first\\.br\\second\r";
+        let tree = Tree::new(&Message::parse(message).unwrap(), &TreeOptions::default());
+        let shown = |on_terminal| lines(&tree).iter().map(|line| line.shown(on_terminal)).collect::<Vec<_>>();
+        let plain = shown(false);
+        assert_eq!(plain[1], "NOT VALID: the sender withdrew 1 result (OBX-11 W or D)");
+        let deleted = plain.iter().position(|line| line.contains("[DELETED] B (2)  = 7")).unwrap();
+        let valid = plain.iter().position(|line| line.ends_with("A (1)  = 5  final")).unwrap();
+        assert!(deleted < valid, "{plain:#?}");
+        assert!(plain[deleted + 1].ends_with("note: first") && plain[deleted + 2].ends_with("note: second"));
+        let struck = shown(true);
+        assert!(
+            struck[deleted].ends_with("[DELETED] \u{1b}[9mB (2)  = 7\u{1b}[29m"),
+            "{:?}",
+            struck[deleted]
+        );
+        assert_eq!(struck[valid], plain[valid]);
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Origin {
     pub(super) fn record(&self, reading: &Reading<'_>, raw: Bytes, now: Timestamp) -> MessageRecord {
         let header = reading.message.header();
         // The columns that people read are text by MSH-18; the raw bytes are stored as they came.
-        let characters = header.text_encoding();
+        let characters = reading.message.text_encoding();
         let text = |bytes: &[u8]| characters.decode(bytes).into_owned();
         MessageRecord {
             event_time: self.event_time(&reading.message),

@@ -1,0 +1,56 @@
+//! The content of a message: the device tree with its values, and the facets of an alert.
+
+mod alert;
+mod known_patient;
+mod model;
+mod notes;
+mod observations;
+mod options;
+mod reader;
+mod result_status;
+mod time;
+
+pub use model::{AlertFacets, Node, Patient, Request, Tree};
+pub use options::TreeOptions;
+
+use self::known_patient::KnownPatient;
+use self::reader::Reader;
+use self::time::Times;
+use crate::hl7::Message;
+use crate::pcd::Transaction;
+
+impl Tree {
+    /// The content of `message`.
+    #[must_use]
+    pub fn new(message: &Message<'_>, options: &TreeOptions) -> Self {
+        let header = message.header();
+        let characters = message.text_encoding();
+        let known_patient = if options.with_patient {
+            KnownPatient::default()
+        } else {
+            KnownPatient::of(message, characters)
+        };
+        let times = Times { sender: header.zone(), options };
+        let reader = Reader { characters, options, times, known_patient };
+        let transaction = Transaction::of(message);
+        let requests = reader.requests(message, transaction);
+        let nodes = || requests.iter().flat_map(|request| &request.observations);
+        Self {
+            transaction: transaction.map(Transaction::label),
+            message_type: reader.whole(header.message_type_field()),
+            control_id: reader.whole(header.control_id()),
+            sent: reader.whole(header.timestamp()),
+            sent_shown: reader.time(header.timestamp()),
+            from: reader.free(header.sending_application()),
+            segments: message.segments().map(|segment| reader.name(&segment)).collect(),
+            patient: reader.patient(message),
+            names_patient: known_patient::is_named(message),
+            not_clinical: nodes().any(|node| node.not_clinical),
+            withdrawn: nodes().filter(|node| node.is_withdrawn).count(),
+            requests,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The content of a message, as people and scripts see it.
+
+use serde::Serialize;
+
+use crate::view::value::Term;
+
+/// The content of a message.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tree {
+    /// The IHE PCD transaction (`PCD-01`); null when it is none.
+    pub transaction: Option<&'static str>,
+    /// MSH-9.
+    pub message_type: String,
+    /// MSH-10.
+    pub control_id: String,
+    /// MSH-7, as it was received.
+    pub sent: String,
+    /// MSH-7 in the zone of the reader.
+    #[serde(skip)]
+    pub sent_shown: String,
+    /// MSH-3.
+    pub from: String,
+    /// The names of all segments in order; `?` for what is no name of a segment.
+    pub segments: Vec<String>,
+    /// Present only when the caller asked for the patient and the message names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patient: Option<Patient>,
+    /// Whether the message has a patient, shown or not.
+    #[serde(skip)]
+    pub names_patient: bool,
+    /// Whether any value is a test or a demonstration (OBX-8).
+    pub not_clinical: bool,
+    /// The number of observations that the sender declared wrong or deleted (OBX-11 `W`, `D`).
+    pub withdrawn: usize,
+    /// The OBR segments.
+    pub requests: Vec<Request>,
+}
+
+/// PID, PV1, and the notes about the patient.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Patient {
+    /// PID-3.
+    pub identifiers: String,
+    /// PID-5.
+    pub name: String,
+    /// PID-7.
+    pub born: String,
+    /// PID-8.
+    pub sex: String,
+    /// PV1-3.
+    pub location: String,
+    /// NTE-3 behind PID and other segments about the patient.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// One OBR, and the observations under it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Request {
+    /// OBR-4.
+    pub service: Term,
+    /// OBR-3.
+    pub filler: String,
+    /// OBR-7.
+    pub time: String,
+    /// OBR-7 in the zone of the reader.
+    #[serde(skip)]
+    pub time_shown: String,
+    /// NTE-3 behind OBR.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Present in PCD-04 and PCD-05.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alert: Option<AlertFacets>,
+    /// The OBX segments: first those that are withdrawn, then those with a place in the device tree, in the
+    /// order of the tree, then the others.
+    pub observations: Vec<Node>,
+}
+
+/// The facets of an alert (IHE PCD TF vol. 2, 3.4).
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AlertFacets {
+    /// The event: the term in OBX-3 of the first facet.
+    pub event: Term,
+    /// The value of the first facet.
+    pub text: String,
+    /// Start, update, end and so on.
+    pub phase: String,
+    /// Whether the alert condition is present.
+    pub state: String,
+    /// Which signals of the device are off or paused.
+    pub inactivation: String,
+    /// The device, channel or metric that the alert is about.
+    pub source: String,
+    /// `wrong` or `deleted` when the sender withdrew the event (OBX-11).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<&'static str>,
+}
+
+/// One OBX.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Node {
+    /// OBX-4; empty when it is no path in the device tree.
+    pub path: String,
+    /// OBX-4, where it is no path.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sub_id: String,
+    /// `mds`, `vmd`, `channel`, `metric`, `facet` or `subfacet`; null without a path.
+    pub level: Option<&'static str>,
+    /// The number of ancestors in the tree.
+    #[serde(skip)]
+    pub depth: usize,
+    /// OBX-3. Of patient data that is hidden: what kind it is, as the platform names it.
+    pub term: Term,
+    /// OBX-2.
+    pub value_type: String,
+    /// OBX-5; null when it is about the patient and the caller did not ask for the patient. A long value ends
+    /// with `…`.
+    pub value: Option<String>,
+    /// The length of OBX-5, when the value is cut or left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_bytes: Option<usize>,
+    /// Whether an ADD segment continues the observation; only `--raw` shows it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_continued: bool,
+    /// OBX-6.
+    pub units: Term,
+    /// OBX-6 for people: `/min`, `%`.
+    pub unit: String,
+    /// OBX-7.
+    pub range: String,
+    /// OBX-8.
+    pub flags: Vec<String>,
+    /// Whether OBX-8 marks the value as a test or a demonstration.
+    pub not_clinical: bool,
+    /// OBX-11.
+    pub status: String,
+    /// OBX-11 by its name in HL7 table 0085: `final`, `preliminary`; null when the table does not have it.
+    pub status_name: Option<&'static str>,
+    /// Whether the sender declared the observation wrong or deleted: it is no valid value.
+    pub is_withdrawn: bool,
+    /// OBX-14.
+    pub time: String,
+    /// OBX-14 in the zone of the reader.
+    #[serde(skip)]
+    pub time_shown: String,
+    /// OBX-18.
+    pub equipment: String,
+    /// NTE-3 behind the OBX.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
