@@ -95,9 +95,9 @@ fn expected(sample: &Sample) -> (Vec<&'static str>, Option<&'static str>) {
         (Some(_), "CA" | "CA+AA") => vec!["CR"],
         (Some(_), "none") => Vec::new(),
         (Some(_), _) => vec!["AR"],
-        // IHE PCD TF vol. 2, 3.4: MSH-16 of an alert report asks for nothing.
+        // IHE PCD TF vol. 2, 3.4: beside an accept acknowledgement, MSH-16 of an alert report asks for
+        // nothing.
         (None, "CA+AA") if enhanced_alert => vec!["CA"],
-        (None, "AA") if enhanced_alert => Vec::new(),
         (None, "AA") => vec!["AA"],
         (None, "CA") => vec!["CA"],
         (None, "CA+AA") => vec!["CA", "AA"],
