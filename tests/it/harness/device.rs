@@ -1,6 +1,7 @@
 //! A device of our own: Interface B inside the test.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use pcd_platform::interface_b::{Answer, Client, ClientError, Observation};
@@ -9,11 +10,16 @@ use tokio::runtime::Runtime;
 
 use super::{SOON, Site, connector};
 
+/// A runtime for devices.
+pub fn runtime() -> Arc<Runtime> {
+    Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap())
+}
+
 /// A connected device, driven without `async`.
 #[derive(Debug)]
 pub struct Device {
     client: Option<Client>,
-    runtime: Runtime,
+    runtime: Arc<Runtime>,
 }
 
 impl Device {
@@ -40,11 +46,22 @@ impl Device {
         suite: Option<&str>,
         timeout: std::time::Duration,
     ) -> Result<Self, ClientError> {
+        Self::connect_on(&runtime(), site, to, own, suite, timeout)
+    }
+
+    /// The same for many devices of one thread: a runtime of its own costs a device three descriptors.
+    pub fn connect_on(
+        runtime: &Arc<Runtime>,
+        site: &Site,
+        to: SocketAddr,
+        own: &super::Credential,
+        suite: Option<&str>,
+        timeout: std::time::Duration,
+    ) -> Result<Self, ClientError> {
         let connector = connector(site, own, suite).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let client =
             runtime.block_on(Client::connect(&connector, &to.ip().to_string(), to.port(), timeout))?;
-        Ok(Self { client: Some(client), runtime })
+        Ok(Self { client: Some(client), runtime: Arc::clone(runtime) })
     }
 
     /// Sends a message and waits for its answers.

@@ -22,7 +22,7 @@ mod stage;
 mod wal;
 mod wire;
 
-pub use device::{Device, framed, message};
+pub use device::{Device, framed, message, runtime};
 pub use disk::Disk;
 pub use faulty_disk::FaultyDisk;
 pub use java::java;

@@ -11,7 +11,12 @@ log() { cat "$root"/?/log >&2; }
 control() { name=$1 && shift && "$bin/pg_ctl" -D "$root/$name/data" -t 60 -w "$@" >>"$root/$name/log" 2>&1; }
 postmaster() { head -n 1 "$root/$1/data/postmaster.pid" 2>/dev/null; }
 family() { pid=$(postmaster "$1") && [ -n "$pid" ] && { echo "$pid"; ps -o pid= --ppid "$pid"; }; }
-signal() { for pid in $(family "$2"); do kill "-$1" "$pid" 2>/dev/null; done; }
+# The postmaster first, so that it starts no further process. A process that has just ended needs no signal.
+signal() {
+    pid=$(postmaster "$2") && [ -n "$pid" ] && kill "-$1" "$pid" 2>/dev/null || return 1
+    for child in $(ps -o pid= --ppid "$pid"); do kill "-$1" "$child" 2>/dev/null; done
+    return 0
+}
 finish() {
     for name in a b; do signal CONT "$name"; control "$name" -m immediate stop; done
     rm -rf "$root"
@@ -63,8 +68,9 @@ crash() {
     done
 }
 
-# clone TO FROM: a standby that follows.
+# clone TO FROM: a standby that follows, in place of one that may still run.
 clone() {
+    [ -z "$(postmaster "$1")" ] || control "$1" -m immediate stop
     rm -rf "$root/$1/data" && "$bin/pg_basebackup" -D "$root/$1/data" -R -c fast -X stream --no-sync \
         -h "$root/$2" -p "$port" -U postgres >>"$root/$1/log" 2>&1 &&
     printf "unix_socket_directories = '%s'\n" "$root/$1" >>"$root/$1/data/postgresql.conf"
