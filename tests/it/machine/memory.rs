@@ -128,13 +128,13 @@ impl Drop for KernelGroup {
     }
 }
 
-/// Bytes for sessions, besides what the platform takes without them in whatever build. Above its mark there is
-/// room for what comes in between two looks at the memory.
-const FOR_SESSIONS: u64 = 80 << 20;
+/// Bytes for sessions, besides what the platform takes without them in whatever build. Above its mark there
+/// is room for what comes in between two looks at the memory.
+const FOR_SESSIONS: u64 = 128 << 20;
 
 /// Opens sessions until none is taken any more; how many that were.
 fn fill(site: &Site, platform: &Platform, own: &Credential, open: &mut Vec<Device>) -> usize {
-    let (at_once, runtime) = (Duration::from_secs(2), runtime());
+    let (at_once, runtime) = (Duration::from_secs(5), runtime());
     while open.len() < 10_000 {
         match Device::connect_on(&runtime, site, platform.address, own, None, at_once) {
             Ok(device) => open.push(device),
@@ -151,6 +151,7 @@ fn the_kernel_does_not_kill_a_platform_with_too_many_sessions() {
     let site = Site::new()
         .launched_by(&group.script())
         .with("interface-a", "sessions-per-device = 100000")
+        .with("interface-a", "new-sessions-per-device = 1000000")
         .with("interface-a", "shared-addresses = [\"127.0.0.0/8\"]");
     let platform = site.start();
     let own = admitted(&site, &platform, "DEVICE");
