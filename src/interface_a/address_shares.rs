@@ -87,8 +87,8 @@ impl AddressShares {
         Self { members: Mutex::default(), handshakes_per_address }
     }
 
-    /// Counts a connection, which waits for its peer. `None` when its address has too many of them. When
-    /// there are too many in all, another one gives way, if one can.
+    /// Counts a connection, which waits for its peer. When there are too many of its address, or in all,
+    /// another one gives way. `None` when its address has too many and none of them has stalled.
     pub(super) fn join(
         self: &Arc<Self>,
         address: IpAddr,
@@ -97,7 +97,9 @@ impl AddressShares {
     ) -> Option<Membership> {
         let address = subscriber(address);
         let mut members = self.lock();
-        if members.by_address.get(&address).is_some_and(|share| share.members.len() >= limits.per_address) {
+        if members.by_address.get(&address).is_some_and(|share| share.members.len() >= limits.per_address)
+            && !members.displace_stalled(address, now)
+        {
             return None;
         }
         if members.count >= limits.total {
@@ -140,11 +142,21 @@ impl Members {
             .filter(|(_, share)| most > 1 && share.members.len() == most)
             .find_map(|(address, share)| share.longest_waiting().map(|(_, number)| (*address, number)))
             .or_else(|| self.any_victim(now));
-        if let Some((address, number)) = victim
-            && let Some(member) = self.remove(address, number)
-        {
-            member.displaced.cancel();
+        if let Some((address, number)) = victim {
+            self.close(address, number);
         }
+    }
+
+    /// Lets the connection of this address that has stalled longest give way. Whether there is one.
+    fn displace_stalled(&mut self, address: IpAddr, now: Instant) -> bool {
+        let longest = self.by_address.get(&address).and_then(Share::longest_waiting);
+        let stalled = longest.filter(|(since, _)| now.saturating_duration_since(*since) >= STALLED);
+        stalled.is_some_and(|(_, number)| self.close(address, number))
+    }
+
+    fn close(&mut self, address: IpAddr, number: u64) -> bool {
+        let member = self.remove(address, number);
+        member.as_ref().inspect(|member| member.displaced.cancel()).is_some()
     }
 
     fn any_victim(&self, now: Instant) -> Option<(IpAddr, u64)> {
@@ -237,6 +249,9 @@ const NEW_TURNS_PER_ADDRESS: usize = 1;
 /// How long the only connection of an address may wait for its peer before it can give way: longer than the
 /// signature of a slow device.
 const SLOW: Duration = Duration::from_secs(2);
+/// How long a connection of an address with its full share waits for its peer before it can give way to a new
+/// one of the same address: longer than a round trip.
+const STALLED: Duration = Duration::from_millis(250);
 
 #[cfg(test)]
 mod tests {
@@ -266,6 +281,21 @@ mod tests {
         drop((two, three, other));
         assert!(shares.lock().by_address.is_empty(), "nothing is stored for an address without connections");
         assert_eq!(shares.lock().count, 0);
+    }
+
+    #[test]
+    fn the_connection_that_has_stalled_longest_gives_way_to_a_new_one_of_its_address() {
+        let (shares, clock) = (Arc::new(AddressShares::new(1)), clock());
+        let join = || shares.join(address("192.0.2.1"), LIMITS, clock.instant());
+        let (one, two) = (join().unwrap(), join().unwrap());
+        clock.advance(STALLED - Duration::from_millis(1));
+        assert!(join().is_none(), "both may be honest and fast");
+        clock.advance(Duration::from_millis(1));
+        one.wait_for_platform();
+        let three = join().unwrap();
+        assert!(is_displaced(&two) && !is_displaced(&one) && !is_displaced(&three));
+        assert!(join().is_none(), "one waits for the platform, the other one is new");
+        assert_eq!(shares.lock().count, 2);
     }
 
     #[test]

@@ -70,7 +70,8 @@ mod tests {
             serial: "0a".to_owned(),
             fingerprint: Fingerprint::sha256(name.as_bytes()),
         };
-        HandshakeError { certificate: Some(Box::new(certificate)), ..HandshakeError::new(refusal) }
+        let is_issued = refusal != Refusal::UntrustedIssuer;
+        HandshakeError { certificate: Some(Box::new(certificate)), is_issued, ..HandshakeError::new(refusal) }
     }
 
     // A8

@@ -205,6 +205,8 @@ impl InterfaceA {
             pending_replies: self.registry.pending_replies(),
             share: Arc::clone(&share),
         };
+        let limits = self.config.load().messages.clone();
+        Box::pin(share.resume_rejections(&device, &self.services.store, &limits, now.wall)).await;
         let session = Session::open(peer, id, context, now);
         let connection = Box::new(Connection {
             stream,
@@ -273,6 +275,7 @@ impl InterfaceA {
         let refused = HandshakeError {
             refusal,
             certificate: Some(Box::new(peer.certificate().clone())),
+            is_issued: true,
             peer_alert: None,
             extension: None,
             revocation: Arc::new(peer.revocation().to_vec()),

@@ -3,7 +3,8 @@
 //! A handshake computes for a millisecond or two, and waits for its peer in between. It holds a turn only
 //! while it computes, or blocks its thread for a revocation check: a peer that stops in the middle of its
 //! handshake keeps no other one waiting. Handshakes that have begun take their turns from a number of their
-//! own, so that they do not wait behind new ones. A handshake that waits for a signature of a token does not
+//! own, so that they do not wait behind new ones; one that was asked for another ClientHello has not begun. A
+//! handshake that waits for a signature of a token does not
 //! compute, and gives its turn back. So does a new one whose peer has sent its certificate already, when it
 //! waits for revocation data. `handshake-timeout` does not run while a handshake waits
 //! for a turn.
@@ -20,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::address_shares::{Membership, Stage};
 use super::fair_queue::{FairQueue, Turn};
-use crate::model::{Clock, Wait, giving_back};
+use crate::model::{Clock, Wait, giving_back, take_hello_retry};
 
 /// Where handshakes take their turns. Clones share them.
 #[derive(Debug, Clone)]
@@ -70,9 +71,9 @@ impl Turns {
         clock: &Clock,
     ) -> Result<F::Output, TimedOut> {
         let mut handshake = pin!(handshake);
-        let (mut stage, mut left) = (Stage::New, timeout);
+        let (mut stage, mut left, mut has_retried) = (Stage::New, timeout, false);
         loop {
-            let began = {
+            let (began, asks_again) = {
                 // First a turn of its address: the other addresses do not wait behind this one.
                 let of_address = match member {
                     Some(member) => {
@@ -94,14 +95,20 @@ impl Turns {
                 let polled = poll_fn(|cx| {
                     let (turns, new) = (self.clone(), new.take());
                     let hand_over = move |what| turns.hand_over(new, what);
-                    Poll::Ready(giving_back(hand_over, || handshake.as_mut().poll(cx)))
+                    take_hello_retry();
+                    let polled = giving_back(hand_over, || handshake.as_mut().poll(cx));
+                    Poll::Ready((polled, take_hello_retry()))
                 });
-                if let Poll::Ready(done) = polled.await {
+                let (polled, asks_again) = polled.await;
+                if let Poll::Ready(done) = polled {
                     return Ok(done);
                 }
-                began
+                (began, asks_again)
             };
-            stage = Stage::Begun;
+            // A HelloRetryRequest costs nothing: key exchange and signature come with the next ClientHello,
+            // as for any new handshake. TLS allows one.
+            stage =
+                if asks_again && !std::mem::replace(&mut has_retried, true) { stage } else { Stage::Begun };
             if let Some(member) = member {
                 member.wait_for_peer(clock.instant());
             }
@@ -158,7 +165,7 @@ mod tests {
     use futures_util::future::poll_immediate;
 
     use super::*;
-    use crate::model::while_waiting;
+    use crate::model::{note_hello_retry, while_waiting};
 
     const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -272,6 +279,33 @@ mod tests {
         let _taken = turns.new.turn(None).await;
         answer.send(()).unwrap();
         assert!(begun.await.unwrap().is_ok());
+    }
+
+    // RFC 8446 4.1.4: the signature follows the second ClientHello.
+    #[tokio::test]
+    async fn a_handshake_that_asks_for_another_hello_waits_among_the_new_ones_once_more() {
+        let turns = Turns::new(1);
+        let (second_hello, peer) = tokio::sync::oneshot::channel::<()>();
+        let (finished, last) = tokio::sync::oneshot::channel::<()>();
+        let mut handshake = Box::pin(run(&turns, async move {
+            note_hello_retry();
+            let _ = peer.await;
+            // A peer cannot make the platform ask again.
+            note_hello_retry();
+            last.await
+        }));
+        assert!(poll_immediate(&mut handshake).await.is_none());
+        let taken = turns.new.turn(None).await;
+        second_hello.send(()).unwrap();
+        for _ in 0..3 {
+            assert!(poll_immediate(&mut handshake).await.is_none());
+        }
+        assert!(!finished.is_closed());
+        drop(taken);
+        assert!(poll_immediate(&mut handshake).await.is_none());
+        let _taken = turns.new.turn(None).await;
+        finished.send(()).unwrap();
+        assert!(handshake.await.unwrap().is_ok(), "it has begun");
     }
 
     #[tokio::test]

@@ -62,6 +62,10 @@ struct Stray {
     count: u64,
     kept: Vec<u8>,
     reported: bool,
+    /// What remains of [`Codec::STRAY_KEPT`] for runs.
+    spent: usize,
+    /// The last run, until it is taken.
+    run: Option<Bytes>,
 }
 
 /// What a delimiter byte means.
@@ -77,6 +81,8 @@ impl Codec {
     pub const NO_START_LIMIT: usize = 8 * 1024;
     /// Bytes between frames that are stored, for one connection.
     pub const STRAY_KEPT: usize = 1024;
+    /// What a run of bytes between two frames takes of them at least.
+    pub const STRAY_RUN: usize = 64;
 
     /// A codec for payloads of up to `max_frame` bytes.
     #[must_use]
@@ -119,6 +125,13 @@ impl Codec {
         &self.stray.kept
     }
 
+    /// The bytes between two frames, or behind the last one, unless they are line breaks: once, when their
+    /// end is known. All runs of a connection together have at most [`Codec::STRAY_KEPT`] bytes, and a short
+    /// one counts as [`Codec::STRAY_RUN`].
+    pub fn take_stray_run(&mut self) -> Option<Bytes> {
+        self.stray.run.take()
+    }
+
     /// Ends the wait for a carriage return: the frame is complete, with a deviation.
     ///
     /// `None` when the codec was not waiting.
@@ -141,6 +154,7 @@ impl Codec {
         self.scanned = 0;
         if !in_frame {
             self.stray.add(&bytes);
+            self.stray.end_run(&bytes);
             return None;
         }
         let reason = match why {
@@ -173,7 +187,8 @@ impl Codec {
         if gap.is_empty() {
             return;
         }
-        if gap.iter().all(|byte| matches!(*byte, CR | LF)) {
+        self.stray.end_run(gap);
+        if is_line_breaks(gap) {
             self.deviations.insert(Deviation::LineBreaksBetweenFrames);
         } else if !std::mem::replace(&mut self.stray.reported, true) {
             self.deviations.insert(Deviation::BytesBetweenFrames);
@@ -308,6 +323,21 @@ impl Stray {
         let room = Codec::STRAY_KEPT.saturating_sub(self.kept.len());
         self.kept.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
     }
+
+    fn end_run(&mut self, bytes: &[u8]) {
+        let room = Codec::STRAY_KEPT.saturating_sub(self.spent);
+        if is_line_breaks(bytes) || room == 0 {
+            return;
+        }
+        let kept = bytes.get(..room.min(bytes.len())).unwrap_or_default();
+        self.spent = self.spent.saturating_add(kept.len().max(Codec::STRAY_RUN));
+        self.run = Some(Bytes::copy_from_slice(kept));
+    }
+}
+
+/// Many devices send line breaks between frames.
+fn is_line_breaks(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| matches!(*byte, CR | LF))
 }
 
 /// The meaning of the byte at `at`, from the bytes after it; `at` may be the end of the buffer.

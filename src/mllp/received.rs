@@ -50,11 +50,13 @@ pub enum BrokenReason {
     TimedOut,
     /// Incomplete frames held too much memory, and this one made way for others.
     MemoryLimit,
+    /// Bytes between two frames.
+    BetweenFrames,
 }
 
 impl BrokenReason {
     /// Every reason, for metrics that start at zero.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Truncated,
         Self::Utf16,
         Self::TooLarge,
@@ -62,6 +64,7 @@ impl BrokenReason {
         Self::EndOfStream,
         Self::TimedOut,
         Self::MemoryLimit,
+        Self::BetweenFrames,
     ];
 
     /// The stable code in the store, in metrics and in the audit trail.
@@ -75,6 +78,7 @@ impl BrokenReason {
             Self::EndOfStream => "end-of-stream",
             Self::TimedOut => "frame-timeout",
             Self::MemoryLimit => "frame-memory-limit",
+            Self::BetweenFrames => "between-frames",
         }
     }
 
@@ -85,7 +89,7 @@ impl BrokenReason {
             Self::TooLarge | Self::NoStartBlock | Self::EndOfStream | Self::TimedOut | Self::MemoryLimit => {
                 true
             }
-            Self::Truncated | Self::Utf16 => false,
+            Self::Truncated | Self::Utf16 | Self::BetweenFrames => false,
         }
     }
 }

@@ -95,6 +95,26 @@ fn bytes_between_frames_are_counted_and_reported_once() {
 }
 
 #[test]
+fn each_run_of_bytes_between_frames_is_kept_up_to_a_bound() {
+    let mut codec = Codec::new(64);
+    let mut runs = |bytes: &[u8]| {
+        let (mut src, mut runs) = (BytesMut::from(bytes), Vec::new());
+        while codec.decode(&mut src).unwrap().is_some() {
+            runs.extend(codec.take_stray_run());
+        }
+        runs
+    };
+    assert_eq!(runs(b"hello\x0Ba\x1C\r\r\n\x0Ba\x1C\r??\x0Bb\x1C\r"), [&b"hello"[..], b"??"]);
+    let most = Codec::STRAY_KEPT / Codec::STRAY_RUN;
+    assert_eq!(runs(&b"?\x0Ba\x1C\r".repeat(2 * most)).len(), most - 2);
+    let mut codec = Codec::new(64);
+    let mut src = BytesMut::from(&b"\x0Ba\x1C\rrest"[..]);
+    codec.decode(&mut src).unwrap();
+    assert!(codec.abandon(&mut src, Interruption::EndOfStream).is_none());
+    assert_eq!(codec.take_stray_run().as_deref(), Some(&b"rest"[..]));
+}
+
+#[test]
 fn the_stored_stray_bytes_are_bounded() {
     let gap = vec![b'x'; Codec::STRAY_KEPT + 1];
     let (codec, _) = decode(64, &[&gap, b"\x0Ba\x1C\r", &gap]);

@@ -40,4 +40,4 @@ pub use schema_name::{InvalidSchemaName, SchemaName};
 pub use store_risk::{StoreRisk, StoreRisks};
 pub use store_url::StoreUrl;
 pub use task::Task;
-pub(crate) use while_waiting::{Wait, giving_back, while_waiting};
+pub(crate) use while_waiting::{Wait, giving_back, note_hello_retry, take_hello_retry, while_waiting};

@@ -34,6 +34,21 @@ pub(crate) fn giving_back<T>(
     GIVE_BACK.sync_scope(Cell::new(Some(Box::new(give_back))), work)
 }
 
+/// Notes that the handshake that is polled on this thread has asked its peer for another ClientHello: nothing
+/// has been computed for it.
+pub(crate) fn note_hello_retry() {
+    HELLO_RETRY.set(true);
+}
+
+/// Whether that was noted since the last call.
+pub(crate) fn take_hello_retry() -> bool {
+    HELLO_RETRY.take()
+}
+
+thread_local! {
+    static HELLO_RETRY: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Waits, and blocks this thread.
 pub(crate) fn while_waiting<T>(what: Wait, wait: impl FnOnce() -> T) -> T {
     let give_back = GIVE_BACK.try_with(Cell::take).ok().flatten();

@@ -17,6 +17,9 @@ pub struct HandshakeError {
     pub refusal: Refusal,
     /// The certificate that the peer presented, if it could be read. Its contents are unproved claims.
     pub certificate: Option<Box<Certificate>>,
+    /// Whether a CA below an installed root has issued the certificate. Only it is at fault then, or its
+    /// device.
+    pub is_issued: bool,
     /// The number of the alert that the peer sent, if the peer ended the handshake (RFC 5246 section 7.2).
     pub peer_alert: Option<u8>,
     /// The object identifier of the extension that is not supported, if that is the reason.
@@ -68,25 +71,21 @@ impl HandshakeError {
     /// A refusal without a certificate.
     #[must_use]
     pub fn new(refusal: Refusal) -> Self {
-        Self { refusal, certificate: None, peer_alert: None, extension: None, revocation: Arc::default() }
+        Self {
+            refusal,
+            certificate: None,
+            is_issued: false,
+            peer_alert: None,
+            extension: None,
+            revocation: Arc::default(),
+        }
     }
 
     /// Whether the peer presented a certificate that chains to an installed root. Unless the handshake was
     /// complete, the peer has not proved that it has the key.
     #[must_use]
     pub const fn is_certificate_trusted(&self) -> bool {
-        let follows_path = matches!(
-            self.refusal,
-            Refusal::NoCommonName
-                | Refusal::UnknownDevice
-                | Refusal::SuspendedDevice
-                | Refusal::OtherIssuer
-                | Refusal::Revoked
-                | Refusal::RevocationUndetermined
-                | Refusal::TooManySessions
-                | Refusal::TooManyNewSessions
-        );
-        self.certificate.is_some() && follows_path
+        self.certificate.is_some() && self.is_issued
     }
 
     /// Logs which statuses are undetermined, if that is the reason. At error level: the fault is not the

@@ -127,7 +127,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     }
     // One row for each message, whatever became of it.
     let accepted = details(&cli, "message-accepted").len();
-    assert_eq!((accepted, details(&cli, "message-rejected").len()), (4, 1));
+    assert_eq!((accepted, details(&cli, "message-rejected").len()), (4, 2));
 
     let accepted = &details(&cli, "connection-accepted")[0];
     assert_eq!((&accepted["device"], &accepted["certificate"]["common-name"]), (&json!(NAME), &json!(NAME)));

@@ -191,6 +191,26 @@ fn a9_4_a_revoked_device_does_not_come_back_by_an_old_session() {
 }
 
 #[test]
+fn a_device_that_connects_again_and_again_leaves_the_sessions_of_others_alone() {
+    let site = Site::new().with("tls", "session-cache = 64");
+    let platform = site.start();
+    for version in VERSIONS {
+        let (quiet, busy) = (format!("QUIET{version}"), format!("BUSY{version}"));
+        [&quiet, &busy].into_iter().for_each(|name| platform.admit(name, &[]));
+        let own = site.certificate(&quiet, KeyType::Ecc);
+        let device = Saving { site: &site, platform: &platform, name: &quiet, own, version };
+        assert!(Saving::is_answered(&device.connect(false)));
+        let own = site.certificate(&busy, KeyType::Ecc);
+        for number in 0..80 {
+            let mut busy_device = Device::connect(&site, platform.address, &own).unwrap();
+            assert_eq!(busy_device.code(message(&busy, &number.to_string())), "CA");
+        }
+        let output = device.connect(true);
+        assert!(Saving::is_answered(&output) && Saving::is_resumed(&output), "{}", output.text());
+    }
+}
+
+#[test]
 fn nothing_is_accepted_before_the_handshake_is_over() {
     // 0-RTT could be replayed, and would come before the decision.
     let site = Site::new();

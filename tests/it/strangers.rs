@@ -6,7 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use pcd_platform::pki::KeyType;
+use pcd_platform::pki::{CertificateOrder, KeyType, Role};
+use pcd_platform::x509::KeyPurpose;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use serde_json::Value;
 
@@ -139,6 +140,46 @@ fn repeated_refusals_share_a_row_in_each_interval_and_other_reasons_have_their_o
     assert!(details["first"].as_str().unwrap() < details["last"].as_str().unwrap(), "{details}");
     let recorded = |row: &str| platform.metric(&format!("pcd_recorded_refusals_total{{row=\"{row}\"}}"));
     assert_eq!((recorded("own"), recorded("counted")), (1.0, 4.0));
+}
+
+// A8: no stranger can make a certificate that an installed CA has issued, so none hides its refusal.
+#[test]
+fn a_flood_of_strangers_hides_no_refusal_of_an_issued_certificate_whatever_its_fault() {
+    let site = Site::new().with_limited_refusals().with("audit", "refusal-rate = 10");
+    let cli = Cli::of(&site);
+    for name in ["OLD", "EARLY", "SERVER", "SUSPENDED"] {
+        cli.run(&["device", "add", name]);
+    }
+    cli.run(&["device", "suspend", "SUSPENDED"]);
+    let platform = site.start();
+    let hours = |hours: i64| Some(jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours));
+    let order = |name: &str| CertificateOrder::new(name, Role::Device, KeyType::Ecc);
+    let locked_out = [
+        ("expired", CertificateOrder { not_before: hours(-48), days: 1, ..order("OLD") }),
+        ("not-yet-valid", CertificateOrder { not_before: hours(24), ..order("EARLY") }),
+        (
+            "wrong-purpose",
+            CertificateOrder { purposes: Some(vec![KeyPurpose::ServerAuth]), ..order("SERVER") },
+        ),
+        ("suspended-device", order("SUSPENDED")),
+        ("unknown-device", order("UNLISTED")),
+    ]
+    .map(|(reason, order)| (reason, order.common_names[0].clone(), site.issue(&order)));
+    flood(platform.address, 5, 300, b"\x16");
+    for (reason, name, own) in &locked_out {
+        flood(platform.address, 5, 20, b"\x16");
+        let connected = Device::connect(&site, platform.address, own);
+        assert!(connected.is_err() || connected.unwrap().send(message(name, "1")).is_err());
+        let is_own = |row: &Value| {
+            row["event"] == "connection-refused"
+                && row["details"]["refusal"] == *reason
+                && row["details"]["certificate"]["common-name"] == **name
+        };
+        eventually("it has a row of its own", || rows(platform.cli()).iter().any(is_own));
+        let line = |line: &str| line.contains(name.as_str()) && line.contains(reason);
+        eventually("and a line", || platform.log().lines().any(line));
+    }
+    assert_eq!(rows(platform.cli()).len(), 10 + locked_out.len(), "the strangers have used up their rows");
 }
 
 // A9.4: an operator sees each refusal of a device, up to a bound.

@@ -157,6 +157,7 @@ impl Rejection {
             Self::Frame(BrokenReason::MemoryLimit) => {
                 "too many large messages are arriving at once, send it again"
             }
+            Self::Frame(BrokenReason::BetweenFrames) => "the bytes belong to no frame",
             Self::Unreadable(Unreadable::Empty) => "the frame is empty",
             Self::Unreadable(Unreadable::NoHeader) => "the message does not begin with MSH",
             Self::Unreadable(Unreadable::Separators) => "MSH-1 and MSH-2 do not hold usable separators",

@@ -111,7 +111,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Some(end)) => break end,
                 Err(_) => {
                     takes_bytes = false;
-                    break self.lost();
+                    let end = self.lost();
+                    self.session.connection_lost(end, self.services.now());
+                    break end;
                 }
             }
             if self.session.large_message_waits() {
@@ -131,7 +133,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             close(&mut self.stream).await;
         }
         // An answer of the device to an order counts when it is durable, also after the end of the session.
-        while let Some(result) = tasks.next().await {
+        // A frame that was cut off is stored.
+        loop {
+            let _ = self.perform_without_writing(&mut tasks);
+            let Some(result) = tasks.next().await else { break };
             self.handle(Event::StoreResult(result));
         }
         Ended { reason, messages: Some(self.session.messages()) }
@@ -166,7 +171,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 self.session.peer_closed(now);
             }
-            Event::Read(Err(_)) => self.session.drain(SessionEnd::ConnectionLost),
+            Event::Read(Err(_)) => self.session.connection_lost(SessionEnd::ConnectionLost, now),
             Event::StoreResult(StoreResult::Recorded(ticket, outcome)) => {
                 self.session.recorded(ticket, &outcome, now);
             }
@@ -205,6 +210,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Performs the effects of the session; everything that is to be sent goes out in one write.
     async fn perform(&mut self, tasks: &mut StoreTasks) -> io::Result<Option<SessionEnd>> {
+        let (out, end) = self.perform_without_writing(tasks);
+        self.write(&out).await?;
+        Ok(end)
+    }
+
+    /// Returns what is to be sent, and the end of the session.
+    fn perform_without_writing(&mut self, tasks: &mut StoreTasks) -> (Vec<Bytes>, Option<SessionEnd>) {
         let mut out: Vec<Bytes> = Vec::new();
         let mut end = None;
         while let Some(effect) = self.session.next_effect() {
@@ -247,8 +259,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         // The message was rejected, and is not stored.
         self.large_turn = None;
-        self.write(&out).await?;
-        Ok(end)
+        (out, end)
     }
 
     /// A device that answers without end waits for the dispatcher, and only its own answers are lost: they

@@ -22,6 +22,7 @@ pub(super) use self::stored_rejections::{NotStored, Storage};
 use crate::audit::CountedSessions;
 use crate::config::{Messages, RefusalInterval};
 use crate::model::DeviceId;
+use crate::store::Store;
 
 /// The shares of all devices. Only devices of the directory get one. It outlives the sessions of its device,
 /// whose limits a new connection would otherwise reset. Clones share the state.
@@ -115,6 +116,26 @@ impl DeviceShare {
         Arc::clone(&self.large).acquire_owned().await.ok()
     }
 
+    /// Reads what an earlier process, or another node, has stored of rejected messages in the last hour:
+    /// once. A session does not wait long for a store that does not answer.
+    pub(super) async fn resume_rejections(
+        &self,
+        device: &DeviceId,
+        store: &Store,
+        limits: &Messages,
+        now: Timestamp,
+    ) {
+        if !lock(&self.rejections).wants_earlier() {
+            return;
+        }
+        let since = now.checked_sub(stored_rejections::HOUR).unwrap_or(Timestamp::MIN);
+        let limit = limits.rejected_per_hour.min(MAX_COUNTED);
+        let read = store.rejected_since(device, since, limit);
+        if let Ok(Ok(earlier)) = tokio::time::timeout(READ_TIMEOUT, read).await {
+            lock(&self.rejections).resume(earlier);
+        }
+    }
+
     /// Counts a rejected message, and decides whether it is stored.
     pub(super) fn take_rejection(&self, bytes: usize, limits: &Messages, now: Timestamp) -> Storage {
         lock(&self.rejections).take(bytes as u64, limits, now)
@@ -133,5 +154,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Rejected messages of an earlier process that are counted.
+const MAX_COUNTED: u32 = 100_000;
+/// How long a session waits for their number; a later session of the device tries again.
+const READ_TIMEOUT: Duration = Duration::from_millis(500);
 /// For sessions that were counted before a reload.
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);

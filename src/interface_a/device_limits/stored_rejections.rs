@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Messages;
+use crate::store::RejectedMessages;
 
 /// The rejected messages of one device in an hour.
 #[derive(Debug, Default)]
@@ -10,6 +11,8 @@ pub(super) struct StoredRejections {
     hour: Option<Hour>,
     /// An hour that is over and not reported yet.
     finished: Option<NotStored>,
+    /// Whether what an earlier process had stored is known.
+    is_resumed: bool,
 }
 
 #[derive(Debug)]
@@ -19,6 +22,12 @@ struct Hour {
     stored_bytes: u64,
     not_stored: u64,
     not_stored_bytes: u64,
+}
+
+impl Hour {
+    const fn new(began: Timestamp) -> Self {
+        Self { began, stored: 0, stored_bytes: 0, not_stored: 0, not_stored_bytes: 0 }
+    }
 }
 
 /// What becomes of a rejected message.
@@ -42,16 +51,27 @@ pub(in crate::interface_a) struct NotStored {
 }
 
 impl StoredRejections {
+    /// Whether what an earlier process, or another node, had stored is still unknown.
+    pub(super) const fn wants_earlier(&self) -> bool {
+        !self.is_resumed
+    }
+
+    /// Goes on with the hour of an earlier process: a restart must not begin another one.
+    pub(super) fn resume(&mut self, earlier: Option<RejectedMessages>) {
+        self.is_resumed = true;
+        let Some(RejectedMessages { first, messages, bytes }) = earlier else { return };
+        let bytes = bytes.saturating_add(messages.saturating_mul(ROW_BYTES));
+        let hour = self.hour.get_or_insert_with(|| Hour::new(first));
+        hour.began = hour.began.min(first);
+        // A rejection of this process may be among them.
+        hour.stored = hour.stored.max(messages);
+        hour.stored_bytes = hour.stored_bytes.max(bytes);
+    }
+
     /// Counts a rejected message of `bytes`, and decides whether it is stored.
     pub(super) fn take(&mut self, bytes: u64, limits: &Messages, now: Timestamp) -> Storage {
         self.end_hour(now);
-        let hour = self.hour.get_or_insert(Hour {
-            began: now,
-            stored: 0,
-            stored_bytes: 0,
-            not_stored: 0,
-            not_stored_bytes: 0,
-        });
+        let hour = self.hour.get_or_insert_with(|| Hour::new(now));
         let stored_bytes = hour.stored_bytes.saturating_add(bytes).saturating_add(ROW_BYTES);
         if hour.stored < u64::from(limits.rejected_per_hour)
             && stored_bytes <= limits.rejected_bytes_per_hour as u64
@@ -87,7 +107,7 @@ impl StoredRejections {
     }
 }
 
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
+pub(super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// What the rows of a rejected message take besides its bytes: of the message with its indexes, and of the
 /// audit trail.
 const ROW_BYTES: u64 = 1024;
@@ -115,6 +135,23 @@ mod tests {
         let first = NotStored { since: at(0), messages: 3, bytes: 48 + ROW_BYTES };
         assert_eq!(rejections.report(at(61), false), Some(first));
         assert_eq!(rejections.report(at(300), true), None, "nothing was left out since");
+    }
+
+    #[test]
+    fn the_hour_of_an_earlier_process_goes_on() {
+        let limits = Messages { rejected_per_hour: 5, ..Messages::default() };
+        let mut rejections = StoredRejections::default();
+        assert_eq!(rejections.take(1, &limits, at(31)), Storage::Stored, "before the store has answered");
+        assert!(rejections.wants_earlier());
+        rejections.resume(Some(RejectedMessages { first: at(0), messages: 4, bytes: 4 }));
+        assert!(!rejections.wants_earlier());
+        assert_eq!(rejections.take(1, &limits, at(32)), Storage::Stored);
+        assert_eq!(rejections.take(1, &limits, at(59)), Storage::CountedFirst);
+        assert_eq!(
+            rejections.take(1, &limits, at(60)),
+            Storage::Stored,
+            "the hour began in the earlier process"
+        );
     }
 
     #[test]

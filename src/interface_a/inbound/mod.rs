@@ -253,7 +253,8 @@ impl Evaluation<'_> {
             BrokenReason::Truncated
             | BrokenReason::NoStartBlock
             | BrokenReason::EndOfStream
-            | BrokenReason::TimedOut => false,
+            | BrokenReason::TimedOut
+            | BrokenReason::BetweenFrames => false,
         };
         let request = reading.as_ref().map_or(AcknowledgementRequest::Original, |reading| {
             let acknowledge = self.device().acknowledge;

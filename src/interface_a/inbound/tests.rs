@@ -153,6 +153,7 @@ fn a_broken_frame_is_stored_and_answered_if_its_sender_can_use_the_answer() {
         (BrokenReason::NoStartBlock, header, None),
         (BrokenReason::EndOfStream, header, None),
         (BrokenReason::TimedOut, header, None),
+        (BrokenReason::BetweenFrames, header, None),
     ] {
         let decision = broken(reason, bytes);
         let expected: Vec<_> =

@@ -86,9 +86,10 @@ impl Table {
             shown: None,
         });
         let may_have_own = !limits.is_aggregated() || entry.own_rows < self.bounds.own_rows;
-        if may_have_own
-            && self.budget.has_room(now.instant, limits.rows * self.bounds.rate_factor, limits.bytes)
-        {
+        // Repetitions leave half of the room: a peer that comes back takes no row from one that is new.
+        let share = if limits.is_aggregated() && entry.own_rows > 0 { 2 } else { 1 };
+        let rows = limits.rows * self.bounds.rate_factor / share;
+        if may_have_own && self.budget.has_room(now.instant, rows, limits.bytes / share) {
             entry.own_rows = entry.own_rows.saturating_add(1);
             let event = own();
             self.budget.take(now.instant, event.details().len());

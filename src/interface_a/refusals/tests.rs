@@ -162,6 +162,15 @@ fn each_refused_device_has_ten_rows_of_its_own_whatever_strangers_do() {
     assert_eq!((shown, *peer, count.count), (&certificate(1), address(), 90));
 }
 
+// A9.4: copies of some certificates take no row from another one.
+#[test]
+fn repetitions_leave_half_of_the_room_to_certificates_that_are_new() {
+    let mut bench = Bench::new(limits(4));
+    let own = (0..1000).filter(|number| bench.refuse(device(number % 3), Refusal::Revoked)).count();
+    assert_eq!(own, 10, "half of 20");
+    assert!((3..13).all(|number| bench.refuse(device(number), Refusal::Expired)));
+}
+
 #[test]
 fn without_an_interval_each_refusal_has_a_row_until_the_rate_is_reached() {
     let audit = Audit { refusal_interval: RefusalInterval::Never, refusal_rate: 5, ..Audit::default() };

@@ -10,15 +10,16 @@
 
 mod buffer;
 mod effect;
+mod ending;
 mod in_flight;
 mod phase;
 mod timing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio_util::codec::Decoder as _;
 
 use self::buffer::Buffer;
@@ -26,7 +27,7 @@ pub(super) use self::buffer::READ_SIZE;
 pub(super) use self::effect::{Context, Effect, Now, Ticket};
 use self::in_flight::{InFlight, PendingAnswer, take_pending};
 use self::phase::{Phase, answer_timeout, end_after};
-use self::timing::Timing;
+use self::timing::{CARRIAGE_RETURN_TIMEOUT, MESSAGES_AT_ONCE, Timing};
 use super::acknowledgement::Acknowledgement;
 use super::device_limits::{DeviceShare, Storage, count_of};
 use super::inbound::{Decision, Inbound, Outcome, Part, Reply};
@@ -37,7 +38,7 @@ use super::unawaited::UnawaitedAnswer;
 use crate::audit::SessionEnd;
 use crate::config::Config;
 use crate::hl7::Rejection;
-use crate::mllp::{Broken, BrokenReason, Codec, Interruption, Received};
+use crate::mllp::{BrokenReason, Codec, Interruption, Received};
 use crate::model::{DeviceId, Refusal, SessionId};
 use crate::store::{RecordOutcome, StoreError, Verdict};
 use crate::tls::Peer;
@@ -189,21 +190,8 @@ impl Session {
         if let Some(broken) = self.codec.abandon(&mut self.buffer.bytes, Interruption::EndOfStream) {
             self.take(Received::Broken(broken), now);
         }
+        self.keep_stray_run(now);
         self.drain(SessionEnd::PeerClosed);
-    }
-
-    /// Refuses the frame that has begun, because incomplete frames hold too much memory. Its beginning is
-    /// stored; the sender is asked to send it again.
-    pub(super) fn refuse_frame(&mut self, now: Now) {
-        if let Some(Broken { bytes, reason }) =
-            self.codec.abandon(&mut self.buffer.bytes, Interruption::MemoryLimit)
-        {
-            let kept = bytes.get(..bytes.len().min(REFUSED_BYTES_KEPT)).unwrap_or_default();
-            let bytes = Bytes::copy_from_slice(kept);
-            self.buffer = Buffer::default();
-            self.take(Received::Broken(Broken { bytes, reason }), now);
-            self.drain(SessionEnd::FrameMemoryLimit);
-        }
     }
 
     /// The store has answered.
@@ -320,6 +308,7 @@ impl Session {
             self.take(Received::Broken(broken), now);
             self.drain(SessionEnd::FrameTimeout);
         } else {
+            self.keep_stray_run(now);
             self.drain(SessionEnd::IdleTimeout);
         }
     }
@@ -348,7 +337,9 @@ impl Session {
             if self.phase != Phase::Open {
                 break;
             }
-            match self.codec.decode(&mut self.buffer.bytes) {
+            let decoded = self.codec.decode(&mut self.buffer.bytes);
+            self.keep_stray_run(now);
+            match decoded {
                 Ok(Some(received)) => {
                     self.timing.frame_began = None;
                     self.take(received, now);
@@ -492,11 +483,5 @@ impl Session {
     }
 }
 
-/// How long a frame whose end block lacks its carriage return waits for it.
-const CARRIAGE_RETURN_TIMEOUT: Duration = Duration::from_millis(200);
-/// Bytes that are stored of a frame that was refused to free its memory: its header, as a rule.
-const REFUSED_BYTES_KEPT: usize = 16 * 1024;
-/// Messages that are evaluated before other sessions have their turn.
-const MESSAGES_AT_ONCE: u64 = 4;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,10 @@ pub(super) const fn end_after(reason: BrokenReason) -> SessionEnd {
         BrokenReason::TimedOut => SessionEnd::FrameTimeout,
         BrokenReason::MemoryLimit => SessionEnd::FrameMemoryLimit,
         BrokenReason::EndOfStream => SessionEnd::PeerClosed,
-        BrokenReason::NoStartBlock | BrokenReason::Truncated | BrokenReason::Utf16 => SessionEnd::NotFramed,
+        BrokenReason::NoStartBlock
+        | BrokenReason::Truncated
+        | BrokenReason::Utf16
+        | BrokenReason::BetweenFrames => SessionEnd::NotFramed,
     }
 }
 

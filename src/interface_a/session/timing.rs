@@ -48,3 +48,9 @@ impl Timing {
 
 /// How long a waiting session may apply the timeouts of an earlier configuration.
 const SETTINGS_INTERVAL: Duration = Duration::from_mins(1);
+/// How long a frame whose end block lacks its carriage return waits for it.
+pub(super) const CARRIAGE_RETURN_TIMEOUT: Duration = Duration::from_millis(200);
+/// Bytes that are stored of a frame that was refused to free its memory: its header, as a rule.
+pub(super) const REFUSED_BYTES_KEPT: usize = 16 * 1024;
+/// Messages that are evaluated before other sessions have their turn.
+pub(super) const MESSAGES_AT_ONCE: u64 = 4;

@@ -1,12 +1,14 @@
 //! Messages from devices: storing and reading.
 
-use crate::model::{Fingerprint, MessageId, beside_tasks};
+use jiff::Timestamp;
+
+use crate::model::{DeviceId, Fingerprint, MessageId, beside_tasks};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::fault_log::Unwritten;
 use crate::store::handle::Store;
 use crate::store::records::message::{
-    MessageFilter, MessageRecord, MessageSummary, RecordOutcome, SearchEnd, StoredMessage,
+    MessageFilter, MessageRecord, MessageSummary, RecordOutcome, RejectedMessages, SearchEnd, StoredMessage,
 };
 use crate::store::write::entry::Write;
 use crate::store::write::incoming::WriteOutcome;
@@ -84,6 +86,20 @@ impl Store {
         max_bytes: usize,
     ) -> Result<(Vec<MessageSummary>, bool), StoreError> {
         self.reader().message_page(filter, max_bytes).await
+    }
+
+    /// The rejected messages of a device since a time, of which at most `limit` are counted; `None` without
+    /// any.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn rejected_since(
+        &self,
+        device: &DeviceId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Option<RejectedMessages>, StoreError> {
+        self.reader().rejected_since(device, since, limit).await
     }
 
     /// A message with its bytes.

@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::model::{Fingerprint, MessageId};
+use crate::model::{DeviceId, Fingerprint, MessageId};
 use crate::pcd::DeviceIdentity;
 use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::message::{
-    MessageFilter, MessageSummary, MessageWeight, SearchEnd, StoredMessage, Verdict, first_id,
+    MessageFilter, MessageSummary, MessageWeight, RejectedMessages, SearchEnd, StoredMessage, Verdict,
+    first_id,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::{Statement, json};
@@ -45,6 +46,24 @@ impl Reader {
         max_bytes: usize,
     ) -> Result<(Vec<MessageSummary>, bool), StoreError> {
         self.fetch_page(select_messages(filter, None), max_bytes, summary, MessageSummary::shown_bytes).await
+    }
+
+    /// The rejected messages of a device since a time, of which at most `limit` are counted.
+    pub(in crate::store) async fn rejected_since(
+        &self,
+        device: &DeviceId,
+        since: Timestamp,
+        limit: u32,
+    ) -> Result<Option<RejectedMessages>, StoreError> {
+        let statement = Statement::new(SELECT_REJECTED).bind(device.as_str());
+        let rows = self.fetch(statement.bind(first_id(since).as_slice()).bind(limit)).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let rejected = RejectedMessages {
+            first: row.time("first_at", "message.received_at")?,
+            messages: row.count("messages", "messages")?,
+            bytes: row.count("bytes", "bytes")?,
+        };
+        Ok((rejected.messages > 0).then_some(rejected))
     }
 
     /// What deleting the oldest messages before this time costs, for each of them.
@@ -216,3 +235,11 @@ const SELECT_SUMMARY: &str = "
 SELECT id, received_at, event_time, device, pcd_transaction, substr(message_type, 1, 256) AS message_type,
     substr(control_id, 1, 256) AS control_id, substr(sending_application, 1, 256) AS sending_application, rejection,
     warnings, CAST(coalesce(raw_size, length(raw)) AS BIGINT) AS size";
+
+const SELECT_REJECTED: &str = "
+SELECT CAST(count(*) AS BIGINT) AS messages, CAST(coalesce(sum(size), 0) AS BIGINT) AS bytes,
+    CAST(coalesce(min(received_at), 0) AS BIGINT) AS first_at
+FROM (
+    SELECT received_at, CAST(coalesce(raw_size, length(raw)) AS BIGINT) AS size FROM message
+    WHERE device = $1 AND id >= $2 AND rejection IS NOT NULL ORDER BY id LIMIT $3
+) AS recent";

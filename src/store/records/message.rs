@@ -143,6 +143,17 @@ pub struct StoredMessage {
     pub acknowledgement: Bytes,
 }
 
+/// The rejected messages of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RejectedMessages {
+    /// When the first one was received.
+    pub first: Timestamp,
+    /// Their number.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// Selects messages, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct MessageFilter {

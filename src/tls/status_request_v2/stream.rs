@@ -13,6 +13,7 @@ use super::record_limit::RecordLimit;
 use super::records::RecordTracker;
 use super::reframer::Reframer;
 use super::rewriter::REWRITER;
+use crate::model::note_hello_retry;
 
 /// A connection that replays the bytes read for the ClientHello, and rewrites the server's flight. After the
 /// flight all bytes pass without a copy.
@@ -88,6 +89,14 @@ impl<IO> RewritingStream<IO> {
     pub(super) fn with_allowance(self, large: Arc<Semaphore>) -> Self {
         let allowance = Allowance { read: 0, large: PollSemaphore::new(large), permit: None };
         Self { allowance: Some(allowance), ..self }
+    }
+
+    /// Notes a HelloRetryRequest (RFC 8446 4.1.3): a ServerHello with this random.
+    fn notice_retry(&self, written: &[u8]) {
+        let is_server_hello = written.first() == Some(&22) && written.get(5) == Some(&2);
+        if self.allowance.is_some() && is_server_hello && written.get(11..43) == Some(&RETRY_RANDOM) {
+            note_hello_retry();
+        }
     }
 
     /// The handshake is complete.
@@ -199,6 +208,7 @@ impl<IO: AsyncWrite + Unpin> RewritingStream<IO> {
 
 impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.notice_retry(buf);
         if matches!(self.flight, Flight::Passing) {
             return Pin::new(&mut self.io).poll_write(cx, buf);
         }
@@ -221,6 +231,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.notice_retry(bufs.first().map_or(&[], |first| first));
         if matches!(self.flight, Flight::Passing) {
             return Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         }
@@ -238,6 +249,12 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for RewritingStream<IO> {
         self.io.is_write_vectored()
     }
 }
+
+/// The random of a HelloRetryRequest: the SHA-256 of its name.
+const RETRY_RANDOM: [u8; 32] = [
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2,
+    0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
+];
 
 /// Bytes of a flight that are copied at a time: about one record.
 const MAX_COPY: usize = 16 * 1024;

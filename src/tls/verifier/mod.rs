@@ -156,9 +156,6 @@ impl PeerVerifier {
             certificate: Some(Box::new(presented_certificate(&facts))),
             ..HandshakeError::new(refusal)
         };
-        if self.forbids_signatures(&facts) {
-            return Err(refused(Refusal::WrongPurpose));
-        }
         let candidates = Candidate::read_all(chain, &outlines).map_err(&refused)?;
         let now = i64::try_from(now.as_secs()).ok().and_then(|now| Timestamp::from_second(now).ok());
         let now = now.ok_or_else(|| refused(Refusal::ProtocolViolation))?;
@@ -175,11 +172,15 @@ impl PeerVerifier {
         };
         let mut last_statuses = Arc::default();
         let found = path::find(&rules, &candidates, &facts, |valid| {
+            if self.forbids_signatures(&facts) {
+                return Err(PathError::rule(Refusal::WrongPurpose).of_leaf());
+            }
             admit(&valid, &facts, &mut last_statuses).map_err(PathError::admission)
         });
         found.map_err(|error| {
-            let refusal = self.true_reason(error.refusal, &outlines);
-            HandshakeError { revocation: last_statuses, extension: error.extension, ..refused(refusal) }
+            let (refusal, is_issued) = (self.true_reason(error.refusal, &outlines), error.is_about_issued());
+            let extension = error.extension;
+            HandshakeError { revocation: last_statuses, extension, is_issued, ..refused(refusal) }
         })
     }
 

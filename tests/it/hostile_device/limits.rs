@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::{admitted, ask};
 use crate::harness::{Site, Wire, eventually, framed, message};
 
@@ -85,6 +87,27 @@ fn rejected_messages_beyond_the_limit_on(site: Site) {
     assert_eq!(cli.json(&["audit", "list", "--event", "identity-violation"]).len(), 6);
 }
 
+#[test]
+fn a_restart_begins_no_new_hour_of_rejected_messages() {
+    for site in Site::on_each_store() {
+        let site = site.with("messages", "rejected-per-hour = 5").with("devices", "max-violations = 1000");
+        let mut platform = site.start();
+        let own = admitted(&site, &platform, "WRONG");
+        let mut answers = Vec::new();
+        for number in 0..4 {
+            let mut wire = Wire::connect(&site, platform.address, &own);
+            for part in 0..2 {
+                wire.write(&framed(&message("STRANGE", &format!("{number}-{part}"))));
+                answers.push(wire.answer().unwrap().contains("this one is not stored"));
+            }
+            platform.signal(Signal::KILL);
+            platform = site.start();
+        }
+        assert_eq!(answers, [false, false, false, false, false, true, true, true]);
+        assert_eq!(platform.cli().json(&["message", "list", "--rejected", "--device", "WRONG"]).len(), 5);
+    }
+}
+
 const TOO_MANY_NEW: &str = r#"pcd_connections_total{outcome="too-many-new-sessions"}"#;
 
 #[test]
@@ -119,7 +142,7 @@ fn repeated_sessions_on(site: Site) {
     for number in 0..SESSIONS {
         let mut wire = Wire::connect(&site, platform.address, &own);
         match number {
-            // A message is stored: its session is on record.
+            // Something is stored: its session is on record.
             40 => assert_eq!(ask(&mut wire, &message("AGAIN", "1")), "CA"),
             50 => wire.write(b"stray"),
             _ => {}
@@ -145,19 +168,19 @@ fn repeated_sessions_on(site: Site) {
         ids.sort();
         ids
     };
-    // Ten at once, that of the message, and that of the suspension.
-    assert_eq!((opened.len(), connected), (12, 12), "a row and a line each");
+    // Ten at once, that of the message, that of the bytes, and that of the suspension.
+    assert_eq!((opened.len(), connected), (13, 13), "a row and a line each");
     assert_eq!(sessions(&opened), sessions(&closed));
     let message = &list("message-accepted")[0]["details"]["session"];
     assert!(sessions(&opened).contains(&message.as_str().unwrap().to_owned()), "{message}");
     assert!(closed.iter().any(|row| row["details"]["why"] == "suspended-device"), "{closed:?}");
     let counted = list("sessions-counted");
     let details = &counted[0]["details"];
-    assert_eq!((counted.len(), &details["count"]), (1, &(SESSIONS - 11).into()), "{counted:?}");
-    assert_eq!(details["ends"]["peer-closed"], SESSIONS - 11);
-    assert_eq!(details["addresses"]["127.0.0.1"], SESSIONS - 11);
-    assert_eq!((&details["device"], &details["bytes-between-frames"]), (&"AGAIN".into(), &5.into()));
+    assert_eq!((counted.len(), &details["count"]), (1, &(SESSIONS - 12).into()), "{counted:?}");
+    assert_eq!(details["ends"]["peer-closed"], SESSIONS - 12);
+    assert_eq!(details["addresses"]["127.0.0.1"], SESSIONS - 12);
+    assert_eq!(details["device"], "AGAIN");
     assert_eq!(details["revocation"][0]["verdict"], "good", "{details}");
-    assert!(list("bytes-between-frames").is_empty());
+    assert_eq!(list("bytes-between-frames").len(), 1);
     assert!(cli.run(&["audit", "verify"]).contains("intact"));
 }

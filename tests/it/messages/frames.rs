@@ -90,6 +90,27 @@ fn bytes_between_frames_are_recorded_once_per_connection() {
     let rows = scene.audited("bytes-between-frames");
     assert_eq!(rows.len(), 1, "line breaks are not worth a row: {rows:?}");
     assert_eq!((&rows[0]["count"], &rows[0]["device"]), (&13.into(), &NAME.into()));
+    let kept = scene.listed(&["--rejected"]);
+    assert!(kept.iter().all(|row| row["rejection"] == "between-frames"), "{kept:?}");
+    let texts = ["more", "stray"].map(str::as_bytes);
+    let ids: Vec<_> = kept.iter().map(|row| row["id"].as_str().unwrap()).collect();
+    let raw = |id: &&str| scene.platform.cli().run_raw(&["message", "show", id, "--raw"]);
+    assert_eq!(ids.iter().map(raw).collect::<Vec<_>>(), texts, "a row for each run");
+}
+
+// Each byte between frames is a run, and they are counted only from some number on.
+#[test]
+fn many_runs_of_bytes_between_frames_leave_few_rows() {
+    let mut scene = Scene::new(Site::new());
+    for number in 0..40 {
+        let id = number.to_string();
+        scene.wire.write(&[b"\0", &*framed(text(NAME, &id).as_bytes())].concat());
+        assert_eq!(scene.wire.verdict(), ("CA".to_owned(), id));
+    }
+    assert_eq!(scene.listed(&["--rejected"]).len(), 16);
+    scene.reconnect();
+    eventually("all are counted", || scene.audited("bytes-between-frames").len() == 1);
+    assert_eq!(scene.audited("bytes-between-frames")[0]["count"], 40);
 }
 
 #[test]
@@ -129,4 +150,31 @@ fn a_peer_that_leaves_gets_what_it_is_owed() {
     assert_eq!(codes(&answers), ["CA"]);
     let rejected = platform.cli().json(&["message", "list", "--rejected"]);
     assert_eq!(rejected[0]["rejection"], "end-of-stream");
+}
+
+// Closing a socket that has unread bytes resets the connection.
+#[test]
+fn a_frame_that_a_reset_cuts_off_is_kept_and_counted_like_one_before_the_end() {
+    let mut scene = Scene::new(Site::new());
+    let half = |scene: &mut Scene| scene.wire.write(b"\x0BMSH|^~\\&|half");
+    assert!(scene.wire.is_quiet(std::time::Duration::from_millis(100)), "nothing is unread");
+    half(&mut scene);
+    scene.reconnect();
+    let rejected = |scene: &Scene| scene.listed(&["--rejected"]);
+    eventually("it is kept", || rejected(&scene).len() == 1);
+
+    scene.send(&text(NAME, "UNREAD"));
+    eventually("the answer is under way", || scene.listed(&[]).len() == 2);
+    half(&mut scene);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    scene.reconnect();
+    let ends = || scene.audited("session-ended");
+    eventually("the session has ended", || ends().iter().any(|end| end["why"] == "connection-lost"));
+    eventually("the beginning is kept", || rejected(&scene).len() == 2);
+    let [after_reset, before] = &rejected(&scene)[..] else { panic!() };
+    for key in ["rejection", "size"] {
+        assert_eq!(after_reset[key], before[key]);
+    }
+    let counted = "pcd_frame_deviations_total{deviation=\"end-of-stream\"}";
+    assert_eq!(scene.platform.metric(counted), 2.0);
 }

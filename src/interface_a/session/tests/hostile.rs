@@ -1,6 +1,7 @@
 //! What a broken or malicious device costs.
 
 use super::super::buffer::{LARGE_FRAME, READ_SIZE};
+use super::super::timing::REFUSED_BYTES_KEPT;
 use super::*;
 
 #[test]

@@ -249,6 +249,7 @@ async fn a10_a_hello_retry_request_keeps_the_staples() {
     let (client, decrypted) = site.client(TLS13[0]);
     let kind = converse(&Arc::new(server), &client, 5000).await;
     assert_eq!(kind, HandshakeKind::FullWithHelloRetryRequest);
+    assert!(crate::model::take_hello_retry(), "noticed");
     assert_eq!(entries(&decrypted.lock().unwrap()), [status(&[1; 50]), status(&[2; 60])]);
 }
 

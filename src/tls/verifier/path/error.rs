@@ -21,6 +21,8 @@ pub(super) enum Stage {
     Signatures,
     /// The rules of RFC 5280 6.1.
     Rules,
+    /// The rules for the client's certificate; its CAs comply with theirs.
+    Leaf,
     /// Revocation and the directory.
     Admission,
     /// A certificate is revoked: this must never be hidden by another path (A9.4).
@@ -33,12 +35,23 @@ impl PathError {
     }
 
     /// A violated rule of RFC 5280 6.1.
-    pub(super) const fn rule(refusal: Refusal) -> Self {
+    pub(in crate::tls) const fn rule(refusal: Refusal) -> Self {
         Self::new(Stage::Rules, refusal)
     }
 
     pub(super) const fn unsupported(extension: String) -> Self {
         Self { refusal: Refusal::UnsupportedExtension, extension: Some(extension), stage: Stage::Rules }
+    }
+
+    /// The same about the client's certificate, when its CAs comply with their rules.
+    pub(in crate::tls) fn of_leaf(self) -> Self {
+        Self { stage: Stage::Leaf, ..self }
+    }
+
+    /// Whether a CA that an installed root has certified, and that may do so, has issued the client's
+    /// certificate: no stranger can make another one.
+    pub(in crate::tls) fn is_about_issued(&self) -> bool {
+        self.stage >= Stage::Leaf
     }
 
     /// The path is valid, and its certificates or its device are not admitted.

@@ -55,20 +55,24 @@ impl Rules<'_> {
         self.verify_signatures(path, anchor)?;
         // From here on, a CA whose root is installed has signed every certificate.
         let malformed = || PathError::rule(Refusal::MalformedCertificate);
-        let Some((own, above)) = path.split_first() else { return Err(malformed()) };
+        let Some((leaf_candidate, above)) = path.split_first() else { return Err(malformed()) };
         let mut authorities = Vec::with_capacity(above.len());
         for candidate in above {
             let authority = self.ca_certificates.read(candidate.der).map_err(|_| malformed())?;
             authorities.push((candidate.der, authority));
         }
-        let extensions = PathExtensions::read(own.der).map_err(|_| malformed())?;
-        let own = Member { facts: leaf, extensions: &extensions, is_self_issued: own.is_self_issued() };
+        let extensions = PathExtensions::read(leaf_candidate.der).map_err(|_| malformed())?;
+        let is_self_issued = leaf_candidate.is_self_issued();
+        let own = Member { facts: leaf, extensions: &extensions, is_self_issued };
         let members = above.iter().zip(&authorities).map(|(candidate, (_, authority))| Member {
             facts: &authority.facts,
             extensions: &authority.extensions,
             is_self_issued: candidate.is_self_issued(),
         });
         self.apply(&own, &members.rev().collect::<Vec<_>>(), anchor)?;
+        if !self.accepts(leaf_candidate) {
+            return Err(PathError::rule(Refusal::UnacceptableKey).of_leaf());
+        }
         Ok(ValidPath { authorities, anchor })
     }
 
@@ -76,15 +80,20 @@ impl Rules<'_> {
     fn verify_signatures(&self, path: &[&Candidate<'_>], anchor: Anchor<'_>) -> Result<(), PathError> {
         let fail = |refusal| PathError::new(Stage::Signatures, refusal);
         let mut key = anchor.trust_anchor.subject_public_key_info.as_ref();
-        for candidate in path.iter().rev() {
+        for (place, candidate) in path.iter().enumerate().rev() {
             signature::verify(self.algorithms, key, &candidate.signed).map_err(fail)?;
             key = candidate.public_key;
-            // A0 holds for each certificate below the root; the operator has chosen the roots.
-            if !candidate.key.is_some_and(|key| accepts_key(key, self.rsa_bits)) {
+            // The key of the client's certificate verifies nothing here.
+            if place > 0 && !self.accepts(candidate) {
                 return Err(fail(Refusal::UnacceptableKey));
             }
         }
         Ok(())
+    }
+
+    /// A0 holds for each certificate below the root; the operator has chosen the roots.
+    fn accepts(&self, candidate: &Candidate<'_>) -> bool {
+        candidate.key.is_some_and(|key| accepts_key(key, self.rsa_bits))
     }
 
     /// Sections 6.1.2 to 6.1.5 for CAs from the root downwards and the client's certificate.
@@ -122,12 +131,22 @@ impl Rules<'_> {
             }
             max_path_length = facts.path_length.map_or(max_path_length, |own| own.min(max_path_length));
         }
+        self.apply_to_leaf(own, policies, constraints).map_err(PathError::of_leaf)
+    }
+
+    /// Section 6.1.5.
+    fn apply_to_leaf(
+        &self,
+        own: &Member<'_>,
+        mut policies: PolicyState,
+        mut constraints: ConstraintState<'_>,
+    ) -> Result<(), PathError> {
         self.check_each(own, &[KeyPurpose::ClientAuth])?;
         constraints.check(own.extensions)?;
         policies.process(own.extensions, false).map_err(PathError::rule)?;
         // A CA certificate is not that of a device.
         if own.facts.is_ca {
-            return Err(malformed());
+            return Err(PathError::rule(Refusal::MalformedCertificate));
         }
         policies.finish(own.extensions).map_err(PathError::rule)
     }

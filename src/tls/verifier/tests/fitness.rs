@@ -177,3 +177,34 @@ impl rcgen::SigningKey for WeakKey {
         Ok(vec![0x5a; 128])
     }
 }
+
+// A8: a refusal that strangers can make at will differs from that of a device that is locked out.
+#[test]
+fn a_refused_certificate_counts_as_issued_only_below_cas_that_may_issue_it() {
+    let (root, ca) = (Ca::new("Root"), Ca::new("CA"));
+    let verifier = scene(&[&root], &[root.crl(&List::new(1)), ca.crl(&List::new(1))]);
+    let is_issued = |chain: &[&[u8]], at: i64| {
+        let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
+        let now = Duration::from_secs(u64::try_from(hours(at).as_second()).unwrap());
+        let refused = verifier.verify(&chain, UnixTime::since_unix_epoch(now)).unwrap_err();
+        (refused.refusal, refused.is_issued)
+    };
+    let sign = KeyUsagePurpose::DigitalSignature;
+    let (old, good) = (hours(-9), device(&ca, &[sign], hours(-1), hours(1)));
+    let expired = device(&ca, &[sign], old, hours(-1));
+    let early = device(&ca, &[sign], hours(1), hours(2));
+    let encipherment = device(&ca, &[KeyUsagePurpose::KeyEncipherment], hours(-1), hours(1));
+    let authority = root.certifies(&ca, 2);
+    assert_eq!(is_issued(&[&expired, &authority], 0), (Refusal::Expired, true));
+    assert_eq!(is_issued(&[&early, &authority], 0), (Refusal::NotYetValid, true));
+    assert_eq!(is_issued(&[&encipherment, &authority], 0), (Refusal::WrongPurpose, true));
+    // A device that signs further certificates makes as many as it likes.
+    let mut no_ca = Ca::new("CA");
+    no_ca.params.is_ca = IsCa::ExplicitNoCa;
+    let forged = device(&no_ca, &[sign], old, hours(-1));
+    assert_eq!(is_issued(&[&forged, &root.certifies(&no_ca, 3)], 0), (Refusal::MalformedCertificate, false));
+    // So does anyone under the name of a CA.
+    let forged = device(&Ca::new("CA"), &[sign], old, hours(-1));
+    assert_eq!(is_issued(&[&forged, &authority], 0), (Refusal::BadSignature, false));
+    assert!(!is_issued(&[&good], 0).1);
+}

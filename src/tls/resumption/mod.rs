@@ -1,17 +1,21 @@
 //! The TLS sessions that devices may resume.
 
+mod session_cache;
+
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
-use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache, StoresServerSessions};
+use rustls::server::{NoServerSessionStorage, StoresServerSessions};
 
+use self::session_cache::SessionCache;
 use super::status_request_v2::Reader;
 use super::time::time_provider;
 use super::verifier::{DECISION, PeerVerifier};
-use crate::model::Clock;
+use crate::model::{Clock, Fingerprint};
 
-/// Stores the newest `sessions` sessions for resumption, in memory only.
+/// Stores the newest `sessions` sessions for resumption, in memory only, and of each certificate only its
+/// share: a device that connects again and again does not make the others perform full handshakes.
 ///
 /// A session belongs to one device by construction. Only the two ends of its first handshake hold the secret
 /// that resumes it, and rustls stores the certificate of that handshake with it. 0-RTT is off: it can be
@@ -29,7 +33,7 @@ pub(super) fn configure_resumption(
         return;
     }
     server.session_storage = Arc::new(AdmittedSessions {
-        sessions: ServerSessionMemoryCache::new(sessions),
+        sessions: SessionCache::new(sessions),
         verifier: Arc::clone(verifier),
         clock: clock.clone(),
     });
@@ -44,7 +48,7 @@ pub(super) fn configure_resumption(
 /// renewed one, and a refusal sends its alert.
 #[derive(Debug)]
 struct AdmittedSessions {
-    sessions: Arc<ServerSessionMemoryCache>,
+    sessions: SessionCache,
     verifier: Arc<PeerVerifier>,
     clock: Clock,
 }
@@ -67,7 +71,12 @@ impl AdmittedSessions {
 
 impl StoresServerSessions for AdmittedSessions {
     fn put(&self, key: Vec<u8>, session: Vec<u8>) -> bool {
-        self.sessions.put(key, session)
+        // Each handshake has a client certificate.
+        let Some(certificate) = client_chain(&session).and_then(|chain| chain.into_iter().next()) else {
+            return false;
+        };
+        self.sessions.put(Fingerprint::sha256(&certificate), key, session);
+        true
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
