@@ -181,6 +181,18 @@ impl<'m> Header<'m> {
 }
 
 impl KeptHeader {
+    /// The header of bytes that are no message because MSH-2 is unusable, as far as it can be read: by the
+    /// character of MSH-1, and the recommended other separators. Only to answer the sender; nothing else of
+    /// such bytes is believed.
+    #[must_use]
+    pub fn of_unusable_separators(bytes: &[u8]) -> Option<Self> {
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes).trim_ascii_start();
+        let field = *bytes.strip_prefix(b"MSH")?.first()?;
+        let separators = Separators { field, ..Separators::STANDARD };
+        let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next()?;
+        separators.are_usable().then(|| Self { bytes: line.into(), separators })
+    }
+
     /// The fields of the header.
     #[must_use]
     pub fn header(&self) -> Header<'_> {

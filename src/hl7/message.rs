@@ -8,7 +8,9 @@ use memchr::{memchr, memchr_iter, memchr2};
 use super::encoding::{ESCAPE, Encoding};
 use super::field::Segment;
 use super::header::Header;
-use super::segment_end::{SegmentEnd, begins_segment, hides_header, resembles_segment};
+use super::segment_end::{
+    SegmentEnd, begins_segment, hides_header, is_lower_case_segment, resembles_segment,
+};
 use super::separators::{CR, LF, Separators};
 use super::warning::{Warning, Warnings};
 
@@ -197,14 +199,33 @@ impl<'a> Message<'a> {
             self.warnings.insert(Warning::EmptyLines);
             return;
         }
+        let is_continuation = self.continues_header(text);
         if let [header] = self.segments.as_mut_slice()
-            && !begins_segment(text, self.separators.field)
+            && is_continuation
         {
             header.end = line.end;
             return;
         }
+        self.warnings.insert_if(!begins_segment(text, self.separators.field), Warning::UnknownSegment);
         self.warnings.insert_if(text.len() < raw.len(), Warning::BlanksBeforeSegment);
         self.segments.push(line.end - text.len()..line.end);
+    }
+
+    /// Whether a line behind the header is a part of it: the line is no segment, and the header ends before
+    /// MSH-12, or was wrapped before and goes on with a field.
+    ///
+    /// A header that is complete in its first line is never changed by what follows.
+    fn continues_header(&self, line: &[u8]) -> bool {
+        let separator = self.separators.field;
+        let [header] = self.segments.as_slice() else { return false };
+        if begins_segment(line, separator) || is_lower_case_segment(line, separator) {
+            return false;
+        }
+        let header = self.bytes.get(header.clone()).unwrap_or_default();
+        let mut fields = header.split(|byte| *byte == separator).skip(REQUIRED_HEADER_FIELDS - 1);
+        let is_complete = fields.next().is_some_and(|version| !version.trim_ascii().is_empty());
+        let was_wrapped = memchr2(CR, LF, header).is_some();
+        !is_complete || was_wrapped && line.first() == Some(&separator)
     }
 
     /// Joins the lines of a header that was wrapped, and looks for line feeds in the other segments.
@@ -342,6 +363,25 @@ mod tests {
     }
 
     #[test]
+    fn a_complete_header_is_not_joined_with_a_malformed_line() {
+        for (second, id) in [("I|x", "I"), ("pid|1||X", "pid"), ("|AL|NE", ""), ("no segment", "no segment")]
+        {
+            let text = format!("{MSH}\r{second}\rOBX|1\r");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            assert_eq!(message.header().version().raw(), b"2.6", "{second}");
+            assert!(message.warnings().contains(Warning::UnknownSegment), "{second}");
+            assert!(!message.warnings().contains(Warning::WrappedHeader), "{second}");
+            let names: Vec<_> = message.segments().map(|segment| segment.id().to_vec()).collect();
+            assert_eq!(names, [b"MSH".to_vec(), id.as_bytes().to_vec(), b"OBX".to_vec()], "the line is kept");
+        }
+        // Before MSH-12 a line without a name is the rest of the header, a segment in lower case is not.
+        let wrapped = MSH.replace("|ID1", "\r|ID1");
+        assert_eq!(Message::parse(wrapped.as_bytes()).unwrap().header().version().raw(), b"2.6");
+        let lower = "MSH|^~\\&|APP\rpid|1\r";
+        assert_eq!(Message::parse(lower.as_bytes()).unwrap().segments().count(), 2);
+    }
+
+    #[test]
     fn other_segment_terminators_are_read() {
         let expected = ["MSH", "PID", "OBX"];
         for (text, warned) in [
@@ -425,7 +465,7 @@ mod tests {
     #[test]
     fn a_header_wrapped_over_two_lines_is_one_segment() {
         for wrapped in [
-            "MSH|^~\\&|APP|FAC|||20260101120000+0000||ORU^R01^ORU_R01|ID1|P|2.6|||\rAL|NE||ASCII\rPID|1\r",
+            "MSH|^~\\&|APP|FAC|||20260101120000+0000||ORU^R01^ORU_R01|ID1|P\r|2.6|||AL|NE||ASCII\rPID|1\r",
             "MSH|^~\\&|APP|FAC|||20260101120000+0000||ORU^R01\r\n^ORU_R01|ID1|P|2.6|||AL\n|NE||ASCII\rPID|1\r",
             "MSH|^~\\&|APP|FAC|||20260101120000+0000||OR\rU^R01^ORU_R01|ID1|P|2.6|||AL|NE||ASCII\rPID|1\r",
         ] {

@@ -66,6 +66,14 @@ pub(super) fn begins_segment(line: &[u8], separator: u8) -> bool {
     is_name(line) && line.get(3).is_none_or(|byte| *byte == separator)
 }
 
+/// Whether a line begins with the name of a usual segment in lower or mixed case: `pid|`.
+pub(super) fn is_lower_case_segment(line: &[u8], separator: u8) -> bool {
+    const NAMES: [&[u8; 3]; 12] =
+        [b"PID", b"PD1", b"NK1", b"PV1", b"PV2", b"OBR", b"OBX", b"NTE", b"ORC", b"EVN", b"MSA", b"ERR"];
+    let name = line.get(..3).unwrap_or_default();
+    line.get(3) == Some(&separator) && NAMES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 /// Whether a text within a segment would be a segment for a reader that ends segments at any line break.
 ///
 /// A header counts with any separator: it defines its own.

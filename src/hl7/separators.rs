@@ -76,7 +76,7 @@ impl Separators {
     }
 
     /// Whether each delimiter is ASCII punctuation and all are different.
-    fn are_usable(self) -> bool {
+    pub(super) fn are_usable(self) -> bool {
         let all = [
             Some(self.field),
             Some(self.component),

@@ -34,6 +34,8 @@ pub enum Warning {
     UnknownCharacterSet,
     /// A segment that ends with a carriage return contains a line feed; it is read as content.
     LineFeedInSegment,
+    /// A line does not begin with the name of a segment in capitals. It is kept, and belongs to nothing.
+    UnknownSegment,
     /// The bytes are not of the character set that MSH-18 names; text is displayed as what it is, UTF-8 or
     /// Windows-1252.
     CharsetMismatch,
@@ -43,7 +45,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::ByteOrderMark,
         Self::BlanksBeforeHeader,
         Self::LineFeeds,
@@ -58,6 +60,7 @@ impl Warning {
         Self::UnknownAcknowledgementCondition,
         Self::UnknownCharacterSet,
         Self::LineFeedInSegment,
+        Self::UnknownSegment,
         Self::CharsetMismatch,
         Self::AmbiguousStructure,
     ];
@@ -80,6 +83,7 @@ impl Warning {
             Self::UnknownAcknowledgementCondition => "unknown-acknowledgement-condition",
             Self::UnknownCharacterSet => "unknown-character-set",
             Self::LineFeedInSegment => "line-feed-in-segment",
+            Self::UnknownSegment => "unknown-segment",
             Self::CharsetMismatch => "charset-mismatch",
             Self::AmbiguousStructure => "ambiguous-structure",
         }

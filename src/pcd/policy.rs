@@ -75,7 +75,12 @@ impl MessagePolicy {
         }
         let processing_id = header.processing_id().component(1).trimmed();
         if !self.processing_ids.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(processing_id)) {
-            return Err(Rejection::UnsupportedProcessingId);
+            let is_empty = header.processing_id().is_empty();
+            return Err(if is_empty {
+                Rejection::NoProcessingId
+            } else {
+                Rejection::UnsupportedProcessingId
+            });
         }
         if !is_readable_version(header.version().component(1).trimmed()) {
             return Err(Rejection::UnsupportedVersion);
@@ -135,7 +140,7 @@ mod tests {
             ("ORU^R99", "1|P|2.6", Err(Rejection::UnsupportedEvent)),
             ("ORU^R41^ORU_R41", "1|P|2.6", Err(Rejection::UnsupportedEvent)),
             ("ORU^R01", "1|T|2.6", Err(Rejection::UnsupportedProcessingId)),
-            ("ORU^R01", "1||2.6", Err(Rejection::UnsupportedProcessingId)),
+            ("ORU^R01", "1||2.6", Err(Rejection::NoProcessingId)),
             ("ORU^R01", "1|P|2.2", Err(Rejection::UnsupportedVersion)),
             ("ORU^R01", "1|P|2.61", Err(Rejection::UnsupportedVersion)),
             ("ORU^R01", "1|P|", Err(Rejection::UnsupportedVersion)),

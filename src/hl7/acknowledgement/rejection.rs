@@ -22,6 +22,8 @@ pub enum Rejection {
     LongControlId,
     /// MSH-9 is empty.
     NoMessageType,
+    /// MSH-11 is empty.
+    NoProcessingId,
     /// MSH-9.1 is not an accepted message type.
     UnsupportedType,
     /// MSH-9.2 is not an accepted event.
@@ -109,6 +111,7 @@ impl Rejection {
             Self::NoControlId => "no-control-id",
             Self::LongControlId => "long-control-id",
             Self::NoMessageType => "no-message-type",
+            Self::NoProcessingId => "no-processing-id",
             Self::UnsupportedType => "unsupported-type",
             Self::UnsupportedEvent => "unsupported-event",
             Self::UnsupportedProcessingId => "unsupported-processing-id",
@@ -130,6 +133,7 @@ impl Rejection {
             Self::NoControlId,
             Self::LongControlId,
             Self::NoMessageType,
+            Self::NoProcessingId,
             Self::UnsupportedType,
             Self::UnsupportedEvent,
             Self::UnsupportedProcessingId,
@@ -164,6 +168,7 @@ impl Rejection {
             Self::NoControlId => "MSH-10 is empty",
             Self::LongControlId => "MSH-10 has more than 199 characters",
             Self::NoMessageType => "MSH-9 is empty",
+            Self::NoProcessingId => "MSH-11 is empty",
             Self::UnsupportedType => "messages of this type are not accepted",
             Self::UnsupportedEvent => "messages of this event are not accepted",
             Self::UnsupportedProcessingId => "this processing id is not accepted",
@@ -202,7 +207,9 @@ impl Rejection {
                 ContentError::SegmentSequence.entry()
             }
             Self::Unreadable(Unreadable::Separators) | Self::LongControlId => ContentError::DataType.entry(),
-            Self::NoControlId | Self::NoMessageType => ContentError::RequiredField.entry(),
+            Self::NoControlId | Self::NoMessageType | Self::NoProcessingId => {
+                ContentError::RequiredField.entry()
+            }
             Self::Content { error, .. } => error.entry(),
             Self::UnsupportedType => ("200", "Unsupported message type"),
             Self::UnsupportedEvent => ("201", "Unsupported event code"),
@@ -225,7 +232,7 @@ impl Rejection {
             Self::NoMessageType => Some(Location::field(*b"MSH", 1, 9)),
             Self::UnsupportedType => Some(Location::component(*b"MSH", 1, 9, 1)),
             Self::UnsupportedEvent => Some(Location::component(*b"MSH", 1, 9, 2)),
-            Self::UnsupportedProcessingId => Some(Location::field(*b"MSH", 1, 11)),
+            Self::NoProcessingId | Self::UnsupportedProcessingId => Some(Location::field(*b"MSH", 1, 11)),
             Self::UnsupportedVersion => Some(Location::field(*b"MSH", 1, 12)),
             Self::Unreadable(Unreadable::Separators) => Some(Location::field(*b"MSH", 1, 2)),
             Self::IdentityMismatch(location) => *location,

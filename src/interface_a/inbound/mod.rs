@@ -27,7 +27,7 @@ use super::settings::Settings;
 use crate::audit;
 use crate::authz::{Device, DirectoryHandle, rules};
 use crate::config::UnreadableMessage;
-use crate::hl7::{AcknowledgementRequest, ReceivedAcknowledgement, Rejection};
+use crate::hl7::{AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection};
 use crate::liveness::heartbeat_interval;
 use crate::mllp::{Broken, BrokenReason, Frame};
 use crate::model::{DeviceId, SessionId};
@@ -153,13 +153,29 @@ impl Evaluation<'_> {
             Err(unreadable) => {
                 let warnings = framing_warnings(frame).collect();
                 let record = self.origin.raw_record(frame.payload.clone(), warnings, self.now);
-                return self.reject(record, None, &unreadable.into(), AcknowledgementRequest::Original);
+                return self.unreadable(record, &unreadable.into());
             }
         };
         match reading.message.acknowledgement() {
             Some(reply) => self.reply(&reading, &reply, frame, expects),
             None => self.message(reading, frame),
         }
+    }
+
+    /// Rejects bytes that are no message. Where only the separators are unusable, the sender gets its control
+    /// id back.
+    fn unreadable(self, record: MessageRecord, rejection: &Rejection) -> Decision {
+        let kept = KeptHeader::of_unusable_separators(&record.raw);
+        let mut decision = self.reject(record, None, rejection, AcknowledgementRequest::Original);
+        if let Some(kept) = kept.filter(|_| !decision.record.acknowledgement.is_empty()) {
+            let header = kept.header();
+            let request = AcknowledgementRequest::from_header(&header, self.device().acknowledge);
+            let diagnostic = (decision.storage != Storage::Stored).then_some(NOT_STORED);
+            let answer = self.answering().render(Some(&header), Some(rejection), request, diagnostic);
+            decision.record.acknowledgement = answer.frames;
+            decision.label.acknowledgement = answer.codes;
+        }
+        decision
     }
 
     fn message(self, mut reading: Reading<'_>, frame: &Frame) -> Decision {

@@ -205,3 +205,28 @@ fn an_accepted_watchdog_carries_its_heartbeat_interval() {
     assert_eq!(interval(&watchdog.replace("<10000", "10000")), None);
     assert_eq!(interval(&String::from_utf8(frame("1")).unwrap()), None);
 }
+
+#[test]
+fn a_sender_with_unusable_separators_gets_its_control_id_back() {
+    for (header, answered) in [
+        ("MSH|^&|DEV||||2026||ORU^R01^ORU_R01|CTRL-7|P|2.6", Some(("AR", "CTRL-7"))),
+        ("MSH|^&|DEV||||2026||ORU^R01^ORU_R01|CTRL-7|P|2.6|||AL|NE", Some(("CR", "CTRL-7"))),
+        ("MSH|^~|DEV||||2026||ORU^R01^ORU_R01||P|2.6", Some(("AR", ""))),
+        ("MSH", Some(("AR", ""))),
+    ] {
+        let payload = Bytes::from(format!("{header}\rPID|1\r"));
+        let decision = evaluate(Frame { payload, deviations: std::iter::empty().collect() });
+        assert_eq!(decision.record.verdict.rejection(), Some("bad-separators"), "{header}");
+        let answers = acknowledgements(&decision.record.acknowledgement);
+        let answers: Vec<_> = answers.iter().map(|(code, id)| (code.as_str(), id.as_str())).collect();
+        assert_eq!(answers, answered.into_iter().collect::<Vec<_>>(), "{header}");
+    }
+}
+
+#[test]
+fn an_observation_with_a_stray_msa_is_answered_as_it_asks() {
+    let text = String::from_utf8_lossy(&whole(&frame("9")).payload).into_owned() + "MSA|AA|OURS\r";
+    let decision = evaluate(Frame { payload: text.into(), deviations: std::iter::empty().collect() });
+    assert_eq!(codes(&decision.record.acknowledgement), ["CA"]);
+    assert!(matches!(decision.outcome, Outcome::Accepted { .. }), "it answers no message of ours");
+}

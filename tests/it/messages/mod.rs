@@ -250,7 +250,7 @@ fn the_tree_of_a_message_names_the_patient_only_when_asked_to() {
         for place in ["1.0.0.0", "1.1.0.0", "1.1.1.0", "1.1.1.150456"] {
             assert!(people.lines().any(|line| line.trim_start().starts_with(place)), "{place}: {people}");
         }
-        let value = "MDC_PULS_OXIM_SAT_O2 (150456)  = 97  MDC_DIM_PERCENT";
+        let value = "MDC_PULS_OXIM_SAT_O2 (150456)  = 97  %";
         assert!(people.starts_with("PCD-01") && people.contains(value), "{people}");
         assert_eq!(people.contains("Imaginary"), shown, "{people}");
         assert_eq!(json.to_string().contains("Imaginary"), shown, "{json}");
