@@ -22,7 +22,7 @@ pub fn patient_term(field: Field<'_>) -> Option<&'static str> {
 #[must_use]
 pub fn is_about_patient(segment: &Segment<'_>) -> bool {
     let id = segment.id().to_ascii_uppercase();
-    SEGMENTS.iter().any(|known| id.as_slice() == *known)
+    SEGMENTS.contains(&id.as_slice())
 }
 
 /// What in the text of a code stands for patient data.

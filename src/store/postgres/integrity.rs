@@ -24,15 +24,13 @@ pub(super) fn table_risks(schema: &SchemaName, expected: Expected) -> String {
     let names: Vec<_> = names.iter().map(|rights| format!("('{}')", rights.table)).collect();
     let tables = names.join(", ");
     let namespace = format!("(SELECT oid FROM pg_namespace WHERE nspname = '{schema}')");
-    let general = format!(
-        "CASE WHEN EXISTS (SELECT FROM own WHERE relkind <> 'r')
+    let general = "CASE WHEN EXISTS (SELECT FROM own WHERE relkind <> 'r')
             OR EXISTS (SELECT FROM own JOIN pg_inherits ON own.oid IN (inhparent, inhrelid)) THEN 64 ELSE 0 END
         | CASE WHEN EXISTS (SELECT FROM own WHERE relpersistence <> 'p') THEN 32 ELSE 0 END
         | CASE WHEN EXISTS (SELECT FROM own WHERE is_secured)
             OR EXISTS (SELECT FROM own JOIN pg_policy ON polrelid = own.oid) THEN 256 ELSE 0 END
         | CASE WHEN EXISTS (SELECT FROM own JOIN pg_rewrite ON ev_class = own.oid WHERE relkind = 'r')
-            THEN 128 ELSE 0 END"
-    );
+            THEN 128 ELSE 0 END";
     let own = format!(
         "own AS (
             SELECT wanted.name, pg_class.oid, relkind, relpersistence,
