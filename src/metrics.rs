@@ -46,6 +46,10 @@ pub struct Metrics {
     pub directory_devices: IntGauge,
     /// Devices that sent regularly and have stopped.
     pub feeds_silent: IntGauge,
+    /// Devices behind gateways that are watched.
+    pub feeds_behind: IntGauge,
+    /// Messages about a device that is not watched.
+    pub feeds_not_watched_total: IntCounter,
     /// Frames by transaction and acknowledgement.
     pub messages_total: CounterVec,
     /// Frames that deviate from MLLP, by the stable code of the deviation; some are read, others rejected.
@@ -155,6 +159,11 @@ impl Metrics {
             tls_negotiated_total: r.counters("tls_negotiated_total", NEGOTIATED, &["version", "suite"])?,
             directory_devices: r.gauge("directory_devices", "Devices in the current directory")?,
             feeds_silent: r.gauge("feeds_silent", "Devices that sent regularly and have stopped")?,
+            feeds_behind: r.gauge("feeds_behind", "Devices behind gateways that are watched")?,
+            feeds_not_watched_total: r.counter(
+                "feeds_not_watched_total",
+                "Messages about a device behind a gateway that is not watched: a limit is reached",
+            )?,
             messages_total: r.counters("messages_total", "Frames", &["transaction", "acknowledgement"])?,
             frame_deviations_total: r.counters("frame_deviations_total", DEVIATIONS, &["deviation"])?,
             frame_memory_bytes: r.gauge("frame_memory_bytes", FRAME_MEMORY)?,

@@ -5,12 +5,12 @@ use super::tasks::Supervisor;
 use crate::config::ConfigHandle;
 use crate::http::Live;
 use crate::interface_a::{Accepting, Registry};
-use crate::liveness::Liveness;
+use crate::liveness::{DeviceLiveness, Liveness};
 use crate::model::{DeviceId, Task};
 use crate::revocation::KnownStaple;
 use crate::store::Removals;
 use crate::tls::stapling::StapleRefresher;
-use crate::view::{FeedView, SessionView};
+use crate::view::{BehindView, FeedView, SessionView};
 
 /// The current sessions, and the liveness of the devices.
 #[derive(Debug)]
@@ -55,12 +55,27 @@ impl Live for LiveView {
     }
 
     fn feed(&self, device: &DeviceId) -> Option<FeedView> {
-        let liveness = self.liveness.device(device)?;
+        Some(self.feed_view(&self.liveness.device(device)?))
+    }
+
+    fn devices_behind(&self, device: &DeviceId) -> Vec<BehindView> {
+        let devices = self.liveness.devices_behind(device).into_iter();
+        let view = |(name, liveness): (std::sync::Arc<str>, DeviceLiveness)| BehindView {
+            identity: name.to_string(),
+            feed: self.feed_view(&liveness),
+        };
+        devices.map(view).collect()
+    }
+}
+
+impl LiveView {
+    fn feed_view(&self, liveness: &DeviceLiveness) -> FeedView {
         let rule = self.config.load().devices.silent_after;
-        Some(FeedView {
+        FeedView {
             last: liveness.last_heard().to_string(),
             silent_after_seconds: liveness.silence_threshold(rule).map(|threshold| threshold.as_secs()),
             silent: liveness.is_silent(),
-        })
+            left: liveness.has_left(),
+        }
     }
 }

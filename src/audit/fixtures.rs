@@ -87,6 +87,18 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::BytesBetweenFrames { session, device: id(), count: 7 },
         Event::FeedSilent { device: id(), last: at, threshold: 90 },
         Event::FeedResumed { device: id(), pause: 600 },
+        Event::FeedsBehindSilent(FeedsBehind {
+            device: id(),
+            identities: vec!["00A0".to_owned()],
+            others: 41,
+            last: Some(at),
+        }),
+        Event::FeedsBehindResumed(FeedsBehind {
+            device: id(),
+            identities: vec!["00A0".to_owned()],
+            others: 0,
+            last: None,
+        }),
         Event::DeviceAdded {
             device: id(),
             kind,

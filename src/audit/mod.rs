@@ -12,8 +12,8 @@ pub use chain::{
 };
 pub use event::{
     Certificate, CertificateStatus, ChainFinding, ChainVerdict, ConfigurationFault, CountedSessions, Event,
-    ExportFormat, Installed, InstalledRole, RefusalCount, RefusedPeers, ReloadedBy, RemovedMessages,
-    Selection, SessionEnd, SettledBy, Settlement, StopReason, ViewedAs,
+    ExportFormat, FeedsBehind, Installed, InstalledRole, RefusalCount, RefusedPeers, ReloadedBy,
+    RemovedMessages, Selection, SessionEnd, SettledBy, Settlement, StopReason, ViewedAs,
 };
 
 #[cfg(test)]

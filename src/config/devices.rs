@@ -26,6 +26,10 @@ pub struct Devices {
     pub messages_per_second: u32,
     /// When a device that stopped sending counts as silent.
     pub silent_after: SilentAfter,
+    /// Devices behind one certificate whose silence is noticed.
+    pub max_feeds_per_device: u32,
+    /// Devices behind all certificates whose silence is noticed.
+    pub max_feeds: u32,
 }
 
 impl Default for Devices {
@@ -38,6 +42,8 @@ impl Default for Devices {
             max_identities: 1024,
             messages_per_second: 5000,
             silent_after: SilentAfter::default(),
+            max_feeds_per_device: 4096,
+            max_feeds: 65_536,
         }
     }
 }
@@ -117,4 +123,6 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("devices.max-identities", ReloadClass::Applied).count(16..=65_536),
     Key::new("devices.messages-per-second", ReloadClass::Applied).count(1..=1_000_000),
     Key::new("devices.silent-after", ReloadClass::Applied).timeout(),
+    Key::new("devices.max-feeds-per-device", ReloadClass::Applied).count(1..=1_000_000),
+    Key::new("devices.max-feeds", ReloadClass::Applied).count(1..=10_000_000),
 ];

@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use crate::model::DeviceId;
 use crate::revocation::{Engine, KnownStaple};
 use crate::store::{Removals, Store};
-use crate::view::{FeedView, SessionView};
+use crate::view::{BehindView, FeedView, SessionView};
 
 /// What only a running platform knows.
 pub trait Live: std::fmt::Debug + Send + Sync {
@@ -21,6 +21,8 @@ pub trait Live: std::fmt::Debug + Send + Sync {
     fn staples(&self) -> Vec<KnownStaple>;
     /// When the device last sent a message; `None` before its first message.
     fn feed(&self, device: &DeviceId) -> Option<FeedView>;
+    /// The messages of the devices that send through `device`.
+    fn devices_behind(&self, device: &DeviceId) -> Vec<BehindView>;
     /// Why the platform takes no further connections at this moment.
     fn shortage(&self) -> Option<String>;
     /// The names of the running parts whose end stops the platform.

@@ -1,16 +1,22 @@
 //! Which devices are expected to send, and which of them have gone silent.
 //!
-//! [`DeviceLiveness`] and [`heartbeat_interval`] are the rules and do no I/O. [`Liveness`] holds the state of
-//! all devices; Interface A reports each accepted message to it. [`Watch`] records in the audit trail when a
-//! device goes silent or resumes. The audit events, the metric and the JSON call the messages of one device
+//! [`Heartbeat`], [`SignOfLife`] and [`DeviceLiveness`] are the rules and do no I/O. [`Liveness`] holds the
+//! state of all certificates, and of the devices that they send for: behind one gateway, one monitor of many
+//! can stop. Interface A reports each accepted message to it. [`Watch`] records in the audit trail when a
+//! device goes silent or resumes. The audit events, the metrics and the JSON call the messages of one device
 //! its *feed*.
 
+mod behind;
 mod heartbeat;
+mod history;
 mod rules;
+mod sign_of_life;
 mod table;
 mod watch;
 
-pub use heartbeat::heartbeat_interval;
+pub use behind::DevicesBehind;
+pub use heartbeat::Heartbeat;
 pub use rules::{Change, DeviceLiveness};
-pub use table::Liveness;
+pub use sign_of_life::SignOfLife;
+pub use table::{FeedLimits, Liveness, Report};
 pub use watch::Watch;

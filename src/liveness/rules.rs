@@ -2,15 +2,16 @@
 //!
 //! The rule is simple enough for an operator to predict. A device is silent when none of its messages was
 //! stored for three times the longest of the last 16 gaps between its messages, and for at least one minute.
-//! With fewer than five known gaps, nothing is expected. A device that sends watchdogs (DEV-53) states its
-//! heartbeat interval; it is silent after twice that interval. Time in which the platform did not listen does
-//! not count.
+//! With fewer than five known gaps, nothing is expected. A device that sends heartbeats (DEV-53) states their
+//! interval; it is silent after twice that interval, which is a choice of the platform. A device that has
+//! left monitoring is not silent. Time in which the platform did not listen does not count.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::heartbeat::Heartbeat;
 use crate::config::SilentAfter;
 
 /// When one device was heard, and whether it is silent.
@@ -25,6 +26,8 @@ pub struct DeviceLiveness {
     silent_since: Option<Timestamp>,
     /// The length of the silence that has ended, until the end is reported.
     ended_silence: Option<Duration>,
+    /// It left monitoring with its last message.
+    has_left: bool,
 }
 
 /// A change that is reported once.
@@ -55,46 +58,62 @@ impl DeviceLiveness {
             heartbeat_interval: None,
             silent_since: None,
             ended_silence: None,
+            has_left: false,
         }
     }
 
-    /// A device whose messages came at `times` (ascending), before the platform started at `now`. `None`
+    /// A device whose messages came at these times (ascending), before the platform started at `now`. `None`
     /// without any.
     #[must_use]
-    pub fn from_history(times: impl IntoIterator<Item = Timestamp>, now: Timestamp) -> Option<Self> {
-        let mut times = times.into_iter();
-        let mut device = Self::first_heard(times.next()?);
-        times.for_each(|at| device.hear(at, None));
+    pub fn from_history(
+        messages: impl IntoIterator<Item = (Timestamp, Option<Heartbeat>)>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let mut messages = messages.into_iter();
+        let (at, heartbeat) = messages.next()?;
+        let mut device = Self::first_heard(at);
+        device.take_heartbeat(heartbeat);
+        messages.for_each(|(at, heartbeat)| device.hear(at, heartbeat));
         device.listening_since = now;
         Some(device)
     }
 
-    /// Records a message and the heartbeat interval that it states.
-    pub fn hear(&mut self, at: Timestamp, heartbeat_interval: Option<Duration>) {
+    /// Records a message, and the heartbeat in it.
+    pub fn hear(&mut self, at: Timestamp, heartbeat: Option<Heartbeat>) {
         let gap = between(self.last_heard, at);
         if let Some(since) = self.silent_since.take() {
             self.ended_silence = Some(between(since, at));
         }
         // A gap in which the platform did not listen says nothing about the device.
-        if self.last_heard >= self.listening_since {
+        if self.last_heard >= self.listening_since && !self.has_left {
             if self.gaps.len() == MAX_GAPS {
                 self.gaps.pop_front();
             }
             self.gaps.push_back(gap);
         }
         self.last_heard = self.last_heard.max(at);
-        self.set_heartbeat_interval(heartbeat_interval);
+        self.take_heartbeat(heartbeat);
     }
 
-    /// Records a stated heartbeat interval; `None` leaves the known one.
-    pub fn set_heartbeat_interval(&mut self, interval: Option<Duration>) {
-        self.heartbeat_interval = interval.or(self.heartbeat_interval);
+    /// Records a heartbeat. Without a stated interval the known one stays. A device that leaves monitoring is
+    /// a new one when it returns: what was learned of it is forgotten.
+    pub fn take_heartbeat(&mut self, heartbeat: Option<Heartbeat>) {
+        self.has_left = heartbeat == Some(Heartbeat::Leaves);
+        match heartbeat {
+            Some(Heartbeat::Within(interval)) => self.heartbeat_interval = Some(interval),
+            Some(Heartbeat::Leaves) => {
+                self.gaps.clear();
+                self.heartbeat_interval = None;
+            }
+            Some(Heartbeat::Continues) | None => {}
+        }
     }
 
     /// How long the device may send nothing; `None` when nothing is expected of it.
     #[must_use]
     pub fn silence_threshold(&self, rule: SilentAfter) -> Option<Duration> {
         match (rule, self.heartbeat_interval) {
+            _ if self.has_left => None,
             (SilentAfter::Never, _) => None,
             (SilentAfter::Fixed(threshold), _) => Some(threshold),
             (SilentAfter::Learned, Some(interval)) => Some(interval.saturating_mul(2)),
@@ -111,17 +130,29 @@ impl DeviceLiveness {
             return Some(Change::Resumed { gap });
         }
         let threshold = self.silence_threshold(rule).filter(|_| self.silent_since.is_none())?;
-        if between(self.last_heard.max(self.listening_since), now) <= threshold {
+        if self.unheard_for(now) <= threshold {
             return None;
         }
         self.silent_since = Some(self.last_heard);
         Some(Change::Silent { last_heard: self.last_heard, threshold })
     }
 
+    /// The time since its last message, and since the platform began to listen.
+    #[must_use]
+    pub fn unheard_for(&self, now: Timestamp) -> Duration {
+        between(self.last_heard.max(self.listening_since), now)
+    }
+
     /// The time of its last message.
     #[must_use]
     pub const fn last_heard(&self) -> Timestamp {
         self.last_heard
+    }
+
+    /// Whether it has left monitoring: nothing is expected of it until it sends again.
+    #[must_use]
+    pub const fn has_left(&self) -> bool {
+        self.has_left
     }
 
     /// Whether its silence was reported and continues.
@@ -196,7 +227,7 @@ mod tests {
 
     #[test]
     fn time_in_which_the_platform_did_not_listen_does_not_count() {
-        let times = (0..10).map(|n| at(n * 30));
+        let times = (0..10).map(|n| (at(n * 30), None));
         let mut device = DeviceLiveness::from_history(times, at(10_000)).unwrap();
         let learned = SilentAfter::Learned;
         assert_eq!(device.check(at(10_090), learned), None);
@@ -208,10 +239,30 @@ mod tests {
         assert_eq!(DeviceLiveness::from_history([], at(0)), None);
     }
 
+    /// PCMC 3.53.4.1.2.
+    #[test]
+    fn a_device_that_left_monitoring_is_not_silent() {
+        for rule in [SilentAfter::Learned, SilentAfter::Fixed(Duration::from_secs(2))] {
+            let mut device = every(30, 10);
+            device.hear(at(280), Some(Heartbeat::Within(Duration::from_secs(1))));
+            device.hear(at(281), Some(Heartbeat::Leaves));
+            assert_eq!((device.check(at(100_000), rule), device.has_left()), (None, true));
+            // It returns, and its absence is no gap.
+            device.hear(at(100_001), Some(Heartbeat::Within(Duration::from_secs(1))));
+            assert_eq!(device.check(at(100_002), rule), None);
+            let silent = device.check(at(100_004), rule);
+            assert!(matches!(silent, Some(Change::Silent { .. })), "{silent:?}");
+        }
+        let mut device = every(30, 10);
+        device.hear(at(281), Some(Heartbeat::Leaves));
+        device.hear(at(300), None);
+        assert_eq!(device.silence_threshold(SilentAfter::Learned), None, "its habit is learned again");
+    }
+
     #[test]
     fn a_stated_heartbeat_interval_holds_until_another_is_stated() {
         let mut device = DeviceLiveness::first_heard(at(0));
-        device.hear(at(10), Some(Duration::from_secs(10)));
+        device.hear(at(10), Some(Heartbeat::Within(Duration::from_secs(10))));
         device.hear(at(11), None);
         assert_eq!(device.check(at(31), SilentAfter::Learned), None);
         assert!(device.check(at(32), SilentAfter::Learned).is_some());

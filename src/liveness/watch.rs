@@ -5,27 +5,29 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::rules::{Change, DeviceLiveness};
-use super::table::Liveness;
-use crate::audit::Event;
+use super::behind::DevicesBehind;
+use super::history;
+use super::rules::Change;
+use super::table::{FeedLimits, Liveness, Report};
+use crate::audit::{Event, FeedsBehind};
 use crate::authz::DirectoryHandle;
 use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, explained};
-use crate::store::{MessageFilter, Store, StoreError};
+use crate::store::Store;
 
 /// Watches the liveness of all devices.
 #[derive(Debug, Clone)]
 pub struct Watch {
     /// The state that Interface A updates.
     pub liveness: Liveness,
-    /// `[devices] silent-after`, read at each check.
+    /// `[devices] silent-after` and the limits, read at each check.
     pub config: ConfigHandle,
     /// The devices that may connect.
     pub directory: DirectoryHandle,
     /// The source of the history at the start; the changes are recorded in its audit trail.
     pub store: Store,
-    /// `pcd_feeds_silent`.
+    /// `pcd_feeds_silent` and the others of feeds.
     pub metrics: Metrics,
     /// The time of each check.
     pub clock: Clock,
@@ -34,7 +36,7 @@ pub struct Watch {
 impl Watch {
     /// Runs until `done` is cancelled.
     pub async fn run(self, done: CancellationToken) {
-        if let Err(error) = self.restore().await {
+        if let Err(error) = history::restore(&self.store, &self.liveness, self.clock.now()).await {
             tracing::warn!(
                 error = %explained(&error),
                 "cannot read the message history of the devices; silence thresholds are learned again"
@@ -51,42 +53,37 @@ impl Watch {
     }
 
     async fn check(&self) {
-        let rule = self.config.load().devices.silent_after;
-        for (device, change) in self.liveness.check(&self.directory.load(), self.clock.now(), rule) {
-            self.store.audit_or_defer(event(device, change)).await;
-        }
-        let silent = i64::try_from(self.liveness.silent_devices()).unwrap_or(i64::MAX);
-        self.metrics.feeds_silent.set(silent);
-    }
-
-    /// Learns from the newest accepted messages of each device.
-    async fn restore(&self) -> Result<(), StoreError> {
-        for device in self.store.devices().await? {
-            let filter = MessageFilter {
-                device: Some(device.id.clone()),
-                limit: HISTORY_LENGTH,
-                ..MessageFilter::default()
-            };
-            let messages = self.store.messages(&filter).await?;
-            let accepted = messages.iter().rev().filter(|message| message.verdict.rejection().is_none());
-            let times = accepted.map(|message| message.received_at);
-            if let Some(liveness) = DeviceLiveness::from_history(times, self.clock.now()) {
-                self.liveness.restore(device.id, liveness);
+        let config = self.config.load();
+        let (rule, limits) = (config.devices.silent_after, FeedLimits::from(&config.devices));
+        let reports = self.liveness.check(&self.directory.load(), self.clock.now(), rule, limits);
+        for (device, report) in reports {
+            if let Report::Silent(devices) = &report {
+                let silent = devices.names.len() + devices.others;
+                tracing::warn!(%device, silent, "devices behind a gateway stopped sending");
             }
+            self.store.audit_or_defer(event(device, report)).await;
         }
-        Ok(())
+        let count = |devices: usize| i64::try_from(devices).unwrap_or(i64::MAX);
+        self.metrics.feeds_silent.set(count(self.liveness.silent_devices()));
+        self.metrics.feeds_behind.set(count(self.liveness.devices_watched_behind()));
+        self.metrics.feeds_not_watched_total.inc_by(self.liveness.take_not_watched());
     }
 }
 
-fn event(device: DeviceId, change: Change) -> Event {
-    match change {
-        Change::Silent { last_heard, threshold } => {
+fn event(device: DeviceId, report: Report) -> Event {
+    match report {
+        Report::Own(Change::Silent { last_heard, threshold }) => {
             Event::FeedSilent { device, last: last_heard, threshold: threshold.as_secs() }
         }
-        Change::Resumed { gap } => Event::FeedResumed { device, pause: gap.as_secs() },
+        Report::Own(Change::Resumed { gap }) => Event::FeedResumed { device, pause: gap.as_secs() },
+        Report::Silent(devices) => Event::FeedsBehindSilent(feeds(device, devices)),
+        Report::Resumed(devices) => Event::FeedsBehindResumed(feeds(device, devices)),
     }
+}
+
+fn feeds(device: DeviceId, DevicesBehind { names, others, last_heard }: DevicesBehind) -> FeedsBehind {
+    let identities = names.iter().map(ToString::to_string).collect();
+    FeedsBehind { device, identities, others, last: last_heard }
 }
 
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// Messages per device that are read at the start: one more than the gaps from which a threshold is learned.
-const HISTORY_LENGTH: u32 = 17;

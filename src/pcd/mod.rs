@@ -11,7 +11,7 @@ mod policy;
 pub mod profile;
 mod transaction;
 
-pub use alert::{Alert, AlertKey, AlertReport, Filler};
+pub use alert::{Alert, AlertKey, AlertReport, Filler, is_heartbeat};
 pub use containment::{Containment, Node};
 pub use identity::{Claim, Claims, DeviceIdentity, IdentityPattern, IdentityPatternError, Place};
 pub use observation::{Level, Observation, ObservationPath, ObservationPathError};

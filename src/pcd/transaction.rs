@@ -1,6 +1,6 @@
 //! The transaction of a message.
 
-use super::alert::{Alert, is_watchdog};
+use super::alert::{Alert, is_heartbeat};
 use super::observation::Observation;
 use crate::hl7::{AcknowledgeAs, AcknowledgementRequest, Field, Header, Message};
 
@@ -198,7 +198,7 @@ fn observes_equipment(message: &Message<'_>) -> bool {
 }
 
 fn carries_watchdog(message: &Message<'_>) -> bool {
-    message.segments().filter_map(Observation::of).any(|observation| is_watchdog(&observation))
+    message.segments().filter_map(Observation::of).any(|observation| is_heartbeat(&observation))
 }
 
 fn is(value: &[u8], code: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::session::FeedView;
+use super::session::{BehindView, FeedView};
 use crate::authz::{Device, rules};
 use crate::pcd::DeviceIdentity;
 use crate::store::SeenIdentity;
@@ -48,6 +48,9 @@ pub struct LiveDeviceView<'a> {
     pub sessions: usize,
     /// Null when no message of the device was stored.
     pub feed: Option<FeedView>,
+    /// The devices that send through it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub behind: Vec<BehindView>,
 }
 
 /// An entry of the directory, with the identities that the device used without permission.

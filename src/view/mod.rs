@@ -24,6 +24,6 @@ pub use judgement::{AnswerView, JudgementView};
 pub use message::{MessageDetails, MessageExport, MessageView};
 pub use order::{OrderExport, OrderView};
 pub use server::{NodeClockView, RiskView, ServerView};
-pub use session::{FeedView, SessionView};
+pub use session::{BehindView, FeedView, SessionView};
 pub use tree::{AlertFacets, Node, Patient, Request, Tree, TreeOptions};
 pub use value::Term;

@@ -30,4 +30,18 @@ pub struct FeedView {
     pub silent_after_seconds: Option<u64>,
     /// Whether the device is silent now.
     pub silent: bool,
+    /// Present when the device has left monitoring with its last heartbeat.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
+}
+
+/// A device that sends through a gateway.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BehindView {
+    /// Its name in messages.
+    pub identity: String,
+    /// Its messages.
+    #[serde(flatten)]
+    pub feed: FeedView,
 }

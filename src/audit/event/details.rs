@@ -3,9 +3,22 @@
 use serde_json::{Map, Value, json};
 
 use super::{CertificateStatus, ChainVerdict, Event, Installed, SettledBy, refused_peers};
-use crate::model::hexadecimal;
+use crate::model::{DeviceId, hexadecimal};
 
 impl Event {
+    /// The device of a session that the event is about; `None` for other events.
+    pub(crate) const fn device_of_session(&self) -> Option<&DeviceId> {
+        match self {
+            Self::ConnectionAccepted { device, .. }
+            | Self::SessionsCounted { device, .. }
+            | Self::SessionEnded { device, .. }
+            | Self::IdentityViolation { device, .. }
+            | Self::RejectionsNotStored { device, .. }
+            | Self::BytesBetweenFrames { device, .. } => Some(device),
+            _ => None,
+        }
+    }
+
     /// The details in canonical JSON: one object, keys in the order of their bytes, no white space.
     #[must_use]
     pub fn details(&self) -> String {
@@ -35,7 +48,9 @@ impl Event {
             | Self::SessionEnded { .. }
             | Self::BytesBetweenFrames { .. }
             | Self::FeedSilent { .. }
-            | Self::FeedResumed { .. } => self.connection_fields(),
+            | Self::FeedResumed { .. }
+            | Self::FeedsBehindSilent(_)
+            | Self::FeedsBehindResumed(_) => self.connection_fields(),
             Self::MessageAccepted { .. }
             | Self::MessageRejected { .. }
             | Self::IdentityViolation { .. }
@@ -142,6 +157,7 @@ impl Event {
                 "device": device.as_str(),
                 "pause-seconds": pause,
             }),
+            Self::FeedsBehindSilent(feeds) | Self::FeedsBehindResumed(feeds) => feeds.fields(),
             _ => Value::Null,
         }
     }

@@ -3,6 +3,7 @@
 mod certificate;
 mod counted_sessions;
 mod details;
+mod feeds_behind;
 mod reason;
 mod refused_peers;
 mod removed;
@@ -18,6 +19,7 @@ use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, MessageId, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
 pub use counted_sessions::CountedSessions;
+pub use feeds_behind::FeedsBehind;
 pub use reason::{ChainFinding, ConfigurationFault, ReloadedBy, SessionEnd, StopReason};
 pub use refused_peers::{RefusalCount, RefusedPeers};
 pub use removed::RemovedMessages;
@@ -202,6 +204,10 @@ pub enum Event {
         /// Seconds since the last message.
         pause: u64,
     },
+    /// Devices that send through a gateway have become silent.
+    FeedsBehindSilent(FeedsBehind),
+    /// Silent devices send through a gateway again.
+    FeedsBehindResumed(FeedsBehind),
     /// An entry was added to the directory.
     DeviceAdded {
         /// Its Common Name.
@@ -378,21 +384,8 @@ pub enum Event {
 }
 
 impl Event {
-    /// The device of a session that the event is about; `None` for other events.
-    pub(crate) const fn device_of_session(&self) -> Option<&DeviceId> {
-        match self {
-            Self::ConnectionAccepted { device, .. }
-            | Self::SessionsCounted { device, .. }
-            | Self::SessionEnded { device, .. }
-            | Self::IdentityViolation { device, .. }
-            | Self::RejectionsNotStored { device, .. }
-            | Self::BytesBetweenFrames { device, .. } => Some(device),
-            _ => None,
-        }
-    }
-
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 38] = [
+    pub const NAMES: [&'static str; 40] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -412,6 +405,8 @@ impl Event {
         "bytes-between-frames",
         "feed-silent",
         "feed-resumed",
+        "feeds-behind-silent",
+        "feeds-behind-resumed",
         "device-added",
         "device-changed",
         "device-suspended",
@@ -469,6 +464,8 @@ impl Event {
             Self::BytesBetweenFrames { .. } => "bytes-between-frames",
             Self::FeedSilent { .. } => "feed-silent",
             Self::FeedResumed { .. } => "feed-resumed",
+            Self::FeedsBehindSilent(_) => "feeds-behind-silent",
+            Self::FeedsBehindResumed(_) => "feeds-behind-resumed",
             Self::DeviceAdded { .. } => "device-added",
             Self::DeviceChanged { .. } => "device-changed",
             Self::DeviceSuspended { .. } => "device-suspended",

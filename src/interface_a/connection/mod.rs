@@ -25,7 +25,7 @@ use super::registry::{Channels, Outgoing};
 use super::session::{Effect, Now, READ_SIZE, Session, Ticket};
 use super::unawaited::UnawaitedAnswer;
 use crate::audit::{self, SessionEnd};
-use crate::liveness::Liveness;
+use crate::liveness::{Liveness, SignOfLife};
 use crate::metrics::Metrics;
 use crate::model::{Clock, beside_tasks};
 use crate::store::{MessageRecord, RecordOutcome, Store, StoreError};
@@ -221,11 +221,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut end = None;
         while let Some(effect) = self.session.next_effect() {
             match effect {
-                Effect::Record { ticket, record, heartbeat_interval } => {
+                Effect::Record { ticket, record, sign } => {
                     self.record_opening(tasks);
                     let turn = self.large_turn.take_if(|_| is_large(record.raw.len()));
                     let services = Arc::clone(&self.services);
-                    let recorded = record_message(services, ticket, record, heartbeat_interval);
+                    let recorded = record_message(services, ticket, record, sign);
                     let record = async move {
                         let result = recorded.await;
                         drop(turn);
@@ -407,7 +407,7 @@ fn record_message(
     services: Arc<Services>,
     ticket: Ticket,
     record: Box<MessageRecord>,
-    heartbeat_interval: Option<Duration>,
+    sign: SignOfLife,
 ) -> BoxFuture<'static, StoreResult> {
     async move {
         let began = services.clock.instant();
@@ -415,7 +415,7 @@ fn record_message(
         let accepted = is_accepted.then(|| (record.device.clone(), record.received_at));
         let outcome = services.store.record_or_log(record).await;
         if let (Some((device, at)), Ok(_)) = (accepted, &outcome) {
-            services.liveness.hear(&device, at, heartbeat_interval);
+            services.liveness.hear(&device, at, &sign);
         }
         services.observe("stored", began);
         StoreResult::Recorded(ticket, outcome)

@@ -28,7 +28,7 @@ use crate::audit;
 use crate::authz::{Device, DirectoryHandle, rules};
 use crate::config::UnreadableMessage;
 use crate::hl7::{AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection};
-use crate::liveness::heartbeat_interval;
+use crate::liveness::SignOfLife;
 use crate::mllp::{Broken, BrokenReason, Frame};
 use crate::model::{DeviceId, SessionId};
 use crate::pcd::Transaction;
@@ -211,14 +211,19 @@ impl Evaluation<'_> {
     ) -> Decision {
         let header = reading.message.header();
         let answer = self.answering().render(Some(&header), None, request, None);
-        let is_watchdog = reading.transaction == Some(Transaction::Watchdog);
+        // Who may not be spoken for gives no sign of life in a message of another device.
+        let sign = if record.not_allowed.is_empty() {
+            SignOfLife::read(&reading.message, &self.device())
+        } else {
+            SignOfLife::default()
+        };
         Decision {
             record: MessageRecord { acknowledgement: answer.frames, ..record },
             label: label(Some(reading), answer.codes),
             storage: Storage::Stored,
             outcome: Outcome::Accepted {
                 on_store_failure: Some(StoreFailure { header: header.keep(), request }),
-                heartbeat_interval: is_watchdog.then(|| heartbeat_interval(&reading.message)).flatten(),
+                sign,
             },
             violation: None,
         }

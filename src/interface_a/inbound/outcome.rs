@@ -1,10 +1,9 @@
 //! What is decided about one message.
 
-use std::time::Duration;
-
 use crate::audit;
 use crate::hl7::{AcknowledgementCode, AcknowledgementRequest, KeptHeader};
 use crate::interface_a::device_limits::Storage;
+use crate::liveness::SignOfLife;
 use crate::store::MessageRecord;
 
 use bytes::Bytes;
@@ -31,8 +30,8 @@ pub(crate) enum Outcome {
     Accepted {
         /// What is sent if the store fails; `None` when the peer expects no answer.
         on_store_failure: Option<StoreFailure>,
-        /// The interval that a watchdog message states.
-        heartbeat_interval: Option<Duration>,
+        /// What it says about the liveness of devices.
+        sign: SignOfLife,
     },
     /// The message is rejected. The answer does not depend on the store.
     Rejected,

@@ -189,21 +189,25 @@ fn an_awaited_acknowledgement_is_accepted_and_never_answered() {
     assert!(decision.record.acknowledgement.is_empty() && store_failure(&decision).is_none());
 }
 
-// DEV-53: the decision carries the interval, so that no other part of the platform parses the message again.
+// DEV-53, in any ORU: the decision carries the heartbeat, so that no other part of the platform parses the
+// message again.
 #[test]
-fn an_accepted_watchdog_carries_its_heartbeat_interval() {
-    let watchdog =
-        String::from_utf8(frame("1")).unwrap().replace("ORU^R01^ORU_R01", "ORU^R40^ORU_R40").replace(
-            "IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO\r",
-            "\rOBX|1|ST|198200^MDC_EVT_WATCHDOG^MDC|1.0.0.1|continue||<10000\r",
-        );
-    let interval = |text: &str| match evaluate(whole(text.as_bytes())).outcome {
-        Outcome::Accepted { heartbeat_interval, .. } => heartbeat_interval,
+fn an_accepted_heartbeat_is_carried_whatever_the_message_is() {
+    use crate::liveness::Heartbeat;
+    let profile = "IHE_PCD_001^IHE PCD^1.3.6.1.4.1.19376.1.6.1.1.1^ISO\r";
+    let heartbeat = "\rOBX|1|ST|198200^MDC_EVT_WATCHDOG^MDC|1.0.0.1|continue||<10000\r";
+    let report = String::from_utf8(frame("1")).unwrap().replace(profile, heartbeat);
+    let found = |text: &str| match evaluate(whole(text.as_bytes())).outcome {
+        Outcome::Accepted { sign, .. } => sign.heartbeat,
         outcome => panic!("{outcome:?}"),
     };
-    assert_eq!(interval(&watchdog), Some(std::time::Duration::from_secs(10)));
-    assert_eq!(interval(&watchdog.replace("<10000", "10000")), None);
-    assert_eq!(interval(&String::from_utf8(frame("1")).unwrap()), None);
+    let ten_seconds = Some(Heartbeat::Within(std::time::Duration::from_secs(10)));
+    assert_eq!(found(&report), ten_seconds);
+    let watchdog = report.replace("ORU^R01^ORU_R01", "ORU^R40^ORU_R40");
+    assert_eq!(found(&watchdog), ten_seconds);
+    assert_eq!(found(&watchdog.replace("<10000", "10000")), Some(Heartbeat::Continues));
+    assert_eq!(found(&watchdog.replace("continue", "end")), Some(Heartbeat::Leaves));
+    assert_eq!(found(&String::from_utf8(frame("1")).unwrap()), None);
 }
 
 #[test]

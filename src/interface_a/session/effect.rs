@@ -1,7 +1,7 @@
 //! What goes into a session besides bytes, and what comes out.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use crate::interface_a::device_limits::DeviceShare;
 use crate::interface_a::inbound::Label;
 use crate::interface_a::pending_replies::PendingReplies;
 use crate::interface_a::unawaited::UnawaitedAnswer;
+use crate::liveness::SignOfLife;
 use crate::store::MessageRecord;
 
 /// One moment, by both clocks.
@@ -39,8 +40,8 @@ pub(in crate::interface_a) enum Effect {
     Record {
         ticket: Ticket,
         record: Box<MessageRecord>,
-        /// The heartbeat interval that an accepted watchdog message states.
-        heartbeat_interval: Option<Duration>,
+        /// What an accepted message says about the liveness of devices.
+        sign: SignOfLife,
     },
     /// Write these bytes to the peer: whole frames.
     Send(Bytes),

@@ -38,6 +38,7 @@ use super::unawaited::UnawaitedAnswer;
 use crate::audit::SessionEnd;
 use crate::config::Config;
 use crate::hl7::Rejection;
+use crate::liveness::SignOfLife;
 use crate::mllp::{BrokenReason, Codec, Interruption, Received};
 use crate::model::{DeviceId, Refusal, SessionId};
 use crate::store::{RecordOutcome, StoreError, Verdict};
@@ -395,10 +396,11 @@ impl Session {
         if record.verdict == Verdict::Accepted {
             self.violations = 0;
         }
-        let (mut on_store_failure, mut heartbeat_interval, mut end, mut settles) = (None, None, None, None);
+        let (mut on_store_failure, mut sign, mut end, mut settles) =
+            (None, SignOfLife::default(), None, None);
         match outcome {
-            Outcome::Accepted { on_store_failure: failure, heartbeat_interval: interval } => {
-                (on_store_failure, heartbeat_interval) = (failure, interval);
+            Outcome::Accepted { on_store_failure: failure, sign: read } => {
+                (on_store_failure, sign) = (failure, read);
             }
             Outcome::Rejected => {}
             Outcome::Violation => self.violations = self.violations.saturating_add(1),
@@ -410,7 +412,7 @@ impl Session {
         if storage == Storage::Stored {
             let pending = Box::new(PendingAnswer { frames, label, on_store_failure, settles });
             self.in_flight.push_back(InFlight::Storing { ticket, pending, since });
-            self.effects.push_back(Effect::Record { ticket, record: Box::new(record), heartbeat_interval });
+            self.effects.push_back(Effect::Record { ticket, record: Box::new(record), sign });
         } else {
             if storage == Storage::CountedFirst {
                 let event = self.inbound.rejection_not_stored(record.raw.len(), now.wall);

@@ -4,7 +4,7 @@
 //! 2, is not the event either.
 
 use super::facet::facet;
-use super::terms::{is_alarm, is_watchdog, names_event};
+use super::terms::{is_alarm, is_heartbeat, names_event};
 use crate::hl7::Field;
 use crate::pcd::{Level, Observation};
 
@@ -23,7 +23,7 @@ pub(super) enum Certainty {
 
 /// How surely `observation` is the event of its alert; `None` when it is not.
 pub(super) fn certainty(observation: &Observation<'_>) -> Option<Certainty> {
-    if is_watchdog(observation) || facet(observation).is_some() {
+    if is_heartbeat(observation) || facet(observation).is_some() {
         return None;
     }
     let is_first_facet = facet_number(observation) == Some(1);

@@ -11,7 +11,8 @@ mod terms;
 pub use filler::Filler;
 pub use message_alerts::Alert;
 pub use report::{AlertKey, AlertReport};
-pub(super) use terms::{INACTIVATIONS, PHASES, STATES, is_watchdog};
+pub use terms::is_heartbeat;
+pub(super) use terms::{INACTIVATIONS, PHASES, STATES};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use crate::pcd::Observation;
 
 /// Whether an observation is a heartbeat: MDC_EVT_WATCHDOG (DEV-53), or MDC_ATTR_CONFIRM_TIMEOUT, with which
 /// some gateways state their interval.
-pub(in crate::pcd) fn is_watchdog(observation: &Observation<'_>) -> bool {
+#[must_use]
+pub fn is_heartbeat(observation: &Observation<'_>) -> bool {
     let places = [observation.code().trimmed(), observation.name().trimmed()];
     places.iter().any(|place| WATCHDOGS.contains(place))
 }

@@ -74,6 +74,87 @@ fn a_missed_watchdog_is_noticed() {
     eventually("the silence is audited", || audited(&platform, "feed-silent").len() == 1);
 }
 
+/// PCMC 3.53.4.1.2, in a report of observations.
+#[test]
+fn a_device_that_leaves_monitoring_is_not_reported_as_silent() {
+    let site = Site::new();
+    let (platform, mut wire) = scene(&site);
+    let heartbeat = |id: &str, phase: &str, bound: &str| {
+        framed(
+            format!(
+                "MSH|^~\\&|ACME^{NAME}^EUI-64||||20260101120000+0000||ORU^R01^ORU_R01|{id}|P|2.6|||AL|NE\r\
+                OBR|1|||182777000^monitoring^SCT\r\
+                OBX|1|ST|198200^MDC_EVT_WATCHDOG^MDC|1.0.0.1|{phase}|||{bound}||||F\r"
+            )
+            .as_bytes(),
+        )
+    };
+    wire.write(&heartbeat("W1", "start", "<1000"));
+    assert_eq!(wire.verdict().0, "CA");
+    assert_eq!(api(&platform, "/api/devices")[0]["feed"]["silent-after-seconds"], 2);
+    wire.write(&heartbeat("W2", "end", "<0"));
+    assert_eq!(wire.verdict().0, "CA");
+    let feed = api(&platform, "/api/devices")[0]["feed"].take();
+    assert_eq!((&feed["left"], feed["silent-after-seconds"].is_null()), (&true.into(), true), "{feed}");
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    assert_eq!(audited(&platform, "feed-silent").len(), 0);
+}
+
+#[test]
+fn a_monitor_that_stops_behind_its_gateway_is_noticed_also_after_a_restart() {
+    Site::on_each_store().into_iter().for_each(a_monitor_stops_behind_its_gateway);
+}
+
+fn a_monitor_stops_behind_its_gateway(site: Site) {
+    let platform = site.start();
+    let monitors = ["00A037FFFE0000A1", "00A037FFFE0000A2"];
+    platform.cli().run(&["device", "add", NAME, "--kind", "gateway", "--speaks-for", "00A037*"]);
+    let heartbeat = |n: usize, monitor: &str| {
+        framed(
+            format!(
+                "MSH|^~\\&|GW^{NAME}^EUI-64||||20260101120000+0000||ORU^R40^ORU_R40|{monitor}-{n}|P|2.6|||AL|NE\r\
+                OBR|1|||196616^MDC_EVT_ALARM^MDC\r\
+                OBX|1||69965^MDC_DEV_MON_MDS^MDC|1.0.0.0|||||||X|||||||M^^{monitor}^EUI-64\r\
+                OBX|2|ST|198200^MDC_EVT_WATCHDOG^MDC|1.0.0.1|continue|||<2000||||F\r"
+            )
+            .as_bytes(),
+        )
+    };
+    let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));
+    for monitor in monitors {
+        wire.write(&heartbeat(0, monitor));
+        assert_eq!(wire.verdict().0, "CA");
+    }
+    let gateway = api(&platform, "/api/devices")[0].take();
+    let behind: Vec<_> = gateway["behind"].as_array().unwrap().iter().collect();
+    assert_eq!(behind.len(), 2, "{gateway}");
+    assert_eq!(behind[0]["identity"], format!("M of {}", monitors[0]));
+    assert_eq!((platform.metric("pcd_feeds_behind"), platform.metric("pcd_feeds_silent")), (2.0, 0.0));
+    // One goes on, and with it the gateway.
+    let silent = |wire: &mut Wire, platform: &Platform, from: usize| {
+        for n in from..from + 16 {
+            wire.write(&heartbeat(n, monitors[0]));
+            assert_eq!(wire.verdict().0, "CA");
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+        assert_eq!(platform.metric("pcd_feeds_silent"), 1.0);
+        let rows = audited(platform, "feeds-behind-silent");
+        assert_eq!(rows[0]["details"]["identities"], serde_json::json!([format!("M of {}", monitors[1])]));
+        rows.len()
+    };
+    assert_eq!(silent(&mut wire, &platform, 1), 1);
+    assert_eq!(audited(&platform, "feed-silent").len(), 0);
+    // The monitor that is silent is known again from what the store has.
+    drop(wire);
+    assert_eq!(platform.stop().status.code(), Some(0));
+    let platform = site.start();
+    let mut wire = Wire::connect(&site, platform.address, &site.certificate(NAME, KeyType::Ecc));
+    assert_eq!(silent(&mut wire, &platform, 100), 2);
+    wire.write(&heartbeat(0, monitors[1]));
+    wire.write(&heartbeat(200, monitors[1]));
+    eventually("it is heard again", || audited(&platform, "feeds-behind-resumed").len() == 1);
+}
+
 #[test]
 fn sessions_and_messages_are_listed_without_their_content() {
     let site = Site::new();

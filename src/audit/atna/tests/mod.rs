@@ -84,6 +84,8 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
         "bytes-between-frames",
         "feed-silent",
         "feed-resumed",
+        "feeds-behind-silent",
+        "feeds-behind-resumed",
         "southbound-queued",
         "southbound-settled",
         "messages-pruned",

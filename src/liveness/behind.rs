@@ -1,0 +1,116 @@
+//! The devices for which one certificate sends.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::rules::{Change, DeviceLiveness};
+use crate::config::SilentAfter;
+
+/// The devices for which one certificate sends, by name.
+#[derive(Debug, Default)]
+pub(super) struct Behind(HashMap<Arc<str>, DeviceLiveness>);
+
+/// Devices behind one certificate that went silent, or send again, since the last check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DevicesBehind {
+    /// The names of the first [`DevicesBehind::MAX_NAMES`], sorted.
+    pub names: Vec<Arc<str>>,
+    /// How many more there are.
+    pub others: usize,
+    /// When the first of them was last heard, if they are silent.
+    pub last_heard: Option<Timestamp>,
+}
+
+impl DevicesBehind {
+    /// Names in one audit row.
+    pub const MAX_NAMES: usize = 32;
+
+    fn new(mut names: Vec<Arc<str>>, last_heard: Option<Timestamp>) -> Option<Self> {
+        names.sort();
+        let others = names.len().saturating_sub(Self::MAX_NAMES);
+        names.truncate(Self::MAX_NAMES);
+        (!names.is_empty()).then_some(Self { names, others, last_heard })
+    }
+}
+
+impl Behind {
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut DeviceLiveness> {
+        self.0.get_mut(name)
+    }
+
+    pub(super) fn insert(&mut self, name: Arc<str>, liveness: DeviceLiveness) {
+        self.0.insert(name, liveness);
+    }
+
+    pub(super) fn remove(&mut self, name: &str) -> Option<DeviceLiveness> {
+        self.0.remove(name)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.keys()
+    }
+
+    /// The devices by name.
+    pub(super) fn sorted(&self) -> Vec<(Arc<str>, DeviceLiveness)> {
+        let mut all: Vec<_> =
+            self.0.iter().map(|(name, liveness)| (Arc::clone(name), liveness.clone())).collect();
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        all
+    }
+
+    pub(super) fn silent(&self) -> usize {
+        self.0.values().filter(|liveness| liveness.is_silent()).count()
+    }
+
+    /// Makes room: removes the device that is silent, or has left, the longest.
+    pub(super) fn evict(&mut self) -> Option<Arc<str>> {
+        let gone = self.0.iter().filter(|(_, liveness)| liveness.is_silent() || liveness.has_left());
+        let name =
+            gone.min_by_key(|(_, liveness)| liveness.last_heard()).map(|(name, _)| Arc::clone(name))?;
+        self.0.remove(&name);
+        Some(name)
+    }
+
+    /// Removes the devices that were not heard for [`FORGET_AFTER`].
+    pub(super) fn forget(&mut self, now: Timestamp) -> Vec<Arc<str>> {
+        let mut forgotten = Vec::new();
+        self.0.retain(|name, liveness| {
+            let keeps = liveness.unheard_for(now) <= FORGET_AFTER;
+            if !keeps {
+                forgotten.push(Arc::clone(name));
+            }
+            keeps
+        });
+        forgotten
+    }
+
+    /// The devices that went silent, and those that send again.
+    pub(super) fn check(
+        &mut self,
+        now: Timestamp,
+        rule: SilentAfter,
+    ) -> (Option<DevicesBehind>, Option<DevicesBehind>) {
+        let (mut silent, mut resumed, mut first) = (Vec::new(), Vec::new(), None::<Timestamp>);
+        for (name, liveness) in &mut self.0 {
+            match liveness.check(now, rule) {
+                Some(Change::Silent { last_heard, .. }) => {
+                    first = Some(first.map_or(last_heard, |known| known.min(last_heard)));
+                    silent.push(Arc::clone(name));
+                }
+                Some(Change::Resumed { .. }) => resumed.push(Arc::clone(name)),
+                None => {}
+            }
+        }
+        (DevicesBehind::new(silent, first), DevicesBehind::new(resumed, None))
+    }
+}
+
+/// A device behind a gateway that was not heard for so long is no longer watched: it was taken away.
+const FORGET_AFTER: Duration = Duration::from_hours(7 * 24);
