@@ -10,6 +10,7 @@ mod device;
 mod judgement;
 mod message;
 mod order;
+mod sentence;
 mod server;
 mod session;
 mod tree;

@@ -12,6 +12,8 @@ use crate::southbound::{answer, order};
 
 const NAME: &str = "00A037FFFE000001";
 const OTHER: &str = "00A037FFFE000002";
+/// A device for which [`NAME`] may speak.
+const BEHIND: &str = "00A037FFFE0000A1";
 
 /// The rows of an event, the oldest first.
 fn rows(cli: &Cli, event: &str) -> Vec<Value> {
@@ -61,9 +63,8 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     let site = site().with("devices", "silent-after = \"100ms\"");
     let platform = site.start();
     let cli = platform.cli().clone();
-    for name in [NAME, "SPARE"] {
-        platform.admit(name, &[]);
-    }
+    platform.admit(NAME, &["--speaks-for", BEHIND]);
+    platform.admit("SPARE", &[]);
     cli.run(&["device", "change", "SPARE", "--note", "x"]);
     cli.run(&["device", "suspend", "SPARE"]);
     cli.run(&["device", "resume", "SPARE"]);
@@ -75,6 +76,10 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     eventually("the device is silent", || count(&platform, "feed-silent") >= 1.0);
     assert_eq!(device.code(message(NAME, "2")), "CA");
     eventually("the device is heard again", || count(&platform, "feed-resumed") >= 1.0);
+    assert_eq!(device.code(message(BEHIND, "behind-1")), "CA");
+    eventually("the device behind it is silent", || count(&platform, "feeds-behind-silent") >= 1.0);
+    assert_eq!(device.code(message(BEHIND, "behind-2")), "CA");
+    eventually("it is heard again", || count(&platform, "feeds-behind-resumed") >= 1.0);
     assert_eq!(device.code(message(OTHER, "3")), "CR");
     device.close().unwrap();
     let stranger = site.certificate(OTHER, KeyType::Ecc);
@@ -127,7 +132,7 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
     }
     // One row for each message, whatever became of it.
     let accepted = details(&cli, "message-accepted").len();
-    assert_eq!((accepted, details(&cli, "message-rejected").len()), (4, 2));
+    assert_eq!((accepted, details(&cli, "message-rejected").len()), (6, 2));
 
     let accepted = &details(&cli, "connection-accepted")[0];
     assert_eq!((&accepted["device"], &accepted["certificate"]["common-name"]), (&json!(NAME), &json!(NAME)));

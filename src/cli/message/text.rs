@@ -46,12 +46,16 @@ fn verdict(message: &MessageView<'_>) -> String {
     message.rejection.map_or("accepted".to_owned(), |code| format!("rejected: {}", printable(code)))
 }
 
-fn alert(alert: &ReportedAlert) -> [(&'static str, String); 2] {
-    let ReportedAlert { filler, phase, time, first_control_id, first_message, .. } = alert;
+fn alert(alert: &ReportedAlert) -> Vec<(&'static str, String)> {
+    let ReportedAlert { sentence, filler, phase, time, first_control_id, first_message, .. } = alert;
     let parts: Vec<_> =
         [filler, phase, time].map(String::as_str).into_iter().filter(|part| !part.is_empty()).collect();
-    let first = if alert.is_first { "this message".to_owned() } else { format!("id {first_message}") };
-    [("alert", parts.join(", ")), ("first report", format!("control id {first_control_id}, {first}"))]
+    let mut rows = vec![("reports", sentence.clone()), ("alert", parts.join(", "))];
+    if let (Some(control_id), Some(message)) = (first_control_id, first_message) {
+        let first = if alert.is_first { "this message".to_owned() } else { format!("id {message}") };
+        rows.push(("first report", format!("control id {control_id}, {first}")));
+    }
+    rows
 }
 
 #[cfg(test)]

@@ -68,6 +68,10 @@ fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on(sit
         "{shown}"
     );
     assert_free_of_content(&shown);
+    let sentence = line("reports");
+    assert!(sentence.contains(", end") && !sentence.is_empty(), "{shown}");
+    let json = cli.json(&["message", "show", listed[2]["id"].as_str().unwrap()]).remove(0);
+    assert_eq!(json["alerts"][0]["sentence"], sentence);
     let exported = cli.json(&["message", "export", "--type", "PCD-04"]);
     assert_eq!(exported[1]["alerts"][0]["first-control-id"], "A-1");
 }
