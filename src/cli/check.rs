@@ -11,7 +11,7 @@ use crate::app::{PlatformError, examine, removals};
 use crate::config::{Config, ConfigError, Undetermined};
 use crate::model::{Clock, explained};
 use crate::revocation::{InstalledCrl, KnownStaple};
-use crate::store::{LARGE_CLOCK_DIFFERENCE, MigrationLimits, MigrationPolicy, Store};
+use crate::store::{EndFile, LARGE_CLOCK_DIFFERENCE, MigrationLimits, MigrationPolicy, OwnChain, Store};
 use crate::tls::{Authority, AuthorityRole, UnfitAnchor, UnfitReason};
 use crate::x509::{CertificateFacts, NO_EXPIRY, expiry_text};
 
@@ -55,6 +55,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     findings.extend(found.crls.iter().filter_map(|crl| ending_crl(crl, undetermined, &clock)));
     findings.extend(found.problems.iter().map(problem));
     findings.extend(store(&config).await);
+    findings.extend(trail_and_clock(&config, &clock).await);
     findings.extend(server(&config, &clock).await);
     let worst = findings.iter().map(|finding| finding.level).max();
     for finding in &findings {
@@ -155,6 +156,49 @@ async fn store(config: &Config) -> Vec<Finding> {
         .iter()
         .map(|holder| Finding::ok("store", format!("node {} is served now: {holder}", holder.node)));
     findings.extend(serving);
+    findings
+}
+
+/// Whether the store contains what this node remembers of its audit chain, and whether the clock of this
+/// machine is believed.
+async fn trail_and_clock(config: &Config, clock: &Clock) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // What else is wrong with the store is a finding about the store already.
+    if !Store::plan_migration(&config.store.url).await.is_ok_and(|plan| !plan.is_pending()) {
+        return findings;
+    }
+    let file = EndFile::new(&config.audit.state_directory, &config.store.node);
+    let remembered = match file.read() {
+        Ok(remembered) => remembered,
+        Err(error) => {
+            let path = file.path().display();
+            let text = format!("what this node remembers of its chain is not compared: {path}: {error}");
+            findings.push(Finding::warning("audit trail", text));
+            None
+        }
+    };
+    let chain = OwnChain::containing(config.store.node.clone(), remembered);
+    let Ok(store) = Store::open_chain(chain, &config.store.url, clock.clone()).await else { return findings };
+    match store.require_own_end().await {
+        Ok(()) if remembered.is_some() => {
+            let text = "the store contains what this node remembers of its chain".to_owned();
+            findings.push(Finding::ok("audit trail", text));
+        }
+        Ok(()) => {}
+        Err(error) => findings.push(Finding::error("audit trail", explained(&error))),
+    }
+    if let Ok(Some(known)) = store.confirmed_clock().await {
+        let difference = clock.now().duration_since(known.at);
+        if difference.unsigned_abs() > config.store.max_clock_difference {
+            let text = format!(
+                "a clock was believed last at {:.0}, and this one is further from it than store.max-clock-difference: \
+                 retention pauses; correct the clock, or, if it is right, confirm it: store retention --force",
+                known.at
+            );
+            findings.push(Finding::warning("clock", text));
+        }
+    }
+    store.close().await;
     findings
 }
 

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Exit, Failure, context};
 use crate::config::{Config, ConfigError, Overrides};
 use crate::model::Clock;
-use crate::store::Store;
+use crate::store::{EndFile, OwnChain, Store};
 use crate::tls::AuditSignatureVerifier;
 
 /// The file of the configuration.
@@ -38,11 +38,20 @@ impl ConfigFile {
         AuditSignatureVerifier::load(&self.load()?.tls).map_err(|error| Failure::new(Exit::Config, error))
     }
 
-    /// Opens the store that the configuration names. It has to be there, and to need no migration.
+    /// Opens the store that the configuration names. It has to be there, and to need no migration. Nothing is
+    /// written to it while it lacks what this node remembers of its audit chain, where this process may read
+    /// that.
     pub(super) async fn open_store(&self, clock: &Clock) -> Result<Store, Failure> {
         let config = self.load()?;
-        Store::open_existing(config.store.node, &config.store.url, clock.clone())
-            .await
-            .map_err(context::failed)
+        let file = EndFile::new(&config.audit.state_directory, &config.store.node);
+        let chain = OwnChain::containing(config.store.node, file.read().ok().flatten());
+        Store::open_chain(chain, &config.store.url, clock.clone()).await.map_err(context::failed)
+    }
+
+    /// The same for the command that accepts a store which lacks it.
+    pub(super) async fn open_any_store(&self, clock: &Clock) -> Result<Store, Failure> {
+        let config = self.load()?;
+        let opened = Store::open_existing(config.store.node, &config.store.url, clock.clone()).await;
+        opened.map_err(context::failed)
     }
 }

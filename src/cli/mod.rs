@@ -166,7 +166,11 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
             outcome
         }
         Command::Audit { config, command } => {
-            let store = config.open_store(&clock).await?;
+            let store = if command.accepts_end() {
+                config.open_any_store(&clock).await?
+            } else {
+                config.open_store(&clock).await?
+            };
             let section = config.load()?.audit;
             let verifier = || config.audit_signature_verifier();
             let outcome = audit::run(command, &section, verifier, &store, output).await;

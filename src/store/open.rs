@@ -34,7 +34,7 @@ impl Store {
     /// # Errors
     /// As [`Store::open`].
     pub async fn open_as(node: NodeName, url: impl Into<StoreUrl>, clock: Clock) -> Result<Self, StoreError> {
-        Self::open_within(node, &url.into(), MigrationPolicy::Always, clock).await
+        Self::open_within(OwnChain::new(node), &url.into(), MigrationPolicy::Always, clock).await
     }
 
     /// Opens a store that is there and needs no migration, for a command. Creates and migrates nothing.
@@ -47,7 +47,20 @@ impl Store {
         url: impl Into<StoreUrl>,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        Self::open_within(node, &url.into(), MigrationPolicy::Never, clock).await
+        Self::open_chain(OwnChain::new(node), url, clock).await
+    }
+
+    /// The same, with what the node remembers of its chain outside of the store. Nothing is written to a
+    /// store that does not contain it: [`StoreError::Diverged`].
+    ///
+    /// # Errors
+    /// As [`Store::open_existing`].
+    pub async fn open_chain(
+        chain: OwnChain,
+        url: impl Into<StoreUrl>,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        Self::open_within(chain, &url.into(), MigrationPolicy::Never, clock).await
     }
 
     /// Opens the store for the one process that serves `node`; see [`Store::keep_instance`]. Creates or
@@ -167,7 +180,7 @@ impl Store {
     }
 
     async fn open_within(
-        node: NodeName,
+        chain: OwnChain,
         url: &StoreUrl,
         policy: MigrationPolicy,
         clock: Clock,
@@ -180,7 +193,6 @@ impl Store {
             sqlite::open::prepare(&sqlite::location::Location::parse(url)?, policy).await?;
             None
         };
-        let chain = OwnChain::new(node);
         let opener = Opener { chain, process: ProcessId::new(clock.now()), instance: None };
         Self::assemble(url.clone(), location, opener, clock).await
     }

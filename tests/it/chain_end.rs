@@ -123,6 +123,14 @@ fn a_trail_that_is_rewritten_while_no_platform_runs_is_not_continued() {
     let (status, stdout, _) = cli.try_run(&["audit", "verify"]);
     assert_eq!(status.code(), Some(1), "{stdout}");
     assert!(stdout.contains("is not in the trail"), "{stdout}");
+    let (status, stdout, _) = cli.try_run(&["store", "check"]);
+    assert_eq!(status.code(), Some(1), "{stdout}");
+    assert!(
+        !stdout.contains("as it was written") && stdout.contains("which this node remembers"),
+        "{stdout}"
+    );
+    let (status, stdout, _) = cli.try_run(&["check"]);
+    assert!(status.code() == Some(1) && stdout.contains("audit trail: "), "{stdout}");
     let (status, _, stderr) = cli.try_run(&["serve"]);
     assert_eq!(status.code(), Some(78), "{stderr}");
     assert!(stderr.contains("audit accept-end") && stderr.contains("store.md"), "{stderr}");
@@ -156,6 +164,10 @@ fn a_restored_backup_is_served_once_its_end_is_accepted() {
     assert!(stderr.contains("the store went back"), "{stderr}");
     let accepted = cli.json(&["audit", "accept-end"]).remove(0);
     assert_eq!(accepted["accepted"], true, "{accepted}");
+    let number =
+        |head: &str| accepted[head].as_str().unwrap().split(':').next().unwrap().parse::<u64>().unwrap();
+    let lost = serde_json::json!([number("found") + 1, number("remembered")]);
+    assert_eq!(accepted["lost"], lost, "{accepted}");
     assert_eq!(cli.json(&["audit", "accept-end"]).remove(0)["accepted"], false);
     let platform = site.start();
     assert_eq!(send(&mut connect(&site, &platform), "2"), "CA");

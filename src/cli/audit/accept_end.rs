@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::audit::{Event, SignatureVerifier, SigningRule};
+use crate::audit::{ChainHead, Event, SignatureVerifier, SigningRule};
 use crate::cli::context::failed;
 use crate::cli::operator::operator;
 use crate::cli::{Exit, Failure, Outcome, Output};
@@ -17,6 +17,10 @@ struct Accepted {
     accepted: bool,
     remembered: Option<String>,
     found: String,
+    /// The first row and the last one that are lost; the first of them may be there, where rows of others are
+    /// in the place of this node's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<(u64, u64)>,
 }
 
 /// Takes the end of the store's chain as the one that this node remembers. A chain with a fault only with
@@ -44,8 +48,9 @@ pub(super) async fn run(
         accepted: false,
         remembered: None,
         found: found.to_string(),
+        lost: None,
     };
-    let Some(RememberedEnd { end: remembered, .. }) = file.read().map_err(unusable)? else {
+    let Some(RememberedEnd { end: remembered, signed }) = file.read().map_err(unusable)? else {
         output.print(&accepted, Accepted::line)?;
         return Ok(Exit::Done);
     };
@@ -64,20 +69,40 @@ pub(super) async fn run(
         );
         return Err(Failure::new(Exit::Failed, error));
     }
+    let first = first_lost(&found, &remembered, signed, store).await?;
     let event = Event::AuditEndAccepted { remembered, found, actor: operator() };
     store.audit(event).await.map_err(failed)?;
     let end = store.own_audit_end().await.map_err(failed)?;
     file.write(&RememberedEnd { end, signed: None }).map_err(unusable)?;
-    output.print(&Accepted { accepted: true, ..accepted }, Accepted::line)?;
+    let lost = Some((first, remembered.number));
+    output.print(&Accepted { accepted: true, lost, ..accepted }, Accepted::line)?;
     Ok(Exit::Done)
+}
+
+/// The first row that is lost, or may be.
+async fn first_lost(
+    found: &ChainHead,
+    remembered: &ChainHead,
+    signed: Option<ChainHead>,
+    store: &Store,
+) -> Result<u64, Failure> {
+    if found.number < remembered.number {
+        return Ok(found.number + 1);
+    }
+    // Rows of others are in their place: only the signed row says how far the chain is this node's.
+    Ok(match signed {
+        Some(signed) if store.has_own_row(&signed).await.map_err(failed)? => signed.number + 1,
+        _ => 1,
+    })
 }
 
 impl Accepted {
     fn line(&self) -> String {
-        let Self { node, accepted, remembered, found } = self;
-        match (accepted, remembered) {
-            (true, Some(remembered)) => format!(
-                "accepted: node {node} remembered {remembered}, and goes on after {found}; rows between them are lost"
+        let Self { node, remembered, found, lost, .. } = self;
+        match (lost, remembered) {
+            (Some((first, last)), Some(remembered)) => format!(
+                "accepted: node {node} remembered {remembered}, and goes on after {found}; what it wrote as rows {first} to \
+                 {last} is lost"
             ),
             (_, Some(remembered)) => {
                 format!(

@@ -2,7 +2,7 @@
 
 mod accept_end;
 mod export;
-mod verify;
+pub(super) mod verify;
 
 use std::time::Duration;
 
@@ -72,6 +72,13 @@ pub(super) enum Command {
         #[arg(long, value_name = "T")]
         since: Option<Since>,
     },
+}
+
+impl Command {
+    /// Whether it writes to a chain that lacks what the node remembers.
+    pub(super) const fn accepts_end(&self) -> bool {
+        matches!(self, Self::AcceptEnd { .. })
+    }
 }
 
 /// Runs the subcommand. `verifier` loads the certificates with which signatures are verified.

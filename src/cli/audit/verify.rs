@@ -61,6 +61,22 @@ pub(super) async fn run(
     Ok(if intact { Exit::Done } else { Exit::Failed })
 }
 
+/// What this node remembers and the trail does not contain.
+pub(in crate::cli) async fn missing_heads(
+    verifier: &dyn SignatureVerifier,
+    file: &EndFile,
+    store: &Store,
+    output: Output,
+) -> Result<Vec<ChainHead>, Failure> {
+    let mut missing = Vec::new();
+    for head in remembered(file, output)? {
+        if store.look_up_head(&head, verifier).await.map_err(failed)? == HeadReport::Missing {
+            missing.push(head);
+        }
+    }
+    Ok(missing)
+}
+
 /// What this node remembers, if this process may read it.
 fn remembered(file: &EndFile, output: Output) -> Result<Vec<ChainHead>, Failure> {
     match file.read() {

@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use crate::audit::{SignatureVerifier, SigningRule};
+use crate::cli::audit::verify::missing_heads;
 use crate::cli::context::failed;
 use crate::cli::text::counted;
 use crate::cli::{Exit, Outcome, Output};
 use crate::model::MessageId;
-use crate::store::{Contents, Inspection, NamedMessages, Store, Unexplained};
+use crate::store::{Contents, EndFile, Inspection, NamedMessages, Store, Unexplained};
 
 /// What was found.
 #[derive(Serialize)]
@@ -56,14 +57,21 @@ struct Range {
 pub(super) async fn run(
     verifier: &dyn SignatureVerifier,
     rule: SigningRule,
+    file: &EndFile,
     store: &Store,
     output: Output,
 ) -> Outcome {
     let inspection = store.inspect().await.map_err(failed)?;
     let contents = store.check_contents().await.map_err(failed)?;
     let reports = store.verify_audit_with(verifier, Some(rule)).await.map_err(failed)?;
-    let broken: Vec<_> =
+    let mut broken: Vec<_> =
         reports.iter().filter_map(|report| report.verdict.as_ref().err()).map(ToString::to_string).collect();
+    broken.extend(missing_heads(verifier, file, store, output).await?.iter().map(|head| {
+        format!(
+            "row {head}, which this node remembers, is not there: the store went back, or the chain was rewritten \
+             (docs/store.md, \"When the store went back\")"
+        )
+    }));
     let checked = Checked::new(inspection, &contents, broken);
     output.print(&checked, Checked::lines)?;
     Ok(if checked.whole { Exit::Done } else { Exit::Failed })

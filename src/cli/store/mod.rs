@@ -15,7 +15,7 @@ use super::text::counted;
 use super::{Exit, Failure, Outcome, Output};
 use crate::audit::{Event, SigningRule};
 use crate::model::Clock;
-use crate::store::Store;
+use crate::store::{EndFile, Store};
 use migrate::Owner;
 
 /// What to do with the store.
@@ -59,8 +59,10 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
     let outcome = match command {
         Command::Backup { file } => backup(file, &store, output).await,
         Command::Check => {
-            let rule = SigningRule { sign_every: config.load()?.audit.sign_every, since: None };
-            check::run(&config.audit_signature_verifier()?, rule, &store, output).await
+            let section = config.load()?.audit;
+            let rule = SigningRule { sign_every: section.sign_every, since: None };
+            let file = EndFile::new(&section.state_directory, store.node());
+            check::run(&config.audit_signature_verifier()?, rule, &file, &store, output).await
         }
         Command::Migrate { .. } | Command::Retention { .. } => Ok(Exit::Done),
     };

@@ -34,9 +34,8 @@ struct Retention {
 }
 
 pub(super) async fn run(config: &ConfigFile, force: bool, output: Output, clock: &Clock) -> Outcome {
+    let store = config.open_store(clock).await?;
     let config = config.load()?.store;
-    let store =
-        Store::open_existing(config.node.clone(), &config.url, clock.clone()).await.map_err(failed)?;
     let outcome = report(&config, force, &store, clock).await;
     store.close().await;
     output.print(&outcome.map_err(failed)?, Retention::lines)?;

@@ -160,7 +160,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Diverged`] when it does not.
-    pub(in crate::store) async fn require_own_end(&self) -> Result<(), StoreError> {
+    pub async fn require_own_end(&self) -> Result<(), StoreError> {
         let chain = self.own_chain();
         // Read before the end of the chain, which grows meanwhile.
         let expected = chain.expected();
@@ -168,7 +168,13 @@ impl Store {
         match expected {
             None => chain.begin(end, self.reader().recorded_end(self.node()).await?.number > 0),
             Some(expected) if self.has_own_row(&expected).await? => chain.contained(),
-            Some(_) => chain.diverged(end)?,
+            Some(_) => {
+                let is_rewritten = match chain.expected_signature(&end) {
+                    Some(signed) => !self.has_own_row(&signed).await?,
+                    None => false,
+                };
+                chain.diverged(end, is_rewritten)?;
+            }
         }
         Ok(())
     }

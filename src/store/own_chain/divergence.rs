@@ -14,13 +14,15 @@ pub struct Divergence {
     pub remembered: ChainHead,
     /// The last row in the store.
     pub found: ChainHead,
+    /// Whether an earlier row that the node remembers is not in the store either, where another one is.
+    pub is_rewritten: bool,
 }
 
 impl Divergence {
     /// Which of the two it is: rows are missing, or others are in their place.
     #[must_use]
     pub const fn finding(&self) -> ChainFinding {
-        if self.found.number < self.remembered.number {
+        if self.found.number < self.remembered.number && !self.is_rewritten {
             ChainFinding::StoreBehind
         } else {
             ChainFinding::ChainRewritten
@@ -30,7 +32,7 @@ impl Divergence {
 
 impl fmt::Display for Divergence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { node, remembered, found } = self;
+        let Self { node, remembered, found, .. } = self;
         match self.finding() {
             ChainFinding::StoreBehind => write!(
                 f,
@@ -40,8 +42,8 @@ impl fmt::Display for Divergence {
             ),
             _ => write!(
                 f,
-                "the audit chain of node {node} was rewritten: its row {} in the store is not the one that this node wrote",
-                remembered.number
+                "the audit chain of node {node} was rewritten: the rows up to {} in the store are not those that this node wrote",
+                remembered.number.min(found.number)
             ),
         }
     }

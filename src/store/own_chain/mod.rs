@@ -68,6 +68,14 @@ impl OwnChain {
         Self::with(node, None, WhenBehind::Refuse, State::default())
     }
 
+    /// The chain of `node` for a command, which writes nothing to a store without the row `end`. So a store
+    /// that went back, or was rewritten, stays as it was found until an operator accepts its end.
+    #[must_use]
+    pub fn containing(node: NodeName, remembered: Option<RememberedEnd>) -> Self {
+        let (end, signed) = (remembered.map(|known| known.end), remembered.and_then(|known| known.signed));
+        Self::with(node, None, WhenBehind::Refuse, State { end, signed, ..State::default() })
+    }
+
     /// The chain of `node` for the process that serves it, with what its file in `folder` remembers.
     #[must_use]
     pub fn remembered(node: NodeName, folder: &Path, when_behind: WhenBehind) -> Self {
@@ -106,6 +114,11 @@ impl OwnChain {
     /// A row that the chain in the store must contain; `None` when nothing is known.
     pub(in crate::store) fn expected(&self) -> Option<ChainHead> {
         self.state().end
+    }
+
+    /// An earlier row that the chain in the store must contain, if it reaches so far.
+    pub(in crate::store) fn expected_signature(&self, found: &ChainHead) -> Option<ChainHead> {
+        self.state().signed.filter(|signed| signed.number <= found.number)
     }
 
     /// Rows up to this number must stay in the store, because the file names it.
@@ -152,14 +165,14 @@ impl OwnChain {
         }
     }
 
-    /// The store does not contain the expected row.
+    /// The store does not contain the expected row. `is_rewritten`: nor the expected signed one.
     ///
     /// # Errors
     /// [`StoreError::Diverged`] when the configuration refuses such a store.
-    pub(in crate::store) fn diverged(&self, found: ChainHead) -> Result<(), StoreError> {
+    pub(in crate::store) fn diverged(&self, found: ChainHead, is_rewritten: bool) -> Result<(), StoreError> {
         let mut state = self.state();
         let Some(remembered) = state.end else { return Ok(()) };
-        let divergence = Divergence { node: self.0.node.clone(), remembered, found };
+        let divergence = Divergence { node: self.0.node.clone(), remembered, found, is_rewritten };
         let finding = divergence.finding();
         let note = ChainNote { finding, remembered: Some(remembered), found };
         let is_new = state.refused.is_none();

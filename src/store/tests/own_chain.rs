@@ -12,6 +12,7 @@ battery! {
     rows_of_commands_follow_the_remembered_row,
     retention_keeps_the_remembered_row,
     a_lost_file_is_a_finding_and_no_obstacle,
+    a_shorter_chain_with_another_signed_row_was_rewritten,
 }
 
 async fn serve(place: &TestStore, folder: &tempfile::TempDir, when: WhenBehind) -> Result<Store, StoreError> {
@@ -201,5 +202,28 @@ async fn a_lost_file_is_a_finding_and_no_obstacle(place: TestStore) {
         store.own_chain().store_end().unwrap();
         assert!(file(&folder).read().unwrap().is_some());
         finish(store).await;
+    }
+}
+
+/// The chain is shorter than the remembered one, and its signed row is another one: it did not go back.
+async fn a_shorter_chain_with_another_signed_row_was_rewritten(place: TestStore) {
+    let store = place.open().await;
+    let stopped = || Event::PlatformStopped { reason: StopReason::Requested };
+    for _ in 0..4 {
+        store.audit(stopped()).await.unwrap();
+    }
+    let other = ChainHead { number: 2, hash: [7; 32].into() };
+    let own = store.own_audit_rows(1, 1).await.unwrap().remove(0);
+    let own = ChainHead { number: own.number, hash: own.hash };
+    for (signed, finding) in [(own, ChainFinding::StoreBehind), (other, ChainFinding::ChainRewritten)] {
+        let end = ChainHead { number: 9, hash: [9; 32].into() };
+        let remembered = RememberedEnd { end, signed: Some(signed) };
+        let chain = OwnChain::containing(store.node().clone(), Some(remembered));
+        let command = Store::open_chain(chain, &*place.url(), place.clock.clone()).await.unwrap();
+        match command.audit(stopped()).await {
+            Err(StoreError::Diverged(divergence)) => assert_eq!(divergence.finding(), finding),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(event_names(&store).await.len(), 4, "no row was written");
     }
 }

@@ -174,7 +174,11 @@ async fn require_own_end(
             return Ok(());
         }
         if !chain.reread() {
-            return chain.diverged(*head);
+            let is_rewritten = match chain.expected_signature(head) {
+                Some(signed) => !connection.has_audit_row(chain.node(), &signed).await?,
+                None => false,
+            };
+            return chain.diverged(*head, is_rewritten);
         }
     }
 }
