@@ -181,5 +181,6 @@ pub fn message(clock: &Clock) -> MessageRecord {
         alerts: Vec::new(),
         raw: Bytes::from(raw),
         acknowledgement: Bytes::from_static(b"MSH|^~\\&|PLATFORM\rMSA|CA|1\r"),
+        reconsideration: None,
     }
 }

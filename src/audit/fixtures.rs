@@ -127,6 +127,13 @@ pub(crate) fn every_event() -> Vec<Event> {
             settlement: Settlement::Refused,
             basis: SettledBy::LateAnswer { code: "AR".to_owned(), replaced: Settlement::Acknowledged },
         },
+        Event::MessageReconsidered {
+            message,
+            original: message,
+            device: id(),
+            rejection: "identity-mismatch".to_owned(),
+            actor: actor(),
+        },
         Event::MessageViewed { message, device: id(), viewed_as: ViewedAs::TreeWithPatient, actor: actor() },
         Event::MessagesExported {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },

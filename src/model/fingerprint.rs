@@ -1,6 +1,9 @@
 //! The fingerprint of a certificate.
 
 use std::fmt;
+use std::str::FromStr;
+
+use super::hexadecimal;
 
 /// SHA-256 over the DER of a certificate, shown as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +25,20 @@ impl Fingerprint {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+/// A text that is not a fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint has 64 hexadecimal digits")]
+pub struct FingerprintError;
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+        let digest = hexadecimal::decode(text).and_then(|bytes| bytes.try_into().ok());
+        digest.map(Self).ok_or(FingerprintError)
     }
 }
 
@@ -52,5 +69,7 @@ mod tests {
         // FIPS 180-4 example: the empty message.
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Fingerprint::sha256(b"").to_string(), empty);
+        assert_eq!(empty.parse(), Ok(Fingerprint::sha256(b"")));
+        assert_eq!("e3b0".parse::<Fingerprint>(), Err(FingerprintError));
     }
 }

@@ -82,6 +82,14 @@ impl FromStr for MessageId {
     }
 }
 
+impl FromStr for SessionId {
+    type Err = MessageIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self).map_err(|_| MessageIdError)
+    }
+}
+
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

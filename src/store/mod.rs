@@ -44,8 +44,8 @@ pub use records::clock::ConfirmedClock;
 pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::message::{
-    CONTROL_ID_REUSED, MessageFilter, MessageRecord, MessageSummary, RecordOutcome, RejectedMessages,
-    SearchEnd, StoredMessage, Verdict,
+    CONTROL_ID_REUSED, MessageFilter, MessageRecord, MessageSummary, RECONSIDERED, Reconsideration,
+    Reconsidered, RecordOutcome, RejectedMessages, SearchEnd, StoredMessage, Verdict,
 };
 pub use records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
 pub use records::removals::Removals;

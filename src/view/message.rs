@@ -51,9 +51,25 @@ pub struct MessageDetails<'a> {
     pub identities: &'a [String],
     /// Whether the bytes of the message have the digest that was stored with them.
     pub intact: bool,
+    /// If the message was rejected and accepted later: as which message, when, and on whose behalf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconsidered: Option<ReconsideredView<'a>>,
     /// The alerts that the message reports.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub alerts: &'a [ReportedAlert],
+}
+
+/// A rejected message that was accepted later.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReconsideredView<'a> {
+    /// The id of the message as it was rejected.
+    pub original: String,
+    /// Its id as it was accepted.
+    pub message: String,
+    /// When it was accepted.
+    pub at: String,
+    /// The operator.
+    pub actor: &'a str,
 }
 
 /// A received message with its bytes.
@@ -97,6 +113,12 @@ impl<'a> MessageDetails<'a> {
             fingerprint: &message.fingerprint,
             identities: &message.identities,
             intact: message.is_intact,
+            reconsidered: message.reconsidered.as_ref().map(|reconsidered| ReconsideredView {
+                original: reconsidered.original.to_string(),
+                message: reconsidered.message.to_string(),
+                at: reconsidered.at.to_string(),
+                actor: &reconsidered.actor,
+            }),
             alerts,
         }
     }

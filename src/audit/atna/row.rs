@@ -57,7 +57,8 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
             row.device()
         }
         "southbound-sent" => row.sent(),
-        "message-viewed" => row.view(),
+        "message-reconsidered" => row.view(Action::Create),
+        "message-viewed" => row.view(Action::Read),
         "messages-exported" | "store-copied" => row.export(),
         "audit-diverged" | "audit-end-accepted" => row.chain_end(),
         "audit-exported" => row.trail(Outcome::Success),
@@ -240,13 +241,13 @@ impl Row<'_> {
     }
 
     // PS3.15 A.5.3.14, with the message in place of the patient
-    fn view(&self) -> Message {
+    fn view(&self, action: Action) -> Message {
         let mut object = self.message_object(ACCESS);
         object.details.extend(self.optional_detail("as"));
         Message {
             participants: vec![self.actor(), self.platform()],
             objects: vec![object],
-            ..self.about(event::PATIENT_RECORD, Action::Read)
+            ..self.about(event::PATIENT_RECORD, action)
         }
     }
 

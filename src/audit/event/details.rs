@@ -55,6 +55,7 @@ impl Event {
             | Self::MessageRejected { .. }
             | Self::IdentityViolation { .. }
             | Self::RejectionsNotStored { .. }
+            | Self::MessageReconsidered { .. }
             | Self::MessageViewed { .. }
             | Self::MessagesExported { .. }
             | Self::MessagesPruned { .. }
@@ -187,6 +188,13 @@ impl Event {
                 "since": since.to_string(),
                 "messages": messages,
                 "bytes": bytes,
+            }),
+            Self::MessageReconsidered { message, original, device, rejection, actor } => json!({
+                "message": message.to_string(),
+                "original": original.to_string(),
+                "device": device.as_str(),
+                "rejection": rejection,
+                "actor": actor,
             }),
             Self::MessageViewed { message, device, viewed_as, actor } => json!({
                 "message": message.to_string(),

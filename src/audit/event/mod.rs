@@ -290,6 +290,19 @@ pub enum Event {
         /// What decided it.
         basis: SettledBy,
     },
+    /// A rejected message was accepted later, on behalf of an operator. Nothing was sent.
+    MessageReconsidered {
+        /// The message as it is accepted.
+        message: MessageId,
+        /// The message as it was rejected.
+        original: MessageId,
+        /// The certificate's Common Name.
+        device: DeviceId,
+        /// The code of the reason for which it was rejected.
+        rejection: String,
+        /// The actor.
+        actor: String,
+    },
     /// The content of a message was viewed.
     MessageViewed {
         /// The message.
@@ -385,7 +398,7 @@ pub enum Event {
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 40] = [
+    pub const NAMES: [&'static str; 41] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -415,6 +428,7 @@ impl Event {
         "southbound-queued",
         "southbound-sent",
         Self::SOUTHBOUND_SETTLED,
+        "message-reconsidered",
         "message-viewed",
         "messages-exported",
         Self::MESSAGES_PRUNED,
@@ -474,6 +488,7 @@ impl Event {
             Self::SouthboundQueued { .. } => "southbound-queued",
             Self::SouthboundSent { .. } => "southbound-sent",
             Self::SouthboundSettled { .. } => Self::SOUTHBOUND_SETTLED,
+            Self::MessageReconsidered { .. } => "message-reconsidered",
             Self::MessageViewed { .. } => "message-viewed",
             Self::MessagesExported { .. } => "messages-exported",
             Self::MessagesPruned { .. } => Self::MESSAGES_PRUNED,

@@ -19,7 +19,7 @@ pub(super) async fn run(
         device: filter.device.clone(),
         kind: filter.kind.clone(),
         since: filter.since,
-        rejected: filter.rejected,
+        rejected: filter.is_for_rejected(),
         limit,
         outbox: false,
     };

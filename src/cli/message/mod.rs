@@ -2,6 +2,7 @@
 
 mod evaluate;
 mod export;
+mod reconsider;
 mod show;
 mod text;
 
@@ -54,6 +55,16 @@ pub(super) enum Command {
     /// Example: pcd-platform message judge alarm.hl7 --device GW-1
     #[command(name = "judge")]
     Evaluate(evaluate::Arguments),
+    /// Accept messages that were rejected, once the cause is fixed: by the present configuration and
+    /// directory
+    ///
+    /// Shows what it would do; --apply does it. An accepted message is stored beside the rejected one, with
+    /// the time at which that was received, the time of this command and your name. Nothing is sent: the
+    /// device is not acknowledged again. If it sends the same message once more, that is a resend. Messages
+    /// that are accepted already are skipped. Exits with 1 when one of them stays rejected.
+    ///
+    /// Example: pcd-platform message reconsider --device GW-1 --reason identity-mismatch --since 7d
+    Reconsider(reconsider::Arguments),
     /// Export messages with their bytes and acknowledgements (base64), one JSON object per line, newest first
     ///
     /// Example: pcd-platform message export --device 00A037EB2175780F --since 7d > messages.jsonl
@@ -82,6 +93,15 @@ pub(super) struct Filter {
     /// Only rejected messages
     #[arg(long)]
     rejected: bool,
+    /// Only messages that were rejected for this reason: identity-mismatch
+    #[arg(long, value_name = "CODE")]
+    reason: Option<String>,
+    /// Only messages with this control id (MSH-10); found by an index with --rejected or --reason
+    #[arg(long, value_name = "ID")]
+    control_id: Option<String>,
+    /// Only messages with this warning: not-clinical
+    #[arg(long, value_name = "CODE")]
+    warning: Option<String>,
 }
 
 impl Filter {
@@ -91,10 +111,20 @@ impl Filter {
         limit: u32,
         store: &Store,
     ) -> Result<MessageFilter, Failure> {
-        let Self { device, kind, since, rejected } = self;
+        let Self { device, kind, since, rejected, reason, control_id, warning } = self;
         let device = name_in_store(store, device).await?;
         let since = since.map(|since| since.before(now));
-        Ok(MessageFilter { device, kind, since, rejected, limit, ..MessageFilter::default() })
+        Ok(MessageFilter {
+            device,
+            kind,
+            since,
+            rejected,
+            reason,
+            control_id,
+            warning,
+            limit,
+            ..MessageFilter::default()
+        })
     }
 }
 
@@ -122,6 +152,7 @@ pub(super) async fn run(
             }
         }
         Command::Evaluate(arguments) => return evaluate::run(arguments, config()?, store, output).await,
+        Command::Reconsider(arguments) => return reconsider::run(arguments, config()?, store, output).await,
         Command::Show { id, content } => show::run(id, content, store, output).await?,
         Command::Export { filter, limit } => {
             let filter = filter.into_store_filter(Clock::system().now(), 0, store).await?;

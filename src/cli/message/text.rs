@@ -1,7 +1,7 @@
 //! Received messages as text.
 
 use crate::cli::text::{paragraph, printable};
-use crate::view::{MessageDetails, MessageView, ReportedAlert};
+use crate::view::{MessageDetails, MessageView, ReconsideredView, ReportedAlert};
 
 /// A row of the list.
 pub(super) fn line(message: &MessageView<'_>) -> String {
@@ -38,6 +38,9 @@ pub(super) fn details(details: &MessageDetails<'_>) -> String {
         ("session", details.session.to_owned()),
         ("size", format!("{} bytes", message.size)),
     ];
+    if let Some(ReconsideredView { original, message, at, actor }) = &details.reconsidered {
+        rows.push(("accepted at", format!("{at} by {actor}, as message {message}; rejected as {original}")));
+    }
     rows.extend(details.alerts.iter().flat_map(alert));
     paragraph(&rows)
 }

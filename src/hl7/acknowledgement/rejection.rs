@@ -125,6 +125,12 @@ impl Rejection {
         }
     }
 
+    /// Whether this is the code of bytes that are no frame: a message that may not have been received whole.
+    #[must_use]
+    pub fn is_of_frame(code: &str) -> bool {
+        BrokenReason::ALL.into_iter().any(|reason| reason.code() == code)
+    }
+
     /// The codes of all reasons except the rules of profiles, for metrics that start at zero.
     pub fn codes() -> impl Iterator<Item = &'static str> {
         let frames = BrokenReason::ALL.into_iter().map(Self::Frame);

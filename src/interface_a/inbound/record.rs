@@ -75,6 +75,7 @@ impl Origin {
             alerts: Vec::new(),
             raw,
             acknowledgement: Bytes::new(),
+            reconsideration: None,
         }
     }
 

@@ -166,4 +166,5 @@ const SELECT_CONTENTS: &str =
 
 const SELECT_STORED: &str = "
 SELECT sequence, details FROM audit
-WHERE event IN ('message-accepted', 'message-rejected') AND sequence > $1 ORDER BY sequence LIMIT $2";
+WHERE event IN ('message-accepted', 'message-rejected', 'message-reconsidered') AND sequence > $1
+ORDER BY sequence LIMIT $2";

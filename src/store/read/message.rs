@@ -9,8 +9,8 @@ use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
 use crate::store::records::message::{
-    MessageFilter, MessageSummary, MessageWeight, RejectedMessages, SearchEnd, StoredMessage, Verdict,
-    first_id,
+    MessageFilter, MessageSummary, MessageWeight, Reconsidered, RejectedMessages, SearchBase, SearchEnd,
+    StoredMessage, Verdict, first_id,
 };
 use crate::store::row::{Row, message_id};
 use crate::store::statement::{Statement, json};
@@ -90,7 +90,26 @@ impl Reader {
             ", session, fingerprint, peer, identities, digest, acknowledgement, raw_size, raw FROM message WHERE id = ",
         );
         statement.push_bind(id.as_bytes().as_slice());
-        self.fetch(statement).await?.first().map(stored_message).transpose()
+        let found = self.fetch(statement).await?.first().map(stored_message).transpose()?;
+        let Some(message) = found else { return Ok(None) };
+        Ok(Some(StoredMessage { reconsidered: self.reconsidered(id).await?, ..message }))
+    }
+
+    /// What this message became, or what it was, if it was rejected and accepted later.
+    async fn reconsidered(&self, id: MessageId) -> Result<Option<Reconsidered>, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_RECONSIDERED).bind(id.as_bytes().as_slice())).await?;
+        let column = |row: &Row, name: &str| {
+            let bytes: Vec<u8> = row.get(name)?;
+            let bytes = bytes.try_into().map_err(|_| StoreError::unreadable("reconsidered.message"))?;
+            Ok::<_, StoreError>(MessageId::from_bytes(bytes))
+        };
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Reconsidered {
+            original: column(row, "original")?,
+            message: column(row, "message")?,
+            at: row.time("at", "reconsidered.at")?,
+            actor: row.get("actor")?,
+        }))
     }
 }
 
@@ -106,11 +125,18 @@ pub(in crate::store) fn select_floor(filter: &MessageFilter) -> Statement {
             (statement, "message", SEARCHED_NAMED_MESSAGES)
         }
     };
+    let base = filter.base();
+    if let (SearchBase::ControlId, Some(wanted)) = (base, &filter.control_id) {
+        statement.push(CONTROL_ID).push_bind(wanted.as_str());
+    }
+    if let (SearchBase::Reason, Some(code)) = (base, &filter.reason) {
+        statement.push(" AND rejection = ").push_bind(code.as_str());
+    }
     if filter.identity.is_none() {
-        if let Some(wanted) = &filter.device {
+        if let (SearchBase::Others, Some(wanted)) = (base, &filter.device) {
             statement.push(" AND device = ").push_bind(wanted.as_str());
         }
-        if filter.rejected {
+        if filter.is_for_rejected() {
             statement.push(" AND rejection IS NOT NULL");
         }
     }
@@ -166,8 +192,20 @@ pub(in crate::store) fn select_messages(filter: &MessageFilter, floor: Option<Me
         statement.push(" AND received_at >= ").push_bind(since);
         statement.push(" AND ").push(id).push(" >= ").push_bind(first_id(since).as_slice());
     }
-    if filter.rejected {
+    if filter.is_for_rejected() {
         statement.push(" AND ").push(rejection).push(" IS NOT NULL");
+    }
+    if let Some(code) = &filter.reason {
+        statement.push(" AND ").push(rejection).push(" = ").push_bind(code.as_str());
+    }
+    if let Some(wanted) = &filter.control_id {
+        statement.push(CONTROL_ID).push_bind(wanted.as_str());
+    }
+    if let Some(warning) = &filter.warning {
+        // A whole entry of the JSON list.
+        let listed = json(std::slice::from_ref(warning));
+        let entry = listed.trim_start_matches('[').trim_end_matches(']');
+        statement.push(" AND replace(warnings, ").push_bind(entry).push(", '') <> warnings");
     }
     if let Some(before) = filter.before {
         statement.push(" AND ").push(id).push(" < ").push_bind(before.as_bytes().as_slice());
@@ -218,8 +256,14 @@ fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
         identities: row.list("identities", "message.identities")?,
         raw,
         acknowledgement: Bytes::from(row.get::<Vec<u8>>("acknowledgement")?),
+        reconsidered: None,
     })
 }
+
+const CONTROL_ID: &str = " AND substr(control_id, 1, 256) = ";
+
+const SELECT_RECONSIDERED: &str =
+    "SELECT original, message, at, actor FROM reconsidered WHERE original = $1 OR message = $1";
 
 /// Messages that a search without an index reads: some milliseconds.
 const SEARCHED_MESSAGES: u32 = 10_000;

@@ -49,6 +49,32 @@ pub struct MessageRecord {
     pub raw: Bytes,
     /// The acknowledgement; may be empty.
     pub acknowledgement: Bytes,
+    /// For a message that was rejected before and is accepted now on behalf of an operator.
+    pub reconsideration: Option<Box<Reconsideration>>,
+}
+
+/// That a rejected message is accepted later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconsideration {
+    /// The message as it was rejected; it stays as it is.
+    pub original: MessageId,
+    /// The code of the reason for which it was rejected.
+    pub rejection: String,
+    /// The operator.
+    pub actor: String,
+}
+
+/// A rejected message that was accepted later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reconsidered {
+    /// The message as it was rejected.
+    pub original: MessageId,
+    /// The message as it was accepted.
+    pub message: MessageId,
+    /// When it was accepted.
+    pub at: Timestamp,
+    /// The operator.
+    pub actor: String,
 }
 
 /// Whether a message was accepted.
@@ -139,8 +165,10 @@ pub struct StoredMessage {
     /// Whether its bytes have the SHA-256 that was stored with them. Otherwise they were changed in the
     /// database, or damaged.
     pub is_intact: bool,
-    /// The acknowledgement that was sent.
+    /// The acknowledgement that was sent; of a message that was reconsidered, what a resend is answered with.
     pub acknowledgement: Bytes,
+    /// If it was rejected and accepted later, as either of the two messages.
+    pub reconsidered: Option<Reconsidered>,
 }
 
 /// The rejected messages of a device.
@@ -167,6 +195,12 @@ pub struct MessageFilter {
     pub since: Option<Timestamp>,
     /// Only rejected messages.
     pub rejected: bool,
+    /// Only messages that were rejected for the reason with this code.
+    pub reason: Option<String>,
+    /// Only messages with this MSH-10.
+    pub control_id: Option<String>,
+    /// Only messages with this warning.
+    pub warning: Option<String>,
     /// Only messages received before this one, the last of the previous page.
     pub before: Option<MessageId>,
     /// The maximum number of messages.
@@ -187,7 +221,28 @@ impl MessageFilter {
     /// message that the other conditions select.
     #[must_use]
     pub const fn missing_index(&self) -> Option<&'static str> {
-        match (self.identity.is_some(), self.kind.is_some(), self.device.is_some(), self.rejected) {
+        match self.base() {
+            SearchBase::ControlId => {
+                let is_more = self.device.is_some()
+                    || self.kind.is_some()
+                    || self.reason.is_some()
+                    || self.warning.is_some();
+                return if is_more {
+                    Some("message (control id, id) with the other conditions")
+                } else {
+                    None
+                };
+            }
+            SearchBase::Reason => {
+                let is_more = self.kind.is_some() || self.warning.is_some();
+                return if is_more { Some("message (rejection, type, id)") } else { None };
+            }
+            SearchBase::Others if self.warning.is_some() => return Some("message (warning, id)"),
+            SearchBase::Others if self.control_id.is_some() => return Some("message (control id, id)"),
+            SearchBase::Others if self.reason.is_some() => return Some("message (device, rejection, id)"),
+            SearchBase::Others => {}
+        }
+        match (self.identity.is_some(), self.kind.is_some(), self.device.is_some(), self.is_for_rejected()) {
             (false, false, ..) => None,
             (false, true, false, false) => Some("message (type, id)"),
             (false, true, true, false) => Some("message (device, type, id)"),
@@ -197,6 +252,37 @@ impl MessageFilter {
             (true, false, true, false) => Some("message_identity (identity, device, message)"),
             (true, true, ..) => Some("message_identity (identity, type, message)"),
             (true, false, _, true) => Some("message_identity (identity, message) of rejected messages"),
+        }
+    }
+}
+
+/// The index that a search reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum SearchBase {
+    /// Rejected messages by their control id.
+    ControlId,
+    /// Rejected messages by their reason.
+    Reason,
+    /// By identity, or by device or not, rejected or all.
+    Others,
+}
+
+impl MessageFilter {
+    /// Whether it selects rejected messages only.
+    #[must_use]
+    pub const fn is_for_rejected(&self) -> bool {
+        self.rejected || self.reason.is_some()
+    }
+
+    pub(in crate::store) const fn base(&self) -> SearchBase {
+        if self.identity.is_some() {
+            SearchBase::Others
+        } else if self.control_id.is_some() && self.is_for_rejected() {
+            SearchBase::ControlId
+        } else if self.reason.is_some() && self.device.is_none() {
+            SearchBase::Reason
+        } else {
+            SearchBase::Others
         }
     }
 }
@@ -236,6 +322,10 @@ impl MessageRecord {
     /// The audit row of the message, written in the same transaction.
     pub(in crate::store) fn event(&self) -> Event {
         let (message, session, device) = (self.id, self.session, self.device.clone());
+        if let Some(reconsideration) = &self.reconsideration {
+            let Reconsideration { original, rejection, actor } = (**reconsideration).clone();
+            return Event::MessageReconsidered { message, original, device, rejection, actor };
+        }
         match &self.verdict {
             Verdict::Accepted => Event::MessageAccepted { message, session, device },
             Verdict::Rejected { code } => {
@@ -289,6 +379,9 @@ pub(in crate::store) fn first_id(since: Timestamp) -> [u8; 16] {
     let milliseconds = u64::try_from(since.as_millisecond()).unwrap_or(0);
     (u128::from(milliseconds) << 80).to_be_bytes()
 }
+
+/// The warning of a message that was rejected first, and accepted later on behalf of an operator.
+pub const RECONSIDERED: &str = "reconsidered";
 
 /// The warning that the store adds to a message whose control id the device has already used for other bytes.
 pub const CONTROL_ID_REUSED: &str = "control-id-reused";

@@ -42,6 +42,9 @@ const ANY: MessageFilter = MessageFilter {
     kind: None,
     since: None,
     rejected: false,
+    reason: None,
+    control_id: None,
+    warning: None,
     before: None,
     limit: 100,
 };

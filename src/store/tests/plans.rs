@@ -24,6 +24,11 @@ async fn listings_of_messages_read_an_index_in_its_order() {
         (MessageFilter { since, ..ANY }, "sqlite_autoindex_message"),
         (MessageFilter { kind: Some("PCD-01".to_owned()), ..ANY }, "sqlite_autoindex_message"),
         (MessageFilter { rejected: true, ..ANY }, "message_rejected"),
+        (MessageFilter { reason: Some("x".to_owned()), ..ANY }, "message_rejection (rejection=?)"),
+        (
+            MessageFilter { control_id: Some("1".to_owned()), rejected: true, ..ANY },
+            "message_rejected_control_id (<expr>=?)",
+        ),
         (of_device(), "message_device (device=?)"),
         (MessageFilter { rejected: true, ..of_device() }, "message_device_rejected (device=?)"),
         (MessageFilter { identity: identity.clone(), ..ANY }, "PRIMARY KEY (identity=?)"),
@@ -177,6 +182,8 @@ fn searches() -> Vec<(MessageFilter, &'static str)> {
     let named = |name: &str| MessageFilter { identity: DeviceIdentity::parse(name), limit: 50, ..ANY };
     let of = |name: &str| Some(name.parse().unwrap());
     let any = MessageFilter { limit: 50, ..ANY };
+    let warning = || Some("none".to_owned());
+    let all = any.clone();
     vec![
         (MessageFilter { kind: kind(), ..any.clone() }, "message_pkey"),
         (MessageFilter { kind: kind(), device: of("GATEWAY"), ..any.clone() }, "message_device"),
@@ -190,6 +197,10 @@ fn searches() -> Vec<(MessageFilter, &'static str)> {
         (MessageFilter { device: of("RARE"), ..named("SILENT") }, "message_identity_pkey"),
         (MessageFilter { rejected: true, ..named("SILENT") }, "message_identity_pkey"),
         (named("SILENT^OTHER-TYPE"), "message_identity_pkey"),
+        (MessageFilter { warning: warning(), ..all.clone() }, "message_pkey"),
+        (MessageFilter { warning: warning(), rejected: true, ..all.clone() }, "message_rejected"),
+        (MessageFilter { control_id: Some("NONE".to_owned()), ..all.clone() }, "message_pkey"),
+        (MessageFilter { warning: warning(), ..named("SILENT") }, "message_identity_pkey"),
     ]
 }
 

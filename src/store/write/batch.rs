@@ -14,7 +14,7 @@ use crate::store::write::chain::link_events;
 use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
-use crate::store::write::{alert, clock, directory, identity, outbox, retention};
+use crate::store::write::{alert, clock, directory, identity, outbox, reconsidered, retention};
 
 /// The result of a committed batch.
 #[derive(Debug, Clone)]
@@ -230,6 +230,7 @@ async fn apply_messages(
         trail.push((message.at, message.record.event()));
         identity::record_identities(connection, message).await?;
         alert::record_reports(connection, message).await?;
+        reconsidered::record(connection, message).await?;
     }
     Ok(outcomes)
 }
@@ -264,6 +265,7 @@ async fn apply_entry(
             let removed = retention::delete_messages(connection, *first, *before, *limit).await?;
             let orders = outbox::delete_settled(connection, *before, *limit).await?;
             alert::delete_reports(connection, *before, *limit).await?;
+            reconsidered::delete(connection, *before, *limit).await?;
             let (rows, removed) = (removed.count + orders, Box::new(removed));
             if rows > 0 {
                 trail.push((*at, Event::MessagesPruned { removed, orders, before: *before }));

@@ -89,6 +89,7 @@ impl Entry {
             (Write::Message { record, .. }, Write::Message { record: other, .. }) => {
                 record.alerts.is_empty() == other.alerts.is_empty()
                     && record.not_allowed.is_empty() == other.not_allowed.is_empty()
+                    && record.reconsideration.is_none() == other.reconsideration.is_none()
             }
             (Write::Audit(_), Write::Audit(_)) | (Write::Probe, Write::Probe) => true,
             _ => false,

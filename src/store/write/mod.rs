@@ -14,4 +14,5 @@ pub(in crate::store) mod incoming;
 pub(in crate::store) mod lanes;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod queue;
+pub(in crate::store) mod reconsidered;
 pub(in crate::store) mod retention;

@@ -5,6 +5,7 @@ mod decoders;
 mod frames;
 mod identities;
 mod impersonation;
+mod reconsider;
 mod unsent;
 
 use pcd_platform::pki::KeyType;
