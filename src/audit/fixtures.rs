@@ -119,6 +119,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::DeviceSuspended { device: id(), actor: actor() },
         Event::DeviceResumed { device: id(), actor: actor() },
         Event::DeviceRemoved { device: id(), actor: actor() },
+        Event::DeviceMerged { device: id(), removed: id(), actor: actor() },
         Event::SouthboundQueued { message, device: id(), expires: at, actor: actor() },
         Event::SouthboundSent { message, device: id() },
         Event::SouthboundSettled {

@@ -12,7 +12,7 @@ use crate::authz::{Device, DeviceKind};
 use crate::hl7::Message;
 use crate::model::MessageId;
 use crate::pcd::Transaction;
-use crate::store::{MessageFilter, MessageSummary, Store, StoreError};
+use crate::store::{MessageFilter, MessageSummary, RECONSIDERED, Store, StoreError};
 
 /// Learns from the newest accepted messages of each device. The content is read of heartbeats, and of the
 /// messages of those that send for others.
@@ -24,7 +24,12 @@ pub(super) async fn restore(store: &Store, liveness: &Liveness, now: Timestamp) 
         let messages = store.messages(&filter).await?;
         let mut own = Vec::new();
         let mut behind: BTreeMap<String, Vec<(Timestamp, Option<Heartbeat>)>> = BTreeMap::new();
-        for message in messages.iter().rev().filter(|message| message.verdict.rejection().is_none()) {
+        // A message that was reconsidered came earlier than its place in the list says.
+        let is_sign = |message: &&MessageSummary| {
+            let is_late = message.warnings.iter().any(|code| code == RECONSIDERED);
+            message.verdict.rejection().is_none() && !is_late
+        };
+        for message in messages.iter().rev().filter(is_sign) {
             let is_read = is_for_others || is_watchdog(message);
             let sign = if is_read { read(store, message.id, &device).await? } else { SignOfLife::default() };
             let heartbeat = sign.heartbeat.filter(|_| sign.devices.is_empty());

@@ -53,9 +53,8 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "message-accepted" => row.import(Outcome::Success, None),
         "message-rejected" => row.import(Outcome::Minor, Some(row.text("code").to_owned())),
         "identity-violation" => row.violation(),
-        "device-added" | "device-changed" | "device-suspended" | "device-resumed" | "device-removed" => {
-            row.device()
-        }
+        "device-added" | "device-changed" | "device-suspended" | "device-resumed" | "device-removed"
+        | "device-merged" => row.device(),
         "southbound-sent" => row.sent(),
         "message-reconsidered" => row.view(Action::Create),
         "message-viewed" => row.view(Action::Read),

@@ -64,7 +64,8 @@ impl Event {
             | Self::DeviceChanged { .. }
             | Self::DeviceSuspended { .. }
             | Self::DeviceResumed { .. }
-            | Self::DeviceRemoved { .. } => self.directory_fields(),
+            | Self::DeviceRemoved { .. }
+            | Self::DeviceMerged { .. } => self.directory_fields(),
             Self::SouthboundQueued { .. } | Self::SouthboundSent { .. } | Self::SouthboundSettled { .. } => {
                 self.order_fields()
             }
@@ -239,6 +240,11 @@ impl Event {
             Self::DeviceSuspended { device, actor }
             | Self::DeviceResumed { device, actor }
             | Self::DeviceRemoved { device, actor } => json!({ "device": device.as_str(), "actor": actor }),
+            Self::DeviceMerged { device, removed, actor } => json!({
+                "device": device.as_str(),
+                "removed": removed.as_str(),
+                "actor": actor,
+            }),
             _ => Value::Null,
         }
     }

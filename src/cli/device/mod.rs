@@ -3,7 +3,9 @@
 mod csv;
 mod import;
 mod issuer;
+mod merge;
 mod options;
+mod propose;
 mod seen;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ use super::{Exit, Failure, Outcome, Output};
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
 use crate::hl7::AcknowledgeAs;
 use crate::model::DeviceId;
-use crate::store::{Store, StoreError};
+use crate::store::{MessageFilter, Store, StoreError};
 use crate::view::{DeviceDetails, DeviceView, RemovedDeviceView};
 use issuer::Issuers;
 use options::{SpeaksFor, acknowledge_parser, kind_parser};
@@ -95,6 +97,31 @@ pub(super) enum Command {
         /// The Common Name of its certificate
         cn: DeviceId,
     },
+    /// Unite two entries whose names are spellings of one EUI-64; shows what it would do
+    ///
+    /// The entry KEPT may speak for what either may. It is suspended, and bound to CAs, if one of them is.
+    /// Identities that were seen move to it; orders that wait for OTHER are withdrawn. Messages, alerts and
+    /// the audit trail stay under the name under which they came.
+    Merge {
+        /// The entry that stays
+        kept: DeviceId,
+        /// The entry that goes
+        other: DeviceId,
+        /// Do it
+        #[arg(long)]
+        apply: bool,
+    },
+    /// Show the identities that a device named without permission, and the command that allows them
+    ///
+    /// An identity that is another device of the directory, or for which another device speaks, is not
+    /// proposed.
+    Propose {
+        /// The Common Name of its certificate
+        cn: DeviceId,
+        /// Allow them
+        #[arg(long)]
+        apply: bool,
+    },
     /// Add all devices of a CSV file; if one line is wrong, nothing is added
     ///
     /// The first line names the columns: cn, and any of kind, speaks-for (identities separated by
@@ -147,6 +174,13 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             let view = RemovedDeviceView { entry: DeviceView::from(&device), removed: true };
             output.print(&view, |view| format!("{}: removed", printable(view.entry.cn)))?;
         }
+        Command::Merge { kept, other, apply } => {
+            merge::run(kept, other, apply, &actor, store, output).await?
+        }
+        Command::Propose { cn, apply } => {
+            let device = find(store, cn).await?;
+            propose::run(device, apply, &actor, store, output).await?;
+        }
         Command::Import { file } => import_file(store, &file, &actor, output).await?,
     }
     Ok(Exit::Done)
@@ -162,7 +196,11 @@ fn confirm(device: &Device, done: &str, output: Output) -> Result<(), Failure> {
 pub(super) async fn name_in_store(store: &Store, cn: Option<DeviceId>) -> Result<Option<DeviceId>, Failure> {
     let Some(cn) = cn else { return Ok(None) };
     let known = store.device(&cn).await.map_err(failed)?;
-    Ok(Some(known.map_or(cn, |device| device.id)))
+    let Some(known) = known.filter(|known| known.id != cn) else { return Ok(Some(cn)) };
+    // Before it was united with another spelling, messages came under this one.
+    let filter = MessageFilter { device: Some(cn.clone()), limit: 1, ..MessageFilter::default() };
+    let is_own = !store.messages(&filter).await.map_err(failed)?.is_empty();
+    Ok(Some(if is_own { cn } else { known.id }))
 }
 
 async fn find(store: &Store, cn: DeviceId) -> Result<Device, Failure> {

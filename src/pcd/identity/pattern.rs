@@ -53,6 +53,12 @@ impl IdentityPattern {
         Self { text: "*".to_owned(), matches: Matches::Everything }
     }
 
+    /// Whether it matches every identity.
+    #[must_use]
+    pub const fn is_any(&self) -> bool {
+        matches!(self.matches, Matches::Everything)
+    }
+
     /// Parses a stored pattern, including [`IdentityPattern::any`].
     ///
     /// # Errors

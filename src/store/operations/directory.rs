@@ -70,6 +70,23 @@ impl Store {
         self.change(DirectoryChange::Remove(device.clone()), actor).await
     }
 
+    /// Unites two entries: `kept`, with its status, replaces the one of its name, and `removed` goes. What
+    /// was seen of its identities moves, and orders that wait for it are withdrawn. `suspends` says whether
+    /// `kept` was active before and is not now.
+    ///
+    /// # Errors
+    /// [`StoreError::DeviceUnknown`] when the directory does not have one of them.
+    pub async fn merge_devices(
+        &self,
+        kept: Device,
+        removed: &DeviceId,
+        suspends: bool,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        let change = DirectoryChange::Merge { kept, removed: removed.clone(), suspends };
+        self.change(change, actor).await.map(drop)
+    }
+
     /// All devices, sorted by Common Name.
     ///
     /// # Errors

@@ -19,6 +19,12 @@ pub(in crate::store) enum DirectoryChange {
     Describe(Device),
     SetStatus(DeviceId, DeviceStatus),
     Remove(DeviceId),
+    /// Unites two spellings of one EUI-64: `kept` as a whole replaces its entry, and `removed` goes.
+    Merge {
+        kept: Device,
+        removed: DeviceId,
+        suspends: bool,
+    },
 }
 
 impl DirectoryChange {
@@ -27,14 +33,7 @@ impl DirectoryChange {
         let actor = actor.to_owned();
         match self {
             Self::Add(devices) => devices.iter().map(|device| device_added(device, &actor)).collect(),
-            Self::Describe(device) => vec![Event::DeviceChanged {
-                device: device.id.clone(),
-                kind: device.kind,
-                speaks_for: patterns(device),
-                issuers: issuers(device),
-                acknowledge: device.acknowledge,
-                actor,
-            }],
+            Self::Describe(device) => vec![device_changed(device, actor)],
             Self::SetStatus(device, DeviceStatus::Active) => {
                 vec![Event::DeviceResumed { device: device.clone(), actor }]
             }
@@ -42,6 +41,17 @@ impl DirectoryChange {
                 vec![Event::DeviceSuspended { device: device.clone(), actor }]
             }
             Self::Remove(device) => vec![Event::DeviceRemoved { device: device.clone(), actor }],
+            Self::Merge { kept, removed, suspends } => {
+                let (device, by) = (kept.id.clone(), || actor.clone());
+                let suspended =
+                    suspends.then(|| Event::DeviceSuspended { device: device.clone(), actor: by() });
+                let others = [
+                    device_changed(kept, by()),
+                    Event::DeviceRemoved { device: removed.clone(), actor: by() },
+                    Event::DeviceMerged { device: device.clone(), removed: removed.clone(), actor: by() },
+                ];
+                suspended.into_iter().chain(others).collect()
+            }
         }
     }
 }
@@ -57,7 +67,7 @@ pub(in crate::store) async fn apply(
     let mut withdrawn = Vec::new();
     match change {
         // After the row of the device is gone: no order for it can be queued from here on.
-        DirectoryChange::Remove(device) => {
+        DirectoryChange::Remove(device) | DirectoryChange::Merge { removed: device, .. } => {
             withdrawn = outbox::withdraw_all(connection, at, device, actor).await?;
         }
         // What an earlier version left when the device before was removed.
@@ -108,12 +118,48 @@ async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange)
             let statement = Statement::new("DELETE FROM device WHERE id = $1").bind(device.as_str());
             expect_row(device, connection.execute(statement).await?)
         }
+        DirectoryChange::Merge { kept, removed, .. } => merge(connection, kept, removed).await,
     }
+}
+
+/// Moves what the directory knows of `removed` to `kept`. Messages, alerts and the audit trail keep the name
+/// under which they came.
+async fn merge(
+    connection: &mut impl Connection,
+    kept: &Device,
+    removed: &DeviceId,
+) -> Result<(), StoreError> {
+    let delete = Statement::new("DELETE FROM device WHERE id = $1").bind(removed.as_str());
+    expect_row(removed, connection.execute(delete).await?)?;
+    let describe = Statement::new(UPDATE_DEVICE)
+        .bind(kept.kind.as_str())
+        .bind(json(&patterns(kept)))
+        .bind(json(&issuers(kept)))
+        .bind(kept.acknowledge.as_str())
+        .bind(kept.note.as_str())
+        .bind(kept.id.as_str());
+    expect_row(&kept.id, connection.execute(describe).await?)?;
+    let status = Statement::new("UPDATE device SET status = $1 WHERE id = $2");
+    connection.execute(status.bind(kept.status.as_str()).bind(kept.id.as_str())).await?;
+    connection.execute(Statement::new(MERGE_SEEN).bind(kept.id.as_str()).bind(removed.as_str())).await?;
+    let delete = Statement::new("DELETE FROM seen_identity WHERE device = $1").bind(removed.as_str());
+    connection.execute(delete).await.map(drop)
 }
 
 /// [`StoreError::DeviceUnknown`] if no row changed.
 fn expect_row(device: &DeviceId, rows: u64) -> Result<(), StoreError> {
     if rows == 0 { Err(StoreError::DeviceUnknown(device.clone())) } else { Ok(()) }
+}
+
+fn device_changed(device: &Device, actor: String) -> Event {
+    Event::DeviceChanged {
+        device: device.id.clone(),
+        kind: device.kind,
+        speaks_for: patterns(device),
+        issuers: issuers(device),
+        acknowledge: device.acknowledge,
+        actor,
+    }
 }
 
 fn device_added(device: &Device, actor: &str) -> Event {
@@ -137,6 +183,14 @@ fn patterns(device: &Device) -> Vec<String> {
 fn issuers(device: &Device) -> Vec<String> {
     device.issuers.iter().map(ToString::to_string).collect()
 }
+
+const MERGE_SEEN: &str = "
+INSERT INTO seen_identity (device, identity, messages, first_at, last_at)
+SELECT $1, identity, messages, first_at, last_at FROM seen_identity WHERE device = $2
+ON CONFLICT (device, identity) DO UPDATE SET
+    messages = seen_identity.messages + excluded.messages,
+    first_at = CASE WHEN excluded.first_at < seen_identity.first_at THEN excluded.first_at ELSE seen_identity.first_at END,
+    last_at = CASE WHEN excluded.last_at > seen_identity.last_at THEN excluded.last_at ELSE seen_identity.last_at END";
 
 const INSERT_DEVICE: &str = "
 INSERT INTO device (id, kind, status, speaks_for, issuers, acknowledge, note) VALUES ($1, $2, $3, $4, $5, $6, $7)

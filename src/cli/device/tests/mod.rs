@@ -1,5 +1,7 @@
 //! `device` against a store.
 
+mod enrolment;
+
 use super::*;
 use crate::cli::fixtures::parse_command;
 use crate::store::fixtures::TestStore;
