@@ -36,9 +36,10 @@ pub(super) fn sentence(alert: &Alert<'_>) -> String {
 fn event(alert: &Alert<'_>) -> (String, bool) {
     let subject = subject(alert);
     let (term, own) = (alert.event_term(), alert.event.map(|event| event.identifier()));
-    let name = [term, own].into_iter().flatten().find_map(name);
+    // That it is an alarm names no event: the number of a vendor says more.
+    let named = term.and_then(name).or_else(|| number(term).is_none().then(|| own.and_then(name)).flatten());
     let flag = flags(alert).iter().find_map(|flag| word(flag, ABNORMALITIES));
-    match (name, subject, flag) {
+    match (named, subject, flag) {
         (Some(name), Some(subject), _) if matches!(&*name, "high" | "low") => {
             (format!("{subject} {name}"), true)
         }
@@ -100,7 +101,8 @@ fn is_reference(text: &str) -> bool {
 
 fn number(term: Option<Field<'_>>) -> Option<String> {
     let code = term?.component(1).trimmed();
-    let is_number = !code.is_empty() && code.len() <= 10 && code.iter().all(u8::is_ascii_digit);
+    let has_number = code.len() <= 10 && code.iter().any(|digit| *digit != b'0');
+    let is_number = has_number && code.iter().all(u8::is_ascii_digit);
     is_number.then(|| String::from_utf8_lossy(code).into_owned())
 }
 
@@ -205,3 +207,103 @@ const INACTIVATIONS: &[(&str, &str)] = &[
     ("alert-acknowledged", "acknowledged"),
     ("acknowledged", "acknowledged"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hl7::Message;
+
+    fn sentences(observations: &str) -> Vec<String> {
+        let text = format!(
+            "MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|1|P|2.6\rPID|||SECRET||SECRET^SECRET\r\
+            OBR|1||E1|196616^MDC_EVT_ALARM^MDC\r{observations}"
+        );
+        let message = Message::parse(text.as_bytes()).unwrap();
+        Alert::all_of(&message).iter().map(sentence).collect()
+    }
+
+    fn facets(phase: &str, state: &str, inactivation: &str) -> String {
+        format!(
+            "OBX|7|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.1.1.3|{phase}\r\
+            OBX|8|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.1.1.1.4|{state}\r\
+            OBX|9|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE^MDC|1.1.1.1.5|{inactivation}\r"
+        )
+    }
+
+    #[test]
+    fn a_numeric_alarm_is_one_sentence() {
+        let alarm = format!(
+            "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X\r\
+            OBX|2|CWE|196648^MDC_EVT_HI^MDC|1.1.1.1.1|HR SECRET|||H~PH~SP|||F\r\
+            OBX|3|NM|147842^MDC_ECG_HEART_RATE^MDC|1.1.1.1.2|165|264864^MDC_DIM_BEAT_PER_MIN^MDC|50-120\r{}",
+            facets("start", "active", "enabled")
+        );
+        let expected = "HR high, 165 /min (limits 50–120), high priority, physiological, start, audio on";
+        assert_eq!(sentences(&alarm), [expected]);
+        let facet = alarm.replace("H~PH~SP", "H") + "OBX|10|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC||PL\r";
+        assert!(sentences(&facet)[0].contains(", low priority, start"), "{:?}", sentences(&facet));
+    }
+
+    #[test]
+    fn an_alarm_with_an_event_of_its_own_has_its_value_or_its_source() {
+        let tachycardia = format!(
+            "OBX|3|CWE|196616^MDC_EVT_ALARM^MDC|1.5.0.1.1|199728^MDC_EVT_ECG_TACHY^MDC|||H~PH~SP\r\
+            OBX|4|NM|147842^MDC_ECG_CARD_BEAT_RATE^MDC|1.5.0.1.2|180|/min^/min^UCUM|>140\r{}",
+            facets("continue", "latched", "audio-paused~acknowledged")
+        );
+        let expected = "Tachycardia, HR 180 /min (limits >140), high priority, physiological, continues, \
+            latched, audio paused and acknowledged";
+        assert_eq!(sentences(&tachycardia), [expected]);
+        let occlusion = format!(
+            "OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.0.0.0.1|196940^MDC_EVT_FLUID_LINE_OCCL^MDC^^^^^^SECRET|||ST\r\
+            OBX|2|CWE|68480^MDC_ATTR_ALERT_SOURCE^MDC|1.0.0.0.2|69985^MDC_DEV_PUMP_INFUS_MDS^MDC\r{}",
+            facets("end", "inactive", "")
+        );
+        let found = sentences(&occlusion).remove(0);
+        assert!(
+            found.starts_with("Occlusion, source ") && found.ends_with(", technical, end, condition over"),
+            "{found}"
+        );
+    }
+
+    /// Free text may name the patient.
+    #[test]
+    fn a_sentence_has_no_free_text() {
+        for (observation, expected) in [
+            ("OBX|1|ST|0^SECRET^L|1.1.1.1.1|SECRET|SECRET|SECRET|SECRET", "alarm, start, audio on"),
+            ("OBX|1|ST|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|56^SECRET^L", "event 56, start, audio on"),
+            (
+                "OBX|1|CWE|0^MDCX_DOCUMENTATION_ERROR^MDC|1.1.1.1.1|SECRET",
+                "MDCX_DOCUMENTATION_ERROR, start, audio on",
+            ),
+            (
+                "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\rOBX|2|NM|68063^MDC_ATTR_PT_WEIGHT^MDC|1.1.1.1.2|81",
+                "Weight low, start, audio on",
+            ),
+            (
+                "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r\
+                OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1.2|SECRET|SECRET^SECRET|SECRET",
+                "SpO2 low, start, audio on",
+            ),
+            (
+                "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r\
+                OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1.2|88|SECRET^SECRET|-5--2",
+                "SpO2 low, 88 in an unknown unit (limits -5–-2), start, audio on",
+            ),
+        ] {
+            let found = sentences(&format!("{observation}\r{}", facets("start", "active", "enabled")));
+            assert_eq!(found, [expected], "{observation}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_clinical_or_not_valid_begins_with_it() {
+        let of = |flags: &str, status: &str| {
+            let event = format!("OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x|||{flags}|||{status}\r");
+            sentences(&format!("{event}{}", facets("start", "active", "enabled"))).remove(0)
+        };
+        assert!(of("TEST~L", "F").starts_with("NOT CLINICAL"));
+        assert!(of("L", "D").starts_with("WITHDRAWN") && of("L", "W").starts_with("WITHDRAWN"));
+        assert!(of("L", "F").starts_with("value low"));
+    }
+}
