@@ -4,7 +4,7 @@
 //! `ALTER TABLE`). On a server each connection reports them when it is opened, and the renewal of the lease
 //! every two seconds. Besides, each transaction that stores a message checks the settings by itself, in its
 //! own round trip: see [`crate::store::postgres::durability`]. A file is examined before and after each
-//! commit: see [`crate::store::sqlite::integrity`].
+//! commit.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
