@@ -219,10 +219,11 @@ pub enum StoreError {
          with `pcd-platform audit accept-end`"
     )]
     Diverged(Box<Divergence>),
-    /// The database file was moved, removed or replaced while this process used it. What it would write there
-    /// is lost.
+    /// The database file, its log or the log's index was moved, removed, emptied or replaced while this
+    /// process used it. What it would write there is lost.
     #[error(
-        "the database file {} was moved or replaced while the platform used it: stop the platform before you touch its files",
+        "{}, a file of the database, was moved, emptied or replaced while the platform used it: stop the \
+         platform before you touch its files",
         .0.display()
     )]
     Replaced(PathBuf),

@@ -34,9 +34,11 @@ impl Instance {
     pub(super) async fn keep(&self, done: &CancellationToken) -> Result<(), StoreError> {
         match self {
             Self::File(_, file) => loop {
+                // At once for the first time: the check remembers the log that it finds.
+                file.check()?;
                 tokio::select! {
                     () = done.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(FILE_CHECK_INTERVAL) => file.check()?,
+                    () = tokio::time::sleep(FILE_CHECK_INTERVAL) => {}
                 }
             },
             Self::Server(lease) => lease.keep(done).await,

@@ -120,7 +120,7 @@ impl Address {
             .password(password.or(self.password.as_deref()).unwrap_or_default())
             .ssl_mode(self.ssl_mode(endpoint))
             .application_name("pcd-platform")
-            .options([("search_path", format!("{schema},pg_temp"))])
+            .options([("search_path", search_path(schema))])
             .log_statements(LevelFilter::Trace);
         if let Some(user) = &self.user {
             options = options.username(user);
@@ -147,6 +147,11 @@ impl Address {
         let default = if endpoint.is_local() { PgSslMode::Prefer } else { PgSslMode::VerifyFull };
         self.ssl_mode.unwrap_or(default)
     }
+}
+
+/// What the sessions of the platform search, as `current_setting` shows it.
+pub(super) fn search_path(schema: &SchemaName) -> String {
+    format!("{schema},pg_temp")
 }
 
 #[cfg(test)]

@@ -194,8 +194,10 @@ const SELECT_NOW: &str = "
 SELECT CASE WHEN current_setting('pcd.clock', true) = 'caller' THEN $1
     ELSE (extract(epoch FROM clock_timestamp()) * 1000000)::bigint END AS now";
 
-/// The level of the transaction, and the risks for which it must not be committed.
-const PREPARE: &str = concat!("SELECT ", set_level!(), ", ", unaccepted_risks!(), " AS risks");
+/// The search path that the session began with, which code of an earlier transaction may have changed; the
+/// level of the transaction, and the risks for which it must not be committed.
+const PREPARE: &str =
+    concat!("RESET search_path; SELECT ", set_level!(), ", ", unaccepted_risks!(), " AS risks");
 
 const COMMIT: &str = concat!("SELECT ", set_level!(), "; COMMIT");
 

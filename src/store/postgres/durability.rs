@@ -14,6 +14,7 @@
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
+use super::address::search_path;
 use super::failure::classify;
 use super::integrity::{Expected, table_risks};
 use crate::model::{SchemaName, StoreRisks};
@@ -84,6 +85,34 @@ macro_rules! unaccepted_risks {
     };
 }
 pub(super) use unaccepted_risks;
+
+/// Whether the session searches what it began with: `$path`. Names of the server only, whatever it searches.
+macro_rules! own_path {
+    ($path:literal) => {
+        concat!(
+            "(pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.=) ",
+            $path,
+            "::pg_catalog.text)"
+        )
+    };
+}
+pub(super) use own_path;
+
+/// Whether the session is still as the platform made it. Code of the database that ran in it, even for an
+/// instant, can have changed what it searches, or have prepared other statements under the names of the
+/// platform's; this one is not prepared.
+pub(super) async fn is_own_session(
+    connection: &mut PgConnection,
+    schema: &SchemaName,
+) -> Result<bool, StoreError> {
+    let path = search_path(schema);
+    let examine = format!(
+        "SELECT pg_catalog.current_setting('search_path') OPERATOR(pg_catalog.=) '{path}'::pg_catalog.text
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE from_sql) AS is_own"
+    );
+    let row = sqlx::raw_sql(AssertSqlSafe(examine)).fetch_one(connection).await.map_err(classify)?;
+    row.try_get("is_own").map_err(classify)
+}
 
 /// The expression of all risks: of the settings and of the tables in `schema`, which needs no quotes.
 pub(in crate::store) fn all_risks(schema: &SchemaName, expected: Expected) -> String {

@@ -76,8 +76,9 @@ fn found_triggers(namespace: &str) -> String {
 }
 
 /// Functions of the triggers that are not those of the migrations; functions, operators and types of others
-/// in what the tables compute by themselves (defaults, checks, indexes); and functions and operators of the
-/// schema with the name of one of the server's, which the statements of the platform could find.
+/// in what the tables compute by themselves (defaults, checks, indexes), and functions of the server there
+/// that can do more than compute, such as `set_config`; and functions and operators of the schema with the
+/// name of one of the server's, which the statements of the platform could find.
 fn foreign_code(schema: &SchemaName, namespace: &str) -> String {
     let functions = FUNCTIONS.map(|(name, language, is_definer, has_path, digest)| {
         let path = if has_path { format!("search_path={schema},pg_temp") } else { String::new() };
@@ -104,6 +105,16 @@ fn foreign_code(schema: &SchemaName, namespace: &str) -> String {
                     UNION ALL SELECT 'pg_attrdef'::regclass, pg_attrdef.oid FROM own JOIN pg_attrdef ON adrelid = own.oid
                     UNION ALL SELECT 'pg_class'::regclass, indexrelid FROM own JOIN pg_index ON indrelid = own.oid
                 )
+        ) OR EXISTS (
+            -- Functions of the server are not in pg_depend. An expression names them by their oid.
+            SELECT FROM (
+                SELECT adbin::text FROM own JOIN pg_attrdef ON adrelid = own.oid
+                UNION ALL SELECT conbin::text FROM own JOIN pg_constraint ON conrelid = own.oid
+                UNION ALL SELECT indexprs::text FROM own JOIN pg_index ON indrelid = own.oid
+                UNION ALL SELECT indpred::text FROM own JOIN pg_index ON indrelid = own.oid
+            ) AS computed (tree), regexp_matches(tree, ':(?:op)?funcid ([0-9]+)', 'g') AS called
+            JOIN pg_proc ON pg_proc.oid = called[1]::oid
+            WHERE provolatile <> 'i' AND pg_proc.oid <> 'pg_catalog.now()'::regprocedure
         ) OR EXISTS (
             SELECT FROM pg_proc AS other
             WHERE pronamespace = {namespace} AND EXISTS (

@@ -36,13 +36,14 @@
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
-use super::durability::{set_level, unaccepted_risks};
+use super::address::search_path;
+use super::durability::{own_path, set_level, unaccepted_risks};
 use super::failure::{classify, is_conflict};
 use super::rows::{
     NewRow, any_is_stored, bind_events, bind_rows, insert_messages, is_holder, sorted_by_key, stored_number,
 };
 use crate::audit::{ChainHead, Event};
-use crate::model::NodeName;
+use crate::model::{NodeName, SchemaName};
 use crate::store::write::batch::{CommitError, Committed};
 use crate::store::write::chain::link_events;
 use crate::store::write::entry::{Entry, Write};
@@ -51,6 +52,7 @@ use crate::store::write::incoming::WriteOutcome;
 /// Writes `entries` behind `end`. Returns `None`, and has written nothing, when the fast path does not apply.
 pub(super) async fn write(
     connection: &mut PgConnection,
+    schema: &SchemaName,
     node: &NodeName,
     end: &ChainHead,
     entries: &[Entry],
@@ -76,7 +78,8 @@ pub(super) async fn write(
     let query = bind_events(bind_rows(sqlx::query(WRITE), &rows), &events)
         .bind(node.as_str())
         .bind(stored_number(end.number))
-        .bind(end.hash.as_bytes().as_slice());
+        .bind(end.hash.as_bytes().as_slice())
+        .bind(search_path(schema));
     // All rows, and not one: only the end of the result says that it is committed.
     let appended = query.fetch_all(connection).await.map_err(classify);
     match appended.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(classify))) {
@@ -101,7 +104,9 @@ fn has_copies(rows: &[NewRow<'_>]) -> bool {
 }
 
 /// Returns how many rows it appends to the trail: all, or none. A trigger or a rule can drop rows without an
-/// error; when less were inserted than given, the division by zero rolls everything back.
+/// error, and what a table computes by itself can change the session. When less were inserted than given, or
+/// the level of the commit or the search path is another one afterwards, the division by zero rolls
+/// everything back.
 const WRITE: &str = concat!(
     "
 WITH locked AS (
@@ -111,7 +116,9 @@ WITH locked AS (
     is_holder!(),
     " AND ",
     unaccepted_risks!(),
-    " = 0 FOR UPDATE
+    " = 0 AND ",
+    own_path!("$29"),
+    " FOR UPDATE
 ), chain AS (
     SELECT locked.node FROM locked CROSS JOIN LATERAL (
         SELECT number, hash FROM audit WHERE audit.node = locked.node ORDER BY number DESC LIMIT 1
@@ -131,9 +138,13 @@ WITH locked AS (
     ORDER BY new.number RETURNING number
 ), counted AS (
     SELECT (SELECT count(*) FROM chain) AS chains, (SELECT count(*) FROM stored) AS messages,
-        (SELECT count(*) FROM appended) AS rows
+        (SELECT count(*) FROM appended) AS rows, (SELECT level FROM locked) AS level
 )
 SELECT CASE WHEN messages = chains * cardinality($1::bytea[]) AND rows = chains * cardinality($21::bigint[])
+        AND coalesce(level = current_setting('synchronous_commit'), true)
+        AND (level IS NULL OR ",
+    own_path!("$29"),
+    ")
     THEN rows ELSE 1 / least(rows, 0) END
 FROM counted"
 );

@@ -1,17 +1,18 @@
 //! The writer: the one connection of this node that writes, its retries and its reconnection.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::durability;
 use super::failure::{is_broken, is_conflict};
 use super::location::Location;
 use super::single_statement;
 use crate::audit::ChainHead;
-use crate::model::Clock;
+use crate::model::{Clock, SchemaName, StoreRisk};
 use crate::store::error::StoreError;
 use crate::store::own_chain::OwnChain;
 use crate::store::write::batch::{self, CommitError, Committed};
@@ -28,6 +29,8 @@ pub(in crate::store) struct Writer {
     state: State,
     /// The head of that chain after the last batch; `None` when it is not certain.
     end: Option<ChainHead>,
+    /// When the session was examined last.
+    examined: Option<Instant>,
 }
 
 enum State {
@@ -52,7 +55,7 @@ impl Writer {
         clock: Clock,
         connection: PgConnection,
     ) -> Self {
-        Self { location, chain, clock, state: State::Connected(connection), end: None }
+        Self { location, chain, clock, state: State::Connected(connection), end: None, examined: None }
     }
 
     /// Writes a batch. Retries it when it was rolled back and may succeed now.
@@ -65,8 +68,10 @@ impl Writer {
         loop {
             // A risk that no transaction sees by itself, such as an unlogged table.
             self.location.risks().require_accepted()?;
+            self.require_own_session().await?;
             let connection = connected(&mut self.state, &self.location, &self.clock).await?;
-            let written = write(connection, &self.chain, self.end.take(), &in_doubt, entries).await;
+            let schema = self.location.schema();
+            let written = write(connection, schema, &self.chain, self.end.take(), &in_doubt, entries).await;
             let CommitError { error, in_doubt: unknown } = match written {
                 Ok(Committed { outcomes, end }) => {
                     self.end = Some(end);
@@ -92,6 +97,28 @@ impl Writer {
         }
     }
 
+    /// Closes a connection that code of the database has changed, at most so much later as such code may act
+    /// unnoticed ([`SESSION_CHECK_INTERVAL`]).
+    async fn require_own_session(&mut self) -> Result<(), StoreError> {
+        if self.examined.is_some_and(|at| self.clock.instant().duration_since(at) < SESSION_CHECK_INTERVAL) {
+            return Ok(());
+        }
+        let connection = connected(&mut self.state, &self.location, &self.clock).await?;
+        match durability::is_own_session(connection, self.location.schema()).await {
+            Ok(true) => self.examined = Some(self.clock.instant()),
+            Ok(false) => {
+                tracing::error!(
+                    "code in the database has changed the session that writes; it is closed, and another one \
+                     is opened: find out who created that code (docs/store.md, \"Risks of the store\")"
+                );
+                self.lose(StoreError::Risky([StoreRisk::ForeignCode].into_iter().collect())).await;
+            }
+            // The statements that follow meet the same fault, and report it.
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
     /// Closes the connection, whatever its state, and starts to reconnect.
     async fn lose(&mut self, reason: StoreError) {
         let lost = State::Lost(Reconnecting::start(&self.location, &self.clock, reason));
@@ -106,13 +133,14 @@ impl Writer {
 /// of the node since `end`; otherwise statement by statement.
 async fn write(
     connection: &mut PgConnection,
+    schema: &SchemaName,
     chain: &OwnChain,
     end: Option<ChainHead>,
     in_doubt: &[Committed],
     entries: &[Entry],
 ) -> Result<Committed, CommitError> {
     if let Some(end) = end
-        && let Some(done) = single_statement::write(connection, chain.node(), &end, entries).await?
+        && let Some(done) = single_statement::write(connection, schema, chain.node(), &end, entries).await?
     {
         return Ok(done);
     }
@@ -208,5 +236,7 @@ const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 const RECONNECT_WAIT: Duration = Duration::from_secs(2);
 const MIN_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
+/// How often the session is examined: as often as the tables ([`crate::store::instance`]).
+const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(2);
 /// How long closing the connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

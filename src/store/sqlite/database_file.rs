@@ -1,18 +1,36 @@
-//! Whether the database file is still the one that was opened.
+//! Whether the files of the database are still those that were opened.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::location::Location;
 use crate::store::error::StoreError;
 
-/// The database file of this process: its path, device and inode.
+/// The files of the database of this process: the database file, its write-ahead log and the log's index.
 ///
 /// A file that is moved away or replaced under a running platform stays writable through the open connection,
-/// and every commit succeeds in a file that no later process reads.
+/// and every commit succeeds in a file that no later process reads. Commits are in the log alone until a
+/// checkpoint, so that this is true of the log as well, and of a log that was emptied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct DatabaseFile {
+    file: OpenedFile,
+    log: Companion,
+    index: Companion,
+}
+
+/// The log, or its index. SQLite makes it when a connection reads, and keeps it while one is open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Companion {
+    path: PathBuf,
+    /// As it was found first.
+    opened: OnceLock<OpenedFile>,
+}
+
+/// A path, and the device and inode that were there when it was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OpenedFile {
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -24,22 +42,67 @@ impl DatabaseFile {
     /// # Errors
     /// [`StoreError::Replaced`] when there is none.
     pub(in crate::store) fn open(location: &Location) -> Result<Self, StoreError> {
-        let path = location.path().to_owned();
+        let beside = |suffix: &str| {
+            let mut path = location.path().as_os_str().to_owned();
+            path.push(suffix);
+            Companion { path: path.into(), opened: OnceLock::new() }
+        };
+        let file = OpenedFile::find(location.path().to_owned())?;
+        Ok(Self { file, log: beside("-wal"), index: beside("-shm") })
+    }
+
+    /// Checks that the paths still lead to these files, and that the log has not been emptied. A connection
+    /// is open.
+    ///
+    /// # Errors
+    /// [`StoreError::Replaced`] when it is not so.
+    pub(in crate::store) fn check(&self) -> Result<(), StoreError> {
+        self.file.check()?;
+        self.index.check()?;
+        // A log without a commit is empty, or not there yet.
+        match self.log.check()? {
+            Some(found) if found.len() > 0 && !begins_a_log(&self.log.path) => {
+                Err(StoreError::Replaced(self.log.path.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Companion {
+    /// `None` as long as SQLite has not made it.
+    fn check(&self) -> Result<Option<Metadata>, StoreError> {
+        if let Some(opened) = self.opened.get() {
+            return opened.check().map(Some);
+        }
+        let Ok(found) = OpenedFile::find(self.path.clone()) else { return Ok(None) };
+        self.opened.get_or_init(|| found).check().map(Some)
+    }
+}
+
+impl OpenedFile {
+    fn find(path: PathBuf) -> Result<Self, StoreError> {
         match fs::metadata(&path) {
             Ok(found) => Ok(Self { path, device: found.dev(), inode: found.ino() }),
             Err(_) => Err(StoreError::Replaced(path)),
         }
     }
 
-    /// Checks that the path still leads to this file.
-    ///
-    /// # Errors
-    /// [`StoreError::Replaced`] when it does not.
-    pub(in crate::store) fn check(&self) -> Result<(), StoreError> {
-        let is_same = |found: &fs::Metadata| (found.dev(), found.ino()) == (self.device, self.inode);
+    fn check(&self) -> Result<Metadata, StoreError> {
         match fs::metadata(&self.path) {
-            Ok(found) if is_same(&found) => Ok(()),
+            Ok(found) if (found.dev(), found.ino()) == (self.device, self.inode) => Ok(found),
             _ => Err(StoreError::Replaced(self.path.clone())),
         }
     }
 }
+
+/// Whether a file begins as a write-ahead log does ("The SQLite Database File Format", 4.1). A log that was
+/// emptied and is written further has a hole there.
+fn begins_a_log(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut magic, 0));
+    read.is_ok() && u32::from_be_bytes(magic) & !1 == LOG_MAGIC
+}
+
+/// Without the bit that says in which order the checksums read their words.
+const LOG_MAGIC: u32 = 0x377F_0682;

@@ -83,6 +83,17 @@ $$",
         "ALTER TABLE message DROP COLUMN mine; DROP FUNCTION mine",
         &["foreign-code"],
     ),
+    // Functions of the server that do more than compute: these could change what the session searches.
+    (
+        "ALTER TABLE message ADD COLUMN mine TEXT DEFAULT set_config('application_name', 'mine', true)",
+        "ALTER TABLE message DROP COLUMN mine",
+        &["foreign-code"],
+    ),
+    (
+        "ALTER TABLE device ADD CONSTRAINT mine CHECK (set_config('application_name', id, true) IS NOT NULL)",
+        "ALTER TABLE device DROP CONSTRAINT mine",
+        &["foreign-code"],
+    ),
     (
         "CREATE FUNCTION mine(text) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT $1';
          CREATE INDEX mine ON message (mine(control_id))",
@@ -213,6 +224,57 @@ async fn a_row_that_is_dropped_without_an_error_is_not_reported_as_stored(place:
     assert!(listed.len() == 5 && listed.iter().all(|row| row.control_id != "dropped"), "{listed:?}");
     assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
 }
+
+/// Code that existed for an instant, and changed the session of the writer for good.
+#[tokio::test]
+async fn code_that_is_gone_again_leaves_no_session_in_which_messages_vanish() {
+    let place = TestStore::on_postgres();
+    let accepted: StoreRisks = [StoreRisk::ForeignCode].into_iter().collect();
+    let store = Store::open(StoreUrl::new(place.url()).with_accepted_risks(accepted), place.clock.clone());
+    let store = store.await.unwrap();
+    for number in 0..3 {
+        store.record(place.record(&format!("before {number}"), b"1")).await.unwrap();
+    }
+    place
+        .execute(
+            "CREATE SCHEMA elsewhere; CREATE VIEW elsewhere.message AS SELECT * FROM public.message;
+             CREATE FUNCTION elsewhere.nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+             CREATE TRIGGER nothing INSTEAD OF INSERT ON elsewhere.message FOR EACH ROW
+             EXECUTE FUNCTION elsewhere.nothing()",
+        )
+        .await
+        .unwrap();
+    for (code, change) in [
+        ("path", "PERFORM set_config(''search_path'', ''elsewhere,pg_catalog,public'', false)"),
+        ("statement", "EXECUTE ''PREPARE mine AS SELECT 1''"),
+    ] {
+        let create = format!(
+            "CREATE FUNCTION mine() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN {change}; RETURN NEW; END';
+             CREATE TRIGGER mine BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION mine()"
+        );
+        place.execute(&create).await.unwrap();
+        // It may be refused: the session is no longer that of the platform.
+        let _ = store.record(place.record(&format!("{code} during"), b"2")).await;
+        place.execute("DROP TRIGGER mine ON audit; DROP FUNCTION mine").await.unwrap();
+        let mut direct = place.connect_directly().await;
+        let poisoned = direct.texts(SESSIONS).await;
+        for number in 0..3 {
+            let id = format!("{code} {number}");
+            store.record(place.record(&id, b"2")).await.unwrap();
+            let stored = format!("SELECT control_id FROM public.message WHERE control_id = '{id}'");
+            assert_eq!(direct.texts(&stored).await, [id]);
+        }
+        if code == "statement" {
+            place.clock.advance(Duration::from_secs(2));
+            store.record(place.record("in another session", b"3")).await.unwrap();
+            let after = direct.texts(SESSIONS).await;
+            assert!(after.iter().any(|session| !poisoned.contains(session)), "{after:?}");
+        }
+    }
+}
+
+const SESSIONS: &str =
+    "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'pcd-platform' AND query LIKE '%audit%'";
 
 battery!(a_row_that_is_dropped_without_an_error_is_not_reported_as_stored);
 

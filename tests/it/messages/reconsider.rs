@@ -61,7 +61,8 @@ fn what_was_rejected_is_accepted_on(site: Site) {
     assert_eq!(shown["reconsidered"]["message"], accepted);
     let alarm_shown =
         &scene.platform.cli().json(&["message", "show", views[1]["message"].as_str().unwrap()])[0];
-    assert!(alarm_shown.get("alerts").is_none(), "an alarm of the past begins no alert: {alarm_shown}");
+    let begun = &alarm_shown["alerts"][0]["first-message"];
+    assert!(begun.is_null(), "an alarm of the past begins no alert: {alarm_shown}");
 
     let rows = scene.audited("message-reconsidered");
     assert_eq!(rows.len(), 2);
