@@ -52,8 +52,10 @@ impl Event {
     /// The name of [`Event::CertificatesChanged`], which is read again when the platform starts.
     pub const CERTIFICATES_CHANGED: &'static str = "certificates-changed";
 
-    /// The name of [`Event::MessagesPruned`].
+    /// The name of [`Event::SouthboundSettled`].
     pub(crate) const SOUTHBOUND_SETTLED: &'static str = "southbound-settled";
+
+    /// The name of [`Event::MessagesPruned`].
     pub(crate) const MESSAGES_PRUNED: &'static str = "messages-pruned";
 
     /// The name of [`Event::AuditSigned`], which is read again when the chain is verified.
