@@ -2,8 +2,8 @@
 
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use super::location::Location;
 use crate::store::error::StoreError;
@@ -13,7 +13,7 @@ use crate::store::error::StoreError;
 /// A file that is moved away or replaced under a running platform stays writable through the open connection,
 /// and every commit succeeds in a file that no later process reads. Commits are in the log alone until a
 /// checkpoint, so that this is true of the log as well, and of a log that was emptied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(in crate::store) struct DatabaseFile {
     file: OpenedFile,
     log: Companion,
@@ -21,11 +21,14 @@ pub(in crate::store) struct DatabaseFile {
 }
 
 /// The log, or its index. SQLite makes it when a connection reads, and keeps it while one is open.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Companion {
     path: PathBuf,
     /// As it was found first.
     opened: OnceLock<OpenedFile>,
+    /// Kept open: at the limit of descriptors it could not be opened. SQLite locks the index, not the log, so
+    /// that closing it releases no lock.
+    contents: OnceLock<Arc<File>>,
 }
 
 /// A path, and the device and inode that were there when it was opened.
@@ -45,7 +48,7 @@ impl DatabaseFile {
         let beside = |suffix: &str| {
             let mut path = location.path().as_os_str().to_owned();
             path.push(suffix);
-            Companion { path: path.into(), opened: OnceLock::new() }
+            Companion { path: path.into(), opened: OnceLock::new(), contents: OnceLock::new() }
         };
         let file = OpenedFile::find(location.path().to_owned())?;
         Ok(Self { file, log: beside("-wal"), index: beside("-shm") })
@@ -61,7 +64,7 @@ impl DatabaseFile {
         self.index.check()?;
         // A log without a commit is empty, or not there yet.
         match self.log.check()? {
-            Some(found) if found.len() > 0 && !begins_a_log(&self.log.path) => {
+            Some(found) if found.len() > 0 && self.log.is_emptied() => {
                 Err(StoreError::Replaced(self.log.path.clone()))
             }
             _ => Ok(()),
@@ -77,6 +80,19 @@ impl Companion {
         }
         let Ok(found) = OpenedFile::find(self.path.clone()) else { return Ok(None) };
         self.opened.get_or_init(|| found).check().map(Some)
+    }
+
+    /// Whether a log with contents does not begin as a write-ahead log does ("The SQLite Database File
+    /// Format", 4.1). One that was emptied and is written further has a hole there.
+    fn is_emptied(&self) -> bool {
+        if self.contents.get().is_none()
+            && let Ok(file) = File::open(&self.path)
+        {
+            let _ = self.contents.set(Arc::new(file));
+        }
+        let mut magic = [0; 4];
+        let read = self.contents.get().map(|file| file.read_exact_at(&mut magic, 0));
+        matches!(read, Some(Ok(()))) && u32::from_be_bytes(magic) & !1 != LOG_MAGIC
     }
 }
 
@@ -94,14 +110,6 @@ impl OpenedFile {
             _ => Err(StoreError::Replaced(self.path.clone())),
         }
     }
-}
-
-/// Whether a file begins as a write-ahead log does ("The SQLite Database File Format", 4.1). A log that was
-/// emptied and is written further has a hole there.
-fn begins_a_log(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    let read = File::open(path).and_then(|file| file.read_exact_at(&mut magic, 0));
-    read.is_ok() && u32::from_be_bytes(magic) & !1 == LOG_MAGIC
 }
 
 /// Without the bit that says in which order the checksums read their words.
