@@ -99,7 +99,7 @@ impl Store {
             let location = sqlite::location::Location::parse(&url)?;
             let lock = sqlite::open::lock(&location, &node, Purpose::Serve)?;
             sqlite::open::prepare(&location, policy).await?;
-            (Instance::File(lock, DatabaseFile::open(&location)?), None)
+            (Instance::File(lock, Box::new(DatabaseFile::open(&location)?)), None)
         };
         let opener = Opener { chain, process, instance: Some(instance) };
         let store = Self::assemble(url, location, opener, clock).await?;

@@ -20,7 +20,7 @@ use lease::Lease;
 #[derive(Debug)]
 pub(super) enum Instance {
     /// The lock on a file.
-    File(#[expect(dead_code, reason = "held for its drop")] FileLock, DatabaseFile),
+    File(#[expect(dead_code, reason = "held for its drop")] FileLock, Box<DatabaseFile>),
     /// The lease of a server.
     Server(Box<Lease>),
 }
