@@ -439,13 +439,5 @@ fn a_log_that_is_removed_or_emptied_takes_no_acknowledged_message_with_it() {
         let answer = wire.try_write(&framed(&message(NAME, "2"))).and_then(|()| wire.try_answer());
         let answer = answer.ok().flatten().unwrap_or_default();
         assert!(!answer.contains("MSA|CA|"), "{end} {is_removed}: it would be lost: {answer}");
-        if !is_removed {
-            // SQLite may fail at the hole before the platform looks: it refuses, and does not end.
-            continue;
-        }
-        let stopped = platform.wait();
-        assert_eq!(stopped.status.code(), Some(70), "{end} {is_removed}: {}", stopped.log);
-        let named = format!("platform.db{end}, a file of the database, was moved, emptied or replaced");
-        assert!(stopped.log.contains(&named), "{end} {is_removed}: {}", stopped.log);
     }
 }

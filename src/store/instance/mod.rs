@@ -34,11 +34,9 @@ impl Instance {
     pub(super) async fn keep(&self, done: &CancellationToken) -> Result<(), StoreError> {
         match self {
             Self::File(_, file) => loop {
-                // At once for the first time: the check remembers the log that it finds.
-                file.check()?;
                 tokio::select! {
                     () = done.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(FILE_CHECK_INTERVAL) => {}
+                    () = tokio::time::sleep(FILE_CHECK_INTERVAL) => file.check()?,
                 }
             },
             Self::Server(lease) => lease.keep(done).await,

@@ -54,15 +54,15 @@ impl DatabaseFile {
         Ok(Self { file, log: beside("-wal"), index: beside("-shm") })
     }
 
-    /// Checks that the paths still lead to these files, and that the log has not been emptied. A connection
-    /// is open.
+    /// Checks that the paths still lead to these files, and that the log has not been emptied. The log and its
+    /// index are those of the first call of [`DatabaseFile::check_committed`].
     ///
     /// # Errors
     /// [`StoreError::Replaced`] when it is not so.
     pub(in crate::store) fn check(&self) -> Result<(), StoreError> {
         self.file.check()?;
         self.index.check()?;
-        // A log without a commit is empty, or not there yet.
+        // After a checkpoint it may be empty.
         match self.log.check()? {
             Some(found) if found.len() > 0 && self.log.is_emptied() => {
                 Err(StoreError::Replaced(self.log.path.clone()))
@@ -70,16 +70,30 @@ impl DatabaseFile {
             _ => Ok(()),
         }
     }
+
+    /// The same after a commit of a connection that is still open, so that the log and its index stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Replaced`] when it is not so.
+    pub(in crate::store) fn check_committed(&self) -> Result<(), StoreError> {
+        self.log.find();
+        self.index.find();
+        self.check()
+    }
 }
 
 impl Companion {
-    /// `None` as long as SQLite has not made it.
-    fn check(&self) -> Result<Option<Metadata>, StoreError> {
-        if let Some(opened) = self.opened.get() {
-            return opened.check().map(Some);
+    fn find(&self) {
+        if self.opened.get().is_none()
+            && let Ok(found) = OpenedFile::find(self.path.clone())
+        {
+            let _ = self.opened.set(found);
         }
-        let Ok(found) = OpenedFile::find(self.path.clone()) else { return Ok(None) };
-        self.opened.get_or_init(|| found).check().map(Some)
+    }
+
+    /// `None` as long as it has not been found.
+    fn check(&self) -> Result<Option<Metadata>, StoreError> {
+        self.opened.get().map(OpenedFile::check).transpose()
     }
 
     /// Whether a log with contents does not begin as a write-ahead log does ("The SQLite Database File

@@ -85,7 +85,7 @@ impl Backend for Writer {
         let committed = batch::write(&mut connection, &self.chain, &[], entries).await;
         let Committed { outcomes, end } = committed.map_err(|failed| failed.error)?;
         // A commit to a file that was replaced meanwhile is not durable for any later process.
-        self.file.check()?;
+        self.file.check_committed()?;
         // Nor is one to a table that was changed meanwhile.
         self.require_own_schema(&connection)?;
         self.chain.committed(end);
