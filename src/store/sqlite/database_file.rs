@@ -54,8 +54,8 @@ impl DatabaseFile {
         Ok(Self { file, log: beside("-wal"), index: beside("-shm") })
     }
 
-    /// Checks that the paths still lead to these files, and that the log has not been emptied. The log and its
-    /// index are those of the first call of [`DatabaseFile::check_committed`].
+    /// Checks that the paths still lead to these files, and that the log has not been emptied. The log and
+    /// its index are those of the first call of [`DatabaseFile::check_committed`].
     ///
     /// # Errors
     /// [`StoreError::Replaced`] when it is not so.
