@@ -84,7 +84,7 @@ fn a6_a_root_a_crl_and_a_device_certificate_without_end_work_and_are_shown_as_no
     assert!(status.success() && !stdout.contains("error"), "{stdout}{stderr}");
     for file in [&endless.root, &endless.crl, &endless.device.chain] {
         let shown = cli.run(&["pki", "inspect", file.to_str().unwrap()]);
-        assert!(shown.contains("no expiry") && !shown.contains("9999"), "{shown}");
+        assert!(shown.contains("no expiry") && !shown.contains("9999-"), "{shown}");
     }
     let platform = site.start();
     platform.admit("ENDLESS", &[]);
