@@ -1,8 +1,13 @@
-//! Durable records per second: through the store, and beside it plain inserts of the same rows; and what a
-//! signature over the audit chain would add to a commit if each were signed.
+//! Durable records per second: through the store on SQLite and on PostgreSQL, and beside it plain inserts of
+//! the same rows; and what a signature over the audit chain would add to a commit if each were signed.
+//!
+//! `cargo bench --bench store -- senders` measures the stores only.
 
+#![allow(clippy::unwrap_used, reason = "the server of the tests, which stops where something is wrong")]
 #![expect(clippy::expect_used, reason = "a measurement that cannot go on ends")]
 
+#[path = "../tests/cluster/mod.rs"]
+mod cluster;
 mod plain;
 
 use std::hint::black_box;
@@ -16,6 +21,7 @@ use pcd_platform::store::Store;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use cluster::Cluster;
 use plain::{Plain, With, message};
 
 fn store(criterion: &mut Criterion) {
@@ -24,11 +30,15 @@ fn store(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("store");
     group.throughput(Throughput::Elements(1)).sample_size(10).measurement_time(Duration::from_secs(5));
 
-    for senders in [64, 1] {
+    let server = Cluster::start();
+    for (database, senders) in [("sqlite", 64), ("sqlite", 1), ("postgres", 64), ("postgres", 1)] {
         let directory = folder();
-        let url = format!("sqlite:{}", directory.path().join("platform.db").display());
+        let url = match database {
+            "sqlite" => format!("sqlite:{}", directory.path().join("platform.db").display()),
+            _ => server.database(),
+        };
         let store = runtime.block_on(Store::open(&*url, clock.clone())).expect("a store");
-        group.bench_function(format!("record, {senders} senders"), |bencher| {
+        group.bench_function(format!("record on {database}, {senders} senders"), |bencher| {
             bencher.iter_custom(|count| {
                 let begin = clock.instant();
                 runtime.block_on(record(&store, &clock, senders, count));
