@@ -166,6 +166,7 @@ pub(crate) fn every_event() -> Vec<Event> {
                 certificate: vec![0x30],
                 value: vec![0x30],
             },
+            chains: vec![(node(), ChainHead::START)],
         },
     ]
 }

@@ -1,22 +1,29 @@
-//! An MLLP client that is not ours: Python's `ssl` and the `hl7` package (tests/peers/mllp_client.py).
+//! Programs that are not ours: an MLLP client of Python's `ssl` and the `hl7` package
+//! (tests/peers/mllp_client.py), and the hashes of the audit trail, computed by the documentation alone
+//! (tests/peers/row_hashes.py).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pcd_platform::pki::KeyType;
 use serde_json::Value;
 
-use crate::harness::{Site, command_at, finish, message};
+use crate::harness::{Cli, Device, Site, command_at, finish, message};
 
-// B.1; also what comes to a client that knows nothing of our own code.
-#[test]
-fn a_python_client_is_acknowledged_in_both_versions() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("target/peers/python/bin/python");
+fn python() -> PathBuf {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/python/bin/python");
     assert!(
         python.is_file(),
         "the Python peer is not installed (tests/run does it): \
          python3 -m venv target/peers/python && target/peers/python/bin/pip install hl7"
     );
+    python
+}
+
+// B.1; also what comes to a client that knows nothing of our own code.
+#[test]
+fn a_python_client_is_acknowledged_in_both_versions() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = python();
     let site = Site::new();
     let platform = site.start();
     for (name, key) in [("PY-ECC", KeyType::Ecc), ("PY-RSA", KeyType::Rsa)] {
@@ -47,4 +54,40 @@ fn a_python_client_is_acknowledged_in_both_versions() {
         }
     }
     assert_eq!(platform.cli().json(&["message", "list"]).len(), 12);
+}
+
+// docs/audit.md: the hash of a row can be computed from the export without the platform.
+#[test]
+fn every_hash_of_the_trail_is_the_one_that_the_documentation_describes() {
+    let site = Site::new().with("audit", "sign-every = \"100ms\"");
+    let platform = site.start();
+    let cli = platform.cli().clone();
+    let name = "00A037FFFE000001";
+    platform.admit(name, &[]);
+    let mut device = Device::connect(&site, platform.address, &site.certificate(name, KeyType::Ecc)).unwrap();
+    assert_eq!(device.code(message(name, "1")), "CA");
+    // It is stored as rejected, with an identity that the trail names.
+    let _ = device.code(message("B\u{e4}r\u{7f}\u{9f}\u{2028}/\"", "2"));
+    device.close().unwrap();
+    cli.run(&["message", "export"]);
+    platform.stop();
+    // A chain of another node, in the same store.
+    let site = site.with_environment("PCD_NODE", "other-node".into());
+    Cli::of(&site).run(&["audit", "verify"]);
+    let file = site.path().join("trail.jsonl");
+    std::fs::write(&file, cli.run(&["audit", "export", "--format", "jsonl"])).unwrap();
+    let mut program = command_at(&python());
+    program.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/row_hashes.py")).arg(&file);
+    let output = finish(program, b"", None);
+    assert!(output.success, "{}", output.text());
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(printed["rows"].as_u64() > Some(15), "{printed}");
+    assert_eq!(printed["agreed"], printed["rows"]);
+    // The program can fail.
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("\"event\":\"device-added\"", "\"event\":\"device-removed\"", 1))
+        .unwrap();
+    let mut program = command_at(&python());
+    program.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/row_hashes.py")).arg(&file);
+    assert!(!finish(program, b"", None).success);
 }

@@ -94,6 +94,8 @@ pub struct Beginning {
 pub(super) struct SignedLink {
     pub(super) link: ChainHead,
     pub(super) signature: Signature,
+    /// The ends of other nodes' chains that the row lists.
+    pub(super) chains: Vec<(NodeName, ChainHead)>,
 }
 
 impl SignedLink {
@@ -108,8 +110,18 @@ impl SignedLink {
                 certificate: bytes("certificate")?,
                 value: bytes("signature")?,
             },
+            chains: match details.get("chains") {
+                Some(chains) => chains.as_array()?.iter().map(listed).collect::<Option<_>>()?,
+                None => Vec::new(),
+            },
         })
     }
+}
+
+/// The end of a chain in the list of a row.
+fn listed(chain: &Value) -> Option<(NodeName, ChainHead)> {
+    let text = |key: &str| chain.get(key)?.as_str();
+    Some((text("node")?.parse().ok()?, text("end")?.parse().ok()?))
 }
 
 /// The last removed row, from the details of an `audit-pruned` row.

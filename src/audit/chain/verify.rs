@@ -1,6 +1,6 @@
 //! Verification of a chain.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -48,6 +48,8 @@ pub struct Verifier<'j> {
     /// Whether signatures are demanded, and the rows that have none.
     unsigned: UnsignedRows,
     signature: Option<LastSignature>,
+    /// The highest end of each other chain that signed rows list.
+    listed: BTreeMap<NodeName, ChainHead>,
 }
 
 /// An intact chain.
@@ -57,6 +59,8 @@ pub struct Intact {
     pub end: ChainHead,
     /// Its last signature, if it has one.
     pub signature: Option<LastSignature>,
+    /// The highest end of each other chain in its rows `audit-signed`, which that chain must contain.
+    pub listed: BTreeMap<NodeName, ChainHead>,
 }
 
 /// The last signature of a chain. Without the platform's key the rows up to it cannot be rewritten
@@ -113,6 +117,8 @@ pub enum Fault {
     Beginning(Distrust),
     /// The rows before it are gone, and no row of the chain records their removal.
     PruningUnrecorded,
+    /// A signed row of another chain names it as the last row of this one, and it is missing or another one.
+    ListedElsewhere,
 }
 
 impl<'j> Verifier<'j> {
@@ -131,6 +137,7 @@ impl<'j> Verifier<'j> {
             recent: VecDeque::new(),
             unsigned: UnsignedRows::new(None),
             signature: None,
+            listed: BTreeMap::new(),
         }
     }
 
@@ -215,7 +222,7 @@ impl<'j> Verifier<'j> {
         if !self.pruning_recorded {
             return Err(self.broken(self.begin.number.saturating_add(1), Fault::PruningUnrecorded));
         }
-        Ok(Intact { end: self.last, signature: self.signature })
+        Ok(Intact { end: self.last, signature: self.signature, listed: self.listed })
     }
 
     /// The last checked row.
@@ -225,7 +232,11 @@ impl<'j> Verifier<'j> {
     }
 
     fn signature(&mut self, details: &str, at: Timestamp) -> Result<(), Distrust> {
-        let SignedLink { link, signature } = SignedLink::read(details).ok_or(Distrust::Unreadable)?;
+        let SignedLink { link, signature, chains } = SignedLink::read(details).ok_or(Distrust::Unreadable)?;
+        for (node, end) in chains {
+            let highest = self.listed.entry(node).or_insert(end);
+            *highest = if highest.number < end.number { end } else { *highest };
+        }
         if self.begin != ChainHead::START && link.number <= self.begin.number {
             // The signed rows were removed since; only the hash of the last one is still known.
             if link.number == self.begin.number && link.hash != self.begin.hash {
@@ -278,6 +289,10 @@ impl fmt::Display for Fault {
             Self::PruningUnrecorded => {
                 f.write_str("is the first, and no later row records that the rows before it were removed")
             }
+            Self::ListedElsewhere => f.write_str(
+                "is missing, or is another one than a row audit-signed of another node lists: the chain, or its end, \
+                 was removed or rewritten",
+            ),
         }
     }
 }
@@ -335,7 +350,7 @@ mod tests {
         let mut rows = plain(5);
         let link = end(&linked(&rows)[..4]);
         let signature = Repeating.sign(&signed_bytes(&node(), &link)).unwrap();
-        let event = Event::AuditSigned { link, signature };
+        let event = Event::AuditSigned { link, signature, chains: Vec::new() };
         rows.push((event.name().to_owned(), event.details()));
         rows.extend(plain(2));
         linked(&rows)
@@ -360,7 +375,7 @@ mod tests {
         assert_eq!(intact.signature, Some(LastSignature { number: 4, at: Timestamp::UNIX_EPOCH }));
         assert_eq!(
             verify(&[], &ChainHead::START).unwrap(),
-            Intact { end: ChainHead::START, signature: None }
+            Intact { end: ChainHead::START, signature: None, listed: BTreeMap::new() }
         );
     }
 

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{CertificateStatus, ChainVerdict, Event, Installed, SettledBy, refused_peers};
-use crate::model::{DeviceId, hexadecimal};
+use crate::audit::chain::ChainHead;
+use crate::model::{DeviceId, NodeName, hexadecimal};
 
 impl Event {
     /// The device of a session that the event is about; `None` for other events.
@@ -324,13 +325,22 @@ impl Event {
                 "found": found.to_string(),
                 "actor": actor,
             }),
-            Self::AuditSigned { link, signature } => json!({
-                "number": link.number,
-                "hash": link.hash.to_string(),
-                "scheme": signature.scheme,
-                "certificate": hexadecimal::encode(&signature.certificate),
-                "signature": hexadecimal::encode(&signature.value),
-            }),
+            Self::AuditSigned { link, signature, chains } => {
+                let mut fields = json!({
+                    "number": link.number,
+                    "hash": link.hash.to_string(),
+                    "scheme": signature.scheme,
+                    "certificate": hexadecimal::encode(&signature.certificate),
+                    "signature": hexadecimal::encode(&signature.value),
+                });
+                if !chains.is_empty() {
+                    let chain = |(node, end): &(NodeName, ChainHead)| json!({ "node": node.as_str(), "end": end.to_string() });
+                    if let Value::Object(fields) = &mut fields {
+                        fields.insert("chains".to_owned(), chains.iter().map(chain).collect());
+                    }
+                }
+                fields
+            }
             _ => Value::Null,
         }
     }

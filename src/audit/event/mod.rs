@@ -5,6 +5,7 @@ mod counted_sessions;
 mod details;
 mod feeds_behind;
 mod names;
+mod operator;
 mod reason;
 mod refused_peers;
 mod removed;
@@ -17,7 +18,7 @@ use jiff::Timestamp;
 use super::chain::{ChainHead, Signature};
 use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
-use crate::model::{DeviceId, MessageId, Refusal, SessionId};
+use crate::model::{DeviceId, MessageId, NodeName, Refusal, SessionId};
 pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
 pub use counted_sessions::CountedSessions;
 pub use feeds_behind::FeedsBehind;
@@ -403,6 +404,8 @@ pub enum Event {
         link: ChainHead,
         /// The signature over it.
         signature: Signature,
+        /// The last rows of other nodes' chains at that time: at most [`Event::MAX_LISTED_CHAINS`] of them.
+        chains: Vec<(NodeName, ChainHead)>,
     },
 }
 

@@ -64,6 +64,9 @@ impl Event {
     /// The name of [`Event::AuditPruned`], which records where the chain begins.
     pub(crate) const AUDIT_PRUNED: &'static str = "audit-pruned";
 
+    /// The maximum number of other chains in a row [`Event::AuditSigned`].
+    pub(crate) const MAX_LISTED_CHAINS: usize = 64;
+
     /// The stable name of the event.
     #[must_use]
     pub const fn name(&self) -> &'static str {

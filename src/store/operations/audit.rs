@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::audit::{self, ChainHead, Signer, signed_bytes};
 use crate::metrics::Metrics;
+use crate::model::NodeName;
 use crate::store::deferred_audit::{Deferral, DeferredRow, LostRows};
 use crate::store::error::StoreError;
 use crate::store::fault_log::Unwritten;
@@ -206,14 +207,64 @@ impl Store {
         if last.first().is_none_or(|row| row.event == audit::Event::AUDIT_SIGNED) {
             return Ok(None);
         }
+        let chains = self.other_chains(&link).await?;
         let signature = signer.sign(&signed_bytes(node, &link))?;
-        self.audit(audit::Event::AuditSigned { link, signature }).await?;
+        self.audit(audit::Event::AuditSigned { link, signature, chains }).await?;
         self.own_chain().signed(link);
         Ok(Some(link))
     }
+
+    /// The ends of other nodes' chains, which the row of a signature lists.
+    async fn other_chains(&self, link: &ChainHead) -> Result<Vec<(NodeName, ChainHead)>, StoreError> {
+        let mut chains = Vec::new();
+        for node in listed(self.reader().audit_nodes().await?, self.node(), link) {
+            let end = self.reader().audit_end(&node).await?;
+            // A chain whose only row is not committed yet has no end to list.
+            if end != ChainHead::START {
+                chains.push((node, end));
+            }
+        }
+        Ok(chains)
+    }
+}
+
+/// At most [`MAX_LISTED_CHAINS`](audit::Event::MAX_LISTED_CHAINS) of the other nodes of `nodes`, which are
+/// sorted: with more of them each signature lists others, by the hash of the row that it signs.
+fn listed(nodes: Vec<NodeName>, own: &NodeName, link: &ChainHead) -> Vec<NodeName> {
+    let mut others: Vec<NodeName> = nodes.into_iter().filter(|node| node != own).collect();
+    let count = others.len();
+    if count > audit::Event::MAX_LISTED_CHAINS {
+        let remainder = |rest, byte: &u8| (rest * 256 + usize::from(*byte)) % count;
+        others.rotate_left(link.hash.as_bytes().iter().fold(0, remainder));
+        others.truncate(audit::Event::MAX_LISTED_CHAINS);
+    }
+    others
 }
 
 /// How long after a failed attempt the rows that wait are tried again.
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the end of the process waits for them.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::audit::RowHash;
+
+    #[test]
+    fn a_signature_lists_a_bounded_number_of_chains_and_later_ones_the_others() {
+        let nodes: Vec<NodeName> = (0..150).map(|n| format!("node-{n:03}").parse().unwrap()).collect();
+        let own = nodes[7].clone();
+        let mut seen = BTreeSet::new();
+        for byte in 0..=255 {
+            let link = ChainHead { number: 1, hash: RowHash::from([byte; 32]) };
+            let listed = listed(nodes.clone(), &own, &link);
+            assert_eq!(listed.len(), audit::Event::MAX_LISTED_CHAINS);
+            seen.extend(listed);
+        }
+        assert!(seen.len() == 149 && !seen.contains(&own), "{}", seen.len());
+        assert_eq!(listed(nodes[..3].to_vec(), &nodes[0], &ChainHead::START), nodes[1..3]);
+    }
+}

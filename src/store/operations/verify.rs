@@ -1,9 +1,12 @@
 //! Verifies the audit chain of every node.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::audit::{
-    Beginning, Broken, ChainHead, ChainRow, Intact, SignatureVerifier, SigningRule, Verifier, begin_bytes,
+    Beginning, Broken, ChainHead, ChainRow, Fault, Intact, SignatureVerifier, SigningRule, Verifier,
+    begin_bytes,
 };
 use crate::model::NodeName;
 use crate::store::error::StoreError;
@@ -63,7 +66,58 @@ impl Store {
             let verdict = self.verify_chain(&node, signatures, rule).await?;
             reports.push(ChainReport { node, verdict });
         }
+        self.compare_listed(&mut reports, signatures).await?;
         Ok(reports)
+    }
+
+    /// Requires of each chain the ends that signed rows of the others list. A chain that is gone as a whole
+    /// gets a report.
+    async fn compare_listed(
+        &self,
+        reports: &mut Vec<ChainReport>,
+        signatures: &dyn SignatureVerifier,
+    ) -> Result<(), StoreError> {
+        let mut listed: BTreeMap<NodeName, ChainHead> = BTreeMap::new();
+        let intact = reports.iter().filter_map(|report| report.verdict.as_ref().ok());
+        for (node, end) in intact.flat_map(|intact| &intact.listed) {
+            let highest = listed.entry(node.clone()).or_insert(*end);
+            if highest.number < end.number {
+                *highest = *end;
+            }
+        }
+        for (node, end) in listed {
+            if self.contains(&node, &end, signatures).await? {
+                continue;
+            }
+            let fault = Broken { node: node.clone(), number: end.number, fault: Fault::ListedElsewhere };
+            match reports.iter_mut().find(|report| report.node == node) {
+                Some(report) if report.verdict.is_err() => {}
+                Some(report) => report.verdict = Err(fault),
+                None => reports.push(ChainReport { node, verdict: Err(fault) }),
+            }
+        }
+        reports.sort_by(|one, other| one.node.cmp(&other.node));
+        Ok(())
+    }
+
+    /// Whether the chain of `node` contains the row, or retention removed it.
+    async fn contains(
+        &self,
+        node: &NodeName,
+        head: &ChainHead,
+        signatures: &dyn SignatureVerifier,
+    ) -> Result<bool, StoreError> {
+        let before = i64::try_from(head.number).unwrap_or(i64::MAX).saturating_sub(1);
+        // Retention may delete rows at the same time: read the row first, then the beginning of the chain.
+        let rows = self.reader().audit_chain(node, Some(before), 1).await?;
+        if let Some(row) = rows.first().filter(|row| u64::try_from(row.number) == Ok(head.number)) {
+            return Ok(row.hash == head.hash.as_bytes());
+        }
+        let Some(Beginning { link, signature, at }) = self.reader().audit_beginning(node).await? else {
+            return Ok(false);
+        };
+        let may_be_removed = head.number < link.number || *head == link;
+        Ok(may_be_removed && signatures.verify(&begin_bytes(node, &link), &signature, at).is_ok())
     }
 
     /// Looks up `recorded`, a chain head of one of the nodes that the operator recorded outside of the store
@@ -174,6 +228,7 @@ mod tests {
         a_pruned_head_is_distinguished_from_a_missing_one,
         pruning_without_an_audit_row_breaks_the_chain,
         each_node_has_its_own_chain,
+        a_chain_that_another_node_has_listed_cannot_be_removed_unnoticed,
         two_processes_of_one_node_share_its_chain,
     }
 
@@ -355,6 +410,48 @@ mod tests {
             .map(|report| (report.node.to_string(), report.verdict.unwrap().end.number))
             .collect();
         assert_eq!(ends, [("here".to_owned(), 20), ("there".to_owned(), 30)]);
+    }
+
+    /// The chain of a node that is not served any more, with all that the store knows of it.
+    async fn a_chain_that_another_node_has_listed_cannot_be_removed_unnoticed(place: TestStore) {
+        let (here, former, pruned) =
+            (place.open_as("here").await, place.open_as("former").await, place.open_as("pruned").await);
+        for store in [&former, &pruned] {
+            grow(store, 5).await;
+            store.sign_audit(&Repeating).await.unwrap();
+        }
+        grow(&here, 3).await;
+        here.sign_audit(&Repeating).await.unwrap();
+        let row = here.own_audit_rows(3, 1).await.unwrap().remove(0);
+        let listed: serde_json::Value = serde_json::from_str(&row.details).unwrap();
+        let listed = |n: usize| listed["chains"][n]["node"].as_str().unwrap().to_owned();
+        assert_eq!([listed(0), listed(1)], ["former", "pruned"], "{row:?}");
+        // Retention removes what was listed, and signs that.
+        place.clock.advance(Duration::from_secs(60));
+        grow(&pruned, 3).await;
+        pruned.sign_audit(&Repeating).await.unwrap();
+        assert!(pruned.prune_audit(place.clock.now(), 7, &Repeating).await.unwrap() > 0);
+        let faults = async |store: &Store| {
+            let reports = store.verify_audit(&Repeating).await.unwrap();
+            let broken = reports.into_iter().filter_map(|report| report.verdict.err());
+            broken.map(|broken| (broken.node.to_string(), broken.number, broken.fault)).collect::<Vec<_>>()
+        };
+        assert_eq!(faults(&here).await, []);
+        let fault = |number| vec![("former".to_owned(), number, Fault::ListedElsewhere)];
+        // Its end, its whole, and a chain that was written again in its place.
+        tamper(
+            &place,
+            "DELETE FROM audit WHERE node = 'former' AND number > 4;
+             UPDATE audit_end SET number = 4, hash = (SELECT hash FROM audit WHERE node = 'former' AND number = 4)
+             WHERE node = 'former'",
+        )
+        .await;
+        assert_eq!(faults(&here).await, fault(6));
+        place.execute("DELETE FROM audit WHERE node = 'former'").await.unwrap();
+        place.execute("DELETE FROM audit_end WHERE node = 'former'").await.unwrap();
+        assert_eq!(faults(&here).await, fault(6));
+        grow(&place.open_as("former").await, 9).await;
+        assert_eq!(faults(&here).await, fault(6));
     }
 
     async fn two_processes_of_one_node_share_its_chain(place: TestStore) {

@@ -140,8 +140,13 @@ const SELECT_LAST_ROW: &str = "SELECT number, hash FROM audit WHERE node = $1 OR
 
 const SELECT_RECORDED_END: &str = "SELECT number, hash FROM audit_end WHERE node = $1";
 
-const SELECT_AUDIT_NODES: &str =
-    "SELECT node FROM audit_end UNION SELECT DISTINCT node FROM audit ORDER BY node";
+/// From one name to the next along the index: neither database skips the rows between by itself.
+const SELECT_AUDIT_NODES: &str = "
+WITH RECURSIVE own (node) AS (
+    SELECT min(node) FROM audit
+    UNION ALL SELECT (SELECT min(node) FROM audit WHERE audit.node > own.node) FROM own WHERE own.node IS NOT NULL
+)
+SELECT node FROM audit_end UNION SELECT node FROM own WHERE node IS NOT NULL ORDER BY node";
 
 const SELECT_AUDIT_BEGIN: &str =
     "SELECT number, hash, at, scheme, certificate, signature FROM audit_begin WHERE node = $1";

@@ -116,7 +116,7 @@ async fn trail(direct: &mut DirectConnection, node: &NodeName, place: &TestStore
     for n in 1..=50 {
         let event = if n == 41 {
             let signature = Repeating.sign(&signed_bytes(node, &link)).unwrap();
-            Event::AuditSigned { link, signature }
+            Event::AuditSigned { link, signature, chains: Vec::new() }
         } else {
             Event::PlatformStopped { reason: StopReason::Requested }
         };
