@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use super::clock_doubt;
 use super::config_file::ConfigFile;
 use super::text::counted;
 use super::{Exit, Failure, Outcome, Output};
@@ -54,8 +55,12 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     let undetermined = config.revocation.when_undetermined;
     findings.extend(found.crls.iter().filter_map(|crl| ending_crl(crl, undetermined, &clock)));
     findings.extend(found.problems.iter().map(problem));
+    let trail = trail_and_clock(&config, &clock).await;
+    if trail.iter().any(|finding| finding.what == "clock") {
+        findings.iter_mut().for_each(Finding::doubt_clock);
+    }
     findings.extend(store(&config).await);
-    findings.extend(trail_and_clock(&config, &clock).await);
+    findings.extend(trail);
     findings.extend(server(&config, &clock).await);
     let worst = findings.iter().map(|finding| finding.level).max();
     for finding in &findings {
@@ -178,7 +183,9 @@ async fn trail_and_clock(config: &Config, clock: &Clock) -> Vec<Finding> {
         }
     };
     let chain = OwnChain::containing(config.store.node.clone(), remembered);
-    let Ok(store) = Store::open_chain(chain, &config.store.url, clock.clone()).await else { return findings };
+    let Ok(store) = Store::open_to_read(chain, &config.store.url, clock.clone()).await else {
+        return findings;
+    };
     match store.require_own_end().await {
         Ok(()) if remembered.is_some() => {
             let text = "the store contains what this node remembers of its chain".to_owned();
@@ -187,16 +194,8 @@ async fn trail_and_clock(config: &Config, clock: &Clock) -> Vec<Finding> {
         Ok(()) => {}
         Err(error) => findings.push(Finding::error("audit trail", explained(&error))),
     }
-    if let Ok(Some(known)) = store.confirmed_clock().await {
-        let difference = clock.now().duration_since(known.at);
-        if difference.unsigned_abs() > config.store.max_clock_difference {
-            let text = format!(
-                "a clock was believed last at {:.0}, and this one is further from it than store.max-clock-difference: \
-                 retention pauses; correct the clock, or, if it is right, confirm it: store retention --force",
-                known.at
-            );
-            findings.push(Finding::warning("clock", text));
-        }
+    if let Some(doubt) = clock_doubt::of_store(&store, &config.store, clock).await {
+        findings.push(Finding::warning("clock", doubt));
     }
     store.close().await;
     findings
@@ -360,6 +359,13 @@ impl Finding {
 
     const fn error(what: &'static str, detail: String) -> Self {
         Self { level: Level::Error, what, detail }
+    }
+
+    /// Every warning and error up to here depends on the time: what ends, and what has begun.
+    fn doubt_clock(&mut self) {
+        if self.level != Level::Ok && self.what != "identities" {
+            self.detail.push_str("; or the clock of this machine is wrong (see clock): look at it first");
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Exit, Failure, context};
+use super::{Exit, Failure, Output, context};
 use crate::config::{Config, ConfigError, Overrides};
 use crate::model::Clock;
 use crate::store::{EndFile, OwnChain, Store};
@@ -40,12 +40,20 @@ impl ConfigFile {
 
     /// Opens the store that the configuration names. It has to be there, and to need no migration. Nothing is
     /// written to it while it lacks what this node remembers of its audit chain, where this process may read
-    /// that.
-    pub(super) async fn open_store(&self, clock: &Clock) -> Result<Store, Failure> {
+    /// that. Nor while it has a risk that is not accepted: then it is read, with a warning.
+    pub(super) async fn open_store(&self, clock: &Clock, output: Output) -> Result<Store, Failure> {
         let config = self.load()?;
         let file = EndFile::new(&config.audit.state_directory, &config.store.node);
         let chain = OwnChain::containing(config.store.node, file.read().ok().flatten());
-        Store::open_chain(chain, &config.store.url, clock.clone()).await.map_err(context::failed)
+        let opened = Store::open_to_read(chain, &config.store.url, clock.clone()).await;
+        let store = opened.map_err(context::failed)?;
+        for risk in store.unaccepted_risks().iter() {
+            output.warn(&format!(
+                "the store can lose, hide or change messages: {risk}; it is read as it is, and nothing is written \
+                 (docs/store.md, \"Risks of the store\")"
+            ))?;
+        }
+        Ok(store)
     }
 
     /// The same for the command that accepts a store which lacks it.

@@ -6,6 +6,7 @@
 mod audit;
 mod check;
 mod client;
+mod clock_doubt;
 mod config_file;
 mod content;
 mod context;
@@ -147,19 +148,19 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         Command::Check(config) => Box::pin(check::run(config, output, clock)).await,
         Command::Pki(command) => Box::pin(pki::run(command, output, &clock)).await,
         Command::Device { config, command } => {
-            let store = config.open_store(&clock).await?;
+            let store = config.open_store(&clock, output).await?;
             let outcome = device::run(command, &store, output).await;
             store.close().await;
             outcome
         }
         Command::Message { config, command } => {
-            let store = config.open_store(&clock).await?;
+            let store = config.open_store(&clock, output).await?;
             let outcome = message::run(command, || config.load(), &store, output).await;
             store.close().await;
             outcome
         }
         Command::Order { config, command } => {
-            let store = config.open_store(&clock).await?;
+            let store = config.open_store(&clock, output).await?;
             let conformance = config.load()?.messages.conformance;
             let outcome = order::run(command, conformance, &store, output).await;
             store.close().await;
@@ -169,7 +170,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
             let store = if command.accepts_end() {
                 config.open_any_store(&clock).await?
             } else {
-                config.open_store(&clock).await?
+                config.open_store(&clock, output).await?
             };
             let section = config.load()?.audit;
             let verifier = || config.audit_signature_verifier();

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use clap::Args;
 use serde::Serialize;
 
+use super::clock_doubt;
 use super::config_file::ConfigFile;
 use super::{Exit, Failure, Outcome, Output, context};
 use crate::app::{Platform, PlatformError, Signals, telemetry};
@@ -35,9 +36,20 @@ pub(super) async fn run(arguments: Arguments, output: Output, clock: Clock) -> O
     let limits =
         MigrationLimits { rows: config.store.max_migration_rows, time: config.store.max_migration_time };
     let policy = if arguments.migrate { MigrationPolicy::Always } else { MigrationPolicy::Within(limits) };
+    let store = config.store.clone();
     let mut signals = Signals::listen().map_err(failure)?;
     let platform = tokio::select! {
-        built = Platform::build(config, policy, clock) => built.map_err(failure)?,
+        built = Platform::build(config, policy, clock.clone()) => match built {
+            Ok(platform) => platform,
+            Err(error) => {
+                if let PlatformError::Tls(_) | PlatformError::Revocation(_) | PlatformError::Repository(_) = error
+                    && let Some(doubt) = clock_doubt::of_configuration(&store, &clock).await
+                {
+                    output.warn(&format!("what follows may be due to the clock of this machine: {doubt}"))?;
+                }
+                return Err(failure(error));
+            }
+        },
         // The start may wait for the store's server, or migrate. It can be interrupted at any point.
         () = signals.stop_requested() => return Ok(Exit::Done),
     };

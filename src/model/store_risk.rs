@@ -32,11 +32,14 @@ pub enum StoreRisk {
     ForeignCode = 1 << 7,
     /// Row security decides which rows of a table are seen.
     HiddenRows = 1 << 8,
+    /// An index that keeps a message, a row of the trail or an order from being stored twice is missing, or
+    /// is another one. In a file also another index with the name of one of the migrations: it can hide rows.
+    ChangedIndex = 1 << 9,
 }
 
 impl StoreRisk {
     /// Every risk.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FsyncOff,
         Self::FullPageWritesOff,
         Self::DataSyncRetryOn,
@@ -46,6 +49,7 @@ impl StoreRisk {
         Self::NotATable,
         Self::ForeignCode,
         Self::HiddenRows,
+        Self::ChangedIndex,
     ];
 
     /// The stable code.
@@ -61,6 +65,7 @@ impl StoreRisk {
             Self::NotATable => "not-a-table",
             Self::ForeignCode => "foreign-code",
             Self::HiddenRows => "hidden-rows",
+            Self::ChangedIndex => "changed-index",
         }
     }
 
@@ -81,6 +86,7 @@ impl StoreRisk {
             Self::NotATable => "a table is missing, or is not the one that the migrations made",
             Self::ForeignCode => "a trigger, rule or function of the tables is not of the migrations",
             Self::HiddenRows => "row security hides rows",
+            Self::ChangedIndex => "an index is missing, or is not the one that the migrations made",
         }
     }
 }

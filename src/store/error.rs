@@ -83,16 +83,17 @@ pub enum StoreError {
         /// One that has the tables.
         found: String,
     },
-    /// A row was not stored although the database reported no error.
+    /// A row was not stored as it was written, although the database reported no error.
     #[error(
-        "the database reports success and has not stored a row of {0}: remove the trigger, rule or constraint that \
-         drops it (docs/store.md, \"Risks of the store\")"
+        "the database reports success and has not stored a row of {0} as it was written: remove the trigger, rule or \
+         constraint that drops or changes it (docs/store.md, \"Risks of the store\")"
     )]
     Dropped(&'static str),
-    /// A table does not take what the platform writes: a rule, or something that is not a table.
+    /// A table does not take what the platform writes: a rule, something that is not a table, a changed
+    /// column, or a missing index.
     #[error(
-        "a table of the store does not take rows: look for rules, and for views in the place of tables \
-         (docs/store.md, \"Risks of the store\")"
+        "a table of the store does not take rows: look for rules, views in the place of tables, changed columns and \
+         missing unique indexes (docs/store.md, \"Risks of the store\")"
     )]
     NoTable(#[source] Arc<sqlx::Error>),
     /// The server cannot store all messages.

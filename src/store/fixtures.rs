@@ -51,7 +51,7 @@ impl TestStore {
 
     /// The same, of a store whose triggers a test may change.
     pub(crate) fn tampered_url(&self) -> StoreUrl {
-        let accepted = [StoreRisk::TriggersOff, StoreRisk::ForeignCode];
+        let accepted = [StoreRisk::TriggersOff, StoreRisk::ForeignCode, StoreRisk::ChangedIndex];
         StoreUrl::new(self.url()).with_accepted_risks(accepted.into_iter().collect())
     }
 

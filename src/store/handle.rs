@@ -213,6 +213,10 @@ impl Store {
         self.0.server.as_ref()
     }
 
+    pub(in crate::store) fn observed_risks(&self) -> &ObservedRisks {
+        &self.0.risks
+    }
+
     pub(in crate::store) fn progress(&self) -> &Progress {
         &self.0.progress
     }

@@ -15,6 +15,7 @@ use crate::store::migration::policy::MigrationPolicy;
 use crate::store::own_chain::OwnChain;
 use crate::store::postgres::location::Location;
 use crate::store::read::reader::Reader;
+use crate::store::server::risks::ObservedRisks;
 use crate::store::sqlite::database_file::DatabaseFile;
 use crate::store::write::queue::Queue;
 use crate::store::{postgres, sqlite};
@@ -47,20 +48,25 @@ impl Store {
         url: impl Into<StoreUrl>,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        Self::open_chain(OwnChain::new(node), url, clock).await
+        Self::open_within(OwnChain::new(node), &url.into(), MigrationPolicy::Never, clock).await
     }
 
-    /// The same, with what the node remembers of its chain outside of the store. Nothing is written to a
-    /// store that does not contain it: [`StoreError::Diverged`].
+    /// The same to read it, whatever its risks ([`Store::risks`]), and with what the node remembers of its
+    /// chain outside of the store. Nothing is written to a store with a risk that is not accepted
+    /// ([`StoreError::Risky`]), nor to one that does not contain what is remembered
+    /// ([`StoreError::Diverged`]).
     ///
     /// # Errors
     /// As [`Store::open_existing`].
-    pub async fn open_chain(
+    pub async fn open_to_read(
         chain: OwnChain,
         url: impl Into<StoreUrl>,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        Self::open_within(chain, &url.into(), MigrationPolicy::Never, clock).await
+        let url = url.into();
+        let database = Database::parse(&url, &clock)?;
+        database.risks().open_to_read();
+        Self::open_at(chain, url, database, MigrationPolicy::Never, clock).await
     }
 
     /// Opens the store for the one process that serves `node`; see [`Store::keep_instance`]. Creates or
@@ -91,18 +97,21 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let node = chain.node().clone();
         let (url, process) = (url.into(), ProcessId::new(clock.now()));
-        let (instance, location) = if url.is_postgres() {
-            let location = Location::parse(&url, &clock)?;
-            let lease = postgres::open::prepare_to_serve(&location, policy, &node, process, &clock).await?;
-            (Instance::Server(Box::new(lease)), Some(location))
-        } else {
-            let location = sqlite::location::Location::parse(&url)?;
-            let lock = sqlite::open::lock(&location, &node, Purpose::Serve)?;
-            sqlite::open::prepare(&location, policy).await?;
-            (Instance::File(lock, Box::new(DatabaseFile::open(&location)?)), None)
+        let database = Database::parse(&url, &clock)?;
+        let instance = match &database {
+            Database::Server(location) => {
+                let lease =
+                    postgres::open::prepare_to_serve(location, policy, &node, process, &clock).await?;
+                Instance::Server(Box::new(lease))
+            }
+            Database::File(location) => {
+                let lock = sqlite::open::lock(location, &node, Purpose::Serve)?;
+                sqlite::open::prepare(location, policy).await?;
+                Instance::File(lock, Box::new(DatabaseFile::open(location)?))
+            }
         };
         let opener = Opener { chain, process, instance: Some(instance) };
-        let store = Self::assemble(url, location, opener, clock).await?;
+        let store = Self::assemble(url, database, opener, clock).await?;
         if let Err(error) = store.require_own_end().await {
             store.close().await;
             return Err(error);
@@ -185,41 +194,71 @@ impl Store {
         policy: MigrationPolicy,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let location = if url.is_postgres() {
-            let location = Location::parse(url, &clock)?;
-            postgres::open::prepare(&location, policy).await?;
-            Some(location)
-        } else {
-            sqlite::open::prepare(&sqlite::location::Location::parse(url)?, policy).await?;
-            None
-        };
-        let opener = Opener { chain, process: ProcessId::new(clock.now()), instance: None };
-        Self::assemble(url.clone(), location, opener, clock).await
+        let database = Database::parse(url, &clock)?;
+        Self::open_at(chain, url.clone(), database, policy, clock).await
     }
 
-    /// Opens a store whose schema is up to date; `location` is that of a server.
+    async fn open_at(
+        chain: OwnChain,
+        url: StoreUrl,
+        database: Database,
+        policy: MigrationPolicy,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        match &database {
+            Database::Server(location) => drop(postgres::open::prepare(location, policy).await?),
+            Database::File(location) => drop(sqlite::open::prepare(location, policy).await?),
+        }
+        let opener = Opener { chain, process: ProcessId::new(clock.now()), instance: None };
+        Self::assemble(url, database, opener, clock).await
+    }
+
+    /// Opens a store whose schema is up to date.
     async fn assemble(
         url: StoreUrl,
-        location: Option<Location>,
+        database: Database,
         opener: Opener,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        let chain = opener.chain.clone();
-        let server = location.clone();
-        let (queue, reader, risks, checkpointer_ended) = if let Some(location) = location {
-            let process = opener.instance.as_ref().map(|_| opener.process);
-            let location = location.for_process(process);
-            let risks = location.risks().clone();
-            let (writer, pool) = postgres::open::open(location, chain, clock.clone()).await?;
-            (Queue::start(writer), Reader::Postgres(pool), risks, None)
-        } else {
-            let location = sqlite::location::Location::parse(&url)?;
-            let risks = location.risks().clone();
-            let (writer, pool) = sqlite::open::open(location, chain)?;
-            let ended = writer.checkpointer_ended();
-            (Queue::start_on_its_own_thread(writer)?, Reader::Sqlite(pool), risks, Some(ended))
+        let (chain, risks) = (opener.chain.clone(), database.risks().clone());
+        let (queue, reader, server, checkpointer_ended) = match database {
+            Database::Server(location) => {
+                let process = opener.instance.as_ref().map(|_| opener.process);
+                let server = location.clone();
+                let (writer, pool) =
+                    postgres::open::open(location.for_process(process), chain, clock.clone()).await?;
+                (Queue::start(writer), Reader::Postgres(pool), Some(server), None)
+            }
+            Database::File(location) => {
+                let (writer, pool) = sqlite::open::open(location, chain)?;
+                let ended = writer.checkpointer_ended();
+                (Queue::start_on_its_own_thread(writer)?, Reader::Sqlite(pool), None, Some(ended))
+            }
         };
         Ok(Self::new(queue, reader, url, opener, clock, Place { risks, server }, checkpointer_ended))
+    }
+}
+
+/// Where a store is.
+enum Database {
+    Server(Location),
+    File(sqlite::location::Location),
+}
+
+impl Database {
+    fn parse(url: &StoreUrl, clock: &Clock) -> Result<Self, StoreError> {
+        if url.is_postgres() {
+            Location::parse(url, clock).map(Self::Server)
+        } else {
+            sqlite::location::Location::parse(url).map(Self::File)
+        }
+    }
+
+    fn risks(&self) -> &ObservedRisks {
+        match self {
+            Self::Server(location) => location.risks(),
+            Self::File(location) => location.risks(),
+        }
     }
 }
 

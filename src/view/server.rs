@@ -1,16 +1,16 @@
-//! The server of the store.
+//! The store: its risks, and its server.
 
 use serde::Serialize;
 
-use crate::store::ServerReport;
+use crate::store::{ServerReport, Store};
 
-/// The store's server as this node sees it. A store in a file has none.
+/// The store as this node sees it. One in a file has no server.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ServerView {
     /// The host and the port that took writes last.
     pub server: Option<String>,
-    /// Settings with which it can lose messages.
+    /// States in which the store can lose, hide or change messages.
     pub risks: Vec<RiskView>,
     /// The clock of this machine less that of the server, in seconds.
     pub clock_difference_seconds: Option<f64>,
@@ -22,7 +22,7 @@ pub struct ServerView {
     pub nodes: Vec<NodeClockView>,
 }
 
-/// A setting with which the server can lose messages.
+/// A state in which the store can lose, hide or change messages.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct RiskView {
@@ -44,15 +44,20 @@ pub struct NodeClockView {
     pub clock_difference_seconds: Option<f64>,
 }
 
-impl From<&ServerReport> for ServerView {
-    fn from(report: &ServerReport) -> Self {
+impl ServerView {
+    /// The risks of `store`, and its server.
+    #[must_use]
+    pub fn new(store: &Store, report: Option<&ServerReport>) -> Self {
+        let accepted = store.accepted_risks();
+        let risks = store.risks();
+        let risks = risks
+            .iter()
+            .map(|risk| RiskView { code: risk.code(), accepted: accepted.contains(risk) })
+            .collect();
+        let Some(report) = report else { return Self { risks, ..Self::default() } };
         Self {
             server: Some(report.server.clone()),
-            risks: report
-                .risks
-                .iter()
-                .map(|risk| RiskView { code: risk.code(), accepted: report.accepted.contains(risk) })
-                .collect(),
+            risks,
             clock_difference_seconds: report.clock.map(|clock| clock.ahead.as_secs_f64()),
             clock_uncertainty_seconds: report.clock.map(|clock| clock.uncertainty.as_secs_f64()),
             clock_measured_at: report.clock.map(|clock| clock.at.to_string()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pcd_platform::pki::KeyType;
 
-use crate::harness::{Platform, Site, Wire, eventually, framed, message};
+use crate::harness::{Cli, Platform, Site, Wire, eventually, framed, message};
 
 const NAME: &str = "00A037FFFE000001";
 
@@ -145,4 +145,26 @@ fn messages_are_listed_in_order_of_arrival_across_steps_of_the_clock_and_restart
         assert!(time(&ids[0]) - time(&ids[5]) <= 340, "at most as far ahead as the clock once was: {ids:?}");
         platform.stop();
     }
+}
+
+/// A certificate that seems to have expired may be valid, and the clock wrong.
+#[test]
+fn an_expired_certificate_and_a_clock_that_is_not_believed_are_named_together() {
+    let site = with_clock(Site::new());
+    site.start().stop();
+    set(&site, "+4000d");
+    let (_, checked, _) = Cli::of(&site).try_run(&["check"]);
+    let expired = checked.lines().find(|line| line.starts_with("error") && line.contains("expired"));
+    assert!(expired.is_some_and(|line| line.contains("or the clock of this machine is wrong")), "{checked}");
+    let (status, _, stderr) = Cli::without_store(&site).try_run(&["serve"]);
+    assert_eq!(status.code(), Some(78), "{stderr}");
+    let doubt = stderr.lines().find(|line| line.starts_with("warning:")).unwrap_or_default();
+    assert!(
+        doubt.contains("the clock of this machine") && doubt.contains("was believed last at"),
+        "{stderr}"
+    );
+    // A clock that is believed is no cause.
+    set(&site, "+0");
+    let (_, checked, _) = Cli::of(&site).try_run(&["check"]);
+    assert!(!checked.contains("clock of this machine is wrong"), "{checked}");
 }

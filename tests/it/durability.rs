@@ -88,7 +88,7 @@ fn what_is_acknowledged_survives_an_immediate_stop_whatever_synchronous_commit_i
 }
 
 /// What brings each risk about while the platform is connected, and what ends it.
-const CHANGES: [(StoreRisk, &str, &str); 9] = [
+const CHANGES: [(StoreRisk, &str, &str); 10] = [
     (StoreRisk::FsyncOff, "SYSTEM SET fsync = off", "SYSTEM RESET fsync"),
     (StoreRisk::FullPageWritesOff, "SYSTEM SET full_page_writes = off", "SYSTEM RESET full_page_writes"),
     (StoreRisk::ZeroDamagedPagesOn, "SYSTEM SET zero_damaged_pages = on", "SYSTEM RESET zero_damaged_pages"),
@@ -113,6 +113,11 @@ const CHANGES: [(StoreRisk, &str, &str); 9] = [
         StoreRisk::HiddenRows,
         "TABLE message ENABLE ROW LEVEL SECURITY",
         "TABLE message DISABLE ROW LEVEL SECURITY",
+    ),
+    (
+        StoreRisk::ChangedIndex,
+        "TABLE audit DROP CONSTRAINT audit_node_number_key",
+        "TABLE audit ADD CONSTRAINT audit_node_number_key UNIQUE (node, number)",
     ),
 ];
 
@@ -154,6 +159,13 @@ fn nothing_is_acknowledged_while_the_server_may_lose_it() {
         assert!(status.code() == Some(1) && checked.contains(code), "{checked}");
         let (status, _, stderr) = platform.cli().try_run(&["device", "add", "ANOTHER"]);
         assert!(status.code() == Some(69) && stderr.contains(code), "{stderr}");
+        let (status, listed, stderr) = platform.cli().try_run(&["message", "list"]);
+        assert!(
+            status.success() && stderr.starts_with("warning:") && stderr.contains(code),
+            "{listed} {stderr}"
+        );
+        let (status, checked, _) = platform.cli().try_run(&["store", "check"]);
+        assert!(status.code() == Some(1) && checked.contains(code), "{checked}");
         change(&server, database, cure);
         eventually("it is ready again", || platform.get("/readyz").0 == 200);
         eventually("the risk is over", || metric() == 0.0);
@@ -206,4 +218,39 @@ fn an_accepted_risk_is_shown_and_does_not_stop_the_platform() {
     assert_eq!(status.code(), Some(69), "{stderr}");
     let error = stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
     assert!(error.contains("fsync-off") && !error.contains("full-page-writes-off"), "{stderr}");
+}
+
+#[test]
+fn the_risks_of_a_file_are_shown_and_reading_commands_go_on() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit(NAME, &[]);
+    let mut wire = connect(&site, &platform);
+    wire.write(&framed(&message(NAME, "1")));
+    assert_eq!(wire.verdict().0, "CA");
+    let shown = || {
+        let shown: serde_json::Value = serde_json::from_str(&platform.get("/api/store").1).unwrap();
+        shown["risks"].clone()
+    };
+    assert_eq!(shown(), serde_json::json!([]));
+    let file = site.path().join("platform.db");
+    let outside = rusqlite::Connection::open(&file).unwrap();
+    outside.execute_batch("DROP INDEX message_resend").unwrap();
+    wire.write(&framed(&message(NAME, "2")));
+    let answer = wire.answer().unwrap();
+    assert_eq!(field(&answer, "MSA", 1), "CE", "{answer:?}");
+    assert_eq!(shown(), serde_json::json!([{ "code": "changed-index", "accepted": false }]));
+    for words in [&["message", "list"][..], &["audit", "list"], &["device", "list"], &["store", "retention"]]
+    {
+        let (status, _, stderr) = platform.cli().try_run(words);
+        assert!(status.success() && stderr.contains("changed-index"), "{words:?}: {stderr}");
+    }
+    for words in [&["store", "check"][..], &["audit", "verify"]] {
+        let (status, stdout, stderr) = platform.cli().try_run(words);
+        assert!(status.code() == Some(1) && stderr.contains("changed-index"), "{words:?}: {stdout}{stderr}");
+    }
+    for words in [&["message", "export"][..], &["audit", "export"], &["device", "suspend", NAME]] {
+        let (status, stdout, stderr) = platform.cli().try_run(words);
+        assert!(status.code() == Some(69) && stdout.is_empty(), "{words:?}: {stdout}{stderr}");
+    }
 }

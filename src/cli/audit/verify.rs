@@ -7,7 +7,7 @@ use crate::cli::context::failed;
 use crate::cli::operator::operator;
 use crate::cli::{Exit, Failure, Outcome, Output};
 use crate::model::explained;
-use crate::store::{ChainReport, EndFile, HeadReport, RememberedEnd, Store};
+use crate::store::{ChainReport, EndFile, HeadReport, RememberedEnd, Store, StoreError};
 
 /// What is demanded of the trail besides intact chains.
 pub(super) struct Demands<'a> {
@@ -33,7 +33,9 @@ pub(super) async fn run(
     for report in &reports {
         output.print(&ChainView::new(report), ChainView::line)?;
     }
-    let mut intact = reports.iter().all(|report| report.verdict.is_ok());
+    // With a risk, what was read may not be what is stored.
+    let mut intact =
+        store.unaccepted_risks().is_empty() && reports.iter().all(|report| report.verdict.is_ok());
     let mut missing_heads = Vec::new();
     for head in heads {
         let report = store.look_up_head(head, verifier).await.map_err(failed)?;
@@ -53,6 +55,7 @@ pub(super) async fn run(
     // The result stands even if it cannot be recorded: a tampered trail may refuse new rows.
     let verified = Event::AuditVerified { chains, missing_heads, actor: operator() };
     if let Err(error) = store.audit(verified).await {
+        intact &= !matches!(error, StoreError::Dropped(_));
         output.warn(&format!(
             "the verification could not be recorded in the audit trail: {}",
             explained(&error)

@@ -7,7 +7,7 @@ use crate::cli::audit::verify::missing_heads;
 use crate::cli::context::failed;
 use crate::cli::text::counted;
 use crate::cli::{Exit, Outcome, Output};
-use crate::model::MessageId;
+use crate::model::{MessageId, StoreRisk};
 use crate::store::{Contents, EndFile, Inspection, NamedMessages, Store, Unexplained};
 
 /// What was found.
@@ -15,6 +15,8 @@ use crate::store::{Contents, EndFile, Inspection, NamedMessages, Store, Unexplai
 #[serde(rename_all = "kebab-case")]
 struct Checked {
     whole: bool,
+    /// States of the store, not accepted, in which it may not show what is in it.
+    risks: Vec<&'static str>,
     /// What the database says is damaged.
     damage: Vec<String>,
     /// Where the audit trail is broken.
@@ -72,18 +74,25 @@ pub(super) async fn run(
              (docs/store.md, \"When the store went back\")"
         )
     }));
-    let checked = Checked::new(inspection, &contents, broken);
+    let risks = store.unaccepted_risks().iter().map(StoreRisk::code).collect();
+    let checked = Checked::new(inspection, &contents, broken, risks);
     output.print(&checked, Checked::lines)?;
     Ok(if checked.whole { Exit::Done } else { Exit::Failed })
 }
 
 impl Checked {
-    fn new(inspection: Inspection, contents: &Contents, broken: Vec<String>) -> Self {
+    fn new(
+        inspection: Inspection,
+        contents: &Contents,
+        broken: Vec<String>,
+        risks: Vec<&'static str>,
+    ) -> Self {
         let Inspection { damage, schema, messages, rejected, audit_rows, devices } = inspection;
         let not_asked = damage.is_none();
         let damage = damage.unwrap_or_default();
         Self {
-            whole: damage.is_empty() && broken.is_empty() && contents.are_whole(),
+            whole: risks.is_empty() && damage.is_empty() && broken.is_empty() && contents.are_whole(),
+            risks,
             damage,
             broken,
             altered: Named::new(&contents.altered),
@@ -102,7 +111,7 @@ impl Checked {
     }
 
     fn lines(&self) -> String {
-        let mut lines = Vec::new();
+        let mut lines: Vec<_> = self.risks.iter().map(|risk| format!("risk    store: {risk}")).collect();
         match (self.not_asked, self.damage.as_slice()) {
             (true, _) => lines.push("-       database: ask the server (pg_amcheck)".to_owned()),
             (false, []) => lines.push("ok      database: its structure is not damaged".to_owned()),

@@ -55,7 +55,7 @@ pub(super) async fn run(config: ConfigFile, command: Command, output: Output, cl
     if let Command::Retention { force } = command {
         return retention::run(&config, force, output, clock).await;
     }
-    let store = config.open_store(clock).await?;
+    let store = config.open_store(clock, output).await?;
     let outcome = match command {
         Command::Backup { file } => backup(file, &store, output).await,
         Command::Check => {

@@ -34,7 +34,7 @@ struct Retention {
 }
 
 pub(super) async fn run(config: &ConfigFile, force: bool, output: Output, clock: &Clock) -> Outcome {
-    let store = config.open_store(clock).await?;
+    let store = config.open_store(clock, output).await?;
     let config = config.load()?.store;
     let outcome = report(&config, force, &store, clock).await;
     store.close().await;

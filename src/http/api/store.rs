@@ -8,12 +8,10 @@ use super::response::unavailable;
 use crate::http::AdminState;
 use crate::view::ServerView;
 
-/// The server of the store: its risks, and the clocks of all nodes.
+/// The risks of the store, its server, and the clocks of all nodes.
 pub(in crate::http) async fn store(State(state): State<AdminState>) -> Response {
     match state.store.server_report().await {
-        Ok(report) => {
-            Json(report.as_ref().map_or_else(ServerView::default, ServerView::from)).into_response()
-        }
+        Ok(report) => Json(ServerView::new(&state.store, report.as_ref())).into_response(),
         Err(error) => unavailable(&error),
     }
 }

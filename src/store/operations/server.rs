@@ -1,6 +1,6 @@
 //! The server of the store.
 
-use crate::model::{Clock, StoreUrl};
+use crate::model::{Clock, StoreRisks, StoreUrl};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::postgres::location::Location;
@@ -9,6 +9,25 @@ use crate::store::server::report::ServerReport;
 use crate::store::statement::Statement;
 
 impl Store {
+    /// The states in which the store can lose, hide or change messages, as this process has observed them
+    /// last.
+    #[must_use]
+    pub fn risks(&self) -> StoreRisks {
+        self.observed_risks().observed()
+    }
+
+    /// Those that the operator does not accept: nothing is written.
+    #[must_use]
+    pub fn unaccepted_risks(&self) -> StoreRisks {
+        self.risks().without(self.accepted_risks())
+    }
+
+    /// Those that the operator accepts.
+    #[must_use]
+    pub fn accepted_risks(&self) -> StoreRisks {
+        self.observed_risks().accepted()
+    }
+
     /// The server, its risks and its clock, and the clocks of all nodes; `None` for a file.
     ///
     /// # Errors

@@ -74,6 +74,15 @@ impl Connection for PgConnection {
         Ok(done.rows_affected())
     }
 
+    async fn run_deferred(&mut self) -> Result<(), StoreError> {
+        self.run("SET CONSTRAINTS ALL IMMEDIATE").await
+    }
+
+    async fn count(&mut self, statement: Statement) -> Result<u64, StoreError> {
+        let rows = statement.query::<Postgres>().fetch_all(self).await.map_err(classify)?;
+        Ok(rows.len() as u64)
+    }
+
     async fn insert_messages(
         &mut self,
         messages: &[IncomingMessage<'_>],

@@ -16,11 +16,12 @@ pub(in crate::store) fn classify(error: sqlx::Error) -> StoreError {
         (Some(CORRUPTED), _) if matches!(code.as_deref(), Some("XX001" | "XX002")) => {
             StoreError::Corrupt { place: "the database", source: Some(Arc::new(error.into())) }
         }
-        // The class has both privileges and what a view or a rule does to a statement.
-        (Some(ACCESS | NOT_SUPPORTED | STATE), _) if is_no_table(code.as_deref()) => {
+        (Some(ACCESS), _) if is_denied(code.as_deref()) => StoreError::Denied(Arc::new(error)),
+        // The class has privileges, and what a view, a rule or a changed column does to a statement.
+        (Some(ACCESS), _) => StoreError::NoTable(Arc::new(error)),
+        (Some(NOT_SUPPORTED | STATE), _) if is_no_table(code.as_deref()) => {
             StoreError::NoTable(Arc::new(error))
         }
-        (Some(ACCESS), _) => StoreError::Denied(Arc::new(error)),
         (_, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => {
             StoreError::Corrupt { place: "a row", source: Some(Arc::new(error.into())) }
         }
@@ -37,9 +38,15 @@ pub(super) fn is_conflict(error: &StoreError) -> bool {
 }
 
 /// feature_not_supported (a rule in place of an INSERT), object_not_in_prerequisite_state (a view that takes
-/// no rows), wrong_object_type, invalid_column_reference (the unique index of a table is missing)
+/// no rows)
 fn is_no_table(code: Option<&str>) -> bool {
-    matches!(code, Some("0A000" | "55000" | "42809" | "42P10"))
+    matches!(code, Some("0A000" | "55000"))
+}
+
+/// insufficient_privilege; undefined_table, undefined_function: without `USAGE` on their schema they cannot
+/// be seen
+fn is_denied(code: Option<&str>) -> bool {
+    matches!(code, Some("42501" | "42P01" | "42883"))
 }
 
 /// Whether another process of this node has written to its audit chain while this one waited for the lock.

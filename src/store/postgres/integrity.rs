@@ -43,9 +43,10 @@ pub(super) fn table_risks(schema: &SchemaName, expected: Expected) -> String {
         Expected::AnyVersion => format!("(WITH {own} SELECT {general})"),
         Expected::ThisVersion => {
             let (triggers, code) = (found_triggers(&namespace), foreign_code(schema, &namespace));
+            let missing_index = missing_index();
             let listed = TRIGGERS.map(|(table, name, ..)| format!("('{table}', '{name}')")).join(", ");
             format!(
-                "(WITH {own}, found AS ({triggers}) SELECT {general} | {code}
+                "(WITH {own}, found AS ({triggers}) SELECT {general} | {code} | {missing_index}
                 | CASE WHEN EXISTS (SELECT FROM own WHERE oid IS NULL) THEN 64 ELSE 0 END
                 | CASE WHEN EXISTS (SELECT FROM found WHERE NOT is_expected) THEN 128 ELSE 0 END
                 | CASE WHEN EXISTS (
@@ -133,6 +134,25 @@ fn foreign_code(schema: &SchemaName, namespace: &str) -> String {
     )
 }
 
+/// A unique index that is missing, or does not do what that of the migrations does. Its name does not count,
+/// nor how full its pages are. Constraints (`PRIMARY KEY`, `UNIQUE`) are indexes as well; one that is checked
+/// at the end of the transaction only is none for `ON CONFLICT`.
+fn missing_index() -> String {
+    let wanted = UNIQUE_INDEXES.map(|(table, definition)| format!("('{table}', '{definition}')")).join(", ");
+    format!(
+        "CASE WHEN EXISTS (
+            SELECT FROM (VALUES {wanted}) AS wanted (on_table, definition)
+            JOIN own ON own.name = wanted.on_table AND relkind = 'r'
+            WHERE NOT EXISTS (
+                SELECT FROM pg_index
+                WHERE indrelid = own.oid AND indisunique AND indimmediate AND indisvalid AND indisready
+                    AND regexp_replace(pg_get_indexdef(indexrelid), '^.* USING | WITH [(][^)]*[)]', '', 'g')
+                        = definition
+            )
+        ) THEN 512 ELSE 0 END"
+    )
+}
+
 /// The bits of `pg_trigger.tgtype`.
 mod kind {
     pub(super) const ROW: i16 = 1;
@@ -158,6 +178,27 @@ const TRIGGERS: [(&str, &str, &str, i16, &str, &str); 6] = [
         "",
     ),
     ("device", "device_changed", "device_changed", kind::INSERT | kind::UPDATE | kind::DELETE, "", ""),
+];
+
+/// Table, and the end of the definition of each unique index, as the server prints it.
+const UNIQUE_INDEXES: [(&str, &str); 17] = [
+    ("message", "btree (id)"),
+    ("message", "btree (device, correlation, digest) WHERE (rejection IS NULL)"),
+    ("message_identity", "btree (identity, message)"),
+    ("alert_report", "btree (device, report)"),
+    ("reconsidered", "btree (original)"),
+    ("reconsidered", "btree (message)"),
+    ("outbox", "btree (id)"),
+    ("outbox", "btree (device, control_id) WHERE (outcome IS NULL)"),
+    ("audit", "btree (sequence)"),
+    ("audit", "btree (node, number)"),
+    ("audit_end", "btree (node)"),
+    ("audit_begin", "btree (node)"),
+    ("device", "btree (id)"),
+    ("device_revision", "btree (one)"),
+    ("seen_identity", "btree (device, identity)"),
+    ("node_lease", "btree (node)"),
+    ("confirmed_clock", "btree (one)"),
 ];
 
 /// Name, language, whether it runs as its owner, whether it sets the search path, and the SHA-256 of its

@@ -125,7 +125,7 @@ impl Location {
 
     async fn observe_risks(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         self.risks().observe(durability::examine(connection, self.schema(), self.expected()).await?);
-        self.risks().require_accepted()
+        self.risks().require_openable()
     }
 
     /// The clock of the server, as observed by the connections of this location and its clones.
@@ -209,6 +209,7 @@ impl Location {
     /// Connects, and sets the timeouts of the writer.
     pub(in crate::store) async fn connect_to_write(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.connect().await?;
+        self.risks().require_accepted()?;
         prepare(&mut connection, WRITE).await?;
         durability::accept(&mut connection, self.risks().accepted()).await?;
         if self.clock().is_manual() {

@@ -24,7 +24,12 @@ pub(in crate::store) async fn open(
     chain: OwnChain,
     clock: Clock,
 ) -> Result<(Writer, ReadPool), StoreError> {
-    let connection = location.connect_to_write().await?;
+    let connection = match location.connect_to_write().await {
+        Ok(connection) => Ok(connection),
+        // It was opened to read: what is written is refused.
+        Err(error @ StoreError::Risky(_)) if location.risks().require_openable().is_ok() => Err(error),
+        Err(error) => return Err(error),
+    };
     let pool = ReadPool::open(location.clone());
     Ok((Writer::new(location, chain, clock, connection), pool))
 }

@@ -60,11 +60,17 @@ pub(super) async fn write(
     let mut trail = Vec::with_capacity(entries.len());
     for Entry { at, write } in entries {
         match write {
-            Write::Message { record, .. } if record.alerts.is_empty() && record.not_allowed.is_empty() => {
+            Write::Message { record, .. }
+                if record.alerts.is_empty()
+                    && record.not_allowed.is_empty()
+                    && record.reconsideration.is_none() =>
+            {
                 trail.push((*at, record.event()));
             }
-            // A signature also moves the recorded end of the chain.
-            Write::Audit(event) if event.name() != Event::AUDIT_SIGNED => trail.push((*at, event.clone())),
+            // A signature also moves the recorded end of the chain, and what an operator does is read back.
+            Write::Audit(event) if event.name() != Event::AUDIT_SIGNED && !event.is_by_operator() => {
+                trail.push((*at, event.clone()));
+            }
             _ => return Ok(None),
         }
     }

@@ -49,13 +49,16 @@ struct Reconnecting {
 }
 
 impl Writer {
-    pub(super) const fn new(
+    /// `connection`: or why there is none yet.
+    pub(super) fn new(
         location: Location,
         chain: OwnChain,
         clock: Clock,
-        connection: PgConnection,
+        connection: Result<PgConnection, StoreError>,
     ) -> Self {
-        Self { location, chain, clock, state: State::Connected(connection), end: None, examined: None }
+        let lost = |reason| State::Lost(Reconnecting::start(&location, &clock, reason));
+        let state = connection.map_or_else(lost, State::Connected);
+        Self { location, chain, clock, state, end: None, examined: None }
     }
 
     /// Writes a batch. Retries it when it was rolled back and may succeed now.

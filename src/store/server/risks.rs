@@ -6,7 +6,7 @@
 //! own round trip: see [`crate::store::postgres::durability`]. A file is examined before and after each
 //! commit.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::metrics::Metrics;
@@ -21,6 +21,8 @@ pub(in crate::store) struct ObservedRisks(Arc<Inner>);
 struct Inner {
     observed: AtomicU16,
     accepted: AtomicU16,
+    /// Whether the store may be opened with a risk, to read it.
+    opens_to_read: AtomicBool,
     metrics: OnceLock<Metrics>,
 }
 
@@ -29,6 +31,17 @@ impl ObservedRisks {
         let risks = Self::default();
         risks.0.accepted.store(accepted.bits(), Ordering::Relaxed);
         risks
+    }
+
+    /// From now on the store is opened in any state. What is written needs one that is accepted all the same.
+    pub(in crate::store) fn open_to_read(&self) {
+        self.0.opens_to_read.store(true, Ordering::Relaxed);
+    }
+
+    /// # Errors
+    /// [`StoreError::Risky`] when the store must not be opened in its state.
+    pub(in crate::store) fn require_openable(&self) -> Result<(), StoreError> {
+        if self.0.opens_to_read.load(Ordering::Relaxed) { Ok(()) } else { self.require_accepted() }
     }
 
     /// Replaces the accepted risks.

@@ -1,8 +1,9 @@
-//! Whether the tables and triggers of a file are what the migrations made.
+//! Whether the tables, triggers and indexes of a file are what the migrations made.
 //!
 //! Who may write the file can put a view in the place of a table, or add a trigger that drops or changes what
 //! is stored, and SQLite reports a commit all the same. What is expected is made by the same migrations in
-//! memory, and compared with the text that SQLite keeps of each table and trigger.
+//! memory, and compared with the text that SQLite keeps of each table, trigger and index. Whether an index
+//! has every row is found by reading everything (`store check`).
 
 use std::sync::LazyLock;
 
@@ -67,28 +68,35 @@ fn objects(connection: &Sqlite) -> rusqlite::Result<Vec<Object>> {
 
 fn risks(found: &[Object]) -> StoreRisks {
     let find = |wanted: &Object| found.iter().find(|object| same_name(&object.name, &wanted.name));
-    let (tables, triggers): (Vec<_>, Vec<_>) = EXPECTED.iter().partition(|object| object.kind == "table");
+    let of = |kind: &str| EXPECTED.iter().filter(|object| object.kind == kind).collect::<Vec<_>>();
+    let (tables, triggers, indexes) = (of("table"), of("trigger"), of("index"));
     let is_table = |wanted: &&Object| {
         find(wanted).is_some_and(|object| {
             object.kind == "table" && object.root > 0 && (wanted.sql.is_empty() || same_text(object, wanted))
         })
     };
-    let is_trigger = |wanted: &&Object| find(wanted).is_some_and(|object| is_same_trigger(object, wanted));
+    // One that is not unique may be missing: then only searches are slow.
+    let is_index = |wanted: &&Object| match find(wanted) {
+        Some(object) => is_same(object, wanted),
+        None => !wanted.sql.starts_with("CREATE UNIQUE"),
+    };
+    let is_trigger = |wanted: &&Object| find(wanted).is_some_and(|object| is_same(object, wanted));
     let is_foreign = |object: &&Object| {
         object.kind == "trigger"
             && tables.iter().any(|table| same_name(&table.name, &object.table))
-            && !triggers.iter().any(|wanted| is_same_trigger(object, wanted))
+            && !triggers.iter().any(|wanted| is_same(object, wanted))
     };
     let risks = [
         (StoreRisk::NotATable, !tables.iter().all(is_table)),
         (StoreRisk::TriggersOff, !triggers.iter().all(is_trigger)),
         (StoreRisk::ForeignCode, found.iter().any(|object| is_foreign(&object))),
+        (StoreRisk::ChangedIndex, !indexes.iter().all(is_index)),
     ];
     risks.into_iter().filter_map(|(risk, is_there)| is_there.then_some(risk)).collect()
 }
 
-fn is_same_trigger(object: &Object, wanted: &Object) -> bool {
-    object.kind == "trigger"
+fn is_same(object: &Object, wanted: &Object) -> bool {
+    object.kind == wanted.kind
         && same_name(&object.name, &wanted.name)
         && same_name(&object.table, &wanted.table)
         && same_text(object, wanted)
@@ -128,14 +136,14 @@ fn made_by_migrations() -> rusqlite::Result<Vec<Object>> {
 
 const SELECT_OBJECTS: &str = "
 SELECT type, name, tbl_name, coalesce(rootpage, 0), coalesce(sql, '') FROM sqlite_master
-WHERE type IN ('table', 'trigger', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+WHERE type IN ('table', 'trigger', 'view', 'index') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_difference_from_the_migrations_is_a_risk_and_an_index_or_another_table_is_none() {
+    fn each_difference_from_the_migrations_is_a_risk_and_another_index_or_table_is_none() {
         let altered = |sql: &str| {
             let connection = Sqlite::open_in_memory().unwrap();
             for migration in MIGRATOR.iter() {
@@ -153,6 +161,16 @@ mod tests {
             ("DROP TABLE probe; CREATE TABLE probe (one INTEGER PRIMARY KEY, at INTEGER)", "not-a-table"),
             ("DROP TABLE seen_identity", "not-a-table"),
             ("DROP TRIGGER audit_no_delete", "triggers-off"),
+            ("DROP INDEX message_resend", "changed-index"),
+            ("DROP INDEX outbox_control_id", "changed-index"),
+            (
+                "DROP INDEX message_resend; CREATE UNIQUE INDEX message_resend ON message (device, control_id)
+                 WHERE rejection IS NULL",
+                "changed-index",
+            ),
+            ("DROP INDEX message_device; CREATE INDEX message_device ON message (device) WHERE id IS NULL",
+                "changed-index"),
+            ("DROP INDEX message_device", ""),
             ("CREATE TRIGGER mine BEFORE INSERT ON Message BEGIN SELECT raise(ignore); END", "foreign-code"),
             (
                 "DROP TRIGGER audit_no_update;

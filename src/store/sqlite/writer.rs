@@ -47,19 +47,25 @@ impl Writer {
         let file = DatabaseFile::open(&location)?;
         let checkpointer = Checkpointer::start(location.connect_to_write()?);
         let mut writer = Self { location, file, chain, connection: None, examined: None, checkpointer };
-        writer.require_own_schema(&connection)?;
+        writer.examine(&connection)?;
+        writer.location.risks().require_openable()?;
         writer.connection = Some(connection);
         Ok(writer)
     }
 
-    /// Examines the schema if it has changed since it was examined last.
     fn require_own_schema(&mut self, connection: &Sqlite) -> Result<(), StoreError> {
+        self.examine(connection)?;
+        self.location.risks().require_accepted()
+    }
+
+    /// Examines the schema if it has changed since it was examined last.
+    fn examine(&mut self, connection: &Sqlite) -> Result<(), StoreError> {
         let version = integrity::version(connection)?;
         if self.examined != Some(version) {
             self.location.risks().observe(integrity::examine(connection)?);
             self.examined = Some(version);
         }
-        self.location.risks().require_accepted()
+        Ok(())
     }
 
     /// Cancelled when the checkpoint thread has ended.
@@ -136,6 +142,15 @@ impl Connection for Sqlite {
     async fn execute(&mut self, statement: Statement) -> Result<u64, StoreError> {
         let mut prepared = bound(self, statement)?;
         prepared.raw_execute().map(|rows| rows as u64).map_err(write_error)
+    }
+
+    async fn count(&mut self, statement: Statement) -> Result<u64, StoreError> {
+        let mut prepared = bound(self, statement)?;
+        let (mut rows, mut count) = (prepared.raw_query(), 0);
+        while rows.next().map_err(write_error)?.is_some() {
+            count += 1;
+        }
+        Ok(count)
     }
 
     async fn insert_messages(

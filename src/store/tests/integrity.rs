@@ -126,7 +126,45 @@ $$",
         "DROP POLICY mine ON audit",
         &["hidden-rows"],
     ),
+    (
+        "DROP INDEX message_resend",
+        "CREATE UNIQUE INDEX resend_again ON message (device, correlation, digest) WITH (fillfactor = 70)
+         WHERE rejection IS NULL; ALTER INDEX resend_again RENAME TO message_resend",
+        &["changed-index"],
+    ),
+    (
+        "DROP INDEX message_resend; CREATE UNIQUE INDEX message_resend ON message (device, correlation, digest)
+         WHERE rejection IS NULL AND device <> 'PUMP-1'",
+        "DROP INDEX message_resend; CREATE UNIQUE INDEX message_resend ON message (device, correlation, digest)
+         WHERE rejection IS NULL",
+        &["changed-index"],
+    ),
+    (
+        "DROP INDEX outbox_control_id; CREATE INDEX outbox_control_id ON outbox (device, control_id)
+         WHERE outcome IS NULL",
+        "DROP INDEX outbox_control_id; CREATE UNIQUE INDEX outbox_control_id ON outbox (device, control_id)
+         WHERE outcome IS NULL",
+        &["changed-index"],
+    ),
+    (
+        "ALTER TABLE audit DROP CONSTRAINT audit_node_number_key",
+        "ALTER TABLE audit ADD CONSTRAINT audit_node_number_key UNIQUE (node, number)",
+        &["changed-index"],
+    ),
+    (
+        "ALTER TABLE audit DROP CONSTRAINT audit_node_number_key,
+         ADD CONSTRAINT audit_node_number_key UNIQUE (node, number) DEFERRABLE INITIALLY DEFERRED",
+        "ALTER TABLE audit DROP CONSTRAINT audit_node_number_key,
+         ADD CONSTRAINT audit_node_number_key UNIQUE (node, number)",
+        // The check at the end of the transaction is a trigger.
+        &["foreign-code", "changed-index"],
+    ),
     // What an administrator may want, and what runs nothing.
+    (
+        "ALTER TABLE message ADD COLUMN size BIGINT GENERATED ALWAYS AS (length(raw)) STORED",
+        "ALTER TABLE message DROP COLUMN size",
+        &[],
+    ),
     (
         "CREATE INDEX mine ON message (control_id); CREATE TABLE notes (text TEXT);
          CREATE VIEW mine_too AS SELECT id FROM message; CREATE PUBLICATION mine FOR TABLE message;
@@ -147,6 +185,49 @@ async fn each_difference_of_a_server_from_the_migrations_has_its_risk() {
         assert_eq!(risks(Store::plan_migration(&place.url()).await), *expected, "{cause}");
         place.execute(end).await.unwrap();
         assert_eq!(risks(open(&place).await), [""; 0], "{end}");
+    }
+}
+
+/// The columns of the platform alone are written and tested, so that another one takes no right away.
+#[tokio::test]
+async fn a_generated_column_makes_no_store_unready() {
+    let place = TestStore::on_postgres();
+    let store = open(&place).await.unwrap();
+    for table in ["message", "audit"] {
+        let add = format!("ALTER TABLE {table} ADD COLUMN extra BIGINT GENERATED ALWAYS AS (1) STORED");
+        place.execute(&add).await.unwrap();
+    }
+    store.check().await.unwrap();
+    store.record(place.record("1", b"1")).await.unwrap();
+    assert_eq!(store.messages(&ANY).await.unwrap().len(), 1);
+    // A column that is not there any more is no missing right either.
+    place.execute("ALTER TABLE message RENAME COLUMN peer TO other").await.unwrap();
+    let refused = store.record(place.record("2", b"2")).await;
+    assert!(matches!(refused, Err(StoreError::NoTable(_))), "{refused:?}");
+}
+
+/// Each unique index of the migrations is in the list, and each of the list is one of them.
+#[tokio::test]
+async fn every_unique_index_of_a_server_is_compared() {
+    let place = TestStore::on_postgres();
+    open(&place).await.unwrap();
+    let mut direct = place.connect_directly().await;
+    let indexes = direct
+        .texts(
+            "SELECT indexrelid::regclass::text FROM pg_index JOIN pg_class ON pg_class.oid = indrelid
+             WHERE relnamespace = 'public'::regnamespace AND indisunique
+                AND relname NOT IN ('_sqlx_migrations', 'probe')",
+        )
+        .await;
+    assert_eq!(indexes.len(), 17, "{indexes:?}");
+    for index in indexes {
+        // As a concurrent build that failed leaves it.
+        let set = |valid: bool| {
+            format!("UPDATE pg_index SET indisvalid = {valid} WHERE indexrelid = '{index}'::regclass")
+        };
+        direct.execute(&set(false)).await.unwrap();
+        assert_eq!(risks(open(&place).await), ["changed-index"], "{index}");
+        direct.execute(&set(true)).await.unwrap();
     }
 }
 
@@ -276,7 +357,39 @@ async fn code_that_is_gone_again_leaves_no_session_in_which_messages_vanish() {
 const SESSIONS: &str =
     "SELECT pid::text FROM pg_stat_activity WHERE application_name = 'pcd-platform' AND query LIKE '%audit%'";
 
-battery!(a_row_that_is_dropped_without_an_error_is_not_reported_as_stored);
+battery! {
+    a_row_that_is_dropped_without_an_error_is_not_reported_as_stored,
+    a_store_with_a_risk_is_read_and_not_written,
+}
+
+async fn a_store_with_a_risk_is_read_and_not_written(place: TestStore) {
+    let store = open(&place).await.unwrap();
+    store.record(place.record("1", b"1")).await.unwrap();
+    store.close().await;
+    let (cause, end) = if place.is_postgres() {
+        ("CREATE RULE mine AS ON DELETE TO probe DO INSTEAD NOTHING", "DROP RULE mine ON probe")
+    } else {
+        ("CREATE TRIGGER mine AFTER INSERT ON probe BEGIN SELECT 1; END", "DROP TRIGGER mine")
+    };
+    place.execute(cause).await.unwrap();
+    let chain = OwnChain::new(store.node().clone());
+    let reading = Store::open_to_read(chain, &*place.url(), place.clock.clone()).await.unwrap();
+    assert_eq!(reading.unaccepted_risks().iter().collect::<Vec<_>>(), [StoreRisk::ForeignCode]);
+    assert_eq!(reading.messages(&ANY).await.unwrap().len(), 1);
+    assert!(reading.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
+    assert_eq!(risks(reading.add_device(gateway("GW-1"), "alice").await), ["foreign-code"]);
+    assert_eq!(risks(reading.record(place.record("2", b"2")).await), ["foreign-code"]);
+    assert!(reading.devices().await.unwrap().is_empty());
+    reading.close().await;
+    assert_eq!(risks(open(&place).await), ["foreign-code"], "who writes does not open it");
+    let existing = Store::open_existing(store.node().clone(), &*place.url(), place.clock.clone()).await;
+    assert_eq!(risks(existing), ["foreign-code"]);
+    place.execute(end).await.unwrap();
+    let chain = OwnChain::new(store.node().clone());
+    let reading = Store::open_to_read(chain, &*place.url(), place.clock.clone()).await.unwrap();
+    assert!(reading.unaccepted_risks().is_empty());
+    reading.add_device(gateway("GW-1"), "alice").await.unwrap();
+}
 
 /// A role that may create schemas, and nothing else.
 #[tokio::test]

@@ -14,6 +14,7 @@ mod opening;
 mod outbox;
 mod own_chain;
 mod plans;
+mod read_back;
 mod relay;
 mod retention;
 mod rights;

@@ -219,7 +219,7 @@ async fn a_shorter_chain_with_another_signed_row_was_rewritten(place: TestStore)
         let end = ChainHead { number: 9, hash: [9; 32].into() };
         let remembered = RememberedEnd { end, signed: Some(signed) };
         let chain = OwnChain::containing(store.node().clone(), Some(remembered));
-        let command = Store::open_chain(chain, &*place.url(), place.clock.clone()).await.unwrap();
+        let command = Store::open_to_read(chain, &*place.url(), place.clock.clone()).await.unwrap();
         match command.audit(stopped()).await {
             Err(StoreError::Diverged(divergence)) => assert_eq!(divergence.finding(), finding),
             other => panic!("{other:?}"),

@@ -10,11 +10,11 @@ use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::own_chain::OwnChain;
 use crate::store::statement::Statement;
-use crate::store::write::chain::link_events;
+use crate::store::write::chain::{ChainedEvent, link_events};
 use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
-use crate::store::write::{alert, clock, directory, identity, outbox, reconsidered, retention};
+use crate::store::write::{alert, clock, directory, identity, outbox, read_back, reconsidered, retention};
 
 /// The result of a committed batch.
 #[derive(Debug, Clone)]
@@ -214,7 +214,8 @@ async fn apply(
             outcomes.extend(apply_messages(connection, &messages, &mut trail).await?);
         }
     }
-    append(connection, node, end, &trail).await?;
+    let rows = append(connection, node, end, &trail).await?;
+    read_back::require(connection, node, entries, &outcomes, &trail, &rows).await?;
     Ok(outcomes)
 }
 
@@ -291,18 +292,19 @@ async fn apply_entry(
     Ok(WriteOutcome::Applied)
 }
 
-/// Appends the rows of `trail` to the audit chain.
+/// Appends the rows of `trail` to the audit chain. Returns them.
 async fn append(
     connection: &mut impl Connection,
     node: &NodeName,
     end: &mut ChainHead,
     trail: &[(Timestamp, Event)],
-) -> Result<(), StoreError> {
+) -> Result<Vec<ChainedEvent>, StoreError> {
     if trail.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let rows = link_events(node, end, trail);
-    connection.append_audit(node, &rows, end).await
+    connection.append_audit(node, &rows, end).await?;
+    Ok(rows)
 }
 
 impl From<StoreError> for CommitError {
@@ -316,8 +318,8 @@ impl From<StoreError> for CommitError {
 /// a lock on one of them must not delay the writer.
 ///
 /// [`Store::check_rights`]: crate::store::Store::check_rights
-const INSERT_NO_MESSAGE: &str = "INSERT INTO message SELECT * FROM message WHERE FALSE";
-const INSERT_NO_AUDIT_ROW: &str = "INSERT INTO audit SELECT * FROM audit WHERE FALSE";
+const INSERT_NO_MESSAGE: &str = "INSERT INTO message (id) SELECT id FROM message WHERE FALSE";
+const INSERT_NO_AUDIT_ROW: &str = "INSERT INTO audit (node) SELECT node FROM audit WHERE FALSE";
 
 const UPSERT_PROBE: &str =
     "INSERT INTO probe (one, at) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET at = excluded.at";

@@ -37,6 +37,14 @@ pub(in crate::store) trait Connection: Send {
     /// Runs a statement. Returns the number of rows that changed.
     fn execute(&mut self, statement: Statement) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
+    /// Runs what waits for the end of the transaction, such as a deferred trigger. SQLite has no such thing.
+    fn run_deferred(&mut self) -> impl Future<Output = Result<(), StoreError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// Runs a SELECT. Returns the number of its rows.
+    fn count(&mut self, statement: Statement) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
     /// Inserts the messages that are not resends. Returns the outcome of each.
     fn insert_messages(
         &mut self,

@@ -175,12 +175,12 @@ fn device_added(device: &Device, actor: &str) -> Event {
 }
 
 /// The identities as text.
-fn patterns(device: &Device) -> Vec<String> {
+pub(super) fn patterns(device: &Device) -> Vec<String> {
     device.speaks_for.iter().map(ToString::to_string).collect()
 }
 
 /// The keys of the issuers as text.
-fn issuers(device: &Device) -> Vec<String> {
+pub(super) fn issuers(device: &Device) -> Vec<String> {
     device.issuers.iter().map(ToString::to_string).collect()
 }
 

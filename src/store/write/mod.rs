@@ -14,5 +14,6 @@ pub(in crate::store) mod incoming;
 pub(in crate::store) mod lanes;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod queue;
+mod read_back;
 pub(in crate::store) mod reconsidered;
 pub(in crate::store) mod retention;

@@ -167,7 +167,7 @@ impl Site {
 
     /// A store whose triggers the test changes, which stops a platform otherwise.
     pub fn with_changed_triggers(self) -> Self {
-        self.with("store", "accepted-risks = [\"triggers-off\", \"foreign-code\"]")
+        self.with("store", "accepted-risks = [\"triggers-off\", \"foreign-code\", \"changed-index\"]")
     }
 
     /// Sets a variable in the environment of the platform.
