@@ -4,14 +4,18 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether the character changes how the text around it is shown: direction (UAX #9), line and paragraph
-/// separators, characters without a glyph, tags. Control characters are not among them.
+/// Whether the character changes how the text around it is shown, or is not shown at all: direction (UAX #9),
+/// line and paragraph separators, every character of the property Default_Ignorable_Code_Point (Unicode 16:
+/// joiners, fillers, variation selectors, tags), the marks of annotations. Control characters are not among
+/// them.
 #[must_use]
 pub(crate) const fn is_deceptive(character: char) -> bool {
     matches!(character,
-        '\u{AD}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
-        | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}'
-        | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+        | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+        | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+        | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+        | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// A text for people: deceptive characters as `\u{202e}`.
@@ -66,6 +70,42 @@ mod tests {
         assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), text);
         assert!(matches!(without_deception("ward é"), Cow::Borrowed(_)));
         assert!(matches!(json_without_deception("\"ward é\""), Cow::Borrowed(_)));
+    }
+
+    // The ranges of DerivedCoreProperties.txt, and those of other characters that obey the same rule.
+    #[test]
+    fn every_character_that_vanishes_when_printed_is_deceptive() {
+        let ignorable = [
+            (0xAD, 0xAD),
+            (0x34F, 0x34F),
+            (0x61C, 0x61C),
+            (0x115F, 0x1160),
+            (0x17B4, 0x17B5),
+            (0x180B, 0x180F),
+            (0x200B, 0x200F),
+            (0x202A, 0x202E),
+            (0x2060, 0x206F),
+            (0x3164, 0x3164),
+            (0xFE00, 0xFE0F),
+            (0xFEFF, 0xFEFF),
+            (0xFFA0, 0xFFA0),
+            (0xFFF0, 0xFFF8),
+            (0x1BCA0, 0x1BCA3),
+            (0x1D173, 0x1D17A),
+            (0xE0000, 0xE0FFF),
+        ];
+        let others = [(0x2028, 0x2029), (0xFFF9, 0xFFFB)];
+        let is_listed =
+            |code| ignorable.iter().chain(&others).any(|(first, last)| (*first..=*last).contains(&code));
+        for character in '\0'..=char::MAX {
+            assert_eq!(
+                is_deceptive(character),
+                is_listed(u32::from(character)),
+                "{}",
+                character.escape_unicode()
+            );
+        }
+        assert_eq!(without_deception("PUMP\u{34f}\u{fe0f}\u{e0100}"), "PUMP\\u{34f}\\u{fe0f}\\u{e0100}");
     }
 
     #[test]

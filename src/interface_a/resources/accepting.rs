@@ -135,7 +135,7 @@ impl Accepting {
                      frames are taken; raise its limit (MemoryMax= of systemd), or lower max-connections"
                 );
             }
-            Some(shortage) if !memory.exceeds(percent - RECOVERY) && shortage.is_old(now) => {
+            Some(shortage) if memory.has_recovered(percent) && shortage.is_old(now) => {
                 state.memory = None;
                 drop(state);
                 self.0.is_memory_short.store(false, Ordering::Relaxed);
@@ -210,8 +210,6 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 const MEMORY_INTERVAL: Duration = Duration::from_millis(250);
 /// The shortest shortage of memory: its begin and its end are logged.
 const SHORTAGE_TIME: Duration = Duration::from_secs(5);
-/// Percent of the limit below the mark at which a shortage of memory ends.
-const RECOVERY: u64 = 5;
 
 #[cfg(test)]
 mod tests {
@@ -224,7 +222,7 @@ mod tests {
     }
 
     fn used(percent: u64) -> Use {
-        Use { used: percent * 1000, limit: 100_000 }
+        Use { used: percent << 30, limit: 100 << 30 }
     }
 
     #[tokio::test]

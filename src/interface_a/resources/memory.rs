@@ -86,9 +86,21 @@ impl Use {
         self.limit.saturating_sub(self.used)
     }
 
-    /// Whether more than `percent` of the limit is used.
+    /// Whether more than `percent` of the limit is used, or less than [`LEAST_ROOM`] is left.
     pub(super) fn exceeds(self, percent: u64) -> bool {
-        self.used > self.limit / 100 * percent
+        self.used > self.mark(percent)
+    }
+
+    /// Whether so much less than at the mark is used that connections can be taken again.
+    pub(super) fn has_recovered(self, percent: u64) -> bool {
+        self.used <= self.mark(percent).saturating_sub(self.limit / 100 * RECOVERY)
+    }
+
+    /// What may be used, in bytes. Of a limit that the program itself nearly takes up, half is left: it
+    /// would never take a connection otherwise.
+    fn mark(self, percent: u64) -> u64 {
+        let room = LEAST_ROOM.min(self.limit / 2);
+        (self.limit / 100 * percent).min(self.limit - room)
     }
 }
 
@@ -96,6 +108,14 @@ fn total(memory: &str) -> Option<u64> {
     let line = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
+
+/// Bytes that stay free whatever the percentage. Between two looks at the memory (250 ms) every turn of a
+/// handshake may begin one (256 by default, about 100 KiB each with its buffers, its certificates and the
+/// record of its refusal), and a write of the store or a signature take some megabytes.
+const LEAST_ROOM: u64 = 32 << 20;
+
+/// Percent of the limit below the mark at which a shortage of memory ends.
+const RECOVERY: u64 = 5;
 
 /// The kernel's "no limit" of version 1 is the largest number of whole pages.
 const UNLIMITED: u64 = 1 << 60;
@@ -154,6 +174,20 @@ mod tests {
         assert_eq!(fullest(), Some(Use { used: 970, limit: 2048 }));
         group(&top.join("docker/1"), &VERSION_1, "1024", 1000, "");
         assert_eq!(fullest(), Some(Use { used: 1000, limit: 1024 }));
+    }
+
+    #[test]
+    fn a_small_limit_leaves_room_for_what_comes_between_two_looks() {
+        const MIB: u64 = 1 << 20;
+        let at = |used: u64, limit: u64| Use { used: used * MIB, limit: limit * MIB };
+        for (limit, mark) in [(40, 20), (64, 32), (86, 54), (160, 128), (1000, 850)] {
+            assert!(!at(mark - 1, limit).exceeds(85), "{limit}");
+            assert!(at(mark + 1, limit).exceeds(85), "{limit}");
+            let below = mark - limit / 20;
+            assert!(!at(below + 1, limit).has_recovered(85), "{limit}");
+            assert!(at(below - 1, limit).has_recovered(85), "{limit}");
+        }
+        assert!(!Use { used: 0, limit: 0 }.exceeds(85));
     }
 
     #[test]

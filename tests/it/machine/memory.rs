@@ -3,13 +3,16 @@
 //! The kernel's own limit, with sessions until it is reached, on a machine where control groups can be made:
 //!
 //!     cargo test --all-features --test it machine::memory -- --ignored --nocapture
+//!
+//! `PCD_TEST_SESSION_MIB=40` sets the room for sessions, `PCD_TEST_BINARY` another program.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{admitted, ask, shortage};
 use crate::harness::{
-    Credential, Device, Platform, Site, Wire, eventually, framed, message, runtime, tool, where_one_may_mount,
+    Credential, Device, KeyType, Platform, Site, Wire, eventually, framed, message, runtime, tool,
+    where_one_may_mount,
 };
 
 /// Control groups in which one writes what is used.
@@ -130,7 +133,29 @@ impl Drop for KernelGroup {
 
 /// Bytes for sessions, besides what the platform takes without them in whatever build. Above its mark there
 /// is room for what comes in between two looks at the memory.
-const FOR_SESSIONS: u64 = 128 << 20;
+fn for_sessions() -> u64 {
+    std::env::var("PCD_TEST_SESSION_MIB").map_or(128, |mib| mib.parse::<u64>().unwrap()) << 20
+}
+
+/// Peers without an entry in the directory, as fast as two cores let them.
+fn flood_with_refused(site: &Site, platform: &Platform, time: Duration) -> usize {
+    let stranger = site.certificate("STRANGER", KeyType::Ecc);
+    let (runtime, at_once) = (runtime(), Duration::from_secs(2));
+    let end = std::time::Instant::now() + time;
+    let flood = || {
+        let mut refused = 0;
+        while std::time::Instant::now() < end {
+            refused += usize::from(
+                Device::connect_on(&runtime, site, platform.address, &stranger, None, at_once).is_err(),
+            );
+        }
+        refused
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..64).map(|_| scope.spawn(flood)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    })
+}
 
 /// Opens sessions until none is taken any more; how many that were.
 fn fill(site: &Site, platform: &Platform, own: &Credential, open: &mut Vec<Device>) -> usize {
@@ -159,13 +184,16 @@ fn the_kernel_does_not_kill_a_platform_with_too_many_sessions() {
     let mut first = Device::connect(&site, platform.address, &own).unwrap();
     let used = || platform.metric("pcd_memory_used_bytes") as u64;
     eventually("its memory is known", || used() > 0);
-    let limit = used() + FOR_SESSIONS;
+    let limit = used() + for_sessions();
     group.set(limit).unwrap();
     eventually("the limit is known", || platform.metric("pcd_memory_limit_bytes") <= limit as f64);
     let count = fill(&site, &platform, &own, &mut open);
     assert!(is_short(&platform), "{count} sessions");
     assert_eq!(first.code(message("DEVICE", "1")), "CA");
     println!("{count} sessions, {} of {} MiB", used() >> 20, limit >> 20);
+    let refused = flood_with_refused(&site, &platform, Duration::from_secs(10));
+    println!("{refused} refused, {} of {} MiB", used() >> 20, limit >> 20);
+    assert_eq!(first.code(message("DEVICE", "5")), "CA", "after the flood");
     // All leave and come again: what they held is used again.
     drop(open.drain(..));
     eventually("they have left", || platform.metric("pcd_connections_active") == 1.0);
