@@ -55,6 +55,16 @@ impl HelloPatch {
         (replacement != original).then(|| Self { original: original.to_vec(), replacement })
     }
 
+    /// The changes for the ClientHello that answers a HelloRetryRequest, and repeats what is unusable in the
+    /// first one; `None` if rustls can have it as it is. Its length stays.
+    pub(super) fn of_second(hello: &ClientHello<'_>, original: &[u8]) -> Option<Self> {
+        let mut replacement = original.to_vec();
+        if hello.server_name.as_ref().is_some_and(|(_, content)| is_unusable(content)) {
+            hide_name(hello, &mut replacement);
+        }
+        (replacement != original).then(|| Self { original: original.to_vec(), replacement })
+    }
+
     /// Puts the replacement into the records that were received. `None` if it is longer and they hold more
     /// than one record with the ClientHello.
     pub(super) fn apply(&self, received: &mut Vec<u8>) -> Option<()> {

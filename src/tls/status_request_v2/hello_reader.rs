@@ -50,6 +50,13 @@ impl ReceivedHello {
         Ok(())
     }
 
+    /// Takes bytes that were read.
+    fn push(&mut self, new: &[u8]) {
+        let before = self.bytes.len();
+        self.bytes.extend_from_slice(new);
+        self.progress = self.advance(before);
+    }
+
     /// Whether there is more to read.
     pub(super) fn is_incomplete(&self) -> bool {
         self.progress == Progress::Incomplete
@@ -96,6 +103,47 @@ impl ReceivedHello {
     }
 }
 
+/// The answer to a HelloRetryRequest, as far as it was received.
+#[derive(Debug, Default)]
+pub(super) struct SecondHello {
+    /// Bytes of change_cipher_spec, which a client sends first (RFC 8446 appendix D.4).
+    before: Vec<u8>,
+    hello: ReceivedHello,
+}
+
+/// What rustls gets: bytes before the records of the ClientHello, these records, and the message in them if
+/// there is one.
+pub(super) type ReceivedSecond = (Vec<u8>, Vec<u8>, Option<Vec<u8>>);
+
+impl SecondHello {
+    /// Takes bytes from the connection; none: its end. Returns all of them when the ClientHello is complete,
+    /// or cannot be.
+    pub(super) fn push(&mut self, mut new: &[u8]) -> Option<ReceivedSecond> {
+        let is_end = new.is_empty();
+        let mut is_other = false;
+        while self.hello.bytes.is_empty() && !new.is_empty() {
+            let next = CHANGE_CIPHER_SPEC.get(self.before.len());
+            let Some((byte, rest)) = new.split_first().filter(|(byte, _)| next == Some(*byte)) else {
+                is_other = next.is_some() && !self.before.is_empty();
+                break;
+            };
+            self.before.push(*byte);
+            new = rest;
+        }
+        if !new.is_empty() {
+            self.hello.push(new);
+        }
+        if !is_end && !is_other && self.hello.is_incomplete() {
+            return None;
+        }
+        let Self { before, mut hello } = std::mem::take(self);
+        let message = hello.take_message().filter(|_| !is_other);
+        Some((before, hello.bytes, message))
+    }
+}
+
+/// A whole record.
+const CHANGE_CIPHER_SPEC: [u8; 6] = [20, 3, 3, 0, 1, 1];
 /// The longest handshake message that rustls accepts, without its head.
 const MAX_MESSAGE_LENGTH: usize = 0xffff;
 /// Bytes that are read from a connection at most before its ClientHello is complete. This is twice the
@@ -103,4 +151,37 @@ const MAX_MESSAGE_LENGTH: usize = 0xffff;
 /// unparsed.
 pub(super) const MAX_READ: usize = 2 * MAX_MESSAGE_LENGTH;
 /// Bytes for one read.
-const READ_SIZE: usize = 4096;
+pub(super) const READ_SIZE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELLO: [u8; 7] = [1, 0, 0, 3, 7, 7, 7];
+
+    // RFC 8446 appendix D.4
+    #[test]
+    fn a_second_hello_is_complete_after_its_last_byte_with_or_without_change_cipher_spec() {
+        let records = [&[22, 3, 3, 0, 4][..], &HELLO[..4], &[22, 3, 3, 0, 3], &HELLO[4..]].concat();
+        for before in [&[][..], &CHANGE_CIPHER_SPEC] {
+            let all = [before, &records].concat();
+            let (last, others) = all.split_last().unwrap();
+            let mut second = SecondHello::default();
+            assert!(others.iter().all(|byte| second.push(&[*byte]).is_none()));
+            let expected = Some((before.to_vec(), records.clone(), Some(HELLO.to_vec())));
+            assert_eq!(second.push(&[*last]), expected);
+            assert_eq!(SecondHello::default().push(&all), expected);
+        }
+    }
+
+    #[test]
+    fn anything_else_passes_unchanged_and_so_does_the_end() {
+        for other in [&[23, 3, 3, 0, 1, 9][..], &[20, 3, 9], &[21, 3, 3, 0, 2, 2, 40], &[22, 3, 3, 0, 1, 2]] {
+            let (before, rest, message) = SecondHello::default().push(other).unwrap();
+            assert_eq!(([before, rest].concat(), message), (other.to_vec(), None));
+        }
+        let mut second = SecondHello::default();
+        assert_eq!(second.push(&[22, 3]), None);
+        assert_eq!(second.push(&[]), Some((Vec::new(), vec![22, 3], None)));
+    }
+}

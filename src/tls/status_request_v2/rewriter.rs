@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use super::hello::{CLIENT_HELLO, StatusRequest, StatusRequestItem, Version};
+use super::hello::{CLIENT_HELLO, ClientHello, StatusRequest, StatusRequestItem, Version};
 use super::hello_patch::HelloPatch;
 use super::messages::{
     CERTIFICATE, CERTIFICATE_STATUS, SERVER_HELLO, acknowledge_v2, composite, distribute, multiple_status,
@@ -25,6 +25,8 @@ pub(super) struct Rewriter {
     request: StatusRequest,
     /// What rustls sees in place of the client's ClientHello.
     hello_patch: Option<HelloPatch>,
+    /// The same for the ClientHello that answers a HelloRetryRequest.
+    second_patch: Option<HelloPatch>,
     /// The client's limit on the size of records.
     record_limit: Option<RecordLimit>,
     response_form: ResponseForm,
@@ -77,6 +79,19 @@ impl Rewriter {
         if applied.is_none() {
             self.hello_patch = None;
         }
+    }
+
+    /// Whether the answer to a HelloRetryRequest has to be changed too. It repeats what is unusable in the
+    /// first ClientHello (RFC 8446 section 4.1.2).
+    pub(super) fn changes_second_hello(&self) -> bool {
+        self.request.version == Version::Tls13 && self.hello_patch.is_some()
+    }
+
+    /// Puts the second ClientHello for rustls into the records that were received. The transcript has the
+    /// client's own.
+    pub(super) fn patch_second_hello(&mut self, message: &[u8], received: &mut Vec<u8>) {
+        let patch = ClientHello::read(message).and_then(|hello| HelloPatch::of_second(&hello, message));
+        self.second_patch = patch.filter(|patch| patch.apply(received).is_some());
     }
 
     /// Whether the server's flight is sent unencrypted.
@@ -138,7 +153,10 @@ impl Rewriter {
     /// A handshake message as the client sees it; `None` if it stays as it is. All rewriting is decided here.
     pub(super) fn rewrite(&self, message: &[u8]) -> Option<Vec<u8>> {
         let changed = match (message.first().copied()?, &self.response_form) {
-            (CLIENT_HELLO, _) => self.hello_patch.as_ref()?.restore(message),
+            (CLIENT_HELLO, _) => {
+                let patches = self.hello_patch.iter().chain(&self.second_patch);
+                patches.filter_map(|patch| patch.restore(message)).next()
+            }
             (SERVER_HELLO, ResponseForm::Single | ResponseForm::List(_)) => acknowledge_v2(message),
             (CERTIFICATE_STATUS, ResponseForm::List(list)) => multiple_status(message, list),
             (CERTIFICATE, ResponseForm::PerCertificate { staples, composite }) => {

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
+use super::hello_reader::{READ_SIZE, SecondHello};
 use super::record_limit::RecordLimit;
 use super::records::RecordTracker;
 use super::reframer::Reframer;
@@ -26,6 +27,8 @@ pub struct RewritingStream<IO> {
     delivered: usize,
     /// The position in the server's flight.
     flight: Flight,
+    /// After a HelloRetryRequest: its answer, if it has to be changed for rustls.
+    second_hello: Option<SecondHello>,
     /// During a handshake, what its peer may still send.
     allowance: Option<Allowance>,
 }
@@ -62,7 +65,14 @@ struct Reframed {
 impl<IO> RewritingStream<IO> {
     /// A connection without any rewriting.
     pub const fn plain(io: IO) -> Self {
-        Self { io, received: Vec::new(), delivered: 0, flight: Flight::Passing, allowance: None }
+        Self {
+            io,
+            received: Vec::new(),
+            delivered: 0,
+            flight: Flight::Passing,
+            second_hello: None,
+            allowance: None,
+        }
     }
 
     /// A connection from which `received` has been read. `is_flight_plaintext`: the flight passes here
@@ -70,7 +80,7 @@ impl<IO> RewritingStream<IO> {
     pub(super) fn new(io: IO, received: Vec<u8>, is_flight_plaintext: bool) -> Self {
         let flight =
             if is_flight_plaintext { Flight::Replaced(RecordTracker::default()) } else { Flight::Passing };
-        Self { io, received, delivered: 0, flight, allowance: None }
+        Self { io, received, delivered: 0, flight, second_hello: None, allowance: None }
     }
 
     /// This connection, with an unencrypted flight in records that the client can receive.
@@ -92,10 +102,13 @@ impl<IO> RewritingStream<IO> {
     }
 
     /// Notes a HelloRetryRequest (RFC 8446 4.1.3): a ServerHello with this random.
-    fn notice_retry(&self, written: &[u8]) {
+    fn notice_retry(&mut self, written: &[u8]) {
         let is_server_hello = written.first() == Some(&22) && written.get(5) == Some(&2);
         if self.allowance.is_some() && is_server_hello && written.get(11..43) == Some(&RETRY_RANDOM) {
             note_hello_retry();
+            if REWRITER.try_with(|rewriter| rewriter.borrow().changes_second_hello()).unwrap_or(false) {
+                self.second_hello.get_or_insert_default();
+            }
         }
     }
 
@@ -116,6 +129,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RewritingStream<IO> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.received.is_empty() {
+            ready!(self.poll_second_hello(cx))?;
+        }
         let rest = self.received.get(self.delivered..).unwrap_or_default();
         if rest.is_empty() {
             return self.poll_new(cx, buf);
@@ -123,7 +139,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RewritingStream<IO> {
         let (now, later) = rest.split_at(rest.len().min(buf.remaining()));
         buf.put_slice(now);
         if later.is_empty() {
-            self.received = Vec::new();
+            (self.received, self.delivered) = (Vec::new(), 0);
         } else {
             self.delivered += now.len();
         }
@@ -132,6 +148,24 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RewritingStream<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> RewritingStream<IO> {
+    /// Reads the answer to a HelloRetryRequest, and changes it as the first ClientHello.
+    fn poll_second_hello(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.second_hello.is_some() {
+            let mut step = [0; READ_SIZE];
+            let mut step = ReadBuf::new(&mut step);
+            ready!(self.poll_new(cx, &mut step))?;
+            let read = self.second_hello.as_mut().and_then(|second| second.push(step.filled()));
+            let Some((before, mut records, message)) = read else { continue };
+            self.second_hello = None;
+            if let Some(message) = message {
+                let _ = REWRITER
+                    .try_with(|rewriter| rewriter.borrow_mut().patch_second_hello(&message, &mut records));
+            }
+            self.received = [before, records].concat();
+        }
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_new(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Some(allowance) = &mut self.allowance else { return Pin::new(&mut self.io).poll_read(cx, buf) };
         if allowance.read >= MAX_UNLIMITED && allowance.permit.is_none() {

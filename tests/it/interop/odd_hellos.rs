@@ -25,6 +25,26 @@ fn an_unusable_server_name_is_ignored_by_openssls_client() {
     assert_eq!(platform.metric("pcd_panics_total"), 0.0);
 }
 
+// RFC 8446 4.1.2: the second ClientHello repeats the name.
+#[test]
+fn an_unusable_server_name_is_ignored_after_a_hello_retry_request_too() {
+    let site = Site::new();
+    let platform = site.start();
+    platform.admit("PUMP", &[]);
+    let own = site.certificate("PUMP", KeyType::Ecc);
+    for name in [" ", "*.ward", "-ward", "platform.example"] {
+        // The platform does not know the first group, for which OpenSSL sends a key.
+        let arguments = ["-tls1_3", "-groups", "X448:P-256", "-servername", name, "-status", "-msg"];
+        let command = s_client(&site, platform.address, Some(&own), &arguments);
+        let output = finish(command, &framed(&message("PUMP", "1")), Some(b"MSA|"));
+        assert_eq!(alert(&output), None, "{name:?}: {}", output.text());
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(answer.contains("MSA|"), "{name:?}: {}", output.text());
+        assert_eq!(output.text().matches(", ClientHello").count(), 2, "{}", output.text());
+    }
+    assert_eq!(platform.metric("pcd_panics_total"), 0.0);
+}
+
 // RFC 8422 4
 #[test]
 fn a_client_without_supported_groups_gets_a_curve_in_tls_1_2() {

@@ -1,9 +1,12 @@
 //! A token that is slow, fails for a while, or has few sessions: `tests/peers/faulty_token.c`.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use pcd_platform::pki::{CertificateOrder, KeyType, Role};
@@ -100,6 +103,91 @@ fn a11_slow_signatures_delay_no_handshake_that_needs_none() {
         assert!(took < Duration::from_millis(2500), "it waited for {took:?}");
         // They are made, in the end.
         slow.into_iter().for_each(|slow| assert_eq!(slow.join().unwrap(), Ok(())));
+    });
+}
+
+/// Passes bytes between one client and the platform.
+struct Relay {
+    address: SocketAddr,
+    /// The client has sent something, each time.
+    sent: Receiver<()>,
+    /// What the client sends second waits for this.
+    release: Sender<()>,
+    /// When the platform's flight came.
+    answered: Receiver<Instant>,
+}
+
+impl Relay {
+    fn to(platform: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let ((sending, sent), (release, released), (answering, answered)) = (channel(), channel(), channel());
+        std::thread::spawn(move || {
+            let (client, _) = listener.accept().unwrap();
+            let server = TcpStream::connect(platform).unwrap();
+            let back = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || {
+                pass(back, |_, bytes| {
+                    // A HelloRetryRequest is shorter.
+                    if bytes > 500 {
+                        let _ = answering.send(Instant::now());
+                    }
+                });
+            });
+            pass((client, server), |number, _| {
+                let _ = sending.send(());
+                if number == 1 {
+                    let _ = released.recv();
+                }
+            });
+        });
+        Self { address, sent, release, answered }
+    }
+}
+
+/// Passes bytes on; `before` each write its number and length.
+fn pass((mut from, mut to): (TcpStream, TcpStream), mut before: impl FnMut(usize, usize)) {
+    let mut bytes = [0; 16_384];
+    for number in 0.. {
+        match from.read(&mut bytes) {
+            Ok(length @ 1..) => {
+                before(number, length);
+                if to.write_all(&bytes[..length]).is_err() {
+                    return;
+                }
+            }
+            _ => return drop(to.shutdown(std::net::Shutdown::Write)),
+        }
+    }
+}
+
+// RFC 8446 4.1.4: the signature follows the second ClientHello. Otherwise an address could have its turns
+// without waiting for them.
+#[test]
+fn a_handshake_that_asks_for_another_hello_waits_for_its_address_once_more() {
+    let scene = Scene::new(|site| site.without("interface-a", "shared-addresses"));
+    scene.fault("slow", "2000");
+    let [first, second] = [(); 2].map(|()| Relay::to(scene.platform.address));
+    let through = |relay: &Relay, groups| {
+        scene.client(&["-tls1_3", "-groups", groups, "-connect", &relay.address.to_string()])
+    };
+    // The platform does not know X448, for which this client sends its key first.
+    let (asked, plain) = (through(&second, "X448:P-256"), through(&first, "P-256"));
+    first.release.send(()).unwrap();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| exchange(asked, "ASKED"));
+        for _ in 0..2 {
+            second.sent.recv().unwrap();
+        }
+        let plain = scope.spawn(|| exchange(plain, "PLAIN"));
+        first.sent.recv().unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        let released = Instant::now();
+        second.release.send(()).unwrap();
+        let took = second.answered.recv().unwrap() - released;
+        // The signature of the other one of its address, and then its own.
+        assert!(took > Duration::from_secs(3), "{took:?}");
+        assert_eq!([asked.join().unwrap(), plain.join().unwrap()], [Ok(()), Ok(())]);
     });
 }
 
