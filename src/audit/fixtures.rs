@@ -193,6 +193,7 @@ pub(crate) fn certificate() -> Certificate {
         issuer: "CN=Issuing \"CA\"".to_owned(),
         serial: "0a1b".to_owned(),
         fingerprint: Fingerprint::sha256(b""),
+        unfit: None,
     }
 }
 

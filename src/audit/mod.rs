@@ -13,7 +13,8 @@ pub use chain::{
 pub use event::{
     Certificate, CertificateStatus, ChainFinding, ChainVerdict, ConfigurationFault, CountedSessions, Event,
     ExportFormat, FeedsBehind, Installed, InstalledRole, RefusalCount, RefusedPeers, ReloadedBy,
-    RemovedMessages, Selection, SessionEnd, SettledBy, Settlement, StopReason, ViewedAs,
+    RemovedMessages, Selection, SessionEnd, SettledBy, Settlement, StopReason, UnfitUses, UsageField,
+    ViewedAs,
 };
 
 #[cfg(test)]

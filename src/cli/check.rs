@@ -4,6 +4,7 @@
 use jiff::SignedDuration;
 use serde::Serialize;
 
+use super::check_devices::unfit_devices;
 use super::clock_doubt;
 use super::config_file::ConfigFile;
 use super::text::counted;
@@ -55,7 +56,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     let undetermined = config.revocation.when_undetermined;
     findings.extend(found.crls.iter().filter_map(|crl| ending_crl(crl, undetermined, &clock)));
     findings.extend(found.problems.iter().map(problem));
-    let trail = trail_and_clock(&config, &clock).await;
+    let trail = contents(&config, &clock).await;
     if trail.iter().any(|finding| finding.what == "clock") {
         findings.iter_mut().for_each(Finding::doubt_clock);
     }
@@ -164,9 +165,9 @@ async fn store(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// Whether the store contains what this node remembers of its audit chain, and whether the clock of this
-/// machine is believed.
-async fn trail_and_clock(config: &Config, clock: &Clock) -> Vec<Finding> {
+/// Whether the store contains what this node remembers of its audit chain, whether the clock of this machine
+/// is believed, and which devices need other certificates.
+async fn contents(config: &Config, clock: &Clock) -> Vec<Finding> {
     let mut findings = Vec::new();
     // What else is wrong with the store is a finding about the store already.
     if !Store::plan_migration(&config.store.url).await.is_ok_and(|plan| !plan.is_pending()) {
@@ -196,6 +197,12 @@ async fn trail_and_clock(config: &Config, clock: &Clock) -> Vec<Finding> {
     }
     if let Some(doubt) = clock_doubt::of_store(&store, &config.store, clock).await {
         findings.push(Finding::warning("clock", doubt));
+    }
+    match store.unfit_certificates().await {
+        Ok(known) => findings.extend(
+            unfit_devices(&known).into_iter().map(|text| Finding::warning("device certificate", text)),
+        ),
+        Err(error) => findings.push(Finding::error("store", explained(&error))),
     }
     store.close().await;
     findings

@@ -5,6 +5,7 @@
 
 mod audit;
 mod check;
+mod check_devices;
 mod client;
 mod clock_doubt;
 mod config_file;

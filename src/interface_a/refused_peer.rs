@@ -69,6 +69,7 @@ mod tests {
             issuer: "CN=CA".to_owned(),
             serial: "0a".to_owned(),
             fingerprint: Fingerprint::sha256(name.as_bytes()),
+            unfit: None,
         };
         let is_issued = refusal != Refusal::UntrustedIssuer;
         HandshakeError { certificate: Some(Box::new(certificate)), is_issued, ..HandshakeError::new(refusal) }

@@ -90,6 +90,7 @@ mod tests {
             answer: None,
             result: None,
             settled: None,
+            device_removed: false,
         }
     }
 

@@ -49,6 +49,7 @@ pub use records::message::{
 };
 pub use records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};
 pub use records::removals::Removals;
+pub use records::unfit_certificate::UnfitCertificate;
 pub use server::clock::{ClockDifference, LARGE_CLOCK_DIFFERENCE};
 pub use server::report::{NodeClock, ServerReport};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::{HandshakeKind, ServerConnection};
 
-use super::refusal::presented_certificate;
+use super::refusal::{presented_certificate, unfit_uses};
 use super::verifier::Admission;
 use crate::audit::Certificate;
 use crate::authz::Device;
@@ -34,7 +34,11 @@ impl Peer {
         Self {
             device: Arc::clone(&admission.device),
             address,
-            certificate: presented_certificate(&admission.facts),
+            certificate: Certificate {
+                // Admitted all the same: an exception of the configuration.
+                unfit: unfit_uses(&admission.facts, &admission.device.id),
+                ..presented_certificate(&admission.facts)
+            },
             version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or(""),
             suite: suite.and_then(|suite| suite.suite().as_str()).unwrap_or(""),
             is_resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
@@ -51,6 +55,7 @@ impl Peer {
             issuer: "CN=Issuing CA".to_owned(),
             serial: "0a1b".to_owned(),
             fingerprint: crate::model::Fingerprint::sha256(b"certificate"),
+            unfit: None,
         };
         Self {
             device: Arc::new(device),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
-use crate::audit::{Certificate, CertificateStatus};
-use crate::model::Refusal;
+use crate::audit::{Certificate, CertificateStatus, UnfitUses, UsageField};
+use crate::model::{DeviceId, Refusal};
 use crate::revocation::{Status, Verdict};
-use crate::x509::{CertificateFacts, expiry_text};
+use crate::x509::{CertificateFacts, KeyPurpose, expiry_text};
 
 /// The handshake failed: there is no [`super::Secured`] connection.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -35,7 +35,22 @@ pub(super) fn presented_certificate(facts: &CertificateFacts) -> Certificate {
         serial: facts.serial.to_string(),
         issuer: facts.issuer.to_string(),
         fingerprint: facts.fingerprint,
+        unfit: None,
     }
+}
+
+/// The uses in the certificate of a device that are not those of a device's; `None` when they are.
+pub(super) fn unfit_uses(facts: &CertificateFacts, device: &DeviceId) -> Option<UnfitUses> {
+    let unfit = |field, uses: &str| Some(UnfitUses::new(device.clone(), field, uses));
+    if let Some(usage) = facts.key_usage.filter(|usage| !usage.digital_signature) {
+        return unfit(UsageField::KeyUsage, &usage.to_string());
+    }
+    let purposes = &facts.purposes;
+    if purposes.is_empty() || purposes.contains(&KeyPurpose::ClientAuth) {
+        return None;
+    }
+    let names: Vec<String> = purposes.iter().map(ToString::to_string).collect();
+    unfit(UsageField::ExtendedKeyUsage, &names.join(", "))
 }
 
 /// The revocation status of a path, as the audit trail records it.

@@ -31,6 +31,8 @@ pub struct OrderView<'a> {
     pub sent_at: Option<String>,
     /// `waiting`, `acknowledged`, `refused`, `expired`, `unconfirmed` or `withdrawn`.
     pub outcome: &'static str,
+    /// `device-removed`: it was withdrawn because its device was removed from the directory; null otherwise.
+    pub reason: Option<&'static str>,
     /// What is known of the device, whatever the outcome: `not-sent`; `sent`: whether the device has it is
     /// not known; `accepted`: the device has it, and its result is not known; `no-error-reported`: the device
     /// has it, reports errors only, and reported none in time; `answered`.
@@ -68,6 +70,7 @@ impl<'a> From<&'a OutboxEntry> for OrderView<'a> {
             attempts: entry.attempts,
             sent_at: entry.sent_at.map(|at| at.to_string()),
             outcome: entry.settled.map_or("waiting", |(settlement, _)| settlement.code()),
+            reason: entry.device_removed.then_some("device-removed"),
             delivery: delivery(entry),
             result_until: entry.result.map(|result| result.until.to_string()),
             settled_at: entry.settled.map(|(_, at)| at.to_string()),

@@ -83,4 +83,5 @@ mod supervision;
 mod tls_suites;
 #[cfg(feature = "pkcs11")]
 mod token;
+mod unfit_certificates;
 mod views;

@@ -92,7 +92,8 @@ fn make_outdated(site: &Site) {
         match site.database() {
             Some(url) => {
                 let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
-                let undo = "DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
+                let undo = "DROP TABLE unfit_certificate; ALTER TABLE outbox DROP COLUMN reason;
+                    DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
                     DROP TABLE node_lease; DROP TABLE confirmed_clock; ALTER TABLE audit_end DROP COLUMN holder;
                     ALTER TABLE outbox DROP COLUMN claimed_process;
                     ALTER TABLE device DROP COLUMN issuers;
@@ -104,7 +105,8 @@ fn make_outdated(site: &Site) {
             None => {
                 let url = format!("sqlite:{}", site.path().join("data/platform.db").display());
                 let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-                let undo = "DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
+                let undo = "DROP TABLE unfit_certificate; ALTER TABLE outbox DROP COLUMN reason;
+                    DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
                     DROP TABLE confirmed_clock;
                     ALTER TABLE outbox DROP COLUMN claimed_process;
                     ALTER TABLE device DROP COLUMN issuers;";

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::model::Fingerprint;
+use crate::model::{DeviceId, Fingerprint};
 
 /// The facts of a certificate that identify it at its issuer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,29 @@ pub struct Certificate {
     pub serial: String,
     /// SHA-256 over the DER.
     pub fingerprint: Fingerprint,
+    /// What keeps it from being that of a device, if a CA of an installed root has issued it to a device of
+    /// the directory for other uses.
+    pub unfit: Option<UnfitUses>,
+}
+
+/// The uses for which a CA has issued a certificate, where those of a device's are not among them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnfitUses {
+    /// The device, as the directory spells it.
+    pub device: DeviceId,
+    /// Where the certificate says so.
+    pub field: UsageField,
+    /// The names of the uses, at most [`UnfitUses::MAX_CHARS`] characters; empty: none that has a name here.
+    pub uses: String,
+}
+
+/// An extension that limits the uses of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageField {
+    /// keyUsage (RFC 5280 4.2.1.3), without digitalSignature.
+    KeyUsage,
+    /// extKeyUsage (RFC 5280 4.2.1.12), without clientAuth.
+    ExtendedKeyUsage,
 }
 
 /// The revocation status of one certificate, and its source: the evidence of A9.3.
@@ -112,6 +135,34 @@ impl InstalledRole {
     }
 }
 
+impl UnfitUses {
+    /// Characters of [`Self::uses`]: an issuer decides how many uses there are, and how long their numbers.
+    pub const MAX_CHARS: usize = 200;
+
+    /// These uses of the certificate of this device.
+    #[must_use]
+    pub fn new(device: DeviceId, field: UsageField, uses: &str) -> Self {
+        Self { device, field, uses: uses.chars().take(Self::MAX_CHARS).collect() }
+    }
+}
+
+impl UsageField {
+    /// The name in the trail and in the store.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::KeyUsage => "key-usage",
+            Self::ExtendedKeyUsage => "extended-key-usage",
+        }
+    }
+
+    /// The field with this name.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::KeyUsage, Self::ExtendedKeyUsage].into_iter().find(|field| field.code() == code)
+    }
+}
+
 impl Certificate {
     pub(super) fn fields(&self) -> Value {
         let mut fields = Map::new();
@@ -121,6 +172,9 @@ impl Certificate {
         insert_cut(&mut fields, "issuer", &self.issuer);
         insert_cut(&mut fields, "serial", &self.serial);
         fields.insert("fingerprint".to_owned(), self.fingerprint.to_string().into());
+        if let Some(UnfitUses { field, uses, .. }) = &self.unfit {
+            fields.insert(field.code().to_owned(), uses.as_str().into());
+        }
         fields.into()
     }
 }

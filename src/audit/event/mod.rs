@@ -19,7 +19,7 @@ use super::chain::{ChainHead, Signature};
 use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, MessageId, NodeName, Refusal, SessionId};
-pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole};
+pub use certificate::{Certificate, CertificateStatus, Installed, InstalledRole, UnfitUses, UsageField};
 pub use counted_sessions::CountedSessions;
 pub use feeds_behind::FeedsBehind;
 pub use reason::{ChainFinding, ConfigurationFault, ReloadedBy, SessionEnd, StopReason};

@@ -79,9 +79,7 @@ pub(super) async fn run(
     if no_wait {
         return Ok(Exit::Done);
     }
-    if entry.settled.is_some_and(|(settlement, _)| settlement == Settlement::Withdrawn)
-        && store.device(&cn).await.map_err(failed)?.is_none()
-    {
+    if entry.device_removed {
         let why = format!("device {cn} was removed from the directory: {}", withdrawn(&entry));
         return Err(Failure::new(Exit::Unavailable, anyhow!(why)));
     }

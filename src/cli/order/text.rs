@@ -24,7 +24,7 @@ pub(super) fn details(order: &OrderView<'_>) -> String {
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
     paragraph(&[
         ("id", order.id.clone()),
-        ("outcome", order.outcome.to_owned()),
+        ("outcome", order.outcome.to_owned() + reason(order.reason)),
         ("delivery", delivery(order.delivery).to_owned()),
         ("result until", text(order.result_until.as_deref())),
         ("settled", text(order.settled_at.as_deref())),
@@ -38,6 +38,14 @@ pub(super) fn details(order: &OrderView<'_>) -> String {
         ("expires", order.expires_at.clone()),
         ("sent", attempts(order) + &last),
     ])
+}
+
+/// Why it has its outcome, where an operator of the order did not decide that.
+fn reason(code: Option<&str>) -> &'static str {
+    match code {
+        Some("device-removed") => ": its device was removed from the directory",
+        _ => "",
+    }
 }
 
 /// What is known of the device.

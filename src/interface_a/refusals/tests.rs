@@ -31,6 +31,7 @@ fn certificate(number: u16) -> Certificate {
         issuer: "CN=Issuing CA".to_owned(),
         serial: "0a".to_owned(),
         fingerprint: Fingerprint::sha256(&number.to_be_bytes()),
+        unfit: None,
     }
 }
 

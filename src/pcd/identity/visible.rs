@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::model::is_deceptive;
-
 /// The text without characters that have no glyph (controls, byte order marks, joiners, spaces of no width),
 /// and without the escape sequences of formatting (`\H\`, `\.br\`), which stand for no characters. `escape`
 /// is the escape character of the message.
@@ -33,9 +31,16 @@ pub(super) fn before_escape(text: &str, escape: Option<u8>) -> &str {
     escape.and_then(|escape| text.split_once(char::from(escape))).map_or(text, |(before, _)| before)
 }
 
-/// Controls, and what vanishes or changes the text around it.
+/// Controls, separators of lines, characters of the property Default_Ignorable_Code_Point (Unicode 16), and
+/// the marks of annotations.
 fn has_no_glyph(character: char) -> bool {
-    character.is_control() || is_deceptive(character)
+    character.is_control()
+        || matches!(character,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// The longest escape sequence of formatting is shorter (HL7 2.6 ch. 2, 2.7).

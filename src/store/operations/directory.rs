@@ -9,6 +9,7 @@ use crate::store::fault_log::Unwritten;
 use crate::store::handle::Store;
 use crate::store::read::changes::DirectoryChanges;
 use crate::store::records::directory::SeenIdentity;
+use crate::store::records::unfit_certificate::UnfitCertificate;
 use crate::store::write::directory::DirectoryChange;
 use crate::store::write::entry::Write;
 
@@ -145,6 +146,15 @@ impl Store {
     /// When it cannot be read.
     pub async fn device_revision(&self) -> Result<u64, StoreError> {
         self.reader().device_revision().await
+    }
+
+    /// The devices of the directory whose certificates, as they were seen last, are not issued for what
+    /// devices do; sorted by name.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn unfit_certificates(&self) -> Result<Vec<UnfitCertificate>, StoreError> {
+        self.reader().unfit_certificates().await
     }
 
     /// Waits for changes of the directory: notified on PostgreSQL, polled four times a second on SQLite.

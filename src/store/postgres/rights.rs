@@ -49,7 +49,7 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 21] = [
+pub(in crate::store) const RIGHTS: [Rights; 22] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
@@ -62,6 +62,7 @@ pub(in crate::store) const RIGHTS: [Rights; 21] = [
     always("device", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("device_revision", &["SELECT", "UPDATE"]),
     always("seen_identity", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
+    always("unfit_certificate", &["SELECT", "INSERT", "UPDATE", "DELETE"]),
     always("probe", &["SELECT", "INSERT", "UPDATE"]),
     always("node_lease", &["SELECT", "INSERT", "UPDATE"]),
     always("confirmed_clock", &["SELECT", "INSERT", "UPDATE"]),

@@ -48,6 +48,7 @@ use crate::store::write::batch::{CommitError, Committed};
 use crate::store::write::chain::link_events;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
+use crate::store::write::unfit_certificate;
 
 /// Writes `entries` behind `end`. Returns `None`, and has written nothing, when the fast path does not apply.
 pub(super) async fn write(
@@ -67,6 +68,8 @@ pub(super) async fn write(
             {
                 trail.push((*at, record.event()));
             }
+            // What it says of the certificate of a device is kept beside the trail.
+            Write::Audit(event) if unfit_certificate::concerns(event) => return Ok(None),
             // A signature also moves the recorded end of the chain, and what an operator does is read back.
             Write::Audit(event) if event.name() != Event::AUDIT_SIGNED && !event.is_by_operator() => {
                 trail.push((*at, event.clone()));

@@ -119,6 +119,9 @@ fn entry(row: &Row, now: Timestamp) -> Result<OutboxEntry, StoreError> {
         answer: answer.transpose()?,
         result: result(row)?,
         settled: outcome.zip(settled_at),
+        // A late answer may have made another outcome of it.
+        device_removed: outcome == Some(Settlement::Withdrawn)
+            && row.get::<Option<String>>("reason")?.is_some(),
     };
     let (at, settlement) = entry.lapse();
     if entry.settled.is_none() && at <= now {
@@ -156,4 +159,4 @@ WHERE outcome IS NULL AND device = $1 AND control_id = $2";
 
 const SELECT_ENTRY: &str = "
 SELECT id, queued_at, expires_at, device, message_type, control_id, actor, attempts, sent_at, acknowledgement, answer,
-    result_until, result_default, outcome, settled_at";
+    result_until, result_default, outcome, settled_at, reason";

@@ -7,3 +7,4 @@ pub(in crate::store) mod directory;
 pub(in crate::store) mod message;
 pub(in crate::store) mod outbox;
 pub(in crate::store) mod removals;
+pub(in crate::store) mod unfit_certificate;

@@ -57,6 +57,8 @@ pub struct OutboxEntry {
     /// The outcome and its time; `None` while the message waits. Exact at the time of reading: a message is
     /// expired from its time on, also before a process has written that down.
     pub settled: Option<(Settlement, Timestamp)>,
+    /// It was withdrawn with its device: the device was removed from the directory.
+    pub device_removed: bool,
 }
 
 /// The application acknowledgement of a message that its device has accepted (CA).

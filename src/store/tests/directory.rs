@@ -1,13 +1,67 @@
 //! Tests of the device directory.
 
 use super::*;
+use crate::audit::fixtures::certificate;
+use crate::audit::{Certificate, UnfitUses, UsageField};
+use crate::model::{Refusal, SessionId};
 
 battery! {
     changes_of_the_directory_are_stored_and_audited,
     a_list_of_devices_is_added_completely_or_not_at_all,
     a_change_of_the_directory_is_visible_in_every_process,
     a_waiting_process_learns_of_a_change_of_the_directory,
+    devices_with_unfit_certificates_are_known_until_they_have_others,
     unauthorized_identities_are_recorded_and_counted_once_per_message,
+}
+
+/// The row of a connection of PUMP-1 with such a certificate.
+fn connection(admitted: bool, unfit: Option<UnfitUses>) -> Event {
+    let (peer, certificate) = ("192.0.2.7:50123".parse().unwrap(), Certificate { unfit, ..certificate() });
+    if admitted {
+        let (session, device) = (SessionId::at(Timestamp::UNIX_EPOCH), "PUMP-1".parse().unwrap());
+        return Event::ConnectionAccepted { session, peer, device, certificate, revocation: Vec::new() };
+    }
+    Event::ConnectionRefused {
+        peer,
+        refusal: Refusal::WrongPurpose,
+        certificate: Some(certificate),
+        extension: None,
+        revocation: Vec::new(),
+    }
+}
+
+// RFC 5280 4.2.1.3
+async fn devices_with_unfit_certificates_are_known_until_they_have_others(place: TestStore) {
+    let store = with_pumps(&place, place.open().await).await;
+    let unfit =
+        |device: &str| Some(UnfitUses::new(device.parse().unwrap(), UsageField::KeyUsage, "keyEncipherment"));
+    let known = async || {
+        let known = store.unfit_certificates().await.unwrap();
+        known.into_iter().map(|one| (one.unfit.device.to_string(), one.admitted)).collect::<Vec<_>>()
+    };
+    store.audit(connection(false, None)).await.unwrap();
+    store.audit(connection(false, unfit("NOT-KNOWN"))).await.unwrap();
+    assert!(known().await.is_empty(), "of devices of the directory only");
+    let rows =
+        [connection(true, None), connection(false, unfit("PUMP-1")), connection(false, unfit("PUMP-2"))];
+    for written in join_all(rows.map(|row| store.audit(row))).await {
+        written.unwrap();
+    }
+    assert_eq!(known().await, [("PUMP-1".to_owned(), false), ("PUMP-2".to_owned(), false)]);
+    place.clock.advance(Duration::from_secs(5));
+    store.audit(connection(true, unfit("PUMP-1"))).await.unwrap();
+    let all = store.unfit_certificates().await.unwrap();
+    let expected = UnfitCertificate {
+        unfit: unfit("PUMP-1").unwrap(),
+        fingerprint: certificate().fingerprint.to_string(),
+        admitted: true,
+        at: place.clock.now(),
+    };
+    assert_eq!((all.len(), &all[0]), (2, &expected));
+    store.remove_device(&"PUMP-2".parse().unwrap(), "bob").await.unwrap();
+    assert_eq!(known().await, [("PUMP-1".to_owned(), true)]);
+    store.audit(connection(true, None)).await.unwrap();
+    assert!(known().await.is_empty(), "it has another certificate");
 }
 
 async fn changes_of_the_directory_are_stored_and_audited(place: TestStore) {

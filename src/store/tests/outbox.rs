@@ -404,14 +404,14 @@ async fn the_orders_of_a_removed_device_are_withdrawn_with_it(place: TestStore) 
     there.remove_device(device, "bob").await.unwrap();
     let known = async |id| {
         let (entry, _) = here.outbox_entry(id).await.unwrap().unwrap();
-        entry.settled.map(|(settlement, _)| settlement)
+        (entry.settled.map(|(settlement, _)| settlement), entry.device_removed)
     };
     for message in [&unsent, &sent, &accepted] {
-        assert_eq!(known(message.id).await, Some(Settlement::Withdrawn));
+        assert_eq!(known(message.id).await, (Some(Settlement::Withdrawn), true));
         assert!(!here.claim(message.id, device, until(&place, 30)).await.unwrap());
     }
-    assert_eq!(known(over.id).await, Some(Settlement::Expired), "it was over by its time");
-    assert_eq!(known(other.id).await, None);
+    assert_eq!(known(over.id).await, (Some(Settlement::Expired), false), "it was over by its time");
+    assert_eq!(known(other.id).await, (None, false));
     let settled = AuditFilter { event: Some("southbound-settled".to_owned()), ..TRAIL };
     let rows = there.audit_rows(&settled).await.unwrap();
     let details: Vec<_> = rows.into_iter().map(|row| row.details).collect();
@@ -422,6 +422,8 @@ async fn the_orders_of_a_removed_device_are_withdrawn_with_it(place: TestStore) 
         )
     });
     assert_eq!(details, expected);
+    assert!(here.withdraw(other.id, &other.device, "bob").await.unwrap());
+    assert_eq!(known(other.id).await, (Some(Settlement::Withdrawn), false), "by an operator");
 }
 
 async fn an_order_for_a_device_outside_the_directory_is_not_queued(place: TestStore) {

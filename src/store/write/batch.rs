@@ -14,7 +14,9 @@ use crate::store::write::chain::{ChainedEvent, link_events};
 use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
-use crate::store::write::{alert, clock, directory, identity, outbox, read_back, reconsidered, retention};
+use crate::store::write::{
+    alert, clock, directory, identity, outbox, read_back, reconsidered, retention, unfit_certificate,
+};
 
 /// The result of a committed batch.
 #[derive(Debug, Clone)]
@@ -214,6 +216,7 @@ async fn apply(
             outcomes.extend(apply_messages(connection, &messages, &mut trail).await?);
         }
     }
+    unfit_certificate::record(connection, &trail).await?;
     let rows = append(connection, node, end, &trail).await?;
     read_back::require(connection, node, entries, &outcomes, &trail, &rows).await?;
     Ok(outcomes)

@@ -8,7 +8,7 @@ use crate::model::DeviceId;
 use crate::store::error::StoreError;
 use crate::store::statement::{Statement, json};
 use crate::store::write::connection::Connection;
-use crate::store::write::outbox;
+use crate::store::write::{outbox, unfit_certificate};
 
 /// A change of the device directory.
 #[derive(Debug)]
@@ -69,6 +69,7 @@ pub(in crate::store) async fn apply(
         // After the row of the device is gone: no order for it can be queued from here on.
         DirectoryChange::Remove(device) | DirectoryChange::Merge { removed: device, .. } => {
             withdrawn = outbox::withdraw_all(connection, at, device, actor).await?;
+            unfit_certificate::forget(connection, &[device.as_str()]).await?;
         }
         // What an earlier version left when the device before was removed.
         DirectoryChange::Add(devices) => {

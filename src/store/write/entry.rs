@@ -11,6 +11,7 @@ use crate::store::write::identity::MAX_SEEN_IN_MESSAGE;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::lanes::Lane;
 use crate::store::write::outbox::OutboxChange;
+use crate::store::write::unfit_certificate;
 
 /// A request to write, and when it was made.
 #[derive(Debug)]
@@ -91,7 +92,10 @@ impl Entry {
                     && record.not_allowed.is_empty() == other.not_allowed.is_empty()
                     && record.reconsideration.is_none() == other.reconsideration.is_none()
             }
-            (Write::Audit(_), Write::Audit(_)) | (Write::Probe, Write::Probe) => true,
+            (Write::Audit(event), Write::Audit(other)) => {
+                unfit_certificate::concerns(event) == unfit_certificate::concerns(other)
+            }
+            (Write::Probe, Write::Probe) => true,
             _ => false,
         }
     }

@@ -17,3 +17,4 @@ pub(in crate::store) mod queue;
 mod read_back;
 pub(in crate::store) mod reconsidered;
 pub(in crate::store) mod retention;
+pub(in crate::store) mod unfit_certificate;

@@ -204,7 +204,7 @@ const FIND_WAITING: &str =
 
 /// What waits for a device, when another one may soon have its name.
 const WITHDRAW_ALL: &str = "
-UPDATE outbox SET settled_at = $2, outcome = 'withdrawn'
+UPDATE outbox SET settled_at = $2, outcome = 'withdrawn', reason = 'device-removed'
 WHERE device = $1 AND outcome IS NULL AND coalesce(result_until, expires_at) > $2
 RETURNING id";
 

@@ -20,10 +20,13 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::anchor_fitness::UnfitReason;
 use super::ca_cache::CaCache;
-use super::refusal::{HandshakeError, certificate_error, for_each_undetermined, presented_certificate};
+use super::refusal::{
+    HandshakeError, certificate_error, for_each_undetermined, presented_certificate, unfit_uses,
+};
 use super::signature_cache::{FailedSignatures, SignatureCache};
 use super::status_request_v2;
 use super::trust::Trust;
+use crate::audit::UnfitUses;
 use crate::authz::{Device, DirectoryHandle};
 use crate::config::{ExpiredSessions, Undetermined};
 use crate::model::{Refusal, Wait, while_waiting};
@@ -180,8 +183,18 @@ impl PeerVerifier {
         found.map_err(|error| {
             let (refusal, is_issued) = (self.true_reason(error.refusal, &outlines), error.is_about_issued());
             let extension = error.extension;
-            HandshakeError { revocation: last_statuses, extension, is_issued, ..refused(refusal) }
+            let mut refused = refused(refusal);
+            if let Some(certificate) = refused.certificate.as_mut().filter(|_| is_issued) {
+                certificate.unfit = self.unfit_uses(refusal, &facts);
+            }
+            HandshakeError { revocation: last_statuses, extension, is_issued, ..refused }
         })
+    }
+
+    /// The uses in the certificate of a known device, if it is refused for them.
+    fn unfit_uses(&self, refusal: Refusal, facts: &CertificateFacts) -> Option<UnfitUses> {
+        let id = facts.device_id().ok().filter(|_| refusal == Refusal::WrongPurpose)?;
+        unfit_uses(facts, &self.directory.load().find(&id)?.id)
     }
 
     /// Revocation (A9) for a valid path. `statuses` holds the revocation status of the last path, and stays

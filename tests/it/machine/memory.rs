@@ -9,10 +9,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use pcd_platform::pki::KeyType;
+
 use super::{admitted, ask, shortage};
 use crate::harness::{
-    Credential, Device, KeyType, Platform, Site, Wire, eventually, framed, message, runtime, tool,
-    where_one_may_mount,
+    Credential, Device, Platform, Site, Wire, eventually, framed, message, runtime, tool, where_one_may_mount,
 };
 
 /// Control groups in which one writes what is used.

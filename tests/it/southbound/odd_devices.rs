@@ -26,7 +26,12 @@ fn the_orders_of_a_removed_device_are_withdrawn_and_never_reach_its_successor() 
             assert_eq!(printed["delivery"], delivery);
             assert!(stderr.contains("was removed from the directory"), "{stderr}");
         }
-        assert!(scene.outbox().iter().all(|order| order["outcome"] == "withdrawn"));
+        let known = scene.outbox();
+        assert!(
+            known.iter().all(|order| order["outcome"] == "withdrawn" && order["reason"] == "device-removed")
+        );
+        let shown = scene.platform.cli().run(&["order", "show", known[0]["id"].as_str().unwrap()]);
+        assert!(shown.contains("withdrawn: its device was removed from the directory"), "{shown}");
         let rows = scene.platform.cli().json(&["audit", "list", "--event", "southbound-settled"]);
         assert_eq!(rows.len(), 3, "audited: {rows:?}");
         assert!(rows.iter().all(|row| row["details"]["reason"] == "device-removed"), "{rows:?}");

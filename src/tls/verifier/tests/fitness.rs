@@ -1,6 +1,9 @@
 //! What makes a certificate a device's, and another one a root (RFC 5280 4.2.1.3, 4.2.1.9).
 
 use super::*;
+use crate::audit::UsageField;
+use crate::authz::Directory;
+use crate::store::fixtures::gateway;
 use crate::tls::anchor_fitness::UnfitReason;
 use crate::tls::trust::TrustError;
 use crate::x509::der;
@@ -176,6 +179,33 @@ impl rcgen::SigningKey for WeakKey {
     fn sign(&self, _message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
         Ok(vec![0x5a; 128])
     }
+}
+
+// RFC 5280 4.2.1.3, 4.2.1.12: `check` names known devices that need other certificates, and no others.
+#[test]
+fn a_refusal_for_the_uses_of_a_key_names_the_known_device_that_a_ca_has_issued_it_to() {
+    use KeyUsagePurpose::KeyEncipherment;
+    let root = Ca::new("Root");
+    let verifier = scene(&[&root], &[root.crl(&List::new(1))]);
+    verifier.directory.store(Arc::new(Directory::from(vec![gateway("PUMP")])));
+    let unfit = |chain: &[u8]| {
+        let now = Duration::from_secs(u64::try_from(hours(0).as_second()).unwrap());
+        let chain = [CertificateDer::from(chain)];
+        verifier.verify(&chain, UnixTime::since_unix_epoch(now)).unwrap_err().certificate.unwrap().unfit
+    };
+    let of = |ca: &Ca, usages: &[KeyUsagePurpose]| device(ca, usages, hours(-1), hours(1));
+    let encipherment = of(&root, &[KeyEncipherment]);
+    let uses = unfit(&encipherment).unwrap();
+    assert_eq!((uses.field, uses.uses.as_str()), (UsageField::KeyUsage, "keyEncipherment"));
+    assert_eq!(uses.device.as_str(), "PUMP");
+    let mut server = params("PUMP", 8);
+    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let server = server.signed_by(&KeyPair::generate().unwrap(), &root.signer()).unwrap().der().to_vec();
+    let uses = unfit(&server).unwrap();
+    assert_eq!((uses.field, uses.uses.as_str()), (UsageField::ExtendedKeyUsage, "serverAuth"));
+    assert_eq!(unfit(&of(&Ca::new("Root"), &[KeyEncipherment])), None, "anyone can make this one");
+    verifier.directory.store(Arc::default());
+    assert_eq!(unfit(&encipherment), None, "of no device");
 }
 
 // A8: a refusal that strangers can make at will differs from that of a device that is locked out.
