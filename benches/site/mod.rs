@@ -86,6 +86,7 @@ impl Site {
             issuers: Vec::new(),
             speaks_for: Vec::new(),
             note: String::new(),
+            learns_until: None,
             acknowledge: AcknowledgeAs::AsAsked,
         }]
         .into()

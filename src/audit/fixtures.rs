@@ -120,6 +120,8 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::DeviceResumed { device: id(), actor: actor() },
         Event::DeviceRemoved { device: id(), actor: actor() },
         Event::DeviceMerged { device: id(), removed: id(), actor: actor() },
+        Event::DeviceLearningStarted { device: id(), until: at, actor: actor() },
+        Event::DeviceLearningEnded { device: id(), actor: actor() },
         Event::SouthboundQueued { message, device: id(), expires: at, actor: actor() },
         Event::SouthboundSent { message, device: id() },
         Event::SouthboundSettled {

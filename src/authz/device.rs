@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use jiff::Timestamp;
+
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, KeyHash};
 use crate::pcd::IdentityPattern;
@@ -23,6 +25,9 @@ pub struct Device {
     pub acknowledge: AcknowledgeAs,
     /// The operator's note.
     pub note: String,
+    /// Until when identities that no other entry has are accepted from it. Once that has passed, it is
+    /// enforced for good. `None`: it has not learnt yet.
+    pub learns_until: Option<Timestamp>,
 }
 
 /// What kind of component holds the certificate (specification 5.1).

@@ -1,13 +1,13 @@
 //! A snapshot of the device directory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
 use super::{Device, DeviceStatus};
 use crate::model::{DeviceId, KeyHash, Refusal};
-use crate::pcd::DeviceIdentity;
+use crate::pcd::{DeviceIdentity, IdentityPattern};
 
 /// The current device directory. A change replaces it as a whole.
 pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
@@ -19,8 +19,10 @@ pub struct Directory {
     /// The Common Names as identities, and the entries that have each: names may differ in case only, and
     /// older directories hold one EUI-64 in several spellings.
     identities: HashMap<DeviceIdentity, Vec<DeviceId>>,
-    /// The identities, by value, for which an entry may speak besides its own.
-    listed: HashSet<DeviceIdentity>,
+    /// The identities, by value, for which an entry may speak besides its own, and the entries.
+    listed: HashMap<DeviceIdentity, Vec<DeviceId>>,
+    /// The patterns for many identities, and the entry of each; `--any` is not here.
+    wide: Vec<(DeviceId, IdentityPattern)>,
 }
 
 impl Directory {
@@ -86,10 +88,37 @@ impl Directory {
         is_name(identity) || identity.without_type().is_some_and(|name| is_name(&name))
     }
 
+    /// Whether `identity` is the Common Name of another entry than `id`, active or suspended, whatever its
+    /// type is, and also as the unit or the assigner of a unit.
+    #[must_use]
+    pub fn names_other(&self, id: &DeviceId, identity: &DeviceIdentity) -> bool {
+        self.other_name(id, identity).is_some()
+    }
+
+    /// That other entry.
+    pub(super) fn other_name(&self, id: &DeviceId, identity: &DeviceIdentity) -> Option<&DeviceId> {
+        let other =
+            |identity: &DeviceIdentity| self.identities.get(identity)?.iter().find(|other| *other != id);
+        let by_part = || identity.names().find_map(|name| other(&name));
+        other(identity).or_else(|| if identity.is_eui64() { None } else { by_part() })
+    }
+
+    /// The entries whose list spells `identity`, or the same text without a type.
+    pub(super) fn listing(&self, identity: &DeviceIdentity) -> impl Iterator<Item = &DeviceId> {
+        let untyped = identity.without_type();
+        let lists = [self.listed.get(identity), untyped.and_then(|untyped| self.listed.get(&untyped))];
+        lists.into_iter().flatten().flatten()
+    }
+
+    /// The patterns for many identities, and the entry of each.
+    pub(super) fn wide(&self) -> impl Iterator<Item = (&DeviceId, &IdentityPattern)> {
+        self.wide.iter().map(|(id, pattern)| (id, pattern))
+    }
+
     /// Whether some entry lists `identity`, not only a pattern that has it, as one for which it may speak.
     #[must_use]
     pub fn lists(&self, identity: &DeviceIdentity) -> bool {
-        let is_listed = |identity: &DeviceIdentity| self.listed.contains(identity);
+        let is_listed = |identity: &DeviceIdentity| self.listed.contains_key(identity);
         is_listed(identity) || identity.without_type().is_some_and(|name| is_listed(&name))
     }
 
@@ -127,9 +156,18 @@ impl FromIterator<Device> for Directory {
                 identities.entry(identity).or_default().push(id.clone());
             }
         }
-        let patterns = devices.values().flat_map(|device| &device.speaks_for);
-        let listed = patterns.filter_map(|pattern| pattern.identity().cloned()).collect();
-        Self { devices, identities, listed }
+        let mut listed: HashMap<_, Vec<_>> = HashMap::new();
+        let mut wide = Vec::new();
+        for device in devices.values() {
+            for pattern in &device.speaks_for {
+                if let Some(identity) = pattern.identity() {
+                    listed.entry(identity.clone()).or_default().push(device.id.clone());
+                } else if pattern.is_wide() {
+                    wide.push((device.id.clone(), pattern.clone()));
+                }
+            }
+        }
+        Self { devices, identities, listed, wide }
     }
 }
 
@@ -161,6 +199,7 @@ mod tests {
             issuers: vec![],
             acknowledge: AcknowledgeAs::AsAsked,
             note: String::new(),
+            learns_until: None,
         }
     }
 

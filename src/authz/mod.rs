@@ -2,6 +2,7 @@
 
 mod device;
 mod directory;
+pub mod learning;
 pub mod rules;
 
 pub use device::{Device, DeviceKind, DeviceStatus, DeviceWordError};

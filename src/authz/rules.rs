@@ -2,7 +2,7 @@
 
 use super::{Device, Directory};
 use crate::hl7::Rejection;
-use crate::pcd::{Claim, Claims, DeviceIdentity};
+use crate::pcd::{Claim, Claims, DeviceIdentity, IdentityPattern};
 
 /// A message names a device that its certificate may not speak for.
 ///
@@ -27,7 +27,8 @@ pub fn check(device: &Device, directory: &Directory, claims: &Claims) -> Result<
 }
 
 /// The claims that the certificate may not make, in message order. A name counts where it is the Common Name
-/// of another device, MSH-3.2 also where the directory lists it.
+/// of another device, MSH-3.2 also where the directory lists it. A pattern for many identities has none that
+/// is the name of another entry: the list has to spell it.
 pub fn not_allowed<'c>(
     device: &Device,
     directory: &Directory,
@@ -41,18 +42,25 @@ pub fn not_allowed<'c>(
     let names = claims.names.iter().filter(is_device);
     let all = claims.identities.iter().chain(&claims.hidden).chain(names);
     all.filter(move |claim| {
+        let named = || claims.identities.iter().map(|claim| &claim.identity);
+        let is_listed = |pattern: &IdentityPattern| {
+            pattern.allows_beside(&claim.identity, named())
+                && !(pattern.is_wide() && directory.names_other(&device.id, &claim.identity))
+        };
         let is_own = || own.as_ref().is_some_and(|own| is_same(own, &claim.identity));
         // Common Names are compared exactly: another device has the same name in another case.
         let is_written =
             || !is_exact || claim.written.as_deref().is_none_or(|written| written == device.id.as_str());
-        !(is_own() && is_written() || is_listed(device, &claim.identity))
+        !(is_own() && is_written() || device.speaks_for.iter().any(is_listed))
     })
 }
 
-/// Whether the certificate may speak for `identity`.
+/// Whether the entry has `identity`, by its name or its list. Whether a message may carry it depends on the
+/// other entries and on the rest of the message too.
 #[must_use]
 pub fn may_speak_for(device: &Device, identity: &DeviceIdentity) -> bool {
-    own_identity(device).is_some_and(|own| is_same(&own, identity)) || is_listed(device, identity)
+    own_identity(device).is_some_and(|own| is_same(&own, identity))
+        || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
 }
 
 fn own_identity(device: &Device) -> Option<DeviceIdentity> {
@@ -62,10 +70,6 @@ fn own_identity(device: &Device) -> Option<DeviceIdentity> {
 /// Devices write their own name in place of the assigner's too.
 fn is_same(own: &DeviceIdentity, identity: &DeviceIdentity) -> bool {
     own.stands_for(identity) || identity.assigner().is_some_and(|assigner| own.stands_for(&assigner))
-}
-
-fn is_listed(device: &Device, identity: &DeviceIdentity) -> bool {
-    device.speaks_for.iter().any(|pattern| pattern.allows(identity))
 }
 
 impl From<&Violation> for Rejection {
@@ -80,7 +84,7 @@ mod tests {
     use crate::authz::{DeviceKind, DeviceStatus};
     use crate::hl7::{AcknowledgeAs, Message};
     use crate::model::DeviceId;
-    use crate::pcd::{IdentityPattern, Transaction};
+    use crate::pcd::Transaction;
 
     fn check_message(cn: &str, speaks_for: &[&str], msh3: &str, rest: &str) -> Result<(), String> {
         let text = format!("MSH|^~\\&|{msh3}||||2026||ORU^R01^ORU_R01|1|P|2.6\r{rest}");
@@ -93,15 +97,23 @@ mod tests {
             speaks_for: speaks_for.iter().map(|text| IdentityPattern::from_stored(text).unwrap()).collect(),
             acknowledge: AcknowledgeAs::AsAsked,
             note: String::new(),
+            learns_until: None,
         };
         let claims = Claims::read(&message, Transaction::of(&message), 8);
         let listed = ["PUMP-9", "1.2.9^ISO"].map(|text| text.parse().unwrap()).to_vec();
         let other = Device { id: DeviceId::parse("PUMP-7").unwrap(), speaks_for: listed, ..device.clone() };
-        let directory = [device.clone(), other];
-        check(&device, &directory.into_iter().collect(), &claims)
+        let further = [OTHER_EUI64, OTHER_UUID].map(|id| Device {
+            id: DeviceId::parse(id).unwrap(),
+            speaks_for: Vec::new(),
+            ..device.clone()
+        });
+        let directory = [device.clone(), other].into_iter().chain(further);
+        check(&device, &directory.collect(), &claims)
             .map_err(|violation| violation.claim.location.to_string())
     }
 
+    const OTHER_EUI64: &str = "00A0370000000042";
+    const OTHER_UUID: &str = "46637152-3159-5f31-be9c-86e104aaf384";
     const EQUIPMENT: &str = "OBX|1|NM|1^X|1.0.0.1|5|||||||||||||A^^00A037EB21757810^EUI-64\r";
 
     #[test]
@@ -184,6 +196,35 @@ mod tests {
         }
         let refused = check_message("0000000000000001", &["00A038*"], own, EQUIPMENT);
         assert_eq!(refused, Err("OBX[1]-18.3".to_owned()));
+    }
+
+    /// A stolen certificate of a gateway must not become that of every device of a manufacturer.
+    #[test]
+    fn no_pattern_has_the_name_of_another_entry() {
+        let equipment = |entity: &str| format!("OBX|1|||||||||||||||||{entity}\r");
+        let system = |uuid: &str| format!("OBX|1|ST|67972^MDC_ATTR_SYS_ID^MDC|1.1.0.9|{uuid}\r");
+        let refused = Err("OBX[1]-18.3".to_owned());
+        let other = equipment(&format!("X^^{OTHER_EUI64}^EUI-64"));
+        assert_eq!(check_message("1", &["00A037*"], "A", &other), refused);
+        assert_eq!(check_message("1", &["00A037*", OTHER_EUI64], "A", &other), Ok(()), "the list spells it");
+        assert_eq!(check_message("1", &["*"], "A", &other), Ok(()), "--any is every device");
+        // Its EUI-64 and its name, dressed up as units.
+        let mac = equipment(&format!("{OTHER_EUI64}^^acme.example^DNS"));
+        assert_eq!(check_message("1", &["*^acme.example^DNS"], "A", &mac), Err("OBX[1]-18.1".to_owned()));
+        let unit = equipment("PUMP-7^^acme.example^DNS");
+        assert!(check_message("1", &["*^acme.example^DNS"], "A", &unit).is_err());
+        assert!(check_message("1", &["*^PUMP-7^DNS"], "A", &equipment("X^^PUMP-7^DNS")).is_err());
+        assert_eq!(
+            check_message("1", &["*^acme.example^DNS"], "A", &equipment("X^^acme.example^DNS")),
+            Ok(())
+        );
+        let vendor = "OBX|2|||||||||||||||||I5^^0012210000000000^EUI-64\r";
+        let list = ["0012210000000000", "uuid:*^001221*"];
+        let own = system(OTHER_UUID) + vendor;
+        assert_eq!(check_message("1", &list, "A", &own), Err("OBX[1]-5.1".to_owned()));
+        let new = system("3107c7c4-59d7-54b7-b500-8d716e5ca2cb");
+        assert_eq!(check_message("1", &list, "A", &(new.clone() + vendor)), Ok(()));
+        assert_eq!(check_message("1", &list, "A", &new), Err("OBX[1]-5.1".to_owned()), "without the vendor");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `check`: what a start would find, up to binding a port, each finding on a line. It changes nothing, and
 //! goes on after each fault.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::check_devices::unfit_devices;
@@ -10,7 +10,8 @@ use super::config_file::ConfigFile;
 use super::text::counted;
 use super::{Exit, Failure, Outcome, Output};
 use crate::app::{PlatformError, examine, removals};
-use crate::config::{Config, ConfigError, Undetermined};
+use crate::authz::{Device, Directory, learning};
+use crate::config::{Config, ConfigError, Identity, Undetermined};
 use crate::model::{Clock, explained};
 use crate::revocation::{InstalledCrl, KnownStaple};
 use crate::store::{EndFile, LARGE_CLOCK_DIFFERENCE, MigrationLimits, MigrationPolicy, OwnChain, Store};
@@ -63,6 +64,7 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     findings.extend(store(&config).await);
     findings.extend(trail);
     findings.extend(server(&config, &clock).await);
+    findings.extend(directory(&config, &clock).await);
     let worst = findings.iter().map(|finding| finding.level).max();
     for finding in &findings {
         output.print(finding, |finding| {
@@ -206,6 +208,54 @@ async fn contents(config: &Config, clock: &Clock) -> Vec<Finding> {
     }
     store.close().await;
     findings
+}
+
+/// Entries of the directory that an operator should look at.
+async fn directory(config: &Config, clock: &Clock) -> Vec<Finding> {
+    // What is wrong with the store is a finding about the store already.
+    if !Store::plan_migration(&config.store.url).await.is_ok_and(|plan| !plan.is_pending() && !plan.creates) {
+        return Vec::new();
+    }
+    let chain = OwnChain::containing(config.store.node.clone(), None);
+    let Ok(store) = Store::open_to_read(chain, &config.store.url, clock.clone()).await else {
+        return Vec::new();
+    };
+    let devices = store.devices().await.unwrap_or_default();
+    let confirmed = store.confirmed_clock().await.ok().flatten();
+    store.close().await;
+    let now = confirmed.map_or(clock.now(), |known| known.at.max(clock.now()));
+    let mut findings: Vec<_> = devices
+        .iter()
+        .filter(|device| learning::is_learning(device, now))
+        .map(|device| learns(device, config.devices.identity))
+        .collect();
+    for spellings in Directory::from(devices).spelled_twice() {
+        let Some((kept, others)) = spellings.split_first() else { continue };
+        for other in others {
+            let text = format!(
+                "{kept} and {other} are spellings of one EUI-64: unite them with `device merge {kept} {other}`, \
+                 whichever should stay first"
+            );
+            findings.push(Finding::warning("devices", text));
+        }
+    }
+    findings
+}
+
+/// A device whose identities are learnt.
+fn learns(device: &Device, identity: Identity) -> Finding {
+    let (id, until) = (&device.id, device.learns_until.unwrap_or(Timestamp::MAX));
+    let text = match identity {
+        Identity::Learn => format!(
+            "device {id} learns identities until {until:.0}: its messages may name any device that no other entry has; \
+             `device propose {id}` shows them, and --apply ends it"
+        ),
+        Identity::Enforce | Identity::Record => format!(
+            "device {id} would learn identities until {until:.0}, but devices.identity is not \"learn\": end it \
+             with `device learn {id} --stop`"
+        ),
+    };
+    Finding::warning("devices", text)
 }
 
 /// The clock of the store's server, and those of the nodes.

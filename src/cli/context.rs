@@ -50,6 +50,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::BackupOnServer
         | StoreError::Sign(_)
         | StoreError::DeviceExists(_)
+        | StoreError::DeviceEnforced(_)
         | StoreError::DeviceSpelled { .. }
         | StoreError::AlreadyWaiting(_)
         | StoreError::DeviceUnknown(_) => Exit::Failed,

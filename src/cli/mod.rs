@@ -150,7 +150,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         Command::Pki(command) => Box::pin(pki::run(command, output, &clock)).await,
         Command::Device { config, command } => {
             let store = config.open_store(&clock, output).await?;
-            let outcome = device::run(command, &store, output).await;
+            let outcome = device::run(command, || config.load(), &store, output).await;
             store.close().await;
             outcome
         }

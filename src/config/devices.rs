@@ -68,6 +68,8 @@ pub enum Identity {
     Enforce,
     /// Accept it, with a warning and an audit row.
     Record,
+    /// Reject it, unless its sender learns identities and no other entry has this one.
+    Learn,
 }
 
 /// What to do with a message that names no device at all.

@@ -72,6 +72,7 @@ pub(super) fn device() -> Device {
         speaks_for: Vec::new(),
         issuers: Vec::new(),
         note: String::new(),
+        learns_until: None,
         acknowledge: AcknowledgeAs::AsAsked,
     }
 }

@@ -335,6 +335,7 @@ impl InterfaceA {
             issuers: Vec::new(),
             acknowledge: AcknowledgeAs::AsAsked,
             note: "enrolled when it first connected".to_owned(),
+            learns_until: None,
         };
         self.services.store.enrol_or_log(device).await;
     }

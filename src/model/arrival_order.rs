@@ -39,7 +39,7 @@ impl ArrivalOrder {
 
     /// The next identifier. `at` is the time of the clock; it counts only as far as it is expected.
     pub(super) fn next(&mut self, at: Timestamp, instant: Instant) -> Uuid {
-        let at = self.expected.map_or(at, |expected| expected.believed(at, instant));
+        let at = self.believed(at, instant);
         let milliseconds = u64::try_from(at.as_millisecond()).unwrap_or(0);
         // 74 random bits.
         let random = Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, 0, 0)).as_u128();
@@ -54,6 +54,11 @@ impl ArrivalOrder {
             Position { milliseconds: last + 1, count: first_count }
         };
         self.last.uuid(random)
+    }
+
+    /// The time of the clock, or the expected one while the clock is not believed.
+    pub(super) fn believed(&self, at: Timestamp, instant: Instant) -> Timestamp {
+        self.expected.map_or(at, |expected| expected.believed(at, instant))
     }
 
     /// Continues behind `last`, an identifier of an earlier process. One of a time after `until` is a mistake
@@ -189,6 +194,17 @@ mod tests {
         let mut machine = Machine::new();
         assert!(!machine.order.continue_after(former.next(), machine.wall + DAY));
         assert_eq!(milliseconds(machine.next()), machine.wall.as_millisecond());
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_move_the_believed_time() {
+        let mut machine = Machine::new();
+        machine.order.expect(machine.wall, machine.clock.instant(), DAY);
+        machine.clock.advance(8 * DAY);
+        let believed = machine.order.believed(machine.wall, machine.clock.instant());
+        assert_eq!(believed, machine.wall + 8 * DAY);
+        let right = machine.wall + 8 * DAY + HOUR;
+        assert_eq!(machine.order.believed(right, machine.clock.instant()), right);
     }
 
     #[test]

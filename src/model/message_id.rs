@@ -46,6 +46,12 @@ impl MessageId {
         order().expect(at, Clock::system().instant(), max_difference);
     }
 
+    /// The time of the clock, or the expected time while the clock is not believed.
+    #[must_use]
+    pub fn believed_time(at: Timestamp) -> Timestamp {
+        order().believed(at, Clock::system().instant())
+    }
+
     /// The time in the identifier, in milliseconds.
     #[must_use]
     pub fn time(&self) -> Timestamp {

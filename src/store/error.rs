@@ -298,6 +298,11 @@ pub enum StoreError {
         /// The one that the directory has.
         existing: DeviceId,
     },
+    /// The device is enforced, and does not learn identities.
+    #[error(
+        "device {0} is enforced: it has a list (--speaks-for), or has learnt before; allow identities with `device propose`"
+    )]
+    DeviceEnforced(DeviceId),
     /// A message with the same control id waits for the device. The device's answer refers to a message by
     /// its control id only, so the answer would be ambiguous.
     #[error(
@@ -336,6 +341,7 @@ impl StoreError {
                 | Self::Denied(_)
                 | Self::Dropped(_)
                 | Self::DeviceExists(_)
+                | Self::DeviceEnforced(_)
                 | Self::DeviceUnknown(_)
                 | Self::AlreadyWaiting(_)
         )

@@ -124,6 +124,7 @@ pub(crate) fn gateway(name: &str) -> Device {
         speaks_for: vec!["00A037*".parse().unwrap(), "0004A30000000001".parse().unwrap()],
         acknowledge: AcknowledgeAs::AsAsked,
         note: "ward 7".to_owned(),
+        learns_until: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Entries of the device directory.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::session::{BehindView, FeedView};
@@ -26,6 +27,9 @@ pub struct DeviceView<'a> {
     pub acknowledge: &'static str,
     /// The operator's note.
     pub note: &'a str,
+    /// The end of the time in which its identities are learnt, once that has begun; it may have passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learns_until: Option<String>,
 }
 
 /// An entry as it was when it was removed from the directory.
@@ -86,6 +90,10 @@ impl<'a> From<&'a Device> for DeviceView<'a> {
             issuers: device.issuers.iter().map(ToString::to_string).collect(),
             acknowledge: device.acknowledge.as_str(),
             note: &device.note,
+            learns_until: device
+                .learns_until
+                .filter(|until| device.speaks_for.is_empty() && *until > Timestamp::UNIX_EPOCH)
+                .map(|until| until.to_string()),
         }
     }
 }

@@ -114,9 +114,11 @@ fn every_event_of_the_closed_list_is_written_when_it_happens() {
 
     // What retention says takes its time: `retention`. Limits: `hostile_device`, `strangers`.
     // Clocks: `clocks`. The end of the chain: `chain_end`. Two spellings of one device are what an earlier
-    // version left: `cli::device::tests`. What is accepted later: `messages::reconsider`.
+    // version left, and learning: `cli::device::tests`. What is accepted later: `messages::reconsider`.
     let later = [
         "device-merged",
+        "device-learning-started",
+        "device-learning-ended",
         "message-reconsidered",
         "messages-pruned",
         "audit-pruned",

@@ -69,6 +69,7 @@ mod revocation;
 mod revocation_hostile;
 mod rights;
 mod second_opinion;
+mod senders;
 mod shipped;
 mod silent_peers;
 mod soak;

@@ -152,6 +152,7 @@ fn accepted(payload: &[u8]) -> Vec<Vec<u8>> {
         issuers: Vec::new(),
         acknowledge: AcknowledgeAs::AsAsked,
         note: String::new(),
+        learns_until: None,
     };
     let directory: Directory = vec![device.clone()].into();
     let messages = match batch::split(payload) {

@@ -53,8 +53,14 @@ fn message(recorded: &RecordedEvent<'_>) -> Option<Message> {
         "message-accepted" => row.import(Outcome::Success, None),
         "message-rejected" => row.import(Outcome::Minor, Some(row.text("code").to_owned())),
         "identity-violation" => row.violation(),
-        "device-added" | "device-changed" | "device-suspended" | "device-resumed" | "device-removed"
-        | "device-merged" => row.device(),
+        "device-added"
+        | "device-changed"
+        | "device-suspended"
+        | "device-resumed"
+        | "device-removed"
+        | "device-merged"
+        | "device-learning-started"
+        | "device-learning-ended" => row.device(),
         "southbound-sent" => row.sent(),
         "message-reconsidered" => row.view(Action::Create),
         "message-viewed" => row.view(Action::Read),

@@ -66,7 +66,9 @@ impl Event {
             | Self::DeviceSuspended { .. }
             | Self::DeviceResumed { .. }
             | Self::DeviceRemoved { .. }
-            | Self::DeviceMerged { .. } => self.directory_fields(),
+            | Self::DeviceMerged { .. }
+            | Self::DeviceLearningStarted { .. }
+            | Self::DeviceLearningEnded { .. } => self.directory_fields(),
             Self::SouthboundQueued { .. } | Self::SouthboundSent { .. } | Self::SouthboundSettled { .. } => {
                 self.order_fields()
             }
@@ -240,7 +242,15 @@ impl Event {
             }),
             Self::DeviceSuspended { device, actor }
             | Self::DeviceResumed { device, actor }
-            | Self::DeviceRemoved { device, actor } => json!({ "device": device.as_str(), "actor": actor }),
+            | Self::DeviceRemoved { device, actor }
+            | Self::DeviceLearningEnded { device, actor } => {
+                json!({ "device": device.as_str(), "actor": actor })
+            }
+            Self::DeviceLearningStarted { device, until, actor } => json!({
+                "device": device.as_str(),
+                "until": until.to_string(),
+                "actor": actor,
+            }),
             Self::DeviceMerged { device, removed, actor } => json!({
                 "device": device.as_str(),
                 "removed": removed.as_str(),

@@ -272,6 +272,22 @@ pub enum Event {
         /// The actor.
         actor: String,
     },
+    /// The identities in messages of a device are learnt from now on, or for longer.
+    DeviceLearningStarted {
+        /// Its Common Name.
+        device: DeviceId,
+        /// The end.
+        until: Timestamp,
+        /// The actor.
+        actor: String,
+    },
+    /// An operator ended that: the device is enforced.
+    DeviceLearningEnded {
+        /// Its Common Name.
+        device: DeviceId,
+        /// The actor.
+        actor: String,
+    },
     /// An order was queued.
     SouthboundQueued {
         /// Its message id.

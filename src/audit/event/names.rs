@@ -4,7 +4,7 @@ use super::Event;
 
 impl Event {
     /// The names of all events, for metrics that start at zero and for the command line.
-    pub const NAMES: [&'static str; 42] = [
+    pub const NAMES: [&'static str; 44] = [
         "platform-started",
         "platform-stopped",
         "configuration-changed",
@@ -32,6 +32,8 @@ impl Event {
         "device-resumed",
         "device-removed",
         "device-merged",
+        "device-learning-started",
+        "device-learning-ended",
         "southbound-queued",
         "southbound-sent",
         Self::SOUTHBOUND_SETTLED,
@@ -98,6 +100,8 @@ impl Event {
             Self::DeviceResumed { .. } => "device-resumed",
             Self::DeviceRemoved { .. } => "device-removed",
             Self::DeviceMerged { .. } => "device-merged",
+            Self::DeviceLearningStarted { .. } => "device-learning-started",
+            Self::DeviceLearningEnded { .. } => "device-learning-ended",
             Self::SouthboundQueued { .. } => "southbound-queued",
             Self::SouthboundSent { .. } => "southbound-sent",
             Self::SouthboundSettled { .. } => Self::SOUTHBOUND_SETTLED,

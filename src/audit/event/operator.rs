@@ -14,6 +14,8 @@ impl Event {
                 | Self::DeviceResumed { .. }
                 | Self::DeviceRemoved { .. }
                 | Self::DeviceMerged { .. }
+                | Self::DeviceLearningStarted { .. }
+                | Self::DeviceLearningEnded { .. }
                 | Self::SouthboundQueued { .. }
                 | Self::SouthboundSettled {
                     basis: SettledBy::Operator { .. } | SettledBy::Removal { .. },

@@ -104,6 +104,7 @@ async fn add_devices(
             issuers: Vec::new(),
             speaks_for: simulated.speaks_for.iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
             note: simulated.title.to_owned(),
+            learns_until: None,
         };
         match store.add_device(device, "demo").await {
             Ok(()) | Err(StoreError::DeviceExists(_) | StoreError::DeviceSpelled { .. }) => {}

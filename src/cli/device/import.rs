@@ -129,6 +129,7 @@ fn device(record: &Record, columns: &[Column]) -> Result<Device, Fault> {
             word => word.parse().map_err(Fault::Acknowledge)?,
         },
         note: field(Column::Note).to_owned(),
+        learns_until: None,
     })
 }
 

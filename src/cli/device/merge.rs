@@ -80,6 +80,7 @@ fn united(kept: Device, other: &Device) -> Device {
     if other.status == DeviceStatus::Suspended {
         united.status = DeviceStatus::Suspended;
     }
+    united.learns_until = united.learns_until.or(other.learns_until);
     if united.note.is_empty() {
         united.note.clone_from(&other.note);
     }

@@ -3,6 +3,7 @@
 mod csv;
 mod import;
 mod issuer;
+mod learn;
 mod merge;
 mod options;
 mod propose;
@@ -21,6 +22,7 @@ use super::operator::operator;
 use super::text::printable;
 use super::{Exit, Failure, Outcome, Output};
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
+use crate::config::Config;
 use crate::hl7::AcknowledgeAs;
 use crate::model::DeviceId;
 use crate::store::{MessageFilter, Store, StoreError};
@@ -122,6 +124,23 @@ pub(super) enum Command {
         #[arg(long)]
         apply: bool,
     },
+    /// Accept the identities that a device names, for some days, so that `device propose` can list them
+    ///
+    /// Needs devices.identity = "learn". Only for an entry that is not enforced yet: without a list, and only
+    /// once. Identities that another entry has are refused as ever. `device propose CN --apply` ends it, as
+    /// does every list.
+    ///
+    /// Example: pcd-platform device learn GW-1 --days 7
+    Learn {
+        /// The Common Name of its certificate
+        cn: DeviceId,
+        /// For how many days from now; also to prolong it
+        #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=30))]
+        days: u8,
+        /// End it now: the entry is enforced for good
+        #[arg(long, conflicts_with = "days")]
+        stop: bool,
+    },
     /// Add all devices of a CSV file; if one line is wrong, nothing is added
     ///
     /// The first line names the columns: cn, and any of kind, speaks-for (identities separated by
@@ -133,14 +152,27 @@ pub(super) enum Command {
 }
 
 /// Runs the subcommand. The audit trail names the user of the operating system.
-pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outcome {
+pub(super) async fn run(
+    command: Command,
+    config: impl FnOnce() -> Result<Config, Failure>,
+    store: &Store,
+    output: Output,
+) -> Outcome {
     let actor = operator();
     match command {
         Command::Add { cn, kind, speaks_for, issuers, acknowledge, note } => {
             let status = DeviceStatus::Active;
             let (identities, keys) = (Vec::new(), Vec::new());
-            let device =
-                Device { id: cn, kind, status, speaks_for: identities, issuers: keys, acknowledge, note };
+            let device = Device {
+                id: cn,
+                kind,
+                status,
+                speaks_for: identities,
+                issuers: keys,
+                acknowledge,
+                note,
+                learns_until: None,
+            };
             let device = issuers.applied_to(speaks_for.applied_to(device, store).await?);
             store.add_device(device.clone(), &actor).await.map_err(failed)?;
             confirm(&device, "added", output)?;
@@ -158,6 +190,10 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
             }
             let device = issuers.applied_to(speaks_for.applied_to(device, store).await?);
             store.describe_device(device.clone(), &actor).await.map_err(failed)?;
+            if itself_only {
+                store.end_learning(&device.id, &actor).await.map_err(failed)?;
+            }
+            let device = find(store, device.id).await?;
             confirm(&device, "changed", output)?;
         }
         Command::List => list(store, output).await?,
@@ -180,6 +216,18 @@ pub(super) async fn run(command: Command, store: &Store, output: Output) -> Outc
         Command::Propose { cn, apply } => {
             let device = find(store, cn).await?;
             propose::run(device, apply, &actor, store, output).await?;
+        }
+        Command::Learn { cn, stop: true, .. } => {
+            let device = find(store, cn).await?;
+            store.end_learning(&device.id, &actor).await.map_err(failed)?;
+            confirm(&find(store, device.id).await?, "enforced", output)?;
+        }
+        Command::Learn { cn, days, stop: false } => {
+            let device = find(store, cn).await?;
+            learn::run(&device.id, days, &config()?, &actor, store).await?;
+            let device = find(store, device.id).await?;
+            let until = device.learns_until.map_or_else(String::new, |until| until.to_string());
+            confirm(&device, &format!("learns identities until {until}"), output)?;
         }
         Command::Import { file } => import_file(store, &file, &actor, output).await?,
     }

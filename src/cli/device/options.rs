@@ -5,7 +5,6 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use super::seen;
 use crate::authz::{Device, DeviceKind};
 use crate::cli::Failure;
-use crate::cli::context::failed;
 use crate::hl7::AcknowledgeAs;
 use crate::pcd::IdentityPattern;
 use crate::store::{Store, device_kind};
@@ -33,8 +32,7 @@ impl SpeaksFor {
             device.speaks_for = self.speaks_for;
         }
         if self.from_seen {
-            let seen = store.seen_identities(&device.id).await.map_err(failed)?;
-            let patterns = seen::patterns(&device, &seen)?;
+            let patterns = seen::patterns(&device, store).await?;
             device.speaks_for.extend(patterns);
         }
         Ok(device)

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use crate::authz::Device;
+use crate::authz::{Device, Directory};
 use crate::cli::context::failed;
 use crate::cli::text::printable;
 use crate::cli::{Failure, Output};
+use crate::model::DeviceId;
 use crate::pcd::{DeviceIdentity, IdentityPattern};
-use crate::store::{SeenIdentity, Store};
+use crate::store::Store;
 use crate::view::is_not_allowed;
 
 /// An identity that the device named.
@@ -33,10 +34,10 @@ pub(super) async fn run(
     output: Output,
 ) -> Result<Device, Failure> {
     let seen = store.seen_identities(&device.id).await.map_err(failed)?;
-    let devices = store.devices().await.map_err(failed)?;
+    let candidates = Candidates::read(&device.id, store).await?;
     let mut list = device.speaks_for.clone();
     for seen in seen.iter().filter(|seen| is_not_allowed(&device, seen)) {
-        let proposal = proposal(&device, &devices, seen);
+        let proposal = candidates.proposal(&seen.identity);
         let shown = Proposed {
             identity: &seen.identity,
             messages: seen.messages,
@@ -60,24 +61,37 @@ pub(super) async fn run(
     Ok(proposed)
 }
 
-/// The pattern that allows the identity, or why it is not proposed: it belongs to another device, or its text
-/// is chosen to allow more than was seen.
-fn proposal(device: &Device, devices: &[Device], seen: &SeenIdentity) -> Result<IdentityPattern, String> {
-    let identity = DeviceIdentity::parse(&seen.identity).ok_or("it is empty")?;
-    for other in devices.iter().filter(|other| other.id != device.id) {
-        let is_name = DeviceIdentity::new(other.id.as_str(), "").is_some_and(|own| own.stands_for(&identity));
-        if is_name {
-            return Err(format!("it is device {} of the directory", other.id));
-        }
-        let is_listed = |pattern: &&IdentityPattern| !pattern.is_any() && pattern.allows(&identity);
-        if let Some(pattern) = other.speaks_for.iter().find(is_listed) {
-            return Err(format!("device {} speaks for {pattern}", other.id));
-        }
+/// What decides whether an identity that a device named is proposed.
+pub(super) struct Candidates {
+    device: DeviceId,
+    directory: Directory,
+    /// What other devices of the directory named without permission. Of two that name one device the operator
+    /// decides, and not the order in which they are looked at.
+    rivals: Vec<(DeviceId, String)>,
+}
+
+impl Candidates {
+    pub(super) async fn read(device: &DeviceId, store: &Store) -> Result<Self, Failure> {
+        let directory = Directory::from(store.devices().await.map_err(failed)?);
+        let rivals = store.identities_seen_of_others(device).await.map_err(failed)?;
+        Ok(Self { device: device.clone(), directory, rivals })
     }
-    if seen.identity.contains('*') {
-        return Err("it contains *".to_owned());
+
+    /// The pattern that allows the identity, or why it is not proposed: it belongs to another device, or its
+    /// text is chosen to allow more than was seen.
+    pub(super) fn proposal(&self, text: &str) -> Result<IdentityPattern, String> {
+        let identity = DeviceIdentity::parse(text).ok_or("it is empty")?;
+        if let Some(holder) = self.directory.holder(&self.device, &identity) {
+            return Err(holder.to_string());
+        }
+        if let Some((other, _)) = self.rivals.iter().find(|(_, named)| named == text) {
+            return Err(format!("device {other} named it too"));
+        }
+        if text.contains('*') {
+            return Err("it contains *".to_owned());
+        }
+        text.parse().map_err(|error: crate::pcd::IdentityPatternError| error.to_string())
     }
-    seen.identity.parse().map_err(|error: crate::pcd::IdentityPatternError| error.to_string())
 }
 
 /// The options name the whole list, which they replace.

@@ -2,26 +2,31 @@
 
 use anyhow::anyhow;
 
+use super::propose::Candidates;
 use crate::authz::Device;
+use crate::cli::Failure;
+use crate::cli::context::failed;
 use crate::cli::text::printable;
 use crate::pcd::IdentityPattern;
-use crate::store::SeenIdentity;
+use crate::store::Store;
 use crate::view::is_not_allowed;
 
 /// The patterns to add to the list of `device`.
 ///
 /// # Errors
-/// When an identity contains `*`. The device chose that text; as a pattern it would allow more than was seen.
-pub(super) fn patterns(device: &Device, seen: &[SeenIdentity]) -> anyhow::Result<Vec<IdentityPattern>> {
-    let not_allowed = seen.iter().filter(|seen| is_not_allowed(device, seen));
-    let pattern = |seen: &SeenIdentity| match seen.identity.contains('*') {
-        false => Ok(seen.identity.parse()?),
-        true => Err(anyhow!(
-            "cannot add identity {} of device {} with --from-seen, because it contains *; \
-             name the identities with --speaks-for",
-            printable(&seen.identity),
-            device.id
-        )),
+/// When `device propose` would not propose an identity: the device chose that text.
+pub(super) async fn patterns(device: &Device, store: &Store) -> Result<Vec<IdentityPattern>, Failure> {
+    let seen = store.seen_identities(&device.id).await.map_err(failed)?;
+    let candidates = Candidates::read(&device.id, store).await?;
+    let pattern = |identity: &str| {
+        candidates.proposal(identity).map_err(|why| {
+            anyhow!(
+                "cannot add identity {} of device {} with --from-seen: {why}; name the identities with --speaks-for",
+                printable(identity),
+                device.id
+            )
+        })
     };
-    not_allowed.map(pattern).collect()
+    let not_allowed = seen.iter().filter(|seen| is_not_allowed(device, seen));
+    Ok(not_allowed.map(|seen| pattern(&seen.identity)).collect::<Result<_, _>>()?)
 }

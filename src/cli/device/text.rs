@@ -30,6 +30,7 @@ pub(super) fn details(details: &DeviceDetails<'_>) -> String {
         ("issuers", issuers),
         ("acknowledge", device.acknowledge.to_owned()),
         ("note", device.note.to_owned()),
+        ("learns", device.learns_until.as_ref().map_or(String::new(), |until| format!("until {until}"))),
     ];
     let seen = details.seen.iter().map(|SeenIdentityView { identity, messages, first, last }| {
         ("seen", format!("{identity}, not allowed, in {messages} message(s) from {first} to {last}"))

@@ -78,6 +78,7 @@ fn any_sender() -> Result<Device, Failure> {
         issuers: Vec::new(),
         acknowledge: AcknowledgeAs::AsAsked,
         note: String::new(),
+        learns_until: None,
     })
 }
 

@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::authz::{DeviceStatus, Directory};
+use crate::authz::{Device, DeviceStatus, Directory};
 use crate::cli::context::failed;
 use crate::cli::device::name_in_store;
 use crate::cli::operator::operator;
@@ -98,7 +98,9 @@ pub(super) async fn run(arguments: Arguments, config: Config, store: &Store, out
     if apply {
         store.continue_identifiers(now, MAX_LEAD).await.map_err(failed)?;
     }
-    let directory = Directory::from(store.devices().await.map_err(failed)?);
+    // What was rejected is accepted by the list, not by what the device may be learning now.
+    let known = store.devices().await.map_err(failed)?.into_iter();
+    let directory: Directory = known.map(|device| Device { learns_until: None, ..device }).collect();
     let evaluator = Evaluator::new(config, directory.clone());
     let mut reconsidering = Reconsidering { store, evaluator, directory, now, apply, seen: HashSet::new() };
     let mut is_complete = true;

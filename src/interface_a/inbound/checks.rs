@@ -1,7 +1,9 @@
 //! The checks that a message has to pass.
 
+use jiff::Timestamp;
+
 use crate::authz::rules::Violation;
-use crate::authz::{Device, Directory, rules};
+use crate::authz::{Device, Directory, learning, rules};
 use crate::config::{Config, Identity};
 use crate::hl7::{Rejection, Warning};
 use crate::pcd::{MessagePolicy, Observation, Transaction, profile};
@@ -37,20 +39,23 @@ pub(super) fn check(
     directory: &Directory,
     policy: &MessagePolicy,
     config: &Config,
+    at: Timestamp,
 ) -> Checked {
     let header = check_header(reading, policy);
-    let identity = rules::check(device, directory, &reading.claims);
+    let foreign_identity = foreign(device, directory, reading);
+    let identity = verify_identity(reading, device, directory, config, at);
     let content = check_profile(reading, policy);
     if let Err(rejection) = header {
         return Checked { result: CheckResult::Failed(rejection), foreign_identity: None };
     }
-    let foreign_identity = foreign(&identity);
     let result = match (check_identity(reading, identity, config), content) {
         (Some(failed), _) => failed,
         (None, Err(rejection)) => CheckResult::Failed(rejection),
         (None, Ok(())) => {
             if foreign_identity.is_some() {
-                reading.warnings.push(IDENTITY_MISMATCH.to_owned());
+                let is_record = config.devices.identity == Identity::Record;
+                let warning = if is_record { IDENTITY_MISMATCH } else { IDENTITY_LEARNED };
+                reading.warnings.push(warning.to_owned());
             }
             CheckResult::Passed
         }
@@ -64,18 +69,36 @@ pub(super) fn check_reply(
     device: &Device,
     directory: &Directory,
     config: &Config,
+    at: Timestamp,
 ) -> Checked {
     if reading.claims.exceeds_limit {
         return Checked { result: CheckResult::Failed(Rejection::TooManyIdentities), foreign_identity: None };
     }
-    let identity = rules::check(device, directory, &reading.claims);
-    let foreign_identity = foreign(&identity);
+    let foreign_identity = foreign(device, directory, reading);
+    let identity = verify_identity(reading, device, directory, config, at);
     let result = check_identity(reading, identity, config).unwrap_or(CheckResult::Passed);
     Checked { result, foreign_identity }
 }
 
-fn foreign(identity: &Result<(), Violation>) -> Option<String> {
-    identity.as_ref().err().map(|violation| bounded(violation.claim.identity.to_string()))
+/// The first device that the message names and its sender may not speak for.
+fn foreign(device: &Device, directory: &Directory, reading: &Reading<'_>) -> Option<String> {
+    let first = rules::not_allowed(device, directory, &reading.claims).next();
+    first.map(|claim| bounded(claim.identity.to_string()))
+}
+
+/// Whether the sender may name the devices that the message names, now.
+fn verify_identity(
+    reading: &Reading<'_>,
+    device: &Device,
+    directory: &Directory,
+    config: &Config,
+    at: Timestamp,
+) -> Result<(), Violation> {
+    if config.devices.identity == Identity::Learn && learning::is_learning(device, at) {
+        learning::check(device, directory, &reading.claims)
+    } else {
+        rules::check(device, directory, &reading.claims)
+    }
 }
 
 /// How the message fails where identities are enforced; `None` when it passes.
@@ -84,7 +107,7 @@ fn check_identity(
     identity: Result<(), Violation>,
     config: &Config,
 ) -> Option<CheckResult> {
-    if config.devices.identity != Identity::Enforce {
+    if config.devices.identity == Identity::Record {
         return None;
     }
     let is_ambiguous = reading.message.warnings().contains(Warning::AmbiguousStructure);
@@ -118,6 +141,8 @@ fn check_profile(reading: &mut Reading<'_>, policy: &MessagePolicy) -> Result<()
 
 /// The warning of an accepted message that names a device for which its sender may not speak.
 const IDENTITY_MISMATCH: &str = "identity-mismatch";
+/// The warning of an accepted message that names a device which its sender learns.
+const IDENTITY_LEARNED: &str = "identity-learned";
 /// The warning of an accepted message that names no device.
 const MISSING_IDENTITY: &str = "missing-identity";
 /// The warning of a message whose MSH-21 names another transaction than its MSH-9.

@@ -30,7 +30,7 @@ use crate::config::UnreadableMessage;
 use crate::hl7::{AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection};
 use crate::liveness::SignOfLife;
 use crate::mllp::{Broken, BrokenReason, Frame};
-use crate::model::{DeviceId, SessionId};
+use crate::model::{DeviceId, MessageId, SessionId};
 use crate::pcd::Transaction;
 use crate::store::{MessageRecord, Verdict};
 use crate::tls::Peer;
@@ -184,8 +184,14 @@ impl Evaluation<'_> {
         let header = reading.message.header();
         let request = Transaction::acknowledgement_request(reading.transaction, &header, device.acknowledge);
         reading.claims.take_listed(|identity| directory.names(identity) || directory.lists(identity));
-        let Checked { result, foreign_identity } =
-            check(&mut reading, &device, &directory, self.settings.policy(), self.settings.config());
+        let Checked { result, foreign_identity } = check(
+            &mut reading,
+            &device,
+            &directory,
+            self.settings.policy(),
+            self.settings.config(),
+            self.believed(),
+        );
         let record = MessageRecord {
             not_allowed: distinct(rules::not_allowed(&device, &directory, &reading.claims)),
             ..self.origin.record(&reading, frame.payload.clone(), self.now)
@@ -298,7 +304,7 @@ impl Evaluation<'_> {
     ) -> Decision {
         let (device, directory) = (self.device(), self.directory.load());
         let Checked { result, foreign_identity } =
-            check_reply(reading, &device, &directory, self.settings.config());
+            check_reply(reading, &device, &directory, self.settings.config(), self.believed());
         let rejected = |code: &str| Verdict::Rejected { code: code.to_owned() };
         let (verdict, outcome) = match result {
             CheckResult::Violation(rejection) => (rejected(rejection.code()), Outcome::Violation),
@@ -350,9 +356,15 @@ impl Evaluation<'_> {
         let admitted = &self.origin.device;
         // The session of a device that is no longer admitted is about to end; until then the device speaks
         // for itself.
-        let alone = || Arc::new(Device { speaks_for: Vec::new(), ..(**admitted).clone() });
+        let alone =
+            || Arc::new(Device { speaks_for: Vec::new(), learns_until: None, ..(**admitted).clone() });
         let current = self.directory.load().active(&admitted.id);
         current.ok().filter(|device| device.id == admitted.id).unwrap_or_else(alone)
+    }
+
+    /// The time by the clock as far as it is believed: one that is set back lets no device learn for longer.
+    fn believed(self) -> Timestamp {
+        MessageId::believed_time(self.now)
     }
 
     fn answering(&self) -> Answering<'_> {

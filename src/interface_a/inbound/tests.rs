@@ -2,7 +2,7 @@ use super::super::fixtures::{
     NAME, acknowledgements, clock, config, device, directory, frame, frame_about, handle, peer,
 };
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, Identity};
 use crate::hl7::{AcknowledgementCode, Message};
 
 const OTHER: &str = "00A037FFFE000002";
@@ -233,4 +233,56 @@ fn an_observation_with_a_stray_msa_is_answered_as_it_asks() {
     let decision = evaluate(Frame { payload: text.into(), deviations: std::iter::empty().collect() });
     assert_eq!(codes(&decision.record.acknowledgement), ["CA"]);
     assert!(matches!(decision.outcome, Outcome::Accepted { .. }), "it answers no message of ours");
+}
+
+/// The message about [`OTHER`], of a device that learns until `until`, beside `others` in the directory.
+fn learnt(identity: Identity, until: Timestamp, others: Vec<Device>) -> Decision {
+    let mut config = config();
+    config.devices.identity = identity;
+    let own = Device { learns_until: Some(until), ..device() };
+    evaluate_with(config, [vec![own], others].concat(), whole(&frame_about(OTHER, "1")))
+}
+
+// A8: one certificate must not become that of a device which the directory knows.
+#[test]
+fn a_device_that_learns_may_name_what_no_other_entry_has_until_its_time_is_over() {
+    let hour = jiff::SignedDuration::from_hours(1);
+    let later = clock().now() + hour;
+    let decision = learnt(Identity::Learn, later, Vec::new());
+    assert_eq!(decision.record.verdict, Verdict::Accepted);
+    assert!(decision.record.warnings.iter().any(|warning| warning == "identity-learned"));
+    assert_eq!(decision.record.not_allowed, [OTHER], "an operator can allow it");
+    assert!(matches!(decision.violation, Some(audit::Event::IdentityViolation { .. })));
+    let Outcome::Accepted { sign, .. } = decision.outcome else { panic!("{:?}", decision.outcome) };
+    assert!(sign.devices.is_empty(), "no sign of life of what is not allowed yet");
+
+    let entry = |id: &str, list: &[&str]| Device {
+        id: id.parse().unwrap(),
+        speaks_for: list.iter().map(|text| text.parse().unwrap()).collect(),
+        ..device()
+    };
+    let suspended = Device { status: crate::authz::DeviceStatus::Suspended, ..entry(OTHER, &[]) };
+    for others in [
+        vec![entry(OTHER, &[])],
+        vec![suspended],
+        vec![entry("00-a0-37-ff-fe-00-00-02", &[])],
+        vec![entry("GW", &[OTHER])],
+        vec![entry("GW", &["00A037*"])],
+    ] {
+        let decision = learnt(Identity::Learn, later, others.clone());
+        assert_eq!(decision.record.verdict.rejection(), Some("identity-mismatch"), "{others:?}");
+        assert!(matches!(decision.outcome, Outcome::Violation), "{others:?}");
+    }
+    let now = clock().now();
+    for (identity, until) in
+        [(Identity::Enforce, later), (Identity::Learn, now), (Identity::Learn, now - hour)]
+    {
+        let decision = learnt(identity, until, Vec::new());
+        assert_eq!(decision.record.verdict.rejection(), Some("identity-mismatch"), "{identity:?} {until}");
+    }
+    let listed = Device { learns_until: Some(later), ..entry(NAME, &["ANOTHER"]) };
+    let mut config = config();
+    config.devices.identity = Identity::Learn;
+    let decision = evaluate_with(config, vec![listed], whole(&frame_about(OTHER, "1")));
+    assert!(matches!(decision.outcome, Outcome::Violation), "a list is enforced");
 }

@@ -67,6 +67,31 @@ impl DeviceIdentity {
         Some(Self::Named { kind: kind.clone(), id: assigner.into() })
     }
 
+    /// The names under which the directory would have the device, besides the identity itself: without its
+    /// type, the EUI-64 in it, and the unit and the assigner of a unit.
+    pub fn names(&self) -> impl Iterator<Item = Self> + '_ {
+        let text = match self {
+            Self::Eui64(_) => "",
+            Self::Named { id, .. } => id,
+        };
+        let parts = text.rsplit_once('^').into_iter().flat_map(|(unit, assigner)| [unit, assigner]);
+        let parts = parts.filter_map(|part| Self::new(part, ""));
+        self.without_type().into_iter().chain(parts).chain(self.eui64_parts())
+    }
+
+    /// Whether it is a UUID (RFC 9562 section 4, with hyphens), or a unit that is one.
+    #[must_use]
+    pub fn is_uuid(&self) -> bool {
+        let Self::Named { id, .. } = self else { return false };
+        let unit = id.rsplit_once('^').map_or(&**id, |(unit, _)| unit);
+        let unit = unit.strip_prefix("URN:UUID:").unwrap_or(unit);
+        unit.len() == 36
+            && unit.bytes().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+    }
+
     /// The EUI-64 in it, whatever its type, also as a unit or an assigner.
     pub(super) fn eui64_parts(&self) -> impl Iterator<Item = Self> + '_ {
         let (whole, text) = match self {

@@ -8,9 +8,11 @@ use super::device_identity::DeviceIdentity;
 /// A pattern of identities in a directory entry.
 ///
 /// The notation is an identifier (`00A037EB2175780F`), an identifier with its type (`mindray.com^DNS`), a
-/// unit of an assigner (`F1519EFX^mindray.com^DNS`), all of its units (`*^mindray.com^DNS`), or a prefix of
-/// an EUI-64 of at least 24 bits, the manufacturer (`00A037*`). An identifier without a type matches every
-/// type. A lone `*` matches everything; it does not parse, see [`IdentityPattern::any`].
+/// unit of an assigner (`F1519EFX^mindray.com^DNS`), all of its units (`*^mindray.com^DNS`), a prefix of an
+/// EUI-64 of at least 24 bits, the manufacturer (`00A037*`), or every UUID within a vendor (`uuid:*^001221*`,
+/// `uuid:*^mindray.com^DNS`): a unit of the vendor, or a UUID without an assigner in a message that names an
+/// identity of the vendor too. An identifier without a type matches every type. A lone `*` matches
+/// everything; it does not parse, see [`IdentityPattern::any`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct IdentityPattern {
     text: String,
@@ -27,6 +29,8 @@ enum Matches {
     },
     /// Every unit of this assigner.
     Units(DeviceIdentity),
+    /// Every UUID within this vendor: an identity, or the beginning of an EUI-64.
+    Uuids(Box<Matches>),
     Everything,
 }
 
@@ -41,9 +45,19 @@ pub enum IdentityPatternError {
     Everything,
     /// A `*` that does not follow a prefix of an EUI-64.
     #[error(
-        "`*` must follow 6 to 15 hexadecimal digits, the prefix of an EUI-64, as in `00A037*`, or stand for the units of an assigner, as in `*^mindray.com^DNS`"
+        "`*` must follow 6 to 15 hexadecimal digits, the prefix of an EUI-64, as in `00A037*`, or stand for the units of an assigner, as in `*^mindray.com^DNS`, or for the UUIDs of a vendor, as in `uuid:*^001221*`"
     )]
     Wildcard,
+    /// `uuid:*` without a vendor.
+    #[error(
+        "`uuid:*` must name the vendor of the UUIDs: an identity that its messages carry beside them, as in `uuid:*^0012210000000000` or `uuid:*^mindray.com^DNS`, or the prefix of its EUI-64, as in `uuid:*^001221*`"
+    )]
+    UuidVendor,
+    /// The units of an EUI-64.
+    #[error(
+        "an EUI-64 that assigns is the identity itself, whatever unit it names: list it without `*^`, as in `0012210000000000`"
+    )]
+    UnitsOfEui64,
 }
 
 impl IdentityPattern {
@@ -64,7 +78,8 @@ impl IdentityPattern {
     /// # Errors
     /// When it is not a pattern.
     pub fn from_stored(text: &str) -> Result<Self, IdentityPatternError> {
-        if text == "*" { Ok(Self::any()) } else { text.parse() }
+        // An earlier version stored units of an EUI-64, which match nothing.
+        if text == "*" { Ok(Self::any()) } else { Self::read(text) }
     }
 
     /// The identity, where the pattern is one.
@@ -76,19 +91,80 @@ impl IdentityPattern {
         }
     }
 
-    /// Whether the certificate may speak for `identity`.
+    /// Whether it matches more than the one identity that it spells, `*` aside. Such a pattern has no
+    /// identity that is the Common Name of another entry: see [`rules`](crate::authz::rules).
+    #[must_use]
+    pub const fn is_wide(&self) -> bool {
+        matches!(self.matches, Matches::Beginning { .. } | Matches::Units(_) | Matches::Uuids(_))
+    }
+
+    /// Whether the certificate may speak for `identity`, in a message that names the vendor where the pattern
+    /// has one.
     #[must_use]
     pub fn allows(&self, identity: &DeviceIdentity) -> bool {
-        match (&self.matches, identity) {
-            (Matches::Everything, _) => true,
-            (Matches::Units(assigner), unit) => {
+        match &self.matches {
+            Matches::Uuids(vendor) if identity.is_uuid() => {
+                identity.assigner().is_none_or(|assigner| vendor.has(&assigner))
+            }
+            matches => matches.has(identity),
+        }
+    }
+
+    /// Whether it allows `identity` beside the `others` that the message names.
+    #[must_use]
+    pub fn allows_beside<'i>(
+        &self,
+        identity: &DeviceIdentity,
+        mut others: impl Iterator<Item = &'i DeviceIdentity>,
+    ) -> bool {
+        let is_vendor = |vendor: &Matches, other: &DeviceIdentity| {
+            vendor.has(other) || other.assigner().is_some_and(|assigner| vendor.has(&assigner))
+        };
+        self.allows(identity)
+            && match &self.matches {
+                Matches::Uuids(vendor) if identity.assigner().is_none() => {
+                    others.any(|other| other != identity && is_vendor(vendor, other))
+                }
+                _ => true,
+            }
+    }
+
+    /// Parses any notation that an earlier version accepted as well.
+    fn read(text: &str) -> Result<Self, IdentityPatternError> {
+        let text = text.trim();
+        if text == "*" {
+            return Err(IdentityPatternError::Everything);
+        }
+        let uuids = text.split_at_checked(UUIDS.len()).filter(|(start, _)| start.eq_ignore_ascii_case(UUIDS));
+        let matches = match (uuids, text.split_once('*')) {
+            (Some((_, vendor)), _) => Matches::Uuids(Box::new(vendor_of_uuids(vendor)?)),
+            (None, Some((digits, ""))) => beginning(digits)?,
+            (None, Some(("", units))) => {
+                let assigner = units.strip_prefix('^').filter(|assigner| !assigner.contains('*'));
+                let assigner = assigner.and_then(DeviceIdentity::parse);
+                Matches::Units(assigner.ok_or(IdentityPatternError::Wildcard)?)
+            }
+            (None, Some(_)) => return Err(IdentityPatternError::Wildcard),
+            (None, None) => {
+                Matches::Identity(DeviceIdentity::parse(text).ok_or(IdentityPatternError::Empty)?)
+            }
+        };
+        Ok(Self { text: text.to_owned(), matches })
+    }
+}
+
+impl Matches {
+    fn has(&self, identity: &DeviceIdentity) -> bool {
+        match (self, identity) {
+            (Self::Everything, _) => true,
+            (Self::Units(assigner), unit) => {
                 unit.assigner().is_some_and(|claimed| assigner.stands_for(&claimed))
             }
-            (Matches::Beginning { value, digits }, DeviceIdentity::Eui64(number)) => {
+            (Self::Beginning { value, digits }, DeviceIdentity::Eui64(number)) => {
                 number >> (64 - 4 * digits) == *value
             }
-            (Matches::Beginning { .. }, DeviceIdentity::Named { .. }) => false,
-            (Matches::Identity(allowed), _) => allowed.stands_for(identity),
+            (Self::Beginning { .. }, DeviceIdentity::Named { .. }) | (Self::Uuids(_), _) => false,
+            (Self::Identity(allowed), _) => allowed.stands_for(identity),
         }
     }
 }
@@ -97,20 +173,24 @@ impl FromStr for IdentityPattern {
     type Err = IdentityPatternError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let text = text.trim();
-        if text == "*" {
-            return Err(IdentityPatternError::Everything);
+        let pattern = Self::read(text)?;
+        match &pattern.matches {
+            Matches::Units(assigner) if assigner.is_eui64() => Err(IdentityPatternError::UnitsOfEui64),
+            _ => Ok(pattern),
         }
-        let matches = match text.split_once('*') {
-            Some((digits, "")) => beginning(digits)?,
-            Some(("", units)) => {
-                let assigner = units.strip_prefix('^').and_then(DeviceIdentity::parse);
-                Matches::Units(assigner.ok_or(IdentityPatternError::Wildcard)?)
-            }
-            Some(_) => return Err(IdentityPatternError::Wildcard),
-            None => Matches::Identity(DeviceIdentity::parse(text).ok_or(IdentityPatternError::Empty)?),
-        };
-        Ok(Self { text: text.to_owned(), matches })
+    }
+}
+
+/// The vendor in `uuid:*^VENDOR`: what follows `uuid:*`.
+fn vendor_of_uuids(text: &str) -> Result<Matches, IdentityPatternError> {
+    let vendor = text.strip_prefix('^').map(str::trim).ok_or(IdentityPatternError::UuidVendor)?;
+    match vendor.split_once('*') {
+        Some((digits, "")) => beginning(digits),
+        Some(_) => Err(IdentityPatternError::UuidVendor),
+        None => DeviceIdentity::parse(vendor)
+            .filter(|vendor| !vendor.is_uuid())
+            .map(Matches::Identity)
+            .ok_or(IdentityPatternError::UuidVendor),
     }
 }
 
@@ -129,6 +209,9 @@ impl fmt::Display for IdentityPattern {
         f.pad(&self.text)
     }
 }
+
+/// How a pattern for UUIDs begins.
+const UUIDS: &str = "uuid:*";
 
 #[cfg(test)]
 mod tests {
@@ -186,9 +269,55 @@ mod tests {
         assert!(IdentityPattern::any().allows(&DeviceIdentity::Eui64(7)));
     }
 
+    const UUID: &str = "3107c7c4-59d7-54b7-b500-8d716e5ca2cb";
+
+    #[test]
+    fn uuids_are_allowed_within_their_vendor_only() {
+        let vendor = |id: &str, kind: &str| DeviceIdentity::new(id, kind).unwrap();
+        let beside = |pattern: &str, uuid: &DeviceIdentity, other: &DeviceIdentity| {
+            let pattern: IdentityPattern = pattern.parse().unwrap();
+            pattern.allows_beside(uuid, [uuid, other].into_iter())
+        };
+        let pumps = vendor("0012210000000000", "EUI-64");
+        for uuid in [vendor(UUID, ""), vendor(UUID, "UUID"), vendor(&format!("urn:uuid:{UUID}"), "URN")] {
+            for pattern in
+                ["uuid:*^001221*", "UUID:*^0012210000000000^EUI-64", "uuid:*^00-12-21-00-00-00-00-00"]
+            {
+                assert!(beside(pattern, &uuid, &pumps), "{pattern} {uuid}");
+                assert!(!beside(pattern, &uuid, &vendor("00A037EB2175780F", "")), "{pattern} {uuid}");
+            }
+            let unit = DeviceIdentity::unit("F1519", "mindray.com", "DNS");
+            assert!(beside("uuid:*^mindray.com^DNS", &uuid, &unit), "{uuid}");
+            assert!(!beside("uuid:*^philips.com^DNS", &uuid, &unit), "{uuid}");
+        }
+        let own = DeviceIdentity::unit(UUID, "mindray.com", "DNS");
+        assert!(beside("uuid:*^mindray.com^DNS", &own, &pumps), "the assigner is the vendor");
+        assert!(!beside("uuid:*^001221*", &own, &pumps), "a UUID of another vendor beside one of this");
+        for other in
+            ["ward-7", "3107c7c4-59d7-54b7-b500-8d716e5ca2cb-Device", "3107c7c459d754b7b5008d716e5ca2cb"]
+        {
+            assert!(!beside("uuid:*^001221*", &vendor(other, ""), &pumps), "{other}");
+        }
+        assert!(!beside("uuid:*^001221*", &pumps, &pumps), "the vendor itself is no UUID");
+    }
+
+    #[test]
+    fn a_wrong_pattern_is_refused_with_what_would_be_right() {
+        for text in ["uuid:*", "uuid:*^", "uuid:*^ ", "uuid:*mindray.com", "uuid:*^*", "uuid:*^00A0*37"] {
+            let error = text.parse::<IdentityPattern>().unwrap_err();
+            assert!(error.to_string().contains("uuid:*^001221*"), "{text}: {error}");
+        }
+        let own = format!("uuid:*^{UUID}");
+        assert_eq!(own.parse::<IdentityPattern>(), Err(IdentityPatternError::UuidVendor));
+        assert_eq!("*^*".parse::<IdentityPattern>(), Err(IdentityPatternError::Wildcard));
+        let units = "*^0012210000000000^EUI-64";
+        assert_eq!(units.parse::<IdentityPattern>(), Err(IdentityPatternError::UnitsOfEui64));
+        assert!(IdentityPattern::from_stored(units).is_ok(), "a directory of an earlier version can be read");
+    }
+
     #[test]
     fn a_pattern_displays_its_notation() {
-        for text in ["00A037*", "00-a0-37-eb-21-75-78-0f", "mindray.com^DNS", "ward 7"] {
+        for text in ["00A037*", "00-a0-37-eb-21-75-78-0f", "mindray.com^DNS", "ward 7", "uuid:*^001221*"] {
             let pattern: IdentityPattern = text.parse().unwrap();
             assert_eq!(pattern.to_string(), text);
             assert_eq!(IdentityPattern::from_stored(text), Ok(pattern));

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use jiff::Timestamp;
+
 use crate::authz::{Device, DeviceStatus, eui64};
 use crate::model::DeviceId;
 use crate::store::error::StoreError;
@@ -71,6 +73,29 @@ impl Store {
         self.change(DirectoryChange::Remove(device.clone()), actor).await
     }
 
+    /// Learns the identities in messages of the device from `now` until `until`, or for longer if it learns
+    /// already.
+    ///
+    /// # Errors
+    /// [`StoreError::DeviceEnforced`] when the entry has a list, has learnt before, or is not there.
+    pub async fn learn_identities(
+        &self,
+        device: &DeviceId,
+        now: Timestamp,
+        until: Timestamp,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        self.change(DirectoryChange::Learn { device: device.clone(), now, until }, actor).await
+    }
+
+    /// Enforces the list of the device, now and for good: it never learns again.
+    ///
+    /// # Errors
+    /// [`StoreError::DeviceUnknown`] when the directory does not have the device.
+    pub async fn end_learning(&self, device: &DeviceId, actor: &str) -> Result<(), StoreError> {
+        self.change(DirectoryChange::EndLearning(device.clone()), actor).await
+    }
+
     /// Unites two entries: `kept`, with its status, replaces the one of its name, and `removed` goes. What
     /// was seen of its identities moves, and orders that wait for it are withdrawn. `suspends` says whether
     /// `kept` was active before and is not now.
@@ -138,6 +163,18 @@ impl Store {
     /// When they cannot be read.
     pub async fn seen_identities(&self, device: &DeviceId) -> Result<Vec<SeenIdentity>, StoreError> {
         self.reader().seen_identities(device).await
+    }
+
+    /// The identities that other devices of the directory named without permission, for those that this
+    /// device named too.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn identities_seen_of_others(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Vec<(DeviceId, String)>, StoreError> {
+        self.reader().identities_seen_of_others(device).await
     }
 
     /// The revision of the directory. It grows with every change, by any process.

@@ -32,6 +32,16 @@ impl Reader {
         self.fetch(statement.bind(device.as_str())).await?.iter().map(seen_identity).collect()
     }
 
+    pub(in crate::store) async fn identities_seen_of_others(
+        &self,
+        device: &DeviceId,
+    ) -> Result<Vec<(DeviceId, String)>, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_RIVALS).bind(device.as_str())).await?;
+        rows.iter()
+            .map(|row| Ok((row.parsed("device", "seen_identity.device")?, row.get("identity")?)))
+            .collect()
+    }
+
     pub(in crate::store) async fn device_revision(&self) -> Result<u64, StoreError> {
         let rows = self.fetch(Statement::new("SELECT value FROM device_revision")).await?;
         let row = rows.first().ok_or(StoreError::unreadable("device_revision"))?;
@@ -59,6 +69,10 @@ fn device(row: &Row) -> Result<Device, StoreError> {
             .collect::<Result<_, _>>()?,
         acknowledge: row.parsed("acknowledge", "device.acknowledge")?,
         note: row.get("note")?,
+        learns_until: row
+            .get::<Option<i64>>("learn_until")?
+            .map(|_| row.time("learn_until", "device.learn_until"))
+            .transpose()?,
     })
 }
 
@@ -71,4 +85,11 @@ fn seen_identity(row: &Row) -> Result<SeenIdentity, StoreError> {
     })
 }
 
-const SELECT_DEVICE: &str = "SELECT id, kind, status, speaks_for, issuers, acknowledge, note FROM device";
+const SELECT_RIVALS: &str = "
+SELECT other.device AS device, other.identity AS identity FROM seen_identity AS other
+WHERE other.device <> $1 AND other.device IN (SELECT id FROM device)
+    AND other.identity IN (SELECT identity FROM seen_identity WHERE device = $1)
+ORDER BY other.identity, other.device";
+
+const SELECT_DEVICE: &str =
+    "SELECT id, kind, status, speaks_for, issuers, acknowledge, note, learn_until FROM device";

@@ -79,10 +79,13 @@ async fn changes_of_the_directory_are_stored_and_audited(place: TestStore) {
         issuers: vec![KeyHash::sha256(b"a key")],
         acknowledge: AcknowledgeAs::Original,
         note: String::new(),
+        learns_until: None,
         ..entry.clone()
     };
     store.describe_device(described.clone(), "bob").await.unwrap();
-    let expected = Device { status: DeviceStatus::Suspended, ..described.clone() };
+    // A list is enforced, also when it is cleared again.
+    let learns_until = Some(Timestamp::UNIX_EPOCH);
+    let expected = Device { status: DeviceStatus::Suspended, learns_until, ..described.clone() };
     assert_eq!(store.devices().await.unwrap(), [expected]);
     store.set_device_status(&entry.id, DeviceStatus::Active, "bob").await.unwrap();
     store.remove_device(&entry.id, "bob").await.unwrap();

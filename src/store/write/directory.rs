@@ -19,6 +19,14 @@ pub(in crate::store) enum DirectoryChange {
     Describe(Device),
     SetStatus(DeviceId, DeviceStatus),
     Remove(DeviceId),
+    /// Learns the identities of the device until `until`, unless it is enforced at `now`.
+    Learn {
+        device: DeviceId,
+        now: Timestamp,
+        until: Timestamp,
+    },
+    /// Enforces the device for good.
+    EndLearning(DeviceId),
     /// Unites two spellings of one EUI-64: `kept` as a whole replaces its entry, and `removed` goes.
     Merge {
         kept: Device,
@@ -41,6 +49,10 @@ impl DirectoryChange {
                 vec![Event::DeviceSuspended { device: device.clone(), actor }]
             }
             Self::Remove(device) => vec![Event::DeviceRemoved { device: device.clone(), actor }],
+            Self::Learn { device, until, .. } => {
+                vec![Event::DeviceLearningStarted { device: device.clone(), until: *until, actor }]
+            }
+            Self::EndLearning(device) => vec![Event::DeviceLearningEnded { device: device.clone(), actor }],
             Self::Merge { kept, removed, suspends } => {
                 let (device, by) = (kept.id.clone(), || actor.clone());
                 let suspended =
@@ -77,7 +89,10 @@ pub(in crate::store) async fn apply(
                 withdrawn.extend(outbox::withdraw_all(connection, at, &device.id, actor).await?);
             }
         }
-        DirectoryChange::Describe(_) | DirectoryChange::SetStatus(..) => {}
+        DirectoryChange::Describe(_)
+        | DirectoryChange::SetStatus(..)
+        | DirectoryChange::Learn { .. }
+        | DirectoryChange::EndLearning(_) => {}
     }
     Ok(withdrawn)
 }
@@ -108,8 +123,18 @@ async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange)
                 .bind(device.acknowledge.as_str())
                 .bind(device.note.as_str())
                 .bind(device.id.as_str());
-            expect_row(&device.id, connection.execute(statement).await?)
+            expect_row(&device.id, connection.execute(statement).await?)?;
+            // Once it has a list it is enforced, also when the list is cleared again.
+            if device.speaks_for.is_empty() { Ok(()) } else { end_learning(connection, &device.id).await }
         }
+        DirectoryChange::Learn { device, now, until } => {
+            let statement = Statement::new(UPDATE_LEARNING).bind(*until).bind(device.as_str()).bind(*now);
+            match connection.execute(statement).await? {
+                0 => Err(StoreError::DeviceEnforced(device.clone())),
+                _ => Ok(()),
+            }
+        }
+        DirectoryChange::EndLearning(device) => end_learning(connection, device).await,
         DirectoryChange::SetStatus(device, status) => {
             let statement = Statement::new("UPDATE device SET status = $1 WHERE id = $2");
             let statement = statement.bind(status.as_str()).bind(device.as_str());
@@ -142,9 +167,18 @@ async fn merge(
     expect_row(&kept.id, connection.execute(describe).await?)?;
     let status = Statement::new("UPDATE device SET status = $1 WHERE id = $2");
     connection.execute(status.bind(kept.status.as_str()).bind(kept.id.as_str())).await?;
+    if !kept.speaks_for.is_empty() || kept.learns_until.is_some() {
+        end_learning(connection, &kept.id).await?;
+    }
     connection.execute(Statement::new(MERGE_SEEN).bind(kept.id.as_str()).bind(removed.as_str())).await?;
     let delete = Statement::new("DELETE FROM seen_identity WHERE device = $1").bind(removed.as_str());
     connection.execute(delete).await.map(drop)
+}
+
+/// A time of any clock in the past: the end does not depend on the clock of this process.
+async fn end_learning(connection: &mut impl Connection, device: &DeviceId) -> Result<(), StoreError> {
+    let statement = Statement::new("UPDATE device SET learn_until = 0 WHERE id = $1");
+    expect_row(device, connection.execute(statement.bind(device.as_str())).await?)
 }
 
 /// [`StoreError::DeviceUnknown`] if no row changed.
@@ -196,6 +230,12 @@ ON CONFLICT (device, identity) DO UPDATE SET
 const INSERT_DEVICE: &str = "
 INSERT INTO device (id, kind, status, speaks_for, issuers, acknowledge, note) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT DO NOTHING";
+
+/// A list, or a time that has passed, says that the entry is enforced. Compared here, so that no other
+/// process can set a list in between.
+const UPDATE_LEARNING: &str = "
+UPDATE device SET learn_until = $1
+WHERE id = $2 AND speaks_for = '[]' AND (learn_until IS NULL OR learn_until > $3)";
 
 const UPDATE_DEVICE: &str =
     "UPDATE device SET kind = $1, speaks_for = $2, issuers = $3, acknowledge = $4, note = $5 WHERE id = $6";

@@ -137,9 +137,16 @@ fn changed(change: &DirectoryChange) -> Vec<Expected> {
             let select = Statement::new("SELECT 1 FROM device WHERE id = $1 AND status = $2");
             vec![device(select.bind(id.as_str()).bind(status.as_str()), 1)]
         }
+        DirectoryChange::Learn { device: id, until, .. } => vec![device(learning(id, *until), 1)],
+        DirectoryChange::EndLearning(id) => vec![device(learning(id, Timestamp::UNIX_EPOCH), 1)],
         DirectoryChange::Remove(id) => vec![gone(id)],
         DirectoryChange::Merge { kept, removed, .. } => vec![whole(kept), gone(removed)],
     }
+}
+
+/// Selects the entry if it learns until then.
+fn learning(id: &DeviceId, until: Timestamp) -> Statement {
+    Statement::new("SELECT 1 FROM device WHERE id = $1 AND learn_until = $2").bind(id.as_str()).bind(until)
 }
 
 /// Selects the entry if it is as described, whatever its status.

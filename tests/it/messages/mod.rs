@@ -5,6 +5,7 @@ mod decoders;
 mod frames;
 mod identities;
 mod impersonation;
+mod learning;
 mod reconsider;
 mod unsent;
 

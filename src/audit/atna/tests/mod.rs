@@ -66,6 +66,8 @@ fn every_event_has_an_atna_message_or_is_listed_without_one() {
         ("device-resumed", "110113", "E", "0", vec!["110137"]),
         ("device-removed", "110113", "E", "0", vec!["110137"]),
         ("device-merged", "110113", "E", "0", vec!["110137"]),
+        ("device-learning-started", "110113", "E", "0", vec!["110137"]),
+        ("device-learning-ended", "110113", "E", "0", vec!["110137"]),
         ("southbound-sent", "110106", "R", "0", vec![]),
         ("message-reconsidered", "110110", "C", "0", vec![]),
         ("message-viewed", "110110", "R", "0", vec![]),

@@ -1,6 +1,7 @@
 //! `device` against a store.
 
 mod enrolment;
+mod learning;
 
 use super::*;
 use crate::cli::fixtures::parse_command;
@@ -8,7 +9,16 @@ use crate::store::fixtures::TestStore;
 use crate::store::{AuditFilter, MessageRecord, Page};
 
 async fn device(store: &Store, line: &[&str]) -> Outcome {
-    run(parse_command("device", line)?, store, Output::new(true)).await
+    device_by(store, line, "enforce").await
+}
+
+async fn device_by(store: &Store, line: &[&str], identity: &str) -> Outcome {
+    let text = format!(
+        "[tls]\nclient-trust-anchors = [\"r\"]\necc = {{ chain = \"c\", key = \"k\" }}\n[devices]\nidentity = \"{identity}\"\n"
+    );
+    let overrides = crate::config::Overrides::default();
+    let config = || Ok(Config::parse(&text, Path::new("platform.toml"), &overrides).unwrap());
+    run(parse_command("device", line)?, config, store, Output::new(true)).await
 }
 
 #[tokio::test]
@@ -136,9 +146,10 @@ async fn from_seen_allows_the_identities_and_show_lists_them_no_longer() {
     // A device must not obtain a prefix by using one as its identity.
     let refused = device(&store, &["change", "PUMP-1", "--from-seen"]).await.unwrap_err();
     assert!(refused.error.to_string().contains("00A037*"), "{:#}", refused.error);
-    let known: Vec<_> = known.into_iter().filter(|seen| seen.identity != "00A037*").collect();
-    let accepted = seen::patterns(&pump, &known).unwrap();
-    let pump = Device { speaks_for: [pump.speaks_for.clone(), accepted].concat(), ..pump };
+    place.execute("DELETE FROM seen_identity WHERE identity = '00A037*'").await.unwrap();
+    device(&store, &["change", "PUMP-1", "--from-seen"]).await.unwrap();
+    let pump = store.device(&pump.id).await.unwrap().unwrap();
+    let known = store.seen_identities(&pump.id).await.unwrap();
     assert!(DeviceDetails::new(&pump, &known).seen.is_empty());
     let patterns: Vec<_> = pump.speaks_for.iter().map(ToString::to_string).collect();
     assert_eq!(patterns, ["B", "00A037EB2175780F"]);

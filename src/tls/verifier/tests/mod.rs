@@ -128,6 +128,7 @@ fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> PeerVerifier {
         issuers: Vec::new(),
         acknowledge: AcknowledgeAs::AsAsked,
         note: String::new(),
+        learns_until: None,
     };
     verifier.directory.store(Arc::new(vec![pump].into()));
     verifier
