@@ -7,8 +7,9 @@
 //! [`southbound`] sends messages to them, [`liveness`] notices devices that stop sending. [`interface_b`] is
 //! the device's side of the same specification. [`audit_forwarder`] sends the audit trail to an Audit Record
 //! Repository, [`http`] serves operators, with the JSON of [`view`], and [`pki`] issues certificates where
-//! there is no other authority. [`model`], [`config`], [`metrics`] and [`filesystem`] are shared by all;
-//! [`app`] puts the modules together and [`cli`] starts them.
+//! there is no other authority. [`finding`] lists what operators should know. [`model`], [`config`],
+//! [`metrics`] and [`filesystem`] are shared by all; [`app`] puts the modules together and [`cli`] starts
+//! them.
 //!
 //! Modules depend only on lower layers; `tests/it/architecture` checks that.
 
@@ -21,6 +22,7 @@ pub mod authz;
 pub mod cli;
 pub mod config;
 pub mod filesystem;
+pub mod finding;
 pub mod hl7;
 pub mod http;
 pub mod interface_a;

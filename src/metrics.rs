@@ -123,6 +123,8 @@ pub struct Housekeeping {
     pub clock_confirmed: IntGauge,
     /// How far retention is behind, in seconds, by `what`: `messages` or `audit`.
     pub retention_backlog_seconds: IntGaugeVec,
+    /// Present findings, by [`Code`](crate::finding::Code).
+    pub findings: IntGaugeVec,
     /// Requests and connections that the admin listener refused, by `reason`: `host`, `web-page`,
     /// `connections`.
     pub admin_refusals_total: CounterVec,
@@ -223,6 +225,7 @@ impl Housekeeping {
             retention_pruned_total: r.counters("retention_pruned_total", PRUNED, &["what"])?,
             clock_confirmed: r.gauge("clock_confirmed", CLOCK)?,
             retention_backlog_seconds: r.gauges("retention_backlog_seconds", BACKLOG, &["what"])?,
+            findings: r.gauges("findings", FINDINGS, &["code"])?,
             admin_refusals_total: r.counters("admin_refusals_total", ADMIN_REFUSALS, &["reason"])?,
         })
     }
@@ -320,6 +323,7 @@ const CORRECTED: &str = "Messages for devices whose outcome a later answer chang
 const PRUNED: &str = "Rows that reached their age and were removed";
 const CLOCK: &str = "1: the clock of the machine is believed; 0: it is not, and retention removes nothing";
 const BACKLOG: &str = "By how much the oldest row exceeds its age, in seconds";
+const FINDINGS: &str = "Present findings that `pcd-platform status` lists, by code";
 const ADMIN_REFUSALS: &str = "Requests and connections that the admin listener refused";
 const DEFERRED: &str = "Audit rows that wait in memory for the store to recover";
 const LOST: &str = "Audit rows that were lost while the store failed: there were too many";

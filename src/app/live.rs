@@ -1,7 +1,13 @@
 //! What the operator's side sees of the devices' side.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
 use super::removals::removals;
 use super::tasks::Supervisor;
+use crate::authz::{Device, DeviceStatus, DirectoryHandle};
 use crate::config::ConfigHandle;
 use crate::http::Live;
 use crate::interface_a::{Accepting, Registry};
@@ -10,7 +16,7 @@ use crate::model::{DeviceId, Task};
 use crate::revocation::KnownStaple;
 use crate::store::Removals;
 use crate::tls::stapling::StapleRefresher;
-use crate::view::{BehindView, FeedView, SessionView};
+use crate::view::{BehindView, FeedView, GlanceView, SessionView};
 
 /// The current sessions, and the liveness of the devices.
 #[derive(Debug)]
@@ -21,6 +27,9 @@ pub(super) struct LiveView {
     pub(super) config: ConfigHandle,
     pub(super) stapling: StapleRefresher,
     pub(super) supervisor: Supervisor,
+    pub(super) directory: DirectoryHandle,
+    /// When the process started.
+    pub(super) started: Timestamp,
 }
 
 impl Live for LiveView {
@@ -48,6 +57,20 @@ impl Live for LiveView {
 
     fn failed_tasks(&self) -> Vec<&'static str> {
         self.supervisor.failed().into_iter().map(Task::name).collect()
+    }
+
+    fn glance(&self) -> GlanceView {
+        let (directory, sessions) = (self.directory.load(), self.registry.sessions());
+        let connected: HashSet<_> = sessions.iter().map(|session| &session.device).collect();
+        let is_active = |device: &&Arc<Device>| device.status == DeviceStatus::Active;
+        GlanceView {
+            started: self.started.to_string(),
+            devices: directory.len(),
+            active: directory.devices().filter(is_active).count(),
+            connected: connected.len(),
+            sessions: sessions.len(),
+            silent: self.liveness.silent_devices(),
+        }
     }
 
     fn removals(&self) -> Removals {

@@ -13,6 +13,7 @@ mod directory;
 mod error;
 mod examine;
 mod expiry;
+pub mod findings;
 mod lifecycle;
 mod live;
 mod reload;

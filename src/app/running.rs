@@ -7,9 +7,10 @@ use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::tasks::{OnEnd, Tasks};
-use super::{Bound, Platform, audit, chain_end, directory, live, revocation};
+use super::{Bound, Platform, audit, chain_end, directory, findings, live, revocation};
 use crate::audit::ReloadedBy;
 use crate::audit_forwarder::Forwarder;
+use crate::finding::Board;
 use crate::http;
 use crate::interface_a::{Accepting, Registry, Serving};
 use crate::liveness::{self, Liveness};
@@ -181,15 +182,26 @@ impl Shared {
         accepting: Accepting,
         hangup: Signal,
     ) {
-        let Platform { store, metrics, revocation, config, acceptor, .. } = &*self.platform;
-        let live = live::LiveView {
+        let Platform { store, metrics, revocation, config, acceptor, directory, clock, .. } = &*self.platform;
+        let live = Arc::new(live::LiveView {
             registry: self.registry.clone(),
             accepting,
             liveness: self.liveness.clone(),
             config: Arc::clone(config),
             stapling: acceptor.staple_refresher().clone(),
             supervisor: tasks.supervisor(),
+            directory: Arc::clone(directory),
+            started: clock.now(),
+        });
+        let board = Board::default();
+        let examiner = findings::Examiner {
+            platform: Arc::clone(&self.platform),
+            live: Arc::clone(&live),
+            drain: self.drain.clone(),
+            board: board.clone(),
         };
+        let done = tasks.done();
+        tasks.spawn_restarting(Task::Findings, move || examiner.clone().run(done.clone()));
         let (reloader, requests) = http::reloader();
         let (metrics, store, revocation) = (metrics.clone(), store.clone(), revocation.clone());
         let config = Arc::clone(config);
@@ -200,7 +212,8 @@ impl Shared {
             revocation,
             self.drain.clone(),
             reloader,
-            Arc::new(live),
+            live,
+            board,
         );
         let done = tasks.done();
         tasks.spawn(Task::Admin, admin.serve(state, done));

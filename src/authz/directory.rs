@@ -26,6 +26,11 @@ pub struct Directory {
 }
 
 impl Directory {
+    /// Every entry.
+    pub fn devices(&self) -> impl Iterator<Item = &Arc<Device>> {
+        self.devices.values()
+    }
+
     /// Whether the holder of a certificate with this Common Name may connect now (A8). `issuers` are the keys
     /// of the CAs in its path, the root's included. The entry may spell the same EUI-64 in another way.
     ///

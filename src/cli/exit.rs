@@ -8,6 +8,10 @@ pub enum Exit {
     Done = 0,
     /// The command failed, or what it checked has a fault.
     Failed = 1,
+    /// Something is urgent.
+    Urgent = 2,
+    /// A plugin of a monitoring system could not find out.
+    Unknown = 3,
     /// EX_USAGE: the command line is wrong.
     Usage = 64,
     /// EX_UNAVAILABLE: a database, port or peer is not available.

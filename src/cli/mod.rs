@@ -3,6 +3,7 @@
 //! Results go to stdout through [`Output`], logs to stderr through `tracing`. Every command ends with an
 //! [`Exit`].
 
+mod admin_client;
 mod audit;
 mod check;
 mod check_devices;
@@ -18,6 +19,7 @@ mod exit;
 mod export;
 #[cfg(test)]
 mod fixtures;
+mod help;
 mod message;
 mod operator;
 mod order;
@@ -25,6 +27,7 @@ mod output;
 mod pki;
 mod renamed;
 mod serve;
+mod status;
 mod store;
 mod text;
 mod time;
@@ -34,7 +37,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::model::Clock;
 use config_file::ConfigFile;
@@ -43,7 +46,7 @@ pub use output::Output;
 
 /// The platform side of IHE PCD over mutual TLS.
 #[derive(Debug, Parser)]
-#[command(name = "pcd-platform", version, about, max_term_width = 100)]
+#[command(name = "pcd-platform", version, about, max_term_width = 100, disable_help_subcommand = true)]
 struct Arguments {
     /// Print results as JSON, one object per line
     #[arg(long, global = true)]
@@ -58,6 +61,11 @@ enum Command {
     Demo(demo::Arguments),
     /// Run the platform
     Serve(serve::Arguments),
+    /// Show what the running platform needs from a person, in a few lines
+    ///
+    /// Exits with 0 when nothing needs a person, 1 when something needs attention, 2 when something is urgent,
+    /// and 69 when the platform does not answer.
+    Status(status::Arguments),
     /// Check everything that `serve` needs, without binding a port or changing anything
     Check(ConfigFile),
     /// Certificates: a PKI for tests and closed sites, requests to another CA, the content of a file
@@ -98,6 +106,8 @@ enum Command {
         #[command(subcommand)]
         command: store::Command,
     },
+    /// Explain a code of a refusal, rejection, warning or finding; or a command
+    Help(help::Arguments),
     /// Act as a device towards a platform (Interface B)
     #[command(subcommand)]
     Client(client::Command),
@@ -146,6 +156,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
     match command {
         Command::Demo(arguments) => Box::pin(demo::run(arguments, output, clock)).await,
         Command::Serve(arguments) => Box::pin(serve::run(arguments, output, clock)).await,
+        Command::Status(arguments) => status::run(arguments, output).await,
         Command::Check(config) => Box::pin(check::run(config, output, clock)).await,
         Command::Pki(command) => Box::pin(pki::run(command, output, &clock)).await,
         Command::Device { config, command } => {
@@ -180,6 +191,7 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
             outcome
         }
         Command::Store { config, command } => store::run(config, command, output, &clock).await,
+        Command::Help(arguments) => help::run(arguments, Arguments::command(), output),
         Command::Client(command) => Box::pin(client::run(command, output, clock)).await,
     }
 }
@@ -212,8 +224,6 @@ const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

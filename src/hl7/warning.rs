@@ -45,7 +45,8 @@ pub enum Warning {
 }
 
 impl Warning {
-    const ALL: [Self; 17] = [
+    /// Every warning.
+    pub const ALL: [Self; 17] = [
         Self::ByteOrderMark,
         Self::BlanksBeforeHeader,
         Self::LineFeeds,

@@ -3,6 +3,7 @@
 mod api;
 mod connections;
 mod health;
+mod help;
 mod hosts;
 mod json;
 mod pages;
@@ -58,13 +59,17 @@ impl AdminListener {
             .route("/livez", get(health::live))
             .route("/readyz", get(health::ready))
             .route("/metrics", get(metrics))
+            .route("/help", get(help::index))
+            .route("/help/{code}", get(help::page))
             .route("/api/certificates", get(api::certificates))
             .route("/reload", post(reload::reload))
             .route("/api/audit", get(api::audit))
             .route("/api/devices", get(api::devices))
+            .route("/api/findings", get(api::findings))
             .route("/api/messages", get(api::messages))
             .route("/api/outbox", get(api::orders))
             .route("/api/sessions", get(api::sessions))
+            .route("/api/status", get(api::status))
             .route("/api/store", get(api::store))
             .layer(from_fn_with_state(state.clone(), pages::refuse))
             .layer(from_fn_with_state(state.clone(), hosts::require))

@@ -7,11 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::reload::Reloader;
 use crate::config::ConfigHandle;
+use crate::finding::Board;
 use crate::metrics::Metrics;
 use crate::model::DeviceId;
 use crate::revocation::{Engine, KnownStaple};
 use crate::store::{Removals, Store};
-use crate::view::{BehindView, FeedView, SessionView};
+use crate::view::{BehindView, FeedView, GlanceView, SessionView};
 
 /// What only a running platform knows.
 pub trait Live: std::fmt::Debug + Send + Sync {
@@ -27,6 +28,8 @@ pub trait Live: std::fmt::Debug + Send + Sync {
     fn shortage(&self) -> Option<String>;
     /// The names of the running parts whose end stops the platform.
     fn failed_tasks(&self) -> Vec<&'static str>;
+    /// Numbers of the running platform.
+    fn glance(&self) -> GlanceView;
     /// What retention removes, as configured now.
     fn removals(&self) -> Removals;
 }
@@ -41,6 +44,7 @@ pub struct AdminState {
     pub(super) drain: CancellationToken,
     pub(super) reloader: Reloader,
     pub(super) live: Arc<dyn Live>,
+    pub(super) board: Board,
 }
 
 impl FromRef<AdminState> for Reloader {
@@ -60,7 +64,8 @@ impl AdminState {
         drain: CancellationToken,
         reloader: Reloader,
         live: Arc<dyn Live>,
+        board: Board,
     ) -> Self {
-        Self { config, metrics, store, revocation, drain, reloader, live }
+        Self { config, metrics, store, revocation, drain, reloader, live, board }
     }
 }

@@ -44,11 +44,13 @@ pub enum Task {
     Liveness,
     /// Removes messages and audit rows that have reached their age.
     Retention,
+    /// Finds what an operator should know.
+    Findings,
 }
 
 impl Task {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::InterfaceA,
         Self::Handshakes,
         Self::Directory,
@@ -67,6 +69,7 @@ impl Task {
         Self::AuditForwarder,
         Self::Liveness,
         Self::Retention,
+        Self::Findings,
     ];
 
     /// The stable name: the label in metrics, the field `task` of log lines.
@@ -91,6 +94,7 @@ impl Task {
             Self::AuditForwarder => "audit-forwarder",
             Self::Liveness => "liveness",
             Self::Retention => "retention",
+            Self::Findings => "findings",
         }
     }
 

@@ -13,6 +13,7 @@ mod order;
 mod sentence;
 mod server;
 mod session;
+mod status;
 mod tree;
 mod value;
 
@@ -26,5 +27,6 @@ pub use message::{MessageDetails, MessageExport, MessageView, ReconsideredView};
 pub use order::{OrderExport, OrderView};
 pub use server::{NodeClockView, RiskView, ServerView};
 pub use session::{BehindView, FeedView, SessionView};
+pub use status::{GlanceView, StatusView};
 pub use tree::{AlertFacets, Node, Patient, Request, Tree, TreeOptions};
 pub use value::Term;

@@ -75,6 +75,7 @@ mod silent_peers;
 mod soak;
 mod southbound;
 mod stapling;
+mod status;
 mod store_access;
 mod store_opening;
 mod store_setup;

@@ -1,9 +1,13 @@
 //! The shipped files and the README's commands work.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
 use pcd_platform::audit::Event;
+use pcd_platform::finding::{Code, help_pages};
+use pcd_platform::hl7::{Rejection, Warning};
+use pcd_platform::mllp::Deviation;
 use pcd_platform::model::{Refusal, StoreRisk};
 
 fn pcd(folder: &Path, words: &str) -> String {
@@ -96,4 +100,23 @@ fn the_documentation_lists_every_audit_event_every_refusal_and_every_risk() {
             "docs/interface-a.md lacks {refusal:?}"
         );
     }
+}
+
+#[test]
+fn every_code_that_an_operator_meets_has_a_help_page_that_the_program_prints() {
+    let codes = Code::ALL.iter().map(|code| code.code());
+    let codes = codes.chain(Refusal::ALL.iter().map(|refusal| refusal.code()));
+    let codes = codes.chain(StoreRisk::ALL.iter().map(|risk| risk.code()));
+    let codes = codes.chain(Warning::ALL.iter().map(|warning| warning.code()));
+    let codes = codes.chain(Deviation::ALL.iter().map(|deviation| deviation.code()));
+    let codes: BTreeSet<_> = codes.chain(Rejection::codes()).collect();
+    let pages: BTreeSet<_> = help_pages().iter().map(|page| page.code).collect();
+    assert_eq!(pages, codes);
+
+    let folder = tempfile::tempdir().unwrap();
+    let printed = pcd(folder.path(), "help unknown-device");
+    assert!(printed.starts_with("# unknown-device\n"), "{printed}");
+    assert!(printed.contains("pcd-platform device add CN"), "{printed}");
+    assert!(pcd(folder.path(), "help device add").contains("--speaks-for"));
+    assert_eq!(pcd(folder.path(), "help").lines().count(), pages.len());
 }

@@ -6,6 +6,7 @@
 mod audit;
 mod certificates;
 mod devices;
+mod findings;
 mod messages;
 mod orders;
 mod response;
@@ -14,6 +15,7 @@ mod store;
 pub(super) use audit::audit;
 pub(super) use certificates::certificates;
 pub(super) use devices::{devices, sessions};
+pub(super) use findings::{findings, status};
 pub(super) use messages::messages;
 pub(super) use orders::orders;
 pub(super) use store::store;

@@ -1,0 +1,62 @@
+//! `help`: the page of a code, or the usage of a command.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::{Exit, Failure, Outcome, Output};
+use crate::finding::{HelpPage, help, help_pages};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// A code, such as `unknown-device`, or the words of a command; without any, every code in one line
+    topic: Vec<String>,
+}
+
+/// A help page as JSON.
+#[derive(Debug, Serialize)]
+struct PageView {
+    code: &'static str,
+    summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'static str>,
+}
+
+/// `usage` is the whole command line.
+pub(super) fn run(arguments: Arguments, mut usage: clap::Command, output: Output) -> Outcome {
+    let topic: Vec<_> = arguments.topic.iter().map(String::as_str).collect();
+    if let [code] = topic[..]
+        && let Some(page) = help(code)
+    {
+        output.print(&PageView { text: Some(page.text), ..summary(page) }, |_| {
+            page.text.trim_end().to_owned()
+        })?;
+        return Ok(Exit::Done);
+    }
+    if topic.is_empty() {
+        for page in help_pages() {
+            output.print(&summary(page), |page| format!("{:40} {}", page.code, page.summary))?;
+        }
+        return Ok(Exit::Done);
+    }
+    usage.build();
+    let mut found = &mut usage;
+    for word in &topic {
+        let Some(next) = found.find_subcommand_mut(word) else {
+            return Err(Failure::new(Exit::Usage, unknown(&topic)));
+        };
+        found = next;
+    }
+    output.line(found.render_long_help().to_string().trim_end())?;
+    Ok(Exit::Done)
+}
+
+fn summary(page: &HelpPage) -> PageView {
+    PageView { code: page.code, summary: page.summary().replace('\n', " "), text: None }
+}
+
+fn unknown(topic: &[&str]) -> anyhow::Error {
+    let asked = topic.join(" ");
+    anyhow::anyhow!(
+        "there is no code and no command {asked:?}; `pcd-platform help` lists the codes, --help the commands"
+    )
+}

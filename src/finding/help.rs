@@ -1,0 +1,207 @@
+//! Help pages: one for each code of a finding, refusal, rejection, warning and risk.
+//!
+//! The files of `docs/help` are part of the program, so that they can be read where there is no network.
+
+/// A help page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HelpPage {
+    /// The code that it explains.
+    pub code: &'static str,
+    /// The text, in Markdown; its first line is the code as a heading.
+    pub text: &'static str,
+}
+
+/// The page of `code`.
+#[must_use]
+pub fn help(code: &str) -> Option<&'static HelpPage> {
+    PAGES.binary_search_by(|page| page.code.cmp(code)).ok().and_then(|at| PAGES.get(at))
+}
+
+/// Every page, by code.
+#[must_use]
+pub const fn help_pages() -> &'static [HelpPage] {
+    PAGES
+}
+
+impl HelpPage {
+    /// The first paragraph: what the code means.
+    #[must_use]
+    pub fn summary(&self) -> &'static str {
+        self.text.split("\n\n").nth(1).unwrap_or_default().trim_end()
+    }
+}
+
+macro_rules! pages {
+    ($($code:literal,)+) => {
+        &[$(HelpPage { code: $code, text: include_str!(concat!("../../docs/help/", $code, ".md")) },)+]
+    };
+}
+
+/// Sorted by code.
+const PAGES: &[HelpPage] = pages![
+    "ambiguous-structure",
+    "audit-chain-broken",
+    "audit-end-unread",
+    "audit-rows-lost",
+    "audit-unsigned",
+    "backup-old",
+    "bad-separators",
+    "bad-signature",
+    "between-frames",
+    "blanks-before-header",
+    "blanks-before-segment",
+    "blanks-in-header",
+    "byte-order-mark",
+    "ca-ending",
+    "certificate-policy",
+    "charset-mismatch",
+    "clock-difference",
+    "clock-unconfirmed",
+    "configuration-invalid",
+    "crl-ending",
+    "data-sync-retry-on",
+    "device-certificate-ending",
+    "device-locked-out",
+    "device-never-seen",
+    "device-silent",
+    "disconnected",
+    "disk-filling",
+    "duplicate-device",
+    "empty-frame",
+    "empty-lines",
+    "end-of-stream",
+    "expired",
+    "foreign-code",
+    "frame-bytes-between",
+    "frame-file-separator-in-payload",
+    "frame-line-breaks-between",
+    "frame-line-feed-for-carriage-return",
+    "frame-memory-limit",
+    "frame-missing-carriage-return",
+    "frame-repeated-start-block",
+    "frame-timeout",
+    "fsync-off",
+    "full-page-writes-off",
+    "handshake-timeout",
+    "hidden-rows",
+    "identity-mismatch",
+    "identity-missing",
+    "identity-not-allowed",
+    "inappropriate-fallback",
+    "incomplete-chain",
+    "incomplete-message-type",
+    "limit-near",
+    "line-feed-in-segment",
+    "line-feeds",
+    "long-control-id",
+    "malformed-certificate",
+    "messages-rejected",
+    "migration-pending",
+    "migration-refused",
+    "missing-carriage-return-before-pid",
+    "missing-final-carriage-return",
+    "missing-identity",
+    "name-constraints",
+    "no-certificate",
+    "no-common-name",
+    "no-control-id",
+    "no-header",
+    "no-installed-crl",
+    "no-message-type",
+    "no-processing-id",
+    "no-start-block",
+    "not-a-table",
+    "not-accepting",
+    "not-yet-valid",
+    "nothing-in-common",
+    "order-failed",
+    "other-issuer",
+    "oversized-chain",
+    "peer-alert",
+    "platform-certificate-ending",
+    "platform-certificate-revoked",
+    "protocol-version",
+    "protocol-violation",
+    "reload-pending",
+    "reload-refused",
+    "repository-away",
+    "restart-pending",
+    "retention-backlog",
+    "revocation-undetermined",
+    "revocation-unusable",
+    "revoked",
+    "root-unfit",
+    "shutting-down",
+    "staple-missing",
+    "store-missing",
+    "store-right-missing",
+    "store-risk",
+    "store-unavailable",
+    "suspended-device",
+    "suspended-device-tries",
+    "task-failed",
+    "too-large",
+    "too-many-connections",
+    "too-many-identities",
+    "too-many-new-sessions",
+    "too-many-sessions",
+    "triggers-off",
+    "truncated-frame",
+    "trust-unusable",
+    "unacceptable-key",
+    "unacceptable-signature",
+    "unknown-acknowledgement-condition",
+    "unknown-character-set",
+    "unknown-device",
+    "unknown-device-tries",
+    "unknown-segment",
+    "unlogged-table",
+    "unsupported-event",
+    "unsupported-extension",
+    "unsupported-processing-id",
+    "unsupported-type",
+    "unsupported-version",
+    "untrusted-issuer",
+    "unusual-encoding-characters",
+    "utf-16",
+    "wrapped-header",
+    "wrong-purpose",
+    "zero-damaged-pages-on",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pages_are_the_files_of_the_documentation_in_order_of_their_codes() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/help");
+        let mut files: Vec<_> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        files.sort_unstable();
+        let pages: Vec<_> = help_pages().iter().map(|page| page.code.to_owned()).collect();
+        assert_eq!(pages, files);
+    }
+
+    #[test]
+    fn a_page_begins_with_its_code_and_what_it_means() {
+        for page in help_pages() {
+            assert!(page.text.starts_with(&format!("# {}\n\n", page.code)), "{}", page.code);
+            assert!(page.summary().ends_with('.') || page.summary().ends_with(')'), "{}", page.code);
+        }
+        assert_eq!(help("unknown-device").map(|page| page.code), Some("unknown-device"));
+        assert_eq!(help("no-such-code"), None);
+    }
+
+    #[test]
+    fn links_of_pages_lead_to_files() {
+        let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/help"));
+        for page in help_pages() {
+            for link in page.text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+                assert!(folder.join(link).is_file(), "{}: {link}", page.code);
+            }
+        }
+    }
+}

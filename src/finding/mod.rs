@@ -1,0 +1,15 @@
+//! Findings: what an operator should know, in one closed list.
+//!
+//! `check`, `/readyz`, `status`, the page, the log, alerts and notifications show the same findings. Each has
+//! a code, a severity, a subject, a sentence with the facts, and what to do about it; its code is the name of
+//! a help page.
+
+mod board;
+mod code;
+mod finding;
+mod help;
+
+pub use board::{Board, Changes};
+pub use code::{Code, Severity};
+pub use finding::{Finding, FindingView, Looked, Subject};
+pub use help::{HelpPage, help, help_pages};
