@@ -39,9 +39,14 @@ fn a_silent_device_is_a_finding_for_status_api_metric_and_log_until_it_sends_aga
     assert_eq!(exit.code(), Some(2), "{printed}");
     assert!(printed.starts_with("CRITICAL - device-silent"), "{printed}");
 
-    wire.write(&framed(&message(NAME, "2")));
-    assert_eq!(wire.verdict().0, "CA");
-    eventually("the finding ends", || findings(&platform, "device-silent").is_empty());
+    let mut sent = 1;
+    eventually("the finding ends", || {
+        sent += 1;
+        wire.write(&framed(&message(NAME, &sent.to_string())));
+        assert_eq!(wire.verdict().0, "CA");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        findings(&platform, "device-silent").is_empty()
+    });
     eventually("its end is logged", || platform.log().contains("finding ended"));
 }
 

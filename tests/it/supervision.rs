@@ -30,13 +30,14 @@ const FATAL: [Task; 11] = [
     Task::RevocationDisk,
 ];
 /// These are restarted.
-const RESTARTED: [Task; 6] = [
+const RESTARTED: [Task; 7] = [
     Task::Stapling,
     Task::Dispatcher,
     Task::AuditMemory,
     Task::AuditForwarder,
     Task::Liveness,
     Task::Retention,
+    Task::Findings,
 ];
 
 /// A site whose platform obeys [`inject`].
