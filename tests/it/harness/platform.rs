@@ -203,7 +203,7 @@ impl Cli {
 /// The warnings and errors of a log, except those about missing OCSP responders for the certificates of the
 /// tests' PKI.
 pub fn complaints(log: &str) -> Vec<&str> {
-    // The second one depends on the machine.
+    // The last one depends on the machine.
     let expected =
         ["OCSP response for a certificate of the platform", "staple-missing", "fewer open files are allowed"];
     let complains = |line: &&str| line.contains("WARN") || line.contains("ERROR");
