@@ -54,6 +54,7 @@ const PAGES: &[HelpPage] = pages![
     "byte-order-mark",
     "ca-ending",
     "certificate-policy",
+    "changed-index",
     "charset-mismatch",
     "clock-difference",
     "clock-unconfirmed",
