@@ -63,8 +63,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Show what the running platform needs from a person, in a few lines
     ///
-    /// Exits with 0 when nothing needs a person, 1 when something needs attention, 2 when something is urgent,
-    /// and 69 when the platform does not answer.
+    /// Exits with 0 when nothing needs a person, 1 when something needs attention, 2 when something is
+    /// urgent, and 69 when the platform does not answer.
     Status(status::Arguments),
     /// Check everything that `serve` needs, without binding a port or changing anything
     Check(ConfigFile),
