@@ -128,6 +128,9 @@ impl Platform {
             revocation,
             clock_watch: clock_watch::ClockWatch::default(),
         };
+        if platform.config.load().messages.zone.is_unknown() {
+            tracing::warn!("this machine does not say its time zone; times without zone are read as UTC");
+        }
         platform.begin_with_clock().await;
         expiry::publish(&platform.acceptor, &platform.metrics);
         Ok(platform)

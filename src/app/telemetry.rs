@@ -83,10 +83,15 @@ fn wants_colours() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Logs where a panic happened. Its text only if it is part of the program: a composed text may quote a
-/// message, as that of a slice error does.
+/// The text of a panic if it is part of the program: a composed text may quote a message, as that of a slice
+/// error does.
+pub fn panic_text(panic: &PanicHookInfo<'_>) -> &'static str {
+    panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(text withheld)")
+}
+
+/// Logs where a panic happened.
 fn log_panic(panic: &PanicHookInfo<'_>) {
-    let text = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(text withheld)");
+    let text = panic_text(panic);
     let location = panic.location().map(ToString::to_string).unwrap_or_default();
     let thread = std::thread::current();
     let thread = thread.name().unwrap_or_default();

@@ -323,6 +323,12 @@ fn settings(config: &Config) -> Vec<Finding> {
         };
         findings.push(finding);
     }
+    if config.messages.zone.is_unknown() {
+        findings.push(Finding::warning(
+            "messages",
+            "this machine does not say its time zone, so times without zone are read as UTC: set messages.zone".to_owned(),
+        ));
+    }
     findings
 }
 

@@ -34,11 +34,13 @@ mod time;
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::panic::PanicHookInfo;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::app::telemetry::panic_text;
 use crate::model::Clock;
 use config_file::ConfigFile;
 pub use exit::{Exit, Failure, Outcome};
@@ -51,6 +53,9 @@ struct Arguments {
     /// Print results as JSON, one object per line
     #[arg(long, global = true)]
     json: bool,
+    /// Show times in UTC instead of the local zone; JSON always has UTC
+    #[arg(long, global = true)]
+    utc: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -119,6 +124,8 @@ pub fn main() -> ExitCode {
     // A11: a crash must not write private keys into a core file. Where the operating system does not support
     // the call, there is nothing else to do.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    // `serve` replaces it by one that logs.
+    std::panic::set_hook(Box::new(report_panic));
     let exit = run(std::env::args_os());
     ExitCode::from(exit as u8)
 }
@@ -139,7 +146,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return explain(&Failure::new(Exit::Unavailable, error)),
     };
-    let output = Output::new(arguments.json);
+    let output = Output::new(arguments.json).with_utc(arguments.utc);
     let outcome = runtime.block_on(dispatch(arguments.command, output));
     // Blocking work of a part that has failed must not hold up the exit.
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
@@ -173,8 +180,8 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         }
         Command::Order { config, command } => {
             let store = config.open_store(&clock, output).await?;
-            let conformance = config.load()?.messages.conformance;
-            let outcome = order::run(command, conformance, &store, output).await;
+            let messages = config.load()?.messages;
+            let outcome = order::run(command, &messages, &store, output).await;
             store.close().await;
             outcome
         }
@@ -194,6 +201,12 @@ async fn dispatch(command: Command, output: Output) -> Outcome {
         Command::Help(arguments) => help::run(arguments, Arguments::command(), output),
         Command::Client(command) => Box::pin(client::run(command, output, clock)).await,
     }
+}
+
+/// Reports a fault of a command on stderr, without what it may quote of a message.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string).unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "error: a fault of the program at {location}: {}", panic_text(panic));
 }
 
 fn is_closed_pipe(failure: &Failure) -> bool {

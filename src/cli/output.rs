@@ -2,22 +2,43 @@
 
 use std::io::{self, Write as _};
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::text::printable;
+use super::time::{ShownZone, shown_time};
 use crate::model::json_without_deception;
 
 /// The form of a command's results.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     json: bool,
+    zone: ShownZone,
 }
 
 impl Output {
-    /// JSON lines if `json`, otherwise text.
+    /// JSON lines if `json`, otherwise text with times in the local zone.
     #[must_use]
     pub const fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, zone: ShownZone::Local }
+    }
+
+    /// With times in UTC if `utc`.
+    #[must_use]
+    pub const fn with_utc(self, utc: bool) -> Self {
+        Self { zone: if utc { ShownZone::Utc } else { ShownZone::Local }, ..self }
+    }
+
+    /// The zone in which text shows times.
+    #[must_use]
+    pub fn zone(self) -> TimeZone {
+        self.zone.time_zone()
+    }
+
+    /// A time of JSON as text shows it, with its offset from UTC; another text as it is.
+    #[must_use]
+    pub fn time(self, time: &str) -> String {
+        shown_time(time, self.zone())
     }
 
     /// Whether the user asked for JSON.

@@ -1,8 +1,34 @@
-//! Times and durations in options.
+//! Times and durations in options, and times in text.
 
 use std::str::FromStr;
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+
+/// The zone in which text shows times. JSON has them in UTC, as RFC 3339 writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ShownZone {
+    /// That of the machine.
+    Local,
+    Utc,
+}
+
+impl ShownZone {
+    pub(super) fn time_zone(self) -> TimeZone {
+        match self {
+            Self::Local => TimeZone::system(),
+            Self::Utc => TimeZone::UTC,
+        }
+    }
+}
+
+/// A time of JSON as text shows it: `2026-07-01 14:00:00.25 +02:00`. Another text stays as it is.
+pub(super) fn shown_time(time: &str, zone: TimeZone) -> String {
+    time.parse().map_or_else(
+        |_| time.to_owned(),
+        |time: Timestamp| time.to_zoned_datetime(zone).strftime("%Y-%m-%d %H:%M:%S%.f %:z").to_string(),
+    )
+}
 
 /// The value of `--since`: a point in time, or a duration before now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +56,10 @@ impl FromStr for Since {
     type Err = SinceError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(time) = text.parse() {
+        // As text output shows it, there is a blank before the offset.
+        let joined = text.rsplit_once(' ').filter(|(_, offset)| offset.starts_with(['+', '-']));
+        let joined = joined.map_or_else(|| text.to_owned(), |(time, offset)| format!("{time}{offset}"));
+        if let Ok(time) = joined.parse() {
             return Ok(Self::At(time));
         }
         let span: Span = text.parse().map_err(|_| SinceError)?;
@@ -55,6 +84,7 @@ mod tests {
         let now: Timestamp = "2026-01-31T08:00:00Z".parse().unwrap();
         let since = |text: &str| text.parse::<Since>().map(|since| since.before(now).to_string());
         assert_eq!(since("2026-01-30T08:00:00+01:00").unwrap(), "2026-01-30T07:00:00Z");
+        assert_eq!(since("2026-01-30 08:00:00.5 +01:00").unwrap(), "2026-01-30T07:00:00.5Z");
         assert_eq!(since("2h").unwrap(), "2026-01-31T06:00:00Z");
         assert_eq!(since("90s").unwrap(), "2026-01-31T07:58:30Z");
         assert_eq!(since("1h30m").unwrap(), "2026-01-31T06:30:00Z");
@@ -63,6 +93,23 @@ mod tests {
         for wrong in ["", "yesterday", "2026-01-30", "2", "-2h", "2h ago"] {
             assert_eq!(since(wrong), Err(SinceError), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_shown_time_has_its_offset_and_can_be_given_as_since() {
+        let zone = || TimeZone::get("Europe/Madrid").unwrap();
+        for (time, shown) in [
+            ("2026-07-01T12:00:00Z", "2026-07-01 14:00:00 +02:00"),
+            ("2026-01-01T12:00:00.25Z", "2026-01-01 13:00:00.25 +01:00"),
+            ("2026-10-25T00:30:00.123456Z", "2026-10-25 02:30:00.123456 +02:00"),
+            ("2026-10-25T01:30:00Z", "2026-10-25 02:30:00 +01:00"),
+            ("never", "never"),
+        ] {
+            assert_eq!(shown_time(time, zone()), shown);
+            let since = shown.parse::<Since>().map(|since| since.before(Timestamp::MIN).to_string());
+            assert_eq!(since.ok(), time.parse::<Timestamp>().ok().map(|time| time.to_string()));
+        }
+        assert_eq!(shown_time("2026-07-01T12:00:00Z", TimeZone::UTC), "2026-07-01 12:00:00 +00:00");
     }
 
     #[test]

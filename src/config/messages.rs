@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::key::{Key, ReloadClass};
+use super::message_zone::MessageZone;
 use super::quantity;
 
 /// Which messages are accepted.
@@ -15,6 +16,8 @@ pub struct Messages {
     pub processing_ids: Vec<String>,
     /// What to do with a message that breaks its profile.
     pub conformance: Conformance,
+    /// The zone of times that state none.
+    pub zone: MessageZone,
     /// What to do with a frame without MSH or MSH-10.
     pub unreadable: UnreadableMessage,
     /// Rejected messages of one device that are stored in an hour; further ones are answered and counted.
@@ -34,6 +37,7 @@ impl Default for Messages {
             types: MessageTypes::default(),
             processing_ids: vec!["P".to_owned()],
             conformance: Conformance::default(),
+            zone: MessageZone::default(),
             unreadable: UnreadableMessage::default(),
             rejected_per_hour: 5000,
             // About 1700 rejected observations, and two of the largest messages. It is for finding a fault.
@@ -83,6 +87,7 @@ pub(super) const KEYS: &[Key] = &[
     Key::new("messages.types", ReloadClass::Applied),
     Key::new("messages.processing-ids", ReloadClass::Applied),
     Key::new("messages.conformance", ReloadClass::Applied),
+    Key::new("messages.zone", ReloadClass::Applied),
     Key::new("messages.unreadable", ReloadClass::Applied),
     Key::new("messages.rejected-per-hour", ReloadClass::Applied).count(0..=100_000_000),
     Key::new("messages.rejected-bytes-per-hour", ReloadClass::Applied).bytes(0..=1 << 40),

@@ -76,13 +76,25 @@ impl MessageTime {
 
     /// The instant; a time without a zone is in the zone `here`.
     ///
+    /// Where the clocks of `here` change, the offset before the change counts, as in RFC 5545, 3.3.5: a time
+    /// that occurs twice is the earlier one, and a time that is left out is as much later as the clocks are
+    /// put forward. So the instant follows from the message alone, is the same on every node and in every
+    /// later reading, and is right for a sender whose clock was not changed yet.
+    ///
     /// `None` outside the representable range.
     #[must_use]
     pub fn instant(&self, here: &TimeZone) -> Option<Timestamp> {
         match self.offset {
             Some(offset) => offset.to_timestamp(self.wall).ok(),
-            None => here.to_timestamp(self.wall).ok(),
+            None => here.to_ambiguous_timestamp(self.wall).compatible().ok(),
         }
+    }
+
+    /// Whether the time states no zone, and occurs twice or never in the zone `here`: [`Self::instant`] is
+    /// then an hour wrong for a sender whose clock was changed already.
+    #[must_use]
+    pub fn is_ambiguous(&self, here: &TimeZone) -> bool {
+        self.offset.is_none() && here.to_ambiguous_timestamp(self.wall).is_ambiguous()
     }
 }
 
@@ -190,6 +202,26 @@ mod tests {
         };
         assert_eq!(at("20260314155926-0600", "2"), "2026-03-14T21:59:26Z");
         assert_eq!(at("20260314155926", "2"), "2026-03-14T13:59:26Z");
+    }
+
+    /// The clocks of Madrid were put forward at 2026-03-29 02:00 and back at 2026-10-25 03:00.
+    #[test]
+    fn where_clocks_change_the_offset_before_the_change_counts() {
+        let madrid = TimeZone::get("Europe/Madrid").unwrap();
+        for (value, instant, is_ambiguous) in [
+            ("20260329015959", "2026-03-29T00:59:59Z", false),
+            ("20260329020000", "2026-03-29T01:00:00Z", true),
+            ("20260329023000", "2026-03-29T01:30:00Z", true),
+            ("20260329030000", "2026-03-29T01:00:00Z", false),
+            ("20261025015959", "2026-10-24T23:59:59Z", false),
+            ("20261025023000", "2026-10-25T00:30:00Z", true),
+            ("20261025023000+0100", "2026-10-25T01:30:00Z", false),
+            ("20261025030000", "2026-10-25T02:00:00Z", false),
+        ] {
+            let time = MessageTime::parse(value.as_bytes()).unwrap();
+            let read = (time.instant(&madrid).unwrap().to_string(), time.is_ambiguous(&madrid));
+            assert_eq!(read, (instant.to_owned(), is_ambiguous), "{value}");
+        }
     }
 
     proptest! {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use tokio_util::codec::Decoder as _;
 
 use super::inbound::{Decision, Inbound, Origin, Outcome, Part};
@@ -109,7 +108,6 @@ impl Evaluator {
             device: Arc::clone(device),
             fingerprint: *fingerprint,
             address: *address,
-            zone: TimeZone::system(),
         };
         Inbound::with_origin(origin, Arc::clone(&self.directory), Arc::default())
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
 use crate::config::{Config, ConfigHandle};
 use crate::hl7::Sender;
 use crate::pcd::MessagePolicy;
@@ -15,12 +17,14 @@ pub(super) struct Settings {
     config: Arc<Config>,
     policy: MessagePolicy,
     sender: Sender,
+    zone: TimeZone,
 }
 
 impl Settings {
     pub(super) fn new(handle: ConfigHandle) -> Self {
         let config = handle.load_full();
-        Self { policy: MessagePolicy::from(&*config), sender: sender(&config), config, handle }
+        let zone = config.messages.zone.time_zone();
+        Self { policy: MessagePolicy::from(&*config), sender: sender(&config), zone, config, handle }
     }
 
     /// Applies the configuration that a reload has published since the last call. True when there was one.
@@ -45,6 +49,11 @@ impl Settings {
     /// MSH-3 and MSH-4 of acknowledgements.
     pub(super) const fn sender(&self) -> &Sender {
         &self.sender
+    }
+
+    /// The zone of times in messages that state none, and of the times in acknowledgements, which state it.
+    pub(super) const fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 }
 

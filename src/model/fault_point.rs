@@ -18,6 +18,20 @@ pub fn fault_point(task: Task) {
 #[cfg(not(debug_assertions))]
 pub const fn fault_point(_task: Task) {}
 
+/// Panics if a test asks for it by the name of the place, with a text that quotes `content`, as the text of a
+/// slice error does.
+#[cfg(debug_assertions)]
+pub fn content_fault_point(place: &str, content: &[u8]) {
+    #[allow(clippy::panic, reason = "the injected fault")]
+    if is_requested("panic", place) {
+        panic!("a fault that a test injected at {}", String::from_utf8_lossy(content));
+    }
+}
+
+/// Does nothing in a release build.
+#[cfg(not(debug_assertions))]
+pub const fn content_fault_point(_place: &str, _content: &[u8]) {}
+
 /// Panics or returns if a test asks for it, and waits for that forever. For tasks, beside their work.
 #[cfg(debug_assertions)]
 pub async fn injected_fault(task: Task) {
@@ -37,9 +51,9 @@ pub async fn injected_fault(_task: Task) {
 }
 
 #[cfg(debug_assertions)]
-fn is_requested(fault: &str, task: Task) -> bool {
+fn is_requested(fault: &str, place: impl std::fmt::Display) -> bool {
     let text = FILE.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
-    text.is_some_and(|text| text.trim() == format!("{fault} {task}"))
+    text.is_some_and(|text| text.trim() == format!("{fault} {place}"))
 }
 
 #[cfg(debug_assertions)]

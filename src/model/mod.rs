@@ -30,7 +30,7 @@ pub use deadline::Deadline;
 pub(crate) use deceptive::{is_deceptive, json_without_deception, without_deception};
 pub use device_id::{DeviceId, DeviceIdError};
 pub(crate) use explained::explained;
-pub use fault_point::{fault_point, injected_fault};
+pub use fault_point::{content_fault_point, fault_point, injected_fault};
 pub use fingerprint::Fingerprint;
 pub use key_hash::{KeyHash, KeyHashError};
 pub use message_id::{MessageId, MessageIdError, SessionId};

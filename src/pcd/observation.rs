@@ -121,6 +121,18 @@ impl<'m> Observation<'m> {
         self.0.field(8)
     }
 
+    /// OBX-17: how the value was obtained (`AMEAS`), or that it is a setting (`MSET`).
+    #[must_use]
+    pub fn method(&self) -> Field<'m> {
+        self.0.field(17)
+    }
+
+    /// OBX-20: the site of the body.
+    #[must_use]
+    pub fn site(&self) -> Field<'m> {
+        self.0.field(20)
+    }
+
     /// OBX-11.
     #[must_use]
     pub fn status(&self) -> Field<'m> {
@@ -172,6 +184,12 @@ impl ObservationPath {
     pub fn facet(&self) -> Option<u32> {
         let [.., facet, _] = self.0;
         (facet > 0).then_some(facet)
+    }
+
+    /// The numbers of the metric and what contains it, which the facets of one alert share.
+    pub(super) const fn place(&self) -> [u32; 4] {
+        let [mds, vmd, channel, metric, ..] = self.0;
+        [mds, vmd, channel, metric]
     }
 
     /// Whether `other` lies below this path, at any depth.

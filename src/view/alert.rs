@@ -1,9 +1,11 @@
 //! The alerts that a message reports, and the message that reported each of them first.
 
+use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 
 use super::sentence::sentence;
-use crate::hl7::Message;
+use super::tree::KnownPatient;
+use crate::hl7::{Message, MessageTime};
 use crate::pcd::{Alert, AlertReport, Transaction};
 use crate::store::{Store, StoreError, StoredMessage};
 
@@ -17,8 +19,13 @@ pub struct ReportedAlert {
     pub filler: String,
     /// The event phase.
     pub phase: String,
-    /// OBX-14, or OBR-7.
+    /// OBX-14, or OBR-7, as it was sent.
     pub time: String,
+    /// The same in RFC 3339; null when it is no time.
+    pub event_time: Option<String>,
+    /// Whether it was sent without a zone, so that one was assumed (`messages.zone`).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub event_time_zone_assumed: bool,
     /// MSH-10 of the first message of the alert: the value that MSA-2 of a PCD-05 about it must have. Null
     /// when the alert is not recorded: its message was rejected, or it cannot be identified.
     pub first_control_id: Option<String>,
@@ -29,11 +36,15 @@ pub struct ReportedAlert {
 }
 
 impl ReportedAlert {
-    /// The alerts of a PCD-04; none for any other message.
+    /// The alerts of a PCD-04; none for any other message. `zone` is that of times which state none.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn all_of(message: &StoredMessage, store: &Store) -> Result<Vec<Self>, StoreError> {
+    pub async fn all_of(
+        message: &StoredMessage,
+        zone: &TimeZone,
+        store: &Store,
+    ) -> Result<Vec<Self>, StoreError> {
         let summary = &message.summary;
         let is_alert = summary
             .transaction
@@ -45,6 +56,13 @@ impl ReportedAlert {
         let Ok(parsed) = Message::parse(&message.raw) else { return Ok(Vec::new()) };
         let characters = parsed.text_encoding();
         let text = |bytes: &[u8]| characters.decode(bytes).into_owned();
+        let has_zone = parsed.header().zone().is_some();
+        let is_assumed =
+            |time: &[u8]| !has_zone && MessageTime::parse(time).is_ok_and(|time| time.offset.is_none());
+        // The number of an alert may be any text.
+        let known_patient = KnownPatient::of(&parsed, characters);
+        let zone = parsed.header().zone().map_or_else(|| zone.clone(), Offset::to_time_zone);
+        let instant = |time: &[u8]| MessageTime::parse(time).ok()?.instant(&zone);
         let mut alerts = Vec::new();
         for alert in Alert::all_of(&parsed).iter().take(AlertReport::MAX_PER_MESSAGE) {
             let key = alert.report().map(|report| report.key);
@@ -54,10 +72,15 @@ impl ReportedAlert {
                 _ => None,
             };
             alerts.push(Self {
-                sentence: sentence(alert),
-                filler: key.as_ref().map(|key| key.filler.to_string()).unwrap_or_default(),
+                sentence: sentence(alert, &parsed.header()),
+                filler: key
+                    .as_ref()
+                    .map(|key| known_patient.hide(key.filler.to_string()))
+                    .unwrap_or_default(),
                 phase: key.as_ref().map(|key| text(&key.phase)).unwrap_or_default(),
                 time: key.as_ref().map(|key| text(&key.time)).unwrap_or_default(),
+                event_time: key.as_ref().and_then(|key| instant(&key.time)).map(|time| time.to_string()),
+                event_time_zone_assumed: key.as_ref().is_some_and(|key| is_assumed(&key.time)),
                 is_first: origin.as_ref().is_some_and(|origin| origin.message == summary.id),
                 first_control_id: origin.as_ref().map(|origin| origin.control_id.clone()),
                 first_message: origin.map(|origin| origin.message.to_string()),

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::alert::ReportedAlert;
+use crate::hl7::{Message, MessageTime};
 use crate::store::{MessageSummary, StoredMessage};
 
 /// A received message in a list; never its content.
@@ -54,6 +55,9 @@ pub struct MessageDetails<'a> {
     /// If the message was rejected and accepted later: as which message, when, and on whose behalf.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconsidered: Option<ReconsideredView<'a>>,
+    /// Whether the event time was sent without a zone, so that one was assumed (`messages.zone`).
+    #[serde(rename = "event-time-zone-assumed", skip_serializing_if = "std::ops::Not::not")]
+    pub event_time_zone_assumed: bool,
     /// The alerts that the message reports.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub alerts: &'a [ReportedAlert],
@@ -119,9 +123,20 @@ impl<'a> MessageDetails<'a> {
                 at: reconsidered.at.to_string(),
                 actor: &reconsidered.actor,
             }),
+            event_time_zone_assumed: message.summary.event_time.is_some() && is_zone_assumed(&message.raw),
             alerts,
         }
     }
+}
+
+/// Whether neither MSH-7 nor the time that counts as that of the event (OBR-7, else MSH-7) states a zone.
+fn is_zone_assumed(raw: &[u8]) -> bool {
+    let Ok(message) = Message::parse(raw) else { return false };
+    let header = message.header();
+    let observed = message.segment(b"OBR").map(|obr| obr.field(7));
+    let times = observed.into_iter().chain([header.timestamp()]);
+    let mut times = times.filter_map(|field| MessageTime::parse(field.component(1).trimmed()).ok());
+    header.zone().is_none() && times.next().is_some_and(|time| time.offset.is_none())
 }
 
 impl<'a> MessageExport<'a> {

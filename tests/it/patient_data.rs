@@ -41,10 +41,14 @@ fn message(kind: &str, control_id: &str) -> Vec<u8> {
     }
     text.push_str(&format!("{MARK} LINE WITHOUT SEPARATOR\rpid|{MARK}\rZPI|{MARK}\r"));
     text.push_str(&marked("ORC", 30));
-    // OBR-3, OBR-4 and OBR-7 are of the device.
-    let orders: Vec<_> = (8..=49).map(|n| format!("{MARK}OBR{n}")).collect();
+    // OBR-3, OBR-4 and OBR-7 are of the device. OBR-2, OBR-8 and OBR-29 are shown, and may repeat the
+    // patient.
+    let orders: Vec<_> = (8..=49)
+        .map(|n| if matches!(n, 8 | 29) { format!("{MARK}PID5") } else { format!("{MARK}OBR{n}") })
+        .collect();
     text.push_str(&format!(
-        "OBR|1|{MARK}|F1^^{MONITOR}^EUI-64|196616^MDC_EVT_ALARM^MDC|{MARK}|{MARK}|20260101115959+0000|{}\r",
+        "OBR|1|{MARK}PID3|F1^^{MONITOR}^EUI-64|196616^MDC_EVT_ALARM {MARK}PID5^MDC|{MARK}|{MARK}|\
+        20260101115959+0000|{}\r",
         orders.join("|")
     ));
     text.push_str(&format!("NTE|1||PATIENT NAME^{MARK}\rNTE|2||seen by {MARK}PID5\r"));
@@ -66,7 +70,42 @@ fn message(kind: &str, control_id: &str) -> Vec<u8> {
     text.push_str(&observation(20, "150456^MDC_PULS_OXIM_SAT_O2^MDC", "97 by"));
     text.push_str(&format!("NTE|1||{MARK}PID5 is asleep, {MARK}PID3\r"));
     text.push_str(&observation(21, "1^FREE^L", &format!("bed of {MARK}NK12, {MARK}PID11")));
+    // Each field of an observation of the device repeats the patient, but for its type, path and device.
+    let repeated = format!("{MARK}PID5");
+    text.push_str(&format!(
+        "OBX|22|ST|2^{repeated}^L|1.0.0.22|{repeated}|1^{repeated}^L|{repeated}|{repeated}~H|{repeated}|{repeated}|F|\
+        {repeated}|{repeated}|{repeated}|{repeated}|{repeated}|1^{repeated}|{MONITOR}^^{MONITOR}^EUI-64|{repeated}|1^{repeated}|{repeated}\r"
+    ));
+    // Segments that the tree does not show.
+    for (segment, fields) in
+        [("RXG", 25), ("RXR", 6), ("TQ1", 14), ("PRT", 10), ("ROL", 12), ("SPM", 30), ("TXA", 23)]
+    {
+        text.push_str(&marked(segment, fields));
+    }
     text.into_bytes()
+}
+
+/// What a device may send that is no message: without MSH, with unusable separators, not framed, cut off, in
+/// an unknown version, and a batch with lines between its messages.
+fn unreadable() -> Vec<Vec<u8>> {
+    let patient = format!("PID|1||{MARK}||{MARK}");
+    let header = |rest: &str| format!("MSH|^~\\&|MON^{MONITOR}^EUI-64||||20260101120000+0000||{rest}");
+    vec![
+        framed(patient.as_bytes()),
+        framed(format!("MSH{patient}\r{patient}").as_bytes()),
+        framed(format!("MSH|^&|{MARK}|{MARK}\r{patient}").as_bytes()),
+        framed(format!("{}\r{patient}\r", header("ORU^R01^ORU_R01||P|2.6")).as_bytes()),
+        framed(format!("{}\r{patient}\r", header(&format!("ORU^R01^ORU_R01|U-4|{MARK}|{MARK}"))).as_bytes()),
+        framed(format!("{}\r{patient}\r", header(&format!("{MARK}^{MARK}^{MARK}|U-5|P|2.6"))).as_bytes()),
+        framed(
+            format!(
+                "BHS|^~\\&|{MARK}\r{}\r{patient}\r{MARK}|{MARK}\rBTS|7|{MARK}\r",
+                header("ORU^R01^ORU_R01|U-6|P|2.6|||AL|NE")
+            )
+            .as_bytes(),
+        ),
+        patient.into_bytes(),
+    ]
 }
 
 #[test]
@@ -86,13 +125,47 @@ fn a9_4_marked_patient_data_appears_in_no_output_without_phi() {
         let answer = wire.answer().unwrap();
         assert!(!answer.contains(MARK), "{answer}");
     }
+    for bytes in unreadable() {
+        let mut wire = Wire::connect(&site, platform.address, &site.certificate(MONITOR, KeyType::Ecc));
+        wire.write(&bytes);
+        wire.write(&framed(&[&message("ORU^R01^ORU_R01", "M-4")[..40], MARK.as_bytes()].concat()));
+    }
     let mut outputs = Vec::new();
+    // A copy of a message outside of the store, as a file and as an order.
+    let file = site.path().join("message.hl7");
+    std::fs::write(&file, message("ORU^R01^ORU_R01", "M-1")).unwrap();
+    let file = file.to_str().unwrap();
+    for words in [
+        &["message", "judge", file][..],
+        &["message", "judge", file, "--device", MONITOR, "--strict"],
+        &["message", "judge", file, "--json"],
+        &["message", "reconsider", "--device", MONITOR],
+        &["message", "reconsider", "--device", MONITOR, "--json"],
+        &["order", "send", MONITOR, file, "--no-wait"],
+        &["order", "list", "--json"],
+        &["device", "propose", MONITOR],
+    ] {
+        let (_, stdout, stderr) = cli.try_run(words);
+        outputs.extend([stdout, stderr]);
+    }
+    for order in cli.json(&["order", "list"]) {
+        let id = order["id"].as_str().unwrap();
+        outputs.push(cli.run(&["order", "show", id]));
+        outputs.push(cli.run(&["order", "show", id, "--tree", "--full"]));
+    }
     for listed in cli.json(&["message", "list"]) {
         let id = listed["id"].as_str().unwrap();
         outputs.push(cli.run(&["message", "show", id]));
         outputs.push(cli.run(&["message", "show", id, "--json"]));
+        let control_id = listed["control-id"].as_str().unwrap();
+        if !["M-1", "M-2", "M-3"].contains(&control_id) {
+            // Some of these cannot be read: the error says why.
+            let (_, stdout, stderr) = cli.try_run(&["message", "show", id, "--tree", "--full"]);
+            outputs.extend([stdout, stderr]);
+            continue;
+        }
         let tree = cli.run(&["message", "show", id, "--tree"]);
-        let is_observation = listed["control-id"] != "M-3";
+        let is_observation = control_id != "M-3";
         assert!(
             !is_observation || tree.contains("hidden; --phi shows it") && tree.contains("= 97 by"),
             "{tree}"
@@ -118,5 +191,38 @@ fn a9_4_marked_patient_data_appears_in_no_output_without_phi() {
     for output in outputs {
         let found = output.find(MARK).map(|at| &output[at.saturating_sub(200)..(at + 40).min(output.len())]);
         assert_eq!(found, None, "of {} bytes", output.len());
+    }
+}
+
+/// A panic may quote what it stumbled over: neither the log of the platform nor stderr of a command has it.
+#[test]
+fn a9_4_a_crash_shows_no_patient_data() {
+    let site = Site::new().with("log", "level = \"trace\"");
+    let fault = site.path().join("fault");
+    let site = site.with_environment("PCD_TEST_FAULT", fault.clone());
+    let platform = site.start();
+    platform.admit(MONITOR, &[]);
+    let cli = platform.cli();
+    let credential = site.certificate(MONITOR, KeyType::Ecc);
+    let connect = || Wire::connect(&site, platform.address, &credential);
+    let mut wire = connect();
+    wire.write(&framed(&message("ORU^R01^ORU_R01", "C-1")));
+    wire.answer().unwrap();
+    std::fs::write(&fault, "panic message").unwrap();
+    let mut crashing = connect();
+    crashing.write(&framed(&message("ORU^R01^ORU_R01", "C-2")));
+    assert!(!matches!(crashing.try_answer(), Ok(Some(_))), "the connection ends without an answer");
+    std::fs::write(&fault, "panic content").unwrap();
+    let id = cli.json(&["message", "list"])[0]["id"].as_str().unwrap().to_owned();
+    let (status, stdout, stderr) = cli.try_run(&["message", "show", &id, "--tree"]);
+    assert!(!status.success() && stderr.contains("a fault of the program at src/"), "{stderr}");
+    std::fs::remove_file(&fault).unwrap();
+    wire.write(&framed(&message("ORU^R01^ORU_R01", "C-3")));
+    wire.answer().expect("other connections go on");
+    let log = platform.stop().log;
+    assert!(log.contains("panic: a fault of the platform"), "{log}");
+    for output in [stdout, stderr, log] {
+        let found = output.find(MARK).map(|at| &output[at.saturating_sub(200)..(at + 40).min(output.len())]);
+        assert_eq!(found, None);
     }
 }

@@ -239,8 +239,9 @@ fn the_documentation_lists_every_rule() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = std::fs::read_to_string(root.join("docs/profiles.md")).unwrap();
     let mut rules = BTreeSet::new();
-    for file in std::fs::read_dir(root.join("src/pcd/profile")).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+    let files = std::fs::read_dir(root.join("src/pcd/profile")).unwrap().map(|file| file.unwrap().path());
+    for file in files.filter(|file| !file.ends_with("tests.rs")) {
+        let text = std::fs::read_to_string(file).unwrap();
         let production = text.split("#[cfg(test)]").next().unwrap();
         for literal in production.split('"').skip(1).step_by(2) {
             let is_rule = literal.len() > 5

@@ -112,16 +112,16 @@ pub(super) async fn run(
             let page = before.map_or(Page::Latest, Page::Before);
             let filter = AuditFilter { event, since, page, limit };
             for row in store.audit_rows(&filter).await.map_err(failed)? {
-                output.print(&AuditRowView::from(&row), line)?;
+                output.print(&AuditRowView::from(&row), |row| line(row, output))?;
             }
         }
     }
     Ok(Exit::Done)
 }
 
-fn line(row: &AuditRowView<'_>) -> String {
+fn line(row: &AuditRowView<'_>, output: Output) -> String {
     let details = printable(&row.details.to_string());
-    format!("{:>8}  {:<30}  {:<21}  {details}", row.sequence, row.at, row.event)
+    format!("{:>8}  {:<33}  {:<21}  {details}", row.sequence, output.time(&row.at), row.event)
 }
 
 #[cfg(test)]
@@ -147,8 +147,8 @@ mod tests {
         let filter = AuditFilter { event: None, since: None, page: Page::Latest, limit: 1 };
         let row = &store.audit_rows(&filter).await.unwrap()[0];
         assert_eq!(
-            line(&AuditRowView::from(row)),
-            r#"       1  2025-06-15T15:06:40Z            platform-stopped       {"reason":"requested"}"#
+            line(&AuditRowView::from(row), Output::new(false).with_utc(true)),
+            r#"       1  2025-06-15 15:06:40 +00:00         platform-stopped       {"reason":"requested"}"#
         );
     }
 

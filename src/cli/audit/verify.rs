@@ -31,7 +31,7 @@ pub(super) async fn run(
     let heads = heads.iter().chain(&remembered);
     let reports = store.verify_audit_with(verifier, Some(*rule)).await.map_err(failed)?;
     for report in &reports {
-        output.print(&ChainView::new(report), ChainView::line)?;
+        output.print(&ChainView::new(report), |chain| chain.line(output))?;
     }
     // With a risk, what was read may not be what is stored.
     let mut intact =
@@ -44,7 +44,7 @@ pub(super) async fn run(
         let head = HeadView::new(head, &report);
         // Programs get a line about a head that the caller did not name only when it is missing.
         if asked || missing || !output.is_json() {
-            output.print(&head, HeadView::line)?;
+            output.print(&head, |head| head.line(output))?;
         }
         if missing {
             intact = false;
@@ -135,11 +135,14 @@ impl HeadView {
         }
     }
 
-    fn line(&self) -> String {
+    fn line(&self, output: Output) -> String {
         let head = &self.head;
         match (&self.node, self.pruned_rows, &self.pruned_at) {
             (Some(node), Some(rows), Some(at)) => {
-                format!("pruned  {head} was removed by retention: {node} up to row {rows}, at {at}")
+                format!(
+                    "pruned  {head} was removed by retention: {node} up to row {rows}, at {}",
+                    output.time(at)
+                )
             }
             _ if self.held => format!("ok      {head} is in the trail"),
             _ => {
@@ -186,13 +189,13 @@ impl<'a> ChainView<'a> {
         }
     }
 
-    fn line(&self) -> String {
+    fn line(&self, output: Output) -> String {
         let Self { node, rows, hash, .. } = self;
         if let (Some(row), Some(fault)) = (self.broken_row, &self.fault) {
             return format!("broken  {node}: row {row} {fault}");
         }
         let signed = match (self.signed_rows, &self.signed_at) {
-            (Some(rows), Some(at)) => format!("the platform signed {rows} of them at {at}"),
+            (Some(rows), Some(at)) => format!("the platform signed {rows} of them at {}", output.time(at)),
             _ => "none of them is signed".to_owned(),
         };
         let (rows, hash) = (rows.unwrap_or_default(), hash.as_deref().unwrap_or_default());

@@ -12,7 +12,7 @@ use super::operator::operator;
 use super::{Failure, Output};
 use crate::audit::{Event, ViewedAs};
 use crate::hl7::Message;
-use crate::model::{DeviceId, MessageId};
+use crate::model::{DeviceId, MessageId, content_fault_point};
 use crate::store::Store;
 use crate::view::{Tree, TreeOptions};
 
@@ -31,9 +31,6 @@ pub(super) struct Content {
     /// With --tree: show long values as a whole; with --phi also documents
     #[arg(long, requires = "tree")]
     full: bool,
-    /// Show times in UTC instead of the local zone
-    #[arg(long)]
-    utc: bool,
 }
 
 /// A message whose content is shown.
@@ -47,11 +44,10 @@ pub(super) struct Subject<'a> {
 }
 
 /// How content is shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
     viewed_as: ViewedAs,
     full: bool,
-    zone: TimeZone,
 }
 
 impl Content {
@@ -63,25 +59,21 @@ impl Content {
             (false, true, false) => ViewedAs::Tree,
             (false, false, _) => return None,
         };
-        Some(Form { viewed_as, full: self.full, zone: self.zone() })
-    }
-
-    /// The zone in which times are shown.
-    pub(super) fn zone(self) -> TimeZone {
-        if self.utc { TimeZone::UTC } else { TimeZone::system() }
+        Some(Form { viewed_as, full: self.full })
     }
 }
 
-/// Records the look at the content, then shows it.
+/// Records the look at the content, then shows it. `assumed_zone` is that of times which state none.
 pub(super) async fn show(
     subject: Subject<'_>,
     form: Form,
+    assumed_zone: TimeZone,
     store: &Store,
     output: Output,
 ) -> Result<(), Failure> {
     let Subject { id, device, bytes, command } = subject;
     // IHE ATNA: each look at a patient's record is recorded; without the row nothing is shown.
-    let Form { viewed_as, full, zone } = form;
+    let Form { viewed_as, full } = form;
     let viewed = Event::MessageViewed { message: id, device: device.clone(), viewed_as, actor: operator() };
     store.audit(viewed).await.map_err(failed)?;
     if viewed_as == ViewedAs::Raw {
@@ -89,10 +81,11 @@ pub(super) async fn show(
         stdout.write_all(bytes)?;
         return Ok(stdout.flush()?);
     }
+    content_fault_point("content", bytes);
     let message = Message::parse(bytes)
         .map_err(|unreadable| anyhow!("{unreadable}; `{command} show {id} --raw` writes its bytes"))?;
     let with_patient = viewed_as == ViewedAs::TreeWithPatient;
-    let options = TreeOptions { with_patient, full, zone, assumed_zone: TimeZone::system() };
+    let options = TreeOptions { with_patient, full, zone: output.zone(), assumed_zone };
     let tree = Tree::new(&message, &options);
     if output.is_json() {
         return Ok(output.json_line(&tree)?);

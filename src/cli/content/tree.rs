@@ -1,7 +1,7 @@
 //! The content of a message as lines of text.
 
 use crate::cli::text::{counted, printable};
-use crate::view::{Node, Patient, Request, Tree};
+use crate::view::{AlertFacets, Node, Patient, Request, Tree};
 
 /// A line of text without control characters.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +29,9 @@ pub(super) fn lines(tree: &Tree) -> Vec<Line> {
     if tree.not_clinical {
         lines.plain("NOT CLINICAL: a test or a demonstration (OBX-8)");
     }
+    if let Some(mode) = tree.not_production {
+        lines.plain(&format!("NOT CLINICAL: a message of {mode} (MSH-11)"));
+    }
     if tree.withdrawn > 0 {
         let results = counted(tree.withdrawn as u64, "result");
         lines.plain(&format!("NOT VALID: the sender withdrew {results} (OBX-11 W or D)"));
@@ -48,6 +51,8 @@ pub(super) fn lines(tree: &Tree) -> Vec<Line> {
     }
     if tree.requests.is_empty() {
         lines.row("segments", &tree.segments.join(" "));
+    } else if !tree.not_shown.is_empty() {
+        lines.row("also", &format!("{} (--raw shows them)", tree.not_shown.join(" ")));
     }
     lines.0
 }
@@ -71,19 +76,34 @@ impl Lines {
     fn request(&mut self, request: &Request) {
         self.row("request", &request.service.text());
         self.row("filler", &request.filler);
+        self.row("placer", &request.placer);
+        self.row("parent", &request.parent);
         self.row("time", &request.time_shown);
-        if let Some(alert) = &request.alert {
-            let mark = alert.withdrawn.map(mark).unwrap_or_default();
-            self.row("alert", &format!("{mark}{} {}", alert.event.text(), alert.text));
-            self.row("phase", &alert.phase);
-            self.row("state", &alert.state);
-            self.row("silenced", &alert.inactivation);
-            self.row("source", &alert.source);
+        self.row("until", &request.end_shown);
+        for alert in request.alert.iter().chain(&request.further_alerts) {
+            self.alert(alert);
         }
         self.notes(&request.notes, 0);
         for node in &request.observations {
             self.node(node);
         }
+    }
+
+    fn alert(&mut self, alert: &AlertFacets) {
+        let mark = alert.withdrawn.map(mark).unwrap_or_default();
+        self.row("alert", &format!("{mark}{} {}", alert.event.text(), alert.text));
+        for (label, name, value) in [
+            ("phase", "phase", &alert.phase),
+            ("state", "state", &alert.state),
+            // "enabled" means that the signals are on.
+            ("signals", "inactivation", &alert.inactivation),
+        ] {
+            let is_withdrawn = alert.withdrawn_facets.contains(&name);
+            self.row(label, if is_withdrawn { "withdrawn by the sender" } else { value });
+        }
+        self.row("priority", &alert.priority);
+        self.row("type", &alert.kind);
+        self.row("source", &alert.source);
     }
 
     fn notes(&mut self, notes: &[String], indent: usize) {
@@ -169,6 +189,13 @@ fn node_text(node: &Node) -> String {
     if !node.time_shown.is_empty() {
         add(&format!("at {}", node.time_shown));
     }
+    // AMEAS, MMEAS and so on say that it was measured; others that it is a setting.
+    if !node.method.is_empty() {
+        add(&format!("method {}", node.method));
+    }
+    if !node.site.is_empty() {
+        add(&format!("site {}", node.site));
+    }
     if !node.equipment.is_empty() {
         add(&format!("by {}", node.equipment));
     }
@@ -253,7 +280,7 @@ time      2026-01-01 11:59:59 +00:00
             "alert     MDC_EVT_LO (196670) Low SpO2",
             "phase     start",
             "state     active",
-            "silenced  audio-off",
+            "signals   audio-off",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

@@ -200,7 +200,7 @@ pub(super) async fn run(
         Command::Show { cn } => {
             let device = find(store, cn).await?;
             let seen = store.seen_identities(&device.id).await.map_err(failed)?;
-            output.print(&DeviceDetails::new(&device, &seen), text::details)?;
+            output.print(&DeviceDetails::new(&device, &seen), |shown| text::details(shown, output))?;
         }
         Command::Suspend { cn } => set_status(store, cn, DeviceStatus::Suspended, &actor, output).await?,
         Command::Resume { cn } => set_status(store, cn, DeviceStatus::Active, &actor, output).await?,

@@ -46,7 +46,7 @@ pub(super) async fn run(
             proposed: proposal.is_ok(),
             reason: proposal.as_ref().err().cloned(),
         };
-        output.print(&shown, Proposed::line)?;
+        output.print(&shown, |shown| shown.line(output))?;
         list.extend(proposal);
     }
     let proposed = Device { speaks_for: list, ..device.clone() };
@@ -106,8 +106,9 @@ fn command(device: &Device) -> String {
 }
 
 impl Proposed<'_> {
-    fn line(&self) -> String {
+    fn line(&self, output: Output) -> String {
         let Self { identity, messages, first, last, reason, .. } = self;
+        let (first, last) = (output.time(first), output.time(last));
         let verdict = reason.as_ref().map_or("proposed".to_owned(), |why| format!("not proposed: {why}"));
         format!("{}  in {messages} message(s) from {first} to {last}  {verdict}", printable(identity))
     }

@@ -1,5 +1,6 @@
 //! Entries of the directory as text.
 
+use crate::cli::Output;
 use crate::cli::text::{paragraph, printable};
 use crate::view::{DeviceDetails, DeviceView, SeenIdentityView};
 
@@ -12,7 +13,7 @@ pub(super) fn line(device: &DeviceView<'_>) -> String {
 }
 
 /// The entry, and the identities that the device used without permission.
-pub(super) fn details(details: &DeviceDetails<'_>) -> String {
+pub(super) fn details(details: &DeviceDetails<'_>, output: Output) -> String {
     let device = &details.entry;
     let speaks_for = match device.speaks_for.as_slice() {
         [] => "itself only".to_owned(),
@@ -33,6 +34,7 @@ pub(super) fn details(details: &DeviceDetails<'_>) -> String {
         ("learns", device.learns_until.as_ref().map_or(String::new(), |until| format!("until {until}"))),
     ];
     let seen = details.seen.iter().map(|SeenIdentityView { identity, messages, first, last }| {
+        let (first, last) = (output.time(first), output.time(last));
         ("seen", format!("{identity}, not allowed, in {messages} message(s) from {first} to {last}"))
     });
     paragraph(&entry.into_iter().chain(seen).collect::<Vec<_>>())
@@ -50,7 +52,7 @@ mod tests {
             line(&DeviceView::from(&device)),
             "GW-1                      gateway  active     00A037* 0004A30000000001  ward 7"
         );
-        let shown = |device: &Device| details(&DeviceDetails::new(device, &[]));
+        let shown = |device: &Device| details(&DeviceDetails::new(device, &[]), Output::new(false));
         assert!(shown(&device).contains("speaks for   itself and 00A037* 0004A30000000001"));
         assert!(shown(&device).contains("acknowledge  as-asked"));
         let alone = Device { speaks_for: Vec::new(), ..device.clone() };

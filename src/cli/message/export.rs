@@ -1,5 +1,7 @@
 //! `message export`.
 
+use jiff::tz::TimeZone;
+
 use crate::audit::Selection;
 use crate::cli::context::failed;
 use crate::cli::export::{Export, Line, export};
@@ -8,10 +10,12 @@ use crate::model::MessageId;
 use crate::store::{MessageFilter, Store, StoreError};
 use crate::view::{MessageExport, ReportedAlert};
 
-/// Writes one line for each message that `filter` selects.
+/// Writes one line for each message that `filter` selects. `zone` is that of times in messages that state
+/// none.
 pub(super) async fn run(
     filter: MessageFilter,
     limit: Option<u32>,
+    zone: TimeZone,
     store: &Store,
     output: Output,
 ) -> Result<(), Failure> {
@@ -23,11 +27,12 @@ pub(super) async fn run(
         limit,
         outbox: false,
     };
-    export(Received { filter, store }, selection, store, output).await
+    export(Received { filter, zone, store }, selection, store, output).await
 }
 
 struct Received<'a> {
     filter: MessageFilter,
+    zone: TimeZone,
     store: &'a Store,
 }
 
@@ -42,7 +47,7 @@ impl Export for Received<'_> {
 
     async fn line(&self, id: MessageId) -> Result<Option<Line>, Failure> {
         let Some(message) = self.store.message(id).await.map_err(failed)? else { return Ok(None) };
-        let alerts = ReportedAlert::all_of(&message, self.store).await.map_err(failed)?;
+        let alerts = ReportedAlert::all_of(&message, &self.zone, self.store).await.map_err(failed)?;
         let json = serde_json::to_string(&MessageExport::new(&message, &alerts))?;
         Ok(Some(Line { json, is_intact: message.is_intact }))
     }

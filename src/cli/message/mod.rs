@@ -145,7 +145,7 @@ pub(super) async fn run(
                 store.search_messages(&filter).await.map_err(failed)?
             };
             for message in messages {
-                output.print(&MessageView::from(&message), text::line)?;
+                output.print(&MessageView::from(&message), |message| text::line(message, output))?;
             }
             if let Some(SearchEnd { missing_index, floor }) = end {
                 return Err(Failure::new(Exit::Failed, SearchStopped { missing_index, floor }));
@@ -153,10 +153,12 @@ pub(super) async fn run(
         }
         Command::Evaluate(arguments) => return evaluate::run(arguments, config()?, store, output).await,
         Command::Reconsider(arguments) => return reconsider::run(arguments, config()?, store, output).await,
-        Command::Show { id, content } => show::run(id, content, store, output).await?,
+        Command::Show { id, content } => {
+            show::run(id, content, config()?.messages.zone.time_zone(), store, output).await?
+        }
         Command::Export { filter, limit } => {
             let filter = filter.into_store_filter(Clock::system().now(), 0, store).await?;
-            export::run(filter, limit, store, output).await?;
+            export::run(filter, limit, config()?.messages.zone.time_zone(), store, output).await?;
         }
     }
     Ok(Exit::Done)

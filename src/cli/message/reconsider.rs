@@ -122,7 +122,7 @@ pub(super) async fn run(arguments: Arguments, config: Config, store: &Store, out
             message: message.map(|id| id.to_string()),
             reason,
         };
-        output.print(&shown, Reconsidered::line)?;
+        output.print(&shown, |shown| shown.line(output))?;
     }
     if !apply {
         output.warn("nothing was changed: --apply accepts what is acceptable")?;
@@ -226,7 +226,7 @@ fn reconsidered(
 }
 
 impl Reconsidered {
-    fn line(&self) -> String {
+    fn line(&self, output: Output) -> String {
         let Self { id, received_at, device, control_id, rejection, outcome, message, reason } = self;
         let verdict = match (outcome, message, reason) {
             (Verdict::Acceptable, ..) => "would be accepted".to_owned(),
@@ -237,7 +237,8 @@ impl Reconsidered {
             (_, _, None) => "stays rejected".to_owned(),
         };
         let (device, control_id) = (printable(device), printable(control_id));
-        format!("{id}  {received_at:<30}  {device:<20}  {control_id:<20}  {rejection}: {verdict}")
+        let received_at = output.time(received_at);
+        format!("{id}  {received_at:<33}  {device:<20}  {control_id:<20}  {rejection}: {verdict}")
     }
 }
 

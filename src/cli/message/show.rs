@@ -1,6 +1,7 @@
 //! `message show`.
 
 use anyhow::anyhow;
+use jiff::tz::TimeZone;
 
 use super::text;
 use crate::cli::content::{self, Content, Subject};
@@ -10,20 +11,22 @@ use crate::model::MessageId;
 use crate::store::{Store, StoredMessage};
 use crate::view::{MessageDetails, ReportedAlert};
 
-/// Shows a received message, or its content in the form that `content` asks for.
+/// Shows a received message, or its content in the form that `content` asks for. `zone` is that of times in
+/// messages that state none.
 pub(super) async fn run(
     id: MessageId,
     content: Content,
+    zone: TimeZone,
     store: &Store,
     output: Output,
 ) -> Result<(), Failure> {
     let message = find(id, store).await?;
     if let Some(form) = content.form() {
         let (device, bytes) = (&message.summary.device, &message.raw);
-        content::show(Subject { id, device, bytes, command: "message" }, form, store, output).await?;
+        content::show(Subject { id, device, bytes, command: "message" }, form, zone, store, output).await?;
     } else {
-        let alerts = ReportedAlert::all_of(&message, store).await.map_err(failed)?;
-        output.print(&MessageDetails::new(&message, &alerts), text::details)?;
+        let alerts = ReportedAlert::all_of(&message, &zone, store).await.map_err(failed)?;
+        output.print(&MessageDetails::new(&message, &alerts), |shown| text::details(shown, output))?;
     }
     // What was shown may not be what the device sent.
     if message.is_intact { Ok(()) } else { Err(Altered(id).into()) }

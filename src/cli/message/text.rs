@@ -1,14 +1,15 @@
 //! Received messages as text.
 
+use crate::cli::Output;
 use crate::cli::text::{paragraph, printable};
 use crate::view::{MessageDetails, MessageView, ReconsideredView, ReportedAlert};
 
 /// A row of the list.
-pub(super) fn line(message: &MessageView<'_>) -> String {
+pub(super) fn line(message: &MessageView<'_>, output: Output) -> String {
     format!(
-        "{}  {:<30}  {:<20}  {:<16}  {:<20}  {:>8}  {}",
+        "{}  {:<33}  {:<20}  {:<16}  {:<20}  {:>8}  {}",
         message.id,
-        message.received_at,
+        output.time(&message.received_at),
         printable(message.device),
         printable(message.transaction.unwrap_or(message.message_type)),
         printable(message.control_id),
@@ -18,15 +19,17 @@ pub(super) fn line(message: &MessageView<'_>) -> String {
 }
 
 /// Everything that is known about a message, except its content.
-pub(super) fn details(details: &MessageDetails<'_>) -> String {
+pub(super) fn details(details: &MessageDetails<'_>, output: Output) -> String {
     let message = &details.message;
+    let event_time =
+        message.event_time.as_deref().map(|at| assumed(at, details.event_time_zone_assumed, output));
     let mut rows = vec![
         ("id", message.id.clone()),
         ("verdict", verdict(message)),
         ("warnings", message.warnings.join(" ")),
         ("damaged", if details.intact { "" } else { "the bytes do not have their digest" }.to_owned()),
-        ("received", message.received_at.clone()),
-        ("event time", message.event_time.clone().unwrap_or_default()),
+        ("received", output.time(&message.received_at)),
+        ("event time", event_time.unwrap_or_default()),
         ("transaction", message.transaction.unwrap_or_default().to_owned()),
         ("type", message.message_type.to_owned()),
         ("control id", message.control_id.to_owned()),
@@ -39,9 +42,12 @@ pub(super) fn details(details: &MessageDetails<'_>) -> String {
         ("size", format!("{} bytes", message.size)),
     ];
     if let Some(ReconsideredView { original, message, at, actor }) = &details.reconsidered {
-        rows.push(("accepted at", format!("{at} by {actor}, as message {message}; rejected as {original}")));
+        rows.push((
+            "accepted at",
+            format!("{} by {actor}, as message {message}; rejected as {original}", output.time(at)),
+        ));
     }
-    rows.extend(details.alerts.iter().flat_map(alert));
+    rows.extend(details.alerts.iter().flat_map(|reported| alert(reported, output)));
     paragraph(&rows)
 }
 
@@ -49,10 +55,27 @@ fn verdict(message: &MessageView<'_>) -> String {
     message.rejection.map_or("accepted".to_owned(), |code| format!("rejected: {}", printable(code)))
 }
 
-fn alert(alert: &ReportedAlert) -> Vec<(&'static str, String)> {
-    let ReportedAlert { sentence, filler, phase, time, first_control_id, first_message, .. } = alert;
+/// A time, with a mark when its zone is not the sender's.
+fn assumed(time: &str, is_assumed: bool, output: Output) -> String {
+    let mark = if is_assumed { " (sent without zone)" } else { "" };
+    format!("{}{mark}", output.time(time))
+}
+
+fn alert(alert: &ReportedAlert, output: Output) -> Vec<(&'static str, String)> {
+    let ReportedAlert {
+        sentence,
+        filler,
+        phase,
+        time: sent,
+        event_time,
+        first_control_id,
+        first_message,
+        ..
+    } = alert;
+    let time = event_time.as_deref();
+    let time = time.map_or_else(|| sent.clone(), |at| assumed(at, alert.event_time_zone_assumed, output));
     let parts: Vec<_> =
-        [filler, phase, time].map(String::as_str).into_iter().filter(|part| !part.is_empty()).collect();
+        [filler, phase, &time].map(String::as_str).into_iter().filter(|part| !part.is_empty()).collect();
     let mut rows = vec![("reports", sentence.clone()), ("alert", parts.join(", "))];
     if let (Some(control_id), Some(message)) = (first_control_id, first_message) {
         let first = if alert.is_first { "this message".to_owned() } else { format!("id {message}") };
@@ -78,8 +101,8 @@ mod tests {
         let stored = store.message(record.id).await.unwrap().unwrap();
         let (message, all) = (MessageView::from(&stored.summary), MessageDetails::new(&stored, &[]));
         let shown = [
-            details(&all),
-            line(&message),
+            details(&all, Output::new(false)),
+            line(&message, Output::new(false)),
             serde_json::to_string(&all).unwrap(),
             serde_json::to_string(&message).unwrap(),
         ];

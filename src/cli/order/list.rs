@@ -29,7 +29,7 @@ pub(super) async fn run(arguments: Arguments, store: &Store, output: Output) -> 
     let Arguments { device, waiting, before, limit } = arguments;
     let device = name_in_store(store, device).await?;
     for entry in store.outbox(&OutboxFilter { device, waiting, before, limit }).await.map_err(failed)? {
-        output.print(&OrderView::from(&entry), text::line)?;
+        output.print(&OrderView::from(&entry), |order| text::line(order, output))?;
     }
     Ok(())
 }

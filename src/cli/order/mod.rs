@@ -10,7 +10,7 @@ mod withdraw;
 
 use super::content::Content;
 use super::{Exit, Outcome, Output};
-use crate::config::Conformance;
+use crate::config::Messages;
 use crate::model::{DeviceId, MessageId};
 use crate::store::Store;
 
@@ -55,16 +55,13 @@ pub(super) enum Command {
 }
 
 /// Runs the subcommand.
-pub(super) async fn run(
-    command: Command,
-    conformance: Conformance,
-    store: &Store,
-    output: Output,
-) -> Outcome {
+pub(super) async fn run(command: Command, messages: &Messages, store: &Store, output: Output) -> Outcome {
     match command {
-        Command::Send(arguments) => return send::run(arguments, conformance, store, output).await,
+        Command::Send(arguments) => return send::run(arguments, messages.conformance, store, output).await,
         Command::List(arguments) => list::run(arguments, store, output).await?,
-        Command::Show { id, content } => show::run(id, content, store, output).await?,
+        Command::Show { id, content } => {
+            show::run(id, content, messages.zone.time_zone(), store, output).await?
+        }
         Command::Withdraw { id } => withdraw::run(id, store, output).await?,
         Command::Export { device, limit } => export::run(device, limit, store, output).await?,
     }

@@ -75,7 +75,7 @@ pub(super) async fn run(
         }
     }
     let (entry, _) = find(id, store).await?;
-    output.print(&OrderView::from(&entry), text::line)?;
+    output.print(&OrderView::from(&entry), |order| text::line(order, output))?;
     if no_wait {
         return Ok(Exit::Done);
     }

@@ -1,5 +1,7 @@
 //! `order show`.
 
+use jiff::tz::TimeZone;
+
 use super::entry::find;
 use super::text;
 use crate::cli::content::{self, Content, Subject};
@@ -8,17 +10,19 @@ use crate::model::MessageId;
 use crate::store::Store;
 use crate::view::OrderView;
 
-/// Shows an order, or its content in the form that `content` asks for.
+/// Shows an order, or its content in the form that `content` asks for. `zone` is that of times in messages
+/// that state none.
 pub(super) async fn run(
     id: MessageId,
     content: Content,
+    zone: TimeZone,
     store: &Store,
     output: Output,
 ) -> Result<(), Failure> {
     let (entry, raw) = find(id, store).await?;
     if let Some(form) = content.form() {
         let subject = Subject { id, device: &entry.device, bytes: &raw, command: "order" };
-        return content::show(subject, form, store, output).await;
+        return content::show(subject, form, zone, store, output).await;
     }
-    Ok(output.print(&OrderView::from(&entry), text::details)?)
+    Ok(output.print(&OrderView::from(&entry), |order| text::details(order, output))?)
 }

@@ -1,14 +1,15 @@
 //! Orders as text.
 
+use crate::cli::Output;
 use crate::cli::text::{paragraph, printable};
 use crate::view::OrderView;
 
 /// A row of the list.
-pub(super) fn line(order: &OrderView<'_>) -> String {
+pub(super) fn line(order: &OrderView<'_>, output: Output) -> String {
     format!(
-        "{}  {:<30}  {:<20}  {:<16}  {:<20}  {:<12}  {:<2}  sent {}",
+        "{}  {:<33}  {:<20}  {:<16}  {:<20}  {:<12}  {:<2}  sent {}",
         order.id,
-        order.queued_at,
+        output.time(&order.queued_at),
         printable(order.device),
         printable(order.message_type),
         printable(order.control_id),
@@ -19,23 +20,24 @@ pub(super) fn line(order: &OrderView<'_>) -> String {
 }
 
 /// Everything that is known about an order, except its content.
-pub(super) fn details(order: &OrderView<'_>) -> String {
-    let last = order.sent_at.as_ref().map(|at| format!(", last at {at}")).unwrap_or_default();
+pub(super) fn details(order: &OrderView<'_>, output: Output) -> String {
+    let last = order.sent_at.as_ref().map(|at| format!(", last at {}", output.time(at))).unwrap_or_default();
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let time = |time: Option<&str>| time.map(|time| output.time(time)).unwrap_or_default();
     paragraph(&[
         ("id", order.id.clone()),
         ("outcome", order.outcome.to_owned() + reason(order.reason)),
         ("delivery", delivery(order.delivery).to_owned()),
-        ("result until", text(order.result_until.as_deref())),
-        ("settled", text(order.settled_at.as_deref())),
+        ("result until", time(order.result_until.as_deref())),
+        ("settled", time(order.settled_at.as_deref())),
         ("answered", text(order.acknowledgement)),
         ("answer", text(order.answer.as_deref())),
         ("device", order.device.to_owned()),
         ("type", order.message_type.to_owned()),
         ("control id", order.control_id.to_owned()),
-        ("queued", order.queued_at.clone()),
+        ("queued", output.time(&order.queued_at)),
         ("queued by", order.queued_by.to_owned()),
-        ("expires", order.expires_at.clone()),
+        ("expires", output.time(&order.expires_at)),
         ("sent", attempts(order) + &last),
     ])
 }

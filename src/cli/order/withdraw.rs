@@ -16,7 +16,7 @@ pub(super) async fn run(id: MessageId, store: &Store, output: Output) -> Result<
     let (entry, _) = find(id, store).await?;
     let withdrawn = store.withdraw(id, &entry.device, &operator()).await.map_err(failed)?;
     let (now, _) = find(id, store).await?;
-    output.print(&OrderView::from(&now), text::line)?;
+    output.print(&OrderView::from(&now), |order| text::line(order, output))?;
     if withdrawn {
         if now.attempts > 0 {
             output.warn(&known(&now))?;

@@ -76,7 +76,7 @@ pub(super) async fn run(
     }));
     let risks = store.unaccepted_risks().iter().map(StoreRisk::code).collect();
     let checked = Checked::new(inspection, &contents, broken, risks);
-    output.print(&checked, Checked::lines)?;
+    output.print(&checked, |checked| checked.lines(output))?;
     Ok(if checked.whole { Exit::Done } else { Exit::Failed })
 }
 
@@ -110,7 +110,7 @@ impl Checked {
         }
     }
 
-    fn lines(&self) -> String {
+    fn lines(&self, output: Output) -> String {
         let mut lines: Vec<_> = self.risks.iter().map(|risk| format!("risk    store: {risk}")).collect();
         match (self.not_asked, self.damage.as_slice()) {
             (true, _) => lines.push("-       database: ask the server (pg_amcheck)".to_owned()),
@@ -121,7 +121,7 @@ impl Checked {
             [] => lines.push("ok      audit trail: as it was written".to_owned()),
             broken => lines.extend(broken.iter().map(|line| format!("broken  audit trail: {line}"))),
         }
-        self.messages(&mut lines);
+        self.messages(&mut lines, output);
         lines.push(format!(
             "ok      schema {}: {} ({} rejected), {} in the audit trail, {}",
             self.schema,
@@ -133,7 +133,7 @@ impl Checked {
         lines.join("\n")
     }
 
-    fn messages(&self, lines: &mut Vec<String>) {
+    fn messages(&self, lines: &mut Vec<String>, output: Output) {
         lines.push(match &self.altered {
             Named { count: 0, .. } => {
                 "ok      messages: the bytes of each have the digest stored with them".to_owned()
@@ -167,12 +167,14 @@ impl Checked {
         }
         if let Some(since) = &self.trail_since {
             lines.push(format!(
-                "-       messages before {since} are not compared with the audit trail, which begins later"
+                "-       messages before {} are not compared with the audit trail, which begins later",
+                output.time(since)
             ));
         }
         if let Some(before) = &self.unknown_before {
             lines.push(format!(
-                "-       messages before {before} may have been removed by an earlier version, which did not record which"
+                "-       messages before {} may have been removed by an earlier version, which did not record which",
+                output.time(before)
             ));
         }
     }

@@ -38,7 +38,7 @@ pub(super) async fn run(config: &ConfigFile, force: bool, output: Output, clock:
     let config = config.load()?.store;
     let outcome = report(&config, force, &store, clock).await;
     store.close().await;
-    output.print(&outcome.map_err(failed)?, Retention::lines)?;
+    output.print(&outcome.map_err(failed)?, |shown| shown.lines(output))?;
     Ok(Exit::Done)
 }
 
@@ -82,14 +82,16 @@ fn text(time: Timestamp) -> String {
 }
 
 impl Retention {
-    fn lines(&self) -> String {
+    fn lines(&self, output: Output) -> String {
         let forever = "never: retained forever";
-        let or = |time: &Option<String>, otherwise: &str| time.as_deref().unwrap_or(otherwise).to_owned();
+        let or = |time: &Option<String>, otherwise: &str| output.time(time.as_deref().unwrap_or(otherwise));
         let mut lines = vec![
-            format!("clock of this machine      {}", self.clock),
+            format!("clock of this machine      {}", output.time(&self.clock)),
             format!("a clock was believed at    {}", or(&self.confirmed, "never")),
         ];
-        lines.extend(self.server.iter().map(|server| format!("clock of the server        {server}")));
+        lines.extend(
+            self.server.iter().map(|server| format!("clock of the server        {}", output.time(server))),
+        );
         lines.extend([
             format!("messages removed before    {}", or(&self.messages_before, forever)),
             format!("oldest of them             {}", or(&self.oldest_message, "none")),

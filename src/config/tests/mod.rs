@@ -43,6 +43,20 @@ fn a_version_below_1_2_cannot_be_written() {
 }
 
 #[test]
+fn an_unknown_zone_is_refused_with_what_to_write() {
+    let zone = |name: &str| parse(&format!("{SMALLEST}\n[messages]\nzone = \"{name}\"\n"));
+    let madrid = zone("Europe/Madrid").unwrap().messages.zone.time_zone();
+    assert_eq!(madrid.iana_name(), Some("Europe/Madrid"));
+    assert_eq!(zone("platform").unwrap().messages.zone, MessageZone::default());
+    for wrong in ["Europe/Barataria", "+01:00", "", "../../etc/passwd"] {
+        let ConfigError::Syntax { source, .. } = zone(wrong).unwrap_err() else { panic!("{wrong}") };
+        let text = source.to_string();
+        assert!(text.contains("line 7") && text.contains("write one such as Europe/Madrid"), "{text}");
+        assert!(wrong.is_empty() || !text.contains(wrong), "{text}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_named_with_its_line() {
     let error = parse(&format!("{SMALLEST}\n[interface-a]\nlissten = []\n")).unwrap_err();
     let ConfigError::Syntax { source, .. } = error else { panic!("{error}") };

@@ -30,7 +30,7 @@ use crate::config::UnreadableMessage;
 use crate::hl7::{AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection};
 use crate::liveness::SignOfLife;
 use crate::mllp::{Broken, BrokenReason, Frame};
-use crate::model::{DeviceId, MessageId, SessionId};
+use crate::model::{DeviceId, MessageId, SessionId, content_fault_point};
 use crate::pcd::Transaction;
 use crate::store::{MessageRecord, Verdict};
 use crate::tls::Peer;
@@ -87,6 +87,7 @@ impl Inbound {
         let evaluation = self.evaluation(settings, now);
         match part {
             Part::Message { frame, miscounted } => {
+                content_fault_point("message", &frame.payload);
                 let mut decision = evaluation.frame(frame, expects);
                 if *miscounted {
                     decision.record.warnings.push(BATCH_MISCOUNTED.to_owned());
@@ -194,7 +195,7 @@ impl Evaluation<'_> {
         );
         let record = MessageRecord {
             not_allowed: distinct(rules::not_allowed(&device, &directory, &reading.claims)),
-            ..self.origin.record(&reading, frame.payload.clone(), self.now)
+            ..self.record(&reading, frame.payload.clone())
         };
         let violation = self.violation(&record, foreign_identity);
         let decision = match result {
@@ -270,7 +271,7 @@ impl Evaluation<'_> {
         // The header of a frame that is only too large can be read, and its sender answered.
         let reading = Reading::header_of(&broken.bytes);
         let record = match &reading {
-            Some(reading) => self.origin.record(reading, broken.bytes.clone(), self.now),
+            Some(reading) => self.record(reading, broken.bytes.clone()),
             None => self.origin.raw_record(broken.bytes.clone(), Vec::new(), self.now),
         };
         let expects_answer = match broken.reason {
@@ -320,7 +321,7 @@ impl Evaluation<'_> {
         let record = MessageRecord {
             verdict,
             not_allowed: distinct(rules::not_allowed(&device, &directory, &reading.claims)),
-            ..self.origin.record(reading, frame.payload.clone(), self.now)
+            ..self.record(reading, frame.payload.clone())
         };
         let is_rejected = record.verdict.rejection().is_some();
         let storage = if is_rejected { self.storage(&record) } else { Storage::Stored };
@@ -367,8 +368,12 @@ impl Evaluation<'_> {
         MessageId::believed_time(self.now)
     }
 
+    fn record(self, reading: &Reading<'_>, raw: Bytes) -> MessageRecord {
+        self.origin.record(reading, raw, self.now, self.settings.zone())
+    }
+
     fn answering(&self) -> Answering<'_> {
-        Answering { sender: self.settings.sender(), zone: &self.origin.zone, now: self.now }
+        Answering { sender: self.settings.sender(), zone: self.settings.zone(), now: self.now }
     }
 }
 

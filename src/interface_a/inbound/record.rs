@@ -24,25 +24,31 @@ pub(in crate::interface_a) struct Origin {
     /// The certificate of the sender.
     pub(in crate::interface_a) fingerprint: Fingerprint,
     pub(in crate::interface_a) address: SocketAddr,
-    /// The zone of times that state none.
-    pub(in crate::interface_a) zone: TimeZone,
 }
 
 impl Origin {
     /// The origin of the messages of a session with this peer.
     pub(super) fn of(peer: &Peer, session: SessionId) -> Self {
         let (device, fingerprint) = (Arc::clone(peer.device()), peer.certificate().fingerprint);
-        Self { session, device, fingerprint, address: peer.address(), zone: TimeZone::system() }
+        Self { session, device, fingerprint, address: peer.address() }
     }
 
     /// The record of a message that could be read.
-    pub(super) fn record(&self, reading: &Reading<'_>, raw: Bytes, now: Timestamp) -> MessageRecord {
+    ///
+    /// `zone` is that of times which state none.
+    pub(super) fn record(
+        &self,
+        reading: &Reading<'_>,
+        raw: Bytes,
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> MessageRecord {
         let header = reading.message.header();
         // The columns that people read are text by MSH-18; the raw bytes are stored as they came.
         let characters = reading.message.text_encoding();
         let text = |bytes: &[u8]| characters.decode(bytes).into_owned();
         MessageRecord {
-            event_time: self.event_time(&reading.message),
+            event_time: event_time(&reading.message, zone),
             // The store has the name that IHE writes; the metric has the label.
             transaction: reading.transaction.map(|transaction| transaction.label().to_ascii_uppercase()),
             message_type: bounded(text(header.message_type_field().raw())),
@@ -78,18 +84,18 @@ impl Origin {
             reconsideration: None,
         }
     }
+}
 
-    /// When the reported event happened: the time of the observation (OBR-7), else that of the message
-    /// (MSH-7). A time without a zone is in the zone of the message, or in ours if the message states none.
-    fn event_time(&self, message: &Message<'_>) -> Option<Timestamp> {
-        let header = message.header();
-        let zone = header.zone().map_or_else(|| self.zone.clone(), Offset::to_time_zone);
-        let observed = message.segment(b"OBR").map(|obr| obr.field(7));
-        [observed, Some(header.timestamp())]
-            .into_iter()
-            .flatten()
-            .find_map(|field| MessageTime::parse(field.component(1).trimmed()).ok()?.instant(&zone))
-    }
+/// When the reported event happened: the time of the observation (OBR-7), else that of the message (MSH-7). A
+/// time without a zone is in the zone of the message, or in `zone` if the message states none.
+fn event_time(message: &Message<'_>, zone: &TimeZone) -> Option<Timestamp> {
+    let header = message.header();
+    let zone = header.zone().map_or_else(|| zone.clone(), Offset::to_time_zone);
+    let observed = message.segment(b"OBR").map(|obr| obr.field(7));
+    [observed, Some(header.timestamp())]
+        .into_iter()
+        .flatten()
+        .find_map(|field| MessageTime::parse(field.component(1).trimmed()).ok()?.instant(&zone))
 }
 
 /// The identities of these claims, sorted and without duplicates.

@@ -39,11 +39,16 @@ pub(super) fn certainty(observation: &Observation<'_>) -> Option<Certainty> {
 }
 
 /// Whether an observation describes the device or a part of it: it is no content of the alert.
-pub(super) fn is_structure(observation: &Observation<'_>) -> bool {
-    let name = observation.name().trimmed();
+fn is_structure(observation: &Observation<'_>) -> bool {
     is_absent(observation)
         || observation.path().is_ok_and(|path| path.level() < Level::Metric)
-        || [&b"_MDS"[..], b"_VMD", b"_CHAN"].iter().any(|end| name.ends_with(end))
+        || names_part(observation)
+}
+
+/// Whether the term is that of a device or of a part of it.
+pub(super) fn names_part(observation: &Observation<'_>) -> bool {
+    let name = observation.name().trimmed();
+    [&b"_MDS"[..], b"_VMD", b"_CHAN"].iter().any(|end| name.ends_with(end))
 }
 
 /// The last number of OBX-4, when it has five: the facet.

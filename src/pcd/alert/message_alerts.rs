@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::event::{self, Certainty, certainty, facet_number, is_structure};
+use super::event::{self, Certainty, certainty, facet_number, names_part};
 use super::facet::{Facet, facet};
 use super::filler::Filler;
 use super::report::AlertReport;
@@ -60,7 +60,8 @@ impl<'m> Alert<'m> {
         let mut known = HashSet::new();
         alerts.retain(|alert| {
             let is_part = alert.event.is_none() && alert.filler().is_some_and(|it| complete.contains(&it));
-            !is_part && alert.report().is_none_or(|report| known.insert(report.key))
+            let place = alert.event.and_then(|event| place_of(&event));
+            !is_part && alert.report().is_none_or(|report| known.insert((report.key, place)))
         });
         alerts.truncate(Self::MAX);
         alerts
@@ -79,7 +80,7 @@ impl<'m> Alert<'m> {
                     requests.push(Self::default());
                     count = 1;
                 }
-                requests.last_mut().into_iter().for_each(|alert| alert.add(observation));
+                Self::place(&mut requests, observation);
             }
         }
         requests.retain(|alert| {
@@ -88,6 +89,32 @@ impl<'m> Alert<'m> {
                 || alert.certainty > Some(Certainty::FirstFacet)
         });
         requests
+    }
+
+    /// Adds an observation to the alert of its OBR.
+    ///
+    /// An OBR has one alert (3.4). Where a sender puts several events into one, at different places of the
+    /// device, each is an alert with the facets of its place: none may vanish.
+    fn place(requests: &mut Vec<Self>, observation: Observation<'m>) {
+        let Some(last) = requests.last() else { return };
+        let (request, position) = (last.request, last.position);
+        let place = place_of(&observation);
+        let is_sure = certainty(&observation) == Some(Certainty::Sure);
+        let has_other_place = |alert: &Self| {
+            alert.certainty == Some(Certainty::Sure)
+                && alert.event.is_some_and(|event| place_of(&event) != place)
+        };
+        let of_request = requests.iter().rposition(|alert| alert.position != position).map_or(0, |at| at + 1);
+        let own = requests.get(of_request..).unwrap_or_default();
+        let same_place = own
+            .iter()
+            .position(|alert| place.is_some() && alert.event.is_some_and(|event| place_of(&event) == place));
+        let at = same_place.map_or(requests.len() - 1, |at| of_request + at);
+        if is_sure && same_place.is_none() && requests.last().is_some_and(has_other_place) {
+            requests.push(Self { request, position, ..Self::default() });
+        }
+        let at = if is_sure && same_place.is_none() { requests.len() - 1 } else { at };
+        requests.get_mut(at).into_iter().for_each(|alert| alert.add(observation));
     }
 
     /// Whether a message has an event. A heartbeat is none, nor is what some gateways send in its place.
@@ -142,7 +169,8 @@ impl<'m> Alert<'m> {
                     self.certainty = certainty;
                     self.event = Some(observation);
                 }
-                let is_second = facet_number(&observation) == Some(2) && !is_structure(&observation);
+                // Also one that was not obtained (OBX-11 `X`).
+                let is_second = facet_number(&observation) == Some(2) && !names_part(&observation);
                 if certainty.is_some() || !is_second {
                     return;
                 }
@@ -156,12 +184,22 @@ impl<'m> Alert<'m> {
     pub const MAX: usize = 64;
 }
 
+/// The place in the device to which an alert belongs: OBX-4 up to its fourth number, where it has a facet.
+fn place_of(observation: &Observation<'_>) -> Option<[u32; 4]> {
+    let path = observation.path().ok()?;
+    path.facet().map(|_| path.place())
+}
+
 impl AlertReport {
     /// The reports of a message: an alert report (PCD-04) has one by the profile, or more.
     ///
     /// At most [`AlertReport::MAX_PER_MESSAGE`], because a device could put any number into a message.
     #[must_use]
     pub fn all_of(message: &Message<'_>) -> Vec<Self> {
-        Alert::all_of(message).iter().filter_map(Alert::report).take(Self::MAX_PER_MESSAGE).collect()
+        let mut known = HashSet::new();
+        let alerts = Alert::all_of(message);
+        let reports =
+            alerts.iter().filter_map(Alert::report).filter(|report| known.insert(report.key.clone()));
+        reports.take(Self::MAX_PER_MESSAGE).collect()
     }
 }

@@ -32,7 +32,7 @@ pub fn find_term(term: Coded<'_>) -> Option<&'static Term> {
     term.may_be_mdc().then(|| term.resolve(&table::TERMS)).flatten()
 }
 
-/// Whether OBX-3 has the number of one term and the reference id of another.
+/// Whether a coded element has a number and the reference id of another term.
 #[must_use]
 pub fn contradicts_itself(term: Coded<'_>) -> bool {
     term.may_be_mdc() && term.contradiction(&table::TERMS)
@@ -55,10 +55,13 @@ pub fn find_unit(unit: Coded<'_>) -> Option<&'static Unit> {
 /// A name for people: short where one is clear (`HR`, `SpO2`), otherwise the reference id as words.
 #[must_use]
 pub fn plain_term(term: Coded<'_>) -> PlainName<'_> {
+    if contradicts_itself(term) {
+        return PlainName::AsCame(term.shown());
+    }
     let found = find_term(term);
     match found.and_then(Term::short_name) {
         Some(short) => PlainName::Short(short),
-        None if term.name.starts_with("MDC_") && !contradicts_itself(term) => PlainName::Words(term.name),
+        None if term.name.starts_with("MDC_") => PlainName::Words(term.name),
         None => match found {
             Some(found) if term.name.is_empty() => PlainName::Words(found.reference()),
             _ => PlainName::AsCame(term.shown()),
@@ -73,6 +76,8 @@ pub fn plain_unit(unit: Coded<'_>) -> &str {
     let found: Option<&'static Unit> = find_unit(unit);
     match found {
         Some(known) => known.plain(),
+        // Of a unit without a coding system the identifier is the code; the name is a text.
+        None if unit.system.is_empty() && !unit.may_be_mdc() && !unit.code.is_empty() => unit.code,
         None => unit.shown(),
     }
 }

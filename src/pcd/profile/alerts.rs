@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::finding::Finding;
 use crate::hl7::{ContentError, Location, Message, Repetition};
 use crate::pcd::alert::{INACTIVATIONS, PHASES, STATES};
 use crate::pcd::{Alert, Observation};
@@ -9,16 +10,18 @@ use crate::pcd::{Alert, Observation};
 /// Checks the alerts of a message and passes findings to `found`.
 ///
 /// 3.4: a message has one alert. The alert may have several OBR, of which further ones carry evidence.
-pub(super) fn check(message: &Message<'_>, mut found: impl FnMut(&'static str, ContentError, Location)) {
+pub(super) fn check(message: &Message<'_>, mut push: impl FnMut(Finding)) {
+    let mut found = |rule, error, location| push(Finding::violation(rule, error, location));
     let alerts = Alert::all_of(message);
-    let obr = |position: usize| {
-        Location::segment(*b"OBR", u32::try_from(position.saturating_add(1)).unwrap_or(u32::MAX))
-    };
     if alerts.is_empty() {
         found("alert-event-missing", ContentError::SegmentSequence, obr(0));
     }
-    let mut numbers = HashSet::new();
-    let mut others = alerts.iter().filter(|alert| numbers.insert(alert.filler()));
+    let (mut numbers, mut requests) = (HashSet::new(), HashSet::new());
+    // Several OBR with one number are one alert; several events under one OBR are not.
+    let mut others = alerts.iter().filter(|alert| {
+        let is_further = !requests.insert(alert.position);
+        numbers.insert(alert.filler()) || is_further
+    });
     if let Some(second) = others.nth(1) {
         found("alert-several", ContentError::SegmentSequence, obr(second.position));
     }
@@ -48,6 +51,33 @@ pub(super) fn check(message: &Message<'_>, mut found: impl FnMut(&'static str, C
             }
         }
     }
+    alerts.iter().for_each(|alert| advise(alert, &mut push));
+}
+
+/// Passes what an alert lacks of table B.8.5-2 and the receiver can do without: advice, because many devices
+/// send alerts without it and none of them may be lost.
+///
+/// Facet 2 is the source: the term of the source, or the measured value. Priority and type may stand in OBX-8
+/// of the event.
+fn advise(alert: &Alert<'_>, mut push: impl FnMut(Finding)) {
+    let has_flag = |table: &[&str]| {
+        let flags = alert.event.map(|event| event.flags());
+        flags.is_some_and(|flags| flags.repetitions().any(|flag| in_table(flag, table)))
+    };
+    for (is_there, missing) in [
+        (alert.source.is_some() || alert.measured.is_some(), "alert-source-missing"),
+        (alert.inactivation.is_some(), "alert-inactivation-missing"),
+        (alert.priority.is_some() || has_flag(PRIORITIES), "alert-priority-missing"),
+        (alert.kind.is_some() || has_flag(KINDS), "alert-type-missing"),
+    ] {
+        if !is_there {
+            push(Finding::advice(missing, ContentError::SegmentSequence, obr(alert.position)));
+        }
+    }
+}
+
+fn obr(position: usize) -> Location {
+    Location::segment(*b"OBR", u32::try_from(position.saturating_add(1)).unwrap_or(u32::MAX))
 }
 
 /// Whether a value is in its table, alone or as a code with its text.
@@ -61,3 +91,8 @@ fn sequence_of(observation: &Observation<'_>, message: &Message<'_>) -> u32 {
     let before = message.segments().filter_map(Observation::of).position(|known| known == *observation);
     before.and_then(|before| u32::try_from(before + 1).ok()).unwrap_or(1)
 }
+
+/// OBX-8 of an event (table B.8.5-2).
+const PRIORITIES: &[&str] = &["PH", "PM", "PL", "PN", "PI"];
+
+const KINDS: &[&str] = &["SP", "ST", "SA"];

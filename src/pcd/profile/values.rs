@@ -95,6 +95,16 @@ fn check_term(obx: &Indexed<'_>, sequence: u32, found: &mut impl FnMut(Finding))
     if term.into_iter().any(nomenclature::contradicts_itself) {
         advise("obx-term-contradiction", ContentError::TableValue, 3);
     }
+    // The event of an alert is a term in OBX-5.
+    let is_coded = CODED_TYPES.contains(&obx.field(2).trimmed());
+    if is_coded
+        && [1, 4]
+            .map(|first| Coded::of(obx.field(5), first))
+            .into_iter()
+            .any(nomenclature::contradicts_itself)
+    {
+        advise("obx-term-contradiction", ContentError::TableValue, 5);
+    }
     if !NUMERIC_TYPES.contains(&obx.field(2).trimmed()) || obx.field(5).is_empty() {
         return;
     }
@@ -140,6 +150,8 @@ const VALUE_TYPES: [&[u8]; 40] = [
 ];
 
 /// The types of numbers.
+const CODED_TYPES: [&[u8]; 4] = [b"CE", b"CF", b"CNE", b"CWE"];
+
 const NUMERIC_TYPES: [&[u8]; 3] = [b"NM", b"NA", b"SN"];
 
 /// HL7 table 0085.

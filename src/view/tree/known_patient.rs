@@ -8,7 +8,7 @@ use crate::pcd::{Observation, is_about_patient, patient_term};
 
 /// Texts that identify the patient of a message, in lower case.
 #[derive(Debug, Default)]
-pub(super) struct KnownPatient(Vec<Vec<char>>);
+pub(in crate::view) struct KnownPatient(Vec<Vec<char>>);
 
 /// Whether the message says anything about a patient, in a segment or in an observation.
 pub(super) fn is_named(message: &Message<'_>) -> bool {
@@ -19,7 +19,7 @@ pub(super) fn is_named(message: &Message<'_>) -> bool {
 
 impl KnownPatient {
     /// What the message gives as names, numbers and addresses of the patient and of relatives.
-    pub(super) fn of(message: &Message<'_>, characters: CharacterSet) -> Self {
+    pub(in crate::view) fn of(message: &Message<'_>, characters: CharacterSet) -> Self {
         let mut known = Self::default();
         for segment in message.segments() {
             known.add_segment(&segment, characters);
@@ -62,7 +62,7 @@ impl KnownPatient {
     }
 
     /// `text` without the texts that identify the patient.
-    pub(super) fn hide(&self, text: String) -> String {
+    pub(in crate::view) fn hide(&self, text: String) -> String {
         if self.0.is_empty() {
             return text;
         }

@@ -13,11 +13,12 @@ mod time;
 pub use model::{AlertFacets, Node, Patient, Request, Tree};
 pub use options::TreeOptions;
 
-use self::known_patient::KnownPatient;
+pub(super) use self::known_patient::KnownPatient;
 use self::reader::Reader;
 use self::time::Times;
 use crate::hl7::Message;
 use crate::pcd::Transaction;
+use crate::view::sentence::not_production;
 
 impl Tree {
     /// The content of `message`.
@@ -43,8 +44,11 @@ impl Tree {
             sent_shown: reader.time(header.timestamp()),
             from: reader.free(header.sending_application()),
             segments: message.segments().map(|segment| reader.name(&segment)).collect(),
+            not_shown: reader.not_shown(message),
             patient: reader.patient(message),
             names_patient: known_patient::is_named(message),
+            processing_id: reader.component(header.processing_id()),
+            not_production: not_production(&header),
             not_clinical: nodes().any(|node| node.not_clinical),
             withdrawn: nodes().filter(|node| node.is_withdrawn).count(),
             requests,

@@ -23,12 +23,20 @@ pub struct Tree {
     pub from: String,
     /// The names of all segments in order; `?` for what is no name of a segment.
     pub segments: Vec<String>,
+    /// The names of those segments whose content is not shown, each once.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_shown: Vec<String>,
     /// Present only when the caller asked for the patient and the message names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patient: Option<Patient>,
     /// Whether the message has a patient, shown or not.
     #[serde(skip)]
     pub names_patient: bool,
+    /// MSH-11.1: `P` is production.
+    pub processing_id: String,
+    /// `training` or `debugging`, when MSH-11 says so.
+    #[serde(skip)]
+    pub not_production: Option<&'static str>,
     /// Whether any value is a test or a demonstration (OBX-8).
     pub not_clinical: bool,
     /// The number of observations that the sender declared wrong or deleted (OBX-11 `W`, `D`).
@@ -64,17 +72,32 @@ pub struct Request {
     pub service: Term,
     /// OBR-3.
     pub filler: String,
+    /// OBR-2, where it is another number than OBR-3: the order.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub placer: String,
+    /// OBR-29: the first report of an alert.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub parent: String,
     /// OBR-7.
     pub time: String,
     /// OBR-7 in the zone of the reader.
     #[serde(skip)]
     pub time_shown: String,
+    /// OBR-8, the end of the interval, in the zone of the reader.
+    #[serde(skip)]
+    pub end_shown: String,
+    /// OBR-8.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub end: String,
     /// NTE-3 behind OBR.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Present in PCD-04 and PCD-05.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert: Option<AlertFacets>,
+    /// Further alerts under the same OBR, which no profile allows.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub further_alerts: Vec<AlertFacets>,
     /// The OBX segments: first those that are withdrawn, then those with a place in the device tree, in the
     /// order of the tree, then the others.
     pub observations: Vec<Node>,
@@ -96,9 +119,18 @@ pub struct AlertFacets {
     pub inactivation: String,
     /// The device, channel or metric that the alert is about.
     pub source: String,
+    /// `high`, `medium`, `low`, `information` or `no`, from its facet or OBX-8 of the event; of several the
+    /// highest, with the others; empty when none is stated.
+    pub priority: String,
+    /// `physiological`, `technical` or `advisory`, in the same way.
+    #[serde(rename = "type")]
+    pub kind: String,
     /// `wrong` or `deleted` when the sender withdrew the event (OBX-11).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<&'static str>,
+    /// Which of phase, state and inactivation the sender withdrew: they are empty here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn_facets: Vec<&'static str>,
 }
 
 /// One OBX.
@@ -151,6 +183,12 @@ pub struct Node {
     pub time_shown: String,
     /// OBX-18.
     pub equipment: String,
+    /// OBX-17: how the value was obtained, or that it is a setting.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub method: String,
+    /// OBX-20: the site of the body.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub site: String,
     /// NTE-3 behind the OBX.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -4,6 +4,7 @@ use super::model::Node;
 use super::notes::Notes;
 use super::reader::Reader;
 use super::result_status;
+use crate::hl7::Field;
 use crate::pcd::nomenclature::{Coded, plain_unit};
 use crate::pcd::{Containment, Level, Observation, patient_term};
 use crate::view::value::{self, Observed, Term};
@@ -58,25 +59,38 @@ impl Reader<'_> {
         let (value, value_bytes) = self.value(observation);
         let flags = observation.flags().repetitions();
         Node {
-            term: value::term(observation.identifier(), self.characters),
+            term: self.without_patient(value::term(observation.identifier(), self.characters)),
             value_type: self.whole(observation.value_type()),
             value: Some(value),
             value_bytes,
             is_continued: notes.is_continued(position),
-            units: value::term(observation.units(), self.characters),
-            unit: plain_unit(Coded::of(observation.units(), 1)).to_owned(),
+            units: self.without_patient(value::term(observation.units(), self.characters)),
+            unit: self.known_patient.hide(plain_unit(Coded::of(observation.units(), 1)).to_owned()),
             range: self.free(observation.range()),
             flags: flags
-                .map(|flag| value::component(flag.component(1), self.characters))
+                .map(|flag| self.known_patient.hide(value::component(flag.component(1), self.characters)))
                 .filter(|flag| !flag.is_empty())
                 .collect(),
             status: self.whole(status),
             time: self.free(observation.time()),
             time_shown: self.time(observation.time()),
             equipment: self.free(observation.equipment()),
+            method: self.coded(observation.method()),
+            site: self.coded(observation.site()),
             notes: self.notes(notes, position),
             ..known
         }
+    }
+
+    /// The names of the repetitions of a coded field.
+    fn coded(&self, field: Field<'_>) -> String {
+        let repetitions = field.repetitions().map(|repetition| {
+            let part = |n| value::component(repetition.component(n), self.characters);
+            let (code, name) = (part(1), part(2));
+            if name.is_empty() { code } else { name }
+        });
+        let names: Vec<_> = repetitions.filter(|name| !name.is_empty()).collect();
+        self.known_patient.hide(names.join("; "))
     }
 
     /// What kind of patient data an observation is, if it is hidden.

@@ -6,6 +6,7 @@ use super::notes::Notes;
 use super::options::TreeOptions;
 use super::time::Times;
 use crate::hl7::{CharacterSet, Field, Message, Segment};
+use crate::pcd::nomenclature::{Coded, find_term, find_unit};
 use crate::pcd::{Alert, Containment, Transaction, is_about_patient, patient_term};
 use crate::view::value::{self, Term};
 
@@ -20,6 +21,11 @@ impl Reader<'_> {
     /// A field with its separators.
     pub(super) fn whole(&self, field: Field<'_>) -> String {
         value::whole(field, self.characters)
+    }
+
+    /// The first component of a field.
+    pub(super) fn component(&self, field: Field<'_>) -> String {
+        self.known_patient.hide(value::component(field.component(1), self.characters))
     }
 
     /// A field that a sender may fill with any text.
@@ -37,8 +43,29 @@ impl Reader<'_> {
     pub(super) fn term(&self, field: Field<'_>) -> Term {
         match patient_term(field).filter(|_| !self.options.with_patient) {
             Some(name) => Term { name: name.to_owned(), ..Term::default() },
-            None => value::term(field, self.characters),
+            None => self.without_patient(value::term(field, self.characters)),
         }
+    }
+
+    /// The name of a term that the nomenclature does not have is a free text. A code is none.
+    pub(super) fn without_patient(&self, term: Term) -> Term {
+        let coded = Coded { code: "", name: &term.name, system: &term.system };
+        if find_term(coded).is_some() || find_unit(coded).is_some() {
+            return term;
+        }
+        Term { name: self.known_patient.hide(term.name), ..term }
+    }
+
+    /// The names of segments whose content is not shown, each once.
+    pub(super) fn not_shown(&self, message: &Message<'_>) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for segment in message.segments().filter(|segment| !is_about_patient(segment)) {
+            let name = self.name(&segment);
+            if !SHOWN_SEGMENTS.contains(&&*name) && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The name of a segment. A line without a separator could hold anything.
@@ -63,13 +90,20 @@ impl Reader<'_> {
             .map(|(at, tree)| {
                 let obr = obrs.next();
                 let field = |n| obr.map(|(_, obr)| self.free(obr.field(n))).unwrap_or_default();
+                let mut own =
+                    alerts.iter().filter(|alert| alert.position == at).map(|alert| self.alert(alert));
                 Request {
                     service: obr.map_or(Term::default(), |(_, obr)| self.term(obr.field(4))),
                     filler: field(3),
+                    placer: Some(field(2)).filter(|placer| *placer != field(3)).unwrap_or_default(),
+                    parent: field(29),
                     time: field(7),
+                    end: field(8),
+                    end_shown: obr.map(|(_, obr)| self.time(obr.field(8))).unwrap_or_default(),
                     time_shown: obr.map(|(_, obr)| self.time(obr.field(7))).unwrap_or_default(),
                     notes: obr.map(|(at, _)| self.notes(&notes, at)).unwrap_or_default(),
-                    alert: alerts.iter().find(|alert| alert.position == at).map(|alert| self.alert(alert)),
+                    alert: own.next(),
+                    further_alerts: own.collect(),
                     observations: self.observations(tree, &notes),
                 }
             })
@@ -124,6 +158,8 @@ impl Reader<'_> {
     }
 }
 
+/// Segments whose content is shown; those about the patient are hidden or shown.
+const SHOWN_SEGMENTS: [&str; 4] = ["MSH", "OBR", "OBX", "NTE"];
 /// The last field of NTE that is looked at for patient data (HL7 2.8: NTE-9).
 const MAX_NOTE_FIELD: usize = 9;
 /// What stands in place of a note about the patient.

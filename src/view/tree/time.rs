@@ -40,8 +40,13 @@ impl Times<'_> {
             _ => "%Y-%m-%d %H:%M %:z",
         };
         let shown = instant?.to_zoned_datetime(self.options.zone.clone()).strftime(format).to_string();
-        let is_assumed = time.offset.is_none() && self.sender.is_none();
-        Some(if is_assumed { format!("{shown} (sent without zone)") } else { shown })
+        Some(match self.sender {
+            None if time.is_ambiguous(assumed) => {
+                format!("{shown} (sent without zone, while the clocks change: may be an hour wrong)")
+            }
+            None if time.offset.is_none() => format!("{shown} (sent without zone)"),
+            _ => shown,
+        })
     }
 }
 
@@ -69,6 +74,10 @@ mod tests {
         assert_eq!(local("202601011200+0000", None), "2026-01-01 13:00 +01:00");
         assert_eq!(local("20260101120000", Some(-5)), "2026-01-01 18:00:00 +01:00");
         assert_eq!(local("20260101120000", None), "2026-01-01 18:00:00 +01:00 (sent without zone)");
+        assert_eq!(
+            local("20261101013000", None),
+            "2026-11-01 06:30:00 +01:00 (sent without zone, while the clocks change: may be an hour wrong)"
+        );
         assert_eq!((local("20260101", None), local("202601", None)), ("2026-01-01".into(), "2026-01".into()));
         assert_eq!(shown("yesterday", None), None);
     }

@@ -57,11 +57,11 @@ fn the_first_control_id_of_an_alert_is_known_however_it_is_reported_again_on(sit
             ["B-1", "start", "B-1"],
         ]
     );
-    let shown = cli.run(&["message", "show", listed[2]["id"].as_str().unwrap()]);
+    let shown = cli.run(&["message", "show", listed[2]["id"].as_str().unwrap(), "--utc"]);
     let line = |name: &str| {
         shown.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim().to_owned()
     };
-    assert_eq!(line("alert"), format!("E2 of {NAME}, end, 20260101120030+0000"), "{shown}");
+    assert_eq!(line("alert"), format!("E2 of {NAME}, end, 2026-01-01 12:00:30 +00:00"), "{shown}");
     assert_eq!(
         line("first report"),
         format!("control id A-1, id {}", listed[0]["id"].as_str().unwrap()),

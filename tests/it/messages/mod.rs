@@ -7,6 +7,7 @@ mod identities;
 mod impersonation;
 mod learning;
 mod reconsider;
+mod times;
 mod unsent;
 
 use pcd_platform::pki::KeyType;

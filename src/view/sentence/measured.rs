@@ -1,0 +1,115 @@
+//! The measured value of a numeric alert, its limits, or the source of an alert without one.
+
+use super::name::name;
+use super::words::{VALIDITIES, is_withdrawn, valid, word};
+use crate::hl7::{Field, Repetition};
+use crate::pcd::nomenclature::{Coded, UnitAgreement, find_unit, unit_agreement};
+use crate::pcd::{Alert, Observation};
+
+/// The measured value with its unit and limits, or the source of an alert without one.
+pub(super) fn measured(alert: &Alert<'_>, is_named: bool) -> Option<String> {
+    let Some(measured) = alert.measured.filter(|measured| !is_attribute(measured)) else {
+        return valid(alert.source)
+            .filter(|_| !is_named)
+            .and_then(|source| name(source.value()))
+            .map(|source| format!("source {source}"));
+    };
+    let mut parts = Vec::new();
+    if !is_named {
+        parts.push(name(measured.identifier())?);
+    }
+    if is_withdrawn(&measured) {
+        parts.push("value withdrawn".to_owned());
+        return Some(parts.join(" "));
+    }
+    parts.push(value(&measured));
+    parts.extend(validity(&measured).map(|word| format!("({word})")));
+    parts.extend(limits(measured.range()).map(|limits| format!("({limits})")));
+    Some(parts.join(" "))
+}
+
+/// Attributes, such as those of the patient, are no measured value.
+fn is_attribute(observation: &Observation<'_>) -> bool {
+    let [code, name] = [observation.code(), observation.name()].map(|part| part.trimmed());
+    let code = std::str::from_utf8(code).ok().and_then(|code| code.parse::<u32>().ok());
+    [&b"MDC_ATTR_"[..], b"MDCX_ATTR_"].iter().any(|prefix| name.starts_with(prefix))
+        || code.is_some_and(|code| (1 << 16..2 << 16).contains(&code))
+}
+
+/// The value with its unit, or why there is none. A text could be anything, so it is not shown.
+fn value(measured: &Observation<'_>) -> String {
+    let value = measured.value();
+    if measured.status().trimmed().eq_ignore_ascii_case(b"X") {
+        return "value not obtained".to_owned();
+    }
+    if value.is_empty() || value.trimmed() == b"\"\"" {
+        return "value not stated".to_owned();
+    }
+    let Some(numbers) = all_numeric(value) else { return "value not shown: no number".to_owned() };
+    let units = measured.units();
+    let known = [1, 4].into_iter().find_map(|first| {
+        let coded = Coded::of(units, first);
+        find_unit(coded).map(|unit| (coded, unit))
+    });
+    let number = numbers.join(" and ");
+    match known {
+        Some((coded, unit)) => {
+            let is_unusual = unit_agreement(measured.term(), coded) == UnitAgreement::Disagrees;
+            let space = if unit.plain().is_empty() { "" } else { " " };
+            let mark = if is_unusual { " (unusual unit)" } else { "" };
+            format!("{number}{space}{}{mark}", unit.plain())
+        }
+        None if units.is_empty() => number,
+        None => format!("{number} in an unknown unit"),
+    }
+}
+
+/// What OBX-8 says of the value (appendix B.8).
+fn validity(measured: &Observation<'_>) -> Option<&'static str> {
+    measured.flags().repetitions().find_map(|flag| word(flag.component(1).trimmed(), VALIDITIES))
+}
+
+/// The limits; `None` when the message has none.
+fn limits(field: Field<'_>) -> Option<String> {
+    if field.is_empty() {
+        return None;
+    }
+    Some(match all_numeric(field) {
+        Some(limits) => {
+            let limits: Vec<_> = limits.iter().map(|limits| range(limits)).collect();
+            format!("limits {}", limits.join(" and "))
+        }
+        None => "limits not shown: no numbers".to_owned(),
+    })
+}
+
+fn all_numeric(field: Field<'_>) -> Option<Vec<String>> {
+    field.repetitions().map(numeric).collect()
+}
+
+/// A number, a range or a bound, as it came; `None` for anything else.
+fn numeric(value: Repetition<'_>) -> Option<String> {
+    let parts: String =
+        value.components().map(|part| String::from_utf8_lossy(part.trimmed()).into_owned()).collect();
+    let is_numeric = parts
+        .chars()
+        .all(|letter| matches!(letter, '0'..='9' | '.' | '+' | '-' | '<' | '>' | '=' | ':' | ' '));
+    (is_numeric && parts.len() <= 32 && parts.bytes().any(|byte| byte.is_ascii_digit())).then_some(parts)
+}
+
+/// `50-120` with a dash between its numbers. A dash before a single number may be its sign or the missing
+/// lower limit, so it stays in quotes.
+fn range(limits: &str) -> String {
+    let is_dash = |at: usize| {
+        let before = limits.get(..at).unwrap_or_default().trim_end();
+        before.ends_with(|letter: char| letter.is_ascii_digit())
+    };
+    match limits.char_indices().find(|(at, letter)| *letter == '-' && is_dash(*at)) {
+        Some((at, _)) => {
+            let (low, high) = limits.split_at(at);
+            format!("{}–{}", low.trim(), high.get(1..).unwrap_or_default().trim())
+        }
+        None if limits.trim().starts_with('-') => format!("as sent: \"{}\"", limits.trim()),
+        None => limits.trim().to_owned(),
+    }
+}

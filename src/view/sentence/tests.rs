@@ -1,0 +1,230 @@
+use super::*;
+use crate::hl7::Message;
+
+fn sentences(observations: &str) -> Vec<String> {
+    let text = format!(
+        "MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|1|P|2.6\rPID|||SECRET||SECRET^SECRET\r\
+        OBR|1||E1|196616^MDC_EVT_ALARM^MDC\r{observations}"
+    );
+    let message = Message::parse(text.as_bytes()).unwrap();
+    Alert::all_of(&message).iter().map(|alert| sentence(alert, &message.header())).collect()
+}
+
+fn facets(phase: &str, state: &str, inactivation: &str) -> String {
+    format!(
+        "OBX|7|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.1.1.3|{phase}\r\
+        OBX|8|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.1.1.1.4|{state}\r\
+        OBX|9|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE^MDC|1.1.1.1.5|{inactivation}\r"
+    )
+}
+
+#[test]
+fn a_numeric_alarm_is_one_sentence() {
+    let alarm = format!(
+        "OBX|1||69965^MDC_DEV_MON_PHYSIO_MULTI_PARAM_MDS^MDC|1.0.0.0|||||||X\r\
+        OBX|2|CWE|196648^MDC_EVT_HI^MDC|1.1.1.1.1|HR SECRET|||H~PH~SP|||F\r\
+        OBX|3|NM|147842^MDC_ECG_HEART_RATE^MDC|1.1.1.1.2|165|264864^MDC_DIM_BEAT_PER_MIN^MDC|50-120\r{}",
+        facets("start", "active", "enabled")
+    );
+    let expected = "HR high, 165 /min (limits 50–120), high priority, physiological, start, audio on";
+    assert_eq!(sentences(&alarm), [expected]);
+    let facet = alarm.replace("H~PH~SP", "H") + "OBX|10|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC||PL\r";
+    assert!(sentences(&facet)[0].contains(", low priority, start"), "{:?}", sentences(&facet));
+}
+
+#[test]
+fn an_alarm_with_an_event_of_its_own_has_its_value_or_its_source() {
+    let tachycardia = format!(
+        "OBX|3|CWE|196616^MDC_EVT_ALARM^MDC|1.5.0.1.1|199728^MDC_EVT_ECG_TACHY^MDC|||H~PH~SP\r\
+        OBX|4|NM|147842^MDC_ECG_CARD_BEAT_RATE^MDC|1.5.0.1.2|180|/min^/min^UCUM|>140\r{}",
+        facets("continue", "latched", "audio-paused~acknowledged")
+    );
+    let expected = "Tachycardia, HR 180 /min (limits >140), high priority, physiological, continues, \
+        latched, audio paused and acknowledged";
+    assert_eq!(sentences(&tachycardia), [expected]);
+    let occlusion = format!(
+        "OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.0.0.0.1|196940^MDC_EVT_FLUID_LINE_OCCL^MDC^^^^^^SECRET|||ST\r\
+        OBX|2|CWE|68480^MDC_ATTR_ALERT_SOURCE^MDC|1.0.0.0.2|69985^MDC_DEV_PUMP_INFUS_MDS^MDC\r{}",
+        facets("end", "inactive", "")
+    );
+    let found = sentences(&occlusion).remove(0);
+    assert!(
+        found.starts_with("Occlusion, source ") && found.ends_with(", technical, end, condition over"),
+        "{found}"
+    );
+}
+
+/// Free text may name the patient.
+#[test]
+fn a_sentence_has_no_free_text() {
+    for (observation, expected) in [
+        (
+            "OBX|1|ST|0^SECRET^L|1.1.1.1.1|SECRET|SECRET|SECRET|SECRET",
+            "alarm, priority not stated, start, audio on",
+        ),
+        (
+            "OBX|1|ST|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|56^SECRET^L",
+            "event 56, priority not stated, start, audio on",
+        ),
+        (
+            "OBX|1|CWE|0^MDCX_DOCUMENTATION_ERROR^MDC|1.1.1.1.1|SECRET",
+            "MDCX_DOCUMENTATION_ERROR, priority not stated, start, audio on",
+        ),
+        (
+            "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\rOBX|2|NM|68063^MDC_ATTR_PT_WEIGHT^MDC|1.1.1.1.2|81",
+            "Weight low, priority not stated, start, audio on",
+        ),
+        (
+            "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r\
+            OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1.2|SECRET|SECRET^SECRET|SECRET",
+            "SpO2 low, value not shown: no number (limits not shown: no numbers), priority not stated, start, audio on",
+        ),
+        (
+            "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r\
+            OBX|2|NM|150456^MDC_PULS_OXIM_SAT_O2^MDC|1.1.1.1.2|88|SECRET^SECRET|-5--2",
+            "SpO2 low, 88 in an unknown unit (limits -5–-2), priority not stated, start, audio on",
+        ),
+    ] {
+        let found = sentences(&format!("{observation}\r{}", facets("start", "active", "enabled")));
+        assert_eq!(found, [expected], "{observation}");
+    }
+}
+
+#[test]
+fn what_is_not_clinical_or_not_valid_begins_with_it() {
+    let of = |flags: &str, status: &str| {
+        let event = format!("OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x|||{flags}|||{status}\r");
+        sentences(&format!("{event}{}", facets("start", "active", "enabled"))).remove(0)
+    };
+    assert!(of("TEST~L", "F").starts_with("NOT CLINICAL"));
+    assert!(of("L", "D").starts_with("WITHDRAWN") && of("L", "W").starts_with("WITHDRAWN"));
+    assert!(of("L", "F").starts_with("value low"));
+}
+
+/// HR high with value, limits and flags in their places; `from` is replaced by `to`.
+fn changed(from: &str, to: &str) -> String {
+    let alarm = format!(
+        "OBX|2|CWE|196648^MDC_EVT_HI^MDC|1.1.1.1.1|HR|||H~PH~SP|||F\r\
+        OBX|3|NM|147842^MDC_ECG_HEART_RATE^MDC|1.1.1.1.2|165|264864^MDC_DIM_BEAT_PER_MIN^MDC|50-120||||F\r{}",
+        facets("start", "active", "enabled").replace("\r", "||||||F\r")
+    );
+    assert!(alarm.contains(from), "{from}");
+    sentences(&alarm.replacen(from, to, 1)).remove(0)
+}
+
+/// HL7 table 0085: what the sender withdrew is not valid, whichever facet it is.
+#[test]
+fn what_the_sender_withdrew_counts_for_nothing() {
+    for status in ["W", "D", "d"] {
+        assert_eq!(
+            changed("50-120||||F", &format!("50-120||||{status}")),
+            "HR high, value withdrawn, high priority, physiological, start, audio on"
+        );
+        let over = |facet: &str| {
+            let from = format!("{facet}||||||F");
+            changed(&from, &from.replace("|F", &format!("|{status}")))
+        };
+        assert!(over("|start").ends_with("physiological, audio on, phase withdrawn"), "{}", over("|start"));
+        assert!(over("|active").ends_with("start, audio on, state withdrawn"));
+        assert!(over("|enabled").ends_with("start, state of the signals withdrawn"));
+        let priority = format!("OBX|9|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC||PL||||||{status}\rOBX|2|");
+        assert!(changed("OBX|2|", &priority).contains(", high priority, "), "OBX-8 of the event counts");
+    }
+    let withdrawn = changed("|active||||||F", "|inactive||||||W");
+    assert!(!withdrawn.contains("condition over") && withdrawn.contains("state withdrawn"), "{withdrawn}");
+}
+
+/// TF B.8, OBX-8 and OBX-11 of the measured value.
+#[test]
+fn a_value_that_is_not_sure_or_not_there_is_named_so() {
+    for (from, to, value) in [
+        ("50-120||||F", "50-120|INV|||F", "165 /min (invalid) (limits 50–120)"),
+        ("50-120||||F", "50-120|H~QUES|||F", "165 /min (questionable) (limits 50–120)"),
+        ("50-120||||F", "50-120||||X", "value not obtained (limits 50–120)"),
+        ("|165|", "||", "value not stated (limits 50–120)"),
+        ("|165|", "|\"\"|", "value not stated (limits 50–120)"),
+        ("|165|", "|5,5|", "value not shown: no number (limits 50–120)"),
+        ("|165|", "|72~75|", "72 and 75 /min (limits 50–120)"),
+        ("50-120", "50-120~40-140", "165 /min (limits 50–120 and 40–140)"),
+        ("50-120", "60-100 mmHg", "165 /min (limits not shown: no numbers)"),
+        ("50-120", "-120", "165 /min (limits as sent: \"-120\")"),
+        ("264864^MDC_DIM_BEAT_PER_MIN", "266016^MDC_DIM_MMHG", "165 mmHg (unusual unit) (limits 50–120)"),
+    ] {
+        let expected = format!("HR high, {value}, high priority, physiological, start, audio on");
+        assert_eq!(changed(from, to), expected, "{from} {to}");
+    }
+}
+
+/// Table B.8.5-2: priority and type may stand in OBX-8 of the event.
+#[test]
+fn a_priority_that_contradicts_itself_is_the_higher_one_and_one_that_is_missing_is_named() {
+    let facet = |value: &str| {
+        changed("OBX|2|", &format!("OBX|9|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC||{value}||||||F\rOBX|2|"))
+    };
+    assert!(facet("PL").contains(", high priority (also stated: low), "), "{}", facet("PL"));
+    assert!(facet("PH").contains(", high priority, physiological"));
+    let kind = "OBX|9|ST|68485^MDC_ATTR_ALERT_TYPE^MDC||ST||||||F\rOBX|2|";
+    assert!(changed("OBX|2|", kind).contains(", physiological (also stated: technical), "));
+    let unknown = |value: &str| {
+        let facet = format!("OBX|9|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC||{value}||||||F\rOBX|2|");
+        sentences(&format!(
+            "{facet}CWE|196648^MDC_EVT_HI^MDC|1.1.1.1.1|HR|||H|||F\r{}",
+            facets("start", "active", "enabled")
+        ))
+        .remove(0)
+    };
+    assert_eq!(unknown("20"), "value high, priority 20 (unknown), start, audio on");
+    assert_eq!(unknown("SECRET"), "value high, priority unknown, start, audio on");
+    assert_eq!(unknown(""), "value high, priority not stated, start, audio on");
+}
+
+#[test]
+fn after_the_end_nothing_sounds_unless_the_condition_goes_on() {
+    let course = |phase: &str, state: &str, signals: &str| {
+        let alarm = format!("OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r{}", facets(phase, state, signals));
+        sentences(&alarm).remove(0).replace("value low, priority not stated, ", "")
+    };
+    assert_eq!(course("end", "inactive", "enabled"), "end, condition over");
+    assert_eq!(course("end", "active", "enabled"), "end, condition still active, audio on");
+    assert_eq!(course("continue", "off", "alarm-off"), "continues, alarm not enabled, alarm off");
+}
+
+#[test]
+fn a_number_and_a_reference_id_of_different_terms_are_shown_both() {
+    let event =
+        |term: &str| sentences(&format!("OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|{term}")).remove(0);
+    assert!(event("199696^MDC_EVT_ECG_ASYSTOLE^MDC").starts_with("MDC_EVT_ECG_ASYSTOLE (199696),"));
+    assert!(event("0^MDC_EVT_BATT_LO^MDC").starts_with("Battery low,"), "{}", event("0^MDC_EVT_BATT_LO^MDC"));
+}
+
+/// HL7 table 0103.
+#[test]
+fn a_message_for_training_or_debugging_is_marked() {
+    let of = |mode: &str| {
+        let text = format!(
+            "MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|1|{mode}|2.6\rOBR|1||E1|196616^MDC_EVT_ALARM^MDC\r\
+            OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r"
+        );
+        let message = Message::parse(text.as_bytes()).unwrap();
+        sentence(&Alert::all_of(&message)[0], &message.header())
+    };
+    assert!(of("P").starts_with("value low"));
+    assert!(of("T").starts_with("NOT CLINICAL (training, MSH-11): value low"));
+    assert!(of("D^A").starts_with("NOT CLINICAL (debugging, MSH-11): value low"));
+}
+
+/// 3.4: an OBR has one alert. The second one of a sender that sends two must not vanish.
+#[test]
+fn two_events_under_one_obr_are_two_alerts() {
+    let one = |place: &str, event: &str, value: &str| {
+        format!(
+            "OBX|1|CWE|{event}^MDC|{place}.1|x|||PM\rOBX|2|NM|{value}|262688^MDC_DIM_PERCENT^MDC\r\
+            OBX|3|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|{place}.3|start\r"
+        )
+        .replace("VALUE", &format!("{place}.2"))
+    };
+    let both = one("1.1.1.7", "196648^MDC_EVT_HI", "150456^MDC_PULS_OXIM_SAT_O2^MDC|VALUE|99")
+        + &one("1.1.1.8", "196670^MDC_EVT_LO", "150456^MDC_PULS_OXIM_SAT_O2^MDC|VALUE|84");
+    let end = ", medium priority, start";
+    assert_eq!(sentences(&both), [format!("SpO2 high, 99 %{end}"), format!("SpO2 low, 84 %{end}")]);
+}
