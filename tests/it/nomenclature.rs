@@ -151,3 +151,85 @@ fn the_terms_and_units_that_real_devices_send_are_known() {
     assert_eq!(unknown, known);
     assert!(plain > 60 && agreed > 50, "{plain} {agreed}");
 }
+
+/// Units and coded values of the corpus that have no plain name, and why: they are shown as they came.
+const AS_THEY_CAME: &[(&str, &str)] = &[
+    ("* ", LABORATORY),
+    ("/hpf ", LABORATORY),
+    ("/lpf ", LABORATORY),
+    ("/mm3 ", LABORATORY),
+    ("/nl ", LABORATORY),
+    ("/pl ", LABORATORY),
+    ("10*9/L ", LABORATORY),
+    ("126.169.95.2 2000", "OBR-4 has an object identifier in place of a number of MDC"),
+    ("266016 MDC_DdIM_MMHG", "misspelt by NIST"),
+    ("532224 MDC_TIME_SYNC_NONE", "a value of the partition of infrastructure, in no list of NIST's"),
+    ("8455155 MDC_HF_ACT_RUN", FITNESS),
+    ("8455345 MDC_HF_LATERALITY_RIGHT", FITNESS),
+    ("8455347 MDC_HF_POSITION_INCLINE", FITNESS),
+    ("8455446 MDC_HF_MOVEMENT_ROTATION", FITNESS),
+    ("8455546 MDC_HF_GRIP_UNDERHAND", FITNESS),
+    ("MG/DL ", LABORATORY),
+    ("MIL/uL ", LABORATORY),
+    ("THOU/uL ", LABORATORY),
+    ("U/L ", LABORATORY),
+    ("fL ", LABORATORY),
+    ("fl ", LABORATORY),
+    ("mg/L ", LABORATORY),
+    ("mill/mm3 ", LABORATORY),
+    ("mm/hr ", LABORATORY),
+    ("mmHg Unit", "under no coding system, and UCUM writes mm[Hg]: shown by its code, mmHg"),
+    ("pg ", LABORATORY),
+    ("uIU/mL ", LABORATORY),
+    ("umol/l ", LABORATORY),
+];
+
+const LABORATORY: &str = "a spelling of a laboratory, under no coding system";
+const FITNESS: &str = "a term of fitness devices, in no list of NIST's";
+
+/// Every unit (OBX-6), and every term of MDC in OBR-4 and in coded values (OBX-5), in both triplets.
+#[test]
+fn every_unit_and_coded_value_that_real_devices_send_has_a_plain_name_or_stays_as_it_came() {
+    let Some(samples) = corpus() else { return };
+    let (mut as_they_came, mut named) = (BTreeMap::new(), 0);
+    for sample in &samples {
+        let Ok(message) = Message::parse(&sample.payload) else { continue };
+        let fields = message.segments().flat_map(|segment| match segment.id() {
+            b"OBR" => vec![(segment.field(4), false)],
+            b"OBX" => {
+                let is_coded = [&b"CE"[..], b"CF", b"CNE", b"CWE"].contains(&segment.field(2).trimmed());
+                let value = is_coded.then(|| (segment.field(5), false));
+                value.into_iter().chain([(segment.field(6), true)]).collect()
+            }
+            _ => Vec::new(),
+        });
+        let coded = fields.flat_map(|(field, is_unit)| [1, 4].map(|n| (Coded::of(field, n), is_unit)));
+        for (coded, is_unit) in coded {
+            let is_ours = match coded.system {
+                "MDC" => true,
+                "UCUM" | "" => is_unit && !coded.code.is_empty(),
+                _ => false,
+            };
+            if !is_ours {
+                continue;
+            }
+            let (known, shown) = if is_unit {
+                (nomenclature::find_unit(coded).is_some(), nomenclature::plain_unit(coded).to_owned())
+            } else {
+                (nomenclature::find_term(coded).is_some(), nomenclature::plain_term(coded).to_string())
+            };
+            if known {
+                assert!(!shown.contains("MDC_"), "{}: {shown} for {coded:?}", sample.name);
+                named += 1;
+                continue;
+            }
+            let is_as_it_came = [coded.code, coded.name].contains(&&*shown);
+            let is_words = !is_unit && coded.name.starts_with("MDC_");
+            assert!(is_as_it_came || is_words, "{}: {shown} for {coded:?}", sample.name);
+            as_they_came.insert(format!("{} {}", coded.code, coded.name), sample.name.clone());
+        }
+    }
+    println!("{named} units and coded values have plain names; as they came: {as_they_came:#?}");
+    let listed: BTreeSet<_> = AS_THEY_CAME.iter().map(|(term, _)| (*term).to_owned()).collect();
+    assert_eq!(as_they_came.into_keys().collect::<BTreeSet<_>>(), listed);
+}

@@ -128,7 +128,8 @@ fn a9_4_marked_patient_data_appears_in_no_output_without_phi() {
     for bytes in unreadable() {
         let mut wire = Wire::connect(&site, platform.address, &site.certificate(MONITOR, KeyType::Ecc));
         wire.write(&bytes);
-        wire.write(&framed(&[&message("ORU^R01^ORU_R01", "M-4")[..40], MARK.as_bytes()].concat()));
+        let cut = format!("MSH|^~\\&|MON^{MONITOR}^EUI-64\rPID|{MARK}");
+        wire.write(&framed(cut.as_bytes()));
     }
     let mut outputs = Vec::new();
     // A copy of a message outside of the store, as a file and as an order.

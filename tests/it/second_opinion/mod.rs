@@ -1,20 +1,18 @@
 //! The observations of real messages, value by value, as two other readers find them: Python's `hl7` package
 //! and hl7apy (tests/peers/hl7_observations.py).
 
+mod alarms;
+mod fields;
+mod python;
+
 use std::fmt::Write as _;
-use std::path::Path;
 
 use pcd_platform::hl7::{Field, Message, Segment};
 use pcd_platform::pcd::{Containment, Observation};
 use serde_json::{Value, json};
 
+use self::python::{latin1, read_by_python};
 use crate::corpus::{Sample, corpus};
-use crate::harness::{command_at, finish};
-
-/// The readers of Python read each byte as one character.
-fn latin1(bytes: &[u8]) -> String {
-    bytes.iter().copied().map(char::from).collect()
-}
 
 fn whole(field: Field<'_>) -> String {
     latin1(field.raw())
@@ -105,27 +103,6 @@ fn normalised(message: &Value) -> Value {
         Value::Object(object) => object.iter().map(|(key, value)| (key.clone(), normalised(value))).collect(),
         other => other.clone(),
     }
-}
-
-fn read_by_python(samples: &[Sample]) -> Vec<Value> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("target/peers/python/bin/python");
-    assert!(python.is_file(), "the Python peer is not installed (tests/run does it)");
-    let mut input = String::new();
-    for Sample { name, payload, .. } in samples {
-        let hex = payload.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").unwrap();
-            hex
-        });
-        writeln!(input, "{}", json!({ "name": name, "bytes": hex })).unwrap();
-    }
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, input).unwrap();
-    let mut command = command_at(&python);
-    command.arg(root.join("tests/peers/hl7_observations.py")).arg(file.path());
-    let output = finish(command, b"", None);
-    assert!(output.success, "{}", output.text());
-    String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Which requests or observations two readings differ in: no more than the first field of each.
