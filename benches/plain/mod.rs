@@ -181,6 +181,7 @@ pub fn message(clock: &Clock) -> MessageRecord {
         alerts: Vec::new(),
         raw: Bytes::from(raw),
         acknowledgement: Bytes::from_static(b"MSH|^~\\&|PLATFORM\rMSA|CA|1\r"),
+        envelope: Bytes::new(),
         reconsideration: None,
     }
 }

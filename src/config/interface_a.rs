@@ -89,7 +89,7 @@ impl Default for InterfaceA {
             dead_peer_timeout: Duration::from_mins(2),
             idle_timeout: Duration::from_mins(15),
             frame_timeout: Duration::from_secs(30),
-            max_frame: 2 << 20,
+            max_frame: 16 << 20,
             frame_memory: FrameMemory::Automatic,
             memory_mark: 85,
             in_flight: 32,
@@ -101,7 +101,7 @@ impl Default for InterfaceA {
 /// A limit of the memory of incomplete frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FrameMemory {
-    /// `"automatic"`: a quarter of the memory that the process may use, and at most 256 MiB.
+    /// `"automatic"`: a quarter of the memory that the process may use, and at most 64 MiB.
     #[default]
     Automatic,
     /// This number of bytes.

@@ -94,7 +94,7 @@ impl Evaluator {
     #[must_use]
     pub fn message(&self, sender: &AssumedSender, payload: Bytes, now: Timestamp) -> Judgement {
         let frame = Frame { payload, deviations: std::iter::empty().collect() };
-        self.decided(&self.inbound(sender), &Part::Message { frame, miscounted: false }, now)
+        self.decided(&self.inbound(sender), &Part::whole(frame), now)
     }
 
     fn decided(&self, inbound: &Inbound, part: &Part, now: Timestamp) -> Judgement {

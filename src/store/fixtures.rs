@@ -105,6 +105,7 @@ impl TestStore {
             alerts: Vec::new(),
             raw: Bytes::from_static(raw),
             acknowledgement: Bytes::from_static(b"MSH|^~\\&|\rMSA|CA|1\r"),
+            envelope: Bytes::new(),
             reconsideration: None,
         }
     }

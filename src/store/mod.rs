@@ -44,7 +44,7 @@ pub use records::clock::ConfirmedClock;
 pub use records::directory::SeenIdentity;
 pub(crate) use records::directory::device_kind;
 pub use records::message::{
-    CONTROL_ID_REUSED, MessageFilter, MessageRecord, MessageSummary, RECONSIDERED, Reconsideration,
+    CONTROL_ID_REUSED, CUT, MessageFilter, MessageRecord, MessageSummary, RECONSIDERED, Reconsideration,
     Reconsidered, RecordOutcome, RejectedMessages, SearchEnd, StoredMessage, Verdict,
 };
 pub use records::outbox::{AwaitedResult, OutboxEntry, OutboxFilter, QueuedMessage, WaitingMessage};

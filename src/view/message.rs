@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::alert::ReportedAlert;
+use crate::hl7::batch::BatchFacts;
 use crate::hl7::{Message, MessageTime};
 use crate::store::{MessageSummary, StoredMessage};
 
@@ -52,6 +53,9 @@ pub struct MessageDetails<'a> {
     pub identities: &'a [String],
     /// Whether the bytes of the message have the digest that was stored with them.
     pub intact: bool,
+    /// The batch that it came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchView>,
     /// If the message was rejected and accepted later: as which message, when, and on whose behalf.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconsidered: Option<ReconsideredView<'a>>,
@@ -61,6 +65,18 @@ pub struct MessageDetails<'a> {
     /// The alerts that the message reports.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub alerts: &'a [ReportedAlert],
+}
+
+/// What the header of a batch (BHS, else FHS) says; empty where it says nothing.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BatchView {
+    /// BHS-11.
+    pub control_id: String,
+    /// BHS-3.
+    pub sending_application: String,
+    /// BHS-7, as received.
+    pub time: String,
 }
 
 /// A rejected message that was accepted later.
@@ -86,6 +102,9 @@ pub struct MessageExport<'a> {
     pub raw: String,
     /// The acknowledgement frames, in base64; empty when there was no acknowledgement.
     pub acknowledgement: String,
+    /// The lines of the batch that it came in (FHS, BHS, BTS, FTS), in base64.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub envelope: String,
 }
 
 impl<'a> From<&'a MessageSummary> for MessageView<'a> {
@@ -106,6 +125,12 @@ impl<'a> From<&'a MessageSummary> for MessageView<'a> {
     }
 }
 
+impl From<BatchFacts> for BatchView {
+    fn from(BatchFacts { control_id, sending_application, time }: BatchFacts) -> Self {
+        Self { control_id, sending_application, time }
+    }
+}
+
 impl<'a> MessageDetails<'a> {
     /// What is known of `message`, which reports `alerts`.
     #[must_use]
@@ -117,6 +142,8 @@ impl<'a> MessageDetails<'a> {
             fingerprint: &message.fingerprint,
             identities: &message.identities,
             intact: message.is_intact,
+            batch: (!message.envelope.is_empty())
+                .then(|| BatchView::from(BatchFacts::read(&message.envelope))),
             reconsidered: message.reconsidered.as_ref().map(|reconsidered| ReconsideredView {
                 original: reconsidered.original.to_string(),
                 message: reconsidered.message.to_string(),
@@ -147,6 +174,7 @@ impl<'a> MessageExport<'a> {
             details: MessageDetails::new(message, alerts),
             raw: STANDARD.encode(&message.raw),
             acknowledgement: STANDARD.encode(&message.acknowledgement),
+            envelope: STANDARD.encode(&message.envelope),
         }
     }
 }

@@ -23,7 +23,7 @@ pub use device::{
     DeviceDetails, DeviceView, LiveDeviceView, RemovedDeviceView, SeenIdentityView, is_not_allowed,
 };
 pub use judgement::{AnswerView, JudgementView};
-pub use message::{MessageDetails, MessageExport, MessageView, ReconsideredView};
+pub use message::{BatchView, MessageDetails, MessageExport, MessageView, ReconsideredView};
 pub use order::{OrderExport, OrderView};
 pub use server::{NodeClockView, RiskView, ServerView};
 pub use session::{BehindView, FeedView, SessionView};

@@ -93,7 +93,7 @@ fn make_outdated(site: &Site) {
             Some(url) => {
                 let mut connection = sqlx::PgConnection::connect(&url).await.unwrap();
                 let undo = "DROP TABLE unfit_certificate; ALTER TABLE outbox DROP COLUMN reason;
-                    DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
+                    DROP TABLE envelope; DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
                     DROP TABLE node_lease; DROP TABLE confirmed_clock; ALTER TABLE audit_end DROP COLUMN holder;
                     ALTER TABLE outbox DROP COLUMN claimed_process;
                     ALTER TABLE device DROP COLUMN issuers;
@@ -106,7 +106,7 @@ fn make_outdated(site: &Site) {
                 let url = format!("sqlite:{}", site.path().join("data/platform.db").display());
                 let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
                 let undo = "DROP TABLE unfit_certificate; ALTER TABLE outbox DROP COLUMN reason;
-                    DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
+                    DROP TABLE envelope; DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
                     DROP TABLE confirmed_clock;
                     ALTER TABLE outbox DROP COLUMN claimed_process;
                     ALTER TABLE device DROP COLUMN issuers;";

@@ -20,7 +20,7 @@ use crate::hl7::Rejection;
 use crate::interface_a::{AssumedSender, Evaluator};
 use crate::model::{DeviceId, Fingerprint, MessageId};
 use crate::store::{
-    MessageFilter, MessageRecord, RECONSIDERED, Reconsideration, RecordOutcome, Store, StoredMessage,
+    CUT, MessageFilter, MessageRecord, RECONSIDERED, Reconsideration, RecordOutcome, Store, StoredMessage,
 };
 
 /// Options of `message reconsider`.
@@ -166,6 +166,9 @@ impl Reconsidering<'_> {
         if Rejection::is_of_frame(rejection) {
             return refused("it was not received whole");
         }
+        if stored.summary.warnings.iter().any(|warning| warning == CUT) {
+            return refused("only its beginning is stored");
+        }
         let device = &stored.summary.device;
         let Some(known) = self.directory.find(device).filter(|known| known.id == *device) else {
             return refused("the device is not in the directory");
@@ -220,6 +223,7 @@ fn reconsidered(
         warnings,
         not_allowed: Vec::new(),
         alerts: Vec::new(),
+        envelope: stored.envelope.clone(),
         reconsideration: Some(Box::new(reconsideration)),
         ..record
     }

@@ -2,7 +2,8 @@
 
 use crate::cli::Output;
 use crate::cli::text::{paragraph, printable};
-use crate::view::{MessageDetails, MessageView, ReconsideredView, ReportedAlert};
+use crate::store::CUT;
+use crate::view::{BatchView, MessageDetails, MessageView, ReconsideredView, ReportedAlert};
 
 /// A row of the list.
 pub(super) fn line(message: &MessageView<'_>, output: Output) -> String {
@@ -28,6 +29,7 @@ pub(super) fn details(details: &MessageDetails<'_>, output: Output) -> String {
         ("verdict", verdict(message)),
         ("warnings", message.warnings.join(" ")),
         ("damaged", if details.intact { "" } else { "the bytes do not have their digest" }.to_owned()),
+        ("cut", if is_cut(message) { "only the beginning is stored" } else { "" }.to_owned()),
         ("received", output.time(&message.received_at)),
         ("event time", event_time.unwrap_or_default()),
         ("transaction", message.transaction.unwrap_or_default().to_owned()),
@@ -41,6 +43,7 @@ pub(super) fn details(details: &MessageDetails<'_>, output: Output) -> String {
         ("session", details.session.to_owned()),
         ("size", format!("{} bytes", message.size)),
     ];
+    rows.extend(details.batch.as_ref().map(|batch| ("batch", self::batch(batch))));
     if let Some(ReconsideredView { original, message, at, actor }) = &details.reconsidered {
         rows.push((
             "accepted at",
@@ -49,6 +52,20 @@ pub(super) fn details(details: &MessageDetails<'_>, output: Output) -> String {
     }
     rows.extend(details.alerts.iter().flat_map(|reported| alert(reported, output)));
     paragraph(&rows)
+}
+
+fn is_cut(message: &MessageView<'_>) -> bool {
+    message.warnings.iter().any(|warning| warning == CUT)
+}
+
+fn batch(BatchView { control_id, sending_application, time }: &BatchView) -> String {
+    let parts = [("control id ", control_id), ("of ", sending_application), ("sent ", time)];
+    let known: Vec<_> = parts
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| format!("{name}{value}"))
+        .collect();
+    if known.is_empty() { "without an identifier".to_owned() } else { known.join(", ") }
 }
 
 fn verdict(message: &MessageView<'_>) -> String {

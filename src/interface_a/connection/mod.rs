@@ -18,7 +18,7 @@ use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::device_limits::DeviceShare;
-use super::frame_memory::FrameShare;
+use super::frame_memory::{FrameShare, SMALL_FRAME};
 use super::inbound::is_large;
 use super::opening::Opening;
 use super::registry::{Channels, Outgoing};
@@ -27,6 +27,7 @@ use super::unawaited::UnawaitedAnswer;
 use crate::audit::{self, SessionEnd};
 use crate::liveness::{Liveness, SignOfLife};
 use crate::metrics::Metrics;
+use crate::mllp::BrokenReason;
 use crate::model::{Clock, beside_tasks};
 use crate::store::{MessageRecord, RecordOutcome, Store, StoreError};
 
@@ -116,8 +117,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     break end;
                 }
             }
-            if self.session.large_message_waits() {
-                self.evaluate_large(&mut tasks).await;
+            if let Some(bytes) = self.session.waiting_large_message() {
+                self.evaluate_large(bytes, &mut tasks).await;
             } else if self.session.has_more() {
                 tokio::task::yield_now().await;
                 self.session.evaluate(self.services.now());
@@ -166,6 +167,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::Read(Ok(_)) => {
                 self.frame.touch(now.instant);
                 self.session.received(now);
+                // A frame that is complete must not be refused while it waits for its turn.
+                if self.session.frame_bytes() <= SMALL_FRAME {
+                    self.has_frame_memory(now);
+                }
             }
             // Many devices close without close_notify.
             Event::Read(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -188,23 +193,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Evaluates a large message, in the turn of its device, and beside the tasks of other sessions.
-    async fn evaluate_large(&mut self, tasks: &mut StoreTasks) {
+    /// Evaluates a large message, in the turn of its device, beside the tasks of other sessions, and with
+    /// only as many others as the memory for reading them allows.
+    async fn evaluate_large(&mut self, bytes: usize, tasks: &mut StoreTasks) {
         // A message that is being stored may have the turn.
         let result = tokio::select! {
             biased;
             Some(result) = tasks.next(), if !tasks.is_empty() => Some(result),
-            turn = self.share.large_turn() => {
+            turns = async { (self.share.large_turn().await, self.frame.reading_turn(bytes).await) } => {
+                let (turn, reading) = turns;
                 self.large_turn = turn;
+                let now = self.services.now();
+                beside_tasks(|| self.session.evaluate(now));
+                drop(reading);
                 None
             }
         };
-        match result {
-            Some(result) => self.handle(Event::StoreResult(result)),
-            None => {
-                let now = self.services.now();
-                beside_tasks(|| self.session.evaluate(now));
-            }
+        if let Some(result) = result {
+            self.handle(Event::StoreResult(result));
         }
     }
 
@@ -247,6 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Effect::Deviated(code) => {
                     self.services.metrics.frame_deviations_total.with_label_values(&[code]).inc();
                 }
+                Effect::Refused(reason, bytes) => self.log_refused_frame(reason, bytes),
                 Effect::Rejected(code) => {
                     self.services.metrics.rejections_total.with_label_values(&[&*code]).inc();
                 }
@@ -260,6 +267,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // The message was rejected, and is not stored.
         self.large_turn = None;
         (out, end)
+    }
+
+    fn log_refused_frame(&self, reason: BrokenReason, bytes: usize) {
+        if self.share.may_log_refusal(self.services.clock.instant()) {
+            let (device, reason) = (self.session.device(), reason.code());
+            tracing::warn!(%device, reason, bytes, "frame refused; the connection is closed");
+        }
     }
 
     /// A device that answers without end waits for the dispatcher, and only its own answers are lost: they
@@ -362,7 +376,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 impl<S> Connection<S> {
     /// Whether there is memory for the next read: always between frames.
     fn has_frame_memory(&mut self, now: Now) -> bool {
-        self.frame.resize(self.session.frame_bytes(), now.instant)
+        self.frame.resize(self.session.frame_bytes(), self.session.held_bytes(), now.instant)
     }
 }
 

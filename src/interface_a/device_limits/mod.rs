@@ -36,6 +36,8 @@ pub(super) struct DeviceShare {
     session_rows: Mutex<SessionRows>,
     rate: Mutex<MessageRate>,
     rejections: Mutex<StoredRejections>,
+    /// When a refused frame was last logged.
+    refusal_logged: Mutex<Option<Instant>>,
     /// One turn for its large messages.
     large: Arc<Semaphore>,
 }
@@ -47,6 +49,7 @@ impl Default for DeviceShare {
             session_rows: Mutex::default(),
             rate: Mutex::default(),
             rejections: Mutex::default(),
+            refusal_logged: Mutex::default(),
             large: Arc::new(Semaphore::new(1)),
         }
     }
@@ -136,6 +139,21 @@ impl DeviceShare {
         }
     }
 
+    /// Whether a refused frame is logged: a device must not decide how much that is.
+    pub(super) fn may_log_refusal(&self, now: Instant) -> bool {
+        let mut logged = lock(&self.refusal_logged);
+        let is_due = logged.is_none_or(|at| now.saturating_duration_since(at) >= LOG_INTERVAL);
+        if is_due {
+            *logged = Some(now);
+        }
+        is_due
+    }
+
+    /// Bytes of rejected messages that may still be stored in this hour.
+    pub(super) fn rejection_room(&self, limits: &Messages, now: Timestamp) -> usize {
+        usize::try_from(lock(&self.rejections).room(limits, now)).unwrap_or(usize::MAX)
+    }
+
     /// Counts a rejected message, and decides whether it is stored.
     pub(super) fn take_rejection(&self, bytes: usize, limits: &Messages, now: Timestamp) -> Storage {
         lock(&self.rejections).take(bytes as u64, limits, now)
@@ -158,5 +176,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 const MAX_COUNTED: u32 = 100_000;
 /// How long a session waits for their number; a later session of the device tries again.
 const READ_TIMEOUT: Duration = Duration::from_millis(500);
+/// One refused frame of a device is logged in this time; all are counted.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// For sessions that were counted before a reload.
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);

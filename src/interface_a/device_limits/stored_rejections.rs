@@ -68,6 +68,13 @@ impl StoredRejections {
         hour.stored_bytes = hour.stored_bytes.max(bytes);
     }
 
+    /// Bytes of a rejected message that may still be stored in this hour.
+    pub(super) fn room(&mut self, limits: &Messages, now: Timestamp) -> u64 {
+        self.end_hour(now);
+        let stored = self.hour.as_ref().map_or(0, |hour| hour.stored_bytes);
+        (limits.rejected_bytes_per_hour as u64).saturating_sub(stored).saturating_sub(ROW_BYTES)
+    }
+
     /// Counts a rejected message of `bytes`, and decides whether it is stored.
     pub(super) fn take(&mut self, bytes: u64, limits: &Messages, now: Timestamp) -> Storage {
         self.end_hour(now);

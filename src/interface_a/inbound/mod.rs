@@ -32,7 +32,7 @@ use crate::liveness::SignOfLife;
 use crate::mllp::{Broken, BrokenReason, Frame};
 use crate::model::{DeviceId, MessageId, SessionId, content_fault_point};
 use crate::pcd::Transaction;
-use crate::store::{MessageRecord, Verdict};
+use crate::store::{CUT, MessageRecord, Verdict};
 use crate::tls::Peer;
 
 /// Decides about the messages of one session.
@@ -86,9 +86,10 @@ impl Inbound {
     ) -> Decision {
         let evaluation = self.evaluation(settings, now);
         match part {
-            Part::Message { frame, miscounted } => {
+            Part::Message { frame, miscounted, envelope } => {
                 content_fault_point("message", &frame.payload);
                 let mut decision = evaluation.frame(frame, expects);
+                decision.record.envelope = envelope.clone();
                 if *miscounted {
                     decision.record.warnings.push(BATCH_MISCOUNTED.to_owned());
                 }
@@ -244,6 +245,7 @@ impl Evaluation<'_> {
         request: AcknowledgementRequest,
     ) -> Decision {
         let header = reading.map(|reading| reading.message.header());
+        let record = self.fitting(record);
         let storage = self.storage(&record);
         let diagnostic = (storage != Storage::Stored).then_some(NOT_STORED);
         let answer = self.answering().render(header.as_ref(), Some(rejection), request, diagnostic);
@@ -268,12 +270,18 @@ impl Evaluation<'_> {
 
     fn broken(self, broken: &Broken) -> Decision {
         let rejection = Rejection::from(broken.reason);
+        let is_cut = broken.bytes.len() > MAX_CUT_COPY
+            || matches!(broken.reason, BrokenReason::TooLarge | BrokenReason::MemoryLimit);
+        let bytes = beginning(&broken.bytes, MAX_CUT_COPY);
         // The header of a frame that is only too large can be read, and its sender answered.
-        let reading = Reading::header_of(&broken.bytes);
-        let record = match &reading {
-            Some(reading) => self.record(reading, broken.bytes.clone()),
-            None => self.origin.raw_record(broken.bytes.clone(), Vec::new(), self.now),
+        let reading = Reading::header_of(&bytes);
+        let mut record = match &reading {
+            Some(reading) => self.record(reading, bytes.clone()),
+            None => self.origin.raw_record(bytes.clone(), Vec::new(), self.now),
         };
+        if is_cut {
+            record.warnings.push(CUT.to_owned());
+        }
         let expects_answer = match broken.reason {
             BrokenReason::TooLarge | BrokenReason::MemoryLimit => reading.is_some(),
             BrokenReason::Utf16 => true,
@@ -335,10 +343,24 @@ impl Evaluation<'_> {
         }
     }
 
+    /// The rejected message as it is stored: the beginning only, if the device may not have so many bytes
+    /// stored in this hour.
+    fn fitting(self, mut record: MessageRecord) -> MessageRecord {
+        let limits = &self.settings.config().messages;
+        let longest = (limits.rejected_bytes_per_hour / CUT_COPIES_PER_HOUR).min(MAX_CUT_COPY);
+        if record.raw.len() > longest && cost(&record) > self.share.rejection_room(limits, self.now) {
+            record.raw = beginning(&record.raw, longest);
+            record.identities.clear();
+            if !record.warnings.iter().any(|warning| warning == CUT) {
+                record.warnings.push(CUT.to_owned());
+            }
+        }
+        record
+    }
+
     /// Whether a rejected message is stored. Its identities take space in an index too.
     fn storage(self, record: &MessageRecord) -> Storage {
-        let bytes = record.raw.len() + record.identities.len() * IDENTITY_BYTES;
-        self.share.take_rejection(bytes, &self.settings.config().messages, self.now)
+        self.share.take_rejection(cost(record), &self.settings.config().messages, self.now)
     }
 
     /// The audit row of a message that names a device for which its sender may not speak.
@@ -377,6 +399,16 @@ impl Evaluation<'_> {
     }
 }
 
+/// The bytes that a rejected message takes.
+fn cost(record: &MessageRecord) -> usize {
+    record.raw.len() + record.identities.len() * IDENTITY_BYTES
+}
+
+/// At most `length` bytes of the beginning. A copy, where it is shorter: it must not hold the whole.
+fn beginning(bytes: &Bytes, length: usize) -> Bytes {
+    bytes.get(..length).map_or_else(|| bytes.clone(), Bytes::copy_from_slice)
+}
+
 fn label(reading: Option<&Reading<'_>>, acknowledgement: &'static str) -> Label {
     let transaction = reading.and_then(|reading| reading.transaction);
     Label { transaction: transaction.map_or("other", Transaction::label), acknowledgement }
@@ -384,6 +416,10 @@ fn label(reading: Option<&Reading<'_>>, acknowledgement: &'static str) -> Label 
 
 /// What the answer to a rejected message says when the message is not stored.
 const NOT_STORED: &str = "the device has too many rejected messages, this one is not stored";
+/// The most of a frame that is not kept whole.
+const MAX_CUT_COPY: usize = 1 << 20;
+/// How many copies that are not whole fit what a device may have stored in an hour.
+const CUT_COPIES_PER_HOUR: usize = 4;
 /// Bytes that a row in the index of identities takes.
 const IDENTITY_BYTES: usize = 64;
 /// The rejection code of an acknowledgement that no message of ours waits for.

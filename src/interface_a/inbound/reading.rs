@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::hl7::{Message, Unreadable, batch};
-use crate::mllp::Frame;
+use crate::hl7::batch::{self, Batch, Envelope};
+use crate::hl7::{Message, Unreadable};
+use crate::mllp::{CR, Frame};
 use crate::pcd::{Claims, Transaction};
 
 /// One message of a frame, or a line between the messages of a batch. Each is stored and answered on its own.
@@ -15,6 +16,8 @@ pub(crate) enum Part {
         frame: Frame,
         /// Whether the trailer of the batch states another number of messages than it holds.
         miscounted: bool,
+        /// The lines of the batch that it is in (FHS, BHS, BTS, FTS); empty without one.
+        envelope: Bytes,
     },
     Stray(Frame),
 }
@@ -34,22 +37,38 @@ impl Part {
     pub(crate) fn split(frame: Frame) -> Vec<Self> {
         let batch = match batch::split(&frame.payload) {
             Some(batch) if !batch.messages.is_empty() => batch,
-            _ => return vec![Self::Message { frame, miscounted: false }],
+            _ => return vec![Self::whole(frame)],
         };
         let part =
             |range: Range<usize>| Frame { payload: frame.payload.slice(range), deviations: frame.deviations };
-        let miscounted = batch.miscounted;
-        let messages =
-            batch.messages.into_iter().map(|range| Self::Message { frame: part(range), miscounted });
-        messages.chain(batch.strays.into_iter().map(|range| Self::Stray(part(range)))).collect()
+        let Batch { messages, envelopes, strays, miscounted } = batch;
+        let mut parts = Vec::with_capacity(messages.len() + strays.len());
+        for envelope in envelopes {
+            let lines = lines_of(&frame.payload, &envelope);
+            let enclosed = messages.get(envelope.messages).unwrap_or_default().iter().cloned();
+            let message = |range| Self::Message { frame: part(range), miscounted, envelope: lines.clone() };
+            parts.extend(enclosed.map(message));
+        }
+        parts.extend(strays.into_iter().map(|range| Self::Stray(part(range))));
+        parts
+    }
+
+    /// A message that is not in a batch.
+    pub(in crate::interface_a) const fn whole(frame: Frame) -> Self {
+        Self::Message { frame, miscounted: false, envelope: Bytes::new() }
     }
 }
 
 impl Part {
     /// Whether it takes long to evaluate and to store.
-    pub(in crate::interface_a) fn is_large(&self) -> bool {
+    pub(in crate::interface_a) const fn is_large(&self) -> bool {
+        is_large(self.len())
+    }
+
+    /// Its bytes.
+    pub(in crate::interface_a) const fn len(&self) -> usize {
         let (Self::Message { frame, .. } | Self::Stray(frame)) = self;
-        is_large(frame.payload.len())
+        frame.payload.len()
     }
 }
 
@@ -85,6 +104,16 @@ impl<'m> Reading<'m> {
             self.warnings.push(code.to_owned());
         }
     }
+}
+
+/// The lines of an envelope, each ended by a carriage return. A copy: it outlives the frame.
+fn lines_of(payload: &Bytes, envelope: &Envelope) -> Bytes {
+    let mut lines = Vec::new();
+    for line in envelope.lines() {
+        lines.extend_from_slice(payload.get(line).unwrap_or_default().trim_ascii());
+        lines.push(CR);
+    }
+    lines.into()
 }
 
 /// The stable words for how a frame deviates from MLLP.

@@ -81,6 +81,7 @@ impl Origin {
             alerts: Vec::new(),
             raw,
             acknowledgement: Bytes::new(),
+            envelope: Bytes::new(),
             reconsideration: None,
         }
     }

@@ -286,3 +286,40 @@ fn a_device_that_learns_may_name_what_no_other_entry_has_until_its_time_is_over(
     let decision = evaluate_with(config, vec![listed], whole(&frame_about(OTHER, "1")));
     assert!(matches!(decision.outcome, Outcome::Violation), "a list is enforced");
 }
+
+fn is_cut(record: &MessageRecord) -> bool {
+    record.warnings.iter().any(|warning| warning == CUT)
+}
+
+#[test]
+fn of_a_frame_that_is_too_large_the_beginning_is_kept_and_says_so() {
+    let large = [&frame("1")[1..frame("1").len() - 2], &vec![b'x'; 3 << 20]].concat();
+    let decision = broken(BrokenReason::TooLarge, &large);
+    assert!(is_cut(&decision.record) && decision.record.raw == large[..MAX_CUT_COPY]);
+    assert_eq!(
+        (decision.storage, codes(&decision.record.acknowledgement)),
+        (Storage::Stored, vec!["CR".into()])
+    );
+    let decision = broken(BrokenReason::EndOfStream, &frame("1"));
+    assert!(!is_cut(&decision.record) && decision.record.raw == frame("1"), "all that came");
+}
+
+// A report that is rejected by mistake is as large as a device's share of an hour.
+#[test]
+fn of_a_rejected_message_that_exceeds_the_share_of_its_device_the_beginning_is_kept() {
+    let foreign = frame_about(OTHER, "1");
+    let message = |bytes: usize| {
+        let note = format!("NTE|1||{}\r", "x".repeat(bytes));
+        whole(&[&foreign[..foreign.len() - 2], note.as_bytes(), b"\x1C\r"].concat())
+    };
+    let decision = evaluate(message(3 << 20));
+    assert!(!is_cut(&decision.record) && decision.record.raw.len() > 3 << 20);
+    let decision = evaluate(message(10 << 20));
+    assert_eq!(decision.record.verdict.rejection(), Some("identity-mismatch"));
+    assert_eq!((decision.storage, decision.record.raw.len()), (Storage::Stored, MAX_CUT_COPY));
+    assert!(is_cut(&decision.record));
+    let mut small = config();
+    small.messages.rejected_bytes_per_hour = 40_000;
+    let decision = evaluate_with(small, vec![device()], message(50_000));
+    assert_eq!((decision.storage, decision.record.raw.len()), (Storage::Stored, 10_000));
+}

@@ -1,6 +1,11 @@
 //! The bytes of a peer that are not decoded yet.
 
-use bytes::BytesMut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::interface_a::frame_memory::SMALL_FRAME;
 
 /// A buffer that grows with a frame, up to the largest frame, and is small again after it.
 #[derive(Debug, Default)]
@@ -46,6 +51,45 @@ impl Buffer {
             self.bytes = BytesMut::from(&*self.bytes);
             self.holds_large_frame = false;
         }
+    }
+}
+
+/// Bytes of the large frames of a session that are complete, for as long as anything refers to them: until
+/// the last message in them is stored.
+#[derive(Debug, Default)]
+pub(super) struct HeldFrames(Arc<AtomicUsize>);
+
+/// The payload of a large frame.
+struct HeldFrame {
+    payload: Bytes,
+    held: Arc<AtomicUsize>,
+}
+
+impl HeldFrames {
+    /// The payload of a frame, which counts while it exists if it is large.
+    pub(super) fn hold(&self, payload: Bytes) -> Bytes {
+        if payload.len() <= SMALL_FRAME {
+            return payload;
+        }
+        self.0.fetch_add(payload.len(), Ordering::Relaxed);
+        Bytes::from_owner(HeldFrame { payload, held: Arc::clone(&self.0) })
+    }
+
+    /// How many there are now.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl AsRef<[u8]> for HeldFrame {
+    fn as_ref(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+impl Drop for HeldFrame {
+    fn drop(&mut self) {
+        self.held.fetch_sub(self.payload.len(), Ordering::Relaxed);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::interface_a::inbound::Label;
 use crate::interface_a::pending_replies::PendingReplies;
 use crate::interface_a::unawaited::UnawaitedAnswer;
 use crate::liveness::SignOfLife;
+use crate::mllp::BrokenReason;
 use crate::store::MessageRecord;
 
 /// One moment, by both clocks.
@@ -53,6 +54,8 @@ pub(in crate::interface_a) enum Effect {
     Count(Label, Instant),
     /// Count a frame that deviates from MLLP, by the stable word for how.
     Deviated(&'static str),
+    /// Log that a frame was not read to its end, after so many bytes.
+    Refused(BrokenReason, usize),
     /// Count a rejected message, by the stable code of the reason.
     Rejected(String),
     /// Count a rejected message that is not stored.

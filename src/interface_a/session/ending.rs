@@ -25,6 +25,10 @@ impl Session {
     /// Refuses the frame that has begun, because incomplete frames hold too much memory. Its beginning is
     /// stored; the sender is asked to send it again.
     pub(in crate::interface_a) fn refuse_frame(&mut self, now: Now) {
+        // It may be complete meanwhile.
+        if !self.codec.in_frame() {
+            return;
+        }
         if let Some(Broken { bytes, reason }) =
             self.codec.abandon(&mut self.buffer.bytes, Interruption::MemoryLimit)
         {

@@ -22,8 +22,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio_util::codec::Decoder as _;
 
-use self::buffer::Buffer;
 pub(super) use self::buffer::READ_SIZE;
+use self::buffer::{Buffer, HeldFrames};
 pub(super) use self::effect::{Context, Effect, Now, Ticket};
 use self::in_flight::{InFlight, PendingAnswer, take_pending};
 use self::phase::{Phase, answer_timeout, end_after};
@@ -52,6 +52,7 @@ pub(super) struct Session {
     settings: Settings,
     codec: Codec,
     buffer: Buffer,
+    held: HeldFrames,
     /// Parts of a frame that wait until fewer messages are in flight: a batch may hold more than the limit.
     backlog: VecDeque<Part>,
     in_flight: VecDeque<InFlight>,
@@ -87,6 +88,7 @@ impl Session {
             slowed_until: None,
             settings,
             buffer: Buffer::default(),
+            held: HeldFrames::default(),
             backlog: VecDeque::new(),
             in_flight: VecDeque::new(),
             has_large_turn: false,
@@ -115,6 +117,11 @@ impl Session {
     /// What the buffer holds of an incomplete frame once it has space for the next read; 0 between frames.
     pub(super) fn frame_bytes(&self) -> usize {
         if self.codec.in_frame() { self.buffer.wanted(self.config().interface_a.max_frame) } else { 0 }
+    }
+
+    /// Bytes of large frames that are complete, and not stored yet.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.bytes()
     }
 
     /// Makes space for the next read.
@@ -157,14 +164,14 @@ impl Session {
         self.has_more && self.has_capacity()
     }
 
-    /// Whether a large message waits for it: that takes long, and the connection chooses when and where.
-    pub(super) fn large_message_waits(&self) -> bool {
-        self.has_capacity() && self.backlog.front().is_some_and(Part::is_large)
+    /// The bytes of a large message that waits for it: the connection chooses when and where.
+    pub(super) fn waiting_large_message(&self) -> Option<usize> {
+        self.backlog.front().filter(|part| part.is_large() && self.has_capacity()).map(Part::len)
     }
 
     /// Evaluates the messages that wait.
     pub(super) fn evaluate(&mut self, now: Now) {
-        self.has_large_turn = self.large_message_waits();
+        self.has_large_turn = self.waiting_large_message().is_some();
         self.read_frames(now);
     }
 
@@ -356,9 +363,10 @@ impl Session {
 
     fn take(&mut self, received: Received, now: Now) {
         match received {
-            Received::Frame(frame) => {
+            Received::Frame(mut frame) => {
                 self.is_truncated_run = false;
                 self.buffer.frame_taken(frame.payload.len());
+                frame.payload = self.held.hold(frame.payload);
                 let deviations = frame.deviations.iter().map(|deviation| Effect::Deviated(deviation.code()));
                 self.effects.extend(deviations);
                 self.backlog.extend(Part::split(frame));
@@ -368,6 +376,9 @@ impl Session {
                 self.buffer.frame_taken(broken.bytes.len());
                 if !broken.reason.must_close() {
                     self.violations = self.violations.saturating_add(1);
+                }
+                if matches!(broken.reason, BrokenReason::TooLarge | BrokenReason::MemoryLimit) {
+                    self.effects.push_back(Effect::Refused(broken.reason, broken.bytes.len()));
                 }
                 let is_truncated = broken.reason == BrokenReason::Truncated;
                 // A peer decides how many frames it breaks, so it must not decide how many rows that makes.

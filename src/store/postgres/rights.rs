@@ -49,11 +49,12 @@ const fn always(table: &'static str, privileges: &'static [&'static str]) -> Rig
 }
 
 /// Every table of the schema is here. The triggers of `message` write `message_identity` as its owner.
-pub(in crate::store) const RIGHTS: [Rights; 22] = [
+pub(in crate::store) const RIGHTS: [Rights; 24] = [
     always("_sqlx_migrations", &["SELECT"]),
     always("message", &["SELECT", "INSERT"]),
     always("message_identity", &["SELECT"]),
     always("alert_report", &["SELECT", "INSERT", "UPDATE"]),
+    always("envelope", &["SELECT", "INSERT"]),
     always("reconsidered", &["SELECT", "INSERT"]),
     always("outbox", &["SELECT", "INSERT", "UPDATE"]),
     always("audit", &["SELECT", "INSERT"]),
@@ -68,6 +69,7 @@ pub(in crate::store) const RIGHTS: [Rights; 22] = [
     always("confirmed_clock", &["SELECT", "INSERT", "UPDATE"]),
     Rights { table: "message", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "alert_report", privileges: &["DELETE"], need: Need::RemovingMessages },
+    Rights { table: "envelope", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "reconsidered", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "outbox", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "audit", privileges: &["DELETE"], need: Need::RemovingAudit },

@@ -61,13 +61,7 @@ pub(super) async fn write(
     let mut trail = Vec::with_capacity(entries.len());
     for Entry { at, write } in entries {
         match write {
-            Write::Message { record, .. }
-                if record.alerts.is_empty()
-                    && record.not_allowed.is_empty()
-                    && record.reconsideration.is_none() =>
-            {
-                trail.push((*at, record.event()));
-            }
+            Write::Message { record, .. } if record.is_plain() => trail.push((*at, record.event())),
             // What it says of the certificate of a device is kept beside the trail.
             Write::Audit(event) if unfit_certificate::concerns(event) => return Ok(None),
             // A signature also moves the recorded end of the chain, and what an operator does is read back.

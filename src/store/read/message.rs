@@ -92,7 +92,15 @@ impl Reader {
         statement.push_bind(id.as_bytes().as_slice());
         let found = self.fetch(statement).await?.first().map(stored_message).transpose()?;
         let Some(message) = found else { return Ok(None) };
-        Ok(Some(StoredMessage { reconsidered: self.reconsidered(id).await?, ..message }))
+        let (envelope, reconsidered) = (self.envelope(id).await?, self.reconsidered(id).await?);
+        Ok(Some(StoredMessage { envelope, reconsidered, ..message }))
+    }
+
+    /// The lines of the batch that this message came in.
+    async fn envelope(&self, id: MessageId) -> Result<Bytes, StoreError> {
+        let rows = self.fetch(Statement::new(SELECT_ENVELOPE).bind(id.as_bytes().as_slice())).await?;
+        let lines = rows.first().map(|row| row.get::<Vec<u8>>("lines")).transpose()?;
+        Ok(lines.unwrap_or_default().into())
     }
 
     /// What this message became, or what it was, if it was rejected and accepted later.
@@ -256,11 +264,14 @@ fn stored_message(row: &Row) -> Result<StoredMessage, StoreError> {
         identities: row.list("identities", "message.identities")?,
         raw,
         acknowledgement: Bytes::from(row.get::<Vec<u8>>("acknowledgement")?),
+        envelope: Bytes::new(),
         reconsidered: None,
     })
 }
 
 const CONTROL_ID: &str = " AND substr(control_id, 1, 256) = ";
+
+const SELECT_ENVELOPE: &str = "SELECT lines FROM envelope WHERE message = $1";
 
 const SELECT_RECONSIDERED: &str =
     "SELECT original, message, at, actor FROM reconsidered WHERE original = $1 OR message = $1";

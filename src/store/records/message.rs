@@ -49,6 +49,9 @@ pub struct MessageRecord {
     pub raw: Bytes,
     /// The acknowledgement; may be empty.
     pub acknowledgement: Bytes,
+    /// The lines of the batch that it came in (FHS, BHS, BTS, FTS), each with a carriage return; empty
+    /// without.
+    pub envelope: Bytes,
     /// For a message that was rejected before and is accepted now on behalf of an operator.
     pub reconsideration: Option<Box<Reconsideration>>,
 }
@@ -167,6 +170,9 @@ pub struct StoredMessage {
     pub is_intact: bool,
     /// The acknowledgement that was sent; of a message that was reconsidered, what a resend is answered with.
     pub acknowledgement: Bytes,
+    /// The lines of the batch that it came in (FHS, BHS, BTS, FTS), each with a carriage return; empty
+    /// without.
+    pub envelope: Bytes,
     /// If it was rejected and accepted later, as either of the two messages.
     pub reconsidered: Option<Reconsidered>,
 }
@@ -319,6 +325,14 @@ impl MessageRecord {
         }
     }
 
+    /// Whether it has rows in no table but that of messages, once its identities are known to be allowed.
+    pub(in crate::store) fn is_plain(&self) -> bool {
+        self.alerts.is_empty()
+            && self.not_allowed.is_empty()
+            && self.envelope.is_empty()
+            && self.reconsideration.is_none()
+    }
+
     /// The audit row of the message, written in the same transaction.
     pub(in crate::store) fn event(&self) -> Event {
         let (message, session, device) = (self.id, self.session, self.device.clone());
@@ -379,6 +393,9 @@ pub(in crate::store) fn first_id(since: Timestamp) -> [u8; 16] {
     let milliseconds = u64::try_from(since.as_millisecond()).unwrap_or(0);
     (u128::from(milliseconds) << 80).to_be_bytes()
 }
+
+/// The warning of a rejected message of which only the beginning is stored.
+pub const CUT: &str = "cut";
 
 /// The warning of a message that was rejected first, and accepted later on behalf of an operator.
 pub const RECONSIDERED: &str = "reconsidered";

@@ -18,6 +18,7 @@ battery! {
     an_unreadable_row_is_reported_as_damage,
     queued_entries_are_written_before_the_store_closes,
     listings_of_large_rows_are_bounded,
+    each_of_several_reconsidered_messages_is_on_record,
 }
 
 async fn a_recorded_message_reads_back_byte_for_byte_from_another_connection(place: TestStore) {
@@ -376,4 +377,24 @@ async fn listings_of_large_rows_are_bounded(place: TestStore) {
     let trail = AuditFilter { event: Some("message-accepted".to_owned()), ..TRAIL };
     let (rows, is_cut) = store.audit_page(&trail, 1000).await.unwrap();
     assert!(is_cut && !rows.is_empty() && rows.len() < 20, "{}", rows.len());
+}
+
+async fn each_of_several_reconsidered_messages_is_on_record(place: TestStore) {
+    let store = place.open().await;
+    for number in ["1", "2", "3"] {
+        let rejected = place.rejected(number, b"MSH|");
+        store.record(rejected.clone()).await.unwrap();
+        let reconsideration = Reconsideration {
+            original: rejected.id,
+            rejection: "identity-mismatch".to_owned(),
+            actor: "alice".to_owned(),
+        };
+        let record = MessageRecord {
+            reconsideration: Some(Box::new(reconsideration)),
+            ..place.record(number, b"MSH|")
+        };
+        store.record(record.clone()).await.unwrap();
+        let shown = store.message(rejected.id).await.unwrap().unwrap().reconsidered;
+        assert_eq!(shown.map(|shown| shown.message), Some(record.id), "{number}");
+    }
 }

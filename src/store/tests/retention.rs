@@ -14,6 +14,7 @@ battery! {
     audit_rows_cannot_be_deleted_outside_of_retention,
     large_messages_are_compressed_and_read_unchanged,
     messages_that_are_expensive_to_delete_are_deleted_in_smaller_batches,
+    the_lines_of_a_batch_go_with_their_message,
     a_message_is_deleted_only_when_identifier_and_receipt_are_both_old,
 }
 
@@ -58,6 +59,26 @@ async fn old_messages_are_deleted_in_small_audited_batches(place: TestStore) {
     assert_eq!(store.prune_messages(before + Duration::from_secs(1)).await.unwrap(), 2);
     // A resend of a deleted message is a new message.
     assert!(matches!(store.record(place.record("0", b"old")).await.unwrap(), RecordOutcome::Stored(_)));
+}
+
+async fn the_lines_of_a_batch_go_with_their_message(place: TestStore) {
+    let store = place.open().await;
+    let enclosed = |id, n| {
+        let envelope = Bytes::from_static(b"BHS|^~\\&\rBTS|1\r");
+        MessageRecord { envelope, ..with_id(place.record(id, b"enclosed"), n) }
+    };
+    // The first message opens the chain; what follows it is the common case of each database.
+    store.record(with_id(place.record("0", b"alone"), 0)).await.unwrap();
+    let old = enclosed("1", 1);
+    store.record(old.clone()).await.unwrap();
+    place.clock.advance(Duration::from_secs(60));
+    let new = enclosed("2", 2);
+    store.record(new.clone()).await.unwrap();
+    assert_eq!(store.message(old.id).await.unwrap().unwrap().envelope, old.envelope);
+    assert_eq!(store.prune_messages(place.clock.now()).await.unwrap(), 2);
+    let mut connection = place.connect_directly().await;
+    assert_eq!(connection.texts("SELECT CAST(count(*) AS TEXT) FROM envelope").await, ["1"]);
+    assert_eq!(store.message(new.id).await.unwrap().unwrap().envelope, new.envelope);
 }
 
 /// The number of old messages; `PCD_TEST_OLD_ROWS=200000 cargo test --lib senders_are_served --

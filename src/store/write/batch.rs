@@ -15,7 +15,8 @@ use crate::store::write::connection::Connection;
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::{
-    alert, clock, directory, identity, outbox, read_back, reconsidered, retention, unfit_certificate,
+    alert, clock, directory, envelope, identity, outbox, read_back, reconsidered, retention,
+    unfit_certificate,
 };
 
 /// The result of a committed batch.
@@ -234,6 +235,7 @@ async fn apply_messages(
         trail.push((message.at, message.record.event()));
         identity::record_identities(connection, message).await?;
         alert::record_reports(connection, message).await?;
+        envelope::record(connection, message).await?;
         reconsidered::record(connection, message).await?;
     }
     Ok(outcomes)
@@ -269,6 +271,7 @@ async fn apply_entry(
             let removed = retention::delete_messages(connection, *first, *before, *limit).await?;
             let orders = outbox::delete_settled(connection, *before, *limit).await?;
             alert::delete_reports(connection, *before, *limit).await?;
+            envelope::delete(connection, *before, *limit).await?;
             reconsidered::delete(connection, *before, *limit).await?;
             let (rows, removed) = (removed.count + orders, Box::new(removed));
             if rows > 0 {

@@ -90,6 +90,7 @@ impl Entry {
             (Write::Message { record, .. }, Write::Message { record: other, .. }) => {
                 record.alerts.is_empty() == other.alerts.is_empty()
                     && record.not_allowed.is_empty() == other.not_allowed.is_empty()
+                    && record.envelope.is_empty() == other.envelope.is_empty()
                     && record.reconsideration.is_none() == other.reconsideration.is_none()
             }
             (Write::Audit(event), Write::Audit(other)) => {
@@ -107,7 +108,8 @@ impl Entry {
             + content.bytes.len() / BYTES_PER_WORK
             + record.identities.len() / IDENTITIES_PER_WORK
             + record.not_allowed.len().min(MAX_SEEN_IN_MESSAGE)
-            + record.alerts.len();
+            + record.alerts.len()
+            + usize::from(!record.envelope.is_empty());
         u32::try_from(work).unwrap_or(u32::MAX)
     }
 
@@ -122,7 +124,12 @@ impl Entry {
                     .chain(&record.not_allowed)
                     .map(|text| text.len() + TEXT_BYTES)
                     .sum();
-                content.bytes.len().saturating_add(record.acknowledgement.len()).saturating_add(identities)
+                let envelope = record.envelope.len();
+                content
+                    .bytes
+                    .len()
+                    .saturating_add(record.acknowledgement.len() + envelope)
+                    .saturating_add(identities)
             }
             Write::Outbox(OutboxChange::Queue(message)) => message.raw.len(),
             _ => 0,

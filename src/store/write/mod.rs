@@ -9,6 +9,7 @@ pub(in crate::store) mod clock;
 pub(in crate::store) mod connection;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod entry;
+pub(in crate::store) mod envelope;
 pub(in crate::store) mod identity;
 pub(in crate::store) mod incoming;
 pub(in crate::store) mod lanes;

@@ -21,12 +21,15 @@ enum Attack {
     TooManyIdentities,
     /// 2 MiB without anything else.
     Large,
+    /// The largest messages by default: 16 MiB.
+    Largest,
     /// The smallest messages that are accepted.
     Tiny,
 }
 
 impl Attack {
-    const ALL: [Self; 4] = [Self::Identities, Self::TooManyIdentities, Self::Large, Self::Tiny];
+    const ALL: [Self; 5] =
+        [Self::Identities, Self::TooManyIdentities, Self::Large, Self::Largest, Self::Tiny];
 
     fn message(self, id: &str) -> Vec<u8> {
         let named = |count: usize| {
@@ -44,6 +47,7 @@ impl Attack {
             Self::Identities => named(1000).into_bytes(),
             Self::TooManyIdentities => named(24_000).into_bytes(),
             Self::Large => large("HOSTILE", id, 1_990_000),
+            Self::Largest => large("HOSTILE", id, 16_700_000),
             Self::Tiny => message("HOSTILE", id).to_vec(),
         }
     }

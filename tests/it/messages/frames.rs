@@ -1,5 +1,8 @@
 //! Frames, and what is none.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{NAME, Scene, codes, text};
 use crate::harness::{Site, eventually, field, framed};
 
@@ -37,6 +40,42 @@ fn a_frame_that_is_too_large_is_refused_and_ends_the_connection() {
     assert_eq!(scene.end(), "frame-too-large");
     let kept = &scene.listed(&["--rejected"])[0];
     assert_eq!((&kept["rejection"], &kept["size"]), (&"too-large".into(), &(4 * 1024).into()));
+}
+
+#[test]
+fn the_lines_of_a_batch_are_kept_with_each_of_its_messages() {
+    Site::on_each_store().into_iter().for_each(the_lines_of_a_batch_are_kept_with_each_of_its_messages_on);
+}
+
+fn the_lines_of_a_batch_are_kept_with_each_of_its_messages_on(site: Site) {
+    let mut scene = Scene::new(site);
+    let (one, two) = (text(NAME, "ONE"), text(NAME, "TWO"));
+    let envelope =
+        ["FHS|^~\\&|FILER||||20260101", "BHS|^~\\&|GATEWAY||||20260102||||BATCH-7", "BTS|2", "FTS|1"];
+    let empty = "BHS|^~\\&|GATEWAY||||||||EMPTY\rBTS|0\r";
+    let [file, header, trailer, end] = envelope;
+    scene.send(&format!("{file}\r{empty}{header}\r{one}{two}{trailer}\r{end}\r"));
+    for id in ["ONE", "TWO"] {
+        assert_eq!(scene.wire.verdict(), ("CA".to_owned(), id.to_owned()));
+    }
+    scene.ask(&text(NAME, "ALONE"));
+    let expected = envelope.map(|line| format!("{line}\r")).concat();
+    let exported = scene.platform.cli().json(&["message", "export"]);
+    for export in exported.iter().filter(|export| export["rejection"].is_null()) {
+        let id = export["id"].as_str().unwrap();
+        let shown = scene.platform.cli().run(&["message", "show", id]);
+        if export["control-id"] == "ALONE" {
+            assert!(export.get("batch").is_none() && export.get("envelope").is_none(), "{export}");
+            assert!(!shown.contains("batch"), "{shown}");
+            continue;
+        }
+        let lines = STANDARD.decode(export["envelope"].as_str().unwrap()).unwrap();
+        assert_eq!(String::from_utf8(lines).unwrap(), expected);
+        assert_eq!(export["batch"]["control-id"], "BATCH-7");
+        assert!(shown.contains("control id BATCH-7, of GATEWAY, sent 20260102"), "{shown}");
+    }
+    let kept = scene.listed(&["--rejected"]);
+    assert_eq!(kept.len(), 2, "an envelope without messages has rows of its own: {kept:?}");
 }
 
 #[test]

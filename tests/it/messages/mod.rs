@@ -7,6 +7,7 @@ mod identities;
 mod impersonation;
 mod learning;
 mod reconsider;
+mod reports;
 mod times;
 mod unsent;
 

@@ -121,6 +121,7 @@ impl Bench {
                 Effect::Rejected(code) => self.rejected.push(code),
                 Effect::NotStored => self.not_stored += 1,
                 Effect::Slowed => self.slowed += 1,
+                Effect::Refused(reason, _) => assert!(reason.must_close()),
                 Effect::End(why) => self.end = Some(why),
             }
         }
