@@ -46,6 +46,8 @@ pub struct Metrics {
     pub directory_devices: IntGauge,
     /// Devices that sent regularly and have stopped.
     pub feeds_silent: IntGauge,
+    /// Expected devices of which no message was ever stored.
+    pub devices_missing: IntGauge,
     /// Devices behind gateways that are watched.
     pub feeds_behind: IntGauge,
     /// Messages about a device that is not watched.
@@ -161,6 +163,8 @@ impl Metrics {
             tls_negotiated_total: r.counters("tls_negotiated_total", NEGOTIATED, &["version", "suite"])?,
             directory_devices: r.gauge("directory_devices", "Devices in the current directory")?,
             feeds_silent: r.gauge("feeds_silent", "Devices that sent regularly and have stopped")?,
+            devices_missing: r
+                .gauge("devices_missing", "Expected devices of which nothing was ever stored")?,
             feeds_behind: r.gauge("feeds_behind", "Devices behind gateways that are watched")?,
             feeds_not_watched_total: r.counter(
                 "feeds_not_watched_total",

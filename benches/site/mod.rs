@@ -85,6 +85,8 @@ impl Site {
             status: DeviceStatus::Active,
             issuers: Vec::new(),
             speaks_for: Vec::new(),
+            silent_after: None,
+            expected: false,
             note: String::new(),
             learns_until: None,
             acknowledge: AcknowledgeAs::AsAsked,

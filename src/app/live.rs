@@ -24,6 +24,7 @@ pub(super) struct LiveView {
     pub(super) registry: Registry,
     pub(super) accepting: Accepting,
     pub(super) liveness: Liveness,
+    pub(super) directory: DirectoryHandle,
     pub(super) config: ConfigHandle,
     pub(super) stapling: StapleRefresher,
     pub(super) supervisor: Supervisor,
@@ -78,22 +79,28 @@ impl Live for LiveView {
     }
 
     fn feed(&self, device: &DeviceId) -> Option<FeedView> {
-        Some(self.feed_view(&self.liveness.device(device)?))
+        Some(self.feed_view(device, &self.liveness.device(device)?))
+    }
+
+    fn is_missing(&self, device: &DeviceId) -> bool {
+        self.liveness.is_missing(device)
     }
 
     fn devices_behind(&self, device: &DeviceId) -> Vec<BehindView> {
         let devices = self.liveness.devices_behind(device).into_iter();
         let view = |(name, liveness): (std::sync::Arc<str>, DeviceLiveness)| BehindView {
             identity: name.to_string(),
-            feed: self.feed_view(&liveness),
+            feed: self.feed_view(device, &liveness),
         };
         devices.map(view).collect()
     }
 }
 
 impl LiveView {
-    fn feed_view(&self, liveness: &DeviceLiveness) -> FeedView {
-        let rule = self.config.load().devices.silent_after;
+    /// The messages of a device that sends with the certificate of `via`.
+    fn feed_view(&self, via: &DeviceId, liveness: &DeviceLiveness) -> FeedView {
+        let known = self.directory.load().find(via).and_then(|known| known.silent_after);
+        let rule = known.unwrap_or(self.config.load().devices.silent_after);
         FeedView {
             last: liveness.last_heard().to_string(),
             silent_after_seconds: liveness.silence_threshold(rule).map(|threshold| threshold.as_secs()),

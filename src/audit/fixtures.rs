@@ -106,6 +106,8 @@ pub(crate) fn every_event() -> Vec<Event> {
             speaks_for: speaks_for(),
             issuers: Vec::new(),
             acknowledge: AcknowledgeAs::Accept,
+            silent_after: Some("2m".to_owned()),
+            expected: false,
             actor: actor(),
         },
         Event::DeviceChanged {
@@ -114,6 +116,8 @@ pub(crate) fn every_event() -> Vec<Event> {
             speaks_for: speaks_for(),
             issuers: Vec::new(),
             acknowledge: AcknowledgeAs::AsAsked,
+            silent_after: Some("2m".to_owned()),
+            expected: false,
             actor: actor(),
         },
         Event::DeviceSuspended { device: id(), actor: actor() },

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
+use crate::config::SilentAfter;
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, KeyHash};
 use crate::pcd::IdentityPattern;
@@ -23,6 +24,10 @@ pub struct Device {
     pub issuers: Vec<KeyHash>,
     /// The acknowledgement mode, where its MSH-15 and MSH-16 are wrong.
     pub acknowledge: AcknowledgeAs,
+    /// When the device, or one behind it, counts as silent; `None`: as `[devices] silent-after` says.
+    pub silent_after: Option<SilentAfter>,
+    /// Whether it is missing while no message of it was ever stored.
+    pub expected: bool,
     /// The operator's note.
     pub note: String,
     /// Until when identities that no other entry has are accepted from it. Once that has passed, it is

@@ -138,6 +138,11 @@ impl Directory {
             .is_some_and(|entries| entries.len() > own)
     }
 
+    /// All entries, suspended ones too.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values().map(AsRef::as_ref)
+    }
+
     /// The number of devices and gateways, including suspended ones.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -203,6 +208,8 @@ mod tests {
             speaks_for: vec![],
             issuers: vec![],
             acknowledge: AcknowledgeAs::AsAsked,
+            silent_after: None,
+            expected: false,
             note: String::new(),
             learns_until: None,
         }

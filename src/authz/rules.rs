@@ -96,6 +96,8 @@ mod tests {
             issuers: Vec::new(),
             speaks_for: speaks_for.iter().map(|text| IdentityPattern::from_stored(text).unwrap()).collect(),
             acknowledge: AcknowledgeAs::AsAsked,
+            silent_after: None,
+            expected: false,
             note: String::new(),
             learns_until: None,
         };

@@ -1,8 +1,10 @@
 //! `[devices]`: admission of devices, and the identities in their messages.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::IntoDeserializer as _;
+use serde::de::{IntoDeserializer as _, value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::key::{Key, ReloadClass};
@@ -95,6 +97,38 @@ pub enum SilentAfter {
     Never,
 }
 
+/// A text that says no time after which a device counts as silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("write learned, never, or a whole number of at least 10ms and ms, s, m, h or d, such as 2m")]
+pub struct SilentAfterError;
+
+impl FromStr for SilentAfter {
+    type Err = SilentAfterError;
+
+    fn from_str(text: &str) -> Result<Self, SilentAfterError> {
+        match text {
+            "learned" => Ok(Self::Learned),
+            "never" => Ok(Self::Never),
+            _ => {
+                let after = quantity::duration::deserialize(text.into_deserializer());
+                let after = after.map_err(|_: value::Error| SilentAfterError)?;
+                let is_allowed = (MIN_SILENT_AFTER..=MAX_SILENT_AFTER).contains(&after);
+                is_allowed.then_some(Self::Fixed(after)).ok_or(SilentAfterError)
+            }
+        }
+    }
+}
+
+impl fmt::Display for SilentAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Learned => f.write_str("learned"),
+            Self::Never => f.write_str("never"),
+            Self::Fixed(after) => quantity::duration::serialize(after, f),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for SilentAfter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -108,13 +142,13 @@ impl<'de> Deserialize<'de> for SilentAfter {
 
 impl Serialize for SilentAfter {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Learned => serializer.serialize_str("learned"),
-            Self::Never => serializer.serialize_str("never"),
-            Self::Fixed(after) => quantity::duration::serialize(after, serializer),
-        }
+        serializer.collect_str(self)
     }
 }
+
+/// The range of `silent-after`, as the file has it.
+const MIN_SILENT_AFTER: Duration = Duration::from_millis(10);
+const MAX_SILENT_AFTER: Duration = Duration::from_hours(366 * 24);
 
 // Sessions read the current configuration for each message.
 pub(super) const KEYS: &[Key] = &[

@@ -22,6 +22,8 @@ pub trait Live: std::fmt::Debug + Send + Sync {
     fn staples(&self) -> Vec<KnownStaple>;
     /// When the device last sent a message; `None` before its first message.
     fn feed(&self, device: &DeviceId) -> Option<FeedView>;
+    /// Whether the device is expected and was never heard.
+    fn is_missing(&self, device: &DeviceId) -> bool;
     /// The messages of the devices that send through `device`.
     fn devices_behind(&self, device: &DeviceId) -> Vec<BehindView>;
     /// Why the platform takes no further connections at this moment.

@@ -71,6 +71,8 @@ pub(super) fn device() -> Device {
         status: DeviceStatus::Active,
         speaks_for: Vec::new(),
         issuers: Vec::new(),
+        silent_after: None,
+        expected: false,
         note: String::new(),
         learns_until: None,
         acknowledge: AcknowledgeAs::AsAsked,

@@ -334,6 +334,8 @@ impl InterfaceA {
             speaks_for: Vec::new(),
             issuers: Vec::new(),
             acknowledge: AcknowledgeAs::AsAsked,
+            silent_after: None,
+            expected: false,
             note: "enrolled when it first connected".to_owned(),
             learns_until: None,
         };

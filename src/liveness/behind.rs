@@ -69,6 +69,13 @@ impl Behind {
         self.0.values().filter(|liveness| liveness.is_silent()).count()
     }
 
+    /// When the first of those was heard last that are overdue or silent, and whether one is overdue.
+    pub(super) fn not_heard(&self, now: Timestamp, rule: SilentAfter) -> Option<(Timestamp, bool)> {
+        let missed = self.0.values().filter(|known| known.is_silent() || known.is_overdue(now, rule));
+        let each = missed.map(|known| (known.last_heard(), known.is_overdue(now, rule)));
+        each.reduce(|(first, any), (at, is_overdue)| (first.min(at), any || is_overdue))
+    }
+
     /// Makes room: removes the device that is silent, or has left, the longest.
     pub(super) fn evict(&mut self) -> Option<Arc<str>> {
         let gone = self.0.iter().filter(|(_, liveness)| liveness.is_silent() || liveness.has_left());

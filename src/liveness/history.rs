@@ -18,20 +18,13 @@ use crate::store::{MessageFilter, MessageSummary, RECONSIDERED, Store, StoreErro
 /// messages of those that send for others.
 pub(super) async fn restore(store: &Store, liveness: &Liveness, now: Timestamp) -> Result<(), StoreError> {
     for device in store.devices().await? {
-        let is_for_others = device.kind == DeviceKind::Gateway || !device.speaks_for.is_empty();
-        let limit = if is_for_others { MESSAGES_FOR_OTHERS } else { MESSAGES };
+        let limit = if is_for_others(&device) { MESSAGES_FOR_OTHERS } else { MESSAGES };
         let filter = MessageFilter { device: Some(device.id.clone()), limit, ..MessageFilter::default() };
         let messages = store.messages(&filter).await?;
         let mut own = Vec::new();
         let mut behind: BTreeMap<String, Vec<(Timestamp, Option<Heartbeat>)>> = BTreeMap::new();
-        // A message that was reconsidered came earlier than its place in the list says.
-        let is_sign = |message: &&MessageSummary| {
-            let is_late = message.warnings.iter().any(|code| code == RECONSIDERED);
-            message.verdict.rejection().is_none() && !is_late
-        };
-        for message in messages.iter().rev().filter(is_sign) {
-            let is_read = is_for_others || is_watchdog(message);
-            let sign = if is_read { read(store, message.id, &device).await? } else { SignOfLife::default() };
+        for message in messages.iter().rev().filter(|message| is_sign_of_life(message)) {
+            let sign = sign(store, message, &device).await?;
             let heartbeat = sign.heartbeat.filter(|_| sign.devices.is_empty());
             own.push((message.received_at, heartbeat));
             for name in sign.devices {
@@ -51,6 +44,46 @@ pub(super) async fn restore(store: &Store, liveness: &Liveness, now: Timestamp) 
     Ok(())
 }
 
+/// Learns from the messages of `device` that came to another node since `since`.
+pub(super) async fn catch_up(
+    store: &Store,
+    liveness: &Liveness,
+    device: &Device,
+    since: Timestamp,
+) -> Result<(), StoreError> {
+    let filter = MessageFilter {
+        device: Some(device.id.clone()),
+        since: Some(since),
+        limit: MESSAGES_FOR_OTHERS,
+        ..MessageFilter::default()
+    };
+    let messages = store.messages(&filter).await?;
+    let missed = messages.iter().rev().filter(|message| message.received_at > since);
+    for message in missed.filter(|message| is_sign_of_life(message)) {
+        let sign = sign(store, message, device).await?;
+        liveness.hear_elsewhere(&device.id, message.received_at, &sign);
+    }
+    Ok(())
+}
+
+fn is_for_others(device: &Device) -> bool {
+    device.kind == DeviceKind::Gateway || !device.speaks_for.is_empty()
+}
+
+/// A rejected message is none. One that was reconsidered came earlier than its place in the list says.
+fn is_sign_of_life(message: &MessageSummary) -> bool {
+    let is_late = message.warnings.iter().any(|code| code == RECONSIDERED);
+    message.verdict.rejection().is_none() && !is_late
+}
+
+async fn sign(store: &Store, message: &MessageSummary, device: &Device) -> Result<SignOfLife, StoreError> {
+    if is_for_others(device) || is_watchdog(message) {
+        read(store, message.id, device).await
+    } else {
+        Ok(SignOfLife::default())
+    }
+}
+
 fn is_watchdog(message: &MessageSummary) -> bool {
     let transaction = message.transaction.as_deref();
     transaction.is_some_and(|transaction| transaction.eq_ignore_ascii_case(Transaction::Watchdog.label()))
@@ -65,5 +98,63 @@ async fn read(store: &Store, id: MessageId, device: &Device) -> Result<SignOfLif
 
 /// Messages of a device that are read: one more than the gaps from which a threshold is learned.
 const MESSAGES: u32 = 17;
-/// The same of a certificate that sends for others.
+/// The same of a certificate that sends for others, and of what another node received.
 const MESSAGES_FOR_OTHERS: u32 = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::SilentAfter;
+    use crate::store::MessageRecord;
+    use crate::store::fixtures::{TestStore, gateway};
+
+    /// A store with ten messages of PUMP-1 at intervals of thirty seconds; between them come messages that
+    /// were rejected, and one that was reconsidered.
+    async fn with_history(place: &TestStore) -> (Store, Timestamp) {
+        let store = place.open().await;
+        let device = Device { kind: DeviceKind::Device, speaks_for: Vec::new(), ..gateway("PUMP-1") };
+        store.add_device(device, "alice").await.unwrap();
+        let mut last = place.clock.now();
+        for number in 0..10 {
+            last = place.clock.now();
+            store.record(place.record(&number.to_string(), b"MSH|")).await.unwrap();
+            place.clock.advance(Duration::from_secs(10));
+            store.record(place.rejected(&format!("R{number}"), b"MSH|")).await.unwrap();
+            place.clock.advance(Duration::from_secs(20));
+        }
+        place.clock.advance(Duration::from_mins(10));
+        let warnings = vec![RECONSIDERED.to_owned()];
+        store.record(MessageRecord { warnings, ..place.record("LATE", b"MSH|") }).await.unwrap();
+        store.record(place.rejected("LAST", b"MSH|")).await.unwrap();
+        (store, last)
+    }
+
+    #[tokio::test]
+    async fn what_was_rejected_or_reconsidered_is_no_sign_of_life_after_a_start() {
+        let place = TestStore::new();
+        let (store, last) = with_history(&place).await;
+        let liveness = Liveness::default();
+        restore(&store, &liveness, place.clock.now()).await.unwrap();
+        let known = liveness.device(&"PUMP-1".parse().unwrap()).unwrap();
+        let threshold = known.silence_threshold(SilentAfter::Learned);
+        assert_eq!((known.last_heard(), threshold), (last, Some(Duration::from_secs(90))));
+    }
+
+    #[tokio::test]
+    async fn what_came_to_another_node_is_learned_once() {
+        let place = TestStore::new();
+        let (store, last) = with_history(&place).await;
+        let (liveness, id) = (Liveness::default(), "PUMP-1".parse().unwrap());
+        let device = store.device(&id).await.unwrap().unwrap();
+        let first = last - jiff::SignedDuration::from_secs(270);
+        liveness.hear(&id, first, &SignOfLife::default());
+        for _ in 0..2 {
+            catch_up(&store, &liveness, &device, first).await.unwrap();
+            let known = liveness.device(&id).unwrap();
+            let threshold = known.silence_threshold(SilentAfter::Learned);
+            assert_eq!((known.last_heard(), threshold), (last, Some(Duration::from_secs(90))));
+        }
+    }
+}

@@ -9,6 +9,7 @@
 mod behind;
 mod heartbeat;
 mod history;
+mod missing;
 mod rules;
 mod sign_of_life;
 mod table;

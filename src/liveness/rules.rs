@@ -129,12 +129,16 @@ impl DeviceLiveness {
         if let Some(gap) = self.ended_silence.take() {
             return Some(Change::Resumed { gap });
         }
-        let threshold = self.silence_threshold(rule).filter(|_| self.silent_since.is_none())?;
-        if self.unheard_for(now) <= threshold {
-            return None;
-        }
+        let threshold = self.silence_threshold(rule).filter(|_| self.is_overdue(now, rule))?;
         self.silent_since = Some(self.last_heard);
         Some(Change::Silent { last_heard: self.last_heard, threshold })
+    }
+
+    /// Whether it sent nothing for longer than its threshold, which is not reported yet.
+    #[must_use]
+    pub fn is_overdue(&self, now: Timestamp, rule: SilentAfter) -> bool {
+        let threshold = self.silence_threshold(rule).filter(|_| self.silent_since.is_none());
+        threshold.is_some_and(|threshold| self.unheard_for(now) > threshold)
     }
 
     /// The time since its last message, and since the platform began to listen.

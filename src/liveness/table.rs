@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::behind::{Behind, DevicesBehind};
+use super::missing::MissingDevices;
 use super::rules::{Change, DeviceLiveness};
 use super::sign_of_life::SignOfLife;
-use crate::authz::Directory;
+use crate::authz::{Device, Directory};
 use crate::config::{Devices, SilentAfter};
 use crate::model::DeviceId;
 
@@ -42,6 +44,7 @@ struct Table {
     certificates: HashMap<DeviceId, Certificate>,
     /// The certificate with which each device behind one was heard last.
     via: HashMap<Arc<str>, DeviceId>,
+    missing: MissingDevices,
     limits: FeedLimits,
     /// Messages about devices for which there was no room, since they were counted last.
     not_watched: u64,
@@ -51,6 +54,8 @@ struct Table {
 struct Certificate {
     own: DeviceLiveness,
     behind: Behind,
+    /// When the store was last asked what another node has heard.
+    asked: Option<Timestamp>,
 }
 
 impl Default for FeedLimits {
@@ -82,6 +87,51 @@ impl Liveness {
         for name in &sign.devices {
             table.hear_behind(device, name, at, sign);
         }
+    }
+
+    /// The same of a message that another node received: only what is newer than what is known.
+    pub fn hear_elsewhere(&self, device: &DeviceId, at: Timestamp, sign: &SignOfLife) {
+        let mut table = self.lock();
+        let heartbeat = sign.heartbeat.filter(|_| sign.devices.is_empty());
+        let Some(known) = table.certificates.get_mut(device) else { return };
+        if at > known.own.last_heard() {
+            known.own.hear(at, heartbeat);
+        }
+        for name in &sign.devices {
+            let known = table.certificates.get_mut(device).and_then(|via| via.behind.get_mut(name));
+            if known.is_none_or(|known| at > known.last_heard()) {
+                table.hear_behind(device, name, at, sign);
+            }
+        }
+    }
+
+    /// The certificates of which this node misses messages, and since when: another node may have them. One
+    /// whose silence is reported comes once a minute.
+    pub fn not_heard(
+        &self,
+        directory: &Directory,
+        now: Timestamp,
+        rule: SilentAfter,
+    ) -> Vec<(Arc<Device>, Timestamp)> {
+        let mut found = Vec::new();
+        for (id, Certificate { own, behind, asked }) in &mut self.lock().certificates {
+            let Ok(device) = directory.active(id) else { continue };
+            let rule = device.silent_after.unwrap_or(rule);
+            let is_overdue = own.is_overdue(now, rule);
+            let own = (is_overdue || own.is_silent()).then(|| (own.last_heard(), is_overdue));
+            let all = [own, behind.not_heard(now, rule)].into_iter().flatten();
+            let Some((since, is_overdue)) =
+                all.reduce(|(first, any), (at, is_overdue)| (first.min(at), any || is_overdue))
+            else {
+                continue;
+            };
+            let may_ask = asked.is_none_or(|asked| now.duration_since(asked) >= ASK_INTERVAL);
+            if is_overdue || may_ask {
+                *asked = Some(now);
+                found.push((device, since));
+            }
+        }
+        found
     }
 
     /// Adds what the store knows of `device`; a device that was heard since the start keeps its state.
@@ -116,7 +166,9 @@ impl Liveness {
             is_admitted
         });
         let mut reports = Vec::new();
-        for (device, Certificate { own, behind }) in certificates {
+        for (device, Certificate { own, behind, .. }) in certificates {
+            let known = directory.find(device).and_then(|known| known.silent_after);
+            let rule = known.unwrap_or(rule);
             behind.forget(now).iter().for_each(|name| drop(via.remove(name)));
             let (silent, resumed) = behind.check(now, rule);
             let own = own.check(now, rule).map(Report::Own);
@@ -152,6 +204,36 @@ impl Liveness {
         self.lock().certificates.values().map(silent).sum()
     }
 
+    /// Expected devices that were not heard here for as long as they may be silent, with that time: to be
+    /// looked for in the store.
+    pub fn unheard(
+        &self,
+        directory: &Directory,
+        now: Timestamp,
+        rule: SilentAfter,
+    ) -> Vec<(DeviceId, Duration)> {
+        let Table { certificates, missing, .. } = &mut *self.lock();
+        missing.due(directory, |device| certificates.contains_key(device), now, rule)
+    }
+
+    /// Records whether such a device is missing. Returns whether that is to be reported.
+    #[must_use]
+    pub fn set_missing(&self, device: &DeviceId, is_missing: bool) -> bool {
+        self.lock().missing.set(device, is_missing)
+    }
+
+    /// Whether the device is expected and was never heard.
+    #[must_use]
+    pub fn is_missing(&self, device: &DeviceId) -> bool {
+        self.lock().missing.is_missing(device)
+    }
+
+    /// How many devices are.
+    #[must_use]
+    pub fn missing_devices(&self) -> usize {
+        self.lock().missing.count()
+    }
+
     /// How many devices behind certificates are watched.
     #[must_use]
     pub fn devices_watched_behind(&self) -> usize {
@@ -171,7 +253,7 @@ impl Liveness {
 
 impl Certificate {
     fn new(own: DeviceLiveness) -> Self {
-        Self { own, behind: Behind::default() }
+        Self { own, behind: Behind::default(), asked: None }
     }
 }
 
@@ -214,10 +296,11 @@ impl Table {
     }
 }
 
+/// How often the store is asked for messages of a silent device.
+const ASK_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::liveness::Heartbeat;
     use crate::store::fixtures::gateway;
@@ -251,6 +334,25 @@ mod tests {
 
     fn names(devices: &DevicesBehind) -> Vec<&str> {
         devices.names.iter().map(AsRef::as_ref).collect()
+    }
+
+    // A ward may have its own rule, for what is behind its gateway too.
+    #[test]
+    fn the_rule_of_an_entry_replaces_the_configured_one() {
+        let gateway_with = |silent_after| {
+            let device = Device { silent_after, ..gateway("GW-1") };
+            Directory::from(vec![device])
+        };
+        for (silent_after, second, reports) in [
+            (None, 21, 1),
+            (Some(SilentAfter::Never), 100_000, 0),
+            (Some(SilentAfter::Fixed(Duration::from_secs(5))), 6, 2),
+        ] {
+            let liveness = Liveness::default();
+            liveness.hear(&"GW-1".parse().unwrap(), at(0), &of(&["A"]));
+            let found = liveness.check(&gateway_with(silent_after), at(second), RULE, limits(100, 1000));
+            assert_eq!(found.len(), reports, "{silent_after:?}: {found:?}");
+        }
     }
 
     /// Of 42 monitors behind one gateway, each can stop.

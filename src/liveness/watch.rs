@@ -11,10 +11,10 @@ use super::rules::Change;
 use super::table::{FeedLimits, Liveness, Report};
 use crate::audit::{Event, FeedsBehind};
 use crate::authz::DirectoryHandle;
-use crate::config::ConfigHandle;
+use crate::config::{ConfigHandle, SilentAfter};
 use crate::metrics::Metrics;
 use crate::model::{Clock, DeviceId, explained};
-use crate::store::Store;
+use crate::store::{MessageFilter, Store};
 
 /// Watches the liveness of all devices.
 #[derive(Debug, Clone)]
@@ -55,6 +55,7 @@ impl Watch {
     async fn check(&self) {
         let config = self.config.load();
         let (rule, limits) = (config.devices.silent_after, FeedLimits::from(&config.devices));
+        self.learn_from_other_nodes(rule).await;
         let reports = self.liveness.check(&self.directory.load(), self.clock.now(), rule, limits);
         for (device, report) in reports {
             if let Report::Silent(devices) = &report {
@@ -63,10 +64,40 @@ impl Watch {
             }
             self.store.audit_or_defer(event(device, report)).await;
         }
+        self.look_for_missing(rule).await;
         let count = |devices: usize| i64::try_from(devices).unwrap_or(i64::MAX);
         self.metrics.feeds_silent.set(count(self.liveness.silent_devices()));
+        self.metrics.devices_missing.set(count(self.liveness.missing_devices()));
         self.metrics.feeds_behind.set(count(self.liveness.devices_watched_behind()));
         self.metrics.feeds_not_watched_total.inc_by(self.liveness.take_not_watched());
+    }
+}
+
+impl Watch {
+    /// A device that sends to another node is not silent.
+    async fn learn_from_other_nodes(&self, rule: SilentAfter) {
+        for (device, since) in self.liveness.not_heard(&self.directory.load(), self.clock.now(), rule) {
+            if let Err(error) = history::catch_up(&self.store, &self.liveness, &device, since).await {
+                tracing::debug!(error = %explained(&error), "cannot read what other nodes received");
+                return;
+            }
+        }
+    }
+
+    /// Reports expected devices that were never heard, on any node. The store may have forgotten a device
+    /// that was.
+    async fn look_for_missing(&self, rule: SilentAfter) {
+        for (device, allowed) in self.liveness.unheard(&self.directory.load(), self.clock.now(), rule) {
+            let filter = MessageFilter { device: Some(device.clone()), limit: 1, ..MessageFilter::default() };
+            let Ok(messages) = self.store.messages(&filter).await else { continue };
+            if self.liveness.set_missing(&device, messages.is_empty()) {
+                tracing::warn!(
+                    %device,
+                    seconds = allowed.as_secs(),
+                    "an expected device has sent nothing; device change --not-expected stops this"
+                );
+            }
+        }
     }
 }
 

@@ -124,6 +124,8 @@ pub(crate) fn gateway(name: &str) -> Device {
         issuers: Vec::new(),
         speaks_for: vec!["00A037*".parse().unwrap(), "0004A30000000001".parse().unwrap()],
         acknowledge: AcknowledgeAs::AsAsked,
+        silent_after: None,
+        expected: false,
         note: "ward 7".to_owned(),
         learns_until: None,
     }

@@ -25,6 +25,10 @@ pub struct DeviceView<'a> {
     pub issuers: Vec<String>,
     /// How its messages are acknowledged; `as-asked`: as their MSH-15 and MSH-16 ask.
     pub acknowledge: &'static str,
+    /// When the device, or one behind it, counts as silent; null: as the configuration says.
+    pub silent_after: Option<String>,
+    /// Whether it is missing while no message of it was ever stored.
+    pub expected: bool,
     /// The operator's note.
     pub note: &'a str,
     /// The end of the time in which its identities are learnt, once that has begun; it may have passed.
@@ -52,6 +56,8 @@ pub struct LiveDeviceView<'a> {
     pub sessions: usize,
     /// Null when no message of the device was stored.
     pub feed: Option<FeedView>,
+    /// Whether it is expected, and nothing of it was stored for as long as it may be silent.
+    pub missing: bool,
     /// The devices that send through it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub behind: Vec<BehindView>,
@@ -89,6 +95,8 @@ impl<'a> From<&'a Device> for DeviceView<'a> {
             speaks_for: device.speaks_for.iter().map(ToString::to_string).collect(),
             issuers: device.issuers.iter().map(ToString::to_string).collect(),
             acknowledge: device.acknowledge.as_str(),
+            silent_after: device.silent_after.map(|after| after.to_string()),
+            expected: device.expected,
             note: &device.note,
             learns_until: device
                 .learns_until
@@ -130,7 +138,7 @@ mod tests {
         let device = crate::store::fixtures::gateway("GW-1");
         assert_eq!(
             serde_json::to_string(&DeviceView::from(&device)).unwrap(),
-            r#"{"cn":"GW-1","kind":"gateway","status":"active","speaks-for":["00A037*","0004A30000000001"],"issuers":[],"acknowledge":"as-asked","note":"ward 7"}"#
+            r#"{"cn":"GW-1","kind":"gateway","status":"active","speaks-for":["00A037*","0004A30000000001"],"issuers":[],"acknowledge":"as-asked","silent-after":null,"expected":false,"note":"ward 7"}"#
         );
     }
 }

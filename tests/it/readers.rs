@@ -151,6 +151,8 @@ fn accepted(payload: &[u8]) -> Vec<Vec<u8>> {
         speaks_for: Vec::new(),
         issuers: Vec::new(),
         acknowledge: AcknowledgeAs::AsAsked,
+        silent_after: None,
+        expected: false,
         note: String::new(),
         learns_until: None,
     };

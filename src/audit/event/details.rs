@@ -223,21 +223,44 @@ impl Event {
     /// The device directory.
     fn directory_fields(&self) -> Value {
         match self {
-            Self::DeviceAdded { device, kind, status, speaks_for, issuers, acknowledge, actor } => json!({
+            Self::DeviceAdded {
+                device,
+                kind,
+                status,
+                speaks_for,
+                issuers,
+                acknowledge,
+                silent_after,
+                expected,
+                actor,
+            } => json!({
                 "device": device.as_str(),
                 "kind": kind.as_str(),
                 "status": status.as_str(),
                 "speaks-for": speaks_for,
                 "issuers": issuers,
                 "acknowledge": acknowledge.as_str(),
+                "silent-after": silent_after,
+                "expected": expected,
                 "actor": actor,
             }),
-            Self::DeviceChanged { device, kind, speaks_for, issuers, acknowledge, actor } => json!({
+            Self::DeviceChanged {
+                device,
+                kind,
+                speaks_for,
+                issuers,
+                acknowledge,
+                silent_after,
+                expected,
+                actor,
+            } => json!({
                 "device": device.as_str(),
                 "kind": kind.as_str(),
                 "speaks-for": speaks_for,
                 "issuers": issuers,
                 "acknowledge": acknowledge.as_str(),
+                "silent-after": silent_after,
+                "expected": expected,
                 "actor": actor,
             }),
             Self::DeviceSuspended { device, actor }

@@ -224,6 +224,10 @@ pub enum Event {
         issuers: Vec<String>,
         /// Its acknowledgement mode.
         acknowledge: AcknowledgeAs,
+        /// When it counts as silent; `None`: as configured.
+        silent_after: Option<String>,
+        /// Whether it is missing until it was heard.
+        expected: bool,
         /// The actor.
         actor: String,
     },
@@ -239,6 +243,10 @@ pub enum Event {
         issuers: Vec<String>,
         /// Its acknowledgement mode.
         acknowledge: AcknowledgeAs,
+        /// When it counts as silent; `None`: as configured.
+        silent_after: Option<String>,
+        /// Whether it is missing until it was heard.
+        expected: bool,
         /// The actor.
         actor: String,
     },

@@ -103,6 +103,8 @@ async fn add_devices(
             acknowledge: AcknowledgeAs::AsAsked,
             issuers: Vec::new(),
             speaks_for: simulated.speaks_for.iter().map(|id| id.parse()).collect::<Result<_, _>>()?,
+            silent_after: None,
+            expected: false,
             note: simulated.title.to_owned(),
             learns_until: None,
         };

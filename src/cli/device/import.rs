@@ -128,6 +128,8 @@ fn device(record: &Record, columns: &[Column]) -> Result<Device, Fault> {
             "" => AcknowledgeAs::AsAsked,
             word => word.parse().map_err(Fault::Acknowledge)?,
         },
+        silent_after: None,
+        expected: false,
         note: field(Column::Note).to_owned(),
         learns_until: None,
     })

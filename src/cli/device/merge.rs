@@ -81,6 +81,8 @@ fn united(kept: Device, other: &Device) -> Device {
         united.status = DeviceStatus::Suspended;
     }
     united.learns_until = united.learns_until.or(other.learns_until);
+    united.silent_after = united.silent_after.or(other.silent_after);
+    united.expected |= other.expected;
     if united.note.is_empty() {
         united.note.clone_from(&other.note);
     }

@@ -28,7 +28,7 @@ use crate::model::DeviceId;
 use crate::store::{MessageFilter, Store, StoreError};
 use crate::view::{DeviceDetails, DeviceView, RemovedDeviceView};
 use issuer::Issuers;
-use options::{SpeaksFor, acknowledge_parser, kind_parser};
+use options::{LivenessOptions, SpeaksFor, acknowledge_parser, kind_parser};
 
 /// Subcommands of `device`.
 #[derive(Debug, clap::Subcommand)]
@@ -49,6 +49,8 @@ pub(super) enum Command {
         /// Which acknowledgements it gets
         #[arg(long, default_value = "as-asked", value_name = "HOW", value_parser = acknowledge_parser())]
         acknowledge: AcknowledgeAs,
+        #[command(flatten)]
+        liveness: LivenessOptions,
         /// A note for operators
         #[arg(long, default_value = "", value_name = "TEXT")]
         note: String,
@@ -73,6 +75,8 @@ pub(super) enum Command {
         /// Which acknowledgements it gets
         #[arg(long, value_name = "HOW", value_parser = acknowledge_parser())]
         acknowledge: Option<AcknowledgeAs>,
+        #[command(flatten)]
+        liveness: LivenessOptions,
         /// A note for operators
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
@@ -160,25 +164,24 @@ pub(super) async fn run(
 ) -> Outcome {
     let actor = operator();
     match command {
-        Command::Add { cn, kind, speaks_for, issuers, acknowledge, note } => {
-            let status = DeviceStatus::Active;
-            let (identities, keys) = (Vec::new(), Vec::new());
-            let device = Device {
-                id: cn,
-                kind,
-                status,
-                speaks_for: identities,
-                issuers: keys,
-                acknowledge,
-                note,
-                learns_until: None,
-            };
+        Command::Add { cn, kind, speaks_for, issuers, acknowledge, liveness, note } => {
+            let device = liveness.applied_to(new_device(cn, kind, acknowledge, note));
             let device = issuers.applied_to(speaks_for.applied_to(device, store).await?);
             store.add_device(device.clone(), &actor).await.map_err(failed)?;
             confirm(&device, "added", output)?;
         }
-        Command::Change { cn, kind, speaks_for, itself_only, issuers, any_issuer, acknowledge, note } => {
-            let mut device = find(store, cn).await?;
+        Command::Change {
+            cn,
+            kind,
+            speaks_for,
+            itself_only,
+            issuers,
+            any_issuer,
+            acknowledge,
+            liveness,
+            note,
+        } => {
+            let mut device = liveness.applied_to(find(store, cn).await?);
             device.kind = kind.unwrap_or(device.kind);
             device.acknowledge = acknowledge.unwrap_or(device.acknowledge);
             device.note = note.unwrap_or(device.note);
@@ -232,6 +235,22 @@ pub(super) async fn run(
         Command::Import { file } => import_file(store, &file, &actor, output).await?,
     }
     Ok(Exit::Done)
+}
+
+/// An entry as it is without options.
+fn new_device(id: DeviceId, kind: DeviceKind, acknowledge: AcknowledgeAs, note: String) -> Device {
+    Device {
+        id,
+        kind,
+        status: DeviceStatus::Active,
+        speaks_for: Vec::new(),
+        issuers: Vec::new(),
+        acknowledge,
+        silent_after: None,
+        expected: false,
+        note,
+        learns_until: None,
+    }
 }
 
 /// Prints the entry, or as text `CN: what was done`.

@@ -5,6 +5,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use super::seen;
 use crate::authz::{Device, DeviceKind};
 use crate::cli::Failure;
+use crate::config::{SilentAfter, SilentAfterError};
 use crate::hl7::AcknowledgeAs;
 use crate::pcd::IdentityPattern;
 use crate::store::{Store, device_kind};
@@ -37,6 +38,39 @@ impl SpeaksFor {
         }
         Ok(device)
     }
+}
+
+/// When a device is silent or missing.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LivenessOptions {
+    /// When it, or a device behind it, counts as silent: a duration (2m), learned, never, or as-configured
+    #[arg(long, value_name = "WHEN", value_parser = silent_after)]
+    silent_after: Option<SilentAfterOption>,
+    /// It is missing until its first message is stored; without this nothing is expected before that
+    #[arg(long)]
+    expected: bool,
+    /// It is not missing, whether or not it ever sent anything
+    #[arg(long, conflicts_with = "expected")]
+    not_expected: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SilentAfterOption(Option<SilentAfter>);
+
+impl LivenessOptions {
+    /// `device` with the options that are given.
+    pub(super) fn applied_to(self, mut device: Device) -> Device {
+        if let Some(SilentAfterOption(silent_after)) = self.silent_after {
+            device.silent_after = silent_after;
+        }
+        device.expected = self.expected || (device.expected && !self.not_expected);
+        device
+    }
+}
+
+fn silent_after(text: &str) -> Result<SilentAfterOption, SilentAfterError> {
+    let is_cleared = text == "as-configured";
+    (!is_cleared).then(|| text.parse()).transpose().map(SilentAfterOption)
 }
 
 pub(super) fn kind_parser() -> impl TypedValueParser<Value = DeviceKind> {

@@ -8,7 +8,10 @@ use crate::view::{DeviceDetails, DeviceView, SeenIdentityView};
 pub(super) fn line(device: &DeviceView<'_>) -> String {
     let (cn, note) = (printable(device.cn), printable(device.note));
     let speaks_for = printable(&device.speaks_for.join(" "));
-    let line = format!("{cn:<24}  {:<7}  {:<9}  {speaks_for}  {note}", device.kind, device.status);
+    let silent_after = device.silent_after.as_ref().map(|after| format!("silent-after={after}  "));
+    let expected = if device.expected { "expected  " } else { "" };
+    let liveness = silent_after.unwrap_or_default() + expected;
+    let line = format!("{cn:<24}  {:<7}  {:<9}  {speaks_for}  {liveness}{note}", device.kind, device.status);
     line.trim_end().to_owned()
 }
 
@@ -30,6 +33,8 @@ pub(super) fn details(details: &DeviceDetails<'_>, output: Output) -> String {
         ("speaks for", speaks_for),
         ("issuers", issuers),
         ("acknowledge", device.acknowledge.to_owned()),
+        ("silent", device.silent_after.clone().map_or("as configured".to_owned(), |after| silent(&after))),
+        ("expected", if device.expected { "yes: missing until it sends" } else { "" }.to_owned()),
         ("note", device.note.to_owned()),
         ("learns", device.learns_until.as_ref().map_or(String::new(), |until| format!("until {until}"))),
     ];
@@ -38,6 +43,13 @@ pub(super) fn details(details: &DeviceDetails<'_>, output: Output) -> String {
         ("seen", format!("{identity}, not allowed, in {messages} message(s) from {first} to {last}"))
     });
     paragraph(&entry.into_iter().chain(seen).collect::<Vec<_>>())
+}
+
+fn silent(after: &str) -> String {
+    match after {
+        "never" | "learned" => after.to_owned(),
+        after => format!("after {after}"),
+    }
 }
 
 #[cfg(test)]
@@ -58,6 +70,9 @@ mod tests {
         let alone = Device { speaks_for: Vec::new(), ..device.clone() };
         assert!(shown(&alone).contains("speaks for   itself only"));
         assert!(shown(&alone).contains("issuers      any installed root"));
+        let watched = Device { silent_after: Some("2m".parse().unwrap()), expected: true, ..device.clone() };
+        assert!(line(&DeviceView::from(&watched)).ends_with("silent-after=2m  expected  ward 7"));
+        assert!(shown(&watched).contains("silent       after 2m\nexpected     yes"));
         let bound = Device { issuers: vec![crate::model::KeyHash::sha256(b"")], ..device.clone() };
         assert!(shown(&bound).contains("issuers      CAs with the key (SHA-256) e3b0c442"));
     }

@@ -77,6 +77,8 @@ fn any_sender() -> Result<Device, Failure> {
         speaks_for: vec![IdentityPattern::any()],
         issuers: Vec::new(),
         acknowledge: AcknowledgeAs::AsAsked,
+        silent_after: None,
+        expected: false,
         note: String::new(),
         learns_until: None,
     })

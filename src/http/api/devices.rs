@@ -29,6 +29,7 @@ pub(in crate::http) async fn devices(State(state): State<AdminState>) -> Respons
             entry: DeviceView::from(device),
             sessions: sessions_of(device),
             feed: state.live.feed(&device.id),
+            missing: state.live.is_missing(&device.id),
             behind: state.live.devices_behind(&device.id),
         })
         .collect();

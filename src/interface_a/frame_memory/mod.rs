@@ -150,7 +150,7 @@ impl FrameShare {
         let of_device = frames.by_device.get(&self.device).copied().unwrap_or_default();
         let others = of_device.held - before;
         if bytes > SMALL_FRAME && total > before {
-            let largest = self.memory.config.load().interface_a.max_frame;
+            let largest = self.memory.config.load().interface_a.max_frame.saturating_add(SMALL_FRAME);
             let is_favoured = frames.is_favoured(self.session, held, limit, largest, now);
             let free = limit.saturating_sub(if is_favoured { 0 } else { frames.reserved(largest) });
             let is_exhausted = held > free;

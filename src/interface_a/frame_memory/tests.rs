@@ -10,7 +10,7 @@ struct Bench {
 
 impl Bench {
     fn new(megabytes: usize) -> Self {
-        Self::with(1 << 20, config::FrameMemory::Bytes(megabytes << 20))
+        Self::with((1 << 20) - SMALL_FRAME, config::FrameMemory::Bytes(megabytes << 20))
     }
 
     fn with(max_frame: usize, frame_memory: config::FrameMemory) -> Self {
@@ -122,11 +122,11 @@ fn a_device_that_holds_less_is_not_refused_for_waiting() {
     let bench = Bench::new(2);
     let (mut hostile, mut honest) = (bench.share("HOSTILE"), bench.share("HONEST"));
     let mut third = bench.share("THIRD");
-    assert!(bench.resize(&mut honest, 800 << 10) && bench.resize(&mut hostile, 1080 << 10));
-    assert!(bench.resize(&mut third, 250 << 10));
+    assert!(bench.resize(&mut honest, 800 << 10) && bench.resize(&mut hostile, 1000 << 10));
+    assert!(bench.resize(&mut third, 240 << 10));
     bench.clock.advance(STALLED_AFTER);
     hostile.touch(bench.clock.instant());
-    assert!(bench.resize(&mut hostile, 1080 << 10));
+    assert!(bench.resize(&mut hostile, 1000 << 10));
     assert!(!bench.resize(&mut honest, 900 << 10));
     assert!(!is_refused(&honest) && !is_refused(&hostile), "the other one has not stalled yet");
     bench.clock.advance(STALLED_AFTER);

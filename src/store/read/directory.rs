@@ -68,6 +68,11 @@ fn device(row: &Row) -> Result<Device, StoreError> {
             .map(|issuer| issuer.parse().map_err(|_| StoreError::unreadable("device.issuers")))
             .collect::<Result<_, _>>()?,
         acknowledge: row.parsed("acknowledge", "device.acknowledge")?,
+        silent_after: row
+            .get::<Option<String>>("silent_after")?
+            .map(|text| text.parse().map_err(|_| StoreError::unreadable("device.silent_after")))
+            .transpose()?,
+        expected: row.get::<i64>("expected")? != 0,
         note: row.get("note")?,
         learns_until: row
             .get::<Option<i64>>("learn_until")?
@@ -91,5 +96,7 @@ WHERE other.device <> $1 AND other.device IN (SELECT id FROM device)
     AND other.identity IN (SELECT identity FROM seen_identity WHERE device = $1)
 ORDER BY other.identity, other.device";
 
-const SELECT_DEVICE: &str =
-    "SELECT id, kind, status, speaks_for, issuers, acknowledge, note, learn_until FROM device";
+const SELECT_DEVICE: &str = "
+SELECT id, kind, status, speaks_for, issuers, acknowledge, silent_after, CAST(expected AS BIGINT) AS expected, note,
+    learn_until
+FROM device";

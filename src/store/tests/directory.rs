@@ -3,6 +3,7 @@
 use super::*;
 use crate::audit::fixtures::certificate;
 use crate::audit::{Certificate, UnfitUses, UsageField};
+use crate::config::SilentAfter;
 use crate::model::{Refusal, SessionId};
 
 battery! {
@@ -78,6 +79,8 @@ async fn changes_of_the_directory_are_stored_and_audited(place: TestStore) {
         speaks_for: vec![IdentityPattern::any()],
         issuers: vec![KeyHash::sha256(b"a key")],
         acknowledge: AcknowledgeAs::Original,
+        silent_after: Some(SilentAfter::Fixed(Duration::from_mins(2))),
+        expected: true,
         note: String::new(),
         learns_until: None,
         ..entry.clone()
@@ -104,12 +107,12 @@ async fn changes_of_the_directory_are_stored_and_audited(place: TestStore) {
         [
             (
                 "device-added",
-                r#"{"acknowledge":"as-asked","actor":"alice","device":"GATEWAY-1","issuers":[],"kind":"gateway","speaks-for":["00A037*","0004A30000000001"],"status":"active"}"#
+                r#"{"acknowledge":"as-asked","actor":"alice","device":"GATEWAY-1","expected":false,"issuers":[],"kind":"gateway","silent-after":null,"speaks-for":["00A037*","0004A30000000001"],"status":"active"}"#
             ),
             ("device-suspended", by_bob),
             (
                 "device-changed",
-                r#"{"acknowledge":"original","actor":"bob","device":"GATEWAY-1","issuers":["8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd"],"kind":"device","speaks-for":["*"]}"#
+                r#"{"acknowledge":"original","actor":"bob","device":"GATEWAY-1","expected":true,"issuers":["8fa3aab2faa9b79e0a0398da5b5abd0780142442a5be80b9a64608d718cb1fcd"],"kind":"device","silent-after":"2m","speaks-for":["*"]}"#
             ),
             ("device-resumed", by_bob),
             ("device-removed", by_bob),

@@ -108,7 +108,9 @@ async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange)
                     .bind(json(&patterns(device)))
                     .bind(json(&issuers(device)))
                     .bind(device.acknowledge.as_str())
-                    .bind(device.note.as_str());
+                    .bind(device.note.as_str())
+                    .bind(silent_after(device).unwrap_or_default())
+                    .bind(i64::from(device.expected));
                 if connection.execute(statement).await? == 0 {
                     return Err(StoreError::DeviceExists(device.id.clone()));
                 }
@@ -122,7 +124,9 @@ async fn change_rows(connection: &mut impl Connection, change: &DirectoryChange)
                 .bind(json(&issuers(device)))
                 .bind(device.acknowledge.as_str())
                 .bind(device.note.as_str())
-                .bind(device.id.as_str());
+                .bind(device.id.as_str())
+                .bind(silent_after(device).unwrap_or_default())
+                .bind(i64::from(device.expected));
             expect_row(&device.id, connection.execute(statement).await?)?;
             // Once it has a list it is enforced, also when the list is cleared again.
             if device.speaks_for.is_empty() { Ok(()) } else { end_learning(connection, &device.id).await }
@@ -163,7 +167,9 @@ async fn merge(
         .bind(json(&issuers(kept)))
         .bind(kept.acknowledge.as_str())
         .bind(kept.note.as_str())
-        .bind(kept.id.as_str());
+        .bind(kept.id.as_str())
+        .bind(silent_after(kept).unwrap_or_default())
+        .bind(i64::from(kept.expected));
     expect_row(&kept.id, connection.execute(describe).await?)?;
     let status = Statement::new("UPDATE device SET status = $1 WHERE id = $2");
     connection.execute(status.bind(kept.status.as_str()).bind(kept.id.as_str())).await?;
@@ -193,6 +199,8 @@ fn device_changed(device: &Device, actor: String) -> Event {
         speaks_for: patterns(device),
         issuers: issuers(device),
         acknowledge: device.acknowledge,
+        silent_after: silent_after(device),
+        expected: device.expected,
         actor,
     }
 }
@@ -205,6 +213,8 @@ fn device_added(device: &Device, actor: &str) -> Event {
         speaks_for: patterns(device),
         issuers: issuers(device),
         acknowledge: device.acknowledge,
+        silent_after: silent_after(device),
+        expected: device.expected,
         actor: actor.to_owned(),
     }
 }
@@ -212,6 +222,11 @@ fn device_added(device: &Device, actor: &str) -> Event {
 /// The identities as text.
 pub(super) fn patterns(device: &Device) -> Vec<String> {
     device.speaks_for.iter().map(ToString::to_string).collect()
+}
+
+/// When it counts as silent, as text.
+pub(super) fn silent_after(device: &Device) -> Option<String> {
+    device.silent_after.map(|after| after.to_string())
 }
 
 /// The keys of the issuers as text.
@@ -228,7 +243,8 @@ ON CONFLICT (device, identity) DO UPDATE SET
     last_at = CASE WHEN excluded.last_at > seen_identity.last_at THEN excluded.last_at ELSE seen_identity.last_at END";
 
 const INSERT_DEVICE: &str = "
-INSERT INTO device (id, kind, status, speaks_for, issuers, acknowledge, note) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO device (id, kind, status, speaks_for, issuers, acknowledge, note, silent_after, expected)
+VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, ''), $9)
 ON CONFLICT DO NOTHING";
 
 /// A list, or a time that has passed, says that the entry is enforced. Compared here, so that no other
@@ -237,5 +253,7 @@ const UPDATE_LEARNING: &str = "
 UPDATE device SET learn_until = $1
 WHERE id = $2 AND speaks_for = '[]' AND (learn_until IS NULL OR learn_until > $3)";
 
-const UPDATE_DEVICE: &str =
-    "UPDATE device SET kind = $1, speaks_for = $2, issuers = $3, acknowledge = $4, note = $5 WHERE id = $6";
+const UPDATE_DEVICE: &str = "
+UPDATE device SET kind = $1, speaks_for = $2, issuers = $3, acknowledge = $4, note = $5,
+    silent_after = nullif($7, ''), expected = $8
+WHERE id = $6";

@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 use crate::store::statement::{Statement, json};
 use crate::store::write::chain::ChainedEvent;
 use crate::store::write::connection::Connection;
-use crate::store::write::directory::{DirectoryChange, issuers, patterns};
+use crate::store::write::directory::{DirectoryChange, issuers, patterns, silent_after};
 use crate::store::write::entry::{Entry, Write};
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::outbox::OutboxChange;
@@ -158,6 +158,8 @@ fn described(entry: &Device) -> Statement {
         .bind(json(&issuers(entry)))
         .bind(entry.acknowledge.as_str())
         .bind(entry.note.as_str())
+        .bind(silent_after(entry).unwrap_or_default())
+        .bind(i64::from(entry.expected))
 }
 
 const SELECT_APPENDED: &str = "
@@ -177,4 +179,5 @@ const SELECT_RECONSIDERED: &str =
 
 const SELECT_DESCRIBED: &str = "
 SELECT 1 FROM device
-WHERE id = $1 AND kind = $2 AND speaks_for = $3 AND issuers = $4 AND acknowledge = $5 AND note = $6";
+WHERE id = $1 AND kind = $2 AND speaks_for = $3 AND issuers = $4 AND acknowledge = $5 AND note = $6
+    AND coalesce(silent_after, '') = $7 AND expected = $8";

@@ -3,7 +3,7 @@
 use pcd_platform::pki::KeyType;
 use serde_json::Value;
 
-use crate::harness::{Platform, Site, Wire, eventually, framed, message};
+use crate::harness::{Platform, Site, Wire, cluster, eventually, framed, message};
 
 const NAME: &str = "00A037FFFE000001";
 
@@ -56,6 +56,46 @@ fn a_device_that_stops_is_shown_counted_and_audited_once() {
     eventually("the next silence is audited", || audited(&platform, "feed-silent").len() == 2);
     platform.cli().run(&["device", "suspend", NAME]);
     eventually("no device is expected", || platform.metric("pcd_feeds_silent") == 0.0);
+}
+
+#[test]
+fn an_entry_has_its_own_rule_and_an_expected_device_is_missing_until_it_sends() {
+    Site::on_each_store().into_iter().for_each(an_entry_has_its_own_rule_and_an_expected_device_is_missing);
+}
+
+fn an_entry_has_its_own_rule_and_an_expected_device_is_missing(site: Site) {
+    let site = site.with("devices", "silent-after = \"never\"");
+    let (platform, mut wire) = scene(&site);
+    wire.write(&framed(&message(NAME, "1")));
+    assert_eq!(wire.verdict().0, "CA");
+    let of = |cn: &str| {
+        let all = api(&platform, "/api/devices");
+        all.as_array().unwrap().iter().find(|device| device["cn"] == cn).unwrap().clone()
+    };
+    assert!(of(NAME)["feed"]["silent-after-seconds"].is_null());
+    platform.cli().run(&["device", "change", NAME, "--silent-after", "2s"]);
+    eventually("the silence is audited", || audited(&platform, "feed-silent").len() == 1);
+    assert_eq!((&of(NAME)["feed"]["silent-after-seconds"], &of(NAME)["missing"]), (&2.into(), &false.into()));
+    let shown = platform.cli().run(&["device", "show", NAME]);
+    assert!(shown.contains("after 2s"), "{shown}");
+    let changed = audited(&platform, "device-changed");
+    assert_eq!(changed[0]["details"]["silent-after"], "2s", "who turned it off is on record");
+    platform.cli().run(&["device", "change", NAME, "--silent-after", "as-configured"]);
+    assert!(platform.cli().json(&["device", "show", NAME])[0]["silent-after"].is_null());
+
+    let other = "00A037FFFE000002";
+    let missing = || platform.metric("pcd_devices_missing");
+    platform.admit("00A037FFFE000003", &["--silent-after", "1s"]);
+    platform.admit(other, &["--silent-after", "1s", "--expected"]);
+    eventually("it is missing", || missing() == 1.0);
+    assert_eq!((&of(other)["missing"], &of(other)["feed"]), (&true.into(), &Value::Null));
+    assert!(platform.cli().run(&["device", "list"]).contains("silent-after=1s  expected"));
+    let mut first = Wire::connect(&site, platform.address, &site.certificate(other, KeyType::Ecc));
+    first.write(&framed(&message(other, "1")));
+    assert_eq!(first.verdict().0, "CA");
+    eventually("it is there", || missing() == 0.0);
+    let log = platform.stop().log;
+    assert_eq!(log.matches("an expected device has sent nothing").count(), 1, "{log}");
 }
 
 /// DEV-53, as the proposal of the technical framework prints it.
@@ -153,6 +193,43 @@ fn a_monitor_stops_behind_its_gateway(site: Site) {
     wire.write(&heartbeat(0, monitors[1]));
     wire.write(&heartbeat(200, monitors[1]));
     eventually("it is heard again", || audited(&platform, "feeds-behind-resumed").len() == 1);
+}
+
+// Each node hears what comes to itself, and the store has the rest.
+#[test]
+fn a_gateway_that_moves_between_two_nodes_is_silent_at_neither() {
+    let database = cluster::shared().database();
+    let nodes = ["one", "two"].map(|name| {
+        let site = Site::of_database(&database)
+            .with("store", &format!("node = \"{name}\""))
+            .with("devices", "silent-after = \"3s\"");
+        let platform = site.start();
+        (site, platform)
+    });
+    let monitor = "00A037FFFE0000A1";
+    nodes[0].1.admit(NAME, &["--kind", "gateway", "--speaks-for", "00A037*"]);
+    let mut number = 0;
+    for turn in 0..5 {
+        let (site, platform) = &nodes[turn % 2];
+        let mut wire = Wire::connect(site, platform.address, &site.certificate(NAME, KeyType::Ecc));
+        // Longer than the other node may hear nothing.
+        for _ in 0..9 {
+            number += 1;
+            wire.write(&framed(&message(monitor, &number.to_string())));
+            assert_eq!(wire.verdict().0, "CA");
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+    }
+    let rows = |event: &str| audited(&nodes[0].1, event);
+    assert_eq!((rows("feed-silent"), rows("feeds-behind-silent")), (vec![], vec![]));
+    for (_, platform) in &nodes {
+        let device = api(platform, "/api/devices")[0].take();
+        assert_eq!(device["behind"][0]["silent"], false, "{device}");
+    }
+    // Both notice when it stops.
+    for (_, platform) in &nodes {
+        eventually("the silence is noticed", || platform.metric("pcd_feeds_silent") == 2.0);
+    }
 }
 
 #[test]

@@ -127,6 +127,8 @@ fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> PeerVerifier {
         speaks_for: Vec::new(),
         issuers: Vec::new(),
         acknowledge: AcknowledgeAs::AsAsked,
+        silent_after: None,
+        expected: false,
         note: String::new(),
         learns_until: None,
     };
