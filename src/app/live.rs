@@ -24,7 +24,6 @@ pub(super) struct LiveView {
     pub(super) registry: Registry,
     pub(super) accepting: Accepting,
     pub(super) liveness: Liveness,
-    pub(super) directory: DirectoryHandle,
     pub(super) config: ConfigHandle,
     pub(super) stapling: StapleRefresher,
     pub(super) supervisor: Supervisor,

@@ -187,7 +187,6 @@ impl Shared {
             registry: self.registry.clone(),
             accepting,
             liveness: self.liveness.clone(),
-            directory: Arc::clone(&self.platform.directory),
             config: Arc::clone(config),
             stapling: acceptor.staple_refresher().clone(),
             supervisor: tasks.supervisor(),

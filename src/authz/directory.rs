@@ -138,11 +138,6 @@ impl Directory {
             .is_some_and(|entries| entries.len() > own)
     }
 
-    /// All entries, suspended ones too.
-    pub fn devices(&self) -> impl Iterator<Item = &Device> {
-        self.devices.values().map(AsRef::as_ref)
-    }
-
     /// The number of devices and gateways, including suspended ones.
     #[must_use]
     pub fn len(&self) -> usize {

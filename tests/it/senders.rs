@@ -47,6 +47,8 @@ fn gateway(list: &[String]) -> Device {
         issuers: Vec::new(),
         acknowledge: AcknowledgeAs::AsAsked,
         note: String::new(),
+        silent_after: None,
+        expected: false,
         learns_until: None,
     }
 }

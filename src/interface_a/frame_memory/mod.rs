@@ -175,6 +175,10 @@ impl FrameShare {
                 return false;
             }
         }
+        if self.is_paused {
+            // It had to wait: its sender has not stalled.
+            self.last_byte = now;
+        }
         self.set_frame(&mut frames, bytes);
         let complete_of_device = of_device.complete - self.complete + complete;
         if others + total == 0 {
@@ -282,8 +286,10 @@ impl Frames {
             // waited.
             let heaviest = self.by_device.iter().max_by_key(|(_, all)| all.held).map(|(device, _)| device);
             let Some(heaviest) = device.or(heaviest).cloned() else { return };
-            let is_worth_waiting = self.completes_frames(&heaviest, now) || self.favours_one(now);
-            let waiting = if is_worth_waiting { WAITING_TIME } else { STALLED_AFTER };
+            let is_stored = self.by_device.values().any(|all| all.complete > 0);
+            let is_worth_waiting =
+                is_stored || self.completes_frames(&heaviest, now) || self.favours_one(now);
+            let waiting = if is_worth_waiting { WAITING_TIME } else { MIN_WAITING_TIME };
             let stalled = self.large.values_mut().filter(|frame| {
                 let timeout = if frame.is_waiting { waiting } else { STALLED_AFTER };
                 !frame.is_refused
@@ -298,14 +304,13 @@ impl Frames {
         }
     }
 
-    /// Whether the device frees memory soon: a frame of it is being stored, or goes on.
+    /// Whether a frame of the device goes on.
     fn completes_frames(&self, device: &DeviceId, now: Instant) -> bool {
-        let goes_on = |frame: &LargeFrame| {
+        self.large.values().any(|frame| {
             frame.device == *device
                 && !frame.is_waiting
                 && now.saturating_duration_since(frame.last_byte) < STALLED_AFTER
-        };
-        self.by_device.get(device).is_some_and(|all| all.complete > 0) || self.large.values().any(goes_on)
+        })
     }
 }
 
@@ -317,8 +322,11 @@ const MAX_AUTOMATIC: usize = 64 << 20;
 const READ_AT_ONCE: u32 = 16;
 /// A frame without a byte for this time may be refused.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
-/// The same of a frame that waits for memory which its device, or the favoured frame, is about to free.
+/// The same of a frame that waits for memory which a frame of its device, the favoured one, or one that is
+/// being stored is about to free.
 const WAITING_TIME: Duration = Duration::from_secs(30);
+/// The same where nothing goes on: a machine that is short of processors must not look like a stalled sender.
+const MIN_WAITING_TIME: Duration = Duration::from_secs(5);
 /// How long no large frame grows after one could not grow. Longer than the interval at which the sessions
 /// that wait try again.
 const EXHAUSTED_TIME: Duration = Duration::from_millis(200);

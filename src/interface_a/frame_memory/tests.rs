@@ -86,7 +86,7 @@ fn the_largest_stalled_frame_of_the_device_that_holds_most_is_refused() {
     let bench = Bench::new(3);
     let (mut one, mut other) = (bench.share("HOSTILE"), bench.share("HOSTILE"));
     let (mut honest, mut third) = (bench.share("HONEST"), bench.share("THIRD"));
-    assert!(bench.resize(&mut one, 500 << 10) && bench.resize(&mut other, 550 << 10));
+    assert!(bench.resize(&mut one, 450 << 10) && bench.resize(&mut other, 550 << 10));
     assert!(bench.resize(&mut third, 900 << 10) && bench.resize(&mut honest, 900 << 10));
     let mut next = bench.share("NEXT");
     assert!(!bench.resize(&mut next, 300 << 10));
@@ -123,7 +123,7 @@ fn a_device_that_holds_less_is_not_refused_for_waiting() {
     let (mut hostile, mut honest) = (bench.share("HOSTILE"), bench.share("HONEST"));
     let mut third = bench.share("THIRD");
     assert!(bench.resize(&mut honest, 800 << 10) && bench.resize(&mut hostile, 1000 << 10));
-    assert!(bench.resize(&mut third, 240 << 10));
+    assert!(bench.resize(&mut third, 200 << 10));
     bench.clock.advance(STALLED_AFTER);
     hostile.touch(bench.clock.instant());
     assert!(bench.resize(&mut hostile, 1000 << 10));
