@@ -151,6 +151,19 @@ impl<'m> Observation<'m> {
         self.0.field(18)
     }
 
+    /// Whether the sender declared the observation wrong or deleted (OBX-11, HL7 table 0085).
+    #[must_use]
+    pub fn is_withdrawn(&self) -> bool {
+        let status = self.status().trimmed();
+        status.eq_ignore_ascii_case(b"W") || status.eq_ignore_ascii_case(b"D")
+    }
+
+    /// OBX itself, for its other fields.
+    #[must_use]
+    pub const fn segment(&self) -> Segment<'m> {
+        self.0
+    }
+
     /// Whether OBX-8 marks a test or demonstration value instead of a clinical one. Show it wherever the
     /// value is shown.
     #[must_use]

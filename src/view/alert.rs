@@ -3,10 +3,10 @@
 use jiff::tz::{Offset, TimeZone};
 use serde::Serialize;
 
+use super::known_patient::KnownPatient;
 use super::sentence::sentence;
-use super::tree::KnownPatient;
 use crate::hl7::{Message, MessageTime};
-use crate::pcd::{Alert, AlertReport, Transaction};
+use crate::pcd::{Alert, AlertReport, Filler, Transaction};
 use crate::store::{Store, StoreError, StoredMessage};
 
 /// An alert: what identifies it, and a sentence about it that names no patient.
@@ -33,6 +33,13 @@ pub struct ReportedAlert {
     pub first_message: Option<String>,
     /// Whether that message is this one.
     pub is_first: bool,
+    /// Whether this message is no beginning of an alert, and the beginning is not known: it was not received,
+    /// or not accepted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub onset_missing: bool,
+    /// The number of the alert that the report continues (OBR-29.2), where it is another one than OBR-3.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continues: Option<String>,
 }
 
 impl ReportedAlert {
@@ -65,27 +72,40 @@ impl ReportedAlert {
         let instant = |time: &[u8]| MessageTime::parse(time).ok()?.instant(&zone);
         let mut alerts = Vec::new();
         for alert in Alert::all_of(&parsed).iter().take(AlertReport::MAX_PER_MESSAGE) {
-            let key = alert.report().map(|report| report.key);
+            let report = alert.report();
+            let parent = report.as_ref().and_then(|report| report.continues.clone());
+            let key = report.map(|report| report.key);
             let is_recorded = summary.verdict.rejection().is_none();
             let origin = match &key {
                 Some(key) if is_recorded => store.alert_origin(&summary.device, key).await?,
                 _ => None,
             };
+            let number = |filler: &Filler| known_patient.hide(shown_number(filler));
+            let is_first = origin.as_ref().is_some_and(|origin| origin.message == summary.id);
+            let own = key.as_ref().map(|key| &key.filler);
             alerts.push(Self {
-                sentence: sentence(alert, &parsed.header()),
-                filler: key
-                    .as_ref()
-                    .map(|key| known_patient.hide(key.filler.to_string()))
-                    .unwrap_or_default(),
-                phase: key.as_ref().map(|key| text(&key.phase)).unwrap_or_default(),
+                sentence: sentence(alert, &parsed.header(), &known_patient),
+                onset_missing: is_first && parent.is_some(),
+                continues: parent.as_ref().filter(|parent| Some(*parent) != own).map(number),
+                filler: own.map(number).unwrap_or_default(),
+                phase: key.as_ref().map(|key| known_patient.hide(text(&key.phase))).unwrap_or_default(),
                 time: key.as_ref().map(|key| text(&key.time)).unwrap_or_default(),
                 event_time: key.as_ref().and_then(|key| instant(&key.time)).map(|time| time.to_string()),
                 event_time_zone_assumed: key.as_ref().is_some_and(|key| is_assumed(&key.time)),
-                is_first: origin.as_ref().is_some_and(|origin| origin.message == summary.id),
+                is_first,
                 first_control_id: origin.as_ref().map(|origin| origin.control_id.clone()),
                 first_message: origin.map(|origin| origin.message.to_string()),
             });
         }
         Ok(alerts)
     }
+}
+
+/// The number of an alert with its assigner. Some senders write the bed of the patient for the assigner, as a
+/// component of several parts; then it is the namespace.
+fn shown_number(filler: &Filler) -> String {
+    if !filler.assigner.contains(&b'&') {
+        return filler.to_string();
+    }
+    Filler { assigner: filler.namespace.clone(), ..filler.clone() }.to_string()
 }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::alert::ReportedAlert;
+use super::known_patient::KnownPatient;
 use crate::hl7::batch::BatchFacts;
 use crate::hl7::{Message, MessageTime};
 use crate::store::{MessageSummary, StoredMessage};
@@ -49,8 +50,8 @@ pub struct MessageDetails<'a> {
     pub peer: String,
     /// The SHA-256 of the peer's certificate, in hexadecimal.
     pub fingerprint: &'a str,
-    /// The device identities that the message names.
-    pub identities: &'a [String],
+    /// The device identities that the message names, without the names and numbers of its patient.
+    pub identities: Vec<String>,
     /// Whether the bytes of the message have the digest that was stored with them.
     pub intact: bool,
     /// The batch that it came in.
@@ -140,7 +141,7 @@ impl<'a> MessageDetails<'a> {
             session: &message.session,
             peer: message.peer.to_string(),
             fingerprint: &message.fingerprint,
-            identities: &message.identities,
+            identities: without_patient(message),
             intact: message.is_intact,
             batch: (!message.envelope.is_empty())
                 .then(|| BatchView::from(BatchFacts::read(&message.envelope))),
@@ -154,6 +155,13 @@ impl<'a> MessageDetails<'a> {
             alerts,
         }
     }
+}
+
+/// The identities of a message. A sender may write the patient into a field for a device.
+fn without_patient(message: &StoredMessage) -> Vec<String> {
+    let known = Message::parse(&message.raw)
+        .map_or_else(|_| KnownPatient::default(), |parsed| KnownPatient::of(&parsed, parsed.text_encoding()));
+    message.identities.iter().map(|identity| known.hide(identity.clone())).collect()
 }
 
 /// Whether neither MSH-7 nor the time that counts as that of the event (OBR-7, else MSH-7) states a zone.

@@ -8,11 +8,13 @@ mod alert;
 mod audit;
 mod device;
 mod judgement;
+mod known_patient;
 mod message;
 mod order;
 mod sentence;
 mod server;
 mod session;
+mod standing;
 mod status;
 mod tree;
 mod value;
@@ -28,5 +30,7 @@ pub use order::{OrderExport, OrderView};
 pub use server::{NodeClockView, RiskView, ServerView};
 pub use session::{BehindView, FeedView, SessionView};
 pub use status::{GlanceView, StatusView};
-pub use tree::{AlertFacets, Node, Patient, Request, Tree, TreeOptions};
+pub use tree::{
+    AlertFacets, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree, TreeOptions,
+};
 pub use value::Term;

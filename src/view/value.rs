@@ -78,7 +78,9 @@ pub(super) fn observed(observation: &Observation<'_>, characters: CharacterSet) 
             _ if is_coded => coded(&parts),
             // SN: comparator, number, separator, number.
             b"SN" => parts.concat(),
-            _ => parts.join(" ").trim().to_owned(),
+            // Samples of a waveform: a missing one has its place.
+            b"NA" | b"MA" => parts.join("^"),
+            _ => parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "),
         }
     };
     let text = value.repetitions().map(one).collect::<Vec<_>>().join("; ");

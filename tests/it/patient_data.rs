@@ -86,7 +86,8 @@ fn message(kind: &str, control_id: &str) -> Vec<u8> {
 }
 
 /// What a device may send that is no message: without MSH, with unusable separators, not framed, cut off, in
-/// an unknown version, and a batch with lines between its messages.
+/// an unknown version, of an unknown type, and a batch with lines between its messages. MSH-9 and MSH-10 are
+/// shown as they came.
 fn unreadable() -> Vec<Vec<u8>> {
     let patient = format!("PID|1||{MARK}||{MARK}");
     let header = |rest: &str| format!("MSH|^~\\&|MON^{MONITOR}^EUI-64||||20260101120000+0000||{rest}");
@@ -96,7 +97,10 @@ fn unreadable() -> Vec<Vec<u8>> {
         framed(format!("MSH|^&|{MARK}|{MARK}\r{patient}").as_bytes()),
         framed(format!("{}\r{patient}\r", header("ORU^R01^ORU_R01||P|2.6")).as_bytes()),
         framed(format!("{}\r{patient}\r", header(&format!("ORU^R01^ORU_R01|U-4|{MARK}|{MARK}"))).as_bytes()),
-        framed(format!("{}\r{patient}\r", header(&format!("{MARK}^{MARK}^{MARK}|U-5|P|2.6"))).as_bytes()),
+        framed(
+            format!("{}\r{patient}\r", header(&format!("ZZZ^Z01^ZZZ_Z01|U-5|P|2.6||{MARK}|||{MARK}")))
+                .as_bytes(),
+        ),
         framed(
             format!(
                 "BHS|^~\\&|{MARK}\r{}\r{patient}\r{MARK}|{MARK}\rBTS|7|{MARK}\r",

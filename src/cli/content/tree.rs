@@ -1,7 +1,7 @@
 //! The content of a message as lines of text.
 
 use crate::cli::text::{counted, printable};
-use crate::view::{AlertFacets, Node, Patient, Request, Tree};
+use crate::view::{AlertFacets, Node, OtherField, Patient, Request, Tree};
 
 /// A line of text without control characters.
 #[derive(Debug, PartialEq, Eq)]
@@ -41,14 +41,20 @@ pub(super) fn lines(tree: &Tree) -> Vec<Line> {
     match &tree.patient {
         Some(patient) => {
             lines.row("patient", &patient_text(patient));
+            lines.others(&patient.others);
             lines.notes(&patient.notes, 0);
         }
         None if tree.names_patient => lines.row("patient", HIDDEN),
         None => {}
     }
+    for segment in &tree.other_segments {
+        lines.others(&segment.fields);
+        lines.notes(&segment.notes, 0);
+    }
     for request in &tree.requests {
         lines.request(request);
     }
+    lines.row("hidden", &hidden_fields(tree));
     if tree.requests.is_empty() {
         lines.row("segments", &tree.segments.join(" "));
     } else if !tree.not_shown.is_empty() {
@@ -80,6 +86,7 @@ impl Lines {
         self.row("parent", &request.parent);
         self.row("time", &request.time_shown);
         self.row("until", &request.end_shown);
+        self.others(&request.others);
         for alert in request.alert.iter().chain(&request.further_alerts) {
             self.alert(alert);
         }
@@ -90,20 +97,21 @@ impl Lines {
     }
 
     fn alert(&mut self, alert: &AlertFacets) {
-        let mark = alert.withdrawn.map(mark).unwrap_or_default();
+        let doubt = || alert.doubted_facets.iter().find(|doubted| doubted.facet == "event");
+        let mark = alert.withdrawn.or_else(|| doubt().map(|event| event.doubt.as_str()));
+        let mark = mark.map(mark_of).unwrap_or_default();
         self.row("alert", &format!("{mark}{} {}", alert.event.text(), alert.text));
-        for (label, name, value) in [
-            ("phase", "phase", &alert.phase),
-            ("state", "state", &alert.state),
-            // "enabled" means that the signals are on.
-            ("signals", "inactivation", &alert.inactivation),
-        ] {
-            let is_withdrawn = alert.withdrawn_facets.contains(&name);
-            self.row(label, if is_withdrawn { "withdrawn by the sender" } else { value });
+        for (label, value) in &alert.rows {
+            self.row(label, value);
         }
-        self.row("priority", &alert.priority);
-        self.row("type", &alert.kind);
-        self.row("source", &alert.source);
+    }
+
+    /// Fields without a place of their own.
+    fn others(&mut self, fields: &[OtherField]) {
+        for OtherField { field, name, shown, .. } in fields.iter().filter(|field| field.value.is_some()) {
+            let name = if name.is_empty() { String::new() } else { format!("{name}: ") };
+            self.row(field, &format!("{name}{shown}"));
+        }
     }
 
     fn notes(&mut self, notes: &[String], indent: usize) {
@@ -118,7 +126,7 @@ impl Lines {
         let level = node.level.unwrap_or_default();
         let start = printable(&format!("  {path:<24} {level:<7} "));
         let mark =
-            if node.is_withdrawn { node.status_name.map(mark).unwrap_or_default() } else { String::new() };
+            if node.is_withdrawn { node.status_name.map(mark_of).unwrap_or_default() } else { String::new() };
         let rest = node_text(node);
         let mut texts = rest.split('\n');
         let first = texts.next().unwrap_or_default();
@@ -134,15 +142,37 @@ impl Lines {
     }
 }
 
-fn mark(withdrawn: &str) -> String {
-    format!("[{}] ", withdrawn.to_uppercase())
+fn mark_of(doubt: &str) -> String {
+    format!("[{}] ", doubt.to_uppercase())
 }
 
 fn patient_text(patient: &Patient) -> String {
-    let Patient { identifiers, name, born, sex, location, notes: _ } = patient;
+    let Patient { identifiers, name, born, sex, location, .. } = patient;
     let parts = [("", name), ("id ", identifiers), ("born ", born), ("sex ", sex), ("at ", location)];
     let parts = parts.into_iter().filter(|(_, value)| !value.is_empty());
     parts.map(|(label, value)| format!("{label}{value}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The names of the fields that are there and not shown, each once.
+fn hidden_fields(tree: &Tree) -> String {
+    let of_requests = tree.requests.iter().flat_map(|request| {
+        request.others.iter().chain(request.observations.iter().flat_map(|node| &node.others))
+    });
+    let of_segments = tree.other_segments.iter().flat_map(|segment| &segment.fields);
+    let mut names: Vec<&str> = Vec::new();
+    for field in of_segments.chain(of_requests).filter(|field| field.value.is_none()) {
+        if !names.contains(&field.field.as_str()) {
+            names.push(&field.field);
+        }
+    }
+    if names.is_empty() { String::new() } else { format!("{} (--phi shows them)", names.join(" ")) }
+}
+
+/// The fields without a place of their own that are shown.
+fn other_texts(fields: &[OtherField]) -> impl Iterator<Item = String> {
+    fields.iter().filter(|field| field.value.is_some()).map(|OtherField { field, name, shown, .. }| {
+        format!("{} {shown}", if name.is_empty() { field } else { *name })
+    })
 }
 
 /// What an observation says.
@@ -178,6 +208,9 @@ fn node_text(node: &Node) -> String {
     if node.not_clinical {
         add("NOT CLINICAL");
     }
+    if !node.doubt.is_empty() {
+        add(&node.doubt.to_uppercase());
+    }
     // A container of the device has no value to obtain.
     let is_container = matches!(node.level, Some("mds" | "vmd" | "channel")) && node.status == "X";
     match node.status_name {
@@ -199,6 +232,7 @@ fn node_text(node: &Node) -> String {
     if !node.equipment.is_empty() {
         add(&format!("by {}", node.equipment));
     }
+    other_texts(&node.others).for_each(|text| add(&text));
     line.trim_end().to_owned()
 }
 
@@ -280,7 +314,7 @@ time      2026-01-01 11:59:59 +00:00
             "alert     MDC_EVT_LO (196670) Low SpO2",
             "phase     start",
             "state     active",
-            "signals   audio-off",
+            "signals   audio-off (audio off)",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

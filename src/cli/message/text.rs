@@ -68,8 +68,17 @@ fn batch(BatchView { control_id, sending_application, time }: &BatchView) -> Str
     if known.is_empty() { "without an identifier".to_owned() } else { known.join(", ") }
 }
 
+/// The verdict, with what a reader of the message has to know first.
 fn verdict(message: &MessageView<'_>) -> String {
-    message.rejection.map_or("accepted".to_owned(), |code| format!("rejected: {}", printable(code)))
+    let mut verdict =
+        message.rejection.map_or("accepted".to_owned(), |code| format!("rejected: {}", printable(code)));
+    for (warning, mark) in MARKS {
+        if message.warnings.iter().any(|known| known == warning) {
+            verdict.push_str(", ");
+            verdict.push_str(mark);
+        }
+    }
+    verdict
 }
 
 /// A time, with a mark when its zone is not the sender's.
@@ -95,11 +104,23 @@ fn alert(alert: &ReportedAlert, output: Output) -> Vec<(&'static str, String)> {
         [filler, phase, &time].map(String::as_str).into_iter().filter(|part| !part.is_empty()).collect();
     let mut rows = vec![("reports", sentence.clone()), ("alert", parts.join(", "))];
     if let (Some(control_id), Some(message)) = (first_control_id, first_message) {
-        let first = if alert.is_first { "this message".to_owned() } else { format!("id {message}") };
+        let of = alert.continues.as_ref().map(|parent| format!(", of {parent}")).unwrap_or_default();
+        let first = match (alert.is_first, alert.onset_missing) {
+            (true, true) => format!("this message; the beginning of the alert is missing{of}"),
+            (true, false) => "this message".to_owned(),
+            (false, _) => format!("id {message}"),
+        };
         rows.push(("first report", format!("control id {control_id}, {first}")));
     }
     rows
 }
+
+/// Warnings that stand beside the verdict.
+const MARKS: [(&str, &str); 3] = [
+    ("not-clinical", "NOT CLINICAL (values of a test)"),
+    ("not-production", "NOT CLINICAL (training or debugging)"),
+    ("results-withdrawn", "with withdrawn results"),
+];
 
 #[cfg(test)]
 mod tests {

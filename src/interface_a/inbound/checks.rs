@@ -118,15 +118,29 @@ fn check_identity(
 }
 
 fn check_header(reading: &mut Reading<'_>, policy: &MessagePolicy) -> Result<(), Rejection> {
+    warn_of_validity(reading);
     policy.admit(&reading.message.header(), reading.transaction)?;
     policy.check_claims(&reading.claims)?;
     if reading.claims.identities.is_empty() {
         reading.warnings.push(MISSING_IDENTITY.to_owned());
     }
-    if reading.message.segments().filter_map(Observation::of).any(|value| value.is_not_clinical()) {
-        reading.warnings.push(NOT_CLINICAL.to_owned());
-    }
     Ok(())
+}
+
+/// Warns where the message is not what it looks like, whether it is accepted or not.
+fn warn_of_validity(reading: &mut Reading<'_>) {
+    let observations = || reading.message.segments().filter_map(Observation::of);
+    let header = reading.message.header();
+    let mode = header.processing_id().component(1).trimmed().to_ascii_uppercase();
+    for (is_found, warning) in [
+        (observations().any(|value| value.is_not_clinical()), NOT_CLINICAL),
+        (matches!(&*mode, b"T" | b"D"), NOT_PRODUCTION),
+        (observations().any(|value| value.is_withdrawn()), RESULTS_WITHDRAWN),
+    ] {
+        if is_found {
+            reading.warnings.push(warning.to_owned());
+        }
+    }
 }
 
 fn check_profile(reading: &mut Reading<'_>, policy: &MessagePolicy) -> Result<(), Rejection> {
@@ -149,3 +163,7 @@ const MISSING_IDENTITY: &str = "missing-identity";
 const PROFILE_MISMATCH: &str = "profile-mismatch";
 /// The warning of a message with values that are marked as test or demonstration data (OBX-8).
 const NOT_CLINICAL: &str = "not-clinical";
+/// The warning of a message for training or debugging (MSH-11 `T`, `D`).
+const NOT_PRODUCTION: &str = "not-production";
+/// The warning of a message with results that its sender declares wrong or deleted (OBX-11 `W`, `D`).
+const RESULTS_WITHDRAWN: &str = "results-withdrawn";

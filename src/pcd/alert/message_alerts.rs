@@ -38,6 +38,11 @@ pub struct Alert<'m> {
     pub kind: Option<Observation<'m>>,
     /// MDC_ATTR_ALERT_TEXT.
     pub text: Option<Observation<'m>>,
+    /// Whether its phase, state, inactivation, priority or type stands twice, with different values; the
+    /// first ones are here.
+    pub contradicts_itself: bool,
+    /// Whether its OBR has a further event or phase that belongs to no alert here.
+    pub has_further_events: bool,
     certainty: Option<Certainty>,
 }
 
@@ -83,6 +88,7 @@ impl<'m> Alert<'m> {
                 Self::place(&mut requests, observation);
             }
         }
+        requests.iter_mut().for_each(Self::keep_own_value);
         requests.retain(|alert| {
             alert.request.is_some_and(|obr| is_alarm(obr.field(4)))
                 || alert.has_facets()
@@ -100,20 +106,24 @@ impl<'m> Alert<'m> {
         let (request, position) = (last.request, last.position);
         let place = place_of(&observation);
         let is_sure = certainty(&observation) == Some(Certainty::Sure);
-        let has_other_place = |alert: &Self| {
+        // Also at the same place: two events are never one.
+        let has_other_event = |alert: &Self| {
             alert.certainty == Some(Certainty::Sure)
-                && alert.event.is_some_and(|event| place_of(&event) != place)
+                && alert.event.is_some_and(|event| {
+                    place_of(&event) != place || event_code(&event) != event_code(&observation)
+                })
         };
         let of_request = requests.iter().rposition(|alert| alert.position != position).map_or(0, |at| at + 1);
         let own = requests.get(of_request..).unwrap_or_default();
         let same_place = own
             .iter()
-            .position(|alert| place.is_some() && alert.event.is_some_and(|event| place_of(&event) == place));
+            .rposition(|alert| place.is_some() && alert.event.is_some_and(|event| place_of(&event) == place));
         let at = same_place.map_or(requests.len() - 1, |at| of_request + at);
-        if is_sure && same_place.is_none() && requests.last().is_some_and(has_other_place) {
+        let is_new = is_sure && requests.get(at).is_some_and(has_other_event);
+        if is_new {
             requests.push(Self { request, position, ..Self::default() });
         }
-        let at = if is_sure && same_place.is_none() { requests.len() - 1 } else { at };
+        let at = if is_new { requests.len() - 1 } else { at };
         requests.get_mut(at).into_iter().for_each(|alert| alert.add(observation));
     }
 
@@ -130,6 +140,20 @@ impl<'m> Alert<'m> {
     #[must_use]
     pub fn event_term(&self) -> Option<Field<'m>> {
         self.event.as_ref().map(event::event_term)
+    }
+
+    /// The term of the measured value; `None` where the sender puts the value into the source of the alert.
+    #[must_use]
+    pub fn measured_term(&self) -> Option<Field<'m>> {
+        self.measured.filter(|measured| facet(measured).is_none()).map(|measured| measured.identifier())
+    }
+
+    /// Drops a measured value of another place: the facets of an alert share theirs (B.8.4).
+    fn keep_own_value(&mut self) {
+        let [event, measured] = [self.event, self.measured].map(|it| it.and_then(|it| place_of(&it)));
+        if event.zip(measured).is_some_and(|(event, measured)| event != measured) {
+            self.measured = None;
+        }
     }
 
     /// The facets that an observation has here, for what holds for all of them.
@@ -155,7 +179,9 @@ impl<'m> Alert<'m> {
     }
 
     fn add(&mut self, observation: Observation<'m>) {
-        let place = match facet(&observation) {
+        let facet = facet(&observation);
+        let place = match facet {
+            Some(Facet::Source) if is_number(&observation) => &mut self.measured,
             Some(Facet::Source) => &mut self.source,
             Some(Facet::Phase) => &mut self.phase,
             Some(Facet::State) => &mut self.state,
@@ -165,6 +191,7 @@ impl<'m> Alert<'m> {
             Some(Facet::Text) => &mut self.text,
             None => {
                 let certainty = certainty(&observation);
+                self.has_further_events |= self.has_other_event(&observation, certainty);
                 if certainty > self.certainty {
                     self.certainty = certainty;
                     self.event = Some(observation);
@@ -177,11 +204,37 @@ impl<'m> Alert<'m> {
                 &mut self.measured
             }
         };
-        place.get_or_insert(observation);
+        let first = *place.get_or_insert(observation);
+        let is_single = !matches!(facet, None | Some(Facet::Source | Facet::Text));
+        let differs = first.value().trimmed() != observation.value().trimmed();
+        if is_single && differs && place_of(&first) == place_of(&observation) {
+            self.contradicts_itself = true;
+        } else if is_single && differs {
+            self.has_further_events = true;
+        }
+    }
+
+    /// Whether both the event here and this one are surely events, and not the same one.
+    fn has_other_event(&self, observation: &Observation<'_>, certainty: Option<Certainty>) -> bool {
+        let is_event = |certainty: Option<Certainty>| certainty >= Some(Certainty::EventTerm);
+        is_event(certainty)
+            && is_event(self.certainty)
+            && self.event.is_some_and(|event| event_code(&event) != event_code(observation))
     }
 
     /// Alerts of one message that are read.
     pub const MAX: usize = 64;
+}
+
+/// Whether an observation is a number. Some senders put the measured value into the source.
+fn is_number(observation: &Observation<'_>) -> bool {
+    matches!(observation.value_type().trimmed(), b"NM" | b"SN")
+}
+
+/// What the event is, for comparison.
+fn event_code<'m>(event: &Observation<'m>) -> [&'m [u8]; 2] {
+    let term = event::event_term(event);
+    [1, 2].map(|n| term.component(n).trimmed())
 }
 
 /// The place in the device to which an alert belongs: OBX-4 up to its fourth number, where it has a facet.

@@ -153,6 +153,16 @@ mod tests {
         assert_eq!(of("E1^EUI-64"), [], "a type does not make it one");
     }
 
+    // IHE PCD TF vol. 2, B.7: the assigner of OBR-3 is one universal id.
+    #[test]
+    fn a_bed_in_place_of_the_assigner_is_no_device() {
+        let of = |filler: &str| claims("A", "", &format!("OBR|1||{filler}\r"));
+        assert_eq!(of("56EB^GE_Mural^ICU&B1&B1&LAB"), []);
+        let device = expect("filler", "OBR[1]-3.3 0009FBFFFF059322");
+        assert_eq!(of("56EB^GE_Mural^ICU&0009FBFFFF059322"), device, "an EUI-64 counts wherever it stands");
+        assert_eq!(of("56EB^GE_Mural^ICU"), expect("filler", "OBR[1]-3.3 ICU"));
+    }
+
     #[test]
     fn no_assigner_hides_behind_an_order_number() {
         let rest = "OBR|1||0000000000000001^EUI-64^0000000000000002^EUI-64\r";

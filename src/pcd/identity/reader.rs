@@ -209,6 +209,13 @@ impl<'m> Reader<'m> {
         let at = |component| Location { component: Some(component), ..location };
         let [own, name, assigner, kind] = components(entity);
         let own_kind = if kind.is_empty() && is_type(name) { name } else { kind };
+        // An assigner of several parts without a type is a place, such as a bed, and no universal id.
+        if kind.is_empty() && assigner.subcomponents().nth(1).is_some() {
+            if !self.push_if_eui64(Place::Filler, at(3), assigner) {
+                self.push_name(Place::Filler, at(3), assigner, "");
+            }
+            return;
+        }
         self.push(Place::Filler, at(3), assigner, kind);
         if assigner.is_empty() && is_type(own_kind) {
             self.push_if_eui64(Place::Filler, at(1), own);

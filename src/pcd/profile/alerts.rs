@@ -60,7 +60,7 @@ pub(super) fn check(message: &Message<'_>, mut push: impl FnMut(Finding)) {
 /// Facet 2 is the source: the term of the source, or the measured value. Priority and type may stand in OBX-8
 /// of the event.
 fn advise(alert: &Alert<'_>, mut push: impl FnMut(Finding)) {
-    let has_flag = |table: &[&str]| {
+    let has_flag = |table: &[&'static str]| {
         let flags = alert.event.map(|event| event.flags());
         flags.is_some_and(|flags| flags.repetitions().any(|flag| in_table(flag, table)))
     };
@@ -74,6 +74,28 @@ fn advise(alert: &Alert<'_>, mut push: impl FnMut(Finding)) {
             push(Finding::advice(missing, ContentError::SegmentSequence, obr(alert.position)));
         }
     }
+    for (facet, table, unknown, contradiction) in [
+        (alert.priority, PRIORITIES, "alert-priority-unknown", "alert-priority-contradiction"),
+        (alert.kind, KINDS, "alert-type-unknown", "alert-type-contradiction"),
+    ] {
+        let mut push = |rule| push(Finding::advice(rule, ContentError::TableValue, obr(alert.position)));
+        let values: Vec<_> = facet.into_iter().flat_map(|facet| facet.value().repetitions()).collect();
+        let flags = alert.event.into_iter().flat_map(|event| event.flags().repetitions());
+        if values.iter().any(|value| !value.is_empty() && !in_table(*value, table)) {
+            push(unknown);
+        }
+        let stated: HashSet<_> =
+            values.into_iter().chain(flags).filter_map(|value| code_in(value, table)).collect();
+        if stated.len() > 1 {
+            push(contradiction);
+        }
+    }
+    if alert.contradicts_itself {
+        push(Finding::advice("alert-facet-contradiction", ContentError::TableValue, obr(alert.position)));
+    }
+    if alert.has_further_events {
+        push(Finding::advice("alert-further-event", ContentError::SegmentSequence, obr(alert.position)));
+    }
 }
 
 fn obr(position: usize) -> Location {
@@ -81,9 +103,14 @@ fn obr(position: usize) -> Location {
 }
 
 /// Whether a value is in its table, alone or as a code with its text.
-fn in_table(value: Repetition<'_>, table: &[&str]) -> bool {
-    let known = |word: &[u8]| table.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(word));
-    known(value.component(1).trimmed()) || known(value.component(2).trimmed())
+fn in_table(value: Repetition<'_>, table: &[&'static str]) -> bool {
+    code_in(value, table).is_some()
+}
+
+/// The code of the table that a value is, alone or as a code with its text.
+fn code_in(value: Repetition<'_>, table: &[&'static str]) -> Option<&'static str> {
+    let known = |word: &[u8]| table.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(word));
+    [1, 2].into_iter().find_map(|n| known(value.component(n).trimmed())).copied()
 }
 
 /// The number of an OBX in its message, from 1.
@@ -93,6 +120,6 @@ fn sequence_of(observation: &Observation<'_>, message: &Message<'_>) -> u32 {
 }
 
 /// OBX-8 of an event (table B.8.5-2).
-const PRIORITIES: &[&str] = &["PH", "PM", "PL", "PN", "PI"];
+const PRIORITIES: &[&str] = &["PH", "PM", "PL", "PN", "PI", "PU"];
 
 const KINDS: &[&str] = &["SP", "ST", "SA"];

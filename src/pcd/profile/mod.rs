@@ -16,6 +16,7 @@ pub use finding::Finding;
 use grammar::{GRAMMAR_ORU, GRAMMAR_RGV, Item};
 use required::{Required, required_of};
 use values::Values;
+pub use values::has_value_of_its_type;
 
 use super::{MessagePolicy, Observation, Transaction};
 use crate::config::Conformance;

@@ -2,8 +2,8 @@
 
 use super::finding::Finding;
 use crate::hl7::{ContentError, Indexed, Location, MessageTime, Repetition};
-use crate::pcd::ObservationPath;
 use crate::pcd::nomenclature::{self, Coded, UnitAgreement};
+use crate::pcd::{Observation, ObservationPath};
 
 /// Which rules the values of a transaction follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,13 @@ fn check_term(obx: &Indexed<'_>, sequence: u32, found: &mut impl FnMut(Finding))
     }
 }
 
+/// Whether OBX-5 has the form of the type that OBX-2 names.
+#[must_use]
+pub fn has_value_of_its_type(observation: &Observation<'_>) -> bool {
+    let (kind, value) = (observation.value_type().trimmed(), observation.value());
+    value.is_empty() || value.trimmed() == b"\"\"" || value.repetitions().all(|value| is_of_type(kind, value))
+}
+
 /// Whether a value has the form of its type; text and codes always do.
 fn is_of_type(kind: &[u8], value: Repetition<'_>) -> bool {
     let whole = value.raw().trim_ascii();
@@ -165,7 +172,6 @@ const UNIT_SYSTEMS: [&[u8]; 2] = [b"MDC", b"UCUM"];
 mod tests {
     use super::*;
     use crate::hl7::Message;
-    use crate::pcd::Observation;
 
     #[test]
     fn values_are_checked_against_their_types() {

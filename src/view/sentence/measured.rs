@@ -1,31 +1,52 @@
 //! The measured value of a numeric alert, its limits, or the source of an alert without one.
 
 use super::name::name;
-use super::words::{VALIDITIES, is_withdrawn, valid, word};
 use crate::hl7::{Field, Repetition};
 use crate::pcd::nomenclature::{Coded, UnitAgreement, find_unit, unit_agreement};
 use crate::pcd::{Alert, Observation};
+use crate::view::known_patient::KnownPatient;
+use crate::view::standing::Standing;
 
-/// The measured value with its unit and limits, or the source of an alert without one.
-pub(super) fn measured(alert: &Alert<'_>, is_named: bool) -> Option<String> {
-    let Some(measured) = alert.measured.filter(|measured| !is_attribute(measured)) else {
-        return valid(alert.source)
-            .filter(|_| !is_named)
-            .and_then(|source| name(source.value()))
-            .map(|source| format!("source {source}"));
-    };
+/// The measured value with its unit and limits, or the source of an alert without one. `is_named`: the event
+/// has the name of either already.
+pub(super) fn measured(alert: &Alert<'_>, is_named: bool, known: &KnownPatient) -> Option<String> {
+    let is_value = |measured: &Observation<'_>| alert.measured_term().is_none() || !is_attribute(measured);
+    let Some(measured) = alert.measured.filter(is_value) else { return source(alert, is_named, known) };
     let mut parts = Vec::new();
     if !is_named {
-        parts.push(name(measured.identifier())?);
+        let name = alert.measured_term().and_then(|term| name(term, known));
+        parts.push(name.unwrap_or_else(|| "value".to_owned()));
     }
-    if is_withdrawn(&measured) {
-        parts.push("value withdrawn".to_owned());
-        return Some(parts.join(" "));
+    let standing = Standing::of(&measured);
+    match &standing {
+        // The number says what the device saw; it is no valid value.
+        Standing::Void(reason) if standing != Standing::INVALID || measured.value().is_empty() => {
+            let is_unnamed = parts.first().is_some_and(|name| name == "value");
+            parts.push(if is_unnamed { (*reason).to_owned() } else { format!("value {reason}") });
+            if standing == Standing::WITHDRAWN {
+                return Some(parts.join(" "));
+            }
+        }
+        _ => {
+            parts.push(value(&measured));
+            parts.extend(standing.mark().map(|mark| format!("({mark})")));
+        }
     }
-    parts.push(value(&measured));
-    parts.extend(validity(&measured).map(|word| format!("({word})")));
     parts.extend(limits(measured.range()).map(|limits| format!("({limits})")));
     Some(parts.join(" "))
+}
+
+fn source(alert: &Alert<'_>, is_named: bool, known: &KnownPatient) -> Option<String> {
+    let source = alert.source?;
+    let standing = Standing::of(&source);
+    if standing.is_void() {
+        return standing.mark().map(|reason| format!("source {reason}"));
+    }
+    let name = name(source.value(), known).filter(|_| !is_named)?;
+    Some(match standing.mark() {
+        Some(doubt) => format!("source {name} ({doubt})"),
+        None => format!("source {name}"),
+    })
 }
 
 /// Attributes, such as those of the patient, are no measured value.
@@ -39,9 +60,6 @@ fn is_attribute(observation: &Observation<'_>) -> bool {
 /// The value with its unit, or why there is none. A text could be anything, so it is not shown.
 fn value(measured: &Observation<'_>) -> String {
     let value = measured.value();
-    if measured.status().trimmed().eq_ignore_ascii_case(b"X") {
-        return "value not obtained".to_owned();
-    }
     if value.is_empty() || value.trimmed() == b"\"\"" {
         return "value not stated".to_owned();
     }
@@ -62,11 +80,6 @@ fn value(measured: &Observation<'_>) -> String {
         None if units.is_empty() => number,
         None => format!("{number} in an unknown unit"),
     }
-}
-
-/// What OBX-8 says of the value (appendix B.8).
-fn validity(measured: &Observation<'_>) -> Option<&'static str> {
-    measured.flags().repetitions().find_map(|flag| word(flag.component(1).trimmed(), VALIDITIES))
 }
 
 /// The limits; `None` when the message has none.

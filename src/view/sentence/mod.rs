@@ -1,30 +1,37 @@
 //! An alert in one sentence, as a nurse would report it.
 //!
 //! The sentence has no free text of the message, because that may name the patient: it has plain names of
-//! terms, reference ids, numbers, and words of tables. What the sender withdrew (OBX-11 `W`, `D`) counts for
-//! nothing, and the sentence says so; it also says where a value, its limits or the priority is missing.
+//! terms, reference ids, numbers, and words of tables. What has no valid value (withdrawn, not obtained,
+//! invalid; [`Standing`]) counts for nothing, and the sentence says so; it also says where a value, its
+//! limits, the phase, the state or the priority is missing.
 
 mod measured;
 mod name;
 mod words;
 
 use self::measured::measured;
-use self::name::{name, number};
-pub(super) use self::words::Stated;
-use self::words::{
-    ABNORMALITIES, INACTIVATIONS, KINDS, PHASES, PRIORITIES, STATES, is_withdrawn, valid, word, words,
-};
+use self::name::{in_mdc, name, number};
+use self::words::{ABNORMALITIES, KINDS, PRIORITIES, valid, word};
+pub(super) use self::words::{INACTIVATIONS, PHASES, STATES, Stated, meaning};
+use super::known_patient::KnownPatient;
+use super::standing::Standing;
 use crate::hl7::Header;
 use crate::pcd::{Alert, Observation};
 
 /// The alert, as `HR high, 165 /min (limits 50–120), high priority, physiological, start, audio on`.
-pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
-    let (event, names_measured) = event(alert);
+pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>, known: &KnownPatient) -> String {
+    let (event, names_measured) = event(alert, known);
     let mut parts = vec![event];
-    parts.extend(measured(alert, names_measured));
+    parts.extend(measured(alert, names_measured, known));
     parts.push(priority(alert).map_or("priority not stated".to_owned(), |stated| stated.named("priority")));
     parts.extend(kind(alert).map(|stated| stated.named("type")));
     parts.extend(course(alert));
+    if alert.contradicts_itself {
+        parts.push("a facet is stated twice, differently: see --tree".to_owned());
+    }
+    if alert.has_further_events {
+        parts.push("and a further event: see --tree".to_owned());
+    }
     let mut sentence = parts.join(", ");
     let mode = not_production(header);
     if alert.observations().any(|observation| observation.is_not_clinical()) {
@@ -32,7 +39,7 @@ pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
     } else if let Some(mode) = mode {
         sentence.insert_str(0, &format!("NOT CLINICAL ({mode}, MSH-11): "));
     }
-    if alert.event.is_some_and(|event| is_withdrawn(&event)) {
+    if alert.event.is_some_and(|event| Standing::of(&event) == Standing::WITHDRAWN) {
         sentence.insert_str(0, "WITHDRAWN by the sender: ");
     }
     sentence
@@ -40,11 +47,7 @@ pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
 
 /// What MSH-11 says of a message that is not of production (HL7 table 0103).
 pub(super) fn not_production(header: &Header<'_>) -> Option<&'static str> {
-    match header.processing_id().component(1).trimmed() {
-        b"T" => Some("training"),
-        b"D" => Some("debugging"),
-        _ => None,
-    }
+    word(header.processing_id().component(1).trimmed(), MODES)
 }
 
 /// The priority, in its facet or in OBX-8 of the event.
@@ -57,10 +60,20 @@ pub(super) fn kind(alert: &Alert<'_>) -> Option<Stated> {
     Stated::read(alert.kind, &flags(alert), KINDS)
 }
 
-/// The event, and whether it has the name of the measured value already.
-fn event(alert: &Alert<'_>) -> (String, bool) {
-    let subject = subject(alert);
+/// The event with what speaks against it, and whether it has the name of the measured value already.
+fn event(alert: &Alert<'_>, known: &KnownPatient) -> (String, bool) {
+    let (mut text, names_measured) = event_name(alert, known);
+    let standing = alert.event.map(|event| Standing::of(&event)).filter(|it| *it != Standing::WITHDRAWN);
+    if let Some(mark) = standing.as_ref().and_then(Standing::mark) {
+        text.push_str(&format!(" ({mark})"));
+    }
+    (text, names_measured)
+}
+
+fn event_name(alert: &Alert<'_>, known: &KnownPatient) -> (String, bool) {
+    let subject = subject(alert, known);
     let (term, own) = (alert.event_term(), alert.event.map(|event| event.identifier()));
+    let name = |field| name(field, known);
     // That it is an alarm names no event: the number of a vendor says more.
     let named = term.and_then(name).or_else(|| number(term).is_none().then(|| own.and_then(name)).flatten());
     let flag = flags(alert).iter().find_map(|flag| word(flag, ABNORMALITIES));
@@ -71,54 +84,52 @@ fn event(alert: &Alert<'_>) -> (String, bool) {
         (Some(name), None, _) if matches!(&*name, "high" | "low") => (format!("value {name}"), false),
         (Some(name), ..) => (name, false),
         (None, Some(subject), Some(flag)) => (format!("{subject} {flag}"), true),
-        (None, ..) => (number(term).map_or("alarm".to_owned(), |number| format!("event {number}")), false),
+        (None, ..) => (number(term).map_or("alarm".to_owned(), |number| unnamed(&number)), false),
+    }
+}
+
+/// An event with a number and nothing else. Without a coding system it may be a vendor's.
+fn unnamed(number: &str) -> String {
+    match in_mdc(number) {
+        Some(name) => format!("event {number} (in MDC: {name})"),
+        None => format!("event {number}"),
     }
 }
 
 /// What the alert is about: the measured term, or its source.
-fn subject(alert: &Alert<'_>) -> Option<String> {
-    let measured = alert.measured.and_then(|measured| name(measured.identifier()));
-    measured.or_else(|| name(valid(alert.source)?.value()))
+fn subject(alert: &Alert<'_>, known: &KnownPatient) -> Option<String> {
+    let measured = alert.measured_term().and_then(|term| name(term, known));
+    measured.or_else(|| name(valid(alert.source)?.value(), known))
 }
 
 /// Phase, state and signals.
 fn course(alert: &Alert<'_>) -> Vec<String> {
-    let one = |facet: Option<Observation<'_>>, table| {
-        valid(facet).and_then(|facet| words(facet, table).pop()).unwrap_or_default()
-    };
-    let (phase, state) = (one(alert.phase, PHASES), one(alert.state, STATES));
-    let is_active = matches!(state, "active" | "latched");
-    let has_ended = matches!(phase, "end" | "stop");
-    let mut parts = vec![phase.to_owned()];
-    parts.push(match state {
-        // An active alert is the usual one, until it ends.
-        "active" if has_ended => "condition still active".to_owned(),
-        "active" => String::new(),
-        state => state.to_owned(),
-    });
-    let mut signals = valid(alert.inactivation).map(|facet| words(facet, INACTIVATIONS)).unwrap_or_default();
+    let or_missing = |meaning: Option<String>, what| meaning.unwrap_or_else(|| format!("{what} not stated"));
+    let phase = or_missing(meaning(alert.phase, "phase", PHASES), "phase");
+    let state = or_missing(meaning(alert.state, "state", STATES), "state");
+    let has_ended = matches!(&*phase, "end" | "stop");
+    let goes_on = state.starts_with("active") || state.starts_with("latched");
+    let signals = meaning(alert.inactivation, "state of the signals", INACTIVATIONS);
     // Nothing sounds after the end.
-    signals.retain(|signal| *signal != "audio on" || !has_ended || is_active);
-    parts.push(signals.join(" and "));
-    for (facet, withdrawn) in [
-        (alert.phase, "phase withdrawn"),
-        (alert.state, "state withdrawn"),
-        (alert.inactivation, "state of the signals withdrawn"),
-    ] {
-        if facet.is_some_and(|facet| is_withdrawn(&facet)) {
-            parts.push(withdrawn.to_owned());
-        }
-    }
-    parts.retain(|part| !part.is_empty());
-    parts
+    let signals = signals.filter(|signals| signals != "audio on" || !has_ended || goes_on);
+    // An active alert is the usual one, until it ends.
+    let state = match &*state {
+        "active" if has_ended => Some("condition still active".to_owned()),
+        "active" => None,
+        _ => Some(state),
+    };
+    [Some(phase), state, signals].into_iter().flatten().collect()
 }
 
 /// OBX-8 of the event: abnormality, priority and type in any order.
 fn flags<'m>(alert: &Alert<'m>) -> Vec<&'m [u8]> {
-    let fields = alert.event.map(|event| event.flags());
+    let fields = alert.event.map(|event: Observation<'m>| event.flags());
     let repetitions = fields.into_iter().flat_map(|field| field.repetitions());
     repetitions.map(|flag| flag.component(1).trimmed()).collect()
 }
+
+/// HL7 table 0103, without production.
+const MODES: &[(&str, &str)] = &[("T", "training"), ("D", "debugging")];
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,8 @@ fn sentences(observations: &str) -> Vec<String> {
         OBR|1||E1|196616^MDC_EVT_ALARM^MDC\r{observations}"
     );
     let message = Message::parse(text.as_bytes()).unwrap();
-    Alert::all_of(&message).iter().map(|alert| sentence(alert, &message.header())).collect()
+    let known = KnownPatient::of(&message, message.text_encoding());
+    Alert::all_of(&message).iter().map(|alert| sentence(alert, &message.header(), &known)).collect()
 }
 
 fn facets(phase: &str, state: &str, inactivation: &str) -> String {
@@ -124,8 +125,8 @@ fn what_the_sender_withdrew_counts_for_nothing() {
             let from = format!("{facet}||||||F");
             changed(&from, &from.replace("|F", &format!("|{status}")))
         };
-        assert!(over("|start").ends_with("physiological, audio on, phase withdrawn"), "{}", over("|start"));
-        assert!(over("|active").ends_with("start, audio on, state withdrawn"));
+        assert!(over("|start").ends_with("physiological, phase withdrawn, audio on"), "{}", over("|start"));
+        assert!(over("|active").ends_with("start, state withdrawn, audio on"));
         assert!(over("|enabled").ends_with("start, state of the signals withdrawn"));
         let priority = format!("OBX|9|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC||PL||||||{status}\rOBX|2|");
         assert!(changed("OBX|2|", &priority).contains(", high priority, "), "OBX-8 of the event counts");
@@ -206,7 +207,7 @@ fn a_message_for_training_or_debugging_is_marked() {
             OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r"
         );
         let message = Message::parse(text.as_bytes()).unwrap();
-        sentence(&Alert::all_of(&message)[0], &message.header())
+        sentence(&Alert::all_of(&message)[0], &message.header(), &KnownPatient::default())
     };
     assert!(of("P").starts_with("value low"));
     assert!(of("T").starts_with("NOT CLINICAL (training, MSH-11): value low"));
@@ -225,6 +226,142 @@ fn two_events_under_one_obr_are_two_alerts() {
     };
     let both = one("1.1.1.7", "196648^MDC_EVT_HI", "150456^MDC_PULS_OXIM_SAT_O2^MDC|VALUE|99")
         + &one("1.1.1.8", "196670^MDC_EVT_LO", "150456^MDC_PULS_OXIM_SAT_O2^MDC|VALUE|84");
-    let end = ", medium priority, start";
+    let end = ", medium priority, start, state not stated";
     assert_eq!(sentences(&both), [format!("SpO2 high, 99 %{end}"), format!("SpO2 low, 84 %{end}")]);
+}
+
+/// HL7 table 0085 and OBX-8: a facet without a valid value counts for nothing, whatever the reason.
+#[test]
+fn no_facet_counts_that_has_no_valid_value() {
+    let priority = "OBX|9|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC||PL||||||F\rOBX|2|";
+    for (status, flag, reason) in [
+        ("W", "", "withdrawn"),
+        ("d", "", "withdrawn"),
+        ("X", "", "not obtained"),
+        ("I", "", "pending"),
+        ("N", "", "not asked for"),
+        ("O", "", "order detail without a result"),
+        ("F", "INV", "invalid"),
+        ("R", "NAV", "not available"),
+    ] {
+        let void = |facet: &str| format!("{facet}|||{flag}|||{status}");
+        let of = |facet: &str| changed(&format!("{facet}||||||F"), &void(facet));
+        let ended = changed("|start||||||F", &void("|end"));
+        assert!(ended.contains(&format!("physiological, phase {reason}, audio on")), "{ended}");
+        assert!(of("|active").contains(&format!("start, state {reason}, audio on")), "{}", of("|active"));
+        let over = changed("|active||||||F", &void("|inactive"));
+        assert!(!over.contains("condition over") && over.contains(&format!("state {reason}")), "{over}");
+        let signals = of("|enabled");
+        assert!(signals.ends_with(&format!("start, state of the signals {reason}")), "{signals}");
+        let low = changed("OBX|2|", &priority.replace("|PL||||||F", &void("|PL")));
+        assert!(low.contains(", high priority, "), "{low}");
+        let alone = changed("H~PH~SP", "H");
+        assert!(alone.contains("priority not stated"), "{alone}");
+        let value = changed("50-120||||F", &format!("50-120|{flag}|||{status}"));
+        let expected =
+            if reason == "invalid" { "165 /min (invalid)".to_owned() } else { format!("value {reason}") };
+        assert!(value.starts_with(&format!("HR high, {expected}")), "{value}");
+    }
+    let source = changed(
+        "OBX|3|NM|147842^MDC_ECG_HEART_RATE^MDC|1.1.1.1.2|165|264864^MDC_DIM_BEAT_PER_MIN^MDC|50-120||||F",
+        "OBX|3|CWE|68480^MDC_ATTR_ALERT_SOURCE^MDC|1.1.1.1.2|69985^MDC_DEV_PUMP_INFUS_MDS^MDC||||||D",
+    );
+    assert!(source.starts_with("value high, source withdrawn, "), "{source}");
+}
+
+#[test]
+fn a_doubt_about_a_facet_stands_beside_it() {
+    for (status, flag, doubt) in [
+        ("P", "", "preliminary"),
+        ("S", "", "partial"),
+        ("U", "", "final, value not sent again"),
+        ("C", "", "corrected"),
+        ("Z", "", "status unknown"),
+        ("F", "QUES", "questionable"),
+    ] {
+        let with = |facet: &str| format!("{facet}|||{flag}|||{status}");
+        let of = |facet: &str| changed(&format!("{facet}||||||F"), &with(facet));
+        assert!(of("|start").contains(&format!("start ({doubt}), audio on")), "{}", of("|start"));
+        assert!(of("|active").contains(&format!("active ({doubt}), audio on")), "{}", of("|active"));
+        assert!(of("|enabled").ends_with(&format!("audio on ({doubt})")), "{}", of("|enabled"));
+        let value = changed("50-120||||F", &format!("50-120|{flag}|||{status}"));
+        assert!(value.starts_with(&format!("HR high, 165 /min ({doubt}) (limits")), "{value}");
+        let event = changed("H~PH~SP|||F", &format!("H~PH~SP~{flag}|||{status}"));
+        assert!(event.starts_with(&format!("HR high ({doubt}), 165")), "{event}");
+    }
+    let event = changed("H~PH~SP|||F", "H~PH~SP~INV|||F");
+    assert!(event.starts_with("HR high (invalid), "), "{event}");
+}
+
+#[test]
+fn what_the_message_does_not_state_or_states_in_other_words_is_named() {
+    let phase = changed("|start|", "|SECRET|");
+    assert!(phase.contains("physiological, phase unknown, audio on"), "{phase}");
+    assert!(changed("|active|", "||").contains("start, state not stated, audio on"));
+    assert!(changed("|enabled|", "|SECRET|").ends_with("state of the signals unknown"));
+    assert!(changed("|enabled|", "|audio-off~SECRET|").ends_with("audio off and another that is unknown"));
+    let unnamed = changed("147842^MDC_ECG_HEART_RATE^MDC", "7^SECRET^L");
+    assert!(unnamed.starts_with("value high, value 165 /min (limits"), "{unnamed}");
+    let twice = changed("OBX|8|", "OBX|7|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.1.1.3|end||||||F\rOBX|8|");
+    assert!(twice.ends_with("start, audio on, a facet is stated twice, differently: see --tree"), "{twice}");
+}
+
+/// 3.4 and B.8.4: none of several events vanishes, whatever their places are.
+#[test]
+fn a_further_event_is_shown_or_announced() {
+    let event = |place: &str, term: &str| format!("OBX|1|CWE|{term}^MDC|{place}|x|||PM|||F\r");
+    let course = facets("start", "active", "enabled");
+    let at = |first: &str, second: &str| {
+        let both = event(first, "196648^MDC_EVT_HI") + &event(second, "196802^MDC_EVT_BATT_LO");
+        sentences(&format!("{both}{course}"))
+    };
+    let same = at("1.1.1.1.1", "1.1.1.1.1");
+    assert_eq!(same.len(), 2, "{same:?}");
+    assert!(same[0].starts_with("value high") && same[1].starts_with("Battery low"), "{same:?}");
+    for (first, second) in [("", ""), ("1.1.1.1.1", ""), ("1.1.1.1.1", "1.1.1.2.3")] {
+        let found = at(first, second);
+        assert!(found.iter().any(|it| it.ends_with("and a further event: see --tree")), "{found:?}");
+    }
+    let vendor = "OBX|9|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.2.1.3|end\r";
+    let found = sentences(&format!("{}{course}{vendor}", event("1.1.1.1.1", "196648^MDC_EVT_HI")));
+    assert!(found[0].ends_with("and a further event: see --tree"), "{found:?}");
+    let again = sentences(&format!("{0}{0}{course}", event("1.1.1.1.1", "196648^MDC_EVT_HI")));
+    assert_eq!(again.len(), 1);
+    assert!(again[0].ends_with("start, audio on"), "{again:?}");
+}
+
+/// B.8.4: the facets of an alert share the place in the device.
+#[test]
+fn a_value_of_another_place_is_not_that_of_the_alarm() {
+    let other = changed("|1.1.1.1.2|165", "|1.1.2.9.2|165");
+    assert!(other.starts_with("value high, high priority"), "{other}");
+}
+
+#[test]
+fn a_value_in_the_place_of_the_source_is_named() {
+    let alarm = format!(
+        "OBX|1|ST|196650|1.0.0.0.1|PVC/min > #||||||F\r\
+        OBX|2|NM|68480^MDC_ATTR_ALERT_SOURCE^MDC|1.0.0.0.2|12|/min|||||F\r{}",
+        facets("start", "active", "enabled").replace("1.1.1.1", "1.0.0.0")
+    );
+    let found = sentences(&alarm).remove(0);
+    assert!(
+        found.starts_with("event 196650 (in MDC: high), value 12 /min, priority not stated, start"),
+        "{found}"
+    );
+}
+
+#[test]
+fn only_a_term_that_the_nomenclature_has_gets_a_plain_name() {
+    let event =
+        |term: &str| sentences(&format!("OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|{term}")).remove(0);
+    for (term, name) in [
+        ("69837^MDC_TODO^MDC", "MDC_TODO (69837)"),
+        ("258047^MDC_EVT_ACTIVE^MDC", "MDC_EVT_ACTIVE (258047)"),
+        ("196806^MDC_EVT_NO_SUCH_EVENT^MDC", "MDC_EVT_NO_SUCH_EVENT (196806)"),
+        // The name of the patient.
+        ("0^MDCX_SECRET^MDC", "MDCX_[patient]"),
+    ] {
+        assert!(event(term).starts_with(&format!("{name},")), "{term}: {}", event(term));
+    }
 }

@@ -1,23 +1,23 @@
 //! The content of a message: the device tree with its values, and the facets of an alert.
 
 mod alert;
-mod known_patient;
 mod model;
 mod notes;
 mod observations;
 mod options;
+mod others;
 mod reader;
 mod result_status;
 mod time;
 
-pub use model::{AlertFacets, Node, Patient, Request, Tree};
+pub use model::{AlertFacets, DoubtedFacet, Node, OtherField, OtherSegment, Patient, Request, Tree};
 pub use options::TreeOptions;
 
-pub(super) use self::known_patient::KnownPatient;
 use self::reader::Reader;
 use self::time::Times;
 use crate::hl7::Message;
 use crate::pcd::Transaction;
+use crate::view::known_patient::{self, KnownPatient};
 use crate::view::sentence::not_production;
 
 impl Tree {
@@ -45,6 +45,7 @@ impl Tree {
             from: reader.free(header.sending_application()),
             segments: message.segments().map(|segment| reader.name(&segment)).collect(),
             not_shown: reader.not_shown(message),
+            other_segments: reader.other_segments(message),
             patient: reader.patient(message),
             names_patient: known_patient::is_named(message),
             processing_id: reader.component(header.processing_id()),

@@ -26,6 +26,9 @@ pub struct Tree {
     /// The names of those segments whose content is not shown, each once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_shown: Vec<String>,
+    /// Segments beside OBR and OBX whose fields are shown one by one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_segments: Vec<OtherSegment>,
     /// Present only when the caller asked for the patient and the message names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patient: Option<Patient>,
@@ -59,6 +62,9 @@ pub struct Patient {
     pub sex: String,
     /// PV1-3.
     pub location: String,
+    /// The other fields of PID and PV1, and all of the other segments about the patient.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherField>,
     /// NTE-3 behind PID and other segments about the patient.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -89,6 +95,9 @@ pub struct Request {
     /// OBR-8.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub end: String,
+    /// Its other fields.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherField>,
     /// NTE-3 behind OBR.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -131,6 +140,55 @@ pub struct AlertFacets {
     /// Which of phase, state and inactivation the sender withdrew: they are empty here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub withdrawn_facets: Vec<&'static str>,
+    /// Facets whose value does not count, or not surely, and why. The value of one that does not count is
+    /// empty here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doubted_facets: Vec<DoubtedFacet>,
+    /// The rows of the facets for people: label and value.
+    #[serde(skip)]
+    pub rows: Vec<(&'static str, String)>,
+}
+
+/// A facet whose value does not count, or not surely (OBX-11, OBX-8).
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DoubtedFacet {
+    /// The key of the facet, or `value` for the measured value.
+    pub facet: &'static str,
+    /// `withdrawn`, `not obtained`, `invalid`, `questionable` and so on.
+    pub doubt: String,
+    /// Whether the value counts all the same.
+    pub counts: bool,
+}
+
+/// A field that has no key of its own.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OtherField {
+    /// `OBX-16`.
+    pub field: String,
+    /// What it is, where the platform has a word for it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub name: &'static str,
+    /// Its value; a long one ends with `…`. Null where it may name the patient and the caller did not ask for
+    /// the patient.
+    pub value: Option<String>,
+    /// The same for people: a time in the zone of the reader.
+    #[serde(skip)]
+    pub shown: String,
+}
+
+/// A segment whose fields are shown one by one: an order, an error, a participation.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct OtherSegment {
+    /// Its name: `ORC`.
+    pub segment: String,
+    /// Its fields with a value.
+    pub fields: Vec<OtherField>,
+    /// NTE-3 behind it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// One OBX.
@@ -189,6 +247,12 @@ pub struct Node {
     /// OBX-20: the site of the body.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub site: String,
+    /// Its other fields, such as OBX-16, who observed it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherField>,
+    /// What OBX-8 says of the validity of the value, or that OBX-5 is not of the type of OBX-2.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub doubt: String,
     /// NTE-3 behind the OBX.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

@@ -6,7 +6,9 @@ use super::reader::Reader;
 use super::result_status;
 use crate::hl7::Field;
 use crate::pcd::nomenclature::{Coded, plain_unit};
+use crate::pcd::profile::has_value_of_its_type;
 use crate::pcd::{Containment, Level, Observation, patient_term};
+use crate::view::standing::Standing;
 use crate::view::value::{self, Observed, Term};
 
 impl Reader<'_> {
@@ -77,6 +79,8 @@ impl Reader<'_> {
             equipment: self.free(observation.equipment()),
             method: self.coded(observation.method()),
             site: self.coded(observation.site()),
+            others: self.others(&observation.segment(), OBX_FIELDS),
+            doubt: doubt(observation),
             notes: self.notes(notes, position),
             ..known
         }
@@ -116,6 +120,14 @@ impl Reader<'_> {
     }
 }
 
+/// What OBX-8 says of the validity, and whether the value is of its type. The status has a key of its own.
+fn doubt(observation: &Observation<'_>) -> String {
+    let of_flags = Standing::by_flags(observation);
+    let of_type = (!has_value_of_its_type(observation)).then_some("not of its type");
+    let doubts: Vec<_> = of_flags.mark().into_iter().chain(of_type).collect();
+    doubts.join(", ")
+}
+
 /// Whether OBX-4 of these observations is a place in a device. Laboratories number their results there.
 fn describes_device(tree: &Containment<'_>) -> bool {
     let placed = tree.nodes().iter().map(|node| node.observation);
@@ -137,3 +149,6 @@ const fn level_name(level: Level) -> &'static str {
         Level::Subfacet => "subfacet",
     }
 }
+
+/// The fields of OBX that have keys of their own.
+const OBX_FIELDS: &[usize] = &[1, 2, 3, 4, 5, 6, 7, 8, 11, 14, 17, 18, 20];

@@ -1,6 +1,5 @@
 //! Reads the parts of a message for people.
 
-use super::known_patient::KnownPatient;
 use super::model::{Patient, Request};
 use super::notes::Notes;
 use super::options::TreeOptions;
@@ -8,6 +7,7 @@ use super::time::Times;
 use crate::hl7::{CharacterSet, Field, Message, Segment};
 use crate::pcd::nomenclature::{Coded, find_term, find_unit};
 use crate::pcd::{Alert, Containment, Transaction, is_about_patient, patient_term};
+use crate::view::known_patient::KnownPatient;
 use crate::view::value::{self, Term};
 
 pub(super) struct Reader<'o> {
@@ -47,25 +47,16 @@ impl Reader<'_> {
         }
     }
 
-    /// The name of a term that the nomenclature does not have is a free text. A code is none.
+    /// A term that the nomenclature does not have may be any text.
     pub(super) fn without_patient(&self, term: Term) -> Term {
         let coded = Coded { code: "", name: &term.name, system: &term.system };
         if find_term(coded).is_some() || find_unit(coded).is_some() {
             return term;
         }
-        Term { name: self.known_patient.hide(term.name), ..term }
-    }
-
-    /// The names of segments whose content is not shown, each once.
-    pub(super) fn not_shown(&self, message: &Message<'_>) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for segment in message.segments().filter(|segment| !is_about_patient(segment)) {
-            let name = self.name(&segment);
-            if !SHOWN_SEGMENTS.contains(&&*name) && !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        names
+        // A number is a code, whatever number the patient has.
+        let is_number = term.code.bytes().all(|byte| byte.is_ascii_digit());
+        let code = if is_number { term.code } else { self.known_patient.hide(term.code) };
+        Term { code, name: self.known_patient.hide(term.name), system: self.known_patient.hide(term.system) }
     }
 
     /// The name of a segment. A line without a separator could hold anything.
@@ -101,6 +92,7 @@ impl Reader<'_> {
                     end: field(8),
                     end_shown: obr.map(|(_, obr)| self.time(obr.field(8))).unwrap_or_default(),
                     time_shown: obr.map(|(_, obr)| self.time(obr.field(7))).unwrap_or_default(),
+                    others: obr.map(|(_, obr)| self.others(&obr, OBR_FIELDS)).unwrap_or_default(),
                     notes: obr.map(|(at, _)| self.notes(&notes, at)).unwrap_or_default(),
                     alert: own.next(),
                     further_alerts: own.collect(),
@@ -153,13 +145,14 @@ impl Reader<'_> {
             born: field(pid, 7),
             sex: field(pid, 8),
             location: field(pv1, 3),
+            others: self.other_patient_fields(message),
             notes: about.flat_map(|(position, _)| self.notes(&notes, position)).collect(),
         })
     }
 }
 
-/// Segments whose content is shown; those about the patient are hidden or shown.
-const SHOWN_SEGMENTS: [&str; 4] = ["MSH", "OBR", "OBX", "NTE"];
+/// The fields of OBR that have keys of their own.
+const OBR_FIELDS: &[usize] = &[1, 2, 3, 4, 7, 8, 29];
 /// The last field of NTE that is looked at for patient data (HL7 2.8: NTE-9).
 const MAX_NOTE_FIELD: usize = 9;
 /// What stands in place of a note about the patient.

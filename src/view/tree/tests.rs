@@ -139,3 +139,85 @@ fn a_numeric_alarm_shows_the_metric_as_its_source() {
     let shown = json(alert.as_bytes(), &TreeOptions::default());
     assert_eq!(shown["requests"][0]["alert"]["source"], "MDC_PULS_OXIM_SAT_O2 (150456)");
 }
+
+#[test]
+fn the_head_of_an_alert_has_no_facet_that_does_not_count() {
+    let alert = |phase: &str, state: &str, signals: &str| {
+        let text = format!(
+            "MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|1|P|2.6\rOBR|1||E1|196616^MDC_EVT_ALARM^MDC\r\
+            OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.3.1.7.1|196670^MDC_EVT_LO^MDC|||L~PM|||F\r\
+            OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.3.1.7.3|{phase}\r\
+            OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC|1.3.1.7.4|{state}\r\
+            OBX|4|ST|68483^MDC_ATTR_ALARM_INACTIVATION_STATE^MDC|1.3.1.7.5|{signals}\r"
+        );
+        let tree = Tree::new(&Message::parse(text.as_bytes()).unwrap(), &TreeOptions::default());
+        tree.requests[0].alert.clone().unwrap()
+    };
+    let row = |alert: &AlertFacets, label: &str| {
+        alert.rows.iter().find(|(known, _)| *known == label).map(|(_, value)| value.clone()).unwrap()
+    };
+    let valid = alert("start||||||F", "active||||||F", "enabled||||||F");
+    assert_eq!(
+        ["phase", "state", "signals"].map(|it| row(&valid, it)),
+        ["start", "active", "enabled (audio on)"]
+    );
+    assert_eq!((row(&valid, "priority"), valid.doubted_facets.len()), ("medium".into(), 0));
+    let void = alert("end||||||D", "inactive|||INV|||F", "audio-off||||||X");
+    assert_eq!([&void.phase, &void.state, &void.inactivation], ["", "", ""]);
+    assert_eq!(
+        ["phase", "state", "signals"].map(|it| row(&void, it)),
+        ["withdrawn", "invalid", "not obtained"]
+    );
+    assert_eq!(void.doubted_facets.iter().filter(|facet| !facet.counts).count(), 3);
+    let doubted = alert("end|||QUES|||F", "inactive||||||P", "audio-off~nonsense");
+    assert_eq!(row(&doubted, "phase"), "end (end (questionable))");
+    assert_eq!(row(&doubted, "state"), "inactive (condition over (preliminary))");
+    assert!(row(&doubted, "signals").ends_with("(audio off and another that is unknown)"));
+}
+
+#[test]
+fn a_field_without_a_place_of_its_own_is_shown_or_named() {
+    let rest = "OBX|1|NM|1^A^MDC|1.0.0.1|5,5|||QUES|||F|||||N0001^Nurse|||20260101115900\r\
+        PRT||UC||Accepted|^Nurse^Betty||||||20260101115959\rRXG|1|||7^Drug^L|||||||||||2.5|265266^MDC_DIM_MILLI_L_PER_HR^MDC\r\
+        ZZZ|1\r";
+    let hidden = json(&observed(rest), &TreeOptions::default());
+    let node = &hidden["requests"][0]["observations"][0];
+    assert_eq!(node["doubt"], "questionable, not of its type");
+    let field = |others: &serde_json::Value, name: &str| {
+        let found = others.as_array().unwrap().iter().find(|field| field["field"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {others:#}"))["value"].clone()
+    };
+    assert_eq!(field(&node["others"], "OBX-16"), serde_json::Value::Null);
+    assert_eq!(field(&node["others"], "OBX-19"), "20260101115900");
+    let [prt, rxg] = [0, 1].map(|at| &hidden["other-segments"][at]["fields"]);
+    assert_eq!((field(prt, "PRT-4"), field(prt, "PRT-5")), ("Accepted".into(), serde_json::Value::Null));
+    assert_eq!((field(rxg, "RXG-15"), field(rxg, "RXG-16")), ("2.5".into(), "mL/h".into()));
+    assert_eq!(field(rxg, "RXG-4"), serde_json::Value::Null);
+    assert_eq!(hidden["not-shown"], serde_json::json!(["ZZZ"]));
+    let shown = json(&observed(rest), &with_patient());
+    assert_eq!(field(&shown["requests"][0]["observations"][0]["others"], "OBX-16"), "N0001^Nurse");
+    assert_eq!(field(&shown["other-segments"][1]["fields"], "RXG-4"), "7^Drug^L");
+    let patient = b"MSH|^~\\&|A||||2026||ORU^R01|1|P|2.6\rPID|||1||A|Mother\rPV1||I|||||||||||||||||V991\rNK1|1|Kin\rOBR|1\r";
+    let patient = json(patient, &with_patient());
+    for (name, value) in [("PID-6", "Mother"), ("PV1-19", "V991"), ("NK1-2", "Kin")] {
+        assert_eq!(field(&patient["patient"]["others"], name), value);
+    }
+}
+
+#[test]
+fn the_bed_of_the_patient_and_terms_that_name_the_patient_are_hidden() {
+    let message = "MSH|^~\\&|A||||2026||ORU^R01|1|P|2.6\rPID|||7788-1||Smith^Anna\rPV1||I|ICU^B1^B1^HOSP\r\
+        OBR|1|O^G^ICU&B1&B1&HOSP|F^G^ICU&B1&B1&HOSP|1^Smith monitor^L\r\
+        OBX|1|ST|Smith^bed of Anna^L|1.0.0.1|in ICU-B1-B1|Anna^Anna^L||Smith|||F\r";
+    let hidden = json(message.as_bytes(), &TreeOptions::default());
+    let text = hidden.to_string();
+    assert!(!["Smith", "Anna", "B1"].iter().any(|part| text.contains(part)), "{hidden:#}");
+    assert_eq!(hidden["requests"][0]["filler"], "F^G^[patient]");
+    let shown = json(message.as_bytes(), &with_patient());
+    assert_eq!(shown["requests"][0]["filler"], "F^G^ICU&B1&B1&HOSP");
+}
+
+#[test]
+fn a_missing_sample_of_a_waveform_has_its_place() {
+    assert_eq!(nodes("OBX|1|NA|1^W^MDC|1.0.0.1|1^2^^-5~7^8\r")[0]["value"], "1^2^^-5; 7^8");
+}

@@ -8,6 +8,7 @@ mod impersonation;
 mod learning;
 mod reconsider;
 mod reports;
+mod shown;
 mod times;
 mod unsent;
 

@@ -3,12 +3,12 @@
 //! Free text has no field for the patient: a note may say `Smith is restless`. What the message itself gives
 //! as names, numbers and addresses of the patient is replaced wherever free text repeats it.
 
-use crate::hl7::{CharacterSet, Component, Message, Segment};
+use crate::hl7::{CharacterSet, Component, Message, Repetition, Segment};
 use crate::pcd::{Observation, is_about_patient, patient_term};
 
 /// Texts that identify the patient of a message, in lower case.
 #[derive(Debug, Default)]
-pub(in crate::view) struct KnownPatient(Vec<Vec<char>>);
+pub(super) struct KnownPatient(Vec<Vec<char>>);
 
 /// Whether the message says anything about a patient, in a segment or in an observation.
 pub(super) fn is_named(message: &Message<'_>) -> bool {
@@ -19,7 +19,7 @@ pub(super) fn is_named(message: &Message<'_>) -> bool {
 
 impl KnownPatient {
     /// What the message gives as names, numbers and addresses of the patient and of relatives.
-    pub(in crate::view) fn of(message: &Message<'_>, characters: CharacterSet) -> Self {
+    pub(super) fn of(message: &Message<'_>, characters: CharacterSet) -> Self {
         let mut known = Self::default();
         for segment in message.segments() {
             known.add_segment(&segment, characters);
@@ -34,6 +34,9 @@ impl KnownPatient {
                 repetition.components().take(*components).for_each(|part| self.add(part, characters));
             }
         }
+        for (_, n) in PLACES.iter().filter(|(name, _)| id == name.as_bytes()) {
+            segment.field(*n).repetitions().for_each(|place| self.add_place(place, characters));
+        }
         let identifies = |name: &str| {
             !["WEIGHT", "HEIGHT", "LENGTH", "AGE", "SEX", "TYPE", "POSN", "PACED", "RACE", "BSA", "LBM"]
                 .iter()
@@ -45,24 +48,42 @@ impl KnownPatient {
         }
     }
 
+    /// Adds the bed of a patient, as other fields write it: alone, or within one component. The name of a
+    /// ward or of a hospital alone identifies no person.
+    fn add_place(&mut self, place: Repetition<'_>, characters: CharacterSet) {
+        let parts: Vec<String> =
+            place.components().map(|part| characters.decode(&part.shown_text()).trim().to_owned()).collect();
+        let is_bed = parts.iter().take(3).filter(|part| !part.is_empty()).count() > 1;
+        for length in [3, 4].into_iter().filter(|_| is_bed) {
+            let parts = parts.get(..length).unwrap_or(&parts);
+            for separator in ["^", "&", " ", "-", "_", "/"] {
+                self.add_text(parts.join(separator).trim_end_matches(separator));
+            }
+        }
+    }
+
     /// Adds a component, and the words of it.
     fn add(&mut self, component: Component<'_>, characters: CharacterSet) {
         for part in component.subcomponents() {
             let bytes = part.shown_text();
             let text = characters.decode(&bytes);
             for known in [text.trim()].into_iter().chain(text.split_whitespace()) {
-                let known: Vec<char> = known.chars().map(lower).collect();
-                let is_new = !self.0.contains(&known);
-                let length: usize = known.iter().map(|character| character.len_utf8()).sum();
-                if is_new && length >= MIN_BYTES && self.0.len() < MAX_TEXTS {
-                    self.0.push(known);
-                }
+                self.add_text(known);
             }
         }
     }
 
+    fn add_text(&mut self, known: &str) {
+        let known: Vec<char> = known.chars().map(lower).collect();
+        let is_new = !self.0.contains(&known);
+        let length: usize = known.iter().map(|character| character.len_utf8()).sum();
+        if is_new && length >= MIN_BYTES && self.0.len() < MAX_TEXTS {
+            self.0.push(known);
+        }
+    }
+
     /// `text` without the texts that identify the patient.
-    pub(in crate::view) fn hide(&self, text: String) -> String {
+    pub(super) fn hide(&self, text: String) -> String {
         if self.0.is_empty() {
             return text;
         }
@@ -130,6 +151,8 @@ const FIELDS: [(&str, usize, usize); 22] = [
     ("IN1", 49, 1),
 ];
 
+/// Fields with the bed of the patient.
+const PLACES: [(&str, usize); 3] = [("PV1", 3), ("PV1", 6), ("PV1", 11)];
 /// What stands in place of a hidden text.
 const HIDDEN: &str = "[patient]";
 /// Shorter texts are words of other meanings, and numbers of measurements.
