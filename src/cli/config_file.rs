@@ -47,7 +47,8 @@ impl ConfigFile {
         let chain = OwnChain::containing(config.store.node, file.read().ok().flatten());
         let opened = Store::open_to_read(chain, &config.store.url, clock.clone()).await;
         let store = opened.map_err(context::failed)?;
-        for risk in store.unaccepted_risks().iter() {
+        let risks = store.unaccepted_risks();
+        for risk in risks.iter().map(|risk| risks.described(risk)) {
             output.warn(&format!(
                 "the store can lose, hide or change messages: {risk}; it is read as it is, and nothing is written \
                  (docs/store.md, \"Risks of the store\")"

@@ -131,8 +131,12 @@ fn url_digest<S: Serializer>(url: &StoreUrl, serializer: S) -> Result<S::Ok, S::
 fn risks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreRisks, D::Error> {
     let codes = Vec::<String>::deserialize(deserializer)?;
     let risk = |code: String| {
-        let known = || StoreRisk::ALL.map(StoreRisk::code).join(", ");
+        let known = || {
+            let acceptable = StoreRisk::ALL.into_iter().filter(|risk| risk.is_acceptable());
+            acceptable.map(StoreRisk::code).collect::<Vec<_>>().join(", ")
+        };
         StoreRisk::from_code(&code)
+            .filter(|risk| risk.is_acceptable())
             .ok_or_else(|| de::Error::custom(format_args!("\"{code}\" is none of {}", known())))
     };
     codes.into_iter().map(risk).collect()

@@ -37,7 +37,7 @@ pub use message_id::{MessageId, MessageIdError, SessionId};
 pub use node_name::{NodeName, NodeNameError};
 pub use refusal::Refusal;
 pub use schema_name::{InvalidSchemaName, SchemaName};
-pub use store_risk::{StoreRisk, StoreRisks};
+pub use store_risk::{FoundRisks, StoreRisk, StoreRisks};
 pub use store_url::StoreUrl;
 pub use task::Task;
 pub(crate) use while_waiting::{Wait, giving_back, note_hello_retry, take_hello_retry, while_waiting};

@@ -1,5 +1,6 @@
 //! States of a store in which it can lose, hide or change what it has acknowledged.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A setting of the store's PostgreSQL server with which a committed transaction can be lost or changed when
@@ -35,11 +36,16 @@ pub enum StoreRisk {
     /// An index that keeps a message, a row of the trail or an order from being stored twice is missing, or
     /// is another one. In a file also another index with the name of one of the migrations: it can hide rows.
     ChangedIndex = 1 << 9,
+    /// A committed row was not found as it was received, or nothing could be read back: what is committed is
+    /// not acknowledged. The platform goes on writing, and reads back what it has written.
+    NotReadBack = 1 << 10,
+    /// The tables could not be examined, so that none of the other risks would be noticed.
+    Unexamined = 1 << 11,
 }
 
 impl StoreRisk {
     /// Every risk.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::FsyncOff,
         Self::FullPageWritesOff,
         Self::DataSyncRetryOn,
@@ -50,6 +56,8 @@ impl StoreRisk {
         Self::ForeignCode,
         Self::HiddenRows,
         Self::ChangedIndex,
+        Self::NotReadBack,
+        Self::Unexamined,
     ];
 
     /// The stable code.
@@ -66,7 +74,15 @@ impl StoreRisk {
             Self::ForeignCode => "foreign-code",
             Self::HiddenRows => "hidden-rows",
             Self::ChangedIndex => "changed-index",
+            Self::NotReadBack => "not-read-back",
+            Self::Unexamined => "unexamined",
         }
+    }
+
+    /// Whether an operator can accept it. Not that rows are lost already, or that nothing is seen.
+    #[must_use]
+    pub const fn is_acceptable(self) -> bool {
+        !matches!(self, Self::NotReadBack | Self::Unexamined)
     }
 
     /// The risk with this code.
@@ -82,11 +98,13 @@ impl StoreRisk {
             Self::DataSyncRetryOn => "data_sync_retry = on",
             Self::ZeroDamagedPagesOn => "zero_damaged_pages = on",
             Self::TriggersOff => "triggers of the store do not run",
-            Self::UnloggedTable => "a table is unlogged",
+            Self::UnloggedTable => "a table, or a part of it, is unlogged",
             Self::NotATable => "a table is missing, or is not the one that the migrations made",
             Self::ForeignCode => "a trigger, rule or function of the tables is not of the migrations",
             Self::HiddenRows => "row security hides rows",
             Self::ChangedIndex => "an index is missing, or is not the one that the migrations made",
+            Self::NotReadBack => "what was committed is not there as it was received",
+            Self::Unexamined => "the tables cannot be examined",
         }
     }
 }
@@ -139,6 +157,81 @@ impl StoreRisks {
     }
 }
 
+/// Risks, and where in the database each of them was found: a table, a trigger, a function, a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FoundRisks(BTreeSet<(u16, String)>);
+
+impl FoundRisks {
+    /// Adds a risk and the object that is it; an empty text if there is none to name.
+    pub fn add(&mut self, risk: StoreRisk, object: impl Into<String>) {
+        self.0.insert((risk as u16, object.into()));
+    }
+
+    /// Removes a risk with all its objects.
+    pub fn remove(&mut self, risk: StoreRisk) {
+        self.0.retain(|(bit, _)| *bit != risk as u16);
+    }
+
+    /// The risks without their objects.
+    #[must_use]
+    pub fn set(&self) -> StoreRisks {
+        StoreRisks(self.0.iter().fold(0, |bits, (bit, _)| bits | bit))
+    }
+
+    /// The risks, in the order of [`StoreRisk::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = StoreRisk> + use<> {
+        self.set().iter()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that are not in `others`.
+    #[must_use]
+    pub fn without(&self, others: StoreRisks) -> Self {
+        Self(self.0.iter().filter(|(bit, _)| others.0 & bit == 0).cloned().collect())
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn with(mut self, others: &Self) -> Self {
+        self.0.extend(others.0.iter().cloned());
+        self
+    }
+
+    /// The objects of a risk, a few of them.
+    #[must_use]
+    pub fn objects(&self, risk: StoreRisk) -> Vec<&str> {
+        let objects = self.0.iter().filter(|(bit, object)| *bit == risk as u16 && !object.is_empty());
+        objects.map(|(_, object)| object.as_str()).take(MAX_NAMED).collect()
+    }
+
+    /// A risk with its objects, for a line of text.
+    #[must_use]
+    pub fn described(&self, risk: StoreRisk) -> String {
+        let objects = self.objects(risk);
+        if objects.is_empty() { risk.to_string() } else { format!("{risk}: {}", objects.join("; ")) }
+    }
+}
+
+impl From<StoreRisks> for FoundRisks {
+    fn from(risks: StoreRisks) -> Self {
+        Self(risks.iter().map(|risk| (risk as u16, String::new())).collect())
+    }
+}
+
+impl fmt::Display for FoundRisks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, risk) in self.iter().enumerate() {
+            write!(f, "{}{}", if n == 0 { "" } else { ", " }, self.described(risk))?;
+        }
+        Ok(())
+    }
+}
+
 impl FromIterator<StoreRisk> for StoreRisks {
     fn from_iter<I: IntoIterator<Item = StoreRisk>>(risks: I) -> Self {
         Self(risks.into_iter().fold(0, |bits, risk| bits | risk as u16))
@@ -154,6 +247,9 @@ impl fmt::Display for StoreRisks {
     }
 }
 
+/// Objects that are named of each risk.
+const MAX_NAMED: usize = 5;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,7 +257,10 @@ mod tests {
     #[test]
     fn a_set_names_its_risks_in_order_and_by_their_codes() {
         let set: StoreRisks = [StoreRisk::UnloggedTable, StoreRisk::FsyncOff].into_iter().collect();
-        assert_eq!(set.to_string(), "fsync = off (fsync-off), a table is unlogged (unlogged-table)");
+        assert_eq!(
+            set.to_string(),
+            "fsync = off (fsync-off), a table, or a part of it, is unlogged (unlogged-table)"
+        );
         assert_eq!(StoreRisks::from_bits(0xFFFF).iter().count(), StoreRisk::ALL.len());
         assert_eq!(
             set.without(StoreRisks::from_bits(1)).iter().collect::<Vec<_>>(),
@@ -171,5 +270,18 @@ mod tests {
             assert_eq!(StoreRisk::from_code(risk.code()), Some(risk));
         }
         assert_eq!(StoreRisk::from_code("fsync"), None);
+    }
+
+    #[test]
+    fn each_risk_names_its_objects() {
+        let mut found = FoundRisks::from(StoreRisks::from_bits(1));
+        found.add(StoreRisk::ForeignCode, "trigger b on message");
+        found.add(StoreRisk::ForeignCode, "trigger a on audit");
+        let text = found.to_string();
+        assert!(text.ends_with("(foreign-code): trigger a on audit; trigger b on message"), "{text}");
+        assert!(text.starts_with("fsync = off (fsync-off), "), "{text}");
+        assert_eq!(found.without(StoreRisks::from_bits(1)).set().bits(), StoreRisk::ForeignCode as u16);
+        found.remove(StoreRisk::ForeignCode);
+        assert_eq!(found.to_string(), "fsync = off (fsync-off)");
     }
 }

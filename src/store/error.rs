@@ -7,7 +7,7 @@ use sqlx::migrate::MigrateError;
 
 use crate::audit::SignError;
 use crate::filesystem::AccessProblem;
-use crate::model::{DeviceId, SchemaName, StoreRisks, StoreUrl};
+use crate::model::{DeviceId, FoundRisks, SchemaName, StoreUrl};
 use crate::store::instance::process::Holder;
 use crate::store::migration::plan::MigrationPlan;
 use crate::store::own_chain::divergence::Divergence;
@@ -71,7 +71,7 @@ pub enum StoreError {
         "the store can lose or hide acknowledged messages: {0}; undo it, or accept the risk in \
          store.accepted-risks (docs/store.md, \"Risks of the store\")"
     )]
-    Risky(StoreRisks),
+    Risky(FoundRisks),
     /// The tables are in another schema of the database than the configured one.
     #[error(
         "the schema \"{configured}\" of the database has no tables of the platform, and \"{found}\" has: set \
@@ -256,7 +256,10 @@ pub enum StoreError {
     #[error("the store is closed")]
     Closed,
     /// A stored value cannot be read: restore the store from a backup.
-    #[error("the store is damaged: {place} cannot be read; restore the store from a backup")]
+    #[error(
+        "the store is damaged: {place} cannot be read; where the type of a column was changed, put it back (`check` names \
+         it), otherwise restore the store from a backup"
+    )]
     Corrupt {
         /// The table and column, or the part of the store.
         place: &'static str,

@@ -30,6 +30,8 @@ pub struct RiskView {
     pub code: &'static str,
     /// Whether `store.accepted-risks` names it.
     pub accepted: bool,
+    /// Where in the database it was found: tables, triggers, functions, columns; a few of them.
+    pub objects: Vec<String>,
 }
 
 /// The clock of a node.
@@ -49,11 +51,13 @@ impl ServerView {
     #[must_use]
     pub fn new(store: &Store, report: Option<&ServerReport>) -> Self {
         let accepted = store.accepted_risks();
-        let risks = store.risks();
-        let risks = risks
-            .iter()
-            .map(|risk| RiskView { code: risk.code(), accepted: accepted.contains(risk) })
-            .collect();
+        let found = store.found_risks();
+        let risks = found.iter().map(|risk| RiskView {
+            code: risk.code(),
+            accepted: accepted.contains(risk),
+            objects: found.objects(risk).into_iter().map(str::to_owned).collect(),
+        });
+        let risks = risks.collect();
         let Some(report) = report else { return Self { risks, ..Self::default() } };
         Self {
             server: Some(report.server.clone()),

@@ -7,7 +7,7 @@ use crate::cli::audit::verify::missing_heads;
 use crate::cli::context::failed;
 use crate::cli::text::counted;
 use crate::cli::{Exit, Outcome, Output};
-use crate::model::{MessageId, StoreRisk};
+use crate::model::{FoundRisks, MessageId, StoreRisk};
 use crate::store::{Contents, EndFile, Inspection, NamedMessages, Store, Unexplained};
 
 /// What was found.
@@ -17,12 +17,17 @@ struct Checked {
     whole: bool,
     /// States of the store, not accepted, in which it may not show what is in it.
     risks: Vec<&'static str>,
+    /// The same, with where in the database they were found.
+    #[serde(skip)]
+    described: Vec<String>,
     /// What the database says is damaged.
     damage: Vec<String>,
     /// Where the audit trail is broken.
     broken: Vec<String>,
     /// Messages whose bytes do not have their digest.
     altered: Named,
+    /// Messages whose bytes the database does not return, or not as bytes.
+    unreadable: Named,
     /// Messages that the audit trail names, and that are not there although no retention pass removed them.
     missing: Named,
     /// Where more is missing than retention passes removed.
@@ -74,28 +79,24 @@ pub(super) async fn run(
              (docs/store.md, \"When the store went back\")"
         )
     }));
-    let risks = store.unaccepted_risks().iter().map(StoreRisk::code).collect();
-    let checked = Checked::new(inspection, &contents, broken, risks);
+    let checked = Checked::new(inspection, &contents, broken, &store.unaccepted_risks());
     output.print(&checked, |checked| checked.lines(output))?;
     Ok(if checked.whole { Exit::Done } else { Exit::Failed })
 }
 
 impl Checked {
-    fn new(
-        inspection: Inspection,
-        contents: &Contents,
-        broken: Vec<String>,
-        risks: Vec<&'static str>,
-    ) -> Self {
+    fn new(inspection: Inspection, contents: &Contents, broken: Vec<String>, risks: &FoundRisks) -> Self {
         let Inspection { damage, schema, messages, rejected, audit_rows, devices } = inspection;
         let not_asked = damage.is_none();
         let damage = damage.unwrap_or_default();
         Self {
             whole: risks.is_empty() && damage.is_empty() && broken.is_empty() && contents.are_whole(),
-            risks,
+            risks: risks.iter().map(StoreRisk::code).collect(),
+            described: risks.iter().map(|risk| risks.described(risk)).collect(),
             damage,
             broken,
             altered: Named::new(&contents.altered),
+            unreadable: Named::new(&contents.unreadable),
             missing: Named::new(&contents.missing),
             unexplained: contents.unexplained.iter().map(Range::new).collect(),
             unrecorded: contents.unrecorded,
@@ -111,7 +112,7 @@ impl Checked {
     }
 
     fn lines(&self, output: Output) -> String {
-        let mut lines: Vec<_> = self.risks.iter().map(|risk| format!("risk    store: {risk}")).collect();
+        let mut lines: Vec<_> = self.described.iter().map(|risk| format!("risk    store: {risk}")).collect();
         match (self.not_asked, self.damage.as_slice()) {
             (true, _) => lines.push("-       database: ask the server (pg_amcheck)".to_owned()),
             (false, []) => lines.push("ok      database: its structure is not damaged".to_owned()),
@@ -142,6 +143,13 @@ impl Checked {
                 format!("altered messages: the bytes of {altered} do not have the digest stored with them")
             }
         });
+        if self.unreadable.count > 0 {
+            lines.push(format!(
+                "unreadable messages: the bytes of {}; where the type of a column was changed (risk not-a-table), put it \
+                 back, otherwise restore them from a backup",
+                self.unreadable
+            ));
+        }
         let ok = lines.len();
         if self.missing.count > 0 {
             lines.push(format!(

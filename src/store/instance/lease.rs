@@ -16,10 +16,10 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio_util::sync::CancellationToken;
 
 use super::process::{Holder, ProcessId};
-use crate::model::{Clock, NodeName, explained};
+use crate::model::{Clock, NodeName, StoreRisk, explained};
 use crate::store::error::StoreError;
-use crate::store::postgres::durability::{all_risks, risks_from};
-use crate::store::postgres::failure::classify;
+use crate::store::postgres::durability::{all_risks, found_risks};
+use crate::store::postgres::failure::{classify, is_broken};
 use crate::store::postgres::location::Location;
 use crate::store::row::time_from_server;
 
@@ -86,27 +86,39 @@ impl Lease {
     pub(in crate::store) async fn keep(&self, done: &CancellationToken) -> Result<(), StoreError> {
         let mut connection = None;
         let mut is_failing = false;
+        let mut is_repeated = false;
         loop {
             tokio::select! {
                 () = done.cancelled() => return Ok(()),
-                () = tokio::time::sleep(RENEW_INTERVAL) => {}
+                () = tokio::time::sleep(if is_repeated { Duration::ZERO } else { RENEW_INTERVAL }) => {}
             }
             let sent = self.clock.instant();
             let renewed = tokio::time::timeout(RENEW_TIMEOUT, self.renew(&mut connection)).await;
             match renewed.unwrap_or(Err(StoreError::Timeout(RENEW_TIMEOUT))) {
                 Ok(None) => {
                     *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = sent;
-                    is_failing = false;
+                    (is_failing, is_repeated) = (false, false);
                 }
                 Ok(Some(holder)) => return Err(StoreError::InstanceLost(Some(holder))),
                 Err(error) => {
-                    connection = None;
+                    // At once through another connection, before that is a risk.
+                    let had_connection = connection.take().is_some();
+                    is_repeated = had_connection && !is_repeated;
+                    self.report_unexamined(&error, is_repeated);
                     if !std::mem::replace(&mut is_failing, true) {
                         let error = explained(&error);
                         tracing::warn!(node = %self.node, error, "lease not renewed; will retry every two seconds");
                     }
                 }
             }
+        }
+    }
+
+    /// The renewal is also the examination. While the server is away nothing can be written anyway.
+    fn report_unexamined(&self, error: &StoreError, is_repeated: bool) {
+        let risks = self.location.risks();
+        if !is_broken(error) && !is_repeated && !risks.is_examined() {
+            risks.raise(StoreRisk::Unexamined, explained(error));
         }
     }
 
@@ -140,7 +152,7 @@ impl Lease {
             return holder(connection, &self.node).await.map(Some);
         };
         clock.observe(asked, time_from_server(&row, "renewed_at")?);
-        self.location.risks().observe(risks_from(row.try_get("risks").map_err(classify)?));
+        self.location.risks().observe(found_risks(&row.try_get::<String, _>("risks").map_err(classify)?));
         Ok(None)
     }
 }
@@ -189,7 +201,7 @@ async fn holder(connection: &mut PgConnection, node: &NodeName) -> Result<Holder
 /// How long a lease lasts after its last renewal.
 const LEASE_TIME: Duration = Duration::from_secs(10);
 const RENEW_INTERVAL: Duration = Duration::from_secs(2);
-const RENEW_TIMEOUT: Duration = Duration::from_secs(5);
+const RENEW_TIMEOUT: Duration = Duration::from_secs(3);
 /// As long as a lease, and a little longer.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(11);
 const ACQUIRE_INTERVAL: Duration = Duration::from_millis(250);

@@ -26,7 +26,10 @@ impl Store {
         if probed.is_ok() {
             self.progress().probed();
         }
-        let Some(Stall { age, failure }) = stall else { return probed };
+        let Some(Stall { age, failure }) = stall else {
+            // First the risks: the probe may have failed at one of them.
+            return self.observed_risks().require_none().and(probed);
+        };
         let source = failure.or_else(|| probed.err()).map(Arc::new);
         Err(StoreError::Stalled { seconds: age.as_secs(), source })
     }

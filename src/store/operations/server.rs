@@ -1,6 +1,6 @@
 //! The server of the store.
 
-use crate::model::{Clock, StoreRisks, StoreUrl};
+use crate::model::{Clock, FoundRisks, StoreRisks, StoreUrl};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::postgres::location::Location;
@@ -16,10 +16,16 @@ impl Store {
         self.observed_risks().observed()
     }
 
+    /// The same, and where in the database they were found.
+    #[must_use]
+    pub fn found_risks(&self) -> FoundRisks {
+        self.observed_risks().found()
+    }
+
     /// Those that the operator does not accept: nothing is written.
     #[must_use]
-    pub fn unaccepted_risks(&self) -> StoreRisks {
-        self.risks().without(self.accepted_risks())
+    pub fn unaccepted_risks(&self) -> FoundRisks {
+        self.found_risks().without(self.accepted_risks())
     }
 
     /// Those that the operator accepts.

@@ -27,7 +27,7 @@ impl Connection for PgConnection {
         let risks = risks_from(rows.remove(0).get("risks")?);
         if !risks.is_empty() {
             self.run("ROLLBACK").await?;
-            return Err(StoreError::Risky(risks));
+            return Err(StoreError::Risky(risks.into()));
         }
         if holder_of(&rows)?.is_none() {
             // The first transaction of the chain makes the row that all others lock. Another process may be

@@ -16,8 +16,8 @@ use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::address::search_path;
 use super::failure::classify;
-use super::integrity::{Expected, table_risks};
-use crate::model::{SchemaName, StoreRisks};
+use super::integrity::{Expected, table_findings};
+use crate::model::{FoundRisks, SchemaName, StoreRisk, StoreRisks};
 use crate::store::error::StoreError;
 
 /// Sets the level of the session, and returns the risks of the server.
@@ -25,14 +25,18 @@ pub(in crate::store) async fn examine(
     connection: &mut PgConnection,
     schema: &SchemaName,
     expected: Expected,
-) -> Result<StoreRisks, StoreError> {
+) -> Result<FoundRisks, StoreError> {
     let examine = format!(
         "SELECT set_config('synchronous_commit', {}, false), {} AS risks",
         level!(),
         all_risks(schema, expected)
     );
-    let row = sqlx::query(AssertSqlSafe(examine)).fetch_one(connection).await.map_err(classify)?;
-    Ok(risks_from(row.try_get("risks").map_err(classify)?))
+    let examined = sqlx::query(AssertSqlSafe(examine)).fetch_one(connection).await.map_err(classify);
+    let row = examined.map_err(|error| match error {
+        StoreError::Denied(source) => StoreError::NotGranted(format!("to examine the tables: {source}")),
+        error => error,
+    })?;
+    Ok(found_risks(&row.try_get::<String, _>("risks").map_err(classify)?))
 }
 
 /// Sets the accepted risks for the transactions of the session.
@@ -44,6 +48,20 @@ pub(super) async fn accept(connection: &mut PgConnection, accepted: StoreRisks) 
 /// The risks as the server computes them.
 pub(in crate::store) fn risks_from(bits: i32) -> StoreRisks {
     StoreRisks::from_bits(u16::try_from(bits).unwrap_or_default())
+}
+
+/// The risks that [`all_risks`] computes: a line for each, of its bit and its object.
+pub(in crate::store) fn found_risks(lines: &str) -> FoundRisks {
+    let mut found = FoundRisks::default();
+    for line in lines.lines() {
+        let (bit, object) = line.split_once(' ').unwrap_or((line, ""));
+        // An object has a name with a line break: its second line has no bit.
+        let Some(bit) = bit.parse().ok() else { continue };
+        for risk in StoreRisks::from_bits(bit).iter() {
+            found.add(risk, object);
+        }
+    }
+    found
 }
 
 /// The expression of the level that a session or a transaction has to have.
@@ -114,7 +132,17 @@ pub(super) async fn is_own_session(
     row.try_get("is_own").map_err(classify)
 }
 
-/// The expression of all risks: of the settings and of the tables in `schema`, which needs no quotes.
+/// The expression of all risks, as a text for [`found_risks`]: of the settings and of the tables in `schema`,
+/// which needs no quotes.
 pub(in crate::store) fn all_risks(schema: &SchemaName, expected: Expected) -> String {
-    format!("({} | {})", setting_risks!(), table_risks(schema, expected))
+    let settings = StoreRisk::ALL.map(|risk| risk as u16).map(|bit| format!("({bit})")).join(", ");
+    format!(
+        "(SELECT coalesce(string_agg(DISTINCT bit::text || ' ' || object, chr(10)), '')
+        FROM (
+            SELECT bit, '' FROM (VALUES {settings}) AS risk (bit) WHERE bit & {} <> 0
+            UNION ALL {}
+        ) AS finding (bit, object))",
+        setting_risks!(),
+        table_findings(schema, expected)
+    )
 }

@@ -56,7 +56,7 @@ fn is_row_conflict(error: &sqlx::Error) -> bool {
 }
 
 /// Whether the connection is lost, or the server is closing it.
-pub(super) fn is_broken(error: &StoreError) -> bool {
+pub(in crate::store) fn is_broken(error: &StoreError) -> bool {
     let StoreError::Unreachable(error) = error else { return false };
     match code(error) {
         // 57P01 to 57P03: the server is stopping, has crashed, or is not ready yet.

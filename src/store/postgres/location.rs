@@ -120,12 +120,20 @@ impl Location {
     /// [`StoreError::Risky`] when they are not, and that is not accepted.
     pub(super) async fn require_current(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         self.servers.is_current.store(true, Ordering::Relaxed);
-        self.observe_risks(connection).await
+        self.examine_risks(connection).await
     }
 
-    async fn observe_risks(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+    /// Examines the server and the tables.
+    pub(super) async fn examine_risks(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         self.risks().observe(durability::examine(connection, self.schema(), self.expected()).await?);
         self.risks().require_openable()
+    }
+
+    /// Connects for a session that reads back what another one has written.
+    pub(super) async fn connect_to_read_back(&self) -> Result<PgConnection, StoreError> {
+        let mut connection = self.connect().await?;
+        prepare(&mut connection, READ_BACK).await?;
+        Ok(connection)
     }
 
     /// The clock of the server, as observed by the connections of this location and its clones.
@@ -239,7 +247,7 @@ impl Location {
         if row.try_get::<i32, _>("version").map_err(classify)? < MIN_SERVER_VERSION {
             return Err(StoreError::Server("older than PostgreSQL 13; upgrade it"));
         }
-        self.observe_risks(connection).await
+        self.examine_risks(connection).await
     }
 }
 
@@ -288,3 +296,8 @@ SELECT current_setting('server_encoding') AS server_encoding,
 /// Shorter than the timeout of a commit, so that the server's error arrives first.
 const WRITE: &str = "
 SET lock_timeout = '4s'; SET statement_timeout = '8s'; SET idle_in_transaction_session_timeout = '8s'";
+
+/// By the primary key only: also where a plan is made for an empty table and used for a large one.
+const READ_BACK: &str = "
+SET default_transaction_read_only = on; SET lock_timeout = '4s'; SET statement_timeout = '8s';
+SET enable_seqscan = off; SET jit = off";

@@ -13,6 +13,7 @@ pub(in crate::store) mod open;
 mod password;
 pub(in crate::store) mod pool;
 pub(in crate::store) mod report;
+mod rereader;
 pub(in crate::store) mod rights;
 mod rows;
 pub(in crate::store) mod schema;

@@ -38,7 +38,8 @@ pub(in crate::store) fn select_missing(removals: Removals) -> Statement {
         let row = |privilege: &&str| format!("('{}', '{privilege}')", rights.table);
         rights.privileges.iter().map(row).collect::<Vec<_>>()
     });
-    let rows = rows.collect::<Vec<_>>().join(", ");
+    let catalogs = CATALOGS.iter().map(|name| format!("('pg_catalog.{name}', 'SELECT')"));
+    let rows = rows.chain(catalogs).collect::<Vec<_>>().join(", ");
     let mut statement = Statement::new("WITH needed (name, privilege) AS (VALUES ");
     statement.push(&rows).push(SELECT_MISSING);
     statement
@@ -74,6 +75,31 @@ pub(in crate::store) const RIGHTS: [Rights; 24] = [
     Rights { table: "outbox", privileges: &["DELETE"], need: Need::RemovingMessages },
     Rights { table: "audit", privileges: &["DELETE"], need: Need::RemovingAudit },
     Rights { table: "audit_begin", privileges: &["INSERT", "UPDATE"], need: Need::RemovingAudit },
+];
+
+/// The catalogs of the server that the examination of the tables reads; every role may read them, unless a
+/// superuser has revoked that.
+const CATALOGS: [&str; 20] = [
+    "pg_am",
+    "pg_amproc",
+    "pg_attrdef",
+    "pg_attribute",
+    "pg_cast",
+    "pg_class",
+    "pg_collation",
+    "pg_constraint",
+    "pg_depend",
+    "pg_index",
+    "pg_inherits",
+    "pg_language",
+    "pg_namespace",
+    "pg_opclass",
+    "pg_operator",
+    "pg_policy",
+    "pg_proc",
+    "pg_rewrite",
+    "pg_trigger",
+    "pg_type",
 ];
 
 /// Without the schema or the database no table is visible: then only that is named.

@@ -57,7 +57,7 @@ pub(super) fn sorted_by_key<'a>(messages: &'a [IncomingMessage<'a>]) -> Vec<NewR
     rows
 }
 
-fn correlation(sending_application: &str, control_id: &str) -> [u8; 32] {
+pub(super) fn correlation(sending_application: &str, control_id: &str) -> [u8; 32] {
     let mut hash = Sha256::new();
     for text in [sending_application, control_id] {
         hash.update((text.len() as u64).to_be_bytes());

@@ -78,6 +78,7 @@ pub(super) async fn write(
     if has_copies(&rows) {
         return Ok(None);
     }
+    let all_applied = || vec![Ok(WriteOutcome::Applied); entries.len()];
     let query = bind_events(bind_rows(sqlx::query(WRITE), &rows), &events)
         .bind(node.as_str())
         .bind(stored_number(end.number))
@@ -85,15 +86,17 @@ pub(super) async fn write(
         .bind(search_path(schema));
     // All rows, and not one: only the end of the result says that it is committed.
     let appended = query.fetch_all(connection).await.map_err(classify);
-    match appended.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(classify))) {
+    let appended =
+        appended.and_then(|rows| rows.first().map_or(Ok(0), |row| row.try_get(0).map_err(classify)));
+    match appended {
         // The chain has another head.
         Ok(0_i64) => Ok(None),
-        Ok(_) => Ok(Some(Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved })),
+        Ok(_) => Ok(Some(Committed { outcomes: all_applied(), rows: events, end: moved })),
         // Another process has written meanwhile, an entry cannot be stored, or a row was dropped; the
         // statement is rolled back.
         Err(error) if error.concerns_one_entry() || is_conflict(&error) => Ok(None),
         Err(error) => {
-            let done = Committed { outcomes: vec![Ok(WriteOutcome::Applied); entries.len()], end: moved };
+            let done = Committed { outcomes: all_applied(), rows: events, end: moved };
             Err(CommitError { error, in_doubt: Some(done) })
         }
     }

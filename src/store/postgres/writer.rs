@@ -10,15 +10,16 @@ use tokio_util::task::AbortOnDropHandle;
 use super::durability;
 use super::failure::{is_broken, is_conflict};
 use super::location::Location;
+use super::rereader::Rereader;
 use super::single_statement;
 use crate::audit::ChainHead;
-use crate::model::{Clock, SchemaName, StoreRisk};
+use crate::model::{Clock, FoundRisks, SchemaName, StoreRisk, explained};
 use crate::store::error::StoreError;
 use crate::store::own_chain::OwnChain;
 use crate::store::write::batch::{self, CommitError, Committed};
 use crate::store::write::entry::Entry;
-use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::queue::Backend;
+use crate::store::write::reread::ReadBack;
 
 /// Commits batches through the one connection that writes.
 pub(in crate::store) struct Writer {
@@ -31,6 +32,8 @@ pub(in crate::store) struct Writer {
     end: Option<ChainHead>,
     /// When the session was examined last.
     examined: Option<Instant>,
+    /// When this writer has tried to examine the tables last.
+    tried: Option<Instant>,
 }
 
 enum State {
@@ -58,28 +61,26 @@ impl Writer {
     ) -> Self {
         let lost = |reason| State::Lost(Reconnecting::start(&location, &clock, reason));
         let state = connection.map_or_else(lost, State::Connected);
-        Self { location, chain, clock, state, end: None, examined: None }
+        Self { location, chain, clock, state, end: None, examined: None, tried: None }
     }
 
     /// Writes a batch. Retries it when it was rolled back and may succeed now.
-    async fn attempt(
-        &mut self,
-        entries: &[Entry],
-    ) -> Result<Vec<Result<WriteOutcome, StoreError>>, StoreError> {
+    async fn attempt(&mut self, entries: &[Entry]) -> Result<Committed, StoreError> {
         let mut attempts = 1;
         let mut in_doubt = Vec::new();
         loop {
             // A risk that no transaction sees by itself, such as an unlogged table.
+            self.require_examination().await?;
             self.location.risks().require_accepted()?;
             self.require_own_session().await?;
             let connection = connected(&mut self.state, &self.location, &self.clock).await?;
             let schema = self.location.schema();
             let written = write(connection, schema, &self.chain, self.end.take(), &in_doubt, entries).await;
             let CommitError { error, in_doubt: unknown } = match written {
-                Ok(Committed { outcomes, end }) => {
-                    self.end = Some(end);
-                    self.chain.committed(end);
-                    return Ok(outcomes);
+                Ok(committed) => {
+                    self.end = Some(committed.end);
+                    self.chain.committed(committed.end);
+                    return Ok(committed);
                 }
                 Err(failed) => failed,
             };
@@ -100,6 +101,30 @@ impl Writer {
         }
     }
 
+    /// Examines the tables when nothing else has done so in time: the renewal of the lease, which fails or
+    /// waits, or is not there in a command. An examination that fails is a risk.
+    async fn require_examination(&mut self) -> Result<(), StoreError> {
+        let risks = self.location.risks();
+        let now = self.clock.instant();
+        if risks.is_examined() || self.tried.is_some_and(|at| now.duration_since(at) < EXAMINATION_INTERVAL) {
+            return Ok(());
+        }
+        self.tried = Some(now);
+        let connection = connected(&mut self.state, &self.location, &self.clock).await?;
+        match self.location.examine_risks(connection).await {
+            Ok(()) | Err(StoreError::Risky(_)) => Ok(()),
+            Err(error) => {
+                let is_broken = is_broken(&error);
+                if !is_broken {
+                    self.location.risks().raise(StoreRisk::Unexamined, explained(&error));
+                }
+                self.lose(error.clone()).await;
+                // Otherwise the risk says it.
+                if is_broken { Err(error) } else { Ok(()) }
+            }
+        }
+    }
+
     /// Closes a connection that code of the database has changed, at most so much later as such code may act
     /// unnoticed ([`SESSION_CHECK_INTERVAL`]).
     async fn require_own_session(&mut self) -> Result<(), StoreError> {
@@ -110,11 +135,13 @@ impl Writer {
         match durability::is_own_session(connection, self.location.schema()).await {
             Ok(true) => self.examined = Some(self.clock.instant()),
             Ok(false) => {
+                let mut session = FoundRisks::default();
+                session.add(StoreRisk::ForeignCode, "in the session that writes");
                 tracing::error!(
                     "code in the database has changed the session that writes; it is closed, and another one \
                      is opened: find out who created that code (docs/store.md, \"Risks of the store\")"
                 );
-                self.lose(StoreError::Risky([StoreRisk::ForeignCode].into_iter().collect())).await;
+                self.lose(StoreError::Risky(session)).await;
             }
             // The statements that follow meet the same fault, and report it.
             Err(_) => {}
@@ -178,10 +205,14 @@ async fn connected<'s>(
 }
 
 impl Backend for Writer {
-    async fn commit(
-        &mut self,
-        entries: &[Entry],
-    ) -> Result<Vec<Result<WriteOutcome, StoreError>>, StoreError> {
+    type Checker = ReadBack<Rereader>;
+
+    fn checker(&self) -> Self::Checker {
+        let risks = self.location.risks().clone();
+        ReadBack::new(Rereader::new(self.location.clone()), self.chain.node().clone(), risks)
+    }
+
+    async fn commit(&mut self, entries: &[Entry]) -> Result<Committed, StoreError> {
         match tokio::time::timeout(COMMIT_TIMEOUT, self.attempt(entries)).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -241,5 +272,7 @@ const MIN_RECONNECT_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
 /// How often the session is examined: as often as the tables ([`crate::store::instance`]).
 const SESSION_CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// How often the writer tries to examine the tables itself, while that fails.
+const EXAMINATION_INTERVAL: Duration = Duration::from_secs(2);
 /// How long closing the connection may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

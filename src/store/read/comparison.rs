@@ -23,6 +23,8 @@ pub struct Contents {
     pub compared: u64,
     /// Messages whose bytes differ from it.
     pub altered: NamedMessages,
+    /// Messages whose bytes the database does not return, or not as bytes.
+    pub unreadable: NamedMessages,
     /// Messages that the trail names, that are not stored, and that no retention pass covers.
     pub missing: NamedMessages,
     /// Ranges in which more is missing, or something else, than retention passes have removed: the first of
@@ -64,7 +66,7 @@ impl Contents {
     /// was removed by retention, and every message is in the trail.
     #[must_use]
     pub fn are_whole(&self) -> bool {
-        self.altered.count == 0 && !self.differ_from_trail()
+        self.altered.count == 0 && self.unreadable.count == 0 && !self.differ_from_trail()
     }
 
     fn differ_from_trail(&self) -> bool {
@@ -97,22 +99,27 @@ pub(in crate::store) async fn compare(reader: &Reader) -> Result<Contents, Store
     }
 }
 
-/// The messages whose bytes differ from their digest.
+/// The messages whose bytes differ from their digest, or cannot be read.
 pub(in crate::store) async fn altered(reader: &Reader) -> Result<NamedMessages, StoreError> {
-    let (mut after, mut altered) = (None, NamedMessages::default());
+    let (mut after, mut altered, mut unreadable) = (None, NamedMessages::default(), NamedMessages::default());
     loop {
         let page = reader.message_sizes(after, PAGE_ROWS).await?;
-        let Some(last) = page.last() else { return Ok(altered) };
+        let Some(last) = page.last() else {
+            altered.count += unreadable.count;
+            altered.first.append(&mut unreadable.first);
+            return Ok(altered);
+        };
         after = Some(last.id);
-        add_altered(reader, &page, &mut altered).await?;
+        add_altered(reader, &page, &mut altered, &mut unreadable).await?;
     }
 }
 
-/// Adds those of `page`; reads a part of it at once.
+/// Adds those of `page`; reads a part of it at once. Where a part cannot be read, each message by itself.
 async fn add_altered(
     reader: &Reader,
     page: &[MessageSize],
     altered: &mut NamedMessages,
+    unreadable: &mut NamedMessages,
 ) -> Result<(), StoreError> {
     let mut left = page;
     while let Some(begin) = left.first() {
@@ -125,8 +132,18 @@ async fn add_altered(
         let number = left.iter().map(|message| message.bytes).take_while(fits).count().max(1);
         let (part, rest) = left.split_at(number);
         let end = part.last().unwrap_or(begin);
-        for id in reader.altered_messages(begin.id, end.id).await? {
-            altered.add(id);
+        match reader.altered_messages(begin.id, end.id).await {
+            Ok(found) => found.into_iter().for_each(|id| altered.add(id)),
+            Err(StoreError::Corrupt { .. }) => {
+                for message in part {
+                    match reader.altered_messages(message.id, message.id).await {
+                        Ok(found) => found.into_iter().for_each(|id| altered.add(id)),
+                        Err(StoreError::Corrupt { .. }) => unreadable.add(message.id),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
         }
         left = rest;
     }
@@ -195,7 +212,8 @@ impl Comparison {
             let page = reader.message_sizes(after, PAGE_ROWS).await?;
             let Some(last) = page.last() else { return Ok(counted) };
             after = Some(last.id);
-            add_altered(reader, &page, &mut self.contents.altered).await?;
+            let Contents { altered, unreadable, .. } = &mut self.contents;
+            add_altered(reader, &page, altered, unreadable).await?;
             self.contents.compared += page.len() as u64;
             counted += page.iter().filter(|message| self.counts(message.id)).count() as u64;
         }
@@ -208,7 +226,8 @@ impl Comparison {
             let rows = reader.stored_rows(read, PAGE_ROWS).await?;
             let Some(last) = rows.last() else { return Ok(found) };
             read = last.sequence;
-            let ids = rows.iter().map(|row: &StoredRow| row.message);
+            // A row that cannot be read is a fault of the trail, which is verified besides.
+            let ids = rows.iter().filter_map(|row: &StoredRow| row.message);
             let ids: Vec<_> = ids.filter(|id| *id >= self.floor).collect();
             let stored: HashSet<_> = reader.stored_among(&ids).await?;
             for id in ids {

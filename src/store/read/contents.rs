@@ -23,7 +23,8 @@ pub(in crate::store) struct MessageSize {
 /// A row of the trail about a message that was stored.
 pub(in crate::store) struct StoredRow {
     pub(in crate::store) sequence: u64,
-    pub(in crate::store) message: MessageId,
+    /// `None` when the row does not name it in a way that can be read.
+    pub(in crate::store) message: Option<MessageId>,
 }
 
 /// A row of the trail about a retention pass.
@@ -94,12 +95,9 @@ impl Reader {
     ) -> Result<Vec<StoredRow>, StoreError> {
         let rows = self.fetch(Statement::new(SELECT_STORED).bind(sequence).bind(limit)).await?;
         let stored = |row: &Row| {
-            let details = details(row)?;
+            let details = details(row).unwrap_or_default();
             let message = details.get("message").and_then(Value::as_str).and_then(|id| id.parse().ok());
-            Ok(StoredRow {
-                sequence: row.count("sequence", "audit.sequence")?,
-                message: message.ok_or(StoreError::unreadable("audit.details"))?,
-            })
+            Ok(StoredRow { sequence: row.count("sequence", "audit.sequence")?, message })
         };
         rows.iter().map(stored).collect()
     }

@@ -4,13 +4,16 @@
 //! `ALTER TABLE`). On a server each connection reports them when it is opened, and the renewal of the lease
 //! every two seconds. Besides, each transaction that stores a message checks the settings by itself, in its
 //! own round trip: see [`crate::store::postgres::durability`]. A file is examined before and after each
-//! commit.
+//! commit that follows one of another connection. An examination that cannot be made is a risk itself.
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::metrics::Metrics;
-use crate::model::{StoreRisk, StoreRisks};
+use crate::model::{FoundRisks, StoreRisk, StoreRisks};
 use crate::store::error::StoreError;
 
 /// The risks of one store. Clones share them.
@@ -19,17 +22,32 @@ pub(in crate::store) struct ObservedRisks(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    observed: AtomicU16,
+    state: Mutex<State>,
     accepted: AtomicU16,
     /// Whether the store may be opened with a risk, to read it.
     opens_to_read: AtomicBool,
     metrics: OnceLock<Metrics>,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    /// What the last examination found.
+    examined: FoundRisks,
+    examined_at: Option<Instant>,
+    /// What was found besides.
+    raised: FoundRisks,
+}
+
+impl State {
+    fn all(&self) -> FoundRisks {
+        self.examined.clone().with(&self.raised)
+    }
+}
+
 impl ObservedRisks {
     pub(in crate::store) fn new(accepted: StoreRisks) -> Self {
         let risks = Self::default();
-        risks.0.accepted.store(accepted.bits(), Ordering::Relaxed);
+        risks.accept(accepted);
         risks
     }
 
@@ -46,6 +64,7 @@ impl ObservedRisks {
 
     /// Replaces the accepted risks.
     pub(in crate::store) fn accept(&self, accepted: StoreRisks) {
+        let accepted: StoreRisks = accepted.iter().filter(|risk| risk.is_acceptable()).collect();
         self.0.accepted.store(accepted.bits(), Ordering::Relaxed);
     }
 
@@ -56,34 +75,71 @@ impl ObservedRisks {
         }
     }
 
-    /// Replaces the observed risks. Logs what has changed.
-    pub(in crate::store) fn observe(&self, now: StoreRisks) {
-        let before = StoreRisks::from_bits(self.0.observed.swap(now.bits(), Ordering::Relaxed));
+    /// Replaces what the last examination found. Logs what has changed.
+    pub(in crate::store) fn observe(&self, now: FoundRisks) {
+        self.change(|state| {
+            state.examined = now;
+            state.examined_at = Some(Instant::now());
+            state.raised.remove(StoreRisk::Unexamined);
+        });
+    }
+
+    /// Adds a risk that no examination finds, or replaces its object.
+    pub(in crate::store) fn raise(&self, risk: StoreRisk, object: impl Into<String>) {
+        self.change(|state| {
+            state.raised.remove(risk);
+            state.raised.add(risk, object);
+        });
+    }
+
+    /// Ends such a risk.
+    pub(in crate::store) fn lower(&self, risk: StoreRisk) {
+        self.change(|state| state.raised.remove(risk));
+    }
+
+    /// Whether the last examination is so recent that its result counts.
+    pub(in crate::store) fn is_examined(&self) -> bool {
+        self.state().examined_at.is_some_and(|at| at.elapsed() < MAX_EXAMINATION_AGE)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        let before = state.all().set();
+        change(&mut state);
+        let found = state.all();
+        drop(state);
+        let now = found.set();
         if before == now {
             return;
         }
         self.publish(now);
-        let appeared = now.without(before);
-        for risk in appeared.without(self.accepted()).iter() {
-            tracing::error!(
-                risk = risk.code(),
-                "the store can lose or hide acknowledged messages: {risk}; nothing is acknowledged until that is \
-                 changed back or accepted (store.accepted-risks)"
-            );
-        }
-        for risk in appeared.without(appeared.without(self.accepted())).iter() {
-            tracing::warn!(
-                risk = risk.code(),
-                "the store can lose or hide acknowledged messages: {risk}; store.accepted-risks accepts it"
-            );
+        for risk in now.without(before).iter() {
+            let described = found.described(risk);
+            if self.accepted().contains(risk) {
+                tracing::warn!(
+                    risk = risk.code(),
+                    "the store can lose or hide acknowledged messages: {described}; store.accepted-risks accepts it"
+                );
+            } else {
+                tracing::error!(
+                    risk = risk.code(),
+                    "the store can lose or hide acknowledged messages: {described}; nothing is acknowledged until \
+                     that is changed back or accepted (docs/store.md, \"Risks of the store\")"
+                );
+            }
         }
         for risk in before.without(now).iter() {
             tracing::warn!(risk = risk.code(), "the store no longer has this risk");
         }
     }
 
+    /// The risks, and where they were found.
+    pub(in crate::store) fn found(&self) -> FoundRisks {
+        self.state().all()
+    }
+
     pub(in crate::store) fn observed(&self) -> StoreRisks {
-        StoreRisks::from_bits(self.0.observed.load(Ordering::Relaxed))
+        self.found().set()
     }
 
     pub(in crate::store) fn accepted(&self) -> StoreRisks {
@@ -92,10 +148,24 @@ impl ObservedRisks {
 
     /// # Errors
     /// [`StoreError::Risky`] when the store has a risk that is not accepted: nothing that it commits may be
-    /// acknowledged.
+    /// acknowledged. What was not read back is no reason to write no more: the next batch shows whether that
+    /// is over.
     pub(in crate::store) fn require_accepted(&self) -> Result<(), StoreError> {
-        let risks = self.observed().without(self.accepted());
+        let mut risks = self.found().without(self.accepted());
+        risks.remove(StoreRisk::NotReadBack);
         if risks.is_empty() { Ok(()) } else { Err(StoreError::Risky(risks)) }
+    }
+
+    /// # Errors
+    /// [`StoreError::Risky`] when the store is not ready: as in [`ObservedRisks::require_accepted`], and when
+    /// the last batches were not read back.
+    pub(in crate::store) fn require_none(&self) -> Result<(), StoreError> {
+        let risks = self.found().without(self.accepted());
+        if risks.is_empty() { Ok(()) } else { Err(StoreError::Risky(risks)) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn publish(&self, risks: StoreRisks) {
@@ -105,3 +175,6 @@ impl ObservedRisks {
         }
     }
 }
+
+/// Older examinations count as none.
+const MAX_EXAMINATION_AGE: Duration = Duration::from_secs(5);

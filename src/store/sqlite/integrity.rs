@@ -13,32 +13,40 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::failure::{read_error, write_error};
 use super::migrator::MIGRATOR;
-use crate::model::{StoreRisk, StoreRisks};
+use crate::model::{FoundRisks, StoreRisk};
 use crate::store::error::StoreError;
 
 /// A row of `sqlite_master`.
-struct Object {
+#[derive(PartialEq, Eq)]
+pub(super) struct Object {
     kind: String,
     name: String,
     table: String,
-    /// 0: there are no rows, as for a view or a virtual table.
+    /// The page that its rows begin at. 0: there are no rows, as for a view or a virtual table.
     root: i64,
     sql: String,
 }
 
-/// A number that changes with each change of the schema.
+/// A number that changes with each commit of another connection.
 pub(super) fn version(connection: &Sqlite) -> Result<i64, StoreError> {
-    let mut statement = connection.prepare_cached("PRAGMA schema_version").map_err(write_error)?;
+    let mut statement = connection.prepare_cached("PRAGMA data_version").map_err(write_error)?;
     statement.query_row([], |row| row.get(0)).map_err(write_error)
 }
 
-/// The risks of a file whose schema is that of this program.
-pub(super) fn examine(connection: &Sqlite) -> Result<StoreRisks, StoreError> {
-    objects(connection).map(|found| risks(&found)).map_err(write_error)
+/// The schema in the file now. A connection keeps what it has read of them as long as the number
+/// of the schema is the same, which who writes the file can put back.
+pub(super) fn schema(connection: &Sqlite) -> Result<Vec<Object>, StoreError> {
+    objects(connection).map_err(write_error)
+}
+
+/// Has the connection read the schema again: in a transaction, as of its beginning.
+pub(super) fn forget_schema(connection: &Sqlite) -> Result<(), StoreError> {
+    connection.flush_prepared_statement_cache();
+    connection.execute_batch("PRAGMA writable_schema = RESET").map_err(write_error)
 }
 
 /// The same, through a connection that reads.
-pub(super) async fn examine_reading(connection: &mut SqliteConnection) -> Result<StoreRisks, StoreError> {
+pub(super) async fn examine_reading(connection: &mut SqliteConnection) -> Result<FoundRisks, StoreError> {
     let rows = sqlx::query(SELECT_OBJECTS).fetch_all(connection).await.map_err(read_error)?;
     let found = rows.into_iter().map(|row| {
         Ok(Object {
@@ -53,7 +61,7 @@ pub(super) async fn examine_reading(connection: &mut SqliteConnection) -> Result
 }
 
 fn objects(connection: &Sqlite) -> rusqlite::Result<Vec<Object>> {
-    let mut statement = connection.prepare(SELECT_OBJECTS)?;
+    let mut statement = connection.prepare_cached(SELECT_OBJECTS)?;
     let found = statement.query_map([], |row| {
         Ok(Object {
             kind: row.get(0)?,
@@ -66,7 +74,8 @@ fn objects(connection: &Sqlite) -> rusqlite::Result<Vec<Object>> {
     found.collect()
 }
 
-fn risks(found: &[Object]) -> StoreRisks {
+/// The risks of a file whose schema is that of this program.
+pub(super) fn risks(found: &[Object]) -> FoundRisks {
     let find = |wanted: &Object| found.iter().find(|object| same_name(&object.name, &wanted.name));
     let of = |kind: &str| EXPECTED.iter().filter(|object| object.kind == kind).collect::<Vec<_>>();
     let (tables, triggers, indexes) = (of("table"), of("trigger"), of("index"));
@@ -86,13 +95,22 @@ fn risks(found: &[Object]) -> StoreRisks {
             && tables.iter().any(|table| same_name(&table.name, &object.table))
             && !triggers.iter().any(|wanted| is_same(object, wanted))
     };
-    let risks = [
-        (StoreRisk::NotATable, !tables.iter().all(is_table)),
-        (StoreRisk::TriggersOff, !triggers.iter().all(is_trigger)),
-        (StoreRisk::ForeignCode, found.iter().any(|object| is_foreign(&object))),
-        (StoreRisk::ChangedIndex, !indexes.iter().all(is_index)),
-    ];
-    risks.into_iter().filter_map(|(risk, is_there)| is_there.then_some(risk)).collect()
+    let of_migrations = |wanted: &[&Object], is_there: &dyn Fn(&&Object) -> bool| {
+        let missing = wanted.iter().filter(|object| !is_there(object));
+        missing.map(|object| format!("{} {}", object.kind, object.name)).collect::<Vec<_>>()
+    };
+    let foreign = found.iter().filter(is_foreign);
+    let foreign = foreign.map(|object| format!("trigger {} on {}", object.name, object.table)).collect();
+    let mut risks = FoundRisks::default();
+    for (risk, objects) in [
+        (StoreRisk::NotATable, of_migrations(&tables, &is_table)),
+        (StoreRisk::TriggersOff, of_migrations(&triggers, &is_trigger)),
+        (StoreRisk::ForeignCode, foreign),
+        (StoreRisk::ChangedIndex, of_migrations(&indexes, &is_index)),
+    ] {
+        objects.into_iter().for_each(|object| risks.add(risk, object));
+    }
+    risks
 }
 
 fn is_same(object: &Object, wanted: &Object) -> bool {
@@ -123,6 +141,8 @@ fn made_by_migrations() -> rusqlite::Result<Vec<Object>> {
         connection.execute_batch(migration.sql.as_str())?;
     }
     let mut made = objects(&connection)?;
+    // What SQLite makes by itself, such as the statistics of ANALYZE, has no text.
+    made.retain(|object| !object.name.starts_with("sqlite_"));
     // The library of the migrations decides its columns.
     made.push(Object {
         kind: "table".to_owned(),
@@ -136,7 +156,7 @@ fn made_by_migrations() -> rusqlite::Result<Vec<Object>> {
 
 const SELECT_OBJECTS: &str = "
 SELECT type, name, tbl_name, coalesce(rootpage, 0), coalesce(sql, '') FROM sqlite_master
-WHERE type IN ('table', 'trigger', 'view', 'index') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+WHERE type IN ('table', 'trigger', 'view', 'index')";
 
 #[cfg(test)]
 mod tests {
@@ -151,7 +171,7 @@ mod tests {
             }
             connection.execute_batch("CREATE TABLE _sqlx_migrations (version)").unwrap();
             connection.execute_batch(sql).unwrap();
-            examine(&connection).unwrap().iter().map(StoreRisk::code).collect::<Vec<_>>().join(" ")
+            risks(&schema(&connection).unwrap()).iter().map(StoreRisk::code).collect::<Vec<_>>().join(" ")
         };
         for (sql, risks) in [
             ("", ""),

@@ -138,6 +138,15 @@ impl Location {
         Ok(connection)
     }
 
+    /// Opens a connection that reads back what the writer's has written.
+    pub(super) fn connect_to_read_back(&self) -> Result<rusqlite::Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(&self.path, flags).map_err(write_error)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(write_error)?;
+        connection.pragma_update(None, "query_only", true).map_err(write_error)?;
+        Ok(connection)
+    }
+
     /// Creates the directory of the file if it does not exist; only its owner may read it.
     pub(super) fn create_folder(&self) -> Result<(), StoreError> {
         if let Some(folder) = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()) {

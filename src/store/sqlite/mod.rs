@@ -9,5 +9,6 @@ pub(in crate::store) mod location;
 pub(in crate::store) mod migrator;
 pub(in crate::store) mod open;
 pub(in crate::store) mod pool;
+mod rereader;
 pub(in crate::store) mod schema;
 mod writer;

@@ -14,6 +14,7 @@ use super::database_file::DatabaseFile;
 use super::failure::write_error;
 use super::integrity;
 use super::location::Location;
+use super::rereader::Rereader;
 use crate::audit::{ChainHead, Event, RowHash};
 use crate::model::{MessageId, NodeName};
 use crate::store::error::StoreError;
@@ -26,6 +27,7 @@ use crate::store::write::connection::Connection;
 use crate::store::write::entry::Entry;
 use crate::store::write::incoming::{IncomingMessage, WriteOutcome};
 use crate::store::write::queue::Backend;
+use crate::store::write::reread::ReadBack;
 
 /// Commits batches through the one connection that writes.
 pub(in crate::store) struct Writer {
@@ -36,8 +38,8 @@ pub(in crate::store) struct Writer {
     chain: OwnChain,
     /// `None` after a failure, which may have left the connection in any state.
     connection: Option<Sqlite>,
-    /// The version of the schema in the file that was examined last.
-    examined: Option<i64>,
+    /// The schema in the file when this connection read it last, and after which commit of another one.
+    examined: Option<(i64, Vec<integrity::Object>)>,
     checkpointer: Checkpointer,
 }
 
@@ -58,13 +60,19 @@ impl Writer {
         self.location.risks().require_accepted()
     }
 
-    /// Examines the schema if it has changed since it was examined last.
+    /// Examines the schema if another connection has committed since it was examined last. The number of the
+    /// schema says nothing: who writes the file sets it.
     fn examine(&mut self, connection: &Sqlite) -> Result<(), StoreError> {
         let version = integrity::version(connection)?;
-        if self.examined != Some(version) {
-            self.location.risks().observe(integrity::examine(connection)?);
-            self.examined = Some(version);
+        if self.examined.as_ref().is_some_and(|(examined, _)| *examined == version) {
+            return Ok(());
         }
+        let schema = integrity::schema(connection)?;
+        if self.examined.as_ref().is_none_or(|(_, examined)| *examined != schema) {
+            integrity::forget_schema(connection)?;
+        }
+        self.location.risks().observe(integrity::risks(&schema));
+        self.examined = Some((version, schema));
         Ok(())
     }
 
@@ -75,31 +83,39 @@ impl Writer {
 }
 
 impl Backend for Writer {
-    async fn commit(
-        &mut self,
-        entries: &[Entry],
-    ) -> Result<Vec<Result<WriteOutcome, StoreError>>, StoreError> {
+    type Checker = ReadBack<Rereader>;
+
+    fn checker(&self) -> Self::Checker {
+        let risks = self.location.risks().clone();
+        ReadBack::new(Rereader::new(self.location.clone()), self.chain.node().clone(), risks)
+    }
+
+    async fn commit(&mut self, entries: &[Entry]) -> Result<Committed, StoreError> {
         self.file.check()?;
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.location.connect_to_write()?,
+            None => {
+                // The numbers of another connection say nothing about those of this one.
+                self.examined = None;
+                self.location.connect_to_write()?
+            }
         };
         if let Err(error) = self.require_own_schema(&connection) {
             self.examined = None;
             return Err(error);
         }
         let committed = batch::write(&mut connection, &self.chain, &[], entries).await;
-        let Committed { outcomes, end } = committed.map_err(|failed| failed.error)?;
+        let committed = committed.map_err(|failed| failed.error)?;
         // A commit to a file that was replaced meanwhile is not durable for any later process.
         self.file.check_committed()?;
         // Nor is one to a table that was changed meanwhile.
         self.require_own_schema(&connection)?;
-        self.chain.committed(end);
+        self.chain.committed(committed.end);
         // After an error the connection is dropped: some errors roll the transaction back and others do not,
         // and a new connection has a known state.
         self.connection = Some(connection);
         self.checkpointer.committed();
-        Ok(outcomes)
+        Ok(committed)
     }
 
     async fn close(self) {

@@ -58,6 +58,20 @@ async fn a_message_whose_bytes_were_changed_is_named(place: TestStore) {
     assert!(!store.message(small).await.unwrap().unwrap().is_intact);
 }
 
+/// With a column of another type; the same for bytes that the server has lost.
+#[tokio::test]
+async fn messages_that_the_server_cannot_read_are_named_and_compared_with_the_trail() {
+    let place = TestStore::on_postgres();
+    let store = place.open().await;
+    let ids = fill(&place, &store, 3).await;
+    place.execute("DELETE FROM message WHERE control_id = '0'").await.unwrap();
+    place.execute("ALTER TABLE message ALTER raw TYPE text USING ''").await.unwrap();
+    let contents = store.check_contents().await.unwrap();
+    assert_eq!((contents.compared, contents.unreadable.count), (2, 2), "{contents:?}");
+    assert_eq!((contents.unreadable.first, contents.missing.first), (ids[1..].to_vec(), vec![ids[0]]));
+    assert_eq!((contents.altered.count, contents.unrecorded), (0, 0));
+}
+
 async fn a_message_that_was_removed_from_the_table_is_named(place: TestStore) {
     let store = place.open().await;
     let ids = fill(&place, &store, 4).await;

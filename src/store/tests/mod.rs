@@ -2,6 +2,7 @@
 
 mod alerts;
 mod audit;
+mod columns;
 mod contents;
 mod directory;
 mod failures;
@@ -16,6 +17,7 @@ mod own_chain;
 mod plans;
 mod read_back;
 mod relay;
+mod reread;
 mod retention;
 mod rights;
 mod rows;

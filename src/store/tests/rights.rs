@@ -148,6 +148,12 @@ async fn each_right_that_is_missing_is_named() {
             server.as_owner(&format!("GRANT {privilege} ON {table} TO pcd")).await;
         }
     }
+    // What the examination of the tables reads.
+    server.cluster.sql("pcd", "REVOKE SELECT ON pg_catalog.pg_trigger FROM public");
+    assert_eq!(lacking(store.check_rights(ALL).await), "SELECT on pg_catalog.pg_trigger");
+    let closed = lacking(Store::check_rights_at(&server.serving, ALL).await);
+    assert_eq!(closed, "SELECT on pg_catalog.pg_trigger");
+    server.cluster.sql("pcd", "GRANT SELECT ON pg_catalog.pg_trigger TO public");
     server.cluster.sql("pcd", "REVOKE ALL ON SCHEMA public FROM public");
     assert_eq!(lacking(store.check_rights(ALL).await), "USAGE on the schema of the tables");
     server

@@ -24,6 +24,8 @@ use crate::store::write::{
 pub(in crate::store) struct Committed {
     /// The outcome of each entry.
     pub(in crate::store) outcomes: Vec<Result<WriteOutcome, StoreError>>,
+    /// The rows of the audit trail, in order and without a gap.
+    pub(in crate::store) rows: Vec<ChainedEvent>,
     /// The head of the audit chain after the batch.
     pub(in crate::store) end: ChainHead,
 }
@@ -74,8 +76,8 @@ async fn all_at_once(
     };
     let mut end = start;
     match apply(connection, chain.node(), &mut end, entries).await {
-        Ok(outcomes) => {
-            let committed = Committed { outcomes: outcomes.into_iter().map(Ok).collect(), end };
+        Ok((outcomes, rows)) => {
+            let committed = Committed { outcomes: outcomes.into_iter().map(Ok).collect(), rows, end };
             commit(connection, &start, committed).await
         }
         Err(error) => {
@@ -99,7 +101,7 @@ async fn one_by_one(
         BeginOutcome::AlreadyCommitted(committed) => return Ok(committed),
     };
     let mut end = start;
-    let mut outcomes = Vec::with_capacity(entries.len());
+    let (mut outcomes, mut rows) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
     let mut denied: Vec<(&Entry, StoreError)> = Vec::new();
     for entry in entries {
         // A server logs each statement that it denies: one of a kind is enough.
@@ -110,8 +112,9 @@ async fn one_by_one(
         connection.run("SAVEPOINT entry").await?;
         let mut next = end;
         match apply(connection, chain.node(), &mut next, slice::from_ref(entry)).await {
-            Ok(applied) => {
+            Ok((applied, appended)) => {
                 end = next;
+                rows.extend(appended);
                 outcomes.extend(applied.into_iter().map(Ok));
             }
             Err(error) if error.concerns_one_entry() => {
@@ -125,7 +128,7 @@ async fn one_by_one(
         }
         connection.run("RELEASE SAVEPOINT entry").await?;
     }
-    commit(connection, &start, Committed { outcomes, end }).await
+    commit(connection, &start, Committed { outcomes, rows, end }).await
 }
 
 /// Opens a transaction, unless one of the attempts `in_doubt` was committed.
@@ -153,8 +156,7 @@ async fn begin(
             // standby may not have it. Opening the transaction wrote to the log behind it, so this COMMIT
             // waits until the standby has both.
             connection.run("COMMIT").await?;
-            let outcomes = committed.outcomes.clone();
-            return Ok(BeginOutcome::AlreadyCommitted(Committed { outcomes, end: head }));
+            return Ok(BeginOutcome::AlreadyCommitted(Committed { end: head, ..committed.clone() }));
         }
     }
     Ok(BeginOutcome::Open(head))
@@ -198,13 +200,13 @@ async fn commit(
 }
 
 /// Writes `entries` in order, and then their audit rows behind `end`. Consecutive messages go into one
-/// statement.
+/// statement. Returns the outcomes and the audit rows.
 async fn apply(
     connection: &mut impl Connection,
     node: &NodeName,
     end: &mut ChainHead,
     entries: &[Entry],
-) -> Result<Vec<WriteOutcome>, StoreError> {
+) -> Result<(Vec<WriteOutcome>, Vec<ChainedEvent>), StoreError> {
     let mut outcomes = Vec::with_capacity(entries.len());
     let mut trail = Vec::with_capacity(entries.len());
     for run in entries.chunk_by(|one, next| one.incoming().is_some() && next.incoming().is_some()) {
@@ -220,7 +222,7 @@ async fn apply(
     unfit_certificate::record(connection, &trail).await?;
     let rows = append(connection, node, end, &trail).await?;
     read_back::require(connection, node, entries, &outcomes, &trail, &rows).await?;
-    Ok(outcomes)
+    Ok((outcomes, rows))
 }
 
 /// Stores the messages that are not resends, and what they report.

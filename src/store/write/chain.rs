@@ -6,7 +6,7 @@ use crate::audit::{ChainHead, Event};
 use crate::model::NodeName;
 
 /// A row of the audit trail with its position in the chain.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::store) struct ChainedEvent {
     pub(in crate::store) head: ChainHead,
     pub(in crate::store) at: Timestamp,

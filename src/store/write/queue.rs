@@ -3,11 +3,14 @@
 //! While one commit is being synchronised to disk, the next batch accumulates. There is no timer: a single
 //! entry is committed at once. The queue is bounded in entries and in bytes, in all and for each device; when
 //! it is full, callers wait. [`Lanes`] chooses the entries of a batch.
+//!
+//! A committed batch goes to a second task, which reads it back and answers its callers, while the next one
+//! is written.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
@@ -15,24 +18,29 @@ use tracing::Instrument as _;
 use crate::metrics::Metrics;
 use crate::model::{Clock, Task, fault_point};
 use crate::store::error::StoreError;
+use crate::store::write::batch::Committed;
 use crate::store::write::capacity::{Capacity, Place};
 use crate::store::write::entry::Entry;
 use crate::store::write::incoming::WriteOutcome;
 use crate::store::write::lanes::{Lane, Lanes, MAX_BATCH};
+use crate::store::write::observer::Observer;
+use crate::store::write::unread::{Checker, MAX_UNANSWERED, Unanswered, Unread, answer};
 
 /// Commits batches to a database.
 pub(in crate::store) trait Backend: Send + 'static {
+    type Checker: Checker;
+
+    /// What reads committed batches back.
+    fn checker(&self) -> Self::Checker;
+
     /// Writes `entries` in order in one transaction, which is durable on return.
     ///
-    /// Each inner result is the outcome of one entry. An entry that cannot be stored leaves no trace, and
-    /// does not affect the other entries.
+    /// Each outcome is that of one entry. An entry that cannot be stored leaves no trace, and does not affect
+    /// the other entries.
     ///
     /// # Errors
     /// When no entry was stored.
-    fn commit(
-        &mut self,
-        entries: &[Entry],
-    ) -> impl Future<Output = Result<Vec<Result<WriteOutcome, StoreError>>, StoreError>> + Send;
+    fn commit(&mut self, entries: &[Entry]) -> impl Future<Output = Result<Committed, StoreError>> + Send;
 
     /// Closes the connection.
     fn close(self) -> impl Future<Output = ()> + Send;
@@ -59,13 +67,6 @@ struct Waiting {
 struct Jobs {
     lanes: Lanes<Job>,
     is_closed: bool,
-}
-
-/// Where the writer reports its commits.
-#[derive(Debug)]
-struct Observer {
-    metrics: Metrics,
-    clock: Clock,
 }
 
 #[derive(Debug)]
@@ -130,42 +131,44 @@ impl Drop for Queue {
 impl Queue {
     /// Starts the writer as a task, for a `backend` that waits for a server.
     pub(in crate::store) fn start(backend: impl Backend) -> Self {
-        let (queue, work) = Self::with_worker(backend);
-        tokio::spawn(work);
+        let (queue, write, answer) = Self::with_workers(backend);
+        tokio::spawn(write);
+        tokio::spawn(answer);
         queue
     }
 
-    /// Starts the writer on a thread of its own, for a `backend` that computes and waits for the disk.
+    /// Starts the writer on threads of its own, for a `backend` that computes and waits for the disk.
     ///
     /// # Errors
     /// When the operating system refuses to start a thread.
     pub(in crate::store) fn start_on_its_own_thread(backend: impl Backend) -> Result<Self, StoreError> {
-        let (queue, work) = Self::with_worker(backend);
-        let runtime = Handle::current();
-        let thread = std::thread::Builder::new().name("store-writer".to_owned());
-        thread.spawn(move || runtime.block_on(work)).map_err(|error| StoreError::Thread(Arc::new(error)))?;
+        let (queue, write, answer) = Self::with_workers(backend);
+        on_a_thread("store-reader", answer)?;
+        on_a_thread("store-writer", write)?;
         Ok(queue)
     }
 
-    /// The queue, and the future that drives its writer.
-    fn with_worker(backend: impl Backend) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    /// The queue, and the futures that drive its writer and answer its callers.
+    fn with_workers(
+        backend: impl Backend,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static, impl Future<Output = ()> + Send + 'static) {
         let waiting = Arc::new(Waiting::new());
         let closing = CancellationToken::new();
         let task = TaskTracker::new();
         let observer = Arc::<OnceLock<Observer>>::default();
-        let work = run(backend, Arc::clone(&waiting), closing.clone(), Arc::clone(&observer));
-        let work = task.track_future(work.instrument(Task::StoreWriter.span()));
+        let (batches, unread) = mpsc::unbounded_channel();
+        let unanswered = Unanswered { batches, slots: Arc::new(Semaphore::new(MAX_UNANSWERED as usize)) };
+        let answer = answer(backend.checker(), unread);
+        let write = run(backend, Arc::clone(&waiting), closing.clone(), Arc::clone(&observer), unanswered);
+        let write = task.track_future(write.instrument(Task::StoreWriter.span()));
+        let answer = task.track_future(answer.instrument(Task::StoreWriter.span()));
         task.close();
-        (Self { waiting, observer, closing, task }, work)
+        (Self { waiting, observer, closing, task }, write, answer)
     }
 
     /// Reports every later commit to `metrics`. Only the first call has an effect.
     pub(in crate::store) fn report_to(&self, metrics: Metrics, clock: Clock) {
-        // An alert on the increase of a counter does not see the event that creates it.
-        for name in crate::audit::Event::NAMES {
-            metrics.audit_events_total.with_label_values(&[name]);
-        }
-        let _ = self.observer.set(Observer { metrics, clock });
+        let _ = self.observer.set(Observer::new(metrics, clock));
     }
 
     /// Whether a caller of this lane waits for queue capacity, or all of the queue is full.
@@ -196,11 +199,19 @@ impl Queue {
     }
 }
 
+fn on_a_thread(name: &str, work: impl Future<Output = ()> + Send + 'static) -> Result<(), StoreError> {
+    let runtime = Handle::current();
+    let thread = std::thread::Builder::new().name(name.to_owned());
+    let started = thread.spawn(move || runtime.block_on(work));
+    started.map(drop).map_err(|error| StoreError::Thread(Arc::new(error)))
+}
+
 async fn run(
     mut backend: impl Backend,
     waiting: Arc<Waiting>,
     closing: CancellationToken,
     observer: Arc<OnceLock<Observer>>,
+    unanswered: Unanswered,
 ) {
     let guard = WriterGuard(waiting);
     let WriterGuard(waiting) = &guard;
@@ -209,12 +220,14 @@ async fn run(
     while waiting.take(&mut batch) {
         if !batch.is_empty() {
             fault_point(Task::StoreWriter);
-            write_batch(&mut backend, &mut batch, observer.get()).await;
+            write_batch(&mut backend, &mut batch, observer.get(), &unanswered).await;
             continue;
         }
         tokio::select! {
             biased;
             () = waiting.arrived.notified() => {}
+            // Without it no caller could be answered.
+            () = unanswered.batches.closed() => break,
             () = closing.cancelled(), if !is_closing => {
                 is_closing = true;
                 waiting.close();
@@ -224,40 +237,38 @@ async fn run(
     backend.close().await;
 }
 
-async fn write_batch(backend: &mut impl Backend, batch: &mut Vec<Job>, observer: Option<&Observer>) {
+/// Writes a batch, and answers its callers if that fails.
+async fn write_batch(
+    backend: &mut impl Backend,
+    batch: &mut Vec<Job>,
+    observer: Option<&Observer>,
+    unanswered: &Unanswered,
+) {
+    let is_removal = batch.iter().any(|job| job.entry.lane() == Lane::Retention);
     let mut entries = Vec::with_capacity(batch.len());
-    let mut waiting = Vec::with_capacity(batch.len());
+    let mut callers = Vec::with_capacity(batch.len());
     for Job { entry, answer, place } in batch.drain(..) {
         entries.push(entry);
-        waiting.push((answer, place));
+        callers.push((answer, place));
     }
+    // What is removed is not read back any more: the batches before it are read first.
+    let needed = if is_removal { MAX_UNANSWERED } else { 1 };
+    // Nothing closes it.
+    let Ok(mut slot) = Arc::clone(&unanswered.slots).acquire_many_owned(needed).await else { return };
+    slot.split(needed as usize - 1);
     // The entry of a caller that has gone away is written all the same.
     let begin = observer.map(|observer| observer.clock.instant());
     let outcome = backend.commit(&entries).await;
-    if let (Some(Observer { metrics, clock }), Some(begin)) = (observer, begin) {
-        let spent = clock.instant().saturating_duration_since(begin);
-        metrics.store_commit_duration_seconds.observe(spent.as_secs_f64());
-        let messages = entries.iter().filter(|entry| entry.incoming().is_some()).count();
-        if messages > 0 {
-            metrics.store_batch_messages.observe(messages as f64);
-        }
+    if let (Some(observer), Some(begin)) = (observer, begin) {
+        observer.observe(&entries, begin, outcome.as_ref().ok());
     }
     match outcome {
-        Ok(outcomes) => {
-            if let Some(Observer { metrics, .. }) = observer {
-                for (entry, outcome) in entries.iter().zip(&outcomes) {
-                    let names = outcome.as_ref().map(|outcome| entry.audit_event_names(outcome));
-                    for name in names.unwrap_or_default() {
-                        metrics.audit_events_total.with_label_values(&[name]).inc();
-                    }
-                }
-            }
-            for ((answer, _), outcome) in waiting.into_iter().zip(outcomes) {
-                let _ = answer.send(outcome);
-            }
+        Ok(committed) => {
+            // When the other task has ended, the drop fails its callers.
+            let _ = unanswered.batches.send(Unread { entries, committed, callers, slot });
         }
         Err(error) => {
-            for (answer, _) in waiting {
+            for (answer, _) in callers {
                 let _ = answer.send(Err(error.clone()));
             }
         }
@@ -269,9 +280,9 @@ mod tests {
     use std::time::Duration;
 
     use jiff::Timestamp;
-    use tokio::sync::Semaphore;
 
     use super::*;
+    use crate::audit::ChainHead;
     use crate::model::Fingerprint;
     use crate::store::content::Content;
     use crate::store::fixtures::TestStore;
@@ -286,14 +297,33 @@ mod tests {
     }
 
     impl Backend for Gated {
-        async fn commit(
-            &mut self,
-            entries: &[Entry],
-        ) -> Result<Vec<Result<WriteOutcome, StoreError>>, StoreError> {
+        type Checker = Trusting;
+
+        fn checker(&self) -> Trusting {
+            Trusting
+        }
+
+        async fn commit(&mut self, entries: &[Entry]) -> Result<Committed, StoreError> {
             self.gate.acquire().await.unwrap().forget();
             self.batches.lock().unwrap().push(entries.len());
             let outcome = (self.outcome)(entries.len())?;
-            Ok(entries.iter().map(|_| Ok(outcome.clone())).collect())
+            let outcomes = entries.iter().map(|_| Ok(outcome.clone())).collect();
+            Ok(Committed { outcomes, rows: Vec::new(), end: ChainHead::START })
+        }
+
+        async fn close(self) {}
+    }
+
+    /// Reads nothing back.
+    struct Trusting;
+
+    impl Checker for Trusting {
+        async fn check(
+            &mut self,
+            _: &[Entry],
+            committed: Committed,
+        ) -> Vec<Result<WriteOutcome, StoreError>> {
+            committed.outcomes
         }
 
         async fn close(self) {}
