@@ -9,7 +9,7 @@ use encoding_rs::{
 };
 
 use super::encoding::Encoding as Structure;
-use super::{Field, Repetition};
+use super::{EscapeReading, Field, Repetition};
 
 /// How the text of a message is displayed. It does not change what is stored.
 ///
@@ -35,12 +35,19 @@ impl CharacterSet {
     }
 
     /// Whether MSH-18 names a set in which ASCII letters may stand for delimiters (UTF-7) or for other
-    /// characters (HZ). No table of HL7 has them.
+    /// characters (HZ, EBCDIC, escapes of programming languages), by any name that decoders know. No table
+    /// of HL7 has them.
     pub(super) fn names_recoded_ascii(field: Field<'_>) -> bool {
-        field.repetitions().any(|set| {
-            let letters = set.raw().iter().filter(|byte| byte.is_ascii_alphanumeric());
-            let name: Vec<u8> = letters.map(u8::to_ascii_uppercase).take(64).collect();
-            name.starts_with(b"HZ") || memchr::memmem::find(&name, b"UTF7").is_some()
+        let readings = || std::iter::once(EscapeReading::Decoded).chain(EscapeReading::OTHERS);
+        field.repetitions().flat_map(|set| set.components()).any(|set| {
+            readings().any(|how| {
+                let text = set.read(how);
+                let letters = text.iter().filter(|byte| byte.is_ascii_alphanumeric());
+                let name: Vec<u8> = letters.map(u8::to_ascii_uppercase).take(64).collect();
+                RECODED_NAMES.contains(&name.as_slice())
+                    || name.starts_with(b"HZ")
+                    || RECODED.iter().any(|part| memchr::memmem::find(&name, part).is_some())
+            })
         })
     }
 
@@ -96,6 +103,11 @@ fn lookup(repetition: Repetition<'_>) -> Option<Option<&'static Encoding>> {
     NAMES.iter().find_map(|(known, encoding)| known.bytes().eq(name.clone()).then_some(Some(*encoding)))
 }
 
+/// Names of sets that recode ASCII letters.
+const RECODED_NAMES: [&[u8]; 2] = [b"U7", b"65000"];
+/// Parts of such names.
+const RECODED: [&[u8]; 8] =
+    [b"UTF7", b"65000", b"HZGB", b"EBCDIC", b"PUNYCODE", b"IDNA", b"UNICODEESCAPE", b"IBM037"];
 /// Sets in which two bytes of UTF-8 never make letters of a word.
 const LATIN: [&Encoding; 8] =
     [WINDOWS_1252, ISO_8859_2, ISO_8859_3, ISO_8859_4, WINDOWS_1254, ISO_8859_10, ISO_8859_13, ISO_8859_15];

@@ -57,7 +57,7 @@ fn replace(
     Cow::Owned(value)
 }
 
-fn meaning(sequence: &[u8], separators: Separators) -> Option<Vec<u8>> {
+pub(super) fn meaning(sequence: &[u8], separators: Separators) -> Option<Vec<u8>> {
     let one = match sequence {
         b"F" => Some(separators.field),
         b"S" => Some(separators.component),
@@ -72,7 +72,7 @@ fn meaning(sequence: &[u8], separators: Separators) -> Option<Vec<u8>> {
 }
 
 /// What people see in place of a formatting command (HL7 2.6 ch. 2, 2.7.6) or of highlighting (2.7.3).
-fn formatting(sequence: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn formatting(sequence: &[u8]) -> Option<Vec<u8>> {
     let shown: &[u8] = match sequence {
         [b'H' | b'N'] => b"",
         [b'.', name @ ..] => match name.to_ascii_lowercase().get(..2) {

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 use super::encoding::{Encoding, Split};
 use super::{Separators, escape};
@@ -222,6 +222,29 @@ impl<'m> Field<'m> {
         Repetition { bytes, separators: self.separators }.component(n)
     }
 
+    /// The field as a message with the usual separators has it: what reads like a component is one, whatever
+    /// MSH-2 says.
+    #[must_use]
+    pub fn usual_notation(&self) -> Cow<'m, [u8]> {
+        let usual = Separators { encoding: self.separators.encoding, ..Separators::STANDARD };
+        let own = Separators { truncation: None, field: usual.field, ..self.separators };
+        if own == usual {
+            return Cow::Borrowed(self.bytes);
+        }
+        let mut notation = Vec::with_capacity(self.bytes.len());
+        for (at, repetition) in self.repetitions().enumerate() {
+            notation.extend_from_slice(if at > 0 { b"~" } else { b"" });
+            for (at, component) in repetition.components().enumerate() {
+                notation.extend_from_slice(if at > 0 { b"^" } else { b"" });
+                for (at, part) in component.subcomponents().enumerate() {
+                    notation.extend_from_slice(if at > 0 { b"&" } else { b"" });
+                    escape::encode(&escape::decode(part.bytes, self.separators), usual, &mut notation);
+                }
+            }
+        }
+        Cow::Owned(notation)
+    }
+
     /// The value of a field without components, with escape sequences decoded.
     #[must_use]
     pub fn text(&self) -> Cow<'m, [u8]> {
@@ -246,11 +269,21 @@ impl<'m> Repetition<'m> {
 }
 
 impl<'m> Component<'m> {
+    pub(super) const fn separators(&self) -> Separators {
+        self.separators
+    }
+
     /// The subcomponents as received; at least one, possibly empty.
     pub fn subcomponents(&self) -> impl Iterator<Item = Component<'m>> + use<'m> {
         let separators = self.separators;
         let subcomponents = separators.split(separators.subcomponent, self.bytes);
         subcomponents.map(move |bytes| Self { bytes, separators })
+    }
+
+    /// Whether the value has an escape character.
+    #[must_use]
+    pub fn has_escape(&self) -> bool {
+        self.separators.escape.is_some_and(|escape| memchr(escape, self.bytes).is_some())
     }
 
     /// The value without surrounding blanks, with escape sequences decoded.
@@ -346,6 +379,16 @@ mod tests {
         assert_eq!(&*segment(r"NTE|1||a \E\ b").field(3).text(), br"a \ b");
         assert!(pid.reaches(3) && !pid.reaches(4));
         assert_eq!(second.component(9).raw(), b"");
+    }
+
+    #[test]
+    fn what_reads_like_a_component_in_the_usual_notation_is_one() {
+        let usual = segment(r"OBX|a^b&c~d\S\e");
+        assert!(matches!(usual.field(1).usual_notation(), Cow::Borrowed(br"a^b&c~d\S\e")));
+        let Some(separators) = Separators::parse(br"|$~/%|") else { panic!("usable separators") };
+        let other = Segment::new(br"OBX|X^1^Y$b%c~d/S/e/H/", separators);
+        let notation = other.field(1).usual_notation();
+        assert_eq!(String::from_utf8_lossy(&notation), r"X\S\1\S\Y^b&c~d$e/H/");
     }
 
     #[test]

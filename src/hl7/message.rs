@@ -157,6 +157,21 @@ impl<'a> Message<'a> {
         Self { bytes: self.bytes, separators, segments, joined: None, warnings: self.warnings }
     }
 
+    /// The message for readers that know no other separators than the usual ones; `None` where it has those.
+    #[must_use]
+    pub fn with_usual_separators(&self) -> Option<Self> {
+        let Separators { encoding, truncation, .. } = self.separators;
+        let separators = Separators { encoding, truncation, ..Separators::STANDARD };
+        let Self { bytes, segments, joined, warnings, .. } = self;
+        (separators != self.separators).then(|| Self {
+            bytes,
+            separators,
+            segments: segments.clone(),
+            joined: joined.clone(),
+            warnings: *warnings,
+        })
+    }
+
     /// The first segment of that name.
     #[must_use]
     pub fn segment(&self, id: &[u8]) -> Option<Segment<'_>> {

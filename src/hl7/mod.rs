@@ -8,10 +8,12 @@
 mod acknowledgement;
 pub mod batch;
 mod character_set;
+mod decoded_first;
 mod displayed_text;
 mod doubt;
 mod encoding;
 mod escape;
+mod escape_reading;
 mod field;
 mod header;
 mod message;
@@ -26,6 +28,7 @@ pub use acknowledgement::{
     Condition, ContentError, Location, Outcome, ReceivedAcknowledgement, Rejection, Sender,
 };
 pub use character_set::CharacterSet;
+pub use escape_reading::EscapeReading;
 pub(crate) use field::Indexed;
 pub use field::{Component, Field, Repetition, Segment};
 pub use header::{Header, KeptHeader, MessageType};

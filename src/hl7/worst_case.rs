@@ -7,11 +7,13 @@
 //! from the one in which it stands when every uncertain delimiter is part of a character, to the one in which
 //! it stands when all of them delimit.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 
 use super::doubt::Doubt;
 use super::encoding::ESCAPE;
-use super::escape;
+use super::escape_reading::EscapeReading;
 use super::message::Message;
 use super::segment_end::{SegmentEnd, begins_segment, shift_length};
 use super::separators::{CR, LF, Separators};
@@ -74,10 +76,10 @@ impl PossibleText<'_> {
         self.begun.get(segment as usize).copied().unwrap_or_default()
     }
 
-    /// The bytes with escape sequences decoded.
+    /// What a reader of escape sequences sees of `bytes`, which are a part of the same message.
     #[must_use]
-    pub fn unescaped(&self) -> std::borrow::Cow<'_, [u8]> {
-        escape::decode(self.bytes, self.separators)
+    pub fn read<'b>(&self, bytes: &'b [u8], how: EscapeReading) -> Cow<'b, [u8]> {
+        how.read(bytes, self.separators)
     }
 
     fn range(&self, segment: Naming) -> Option<(u32, u32)> {

@@ -2,6 +2,7 @@
 //! (IHE PCD Technical Framework Rev. 10, vol. 2).
 
 mod alert;
+mod code;
 mod containment;
 mod identity;
 pub mod nomenclature;

@@ -5,7 +5,8 @@
 //! id, in either component, as the alternative of a term of its own, in any case, or with escape sequences.
 //! Each of them counts. To hide too much is safe here, to hide too little is not.
 
-use crate::hl7::{Field, Segment};
+use super::code::code_number;
+use crate::hl7::{EscapeReading, Field, Segment};
 
 /// The reference id of the patient term in a coded element (OBX-3), if any of its codes, texts and
 /// alternatives is one; `MDC_ATTR_PT` for one that the table does not have.
@@ -15,7 +16,11 @@ pub fn patient_term(field: Field<'_>) -> Option<&'static str> {
         .repetitions()
         .flat_map(|repetition| repetition.components())
         .flat_map(|component| component.subcomponents())
-        .find_map(|part| term(&part.text()))
+        .find_map(|part| {
+            let others = if part.has_escape() { &EscapeReading::OTHERS[..] } else { &[] };
+            let readings = std::iter::once(EscapeReading::Decoded).chain(others.iter().copied());
+            readings.filter_map(|how| term(&part.read(how))).max_by_key(|name| *name != OTHER)
+        })
 }
 
 /// Whether a segment is about a patient, or a person close to the patient, as a whole.
@@ -28,9 +33,8 @@ pub fn is_about_patient(segment: &Segment<'_>) -> bool {
 /// What in the text of a code stands for patient data.
 fn term(text: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(text);
-    // Leading zeros do not make another number.
-    let mut digits = text.trim().trim_start_matches('+').chars().map(|digit| digit.to_digit(10));
-    let number = digits.try_fold(0_u32, |value, digit| value.checked_mul(10)?.checked_add(digit?));
+    let digits: String = text.chars().filter(|character| !character.is_control()).collect();
+    let number = code_number(&digits);
     if let Some((_, name)) = number.and_then(|number| TERMS.iter().find(|(known, _)| *known == number)) {
         return Some(name);
     }
@@ -132,6 +136,14 @@ mod tests {
     fn escapes_blanks_and_vendor_names_do_not_hide_a_patient_term() {
         for term in [
             r"\X36\7931^^MDC",
+            r"67931\H\^^MDC",
+            r"0^MDC_ATTR_\H\PT_NAME^MDC",
+            r"X^MDC_ATTR\Zq\_PT\N\_NAME^MDC",
+            r"X^\x4D\DC_ATTR_PT_NAME^MDC",
+            r"X^MDC_ATTR_PT_NAME\C2842\^MDC",
+            r"0^X^MDC^67931\.br\",
+            r"67931\X00\^^MDC",
+            "67931.0^^MDC",
             r"^\X4D\DC_ATTR_PT_NAME^MDC",
             " 67931 ^ ^MDC",
             "^MDC ATTR PT NAME",

@@ -51,9 +51,9 @@ impl Origin {
             event_time: event_time(&reading.message, zone),
             // The store has the name that IHE writes; the metric has the label.
             transaction: reading.transaction.map(|transaction| transaction.label().to_ascii_uppercase()),
-            message_type: bounded(text(header.message_type_field().raw())),
+            message_type: bounded(text(&header.message_type_field().usual_notation())),
             control_id: bounded(text(header.control_id().raw())),
-            sending_application: bounded(text(header.sending_application().raw())),
+            sending_application: bounded(text(&header.sending_application().usual_notation())),
             identities: distinct(&reading.claims.identities),
             alerts: alerts(reading),
             ..self.raw_record(raw, reading.warnings.clone(), now)

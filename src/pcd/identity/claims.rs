@@ -5,7 +5,7 @@ use super::device_identity::DeviceIdentity;
 use super::distinct::Findings;
 use super::every_reader::EveryReader;
 use super::reader::Reader;
-use crate::hl7::Message;
+use crate::hl7::{EscapeReading, Message};
 use crate::pcd::Transaction;
 
 impl Claim {
@@ -28,7 +28,8 @@ pub struct Claims {
     /// where the list of some entry has it.
     pub names: Vec<Claim>,
     /// EUI-64, and units of an assigner, that only other readers find: [`Message::other_readings`],
-    /// [`Message::every_reading`]. Their other findings are names.
+    /// [`Message::every_reading`], [`EscapeReading`], [`Message::decoded_first`],
+    /// [`Message::with_usual_separators`]. Their other findings are names.
     pub hidden: Vec<Claim>,
     /// Whether the message has more distinct identities or names than the limit; the others are left out.
     pub exceeds_limit: bool,
@@ -38,13 +39,29 @@ impl Claims {
     /// Reads the claims of a message: at most `limit` distinct identities, and as many names.
     #[must_use]
     pub fn read(message: &Message<'_>, transaction: Option<Transaction>, limit: usize) -> Self {
-        let read = |reading: &Message<'_>| Reader::new(message, limit).read(reading, transaction);
-        let Findings { identities, names, exceeds_limit } = read(message);
+        let characters = message.header().text_encoding();
+        let read = |reading: &Message<'_>, escapes| {
+            Reader::new(characters, escapes, limit).read(reading, transaction)
+        };
+        let Findings { identities, names, exceeds_limit, has_escapes } =
+            read(message, EscapeReading::Decoded);
         let mut claims = Self { identities, names, hidden: Vec::new(), exceeds_limit };
-        for other in message.other_readings() {
-            claims.add_hidden(read(&other));
+        if has_escapes {
+            EscapeReading::OTHERS.iter().for_each(|how| claims.add_hidden(read(message, *how)));
         }
-        let Findings { identities, names, exceeds_limit } = EveryReader::read(message, transaction, limit);
+        let decoded = message.decoded_first();
+        let decoded = decoded.as_deref().and_then(|decoded| Message::parse(decoded).ok());
+        let usual = message.with_usual_separators();
+        for other in message.other_readings().iter().chain(&usual).chain(&decoded) {
+            let found = read(other, EscapeReading::Decoded);
+            let has_escapes = found.has_escapes;
+            claims.add_hidden(found);
+            if has_escapes {
+                EscapeReading::OTHERS.iter().for_each(|how| claims.add_hidden(read(other, *how)));
+            }
+        }
+        let Findings { identities, names, exceeds_limit, .. } =
+            EveryReader::read(message, transaction, limit);
         claims.hidden.extend(identities);
         claims.names.extend(names);
         claims.exceeds_limit |= exceeds_limit;

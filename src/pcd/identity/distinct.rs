@@ -9,6 +9,8 @@ pub(super) struct Findings {
     pub(super) identities: Vec<Claim>,
     pub(super) names: Vec<Claim>,
     pub(super) exceeds_limit: bool,
+    /// A field that names a device has an escape character.
+    pub(super) has_escapes: bool,
 }
 
 /// Claims of which at most `limit` are distinct.

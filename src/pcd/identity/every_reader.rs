@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use super::claim::{Claim, Place};
 use super::device_identity::{DeviceIdentity, is_eui64_type};
 use super::distinct::{Distinct, Findings};
-use super::terms::{SYSTEM_ID, is_network_type, is_oid, is_udi};
+use super::terms::{is_network_type, is_oid, is_system_id, is_udi};
 use super::visible::{before_escape, visible};
-use crate::hl7::{CharacterSet, Follows, Location, Message, Naming, PossibleText};
+use crate::hl7::{CharacterSet, EscapeReading, Follows, Location, Message, Naming, PossibleText};
 use crate::pcd::Transaction;
 
 /// Reads [`Message::every_reading`].
@@ -29,8 +29,9 @@ pub(super) struct EveryReader<'m> {
 #[derive(Default)]
 struct Value<'m> {
     first: &'m [u8],
-    /// What is seen of the first component, once that was asked.
-    first_seen: Option<String>,
+    /// What is seen of the first component, once that was asked: one text, or one for each way of reading
+    /// escape sequences.
+    first_seen: Option<Vec<String>>,
     previous: &'m [u8],
     /// The number of the latest component.
     component: u32,
@@ -68,6 +69,7 @@ impl EveryReader<'_> {
             identities: reader.found.claims,
             names: reader.names.claims,
             exceeds_limit: reader.exceeds_limit,
+            has_escapes: false,
         }
     }
 }
@@ -103,9 +105,10 @@ impl<'m> EveryReader<'m> {
         // Behind MSH-4 stands the receiver. Only a reader of another set than that of MSH-18 takes it for the
         // sender's facility.
         let facility = || {
-            let is_own = self.is_facility_uncertain || text.last_field(Naming::Msh) == Some(4);
+            let named = text.last_field(Naming::Msh) == Some(4);
+            let is_own = self.is_facility_uncertain || named;
             let at = at(Place::SendingFacility, Naming::Msh, *b"MSH", 4).filter(|_| is_own);
-            at.map(|at| At { named: false, typed: false, ..at })
+            at.map(|at| At { named, typed: false, ..at })
         };
         let equipment = || at(Place::Equipment, Naming::Obx, *b"OBX", 18);
         let system_id = || at(Place::SystemId, Naming::Obx, *b"OBX", 5).filter(|_| self.is_system_id);
@@ -158,20 +161,38 @@ impl<'m> EveryReader<'m> {
     }
 
     /// An identifier by the type that follows it.
-    fn typed(&mut self, At { place, location, .. }: At, typed: bool, text: &PossibleText<'m>) {
-        if text.bytes.len() > LONGEST_TYPE {
+    fn typed(&mut self, at: At, typed: bool, text: &PossibleText<'m>) {
+        if text.bytes.len() > LONGEST_TYPE && !self.has_escape(text.bytes) {
             return;
         }
-        let kind = self.decoded(text.bytes);
+        let has_escapes = self.has_escape(text.bytes)
+            || self.has_escape(self.value.previous)
+            || self.has_escape(self.value.first);
+        // A value has many components: its first one is read once.
+        let first = self.value.first_seen.take().unwrap_or_else(|| self.readings(text, self.value.first));
+        for (n, how) in escape_readings(has_escapes).enumerate() {
+            let first = first.get(n).or_else(|| first.first()).map_or("", String::as_str);
+            self.typed_as(at, typed, text, first, how);
+        }
+        self.value.first_seen = Some(first);
+    }
+
+    /// A text for each way of reading escape sequences; one where it has none.
+    fn readings(&self, text: &PossibleText<'m>, bytes: &[u8]) -> Vec<String> {
+        let all = escape_readings(self.has_escape(bytes));
+        all.map(|how| self.decoded(&text.read(bytes, how))).collect()
+    }
+
+    fn typed_as(&mut self, at: At, typed: bool, text: &PossibleText<'m>, first: &str, how: EscapeReading) {
+        let At { place, location, .. } = at;
+        let kind = self.decoded(&text.read(text.bytes, how));
         let kind = kind.trim();
         let (is_eui64, is_network) = (is_eui64_type(kind), is_network_type(kind));
         let is_iso = kind.eq_ignore_ascii_case("ISO") && place != Place::Participation;
         if !is_eui64 && !(typed && (is_network || is_iso)) {
             return;
         }
-        let id = self.decoded(self.value.previous);
-        // A value has many components: its first one is decoded once.
-        let first = self.value.first_seen.take().unwrap_or_else(|| self.decoded(self.value.first));
+        let id = self.decoded(&text.read(self.value.previous, how));
         let is_short = first.len() <= LONGEST_IDENTIFIER && id.len() <= LONGEST_IDENTIFIER;
         let is_entity = !matches!(place, Place::SendingApplication | Place::Filler);
         // In an EI the identifier of the assigner is the third component, in an HD the second.
@@ -184,12 +205,11 @@ impl<'m> EveryReader<'m> {
             let assigner = DeviceIdentity::new(&id, kind);
             assigner.map(|assigner| match assigner {
                 DeviceIdentity::Named { kind, id } if is_entity && !first.trim().is_empty() => {
-                    DeviceIdentity::unit(&first, &id, &kind)
+                    DeviceIdentity::unit(first, &id, &kind)
                 }
                 assigner => assigner,
             })
         };
-        self.value.first_seen = Some(first);
         let Some(identity) = identity else { return };
         let is_product = place == Place::SendingApplication && !identity.is_of_eui64_type();
         let claim = Claim::new(place, location, identity, &id);
@@ -201,23 +221,30 @@ impl<'m> EveryReader<'m> {
     }
 
     /// What readers may see of a text: they drop characters without a glyph, bytes that their decoder does
-    /// not know, alone or with the byte behind, and what follows an escape character.
+    /// not know, alone or with the byte behind, escape sequences, and what follows an escape character.
     fn seen(&self, text: &PossibleText<'m>) -> Vec<String> {
-        let bytes = text.unescaped();
-        let decoded = self.decoded(&bytes);
-        let mut all = vec![before_escape(&decoded, self.escape).to_owned()];
+        let mut all = Vec::new();
         let mut add = |seen: String| {
             if !all.contains(&seen) {
                 all.push(seen);
             }
         };
-        if !bytes.is_ascii() {
-            add(without_foreign(&bytes, false));
-            add(without_foreign(&bytes, true));
+        for how in escape_readings(self.has_escape(text.bytes)) {
+            let bytes = text.read(text.bytes, how);
+            let decoded = self.decoded(&bytes);
+            add(before_escape(&decoded, self.escape).to_owned());
+            if !bytes.is_ascii() {
+                add(without_foreign(&bytes, false));
+                add(without_foreign(&bytes, true));
+            }
+            add(decoded);
         }
-        add(decoded);
         all.retain(|seen| !seen.trim().is_empty());
         all
+    }
+
+    fn has_escape(&self, bytes: &[u8]) -> bool {
+        self.escape.is_some_and(|escape| bytes.contains(&escape))
     }
 
     fn decoded(&self, bytes: &[u8]) -> String {
@@ -232,9 +259,10 @@ impl<'m> EveryReader<'m> {
     }
 }
 
-fn is_system_id(seen: &str) -> bool {
-    let seen = seen.trim();
-    seen == SYSTEM_ID.0 || seen.eq_ignore_ascii_case(SYSTEM_ID.1)
+/// How escape sequences may be read; in one way where there are none.
+fn escape_readings(has_escapes: bool) -> impl Iterator<Item = EscapeReading> {
+    let others = EscapeReading::OTHERS.into_iter().filter(move |_| has_escapes);
+    std::iter::once(EscapeReading::Decoded).chain(others)
 }
 
 /// The ASCII characters of a text that have a glyph, and blanks; with `pairs` without the byte behind a byte

@@ -1,13 +1,13 @@
 //! The device identities that one reading of a message has, and their locations.
 
-use std::borrow::Cow;
+use memchr::memchr;
 
 use super::claim::{Claim, Place};
 use super::device_identity::{DeviceIdentity, is_eui64_type};
 use super::distinct::{Distinct, Findings};
-use super::terms::{SYSTEM_ID, is_network_type, is_oid, is_udi};
+use super::terms::{is_network_type, is_oid, is_system_id, is_udi};
 use super::visible::{before_escape, visible};
-use crate::hl7::{CharacterSet, Component, Field, Location, Message, Repetition, Segment};
+use crate::hl7::{CharacterSet, Component, EscapeReading, Field, Location, Message, Repetition, Segment};
 use crate::pcd::Transaction;
 
 /// Reads the fields that name devices.
@@ -19,21 +19,28 @@ pub(super) struct Reader<'m> {
     equipment: &'m [u8],
     characters: CharacterSet,
     escape: Option<u8>,
+    escapes: EscapeReading,
+    /// A field that names a device has an escape character.
+    has_escapes: bool,
 }
 
 impl<'m> Reader<'m> {
-    pub(super) fn new(message: &Message<'_>, limit: usize) -> Self {
+    /// Reads texts in the character set of a message, and treats escape sequences as `escapes` says.
+    pub(super) fn new(characters: CharacterSet, escapes: EscapeReading, limit: usize) -> Self {
         Self {
             found: Distinct::new(limit),
             names: Distinct::empty(limit),
             exceeds_limit: false,
             equipment: &[],
-            characters: message.header().text_encoding(),
-            escape: message.separators().escape,
+            characters,
+            escape: None,
+            escapes,
+            has_escapes: false,
         }
     }
 
     pub(super) fn read(mut self, message: &'m Message<'_>, transaction: Option<Transaction>) -> Findings {
+        self.escape = message.separators().escape;
         let (mut requests, mut observations, mut participations) = (0, 0, 0);
         for segment in message.segments() {
             if segment.is(b"OBX") {
@@ -56,17 +63,23 @@ impl<'m> Reader<'m> {
             identities: self.found.claims,
             names: self.names.claims,
             exceeds_limit: self.exceeds_limit,
+            has_escapes: self.has_escapes,
         }
     }
 
     fn header(&mut self, msh: Segment<'m>) {
         let location = |field, component| Location::component(*b"MSH", 1, field, component);
+        self.note_escapes(msh.field(3));
+        self.note_escapes(msh.field(4));
         for application in msh.field(3).repetitions() {
             self.application(Place::SendingApplication, |component| location(3, component), application);
         }
         for facility in msh.field(4).repetitions() {
-            for (component, n) in facility.components().zip(1..=4) {
-                self.push_if_eui64(Place::SendingFacility, location(4, n), component);
+            for (component, n) in facility.components().zip(1..=u8::MAX) {
+                let is_eui64 = self.push_if_eui64(Place::SendingFacility, location(4, n), component);
+                if !is_eui64 && !self.is_type(component) {
+                    self.push_name(Place::SendingFacility, location(4, n), component, "");
+                }
             }
         }
     }
@@ -76,15 +89,18 @@ impl<'m> Reader<'m> {
     /// the name, the version or the OID of a product.
     fn application(&mut self, place: Place, at: impl Fn(u8) -> Location, application: Repetition<'m>) {
         let [name, id, kind] = [1, 2, 3].map(|n| application.component(n));
-        // Some senders and readers take the field for an EI.
-        for n in [3, 4] {
-            self.push_if_eui64(place, at(n), application.component(n.into()));
+        // Some senders and readers take the field for an EI, or show all of it.
+        for (component, n) in application.components().zip(1..=u8::MAX).skip(2) {
+            if !self.push_if_eui64(place, at(n), component) && !self.is_type(component) {
+                self.push_name(place, at(n), component, "");
+            }
         }
-        if has_type_for_id(id, kind) {
+        // The universal id is the type of the namespace: `0030E60000000001^EUI-64`.
+        if self.is_blank(kind) && self.is_type(id) {
             self.push(place, at(1), name, id);
             return;
         }
-        let kind = self.text(kind);
+        let kind = self.kind(kind);
         if is_eui64_type(kind.trim()) {
             self.push(place, at(2), id, application.component(3));
         } else if !self.push_if_eui64(place, at(2), id) {
@@ -96,6 +112,7 @@ impl<'m> Reader<'m> {
     }
 
     fn observation(&mut self, obx: Segment<'m>, sequence: u32) {
+        self.note_escapes(obx.field(3));
         if obx.field(3).repetitions().any(|term| self.is_system_id(term)) {
             self.entity(Place::SystemId, Location::field(*b"OBX", sequence, 5), obx.field(5));
         }
@@ -113,10 +130,8 @@ impl<'m> Reader<'m> {
     fn is_system_id(&self, term: Repetition<'m>) -> bool {
         let terms = term.components().enumerate().filter(|(at, _)| matches!(at, 0 | 1 | 3 | 4 | 9 | 10));
         terms.flat_map(|(_, term)| term.subcomponents()).any(|part| {
-            let text = part.text();
-            let text = self.characters.decode(&text);
-            let text = text.trim();
-            text == SYSTEM_ID.0 || text.eq_ignore_ascii_case(SYSTEM_ID.1)
+            let text = part.read(self.escapes);
+            is_system_id(&visible(&self.characters.decode(&text), self.escape))
         })
     }
 
@@ -130,6 +145,7 @@ impl<'m> Reader<'m> {
 
     /// Every repetition of a field that holds entity identifiers (data type EI).
     fn entity(&mut self, place: Place, location: Location, field: Field<'m>) {
+        self.note_escapes(field);
         for entity in field.repetitions() {
             if self.exceeds_limit {
                 return;
@@ -144,7 +160,8 @@ impl<'m> Reader<'m> {
             }
             // An EUI-64 counts in any component: readers differ in which they take.
             let kind = entity.component(4);
-            let is_read = |n| n == 1 || n == 3 && (kind.is_empty() || is_type(kind));
+            let is_of_assigner = self.is_blank(kind) || self.is_type(kind);
+            let is_read = |n| n == 1 || n == 3 && is_of_assigner;
             let others = entity.components().zip(1..=u8::MAX).filter(|(_, n)| !is_read(*n));
             for (component, number) in others {
                 let at = Location { component: Some(number), ..location };
@@ -159,7 +176,7 @@ impl<'m> Reader<'m> {
         let at = |component| Location { component: Some(component), ..location };
         let [own, _, _, kind] = components(entity);
         let text = self.text(own);
-        if is_udi(&text) || !is_network_type(&self.text(kind)) && !is_type(kind) {
+        if is_udi(&text) || !is_network_type(&self.kind(kind)) && !self.is_type(kind) {
             if !is_udi(&text) {
                 self.push_if_eui64(Place::Participation, at(1), own);
             }
@@ -178,16 +195,16 @@ impl<'m> Reader<'m> {
     fn equipment(&mut self, place: Place, location: Location, entity: Repetition<'m>) {
         let at = |component| Location { component: Some(component), ..location };
         let [own, name, assigner, kind] = components(entity);
-        let own_kind = if kind.is_empty() && is_type(name) { name } else { kind };
-        if assigner.is_empty() {
+        let own_kind = if self.is_blank(kind) && self.is_type(name) { name } else { kind };
+        if self.is_blank(assigner) {
             self.push(place, at(1), own, own_kind);
             return;
         }
-        let (assigned_by, kind) = (self.text(assigner), self.text(kind));
+        let (assigned_by, kind) = (self.text(assigner), self.kind(kind));
         let is_agency = UDI_AGENCIES.iter().any(|agency| assigned_by.trim().starts_with(agency));
         let assigner = DeviceIdentity::new(&assigned_by, &kind).filter(|_| !is_agency);
         let (unit_of, identity) = match assigner {
-            Some(assigner) if !own.is_empty() && !assigner.is_of_eui64_type() => (Some(assigner), None),
+            Some(assigner) if !self.is_blank(own) && !assigner.is_of_eui64_type() => (Some(assigner), None),
             assigner => (None, assigner),
         };
         if let Some(identity) = identity {
@@ -208,30 +225,68 @@ impl<'m> Reader<'m> {
     fn filler(&mut self, location: Location, entity: Repetition<'m>) {
         let at = |component| Location { component: Some(component), ..location };
         let [own, name, assigner, kind] = components(entity);
-        let own_kind = if kind.is_empty() && is_type(name) { name } else { kind };
+        let own_kind = if self.is_blank(kind) && self.is_type(name) { name } else { kind };
         // An assigner of several parts without a type is a place, such as a bed, and no universal id.
-        if kind.is_empty() && assigner.subcomponents().nth(1).is_some() {
+        if self.is_blank(kind) && assigner.subcomponents().nth(1).is_some() {
             if !self.push_if_eui64(Place::Filler, at(3), assigner) {
                 self.push_name(Place::Filler, at(3), assigner, "");
             }
             return;
         }
         self.push(Place::Filler, at(3), assigner, kind);
-        if assigner.is_empty() && is_type(own_kind) {
+        if self.is_blank(assigner) && self.is_type(own_kind) {
             self.push_if_eui64(Place::Filler, at(1), own);
         }
     }
 
-    /// The text by the character set of the message, as it is displayed and stored.
+    /// The text by the character set of the message, as it is displayed and stored, or as other readers of
+    /// escape sequences see it.
     fn text(&self, component: Component<'_>) -> String {
-        self.characters.decode(&component.text()).into_owned()
+        let bytes = component.read(self.escapes);
+        let text = self.characters.decode(&bytes);
+        match self.escapes {
+            EscapeReading::Decoded => text.into_owned(),
+            _ => visible(&text, None).into_owned(),
+        }
+    }
+
+    fn is_blank(&self, component: Component<'_>) -> bool {
+        component.is_empty() || component.has_escape() && matches!(self.text(component).trim(), "" | "\"\"")
+    }
+
+    fn is_type(&self, component: Component<'_>) -> bool {
+        if component.has_escape() {
+            return is_eui64_type(self.kind(component).trim());
+        }
+        std::str::from_utf8(component.trimmed()).is_ok_and(is_eui64_type)
+    }
+
+    /// The type of an identifier. No type has an escape sequence, so it is the first one that some reader sees.
+    fn kind(&self, component: Component<'_>) -> String {
+        let own = self.text(component);
+        if !component.has_escape() {
+            return own;
+        }
+        let seen = EscapeReading::OTHERS.into_iter().map(|how| {
+            let bytes = component.read(how);
+            visible(&self.characters.decode(&bytes), None).into_owned()
+        });
+        let is_known = |kind: &String| {
+            let kind = kind.trim();
+            is_eui64_type(kind) || is_network_type(kind) || kind.eq_ignore_ascii_case("ISO")
+        };
+        std::iter::once(own.clone()).chain(seen).find(is_known).unwrap_or(own)
+    }
+
+    fn note_escapes(&mut self, field: Field<'_>) {
+        self.has_escapes |= self.escape.is_some_and(|escape| memchr(escape, field.raw()).is_some());
     }
 
     fn push(&mut self, place: Place, location: Location, id: Component<'_>, kind: Component<'_>) {
         if id.is_empty() {
             return;
         }
-        let (id, kind) = (self.text(id), self.text(kind));
+        let (id, kind) = (self.text(id), self.kind(kind));
         if let Some(identity) = DeviceIdentity::new(&id, &kind) {
             self.found(Claim::new(place, location, identity, &id));
         }
@@ -242,7 +297,7 @@ impl<'m> Reader<'m> {
         let mut is_found = false;
         // Some readers take the first subcomponent for the component.
         for part in id.subcomponents() {
-            let text = part.text();
+            let text = part.read(self.escapes);
             if text.iter().filter(|byte| byte.is_ascii_hexdigit()).count() < 16 {
                 continue;
             }
@@ -264,7 +319,7 @@ impl<'m> Reader<'m> {
         // Some readers take the first subcomponent for the component.
         let mut subcomponents = name.subcomponents();
         let first = subcomponents.next().filter(|_| subcomponents.next().is_some());
-        let parts: [Option<Cow<'_, [u8]>>; 2] = [Some(name.text()), first.map(|part| part.text())];
+        let parts = [Some(name), first].map(|part| part.map(|part| part.read(self.escapes)));
         for text in parts.into_iter().flatten().filter(|text| !text.is_empty()) {
             let text = self.characters.decode(&text);
             let seen = visible(&text, self.escape);
@@ -287,15 +342,6 @@ impl<'m> Reader<'m> {
 fn components(entity: Repetition<'_>) -> [Component<'_>; 4] {
     let mut components = entity.components();
     std::array::from_fn(|_| components.next().unwrap_or(entity.component(0)))
-}
-
-/// Whether the universal id of an HD is the type of the namespace: `0030E60000000001^EUI-64`.
-fn has_type_for_id(id: Component<'_>, kind: Component<'_>) -> bool {
-    kind.is_empty() && is_type(id)
-}
-
-fn is_type(name: Component<'_>) -> bool {
-    std::str::from_utf8(name.trimmed()).is_ok_and(is_eui64_type)
 }
 
 /// Agencies that issue UDIs (FDA, GS1, HIBCC, ICCBBA). In PRT-10 and PRT-16 they stand in place of the

@@ -1,5 +1,7 @@
 //! Words by which a device is recognised.
 
+use crate::pcd::code::code_number;
+
 /// Whether the type of an assigner is one of those that devices without an EUI-64 use (HL7 table 0301).
 pub(super) fn is_network_type(kind: &str) -> bool {
     ["DNS", "GUID", "UUID", "URI", "URN"].iter().any(|known| known.eq_ignore_ascii_case(kind.trim()))
@@ -22,5 +24,13 @@ pub(super) fn is_oid(text: &str) -> bool {
     matches!(arcs.next(), Some("0" | "1" | "2")) && arcs.clone().count() >= 3 && arcs.all(is_number)
 }
 
+/// Whether a text of OBX-3 stands for MDC_ATTR_SYS_ID: by its number, or by its letters and digits in any
+/// case.
+pub(super) fn is_system_id(seen: &str) -> bool {
+    let letters = seen.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase());
+    code_number(seen) == Some(SYSTEM_ID) || letters.eq(SYSTEM_ID_LETTERS.bytes())
+}
+
 /// MDC_ATTR_SYS_ID in OBX-3.
-pub(super) const SYSTEM_ID: (&str, &str) = ("67972", "MDC_ATTR_SYS_ID");
+const SYSTEM_ID: u32 = 67972;
+const SYSTEM_ID_LETTERS: &str = "MDCATTRSYSID";

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 /// The text without characters that have no glyph (controls, byte order marks, joiners, spaces of no width),
-/// and without the escape sequences of formatting (`\H\`, `\.br\`), which stand for no characters. `escape`
-/// is the escape character of the message.
+/// and without escape sequences (`\H\`, `\.br\`, local ones), which stand for no characters. Full-width
+/// characters are those of ASCII. `escape` is the escape character of the message.
 pub(super) fn visible(text: &str, escape: Option<u8>) -> Cow<'_, str> {
     let escape = escape.map(char::from).filter(|escape| text.contains(*escape));
     if escape.is_none() && text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
@@ -15,12 +15,11 @@ pub(super) fn visible(text: &str, escape: Option<u8>) -> Cow<'_, str> {
     while let Some(next) = rest.chars().next() {
         rest = rest.get(next.len_utf8()..).unwrap_or_default();
         if Some(next) == escape
-            && let Some((sequence, behind)) = rest.split_once(next)
-            && sequence.len() <= MAX_SEQUENCE
+            && let Some((_, behind)) = rest.split_once(next)
         {
             rest = behind;
         } else if !has_no_glyph(next) {
-            seen.push(next);
+            seen.push(narrow(next));
         }
     }
     Cow::Owned(seen)
@@ -29,6 +28,15 @@ pub(super) fn visible(text: &str, escape: Option<u8>) -> Cow<'_, str> {
 /// The text before the first escape character. Some readers drop what follows one that nothing ends.
 pub(super) fn before_escape(text: &str, escape: Option<u8>) -> &str {
     escape.and_then(|escape| text.split_once(char::from(escape))).map_or(text, |(before, _)| before)
+}
+
+/// The ASCII character of a full-width one (Unicode, compatibility forms).
+fn narrow(character: char) -> char {
+    let code = u32::from(character);
+    match character {
+        '\u{FF01}'..='\u{FF5E}' => char::from_u32(code - 0xFEE0).unwrap_or(character),
+        other => other,
+    }
 }
 
 /// Controls, separators of lines, characters of the property Default_Ignorable_Code_Point (Unicode 16), and
@@ -42,9 +50,6 @@ fn has_no_glyph(character: char) -> bool {
             | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
             | '\u{E0000}'..='\u{E0FFF}')
 }
-
-/// The longest escape sequence of formatting is shorter (HL7 2.6 ch. 2, 2.7).
-const MAX_SEQUENCE: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -60,6 +65,8 @@ mod tests {
             ("\u{FEFF}00A0\u{200B}37", "00A037"),
             (r"C:\PUMP-7", r"C:\PUMP-7"),
             ("Müller", "Müller"),
+            ("ＰＵＭＰ－７", "PUMP-7"),
+            (r"PUM\Z a local sequence of any length\P-7", "PUMP-7"),
             ("PUMP\u{FE0F}-7\u{34F}\u{3164}\u{FFF9}\u{E0030}", "PUMP-7"),
             ("00A0\u{180E}37\u{17B5}\u{1D173}", "00A037"),
         ] {

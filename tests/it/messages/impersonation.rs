@@ -165,8 +165,18 @@ fn every_place_and_spelling_of_an_identity_is_checked() {
         let (found, reason) = verdict(&mut scene, &sent(&format!("P-{at}"), &application, "", &segments));
         assert_eq!((&*found, reason.is_empty()), (code, code == "CA"), "{at} {reason}");
     }
-    // In MSH-4, beside the own identity in MSH-3.
-    for at in ["W^@^EUI-64", "@", "W^^@^EUI-64", "@^^^EUI-64", "W^urn:eui64:@^URI"] {
+    // In MSH-4, beside the own identity in MSH-3; also the name of another device.
+    for at in [
+        "W^@^EUI-64",
+        "@",
+        "W^^@^EUI-64",
+        "@^^^EUI-64",
+        "W^urn:eui64:@^URI",
+        "W^^^^@",
+        "PUMP-7",
+        "PUMP-7^PUMP-7^L",
+        "W^pump-7^EUI-64",
+    ] {
         let facility = String::from_utf8(sent("F-1", &own(), "", &plain(&own_equipment))).unwrap();
         let facility = facility.replace("|WARD|", &format!("|{}|", at.replace('@', OTHER)));
         assert_eq!(verdict(&mut scene, facility.as_bytes()), expect("CR", "identity-mismatch"), "{at}");
@@ -183,6 +193,84 @@ fn every_place_and_spelling_of_an_identity_is_checked() {
         let message = sent(&format!("U-{unit}"), &own(), "", &plain(&format!("{unit}^X^mindray.com^DNS")));
         assert_eq!(verdict(&mut scene, &message).0, code, "{unit}");
     }
+}
+
+// Our own display, readers that drop or decode sequences of formatting, of a vendor or of a later version,
+// and readers that decode before they split or know the usual separators only: none of them sees another
+// device.
+#[test]
+fn an_escape_sequence_hides_no_term_and_no_identity() {
+    let mut scene = scene();
+    scene.platform.admit("PUMP-7", &[]);
+    let own_equipment = format!("M^^{NAME}^EUI-64");
+    let plain = |equipment: &str| obx(MARK, b"5", equipment);
+    let system_id = |term: &str| obx(term, OTHER.as_bytes(), &own_equipment);
+    let filler = |filler: &str| format!("OBR|2|X|{}|1^X\r", filler.replace('@', OTHER)).into_bytes();
+    let mut cases = Vec::new();
+    for sequence in [
+        r"\H\",
+        r"\N\",
+        r"\.br\",
+        r"\.sp+2\",
+        r"\X00\",
+        r"\Z1\",
+        r"\C2842\",
+        r"\M2442\",
+        r"\q\",
+        r"\70\",
+        r"\x\",
+        r"\\",
+        r"\Z a local sequence that is longer than every other one\",
+    ] {
+        cases.push((own(), system_id(&format!("679{sequence}72^^MDC")), "CR"));
+        cases.push((own(), system_id(&format!("1^MDC_ATTR{sequence}_SYS_ID^MDC")), "CR"));
+        cases.push((own(), system_id(&format!("1^X^L^67972{sequence}")), "CR"));
+        cases.push((own(), plain(&format!("M^^{OTHER}^EUI{sequence}-64")), "CR"));
+        cases.push((own(), plain(&format!("{}{sequence}{}", &OTHER[..8], &OTHER[8..])), "CR"));
+        cases.push((own(), plain(&format!("F1519^X^mindray.com^D{sequence}NS")), "CR"));
+        cases.push((format!("PUM{sequence}P-7^{NAME}^EUI-64"), plain(&own_equipment), "CR"));
+        cases.push((own(), filler(&format!("@^^^EUI{sequence}-64")), "CR"));
+        cases.push((own(), filler(&format!("@^EUI{sequence}-64")), "CR"));
+        cases.push((own(), obx(&format!("1^X{sequence}^MDC"), b"5", &own_equipment), "CA"));
+    }
+    cases.extend([
+        (own(), system_id("067972^^MDC"), "CR"),
+        (own(), system_id("+67972.0^^MDC"), "CR"),
+        (own(), system_id(r"1^X^L^\S\67972"), "CR"),
+        (format!("PUM\\x50\\-7^{NAME}^EUI-64"), plain(&own_equipment), "CR"),
+        (format!("X^^^^{OTHER}"), plain(&own_equipment), "CR"),
+        (format!(r"X\S\{OTHER}\S\EUI-64"), plain(&own_equipment), "CR"),
+        (format!(r"{NAME}\T\{OTHER}"), plain(&own_equipment), "CR"),
+        (own(), filler(r"@\S\\S\\S\EUI-64"), "CR"),
+        (own(), filler(r"@\S\EUI-64"), "CR"),
+        (own(), obx(MARK, format!("x\\X0D\\OBX|3|EI|67972|1|{OTHER}").as_bytes(), ""), "CR"),
+        // Honest texts with sequences, also with the separator of fields.
+        (own(), obx(MARK, br"a\F\b\F\c\F\d\F\e\.br\f\T\g \H\h\N\ C:\x", &own_equipment), "CA"),
+        (own(), plain(&format!(r"Bed \T\ Ward^^{NAME}^EUI-64")), "CA"),
+    ]);
+    for (at, (application, segments, code)) in cases.into_iter().enumerate() {
+        let message = sent(&format!("E-{at}"), &application, "", &segments);
+        let (found, reason) = verdict(&mut scene, &message);
+        assert_eq!((&*found, reason.is_empty()), (code, code == "CA"), "{at} {}", segments.escape_ascii());
+    }
+    // Other separators, and what readers of the usual ones see.
+    let other = |id: &str, change: &dyn Fn(String) -> String| {
+        let honest = sent(id, &own(), "", &plain(&own_equipment));
+        change(String::from_utf8(honest).unwrap().replace('^', "$"))
+    };
+    let last = format!("OBX|2|ST|67972^MDC_ATTR_SYS_ID^MDC|1.0.0.0|{OTHER}||||||R\r");
+    let spoofed = [
+        other("S-1", &|text| text.replace(&format!("DEMO${NAME}$"), &format!("X^{OTHER}^"))),
+        other("S-2", &|text| text.replace(&format!("DEMO${NAME}$EUI-64"), "PUMP-7^x")),
+        other("S-3", &|text| text + &last),
+        other("S-4", &|text| text.replace('|', "*") + &last),
+    ];
+    for text in &spoofed {
+        scene.wire.write(&framed(text.as_bytes()));
+        let answer = scene.wire.answer().expect("an acknowledgement");
+        assert!(answer.contains("identity-mismatch"), "{text} {answer}");
+    }
+    assert_eq!(verdict(&mut scene, other("S-5", &|text| text).as_bytes()), expect("CA", ""));
 }
 
 // Row 4.1: the work of the writer for one message is bounded.
