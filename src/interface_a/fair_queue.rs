@@ -76,6 +76,13 @@ impl FairQueue {
         granted.await.unwrap_or(Turn(None))
     }
 
+    /// A turn, if one is free.
+    pub(super) fn try_turn(self: &Arc<Self>) -> Option<Turn> {
+        let mut state = self.lock();
+        state.free = state.free.checked_sub(1)?;
+        Some(Turn(Some(Arc::clone(self))))
+    }
+
     fn release(self: &Arc<Self>) {
         loop {
             let grant = {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::address_shares::{AddressShares, Membership, ShareLimits};
 use super::handshake_threads::HandshakeThreads;
-use super::turns::{TimedOut, Turns};
+use super::turns::{Turns, Unfinished};
 use crate::config::{self, ConfigHandle};
 use crate::metrics::Metrics;
 use crate::model::{Clock, Refusal};
@@ -107,26 +107,24 @@ impl Handshakes {
             Err(outcome) => return outcome,
         };
         let timeout = self.config.load().interface_a.handshake_timeout;
-        let (acceptor, clock, turns) = (Arc::clone(&self.acceptor), self.clock.clone(), self.turns.clone());
-        let preferred = membership.clone();
-        let in_turns = async move {
-            let handshake = async {
-                // The time that a peer waits for its first turn does not count.
-                let began = clock.instant();
-                let secured = acceptor.accept(connection, address).await;
-                (secured, clock.instant().saturating_duration_since(began))
-            };
-            turns.run(handshake, membership.as_deref(), timeout, &clock).await
+        let (acceptor, clock) = (Arc::clone(&self.acceptor), self.clock.clone());
+        let handshake = async move {
+            // The time that a peer waits for its first turn does not count.
+            let began = clock.instant();
+            let secured = acceptor.accept(connection, address).await;
+            (secured, clock.instant().saturating_duration_since(began))
         };
-        let Some(result) = self.threads.run(in_turns).await else { return Outcome::Ended };
+        let member = membership.as_deref();
+        let result = self.turns.run(handshake, member, timeout, &self.clock, Some(&self.threads)).await;
         let (secured, spent) = match result {
             Ok(done) => done,
-            Err(TimedOut) => (Err(HandshakeError::new(Refusal::HandshakeTimeout)), timeout),
+            Err(Unfinished::TimedOut) => (Err(HandshakeError::new(Refusal::HandshakeTimeout)), timeout),
+            Err(Unfinished::Ended) => return Outcome::Ended,
         };
         self.metrics.handshake_duration_seconds.observe(spent.as_secs_f64());
         match secured {
             Ok(secured) => {
-                if let Some(member) = &preferred {
+                if let Some(member) = member {
                     self.turns.prefer(member);
                 }
                 Outcome::Secured(Box::new(secured))

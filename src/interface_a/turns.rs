@@ -1,4 +1,8 @@
-//! Turns: how many handshakes compute at once.
+//! Turns: how many handshakes compute at once, and in which order.
+//!
+//! Whatever a handshake computes, its first flight or what follows it, it takes a processor for. Addresses
+//! from which a device was admitted go first, then the address that has waited longest: so a device waits for
+//! a few computations of strangers, and not for all that they have begun.
 //!
 //! A handshake computes for a millisecond or two, and waits for its peer in between. It holds a turn only
 //! while it computes, or blocks its thread for a revocation check: a peer that stops in the middle of its
@@ -10,24 +14,27 @@
 //! for a turn.
 
 use std::any::Any;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::num::NonZero;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::address_shares::{Membership, Stage};
 use super::fair_queue::{FairQueue, Turn};
+use super::handshake_threads::HandshakeThreads;
 use crate::model::{Clock, Wait, giving_back, take_hello_retry};
 
 /// Where handshakes take their turns. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Turns {
     new: Arc<FairQueue>,
-    begun: Arc<Semaphore>,
+    begun: Arc<FairQueue>,
+    /// For both, the last thing that a handshake waits for before it computes.
+    processors: Arc<FairQueue>,
     /// New handshakes that wait for a token, without a turn.
     waiting: Arc<Semaphore>,
 }
@@ -40,9 +47,34 @@ struct NewTurn {
     begun_of_address: Option<Arc<Semaphore>>,
 }
 
-/// The handshake took longer than it may, without the time that it waited for turns.
+/// What a handshake holds while it computes, besides a processor.
+enum Held {
+    New(NewTurn),
+    Begun { _of_address: Option<OwnedSemaphorePermit>, _turn: Turn },
+}
+
+/// What a poll has led to.
+enum Step<F: Future> {
+    Done(F::Output),
+    /// The handshake waits for its peer.
+    Waits {
+        handshake: Pin<Box<F>>,
+        asks_again: bool,
+    },
+}
+
+/// Whether the handshake can go on.
+#[derive(Default)]
+struct Woken(Notify);
+
+/// Why a handshake has no result.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TimedOut;
+pub(super) enum Unfinished {
+    /// It took longer than it may, without the time that it waited for turns.
+    TimedOut,
+    /// The handshake threads have ended.
+    Ended,
+}
 
 impl Turns {
     /// `number` handshakes that have begun may compute at once. Of new ones a few for each processor are
@@ -51,59 +83,50 @@ impl Turns {
         let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
         let new = FairQueue::new(number.min(processors * NEW_PER_PROCESSOR));
         let waiting = Semaphore::new(number.min(MAX_WAITING_FOR_TOKEN));
-        Self { new, begun: Arc::new(Semaphore::new(number)), waiting: Arc::new(waiting) }
+        let (begun, processors) = (FairQueue::new(number), FairQueue::new(processors));
+        Self { new, begun, processors, waiting: Arc::new(waiting) }
     }
 
     /// A device was admitted from the address: its next handshakes go before those of strangers.
     pub(super) fn prefer(&self, member: &Membership) {
-        self.new.prefer(member.address());
+        for queue in [&self.new, &self.begun, &self.processors] {
+            queue.prefer(member.address());
+        }
     }
 
-    /// Runs a handshake, and notes in `member` when it waits for its peer.
+    /// Runs a handshake, and notes in `member` when it waits for its peer. Each poll computes on `threads`, and
+    /// all waiting is done here: a runtime whose tasks compute for long serves what comes from outside late,
+    /// and in no order. Without `threads` it computes here.
     ///
     /// # Errors
-    /// [`TimedOut`] after `timeout`.
-    pub(super) async fn run<F: Future>(
+    /// [`Unfinished::TimedOut`] after `timeout`.
+    pub(super) async fn run<F>(
         &self,
         handshake: F,
         member: Option<&Membership>,
         timeout: Duration,
         clock: &Clock,
-    ) -> Result<F::Output, TimedOut> {
-        let mut handshake = pin!(handshake);
+        threads: Option<&HandshakeThreads>,
+    ) -> Result<F::Output, Unfinished>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        let woken = Arc::new(Woken::default());
+        let mut handshake = Box::pin(handshake);
         let (mut stage, mut left, mut has_retried) = (Stage::New, timeout, false);
         loop {
-            let (began, asks_again) = {
-                // First a turn of its address: the other addresses do not wait behind this one.
-                let of_address = match member {
-                    Some(member) => {
-                        member.wait_for_platform();
-                        member.turn(stage).await
-                    }
-                    None => None,
-                };
-                // The semaphore is never closed.
-                let (mut new, _begun) = match stage {
-                    Stage::New => {
-                        let turn = self.new.turn(member.map(Membership::address)).await;
-                        let begun_of_address = member.map(Membership::begun_turns);
-                        (Some(NewTurn { _turn: turn, of_address, begun_of_address }), None)
-                    }
-                    Stage::Begun => (None, Some((of_address, self.begun.acquire().await.ok()))),
-                };
-                let began = clock.instant();
-                let polled = poll_fn(|cx| {
-                    let (turns, new) = (self.clone(), new.take());
-                    let hand_over = move |what| turns.hand_over(new, what);
-                    take_hello_retry();
-                    let polled = giving_back(hand_over, || handshake.as_mut().poll(cx));
-                    Poll::Ready((polled, take_hello_retry()))
-                });
-                let (polled, asks_again) = polled.await;
-                if let Poll::Ready(done) = polled {
-                    return Ok(done);
-                }
-                (began, asks_again)
+            let (held, compute) = self.take(stage, member).await;
+            let began = clock.instant();
+            let (turns, waker) = (self.clone(), Waker::from(Arc::clone(&woken)));
+            let step = move || turns.poll(handshake, held, compute, &waker);
+            let step = match threads {
+                Some(threads) => threads.run(async move { step() }).await.ok_or(Unfinished::Ended)?,
+                None => step(),
+            };
+            let asks_again;
+            (handshake, asks_again) = match step {
+                Step::Done(output) => return Ok(output),
+                Step::Waits { handshake, asks_again } => (handshake, asks_again),
             };
             // A HelloRetryRequest costs nothing: key exchange and signature come with the next ClientHello,
             // as for any new handshake. TLS allows one.
@@ -113,12 +136,59 @@ impl Turns {
                 member.wait_for_peer(clock.instant());
             }
             let deadline = tokio::time::Instant::from(began + left);
-            tokio::time::timeout_at(deadline, wake_up()).await.map_err(|_| TimedOut)?;
+            let woken = tokio::time::timeout_at(deadline, woken.0.notified());
+            woken.await.map_err(|_| Unfinished::TimedOut)?;
             left = left.saturating_sub(clock.instant().saturating_duration_since(began));
-            // The timer wakes the task as well.
             if left.is_zero() {
-                return Err(TimedOut);
+                return Err(Unfinished::TimedOut);
             }
+        }
+    }
+
+    /// Waits for what a handshake holds while it computes: its turns, and a processor.
+    async fn take(&self, stage: Stage, member: Option<&Membership>) -> (Held, Turn) {
+        let address = member.map(Membership::address);
+        // First a turn of its address: the other addresses do not wait behind this one.
+        let of_address = match member {
+            Some(member) => {
+                member.wait_for_platform();
+                member.turn(stage).await
+            }
+            None => None,
+        };
+        let held = match stage {
+            Stage::New => {
+                let turn = self.new.turn(address).await;
+                let begun_of_address = member.map(Membership::begun_turns);
+                Held::New(NewTurn { _turn: turn, of_address, begun_of_address })
+            }
+            Stage::Begun => Held::Begun { _of_address: of_address, _turn: self.begun.turn(address).await },
+        };
+        (held, self.processors.turn(address).await)
+    }
+
+    /// Polls a handshake once.
+    fn poll<F: Future>(
+        &self,
+        mut handshake: Pin<Box<F>>,
+        held: Held,
+        processor: Turn,
+        waker: &Waker,
+    ) -> Step<F> {
+        let (new, _begun) = match held {
+            Held::New(turn) => (Some(turn), None),
+            begun => (None, Some(begun)),
+        };
+        let turns = self.clone();
+        let hand_over = move |what| {
+            drop(processor);
+            turns.hand_over(new, what)
+        };
+        take_hello_retry();
+        let polled = giving_back(hand_over, || handshake.as_mut().poll(&mut Context::from_waker(waker)));
+        match polled {
+            Poll::Ready(output) => Step::Done(output),
+            Poll::Pending => Step::Waits { handshake, asks_again: take_hello_retry() },
         }
     }
 
@@ -128,16 +198,19 @@ impl Turns {
     /// addresses take turns. Without free ones it keeps its turn.
     fn hand_over(&self, turn: Option<NewTurn>, what: Wait) -> Box<dyn Any> {
         let Some(turn) = turn else { return Box::new(()) };
-        let places = match what {
-            Wait::Token => vec![Some(&self.waiting)],
-            Wait::RevocationData => vec![Some(&self.begun), turn.begun_of_address.as_ref()],
-        };
-        let places: Option<Vec<_>> = places.into_iter().flatten().map(place).collect();
-        match (places, what) {
-            // The others of its address wait behind it for the token.
-            (Some(places), Wait::Token) => Box::new((places, turn.of_address)),
-            (Some(places), Wait::RevocationData) => Box::new(places),
-            (None, _) => Box::new(turn),
+        match what {
+            Wait::Token => match place(&self.waiting) {
+                // The others of its address wait behind it for the token.
+                Some(place) => Box::new((place, turn.of_address)),
+                None => Box::new(turn),
+            },
+            Wait::RevocationData => {
+                let of_address = turn.begun_of_address.as_ref().map(place);
+                match (self.begun.try_turn(), of_address) {
+                    (Some(place), of_address @ (None | Some(Some(_)))) => Box::new((place, of_address)),
+                    _ => Box::new(turn),
+                }
+            }
         }
     }
 }
@@ -146,10 +219,10 @@ fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     Arc::clone(places).try_acquire_owned().ok()
 }
 
-/// Resolves when the task is woken: its handshake was polled before and has registered the task.
-fn wake_up() -> impl Future<Output = ()> {
-    let mut is_woken = false;
-    poll_fn(move |_| if std::mem::replace(&mut is_woken, true) { Poll::Ready(()) } else { Poll::Pending })
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
 }
 
 /// New handshakes that compute at once for each processor.
@@ -164,6 +237,7 @@ mod tests {
 
     use futures_util::future::poll_immediate;
 
+    use super::super::address_shares::{AddressShares, ShareLimits};
     use super::*;
     use crate::model::{note_hello_retry, while_waiting};
 
@@ -185,8 +259,11 @@ mod tests {
         }
     }
 
-    async fn run<F: Future>(turns: &Turns, handshake: F) -> Result<F::Output, TimedOut> {
-        turns.run(handshake, None, TIMEOUT, &Clock::system()).await
+    async fn run<F>(turns: &Turns, handshake: F) -> Result<F::Output, Unfinished>
+    where
+        F: Future<Output: Send + 'static> + Send + 'static,
+    {
+        turns.run(handshake, None, TIMEOUT, &Clock::system(), None).await
     }
 
     #[tokio::test]
@@ -212,7 +289,7 @@ mod tests {
         for _ in 0..20 {
             let (turns, now, most) = (turns.clone(), Arc::clone(&now), Arc::clone(&most));
             tasks.spawn(async move {
-                let compute = async {
+                let compute = async move {
                     most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     #[expect(clippy::disallowed_methods, reason = "the test computes for a while")]
                     std::thread::sleep(Duration::from_millis(5));
@@ -235,7 +312,7 @@ mod tests {
         let mut wait = async |number| {
             for _ in 0..number {
                 let (turns, token) = (turns.clone(), Arc::clone(&token));
-                waiting.spawn(async move { run(&turns, async { token.answer(Wait::Token) }).await });
+                waiting.spawn(async move { run(&turns, async move { token.answer(Wait::Token) }).await });
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
@@ -308,18 +385,60 @@ mod tests {
         assert!(handshake.await.unwrap().is_ok(), "it has begun");
     }
 
+    // Strangers with costly key exchanges, however many they have begun, keep a device of a known address
+    // waiting for a few of them.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_known_address_waits_for_a_few_computations_of_strangers() {
+        let (turns, threads) = (Turns::new(256), Arc::new(HandshakeThreads::new(256).unwrap()));
+        let shares = Arc::new(AddressShares::new(16));
+        let limits = ShareLimits { per_address: 1000, total: 10_000 };
+        let clock = Clock::system();
+        let join = |host: u8| shares.join([192, 0, 2, host].into(), limits, clock.instant()).unwrap();
+        let known = join(1);
+        turns.prefer(&known);
+        let computed = Arc::new(AtomicUsize::new(0));
+        let mut strangers = tokio::task::JoinSet::new();
+        for number in 0..400_u32 {
+            let (turns, threads, clock) = (turns.clone(), Arc::clone(&threads), clock.clone());
+            let (member, computed) = (join(10 + u8::try_from(number % 4).unwrap()), Arc::clone(&computed));
+            strangers.spawn(async move {
+                let compute = async move {
+                    for _ in 0..2 {
+                        #[expect(clippy::disallowed_methods, reason = "the test computes for a while")]
+                        std::thread::sleep(Duration::from_millis(5));
+                        computed.fetch_add(1, Ordering::SeqCst);
+                        tokio::task::yield_now().await;
+                    }
+                };
+                turns.run(compute, Some(&member), TIMEOUT, &clock, Some(&threads)).await
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let before = computed.load(Ordering::SeqCst);
+        let own = async { std::thread::current().name().map(str::to_owned) };
+        let own = turns.run(own, Some(&known), TIMEOUT, &clock, Some(&threads)).await;
+        let during = computed.load(Ordering::SeqCst) - before;
+        assert_eq!(own.unwrap().as_deref(), Some("handshake"));
+        let processors = std::thread::available_parallelism().unwrap().get();
+        assert!(during <= 12 * processors, "{during} computations of strangers went before");
+        assert!(before > 0 && computed.load(Ordering::SeqCst) < 700, "strangers still wait");
+        while let Some(done) = strangers.join_next().await {
+            assert_eq!(done.unwrap(), Ok(()));
+        }
+    }
+
     #[tokio::test]
     async fn only_the_peer_is_charged_for_time() {
         let (turns, clock) = (Turns::new(1), Clock::system());
         let taken = turns.new.turn(None).await;
         let short = Duration::from_millis(400);
-        let waiting = turns.run(tokio::time::sleep(short / 4), None, short, &clock);
+        let waiting = turns.run(tokio::time::sleep(short / 4), None, short, &clock, None);
         let release = async {
             tokio::time::sleep(short * 2).await;
             drop(taken);
         };
         assert_eq!(tokio::join!(waiting, release).0, Ok(()));
         let never = std::future::pending::<()>();
-        assert_eq!(turns.run(never, None, short, &clock).await, Err(TimedOut));
+        assert_eq!(turns.run(never, None, short, &clock, None).await, Err(Unfinished::TimedOut));
     }
 }

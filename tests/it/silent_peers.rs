@@ -267,3 +267,44 @@ fn the_last_permits_are_not_for_silent_peers_of_20_addresses() {
 fn incomplete_connections_of_60_addresses_are_limited() {
     many_addresses_leave_room_for_a_device(60, "max-incomplete-connections = 100");
 }
+
+/// The costliest hellos there are, of a few addresses that have begun hundreds of handshakes: a device at an
+/// address that is known is answered after a few of them, and not after all.
+#[test]
+fn costly_hellos_of_strangers_go_behind_a_known_address() {
+    let site = Site::new().with_limited_refusals().with("interface-a", "handshake-timeout = \"5m\"");
+    let platform = site.start();
+    platform.admit("GENUINE", &[]);
+    let own = site.certificate("GENUINE", KeyType::Ecc);
+    durations(&site, &platform, &own, 3);
+    let costly = Hello {
+        version: 0x0303,
+        suites: vec![0x009f, 0x009e],
+        groups: vec![0x0102],
+        compression: &[0],
+        padding: 0,
+    };
+    let ask = |host: u8| {
+        let mut stream = connect_from(host, platform.address).unwrap();
+        stream.write_all(&costly.records()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    };
+    let strangers: Vec<_> = (0..100).flat_map(|_| 66..=69).map(ask).collect();
+    let answered = || strangers.iter().filter(|stream| stream.peek(&mut [0]).is_ok()).count();
+    let (before, mut own_turns) = (answered(), Vec::new());
+    for _ in 0..5 {
+        let others = answered();
+        let known = TcpStream::connect(platform.address).unwrap();
+        (&known)
+            .write_all(&Hello { suites: vec![0xc02c], groups: vec![0x0017], ..costly.clone() }.records())
+            .unwrap();
+        known.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        (&known).read_exact(&mut [0; 5]).unwrap();
+        own_turns.push(answered() - others);
+    }
+    println!("answered before: {before} of 400, then while a known address waited: {own_turns:?}");
+    let processors = std::thread::available_parallelism().unwrap().get();
+    assert!(answered() < 350, "strangers still wait");
+    assert!(own_turns.iter().all(|others| *others <= 12 * processors), "{own_turns:?}");
+}
