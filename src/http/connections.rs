@@ -1,8 +1,9 @@
 //! The connections of the admin listener: a limited number, each for a limited time.
 //!
 //! Every process of the machine can connect. A client that sends nothing, or half a request, loses its
-//! connection after a deadline; when there are too many connections, the oldest one without a request in
-//! progress gives way, so that a probe gets through.
+//! connection after a deadline, and so does one that does not read its response; when there are too many
+//! connections, the oldest one gives way, unless it is being answered about the health of the platform: so a
+//! probe gets through.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -23,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use super::hosts::LocalAddress;
+use super::write_deadline::WriteDeadline;
 use crate::metrics::Metrics;
 
 /// The open connections.
@@ -31,8 +33,8 @@ struct Connections(Arc<Mutex<VecDeque<Connection>>>);
 
 #[derive(Debug, Clone)]
 struct Connection {
-    /// Whether a request of it is being answered.
-    busy: Arc<AtomicBool>,
+    /// Whether it is being answered whether the platform works, or a reload.
+    urgent: Arc<AtomicBool>,
     close: CancellationToken,
 }
 
@@ -73,12 +75,12 @@ pub(super) async fn serve(
 
 async fn serve_connection(stream: TcpStream, connection: &Connection, router: TowerToHyperService<Router>) {
     let Ok(local) = stream.local_addr() else { return };
-    let busy = Arc::clone(&connection.busy);
-    let service = service_fn(move |request| answer(request, local, router.clone(), Arc::clone(&busy)));
+    let urgent = Arc::clone(&connection.urgent);
+    let service = service_fn(move |request| answer(request, local, router.clone(), Arc::clone(&urgent)));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(WriteDeadline::new(stream, WRITE_TIMEOUT)), service);
     tokio::pin!(serving);
     tokio::select! {
         _ = &mut serving => return,
@@ -92,32 +94,32 @@ async fn answer(
     mut request: Request<Incoming>,
     local: SocketAddr,
     router: TowerToHyperService<Router>,
-    busy: Arc<AtomicBool>,
+    urgent: Arc<AtomicBool>,
 ) -> Result<Response, Infallible> {
     request.extensions_mut().insert(LocalAddress(local));
-    busy.store(true, Ordering::Relaxed);
+    urgent.store(URGENT.contains(&request.uri().path()), Ordering::Relaxed);
     let response = router.call(request).await;
-    busy.store(false, Ordering::Relaxed);
+    urgent.store(false, Ordering::Relaxed);
     response
 }
 
 impl Connections {
-    /// A place for another connection; `None` when all are busy.
+    /// A place for another connection; `None` when all answer probes.
     fn admit(&self, max: usize, parent: &CancellationToken) -> Option<Connection> {
         let mut open = self.open();
         if open.len() >= max {
-            let idle = open.iter().position(|connection| !connection.busy.load(Ordering::Relaxed))?;
-            if let Some(displaced) = open.remove(idle) {
+            let oldest = open.iter().position(|connection| !connection.urgent.load(Ordering::Relaxed))?;
+            if let Some(displaced) = open.remove(oldest) {
                 displaced.close.cancel();
             }
         }
-        let connection = Connection { busy: Arc::default(), close: parent.child_token() };
+        let connection = Connection { urgent: Arc::default(), close: parent.child_token() };
         open.push_back(connection.clone());
         Some(connection)
     }
 
     fn remove(&self, ended: &Connection) {
-        self.open().retain(|connection| !Arc::ptr_eq(&connection.busy, &ended.busy));
+        self.open().retain(|connection| !Arc::ptr_eq(&connection.urgent, &ended.urgent));
     }
 
     fn open(&self) -> MutexGuard<'_, VecDeque<Connection>> {
@@ -127,6 +129,10 @@ impl Connections {
 
 /// How long a client may take for the head of a request, and how long a connection may be idle.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take no byte of its response.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
+/// What is answered before anything else.
+const URGENT: [&str; 4] = ["/livez", "/readyz", "/metrics", "/reload"];
 /// A connection that is older than this closes after its request.
 const MAX_AGE: Duration = Duration::from_mins(5);
 /// How long that request may take.
@@ -139,13 +145,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_idle_connection_gives_way_and_busy_ones_stay() {
+    fn the_oldest_connection_gives_way_unless_it_is_a_probe() {
         let (connections, parent) = (Connections::default(), CancellationToken::new());
         let [first, second] = [(); 2].map(|()| connections.admit(2, &parent).unwrap());
-        first.busy.store(true, Ordering::Relaxed);
+        first.urgent.store(true, Ordering::Relaxed);
         let third = connections.admit(2, &parent).unwrap();
         assert!(!first.close.is_cancelled() && second.close.is_cancelled() && !third.close.is_cancelled());
-        third.busy.store(true, Ordering::Relaxed);
+        third.urgent.store(true, Ordering::Relaxed);
         assert!(connections.admit(2, &parent).is_none());
         connections.remove(&first);
         assert!(connections.admit(2, &parent).is_some());

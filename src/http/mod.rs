@@ -1,6 +1,7 @@
 //! The admin listener: health, metrics, reload, and the JSON of `/api`, over HTTP on loopback.
 
 mod api;
+mod api_turns;
 mod connections;
 mod health;
 mod help;
@@ -9,6 +10,7 @@ mod json;
 mod pages;
 mod reload;
 mod state;
+mod write_deadline;
 
 pub use state::{AdminState, Live};
 
@@ -23,6 +25,7 @@ use axum::routing::{get, post};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use self::api_turns::ApiTurns;
 pub use self::reload::{KeyEffect, ReloadRequest, ReloadRequests, Reloaded, Reloader, reloader};
 use crate::model::{BindError, explained};
 
@@ -55,14 +58,9 @@ impl AdminListener {
 
     /// Serves until `done` is cancelled.
     pub async fn serve(self, state: AdminState, done: CancellationToken) {
-        let router = Router::new()
-            .route("/livez", get(health::live))
-            .route("/readyz", get(health::ready))
-            .route("/metrics", get(metrics))
-            .route("/help", get(help::index))
-            .route("/help/{code}", get(help::page))
+        let turns = ApiTurns::new(state.metrics.clone());
+        let api = Router::new()
             .route("/api/certificates", get(api::certificates))
-            .route("/reload", post(reload::reload))
             .route("/api/audit", get(api::audit))
             .route("/api/devices", get(api::devices))
             .route("/api/findings", get(api::findings))
@@ -71,10 +69,19 @@ impl AdminListener {
             .route("/api/sessions", get(api::sessions))
             .route("/api/status", get(api::status))
             .route("/api/store", get(api::store))
+            .layer(from_fn_with_state(turns, api_turns::wait));
+        let router = Router::new()
+            .route("/livez", get(health::live))
+            .route("/readyz", get(health::ready))
+            .route("/metrics", get(metrics))
+            .route("/help", get(help::index))
+            .route("/help/{code}", get(help::page))
+            .route("/reload", post(reload::reload))
+            .merge(api)
             .layer(from_fn_with_state(state.clone(), pages::refuse))
             .layer(from_fn_with_state(state.clone(), hosts::require))
             .with_state(state.clone());
-        for reason in ["host", "web-page", "connections"] {
+        for reason in ["host", "web-page", "connections", "busy"] {
             state.metrics.housekeeping.admin_refusals_total.with_label_values(&[reason]);
         }
         let max_connections = || state.config.load().admin.max_connections;

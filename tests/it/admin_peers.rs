@@ -4,7 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Platform, SOON, Site, eventually};
+use pcd_platform::pki::KeyType;
+
+use crate::harness::{Platform, SOON, Site, Wire, eventually, framed, message};
 
 /// Sends a request as it is; the status.
 fn ask(platform: &Platform, head: &str) -> u16 {
@@ -105,3 +107,46 @@ fn many_idle_connections_do_not_lock_out_a_probe() {
     drop(idle);
     platform.stop();
 }
+
+/// Clients that ask for much, again and again, and read nothing of it.
+#[test]
+fn clients_that_do_not_read_lock_out_no_probe() {
+    let site = Site::new().with("admin", "max-connections = 8");
+    let platform = site.start();
+    platform.admit(DEVICE, &[]);
+    let mut wire = Wire::connect(&site, platform.address, &site.certificate(DEVICE, KeyType::Ecc));
+    for id in 0..300 {
+        wire.write(&framed(&message(DEVICE, &format!("M-{id}"))));
+        wire.answer().expect("an acknowledgement");
+    }
+    let asking = "GET /api/messages?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(400);
+    let connect = || {
+        let mut stream = TcpStream::connect(platform.admin).unwrap();
+        stream.write_all(asking.as_bytes()).unwrap();
+        stream
+    };
+    let greedy: Vec<TcpStream> = (0..12).map(|_| connect()).collect();
+    for _ in 0..20 {
+        let started = Instant::now();
+        assert_eq!(get(&platform, "/livez", "localhost"), 200);
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // One that takes no byte for two seconds loses its connection.
+    let idle = connect();
+    let folder = format!("/proc/{}/fd", platform.pid());
+    let sockets = || {
+        let links = std::fs::read_dir(&folder).unwrap().flatten();
+        links.filter_map(|link| std::fs::read_link(link.path()).ok()).filter(is_socket).count()
+    };
+    let open = sockets();
+    eventually("they are closed", || sockets() + 6 <= open);
+    drop((greedy, idle));
+    platform.stop();
+}
+
+fn is_socket(target: &std::path::PathBuf) -> bool {
+    target.to_string_lossy().starts_with("socket:")
+}
+
+const DEVICE: &str = "00A037FFFE000001";
