@@ -3,26 +3,55 @@
 use crate::hl7::{CharacterSet, Component, Field, Repetition};
 use crate::pcd::Observation;
 
+/// A component of a code or an identifier: formatting stays, since none belongs there.
+pub(super) fn identifier(component: Component<'_>, characters: CharacterSet) -> String {
+    characters.decode(&component.text()).trim().to_owned()
+}
+
+/// The text of a component in a field that is shown with its separators: one that the text itself contains is
+/// escaped, so that nothing reads like a component that is none.
+fn separated(component: Component<'_>, characters: CharacterSet) -> String {
+    let part = |part: Component<'_>| {
+        let text = identifier(part, characters);
+        if !text.contains(['|', '^', '~', '&']) {
+            return text;
+        }
+        let mut shown = String::with_capacity(text.len() + 8);
+        for character in text.chars() {
+            match character {
+                '|' => shown.push_str(r"\F\"),
+                '^' => shown.push_str(r"\S\"),
+                '~' => shown.push_str(r"\R\"),
+                '&' => shown.push_str(r"\T\"),
+                other => shown.push(other),
+            }
+        }
+        shown
+    };
+    component.subcomponents().map(part).collect::<Vec<_>>().join("&")
+}
+
 /// The text of a component.
 pub(super) fn component(component: Component<'_>, characters: CharacterSet) -> String {
     let text = characters.decode(&component.shown_text()).trim().to_owned();
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }
 
-/// A field with `^` between its components and `~` between its repetitions.
+/// A field with `^` between its components, `&` between its subcomponents and `~` between its repetitions,
+/// whatever the separators of the message are.
 pub(super) fn whole(field: Field<'_>, characters: CharacterSet) -> String {
     if field.is_empty() {
         return String::new();
     }
     let repetition = |one: Repetition<'_>| {
-        one.components().map(|part| component(part, characters)).collect::<Vec<_>>().join("^")
+        one.components().map(|part| separated(part, characters)).collect::<Vec<_>>().join("^")
     };
     field.repetitions().map(repetition).collect::<Vec<_>>().join("~")
 }
 
 /// A coded element.
 pub(super) fn term(field: Field<'_>, characters: CharacterSet) -> Term {
-    let part = |n| component(field.component(n), characters);
+    let part = |n| identifier(field.component(n), characters);
     Term { code: part(1), name: part(2), system: part(3) }
 }
 

@@ -70,7 +70,7 @@ impl Reader<'_> {
             unit: self.known_patient.hide(plain_unit(Coded::of(observation.units(), 1)).to_owned()),
             range: self.free(observation.range()),
             flags: flags
-                .map(|flag| self.known_patient.hide(value::component(flag.component(1), self.characters)))
+                .map(|flag| self.known_patient.hide(value::identifier(flag.component(1), self.characters)))
                 .filter(|flag| !flag.is_empty())
                 .collect(),
             status: self.whole(status),

@@ -221,3 +221,29 @@ fn the_bed_of_the_patient_and_terms_that_name_the_patient_are_hidden() {
 fn a_missing_sample_of_a_waveform_has_its_place() {
     assert_eq!(nodes("OBX|1|NA|1^W^MDC|1.0.0.1|1^2^^-5~7^8\r")[0]["value"], "1^2^^-5; 7^8");
 }
+
+// A reader of `X^00A0…` takes it for a component, whoever wrote it.
+#[test]
+fn nothing_is_shown_like_a_component_that_is_none() {
+    let shown = |header: &str, filler: &str| {
+        let text = format!("{header}||||20260101120000+0000||ORU^R01^ORU_R01|1|P|2.6\rOBR|1||{filler}\r");
+        let tree = json(text.as_bytes(), &TreeOptions::default());
+        (
+            tree["from"].as_str().unwrap().to_owned(),
+            tree["requests"][0]["filler"].as_str().unwrap().to_owned(),
+        )
+    };
+    for (header, from) in [
+        (r"MSH|^~\&|X\S\00A037EB2175780F\S\EUI-64", r"X\S\00A037EB2175780F\S\EUI-64"),
+        (r"MSH|^~\&|A\T\B\R\C\F\D\E\E&F", r"A\T\B\R\C\F\D\E&F"),
+        (r"MSH|$~\&|X^00A037EB2175780F^EUI-64", r"X\S\00A037EB2175780F\S\EUI-64"),
+        (r"MSH|$~\&|X$00A037EB2175780F$EUI-64", "X^00A037EB2175780F^EUI-64"),
+        (r"MSH|^~\&|A^B\H\C", r"A^B\H\C"),
+    ] {
+        assert_eq!(shown(header, "").0, from);
+    }
+    let filler = shown(r"MSH|^~\&|A", r"1\S\\S\X^^Y^EUI\H\-64").1;
+    assert_eq!(filler, r"1\S\\S\X^^Y^EUI\H\-64");
+    let term = &nodes("OBX|1|ST|X^MDC_ATTR\\H\\_SYS_ID^MDC|1.0.0.1|5\r")[0]["term"]["name"];
+    assert_eq!(term, r"MDC_ATTR\H\_SYS_ID");
+}
