@@ -1,12 +1,13 @@
 //! A received acknowledgement.
 
 use super::AcknowledgementCode;
-use crate::hl7::Message;
+use crate::hl7::{Message, Segment};
 
 /// A peer's acknowledgement of a message that we sent. It is never acknowledged itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ReceivedAcknowledgement<'m> {
-    /// MSA-1, if it is a code of HL7 table 0008.
+    /// MSA-1, if it is a code of HL7 table 0008; AE or CE in place of AA or CA where the rest of the message
+    /// says that the peer cannot do what it was asked for.
     pub code: Option<AcknowledgementCode>,
     /// MSA-2, the MSH-10 of the acknowledged message; without surrounding blanks.
     pub control_id: &'m [u8],
@@ -33,9 +34,38 @@ impl Message<'_> {
         let code = AcknowledgementCode::from_bytes(msa.field(1).trimmed()).filter(|code| {
             all.all(|other| AcknowledgementCode::from_bytes(other.field(1).trimmed()) == Some(*code))
         });
+        let is_negative = || self.segments().any(|segment| reports_error(segment) || is_unable(segment));
+        let code = code.map(|code| match code {
+            AcknowledgementCode::AA if is_negative() => AcknowledgementCode::AE,
+            AcknowledgementCode::CA if is_negative() => AcknowledgementCode::CE,
+            other => other,
+        });
         Some(ReceivedAcknowledgement { code, control_id: msa.field(2).trimmed() })
     }
 }
+
+/// Whether a segment is an error, by its severity (ERR-4, HL7 table 0516), or without one by its code (ERR-3,
+/// HL7 table 0357), in which 0 is success. Warnings and information are no errors.
+fn reports_error(segment: Segment<'_>) -> bool {
+    if !segment.is(b"ERR") {
+        return false;
+    }
+    let severity = segment.field(4).component(1);
+    if !severity.is_empty() {
+        return matches!(severity.trimmed(), b"E" | b"e" | b"F" | b"f");
+    }
+    let code = segment.field(3).component(1);
+    if code.is_empty() { !segment.field(1).is_empty() } else { code.trimmed() != b"0" }
+}
+
+/// Whether a segment answers an order with a refusal (ORC-1, HL7 table 0119).
+fn is_unable(segment: Segment<'_>) -> bool {
+    let control = segment.field(1).component(1);
+    segment.is(b"ORC") && REFUSALS.iter().any(|code| control.trimmed().eq_ignore_ascii_case(*code))
+}
+
+/// Unable to accept, cancel, discontinue, refill, hold, replace, release or change the order; data errors.
+const REFUSALS: [&[u8; 2]; 9] = [b"UA", b"UC", b"UD", b"UF", b"UH", b"UM", b"UR", b"UX", b"DE"];
 
 /// The types of HL7 table 0076 that answer another message.
 const RESPONSES: [&[u8; 3]; 41] = [
@@ -54,6 +84,36 @@ mod tests {
         let message = Message::parse(text.as_bytes()).unwrap();
         let found = message.acknowledgement()?;
         Some((found.code, String::from_utf8_lossy(found.control_id).into_owned()))
+    }
+
+    // HL7 2.6 ch. 2, 2.14.5, and ch. 4, table 0119: a pump that cannot do what it was ordered to.
+    #[test]
+    fn an_error_or_a_refusal_beside_a_positive_code_counts() {
+        use AcknowledgementCode::{AA, AE, AR, CA, CE};
+        for (rest, positive) in [
+            ("", true),
+            ("ERR|||0^Message accepted^HL70357|I\r", true),
+            ("ERR|||207|W\r", true),
+            ("ERR|||0\r", true),
+            ("ERR|\r", true),
+            ("ORC|OK\r", true),
+            ("ORC|UN\r", true),
+            ("ORC|SC\r", true),
+            ("ERR|||207|E\r", false),
+            ("ERR|||207^Application error^HL70357|F\r", false),
+            ("ERR|||207\r", false),
+            ("ERR|RXG^1^3^100\r", false),
+            ("ERR|||0|I\rERR|||101|E\r", false),
+            ("ORC|UA\r", false),
+            ("PID|1\rORC|OK\rORC|ux^Unable\r", false),
+            ("ORC|DE\r", false),
+        ] {
+            for (code, negative) in [(AA, AE), (CA, CE), (AE, AE), (AR, AR)] {
+                let expected = if positive { code } else { negative };
+                let found = read("RRG^O16^RRG_O16", &format!("MSA|{}|2\r{rest}", code.as_str()));
+                assert_eq!(found, Some((Some(expected), "2".into())), "{rest}");
+            }
+        }
     }
 
     #[test]
