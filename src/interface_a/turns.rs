@@ -94,9 +94,9 @@ impl Turns {
         }
     }
 
-    /// Runs a handshake, and notes in `member` when it waits for its peer. Each poll computes on `threads`, and
-    /// all waiting is done here: a runtime whose tasks compute for long serves what comes from outside late,
-    /// and in no order. Without `threads` it computes here.
+    /// Runs a handshake, and notes in `member` when it waits for its peer. Each poll computes on `threads`,
+    /// and all waiting is done here: a runtime whose tasks compute for long serves what comes from outside
+    /// late, and in no order. Without `threads` it computes here.
     ///
     /// # Errors
     /// [`Unfinished::TimedOut`] after `timeout`.
