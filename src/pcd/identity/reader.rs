@@ -261,7 +261,8 @@ impl<'m> Reader<'m> {
         std::str::from_utf8(component.trimmed()).is_ok_and(is_eui64_type)
     }
 
-    /// The type of an identifier. No type has an escape sequence, so it is the first one that some reader sees.
+    /// The type of an identifier. No type has an escape sequence, so it is the first one that some reader
+    /// sees.
     fn kind(&self, component: Component<'_>) -> String {
         let own = self.text(component);
         if !component.has_escape() {

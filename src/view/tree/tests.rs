@@ -222,7 +222,7 @@ fn a_missing_sample_of_a_waveform_has_its_place() {
     assert_eq!(nodes("OBX|1|NA|1^W^MDC|1.0.0.1|1^2^^-5~7^8\r")[0]["value"], "1^2^^-5; 7^8");
 }
 
-// A reader of `X^00A0…` takes it for a component, whoever wrote it.
+// A reader of `X^00A0…` takes it for a component, whatever sender wrote it.
 #[test]
 fn nothing_is_shown_like_a_component_that_is_none() {
     let shown = |header: &str, filler: &str| {
