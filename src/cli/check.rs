@@ -9,21 +9,13 @@ use super::clock_doubt;
 use super::config_file::ConfigFile;
 use super::text::counted;
 use super::{Exit, Failure, Outcome, Output};
+use crate::app::findings::{authority, installed_crl, platform_certificate, staple, unfit_anchor};
 use crate::app::{PlatformError, examine, removals};
 use crate::authz::{Device, Directory, learning};
 use crate::config::{Config, ConfigError, Identity, Undetermined};
+use crate::finding::{Looked, Severity};
 use crate::model::{Clock, explained};
-use crate::revocation::{InstalledCrl, KnownStaple};
 use crate::store::{EndFile, LARGE_CLOCK_DIFFERENCE, MigrationLimits, MigrationPolicy, OwnChain, Store};
-use crate::tls::{Authority, AuthorityRole, UnfitAnchor, UnfitReason};
-use crate::x509::{CertificateFacts, NO_EXPIRY, expiry_text};
-
-/// A certificate that ends sooner than this is worth a warning.
-const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// A root or issuing CA that ends sooner than this is worth a warning: its devices need new certificates.
-const CA_SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// An installed CRL that ends sooner than this is worth a warning.
-const CRL_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -31,6 +23,9 @@ struct Finding {
     level: Level,
     what: &'static str,
     detail: String,
+    /// The code of the finding, which is the name of its help page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -50,12 +45,16 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     let mut findings = vec![Finding::ok("configuration", format!("{} is understood", config.file.display()))];
     findings.extend(settings(&config));
     let found = examine(&config, &clock).await;
-    findings.extend(found.certificates.iter().map(|facts| expiry(facts, &clock)));
-    findings.extend(found.authorities.iter().filter_map(|authority| ca_expiry(authority, &clock)));
-    findings.extend(found.unfit_anchors.iter().map(unfit_anchor));
-    findings.extend(found.staples.iter().map(staple));
+    let now = clock.now();
+    let certificate = |facts| Finding::of("certificate", platform_certificate(facts, now));
+    findings.extend(found.certificates.iter().map(certificate));
+    let authorities = found.authorities.iter().filter_map(|known| authority(known, now));
+    findings.extend(authorities.map(|(what, looked)| Finding::of(what, looked)));
+    findings.extend(found.unfit_anchors.iter().map(|anchor| Finding::of("root", Err(unfit_anchor(anchor)))));
+    findings.extend(found.staples.iter().map(|known| Finding::of("staple", staple(known))));
     let undetermined = config.revocation.when_undetermined;
-    findings.extend(found.crls.iter().filter_map(|crl| ending_crl(crl, undetermined, &clock)));
+    let crls = found.crls.iter().filter_map(|crl| installed_crl(crl, undetermined, now));
+    findings.extend(crls.map(|ending| Finding::of("revocation", Err(ending))));
     findings.extend(found.problems.iter().map(problem));
     let trail = contents(&config, &clock).await;
     if trail.iter().any(|finding| finding.what == "clock") {
@@ -68,7 +67,8 @@ pub(super) async fn run(config: ConfigFile, output: Output, clock: Clock) -> Out
     let worst = findings.iter().map(|finding| finding.level).max();
     for finding in &findings {
         output.print(finding, |finding| {
-            format!("{:8} {}: {}", finding.level.word(), finding.what, finding.detail)
+            let help = finding.code.map(|code| format!(" (help {code})")).unwrap_or_default();
+            format!("{:8} {}: {}{help}", finding.level.word(), finding.what, finding.detail)
         })?;
     }
     Ok(if worst == Some(Level::Error) { Exit::Failed } else { Exit::Done })
@@ -84,27 +84,6 @@ fn unusable(error: &ConfigError, output: Output) -> Outcome {
         output.print(&Finding::error("configuration", detail), |finding| finding.detail.clone())?;
     }
     Ok(Exit::Config)
-}
-
-/// An installed CRL that has expired, or does soon.
-fn ending_crl(crl: &InstalledCrl, undetermined: Undetermined, clock: &Clock) -> Option<Finding> {
-    let InstalledCrl { file, issuer, next_update } = crl;
-    let left = next_update.duration_since(clock.now());
-    let of = format!("{} of {issuer}", file.display());
-    let then = match undetermined {
-        Undetermined::Refuse => "devices of the issuer are refused unless OCSP answers",
-        Undetermined::Accept => "a revoked device of the issuer can connect unless OCSP answers",
-    };
-    if left.is_negative() {
-        let text =
-            format!("installed CRL {of} expired at {next_update} (nextUpdate): {then}; install a later one");
-        Some(Finding::error("revocation", text))
-    } else if left < CRL_SOON {
-        let text = format!("installed CRL {of} expires at {next_update} (nextUpdate); afterwards {then}");
-        Some(Finding::warning("revocation", text))
-    } else {
-        None
-    }
 }
 
 /// What stands in the way of a start.
@@ -332,96 +311,28 @@ fn settings(config: &Config) -> Vec<Finding> {
     findings
 }
 
-fn expiry(facts: &CertificateFacts, clock: &Clock) -> Finding {
-    if facts.not_after >= NO_EXPIRY {
-        let detail = format!("{} ({}) has no expiry", facts.subject, facts.key.family());
-        return Finding::ok("certificate", detail);
-    }
-    let left = facts.not_after.duration_since(clock.now());
-    let detail = format!(
-        "{} ({}) is valid until {}, {} days from now",
-        facts.subject,
-        facts.key.family(),
-        facts.not_after,
-        left.as_hours() / 24
-    );
-    if left < SOON { Finding::warning("certificate", detail) } else { Finding::ok("certificate", detail) }
-}
-
-/// A root, or a CA of the platform's chains. [`unfit_anchor`] reports roots of devices that have expired.
-fn ca_expiry(authority: &Authority, clock: &Clock) -> Option<Finding> {
-    let Authority { facts, role } = authority;
-    let (what, certifies) = match role {
-        AuthorityRole::Root => ("root", "certifies devices"),
-        AuthorityRole::SharedRoot => ("root", "certifies devices and the platform"),
-        AuthorityRole::PlatformRoot => ("root", "certifies the platform alone"),
-        AuthorityRole::PlatformCa | AuthorityRole::DeviceCa => {
-            ("issuing CA", "is in a chain of the platform")
-        }
-    };
-    let left = facts.not_after.duration_since(clock.now());
-    let (subject, key, end) = (&facts.subject, facts.public_key.hash(), expiry_text(facts.not_after));
-    let detail =
-        format!("{subject} ({}) {certifies}; valid until {end}; key SHA-256 {key}", facts.key.family());
-    match role {
-        _ if left >= CA_SOON => Some(Finding::ok(what, detail)),
-        _ if !left.is_negative() => Some(Finding::warning(what, detail)),
-        AuthorityRole::Root | AuthorityRole::SharedRoot => None,
-        _ => Some(Finding::error(what, format!("{detail}: it has expired, and clients refuse the platform"))),
-    }
-}
-
-/// An installed certificate that is not used as a root.
-fn unfit_anchor(anchor: &UnfitAnchor) -> Finding {
-    match anchor.reason {
-        UnfitReason::NotYetValid(_) => {
-            Finding::warning("root", format!("{anchor}: devices that chain to it are refused until then"))
-        }
-        _ => Finding::error(
-            "root",
-            format!(
-                "{anchor}: it is not used, and devices that chain to it are refused; remove it from \
-                 tls.client-trust-anchors, or install the right certificate"
-            ),
-        ),
-    }
-}
-
-/// What clients that insist on the status of every certificate will find (A10).
-fn staple(known: &KnownStaple) -> Finding {
-    let KnownStaple { certificate, subject, .. } = known;
-    let of = format!("{subject} ({certificate})");
-    match (known.status, &known.expires) {
-        (Some("revoked"), _) => Finding::error(
-            "staple",
-            format!("{of} has been revoked: clients that look at its staple refuse the platform"),
-        ),
-        (Some(status), Some(expires)) => {
-            Finding::ok("staple", format!("{of} is {status}, and that can be stapled until {expires}"))
-        }
-        _ => {
-            let problem = known.problem.as_deref().unwrap_or("no answer in time");
-            let then = if known.served {
-                "clients that insist on a staple refuse the platform"
-            } else {
-                "its certificate promises a staple (RFC 7633), so that the chain is not served"
-            };
-            Finding::warning("staple", format!("there is none for {of} ({problem}): {then}"))
-        }
-    }
-}
-
 impl Finding {
+    /// The line of what a look at one thing found.
+    fn of(what: &'static str, looked: Looked) -> Self {
+        match looked {
+            Ok(detail) => Self::ok(what, detail),
+            Err(finding) if finding.severity == Severity::Urgent => {
+                Self { code: Some(finding.code.code()), ..Self::error(what, finding.what) }
+            }
+            Err(finding) => Self { code: Some(finding.code.code()), ..Self::warning(what, finding.what) },
+        }
+    }
+
     const fn ok(what: &'static str, detail: String) -> Self {
-        Self { level: Level::Ok, what, detail }
+        Self { level: Level::Ok, what, detail, code: None }
     }
 
     const fn warning(what: &'static str, detail: String) -> Self {
-        Self { level: Level::Warning, what, detail }
+        Self { level: Level::Warning, what, detail, code: None }
     }
 
     const fn error(what: &'static str, detail: String) -> Self {
-        Self { level: Level::Error, what, detail }
+        Self { level: Level::Error, what, detail, code: None }
     }
 
     /// Every warning and error up to here depends on the time: what ends, and what has begun.
