@@ -4,9 +4,8 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use crate::config::SilentAfter;
 use crate::hl7::AcknowledgeAs;
-use crate::model::{DeviceId, KeyHash};
+use crate::model::{DeviceId, KeyHash, SilentAfter};
 use crate::pcd::IdentityPattern;
 
 /// A device or gateway that the directory knows by the Common Name of its certificate (A8).

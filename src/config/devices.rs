@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::key::{Key, ReloadClass};
 use super::quantity;
+use crate::model::SilentAfter;
 
 /// Which devices may connect, and on behalf of which devices they may send (A8).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,18 +84,6 @@ pub enum MissingIdentity {
     Accept,
     /// Reject it.
     Refuse,
-}
-
-/// When a device that stopped sending counts as silent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SilentAfter {
-    /// `"learned"`: by the device's own habit, or by the interval that its watchdog announces.
-    #[default]
-    Learned,
-    /// After this time, for every device.
-    Fixed(Duration),
-    /// `"never"`.
-    Never,
 }
 
 /// A text that says no time after which a device counts as silent.

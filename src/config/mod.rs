@@ -31,7 +31,7 @@ mod validate;
 mod values;
 
 pub use audit::{Audit, AuditRepository, RefusalInterval};
-pub use devices::{Devices, Identity, MissingIdentity, SilentAfter, SilentAfterError, Unknown};
+pub use devices::{Devices, Identity, MissingIdentity, SilentAfterError, Unknown};
 pub use error::{ConfigError, Problem};
 pub use host::{HostAndPort, HostAndPortError};
 pub use interface_a::{FrameMemory, InterfaceA};

@@ -237,8 +237,6 @@ impl Reader {
 pub struct BatchFacts {
     /// BHS-11, else FHS-11.
     pub control_id: String,
-    /// BHS-3, else FHS-3.
-    pub sending_application: String,
     /// BHS-7, else FHS-7, as received.
     pub time: String,
 }
@@ -253,7 +251,7 @@ impl BatchFacts {
             let values = headers.iter().flatten().filter_map(|line| header_field(line, number));
             values.map(text).find(|value| !value.is_empty()).unwrap_or_default()
         };
-        Self { control_id: field(11), sending_application: field(3), time: field(7) }
+        Self { control_id: field(11), time: field(7) }
     }
 }
 
@@ -356,13 +354,9 @@ mod tests {
     fn the_batch_header_says_which_batch_it_is_and_else_that_of_the_file() {
         let file = "FHS|^~\\&|FILE||||||||F-1\r";
         let facts = BatchFacts::read(format!("{file}BHS|^~\\&|GW|||W|20260101||||B-7|\rBTS|2\r").as_bytes());
-        let of = |id: &str, application: &str, time: &str| BatchFacts {
-            control_id: id.to_owned(),
-            sending_application: application.to_owned(),
-            time: time.to_owned(),
-        };
-        assert_eq!(facts, of("B-7", "GW", "20260101"));
-        assert_eq!(BatchFacts::read(file.as_bytes()), of("F-1", "FILE", ""));
+        let of = |id: &str, time: &str| BatchFacts { control_id: id.to_owned(), time: time.to_owned() };
+        assert_eq!(facts, of("B-7", "20260101"));
+        assert_eq!(BatchFacts::read(file.as_bytes()), of("F-1", ""));
         assert_eq!(BatchFacts::read(b"BHS\rBTS|2\r"), BatchFacts::default());
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::rules::{Change, DeviceLiveness};
-use crate::config::SilentAfter;
+use crate::model::SilentAfter;
 
 /// The devices for which one certificate sends, by name.
 #[derive(Debug, Default)]

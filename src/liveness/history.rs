@@ -106,7 +106,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::SilentAfter;
+    use crate::model::SilentAfter;
     use crate::store::MessageRecord;
     use crate::store::fixtures::{TestStore, gateway};
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::authz::{Device, DeviceStatus, Directory};
-use crate::config::SilentAfter;
-use crate::model::DeviceId;
+use crate::model::{DeviceId, SilentAfter};
 
 /// The devices that the directory expects (`device add --expected`) and that were not heard.
 #[derive(Debug, Default)]

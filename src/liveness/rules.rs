@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::heartbeat::Heartbeat;
-use crate::config::SilentAfter;
+use crate::model::SilentAfter;
 
 /// When one device was heard, and whether it is silent.
 #[derive(Debug, Clone, PartialEq, Eq)]

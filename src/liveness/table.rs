@@ -11,8 +11,8 @@ use super::missing::MissingDevices;
 use super::rules::{Change, DeviceLiveness};
 use super::sign_of_life::SignOfLife;
 use crate::authz::{Device, Directory};
-use crate::config::{Devices, SilentAfter};
-use crate::model::DeviceId;
+use crate::config::Devices;
+use crate::model::{DeviceId, SilentAfter};
 
 /// The liveness of every certificate that was heard, and of the devices behind it. Cheap to clone; clones
 /// share the state.

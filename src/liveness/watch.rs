@@ -11,9 +11,9 @@ use super::rules::Change;
 use super::table::{FeedLimits, Liveness, Report};
 use crate::audit::{Event, FeedsBehind};
 use crate::authz::DirectoryHandle;
-use crate::config::{ConfigHandle, SilentAfter};
+use crate::config::ConfigHandle;
 use crate::metrics::Metrics;
-use crate::model::{Clock, DeviceId, explained};
+use crate::model::{Clock, DeviceId, SilentAfter, explained};
 use crate::store::{MessageFilter, Store};
 
 /// Watches the liveness of all devices.

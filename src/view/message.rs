@@ -74,8 +74,6 @@ pub struct MessageDetails<'a> {
 pub struct BatchView {
     /// BHS-11.
     pub control_id: String,
-    /// BHS-3.
-    pub sending_application: String,
     /// BHS-7, as received.
     pub time: String,
 }
@@ -127,8 +125,8 @@ impl<'a> From<&'a MessageSummary> for MessageView<'a> {
 }
 
 impl From<BatchFacts> for BatchView {
-    fn from(BatchFacts { control_id, sending_application, time }: BatchFacts) -> Self {
-        Self { control_id, sending_application, time }
+    fn from(BatchFacts { control_id, time }: BatchFacts) -> Self {
+        Self { control_id, time }
     }
 }
 

@@ -97,6 +97,7 @@ fn make_outdated(site: &Site) {
                     DROP TABLE node_lease; DROP TABLE confirmed_clock; ALTER TABLE audit_end DROP COLUMN holder;
                     ALTER TABLE outbox DROP COLUMN claimed_process;
                     ALTER TABLE device DROP COLUMN issuers; ALTER TABLE device DROP COLUMN silent_after;
+                    ALTER TABLE device DROP COLUMN learn_until;
                     ALTER TABLE device DROP COLUMN expected;
                     DROP INDEX outbox_answered;
                     ALTER TABLE outbox DROP COLUMN result_until, DROP COLUMN result_default;";
@@ -111,6 +112,7 @@ fn make_outdated(site: &Site) {
                     DROP TABLE confirmed_clock;
                     ALTER TABLE outbox DROP COLUMN claimed_process;
                     ALTER TABLE device DROP COLUMN issuers; ALTER TABLE device DROP COLUMN silent_after;
+                    ALTER TABLE device DROP COLUMN learn_until;
                     ALTER TABLE device DROP COLUMN expected;";
                 let sql = AssertSqlSafe(format!("{sql}{undo}"));
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();

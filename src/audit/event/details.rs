@@ -220,8 +220,8 @@ impl Event {
         }
     }
 
-    /// The device directory.
-    fn directory_fields(&self) -> Value {
+    /// An entry of the device directory, as it was added or changed.
+    fn entry_fields(&self) -> Value {
         match self {
             Self::DeviceAdded {
                 device,
@@ -263,6 +263,14 @@ impl Event {
                 "expected": expected,
                 "actor": actor,
             }),
+            _ => Value::Null,
+        }
+    }
+
+    /// The device directory.
+    fn directory_fields(&self) -> Value {
+        match self {
+            Self::DeviceAdded { .. } | Self::DeviceChanged { .. } => self.entry_fields(),
             Self::DeviceSuspended { device, actor }
             | Self::DeviceResumed { device, actor }
             | Self::DeviceRemoved { device, actor }

@@ -5,8 +5,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use super::seen;
 use crate::authz::{Device, DeviceKind};
 use crate::cli::Failure;
-use crate::config::{SilentAfter, SilentAfterError};
+use crate::config::SilentAfterError;
 use crate::hl7::AcknowledgeAs;
+use crate::model::SilentAfter;
 use crate::pcd::IdentityPattern;
 use crate::store::{Store, device_kind};
 

@@ -58,8 +58,8 @@ fn is_cut(message: &MessageView<'_>) -> bool {
     message.warnings.iter().any(|warning| warning == CUT)
 }
 
-fn batch(BatchView { control_id, sending_application, time }: &BatchView) -> String {
-    let parts = [("control id ", control_id), ("of ", sending_application), ("sent ", time)];
+fn batch(BatchView { control_id, time }: &BatchView) -> String {
+    let parts = [("control id ", control_id), ("sent ", time)];
     let known: Vec<_> = parts
         .into_iter()
         .filter(|(_, value)| !value.is_empty())

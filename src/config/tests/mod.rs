@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
+use crate::model::SilentAfter;
 use crate::model::{StoreUrl, explained};
 
 const SMALLEST: &str = r#"

@@ -3,8 +3,7 @@
 use super::*;
 use crate::audit::fixtures::certificate;
 use crate::audit::{Certificate, UnfitUses, UsageField};
-use crate::config::SilentAfter;
-use crate::model::{Refusal, SessionId};
+use crate::model::{Refusal, SessionId, SilentAfter};
 
 battery! {
     changes_of_the_directory_are_stored_and_audited,

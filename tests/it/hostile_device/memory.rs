@@ -111,3 +111,42 @@ fn incomplete_frames_of_one_device_take_no_memory_from_others() {
     drop(stalled);
     eventually("nothing is held", || platform.metric(HELD) == 0.0);
 }
+
+/// PDF reports of many devices at once, at the default limits. Each waits for its turn, and is stored.
+#[test]
+fn sixteen_of_the_largest_messages_at_once_are_stored_within_the_budget() {
+    for site in Site::on_each_store() {
+        let platform = site.start();
+        let names: Vec<_> = (0..16).map(|number| format!("DEVICE-{number}")).collect();
+        let wires: Vec<_> = names
+            .iter()
+            .map(|name| Wire::connect(&site, platform.address, &admitted(&site, &platform, name)))
+            .collect();
+        let before = resident(&platform);
+        let (began, is_over) = (Instant::now(), std::sync::atomic::AtomicBool::new(false));
+        let peak = std::thread::scope(|scope| {
+            let watch = scope.spawn(|| {
+                let mut peak = 0;
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    peak = peak.max(resident(&platform));
+                    std::thread::sleep(TICK);
+                }
+                peak
+            });
+            let senders: Vec<_> = names
+                .iter()
+                .zip(wires)
+                .map(|(name, mut wire)| scope.spawn(move || ask(&mut wire, &large(name, "L", 16_700_000))))
+                .collect();
+            for sender in senders {
+                assert_eq!(sender.join().unwrap(), "CA");
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            watch.join().unwrap()
+        });
+        let (grown, spent) = (peak.saturating_sub(before), began.elapsed());
+        println!("16 messages of 16 MiB at once: {peak} bytes, {grown} more than before, in {spent:?}");
+        assert!(grown <= 240 << 20, "{grown} bytes");
+        eventually("nothing is held", || platform.metric(HELD) == 0.0);
+    }
+}
