@@ -103,7 +103,7 @@ fn unreadable() -> Vec<Vec<u8>> {
         ),
         framed(
             format!(
-                "BHS|^~\\&|{MARK}\r{}\r{patient}\r{MARK}|{MARK}\rBTS|7|{MARK}\r",
+                "BHS|^~\\&|MON|ICU|||||{MARK}|{MARK}\r{}\r{patient}\r{MARK}|{MARK}\rBTS|7|{MARK}\r",
                 header("ORU^R01^ORU_R01|U-6|P|2.6|||AL|NE")
             )
             .as_bytes(),
