@@ -31,6 +31,7 @@ impl Platform {
     /// Runs retention passes until `done` is cancelled.
     pub(super) async fn prune(&self, done: &CancellationToken) {
         let mut paces = [Pace::starting(self.clock.instant()); 2];
+        let mut is_permitted = false;
         loop {
             let (messages, audit) = {
                 let store = &self.config.load().store;
@@ -42,7 +43,7 @@ impl Platform {
             });
             let pause = tenths.min().unwrap_or(MAX_PASS_INTERVAL).min(MAX_PASS_INTERVAL);
             let pass = async {
-                self.pass(messages, audit, &mut paces).await;
+                self.pass(messages, audit, &mut paces, &mut is_permitted).await;
                 tokio::time::sleep(pause).await;
             };
             tokio::select! {
@@ -52,13 +53,20 @@ impl Platform {
         }
     }
 
-    async fn pass(&self, messages: Retain, audit: Retain, paces: &mut [Pace; 2]) {
+    async fn pass(&self, messages: Retain, audit: Retain, paces: &mut [Pace; 2], is_permitted: &mut bool) {
         let time = match self.retention_time().await {
             Ok(time) => time,
             Err(error) => return warn("clock", &error),
         };
         // While the clock is not believed, nothing is old.
         let Some(time) = time else { return };
+        // Once: what an earlier version removed.
+        if let Some(cutoff) = cutoff(time.now, messages).filter(|_| !*is_permitted) {
+            match self.store.permit_former_removals(cutoff, &*self.acceptor).await {
+                Ok(()) => *is_permitted = true,
+                Err(error) => warn(Table::Messages.label(), &error),
+            }
+        }
         let tables = [(Table::Messages, messages), (Table::Audit, audit)];
         for ((table, retain), pace) in tables.into_iter().zip(paces) {
             let Some(cutoff) = cutoff(time.now, retain) else { continue };
@@ -108,7 +116,7 @@ impl Platform {
         loop {
             let started = self.clock.instant();
             let pruned = match table {
-                Table::Messages => self.store.prune_messages(before).await,
+                Table::Messages => self.store.prune_messages(before, &*self.acceptor).await,
                 Table::Audit => {
                     // Rows that the Audit Record Repository has not received stay.
                     let received = audit_forwarder::received(&self.config.load(), self.store.node());

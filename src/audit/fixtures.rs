@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 
 use super::event::*;
-use super::{ChainHead, Distrust, SignError, Signature, SignatureVerifier, Signer};
+use super::{ChainHead, Distrust, Permit, SignError, Signature, SignatureVerifier, Signer};
 use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, Fingerprint, MessageId, NodeName, Refusal, SessionId};
@@ -146,7 +146,11 @@ pub(crate) fn every_event() -> Vec<Event> {
             selection: Selection { device: Some(id()), since: Some(at), ..Selection::default() },
             actor: actor(),
         },
-        Event::MessagesPruned { removed: Box::new([message].into_iter().collect()), orders: 6, before: at },
+        Event::MessagesPruned {
+            removed: Box::new([message].into_iter().collect()),
+            orders: 6,
+            permit: Box::new(Permit::sign(&Repeating, &node(), at).unwrap()),
+        },
         Event::StoreCopied { actor: actor() },
         Event::AuditExported { format: ExportFormat::Jsonl, since: Some(at), actor: actor() },
         Event::AuditVerified {

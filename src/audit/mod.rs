@@ -7,8 +7,9 @@ mod event;
 
 pub use atna::{AtnaMessage, Originator, Outcome, RecordedEvent};
 pub use chain::{
-    Beginning, Broken, ChainHead, ChainHeadError, ChainRow, Distrust, Fault, Intact, LastSignature, RowHash,
-    SignError, Signature, SignatureVerifier, Signer, SigningRule, Verifier, begin_bytes, signed_bytes,
+    Beginning, Broken, ChainHead, ChainHeadError, ChainRow, Distrust, Fault, Intact, LastSignature, Permit,
+    RowHash, SignError, Signature, SignatureVerifier, Signer, SigningRule, Verifier, begin_bytes,
+    permit_bytes, signed_bytes,
 };
 pub use event::{
     Certificate, CertificateStatus, ChainFinding, ChainVerdict, ConfigurationFault, CountedSessions, Event,

@@ -15,6 +15,7 @@ pub(crate) fn failed(error: StoreError) -> Failure {
         | StoreError::Outdated { .. }
         | StoreError::Newer { .. }
         | StoreError::Altered(_)
+        | StoreError::Unrecorded { .. }
         | StoreError::Diverged(_)
         | StoreError::OtherSchema { .. }
         | StoreError::TooLarge(_) => Exit::Config,

@@ -168,6 +168,18 @@ pub enum StoreError {
         "migration {0} of the store is not the one of this program: use the program that wrote the store"
     )]
     Altered(u64),
+    /// A row of the table of migrations is missing.
+    #[error(
+        "the store does not record that migration {migration} was applied, but {evidence}: a row was removed from its table \
+         _sqlx_migrations. Nothing was changed, because the migration could make the store unusable: put the row back, or \
+         restore the store from a backup (docs/store.md, \"A migration that is not recorded\")"
+    )]
+    Unrecorded {
+        /// The first such migration.
+        migration: u64,
+        /// What shows that it was applied.
+        evidence: Box<str>,
+    },
     /// `serve` does not migrate a store of that size by itself.
     #[error(
         "the store has {} rows and needs the migrations {} to {}, which take {}: run `pcd-platform store migrate` while \

@@ -4,14 +4,17 @@
 //!
 //! Every node keeps its own chain, numbered from 1 without gaps.
 
+mod fault;
 mod head;
 mod signature;
 mod signing_rule;
 mod verify;
 
+pub use fault::Fault;
 pub use head::{ChainHead, ChainHeadError, RowHash};
 pub use signature::{
-    Beginning, Distrust, SignError, Signature, SignatureVerifier, Signer, begin_bytes, signed_bytes,
+    Beginning, Distrust, Permit, SignError, Signature, SignatureVerifier, Signer, begin_bytes, permit_bytes,
+    signed_bytes,
 };
 pub use signing_rule::SigningRule;
-pub use verify::{Broken, ChainRow, Fault, Intact, LastSignature, Verifier};
+pub use verify::{Broken, ChainRow, Intact, LastSignature, Verifier};

@@ -19,6 +19,18 @@ pub struct Signature {
     pub value: Vec<u8>,
 }
 
+impl Signature {
+    /// The signature in the details of a row.
+    fn parse(details: &Value) -> Option<Self> {
+        let bytes = |key: &str| hexadecimal::decode(details.get(key)?.as_str()?);
+        Some(Self {
+            scheme: details.get("scheme")?.as_str()?.to_owned(),
+            certificate: bytes("certificate")?,
+            value: bytes("signature")?,
+        })
+    }
+}
+
 /// The holder of the platform's key.
 pub trait Signer: Send + Sync {
     /// Signs `message` with the platform's key.
@@ -79,6 +91,41 @@ pub fn begin_bytes(node: &NodeName, link: &ChainHead) -> Vec<u8> {
     bytes
 }
 
+/// The signed bytes of a [`Permit`]: the node, and the time in microseconds since 1970-01-01 UTC.
+#[must_use]
+pub fn permit_bytes(node: &NodeName, before: Timestamp) -> Vec<u8> {
+    let mut bytes = b"pcd-platform retention permit 1\0".to_vec();
+    bytes.extend_from_slice(&before.as_microsecond().to_be_bytes());
+    bytes.extend_from_slice(node.as_str().as_bytes());
+    bytes
+}
+
+/// The word of a serving platform that messages may be gone because of their age. Who writes to the
+/// database can say that retention has removed messages; only the platform can sign how old they have to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    /// Messages that were received before this time may be gone, and no others.
+    pub before: Timestamp,
+    /// The signature over [`permit_bytes`].
+    pub signature: Signature,
+}
+
+impl Permit {
+    /// Signs a permit of `node`.
+    ///
+    /// # Errors
+    /// When the key cannot sign now.
+    pub fn sign(signer: &dyn Signer, node: &NodeName, before: Timestamp) -> Result<Self, SignError> {
+        Ok(Self { before, signature: signer.sign(&permit_bytes(node, before))? })
+    }
+
+    /// The permit in the details of a row; `None` in one of an earlier version.
+    pub(crate) fn parse(details: &Value) -> Option<Self> {
+        let before = details.get("before")?.as_str()?.parse().ok()?;
+        Some(Self { before, signature: Signature::parse(details)? })
+    }
+}
+
 /// The beginning of a chain whose older rows were removed by retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Beginning {
@@ -102,14 +149,9 @@ impl SignedLink {
     /// Parses the details of the row.
     pub(super) fn read(details: &str) -> Option<Self> {
         let details: Value = serde_json::from_str(details).ok()?;
-        let bytes = |key: &str| hexadecimal::decode(details.get(key)?.as_str()?);
         Some(Self {
             link: link(&details)?,
-            signature: Signature {
-                scheme: details.get("scheme")?.as_str()?.to_owned(),
-                certificate: bytes("certificate")?,
-                value: bytes("signature")?,
-            },
+            signature: Signature::parse(&details)?,
             chains: match details.get("chains") {
                 Some(chains) => chains.as_array()?.iter().map(listed).collect::<Option<_>>()?,
                 None => Vec::new(),

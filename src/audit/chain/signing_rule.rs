@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::audit::Event;
+
 /// How soon rows have to be signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SigningRule {
@@ -19,6 +21,23 @@ pub struct SigningRule {
     pub sign_every: Duration,
     /// Rows before this time need no signature.
     pub since: Option<Timestamp>,
+}
+
+impl SigningRule {
+    /// Whether a chain without any signature should have one at `now`. `served` is the time of its first row
+    /// that only a serving platform writes: one that starts signs at once. A time in the future is no excuse.
+    #[must_use]
+    pub fn is_overdue(&self, served: Timestamp, now: Timestamp) -> bool {
+        let interval = SignedDuration::try_from(self.sign_every).unwrap_or(SignedDuration::MAX);
+        let limit = interval.saturating_mul(2).saturating_add(GRACE);
+        self.since.is_none_or(|since| served >= since) && now.duration_since(served).abs() > limit
+    }
+}
+
+/// Whether no command writes rows of this event. A chain that commands began, of a node that has not been
+/// served yet, needs no signature.
+pub(super) fn is_of_a_serving_platform(event: &str) -> bool {
+    UnsignedRows::counts(event) || [Event::MESSAGES_PRUNED, Event::AUDIT_PRUNED].contains(&event)
 }
 
 /// The rows since the last signature, as far as the rule is concerned.
@@ -107,7 +126,6 @@ const SERVING_EVENTS: [&str; 4] = [STARTED, "message-accepted", "message-rejecte
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::Event;
 
     const MESSAGE: &str = "message-accepted";
 
@@ -173,6 +191,15 @@ mod tests {
             assert_eq!(rows.row(n, at(100_000), STARTED), Ok(()), "{n}");
         }
         assert_eq!(rows.row(10, at(100_000), STARTED), Err(10));
+    }
+
+    #[test]
+    fn a_chain_of_a_serving_platform_without_any_signature_is_excused_for_two_intervals() {
+        let rule = SigningRule { sign_every: Duration::from_mins(5), since: None };
+        assert!(!rule.is_overdue(at(0), at(660)) && rule.is_overdue(at(0), at(661)));
+        assert!(rule.is_overdue(at(10_000), at(0)), "a time in the future");
+        assert!(!SigningRule { since: Some(at(1)), ..rule }.is_overdue(at(0), at(10_000)));
+        assert!(is_of_a_serving_platform("messages-pruned") && !is_of_a_serving_platform("device-added"));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Verification of a chain.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 
 use jiff::Timestamp;
 
+use super::fault::Fault;
 use super::head::ChainHead;
 use super::signature::{Beginning, Distrust, SignatureVerifier, begin_bytes, signed_bytes};
 use super::signature::{SignedLink, pruned_link};
-use super::signing_rule::{SigningRule, UnsignedRows};
+use super::signing_rule::{SigningRule, UnsignedRows, is_of_a_serving_platform};
 use crate::audit::Event;
 use crate::model::NodeName;
 
@@ -48,6 +48,8 @@ pub struct Verifier<'j> {
     /// Whether signatures are demanded, and the rows that have none.
     unsigned: UnsignedRows,
     signature: Option<LastSignature>,
+    /// The first row that only a serving platform writes.
+    served: Option<(u64, Timestamp)>,
     /// The highest end of each other chain that signed rows list.
     listed: BTreeMap<NodeName, ChainHead>,
 }
@@ -59,6 +61,8 @@ pub struct Intact {
     pub end: ChainHead,
     /// Its last signature, if it has one.
     pub signature: Option<LastSignature>,
+    /// The first row that only a serving platform writes, in a chain that the platform has never signed.
+    pub unsigned_since: Option<(u64, Timestamp)>,
     /// The highest end of each other chain in its rows `audit-signed`, which that chain must contain.
     pub listed: BTreeMap<NodeName, ChainHead>,
 }
@@ -93,34 +97,6 @@ pub struct Broken {
     pub fault: Fault,
 }
 
-/// The fault of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// It is missing, and later ones exist.
-    Missing,
-    /// Its number occurs twice.
-    Inserted,
-    /// Its content differs from what was written.
-    Altered,
-    /// Rows of later numbers precede it.
-    Moved,
-    /// It and all later ones are missing, and the store's record of the last signature shows that they
-    /// existed.
-    TailCut,
-    /// It is not the one that the store recorded with the last signature.
-    OtherEnd,
-    /// It and the rows after it were not signed in time.
-    Unsigned,
-    /// It is an invalid signature.
-    Signature(Distrust),
-    /// The rows before it are gone, without a valid signature of the platform that removed them.
-    Beginning(Distrust),
-    /// The rows before it are gone, and no row of the chain records their removal.
-    PruningUnrecorded,
-    /// A signed row of another chain names it as the last row of this one, and it is missing or another one.
-    ListedElsewhere,
-}
-
 impl<'j> Verifier<'j> {
     /// Starts at the first row of the chain of `node`.
     #[must_use]
@@ -137,6 +113,7 @@ impl<'j> Verifier<'j> {
             recent: VecDeque::new(),
             unsigned: UnsignedRows::new(None),
             signature: None,
+            served: None,
             listed: BTreeMap::new(),
         }
     }
@@ -199,8 +176,13 @@ impl<'j> Verifier<'j> {
                 .map_err(|distrust| self.broken(number, Fault::Signature(distrust)))?;
         }
         self.unsigned.row(number, at, &row.event).map_err(|first| self.broken(first, Fault::Unsigned))?;
-        if !self.pruning_recorded && row.event == Event::AUDIT_PRUNED {
-            self.pruning_recorded = pruned_link(&row.details) == Some(self.begin);
+        if row.event == Event::AUDIT_PRUNED {
+            let link = pruned_link(&row.details).filter(|link| link.number <= self.begin.number);
+            let link = link.ok_or_else(|| self.broken(number, Fault::PruningUnsigned))?;
+            self.pruning_recorded |= link == self.begin;
+        }
+        if self.served.is_none() && is_of_a_serving_platform(&row.event) {
+            self.served = Some((number, at));
         }
         if self.recent.len() == MAX_UNSIGNED {
             self.recent.pop_front();
@@ -222,7 +204,9 @@ impl<'j> Verifier<'j> {
         if !self.pruning_recorded {
             return Err(self.broken(self.begin.number.saturating_add(1), Fault::PruningUnrecorded));
         }
-        Ok(Intact { end: self.last, signature: self.signature, listed: self.listed })
+        let is_signed = self.signature.is_some() || self.begin != ChainHead::START;
+        let unsigned_since = self.served.filter(|_| !is_signed);
+        Ok(Intact { end: self.last, signature: self.signature, unsigned_since, listed: self.listed })
     }
 
     /// The last checked row.
@@ -264,36 +248,6 @@ impl<'j> Verifier<'j> {
 
     fn broken(&self, number: u64, fault: Fault) -> Broken {
         Broken { node: self.node.clone(), number, fault }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("is missing: it was removed, or given another number"),
-            Self::Inserted => f.write_str("is there twice: one of them was inserted"),
-            Self::Altered => f.write_str("is not what was written: it was changed, inserted or moved"),
-            Self::Moved => f.write_str("was moved: rows that came after it stand before it"),
-            Self::TailCut => f.write_str("is missing, and so is every row after it: the end was cut off"),
-            Self::OtherEnd => {
-                f.write_str("is not the row that was last at the last signature: the chain was rewritten")
-            }
-            Self::Unsigned => f.write_str(
-                "and the rows after it were not signed within audit.sign-every: signatures were removed, or could not \
-                 be made",
-            ),
-            Self::Signature(distrust) => write!(f, "holds a signature that does not count: {distrust}"),
-            Self::Beginning(distrust) => {
-                write!(f, "is the first, and the signature that should say so does not count: {distrust}")
-            }
-            Self::PruningUnrecorded => {
-                f.write_str("is the first, and no later row records that the rows before it were removed")
-            }
-            Self::ListedElsewhere => f.write_str(
-                "is missing, or is another one than a row audit-signed of another node lists: the chain, or its end, \
-                 was removed or rewritten",
-            ),
-        }
     }
 }
 
@@ -375,7 +329,7 @@ mod tests {
         assert_eq!(intact.signature, Some(LastSignature { number: 4, at: Timestamp::UNIX_EPOCH }));
         assert_eq!(
             verify(&[], &ChainHead::START).unwrap(),
-            Intact { end: ChainHead::START, signature: None, listed: BTreeMap::new() }
+            Intact { end: ChainHead::START, signature: None, unsigned_since: None, listed: BTreeMap::new() }
         );
     }
 

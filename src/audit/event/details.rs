@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{CertificateStatus, ChainVerdict, Event, Installed, SettledBy, refused_peers};
-use crate::audit::chain::ChainHead;
+use crate::audit::chain::{ChainHead, Signature};
 use crate::model::{DeviceId, NodeName, hexadecimal};
 
 impl Event {
@@ -209,10 +209,11 @@ impl Event {
             Self::MessagesExported { selection, actor } => {
                 json!({ "selection": selection.fields(), "actor": actor })
             }
-            Self::MessagesPruned { removed, orders, before } => {
+            Self::MessagesPruned { removed, orders, permit } => {
                 let mut fields = removed.fields();
                 fields.insert("orders".to_owned(), (*orders).into());
-                fields.insert("before".to_owned(), before.to_string().into());
+                fields.insert("before".to_owned(), permit.before.to_string().into());
+                fields.extend(signature_fields(&permit.signature));
                 fields.into()
             }
             Self::StoreCopied { actor } => json!({ "actor": actor }),
@@ -367,20 +368,14 @@ impl Event {
                 "actor": actor,
             }),
             Self::AuditSigned { link, signature, chains } => {
-                let mut fields = json!({
-                    "number": link.number,
-                    "hash": link.hash.to_string(),
-                    "scheme": signature.scheme,
-                    "certificate": hexadecimal::encode(&signature.certificate),
-                    "signature": hexadecimal::encode(&signature.value),
-                });
+                let mut fields = signature_fields(signature);
+                fields.insert("number".to_owned(), link.number.into());
+                fields.insert("hash".to_owned(), link.hash.to_string().into());
                 if !chains.is_empty() {
                     let chain = |(node, end): &(NodeName, ChainHead)| json!({ "node": node.as_str(), "end": end.to_string() });
-                    if let Value::Object(fields) = &mut fields {
-                        fields.insert("chains".to_owned(), chains.iter().map(chain).collect());
-                    }
+                    fields.insert("chains".to_owned(), chains.iter().map(chain).collect());
                 }
-                fields
+                fields.into()
             }
             _ => Value::Null,
         }
@@ -402,4 +397,14 @@ mod tests {
             assert_eq!(event.details(), event.fields().to_string());
         }
     }
+}
+
+/// The keys of a signature in a row.
+fn signature_fields(signature: &Signature) -> Map<String, Value> {
+    let field = |key: &str, value: String| (key.to_owned(), Value::String(value));
+    Map::from_iter([
+        field("scheme", signature.scheme.clone()),
+        field("certificate", hexadecimal::encode(&signature.certificate)),
+        field("signature", hexadecimal::encode(&signature.value)),
+    ])
 }

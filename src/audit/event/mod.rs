@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 
 use jiff::Timestamp;
 
-use super::chain::{ChainHead, Signature};
+use super::chain::{ChainHead, Permit, Signature};
 use crate::authz::{DeviceKind, DeviceStatus};
 use crate::hl7::AcknowledgeAs;
 use crate::model::{DeviceId, MessageId, NodeName, Refusal, SessionId};
@@ -362,8 +362,8 @@ pub enum Event {
         removed: Box<RemovedMessages>,
         /// How many orders.
         orders: u64,
-        /// All were received before this time.
-        before: Timestamp,
+        /// All were received before its time.
+        permit: Box<Permit>,
     },
     /// The store was copied; written before the copy.
     StoreCopied {

@@ -69,7 +69,7 @@ pub(super) async fn run(
     output: Output,
 ) -> Outcome {
     let inspection = store.inspect().await.map_err(failed)?;
-    let contents = store.check_contents().await.map_err(failed)?;
+    let contents = store.check_contents(verifier).await.map_err(failed)?;
     let reports = store.verify_audit_with(verifier, Some(rule)).await.map_err(failed)?;
     let mut broken: Vec<_> =
         reports.iter().filter_map(|report| report.verdict.as_ref().err()).map(ToString::to_string).collect();

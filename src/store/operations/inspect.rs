@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::audit::SignatureVerifier;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::read::comparison::{self, Contents, NamedMessages};
@@ -72,10 +73,12 @@ impl Store {
     /// Reads every message: compares its bytes with its digest, and the messages with the audit trail.
     /// Writers and readers continue meanwhile. The memory that it takes does not grow with the messages.
     ///
+    /// `signatures` verifies that retention was permitted to remove what is gone.
+    ///
     /// # Errors
     /// When the store cannot be read. What is found is not an error.
-    pub async fn check_contents(&self) -> Result<Contents, StoreError> {
-        comparison::compare(self.reader()).await
+    pub async fn check_contents(&self, signatures: &dyn SignatureVerifier) -> Result<Contents, StoreError> {
+        comparison::compare(self.reader(), signatures, self.clock().now()).await
     }
 
     async fn damage(&self) -> Result<Vec<String>, StoreError> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::audit::{Beginning, ChainHead, RowHash, Signer, begin_bytes};
+use crate::audit::{Beginning, ChainHead, Event, Permit, RemovedMessages, RowHash, Signer, begin_bytes};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::records::message::MessageWeight;
@@ -14,15 +14,35 @@ impl Store {
     /// and by their identifier, and outbox entries that were settled before it. Deletes the oldest first, and
     /// at most [`Store::PRUNED_AT_ONCE`] of each: fewer of messages that are large or name many devices.
     /// Returns their number, 0 when none is left. The deletion is durable on return and recorded in the audit
-    /// trail.
+    /// trail, with a permit that `signer` signs: without it the removal would count for nothing.
     ///
     /// # Errors
     /// When nothing was deleted.
-    pub async fn prune_messages(&self, before: Timestamp) -> Result<u64, StoreError> {
+    pub async fn prune_messages(&self, before: Timestamp, signer: &dyn Signer) -> Result<u64, StoreError> {
         let weights = self.reader().oldest_message_weights(before, Self::PRUNED_AT_ONCE).await?;
         let limit = within_work(&weights).unwrap_or(Self::PRUNED_AT_ONCE);
         let first = weights.first().map(|weight| weight.id);
-        self.prune(Write::PruneMessages { first, before, limit }).await
+        let permit = Box::new(Permit::sign(signer, self.node(), before)?);
+        self.prune(Write::PruneMessages { first, permit, limit }).await
+    }
+
+    /// Writes a permit for messages that were received before `before`, if an earlier version, which signed
+    /// none, wrote the last row about a removal. A permit covers all older removals.
+    ///
+    /// # Errors
+    /// When the row cannot be read or written.
+    pub async fn permit_former_removals(
+        &self,
+        before: Timestamp,
+        signer: &dyn Signer,
+    ) -> Result<(), StoreError> {
+        let rows = self.reader().newest_pruned_rows(u64::MAX, 1).await?;
+        if rows.iter().all(|row| row.permit.is_some()) {
+            return Ok(());
+        }
+        let permit = Box::new(Permit::sign(signer, self.node(), before)?);
+        let removed = Box::new(RemovedMessages::default());
+        self.audit(Event::MessagesPruned { removed, orders: 0, permit }).await
     }
 
     /// Deletes rows of this node's audit chain that were written before `before`, the oldest first: none

@@ -11,6 +11,7 @@ use crate::audit::{
 use crate::model::NodeName;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
+use crate::store::read::passes::Passes;
 
 /// The result of verifying the audit chain of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +67,36 @@ impl Store {
             let verdict = self.verify_chain(&node, signatures, rule).await?;
             reports.push(ChainReport { node, verdict });
         }
+        self.require_signed(&mut reports, rule);
+        self.require_permits(&mut reports, signatures).await?;
         self.compare_listed(&mut reports, signatures).await?;
         Ok(reports)
+    }
+
+    /// Requires a signature of each chain that a serving platform has written.
+    fn require_signed(&self, reports: &mut [ChainReport], rule: Option<SigningRule>) {
+        let (Some(rule), now) = (rule, self.clock().now()) else { return };
+        for ChainReport { node, verdict } in reports {
+            let unsigned = verdict.as_ref().ok().and_then(|intact| intact.unsigned_since);
+            if let Some((number, _)) = unsigned.filter(|(_, served)| rule.is_overdue(*served, now)) {
+                *verdict = Err(Broken { node: node.clone(), number, fault: Fault::NeverSigned });
+            }
+        }
+    }
+
+    /// Requires that the platform has signed that what retention removed may be gone.
+    async fn require_permits(
+        &self,
+        reports: &mut [ChainReport],
+        signatures: &dyn SignatureVerifier,
+    ) -> Result<(), StoreError> {
+        let passes = Passes::read(self.reader(), signatures).await?;
+        for ChainReport { node, verdict } in reports.iter_mut().filter(|report| report.verdict.is_ok()) {
+            if let Some(number) = passes.unpermitted.get(node) {
+                *verdict = Err(Broken { node: node.clone(), number: *number, fault: Fault::Unpermitted });
+            }
+        }
+        Ok(())
     }
 
     /// Requires of each chain the ends that signed rows of the others list. A chain that is gone as a whole

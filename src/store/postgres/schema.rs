@@ -30,10 +30,12 @@ pub(in crate::store) async fn read(
         require_no_other_schema(connection, location).await?;
         return Ok(Schema::Empty);
     }
+    let existing: Vec<String> =
+        sqlx::query_scalar(SELECT_NAMES).fetch_all(&mut *connection).await.map_err(classify)?;
     let applied = connection.list_applied_migrations("_sqlx_migrations").await.map_err(migration_failure)?;
     let applied: Vec<_> =
         applied.into_iter().map(|one| Applied { version: one.version, checksum: one.checksum }).collect();
-    if applied.is_empty() { Ok(Schema::Empty) } else { Schema::compare(&applied, &MIGRATOR) }
+    Schema::compare(&existing, &applied, &MIGRATOR)
 }
 
 /// A store in another schema would be forgotten if this one were created.
@@ -182,6 +184,11 @@ WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = split_part(cu
     SELECT FROM pg_depend
     WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e'
 )";
+
+const SELECT_NAMES: &str = "
+SELECT relname::text FROM pg_class
+WHERE relkind IN ('r', 'p', 'i') AND relnamespace =
+    (SELECT oid FROM pg_namespace WHERE nspname = split_part(current_setting('search_path'), ',', 1))";
 
 /// Rows that are counted one by one.
 const MAX_COUNTED: i64 = 2_000_000;

@@ -9,10 +9,11 @@ use std::collections::HashSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::audit::RemovedMessages;
+use crate::audit::{RemovedMessages, SignatureVerifier};
 use crate::model::MessageId;
 use crate::store::error::StoreError;
 use crate::store::read::contents::{MessageSize, StoredRow};
+use crate::store::read::passes::Passes;
 use crate::store::read::reader::Reader;
 use crate::store::records::message::first_id;
 
@@ -84,11 +85,16 @@ impl NamedMessages {
 }
 
 /// Reads every message: compares its bytes with its digest, and the messages with the audit trail.
-pub(in crate::store) async fn compare(reader: &Reader) -> Result<Contents, StoreError> {
+/// `signatures` verifies what the platform has signed about removals.
+pub(in crate::store) async fn compare(
+    reader: &Reader,
+    signatures: &dyn SignatureVerifier,
+    now: Timestamp,
+) -> Result<Contents, StoreError> {
     let mut attempts = 0;
     loop {
         attempts += 1;
-        let comparison = Comparison::start(reader).await?;
+        let comparison = Comparison::start(reader, signatures, now).await?;
         let passes = comparison.last_pass;
         let contents = comparison.run(reader).await?;
         // A retention pass that went on meanwhile looks like a removal: read again.
@@ -155,6 +161,8 @@ struct Comparison {
     /// What retention removed, in ranges that do not overlap, sorted; and what is missing of each.
     ranges: Vec<Range>,
     last_pass: u64,
+    /// Messages that were received before this time may have been removed by retention.
+    permitted: Option<Timestamp>,
     /// Messages from here on are compared with the trail.
     floor: MessageId,
     /// Messages after this one are newer than the comparison, and not counted.
@@ -163,28 +171,22 @@ struct Comparison {
 }
 
 impl Comparison {
-    async fn start(reader: &Reader) -> Result<Self, StoreError> {
-        let mut contents = Contents::default();
-        let (mut passes, mut last_pass) = (Vec::new(), 0);
-        loop {
-            let rows = reader.pruned_rows(last_pass, PAGE_ROWS).await?;
-            let Some(last) = rows.last() else { break };
-            last_pass = last.sequence;
-            for row in rows {
-                match row.removed {
-                    Some(removed) => passes.extend(removed.range.map(|(first, _)| (first, removed))),
-                    None => contents.unknown_before = contents.unknown_before.max(Some(row.before)),
-                }
-            }
-        }
+    async fn start(
+        reader: &Reader,
+        signatures: &dyn SignatureVerifier,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let Passes { permitted, removed, unknown_before, last: last_pass, .. } =
+            Passes::read(reader, signatures).await?;
         // The row of a message can be a little younger than its identifier, or older where the clock was
         // wrong.
-        let pruned = reader.trail_pruned_before().await?;
-        contents.trail_since = pruned.and_then(|time| time.checked_add(TRAIL_MARGIN).ok());
+        let begins = reader.trail_begins(signatures).await?;
+        let trail_since = begins.and_then(|time| time.checked_add(TRAIL_MARGIN).ok()).map(|at| at.min(now));
+        let contents = Contents { trail_since, unknown_before, ..Contents::default() };
         let floor = contents.trail_since.map_or([0; 16], first_id);
         let ceiling = reader.newest_id().await?;
-        let ranges = merged(passes);
-        Ok(Self { ranges, last_pass, floor: MessageId::from_bytes(floor), ceiling, contents })
+        let ranges = merged(removed);
+        Ok(Self { ranges, last_pass, permitted, floor: MessageId::from_bytes(floor), ceiling, contents })
     }
 
     async fn run(mut self, reader: &Reader) -> Result<Contents, StoreError> {
@@ -227,12 +229,13 @@ impl Comparison {
             let Some(last) = rows.last() else { return Ok(found) };
             read = last.sequence;
             // A row that cannot be read is a fault of the trail, which is verified besides.
-            let ids = rows.iter().filter_map(|row: &StoredRow| row.message);
-            let ids: Vec<_> = ids.filter(|id| *id >= self.floor).collect();
+            let rows = rows.iter().filter_map(|row: &StoredRow| Some((row.message?, row.at)));
+            let rows: Vec<_> = rows.filter(|(id, _)| *id >= self.floor).collect();
+            let ids: Vec<_> = rows.iter().map(|(id, _)| *id).collect();
             let stored: HashSet<_> = reader.stored_among(&ids).await?;
-            for id in ids {
+            for (id, at) in rows {
                 if !stored.contains(&id) {
-                    self.add_missing(id);
+                    self.add_missing(id, at);
                 } else if self.counts(id) {
                     found += 1;
                 }
@@ -244,7 +247,15 @@ impl Comparison {
         id >= self.floor && self.ceiling.is_some_and(|ceiling| id <= ceiling)
     }
 
-    fn add_missing(&mut self, id: MessageId) {
+    /// `at` is the time of the row that names the message. It is written at the receipt, so a message of the
+    /// row's time that no permit covers was not old enough for retention.
+    fn add_missing(&mut self, id: MessageId, at: Timestamp) {
+        let is_permitted = self
+            .permitted
+            .is_some_and(|before| id.time() < before && at.duration_since(before) < RECORD_MARGIN);
+        if !is_permitted {
+            return self.contents.missing.add(id);
+        }
         let place = self.ranges.partition_point(|range| range.ends_before(id));
         match self.ranges.get_mut(place).filter(|range| range.begins_by(id)) {
             Some(range) => range.missing.add(id),
@@ -271,10 +282,11 @@ impl Range {
 }
 
 /// Joins the passes whose ranges overlap.
-fn merged(mut passes: Vec<(MessageId, RemovedMessages)>) -> Vec<Range> {
-    passes.sort_unstable_by_key(|(first, _)| *first);
-    let mut ranges: Vec<Range> = Vec::with_capacity(passes.len());
-    for (first, removed) in passes {
+fn merged(mut passes: Vec<RemovedMessages>) -> Vec<Range> {
+    passes.sort_unstable_by_key(|removed| removed.range);
+    let mut ranges: Vec<Range> = Vec::new();
+    for removed in passes {
+        let Some((first, _)) = removed.range else { continue };
         match ranges.last_mut().filter(|range| !range.ends_before(first)) {
             Some(range) => range.removed.join(&removed),
             None => ranges.push(Range { removed, missing: RemovedMessages::default() }),
@@ -291,5 +303,7 @@ const PAGE_ROWS: u32 = 1_000;
 const MAX_READ_BYTES: u64 = 8 << 20;
 /// How often everything is read while retention passes go on.
 const MAX_ATTEMPTS: u32 = 3;
+/// The row about a message is written a little after its receipt.
+const RECORD_MARGIN: SignedDuration = SignedDuration::from_hours(1);
 /// Identifiers of messages can differ from the time of their row in the trail where the clock was wrong.
 const TRAIL_MARGIN: SignedDuration = SignedDuration::from_hours(24);

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::audit::{Event, RemovedMessages};
-use crate::model::{Fingerprint, MessageId};
+use crate::audit::{Event, Permit, RemovedMessages, SignatureVerifier, begin_bytes};
+use crate::model::{Fingerprint, MessageId, NodeName};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::read::reader::Reader;
@@ -25,15 +25,25 @@ pub(in crate::store) struct StoredRow {
     pub(in crate::store) sequence: u64,
     /// `None` when the row does not name it in a way that can be read.
     pub(in crate::store) message: Option<MessageId>,
+    /// When it was written.
+    pub(in crate::store) at: Timestamp,
 }
 
 /// A row of the trail about a retention pass.
 pub(in crate::store) struct PrunedRow {
     pub(in crate::store) sequence: u64,
+    /// The node whose chain has the row.
+    pub(in crate::store) node: NodeName,
+    /// Its number in that chain.
+    pub(in crate::store) number: u64,
+    /// When it was written.
+    pub(in crate::store) at: Timestamp,
     /// What was removed; `None` in a row of an earlier version.
     pub(in crate::store) removed: Option<RemovedMessages>,
-    /// All were received before this time.
-    pub(in crate::store) before: Timestamp,
+    /// All were received before this time; `None`: it cannot be read.
+    pub(in crate::store) before: Option<Timestamp>,
+    /// The permit, not verified; `None` in a row of an earlier version.
+    pub(in crate::store) permit: Option<Permit>,
 }
 
 impl Reader {
@@ -97,7 +107,11 @@ impl Reader {
         let stored = |row: &Row| {
             let details = details(row).unwrap_or_default();
             let message = details.get("message").and_then(Value::as_str).and_then(|id| id.parse().ok());
-            Ok(StoredRow { sequence: row.count("sequence", "audit.sequence")?, message })
+            Ok(StoredRow {
+                sequence: row.count("sequence", "audit.sequence")?,
+                message,
+                at: row.time("at", "audit.at")?,
+            })
         };
         rows.iter().map(stored).collect()
     }
@@ -108,30 +122,60 @@ impl Reader {
         sequence: u64,
         limit: u32,
     ) -> Result<Vec<PrunedRow>, StoreError> {
-        let rows = self.fetch(select_event(Event::MESSAGES_PRUNED, sequence, limit)).await?;
-        let pruned = |row: &Row| {
-            let details = details(row)?;
-            Ok(PrunedRow {
-                sequence: row.count("sequence", "audit.sequence")?,
-                removed: RemovedMessages::parse(&details),
-                before: before(&details)?,
-            })
-        };
-        rows.iter().map(pruned).collect()
+        let mut statement = select_passes();
+        statement.push(" AND sequence > ").push_bind(sequence);
+        statement.push(" ORDER BY sequence LIMIT ").push_bind(limit);
+        self.fetch(statement).await?.iter().map(pruned_row).collect()
     }
 
-    /// The latest time before which retention removed rows of the trail, of any node.
-    pub(in crate::store) async fn trail_pruned_before(&self) -> Result<Option<Timestamp>, StoreError> {
-        let (mut latest, mut read) = (None, 0);
-        loop {
-            let rows = self.fetch(select_event(Event::AUDIT_PRUNED, read, PAGE_ROWS)).await?;
-            let Some(last) = rows.last() else { return Ok(latest) };
-            read = last.count("sequence", "audit.sequence")?;
-            for row in &rows {
-                latest = latest.max(Some(before(&details(row)?)?));
-            }
-        }
+    /// The rows about retention passes before `sequence`, the newest first.
+    pub(in crate::store) async fn newest_pruned_rows(
+        &self,
+        sequence: u64,
+        limit: u32,
+    ) -> Result<Vec<PrunedRow>, StoreError> {
+        let mut statement = select_passes();
+        statement.push(" AND sequence < ").push_bind(i64::try_from(sequence).unwrap_or(i64::MAX));
+        statement.push(" ORDER BY sequence DESC LIMIT ").push_bind(limit);
+        self.fetch(statement).await?.iter().map(pruned_row).collect()
     }
+
+    /// The time of the first row that is left of a chain whose older rows retention removed; the latest of
+    /// all chains. Only a beginning that the platform has signed counts: what rows of the trail say about it
+    /// does not.
+    pub(in crate::store) async fn trail_begins(
+        &self,
+        signatures: &dyn SignatureVerifier,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let mut latest = None;
+        for node in self.audit_nodes().await? {
+            let Some(beginning) = self.audit_beginning(&node).await? else { continue };
+            let message = begin_bytes(&node, &beginning.link);
+            if signatures.verify(&message, &beginning.signature, beginning.at).is_err() {
+                continue;
+            }
+            let after = i64::try_from(beginning.link.number).unwrap_or(i64::MAX);
+            let first = self.audit_chain(&node, Some(after), 1).await?;
+            let at = first.first().and_then(|row| Timestamp::from_microsecond(row.at).ok());
+            latest = latest.max(at);
+        }
+        Ok(latest)
+    }
+}
+
+fn pruned_row(row: &Row) -> Result<PrunedRow, StoreError> {
+    // One that cannot be read is permitted by nothing.
+    let details = details(row).unwrap_or_default();
+    let before = details.get("before").and_then(Value::as_str);
+    Ok(PrunedRow {
+        sequence: row.count("sequence", "audit.sequence")?,
+        node: row.parsed("node", "audit.node")?,
+        number: row.count("number", "audit.number")?,
+        at: row.time("at", "audit.at")?,
+        removed: RemovedMessages::parse(&details),
+        before: before.and_then(|time| time.parse().ok()),
+        permit: Permit::parse(&details),
+    })
 }
 
 /// Whether the bytes of the message have the digest that was stored with them; not when they cannot be
@@ -145,24 +189,18 @@ fn details(row: &Row) -> Result<Value, StoreError> {
     serde_json::from_str(&row.get::<String>("details")?).map_err(|_| StoreError::unreadable("audit.details"))
 }
 
-fn before(details: &Value) -> Result<Timestamp, StoreError> {
-    let before = details.get("before").and_then(Value::as_str).and_then(|time| time.parse().ok());
-    before.ok_or(StoreError::unreadable("audit.details"))
-}
-
-fn select_event(event: &'static str, after: u64, limit: u32) -> Statement {
-    let mut statement = Statement::new("SELECT sequence, details FROM audit WHERE event = '");
-    statement.push(event).push("' AND sequence > ").push_bind(after);
-    statement.push(" ORDER BY sequence LIMIT ").push_bind(limit);
+/// The name as a literal: SQLite uses a partial index only then.
+fn select_passes() -> Statement {
+    let mut statement =
+        Statement::new("SELECT sequence, node, number, at, details FROM audit WHERE event = '");
+    statement.push(Event::MESSAGES_PRUNED).push("'");
     statement
 }
-
-const PAGE_ROWS: u32 = 1_000;
 
 const SELECT_CONTENTS: &str =
     "SELECT id, digest, raw_size, raw FROM message WHERE id >= $1 AND id <= $2 ORDER BY id";
 
 const SELECT_STORED: &str = "
-SELECT sequence, details FROM audit
+SELECT sequence, at, details FROM audit
 WHERE event IN ('message-accepted', 'message-rejected', 'message-reconsidered') AND sequence > $1
 ORDER BY sequence LIMIT $2";

@@ -9,5 +9,6 @@ pub(in crate::store) mod contents;
 pub(in crate::store) mod directory;
 pub(in crate::store) mod message;
 pub(in crate::store) mod outbox;
+pub(in crate::store) mod passes;
 pub(in crate::store) mod reader;
 pub(in crate::store) mod unfit_certificate;

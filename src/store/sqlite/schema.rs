@@ -38,6 +38,7 @@ async fn read_on(connection: &mut SqliteConnection, location: &Location) -> Resu
         let is_foreign = sqlx::query_scalar(IS_FOREIGN).fetch_one(connection).await.map_err(read_error)?;
         return if is_foreign { Err(StoreError::Foreign(location.url())) } else { Ok(Schema::Empty) };
     }
+    let existing = sqlx::query_scalar(SELECT_NAMES).fetch_all(&mut *connection).await.map_err(read_error)?;
     let rows = sqlx::query("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
         .fetch_all(connection)
         .await
@@ -47,7 +48,7 @@ async fn read_on(connection: &mut SqliteConnection, location: &Location) -> Resu
         Ok(Applied { version: row.try_get("version").map_err(read_error)?, checksum: checksum.into() })
     });
     let applied = applied.collect::<Result<Vec<_>, StoreError>>()?;
-    if applied.is_empty() { Ok(Schema::Empty) } else { Schema::compare(&applied, &MIGRATOR) }
+    Schema::compare(&existing, &applied, &MIGRATOR)
 }
 
 /// What a migration would do to the store. Writes nothing.
@@ -136,6 +137,8 @@ fn free_space(path: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(place.unwrap_or(Path::new("."))).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
+
+const SELECT_NAMES: &str = "SELECT lower(name) FROM sqlite_master WHERE type IN ('table', 'index')";
 
 /// Whether there is something, and nothing of this program. The tables of SQLite itself do not count.
 const IS_FOREIGN: &str = "

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::audit::RemovedMessages;
+use crate::audit::fixtures::Repeating;
 
 battery! {
     a_message_whose_bytes_were_changed_is_named,
@@ -41,7 +42,7 @@ async fn a_message_whose_bytes_were_changed_is_named(place: TestStore) {
     let small = store_one(&place, &store, "2", Bytes::from_static(b"MSH|Doe^John")).await;
     let large = store_one(&place, &store, "3", "OBX|1|NA|||1^2^3\r".repeat(5_000).into()).await;
     store_one(&place, &store, "4", "OBX|1|NA|||1^2^4\r".repeat(5_000).into()).await;
-    assert!(store.check_contents().await.unwrap().are_whole());
+    assert!(store.check_contents(&Repeating).await.unwrap().are_whole());
     // One bit of the name, and one of the compressed bytes.
     let change = if place.is_postgres() {
         "UPDATE message SET raw = set_bit(raw, 35, 1 - get_bit(raw, 35)) WHERE control_id IN ('2', '3')"
@@ -51,7 +52,7 @@ async fn a_message_whose_bytes_were_changed_is_named(place: TestStore) {
          WHERE control_id = '3'"
     };
     place.execute(change).await.unwrap();
-    let contents = store.check_contents().await.unwrap();
+    let contents = store.check_contents(&Repeating).await.unwrap();
     assert_eq!((contents.compared, contents.altered.count), (4, 2));
     assert_eq!(contents.altered.first, [small, large]);
     assert!(!contents.are_whole() && contents.missing.count == 0 && contents.unrecorded == 0);
@@ -66,7 +67,7 @@ async fn messages_that_the_server_cannot_read_are_named_and_compared_with_the_tr
     let ids = fill(&place, &store, 3).await;
     place.execute("DELETE FROM message WHERE control_id = '0'").await.unwrap();
     place.execute("ALTER TABLE message ALTER raw TYPE text USING ''").await.unwrap();
-    let contents = store.check_contents().await.unwrap();
+    let contents = store.check_contents(&Repeating).await.unwrap();
     assert_eq!((contents.compared, contents.unreadable.count), (2, 2), "{contents:?}");
     assert_eq!((contents.unreadable.first, contents.missing.first), (ids[1..].to_vec(), vec![ids[0]]));
     assert_eq!((contents.altered.count, contents.unrecorded), (0, 0));
@@ -76,27 +77,27 @@ async fn a_message_that_was_removed_from_the_table_is_named(place: TestStore) {
     let store = place.open().await;
     let ids = fill(&place, &store, 4).await;
     place.execute("DELETE FROM message WHERE control_id IN ('1', '3')").await.unwrap();
-    let contents = store.check_contents().await.unwrap();
+    let contents = store.check_contents(&Repeating).await.unwrap();
     assert_eq!((contents.missing.count, &contents.missing.first), (2, &vec![ids[1], ids[3]]));
     assert!(!contents.are_whole());
     place.execute("DELETE FROM message").await.unwrap();
-    assert_eq!(store.check_contents().await.unwrap().missing.count, 4, "also when nothing is left");
+    assert_eq!(store.check_contents(&Repeating).await.unwrap().missing.count, 4, "also when nothing is left");
 }
 
 async fn what_retention_removes_is_explained_and_nothing_else_is(place: TestStore) {
     let store = place.open().await;
     let ids = fill(&place, &store, 6).await;
     place.clock.advance(Duration::from_secs(60));
-    assert_eq!(store.prune_messages(ids[2].time()).await.unwrap(), 2);
+    assert_eq!(store.prune_messages(ids[2].time(), &Repeating).await.unwrap(), 2);
     let row = store.audit_rows(&AuditFilter { event: Some("messages-pruned".to_owned()), ..TRAIL }).await;
     let details = row.unwrap().remove(0).details;
     let removed = RemovedMessages::parse(&serde_json::from_str(&details).unwrap()).unwrap();
     assert_eq!((removed.count, removed.range), (2, Some((ids[0], ids[1]))));
-    assert!(store.check_contents().await.unwrap().are_whole());
+    assert!(store.check_contents(&Repeating).await.unwrap().are_whole());
     // Removed before retention comes to it.
     place.execute("DELETE FROM message WHERE control_id = '3'").await.unwrap();
-    assert_eq!(store.prune_messages(ids[5].time()).await.unwrap(), 2);
-    let contents = store.check_contents().await.unwrap();
+    assert_eq!(store.prune_messages(ids[5].time(), &Repeating).await.unwrap(), 2);
+    let contents = store.check_contents(&Repeating).await.unwrap();
     let found = &contents.unexplained[0];
     assert_eq!((found.first, found.last), (ids[2], ids[4]));
     assert_eq!((found.missing, found.removed), (3, 2));
@@ -118,7 +119,7 @@ async fn a_message_that_the_platform_did_not_store_is_counted(place: TestStore) 
         correlation.replace("correlation", "decode(repeat('02', 32), 'hex')")
     );
     place.execute(&sql).await.unwrap();
-    let contents = store.check_contents().await.unwrap();
+    let contents = store.check_contents(&Repeating).await.unwrap();
     assert_eq!((contents.unrecorded, contents.altered.count, contents.missing.count), (1, 0, 0));
     assert!(!contents.are_whole());
 }
@@ -127,7 +128,7 @@ async fn passes_of_an_earlier_version_explain_what_is_older(place: TestStore) {
     let store = place.open().await;
     let ids = fill(&place, &store, 4).await;
     place.execute("DELETE FROM message WHERE control_id IN ('0', '3')").await.unwrap();
-    assert_eq!(store.check_contents().await.unwrap().missing.count, 2);
+    assert_eq!(store.check_contents(&Repeating).await.unwrap().missing.count, 2);
     let allow = if place.is_postgres() {
         "DROP TRIGGER audit_only_grows ON audit"
     } else {
@@ -141,7 +142,17 @@ async fn passes_of_an_earlier_version_explain_what_is_older(place: TestStore) {
          WHERE event = 'platform-stopped'"
     );
     place.execute(&row).await.unwrap();
-    let contents = store.check_contents().await.unwrap();
+    // The row proves nothing.
+    let contents = store.check_contents(&Repeating).await.unwrap();
+    assert_eq!((contents.missing.count, contents.unknown_before), (2, None));
+    // The platform permits what is older, once.
+    for _ in 0..2 {
+        store.permit_former_removals(ids[2].time(), &Repeating).await.unwrap();
+        let rows =
+            store.audit_rows(&AuditFilter { event: Some("messages-pruned".to_owned()), ..TRAIL }).await;
+        assert_eq!(rows.unwrap().len(), 2);
+    }
+    let contents = store.check_contents(&Repeating).await.unwrap();
     assert_eq!((contents.missing.first, contents.unknown_before), (vec![ids[3]], Some(before)));
 }
 
@@ -162,7 +173,7 @@ async fn many_messages_are_compared_page_by_page(place: TestStore) {
     }
     let clock = Clock::system();
     let begin = clock.instant();
-    let contents = store.check_contents().await.unwrap();
+    let contents = store.check_contents(&Repeating).await.unwrap();
     println!("{wanted} messages were compared in {:.1} s", (clock.instant() - begin).as_secs_f64());
     assert_eq!(contents.compared, wanted);
     assert!(contents.are_whole(), "{contents:?}");

@@ -7,6 +7,7 @@ mod contents;
 mod directory;
 mod failures;
 mod file;
+mod forged_passes;
 mod integrity;
 mod messages;
 mod migration;

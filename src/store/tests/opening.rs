@@ -5,6 +5,7 @@ use super::*;
 battery! {
     many_processes_may_open_a_new_store_at_once,
     a_store_of_a_later_version_is_not_modified,
+    a_migration_that_is_not_recorded_is_not_applied_again,
     a_store_locked_by_another_process_fails_in_bounded_time_and_recovers,
 }
 
@@ -38,6 +39,35 @@ async fn a_store_of_a_later_version_is_not_modified(place: TestStore) {
     place.execute(&later).await.unwrap();
     let opened = Store::open(&place.url(), place.clock.clone()).await;
     assert!(matches!(opened, Err(StoreError::Newer { found: 9999, .. })), "{opened:?}");
+}
+
+async fn a_migration_that_is_not_recorded_is_not_applied_again(place: TestStore) {
+    let store = place.open().await;
+    store.record(place.record("1", b"message")).await.unwrap();
+    store.close().await;
+    place.execute("CREATE TABLE recorded AS SELECT * FROM _sqlx_migrations").await.unwrap();
+    let tables = "SELECT name FROM sqlite_master ORDER BY name";
+    let catalog = "SELECT relname::text FROM pg_class ORDER BY relname";
+    let sql = if place.is_postgres() { catalog } else { tables };
+    let made = place.connect_directly().await.texts(sql).await;
+    for removed in ["version = 20", "version >= 60", "version > 199", "TRUE"] {
+        place.execute(&format!("DELETE FROM _sqlx_migrations WHERE {removed}")).await.unwrap();
+        let url = place.url();
+        let node = "here".parse().unwrap();
+        for refused in [
+            Store::open(&url, place.clock.clone()).await.map(drop),
+            Store::serve(node, &url, MigrationPolicy::Always, place.clock.clone()).await.map(drop),
+            Store::migrate(&"here".parse().unwrap(), &url).await.map(drop),
+            Store::plan_migration(&url).await.map(drop),
+        ] {
+            assert!(matches!(refused, Err(StoreError::Unrecorded { .. })), "{removed}: {refused:?}");
+        }
+        assert_eq!(place.connect_directly().await.texts(sql).await, made, "nothing was executed");
+        let back = "INSERT INTO _sqlx_migrations SELECT * FROM recorded
+                    WHERE version NOT IN (SELECT version FROM _sqlx_migrations)";
+        place.execute(back).await.unwrap();
+    }
+    assert_eq!(place.open().await.messages(&ANY).await.unwrap().len(), 1);
 }
 
 async fn a_store_locked_by_another_process_fails_in_bounded_time_and_recovers(place: TestStore) {

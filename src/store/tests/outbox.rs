@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::fixtures::DirectConnection;
 use super::*;
 use crate::audit::Settlement;
+use crate::audit::fixtures::Repeating;
 
 battery! {
     a_queued_message_waits_until_the_device_has_answered,
@@ -359,9 +360,9 @@ async fn retention_deletes_settled_messages(place: TestStore) {
         store.queue(message.clone()).await.unwrap();
     }
     assert!(store.withdraw(settled.id, &settled.device, "bob").await.unwrap());
-    assert_eq!(store.prune_messages(place.clock.now()).await.unwrap(), 0, "not old yet");
+    assert_eq!(store.prune_messages(place.clock.now(), &Repeating).await.unwrap(), 0, "not old yet");
     place.clock.advance(Duration::from_secs(1));
-    assert_eq!(store.prune_messages(place.clock.now()).await.unwrap(), 1);
+    assert_eq!(store.prune_messages(place.clock.now(), &Repeating).await.unwrap(), 1);
     assert!(store.outbox_entry(settled.id).await.unwrap().is_none());
     assert!(store.outbox_entry(left.id).await.unwrap().is_some());
 }

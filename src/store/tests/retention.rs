@@ -40,7 +40,7 @@ async fn old_messages_are_deleted_in_small_audited_batches(place: TestStore) {
     store.record(with_id(place.record("new", b"accepted"), 2)).await.unwrap();
     let mut removed = Vec::new();
     while removed.last() != Some(&0) {
-        removed.push(store.prune_messages(before).await.unwrap());
+        removed.push(store.prune_messages(before, &Repeating).await.unwrap());
     }
     assert_eq!(removed, [200, 3, 0]);
     let left = store.messages(&ANY).await.unwrap();
@@ -56,7 +56,7 @@ async fn old_messages_are_deleted_in_small_audited_batches(place: TestStore) {
         (&before.to_string().into(), &200.into(), &0.into())
     );
     // Rejected messages are deleted as well.
-    assert_eq!(store.prune_messages(before + Duration::from_secs(1)).await.unwrap(), 2);
+    assert_eq!(store.prune_messages(before + Duration::from_secs(1), &Repeating).await.unwrap(), 2);
     // A resend of a deleted message is a new message.
     assert!(matches!(store.record(place.record("0", b"old")).await.unwrap(), RecordOutcome::Stored(_)));
 }
@@ -75,7 +75,7 @@ async fn the_lines_of_a_batch_go_with_their_message(place: TestStore) {
     let new = enclosed("2", 2);
     store.record(new.clone()).await.unwrap();
     assert_eq!(store.message(old.id).await.unwrap().unwrap().envelope, old.envelope);
-    assert_eq!(store.prune_messages(place.clock.now()).await.unwrap(), 2);
+    assert_eq!(store.prune_messages(place.clock.now(), &Repeating).await.unwrap(), 2);
     let mut connection = place.connect_directly().await;
     assert_eq!(connection.texts("SELECT CAST(count(*) AS TEXT) FROM envelope").await, ["1"]);
     assert_eq!(store.message(new.id).await.unwrap().unwrap().envelope, new.envelope);
@@ -116,7 +116,7 @@ async fn senders_are_served_between_the_batches_of_retention(place: TestStore) {
         let mut removed = Vec::new();
         while removed.last() != Some(&0) {
             ordered.set(ordered.get() + 1);
-            removed.push(store.prune_messages(before).await.unwrap());
+            removed.push(store.prune_messages(before, &Repeating).await.unwrap());
         }
         done.set(true);
         removed
@@ -270,7 +270,7 @@ async fn messages_that_are_expensive_to_delete_are_deleted_in_smaller_batches(pl
         let mut removed = Vec::new();
         let begin = clock.instant();
         while removed.last() != Some(&0) {
-            removed.push(store.prune_messages(before).await.unwrap());
+            removed.push(store.prune_messages(before, &Repeating).await.unwrap());
             // As a retention pass does.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -320,10 +320,10 @@ async fn a_message_is_deleted_only_when_identifier_and_receipt_are_both_old(plac
         store.record(record).await.unwrap();
     }
     assert!(store.oldest_message_before(before).await.unwrap().unwrap() < before);
-    assert_eq!(store.prune_messages(before).await.unwrap(), 2, "the others do not block the way");
+    assert_eq!(store.prune_messages(before, &Repeating).await.unwrap(), 2, "the others do not block the way");
     assert_eq!(store.oldest_message_before(before).await.unwrap(), None);
     let left = store.messages(&ANY).await.unwrap();
     let left: Vec<_> = left.iter().map(|message| &*message.control_id).collect();
     assert_eq!(left, ["identified later", "received later"]);
-    assert_eq!(store.prune_messages(later + Duration::from_secs(1)).await.unwrap(), 2);
+    assert_eq!(store.prune_messages(later + Duration::from_secs(1), &Repeating).await.unwrap(), 2);
 }

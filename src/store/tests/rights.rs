@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::*;
+use crate::audit::Permit;
 use crate::audit::fixtures::Repeating;
 use crate::pcd::{AlertKey, AlertReport, Filler};
 use crate::store::fixtures::cluster::Cluster;
@@ -192,7 +193,7 @@ async fn use_everything(store: &Store, place: &TestStore) {
     assert!(store.confirmed_clock().await.unwrap().unwrap().server_now.is_some());
     store.sign_audit(&Repeating).await.unwrap();
     assert_eq!(store.messages(&ANY).await.unwrap().len(), 5);
-    assert_eq!(store.prune_messages(soon()).await.unwrap(), 5);
+    assert_eq!(store.prune_messages(soon(), &Repeating).await.unwrap(), 5);
     assert!(store.verify_audit(&Repeating).await.unwrap()[0].verdict.is_ok());
 }
 
@@ -251,7 +252,7 @@ async fn a_denied_statement_fails_alone_and_its_connection_stays() {
     let backends = server.backends();
     let records = (0..20).map(|n| store.record(place.record(&n.to_string(), b"message")));
     let removal = async { store.remove_device(&gateway("A").id, "alice").await };
-    let pruning = async { store.prune_messages(soon()).await };
+    let pruning = async { store.prune_messages(soon(), &Repeating).await };
     // All of them are queued before the writer runs.
     let (stored, removed, pruned) = tokio::join!(join_all(records), removal, pruning);
     stored.into_iter().for_each(|outcome| drop(outcome.unwrap()));
@@ -292,7 +293,7 @@ async fn a_removal_that_fails_fails_no_message() {
         // Queued before the writer runs: they would be one batch.
         let removal = store.write(Write::PruneMessages {
             first: Some(MessageId::from_bytes([0; 16])),
-            before: soon(),
+            permit: Box::new(Permit::sign(&Repeating, store.node(), soon()).unwrap()),
             limit: 10,
         });
         let (stored, pruned) = tokio::join!(join_all(records), removal);

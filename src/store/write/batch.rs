@@ -269,7 +269,8 @@ async fn apply_entry(
             trail.extend(change.event().filter(|_| rows > 0).map(|event| (*at, event)));
             return Ok(WriteOutcome::Rows(rows));
         }
-        Write::PruneMessages { first, before, limit } => {
+        Write::PruneMessages { first, permit, limit } => {
+            let before = &permit.before;
             let removed = retention::delete_messages(connection, *first, *before, *limit).await?;
             let orders = outbox::delete_settled(connection, *before, *limit).await?;
             alert::delete_reports(connection, *before, *limit).await?;
@@ -277,7 +278,7 @@ async fn apply_entry(
             reconsidered::delete(connection, *before, *limit).await?;
             let (rows, removed) = (removed.count + orders, Box::new(removed));
             if rows > 0 {
-                trail.push((*at, Event::MessagesPruned { removed, orders, before: *before }));
+                trail.push((*at, Event::MessagesPruned { removed, orders, permit: permit.clone() }));
             }
             return Ok(WriteOutcome::Rows(rows));
         }

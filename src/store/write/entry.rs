@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::audit::{self, Beginning};
+use crate::audit::{self, Beginning, Permit};
 use crate::model::{Fingerprint, MessageId};
 use crate::store::content::Content;
 use crate::store::records::message::MessageRecord;
@@ -31,9 +31,9 @@ pub(in crate::store) enum Write {
     Directory { change: DirectoryChange, actor: String },
     /// A change of the outbox, and its audit row.
     Outbox(OutboxChange),
-    /// Deletes at most `limit` messages that were received before `before`, from the identifier `first` on
+    /// Deletes at most `limit` messages that `permit` covers, from the identifier `first` on
     /// (none: no message), and records it in the audit trail.
-    PruneMessages { first: Option<MessageId>, before: Timestamp, limit: u32 },
+    PruneMessages { first: Option<MessageId>, permit: Box<Permit>, limit: u32 },
     /// Deletes the rows of this node's audit chain up to `beginning`, and records it in the chain.
     PruneAudit { beginning: Box<Beginning>, before: Timestamp },
     /// The clock was believed at `at`.
