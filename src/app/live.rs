@@ -9,6 +9,7 @@ use super::removals::removals;
 use super::tasks::Supervisor;
 use crate::authz::{Device, DeviceStatus, DirectoryHandle};
 use crate::config::ConfigHandle;
+use crate::finding::Board;
 use crate::http::Live;
 use crate::interface_a::{Accepting, Registry};
 use crate::liveness::{DeviceLiveness, Liveness};
@@ -28,6 +29,7 @@ pub(super) struct LiveView {
     pub(super) stapling: StapleRefresher,
     pub(super) supervisor: Supervisor,
     pub(super) directory: DirectoryHandle,
+    pub(super) board: Board,
     /// When the process started.
     pub(super) started: Timestamp,
 }
@@ -57,6 +59,10 @@ impl Live for LiveView {
 
     fn failed_tasks(&self) -> Vec<&'static str> {
         self.supervisor.failed().into_iter().map(Task::name).collect()
+    }
+
+    fn board(&self) -> &Board {
+        &self.board
     }
 
     fn glance(&self) -> GlanceView {

@@ -191,30 +191,21 @@ impl Shared {
             stapling: acceptor.staple_refresher().clone(),
             supervisor: tasks.supervisor(),
             directory: Arc::clone(directory),
+            board: Board::default(),
             started: clock.now(),
         });
-        let board = Board::default();
         let examiner = findings::Examiner {
             platform: Arc::clone(&self.platform),
             live: Arc::clone(&live),
             drain: self.drain.clone(),
-            board: board.clone(),
         };
         let done = tasks.done();
         tasks.spawn_restarting(Task::Findings, move || examiner.clone().run(done.clone()));
         let (reloader, requests) = http::reloader();
         let (metrics, store, revocation) = (metrics.clone(), store.clone(), revocation.clone());
         let config = Arc::clone(config);
-        let state = http::AdminState::new(
-            config,
-            metrics,
-            store,
-            revocation,
-            self.drain.clone(),
-            reloader,
-            live,
-            board,
-        );
+        let state =
+            http::AdminState::new(config, metrics, store, revocation, self.drain.clone(), reloader, live);
         let done = tasks.done();
         tasks.spawn(Task::Admin, admin.serve(state, done));
         let platform = Arc::clone(&self.platform);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jiff::Timestamp;
 
 use super::code::{Code, Severity};
-use super::finding::{Finding, Subject};
+use super::item::{Finding, Subject};
 
 /// The present findings. Clones share them.
 #[derive(Debug, Clone, Default)]

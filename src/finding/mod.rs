@@ -6,10 +6,10 @@
 
 mod board;
 mod code;
-mod finding;
 mod help;
+mod item;
 
 pub use board::{Board, Changes};
 pub use code::{Code, Severity};
-pub use finding::{Finding, FindingView, Looked, Subject};
 pub use help::{HelpPage, help, help_pages};
+pub use item::{Finding, FindingView, Looked, Subject};

@@ -30,6 +30,8 @@ pub trait Live: std::fmt::Debug + Send + Sync {
     fn shortage(&self) -> Option<String>;
     /// The names of the running parts whose end stops the platform.
     fn failed_tasks(&self) -> Vec<&'static str>;
+    /// What an operator should know.
+    fn board(&self) -> &Board;
     /// Numbers of the running platform.
     fn glance(&self) -> GlanceView;
     /// What retention removes, as configured now.
@@ -46,7 +48,6 @@ pub struct AdminState {
     pub(super) drain: CancellationToken,
     pub(super) reloader: Reloader,
     pub(super) live: Arc<dyn Live>,
-    pub(super) board: Board,
 }
 
 impl FromRef<AdminState> for Reloader {
@@ -66,8 +67,7 @@ impl AdminState {
         drain: CancellationToken,
         reloader: Reloader,
         live: Arc<dyn Live>,
-        board: Board,
     ) -> Self {
-        Self { config, metrics, store, revocation, drain, reloader, live, board }
+        Self { config, metrics, store, revocation, drain, reloader, live }
     }
 }

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::Platform;
 use super::live::LiveView;
 use super::removals::removals;
-use crate::finding::{Board, Changes, Code, Finding, Severity, Subject};
+use crate::finding::{Changes, Code, Finding, Severity, Subject};
 use crate::http::Live as _;
 
 pub use store::of_error;
@@ -28,7 +28,6 @@ pub(super) struct Examiner {
     pub(super) platform: Arc<Platform>,
     pub(super) live: Arc<LiveView>,
     pub(super) drain: CancellationToken,
-    pub(super) board: Board,
 }
 
 impl Examiner {
@@ -45,9 +44,9 @@ impl Examiner {
                 () = done.cancelled() => return,
                 found = self.examine() => found,
             };
-            let changes = self.board.replace(found, self.platform.clock.now());
+            let changes = self.live.board.replace(found, self.platform.clock.now());
             log(&changes);
-            for (code, count) in self.board.counts() {
+            for (code, count) in self.live.board.counts() {
                 let gauge = self.platform.metrics.housekeeping.findings.with_label_values(&[code.code()]);
                 gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
             }

@@ -31,7 +31,7 @@ impl Aggregation {
             RefusedPeer::Address { .. } => &mut self.strangers,
         };
         match table.record(refused, now, limits, own) {
-            Recorded::Own(event) => Some(event),
+            Recorded::Own(event) => Some(*event),
             Recorded::Counted => None,
             Recorded::Full => {
                 self.others.add(refusal, RefusalCount::one(now.wall), now.instant);

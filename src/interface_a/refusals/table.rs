@@ -44,7 +44,7 @@ pub(super) struct Refused<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Recorded {
     /// It gets this row.
-    Own(Event),
+    Own(Box<Event>),
     /// It is counted for a row of its peer.
     Counted,
     /// The table is full.
@@ -93,7 +93,7 @@ impl Table {
             entry.own_rows = entry.own_rows.saturating_add(1);
             let event = own();
             self.budget.take(now.instant, event.details().len());
-            return Recorded::Own(event);
+            return Recorded::Own(Box::new(event));
         }
         let one = RefusalCount::one(now.wall);
         entry.counted = Some(entry.counted.map_or(one, |counted| counted.plus(one)));

@@ -79,7 +79,7 @@ fn a_time_without_zone_is_in_the_configured_zone_and_otherwise_in_that_of_the_ma
 fn strict_refuses_a_time_without_zone_whatever_zone_is_configured() {
     let mut scene = Scene::new(site().with("messages", MADRID).with("messages", "conformance = \"strict\""));
     let answer = scene.ask(&observation("T-1"));
-    assert_eq!(codes(&[answer.clone()]), ["CE"]);
+    assert_eq!(codes(std::slice::from_ref(&answer)), ["CE"]);
     assert!(answer.contains("time-zone-missing"), "{answer}");
 }
 
