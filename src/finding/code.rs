@@ -83,7 +83,7 @@ codes! {
         "correct the file at the place that is named, and run `pcd-platform check` again";
     /// The file was changed, and the running platform has not read it.
     ReloadPending, "reload-pending", Info,
-        "reload: `POST /reload`, SIGHUP, or the button of the system page";
+        "reload: `POST /reload` or SIGHUP";
     /// Keys of the file need a restart to apply.
     RestartPending, "restart-pending", Attention,
         "restart the platform at a quiet moment: devices connect again by themselves";
@@ -170,7 +170,7 @@ codes! {
         "make one: `pcd-platform store backup FILE`, and let a timer repeat it";
     /// New connections are not accepted, for lack of descriptors or memory.
     NotAccepting, "not-accepting", Urgent,
-        "give the process what it lacks, or find the peer that takes it (page \"refusals\")";
+        "give the process what it lacks, or find the peer that takes it: `/api/sessions`";
     /// The platform is shutting down.
     ShuttingDown, "shutting-down", Info,
         "wait, or start it again";
@@ -179,10 +179,10 @@ codes! {
         "keep the log, and report the fault; the service manager starts the platform again";
     /// An active device connects, and is refused.
     DeviceLockedOut, "device-locked-out", Urgent,
-        "`pcd-platform device why CN` names the cause and the next step";
+        "`pcd-platform audit list --event connection-refused` names the cause, which has a help page";
     /// A device that sent regularly has stopped.
     DeviceSilent, "device-silent", Urgent,
-        "look at the device and its network; `pcd-platform device why CN` shows its last connection";
+        "look at the device and its network; `pcd-platform audit list` shows its last connection";
     /// A device of the directory never connected.
     DeviceNeverSeen, "device-never-seen", Attention,
         "check the address and the certificate of the device, or remove it from the directory";

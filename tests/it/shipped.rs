@@ -120,3 +120,31 @@ fn every_code_that_an_operator_meets_has_a_help_page_that_the_program_prints() {
     assert!(pcd(folder.path(), "help device add").contains("--speaks-for"));
     assert_eq!(pcd(folder.path(), "help").lines().count(), pages.len());
 }
+
+/// A step that an operator is sent to has to exist.
+#[test]
+fn every_command_that_a_help_page_names_exists() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut texts: Vec<_> = help_pages().iter().map(|page| page.text.replace('\n', " ")).collect();
+    texts.extend(Code::ALL.iter().map(|code| code.what_to_do().to_owned()));
+    let (mut usages, mut named) = (std::collections::BTreeMap::new(), 0);
+    for text in texts {
+        for command in text.split("`pcd-platform ").skip(1).filter_map(|rest| rest.split('`').next()) {
+            let words: Vec<_> = command.split_whitespace().collect();
+            let is_word =
+                |word: &&&str| word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-');
+            let path = words.iter().take_while(|word| !word.starts_with('-')).take_while(is_word);
+            let path = path.copied().collect::<Vec<_>>().join(" ");
+            if path == "help" {
+                continue;
+            }
+            let topic = if path.starts_with("help ") { path.clone() } else { format!("help {path}") };
+            let usage = usages.entry(topic.clone()).or_insert_with(|| pcd(folder.path(), &topic));
+            for option in words.iter().filter(|word| word.starts_with("--")) {
+                assert!(usage.contains(option), "{command:?}: {path:?} has no {option}");
+            }
+            named += 1;
+        }
+    }
+    assert!(named > 30, "{named}");
+}

@@ -223,49 +223,49 @@ impl Event {
 
     /// An entry of the device directory, as it was added or changed.
     fn entry_fields(&self) -> Value {
-        match self {
-            Self::DeviceAdded {
-                device,
-                kind,
-                status,
-                speaks_for,
-                issuers,
-                acknowledge,
-                silent_after,
-                expected,
-                actor,
-            } => json!({
-                "device": device.as_str(),
-                "kind": kind.as_str(),
-                "status": status.as_str(),
-                "speaks-for": speaks_for,
-                "issuers": issuers,
-                "acknowledge": acknowledge.as_str(),
-                "silent-after": silent_after,
-                "expected": expected,
-                "actor": actor,
-            }),
-            Self::DeviceChanged {
-                device,
-                kind,
-                speaks_for,
-                issuers,
-                acknowledge,
-                silent_after,
-                expected,
-                actor,
-            } => json!({
-                "device": device.as_str(),
-                "kind": kind.as_str(),
-                "speaks-for": speaks_for,
-                "issuers": issuers,
-                "acknowledge": acknowledge.as_str(),
-                "silent-after": silent_after,
-                "expected": expected,
-                "actor": actor,
-            }),
-            _ => Value::Null,
+        let status = match self {
+            Self::DeviceAdded { status, .. } => Some(status.as_str()),
+            _ => None,
+        };
+        let (Self::DeviceAdded {
+            device,
+            kind,
+            speaks_for,
+            issuers,
+            acknowledge,
+            silent_after,
+            expected,
+            actor,
+            ..
         }
+        | Self::DeviceChanged {
+            device,
+            kind,
+            speaks_for,
+            issuers,
+            acknowledge,
+            silent_after,
+            expected,
+            actor,
+        }) = self
+        else {
+            return Value::Null;
+        };
+        let mut fields = json!({
+            "device": device.as_str(),
+            "kind": kind.as_str(),
+            "status": status,
+            "speaks-for": speaks_for,
+            "issuers": issuers,
+            "acknowledge": acknowledge.as_str(),
+            "silent-after": silent_after,
+            "expected": expected,
+            "actor": actor,
+        });
+        if let Some(fields) = fields.as_object_mut().filter(|_| status.is_none()) {
+            fields.remove("status");
+        }
+        fields
     }
 
     /// The device directory.

@@ -8,12 +8,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
-
-use tokio::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::metrics::Metrics;
-use crate::model::{FoundRisks, StoreRisk, StoreRisks};
+use crate::model::{Clock, FoundRisks, StoreRisk, StoreRisks};
 use crate::store::error::StoreError;
 
 /// The risks of one store. Clones share them.
@@ -79,7 +77,7 @@ impl ObservedRisks {
     pub(in crate::store) fn observe(&self, now: FoundRisks) {
         self.change(|state| {
             state.examined = now;
-            state.examined_at = Some(Instant::now());
+            state.examined_at = Some(Clock::system().instant());
             state.raised.remove(StoreRisk::Unexamined);
         });
     }

@@ -6,11 +6,9 @@
 //! examinations look for causes. This looks at the outcome, whatever the cause.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::time::Instant;
-
-use crate::model::{Fingerprint, MessageId, NodeName, StoreRisk, explained};
+use crate::model::{Clock, Fingerprint, MessageId, NodeName, StoreRisk, explained};
 use crate::store::content::Content;
 use crate::store::error::StoreError;
 use crate::store::records::message::CONTROL_ID_REUSED;
@@ -140,7 +138,7 @@ impl<R: Reread> ReadBack<R> {
     fn fail(&mut self, is_difference: bool, object: String) {
         let is_difference =
             is_difference || self.failed.as_ref().is_some_and(|failure| failure.is_difference);
-        self.failed = Some(Failure { at: Instant::now(), is_difference });
+        self.failed = Some(Failure { at: Clock::system().instant(), is_difference });
         self.risks.raise(StoreRisk::NotReadBack, object);
     }
 }
