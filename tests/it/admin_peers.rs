@@ -145,7 +145,7 @@ fn clients_that_do_not_read_lock_out_no_probe() {
     platform.stop();
 }
 
-fn is_socket(target: &Path) -> bool {
+fn is_socket(target: &std::path::Path) -> bool {
     target.to_string_lossy().starts_with("socket:")
 }
 
