@@ -137,7 +137,10 @@ fn clients_that_do_not_read_lock_out_no_probe() {
     let folder = format!("/proc/{}/fd", platform.pid());
     let sockets = || {
         let links = std::fs::read_dir(&folder).unwrap().flatten();
-        links.filter_map(|link| std::fs::read_link(link.path()).ok()).filter(is_socket).count()
+        links
+            .filter_map(|link| std::fs::read_link(link.path()).ok())
+            .filter(|target| is_socket(target))
+            .count()
     };
     let open = sockets();
     eventually("they are closed", || sockets() + 6 <= open);

@@ -382,6 +382,16 @@ impl Event {
     }
 }
 
+/// The keys of a signature in a row.
+fn signature_fields(signature: &Signature) -> Map<String, Value> {
+    let field = |key: &str, value: String| (key.to_owned(), Value::String(value));
+    Map::from_iter([
+        field("scheme", signature.scheme.clone()),
+        field("certificate", hexadecimal::encode(&signature.certificate)),
+        field("signature", hexadecimal::encode(&signature.value)),
+    ])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -397,14 +407,4 @@ mod tests {
             assert_eq!(event.details(), event.fields().to_string());
         }
     }
-}
-
-/// The keys of a signature in a row.
-fn signature_fields(signature: &Signature) -> Map<String, Value> {
-    let field = |key: &str, value: String| (key.to_owned(), Value::String(value));
-    Map::from_iter([
-        field("scheme", signature.scheme.clone()),
-        field("certificate", hexadecimal::encode(&signature.certificate)),
-        field("signature", hexadecimal::encode(&signature.value)),
-    ])
 }
