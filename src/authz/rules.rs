@@ -229,6 +229,50 @@ mod tests {
         assert_eq!(check_message("1", &list, "A", &new), Err("OBX[1]-5.1".to_owned()), "without the vendor");
     }
 
+    /// A UUID of another entry is protected in every spelling, in every component and subcomponent.
+    #[test]
+    fn no_pattern_has_a_spelling_of_the_uuid_or_the_namespace_name_of_another_entry() {
+        let equipment = |entity: &str| format!("OBX|1|||||||||||||||||{entity}\r");
+        let list = ["0012210000000001", "uuid:*^001221*", "uuid:*^mindray.com^DNS", "*^mindray.com^DNS"];
+        let check = |entity: &str| check_message("1", &list, "A", &equipment(entity));
+        let plain = OTHER_UUID.replace('-', "");
+        let spellings = [
+            OTHER_UUID.to_owned(),
+            OTHER_UUID.to_uppercase(),
+            plain.clone(),
+            format!("{{{OTHER_UUID}}}"),
+            format!("urn:uuid:{OTHER_UUID}"),
+            format!("3107c7c4-59d7-54b7-b500-8d716e5ca2cb&{OTHER_UUID}"),
+            format!("3107c7c4-59d7-54b7-b500-8d716e5ca2cb&x&{plain}"),
+        ];
+        for uuid in &spellings {
+            for entity in [
+                format!("{uuid}^^0012210000000001^EUI-64"),
+                format!("{uuid}^^mindray.com^DNS"),
+                format!("F1^{uuid}^mindray.com^DNS"),
+                format!("F1^^mindray.com^DNS^{uuid}"),
+                format!("F1^^mindray.com&{uuid}^DNS"),
+            ] {
+                assert!(check(&entity).is_err(), "{entity}");
+            }
+        }
+        for entity in
+            ["F1^PUMP-7^mindray.com^DNS", "F1^x&pump-7^mindray.com^DNS", "F1^^mindray.com^DNS^PUMP-7"]
+        {
+            assert!(check(entity).is_err(), "{entity}");
+        }
+        let filler = "OBR|1||1^PUMP-7^0012210000000001^EUI-64\r";
+        assert_eq!(check_message("1", &list, "A", filler), Err("OBR[1]-3.2".to_owned()));
+        let new = "3107c7c459d754b7b5008d716e5ca2cb";
+        for entity in [format!("{new}^X^0012210000000001^EUI-64"), format!("{{{new}}}^X^mindray.com^DNS")] {
+            assert_eq!(check(&entity), Ok(()), "{entity}");
+        }
+        // The entry itself may use any spelling.
+        for uuid in &spellings[..5] {
+            assert_eq!(check_message(OTHER_UUID, &[], "A", &equipment(uuid)), Ok(()), "{uuid}");
+        }
+    }
+
     #[test]
     fn a_violation_is_reported_without_the_identity() {
         let identity = DeviceIdentity::new("SECRET", "").unwrap();

@@ -23,7 +23,7 @@ impl Claim {
 pub struct Claims {
     /// The identities, in message order.
     pub identities: Vec<Claim>,
-    /// Names beside them: MSH-3.1, MSH-3.2 that is no EUI-64, and OBX-18.1 beside an identifier. Most are
+    /// Names beside them: MSH-3.1, MSH-3.2 that is no EUI-64, and what stands beside an identifier. Most are
     /// names of products. A name is an identity only where it is the Common Name of a device, MSH-3.2 also
     /// where the list of some entry has it.
     pub names: Vec<Claim>,

@@ -2,15 +2,18 @@
 
 use std::fmt;
 
+use super::uuid::{is_uuid_type, uuid};
+
 /// An identifier of a device or an application, as a value: two spellings of one identifier are equal, and no
 /// identifier is equal to a part of another.
 ///
 /// A unit of an assigner is the unit's identifier, `^`, and that of the assigner: `F1519EFX^MINDRAY.COM^DNS`.
 ///
 /// An EUI-64 is a number. Its notation may have either case, `-`, `:`, `.` or blanks between digits, a prefix
-/// `0x` or `urn:eui64:`, or be the MAC-48 that it derives from (IEEE: FF FE in the middle). Every other
-/// identifier is its type and its text, trimmed and in upper case; separators are significant there (`1.2.34`
-/// is not `1.23.4`).
+/// `0x` or `urn:eui64:`, or be the MAC-48 that it derives from (IEEE: FF FE in the middle). A UUID is one
+/// value too, also as a unit or an assigner: with or without hyphens, in braces, as a URN or an OID. Every
+/// other identifier is its type and its text, trimmed and in upper case; separators are significant there
+/// (`1.2.34` is not `1.23.4`), but for a dot behind a DNS name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceIdentity {
     /// An EUI-64.
@@ -40,16 +43,28 @@ impl DeviceIdentity {
         {
             return Some(Self::Eui64(number));
         }
-        let kind = if is_eui64_type(kind) { "EUI-64".to_owned() } else { kind.to_uppercase() };
-        Some(Self::Named { kind: kind.into(), id: id.to_uppercase().into() })
+        Some(Self::named(id, kind))
+    }
+
+    /// An identifier that is no EUI-64, perhaps a unit and its assigner.
+    fn named(id: &str, kind: &str) -> Self {
+        let kind = if is_eui64_type(kind) { "EUI-64".to_owned() } else { kind.trim().to_uppercase() };
+        let parts: Vec<Option<String>> = id.split('^').map(uuid).collect();
+        let is_uuid = is_uuid_type(&kind) && matches!(parts.last(), Some(Some(_)));
+        let kind = if is_uuid { "UUID".to_owned() } else { kind };
+        let spelled =
+            |(part, uuid): (&str, Option<String>)| uuid.unwrap_or_else(|| part.trim().to_uppercase());
+        let parts: Vec<String> = id.split('^').zip(parts).map(spelled).collect();
+        let id = parts.join("^");
+        let id = if kind == "DNS" { without_root(&id) } else { &id };
+        Self::Named { kind: kind.into(), id: id.into() }
     }
 
     /// A unit of an assigner, most often a serial number of a manufacturer: `unit` and `id` of the type
     /// `kind`.
     #[must_use]
     pub(super) fn unit(unit: &str, id: &str, kind: &str) -> Self {
-        let id = format!("{}^{}", unit.trim().to_uppercase(), id.trim().to_uppercase());
-        Self::Named { kind: kind.trim().to_uppercase().into(), id: id.into() }
+        Self::named(&format!("{}^{}", unit.trim(), id.trim()), kind)
     }
 
     /// The identity without its type, if it has one.
@@ -68,28 +83,24 @@ impl DeviceIdentity {
     }
 
     /// The names under which the directory would have the device, besides the identity itself: without its
-    /// type, the EUI-64 in it, and the unit and the assigner of a unit.
+    /// type, the EUI-64 in it, the unit and the assigner of a unit, and what a reader that takes other
+    /// separators for those of the message would find in it.
     pub fn names(&self) -> impl Iterator<Item = Self> + '_ {
         let text = match self {
             Self::Eui64(_) => "",
             Self::Named { id, .. } => id,
         };
-        let parts = text.rsplit_once('^').into_iter().flat_map(|(unit, assigner)| [unit, assigner]);
-        let parts = parts.filter_map(|part| Self::new(part, ""));
+        let units = text.rsplit_once('^').into_iter().flat_map(|(unit, assigner)| [unit, assigner]);
+        let parts = units.chain(text.split(SEPARATORS)).filter_map(|part| Self::new(part, ""));
         self.without_type().into_iter().chain(parts).chain(self.eui64_parts())
     }
 
-    /// Whether it is a UUID (RFC 9562 section 4, with hyphens), or a unit that is one.
+    /// Whether it is a UUID (RFC 9562 section 4, in any spelling), or a unit that is one.
     #[must_use]
     pub fn is_uuid(&self) -> bool {
         let Self::Named { id, .. } = self else { return false };
         let unit = id.rsplit_once('^').map_or(&**id, |(unit, _)| unit);
-        let unit = unit.strip_prefix("URN:UUID:").unwrap_or(unit);
-        unit.len() == 36
-            && unit.bytes().enumerate().all(|(at, byte)| match at {
-                8 | 13 | 18 | 23 => byte == b'-',
-                _ => byte.is_ascii_hexdigit(),
-            })
+        uuid(unit).is_some()
     }
 
     /// The EUI-64 in it, whatever its type, also as a unit or an assigner.
@@ -98,7 +109,8 @@ impl DeviceIdentity {
             Self::Eui64(number) => (Some(Self::Eui64(*number)), ""),
             Self::Named { id, .. } => (None, &**id),
         };
-        let parts = text.split('^').filter(|part| part.bytes().filter(u8::is_ascii_hexdigit).count() >= 16);
+        let parts =
+            text.split(SEPARATORS).filter(|part| part.bytes().filter(u8::is_ascii_hexdigit).count() >= 16);
         let eui64 = parts.filter_map(eui64).map(Self::Eui64);
         whole.into_iter().chain(eui64)
     }
@@ -139,6 +151,12 @@ pub(super) fn is_eui64_type(kind: &str) -> bool {
     ["EUI-64", "EUI64", "EUI_64", "EUI 64", "EUI-48", "MAC"]
         .iter()
         .any(|known| known.eq_ignore_ascii_case(kind))
+}
+
+/// A DNS name with or without the dot of the root (RFC 1034 section 3.1).
+fn without_root(id: &str) -> &str {
+    let name = id.trim_end_matches('.');
+    if name.is_empty() || name.ends_with('^') { id } else { name }
 }
 
 /// What follows the name of an EUI-64 or a MAC as a URN.
@@ -185,6 +203,10 @@ impl fmt::Display for DeviceIdentity {
     }
 }
 
+/// The usual separators within a field (HL7 v2 section 2.5.4), and that of fields. They come into a text by
+/// escape sequences, and with separators other than the usual ones.
+const SEPARATORS: [char; 5] = ['^', '&', '~', '\\', '|'];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,6 +250,31 @@ mod tests {
         assert_ne!(identity("00A037EB2175780F", "ISO"), identity("00A037EB2175780F", "EUI-64"));
         assert_eq!(identity("not hexadecimal", "EUI64").to_string(), "NOT HEXADECIMAL^EUI-64");
         assert_eq!(DeviceIdentity::new(" ", "EUI-64"), None);
+    }
+
+    #[test]
+    fn the_spellings_of_a_uuid_are_one_value_alone_as_a_unit_and_as_an_assigner() {
+        const UUID: &str = "e86c094f-f751-4acf-92b2-38f11c1f6f57";
+        let plain = UUID.replace('-', "");
+        for spelling in [&plain, &format!("{{{UUID}}}"), &format!("urn:uuid:{UUID}"), &UUID.to_uppercase()] {
+            assert_eq!(identity(spelling, ""), identity(UUID, ""), "{spelling}");
+            for kind in ["UUID", "guid", "URN"] {
+                assert_eq!(identity(spelling, kind), identity(UUID, "UUID"), "{spelling} {kind}");
+                let unit = |id: &str, kind: &str| DeviceIdentity::unit("F1", id, kind);
+                assert_eq!(unit(spelling, kind), unit(UUID, "UUID"), "{spelling} {kind}");
+            }
+            let unit = |unit: &str| DeviceIdentity::unit(unit, "mindray.com", "DNS");
+            assert_eq!(unit(spelling), unit(UUID), "{spelling}");
+            assert!(
+                unit(spelling).is_uuid() && unit(spelling).names().any(|name| name == identity(UUID, ""))
+            );
+            assert_eq!(DeviceIdentity::parse(&unit(spelling).to_string()), Some(unit(UUID)));
+        }
+        assert_eq!(
+            DeviceIdentity::unit("F1", "mindray.com.", "DNS"),
+            DeviceIdentity::unit("F1", "mindray.com", "DNS")
+        );
+        assert_eq!(identity(".", "DNS").to_string(), ".^DNS");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod every_reader;
 mod pattern;
 mod reader;
 mod terms;
+mod uuid;
 mod visible;
 
 pub use claim::{Claim, Place};

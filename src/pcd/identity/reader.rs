@@ -153,19 +153,27 @@ impl<'m> Reader<'m> {
             match (place, location.field) {
                 (Place::Filler, _) => {
                     self.filler(location, entity);
+                    self.push_name(
+                        place,
+                        Location { component: Some(2), ..location },
+                        entity.component(2),
+                        "",
+                    );
                     continue;
                 }
                 (Place::Participation, Some(10 | 16)) => self.udi(location, entity),
                 _ => self.equipment(place, location, entity),
             }
-            // An EUI-64 counts in any component: readers differ in which they take.
+            // An EUI-64 and a Common Name count in any component: readers differ in which they take.
             let kind = entity.component(4);
             let is_of_assigner = self.is_blank(kind) || self.is_type(kind);
             let is_read = |n| n == 1 || n == 3 && is_of_assigner;
             let others = entity.components().zip(1..=u8::MAX).filter(|(_, n)| !is_read(*n));
             for (component, number) in others {
                 let at = Location { component: Some(number), ..location };
-                self.push_if_eui64(place, at, component);
+                if !self.push_if_eui64(place, at, component) && !self.is_type(component) {
+                    self.push_name(place, at, component, "");
+                }
             }
         }
     }
@@ -287,9 +295,12 @@ impl<'m> Reader<'m> {
         if id.is_empty() {
             return;
         }
-        let (id, kind) = (self.text(id), self.kind(kind));
-        if let Some(identity) = DeviceIdentity::new(&id, &kind) {
-            self.found(Claim::new(place, location, identity, &id));
+        let (text, kind) = (self.text(id), self.kind(kind));
+        if let Some(identity) = DeviceIdentity::new(&text, &kind) {
+            self.found(Claim::new(place, location, identity, &text));
+        }
+        if id.subcomponents().nth(1).is_some() {
+            self.push_name(place, location, id, "");
         }
     }
 
@@ -317,11 +328,10 @@ impl<'m> Reader<'m> {
     }
 
     fn push_name(&mut self, place: Place, location: Location, name: Component<'_>, kind: &str) {
-        // Some readers take the first subcomponent for the component.
-        let mut subcomponents = name.subcomponents();
-        let first = subcomponents.next().filter(|_| subcomponents.next().is_some());
-        let parts = [Some(name), first].map(|part| part.map(|part| part.read(self.escapes)));
-        for text in parts.into_iter().flatten().filter(|text| !text.is_empty()) {
+        // Some readers take a subcomponent for the component, most often the first one.
+        let has_parts = name.subcomponents().nth(1).is_some();
+        let parts = std::iter::once(name).chain(name.subcomponents().filter(|_| has_parts));
+        for text in parts.map(|part| part.read(self.escapes)).filter(|text| !text.is_empty()) {
             let text = self.characters.decode(&text);
             let seen = visible(&text, self.escape);
             let hidden = (*seen != *text).then_some(&*seen);
