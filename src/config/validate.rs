@@ -133,6 +133,10 @@ impl Checker<'_> {
         if let Some(passphrase) = &mut credential.passphrase {
             self.private_file(passphrase, keys.passphrase);
         }
+        #[cfg_attr(
+            not(feature = "pkcs11"),
+            allow(irrefutable_let_patterns, reason = "a token is a location with the feature only")
+        )]
         let KeyLocation::File(file) = &mut credential.key else { return };
         let Some(uri) = file.to_str().and_then(|text| text.strip_prefix("pkcs11:")) else {
             self.private_file(file, keys.key);

@@ -428,7 +428,7 @@ pub enum Event {
         link: ChainHead,
         /// The signature over it.
         signature: Signature,
-        /// The last rows of other nodes' chains at that time: at most [`Event::MAX_LISTED_CHAINS`] of them.
+        /// The last rows of other nodes' chains at that time: at most 64 of them.
         chains: Vec<(NodeName, ChainHead)>,
     },
 }
