@@ -22,8 +22,8 @@ pub struct DeviceLiveness {
     listening_since: Timestamp,
     gaps: VecDeque<Duration>,
     heartbeat_interval: Option<Duration>,
-    /// Its last message before the silence, once the silence is reported.
-    silent_since: Option<Timestamp>,
+    /// Its last message before the silence and the threshold, once the silence is reported.
+    silent_since: Option<(Timestamp, Duration)>,
     /// The length of the silence that has ended, until the end is reported.
     ended_silence: Option<Duration>,
     /// It left monitoring with its last message.
@@ -81,7 +81,7 @@ impl DeviceLiveness {
     /// Records a message, and the heartbeat in it.
     pub fn hear(&mut self, at: Timestamp, heartbeat: Option<Heartbeat>) {
         let gap = between(self.last_heard, at);
-        if let Some(since) = self.silent_since.take() {
+        if let Some((since, _)) = self.silent_since.take() {
             self.ended_silence = Some(between(since, at));
         }
         // A gap in which the platform did not listen says nothing about the device.
@@ -124,14 +124,26 @@ impl DeviceLiveness {
         }
     }
 
-    /// The change that is to be reported at `now`, if there is one.
+    /// The change that is to be reported at `now`, if there is one. A silence ends without one where the rule
+    /// allows it now.
     pub fn check(&mut self, now: Timestamp, rule: SilentAfter) -> Option<Change> {
         if let Some(gap) = self.ended_silence.take() {
             return Some(Change::Resumed { gap });
         }
+        self.end_allowed_silence(now, rule);
         let threshold = self.silence_threshold(rule).filter(|_| self.is_overdue(now, rule))?;
-        self.silent_since = Some(self.last_heard);
+        self.silent_since = Some((self.last_heard, threshold));
         Some(Change::Silent { last_heard: self.last_heard, threshold })
+    }
+
+    /// Ends a reported silence that is none by the present rule, because an operator changed it: not because
+    /// the clock was set back.
+    fn end_allowed_silence(&mut self, now: Timestamp, rule: SilentAfter) {
+        let threshold = self.silence_threshold(rule);
+        let unheard = self.unheard_for(now);
+        self.silent_since = self.silent_since.filter(|(_, reported)| {
+            threshold.is_some_and(|threshold| threshold <= *reported || unheard > threshold)
+        });
     }
 
     /// Whether it sent nothing for longer than its threshold, which is not reported yet.
@@ -270,6 +282,31 @@ mod tests {
         device.hear(at(11), None);
         assert_eq!(device.check(at(31), SilentAfter::Learned), None);
         assert!(device.check(at(32), SilentAfter::Learned).is_some());
+    }
+
+    // An operator turns the rule off for a device that is taken away, or allows it more.
+    #[test]
+    fn a_rule_that_allows_the_silence_ends_it() {
+        let minutes = |minutes| SilentAfter::Fixed(Duration::from_mins(minutes));
+        for (rule, ends) in [
+            (SilentAfter::Never, true),
+            (minutes(10), true),
+            (minutes(2), false),
+            (minutes(1), false),
+            (SilentAfter::Learned, true),
+        ] {
+            let mut device = DeviceLiveness::first_heard(at(0));
+            assert!(device.check(at(61), minutes(1)).is_some() && device.is_silent());
+            assert_eq!((device.check(at(300), rule), device.is_silent()), (None, !ends), "{rule:?}");
+            device.hear(at(301), None);
+            assert_eq!(device.check(at(302), rule).is_none(), ends, "{rule:?}: it resumes if it was silent");
+        }
+        let mut device = DeviceLiveness::first_heard(at(0));
+        device.check(at(61), minutes(1));
+        assert_eq!(device.check(at(300), SilentAfter::Never), None);
+        assert!(device.check(at(301), minutes(1)).is_some(), "it is reported again");
+        device.check(at(30), minutes(1));
+        assert!(device.is_silent(), "the clock was set back");
     }
 
     #[test]
