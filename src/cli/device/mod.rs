@@ -163,10 +163,13 @@ pub(super) async fn run(
     output: Output,
 ) -> Outcome {
     let actor = operator();
+    let is_recorded =
+        |config: Result<Config, Failure>| Ok(config?.devices.identity == crate::config::Identity::Record);
     match command {
         Command::Add { cn, kind, speaks_for, issuers, acknowledge, liveness, note } => {
             let device = liveness.applied_to(new_device(cn, kind, acknowledge, note));
-            let device = issuers.applied_to(speaks_for.applied_to(device, store).await?);
+            let device = speaks_for.applied_to(device, || is_recorded(config()), store).await?;
+            let device = issuers.applied_to(device);
             store.add_device(device.clone(), &actor).await.map_err(failed)?;
             confirm(&device, "added", output)?;
         }
@@ -191,7 +194,8 @@ pub(super) async fn run(
             if any_issuer {
                 device.issuers.clear();
             }
-            let device = issuers.applied_to(speaks_for.applied_to(device, store).await?);
+            let device = speaks_for.applied_to(device, || is_recorded(config()), store).await?;
+            let device = issuers.applied_to(device);
             store.describe_device(device.clone(), &actor).await.map_err(failed)?;
             if itself_only {
                 store.end_learning(&device.id, &actor).await.map_err(failed)?;
@@ -218,7 +222,7 @@ pub(super) async fn run(
         }
         Command::Propose { cn, apply } => {
             let device = find(store, cn).await?;
-            propose::run(device, apply, &actor, store, output).await?;
+            propose::run(device, apply, is_recorded(config())?, &actor, store, output).await?;
         }
         Command::Learn { cn, stop: true, .. } => {
             let device = find(store, cn).await?;

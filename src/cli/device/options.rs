@@ -27,14 +27,20 @@ pub(crate) struct SpeaksFor {
 
 impl SpeaksFor {
     /// `device` with the given identities, which replace its list; --from-seen adds to the list.
-    pub(super) async fn applied_to(self, mut device: Device, store: &Store) -> Result<Device, Failure> {
+    /// `is_recorded` is asked for --from-seen alone: whether every device may name what it wants.
+    pub(super) async fn applied_to(
+        self,
+        mut device: Device,
+        is_recorded: impl FnOnce() -> Result<bool, Failure>,
+        store: &Store,
+    ) -> Result<Device, Failure> {
         if self.any {
             device.speaks_for = vec![IdentityPattern::any()];
         } else if !self.speaks_for.is_empty() {
             device.speaks_for = self.speaks_for;
         }
         if self.from_seen {
-            let patterns = seen::patterns(&device, store).await?;
+            let patterns = seen::patterns(&device, is_recorded()?, store).await?;
             device.speaks_for.extend(patterns);
         }
         Ok(device)

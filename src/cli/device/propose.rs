@@ -29,12 +29,13 @@ struct Proposed<'a> {
 pub(super) async fn run(
     device: Device,
     apply: bool,
+    is_recorded: bool,
     actor: &str,
     store: &Store,
     output: Output,
 ) -> Result<Device, Failure> {
     let seen = store.seen_identities(&device.id).await.map_err(failed)?;
-    let candidates = Candidates::read(&device.id, store).await?;
+    let candidates = Candidates::read(&device.id, is_recorded, store).await?;
     let mut list = device.speaks_for.clone();
     for seen in seen.iter().filter(|seen| is_not_allowed(&device, seen)) {
         let proposal = candidates.proposal(&seen.identity);
@@ -65,15 +66,19 @@ pub(super) async fn run(
 pub(super) struct Candidates {
     device: DeviceId,
     directory: Directory,
-    /// What other devices of the directory named without permission. Of two that name one device the operator
-    /// decides, and not the order in which they are looked at.
+    /// What other devices of the directory named while they learnt. Of two that name one device the operator
+    /// decides, and not the order in which they are looked at. One that is enforced was refused with it, and
+    /// spoils nothing.
     rivals: Vec<(DeviceId, String)>,
 }
 
 impl Candidates {
-    pub(super) async fn read(device: &DeviceId, store: &Store) -> Result<Self, Failure> {
+    /// With `is_recorded` all devices may name what they want (`[devices] identity = "record"`).
+    pub(super) async fn read(device: &DeviceId, is_recorded: bool, store: &Store) -> Result<Self, Failure> {
         let directory = Directory::from(store.devices().await.map_err(failed)?);
-        let rivals = store.identities_seen_of_others(device).await.map_err(failed)?;
+        let learnt = |id: &DeviceId| directory.find(id).is_some_and(|other| other.learns_until.is_some());
+        let mut rivals = store.identities_seen_of_others(device).await.map_err(failed)?;
+        rivals.retain(|(other, _)| is_recorded || learnt(other));
         Ok(Self { device: device.clone(), directory, rivals })
     }
 
@@ -81,11 +86,12 @@ impl Candidates {
     /// text is chosen to allow more than was seen.
     pub(super) fn proposal(&self, text: &str) -> Result<IdentityPattern, String> {
         let identity = DeviceIdentity::parse(text).ok_or("it is empty")?;
-        if let Some(holder) = self.directory.holder(&self.device, &identity) {
-            return Err(holder.to_string());
-        }
+        self.directory.learnable(&self.device, &identity).map_err(|why| why.to_string())?;
         if let Some((other, _)) = self.rivals.iter().find(|(_, named)| named == text) {
-            return Err(format!("device {other} named it too"));
+            return Err(format!(
+                "device {other} named it too: find out which of the two has it, and allow it there with \
+                 `pcd-platform device change CN --speaks-for`"
+            ));
         }
         if text.contains('*') {
             return Err("it contains *".to_owned());

@@ -15,9 +15,13 @@ use crate::view::is_not_allowed;
 ///
 /// # Errors
 /// When `device propose` would not propose an identity: the device chose that text.
-pub(super) async fn patterns(device: &Device, store: &Store) -> Result<Vec<IdentityPattern>, Failure> {
+pub(super) async fn patterns(
+    device: &Device,
+    is_recorded: bool,
+    store: &Store,
+) -> Result<Vec<IdentityPattern>, Failure> {
     let seen = store.seen_identities(&device.id).await.map_err(failed)?;
-    let candidates = Candidates::read(&device.id, store).await?;
+    let candidates = Candidates::read(&device.id, is_recorded, store).await?;
     let pattern = |identity: &str| {
         candidates.proposal(identity).map_err(|why| {
             anyhow!(

@@ -103,6 +103,18 @@ impl DeviceIdentity {
         uuid(unit).is_some()
     }
 
+    /// Whether every reader sees the same in its text: ASCII letters, digits, blanks and `.-_:/()+@`, and at
+    /// most one unit. No subcomponent, no separator of a message with others than the usual ones, and no letter
+    /// of another script that looks like one of ASCII.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        let Self::Named { kind, id } = self else { return true };
+        let (unit, assigner) = id.rsplit_once('^').unwrap_or(("", id));
+        let is_plain =
+            |character: char| character.is_ascii_alphanumeric() || " .-_:/()+@".contains(character);
+        [unit, assigner, kind].iter().all(|part| part.chars().all(is_plain))
+    }
+
     /// The EUI-64 in it, whatever its type, also as a unit or an assigner.
     pub(super) fn eui64_parts(&self) -> impl Iterator<Item = Self> + '_ {
         let (whole, text) = match self {

@@ -71,19 +71,32 @@ async fn what_another_device_has_or_named_too_is_not_allowed_with_one_command() 
     for cn in ["GW", "GW-2", "PUMP-7"] {
         device(&store, &["add", cn]).await.unwrap();
     }
-    for (cn, id, named) in [("GW", "1", &["PUMP-7^DNS", "X", "Y"][..]), ("GW-2", "2", &["Y"])] {
+    device(&store, &["add", "REFUSED"]).await.unwrap();
+    for cn in ["GW", "GW-2"] {
+        learn(&store, &["learn", cn]).await.unwrap();
+    }
+    let all = [
+        ("GW", "1", &["PUMP-7^DNS", "X", "Y", "Z&X", "00\u{410}037EB2175780F"][..]),
+        ("GW-2", "2", &["Y"]),
+        // It does not learn: it was refused, and decides nothing.
+        ("REFUSED", "3", &["X"]),
+    ];
+    for (cn, id, named) in all {
         let not_allowed = named.iter().map(|&identity| identity.to_owned()).collect();
         let record = MessageRecord { device: cn.parse().unwrap(), ..place.rejected(id, b"MSH|") };
         store.record(MessageRecord { not_allowed, ..record }).await.unwrap();
     }
     let failure = device(&store, &["change", "GW", "--from-seen"]).await.unwrap_err();
-    assert!(failure.error.to_string().contains("device PUMP-7 of the directory"), "{}", failure.error);
+    let error = failure.error.to_string();
+    assert!(error.contains("readers may see another device in it"), "{error}");
     let failure = device(&store, &["change", "GW-2", "--from-seen"]).await.unwrap_err();
     assert!(failure.error.to_string().contains("device GW named it too"), "{}", failure.error);
     device(&store, &["propose", "GW", "--apply"]).await.unwrap();
     let entry = store.device(&"GW".parse().unwrap()).await.unwrap().unwrap();
     let list: Vec<_> = entry.speaks_for.iter().map(ToString::to_string).collect();
     assert_eq!(list, ["X"]);
+    let failure = device_by(&store, &["change", "REFUSED", "--from-seen"], "record").await.unwrap_err();
+    assert!(failure.error.to_string().contains("device GW speaks for it"), "{}", failure.error);
     device(&store, &["remove", "GW"]).await.unwrap();
     device(&store, &["change", "GW-2", "--from-seen"]).await.unwrap();
 }
