@@ -183,9 +183,9 @@ codes! {
     /// A device that sent regularly has stopped.
     DeviceSilent, "device-silent", Urgent,
         "look at the device and its network; `pcd-platform audit list` shows its last connection";
-    /// A device of the directory never connected.
+    /// An expected device of the directory never sent anything.
     DeviceNeverSeen, "device-never-seen", Attention,
-        "check the address and the certificate of the device, or remove it from the directory";
+        "check the address and the certificate of the device, or say `device change CN --not-expected`";
     /// The certificate of a device ends soon, or has ended.
     DeviceCertificateEnding, "device-certificate-ending", Attention,
         "give the device a new certificate before the day that is named";

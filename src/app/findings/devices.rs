@@ -13,6 +13,16 @@ pub(super) fn silent(directory: &Directory, liveness: &Liveness, now: Timestamp)
     directory.devices().flat_map(|device| silent_of(device, liveness, now)).collect()
 }
 
+/// Expected devices of the directory of which nothing was ever stored.
+pub(super) fn missing(directory: &Directory, liveness: &Liveness) -> Vec<Finding> {
+    let missing = directory.devices().filter(|device| liveness.is_missing(&device.id));
+    let what = "it is expected, and no message of it was ever stored";
+    let finding = |device: &Device| {
+        Finding::new(Code::DeviceNeverSeen, Subject::Device(device.id.to_string()), what.to_owned())
+    };
+    missing.map(|device| finding(device)).collect()
+}
+
 fn silent_of(device: &Device, liveness: &Liveness, now: Timestamp) -> Vec<Finding> {
     let own = liveness.device(&device.id).filter(DeviceLiveness::is_silent);
     let own = own.map(|own| finding(device.id.as_str(), None, &own, now));
@@ -45,6 +55,25 @@ fn rounded(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{DeviceId, SilentAfter};
+    use crate::store::fixtures::gateway;
+
+    #[test]
+    fn an_expected_device_that_never_sent_is_a_finding_until_it_sends() {
+        let directory = Directory::from(vec![Device { expected: true, ..gateway("GW-1") }, gateway("GW-2")]);
+        let (liveness, rule) = (Liveness::default(), SilentAfter::Fixed(Duration::from_secs(5)));
+        let at = |second: i64| Timestamp::from_second(1_750_000_000 + second).unwrap();
+        let id: DeviceId = "GW-1".parse().unwrap();
+        assert!(liveness.unheard(&directory, at(0), rule).is_empty());
+        assert!(missing(&directory, &liveness).is_empty(), "it has some time");
+        assert_eq!(liveness.unheard(&directory, at(6), rule).len(), 1);
+        assert!(liveness.set_missing(&id, true));
+        let found = missing(&directory, &liveness);
+        let [finding] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((finding.code, finding.subject.name()), (Code::DeviceNeverSeen, Some("GW-1")));
+        assert!(!liveness.set_missing(&id, false));
+        assert!(missing(&directory, &liveness).is_empty());
+    }
 
     #[test]
     fn durations_have_two_units() {

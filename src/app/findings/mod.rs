@@ -58,6 +58,7 @@ impl Examiner {
         let mut found = self.process();
         found.extend(self.trust());
         found.extend(devices::silent(&directory.load(), &self.live.liveness, clock.now()));
+        found.extend(devices::missing(&directory.load(), &self.live.liveness));
         let removals = removals(&config.load().store);
         found.extend(store::store(store, removals).await);
         found

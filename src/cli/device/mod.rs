@@ -5,6 +5,7 @@ mod import;
 mod issuer;
 mod learn;
 mod merge;
+mod missing;
 mod options;
 mod propose;
 mod seen;
@@ -28,6 +29,7 @@ use crate::model::DeviceId;
 use crate::store::{MessageFilter, Store, StoreError};
 use crate::view::{DeviceDetails, DeviceView, RemovedDeviceView};
 use issuer::Issuers;
+use missing::{Shown, is_missing};
 use options::{LivenessOptions, SpeaksFor, acknowledge_parser, kind_parser};
 
 /// Subcommands of `device`.
@@ -207,7 +209,9 @@ pub(super) async fn run(
         Command::Show { cn } => {
             let device = find(store, cn).await?;
             let seen = store.seen_identities(&device.id).await.map_err(failed)?;
-            output.print(&DeviceDetails::new(&device, &seen), |shown| text::details(shown, output))?;
+            let missing = is_missing(&device, store).await?;
+            let shown = Shown { view: DeviceDetails::new(&device, &seen), missing };
+            output.print(&shown, |shown| text::details(&shown.view, missing, output))?;
         }
         Command::Suspend { cn } => set_status(store, cn, DeviceStatus::Suspended, &actor, output).await?,
         Command::Resume { cn } => set_status(store, cn, DeviceStatus::Active, &actor, output).await?,
@@ -282,7 +286,9 @@ async fn find(store: &Store, cn: DeviceId) -> Result<Device, Failure> {
 async fn list(store: &Store, output: Output) -> Result<(), Failure> {
     let devices = store.devices().await.map_err(failed)?;
     for device in &devices {
-        output.print(&DeviceView::from(device), text::line)?;
+        let missing = is_missing(device, store).await?;
+        let shown = Shown { view: DeviceView::from(device), missing };
+        output.print(&shown, |shown| text::line(&shown.view, missing))?;
     }
     for spellings in Directory::from(devices).spelled_twice() {
         let names: Vec<_> = spellings.iter().map(DeviceId::as_str).collect();

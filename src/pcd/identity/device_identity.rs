@@ -104,8 +104,8 @@ impl DeviceIdentity {
     }
 
     /// Whether every reader sees the same in its text: ASCII letters, digits, blanks and `.-_:/()+@`, and at
-    /// most one unit. No subcomponent, no separator of a message with others than the usual ones, and no letter
-    /// of another script that looks like one of ASCII.
+    /// most one unit. No subcomponent, no separator of a message with others than the usual ones, and no
+    /// letter of another script that looks like one of ASCII.
     #[must_use]
     pub fn is_plain(&self) -> bool {
         let Self::Named { kind, id } = self else { return true };

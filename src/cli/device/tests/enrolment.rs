@@ -104,3 +104,25 @@ async fn what_a_device_named_is_proposed_unless_it_is_of_another_device() {
     device(&store, &["propose", "GW", "--apply"]).await.unwrap();
     assert_eq!(stored().await.len(), 4, "again it changes nothing");
 }
+
+#[tokio::test]
+async fn an_expected_device_is_missing_until_something_of_it_is_stored() {
+    let place = TestStore::new();
+    let store = place.open().await;
+    device(&store, &["add", "EXPECTED", "--expected"]).await.unwrap();
+    device(&store, &["add", "NEVER", "--expected", "--silent-after", "never"]).await.unwrap();
+    device(&store, &["add", "OTHER"]).await.unwrap();
+    let missing = async |cn: &str| {
+        let entry = store.device(&cn.parse().unwrap()).await.unwrap().unwrap();
+        is_missing(&entry, &store).await.unwrap()
+    };
+    assert_eq!(
+        [missing("EXPECTED").await, missing("NEVER").await, missing("OTHER").await],
+        [true, false, false]
+    );
+    device(&store, &["suspend", "EXPECTED"]).await.unwrap();
+    assert!(!missing("EXPECTED").await, "it cannot send");
+    device(&store, &["resume", "EXPECTED"]).await.unwrap();
+    store.record(naming(&place, "EXPECTED", "1", &[])).await.unwrap();
+    assert!(!missing("EXPECTED").await);
+}

@@ -141,7 +141,7 @@ async fn from_seen_allows_the_identities_and_show_lists_them_no_longer() {
     let shown = serde_json::to_value(DeviceDetails::new(&pump, &known)).unwrap();
     assert_eq!(shown["seen"][1]["identity"], "00A037EB2175780F");
     assert_eq!((shown["seen"][1]["messages"].as_u64(), shown["cn"].as_str()), (Some(2), Some("PUMP-1")));
-    let details = text::details(&DeviceDetails::new(&pump, &known), Output::new(false));
+    let details = text::details(&DeviceDetails::new(&pump, &known), false, Output::new(false));
     assert!(details.contains("\nseen         00A037EB2175780F"));
 
     // A device must not obtain a prefix by using one as its identity.
