@@ -1,7 +1,8 @@
 //! The measured value of a numeric alert, its limits, or the source of an alert without one.
 
 use super::name::name;
-use crate::hl7::{Field, Repetition};
+use super::plain_number::{numbers, range, single};
+use crate::hl7::Field;
 use crate::pcd::nomenclature::{Coded, UnitAgreement, find_unit, unit_agreement};
 use crate::pcd::{Alert, Observation};
 use crate::view::known_patient::KnownPatient;
@@ -63,7 +64,7 @@ fn value(measured: &Observation<'_>) -> String {
     if value.is_empty() || value.trimmed() == b"\"\"" {
         return "value not stated".to_owned();
     }
-    let Some(numbers) = all_numeric(value) else { return "value not shown: no number".to_owned() };
+    let Some(numbers) = numbers(measured) else { return "value not shown: no number".to_owned() };
     let units = measured.units();
     let known = [1, 4].into_iter().find_map(|first| {
         let coded = Coded::of(units, first);
@@ -87,42 +88,9 @@ fn limits(field: Field<'_>) -> Option<String> {
     if field.is_empty() {
         return None;
     }
-    Some(match all_numeric(field) {
-        Some(limits) => {
-            let limits: Vec<_> = limits.iter().map(|limits| range(limits)).collect();
-            format!("limits {}", limits.join(" and "))
-        }
+    let all: Option<Vec<_>> = field.repetitions().map(|limits| range(single(limits)?)).collect();
+    Some(match all {
+        Some(limits) => format!("limits {}", limits.join(" and ")),
         None => "limits not shown: no numbers".to_owned(),
     })
-}
-
-fn all_numeric(field: Field<'_>) -> Option<Vec<String>> {
-    field.repetitions().map(numeric).collect()
-}
-
-/// A number, a range or a bound, as it came; `None` for anything else.
-fn numeric(value: Repetition<'_>) -> Option<String> {
-    let parts: String =
-        value.components().map(|part| String::from_utf8_lossy(part.trimmed()).into_owned()).collect();
-    let is_numeric = parts
-        .chars()
-        .all(|letter| matches!(letter, '0'..='9' | '.' | '+' | '-' | '<' | '>' | '=' | ':' | ' '));
-    (is_numeric && parts.len() <= 32 && parts.bytes().any(|byte| byte.is_ascii_digit())).then_some(parts)
-}
-
-/// `50-120` with a dash between its numbers. A dash before a single number may be its sign or the missing
-/// lower limit, so it stays in quotes.
-fn range(limits: &str) -> String {
-    let is_dash = |at: usize| {
-        let before = limits.get(..at).unwrap_or_default().trim_end();
-        before.ends_with(|letter: char| letter.is_ascii_digit())
-    };
-    match limits.char_indices().find(|(at, letter)| *letter == '-' && is_dash(*at)) {
-        Some((at, _)) => {
-            let (low, high) = limits.split_at(at);
-            format!("{}–{}", low.trim(), high.get(1..).unwrap_or_default().trim())
-        }
-        None if limits.trim().starts_with('-') => format!("as sent: \"{}\"", limits.trim()),
-        None => limits.trim().to_owned(),
-    }
 }

@@ -7,6 +7,7 @@
 
 mod measured;
 mod name;
+mod plain_number;
 mod words;
 
 use self::measured::measured;

@@ -156,6 +156,58 @@ fn a_value_that_is_not_sure_or_not_there_is_named_so() {
     }
 }
 
+/// Nobody sent the number that joined components make.
+#[test]
+fn what_is_not_one_plain_number_of_its_type_becomes_no_number() {
+    for (kind, sent, value) in [
+        ("NA", "180^110", "180^110 /min"),
+        ("NA", "98^^97^96", "98^^97^96 /min"),
+        ("NA", "98&99^97", "value not shown: no number"),
+        ("NM", "165^60", "value not shown: no number"),
+        ("NM", "165&60", "value not shown: no number"),
+        ("NM", "16 5", "value not shown: no number"),
+        ("NM", "1 6 5", "value not shown: no number"),
+        ("NM", "1-65", "value not shown: no number"),
+        ("NM", "1.6.5", "value not shown: no number"),
+        ("NM", "165^", "165 /min"),
+        ("NM", ">300", ">300 /min"),
+        ("SN", "^165", "165 /min"),
+        ("SN", ">^165", ">165 /min"),
+        ("SN", "^1^:^2", "1:2 /min"),
+        ("SN", "^100^^165", "^100^^165 /min"),
+        ("SN", "=^165^^7", "=^165^^7 /min"),
+        ("SN", "^1^.^65", "^1^.^65 /min"),
+        ("SN", "1^65", "1^65 /min"),
+        ("SN", ">^many", "value not shown: no number"),
+        ("ST", "165", "165 /min"),
+        ("ST", "16 5", "value not shown: no number"),
+        ("DTM", "20260101", "value not shown: no number"),
+        ("CWE", "165^60", "value not shown: no number"),
+    ] {
+        let from = "NM|147842^MDC_ECG_HEART_RATE^MDC|1.1.1.1.2|165|";
+        let found =
+            changed(from, &from.replace("NM|", &format!("{kind}|")).replace("|165|", &format!("|{sent}|")));
+        assert!(found.starts_with(&format!("HR high, {value} (limits")), "{kind} {sent}: {found}");
+    }
+    for (sent, limits) in [
+        ("50-120^200", "not shown: no numbers"),
+        ("5^0-120", "not shown: no numbers"),
+        ("50-1&20", "not shown: no numbers"),
+        ("50 120", "not shown: no numbers"),
+        ("5 0-120", "not shown: no numbers"),
+        ("1-2-3", "not shown: no numbers"),
+        ("50--120", "not shown: no numbers"),
+        ("50-120-", "not shown: no numbers"),
+        ("--120", "not shown: no numbers"),
+        ("-5--2", "-5–-2"),
+        ("50 - 120", "50–120"),
+        ("<=120", "<=120"),
+        ("120", "120"),
+    ] {
+        assert!(changed("50-120", sent).contains(&format!("165 /min (limits {limits}), ")), "{sent}");
+    }
+}
+
 /// Table B.8.5-2: priority and type may stand in OBX-8 of the event.
 #[test]
 fn a_priority_that_contradicts_itself_is_the_higher_one_and_one_that_is_missing_is_named() {
