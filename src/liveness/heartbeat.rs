@@ -26,13 +26,20 @@ impl Heartbeat {
     /// 3.53.4.1.2). MDC_ATTR_CONFIRM_TIMEOUT, which some gateways send, has the time in OBX-5. Without a unit
     /// it counts as seconds, and above ten minutes as milliseconds.
     ///
-    /// A time below 1 s counts as 1 s; one above 24 h is not used.
+    /// A time below 1 s counts as 1 s; one above 24 h is not used. Of a heartbeat without a valid value
+    /// (OBX-11 other than final or corrected; test, demonstration, invalid or questionable in OBX-8; MSH-11
+    /// other than production) neither counts: such a message takes no device out of monitoring.
     #[must_use]
     pub fn find(message: &Message<'_>) -> Option<Self> {
         let mut found = None;
+        let mode = message.header().processing_id().component(1).trimmed();
+        let is_production = !["T", "D"].iter().any(|other| mode.eq_ignore_ascii_case(other.as_bytes()));
         for observation in message.segments().filter_map(Observation::of).filter(is_heartbeat) {
-            let stated =
-                if is_timeout(&observation) { timeout(&observation) } else { watchdog(&observation) };
+            let stated = match is_timeout(&observation) {
+                _ if !is_production || !counts(&observation) => Self::Continues,
+                true => timeout(&observation),
+                false => watchdog(&observation),
+            };
             // A timeout beside a watchdog adds its time to it.
             if matches!((found, stated), (None | Some(Self::Continues), _) | (_, Self::Leaves)) {
                 found = Some(stated);
@@ -40,6 +47,14 @@ impl Heartbeat {
         }
         found
     }
+}
+
+/// Whether what a heartbeat states is its sender's last word, and clinical.
+fn counts(observation: &Observation<'_>) -> bool {
+    let is_one_of =
+        |text: &[u8], words: &[&str]| words.iter().any(|it| text.eq_ignore_ascii_case(it.as_bytes()));
+    is_one_of(observation.status().trimmed(), &FINAL)
+        && !observation.flags().repetitions().any(|flag| is_one_of(flag.component(1).trimmed(), &DOUBTS))
 }
 
 fn watchdog(observation: &Observation<'_>) -> Heartbeat {
@@ -83,6 +98,10 @@ fn within(milliseconds: f64) -> Option<Heartbeat> {
     (interval <= MAX_INTERVAL).then(|| Heartbeat::Within(interval.max(MIN_INTERVAL)))
 }
 
+/// OBX-11 of a value that stands; any other text is none of these.
+const FINAL: [&str; 6] = ["", "F", "R", "V", "C", "U"];
+/// OBX-8 of a value that does not.
+const DOUBTS: [&str; 5] = ["TEST", "DEMO", "INV", "NAV", "QUES"];
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 const MAX_INTERVAL: Duration = Duration::from_hours(24);
 /// A larger timeout without a unit counts as milliseconds.
@@ -133,6 +152,39 @@ mod tests {
         for bound in ["<0", "<-1", "|<0"] {
             assert_eq!(watchdog("continue", "", bound), Some(Heartbeat::Leaves), "{bound}");
         }
+    }
+
+    #[test]
+    fn a_heartbeat_without_a_valid_value_takes_no_device_out_of_monitoring() {
+        let of = |phase: &str, bound: &str, flags: &str, status: &str| {
+            find(&format!(
+                "OBX|1|ST|198200^MDC_EVT_WATCHDOG^MDC|1.0.0.1|{phase}||{bound}|{flags}|||{status}\r"
+            ))
+        };
+        for (phase, bound) in [("end", ""), ("end", "<0"), ("continue", "<0"), ("continue", "<86400000")] {
+            for status in ["W", "w", "X", "D", "I", "N", "O", "P", "S", "W^x", "F~W", "Z"] {
+                assert_eq!(
+                    of(phase, bound, "", status),
+                    Some(Heartbeat::Continues),
+                    "{phase} {bound} {status}"
+                );
+            }
+            for flag in ["TEST", "demo", "INV", "NAV", "QUES", "H~TEST"] {
+                assert_eq!(of(phase, bound, flag, "F"), Some(Heartbeat::Continues), "{phase} {bound} {flag}");
+            }
+        }
+        for status in ["", "F", "R", "V", "C", "U"] {
+            assert_eq!(of("end", "", "", status), Some(Heartbeat::Leaves), "{status}");
+        }
+        for mode in ["T", "D", "t^A"] {
+            let text = format!("MSH|^~\\&|||||||||{mode}\rOBX|1|ST|198200|1.0.0.1|end\r");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            assert_eq!(Heartbeat::find(&message), Some(Heartbeat::Continues), "{mode}");
+        }
+        let live = "OBX|1|ST|198200|1.0.0.1|continue||<5000||||F\r";
+        let withdrawn = "OBX|2|ST|198200|1.0.0.1|end||<0||||W\r";
+        assert_eq!(find(&format!("{live}{withdrawn}")), seconds(5));
+        assert_eq!(find(&format!("{withdrawn}{live}")), seconds(5));
     }
 
     #[test]

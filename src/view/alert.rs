@@ -84,7 +84,7 @@ impl ReportedAlert {
             let is_first = origin.as_ref().is_some_and(|origin| origin.message == summary.id);
             let own = key.as_ref().map(|key| &key.filler);
             alerts.push(Self {
-                sentence: sentence(alert, &parsed.header(), &known_patient),
+                sentence: sentence(alert, &parsed.header()),
                 onset_missing: is_first && parent.is_some(),
                 continues: parent.as_ref().filter(|parent| Some(*parent) != own).map(number),
                 filler: own.map(number).unwrap_or_default(),

@@ -6,15 +6,16 @@ use super::event::{self, Certainty, certainty, facet_number, names_part};
 use super::facet::{Facet, facet};
 use super::filler::Filler;
 use super::report::AlertReport;
-use super::terms::{is_alarm, names_nothing};
+use super::terms::{is_alarm, is_correction, is_void, names_nothing};
 use crate::hl7::{Field, Message, Segment};
 use crate::pcd::Observation;
 
 /// One alert.
 ///
 /// Each observation of an alert is a facet. The term in OBX-3 identifies it. Older devices use other numbers
-/// or write the name first, so both number and name count, in either component.
-#[derive(Clone, Copy, Default)]
+/// or write the name first, so both number and name count, in either component. Of a facet that is stated
+/// several times the first with a valid value is here, or the correction of it; see [`Alert::stated`].
+#[derive(Clone, Default)]
 pub struct Alert<'m> {
     /// Its OBR; `None` when the observations have none.
     request: Option<Segment<'m>>,
@@ -39,11 +40,13 @@ pub struct Alert<'m> {
     /// MDC_ATTR_ALERT_TEXT.
     pub text: Option<Observation<'m>>,
     /// Whether its phase, state, inactivation, priority or type stands twice, with different values; the
-    /// first ones are here.
+    /// of them [`Alert::stated`] has all.
     pub contradicts_itself: bool,
     /// Whether its OBR has a further event or phase that belongs to no alert here.
     pub has_further_events: bool,
     certainty: Option<Certainty>,
+    /// Further valid statements of the facets, with other values.
+    further: Vec<Observation<'m>>,
 }
 
 impl<'m> Alert<'m> {
@@ -120,6 +123,9 @@ impl<'m> Alert<'m> {
             .rposition(|alert| place.is_some() && alert.event.is_some_and(|event| place_of(&event) == place));
         let at = same_place.map_or(requests.len() - 1, |at| of_request + at);
         let is_new = is_sure && requests.get(at).is_some_and(has_other_event);
+        if is_new && requests.get_mut(at).is_some_and(|alert| alert.outlives(observation)) {
+            return;
+        }
         if is_new {
             requests.push(Self { request, position, ..Self::default() });
         }
@@ -162,6 +168,12 @@ impl<'m> Alert<'m> {
         [event, measured, phase, state, inactivation, source, priority, kind, text].into_iter().flatten()
     }
 
+    /// All valid statements of a facet of this alert: the one that is given, and those with other values.
+    pub fn stated(&self, facet_of: Option<Observation<'m>>) -> impl Iterator<Item = Observation<'m>> {
+        let is_alike = move |other: &Observation<'m>| facet_of.is_some_and(|one| facet(&one) == facet(other));
+        facet_of.into_iter().chain(self.further.iter().copied().filter(is_alike))
+    }
+
     /// Its number, OBR-3.
     #[must_use]
     pub fn filler(&self) -> Option<Filler> {
@@ -192,7 +204,10 @@ impl<'m> Alert<'m> {
             None => {
                 let certainty = certainty(&observation);
                 self.has_further_events |= self.has_other_event(&observation, certainty);
-                if certainty > self.certainty {
+                let is_sent_again = certainty.is_some()
+                    && certainty == self.certainty
+                    && self.event.is_some_and(|event| is_void(&event) && !is_void(&observation));
+                if certainty > self.certainty || is_sent_again {
                     self.certainty = certainty;
                     self.event = Some(observation);
                 }
@@ -206,12 +221,46 @@ impl<'m> Alert<'m> {
         };
         let first = *place.get_or_insert(observation);
         let is_single = !matches!(facet, None | Some(Facet::Source | Facet::Text));
+        let is_value = !is_single && is_number(&first) && is_number(&observation);
+        let [own, other] = [place_of(&first), place_of(&observation)];
+        let is_here = own == other || (is_single && (own.is_none() || other.is_none()));
         let differs = first.value().trimmed() != observation.value().trimmed();
-        if is_single && differs && place_of(&first) == place_of(&observation) {
-            self.contradicts_itself = true;
+        let is_same_term = is_single || first.code().trimmed() == observation.code().trimmed();
+        if is_here && is_same_term && !is_void(&observation) {
+            // What has no valid value stands only where nothing else does.
+            if is_void(&first) {
+                *place = Some(observation);
+                return;
+            }
+            let replaces = is_correction(&observation) && !is_correction(&first);
+            if replaces {
+                *place = Some(observation);
+            }
+            if differs && (is_single || is_value) {
+                self.further.push(if replaces { first } else { observation });
+            }
+        }
+        if is_single && differs && is_here {
+            self.contradicts_itself |= !is_void(&first) && !is_void(&observation);
         } else if is_single && differs {
             self.has_further_events = true;
         }
+    }
+
+    /// Whether of the event here and another one at its place only one has a valid value. That one is the
+    /// event: an alarm is not withdrawn because another one is.
+    fn outlives(&mut self, other: Observation<'m>) -> bool {
+        let Some(event) = self.event.filter(|event| place_of(event) == place_of(&other)) else {
+            return false;
+        };
+        if is_void(&event) == is_void(&other) {
+            return false;
+        }
+        if is_void(&event) {
+            self.event = Some(other);
+        }
+        self.has_further_events = true;
+        true
     }
 
     /// Whether both the event here and this one are surely events, and not the same one.

@@ -35,6 +35,19 @@ pub(super) fn names_nothing(term: Field<'_>) -> bool {
     code.iter().all(|digit| *digit == b'0') && is_heartbeat
 }
 
+/// Whether an observation has no valid value: by its status (OBX-11), or by OBX-8.
+pub(super) fn is_void(observation: &Observation<'_>) -> bool {
+    let is_one_of = |text: &[u8], words: &[&[u8]]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    let mut flags = observation.flags().repetitions();
+    is_one_of(observation.status().trimmed(), &VOID_STATUSES)
+        || flags.any(|flag| is_one_of(flag.component(1).trimmed(), &VOID_FLAGS))
+}
+
+/// Whether an observation corrects one that was sent before (OBX-11 `C`).
+pub(super) fn is_correction(observation: &Observation<'_>) -> bool {
+    observation.status().trimmed().eq_ignore_ascii_case(b"C")
+}
+
 /// The word of a table, whatever its case.
 pub(in crate::pcd) fn word(table: &[&'static str], value: &[u8]) -> Option<&'static str> {
     table.iter().find(|known| known.as_bytes().eq_ignore_ascii_case(value)).copied()
@@ -85,6 +98,9 @@ const WATCHDOGS: [&[u8]; 5] =
     [b"198200", b"198201", b"MDC_EVT_WATCHDOG", b"67860", b"MDC_ATTR_CONFIRM_TIMEOUT"];
 
 const ALARM: [&[u8]; 3] = [b"196616", b"MDC_EVT_ALARM", b"ALARM"];
+
+const VOID_STATUSES: [&[u8]; 6] = [b"W", b"D", b"X", b"I", b"N", b"O"];
+const VOID_FLAGS: [&[u8]; 2] = [b"INV", b"NAV"];
 
 const EVENT_PREFIXES: [&[u8]; 2] = [b"MDC_EVT_", b"MDCX_EVT_"];
 

@@ -52,8 +52,18 @@ impl<'a> Coded<'a> {
         }
     }
 
+    /// Whether the number is that of an entry that has another reference id. Any other text is a name.
+    /// Devices and attributes have names of their vendors, so there only the reference id of another entry
+    /// contradicts.
     pub(super) fn contradiction<T: Entry>(self, index: &'static Index<T>) -> bool {
-        let number = index.by_number(self.code).filter(|entry| !entry.is_called(self.name));
-        number.is_some() && index.by_reference(self.name).is_some()
+        let is_reference = ["MDC_", "MDCX_"].iter().any(|prefix| self.name.starts_with(prefix));
+        index.by_number(self.code).is_some_and(|entry| {
+            let is_measured_or_event = entry.number() >= MEASURED_AND_EVENTS;
+            !entry.is_called(self.name)
+                && ((is_reference && is_measured_or_event) || index.by_reference(self.name).is_some())
+        })
     }
 }
+
+/// The first number after the partition of devices and attributes.
+const MEASURED_AND_EVENTS: u32 = 2 << 16;

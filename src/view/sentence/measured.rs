@@ -5,17 +5,16 @@ use super::plain_number::{numbers, range, single};
 use crate::hl7::Field;
 use crate::pcd::nomenclature::{Coded, UnitAgreement, find_unit, unit_agreement};
 use crate::pcd::{Alert, Observation};
-use crate::view::known_patient::KnownPatient;
 use crate::view::standing::Standing;
 
 /// The measured value with its unit and limits, or the source of an alert without one. `is_named`: the event
 /// has the name of either already.
-pub(super) fn measured(alert: &Alert<'_>, is_named: bool, known: &KnownPatient) -> Option<String> {
+pub(super) fn measured(alert: &Alert<'_>, is_named: bool) -> Option<String> {
     let is_value = |measured: &Observation<'_>| alert.measured_term().is_none() || !is_attribute(measured);
-    let Some(measured) = alert.measured.filter(is_value) else { return source(alert, is_named, known) };
+    let Some(measured) = alert.measured.filter(is_value) else { return source(alert, is_named) };
     let mut parts = Vec::new();
     if !is_named {
-        let name = alert.measured_term().and_then(|term| name(term, known));
+        let name = alert.measured_term().and_then(|term| name(term, "term"));
         parts.push(name.unwrap_or_else(|| "value".to_owned()));
     }
     let standing = Standing::of(&measured);
@@ -31,19 +30,22 @@ pub(super) fn measured(alert: &Alert<'_>, is_named: bool, known: &KnownPatient) 
         _ => {
             parts.push(value(&measured));
             parts.extend(standing.mark().map(|mark| format!("({mark})")));
+            let others: Vec<_> = alert.stated(Some(measured)).skip(1).take(MAX_OTHERS).collect();
+            let others: Vec<_> = others.iter().map(value).collect();
+            parts.extend((!others.is_empty()).then(|| format!("(also stated: {})", others.join(", "))));
         }
     }
     parts.extend(limits(measured.range()).map(|limits| format!("({limits})")));
     Some(parts.join(" "))
 }
 
-fn source(alert: &Alert<'_>, is_named: bool, known: &KnownPatient) -> Option<String> {
+fn source(alert: &Alert<'_>, is_named: bool) -> Option<String> {
     let source = alert.source?;
     let standing = Standing::of(&source);
     if standing.is_void() {
         return standing.mark().map(|reason| format!("source {reason}"));
     }
-    let name = name(source.value(), known).filter(|_| !is_named)?;
+    let name = name(source.value(), "term").filter(|_| !is_named)?;
     Some(match standing.mark() {
         Some(doubt) => format!("source {name} ({doubt})"),
         None => format!("source {name}"),
@@ -94,3 +96,6 @@ fn limits(field: Field<'_>) -> Option<String> {
         None => "limits not shown: no numbers".to_owned(),
     })
 }
+
+/// Further values that the sentence has.
+const MAX_OTHERS: usize = 3;

@@ -1,9 +1,9 @@
 //! An alert in one sentence, as a nurse would report it.
 //!
-//! The sentence has no free text of the message, because that may name the patient: it has plain names of
-//! terms, reference ids, numbers, and words of tables. What has no valid value (withdrawn, not obtained,
-//! invalid; [`Standing`]) counts for nothing, and the sentence says so; it also says where a value, its
-//! limits, the phase, the state or the priority is missing.
+//! The sentence has no text of the message, because that may name the patient, or say what is not so: it has
+//! plain names and reference ids of the tables, numbers, and words of tables. What has no valid value
+//! (withdrawn, not obtained, invalid; [`Standing`]) counts for nothing, and the sentence says so; it also
+//! says where a value, its limits, the phase, the state or the priority is missing.
 
 mod measured;
 mod name;
@@ -14,23 +14,23 @@ use self::measured::measured;
 use self::name::{in_mdc, name, number};
 use self::words::{ABNORMALITIES, KINDS, PRIORITIES, valid, word};
 pub(super) use self::words::{INACTIVATIONS, PHASES, STATES, Stated, meaning};
-use super::known_patient::KnownPatient;
 use super::standing::Standing;
-use crate::hl7::Header;
+use crate::hl7::{Field, Header};
 use crate::pcd::{Alert, Observation};
 
 /// The alert, as `HR high, 165 /min (limits 50–120), high priority, physiological, start, audio on`.
-pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>, known: &KnownPatient) -> String {
-    let (event, names_measured) = event(alert, known);
+pub(super) fn sentence(alert: &Alert<'_>, header: &Header<'_>) -> String {
+    let (event, names_measured) = event(alert);
     let mut parts = vec![event];
-    parts.extend(measured(alert, names_measured, known));
+    parts.extend(measured(alert, names_measured));
     parts.push(priority(alert).map_or("priority not stated".to_owned(), |stated| stated.named("priority")));
     parts.extend(kind(alert).map(|stated| stated.named("type")));
     parts.extend(course(alert));
     if alert.contradicts_itself {
         parts.push("a facet is stated twice, differently: see --tree".to_owned());
     }
-    if alert.has_further_events {
+    let is_repeated = |term: Field<'_>| term.repetitions().filter(|term| !term.is_empty()).count() > 1;
+    if alert.has_further_events || alert.event_term().is_some_and(is_repeated) {
         parts.push("and a further event: see --tree".to_owned());
     }
     let mut sentence = parts.join(", ");
@@ -53,17 +53,17 @@ pub(super) fn not_production(header: &Header<'_>) -> Option<&'static str> {
 
 /// The priority, in its facet or in OBX-8 of the event.
 pub(super) fn priority(alert: &Alert<'_>) -> Option<Stated> {
-    Stated::read(alert.priority, &flags(alert), PRIORITIES)
+    Stated::read(alert.stated(alert.priority), &flags(alert), PRIORITIES)
 }
 
 /// The type, in its facet or in OBX-8 of the event.
 pub(super) fn kind(alert: &Alert<'_>) -> Option<Stated> {
-    Stated::read(alert.kind, &flags(alert), KINDS)
+    Stated::read(alert.stated(alert.kind), &flags(alert), KINDS)
 }
 
 /// The event with what speaks against it, and whether it has the name of the measured value already.
-fn event(alert: &Alert<'_>, known: &KnownPatient) -> (String, bool) {
-    let (mut text, names_measured) = event_name(alert, known);
+fn event(alert: &Alert<'_>) -> (String, bool) {
+    let (mut text, names_measured) = event_name(alert);
     let standing = alert.event.map(|event| Standing::of(&event)).filter(|it| *it != Standing::WITHDRAWN);
     if let Some(mark) = standing.as_ref().and_then(Standing::mark) {
         text.push_str(&format!(" ({mark})"));
@@ -71,10 +71,10 @@ fn event(alert: &Alert<'_>, known: &KnownPatient) -> (String, bool) {
     (text, names_measured)
 }
 
-fn event_name(alert: &Alert<'_>, known: &KnownPatient) -> (String, bool) {
-    let subject = subject(alert, known);
+fn event_name(alert: &Alert<'_>) -> (String, bool) {
+    let subject = subject(alert);
     let (term, own) = (alert.event_term(), alert.event.map(|event| event.identifier()));
-    let name = |field| name(field, known);
+    let name = |field| name(field, "event");
     // That it is an alarm names no event: the number of a vendor says more.
     let named = term.and_then(name).or_else(|| number(term).is_none().then(|| own.and_then(name)).flatten());
     let flag = flags(alert).iter().find_map(|flag| word(flag, ABNORMALITIES));
@@ -98,19 +98,19 @@ fn unnamed(number: &str) -> String {
 }
 
 /// What the alert is about: the measured term, or its source.
-fn subject(alert: &Alert<'_>, known: &KnownPatient) -> Option<String> {
-    let measured = alert.measured_term().and_then(|term| name(term, known));
-    measured.or_else(|| name(valid(alert.source)?.value(), known))
+fn subject(alert: &Alert<'_>) -> Option<String> {
+    let measured = alert.measured_term().and_then(|term| name(term, "term"));
+    measured.or_else(|| name(valid(alert.source)?.value(), "term"))
 }
 
 /// Phase, state and signals.
 fn course(alert: &Alert<'_>) -> Vec<String> {
     let or_missing = |meaning: Option<String>, what| meaning.unwrap_or_else(|| format!("{what} not stated"));
-    let phase = or_missing(meaning(alert.phase, "phase", PHASES), "phase");
-    let state = or_missing(meaning(alert.state, "state", STATES), "state");
+    let phase = or_missing(meaning(alert.stated(alert.phase), "phase", PHASES), "phase");
+    let state = or_missing(meaning(alert.stated(alert.state), "state", STATES), "state");
     let has_ended = matches!(&*phase, "end" | "stop");
     let goes_on = state.starts_with("active") || state.starts_with("latched");
-    let signals = meaning(alert.inactivation, "state of the signals", INACTIVATIONS);
+    let signals = meaning(alert.stated(alert.inactivation), "state of the signals", INACTIVATIONS);
     // Nothing sounds after the end.
     let signals = signals.filter(|signals| signals != "audio on" || !has_ended || goes_on);
     // An active alert is the usual one, until it ends.

@@ -2,25 +2,27 @@
 
 use crate::hl7::Field;
 use crate::pcd::nomenclature::{Coded, contradicts_itself, find_term, plain_term};
-use crate::view::known_patient::KnownPatient;
 
-/// The plain name of a term; `None` for a text that is no term.
+/// The name of a term in words of the tables; `None` for what the tables do not have. `what` it is stands
+/// before a number: `event`.
 ///
-/// Only a term that the nomenclature has, with the number and the reference id that belong together, has a
-/// plain name. Another reference id stays as it came, with its number; it may be any text, so the patient is
-/// hidden in it.
-pub(super) fn name(field: Field<'_>, known: &KnownPatient) -> Option<String> {
+/// Only a number and a reference id that belong together have a plain name. No text of the sender is in it: a
+/// reference id that the tables do not have may say anything, also the name of the patient.
+pub(super) fn name(field: Field<'_>, what: &str) -> Option<String> {
     [1, 4].into_iter().find_map(|first| {
         let term = Coded::of(field, first);
         let has_number = is_number(term.code.as_bytes());
-        let number = Coded { name: "", system: "MDC", ..term };
-        let belongs = !has_number || find_term(number).is_some();
-        if belongs && find_term(term).is_some() && !contradicts_itself(term) {
+        let has_known_number = has_number && in_mdc(term.code).is_some();
+        let reference = [term.name, term.code].into_iter().find(|text| is_known_reference(text));
+        if contradicts_itself(term) {
+            let reference = reference.map(|reference| format!(" {reference}")).unwrap_or_default();
+            return Some(format!("{what} {} (contradicts its reference id{reference})", term.code));
+        }
+        if (has_known_number || !has_number) && find_term(term).is_some() {
             return Some(plain_term(term).to_string());
         }
-        let reference = [term.name, term.code].into_iter().find(|text| is_reference(text))?;
-        let shown = known.hide(reference.to_owned());
-        Some(if has_number { format!("{shown} ({})", term.code) } else { shown })
+        let reference = reference?;
+        Some(if has_number { format!("{reference} ({})", term.code) } else { reference.to_owned() })
     })
 }
 
@@ -30,10 +32,9 @@ pub(super) fn in_mdc(number: &str) -> Option<String> {
     find_term(term).map(|_| plain_term(term).to_string())
 }
 
-/// Whether a text is a reference id of the nomenclature, or of a vendor's extension of it.
-fn is_reference(text: &str) -> bool {
-    let letters = |text: &str| text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
-    ["MDC_", "MDCX_"].iter().any(|prefix| text.strip_prefix(prefix).is_some_and(letters)) && text.len() <= 64
+/// Whether a text is a reference id of the tables.
+fn is_known_reference(text: &str) -> bool {
+    text.starts_with("MDC_") && find_term(Coded { code: "", name: text, system: "MDC" }).is_some()
 }
 
 /// The number of a term, where it has one.

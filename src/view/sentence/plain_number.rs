@@ -1,7 +1,7 @@
 //! Numbers of a message that stand in the sentence.
 //!
-//! What is not one plain number of its type never becomes one: components are never joined, and nothing inside
-//! a number is skipped. A person would believe the number that results.
+//! What is not one plain number of its type never becomes one: components are never joined, and nothing
+//! inside a number is skipped. A person would believe the number that results.
 
 use crate::hl7::Repetition;
 use crate::pcd::Observation;

@@ -7,8 +7,7 @@ fn sentences(observations: &str) -> Vec<String> {
         OBR|1||E1|196616^MDC_EVT_ALARM^MDC\r{observations}"
     );
     let message = Message::parse(text.as_bytes()).unwrap();
-    let known = KnownPatient::of(&message, message.text_encoding());
-    Alert::all_of(&message).iter().map(|alert| sentence(alert, &message.header(), &known)).collect()
+    Alert::all_of(&message).iter().map(|alert| sentence(alert, &message.header())).collect()
 }
 
 fn facets(phase: &str, state: &str, inactivation: &str) -> String {
@@ -69,7 +68,7 @@ fn a_sentence_has_no_free_text() {
         ),
         (
             "OBX|1|CWE|0^MDCX_DOCUMENTATION_ERROR^MDC|1.1.1.1.1|SECRET",
-            "MDCX_DOCUMENTATION_ERROR, priority not stated, start, audio on",
+            "alarm, priority not stated, start, audio on",
         ),
         (
             "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\rOBX|2|NM|68063^MDC_ATTR_PT_WEIGHT^MDC|1.1.1.1.2|81",
@@ -156,7 +155,7 @@ fn a_value_that_is_not_sure_or_not_there_is_named_so() {
     }
 }
 
-/// Nobody sent the number that joined components make.
+/// The device sent no such number as joined components make.
 #[test]
 fn what_is_not_one_plain_number_of_its_type_becomes_no_number() {
     for (kind, sent, value) in [
@@ -243,10 +242,22 @@ fn after_the_end_nothing_sounds_unless_the_condition_goes_on() {
 }
 
 #[test]
-fn a_number_and_a_reference_id_of_different_terms_are_shown_both() {
+fn a_number_with_another_reference_id_is_a_contradiction_and_no_text_of_the_sender() {
     let event =
         |term: &str| sentences(&format!("OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|{term}")).remove(0);
-    assert!(event("199696^MDC_EVT_ECG_ASYSTOLE^MDC").starts_with("MDC_EVT_ECG_ASYSTOLE (199696),"));
+    for (term, known) in [
+        ("199696^MDC_EVT_ECG_TACHY^MDC", " MDC_EVT_ECG_TACHY"),
+        ("196648^MDC_EVT_LOW_PRIORITY_ENDED_CONDITION_OVER^MDC", ""),
+        ("196648^MDC_EVT_TEST_NOT_CLINICAL_NO_ACTION^MDC", ""),
+        ("196648^MDC_EVT_MRN_4711_MUSTER_MAX_19900101^MDC", ""),
+        ("196648^MDCX_SECRET^MDC", ""),
+    ] {
+        let number = term.split('^').next().unwrap();
+        let expected = format!("event {number} (contradicts its reference id{known}), ");
+        assert!(event(term).starts_with(&expected), "{term}: {}", event(term));
+    }
+    let measured = changed("147842^MDC_ECG_HEART_RATE", "147842^MDC_SPO2");
+    assert!(measured.starts_with("term 147842 (contradicts its reference id) high, 165 /min"), "{measured}");
     assert!(event("0^MDC_EVT_BATT_LO^MDC").starts_with("Battery low,"), "{}", event("0^MDC_EVT_BATT_LO^MDC"));
 }
 
@@ -259,7 +270,7 @@ fn a_message_for_training_or_debugging_is_marked() {
             OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x\r"
         );
         let message = Message::parse(text.as_bytes()).unwrap();
-        sentence(&Alert::all_of(&message)[0], &message.header(), &KnownPatient::default())
+        sentence(&Alert::all_of(&message)[0], &message.header())
     };
     assert!(of("P").starts_with("value low"));
     assert!(of("T").starts_with("NOT CLINICAL (training, MSH-11): value low"));
@@ -355,7 +366,12 @@ fn what_the_message_does_not_state_or_states_in_other_words_is_named() {
     let unnamed = changed("147842^MDC_ECG_HEART_RATE^MDC", "7^SECRET^L");
     assert!(unnamed.starts_with("value high, value 165 /min (limits"), "{unnamed}");
     let twice = changed("OBX|8|", "OBX|7|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.1.1.3|end||||||F\rOBX|8|");
-    assert!(twice.ends_with("start, audio on, a facet is stated twice, differently: see --tree"), "{twice}");
+    assert!(
+        twice.ends_with(
+            "start (also stated: end), audio on, a facet is stated twice, differently: see --tree"
+        ),
+        "{twice}"
+    );
 }
 
 /// 3.4 and B.8.4: none of several events vanishes, whatever their places are.
@@ -408,12 +424,97 @@ fn only_a_term_that_the_nomenclature_has_gets_a_plain_name() {
     let event =
         |term: &str| sentences(&format!("OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|{term}")).remove(0);
     for (term, name) in [
-        ("69837^MDC_TODO^MDC", "MDC_TODO (69837)"),
-        ("258047^MDC_EVT_ACTIVE^MDC", "MDC_EVT_ACTIVE (258047)"),
-        ("196806^MDC_EVT_NO_SUCH_EVENT^MDC", "MDC_EVT_NO_SUCH_EVENT (196806)"),
-        // The name of the patient.
-        ("0^MDCX_SECRET^MDC", "MDCX_[patient]"),
+        ("999999^MDC_EVT_ECG_TACHY^MDC", "MDC_EVT_ECG_TACHY (999999)"),
+        ("999999^MDC_EVT_NO_SUCH_EVENT^MDC", "event 999999"),
+        ("0^MDC_EVT_PATIENT_MUSTER^MDC", "alarm"),
+        ("0^MDCX_SECRET^MDC", "alarm"),
     ] {
         assert!(event(term).starts_with(&format!("{name},")), "{term}: {}", event(term));
     }
+}
+
+/// `changed` with further observations at its end.
+fn with(more: &[&str]) -> String {
+    let more: String = more.iter().map(|more| format!("{more}\r")).collect();
+    changed("|enabled||||||F\r", &format!("|enabled||||||F\r{more}"))
+}
+
+#[test]
+fn of_several_statements_of_a_facet_the_most_dangerous_is_shown_and_the_others_too() {
+    let facet =
+        |term: &str, value: &str, status: &str| format!("OBX|20|ST|{term}|1.1.1.1.8|{value}||||||{status}");
+    for (term, value, shown) in [
+        ("68484^MDC_ATTR_ALARM_PRIORITY", "PL", "high priority (also stated: low)"),
+        ("68481^MDC_ATTR_EVENT_PHASE", "end", "start (also stated: end)"),
+        ("68481^MDC_ATTR_EVENT_PHASE", "escalate", "escalated (also stated: start)"),
+        ("68481^MDC_ATTR_EVENT_PHASE", "SECRET", "start and another that is unknown"),
+        ("68482^MDC_ATTR_ALARM_STATE", "inactive", "active (also stated: condition over)"),
+        ("68483^MDC_ATTR_ALARM_INACTIVATION_STATE", "audio-off", "audio off (also stated: audio on)"),
+        ("68483^MDC_ATTR_ALARM_INACTIVATION_STATE", "SECRET", "audio on and another that is unknown"),
+    ] {
+        let found = with(&[&facet(term, value, "F")]);
+        assert!(found.contains(&format!(", {shown},")) || found.ends_with(shown), "{value}: {found}");
+        let withdrawn = with(&[&facet(term, value, "W")]);
+        assert_eq!(withdrawn, with(&[]), "what is withdrawn says nothing");
+    }
+    let low = facet("68484^MDC_ATTR_ALARM_PRIORITY", "PL", "F");
+    let high = low.replace("|PL|", "|PH|");
+    for both in [[&*low, &*high], [&*high, &*low]] {
+        assert!(with(&both).contains(", high priority (also stated: low), "));
+    }
+    assert!(changed("|start|", "|start~end|").contains(", start (also stated: end), "));
+    assert!(changed("|active|", "|inactive~active|").contains(", active (also stated: condition over), "));
+    let over = changed("|active|", "|SECRET|");
+    assert!(over.contains("start, state unknown, audio on"), "{over}");
+    for sent in ["disabled", "audio off", "audio_off"] {
+        assert!(changed("|enabled|", &format!("|{sent}|")).ends_with("state of the signals unknown"));
+    }
+    let priority = with(&[&facet("68484^MDC_ATTR_ALARM_PRIORITY", "PL~SECRET", "F")]);
+    assert!(priority.contains(", high priority (also stated: low, another that is unknown), "), "{priority}");
+}
+
+#[test]
+fn what_is_sent_again_after_it_was_withdrawn_counts() {
+    let phase = changed(
+        "|start||||||F\r",
+        "|end||||||W\rOBX|20|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.1.1.1.3|start||||||F\r",
+    );
+    assert!(phase.ends_with("physiological, start, audio on"), "{phase}");
+    let value = |status: &str, next: &str| {
+        let second = format!(
+            "50-120||||{status}\rOBX|4|NM|147842^MDC_ECG_HEART_RATE^MDC|1.1.1.1.2|200\
+            |264864^MDC_DIM_BEAT_PER_MIN^MDC|50-120||||{next}"
+        );
+        changed("50-120||||F", &second)
+    };
+    assert!(value("W", "C").starts_with("HR high, 200 /min (corrected) (limits"), "{}", value("W", "C"));
+    assert!(value("F", "W").starts_with("HR high, 165 /min (limits"));
+    let corrected = value("F", "C");
+    assert!(corrected.starts_with("HR high, 200 /min (corrected) (also stated: 165 /min) ("), "{corrected}");
+    assert!(value("F", "F").starts_with("HR high, 165 /min (also stated: 200 /min) (limits"));
+}
+
+#[test]
+fn a_live_event_wins_over_a_withdrawn_one() {
+    let event = |term: &str, status: &str| {
+        format!("OBX|1|CWE|196616^MDC_EVT_ALARM^MDC|1.1.1.1.1|{term}^MDC|||PM|||{status}\r")
+    };
+    let [high, low] = ["196648^MDC_EVT_HI", "196670^MDC_EVT_LO"];
+    let course = facets("start", "active", "enabled");
+    for [first, second, third] in [
+        [&*event(high, "W"), &*course, &*event(low, "F")],
+        [&*event(high, "W"), &*event(low, "F"), &*course],
+        [&*event(low, "F"), &*event(high, "D"), &*course],
+        [&*event(low, "F"), &*course, &*event(high, "D")],
+    ] {
+        let found = sentences(&format!("{first}{second}{third}"));
+        let expected = "value low, medium priority, start, audio on, and a further event: see --tree";
+        assert_eq!(found, [expected]);
+    }
+    let again = sentences(&format!("{}{}{course}", event(low, "W"), event(low, "F")));
+    assert_eq!(again, ["value low, medium priority, start, audio on"]);
+    let withdrawn = sentences(&format!("{}{course}", event(low, "W")));
+    assert!(withdrawn[0].starts_with("WITHDRAWN by the sender: value low"), "{withdrawn:?}");
+    let both = sentences(&format!("{}{course}", event("196648^MDC_EVT_HI^MDC~196670^MDC_EVT_LO", "F")));
+    assert!(both[0].ends_with("and a further event: see --tree"), "{both:?}");
 }

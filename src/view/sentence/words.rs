@@ -19,30 +19,33 @@ pub(in crate::view) struct Stated {
 }
 
 impl Stated {
-    /// What a facet and the flags of the event say; `None` when they say nothing. The table begins with the
-    /// most severe word.
-    pub(super) fn read(
-        facet: Option<Observation<'_>>,
+    /// What the statements of a facet and the flags of the event say; `None` when they say nothing. The table
+    /// begins with the most severe word.
+    pub(super) fn read<'m>(
+        facets: impl Iterator<Item = Observation<'m>>,
         flags: &[&[u8]],
         table: &'static [(&str, &'static str)],
     ) -> Option<Self> {
-        let standing = facet.map(|facet| Standing::of(&facet));
+        let mut facets: Vec<_> = facets.collect();
+        let standing = facets.first().map(Standing::of);
         let mark = standing.as_ref().and_then(Standing::mark).map(str::to_owned);
-        let is_void = standing.as_ref().is_some_and(Standing::is_void);
-        let facet = facet.filter(|_| !is_void);
-        let of_facet = facet.map(|facet| words(facet, table)).unwrap_or_default();
-        let doubt = mark.clone().filter(|_| !of_facet.is_empty());
+        if standing.as_ref().is_some_and(Standing::is_void) {
+            facets.clear();
+        }
+        let of_facets: Vec<_> = facets.iter().flat_map(|facet| words(*facet, table)).collect();
+        let doubt = mark.clone().filter(|_| !of_facets.is_empty());
+        let has_unknown = of_facets.len() < count(&facets);
         let of_flags = flags.iter().filter_map(|flag| word(flag, table));
-        let found: Vec<_> = of_facet.into_iter().chain(of_flags).collect();
-        let mut in_order: Vec<_> =
-            table.iter().map(|(_, word)| *word).filter(|word| found.contains(word)).collect();
+        let found: Vec<_> = of_facets.into_iter().chain(of_flags).collect();
+        let mut in_order = ranked(&found, table);
         if !in_order.is_empty() {
             let word = in_order.remove(0);
+            in_order.extend(has_unknown.then_some("another that is unknown"));
             return Some(Self { word, others: in_order, reason: String::new(), doubt });
         }
-        let reason = match facet.map(|facet| facet.value()) {
+        let reason = match facets.first().map(|facet| facet.value()) {
             None => mark?,
-            Some(value) if value.is_empty() => return None,
+            Some(_) if count(&facets) == 0 => return None,
             Some(value) => unknown(value.trimmed()),
         };
         Some(Self { word: "", others: Vec::new(), reason, doubt: None })
@@ -77,33 +80,60 @@ fn unknown(value: &[u8]) -> String {
     if number.is_empty() { "unknown".to_owned() } else { format!("{number} (unknown)") }
 }
 
-/// What a facet says in words of its table; `None` without the facet or its value.
-pub(in crate::view) fn meaning(
-    facet: Option<Observation<'_>>,
+/// What the statements of a facet say in words of its table; `None` without the facet or its value. Of
+/// several words it is the one that the table has first, and `also stated` with the others.
+pub(in crate::view) fn meaning<'m>(
+    facets: impl IntoIterator<Item = Observation<'m>>,
     what: &str,
     table: &'static [(&str, &'static str)],
 ) -> Option<String> {
-    let facet = facet?;
-    let standing = Standing::of(&facet);
-    if let Standing::Void(reason) = standing {
+    let facets: Vec<_> = facets.into_iter().collect();
+    if let Standing::Void(reason) = Standing::of(facets.first()?) {
         return Some(format!("{what} {reason}"));
     }
-    let value = facet.value();
-    if value.is_empty() {
+    let count = count(&facets);
+    if count == 0 {
         return None;
     }
-    let known = words(facet, table);
-    let count = value.repetitions().filter(|value| !value.is_empty()).count();
-    let mut text = known.join(" and ");
-    if known.is_empty() {
+    let found: Vec<_> = facets.iter().flat_map(|facet| words(*facet, table)).collect();
+    let known = ranked(&found, table);
+    let may_be_together = |word: &&str| TOGETHER.contains(word);
+    let is_together = known.first().is_some_and(may_be_together);
+    let (mut shown, mut others): (Vec<_>, Vec<_>) =
+        known.into_iter().partition(|word| is_together && may_be_together(word));
+    if shown.is_empty() && !others.is_empty() {
+        shown.push(others.remove(0));
+    }
+    let mut text = shown.join(" and ");
+    if !others.is_empty() {
+        text.push_str(&format!(" (also stated: {})", others.join(", ")));
+    }
+    if found.is_empty() {
         text = format!("{what} unknown");
-    } else if known.len() < count {
+    } else if found.len() < count {
         text.push_str(" and another that is unknown");
     }
-    if let Some(doubt) = standing.mark() {
-        text.push_str(&format!(" ({doubt})"));
+    let mut doubts: Vec<_> =
+        facets.iter().filter_map(|facet| Standing::of(facet).mark().map(str::to_owned)).collect();
+    doubts.dedup();
+    if !doubts.is_empty() {
+        text.push_str(&format!(" ({})", doubts.join(", ")));
     }
     Some(text)
+}
+
+/// How many values the statements of a facet have.
+fn count(facets: &[Observation<'_>]) -> usize {
+    let values = facets.iter().flat_map(|facet| facet.value().repetitions());
+    values.filter(|value| !value.is_empty()).count()
+}
+
+/// The words of a table that are there, in its order, each once.
+fn ranked(found: &[&'static str], table: &'static [(&str, &'static str)]) -> Vec<&'static str> {
+    let mut words: Vec<&str> =
+        table.iter().map(|(_, word)| *word).filter(|word| found.contains(word)).collect();
+    words.dedup();
+    words
 }
 
 /// The facet, unless it has no valid value.
@@ -134,37 +164,42 @@ pub(super) const KINDS: &[(&str, &str)] = &[("SP", "physiological"), ("ST", "tec
 pub(super) const ABNORMALITIES: &[(&str, &str)] =
     &[("H", "high"), ("HH", "high"), ("L", "low"), ("LL", "low")];
 
-/// Table B.8.5-4.
+/// Table B.8.5-4, what asks for most attention first.
 pub(in crate::view) const PHASES: &[(&str, &str)] = &[
-    ("tpoint", "single event"),
+    ("escalate", "escalated"),
     ("start", "start"),
     ("start_only", "start (no end follows)"),
-    ("continue", "continues"),
-    ("end", "end"),
+    ("tpoint", "single event"),
     ("present", "present"),
+    ("continue", "continues"),
     ("update", "update"),
-    ("escalate", "escalated"),
     ("deescalate", "de-escalated"),
     ("de-escalate", "de-escalated"),
-    ("stop", "stop"),
-    ("reset", "reset"),
-    ("inactivate", "inactivated"),
     ("acknowledged", "acknowledged"),
+    ("inactivate", "inactivated"),
+    ("reset", "reset"),
+    ("stop", "stop"),
+    ("end", "end"),
 ];
 
+/// The same order.
 pub(in crate::view) const STATES: &[(&str, &str)] = &[
     ("active", "active"),
-    ("inactive", "condition over"),
     ("latched", "latched"),
     ("off", "alarm not enabled"),
+    ("inactive", "condition over"),
 ];
 
+/// The more is silent, the earlier.
 pub(in crate::view) const INACTIVATIONS: &[(&str, &str)] = &[
-    ("enabled", "audio on"),
-    ("audio-paused", "audio paused"),
+    ("alarm-off", "alarm off"),
     ("audio-off", "audio off"),
     ("alarm-paused", "alarm paused"),
-    ("alarm-off", "alarm off"),
+    ("audio-paused", "audio paused"),
     ("alert-acknowledged", "acknowledged"),
     ("acknowledged", "acknowledged"),
+    ("enabled", "audio on"),
 ];
+
+/// States of the signals that do not contradict each other.
+const TOGETHER: [&str; 5] = ["alarm off", "audio off", "alarm paused", "audio paused", "acknowledged"];
