@@ -133,4 +133,6 @@ fn flags<'m>(alert: &Alert<'m>) -> Vec<&'m [u8]> {
 const MODES: &[(&str, &str)] = &[("T", "training"), ("D", "debugging")];
 
 #[cfg(test)]
+mod several_tests;
+#[cfg(test)]
 mod tests;
