@@ -64,7 +64,8 @@ impl DistinguishedName {
     #[must_use]
     pub fn read(der: &[u8]) -> Option<Self> {
         let (rest, name) = X509Name::from_der(der).ok()?;
-        rest.is_empty().then(|| Self::from_parsed(&name))
+        // x509-parser takes a SEQUENCE in primitive encoding too, and shifts what it holds.
+        (rest.is_empty() && name.as_raw() == der).then(|| Self::from_parsed(&name))
     }
 
     /// The name in DER.
@@ -224,6 +225,14 @@ mod tests {
     const BMP: u8 = 0x1e;
 
     // A8
+    /// Found by the fuzz target `certificate`.
+    #[test]
+    fn bytes_that_are_no_name_are_not_read_as_another_one() {
+        assert!(DistinguishedName::read(&[0x30, 0x00]).is_some());
+        assert!(DistinguishedName::read(&[0x10, 0x01, 0x0d]).is_none());
+        assert!(DistinguishedName::read(&[0x30, 0x00, 0x00]).is_none());
+    }
+
     #[test]
     fn exactly_one_common_name_identifies_the_device() {
         let one = name(&[(10, UTF8, b"Ward 3"), (3, UTF8, "Gerät-7".as_bytes())]);

@@ -8,7 +8,7 @@ mod cost;
 
 use libfuzzer_sys::fuzz_target;
 use pcd_platform::hl7::{Field, Message, batch};
-use pcd_platform::liveness::heartbeat_interval;
+use pcd_platform::liveness::Heartbeat;
 use pcd_platform::pcd::{AlertReport, Claim, Containment, Transaction, profile};
 
 fuzz_target!(|bytes: &[u8]| cost::bounded(bytes.len(), || read(bytes)));
@@ -52,5 +52,5 @@ fn read(bytes: &[u8]) {
     for report in AlertReport::all_of(&message) {
         let _ = report.key.filler.to_string();
     }
-    let _ = heartbeat_interval(&message);
+    let _ = Heartbeat::find(&message);
 }
