@@ -97,7 +97,7 @@ fn a_message_of_a_thousand_segments_costs_as_many_allocations_as_one_of_four() {
     assert!(large.len() > 100_000);
     let few = allocations(&small);
     assert_eq!(allocations(&large), few);
-    // The segments, the claims with their identities, the names in every other component that could be a Common
-    // Name, the acknowledgement; a number to notice when it grows.
+    // The segments, the claims with their identities, the names in every other component that could be a
+    // Common Name, the acknowledgement; a number to notice when it grows.
     assert!(few <= 40, "{few} allocations");
 }
