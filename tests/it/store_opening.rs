@@ -109,7 +109,7 @@ fn make_outdated(site: &Site) {
                 let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
                 let undo = "DROP TABLE unfit_certificate; ALTER TABLE outbox DROP COLUMN reason;
                     DROP TABLE envelope; DROP TABLE reconsidered; DROP INDEX message_rejection; DROP INDEX message_rejected_control_id;
-                    DROP TABLE confirmed_clock;
+                    DROP TABLE confirmed_clock; DROP INDEX outbox_answered;
                     ALTER TABLE outbox DROP COLUMN claimed_process;
                     ALTER TABLE device DROP COLUMN issuers; ALTER TABLE device DROP COLUMN silent_after;
                     ALTER TABLE device DROP COLUMN learn_until;
