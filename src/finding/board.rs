@@ -110,13 +110,13 @@ mod tests {
     #[test]
     fn the_most_severe_findings_come_first_and_every_code_is_counted() {
         let board = Board::default();
-        let pending = Finding::new(Code::ReloadPending, Subject::Platform, "changed");
-        board.replace(vec![pending, silent("A"), silent("B")], at(1));
+        let stopping = Finding::new(Code::ShuttingDown, Subject::Platform, "stops");
+        board.replace(vec![stopping, silent("A"), silent("B")], at(1));
         let severities: Vec<_> = board.findings().iter().map(|finding| finding.severity).collect();
         assert_eq!(severities, [Severity::Urgent, Severity::Urgent, Severity::Info]);
         assert_eq!(board.worst(), Some(Severity::Urgent));
         let counts = board.counts();
         assert_eq!(counts.len(), Code::ALL.len());
-        assert!(counts.contains(&(Code::DeviceSilent, 2)) && counts.contains(&(Code::DiskFilling, 0)));
+        assert!(counts.contains(&(Code::DeviceSilent, 2)) && counts.contains(&(Code::TaskFailed, 0)));
     }
 }
