@@ -32,6 +32,81 @@ pub struct Device {
     /// Until when identities that no other entry has are accepted from it. Once that has passed, it is
     /// enforced for good. `None`: it has not learnt yet.
     pub learns_until: Option<Timestamp>,
+    /// What people call it, and where it is.
+    pub about: About,
+}
+
+impl Device {
+    /// The active entry of a device, as it is without options.
+    #[must_use]
+    pub fn new(id: DeviceId) -> Self {
+        Self {
+            id,
+            kind: DeviceKind::Device,
+            status: DeviceStatus::Active,
+            acknowledge: AcknowledgeAs::AsAsked,
+            issuers: Vec::new(),
+            speaks_for: Vec::new(),
+            silent_after: None,
+            expected: false,
+            note: String::new(),
+            learns_until: None,
+            about: About::default(),
+        }
+    }
+
+    /// Its list, each entry as `--speaks-for` takes it.
+    #[must_use]
+    pub fn list_arguments(&self) -> Vec<String> {
+        self.speaks_for.iter().map(IdentityPattern::to_argument).collect()
+    }
+
+    /// One identity as `--speaks-for` takes it, whatever separators it contains.
+    #[must_use]
+    pub fn identity_argument(identity: String) -> String {
+        identity.parse().map_or(identity, |pattern: IdentityPattern| pattern.to_argument())
+    }
+}
+
+/// What people call a device, where it is and whose it is. Free texts of operators, each possibly empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct About {
+    /// What staff call it, such as `ICU-14`.
+    pub name: String,
+    /// Ward or location.
+    pub ward: String,
+    /// Manufacturer and model.
+    pub model: String,
+    /// The serial number on its label.
+    pub serial: String,
+    /// Who is responsible for it.
+    pub owner: String,
+}
+
+/// Such a text is too long, or has control characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a text about a device has at most {max} characters, and no control characters", max = About::MAX_CHARS)]
+pub struct AboutError;
+
+impl About {
+    /// Characters of each text.
+    pub const MAX_CHARS: usize = 128;
+
+    /// The texts with the names of their columns, in order.
+    #[must_use]
+    pub fn fields(&self) -> [(&'static str, &str); 5] {
+        let Self { name, ward, model, serial, owner } = self;
+        [("name", name), ("ward", ward), ("model", model), ("serial", serial), ("owner", owner)]
+    }
+
+    /// Checks one of the texts.
+    ///
+    /// # Errors
+    /// When it is too long, or has control characters.
+    pub fn parse(text: &str) -> Result<String, AboutError> {
+        let is_usable = text.chars().count() <= Self::MAX_CHARS && !text.chars().any(char::is_control);
+        if is_usable { Ok(text.trim().to_owned()) } else { Err(AboutError) }
+    }
 }
 
 /// What kind of component holds the certificate (specification 5.1).

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::lookalikes::Lookalikes;
 use super::{Device, DeviceStatus};
 use crate::model::{DeviceId, KeyHash, Refusal};
-use crate::pcd::{DeviceIdentity, IdentityPattern};
+use crate::pcd::{Claim, DeviceIdentity, IdentityPattern};
 
 /// The current device directory. A change replaces it as a whole.
 pub type DirectoryHandle = Arc<ArcSwap<Directory>>;
@@ -23,6 +24,10 @@ pub struct Directory {
     listed: HashMap<DeviceIdentity, Vec<DeviceId>>,
     /// The patterns for many identities, and the entry of each; `--any` is not here.
     wide: Vec<(DeviceId, IdentityPattern)>,
+    /// The Common Names by what they look like.
+    alike: Lookalikes,
+    /// The same of the listed identities.
+    listed_alike: Lookalikes,
 }
 
 impl Directory {
@@ -101,11 +106,31 @@ impl Directory {
     }
 
     /// That other entry.
-    pub(super) fn other_name(&self, id: &DeviceId, identity: &DeviceIdentity) -> Option<&DeviceId> {
+    fn other_name(&self, id: &DeviceId, identity: &DeviceIdentity) -> Option<&DeviceId> {
         let other =
             |identity: &DeviceIdentity| self.identities.get(identity)?.iter().find(|other| *other != id);
         let by_part = || identity.names().find_map(|name| other(&name));
         other(identity).or_else(|| if identity.is_eui64() { None } else { by_part() })
+    }
+
+    /// Another entry than `id` of which `identity` is the Common Name, or looks like it.
+    pub(super) fn other_name_or_alike(&self, id: &DeviceId, identity: &DeviceIdentity) -> Option<&DeviceId> {
+        self.other_name(id, identity).or_else(|| self.alike.find(identity, None, |other| other != id))
+    }
+
+    /// An entry that `counts` and has a Common Name which the claimed one looks like, or is for some reader.
+    pub(super) fn alike(&self, claim: &Claim, counts: impl Fn(&DeviceId) -> bool) -> Option<&DeviceId> {
+        self.alike.find_claimed(claim, counts)
+    }
+
+    /// Whether the Common Name of some entry looks like these bytes, by whatever character set they are read.
+    pub(super) fn has_alike_encoded(&self, encoded: &[u8]) -> bool {
+        self.alike.find_encoded(encoded, |_| true).is_some()
+    }
+
+    /// Another entry than `id` whose list has an identity that this one looks like.
+    pub(super) fn other_listing_alike(&self, id: &DeviceId, identity: &DeviceIdentity) -> Option<&DeviceId> {
+        self.listed_alike.find(identity, None, |other| other != id)
     }
 
     /// The entries whose list spells `identity`, or the same text without a type.
@@ -161,18 +186,21 @@ impl FromIterator<Device> for Directory {
                 identities.entry(identity).or_default().push(id.clone());
             }
         }
-        let mut listed: HashMap<_, Vec<_>> = HashMap::new();
+        let mut alike = Lookalikes::default();
+        devices.keys().for_each(|id| alike.add_name(id));
+        let (mut listed, mut listed_alike) = (HashMap::<_, Vec<_>>::new(), Lookalikes::default());
         let mut wide = Vec::new();
         for device in devices.values() {
             for pattern in &device.speaks_for {
                 if let Some(identity) = pattern.identity() {
                     listed.entry(identity.clone()).or_default().push(device.id.clone());
+                    listed_alike.add_identity(identity, &device.id);
                 } else if pattern.is_wide() {
                     wide.push((device.id.clone(), pattern.clone()));
                 }
             }
         }
-        Self { devices, identities, listed, wide }
+        Self { devices, identities, listed, wide, alike, listed_alike }
     }
 }
 
@@ -207,6 +235,7 @@ mod tests {
             expected: false,
             note: String::new(),
             learns_until: None,
+            about: crate::authz::About::default(),
         }
     }
 

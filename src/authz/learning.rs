@@ -11,14 +11,14 @@ use jiff::Timestamp;
 use super::rules::{self, Violation};
 use super::{Device, Directory};
 use crate::model::DeviceId;
-use crate::pcd::{Claims, DeviceIdentity};
+use crate::pcd::{Claims, DeviceIdentity, IdentityPattern, Skeleton};
 
 /// The entry of the directory that has an identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder<'d> {
-    /// It is the Common Name of this entry.
+    /// It is the Common Name of this entry, or looks like it.
     Name(&'d DeviceId),
-    /// The list of this entry has it.
+    /// The list of this entry has it, or one that it looks like.
     List(&'d DeviceId),
 }
 
@@ -71,11 +71,22 @@ impl Directory {
     /// identity.
     #[must_use]
     pub fn holder(&self, id: &DeviceId, identity: &DeviceIdentity) -> Option<Holder<'_>> {
-        self.other_name(id, identity).map(Holder::Name).or_else(|| {
-            let wide = self.wide().filter(|(_, pattern)| pattern.allows(identity)).map(|(other, _)| other);
-            self.listing(identity).chain(wide).find(|other| *other != id).map(Holder::List)
+        self.other_name_or_alike(id, identity).map(Holder::Name).or_else(|| {
+            let wide = self.wide().filter(|(_, pattern)| has_any_spelling(pattern, identity));
+            let wide = wide.map(|(other, _)| other);
+            let exact = self.listing(identity).chain(wide).find(|other| *other != id);
+            exact.or_else(|| self.other_listing_alike(id, identity)).map(Holder::List)
         })
     }
+}
+
+/// Whether a pattern has the identity, or an EUI-64 that it spells.
+fn has_any_spelling(pattern: &IdentityPattern, identity: &DeviceIdentity) -> bool {
+    let has = |skeleton: Skeleton<'_>| match skeleton {
+        Skeleton::Eui64 { number, .. } => pattern.allows(&DeviceIdentity::Eui64(number)),
+        Skeleton::Name(_) => false,
+    };
+    pattern.allows(identity) || identity.skeletons(None, has)
 }
 
 impl fmt::Display for Unlearnable<'_> {
@@ -93,8 +104,8 @@ impl fmt::Display for Unlearnable<'_> {
 impl fmt::Display for Holder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Name(id) => write!(f, "it is device {id} of the directory"),
-            Self::List(id) => write!(f, "device {id} speaks for it"),
+            Self::Name(id) => write!(f, "it is device {id} of the directory, or looks like it"),
+            Self::List(id) => write!(f, "device {id} speaks for it, or for one that looks like it"),
         }
     }
 }
@@ -115,7 +126,8 @@ mod tests {
             ..gateway(id)
         };
         let learner = Device { learns_until: until, ..entry("GW", &[]) };
-        let others = [entry(OTHER, &[]), entry("PUMP-7", &[]), entry("UGW", &["*^mindray.com^DNS"])];
+        let list = ["*^mindray.com^DNS", "0009FBFFFF059399", "001221*"];
+        let others = [entry(OTHER, &[]), entry("PUMP-7", &[]), entry("UGW", &list)];
         (learner.clone(), others.into_iter().chain([learner]).collect())
     }
 
@@ -145,6 +157,11 @@ mod tests {
             "F1^^mindray.com.^DNS",
             "F1^^acme.example^DNS&x",
             "N*W",
+            // Plain, but another entry speaks for it, or has its name.
+            "EUI-64:0009FBFFFF059399",
+            "9FBFFFF059399",
+            "(PUMP-7)",
+            "EUI-64:001221FFFE000001",
             // CYRILLIC CAPITAL LETTER A
             "00\u{410}037EB2175780F",
             "00\u{410}037EB2175780F^^^EUI-64",

@@ -1,9 +1,12 @@
 //! The device directory, and the identities that a certificate may speak for.
 
+mod compared_names;
 mod device;
 mod directory;
 pub mod learning;
+mod lookalikes;
 pub mod rules;
 
-pub use device::{Device, DeviceKind, DeviceStatus, DeviceWordError};
+pub use compared_names::ComparedNames;
+pub use device::{About, AboutError, Device, DeviceKind, DeviceStatus, DeviceWordError};
 pub use directory::{Directory, DirectoryHandle, eui64};

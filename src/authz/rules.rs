@@ -2,6 +2,7 @@
 
 use super::{Device, Directory};
 use crate::hl7::Rejection;
+use crate::model::DeviceId;
 use crate::pcd::{Claim, Claims, DeviceIdentity, IdentityPattern};
 
 /// A message names a device that its certificate may not speak for.
@@ -27,8 +28,9 @@ pub fn check(device: &Device, directory: &Directory, claims: &Claims) -> Result<
 }
 
 /// The claims that the certificate may not make, in message order. A name counts where it is the Common Name
-/// of another device, MSH-3.2 also where the directory lists it. A pattern for many identities has none that
-/// is the name of another entry: the list has to spell it.
+/// of another device or looks like it ([`Skeleton`](crate::pcd::Skeleton)), MSH-3.2 also where the directory
+/// lists it. A pattern for many identities has none that is the name of another entry or looks like it: the
+/// list has to spell it.
 pub fn not_allowed<'c>(
     device: &Device,
     directory: &Directory,
@@ -36,8 +38,13 @@ pub fn not_allowed<'c>(
 ) -> impl Iterator<Item = &'c Claim> {
     let own = own_identity(device);
     let is_exact = directory.has_case_variant(&device.id);
-    let is_device = |claim: &&Claim| {
-        directory.names(&claim.identity) || claim.is_universal_id() && directory.lists(&claim.identity)
+    // Its list may spell the other device.
+    let is_foreign = |other: &DeviceId| *other != device.id && !spells(device, other);
+    let is_alike = move |claim: &Claim| directory.alike(claim, is_foreign).is_some();
+    let is_device = move |claim: &&Claim| {
+        directory.names(&claim.identity)
+            || claim.is_universal_id() && directory.lists(&claim.identity)
+            || is_alike(claim)
     };
     let names = claims.names.iter().filter(is_device);
     let all = claims.identities.iter().chain(&claims.hidden).chain(names);
@@ -45,7 +52,8 @@ pub fn not_allowed<'c>(
         let named = || claims.identities.iter().map(|claim| &claim.identity);
         let is_listed = |pattern: &IdentityPattern| {
             pattern.allows_beside(&claim.identity, named())
-                && !(pattern.is_wide() && directory.names_other(&device.id, &claim.identity))
+                && !(pattern.is_wide()
+                    && (directory.names_other(&device.id, &claim.identity) || is_alike(claim)))
         };
         let is_own = || own.as_ref().is_some_and(|own| is_same(own, &claim.identity));
         // Common Names are compared exactly: another device has the same name in another case.
@@ -61,6 +69,15 @@ pub fn not_allowed<'c>(
 pub fn may_speak_for(device: &Device, identity: &DeviceIdentity) -> bool {
     own_identity(device).is_some_and(|own| is_same(&own, identity))
         || device.speaks_for.iter().any(|pattern| pattern.allows(identity))
+}
+
+/// Whether the list of a device has the name of another one, not only by a pattern.
+fn spells(device: &Device, other: &DeviceId) -> bool {
+    let identity = DeviceIdentity::new(other.as_str(), "");
+    let has = |pattern: &IdentityPattern| {
+        !pattern.is_wide() && identity.as_ref().is_some_and(|identity| pattern.allows(identity))
+    };
+    device.speaks_for.iter().any(has)
 }
 
 fn own_identity(device: &Device) -> Option<DeviceIdentity> {
@@ -100,6 +117,7 @@ mod tests {
             expected: false,
             note: String::new(),
             learns_until: None,
+            about: crate::authz::About::default(),
         };
         let claims = Claims::read(&message, Transaction::of(&message), 8);
         let listed = ["PUMP-9", "1.2.9^ISO"].map(|text| text.parse().unwrap()).to_vec();
@@ -190,6 +208,21 @@ mod tests {
         assert_eq!(check_message(own, &[own], "A^00A037EB2175780F\r0001", ""), Err("MSH[1]-3.2".to_owned()));
     }
 
+    // Readers of lines break them at more than a carriage return (Python's splitlines, Java's Scanner).
+    #[test]
+    fn an_observation_behind_any_line_break_counts() {
+        let own = "00A037EB2175780F";
+        let breaks = [
+            "\n", "\u{B}", "\u{C}", "\u{1C}", "\u{1D}", "\u{1E}", "\u{1F}", "\u{85}", "\u{2028}", "\u{2029}",
+        ];
+        for end in breaks {
+            let hidden = format!("NTE|1||a note{end}OBX|2|||||||||||||||||X^^{OTHER_EUI64}^EUI-64\r");
+            assert!(check_message(own, &[], "A", &hidden).is_err(), "{end:?}");
+            let text = format!("NTE|1||a note{end}of two lines\r");
+            assert_eq!(check_message(own, &[], "A", &text), Ok(()), "{end:?}");
+        }
+    }
+
     #[test]
     fn a_gateway_speaks_for_its_listed_devices() {
         let own = "GATEWAY^0000000000000001^EUI-64";
@@ -277,7 +310,8 @@ mod tests {
     fn a_violation_is_reported_without_the_identity() {
         let identity = DeviceIdentity::new("SECRET", "").unwrap();
         let location = crate::hl7::Location::component(*b"MSH", 1, 3, 2);
-        let claim = Claim { place: crate::pcd::Place::Filler, location, identity, written: None };
+        let claim =
+            Claim { place: crate::pcd::Place::Filler, location, identity, written: None, encoded: None };
         let violation = Violation { claim };
         assert!(!violation.to_string().contains("SECRET"));
         let rejection = Rejection::from(&violation);

@@ -14,6 +14,9 @@ pub(super) fn start_at_zero(metrics: &Metrics) {
     for code in refusals.clone().chain(SessionEnd::ALL.iter().map(|end| end.code())) {
         metrics.connections_total.with_label_values(&[code]);
     }
+    for end in SessionEnd::ALL {
+        metrics.operation.sessions_ended_total.with_label_values(&[end.code()]);
+    }
     for result in ["accepted", "resumed"] {
         metrics.handshakes_total.with_label_values(&[result, ""]);
     }
@@ -22,6 +25,9 @@ pub(super) fn start_at_zero(metrics: &Metrics) {
     }
     for reason in ["silent", "health-check"] {
         metrics.unrecorded_connections_total.with_label_values(&[reason]);
+    }
+    for command in ["relayed", "local"] {
+        metrics.proxy_headers_total.with_label_values(&[command]);
     }
     for reason in Rejection::codes().chain(["unexpected-acknowledgement"]) {
         metrics.rejections_total.with_label_values(&[reason]);

@@ -14,7 +14,7 @@ use super::settings::Settings;
 use crate::authz::{Device, Directory, DirectoryHandle};
 use crate::config::Config;
 use crate::mllp::{CR, Codec, FS, Frame, Received, VT};
-use crate::model::{Fingerprint, SessionId};
+use crate::model::{Fingerprint, PatientKey, SessionId};
 use crate::store::MessageRecord;
 
 /// Evaluates messages by a configuration and a directory.
@@ -22,6 +22,7 @@ use crate::store::MessageRecord;
 pub struct Evaluator {
     settings: Settings,
     directory: DirectoryHandle,
+    patient_key: PatientKey,
 }
 
 /// Of whom a message is taken to be.
@@ -49,11 +50,11 @@ pub struct Judgement {
 }
 
 impl Evaluator {
-    /// An evaluator by this configuration, for devices of this directory.
+    /// An evaluator by this configuration, for devices of this directory. `patient_key` is that of the store.
     #[must_use]
-    pub fn new(config: Config, directory: Directory) -> Self {
+    pub fn new(config: Config, directory: Directory, patient_key: PatientKey) -> Self {
         let settings = Settings::new(Arc::new(ArcSwap::from_pointee(config)));
-        Self { settings, directory: Arc::new(ArcSwap::from_pointee(directory)) }
+        Self { settings, directory: Arc::new(ArcSwap::from_pointee(directory)), patient_key }
     }
 
     /// Evaluates what a connection carries: frames, or the bytes of one message. Each message of a batch is
@@ -98,7 +99,7 @@ impl Evaluator {
     }
 
     fn decided(&self, inbound: &Inbound, part: &Part, now: Timestamp) -> Judgement {
-        Judgement::of(inbound.evaluate(part, &self.settings, now, |_| false))
+        Judgement::of(inbound.read(part, &self.settings, now).decide(|_| false))
     }
 
     fn inbound(&self, sender: &AssumedSender) -> Inbound {
@@ -109,7 +110,7 @@ impl Evaluator {
             fingerprint: *fingerprint,
             address: *address,
         };
-        Inbound::with_origin(origin, Arc::clone(&self.directory), Arc::default())
+        Inbound::with_origin(origin, Arc::clone(&self.directory), self.patient_key.clone(), Arc::default())
     }
 }
 

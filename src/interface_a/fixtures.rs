@@ -14,7 +14,7 @@ use crate::authz::DirectoryHandle;
 use crate::authz::{Device, DeviceKind, DeviceStatus, Directory};
 use crate::config::{Config, ConfigHandle, Overrides};
 use crate::hl7::AcknowledgeAs;
-use crate::model::{Clock, SessionId};
+use crate::model::{Clock, PatientKey, SessionId};
 use crate::tls::Peer;
 
 pub(super) const NAME: &str = "00A037FFFE000001";
@@ -75,6 +75,7 @@ pub(super) fn device() -> Device {
         expected: false,
         note: String::new(),
         learns_until: None,
+        about: crate::authz::About::default(),
         acknowledge: AcknowledgeAs::AsAsked,
     }
 }
@@ -104,7 +105,8 @@ pub(super) fn directory(devices: Vec<Device>) -> DirectoryHandle {
 /// A session of [`NAME`] that applies `config`.
 pub(super) fn session_with(config: ConfigHandle, pending_replies: PendingReplies, clock: &Clock) -> Session {
     let directory = directory(vec![device()]);
-    let context = Context { config, directory, pending_replies, share: Arc::default() };
+    let patient_key = PatientKey::new(b"key");
+    let context = Context { config, directory, pending_replies, patient_key, share: Arc::default() };
     Session::open(peer(), SessionId::at(clock.now()), context, now(clock))
 }
 

@@ -146,7 +146,7 @@ mod tests {
         let waiting = threads.run(async move {
             let _mark = mark;
             #[expect(clippy::disallowed_methods, reason = "the test blocks the thread on purpose")]
-            tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(300)));
+            tokio::task::block_in_place(|| std::thread::sleep(Duration::from_millis(1500)));
             tokio::time::sleep(Duration::from_millis(1)).await;
         });
         tokio::time::timeout(Duration::from_millis(100), waiting).await.unwrap_err();

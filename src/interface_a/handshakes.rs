@@ -5,20 +5,22 @@
 //! for a turn: first for one of its address, then for one of the platform. While the handshake waits for its
 //! peer, it holds no turn.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::address_shares::{AddressShares, Membership, ShareLimits};
 use super::handshake_threads::HandshakeThreads;
+use super::proxy::{Arrivals, Origin, Unannounced};
 use super::turns::{Turns, Unfinished};
 use crate::config::{self, ConfigHandle};
 use crate::metrics::Metrics;
-use crate::model::{Clock, Refusal};
-use crate::tls::{Acceptor, HandshakeError, NewConnection, Secured};
+use crate::model::{Clock, FirstBytes, Refusal};
+use crate::tls::{Acceptor, HandshakeError, NewConnection, Secured, hello_facts};
 
 /// Performs the handshakes of Interface A.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub(super) struct Handshakes {
     threads: HandshakeThreads,
     turns: Turns,
     shares: Arc<AddressShares>,
+    arrivals: Arrivals,
     config: ConfigHandle,
     metrics: Metrics,
     clock: Clock,
@@ -41,6 +44,13 @@ pub(super) enum Outcome {
     Silent,
     /// The handshake threads have ended: the platform shuts down.
     Ended,
+}
+
+/// The ClientHello of a connection: when it has to be complete, and whether its first byte has come.
+#[derive(Debug, Clone, Copy)]
+struct Hello<'a> {
+    deadline: Instant,
+    has_sent: &'a AtomicBool,
 }
 
 /// Counts a connection whose handshake is not complete.
@@ -60,7 +70,13 @@ impl Handshakes {
         let threads = HandshakeThreads::new(settings.interface_a.max_handshakes)?;
         let turns = Turns::new(settings.interface_a.max_handshakes);
         let shares = Arc::new(AddressShares::new(settings.interface_a.handshakes_per_address));
-        Ok(Self { acceptor, threads, turns, shares, config, metrics, clock })
+        let arrivals = Arrivals {
+            shares: Arc::clone(&shares),
+            config: Arc::clone(&config),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+        };
+        Ok(Self { acceptor, threads, turns, shares, arrivals, config, metrics, clock })
     }
 
     /// Cancelled when the threads have ended.
@@ -73,17 +89,37 @@ impl Handshakes {
         self.shares.displace(self.clock.instant());
     }
 
-    /// Performs the handshake of a new connection. Dropping the future aborts it.
-    pub(super) async fn perform(&self, tcp: TcpStream, address: SocketAddr) -> Outcome {
+    /// Performs the handshake of a new connection, whose socket has the peer `address`, and says whose
+    /// connection it is. Dropping the future aborts it.
+    pub(super) async fn perform(&self, mut tcp: TcpStream, address: SocketAddr) -> (Origin, Outcome) {
         let _incomplete = Incomplete::new(&self.metrics);
-        let membership = match self.join(address.ip()) {
+        let deadline = self.hello_deadline();
+        let origin = if self.arrivals.is_balancer(address) {
+            match self.arrivals.receive(&mut tcp, address, deadline).await {
+                Ok(origin) => origin,
+                // As a rule it checks whether the port is open.
+                Err(Unannounced::Silent) => return (Origin { address, is_probe: true }, Outcome::Silent),
+                Err(Unannounced::Refused(refused)) => {
+                    return (Origin { address, is_probe: false }, Outcome::Refused(refused));
+                }
+            }
+        } else {
+            Origin { address, is_probe: false }
+        };
+        (origin, self.perform_from(origin, tcp, deadline).await)
+    }
+
+    /// The same, when the origin is known. Until `deadline` the ClientHello has to be complete.
+    async fn perform_from(&self, origin: Origin, tcp: TcpStream, deadline: Instant) -> Outcome {
+        let membership = match self.join(origin) {
             Ok(membership) => membership.map(Arc::new),
             Err(refusal) => return Outcome::Refused(HandshakeError::new(refusal)),
         };
         let has_sent = AtomicBool::new(false);
+        let hello = Hello { deadline, has_sent: &has_sent };
         tokio::select! {
             biased;
-            outcome = self.handshake(tcp, address, membership.clone(), &has_sent) => outcome,
+            outcome = self.handshake(tcp, origin.address, membership.clone(), hello) => outcome,
             () = displaced(membership.as_deref()) => {
                 self.metrics.displaced_connections_total.inc();
                 if has_sent.load(Ordering::Relaxed) {
@@ -100,13 +136,14 @@ impl Handshakes {
         tcp: TcpStream,
         address: SocketAddr,
         membership: Option<Arc<Membership>>,
-        has_sent: &AtomicBool,
+        hello: Hello<'_>,
     ) -> Outcome {
-        let connection = match self.read_hello(tcp, has_sent).await {
+        let connection = match read_hello(tcp, hello).await {
             Ok(connection) => connection,
             Err(outcome) => return outcome,
         };
         let timeout = self.config.load().interface_a.handshake_timeout;
+        let first_bytes: Box<[u8]> = connection.first_bytes().into();
         let (acceptor, clock) = (Arc::clone(&self.acceptor), self.clock.clone());
         let handshake = async move {
             // The time that a peer waits for its first turn does not count.
@@ -129,48 +166,69 @@ impl Handshakes {
                 }
                 Outcome::Secured(Box::new(secured))
             }
-            Err(refused) => Outcome::Refused(refused),
+            Err(refused) => Outcome::Refused(with_hello(refused, &first_bytes)),
         }
     }
 
     /// Counts the connection for its address; `None` for an address without a share.
-    fn join(&self, address: IpAddr) -> Result<Option<Membership>, Refusal> {
+    fn join(&self, origin: Origin) -> Result<Option<Membership>, Refusal> {
+        let address = origin.address.ip();
         let config = self.config.load();
         let config::InterfaceA { shared_addresses, connections_per_address, .. } = &config.interface_a;
         if shared_addresses.iter().any(|network| network.contains(address)) {
             return Ok(None);
         }
         let limits = ShareLimits {
-            per_address: *connections_per_address,
+            // The devices behind a balancer are limited one by one, and its health checks are not.
+            per_address: if origin.is_probe { usize::MAX } else { *connections_per_address },
             total: config.interface_a.max_incomplete_connections,
         };
         let membership = self.shares.join(address, limits, self.clock.instant());
         membership.map(Some).ok_or(Refusal::TooManyConnections)
     }
 
-    async fn read_hello(
-        &self,
-        tcp: TcpStream,
-        has_sent: &AtomicBool,
-    ) -> Result<NewConnection<TcpStream>, Outcome> {
-        let timeout = self.config.load().interface_a.hello_timeout;
-        let deadline = tokio::time::Instant::from(self.clock.instant() + timeout);
-        // No buffer is allocated before there is something to read.
-        match tokio::time::timeout_at(deadline, tcp.peek(&mut [0])).await {
-            Ok(Ok(1..)) => has_sent.store(true, Ordering::Relaxed),
-            _ => return Err(Outcome::Silent),
-        }
-        let mut connection = NewConnection::from(tcp);
-        let read = tokio::time::timeout_at(deadline, connection.read_hello()).await;
-        if connection.is_silent() {
-            return Err(Outcome::Silent);
-        }
-        match read {
-            Ok(Ok(())) => Ok(connection),
-            Ok(Err(_)) => Err(Outcome::Refused(HandshakeError::new(Refusal::Disconnected))),
-            Err(_) => Err(Outcome::Refused(HandshakeError::new(Refusal::HandshakeTimeout))),
-        }
+    fn hello_deadline(&self) -> Instant {
+        Instant::from(self.clock.instant() + self.config.load().interface_a.hello_timeout)
     }
+}
+
+async fn read_hello(
+    tcp: TcpStream,
+    Hello { deadline, has_sent }: Hello<'_>,
+) -> Result<NewConnection<TcpStream>, Outcome> {
+    // No buffer is allocated before there is something to read.
+    match timeout_at(deadline, tcp.peek(&mut [0])).await {
+        Ok(Ok(1..)) => has_sent.store(true, Ordering::Relaxed),
+        _ => return Err(Outcome::Silent),
+    }
+    let mut connection = NewConnection::from(tcp);
+    let read = timeout_at(deadline, connection.read_hello()).await;
+    if connection.is_silent() {
+        return Err(Outcome::Silent);
+    }
+    match read {
+        Ok(Ok(())) => Ok(connection),
+        Ok(Err(_)) => Err(refused_early(Refusal::Disconnected, &connection)),
+        Err(_) => Err(refused_early(Refusal::HandshakeTimeout, &connection)),
+    }
+}
+
+fn refused_early(refusal: Refusal, connection: &NewConnection<TcpStream>) -> Outcome {
+    Outcome::Refused(with_hello(HandshakeError::new(refusal), connection.first_bytes()))
+}
+
+/// The refusal with what the first bytes of the peer say. Read for refused peers only.
+fn with_hello(mut refused: HandshakeError, first_bytes: &[u8]) -> HandshakeError {
+    refused.facts.hello = hello_facts(first_bytes);
+    // Also when a balancer closes the connection behind its header.
+    let is_early = matches!(
+        refused.refusal,
+        Refusal::ProtocolViolation | Refusal::Disconnected | Refusal::HandshakeTimeout
+    );
+    if is_early && refused.facts.hello.first_bytes == FirstBytes::ProxyProtocol {
+        refused.refusal = Refusal::ProxyNotAllowed;
+    }
+    refused
 }
 
 /// Resolves when the connection has to give way; never for an address without a share.

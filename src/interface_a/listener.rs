@@ -49,6 +49,14 @@ impl Listener {
         bound.map(|socket| Self { socket, permits }).map_err(|source| BindError { address, source })
     }
 
+    /// Accepts on a listening socket that the service manager has opened and keeps.
+    ///
+    /// # Errors
+    /// When the runtime cannot wait for it.
+    pub fn of_passed(socket: std::net::TcpListener, permits: Arc<Semaphore>) -> io::Result<Self> {
+        Ok(Self { socket: TcpListener::from_std(socket)?, permits })
+    }
+
     /// Its address, with the port that the system chose for port 0.
     ///
     /// # Errors

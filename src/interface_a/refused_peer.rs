@@ -1,11 +1,15 @@
 //! The peer that a refusal counts for.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use jiff::Timestamp;
 
 use super::address_shares::subscriber;
 use crate::authz::Directory;
+use crate::contact::RefusedConnection;
 use crate::model::{DeviceId, Fingerprint};
+use crate::store::RefusedRoom;
 use crate::tls::HandshakeError;
 
 /// A refused peer. Refusals of one peer for one reason are counted together.
@@ -34,6 +38,28 @@ impl RefusedPeer {
                 Self::Address { address: subscriber(address), device }
             }
         }
+    }
+
+    /// The refusal, as the store remembers it. A name that is not proved counts if the directory has it.
+    pub(super) fn remembered(
+        &self,
+        peer: SocketAddr,
+        refused: &HandshakeError,
+        directory: &Directory,
+        at: Timestamp,
+    ) -> RefusedConnection {
+        let (room, who, device) = match self {
+            Self::Certificate { fingerprint, name } => {
+                let id = name.as_deref().and_then(|name| name.parse::<DeviceId>().ok());
+                // Two spellings of one EUI-64 are one device.
+                let id = id.map(|id| directory.find(&id).map_or(id, |known| known.id.clone()));
+                let who = id.as_ref().map_or_else(|| fingerprint.to_string(), ToString::to_string);
+                (RefusedRoom::Verified, who, id)
+            }
+            Self::Address { device, .. } => (RefusedRoom::Unverified, self.to_string(), device.clone()),
+        };
+        let (refusal, facts) = (refused.refusal, refused.facts());
+        RefusedConnection { room, who, device, peer, refusal, facts, at }
     }
 
     /// The Common Name of its certificate, as far as it counts.

@@ -240,6 +240,12 @@ impl Registry {
         self.entries().by_device.contains_key(device)
     }
 
+    /// How many open sessions the device has on this node.
+    #[must_use]
+    pub fn sessions_of(&self, device: &DeviceId) -> usize {
+        self.entries().by_device.get(device).map_or(0, BTreeSet::len)
+    }
+
     /// The newest session of the device.
     ///
     /// # Errors

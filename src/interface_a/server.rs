@@ -3,37 +3,35 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use super::admitted::{connected, info, readmit};
 use super::connection::{Connection, Ended, Services, WRITE_TIMEOUT, close};
 use super::counters;
 use super::device_limits::{DeviceLimits, DeviceShare, NotStored};
 use super::frame_memory::FrameMemory;
 use super::handshakes::{Handshakes, Outcome};
-use super::listener::{Listener, prepare};
 use super::opening::Opening;
 use super::refusal_log::RefusalLog;
 use super::refusals::Refusals;
 use super::refused_peer::RefusedPeer;
-use super::registry::{Channels, Registry, SessionInfo, SessionLimit, is_revoked};
-use super::resources::{Accepting, connections_allowed, watch_memory};
+use super::registry::{Channels, Registry, SessionLimit};
+use super::resources::Accepting;
 use super::session::{Context, Now, Session};
 use crate::audit;
-use crate::authz::{Device, DeviceKind, DeviceStatus, Directory, DirectoryHandle};
+use crate::authz::{Device, DeviceKind, DeviceStatus, DirectoryHandle};
 use crate::config::{ConfigHandle, Unknown};
+use crate::contact::Contacts;
 use crate::hl7::AcknowledgeAs;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::model::{BindError, Clock, DeviceId, Refusal, SessionId};
-use crate::revocation::{Engine, issuer_keys};
+use crate::model::{Clock, DeviceId, Refusal, RefusalFacts, SessionId};
+use crate::revocation::Engine;
 use crate::store::{Recorded, Store};
 use crate::tls::{Acceptor, HandshakeError, Peer, Secured, SecuredStream};
 
@@ -52,6 +50,8 @@ pub struct Dependencies {
     pub registry: Registry,
     /// Where accepted messages are reported.
     pub liveness: Liveness,
+    /// Where connections and refusals are reported.
+    pub contacts: Contacts,
     /// Where messages are stored.
     pub store: Store,
     /// The counters of the platform.
@@ -67,23 +67,16 @@ pub struct Dependencies {
 pub struct InterfaceA {
     directory: DirectoryHandle,
     revocation: Engine,
-    handshakes: Arc<Handshakes>,
+    pub(super) handshakes: Arc<Handshakes>,
     registry: Registry,
-    services: Arc<Services>,
+    pub(super) services: Arc<Services>,
     frame_memory: Arc<FrameMemory>,
     device_limits: DeviceLimits,
-    config: ConfigHandle,
-    connections: TaskTracker,
-    refusal_log: Arc<RefusalLog>,
-    refusals: Arc<Refusals>,
-    accepting: Accepting,
-}
-
-/// Listeners that are bound, before they serve.
-#[derive(Debug)]
-pub struct Serving {
-    listeners: Vec<Listener>,
-    interface: InterfaceA,
+    pub(super) config: ConfigHandle,
+    pub(super) connections: TaskTracker,
+    pub(super) refusal_log: Arc<RefusalLog>,
+    pub(super) refusals: Arc<Refusals>,
+    pub(super) accepting: Accepting,
 }
 
 impl InterfaceA {
@@ -99,6 +92,7 @@ impl InterfaceA {
             revocation,
             registry,
             liveness,
+            contacts,
             store,
             metrics,
             clock,
@@ -119,31 +113,14 @@ impl InterfaceA {
             device_limits: DeviceLimits::default(),
             frame_memory: Arc::new(FrameMemory::new(Arc::clone(&config), accepting.clone(), metrics.clone())),
             accepting,
-            services: Arc::new(Services { store, liveness, clock, metrics, drain }),
+            services: Arc::new(Services { store, liveness, contacts, clock, metrics, drain }),
             config,
             connections,
         })
     }
 
-    /// Binds every configured address. The process may then open as many files as the system allows it.
-    ///
-    /// # Errors
-    /// For the first address that cannot be had.
-    pub fn bind(self) -> Result<Serving, BindError> {
-        let settings = &self.config.load().interface_a;
-        let allowed = connections_allowed(settings.max_connections);
-        self.accepting.set_allowed(allowed);
-        let permits = Arc::new(Semaphore::new(allowed));
-        let listeners = settings
-            .listen
-            .iter()
-            .map(|address| Listener::bind(*address, Arc::clone(&permits)))
-            .collect::<Result<_, _>>()?;
-        Ok(Serving { listeners, interface: self })
-    }
-
     /// Serves one connection from its first byte to its last. A panic ends this connection and no other.
-    async fn serve(self, tcp: TcpStream, address: SocketAddr) {
+    pub(super) async fn serve(self, tcp: TcpStream, address: SocketAddr) {
         let metrics = self.services.metrics.clone();
         if AssertUnwindSafe(self.connection(tcp, address)).catch_unwind().await.is_err() {
             metrics.panics_total.inc();
@@ -152,20 +129,21 @@ impl InterfaceA {
     }
 
     async fn connection(self, tcp: TcpStream, address: SocketAddr) {
-        let outcome = tokio::select! {
+        let (origin, outcome) = tokio::select! {
             biased;
             // A peer whose handshake is cut short by a shutdown has sent nothing yet.
             () = self.services.drain.cancelled() => return,
             // In a box, so that its memory is free during the session.
-            outcome = Box::pin(self.handshakes.perform(tcp, address)) => outcome,
+            ended = Box::pin(self.handshakes.perform(tcp, address)) => ended,
         };
+        let is_health_check = origin.is_probe || self.is_health_check(origin.address);
         match outcome {
             Outcome::Secured(secured) => self.session(secured).await,
-            Outcome::Refused(refused) if refused.certificate.is_none() && self.is_health_check(address) => {
+            Outcome::Refused(refused) if refused.certificate.is_none() && is_health_check => {
                 self.count_unrecorded("health-check");
             }
-            Outcome::Refused(refused) => Box::pin(self.refuse(address, refused)).await,
-            Outcome::Silent if self.is_health_check(address) => self.count_unrecorded("health-check"),
+            Outcome::Refused(refused) => Box::pin(self.refuse(origin.address, refused)).await,
+            Outcome::Silent if is_health_check => self.count_unrecorded("health-check"),
             Outcome::Silent => self.count_unrecorded("silent"),
             Outcome::Ended => {}
         }
@@ -203,10 +181,12 @@ impl InterfaceA {
             config: Arc::clone(&self.config),
             directory: Arc::clone(&self.directory),
             pending_replies: self.registry.pending_replies(),
+            patient_key: self.services.store.patient_key().await,
             share: Arc::clone(&share),
         };
         let limits = self.config.load().messages.clone();
         Box::pin(share.resume_rejections(&device, &self.services.store, &limits, now.wall)).await;
+        let activity = self.services.contacts.connected(connected(id, &peer, now.wall));
         let session = Session::open(peer, id, context, now);
         let connection = Box::new(Connection {
             stream,
@@ -214,6 +194,7 @@ impl InterfaceA {
             services: Arc::clone(&self.services),
             channels,
             opening: Arc::clone(&opening),
+            activity,
             share: Arc::clone(&share),
             large_turn: None,
             frame: self.frame_memory.share(id, device.clone(), now.instant),
@@ -227,7 +208,10 @@ impl InterfaceA {
             Ended { reason: audit::SessionEnd::Fault, messages: None }
         });
         metrics.connections_active.dec();
+        let (wall, why) = (self.services.clock.now(), ended.reason.code());
+        self.services.contacts.disconnected(&device, id, wall, why);
         metrics.connections_total.with_label_values(&[ended.reason.code()]).inc();
+        metrics.operation.sessions_ended_total.with_label_values(&[ended.reason.code()]).inc();
         let row = audit::Event::SessionEnded { session: id, device, why: ended.reason };
         self.record_end(&opening, &share, ended, row, now).instrument(span).await;
     }
@@ -279,6 +263,10 @@ impl InterfaceA {
             peer_alert: None,
             extension: None,
             revocation: Arc::new(peer.revocation().to_vec()),
+            facts: Box::new(RefusalFacts {
+                certificate: Some(peer.shown_certificate().clone()),
+                ..RefusalFacts::default()
+            }),
         };
         self.refuse(peer.address(), refused).await;
         close(&mut stream).await;
@@ -286,7 +274,7 @@ impl InterfaceA {
 
     /// Records how many rejected messages of each device were not stored in the last hour; with `everything`
     /// in the current one too.
-    async fn report_rejections(&self, everything: bool) {
+    pub(super) async fn report_rejections(&self, everything: bool) {
         let Services { store, clock, .. } = &*self.services;
         for (device, NotStored { since, messages, bytes }) in
             self.device_limits.report_rejections(clock.now(), everything)
@@ -298,7 +286,7 @@ impl InterfaceA {
 
     /// Records the sessions that were counted in intervals that are over; with `everything` those of the
     /// current ones too.
-    async fn report_sessions(&self, everything: bool) {
+    pub(super) async fn report_sessions(&self, everything: bool) {
         let Services { store, clock, .. } = &*self.services;
         let interval = self.config.load().audit.refusal_interval;
         for (device, sessions) in self.device_limits.report_sessions(clock.instant(), interval, everything) {
@@ -317,6 +305,9 @@ impl InterfaceA {
         metrics.connections_total.with_label_values(&[refused.refusal.code()]).inc();
         let peer = RefusedPeer::new(address.ip(), &refused, &self.directory.load());
         self.refusal_log.record(peer.clone(), address, &refused);
+        let now = self.services.now();
+        let remembered = peer.remembered(address, &refused, &self.directory.load(), now.wall);
+        self.services.contacts.refused(remembered, now.instant);
         if refused.refusal == Refusal::UnknownDevice && self.config.load().devices.unknown == Unknown::Enrol {
             self.enrol(&refused).await;
         }
@@ -338,153 +329,8 @@ impl InterfaceA {
             expected: false,
             note: "enrolled when it first connected".to_owned(),
             learns_until: None,
+            about: crate::authz::About::default(),
         };
         self.services.store.enrol_or_log(device).await;
     }
 }
-
-impl Serving {
-    /// The addresses of the listeners, with the ports that the system chose for port 0.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
-    }
-
-    /// The tasks of the open connections.
-    #[must_use]
-    pub fn connections(&self) -> TaskTracker {
-        self.interface.connections.clone()
-    }
-
-    /// Waits for the end of the handshake threads, and keeps them until then, also beyond the last session.
-    /// Before the shutdown their end is a fault.
-    pub fn handshakes_ended(&self) -> impl Future<Output = ()> + Send + use<> {
-        let handshakes = Arc::clone(&self.interface.handshakes);
-        async move { handshakes.ended().cancelled().await }
-    }
-
-    /// Whether connections are taken.
-    #[must_use]
-    pub fn accepting(&self) -> Accepting {
-        self.interface.accepting.clone()
-    }
-
-    /// Accepts connections until `drain` is cancelled, then waits for the sessions to finish what is in
-    /// flight.
-    ///
-    /// # Errors
-    /// When a listening socket fails.
-    pub async fn run(self) -> std::io::Result<()> {
-        let drain = self.interface.services.drain.clone();
-        let mut accepting = tokio::task::JoinSet::new();
-        for listener in self.listeners {
-            accepting.spawn(accept(listener, self.interface.clone()));
-        }
-        accepting.spawn(report_refusals(self.interface.clone(), drain.clone()));
-        accepting.spawn(report_rejections(self.interface.clone()));
-        accepting.spawn(watch_memory(
-            self.interface.accepting.clone(),
-            Arc::clone(&self.interface.config),
-            drain.clone(),
-        ));
-        let mut outcome = Ok(());
-        while let Some(ended) = accepting.join_next().await {
-            if let Err(error) = ended.unwrap_or_else(|panic| Err(std::io::Error::other(panic))) {
-                // A failed socket is an internal fault: the platform shuts down gracefully and is started
-                // again.
-                drain.cancel();
-                outcome = Err(error);
-            }
-        }
-        self.interface.connections.close();
-        self.interface.connections.wait().await;
-        self.interface.refusal_log.close();
-        self.interface.refusals.close().await;
-        self.interface.report_rejections(true).await;
-        self.interface.report_sessions(true).await;
-        outcome
-    }
-}
-
-async fn accept(listener: Listener, interface: InterfaceA) -> std::io::Result<()> {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = interface.services.drain.cancelled() => return Ok(()),
-            accepted = next(&listener, &interface) => accepted?,
-        };
-        let (tcp, address, permit) = accepted;
-        if listener.is_full() {
-            // Without a permit the next peer would wait until a connection ends.
-            interface.handshakes.make_room();
-        }
-        let serve = interface.clone().serve(tcp, address);
-        interface.connections.spawn(async move {
-            serve.await;
-            drop(permit);
-        });
-    }
-}
-
-async fn next(
-    listener: &Listener,
-    interface: &InterfaceA,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let (stream, peer, permit) = listener.accept(&interface.accepting).await?;
-    interface.accepting.wait().await;
-    prepare(&stream, interface.config.load().interface_a.dead_peer_timeout);
-    Ok((stream, peer, permit))
-}
-
-async fn report_rejections(interface: InterfaceA) -> std::io::Result<()> {
-    let mut ticks = tokio::time::interval(REJECTIONS_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = interface.services.drain.cancelled() => return Ok(()),
-            _ = ticks.tick() => interface.report_rejections(false).await,
-        }
-    }
-}
-
-/// Logs and records the counts of repeated refusals and sessions.
-async fn report_refusals(interface: InterfaceA, drain: CancellationToken) -> std::io::Result<()> {
-    let mut ticks = tokio::time::interval(REFUSAL_REPORT_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = drain.cancelled() => return Ok(()),
-            _ = ticks.tick() => {
-                interface.refusal_log.tick();
-                interface.refusals.tick().await;
-                interface.report_sessions(false).await;
-            }
-        }
-    }
-}
-
-/// Whether the peer of a completed handshake may still connect: the decision about its certificate may be as
-/// old as the handshake timeout.
-fn readmit(peer: &Peer, directory: &Directory, revocation: &Engine) -> Result<(), Refusal> {
-    directory.admit(&peer.device().id, issuer_keys(peer.path()))?;
-    if is_revoked(revocation, peer.path()) {
-        return Err(Refusal::Revoked);
-    }
-    Ok(())
-}
-
-fn info(id: SessionId, peer: &Peer, since: jiff::Timestamp) -> SessionInfo {
-    SessionInfo {
-        id,
-        device: peer.device().id.clone(),
-        peer: peer.address(),
-        since,
-        version: peer.version(),
-        suite: peer.suite(),
-    }
-}
-
-/// How often hours that are over are reported.
-const REJECTIONS_INTERVAL: Duration = Duration::from_mins(1);
-/// How often the counts of refusals are checked.
-const REFUSAL_REPORT_INTERVAL: Duration = Duration::from_secs(1);

@@ -241,7 +241,8 @@ mod tests {
     use super::*;
     use crate::model::{note_hello_retry, while_waiting};
 
-    const TIMEOUT: Duration = Duration::from_secs(10);
+    /// Reached by a fault alone.
+    const TIMEOUT: Duration = Duration::from_secs(60);
 
     /// Answers when it has recovered.
     #[derive(Default)]
@@ -316,17 +317,21 @@ mod tests {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
-        let another = async || {
+        let another = async |limit| {
             let another = run(&turns, std::future::ready(()));
-            tokio::time::timeout(Duration::from_millis(200), another).await.is_ok()
+            tokio::time::timeout(limit, another).await.is_ok()
         };
         wait(MAX_WAITING_FOR_TOKEN).await;
-        assert!(another().await, "however many new ones there may be");
+        assert!(another(TIMEOUT).await, "however many new ones there may be");
         wait(new_turns).await;
-        assert!(!another().await, "the others hold their turns");
+        // Until each of them has begun.
+        let began = Clock::system().instant();
+        while another(Duration::from_millis(200)).await {
+            assert!(Clock::system().instant() - began < TIMEOUT, "the others hold their turns");
+        }
         token.recover();
         assert!(waiting.join_all().await.into_iter().all(|done| done == Ok(())));
-        assert!(another().await);
+        assert!(another(TIMEOUT).await);
     }
 
     // A silent responder must stop no other handshake: the certificate may be there at the first poll.
@@ -341,7 +346,7 @@ mod tests {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         let another = run(&turns, std::future::ready(()));
-        let another = tokio::time::timeout(Duration::from_secs(5), another).await;
+        let another = tokio::time::timeout(TIMEOUT / 2, another).await;
         responder.recover();
         assert_eq!(another, Ok(Ok(())));
         assert!(waiting.join_all().await.into_iter().all(|done| done == Ok(())));
@@ -398,7 +403,7 @@ mod tests {
         turns.prefer(&known);
         let computed = Arc::new(AtomicUsize::new(0));
         let mut strangers = tokio::task::JoinSet::new();
-        for number in 0..400_u32 {
+        for number in 0..1000_u32 {
             let (turns, threads, clock) = (turns.clone(), Arc::clone(&threads), clock.clone());
             let (member, computed) = (join(10 + u8::try_from(number % 4).unwrap()), Arc::clone(&computed));
             strangers.spawn(async move {
@@ -414,14 +419,24 @@ mod tests {
             });
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+        let at_its_turn = Arc::clone(&computed);
+        let own = async move {
+            (std::thread::current().name().map(str::to_owned), at_its_turn.load(Ordering::SeqCst))
+        };
+        let mut own = Box::pin(turns.run(own, Some(&known), TIMEOUT, &clock, Some(&threads)));
+        // Counted from when it waits: how long this task waits for a processor is not measured.
+        let done = poll_immediate(&mut own).await;
         let before = computed.load(Ordering::SeqCst);
-        let own = async { std::thread::current().name().map(str::to_owned) };
-        let own = turns.run(own, Some(&known), TIMEOUT, &clock, Some(&threads)).await;
-        let during = computed.load(Ordering::SeqCst) - before;
-        assert_eq!(own.unwrap().as_deref(), Some("handshake"));
+        let (thread, at_its_turn) = match done {
+            Some(done) => done,
+            None => own.await,
+        }
+        .unwrap();
+        let during = at_its_turn.saturating_sub(before);
+        assert_eq!(thread.as_deref(), Some("handshake"));
         let processors = std::thread::available_parallelism().unwrap().get();
         assert!(during <= 12 * processors, "{during} computations of strangers went before");
-        assert!(before > 0 && computed.load(Ordering::SeqCst) < 700, "strangers still wait");
+        assert!(before > 0 && at_its_turn < 1900, "strangers still wait");
         while let Some(done) = strangers.join_next().await {
             assert_eq!(done.unwrap(), Ok(()));
         }

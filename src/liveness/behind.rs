@@ -57,12 +57,34 @@ impl Behind {
         self.0.keys()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &DeviceLiveness)> {
+        self.0.iter()
+    }
+
     /// The devices by name.
     pub(super) fn sorted(&self) -> Vec<(Arc<str>, DeviceLiveness)> {
         let mut all: Vec<_> =
             self.0.iter().map(|(name, liveness)| (Arc::clone(name), liveness.clone())).collect();
         all.sort_by(|(one, _), (other, _)| one.cmp(other));
         all
+    }
+
+    /// Their certificate is suspended.
+    pub(super) fn suspend(&mut self) {
+        self.0.values_mut().for_each(DeviceLiveness::suspend);
+    }
+
+    /// The platform listens to them again.
+    pub(super) fn listen_from(&mut self, at: Timestamp) {
+        self.0.values_mut().for_each(|liveness| liveness.listen_from(at));
+    }
+
+    /// Makes room for others: removes the device that was not heard for the longest time.
+    pub(super) fn evict_any(&mut self) -> Option<Arc<str>> {
+        let oldest = self.0.iter().min_by_key(|(_, liveness)| liveness.last_heard());
+        let name = oldest.map(|(name, _)| Arc::clone(name))?;
+        self.0.remove(&name);
+        Some(name)
     }
 
     pub(super) fn silent(&self) -> usize {

@@ -54,7 +54,7 @@ fn counts(observation: &Observation<'_>) -> bool {
     let is_one_of =
         |text: &[u8], words: &[&str]| words.iter().any(|it| text.eq_ignore_ascii_case(it.as_bytes()));
     is_one_of(observation.status().trimmed(), &FINAL)
-        && !observation.flags().repetitions().any(|flag| is_one_of(flag.component(1).trimmed(), &DOUBTS))
+        && !observation.flag_words().any(|flag| is_one_of(&flag, &DOUBTS))
 }
 
 fn watchdog(observation: &Observation<'_>) -> Heartbeat {
@@ -134,7 +134,9 @@ mod tests {
             Some(Heartbeat::Within(Duration::from_millis(2500)))
         });
         assert_eq!(watchdog("continue", "", "<200"), seconds(1), "at least a second");
-        assert_eq!(find("OBX|1|ST|198201^MDC_EVT_WATCHDOG^MDC||continue||<5000\r"), seconds(5));
+        for term in ["198201^MDC_EVT_WATCHDOG^MDC", "198201", "^MDC_EVT_WATCHDOG"] {
+            assert_eq!(find(&format!("OBX|1|ST|{term}||continue||<5000\r")), seconds(5), "{term}");
+        }
     }
 
     #[test]
@@ -169,7 +171,7 @@ mod tests {
                     "{phase} {bound} {status}"
                 );
             }
-            for flag in ["TEST", "demo", "INV", "NAV", "QUES", "H~TEST"] {
+            for flag in ["TEST", "demo", "INV", "NAV", "QUES", "H~TEST", "x^INV", r"\X54455354\"] {
                 assert_eq!(of(phase, bound, flag, "F"), Some(Heartbeat::Continues), "{phase} {bound} {flag}");
             }
         }

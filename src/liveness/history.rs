@@ -1,47 +1,105 @@
 //! What the store knows of the liveness of devices, at the start.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::feed::FeedState;
 use super::heartbeat::Heartbeat;
 use super::rules::DeviceLiveness;
 use super::sign_of_life::SignOfLife;
 use super::table::Liveness;
-use crate::authz::{Device, DeviceKind};
+use crate::authz::{Device, DeviceKind, Directory};
 use crate::hl7::Message;
-use crate::model::MessageId;
+use crate::model::{DeviceId, MessageId};
 use crate::pcd::Transaction;
-use crate::store::{MessageFilter, MessageSummary, RECONSIDERED, Store, StoreError};
+use crate::store::{Feed, MessageFilter, MessageSummary, RECONSIDERED, Store, StoreError};
 
 /// Learns from the newest accepted messages of each device. The content is read of heartbeats, and of the
 /// messages of those that send for others.
 pub(super) async fn restore(store: &Store, liveness: &Liveness, now: Timestamp) -> Result<(), StoreError> {
     for device in store.devices().await? {
-        let limit = if is_for_others(&device) { MESSAGES_FOR_OTHERS } else { MESSAGES };
-        let filter = MessageFilter { device: Some(device.id.clone()), limit, ..MessageFilter::default() };
-        let messages = store.messages(&filter).await?;
-        let mut own = Vec::new();
-        let mut behind: BTreeMap<String, Vec<(Timestamp, Option<Heartbeat>)>> = BTreeMap::new();
-        for message in messages.iter().rev().filter(|message| is_sign_of_life(message)) {
-            let sign = sign(store, message, &device).await?;
-            let heartbeat = sign.heartbeat.filter(|_| sign.devices.is_empty());
-            own.push((message.received_at, heartbeat));
-            for name in sign.devices {
-                behind.entry(name).or_default().push((message.received_at, sign.heartbeat));
-            }
+        restore_device(store, liveness, &device, now).await?;
+    }
+    // A silence outlasts a restart, and so does a device behind a gateway whose others sent more since.
+    for feed in store.feeds().await? {
+        let Feed { via, identity, last, pause, heartbeat, is_silent, has_left, .. } = feed;
+        let identity = identity.map(Arc::from);
+        let feed = FeedState { via, identity, last, pause, heartbeat, is_silent, has_left };
+        liveness.remember(&feed, now);
+    }
+    Ok(())
+}
+
+/// Learns from the newest messages of one device, to which the platform listens from `now`.
+async fn restore_device(
+    store: &Store,
+    liveness: &Liveness,
+    device: &Device,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let limit = if is_for_others(device) { MESSAGES_FOR_OTHERS } else { MESSAGES };
+    let filter = MessageFilter { device: Some(device.id.clone()), limit, ..MessageFilter::default() };
+    let messages = store.messages(&filter).await?;
+    let mut own = Vec::new();
+    let mut behind: BTreeMap<String, Vec<(Timestamp, Option<Heartbeat>)>> = BTreeMap::new();
+    for message in messages.iter().rev().filter(|message| is_sign_of_life(message)) {
+        let sign = sign(store, message, device).await?;
+        let heartbeat = sign.heartbeat.filter(|_| sign.devices.is_empty());
+        own.push((message.received_at, heartbeat));
+        for name in sign.devices {
+            behind.entry(name).or_default().push((message.received_at, sign.heartbeat));
         }
-        let own = own.split_off(own.len().saturating_sub(MESSAGES as usize));
-        if let Some(known) = DeviceLiveness::from_history(own, now) {
-            liveness.restore(&device.id, known);
-        }
-        for (name, messages) in behind {
-            if let Some(known) = DeviceLiveness::from_history(messages, now) {
-                liveness.restore_behind(&device.id, &name, known);
-            }
+    }
+    let own = own.split_off(own.len().saturating_sub(MESSAGES as usize));
+    if let Some(known) = DeviceLiveness::from_history(own, now) {
+        liveness.restore(&device.id, known);
+    }
+    for (name, messages) in behind {
+        if let Some(known) = DeviceLiveness::from_history(messages, now) {
+            liveness.restore_behind(&device.id, &name, known);
         }
     }
     Ok(())
+}
+
+/// The entries of the directory: of one that is added again, what is stored of it counts again.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    /// `None` before the first look: a start restores every entry.
+    known: Option<BTreeSet<DeviceId>>,
+    waiting: VecDeque<Arc<Device>>,
+}
+
+impl Entries {
+    /// Notices entries that are new.
+    pub(super) fn see(&mut self, directory: &Directory) {
+        let present: BTreeSet<_> = directory.devices().map(|device| device.id.clone()).collect();
+        if let Some(known) = &self.known {
+            let added = directory.devices().filter(|device| !known.contains(&device.id));
+            self.waiting.extend(added.map(Arc::clone));
+        }
+        self.known = Some(present);
+    }
+
+    /// Restores some of them.
+    ///
+    /// # Errors
+    /// When the store cannot be read; the entry is tried again.
+    pub(super) async fn restore(
+        &mut self,
+        store: &Store,
+        liveness: &Liveness,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for _ in 0..MAX_RESTORED {
+            let Some(device) = self.waiting.front() else { break };
+            restore_device(store, liveness, device, now).await?;
+            self.waiting.pop_front();
+        }
+        Ok(())
+    }
 }
 
 /// Learns from the messages of `device` that came to another node since `since`.
@@ -93,9 +151,12 @@ fn is_watchdog(message: &MessageSummary) -> bool {
 async fn read(store: &Store, id: MessageId, device: &Device) -> Result<SignOfLife, StoreError> {
     let message = store.message(id).await?;
     let parsed = message.as_ref().and_then(|message| Message::parse(&message.raw).ok());
-    Ok(parsed.map(|parsed| SignOfLife::read(&parsed, device)).unwrap_or_default())
+    let key = store.patient_key().await;
+    Ok(parsed.map(|parsed| SignOfLife::read(&parsed, device, &key)).unwrap_or_default())
 }
 
+/// New entries that are looked up in one check.
+const MAX_RESTORED: usize = 32;
 /// Messages of a device that are read: one more than the gaps from which a threshold is learned.
 const MESSAGES: u32 = 17;
 /// The same of a certificate that sends for others, and of what another node received.

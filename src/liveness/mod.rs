@@ -7,15 +7,19 @@
 //! its *feed*.
 
 mod behind;
+mod feed;
 mod heartbeat;
 mod history;
 mod missing;
 mod rules;
 mod sign_of_life;
 mod table;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use behind::DevicesBehind;
+pub use feed::FeedState;
 pub use heartbeat::Heartbeat;
 pub use rules::{Change, DeviceLiveness};
 pub use sign_of_life::SignOfLife;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::feed::FeedState;
 use super::heartbeat::Heartbeat;
 use crate::model::SilentAfter;
 
@@ -78,6 +79,50 @@ impl DeviceLiveness {
         Some(device)
     }
 
+    /// A device as it was written before the platform started at `now`.
+    #[must_use]
+    pub fn remembered(feed: &FeedState, now: Timestamp) -> Self {
+        let mut device = Self::first_heard(feed.last);
+        device.gaps.extend(feed.pause.into_iter().flat_map(|pause| [pause; MIN_GAPS]));
+        device.heartbeat_interval = feed.heartbeat;
+        device.has_left = feed.has_left;
+        device.listening_since = now;
+        if feed.is_silent {
+            device.remember_silence();
+        }
+        device
+    }
+
+    /// Its silence was reported before the platform started.
+    pub fn remember_silence(&mut self) {
+        // It continues whatever the threshold is, as long as there is one.
+        self.silent_since = Some((self.last_heard, Duration::MAX));
+    }
+
+    /// An operator suspended it: the platform does not listen to it, and a reported silence ends. What was
+    /// learned of it stays.
+    pub const fn suspend(&mut self) {
+        self.silent_since = None;
+    }
+
+    /// The platform listens to it again, from `at`. The time before is no gap and no silence; the known gaps
+    /// count, so that a device that does not come back is silent.
+    pub const fn listen_from(&mut self, at: Timestamp) {
+        self.listening_since = at;
+    }
+
+    /// The longest usual time between its messages; `None` while too few of them are known.
+    #[must_use]
+    pub fn longest_gap(&self) -> Option<Duration> {
+        self.gaps.iter().max().filter(|_| self.gaps.len() >= MIN_GAPS).copied()
+    }
+
+    /// The interval of its heartbeats, if it has stated one.
+    #[must_use]
+    pub const fn heartbeat_interval(&self) -> Option<Duration> {
+        self.heartbeat_interval
+    }
+
     /// Records a message, and the heartbeat in it.
     pub fn hear(&mut self, at: Timestamp, heartbeat: Option<Heartbeat>) {
         let gap = between(self.last_heard, at);
@@ -118,7 +163,7 @@ impl DeviceLiveness {
             (SilentAfter::Fixed(threshold), _) => Some(threshold),
             (SilentAfter::Learned, Some(interval)) => Some(interval.saturating_mul(2)),
             (SilentAfter::Learned, None) => {
-                let longest = self.gaps.iter().max().filter(|_| self.gaps.len() >= MIN_GAPS)?;
+                let longest = self.longest_gap()?;
                 Some(longest.saturating_mul(3).max(MIN_LEARNED_THRESHOLD))
             }
         }

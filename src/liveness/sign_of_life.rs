@@ -3,7 +3,8 @@
 use super::heartbeat::Heartbeat;
 use crate::authz::{Device, DeviceKind};
 use crate::hl7::{CharacterSet, Message, Repetition};
-use crate::pcd::{DeviceIdentity, Level, Observation};
+use crate::model::PatientKey;
+use crate::pcd::{DeviceIdentity, KnownPatient, Level, Observation};
 
 /// What a message says about the liveness of devices, besides that its sender is alive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,11 +20,21 @@ impl SignOfLife {
     ///
     /// The devices are those of OBX-18 at the level of the device (MDS); without any, those in
     /// MDC_ATTR_SYS_ID; then those of OBX-18 at other levels; then MSH-3 and OBR-3. Of the repetitions of
-    /// OBX-18 the first names the device. At most [`SignOfLife::MAX_DEVICES`].
+    /// OBX-18 the first names the device. `key` names a patient whom the sender wrote there. At most
+    /// [`SignOfLife::MAX_DEVICES`].
     #[must_use]
-    pub fn read(message: &Message<'_>, sender: &Device) -> Self {
+    pub fn read(message: &Message<'_>, sender: &Device, key: &PatientKey) -> Self {
         let heartbeat = Heartbeat::find(message);
         let mut names = Reader { characters: message.header().text_encoding(), sender }.names(message);
+        // Some senders write the patient into a field for a device.
+        let characters = message.text_encoding();
+        if !names.is_empty() {
+            let patient = KnownPatient::of(message, characters);
+            names = names
+                .into_iter()
+                .map(|name| patient.without_patient(name, |text| key.digits(text)))
+                .collect();
+        }
         names.sort();
         names.dedup();
         names.truncate(Self::MAX_DEVICES);
@@ -97,7 +108,9 @@ impl Reader<'_> {
         if self.is_own(&identity) && !is_unit {
             return None;
         }
-        let name = if unit.is_empty() { identity.to_string() } else { format!("{unit} of {identity}") };
+        let is_same = DeviceIdentity::new(&unit, "").is_some_and(|unit| unit == identity);
+        let name =
+            if unit.is_empty() || is_same { identity.to_string() } else { format!("{unit} of {identity}") };
         Some(bounded(&name))
     }
 
@@ -131,7 +144,8 @@ mod tests {
 
     fn devices(sender: &Device, rest: &str) -> Vec<String> {
         let text = format!("MSH|^~\\&|GATEWAY^{OWN}^EUI64||||2026||ORU^R01^ORU_R01|1|P|2.6\r{rest}");
-        SignOfLife::read(&Message::parse(text.as_bytes()).unwrap(), sender).devices
+        let key = PatientKey::new(b"key");
+        SignOfLife::read(&Message::parse(text.as_bytes()).unwrap(), sender, &key).devices
     }
 
     #[test]
@@ -147,6 +161,37 @@ mod tests {
         assert_eq!(of(&format!("{filler}{module}")), ["P7 of 00A037EB21757810"]);
         assert_eq!(of(filler), ["00A037EB21757811"], "the number is that of the order");
         assert_eq!(of("OBR|1\r"), [""; 0]);
+    }
+
+    /// PCMC: at the interval of reports.
+    #[test]
+    fn a_heartbeat_counts_in_a_report_of_any_kind() {
+        for kind in ["ORU^R01^ORU_R01", "ORU^R40^ORU_R40", "ORU^R42^ORU_R01"] {
+            let text = format!(
+                "MSH|^~\\&|A||||2026||{kind}|1|P|2.6\rOBR|1\r\
+                OBX|1|ST|198200^MDC_EVT_WATCHDOG^MDC|1.0.0.1|end||<0\r"
+            );
+            let sign = SignOfLife::read(
+                &Message::parse(text.as_bytes()).unwrap(),
+                &gateway(OWN),
+                &PatientKey::new(b"key"),
+            );
+            assert_eq!(sign.heartbeat, Some(Heartbeat::Leaves), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_names_itself_as_unit_and_assigner_is_named_once() {
+        let twice = "OBX|1||1^X_MDS|1.0.0.0|||||||X|||||||00A037EB2175780F^^00A037EB2175780F^EUI-64\r";
+        assert_eq!(devices(&gateway(OWN), twice), ["00A037EB2175780F"]);
+    }
+
+    #[test]
+    fn a_device_with_the_name_of_the_patient_is_watched_without_it() {
+        let named = "PID|1||4711||Quackenbush^Zebulon\rOBX|1||1^X_MDS|1.0.0.0|||||||X|||||||Zebulon\r";
+        let found = devices(&gateway(OWN), named);
+        let [name] = found.as_slice() else { panic!("{found:?}") };
+        assert!(name.starts_with("[patient] ") && name.len() == 18, "{name}");
     }
 
     #[test]

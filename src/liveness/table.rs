@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::behind::{Behind, DevicesBehind};
+use super::feed::FeedState;
 use super::missing::MissingDevices;
 use super::rules::{Change, DeviceLiveness};
 use super::sign_of_life::SignOfLife;
@@ -54,6 +55,8 @@ struct Table {
 struct Certificate {
     own: DeviceLiveness,
     behind: Behind,
+    /// Whether the directory admitted it not at the last check, though it names it: an operator suspended it.
+    is_suspended: bool,
     /// When the store was last asked what another node has heard.
     asked: Option<Timestamp>,
 }
@@ -114,7 +117,7 @@ impl Liveness {
         rule: SilentAfter,
     ) -> Vec<(Arc<Device>, Timestamp)> {
         let mut found = Vec::new();
-        for (id, Certificate { own, behind, asked }) in &mut self.lock().certificates {
+        for (id, Certificate { own, behind, asked, .. }) in &mut self.lock().certificates {
             let Ok(device) = directory.active(id) else { continue };
             let rule = device.silent_after.unwrap_or(rule);
             let is_overdue = own.is_overdue(now, rule);
@@ -147,8 +150,56 @@ impl Liveness {
         }
     }
 
-    /// The changes that are to be reported at `now`. Devices that `directory` does not admit are removed, and
-    /// devices behind a certificate that were not heard for a week.
+    /// Every certificate that was heard, and every device behind one.
+    #[must_use]
+    pub fn feeds(&self) -> Vec<FeedState> {
+        let state = |via: &DeviceId, identity: Option<&Arc<str>>, known: &DeviceLiveness| FeedState {
+            via: via.clone(),
+            identity: identity.map(Arc::clone),
+            last: known.last_heard(),
+            pause: known.longest_gap(),
+            heartbeat: known.heartbeat_interval(),
+            is_silent: known.is_silent(),
+            has_left: known.has_left(),
+        };
+        let mut feeds = Vec::new();
+        for (via, Certificate { own, behind, .. }) in &self.lock().certificates {
+            feeds.push(state(via, None, own));
+            feeds.extend(behind.iter().map(|(name, known)| state(via, Some(name), known)));
+        }
+        feeds
+    }
+
+    /// Adds what was written of a feed before the platform started at `now`, where messages say less: of
+    /// devices whose messages are not among the newest ones, and that a silence was reported.
+    pub fn remember(&self, feed: &FeedState, now: Timestamp) {
+        let mut table = self.lock();
+        let has_moved = feed.identity.as_ref().is_some_and(|name| table.via.contains_key(name));
+        let known = match (&feed.identity, table.certificates.get_mut(&feed.via)) {
+            (None, Some(certificate)) => Some(&mut certificate.own),
+            (Some(name), Some(certificate)) => certificate.behind.get_mut(name),
+            (_, None) => None,
+        };
+        match (known, &feed.identity) {
+            (Some(known), _) => {
+                if feed.is_silent && known.last_heard() <= feed.last {
+                    known.remember_silence();
+                }
+            }
+            (None, None) => {
+                let own = DeviceLiveness::remembered(feed, now);
+                table.certificates.insert(feed.via.clone(), Certificate::new(own));
+            }
+            (None, Some(name)) if !has_moved => {
+                table.insert_behind(&feed.via, name, DeviceLiveness::remembered(feed, now));
+            }
+            (None, Some(_)) => {}
+        }
+    }
+
+    /// The changes that are to be reported at `now`. Devices that `directory` does not name are removed, and
+    /// devices behind a certificate that were not heard for a week. Of a suspended device nothing is
+    /// reported; what was learned of it stays, and counts again from the check that finds it resumed.
     pub fn check(
         &self,
         directory: &Directory,
@@ -159,14 +210,16 @@ impl Liveness {
         let mut table = self.lock();
         let Table { certificates, via, .. } = &mut *table;
         certificates.retain(|device, certificate| {
-            let is_admitted = directory.active(device).is_ok();
-            if !is_admitted {
+            let is_named = directory.find(device).is_some();
+            if !is_named {
                 certificate.behind.names().for_each(|name| drop(via.remove(name)));
             }
-            is_admitted
+            certificate.admit(directory.active(device).is_ok(), now);
+            is_named
         });
         let mut reports = Vec::new();
-        for (device, Certificate { own, behind, .. }) in certificates {
+        let admitted = certificates.iter_mut().filter(|(_, certificate)| !certificate.is_suspended);
+        for (device, Certificate { own, behind, .. }) in admitted {
             let known = directory.find(device).and_then(|known| known.silent_after);
             let rule = known.unwrap_or(rule);
             behind.forget(now).iter().for_each(|name| drop(via.remove(name)));
@@ -253,7 +306,28 @@ impl Liveness {
 
 impl Certificate {
     fn new(own: DeviceLiveness) -> Self {
-        Self { own, behind: Behind::default(), asked: None }
+        Self { own, behind: Behind::default(), is_suspended: false, asked: None }
+    }
+
+    /// Whether the directory admits it at `now`.
+    fn admit(&mut self, is_admitted: bool, now: Timestamp) {
+        if is_admitted && self.is_suspended {
+            self.own.listen_from(now);
+            self.behind.listen_from(now);
+        } else if !is_admitted {
+            self.own.suspend();
+            self.behind.suspend();
+        }
+        self.is_suspended = !is_admitted;
+    }
+
+    /// A device behind it is heard through another one.
+    fn release(&mut self, name: &str, at: Timestamp) -> Option<DeviceLiveness> {
+        let mut released = self.behind.remove(name)?;
+        if self.is_suspended {
+            released.listen_from(at);
+        }
+        Some(released)
     }
 }
 
@@ -262,7 +336,7 @@ impl Table {
         let moved = match self.via.get(name) {
             Some(via) if via == device => None,
             // The device is behind another gateway now.
-            Some(via) => self.certificates.get_mut(via).and_then(|other| other.behind.remove(name)),
+            Some(via) => self.certificates.get_mut(via).and_then(|other| other.release(name, at)),
             None => None,
         };
         let is_known = moved.is_some();
@@ -281,144 +355,30 @@ impl Table {
 
     fn insert_behind(&mut self, device: &DeviceId, name: &str, liveness: DeviceLiveness) {
         let Some(certificate) = self.certificates.get_mut(device) else { return };
-        let is_full =
-            certificate.behind.len() >= self.limits.per_certificate || self.via.len() >= self.limits.total;
-        if is_full {
-            let Some(evicted) = certificate.behind.evict() else {
+        let has_place = certificate.behind.len() < self.limits.per_certificate;
+        if !has_place || self.via.len() >= self.limits.total {
+            let evicted = certificate.behind.evict();
+            let Some(evicted) = evicted.or_else(|| has_place.then(|| self.evict_suspended()).flatten())
+            else {
                 self.not_watched = self.not_watched.saturating_add(1);
                 return;
             };
             self.via.remove(&evicted);
         }
+        let Some(certificate) = self.certificates.get_mut(device) else { return };
         let name: Arc<str> = name.into();
         self.via.insert(Arc::clone(&name), device.clone());
         certificate.behind.insert(name, liveness);
     }
 }
 
-/// How often the store is asked for messages of a silent device.
-const ASK_INTERVAL: SignedDuration = SignedDuration::from_mins(1);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::liveness::Heartbeat;
-    use crate::store::fixtures::gateway;
-
-    const RULE: SilentAfter = SilentAfter::Learned;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_750_000_000 + second).unwrap()
-    }
-
-    fn of(names: &[&str]) -> SignOfLife {
-        let interval = Heartbeat::Within(Duration::from_secs(10));
-        SignOfLife {
-            heartbeat: Some(interval),
-            devices: names.iter().map(|name| (*name).to_owned()).collect(),
-        }
-    }
-
-    fn directory() -> Directory {
-        vec![gateway("GW-1"), gateway("GW-2")].into()
-    }
-
-    fn limits(per_certificate: usize, total: usize) -> FeedLimits {
-        FeedLimits { per_certificate, total }
-    }
-
-    fn checked(liveness: &Liveness, second: i64) -> Vec<Report> {
-        let reports = liveness.check(&directory(), at(second), RULE, limits(100, 1000));
-        reports.into_iter().map(|(_, report)| report).collect()
-    }
-
-    fn names(devices: &DevicesBehind) -> Vec<&str> {
-        devices.names.iter().map(AsRef::as_ref).collect()
-    }
-
-    // A ward may have its own rule, for what is behind its gateway too.
-    #[test]
-    fn the_rule_of_an_entry_replaces_the_configured_one() {
-        let gateway_with = |silent_after| {
-            let device = Device { silent_after, ..gateway("GW-1") };
-            Directory::from(vec![device])
-        };
-        for (silent_after, second, reports) in [
-            (None, 21, 1),
-            (Some(SilentAfter::Never), 100_000, 0),
-            (Some(SilentAfter::Fixed(Duration::from_secs(5))), 6, 2),
-        ] {
-            let liveness = Liveness::default();
-            liveness.hear(&"GW-1".parse().unwrap(), at(0), &of(&["A"]));
-            let found = liveness.check(&gateway_with(silent_after), at(second), RULE, limits(100, 1000));
-            assert_eq!(found.len(), reports, "{silent_after:?}: {found:?}");
-        }
-    }
-
-    /// Of 42 monitors behind one gateway, each can stop.
-    #[test]
-    fn devices_behind_a_gateway_are_watched_one_by_one() {
-        let liveness = Liveness::default();
-        let gateway: DeviceId = "GW-1".parse().unwrap();
-        let monitors: Vec<String> = (0..42).map(|n| format!("MONITOR-{n:02}")).collect();
-        let all: Vec<&str> = monitors.iter().map(String::as_str).collect();
-        liveness.hear(&gateway, at(0), &of(&all));
-        // One goes on, and with it the certificate.
-        (1..10).for_each(|n| liveness.hear(&gateway, at(n * 5), &of(&all[..1])));
-        let reports = checked(&liveness, 46);
-        let [Report::Silent(silent)] = reports.as_slice() else { panic!("{reports:?}") };
-        assert_eq!((silent.names.len(), silent.others, silent.last_heard), (32, 9, Some(at(0))));
-        assert_eq!((liveness.silent_devices(), checked(&liveness, 47)), (41, Vec::new()), "once");
-        liveness.hear(&gateway, at(48), &of(&all[7..9]));
-        let reports = checked(&liveness, 49);
-        let [Report::Resumed(resumed)] = reports.as_slice() else { panic!("{reports:?}") };
-        assert_eq!(names(resumed), ["MONITOR-07", "MONITOR-08"]);
-        assert_eq!(liveness.silent_devices(), 39);
-    }
-
-    #[test]
-    fn the_heartbeat_of_a_device_is_not_that_of_its_gateway() {
-        let liveness = Liveness::default();
-        let gateway: DeviceId = "GW-1".parse().unwrap();
-        liveness.hear(&gateway, at(0), &of(&["A"]));
-        assert_eq!(liveness.device(&gateway).unwrap().silence_threshold(RULE), None);
-        liveness.hear(&gateway, at(0), &of(&[]));
-        let threshold = liveness.device(&gateway).unwrap().silence_threshold(RULE);
-        assert_eq!(threshold, Some(Duration::from_secs(20)));
-    }
-
-    #[test]
-    fn a_device_that_changes_its_gateway_is_not_silent() {
-        let liveness = Liveness::default();
-        let [one, other]: [DeviceId; 2] = ["GW-1", "GW-2"].map(|name| name.parse().unwrap());
-        liveness.hear(&one, at(0), &of(&["A"]));
-        (1..10).for_each(|n| liveness.hear(&other, at(n * 5), &of(&["A"])));
-        assert_eq!(checked(&liveness, 46), []);
-        assert_eq!((liveness.devices_behind(&one).len(), liveness.devices_behind(&other).len()), (0, 1));
-        let reports = liveness.check(&directory(), at(100), RULE, FeedLimits::default());
-        assert!(matches!(reports.as_slice(), [(via, Report::Silent(_))] if *via == other), "{reports:?}");
-    }
-
-    #[test]
-    fn the_devices_that_are_watched_are_limited() {
-        let liveness = Liveness::default();
-        let [one, other]: [DeviceId; 2] = ["GW-1", "GW-2"].map(|name| name.parse().unwrap());
-        let limited = |second| liveness.check(&directory(), at(second), RULE, limits(2, 3)).len();
-        limited(0);
-        liveness.hear(&one, at(0), &of(&["A", "B", "C"]));
-        assert_eq!((liveness.devices_watched_behind(), liveness.take_not_watched()), (2, 1));
-        liveness.hear(&other, at(0), &of(&["D", "E"]));
-        assert_eq!((liveness.devices_watched_behind(), liveness.take_not_watched()), (3, 1));
-        // A silent one makes room.
-        assert_eq!(limited(30), 2);
-        liveness.hear(&one, at(31), &of(&["C"]));
-        assert_eq!((liveness.devices_watched_behind(), liveness.take_not_watched()), (3, 0));
-        assert!(liveness.devices_behind(&one).iter().any(|(name, _)| &**name == "C"));
-        // Taken away, and removed from the directory.
-        assert_eq!(limited(31 + 8 * 24 * 3600), 0);
-        assert_eq!(liveness.devices_watched_behind(), 0);
-        liveness.hear(&one, at(1_000_000), &of(&["C"]));
-        liveness.check(&Directory::default(), at(1_000_000), RULE, limits(2, 3));
-        assert_eq!((liveness.devices_watched_behind(), liveness.silent_devices()), (0, 0));
+impl Table {
+    /// Devices behind a suspended certificate make room first.
+    fn evict_suspended(&mut self) -> Option<Arc<str>> {
+        let suspended = self.certificates.values_mut().filter(|certificate| certificate.is_suspended);
+        suspended.map(|certificate| &mut certificate.behind).find_map(Behind::evict_any)
     }
 }
+
+/// How often the store is asked for messages of a silent device.
+const ASK_INTERVAL: SignedDuration = SignedDuration::from_mins(1);

@@ -42,12 +42,23 @@ impl Watch {
                 "cannot read the message history of the devices; silence thresholds are learned again"
             );
         }
+        let mut entries = history::Entries::default();
+        let mut directory = self.directory.load_full();
+        entries.see(&directory);
         let mut ticks = tokio::time::interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = done.cancelled() => return,
                 _ = ticks.tick() => self.check().await,
+            }
+            let present = self.directory.load_full();
+            if !std::sync::Arc::ptr_eq(&directory, &present) {
+                entries.see(&present);
+                directory = present;
+            }
+            if let Err(error) = entries.restore(&self.store, &self.liveness, self.clock.now()).await {
+                tracing::debug!(error = %explained(&error), "cannot read the history of a new entry");
             }
         }
     }

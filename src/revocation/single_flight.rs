@@ -104,15 +104,16 @@ mod tests {
     #[tokio::test]
     async fn a_run_continues_when_its_callers_have_gone() {
         let (calls, done) = (SingleFlight::default(), Arc::new(AtomicUsize::new(0)));
-        let end = Arc::clone(&done);
+        let (end, (finish, finished)) = (Arc::clone(&done), tokio::sync::oneshot::channel::<()>());
         let work = async move {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            let _ = finished.await;
             end.fetch_add(1, Ordering::SeqCst);
             Ok(())
         };
         let waiting = calls.run("a".to_owned(), work);
         assert!(tokio::time::timeout(Duration::from_millis(1), waiting).await.is_err());
-        assert!(calls.run("a".to_owned(), async { unreachable!("it is under way") }).await.is_ok());
+        let again = calls.run("a".to_owned(), async { unreachable!("it is under way") });
+        assert!(tokio::join!(again, async { finish.send(()).unwrap() }).0.is_ok());
         assert_eq!(done.load(Ordering::SeqCst), 1);
     }
 }

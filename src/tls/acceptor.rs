@@ -14,7 +14,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::anchor_fitness::UnfitAnchor;
 use super::certificate_selection::PlatformCertificates;
-use super::credential::{CredentialError, PlatformCredentials};
+use super::credential::{CredentialError, PlatformCredentials, UnusableIdentity};
 use super::inventory::{Authority, AuthorityRole, authorities, installed_certificates};
 use super::peer::Peer;
 use super::provider::{Settings, provider};
@@ -29,9 +29,9 @@ use super::verifier::{AdmissionPolicy, Caches, DECISION, PRESENTED, PeerVerifier
 use crate::audit::Installed;
 use crate::authz::DirectoryHandle;
 use crate::config::{Config, MustStaple};
-use crate::model::{Clock, Refusal};
+use crate::model::{Clock, Refusal, explained};
 use crate::revocation::{Engine, IssuedCertificate, Status, Verdict};
-use crate::x509::CertificateFacts;
+use crate::x509::{CertificateFacts, KeyKind};
 
 /// Turns TCP connections into [`Secured`] ones, or refuses them with the matching TLS alert.
 #[derive(Debug)]
@@ -54,6 +54,8 @@ struct AcceptorSettings {
     config: Arc<ServerConfig>,
     verifier: Arc<PeerVerifier>,
     certificates: Vec<CertificateFacts>,
+    /// Configured identities that are not used.
+    unusable: Vec<UnusableIdentity>,
     /// The roots of the platform's own chains.
     platform_trust: Trust,
     /// The roots, and the CAs of those chains.
@@ -72,6 +74,14 @@ pub enum AcceptorError {
     /// The platform's own certificates or keys cannot be used.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// A reload would take away an identity that works.
+    #[error("the new identity {key} cannot be used, and the present one can")]
+    WouldEnd {
+        /// Its key in the configuration.
+        key: &'static str,
+        /// Why the new one cannot be used.
+        source: Arc<CredentialError>,
+    },
     /// rustls rejects the combination of settings.
     #[error("rustls rejects the TLS settings: {0}")]
     Settings(#[from] rustls::Error),
@@ -106,10 +116,24 @@ impl Acceptor {
     /// Loads and checks a new configuration.
     ///
     /// # Errors
-    /// When a file that it names cannot be used.
+    /// When a file that it names cannot be used; also when that is only a matter of time, if an identity that
+    /// works would go with it.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, AcceptorError> {
-        AcceptorSettings::load(config, &self.directory, &self.revocation, &self.caches, &self.clock)
-            .map(Prepared)
+        let settings =
+            AcceptorSettings::load(config, &self.directory, &self.revocation, &self.caches, &self.clock)?;
+        let (present, now) = (self.settings.load(), self.clock.now());
+        for UnusableIdentity { key, facts, reason } in &settings.unusable {
+            let works = |one: &CertificateFacts| {
+                configured_as(one) == *key
+                    && one.not_before <= now
+                    && now <= one.not_after
+                    && facts.as_ref().is_none_or(|new| new.fingerprint != one.fingerprint)
+            };
+            if present.certificates.iter().any(works) {
+                return Err(AcceptorError::WouldEnd { key, source: Arc::clone(reason) });
+            }
+        }
+        Ok(Prepared(settings))
     }
 
     /// Applies the new configuration to every later handshake. Open sessions stay as they are, and cannot be
@@ -144,6 +168,20 @@ impl Acceptor {
     #[must_use]
     pub fn certificates(&self) -> Vec<CertificateFacts> {
         self.settings.load().certificates.clone()
+    }
+
+    /// The same, and those that are configured and not used because they have ended: they have to be seen.
+    #[must_use]
+    pub fn configured_certificates(&self) -> Vec<CertificateFacts> {
+        let settings = self.settings.load();
+        let ended = settings.unusable.iter().filter_map(|identity| identity.facts.as_ref());
+        settings.certificates.iter().chain(ended).cloned().collect()
+    }
+
+    /// The configured identities that are not used, because their time has ended or has not come.
+    #[must_use]
+    pub fn unusable_identities(&self) -> Vec<UnusableIdentity> {
+        self.settings.load().unusable.clone()
     }
 
     /// The platform's own certificates and the roots, as the audit trail records them.
@@ -243,6 +281,7 @@ impl AcceptorSettings {
             roots => Trust::load(roots)?,
         };
         let credentials = PlatformCredentials::load(&config.tls, &platform_trust, &provider, now)?;
+        log_unusable(&credentials.unusable);
         let verifier = Arc::new(PeerVerifier {
             trust,
             revocation: revocation.clone(),
@@ -271,11 +310,33 @@ impl AcceptorSettings {
             config: Arc::new(server),
             verifier,
             certificates,
+            unusable: credentials.unusable,
             platform_trust,
             authorities,
             chains,
             signing_key,
         })
+    }
+}
+
+/// The key of the configuration for an identity with this certificate.
+const fn configured_as(facts: &CertificateFacts) -> &'static str {
+    match facts.key {
+        KeyKind::Rsa { .. } => "tls.rsa",
+        _ => "tls.ecc",
+    }
+}
+
+/// Logs the identities that are not used.
+fn log_unusable(identities: &[UnusableIdentity]) {
+    for UnusableIdentity { key, reason, .. } in identities {
+        tracing::error!(
+            key,
+            reason = %explained(reason),
+            help = "docs/operations.md#a-certificate-of-the-platform-has-ended",
+            "an identity of the platform is not used; devices that need a certificate of its kind cannot connect, \
+             and the others can"
+        );
     }
 }
 

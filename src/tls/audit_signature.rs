@@ -1,5 +1,7 @@
 //! Signatures over the audit trail: signing with the platform's key, and verification.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rustls::SignatureScheme;
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -8,7 +10,9 @@ use rustls::sign::CertifiedKey;
 use webpki::{EndEntityCert, KeyUsage};
 
 use super::acceptor::{Acceptor, AcceptorError};
+use super::credential::PlatformCredentials;
 use super::file;
+use super::identity::PlatformIdentity;
 use super::provider::{Settings, provider};
 use super::trust::Trust;
 use crate::audit::{Distrust, SignError, Signature, SignatureVerifier, Signer};
@@ -17,6 +21,31 @@ use crate::config::Tls;
 impl Signer for Acceptor {
     fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
         sign(&*self.signing_key().ok_or(SignError)?, message)
+    }
+}
+
+/// The platform's key, for a process that serves nothing: what an operator decides is signed with it.
+#[derive(Debug)]
+pub struct AuditSigner(PlatformIdentity);
+
+impl AuditSigner {
+    /// Loads the certificates and keys of the platform.
+    ///
+    /// # Errors
+    /// When they cannot be used.
+    pub fn load(tls: &Tls, now: Timestamp) -> Result<Self, AcceptorError> {
+        let trust = Trust::load(tls.roots_of_platform())?;
+        let seconds = u64::try_from(now.as_second()).unwrap_or_default();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let loaded = PlatformCredentials::load(tls, &trust, &provider(Settings::default()), now)?;
+        Ok(Self(loaded.identity))
+    }
+}
+
+impl Signer for AuditSigner {
+    fn sign(&self, message: &[u8]) -> Result<Signature, SignError> {
+        let served = self.0.ecc().or(self.0.rsa()).ok_or(SignError)?;
+        sign(served.key(), message)
     }
 }
 
@@ -75,10 +104,9 @@ impl SignatureVerifier for AuditSignatureVerifier {
         let certificate = CertificateDer::from(signature.certificate.as_slice());
         let certificate = EndEntityCert::try_from(&certificate).map_err(|_| Distrust::Unreadable)?;
         let seconds = u64::try_from(at.as_second()).map_err(|_| Distrust::OtherSigner)?;
-        if !self.is_platform_certificate(
-            &certificate,
-            UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)),
-        ) {
+        if !self
+            .is_platform_certificate(&certificate, UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+        {
             return Err(Distrust::OtherSigner);
         }
         let (_, algorithms) = self

@@ -29,6 +29,19 @@ pub struct PlatformCredentials {
     pub(super) identity: PlatformIdentity,
     /// The platform's own certificates, without the chains, for `check` and for metrics.
     pub certificates: Vec<CertificateFacts>,
+    /// Configured identities that are not used because their time has ended, or has not come.
+    pub(super) unusable: Vec<UnusableIdentity>,
+}
+
+/// An identity of the platform that is configured and not used, while another one is.
+#[derive(Debug, Clone)]
+pub struct UnusableIdentity {
+    /// Its key in the configuration.
+    pub key: &'static str,
+    /// Its certificate, if it can be read.
+    pub facts: Option<CertificateFacts>,
+    /// Why it is not used.
+    pub reason: Arc<CredentialError>,
 }
 
 /// A certificate of the platform, or its key, cannot be used.
@@ -81,23 +94,54 @@ impl PlatformCredentials {
     /// Loads the ECC and the RSA certificate and checks each: only its owner can read the key, the key
     /// belongs to the certificate, and clients can accept the chain at the time `now`.
     ///
+    /// A chain that time alone has made unusable does not stop the other one.
+    ///
     /// # Errors
-    /// The first fault.
+    /// The first fault; one of time only when no identity is left.
     pub fn load(
         tls: &Tls,
         trust: &Trust,
         provider: &CryptoProvider,
         now: UnixTime,
     ) -> Result<Self, CredentialError> {
-        let load_optional = |credential: &Option<Credential>| {
-            credential.as_ref().map(|c| load(c, trust, provider, now)).transpose()
+        let mut untimely = Vec::new();
+        let mut load_optional = |key: &'static str, credential: &Option<Credential>| {
+            let Some(credential) = credential else { return Ok(None) };
+            match load(credential, trust, provider, now) {
+                Ok(loaded) => Ok(Some(loaded)),
+                Err(reason) if reason.is_of_time() => {
+                    untimely.push((key, facts(credential), reason));
+                    Ok(None)
+                }
+                Err(fault) => Err(fault),
+            }
         };
-        let (ecc, rsa) = (load_optional(&tls.ecc)?, load_optional(&tls.rsa)?);
+        let (ecc, rsa) = (load_optional("tls.ecc", &tls.ecc)?, load_optional("tls.rsa", &tls.rsa)?);
+        if ecc.is_none() && rsa.is_none() && !untimely.is_empty() {
+            let (_, _, reason) = untimely.swap_remove(0);
+            return Err(reason);
+        }
+        let unusable = untimely.into_iter();
         Ok(Self {
+            unusable: unusable
+                .map(|(key, facts, reason)| UnusableIdentity { key, facts, reason: Arc::new(reason) })
+                .collect(),
             certificates: [&ecc, &rsa].into_iter().flatten().map(|loaded| loaded.facts.clone()).collect(),
             identity: PlatformIdentity::new(ecc.map(|loaded| loaded.key), rsa.map(|loaded| loaded.key))?,
         })
     }
+}
+
+impl CredentialError {
+    /// Whether the clock alone made the identity unusable.
+    const fn is_of_time(&self) -> bool {
+        matches!(self, Self::NotAcceptable(ChainError::Expired { .. } | ChainError::NotYetValid { .. }))
+    }
+}
+
+/// The first certificate of the chain.
+fn facts(credential: &Credential) -> Option<CertificateFacts> {
+    CertificateFacts::read(file::certificates(&credential.chain).ok()?.first()?).ok()
 }
 
 /// Loads a chain and its key, and validates the chain.

@@ -28,6 +28,10 @@ pub enum AuthorityRole {
     PlatformCa,
     /// A CA between devices and a root, learnt from their chains since the start.
     DeviceCa,
+    /// A root of people (`admin.trust-anchors`).
+    PeopleRoot,
+    /// A CA in the chain of `admin.certificate`.
+    AdminCa,
 }
 
 impl AuthorityRole {
@@ -39,6 +43,8 @@ impl AuthorityRole {
             Self::PlatformRoot => "platform-trust-anchor",
             Self::PlatformCa => "platform-ca",
             Self::DeviceCa => "device-ca",
+            Self::PeopleRoot => "people-trust-anchor",
+            Self::AdminCa => "admin-ca",
         }
     }
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use rustls::{HandshakeKind, ServerConnection};
 
-use super::refusal::{presented_certificate, unfit_uses};
+use super::refusal::{presented_certificate, shown_certificate, unfit_uses};
 use super::verifier::Admission;
 use crate::audit::Certificate;
 use crate::authz::Device;
+use crate::model::ShownCertificate;
 use crate::revocation::{IssuedCertificate, Status};
 
 /// The peer of a [`Secured`](super::Secured) connection.
@@ -21,6 +22,7 @@ pub struct Peer {
     device: Arc<Device>,
     address: SocketAddr,
     certificate: Certificate,
+    shown: ShownCertificate,
     version: &'static str,
     suite: &'static str,
     is_resumed: bool,
@@ -39,6 +41,7 @@ impl Peer {
                 unfit: unfit_uses(&admission.facts, &admission.device.id),
                 ..presented_certificate(&admission.facts)
             },
+            shown: shown_certificate(&admission.facts),
             version: connection.protocol_version().and_then(|version| version.as_str()).unwrap_or(""),
             suite: suite.and_then(|suite| suite.suite().as_str()).unwrap_or(""),
             is_resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
@@ -61,6 +64,14 @@ impl Peer {
             device: Arc::new(device),
             address,
             certificate,
+            shown: crate::model::ShownCertificate {
+                fingerprint: crate::model::Fingerprint::sha256(b"certificate").to_string(),
+                serial: "0a1b".to_owned(),
+                issuer: "CN=Issuing CA".to_owned(),
+                not_before: jiff::Timestamp::UNIX_EPOCH,
+                not_after: jiff::Timestamp::MAX,
+                key: "ECC P-256".to_owned(),
+            },
             version: "TLSv1_3",
             suite: "TLS13_AES_256_GCM_SHA384",
             is_resumed: false,
@@ -85,6 +96,12 @@ impl Peer {
     #[must_use]
     pub const fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// Its certificate, with its validity and its key.
+    #[must_use]
+    pub const fn shown_certificate(&self) -> &ShownCertificate {
+        &self.shown
     }
 
     /// The negotiated version, as `TLSv1.2`.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::{CertificateError, Error, OtherError, PeerIncompatible};
 
 use crate::audit::{Certificate, CertificateStatus, UnfitUses, UsageField};
-use crate::model::{DeviceId, Refusal};
+use crate::model::{DeviceId, Refusal, RefusalFacts, ShownCertificate};
 use crate::revocation::{Status, Verdict};
 use crate::x509::{CertificateFacts, KeyPurpose, expiry_text};
 
@@ -26,6 +26,21 @@ pub struct HandshakeError {
     pub extension: Option<String>,
     /// The revocation status of its certificates, as far as it was determined.
     pub revocation: Arc<Vec<Status>>,
+    /// What the peer showed, for the people who find out why it was refused.
+    pub facts: Box<RefusalFacts>,
+}
+
+/// A certificate that a peer presented, for people.
+pub(super) fn shown_certificate(facts: &CertificateFacts) -> ShownCertificate {
+    let shown = ShownCertificate {
+        fingerprint: facts.fingerprint.to_string(),
+        serial: facts.serial.to_string(),
+        issuer: facts.issuer.to_string(),
+        not_before: facts.not_before,
+        not_after: facts.not_after,
+        key: facts.key.to_string(),
+    };
+    shown.bounded()
 }
 
 /// A certificate that a peer presented, as the audit trail records it. Its contents are unproved claims.
@@ -93,6 +108,20 @@ impl HandshakeError {
             peer_alert: None,
             extension: None,
             revocation: Arc::default(),
+            facts: Box::default(),
+        }
+    }
+
+    /// What the peer showed, with what is known of it otherwise.
+    #[must_use]
+    pub fn facts(&self) -> RefusalFacts {
+        let name = self.certificate.as_ref().and_then(|certificate| certificate.common_name.clone());
+        RefusalFacts {
+            name,
+            alert: self.peer_alert,
+            extension: self.extension.clone(),
+            revocation: revocation_words(&self.revocation),
+            ..(*self.facts).clone()
         }
     }
 
@@ -153,6 +182,42 @@ impl HandshakeError {
             Some(inner) => Self::from_rustls(inner),
             None => Self::new(Refusal::Disconnected),
         }
+    }
+}
+
+/// Which certificate is revoked, since when and by whom, or why that is not known.
+fn revocation_words(statuses: &[Status]) -> Option<String> {
+    let revoked = |status: &Status| {
+        let Verdict::Revoked { when, reason } = status.verdict else { return None };
+        let reason = reason.map(|reason| format!(" ({})", reason_words(reason))).unwrap_or_default();
+        let evidence = status.evidence.as_ref();
+        let source = evidence.map(|evidence| format!(", as {} says", evidence.responder)).unwrap_or_default();
+        Some(format!("certificate {} is revoked since {when}{reason}{source}", status.serial))
+    };
+    let undetermined = |status: &Status| {
+        let Verdict::Undetermined(reason) = status.verdict else { return None };
+        let attempts: Vec<String> = status.failed_attempts.iter().map(ToString::to_string).collect();
+        let attempts =
+            if attempts.is_empty() { String::new() } else { format!(" ({})", attempts.join("; ")) };
+        let Status { serial, issuer, .. } = status;
+        Some(format!(
+            "no source says whether certificate {serial} of {issuer} is revoked: {reason}{attempts}"
+        ))
+    };
+    statuses.iter().find_map(revoked).or_else(|| statuses.iter().find_map(undetermined))
+}
+
+/// CRLReason (RFC 5280 5.3.1).
+const fn reason_words(reason: u8) -> &'static str {
+    match reason {
+        1 => "its key was compromised",
+        2 => "its CA was compromised",
+        3 => "its holder changed",
+        4 => "it was superseded",
+        5 => "it is not used any more",
+        6 => "it is on hold",
+        9 => "its privilege was withdrawn",
+        _ => "no reason is given",
     }
 }
 

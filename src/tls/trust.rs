@@ -64,10 +64,15 @@ pub enum TrustError {
     },
     /// None of the certificates can be a root of clients.
     #[error(
-        "tls.client-trust-anchors has no usable root: {}",
-        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        "{key} has no usable root: {}",
+        unfit.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
-    NoneFit(Vec<UnfitAnchor>),
+    NoneFit {
+        /// The key of the configuration that names them.
+        key: &'static str,
+        /// Why none can be used.
+        unfit: Vec<UnfitAnchor>,
+    },
 }
 
 impl Trust {
@@ -109,6 +114,16 @@ impl Trust {
         now: Timestamp,
         clock_skew: Duration,
     ) -> Result<Self, TrustError> {
+        Self::load_fit("tls.client-trust-anchors", files, now, clock_skew)
+    }
+
+    /// As [`load_for_clients`](Self::load_for_clients), for the files that `key` names.
+    pub(super) fn load_fit(
+        key: &'static str,
+        files: &[PathBuf],
+        now: Timestamp,
+        clock_skew: Duration,
+    ) -> Result<Self, TrustError> {
         let all = Self::load(files)?;
         let mut trust = Self::empty();
         let parts = all.anchors.into_iter().zip(all.subjects).zip(all.issuers).zip(all.facts).zip(all.names);
@@ -125,7 +140,11 @@ impl Trust {
                 trust.names.push(names);
             }
         }
-        if trust.anchors.is_empty() { Err(TrustError::NoneFit(trust.unfit)) } else { Ok(trust) }
+        if trust.anchors.is_empty() {
+            Err(TrustError::NoneFit { key, unfit: trust.unfit })
+        } else {
+            Ok(trust)
+        }
     }
 
     fn add(&mut self, certificate: &CertificateDer<'_>) -> Result<(), webpki::Error> {

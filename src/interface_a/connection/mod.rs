@@ -25,6 +25,7 @@ use super::registry::{Channels, Outgoing};
 use super::session::{Effect, Now, READ_SIZE, Session, Ticket};
 use super::unawaited::UnawaitedAnswer;
 use crate::audit::{self, SessionEnd};
+use crate::contact::{Activity, Contacts};
 use crate::liveness::{Liveness, SignOfLife};
 use crate::metrics::Metrics;
 use crate::mllp::BrokenReason;
@@ -36,6 +37,7 @@ use crate::store::{MessageRecord, RecordOutcome, Store, StoreError};
 pub(super) struct Services {
     pub(super) store: Store,
     pub(super) liveness: Liveness,
+    pub(super) contacts: Contacts,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     /// Cancelled when the platform shuts down: the session finishes what is in flight, then closes.
@@ -51,6 +53,8 @@ pub(super) struct Connection<S> {
     pub(super) channels: Channels,
     /// The row about its beginning, until it is written.
     pub(super) opening: Arc<Opening>,
+    /// What it has stored.
+    pub(super) activity: Arc<Activity>,
     /// What its device uses over all of its sessions.
     pub(super) share: Arc<DeviceShare>,
     /// The turn of the device while a large message is evaluated, until the message is stored.
@@ -231,7 +235,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.record_opening(tasks);
                     let turn = self.large_turn.take_if(|_| is_large(record.raw.len()));
                     let services = Arc::clone(&self.services);
-                    let recorded = record_message(services, ticket, record, sign);
+                    let activity = Arc::clone(&self.activity);
+                    let recorded = record_message(services, activity, ticket, record, sign);
                     let record = async move {
                         let result = recorded.await;
                         drop(turn);
@@ -419,6 +424,7 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
 
 fn record_message(
     services: Arc<Services>,
+    activity: Arc<Activity>,
     ticket: Ticket,
     record: Box<MessageRecord>,
     sign: SignOfLife,
@@ -426,10 +432,15 @@ fn record_message(
     async move {
         let began = services.clock.instant();
         let is_accepted = record.verdict.rejection().is_none();
-        let accepted = is_accepted.then(|| (record.device.clone(), record.received_at));
+        let received_at = record.received_at;
+        let accepted = is_accepted.then(|| (record.device.clone(), received_at));
         let outcome = services.store.record_or_log(record).await;
-        if let (Some((device, at)), Ok(_)) = (accepted, &outcome) {
-            services.liveness.hear(&device, at, &sign);
+        // A message that was stored before says nothing new: a device that only repeats it is silent.
+        if matches!(outcome, Ok(RecordOutcome::Stored(_))) {
+            activity.message(received_at, is_accepted);
+            if let Some((device, at)) = accepted {
+                services.liveness.hear(&device, at, &sign);
+            }
         }
         services.observe("stored", began);
         StoreResult::Recorded(ticket, outcome)

@@ -45,6 +45,7 @@ impl Bench {
         let (registry, drain) = (Registry::default(), CancellationToken::new());
         let (device, stream) = duplex(capacity);
         let services = Services {
+            contacts: Contacts::default(),
             store: store.clone(),
             liveness: Liveness::default(),
             clock: clock.clone(),
@@ -67,6 +68,7 @@ impl Bench {
             services,
             channels,
             opening,
+            activity: Arc::default(),
             share,
             large_turn,
             frame,
@@ -203,7 +205,7 @@ async fn unresponsive(write_timeout: Duration) -> Bench {
         let frame = frame(&number.to_string());
         let sending = bench.device.write_all(&frame);
         // The platform reads no more, or has closed the connection.
-        if !matches!(tokio::time::timeout(Duration::from_millis(300), sending).await, Ok(Ok(()))) {
+        if !matches!(tokio::time::timeout(Duration::from_secs(1), sending).await, Ok(Ok(()))) {
             return bench;
         }
     }

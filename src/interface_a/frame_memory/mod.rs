@@ -94,11 +94,21 @@ impl FrameMemory {
             memory_limit().map_or(usize::MAX, |limit| usize::try_from(limit / 4).unwrap_or(usize::MAX));
         let automatic = quarter.min(MAX_AUTOMATIC);
         let readings = Arc::new(Semaphore::new(READ_AT_ONCE as usize));
-        Self { config, automatic, accepting, metrics, frames: Mutex::default(), readings }
+        let memory = Self { config, automatic, accepting, metrics, frames: Mutex::default(), readings };
+        memory.publish_limit();
+        memory
+    }
+
+    /// The limit for the metrics, which a reload can change.
+    fn publish_limit(&self) {
+        let (limit, _) = self.limits();
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.metrics.operation.limit.with_label_values(&["frame-memory"]).set(limit);
     }
 
     /// The share of a session, which holds nothing yet.
     pub(super) fn share(self: &Arc<Self>, session: SessionId, device: DeviceId, now: Instant) -> FrameShare {
+        self.publish_limit();
         let memory = Arc::clone(self);
         FrameShare {
             memory,

@@ -9,7 +9,6 @@ use crate::hl7::{Rejection, Warning};
 use crate::pcd::{MessagePolicy, Observation, Transaction, profile};
 
 use super::reading::Reading;
-use super::record::bounded;
 
 /// The result of the checks.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ pub(super) fn check_reply(
 /// The first device that the message names and its sender may not speak for.
 fn foreign(device: &Device, directory: &Directory, reading: &Reading<'_>) -> Option<String> {
     let first = rules::not_allowed(device, directory, &reading.claims).next();
-    first.map(|claim| bounded(claim.identity.to_string()))
+    first.map(|claim| reading.identity(claim))
 }
 
 /// Whether the sender may name the devices that the message names, now.

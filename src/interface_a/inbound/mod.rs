@@ -4,12 +4,13 @@
 //! decision says what is sent if the record becomes durable, and what if it does not.
 
 mod answer;
+mod bounded;
 mod checks;
 mod outcome;
 mod reading;
 mod record;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -21,16 +22,15 @@ pub(super) use self::outcome::{Decision, Label, Outcome, Reply, StoreFailure};
 pub(super) use self::reading::{Part, is_large};
 use self::reading::{Reading, framing_warnings};
 pub(super) use self::record::Origin;
-use self::record::distinct;
 use super::device_limits::{DeviceShare, Storage};
 use super::settings::Settings;
 use crate::audit;
-use crate::authz::{Device, DirectoryHandle, rules};
+use crate::authz::{ComparedNames, Device, Directory, DirectoryHandle, rules};
 use crate::config::UnreadableMessage;
-use crate::hl7::{AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection};
+use crate::hl7::{AcknowledgementRequest, KeptHeader, ReceivedAcknowledgement, Rejection, Unreadable};
 use crate::liveness::SignOfLife;
 use crate::mllp::{Broken, BrokenReason, Frame};
-use crate::model::{DeviceId, MessageId, SessionId, content_fault_point};
+use crate::model::{DeviceId, MessageId, PatientKey, SearchKey, SessionId, content_fault_point};
 use crate::pcd::Transaction;
 use crate::store::{CUT, MessageRecord, Verdict};
 use crate::tls::Peer;
@@ -40,7 +40,20 @@ use crate::tls::Peer;
 pub(super) struct Inbound {
     origin: Origin,
     directory: DirectoryHandle,
+    patient_key: PatientKey,
     share: Arc<DeviceShare>,
+    compared: Mutex<ComparedNames>,
+}
+
+/// One part of a frame that is read and not yet decided about.
+#[derive(Debug)]
+pub(super) struct Unevaluated<'p> {
+    evaluation: Evaluation<'p>,
+    part: &'p Part,
+    reading: Result<Reading<'p>, Unreadable>,
+    directory: Arc<Directory>,
+    /// Bytes of names that have to be compared with the directory by every character set.
+    uncompared: usize,
 }
 
 /// One moment of a session, with the configuration that applies to it.
@@ -48,7 +61,9 @@ pub(super) struct Inbound {
 struct Evaluation<'a> {
     origin: &'a Origin,
     directory: &'a DirectoryHandle,
+    patient_key: &'a PatientKey,
     share: &'a DeviceShare,
+    compared: &'a Mutex<ComparedNames>,
     settings: &'a Settings,
     now: Timestamp,
 }
@@ -60,14 +75,20 @@ impl Inbound {
         peer: Peer,
         session: SessionId,
         directory: DirectoryHandle,
+        patient_key: PatientKey,
         share: Arc<DeviceShare>,
     ) -> Self {
-        Self::with_origin(Origin::of(&peer, session), directory, share)
+        Self::with_origin(Origin::of(&peer, session), directory, patient_key, share)
     }
 
     /// Decides about messages as of the session that `origin` describes, whether or not it is open.
-    pub(super) fn with_origin(origin: Origin, directory: DirectoryHandle, share: Arc<DeviceShare>) -> Self {
-        Self { origin, directory, share }
+    pub(super) fn with_origin(
+        origin: Origin,
+        directory: DirectoryHandle,
+        patient_key: PatientKey,
+        share: Arc<DeviceShare>,
+    ) -> Self {
+        Self { origin, directory, patient_key, share, compared: Mutex::default() }
     }
 
     /// The device that sends.
@@ -75,36 +96,23 @@ impl Inbound {
         &self.origin.device.id
     }
 
-    /// Decides about one part of a frame. `expects` says whether a message of ours with this MSH-10 waits for
-    /// its acknowledgement.
-    pub(super) fn evaluate(
-        &self,
-        part: &Part,
-        settings: &Settings,
+    /// Reads one part of a frame.
+    pub(super) fn read<'p>(
+        &'p self,
+        part: &'p Part,
+        settings: &'p Settings,
         now: Timestamp,
-        expects: impl Fn(&[u8]) -> bool,
-    ) -> Decision {
+    ) -> Unevaluated<'p> {
         let evaluation = self.evaluation(settings, now);
-        match part {
-            Part::Message { frame, miscounted, envelope } => {
-                content_fault_point("message", &frame.payload);
-                let mut decision = evaluation.frame(frame, expects);
-                decision.record.envelope = envelope.clone();
-                if *miscounted {
-                    decision.record.warnings.push(BATCH_MISCOUNTED.to_owned());
-                }
-                decision
-            }
-            // A line between the messages of a batch is stored as rejected; it has no sender to answer.
-            Part::Stray(frame) => {
-                let mut decision = evaluation.frame(frame, expects);
-                decision.withhold_answer();
-                if matches!(decision.outcome, Outcome::Unanswerable) {
-                    decision.outcome = Outcome::Rejected;
-                }
-                decision
-            }
+        let (Part::Message { frame, .. } | Part::Stray(frame)) = part;
+        if let Part::Message { .. } = part {
+            content_fault_point("message", &frame.payload);
         }
+        let reading = Reading::new(frame, settings.policy().max_identities, &self.patient_key);
+        let directory = self.directory.load_full();
+        let claims = reading.as_ref().ok().map(|reading| &reading.claims);
+        let uncompared = claims.map_or(0, |claims| evaluation.compared().missing(&directory, claims));
+        Unevaluated { evaluation, part, reading, directory, uncompared }
     }
 
     /// Decides about bytes that are no frame.
@@ -143,25 +151,60 @@ impl Inbound {
     }
 
     fn evaluation<'a>(&'a self, settings: &'a Settings, now: Timestamp) -> Evaluation<'a> {
-        let Self { origin, directory, share } = self;
-        Evaluation { origin, directory, share, settings, now }
+        let Self { origin, directory, patient_key, share, compared } = self;
+        Evaluation { origin, directory, patient_key, share, compared, settings, now }
+    }
+}
+
+impl Unevaluated<'_> {
+    /// Whether to decide takes so long that others must not wait for it.
+    pub(super) const fn takes_long(&self) -> bool {
+        self.uncompared > MAX_QUICKLY_COMPARED
+    }
+
+    /// Decides about it. `expects` says whether a message of ours with this MSH-10 waits for its
+    /// acknowledgement.
+    pub(super) fn decide(self, expects: impl Fn(&[u8]) -> bool) -> Decision {
+        let Self { evaluation, part, reading, directory, uncompared } = self;
+        let (Part::Message { frame, .. } | Part::Stray(frame)) = part;
+        let mut decision = match reading {
+            Ok(mut reading) => {
+                evaluation.compared().compare(&directory, &mut reading.claims);
+                let effort = effort_of(uncompared, reading.claims.names.len());
+                let decision = match reading.message.acknowledgement() {
+                    Some(reply) => evaluation.reply(&reading, &reply, frame, &directory, expects),
+                    None => evaluation.message(reading, frame, &directory),
+                };
+                Decision { effort, ..decision }
+            }
+            Err(unreadable) => {
+                let warnings = framing_warnings(frame).collect();
+                let record = evaluation.origin.raw_record(frame.payload.clone(), warnings, evaluation.now);
+                evaluation.unreadable(record, &unreadable.into())
+            }
+        };
+        match part {
+            Part::Message { miscounted, envelope, .. } => {
+                decision.record.envelope = envelope.clone();
+                if *miscounted {
+                    decision.record.warnings.push(BATCH_MISCOUNTED.to_owned());
+                }
+            }
+            // A line between the messages of a batch is stored as rejected; it has no sender to answer.
+            Part::Stray(_) => {
+                decision.withhold_answer();
+                if matches!(decision.outcome, Outcome::Unanswerable) {
+                    decision.outcome = Outcome::Rejected;
+                }
+            }
+        }
+        decision
     }
 }
 
 impl Evaluation<'_> {
-    fn frame(self, frame: &Frame, expects: impl Fn(&[u8]) -> bool) -> Decision {
-        let reading = match Reading::new(frame, self.settings.policy().max_identities) {
-            Ok(reading) => reading,
-            Err(unreadable) => {
-                let warnings = framing_warnings(frame).collect();
-                let record = self.origin.raw_record(frame.payload.clone(), warnings, self.now);
-                return self.unreadable(record, &unreadable.into());
-            }
-        };
-        match reading.message.acknowledgement() {
-            Some(reply) => self.reply(&reading, &reply, frame, expects),
-            None => self.message(reading, frame),
-        }
+    fn compared(&self) -> MutexGuard<'_, ComparedNames> {
+        self.compared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Rejects bytes that are no message. Where only the separators are unusable, the sender gets its control
@@ -180,22 +223,21 @@ impl Evaluation<'_> {
         decision
     }
 
-    fn message(self, mut reading: Reading<'_>, frame: &Frame) -> Decision {
+    fn message(self, mut reading: Reading<'_>, frame: &Frame, directory: &Directory) -> Decision {
         let device = self.device();
-        let directory = self.directory.load();
         let header = reading.message.header();
         let request = Transaction::acknowledgement_request(reading.transaction, &header, device.acknowledge);
         reading.claims.take_listed(|identity| directory.names(identity) || directory.lists(identity));
         let Checked { result, foreign_identity } = check(
             &mut reading,
             &device,
-            &directory,
+            directory,
             self.settings.policy(),
             self.settings.config(),
             self.believed(),
         );
         let record = MessageRecord {
-            not_allowed: distinct(rules::not_allowed(&device, &directory, &reading.claims)),
+            not_allowed: reading.distinct(rules::not_allowed(&device, directory, &reading.claims)),
             ..self.record(&reading, frame.payload.clone())
         };
         let violation = self.violation(&record, foreign_identity);
@@ -221,12 +263,15 @@ impl Evaluation<'_> {
         let answer = self.answering().render(Some(&header), None, request, None);
         // Who may not be spoken for gives no sign of life in a message of another device.
         let sign = if record.not_allowed.is_empty() {
-            SignOfLife::read(&reading.message, &self.device())
+            SignOfLife::read(&reading.message, &self.device(), self.patient_key)
         } else {
             SignOfLife::default()
         };
+        let is_large = record.raw.len() >= self.settings.config().store.large_from;
+        let mut keys = record.keys;
+        keys.extend(is_large.then_some(SearchKey::LARGE));
         Decision {
-            record: MessageRecord { acknowledgement: answer.frames, ..record },
+            record: MessageRecord { acknowledgement: answer.frames, keys, ..record },
             label: label(Some(reading), answer.codes),
             storage: Storage::Stored,
             outcome: Outcome::Accepted {
@@ -234,6 +279,7 @@ impl Evaluation<'_> {
                 sign,
             },
             violation: None,
+            effort: 0,
         }
     }
 
@@ -259,6 +305,7 @@ impl Evaluation<'_> {
             storage,
             outcome: Outcome::Rejected,
             violation: None,
+            effort: 0,
         };
         let is_nameless = matches!(rejection, Rejection::Unreadable(_) | Rejection::NoControlId);
         if is_nameless && self.settings.config().messages.unreadable == UnreadableMessage::Close {
@@ -274,7 +321,7 @@ impl Evaluation<'_> {
             || matches!(broken.reason, BrokenReason::TooLarge | BrokenReason::MemoryLimit);
         let bytes = beginning(&broken.bytes, MAX_CUT_COPY);
         // The header of a frame that is only too large can be read, and its sender answered.
-        let reading = Reading::header_of(&bytes);
+        let reading = Reading::header_of(&bytes, self.patient_key);
         let mut record = match &reading {
             Some(reading) => self.record(reading, bytes.clone()),
             None => self.origin.raw_record(bytes.clone(), Vec::new(), self.now),
@@ -309,11 +356,12 @@ impl Evaluation<'_> {
         reading: &Reading<'_>,
         reply: &ReceivedAcknowledgement<'_>,
         frame: &Frame,
+        directory: &Directory,
         expects: impl Fn(&[u8]) -> bool,
     ) -> Decision {
-        let (device, directory) = (self.device(), self.directory.load());
+        let device = self.device();
         let Checked { result, foreign_identity } =
-            check_reply(reading, &device, &directory, self.settings.config(), self.believed());
+            check_reply(reading, &device, directory, self.settings.config(), self.believed());
         let rejected = |code: &str| Verdict::Rejected { code: code.to_owned() };
         let (verdict, outcome) = match result {
             CheckResult::Violation(rejection) => (rejected(rejection.code()), Outcome::Violation),
@@ -328,7 +376,7 @@ impl Evaluation<'_> {
         };
         let record = MessageRecord {
             verdict,
-            not_allowed: distinct(rules::not_allowed(&device, &directory, &reading.claims)),
+            not_allowed: reading.distinct(rules::not_allowed(&device, directory, &reading.claims)),
             ..self.record(reading, frame.payload.clone())
         };
         let is_rejected = record.verdict.rejection().is_some();
@@ -340,6 +388,7 @@ impl Evaluation<'_> {
             storage,
             label: Label { transaction: "acknowledgement", acknowledgement: NO_ANSWER },
             outcome,
+            effort: 0,
         }
     }
 
@@ -351,6 +400,7 @@ impl Evaluation<'_> {
         if record.raw.len() > longest && cost(&record) > self.share.rejection_room(limits, self.now) {
             record.raw = beginning(&record.raw, longest);
             record.identities.clear();
+            record.keys.clear();
             if !record.warnings.iter().any(|warning| warning == CUT) {
                 record.warnings.push(CUT.to_owned());
             }
@@ -401,7 +451,7 @@ impl Evaluation<'_> {
 
 /// The bytes that a rejected message takes.
 fn cost(record: &MessageRecord) -> usize {
-    record.raw.len() + record.identities.len() * IDENTITY_BYTES
+    record.raw.len() + (record.identities.len() + record.keys.len()) * IDENTITY_BYTES
 }
 
 /// At most `length` bytes of the beginning. A copy, where it is shorter: it must not hold the whole.
@@ -414,6 +464,19 @@ fn label(reading: Option<&Reading<'_>>, acknowledgement: &'static str) -> Label 
     Label { transaction: transaction.map_or("other", Transaction::label), acknowledgement }
 }
 
+/// As how many messages a message counts besides, of which so many bytes of names were compared by every
+/// character set, and so many names with the directory.
+const fn effort_of(uncompared: usize, names: usize) -> usize {
+    uncompared / COMPARED_BYTES_PER_MESSAGE + names / NAMES_PER_MESSAGE
+}
+
+/// Bytes of names that are compared by every character set while other sessions wait: some names that are
+/// new. It takes about as long as a message of 64 KiB.
+const MAX_QUICKLY_COMPARED: usize = 256;
+/// Bytes of names whose comparison by every character set takes as long as a message.
+const COMPARED_BYTES_PER_MESSAGE: usize = 4;
+/// Names whose comparison takes as long as a message.
+const NAMES_PER_MESSAGE: usize = 16;
 /// What the answer to a rejected message says when the message is not stored.
 const NOT_STORED: &str = "the device has too many rejected messages, this one is not stored";
 /// The most of a frame that is not kept whole.

@@ -21,6 +21,8 @@ pub(crate) struct Decision {
     pub(crate) outcome: Outcome,
     /// The identity violation that the audit trail records.
     pub(crate) violation: Option<audit::Event>,
+    /// As how many further messages it counts, because it took longer to evaluate.
+    pub(crate) effort: usize,
 }
 
 /// What a message means for its session.

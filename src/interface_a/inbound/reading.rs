@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::bounded::bounded;
 use crate::hl7::batch::{self, Batch, Envelope};
 use crate::hl7::{Message, Unreadable};
 use crate::mllp::{CR, Frame};
-use crate::pcd::{Claims, Transaction};
+use crate::model::{PatientKey, SearchKey};
+use crate::pcd::{Claim, Claims, KnownPatient, SearchTerms, Transaction};
 
 /// One message of a frame, or a line between the messages of a batch. Each is stored and answered on its own.
 #[derive(Debug)]
@@ -28,6 +30,10 @@ pub(super) struct Reading<'m> {
     pub(super) message: Message<'m>,
     pub(super) transaction: Option<Transaction>,
     pub(super) claims: Claims,
+    /// What the message says of its patient: a sender may write that into a field for a device.
+    pub(super) patient: KnownPatient,
+    /// Names the patient there.
+    patient_key: &'m PatientKey,
     /// Stable words for what is unusual about the message; the checks add theirs.
     pub(super) warnings: Vec<String>,
 }
@@ -60,9 +66,11 @@ impl Part {
 }
 
 impl Part {
-    /// Whether it takes long to evaluate and to store.
-    pub(in crate::interface_a) const fn is_large(&self) -> bool {
-        is_large(self.len())
+    /// Whether it takes long to read: it is large, or has many escape sequences, each of which some readers
+    /// see in another way.
+    pub(in crate::interface_a) fn takes_long(&self) -> bool {
+        let (Self::Message { frame, .. } | Self::Stray(frame)) = self;
+        is_large(self.len()) || escape_characters(&frame.payload) > MAX_QUICKLY_READ_ESCAPES
     }
 
     /// Its bytes.
@@ -82,20 +90,47 @@ impl<'m> Reading<'m> {
     ///
     /// # Errors
     /// When it is no HL7 message.
-    pub(super) fn new(frame: &'m Frame, max_identities: usize) -> Result<Self, Unreadable> {
+    pub(super) fn new(
+        frame: &'m Frame,
+        max_identities: usize,
+        patient_key: &'m PatientKey,
+    ) -> Result<Self, Unreadable> {
         let message = Message::parse(&frame.payload)?;
         let transaction = Transaction::of(&message);
         let parsing = message.warnings().iter().map(|warning| warning.code().to_owned());
         let warnings = framing_warnings(frame).chain(parsing).collect();
         let claims = Claims::read(&message, transaction, max_identities);
-        Ok(Self { claims, transaction, warnings, message })
+        let patient = KnownPatient::of(&message, message.text_encoding());
+        Ok(Self { claims, patient, patient_key, transaction, warnings, message })
     }
 
     /// Reads the header of bytes that are no frame; `None` when they hold none.
-    pub(super) fn header_of(bytes: &'m Bytes) -> Option<Self> {
+    pub(super) fn header_of(bytes: &'m Bytes, patient_key: &'m PatientKey) -> Option<Self> {
         let message = Message::parse(bytes).ok()?;
         let transaction = Transaction::of(&message);
-        Some(Self { transaction, claims: Claims::default(), warnings: Vec::new(), message })
+        let (claims, patient) = (Claims::default(), KnownPatient::default());
+        Some(Self { transaction, claims, patient, patient_key, warnings: Vec::new(), message })
+    }
+
+    /// The identities of these claims as they are stored and shown: sorted, without duplicates, and without
+    /// the patient.
+    pub(super) fn distinct<'c>(&self, claims: impl IntoIterator<Item = &'c Claim>) -> Vec<String> {
+        let mut identities: Vec<_> = claims.into_iter().map(|claim| self.identity(claim)).collect();
+        identities.sort();
+        identities.dedup();
+        identities
+    }
+
+    /// One such identity.
+    pub(super) fn identity(&self, claim: &Claim) -> String {
+        bounded(
+            self.patient.without_patient(claim.identity.to_string(), |text| self.patient_key.digits(text)),
+        )
+    }
+
+    /// The keys under which a search by patient or order finds the message.
+    pub(super) fn keys(&self) -> Vec<SearchKey> {
+        SearchTerms::read(&self.message, self.message.text_encoding()).keys(self.patient_key)
     }
 
     /// Adds a warning, once.
@@ -121,5 +156,16 @@ pub(super) fn framing_warnings(frame: &Frame) -> impl Iterator<Item = String> {
     frame.deviations.iter().map(|deviation| deviation.code().to_owned())
 }
 
+/// How often the escape character of its header is in a message. Who has none in its place is read quickly.
+fn escape_characters(payload: &[u8]) -> usize {
+    let header = memchr::memmem::find(payload, b"MSH");
+    let escape = header.and_then(|at| payload.get(at + ESCAPE_IN_HEADER));
+    escape.map_or(0, |escape| memchr::memchr_iter(*escape, payload).count())
+}
+
+/// Where MSH-2.3 is, the escape character.
+const ESCAPE_IN_HEADER: usize = 6;
+/// Escape characters in a message that is read while other sessions wait.
+const MAX_QUICKLY_READ_ESCAPES: usize = 256;
 /// Larger messages of one device are evaluated and stored one after the other.
 const LARGE_MESSAGE: usize = 64 * 1024;

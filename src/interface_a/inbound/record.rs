@@ -7,11 +7,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
+use super::bounded::bounded;
 use super::reading::Reading;
 use crate::authz::Device;
 use crate::hl7::{Message, MessageTime};
 use crate::model::{Fingerprint, MessageId, SessionId};
-use crate::pcd::{AlertReport, Claim, Transaction};
+use crate::pcd::{AlertReport, Transaction};
 use crate::store::{MessageRecord, Verdict};
 use crate::tls::Peer;
 
@@ -53,9 +54,12 @@ impl Origin {
             transaction: reading.transaction.map(|transaction| transaction.label().to_ascii_uppercase()),
             message_type: bounded(text(&header.message_type_field().usual_notation())),
             control_id: bounded(text(header.control_id().raw())),
-            sending_application: bounded(text(&header.sending_application().usual_notation())),
-            identities: distinct(&reading.claims.identities),
+            sending_application: bounded(
+                reading.patient.hide(text(&header.sending_application().usual_notation())),
+            ),
+            identities: reading.distinct(&reading.claims.identities),
             alerts: alerts(reading),
+            keys: reading.keys(),
             ..self.raw_record(raw, reading.warnings.clone(), now)
         }
     }
@@ -79,6 +83,7 @@ impl Origin {
             identities: Vec::new(),
             not_allowed: Vec::new(),
             alerts: Vec::new(),
+            keys: Vec::new(),
             raw,
             acknowledgement: Bytes::new(),
             envelope: Bytes::new(),
@@ -99,24 +104,6 @@ fn event_time(message: &Message<'_>, zone: &TimeZone) -> Option<Timestamp> {
         .find_map(|field| MessageTime::parse(field.component(1).trimmed()).ok()?.instant(&zone))
 }
 
-/// The identities of these claims, sorted and without duplicates.
-pub(super) fn distinct<'c>(claims: impl IntoIterator<Item = &'c Claim>) -> Vec<String> {
-    let mut identities: Vec<_> =
-        claims.into_iter().map(|claim| bounded(claim.identity.to_string())).collect();
-    identities.sort();
-    identities.dedup();
-    identities
-}
-
-/// The text, cut to [`MAX_COLUMN_CHARACTERS`]. The raw bytes of the message are complete.
-pub(super) fn bounded(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(MAX_COLUMN_CHARACTERS) {
-        text.truncate(end);
-        text.shrink_to_fit();
-    }
-    text
-}
-
 /// The alerts of an alert report; none of any other message.
 fn alerts(reading: &Reading<'_>) -> Vec<AlertReport> {
     match reading.transaction {
@@ -124,6 +111,3 @@ fn alerts(reading: &Reading<'_>) -> Vec<AlertReport> {
         _ => Vec::new(),
     }
 }
-
-/// Characters of a column that the store can search. HL7 2.6 has at most 227 for such a field (MSH-3).
-const MAX_COLUMN_CHARACTERS: usize = 256;

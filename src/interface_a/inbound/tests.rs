@@ -8,7 +8,11 @@ use crate::hl7::{AcknowledgementCode, Message};
 const OTHER: &str = "00A037FFFE000002";
 
 fn inbound(devices: Vec<Device>) -> Inbound {
-    Inbound::new(peer(), SessionId::at(clock().now()), directory(devices), Arc::default())
+    Inbound::new(peer(), SessionId::at(clock().now()), directory(devices), key(), Arc::default())
+}
+
+fn key() -> PatientKey {
+    PatientKey::new(b"key")
 }
 
 fn settings(config: Config) -> Settings {
@@ -16,7 +20,7 @@ fn settings(config: Config) -> Settings {
 }
 
 fn evaluate_with(config: Config, devices: Vec<Device>, frame: Frame) -> Decision {
-    inbound(devices).evaluate(&only(frame), &settings(config), clock().now(), |_| false)
+    inbound(devices).read(&only(frame), &settings(config), clock().now()).decide(|_| false)
 }
 
 fn evaluate(frame: Frame) -> Decision {
@@ -182,7 +186,7 @@ fn identity_rules_use_the_current_directory() {
 fn an_awaited_acknowledgement_is_accepted_and_never_answered() {
     let part = only(whole(&super::super::fixtures::acknowledgement("OURS")));
     let expects = |control_id: &[u8]| control_id == b"OURS";
-    let decision = inbound(vec![device()]).evaluate(&part, &settings(config()), clock().now(), expects);
+    let decision = inbound(vec![device()]).read(&part, &settings(config()), clock().now()).decide(expects);
     let Outcome::Reply(reply) = &decision.outcome else { panic!("{decision:?}") };
     let expected = Reply { control_id: b"OURS".to_vec(), code: Some(AcknowledgementCode::CA) };
     assert_eq!((reply, &decision.record.verdict), (&expected, &Verdict::Accepted));
@@ -233,6 +237,40 @@ fn an_observation_with_a_stray_msa_is_answered_as_it_asks() {
     let decision = evaluate(Frame { payload: text.into(), deviations: std::iter::empty().collect() });
     assert_eq!(codes(&decision.record.acknowledgement), ["CA"]);
     assert!(matches!(decision.outcome, Outcome::Accepted { .. }), "it answers no message of ours");
+}
+
+// A sender may write the patient into a field for a device. What is stored beside the bytes is listed,
+// logged, audited and exported.
+#[test]
+fn a_patient_in_a_field_for_a_device_is_in_no_list_and_no_audit_row() {
+    let text = String::from_utf8(frame("1")).unwrap();
+    let rest = "PID|1||4711||Quackenbush^Zebulon\rOBX|9|||||||||||||||||Zebulon Quackenbush\rOBX|";
+    let named = text.replacen(NAME, "Quackenbush^Zebulon^L", 1).replacen("OBX|", rest, 1);
+    let decision = evaluate(whole(named.as_bytes()));
+    assert_eq!(decision.record.verdict.rejection(), Some("identity-mismatch"));
+    let shown = format!(
+        "{:?} {:?} {} {:?}",
+        decision.record.identities,
+        decision.record.not_allowed,
+        decision.record.sending_application,
+        decision.violation
+    );
+    assert!(!shown.to_lowercase().contains("zebulon"), "{shown}");
+    assert!(!shown.to_lowercase().contains("quackenbush"), "{shown}");
+    let [hidden] = decision.record.not_allowed.as_slice() else { panic!("{shown}") };
+    assert!(hidden.starts_with("[patient] ") && decision.record.identities.contains(hidden), "{shown}");
+    assert!(shown.contains("[patient]^[patient]^L"), "{shown}");
+}
+
+#[test]
+fn a_number_of_the_patient_in_any_spelling_is_in_no_list_and_no_audit_row() {
+    for number in ["00123456789", "123-456-789", "MRN123456789"] {
+        let rest = format!("PID|1||123456789\rOBX|9|||||||||||||||||{number}\rOBX|");
+        let named = String::from_utf8(frame("1")).unwrap().replacen("OBX|", &rest, 1);
+        let MessageRecord { identities, not_allowed, .. } = evaluate(whole(named.as_bytes())).record;
+        let shown = format!("{identities:?} {not_allowed:?}");
+        assert!(!shown.contains(number) && shown.contains("[patient] "), "{shown}");
+    }
 }
 
 /// The message about [`OTHER`], of a device that learns until `until`, beside `others` in the directory.

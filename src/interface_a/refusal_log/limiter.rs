@@ -1,6 +1,6 @@
 //! Which refusals get a line in the log.
 //!
-//! A pair of peer and reason gets one line in a minute, and then a line with the count of its repetitions.
+//! A pair of peer and reason gets one line in an hour, and then a line with the count of its repetitions.
 //! All pairs together get [`MAX_LINES`] lines in any minute; the refusals beyond that get one line with their
 //! count.
 
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use crate::interface_a::refused_peer::RefusedPeer;
 
-/// Decides which lines are logged. Its memory is bounded by [`MAX_LINES`].
+/// Decides which lines are logged. Its memory is bounded by the lines of an hour: `MAX_PAIRS`.
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
     /// When lines were logged in the last minute, in order.
     logged: VecDeque<Instant>,
-    /// The pairs that were logged in the last minute. Each took a line, so there are no more of them than
-    /// lines.
+    /// The pairs that were logged in the last hour. Each took a line, so there are no more of them than
+    /// `MAX_PAIRS`.
     pairs: BTreeMap<(RefusedPeer, &'static str), Pair>,
     /// Refusals without a line and without a pair.
     others: u64,
@@ -68,12 +68,13 @@ impl Limiter {
             self.logged.pop_front();
         }
         let mut lines = Vec::new();
-        let expired: Vec<_> = self.pairs.extract_if(.., |_, pair| is_over(pair.logged_at)).collect();
+        let is_old = |since: Instant| now.saturating_duration_since(since) >= HOUR;
+        let expired: Vec<_> = self.pairs.extract_if(.., |_, pair| is_old(pair.logged_at)).collect();
         for (key, Pair { repeated: count, .. }) in expired.into_iter().filter(|(_, pair)| pair.repeated > 0) {
             if self.take_line(now) {
                 let (peer, reason) = key.clone();
                 lines.push(Line::Repeated { peer, reason, count });
-                // The next line of this pair is a minute away again.
+                // The next line of this pair is an hour away again.
                 self.pairs.insert(key, Pair { logged_at: now, repeated: 0 });
             } else {
                 self.count_others(count, now);
@@ -114,6 +115,11 @@ pub(super) fn truncate(name: &str) -> &str {
 }
 
 const MINUTE: Duration = Duration::from_mins(1);
+/// How often a pair has a line.
+const HOUR: Duration = Duration::from_hours(1);
+/// Pairs that can have had a line within an hour.
+#[cfg(test)]
+const MAX_PAIRS: usize = 60 * MAX_LINES;
 /// Lines in any minute, the one that counts all other refusals not included.
 const MAX_LINES: usize = 60;
 const MAX_NAME_LENGTH: usize = 256;
@@ -132,23 +138,23 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_refusal_is_counted_once_a_minute() {
+    fn a_repeated_refusal_is_counted_once_an_hour() {
         let (clock, mut limiter) = (clock(), Limiter::default());
         let mut record = |reason| limiter.record(device("PUMP"), reason, clock.instant());
         assert_eq!(record("revoked"), (true, vec![]));
         for _ in 0..59 {
-            clock.advance(Duration::from_secs(1));
+            clock.advance(MINUTE);
             assert_eq!(record("revoked"), (false, vec![]));
         }
         assert_eq!(record("expired"), (true, vec![]), "another reason is another line");
-        clock.advance(Duration::from_secs(1));
+        clock.advance(MINUTE);
         let repeated = |count| Line::Repeated { peer: device("PUMP"), reason: "revoked", count };
         assert_eq!(limiter.due(clock.instant()), [repeated(59)]);
         let mut record = |reason| limiter.record(device("PUMP"), reason, clock.instant());
         assert_eq!(record("revoked"), (false, vec![]), "the count was a line");
-        clock.advance(MINUTE);
+        clock.advance(HOUR);
         assert_eq!(limiter.due(clock.instant()), [repeated(1)]);
-        clock.advance(MINUTE);
+        clock.advance(HOUR);
         assert_eq!(limiter.due(clock.instant()), []);
         assert_eq!(limiter.record(device("PUMP"), "revoked", clock.instant()), (true, vec![]));
     }
@@ -184,11 +190,12 @@ mod tests {
 
     proptest! {
         /// Whatever arrives: no minute has more than 60 lines and one counted line, each refusal is in
-        /// exactly one line, and the first of a pair has its own line while the limit is not reached.
+        /// exactly one line, and the first of a pair in an hour has its own line while the limit is not
+        /// reached.
         #[test]
         fn no_minute_has_more_lines_than_the_limit(
             arrivals in prop::collection::vec((0u16..150, 0usize..3, prop_oneof![
-                8 => 0u64..50, 3 => 50u64..2_000, 1 => 2_000u64..200_000,
+                8 => 0u64..50, 3 => 50u64..2_000, 1 => 2_000u64..2_000_000,
             ]), 1..600),
         ) {
             let (clock, mut limiter) = (clock(), Limiter::default());
@@ -206,7 +213,7 @@ mod tests {
                         Line::Repeated { peer: RefusedPeer::Certificate { name: Some(name), .. }, reason, count } => {
                             let reason = REASONS.iter().position(|known| *known == reason).unwrap();
                             let before = last_line.insert((name.parse().unwrap(), reason), at);
-                            prop_assert!(before.is_some_and(|before| at - before >= MINUTE));
+                            prop_assert!(before.is_some_and(|before| at - before >= HOUR));
                             lines.push(at);
                             counted += count;
                         }
@@ -218,7 +225,7 @@ mod tests {
                     }
                 }
                 let recent = lines.iter().filter(|line| at - **line < MINUTE).count();
-                let is_new = last_line.get(&(*name, *reason)).is_none_or(|line| at - *line >= MINUTE);
+                let is_new = last_line.get(&(*name, *reason)).is_none_or(|line| at - *line >= HOUR);
                 prop_assert_eq!(is_first, is_new && recent < MAX_LINES);
                 if is_first {
                     last_line.insert((*name, *reason), at);
@@ -227,7 +234,7 @@ mod tests {
                 }
                 let in_last_minute = |lines: &[Duration]| lines.iter().filter(|line| at - **line < MINUTE).count();
                 prop_assert!(in_last_minute(&lines) <= MAX_LINES && in_last_minute(&counted_lines) <= 1);
-                prop_assert!(limiter.pairs.len() <= MAX_LINES && limiter.logged.len() <= MAX_LINES);
+                prop_assert!(limiter.pairs.len() <= MAX_PAIRS && limiter.logged.len() <= MAX_LINES);
             }
             if let Some(Line::Others { count }) = limiter.close() {
                 counted += count;

@@ -48,7 +48,11 @@ impl RefusalLog {
         if is_first {
             let device = name.map(limiter::truncate);
             let (alert, extension) = (refused.peer_alert, refused.extension.as_deref());
-            tracing::warn!(device, peer = %address, reason, alert, extension, "connection refused");
+            let facts = refused.facts();
+            let (cause, to_do) = (refused.refusal.cause(&facts), refused.refusal.next_step(&facts));
+            tracing::warn!(
+                device, peer = %address, reason, cause, to_do, alert, extension, "connection refused"
+            );
             refused.log_undetermined();
         }
     }
@@ -81,9 +85,9 @@ fn log(line: &Line) {
     match line {
         Line::Repeated { peer, reason, count } => match peer.name() {
             Some(device) => {
-                tracing::warn!(device, reason, count, "connection refused again in the last minute");
+                tracing::warn!(device, reason, count, "connection refused again in the last hour");
             }
-            None => tracing::warn!(%peer, reason, count, "connection refused again in the last minute"),
+            None => tracing::warn!(%peer, reason, count, "connection refused again in the last hour"),
         },
         Line::Others { count } => tracing::warn!(
             count,

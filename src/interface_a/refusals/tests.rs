@@ -250,7 +250,7 @@ async fn rows_that_cannot_be_written_are_counted_later() {
     outside.execute("DROP TRIGGER full").await.unwrap();
     clock.advance(INTERVAL);
     refusals.tick().await;
-    let filter = AuditFilter { event: None, since: None, page: Page::Latest, limit: 100 };
+    let filter = AuditFilter { event: None, device: None, since: None, page: Page::Latest, limit: 100 };
     let rows = store.audit_rows(&filter).await.unwrap();
     let counted: Vec<_> = rows.iter().map(|row| (row.event.as_str(), row.details.as_str())).collect();
     assert_eq!(counted.len(), 2, "{counted:?}");

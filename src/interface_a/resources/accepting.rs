@@ -72,6 +72,12 @@ impl Accepting {
         self.0.allowed.store(connections, Ordering::Relaxed);
     }
 
+    /// How many connections there are, and how many there may be.
+    #[must_use]
+    pub fn connections(&self) -> (usize, usize) {
+        (self.0.open.len(), self.0.allowed.load(Ordering::Relaxed))
+    }
+
     /// Why no connections are taken at this moment.
     #[must_use]
     pub fn shortage(&self) -> Option<Shortage> {

@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Bytes of memory that the process may use: the smallest limit of its control groups and the memory of the
-/// machine (`MemTotal`). `None` where neither can be read.
+/// machine. `None` where neither is known.
 pub(in crate::interface_a) fn memory_limit() -> Option<u64> {
-    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let groups = ControlGroups::of_process().fullest().map(|fullest| fullest.limit);
-    groups.into_iter().chain(total(&memory)).min()
+    groups.into_iter().chain(total()).min()
 }
 
 /// The control groups of the process whose memory may be limited, version 1 and 2.
@@ -104,9 +103,10 @@ impl Use {
     }
 }
 
-fn total(memory: &str) -> Option<u64> {
-    let line = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+/// Of the machine. Not from /proc/meminfo, which `ProcSubset=pid` hides from a service (systemd.exec(5)).
+fn total() -> Option<u64> {
+    let machine = rustix::system::sysinfo();
+    (machine.totalram as u64).checked_mul(u64::from(machine.mem_unit)).filter(|bytes| *bytes > 0)
 }
 
 /// Bytes that stay free whatever the percentage. Between two looks at the memory (250 ms) every turn of a
@@ -192,8 +192,10 @@ mod tests {
 
     #[test]
     fn the_memory_of_the_machine_is_read() {
-        assert_eq!(total("MemTotal:        8192 kB\nMemFree: 1 kB\n"), Some(8 << 20));
-        assert_eq!(total(""), None);
-        assert!(memory_limit().is_some());
+        let file = fs::read_to_string("/proc/meminfo").unwrap();
+        let line = file.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap();
+        let kibibytes: u64 = line.trim().strip_suffix("kB").unwrap().trim().parse().unwrap();
+        assert_eq!(total(), Some(kibibytes * 1024));
+        assert!(memory_limit().is_some_and(|limit| limit <= kibibytes * 1024));
     }
 }

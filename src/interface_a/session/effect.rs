@@ -15,6 +15,7 @@ use crate::interface_a::pending_replies::PendingReplies;
 use crate::interface_a::unawaited::UnawaitedAnswer;
 use crate::liveness::SignOfLife;
 use crate::mllp::BrokenReason;
+use crate::model::PatientKey;
 use crate::store::MessageRecord;
 
 /// One moment, by both clocks.
@@ -30,6 +31,7 @@ pub(in crate::interface_a) struct Context {
     pub(in crate::interface_a) config: ConfigHandle,
     pub(in crate::interface_a) directory: DirectoryHandle,
     pub(in crate::interface_a) pending_replies: PendingReplies,
+    pub(in crate::interface_a) patient_key: PatientKey,
     /// What the device uses over all of its sessions.
     pub(in crate::interface_a) share: Arc<DeviceShare>,
 }

@@ -1,19 +1,20 @@
 //! One connection of a device, as a state machine without sockets, clocks or databases.
 //!
 //! Bytes, results of the store and deadlines go in; [`Effect`]s come out, in order. A session is duplex:
-//! messages of the device are evaluated, recorded and acknowledged; messages for the device wait here for
-//! their acknowledgement.
+//! messages of the device are evaluated, recorded and acknowledged; messages for the device wait for theirs.
 //!
 //! Acknowledgements leave in the order in which the messages came, each once its message is durable (B.1: a
-//! positive acknowledgement means that the message is safe). Up to `[interface-a] in-flight` messages are
-//! stored at once.
+//! positive acknowledgement means that it is safe). Up to `[interface-a] in-flight` messages are stored at
+//! once.
 
 mod buffer;
 mod effect;
 mod ending;
+mod first_answer;
 mod in_flight;
 mod phase;
 mod timing;
+mod turn;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub(super) struct Session {
     in_flight: VecDeque<InFlight>,
     /// Whether the next message may be large.
     has_large_turn: bool,
+    /// Whether the first message of the backlog was read, and takes long to decide about.
+    takes_long: bool,
     has_more: bool,
     next_ticket: u64,
     pending_replies: PendingReplies,
@@ -78,12 +81,12 @@ pub(super) struct Session {
 impl Session {
     /// Opens the session of an admitted peer.
     pub(super) fn open(peer: Peer, id: SessionId, context: Context, now: Now) -> Self {
-        let Context { config, directory, pending_replies, share } = context;
+        let Context { config, directory, pending_replies, patient_key, share } = context;
         let settings = Settings::new(config);
         Self {
             id,
             codec: Codec::new(settings.config().interface_a.max_frame),
-            inbound: Inbound::new(peer, id, directory, Arc::clone(&share)),
+            inbound: Inbound::new(peer, id, directory, patient_key, Arc::clone(&share)),
             share,
             slowed_until: None,
             settings,
@@ -92,6 +95,7 @@ impl Session {
             backlog: VecDeque::new(),
             in_flight: VecDeque::new(),
             has_large_turn: false,
+            takes_long: false,
             has_more: false,
             next_ticket: 0,
             pending_replies,
@@ -164,11 +168,6 @@ impl Session {
         self.has_more && self.has_capacity()
     }
 
-    /// The bytes of a large message that waits for it: the connection chooses when and where.
-    pub(super) fn waiting_large_message(&self) -> Option<usize> {
-        self.backlog.front().filter(|part| part.is_large() && self.has_capacity()).map(Part::len)
-    }
-
     /// Evaluates the messages that wait.
     pub(super) fn evaluate(&mut self, now: Now) {
         self.has_large_turn = self.waiting_large_message().is_some();
@@ -218,10 +217,10 @@ impl Session {
         }
         let (frames, label) = match (outcome, on_store_failure) {
             (Ok(RecordOutcome::Stored(_)), _) | (Err(_), None) => (frames, label),
-            (Ok(RecordOutcome::Resend { acknowledgement, .. }), Some(_)) => {
-                (acknowledgement.clone(), label.resend())
+            (Ok(RecordOutcome::Resend { acknowledgement, .. }), failure) => {
+                let label = if failure.is_some() { label.resend() } else { label };
+                (first_answer::choose(acknowledgement, frames), label)
             }
-            (Ok(RecordOutcome::Resend { acknowledgement, .. }), None) => (acknowledgement.clone(), label),
             (Err(_), Some(failure)) => {
                 self.effects.push_back(Effect::Rejected(Rejection::StoreUnavailable.code().to_owned()));
                 self.inbound.answer_store_failure(&failure, label, &self.settings, now.wall)
@@ -332,13 +331,20 @@ impl Session {
             }
             self.refresh_settings();
             let has_large_turn = std::mem::take(&mut self.has_large_turn);
-            if self.backlog.front().is_some_and(|part| part.is_large() && !has_large_turn) {
+            if !has_large_turn && self.waits_for_turn() {
                 break;
             }
             if let Some(part) = self.backlog.pop_front() {
+                let unevaluated = self.inbound.read(&part, &self.settings, now.wall);
+                self.takes_long = !has_large_turn && unevaluated.takes_long();
+                if self.takes_long {
+                    drop(unevaluated);
+                    self.backlog.push_front(part);
+                    break;
+                }
                 let expects =
                     |control_id: &[u8]| self.pending_replies.expects(self.inbound.device(), control_id);
-                let decision = self.inbound.evaluate(&part, &self.settings, now.wall, expects);
+                let decision = unevaluated.decide(expects);
                 self.apply(decision, now);
                 continue;
             }
@@ -397,10 +403,10 @@ impl Session {
 
     /// Hands a message to the store and keeps its answer until the store has it.
     fn apply(&mut self, decision: Decision, now: Now) {
-        let Decision { record, label, storage, outcome, violation } = decision;
+        let Decision { record, label, storage, outcome, violation, effort } = decision;
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.count_rate(count_of(record.raw.len(), record.identities.len()), now);
+        self.count_rate(count_of(record.raw.len(), record.identities.len()).saturating_add(effort), now);
         self.effects.extend(record.verdict.rejection().map(|code| Effect::Rejected(code.to_owned())));
         self.effects.extend(violation.map(Effect::Audit));
         // An accepted message forgives earlier violations; a rejected one between two violations does not.
@@ -437,16 +443,6 @@ impl Session {
         if let Some(reason) = end {
             self.drain(reason);
         }
-    }
-
-    /// A device that sends too many messages per second is read more slowly.
-    fn count_rate(&mut self, count: usize, now: Now) {
-        let rate = self.config().devices.messages_per_second;
-        let resume = self.share.take_message(now.instant, count, rate).filter(|_| self.phase == Phase::Open);
-        if resume.is_some() && self.slowed_until.is_none() {
-            self.effects.push_back(Effect::Slowed);
-        }
-        self.slowed_until = resume;
     }
 
     fn end_after_violations(&mut self) {

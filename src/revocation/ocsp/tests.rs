@@ -355,15 +355,22 @@ fn an_unsigned_response_of_a_megabyte_is_rejected_at_once() {
         let data = sequence(&[&id, &produced, &element(0x30, &responses)]);
         let unsigned = resigned_by(&KeyPair::generate().unwrap(), &data);
         assert!(unsigned.len() > 900_000, "{}", unsigned.len());
-        let began = std::time::Instant::now();
-        assert_eq!(scene.verify(&unsigned), Err(OcspError::Signature));
-        let spent = began.elapsed();
+        // The shortest of some runs, which other programs on the machine disturb least.
+        let shortest = |run: &dyn Fn()| {
+            let time = |_| {
+                let began = std::time::Instant::now();
+                run();
+                began.elapsed()
+            };
+            (0..5).map(time).min().unwrap()
+        };
+        let spent = shortest(&|| assert_eq!(scene.verify(&unsigned), Err(OcspError::Signature)));
         println!("{} bytes rejected in {spent:?}", unsigned.len());
         assert!(spent.as_millis() < 500, "{spent:?}");
         // Signed, it is parsed: linear too.
-        let began = std::time::Instant::now();
-        assert!(scene.verify(&resigned_by(&scene.ca.key, &data)).is_err());
-        assert!(began.elapsed().as_millis() < 2000, "{:?}", began.elapsed());
+        let signed = resigned_by(&scene.ca.key, &data);
+        let spent = shortest(&|| assert!(scene.verify(&signed).is_err()));
+        assert!(spent.as_millis() < 2000, "{spent:?}");
     }
 }
 

@@ -201,6 +201,16 @@ impl<'a> ClientHello<'a> {
         self.suites.chunks(2).any(|offered| suites.iter().any(|suite| suite == offered))
     }
 
+    /// The TLS versions that it offers.
+    pub(super) fn offered_versions(&self) -> Vec<u16> {
+        self.versions.clone().unwrap_or_else(|| vec![self.legacy_version])
+    }
+
+    /// The cipher suites that it offers, in its order.
+    pub(super) fn offered_suites(&self) -> impl Iterator<Item = u16> {
+        self.suites.chunks_exact(2).filter_map(|suite| suite.try_into().ok().map(u16::from_be_bytes))
+    }
+
     /// The version in its head.
     pub(super) const fn legacy_version(&self) -> u16 {
         self.legacy_version

@@ -51,7 +51,7 @@ impl ReceivedHello {
     }
 
     /// Takes bytes that were read.
-    fn push(&mut self, new: &[u8]) {
+    pub(super) fn push(&mut self, new: &[u8]) {
         let before = self.bytes.len();
         self.bytes.extend_from_slice(new);
         self.progress = self.advance(before);

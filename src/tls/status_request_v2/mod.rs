@@ -22,6 +22,7 @@ mod hello;
 mod hello_patch;
 mod hello_reader;
 mod messages;
+mod offer;
 mod record_limit;
 mod records;
 mod reframer;
@@ -47,6 +48,7 @@ pub(super) use flight::FlightProtection;
 pub use hello::{ClientHello, HelloError, StatusRequest, StatusRequestItem, Version};
 use hello_patch::HelloPatch;
 use hello_reader::{MAX_READ, ReceivedHello};
+pub use offer::hello_facts;
 use record_limit::RecordLimit;
 use rewriter::{REWRITER, Rewriter};
 pub use stream::RewritingStream;
@@ -74,6 +76,11 @@ impl<IO: AsyncRead + Unpin> NewConnection<IO> {
     /// When the connection breaks.
     pub async fn read_hello(&mut self) -> io::Result<()> {
         self.received.read(&mut self.io, MAX_READ_AHEAD).await
+    }
+
+    /// The bytes that have been read.
+    pub fn first_bytes(&self) -> &[u8] {
+        &self.received.bytes
     }
 
     /// Whether the peer has sent no byte.

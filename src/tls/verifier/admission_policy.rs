@@ -36,4 +36,9 @@ impl AdmissionPolicy {
             expired_sessions: revocation.expired_sessions,
         }
     }
+
+    /// The same for people: what is tolerated in certificates of devices, or of their sessions, is not.
+    pub(in crate::tls) fn of_people(self) -> Self {
+        Self { key_usage_exceptions: Vec::new(), expired_sessions: ExpiredSessions::End, ..self }
+    }
 }

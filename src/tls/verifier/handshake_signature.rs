@@ -10,7 +10,7 @@ use crate::x509::CertificateOutline;
 use crate::x509::der::Malformed;
 
 /// RFC 5246 7.4.8. In TLS 1.2 the scheme does not determine the curve.
-pub(super) fn verify_tls12(
+pub(in crate::tls) fn verify_tls12(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,
@@ -24,7 +24,7 @@ pub(super) fn verify_tls12(
 }
 
 /// RFC 8446 4.4.3.
-pub(super) fn verify_tls13(
+pub(in crate::tls) fn verify_tls13(
     message: &[u8],
     certificate: &CertificateDer<'_>,
     signed: &DigitallySignedStruct,

@@ -1,6 +1,7 @@
 //! The admission decision about a client's certificates, taken inside the handshake.
 
 mod admission_policy;
+mod chain_facts;
 mod chain_limits;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -21,7 +22,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::anchor_fitness::UnfitReason;
 use super::ca_cache::CaCache;
 use super::refusal::{
-    HandshakeError, certificate_error, for_each_undetermined, presented_certificate, unfit_uses,
+    HandshakeError, certificate_error, for_each_undetermined, presented_certificate, shown_certificate,
+    unfit_uses,
 };
 use super::signature_cache::{FailedSignatures, SignatureCache};
 use super::status_request_v2;
@@ -29,10 +31,13 @@ use super::trust::Trust;
 use crate::audit::UnfitUses;
 use crate::authz::{Device, DirectoryHandle};
 use crate::config::{ExpiredSessions, Undetermined};
-use crate::model::{Refusal, Wait, while_waiting};
+use crate::model::{Refusal, RefusalFacts, Wait, while_waiting};
 use crate::revocation::{Engine, IssuedCertificate, Status, Verdict, issuer_keys};
 use crate::x509::{CertificateFacts, CertificateOutline, ComparableName, DistinguishedName};
 pub(super) use admission_policy::AdmissionPolicy;
+pub(super) use handshake_signature::{
+    verify_tls12 as verify_tls12_signature, verify_tls13 as verify_tls13_signature,
+};
 use path::{Candidate, PathError, Rules, ValidPath};
 
 tokio::task_local! {
@@ -124,7 +129,7 @@ impl PeerVerifier {
     /// The first step of a decision: verifies a chain without a query and without the directory. A
     /// certificate is public, so anyone can send a copy; only CertificateVerify proves that the peer has the
     /// key.
-    fn check_presented(
+    pub(super) fn check_presented(
         &self,
         chain: Vec<CertificateDer<'static>>,
         now: UnixTime,
@@ -143,6 +148,18 @@ impl PeerVerifier {
         admission.map_or_else(|| self.verify(&chain, now), Ok)
     }
 
+    /// The second step for a person who has proved to have the key: revocation alone decides (A9), and says
+    /// why the certificate is refused. What the name may do is not decided here.
+    pub(super) async fn conclude_person(
+        &self,
+        presented: Presented,
+    ) -> (Arc<CertificateFacts>, Arc<[IssuedCertificate]>, Option<Refusal>) {
+        let CheckedPath { facts, path, is_complete, .. } = presented.checked;
+        let refusal =
+            if is_complete { None } else { self.evaluate(&self.revocation.check(&path).await).err() };
+        (facts, path, refusal)
+    }
+
     /// The first valid path that `admit` admits. `admit` gets the revocation status of the last path.
     fn find_path<T>(
         &self,
@@ -157,6 +174,10 @@ impl PeerVerifier {
         let facts = Arc::new(facts);
         let refused = |refusal| HandshakeError {
             certificate: Some(Box::new(presented_certificate(&facts))),
+            facts: Box::new(RefusalFacts {
+                certificate: Some(shown_certificate(&facts)),
+                ..RefusalFacts::default()
+            }),
             ..HandshakeError::new(refusal)
         };
         let candidates = Candidate::read_all(chain, &outlines).map_err(&refused)?;
@@ -184,6 +205,8 @@ impl PeerVerifier {
             let (refusal, is_issued) = (self.true_reason(error.refusal, &outlines), error.is_about_issued());
             let extension = error.extension;
             let mut refused = refused(refusal);
+            refused.facts.missing_ca = chain_facts::missing_ca(refusal, &outlines);
+            refused.facts.ended = chain_facts::ended_ca(refusal, chain, now);
             if let Some(certificate) = refused.certificate.as_mut().filter(|_| is_issued) {
                 certificate.unfit = self.unfit_uses(refusal, &facts);
             }
@@ -367,6 +390,18 @@ fn conclude(decision: Decision) -> Result<(), Error> {
     result
 }
 
+/// The result of the first step for rustls. The chain waits for the signature of its peer; a refusal is for
+/// the acceptor.
+pub(super) fn remember_presented(
+    checked: Result<Presented, HandshakeError>,
+) -> Result<ClientCertVerified, Error> {
+    match checked {
+        Ok(presented) => drop(PRESENTED.try_with(|slot| slot.replace(Some(presented)))),
+        Err(refused) => conclude(Err(refused))?,
+    }
+    Ok(ClientCertVerified::assertion())
+}
+
 impl ClientCertVerifier for RustlsVerifier {
     fn root_hint_subjects(&self) -> &[rustls::DistinguishedName] {
         &self.0.trust.subjects
@@ -389,13 +424,7 @@ impl ClientCertVerifier for RustlsVerifier {
             conclude(self.0.verify(&chain, now))?;
             return Ok(ClientCertVerified::assertion());
         }
-        match self.0.check_presented(chain, now) {
-            Ok(presented) => {
-                let _ = PRESENTED.try_with(|slot| slot.replace(Some(presented)));
-            }
-            Err(refused) => conclude(Err(refused))?,
-        }
-        Ok(ClientCertVerified::assertion())
+        remember_presented(self.0.check_presented(chain, now))
     }
 
     fn verify_tls12_signature(

@@ -17,6 +17,7 @@ use crate::interface_a::Exchange;
 use crate::model::{Clock, Deadline, MessageId, SessionId};
 use crate::store::MessageRecord;
 
+mod costly;
 mod hostile;
 mod model;
 
@@ -220,15 +221,18 @@ fn nothing_is_acknowledged_before_it_is_durable() {
 }
 
 #[test]
-fn a_resend_gets_the_original_answer() {
+fn a_resend_gets_its_own_answer_and_no_bytes_of_the_database() {
     let mut bench = Bench::new(LIMITS);
     bench.receive(&frame("1"));
     let of = MessageId::at(bench.clock.now());
     bench.answered(
         0,
-        Ok(RecordOutcome::Resend { original: of, acknowledgement: Bytes::from_static(b"as before") }),
+        Ok(RecordOutcome::Resend {
+            original: of,
+            acknowledgement: Bytes::from_static(b"\x0BMSH|^~\\&|\rMSA|AE|1|stop the pump\r\x1C\r"),
+        }),
     );
-    assert_eq!(bench.sent, b"as before");
+    assert_eq!(bench.answers(), positive(&["1"]));
     assert_eq!(bench.counted, ["resend"]);
 }
 

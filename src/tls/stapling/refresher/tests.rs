@@ -84,7 +84,9 @@ impl Scene {
             async move {
                 *count.lock().unwrap() += 1;
                 let asked = body(request).await;
-                Bytes::from(answering.lock().unwrap()(&asked))
+                // An answer may wait, and a thread of the runtime that waits can hold up its timers.
+                let answer = move || Bytes::from(answering.lock().unwrap()(&asked));
+                tokio::task::spawn_blocking(answer).await.unwrap()
             }
         });
         tokio::spawn(async move { axum::serve(listener, router).await });

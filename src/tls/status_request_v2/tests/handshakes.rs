@@ -174,7 +174,7 @@ async fn converse(server: &Arc<ServerConfig>, client: &Arc<ClientConfig>, piece:
         stream.get_ref().1.handshake_kind().unwrap()
     };
     let both = async { tokio::join!(serve, connect).1 };
-    tokio::time::timeout(std::time::Duration::from_secs(20), both).await.expect("no deadlock")
+    tokio::time::timeout(std::time::Duration::from_secs(60), both).await.expect("no deadlock")
 }
 
 const TLS12: &str = "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384";

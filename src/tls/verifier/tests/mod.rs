@@ -131,6 +131,7 @@ fn scene(roots: &[&Ca], crls: &[Vec<u8>]) -> PeerVerifier {
         expected: false,
         note: String::new(),
         learns_until: None,
+        about: crate::authz::About::default(),
     };
     verifier.directory.store(Arc::new(vec![pump].into()));
     verifier
