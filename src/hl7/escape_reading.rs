@@ -25,6 +25,9 @@ pub enum EscapeReading {
     /// Everything that looks like bytes is decoded: letters of either case, `\C…\` and `\M…\`; the others are
     /// dropped.
     AllDecoded,
+    /// As before, with ESC before the bytes of `\C…\` and `\M…\`: they select the sets of ISO 2022 (HL7 2.6
+    /// ch. 2, 2.7.2 and 2.7.3).
+    SetsSelected,
     /// Every sequence is dropped.
     AllDropped,
     /// What follows an escape character is dropped.
@@ -35,11 +38,12 @@ pub enum EscapeReading {
 
 impl EscapeReading {
     /// All but that of the platform.
-    pub const OTHERS: [Self; 7] = [
+    pub const OTHERS: [Self; 8] = [
         Self::Shown,
         Self::OthersDropped,
         Self::EndDropped,
         Self::AllDecoded,
+        Self::SetsSelected,
         Self::AllDropped,
         Self::CutOff,
         Self::Bare,
@@ -58,6 +62,7 @@ impl EscapeReading {
             Self::OthersDropped => pairs(raw, escape, separators, true, known),
             Self::EndDropped => pairs(raw, escape, separators, false, known),
             Self::AllDecoded => pairs(raw, escape, separators, true, |one| lenient(one, separators)),
+            Self::SetsSelected => pairs(raw, escape, separators, true, |one| selecting(one, separators)),
             Self::AllDropped => pairs(raw, escape, separators, true, |_| Vec::new()),
             Self::CutOff => {
                 let decoded = decode(raw, separators);
@@ -104,7 +109,8 @@ fn pairs(
     Cow::Owned(value)
 }
 
-fn lenient(sequence: &[u8], separators: Separators) -> Vec<u8> {
+/// What looks like bytes, in either case, with whatever is between the digits; formatting as it is shown.
+pub(super) fn lenient(sequence: &[u8], separators: Separators) -> Vec<u8> {
     if let Some(bytes) = meaning(&sequence.to_ascii_uppercase(), separators) {
         return bytes;
     }
@@ -115,6 +121,17 @@ fn lenient(sequence: &[u8], separators: Separators) -> Vec<u8> {
     let (bytes, _) = digits.as_chunks::<2>();
     bytes.iter().filter_map(|[high, low]| u8::try_from(high << 4 | low).ok()).collect()
 }
+
+/// As [`lenient`], with ESC before what selects a set.
+fn selecting(sequence: &[u8], separators: Separators) -> Vec<u8> {
+    let bytes = lenient(sequence, separators);
+    match sequence {
+        [b'C' | b'c' | b'M' | b'm', ..] if !bytes.is_empty() => [&[ESCAPE], &bytes[..]].concat(),
+        _ => bytes,
+    }
+}
+
+const ESCAPE: u8 = 0x1B;
 
 #[cfg(test)]
 mod tests {
@@ -131,6 +148,7 @@ mod tests {
             (EscapeReading::OthersDropped, "PUM-7x"),
             (EscapeReading::EndDropped, "PUM-7"),
             (EscapeReading::AllDecoded, "PUMP-7x"),
+            (EscapeReading::SetsSelected, "PUMP-7x"),
             (EscapeReading::AllDropped, "PU-7x"),
             (EscapeReading::CutOff, "P"),
             (EscapeReading::Bare, "PHUX4Dx50-Zq7x"),
@@ -138,5 +156,7 @@ mod tests {
             assert_eq!(seen(how), expected, "{how:?}");
             assert_eq!(&*how.read(b"plain", Separators::STANDARD), b"plain");
         }
+        let selected = EscapeReading::SetsSelected.read(br"\M2442\#M\c2842\ONITOR", Separators::STANDARD);
+        assert_eq!(&*selected, b"\x1B$B#M\x1B(BONITOR");
     }
 }

@@ -101,7 +101,7 @@ fn ends_with_break(mut text: &[u8]) -> bool {
     loop {
         let glyph = text.iter().rposition(u8::is_ascii_graphic).map_or(0, |at| at + 1);
         let (before, blank) = text.split_at(glyph);
-        let is_break = |byte: &u8| matches!(*byte, 0x0B | 0x0C | 0x1C..=0x1E | 0x85);
+        let is_break = |byte: &u8| matches!(*byte, 0x0B | 0x0C | 0x1C..=0x1F | 0x85);
         let has_separator = || blank.windows(3).any(|bytes| matches!(bytes, [0xE2, 0x80, 0xA8 | 0xA9]));
         let is_odd_line = || {
             let line = blank.rsplit(|byte| matches!(*byte, CR | LF)).next().unwrap_or_default();

@@ -299,7 +299,7 @@ fn hidden_length(text: &[u8]) -> Option<usize> {
 
 /// Line breaks of ASCII and Unicode: of NEL and of the line and paragraph separators the last byte.
 const fn is_line_break(byte: u8) -> bool {
-    matches!(byte, CR | LF | 0x0B | 0x0C | 0x1C..=0x1E | 0x85 | 0xA8 | 0xA9)
+    matches!(byte, CR | LF | 0x0B | 0x0C | 0x1C..=0x1F | 0x85 | 0xA8 | 0xA9)
 }
 
 /// The last field that names devices: PRT-20.

@@ -170,6 +170,10 @@ fn refusals(message: &Message<'_>) -> Vec<Bytes> {
 /// The number of acknowledgements that the message requests if it is accepted.
 fn requested_acknowledgements(message: &[u8]) -> Result<usize, ClientError> {
     let message = Message::parse(message)?;
+    // An acknowledgement is never acknowledged.
+    if message.acknowledgement().is_some() {
+        return Ok(0);
+    }
     let request = AcknowledgementRequest::from_header(&message.header(), AcknowledgeAs::AsAsked);
     Ok(request.answers(Outcome::Accepted).iter().count())
 }

@@ -17,7 +17,7 @@ impl Fingerprint {
         Self(sha2::Sha256::digest(der).into())
     }
 
-    pub(super) const fn from_bytes(digest: [u8; 32]) -> Self {
+    pub(crate) const fn from_bytes(digest: [u8; 32]) -> Self {
         Self(digest)
     }
 

@@ -25,6 +25,14 @@ impl NodeName {
         Self(if name.is_empty() { "localhost".to_owned() } else { name })
     }
 
+    /// The name with the fewest changes: `_` replaces forbidden characters, and what is too long is cut. For
+    /// texts of the database that are no names.
+    #[must_use]
+    pub fn lossy(text: &str) -> Self {
+        let name = text.chars().take(MAX_LENGTH).map(|c| if is_allowed(c) { c } else { '_' }).collect();
+        Self(if text.is_empty() { "_".to_owned() } else { name })
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

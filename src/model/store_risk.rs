@@ -19,7 +19,7 @@ pub enum StoreRisk {
     FullPageWritesOff = 1 << 1,
     /// The server goes on after a failed fsync as if the data were on the disk.
     DataSyncRetryOn = 1 << 2,
-    /// The server replaces pages that it cannot read by empty ones.
+    /// The server replaces pages that it cannot read by empty ones, or reads pages that fail their checksum.
     ZeroDamagedPagesOn = 1 << 3,
     /// The triggers that protect the audit trail and find messages by identity do not run, or are missing.
     TriggersOff = 1 << 4,
@@ -96,7 +96,7 @@ impl StoreRisk {
             Self::FsyncOff => "fsync = off",
             Self::FullPageWritesOff => "full_page_writes = off",
             Self::DataSyncRetryOn => "data_sync_retry = on",
-            Self::ZeroDamagedPagesOn => "zero_damaged_pages = on",
+            Self::ZeroDamagedPagesOn => "zero_damaged_pages or ignore_checksum_failure = on",
             Self::TriggersOff => "triggers of the store do not run",
             Self::UnloggedTable => "a table, or a part of it, is unlogged",
             Self::NotATable => "a table is missing, or is not the one that the migrations made",

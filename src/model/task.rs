@@ -42,15 +42,21 @@ pub enum Task {
     AuditForwarder,
     /// Notices devices that have stopped sending.
     Liveness,
+    /// Writes what was seen of devices and refused peers.
+    Contacts,
     /// Removes messages and audit rows that have reached their age.
     Retention,
     /// Finds what an operator should know.
     Findings,
+    /// Reports what was found to receivers.
+    Notifications,
+    /// Reports to the service manager that the platform is healthy.
+    ServiceManager,
 }
 
 impl Task {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::InterfaceA,
         Self::Handshakes,
         Self::Directory,
@@ -68,8 +74,11 @@ impl Task {
         Self::Dispatcher,
         Self::AuditForwarder,
         Self::Liveness,
+        Self::Contacts,
         Self::Retention,
         Self::Findings,
+        Self::Notifications,
+        Self::ServiceManager,
     ];
 
     /// The stable name: the label in metrics, the field `task` of log lines.
@@ -93,8 +102,11 @@ impl Task {
             Self::Dispatcher => "dispatcher",
             Self::AuditForwarder => "audit-forwarder",
             Self::Liveness => "liveness",
+            Self::Contacts => "contacts",
             Self::Retention => "retention",
             Self::Findings => "findings",
+            Self::Notifications => "notifications",
+            Self::ServiceManager => "service-manager",
         }
     }
 

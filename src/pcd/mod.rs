@@ -5,19 +5,28 @@ mod alert;
 mod code;
 mod containment;
 mod identity;
+mod known_patient;
 pub mod nomenclature;
 mod observation;
 mod patient;
 mod policy;
 pub mod profile;
+mod search_terms;
+mod text_search;
 mod transaction;
 
 pub use alert::{Alert, AlertKey, AlertReport, Filler, is_heartbeat};
 pub use containment::{Containment, Node};
-pub use identity::{Claim, Claims, DeviceIdentity, IdentityPattern, IdentityPatternError, Place};
+pub use identity::{
+    Claim, Claims, DeviceIdentity, IdentityPattern, IdentityPatternError, NameBytes, PatternList, Place,
+    Skeleton, skeletons, text_skeletons,
+};
+pub use known_patient::{KnownPatient, names_patient};
 pub use observation::{Level, Observation, ObservationPath, ObservationPathError};
 pub use patient::{is_about_patient, patient_term};
 pub use policy::MessagePolicy;
+pub use search_terms::SearchTerms;
+pub use text_search::TextSearch;
 pub use transaction::Transaction;
 
 #[cfg(test)]

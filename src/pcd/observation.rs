@@ -1,5 +1,6 @@
 //! One observation: OBX, and its position in the device (OBX-4).
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -151,10 +152,30 @@ impl<'m> Observation<'m> {
         self.0.field(18)
     }
 
+    /// The code in OBX-11, without escape sequences; the whole field, which no table has, where its
+    /// repetitions differ.
+    #[must_use]
+    pub fn status_code(&self) -> Cow<'m, [u8]> {
+        let mut codes = self.status().repetitions().map(|status| status.component(1).shown_text());
+        let Some(first) = codes.next() else { return Cow::Borrowed(&[]) };
+        if codes.all(|code| code.is_empty() || code.eq_ignore_ascii_case(&first)) {
+            first
+        } else {
+            Cow::Borrowed(self.status().trimmed())
+        }
+    }
+
+    /// The words in OBX-8, of every component and repetition, without escape sequences: some senders write a
+    /// flag behind another one, or as its text.
+    pub fn flag_words(&self) -> impl Iterator<Item = Cow<'m, [u8]>> + use<'m> {
+        let components = self.flags().repetitions().flat_map(|flag| flag.components());
+        components.flat_map(|part| part.subcomponents()).map(|part| part.shown_text())
+    }
+
     /// Whether the sender declared the observation wrong or deleted (OBX-11, HL7 table 0085).
     #[must_use]
     pub fn is_withdrawn(&self) -> bool {
-        let status = self.status().trimmed();
+        let status = self.status_code();
         status.eq_ignore_ascii_case(b"W") || status.eq_ignore_ascii_case(b"D")
     }
 
@@ -169,7 +190,7 @@ impl<'m> Observation<'m> {
     #[must_use]
     pub fn is_not_clinical(&self) -> bool {
         let flagged = |flag: &[u8]| flag.eq_ignore_ascii_case(b"TEST") || flag.eq_ignore_ascii_case(b"DEMO");
-        self.flags().repetitions().any(|flag| flagged(flag.component(1).trimmed()))
+        self.flag_words().any(|flag| flagged(&flag))
     }
 }
 
@@ -301,6 +322,25 @@ mod tests {
             observation.is_not_clinical()
         };
         assert!(flagged("TEST") && flagged("L~demo^X"));
+        for hidden in [r"\X54455354\", r"\H\TEST\N\", "x^TEST", "L&TEST", "H~^Test"] {
+            assert!(flagged(hidden), "{hidden}");
+        }
         assert!(!flagged("") && !flagged("TESTED~L"));
+    }
+
+    #[test]
+    fn a_status_counts_in_every_notation_and_not_where_it_contradicts_itself() {
+        let of = |status: &str| {
+            let text = format!("MSH|^~\\&|\rOBX|1|NM|1^X^MDC|1.0.0.1|5||||||{status}\r");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            let observation = message.segments().find_map(Observation::of).unwrap();
+            (observation.status_code().into_owned(), observation.is_withdrawn())
+        };
+        for status in ["W", "w", "W^x", r"\X57\", r"\H\W\N\", "W~W", "D~"] {
+            assert!(of(status).1, "{status}");
+        }
+        for (status, code) in [("F~W", "F~W"), ("W~F", "W~F"), ("F", "F"), ("", ""), ("F~", "F")] {
+            assert_eq!(of(status), (code.as_bytes().to_vec(), false), "{status}");
+        }
     }
 }

@@ -354,6 +354,20 @@ mod tests {
     }
 
     #[test]
+    fn a_heartbeat_that_asks_for_no_answer_gets_its_failure() {
+        let text = "MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|1|P|2.6|||NE|NE\rOBR|1\r\
+            OBX|1|ST|198200^MDC_EVT_WATCHDOG^MDC|1.0.0.1|continue||<10000\r";
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let transaction = Transaction::of(&message);
+        assert_eq!(transaction, Some(Transaction::Watchdog));
+        let header = message.header();
+        let request = Transaction::acknowledgement_request(transaction, &header, AcknowledgeAs::AsAsked);
+        let codes =
+            |outcome| request.answers(outcome).iter().map(AcknowledgementCode::as_str).collect::<Vec<_>>();
+        assert_eq!((codes(Outcome::Accepted), codes(Outcome::Error)), (vec![], vec!["CE"]));
+    }
+
+    #[test]
     fn labels_are_distinct() {
         let labels: std::collections::HashSet<_> =
             Transaction::ALL.iter().map(|known| known.label()).collect();

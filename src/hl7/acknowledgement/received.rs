@@ -1,7 +1,7 @@
 //! A received acknowledgement.
 
 use super::AcknowledgementCode;
-use crate::hl7::{Message, Segment};
+use crate::hl7::{Component, Field, Message, Segment};
 
 /// A peer's acknowledgement of a message that we sent. It is never acknowledged itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Message<'_> {
         let code = AcknowledgementCode::from_bytes(msa.field(1).trimmed()).filter(|code| {
             all.all(|other| AcknowledgementCode::from_bytes(other.field(1).trimmed()) == Some(*code))
         });
-        let is_negative = || self.segments().any(|segment| reports_error(segment) || is_unable(segment));
+        let is_negative = || self.segments().any(reports_failure);
         let code = code.map(|code| match code {
             AcknowledgementCode::AA if is_negative() => AcknowledgementCode::AE,
             AcknowledgementCode::CA if is_negative() => AcknowledgementCode::CE,
@@ -44,24 +44,54 @@ impl Message<'_> {
     }
 }
 
-/// Whether a segment is an error, by its severity (ERR-4, HL7 table 0516), or without one by its code (ERR-3,
-/// HL7 table 0357), in which 0 is success. Warnings and information are no errors.
+/// Whether a segment says that something failed: an error, an answer to an order, or a condition of MSA.
+fn reports_failure(segment: Segment<'_>) -> bool {
+    reports_error(segment) || is_unable(segment) || segment.is(b"MSA") && has_code(segment.field(6))
+}
+
+/// Whether a segment is an error, by its severity (ERR-4, HL7 table 0516), or without a known one by its code
+/// (ERR-3 and MSA-6, HL7 table 0357, in which 0 is success; ERR-5). Warnings and information are no errors.
+/// Of several statements the worst counts.
 fn reports_error(segment: Segment<'_>) -> bool {
     if !segment.is(b"ERR") {
         return false;
     }
-    let severity = segment.field(4).component(1);
-    if !severity.is_empty() {
-        return matches!(severity.trimmed(), b"E" | b"e" | b"F" | b"f");
+    let severities = words(segment.field(4));
+    let is = |word: &[u8], known: &[&[u8]]| known.iter().any(|one| one.eq_ignore_ascii_case(word));
+    if severities.iter().any(|word| is(word, &[b"E", b"F"])) {
+        return true;
     }
-    let code = segment.field(3).component(1);
-    if code.is_empty() { !segment.field(1).is_empty() } else { code.trimmed() != b"0" }
+    if !severities.is_empty() && severities.iter().all(|word| is(word, &[b"W", b"I"])) {
+        return false;
+    }
+    let codes = [segment.field(3), segment.field(5)];
+    let has_any = codes.iter().any(|field| !words(*field).is_empty());
+    if has_any {
+        codes.into_iter().any(has_code)
+    } else {
+        !severities.is_empty() || !segment.field(1).is_empty()
+    }
 }
 
-/// Whether a segment answers an order with a refusal (ORC-1, HL7 table 0119).
+/// Whether a field has a code that is not 0.
+fn has_code(field: Field<'_>) -> bool {
+    words(field).iter().any(|code| code.iter().any(|digit| *digit != b'0'))
+}
+
+/// The codes in a field, of every repetition the primary and the alternate one, as they are shown.
+fn words(field: Field<'_>) -> Vec<Vec<u8>> {
+    let code = |component: Component<'_>| component.shown_text().trim_ascii().to_vec();
+    let codes = field.repetitions().flat_map(|one| [1, 4].map(|n| code(one.component(n))));
+    codes.filter(|code| !code.is_empty() && *code != b"\"\"").collect()
+}
+
+/// Whether a segment answers an order with a refusal (ORC-1, HL7 table 0119), or with an error in place of
+/// its status (ORC-5, HL7 table 0038).
 fn is_unable(segment: Segment<'_>) -> bool {
-    let control = segment.field(1).component(1);
-    segment.is(b"ORC") && REFUSALS.iter().any(|code| control.trimmed().eq_ignore_ascii_case(*code))
+    let is_refusal = |word: &Vec<u8>| REFUSALS.iter().any(|code| word.eq_ignore_ascii_case(*code));
+    let is_error = |word: &Vec<u8>| word.eq_ignore_ascii_case(b"ER");
+    segment.is(b"ORC")
+        && (words(segment.field(1)).iter().any(is_refusal) || words(segment.field(5)).iter().any(is_error))
 }
 
 /// Unable to accept, cancel, discontinue, refill, hold, replace, release or change the order; data errors.
@@ -107,12 +137,38 @@ mod tests {
             ("ORC|UA\r", false),
             ("PID|1\rORC|OK\rORC|ux^Unable\r", false),
             ("ORC|DE\r", false),
+            ("ERR|||207|\\H\\E\r", false),
+            ("ERR|||207|\\H\\E\\N\\\r", false),
+            ("ERR|||207|X\r", false),
+            ("ERR|||207|W~E\r", false),
+            ("ERR||||X\r", false),
+            ("ERR|||0|X\r", true),
+            ("ERR|||^^^207^x^HL70357\r", false),
+            ("ERR|||0~207\r", false),
+            ("ERR|||||PUMP-LOCKED\r", false),
+            ("ERR|||0|I|0\r", true),
+            ("ORC|OK~UA\r", false),
+            ("ORC|\\H\\UA\\N\\\r", false),
+            ("ORC|OK||||ER\r", false),
+            ("ORC|OK||||IP\r", true),
         ] {
             for (code, negative) in [(AA, AE), (CA, CE), (AE, AE), (AR, AR)] {
                 let expected = if positive { code } else { negative };
                 let found = read("RRG^O16^RRG_O16", &format!("MSA|{}|2\r{rest}", code.as_str()));
                 assert_eq!(found, Some((Some(expected), "2".into())), "{rest}");
             }
+        }
+    }
+
+    // HL7 2.3 to 2.6: MSA-6 has the error condition.
+    #[test]
+    fn an_error_condition_in_msa_counts() {
+        use AcknowledgementCode::{AA, AE};
+        for (condition, expected) in
+            [("207^failed^HL70357", AE), ("^^^207", AE), ("0^accepted", AA), ("^accepted", AA), ("", AA)]
+        {
+            let found = read("ACK^O15^ACK", &format!("MSA|AA|2||||{condition}\r"));
+            assert_eq!(found, Some((Some(expected), "2".into())), "{condition}");
         }
     }
 

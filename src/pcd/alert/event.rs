@@ -64,8 +64,21 @@ pub(super) fn event_term<'m>(event: &Observation<'m>) -> Field<'m> {
     if is_in_value { value } else { term }
 }
 
+/// Whether the event has an alternate term of another event (CWE-4 and CWE-5).
+pub(super) fn has_other_term(event: &Observation<'_>) -> bool {
+    let term = event_term(event);
+    let part = |n| term.component(n).trimmed();
+    let is_number =
+        |code: &[u8]| code.iter().any(|digit| *digit != b'0') && code.iter().all(u8::is_ascii_digit);
+    let differs = |own: &[u8], other: &[u8]| !own.is_empty() && !other.is_empty() && own != other;
+    let is_other =
+        differs(part(2), part(5)) && part(5).starts_with(b"MDC_EVT_") && part(2).starts_with(b"MDC_EVT_")
+            || is_number(part(1)) && is_number(part(4)) && differs(part(1), part(4)) && part(6) == part(3);
+    is_other && names_event(term)
+}
+
 fn is_absent(observation: &Observation<'_>) -> bool {
-    observation.status().trimmed().eq_ignore_ascii_case(b"X")
+    observation.status_code().eq_ignore_ascii_case(b"X")
 }
 
 fn is_number(observation: &Observation<'_>) -> bool {

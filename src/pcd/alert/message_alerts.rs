@@ -1,11 +1,9 @@
 //! The alerts of a message.
 
-use std::collections::HashSet;
-
 use super::event::{self, Certainty, certainty, facet_number, names_part};
 use super::facet::{Facet, facet};
 use super::filler::Filler;
-use super::report::AlertReport;
+use super::report::{AlertReport, equipment_of};
 use super::terms::{is_alarm, is_correction, is_void, names_nothing};
 use crate::hl7::{Field, Message, Segment};
 use crate::pcd::Observation;
@@ -39,46 +37,27 @@ pub struct Alert<'m> {
     pub kind: Option<Observation<'m>>,
     /// MDC_ATTR_ALERT_TEXT.
     pub text: Option<Observation<'m>>,
-    /// Whether its phase, state, inactivation, priority or type stands twice, with different values; the
-    /// of them [`Alert::stated`] has all.
+    /// Whether its phase, state, inactivation, priority, type or measured value stands twice, with different
+    /// values; [`Alert::stated`] has all of them.
     pub contradicts_itself: bool,
-    /// Whether its OBR has a further event or phase that belongs to no alert here.
+    /// Whether its OBR has a further event or phase that belongs to no alert here, or its event an alternate
+    /// term of another one.
     pub has_further_events: bool,
+    /// Whether the message has this report twice, with different contents. Both are here.
+    pub is_reported_differently: bool,
+    /// PRT-10, 16 and 20 behind the event: its equipment in the notation of HL7 2.7 and later.
+    pub(super) participants: Vec<Field<'m>>,
     certainty: Option<Certainty>,
     /// Further valid statements of the facets, with other values.
     further: Vec<Observation<'m>>,
 }
 
 impl<'m> Alert<'m> {
-    /// The alerts of a message: one, if the sender conforms to the profile; at most [`Alert::MAX`].
-    ///
-    /// An alert may have several OBR: further ones carry the devices and the evidence, such as waveforms. An
-    /// OBR is an alert of its own when it has facets of one, and is not a repetition.
-    #[must_use]
-    pub fn all_of(message: &'m Message<'_>) -> Vec<Self> {
-        let mut alerts = Self::requests(message);
-        if alerts.iter().any(|alert| alert.event.is_some() || alert.has_facets()) {
-            alerts.retain(|alert| alert.event.is_some() || alert.has_facets());
-        } else {
-            // An alert without content; it is shown as such.
-            alerts.truncate(1);
-        }
-        let complete: HashSet<_> =
-            alerts.iter().filter(|alert| alert.event.is_some()).filter_map(Self::filler).collect();
-        let mut known = HashSet::new();
-        alerts.retain(|alert| {
-            let is_part = alert.event.is_none() && alert.filler().is_some_and(|it| complete.contains(&it));
-            let place = alert.event.and_then(|event| place_of(&event));
-            !is_part && alert.report().is_none_or(|report| known.insert((report.key, place)))
-        });
-        alerts.truncate(Self::MAX);
-        alerts
-    }
-
     /// The OBRs of a message that may be alerts.
-    fn requests(message: &'m Message<'_>) -> Vec<Self> {
+    pub(super) fn requests(message: &'m Message<'_>) -> Vec<Self> {
         let mut requests: Vec<Self> = Vec::new();
         let mut count = 0;
+        let mut last = None;
         for segment in message.segments() {
             if segment.is(b"OBR") {
                 requests.push(Self { request: Some(segment), position: count, ..Self::default() });
@@ -88,10 +67,17 @@ impl<'m> Alert<'m> {
                     requests.push(Self::default());
                     count = 1;
                 }
-                Self::place(&mut requests, observation);
+                last = Self::place(&mut requests, observation).map(|at| (at, observation));
+            } else if segment.is(b"PRT")
+                && let Some((at, of)) = last
+            {
+                requests.get_mut(at).into_iter().for_each(|alert| alert.add_participant(of, segment));
             }
         }
         requests.iter_mut().for_each(Self::keep_own_value);
+        for alert in &mut requests {
+            alert.has_further_events |= alert.event.is_some_and(|event| event::has_other_term(&event));
+        }
         requests.retain(|alert| {
             alert.request.is_some_and(|obr| is_alarm(obr.field(4)))
                 || alert.has_facets()
@@ -103,9 +89,10 @@ impl<'m> Alert<'m> {
     /// Adds an observation to the alert of its OBR.
     ///
     /// An OBR has one alert (3.4). Where a sender puts several events into one, at different places of the
-    /// device, each is an alert with the facets of its place: none may vanish.
-    fn place(requests: &mut Vec<Self>, observation: Observation<'m>) {
-        let Some(last) = requests.last() else { return };
+    /// device or of different equipment (OBX-18), each is an alert with the facets of its place: none may
+    /// vanish. Returns to which one it was added.
+    fn place(requests: &mut Vec<Self>, observation: Observation<'m>) -> Option<usize> {
+        let last = requests.last()?;
         let (request, position) = (last.request, last.position);
         let place = place_of(&observation);
         let is_sure = certainty(&observation) == Some(Certainty::Sure);
@@ -113,24 +100,30 @@ impl<'m> Alert<'m> {
         let has_other_event = |alert: &Self| {
             alert.certainty == Some(Certainty::Sure)
                 && alert.event.is_some_and(|event| {
-                    place_of(&event) != place || event_code(&event) != event_code(&observation)
+                    place_of(&event) != place
+                        || event_code(&event) != event_code(&observation)
+                        || has_other_equipment(&event, &observation)
                 })
         };
         let of_request = requests.iter().rposition(|alert| alert.position != position).map_or(0, |at| at + 1);
         let own = requests.get(of_request..).unwrap_or_default();
-        let same_place = own
-            .iter()
-            .rposition(|alert| place.is_some() && alert.event.is_some_and(|event| place_of(&event) == place));
+        let is_there = |event: &Observation<'_>| place.is_some() && place_of(event) == place;
+        let of_equipment = own.iter().rposition(|alert| {
+            alert.event.is_some_and(|event| is_there(&event) && !has_other_equipment(&event, &observation))
+        });
+        let same_place = of_equipment
+            .or_else(|| own.iter().rposition(|alert| alert.event.is_some_and(|event| is_there(&event))));
         let at = same_place.map_or(requests.len() - 1, |at| of_request + at);
         let is_new = is_sure && requests.get(at).is_some_and(has_other_event);
         if is_new && requests.get_mut(at).is_some_and(|alert| alert.outlives(observation)) {
-            return;
+            return Some(at);
         }
         if is_new {
             requests.push(Self { request, position, ..Self::default() });
         }
         let at = if is_new { requests.len() - 1 } else { at };
-        requests.get_mut(at).into_iter().for_each(|alert| alert.add(observation));
+        requests.get_mut(at)?.add(observation);
+        Some(at)
     }
 
     /// Whether a message has an event. A heartbeat is none, nor is what some gateways send in its place.
@@ -155,7 +148,7 @@ impl<'m> Alert<'m> {
     }
 
     /// Drops a measured value of another place: the facets of an alert share theirs (B.8.4).
-    fn keep_own_value(&mut self) {
+    pub(super) fn keep_own_value(&mut self) {
         let [event, measured] = [self.event, self.measured].map(|it| it.and_then(|it| place_of(&it)));
         if event.zip(measured).is_some_and(|(event, measured)| event != measured) {
             self.measured = None;
@@ -183,14 +176,39 @@ impl<'m> Alert<'m> {
     /// The key of the report; `None` when OBR-3, OBX-14 and OBR-7 do not identify it.
     #[must_use]
     pub fn report(&self) -> Option<AlertReport> {
-        AlertReport::read(self.request?, self.event, self.phase)
+        AlertReport::read(self.request?, self.event, &self.participants, self.phase)
     }
 
-    fn has_facets(&self) -> bool {
+    /// The equipment that the event names, as the key of the report has it; empty where it names none.
+    #[must_use]
+    pub fn equipment(&self) -> Vec<u8> {
+        self.event.map(|event| equipment_of(&event, &self.participants)).unwrap_or_default()
+    }
+
+    /// What it says besides its event: also further statements.
+    pub(super) fn statements(&self) -> impl Iterator<Item = Observation<'m>> {
+        let own = Self { event: None, text: None, ..self.clone() };
+        let further = own.further.clone();
+        own.observations().collect::<Vec<_>>().into_iter().chain(further)
+    }
+
+    /// Adds the equipment in a PRT behind an observation.
+    fn add_participant(&mut self, of: Observation<'m>, participation: Segment<'m>) {
+        let fields = [10, 16, 20].map(|n| participation.field(n));
+        let mut named = fields.into_iter().filter(|field| !field.is_empty());
+        if self.event == Some(of) {
+            self.participants.extend(named);
+        } else if certainty(&of).is_some() && named.any(|field| !self.participants.contains(&field)) {
+            // The same event of other equipment.
+            self.has_further_events = true;
+        }
+    }
+
+    pub(super) fn has_facets(&self) -> bool {
         self.phase.is_some() || self.state.is_some() || self.inactivation.is_some()
     }
 
-    fn add(&mut self, observation: Observation<'m>) {
+    pub(super) fn add(&mut self, observation: Observation<'m>) {
         let facet = facet(&observation);
         let place = match facet {
             Some(Facet::Source) if is_number(&observation) => &mut self.measured,
@@ -240,8 +258,12 @@ impl<'m> Alert<'m> {
                 self.further.push(if replaces { first } else { observation });
             }
         }
-        if is_single && differs && is_here {
-            self.contradicts_itself |= !is_void(&first) && !is_void(&observation);
+        // The state of the signals may have several words.
+        let has_words = is_single && facet != Some(Facet::Inactivation) && has_words(&observation);
+        let is_other_value = is_value && is_same_term && ![first, observation].iter().any(is_correction);
+        let contradicts = has_words || differs && (is_single || is_other_value);
+        if is_here {
+            self.contradicts_itself |= contradicts && !is_void(&first) && !is_void(&observation);
         } else if is_single && differs {
             self.has_further_events = true;
         }
@@ -250,7 +272,10 @@ impl<'m> Alert<'m> {
     /// Whether of the event here and another one at its place only one has a valid value. That one is the
     /// event: an alarm is not withdrawn because another one is.
     fn outlives(&mut self, other: Observation<'m>) -> bool {
-        let Some(event) = self.event.filter(|event| place_of(event) == place_of(&other)) else {
+        let is_here = |event: &Observation<'_>| {
+            place_of(event) == place_of(&other) && !has_other_equipment(event, &other)
+        };
+        let Some(event) = self.event.filter(is_here) else {
             return false;
         };
         if is_void(&event) == is_void(&other) {
@@ -275,6 +300,13 @@ impl<'m> Alert<'m> {
     pub const MAX: usize = 64;
 }
 
+/// Whether the repetitions of a value are different words.
+fn has_words(facet: &Observation<'_>) -> bool {
+    let mut words = facet.value().repetitions().map(|word| word.component(1).trimmed());
+    let first = words.find(|word| !word.is_empty());
+    first.is_some_and(|first| words.any(|word| !word.is_empty() && !word.eq_ignore_ascii_case(first)))
+}
+
 /// Whether an observation is a number. Some senders put the measured value into the source.
 fn is_number(observation: &Observation<'_>) -> bool {
     matches!(observation.value_type().trimmed(), b"NM" | b"SN")
@@ -286,22 +318,14 @@ fn event_code<'m>(event: &Observation<'m>) -> [&'m [u8]; 2] {
     [1, 2].map(|n| term.component(n).trimmed())
 }
 
-/// The place in the device to which an alert belongs: OBX-4 up to its fourth number, where it has a facet.
-fn place_of(observation: &Observation<'_>) -> Option<[u32; 4]> {
-    let path = observation.path().ok()?;
-    path.facet().map(|_| path.place())
+/// Whether both name their equipment, and not the same.
+fn has_other_equipment(one: &Observation<'_>, other: &Observation<'_>) -> bool {
+    let [one, other] = [one, other].map(|observation| observation.equipment());
+    !one.is_empty() && !other.is_empty() && one.trimmed() != other.trimmed()
 }
 
-impl AlertReport {
-    /// The reports of a message: an alert report (PCD-04) has one by the profile, or more.
-    ///
-    /// At most [`AlertReport::MAX_PER_MESSAGE`], because a device could put any number into a message.
-    #[must_use]
-    pub fn all_of(message: &Message<'_>) -> Vec<Self> {
-        let mut known = HashSet::new();
-        let alerts = Alert::all_of(message);
-        let reports =
-            alerts.iter().filter_map(Alert::report).filter(|report| known.insert(report.key.clone()));
-        reports.take(Self::MAX_PER_MESSAGE).collect()
-    }
+/// The place in the device to which an alert belongs: OBX-4 up to its fourth number, where it has a facet.
+pub(super) fn place_of(observation: &Observation<'_>) -> Option<[u32; 4]> {
+    let path = observation.path().ok()?;
+    path.facet().map(|_| path.place())
 }

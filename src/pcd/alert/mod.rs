@@ -1,11 +1,14 @@
 //! The contents of an alert report (PCD-04): the event and its facets (IHE PCD TF vol. 2, 3.4 and appendix
 //! B.8).
 
+mod danger;
 mod event;
 mod facet;
 mod filler;
 mod message_alerts;
+mod of_message;
 mod report;
+mod same_report;
 mod terms;
 
 pub use filler::Filler;

@@ -19,6 +19,9 @@ pub struct AlertKey {
     pub phase: Vec<u8>,
     /// OBX-14 of the event, or OBR-7 where it has none.
     pub time: Vec<u8>,
+    /// OBX-18 of the event, or else PRT-10, 16 and 20 behind it, as sent; empty where it names no equipment.
+    /// A gateway may number the alerts of each device behind it from 1.
+    pub equipment: Vec<u8>,
 }
 
 /// A report, and the alert that it belongs to (IHE PCD TF vol. 2, 3.4.4 and 3.5).
@@ -36,6 +39,7 @@ impl AlertReport {
     pub(super) fn read(
         request: Segment<'_>,
         event: Option<Observation<'_>>,
+        participants: &[Field<'_>],
         phase: Option<Observation<'_>>,
     ) -> Option<Self> {
         let filler = Filler::of_request(request)?;
@@ -46,12 +50,22 @@ impl AlertReport {
             let parent = request.field(29).component(2);
             Filler::read(parent.subcomponents()).unwrap_or_else(|| filler.clone())
         });
+        let equipment = event.map(|event| equipment_of(&event, participants)).unwrap_or_default();
         let event = event.map(|event| event_code(event_term(&event))).unwrap_or_default();
-        Some(Self { key: AlertKey { filler, event, phase, time }, continues })
+        Some(Self { key: AlertKey { filler, event, phase, time, equipment }, continues })
     }
 
     /// Reports of one message that are read.
     pub const MAX_PER_MESSAGE: usize = 16;
+}
+
+/// The equipment of an event: OBX-18, or the devices that participate in it.
+pub(super) fn equipment_of(event: &Observation<'_>, participants: &[Field<'_>]) -> Vec<u8> {
+    let own = event.equipment();
+    if !own.is_empty() {
+        return own.trimmed().to_vec();
+    }
+    participants.iter().map(Field::trimmed).collect::<Vec<_>>().join(&b'~')
 }
 
 /// The phase in one spelling; a word that is no phase in lower case.

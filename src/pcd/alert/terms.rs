@@ -38,14 +38,13 @@ pub(super) fn names_nothing(term: Field<'_>) -> bool {
 /// Whether an observation has no valid value: by its status (OBX-11), or by OBX-8.
 pub(super) fn is_void(observation: &Observation<'_>) -> bool {
     let is_one_of = |text: &[u8], words: &[&[u8]]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    let mut flags = observation.flags().repetitions();
-    is_one_of(observation.status().trimmed(), &VOID_STATUSES)
-        || flags.any(|flag| is_one_of(flag.component(1).trimmed(), &VOID_FLAGS))
+    is_one_of(&observation.status_code(), &VOID_STATUSES)
+        || observation.flag_words().any(|flag| is_one_of(&flag, &VOID_FLAGS))
 }
 
 /// Whether an observation corrects one that was sent before (OBX-11 `C`).
 pub(super) fn is_correction(observation: &Observation<'_>) -> bool {
-    observation.status().trimmed().eq_ignore_ascii_case(b"C")
+    observation.status_code().eq_ignore_ascii_case(b"C")
 }
 
 /// The word of a table, whatever its case.

@@ -177,3 +177,45 @@ fn the_namespace_of_a_number_distinguishes_alerts() {
     assert_ne!(of("0^a4d6"), of("0^77b2"));
     assert_eq!(of("0^a4d6 "), of("0^a4d6"));
 }
+
+const HEAD: &str =
+    "MSH|^~\\&|A||||2026||ORU^R40^ORU_R40|ID|P|2.6\rOBR|1||E1|196616^MDC_EVT_ALARM^MDC|||2026\r";
+const PHASE: &str = "OBX|9|ST|68481^MDC_ATTR_EVENT_PHASE^MDC|1.0.0.0.3|start\r";
+
+// Table B.8.5-1: facet 1 is the event, and nothing else that stands there.
+#[test]
+fn a_device_a_number_and_what_is_absent_are_no_event_in_the_first_facet_either() {
+    for first in [
+        "69985^MDC_DEV_PUMP_INFUS_MDS^MDC|1.0.0.0.1|x",
+        "1^VENDOR_TERM^99V|1.0.0.0.1|x||||||X",
+        "150456^MDC_PULS_OXIM_SAT_O2^MDC|1.0.0.0.1|97",
+    ] {
+        let kind = if first.starts_with("150456") { "NM" } else { "ST" };
+        let text = format!("{HEAD}OBX|1|{kind}|{first}\r{PHASE}");
+        let message = Message::parse(text.as_bytes()).unwrap();
+        let alerts = Alert::all_of(&message);
+        assert!(alerts[0].event.is_none(), "{first}");
+    }
+    let text = format!("{HEAD}OBX|1|ST|1^VENDOR_TERM^99V|1.0.0.0.1|x||||||F\r{PHASE}");
+    let message = Message::parse(text.as_bytes()).unwrap();
+    assert!(Alert::all_of(&message)[0].event.is_some(), "a term of the vendor is one");
+}
+
+// TF 3.4.4.1.2: several OBR, of which further ones carry evidence.
+#[test]
+fn a_further_request_with_evidence_or_with_facets_alone_is_no_alert_of_its_own() {
+    let event = "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.0.0.0.1|Low||||||F\r";
+    let count = |rest: &str| {
+        Alert::all_of(&Message::parse(format!("{HEAD}{event}{PHASE}{rest}").as_bytes()).unwrap()).len()
+    };
+    let waveform = "OBX|1|NA|131329^MDC_ECG_ELEC_POTL_II^MDC|1.3.1.131329|1^2||||||F\r";
+    assert_eq!(count(&format!("OBR|2||E2|196616^MDC_EVT_ALARM^MDC|||2026\r{waveform}")), 1);
+    assert_eq!(count(&format!("OBR|2||E1|196616^MDC_EVT_ALARM^MDC|||2027\r{PHASE}")), 1);
+    assert_eq!(count(&format!("OBR|2||E2|196616^MDC_EVT_ALARM^MDC|||2026\r{event}{PHASE}")), 2);
+}
+
+#[test]
+fn a_report_without_a_phase_begins_an_alert() {
+    let text = format!("{HEAD}OBX|1|ST|196670^MDC_EVT_LO^MDC|1.0.0.0.1|Low||||||F\r");
+    assert_eq!(report(&text).continues, None);
+}

@@ -1,6 +1,7 @@
 //! One claim of a message about a device.
 
 use super::device_identity::DeviceIdentity;
+use super::name_bytes::{NameBytes, name_bytes};
 use crate::hl7::Location;
 
 /// One claim of a message about its sender or the measuring equipment.
@@ -14,6 +15,9 @@ pub struct Claim {
     pub identity: DeviceIdentity,
     /// A name as it is written: devices may have names that differ only in case.
     pub written: Option<Box<str>>,
+    /// The bytes of a name that are not all ASCII, or select sets by ISO 2022: readers with another decoder
+    /// see another name in them.
+    pub encoded: Option<NameBytes>,
 }
 
 /// The fields in which a message names devices.
@@ -62,6 +66,12 @@ impl Claim {
     /// A claim of an identity that is written like this.
     pub(super) fn new(place: Place, location: Location, identity: DeviceIdentity, written: &str) -> Self {
         let is_name = matches!(identity, DeviceIdentity::Named { .. });
-        Self { place, location, identity, written: is_name.then(|| written.trim().into()) }
+        let written = is_name.then(|| written.trim().into());
+        Self { place, location, identity, written, encoded: None }
+    }
+
+    /// The claim of a name with these bytes.
+    pub(super) fn encoded(self, bytes: &[u8]) -> Self {
+        Self { encoded: name_bytes(bytes), ..self }
     }
 }

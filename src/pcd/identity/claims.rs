@@ -1,5 +1,7 @@
 //! The device identities that a message claims, in every reading.
 
+use std::collections::HashSet;
+
 use super::claim::Claim;
 use super::device_identity::DeviceIdentity;
 use super::distinct::Findings;
@@ -29,7 +31,8 @@ pub struct Claims {
     pub names: Vec<Claim>,
     /// EUI-64, and units of an assigner, that only other readers find: [`Message::other_readings`],
     /// [`Message::every_reading`], [`EscapeReading`], [`Message::decoded_first`],
-    /// [`Message::with_usual_separators`]. Their other findings are names.
+    /// [`Message::with_usual_separators`]. Their other findings are names. Also names in a set of ISO 2022
+    /// for which there is no decoder.
     pub hidden: Vec<Claim>,
     /// Whether the message has more distinct identities or names than the limit; the others are left out.
     pub exceeds_limit: bool,
@@ -50,7 +53,7 @@ impl Claims {
             EscapeReading::OTHERS.iter().for_each(|how| claims.add_hidden(read(message, *how)));
         }
         let decoded = message.decoded_first();
-        let decoded = decoded.as_deref().and_then(|decoded| Message::parse(decoded).ok());
+        let decoded: Vec<_> = decoded.iter().filter_map(|decoded| Message::parse(decoded).ok()).collect();
         let usual = message.with_usual_separators();
         for other in message.other_readings().iter().chain(&usual).chain(&decoded) {
             let found = read(other, EscapeReading::Decoded);
@@ -60,12 +63,37 @@ impl Claims {
                 EscapeReading::OTHERS.iter().for_each(|how| claims.add_hidden(read(other, *how)));
             }
         }
+        claims.refuse_unreadable();
         let Findings { identities, names, exceeds_limit, .. } =
             EveryReader::read(message, transaction, limit);
         claims.hidden.extend(identities);
         claims.names.extend(names);
         claims.exceeds_limit |= exceeds_limit;
+        claims.keep_each_once();
         claims
+    }
+
+    /// A name in a set that cannot be decoded may be that of any device. Texts that are only perhaps a name
+    /// stay: a report may have sequences for a printer in it.
+    fn refuse_unreadable(&mut self) {
+        let is_unreadable =
+            |claim: &Claim| claim.encoded.as_ref().is_some_and(|encoded| encoded.has_unknown_set);
+        self.hidden.extend(self.names.extract_if(.., |claim| is_unreadable(claim)));
+    }
+
+    /// Each name is compared once, and each text by every character set once, however many readers find it.
+    fn keep_each_once(&mut self) {
+        if self.names.len() > MANY_NAMES {
+            let mut names = HashSet::new();
+            self.names.retain(|claim| {
+                let Claim { place, location, identity, written, encoded } = claim;
+                names.insert((*place, location.component, identity.clone(), written.clone(), encoded.clone()))
+            });
+        }
+        let mut seen = HashSet::new();
+        for claim in self.names.iter_mut().chain(&mut self.identities).chain(&mut self.hidden) {
+            claim.encoded = claim.encoded.take().filter(|encoded| seen.insert(encoded.clone()));
+        }
     }
 
     /// Takes each MSH-3.2 that the directory lists for an identity.
@@ -84,12 +112,22 @@ impl Claims {
             read.identities.into_iter().partition(|claim| claim.identity.eui64_parts().next().is_some());
         let parts = eui64.iter().flat_map(|claim| {
             let Claim { place, location, ref identity, .. } = *claim;
-            identity.eui64_parts().map(move |identity| Claim { place, location, identity, written: None })
+            identity.eui64_parts().map(move |identity| Claim {
+                place,
+                location,
+                identity,
+                written: None,
+                encoded: None,
+            })
         });
         self.hidden.extend(parts);
         self.names.extend(others.into_iter().chain(read.names));
     }
 }
+
+/// Names of a message that are looked through for duplicates: fewer are compared in less time than that
+/// takes.
+const MANY_NAMES: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -216,6 +254,21 @@ mod tests {
         assert_eq!(second[1].1, "OBX[3]-18.3 0000000000000002");
     }
 
+    // Text of a report stands where some reader may see a name, behind a byte that may swallow a delimiter.
+    #[test]
+    fn a_name_in_other_letters_is_compared_once_and_text_of_a_report_is_no_name() {
+        let read = |line: &dyn Fn(u32) -> String| {
+            let mut text = String::from("MSH|^~\\&|A||||2026||ORU^R01^ORU_R01|1|P|2.6\r");
+            (0..300).for_each(|n| text += &line(n));
+            Claims::read(&Message::parse(text.as_bytes()).unwrap(), None, 1024)
+        };
+        let encoded = |claims: &Claims| claims.names.iter().filter(|claim| claim.encoded.is_some()).count();
+        let same = read(&|n| format!("OBX|{n}|||||||||||||||||监护仪 12\r"));
+        assert_eq!((encoded(&same), same.exceeds_limit), (1, false));
+        let report = read(&|n| format!("OBX|{n}|TX|1^X||{}\r", "病人无不适，监护中。".repeat(40)));
+        assert!(!report.exceeds_limit);
+    }
+
     // IHE PCD TF vol. 2, B.10.3
     #[test]
     fn a_udi_names_no_device() {
@@ -277,11 +330,21 @@ mod tests {
             r"\X3637\972",
             "1^X~67972",
             "67972&1",
+            "-67972",
+            "67972#",
+            "67972-MDC_ATTR_SYS_ID",
+            "1^x^L^2^y^L^^^MDC_ATTR_SYS_ID",
         ] {
             let found = claims("A", "", &format!("OBX|1|ST|{code}|1.0.0.1|00-A0-37-EB-21-75-78-0F\r"));
             assert_eq!(found, expect("system-id", "OBX[1]-5.1 00A037EB2175780F"), "{code}");
         }
         assert_eq!(claims("A", "", "OBX|1|ST|67973^X|1.0.0.1|00A037EB2175780F\r"), []);
+        for (encoding, data) in
+            [("Hex", "30304130333745423231373537383046"), ("Base64", "MDBBMDM3RUIyMTc1NzgwRg==")]
+        {
+            let obx = format!("OBX|1|ED|67972|1.0.0.1|^TEXT^^{encoding}^{data}\r");
+            assert_eq!(claims("A", "", &obx), expect("system-id", "OBX[1]-5.5 00A037EB2175780F"), "{obx}");
+        }
     }
 
     #[test]
@@ -303,5 +366,35 @@ mod tests {
     fn an_escaped_identifier_is_the_identifier() {
         let found = claims(r"A^00A037EB\X32313735\780F^EUI-64", "", "");
         assert_eq!(found, expect("sending-application", "MSH[1]-3.2 00A037EB2175780F"));
+    }
+
+    // IHE PCD TF vol. 2, B.10.3: EI-3 of a UDI is the agency that issued it.
+    #[test]
+    fn a_udi_names_no_device_whatever_assigns_it() {
+        let prt = |n: usize, value: &str| claims("A", "", &format!("OBR|1\rPRT{}{value}\r", "|".repeat(n)));
+        for n in [10, 16] {
+            for udi in [
+                "(01)00643169001763^^2.51.1.1^ISO",
+                "F1519EFX^^1.2.3^ISO",
+                "00643169001763^^2.16.840.1.113883.3.3719^ISO",
+            ] {
+                assert_eq!(prt(n, udi), [], "PRT-{n} {udi}");
+            }
+            assert_eq!(prt(n, "F1519EFX^^mindray.com^DNS").len(), 1, "PRT-{n}");
+        }
+        let equipment =
+            |value: &str| claims("A", "", &format!("OBX|1|NM|1^X^MDC|1.0.0.1|5||||||R|||2026||||{value}\r"));
+        assert_eq!(equipment("(01)00643169001763^^2.51.1.1^ISO"), []);
+    }
+
+    #[test]
+    fn the_phone_of_a_person_in_an_answer_to_an_alert_is_no_device() {
+        let of = |kind: &str| {
+            let phone = "PRT||||||||||0012210000000000^^^EUI-64\r";
+            let text = format!("MSH|^~\\&|A||||2026||{kind}|1|P|2.6\r{phone}");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            Claim::all_of(&message, Transaction::of(&message)).len()
+        };
+        assert_eq!((of("ORA^R41^ORA_R41"), of("ORU^R01^ORU_R01")), (0, 1));
     }
 }

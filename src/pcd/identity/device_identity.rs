@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::percent::decodings;
 use super::uuid::{is_uuid_type, uuid};
 
 /// An identifier of a device or an application, as a value: two spellings of one identifier are equal, and no
@@ -11,9 +12,9 @@ use super::uuid::{is_uuid_type, uuid};
 ///
 /// An EUI-64 is a number. Its notation may have either case, `-`, `:`, `.` or blanks between digits, a prefix
 /// `0x` or `urn:eui64:`, or be the MAC-48 that it derives from (IEEE: FF FE in the middle). A UUID is one
-/// value too, also as a unit or an assigner: with or without hyphens, in braces, as a URN or an OID. Every
-/// other identifier is its type and its text, trimmed and in upper case; separators are significant there
-/// (`1.2.34` is not `1.23.4`), but for a dot behind a DNS name.
+/// value too, also as a unit or an assigner: with or without hyphens, in braces, as a URN or an OID. Both may
+/// be percent-encoded as a URN. Every other identifier is its type and its text, trimmed and in upper case;
+/// separators are significant there (`1.2.34` is not `1.23.4`), but for a dot behind a DNS name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceIdentity {
     /// An EUI-64.
@@ -41,6 +42,9 @@ impl DeviceIdentity {
         if (kind.is_empty() || is_eui64_type(kind) || urn.is_some())
             && let Some(number) = eui64(urn.unwrap_or(id))
         {
+            return Some(Self::Eui64(number));
+        }
+        if let Some(number) = decodings(id).find_map(|id| eui64(without_urn(id.trim())?)) {
             return Some(Self::Eui64(number));
         }
         Some(Self::named(id, kind))
@@ -239,6 +243,10 @@ mod tests {
             "00 A0 37 EB 21 75 78 0F",
             "0x00A037EB2175780F",
             "urn:eui64:00-A0-37-EB-21-75-78-0F",
+            "urn:eui64:%30%30A037EB2175780F",
+            "urn:eui64%3A00%2dA0%2d37-EB-21-75-78-0F",
+            "%75RN:%65ui64:00A037EB2175780%46",
+            "urn:dev:mac:%2530%2530a037eb2175780f",
         ] {
             for kind in ["EUI-64", "EUI64", "EUI_64", "eui-64", " EUI64 ", ""] {
                 assert_eq!(identity(id, kind), number, "{id} {kind}");
@@ -268,7 +276,13 @@ mod tests {
     fn the_spellings_of_a_uuid_are_one_value_alone_as_a_unit_and_as_an_assigner() {
         const UUID: &str = "e86c094f-f751-4acf-92b2-38f11c1f6f57";
         let plain = UUID.replace('-', "");
-        for spelling in [&plain, &format!("{{{UUID}}}"), &format!("urn:uuid:{UUID}"), &UUID.to_uppercase()] {
+        for spelling in [
+            &plain,
+            &format!("{{{UUID}}}"),
+            &format!("urn:uuid:{UUID}"),
+            &format!("urn%3Auuid:%2565{}", &UUID[1..]),
+            &UUID.to_uppercase(),
+        ] {
             assert_eq!(identity(spelling, ""), identity(UUID, ""), "{spelling}");
             for kind in ["UUID", "guid", "URN"] {
                 assert_eq!(identity(spelling, kind), identity(UUID, "UUID"), "{spelling} {kind}");

@@ -38,7 +38,9 @@ impl Distinct {
             return false;
         }
         let mut seen = HashSet::with_capacity(self.limit);
-        self.claims.retain(|claim| seen.insert((claim.identity.clone(), claim.written.clone())));
+        self.claims.retain(|claim| {
+            seen.insert((claim.identity.clone(), claim.written.clone(), claim.encoded.clone()))
+        });
         let exceeds_limit = self.claims.len() > self.limit;
         self.claims.truncate(self.limit);
         // Each removal of duplicates is paid for by `limit` claims.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::claim::{Claim, Place};
 use super::device_identity::{DeviceIdentity, is_eui64_type};
 use super::distinct::{Distinct, Findings};
+use super::name_bytes::{NameBytes, name_bytes};
 use super::terms::{is_network_type, is_oid, is_system_id, is_udi};
 use super::visible::{before_escape, visible};
 use crate::hl7::{CharacterSet, EscapeReading, Follows, Location, Message, Naming, PossibleText};
@@ -35,6 +36,13 @@ struct Value<'m> {
     previous: &'m [u8],
     /// The number of the latest component.
     component: u32,
+}
+
+/// What a reader sees of a text.
+struct Seen {
+    text: String,
+    /// The bytes that other decoders read in another way.
+    encoded: Option<NameBytes>,
 }
 
 /// The field in which a text may be.
@@ -85,7 +93,7 @@ impl<'m> EveryReader<'m> {
             self.is_system_id = false;
         }
         if text.may_be(Naming::Obx, 3) {
-            self.is_system_id |= self.seen(&text).iter().any(|seen| is_system_id(seen));
+            self.is_system_id |= self.seen(&text).iter().any(|seen| is_system_id(&seen.text));
         }
         if !text.bytes.is_empty()
             && let Some(at) = self.place(&text)
@@ -134,7 +142,7 @@ impl<'m> EveryReader<'m> {
     fn read_at(&mut self, at: At, text: &PossibleText<'m>) {
         let At { place, location, named, typed } = at;
         let mut is_eui64 = false;
-        for seen in self.seen(text) {
+        for Seen { text: seen, encoded } in self.seen(text) {
             let identity = DeviceIdentity::new(&seen, "");
             let has_digits = seen.bytes().filter(u8::is_ascii_hexdigit).count() >= 16;
             if let Some(eui64 @ DeviceIdentity::Eui64(_)) = &identity
@@ -143,17 +151,18 @@ impl<'m> EveryReader<'m> {
                 && !(place == Place::Participation && is_udi(&seen))
             {
                 is_eui64 = true;
-                self.found(Claim { place, location, identity: eui64.clone(), written: None });
+                self.found(Claim { place, location, identity: eui64.clone(), written: None, encoded: None });
             }
             if let Some(identity) = identity.filter(|_| named) {
-                self.exceeds_limit |= self.names.push(Claim::new(place, location, identity, &seen));
+                let claim = Claim { encoded, ..Claim::new(place, location, identity, &seen) };
+                self.exceeds_limit |= self.names.push(claim);
             }
         }
         if !is_eui64
             && may_be_eui64(text.bytes)
             && let Some(unknown) = DeviceIdentity::new(&String::from_utf8_lossy(text.bytes), "EUI-64")
         {
-            self.found(Claim { place, location, identity: unknown, written: None });
+            self.found(Claim { place, location, identity: unknown, written: None, encoded: None });
         }
         if self.value.component > 1 {
             self.typed(at, typed, text);
@@ -222,24 +231,26 @@ impl<'m> EveryReader<'m> {
 
     /// What readers may see of a text: they drop characters without a glyph, bytes that their decoder does
     /// not know, alone or with the byte behind, escape sequences, and what follows an escape character.
-    fn seen(&self, text: &PossibleText<'m>) -> Vec<String> {
-        let mut all = Vec::new();
-        let mut add = |seen: String| {
-            if !all.contains(&seen) {
-                all.push(seen);
-            }
-        };
+    fn seen(&self, text: &PossibleText<'m>) -> Vec<Seen> {
+        let mut all: Vec<Seen> = Vec::new();
+        let mut add =
+            |text: String, encoded: Option<NameBytes>| match all.iter_mut().find(|seen| seen.text == text) {
+                Some(known) => known.encoded = known.encoded.take().or(encoded),
+                None => all.push(Seen { text, encoded }),
+            };
         for how in escape_readings(self.has_escape(text.bytes)) {
             let bytes = text.read(text.bytes, how);
             let decoded = self.decoded(&bytes);
-            add(before_escape(&decoded, self.escape).to_owned());
-            if !bytes.is_ascii() {
-                add(without_foreign(&bytes, false));
-                add(without_foreign(&bytes, true));
+            add(before_escape(&decoded, self.escape).to_owned(), None);
+            if bytes.is_ascii() {
+                add(decoded, name_bytes(&bytes));
+                continue;
             }
-            add(decoded);
+            add(without_foreign(&bytes, false), None);
+            add(without_foreign(&bytes, true), None);
+            add(decoded, name_bytes(&bytes));
         }
-        all.retain(|seen| !seen.trim().is_empty());
+        all.retain(|seen| !seen.text.trim().is_empty());
         all
     }
 

@@ -176,9 +176,16 @@ impl FromStr for IdentityPattern {
         let pattern = Self::read(text)?;
         match &pattern.matches {
             Matches::Units(assigner) if assigner.is_eui64() => Err(IdentityPatternError::UnitsOfEui64),
+            Matches::Uuids(vendor) if is_prefix_without_star(vendor) => Err(IdentityPatternError::UuidVendor),
             _ => Ok(pattern),
         }
     }
+}
+
+/// Whether a vendor is only digits, which no EUI-64 equals: a prefix that lacks its `*`.
+fn is_prefix_without_star(vendor: &Matches) -> bool {
+    let Matches::Identity(DeviceIdentity::Named { kind, id }) = vendor else { return false };
+    kind.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'-' | b':' | b'.'))
 }
 
 /// The vendor in `uuid:*^VENDOR`: what follows `uuid:*`.
@@ -302,7 +309,16 @@ mod tests {
 
     #[test]
     fn a_wrong_pattern_is_refused_with_what_would_be_right() {
-        for text in ["uuid:*", "uuid:*^", "uuid:*^ ", "uuid:*mindray.com", "uuid:*^*", "uuid:*^00A0*37"] {
+        for text in [
+            "uuid:*^00A0",
+            "uuid:*^00-a0-37",
+            "uuid:*",
+            "uuid:*^",
+            "uuid:*^ ",
+            "uuid:*mindray.com",
+            "uuid:*^*",
+            "uuid:*^00A0*37",
+        ] {
             let error = text.parse::<IdentityPattern>().unwrap_err();
             assert!(error.to_string().contains("uuid:*^001221*"), "{text}: {error}");
         }

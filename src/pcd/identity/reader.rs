@@ -5,6 +5,7 @@ use memchr::memchr;
 use super::claim::{Claim, Place};
 use super::device_identity::{DeviceIdentity, is_eui64_type};
 use super::distinct::{Distinct, Findings};
+use super::encoded_text::encoded_text;
 use super::terms::{is_network_type, is_oid, is_system_id, is_udi};
 use super::visible::{before_escape, visible};
 use crate::hl7::{CharacterSet, Component, EscapeReading, Field, Location, Message, Repetition, Segment};
@@ -114,7 +115,11 @@ impl<'m> Reader<'m> {
     fn observation(&mut self, obx: Segment<'m>, sequence: u32) {
         self.note_escapes(obx.field(3));
         if obx.field(3).repetitions().any(|term| self.is_system_id(term)) {
-            self.entity(Place::SystemId, Location::field(*b"OBX", sequence, 5), obx.field(5));
+            let location = Location::field(*b"OBX", sequence, 5);
+            self.entity(Place::SystemId, location, obx.field(5));
+            for value in obx.field(5).repetitions() {
+                self.encoded(Location { component: Some(5), ..location }, value);
+            }
         }
         if !obx.reaches(18) {
             return;
@@ -126,13 +131,29 @@ impl<'m> Reader<'m> {
         }
     }
 
-    /// Whether OBX-3 is MDC_ATTR_SYS_ID, by its code or its name, as the primary or an alternate term.
+    /// Whether OBX-3 is MDC_ATTR_SYS_ID, by its code or its name, as the primary or an alternate term or as
+    /// the original text.
     fn is_system_id(&self, term: Repetition<'m>) -> bool {
-        let terms = term.components().enumerate().filter(|(at, _)| matches!(at, 0 | 1 | 3 | 4 | 9 | 10));
+        let terms = term.components().enumerate().filter(|(at, _)| matches!(at, 0 | 1 | 3 | 4 | 8..=10));
         terms.flat_map(|(_, term)| term.subcomponents()).any(|part| {
             let text = part.read(self.escapes);
             is_system_id(&visible(&self.characters.decode(&text), self.escape))
         })
+    }
+
+    /// Data of the type ED: its fourth component says how the fifth is encoded.
+    fn encoded(&mut self, location: Location, value: Repetition<'m>) {
+        let [encoding, data] = [4, 5].map(|n| self.text(value.component(n)));
+        let Some(bytes) = encoded_text(&encoding, &data) else { return };
+        let text = String::from_utf8_lossy(&bytes);
+        if let Some(identity) = DeviceIdentity::new(&text, "") {
+            let claim = Claim::new(Place::SystemId, location, identity, &text).encoded(&bytes);
+            if claim.identity.is_eui64() {
+                self.found(claim);
+            } else {
+                self.exceeds_limit |= self.names.push(claim);
+            }
+        }
     }
 
     /// PRT-17 to 19 are dates and a lot: they identify nothing. In PCD-05 PRT-10 is the phone of a person.
@@ -167,11 +188,15 @@ impl<'m> Reader<'m> {
             // An EUI-64 and a Common Name count in any component: readers differ in which they take.
             let kind = entity.component(4);
             let is_of_assigner = self.is_blank(kind) || self.is_type(kind);
-            let is_read = |n| n == 1 || n == 3 && is_of_assigner;
-            let others = entity.components().zip(1..=u8::MAX).filter(|(_, n)| !is_read(*n));
-            for (component, number) in others {
+            let is_read = |n| n == 3 && is_of_assigner;
+            for (component, number) in entity.components().zip(1..=u8::MAX).skip(1) {
                 let at = Location { component: Some(number), ..location };
-                if !self.push_if_eui64(place, at, component) && !self.is_type(component) {
+                let is_eui64 = if is_read(number) {
+                    DeviceIdentity::new(&self.text(component), "").is_none_or(|id| id.is_eui64())
+                } else {
+                    self.push_if_eui64(place, at, component)
+                };
+                if !is_eui64 && !self.is_type(component) {
                     self.push_name(place, at, component, "");
                 }
             }
@@ -320,7 +345,7 @@ impl<'m> Reader<'m> {
                 .filter(|text| !is_oid(text))
                 .find_map(|text| DeviceIdentity::new(text, "").filter(DeviceIdentity::is_eui64));
             if let Some(identity) = identity {
-                self.found(Claim { place, location, identity, written: None });
+                self.found(Claim { place, location, identity, written: None, encoded: None });
                 is_found = true;
             }
         }
@@ -331,15 +356,16 @@ impl<'m> Reader<'m> {
         // Some readers take a subcomponent for the component, most often the first one.
         let has_parts = name.subcomponents().nth(1).is_some();
         let parts = std::iter::once(name).chain(name.subcomponents().filter(|_| has_parts));
-        for text in parts.map(|part| part.read(self.escapes)).filter(|text| !text.is_empty()) {
-            let text = self.characters.decode(&text);
+        for bytes in parts.map(|part| part.read(self.escapes)).filter(|text| !text.is_empty()) {
+            let text = self.characters.decode(&bytes);
             let seen = visible(&text, self.escape);
             let hidden = (*seen != *text).then_some(&*seen);
             let before = before_escape(&seen, self.escape);
             let before = (before.len() < seen.len()).then_some(before);
             for name in [Some(&*text), hidden, before].into_iter().flatten() {
                 if let Some(identity) = DeviceIdentity::new(name, kind) {
-                    self.exceeds_limit |= self.names.push(Claim::new(place, location, identity, name));
+                    let claim = Claim::new(place, location, identity, name).encoded(&bytes);
+                    self.exceeds_limit |= self.names.push(claim);
                 }
             }
         }

@@ -1,9 +1,13 @@
 //! The spellings of a UUID.
 
+use super::percent::decodings;
+
 /// The UUID that a text spells, as RFC 9562 section 4 writes it but in upper case: with or without hyphens,
-/// in braces or parentheses, as a URN, or as an OID (ITU-T X.667: `2.25.` and the decimal number).
+/// in braces or parentheses, as a URN, perhaps percent-encoded, or as an OID (ITU-T X.667: `2.25.` and the
+/// decimal number).
 pub(super) fn uuid(text: &str) -> Option<String> {
-    let mut text = text.trim();
+    let decoded = decodings(text).last();
+    let mut text = decoded.as_deref().unwrap_or(text).trim();
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| without_prefix(text, prefix)) {
         text = rest.trim();
     }
@@ -55,6 +59,8 @@ mod tests {
             "URN:UUID:{e86c094ff7514acf92b238f11c1f6f57}",
             "{urn:uuid:e86c094f-f751-4acf-92b2-38f11c1f6f57}",
             "0xe86c094ff7514acf92b238f11c1f6f57",
+            "urn:uuid:%65%38%36c094f-f751-4acf-92b2-38f11c1f6f57",
+            "urn%253Auuid%253ae86c094f-f751-4acf-92b2-38f11c1f6f5%2537",
             "e86c094f f7514acf 92b238f1 1c1f6f57",
             "2.25.308941851960074589090908363437226553175",
             "urn:oid:2.25.308941851960074589090908363437226553175",

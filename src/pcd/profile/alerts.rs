@@ -5,26 +5,33 @@ use std::collections::HashSet;
 use super::finding::Finding;
 use crate::hl7::{ContentError, Location, Message, Repetition};
 use crate::pcd::alert::{INACTIVATIONS, PHASES, STATES};
-use crate::pcd::{Alert, Observation};
+use crate::pcd::{Alert, AlertReport, Observation};
 
 /// Checks the alerts of a message and passes findings to `found`.
 ///
 /// 3.4: a message has one alert. The alert may have several OBR, of which further ones carry evidence.
 pub(super) fn check(message: &Message<'_>, mut push: impl FnMut(Finding)) {
     let mut found = |rule, error, location| push(Finding::violation(rule, error, location));
-    let alerts = Alert::all_of(message);
+    let (alerts, count) = Alert::counted(message);
     if alerts.is_empty() {
         found("alert-event-missing", ContentError::SegmentSequence, obr(0));
     }
     let (mut numbers, mut requests) = (HashSet::new(), HashSet::new());
-    // Several OBR with one number are one alert; several events under one OBR are not.
-    let mut others = alerts.iter().filter(|alert| {
+    // Several OBR with one number and equipment are one alert; several events under one OBR are not.
+    let mut in_order: Vec<_> = alerts.iter().collect();
+    in_order.sort_by_key(|alert| alert.position);
+    let mut others = in_order.into_iter().filter(|alert| {
         let is_further = !requests.insert(alert.position);
-        numbers.insert(alert.filler()) || is_further
+        numbers.insert((alert.filler(), alert.equipment())) || is_further
     });
     if let Some(second) = others.nth(1) {
         found("alert-several", ContentError::SegmentSequence, obr(second.position));
     }
+    if count > AlertReport::MAX_PER_MESSAGE {
+        let last = alerts.get(AlertReport::MAX_PER_MESSAGE).map_or(0, |alert| alert.position);
+        push(Finding::advice("alert-not-all-shown", ContentError::SegmentSequence, obr(last)));
+    }
+    let mut found = |rule, error, location| push(Finding::violation(rule, error, location));
     for alert in &alerts {
         for (facet, missing) in [
             (alert.event, "alert-event-missing"),
@@ -90,7 +97,7 @@ fn advise(alert: &Alert<'_>, mut push: impl FnMut(Finding)) {
             push(contradiction);
         }
     }
-    if alert.contradicts_itself {
+    if alert.contradicts_itself || alert.is_reported_differently {
         push(Finding::advice("alert-facet-contradiction", ContentError::TableValue, obr(alert.position)));
     }
     if alert.has_further_events {

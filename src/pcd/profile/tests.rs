@@ -251,6 +251,14 @@ fn one_alert_may_have_several_requests() {
     assert_eq!(found(&format!("{ALERTED}{evidence}")), Vec::<String>::new(), "evidence");
     let other = alert.replace("|F^", "|G^");
     assert_eq!(found(&format!("{ALERTED}{other}")), ["100 alert-several OBR[2]"]);
+    let louder = alert.replace("|active|", "|latched|");
+    assert_eq!(
+        found(&format!("{ALERTED}{louder}")),
+        ["103 alert-facet-contradiction OBR[1]", "103 alert-facet-contradiction OBR[2]"]
+    );
+    let many: String = (0..16).map(|n| alert.replace("|F^", &format!("|F{n}^"))).collect();
+    let warned = found(&format!("{ALERTED}{many}"));
+    assert_eq!(warned, ["100 alert-several OBR[2]", "100 alert-not-all-shown OBR[17]"]);
 }
 
 #[test]
@@ -303,4 +311,47 @@ fn the_configuration_decides_whether_findings_reject() {
 fn the_list_of_findings_is_bounded() {
     let many = format!("{REPORTED}{}", "OBX|\r".repeat(1000));
     assert_eq!(found(&many).len(), MAX_FINDINGS);
+}
+
+/// Docs/profiles.md lists them; each is found by itself.
+#[test]
+fn each_required_field_is_found_where_it_is_missing() {
+    const ORDER: &str = "MSH|^~\\&|A||||20260101120000+0000||RGV^O15^RGV_O15|1|P|2.6|||AL|AL|||||X\r\
+        PID|||1||Doe\rPV1||I\rORC|RE|1|||||||20260101120000+0000||||||||||N1\r\
+        RXG|1|||1234^Dopamine|250||||||||||10|265266^MDC_DIM_MILLI_L_PER_HR^MDC\rRXR|^IV\r\
+        OBX|1||69986^MDC_DEV_PUMP_INFUS_VMD^MDC\r";
+    for (text, transaction) in [(REPORTED, Transaction::Pcd01), (ORDER, Transaction::Pcd03)] {
+        for required in required::required_of(transaction).iter().copied().flatten() {
+            let name = std::str::from_utf8(&required.segment).unwrap();
+            let mut is_done = false;
+            let lines = text.split_inclusive('\r').map(|line| {
+                if !line.starts_with(name) || is_done {
+                    return line.to_owned();
+                }
+                is_done = true;
+                let mut fields: Vec<String> = line.trim_end().split('|').map(str::to_owned).collect();
+                // MSH-1 is the separator itself.
+                let at = usize::from(required.field) - usize::from(name == "MSH");
+                fields[at] = match required.component {
+                    Some(n) => {
+                        let mut parts: Vec<&str> = fields[at].split('^').collect();
+                        parts[usize::from(n) - 1] = "";
+                        parts.join("^")
+                    }
+                    None => String::new(),
+                };
+                format!("{}\r", fields.join("|"))
+            });
+            let changed: String = lines.collect();
+            let message = Message::parse(changed.as_bytes()).unwrap();
+            let rules: Vec<_> = check(&message, transaction).iter().map(|finding| finding.rule).collect();
+            assert!(rules.contains(&required.rule), "{}: {rules:?} in {changed}", required.rule);
+        }
+    }
+}
+
+#[test]
+fn an_alert_report_without_any_alert_is_found() {
+    let text = REPORTED.replace("ORU^R01^ORU_R01", "ORU^R40^ORU_R40");
+    assert!(found(&text).contains(&"100 alert-event-missing OBR[1]".to_owned()), "{:?}", found(&text));
 }

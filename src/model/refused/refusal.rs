@@ -63,6 +63,12 @@ pub enum Refusal {
     HandshakeTimeout,
     /// The peer disconnected during the handshake.
     Disconnected,
+    /// A header of the PROXY protocol came from an address that may not send one.
+    ProxyNotAllowed,
+    /// No header of the PROXY protocol came from an address that has to send one.
+    ProxyHeaderMissing,
+    /// The header of the PROXY protocol cannot be used.
+    ProxyHeaderMalformed,
     /// Too many connections, of its address or of all addresses, have not completed their handshake.
     TooManyConnections,
     /// The device has as many sessions as it may have, or this session was idle and made way for a new one.
@@ -73,7 +79,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every variant, for metrics that start at zero.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::NoCertificate,
         Self::MalformedCertificate,
         Self::UnsupportedExtension,
@@ -101,10 +107,19 @@ impl Refusal {
         Self::PeerAlert,
         Self::HandshakeTimeout,
         Self::Disconnected,
+        Self::ProxyNotAllowed,
+        Self::ProxyHeaderMissing,
+        Self::ProxyHeaderMalformed,
         Self::TooManyConnections,
         Self::TooManySessions,
         Self::TooManyNewSessions,
     ];
+
+    /// The reason with this code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.code() == code)
+    }
 
     /// The stable code of the reason, in metric labels, audit rows and logs.
     #[must_use]
@@ -137,6 +152,9 @@ impl Refusal {
             Self::PeerAlert => "peer-alert",
             Self::HandshakeTimeout => "handshake-timeout",
             Self::Disconnected => "disconnected",
+            Self::ProxyNotAllowed => "proxy-not-allowed",
+            Self::ProxyHeaderMissing => "proxy-header-missing",
+            Self::ProxyHeaderMalformed => "proxy-header-malformed",
             Self::TooManyConnections => "too-many-connections",
             Self::TooManySessions => "too-many-sessions",
             Self::TooManyNewSessions => "too-many-new-sessions",

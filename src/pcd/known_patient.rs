@@ -1,0 +1,371 @@
+//! What a message says about its patient, so that the same texts can be hidden elsewhere in the message.
+//!
+//! Free text has no field for the patient: a note may say `Smith is restless`. What the message itself gives
+//! as names, numbers and addresses of the patient is replaced wherever free text repeats it.
+
+use super::identity::{ascii, decomposed, has_no_glyph};
+use super::observation::Observation;
+use super::patient::{is_about_patient, patient_term};
+use crate::hl7::{CharacterSet, Component, Message, Repetition, Segment};
+
+/// Texts that identify the patient of a message, as they look (`looks`).
+#[derive(Debug, Default)]
+pub struct KnownPatient {
+    texts: Vec<Vec<char>>,
+    /// The letters and digits of those with a digit, without the zeros before them.
+    numbers: Vec<Vec<char>>,
+}
+
+/// Whether the message says anything about a patient, in a segment or in an observation.
+#[must_use]
+pub fn names_patient(message: &Message<'_>) -> bool {
+    message.segments().any(|segment| {
+        is_about_patient(&segment) || segment.is(b"OBX") && patient_term(segment.field(3)).is_some()
+    })
+}
+
+impl KnownPatient {
+    /// What the message gives as names, numbers and addresses of the patient and of relatives.
+    #[must_use]
+    pub fn of(message: &Message<'_>, characters: CharacterSet) -> Self {
+        let mut known = Self::default();
+        for segment in message.segments() {
+            known.add_segment(&segment, characters);
+        }
+        known
+    }
+
+    fn add_segment(&mut self, segment: &Segment<'_>, characters: CharacterSet) {
+        let id = segment.id().to_ascii_uppercase();
+        for (_, n, components) in FIELDS.iter().filter(|(name, ..)| id == name.as_bytes()) {
+            for repetition in segment.field(*n).repetitions() {
+                repetition.components().take(*components).for_each(|part| self.add(part, characters));
+            }
+        }
+        for (_, n) in PLACES.iter().filter(|(name, _)| id == name.as_bytes()) {
+            segment.field(*n).repetitions().for_each(|place| self.add_place(place, characters));
+        }
+        let identifies = |name: &str| {
+            !["WEIGHT", "HEIGHT", "LENGTH", "AGE", "SEX", "TYPE", "POSN", "PACED", "RACE", "BSA", "LBM"]
+                .iter()
+                .any(|measured| name.contains(measured))
+        };
+        if Observation::of(*segment).is_some() && patient_term(segment.field(3)).is_some_and(identifies) {
+            let parts = segment.field(5).repetitions().flat_map(|repetition| repetition.components());
+            parts.for_each(|part| self.add(part, characters));
+        }
+    }
+
+    /// Adds the bed of a patient, as other fields write it: alone, or within one component. The name of a
+    /// ward or of a hospital alone identifies no person.
+    fn add_place(&mut self, place: Repetition<'_>, characters: CharacterSet) {
+        let parts: Vec<String> =
+            place.components().map(|part| characters.decode(&part.shown_text()).trim().to_owned()).collect();
+        let is_bed = parts.iter().take(3).filter(|part| !part.is_empty()).count() > 1;
+        for length in [3, 4].into_iter().filter(|_| is_bed) {
+            let parts = parts.get(..length).unwrap_or(&parts);
+            for separator in ["^", "&", " ", "-", "_", "/"] {
+                self.add_text(parts.join(separator).trim_end_matches(separator));
+            }
+        }
+    }
+
+    /// Adds a component, and the words of it.
+    fn add(&mut self, component: Component<'_>, characters: CharacterSet) {
+        for part in component.subcomponents() {
+            let bytes = part.shown_text();
+            let text = characters.decode(&bytes);
+            for known in [text.trim()].into_iter().chain(text.split_whitespace()) {
+                self.add_text(known);
+                self.add_number(known);
+            }
+        }
+    }
+
+    fn add_text(&mut self, known: &str) {
+        let known: Vec<char> = known.chars().flat_map(looks).collect();
+        let is_new = !self.texts.contains(&known);
+        let length: usize = known.iter().map(|character| character.len_utf8()).sum();
+        if is_new && length >= MIN_BYTES && self.texts.len() < MAX_TEXTS {
+            self.texts.push(known);
+        }
+    }
+
+    fn add_number(&mut self, known: &str) {
+        let known = known.chars().flat_map(looks).filter(|character| character.is_alphanumeric());
+        let known: Vec<char> = known.skip_while(|character| *character == '0').collect();
+        let is_number = known.iter().any(char::is_ascii_digit) && known.len() >= MIN_NUMBER;
+        if is_number && !self.numbers.contains(&known) && self.numbers.len() < MAX_TEXTS {
+            self.numbers.push(known);
+        }
+    }
+
+    /// `text` without the texts that identify the patient, in whatever form of Unicode they are written.
+    #[must_use]
+    pub fn hide(&self, text: String) -> String {
+        if self.texts.is_empty() || text.is_empty() {
+            return text;
+        }
+        let characters: Vec<char> = text.chars().collect();
+        let as_written = Looks::of(&characters, |_| true);
+        // `S m i t h` and `Smi.th`: a name of some length is one whatever stands between its letters.
+        let letters = Looks::of(&characters, char::is_alphabetic);
+        let mut hidden = vec![false; characters.len()];
+        if !self.numbers.is_empty() {
+            // `123-456-789`, `00123456789` and `MRN123456789` are the number 123456789.
+            let both = Looks::of(&characters, char::is_alphanumeric);
+            let numbers = self.numbers.iter();
+            numbers.for_each(|known| {
+                both.find_number(known, &characters, &mut |at| hide_range(&mut hidden, at))
+            });
+        }
+        for known in &self.texts {
+            as_written.find(known, &mut |at| hide_at(&mut hidden, &characters, at));
+            if known.len() >= LONG_NAME && known.iter().all(|letter| letter.is_alphabetic()) {
+                letters.find(known, &mut |at| hide_at(&mut hidden, &characters, at));
+            }
+        }
+        if !hidden.contains(&true) {
+            return text;
+        }
+        let mut shown = String::with_capacity(text.len());
+        let mut was_hidden = false;
+        for (character, is_hidden) in characters.iter().zip(hidden) {
+            match (is_hidden, was_hidden) {
+                (true, false) => shown.push_str(HIDDEN),
+                (true, true) => {}
+                (false, _) => shown.push(*character),
+            }
+            was_hidden = is_hidden;
+        }
+        shown
+    }
+
+    /// The identity of a device, for lists, logs and the audit trail: where it has a text that identifies the
+    /// patient, what `digits` makes of it stands in its place.
+    #[must_use]
+    pub fn without_patient(&self, identity: String, digits: impl Fn(&str) -> String) -> String {
+        if self.is_in(&identity) { format!("{HIDDEN} {}", digits(&identity)) } else { identity }
+    }
+
+    /// The same for a reader who needs not distinguish two.
+    #[must_use]
+    pub fn without_any_patient(&self, identity: &str) -> String {
+        if self.is_in(identity) { HIDDEN.to_owned() } else { identity.to_owned() }
+    }
+
+    fn is_in(&self, identity: &str) -> bool {
+        !self.texts.is_empty() && self.hide(identity.to_owned()) != identity
+    }
+}
+
+/// Marks the characters of a find, if it is whole words.
+fn hide_at(hidden: &mut [bool], text: &[char], found: std::ops::Range<usize>) {
+    // Chinese, Japanese and Korean have no blanks between words.
+    let is_word = |character: Option<&char>| character.is_some_and(|character| character.is_alphanumeric());
+    let is_ideographic = || text.get(found.clone()).is_some_and(|it| it.iter().any(|one| *one >= '\u{2E80}'));
+    let before = found.start.checked_sub(1).and_then(|before| text.get(before));
+    let mut behind = text.iter().skip(found.end).filter(|character| !has_no_glyph(**character));
+    if is_ideographic() || !is_word(before) && !is_word(behind.next()) {
+        hide_range(hidden, found);
+    }
+}
+
+fn hide_range(hidden: &mut [bool], found: std::ops::Range<usize>) {
+    hidden.get_mut(found).into_iter().flatten().for_each(|hidden| *hidden = true);
+}
+
+/// Some of the characters of a text as they look, and where each stands in it.
+struct Looks(Vec<(char, usize)>);
+
+impl Looks {
+    fn of(text: &[char], is_taken: impl Fn(char) -> bool) -> Self {
+        let looks =
+            text.iter().enumerate().flat_map(|(at, character)| looks(*character).map(move |it| (it, at)));
+        Self(looks.filter(|(look, _)| is_taken(*look)).collect())
+    }
+
+    /// Calls `found` with the places of a known text.
+    fn find(&self, known: &[char], found: &mut impl FnMut(std::ops::Range<usize>)) {
+        self.find_parts(known, &mut |part| {
+            if let (Some((_, start)), Some((_, end))) = (part.first(), part.last()) {
+                found(*start..end + 1);
+            }
+        });
+    }
+
+    /// Calls `found` with the places of a known number: a long one wherever it is, a shorter one only at the
+    /// beginning or the end of a word, apart from zeros before it, and beside no other digit. A few digits
+    /// are in many numbers of devices.
+    fn find_number(&self, known: &[char], text: &[char], found: &mut impl FnMut(std::ops::Range<usize>)) {
+        self.find_parts(known, &mut |part| {
+            let (Some((_, start)), Some((_, end))) = (part.first(), part.last()) else { return };
+            let is_apart = |[(_, one), (_, next)]: &[(char, usize); 2]| next - one > MAX_MARKS + 1;
+            if part.array_windows().any(is_apart) {
+                return;
+            }
+            let before = text.get(..*start).unwrap_or_default().iter().rev();
+            let before = before.copied().find(|character| *character != '0');
+            let neighbours =
+                [before, text.get(end + 1).copied()].map(|one| one.filter(|one| one.is_alphanumeric()));
+            let is_digit = |one: &Option<char>| one.is_some_and(char::is_numeric);
+            let is_word_alone = neighbours.iter().any(Option::is_none) && !neighbours.iter().any(is_digit);
+            if known.len() >= LONG_NUMBER || is_word_alone {
+                found(*start..end + 1);
+            }
+        });
+    }
+
+    fn find_parts(&self, known: &[char], found: &mut impl FnMut(&[(char, usize)])) {
+        let Some(first) = known.first() else { return };
+        for (at, _) in self.0.iter().enumerate().filter(|(_, (look, _))| look == first) {
+            let Some(part) = self.0.get(at..at + known.len()) else { return };
+            if part.iter().map(|(look, _)| look).eq(known) {
+                found(part);
+            }
+        }
+    }
+}
+
+/// What a character looks like, in upper case: a letter and its marks; nothing where it has no glyph.
+fn looks(character: char) -> impl Iterator<Item = char> {
+    let upper = (!has_no_glyph(character)).then(|| character.to_uppercase());
+    upper.into_iter().flatten().flat_map(|upper| {
+        let (mut base, mut marks) = (upper, Vec::new());
+        while let Some((letter, mark)) = decomposed(base) {
+            base = letter;
+            marks.insert(0, mark);
+        }
+        // A letter that looks like a dash is a letter of a name.
+        let alike = ascii(base).filter(|alike| !base.is_alphabetic() || alike.is_ascii_alphanumeric());
+        std::iter::once(alike.map_or(base, |alike| alike.to_ascii_uppercase())).chain(marks)
+    })
+}
+
+/// Fields that identify the patient or a relative: segment, field, how many components of each repetition.
+const FIELDS: [(&str, usize, usize); 22] = [
+    ("PID", 2, 1),
+    ("PID", 3, 1),
+    ("PID", 4, 1),
+    ("PID", 5, 3),
+    ("PID", 6, 3),
+    ("PID", 9, 3),
+    ("PID", 11, 1),
+    ("PID", 13, 12),
+    ("PID", 14, 12),
+    ("PID", 18, 1),
+    ("PID", 19, 1),
+    ("PID", 20, 1),
+    ("PID", 21, 1),
+    ("NK1", 2, 3),
+    ("NK1", 5, 12),
+    ("PV1", 19, 1),
+    ("PV1", 50, 1),
+    ("MRG", 1, 1),
+    ("MRG", 7, 3),
+    ("GT1", 3, 3),
+    ("IN1", 16, 3),
+    ("IN1", 49, 1),
+];
+
+/// Fields with the bed of the patient.
+const PLACES: [(&str, usize); 3] = [("PV1", 3), ("PV1", 6), ("PV1", 11)];
+/// What stands in place of a hidden text.
+const HIDDEN: &str = "[patient]";
+/// Shorter texts are words of other meanings, and numbers of measurements.
+const MIN_BYTES: usize = 4;
+/// A message has one patient; more texts are an attack on the time of the reader.
+const MAX_TEXTS: usize = 200;
+/// Letters of a name that is found whatever stands between them.
+const LONG_NAME: usize = 5;
+/// Letters and digits of a number that is found in other spellings. A shorter one is only found as it is.
+const MIN_NUMBER: usize = 6;
+/// Those of one that is found anywhere in a text: by chance it is in one EUI-64 of hundreds of millions.
+const LONG_NUMBER: usize = 8;
+/// Marks and blanks between two digits of a number.
+const MAX_MARKS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known() -> KnownPatient {
+        let text = "MSH|^~\\&|A||||2026||ORU^R01|1|P|2.6||||||UNICODE UTF-8\rPID|1||4711||Müller^Zebulon\r";
+        let message = Message::parse(text.as_bytes()).unwrap();
+        KnownPatient::of(&message, message.text_encoding())
+    }
+
+    #[test]
+    fn a_name_is_hidden_in_every_form_of_unicode() {
+        let known = known();
+        for (text, expected) in [
+            ("Frau Müller ruht", "Frau [patient] ruht"),
+            ("Frau Mu\u{308}ller ruht", "Frau [patient] ruht"),
+            ("MU\u{308}LLER", "[patient]"),
+            ("Mü\u{AD}ller", "[patient]"),
+            ("Mül\u{200B}ler", "[patient]"),
+            ("Ｚｅｂｕｌｏｎ", "[patient]"),
+            ("Z e b u l o n!", "[patient]!"),
+            ("Zebu.lon, Zeb-ulon", "[patient], [patient]"),
+            ("Zebul\u{43E}n", "[patient]"),
+            ("Müllers, Zebulonia", "Müllers, Zebulonia"),
+            ("Muller", "Muller"),
+            ("47.11 4711", "47.11 [patient]"),
+        ] {
+            assert_eq!(known.hide(text.to_owned()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_of_the_patient_is_hidden_in_every_spelling_but_not_a_few_digits_of_a_device() {
+        let of = |number: &str| {
+            let text = format!("MSH|^~\\&|A||||2026||ORU^R01|1|P|2.6\rPID|1||{number}^^^H\r");
+            let message = Message::parse(text.as_bytes()).unwrap();
+            KnownPatient::of(&message, message.text_encoding())
+        };
+        let is_hidden = |number: &str, text: &str| of(number).without_any_patient(text) == HIDDEN;
+        for (number, text) in [
+            ("123456789", "00123456789"),
+            ("123456789", "123-456-789"),
+            ("123456789", "MRN123456789"),
+            ("123456789", "PAT-123 456 789-A^LOCAL"),
+            ("123456789", "0000000123456789"),
+            ("00123456789", "123456789"),
+            ("123-456-789", "P123456789X"),
+            ("12345678", "9912345678"),
+            ("AB-1234567", "xab1234567"),
+            ("123456", "MRN123456"),
+            ("123456", "00123456"),
+            ("123456", "12-34-56"),
+            ("123456", "123456A"),
+            ("４７１１０８", "MRN471108"),
+        ] {
+            assert!(is_hidden(number, text), "{number} in {text}");
+        }
+        for (number, text) in [
+            ("123456", "1123456"),
+            ("123456", "SN1234567"),
+            ("123456", "00A0A123456B780F"),
+            ("123456", "A123456B"),
+            ("12345", "MRN12345"),
+            ("0012345", "12345-7"),
+            ("217578", "00A037EB2175780F"),
+            ("21757800", "00A037EB2175780F"),
+            ("12345678", "1234 - - 5678"),
+        ] {
+            assert!(!is_hidden(number, text), "{number} in {text}");
+        }
+        let note = of("123456789").hide("see MRN123456789, 12 values".to_owned());
+        assert_eq!(note, "see MRN[patient], 12 values");
+    }
+
+    #[test]
+    fn an_identity_that_names_the_patient_is_hidden_behind_digits() {
+        let known = known();
+        let hide = |identity: &str| known.without_patient(identity.to_owned(), |text| text.len().to_string());
+        assert_eq!(hide("ZEBULON MÜLLER"), "[patient] 15");
+        assert_eq!(hide("ZEBULON"), "[patient] 7");
+        assert_eq!(hide("00A037EB2175780F"), "00A037EB2175780F");
+        assert_eq!(known.without_any_patient("4711^L1^L"), "[patient]");
+    }
+}
